@@ -1,0 +1,70 @@
+# Every command of the project. `make setup` needs Python 3.11 or newer with its venv module; the rest needs setup.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+FLASK := $(BIN)/flask --app wsgi
+# The server must end with make even when make is killed; where setpriv is missing, signals do it alone.
+TIED := $(shell command -v setpriv >/dev/null && echo setpriv --pdeathsig TERM)
+
+.PHONY: help setup setup-dev chromium run test lint shots lock
+
+help:
+	@echo "make setup · run · test · lint · shots · lock"
+
+setup: .venv/setup.stamp
+
+setup-dev: .venv/setup-dev.stamp
+
+.venv/bin/python:
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: install Python 3.11 or newer."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) -V). Name another: make PYTHON=…"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' \
+	  || { echo "Python's venv module is missing: install it (on Debian and Ubuntu: the package python3-venv)."; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/setup.stamp: .venv/bin/python requirements/runtime.txt setup.cfg pyproject.toml
+	@echo "Installing medfiles into .venv …"
+	@$(PIP) install -qq --require-hashes -r requirements/runtime.txt
+	@$(PIP) install -qq --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/setup-dev.stamp: .venv/setup.stamp requirements/dev.txt
+	@echo "Installing what tests and checks need into .venv …"
+	@$(PIP) install -qq --require-hashes -r requirements/dev.txt
+	@touch $@
+
+chromium: setup-dev
+	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get install -y -q chromium >/dev/null || { apt-get update -q && apt-get install -y -q chromium; } >/dev/null; \
+	  else $(BIN)/playwright install chromium; fi \
+	  || { echo "The browser tests need Chromium: install it (on Debian: the package chromium)."; exit 1; }
+
+run: setup
+	@$(FLASK) db upgrade
+	@[ "$${MEDFILES_DEMO:-1}" = 0 ] || $(FLASK) medfiles demo --once
+	@exec $(TIED) $(BIN)/gunicorn -c gunicorn.conf.py wsgi:app
+
+test: setup-dev chromium
+	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --database=postgres
+
+lint: setup-dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+shots: setup-dev chromium
+	$(BIN)/python -m tests.shots
+
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-header --no-annotate setup.cfg --extra build
+
+lock: setup-dev
+	$(LOCK) -o requirements/runtime.txt
+	$(LOCK) --extra postgres --extra dev -c requirements/runtime.txt -o requirements/dev.txt

@@ -1,0 +1,34 @@
+"""How gunicorn serves medfiles: threads on the configured address, nothing written outside the instance."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from medfiles.config import load
+from medfiles.maintenance import start_housekeeping
+
+settings = load(os.environ)
+
+bind = f"{settings['MEDFILES_HOST']}:{settings['MEDFILES_PORT']}"
+worker_class = "gthread"
+workers = settings["MEDFILES_WORKERS"]
+threads = settings["MEDFILES_THREADS"]
+timeout = 120
+graceful_timeout = 30
+keepalive = 5
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # heartbeats must not wait for a disk
+accesslog = None  # the app writes one line a request itself
+loglevel = "warning"
+control_socket_disable = True
+forwarded_allow_ips = ""  # MEDFILES_PROXIES says which forwarded headers count, and the app reads them
+
+
+def when_ready(server: Any) -> None:
+    if sys.stdin.isatty():  # closing the terminal ends the server, as Ctrl-C does; a reload is the default
+        signal.signal(signal.SIGHUP, lambda *_: server.signal(signal.SIGINT, None))
+
+
+def post_worker_init(worker: Any) -> None:
+    start_housekeeping(worker.wsgi)

@@ -1,0 +1,74 @@
+"""medfiles keeps the documents of a family's or clinic's medical records."""
+
+import atexit
+import os
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from medfiles import cli, config, db, http, logs, web
+from medfiles.entities import ENTITY_TYPES, EntityType, with_overrides
+from medfiles.installation import Installation
+from medfiles.sandbox import Sandbox
+from medfiles.sessions import DatabaseSessions
+from medfiles.storage import open_storages
+
+HOME = Path(__file__).resolve().parent.parent
+
+
+def create_app(environ: Mapping[str, str] | None = None, entity_types: Iterable[EntityType] = ENTITY_TYPES) -> Flask:
+    """The app as the MEDFILES_* settings in `environ` (default: the process's own) describe it."""
+    settings = config.load(os.environ if environ is None else environ)
+    logs.configure(settings["MEDFILES_LOG_FORMAT"])
+    app = Flask(
+        __name__,
+        instance_path=str(settings["MEDFILES_INSTANCE"]),
+        template_folder=str(HOME / "templates"),
+        static_folder=str(HOME / "static"),
+    )
+    settings["MEDFILES_INSTANCE"].mkdir(mode=0o700, parents=True, exist_ok=True)
+    app.config.update(_flask_config(settings))
+    parts = _parts(settings, entity_types)
+    app.extensions["medfiles"] = parts
+    if settings["MEDFILES_PROXIES"]:
+        hops = settings["MEDFILES_PROXIES"]
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    db.init_app(app)
+    app.session_interface = DatabaseSessions(app, parts.idle, parts.longest)
+    http.init_app(app)
+    logs.init_app(app)
+    web.init_app(app, settings)
+    cli.init_app(app)
+    return app
+
+
+def _parts(settings: Mapping[str, Any], entity_types: Iterable[EntityType]) -> Installation:
+    sandbox = Sandbox(settings["MEDFILES_INSPECTORS"])
+    atexit.register(sandbox.close)
+    return Installation(
+        registry=with_overrides(entity_types, settings["MEDFILES_ENTITIES"]),
+        storages=open_storages(settings["MEDFILES_STORAGE_URL"]),
+        sandbox=sandbox,
+        trash_days=settings["MEDFILES_TRASH_DAYS"],
+        idle=timedelta(minutes=settings["MEDFILES_IDLE_MINUTES"]),
+        longest=timedelta(hours=settings["MEDFILES_SESSION_HOURS"]),
+    )
+
+
+def _flask_config(settings: Mapping[str, Any]) -> dict[str, Any]:
+    secure = settings["MEDFILES_HTTPS"]
+    return {
+        **settings,
+        "SECRET_KEY": config.secret_key(settings),
+        "SQLALCHEMY_DATABASE_URI": settings["MEDFILES_DATABASE_URL"],
+        "MIGRATIONS": HOME / "migrations",
+        "MAX_CONTENT_LENGTH": 1024 * 1024,  # of everything but uploads, which have the limits of their kind
+        "SESSION_COOKIE_NAME": "__Host-medfiles" if secure else "medfiles",
+        "SESSION_COOKIE_SECURE": secure,
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+    }

@@ -1,0 +1,130 @@
+"""Accounts and the sessions they have open: made, disabled, listed and ended."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import cast
+
+from flask_security import SQLAlchemyUserDatastore, hash_password, verify_password
+from flask_security.proxies import _security
+from sqlalchemy import ColumnElement, delete, func, select
+
+from medfiles.access import Actor
+from medfiles.clock import now
+from medfiles.db import db, transaction
+from medfiles.errors import Conflict, NotFound, Rejected
+from medfiles.models import Patient, Role, Session, User
+
+ADMIN = "admin"
+PASSWORD_LEAST = 10
+datastore = SQLAlchemyUserDatastore(db, User, Role)
+
+
+def create(email: str, password: str) -> User:
+    """A new account; Conflict when the address has one, Rejected when address or password cannot be used."""
+    address = _normal(email)
+    chosen = _strong(password)
+    with transaction():
+        if db.session.scalar(select(User.id).where(func.lower(User.email) == address.lower())):
+            raise Conflict(f"{address} already has an account.")
+        return cast(User, datastore.create_user(email=address, password=hash_password(chosen), active=True))
+
+
+def find(email: str) -> User:
+    user: User | None = db.session.scalar(select(User).where(func.lower(User.email) == email.strip().lower()))
+    if user is None:
+        raise NotFound(f"There is no account {email}.")
+    return user
+
+
+def set_password(email: str, password: str) -> None:
+    """A new password; every session of the account ends."""
+    chosen = _strong(password)
+    with transaction():
+        user = find(email)
+        user.password = hash_password(chosen)
+        _end_all(user)
+
+
+def disable(email: str) -> None:
+    """Nobody signs in to this account any more; every session of it ends."""
+    with transaction():
+        user = find(email)
+        user.active = False
+        _end_all(user)
+
+
+def enable(email: str) -> None:
+    with transaction():
+        find(email).active = True
+
+
+def set_admin(email: str, admin: bool) -> None:
+    with transaction():
+        role = datastore.find_or_create_role(ADMIN, description="Sees how the installation is doing, no documents")
+        user = find(email)
+        if admin:
+            datastore.add_role_to_user(user, role)
+        else:
+            datastore.remove_role_from_user(user, role)
+
+
+def has_password(email: str, password: str) -> bool:
+    user = db.session.scalar(select(User).where(User.email == email))
+    return user is not None and user.active and verify_password(password, user.password)
+
+
+def is_empty() -> bool:
+    """Whether nobody uses this installation yet."""
+    return not db.session.scalar(select(func.count(User.id))) and not db.session.scalar(select(func.count(Patient.id)))
+
+
+def emails(user_ids: Sequence[int]) -> Mapping[int, str]:
+    return dict(db.session.execute(select(User.id, User.email).where(User.id.in_(user_ids))).tuples().all())
+
+
+def actor_for(user: User, address: str | None = None, request_id: str | None = None) -> Actor:
+    return Actor(user.id, user.email, user.has_role(ADMIN), address, request_id)
+
+
+def sessions(actor: Actor, idle: timedelta, longest: timedelta) -> Sequence[Session]:
+    """The actor's open sessions, the one used last first."""
+    query = select(Session).where(_of(actor), Session.seen_at > now() - idle, Session.created_at > now() - longest)
+    return db.session.scalars(query.order_by(Session.seen_at.desc())).all()
+
+
+def end_session(actor: Actor, session_id: int) -> None:
+    with transaction() as session:
+        ended = session.execute(delete(Session).where(Session.id == session_id, _of(actor)))
+    if not ended.rowcount:
+        raise NotFound("This session has already ended.")
+
+
+def clear_sessions(idle: timedelta, longest: timedelta) -> int:
+    """Forget sessions that ended by time; how many there were."""
+    with transaction() as session:
+        old = (Session.seen_at <= now() - idle) | (Session.created_at <= now() - longest)
+        return int(session.execute(delete(Session).where(old)).rowcount)
+
+
+def _of(actor: Actor) -> ColumnElement[bool]:
+    return Session.owner == select(User.fs_uniquifier).where(User.id == actor.user_id).scalar_subquery()
+
+
+def _end_all(user: User) -> None:
+    db.session.execute(delete(Session).where(Session.owner == user.fs_uniquifier))
+    user.fs_uniquifier = uuid.uuid4().hex  # what sessions of this account are tied to, in this or any later version
+
+
+def _normal(email: str) -> str:
+    try:
+        return str(_security._mail_util.normalize(email.strip()))
+    except ValueError as error:
+        raise Rejected(f"{email!r} is not an e-mail address: {error}") from error
+
+
+def _strong(password: str) -> str:
+    problems, chosen = _security._password_util.validate(password, True)
+    if problems:
+        raise Rejected(" ".join(str(problem) for problem in problems))
+    return str(chosen)

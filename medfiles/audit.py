@@ -1,0 +1,85 @@
+"""The trail: who did, or was refused, what to which document, record and patient. Written in the open transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select
+
+from medfiles.access import Actor
+from medfiles.clock import now
+from medfiles.db import db
+from medfiles.models import AuditEvent, User
+
+READ_ONCE_WITHIN = timedelta(minutes=1)
+
+
+@dataclass
+class Subject:
+    """What an event speaks of; filled in as the verb finds out."""
+
+    patient_id: int | None = None
+    entity_type: str | None = None
+    entity_id: int | None = None
+    file_id: int | None = None
+    name: str | None = None  # the document's, record's or patient's name at that time, for the trail only
+
+
+def record(
+    actor: Actor | None,
+    action: str,
+    subject: Subject,
+    *,
+    outcome: str = "done",
+    reason: str | None = None,
+    **details: Any,
+) -> None:
+    """Add one event to the open transaction: it stands or falls with what it records."""
+    if subject.name:
+        details["name"] = subject.name
+    db.session.add(
+        AuditEvent(
+            actor_id=actor.user_id if actor else None,
+            request_id=actor.request_id if actor else None,
+            address=actor.address if actor else None,
+            action=action,
+            outcome=outcome,
+            reason=reason,
+            patient_id=subject.patient_id,
+            entity_type=subject.entity_type,
+            entity_id=subject.entity_id,
+            file_id=subject.file_id,
+            details=details or None,
+        )
+    )
+
+
+def record_read(actor: Actor, action: str, subject: Subject) -> None:
+    """A read, once per subject, account and minute: a video-like series of ranges is one opening, not a hundred."""
+    same = select(AuditEvent.id).where(
+        AuditEvent.actor_id == actor.user_id,
+        AuditEvent.action == action,
+        AuditEvent.outcome == "done",
+        AuditEvent.patient_id == subject.patient_id,
+        AuditEvent.entity_type == subject.entity_type,
+        AuditEvent.entity_id == subject.entity_id,
+        AuditEvent.file_id == subject.file_id,
+        AuditEvent.at > now() - READ_ONCE_WITHIN,
+    )
+    if db.session.scalar(same.limit(1)) is None:
+        record(actor, action, subject)
+
+
+def trail(patient_id: int, before: int | None = None, limit: int = 100) -> Sequence[tuple[AuditEvent, str | None]]:
+    """A patient's events with the account's address, newest first; `before` is the id of the last one already seen."""
+    query = (
+        select(AuditEvent, User.email)
+        .outerjoin(User, User.id == AuditEvent.actor_id)
+        .where(AuditEvent.patient_id == patient_id)
+        .order_by(AuditEvent.id.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        query = query.where(AuditEvent.id < before)
+    return [(event, email) for event, email in db.session.execute(query)]

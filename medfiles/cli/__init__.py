@@ -1,0 +1,13 @@
+"""The command line: `flask medfiles …`."""
+
+from flask import Flask
+from flask.cli import AppGroup
+
+from medfiles.cli import demo, store, user
+
+
+def init_app(app: Flask) -> None:
+    group = AppGroup("medfiles", help="Look after this installation of medfiles.")
+    for module in (demo, store, user):
+        module.register(group)
+    app.cli.add_command(group)

@@ -1,0 +1,103 @@
+"""`flask medfiles demo`: an invented family with real files, and the account that looks after it."""
+
+import json
+import os
+import secrets
+import sys
+from pathlib import Path
+
+import click
+from flask import current_app
+from flask.cli import AppGroup
+
+from medfiles import accounts
+from medfiles.access import Actor
+from medfiles.cli.output import explained
+from medfiles.demo import DemoDocument, DemoPatient, DemoRecord, family
+from medfiles.documents import DocumentService, Paper
+from medfiles.entities import EntityType
+from medfiles.http import parts
+from medfiles.records import RecordService
+
+EMAIL = "nora@sample.example"
+
+
+def register(parent: AppGroup) -> None:
+    parent.add_command(demo)
+
+
+@click.command()
+@click.option(
+    "--once",
+    is_flag=True,
+    help="Do nothing but print the sign-in when anybody uses this installation already.",
+)
+@explained
+def demo(once: bool) -> None:
+    """Make the demo family and print how to sign in. Only an empty installation gets one."""
+    if accounts.is_empty():
+        _make()
+    elif not once and not _account():
+        raise click.ClickException("This installation is in use: the demo family is only made in an empty one.")
+    _print_sign_in()
+
+
+def _make() -> None:
+    password = secrets.token_urlsafe(12)
+    accounts.create(EMAIL, password)
+    _remember(password)
+    actor = accounts.actor_for(accounts.find(EMAIL))
+    people = family()
+    with click.progressbar(people, label="Making the demo family", file=sys.stderr) as bar:
+        for person in bar:
+            _add(actor, person)
+
+
+def _add(actor: Actor, person: DemoPatient) -> None:
+    records = RecordService(actor, parts().registry, parts().storages)
+    documents = DocumentService(actor, parts().registry, parts().storages, sandbox=parts().sandbox)
+    patient = records.create_patient(person.fields)
+    for entry in person.records:
+        _fill(records, documents, patient.id, entry)
+
+
+def _fill(records: RecordService, documents: DocumentService, patient_id: int, entry: DemoRecord) -> None:
+    kind = parts().registry[entry.type]
+    record = records.create(patient_id, kind, entry.fields)
+    for document in entry.documents:
+        _attach(documents, kind, record.id, document)
+
+
+def _attach(service: DocumentService, kind: EntityType, record_id: int, document: DemoDocument) -> None:
+    content = document.make()
+    intake = service.receive(kind, record_id, len(content), files=1)
+    staged = service.stage(intake)
+    staged.write(content)
+    service.attach(intake, staged, Paper(document.name, document.description, document.category))
+
+
+def _file() -> Path:
+    return Path(current_app.config["MEDFILES_INSTANCE"], "demo-account.json")
+
+
+def _remember(password: str) -> None:
+    with os.fdopen(os.open(_file(), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump({"email": EMAIL, "password": password}, file)
+
+
+def _account() -> dict[str, str] | None:
+    """The demo account, as long as its first password still holds."""
+    if not _file().exists():
+        return None
+    known: dict[str, str] = json.loads(_file().read_text())
+    return known if accounts.has_password(known["email"], known["password"]) else None
+
+
+def _print_sign_in() -> None:
+    account = _account()
+    host, port = current_app.config["MEDFILES_HOST"], current_app.config["MEDFILES_PORT"]
+    click.echo(f"\n  medfiles    http://{host}:{port}/")
+    if account:
+        click.echo(f"  sign in     {account['email']}")
+        click.echo(f"  password    {account['password']}")
+    click.echo("")

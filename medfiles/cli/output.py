@@ -1,0 +1,30 @@
+"""How commands speak: sentences on a terminal, one JSON summary with --json, errors without a trace."""
+
+import json
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import click
+
+from medfiles.errors import MedfilesError
+
+FINDINGS = 1
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one machine-readable summary.")
+
+
+def summary(as_json: bool, sentence: str, **facts: Any) -> None:
+    click.echo(json.dumps(facts, default=str) if as_json else sentence)
+
+
+def explained(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn our own errors into one line on standard error and exit status 1."""
+
+    @wraps(command)
+    def run(*arguments: Any, **options: Any) -> Any:
+        try:
+            return command(*arguments, **options)
+        except MedfilesError as error:
+            raise click.ClickException(error.message) from error
+
+    return run

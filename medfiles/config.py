@@ -1,0 +1,174 @@
+"""Every setting of an installation in one table: its name, default, how it is read and what it is for."""
+
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PREFIX = "MEDFILES_"
+
+
+class SettingError(ValueError):
+    """A setting that does not exist or cannot be read; the message names it."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One environment variable: `default` is what its text would be, `parse` turns the text into the value."""
+
+    name: str
+    default: str
+    parse: Callable[[str], Any]
+    help: str
+
+
+def flag(text: str) -> bool:
+    try:
+        return {
+            "1": True,
+            "true": True,
+            "yes": True,
+            "on": True,
+            "0": False,
+            "false": False,
+            "no": False,
+            "off": False,
+        }[text.lower()]
+    except KeyError:
+        raise ValueError("write 1 or 0") from None
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        number = int(text)
+        if number < least:
+            raise ValueError(f"must be at least {least}")
+        return number
+
+    return parse
+
+
+def one_of(*allowed: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in allowed:
+            raise ValueError(f"must be one of {', '.join(allowed)}")
+        return text
+
+    return parse
+
+
+def folder(text: str) -> Path:
+    return Path(text).expanduser().resolve()
+
+
+SETTINGS = (
+    Setting(
+        "MEDFILES_INSTANCE",
+        "instance",
+        folder,
+        "Folder that holds the database, the documents and the secret key.",
+    ),
+    Setting("MEDFILES_HOST", "127.0.0.1", str, "Address the server listens on."),
+    Setting("MEDFILES_PORT", "8000", at_least(0), "Port the server listens on; 0 takes a free one."),
+    Setting("MEDFILES_WORKERS", "2", at_least(1), "Server processes."),
+    Setting("MEDFILES_THREADS", "8", at_least(1), "Threads in each server process."),
+    Setting(
+        "MEDFILES_INSPECTORS",
+        "2",
+        at_least(1),
+        "Limited child processes per server process that check uploads.",
+    ),
+    Setting("MEDFILES_SECRET_KEY", "", str, "Signs tokens. Empty: made once and kept in the instance folder."),
+    Setting(
+        "MEDFILES_DATABASE_URL",
+        "",
+        str,
+        "SQLAlchemy address of the database. Empty: SQLite in the instance folder.",
+    ),
+    Setting(
+        "MEDFILES_STORAGE_URL",
+        "",
+        str,
+        "Where documents are kept: file:///folder. Empty: uploads in the instance.",
+    ),
+    Setting(
+        "MEDFILES_TRASH_DAYS",
+        "30",
+        at_least(1),
+        "Days a document stays in the trash before it is deleted for ever.",
+    ),
+    Setting("MEDFILES_IDLE_MINUTES", "30", at_least(1), "Minutes without activity after which a session ends."),
+    Setting("MEDFILES_SESSION_HOURS", "12", at_least(1), "Hours after which a session ends in any case."),
+    Setting(
+        "MEDFILES_ENTITIES",
+        "",
+        str,
+        "TOML file that overrides limits per kind of record. Empty: the defaults.",
+    ),
+    Setting(
+        "MEDFILES_HTTPS",
+        "0",
+        flag,
+        "1 when people reach the app by https: cookies become __Host- and Secure.",
+    ),
+    Setting(
+        "MEDFILES_PROXIES",
+        "0",
+        at_least(0),
+        "Reverse proxies in front whose X-Forwarded-* headers are trusted.",
+    ),
+    Setting("MEDFILES_REGISTRATION", "0", flag, "1 lets anyone who reaches the sign-in page make an account."),
+    Setting(
+        "MEDFILES_LOG_FORMAT",
+        "auto",
+        one_of("auto", "text", "json"),
+        "Log lines; auto: text on a terminal, else JSON.",
+    ),
+    Setting("MEDFILES_DEMO", "1", flag, "0: make run never makes the demo family."),
+)
+
+
+def load(environ: Mapping[str, str]) -> dict[str, Any]:
+    """The settings as a dict by name; an unknown MEDFILES_* name or an unreadable value raises `SettingError`."""
+    unknown = {name for name in environ if name.startswith(PREFIX)} - {setting.name for setting in SETTINGS}
+    if unknown:
+        raise SettingError(f"Unknown setting {', '.join(sorted(unknown))}: see docs/operate.md for the ones there are.")
+    return with_places({setting.name: _read(setting, environ) for setting in SETTINGS})
+
+
+def _read(setting: Setting, environ: Mapping[str, str]) -> Any:
+    text = environ.get(setting.name, "").strip() or setting.default
+    try:
+        return setting.parse(text)
+    except ValueError as error:
+        raise SettingError(f"{setting.name}={text!r} cannot be used: {error}.") from error
+
+
+def with_places(settings: dict[str, Any]) -> dict[str, Any]:
+    """Fill in what follows from the instance folder."""
+    instance: Path = settings["MEDFILES_INSTANCE"]
+    return settings | {
+        "MEDFILES_DATABASE_URL": settings["MEDFILES_DATABASE_URL"] or f"sqlite:///{instance / 'medfiles.db'}",
+        "MEDFILES_STORAGE_URL": settings["MEDFILES_STORAGE_URL"] or (instance / "uploads").as_uri(),
+    }
+
+
+def secret_key(settings: Mapping[str, Any]) -> str:
+    """The configured secret, or the one kept in the instance folder, made on first use, for its owner's eyes only."""
+    if settings["MEDFILES_SECRET_KEY"]:
+        return str(settings["MEDFILES_SECRET_KEY"])
+    path: Path = settings["MEDFILES_INSTANCE"] / "secret-key"
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f"secret-key.{secrets.token_hex(8)}")
+    if not path.exists():
+        draft.touch(mode=0o600, exist_ok=False)
+        draft.write_text(secrets.token_urlsafe(48))
+        try:
+            os.link(draft, path)  # two first starts at once agree on one key: link never overwrites
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_text()

@@ -1,0 +1,75 @@
+"""The one door: every verb of every service passes it, is admitted or refused there, and either way leaves an event."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+
+from medfiles import access, audit
+from medfiles.access import Action, Actor
+from medfiles.audit import Subject
+from medfiles.db import db, transaction
+from medfiles.entities import EntityType, Registry
+from medfiles.errors import DatabaseUnavailable, MedfilesError, NotFound, StorageError
+from medfiles.models import EntityFile, Patient, RecordMixin
+from medfiles.storage import Storages
+
+
+@dataclass
+class Service:
+    """Base of the services: who asks, the kinds of records there are, and where bytes are kept."""
+
+    actor: Actor
+    registry: Registry
+    storages: Storages
+
+    @contextmanager
+    def verb(self, action: str, **subject: Any) -> Iterator[Subject]:
+        """What is refused or fails inside is written to the trail in a transaction of its own, then raised on."""
+        spoken_of = Subject(**subject)
+        try:
+            yield spoken_of
+        except MedfilesError as error:
+            outcome = "failed" if isinstance(error, StorageError) else "refused"
+            with suppress(DatabaseUnavailable), transaction():
+                audit.record(self.actor, action, spoken_of, outcome=outcome, reason=error.code)
+            raise
+
+    def admit(self, action: Action, patient_id: int, subject: Subject) -> Action:
+        """The choke point: nothing of a patient is shown or changed unless this returned."""
+        subject.patient_id = patient_id
+        return access.permit(self.actor, action, patient_id)
+
+    def admitted_patient(self, patient_id: int, action: Action, subject: Subject) -> Patient:
+        self.admit(action, patient_id, subject)
+        patient: Patient = db.session.get_one(Patient, patient_id)
+        subject.name = f"{patient.first_name} {patient.last_name}"
+        return patient
+
+    def admitted_record(
+        self, kind: EntityType, record_id: int, action: Action, subject: Subject, *, lock: bool = False
+    ) -> RecordMixin:
+        """The record, in the trash or not; with `lock` nobody else changes it or its documents until the commit."""
+        query = select(kind.model).where(kind.model.id == record_id).execution_options(populate_existing=True)
+        record = db.session.scalar(query.with_for_update() if lock else query)
+        if record is None:
+            raise NotFound()
+        subject.entity_type, subject.entity_id = kind.name, record_id
+        level = self.admit(action, record.patient_id, subject)
+        if record.deleted_at is not None and level == Action.VIEW:
+            raise NotFound()
+        subject.name = kind.title_of(record)
+        return record
+
+    def admitted_file(self, file_id: int, action: Action, subject: Subject) -> EntityFile:
+        file = db.session.get(EntityFile, file_id, populate_existing=True)
+        if file is None:
+            raise NotFound()
+        subject.entity_type, subject.entity_id = file.entity_type, file.entity_id
+        level = self.admit(action, file.patient_id, subject)
+        if file.deleted_at is not None and level == Action.VIEW:
+            raise NotFound()
+        subject.name = file.file_name
+        return file

@@ -1,0 +1,111 @@
+"""The error tree. Each error carries a sentence a patient can read; no HTTP in it: the doors map codes to statuses."""
+
+
+class MedfilesError(Exception):
+    """Base of everything this product raises on purpose: `code` for programs, `message` for people."""
+
+    code = "error"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class NotFound(MedfilesError):
+    """Not there, or not the asker's to know about: nobody can tell which."""
+
+    code = "not-found"
+
+    def __init__(self, message: str = "This page or document does not exist, or you have no access to it.") -> None:
+        super().__init__(message)
+
+
+class Forbidden(MedfilesError):
+    """The asker may see this but may not do that to it."""
+
+    code = "forbidden"
+
+    def __init__(self, message: str = "You may look at this, but not change it.") -> None:
+        super().__init__(message)
+
+
+class Conflict(MedfilesError):
+    """What was asked does not fit the state things are in."""
+
+    code = "conflict"
+
+
+class TooMany(Conflict):
+    code = "too-many"
+
+
+class Rejected(MedfilesError):
+    """What was sent is refused, and nothing of it is kept."""
+
+    code = "rejected"
+
+    def __init__(self, message: str, fields: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.fields = fields or {}
+
+
+class TooLarge(Rejected):
+    code = "too-large"
+
+
+class TypeNotAllowed(Rejected):
+    code = "type-not-allowed"
+
+
+class ContentMismatch(Rejected):
+    code = "content-mismatch"
+
+
+class BadName(Rejected):
+    code = "bad-name"
+
+
+class EmptyFile(Rejected):
+    code = "empty-file"
+
+
+class Truncated(Rejected):
+    code = "truncated"
+
+
+class Infected(Rejected):
+    code = "infected"
+
+
+class StorageError(MedfilesError):
+    """Where the bytes are kept does not answer as it should."""
+
+    code = "storage"
+
+    def __init__(self, message: str = "The document store cannot be reached right now. Please try again.") -> None:
+        super().__init__(message)
+
+
+class BlobMissing(StorageError):
+    code = "blob-missing"
+
+
+class KeyTaken(StorageError):
+    code = "key-taken"
+
+
+class BadKey(StorageError):
+    code = "bad-key"
+
+
+class IntegrityFailed(StorageError):
+    code = "integrity"
+
+
+class DatabaseUnavailable(StorageError):
+    """The database did not answer; whether the last commit took effect is not known."""
+
+    code = "database"
+
+    def __init__(self, message: str = "Your records cannot be reached right now. Please try again.") -> None:
+        super().__init__(message)

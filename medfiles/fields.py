@@ -1,0 +1,97 @@
+"""The fields of patients and records: how each is called, what it may hold, and the check that it does."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from medfiles.errors import Rejected
+from medfiles.text import clean_text
+
+TEXT_LIMIT = 10_000
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a record. `kind`: string (up to `limit` characters), text, date, boolean, object (named parts)."""
+
+    name: str
+    label: str
+    kind: str = "string"
+    required: bool = False
+    limit: int = 255
+    hint: str = ""
+    choices: tuple[str, ...] = ()  # suggestions, not a closed list
+    parts: tuple[tuple[str, str], ...] = ()  # of an object: name and label
+
+
+PATIENT_FIELDS = (
+    Field("first_name", "First name", required=True, limit=100),
+    Field("last_name", "Last name", required=True, limit=100),
+    Field("birth_date", "Date of birth", "date", required=True),
+    Field("gender", "Gender", limit=50, choices=("Female", "Male", "Non-binary")),
+    Field("notes", "Notes", "text", hint="Allergies, blood group, what others should know"),
+)
+
+
+def checked(fields: Sequence[Field], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values as they may be stored; Rejected with a sentence per field otherwise. Unknown names are refused."""
+    problems: dict[str, str] = {}
+    if unknown := set(values) - {field.name for field in fields}:
+        raise Rejected(f"There is no field {', '.join(sorted(unknown))[:200]}.")
+    clean = {field.name: _checked_field(field, values.get(field.name), problems) for field in fields}
+    if problems:
+        raise Rejected("Please check what you entered.", problems)
+    return clean
+
+
+def _checked_field(field: Field, value: Any, problems: dict[str, str]) -> Any:
+    try:
+        clean = CHECKS[field.kind](field, value)
+    except Rejected as error:
+        problems[field.name] = error.message
+        return None
+    if field.required and clean in (None, ""):
+        problems[field.name] = f"{field.label} is needed."
+    return clean
+
+
+def _string(field: Field, value: Any) -> str | None:
+    if not isinstance(value, str | None):
+        raise Rejected(f"{field.label} must be text.")
+    return clean_text(value, TEXT_LIMIT if field.kind == "text" else field.limit, field.label)
+
+
+def _date(field: Field, value: Any) -> date | None:
+    if isinstance(value, str) and value:
+        try:
+            value = date.fromisoformat(value)
+        except ValueError:
+            raise Rejected(f"{field.label} must be a date such as 2026-05-12.") from None
+    if value and not (type(value) is date and 1850 <= value.year <= 2200):
+        raise Rejected(f"{field.label} must be a date between 1850 and 2200.")
+    return value or None
+
+
+def _boolean(field: Field, value: Any) -> bool:
+    if not isinstance(value, bool | None):
+        raise Rejected(f"{field.label} must be yes or no.")
+    return bool(value)
+
+
+def _object(field: Field, value: Any) -> dict[str, str] | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict) or not all(isinstance(part, str | None) for pair in value.items() for part in pair):
+        raise Rejected(f"{field.label} must be an object of texts.")
+    clean = {name: clean_text(text, field.limit, field.label) for name, text in value.items()}
+    return {name: text for name, text in clean.items() if text} or None
+
+
+CHECKS: Mapping[str, Callable[[Field, Any], Any]] = {
+    "string": _string,
+    "text": _string,
+    "date": _date,
+    "boolean": _boolean,
+    "object": _object,
+}

@@ -1,0 +1,153 @@
+"""What all doors over HTTP share: the services of this request, errors to statuses, documents sent with ranges."""
+
+import base64
+import uuid
+from typing import Any, cast
+
+import contentdisp
+from flask import Flask, Response, current_app, g, request
+from flask_security import current_user
+from sqlalchemy.exc import OperationalError
+from werkzeug.exceptions import HTTPException, RequestedRangeNotSatisfiable
+
+from medfiles import accounts
+from medfiles.access import Actor
+from medfiles.db import check_connection
+from medfiles.documents import DocumentService, Opened
+from medfiles.errors import (
+    Conflict,
+    ContentMismatch,
+    DatabaseUnavailable,
+    Forbidden,
+    MedfilesError,
+    NotFound,
+    Rejected,
+    StorageError,
+    TooLarge,
+    Truncated,
+    TypeNotAllowed,
+)
+from medfiles.installation import Installation
+from medfiles.records import RecordService
+
+STATUSES: dict[type[MedfilesError], int] = {
+    NotFound: 404,
+    Forbidden: 403,
+    Conflict: 409,
+    TooLarge: 413,
+    TypeNotAllowed: 415,
+    ContentMismatch: 415,
+    Truncated: 400,
+    Rejected: 422,
+    StorageError: 503,
+}
+DOCUMENT_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "private, no-store",
+    "Accept-Ranges": "bytes",
+}
+
+
+def parts() -> Installation:
+    return cast(Installation, current_app.extensions["medfiles"])
+
+
+def actor() -> Actor:
+    """Who this request is made by; only behind the sign-in check."""
+    if "actor" not in g:
+        g.actor = accounts.actor_for(current_user._get_current_object(), request.remote_addr, g.request_id)
+    return cast(Actor, g.actor)
+
+
+def documents() -> DocumentService:
+    return DocumentService(actor(), parts().registry, parts().storages, sandbox=parts().sandbox)
+
+
+def records() -> RecordService:
+    return RecordService(actor(), parts().registry, parts().storages)
+
+
+def status_of(error: MedfilesError) -> int:
+    return next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
+
+
+def explained(error: Exception) -> tuple[int, str, dict[str, str]]:
+    """Status, sentence and extra headers for anything that was raised; unknown errors tell nothing."""
+    error = getattr(error, "original_exception", None) or error
+    if isinstance(error, OperationalError):
+        error = DatabaseUnavailable()
+    if isinstance(error, MedfilesError):
+        status = status_of(error)
+        return status, error.message, {"Retry-After": "5"} if status == 503 else {}
+    if isinstance(error, HTTPException) and error.code:
+        return error.code, SENTENCES.get(error.code, error.name + "."), _headers(error)
+    return 500, SENTENCES[500], {}
+
+
+SENTENCES = {
+    400: "The request could not be understood. Go back, reload the page and try again.",
+    401: "Please sign in first.",
+    403: "The page was open for too long or you are not allowed to do this. Reload the page and try again.",
+    404: NotFound().message,
+    405: "This address cannot be used in that way.",
+    411: "The upload does not say how large it is.",
+    413: "What was sent is too large.",
+    416: "This part of the document does not exist.",
+    500: "Something went wrong on our side. Nothing you saved is lost. Please try again.",
+}
+
+
+def _headers(error: HTTPException) -> dict[str, str]:
+    kept = ("allow", "content-range", "retry-after")
+    return {name: value for name, value in error.get_headers() if name.lower() in kept}
+
+
+def send_document(opened: Opened) -> Response:
+    """The bytes, unaltered: whole, one range of them, or nothing when the asker has them already (RFC 9110)."""
+    file = opened.file
+    size = opened.size()
+    response = current_app.response_class(mimetype=file.file_type)
+    response.headers.update(DOCUMENT_HEADERS)
+    response.headers["Content-Disposition"] = contentdisp.build("attachment", file.file_name)
+    response.headers["Repr-Digest"] = f"sha-256=:{base64.b64encode(bytes.fromhex(file.sha256)).decode()}:"
+    response.set_etag(file.sha256)
+    if request.if_none_match.contains(file.sha256):
+        response.status_code = 304
+        return response
+    start, end = _asked_range(file.sha256, size)
+    if (start, end) != (0, size):
+        response.status_code = 206
+        response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+    response.content_length = end - start
+    if request.method != "HEAD":
+        response.response = opened.read(start, end)
+    return response
+
+
+def _asked_range(etag: str, size: int) -> tuple[int, int]:
+    """Start and end of the one range that was asked for; several at once, or an outdated one, get the whole."""
+    asked = request.range
+    if asked is None or asked.units != "bytes" or len(asked.ranges) != 1:
+        return 0, size
+    if request.if_range.etag is not None and request.if_range.etag != etag or request.if_range.date is not None:
+        return 0, size
+    found = asked.range_for_length(size)
+    if found is None:
+        raise RequestedRangeNotSatisfiable(size)
+    return found
+
+
+def init_app(app: Flask) -> None:
+    @app.before_request
+    def name_request() -> None:
+        g.request_id = uuid.uuid4().hex
+        view: Any = current_app.view_functions.get(request.endpoint or "")
+        g.background = getattr(view, "background", False)
+
+
+def check_ready() -> None:
+    """Raise when the database or the storage cannot do its work."""
+    check_connection()
+    for storage in parts().storages:
+        storage.check()

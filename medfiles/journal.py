@@ -1,0 +1,110 @@
+"""The storage journal: it names every object that no document row names, so that no crash leaves an unknown one.
+
+Before an object is created its key is *expected*; the transaction that makes a row name the key *settles* it; the
+transaction that stops naming a key *releases* it. `sweep` removes what nobody claimed in time.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NoReturn
+
+from sqlalchemy import delete, select, update
+
+from medfiles.clock import now
+from medfiles.db import db, transaction
+from medfiles.errors import StorageError
+from medfiles.models import EntityFile, StorageJournal
+from medfiles.storage import Storages
+
+LEASE = timedelta(minutes=15)
+
+
+@dataclass(frozen=True)
+class Swept:
+    removed: int
+    failed: int
+
+
+def expect(storage: str, keys: Collection[str]) -> None:
+    """Commit that objects may soon exist under these keys; to be called before any of them does."""
+    with transaction() as session:
+        session.add_all(
+            StorageJournal(key=key, storage=storage, action="attach", lease_until=now() + LEASE) for key in keys
+        )
+
+
+def settle(keys: Collection[str]) -> None:
+    """In the transaction that makes rows name the keys: strike them out, or abort if the sweep was faster."""
+    struck = db.session.execute(
+        delete(StorageJournal).where(StorageJournal.key.in_(keys), StorageJournal.action == "attach")
+    )
+    if struck.rowcount != len(keys):  # type: ignore[attr-defined]
+        _too_late()
+
+
+def release(storage: str, keys: Collection[str]) -> None:
+    """In the transaction that stops naming the keys: note that their objects have to go."""
+    db.session.add_all(StorageJournal(key=key, storage=storage, action="remove", lease_until=now()) for key in keys)
+
+
+def abandon(storages: Storages, keys: Collection[str]) -> None:
+    """Give up expected keys that no row came to name, and remove what lies under them."""
+    with transaction() as session:
+        session.execute(
+            update(StorageJournal)
+            .where(StorageJournal.key.in_(keys), StorageJournal.action == "attach")
+            .values(action="remove", lease_until=now())
+        )
+    remove(storages, keys)
+
+
+def remove(storages: Storages, keys: Collection[str]) -> Swept:
+    """Delete the objects of released keys, then their entries; what fails stays for the next sweep."""
+    entries = db.session.execute(
+        select(StorageJournal.key, StorageJournal.storage).where(
+            StorageJournal.key.in_(keys), StorageJournal.action == "remove"
+        )
+    ).all()
+    db.session.rollback()
+    outcomes = [_remove(storages, key, storage) for key, storage in entries]
+    return Swept(outcomes.count(True), outcomes.count(False))
+
+
+def sweep(storages: Storages, at: datetime | None = None, report: Callable[[str], None] = lambda key: None) -> Swept:
+    """Remove every object whose lease ran out before `at`; running it twice changes nothing the second time."""
+    at = at or now()
+    with transaction() as session:
+        session.execute(
+            update(StorageJournal)
+            .where(StorageJournal.action == "attach", StorageJournal.lease_until < at)
+            .values(action="remove")
+        )
+        due = select(StorageJournal.key).where(StorageJournal.action == "remove", StorageJournal.lease_until <= at)
+        keys = session.scalars(due.order_by(StorageJournal.id)).all()
+    for key in keys:
+        report(key)
+    return remove(storages, keys)
+
+
+def _remove(storages: Storages, key: str, storage: str) -> bool:
+    if _named(key):
+        return False
+    try:
+        storages[storage].delete(key)
+    except StorageError:
+        return False
+    with transaction() as session:
+        session.execute(delete(StorageJournal).where(StorageJournal.key == key, StorageJournal.action == "remove"))
+    return True
+
+
+def _named(key: str) -> bool:
+    """A second look before bytes go: no key that a row names may ever be removed."""
+    named = db.session.scalar(select(EntityFile.id).where(EntityFile.file_path == key)) is not None
+    db.session.rollback()
+    return named
+
+
+def _too_late() -> NoReturn:
+    raise StorageError("This took too long, so nothing was changed. Please try again.")

@@ -1,0 +1,130 @@
+"""Work on the whole store that nobody waits for: sweep the journal, empty the trash, forget old sessions."""
+
+import random
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import select
+
+from medfiles import accounts, audit, journal
+from medfiles.audit import Subject
+from medfiles.clock import now
+from medfiles.db import db, transaction
+from medfiles.entities import EntityType, Registry
+from medfiles.errors import MedfilesError
+from medfiles.installation import Installation
+from medfiles.journal import Swept
+from medfiles.models import EntityFile
+from medfiles.storage import Storages
+
+log = structlog.get_logger("medfiles.housekeeping")
+EVERY = timedelta(hours=1)
+STAGED_FOR = timedelta(hours=24)  # no upload takes longer
+BATCH = 100
+
+
+@dataclass(frozen=True)
+class Purged:
+    documents: int
+    records: int
+    failed: int
+
+
+def sweep(storages: Storages, report: Callable[[str], None] = lambda key: None) -> Swept:
+    """Reconcile the journal, then clear staged files that no upload writes to any more."""
+    swept = journal.sweep(storages, report=report)
+    for storage in storages:
+        storage.clear_staged(STAGED_FOR.total_seconds())
+    return swept
+
+
+def due(before: datetime) -> Sequence[EntityFile]:
+    """Documents that went to the trash before that time, the oldest first."""
+    query = select(EntityFile).where(EntityFile.deleted_at < before)
+    return db.session.scalars(query.order_by(EntityFile.deleted_at, EntityFile.id)).all()
+
+
+def purge_expired(
+    registry: Registry,
+    storages: Storages,
+    before: datetime,
+    report: Callable[[str], None] = lambda text: None,
+) -> Purged:
+    """Delete for ever what went to the trash before that time: documents, then records that hold none any more."""
+    documents = failed = 0
+    while ids := _due_ids(before):
+        swept = _purge(ids, before, storages)
+        documents += len(ids)
+        failed += swept.failed
+        report(f"{documents} documents")
+    return Purged(documents, sum(_purge_records(kind, before) for kind in registry), failed)
+
+
+def _due_ids(before: datetime) -> Sequence[int]:
+    query = select(EntityFile.id).where(EntityFile.deleted_at < before).order_by(EntityFile.id).limit(BATCH)
+    ids = db.session.scalars(query).all()
+    db.session.rollback()
+    return ids
+
+
+def _purge(ids: Sequence[int], before: datetime, storages: Storages) -> Swept:
+    with transaction() as session:
+        still = select(EntityFile).where(EntityFile.id.in_(ids), EntityFile.deleted_at < before).with_for_update()
+        files = session.scalars(still).all()
+        for file in files:
+            subject = Subject(file.patient_id, file.entity_type, file.entity_id, file.id, file.file_name)
+            audit.record(None, "purge", subject)
+            journal.release(file.storage, [file.file_path])
+            session.delete(file)
+        keys = [file.file_path for file in files]
+    return journal.remove(storages, keys)
+
+
+def _purge_records(kind: EntityType, before: datetime) -> int:
+    model = kind.model
+    with transaction() as session:
+        holds = select(EntityFile.id).where(EntityFile.entity_type == kind.name, EntityFile.entity_id == model.id)
+        empty = select(model).where(model.deleted_at < before, ~holds.exists()).with_for_update()
+        records = session.scalars(empty).all()
+        for record in records:
+            subject = Subject(record.patient_id, kind.name, record.id, name=kind.title_of(record))
+            audit.record(None, "purge-record", subject)
+            session.delete(record)
+    return len(records)
+
+
+def keep_house(parts: Installation) -> None:
+    """One round of everything that is due."""
+    swept = sweep(parts.storages)
+    purged = purge_expired(parts.registry, parts.storages, now() - timedelta(days=parts.trash_days))
+    ended = accounts.clear_sessions(parts.idle, parts.longest)
+    log.info(
+        "kept house",
+        swept=swept.removed,
+        purged=purged.documents,
+        sessions=ended,
+        failed=swept.failed + purged.failed,
+    )
+
+
+def start_housekeeping(app: Any, stop: threading.Event | None = None) -> threading.Thread:
+    """A thread that keeps house now and every hour; rounds of several processes do not disturb each other."""
+    stop = stop or threading.Event()
+
+    def rounds() -> None:
+        while True:
+            with app.app_context():
+                try:
+                    keep_house(app.extensions["medfiles"])
+                except MedfilesError as error:
+                    log.error("housekeeping failed", code=error.code)
+            if stop.wait(EVERY.total_seconds() * random.uniform(0.9, 1.1)):
+                return
+
+    thread = threading.Thread(target=rounds, name="housekeeping", daemon=True)
+    thread.start()
+    return thread

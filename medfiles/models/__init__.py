@@ -1,0 +1,27 @@
+"""The tables. Importing this package makes every one of them known to the metadata."""
+
+from medfiles.models.accounts import Role, Session, User, roles_users
+from medfiles.models.audit import AuditEvent
+from medfiles.models.file import FIRST_FILE_ID, EntityFile
+from medfiles.models.journal import StorageJournal
+from medfiles.models.legacy import LabResultFile
+from medfiles.models.records import Insurance, LabResult, Patient, PatientShare, Procedure, RecordMixin, Visit
+
+__all__ = [
+    "FIRST_FILE_ID",
+    "AuditEvent",
+    "EntityFile",
+    "Insurance",
+    "LabResult",
+    "LabResultFile",
+    "Patient",
+    "PatientShare",
+    "Procedure",
+    "RecordMixin",
+    "Role",
+    "Session",
+    "StorageJournal",
+    "User",
+    "Visit",
+    "roles_users",
+]

@@ -1,0 +1,35 @@
+"""One row for each thing somebody did, or was refused, to a document, record or patient."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from medfiles.clock import now
+from medfiles.db import Id, UtcDateTime, db
+
+
+class AuditEvent(db.Model):  # type: ignore[name-defined,misc]
+    """Append-only, and without foreign keys: it outlives everything it speaks of."""
+
+    __tablename__ = "audit_events"
+    __table_args__ = (
+        Index(None, "patient_id", "id"),
+        Index(None, "file_id", "action", "at"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    actor_id: Mapped[int | None] = mapped_column(Id)
+    action: Mapped[str] = mapped_column(String(50))
+    outcome: Mapped[str] = mapped_column(String(20))
+    reason: Mapped[str | None] = mapped_column(String(50))
+    patient_id: Mapped[int | None] = mapped_column(Id)
+    entity_type: Mapped[str | None] = mapped_column(String(50))
+    entity_id: Mapped[int | None] = mapped_column(Id)
+    file_id: Mapped[int | None] = mapped_column(Id)
+    request_id: Mapped[str | None] = mapped_column(String(64))
+    address: Mapped[str | None] = mapped_column(String(64))
+    details: Mapped[dict[str, Any] | None] = mapped_column(JSON)

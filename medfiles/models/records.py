@@ -1,0 +1,122 @@
+"""Patients, who else may see them, and the four kinds of records documents are attached to."""
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, declared_attr, mapped_column
+
+from medfiles.clock import now
+from medfiles.db import Id, UtcDateTime, db
+
+
+class Patient(db.Model):  # type: ignore[name-defined,misc]
+    __tablename__ = "patients"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    first_name: Mapped[str] = mapped_column(String(100))
+    last_name: Mapped[str] = mapped_column(String(100))
+    birth_date: Mapped[date]
+    gender: Mapped[str | None] = mapped_column(String(50))
+    notes: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, onupdate=now)
+
+
+class PatientShare(db.Model):  # type: ignore[name-defined,misc]
+    """Access to a patient that its owner gave to another account, until `expires_at` (None: until taken back)."""
+
+    __tablename__ = "patient_shares"
+    __table_args__ = (
+        UniqueConstraint("patient_id", "user_id"),
+        CheckConstraint("level IN ('view', 'edit')", name="level"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    patient_id: Mapped[int] = mapped_column(ForeignKey("patients.id"))
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    level: Mapped[str] = mapped_column(String(10))
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+
+
+class RecordMixin:
+    """What every kind of record has: a patient, its times, and `deleted_at` while it is in the trash."""
+
+    __table_args__: Any = {"sqlite_autoincrement": True}
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    notes: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, onupdate=now)
+    deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    deleted_by: Mapped[int | None] = mapped_column(Id)
+
+    @declared_attr
+    def patient_id(cls) -> Mapped[int]:
+        return mapped_column(ForeignKey("patients.id"), index=True)
+
+
+class LabResult(RecordMixin, db.Model):  # type: ignore[name-defined,misc]
+    __tablename__ = "lab_results"
+
+    test_name: Mapped[str] = mapped_column(String(255))
+    test_code: Mapped[str | None] = mapped_column(String(50))
+    test_category: Mapped[str | None] = mapped_column(String(100))
+    test_type: Mapped[str | None] = mapped_column(String(100))
+    facility: Mapped[str | None] = mapped_column(String(255))
+    status: Mapped[str | None] = mapped_column(String(50))
+    labs_result: Mapped[str | None] = mapped_column(String(255))
+    ordered_date: Mapped[date | None]
+    completed_date: Mapped[date | None]
+    practitioner: Mapped[str | None] = mapped_column(String(255))
+
+
+class Insurance(RecordMixin, db.Model):  # type: ignore[name-defined,misc]
+    __tablename__ = "insurances"
+
+    insurance_type: Mapped[str] = mapped_column(String(50))
+    company_name: Mapped[str] = mapped_column(String(255))
+    member_name: Mapped[str] = mapped_column(String(255))
+    member_id: Mapped[str] = mapped_column(String(100))
+    effective_date: Mapped[date]
+    employer_group: Mapped[str | None] = mapped_column(String(255))
+    group_number: Mapped[str | None] = mapped_column(String(100))
+    plan_name: Mapped[str | None] = mapped_column(String(255))
+    policy_holder_name: Mapped[str | None] = mapped_column(String(255))
+    relationship_to_holder: Mapped[str | None] = mapped_column(String(100))
+    expiration_date: Mapped[date | None]
+    status: Mapped[str | None] = mapped_column(String(50))
+    is_primary: Mapped[bool] = mapped_column(default=False)
+    contact_info: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+
+
+class Visit(RecordMixin, db.Model):  # type: ignore[name-defined,misc]
+    __tablename__ = "visits"
+
+    reason: Mapped[str] = mapped_column(String(255))
+    date: Mapped[date]
+    visit_type: Mapped[str | None] = mapped_column(String(100))
+    chief_complaint: Mapped[str | None] = mapped_column(Text)
+    diagnosis: Mapped[str | None] = mapped_column(Text)
+    treatment_plan: Mapped[str | None] = mapped_column(Text)
+    follow_up_instructions: Mapped[str | None] = mapped_column(Text)
+    location: Mapped[str | None] = mapped_column(String(255))
+    practitioner: Mapped[str | None] = mapped_column(String(255))
+
+
+class Procedure(RecordMixin, db.Model):  # type: ignore[name-defined,misc]
+    __tablename__ = "procedures"
+
+    procedure_name: Mapped[str] = mapped_column(String(255))
+    date: Mapped[date]
+    procedure_type: Mapped[str | None] = mapped_column(String(100))
+    procedure_code: Mapped[str | None] = mapped_column(String(50))
+    description: Mapped[str | None] = mapped_column(Text)
+    status: Mapped[str | None] = mapped_column(String(50))
+    outcome: Mapped[str | None] = mapped_column(Text)
+    facility: Mapped[str | None] = mapped_column(String(255))
+    practitioner: Mapped[str | None] = mapped_column(String(255))

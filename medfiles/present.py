@@ -1,0 +1,342 @@
+"""What templates and JSON may see: frozen views of patients, records and documents, without paths, keys or rows."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from pathlib import PurePosixPath
+from typing import Any
+
+from medfiles.access import Action, Actor
+from medfiles.clock import now
+from medfiles.entities import EntityType, Registry
+from medfiles.fields import Field
+from medfiles.models import AuditEvent, EntityFile, Patient, RecordMixin
+
+KINDS = {
+    "application/pdf": "pdf",
+    "application/dicom": "dicom",
+    "application/msword": "word",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "word",
+    "application/vnd.ms-excel": "sheet",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "sheet",
+    "text/csv": "sheet",
+}
+
+
+@dataclass(frozen=True)
+class TypeView:
+    """A kind of record, as pages speak of it."""
+
+    name: str  # "visit": in URLs, CSS classes and events
+    plural: str  # "visits": in URLs
+    title: str  # "Visit"
+    titles: str  # "Visits": tabs and headings
+    icon: str  # name of a file in static/icons
+    accepts: tuple[str, ...]  # (".pdf", ".doc", ...)
+    accepts_words: str  # "PDF, Word, JPG, PNG, HEIC or text"
+    max_size: int  # bytes
+    max_files: int
+    categories: tuple[tuple[str, str], ...]  # (("summary", "Summary"), ...)
+
+
+@dataclass(frozen=True)
+class PatientView:
+    id: int
+    name: str  # "Maria Sample"
+    first_name: str
+    last_name: str
+    initials: str  # "MS"
+    birth_date: date
+    gender: str | None
+    notes: str | None
+    access: str  # owner | edit | view
+    can_edit: bool  # edit the patient, add and change records
+    record_count: int | None = None
+    file_count: int | None = None
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One labelled value of a record; `value` is text, or a date."""
+
+    label: str
+    value: str | date
+    long: bool = False  # a paragraph rather than a word
+
+
+@dataclass(frozen=True)
+class RecordView:
+    id: int
+    type: TypeView
+    patient: PatientView
+    title: str
+    date: date | None
+    subtitle: str | None  # where or by whom: "Orthopaedics clinic"
+    tags: tuple[str, ...]  # short words shown as chips: status, visit type
+    facts: tuple[Fact, ...]
+    file_count: int
+    deleted_at: datetime | None
+    can_edit: bool
+    values: dict[str, Any] = field(default_factory=dict)  # the raw fields, for forms and JSON
+
+
+@dataclass(frozen=True)
+class FileView:
+    id: int
+    entity_type: str  # "visit"
+    entity_id: int
+    record_title: str | None  # filled in lists that mix records
+    file_name: str
+    stem: str  # name without extension
+    label: str  # "PDF", "JPG": the tile beside the name
+    kind: str  # pdf | image | word | sheet | text | dicom: colour of the tile
+    file_type: str  # media type read from the bytes
+    file_size: int  # bytes
+    sha256: str
+    description: str | None
+    category: str | None
+    category_label: str | None  # "Lab report"
+    uploaded_at: datetime
+    uploaded_by: str | None  # "you", or an address
+    updated_at: datetime
+    deleted_at: datetime | None
+    days_left: int | None  # in the trash: days until it goes for ever
+    with_record: bool = False  # in the trash because its record is: comes back with the record
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one file of an upload."""
+
+    file_name: str
+    stored: bool
+    message: str  # "Added." or the reason and what to do
+    code: str | None = None
+    file: FileView | None = None
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One sentence about what was just done, with the document it can be undone for."""
+
+    message: str
+    undo: FileView | None = None
+    tone: str = "ok"  # ok | error
+
+
+@dataclass(frozen=True)
+class PanelView:
+    """The whole widget for one record."""
+
+    type: TypeView
+    record: RecordView
+    files: tuple[FileView, ...]  # live documents, newest first
+    count: int
+    trash: tuple[FileView, ...]  # filled when the trash is shown
+    trash_count: int
+    show_trash: bool
+    free: int  # places left
+    can_upload: bool
+    can_edit: bool  # edit, delete, restore
+    can_download: bool
+    notice: Notice | None = None
+    outcomes: tuple[Outcome, ...] = ()
+
+
+@dataclass(frozen=True)
+class Trail:
+    """One line of a patient's activity."""
+
+    at: datetime
+    who: str  # "you" or an address or "medfiles"
+    text: str  # "downloaded “Blood count.pdf” (Visit “Annual check-up”)"
+    outcome: str  # done | refused
+    icon: str
+
+
+def type_view(kind: EntityType) -> TypeView:
+    return TypeView(
+        name=kind.name,
+        plural=kind.plural,
+        title=kind.title,
+        titles=kind.titles,
+        icon=kind.icon,
+        accepts=kind.accepts,
+        accepts_words=kind.accepts_words,
+        max_size=kind.max_size,
+        max_files=kind.max_files,
+        categories=tuple((name, kind.category_label(name)) for name in kind.categories),
+    )
+
+
+def patient_view(patient: Patient, level: Action, records: int | None = None, files: int | None = None) -> PatientView:
+    return PatientView(
+        id=patient.id,
+        name=f"{patient.first_name} {patient.last_name}",
+        first_name=patient.first_name,
+        last_name=patient.last_name,
+        initials=(patient.first_name[:1] + patient.last_name[:1]).upper(),
+        birth_date=patient.birth_date,
+        gender=patient.gender,
+        notes=patient.notes,
+        access=level.value,
+        can_edit=level != Action.VIEW,
+        record_count=records,
+        file_count=files,
+    )
+
+
+def record_view(kind: EntityType, record: RecordMixin, patient: PatientView, file_count: int = 0) -> RecordView:
+    values = {field.name: getattr(record, field.name) for field in kind.fields}
+    shown = (values.get(name) for name in kind.subtitle_fields)
+    return RecordView(
+        id=record.id,
+        type=type_view(kind),
+        patient=patient,
+        title=kind.title_of(record),
+        date=kind.date_of(record),
+        subtitle=next(filter(None, shown), None),
+        tags=tuple(str(values[name]) for name in kind.tag_fields if values[name]),
+        facts=tuple(fact for field in kind.fields for fact in _facts(kind, field, values[field.name])),
+        file_count=file_count,
+        deleted_at=record.deleted_at,
+        can_edit=patient.can_edit,
+        values=values,
+    )
+
+
+def _facts(kind: EntityType, field: Field, value: Any) -> Sequence[Fact]:
+    if value in (None, "", False) or field.name == kind.title_field:
+        return ()
+    if field.kind == "object":
+        labels = dict(field.parts)
+        return [
+            Fact(labels.get(name, name.capitalize()), str(part), len(str(part)) > 60) for name, part in value.items()
+        ]
+    if value is True:
+        return (Fact(field.label, "Yes"),)
+    return (Fact(field.label, value, field.kind == "text"),)
+
+
+@dataclass(frozen=True)
+class FilePresenter:
+    """Turns rows into views for one reader: names its own uploads "you", counts days until the trash is emptied."""
+
+    registry: Registry
+    actor: Actor
+    trash_days: int
+    emails: Mapping[int, str] = field(default_factory=dict)
+    titles: Mapping[tuple[str, int], str] = field(default_factory=dict)
+    record_deleted_at: datetime | None = None
+
+    def __call__(self, file: EntityFile) -> FileView:
+        kind = self.registry[file.entity_type]
+        name = PurePosixPath(file.file_name)
+        return FileView(
+            id=file.id,
+            entity_type=file.entity_type,
+            entity_id=file.entity_id,
+            record_title=self.titles.get((file.entity_type, file.entity_id)),
+            file_name=file.file_name,
+            stem=name.stem,
+            label=name.suffix[1:].upper() or "FILE",
+            kind=KINDS.get(file.file_type) or ("image" if file.file_type.startswith("image/") else "text"),
+            file_type=file.file_type,
+            file_size=file.file_size,
+            sha256=file.sha256,
+            description=file.description,
+            category=file.category,
+            category_label=kind.category_label(file.category) if file.category else None,
+            uploaded_at=file.uploaded_at,
+            uploaded_by=self._who(file.uploaded_by),
+            updated_at=file.updated_at,
+            deleted_at=file.deleted_at,
+            days_left=self._days_left(file.deleted_at),
+            with_record=file.deleted_at is not None and file.deleted_at == self.record_deleted_at,
+        )
+
+    def _who(self, user_id: int | None) -> str | None:
+        if user_id is None:
+            return None
+        return "you" if user_id == self.actor.user_id else self.emails.get(user_id)
+
+    def _days_left(self, deleted_at: datetime | None) -> int | None:
+        if deleted_at is None:
+            return None
+        left = deleted_at + timedelta(days=self.trash_days) - now()
+        return max(0, math.ceil(left / timedelta(days=1)))
+
+
+def panel_view(
+    kind: EntityType,
+    record: RecordView,
+    files: Sequence[FileView],
+    trash: Sequence[FileView],
+    *,
+    show_trash: bool = False,
+    notice: Notice | None = None,
+    outcomes: Sequence[Outcome] = (),
+) -> PanelView:
+    changeable = record.can_edit and record.deleted_at is None
+    return PanelView(
+        type=type_view(kind),
+        record=record,
+        files=tuple(files),
+        count=len(files),
+        trash=tuple(trash) if show_trash else (),
+        trash_count=len(trash),
+        show_trash=show_trash,
+        free=max(0, kind.max_files - len(files)),
+        can_upload=changeable and "upload" in kind.operations,
+        can_edit=changeable and "delete" in kind.operations,
+        can_download="download" in kind.operations,
+        notice=notice,
+        outcomes=tuple(outcomes),
+    )
+
+
+ACTIONS = {
+    "attach": ("added", "upload"),
+    "download": ("downloaded", "download"),
+    "edit": ("changed the details of", "pencil"),
+    "delete": ("moved to the trash:", "trash-2"),
+    "restore": ("restored", "undo-2"),
+    "purge": ("deleted for ever:", "trash-2"),
+    "view": ("looked at the details of", "eye"),
+    "list": ("looked at the documents of", "files"),
+    "list-trash": ("looked into the trash of", "trash-2"),
+    "list-records": ("looked at the records of", "folder-open"),
+    "view-record": ("opened", "eye"),
+    "create-record": ("created", "plus"),
+    "edit-record": ("changed", "pencil"),
+    "delete-record": ("moved to the trash:", "trash-2"),
+    "restore-record": ("restored", "undo-2"),
+    "purge-record": ("deleted for ever:", "trash-2"),
+    "view-patient": ("opened", "eye"),
+    "create-patient": ("created the patient", "plus"),
+    "edit-patient": ("changed the patient", "pencil"),
+    "view-activity": ("looked at the activity of", "activity"),
+}
+
+
+def trail_line(event: AuditEvent, email: str | None, actor: Actor, registry: Registry) -> Trail:
+    done, icon = ACTIONS.get(event.action, (event.action.replace("-", " "), "info"))
+    who = "medfiles" if event.actor_id is None else "you" if event.actor_id == actor.user_id else email or "an account"
+    name = (event.details or {}).get("name")
+    thing = f"“{name}”" if name else _thing(event, registry)
+    tried = {
+        "done": done,
+        "refused": f"tried, and was refused: {done}",
+        "failed": f"tried without success: {done}",
+    }
+    return Trail(at=event.at, who=who, text=f"{tried[event.outcome]} {thing}", outcome=event.outcome, icon=icon)
+
+
+def _thing(event: AuditEvent, registry: Registry) -> str:
+    if event.file_id is not None:
+        return f"document {event.file_id}"
+    if event.entity_type and event.entity_type in registry:
+        title = registry[event.entity_type].title.lower()
+        return f"a {title}" if event.entity_id else title
+    return "this patient"

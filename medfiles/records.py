@@ -1,0 +1,246 @@
+"""Every verb on patients and their records, through the same door as the documents."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, func, select
+
+from medfiles import access, audit, moves
+from medfiles.access import Action
+from medfiles.audit import Subject
+from medfiles.clock import now
+from medfiles.db import db, transaction
+from medfiles.door import Service
+from medfiles.entities import EntityType
+from medfiles.errors import Conflict
+from medfiles.fields import PATIENT_FIELDS, checked
+from medfiles.models import AuditEvent, EntityFile, Patient, RecordMixin
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A patient, the actor's level on it, and how many records and documents it has."""
+
+    patient: Patient
+    level: Action
+    records: int = 0
+    files: int = 0
+
+
+@dataclass
+class RecordService(Service):
+    def patients(self) -> Sequence[Summary]:
+        """The patients the actor may see, by name."""
+        allowed = access.levels(self.actor).subquery()
+        query = select(Patient, allowed.c.level).join(allowed, allowed.c.patient_id == Patient.id)
+        rows = db.session.execute(query.order_by(Patient.first_name, Patient.last_name, Patient.id)).all()
+        records, files = self._record_counts(), self._file_counts()
+        return [Summary(row, Action(level), records.get(row.id, 0), files.get(row.id, 0)) for row, level in rows]
+
+    def patient(self, patient_id: int) -> Summary:
+        with self.verb("view-patient", patient_id=patient_id) as subject, transaction():
+            patient = self.admitted_patient(patient_id, Action.VIEW, subject)
+            audit.record_read(self.actor, "view-patient", subject)
+            return Summary(patient, access.permit(self.actor, Action.VIEW, patient_id))
+
+    def level(self, patient_id: int) -> Action:
+        with self.verb("view-patient", patient_id=patient_id) as subject:
+            return self.admit(Action.VIEW, patient_id, subject)
+
+    def create_patient(self, values: Mapping[str, Any]) -> Patient:
+        """A new patient of the actor's own."""
+        with self.verb("create-patient") as subject, transaction() as session:
+            patient = Patient(user_id=self.actor.user_id, **checked(PATIENT_FIELDS, values))
+            session.add(patient)
+            session.flush()
+            self.admitted_patient(patient.id, Action.OWN, subject)
+            audit.record(self.actor, "create-patient", subject)
+            return patient
+
+    def edit_patient(self, patient_id: int, values: Mapping[str, Any]) -> Patient:
+        with self.verb("edit-patient", patient_id=patient_id) as subject, transaction():
+            patient = self.admitted_patient(patient_id, Action.EDIT, subject)
+            changed = _apply(patient, checked(PATIENT_FIELDS, values))
+            audit.record(self.actor, "edit-patient", subject, changed=changed)
+            return patient
+
+    def counts(self, patient_id: int) -> dict[str, int]:
+        """How many records of each kind a patient has."""
+        with self.verb("view-patient", patient_id=patient_id) as subject:
+            self.admit(Action.VIEW, patient_id, subject)
+            return {kind.name: self._count(kind, kind.model.patient_id == patient_id) for kind in self.registry}
+
+    def list(self, patient_id: int, kind: EntityType) -> Sequence[RecordMixin]:
+        """A patient's records of a kind, the latest first."""
+        with (
+            self.verb("list-records", patient_id=patient_id, entity_type=kind.name) as subject,
+            transaction(),
+        ):
+            self.admitted_patient(patient_id, Action.VIEW, subject)
+            audit.record_read(self.actor, "list-records", subject)
+            query = select(kind.model).where(kind.model.patient_id == patient_id, kind.model.deleted_at.is_(None))
+            records = db.session.scalars(query).all()
+        return sorted(records, key=lambda record: (kind.date_of(record) or date.min, record.id), reverse=True)
+
+    def trashed(self, patient_id: int) -> Sequence[tuple[EntityType, RecordMixin, int]]:
+        """A patient's records in the trash, with the number of documents that come back with each."""
+        with self.verb("list-trash", patient_id=patient_id) as subject:
+            self.admit(Action.EDIT, patient_id, subject)
+            found = [
+                (kind, record, len(self._trashed_with(kind, record)))
+                for kind in self.registry
+                for record in db.session.scalars(_in_trash(kind, patient_id))
+            ]
+        return sorted(found, key=lambda entry: cast(datetime, entry[1].deleted_at), reverse=True)
+
+    def get(self, kind: EntityType, record_id: int) -> RecordMixin:
+        with self.verb("view-record", entity_type=kind.name, entity_id=record_id) as subject, transaction():
+            record = self.admitted_record(kind, record_id, Action.VIEW, subject)
+            audit.record_read(self.actor, "view-record", subject)
+            return record
+
+    def titles(self, files: Sequence[EntityFile]) -> Mapping[tuple[str, int], str]:
+        """Titles of the records that these documents, already admitted, are attached to."""
+        named: dict[tuple[str, int], str] = {}
+        for kind in self.registry:
+            ids = {file.entity_id for file in files if file.entity_type == kind.name}
+            for record in db.session.scalars(select(kind.model).where(kind.model.id.in_(ids))):
+                named[kind.name, record.id] = kind.title_of(record)
+        return named
+
+    def titles_of(self, kind: EntityType, record_ids: Iterable[int]) -> Mapping[int, str]:
+        """Titles of those of these records that the actor may see."""
+        allowed = access.patients_for(self.actor)
+        query = select(kind.model).where(kind.model.id.in_(list(record_ids)), kind.model.patient_id.in_(allowed))
+        return {record.id: kind.title_of(record) for record in db.session.scalars(query)}
+
+    def create(self, patient_id: int, kind: EntityType, values: Mapping[str, Any]) -> RecordMixin:
+        with (
+            self.verb("create-record", patient_id=patient_id, entity_type=kind.name) as subject,
+            transaction() as session,
+        ):
+            self.admit(Action.EDIT, patient_id, subject)
+            record = kind.model(patient_id=patient_id, **checked(kind.fields, values))  # type: ignore[call-arg]
+            session.add(record)
+            session.flush()
+            subject.entity_id, subject.name = record.id, kind.title_of(record)
+            audit.record(self.actor, "create-record", subject)
+            return record
+
+    def edit(self, kind: EntityType, record_id: int, values: Mapping[str, Any]) -> RecordMixin:
+        with self.verb("edit-record", entity_type=kind.name, entity_id=record_id) as subject, transaction():
+            record = self.admitted_record(kind, record_id, Action.EDIT, subject, lock=True)
+            if record.deleted_at is not None:
+                raise Conflict(f"This {kind.title.lower()} is in the trash. Restore it before you change it.")
+            changed = _apply(record, checked(kind.fields, values))
+            audit.record(self.actor, "edit-record", subject, changed=changed)
+            return record
+
+    def delete(self, kind: EntityType, record_id: int) -> tuple[RecordMixin, int]:
+        """Move a record to the trash and its documents with it; how many there were."""
+        with self.verb("delete-record", entity_type=kind.name, entity_id=record_id) as subject:
+            record = self.admitted_record(kind, record_id, Action.EDIT, subject)
+            if record.deleted_at is not None:
+                raise Conflict(f"This {kind.title.lower()} is already in the trash.")
+            files = _files(kind, record_id, EntityFile.deleted_at.is_(None))
+
+            def change(moved: Sequence[EntityFile]) -> None:
+                locked = self._unchanged(kind, record_id, None, moved, EntityFile.deleted_at.is_(None))
+                locked.deleted_at, locked.deleted_by = now(), self.actor.user_id
+                for file in moved:
+                    file.deleted_at, file.deleted_by = locked.deleted_at, self.actor.user_id
+                self._record_each("delete", moved)
+                audit.record(self.actor, "delete-record", subject, documents=len(moved))
+
+            moves.relocate(self.storages, files, moves.to_trash, change)
+            return record, len(files)
+
+    def restore(self, kind: EntityType, record_id: int) -> tuple[RecordMixin, int]:
+        """Bring a record back with the documents that went to the trash with it; how many there were."""
+        with self.verb("restore-record", entity_type=kind.name, entity_id=record_id) as subject:
+            record = self.admitted_record(kind, record_id, Action.EDIT, subject)
+            if record.deleted_at is None:
+                raise Conflict(f"This {kind.title.lower()} is not in the trash.")
+            deleted_at, files = record.deleted_at, self._trashed_with(kind, record)
+
+            def change(moved: Sequence[EntityFile]) -> None:
+                locked = self._unchanged(kind, record_id, deleted_at, moved, EntityFile.deleted_at == deleted_at)
+                locked.deleted_at = locked.deleted_by = None
+                for file in moved:
+                    file.deleted_at = file.deleted_by = None
+                self._record_each("restore", moved)
+                audit.record(self.actor, "restore-record", subject, documents=len(moved))
+
+            moves.relocate(self.storages, files, moves.to_life(self.registry), change)
+            return record, len(files)
+
+    def trail(self, patient_id: int, before: int | None = None) -> Sequence[tuple[AuditEvent, str | None]]:
+        """Who did what with this patient's papers; for its owner and those who may edit."""
+        with self.verb("view-activity", patient_id=patient_id) as subject, transaction():
+            self.admitted_patient(patient_id, Action.EDIT, subject)
+            audit.record_read(self.actor, "view-activity", subject)
+            db.session.flush()
+            return audit.trail(patient_id, before)
+
+    def _unchanged(
+        self,
+        kind: EntityType,
+        record_id: int,
+        deleted_at: datetime | None,
+        moved: Sequence[EntityFile],
+        which: ColumnElement[bool],
+    ) -> RecordMixin:
+        """The locked record, if it and its documents still are as they were when their bytes were copied."""
+        record = self.admitted_record(kind, record_id, Action.EDIT, Subject(), lock=True)
+        if record.deleted_at != deleted_at or {file.id for file in moved} != {
+            file.id for file in _files(kind, record_id, which)
+        }:
+            raise Conflict(moves.CHANGED)
+        return record
+
+    def _trashed_with(self, kind: EntityType, record: RecordMixin) -> Sequence[EntityFile]:
+        return _files(kind, record.id, EntityFile.deleted_at == record.deleted_at)
+
+    def _record_each(self, action: str, files: Sequence[EntityFile]) -> None:
+        for file in files:
+            subject = Subject(file.patient_id, file.entity_type, file.entity_id, file.id, file.file_name)
+            audit.record(self.actor, action, subject)
+
+    def _count(self, kind: EntityType, which: ColumnElement[bool]) -> int:
+        query = select(func.count(kind.model.id)).where(which, kind.model.deleted_at.is_(None))
+        return db.session.scalar(query) or 0
+
+    def _record_counts(self) -> dict[int, int]:
+        totals: dict[int, int] = {}
+        for kind in self.registry:
+            model, allowed = kind.model, access.patients_for(self.actor)
+            query = select(model.patient_id, func.count(model.id)).where(model.deleted_at.is_(None))
+            for patient_id, count in db.session.execute(
+                query.where(model.patient_id.in_(allowed)).group_by(model.patient_id)
+            ):
+                totals[patient_id] = totals.get(patient_id, 0) + count
+        return totals
+
+    def _file_counts(self) -> dict[int, int]:
+        query = select(EntityFile.patient_id, func.count(EntityFile.id)).where(
+            EntityFile.deleted_at.is_(None), EntityFile.patient_id.in_(access.patients_for(self.actor))
+        )
+        return dict(db.session.execute(query.group_by(EntityFile.patient_id)).tuples().all())
+
+
+def _files(kind: EntityType, record_id: int, which: ColumnElement[bool]) -> Sequence[EntityFile]:
+    query = select(EntityFile).where(EntityFile.entity_type == kind.name, EntityFile.entity_id == record_id, which)
+    return db.session.scalars(query.order_by(EntityFile.id)).all()
+
+
+def _in_trash(kind: EntityType, patient_id: int) -> Any:
+    return select(kind.model).where(kind.model.patient_id == patient_id, kind.model.deleted_at.is_not(None))
+
+
+def _apply(row: Any, values: Mapping[str, Any]) -> Sequence[str]:
+    changed = [name for name, value in values.items() if getattr(row, name) != value]
+    for name in changed:
+        setattr(row, name, values[name])
+    return sorted(changed)

@@ -1,0 +1,163 @@
+"""The contract every place for bytes keeps, the grammar of its keys, and the staging area uploads stream into."""
+
+import hashlib
+import os
+import re
+import secrets
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from medfiles.errors import BadKey, StorageError, TooLarge
+
+UUID4 = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+EXTENSION = r"\.[a-z0-9]{1,10}"
+KEY = re.compile(
+    rf"(files/[a-z][a-z0-9-]{{0,49}}/{UUID4}{EXTENSION}"
+    rf"|trash/\d{{4}}-\d\d-\d\d/mf-{UUID4}{EXTENSION}"
+    rf"|previews/[0-9a-f]{{2}}/[0-9a-f]{{64}}-[a-z0-9]{{1,32}}/\d{{1,6}}\.webp)",
+)
+CHUNK = 256 * 1024
+
+
+def live_key(directory: str, extension: str) -> str:
+    """A new key for a document: random, so that no name, patient or record can be read from it."""
+    return f"files/{directory}/{uuid.uuid4()}{extension}"
+
+
+def trash_key(day: date, extension: str) -> str:
+    return f"trash/{day.isoformat()}/mf-{uuid.uuid4()}{extension}"
+
+
+def check_key(key: str) -> str:
+    if not KEY.fullmatch(key):
+        raise BadKey()
+    return key
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What is durable under `key`: `size` in bytes, `sha256` in hex (None where it was not computed)."""
+
+    key: str
+    size: int
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One object of a listing; `age` in seconds."""
+
+    key: str
+    age: float
+
+
+@dataclass
+class Staged:
+    """A local temporary file that takes bytes once, counting and hashing them; over `limit` bytes raises `TooLarge`."""
+
+    path: Path
+    limit: int
+    size: int = 0
+    _file: IO[bytes] | None = field(default=None, repr=False)
+    _hash: Any = field(default_factory=hashlib.sha256, repr=False)
+
+    def write(self, chunk: bytes) -> int:
+        self.size += len(chunk)
+        if self.size > self.limit:
+            raise TooLarge("This file is larger than allowed here.")
+        self._hash.update(chunk)
+        assert self._file is not None
+        return self._file.write(chunk)
+
+    def finish(self) -> None:
+        """Make the bytes durable. A failed fsync is never tried again: the file is given up."""
+        if self._file is None:
+            return
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        finally:
+            self._file.close()
+            self._file = None
+
+    def discard(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        self.path.unlink(missing_ok=True)
+
+    @property
+    def sha256(self) -> str:
+        return str(self._hash.hexdigest())
+
+
+class Storage(Protocol):
+    """A place for bytes. It knows no HTTP, no database and no permission."""
+
+    name: str
+
+    def stage(self, limit: int) -> Staged:
+        """A place to stream at most `limit` bytes into."""
+
+    def commit(self, staged: Staged, key: str) -> Stored:
+        """Make the staged bytes durable under a new key, or nothing at all: `KeyTaken`, `BadKey`, `StorageError`."""
+
+    def open(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Chunks of the bytes from `start` up to but without `end`: `BlobMissing` before the first chunk."""
+
+    def copy(self, key: str, new_key: str) -> Stored:
+        """Make the same bytes durable under a new key: `BlobMissing`, `KeyTaken`."""
+
+    def stat(self, key: str) -> Stored:
+        """Size without reading: `BlobMissing`."""
+
+    def delete(self, key: str) -> None:
+        """Remove the object; quiet when it is gone already."""
+
+    def keys(self, prefix: str = "") -> Iterator[Listed]:
+        """Every key of our grammar that starts with `prefix`."""
+
+    def url(self, key: str) -> str | None:
+        """A short-lived direct link, or None: stream the bytes through the app."""
+
+    def clear_staged(self, older_than: float) -> int:
+        """Remove staged files that nobody wrote to for so many seconds; how many there were."""
+
+    def check(self) -> None:
+        """Raise `StorageError` when the place cannot take bytes now."""
+
+
+class Staging:
+    """The folder of temporary files that every backend streams uploads into first."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def stage(self, limit: int) -> Staged:
+        path = self.folder / f"{secrets.token_hex(16)}.part"
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except OSError as error:
+            raise StorageError() from error
+        return Staged(path, limit, _file=os.fdopen(descriptor, "wb"))
+
+    def clear_staged(self, older_than: float) -> int:
+        if not self.folder.is_dir():
+            return 0
+        left = [path for path in self.folder.glob("*.part") if _idle(path) > older_than]
+        for path in left:
+            path.unlink(missing_ok=True)
+        return len(left)
+
+
+def _idle(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return -1.0

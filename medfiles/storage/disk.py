@@ -1,0 +1,132 @@
+"""Documents as files below one folder, each durable before anybody is told that it is there."""
+
+import errno
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from medfiles.errors import BlobMissing, KeyTaken, StorageError
+from medfiles.storage.base import CHUNK, KEY, Listed, Staged, Staging, Stored, check_key
+
+NO_LINKS = {errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+
+
+class DiskStorage(Staging):
+    """The local or mounted folder `root`; staging lies beside the documents so that a rename can publish them."""
+
+    name = "disk"
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root / "staged")
+        self.root = root
+
+    def commit(self, staged: Staged, key: str) -> Stored:
+        path = self._path(key)
+        with _translated():
+            staged.finish()
+            self._reserve(path)
+            os.replace(staged.path, path)
+            _sync_folder(path.parent)
+            _sync_folder(staged.path.parent)
+        return Stored(key, staged.size, staged.sha256)
+
+    def open(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        with _translated():
+            file = self._path(key).open("rb")
+            file.seek(start)
+        return _chunks(file, None if end is None else end - start)
+
+    def copy(self, key: str, new_key: str) -> Stored:
+        source, target = self._path(key), self._path(new_key)
+        with _translated():
+            _make_folder(target.parent)
+            try:
+                os.link(source, target)
+            except OSError as error:
+                if error.errno not in NO_LINKS:
+                    raise
+                return self._copy_bytes(key, new_key)
+            _sync_folder(target.parent)
+        return self.stat(new_key)
+
+    def stat(self, key: str) -> Stored:
+        with _translated():
+            return Stored(key, self._path(key).stat().st_size)
+
+    def delete(self, key: str) -> None:
+        path = self._path(key)
+        with _translated():
+            path.unlink(missing_ok=True)
+            if path.parent.is_dir():
+                _sync_folder(path.parent)
+
+    def keys(self, prefix: str = "") -> Iterator[Listed]:
+        for folder, _, names in os.walk(self.root):
+            for name in names:
+                path = Path(folder, name)
+                key = path.relative_to(self.root).as_posix()
+                if key.startswith(prefix) and KEY.fullmatch(key):
+                    yield Listed(key, time.time() - path.stat().st_mtime)
+
+    def url(self, key: str) -> str | None:
+        return None
+
+    def check(self) -> None:
+        self.stage(0).discard()
+
+    def _path(self, key: str) -> Path:
+        """The one place where a key becomes a path; the grammar leaves no way out of the root."""
+        return self.root / check_key(key)
+
+    def _reserve(self, path: Path) -> None:
+        """Create the empty file that the rename then replaces: fails when the key is taken, on every file system."""
+        _make_folder(path.parent)
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+
+    def _copy_bytes(self, key: str, new_key: str) -> Stored:
+        staged = self.stage(self.stat(key).size)
+        try:
+            for chunk in self.open(key):
+                staged.write(chunk)
+            return self.commit(staged, new_key)
+        finally:
+            staged.discard()
+
+
+def _chunks(file: IO[bytes], length: int | None) -> Iterator[bytes]:
+    with file:
+        while chunk := file.read(CHUNK if length is None else min(CHUNK, length)):
+            yield chunk
+            if length is not None:
+                length -= len(chunk)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make missing folders one by one from the top, each entry durable before the next stands on it."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    for place in reversed(missing):
+        place.mkdir(mode=0o700, exist_ok=True)
+        _sync_folder(place.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise BlobMissing("This document's content cannot be found right now.") from error
+    except FileExistsError as error:
+        raise KeyTaken() from error
+    except OSError as error:
+        raise StorageError() from error

@@ -1,0 +1,28 @@
+"""The HTML doors: pages and the document widget."""
+
+from typing import Any
+
+from flask import Flask, g
+from flask_security import current_user
+
+from medfiles.web import account, errors, fragments, gate, records, status, words
+
+
+def init_app(app: Flask, settings: dict[str, Any]) -> None:
+    app.url_map.converters.update(kind=gate.KindConverter, plural=gate.PluralConverter)
+    gate.init_app(app)
+    account.init_app(app, settings)
+    words.init_app(app)
+    errors.init_app(app)
+    for door in (records, fragments, account, status):
+        app.register_blueprint(door.blueprint)
+    app.context_processor(_around_every_page)
+
+
+def _around_every_page() -> dict[str, Any]:
+    """Whose page it is and whom it may switch to."""
+    if not current_user.is_authenticated:
+        return {"account": None, "patients": (), "patient": None}
+    email = current_user.email
+    who = {"email": email, "initials": email[:2].upper(), "is_admin": current_user.has_role("admin")}
+    return {"account": who, "patients": records.patients(), "patient": g.get("patient")}

@@ -1,0 +1,98 @@
+"""The account page, signing out, and how Flask-Security signs people in here."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flask import Blueprint, Flask, flash, g, redirect, render_template, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_security import LoginForm, Security, current_user, logout_user
+from ua_parser import parse
+
+from medfiles import accounts
+from medfiles.http import actor, parts
+
+blueprint = Blueprint("account", __name__)
+
+
+class SignInForm(LoginForm):
+    """Without "remember me": a cookie that outlives the idle logout has no place here."""
+
+    remember = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
+class SessionView:
+    id: int
+    agent: str
+    address: str
+    seen_at: datetime
+    current: bool
+
+
+@blueprint.get("/account")
+def account() -> ResponseReturnValue:
+    open_sessions = accounts.sessions(actor(), parts().idle, parts().longest)
+    return render_template(
+        "account/account.html",
+        sessions=[_shown(entry) for entry in open_sessions],
+        two_factor=bool(current_user.tf_primary_method),
+    )
+
+
+@blueprint.post("/sign-out")
+def sign_out() -> ResponseReturnValue:
+    logout_user()
+    session.clear()
+    flash("You are signed out.", "ok")
+    return redirect(url_for("security.login"), 303)
+
+
+@blueprint.post("/account/sessions/<int:session_id>/end")
+def end_session(session_id: int) -> ResponseReturnValue:
+    accounts.end_session(actor(), session_id)
+    flash("That device is signed out.", "ok")
+    return redirect(url_for(".account"), 303)
+
+
+def _shown(entry: Any) -> SessionView:
+    agent = parse(entry.agent or "")
+    words = [part.family for part in (agent.user_agent, agent.os) if part and part.family != "Other"]
+    current = entry.digest == g.session_digest
+    return SessionView(entry.id, " on ".join(words) or "Another program", entry.address or "", entry.seen_at, current)
+
+
+def init_app(app: Flask, settings: dict[str, Any]) -> None:
+    app.config.update(
+        SECURITY_LOGIN_URL="/sign-in",
+        SECURITY_LOGOUT_URL="/account/sign-out",
+        SECURITY_POST_LOGIN_VIEW="/",
+        SECURITY_REGISTERABLE=settings["MEDFILES_REGISTRATION"],
+        SECURITY_REGISTER_URL="/register",
+        SECURITY_SEND_REGISTER_EMAIL=False,
+        SECURITY_CHANGEABLE=True,
+        SECURITY_CHANGE_URL="/account/password",
+        SECURITY_POST_CHANGE_VIEW="/account",
+        SECURITY_SEND_PASSWORD_CHANGE_EMAIL=False,
+        SECURITY_VERIFY_URL="/account/verify",
+        SECURITY_TWO_FACTOR=True,
+        SECURITY_TWO_FACTOR_ENABLED_METHODS=["authenticator"],
+        SECURITY_TWO_FACTOR_RESCUE_EMAIL=False,
+        SECURITY_TWO_FACTOR_SETUP_URL="/account/second-step",
+        SECURITY_TWO_FACTOR_TOKEN_VALIDATION_URL="/sign-in/code",
+        SECURITY_TWO_FACTOR_RESCUE_URL="/sign-in/rescue",
+        SECURITY_TWO_FACTOR_SELECT_URL="/sign-in/method",
+        SECURITY_TWO_FACTOR_POST_SETUP_VIEW="/account",
+        SECURITY_TOTP_SECRETS={"1": app.secret_key},
+        SECURITY_TOTP_ISSUER="medfiles",
+        SECURITY_PASSWORD_SALT=app.secret_key,
+        SECURITY_PASSWORD_HASH="argon2",
+        SECURITY_PASSWORD_LENGTH_MIN=accounts.PASSWORD_LEAST,
+        SECURITY_EMAIL_VALIDATOR_ARGS={"check_deliverability": False},
+        SECURITY_RETURN_GENERIC_RESPONSES=True,
+        SECURITY_USE_REGISTER_V2=True,
+        SECURITY_STATIC_FOLDER_URL="/static/security",
+        SECURITY_MSG_PASSWORD_CHANGE=("Your password is changed. Other devices are signed out.", "ok"),
+    )
+    Security(app, accounts.datastore, login_form=SignInForm)
+    app.view_functions["security.logout"] = sign_out

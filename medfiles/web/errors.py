@@ -1,0 +1,58 @@
+"""One shape for everything that goes wrong in HTML: a page, or a fragment where htmx asked."""
+
+import structlog
+from flask import Flask, Response, request
+from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+
+from medfiles.errors import MedfilesError
+from medfiles.htmx import fragment, is_htmx
+from medfiles.http import explained
+
+log = structlog.get_logger("medfiles.errors")
+TITLES = {
+    400: "That did not work",
+    401: "Please sign in",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Not possible",
+    409: "Not possible right now",
+    413: "Too large",
+    415: "This kind of file does not go here",
+    422: "Please check",
+    500: "Something went wrong",
+    503: "Not available right now",
+}
+OPEN_TOO_LONG = "This page was open for too long, so nothing was changed. Reload it and try again."
+
+
+def answer_error(error: Exception) -> Response:
+    status, message, headers = explained(error)
+    if isinstance(error, CSRFError):
+        status, message, headers = 403, OPEN_TOO_LONG, {}
+    context = {"status": status, "title": TITLES.get(status, "That did not work"), "message": message}
+    response = fragment("errors/_error.html" if is_htmx() else "errors/error.html", status, **context)
+    response.headers.update(headers)
+    if request.method == "POST":
+        response.headers["HX-Reswap"] = "afterbegin"  # beside what failed, not in its place
+    return response
+
+
+def init_app(app: Flask) -> None:
+    app.register_error_handler(MedfilesError, answer_error)
+    app.register_error_handler(HTTPException, _answer_http)
+    app.register_error_handler(500, _answer_unknown)
+
+
+def _answer_http(error: HTTPException) -> ResponseReturnValue:
+    if error.code is None or error.code < 400:
+        return error
+    return answer_error(error)
+
+
+def _answer_unknown(error: Exception) -> ResponseReturnValue:
+    original = getattr(error, "original_exception", None)
+    if original is not None and not isinstance(original, MedfilesError):
+        log.error("unhandled", endpoint=request.endpoint, exc_info=original)
+    return answer_error(error)

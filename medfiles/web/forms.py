@@ -1,0 +1,79 @@
+"""HTML forms made from the fields a kind of record declares, so that a new kind needs no form of its own."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flask_wtf import FlaskForm
+from wtforms import BooleanField, DateField, Form, FormField, StringField, TextAreaField
+from wtforms.validators import InputRequired, Length, Optional
+
+from medfiles.errors import Rejected
+from medfiles.fields import TEXT_LIMIT, Field
+
+
+class _RecordForm(FlaskForm):  # type: ignore[misc]
+    class Meta:
+        csrf = False  # the gate has checked the token before any view runs
+
+
+def form_for(fields: Sequence[Field], values: Mapping[str, Any] | None = None, prefix: str = "") -> FlaskForm:
+    """A form of these fields, filled with `values` until it was sent."""
+    members = {field.name: _control(field) for field in fields}
+    return type("RecordForm", (_RecordForm,), members)(data=values, prefix=prefix)
+
+
+def values_of(form: FlaskForm, fields: Sequence[Field], before: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What was entered; parts of an object that the form does not show are kept as they were."""
+    entered: dict[str, Any] = {field.name: form[field.name].data for field in fields}
+    for field in fields:
+        if field.kind == "object":
+            kept = (before or {}).get(field.name) or {}
+            entered[field.name] = {**kept, **entered[field.name]}
+    return entered
+
+
+def explain(form: FlaskForm, error: Rejected) -> None:
+    """Put the service's sentences beside the fields they are about."""
+    for name, message in error.fields.items():
+        form[name].errors = [message]
+    if not error.fields:
+        form.form_errors.append(error.message)
+
+
+def _control(field: Field) -> Any:
+    return CONTROLS[field.kind](field)
+
+
+def _checks(field: Field, limit: int) -> list[Any]:
+    needed = InputRequired(f"{field.label} is needed.") if field.required else Optional()
+    return [needed, Length(max=limit, message=f"{field.label} can have up to {limit:,} characters.")]
+
+
+def _string(field: Field) -> StringField:
+    keywords = {"maxlength": field.limit, "autocomplete": "off"}
+    if field.choices:
+        keywords["list"] = f"mf-choices-{field.name}"
+    return StringField(field.label, _checks(field, field.limit), description=field.hint, render_kw=keywords)
+
+
+def _text(field: Field) -> TextAreaField:
+    return TextAreaField(field.label, _checks(field, TEXT_LIMIT), description=field.hint, render_kw={"rows": 3})
+
+
+def _date(field: Field) -> DateField:
+    needed = InputRequired(f"{field.label} is needed.") if field.required else Optional()
+    return DateField(
+        field.label, [needed], description=field.hint, render_kw={"min": "1850-01-01", "max": "2200-12-31"}
+    )
+
+
+def _boolean(field: Field) -> BooleanField:
+    return BooleanField(field.label, description=field.hint)
+
+
+def _object(field: Field) -> "FormField[Form]":
+    parts = {name: _string(Field(name, label)) for name, label in field.parts}
+    return FormField(type("PartsForm", (Form,), parts), field.label, description=field.hint)
+
+
+CONTROLS = {"string": _string, "text": _text, "date": _date, "boolean": _boolean, "object": _object}

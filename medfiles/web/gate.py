@@ -1,0 +1,124 @@
+"""What every request passes before its view: signed in, then a CSRF token on what changes something; headers after."""
+
+from typing import Any
+
+from flask import Flask, Response, current_app, g, redirect, request, url_for
+from flask_security import current_user
+from flask_wtf.csrf import CSRFError, CSRFProtect, validate_csrf
+from werkzeug.routing import BaseConverter, ValidationError
+from wtforms import ValidationError as BadToken
+
+from medfiles.htmx import fragment, is_htmx
+from medfiles.http import parts
+
+PUBLIC = {
+    "static",
+    "status.healthz",
+    "status.readyz",
+    "security.login",
+    "security.register",
+    "security.two_factor_token_validation",
+    "security.two_factor_select",
+}
+CSP = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self' blob:",
+    "font-src": "'self'",
+    "connect-src": "'self'",
+    "form-action": "'self'",
+    "base-uri": "'none'",
+    "frame-ancestors": "'self'",
+}
+WITH_QR_CODE = {"security.two_factor_setup"}  # Flask-Security draws its QR code as a data: image
+csrf = CSRFProtect()
+
+
+class PluralConverter(BaseConverter):
+    """A kind of record in a patient's URLs, by its plural; any other word is 404."""
+
+    def to_python(self, value: str) -> Any:
+        registry = parts().registry
+        if value not in registry or registry[value].plural != value:
+            raise ValidationError()
+        return registry[value]
+
+    def to_url(self, value: Any) -> str:
+        return value if isinstance(value, str) else str(value.plural)
+
+
+class KindConverter(BaseConverter):
+    """A kind of record by name or plural."""
+
+    def to_python(self, value: str) -> Any:
+        if value not in parts().registry:
+            raise ValidationError()
+        return parts().registry[value]
+
+    def to_url(self, value: Any) -> str:
+        return value if isinstance(value, str) else str(value.name)
+
+
+def by_header_or_query(view: Any) -> Any:
+    """Mark an upload view: its CSRF token is never looked for in the body, which stays unread until it is checked."""
+    view.token_outside_body = True
+    return csrf.exempt(view)
+
+
+def init_app(app: Flask) -> None:
+    app.config["WTF_CSRF_CHECK_DEFAULT"] = False
+    app.config["WTF_CSRF_TIME_LIMIT"] = None
+    app.config["WTF_CSRF_SSL_STRICT"] = False
+    csrf.init_app(app)
+    app.before_request(require_sign_in)
+    app.before_request(require_token)
+    app.after_request(add_headers)
+
+
+def require_sign_in() -> Any:
+    if current_user.is_authenticated:
+        g.account_id = current_user.id
+    if request.endpoint in PUBLIC or current_user.is_authenticated or request.endpoint is None:
+        return None
+    if is_htmx():
+        return fragment("errors/_sign_in.html", 401)
+    return redirect(url_for("security.login", next=_here()))
+
+
+def require_token() -> None:
+    if request.method not in ("POST", "PUT", "PATCH", "DELETE") or request.endpoint is None:
+        return
+    view = current_app.view_functions[request.endpoint]
+    if not getattr(view, "token_outside_body", False):
+        csrf.protect()
+        return
+    try:
+        validate_csrf(request.headers.get("X-CSRFToken") or request.args.get("csrf_token"))
+    except BadToken as error:
+        raise CSRFError(str(error)) from error
+
+
+def add_headers(response: Response) -> Response:
+    if request.endpoint == "static":
+        response.headers.setdefault("Cache-Control", "public, max-age=3600")
+    else:
+        response.headers.setdefault("Cache-Control", "private, no-store")
+        response.vary.update(("HX-Request", "HX-History-Restore-Request"))
+    policy = CSP | ({"img-src": "'self' blob: data:"} if request.endpoint in WITH_QR_CODE else {})
+    response.headers.setdefault(
+        "Content-Security-Policy", "; ".join(f"{name} {value}" for name, value in policy.items())
+    )
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "same-origin"
+    response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+    response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    response.headers["Permissions-Policy"] = "geolocation=(), microphone=(), payment=(), usb=()"
+    if request.is_secure:
+        response.headers["Strict-Transport-Security"] = "max-age=31536000"
+    return response
+
+
+def _here() -> str | None:
+    """Where to go on after signing in; a page, never something that would be sent again."""
+    return request.full_path.rstrip("?") if request.method == "GET" and request.path != "/" else None

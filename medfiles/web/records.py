@@ -1,0 +1,195 @@
+"""Pages of patients and their records, each also a fragment for the sheet that opens over a list."""
+
+from typing import Any
+
+from flask import Blueprint, Response, flash, g, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from medfiles import present
+from medfiles.entities import EntityType
+from medfiles.errors import Forbidden, Rejected
+from medfiles.fields import PATIENT_FIELDS, Field
+from medfiles.htmx import fragment, is_htmx, trigger
+from medfiles.http import actor, documents, parts, records
+from medfiles.web import forms, pages
+
+blueprint = Blueprint("records", __name__)
+
+
+@blueprint.get("/")
+def home() -> ResponseReturnValue:
+    recent = pages.file_views(documents().recent(), titled=True)
+    return render_template("records/home.html", patients=patients(), recent=recent)
+
+
+@blueprint.route("/patients/new", methods=["GET", "POST"])
+def patient_new() -> ResponseReturnValue:
+    form = forms.form_for(PATIENT_FIELDS)
+    patient = _saved(form, PATIENT_FIELDS, records().create_patient)
+    if patient:
+        flash(f"Added {patient.first_name} {patient.last_name}.", "ok")
+        return redirect(url_for(".patient", patient_id=patient.id), 303)
+    return _form_page("records/patient_form.html", form, patient=None)
+
+
+@blueprint.get("/patients/<int:patient_id>")
+def patient(patient_id: int) -> ResponseReturnValue:
+    _, context = pages.patient_page(patient_id, "overview")
+    recent = pages.file_views(documents().recent(patient_id), titled=True)
+    return render_template("records/patient.html", recent=recent, counts=documents().totals(patient_id), **context)
+
+
+@blueprint.route("/patients/<int:patient_id>/edit", methods=["GET", "POST"])
+def patient_edit(patient_id: int) -> ResponseReturnValue:
+    view, context = pages.patient_page(patient_id, "overview")
+    _must_edit(view)
+    before = {field.name: getattr(view, field.name) for field in PATIENT_FIELDS}
+    form = forms.form_for(PATIENT_FIELDS, before)
+    if _saved(form, PATIENT_FIELDS, lambda values: records().edit_patient(patient_id, values)):
+        flash("Saved.", "ok")
+        return redirect(url_for(".patient", patient_id=patient_id), 303)
+    return _form_page("records/patient_form.html", form, **context)
+
+
+@blueprint.get("/patients/<int:patient_id>/trash")
+def patient_trash(patient_id: int) -> ResponseReturnValue:
+    view, context = pages.patient_page(patient_id, "trash")
+    deleted = [present.record_view(kind, record, view, count) for kind, record, count in records().trashed(patient_id)]
+    gone = {(record.type.name, record.id) for record in deleted}
+    files = [file for file in documents().trashed(patient_id) if (file.entity_type, file.entity_id) not in gone]
+    shown = pages.file_views(files, titled=True)
+    return render_template("records/patient_trash.html", records=deleted, files=shown, **context)
+
+
+@blueprint.get("/patients/<int:patient_id>/activity")
+def patient_activity(patient_id: int) -> ResponseReturnValue:
+    _, context = pages.patient_page(patient_id, "activity")
+    events = records().trail(patient_id, request.args.get("before", type=int))
+    lines = [present.trail_line(event, email, actor(), parts().registry) for event, email in events]
+    older = url_for(".patient_activity", patient_id=patient_id, before=events[-1][0].id) if len(events) == 100 else None
+    return render_template("records/activity.html", trail=lines, next_url=older, **context)
+
+
+@blueprint.get("/patients/<int:patient_id>/<plural:plural>", endpoint="records")
+def records_of_kind(patient_id: int, plural: EntityType) -> ResponseReturnValue:
+    view, context = pages.patient_page(patient_id, plural.name)
+    rows = records().list(patient_id, plural)
+    counts = documents().count(plural, [row.id for row in rows])
+    cards = [present.record_view(plural, row, view, counts.get(row.id, 0)) for row in rows]
+    template = "records/_cards.html" if is_htmx() else "records/records.html"
+    return fragment(template, records=cards, type=present.type_view(plural), **context)
+
+
+@blueprint.route("/patients/<int:patient_id>/<plural:plural>/new", methods=["GET", "POST"])
+def record_new(patient_id: int, plural: EntityType) -> ResponseReturnValue:
+    view, _ = pages.patient_page(patient_id, plural.name)
+    _must_edit(view)
+    form = forms.form_for(plural.fields)
+    record = _saved(form, plural.fields, lambda values: records().create(patient_id, plural, values))
+    if record:
+        return _answer_record(plural, record.id, f"Saved the {plural.title.lower()}. You can add its documents now.")
+    return _record_form(form, plural, view, None)
+
+
+@blueprint.get("/<kind:type>/<int:id>")
+def record(type: EntityType, id: int) -> ResponseReturnValue:
+    return _record(type, id)
+
+
+@blueprint.route("/<kind:type>/<int:id>/edit", methods=["GET", "POST"])
+def record_edit(type: EntityType, id: int) -> ResponseReturnValue:
+    _, view = pages.record_page(type, id)
+    _must_edit(view)
+    form = forms.form_for(type.fields, view.values)
+    if _saved(form, type.fields, lambda values: records().edit(type, id, values), view.values):
+        return _answer_record(type, id, "Saved.")
+    return _record_form(form, type, view.patient, view)
+
+
+@blueprint.post("/<kind:type>/<int:id>/delete")
+def record_delete(type: EntityType, id: int) -> ResponseReturnValue:
+    record, count = records().delete(type, id)
+    view = pages.shown(type, record, count)
+    if is_htmx():
+        return _changed(fragment("records/_record_gone.html", record=view, count=count), type, id)
+    flash(f"Moved “{view.title}” to the trash. You find it under Trash.", "ok")
+    return redirect(url_for(".records", patient_id=record.patient_id, plural=type), 303)
+
+
+@blueprint.post("/<kind:type>/<int:id>/restore")
+def record_restore(type: EntityType, id: int) -> ResponseReturnValue:
+    records().restore(type, id)
+    return _answer_record(type, id, f"Restored the {type.title.lower()} with its documents.")
+
+
+def patients() -> tuple[present.PatientView, ...]:
+    """The patients this account may see, for the switcher and the start page."""
+    if "patients" not in g:
+        g.patients = tuple(
+            present.patient_view(entry.patient, entry.level, entry.records, entry.files)
+            for entry in records().patients()
+        )
+    return tuple(g.patients)
+
+
+def _record(kind: EntityType, record_id: int) -> Response:
+    record, view = pages.record_page(kind, record_id)
+    if record.deleted_at is not None:
+        view = pages.shown(kind, record, len(documents().list(kind, record_id, trashed=True)))
+    template = "records/_record.html" if is_htmx() else "records/record.html"
+    shown = pages.panel(kind, record, view)
+    return fragment(template, record=view, panel=shown, **_around(view.patient, kind))
+
+
+def _around(patient: present.PatientView, kind: EntityType) -> dict[str, Any]:
+    return {"patient": patient, "tab": kind.name}
+
+
+def _answer_record(kind: EntityType, record_id: int, message: str) -> ResponseReturnValue:
+    if is_htmx():
+        return _changed(_record(kind, record_id), kind, record_id)
+    flash(message, "ok")
+    wanted = request.form.get("next") and pages.next_url(kind, record_id)
+    return redirect(wanted or url_for(".record", type=kind, id=record_id), 303)
+
+
+def _changed(response: Response, kind: EntityType, record_id: int) -> Response:
+    return trigger(response, "records:changed", type=kind.name, id=record_id)
+
+
+def _record_form(form: Any, kind: EntityType, patient: present.PatientView, record: Any) -> Response:
+    at = url_for(".record", type=kind, id=record.id) if record else None
+    listing = url_for(".records", patient_id=patient.id, plural=kind)
+    template = "records/_record_form.html" if is_htmx() else "records/record_form.html"
+    context = {
+        "action": request.path,
+        "cancel": at or listing,
+        "type": present.type_view(kind),
+        "record": record,
+    }
+    return _form_page(template, form, choices=_choices(kind.fields), **(_around(patient, kind) | context))
+
+
+def _form_page(template: str, form: Any, **context: Any) -> Response:
+    context.setdefault("choices", _choices(PATIENT_FIELDS))
+    return fragment(template, 422 if form.errors else 200, form=form, **context)
+
+
+def _choices(fields: Any) -> dict[str, tuple[str, ...]]:
+    return {field.name: field.choices for field in fields if field.choices}
+
+
+def _saved(form: Any, fields: tuple[Field, ...], save: Any, before: Any = None) -> Any:
+    """The saved row, or None when the form was only asked for or has something to correct."""
+    if not form.validate_on_submit():
+        return None
+    try:
+        return save(forms.values_of(form, fields, before))
+    except Rejected as error:
+        forms.explain(form, error)
+        return None
+
+
+def _must_edit(view: present.PatientView | present.RecordView) -> None:
+    if not view.can_edit:
+        raise Forbidden()

@@ -1,0 +1,76 @@
+"""How pages say things: dates, sizes, ages and numbers as the reader writes them, icons as inlined SVG."""
+
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from pathlib import Path
+from xml.etree import ElementTree
+
+from babel import Locale
+from babel.dates import format_date, format_datetime
+from babel.numbers import format_decimal
+from flask import Flask, request
+from markupsafe import Markup
+
+from medfiles.clock import now
+
+LOCALES = ("en", "en-GB", "en-US", "en-CA", "en-AU", "en-NZ", "en-IE", "en-IN", "en-ZA")
+SVG = "http://www.w3.org/2000/svg"
+
+
+def locale() -> Locale:
+    best = request.accept_languages.best_match(LOCALES, "en-GB") if request else "en-GB"
+    return Locale.parse("en-GB" if best == "en" else best, sep="-")
+
+
+def day(value: date) -> str:
+    return format_date(value, "d MMM y" if locale().territory != "US" else "medium", locale=locale())
+
+
+def moment(value: datetime) -> str:
+    return format_datetime(value.astimezone(UTC), "d MMM y, HH:mm", locale=locale())
+
+
+def iso(value: date) -> str:
+    return value.isoformat()
+
+
+def filesize(size: int) -> str:
+    """ "1.8 MB"; MB = 1024 × 1024 bytes, as everywhere in medfiles."""
+    if size < 1024:
+        return plural(size, "byte")
+    number, unit = (size / 1024, "KB") if size < 1024 * 1024 else (size / 1024 / 1024, "MB")
+    pattern = "#,##0" if number >= 10 else "#,##0.#"
+    return f"{format_decimal(number, pattern, locale=locale())} {unit}"
+
+
+def age(born: date) -> str:
+    """ "8 years", "5 months" below two years, "12 days" below two months."""
+    today = now().date()
+    months = (today.year - born.year) * 12 + today.month - born.month - (today.day < born.day)
+    if months >= 24:
+        return plural(months // 12, "year")
+    if months >= 2:
+        return plural(months, "month")
+    return plural(max(0, (today - born).days), "day")
+
+
+def plural(count: int, word: str) -> str:
+    return f"{format_decimal(count, locale=locale())} {word}{'' if count == 1 else 's'}"
+
+
+def init_app(app: Flask) -> None:
+    folder = Path(str(app.static_folder), "icons")
+
+    @lru_cache
+    def icon(name: str) -> Markup:
+        return _inlined(folder / f"{name}.svg")
+
+    app.jinja_env.globals["icon"] = icon
+    app.jinja_env.filters.update(day=day, moment=moment, iso=iso, filesize=filesize, age=age, plural=plural)
+
+
+def _inlined(path: Path) -> Markup:
+    ElementTree.register_namespace("", SVG)
+    root = ElementTree.parse(path).getroot()
+    root.attrib.update({"class": "mf-icon", "aria-hidden": "true", "focusable": "false"})
+    return Markup(ElementTree.tostring(root, encoding="unicode"))

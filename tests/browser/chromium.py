@@ -1,0 +1,14 @@
+"""The browser the tests drive: the system's Chromium, or the one that Playwright brings."""
+
+import os
+import shutil
+
+from playwright.sync_api import Browser, Playwright
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+
+def launch(playwright: Playwright) -> Browser:
+    installed = next(filter(None, map(shutil.which, NAMES)), None)
+    as_root = hasattr(os, "geteuid") and os.geteuid() == 0
+    return playwright.chromium.launch(executable_path=installed, args=["--no-sandbox"] if as_root else [])

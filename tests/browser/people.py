@@ -1,0 +1,120 @@
+"""Who sits in front of the browser, what they have in the installation, and what their browser complains about."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from playwright.sync_api import BrowserContext, ConsoleMessage, Request, SetCookieParam, WebError
+
+from medfiles.models import EntityFile
+from tests import samples
+from tests.factories import World
+
+LONG_NAME = "Letter from the orthopaedics clinic about the left knee, second opinion.pdf"
+
+
+@dataclass(frozen=True)
+class Site:
+    """The running server and the settings it was started with."""
+
+    address: str
+    settings: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """What pages show: a patient with visits of every sort and an insurance that holds all it may."""
+
+    patient: int
+    visit: int  # with documents, and one more in the trash
+    bare: int  # a visit without documents
+    gone: int  # a visit in the trash, with its document
+    full: int  # the insurance
+
+
+@dataclass(frozen=True)
+class Person:
+    world: World
+    email: str
+
+    def cookie(self, address: str) -> SetCookieParam:
+        """A session of this account, as signing in would have begun it."""
+        client, name = self.world.client(self.email), self.world.app.config["SESSION_COOKIE_NAME"]
+        cookie = client.get_cookie(name)
+        assert cookie is not None
+        return {"name": name, "value": cookie.value, "url": address}
+
+    def patient(self) -> Any:
+        return self.world.patient(self.email)
+
+    def visit(self, *names: str, patient: Any = None, **values: Any) -> Any:
+        """A visit with documents of these names."""
+        values = {"reason": "Annual check-up", "date": date(2026, 5, 12)} | values
+        visit = self.world.record("visit", patient or self.patient(), self.email, **values)
+        for name in names:
+            self.attach(visit, name)
+        return visit
+
+    def attach(self, record: Any, name: str, **paper: Any) -> EntityFile:
+        return self.world.attach(record, name, email=self.email, **paper)
+
+    def shelf(self) -> Shelf:
+        """Things in every state that a page can show."""
+        patient = self.patient()
+        visit = self.visit("Growth.png", "Summary.docx", "Old note.txt", patient=patient, visit_type="Primary care", location="Health centre")
+        self.attach(visit, LONG_NAME, description="Says that no operation is needed for now.", category="referral")
+        self.world.documents(self.email).trash(self.file_named(visit, "Old note.txt").id)
+        gone = self.visit("Receipt.txt", patient=patient, reason="Booked twice")
+        self.world.records(self.email).delete(self.world.kind("visit"), gone.id)
+        return Shelf(patient.id, visit.id, self.visit(patient=patient, reason="Vaccination").id, gone.id, self._full(patient))
+
+    def file_named(self, record: Any, name: str) -> EntityFile:
+        files = self.world.documents(self.email).list(self.world.kind("visit"), record.id)
+        return next(file for file in files if file.file_name == name)
+
+    def _full(self, patient: Any) -> int:
+        insurance = self.world.record("insurance", patient, self.email, company_name="Sample Mutual")
+        for number in range(self.world.kind("insurance").max_files):
+            self.attach(insurance, f"Card {number + 1}.png")
+        return int(insurance.id)
+
+
+@dataclass
+class Complaints:
+    """Console errors, uncaught exceptions, breaches of the content security policy and requests to other hosts."""
+
+    heard: list[str] = field(default_factory=list)
+    expected: list[str] = field(default_factory=list)
+
+    def expect(self, words: str) -> None:
+        self.expected.append(words)
+
+    def unexpected(self) -> list[str]:
+        return [heard for heard in self.heard if not any(words in heard for words in self.expected)]
+
+
+def listen(context: BrowserContext, address: str, complaints: Complaints) -> None:
+    def console(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            complaints.heard.append(message.text)
+
+    def error(problem: WebError) -> None:
+        complaints.heard.append(str(problem.error))
+
+    def request(sent: Request) -> None:
+        if not sent.url.startswith((address, "blob:")):
+            complaints.heard.append(f"asked another host: {sent.url}")
+
+    context.on("console", console)
+    context.on("weberror", error)
+    context.on("request", request)
+    context.add_init_script(
+        "addEventListener('securitypolicyviolation', (event) => console.error('policy breached: ' + event.violatedDirective));"
+    )
+
+
+def real_file(name: str) -> dict[str, Any]:
+    """A file for a picker, with bytes that are what its name says."""
+    extension = name[name.rindex(".") :].lower()
+    return {"name": name, "mimeType": "application/octet-stream", "buffer": samples.SAMPLES[extension]()}

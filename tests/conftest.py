@@ -1,0 +1,153 @@
+"""What every test stands on: a migrated database and an app of its own, on SQLite or with --database=postgres."""
+
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask_migrate import upgrade
+from sqlalchemy import create_engine, event, make_url, text
+
+from medfiles import create_app
+from medfiles.db import db
+from medfiles.sandbox import Sandbox
+from tests import postgres
+from tests.factories import World, install
+
+STARTED = ExitStack()
+SERVER = pytest.StashKey[str]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--database", choices=("sqlite", "postgres"), default="sqlite", help="Which database to test on.")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for name in [name for name in os.environ if name.startswith("MEDFILES_")]:
+        del os.environ[name]
+    if config.getoption("database") != "postgres":
+        return
+    handed_over = getattr(config, "workerinput", {}).get("postgres")
+    config.stash[SERVER] = handed_over or STARTED.enter_context(postgres.server())
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    STARTED.close()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: pytest.Item) -> None:
+    """One PostgreSQL server serves all processes of a test run."""
+    if SERVER in node.config.stash:
+        node.workerinput["postgres"] = node.config.stash[SERVER]  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="session")
+def new_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], str]:
+    """Makes one more migrated, empty database and gives its address; migrations run once, the rest are copies."""
+    folder = tmp_path_factory.mktemp("database")
+    if request.config.getoption("database") == "postgres":
+        return _postgres_databases(request.config.stash[SERVER], folder)
+    template = folder / "template.db"
+    _migrate(f"sqlite:///{template}", folder)
+
+    def copy(place: Path) -> str:
+        path = place / f"{uuid.uuid4().hex}.db"
+        shutil.copy(template, path)
+        return f"sqlite:///{path}"
+
+    return copy
+
+
+def _postgres_databases(server: str, folder: Path) -> Callable[[Path], str]:
+    template = f"template_{uuid.uuid4().hex}"
+    run = _administer(server)
+    run(f"CREATE DATABASE {template}")
+    _migrate(_named(server, template), folder)
+
+    def copy(_: Path) -> str:
+        name = f"test_{uuid.uuid4().hex}"
+        run(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return _named(server, name)
+
+    return copy
+
+
+def _named(server: str, database: str) -> str:
+    return make_url(server).set(database=database).render_as_string(hide_password=False)
+
+
+def _administer(server: str) -> Callable[[str], None]:
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+
+    def run(statement: str) -> None:
+        with engine.connect() as connection:
+            connection.execute(text(statement))
+        engine.dispose()
+
+    return run
+
+
+def _migrate(url: str, folder: Path) -> None:
+    app = create_app({"MEDFILES_INSTANCE": str(folder / "instance"), "MEDFILES_DATABASE_URL": url})
+    with app.app_context():
+        upgrade()
+        app.extensions["sqlalchemy"].engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[Sandbox]:
+    """Workers that check content, shared by all tests of a process."""
+    shared = Sandbox(2)
+    yield shared
+    shared.close()
+
+
+@pytest.fixture
+def make_world(tmp_path: Path, new_database: Callable[[Path], str], sandbox: Sandbox) -> Iterator[Callable[..., World]]:
+    """Makes an installation of its own; keywords are settings without their MEDFILES_ prefix."""
+    with ExitStack() as stack:
+
+        def make(**settings: str) -> World:
+            place = tmp_path / f"world-{uuid.uuid4().hex[:8]}"
+            place.mkdir()
+            environ = {
+                "MEDFILES_INSTANCE": str(place / "instance"),
+                "MEDFILES_DATABASE_URL": new_database(place),
+                "MEDFILES_LOG_FORMAT": "json",
+            } | {f"MEDFILES_{name}": value for name, value in settings.items()}
+            return stack.enter_context(install(environ, sandbox))
+
+        yield make
+
+
+@pytest.fixture
+def world(make_world: Callable[..., World]) -> World:
+    return make_world()
+
+
+@pytest.fixture
+def app(world: World) -> Flask:
+    return world.app
+
+
+@pytest.fixture
+def statements(world: World) -> Iterator[Callable[[], list[str]]]:
+    """Call it to start listening: the list it returns grows with every SQL statement."""
+    heard: list[str] = []
+
+    def listen(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        heard.append(statement)
+
+    def start() -> list[str]:
+        event.listen(db.engine, "before_cursor_execute", listen)
+        return heard
+
+    yield start
+    if heard:
+        event.remove(db.engine, "before_cursor_execute", listen)

@@ -1,0 +1,165 @@
+"""Makes what tests need: installations, accounts, patients, records, documents and signed-in clients."""
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import func, select
+
+from medfiles import create_app, journal
+from medfiles.access import Actor
+from medfiles.db import db
+from medfiles.documents import DocumentService, Paper
+from medfiles.entities import ENTITY_TYPES, EntityType
+from medfiles.installation import Installation
+from medfiles.models import AuditEvent, EntityFile, Patient, PatientShare, StorageJournal, User
+from medfiles.records import RecordService
+from medfiles.sandbox import Sandbox
+from tests import samples
+
+VALUES: Mapping[str, Any] = {"string": "Something", "text": "Some words.", "date": date(2026, 5, 12), "boolean": True}
+
+
+@contextmanager
+def install(
+    environ: Mapping[str, str], sandbox: Sandbox, entity_types: Iterable[EntityType] = ENTITY_TYPES
+) -> Iterator["World"]:
+    """An installation on a database that is already migrated, with an app context open."""
+    app = create_app(environ, entity_types)
+    app.extensions["medfiles"].sandbox.close()
+    app.extensions["medfiles"] = replace(app.extensions["medfiles"], sandbox=sandbox)
+    app.config["TESTING"] = True
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    with app.app_context():
+        yield World(app)
+        db.session.remove()
+        db.engine.dispose()
+
+
+@dataclass
+class World:
+    """One installation and short ways to do things in it."""
+
+    app: Flask
+    _users: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def parts(self) -> Installation:
+        parts: Installation = self.app.extensions["medfiles"]
+        return parts
+
+    @property
+    def uploads(self) -> Path:
+        return Path(self.app.instance_path) / "uploads"
+
+    def kind(self, name: str = "visit") -> EntityType:
+        return self.parts.registry[name]
+
+    def user(self, email: str = "nora@sample.example") -> User:
+        """The account of that address, made on first use; its password is never hashed, so nobody can type it."""
+        if email not in self._users:
+            user = User(email=email, password="!", active=True, fs_uniquifier=uuid.uuid4().hex)
+            db.session.add(user)
+            db.session.commit()
+            self._users[email] = user.id
+        return db.session.get_one(User, self._users[email])
+
+    def actor(self, email: str = "nora@sample.example") -> Actor:
+        return Actor(self.user(email).id, email, address="192.0.2.7", request_id=uuid.uuid4().hex)
+
+    def documents(self, email: str = "nora@sample.example") -> DocumentService:
+        return DocumentService(self.actor(email), self.parts.registry, self.parts.storages, sandbox=self.parts.sandbox)
+
+    def records(self, email: str = "nora@sample.example") -> RecordService:
+        return RecordService(self.actor(email), self.parts.registry, self.parts.storages)
+
+    def patient(self, email: str = "nora@sample.example", first_name: str = "Ella") -> Patient:
+        values = {"first_name": first_name, "last_name": "Sample", "birth_date": date(2018, 3, 2)}
+        return self.records(email).create_patient(values)
+
+    def record(
+        self, kind: str = "visit", patient: Patient | None = None, email: str = "nora@sample.example", **values: Any
+    ) -> Any:
+        entity = self.kind(kind)
+        patient = patient or self.patient(email)
+        return self.records(email).create(patient.id, entity, {**values_for(entity), **values})
+
+    def attach(
+        self,
+        record: Any,
+        name: str = "letter.pdf",
+        content: bytes | None = None,
+        email: str = "nora@sample.example",
+        **paper: Any,
+    ) -> EntityFile:
+        kind = next(kind for kind in self.parts.registry if isinstance(record, kind.model))
+        content = content_for(name) if content is None else content
+        service = self.documents(email)
+        intake = service.receive(kind, record.id, len(content), files=1, retry_of=paper.get("idempotency_key"))
+        staged = service.stage(intake)
+        staged.write(content)
+        file, _ = service.attach(intake, staged, Paper(name, **paper))
+        return file
+
+    def share(self, patient: Patient, email: str, level: str = "view", expires_at: datetime | None = None) -> None:
+        user = self.user(email)
+        db.session.add(PatientShare(patient_id=patient.id, user_id=user.id, level=level, expires_at=expires_at))
+        db.session.commit()
+
+    def client(self, email: str | None = "nora@sample.example") -> FlaskClient:
+        """A browser without script; signed in unless `email` is None. `client.token` is its CSRF token."""
+        client = self.app.test_client()
+        if email is not None:
+            with client.session_transaction() as session:
+                session["_user_id"] = self.user(email).fs_uniquifier
+                session["_fresh"] = True
+        return client
+
+    def events(self, **which: Any) -> list[AuditEvent]:
+        db.session.rollback()
+        return list(db.session.scalars(select(AuditEvent).filter_by(**which).order_by(AuditEvent.id)))
+
+    def files(self) -> list[EntityFile]:
+        db.session.rollback()
+        return list(db.session.scalars(select(EntityFile).order_by(EntityFile.id)))
+
+    def assert_sound(self) -> None:
+        """The invariants: each object is named by a row or the journal, each row has its object, nothing is staged."""
+        db.session.rollback()
+        rows = {file.file_path: file for file in self.files()}
+        journalled = set(db.session.scalars(select(StorageJournal.key)))
+        objects = {listed.key for listed in self.parts.storages.default.keys()}
+        assert objects <= rows.keys() | journalled, "an object nobody names"
+        for key, file in rows.items():
+            assert self.parts.storages.default.stat(key).size == file.file_size
+        staged = self.uploads / "staged"
+        assert not staged.exists() or not list(staged.iterdir()), "a temporary file is left"
+
+    def assert_settled(self) -> None:
+        """Sound, and the journal is empty: nothing is left to reconcile."""
+        self.assert_sound()
+        assert db.session.scalar(select(func.count(StorageJournal.id))) == 0
+
+    def sweep(self, at: datetime | None = None) -> journal.Swept:
+        return journal.sweep(self.parts.storages, at)
+
+
+def values_for(kind: EntityType) -> dict[str, Any]:
+    """Something for every field a kind of record needs."""
+    return {entry.name: VALUES[entry.kind] for entry in kind.fields if entry.required}
+
+
+def content_for(name: str) -> bytes:
+    return samples.SAMPLES[Path(name).suffix.lower()]()
+
+
+def token_of(client: FlaskClient) -> str:
+    """The CSRF token of this client's session, as a page would carry it."""
+    page = client.get("/account").get_data(as_text=True)
+    return page.split('name="csrf_token" value="')[1].split('"')[0]

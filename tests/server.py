@@ -1,0 +1,84 @@
+"""The product as people run it: the real gunicorn with its own configuration, on a free port, until the block ends."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+START_SECONDS, STOP_SECONDS = 30, 15
+# A test run that is killed takes its server with it; where setpriv is missing, ending in order has to do.
+TIED = ("setpriv", "--pdeathsig", "TERM") if shutil.which("setpriv") else ()
+
+
+@contextmanager
+def serve(settings: Mapping[str, str]) -> Iterator[str]:
+    """Serve a migrated installation with these MEDFILES_* settings and yield its address, "http://127.0.0.1:…"."""
+    log = Path(settings["MEDFILES_INSTANCE"]) / "server.log"
+    with socket.create_server(("127.0.0.1", 0)) as listener, log.open("wb") as words:
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server = subprocess.Popen(
+            [
+                *TIED,
+                sys.executable,
+                "-m",
+                "gunicorn",
+                "-c",
+                "gunicorn.conf.py",
+                "--bind",
+                f"fd://{listener.fileno()}",
+                "wsgi:app",
+            ],
+            cwd=ROOT,
+            env=environment(settings),
+            pass_fds=[listener.fileno()],
+            stderr=words,
+        )
+    try:
+        _wait(server, address, log)
+        yield address
+    finally:
+        _stop(server)
+
+
+def environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment with exactly these settings of medfiles."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("MEDFILES_")} | dict(settings)
+
+
+def flask(settings: Mapping[str, str], *words: str, typed: str = "") -> str:
+    """What `flask …` prints for an installation with these settings, given `typed` on standard input."""
+    command = [sys.executable, "-m", "flask", "--app", "wsgi", *words]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment(settings), input=typed, stdout=subprocess.PIPE, text=True, check=True
+    )
+    return done.stdout
+
+
+def _wait(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end and server.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{address}/readyz", timeout=START_SECONDS):
+                return
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            time.sleep(0.05)
+    raise RuntimeError(f"The server did not start:\n{log.read_text(errors='replace')}")
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    """At once, as Ctrl-C does: nothing of the tests is under way any more."""
+    server.send_signal(signal.SIGINT)
+    try:
+        server.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()

@@ -1,0 +1,125 @@
+"""Pictures of every page and state, on a laptop and a phone, in light and dark: `make shots`."""
+
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from medfiles import accounts
+from medfiles.sandbox import Sandbox
+from tests.browser.chromium import launch
+from tests.browser.people import Person, Shelf
+from tests.browser.states import SIGNED_IN, SIGNED_OUT, State, at, opened
+from tests.factories import World, install
+from tests.server import ROOT, flask, serve
+
+DEMO, NEWCOMER = "nora@sample.example", "newcomer@sample.example"
+WIDE, NARROW = (1440, 900), (390, 844)
+SHOTS, README = ROOT / "build" / "shots", ROOT / "docs" / "screenshots"
+LOOKS: Mapping[str, dict[str, Any]] = {
+    "light": {"color_scheme": "light"},
+    "dark": {"color_scheme": "dark"},
+}
+FORCED: Mapping[str, Any] = {"color_scheme": "dark", "forced_colors": "active"}
+
+
+def main() -> None:
+    readme = "--readme" in sys.argv[1:]
+    folder = README if readme else SHOTS
+    folder.mkdir(parents=True, exist_ok=True)
+    with demo() as (address, world), sync_playwright() as playwright:
+        browser = launch(playwright)
+        (picture_readme if readme else picture_all)(Studio(browser, address, world, folder))
+        browser.close()
+    print(folder)
+
+
+@contextmanager
+def demo() -> Iterator[tuple[str, World]]:
+    """A throw-away installation with the demo family, served."""
+    with tempfile.TemporaryDirectory(prefix="medfiles-shots-") as place, closing(Sandbox(2)) as sandbox:
+        settings = {"MEDFILES_INSTANCE": place, "MEDFILES_WORKERS": "1"}
+        flask(settings, "db", "upgrade")
+        flask(settings, "medfiles", "demo")
+        with install(settings, sandbox) as world, serve(settings) as address:
+            yield address, world
+
+
+class Studio:
+    """Opens states as one of two accounts and takes their pictures."""
+
+    def __init__(self, browser: Browser, address: str, world: World, folder: Path) -> None:
+        self.browser = browser
+        self.address = address
+        self.folder = folder
+        self.world = World(world.app, {DEMO: accounts.find(DEMO).id})
+        self.family = Person(self.world, DEMO)
+        self.shelf = shelf_of(self.family)
+
+    @contextmanager
+    def scene(self, state: State, person: Person | None, shelf: Shelf | None = None) -> Iterator[Page]:
+        context = self.browser.new_context(base_url=self.address, locale="en-GB", reduced_motion="reduce")
+        if person is not None:
+            context.add_cookies([person.cookie(self.address)])
+        page = context.new_page()
+        state(page, shelf or self.shelf)
+        yield page
+        context.close()
+
+    def picture(self, page: Page, name: str, size: tuple[int, int], look: Mapping[str, Any]) -> None:
+        page.set_viewport_size({"width": size[0], "height": size[1]})
+        page.emulate_media(**look)
+        page.screenshot(path=self.folder / f"{name}.png", full_page=not page.locator("dialog[open]").count())
+
+
+def picture_all(studio: Studio) -> None:
+    newcomer = Person(studio.world, NEWCOMER)
+    empty = Shelf(newcomer.patient().id, 0, 0, 0, 0)
+    for name, state in SIGNED_OUT.items():
+        picture_state(studio, name, state, None)
+    picture_state(studio, "home-welcome", at("/"), Person(studio.world, "nobody@sample.example"))
+    picture_state(studio, "patient-new", at("/patients/{patient}"), newcomer, empty)
+    picture_state(studio, "trash-empty", at("/patients/{patient}/trash"), newcomer, empty)
+    for name, state in SIGNED_IN.items():
+        picture_state(studio, name, state, studio.family)
+
+
+def picture_state(studio: Studio, name: str, state: State, person: Person | None, shelf: Shelf | None = None) -> None:
+    with studio.scene(state, person, shelf) as page:
+        for look, media in LOOKS.items():
+            studio.picture(page, f"{name}-wide-{look}", WIDE, media)
+            studio.picture(page, f"{name}-phone-{look}", NARROW, media)
+        studio.picture(page, f"{name}-wide-forced", WIDE, FORCED)
+
+
+def picture_readme(studio: Studio) -> None:
+    """Small ones: the page of a README is no wider."""
+    light, dark = LOOKS["light"], LOOKS["dark"]
+    with studio.scene(at("/patients/{patient}/visits"), studio.family) as page:
+        studio.picture(page, "records", (1120, 700), light)
+    with studio.scene(opened("visit"), studio.family) as page:
+        studio.picture(page, "record-dark", (1120, 800), dark)
+        studio.picture(page, "phone", NARROW, light)
+
+
+def shelf_of(person: Person) -> Shelf:
+    """The demo family's own records in the parts the states ask for, two of them moved to the trash."""
+    world, kind = person.world, person.world.kind("visit")
+    [patient, *_] = [entry.patient for entry in world.records(person.email).patients()]
+    [insurance, *_] = world.records(person.email).list(patient.id, world.kind("insurance"))
+    bare, gone, *_, visit = sorted(world.records(person.email).list(patient.id, kind), key=lambda one: documents_of(person, one))
+    world.documents(person.email).trash(person.attach(visit, "Draft.pdf").id)
+    world.records(person.email).delete(kind, gone.id)
+    return Shelf(patient.id, visit.id, bare.id, gone.id, insurance.id)
+
+
+def documents_of(person: Person, visit: Any) -> int:
+    return len(person.world.documents(person.email).list(person.world.kind("visit"), visit.id))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,207 @@
+"""What every place for bytes promises: the same cases on each backend."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from medfiles.clock import now
+from medfiles.errors import BadKey, BlobMissing, KeyTaken, TooLarge
+from medfiles.storage import DiskStorage, MemoryStorage, Storage, live_key, trash_key
+
+LIMIT = 10_000_000
+
+
+def memory(_: Path) -> Storage:
+    return MemoryStorage()
+
+
+BACKENDS: tuple[Callable[[Path], Storage], ...] = (DiskStorage, memory)
+
+
+@pytest.fixture(params=BACKENDS, ids=["disk", "memory"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Storage]:
+    made: Storage = request.param(tmp_path / "store")
+    yield made
+    if isinstance(made, MemoryStorage):
+        made.close()
+
+
+def key() -> str:
+    return live_key("visits", ".pdf")
+
+
+def put(storage: Storage, content: bytes, at: str | None = None) -> str:
+    staged = storage.stage(LIMIT)
+    staged.write(content)
+    return storage.commit(staged, at or key()).key
+
+
+def read(storage: Storage, at: str, start: int = 0, end: int | None = None) -> bytes:
+    return b"".join(storage.open(at, start, end))
+
+
+def test_what_was_committed_is_read_back_unchanged(storage: Storage) -> None:
+    content = os.urandom(700_000)
+    assert read(storage, put(storage, content)) == content
+
+
+def test_size_and_sha256_are_counted_on_the_way(storage: Storage) -> None:
+    staged = storage.stage(LIMIT)
+    for chunk in (b"a" * 1000, b"b" * 500):
+        staged.write(chunk)
+    stored = storage.commit(staged, key())
+    assert (stored.size, stored.sha256) == (1500, hashlib.sha256(b"a" * 1000 + b"b" * 500).hexdigest())
+
+
+def test_staging_takes_exactly_the_limit(storage: Storage) -> None:
+    staged = storage.stage(5)
+    staged.write(b"12345")
+    assert storage.commit(staged, key()).size == 5
+
+
+def test_staging_refuses_the_first_byte_past_the_limit(storage: Storage) -> None:
+    staged = storage.stage(5)
+    staged.write(b"12345")
+    with pytest.raises(TooLarge):
+        staged.write(b"6")
+    staged.discard()
+
+
+def test_a_discarded_upload_leaves_nothing(storage: Storage) -> None:
+    staged = storage.stage(LIMIT)
+    staged.write(b"half of it")
+    staged.discard()
+    assert not staged.path.exists()
+    assert list(storage.keys()) == []
+
+
+def test_a_committed_upload_leaves_no_staged_file(storage: Storage) -> None:
+    staged = storage.stage(LIMIT)
+    staged.write(b"all of it")
+    storage.commit(staged, key())
+    assert not staged.path.exists()
+
+
+def test_a_taken_key_is_refused_and_keeps_its_bytes(storage: Storage) -> None:
+    taken = put(storage, b"first")
+    staged = storage.stage(LIMIT)
+    staged.write(b"second")
+    with pytest.raises(KeyTaken):
+        storage.commit(staged, taken)
+    staged.discard()
+    assert read(storage, taken) == b"first"
+
+
+def test_a_copy_stands_when_the_first_is_deleted(storage: Storage) -> None:
+    first, second = put(storage, b"paper"), trash_key(now().date(), ".pdf")
+    assert storage.copy(first, second).size == 5
+    storage.delete(first)
+    assert read(storage, second) == b"paper"
+
+
+def test_a_copy_onto_a_taken_key_is_refused(storage: Storage) -> None:
+    first, second = put(storage, b"one"), put(storage, b"two")
+    with pytest.raises(KeyTaken):
+        storage.copy(first, second)
+    assert read(storage, second) == b"two"
+
+
+def test_a_copy_of_nothing_says_that_it_is_missing(storage: Storage) -> None:
+    with pytest.raises(BlobMissing):
+        storage.copy(key(), key())
+
+
+def test_opening_nothing_says_so_before_the_first_chunk(storage: Storage) -> None:
+    with pytest.raises(BlobMissing):
+        storage.open(key())
+
+
+def test_the_size_is_told_without_reading(storage: Storage) -> None:
+    assert storage.stat(put(storage, b"12345678")).size == 8
+
+
+def test_the_size_of_nothing_is_missing(storage: Storage) -> None:
+    with pytest.raises(BlobMissing):
+        storage.stat(key())
+
+
+def test_deleting_twice_is_quiet(storage: Storage) -> None:
+    stored = put(storage, b"gone")
+    storage.delete(stored)
+    storage.delete(stored)
+    assert list(storage.keys()) == []
+
+
+def test_keys_are_listed_by_prefix_with_their_age(storage: Storage) -> None:
+    live, trashed = put(storage, b"a"), put(storage, b"b", trash_key(now().date(), ".pdf"))
+    assert {listed.key for listed in storage.keys()} == {live, trashed}
+    [listed] = storage.keys("trash/")
+    assert listed.key == trashed
+    assert 0 <= listed.age < 60
+
+
+def test_a_fresh_upload_is_not_cleared_while_an_old_one_is(storage: Storage) -> None:
+    fresh, old = storage.stage(LIMIT), storage.stage(LIMIT)
+    os.utime(old.path, (0, 0))
+    assert storage.clear_staged(3600) == 1
+    assert fresh.path.exists()
+    assert not old.path.exists()
+    fresh.discard()
+    old.discard()
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "../secret",
+        "files/visits/../../secret",
+        "/etc/passwd",
+        "files/visits/name.pdf",
+        "files/visits/12345678-1234-1234-8234-123456789abc.pdf",  # not a version 4
+        "files/visits/12345678-1234-4234-8234-123456789abc.PDF",
+        "files/visits/12345678-1234-4234-8234-123456789abc",
+        "files/visits/12345678-1234-4234-8234-123456789abc.pdf\n",
+        "trash/2026-01-01/12345678-1234-4234-8234-123456789abc.pdf",  # the older feature's own trash
+        "trash/../files/mf-12345678-1234-4234-8234-123456789abc.pdf",
+        "",
+    ],
+)
+def test_a_key_outside_the_grammar_is_refused_everywhere(storage: Storage, bad: str) -> None:
+    good = put(storage, b"x")
+    staged = storage.stage(LIMIT)
+    staged.write(b"y")
+    for attempt in (
+        lambda: storage.commit(staged, bad),
+        lambda: storage.open(bad),
+        lambda: storage.stat(bad),
+        lambda: storage.delete(bad),
+        lambda: storage.copy(good, bad),
+        lambda: storage.copy(bad, key()),
+    ):
+        with pytest.raises(BadKey):
+            attempt()
+    staged.discard()
+    assert [listed.key for listed in storage.keys()] == [good]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=st.binary(max_size=2000), start=st.integers(0, 2100), length=st.integers(0, 2100))
+def test_a_range_is_the_slice_of_the_whole(storage: Storage, content: bytes, start: int, length: int) -> None:
+    stored = put(storage, content)
+    assert read(storage, stored, start, start + length) == content[start : start + length]
+    assert read(storage, stored, start) == content[start:]
+    storage.delete(stored)
+
+
+def test_a_direct_link_is_none_where_bytes_go_through_the_app(storage: Storage) -> None:
+    assert storage.url(put(storage, b"x")) is None
+
+
+def test_a_ready_storage_passes_its_check_and_leaves_nothing(storage: Storage) -> None:
+    storage.check()
+    assert list(storage.keys()) == []

@@ -1,0 +1,138 @@
+"""What the disk backend promises beyond the contract: durability in the right order, and tidy permissions."""
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from medfiles.clock import now
+from medfiles.errors import StorageError
+from medfiles.storage import DiskStorage, live_key, trash_key
+
+Step = tuple[str, str]
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> DiskStorage:
+    return DiskStorage(tmp_path / "store")
+
+
+def put(storage: DiskStorage, content: bytes = b"paper") -> str:
+    staged = storage.stage(1000)
+    staged.write(content)
+    return storage.commit(staged, live_key("visits", ".pdf")).key
+
+
+def recorded(monkeypatch: pytest.MonkeyPatch) -> list[Step]:
+    """Every fsync, replace and link that happens from now on, with the place it is about."""
+    steps: list[Step] = []
+
+    def watch(name: str, place: Callable[..., str]) -> None:
+        real = getattr(os, name)
+
+        def watched(*arguments: Any, **options: Any) -> Any:
+            steps.append((name, place(*arguments)))
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(os, name, watched)
+
+    watch("fsync", lambda descriptor: os.readlink(f"/proc/self/fd/{descriptor}"))
+    watch("replace", lambda source, target: str(target))
+    watch("link", lambda source, target: str(target))
+    return steps
+
+
+def test_bytes_are_synced_before_the_rename_and_the_folder_after(
+    storage: DiskStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(storage)
+    staged = storage.stage(1000)
+    staged.write(b"paper")
+    steps = recorded(monkeypatch)
+    path = storage.root / storage.commit(staged, live_key("visits", ".pdf")).key
+    assert steps == [
+        ("fsync", str(staged.path)),
+        ("replace", str(path)),
+        ("fsync", str(path.parent)),
+        ("fsync", str(staged.path.parent)),
+    ]
+
+
+def test_each_new_folder_is_durable_before_anything_stands_in_it(
+    storage: DiskStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staged = storage.stage(1000)
+    steps = recorded(monkeypatch)
+    path = storage.root / storage.commit(staged, live_key("visits", ".pdf")).key
+    synced = [place for step, place in steps if step == "fsync"]
+    assert synced.index(str(storage.root)) < synced.index(str(path.parent.parent)) < synced.index(str(path.parent))
+
+
+def test_a_copied_document_is_durable_in_its_folder(storage: DiskStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = put(storage), trash_key(now().date(), ".pdf")
+    steps = recorded(monkeypatch)
+    storage.copy(first, second)
+    assert steps[-1] == ("fsync", str((storage.root / second).parent))
+
+
+def test_where_links_are_not_possible_the_bytes_are_copied(
+    storage: DiskStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(source: Any, target: Any) -> None:
+        raise OSError(errno.EPERM, "no links here")
+
+    first, second = put(storage, b"the same"), trash_key(now().date(), ".pdf")
+    monkeypatch.setattr(os, "link", no_links)
+    storage.copy(first, second)
+    assert b"".join(storage.open(second)) == b"the same"
+    assert (storage.root / first).stat().st_ino != (storage.root / second).stat().st_ino
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_failing_disk_is_a_storage_error_and_the_key_is_not_readable_as_a_document(
+    storage: DiskStorage, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def fail(*_: Any) -> None:
+        raise OSError(errno.EIO, "broken")
+
+    staged = storage.stage(1000)
+    staged.write(b"paper")
+    monkeypatch.setattr(os, step, fail)
+    with pytest.raises(StorageError):
+        storage.commit(staged, live_key("visits", ".pdf"))
+    assert all(storage.stat(listed.key).size == 0 for listed in storage.keys())
+
+
+def test_a_failed_sync_is_never_tried_again(storage: DiskStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+
+    def fail(descriptor: int) -> None:
+        calls.append(descriptor)
+        raise OSError(errno.EIO, "broken")
+
+    staged = storage.stage(1000)
+    staged.write(b"paper")
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="broken"):
+        staged.finish()
+    staged.finish()
+    assert len(calls) == 1
+
+
+def test_nobody_but_the_owner_can_read_what_is_stored(storage: DiskStorage) -> None:
+    path = storage.root / put(storage)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_files_that_are_not_ours_are_not_listed(storage: DiskStorage) -> None:
+    stored = put(storage)
+    for stranger in ("lab_result_files/0001.pdf", "trash/2026-01-01/0001.pdf", "files/visits/notes.txt"):
+        place = storage.root / stranger
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(b"older")
+    assert [listed.key for listed in storage.keys()] == [stored]
