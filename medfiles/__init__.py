@@ -65,6 +65,7 @@ def _flask_config(settings: Mapping[str, Any]) -> dict[str, Any]:
         **settings,
         "SECRET_KEY": config.secret_key(settings),
         "SQLALCHEMY_DATABASE_URI": settings["MEDFILES_DATABASE_URL"],
+        "SQLALCHEMY_ENGINE_OPTIONS": {"hide_parameters": True, "pool_pre_ping": True},  # no names in traces
         "MIGRATIONS": HOME / "migrations",
         "MAX_CONTENT_LENGTH": 1024 * 1024,  # of everything but uploads, which have the limits of their kind
         "SESSION_COOKIE_NAME": "__Host-medfiles" if secure else "medfiles",

@@ -80,7 +80,7 @@ def is_empty() -> bool:
 
 
 def emails(user_ids: Sequence[int]) -> Mapping[int, str]:
-    return dict(db.session.execute(select(User.id, User.email).where(User.id.in_(user_ids))).tuples().all())
+    return dict(db.session.execute(select(User.id, User.email).where(User.id.in_(user_ids))).all())
 
 
 def actor_for(user: User, address: str | None = None, request_id: str | None = None) -> Actor:

@@ -73,8 +73,7 @@ def transaction() -> Iterator[Any]:
     On SQLite it takes the write lock at once (BEGIN IMMEDIATE), so what it reads stays true until it commits.
     """
     try:
-        db.session.rollback()
-        db.session.connection(execution_options={"medfiles_immediate": True})
+        start_writing()
         yield db.session
         db.session.commit()
     except OperationalError as error:
@@ -83,6 +82,12 @@ def transaction() -> Iterator[Any]:
     except BaseException:
         db.session.rollback()
         raise
+
+
+def start_writing() -> None:
+    """Begin this session's transaction anew, as a writer."""
+    db.session.rollback()
+    db.session.connection(execution_options={"medfiles_immediate": True})
 
 
 def check_connection() -> None:

@@ -107,7 +107,7 @@ class DocumentService(Service):
             .where(model.id.in_(record_ids), model.deleted_at.is_(None), model.patient_id.in_(allowed))
             .group_by(model.id)
         )
-        return dict(db.session.execute(query).tuples().all())
+        return dict(db.session.execute(query).all())
 
     def totals(self, patient_id: int) -> Mapping[str, int]:
         """How many documents a patient has in each kind of record."""
@@ -117,7 +117,7 @@ class DocumentService(Service):
             EntityFile.patient_id.in_(allowed),
             EntityFile.deleted_at.is_(None),
         )
-        return dict(db.session.execute(query.group_by(EntityFile.entity_type)).tuples().all())
+        return dict(db.session.execute(query.group_by(EntityFile.entity_type)).all())
 
     def recent(self, patient_id: int | None = None, limit: int = 8) -> Sequence[EntityFile]:
         """The newest documents of one patient, or of all the actor may see."""

@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException, RequestedRangeNotSatisfiable
 
 from medfiles import accounts
 from medfiles.access import Actor
-from medfiles.db import check_connection
+from medfiles.db import check_connection, start_writing
 from medfiles.documents import DocumentService, Opened
 from medfiles.errors import (
     Conflict,
@@ -144,6 +144,11 @@ def init_app(app: Flask) -> None:
         g.request_id = uuid.uuid4().hex
         view: Any = current_app.view_functions.get(request.endpoint or "")
         g.background = getattr(view, "background", False)
+
+
+def begin_writing() -> None:
+    """Make this request's transaction a writer from the start, for a library that reads first and writes then."""
+    start_writing()
 
 
 def check_ready() -> None:

@@ -18,7 +18,7 @@ from medfiles.entities import EntityType, Registry
 from medfiles.errors import MedfilesError
 from medfiles.installation import Installation
 from medfiles.journal import Swept
-from medfiles.models import EntityFile
+from medfiles.models import EntityFile, LabResult, LabResultFile
 from medfiles.storage import Storages
 
 log = structlog.get_logger("medfiles.housekeeping")
@@ -88,8 +88,11 @@ def _purge_records(kind: EntityType, before: datetime) -> int:
     model = kind.model
     with transaction() as session:
         holds = select(EntityFile.id).where(EntityFile.entity_type == kind.name, EntityFile.entity_id == model.id)
-        empty = select(model).where(model.deleted_at < before, ~holds.exists()).with_for_update()
-        records = session.scalars(empty).all()
+        empty = select(model).where(model.deleted_at < before, ~holds.exists())
+        if kind.model is LabResult:
+            older = select(LabResultFile.id).where(LabResultFile.lab_result_id == model.id)
+            empty = empty.where(~older.exists())
+        records = session.scalars(empty.with_for_update()).all()
         for record in records:
             subject = Subject(record.patient_id, kind.name, record.id, name=kind.title_of(record))
             audit.record(None, "purge-record", subject)

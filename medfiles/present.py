@@ -190,15 +190,16 @@ def patient_view(patient: Patient, level: Action, records: int | None = None, fi
 def record_view(kind: EntityType, record: RecordMixin, patient: PatientView, file_count: int = 0) -> RecordView:
     values = {field.name: getattr(record, field.name) for field in kind.fields}
     shown = (values.get(name) for name in kind.subtitle_fields)
+    dated = kind.date_of(record)
     return RecordView(
         id=record.id,
         type=type_view(kind),
         patient=patient,
         title=kind.title_of(record),
-        date=kind.date_of(record),
+        date=dated,
         subtitle=next(filter(None, shown), None),
         tags=tuple(str(values[name]) for name in kind.tag_fields if values[name]),
-        facts=tuple(fact for field in kind.fields for fact in _facts(kind, field, values[field.name])),
+        facts=tuple(fact for field in kind.fields for fact in _facts(kind, field, values[field.name], dated)),
         file_count=file_count,
         deleted_at=record.deleted_at,
         can_edit=patient.can_edit,
@@ -206,8 +207,9 @@ def record_view(kind: EntityType, record: RecordMixin, patient: PatientView, fil
     )
 
 
-def _facts(kind: EntityType, field: Field, value: Any) -> Sequence[Fact]:
-    if value in (None, "", False) or field.name == kind.title_field:
+def _facts(kind: EntityType, field: Field, value: Any, dated: date | None) -> Sequence[Fact]:
+    above = {kind.title_field, *kind.tag_fields}
+    if value in (None, "", False) or field.name in above or (field.name in kind.date_fields and value == dated):
         return ()
     if field.kind == "object":
         labels = dict(field.parts)
@@ -324,13 +326,21 @@ def trail_line(event: AuditEvent, email: str | None, actor: Actor, registry: Reg
     done, icon = ACTIONS.get(event.action, (event.action.replace("-", " "), "info"))
     who = "medfiles" if event.actor_id is None else "you" if event.actor_id == actor.user_id else email or "an account"
     name = (event.details or {}).get("name")
-    thing = f"“{name}”" if name else _thing(event, registry)
+    thing = f"{_what(event, registry)}“{name}”" if name else _thing(event, registry)
     tried = {
         "done": done,
         "refused": f"tried, and was refused: {done}",
         "failed": f"tried without success: {done}",
     }
     return Trail(at=event.at, who=who, text=f"{tried[event.outcome]} {thing}", outcome=event.outcome, icon=icon)
+
+
+def _what(event: AuditEvent, registry: Registry) -> str:
+    """ "the visit " before a record's name; documents and patients stand for themselves."""
+    is_record = event.file_id is None and event.entity_id is not None and event.action not in ("attach",)
+    if not is_record or event.entity_type is None or event.entity_type not in registry:
+        return ""
+    return f"the {registry[event.entity_type].title.lower()} "
 
 
 def _thing(event: AuditEvent, registry: Registry) -> str:

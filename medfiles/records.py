@@ -227,7 +227,7 @@ class RecordService(Service):
         query = select(EntityFile.patient_id, func.count(EntityFile.id)).where(
             EntityFile.deleted_at.is_(None), EntityFile.patient_id.in_(access.patients_for(self.actor))
         )
-        return dict(db.session.execute(query.group_by(EntityFile.patient_id)).tuples().all())
+        return dict(db.session.execute(query.group_by(EntityFile.patient_id)).all())
 
 
 def _files(kind: EntityType, record_id: int, which: ColumnElement[bool]) -> Sequence[EntityFile]:

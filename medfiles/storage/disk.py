@@ -37,7 +37,7 @@ class DiskStorage(Staging):
         with _translated():
             file = self._path(key).open("rb")
             file.seek(start)
-        return _chunks(file, None if end is None else end - start)
+        return Reader(file, None if end is None else end - start)
 
     def copy(self, key: str, new_key: str) -> Stored:
         source, target = self._path(key), self._path(new_key)
@@ -96,12 +96,24 @@ class DiskStorage(Staging):
             staged.discard()
 
 
-def _chunks(file: IO[bytes], length: int | None) -> Iterator[bytes]:
-    with file:
-        while chunk := file.read(CHUNK if length is None else min(CHUNK, length)):
-            yield chunk
-            if length is not None:
-                length -= len(chunk)
+class Reader(Iterator[bytes]):
+    """Chunks of an open file, at most `length` bytes of it; `close` gives the file back when nobody reads on."""
+
+    def __init__(self, file: IO[bytes], length: int | None) -> None:
+        self._file = file
+        self._left = length
+
+    def __next__(self) -> bytes:
+        chunk = self._file.read(CHUNK if self._left is None else min(CHUNK, max(0, self._left)))
+        if not chunk:
+            self.close()
+            raise StopIteration
+        if self._left is not None:
+            self._left -= len(chunk)
+        return chunk
+
+    def close(self) -> None:
+        self._file.close()
 
 
 def _make_folder(folder: Path) -> None:

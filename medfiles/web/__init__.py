@@ -9,7 +9,7 @@ from medfiles.web import account, errors, fragments, gate, records, status, word
 
 
 def init_app(app: Flask, settings: dict[str, Any]) -> None:
-    app.url_map.converters.update(kind=gate.KindConverter, plural=gate.PluralConverter)
+    app.url_map.converters.update(int=gate.IdConverter, kind=gate.KindConverter, plural=gate.PluralConverter)
     gate.init_app(app)
     account.init_app(app, settings)
     words.init_app(app)

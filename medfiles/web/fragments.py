@@ -66,8 +66,8 @@ def badges(type: EntityType) -> ResponseReturnValue:
 def upload(type: EntityType, id: int) -> ResponseReturnValue:
     raw = uploads.is_raw(request)
     retry_of = uploads.idempotency_key(request)
-    request.max_content_length = None  # the kind's own limit follows
     intake = documents().receive(type, id, uploads.announced_length(request), 1 if raw else None, retry_of)
+    request.max_content_length = request.content_length  # the kind's own limit holds instead, and was just checked
     received, paper = uploads.receive(request, documents(), intake)
     outcomes = [_stored(intake, file, paper, alone=len(received) == 1) for file in received]
     return _answer_upload(type, id, outcomes)

@@ -5,11 +5,11 @@ from typing import Any
 from flask import Flask, Response, current_app, g, redirect, request, url_for
 from flask_security import current_user
 from flask_wtf.csrf import CSRFError, CSRFProtect, validate_csrf
-from werkzeug.routing import BaseConverter, ValidationError
+from werkzeug.routing import BaseConverter, IntegerConverter, ValidationError
 from wtforms import ValidationError as BadToken
 
 from medfiles.htmx import fragment, is_htmx
-from medfiles.http import parts
+from medfiles.http import begin_writing, parts
 
 PUBLIC = {
     "static",
@@ -31,8 +31,22 @@ CSP = {
     "base-uri": "'none'",
     "frame-ancestors": "'self'",
 }
+WRITES_ACCOUNT = {  # Flask-Security reads, then writes: on SQLite such a transaction must be a writer from the start
+    "security.change_password",
+    "security.register",
+    "security.two_factor_setup",
+    "security.two_factor_setup_validate",
+}
 WITH_QR_CODE = {"security.two_factor_setup"}  # Flask-Security draws its QR code as a data: image
+LARGEST_ID = 2**63 - 1
 csrf = CSRFProtect()
+
+
+class IdConverter(IntegerConverter):
+    """A number that a database can hold; any other is 404."""
+
+    def __init__(self, map: Any, *arguments: Any, **options: Any) -> None:
+        super().__init__(map, *arguments, **{"max": LARGEST_ID, **options})
 
 
 class PluralConverter(BaseConverter):
@@ -89,6 +103,8 @@ def require_sign_in() -> Any:
 def require_token() -> None:
     if request.method not in ("POST", "PUT", "PATCH", "DELETE") or request.endpoint is None:
         return
+    if request.endpoint in WRITES_ACCOUNT:
+        begin_writing()
     view = current_app.view_functions[request.endpoint]
     if not getattr(view, "token_outside_body", False):
         csrf.protect()

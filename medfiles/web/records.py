@@ -11,7 +11,7 @@ from medfiles.errors import Forbidden, Rejected
 from medfiles.fields import PATIENT_FIELDS, Field
 from medfiles.htmx import fragment, is_htmx, trigger
 from medfiles.http import actor, documents, parts, records
-from medfiles.web import forms, pages
+from medfiles.web import forms, gate, pages
 
 blueprint = Blueprint("records", __name__)
 
@@ -64,7 +64,7 @@ def patient_trash(patient_id: int) -> ResponseReturnValue:
 @blueprint.get("/patients/<int:patient_id>/activity")
 def patient_activity(patient_id: int) -> ResponseReturnValue:
     _, context = pages.patient_page(patient_id, "activity")
-    events = records().trail(patient_id, request.args.get("before", type=int))
+    events = records().trail(patient_id, _before())
     lines = [present.trail_line(event, email, actor(), parts().registry) for event, email in events]
     older = url_for(".patient_activity", patient_id=patient_id, before=events[-1][0].id) if len(events) == 100 else None
     return render_template("records/activity.html", trail=lines, next_url=older, **context)
@@ -188,6 +188,12 @@ def _saved(form: Any, fields: tuple[Field, ...], save: Any, before: Any = None) 
     except Rejected as error:
         forms.explain(form, error)
         return None
+
+
+def _before() -> int | None:
+    """`before=ID`: the event the page before this one ended with."""
+    before = request.args.get("before", type=int)
+    return None if before is None else min(max(before, 0), gate.LARGEST_ID)
 
 
 def _must_edit(view: present.PatientView | present.RecordView) -> None:
