@@ -11,8 +11,9 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from medfiles import cli, config, db, http, logs, web
-from medfiles.entities import ENTITY_TYPES, EntityType, with_overrides
+from medfiles.entities import ENTITY_TYPES, EntityType
 from medfiles.installation import Installation
+from medfiles.limits import with_overrides
 from medfiles.sandbox import Sandbox
 from medfiles.sessions import DatabaseSessions
 from medfiles.storage import open_storages

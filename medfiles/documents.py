@@ -367,8 +367,8 @@ def _too_large(kind: EntityType) -> TooLarge:
 def _accepted_extension(kind: EntityType, name: str) -> str:
     extension = sniff.extension_of(name)
     if extension not in kind.accepts:
-        shown = f"{extension} files" if extension else "files without an ending such as .pdf"
-        raise TypeNotAllowed(f"{shown} cannot be added here. What can: {kind.accepts_words}.".capitalize())
+        shown = f"Files ending in {extension}" if extension else "Files without an ending such as .pdf"
+        raise TypeNotAllowed(f"{shown} cannot be added here. You can add {kind.accepts_words}.")
     return extension
 
 

@@ -1,24 +1,20 @@
 """The kinds of records documents can be attached to. A new kind is declared here, and only here."""
 
-import tomllib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from datetime import date
-from pathlib import Path
-from typing import Any
 
-from medfiles.config import SettingError
 from medfiles.errors import NotFound
 from medfiles.fields import Field
 from medfiles.models import Insurance, LabResult, Procedure, RecordMixin, Visit
 
 MB = 1024 * 1024
 ALL_OPERATIONS = frozenset({"upload", "download", "delete", "preview"})
-OVERRIDES = {"max_size_mb", "max_files", "accepts", "categories"}
 LABELS = {"eob": "Explanation of benefits", "test_order": "Test order", "card": "Insurance card"}
 WORDS = {
     ".pdf": "PDF", ".doc": "Word", ".docx": "Word", ".xls": "Excel", ".xlsx": "Excel", ".jpg": "JPG", ".jpeg": "JPG",
-    ".tif": "TIFF", ".tiff": "TIFF", ".dcm": "X-ray files (DICOM)", ".txt": "text",
+    ".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP", ".gif": "GIF", ".heic": "HEIC",
+    ".dcm": "X-ray files (DICOM)", ".txt": "text", ".csv": "CSV", ".xml": "XML", ".json": "JSON",
 }  # fmt: skip
 
 
@@ -78,31 +74,6 @@ class Registry:
             return self._by_name[name]
         except KeyError:
             raise NotFound() from None
-
-
-def with_overrides(types: Iterable[EntityType], path: str) -> Registry:
-    """The kinds with the limits that the TOML file at `path` sets; SettingError names what it cannot use."""
-    if not path:
-        return Registry(types)
-    try:
-        tables = tomllib.loads(Path(path).read_text())
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise SettingError(f"MEDFILES_ENTITIES={path!r} cannot be read: {error}.") from error
-    types = tuple(types)
-    if unknown := set(tables) - {kind.name for kind in types}:
-        raise SettingError(f"{path}: there is no kind of record named {', '.join(sorted(unknown))}.")
-    return Registry(_overridden(kind, tables.get(kind.name, {})) for kind in types)
-
-
-def _overridden(kind: EntityType, table: Mapping[str, Any]) -> EntityType:
-    if unknown := set(table) - OVERRIDES:
-        raise SettingError(
-            f"[{kind.name}] has no setting {', '.join(sorted(unknown))}; there are {', '.join(sorted(OVERRIDES))}."
-        )
-    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in table.items()}
-    if "max_size_mb" in values:
-        values["max_size"] = int(values.pop("max_size_mb") * MB)
-    return replace(kind, **values)
 
 
 NOTES = Field("notes", "Notes", "text")

@@ -1,0 +1,78 @@
+"""Text people type, and how pages say dates, sizes and ages."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medfiles.clock import now
+from medfiles.errors import Rejected
+from medfiles.text import UNWANTED, clean_text
+from medfiles.web import words
+from tests.factories import World
+
+
+@given(st.text())
+def test_cleaned_text_is_left_alone_by_cleaning_again(text: str) -> None:
+    once = clean_text(text, 10_000, "This")
+    assert clean_text(once, 10_000, "This") == once
+
+
+@given(st.text())
+def test_cleaned_text_fits_every_database_and_page(text: str) -> None:
+    clean = clean_text(text, 10_000, "This")
+    assert clean is None or (clean == clean.strip() and not UNWANTED.search(clean) and clean.encode())
+
+
+@given(st.text(alphabet=st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1))
+def test_plain_text_is_kept_as_it_was_written(text: str) -> None:
+    assert clean_text(text, 10_000, "This") == (text.strip() or None)
+
+
+def test_lines_are_kept_and_their_ends_made_one_kind() -> None:
+    assert clean_text("one\r\ntwo\rthree", 100, "This") == "one\ntwo\nthree"
+
+
+def test_composed_and_decomposed_letters_become_one_form() -> None:
+    assert clean_text("A\u0308rztin", 100, "This") == "Ärztin"
+
+
+def test_text_over_the_limit_is_refused_with_the_limit() -> None:
+    with pytest.raises(Rejected, match="The note is longer than 1,000 characters"):
+        clean_text("x" * 1001, 1000, "The note")
+
+
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [
+        (0, "0 bytes"),
+        (1, "1 byte"),
+        (1023, "1,023 bytes"),
+        (1024, "1 KB"),
+        (212 * 1024, "212 KB"),
+        (1_887_437, "1.8 MB"),
+    ],
+)
+def test_sizes_are_said_in_the_unit_that_fits(world: World, size: int, said: str) -> None:
+    assert words.filesize(size) == said
+
+
+@pytest.mark.parametrize(("days", "said"), [(0, "0 days"), (40, "40 days"), (100, "3 months"), (3 * 366, "3 years")])
+def test_ages_are_said_as_people_say_them(world: World, days: int, said: str) -> None:
+    assert words.age(now().date() - timedelta(days=days)) == said
+
+
+@pytest.mark.parametrize(
+    ("accepts", "day", "moment"),
+    [
+        (None, "3 Apr 2026", "3 Apr 2026, 14:05"),
+        ("en-US,en;q=0.9", "Apr 3, 2026", "3 Apr 2026, 14:05"),
+        ("de-DE,de", "3 Apr 2026", "3 Apr 2026, 14:05"),
+    ],
+)
+def test_dates_are_written_as_the_reader_writes_them(world: World, accepts: str | None, day: str, moment: str) -> None:
+    headers = {"Accept-Language": accepts} if accepts else {}
+    with world.app.test_request_context(headers=headers):
+        assert words.day(date(2026, 4, 3)) == day
+        assert words.moment(datetime(2026, 4, 3, 14, 5, tzinfo=UTC)) == moment
