@@ -26,6 +26,8 @@ forwarded_allow_ips = ""  # MEDFILES_PROXIES says which forwarded headers count,
 
 
 def when_ready(server: Any) -> None:
+    for listener in server.LISTENERS:
+        print(f"\n  medfiles    {listener}\n", flush=True)
     if sys.stdin.isatty():  # closing the terminal ends the server, as Ctrl-C does; a reload is the default
         signal.signal(signal.SIGHUP, lambda *_: server.signal(signal.SIGINT, None))
 

@@ -11,7 +11,7 @@ def is_htmx() -> bool:
     return request.headers.get("HX-Request") == "true" and "HX-History-Restore-Request" not in request.headers
 
 
-def fragment(template: str, status: int = 200, **context: Any) -> Response:
+def fragment(template: str, status: int = 200, /, **context: Any) -> Response:
     """One partial template as an answer of its own."""
     return make_response(render_template(template, **context), status)
 

@@ -98,7 +98,6 @@ class Worker:
                 stderr=subprocess.DEVNULL,
                 cwd="/",
                 env={},
-                start_new_session=True,
             )
         self._exchange("start", limits.start)
 
@@ -123,7 +122,7 @@ class Worker:
     def stop(self) -> None:
         self.channel.close()
         if self.owner == os.getpid() and self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.kill()
             self.process.wait()
 
     def _exchange(

@@ -49,7 +49,7 @@ TASKS = {
     "pid": lambda: {"pid": os.getpid()},
     "echo": lambda **arguments: arguments,
     "first": lambda file: {"line": file.readline().decode()},
-    "about": lambda: {"environment": dict(os.environ), "folder": os.getcwd(), "session": os.getsid(0),
+    "about": lambda: {"environment": dict(os.environ), "folder": os.getcwd(),
                       "modules": sorted(sys.modules)},
     "crash": lambda: ctypes.string_at(0),
     "fail": lambda: {}["missing"],
@@ -180,11 +180,11 @@ def test_a_worker_is_reused_for_a_hundred_files_and_then_replaced(tasks: str) ->
     assert not exists(pids[99])
 
 
-def test_the_worker_has_no_environment_no_folder_and_no_session_of_ours(tasks: str) -> None:
+def test_the_worker_has_no_environment_and_no_folder_of_ours(tasks: str) -> None:
     with sandboxed(tasks) as sandbox:
-        about, pid = sandbox.run("about"), pid_of(sandbox)
+        about = sandbox.run("about")
     assert set(about["environment"]) <= {"LC_CTYPE"}
-    assert (about["folder"], about["session"]) == ("/", pid)
+    assert about["folder"] == "/"
 
 
 def test_the_worker_never_loads_the_web_application(tasks: str) -> None:

@@ -95,9 +95,5 @@ def _account() -> dict[str, str] | None:
 
 def _print_sign_in() -> None:
     account = _account()
-    host, port = current_app.config["MEDFILES_HOST"], current_app.config["MEDFILES_PORT"]
-    click.echo(f"\n  medfiles    http://{host}:{port}/")
     if account:
-        click.echo(f"  sign in     {account['email']}")
-        click.echo(f"  password    {account['password']}")
-    click.echo("")
+        click.echo(f"\n  sign in     {account['email']}\n  password    {account['password']}")

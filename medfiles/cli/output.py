@@ -6,10 +6,12 @@ from functools import wraps
 from typing import Any
 
 import click
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from medfiles.errors import MedfilesError
 
 FINDINGS = 1
+NOT_READY = "The database does not answer, or its tables are missing. `flask db upgrade` makes them."
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one machine-readable summary.")
 
 
@@ -26,5 +28,7 @@ def explained(command: Callable[..., Any]) -> Callable[..., Any]:
             return command(*arguments, **options)
         except MedfilesError as error:
             raise click.ClickException(error.message) from error
+        except (OperationalError, ProgrammingError) as error:
+            raise click.ClickException(NOT_READY) from error
 
     return run

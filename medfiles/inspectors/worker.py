@@ -19,6 +19,7 @@ Task = Callable[..., dict[str, Any]]
 def main() -> None:
     settings = json.loads(sys.argv[2])
     channel = socket.socket(fileno=0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the server, which then ends us, our job done
     sys.excepthook = lambda kind, value, trace: send(channel, {"died": kind.__name__})
     tasks = load(settings["tasks"])
     confine.confine(sys.argv[1], settings["memory"], settings["handles"])

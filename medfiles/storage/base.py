@@ -141,7 +141,7 @@ class Staging:
     def stage(self, limit: int) -> Staged:
         path = self.folder / f"{secrets.token_hex(16)}.part"
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self.folder)
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except OSError as error:
             raise StorageError() from error
@@ -154,6 +154,22 @@ class Staging:
         for path in left:
             path.unlink(missing_ok=True)
         return len(left)
+
+
+def make_folder(folder: Path) -> None:
+    """Make missing folders one by one from the top, for their owner only, each durable before the next stands on it."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    for place in reversed(missing):
+        place.mkdir(mode=0o700, exist_ok=True)
+        sync_folder(place.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _idle(path: Path) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from medfiles.errors import BlobMissing, KeyTaken, StorageError
-from medfiles.storage.base import CHUNK, KEY, Listed, Staged, Staging, Stored, check_key
+from medfiles.storage.base import CHUNK, KEY, Listed, Staged, Staging, Stored, check_key, make_folder, sync_folder
 
 NO_LINKS = {errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
@@ -29,8 +29,8 @@ class DiskStorage(Staging):
             staged.finish()
             self._reserve(path)
             os.replace(staged.path, path)
-            _sync_folder(path.parent)
-            _sync_folder(staged.path.parent)
+            sync_folder(path.parent)
+            sync_folder(staged.path.parent)
         return Stored(key, staged.size, staged.sha256)
 
     def open(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
@@ -42,14 +42,14 @@ class DiskStorage(Staging):
     def copy(self, key: str, new_key: str) -> Stored:
         source, target = self._path(key), self._path(new_key)
         with _translated():
-            _make_folder(target.parent)
+            make_folder(target.parent)
             try:
                 os.link(source, target)
             except OSError as error:
                 if error.errno not in NO_LINKS:
                     raise
                 return self._copy_bytes(key, new_key)
-            _sync_folder(target.parent)
+            sync_folder(target.parent)
         return self.stat(new_key)
 
     def stat(self, key: str) -> Stored:
@@ -61,7 +61,7 @@ class DiskStorage(Staging):
         with _translated():
             path.unlink(missing_ok=True)
             if path.parent.is_dir():
-                _sync_folder(path.parent)
+                sync_folder(path.parent)
 
     def keys(self, prefix: str = "") -> Iterator[Listed]:
         for folder, _, names in os.walk(self.root):
@@ -83,7 +83,7 @@ class DiskStorage(Staging):
 
     def _reserve(self, path: Path) -> None:
         """Create the empty file that the rename then replaces: fails when the key is taken, on every file system."""
-        _make_folder(path.parent)
+        make_folder(path.parent)
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
     def _copy_bytes(self, key: str, new_key: str) -> Stored:
@@ -114,22 +114,6 @@ class Reader(Iterator[bytes]):
 
     def close(self) -> None:
         self._file.close()
-
-
-def _make_folder(folder: Path) -> None:
-    """Make missing folders one by one from the top, each entry durable before the next stands on it."""
-    missing = [place for place in (folder, *folder.parents) if not place.exists()]
-    for place in reversed(missing):
-        place.mkdir(mode=0o700, exist_ok=True)
-        _sync_folder(place.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

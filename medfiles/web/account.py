@@ -85,8 +85,9 @@ def init_app(app: Flask, settings: dict[str, Any]) -> None:
         SECURITY_TWO_FACTOR_POST_SETUP_VIEW="/account",
         SECURITY_TOTP_SECRETS={"1": app.secret_key},
         SECURITY_TOTP_ISSUER="medfiles",
-        SECURITY_PASSWORD_SALT=app.secret_key,
         SECURITY_PASSWORD_HASH="argon2",
+        SECURITY_PASSWORD_SINGLE_HASH={"argon2"},  # not keyed: a restored database opens without the old secret key
+        SECURITY_CACHE_CONTROL=None,  # the gate's own header stands
         SECURITY_PASSWORD_LENGTH_MIN=accounts.PASSWORD_LEAST,
         SECURITY_EMAIL_VALIDATOR_ARGS={"check_deliverability": False},
         SECURITY_RETURN_GENERIC_RESPONSES=True,

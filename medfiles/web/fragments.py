@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from medfiles import uploads
 from medfiles.documents import Intake, Paper
 from medfiles.entities import EntityType
-from medfiles.errors import BadName, EmptyFile, MedfilesError, Rejected
+from medfiles.errors import BadName, EmptyFile, MedfilesError, NotFound, Rejected
 from medfiles.htmx import fragment, is_htmx, trigger
 from medfiles.http import documents, explained, parts, records, send_document, status_of
 from medfiles.present import Notice, Outcome
@@ -46,9 +46,10 @@ def trash_list(type: EntityType, id: int) -> ResponseReturnValue:
 @blueprint.get("/<kind:type>/<int:id>/badge")
 @background
 def badge(type: EntityType, id: int) -> ResponseReturnValue:
-    record, _ = record_page(type, id)
-    count = documents().count(type, [id]).get(id, 0)
-    context = {"type_name": type.name, "id": id, "count": count, "title": type.title_of(record), **_look()}
+    counts, titles = documents().count(type, [id]), records().titles_of(type, [id])
+    if id not in counts:
+        raise NotFound()
+    context = {"type_name": type.name, "id": id, "count": counts[id], "title": titles[id], **_look()}
     return fragment("documents/_one_badge.html" if is_htmx() else "documents/badge.html", **context)
 
 
@@ -166,9 +167,8 @@ def _answer_upload(kind: EntityType, record_id: int, results: list[tuple[Outcome
     response = answer_manager(kind, record_id, status, outcomes=outcomes)
     if stored:
         announce(response, kind, record_id)
-    for outcome in outcomes:
-        if not outcome.stored:
-            trigger(response, "documents:error", message=outcome.message)
+    if refused := [f"{outcome.file_name}: {outcome.message}" for outcome in outcomes if not outcome.stored]:
+        trigger(response, "documents:error", message="\n".join(refused))
     return response
 
 
@@ -176,7 +176,7 @@ def _look() -> dict[str, Any]:
     variant, size = request.args.get("variant", "badge"), request.args.get("size", "sm")
     if variant not in VARIANTS or size not in SIZES:
         raise Rejected(f"A badge is one of {', '.join(VARIANTS)} and its size one of {', '.join(SIZES)}.")
-    return {"variant": variant, "size": size}
+    return {"variant": variant, "size": size, "sheet": request.args.get("sheet") == "1"}
 
 
 def _ids() -> list[int]:

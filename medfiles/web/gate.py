@@ -18,7 +18,7 @@ PUBLIC = {
     "security.login",
     "security.register",
     "security.two_factor_token_validation",
-    "security.two_factor_select",
+    "security.tf_select",
 }
 CSP = {
     "default-src": "'none'",
