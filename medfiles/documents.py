@@ -259,6 +259,7 @@ class DocumentService(Service):
 
     def _attach(self, intake: Intake, staged: Staged, paper: Paper, subject: Subject) -> tuple[EntityFile, bool]:
         kind = intake.kind
+        self.admit(Action.EDIT, intake.patient_id, subject)
         subject.name = name = sniff.clean_name(paper.name)
         extension = _accepted_extension(kind, name)
         if staged.size == 0:

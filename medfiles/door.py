@@ -57,9 +57,7 @@ class Service:
         if record is None:
             raise NotFound()
         subject.entity_type, subject.entity_id = kind.name, record_id
-        level = self.admit(action, record.patient_id, subject)
-        if record.deleted_at is not None and level == Action.VIEW:
-            raise NotFound()
+        self._admit_row(action, record, subject)
         subject.name = kind.title_of(record)
         return record
 
@@ -68,8 +66,13 @@ class Service:
         if file is None:
             raise NotFound()
         subject.entity_type, subject.entity_id = file.entity_type, file.entity_id
-        level = self.admit(action, file.patient_id, subject)
-        if file.deleted_at is not None and level == Action.VIEW:
-            raise NotFound()
+        self._admit_row(action, file, subject)
         subject.name = file.file_name
         return file
+
+    def _admit_row(self, action: Action, row: RecordMixin | EntityFile, subject: Subject) -> None:
+        """What is in the trash does not exist for those who may only look."""
+        level = self.admit(Action.VIEW, row.patient_id, subject)
+        if row.deleted_at is not None and level == Action.VIEW:
+            raise NotFound()
+        self.admit(action, row.patient_id, subject)

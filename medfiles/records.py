@@ -102,12 +102,11 @@ class RecordService(Service):
             return record
 
     def titles(self, files: Sequence[EntityFile]) -> Mapping[tuple[str, int], str]:
-        """Titles of the records that these documents, already admitted, are attached to."""
+        """Titles of the records that these documents are attached to."""
         named: dict[tuple[str, int], str] = {}
         for kind in self.registry:
             ids = {file.entity_id for file in files if file.entity_type == kind.name}
-            for record in db.session.scalars(select(kind.model).where(kind.model.id.in_(ids))):
-                named[kind.name, record.id] = kind.title_of(record)
+            named |= {(kind.name, record_id): title for record_id, title in self.titles_of(kind, ids).items()}
         return named
 
     def titles_of(self, kind: EntityType, record_ids: Iterable[int]) -> Mapping[int, str]:

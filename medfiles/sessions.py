@@ -7,6 +7,7 @@ from typing import Any
 from flask import Flask, Request, Response, g, request
 from flask_session.base import ServerSideSession, ServerSideSessionInterface
 from sqlalchemy import delete, select, update
+from sqlalchemy.exc import OperationalError
 
 from medfiles.clock import now
 from medfiles.db import db, transaction
@@ -25,7 +26,11 @@ class DatabaseSessions(ServerSideSessionInterface):  # type: ignore[misc]
         self.longest = longest
 
     def open_session(self, app: Flask, request: Request) -> ServerSideSession:
-        session = super().open_session(app, request)
+        try:
+            session = super().open_session(app, request)
+        except OperationalError:
+            g.database_down = True  # the gate says so, once there is a request to answer
+            session = self.session_class(sid=self._generate_sid(self.sid_length))
         g.session_owner = session.get(USER)
         g.session_digest = digest_of(session.sid)
         return session
@@ -35,8 +40,9 @@ class DatabaseSessions(ServerSideSessionInterface):  # type: ignore[misc]
             session.pop("csrf_token", None)
             self.regenerate(session)  # who signs in leaves the old session id behind
             g.session_seen = None
-        super().save_session(app, session, response)
-        self._touch()
+        if not g.get("database_down"):
+            super().save_session(app, session, response)
+            self._touch()
 
     def should_set_storage(self, app: Flask, session: ServerSideSession) -> bool:
         return bool(session.modified)

@@ -194,8 +194,9 @@
     const target = detail.ctx?.target ?? detail.target;
     fit();
     if (target && target === sheetBody) showSheet();
-    const manager = pressed && doc.getElementById(pressed.manager);
-    if (!manager || !pressed) return;
+    if (!pressed || target?.id !== pressed.manager) return; // a badge that comes in between is none of its answers
+    const manager = doc.getElementById(pressed.manager);
+    if (!manager) return /** @type {HTMLElement | null} */ (doc.querySelector("[data-mf-signed-out]"))?.focus();
     placeFocus(manager, pressed);
     announce([...manager.querySelectorAll("[data-mf-say]")].map((one) => one.querySelector("p, ul")?.parentElement?.innerText ?? "").join(" "));
     pressed = null;
@@ -236,7 +237,9 @@
     if (!place || (event.type === "htmx:error" && !event.detail.ctx) || (status(event) > 0 && status(event) < 500)) return;
     if (source.matches("[data-mf-upload]")) sending(source, 0);
     clear(place);
-    place.prepend(problem(source, status(event) ? "Something went wrong on our side." : "There was no answer. Are you online?"));
+    const line = problem(source, status(event) ? "Something went wrong on our side." : "There was no answer. Are you online?");
+    const head = place.querySelector(":scope > .mf-manager-head");
+    head ? head.after(line) : place.prepend(line);
   });
 
   /** @param {Element} source @param {string} text */

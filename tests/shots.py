@@ -64,7 +64,7 @@ class Studio:
     def scene(self, state: State, person: Person | None, shelf: Shelf | None = None) -> Iterator[Page]:
         context = self.browser.new_context(base_url=self.address, locale="en-GB", reduced_motion="reduce")
         if person is not None:
-            context.add_cookies([person.cookie(self.address)])
+            person.sign_in(context, self.address)
         page = context.new_page()
         state(page, shelf or self.shelf)
         yield page
@@ -99,19 +99,23 @@ def picture_state(studio: Studio, name: str, state: State, person: Person | None
 def picture_readme(studio: Studio) -> None:
     """Small ones: the page of a README is no wider."""
     light, dark = LOOKS["light"], LOOKS["dark"]
-    with studio.scene(at("/patients/{patient}/visits"), studio.family) as page:
-        studio.picture(page, "records", (1120, 700), light)
+    with studio.scene(at("/patients/{patient}/lab-results"), studio.family) as page:
+        studio.picture(page, "records-light", (1120, 520), light)
     with studio.scene(opened("visit"), studio.family) as page:
         studio.picture(page, "record-dark", (1120, 800), dark)
-        studio.picture(page, "phone", NARROW, light)
+        page.set_viewport_size({"width": NARROW[0], "height": NARROW[1]})
+        page.locator("#mf-sheet").evaluate("(sheet) => sheet.scrollTo(0, 300)")
+        studio.picture(page, "record-phone", NARROW, light)
 
 
 def shelf_of(person: Person) -> Shelf:
     """The demo family's own records in the parts the states ask for, two of them moved to the trash."""
     world, kind = person.world, person.world.kind("visit")
-    [patient, *_] = [entry.patient for entry in world.records(person.email).patients()]
+    patient = max(world.records(person.email).patients(), key=lambda entry: entry.files).patient
     [insurance, *_] = world.records(person.email).list(patient.id, world.kind("insurance"))
-    bare, gone, *_, visit = sorted(world.records(person.email).list(patient.id, kind), key=lambda one: documents_of(person, one))
+    bare, gone, *_, visit = sorted(
+        world.records(person.email).list(patient.id, kind), key=lambda one: documents_of(person, one)
+    )
     world.documents(person.email).trash(person.attach(visit, "Draft.pdf").id)
     world.records(person.email).delete(kind, gone.id)
     return Shelf(patient.id, visit.id, bare.id, gone.id, insurance.id)

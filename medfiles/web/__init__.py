@@ -21,7 +21,7 @@ def init_app(app: Flask, settings: dict[str, Any]) -> None:
 
 def _around_every_page() -> dict[str, Any]:
     """Whose page it is and whom it may switch to."""
-    if not current_user.is_authenticated:
+    if g.get("bare") or not current_user.is_authenticated:
         return {"account": None, "patients": (), "patient": None}
     email = current_user.email
     who = {"email": email, "initials": email[:2].upper(), "is_admin": current_user.has_role("admin")}

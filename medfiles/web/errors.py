@@ -1,7 +1,7 @@
 """One shape for everything that goes wrong in HTML: a page, or a fragment where htmx asked."""
 
 import structlog
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
@@ -31,6 +31,7 @@ def answer_error(error: Exception) -> Response:
     status, message, headers = explained(error)
     if isinstance(error, CSRFError):
         status, message, headers = 403, OPEN_TOO_LONG, {}
+    g.bare = status >= 500  # what failed for the page may fail for its header, too
     context = {"status": status, "title": TITLES.get(status, "That did not work"), "message": message}
     response = fragment("errors/_error.html" if is_htmx() else "errors/error.html", status, **context)
     response.headers.update(headers)

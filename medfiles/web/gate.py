@@ -8,6 +8,7 @@ from flask_wtf.csrf import CSRFError, CSRFProtect, validate_csrf
 from werkzeug.routing import BaseConverter, IntegerConverter, ValidationError
 from wtforms import ValidationError as BadToken
 
+from medfiles.errors import DatabaseUnavailable
 from medfiles.htmx import fragment, is_htmx
 from medfiles.http import begin_writing, parts
 
@@ -18,7 +19,6 @@ PUBLIC = {
     "security.login",
     "security.register",
     "security.two_factor_token_validation",
-    "security.tf_select",
 }
 CSP = {
     "default-src": "'none'",
@@ -91,6 +91,8 @@ def init_app(app: Flask) -> None:
 
 
 def require_sign_in() -> Any:
+    if g.get("database_down") and request.endpoint not in ("static", "status.healthz"):
+        raise DatabaseUnavailable()
     if current_user.is_authenticated:
         g.account_id = current_user.id
     if request.endpoint in PUBLIC or current_user.is_authenticated or request.endpoint is None:

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from medfiles.sandbox import Sandbox
 from tests.browser.chromium import launch
@@ -15,10 +15,12 @@ from tests.factories import World, install
 from tests.server import serve
 
 NUMBERS = itertools.count(1)
+SECONDS = 15  # until something that should be seen counts as missing, also on a busy machine
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=SECONDS * 1000)
     with sync_playwright() as playwright:
         browser = launch(playwright)
         yield browser
@@ -59,7 +61,9 @@ def open_context(browser: Browser, site: Site, complaints: Complaints) -> Iterat
     """Opens one more browser context; signed in when it is given a person."""
     with ExitStack() as stack:
 
-        def open_context(person: Person | None = None, *, width: int = 1440, height: int = 900, script: bool = True) -> BrowserContext:
+        def open_context(
+            person: Person | None = None, *, width: int = 1440, height: int = 900, script: bool = True
+        ) -> BrowserContext:
             context = browser.new_context(
                 base_url=site.address,
                 viewport={"width": width, "height": height},
@@ -69,10 +73,10 @@ def open_context(browser: Browser, site: Site, complaints: Complaints) -> Iterat
                 java_script_enabled=script,
             )
             stack.callback(context.close)
-            context.set_default_timeout(5000)
+            context.set_default_timeout(SECONDS * 1000)
             listen(context, site.address, complaints)
             if person is not None:
-                context.add_cookies([person.cookie(site.address)])
+                person.sign_in(context, site.address)
             return context
 
         yield open_context

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Request, SetCookieParam, WebError
+from playwright.sync_api import BrowserContext, ConsoleMessage, FilePayload, Request, WebError
 
 from medfiles.models import EntityFile
 from tests import samples
 from tests.factories import World
 
+TELL_BREACHES = "addEventListener('securitypolicyviolation', (event) => console.error(event.violatedDirective));"
 LONG_NAME = "Letter from the orthopaedics clinic about the left knee, second opinion.pdf"
 
 
@@ -38,12 +39,12 @@ class Person:
     world: World
     email: str
 
-    def cookie(self, address: str) -> SetCookieParam:
-        """A session of this account, as signing in would have begun it."""
+    def sign_in(self, context: BrowserContext, address: str) -> None:
+        """Begin a session of this account, as the form would have; it takes no time to hash a password."""
         client, name = self.world.client(self.email), self.world.app.config["SESSION_COOKIE_NAME"]
         cookie = client.get_cookie(name)
         assert cookie is not None
-        return {"name": name, "value": cookie.value, "url": address}
+        context.add_cookies([{"name": name, "value": cookie.value, "url": address}])
 
     def patient(self) -> Any:
         return self.world.patient(self.email)
@@ -62,12 +63,14 @@ class Person:
     def shelf(self) -> Shelf:
         """Things in every state that a page can show."""
         patient = self.patient()
-        visit = self.visit("Growth.png", "Summary.docx", "Old note.txt", patient=patient, visit_type="Primary care", location="Health centre")
+        files = ("Growth.png", "Summary.docx", "Old note.txt")
+        visit = self.visit(*files, patient=patient, visit_type="Primary care", location="Health centre")
         self.attach(visit, LONG_NAME, description="Says that no operation is needed for now.", category="referral")
         self.world.documents(self.email).trash(self.file_named(visit, "Old note.txt").id)
         gone = self.visit("Receipt.txt", patient=patient, reason="Booked twice")
         self.world.records(self.email).delete(self.world.kind("visit"), gone.id)
-        return Shelf(patient.id, visit.id, self.visit(patient=patient, reason="Vaccination").id, gone.id, self._full(patient))
+        bare = self.visit(patient=patient, reason="Vaccination")
+        return Shelf(patient.id, visit.id, bare.id, gone.id, self._full(patient))
 
     def file_named(self, record: Any, name: str) -> EntityFile:
         files = self.world.documents(self.email).list(self.world.kind("visit"), record.id)
@@ -109,12 +112,10 @@ def listen(context: BrowserContext, address: str, complaints: Complaints) -> Non
     context.on("console", console)
     context.on("weberror", error)
     context.on("request", request)
-    context.add_init_script(
-        "addEventListener('securitypolicyviolation', (event) => console.error('policy breached: ' + event.violatedDirective));"
-    )
+    context.add_init_script(TELL_BREACHES)
 
 
-def real_file(name: str) -> dict[str, Any]:
+def real_file(name: str) -> FilePayload:
     """A file for a picker, with bytes that are what its name says."""
     extension = name[name.rindex(".") :].lower()
     return {"name": name, "mimeType": "application/octet-stream", "buffer": samples.SAMPLES[extension]()}

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping
 
-from playwright.sync_api import Page, Route
+from playwright.sync_api import FilePayload, Page, Route
 
 from tests import samples
 from tests.browser.people import Shelf, real_file
 
 State = Callable[[Page, Shelf], None]
-WRONG = {"name": "Holiday.mp3", "mimeType": "audio/mpeg", "buffer": samples.txt()}
+WRONG: FilePayload = {"name": "Holiday.mp3", "mimeType": "audio/mpeg", "buffer": samples.txt()}
 
 
 def at(path: str) -> State:
@@ -50,16 +50,21 @@ def press(selector: str, shown: str) -> Callable[[Page], None]:
     return step
 
 
-def choose(*files: dict[str, object], shown: str) -> Callable[[Page], None]:
+def choose(*files: FilePayload, shown: str) -> Callable[[Page], None]:
     def step(page: Page) -> None:
-        page.locator("[data-mf-input]").set_input_files(list(files))  # type: ignore[arg-type]
+        page.locator("[data-mf-input]").set_input_files(files)
         page.locator(shown).first.wait_for()
 
     return step
 
 
 def hold_uploads(page: Page) -> None:
-    page.route("**/files", lambda route: None)
+    """From here on what the page sends is under way until it is given up."""
+    page.evaluate("""() => {
+      const send = window.fetch;
+      const never = (signal) => new Promise((_, fail) => signal.addEventListener("abort", () => fail(signal.reason)));
+      window.fetch = (url, options) => (options?.method === "POST" ? never(options.signal) : send(url, options));
+    }""")
 
 
 def fail_uploads(page: Page) -> None:
@@ -73,10 +78,10 @@ def sign_out(page: Page) -> None:
     page.context.clear_cookies()
 
 
-SAVE = ".mf-form button[type=submit]"
+SAVE, TRASH_TITLE = ".mf-form button[type=submit]", "#mf-sheet .mf-manager-head h2:text('Trash')"
 LIST, SHEET, BARE = at("/patients/{patient}/visits"), opened("visit"), opened("bare")
 NEW = then(LIST, press("#mf-new", "#mf-sheet[open] form"))
-RECORD_TRASH = then(SHEET, press(".mf-manager-head [data-mf-action=view]", "#mf-sheet .mf-manager-head h2:text('Trash')"))
+RECORD_TRASH = then(SHEET, press(".mf-manager-head [data-mf-action=view]", TRASH_TITLE))
 PATIENT_TRASH = at("/patients/{patient}/trash")
 
 SIGNED_OUT: Mapping[str, State] = {
@@ -104,7 +109,6 @@ SIGNED_IN: Mapping[str, State] = {
     "sheet-signed-out": then(BARE, sign_out, choose(real_file("Growth.png"), shown="[data-mf-signed-out]")),
     "sheet-form": NEW,
     "sheet-form-errors": then(NEW, press(SAVE, ".mf-summary")),
-    "sheet-gone": then(SHEET, press(".mf-record-foot button", ".mf-gone")),
     "record": at("/visit/{visit}"),
     "record-trashed": at("/visit/{gone}"),
     "record-form": at("/visit/{visit}/edit"),
@@ -121,6 +125,7 @@ SIGNED_IN: Mapping[str, State] = {
     "second-step": at("/account/second-step"),
     "verify": at("/account/verify"),
     "error": at("/visit/999999999"),
+    "sheet-gone": then(SHEET, press(".mf-record-foot button", ".mf-gone")),
 }
 # What a browser reports about an answer that a state is there to show.
 NOISY: Mapping[str, str] = {

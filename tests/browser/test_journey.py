@@ -1,0 +1,209 @@
+"""From signing in to deleting for ever: what a person does with documents, in one go and in detail."""
+
+import hashlib
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests import samples
+from tests.browser.people import Complaints, Person, Site, real_file
+from tests.browser.widget import badge, downloaded_sha256, names, open_visit, pick, press, row
+from tests.factories import World
+from tests.server import flask
+
+PASSWORD = "a long and quiet river"
+PAPERS = ("Letter.pdf", "Scan.jpg", "Note.txt")
+
+
+def sign_in(page: Page, email: str, password: str = PASSWORD) -> None:
+    page.goto("/")
+    page.get_by_label("Email address").fill(email)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def test_an_account_from_the_command_line_takes_its_first_document_all_the_way(
+    site: Site, world: World, open_context: Callable[..., BrowserContext]
+) -> None:
+    email = "first-day@sample.example"
+    flask(site.settings, "medfiles", "user", "create", email, "--password-stdin", typed=PASSWORD)
+    page = open_context().new_page()
+    sign_in(page, email)
+    add_patient(page)
+    page.get_by_role("navigation", name="Maria Sample").get_by_role("link", name="Visits").click()
+    page.get_by_role("link", name="New visit").click()
+    page.get_by_label("Reason for the visit").fill("Sore knee")
+    page.get_by_label("Date", exact=True).fill("2026-05-12")
+    page.get_by_role("button", name="Save visit").click()
+    pick(page, "Letter.pdf")
+    expect(row(page, "Letter.pdf")).to_be_visible()
+    assert downloaded_sha256(page, "Letter.pdf") == ("Letter.pdf", hashlib.sha256(samples.pdf()).hexdigest())
+    page.get_by_role("button", name="Close").click()
+    expect(page.locator(".mf-card").get_by_role("link", name="1 document, open Sore knee")).to_be_visible()
+
+
+def add_patient(page: Page) -> None:
+    page.get_by_role("link", name="Add the first patient").click()
+    page.get_by_label("First name").fill("Maria")
+    page.get_by_label("Last name").fill("Sample")
+    page.get_by_label("Date of birth").fill("1984-11-03")
+    page.get_by_role("button", name="Add patient").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Maria Sample")
+
+
+def test_a_wrong_password_is_refused_in_plain_words(open_context: Callable[..., BrowserContext]) -> None:
+    page = open_context().new_page()
+    sign_in(page, "nobody@sample.example", "guessed")
+    expect(page.get_by_role("alert").get_by_role("listitem")).to_have_count(1)
+    expect(page.get_by_role("alert")).not_to_contain_text("Authentication failed")
+
+
+def test_signing_out_ends_the_session(page: Page) -> None:
+    page.goto("/account")
+    page.get_by_role("button", name="Sign out here").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+    page.goto("/account")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+
+
+def test_three_files_chosen_at_once_are_listed_with_what_they_are(page: Page, person: Person) -> None:
+    open_visit(page, person.visit())
+    page.get_by_text("Add a description or category").click()
+    page.get_by_label("Category").select_option("Referral")
+    page.get_by_label("Description").fill("From the front desk")
+    pick(page, *PAPERS)
+    expect(page.locator(".mf-row")).to_have_count(3)
+    for name, content in zip(PAPERS, (samples.pdf(), samples.jpeg(), samples.txt()), strict=True):
+        said = [name[-3:].upper(), name, "From the front desk", "Referral", size_words(content)]
+        assert said_about(page, name) == said
+
+
+def said_about(page: Page, name: str) -> list[str]:
+    cells = (".mf-tile", ".mf-file-name", ".mf-file-about", ".mf-cell-category", ".mf-cell-size")
+    return [row(page, name).locator(cell).inner_text() for cell in cells]
+
+
+def size_words(content: bytes) -> str:
+    return f"{len(content)} bytes" if len(content) < 1024 else f"{len(content) / 1024:.1f} KB"
+
+
+def test_the_badge_and_the_count_change_without_a_reload(page: Page, person: Person) -> None:
+    visit = person.visit()
+    open_visit(page, visit)
+    page.evaluate("window.stillHere = true")
+    pick(page, *PAPERS)
+    expect(page.locator(".mf-manager-head")).to_contain_text("3 of 8")
+    expect(badge(page, visit)).to_have_text("3 documents")
+    press(page, "Delete", "Note.txt")
+    expect(page.locator(".mf-manager-head")).to_contain_text("2 of 8")
+    expect(badge(page, visit)).to_have_text("2 documents")
+    assert page.evaluate("window.stillHere") is True
+
+
+@pytest.mark.parametrize("name", ["Growth.png", "Befund März – Größe 3.docx", "CT small.dcm"])
+def test_a_download_is_what_was_uploaded_byte_for_byte_under_its_own_name(
+    page: Page, person: Person, world: World, name: str
+) -> None:
+    procedure = world.record("procedure", person.patient(), person.email)
+    page.goto(f"/procedure/{procedure.id}")
+    file = real_file(name)
+    pick(page, file)
+    expect(row(page, name)).to_be_visible()
+    assert downloaded_sha256(page, name) == (name, hashlib.sha256(file["buffer"]).hexdigest())
+
+
+def test_name_description_and_category_are_edited_in_place(page: Page, person: Person) -> None:
+    visit = person.visit("Letter.pdf")
+    open_visit(page, visit)
+    row(page, "Letter.pdf").locator("summary").click()
+    page.get_by_label("Name", exact=True).fill("Second opinion.pdf")
+    form = page.locator(".mf-edit:visible")
+    form.get_by_label("Category").select_option("Summary")
+    form.get_by_label("Description").fill("No operation is needed.")
+    form.get_by_role("button", name="Save").click()
+    expect(row(page, "Second opinion.pdf")).to_contain_text("No operation is needed.")
+    expect(row(page, "Second opinion.pdf").locator(".mf-cell-category")).to_have_text("Summary")
+    expect(page.get_by_text("Saved “Second opinion.pdf”.").first).to_be_visible()
+
+
+def test_a_deleted_document_comes_back_with_undo(page: Page, person: Person) -> None:
+    visit = person.visit("Letter.pdf", "Note.txt")
+    open_visit(page, visit)
+    press(page, "Delete", "Letter.pdf")
+    expect(row(page, "Letter.pdf")).to_have_count(0)
+    page.get_by_role("button", name="Undo").click()
+    expect(row(page, "Letter.pdf")).to_be_visible()
+    expect(badge(page, visit)).to_have_text("2 documents")
+
+
+def test_a_document_is_restored_from_the_trash_of_its_record(page: Page, person: Person) -> None:
+    open_visit(page, person.visit("Letter.pdf"))
+    press(page, "Delete", "Letter.pdf")
+    page.get_by_role("link", name="Trash (1)").click()
+    press(page, "Restore", "Letter.pdf")
+    expect(page.get_by_text("The trash is empty")).to_be_visible()
+    page.get_by_role("link", name="Back to documents").click()
+    expect(row(page, "Letter.pdf")).to_be_visible()
+
+
+def test_a_document_is_restored_from_the_trash_of_its_patient(page: Page, person: Person) -> None:
+    visit = person.visit("Letter.pdf")
+    open_visit(page, visit)
+    press(page, "Delete", "Letter.pdf")
+    expect(page.get_by_role("button", name="Undo")).to_be_visible()
+    page.goto(f"/patients/{visit.patient_id}/trash")
+    page.get_by_role("button", name="Restore Letter.pdf").click()
+    expect(page.get_by_text("The trash is empty")).to_be_visible()
+    open_visit(page, visit)
+    assert names(page) == ["Letter.pdf"]
+
+
+def test_deleting_for_ever_asks_first_and_can_be_left(page: Page, person: Person) -> None:
+    open_trash(page, person)
+    page.get_by_role("button", name="Keep it").click()
+    expect(page.locator(".mf-ask[open]")).to_have_count(0)
+    expect(row(page, "Letter.pdf")).to_be_visible()
+
+
+def test_deleting_for_ever_leaves_nothing_behind(page: Page, person: Person, world: World) -> None:
+    open_trash(page, person)
+    before = len(world.files())
+    page.locator(".mf-ask[open]").get_by_role("button", name="Delete for ever").click()
+    expect(page.get_by_text("The trash is empty")).to_be_visible()
+    assert len(world.files()) == before - 1
+    world.assert_sound()
+
+
+def open_trash(page: Page, person: Person) -> None:
+    """The record's trash with the question about its only document open."""
+    open_visit(page, person.visit("Letter.pdf"))
+    press(page, "Delete", "Letter.pdf")
+    page.get_by_role("link", name="Trash (1)").click()
+    press(page, "Delete for ever", "Letter.pdf")
+    expect(page.get_by_role("heading", name="Delete this document for ever?")).to_be_visible()
+
+
+def test_another_account_sees_nothing_of_it(
+    page: Page, person: Person, world: World, open_context: Callable[..., BrowserContext], complaints: Complaints
+) -> None:
+    visit = person.visit("Letter.pdf")
+    letter = person.file_named(visit, "Letter.pdf")
+    stranger = open_context(Person(world, "stranger@sample.example")).new_page()
+    stranger.goto("/")
+    expect(stranger.get_by_role("heading", level=1)).to_have_text("Whose records would you like to keep?")
+    complaints.expect("404")
+    documents = (f"/documents/visit/{visit.id}", f"/documents/files/{letter.id}/download")
+    for path in (f"/patients/{visit.patient_id}", f"/visit/{visit.id}", *documents):
+        answer = stranger.goto(path)
+        assert answer is not None
+        assert (answer.status, stranger.get_by_role("heading", level=1).inner_text()) == (404, "Not found")
+
+
+def test_what_was_done_is_told_in_the_activity_of_the_patient(page: Page, person: Person) -> None:
+    visit = person.visit("Letter.pdf")
+    open_visit(page, visit)
+    press(page, "Delete", "Letter.pdf")
+    expect(page.get_by_role("button", name="Undo")).to_be_visible()
+    page.goto(f"/patients/{visit.patient_id}/activity")
+    expect(page.locator(".mf-trail li").filter(has_text="You moved to the trash: “Letter.pdf”")).to_have_count(1)

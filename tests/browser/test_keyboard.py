@@ -1,0 +1,83 @@
+"""Everything by keyboard alone: the focus goes where one goes on, and never falls off the page."""
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.people import Person
+from tests.browser.widget import card, focused, names, open_visit, row
+
+
+def test_a_card_opens_with_enter_and_the_focus_goes_into_the_sheet(page: Page, person: Person) -> None:
+    visit = person.visit()
+    page.goto(f"/patients/{visit.patient_id}/visits")
+    card(page, visit).focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#mf-sheet[open]").get_by_role("heading", level=1)).to_be_focused()
+
+
+def test_escape_closes_the_sheet_and_the_focus_is_back_on_the_card(page: Page, person: Person) -> None:
+    visit = person.visit()
+    open_visit(page, visit)
+    page.keyboard.press("Escape")
+    expect(page.locator("#mf-sheet[open]")).to_have_count(0)
+    expect(card(page, visit)).to_be_focused()
+    expect(page).to_have_url(f"/patients/{visit.patient_id}/visits")
+
+
+def test_the_focus_stays_inside_the_open_sheet(page: Page, person: Person) -> None:
+    open_visit(page, person.visit("Letter.pdf"))
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        assert page.evaluate("!document.activeElement.closest('.mf-main, .mf-header')")
+
+
+def test_three_documents_in_a_row_are_deleted_by_keyboard(page: Page, person: Person) -> None:
+    open_visit(page, person.visit("1.txt", "2.txt", "3.txt", "4.txt"))
+    second = names(page)[1]
+    row(page, second).get_by_role("button", name="Delete").focus()
+    for left in (3, 2, 1):
+        page.keyboard.press("Enter")
+        expect(page.locator(".mf-row")).to_have_count(left)
+        expect(row(page, names(page)[min(1, left - 1)]).get_by_role("button", name="Delete")).to_be_focused()
+
+
+def test_the_focus_goes_to_the_picker_after_the_last_document_went(page: Page, person: Person) -> None:
+    open_visit(page, person.visit("Note.txt"))
+    row(page, "Note.txt").get_by_role("button", name="Delete").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Add documents")).to_be_focused()
+
+
+def test_the_focus_goes_back_to_the_document_that_undo_brought_back(page: Page, person: Person) -> None:
+    open_visit(page, person.visit("Letter.pdf", "Note.txt"))
+    row(page, "Letter.pdf").get_by_role("button", name="Delete").focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Undo").focus()
+    page.keyboard.press("Enter")
+    expect(row(page, "Letter.pdf")).to_be_visible()
+    expect(row(page, "Letter.pdf").locator(":focus")).to_contain_text("Letter.pdf")
+
+
+def test_the_question_before_deleting_for_ever_gives_the_focus_back(page: Page, person: Person) -> None:
+    visit = person.visit("Note.txt")
+    person.world.documents(person.email).trash(person.file_named(visit, "Note.txt").id)
+    page.goto(f"/documents/visit/{visit.id}/trash")
+    ask = row(page, "Note.txt").get_by_role("button", name="Delete for ever")
+    ask.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Keep it")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(ask).to_be_focused()
+
+
+def test_what_happened_is_said_to_people_who_listen(page: Page, person: Person) -> None:
+    open_visit(page, person.visit("Note.txt"))
+    row(page, "Note.txt").get_by_role("button", name="Delete").click()
+    expect(page.locator("#mf-sheet [data-mf-live]")).to_contain_text("Moved “Note.txt” to the trash.")
+
+
+def test_the_first_tab_of_a_page_skips_to_its_content(page: Page, person: Person) -> None:
+    page.goto(f"/patients/{person.patient().id}")
+    page.keyboard.press("Tab")
+    assert focused(page) == "Skip to the content"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"

@@ -1,0 +1,108 @@
+"""Records in the sheet: made, corrected, deleted and brought back, with an address of their own."""
+
+from playwright.sync_api import Dialog, Page, expect
+
+from tests.browser.people import Complaints, Person
+from tests.browser.widget import badge, card, names, open_visit
+
+
+def start_visit(page: Page, person: Person) -> None:
+    page.goto(f"/patients/{person.patient().id}/visits")
+    page.get_by_role("link", name="New visit").click()
+    expect(page.locator("#mf-sheet[open]").get_by_role("heading", level=1)).to_have_text("New visit")
+
+
+def test_a_new_record_is_in_the_list_behind_the_sheet_at_once(page: Page, person: Person) -> None:
+    start_visit(page, person)
+    page.get_by_label("Reason for the visit").fill("Sore knee")
+    page.get_by_label("Date", exact=True).fill("2026-05-12")
+    page.get_by_role("button", name="Save visit").click()
+    expect(page.locator("#mf-sheet").get_by_role("heading", level=1)).to_have_text("Sore knee")
+    expect(page.locator(".mf-card-record h2")).to_have_text("Sore knee")
+    expect(page.locator(".mf-tabs [aria-current]")).to_have_text("Visits 1")
+
+
+def test_what_is_missing_is_said_beside_its_field_and_in_a_summary(
+    page: Page, person: Person, complaints: Complaints
+) -> None:
+    complaints.expect("422")
+    start_visit(page, person)
+    page.get_by_label("Reason for the visit").fill("Sore knee")
+    page.get_by_role("button", name="Save visit").click()
+    expect(page.get_by_role("alert").get_by_role("link")).to_have_count(1)
+    expect(page.get_by_role("alert")).to_be_focused()
+    expect(page.get_by_label("Date", exact=True)).to_have_accessible_description("Error: Date is needed.")
+    expect(page.get_by_label("Reason for the visit")).to_have_value("Sore knee")
+
+
+def test_an_edited_record_shows_its_new_facts_everywhere(page: Page, person: Person) -> None:
+    visit = person.visit()
+    sheet = open_visit(page, visit)
+    sheet.get_by_role("link", name="Edit").click()
+    page.get_by_label("Reason for the visit").fill("Follow-up")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(sheet.get_by_role("heading", level=1)).to_have_text("Follow-up")
+    expect(card(page, visit)).to_have_text("Follow-up")
+
+
+def test_a_deleted_record_comes_back_with_its_documents_by_undo(page: Page, person: Person) -> None:
+    visit = person.visit("Letter.pdf", "Scan.jpg")
+    sheet = open_visit(page, visit)
+    sheet.get_by_role("button", name="Move this visit to the trash").click()
+    expect(sheet).to_contain_text("Its 2 documents went with it.")
+    expect(card(page, visit)).to_have_count(0)
+    sheet.get_by_role("button", name="Undo").click()
+    expect(badge(page, visit)).to_have_text("2 documents")
+    assert sorted(names(page)) == ["Letter.pdf", "Scan.jpg"]
+
+
+def test_a_deleted_record_is_restored_from_the_trash_of_its_patient(page: Page, person: Person) -> None:
+    visit = person.visit("Letter.pdf")
+    sheet = open_visit(page, visit)
+    sheet.get_by_role("button", name="Move this visit to the trash").click()
+    expect(sheet.get_by_role("button", name="Undo")).to_be_visible()
+    page.goto(f"/patients/{visit.patient_id}/trash")
+    page.get_by_role("button", name="Restore Annual check-up").click()
+    expect(page.get_by_text("The trash is empty")).to_be_visible()
+    open_visit(page, visit)
+    assert names(page) == ["Letter.pdf"]
+
+
+def test_the_sheet_has_the_address_of_its_record_and_back_closes_it(page: Page, person: Person) -> None:
+    visit = person.visit("Letter.pdf")
+    open_visit(page, visit)
+    expect(page).to_have_url(f"/visit/{visit.id}")
+    page.go_back()
+    expect(page.locator("#mf-sheet[open]")).to_have_count(0)
+    expect(page).to_have_url(f"/patients/{visit.patient_id}/visits")
+
+
+def test_the_address_of_a_record_opens_it_as_a_page(page: Page, person: Person) -> None:
+    page.goto(f"/visit/{person.visit('Letter.pdf').id}")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Annual check-up")
+    assert names(page) == ["Letter.pdf"]
+
+
+def test_leaving_a_half_written_form_asks_first(page: Page, person: Person) -> None:
+    asked: list[str] = []
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", stay)
+    start_visit(page, person)
+    page.get_by_label("Reason for the visit").fill("Sore knee")
+    page.keyboard.press("Escape")
+    expect(page.get_by_label("Reason for the visit")).to_have_value("Sore knee")
+    assert asked == ["Leave without saving what you changed?"]
+
+
+def test_one_switches_between_patients(page: Page, person: Person) -> None:
+    person.patient()
+    person.world.patient(person.email, "Theo")
+    page.goto("/")
+    page.get_by_role("link", name="Ella Sample").click()
+    page.locator(".mf-switcher summary").click()
+    page.get_by_role("navigation", name="Patients").get_by_role("link", name="Theo Sample").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Theo Sample")

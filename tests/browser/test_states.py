@@ -1,0 +1,86 @@
+"""Every page in every state: accessible, as wide as its window, in any colours, and without a word in the console."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT, AxeResults
+from playwright.sync_api import Browser, Page
+
+from medfiles.sandbox import Sandbox
+from tests.browser.people import Complaints, Person, Shelf, Site, listen
+from tests.browser.states import NOISY, SIGNED_IN, SIGNED_OUT
+from tests.factories import install
+
+STATES = {**SIGNED_OUT, **SIGNED_IN}
+ASK_AXE = "(options) => axe.run(options).then(({ violations }) => ({ violations }))"
+RULES = {
+    "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]},
+    "resultTypes": ["violations"],
+}
+# What has a border, letters or lines of its own must differ from what lies behind it.
+VANISHED = """() => {
+  const look = (one) => getComputedStyle(one);
+  const clear = (one) => /, 0\\)$|transparent/.test(look(one).backgroundColor);
+  const ground = (one) => (one === document.body || !clear(one) ? one : ground(one.parentElement));
+  const seen = "a, button, summary, input, label, h1, h2, h3, p, td, th, .mf-icon, .mf-badge, .mf-tile";
+  return [...document.querySelectorAll(seen)]
+    .filter((one) => one.checkVisibility() && look(one).color === look(ground(one)).backgroundColor)
+    .map((one) => one.outerHTML.slice(0, 200));
+}"""
+
+
+@dataclass
+class Scene:
+    page: Page
+    complaints: Complaints
+
+
+@pytest.fixture(scope="module")
+def owner(site: Site, sandbox: Sandbox) -> Iterator[tuple[Person, Shelf]]:
+    """Somebody with things in every state; what a state changes does not disturb the states after it."""
+    with install(site.settings, sandbox) as world:
+        person = Person(world, "owner@sample.example")
+        yield person, person.shelf()
+
+
+@pytest.fixture(scope="module", params=STATES)
+def scene(request: pytest.FixtureRequest, browser: Browser, site: Site, owner: tuple[Person, Shelf]) -> Iterator[Scene]:
+    """One state, opened once for all that is asked about it."""
+    person, shelf = owner
+    name, context = request.param, browser.new_context(base_url=site.address, locale="en-GB", reduced_motion="reduce")
+    context.set_default_timeout(15_000)
+    complaints = Complaints(expected=[NOISY[name]] if name in NOISY else [])
+    listen(context, site.address, complaints)
+    if name in SIGNED_IN:
+        person.sign_in(context, site.address)
+    scene = Scene(context.new_page(), complaints)
+    STATES[name](scene.page, shelf)
+    scene.page.evaluate(AXE_SCRIPT)
+    yield scene
+    context.close()
+
+
+@pytest.mark.parametrize("look", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1440])
+def test_axe_finds_nothing(scene: Scene, look: str, width: int) -> None:
+    scene.page.set_viewport_size({"width": width, "height": 900})
+    scene.page.emulate_media(color_scheme=look)  # type: ignore[arg-type]
+    found = AxeResults(scene.page.evaluate(ASK_AXE, RULES))
+    assert found.violations_count == 0, found.generate_report()
+
+
+def test_nothing_is_wider_than_the_narrowest_phone(scene: Scene) -> None:
+    scene.page.set_viewport_size({"width": 360, "height": 740})
+    for wide in ("document.documentElement", "document.querySelector('dialog[open]')"):
+        assert scene.page.evaluate(f"(({wide})?.scrollWidth ?? 0) <= 360")
+
+
+def test_nothing_vanishes_in_forced_colours(scene: Scene) -> None:
+    scene.page.emulate_media(forced_colors="active")
+    assert scene.page.evaluate(VANISHED) == []
+    scene.page.emulate_media(forced_colors="none")
+
+
+def test_the_browser_has_nothing_to_complain_about(scene: Scene) -> None:
+    assert scene.complaints.unexpected() == []

@@ -1,0 +1,64 @@
+"""What the tests do with a record in the sheet and its documents, as a person would."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import FilePayload, Locator, Page, expect
+
+from tests.browser.people import real_file
+
+FOCUSED = """() => {
+  const one = document.activeElement;
+  return one === document.body ? "BODY" : (one.ariaLabel ?? one.innerText ?? "").replace(/\\s+/g, " ").trim();
+}"""
+
+
+def open_visit(page: Page, visit: Any) -> Locator:
+    """The visit's sheet, opened from its card in the list."""
+    page.goto(f"/patients/{visit.patient_id}/visits")
+    card(page, visit).click()
+    sheet = page.locator("#mf-sheet[open]")
+    expect(sheet.get_by_role("heading", level=1)).to_have_text(visit.reason)
+    return sheet
+
+
+def card(page: Page, visit: Any) -> Locator:
+    return page.locator(f"#mf-card-visit-{visit.id}")
+
+
+def badge(page: Page, visit: Any) -> Locator:
+    return page.locator(f"#mf-badge-visit-{visit.id}")
+
+
+def row(page: Page, name: str) -> Locator:
+    return page.locator(".mf-row").filter(has=page.get_by_text(name, exact=True))
+
+
+def names(page: Page) -> list[str]:
+    return page.locator(".mf-row .mf-file-name").all_inner_texts()
+
+
+def pick(page: Page, *files: str | FilePayload) -> None:
+    """Choose files in the picker that the button opens."""
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Add documents").click()
+    chooser.value.set_files([real_file(file) if isinstance(file, str) else file for file in files])
+
+
+def press(page: Page, words: str, name: str) -> None:
+    """The button of one document: "Delete", "Restore" …"""
+    row(page, name).get_by_role("button", name=words).click()
+
+
+def downloaded_sha256(page: Page, name: str) -> tuple[str, str]:
+    """The name a download is saved under, and what was received."""
+    with page.expect_download() as download:
+        row(page, name).get_by_role("link", name="Download").click()
+    content = Path(download.value.path()).read_bytes()
+    return download.value.suggested_filename, hashlib.sha256(content).hexdigest()
+
+
+def focused(page: Page) -> str:
+    """The accessible words of what has the focus, "BODY" when nothing has."""
+    return str(page.evaluate(FOCUSED))

@@ -1,0 +1,152 @@
+"""No verb of a service is of any use once access says no: each is called with everything denied."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from inspect import isfunction
+from typing import Any
+
+import pytest
+from sqlalchemy import false, select
+
+from medfiles import access
+from medfiles.db import db
+from medfiles.documents import DocumentService, Intake, Paper
+from medfiles.door import Service
+from medfiles.errors import Forbidden, NotFound
+from medfiles.models import EntityFile, Patient, PatientShare
+from medfiles.records import RecordService
+from tests import samples
+from tests.factories import World, values_for
+
+KEY = "first-try"
+PATIENT = {"first_name": "Otto", "last_name": "Sample", "birth_date": "1980-01-31"}
+
+
+@dataclass
+class Things:
+    """What there is to be asked for; made before access says no."""
+
+    world: World
+    documents: DocumentService
+    records: RecordService
+    patient_id: int
+    record_id: int
+    gone_id: int
+    file: EntityFile
+    trashed_id: int
+    intake: Intake
+
+    @property
+    def visit(self) -> Any:
+        return self.world.kind("visit")
+
+    def attach(self, key: str | None) -> Any:
+        staged = self.documents.stage(self.intake)
+        staged.write(samples.pdf())
+        return self.documents.attach(self.intake, staged, Paper("letter.pdf", idempotency_key=key))
+
+
+CALLS: Mapping[str, Callable[[Things], Any]] = {
+    "documents.list": lambda on: on.documents.list(on.visit, on.record_id),
+    "documents.list of the trash": lambda on: on.documents.list(on.visit, on.record_id, trashed=True),
+    "documents.count": lambda on: on.documents.count(on.visit, [on.record_id]),
+    "documents.totals": lambda on: on.documents.totals(on.patient_id),
+    "documents.recent": lambda on: on.documents.recent(),
+    "documents.recent of a patient": lambda on: on.documents.recent(on.patient_id),
+    "documents.trashed": lambda on: on.documents.trashed(on.patient_id),
+    "documents.get": lambda on: on.documents.get(on.file.id),
+    "documents.open": lambda on: on.documents.open(on.file.id),
+    "documents.receive": lambda on: on.documents.receive(on.visit, on.record_id, 1000, files=1),
+    "documents.attach": lambda on: on.attach(None),
+    "documents.attach of a retry": lambda on: on.attach(KEY),
+    "documents.edit": lambda on: on.documents.edit(on.file.id, {"description": "Changed"}),
+    "documents.trash": lambda on: on.documents.trash(on.file.id),
+    "documents.restore": lambda on: on.documents.restore(on.trashed_id),
+    "documents.purge": lambda on: on.documents.purge(on.trashed_id),
+    "records.patients": lambda on: on.records.patients(),
+    "records.patient": lambda on: on.records.patient(on.patient_id),
+    "records.level": lambda on: on.records.level(on.patient_id),
+    "records.create_patient": lambda on: on.records.create_patient(PATIENT),
+    "records.edit_patient": lambda on: on.records.edit_patient(on.patient_id, PATIENT),
+    "records.counts": lambda on: on.records.counts(on.patient_id),
+    "records.list": lambda on: on.records.list(on.patient_id, on.visit),
+    "records.trashed": lambda on: on.records.trashed(on.patient_id),
+    "records.get": lambda on: on.records.get(on.visit, on.record_id),
+    "records.titles": lambda on: on.records.titles([on.file]),
+    "records.titles_of": lambda on: on.records.titles_of(on.visit, [on.record_id]),
+    "records.create": lambda on: on.records.create(on.patient_id, on.visit, values_for(on.visit)),
+    "records.edit": lambda on: on.records.edit(on.visit, on.record_id, values_for(on.visit)),
+    "records.delete": lambda on: on.records.delete(on.visit, on.record_id),
+    "records.restore": lambda on: on.records.restore(on.visit, on.gone_id),
+    "records.trail": lambda on: on.records.trail(on.patient_id),
+}
+# These speak of nothing but the leave to send bytes that `receive` gave, and `attach` asks the door again.
+WITH_LEAVE = {"documents.stage", "documents.too_large", "documents.refuse"}
+
+
+@pytest.fixture
+def things(world: World) -> Things:
+    patient = world.patient()
+    record, gone = world.record(patient=patient), world.record(patient=patient, reason="Gone")
+    file, trashed = world.attach(record, idempotency_key=KEY), world.attach(record, "old.pdf")
+    documents, records = world.documents(), world.records()
+    documents.trash(trashed.id)
+    records.delete(world.kind(), gone.id)
+    intake = documents.receive(world.kind(), record.id, 1000, files=1)
+    return Things(world, documents, records, patient.id, record.id, gone.id, file, trashed.id, intake)
+
+
+@pytest.fixture
+def all_denied(things: Things, monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody = select(PatientShare.patient_id, PatientShare.level).where(false())
+
+    def no(*_: Any) -> Any:
+        raise NotFound()
+
+    monkeypatch.setattr(access, "permit", no)
+    monkeypatch.setattr(access, "levels", lambda *_: nobody)
+    monkeypatch.setattr(access, "patients_for", lambda *_: select(Patient.id).where(false()))
+
+
+def verbs() -> set[str]:
+    services = {"documents": DocumentService, "records": RecordService}
+    return {
+        f"{name}.{verb}"
+        for name, service in services.items()
+        for verb, member in vars(service).items()
+        if isfunction(member) and not verb.startswith("_") and verb not in vars(Service)
+    }
+
+
+def stored(world: World) -> dict[str, Any]:
+    """All rows but the trail's, and all bytes."""
+    db.session.rollback()
+    tables = [table for table in db.metadata.sorted_tables if table.name != "audit_events"]
+    rows = {table.name: db.session.execute(select(table).order_by(*table.primary_key)).all() for table in tables}
+    return rows | {str(path): path.read_bytes() for path in world.uploads.rglob("*") if path.is_file()}
+
+
+def answered(things: Things, call: Callable[[Things], Any]) -> Any:
+    """What the verb gave away; None when it was refused."""
+    try:
+        return call(things)
+    except (NotFound, Forbidden):
+        return None
+
+
+def test_every_verb_is_in_the_table_of_calls() -> None:
+    assert verbs() - WITH_LEAVE == {name.split(" ")[0] for name in CALLS}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_verb_answers_when_nothing_is_denied(things: Things, name: str) -> None:
+    assert CALLS[name](things) is not None or name == "documents.purge"
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.usefixtures("all_denied")
+def test_a_verb_gives_nothing_away_and_changes_nothing_when_all_is_denied(things: Things, name: str) -> None:
+    before = stored(things.world)
+    assert not answered(things, CALLS[name])
+    assert stored(things.world) == before
+    things.world.assert_settled()

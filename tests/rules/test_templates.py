@@ -1,0 +1,65 @@
+"""Templates keep to what a strict Content-Security-Policy and more than one version of htmx can work with."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
+LITERAL_BEFORE_SAFE = re.compile(r"[\"']\s*\|\s*safe\b")
+
+
+def markup(path: Path) -> str:
+    """The template with every Jinja expression taken out, so that tags can be told apart."""
+    return re.sub(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", " ", path.read_text(), flags=re.DOTALL)
+
+
+def tags(path: Path) -> Iterator[str]:
+    yield from re.findall(r"<[a-zA-Z](?:\"[^\"]*\"|'[^']*'|[^>\"'])*>", markup(path))
+
+
+def offending(pattern: str) -> dict[str, list[str]]:
+    found = {path.name: [tag for tag in tags(path) if re.search(pattern, tag)] for path in TEMPLATES}
+    return {name: those for name, those in found.items() if those}
+
+
+def test_templates_are_read_here() -> None:
+    assert len(TEMPLATES) > 30
+    assert sum("hx-post" in tag for path in TEMPLATES for tag in tags(path)) >= 5
+
+
+def test_whatever_asks_by_htmx_says_where_the_answer_goes() -> None:
+    asking = [(path.name, tag) for path in TEMPLATES for tag in tags(path) if re.search(r"\shx-(get|post)\b", tag)]
+    assert [entry for entry in asking if "hx-target=" not in entry[1] or "hx-swap=" not in entry[1]] == []
+
+
+def test_changes_are_posted() -> None:
+    assert offending(r"\shx-(put|patch|delete)\b") == {}
+
+
+def test_nothing_is_left_to_inheritance_or_script_in_attributes() -> None:
+    assert offending(r"\s(hx-on|hx-inherit|hx-ext|hx-vars|hx-vals=['\"]js:)|:inherited") == {}
+
+
+def test_no_template_holds_script_or_style_of_its_own() -> None:
+    assert offending(r"^<style|^<script(?!.*\ssrc)|\sstyle\s*=|\son[a-z]+\s*=|javascript:") == {}
+
+
+def test_nothing_comes_from_another_site() -> None:
+    assert offending(r"\s(src|href|action)\s*=\s*[\"'](https?:)?//") == {}
+
+
+def test_only_words_of_the_template_itself_are_declared_safe() -> None:
+    texts = {path.name: path.read_text() for path in TEMPLATES}
+    uses = {name: len(re.findall(r"\|\s*safe\b", text)) for name, text in texts.items()}
+    assert uses == {name: len(LITERAL_BEFORE_SAFE.findall(text)) for name, text in texts.items()}
+
+
+def test_escaping_is_turned_off_nowhere() -> None:
+    turned_off = re.compile(r"autoescape\s+false|\{%-?\s*autoescape")
+    assert [path.name for path in TEMPLATES if turned_off.search(path.read_text())] == []
+
+
+def test_only_icons_are_markup_from_the_program() -> None:
+    modules = (ROOT / "medfiles").rglob("*.py")
+    assert [path.name for path in modules if re.search(r"\bMarkup\(", path.read_text())] == ["words.py"]
