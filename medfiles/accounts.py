@@ -17,6 +17,7 @@ from medfiles.models import Patient, Role, Session, User
 
 ADMIN = "admin"
 PASSWORD_LEAST = 10
+PASSWORD_LENGTH = f"A password has from {PASSWORD_LEAST} to 128 characters."
 datastore = SQLAlchemyUserDatastore(db, User, Role)
 
 
@@ -59,6 +60,14 @@ def enable(email: str) -> None:
         find(email).active = True
 
 
+def clear_second_step(email: str) -> None:
+    """Sign-in asks for the password alone again, as when a phone was lost; every session of the account ends."""
+    with transaction():
+        user = find(email)
+        user.tf_primary_method = user.tf_totp_secret = None
+        _end_all(user)
+
+
 def set_admin(email: str, admin: bool) -> None:
     with transaction():
         role = datastore.find_or_create_role(ADMIN, description="Sees how the installation is doing, no documents")
@@ -71,7 +80,11 @@ def set_admin(email: str, admin: bool) -> None:
 
 def has_password(email: str, password: str) -> bool:
     user = db.session.scalar(select(User).where(User.email == email))
-    return user is not None and user.active and verify_password(password, user.password)
+    return (
+        user is not None
+        and user.active
+        and verify_password(_security._password_util.normalize(password), user.password)
+    )
 
 
 def is_empty() -> bool:

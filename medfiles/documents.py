@@ -13,47 +13,33 @@ from medfiles.audit import Subject
 from medfiles.clock import now
 from medfiles.db import db, transaction
 from medfiles.door import Service
-from medfiles.entities import MB, EntityType
+from medfiles.entities import EntityType
 from medfiles.errors import (
     BlobMissing,
     Conflict,
     DatabaseUnavailable,
     EmptyFile,
-    Forbidden,
+    IntegrityFailed,
     MedfilesError,
     Rejected,
-    TooLarge,
-    TooMany,
-    TypeNotAllowed,
 )
-from medfiles.models import EntityFile, RecordMixin
+from medfiles.intake import (
+    FORM_OVERHEAD,
+    Intake,
+    Paper,
+    accepted_extension,
+    allow,
+    checked_changes,
+    checked_details,
+    must_be_alive,
+    must_have_room,
+    too_large,
+)
+from medfiles.models import EntityFile
 from medfiles.sandbox import Sandbox
 from medfiles.storage import Staged, Storage, live_key
-from medfiles.text import clean_text
 
-DESCRIPTION_LIMIT = 1000
 T = TypeVar("T")
-FORM_OVERHEAD = 64 * 1024  # bytes of an upload that are not the files themselves
-
-
-@dataclass(frozen=True)
-class Intake:
-    """Leave to send documents for one record, given before a byte of them is read."""
-
-    kind: EntityType
-    record_id: int
-    patient_id: int
-    free: int  # places left
-
-
-@dataclass(frozen=True)
-class Paper:
-    """What comes with the bytes of a document."""
-
-    name: str
-    description: str | None = None
-    category: str | None = None
-    idempotency_key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -64,7 +50,10 @@ class Opened:
     storage: Storage
 
     def size(self) -> int:
-        return self._found(lambda key: self.storage.stat(key).size)
+        size = self._found(lambda key: self.storage.stat(key).size)
+        if size != self.file.file_size:
+            raise IntegrityFailed("This document is damaged. Please tell whoever looks after this installation.")
+        return size
 
     def read(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         return self._found(lambda key: self.storage.open(key, start, end))
@@ -145,7 +134,7 @@ class DocumentService(Service):
         """A document to read; the trail remembers it before the first byte goes out."""
         with self.verb("download", file_id=file_id) as subject, transaction():
             file = self.admitted_file(file_id, Action.VIEW, subject)
-            _allow(self.registry[file.entity_type], "download")
+            allow(self.registry[file.entity_type], "download")
             audit.record_read(self.actor, "download", subject)
             return Opened(file, self.storages[file.storage])
 
@@ -163,22 +152,19 @@ class DocumentService(Service):
         """
         with self.verb("attach", entity_type=kind.name, entity_id=record_id) as subject:
             record = self.admitted_record(kind, record_id, Action.EDIT, subject)
-            _allow(kind, "upload")
-            _must_be_alive(kind, record)
+            allow(kind, "upload")
+            must_be_alive(kind, record)
             if announced > kind.max_size * (files or kind.max_files) + FORM_OVERHEAD:
-                raise _too_large(kind)
+                raise too_large(kind)
             count = _count(kind, record_id)
             if files == 1 and self._by_key(retry_of) is None:
-                _must_have_room(kind, count)
+                must_have_room(kind, count)
             intake = Intake(kind, record_id, record.patient_id, kind.max_files - count)
         db.session.rollback()  # no transaction stays open while the bytes come in
         return intake
 
     def stage(self, intake: Intake) -> Staged:
         return self.storages.default.stage(intake.kind.max_size)
-
-    def too_large(self, intake: Intake) -> TooLarge:
-        return _too_large(intake.kind)
 
     def attach(self, intake: Intake, staged: Staged, paper: Paper) -> tuple[EntityFile, bool]:
         """Store a document and return it and True; or, for a retry of the same upload, the first one and False."""
@@ -202,10 +188,10 @@ class DocumentService(Service):
     def edit(self, file_id: int, changes: Mapping[str, str | None]) -> EntityFile:
         """Change `description`, `category` or `file_name`; absent means unchanged, None or "" means cleared."""
         with self.verb("edit", file_id=file_id) as subject, transaction():
-            file = self.admitted_file(file_id, Action.EDIT, subject)
+            file = self.admitted_file(file_id, Action.EDIT, subject, lock=True)
             if file.deleted_at is not None:
                 raise Conflict("This document is in the trash. Restore it before you change it.")
-            changed = _checked_changes(self.registry[file.entity_type], file, changes)
+            changed = checked_changes(self.registry[file.entity_type], file, changes)
             changed = {name: value for name, value in changed.items() if getattr(file, name) != value}
             for name, value in changed.items():
                 setattr(file, name, value)
@@ -215,7 +201,7 @@ class DocumentService(Service):
     def trash(self, file_id: int) -> EntityFile:
         with self.verb("delete", file_id=file_id) as subject:
             file = self.admitted_file(file_id, Action.EDIT, subject)
-            _allow(self.registry[file.entity_type], "delete")
+            allow(self.registry[file.entity_type], "delete")
             if file.deleted_at is not None:
                 raise Conflict("This document is already in the trash.")
 
@@ -236,8 +222,8 @@ class DocumentService(Service):
 
             def change(files: Sequence[EntityFile]) -> None:
                 record = self.admitted_record(kind, file.entity_id, Action.EDIT, Subject(), lock=True)
-                _must_be_alive(kind, record)
-                _must_have_room(kind, _count(kind, record.id))
+                must_be_alive(kind, record)
+                must_have_room(kind, _count(kind, record.id))
                 for moved in files:
                     moved.deleted_at = moved.deleted_by = None
                 audit.record(self.actor, "restore", subject)
@@ -249,7 +235,7 @@ class DocumentService(Service):
         """Delete a document for ever; only from the trash."""
         with self.verb("purge", file_id=file_id) as subject:
             with transaction() as session:
-                file = self.admitted_file(file_id, Action.EDIT, subject)
+                file = self.admitted_file(file_id, Action.EDIT, subject, lock=True)
                 if file.deleted_at is None:
                     raise Conflict("Only a document that is in the trash can be deleted for ever.")
                 audit.record(self.actor, "purge", subject)
@@ -261,10 +247,10 @@ class DocumentService(Service):
         kind = intake.kind
         self.admit(Action.EDIT, intake.patient_id, subject)
         subject.name = name = sniff.clean_name(paper.name)
-        extension = _accepted_extension(kind, name)
+        extension = accepted_extension(kind, name)
         if staged.size == 0:
             raise EmptyFile("This file is empty. Check it on your device and choose it again.")
-        details = _checked_details(kind, paper.description, paper.category)
+        details = checked_details(kind, paper.description, paper.category)
         staged.finish()
         found = sniff.inspect(staged.path, extension, self.sandbox)
         if earlier := self._earlier(intake, staged, paper):
@@ -294,10 +280,10 @@ class DocumentService(Service):
     ) -> tuple[EntityFile, bool]:
         """Under the record's lock: what was true when the upload began may not be any more."""
         record = self.admitted_record(intake.kind, intake.record_id, Action.EDIT, Subject(), lock=True)
-        _must_be_alive(intake.kind, record)
+        must_be_alive(intake.kind, record)
         if earlier := self._earlier(intake, staged, paper):
             return earlier, False  # its twin won the race
-        _must_have_room(intake.kind, _count(intake.kind, record.id))
+        must_have_room(intake.kind, _count(intake.kind, record.id))
         file.patient_id = record.patient_id
         db.session.add(file)
         try:
@@ -340,61 +326,6 @@ def _count(kind: EntityType, record_id: int) -> int:
         EntityFile.deleted_at.is_(None),
     )
     return db.session.scalar(query) or 0
-
-
-def _allow(kind: EntityType, operation: str) -> None:
-    if operation not in kind.operations:
-        raise Forbidden(f"{kind.title} documents do not allow this.")
-
-
-def _must_be_alive(kind: EntityType, record: RecordMixin) -> None:
-    if record.deleted_at is not None:
-        raise Conflict(f"This {kind.title.lower()} is in the trash. Restore it first.")
-
-
-def _must_have_room(kind: EntityType, count: int) -> None:
-    if count >= kind.max_files:
-        raise TooMany(
-            f"This {kind.title.lower()} already holds {count} of {kind.max_files} documents. "
-            "Move one to the trash to make room."
-        )
-
-
-def _too_large(kind: EntityType) -> TooLarge:
-    limit = f"{kind.max_size / MB:g} MB"
-    return TooLarge(f"A document here can have up to {limit}. Make the file smaller or split it, then try again.")
-
-
-def _accepted_extension(kind: EntityType, name: str) -> str:
-    extension = sniff.extension_of(name)
-    if extension not in kind.accepts:
-        shown = f"Files ending in {extension}" if extension else "Files without an ending such as .pdf"
-        raise TypeNotAllowed(f"{shown} cannot be added here. You can add {kind.accepts_words}.")
-    return extension
-
-
-def _checked_details(kind: EntityType, description: str | None, category: str | None) -> dict[str, str | None]:
-    if category and category not in kind.categories:
-        raise Rejected(f"There is no category “{category[:50]}” here. Choose one from the list.")
-    return {
-        "description": clean_text(description, DESCRIPTION_LIMIT, "The description"),
-        "category": category or None,
-    }
-
-
-def _checked_changes(kind: EntityType, file: EntityFile, changes: Mapping[str, str | None]) -> dict[str, str | None]:
-    details = _checked_details(kind, changes.get("description"), changes.get("category"))
-    changed = {name: value for name, value in details.items() if name in changes}
-    if "file_name" in changes:
-        changed["file_name"] = _renamed(file, changes["file_name"] or "")
-    return changed
-
-
-def _renamed(file: EntityFile, wanted: str) -> str:
-    extension = sniff.extension_of(file.file_name)
-    if sniff.extension_of(wanted) != extension:
-        wanted += file.file_name[-len(extension) :] if extension else ""
-    return sniff.clean_name(wanted)
 
 
 def _key_reused() -> Rejected:

@@ -61,8 +61,10 @@ class Service:
         subject.name = kind.title_of(record)
         return record
 
-    def admitted_file(self, file_id: int, action: Action, subject: Subject) -> EntityFile:
-        file = db.session.get(EntityFile, file_id, populate_existing=True)
+    def admitted_file(self, file_id: int, action: Action, subject: Subject, *, lock: bool = False) -> EntityFile:
+        """The document, in the trash or not; with `lock` nobody else changes it until the commit."""
+        query = select(EntityFile).where(EntityFile.id == file_id).execution_options(populate_existing=True)
+        file: EntityFile | None = db.session.scalar(query.with_for_update() if lock else query)
         if file is None:
             raise NotFound()
         subject.entity_type, subject.entity_id = file.entity_type, file.entity_id

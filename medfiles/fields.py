@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from medfiles.clock import now
 from medfiles.errors import Rejected
 from medfiles.text import clean_text
 
@@ -23,12 +24,13 @@ class Field:
     hint: str = ""
     choices: tuple[str, ...] = ()  # suggestions, not a closed list
     parts: tuple[tuple[str, str], ...] = ()  # of an object: name and label
+    past: bool = False  # of a date: not after today
 
 
 PATIENT_FIELDS = (
     Field("first_name", "First name", required=True, limit=100),
     Field("last_name", "Last name", required=True, limit=100),
-    Field("birth_date", "Date of birth", "date", required=True),
+    Field("birth_date", "Date of birth", "date", required=True, past=True),
     Field("gender", "Gender", limit=50, choices=("Female", "Male", "Non-binary")),
     Field("notes", "Notes", "text", hint="Allergies, blood group, what others should know"),
 )
@@ -70,6 +72,8 @@ def _date(field: Field, value: Any) -> date | None:
             raise Rejected(f"{field.label} must be a date such as 2026-05-12.") from None
     if value and not (type(value) is date and 1850 <= value.year <= 2200):
         raise Rejected(f"{field.label} must be a date between 1850 and 2200.")
+    if value and field.past and value > now().date():
+        raise Rejected(f"{field.label} cannot be in the future.")
     return value or None
 
 

@@ -8,6 +8,7 @@ import contentdisp
 from flask import Flask, Response, current_app, g, request
 from flask_security import current_user
 from sqlalchemy.exc import OperationalError
+from werkzeug.datastructures import Range
 from werkzeug.exceptions import HTTPException, RequestedRangeNotSatisfiable
 
 from medfiles import accounts
@@ -112,7 +113,7 @@ def send_document(opened: Opened) -> Response:
     response.headers["Content-Disposition"] = contentdisp.build("attachment", file.file_name)
     response.headers["Repr-Digest"] = f"sha-256=:{base64.b64encode(bytes.fromhex(file.sha256)).decode()}:"
     response.set_etag(file.sha256)
-    if request.if_none_match.contains(file.sha256):
+    if request.if_none_match.contains_weak(file.sha256):
         response.status_code = 304
         return response
     start, end = _asked_range(file.sha256, size)
@@ -130,9 +131,10 @@ def _asked_range(etag: str, size: int) -> tuple[int, int]:
     asked = request.range
     if asked is None or asked.units != "bytes" or len(asked.ranges) != 1:
         return 0, size
-    if request.if_range.etag is not None and request.if_range.etag != etag or request.if_range.date is not None:
+    if request.headers.get("If-Range", f'"{etag}"').strip() != f'"{etag}"':
         return 0, size
-    found = asked.range_for_length(size)
+    [(start, end)] = asked.ranges
+    found = Range("bytes", [(max(start, -size), end)]).range_for_length(size)
     if found is None:
         raise RequestedRangeNotSatisfiable(size)
     return found

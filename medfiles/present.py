@@ -87,6 +87,7 @@ class FileView:
     entity_type: str  # "visit"
     entity_id: int
     record_title: str | None  # filled in lists that mix records
+    patient_name: str | None  # filled in lists that mix patients
     file_name: str
     stem: str  # name without extension
     label: str  # "PDF", "JPG": the tile beside the name
@@ -230,6 +231,7 @@ class FilePresenter:
     trash_days: int
     emails: Mapping[int, str] = field(default_factory=dict)
     titles: Mapping[tuple[str, int], str] = field(default_factory=dict)
+    names: Mapping[int, str] = field(default_factory=dict)
     record_deleted_at: datetime | None = None
 
     def __call__(self, file: EntityFile) -> FileView:
@@ -240,6 +242,7 @@ class FilePresenter:
             entity_type=file.entity_type,
             entity_id=file.entity_id,
             record_title=self.titles.get((file.entity_type, file.entity_id)),
+            patient_name=self.names.get(file.patient_id),
             file_name=file.file_name,
             stem=name.stem,
             label=name.suffix[1:].upper() or "FILE",
@@ -298,45 +301,48 @@ def panel_view(
     )
 
 
-ACTIONS = {
-    "attach": ("added", "upload"),
-    "download": ("downloaded", "download"),
-    "edit": ("changed the details of", "pencil"),
-    "delete": ("moved to the trash:", "trash-2"),
-    "restore": ("restored", "undo-2"),
-    "purge": ("deleted for ever:", "trash-2"),
-    "view": ("looked at the details of", "eye"),
-    "list": ("looked at the documents of", "files"),
-    "list-trash": ("looked into the trash of", "trash-2"),
-    "list-records": ("looked at the records of", "folder-open"),
-    "view-record": ("opened", "eye"),
-    "create-record": ("created", "plus"),
-    "edit-record": ("changed", "pencil"),
-    "delete-record": ("moved to the trash:", "trash-2"),
-    "restore-record": ("restored", "undo-2"),
-    "purge-record": ("deleted for ever:", "trash-2"),
-    "view-patient": ("opened", "eye"),
-    "create-patient": ("created the patient", "plus"),
-    "edit-patient": ("changed the patient", "pencil"),
-    "view-activity": ("looked at the activity of", "activity"),
+ACTIONS = {  # what was done, what was tried, icon
+    "attach": ("added", "add", "upload"),
+    "download": ("downloaded", "download", "download"),
+    "edit": ("changed the details of", "change the details of", "pencil"),
+    "delete": ("moved to the trash:", "move to the trash:", "trash-2"),
+    "restore": ("restored", "restore", "undo-2"),
+    "purge": ("deleted for ever:", "delete for ever:", "trash-2"),
+    "view": ("looked at the details of", "look at the details of", "eye"),
+    "list": ("looked at the documents of", "look at the documents of", "files"),
+    "list-trash": ("looked into the trash of", "look into the trash of", "trash-2"),
+    "list-records": ("looked at", "look at", "folder-open"),
+    "view-record": ("opened", "open", "eye"),
+    "create-record": ("created", "create", "plus"),
+    "edit-record": ("changed", "change", "pencil"),
+    "delete-record": ("moved to the trash:", "move to the trash:", "trash-2"),
+    "restore-record": ("restored", "restore", "undo-2"),
+    "purge-record": ("deleted for ever:", "delete for ever:", "trash-2"),
+    "view-patient": ("opened", "open", "eye"),
+    "create-patient": ("created the patient", "create the patient", "plus"),
+    "edit-patient": ("changed the patient", "change the patient", "pencil"),
+    "view-activity": ("looked at the activity of", "look at the activity of", "activity"),
 }
 
 
 def trail_line(event: AuditEvent, email: str | None, actor: Actor, registry: Registry) -> Trail:
-    done, icon = ACTIONS.get(event.action, (event.action.replace("-", " "), "info"))
+    word = event.action.replace("-", " ")
+    done, tried, icon = ACTIONS.get(event.action, (word, word, "info"))
     who = "medfiles" if event.actor_id is None else "you" if event.actor_id == actor.user_id else email or "an account"
     name = (event.details or {}).get("name")
     thing = f"{_what(event, registry)}“{name}”" if name else _thing(event, registry)
-    tried = {
-        "done": done,
-        "refused": f"tried, and was refused: {done}",
-        "failed": f"tried without success: {done}",
-    }
-    return Trail(at=event.at, who=who, text=f"{tried[event.outcome]} {thing}", outcome=event.outcome, icon=icon)
+    text = {
+        "done": f"{done} {thing}",
+        "refused": f"tried to {tried} {thing}, and was refused",
+        "failed": f"tried to {tried} {thing}, which failed",
+    }[event.outcome]
+    return Trail(at=event.at, who=who, text=text, outcome=event.outcome, icon=icon)
 
 
 def _what(event: AuditEvent, registry: Registry) -> str:
     """ "the visit " before a record's name; documents and patients stand for themselves."""
+    if event.action == "list-records" and event.entity_type and event.entity_type in registry:
+        return f"the {registry[event.entity_type].titles.lower()} of "
     is_record = event.file_id is None and event.entity_id is not None and event.action not in ("attach",)
     if not is_record or event.entity_type is None or event.entity_type not in registry:
         return ""

@@ -11,8 +11,9 @@ from werkzeug.exceptions import ClientDisconnected, LengthRequired, RequestEntit
 from werkzeug.formparser import FormDataParser
 from werkzeug.http import parse_options_header
 
-from medfiles.documents import FORM_OVERHEAD, DocumentService, Intake, Paper
+from medfiles.documents import DocumentService
 from medfiles.errors import BadName, MedfilesError, Rejected, TooLarge, Truncated
+from medfiles.intake import FORM_OVERHEAD, Intake, Paper, too_large
 from medfiles.storage import Staged
 
 CHUNK = 256 * 1024
@@ -85,6 +86,14 @@ def raw_name(request: Request) -> str:
 
 def receive(request: Request, service: DocumentService, intake: Intake) -> tuple[list[Received], Paper]:
     """Read the body once; the files in it and what was said about all of them. The caller owns what was staged."""
+    try:
+        return _receive(request, service, intake)
+    except MedfilesError as error:
+        service.refuse(intake, "", error)
+        raise
+
+
+def _receive(request: Request, service: DocumentService, intake: Intake) -> tuple[list[Received], Paper]:
     paper = Paper(
         name="",
         description=request.args.get("description"),
@@ -118,15 +127,17 @@ def _raw(request: Request, service: DocumentService, intake: Intake) -> Received
 
 def _form(request: Request, service: DocumentService, intake: Intake, paper: Paper) -> tuple[list[Received], Paper]:
     sinks: list[Sink] = []
+    if request.mimetype != "multipart/form-data":
+        raise Rejected("No file was sent. Choose one or more files first.")
 
     def sink(*_: Any, **__: Any) -> Sink:
-        sinks.append(Sink(service.stage(intake), service.too_large(intake)))
+        sinks.append(Sink(service.stage(intake), too_large(intake.kind)))
         return sinks[-1]
 
     body = Counted(request.stream)
     parser = FormDataParser(
         stream_factory=sink,  # type: ignore[arg-type]
-        max_form_memory_size=FORM_OVERHEAD,
+        max_form_memory_size=4 * FORM_OVERHEAD,
         max_form_parts=intake.kind.max_files * 4 + 16,
         silent=False,
     )
@@ -164,7 +175,7 @@ def _parse(parser: FormDataParser, request: Request, body: Counted, staged: list
     except ClientDisconnected as error:
         raise Truncated(SHORT) from error
     except RequestEntityTooLarge as error:
-        raise TooLarge("This upload has too many parts. Add fewer files at once.") from error
+        raise TooLarge("This upload has too many parts or too long a text. Add fewer files at once.") from error
     finally:
         staged.extend(sink.staged for sink in sinks)
     return fields, files

@@ -15,9 +15,10 @@ from sqlalchemy import func, select
 from medfiles import create_app, journal
 from medfiles.access import Actor
 from medfiles.db import db
-from medfiles.documents import DocumentService, Paper
+from medfiles.documents import DocumentService
 from medfiles.entities import ENTITY_TYPES, EntityType
 from medfiles.installation import Installation
+from medfiles.intake import Paper
 from medfiles.models import AuditEvent, EntityFile, Patient, PatientShare, StorageJournal, User
 from medfiles.records import RecordService
 from medfiles.sandbox import Sandbox
@@ -36,6 +37,14 @@ def install(
     app.extensions["medfiles"] = replace(app.extensions["medfiles"], sandbox=sandbox)
     app.config["TESTING"] = True
     app.config["PROPAGATE_EXCEPTIONS"] = False
+    inner = app.wsgi_app
+
+    def isolated(environ: Any, start_response: Any) -> Any:
+        """A request must not see the test's own context, nor another request its `g`."""
+        with app.app_context():
+            return inner(environ, start_response)
+
+    app.wsgi_app = isolated  # type: ignore[method-assign]
     with app.app_context():
         yield World(app)
         db.session.remove()

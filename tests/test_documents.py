@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from medfiles.db import db
-from medfiles.documents import Paper
 from medfiles.errors import (
     BadName,
     Conflict,
@@ -22,6 +21,7 @@ from medfiles.errors import (
     TooMany,
     TypeNotAllowed,
 )
+from medfiles.intake import Paper
 from medfiles.models import FIRST_FILE_ID, EntityFile
 from tests import samples
 from tests.factories import World

@@ -66,9 +66,9 @@ def test_ages_are_said_as_people_say_them(world: World, days: int, said: str) ->
 @pytest.mark.parametrize(
     ("accepts", "day", "moment"),
     [
-        (None, "3 Apr 2026", "3 Apr 2026, 14:05"),
-        ("en-US,en;q=0.9", "Apr 3, 2026", "3 Apr 2026, 14:05"),
-        ("de-DE,de", "3 Apr 2026", "3 Apr 2026, 14:05"),
+        (None, "3 Apr 2026", "3 Apr 2026, 14:05 UTC"),
+        ("en-US,en;q=0.9", "Apr 3, 2026", "3 Apr 2026, 14:05 UTC"),
+        ("de-DE,de", "3 Apr 2026", "3 Apr 2026, 14:05 UTC"),
     ],
 )
 def test_dates_are_written_as_the_reader_writes_them(world: World, accepts: str | None, day: str, moment: str) -> None:

@@ -14,9 +14,10 @@ from medfiles import accounts
 from medfiles.access import Actor
 from medfiles.cli.output import explained
 from medfiles.demo import DemoDocument, DemoPatient, DemoRecord, family
-from medfiles.documents import DocumentService, Paper
+from medfiles.documents import DocumentService
 from medfiles.entities import EntityType
 from medfiles.http import parts
+from medfiles.intake import Paper
 from medfiles.records import RecordService
 
 EMAIL = "nora@sample.example"

@@ -52,6 +52,17 @@ def disable(email: str, undo: bool, as_json: bool) -> None:
     summary(as_json, f"{email} can sign in again." if undo else f"{email} cannot sign in any more.", email=email)
 
 
+@group.command("second-step")
+@click.argument("email")
+@click.option("--off", is_flag=True, required=True, help="Ask for the password alone again.")
+@json_option
+@explained
+def second_step(email: str, off: bool, as_json: bool) -> None:
+    """Take the second step off an account whose phone was lost; it is signed out everywhere."""
+    accounts.clear_second_step(email)
+    summary(as_json, f"{email} signs in with the password alone now. Set the second step up anew.", email=email)
+
+
 @group.command()
 @click.argument("email")
 @click.option("--undo", is_flag=True, help="Take the role back.")

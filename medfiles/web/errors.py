@@ -1,5 +1,7 @@
 """One shape for everything that goes wrong in HTML: a page, or a fragment where htmx asked."""
 
+from typing import Any
+
 import structlog
 from flask import Flask, Response, g, request
 from flask.typing import ResponseReturnValue
@@ -44,6 +46,11 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(MedfilesError, answer_error)
     app.register_error_handler(HTTPException, _answer_http)
     app.register_error_handler(500, _answer_unknown)
+    app.log_exception = _logged_below  # type: ignore[method-assign]
+
+
+def _logged_below(exc_info: Any) -> None:
+    """Flask's own line would carry the real path; `_answer_unknown` logs the endpoint."""
 
 
 def _answer_http(error: HTTPException) -> ResponseReturnValue:

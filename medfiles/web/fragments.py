@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, flash, request
 from flask.typing import ResponseReturnValue
 
 from medfiles import uploads
-from medfiles.documents import Intake, Paper
 from medfiles.entities import EntityType
 from medfiles.errors import BadName, EmptyFile, MedfilesError, NotFound, Rejected
 from medfiles.htmx import fragment, is_htmx, trigger
 from medfiles.http import documents, explained, parts, records, send_document, status_of
+from medfiles.intake import Intake, Paper
 from medfiles.present import Notice, Outcome
 from medfiles.sessions import background
 from medfiles.uploads import Received
@@ -68,7 +68,7 @@ def upload(type: EntityType, id: int) -> ResponseReturnValue:
     raw = uploads.is_raw(request)
     retry_of = uploads.idempotency_key(request)
     intake = documents().receive(type, id, uploads.announced_length(request), 1 if raw else None, retry_of)
-    request.max_content_length = request.content_length  # the kind's own limit holds instead, and was just checked
+    request.max_content_length = (request.content_length or 0) + 1  # the kind's own limit, just checked, holds instead
     received, paper = uploads.receive(request, documents(), intake)
     outcomes = [_stored(intake, file, paper, alone=len(received) == 1) for file in received]
     return _answer_upload(type, id, outcomes)
@@ -161,9 +161,11 @@ def _answer_upload(kind: EntityType, record_id: int, results: list[tuple[Outcome
     outcomes, statuses = [outcome for outcome, _ in results], [status for _, status in results]
     stored = sum(outcome.stored for outcome in outcomes)
     status = max(code for code in statuses if code < 300) if stored else statuses[0]
-    if stored == len(outcomes) and not is_htmx():
-        message = Notice(f"{plural(stored, 'document')} added.")
-        return answer_change(kind, record_id, message)
+    if stored and not is_htmx():
+        for outcome in outcomes:
+            if not outcome.stored:
+                flash(f"{outcome.file_name} was not added. {outcome.message}", "error")
+        return answer_change(kind, record_id, Notice(f"{plural(stored, 'document')} added."))
     response = answer_manager(kind, record_id, status, outcomes=outcomes)
     if stored:
         announce(response, kind, record_id)

@@ -1,14 +1,16 @@
 """What every request passes before its view: signed in, then a CSRF token on what changes something; headers after."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, current_app, g, redirect, request, url_for
 from flask_security import current_user
 from flask_wtf.csrf import CSRFError, CSRFProtect, validate_csrf
+from werkzeug.exceptions import LengthRequired, UnsupportedMediaType
 from werkzeug.routing import BaseConverter, IntegerConverter, ValidationError
 from wtforms import ValidationError as BadToken
 
-from medfiles.errors import DatabaseUnavailable
+from medfiles.errors import DatabaseUnavailable, Rejected
 from medfiles.htmx import fragment, is_htmx
 from medfiles.http import begin_writing, parts
 
@@ -38,6 +40,8 @@ WRITES_ACCOUNT = {  # Flask-Security reads, then writes: on SQLite such a transa
     "security.two_factor_setup_validate",
 }
 WITH_QR_CODE = {"security.two_factor_setup"}  # Flask-Security draws its QR code as a data: image
+FORMS = ("", "application/x-www-form-urlencoded", "multipart/form-data")
+LONGEST_ENTRY = 1000
 LARGEST_ID = 2**63 - 1
 csrf = CSRFProtect()
 
@@ -98,13 +102,18 @@ def require_sign_in() -> Any:
     if request.endpoint in PUBLIC or current_user.is_authenticated or request.endpoint is None:
         return None
     if is_htmx():
-        return fragment("errors/_sign_in.html", 401)
+        came_from = urlsplit(request.headers.get("HX-Current-URL", "")).path
+        return fragment("errors/_sign_in.html", 401, next_url=came_from or None)
     return redirect(url_for("security.login", next=_here()))
 
 
 def require_token() -> None:
     if request.method not in ("POST", "PUT", "PATCH", "DELETE") or request.endpoint is None:
         return
+    if request.content_length is None and "Transfer-Encoding" in request.headers:
+        raise LengthRequired()
+    if request.blueprint == "security":
+        check_security_form()
     if request.endpoint in WRITES_ACCOUNT:
         begin_writing()
     view = current_app.view_functions[request.endpoint]
@@ -115,6 +124,18 @@ def require_token() -> None:
         validate_csrf(request.headers.get("X-CSRFToken") or request.args.get("csrf_token"))
     except BadToken as error:
         raise CSRFError(str(error)) from error
+
+
+def check_security_form() -> None:
+    """What Flask-Security would stumble over, refused before it sees it."""
+    if request.mimetype not in FORMS:
+        raise UnsupportedMediaType()
+    if any(len(value) > LONGEST_ENTRY for value in request.form.values()):
+        raise Rejected(f"What you entered is longer than {LONGEST_ENTRY} characters. Please shorten it.")
+    try:
+        urlsplit(request.values.get("next", ""))
+    except ValueError:
+        raise Rejected("The address to go on to cannot be read. Please sign in from the start page.") from None
 
 
 def add_headers(response: Response) -> Response:

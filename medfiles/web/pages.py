@@ -1,8 +1,7 @@
 """What the HTML doors share: views of patients, records and documents for this reader, and where to go next."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import Response, flash, g, redirect, request
 
@@ -13,14 +12,17 @@ from medfiles.http import actor, documents, parts, records
 from medfiles.present import FilePresenter, FileView, Notice, Outcome, PatientView, RecordView
 
 
-def file_views(files: Sequence[Any], record: Any = None, *, titled: bool = False) -> list[FileView]:
-    """Documents as this reader sees them; `titled` adds the name of the record each belongs to."""
+def file_views(
+    files: Sequence[Any], record: Any = None, *, titled: bool = False, names: Mapping[int, str] | None = None
+) -> list[FileView]:
+    """Documents as this reader sees them; `titled` adds each one's record, `names` whose paper it is."""
     presenter = FilePresenter(
         registry=parts().registry,
         actor=actor(),
         trash_days=parts().trash_days,
         emails=accounts.emails([file.uploaded_by for file in files if file.uploaded_by]),
         titles=records().titles(files) if titled else {},
+        names=names or {},
         record_deleted_at=record.deleted_at if record else None,
     )
     return [presenter(file) for file in files]
@@ -101,9 +103,7 @@ def announce(response: Response, kind: EntityType, record_id: int) -> Response:
 def next_url(kind: EntityType, record_id: int) -> str:
     """The form's own `next` when it is a path of this app, else the manager."""
     wanted = request.form.get("next", "")
-    parsed = urlsplit(wanted)
-    local = wanted.startswith("/") and not wanted.startswith("//") and "\\" not in wanted
-    if local and not parsed.scheme and not parsed.netloc and wanted.isprintable():
+    if wanted.startswith("/") and not wanted.startswith("//") and "\\" not in wanted and wanted.isprintable():
         return wanted
     suffix = "/trash" if request.form.get("view") == "trash" else ""
     return f"/documents/{kind.name}/{record_id}{suffix}"

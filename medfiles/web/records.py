@@ -18,7 +18,8 @@ blueprint = Blueprint("records", __name__)
 
 @blueprint.get("/")
 def home() -> ResponseReturnValue:
-    recent = pages.file_views(documents().recent(), titled=True)
+    names = {person.id: person.name for person in patients()}
+    recent = pages.file_views(documents().recent(), titled=True, names=names)
     return render_template("records/home.html", patients=patients(), recent=recent)
 
 

@@ -27,7 +27,7 @@ def day(value: date) -> str:
 
 
 def moment(value: datetime) -> str:
-    return format_datetime(value.astimezone(UTC), "d MMM y, HH:mm", locale=locale())
+    return format_datetime(value.astimezone(UTC), "d MMM y, HH:mm", locale=locale()) + " UTC"
 
 
 def iso(value: date) -> str:
