@@ -51,7 +51,7 @@ run: setup
 
 test: setup-dev chromium
 	$(BIN)/pytest -n auto
-	$(BIN)/pytest -n auto --database=postgres
+	$(BIN)/pytest -n auto --database=postgres --ignore=tests/browser/test_states.py  # looks do not change with it
 
 lint: setup-dev
 	$(BIN)/ruff check

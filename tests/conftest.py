@@ -36,6 +36,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[SERVER] = handed_over or STARTED.enter_context(postgres.server())
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Another database changes nothing for tests that touch none."""
+    if config.getoption("database") == "postgres":
+        unconcerned = [item for item in items if "new_database" not in getattr(item, "fixturenames", ())]
+        config.hook.pytest_deselected(items=unconcerned)
+        items[:] = [item for item in items if "new_database" in getattr(item, "fixturenames", ())]
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     STARTED.close()
 

@@ -138,3 +138,40 @@ def test_sessions_that_ended_by_time_are_forgotten(world: World) -> None:
     assert accounts.clear_sessions(timedelta(minutes=30), timedelta(hours=12)) == 2
     assert accounts.clear_sessions(timedelta(minutes=30), timedelta(hours=12)) == 0
     assert db.session.scalar(db.select(db.func.count(Session.id))) == 1
+
+
+def test_what_the_sign_in_library_would_stumble_over_is_refused_in_words(world: World) -> None:
+    client = world.client(None)
+    token = client.get("/sign-in").text.split('name="csrf_token"')[1].split('value="')[1].split('"')[0]
+    for entry in ({"password": "x" * 5000}, {"next": "http://["}, {"next": "//["}):
+        answer = client.post("/sign-in", data={"csrf_token": token, "email": "a@sample.example", **entry})
+        assert answer.status_code == 422
+
+
+def test_nobody_gets_a_token_of_the_sign_in_library(world: World) -> None:
+    client = world.client(None)
+    answer = client.post("/sign-in?include_auth_token", json={"email": "a@sample.example", "password": "secret words"})
+    assert answer.status_code == 415
+    assert "authentication_token" not in answer.text
+
+
+def test_a_form_of_unknown_length_is_refused_unread(world: World) -> None:
+    answer = world.client(None).post(
+        "/sign-in", headers={"Transfer-Encoding": "chunked"}, environ_overrides={"CONTENT_LENGTH": ""}
+    )
+    assert answer.status_code == 411
+
+
+def test_a_lost_phone_is_taken_off_an_account_and_ends_its_sessions(world: World) -> None:
+    user = world.user()
+    user.tf_primary_method, user.tf_totp_secret = "authenticator", "x"
+    db.session.commit()
+    client = world.client()
+    assert client.get("/account").status_code == 200
+    runner = world.app.test_cli_runner()
+    assert runner.invoke(args=["medfiles", "user", "second-step", user.email]).exit_code == 2
+    assert runner.invoke(args=["medfiles", "user", "second-step", user.email, "--off"]).exit_code == 0
+    db.session.expire_all()
+    assert not user.tf_primary_method
+    assert not user.tf_totp_secret
+    assert client.get("/account").status_code == 302

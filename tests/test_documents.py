@@ -3,6 +3,7 @@
 import hashlib
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -312,6 +313,34 @@ def test_a_document_moved_by_two_at_once_is_moved_once(world: World) -> None:
     run_at_once([trash] * 4)
     assert sorted(outcomes) == ["moved"] + ["refused"] * 3
     world.assert_settled()
+
+
+def test_purging_and_restoring_at_once_ends_in_one_of_the_two(world: World) -> None:
+    record, kind, actor = world.record(), world.kind(), world.actor()
+    for _ in range(8):
+        file_id = world.documents().trash(world.attach(record).id).id
+        ready = threading.Barrier(4)
+        outcomes: list[str] = []
+
+        def race(verb: str, file_id: int = file_id, ready: Any = ready, outcomes: Any = outcomes) -> None:
+            with world.app.app_context():
+                service = world.documents()
+                service.actor = actor
+                ready.wait()
+                try:
+                    getattr(service, verb)(file_id)
+                    outcomes.append(verb)
+                except (Conflict, NotFound):
+                    outcomes.append("refused")
+
+        run_at_once([partial(race, verb) for verb in ("purge", "restore") * 2])
+        [won] = [verb for verb in outcomes if verb != "refused"]
+        left = list(world.documents().list(kind, record.id))
+        assert [file.id for file in left] == ([file_id] if won == "restore" else [])
+        for file in left:
+            world.documents().trash(file.id)
+            world.documents().purge(file.id)
+        world.assert_settled()
 
 
 def test_counts_come_in_one_statement_and_leave_out_what_is_not_ones_own(

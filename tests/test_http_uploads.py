@@ -11,7 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from medfiles.documents import FORM_OVERHEAD
+from medfiles.intake import FORM_OVERHEAD
 from tests import samples
 from tests.factories import World, token_of
 

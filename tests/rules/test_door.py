@@ -10,9 +10,10 @@ from sqlalchemy import false, select
 
 from medfiles import access
 from medfiles.db import db
-from medfiles.documents import DocumentService, Intake, Paper
+from medfiles.documents import DocumentService
 from medfiles.door import Service
 from medfiles.errors import Forbidden, NotFound
+from medfiles.intake import Intake, Paper
 from medfiles.models import EntityFile, Patient, PatientShare
 from medfiles.records import RecordService
 from tests import samples
@@ -81,7 +82,7 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "records.trail": lambda on: on.records.trail(on.patient_id),
 }
 # These speak of nothing but the leave to send bytes that `receive` gave, and `attach` asks the door again.
-WITH_LEAVE = {"documents.stage", "documents.too_large", "documents.refuse"}
+WITH_LEAVE = {"documents.stage", "documents.refuse"}
 
 
 @pytest.fixture
