@@ -13,7 +13,7 @@ from flask import Flask
 from flask_migrate import upgrade
 from sqlalchemy import create_engine, event, make_url, text
 
-from medfiles import create_app
+from medfiles import create_app, sniff
 from medfiles.db import db
 from medfiles.sandbox import Sandbox
 from tests import postgres
@@ -114,6 +114,18 @@ def sandbox() -> Iterator[Sandbox]:
     shared = Sandbox(2)
     yield shared
     shared.close()
+
+
+@pytest.fixture
+def look(sandbox: Sandbox, tmp_path: Path) -> Callable[[bytes, str], sniff.Found]:
+    """Has these bytes inspected as an upload with this extension."""
+
+    def at(data: bytes, extension: str) -> sniff.Found:
+        path = tmp_path / "upload"
+        path.write_bytes(data)
+        return sniff.inspect(path, extension, sandbox)
+
+    return at
 
 
 @pytest.fixture

@@ -2,15 +2,13 @@
 
 import struct
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import closing
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from medfiles.errors import ContentMismatch, Rejected
-from medfiles.sandbox import NotChecked, Sandbox
-from medfiles.sniff import Found, inspect
+from medfiles.sandbox import NotChecked
+from medfiles.sniff import Found
 from tests import samples
 
 DISGUISED = [
@@ -35,22 +33,6 @@ DISGUISED = [
 
 
 Look = Callable[[bytes, str], Found]
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with closing(Sandbox(workers=1)) as one:
-        yield one
-
-
-@pytest.fixture
-def look(sandbox: Sandbox, tmp_path: Path) -> Look:
-    def at(data: bytes, extension: str) -> Found:
-        path = tmp_path / "upload"
-        path.write_bytes(data)
-        return inspect(path, extension, sandbox)
-
-    return at
 
 
 def edited(data: bytes, at: int, form: str, *values: int) -> bytes:

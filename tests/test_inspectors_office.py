@@ -4,35 +4,16 @@ import gzip
 import io
 import struct
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import closing
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from medfiles.errors import ContentMismatch, Rejected
-from medfiles.sandbox import Sandbox
-from medfiles.sniff import Found, inspect
+from medfiles.sniff import Found
 from tests import samples
 from tests.samples import WORD
 
 Look = Callable[[bytes, str], Found]
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with closing(Sandbox(workers=1)) as one:
-        yield one
-
-
-@pytest.fixture
-def look(sandbox: Sandbox, tmp_path: Path) -> Look:
-    def at(data: bytes, extension: str) -> Found:
-        path = tmp_path / "upload"
-        path.write_bytes(data)
-        return inspect(path, extension, sandbox)
-
-    return at
 
 
 def zipped(*members: tuple[zipfile.ZipInfo | str, bytes]) -> bytes:

@@ -1,17 +1,14 @@
 """Names are cleaned once, and what a file is comes from its bytes alone, judged in the sandbox."""
 
 import unicodedata
-from collections.abc import Callable, Iterator
-from contextlib import closing
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medfiles.errors import BadName, ContentMismatch, EmptyFile, TypeNotAllowed
-from medfiles.sandbox import Sandbox
-from medfiles.sniff import NAMES, Found, clean_name, extension_of, inspect
+from medfiles.sniff import NAMES, Found, clean_name, extension_of
 from tests import samples
 from tests.samples import SAMPLES, SHEET, WORD
 
@@ -57,22 +54,6 @@ PROGRAMS = {
     "an SVG drawing": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
 }
 Look = Callable[[bytes, str], Found]
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with closing(Sandbox(workers=1)) as one:
-        yield one
-
-
-@pytest.fixture
-def look(sandbox: Sandbox, tmp_path: Path) -> Look:
-    def at(data: bytes, extension: str) -> Found:
-        path = tmp_path / "upload"
-        path.write_bytes(data)
-        return inspect(path, extension, sandbox)
-
-    return at
 
 
 def test_every_accepted_type_has_a_sample_and_a_name() -> None:
