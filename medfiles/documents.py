@@ -156,10 +156,9 @@ class DocumentService(Service):
             must_be_alive(kind, record)
             if announced > kind.max_size * (files or kind.max_files) + FORM_OVERHEAD:
                 raise too_large(kind)
-            count = _count(kind, record_id)
             if files == 1 and self._by_key(retry_of) is None:
-                must_have_room(kind, count)
-            intake = Intake(kind, record_id, record.patient_id, kind.max_files - count)
+                must_have_room(kind, _count(kind, record_id))
+            intake = Intake(kind, record_id, record.patient_id)
         db.session.rollback()  # no transaction stays open while the bytes come in
         return intake
 
@@ -246,6 +245,7 @@ class DocumentService(Service):
     def _attach(self, intake: Intake, staged: Staged, paper: Paper, subject: Subject) -> tuple[EntityFile, bool]:
         kind = intake.kind
         self.admit(Action.EDIT, intake.patient_id, subject)
+        db.session.rollback()  # nor while they are inspected
         subject.name = name = sniff.clean_name(paper.name)
         extension = accepted_extension(kind, name)
         if staged.size == 0:

@@ -20,7 +20,6 @@ class Intake:
     kind: EntityType
     record_id: int
     patient_id: int
-    free: int  # places left
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,6 @@ class FileView:
     updated_at: datetime
     deleted_at: datetime | None
     days_left: int | None  # in the trash: days until it goes for ever
-    with_record: bool = False  # in the trash because its record is: comes back with the record
 
 
 @dataclass(frozen=True)
@@ -232,7 +231,6 @@ class FilePresenter:
     emails: Mapping[int, str] = field(default_factory=dict)
     titles: Mapping[tuple[str, int], str] = field(default_factory=dict)
     names: Mapping[int, str] = field(default_factory=dict)
-    record_deleted_at: datetime | None = None
 
     def __call__(self, file: EntityFile) -> FileView:
         kind = self.registry[file.entity_type]
@@ -258,7 +256,6 @@ class FilePresenter:
             updated_at=file.updated_at,
             deleted_at=file.deleted_at,
             days_left=self._days_left(file.deleted_at),
-            with_record=file.deleted_at is not None and file.deleted_at == self.record_deleted_at,
         )
 
     def _who(self, user_id: int | None) -> str | None:

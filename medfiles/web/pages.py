@@ -12,9 +12,7 @@ from medfiles.http import actor, documents, parts, records
 from medfiles.present import FilePresenter, FileView, Notice, Outcome, PatientView, RecordView
 
 
-def file_views(
-    files: Sequence[Any], record: Any = None, *, titled: bool = False, names: Mapping[int, str] | None = None
-) -> list[FileView]:
+def file_views(files: Sequence[Any], *, titled: bool = False, names: Mapping[int, str] | None = None) -> list[FileView]:
     """Documents as this reader sees them; `titled` adds each one's record, `names` whose paper it is."""
     presenter = FilePresenter(
         registry=parts().registry,
@@ -23,7 +21,6 @@ def file_views(
         emails=accounts.emails([file.uploaded_by for file in files if file.uploaded_by]),
         titles=records().titles(files) if titled else {},
         names=names or {},
-        record_deleted_at=record.deleted_at if record else None,
     )
     return [presenter(file) for file in files]
 
@@ -70,7 +67,7 @@ def panel(
         kind,
         view,
         file_views(live),
-        file_views(trashed, record),
+        file_views(trashed),
         show_trash=show_trash,
         notice=notice,
         outcomes=outcomes,
