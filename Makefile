@@ -53,11 +53,20 @@ test: setup-dev chromium
 	$(BIN)/pytest -n auto
 	$(BIN)/pytest -n auto --database=postgres --ignore=tests/browser/test_states.py  # looks do not change with it
 
-lint: setup-dev
+node_modules/npm.stamp: package.json package-lock.json .npmrc | setup-dev
+	@echo "Installing what checks the scripts into node_modules …"
+	@$(BIN)/npm ci --ignore-scripts --loglevel=error
+	@touch $@
+
+TSC := $(BIN)/node node_modules/typescript/bin/tsc
+
+lint: setup-dev node_modules/npm.stamp
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(TSC) -p .
+	$(TSC) -p tests/js
 
 shots: setup-dev chromium
 	$(BIN)/python -m tests.shots

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from medfiles.access import Actor
 from medfiles.clock import now
 from medfiles.db import db
-from medfiles.models import AuditEvent, User
+from medfiles.models import AuditEvent, EntityFile, User
 
 READ_ONCE_WITHIN = timedelta(minutes=1)
 
@@ -24,6 +24,10 @@ class Subject:
     entity_id: int | None = None
     file_id: int | None = None
     name: str | None = None  # the document's, record's or patient's name at that time, for the trail only
+
+
+def subject_of(file: EntityFile) -> Subject:
+    return Subject(file.patient_id, file.entity_type, file.entity_id, file.id, file.file_name)
 
 
 def record(
@@ -57,18 +61,31 @@ def record(
 
 def record_read(actor: Actor, action: str, subject: Subject) -> None:
     """A read, once per subject, account and minute: a video-like series of ranges is one opening, not a hundred."""
-    same = select(AuditEvent.id).where(
-        AuditEvent.actor_id == actor.user_id,
-        AuditEvent.action == action,
-        AuditEvent.outcome == "done",
+    same = _recent(actor, action).where(
         AuditEvent.patient_id == subject.patient_id,
         AuditEvent.entity_type == subject.entity_type,
         AuditEvent.entity_id == subject.entity_id,
         AuditEvent.file_id == subject.file_id,
+    )
+    if db.session.execute(same.limit(1)).first() is None:
+        record(actor, action, subject)
+
+
+def record_reads(actor: Actor, action: str, files: Sequence[EntityFile]) -> None:
+    """Reads of many documents, each as `record_read` would, with one question about all."""
+    known = set(db.session.scalars(_recent(actor, action).where(AuditEvent.file_id.in_([file.id for file in files]))))
+    for file in files:
+        if file.id not in known:
+            record(actor, action, subject_of(file))
+
+
+def _recent(actor: Actor, action: str) -> Select[int | None]:
+    return select(AuditEvent.file_id).where(
+        AuditEvent.actor_id == actor.user_id,
+        AuditEvent.action == action,
+        AuditEvent.outcome == "done",
         AuditEvent.at > now() - READ_ONCE_WITHIN,
     )
-    if db.session.scalar(same.limit(1)) is None:
-        record(actor, action, subject)
 
 
 def trail(patient_id: int, before: int | None = None, limit: int = 100) -> Sequence[tuple[AuditEvent, str | None]]:

@@ -1,45 +1,36 @@
-"""Every verb on documents: list, count, open, attach, edit, trash, restore, purge."""
+"""Every verb on documents: list, count, open, edit, trash, restore, purge; how they arrive is in arrivals."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import TypeVar
 
 from sqlalchemy import func, select
-from sqlalchemy.exc import IntegrityError
 
-from medfiles import access, audit, journal, moves, sniff
+from medfiles import access, audit, journal, listing, moves
 from medfiles.access import Action
+from medfiles.arrivals import Arrivals, live_count
 from medfiles.audit import Subject
 from medfiles.clock import now
 from medfiles.db import db, transaction
-from medfiles.door import Service
 from medfiles.entities import EntityType
 from medfiles.errors import (
     BlobMissing,
     Conflict,
-    DatabaseUnavailable,
-    EmptyFile,
     IntegrityFailed,
-    MedfilesError,
-    Rejected,
 )
 from medfiles.intake import (
-    FORM_OVERHEAD,
-    Intake,
-    Paper,
-    accepted_extension,
     allow,
     checked_changes,
-    checked_details,
     must_be_alive,
     must_have_room,
-    too_large,
 )
+from medfiles.listing import Wanted
 from medfiles.models import EntityFile
-from medfiles.sandbox import Sandbox
-from medfiles.storage import Staged, Storage, live_key
+from medfiles.storage import Storage
 
 T = TypeVar("T")
+NEWEST = Wanted()
+FIRST_TO_TRASH = "Only a document that is in the trash can be deleted for ever."
 
 
 @dataclass(frozen=True)
@@ -71,16 +62,49 @@ class Opened:
             return ask(now_at)
 
 
-@dataclass
-class DocumentService(Service):
-    sandbox: Sandbox = field(kw_only=True)
+@dataclass(frozen=True)
+class Tally:
+    live: int
+    trashed: int
 
-    def list(self, kind: EntityType, record_id: int, *, trashed: bool = False) -> Sequence[EntityFile]:
-        """A record's documents, newest first; those in its trash only for who may edit."""
+
+@dataclass
+class DocumentService(Arrivals):
+    def list(self, kind: EntityType, record_id: int, wanted: Wanted = NEWEST, limit: int | None = None) -> listing.Page:
+        """A page of a record's documents as `wanted`, by default the newest first; the trash only for who may edit."""
         with self.verb("list", entity_type=kind.name, entity_id=record_id) as subject, transaction():
-            self.admitted_record(kind, record_id, Action.EDIT if trashed else Action.VIEW, subject)
+            self.admitted_record(kind, record_id, Action.EDIT if wanted.trashed else Action.VIEW, subject)
             audit.record_read(self.actor, "list", subject)
-            return db.session.scalars(_of_record(kind, record_id, trashed)).all()
+            return listing.page(kind, record_id, wanted, limit)
+
+    def matching(self, kind: EntityType, record_id: int, wanted: Wanted) -> Sequence[int]:
+        """Ids of all documents of a record that a list of `wanted` would show."""
+        with self.verb("list", entity_type=kind.name, entity_id=record_id) as subject, transaction():
+            self.admitted_record(kind, record_id, Action.EDIT if wanted.trashed else Action.VIEW, subject)
+            audit.record_read(self.actor, "list", subject)
+            return listing.matching(kind, record_id, wanted)
+
+    def tally(self, kind: EntityType, record_id: int) -> Tally:
+        """How many documents a record holds, and how many more are in its trash."""
+        with self.verb("list", entity_type=kind.name, entity_id=record_id) as subject:
+            self.admitted_record(kind, record_id, Action.VIEW, subject)
+            query = select(func.count(EntityFile.id), func.count(EntityFile.deleted_at)).where(
+                EntityFile.entity_type == kind.name, EntityFile.entity_id == record_id
+            )
+            every, trashed = db.session.execute(query).one()
+            return Tally(every - trashed, trashed)
+
+    def twin(self, file: EntityFile) -> EntityFile | None:
+        """The oldest other document of the same record with the same bytes."""
+        query = select(EntityFile).where(
+            EntityFile.sha256 == file.sha256,
+            EntityFile.id != file.id,
+            EntityFile.entity_type == file.entity_type,
+            EntityFile.entity_id == file.entity_id,
+            EntityFile.deleted_at.is_(None),
+            EntityFile.patient_id.in_(access.patients_for(self.actor)),
+        )
+        return db.session.scalars(query.order_by(EntityFile.id).limit(1)).first()
 
     def count(self, kind: EntityType, record_ids: Collection[int]) -> Mapping[int, int]:
         """Documents per record, in one query; records that are not there or not the actor's are left out."""
@@ -138,58 +162,11 @@ class DocumentService(Service):
             audit.record_read(self.actor, "download", subject)
             return Opened(file, self.storages[file.storage])
 
-    def receive(
-        self,
-        kind: EntityType,
-        record_id: int,
-        announced: int,
-        files: int | None = None,
-        retry_of: str | None = None,
-    ) -> Intake:
-        """Leave to send `announced` bytes in at most `files` documents; asked before any of them is read.
-
-        `retry_of` is the upload's Idempotency-Key: a full record still answers the retry of an upload it took.
-        """
-        with self.verb("attach", entity_type=kind.name, entity_id=record_id) as subject:
-            record = self.admitted_record(kind, record_id, Action.EDIT, subject)
-            allow(kind, "upload")
-            must_be_alive(kind, record)
-            if announced > kind.max_size * (files or kind.max_files) + FORM_OVERHEAD:
-                raise too_large(kind)
-            if files == 1 and self._by_key(retry_of) is None:
-                must_have_room(kind, _count(kind, record_id))
-            intake = Intake(kind, record_id, record.patient_id)
-        db.session.rollback()  # no transaction stays open while the bytes come in
-        return intake
-
-    def stage(self, intake: Intake) -> Staged:
-        return self.storages.default.stage(intake.kind.max_size)
-
-    def attach(self, intake: Intake, staged: Staged, paper: Paper) -> tuple[EntityFile, bool]:
-        """Store a document and return it and True; or, for a retry of the same upload, the first one and False."""
-        subject = {
-            "entity_type": intake.kind.name,
-            "entity_id": intake.record_id,
-            "patient_id": intake.patient_id,
-        }
-        with self.verb("attach", **subject, name=paper.name[:255]) as spoken_of:
-            try:
-                return self._attach(intake, staged, paper, spoken_of)
-            finally:
-                staged.discard()
-
-    def refuse(self, intake: Intake, name: str, error: MedfilesError) -> None:
-        """Remember a document that was refused while it was still being received."""
-        subject = Subject(intake.patient_id, intake.kind.name, intake.record_id, name=name[:255])
-        with transaction():
-            audit.record(self.actor, "attach", subject, outcome="refused", reason=error.code)
-
     def edit(self, file_id: int, changes: Mapping[str, str | None]) -> EntityFile:
         """Change `description`, `category` or `file_name`; absent means unchanged, None or "" means cleared."""
         with self.verb("edit", file_id=file_id) as subject, transaction():
             file = self.admitted_file(file_id, Action.EDIT, subject, lock=True)
-            if file.deleted_at is not None:
-                raise Conflict("This document is in the trash. Restore it before you change it.")
+            must_be_live(file, "This document is in the trash. Restore it before you change it.")
             changed = checked_changes(self.registry[file.entity_type], file, changes)
             changed = {name: value for name, value in changed.items() if getattr(file, name) != value}
             for name, value in changed.items():
@@ -201,132 +178,61 @@ class DocumentService(Service):
         with self.verb("delete", file_id=file_id) as subject:
             file = self.admitted_file(file_id, Action.EDIT, subject)
             allow(self.registry[file.entity_type], "delete")
-            if file.deleted_at is not None:
-                raise Conflict("This document is already in the trash.")
-
-            def change(files: Sequence[EntityFile]) -> None:
-                for moved in files:
-                    moved.deleted_at, moved.deleted_by = now(), self.actor.user_id
-                audit.record(self.actor, "delete", subject)
-
-            moves.relocate(self.storages, [file], moves.to_trash, change)
+            must_be_live(file)
+            self._to_trash([file])
             return file
 
     def restore(self, file_id: int) -> EntityFile:
         with self.verb("restore", file_id=file_id) as subject:
             file = self.admitted_file(file_id, Action.EDIT, subject)
-            if file.deleted_at is None:
-                raise Conflict("This document is not in the trash.")
-            kind = self.registry[file.entity_type]
-
-            def change(files: Sequence[EntityFile]) -> None:
-                record = self.admitted_record(kind, file.entity_id, Action.EDIT, Subject(), lock=True)
-                must_be_alive(kind, record)
-                must_have_room(kind, _count(kind, record.id))
-                for moved in files:
-                    moved.deleted_at = moved.deleted_by = None
-                audit.record(self.actor, "restore", subject)
-
-            moves.relocate(self.storages, [file], moves.to_life(self.registry), change)
+            must_be_trashed(file)
+            self._to_life(self.registry[file.entity_type], file.entity_id, [file])
             return file
 
     def purge(self, file_id: int) -> None:
         """Delete a document for ever; only from the trash."""
         with self.verb("purge", file_id=file_id) as subject:
-            with transaction() as session:
-                file = self.admitted_file(file_id, Action.EDIT, subject, lock=True)
-                if file.deleted_at is None:
-                    raise Conflict("Only a document that is in the trash can be deleted for ever.")
-                audit.record(self.actor, "purge", subject)
-                journal.release(file.storage, [file.file_path])
-                session.delete(file)
-            journal.remove(self.storages, [file.file_path])
-
-    def _attach(self, intake: Intake, staged: Staged, paper: Paper, subject: Subject) -> tuple[EntityFile, bool]:
-        kind = intake.kind
-        self.admit(Action.EDIT, intake.patient_id, subject)
-        db.session.rollback()  # nor while they are inspected
-        subject.name = name = sniff.clean_name(paper.name)
-        extension = accepted_extension(kind, name)
-        if staged.size == 0:
-            raise EmptyFile("This file is empty. Check it on your device and choose it again.")
-        details = checked_details(kind, paper.description, paper.category)
-        staged.finish()
-        found = sniff.inspect(staged.path, extension, self.sandbox)
-        if earlier := self._earlier(intake, staged, paper):
-            return earlier, False
-        storage, key = self.storages.default, live_key(kind.directory, extension)
-        file = EntityFile(
-            entity_type=kind.name, entity_id=intake.record_id, file_name=name, file_path=key, storage=storage.name,
-            file_type=found.media_type, pages=found.pages, file_size=staged.size, sha256=staged.sha256,
-            uploaded_by=self.actor.user_id, idempotency_key=paper.idempotency_key, **details,
-        )  # fmt: skip
-        journal.expect(storage.name, [key])
-        try:
-            storage.commit(staged, key)
             with transaction():
-                stored, new = self._insert(intake, staged, paper, file, subject)
-        except DatabaseUnavailable:
-            raise  # the commit may have happened: only the sweep may decide
-        except MedfilesError:
-            journal.abandon(self.storages, [key])
-            raise
-        if not new:
-            journal.abandon(self.storages, [key])
-        return stored, new
+                file = self.admitted_file(file_id, Action.EDIT, subject, lock=True)
+                must_be_trashed(file, FIRST_TO_TRASH)
+                keys = self._erase([file])
+            journal.remove(self.storages, keys)
 
-    def _insert(
-        self, intake: Intake, staged: Staged, paper: Paper, file: EntityFile, subject: Subject
-    ) -> tuple[EntityFile, bool]:
-        """Under the record's lock: what was true when the upload began may not be any more."""
-        record = self.admitted_record(intake.kind, intake.record_id, Action.EDIT, Subject(), lock=True)
-        must_be_alive(intake.kind, record)
-        if earlier := self._earlier(intake, staged, paper):
-            return earlier, False  # its twin won the race
-        must_have_room(intake.kind, _count(intake.kind, record.id))
-        file.patient_id = record.patient_id
-        db.session.add(file)
-        try:
-            db.session.flush()
-        except IntegrityError as error:
-            raise _key_reused() from error
-        journal.settle([file.file_path])
-        subject.file_id = file.id
-        audit.record(self.actor, "attach", subject, size=file.file_size, sha256=file.sha256)
-        return file, True
+    def _to_trash(self, files: Sequence[EntityFile]) -> None:
+        def change(moved: Sequence[EntityFile]) -> None:
+            for file in moved:
+                file.deleted_at, file.deleted_by = now(), self.actor.user_id
+            self.record_each("delete", moved)
 
-    def _earlier(self, intake: Intake, staged: Staged, paper: Paper) -> EntityFile | None:
-        """The document that an earlier try of the same upload stored."""
-        earlier = self._by_key(paper.idempotency_key)
-        here = (intake.kind.name, intake.record_id, staged.sha256)
-        if earlier and (earlier.entity_type, earlier.entity_id, earlier.sha256) != here:
-            raise _key_reused()
-        return earlier
+        moves.relocate(self.storages, files, moves.to_trash, change)
 
-    def _by_key(self, key: str | None) -> EntityFile | None:
-        if key is None:
-            return None
-        query = select(EntityFile).where(
-            EntityFile.uploaded_by == self.actor.user_id, EntityFile.idempotency_key == key
-        )
-        return db.session.scalar(query)
+    def _to_life(self, kind: EntityType, record_id: int, files: Sequence[EntityFile]) -> None:
+        """Documents of one record; all of them or, when it has not room for all, none."""
+
+        def change(moved: Sequence[EntityFile]) -> None:
+            record = self.admitted_record(kind, record_id, Action.EDIT, Subject(), lock=True)
+            must_be_alive(kind, record)
+            must_have_room(kind, live_count(kind, record_id) + len(moved) - 1)
+            for file in moved:
+                file.deleted_at = file.deleted_by = None
+            self.record_each("restore", moved)
+
+        moves.relocate(self.storages, files, moves.to_life(self.registry), change)
+
+    def _erase(self, files: Sequence[EntityFile]) -> Sequence[str]:
+        """In the open transaction: drop the rows; the keys whose objects have to go once it is committed."""
+        self.record_each("purge", files)
+        for file in files:
+            journal.release(file.storage, [file.file_path])
+            db.session.delete(file)
+        return [file.file_path for file in files]
 
 
-def _of_record(kind: EntityType, record_id: int, trashed: bool) -> Any:
-    gone = EntityFile.deleted_at.is_not(None) if trashed else EntityFile.deleted_at.is_(None)
-    query = select(EntityFile).where(EntityFile.entity_type == kind.name, EntityFile.entity_id == record_id, gone)
-    newest = EntityFile.deleted_at if trashed else EntityFile.uploaded_at
-    return query.order_by(newest.desc(), EntityFile.id.desc())
+def must_be_live(file: EntityFile, otherwise: str = "This document is already in the trash.") -> None:
+    if file.deleted_at is not None:
+        raise Conflict(otherwise)
 
 
-def _count(kind: EntityType, record_id: int) -> int:
-    query = select(func.count(EntityFile.id)).where(
-        EntityFile.entity_type == kind.name,
-        EntityFile.entity_id == record_id,
-        EntityFile.deleted_at.is_(None),
-    )
-    return db.session.scalar(query) or 0
-
-
-def _key_reused() -> Rejected:
-    return Rejected("This upload’s Idempotency-Key was already used for another document.")
+def must_be_trashed(file: EntityFile, otherwise: str = "This document is not in the trash.") -> None:
+    if file.deleted_at is None:
+        raise Conflict(otherwise)

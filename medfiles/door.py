@@ -1,6 +1,6 @@
 """The one door: every verb of every service passes it, is admitted or refused there, and either way leaves an event."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -32,19 +32,30 @@ class Service:
         try:
             yield spoken_of
         except MedfilesError as error:
-            outcome = "failed" if isinstance(error, StorageError) else "refused"
-            with suppress(DatabaseUnavailable), transaction():
-                audit.record(self.actor, action, spoken_of, outcome=outcome, reason=error.code)
+            self.record_refusals(action, [(spoken_of, error)])
             raise
+
+    def record_refusals(self, action: str, refused: Sequence[tuple[Subject, MedfilesError]]) -> None:
+        """In a transaction of their own: what was tried has just been rolled back."""
+        with suppress(DatabaseUnavailable), transaction():
+            for subject, error in refused:
+                outcome = "failed" if isinstance(error, StorageError) else "refused"
+                audit.record(self.actor, action, subject, outcome=outcome, reason=error.code)
+
+    def record_each(self, action: str, files: Sequence[EntityFile]) -> None:
+        """One event for each document, in the open transaction."""
+        for file in files:
+            audit.record(self.actor, action, audit.subject_of(file))
 
     def admit(self, action: Action, patient_id: int, subject: Subject) -> Action:
         """The choke point: nothing of a patient is shown or changed unless this returned."""
         subject.patient_id = patient_id
         return access.permit(self.actor, action, patient_id)
 
-    def admitted_patient(self, patient_id: int, action: Action, subject: Subject) -> Patient:
+    def admitted_patient(self, patient_id: int, action: Action, subject: Subject, *, lock: bool = False) -> Patient:
+        """The patient; with `lock` nobody else adds a record to it until the commit."""
         self.admit(action, patient_id, subject)
-        patient: Patient = db.session.get_one(Patient, patient_id)
+        patient: Patient = db.session.get_one(Patient, patient_id, with_for_update=lock)
         subject.name = f"{patient.first_name} {patient.last_name}"
         return patient
 

@@ -5,7 +5,7 @@ import uuid
 from typing import Any, cast
 
 import contentdisp
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, current_app, g, request, stream_with_context
 from flask_security import current_user
 from sqlalchemy.exc import OperationalError
 from werkzeug.datastructures import Range
@@ -13,6 +13,8 @@ from werkzeug.exceptions import HTTPException, RequestedRangeNotSatisfiable
 
 from medfiles import accounts
 from medfiles.access import Actor
+from medfiles.archive import archive
+from medfiles.bulk import BulkService, Bundle
 from medfiles.db import check_connection, start_writing
 from medfiles.documents import DocumentService, Opened
 from medfiles.errors import (
@@ -63,6 +65,10 @@ def actor() -> Actor:
 
 def documents() -> DocumentService:
     return DocumentService(actor(), parts().registry, parts().storages, sandbox=parts().sandbox)
+
+
+def bulk() -> BulkService:
+    return BulkService(actor(), parts().registry, parts().storages, sandbox=parts().sandbox)
 
 
 def records() -> RecordService:
@@ -123,6 +129,16 @@ def send_document(opened: Opened) -> Response:
     response.content_length = end - start
     if request.method != "HEAD":
         response.response = opened.read(start, end)
+    return response
+
+
+def send_archive(bundle: Bundle) -> Response:
+    """Several documents as one ZIP, made while it is sent; its size is known before."""
+    made = archive(bundle.members, bundle.missing)
+    response = current_app.response_class(stream_with_context(iter(made)), mimetype="application/zip")
+    response.headers.update({**DOCUMENT_HEADERS, "Accept-Ranges": "none"})
+    response.headers["Content-Disposition"] = contentdisp.build("attachment", f"{bundle.title}.zip")
+    response.content_length = made.size
     return response
 
 

@@ -18,6 +18,7 @@ from medfiles.models import EntityFile, StorageJournal
 from medfiles.storage import Storages
 
 LEASE = timedelta(minutes=15)
+BATCH = 100  # objects removed before their entries are struck out together
 
 
 @dataclass(frozen=True)
@@ -61,14 +62,9 @@ def abandon(storages: Storages, keys: Collection[str]) -> None:
 
 def remove(storages: Storages, keys: Collection[str]) -> Swept:
     """Delete the objects of released keys, then their entries; what fails stays for the next sweep."""
-    entries = db.session.execute(
-        select(StorageJournal.key, StorageJournal.storage).where(
-            StorageJournal.key.in_(keys), StorageJournal.action == "remove"
-        )
-    ).all()
-    db.session.rollback()
-    outcomes = [_remove(storages, key, storage) for key, storage in entries]
-    return Swept(outcomes.count(True), outcomes.count(False))
+    listed = list(keys)
+    swept = [_remove(storages, listed[at : at + BATCH]) for at in range(0, len(listed), BATCH)]
+    return Swept(sum(one.removed for one in swept), sum(one.failed for one in swept))
 
 
 def sweep(storages: Storages, at: datetime | None = None, report: Callable[[str], None] = lambda key: None) -> Swept:
@@ -87,21 +83,29 @@ def sweep(storages: Storages, at: datetime | None = None, report: Callable[[str]
     return remove(storages, keys)
 
 
-def _remove(storages: Storages, key: str, storage: str) -> bool:
-    if _named(key):
-        return False
+def _remove(storages: Storages, keys: Collection[str]) -> Swept:
+    released = (StorageJournal.key.in_(keys), StorageJournal.action == "remove")
+    entries = db.session.execute(select(StorageJournal.key, StorageJournal.storage).where(*released)).all()
+    named = _named(keys)
+    gone = [key for key, storage in entries if key not in named and _deleted(storages, storage, key)]
+    if gone:
+        with transaction() as session:
+            struck = (StorageJournal.key.in_(gone), StorageJournal.action == "remove")
+            session.execute(delete(StorageJournal).where(*struck))
+    return Swept(len(gone), len(entries) - len(gone))
+
+
+def _deleted(storages: Storages, storage: str, key: str) -> bool:
     try:
         storages[storage].delete(key)
     except StorageError:
         return False
-    with transaction() as session:
-        session.execute(delete(StorageJournal).where(StorageJournal.key == key, StorageJournal.action == "remove"))
     return True
 
 
-def _named(key: str) -> bool:
+def _named(keys: Collection[str]) -> set[str]:
     """A second look before bytes go: no key that a row names may ever be removed."""
-    named = db.session.scalar(select(EntityFile.id).where(EntityFile.file_path == key)) is not None
+    named = set(db.session.scalars(select(EntityFile.file_path).where(EntityFile.file_path.in_(keys))))
     db.session.rollback()
     return named
 

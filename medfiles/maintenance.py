@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from medfiles import accounts, audit, journal
 from medfiles.audit import Subject
@@ -18,7 +18,7 @@ from medfiles.entities import EntityType, Registry
 from medfiles.errors import MedfilesError
 from medfiles.installation import Installation
 from medfiles.journal import Swept
-from medfiles.models import EntityFile, LabResult, LabResultFile
+from medfiles.models import CancelledUpload, EntityFile, LabResult, LabResultFile
 from medfiles.storage import Storages
 
 log = structlog.get_logger("medfiles.housekeeping")
@@ -40,6 +40,12 @@ def sweep(storages: Storages, report: Callable[[str], None] = lambda key: None) 
     for storage in storages:
         storage.clear_staged(STAGED_FOR.total_seconds())
     return swept
+
+
+def forget_cancelled(before: datetime) -> None:
+    """Uploads that were given up before that time have long ended on both sides."""
+    with transaction() as session:
+        session.execute(delete(CancelledUpload).where(CancelledUpload.at < before))
 
 
 def due(before: datetime) -> Sequence[EntityFile]:
@@ -76,8 +82,7 @@ def _purge(ids: Sequence[int], before: datetime, storages: Storages) -> Swept:
         still = select(EntityFile).where(EntityFile.id.in_(ids), EntityFile.deleted_at < before).with_for_update()
         files = session.scalars(still).all()
         for file in files:
-            subject = Subject(file.patient_id, file.entity_type, file.entity_id, file.id, file.file_name)
-            audit.record(None, "purge", subject)
+            audit.record(None, "purge", audit.subject_of(file))
             journal.release(file.storage, [file.file_path])
             session.delete(file)
         keys = [file.file_path for file in files]
@@ -104,6 +109,7 @@ def keep_house(parts: Installation) -> None:
     """One round of everything that is due."""
     swept = sweep(parts.storages)
     purged = purge_expired(parts.registry, parts.storages, now() - timedelta(days=parts.trash_days))
+    forget_cancelled(now() - STAGED_FOR)
     ended = accounts.clear_sessions(parts.idle, parts.longest)
     log.info(
         "kept house",

@@ -9,18 +9,20 @@ from typing import Any
 
 from medfiles.access import Action, Actor
 from medfiles.clock import now
+from medfiles.documents import Tally
 from medfiles.entities import EntityType, Registry
 from medfiles.fields import Field
+from medfiles.listing import Page, Wanted
+from medfiles.media import media_of
 from medfiles.models import AuditEvent, EntityFile, Patient, RecordMixin
 
-KINDS = {
-    "application/pdf": "pdf",
-    "application/dicom": "dicom",
-    "application/msword": "word",
-    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "word",
-    "application/vnd.ms-excel": "sheet",
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "sheet",
-    "text/csv": "sheet",
+MEDIA_WORDS = {
+    "pdf": "PDF",
+    "image": "Photo or scan",
+    "word": "Word",
+    "sheet": "Table",
+    "text": "Text",
+    "dicom": "X-ray (DICOM)",
 }
 
 
@@ -38,6 +40,7 @@ class TypeView:
     max_size: int  # bytes
     max_files: int
     categories: tuple[tuple[str, str], ...]  # (("summary", "Summary"), ...)
+    media: tuple[tuple[str, str], ...] = tuple(MEDIA_WORDS.items())  # what a list can be narrowed to
 
 
 @dataclass(frozen=True)
@@ -114,34 +117,55 @@ class Outcome:
     message: str  # "Added." or the reason and what to do
     code: str | None = None
     file: FileView | None = None
+    lead: str = "was not added."
 
 
 @dataclass(frozen=True)
 class Notice:
-    """One sentence about what was just done, with the document it can be undone for."""
+    """One sentence about what was just done, with the documents that can be brought back."""
 
     message: str
-    undo: FileView | None = None
+    undo: tuple[int, ...] = ()
     tone: str = "ok"  # ok | error
 
 
 @dataclass(frozen=True)
 class PanelView:
-    """The whole widget for one record."""
+    """The whole widget for one record, or for one that is still to be created."""
 
     type: TypeView
-    record: RecordView
-    files: tuple[FileView, ...]  # live documents, newest first
-    count: int
-    trash: tuple[FileView, ...]  # filled when the trash is shown
+    record: RecordView | None  # None: not created yet
+    patient: PatientView
+    place: str  # "manager" or, standing alone, "list"
+    mode: str  # view | edit | create
+    files: tuple[FileView, ...]  # one page of them
+    wanted: Wanted  # what they were searched, filtered and sorted by
+    hits: int | None  # how many there are of those; None on further pages
+    next: str | None  # cursor of the next page
+    count: int  # live documents, whatever is searched
     trash_count: int
-    show_trash: bool
-    free: int  # places left
     can_upload: bool
     can_edit: bool  # edit, delete, restore
     can_download: bool
     notice: Notice | None = None
     outcomes: tuple[Outcome, ...] = ()
+    marked: tuple[int, ...] = ()  # in edit mode: go to the trash when the record is saved
+    at: float = field(default_factory=lambda: now().timestamp())  # of answers that overtake each other the later counts
+    editing: int | None = None  # the document whose details are being changed, on pages without script
+
+    @property
+    def dom_id(self) -> str:
+        """What every id in it begins with: "mf-manager-visit-7"."""
+        return f"mf-{self.place}-{self.type.name}-{self.record.id if self.record else 'new'}"
+
+    @property
+    def free(self) -> int:
+        """Places left on the record."""
+        return max(0, self.type.max_files - self.count)
+
+    @property
+    def show_trash(self) -> bool:
+        return self.wanted.trashed
 
 
 @dataclass(frozen=True)
@@ -244,7 +268,7 @@ class FilePresenter:
             file_name=file.file_name,
             stem=name.stem,
             label=name.suffix[1:].upper() or "FILE",
-            kind=KINDS.get(file.file_type) or ("image" if file.file_type.startswith("image/") else "text"),
+            kind=media_of(file.file_type),
             file_type=file.file_type,
             file_size=file.file_size,
             sha256=file.sha256,
@@ -273,35 +297,55 @@ class FilePresenter:
 def panel_view(
     kind: EntityType,
     record: RecordView,
+    page: Page,
     files: Sequence[FileView],
-    trash: Sequence[FileView],
+    tally: Tally,
     *,
-    show_trash: bool = False,
+    wanted: Wanted,
+    place: str = "manager",
+    mode: str = "view",
     notice: Notice | None = None,
     outcomes: Sequence[Outcome] = (),
+    marked: Sequence[int] = (),
+    editing: int | None = None,
 ) -> PanelView:
     changeable = record.can_edit and record.deleted_at is None
     return PanelView(
         type=type_view(kind),
         record=record,
+        patient=record.patient,
+        place=place,
+        mode=mode if changeable else "view",
         files=tuple(files),
-        count=len(files),
-        trash=tuple(trash) if show_trash else (),
-        trash_count=len(trash),
-        show_trash=show_trash,
-        free=max(0, kind.max_files - len(files)),
+        wanted=wanted,
+        hits=page.hits,
+        next=page.next,
+        count=tally.live,
+        trash_count=tally.trashed,
         can_upload=changeable and "upload" in kind.operations,
         can_edit=changeable and "delete" in kind.operations,
         can_download="download" in kind.operations,
         notice=notice,
         outcomes=tuple(outcomes),
+        marked=tuple(marked),
+        editing=editing,
     )
+
+
+def empty_panel(kind: EntityType, patient: PatientView) -> PanelView:
+    """The widget of a record that does not exist yet: files wait in it until the record is saved."""
+    return PanelView(
+        type=type_view(kind), record=None, patient=patient, place="manager", mode="create", files=(), wanted=Wanted(),
+        hits=0, next=None, count=0, trash_count=0, can_upload="upload" in kind.operations, can_edit=True,
+        can_download=False,
+    )  # fmt: skip
 
 
 ACTIONS = {  # what was done, what was tried, icon
     "attach": ("added", "add", "upload"),
     "download": ("downloaded", "download", "download"),
     "edit": ("changed the details of", "change the details of", "pencil"),
+    "cancel": ("cancelled adding", "cancel adding", "x"),
     "delete": ("moved to the trash:", "move to the trash:", "trash-2"),
     "restore": ("restored", "restore", "undo-2"),
     "purge": ("deleted for ever:", "delete for ever:", "trash-2"),

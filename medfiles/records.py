@@ -1,6 +1,6 @@
 """Every verb on patients and their records, through the same door as the documents."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, cast
@@ -14,8 +14,9 @@ from medfiles.clock import now
 from medfiles.db import db, transaction
 from medfiles.door import Service
 from medfiles.entities import EntityType
-from medfiles.errors import Conflict
+from medfiles.errors import Conflict, NotFound
 from medfiles.fields import PATIENT_FIELDS, checked
+from medfiles.intake import allow
 from medfiles.models import AuditEvent, EntityFile, Patient, RecordMixin
 
 
@@ -115,26 +116,41 @@ class RecordService(Service):
         query = select(kind.model).where(kind.model.id.in_(list(record_ids)), kind.model.patient_id.in_(allowed))
         return {record.id: kind.title_of(record) for record in db.session.scalars(query)}
 
-    def create(self, patient_id: int, kind: EntityType, values: Mapping[str, Any]) -> RecordMixin:
+    def create(
+        self, patient_id: int, kind: EntityType, values: Mapping[str, Any], key: str | None = None
+    ) -> RecordMixin:
+        """A new record; never a second one for the same `key`, which finds the first and saves what is said now."""
         with (
             self.verb("create-record", patient_id=patient_id, entity_type=kind.name) as subject,
             transaction() as session,
         ):
-            self.admit(Action.EDIT, patient_id, subject)
-            record = kind.model(patient_id=patient_id, **checked(kind.fields, values))  # type: ignore[call-arg]
+            self.admitted_patient(patient_id, Action.EDIT, subject, lock=True)
+            fields = checked(kind.fields, values)
+            if earlier := _made_with(kind, patient_id, key):
+                return self._save(kind, earlier, fields, subject)
+            record = kind.model(patient_id=patient_id, creation_key=key, **fields)  # type: ignore[call-arg]
             session.add(record)
             session.flush()
             subject.entity_id, subject.name = record.id, kind.title_of(record)
             audit.record(self.actor, "create-record", subject)
             return record
 
-    def edit(self, kind: EntityType, record_id: int, values: Mapping[str, Any]) -> RecordMixin:
-        with self.verb("edit-record", entity_type=kind.name, entity_id=record_id) as subject, transaction():
-            record = self.admitted_record(kind, record_id, Action.EDIT, subject, lock=True)
-            if record.deleted_at is not None:
-                raise Conflict(f"This {kind.title.lower()} is in the trash. Restore it before you change it.")
-            changed = _apply(record, checked(kind.fields, values))
-            audit.record(self.actor, "edit-record", subject, changed=changed)
+    def edit(
+        self, kind: EntityType, record_id: int, values: Mapping[str, Any], remove: Collection[int] = ()
+    ) -> RecordMixin:
+        """Save a record and, in the same transaction, move those of its documents to the trash that `remove` names."""
+        with self.verb("edit-record", entity_type=kind.name, entity_id=record_id) as subject:
+            record = self.admitted_record(kind, record_id, Action.EDIT, subject)
+            fields, files = checked(kind.fields, values), self._marked(kind, record_id, remove)
+
+            def change(moved: Sequence[EntityFile]) -> None:
+                locked = self.admitted_record(kind, record_id, Action.EDIT, subject, lock=True)
+                self._save(kind, locked, fields, subject)
+                for file in moved:
+                    file.deleted_at, file.deleted_by = now(), self.actor.user_id
+                self.record_each("delete", moved)
+
+            moves.relocate(self.storages, files, moves.to_trash, change)
             return record
 
     def delete(self, kind: EntityType, record_id: int) -> tuple[RecordMixin, int]:
@@ -150,7 +166,7 @@ class RecordService(Service):
                 locked.deleted_at, locked.deleted_by = now(), self.actor.user_id
                 for file in moved:
                     file.deleted_at, file.deleted_by = locked.deleted_at, self.actor.user_id
-                self._record_each("delete", moved)
+                self.record_each("delete", moved)
                 audit.record(self.actor, "delete-record", subject, documents=len(moved))
 
             moves.relocate(self.storages, files, moves.to_trash, change)
@@ -169,7 +185,7 @@ class RecordService(Service):
                 locked.deleted_at = locked.deleted_by = None
                 for file in moved:
                     file.deleted_at = file.deleted_by = None
-                self._record_each("restore", moved)
+                self.record_each("restore", moved)
                 audit.record(self.actor, "restore-record", subject, documents=len(moved))
 
             moves.relocate(self.storages, files, moves.to_life(self.registry), change)
@@ -182,6 +198,23 @@ class RecordService(Service):
             audit.record_read(self.actor, "view-activity", subject)
             db.session.flush()
             return audit.trail(patient_id, before)
+
+    def _save(self, kind: EntityType, record: RecordMixin, fields: Mapping[str, Any], subject: Subject) -> RecordMixin:
+        if record.deleted_at is not None:
+            raise Conflict(f"This {kind.title.lower()} is in the trash. Restore it before you change it.")
+        subject.entity_id, subject.name = record.id, kind.title_of(record)
+        audit.record(self.actor, "edit-record", subject, changed=_apply(record, fields))
+        return record
+
+    def _marked(self, kind: EntityType, record_id: int, remove: Collection[int]) -> Sequence[EntityFile]:
+        """The marked documents of this record; those that went to the trash meanwhile are where they should be."""
+        if not remove:
+            return ()
+        allow(kind, "delete")
+        files = _files(kind, record_id, EntityFile.id.in_(remove))
+        if {file.id for file in files} != set(remove):
+            raise NotFound()
+        return [file for file in files if file.deleted_at is None]
 
     def _unchanged(
         self,
@@ -201,11 +234,6 @@ class RecordService(Service):
 
     def _trashed_with(self, kind: EntityType, record: RecordMixin) -> Sequence[EntityFile]:
         return _files(kind, record.id, EntityFile.deleted_at == record.deleted_at)
-
-    def _record_each(self, action: str, files: Sequence[EntityFile]) -> None:
-        for file in files:
-            subject = Subject(file.patient_id, file.entity_type, file.entity_id, file.id, file.file_name)
-            audit.record(self.actor, action, subject)
 
     def _count(self, kind: EntityType, which: ColumnElement[bool]) -> int:
         query = select(func.count(kind.model.id)).where(which, kind.model.deleted_at.is_(None))
@@ -232,6 +260,11 @@ class RecordService(Service):
 def _files(kind: EntityType, record_id: int, which: ColumnElement[bool]) -> Sequence[EntityFile]:
     query = select(EntityFile).where(EntityFile.entity_type == kind.name, EntityFile.entity_id == record_id, which)
     return db.session.scalars(query.order_by(EntityFile.id)).all()
+
+
+def _made_with(kind: EntityType, patient_id: int, key: str | None) -> RecordMixin | None:
+    query = select(kind.model).where(kind.model.patient_id == patient_id, kind.model.creation_key == key)
+    return db.session.scalar(query) if key else None
 
 
 def _in_trash(kind: EntityType, patient_id: int) -> Any:

@@ -1,6 +1,7 @@
 """Sessions kept in the app's own database: a copied cookie is dead after sign-out, idle ones end by themselves."""
 
 import hashlib
+import secrets
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -37,7 +38,7 @@ class DatabaseSessions(ServerSideSessionInterface):  # type: ignore[misc]
 
     def save_session(self, app: Flask, session: ServerSideSession, response: Response) -> None:
         if session.get(USER) != g.get("session_owner") and session.get(USER):
-            session.pop("csrf_token", None)
+            session["csrf_token"] = secrets.token_hex(32)  # at once: parts of a page that ask together share one
             self.regenerate(session)  # who signs in leaves the old session id behind
             g.session_seen = None
         if not g.get("database_down"):

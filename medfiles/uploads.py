@@ -115,11 +115,14 @@ def idempotency_key(request: Request) -> str | None:
 def _raw(request: Request, service: DocumentService, intake: Intake) -> Received:
     name, length = raw_name(request), announced_length(request)
     staged = service.stage(intake)
+    sink = Sink(staged, too_large(intake.kind))
     with _given_up_on_error([staged]):
         body, left = request.stream, length
-        while left and (chunk := _read(body, min(CHUNK, left))):
-            staged.write(chunk)
+        while left and sink.refusal is None and (chunk := _read(body, min(CHUNK, left))):
+            sink.write(chunk)
             left -= len(chunk)
+        if sink.refusal:
+            raise sink.refusal
         if left:
             raise Truncated(SHORT)
     return Received(name, staged)

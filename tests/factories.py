@@ -1,5 +1,6 @@
 """Makes what tests need: installations, accounts, patients, records, documents and signed-in clients."""
 
+import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -7,14 +8,17 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
+from werkzeug.test import TestResponse
 
 from medfiles import create_app, journal
 from medfiles.access import Actor
-from medfiles.db import db
+from medfiles.bulk import BulkService
+from medfiles.db import db, transaction
 from medfiles.documents import DocumentService
 from medfiles.entities import ENTITY_TYPES, EntityType
 from medfiles.installation import Installation
@@ -22,6 +26,7 @@ from medfiles.intake import Paper
 from medfiles.models import AuditEvent, EntityFile, Patient, PatientShare, StorageJournal, User
 from medfiles.records import RecordService
 from medfiles.sandbox import Sandbox
+from medfiles.storage import live_key
 from tests import samples
 
 VALUES: Mapping[str, Any] = {"string": "Something", "text": "Some words.", "date": date(2026, 5, 12), "boolean": True}
@@ -85,6 +90,9 @@ class World:
     def documents(self, email: str = "nora@sample.example") -> DocumentService:
         return DocumentService(self.actor(email), self.parts.registry, self.parts.storages, sandbox=self.parts.sandbox)
 
+    def bulk(self, email: str = "nora@sample.example") -> BulkService:
+        return BulkService(self.actor(email), self.parts.registry, self.parts.storages, sandbox=self.parts.sandbox)
+
     def records(self, email: str = "nora@sample.example") -> RecordService:
         return RecordService(self.actor(email), self.parts.registry, self.parts.storages)
 
@@ -116,6 +124,25 @@ class World:
         file, _ = service.attach(intake, staged, Paper(name, **paper))
         return file
 
+    def store(self, record: Any, *names: str, **columns: Any) -> list[int]:
+        """Text documents as uploads leave them, without the time it takes to look into them; their ids."""
+        kind = next(kind for kind in self.parts.registry if isinstance(record, kind.model))
+        owner, storage, files = self.user().id, self.parts.storages.default, []
+        for number, name in enumerate(names):
+            key, staged = live_key(kind.directory, ".txt"), storage.stage(1000)
+            staged.write(f"Letter {number}".encode())
+            storage.commit(staged, key)
+            said = {"file_type": "text/plain", "uploaded_by": owner} | columns
+            files.append(
+                EntityFile(
+                    entity_type=kind.name, entity_id=record.id, patient_id=record.patient_id, file_name=name,
+                    file_path=key, storage=storage.name, file_size=staged.size, sha256=staged.sha256, **said,
+                )
+            )  # fmt: skip
+        with transaction() as session:
+            session.add_all(files)
+        return [file.id for file in files]
+
     def share(self, patient: Patient, email: str, level: str = "view", expires_at: datetime | None = None) -> None:
         user = self.user(email)
         db.session.add(PatientShare(patient_id=patient.id, user_id=user.id, level=level, expires_at=expires_at))
@@ -129,6 +156,9 @@ class World:
                 session["_user_id"] = self.user(email).fs_uniquifier
                 session["_fresh"] = True
         return client
+
+    def browser(self, email: str = "nora@sample.example", *, htmx: bool = True) -> "Browser":
+        return Browser(self.client(email), htmx)
 
     def events(self, **which: Any) -> list[AuditEvent]:
         db.session.rollback()
@@ -157,6 +187,33 @@ class World:
 
     def sweep(self, at: datetime | None = None) -> journal.Swept:
         return journal.sweep(self.parts.storages, at)
+
+
+class Browser:
+    """Somebody signed in, whose requests are the widget's own or, without `htmx`, those of a page."""
+
+    def __init__(self, client: FlaskClient, htmx: bool) -> None:
+        self.client, self.token = client, token_of(client)
+        self.headers = {"HX-Request": "true"} if htmx else {}
+
+    def get(self, path: str, **query: Any) -> TestResponse:
+        return self.client.get(path, query_string=query, headers=self.headers)
+
+    def post(self, path: str, **fields: Any) -> TestResponse:
+        return self.client.post(path, data=fields, headers={"X-CSRFToken": self.token, **self.headers})
+
+    def upload(self, path: str, name: str, content: bytes, key: str | None = None, **query: str) -> TestResponse:
+        """As the upload queue does it: one file, its bytes as they are."""
+        sent = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"}
+        sent |= {"X-CSRFToken": self.token, "Content-Type": "application/octet-stream", **self.headers}
+        sent |= {"Idempotency-Key": key} if key else {}
+        return self.client.post(path, data=content, headers=sent, query_string=query)
+
+
+def heard(answer: TestResponse) -> dict[str, Any]:
+    """The events that htmx dispatches on the page for this answer."""
+    found: dict[str, Any] = json.loads(answer.headers.get("HX-Trigger", "{}"))
+    return found
 
 
 def values_for(kind: EntityType) -> dict[str, Any]:

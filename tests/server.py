@@ -20,10 +20,13 @@ TIED = ("setpriv", "--pdeathsig", "TERM") if shutil.which("setpriv") else ()
 
 
 @contextmanager
-def serve(settings: Mapping[str, str]) -> Iterator[str]:
-    """Serve a migrated installation with these MEDFILES_* settings and yield its address, "http://127.0.0.1:…"."""
+def serve(settings: Mapping[str, str], port: int = 0) -> Iterator[str]:
+    """Serve a migrated installation with these MEDFILES_* settings and yield its address, "http://127.0.0.1:…".
+
+    On a free port unless one is given: that of a server which was here before.
+    """
     log = Path(settings["MEDFILES_INSTANCE"]) / "server.log"
-    with socket.create_server(("127.0.0.1", 0)) as listener, log.open("wb") as words:
+    with socket.create_server(("127.0.0.1", port)) as listener, log.open("wb") as words:
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
         server = subprocess.Popen(
             [

@@ -18,7 +18,7 @@ from tests.factories import World, install
 from tests.server import ROOT, flask, serve
 
 DEMO, NEWCOMER = "nora@sample.example", "newcomer@sample.example"
-WIDE, NARROW = (1440, 900), (390, 844)
+WIDE, NARROW, TALLEST = (1440, 900), (390, 844), 2000
 SHOTS, README = ROOT / "build" / "shots", ROOT / "docs" / "screenshots"
 LOOKS: Mapping[str, dict[str, Any]] = {
     "light": {"color_scheme": "light"},
@@ -78,7 +78,7 @@ class Studio:
 
 def picture_all(studio: Studio) -> None:
     newcomer = Person(studio.world, NEWCOMER)
-    empty = Shelf(newcomer.patient().id, 0, 0, 0, 0)
+    empty = Shelf(newcomer.patient().id, 0, 0, 0, 0, 0, 0)
     for name, state in SIGNED_OUT.items():
         picture_state(studio, name, state, None)
     picture_state(studio, "home-welcome", at("/"), Person(studio.world, "nobody@sample.example"))
@@ -91,9 +91,16 @@ def picture_all(studio: Studio) -> None:
 def picture_state(studio: Studio, name: str, state: State, person: Person | None, shelf: Shelf | None = None) -> None:
     with studio.scene(state, person, shelf) as page:
         for look, media in LOOKS.items():
-            studio.picture(page, f"{name}-wide-{look}", WIDE, media)
-            studio.picture(page, f"{name}-phone-{look}", NARROW, media)
-        studio.picture(page, f"{name}-wide-forced", WIDE, FORCED)
+            studio.picture(page, f"{name}-wide-{look}", whole(page, WIDE), media)
+            studio.picture(page, f"{name}-phone-{look}", whole(page, NARROW), media)
+        studio.picture(page, f"{name}-wide-forced", whole(page, WIDE), FORCED)
+
+
+def whole(page: Page, size: tuple[int, int]) -> tuple[int, int]:
+    """A window of this width that shows all of an open sheet, within reason."""
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    tall = page.evaluate("document.querySelector('.mf-sheet[open]')?.scrollHeight ?? 0")
+    return size[0], min(max(size[1], int(tall)), TALLEST)
 
 
 def picture_readme(studio: Studio) -> None:
@@ -118,11 +125,11 @@ def shelf_of(person: Person) -> Shelf:
     )
     world.documents(person.email).trash(person.attach(visit, "Draft.pdf").id)
     world.records(person.email).delete(kind, gone.id)
-    return Shelf(patient.id, visit.id, bare.id, gone.id, insurance.id)
+    return Shelf(patient.id, visit.id, bare.id, gone.id, insurance.id, person.long(patient), person.shared())
 
 
 def documents_of(person: Person, visit: Any) -> int:
-    return len(person.world.documents(person.email).list(person.world.kind("visit"), visit.id))
+    return len(person.world.documents(person.email).list(person.world.kind("visit"), visit.id).files)
 
 
 if __name__ == "__main__":

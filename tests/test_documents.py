@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from medfiles.db import db
+from medfiles.documents import NEWEST
 from medfiles.errors import (
     BadName,
     Conflict,
@@ -23,12 +24,18 @@ from medfiles.errors import (
     TypeNotAllowed,
 )
 from medfiles.intake import Paper
+from medfiles.listing import Wanted
 from medfiles.models import FIRST_FILE_ID, EntityFile
 from tests import samples
 from tests.factories import World
 
 KINDS = ("lab-result", "insurance", "visit", "procedure")
 STRANGER = "stranger@sample.example"
+IN_TRASH = Wanted(trashed=True)
+
+
+def listed(world: World, record_id: int, wanted: Wanted = NEWEST) -> list[EntityFile]:
+    return list(world.documents().list(world.kind(), record_id, wanted).files)
 
 
 def content_of(world: World, file: EntityFile) -> bytes:
@@ -199,13 +206,13 @@ def test_the_same_key_of_another_account_is_another_upload(world: World) -> None
 def test_two_documents_of_one_name_stand_beside_each_other(world: World) -> None:
     record = world.record()
     assert world.attach(record).id != world.attach(record).id
-    assert [file.file_name for file in world.documents().list(world.kind(), record.id)] == ["letter.pdf"] * 2
+    assert [file.file_name for file in listed(world, record.id)] == ["letter.pdf"] * 2
 
 
 def test_the_list_shows_the_newest_first(world: World) -> None:
     record = world.record()
     ids = [world.attach(record, f"{name}.pdf").id for name in "abc"]
-    assert [file.id for file in world.documents().list(world.kind(), record.id)] == ids[::-1]
+    assert [file.id for file in listed(world, record.id)] == ids[::-1]
 
 
 def test_edit_changes_only_what_is_named(world: World) -> None:
@@ -242,8 +249,8 @@ def test_a_document_in_the_trash_is_out_of_the_list_and_keeps_its_bytes(world: W
     before = content_of(world, file)
     trashed = world.documents().trash(file.id)
     assert trashed.file_path.startswith("trash/")
-    assert list(world.documents().list(world.kind(), record.id)) == []
-    assert [other.id for other in world.documents().list(world.kind(), record.id, trashed=True)] == [file.id]
+    assert listed(world, record.id) == []
+    assert [other.id for other in listed(world, record.id, IN_TRASH)] == [file.id]
     assert content_of(world, file) == before
     world.assert_settled()
 
@@ -316,7 +323,7 @@ def test_a_document_moved_by_two_at_once_is_moved_once(world: World) -> None:
 
 
 def test_purging_and_restoring_at_once_ends_in_one_of_the_two(world: World) -> None:
-    record, kind, actor = world.record(), world.kind(), world.actor()
+    record, actor = world.record(), world.actor()
     for _ in range(8):
         file_id = world.documents().trash(world.attach(record).id).id
         ready = threading.Barrier(4)
@@ -335,7 +342,7 @@ def test_purging_and_restoring_at_once_ends_in_one_of_the_two(world: World) -> N
 
         run_at_once([partial(race, verb) for verb in ("purge", "restore") * 2])
         [won] = [verb for verb in outcomes if verb != "refused"]
-        left = list(world.documents().list(kind, record.id))
+        left = listed(world, record.id)
         assert [file.id for file in left] == ([file_id] if won == "restore" else [])
         for file in left:
             world.documents().trash(file.id)
@@ -366,6 +373,9 @@ def test_a_stranger_finds_nothing(world: World) -> None:
     service, kind = world.documents(STRANGER), world.kind()
     for attempt in (
         lambda: service.list(kind, record.id),
+        lambda: service.matching(kind, record.id, NEWEST),
+        lambda: service.tally(kind, record.id),
+        lambda: service.cancel(kind, record.id, "first-try"),
         lambda: service.get(file.id),
         lambda: service.open(file.id),
         lambda: service.receive(kind, record.id, 10),
@@ -379,6 +389,7 @@ def test_a_stranger_finds_nothing(world: World) -> None:
             attempt()
     assert service.count(kind, [record.id]) == {}
     assert list(service.recent()) == []
+    assert service.twin(file) is None
 
 
 def test_a_reader_may_look_and_download_and_nothing_else(world: World) -> None:
@@ -386,13 +397,15 @@ def test_a_reader_may_look_and_download_and_nothing_else(world: World) -> None:
     file = world.attach(record)
     world.share(db.session.get_one(type(world.patient()), record.patient_id), STRANGER, "view")
     service, kind = world.documents(STRANGER), world.kind()
-    assert [other.id for other in service.list(kind, record.id)] == [file.id]
+    assert [other.id for other in service.list(kind, record.id).files] == [file.id]
     assert b"".join(service.open(file.id).read())
     for attempt in (
         lambda: service.receive(kind, record.id, 10),
         lambda: service.edit(file.id, {"description": "mine"}),
         lambda: service.trash(file.id),
-        lambda: service.list(kind, record.id, trashed=True),
+        lambda: service.list(kind, record.id, IN_TRASH),
+        lambda: service.matching(kind, record.id, IN_TRASH),
+        lambda: service.cancel(kind, record.id, "first-try"),
     ):
         with pytest.raises(Forbidden):
             attempt()

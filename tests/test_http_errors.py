@@ -1,6 +1,5 @@
 """What people see when something goes wrong: the right status, a sentence, and nothing of the inside."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +11,7 @@ from medfiles import errors
 from medfiles.db import db
 from medfiles.errors import MedfilesError
 from medfiles.http import status_of
-from tests.factories import World, token_of
+from tests.factories import World, heard, token_of
 
 HTMX = {"HX-Request": "true"}
 SAID = "A sentence for people."
@@ -194,14 +193,15 @@ def test_a_form_larger_than_any_form_is_refused(world: World) -> None:
 def test_what_fails_in_the_widget_is_said_in_the_widget(world: World) -> None:
     record = world.record()
     file = world.attach(record)
-    client = world.client()
-    answer = client.post(f"/documents/files/{file.id}/restore", headers={**HTMX, "X-CSRFToken": token_of(client)})
-    assert answer.status_code == 409
-    assert f'id="mf-manager-visit-{record.id}"' in answer.text
-    assert "This document is not in the trash." in answer.text
-    assert json.loads(answer.headers["HX-Trigger"]) == {
-        "documents:error": {"message": "This document is not in the trash."}
-    }
+    path = f"/documents/files/{file.id}/restore"
+    for fields, place in (({}, "list"), ({"within": "manager"}, "manager")):
+        answer, body = world.browser().post(path, **fields), f"mf-{place}-visit-{record.id}-body"
+        assert answer.status_code == 409
+        assert (answer.headers["HX-Retarget"], answer.headers["HX-Reswap"]) == (f"#{body}", "outerHTML")
+        assert f'id="{body}"' in answer.text
+        assert "This document is not in the trash." in answer.text
+        said = {"message": "This document is not in the trash.", "code": "conflict"}
+        assert heard(answer) == {"documents:error": said}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Uploads over HTTP: what is stored, what is refused, and how much of it was read before."""
 
 import io
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from medfiles.intake import FORM_OVERHEAD
 from tests import samples
-from tests.factories import World, token_of
+from tests.factories import World, heard, token_of
 
 MB = 1024 * 1024
 HTMX = {"HX-Request": "true"}
@@ -123,11 +122,6 @@ def said(name: str, value: str) -> bytes:
 def part(name: str, content: bytes, field: str = "file") -> bytes:
     head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\n\r\n'
     return head.encode() + content + b"\r\n"
-
-
-def heard(answer: TestResponse) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(answer.headers.get("HX-Trigger", "{}"))
-    return found
 
 
 # --- what is stored -----------------------------------------------------------------------------------------------

@@ -65,16 +65,18 @@ class Reader:
 
     def send(self, words: str, **entered: Any) -> None:
         """Fill in the form whose button says this and send it, with all that stands in it."""
-        [button, *_] = [one for one in self.page.xpath("//form//button[@type='submit']") if said(one).startswith(words)]
-        [form] = button.xpath("ancestor::form")
+        page = self.page
+        [button, *_] = [one for one in page.xpath("//button[@type='submit']") if said(one).startswith(words)]
+        [form] = page.xpath("//form[@id=$id]", id=button.get("form")) or button.xpath("ancestor::form")
+        action = button.get("formaction") or form.get("action")
         values = {name: value for name, value in form.form_values() if name not in entered} | entered
         if button.get("name"):
             values[button.get("name")] = button.get("value")
         if form.get("enctype") == "multipart/form-data":
             boundary, body = encode_multipart(values)
-            self.go(form.get("action"), body, f"multipart/form-data; boundary={boundary}")
+            self.go(action, body, f"multipart/form-data; boundary={boundary}")
         else:
-            self.go(form.get("action"), urlencode(values).encode(), "application/x-www-form-urlencoded")
+            self.go(action, urlencode(values).encode(), "application/x-www-form-urlencoded")
 
 
 def said(element: Any) -> str:
@@ -121,6 +123,7 @@ def test_three_files_are_sent_in_one_form_and_come_back_byte_for_byte(reader: Re
 
 def test_a_document_is_edited_deleted_restored_and_deleted_for_ever(reader: Reader) -> None:
     reader.send("Upload", file=files("Letter.pdf"))
+    reader.follow("Edit Letter.pdf")
     reader.send("Save", file_name="Second opinion.pdf", category="summary", description="No operation is needed.")
     assert "Saved “Second opinion.pdf”." in reader.words
     reader.send("Delete Second opinion.pdf")
@@ -130,7 +133,8 @@ def test_a_document_is_edited_deleted_restored_and_deleted_for_ever(reader: Read
     assert "1 of 8" in reader.words
     reader.send("Delete Second opinion.pdf")
     reader.follow("Trash (1)")
-    reader.send("Delete for ever")
+    [tick] = reader.page.xpath("//input[@name='file_ids']/@value")
+    reader.send("Delete for ever", file_ids=tick)
     assert "The trash is empty" in reader.words
 
 

@@ -96,4 +96,12 @@ def test_documents_have_the_columns_others_rely_on() -> None:
 @pytest.mark.usefixtures("migrated")
 def test_documents_are_indexed_by_what_they_are_looked_up_by() -> None:
     indexed = {tuple(index["column_names"]) for index in inspect(db.engine).get_indexes("entity_files")}
-    assert {("entity_type", "entity_id", "deleted_at"), ("category",), ("uploaded_at",), ("sha256",)} <= indexed
+    listed = {("entity_type", "entity_id", "deleted_at", by, "id") for by in ("uploaded_at", "sort_name")}
+    assert listed | {("patient_id", "deleted_at"), ("category",), ("uploaded_at",), ("sha256",)} <= indexed
+
+
+@pytest.mark.usefixtures("migrated")
+@pytest.mark.parametrize("table", ["lab_results", "insurances", "visits", "procedures"])
+def test_one_form_makes_one_record_of_a_patient(table: str) -> None:
+    unique = [index["column_names"] for index in inspect(db.engine).get_indexes(table) if index["unique"]]
+    assert unique == [["creation_key", "patient_id"]]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from medfiles.clock import now
 from medfiles.errors import Rejected
-from medfiles.text import UNWANTED, clean_text
+from medfiles.text import SORT_KEY_LIMIT, UNWANTED, clean_text, fold, sort_key
 from medfiles.web import words
 from tests.factories import World
 
@@ -41,6 +41,59 @@ def test_composed_and_decomposed_letters_become_one_form() -> None:
 def test_text_over_the_limit_is_refused_with_the_limit() -> None:
     with pytest.raises(Rejected, match="The note is longer than 1,000 characters"):
         clean_text("x" * 1001, 1000, "The note")
+
+
+@pytest.mark.parametrize(
+    ("written", "searched"),
+    [
+        ("März", "marz"),
+        ("ma\u0308rz", "MARZ"),
+        ("Straße", "strasse"),
+        ("ﬁle", "FILE"),
+        ("İstanbul", "istanbul"),
+        ("Ｓｃａｎ", "scan"),
+        ("two\u00a0words", "two words"),
+    ],
+)
+def test_a_search_compares_letters_without_accents_capitals_and_variants(written: str, searched: str) -> None:
+    assert fold(written) == fold(searched)
+
+
+@given(st.text(), st.text(), st.text())
+def test_a_part_of_a_text_is_found_in_the_whole(before: str, part: str, after: str) -> None:
+    assert fold(part) in fold(before + part + after)
+
+
+@given(st.text())
+def test_folded_text_is_left_alone_by_folding_again(text: str) -> None:
+    assert fold(fold(text)) == fold(text)
+
+
+counts = st.integers(0, 10**30)
+
+
+@given(st.sampled_from(["", "Scan ", "März-"]), counts, counts, st.sampled_from(["", ".pdf", " of 3"]))
+def test_numbers_in_names_sort_by_how_large_they_are(before: str, one: int, other: int, after: str) -> None:
+    first, second = (sort_key(f"{before}{number}{after}") for number in (one, other))
+    assert (first < second) == (one < other)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["Scan", "scan 2", "Scan 10", "SCAN 10a"], ["1", "2.pdf", "a"], ["a-2", "a1", "ab"], ["Scan ٢", "scan 10"]],
+)
+def test_names_sort_as_people_sort_them(names: list[str]) -> None:
+    backwards = names[::-1]
+    assert sorted(backwards, key=sort_key) == names
+
+
+def test_zeros_before_a_number_do_not_matter() -> None:
+    assert sort_key("scan 007") == sort_key("Scan 7")
+
+
+@given(st.text(alphabet=st.sampled_from("1a½\ufdfa🩻"), max_size=600))
+def test_what_names_are_sorted_by_is_never_longer_than_its_column(name: str) -> None:
+    assert len(sort_key(name)) <= SORT_KEY_LIMIT
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from medfiles.models.accounts import Role, Session, User, roles_users
 from medfiles.models.audit import AuditEvent
+from medfiles.models.cancelled import CancelledUpload
 from medfiles.models.file import FIRST_FILE_ID, EntityFile
 from medfiles.models.journal import StorageJournal
 from medfiles.models.legacy import LabResultFile
@@ -10,6 +11,7 @@ from medfiles.models.records import Insurance, LabResult, Patient, PatientShare,
 __all__ = [
     "FIRST_FILE_ID",
     "AuditEvent",
+    "CancelledUpload",
     "EntityFile",
     "Insurance",
     "LabResult",

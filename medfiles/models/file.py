@@ -15,23 +15,29 @@ from sqlalchemy import (
     UniqueConstraint,
     event,
 )
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from medfiles.clock import now
 from medfiles.db import Id, UtcDateTime, db
+from medfiles.text import SORT_KEY_LIMIT, fold, sort_key
 
 FIRST_FILE_ID = 1_000_000_001  # above every id of the older feature: an old id can never be mistaken for one of ours
+CodePoints = String(SORT_KEY_LIMIT).with_variant(String(SORT_KEY_LIMIT, collation="C"), "postgresql")
 
 
 class EntityFile(db.Model):  # type: ignore[name-defined,misc]
-    """`file_path` is the storage key and `storage` the backend that holds it; `file_size` is in bytes."""
+    """`file_path` is the storage key and `storage` the backend that holds it; `file_size` is in bytes.
+
+    `sort_name` and `search_text` follow `file_name` and `description` by themselves.
+    """
 
     __tablename__ = "entity_files"
     __table_args__ = (
         UniqueConstraint("uploaded_by", "idempotency_key"),
         UniqueConstraint("file_path"),
         UniqueConstraint("legacy_id"),
-        Index(None, "entity_type", "entity_id", "deleted_at"),
+        Index(None, "entity_type", "entity_id", "deleted_at", "uploaded_at", "id"),
+        Index(None, "entity_type", "entity_id", "deleted_at", "sort_name", "id"),
         Index(None, "patient_id", "deleted_at"),
         {"sqlite_autoincrement": True},
     )
@@ -58,6 +64,15 @@ class EntityFile(db.Model):  # type: ignore[name-defined,misc]
     idempotency_key: Mapped[str | None] = mapped_column(String(255))
     legacy_id: Mapped[int | None] = mapped_column(Id)
     extra: Mapped[dict[str, Any] | None] = mapped_column("metadata", JSON)
+    sort_name: Mapped[str] = mapped_column(CodePoints)
+    search_text: Mapped[str] = mapped_column(Text)
+
+    @validates("file_name", "description")
+    def _follow(self, key: str, value: str | None) -> str | None:
+        texts = {"file_name": self.file_name, "description": self.description, key: value}
+        self.sort_name = sort_key(texts["file_name"] or "")
+        self.search_text = fold("\n".join(filter(None, texts.values())))
+        return value
 
 
 event.listen(

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, String, Text, UniqueConstraint
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
 from medfiles.clock import now
@@ -44,9 +44,10 @@ class PatientShare(db.Model):  # type: ignore[name-defined,misc]
 
 
 class RecordMixin:
-    """What every kind of record has: a patient, its times, and `deleted_at` while it is in the trash."""
+    """What every kind of record has: a patient, its times, and `deleted_at` while it is in the trash.
 
-    __table_args__: Any = {"sqlite_autoincrement": True}
+    `creation_key` is the key of the form that made it: one form, sent twice, makes one record.
+    """
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     notes: Mapped[str | None] = mapped_column(Text)
@@ -54,6 +55,11 @@ class RecordMixin:
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, onupdate=now)
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     deleted_by: Mapped[int | None] = mapped_column(Id)
+    creation_key: Mapped[str | None] = mapped_column(String(64))
+
+    @declared_attr.directive
+    def __table_args__(cls) -> Any:
+        return Index(None, "creation_key", "patient_id", unique=True), {"sqlite_autoincrement": True}
 
     @declared_attr
     def patient_id(cls) -> Mapped[int]:

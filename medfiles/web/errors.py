@@ -9,7 +9,7 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from medfiles.errors import MedfilesError
-from medfiles.htmx import fragment, is_htmx
+from medfiles.htmx import fragment, is_htmx, trigger
 from medfiles.http import explained
 
 log = structlog.get_logger("medfiles.errors")
@@ -26,6 +26,7 @@ TITLES = {
     500: "Something went wrong",
     503: "Not available right now",
 }
+CODES = {404: "not-found", 411: "length-required", 413: "too-large", 429: "rate-limited"}
 OPEN_TOO_LONG = "This page was open for too long, so nothing was changed. Reload it and try again."
 
 
@@ -37,9 +38,19 @@ def answer_error(error: Exception) -> Response:
     context = {"status": status, "title": TITLES.get(status, "That did not work"), "message": message}
     response = fragment("errors/_error.html" if is_htmx() else "errors/error.html", status, **context)
     response.headers.update(headers)
+    if is_htmx():
+        trigger(response, "documents:error", message=message, code=_code(error))
     if request.method == "POST":
         response.headers["HX-Reswap"] = "afterbegin"  # beside what failed, not in its place
     return response
+
+
+def _code(error: Exception) -> str:
+    """What programs know the refusal by."""
+    error = getattr(error, "original_exception", None) or error
+    if isinstance(error, CSRFError):
+        return "csrf"
+    return error.code if isinstance(error, MedfilesError) else CODES.get(getattr(error, "code", 0) or 0, "error")
 
 
 def init_app(app: Flask) -> None:

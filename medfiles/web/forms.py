@@ -1,14 +1,18 @@
 """HTML forms made from the fields a kind of record declares, so that a new kind needs no form of its own."""
 
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from flask import request
 from flask_wtf import FlaskForm
 from wtforms import BooleanField, DateField, Form, FormField, StringField, TextAreaField
 from wtforms.validators import InputRequired, Length, Optional
 
-from medfiles.errors import Rejected
+from medfiles.errors import MedfilesError, Rejected
 from medfiles.fields import TEXT_LIMIT, Field
+
+LONGEST_KEY, LONGEST_ID = 64, 18  # characters
 
 
 class _RecordForm(FlaskForm):  # type: ignore[misc]
@@ -32,12 +36,29 @@ def values_of(form: FlaskForm, fields: Sequence[Field], before: Mapping[str, Any
     return entered
 
 
-def explain(form: FlaskForm, error: Rejected) -> None:
+def explain(form: FlaskForm, error: MedfilesError) -> None:
     """Put the service's sentences beside the fields they are about."""
-    for name, message in error.fields.items():
+    fields = error.fields if isinstance(error, Rejected) else {}
+    for name, message in fields.items():
         form[name].errors = [message]
-    if not error.fields:
+    if not fields:
         form.form_errors.append(error.message)
+
+
+def creation_key() -> str:
+    """What a form for a new record is known by, however often it is sent; made when it is first shown."""
+    key = request.form.get("creation_key") or uuid.uuid4().hex
+    if not (len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
+        raise Rejected("creation_key must be up to 64 plain characters.")
+    return key
+
+
+def marked() -> list[int]:
+    """Documents that the form of a record marks for the trash: its fields `remove`."""
+    ids = request.form.getlist("remove")
+    if not all(word.isascii() and word.isdigit() and len(word) <= LONGEST_ID for word in ids):
+        raise Rejected("remove must be the numbers of documents.")
+    return [int(word) for word in ids]
 
 
 def _control(field: Field) -> Any:

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from flask import Blueprint, Response, flash, request
+from flask import Blueprint, Response, flash, redirect, request
 from flask.typing import ResponseReturnValue
 
-from medfiles import uploads
+from medfiles import present, uploads
 from medfiles.entities import EntityType
 from medfiles.errors import BadName, EmptyFile, MedfilesError, NotFound, Rejected
 from medfiles.htmx import fragment, is_htmx, trigger
@@ -14,10 +14,11 @@ from medfiles.intake import Intake, Paper
 from medfiles.present import Notice, Outcome
 from medfiles.sessions import background
 from medfiles.uploads import Received
+from medfiles.web import many, pages
+from medfiles.web import records as record_pages
 from medfiles.web.errors import answer_error
-from medfiles.web.gate import by_header_or_query
-from medfiles.web.pages import announce, answer_change, answer_manager, file_views, panel, record_page
-from medfiles.web.words import plural
+from medfiles.web.gate import LARGEST_ID, by_header_or_query
+from medfiles.web.words import day, plural
 
 blueprint = Blueprint("documents", __name__, url_prefix="/documents")
 VARIANTS, SIZES, MOST_BADGES = ("badge", "text", "icon"), ("xs", "sm", "md", "lg"), 500
@@ -25,22 +26,50 @@ VARIANTS, SIZES, MOST_BADGES = ("badge", "text", "icon"), ("xs", "sm", "md", "lg
 
 @blueprint.get("/<kind:type>/<int:id>")
 def manager(type: EntityType, id: int) -> ResponseReturnValue:
-    return answer_manager(type, id)
+    mode = pages.mode()
+    if mode == "edit" and not is_htmx():
+        return record_pages.record_edit(type, id)
+    return pages.answer_manager(type, id, mode=mode)
+
+
+@blueprint.get("/<kind:type>/new")
+def manager_new(type: EntityType) -> ResponseReturnValue:
+    patient_id = request.args.get("patient", type=int)
+    if patient_id is None or not 0 <= patient_id <= LARGEST_ID:
+        raise Rejected("patient must say whose new record this is for.")
+    if not is_htmx():
+        return record_pages.record_new(patient_id, type)
+    patient = record_pages.editable_patient(patient_id, type)
+    return fragment("documents/_manager.html", panel=present.empty_panel(type, patient))
 
 
 @blueprint.get("/<kind:type>/<int:id>/upload-zone")
 def upload_zone(type: EntityType, id: int) -> ResponseReturnValue:
-    return _part(type, id, "documents/_upload_zone.html")
+    if not is_htmx():
+        return pages.answer_manager(type, id)
+    record, view = pages.record_page(type, id)
+    return fragment("documents/_zone_part.html", panel=pages.panel(type, record, view, mode=pages.mode()))
 
 
 @blueprint.get("/<kind:type>/<int:id>/list")
 def file_list(type: EntityType, id: int) -> ResponseReturnValue:
-    return _part(type, id, "documents/_list.html")
+    if not is_htmx():
+        return pages.answer_manager(type, id)
+    if "row" in request.args or "edit" in request.args:
+        return _one_row(type, id)
+    if "cursor" in request.args or request.args.get("part") == "results":
+        return _results(type, id, trashed=False)
+    return pages.answer_body(type, id, mode=pages.mode())
 
 
 @blueprint.get("/<kind:type>/<int:id>/trash")
 def trash_list(type: EntityType, id: int) -> ResponseReturnValue:
-    return answer_manager(type, id, show_trash=True)
+    wanted = pages.asked_for(type, trashed=True)
+    if not is_htmx():
+        return pages.answer_manager(type, id, wanted=wanted)
+    if "cursor" in request.args or request.args.get("part") == "results":
+        return _results(type, id, trashed=True)
+    return pages.answer_body(type, id, wanted=wanted)
 
 
 @blueprint.get("/<kind:type>/<int:id>/badge")
@@ -70,8 +99,14 @@ def upload(type: EntityType, id: int) -> ResponseReturnValue:
     intake = documents().receive(type, id, uploads.announced_length(request), 1 if raw else None, retry_of)
     request.max_content_length = (request.content_length or 0) + 1  # the kind's own limit, just checked, holds instead
     received, paper = uploads.receive(request, documents(), intake)
-    outcomes = [_stored(intake, file, paper, alone=len(received) == 1) for file in received]
-    return _answer_upload(type, id, outcomes)
+    if raw and is_htmx():
+        return _answer_queue(intake, received[0], paper)
+    return _answer_upload(type, id, [_stored(intake, file, paper, alone=len(received) == 1) for file in received])
+
+
+@blueprint.post("/<kind:type>/<int:id>/bulk")
+def bulk(type: EntityType, id: int) -> ResponseReturnValue:
+    return many.answer(type, id)
 
 
 @blueprint.get("/files/<int:file_id>/download")
@@ -83,44 +118,46 @@ def download(file_id: int) -> ResponseReturnValue:
 def edit(file_id: int) -> ResponseReturnValue:
     fields = ("file_name", "description", "category")
     file = documents().edit(file_id, {name: request.form[name] for name in fields if name in request.form})
-    return answer_change(parts().registry[file.entity_type], file.entity_id, Notice(f"Saved “{file.file_name}”."))
+    return pages.answer_change(pages.file_view(file), "kept", f"Saved “{file.file_name}”.")
 
 
 @blueprint.post("/files/<int:file_id>/delete")
 def delete(file_id: int) -> ResponseReturnValue:
-    [file] = file_views([documents().trash(file_id)])
-    notice = Notice(f"Moved “{file.file_name}” to the trash.", undo=file)
-    return answer_change(parts().registry[file.entity_type], file.entity_id, notice)
+    file = pages.file_view(documents().trash(file_id))
+    return pages.answer_change(file, "gone", f"Moved “{file.file_name}” to the trash.", undo=True)
 
 
 @blueprint.post("/files/<int:file_id>/restore")
 def restore(file_id: int) -> ResponseReturnValue:
-    file = documents().restore(file_id)
-    return answer_change(parts().registry[file.entity_type], file.entity_id, Notice(f"Restored “{file.file_name}”."))
+    file = pages.file_view(documents().restore(file_id))
+    state = "gone" if request.form.get("view") == "trash" else "kept"
+    return pages.answer_change(file, state, f"Restored “{file.file_name}”.")
 
 
 @blueprint.post("/files/<int:file_id>/purge")
 def purge(file_id: int) -> ResponseReturnValue:
-    [file] = file_views([documents().get(file_id)])
+    file = pages.file_view(documents().get(file_id))
     documents().purge(file_id)
-    return answer_change(
-        parts().registry[file.entity_type], file.entity_id, Notice(f"Deleted “{file.file_name}” for ever.")
-    )
+    return pages.answer_change(file, "gone", f"Deleted “{file.file_name}” for ever.")
 
 
 @blueprint.errorhandler(MedfilesError)
 def explain_in_place(error: MedfilesError) -> ResponseReturnValue:
     """What was refused inside the widget is said inside the widget, which then shows how things are now."""
-    where = _record_of_request() if is_htmx() and request.method == "POST" else None
+    where = _record_of_request() if is_htmx() and request.method == "POST" and not uploads.is_raw(request) else None
     if where is None:
         return answer_error(error)
     status, message, headers = explained(error)
     try:
-        response = answer_manager(*where, status, notice=Notice(message, tone="error"))
+        trashed = request.form.get("view") == "trash"
+        wanted, notice = pages.asked_for(where[0], trashed=trashed), Notice(message, tone="error")
+        response = pages.answer_body(*where, status, wanted=wanted, notice=notice)
     except MedfilesError:
         return answer_error(error)
     response.headers.update(headers)
-    return trigger(response, "documents:error", message=message)
+    response.headers.update({"HX-Retarget": f"#mf-{pages.place()}-{where[0].name}-{where[1]}-body"})
+    response.headers.update({"HX-Reswap": "outerHTML"})
+    return trigger(response, "documents:error", message=message, code=error.code)
 
 
 def _record_of_request() -> tuple[EntityType, int] | None:
@@ -134,27 +171,53 @@ def _record_of_request() -> tuple[EntityType, int] | None:
     return parts().registry[file.entity_type], file.entity_id
 
 
-def _part(kind: EntityType, record_id: int, template: str) -> Response:
-    if not is_htmx():
-        return answer_manager(kind, record_id)
-    record, view = record_page(kind, record_id)
-    return fragment(template, panel=panel(kind, record, view))
+def _one_row(kind: EntityType, record_id: int) -> Response:
+    """A document's row once more, or the form to change it, as the links in its row ask for."""
+    state = "edit" if "edit" in request.args else "kept"
+    file = documents().get(request.args.get("edit" if state == "edit" else "row", type=int) or 0)
+    if (file.entity_type, file.entity_id) != (kind.name, record_id):
+        raise NotFound()
+    return pages.answer_row(pages.file_view(file), state, figures=False)
+
+
+def _results(kind: EntityType, record_id: int, *, trashed: bool) -> Response:
+    """The rows that match; only those of the next page when there is a cursor."""
+    record, view = pages.record_page(kind, record_id)
+    wanted = pages.asked_for(kind, trashed=trashed)
+    template = "documents/_rows.html" if wanted.cursor else "documents/_results.html"
+    shown = pages.panel(kind, record, view, wanted=wanted, mode=pages.mode(), place=pages.place())
+    return fragment(template, panel=shown)
 
 
 def _stored(intake: Intake, received: Received, paper: Paper, *, alone: bool) -> tuple[Outcome, int]:
     """What became of one file, and the status it would have on its own."""
     try:
-        if received.refusal or received.staged is None:
-            error = received.refusal or EmptyFile("This file is empty.")
-            documents().refuse(intake, received.name, error)
-            raise error
-        key = paper.idempotency_key if alone else None
-        said = Paper(received.name, paper.description, paper.category, key)
-        file, new = documents().attach(intake, received.staged, said)
+        file, new = _attached(intake, received, paper, alone=alone)
     except MedfilesError as error:
         name = "This file" if isinstance(error, BadName) else received.name
         return Outcome(name, False, error.message, error.code), status_of(error)
-    return Outcome(file.file_name, True, "Added.", file=file_views([file])[0]), 201 if new else 200
+    twin = documents().twin(file) if new else None
+    said = f"The same file has been here since {day(twin.uploaded_at)} as “{twin.file_name}”." if twin else "Added."
+    return Outcome(file.file_name, True, said, twin and "duplicate", pages.file_view(file)), 201 if new else 200
+
+
+def _attached(intake: Intake, received: Received, paper: Paper, *, alone: bool) -> tuple[Any, bool]:
+    if received.refusal or received.staged is None:
+        error = received.refusal or EmptyFile("This file is empty.")
+        documents().refuse(intake, received.name, error)
+        raise error
+    key = paper.idempotency_key if alone else None
+    said = Paper(received.name, paper.description, paper.category, key)
+    return documents().attach(intake, received.staged, said)
+
+
+def _answer_queue(intake: Intake, received: Received, paper: Paper) -> Response:
+    """To the upload queue of a page: the new document's row, and a word when the same bytes were here before."""
+    file, new = _attached(intake, received, paper, alone=True)
+    twin = documents().twin(file) if new else None
+    view, before = pages.file_view(file), pages.file_view(twin) if twin else None
+    response = pages.answer_row(view, "new", 201 if new else 200, within="manager", twin=before)
+    return pages.announce(response, intake.kind, intake.record_id)
 
 
 def _answer_upload(kind: EntityType, record_id: int, results: list[tuple[Outcome, int]]) -> ResponseReturnValue:
@@ -162,15 +225,18 @@ def _answer_upload(kind: EntityType, record_id: int, results: list[tuple[Outcome
     stored = sum(outcome.stored for outcome in outcomes)
     status = max(code for code in statuses if code < 300) if stored else statuses[0]
     if stored and not is_htmx():
+        flash(f"{plural(stored, 'document')} added.", "ok")
         for outcome in outcomes:
-            if not outcome.stored:
-                flash(f"{outcome.file_name} was not added. {outcome.message}", "error")
-        return answer_change(kind, record_id, Notice(f"{plural(stored, 'document')} added."))
-    response = answer_manager(kind, record_id, status, outcomes=outcomes)
+            if not outcome.stored or outcome.code:
+                lead = "was added." if outcome.stored else outcome.lead
+                flash(f"{outcome.file_name} {lead} {outcome.message}", "warning" if outcome.stored else "error")
+        return redirect(pages.next_url(kind, record_id), 303)
+    response = pages.answer_manager(kind, record_id, status, outcomes=outcomes)
     if stored:
-        announce(response, kind, record_id)
-    if refused := [f"{outcome.file_name}: {outcome.message}" for outcome in outcomes if not outcome.stored]:
-        trigger(response, "documents:error", message="\n".join(refused))
+        pages.announce(response, kind, record_id)
+    if refused := [outcome for outcome in outcomes if not outcome.stored]:
+        said = "\n".join(f"{outcome.file_name}: {outcome.message}" for outcome in refused)
+        trigger(response, "documents:error", message=said, code=refused[0].code)
     return response
 
 

@@ -11,7 +11,7 @@ from werkzeug.routing import BaseConverter, IntegerConverter, ValidationError
 from wtforms import ValidationError as BadToken
 
 from medfiles.errors import DatabaseUnavailable, Rejected
-from medfiles.htmx import fragment, is_htmx
+from medfiles.htmx import fragment, is_htmx, trigger
 from medfiles.http import begin_writing, parts
 
 PUBLIC = {
@@ -40,8 +40,10 @@ WRITES_ACCOUNT = {  # Flask-Security reads, then writes: on SQLite such a transa
     "security.two_factor_setup_validate",
 }
 WITH_QR_CODE = {"security.two_factor_setup"}  # Flask-Security draws its QR code as a data: image
+VENDORED = "public, max-age=86400"  # ours is asked for anew each time: after an update no old script meets a new page
 FORMS = ("", "application/x-www-form-urlencoded", "multipart/form-data")
 LONGEST_ENTRY = 1000
+SIGNED_OUT = "You were signed out. Sign in again to go on; nothing you saved is lost."
 LARGEST_ID = 2**63 - 1
 csrf = CSRFProtect()
 
@@ -103,7 +105,8 @@ def require_sign_in() -> Any:
         return None
     if is_htmx():
         came_from = urlsplit(request.headers.get("HX-Current-URL", "")).path
-        return fragment("errors/_sign_in.html", 401, next_url=came_from or None)
+        response = fragment("errors/_sign_in.html", 401, next_url=came_from or None)
+        return trigger(response, "documents:error", message=SIGNED_OUT, code="signed-out")
     return redirect(url_for("security.login", next=_here()))
 
 
@@ -140,7 +143,7 @@ def check_security_form() -> None:
 
 def add_headers(response: Response) -> Response:
     if request.endpoint == "static":
-        response.headers.setdefault("Cache-Control", "public, max-age=3600")
+        response.headers["Cache-Control"] = VENDORED if request.path.startswith("/static/vendor/") else "no-cache"
     else:
         response.headers.setdefault("Cache-Control", "private, no-store")
         response.vary.update(("HX-Request", "HX-History-Restore-Request"))

@@ -5,11 +5,20 @@ from typing import Any
 
 from flask import Response, flash, g, redirect, request
 
-from medfiles import accounts, present
+from medfiles import accounts, listing, present
 from medfiles.entities import EntityType
+from medfiles.errors import Forbidden, Rejected
 from medfiles.htmx import fragment, is_htmx, trigger
 from medfiles.http import actor, documents, parts, records
-from medfiles.present import FilePresenter, FileView, Notice, Outcome, PatientView, RecordView
+from medfiles.listing import Wanted
+from medfiles.present import FilePresenter, FileView, PanelView, PatientView, RecordView
+
+ROWS = 50  # documents in one page of a list
+MODES = ("view", "edit")
+
+
+def file_view(file: Any) -> FileView:
+    return file_views([file])[0]
 
 
 def file_views(files: Sequence[Any], *, titled: bool = False, names: Mapping[int, str] | None = None) -> list[FileView]:
@@ -51,27 +60,37 @@ def shown(kind: EntityType, record: Any, count: int | None = None) -> RecordView
     return present.record_view(kind, record, g.patient, count)
 
 
+def asked_for(kind: EntityType, *, trashed: bool = False) -> Wanted:
+    """What a list is to be searched, filtered and sorted by: the address says it, or the form of a bulk action."""
+    if request.method != "GET":
+        return Wanted(trashed=trashed)
+    return listing.wanted(request.args, kind, trashed=trashed)
+
+
+def mode() -> str:
+    wanted = request.values.get("mode", "view")
+    if wanted not in MODES:
+        raise Rejected("mode must be view or edit.")
+    return wanted
+
+
 def panel(
-    kind: EntityType,
-    record: Any,
-    view: RecordView,
-    *,
-    show_trash: bool = False,
-    notice: Notice | None = None,
-    outcomes: Sequence[Outcome] = (),
-) -> present.PanelView:
-    """The whole widget of one record."""
-    live = documents().list(kind, record.id) if record.deleted_at is None else ()
-    trashed = documents().list(kind, record.id, trashed=True) if view.can_edit else ()
-    return present.panel_view(
-        kind,
-        view,
-        file_views(live),
-        file_views(trashed),
-        show_trash=show_trash,
-        notice=notice,
-        outcomes=outcomes,
-    )
+    kind: EntityType, record: Any, view: RecordView, *, wanted: Wanted | None = None, **shown_in_it: Any
+) -> PanelView:
+    """The widget of one record, with a page of its documents."""
+    wanted = wanted or asked_for(kind)
+    tally = documents().tally(kind, record.id)
+    page = documents().list(kind, record.id, wanted, ROWS)
+    files, editing = file_views(page.files), _editing(view)
+    if editing and editing not in [file.id for file in files]:
+        files[:0] = [file for file in [file_view(documents().get(editing))] if file.entity_id == record.id]
+    shown_in_it["editing"] = editing
+    return present.panel_view(kind, view, page, files, tally, wanted=wanted, **shown_in_it)
+
+
+def _editing(view: RecordView) -> int | None:
+    """`?edit=ID`: the document whose form stands open in a page without script."""
+    return request.args.get("edit", type=int) if view.can_edit and not is_htmx() else None
 
 
 def answer_manager(kind: EntityType, record_id: int, status: int = 200, **shown_in_it: Any) -> Response:
@@ -81,20 +100,46 @@ def answer_manager(kind: EntityType, record_id: int, status: int = 200, **shown_
     return fragment(template, status, panel=panel(kind, record, view, **shown_in_it), patient=g.patient)
 
 
-def answer_change(kind: EntityType, record_id: int, notice: Notice, **shown_in_it: Any) -> Response:
-    """After a document changed: the manager for htmx, else back to where the form was."""
+def answer_body(kind: EntityType, record_id: int, status: int = 200, **shown_in_it: Any) -> Response:
+    """What stands below the upload zone, with the parts around it that change with it."""
+    record, view = record_page(kind, record_id)
+    shown_in_it.setdefault("place", place())
+    return fragment("documents/_list_part.html", status, panel=panel(kind, record, view, **shown_in_it))
+
+
+def answer_row(
+    file: FileView, state: str, status: int = 200, *, figures: bool = True, within: str | None = None, **said: Any
+) -> Response:
+    """One document's rows after it changed, with the figures around them."""
+    kind = parts().registry[file.entity_type]
+    record, view = record_page(kind, file.entity_id)
+    nothing, tally = listing.Page((), None, None), documents().tally(kind, record.id)
+    seen = Wanted(trashed=request.form.get("view") == "trash")
+    around = present.panel_view(kind, view, nothing, (), tally, wanted=seen, place=within or place())
+    if state == "edit" and not around.can_edit:
+        raise Forbidden()
+    said |= {"file": file, "state": state, "figures": figures and around.place == "manager"}
+    return fragment("documents/_row_part.html", status, panel=around, **said)
+
+
+def answer_change(file: FileView, state: str, message: str, **said: Any) -> Response:
+    """After a document changed: its row for htmx, else back to where the form was."""
+    kind = parts().registry[file.entity_type]
     if not is_htmx():
-        flash(notice.message, "error" if notice.tone == "error" else "ok")
-        return redirect(next_url(kind, record_id), 303)  # type: ignore[return-value]
-    trash = request.form.get("view") == "trash"
-    response = answer_manager(kind, record_id, notice=notice, show_trash=trash, **shown_in_it)
-    return announce(response, kind, record_id)
+        flash(message, "ok")
+        return redirect(next_url(kind, file.entity_id), 303)  # type: ignore[return-value]
+    return announce(answer_row(file, state, message=message, **said), kind, file.entity_id)
 
 
 def announce(response: Response, kind: EntityType, record_id: int) -> Response:
     """Tell the page that this record's documents changed, so that badges and lists ask again."""
     count = documents().count(kind, [record_id]).get(record_id, 0)
     return trigger(response, "documents:changed", type=kind.name, id=record_id, count=count)
+
+
+def place() -> str:
+    """Whether the request comes from the whole widget or from a list that stands alone."""
+    return "manager" if request.values.get("within") == "manager" else "list"
 
 
 def next_url(kind: EntityType, record_id: int) -> str:

@@ -7,10 +7,10 @@ from flask.typing import ResponseReturnValue
 
 from medfiles import present
 from medfiles.entities import EntityType
-from medfiles.errors import Forbidden, Rejected
+from medfiles.errors import Conflict, Forbidden, Rejected
 from medfiles.fields import PATIENT_FIELDS, Field
 from medfiles.htmx import fragment, is_htmx, trigger
-from medfiles.http import actor, documents, parts, records
+from medfiles.http import actor, documents, parts, records, status_of
 from medfiles.web import forms, gate, pages
 
 blueprint = Blueprint("records", __name__)
@@ -83,13 +83,12 @@ def records_of_kind(patient_id: int, plural: EntityType) -> ResponseReturnValue:
 
 @blueprint.route("/patients/<int:patient_id>/<plural:plural>/new", methods=["GET", "POST"])
 def record_new(patient_id: int, plural: EntityType) -> ResponseReturnValue:
-    view, _ = pages.patient_page(patient_id, plural.name)
-    _must_edit(view)
-    form = forms.form_for(plural.fields)
-    record = _saved(form, plural.fields, lambda values: records().create(patient_id, plural, values))
+    view = editable_patient(patient_id, plural)
+    form, key = forms.form_for(plural.fields), forms.creation_key()
+    record = _saved(form, plural.fields, lambda values: records().create(patient_id, plural, values, key))
     if record:
-        return _answer_record(plural, record.id, f"Saved the {plural.title.lower()}. You can add its documents now.")
-    return _record_form(form, plural, view, None)
+        return _answer_record(plural, record.id, f"Saved the {plural.title.lower()}.", created=True)
+    return _record_form(form, plural, view, None, present.empty_panel(plural, view), creation_key=key)
 
 
 @blueprint.get("/<kind:type>/<int:id>")
@@ -99,12 +98,13 @@ def record(type: EntityType, id: int) -> ResponseReturnValue:
 
 @blueprint.route("/<kind:type>/<int:id>/edit", methods=["GET", "POST"])
 def record_edit(type: EntityType, id: int) -> ResponseReturnValue:
-    _, view = pages.record_page(type, id)
+    record, view = pages.record_page(type, id)
     _must_edit(view)
-    form = forms.form_for(type.fields, view.values)
-    if _saved(form, type.fields, lambda values: records().edit(type, id, values), view.values):
-        return _answer_record(type, id, "Saved.")
-    return _record_form(form, type, view.patient, view)
+    form, marked = forms.form_for(type.fields, view.values), forms.marked()
+    if _saved(form, type.fields, lambda values: records().edit(type, id, values, marked), view.values):
+        answer = _answer_record(type, id, "Saved.")
+        return pages.announce(answer, type, id) if marked else answer
+    return _record_form(form, type, view.patient, view, pages.panel(type, record, view, mode="edit", marked=marked))
 
 
 @blueprint.post("/<kind:type>/<int:id>/delete")
@@ -133,47 +133,54 @@ def patients() -> tuple[present.PatientView, ...]:
     return tuple(g.patients)
 
 
+def editable_patient(patient_id: int, kind: EntityType) -> present.PatientView:
+    """The patient, if the reader may add records to it."""
+    view, _ = pages.patient_page(patient_id, kind.name)
+    _must_edit(view)
+    return view
+
+
 def _record(kind: EntityType, record_id: int) -> Response:
     record, view = pages.record_page(kind, record_id)
-    if record.deleted_at is not None:
-        view = pages.shown(kind, record, len(documents().list(kind, record_id, trashed=True)))
     template = "records/_record.html" if is_htmx() else "records/record.html"
-    shown = pages.panel(kind, record, view)
-    return fragment(template, record=view, panel=shown, **_around(view.patient, kind))
+    if record.deleted_at is not None:
+        view = pages.shown(kind, record, documents().tally(kind, record_id).trashed)
+        return fragment(template, record=view, panel=None, **_around(view.patient, kind))
+    return fragment(template, record=view, panel=pages.panel(kind, record, view), **_around(view.patient, kind))
 
 
 def _around(patient: present.PatientView, kind: EntityType) -> dict[str, Any]:
-    return {"patient": patient, "tab": kind.name}
+    return {"patient": patient, "tab": kind.name, "on_page": not is_htmx() or request.values.get("on_page") == "1"}
 
 
-def _answer_record(kind: EntityType, record_id: int, message: str) -> ResponseReturnValue:
+def _answer_record(kind: EntityType, record_id: int, message: str, *, created: bool = False) -> Response:
     if is_htmx():
-        return _changed(_record(kind, record_id), kind, record_id)
+        response = _changed(_record(kind, record_id), kind, record_id)
+        return trigger(response, "records:created", type=kind.name, id=record_id) if created else response
     flash(message, "ok")
     wanted = request.form.get("next") and pages.next_url(kind, record_id)
-    return redirect(wanted or url_for(".record", type=kind, id=record_id), 303)
+    return redirect(wanted or url_for(".record", type=kind, id=record_id), 303)  # type: ignore[return-value]
 
 
 def _changed(response: Response, kind: EntityType, record_id: int) -> Response:
     return trigger(response, "records:changed", type=kind.name, id=record_id)
 
 
-def _record_form(form: Any, kind: EntityType, patient: present.PatientView, record: Any) -> Response:
-    at = url_for(".record", type=kind, id=record.id) if record else None
-    listing = url_for(".records", patient_id=patient.id, plural=kind)
+def _record_form(
+    form: Any, kind: EntityType, patient: present.PatientView, record: Any, panel: present.PanelView, **context: Any
+) -> Response:
+    listing = url_for("records.records", patient_id=patient.id, plural=kind)
+    new = url_for("records.record_new", patient_id=patient.id, plural=kind)
+    at = url_for("records.record", type=kind, id=record.id) if record else None
+    context |= {"action": f"{at}/edit" if at else new, "cancel": at or listing, "record": record, "panel": panel}
     template = "records/_record_form.html" if is_htmx() else "records/record_form.html"
-    context = {
-        "action": request.path,
-        "cancel": at or listing,
-        "type": present.type_view(kind),
-        "record": record,
-    }
-    return _form_page(template, form, choices=_choices(kind.fields), **(_around(patient, kind) | context))
+    context |= {"type": present.type_view(kind), "choices": _choices(kind.fields)}
+    return _form_page(template, form, **(_around(patient, kind) | context))
 
 
 def _form_page(template: str, form: Any, **context: Any) -> Response:
     context.setdefault("choices", _choices(PATIENT_FIELDS))
-    return fragment(template, 422 if form.errors else 200, form=form, **context)
+    return fragment(template, getattr(form, "refused_with", 422) if form.errors else 200, form=form, **context)
 
 
 def _choices(fields: Any) -> dict[str, tuple[str, ...]]:
@@ -186,8 +193,9 @@ def _saved(form: Any, fields: tuple[Field, ...], save: Any, before: Any = None) 
         return None
     try:
         return save(forms.values_of(form, fields, before))
-    except Rejected as error:
+    except (Rejected, Conflict) as error:
         forms.explain(form, error)
+        form.refused_with = status_of(error)
         return None
 
 

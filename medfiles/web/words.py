@@ -54,8 +54,12 @@ def age(born: date) -> str:
     return plural(max(0, (today - born).days), "day")
 
 
+def number(count: int) -> str:
+    return str(format_decimal(count, locale=locale()))
+
+
 def plural(count: int, word: str) -> str:
-    return f"{format_decimal(count, locale=locale())} {word}{'' if count == 1 else 's'}"
+    return f"{number(count)} {word}{'' if count == 1 else 's'}"
 
 
 def init_app(app: Flask) -> None:
@@ -66,7 +70,8 @@ def init_app(app: Flask) -> None:
         return _inlined(folder / f"{name}.svg")
 
     app.jinja_env.globals["icon"] = icon
-    app.jinja_env.filters.update(day=day, moment=moment, iso=iso, filesize=filesize, age=age, plural=plural)
+    words = {"day": day, "moment": moment, "iso": iso, "filesize": filesize, "age": age}
+    app.jinja_env.filters.update(words, number=number, plural=plural)
 
 
 def _inlined(path: Path) -> Markup:

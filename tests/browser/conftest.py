@@ -62,21 +62,29 @@ def open_context(browser: Browser, site: Site, complaints: Complaints) -> Iterat
     with ExitStack() as stack:
 
         def open_context(
-            person: Person | None = None, *, width: int = 1440, height: int = 900, script: bool = True
+            person: Person | None = None,
+            *,
+            width: int = 1440,
+            height: int = 900,
+            script: bool = True,
+            touch: bool = False,
+            address: str = site.address,
         ) -> BrowserContext:
             context = browser.new_context(
-                base_url=site.address,
+                base_url=address,
                 viewport={"width": width, "height": height},
                 locale="en-GB",
                 timezone_id="Europe/London",
                 reduced_motion="reduce",
                 java_script_enabled=script,
+                has_touch=touch,
+                is_mobile=touch,
             )
             stack.callback(context.close)
             context.set_default_timeout(SECONDS * 1000)
-            listen(context, site.address, complaints)
+            listen(context, address, complaints)
             if person is not None:
-                person.sign_in(context, site.address)
+                person.sign_in(context, address)
             return context
 
         yield open_context

@@ -1,12 +1,13 @@
 """Who sits in front of the browser, what they have in the installation, and what their browser complains about."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, FilePayload, Request, WebError
 
+from medfiles.intake import Paper
 from medfiles.models import EntityFile
 from tests import samples
 from tests.factories import World
@@ -32,6 +33,8 @@ class Shelf:
     bare: int  # a visit without documents
     gone: int  # a visit in the trash, with its document
     full: int  # the insurance
+    long: int  # a visit with more documents than one page of its list shows
+    shared: int  # somebody else's visit, to be read only
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,16 @@ class Person:
     def attach(self, record: Any, name: str, **paper: Any) -> EntityFile:
         return self.world.attach(record, name, email=self.email, **paper)
 
+    def pile(self, record: Any, count: int) -> None:
+        """Notes 1, 2, 3 … on a visit, more than it takes: they came before its limit was what it is now."""
+        kind, service = replace(self.world.kind("visit"), max_files=count), self.world.documents(self.email)
+        for number in range(1, count + 1):
+            content = samples.txt(f"Note {number}: slept well, no fever.\n")
+            intake = service.receive(kind, record.id, len(content), files=1)
+            staged = service.stage(intake)
+            staged.write(content)
+            service.attach(intake, staged, Paper(f"Note {number}.txt", category="summary" if number % 2 else None))
+
     def shelf(self) -> Shelf:
         """Things in every state that a page can show."""
         patient = self.patient()
@@ -70,10 +83,22 @@ class Person:
         gone = self.visit("Receipt.txt", patient=patient, reason="Booked twice")
         self.world.records(self.email).delete(self.world.kind("visit"), gone.id)
         bare = self.visit(patient=patient, reason="Vaccination")
-        return Shelf(patient.id, visit.id, bare.id, gone.id, self._full(patient))
+        return Shelf(patient.id, visit.id, bare.id, gone.id, self._full(patient), self.long(patient), self.shared())
+
+    def long(self, patient: Any) -> int:
+        visit = self.visit(patient=patient, reason="Sleep diary")
+        self.pile(visit, 70)
+        return int(visit.id)
+
+    def shared(self) -> int:
+        """Of somebody who lets this person read."""
+        other = Person(self.world, f"shares-with-{self.email}")
+        visit = other.visit("Letter.pdf", "Growth.png", reason="Hip check")
+        self.world.share(self.world.records(other.email).patient(visit.patient_id).patient, self.email)
+        return int(visit.id)
 
     def file_named(self, record: Any, name: str) -> EntityFile:
-        files = self.world.documents(self.email).list(self.world.kind("visit"), record.id)
+        files = self.world.documents(self.email).list(self.world.kind("visit"), record.id).files
         return next(file for file in files if file.file_name == name)
 
     def _full(self, patient: Any) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from PIL import Image
 from playwright.sync_api import FilePayload, Page, Route
 
 from tests import samples
@@ -59,11 +60,16 @@ def choose(*files: FilePayload, shown: str) -> Callable[[Page], None]:
 
 
 def hold_uploads(page: Page) -> None:
-    """From here on what the page sends is under way until it is given up."""
+    """From here on the files a page sends are under way until they are given up: some of each is sent, of one all."""
     page.evaluate("""() => {
-      const send = window.fetch;
-      const never = (signal) => new Promise((_, fail) => signal.addEventListener("abort", () => fail(signal.reason)));
-      window.fetch = (url, options) => (options?.method === "POST" ? never(options.signal) : send(url, options));
+      const send = XMLHttpRequest.prototype.send, shares = [0.64, 0.31, 1];
+      XMLHttpRequest.prototype.send = function (body) {
+        if (!(body instanceof File)) return send.call(this, body);
+        const [share, total] = [shares.shift() ?? 0, body.size];
+        const sent = (type) => this.upload.dispatchEvent(new ProgressEvent(type, { loaded: share * total, total }));
+        sent("progress");
+        if (share === 1) sent("load");
+      };
     }""")
 
 
@@ -71,18 +77,138 @@ def fail_uploads(page: Page) -> None:
     def fail(route: Route) -> None:
         route.fulfill(status=503, headers={"Retry-After": "5"}, body="")
 
-    page.route("**/files", fail)
+    page.route("**/files*", fail)
+
+
+def refuse_uploads(page: Page) -> None:
+    def refuse(route: Route) -> None:
+        route.fulfill(status=403, body="")
+
+    page.route("**/files*", refuse)
 
 
 def sign_out(page: Page) -> None:
     page.context.clear_cookies()
 
 
+def go_offline(page: Page) -> None:
+    page.context.set_offline(True)
+
+
+def allow_small_files_only(page: Page) -> None:
+    page.locator("[data-mf-zone]").evaluate("(zone) => zone.setAttribute('data-mf-max-size', '400000')")
+
+
+def fail(address: str) -> Callable[[Page], None]:
+    """From here on this gives no answer but an error."""
+
+    def step(page: Page) -> None:
+        page.route(address, lambda route: route.fulfill(status=503, body=""))
+
+    return step
+
+
+def without_answer(address: str, state: State) -> State:
+    """A state that has still to be told this."""
+
+    def waiting(page: Page, shelf: Shelf) -> None:
+        page.route(address, lambda route: route.fulfill(status=204))
+        state(page, shelf)
+
+    return waiting
+
+
+def tick(*numbers: int) -> Callable[[Page], None]:
+    """Choose rows of a list by their place."""
+
+    def step(page: Page) -> None:
+        for number in numbers:
+            page.locator("input[name=file_ids]").nth(number).check()
+        page.locator(".mf-bulk").first.wait_for()
+
+    return step
+
+
+def search(words: str, shown: str) -> Callable[[Page], None]:
+    def step(page: Page) -> None:
+        page.locator("[data-mf-filter] [name=q]").fill(words)
+        page.locator(shown).first.wait_for()
+
+    return step
+
+
+def mark(page: Page) -> None:
+    """For removal, in the form of a record."""
+    page.locator(".mf-remove").first.click()
+    page.locator("[data-mf-mark]:checked").wait_for(state="attached")
+
+
+def trash_one_behind_its_back(page: Page) -> None:
+    """The first of the chosen ones is deleted by somebody else, then all of them here."""
+    page.evaluate("""async () => {
+      const [id, token] = [document.querySelector("input[name=file_ids]:checked").value, document.body.dataset.mfCsrf];
+      await fetch(`/documents/files/${id}/delete`, { method: "POST", headers: { "X-CSRFToken": token } });
+    }""")
+
+
+def change_elsewhere(page: Page) -> None:
+    """Another tab tells that it changed the record shown here."""
+    page.locator("[data-mf-body]").evaluate("""({ dataset: { mfType: type, mfId: id } }) => {
+      const detail = { type, id, count: 3, remote: true };
+      document.dispatchEvent(new CustomEvent("documents:changed", { detail }));
+    }""")
+
+
+def embedded(*paths: str, shown: str) -> State:
+    """Parts of the widget by themselves, as another page embeds them."""
+
+    def state(page: Page, shelf: Shelf) -> None:
+        at("/")(page, shelf)
+        page.locator(".mf-main").evaluate(
+            """async (main, paths) => {
+              main.innerHTML = paths.map((path) => `<div hx-get="${path}" hx-trigger="load"></div>`).join("");
+              htmx.process(main);
+            }""",
+            [path.format(**vars(shelf)) for path in paths],
+        )
+        page.locator(shown).nth(len(paths) - 1).wait_for()
+
+    return state
+
+
+def renamed(file: FilePayload, name: str) -> FilePayload:
+    return {"name": name, "mimeType": file["mimeType"], "buffer": file["buffer"]}
+
+
+def photo() -> FilePayload:
+    size = (1500, 2000)
+    table = Image.radial_gradient("L").resize(size).point(lambda grey: 90 - grey // 4)
+    table.paste(samples.picture(900, 1300, 200).convert("L"), (300, 350))
+    picture = Image.blend(table, Image.effect_noise(size, 60), 0.15)
+    content = samples.encoded(picture, "JPEG", quality=97)
+    return {"name": "Photo of the letter.jpg", "mimeType": "image/jpeg", "buffer": content}
+
+
+GROWTH, LETTER, NOTE = real_file("Growth.png"), real_file("Letter.pdf"), real_file("Old note.txt")
+GROWTH_AGAIN, EMPTY = renamed(GROWTH, "Growth chart.png"), FilePayload(name="Scan.pdf", mimeType="", buffer=b"")
 SAVE, TRASH_TITLE = ".mf-form button[type=submit]", "#mf-sheet .mf-manager-head h2:text('Trash')"
-LIST, SHEET, BARE = at("/patients/{patient}/visits"), opened("visit"), opened("bare")
+NINE = [renamed(NOTE, f"Note {number}.txt") for number in range(1, 10)]
+FILES, ROW = (GROWTH, LETTER, NOTE, real_file("Discharge summary.docx")), ".mf-upload[data-mf-state={}]"
+LIST, SHEET, BARE, LONG = at("/patients/{patient}/visits"), opened("visit"), opened("bare"), opened("long")
 NEW = then(LIST, press("#mf-new", "#mf-sheet[open] form"))
-RECORD_TRASH = then(SHEET, press(".mf-manager-head [data-mf-action=view]", TRASH_TITLE))
+TO_TRASH, DELETE_SOME = press(".mf-manager-head [data-mf-action=view]", TRASH_TITLE), ".mf-bulk [value=delete]"
+RECORD_TRASH = then(SHEET, TO_TRASH)
+LONG_TRASH = then(LONG, tick(0, 1, 2), press(DELETE_SOME, ".mf-notice-ok"), TO_TRASH)
 PATIENT_TRASH = at("/patients/{patient}/trash")
+EDIT_RECORD = then(SHEET, press(".mf-record-acts a", "#mf-sheet form"))
+EDIT_ROW = press(".mf-row [data-mf-action=edit]", ".mf-edit [name=file_name]")
+TOO_LARGE = then(BARE, allow_small_files_only, choose(photo(), shown=ROW.format("refused")))
+BADGES = [
+    f"/documents/visit/{record}/badge?variant={variant}&size={size}"
+    for record in ("{visit}", "{bare}")
+    for variant in ("badge", "text", "icon")
+    for size in ("xs", "sm", "md", "lg")
+]
 
 SIGNED_OUT: Mapping[str, State] = {
     "sign-in": at("/sign-in"),
@@ -95,27 +221,53 @@ SIGNED_IN: Mapping[str, State] = {
     "patient-form": at("/patients/{patient}/edit"),
     "patient-form-errors": then(at("/patients/new"), press(SAVE, ".mf-summary")),
     "records": LIST,
+    "records-badges-loading": without_answer("**/badges?*", LIST),
     "records-empty": at("/patients/{patient}/procedures"),
     "sheet": SHEET,
     "sheet-empty": BARE,
     "sheet-full": opened("full", "insurances", "insurance"),
-    "sheet-edit": then(SHEET, press(".mf-edit-switch summary", ".mf-edit-row .mf-edit")),
-    "sheet-deleted": then(SHEET, press("[data-mf-action=delete]", "[data-mf-action=undo]")),
+    "sheet-edit-row": then(SHEET, EDIT_ROW),
+    "sheet-changed-elsewhere": then(SHEET, EDIT_ROW, change_elsewhere),
+    "sheet-list-failed": then(
+        SHEET, fail("**/trash?*"), press(".mf-manager-head [data-mf-action=view]", ".mf-problem")
+    ),
     "sheet-trash": RECORD_TRASH,
     "sheet-purge": then(RECORD_TRASH, press("[data-mf-action=purge]", ".mf-ask[open]")),
-    "sheet-refused": then(BARE, choose(WRONG, real_file("Growth.png"), shown=".mf-outcome-error")),
-    "sheet-sending": then(BARE, hold_uploads, choose(real_file("Growth.png"), shown="[data-mf-sending]:not([hidden])")),
-    "sheet-failed": then(BARE, fail_uploads, choose(real_file("Growth.png"), shown=".mf-problem")),
-    "sheet-signed-out": then(BARE, sign_out, choose(real_file("Growth.png"), shown="[data-mf-signed-out]")),
+    "queue-refused": then(BARE, choose(WRONG, EMPTY, shown=ROW.format("refused"))),
+    "queue-no-room": then(BARE, hold_uploads, choose(*NINE, shown="[data-mf-code=too-many]")),
+    "queue-sending": then(BARE, hold_uploads, choose(*FILES, shown="[data-mf-status]:text('64 %')")),
+    "queue-waiting": then(BARE, fail_uploads, choose(*FILES, shown=ROW.format("waiting"))),
+    "queue-failed": then(BARE, refuse_uploads, choose(GROWTH, LETTER, shown=ROW.format("failed"))),
+    "queue-offline": then(BARE, go_offline, choose(GROWTH, LETTER, shown=ROW.format("paused"))),
+    "queue-signed-out": then(BARE, sign_out, choose(GROWTH, LETTER, shown="[data-mf-upload-signed-out]")),
+    "queue-too-large": TOO_LARGE,
+    "queue-smaller": then(TOO_LARGE, press("[data-mf-smaller]", "[data-mf-offer]:not([hidden])")),
+    "queue-elsewhere": then(
+        BARE, hold_uploads, choose(GROWTH, shown=ROW.format("sending")), press("[data-mf-close]", "#mf-uploads")
+    ),
+    "list-long": LONG,
+    "list-filter": then(LONG, press(".mf-narrowing summary", ".mf-narrowing[open] [name=media]")),
+    "list-found": then(LONG, search("note 1", ".mf-hits")),
+    "list-nothing": then(LONG, search("knee", ".mf-empty")),
+    "list-chosen": then(LONG, tick(0, 2)),
+    "list-chosen-all": then(LONG, press("[data-mf-tick-all]", "[data-mf-choose-all]")),
+    "list-alone": embedded("/documents/visit/{visit}/list", shown=".mf-body"),
+    "trash-chosen": then(LONG_TRASH, tick(0, 2)),
+    "trash-chosen-purge": then(LONG_TRASH, tick(0, 2), press(".mf-bulk [command=show-modal]", ".mf-ask[open]")),
+    "sheet-bulk-refused": then(LONG, tick(0, 1, 2), trash_one_behind_its_back, press(DELETE_SOME, ".mf-outcome-error")),
     "sheet-form": NEW,
+    "sheet-form-held": then(NEW, choose(GROWTH, LETTER, shown=ROW.format("held"))),
     "sheet-form-errors": then(NEW, press(SAVE, ".mf-summary")),
+    "sheet-form-marks": then(EDIT_RECORD, mark, choose(NOTE, shown=ROW.format("held"))),
     "record": at("/visit/{visit}"),
+    "record-shared": at("/visit/{shared}"),
     "record-trashed": at("/visit/{gone}"),
     "record-form": at("/visit/{visit}/edit"),
     "record-form-errors": then(at("/patients/{patient}/insurances/new"), press(SAVE, ".mf-summary")),
     "documents": at("/documents/visit/{visit}"),
     "documents-trash": at("/documents/visit/{visit}/trash"),
     "badge": at("/documents/visit/{visit}/badge"),
+    "badges": embedded(*BADGES, shown=".mf-badge-holder"),
     "trash": PATIENT_TRASH,
     "trash-purge": then(PATIENT_TRASH, press("[command=show-modal]", ".mf-ask[open]")),
     "activity": at("/patients/{patient}/activity"),
@@ -125,10 +277,13 @@ SIGNED_IN: Mapping[str, State] = {
     "second-step": at("/account/second-step"),
     "verify": at("/account/verify"),
     "error": at("/visit/999999999"),
+    "sheet-deleted": then(SHEET, press("[data-mf-action=delete]", "[data-mf-action=undo]")),
+    "sheet-twin": then(BARE, choose(GROWTH, shown=".mf-row"), choose(GROWTH_AGAIN, shown=".mf-twin")),
     "sheet-gone": then(SHEET, press(".mf-record-foot button", ".mf-gone")),
 }
 # What a browser reports about an answer that a state is there to show.
 NOISY: Mapping[str, str] = {
-    "sheet-failed": "503", "sheet-signed-out": "401", "sheet-form-errors": "422", "record-form-errors": "422",
+    "sheet-list-failed": "503", "queue-waiting": "503", "queue-failed": "403", "queue-signed-out": "401",
+    "queue-offline": "ERR_INTERNET_DISCONNECTED", "sheet-form-errors": "422", "record-form-errors": "422",
     "patient-form-errors": "422", "error": "404",
 }  # fmt: skip

@@ -32,10 +32,12 @@ def test_an_account_from_the_command_line_takes_its_first_document_all_the_way(
     sign_in(page, email)
     add_patient(page)
     page.get_by_role("navigation", name="Maria Sample").get_by_role("link", name="Visits").click()
+    page.wait_for_url("**/visits")
     page.get_by_role("link", name="New visit").click()
     page.get_by_label("Reason for the visit").fill("Sore knee")
     page.get_by_label("Date", exact=True).fill("2026-05-12")
     page.get_by_role("button", name="Save visit").click()
+    expect(page.get_by_role("heading", level=1, name="Sore knee")).to_be_visible()
     pick(page, "Letter.pdf")
     expect(row(page, "Letter.pdf")).to_be_visible()
     assert downloaded_sha256(page, "Letter.pdf") == ("Letter.pdf", hashlib.sha256(samples.pdf()).hexdigest())
@@ -69,18 +71,15 @@ def test_signing_out_ends_the_session(page: Page) -> None:
 
 def test_three_files_chosen_at_once_are_listed_with_what_they_are(page: Page, person: Person) -> None:
     open_visit(page, person.visit())
-    page.get_by_text("Add a description or category").click()
-    page.get_by_label("Category").select_option("Referral")
-    page.get_by_label("Description").fill("From the front desk")
     pick(page, *PAPERS)
     expect(page.locator(".mf-row")).to_have_count(3)
     for name, content in zip(PAPERS, (samples.pdf(), samples.jpeg(), samples.txt()), strict=True):
-        said = [name[-3:].upper(), name, "From the front desk", "Referral", size_words(content)]
-        assert said_about(page, name) == said
+        kind = name[-3:].upper()
+        assert said_about(page, name) == [kind, name, kind, size_words(content), "by you"]
 
 
 def said_about(page: Page, name: str) -> list[str]:
-    cells = (".mf-tile", ".mf-file-name", ".mf-file-about", ".mf-cell-category", ".mf-cell-size")
+    cells = (".mf-tile", ".mf-file-name", ".mf-cell-type", ".mf-cell-size", ".mf-by")
     return [row(page, name).locator(cell).inner_text() for cell in cells]
 
 
@@ -113,20 +112,6 @@ def test_a_download_is_what_was_uploaded_byte_for_byte_under_its_own_name(
     assert downloaded_sha256(page, name) == (name, hashlib.sha256(file["buffer"]).hexdigest())
 
 
-def test_name_description_and_category_are_edited_in_place(page: Page, person: Person) -> None:
-    visit = person.visit("Letter.pdf")
-    open_visit(page, visit)
-    row(page, "Letter.pdf").locator("summary").click()
-    page.get_by_label("Name", exact=True).fill("Second opinion.pdf")
-    form = page.locator(".mf-edit:visible")
-    form.get_by_label("Category").select_option("Summary")
-    form.get_by_label("Description").fill("No operation is needed.")
-    form.get_by_role("button", name="Save").click()
-    expect(row(page, "Second opinion.pdf")).to_contain_text("No operation is needed.")
-    expect(row(page, "Second opinion.pdf").locator(".mf-cell-category")).to_have_text("Summary")
-    expect(page.get_by_text("Saved “Second opinion.pdf”.").first).to_be_visible()
-
-
 def test_a_deleted_document_comes_back_with_undo(page: Page, person: Person) -> None:
     visit = person.visit("Letter.pdf", "Note.txt")
     open_visit(page, visit)
@@ -142,7 +127,7 @@ def test_a_document_is_restored_from_the_trash_of_its_record(page: Page, person:
     press(page, "Delete", "Letter.pdf")
     page.get_by_role("link", name="Trash (1)").click()
     press(page, "Restore", "Letter.pdf")
-    expect(page.get_by_text("The trash is empty")).to_be_visible()
+    expect(page.get_by_text("Restored “Letter.pdf”.").first).to_be_visible()
     page.get_by_role("link", name="Back to documents").click()
     expect(row(page, "Letter.pdf")).to_be_visible()
 
@@ -170,7 +155,8 @@ def test_deleting_for_ever_leaves_nothing_behind(page: Page, person: Person, wor
     open_trash(page, person)
     before = len(world.files())
     page.locator(".mf-ask[open]").get_by_role("button", name="Delete for ever").click()
-    expect(page.get_by_text("The trash is empty")).to_be_visible()
+    expect(page.get_by_text("Deleted “Letter.pdf” for ever.").first).to_be_visible()
+    expect(page.locator(".mf-manager-head")).to_contain_text("0 documents")
     assert len(world.files()) == before - 1
     world.assert_sound()
 

@@ -40,6 +40,21 @@ def test_three_documents_in_a_row_are_deleted_by_keyboard(page: Page, person: Pe
         expect(row(page, names(page)[min(1, left - 1)]).get_by_role("button", name="Delete")).to_be_focused()
 
 
+def test_each_of_three_deleted_documents_comes_back_with_its_own_undo(page: Page, person: Person) -> None:
+    open_visit(page, person.visit("1.txt", "2.txt", "3.txt"))
+    row(page, "3.txt").get_by_role("button", name="Delete").focus()
+    for name in ("2.txt", "1.txt"):
+        page.keyboard.press("Enter")
+        expect(row(page, name).get_by_role("button", name="Delete")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Undo")).to_have_count(3)
+    for name in ("2.txt", "3.txt", "1.txt"):
+        page.locator(".mf-doc", has_text=f"“{name}”").get_by_role("button", name="Undo").focus()
+        page.keyboard.press("Enter")
+        expect(row(page, name).locator(":focus")).to_contain_text(name)
+    assert names(page) == ["3.txt", "2.txt", "1.txt"]
+
+
 def test_the_focus_goes_to_the_picker_after_the_last_document_went(page: Page, person: Person) -> None:
     open_visit(page, person.visit("Note.txt"))
     row(page, "Note.txt").get_by_role("button", name="Delete").focus()
@@ -72,7 +87,7 @@ def test_the_question_before_deleting_for_ever_gives_the_focus_back(page: Page, 
 def test_what_happened_is_said_to_people_who_listen(page: Page, person: Person) -> None:
     open_visit(page, person.visit("Note.txt"))
     row(page, "Note.txt").get_by_role("button", name="Delete").click()
-    expect(page.locator("#mf-sheet [data-mf-live]")).to_contain_text("Moved “Note.txt” to the trash.")
+    expect(page.locator(".mf-manager [data-mf-live]")).to_contain_text("Moved “Note.txt” to the trash.")
 
 
 def test_the_first_tab_of_a_page_skips_to_its_content(page: Page, person: Person) -> None:

@@ -82,5 +82,11 @@ def test_nothing_vanishes_in_forced_colours(scene: Scene) -> None:
     scene.page.emulate_media(forced_colors="none")
 
 
+def test_nothing_moves_for_people_who_ask_for_calm(scene: Scene) -> None:
+    assert (
+        scene.page.evaluate("document.getAnimations().map(({ animationName }) => animationName ?? 'transition')") == []
+    )
+
+
 def test_the_browser_has_nothing_to_complain_about(scene: Scene) -> None:
     assert scene.complaints.unexpected() == []

@@ -1,130 +1,338 @@
-"""Adding files when things are not as they should be: wrong files, no answer, nobody signed in any more."""
+"""Files on their way: what a row of the queue shows, real progress, three at a time, giving up, going elsewhere."""
 
-from playwright.sync_api import JSHandle, Page, Route, expect
+import re
+from contextlib import suppress
+
+from playwright.sync_api import Dialog, Locator, Page, expect
 
 from tests import samples
 from tests.browser.people import Complaints, Person
-from tests.browser.states import WRONG, fail_uploads, hold_uploads
-from tests.browser.widget import badge, names, open_visit, pick, press, row
+from tests.browser.states import change_elsewhere
+from tests.browser.uploads import (
+    Answers,
+    answer_first,
+    button,
+    digests,
+    digests_of,
+    eventually,
+    expect_nothing_kept,
+    expect_state,
+    heard,
+    hold,
+    listen,
+    long_note,
+    note,
+    notes,
+    payload,
+    queued,
+    said,
+    slow,
+    staged,
+)
+from tests.browser.widget import badge, card, focused, names, open_visit, pick, row
 
-DROPPED = """(files) => {
-  const transfer = new DataTransfer();
-  for (const [name, bytes] of files) transfer.items.add(new File([new Uint8Array(bytes)], name));
-  return transfer;
+MB = 1024 * 1024
+REMEMBER_PROGRESS = """() => {
+  window.steps = [0];
+  const look = ({ target: bar }) => bar.localName === "progress" && bar.hasAttribute("value") && steps.push(bar.value);
+  const options = { subtree: true, attributeFilter: ["value"] };
+  new MutationObserver((changes) => changes.forEach(look)).observe(document, options);
 }"""
 
 
-def dropped(page: Page, *names: str) -> JSHandle:
-    return page.evaluate_handle(DROPPED, [[name, list(samples.SAMPLES[name[name.rindex(".") :]]())] for name in names])
+def field(page: Page, label: str, name: str) -> Locator:
+    return queued(page, name).get_by_label(f"{label}: {name}")
 
 
-def test_files_dropped_on_the_zone_are_added(page: Page, person: Person) -> None:
+def test_a_row_shows_picture_name_and_size_while_the_file_is_on_its_way(page: Page, person: Person) -> None:
     open_visit(page, person.visit())
-    zone = page.locator("[data-mf-zone]")
-    transfer = dropped(page, "Growth.png", "Note.txt")
-    zone.dispatch_event("dragover", {"dataTransfer": transfer})
-    expect(zone).to_have_attribute("data-drag", "")
-    zone.dispatch_event("drop", {"dataTransfer": transfer})
-    expect(page.locator(".mf-row")).to_have_count(2)
+    hold(page)
+    pick(page, payload("Growth.png", samples.png(), "image/png"), "Letter.pdf")
+    expect(queued(page, "Growth.png").locator("[data-mf-size]")).to_have_text(f"{len(samples.png())} bytes")
+    expect(queued(page, "Letter.pdf").locator("[data-mf-thumb]")).to_have_text("PDF")
+    shown = queued(page, "Growth.png").locator("[data-mf-thumb] img")
+    eventually(page, lambda: shown.evaluate("(image) => image.complete && image.naturalWidth") == 64)
+    expect(queued(page, "Growth.png").get_by_role("progressbar", name="Growth.png")).to_be_visible()
+    expect(row(page, "Growth.png")).to_have_count(0)
 
 
-def test_a_refused_file_is_named_with_its_reason_while_the_others_arrive(page: Page, person: Person) -> None:
+def test_description_and_category_are_sent_along_with_a_file_that_still_waits(page: Page, person: Person) -> None:
     visit = person.visit()
     open_visit(page, visit)
-    pick(page, "Growth.png", WRONG, "Note.txt")
-    expect(page.locator(".mf-outcome-error")).to_contain_text("Holiday.mp3 was not added.")
-    expect(page.locator(".mf-outcome-error")).to_contain_text("PDF, Word, JPG, PNG, text or HEIC")
-    expect(page.locator(".mf-outcome-ok")).to_have_text("2 documents added.")
-    assert sorted(names(page)) == ["Growth.png", "Note.txt"]
+    held = hold(page)
+    pick(page, *notes(4))
+    eventually(page, lambda: len(held) == 3)
+    field(page, "Description", "Note 4.txt").fill("Fever at night & in the morning")
+    field(page, "Category", "Note 4.txt").select_option("summary")
+    page.get_by_role("button", name="Add documents").focus()
+    held[0].continue_()
+    eventually(page, lambda: len(held) == 4)
+    assert "description=Fever" in held[3].request.url
+    for route in held[1:]:
+        route.continue_()
+    expect(row(page, "Note 4.txt")).to_contain_text("Fever at night & in the morning")
+    stored = person.file_named(visit, "Note 4.txt")
+    assert (stored.description, stored.category) == ("Fever at night & in the morning", "summary")
 
 
-def test_a_file_that_is_not_what_its_name_says_is_refused_with_the_reason(
-    page: Page, person: Person, complaints: Complaints
-) -> None:
-    complaints.expect("415")
+def test_what_is_written_while_a_file_is_sent_is_saved_when_the_row_is_left(page: Page, person: Person) -> None:
+    visit = person.visit()
+    open_visit(page, visit)
+    held = hold(page)
+    pick(page, note(1))
+    field(page, "Description", "Note 1.txt").fill("First half,")
+    held[0].continue_()
+    expect_state(page, "Note 1.txt", "done")
+    expect(row(page, "Note 1.txt")).to_be_visible()
+    field(page, "Description", "Note 1.txt").press_sequentially(" second half")
+    field(page, "Category", "Note 1.txt").select_option("referral")
+    page.get_by_role("button", name="Add documents").focus()
+    expect(queued(page, "Note 1.txt")).to_have_count(0)
+    expect(row(page, "Note 1.txt")).to_contain_text("First half, second half")
+    stored = person.file_named(visit, "Note 1.txt")
+    assert (stored.description, stored.category) == ("First half, second half", "referral")
+
+
+def test_a_list_that_changes_meanwhile_leaves_the_focus_where_somebody_writes(page: Page, person: Person) -> None:
+    visit = person.visit("Old.txt")
+    open_visit(page, visit)
+    hold(page)
+    with page.expect_download():
+        row(page, "Old.txt").get_by_role("link", name="Download").click()
+    pick(page, note(1))
+    field(page, "Description", "Note 1.txt").fill("half written")
+    person.attach(visit, "Other.txt")
+    change_elsewhere(page)
+    expect(row(page, "Other.txt")).to_be_visible()
+    expect(field(page, "Description", "Note 1.txt")).to_be_focused()
+
+
+def test_progress_rises_in_steps_and_matches_what_the_server_has_received(page: Page, person: Person) -> None:
+    visit, file = person.visit(), long_note("Diary.txt", 3)
+    open_visit(page, visit)
+    slow(page, MB)
+    page.evaluate(REMEMBER_PROGRESS)
+    pick(page, file)
+    for before, shown, after in watch_progress(page, person):
+        assert before - MB < shown < after + MB
+    expect(row(page, "Diary.txt")).to_be_visible()
+    steps = page.evaluate("window.steps")
+    assert len(steps) >= 8, f"it jumped: {steps}"
+    assert steps == sorted(steps)
+    assert digests(person, visit) == digests_of(file)
+
+
+def watch_progress(page: Page, person: Person) -> list[tuple[int, int, int]]:
+    """Until all is sent: what the server had, what the page showed, what the server had then; in bytes of 3 MB."""
+    eventually(page, lambda: received(person))
+    looks = []
+    while 0 < (before := received(person)) < 3 * MB and (shown := page.evaluate("window.steps.at(-1)")) < 100:
+        if (after := received(person)) >= before:  # else it has just been stored
+            looks.append((before, int(shown / 100 * 3 * MB), after))
+        page.wait_for_timeout(50)
+    assert len(looks) >= 3
+    return looks
+
+
+def received(person: Person) -> int:
+    """Bytes of the one file the server is receiving; 0 when it receives none any more."""
+    with suppress(FileNotFoundError):
+        return sum(path.stat().st_size for path in staged(person))
+    return 0
+
+
+def test_progress_says_percent_speed_and_time_left(page: Page, person: Person) -> None:
     open_visit(page, person.visit())
-    pick(page, {"name": "Letter.pdf", "mimeType": "application/pdf", "buffer": samples.txt()})
-    expect(page.locator(".mf-outcome-error")).to_contain_text("Letter.pdf was not added.")
+    throttle = slow(page, MB)
+    pick(page, long_note("Diary.txt", 4))
+    expect(said(page, "Diary.txt")).to_have_text(re.compile(r"^\d+ % · [\d.]+ [KM]B/s · about \d+ seconds? left$"))
+    button(page, "Cancel", "Diary.txt").click()
+    throttle.detach()
+    expect(page.locator(".mf-upload")).to_have_count(0)
+
+
+def test_a_file_that_is_all_sent_is_said_to_be_processed(page: Page, person: Person) -> None:
+    open_visit(page, person.visit())
+    answers = Answers(page)
+    pick(page, note(1))
+    answers.wait()
+    expect_state(page, "Note 1.txt", "processing")
+    expect(said(page, "Note 1.txt")).to_have_text("Processing…")
+    assert queued(page, "Note 1.txt").locator("progress").get_attribute("value") is None
+    answers.give()
+    expect(row(page, "Note 1.txt")).to_be_visible()
+
+
+def test_nothing_is_kept_of_a_file_cancelled_while_it_is_sent(page: Page, person: Person) -> None:
+    visit = person.visit()
+    open_visit(page, visit)
+    slow(page, MB)
+    pick(page, long_note("Diary.txt", 4))
+    eventually(page, lambda: received(person) > 0)
+    button(page, "Cancel", "Diary.txt").click()
+    expect(page.locator(".mf-upload")).to_have_count(0)
+    expect(page.get_by_role("button", name="Add documents")).to_be_focused()
+    expect_nothing_kept(page, person, visit)
     assert names(page) == []
 
 
-def test_a_full_record_says_so_instead_of_offering_to_add(page: Page, person: Person) -> None:
-    open_visit(page, person.visit(*(f"Note {number}.txt" for number in range(7))))
-    pick(page, "Growth.png")
-    expect(page.locator(".mf-zone-full")).to_contain_text("This visit holds 8 of 8 documents.")
-    expect(page.get_by_role("button", name="Add documents")).to_have_count(0)
-    press(page, "Delete", "Growth.png")
-    expect(page.get_by_role("button", name="Add documents")).to_be_visible()
-
-
-def test_a_failing_server_is_told_and_the_same_files_are_sent_again(
-    page: Page, person: Person, complaints: Complaints
-) -> None:
-    complaints.expect("503")
+def test_nothing_is_kept_of_a_file_cancelled_after_the_server_stored_it(page: Page, person: Person) -> None:
     visit = person.visit()
     open_visit(page, visit)
-    fail_uploads(page)
-    pick(page, "Growth.png", "Note.txt")
-    expect(page.get_by_role("alert")).to_contain_text("Something went wrong on our side.")
-    page.unroute("**/files")
-    page.get_by_role("button", name="Try again").click()
-    expect(badge(page, visit)).to_have_text("2 documents")
-    expect(page.get_by_role("alert")).to_have_count(0)
-
-
-def test_no_answer_at_all_is_told_and_can_be_tried_again(page: Page, person: Person, complaints: Complaints) -> None:
-    complaints.expect("net::ERR_INTERNET_DISCONNECTED")
-    complaints.expect("Failed to fetch")
-
-    def cut_off(route: Route) -> None:
-        route.abort("internetdisconnected")
-
-    open_visit(page, person.visit("Note.txt"))
-    page.route("**/delete", cut_off)
-    press(page, "Delete", "Note.txt")
-    expect(page.get_by_role("alert")).to_contain_text("There was no answer. Are you online?")
-    page.unroute("**/delete")
-    page.get_by_role("button", name="Try again").click()
-    expect(page.get_by_role("button", name="Undo")).to_be_visible()
-
-
-def test_an_upload_that_is_cancelled_adds_nothing_and_the_next_one_works(page: Page, person: Person) -> None:
-    open_visit(page, person.visit())
-    hold_uploads(page)
-    pick(page, "Growth.png")
-    expect(page.get_by_text("Sending 1 file…").first).to_be_visible()
-    page.get_by_role("button", name="Cancel").click()
-    expect(page.get_by_role("button", name="Add documents")).to_be_focused()
+    answers = Answers(page)
+    pick(page, note(1))
+    answers.wait()
+    assert digests(person, visit) == digests_of(note(1))
+    button(page, "Cancel", "Note 1.txt").click()
+    expect(page.locator(".mf-upload")).to_have_count(0)
+    expect_nothing_kept(page, person, visit)
     page.reload()
-    pick(page, "Note.txt")
-    expect(row(page, "Note.txt")).to_be_visible()
-    assert names(page) == ["Note.txt"]
+    assert names(page) == []
 
 
-def test_a_session_that_ended_in_another_tab_asks_to_sign_in(
-    page: Page, person: Person, complaints: Complaints
-) -> None:
-    complaints.expect("401")
-    visit = person.visit("Note.txt")
+def test_a_file_cancelled_before_its_turn_is_never_sent(page: Page, person: Person) -> None:
+    visit = person.visit()
     open_visit(page, visit)
-    other = page.context.new_page()
-    other.goto("/account")
-    other.get_by_role("button", name="Sign out here").click()
-    expect(other.get_by_role("heading", level=1)).to_have_text("Sign in")
-    press(page, "Delete", "Note.txt")
-    expect(page.get_by_role("alert")).to_contain_text("You were signed out.")
-    expect(page.get_by_role("alert")).to_be_focused()
-    page.get_by_role("link", name="Sign in again").click()
-    expect(page).to_have_url(f"/sign-in?next=/visit/{visit.id}")
+    held = hold(page)
+    pick(page, *notes(4))
+    button(page, "Cancel", "Note 4.txt").click()
+    expect(queued(page, "Note 4.txt")).to_have_count(0)
+    eventually(page, lambda: len(held) == 3)
+    for route in held:
+        route.continue_()
+    expect(page.locator(".mf-upload")).to_have_count(0)
+    assert len(held) == 3
+    assert digests(person, visit) == digests_of(*notes(3))
 
 
-def test_a_document_deleted_in_another_tab_is_explained_and_the_list_is_set_right(
-    page: Page, person: Person, complaints: Complaints
-) -> None:
-    complaints.expect("409")
-    visit = person.visit("Note.txt", "Growth.png")
+def test_three_files_are_sent_at_a_time_in_the_order_they_were_chosen(page: Page, person: Person) -> None:
+    open_visit(page, person.visit())
+    held = hold(page)
+    pick(page, *notes(5))
+    eventually(page, lambda: len(held) == 3)
+    expect_state(page, "Note 4.txt", "queued")
+    expect(said(page, "Note 4.txt")).to_have_text("Waiting for its turn.")
+    assert len(held) == 3
+    held[1].continue_()
+    eventually(page, lambda: len(held) == 4)
+    expect_state(page, "Note 5.txt", "queued")
+    for number in (0, 2, 3):
+        held[number].continue_()
+    eventually(page, lambda: len(held) == 5)
+    held[4].continue_()
+    expect(page.locator(".mf-row")).to_have_count(5)
+    assert [re.findall(r"Note%20(\d)", route.request.headers["content-disposition"])[0] for route in held] == list(
+        "12345"
+    )
+
+
+def test_leaving_the_page_is_asked_about_while_a_file_is_on_its_way(page: Page, person: Person) -> None:
+    open_visit(page, person.visit())
+    held = hold(page)
+    pick(page, note(1))
+    eventually(page, lambda: held)
+    with page.expect_event("dialog") as asked:
+        page.close(run_before_unload=True)
+    assert asked.value.type == "beforeunload"
+    asked.value.dismiss()
+    held[0].continue_()
+    expect(row(page, "Note 1.txt")).to_be_visible()
+
+
+def test_leaving_the_page_is_not_asked_about_when_all_is_done(page: Page, person: Person) -> None:
+    open_visit(page, person.visit())
+    pick(page, note(1))
+    expect(page.locator(".mf-upload")).to_have_count(0)
+    asked: list[Dialog] = []
+    page.on("dialog", lambda dialog: asked.append(dialog))
+    with page.expect_event("close"):
+        page.close(run_before_unload=True)
+    assert asked == []
+
+
+def test_files_go_on_after_the_sheet_is_closed_and_the_way_back_shows_the_same_row(page: Page, person: Person) -> None:
+    visit = person.visit()
     open_visit(page, visit)
-    person.world.documents(person.email).trash(person.file_named(visit, "Note.txt").id)
-    press(page, "Delete", "Note.txt")
-    expect(page.locator(".mf-notice-error")).to_contain_text("trash")
-    assert names(page) == ["Growth.png"]
+    held = hold(page)
+    pick(page, *notes(2))
+    field(page, "Description", "Note 2.txt").fill("half written")
+    page.get_by_role("button", name="Close").click()
+    bar = page.locator("#mf-uploads")
+    expect(bar).to_have_text("2 files are still being added")
+    held[0].continue_()
+    expect(bar).to_have_text("1 file is still being added")
+    expect(badge(page, visit)).to_have_text("1 document")
+    bar.get_by_role("link").click()
+    expect(page.locator("#mf-sheet[open]").get_by_role("heading", level=1)).to_have_text(visit.reason)
+    expect(field(page, "Description", "Note 2.txt")).to_have_value("half written")
+    expect(bar).to_have_count(0)
+    held[1].continue_()
+    expect(page.locator(".mf-row")).to_have_count(2)
+
+
+def test_files_that_end_while_their_sheet_is_closed_are_in_the_list_when_it_opens(page: Page, person: Person) -> None:
+    visit = person.visit()
+    open_visit(page, visit)
+    held = hold(page)
+    pick(page, note(1))
+    page.get_by_role("button", name="Close").click()
+    held[0].continue_()
+    expect(page.locator("#mf-uploads")).to_have_count(0)
+    card(page, visit).click()
+    expect(row(page, "Note 1.txt")).to_be_visible()
+    expect(page.locator(".mf-upload")).to_have_count(0)
+
+
+def test_choosing_cancelling_and_trying_again_need_no_mouse(page: Page, person: Person, complaints: Complaints) -> None:
+    complaints.expect("422")
+    open_visit(page, person.visit())
+    answer_first(page, 422)
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Add documents").press("Enter")
+    chooser.value.set_files([note(1)])
+    expect_state(page, "Note 1.txt", "failed")
+    held = hold(page)
+    tab_to(page, "Try again: Note 1.txt")
+    page.keyboard.press("Enter")
+    eventually(page, lambda: held)
+    assert focused(page) == "Cancel: Note 1.txt"
+    page.keyboard.press("Enter")
+    expect(page.locator(".mf-upload")).to_have_count(0)
+    assert focused(page) == "Add documents"
+
+
+def tab_to(page: Page, words: str) -> None:
+    for _ in range(12):
+        if focused(page) == words:
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"Tab never came to “{words}”")
+
+
+def test_focus_goes_to_the_next_row_and_then_to_the_one_before_when_a_row_goes(page: Page, person: Person) -> None:
+    open_visit(page, person.visit())
+    hold(page)
+    pick(page, *notes(6))
+    button(page, "Cancel", "Note 5.txt").press("Enter")
+    expect(button(page, "Cancel", "Note 6.txt")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(button(page, "Cancel", "Note 4.txt")).to_be_focused()
+
+
+def test_the_start_each_result_and_the_total_are_said_aloud_but_never_a_percentage(page: Page, person: Person) -> None:
+    open_visit(page, person.visit())
+    listen(page)
+    slow(page, MB)
+    pick(page, long_note("Diary.txt", 1), note(1), payload("Holiday.mp3", b"ID3"))
+    expect(page.locator(".mf-row")).to_have_count(2)
+    eventually(page, lambda: "2 files added." in " ".join(heard(page)))
+    words = " ".join(heard(page))
+    for sentence in (
+        "Adding 2 files.",
+        "Holiday.mp3: Files ending in .mp3 cannot",
+        "Note 1.txt added.",
+        "Diary.txt added.",
+    ):
+        assert words.count(sentence) == 1
+    assert "%" not in words
+    assert "left" not in words

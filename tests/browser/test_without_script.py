@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.people import Person, real_file
-from tests.browser.widget import names, press
+from tests.browser.widget import names, press, row
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_deleting_for_ever_still_asks(page: Page, person: Person) -> None:
 
 def test_a_document_is_edited(page: Page, person: Person) -> None:
     page.goto(f"/visit/{person.visit('Letter.pdf').id}")
-    page.locator(".mf-edit-switch summary").click()
+    row(page, "Letter.pdf").get_by_role("link", name="Edit").click()
     page.get_by_label("Name", exact=True).fill("Second opinion.pdf")
     page.locator(".mf-edit").get_by_role("button", name="Save").click()
     assert names(page) == ["Second opinion.pdf"]

@@ -1,6 +1,7 @@
 """What the tests do with a record in the sheet and its documents, as a person would."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,26 @@ def row(page: Page, name: str) -> Locator:
 
 def names(page: Page) -> list[str]:
     return page.locator(".mf-row .mf-file-name").all_inner_texts()
+
+
+def expect_names(page: Page, wanted: Sequence[str]) -> None:
+    """The documents listed, in this order, as soon as they are."""
+    expect(page.locator(".mf-row .mf-file-name")).to_have_text(list(wanted))
+
+
+def expect_said(page: Page, words: str) -> None:
+    """What the widget tells people who listen."""
+    expect(page.locator(".mf-manager [data-mf-live]")).to_contain_text(words)
+
+
+def search(page: Page) -> Locator:
+    return page.get_by_label("Search names and descriptions")
+
+
+def tick(page: Page, *names: str) -> None:
+    """Choose these documents."""
+    for name in names:
+        page.get_by_role("checkbox", name=f"Choose {name}", exact=True).check()
 
 
 def pick(page: Page, *files: str | FilePayload) -> None:

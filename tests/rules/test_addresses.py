@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import lxml.html
 import pytest
@@ -31,7 +32,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:Passing SelectField choices as t
 KINDS = ("lab-result", "visit", "procedure", "insurance")
 HTMX = {"HX-Request": "true"}
 ABSENT = 1_999_999_999
-# What a reader gets: method, address, status. Who may edit asks them in this order, so what ends a record comes last.
+# What a reader gets: method, address, status, what is sent. Who may edit asks them in this order, so what ends a
+# record comes last.
 ADDRESSES = """
 GET  /patients/{patient}                           200
 GET  /patients/{patient}/edit                      403
@@ -49,9 +51,13 @@ POST /{type}/{gone}/restore                        404
 GET  /documents/{type}/{record}                    200
 GET  /documents/{plural}/{record}                  200
 GET  /documents/{type}/{gone}                      404
+GET  /documents/{type}/new?patient={patient}       403
 GET  /documents/{type}/{record}/upload-zone        200
 GET  /documents/{type}/{record}/list               200
-GET  /documents/{type}/{record}/trash              200
+GET  /documents/{type}/{record}/list?q=l&category=none&media=pdf&from=2026-01-01&sort=name&order=desc 200
+GET  /documents/{type}/{record}/list?row={file}    200
+GET  /documents/{type}/{record}/trash              403
+GET  /documents/{type}/{record}/trash?q=old&sort=size 403
 GET  /documents/{type}/{record}/badge              200
 POST /documents/{type}/{record}/files              403
 GET  /documents/files/{file}/download              200
@@ -60,6 +66,14 @@ POST /documents/files/{file}/edit                  403
 POST /documents/files/{file}/delete                403
 POST /documents/files/{trashed}/restore            404
 POST /documents/files/{trashed}/purge              404
+POST /documents/{type}/{record}/bulk               403 action=delete&file_ids={trashed}
+POST /documents/{type}/{record}/bulk               403 action=delete&all=1
+POST /documents/{type}/{record}/bulk               403 action=restore&file_ids={file}
+POST /documents/{type}/{record}/bulk               403 action=purge&file_ids={trashed}
+POST /documents/{type}/{record}/bulk               403 action=category&category=&file_ids={file}
+POST /documents/{type}/{record}/bulk               200 action=download&file_ids={file}
+POST /documents/{type}/{record}/bulk               200 action=download&all=1
+POST /documents/{type}/{record}/bulk               403 action=cancel&idempotency_key=some-try
 POST /{type}/{record}/delete                       403
 """
 # Many records at once: those that are not the asker's are left out, as those that are not there.
@@ -103,12 +117,17 @@ class Address:
     method: str
     path: str
     for_reader: int = 200
+    sent: str = "nothing=to+see"
 
     def at(self, ids: dict[str, Any]) -> str:
         return self.path.format(**ids)
 
+    def body(self, ids: dict[str, Any]) -> dict[str, str] | None:
+        sent = parse_qsl(self.sent.format(**ids), keep_blank_values=True)
+        return dict(sent) if self.method == "POST" else None
+
     def __str__(self) -> str:
-        return f"{self.method} {self.path}"
+        return f"{self.method} {self.path} {self.sent}"
 
 
 @dataclass
@@ -122,7 +141,7 @@ class Family:
 
 def rows(text: str) -> list[Address]:
     lines = (line.split() for line in text.strip().splitlines())
-    return [Address(method, path, int(status[0]) if status else 200) for method, path, *status in lines]
+    return [Address(method, path, int((more or ["200"])[0]), *more[1:]) for method, path, *more in lines]
 
 
 GUARDED = rows(ADDRESSES)
@@ -196,8 +215,8 @@ Role = Callable[[World, Any], FlaskClient]
 
 
 def ask(client: FlaskClient, address: Address, ids: dict[str, Any], token: str = "", **headers: str) -> TestResponse:
-    sent, body = {"X-CSRFToken": token, **headers}, {"nothing": "to see"} if address.method == "POST" else None
-    return client.open(address.at(ids), method=address.method, headers=sent, data=body, buffered=True)
+    sent = {"X-CSRFToken": token, **headers}
+    return client.open(address.at(ids), method=address.method, headers=sent, data=address.body(ids), buffered=True)
 
 
 def shown(response: TestResponse) -> tuple[int, bytes, list[tuple[str, str]]]:
@@ -341,7 +360,19 @@ def links(page: Any) -> Iterator[str]:
 
 def forms(page: Any) -> Iterator[str]:
     yield from (element.get("hx-post") for element in page.xpath("//*[@hx-post]"))
+    yield from (button.get("formaction") for button in page.xpath("//*[@formaction]"))
     yield from (form.get("action").split("?")[0] for form in page.xpath("//form[@method='post']"))
+
+
+def pressed(page: Any) -> Iterator[tuple[str, dict[str, str]]]:
+    """What is sent where when each button that changes something is pressed, with every document ticked."""
+    for button in page.xpath("//button[@type='submit'][@form or ancestor::form[@method='post']]"):
+        [form] = page.xpath("//form[@id=$id]", id=button.get("form")) or button.xpath("ancestor::form")
+        ticked = page.xpath("//input[@name='file_ids' and @form=$id]/@value", id=form.get("id") or "")
+        entered = dict(form.form_values()) | ({"file_ids": ",".join(ticked)} if ticked else {})
+        if button.get("name"):
+            entered[button.get("name")] = button.get("value")
+        yield button.get("hx-post") or button.get("formaction") or form.get("action"), entered
 
 
 def crawl(client: FlaskClient, start: str = "/") -> dict[str, TestResponse]:
@@ -440,7 +471,7 @@ def test_every_element_that_asks_by_htmx_says_where_the_answer_goes(crawled: Cra
 
 def test_a_reader_sees_no_control_that_would_be_refused(family: Family) -> None:
     client = as_reader(family.world, family.patient)
-    token, refused = token_of(client), []
+    token, refused, offered = token_of(client), [], set()
     pages = crawl(client)
     asked = [address for address in GUARDED if address.method == "GET" and address.for_reader == 200]
     for kind in KINDS:
@@ -448,12 +479,16 @@ def test_a_reader_sees_no_control_that_would_be_refused(family: Family) -> None:
             pages |= {f"{address} {kind}": ask(client, address, family.ids[kind], **HTMX)}
     for path, page in pages.items():
         if page.mimetype == "text/html" and page.data.strip():
-            for action in forms(lxml.html.fromstring(page.data)):
+            for action, entered in pressed(lxml.html.fromstring(page.data)):
                 if "sign-out" not in action and not action.startswith(("/account", "/patients/new")):
-                    refused.append((path, action, client.post(action, headers={"X-CSRFToken": token}).status_code))
+                    offered.add((re.sub(r"\d+", "*", action), entered.get("action")))
+                    status = client.post(action, data=entered, headers={"X-CSRFToken": token}).status_code
+                    if status != 200:
+                        refused.append((path, action, status))
         if page.status_code != 200:
             refused.append((path, "", page.status_code))
     assert refused == []
+    assert offered == {(f"/documents/{kind}/*/bulk", "download") for kind in KINDS}
 
 
 PAYLOAD = """"><img src=x onerror=alert(1)>{{7*7}}'<script>alert(2)</script>"""

@@ -108,8 +108,6 @@ def test_no_address_is_offered_that_the_contract_does_not_name(world: World) -> 
 
 def test_the_widget_the_pages_and_the_account_are_offered(world: World) -> None:
     later = """
-    GET /documents/{type}/new
-    POST /documents/{type}/{id}/bulk
     GET /documents/files/{file}/preview
     GET /documents/files/{file}/print
     GET /documents/files/{file}/pictures/{sha256}-{recipe}/{page}.webp

@@ -1,0 +1,196 @@
+"""Documents on their way in: leave to send them, storing each exactly once, giving up what is not wanted after all."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
+
+from medfiles import audit, journal, sniff
+from medfiles.access import Action
+from medfiles.audit import Subject
+from medfiles.clock import now
+from medfiles.db import db, transaction
+from medfiles.door import Service
+from medfiles.entities import EntityType
+from medfiles.errors import Conflict, DatabaseUnavailable, EmptyFile, MedfilesError, Rejected
+from medfiles.intake import (
+    FORM_OVERHEAD,
+    Intake,
+    Paper,
+    accepted_extension,
+    allow,
+    checked_details,
+    must_be_alive,
+    must_have_room,
+    too_large,
+)
+from medfiles.models import CancelledUpload, EntityFile
+from medfiles.sandbox import Sandbox
+from medfiles.storage import Staged, live_key
+
+CANCEL_WITHIN = timedelta(hours=1)  # older uploads were acknowledged long ago: only the trash takes them
+
+
+@dataclass
+class Arrivals(Service):
+    sandbox: Sandbox = field(kw_only=True)
+
+    def receive(
+        self,
+        kind: EntityType,
+        record_id: int,
+        announced: int,
+        files: int | None = None,
+        retry_of: str | None = None,
+    ) -> Intake:
+        """Leave to send `announced` bytes in at most `files` documents; asked before any of them is read.
+
+        `retry_of` is the upload's Idempotency-Key: a full record still answers the retry of an upload it took.
+        """
+        with self.verb("attach", entity_type=kind.name, entity_id=record_id) as subject:
+            record = self.admitted_record(kind, record_id, Action.EDIT, subject)
+            allow(kind, "upload")
+            must_be_alive(kind, record)
+            if announced > kind.max_size * (files or kind.max_files) + FORM_OVERHEAD:
+                raise too_large(kind)
+            if files == 1 and self._by_key(retry_of) is None:
+                must_have_room(kind, live_count(kind, record_id))
+            intake = Intake(kind, record_id, record.patient_id)
+        db.session.rollback()  # no transaction stays open while the bytes come in
+        return intake
+
+    def stage(self, intake: Intake) -> Staged:
+        return self.storages.default.stage(intake.kind.max_size)
+
+    def attach(self, intake: Intake, staged: Staged, paper: Paper) -> tuple[EntityFile, bool]:
+        """Store a document and return it and True; or, for a retry of the same upload, the first one and False."""
+        subject = {
+            "entity_type": intake.kind.name,
+            "entity_id": intake.record_id,
+            "patient_id": intake.patient_id,
+        }
+        with self.verb("attach", **subject, name=paper.name[:255]) as spoken_of:
+            try:
+                return self._attach(intake, staged, paper, spoken_of)
+            finally:
+                staged.discard()
+
+    def refuse(self, intake: Intake, name: str, error: MedfilesError) -> None:
+        """Remember a document that was refused while it was still being received."""
+        subject = Subject(intake.patient_id, intake.kind.name, intake.record_id, name=name[:255])
+        with transaction():
+            audit.record(self.actor, "attach", subject, outcome="refused", reason=error.code)
+
+    def cancel(self, kind: EntityType, record_id: int, key: str) -> None:
+        """Keep nothing of the upload with this Idempotency-Key: not what was stored, not what is still on its way."""
+        with self.verb("cancel", entity_type=kind.name, entity_id=record_id) as subject:
+            with transaction() as session:
+                self.admitted_record(kind, record_id, Action.EDIT, subject, lock=True)
+                stored = self._by_key(key)
+                if stored is None and not self._cancelled(key):
+                    session.add(CancelledUpload(user_id=self.actor.user_id, idempotency_key=key))
+                if stored is not None:
+                    self._give_up(kind, record_id, stored, subject)
+            if stored is not None:
+                journal.remove(self.storages, [stored.file_path])
+
+    def _attach(self, intake: Intake, staged: Staged, paper: Paper, subject: Subject) -> tuple[EntityFile, bool]:
+        kind = intake.kind
+        self.admit(Action.EDIT, intake.patient_id, subject)
+        db.session.rollback()  # nor while they are inspected
+        subject.name = name = sniff.clean_name(paper.name)
+        extension = accepted_extension(kind, name)
+        if staged.size == 0:
+            raise EmptyFile("This file is empty. Check it on your device and choose it again.")
+        details = checked_details(kind, paper.description, paper.category)
+        staged.finish()
+        found = sniff.inspect(staged.path, extension, self.sandbox)
+        if earlier := self._earlier(intake, staged, paper):
+            return earlier, False
+        storage, key = self.storages.default, live_key(kind.directory, extension)
+        file = EntityFile(
+            entity_type=kind.name, entity_id=intake.record_id, file_name=name, file_path=key, storage=storage.name,
+            file_type=found.media_type, pages=found.pages, file_size=staged.size, sha256=staged.sha256,
+            uploaded_by=self.actor.user_id, idempotency_key=paper.idempotency_key, **details,
+        )  # fmt: skip
+        journal.expect(storage.name, [key])
+        try:
+            storage.commit(staged, key)
+            with transaction():
+                stored, new = self._insert(intake, staged, paper, file, subject)
+        except DatabaseUnavailable:
+            raise  # the commit may have happened: only the sweep may decide
+        except MedfilesError:
+            journal.abandon(self.storages, [key])
+            raise
+        if not new:
+            journal.abandon(self.storages, [key])
+        return stored, new
+
+    def _insert(
+        self, intake: Intake, staged: Staged, paper: Paper, file: EntityFile, subject: Subject
+    ) -> tuple[EntityFile, bool]:
+        """Under the record's lock: what was true when the upload began may not be any more."""
+        record = self.admitted_record(intake.kind, intake.record_id, Action.EDIT, Subject(), lock=True)
+        must_be_alive(intake.kind, record)
+        if earlier := self._earlier(intake, staged, paper):
+            return earlier, False  # its twin won the race
+        if self._cancelled(paper.idempotency_key):
+            raise Conflict("This upload was cancelled.")
+        must_have_room(intake.kind, live_count(intake.kind, record.id))
+        file.patient_id = record.patient_id
+        db.session.add(file)
+        try:
+            db.session.flush()
+        except IntegrityError as error:
+            raise _key_reused() from error
+        journal.settle([file.file_path])
+        subject.file_id = file.id
+        audit.record(self.actor, "attach", subject, size=file.file_size, sha256=file.sha256)
+        return file, True
+
+    def _give_up(self, kind: EntityType, record_id: int, file: EntityFile, subject: Subject) -> None:
+        if (file.entity_type, file.entity_id) != (kind.name, record_id):
+            raise _key_reused()
+        if file.uploaded_at < now() - CANCEL_WITHIN:
+            raise Conflict("This document was added a while ago. Move it to the trash instead.")
+        subject.file_id, subject.name = file.id, file.file_name
+        audit.record(self.actor, "cancel", subject)
+        journal.release(file.storage, [file.file_path])
+        db.session.delete(file)
+
+    def _cancelled(self, key: str | None) -> bool:
+        query = select(CancelledUpload.id).where(
+            CancelledUpload.user_id == self.actor.user_id, CancelledUpload.idempotency_key == key
+        )
+        return key is not None and db.session.scalar(query) is not None
+
+    def _earlier(self, intake: Intake, staged: Staged, paper: Paper) -> EntityFile | None:
+        """The document that an earlier try of the same upload stored."""
+        earlier = self._by_key(paper.idempotency_key)
+        here = (intake.kind.name, intake.record_id, staged.sha256)
+        if earlier and (earlier.entity_type, earlier.entity_id, earlier.sha256) != here:
+            raise _key_reused()
+        return earlier
+
+    def _by_key(self, key: str | None) -> EntityFile | None:
+        if key is None:
+            return None
+        query = select(EntityFile).where(
+            EntityFile.uploaded_by == self.actor.user_id, EntityFile.idempotency_key == key
+        )
+        return db.session.scalar(query)
+
+
+def live_count(kind: EntityType, record_id: int) -> int:
+    query = select(func.count(EntityFile.id)).where(
+        EntityFile.entity_type == kind.name,
+        EntityFile.entity_id == record_id,
+        EntityFile.deleted_at.is_(None),
+    )
+    return db.session.scalar(query) or 0
+
+
+def _key_reused() -> Rejected:
+    return Rejected("This upload’s Idempotency-Key was already used for another document.")

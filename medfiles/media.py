@@ -1,0 +1,16 @@
+"""The few kinds of documents people tell apart, by the media type read from the bytes."""
+
+MEDIA = ("pdf", "image", "word", "sheet", "text", "dicom")
+KINDS = {
+    "application/pdf": "pdf",
+    "application/dicom": "dicom",
+    "application/msword": "word",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "word",
+    "application/vnd.ms-excel": "sheet",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "sheet",
+    "text/csv": "sheet",
+}
+
+
+def media_of(file_type: str) -> str:
+    return KINDS.get(file_type) or ("image" if file_type.startswith("image/") else "text")

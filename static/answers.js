@@ -1,0 +1,158 @@
+/**
+ * Requests and answers of the widget, in htmx 4 and 2: the token goes along, refusals are shown where they belong,
+ * failures can be tried again.
+ */
+import { htmx, near, on } from "./dom.js";
+import * as focus from "./focus.js";
+import { isOvertaken } from "./fresh.js";
+import * as unsaved from "./unsaved.js";
+import { pending } from "./upload.js";
+
+const doc = document;
+/** @type {Element | null} what was sent again with a fresh token */
+let renewed = null;
+
+/** @param {CustomEvent} event the status of the answer, in htmx 4 or 2; 0 when none came */
+const status = ({ detail }) => (detail.ctx ? detail.ctx.response?.status : detail.xhr?.status) ?? 0;
+/** @param {CustomEvent} event @param {string} name @returns {string | null} */
+const header = ({ detail }, name) => (detail.ctx ? detail.ctx.response?.headers?.get?.(name) : detail.xhr?.getResponseHeader(name)) ?? null;
+/** @param {CustomEvent} event @returns {Element} */
+const sourceOf = ({ detail, target }) => detail.ctx?.sourceElement ?? detail.requestConfig?.elt ?? detail.elt ?? target;
+
+const PLACES = ".mf-edit, .mf-form, .mf-next-rows td, .mf-badge-holder, .mf-body, .mf-manager, .mf-record, .mf-sheet, #mf-cards, .mf-main, .mf";
+/** @param {EventTarget | null} source @returns {Element | null} the part of the page whose problem this is */
+const placeOf = (source) => (source instanceof Element ? (source.querySelector(":scope > tr > td > [data-mf-more]") ?? source).closest(PLACES) : null);
+/** @param {Element | null} place */
+const clear = (place) => place?.querySelectorAll(":scope > .mf-problem").forEach((old) => old.remove());
+
+const OURS = ".mf-manager, .mf-body, .mf-badge-holder";
+const CORE = /^(HX-.*|Accept|Content-Type)$/i;
+
+/** @param {CustomEvent} event what a page wants to go along with its own requests does not go along with ours */
+function addToken({ target, detail }) {
+  clear(placeOf(target));
+  const source = target instanceof Element ? target : doc.body;
+  const token = source.closest(".mf")?.closest("[data-mf-csrf]")?.getAttribute("data-mf-csrf");
+  const headers = detail.ctx?.request.headers ?? detail.headers;
+  if (source.closest(OURS)) {
+    Object.keys(headers).forEach((name) => CORE.test(name) || delete headers[name]);
+    Object.assign(detail.ctx ?? {}, { select: source.getAttribute("hx-select") ?? undefined, selectOOB: undefined, push: undefined, replace: undefined, confirm: undefined });
+  }
+  if (token) headers["X-CSRFToken"] = token;
+}
+on("htmx:configRequest htmx:config:request", addToken);
+on("htmx:before:init", (event) => near(event, OURS) && near(event, "[hx-get], [hx-post]") !== event.target && event.preventDefault()); // no boosted links
+
+on("htmx:before:response", ({ detail: { ctx } }) => {
+  if (ctx.target?.id && !ctx.target.isConnected) ctx.target = doc.getElementById(ctx.target.id) ?? ctx.target; // an answer before it took its place
+});
+
+/** @param {CustomEvent} event an answer that is not put into the page */
+function drop(event) {
+  if (event.detail.xhr) Object.assign(event.detail, { shouldSwap: false });
+  else event.preventDefault();
+}
+
+/** @param {CustomEvent} event what the server said about a refusal */
+function words(event) {
+  try {
+    return JSON.parse(header(event, "HX-Trigger") ?? "")["documents:error"];
+  } catch {
+    return undefined;
+  }
+}
+
+on("htmx:afterSwap htmx:after:swap", (event) => status(event) < 400 && (renewed = null));
+on("htmx:beforeSwap htmx:before:swap", (event) => {
+  const code = status(event);
+  const source = sourceOf(event);
+  if (code < 400 && source.matches(".mf-body") && isOvertaken(source)) return drop(event);
+  if (code < 400 || !(near(event, ".mf") ?? source.closest?.(".mf"))) return;
+  const written = code === 422 && !!source.closest?.(".mf-edit"); // what was written in it stays
+  const stale = words(event)?.code === "csrf" && renewed !== source;
+  const kept = written || (!!source.closest?.(".mf-form") && [401, 403].includes(code));
+  const alone = kept || stale || (!header(event, "HX-Retarget") && !!source.closest?.(".mf-body, .mf-manager-head, .mf-badge-holder, [data-mf-badges]"));
+  const shown = code < 500 && !alone;
+  if (!shown) drop(event);
+  else if (event.detail.xhr) Object.assign(event.detail, { shouldSwap: true, isError: false });
+  if (stale) renew(event, source);
+  else if (alone) explain(event, source);
+});
+
+/** @param {CustomEvent} event @param {Element} source was refused because another sign-in replaced the session of this page */
+async function renew(event, source) {
+  renewed = source;
+  if (await unsaved.renewToken(source)) again(source);
+  else explain(event, source);
+}
+
+/** @param {Element} source sends its request once more */
+function again(source) {
+  if (!source.isConnected) return location.reload();
+  if (source.matches(".mf-body")) return htmx().trigger(source, "documents:refresh");
+  if (source.matches(".mf-next-rows")) return htmx().trigger(source, "documents:more");
+  if (source instanceof HTMLFormElement) return unsaved.resend(source);
+  if (source instanceof HTMLAnchorElement || source instanceof HTMLButtonElement) return source.click();
+  htmx().ajax("GET", source.getAttribute("hx-get"), { source, target: source, swap: source.getAttribute("hx-swap") ?? "innerHTML" });
+}
+
+on("htmx:sendError htmx:timeout htmx:responseError htmx:error htmx:response:error", (event) => {
+  const code = status(event);
+  if ((event.type === "htmx:error" && !event.detail.ctx) || (code > 0 && code < 500)) return;
+  explain(event, sourceOf(event));
+});
+
+/** @param {CustomEvent} event @param {Element} source */
+function explain(event, source) {
+  const place = placeOf(source);
+  const code = status(event);
+  if (!place || source.matches("[data-mf-badges]")) return;
+  focus.forget();
+  clear(place);
+  const general = code >= 500 ? "Something went wrong on our side." : code ? "That did not work." : "There was no answer. Are you online?";
+  const body = code === 404 && source.closest(".mf-doc")?.closest(".mf-body");
+  const gone = body && problem(body, "This document is not there any more.", "Show the list");
+  const line = code === 401 ? signIn(place) : gone || problem(source, words(event)?.message ?? general);
+  const head = place.querySelector(":scope > .mf-manager-head");
+  const foot = place.querySelector(":scope > .mf-buttons"); // where it was sent from, and where one looks
+  if (foot) foot.before(line);
+  else head ? head.after(line) : place.prepend(line);
+  if (code >= 400 && code < 500) line.querySelector("button, a")?.focus();
+}
+
+/** @param {string} text @param {HTMLElement} way on from here */
+function line(text, way) {
+  const said = doc.createElement("p");
+  const whole = doc.createElement("div");
+  Object.assign(whole, { className: "mf-problem", role: "alert" });
+  way.classList.add("mf-button", "mf-small");
+  said.textContent = text;
+  whole.append(said, way);
+  return /** @type {any} */ (whole);
+}
+
+/** @param {Element} source @param {string} text @param {string} [way] */
+function problem(source, text, way = "Try again") {
+  const button = doc.createElement("button");
+  Object.assign(button, { type: "button", textContent: way });
+  const whole = line(text, button);
+  button.addEventListener("click", () => {
+    if (source.matches(".mf-next-rows")) /** @type {HTMLElement | null | undefined} */ (source.previousElementSibling?.querySelector("[data-mf-action]"))?.focus();
+    else focus.remember(button);
+    whole.remove();
+    again(source);
+  });
+  return whole;
+}
+
+/** @param {Element} place */
+function signIn(place) {
+  const link = doc.createElement("a");
+  const known = /** @type {HTMLElement | null} */ (doc.querySelector("[data-mf-sign-in]"))?.dataset.mfSignIn ?? "/sign-in";
+  const waits = pending() || unsaved.isWritten(doc);
+  link.href = waits ? known : `${known}?next=${encodeURIComponent(location.pathname)}`;
+  if (waits) Object.assign(link, { target: "_blank", rel: "noopener" });
+  link.textContent = "Sign in again";
+  link.toggleAttribute("data-mf-signed-out", !!place);
+  return line(waits ? "You were signed out. Sign in again in another tab, then go on here: what you entered is kept." : "You were signed out. Sign in again to go on; nothing you saved is lost.", link);
+}

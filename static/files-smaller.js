@@ -1,0 +1,146 @@
+/**
+ * Photos over the limit are made smaller when somebody asks for it; scans, PDFs and DICOM are never altered.
+ */
+
+import { cleaned, endingOf, lay, pathOf } from "./files-names.js";
+
+/** @typedef {{ width: number, height: number }} Size in pixels, as the picture is seen */
+
+const PHOTO = /\.(jpe?g|heic|heif|webp)$/;
+const PHOTO_BYTES = /^(\xff\xd8\xff|RIFF.{4}WEBP|.{4}ftyp(hei[cmsx]|hev[cx]|mif1|msf1))/s;
+const QUALITIES = [0.92, 0.85, 0.78];
+const MARGIN = 0.95;
+const LONGEST_SIDE = 1000; // below this, words in a photographed letter cannot be read
+const MOST_DRAWN = 4096 * 4096; // what Safari on phones can draw; beyond, it silently gives an empty picture
+const MOST_OPENED = 120e6; // pixels that a phone still has the memory for
+const ON_YOUR_DEVICE = "Make it smaller on your device, then choose it again.";
+const GONE = "This file cannot be read any more. Choose it again.";
+const UNOPENED = `This browser cannot open this photo. ${ON_YOUR_DEVICE}`;
+
+/** @param {string} name @returns {string} */
+function asJpeg(name) {
+  const plain = cleaned(name);
+  return /\.jpe?g$/i.test(plain) ? plain : plain.slice(0, plain.length - endingOf(plain).length) + ".jpg";
+}
+
+/** @param {File} file @param {readonly string[]} accepts @returns {boolean} a photo, and what it becomes may be added */
+export const canShrink = (file, accepts = [".jpg", ".jpeg"]) =>
+  PHOTO.test(endingOf(file.name)) && accepts.includes(endingOf(asJpeg(file.name)));
+
+/**
+ * The same photo as an upright JPEG under `maxSize` bytes, looked at again before it is handed out.
+ * @param {File} file @param {number} maxSize @returns {Promise<{ file: File, before: Size, after: Size }>} rejects with a sentence
+ */
+export async function smaller(file, maxSize) {
+  await mustBePhoto(file);
+  const original = await opened(file);
+  const before = { width: original.naturalWidth, height: original.naturalHeight };
+  if (before.width * before.height > MOST_OPENED) throw new Error(`This photo is too large for this browser. ${ON_YOUR_DEVICE}`);
+  const { blob, ...after } = await shrunk(file, before, MARGIN * Math.min(maxSize, file.size));
+  if (!alike(original, after, await opened(blob))) throw new Error(`This browser would spoil this photo. ${ON_YOUR_DEVICE}`);
+  const result = new File([blob], asJpeg(file.name), { type: blob.type, lastModified: file.lastModified });
+  lay(result, pathOf(file).join("/"));
+  return { file: result, before, after };
+}
+
+/** @param {File} file by its bytes: a scan that is only named .jpg stays as it is */
+async function mustBePhoto(file) {
+  const head = await file.slice(0, 12).arrayBuffer().catch(sentence(GONE));
+  if (!head.byteLength) throw new Error(GONE);
+  if (!PHOTO_BYTES.test(String.fromCharCode(...new Uint8Array(head)))) throw new Error(`This is not a photo. ${ON_YOUR_DEVICE}`);
+}
+
+/** @param {string} message @returns {(cause: unknown) => never} */
+const sentence = (message) => (cause) => {
+  throw cause instanceof DOMException ? new Error(message, { cause }) : cause;
+};
+
+/** @param {Blob} blob @returns {Promise<HTMLImageElement>} as browsers show it to people, turned the way its camera was held */
+async function opened(blob) {
+  const image = new Image();
+  image.src = URL.createObjectURL(blob);
+  await image.decode().catch(sentence(UNOPENED)).finally(() => URL.revokeObjectURL(image.src));
+  return image;
+}
+
+/** @param {File} file @param {Size} seen @param {number} target bytes @returns {Promise<Size & { blob: Blob }>} */
+async function shrunk(file, seen, target) {
+  const bitmap = await createImageBitmap(file, { imageOrientation: "from-image" }).catch(sentence(UNOPENED));
+  try {
+    if (bitmap.width !== seen.width || bitmap.height !== seen.height) throw new Error(UNOPENED);
+    return await fitted(bitmap, target);
+  } finally {
+    bitmap.close();
+  }
+}
+
+/** @param {ImageBitmap} bitmap @param {number} target @returns {Promise<Size & { blob: Blob }>} less quality first, then fewer pixels */
+async function fitted(bitmap, target) {
+  const largest = Math.min(1, Math.sqrt(MOST_DRAWN / (bitmap.width * bitmap.height)));
+  let qualities = QUALITIES;
+  for (let scale = largest; scale === largest || scale * Math.max(bitmap.width, bitmap.height) >= LONGEST_SIDE; ) {
+    const { blob, ...size } = await encoded(bitmap, scale, qualities, target);
+    if (blob.size <= target) return { blob, ...size };
+    scale *= Math.min(0.9, Math.sqrt(target / blob.size));
+    qualities = QUALITIES.slice(-1);
+  }
+  throw new Error(`This photo cannot be made small enough here. ${ON_YOUR_DEVICE}`);
+}
+
+/**
+ * @param {ImageBitmap} bitmap @param {number} scale @param {number[]} qualities @param {number} target
+ * @returns {Promise<Size & { blob: Blob }>} in the first quality that fits the target, else in the last
+ */
+async function encoded(bitmap, scale, qualities, target) {
+  const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.floor(side * scale)));
+  const { canvas } = drawn(bitmap, { width, height });
+  try {
+    let blob = await jpeg(canvas, qualities[0]);
+    for (const quality of qualities.slice(1)) if (blob.size > target) blob = await jpeg(canvas, quality);
+    return { blob, width, height };
+  } finally {
+    canvas.width = canvas.height = 0; // Safari keeps the memory of a canvas for long
+  }
+}
+
+/**
+ * @param {ImageBitmap | HTMLImageElement | HTMLCanvasElement} picture @param {Size} size
+ * @returns {CanvasRenderingContext2D} on white, where it is see-through
+ */
+function drawn(picture, { width, height }) {
+  const canvas = Object.assign(document.createElement("canvas"), { width, height });
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  Object.assign(context, { imageSmoothingQuality: "high", fillStyle: "white" });
+  context.fillRect(0, 0, width, height);
+  context.drawImage(picture, 0, 0, width, height);
+  return context;
+}
+
+/** @param {HTMLCanvasElement} canvas @param {number} quality @returns {Promise<Blob>} */
+const jpeg = (canvas, quality) =>
+  new Promise((resolve, reject) =>
+    canvas.toBlob((blob) => (blob?.type === "image/jpeg" ? resolve(blob) : reject(new Error(UNOPENED))), "image/jpeg", quality),
+  );
+
+/**
+ * @param {HTMLImageElement} original @param {Size} size @param {HTMLImageElement} result
+ * @returns {boolean} the same picture, the same way up
+ */
+function alike(original, { width, height }, result) {
+  if (result.naturalWidth !== width || result.naturalHeight !== height) return false;
+  const [one, other] = [original, result].map(glance);
+  const middle = mean(one);
+  const apart = mean(one.map((grey, index) => Math.abs(grey - other[index])));
+  return apart <= Math.max(2, mean(one.map((grey) => Math.abs(grey - middle))) / 3); // a page of words has little contrast from afar
+}
+
+/** @param {HTMLImageElement} image @returns {number[]} its greys from afar, halved step by step as one leap would skip most of it */
+function glance(image) {
+  let context = drawn(image, { width: 1024, height: 1024 });
+  for (let side = 512; side >= 64; side /= 2) context = drawn(context.canvas, { width: side, height: side });
+  const { data } = context.getImageData(0, 0, 64, 64);
+  return Array.from({ length: 64 * 64 }, (_, index) => mean([...data.subarray(4 * index, 4 * index + 3)]));
+}
+
+/** @param {number[]} numbers @returns {number} */
+const mean = (numbers) => numbers.reduce((sum, number) => sum + number, 0) / numbers.length;

@@ -1,0 +1,145 @@
+/**
+ * What came out of picker, drop, paste and camera, and what is wrong with it before a byte is sent.
+ */
+
+import { cleaned, endingOf, lay, pathOf } from "./files-names.js";
+import { canShrink } from "./files-smaller.js";
+
+export { inOrder } from "./files-names.js";
+export { canShrink, smaller } from "./files-smaller.js";
+
+/** @typedef {{ accepts: readonly string[], acceptsWords: string, maxSize: number, one: string }} Rules of one record; bytes; "visit" */
+/** @typedef {{ code: "bad-name" | "type-not-allowed" | "empty-file" | "too-large", message: string }} Refusal */
+
+const MB = 1024 * 1024;
+const JUNK = /^(\.DS_Store|Thumbs\.db|desktop\.ini|~\$.*)$/i;
+const NAMELESS = /^(image|blob)?(\.\w+)?$/i;
+/** @type {Record<string, string>} */
+const ENDINGS = {
+  "image/png": ".png",
+  "image/jpeg": ".jpg",
+  "image/gif": ".gif",
+  "image/bmp": ".bmp",
+  "image/tiff": ".tiff",
+  "image/webp": ".webp",
+  "image/heic": ".heic",
+};
+
+/* Drop, and folders */
+
+/** @param {string[]} path @returns {boolean} what a system keeps for itself; a name somebody pointed at may begin with a dot */
+const hidden = (path) => path.some((part, depth) => JUNK.test(part) || (depth > 0 && part.startsWith(".")));
+
+/** @param {Iterable<File>} files out of a folder that was picked @returns {File[]} without those the system keeps there for itself */
+export const visible = (files) => [...files].filter((file) => !hidden(pathOf(file)));
+
+/**
+ * Files and everything in folders. Call it while the drop event is handled: the list is empty afterwards.
+ * @param {DataTransfer} transfer
+ * @param {(path: string) => void} unread told of each file or folder that cannot be read; the others come all the same
+ * @returns {Promise<File[]>}
+ */
+export async function gather(transfer, unread = () => {}) {
+  const items = [...transfer.items].filter((item) => item.kind === "file");
+  const dropped = items.map((item) => item.webkitGetAsEntry() ?? item.getAsFile());
+  /** @type {File[]} */
+  const files = [];
+  for (const one of dropped) {
+    if (one instanceof File) files.push(one);
+    else if (one) for await (const file of walk(one, unread)) files.push(file);
+  }
+  return files;
+}
+
+/** @param {FileSystemEntry} entry @param {(path: string) => void} unread @returns {AsyncGenerator<File>} */
+async function* walk(entry, unread) {
+  if (hidden(entry.fullPath.split("/").filter(Boolean))) return;
+  try {
+    if (entry.isFile) yield await fileOf(/** @type {FileSystemFileEntry} */ (entry));
+    else for await (const inner of inside(/** @type {FileSystemDirectoryEntry} */ (entry))) yield* walk(inner, unread);
+  } catch (error) {
+    if (!(error instanceof DOMException)) throw error;
+    unread(entry.fullPath.slice(1));
+  }
+}
+
+/** @param {FileSystemFileEntry} entry @returns {Promise<File>} */
+async function fileOf(entry) {
+  /** @type {File} */
+  const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
+  lay(file, entry.fullPath);
+  return file;
+}
+
+/** @param {FileSystemDirectoryEntry} folder @returns {AsyncGenerator<FileSystemEntry>} */
+async function* inside(folder) {
+  const reader = folder.createReader();
+  for (;;) {
+    /** @type {FileSystemEntry[]} at most 100 in Chromium: only an empty answer is the end */
+    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+    if (!some.length) return;
+    yield* some;
+  }
+}
+
+/* Paste and camera: what has no name gets one that says when */
+
+/** @param {ClipboardEvent} event @returns {File[]} empty when it is text that is pasted */
+export function pasted({ clipboardData }) {
+  const files = [...(clipboardData?.files ?? [])];
+  const text = clipboardData?.getData("text/plain").trim();
+  if (text && files.every(({ name }) => NAMELESS.test(name) && name !== text)) return []; // Word and Excel add a picture of the text
+  return files.map((file) => (NAMELESS.test(file.name) ? dated("Pasted", file, Date.now()) : file));
+}
+
+/** @param {File} file @returns {File} */
+export const photo = (file) => dated("Photo", file, file.lastModified || Date.now());
+
+const given = new Set();
+
+/** @param {string} word @param {File} file @param {number} time @returns {File} */
+function dated(word, file, time) {
+  const local = new Date(time - new Date(time).getTimezoneOffset() * 60_000);
+  const stem = `${word} ${local.toISOString().slice(0, 19).replace("T", " ").replaceAll(":", ".")}`;
+  const ending = ENDINGS[file.type] ?? (endingOf(file.name) || ".jpg");
+  let name = stem + ending;
+  for (let count = 2; given.has(name); count++) name = `${stem} (${count})${ending}`;
+  given.add(name);
+  return new File([file], name, { type: file.type, lastModified: file.lastModified });
+}
+
+/* Checks: the server makes them too; here they come before the waiting */
+
+/** @param {File} file @param {Rules} rules @returns {Refusal | null} */
+export function refusal(file, { accepts, acceptsWords, maxSize, one }) {
+  const ending = endingOf(file.name);
+  if (!/[\p{L}\p{M}\p{N}\p{P}\p{S}]/u.test(cleaned(file.name)))
+    return { code: "bad-name", message: "This file has no usable name. Rename it and choose it again." };
+  if (!accepts.includes(ending)) {
+    const which = ending ? `Files ending in ${ending}` : "Files without an ending such as .pdf";
+    return { code: "type-not-allowed", message: `${which} cannot be added to this ${one}. You can add ${acceptsWords}.` };
+  }
+  if (!file.size) return { code: "empty-file", message: "This file is empty. Check it on your device and choose it again." };
+  return file.size > maxSize ? tooLarge(file, maxSize, one) : null;
+}
+
+/** @param {File} file @param {number} maxSize @param {string} one @returns {Refusal} */
+function tooLarge(file, maxSize, one) {
+  const [limit, size] = [sizeWords(maxSize), sizeWords(file.size)];
+  const has = size === limit ? "a little more" : size;
+  const todo = canShrink(file) ? "Make it smaller" : "Make it smaller or split it";
+  const message = `A document of this ${one} can have up to ${limit}; this file has ${has}. ${todo}, then try again.`;
+  return { code: "too-large", message };
+}
+
+const languages = globalThis.navigator?.languages.filter((language) => /^en\b/.test(language)) ?? [];
+/** @param {number} number @param {number} digits @returns {string} */
+const written = (number, digits) =>
+  new Intl.NumberFormat([...languages, "en-GB"], { maximumFractionDigits: digits, roundingMode: "halfEven" }).format(number);
+
+/** @param {number} bytes @returns {string} "1.8 MB", rounded as the server does */
+export function sizeWords(bytes) {
+  if (bytes < 1024) return `${written(bytes, 0)} byte${bytes === 1 ? "" : "s"}`;
+  const [number, unit] = bytes < MB ? [bytes / 1024, "KB"] : [bytes / MB, "MB"];
+  return `${written(number, number >= 10 ? 0 : 1)} ${unit}`;
+}

@@ -1,0 +1,49 @@
+/**
+ * Where the reader goes on after an answer took the place of what was pressed.
+ */
+import { acting } from "./fresh.js";
+
+/** @type {{ prefix: string, action: string, file: string, index: number } | null} what was pressed in a widget */
+let pressed = null;
+
+/** @param {HTMLElement} button */
+export function remember(button) {
+  const place = /** @type {HTMLElement | null} */ (button.closest(".mf-manager") ?? button.closest(".mf-body"));
+  const row = /** @type {HTMLElement | null} */ (button.closest("[data-mf-row]"));
+  if (!place) return;
+  const prefix = place.id.replace(/-body$/, "");
+  const index = [...place.querySelectorAll("[data-mf-row]")].indexOf(/** @type {HTMLElement} */ (row));
+  pressed = { prefix, action: button.dataset.mfAction ?? "bulk", file: row?.dataset.mfRow ?? button.dataset.mfFile ?? "", index };
+  acting(prefix);
+}
+
+export function forget() {
+  pressed = null;
+}
+
+/** @param {Element | null | undefined} target of an answer; a badge that comes in between is none of those waited for */
+export function goOn(target) {
+  if (!pressed || !target?.id?.startsWith(pressed.prefix)) return;
+  const place = document.getElementById(pressed.prefix) ?? document.getElementById(`${pressed.prefix}-body`);
+  if (place && !document.activeElement?.closest("[data-mf-queue]")) placeFocus(place, pressed); // not while somebody writes there
+  pressed = null;
+}
+
+/** @param {Element} place @param {NonNullable<typeof pressed>} last */
+function placeFocus(place, last) {
+  const rows = [...place.querySelectorAll("[data-mf-row]")];
+  const same = rows.find((row) => row.getAttribute("data-mf-row") === last.file);
+  const row = same ?? (last.index < 0 ? undefined : (rows[last.index] ?? rows[last.index - 1]));
+  const wishes = [
+    same?.querySelector("[data-mf-focus]"),
+    last.action === "bulk" && place.querySelector(".mf-body > .mf-notice [data-mf-action=undo]"),
+    row?.querySelector(`[data-mf-action="${last.action}"]`),
+    row?.querySelector("[data-mf-action]"),
+    ...place.querySelectorAll(`:is(.mf-manager-head, thead) [data-mf-action="${last.action}"]`),
+    place.querySelector("[data-mf-pick]"),
+    place.querySelector("h2"),
+    place.querySelector("[data-mf-tick-all]"),
+  ];
+  const next = /** @type {HTMLElement[]} */ (wishes.filter(Boolean)).find((one) => one.checkVisibility());
+  next?.focus();
+}

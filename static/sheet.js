@@ -1,0 +1,71 @@
+/**
+ * The sheet: a record beside the list it was opened from, with an address of its own.
+ */
+import { near, on } from "./dom.js";
+import * as unsaved from "./unsaved.js";
+
+const doc = document;
+const sheet = /** @type {HTMLDialogElement | null} */ (doc.getElementById("mf-sheet"));
+const sheetBody = doc.getElementById("mf-sheet-body");
+const home = location.pathname;
+let opener = "";
+let shown = ""; // the address of what the sheet shows
+
+/** @param {Element} link that the reader comes back to when the sheet is closed */
+export const openedBy = ({ id }) => (opener = id);
+/** @param {Element | null} target of an answer */
+export const isSheet = (target) => !!target && target === sheetBody;
+
+export function showSheet() {
+  if (!sheet || !sheetBody?.firstElementChild) return;
+  const first = /** @type {HTMLElement} */ (sheetBody.firstElementChild);
+  shown = first.dataset.mfUrl ?? location.href;
+  if (sheet.open) history.replaceState({ mfSheet: true }, "", shown);
+  else {
+    history.pushState({ mfSheet: true }, "", shown);
+    sheet.showModal();
+  }
+  sheet.scrollTop = 0;
+  /** @type {HTMLElement | null} */ (sheet.querySelector("[data-mf-focus]"))?.focus();
+}
+
+export function closeSheet() {
+  if (sheet && unsaved.mayLeave(sheet)) sheet.close();
+}
+
+function sheetClosed() {
+  sheetBody?.replaceChildren();
+  if (history.state?.mfSheet) history.back();
+  if (doc.activeElement === doc.body) (doc.getElementById(opener) ?? doc.getElementById("main"))?.focus();
+}
+
+sheet?.addEventListener("close", sheetClosed);
+sheet?.addEventListener("cancel", (event) => {
+  if (event.target !== sheet) return;
+  event.preventDefault();
+  closeSheet();
+});
+addEventListener("popstate", () => {
+  if (!sheet) return; // the history of somebody else's page is theirs
+  if (sheet.open && !unsaved.mayLeave(sheet)) history.pushState({ mfSheet: true }, "", shown);
+  else if (sheet.open) sheet.close();
+  else if (history.state?.mfSheet || location.pathname !== home) location.reload();
+});
+
+/** @param {Element} record a record's page in which its form was answered: the address follows */
+export function showPage(record) {
+  const { mfUrl } = /** @type {HTMLElement} */ (record).dataset;
+  if (mfUrl && mfUrl !== location.pathname) history.replaceState(history.state, "", mfUrl);
+  doc.title = `${record.querySelector("h1")?.textContent ?? "Record"} · medfiles`;
+  /** @type {HTMLElement | null} */ (record.querySelector("[data-mf-focus]") ?? record.querySelector("h1"))?.focus();
+}
+
+/** @param {MouseEvent} event the sheet is to show something else */
+function leave(event) {
+  if (!near(event, "[data-mf-leave]") || !sheet || unsaved.mayLeave(sheet)) return;
+  event.preventDefault();
+  event.stopPropagation();
+}
+
+doc.addEventListener("click", leave, true);
+on("click", ({ target }) => target === sheet && closeSheet());

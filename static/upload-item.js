@@ -1,0 +1,80 @@
+/**
+ * One file of the upload queue: what is known about it, which states it can be in, and how they are put in words.
+ */
+import { newKey, rate } from "./transfer.js";
+import { limitsOf } from "./upload-page.js";
+import { fields, makeRow } from "./upload-row.js";
+import { plural, progressWords } from "./upload-words.js";
+
+/** @typedef {import("./upload-page.js").Widget} Widget */
+/** @typedef {"refused" | "held" | "queued" | "sending" | "processing" | "waiting" | "paused" | "failed" | "cancelling" | "done"} State */
+/** @typedef {"send" | "save" | "cancel"} Task */
+/**
+ * @typedef {object} Item one file, from the moment it was chosen until it is a document or gone
+ * @property {File} file
+ * @property {string} key the same for every try
+ * @property {HTMLElement} row
+ * @property {Widget} widget
+ * @property {import("./upload-page.js").Limits} limits
+ * @property {State} state
+ * @property {string} words
+ * @property {Task} task what is asked of the server next
+ * @property {import("./transfer.js").Request | null} request
+ * @property {ReturnType<typeof setTimeout>} [timer]
+ * @property {number} due when it tries again
+ * @property {number} tries
+ * @property {number} waited
+ * @property {boolean} renewed whether a stale token was replaced already
+ * @property {boolean} uncertain whether the server may have it although no answer said so
+ * @property {import("./transfer.js").Sample[]} samples
+ * @property {import("./upload-row.js").Fields} sent
+ * @property {string} stored the document's id
+ * @property {File} [offer] the smaller one
+ */
+
+/** @param {HTMLElement} zone @param {Widget} widget @param {File} file @returns {Item} */
+export function newItem(zone, widget, file) {
+  const [limits, row, sent] = [limitsOf(zone), makeRow(zone, file), { description: "", category: "" }];
+  const fresh = { due: 0, tries: 0, waited: 0, renewed: false, uncertain: false, request: null, samples: [], sent, stored: "" };
+  return { file, row, widget, limits, key: newKey(), state: "refused", words: "", task: "send", ...fresh };
+}
+
+/** @param {Item} item */
+export const isActive = ({ state }) => ["queued", "sending", "processing", "waiting", "paused", "cancelling"].includes(state);
+/** @param {Item} item */
+export const takesPlace = ({ state }) => ["held", "queued", "sending", "processing", "waiting", "paused"].includes(state);
+/** @param {Item} item its description or category is not what was sent along */
+export function isRewritten({ row, sent }) {
+  const { description, category } = fields(row);
+  return description !== sent.description || category !== sent.category;
+}
+
+/** @param {Item} item */
+export const isUnfinished = (item) => isActive(item) || ["held", "failed"].includes(item.state) || (item.state === "done" && (item.task === "save" || isRewritten(item)));
+/** @param {Item} item nothing of it is on its way now, and it goes on by itself */
+export const isIdle = ({ request, state, task }) => !request && (state === "waiting" || state === "paused" || (task !== "send" && state !== "failed"));
+
+/** @param {Item} item @param {boolean} signedOut @param {number} [now] @returns {string} */
+export function stateWords({ state, words, widget, samples, file, due, task }, signedOut, now = Date.now()) {
+  const seconds = Math.max(1, Math.ceil((due - now) / 1_000));
+  return {
+    refused: words,
+    failed: words,
+    held: widget.mode === "view" ? "Not added yet." : "Will be added when you save.",
+    queued: "Waiting for its turn.",
+    sending: progressWords(samples.at(-1)?.bytes ?? 0, file.size, rate(samples, now)),
+    processing: "Processing…",
+    waiting: `${words} Trying again in ${plural(seconds, "second")}.`,
+    paused: signedOut ? "Waits until you are signed in again." : "You are offline. It goes on as soon as you are back.",
+    cancelling: "Cancelling…",
+    done: task === "save" ? "Added. Saving what you wrote…" : "Added.",
+  }[state];
+}
+
+/** @param {Item[]} some of one record @returns {string} */
+export function barWords(some) {
+  const count = (/** @type {(item: Item) => boolean} */ wanted) => some.filter(wanted).length;
+  const [moving, failed, held] = [count(isActive), count(({ state }) => state === "failed"), count(({ state }) => state === "held")];
+  if (moving) return `${plural(moving, "file")} ${moving === 1 ? "is" : "are"} still being added`;
+  return failed ? `${plural(failed, "file")} could not be added` : `${plural(held, "file")} not added yet`;
+}

@@ -1,0 +1,192 @@
+/**
+ * What the upload queue reads from the page about a widget, and where it puts what the server answered.
+ */
+
+import { announce, htmx } from "./dom.js";
+import { refresh } from "./fresh.js";
+
+/** @typedef {{ accepts: string[], acceptsWords: string, maxSize: number, maxFiles: number, one: string }} Limits */
+/**
+ * @typedef {object} Widget one record's documents, remembered while they are not in the page
+ * @property {string} id of its element
+ * @property {string} url
+ * @property {string} upload
+ * @property {string} bulk
+ * @property {string} record the record's own address
+ * @property {string} signIn
+ * @property {string} token
+ * @property {string} mode
+ * @property {number} free places left on the record
+ * @property {number} added since the queue last came to rest
+ */
+
+/** @type {Map<string, Widget>} */
+const widgets = new Map();
+
+/** @type {string[]} */
+let speech = [];
+
+/** @param {Widget} widget */
+export const managerOf = ({ id }) => document.getElementById(id);
+/** @param {Widget} widget */
+export const listOf = (widget) => managerOf(widget)?.querySelector("[data-mf-queue]");
+
+/** @param {string} id @returns {Widget} */
+function widgetOf(id) {
+  const nothing = { url: "", upload: "", bulk: "", record: "", signIn: "/sign-in", token: "", mode: "view" };
+  const widget = widgets.get(id) ?? { id, ...nothing, free: Infinity, added: 0 };
+  widgets.set(id, widget);
+  return widget;
+}
+
+/** @param {HTMLElement} manager @returns {Widget} as the page has it now */
+export function learn(manager) {
+  const { mfUrl = "", mfCsrf = "", mfMode = "view", mfRecord = "" } = manager.dataset;
+  const zone = /** @type {HTMLElement | null} */ (manager.querySelector("[data-mf-zone]"));
+  const room = /** @type {HTMLElement | null} */ (manager.querySelector("[data-mf-free]"));
+  const widget = Object.assign(widgetOf(manager.id), { url: mfUrl.split("?")[0], token: mfCsrf, mode: mfMode, record: mfRecord });
+  const { mfUpload, mfBulk = mfUpload?.replace(/\/files$/, "/bulk"), mfSignIn } = zone?.dataset ?? {};
+  if (mfUpload) Object.assign(widget, { upload: mfUpload, bulk: mfBulk });
+  if (mfSignIn) widget.signIn = mfSignIn;
+  if (room) widget.free = Number(room.dataset.mfFree) + manager.querySelectorAll("[data-mf-mark]:checked").length;
+  return widget;
+}
+
+/** Looks at every widget again that files were ever added to. */
+export function learnAll() {
+  for (const widget of widgets.values()) {
+    const manager = managerOf(widget);
+    if (manager) learn(manager);
+  }
+}
+
+/** @param {Widget} widget of a form for a new record @param {string} type @param {string} id @returns {Widget} of the record it became */
+export function becameRecord({ url, token, signIn, free }, type, id) {
+  const widget = widgetOf(`mf-manager-${type}-${id}`);
+  const own = url.replace(/\/new$/, `/${id}`);
+  if (!widget.upload) Object.assign(widget, { url: own, upload: `${own}/files`, bulk: `${own}/bulk`, token, signIn, free });
+  return widget;
+}
+
+/** @param {string} token */
+export function setToken(token) {
+  widgets.forEach((widget) => (widget.token = token));
+  document.querySelectorAll(".mf[data-mf-csrf]").forEach((part) => part.setAttribute("data-mf-csrf", token));
+  document.querySelectorAll(".mf input[name=csrf_token]").forEach((field) => (/** @type {HTMLInputElement} */ (field).value = token)); // looked at first
+}
+
+/** @param {HTMLElement} zone @returns {Limits} */
+export function limitsOf({ dataset }) {
+  const { mfAccepts = "", mfAcceptsWords = "", mfMaxSize = "Infinity", mfMaxFiles = "Infinity", mfOne = "record" } = dataset;
+  return { accepts: mfAccepts.split(",").filter(Boolean), acceptsWords: mfAcceptsWords, maxSize: Number(mfMaxSize), maxFiles: Number(mfMaxFiles), one: mfOne };
+}
+
+/* Answers */
+
+/** @param {string} html @returns {DocumentFragment} */
+export function parse(html) {
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  return template.content;
+}
+
+/** @param {HTMLElement | null} old @param {HTMLElement} fresh figures that were overtaken by later ones are dropped */
+function replace(old, fresh) {
+  if (!old || Number(fresh.dataset.mfAt ?? 0) < Number(old.dataset.mfAt ?? 0)) return;
+  const focused = old.contains(document.activeElement) ? document.activeElement?.id : "";
+  fresh.removeAttribute("hx-swap-oob");
+  old.replaceWith(fresh);
+  htmx()?.process(fresh);
+  if (focused) document.getElementById(focused)?.focus();
+}
+
+/** @param {HTMLElement} row @param {string} managerId */
+function placeRow(row, managerId) {
+  const known = document.getElementById(row.id);
+  if (known) return replace(known, row);
+  const table = /** @type {HTMLTableElement | null | undefined} */ (document.getElementById(managerId)?.querySelector(".mf-table"));
+  const body = document.getElementById(`${managerId}-body`);
+  if (!table) return refresh(body);
+  table.insertBefore(row, table.tBodies[0] ?? null);
+  htmx()?.process(row);
+}
+
+/** @param {string} html @param {string} managerId @returns {string} the id of the document it brought, or "" */
+export function place(html, managerId) {
+  const content = parse(html);
+  const row = /** @type {HTMLElement | null} */ (content.querySelector("tbody[data-mf-row]"));
+  const body = document.getElementById(`${managerId}-body`);
+  const isTrash = body?.dataset.mfView === "trash"; // then what came belongs to a list that is not shown
+  if (isTrash) refresh(body);
+  else if (row) placeRow(row, managerId);
+  for (const fresh of isTrash ? [] : /** @type {NodeListOf<HTMLElement>} */ (content.querySelectorAll("[hx-swap-oob], [data-mf-room][id]"))) {
+    replace(document.getElementById(fresh.id), fresh);
+  }
+  learnAll();
+  return row?.dataset.mfRow ?? "";
+}
+
+/** @param {Widget} widget @param {Record<string, unknown>} events what the server wants known */
+export function dispatch(widget, events) {
+  for (const [name, detail] of Object.entries(events)) (managerOf(widget) ?? document).dispatchEvent(new CustomEvent(name, { bubbles: true, detail }));
+}
+
+/* What stands in the page beside the rows */
+
+/** @param {string} words @param {Widget[]} waiting */
+export function drawSignedOut(words, waiting) {
+  document.querySelectorAll("[data-mf-upload-signed-out]").forEach((line) => line.remove());
+  for (const widget of waiting) listOf(widget)?.before(signedOutLine(words, widget.signIn));
+}
+
+/** @param {string} words @param {string} href @returns {HTMLElement} */
+function signedOutLine(words, href) {
+  const line = document.createElement("p");
+  const link = document.createElement("a");
+  line.className = "mf-problem";
+  line.setAttribute("data-mf-upload-signed-out", "");
+  Object.assign(link, { href, target: "_blank", rel: "noopener", textContent: "Sign in" });
+  line.append(`${words} `, link);
+  return line;
+}
+
+/** @param {[Widget, string][]} lines about files whose record is not in the page just now */
+export function drawBar(lines) {
+  const old = document.getElementById("mf-uploads");
+  const home = [...document.querySelectorAll("dialog.mf[open]")].at(-1) ?? document.body;
+  const words = lines.map(([, text]) => text).join("\n");
+  if (old?.parentElement === home && old.dataset.mfWords === words) return;
+  old?.remove();
+  if (!lines.length) return;
+  const bar = document.createElement("div");
+  Object.assign(bar, { id: "mf-uploads", className: "mf mf-uploads" });
+  Object.assign(bar.dataset, { mfWords: words });
+  bar.append(...lines.map(barLine));
+  home.append(bar);
+  htmx()?.process(bar);
+}
+
+/** @param {[Widget, string]} line @returns {HTMLElement} a link that never leaves this page, since that would end the uploads */
+function barLine([{ record, url }, text]) {
+  const line = document.createElement("p");
+  const link = document.createElement("a");
+  link.textContent = text;
+  link.href = record || url;
+  if (record && document.getElementById("mf-sheet-body")) {
+    for (const [name, value] of [["hx-get", record], ["hx-target", "#mf-sheet-body"], ["hx-swap", "innerHTML"], ["data-mf-leave", ""]]) link.setAttribute(name, value);
+  } else Object.assign(link, { target: "_blank", rel: "noopener" });
+  line.append(link);
+  return line;
+}
+
+/* What is said aloud */
+
+/** @param {Widget} widget @param {string} text what comes within the same moment is said together */
+export function say(widget, text) {
+  speech.push(text);
+  if (speech.length > 1) return;
+  setTimeout(() => {
+    announce(speech.join(" "), managerOf(widget) ?? undefined);
+    speech = [];
+  }, 100);
+}

@@ -1,0 +1,165 @@
+/**
+ * Uploading: how files get into the queue, and what in the page around it makes the queue go on.
+ */
+import { near, on } from "./dom.js";
+import { gather, inOrder, pasted, photo, visible } from "./files.js";
+import * as intake from "./upload-intake.js";
+import * as queue from "./upload-queue.js";
+import { leave } from "./upload-row.js";
+
+export { discard, isHeld, pending } from "./upload-queue.js";
+
+/** @typedef {{ type: string, id: string | number }} Saved */
+
+/** @type {HTMLElement | null} in a row, when a swap began */
+let typing = null;
+/** @type {EventTarget | null} what files were dragged onto last */
+let entered = null;
+
+/* Picker and camera */
+
+/** @type {Record<string, string>} a button, and the input it stands for */
+const buttons = {
+  "[data-mf-pick]": "[data-mf-input]",
+  "[data-mf-folder]": "[data-mf-input-folder]",
+  "[data-mf-photo]": "[data-mf-input-photo]",
+};
+
+/** @typedef {import("./upload-item.js").Item} Item */
+/** @type {Record<string, (item: Item) => void>} the buttons of a row */
+const presses = {
+  "[data-mf-cancel], [data-mf-dismiss]": queue.cancel,
+  "[data-mf-retry], [data-mf-add-now]": (item) => (item.state === "refused" ? intake.again(item) : queue.retry(item)),
+  "[data-mf-smaller]": intake.makeSmaller,
+  "[data-mf-use-smaller]": intake.useSmaller,
+};
+
+/** @param {HTMLElement} button @param {Event} event never sends the form around it */
+function press(button, event) {
+  event.preventDefault();
+  const item = queue.itemOf(button);
+  const act = Object.entries(presses).find(([selector]) => button.matches(selector))?.[1];
+  if (item) act?.(item);
+}
+
+/** @param {Event} event */
+function click(event) {
+  const inRow = near(event, ".mf-upload button");
+  if (inRow) return press(inRow, event);
+  for (const [button, input] of Object.entries(buttons)) {
+    const zone = near(event, button)?.closest("[data-mf-zone]");
+    if (zone) /** @type {HTMLElement | null} */ (zone.querySelector(input))?.click();
+  }
+}
+
+/** @param {Event} event */
+function chosen(event) {
+  const input = /** @type {HTMLInputElement | null} */ (near(event, Object.values(buttons).join()));
+  const zone = /** @type {HTMLElement | null} */ (input?.closest("[data-mf-zone]"));
+  if (!input?.files?.length || !zone) return;
+  const files = [...input.files];
+  input.value = "";
+  if (input.matches("[data-mf-input-photo]")) return intake.add(zone, files.map(photo));
+  intake.add(zone, inOrder(input.matches("[data-mf-input-folder]") ? visible(files) : files));
+}
+
+/* Drop */
+
+/** @param {Element | null} zone */
+function mark(zone) {
+  document.querySelectorAll("[data-drag]").forEach((other) => other !== zone && other.removeAttribute("data-drag"));
+  zone?.setAttribute("data-drag", "");
+}
+
+/** @param {DragEvent} event beside a zone files go nowhere: a browser would leave the page to show them */
+function drag(event) {
+  const { dataTransfer, type } = event;
+  if (!dataTransfer?.types.includes("Files")) return;
+  const zone = near(event, "[data-mf-zone]");
+  if (type === "dragenter") entered = event.target;
+  if (zone || (near(event, ".mf") && !near(event, "input"))) event.preventDefault();
+  if (!zone && near(event, ".mf") && event.defaultPrevented) dataTransfer.dropEffect = "none";
+  mark(type === "drop" ? null : zone);
+  if (zone && type === "drop") drop(zone, dataTransfer);
+}
+
+/** @param {HTMLElement} zone @param {DataTransfer} dataTransfer */
+async function drop(zone, dataTransfer) {
+  /** @type {string[]} */
+  const unread = [];
+  const files = await gather(dataTransfer, (path) => unread.push(path));
+  intake.add(zone, inOrder(files), unread);
+}
+
+/** @param {DragEvent} event the last thing entered is left only when the whole window is */
+function dragLeave(event) {
+  if (event.target === entered) mark(null);
+}
+
+/** @param {ClipboardEvent} event */
+function paste(event) {
+  const zone = /** @type {HTMLElement | null | undefined} */ (near(event, ".mf-manager")?.querySelector("[data-mf-zone]"));
+  const files = zone ? pasted(event) : [];
+  if (!zone || !files.length) return;
+  event.preventDefault();
+  intake.add(zone, files);
+}
+
+/* Swaps, connection, leaving */
+
+function beforeSwap() {
+  typing = document.activeElement?.closest(".mf-upload") ? /** @type {HTMLElement} */ (document.activeElement) : null;
+}
+
+function afterSwap() {
+  queue.attach();
+  if (typing?.isConnected && document.activeElement === document.body) typing.focus({ preventScroll: true });
+}
+
+/** @param {FocusEvent} event */
+function focusLeft(event) {
+  const item = event.target instanceof Element ? queue.itemOf(event.target) : undefined;
+  if (item?.state !== "done" || item.task !== "send" || item.row.contains(/** @type {Node | null} */ (event.relatedTarget))) return;
+  setTimeout(() => item.state === "done" && item.task === "send" && queue.finish(item));
+}
+
+/** @param {KeyboardEvent} event what is written about a file is no reason to send the form around it */
+function enter(event) {
+  const field = event.key === "Enter" && near(event, ".mf-upload input");
+  const item = field && queue.itemOf(field);
+  if (!item) return;
+  event.preventDefault();
+  if (item.state === "done") leave(item.row);
+}
+
+function back() {
+  if (document.visibilityState === "hidden") return;
+  queue.resume();
+  queue.goOn();
+}
+
+/** @param {BeforeUnloadEvent} event */
+function warn(event) {
+  if (!queue.pending()) return;
+  event.preventDefault();
+  event.returnValue = true;
+}
+
+export function start() {
+  on("click", click);
+  on("change", chosen);
+  on("dragenter dragover drop", drag);
+  on("dragleave", dragLeave);
+  on("paste", paste);
+  on("focusout", focusLeft);
+  on("keydown", enter);
+  on("htmx:beforeSwap htmx:before:swap", beforeSwap);
+  on("htmx:afterSwap htmx:after:swap", afterSwap);
+  on("records:created", ({ detail }) => detail?.id && queue.recordCreated(detail.type, String(detail.id)));
+  on("records:changed", ({ detail }) => detail?.id && queue.recordSaved(detail.type, String(detail.id)));
+  on("visibilitychange", back);
+  on("online focus", back, window);
+  on("beforeunload", warn, window);
+  for (const name of ["close", "toggle"]) document.addEventListener(name, queue.attach, true);
+  queue.attach();
+}

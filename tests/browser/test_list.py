@@ -1,0 +1,331 @@
+"""The list of a record's documents: sorted, searched, narrowed, changed in place, and failing without the rest."""
+
+import re
+from datetime import UTC, datetime
+
+import pytest
+from playwright.sync_api import Dialog, Locator, Page, Route, expect
+
+from medfiles.db import db
+from tests import samples
+from tests.browser.people import Complaints, Person
+from tests.browser.states import fail
+from tests.browser.widget import (
+    expect_names,
+    expect_said,
+    names,
+    open_visit,
+    pick,
+    press,
+    row,
+    search,
+)
+
+NOTE, SCAN, GROWTH, LETTER = "Note 10.txt", "Note 2.txt", "Growth.png", "Letter.pdf"
+ADDED = (LETTER, NOTE, GROWTH, SCAN)  # in this order, each of another size
+SORTED = {
+    "Name": (GROWTH, LETTER, SCAN, NOTE),
+    "Type": (GROWTH, LETTER, SCAN, NOTE),
+    "Size": (LETTER, GROWTH, NOTE, SCAN),
+    "Added": ADDED,
+}
+FIRST = {"Name": "ascending", "Type": "ascending", "Size": "descending", "Added": "ascending"}
+
+
+def four(person: Person) -> int:
+    visit = person.visit(LETTER)
+    person.attach(visit, NOTE, content=samples.txt("Slept well. " * 8))
+    person.attach(visit, GROWTH)
+    person.attach(visit, SCAN, content=samples.txt("Short."))
+    return int(visit.id)
+
+
+def heading(page: Page, name: str) -> Locator:
+    return page.get_by_role("columnheader", name=name, exact=True)
+
+
+@pytest.mark.parametrize("name", SORTED)
+def test_a_heading_sorts_keeps_the_focus_and_the_address_follows(page: Page, person: Person, name: str) -> None:
+    page.goto(f"/visit/{four(person)}")
+    expect(heading(page, "Added")).to_have_attribute("aria-sort", "descending")
+    heading(page, name).get_by_role("link").focus()
+    page.keyboard.press("Enter")
+    expect(heading(page, name)).to_have_attribute("aria-sort", FIRST[name])
+    expect_names(page, SORTED[name])
+    expect(heading(page, name).get_by_role("link")).to_be_focused()
+    expect(page.locator("[aria-sort]")).to_have_count(1)
+    address = page.url
+    assert address.endswith("?order=asc" if name == "Added" else f"?sort={name.lower()}")
+    page.keyboard.press("Enter")
+    expect_names(page, SORTED[name][::-1])
+    expect(heading(page, name).get_by_role("link")).to_be_focused()
+    page.goto(address)
+    expect_names(page, SORTED[name])
+
+
+def test_searching_as_one_types_leaves_the_caret_in_the_field_and_says_how_many_were_found(
+    page: Page, person: Person
+) -> None:
+    page.goto(f"/visit/{four(person)}")
+    search(page).press_sequentially("nte 1")
+    expect_said(page, "Nothing found.")
+    for _ in range(4):
+        page.keyboard.press("ArrowLeft")
+    page.keyboard.type("o")
+    expect_names(page, [NOTE])
+    expect_said(page, "1 document found.")
+    expect(search(page)).to_be_focused()
+    assert search(page).evaluate("(field) => [field.value, field.selectionStart]") == ["note 1", 2]
+    expect(page).to_have_url(re.compile(r"\?q=note\+1&zone=Europe%2FLondon$"))
+
+
+def test_show_all_empties_the_search_and_brings_everything_back(page: Page, person: Person) -> None:
+    visit = four(person)
+    page.goto(f"/visit/{visit}")
+    search(page).fill("growth")
+    expect_names(page, [GROWTH])
+    page.get_by_role("link", name="Show all").click()
+    expect_names(page, ADDED[::-1])
+    expect(search(page)).to_have_value("")
+    expect(search(page)).to_be_focused()
+
+
+def test_a_search_finds_descriptions_and_does_not_mind_accents(page: Page, person: Person) -> None:
+    visit = person.visit(*ADDED)
+    person.attach(visit, "Befund.txt", description="Größe im März")
+    open_visit(page, visit)
+    search(page).fill("MARZ große")
+    expect_names(page, ["Befund.txt"])
+
+
+def test_a_search_that_is_an_address_is_searched_when_the_page_opens(page: Page, person: Person) -> None:
+    page.goto(f"/visit/{four(person)}?q=note&sort=name")
+    expect_names(page, [SCAN, NOTE])
+    expect(search(page)).to_have_value("note")
+    heading(page, "Size").get_by_role("link").click()
+    expect_names(page, [NOTE, SCAN])
+    expect(search(page)).to_have_value("note")
+
+
+def test_sorting_keeps_what_was_typed_into_the_search(page: Page, person: Person) -> None:
+    page.goto(f"/visit/{four(person)}")
+    search(page).fill("note")
+    expect_names(page, [SCAN, NOTE])
+    heading(page, "Name").get_by_role("link").click()
+    expect(heading(page, "Name")).to_have_attribute("aria-sort", "ascending")
+    search(page).fill("note 1")
+    expect_names(page, [NOTE])
+    expect(page).to_have_url(re.compile("sort=name"))
+
+
+def narrow(page: Page) -> None:
+    page.locator(".mf-narrowing summary").click()
+
+
+def test_the_list_is_narrowed_to_a_category_or_to_none(page: Page, person: Person) -> None:
+    visit = person.visit(*ADDED)
+    person.attach(visit, "Plan.pdf", category="referral")
+    open_visit(page, visit)
+    narrow(page)
+    in_category = page.locator("[data-mf-filter]").get_by_label("Category")
+    in_category.select_option("Referral")
+    expect_names(page, ["Plan.pdf"])
+    in_category.select_option("No category")
+    expect_names(page, ADDED[::-1])
+    expect_said(page, "4 documents found.")
+
+
+def test_the_list_is_narrowed_to_a_kind_of_file(page: Page, person: Person) -> None:
+    page.goto(f"/visit/{four(person)}")
+    narrow(page)
+    page.get_by_label("Kind of file").select_option("Photo or scan")
+    expect_names(page, [GROWTH])
+    expect(page).to_have_url(re.compile("media=image"))
+    page.reload()
+    expect_names(page, [GROWTH])
+    expect(page.get_by_label("Kind of file")).to_be_visible()
+
+
+def test_days_are_those_of_the_reader(page: Page, person: Person) -> None:
+    """In London it is already the first of May when it is half past eleven in the evening in UTC."""
+    visit = person.visit(*ADDED)
+    date(person, visit, LETTER, datetime(2026, 4, 30, 22, 59, tzinfo=UTC))
+    date(person, visit, NOTE, datetime(2026, 4, 30, 23, 30, tzinfo=UTC))
+    date(person, visit, GROWTH, datetime(2026, 5, 1, 22, 59, tzinfo=UTC))
+    date(person, visit, SCAN, datetime(2026, 5, 1, 23, 1, tzinfo=UTC))
+    page.goto(f"/visit/{visit.id}")
+    narrow(page)
+    page.get_by_label("Added from").fill("2026-05-01")
+    expect_names(page, [SCAN, GROWTH, NOTE])
+    page.get_by_label("to", exact=True).fill("2026-05-01")
+    expect_names(page, [GROWTH, NOTE])
+    expect(row(page, NOTE).locator(".mf-cell-added")).to_contain_text("1 May 2026")
+
+
+def date(person: Person, visit: object, name: str, at: datetime) -> None:
+    person.file_named(visit, name).uploaded_at = at
+    db.session.commit()
+
+
+def test_dates_that_cannot_be_are_explained_and_the_list_stays(
+    page: Page, person: Person, complaints: Complaints
+) -> None:
+    complaints.expect("422")
+    page.goto(f"/visit/{four(person)}")
+    narrow(page)
+    page.get_by_label("to", exact=True).fill("2020-05-01")
+    expect(page.get_by_text("Nothing found", exact=True)).to_be_visible()
+    page.get_by_label("Added from").fill("2021-05-01")
+    expect(page.get_by_role("alert")).to_contain_text("must not be after")
+    page.get_by_label("to", exact=True).fill("2099-05-01")
+    expect_names(page, ADDED[::-1])
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_the_search_is_there_from_the_fourth_document_on(page: Page, person: Person) -> None:
+    visit = person.visit(*ADDED[:3])
+    open_visit(page, visit)
+    expect(search(page)).to_be_hidden()
+    pick(page, "Scan.jpg")
+    expect(search(page)).to_be_visible()
+
+
+def edit(page: Page, name: str) -> Locator:
+    row(page, name).get_by_role("link", name="Edit").click()
+    expect(page.get_by_label("Name", exact=True)).to_be_focused()
+    return page.locator(".mf-edit")
+
+
+def test_name_description_and_category_are_edited_in_place(page: Page, person: Person) -> None:
+    visit = person.visit("Letter.pdf", "Note.txt")
+    open_visit(page, visit)
+    form = edit(page, "Letter.pdf")
+    form.get_by_label("Name").fill("Second opinion.pdf")
+    form.get_by_label("Category").select_option("Summary")
+    form.get_by_label("Description").fill("No operation is needed.")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(row(page, "Second opinion.pdf").locator(".mf-file-category")).to_have_text("Summary")
+    expect(row(page, "Second opinion.pdf").locator(".mf-file-description")).to_have_text("No operation is needed.")
+    expect(row(page, "Second opinion.pdf").get_by_role("link", name="Edit")).to_be_focused()
+    file = person.file_named(visit, "Second opinion.pdf")
+    assert (file.category, file.description) == ("summary", "No operation is needed.")
+
+
+@pytest.mark.parametrize("leave", ["Cancel", "Escape"])
+def test_an_edit_is_left_without_a_change(page: Page, person: Person, leave: str) -> None:
+    visit = person.visit("Letter.pdf", "Note.txt")
+    sheet = open_visit(page, visit)
+    form = edit(page, "Letter.pdf")
+    form.get_by_label("Name").fill("Something else.pdf")
+    if leave == "Escape":
+        page.keyboard.press("Escape")
+    else:
+        form.get_by_role("link", name="Cancel").click()
+    expect(row(page, "Letter.pdf").get_by_role("link", name="Edit")).to_be_focused()
+    expect(sheet).to_be_visible()
+    assert sorted(names(page)) == ["Letter.pdf", "Note.txt"]
+
+
+def test_a_name_that_cannot_be_is_refused_in_place_and_what_was_written_stays(
+    page: Page, person: Person, complaints: Complaints
+) -> None:
+    complaints.expect("422")
+    open_visit(page, person.visit("Letter.pdf"))
+    form = edit(page, "Letter.pdf")
+    form.get_by_label("Name").fill("///")
+    form.get_by_label("Description").fill("From the front desk")
+    form.get_by_role("button", name="Save").click()
+    expect(form.get_by_role("alert")).to_contain_text("no usable name")
+    form.get_by_label("Name").fill("Opinion.pdf")
+    form.get_by_role("button", name="Save").click()
+    expect(row(page, "Opinion.pdf")).to_contain_text("From the front desk")
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_after_an_edit_is_saved_or_left_the_sheet_closes_without_a_question(page: Page, person: Person) -> None:
+    asked: list[str] = []
+
+    def answer(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        dialog.accept()
+
+    page.on("dialog", answer)
+    sheet = open_visit(page, person.visit("Letter.pdf", "Note.txt"))
+    edit(page, "Letter.pdf").get_by_label("Name").fill("Opinion.pdf")
+    page.keyboard.press("Enter")
+    expect(row(page, "Opinion.pdf")).to_be_visible()
+    edit(page, "Note.txt").get_by_label("Name").fill("Other.txt")
+    page.get_by_role("link", name="Cancel").click()
+    expect(row(page, "Note.txt")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(sheet).to_have_count(0)
+    assert asked == []
+
+
+def test_leaving_a_half_written_edit_asks_first(page: Page, person: Person) -> None:
+    asked: list[str] = []
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", stay)
+    open_visit(page, person.visit("Letter.pdf"))
+    edit(page, "Letter.pdf").get_by_label("Name").fill("Opinion.pdf")
+    page.get_by_role("button", name="Close").click()
+    expect(page.get_by_label("Name", exact=True)).to_have_value("Opinion.pdf")
+    assert asked == ["Leave without saving what you changed?"]
+
+
+def test_a_list_that_fails_is_told_while_the_rest_lives_and_try_again_brings_it(
+    page: Page, person: Person, complaints: Complaints
+) -> None:
+    complaints.expect("503")
+    visit = person.visit("Letter.pdf", "Note.txt")
+    open_visit(page, visit)
+    press(page, "Delete", "Note.txt")
+    page.get_by_role("link", name="Trash (1)").click()
+    expect_names(page, ["Note.txt"])
+    fail("**/list?*")(page)
+    page.get_by_role("link", name="Back to documents").click()
+    expect(page.get_by_role("alert")).to_contain_text("Something went wrong on our side.")
+    press(page, "Restore", "Note.txt")
+    expect(page.locator(".mf-manager-head")).to_contain_text("0 documents")
+    page.unroute("**/list?*")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator(".mf-row")).to_have_count(2)
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_what_arrives_while_the_trash_is_open_is_in_the_list_and_not_in_the_trash(page: Page, person: Person) -> None:
+    held: list[Route] = []
+    open_visit(page, person.visit("Letter.pdf", "Note.txt"))
+    press(page, "Delete", "Note.txt")
+    page.route("**/files*", lambda route: held.append(route))
+    pick(page, "Growth.png")
+    page.get_by_role("link", name="Trash (1)").click()
+    expect_names(page, ["Note.txt"])
+    held[0].continue_()
+    expect(page.locator(".mf-upload")).to_have_count(0)
+    expect_names(page, ["Note.txt"])
+    expect(page.locator(".mf-manager-head")).to_contain_text("1 document")
+    page.get_by_role("link", name="Back to documents").click()
+    expect_names(page, ["Growth.png", "Letter.pdf"])
+
+
+def test_a_search_that_fails_keeps_the_list_and_what_was_typed(
+    page: Page, person: Person, complaints: Complaints
+) -> None:
+    complaints.expect("503")
+    page.goto(f"/visit/{four(person)}")
+    fail("**/list?*")(page)
+    search(page).fill("note")
+    expect(page.get_by_role("alert")).to_contain_text("Something went wrong on our side.")
+    expect_names(page, ADDED[::-1])
+    pick(page, "Scan.jpg")
+    expect(row(page, "Scan.jpg")).to_be_visible()
+    page.unroute("**/list?*")
+    page.get_by_role("button", name="Try again").click()
+    expect_names(page, [SCAN, NOTE])
+    expect(search(page)).to_have_value("note")

@@ -1,0 +1,667 @@
+"""Documents inside the form of a record: what is marked and added there happens when it is saved, not before."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, Dialog, FilePayload, Locator, Page, Request, Route, expect
+
+from medfiles.db import db
+from medfiles.listing import Wanted
+from tests import samples
+from tests.browser.people import Complaints, Person, Site
+from tests.browser.states import hold_uploads
+from tests.browser.widget import names, open_visit, pick, row
+from tests.factories import World
+
+Open = Callable[[Page, Any], None]
+QUESTION = "Leave without saving what you changed?"
+WAITS = "Will be added when you save."
+
+
+def edit_in_sheet(page: Page, visit: Any) -> None:
+    open_visit(page, visit).get_by_role("link", name="Edit Annual check-up").click()
+    expect(heading(page)).to_have_text("Edit visit")
+
+
+def edit_on_page(page: Page, visit: Any) -> None:
+    page.goto(f"/visit/{visit.id}/edit")
+
+
+def edit_by_address(page: Page, visit: Any) -> None:
+    page.goto(f"/documents/visit/{visit.id}?mode=edit")
+
+
+def new_in_sheet(page: Page, patient: Any) -> None:
+    page.goto(f"/patients/{patient.id}/visits")
+    page.get_by_role("link", name="New visit").click()
+    expect(heading(page)).to_have_text("New visit")
+
+
+def new_on_page(page: Page, patient: Any) -> None:
+    page.goto(f"/patients/{patient.id}/visits/new")
+
+
+def new_by_address(page: Page, patient: Any) -> None:
+    page.goto(f"/documents/visit/new?patient={patient.id}")
+
+
+@pytest.fixture(params=[edit_in_sheet, edit_on_page])
+def edit(request: pytest.FixtureRequest) -> Open:
+    opened: Open = request.param
+    return opened
+
+
+@pytest.fixture(params=[new_in_sheet, new_on_page])
+def new(request: pytest.FixtureRequest) -> Open:
+    opened: Open = request.param
+    return opened
+
+
+@pytest.fixture
+def stored_once(person: Person) -> Iterator[Callable[[Any], None]]:
+    """Says of which patient there must be one visit, with its two documents, when the test is over."""
+    patients: list[Any] = []
+    yield patients.append
+    for patient in patients:
+        visit = only_visit(person, patient)
+        assert (visit.reason, live(person, visit)) == ("Sore knee", ["Growth.png", "Note.txt"])
+
+
+def heading(page: Page) -> Locator:
+    return page.locator("article.mf-record h1")
+
+
+def mark_of(page: Page, name: str) -> Locator:
+    return page.get_by_role("checkbox", name=f"Move {name} to the trash when saving")
+
+
+def mark(page: Page, name: str) -> None:
+    row(page, name).locator(".mf-remove").click()
+
+
+def queued(page: Page, name: str) -> Locator:
+    return page.locator(".mf-upload").filter(has=page.locator("[data-mf-name]").get_by_text(name, exact=True))
+
+
+def status(page: Page, name: str) -> Locator:
+    return queued(page, name).locator("[data-mf-status]")
+
+
+def reason(page: Page) -> Locator:
+    return page.get_by_label("Reason for the visit")
+
+
+def save(page: Page) -> Locator:
+    return page.locator(".mf-form > .mf-buttons").get_by_role("button", name="Save")
+
+
+def fill_in(page: Page) -> None:
+    """A new visit with two files."""
+    reason(page).fill("Sore knee")
+    page.get_by_label("Date", exact=True).fill("2026-05-12")
+    pick(page, "Growth.png", "Note.txt")
+    expect(status(page, "Note.txt")).to_have_text(WAITS)
+
+
+def expect_saved(page: Page, title: str = "Sore knee", *documents: str) -> None:
+    """The record is shown with these documents, and nothing waits any more."""
+    expect(heading(page)).to_have_text(title)
+    for name in documents:
+        expect(row(page, name)).to_be_visible()
+    expect(page.locator(".mf-upload")).to_have_count(0)
+
+
+def listed(person: Person, record: Any, kind: str, *, trashed: bool) -> list[str]:
+    db.session.rollback()
+    files = person.world.documents(person.email).list(person.world.kind(kind), record.id, Wanted(trashed=trashed)).files
+    return sorted(file.file_name for file in files)
+
+
+def live(person: Person, record: Any, kind: str = "visit") -> list[str]:
+    return listed(person, record, kind, trashed=False)
+
+
+def trashed(person: Person, record: Any, kind: str = "visit") -> list[str]:
+    return listed(person, record, kind, trashed=True)
+
+
+def only_visit(person: Person, patient: Any) -> Any:
+    db.session.rollback()
+    [visit] = person.world.records(person.email).list(patient.id, person.world.kind("visit"))
+    return visit
+
+
+def answer_questions(page: Page, *answers: bool) -> list[str]:
+    """Answers what the page asks, in this order; the questions asked so far."""
+    left, asked = list(answers), list[str]()
+
+    def answer(dialog: Dialog) -> None:
+        asked.append(dialog.message or dialog.type)
+        if left.pop(0):
+            dialog.accept()
+        else:
+            dialog.dismiss()
+
+    page.on("dialog", answer)
+    return asked
+
+
+def sent(page: Page, ending: str) -> list[Request]:
+    """Requests that change something and go to addresses that end like this, from now on."""
+    found: list[Request] = []
+
+    def note(request: Request) -> None:
+        if request.method == "POST" and request.url.split("?")[0].endswith(ending):
+            found.append(request)
+
+    page.on("request", note)
+    return found
+
+
+def first_is(page: Page, address: str | re.Pattern[str], answer: Callable[[Route], Any]) -> None:
+    """The next request there is answered like this, the others by the server."""
+    page.route(address, answer, times=1)
+
+
+def fail(route: Route) -> None:
+    route.fulfill(status=503, body="")
+
+
+def lose_answer(route: Route) -> None:
+    route.fetch()
+    route.abort("connectionreset")
+
+
+# Edit mode
+
+
+def test_marks_are_set_struck_through_and_counted_by_mouse_and_taken_back_by_keyboard(
+    page: Page, person: Person, edit: Open
+) -> None:
+    edit(page, person.visit("Letter.pdf", "Scan.jpg"))
+    for name, words in (("Letter.pdf", "1 document"), ("Scan.jpg", "2 documents")):
+        mark(page, name)
+        expect(mark_of(page, name)).to_be_checked()
+        expect(row(page, name).locator(".mf-file-name")).to_have_css("text-decoration-line", "line-through")
+        expect(page.locator("[data-mf-marked]")).to_have_text(f"{words} will go to the trash when you save.")
+    mark_of(page, "Letter.pdf").focus()
+    page.keyboard.press("Space")
+    expect(row(page, "Letter.pdf").locator(".mf-file-name")).to_have_css("text-decoration-line", "none")
+    expect(page.locator(".mf-manager [data-mf-live]")).to_have_text("1 document will go to the trash when you save.")
+    page.keyboard.press("Space")
+    expect(mark_of(page, "Letter.pdf")).to_be_checked()
+
+
+@pytest.mark.parametrize("edit", [edit_in_sheet, edit_on_page, edit_by_address])
+def test_one_save_applies_fields_and_marks_and_the_added_files_follow(page: Page, person: Person, edit: Open) -> None:
+    visit = person.visit("Letter.pdf", "Scan.jpg")
+    edit(page, visit)
+    saves, uploads = sent(page, "/edit"), sent(page, "/files")
+    reason(page).fill("Sore knee")
+    mark(page, "Letter.pdf")
+    pick(page, "Growth.png")
+    expect(status(page, "Growth.png")).to_have_text(WAITS)
+    assert (uploads, live(person, visit)) == ([], ["Letter.pdf", "Scan.jpg"])
+    save(page).click()
+    expect_saved(page, "Sore knee", "Growth.png", "Scan.jpg")
+    expect(page).to_have_url(f"/visit/{visit.id}")
+    assert (live(person, visit), trashed(person, visit)) == (["Growth.png", "Scan.jpg"], ["Letter.pdf"])
+    assert (len(saves), len(uploads)) == (1, 1)
+    person.world.assert_sound()
+
+
+@pytest.mark.parametrize(
+    ("kind", "title"),
+    [("lab-result", "Name of the test"), ("procedure", "Name of the procedure"), ("insurance", "Insurance company")],
+)
+def test_every_kind_of_record_is_edited_and_made_with_its_documents(
+    page: Page, person: Person, kind: str, title: str
+) -> None:
+    record = person.world.record(kind, email=person.email)
+    person.attach(record, "Letter.pdf")
+    page.goto(f"/patients/{record.patient_id}/{person.world.kind(kind).plural}")
+    page.locator(f"#mf-card-{kind}-{record.id}").click()
+    page.get_by_role("link", name="Edit Something").click()
+    page.get_by_label(title).fill("Sore knee")
+    mark(page, "Letter.pdf")
+    pick(page, "Growth.png")
+    save(page).click()
+    expect_saved(page, "Sore knee", "Growth.png")
+    assert (live(person, record, kind), trashed(person, record, kind)) == (["Growth.png"], ["Letter.pdf"])
+    page.get_by_role("button", name="Close").click()
+    page.locator("#mf-new").click()
+    expect(save(page)).to_have_text(re.compile("Save .+"))
+    for field in page.locator(".mf-form [required]").all():
+        field.fill("2026-05-12" if field.get_attribute("type") == "date" else "Second")
+    pick(page, "Scan.jpg")
+    save(page).click()
+    expect_saved(page, "Second", "Scan.jpg")
+
+
+def test_what_was_added_follows_the_save_with_progress(page: Page, person: Person) -> None:
+    edit_in_sheet(page, person.visit("Letter.pdf"))
+    pick(page, "Growth.png")
+    hold_uploads(page)
+    save(page).click()
+    expect(heading(page)).to_have_text("Annual check-up")
+    expect(status(page, "Growth.png")).to_contain_text("64 %")
+    expect(queued(page, "Growth.png").get_by_role("progressbar")).to_have_attribute("value", "64")
+
+
+@pytest.mark.parametrize("others", [(), ("Scan.jpg",)], ids=["emptied", "kept"])
+def test_a_list_asked_for_before_an_upload_was_stored_does_not_hide_it(
+    page: Page, person: Person, others: tuple[str, ...]
+) -> None:
+    edit_in_sheet(page, person.visit("Letter.pdf", *others))
+    mark(page, "Letter.pdf")
+    pick(page, "Growth.png")
+    late: list[Route] = []
+    page.route("**/list?*", lambda route: late.append(route), times=1)
+    with page.expect_response(re.compile("/list[?]")):
+        save(page).click()
+    expect_saved(page, "Annual check-up", "Growth.png", *others)
+    assert len(late) == 1
+
+
+def test_cancel_asks_when_something_was_entered_and_keeps_everything_as_it_was(page: Page, person: Person) -> None:
+    visit = person.visit("Letter.pdf")
+    edit_in_sheet(page, visit)
+    asked, saves = answer_questions(page, False, True), sent(page, "")
+    cancel = page.locator(".mf-form").get_by_role("link", name="Cancel", exact=True)
+    reason(page).fill("Sore knee")
+    mark(page, "Letter.pdf")
+    pick(page, "Growth.png")
+    cancel.click()
+    expect(reason(page)).to_have_value("Sore knee")
+    expect(mark_of(page, "Letter.pdf")).to_be_checked()
+    expect(status(page, "Growth.png")).to_have_text(WAITS)
+    cancel.click()
+    expect_saved(page, "Annual check-up", "Letter.pdf")
+    assert (asked, saves, live(person, visit)) == ([QUESTION] * 2, [], ["Letter.pdf"])
+    page.get_by_role("link", name="Edit Annual check-up").click()
+    expect(mark_of(page, "Letter.pdf")).not_to_be_checked()
+    expect(page.locator(".mf-upload")).to_have_count(0)
+
+
+def test_cancel_does_not_ask_when_nothing_was_entered(page: Page, person: Person) -> None:
+    edit_in_sheet(page, person.visit("Letter.pdf"))
+    asked = answer_questions(page, False)
+    page.locator(".mf-form").get_by_role("link", name="Cancel", exact=True).click()
+    expect(heading(page)).to_have_text("Annual check-up")
+    assert asked == []
+
+
+def test_a_form_that_has_to_be_corrected_keeps_marks_fields_and_files(
+    page: Page, person: Person, complaints: Complaints, edit: Open
+) -> None:
+    complaints.expect("422")
+    visit = person.visit("Letter.pdf", "Scan.jpg")
+    edit(page, visit)
+    page.get_by_label("Seen by").fill("Dr. Sample")
+    reason(page).fill("")
+    mark(page, "Letter.pdf")
+    pick(page, "Growth.png")
+    save(page).click()
+    expect(page.get_by_role("alert").get_by_role("link")).to_have_text("Reason for the visit is needed.")
+    expect(page.get_by_label("Seen by")).to_have_value("Dr. Sample")
+    expect(mark_of(page, "Letter.pdf")).to_be_checked()
+    expect(page.locator("[data-mf-marked]")).to_have_text("1 document will go to the trash when you save.")
+    expect(status(page, "Growth.png")).to_have_text(WAITS)
+    assert live(person, visit) == ["Letter.pdf", "Scan.jpg"]
+    reason(page).fill("Sore knee")
+    save(page).click()
+    expect_saved(page, "Sore knee", "Growth.png", "Scan.jpg")
+    assert trashed(person, visit) == ["Letter.pdf"]
+
+
+def test_a_form_that_has_to_be_corrected_is_not_closed_without_asking(
+    page: Page, person: Person, complaints: Complaints
+) -> None:
+    complaints.expect("422")
+    edit_in_sheet(page, person.visit())
+    asked = answer_questions(page, False)
+    reason(page).fill("")
+    save(page).click()
+    expect(page.get_by_role("alert")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(save(page)).to_be_visible()
+    assert asked == [QUESTION]
+
+
+def test_a_full_record_takes_a_file_in_the_place_of_a_marked_one(page: Page, person: Person) -> None:
+    visit = person.visit(*(f"Note {number}.txt" for number in range(1, 9)))
+    edit_in_sheet(page, visit)
+    pick(page, "Growth.png")
+    expect(status(page, "Growth.png")).to_contain_text("This visit holds 8 of 8 documents.")
+    mark(page, "Note 3.txt")
+    queued(page, "Growth.png").get_by_role("button", name="Try again").click()
+    expect(status(page, "Growth.png")).to_have_text(WAITS)
+    save(page).click()
+    expect_saved(page, "Annual check-up", "Growth.png")
+    expect(page.locator(".mf-manager-head")).to_contain_text("8 of 8")
+    assert (len(live(person, visit)), trashed(person, visit)) == (8, ["Note 3.txt"])
+
+
+def test_a_save_that_fails_says_so_beside_its_button_and_goes_through_when_tried_again(
+    page: Page, person: Person, complaints: Complaints, edit: Open
+) -> None:
+    complaints.expect("503")
+    visit = person.visit("Letter.pdf")
+    edit(page, visit)
+    first_is(page, "**/edit", fail)
+    reason(page).fill("Sore knee")
+    mark(page, "Letter.pdf")
+    pick(page, "Growth.png")
+    save(page).click()
+    expect(page.get_by_role("alert")).to_be_in_viewport()
+    expect(page.get_by_role("alert")).to_contain_text("Something went wrong on our side.")
+    expect(reason(page)).to_have_value("Sore knee")
+    expect(mark_of(page, "Letter.pdf")).to_be_checked()
+    expect(status(page, "Growth.png")).to_have_text(WAITS)
+    assert (live(person, visit), trashed(person, visit)) == (["Letter.pdf"], [])
+    page.get_by_role("alert").get_by_role("button", name="Try again").click()
+    expect_saved(page, "Sore knee", "Growth.png")
+    assert (live(person, visit), trashed(person, visit)) == (["Growth.png"], ["Letter.pdf"])
+
+
+def test_a_document_marked_here_may_go_to_the_trash_elsewhere_meanwhile(page: Page, person: Person) -> None:
+    visit = person.visit("Letter.pdf", "Scan.jpg")
+    edit_in_sheet(page, visit)
+    reason(page).fill("Sore knee")
+    mark(page, "Letter.pdf")
+    mark(page, "Scan.jpg")
+    person.world.documents(person.email).trash(person.file_named(visit, "Letter.pdf").id)
+    save(page).click()
+    expect_saved(page, "Sore knee")
+    assert (live(person, visit), trashed(person, visit)) == ([], ["Letter.pdf", "Scan.jpg"])
+
+
+# Create mode
+
+
+@pytest.mark.parametrize("new", [new_in_sheet, new_on_page, new_by_address])
+def test_files_wait_with_what_is_said_about_them_until_their_record_is_there(
+    page: Page, person: Person, new: Open
+) -> None:
+    patient = person.patient()
+    new(page, patient)
+    saves, uploads = sent(page, "/new"), sent(page, "/files")
+    fill_in(page)
+    queued(page, "Growth.png").get_by_label("Description").fill("Curve of May")
+    queued(page, "Growth.png").get_by_label("Category").select_option("Referral")
+    assert (saves, uploads) == ([], [])
+    save(page).click()
+    expect_saved(page, "Sore knee", "Growth.png", "Note.txt")
+    visit = only_visit(person, patient)
+    expect(page).to_have_url(f"/visit/{visit.id}")
+    file = person.file_named(visit, "Growth.png")
+    assert (file.description, file.category) == ("Curve of May", "referral")
+    assert (live(person, visit), len(saves), len(uploads)) == (["Growth.png", "Note.txt"], 1, 2)
+    person.world.assert_sound()
+
+
+def test_the_record_is_shown_while_its_files_are_on_their_way(page: Page, person: Person) -> None:
+    patient = person.patient()
+    new_in_sheet(page, patient)
+    fill_in(page)
+    hold_uploads(page)
+    save(page).click()
+    expect(heading(page)).to_have_text("Sore knee")
+    expect(status(page, "Growth.png")).to_contain_text("64 %")
+    expect(status(page, "Note.txt")).to_contain_text("31 %")
+    assert live(person, only_visit(person, patient)) == []
+
+
+def test_an_upload_that_fails_at_first_is_tried_again_against_the_same_record(
+    page: Page, person: Person, complaints: Complaints, stored_once: Callable[[Any], None]
+) -> None:
+    complaints.expect("503")
+    patient = person.patient()
+    stored_once(patient)
+    new_in_sheet(page, patient)
+    fill_in(page)
+    first_is(page, "**/files*", fail)
+    save(page).click()
+    expect_saved(page, "Sore knee", "Growth.png", "Note.txt")
+
+
+def test_a_refused_file_stays_at_the_record_that_now_exists_and_can_be_removed(
+    page: Page, person: Person, complaints: Complaints
+) -> None:
+    complaints.expect("415")
+    patient = person.patient()
+    new_in_sheet(page, patient)
+    fill_in(page)
+    false: FilePayload = {"name": "Letter.pdf", "mimeType": "application/pdf", "buffer": samples.txt()}
+    pick(page, false)
+    save(page).click()
+    expect(row(page, "Growth.png")).to_be_visible()
+    expect(row(page, "Note.txt")).to_be_visible()
+    expect(queued(page, "Letter.pdf")).to_have_attribute("data-mf-state", "failed")
+    expect(status(page, "Letter.pdf")).not_to_be_empty()
+    queued(page, "Letter.pdf").get_by_role("button", name="Remove").click()
+    expect_saved(page, "Sore knee", "Growth.png", "Note.txt")
+    assert live(person, only_visit(person, patient)) == ["Growth.png", "Note.txt"]
+
+
+def test_a_refused_file_is_tried_again_without_a_second_record(
+    page: Page, person: Person, complaints: Complaints, stored_once: Callable[[Any], None]
+) -> None:
+    complaints.expect("415")
+    patient = person.patient()
+    stored_once(patient)
+    new_on_page(page, patient)
+    saves = sent(page, "/new")
+    fill_in(page)
+    first_is(page, "**/files*", lambda route: route.fulfill(status=415, body=""))
+    save(page).click()
+    expect(page.locator(".mf-upload[data-mf-state=failed]")).to_have_count(1)
+    page.locator(".mf-upload").get_by_role("button", name="Try again").click()
+    expect_saved(page, "Sore knee", "Growth.png", "Note.txt")
+    assert len(saves) == 1
+
+
+def test_a_lost_answer_to_the_save_makes_no_second_record(
+    page: Page, person: Person, complaints: Complaints, stored_once: Callable[[Any], None], new: Open
+) -> None:
+    complaints.expect("net::ERR_")
+    complaints.expect("Failed to fetch")
+    patient = person.patient()
+    stored_once(patient)
+    new(page, patient)
+    fill_in(page)
+    first_is(page, "**/new*", lose_answer)
+    save(page).click()
+    expect(page.get_by_role("alert")).to_contain_text("There was no answer. Are you online?")
+    expect(reason(page)).to_have_value("Sore knee")
+    assert only_visit(person, patient).reason == "Sore knee", "the server had stored it all the same"
+    page.get_by_role("alert").get_by_role("button", name="Try again").click()
+    expect_saved(page, "Sore knee", "Growth.png", "Note.txt")
+
+
+def test_pressing_save_twice_makes_one_record(
+    page: Page, person: Person, stored_once: Callable[[Any], None], new: Open
+) -> None:
+    patient = person.patient()
+    stored_once(patient)
+    new(page, patient)
+    fill_in(page)
+    save(page).dblclick()
+    expect_saved(page, "Sore knee", "Growth.png", "Note.txt")
+
+
+def test_saving_while_offline_keeps_everything_and_works_when_tried_again(
+    page: Page, person: Person, complaints: Complaints, stored_once: Callable[[Any], None]
+) -> None:
+    complaints.expect("net::ERR_INTERNET_DISCONNECTED")
+    complaints.expect("Failed to fetch")
+    patient = person.patient()
+    stored_once(patient)
+    new_in_sheet(page, patient)
+    fill_in(page)
+    page.context.set_offline(True)
+    save(page).click()
+    expect(page.get_by_role("alert")).to_contain_text("There was no answer. Are you online?")
+    expect(status(page, "Note.txt")).to_have_text(WAITS)
+    page.context.set_offline(False)
+    page.get_by_role("alert").get_by_role("button", name="Try again").click()
+    expect_saved(page, "Sore knee", "Growth.png", "Note.txt")
+
+
+def test_a_session_that_ended_before_the_save_keeps_form_and_files_until_one_is_back(
+    page: Page, person: Person, site: Site, complaints: Complaints, stored_once: Callable[[Any], None], new: Open
+) -> None:
+    complaints.expect("401")
+    complaints.expect("403")
+    patient = person.patient()
+    stored_once(patient)
+    new(page, patient)
+    fill_in(page)
+    page.context.clear_cookies()
+    save(page).click()
+    expect(page.get_by_role("alert")).to_contain_text("You were signed out.")
+    expect(page.get_by_role("link", name="Sign in again")).to_be_focused()
+    expect(page.get_by_role("link", name="Sign in again")).to_have_attribute("target", "_blank")
+    expect(reason(page)).to_have_value("Sore knee")
+    expect(status(page, "Note.txt")).to_have_text(WAITS)
+    person.sign_in(page.context, site.address)  # in another tab: a new session with another token
+    save(page).click()
+    expect_saved(page, "Sore knee", "Growth.png", "Note.txt")
+
+
+def leave_by_escape(page: Page) -> None:
+    page.keyboard.press("Escape")
+
+
+def leave_by_button(page: Page) -> None:
+    page.get_by_role("button", name="Close").click()
+
+
+def leave_by_cancel(page: Page) -> None:
+    page.locator(".mf-form").get_by_role("button", name="Cancel", exact=True).click()
+
+
+def leave_by_going_back(page: Page) -> None:
+    page.evaluate("history.back()")
+
+
+@pytest.mark.parametrize("leave", [leave_by_escape, leave_by_button, leave_by_cancel, leave_by_going_back])
+def test_the_sheet_asks_before_it_closes_over_files_that_wait(
+    page: Page, person: Person, leave: Callable[[Page], None]
+) -> None:
+    patient = person.patient()
+    new_in_sheet(page, patient)
+    pick(page, "Growth.png")
+    expect(status(page, "Growth.png")).to_have_text(WAITS)
+    asked = answer_questions(page, False, True)
+    leave(page)
+    expect(status(page, "Growth.png")).to_have_text(WAITS)
+    expect(page).to_have_url(f"/patients/{patient.id}/visits/new")
+    leave(page)
+    expect(page.locator("#mf-sheet[open]")).to_have_count(0)
+    expect(page).to_have_url(f"/patients/{patient.id}/visits")
+    assert asked == [QUESTION] * 2
+    page.get_by_role("link", name="New visit").click()
+    expect(save(page)).to_be_visible()
+    expect(page.locator(".mf-upload")).to_have_count(0)
+
+
+def write(page: Page) -> None:
+    reason(page).press_sequentially("Sore")
+
+
+@pytest.mark.parametrize("enter", [lambda page: pick(page, "Growth.png"), write], ids=["files", "words"])
+def test_leaving_the_page_asks_while_something_waits_in_its_form(
+    page: Page, person: Person, enter: Callable[[Page], None]
+) -> None:
+    new_on_page(page, person.patient())
+    enter(page)
+    with page.expect_event("dialog") as asked:
+        page.close(run_before_unload=True)
+    assert asked.value.type == "beforeunload"
+    asked.value.dismiss()
+    expect(save(page)).to_be_visible()
+
+
+def test_leaving_the_page_does_not_ask_after_the_save(page: Page, person: Person) -> None:
+    new_on_page(page, person.patient())
+    fill_in(page)
+    asked = answer_questions(page, True)
+    save(page).click()
+    expect_saved(page, "Sore knee", "Growth.png", "Note.txt")
+    page.goto("/")
+    assert asked == []
+
+
+# Read only
+
+
+@pytest.fixture
+def reader(world: World, person: Person) -> Person:
+    """Somebody who may read what is the person's."""
+    return Person(world, f"reads-{person.email}")
+
+
+def shared_visit(person: Person, reader: Person) -> Any:
+    visit = person.visit("Letter.pdf", "Growth.png")
+    person.world.documents(person.email).trash(person.file_named(visit, "Growth.png").id)
+    person.world.share(person.world.records(person.email).patient(visit.patient_id).patient, reader.email)
+    return visit
+
+
+READ_ONLY = {
+    "sheet": "/patients/{patient}/visits",
+    "record": "/visit/{visit}",
+    "documents": "/documents/visit/{visit}",
+    "search": "/documents/visit/{visit}?q=letter",
+}
+
+
+@pytest.mark.parametrize("place", READ_ONLY)
+def test_a_reader_sees_no_control_that_would_be_refused(
+    person: Person, reader: Person, open_context: Callable[..., BrowserContext], place: str
+) -> None:
+    visit = shared_visit(person, reader)
+    page = open_context(reader).new_page()
+    page.goto(READ_ONLY[place].format(visit=visit.id, patient=visit.patient_id))
+    if place == "sheet":
+        page.locator(f"#mf-card-visit-{visit.id}").click()
+    expect(row(page, "Letter.pdf")).to_be_visible()
+    assert names(page) == ["Letter.pdf"]
+    expect(page.locator("[data-mf-zone], [data-mf-mark], .mf-record-acts a, .mf-record-foot, #mf-new")).to_have_count(0)
+    offered = page.locator("main, #mf-sheet").locator("form[method=post], [hx-post], [formaction]")
+    assert [(part.get_attribute("action") or "") for part in offered.all()] == [f"/documents/visit/{visit.id}/bulk"]
+    expect(offered.locator("button[type=submit]")).to_have_text(["Download as ZIP"])
+    for link in page.locator("main, #mf-sheet").locator("[href], [hx-get]").all():
+        for address in filter(None, (link.get_attribute("href"), link.get_attribute("hx-get"))):
+            answer = page.request.get(address, headers={"HX-Request": "true"})
+            assert answer.ok, f"{address} answers {answer.status}"
+
+
+def test_a_reader_downloads_one_document_and_all_of_them(
+    person: Person, reader: Person, open_context: Callable[..., BrowserContext]
+) -> None:
+    visit = shared_visit(person, reader)
+    page = open_context(reader).new_page()
+    open_visit(page, visit)
+    with page.expect_download() as one:
+        row(page, "Letter.pdf").get_by_role("link", name="Download Letter.pdf").click()
+    page.get_by_role("checkbox", name="Choose Letter.pdf").check()
+    with page.expect_download() as all_of_them:
+        page.get_by_role("button", name="Download as ZIP").click()
+    assert (one.value.suggested_filename, all_of_them.value.suggested_filename) == (
+        "Letter.pdf",
+        "Annual check-up.zip",
+    )
+
+
+@pytest.mark.parametrize("address", ["/visit/{visit}/edit", "/documents/visit/{visit}?mode=edit"])
+def test_a_reader_who_knows_the_address_of_the_form_is_told_no(
+    person: Person, reader: Person, open_context: Callable[..., BrowserContext], complaints: Complaints, address: str
+) -> None:
+    complaints.expect("403")
+    page = open_context(reader).new_page()
+    page.goto(address.format(visit=shared_visit(person, reader).id))
+    expect(page.get_by_role("heading", level=1)).to_have_text("Not allowed")

@@ -1,0 +1,137 @@
+"""The same record in several tabs and on several devices: each shows what the others did, and loses nothing."""
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.people import Complaints, Person
+from tests.browser.widget import badge, expect_names, expect_said, open_visit, pick, press, row, tick
+
+AWAY_AND_BACK = """() => {
+  const now = Date.now;
+  const seen = (state) => {
+    Object.defineProperty(document, "visibilityState", { value: state, configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+  };
+  seen("hidden");
+  Date.now = () => now() + 60_000;
+  seen("visible");
+  Date.now = now;
+}"""
+NAMES = ("Note.txt", "Growth.png", "Letter.pdf")
+
+
+def writing(page: Page) -> Locator:
+    return page.locator(".mf-edit").get_by_label("Description")
+
+
+@pytest.fixture
+def other(page: Page) -> Page:
+    """A second tab of the same browser."""
+    return page.context.new_page()
+
+
+def test_what_one_tab_deletes_goes_from_the_list_and_the_badge_of_the_other(
+    page: Page, other: Page, person: Person
+) -> None:
+    visit = person.visit(*NAMES)
+    open_visit(page, visit)
+    page.locator("h1").first.focus()
+    other.goto(f"/visit/{visit.id}")
+    press(other, "Delete", "Growth.png")
+    expect_names(page, ["Letter.pdf", "Note.txt"])
+    expect(page.locator(".mf-manager-head")).to_contain_text("2 of 8")
+    expect(page.get_by_role("link", name="Trash (1)")).to_be_visible()
+    expect(badge(page, visit)).to_have_text("2 documents")
+
+
+def test_what_one_tab_adds_is_in_the_other(page: Page, other: Page, person: Person) -> None:
+    visit = person.visit("Note.txt")
+    page.goto(f"/visit/{visit.id}")
+    other.goto(f"/visit/{visit.id}")
+    pick(other, "Scan.jpg")
+    expect_names(page, ["Scan.jpg", "Note.txt"])
+    expect(other.locator(".mf-row")).to_have_count(2)
+
+
+def test_a_tab_in_which_somebody_writes_is_told_instead_of_changed(page: Page, other: Page, person: Person) -> None:
+    visit = person.visit(*NAMES)
+    open_visit(page, visit)
+    row(page, "Letter.pdf").get_by_role("link", name="Edit").click()
+    writing(page).fill("Half a sentence")
+    other.goto(f"/visit/{visit.id}")
+    press(other, "Delete", "Note.txt")
+    expect(page.get_by_text("This list was changed somewhere else.").first).to_be_visible()
+    expect_said(page, "This list was changed somewhere else.")
+    expect(writing(page)).to_have_value("Half a sentence")
+    expect(writing(page)).to_be_focused()
+    page.get_by_role("button", name="Save").click()
+    expect(row(page, "Letter.pdf")).to_contain_text("Half a sentence")
+    page.get_by_role("button", name="Show the changes").click()
+    expect_names(page, ["Letter.pdf", "Growth.png"])
+    assert page.evaluate("document.activeElement !== document.body")
+
+
+def test_what_was_chosen_stays_chosen_until_one_looks_at_the_changes(page: Page, other: Page, person: Person) -> None:
+    visit = person.visit(*NAMES)
+    open_visit(page, visit)
+    tick(page, "Letter.pdf")
+    other.goto(f"/visit/{visit.id}")
+    press(other, "Delete", "Note.txt")
+    expect(page.get_by_role("button", name="Show the changes")).to_be_visible()
+    expect(page.get_by_role("checkbox", name="Choose Letter.pdf")).to_be_checked()
+
+
+def test_deleting_what_was_deleted_elsewhere_is_explained_and_the_list_is_set_right(
+    page: Page, person: Person, complaints: Complaints
+) -> None:
+    complaints.expect("409")
+    visit = person.visit(*NAMES)
+    open_visit(page, visit)
+    person.world.documents(person.email).trash(person.file_named(visit, "Growth.png").id)
+    press(page, "Delete", "Growth.png")
+    expect(page.locator(".mf-notice-error")).to_contain_text("trash")
+    expect_said(page, "trash")
+    expect_names(page, ["Letter.pdf", "Note.txt"])
+    expect(page.locator(".mf-manager-head")).to_contain_text("2 of 8")
+    assert page.evaluate("document.activeElement !== document.body")
+
+
+def test_editing_what_was_deleted_elsewhere_is_explained_and_the_list_is_set_right(
+    page: Page, person: Person, complaints: Complaints
+) -> None:
+    complaints.expect("409")
+    visit = person.visit(*NAMES)
+    open_visit(page, visit)
+    row(page, "Growth.png").get_by_role("link", name="Edit").click()
+    writing(page).fill("Since March")
+    person.world.documents(person.email).trash(person.file_named(visit, "Growth.png").id)
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".mf-notice-error")).to_contain_text("trash")
+    expect_names(page, ["Letter.pdf", "Note.txt"])
+
+
+def test_what_was_purged_elsewhere_is_explained(page: Page, person: Person, complaints: Complaints) -> None:
+    complaints.expect("404")
+    visit = person.visit(*NAMES)
+    open_visit(page, visit)
+    documents, file = person.world.documents(person.email), person.file_named(visit, "Growth.png")
+    documents.trash(file.id)
+    documents.purge(file.id)
+    press(page, "Delete", "Growth.png")
+    expect(page.get_by_role("alert")).to_contain_text("This document is not there any more.")
+    expect(page.get_by_role("button", name="Show the list")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect_names(page, ["Letter.pdf", "Note.txt"])
+
+
+def test_badges_and_list_are_looked_at_again_when_one_comes_back_to_the_tab(page: Page, person: Person) -> None:
+    visit = person.visit(*NAMES)
+    page.goto(f"/patients/{visit.patient_id}/visits")
+    expect(badge(page, visit)).to_have_text("3 documents")
+    person.world.documents(person.email).trash(person.file_named(visit, "Note.txt").id)
+    page.evaluate(AWAY_AND_BACK)
+    expect(badge(page, visit)).to_have_text("2 documents")
+    page.goto(f"/visit/{visit.id}")
+    person.world.documents(person.email).trash(person.file_named(visit, "Growth.png").id)
+    page.evaluate(AWAY_AND_BACK)
+    expect_names(page, ["Letter.pdf"])
