@@ -4,10 +4,10 @@
  */
 import { announce, htmx, on } from "./dom.js";
 
-const doc = document;
 const CALM_AFTER = 3_000; // milliseconds a tab must have been away before its widgets look again
-const channel = "BroadcastChannel" in globalThis ? new BroadcastChannel("medfiles") : null;
-/** @type {Set<string>} lists that wait for an answer which was asked for before a later change */
+/** @type {BroadcastChannel | undefined} to other tabs */
+let channel;
+/** @type {Set<string>} lists that have to ask anew: what they show, or wait for, is older than a change */
 const stale = new Set();
 /** the widget that changes something itself: its own answer shows it */
 let busy = "";
@@ -16,16 +16,16 @@ let left = 0;
 /** @param {string} prefix */
 export const acting = (prefix) => (busy = prefix);
 
-/** @param {HTMLElement | null} body is asked for anew, after the answer it waits for: to htmx 2 an aborted request is an error */
+/** @param {HTMLElement | null} body asks anew; when it waits for an answer or has just come, as soon as that is over */
 export function refresh(body) {
-  if (body?.matches(".htmx-request")) return void stale.add(body.id);
   if (!body) return;
-  stale.delete(body.id);
-  htmx()?.trigger(body, "documents:refresh");
+  stale.add(body.id);
+  if (!body.matches(".htmx-request")) htmx()?.trigger(body, "documents:refresh");
 }
 
-/** After a swap: what was overtaken is asked for again. */
-export const catchUp = () => stale.forEach((id) => refresh(doc.getElementById(id)));
+/** @param {CustomEvent} event */
+const asked = ({ detail, target }) => stale.delete((detail.ctx?.sourceElement ?? detail.elt ?? target).id);
+const catchUp = () => stale.forEach((id) => refresh(document.getElementById(id)));
 
 /** @param {Element} body @returns {boolean} whether the answer it gets now is older than what somebody does in it */
 export function isOvertaken(body) {
@@ -35,16 +35,16 @@ export function isOvertaken(body) {
 }
 
 /** @param {Element} body nobody is in the middle of something in it */
-const isCalm = (body) => !body.contains(doc.activeElement) && !body.querySelector(".mf-edit, .mf-twin, [data-mf-action=undo], dialog[open], input[name=file_ids]:checked");
+const isCalm = (body) => !body.contains(document.activeElement) && !body.querySelector(".mf-edit, .mf-twin, [data-mf-action=undo], dialog[open], input[name=file_ids]:checked");
 /** @param {Element} body as it was first shown, without further pages */
 const isShort = (body) => body.querySelectorAll("[data-mf-row]").length <= 50;
 
 /** @param {Element} body */
 function offer(body) {
   if (body.querySelector("[data-mf-show-changes]")) return;
-  const line = doc.createElement("div");
-  const words = doc.createElement("p");
-  const button = doc.createElement("button");
+  const line = document.createElement("div");
+  const words = document.createElement("p");
+  const button = document.createElement("button");
   Object.assign(line, { className: "mf-notice mf-notice-warning" });
   Object.assign(button, { className: "mf-button mf-small", type: "button", textContent: "Show the changes" });
   button.setAttribute("data-mf-show-changes", "");
@@ -60,7 +60,7 @@ function documentsChanged({ target, detail }) {
   if (!detail?.type) return;
   const own = target instanceof Element ? target.closest(".mf-manager, .mf-body")?.id.replace(/-body$/, "") : "";
   if (!detail.remote) channel?.postMessage({ type: detail.type, id: detail.id, count: detail.count });
-  for (const body of /** @type {NodeListOf<HTMLElement>} */ (doc.querySelectorAll(`[data-mf-body][data-mf-type="${CSS.escape(detail.type)}"][data-mf-id="${CSS.escape(detail.id)}"]`))) {
+  for (const body of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(`[data-mf-body][data-mf-type="${CSS.escape(detail.type)}"][data-mf-id="${CSS.escape(detail.id)}"]`))) {
     const overtaken = body.matches(".htmx-request"); // the answer it waits for was asked for before this change
     if (!detail.remote && body.id.replace(/-body$/, "") === (own || busy)) overtaken && refresh(body);
     else isCalm(body) && isShort(body) ? refresh(body) : offer(body);
@@ -68,11 +68,11 @@ function documentsChanged({ target, detail }) {
 }
 
 function lookAgain() {
-  if (doc.visibilityState === "hidden") return void (left = Date.now());
+  if (document.visibilityState === "hidden") return void (left = Date.now());
   if (!left || Date.now() - left < CALM_AFTER) return;
   left = 0;
-  doc.dispatchEvent(new CustomEvent("documents:look"));
-  for (const body of /** @type {NodeListOf<HTMLElement>} */ (doc.querySelectorAll("[data-mf-body][data-mf-id]"))) {
+  document.dispatchEvent(new CustomEvent("documents:look"));
+  for (const body of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-mf-body][data-mf-id]"))) {
     if (isCalm(body) && isShort(body)) refresh(body);
   }
 }
@@ -80,5 +80,8 @@ function lookAgain() {
 export function start() {
   on("visibilitychange", lookAgain);
   on("documents:changed", documentsChanged);
-  channel?.addEventListener("message", ({ data }) => doc.dispatchEvent(new CustomEvent("documents:changed", { detail: { ...data, remote: true } })));
+  on("htmx:beforeRequest htmx:before:request", asked);
+  on("htmx:afterSettle htmx:after:swap", catchUp);
+  channel = new BroadcastChannel("medfiles");
+  channel.addEventListener("message", ({ data }) => document.dispatchEvent(new CustomEvent("documents:changed", { detail: { ...data, remote: true } })));
 }

@@ -77,7 +77,6 @@ on("htmx:afterSwap htmx:after:swap", (event) => {
   const aim = detail.ctx?.target ?? detail.target;
   const target = typeof aim === "string" ? doc.querySelector(aim) : aim; // a selector, when the answer named it
   fit();
-  fresh.catchUp();
   list.refreshed();
   if (sheet.isSheet(target)) return sheet.showSheet();
   const part = target?.id ? doc.getElementById(target.id) : null;

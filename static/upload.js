@@ -15,6 +15,7 @@ export { discard, isHeld, pending } from "./upload-queue.js";
 let typing = null;
 /** @type {EventTarget | null} what files were dragged onto last */
 let entered = null;
+let picking = ""; // the widget whose picker was opened last
 
 /* Picker and camera */
 
@@ -48,15 +49,29 @@ function click(event) {
   if (inRow) return press(inRow, event);
   for (const [button, input] of Object.entries(buttons)) {
     const zone = near(event, button)?.closest("[data-mf-zone]");
-    if (zone) /** @type {HTMLElement | null} */ (zone.querySelector(input))?.click();
+    if (zone) open(zone, /** @type {HTMLInputElement} */ (zone.querySelector(input)));
   }
 }
+
+/** @param {HTMLElement} zone @param {HTMLInputElement} input */
+function open(zone, input) {
+  picking = zone.closest(".mf-manager")?.id ?? "";
+  input.onchange = () => input.isConnected || take(zoneNow(), input);
+  input.click();
+}
+
+/** @returns {HTMLElement | null | undefined} of the widget whose picker was opened, when an answer took its place meanwhile */
+const zoneNow = () => document.getElementById(picking)?.querySelector("[data-mf-zone]");
 
 /** @param {Event} event */
 function chosen(event) {
   const input = /** @type {HTMLInputElement | null} */ (near(event, Object.values(buttons).join()));
-  const zone = /** @type {HTMLElement | null} */ (input?.closest("[data-mf-zone]"));
-  if (!input?.files?.length || !zone) return;
+  if (input) take(input.closest("[data-mf-zone]"), input);
+}
+
+/** @param {HTMLElement | null | undefined} zone @param {HTMLInputElement} input */
+function take(zone, input) {
+  if (!input.files?.length || !zone) return;
   const files = [...input.files];
   input.value = "";
   if (input.matches("[data-mf-input-photo]")) return intake.add(zone, files.map(photo));
@@ -138,6 +153,12 @@ function back() {
   queue.goOn();
 }
 
+/** @param {string} type @param {string} id */
+function created(type, id) {
+  if (picking === `mf-manager-${type}-new`) picking = `mf-manager-${type}-${id}`;
+  queue.recordCreated(type, id);
+}
+
 /** @param {BeforeUnloadEvent} event */
 function warn(event) {
   if (!queue.pending()) return;
@@ -155,7 +176,7 @@ export function start() {
   on("keydown", enter);
   on("htmx:beforeSwap htmx:before:swap", beforeSwap);
   on("htmx:afterSwap htmx:after:swap", afterSwap);
-  on("records:created", ({ detail }) => detail?.id && queue.recordCreated(detail.type, String(detail.id)));
+  on("records:created", ({ detail }) => detail?.id && created(detail.type, String(detail.id)));
   on("records:changed", ({ detail }) => detail?.id && queue.recordSaved(detail.type, String(detail.id)));
   on("visibilitychange", back);
   on("online focus", back, window);

@@ -20,6 +20,7 @@ from tests import postgres
 from tests.factories import World, install
 
 STARTED = ExitStack()
+ON_EVERY_DATABASE = ("test_journey.py", "test_without_script.py")  # of the tests with a browser
 SERVER = pytest.StashKey[str]()
 
 
@@ -37,11 +38,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Another database changes nothing for tests that touch none."""
+    """Another database changes nothing for tests that touch none, nor for what a page looks and does like."""
     if config.getoption("database") == "postgres":
-        unconcerned = [item for item in items if "new_database" not in getattr(item, "fixturenames", ())]
-        config.hook.pytest_deselected(items=unconcerned)
-        items[:] = [item for item in items if "new_database" in getattr(item, "fixturenames", ())]
+        concerned = [item for item in items if "new_database" in getattr(item, "fixturenames", ()) and _stores(item)]
+        config.hook.pytest_deselected(items=[*set(items).difference(concerned)])
+        items[:] = concerned
+
+
+def _stores(item: pytest.Item) -> bool:
+    return item.path.parent.name != "browser" or item.path.name in ON_EVERY_DATABASE
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from medfiles.db import db
 from medfiles.sandbox import Sandbox
 from tests.browser.chromium import launch
 from tests.browser.people import Complaints, Person, Site, listen
@@ -35,11 +36,17 @@ def site(new_database: Callable[[Path], str], tmp_path_factory: pytest.TempPathF
         yield Site(address, settings)
 
 
-@pytest.fixture
-def world(site: Site, sandbox: Sandbox) -> Iterator[World]:
-    """The server's own installation, for putting things into it and looking at what became of them."""
+@pytest.fixture(scope="session")
+def installed(site: Site, sandbox: Sandbox) -> Iterator[World]:
     with install(site.settings, sandbox) as world:
         yield world
+
+
+@pytest.fixture
+def world(installed: World) -> Iterator[World]:
+    """The server's own installation, for putting things into it and looking at what became of them."""
+    yield World(installed.app)
+    db.session.remove()
 
 
 @pytest.fixture

@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Dialog, FilePayload, Locator, Page, Request, Route, expect
+from playwright.sync_api import APIResponse, BrowserContext, Dialog, FilePayload, Locator, Page, Request, Route, expect
 
 from medfiles.db import db
 from medfiles.listing import Wanted
 from tests import samples
-from tests.browser.people import Complaints, Person, Site
+from tests.browser.people import Complaints, Person, Site, real_file
 from tests.browser.states import hold_uploads
+from tests.browser.uploads import eventually, hold
 from tests.browser.widget import names, open_visit, pick, row
 from tests.factories import World
 
@@ -257,12 +258,16 @@ def test_a_list_asked_for_before_an_upload_was_stored_does_not_hide_it(
     edit_in_sheet(page, person.visit("Letter.pdf", *others))
     mark(page, "Letter.pdf")
     pick(page, "Growth.png")
-    late: list[Route] = []
-    page.route("**/list?*", lambda route: late.append(route), times=1)
-    with page.expect_response(re.compile("/list[?]")):
-        save(page).click()
+    late: list[tuple[Route, APIResponse]] = []
+    page.route("**/list?*", lambda route: late.append((route, route.fetch())), times=1)
+    uploads = hold(page)
+    save(page).click()
+    eventually(page, lambda: late and uploads)
+    uploads[0].continue_()
+    expect(page.locator(".mf-manager [data-mf-live]")).to_contain_text("Growth.png added.")
+    [(route, before)] = late
+    route.fulfill(response=before)
     expect_saved(page, "Annual check-up", "Growth.png", *others)
-    assert len(late) == 1
 
 
 def test_cancel_asks_when_something_was_entered_and_keeps_everything_as_it_was(page: Page, person: Person) -> None:
@@ -400,6 +405,20 @@ def test_files_wait_with_what_is_said_about_them_until_their_record_is_there(
     assert (file.description, file.category) == ("Curve of May", "referral")
     assert (live(person, visit), len(saves), len(uploads)) == (["Growth.png", "Note.txt"], 1, 2)
     person.world.assert_sound()
+
+
+def test_files_chosen_while_the_record_is_saved_are_added_to_it(page: Page, person: Person) -> None:
+    patient = person.patient()
+    new_in_sheet(page, patient)
+    reason(page).fill("Sore knee")
+    page.get_by_label("Date", exact=True).fill("2026-05-12")
+    with page.expect_file_chooser() as chooser:
+        page.locator("[data-mf-pick]").click()
+    save(page).click()
+    expect(heading(page)).to_have_text("Sore knee")
+    chooser.value.set_files([real_file("Growth.png")])
+    expect_saved(page, "Sore knee", "Growth.png")
+    assert live(person, only_visit(person, patient)) == ["Growth.png"]
 
 
 def test_the_record_is_shown_while_its_files_are_on_their_way(page: Page, person: Person) -> None:

@@ -7,10 +7,9 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT, AxeResults
 from playwright.sync_api import Browser, Page
 
-from medfiles.sandbox import Sandbox
 from tests.browser.people import Complaints, Person, Shelf, Site, listen
 from tests.browser.states import NOISY, SIGNED_IN, SIGNED_OUT
-from tests.factories import install
+from tests.factories import World
 
 STATES = {**SIGNED_OUT, **SIGNED_IN}
 ASK_AXE = "(options) => axe.run(options).then(({ violations }) => ({ violations }))"
@@ -37,11 +36,10 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def owner(site: Site, sandbox: Sandbox) -> Iterator[tuple[Person, Shelf]]:
+def owner(installed: World) -> tuple[Person, Shelf]:
     """Somebody with things in every state; what a state changes does not disturb the states after it."""
-    with install(site.settings, sandbox) as world:
-        person = Person(world, "owner@sample.example")
-        yield person, person.shelf()
+    person = Person(World(installed.app), "owner@sample.example")
+    return person, person.shelf()
 
 
 @pytest.fixture(scope="module", params=STATES)
@@ -61,8 +59,7 @@ def scene(request: pytest.FixtureRequest, browser: Browser, site: Site, owner: t
     context.close()
 
 
-@pytest.mark.parametrize("look", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1440])
+@pytest.mark.parametrize(("look", "width"), [("light", 390), ("dark", 1440)])
 def test_axe_finds_nothing(scene: Scene, look: str, width: int) -> None:
     scene.page.set_viewport_size({"width": width, "height": 900})
     scene.page.emulate_media(color_scheme=look)  # type: ignore[arg-type]
