@@ -1,5 +1,6 @@
 """Pictures of every page and state, on a laptop and a phone, in light and dark: `make shots`."""
 
+import re
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -13,12 +14,15 @@ from medfiles import accounts
 from medfiles.sandbox import Sandbox
 from tests.browser.chromium import launch
 from tests.browser.people import Person, Shelf
-from tests.browser.states import SIGNED_IN, SIGNED_OUT, State, at, opened
+from tests.browser.states import LETTER, SIGNED_IN, SIGNED_OUT, State, at, opened, photo, renamed
+from tests.browser.uploads import slow
 from tests.factories import World, install
 from tests.server import ROOT, flask, serve
 
 DEMO, NEWCOMER = "nora@sample.example", "newcomer@sample.example"
 WIDE, NARROW, TALLEST = (1440, 900), (390, 844), 2000
+PHONE: Any = {"width": NARROW[0], "height": NARROW[1]}
+HALFWAY = re.compile("[4-7][0-9] %")
 SHOTS, README = ROOT / "build" / "shots", ROOT / "docs" / "screenshots"
 LOOKS: Mapping[str, dict[str, Any]] = {
     "light": {"color_scheme": "light"},
@@ -61,8 +65,11 @@ class Studio:
         self.shelf = shelf_of(self.family)
 
     @contextmanager
-    def scene(self, state: State, person: Person | None, shelf: Shelf | None = None) -> Iterator[Page]:
-        context = self.browser.new_context(base_url=self.address, locale="en-GB", reduced_motion="reduce")
+    def scene(
+        self, state: State, person: Person | None, shelf: Shelf | None = None, **context_options: Any
+    ) -> Iterator[Page]:
+        options = {"locale": "en-GB", "reduced_motion": "reduce"} | context_options
+        context = self.browser.new_context(base_url=self.address, **options)
         if person is not None:
             person.sign_in(context, self.address)
         page = context.new_page()
@@ -110,9 +117,12 @@ def picture_readme(studio: Studio) -> None:
         studio.picture(page, "records-light", (1120, 520), light)
     with studio.scene(opened("visit"), studio.family) as page:
         studio.picture(page, "record-dark", (1120, 800), dark)
-        page.set_viewport_size({"width": NARROW[0], "height": NARROW[1]})
-        page.locator("#mf-sheet").evaluate("(sheet) => sheet.scrollTo(0, 300)")
-        studio.picture(page, "record-phone", NARROW, light)
+    with studio.scene(opened("bare"), studio.family, has_touch=True, is_mobile=True, viewport=PHONE) as page:
+        slow(page, 250_000)
+        page.locator("[data-mf-input]").set_input_files([photo(), renamed(photo(), "Second page.jpg"), LETTER])
+        page.locator("[data-mf-status]").filter(has_text=HALFWAY).nth(1).wait_for()
+        page.locator(".mf-manager-head").evaluate("(head) => head.scrollIntoView()")
+        studio.picture(page, "uploading-phone", NARROW, light)
 
 
 def shelf_of(person: Person) -> Shelf:
