@@ -1,5 +1,6 @@
 """Documents on their way in: leave to send them, storing each exactly once, giving up what is not wanted after all."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -85,11 +86,12 @@ class Arrivals(Service):
     def cancel(self, kind: EntityType, record_id: int, key: str) -> None:
         """Keep nothing of the upload with this Idempotency-Key: not what was stored, not what is still on its way."""
         with self.verb("cancel", entity_type=kind.name, entity_id=record_id) as subject:
-            with transaction() as session:
+            with transaction():
+                stored = self._by_key(key, lock=True)  # before its record, as whoever moves it does
                 self.admitted_record(kind, record_id, Action.EDIT, subject, lock=True)
-                stored = self._by_key(key)
-                if stored is None and not self._cancelled(key):
-                    session.add(CancelledUpload(user_id=self.actor.user_id, idempotency_key=key))
+                stored = stored or self._by_key(key, lock=True)
+                if not self._cancelled(key):  # also when it is stored: another try may be on its way
+                    self._mark_cancelled(key)
                 if stored is not None:
                     self._give_up(kind, record_id, stored, subject)
             if stored is not None:
@@ -160,6 +162,10 @@ class Arrivals(Service):
         journal.release(file.storage, [file.file_path])
         db.session.delete(file)
 
+    def _mark_cancelled(self, key: str) -> None:
+        with suppress(IntegrityError), db.session.begin_nested():  # the same key may be given up on another record
+            db.session.add(CancelledUpload(user_id=self.actor.user_id, idempotency_key=key))
+
     def _cancelled(self, key: str | None) -> bool:
         query = select(CancelledUpload.id).where(
             CancelledUpload.user_id == self.actor.user_id, CancelledUpload.idempotency_key == key
@@ -174,13 +180,13 @@ class Arrivals(Service):
             raise _key_reused()
         return earlier
 
-    def _by_key(self, key: str | None) -> EntityFile | None:
+    def _by_key(self, key: str | None, *, lock: bool = False) -> EntityFile | None:
         if key is None:
             return None
         query = select(EntityFile).where(
             EntityFile.uploaded_by == self.actor.user_id, EntityFile.idempotency_key == key
         )
-        return db.session.scalar(query)
+        return db.session.scalar(query.with_for_update() if lock else query)
 
 
 def live_count(kind: EntityType, record_id: int) -> int:

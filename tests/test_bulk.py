@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from math import ceil
 from typing import Any
 
@@ -27,7 +28,7 @@ from medfiles.errors import (
     StorageError,
     TooMany,
 )
-from tests.factories import World
+from tests.factories import World, run_at_once
 
 NORA, STRANGER = "nora@sample.example", "stranger@sample.example"
 ABSENT = 1_999_999_999
@@ -76,20 +77,13 @@ def meanwhile(patch: pytest.MonkeyPatch, name: str, job: Callable[[], Any]) -> I
 
     def change(self: BulkService, *arguments: Any) -> Any:
         if jobs:
-            run_elsewhere(jobs.pop())
+            run_at_once([jobs.pop()])
         return real(self, *arguments)
 
     with patch.context() as patched:
         patched.setattr(BulkService, name, change)
         yield
     assert not jobs
-
-
-def run_elsewhere(job: Callable[[], Any]) -> None:
-    thread = threading.Thread(target=job)
-    thread.start()
-    thread.join(60)
-    assert not thread.is_alive()
 
 
 def elsewhere(world: World, verb: str, file_id: int) -> Callable[[], None]:
@@ -254,7 +248,7 @@ def test_one_that_left_the_trash_meanwhile_is_not_purged(
 
     def transaction_after() -> Any:
         if jobs:
-            run_elsewhere(jobs.pop())
+            run_at_once([jobs.pop()])
         return transaction()
 
     with monkeypatch.context() as patched:
@@ -590,11 +584,6 @@ def test_two_who_move_the_same_documents_at_once_move_each_once(world: World) ->
             ready.wait()
             moved.extend(done(several.trash_many(kind, record_id, wanted)))
 
-    threads = [threading.Thread(target=race, args=(wanted,)) for wanted in (ids, ids[::-1], ids[3:9])]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-        assert not thread.is_alive()
+    run_at_once([partial(race, wanted) for wanted in (ids, ids[::-1], ids[3:9])])
     assert sorted(moved) == ids
     world.assert_settled()

@@ -27,7 +27,7 @@ from medfiles.intake import Paper
 from medfiles.listing import Wanted
 from medfiles.models import FIRST_FILE_ID, EntityFile
 from tests import samples
-from tests.factories import World
+from tests.factories import World, run_at_once
 
 KINDS = ("lab-result", "insurance", "visit", "procedure")
 STRANGER = "stranger@sample.example"
@@ -454,12 +454,3 @@ def test_opening_again_within_a_minute_is_one_event(world: World) -> None:
     for _ in range(3):
         world.documents().open(file.id)
     assert len(world.events(action="download")) == 1
-
-
-def run_at_once(jobs: list[Callable[[], None]]) -> None:
-    threads = [threading.Thread(target=job) for job in jobs]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-        assert not thread.is_alive()

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar
@@ -56,6 +57,17 @@ class Reader:
         return " ".join(self.page.text_content().split())
 
     @property
+    def names(self) -> list[str]:
+        """The documents listed, in their order."""
+        found: list[str] = self.page.xpath("//span[@class='mf-file-name']/text()")
+        return found
+
+    def ticks(self, *names: str) -> list[str]:
+        """What these documents are ticked with."""
+        labels = [f"Choose {name}" for name in names]
+        return [box.get("value") for box in self.page.xpath("//input[@name='file_ids']") if said(box) in labels]
+
+    @property
     def title(self) -> str:
         return " ".join(self.page.xpath("//h1")[0].text_content().split())
 
@@ -72,11 +84,13 @@ class Reader:
         values = {name: value for name, value in form.form_values() if name not in entered} | entered
         if button.get("name"):
             values[button.get("name")] = button.get("value")
-        if form.get("enctype") == "multipart/form-data":
+        if form.get("method") == "get":
+            self.go(f"{action}?{urlencode(values)}")
+        elif form.get("enctype") == "multipart/form-data":
             boundary, body = encode_multipart(values)
             self.go(action, body, f"multipart/form-data; boundary={boundary}")
         else:
-            self.go(action, urlencode(values).encode(), "application/x-www-form-urlencoded")
+            self.go(action, urlencode(values, doseq=True).encode(), "application/x-www-form-urlencoded")
 
 
 def said(element: Any) -> str:
@@ -136,6 +150,43 @@ def test_a_document_is_edited_deleted_restored_and_deleted_for_ever(reader: Read
     [tick] = reader.page.xpath("//input[@name='file_ids']/@value")
     reader.send("Delete for ever", file_ids=tick)
     assert "The trash is empty" in reader.words
+
+
+def test_documents_are_searched_and_sorted(reader: Reader) -> None:
+    reader.send("Upload", file=files(*FILES), category="referral")
+    reader.send("Search", q="befund marz")
+    assert "1 document found." in reader.words
+    assert reader.names == ["Befund März.txt"]
+    reader.follow("Show all")
+    reader.send("Search", category="none")
+    assert "Nothing found" in reader.words
+    reader.follow("Show all")
+    reader.follow("Name")
+    assert reader.names == ["Befund März.txt", "Letter.pdf", "Scan.jpg"]
+    reader.follow("Name")
+    assert reader.names == ["Scan.jpg", "Letter.pdf", "Befund März.txt"]
+    reader.send("Search", media="pdf")
+    assert reader.names == ["Letter.pdf"]
+
+
+def test_ticked_documents_are_taken_along_as_one_archive(reader: Reader) -> None:
+    reader.send("Upload", file=files(*FILES))
+    reader.send("Download as ZIP", file_ids=reader.ticks("Letter.pdf", "Befund März.txt"))
+    with zipfile.ZipFile(io.BytesIO(reader.content)) as zipped:
+        found = {name: zipped.read(name) for name in zipped.namelist()}
+    assert found == {name: FILES[name] for name in ("Letter.pdf", "Befund März.txt")}
+
+
+def test_ticked_documents_go_to_the_trash_and_come_back_together(reader: Reader) -> None:
+    reader.send("Upload", file=files(*FILES))
+    reader.send("Move to trash", file_ids=reader.ticks("Letter.pdf", "Scan.jpg"))
+    assert "Moved 2 documents to the trash." in reader.words
+    assert reader.names == ["Befund März.txt"]
+    reader.follow("Trash (2)")
+    reader.send("Restore", file_ids=reader.ticks("Letter.pdf", "Scan.jpg"))
+    assert "Restored 2 documents." in reader.words
+    reader.follow("Back to documents")
+    assert "3 of 8" in reader.words
 
 
 def test_a_record_is_deleted_and_brought_back_with_its_documents(reader: Reader) -> None:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Sequence
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from medfiles.clock import now
 from medfiles.db import db
 from medfiles.errors import Conflict, Forbidden, NotFound, Rejected
 from medfiles.models import LabResultFile, Visit
-from tests.factories import World, values_for
+from tests.factories import World, run_at_once, values_for
 
 STRANGER = "stranger@sample.example"
 KINDS = ("lab-result", "insurance", "visit", "procedure")
@@ -143,11 +144,7 @@ def test_an_upload_racing_with_the_deletion_of_its_record_points_at_no_missing_r
             except Conflict:
                 outcomes.append(f"no {what}")
 
-    threads = [threading.Thread(target=run, args=(what,)) for what in ("delete", "attach")]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_at_once([partial(run, what) for what in ("delete", "attach")])
     assert len(outcomes) == 2
     db.session.rollback()
     deleted = db.session.get_one(Visit, record_id, populate_existing=True).deleted_at is not None

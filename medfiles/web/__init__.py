@@ -4,6 +4,7 @@ from typing import Any
 
 from flask import Flask, g
 from flask_security import current_user
+from werkzeug.local import LocalProxy
 
 from medfiles.web import account, errors, fragments, gate, records, status, words
 
@@ -20,9 +21,9 @@ def init_app(app: Flask, settings: dict[str, Any]) -> None:
 
 
 def _around_every_page() -> dict[str, Any]:
-    """Whose page it is and whom it may switch to."""
+    """Whose page it is and whom it may switch to, which only pages ask for: fragments are many."""
     if g.get("bare") or not current_user.is_authenticated:
         return {"account": None, "patients": (), "patient": None}
     email = current_user.email
     who = {"email": email, "initials": email[:2].upper(), "is_admin": current_user.has_role("admin")}
-    return {"account": who, "patients": records.patients(), "patient": g.get("patient")}
+    return {"account": who, "patients": LocalProxy(records.patients), "patient": g.get("patient")}

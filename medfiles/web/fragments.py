@@ -174,7 +174,7 @@ def _record_of_request() -> tuple[EntityType, int] | None:
 def _one_row(kind: EntityType, record_id: int) -> Response:
     """A document's row once more, or the form to change it, as the links in its row ask for."""
     state = "edit" if "edit" in request.args else "kept"
-    file = documents().get(request.args.get("edit" if state == "edit" else "row", type=int) or 0)
+    file = documents().get(pages.document_named("edit" if state == "edit" else "row"))
     if (file.entity_type, file.entity_id) != (kind.name, record_id):
         raise NotFound()
     return pages.answer_row(pages.file_view(file), state, figures=False)

@@ -12,6 +12,7 @@ from medfiles.htmx import fragment, is_htmx, trigger
 from medfiles.http import actor, documents, parts, records
 from medfiles.listing import Wanted
 from medfiles.present import FilePresenter, FileView, PanelView, PatientView, RecordView
+from medfiles.web.gate import LARGEST_ID
 
 ROWS = 50  # documents in one page of a list
 MODES = ("view", "edit")
@@ -80,17 +81,24 @@ def panel(
     """The widget of one record, with a page of its documents."""
     wanted = wanted or asked_for(kind)
     tally = documents().tally(kind, record.id)
-    page = documents().list(kind, record.id, wanted, ROWS)
+    limit = None if shown_in_it.get("marked") else ROWS  # no mark is lost on a page that is not shown
+    page = documents().list(kind, record.id, wanted, limit)
     files, editing = file_views(page.files), _editing(view)
     if editing and editing not in [file.id for file in files]:
-        files[:0] = [file for file in [file_view(documents().get(editing))] if file.entity_id == record.id]
+        file, here = file_view(documents().get(editing)), (kind.name, record.id, wanted.trashed)
+        files[:0] = [file] if (file.entity_type, file.entity_id, file.deleted_at is not None) == here else []
     shown_in_it["editing"] = editing
     return present.panel_view(kind, view, page, files, tally, wanted=wanted, **shown_in_it)
 
 
 def _editing(view: RecordView) -> int | None:
     """`?edit=ID`: the document whose form stands open in a page without script."""
-    return request.args.get("edit", type=int) if view.can_edit and not is_htmx() else None
+    return document_named("edit") if view.can_edit and not is_htmx() else None
+
+
+def document_named(name: str) -> int:
+    """The document of `?edit=ID` or `?row=ID`; one that nobody has when that is no number."""
+    return min(max(request.args.get(name, 0, type=int), 0), LARGEST_ID)
 
 
 def answer_manager(kind: EntityType, record_id: int, status: int = 200, **shown_in_it: Any) -> Response:
