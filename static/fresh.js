@@ -2,13 +2,13 @@
  * Staying up to date with what other widgets, other tabs and other people do, without taking anything away from
  * somebody who is in the middle of something.
  */
-import { announce, htmx, on } from "./dom.js";
+import { announce, htmx, near, on } from "./dom.js";
 
 const CALM_AFTER = 3_000; // milliseconds a tab must have been away before its widgets look again
 /** @type {BroadcastChannel | undefined} to other tabs */
 let channel;
-/** @type {Set<string>} lists that have to ask anew: what they show, or wait for, is older than a change */
-const stale = new Set();
+/** @type {Map<string, Set<string>>} lists that have to ask anew, until they hold these rows; "" in any case */
+const stale = new Map();
 /** the widget that changes something itself: its own answer shows it */
 let busy = "";
 let left = 0;
@@ -16,20 +16,31 @@ let left = 0;
 /** @param {string} prefix */
 export const acting = (prefix) => (busy = prefix);
 
-/** @param {HTMLElement | null} body asks anew; when it waits for an answer or has just come, as soon as that is over */
-export function refresh(body) {
+/** @param {HTMLElement | null} body asks anew; when it waits for an answer or has just come, as soon as that is over @param {string} [row] unless it holds this one then */
+export function refresh(body, row = "") {
   if (!body) return;
-  stale.add(body.id);
+  stale.set(body.id, (stale.get(body.id) ?? new Set()).add(row));
   if (!body.matches(".htmx-request")) htmx()?.trigger(body, "documents:refresh");
 }
 
 /** @param {CustomEvent} event */
 const asked = ({ detail, target }) => stale.delete((detail.ctx?.sourceElement ?? detail.elt ?? target).id);
-const catchUp = () => stale.forEach((id) => refresh(document.getElementById(id)));
+/** @param {Element} body something in it was pressed and waits for its answer */
+const isActing = (body) => !!body.querySelector("[hx-post].htmx-request");
+
+function catchUp() {
+  for (const [id, rows] of stale) {
+    const body = document.getElementById(id);
+    if ([...rows].every((row) => row && document.getElementById(row))) stale.delete(id);
+    else if (body && !body.matches(".htmx-request") && !isActing(body)) isCalm(body) ? refresh(body) : offer(body);
+  }
+}
 
 /** @param {Element} body @returns {boolean} whether the answer it gets now is older than what somebody does in it */
 export function isOvertaken(body) {
-  if (isCalm(body) || !stale.delete(body.id)) return false;
+  const acting = isActing(body);
+  if (acting) stale.set(body.id, new Set([""]));
+  if (acting || isCalm(body) || !stale.has(body.id)) return acting;
   offer(body);
   return true;
 }
@@ -41,6 +52,7 @@ const isShort = (body) => body.querySelectorAll("[data-mf-row]").length <= 50;
 
 /** @param {Element} body */
 function offer(body) {
+  stale.delete(body.id);
   if (body.querySelector("[data-mf-show-changes]")) return;
   const line = document.createElement("div");
   const words = document.createElement("p");
@@ -55,15 +67,22 @@ function offer(body) {
   announce(words.textContent, body);
 }
 
+/** @param {HTMLElement} body was changed itself: an answer that it still waits for is older */
+function overtake(body) {
+  if (body.matches(".htmx-request")) stale.set(body.id, new Set([""]));
+  catchUp();
+}
+
 /** @param {CustomEvent} event */
-function documentsChanged({ target, detail }) {
+function documentsChanged(event) {
+  const { target, detail } = event;
   if (!detail?.type) return;
-  const own = target instanceof Element ? target.closest(".mf-manager, .mf-body")?.id.replace(/-body$/, "") : "";
+  const own = near(event, ".mf-manager, .mf-body")?.id.replace(/-body$/, "");
   if (!detail.remote) channel?.postMessage({ type: detail.type, id: detail.id, count: detail.count });
   for (const body of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(`[data-mf-body][data-mf-type="${CSS.escape(detail.type)}"][data-mf-id="${CSS.escape(detail.id)}"]`))) {
-    const overtaken = body.matches(".htmx-request"); // the answer it waits for was asked for before this change
-    if (!detail.remote && body.id.replace(/-body$/, "") === (own || busy)) overtaken && refresh(body);
-    else isCalm(body) && isShort(body) ? refresh(body) : offer(body);
+    const ours = !detail.remote && body.id.replace(/-body$/, "") === (own || busy);
+    if (ours && target !== document.getElementById(own)) overtake(body); // else the upload queue tells, and puts its row in
+    else if (!ours) isCalm(body) && isShort(body) ? refresh(body) : offer(body);
   }
 }
 

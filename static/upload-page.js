@@ -106,9 +106,9 @@ function placeRow(row, managerId) {
   if (known) return replace(known, row);
   const table = /** @type {HTMLTableElement | null | undefined} */ (document.getElementById(managerId)?.querySelector(".mf-table"));
   const body = document.getElementById(`${managerId}-body`);
-  if (!table) return refresh(body);
-  table.insertBefore(row, table.tBodies[0] ?? null);
-  htmx()?.process(row);
+  if (table) table.insertBefore(row, table.tBodies[0] ?? null);
+  if (table) htmx()?.process(row);
+  if (!table || body?.matches(".htmx-request")) refresh(body, row.id); // the answer it waits for may be older
 }
 
 /** @param {string} html @param {string} managerId @returns {string} the id of the document it brought, or "" */

@@ -80,9 +80,9 @@ def panel(
 ) -> PanelView:
     """The widget of one record, with a page of its documents."""
     wanted = wanted or asked_for(kind)
-    tally = documents().tally(kind, record.id)
     limit = None if shown_in_it.get("marked") else ROWS  # no mark is lost on a page that is not shown
     page = documents().list(kind, record.id, wanted, limit)
+    tally = documents().tally(kind, record.id)  # read last: figures must not be older than the rows they stand over
     files, editing = file_views(page.files), _editing(view)
     if editing and editing not in [file.id for file in files]:
         file, here = file_view(documents().get(editing)), (kind.name, record.id, wanted.trashed)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 import lxml.html
 import pytest
@@ -376,13 +376,16 @@ def pressed(page: Any) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def crawl(client: FlaskClient, start: str = "/") -> dict[str, TestResponse]:
-    """Every page, fragment and document that can be reached from the start page by following what leads to others."""
+    """Every page, fragment and document that can be reached from the start page by following what leads to others; of
+    addresses that differ in nothing but what their parameters say, as those of sorting do, one."""
     found: dict[str, TestResponse] = {}
-    waiting = [start]
+    seen, waiting = set[tuple[str, ...]](), [start]
     while waiting:
         path = waiting.pop()
-        if path in found or not path.startswith("/"):
+        alike = (urlsplit(path).path, *sorted(name for name, _ in parse_qsl(urlsplit(path).query)))
+        if alike in seen or not path.startswith("/"):
             continue
+        seen.add(alike)
         found[path] = client.get(path, buffered=True, follow_redirects=True)
         if found[path].mimetype == "text/html":
             waiting.extend(links(lxml.html.fromstring(found[path].data)))
