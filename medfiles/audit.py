@@ -79,11 +79,23 @@ def record_reads(actor: Actor, action: str, files: Sequence[EntityFile]) -> None
             record(actor, action, subject_of(file))
 
 
-def _recent(actor: Actor, action: str) -> Select[int | None]:
+def is_known_refusal(actor: Actor, action: str, subject: Subject, reason: str) -> bool:
+    """Whether the same was refused within the last minute: trying again and again fills no page."""
+    same = _recent(actor, action, "refused").where(
+        AuditEvent.reason == reason,
+        AuditEvent.patient_id == subject.patient_id,
+        AuditEvent.entity_type == subject.entity_type,
+        AuditEvent.entity_id == subject.entity_id,
+        AuditEvent.file_id == subject.file_id,
+    )
+    return db.session.execute(same.limit(1)).first() is not None
+
+
+def _recent(actor: Actor, action: str, outcome: str = "done") -> Select[int | None]:
     return select(AuditEvent.file_id).where(
         AuditEvent.actor_id == actor.user_id,
         AuditEvent.action == action,
-        AuditEvent.outcome == "done",
+        AuditEvent.outcome == outcome,
         AuditEvent.at > now() - READ_ONCE_WITHIN,
     )
 

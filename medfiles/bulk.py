@@ -34,6 +34,7 @@ CHUNK = 100  # documents in one transaction
 TRASHED = "This document is in the trash. Restore it first."
 GONE = "A document that is not there any more"
 
+Refused = tuple[Subject, MedfilesError]
 Check = Callable[[EntityFile], None]
 
 
@@ -65,6 +66,9 @@ class Task:
     record_id: int
     new_check: Callable[[], Check]
     change: Callable[[Sequence[EntityFile]], None]
+
+    def is_about(self, subject: Subject) -> bool:
+        return (subject.entity_type, subject.entity_id) == (self.kind.name, self.record_id)
 
     def judged(self, file_id: int, file: EntityFile | None, check: Check) -> Result:
         if file is None or (file.entity_type, file.entity_id) != (self.kind.name, self.record_id):
@@ -183,7 +187,14 @@ class BulkService(DocumentService):
             if result.error
         ]
         if refused:
-            self.record_refusals(task.action, refused)
+            self.record_refusals(task.action, _one_of_each_patient(refused, task))
+
+
+def _one_of_each_patient(refused: Sequence[Refused], task: Task) -> Sequence[Refused]:
+    """Of documents that are none of this record's, one for each patient: no trail is flooded by a list of numbers."""
+    own = [(subject, error) for subject, error in refused if task.is_about(subject)]
+    others = {subject.patient_id: (subject, error) for subject, error in refused if not task.is_about(subject)}
+    return [*own, *others.values()]
 
 
 def _found(ids: Sequence[int]) -> Mapping[int, EntityFile]:

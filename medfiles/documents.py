@@ -162,12 +162,18 @@ class DocumentService(Arrivals):
             audit.record_read(self.actor, "download", subject)
             return Opened(file, self.storages[file.storage])
 
-    def edit(self, file_id: int, changes: Mapping[str, str | None]) -> EntityFile:
-        """Change `description`, `category` or `file_name`; absent means unchanged, None or "" means cleared."""
+    def edit(
+        self, file_id: int, changes: Mapping[str, str | None], before: Mapping[str, str] | None = None
+    ) -> EntityFile:
+        """Change `description`, `category` or `file_name`; absent means unchanged, None or "" means cleared.
+
+        `before` is what the editor saw: what it left as it was is not changed back, and what somebody else changed
+        meanwhile is not overwritten (Conflict).
+        """
         with self.verb("edit", file_id=file_id) as subject, transaction():
             file = self.admitted_file(file_id, Action.EDIT, subject, lock=True)
             must_be_live(file, "This document is in the trash. Restore it before you change it.")
-            changed = checked_changes(self.registry[file.entity_type], file, changes)
+            changed = checked_changes(self.registry[file.entity_type], file, _meant(file, changes, before or {}))
             changed = {name: value for name, value in changed.items() if getattr(file, name) != value}
             for name, value in changed.items():
                 setattr(file, name, value)
@@ -226,6 +232,14 @@ class DocumentService(Arrivals):
             journal.release(file.storage, [file.file_path])
             db.session.delete(file)
         return [file.file_path for file in files]
+
+
+def _meant(file: EntityFile, changes: Mapping[str, str | None], before: Mapping[str, str]) -> dict[str, str | None]:
+    meant = {name: value for name, value in changes.items() if name not in before or (value or "") != before[name]}
+    for name, value in meant.items():
+        if name in before and (getattr(file, name) or "") not in (before[name], value or ""):
+            raise Conflict("Somebody else changed this document meanwhile. Look at it again before you save.")
+    return meant
 
 
 def must_be_live(file: EntityFile, otherwise: str = "This document is already in the trash.") -> None:

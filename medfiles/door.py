@@ -40,6 +40,8 @@ class Service:
         with suppress(DatabaseUnavailable), transaction():
             for subject, error in refused:
                 outcome = "failed" if isinstance(error, StorageError) else "refused"
+                if len(refused) == 1 and audit.is_known_refusal(self.actor, action, subject, error.code):
+                    continue
                 audit.record(self.actor, action, subject, outcome=outcome, reason=error.code)
 
     def record_each(self, action: str, files: Sequence[EntityFile]) -> None:

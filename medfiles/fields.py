@@ -61,7 +61,9 @@ def _checked_field(field: Field, value: Any, problems: dict[str, str]) -> Any:
 def _string(field: Field, value: Any) -> str | None:
     if not isinstance(value, str | None):
         raise Rejected(f"{field.label} must be text.")
-    return clean_text(value, TEXT_LIMIT if field.kind == "text" else field.limit, field.label)
+    if field.kind == "text":
+        return clean_text(value, TEXT_LIMIT, field.label)
+    return clean_text(value and " ".join(value.splitlines()), field.limit, field.label)
 
 
 def _date(field: Field, value: Any) -> date | None:

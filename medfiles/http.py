@@ -1,6 +1,7 @@
 """What all doors over HTTP share: the services of this request, errors to statuses, documents sent with ranges."""
 
 import base64
+import re
 import uuid
 from typing import Any, cast
 
@@ -13,7 +14,7 @@ from werkzeug.exceptions import HTTPException, RequestedRangeNotSatisfiable
 
 from medfiles import accounts
 from medfiles.access import Actor
-from medfiles.archive import archive
+from medfiles.archive import archive, usable
 from medfiles.bulk import BulkService, Bundle
 from medfiles.db import check_connection, start_writing
 from medfiles.documents import DocumentService, Opened
@@ -137,7 +138,8 @@ def send_archive(bundle: Bundle) -> Response:
     made = archive(bundle.members, bundle.missing)
     response = current_app.response_class(stream_with_context(iter(made)), mimetype="application/zip")
     response.headers.update({**DOCUMENT_HEADERS, "Accept-Ranges": "none"})
-    response.headers["Content-Disposition"] = contentdisp.build("attachment", f"{bundle.title}.zip")
+    name = usable(re.sub(r"[/\\]", "-", f"{bundle.title}.zip"))
+    response.headers["Content-Disposition"] = contentdisp.build("attachment", name)
     response.content_length = made.size
     return response
 

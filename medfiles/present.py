@@ -14,8 +14,9 @@ from medfiles.entities import EntityType, Registry
 from medfiles.fields import Field
 from medfiles.listing import Page, Wanted
 from medfiles.media import media_of
-from medfiles.models import AuditEvent, EntityFile, Patient, RecordMixin
+from medfiles.models import EntityFile, Patient, RecordMixin
 
+MOST_TOLD, MOST_LISTED = 3, 20  # refused documents named in a header, on a page
 MEDIA_WORDS = {
     "pdf": "PDF",
     "image": "Photo or scan",
@@ -120,6 +121,13 @@ class Outcome:
     lead: str = "was not added."
 
 
+def told(outcomes: Sequence[Outcome]) -> str:
+    """A line for each of the first few, short enough for a header."""
+    lines = [f"{outcome.file_name[:80]}: {outcome.message[:200]}" for outcome in outcomes[:MOST_TOLD]]
+    left = len(outcomes) - len(lines)
+    return "\n".join([*lines, f"And {left} more."] if left else lines)
+
+
 @dataclass(frozen=True)
 class Notice:
     """One sentence about what was just done, with the documents that can be brought back."""
@@ -166,17 +174,6 @@ class PanelView:
     @property
     def show_trash(self) -> bool:
         return self.wanted.trashed
-
-
-@dataclass(frozen=True)
-class Trail:
-    """One line of a patient's activity."""
-
-    at: datetime
-    who: str  # "you" or an address or "medfiles"
-    text: str  # "downloaded “Blood count.pdf” (Visit “Annual check-up”)"
-    outcome: str  # done | refused
-    icon: str
 
 
 def type_view(kind: EntityType) -> TypeView:
@@ -339,61 +336,3 @@ def empty_panel(kind: EntityType, patient: PatientView) -> PanelView:
         hits=0, next=None, count=0, trash_count=0, can_upload="upload" in kind.operations, can_edit=True,
         can_download=False,
     )  # fmt: skip
-
-
-ACTIONS = {  # what was done, what was tried, icon
-    "attach": ("added", "add", "upload"),
-    "download": ("downloaded", "download", "download"),
-    "edit": ("changed the details of", "change the details of", "pencil"),
-    "cancel": ("cancelled adding", "cancel adding", "x"),
-    "delete": ("moved to the trash:", "move to the trash:", "trash-2"),
-    "restore": ("restored", "restore", "undo-2"),
-    "purge": ("deleted for ever:", "delete for ever:", "trash-2"),
-    "view": ("looked at the details of", "look at the details of", "eye"),
-    "list": ("looked at the documents of", "look at the documents of", "files"),
-    "list-trash": ("looked into the trash of", "look into the trash of", "trash-2"),
-    "list-records": ("looked at", "look at", "folder-open"),
-    "view-record": ("opened", "open", "eye"),
-    "create-record": ("created", "create", "plus"),
-    "edit-record": ("changed", "change", "pencil"),
-    "delete-record": ("moved to the trash:", "move to the trash:", "trash-2"),
-    "restore-record": ("restored", "restore", "undo-2"),
-    "purge-record": ("deleted for ever:", "delete for ever:", "trash-2"),
-    "view-patient": ("opened", "open", "eye"),
-    "create-patient": ("created the patient", "create the patient", "plus"),
-    "edit-patient": ("changed the patient", "change the patient", "pencil"),
-    "view-activity": ("looked at the activity of", "look at the activity of", "activity"),
-}
-
-
-def trail_line(event: AuditEvent, email: str | None, actor: Actor, registry: Registry) -> Trail:
-    word = event.action.replace("-", " ")
-    done, tried, icon = ACTIONS.get(event.action, (word, word, "info"))
-    who = "medfiles" if event.actor_id is None else "you" if event.actor_id == actor.user_id else email or "an account"
-    name = (event.details or {}).get("name")
-    thing = f"{_what(event, registry)}“{name}”" if name else _thing(event, registry)
-    text = {
-        "done": f"{done} {thing}",
-        "refused": f"tried to {tried} {thing}, and was refused",
-        "failed": f"tried to {tried} {thing}, which failed",
-    }[event.outcome]
-    return Trail(at=event.at, who=who, text=text, outcome=event.outcome, icon=icon)
-
-
-def _what(event: AuditEvent, registry: Registry) -> str:
-    """ "the visit " before a record's name; documents and patients stand for themselves."""
-    if event.action == "list-records" and event.entity_type and event.entity_type in registry:
-        return f"the {registry[event.entity_type].titles.lower()} of "
-    is_record = event.file_id is None and event.entity_id is not None and event.action not in ("attach",)
-    if not is_record or event.entity_type is None or event.entity_type not in registry:
-        return ""
-    return f"the {registry[event.entity_type].title.lower()} "
-
-
-def _thing(event: AuditEvent, registry: Registry) -> str:
-    if event.file_id is not None:
-        return f"document {event.file_id}"
-    if event.entity_type and event.entity_type in registry:
-        title = registry[event.entity_type].title.lower()
-        return f"a {title}" if event.entity_id else title
-    return "this patient"

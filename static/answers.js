@@ -28,8 +28,18 @@ const clear = (place) => place?.querySelectorAll(":scope > .mf-problem").forEach
 const OURS = ".mf-manager, .mf-body, .mf-badge-holder";
 const CORE = /^(HX-.*|Accept|Content-Type)$/i;
 
+/** @param {CustomEvent} event @returns {boolean} whether its answer would take away what somebody writes somewhere else, and they would rather go on writing */
+function isUnwelcome({ target, detail }) {
+  const aim = detail.ctx?.target ?? detail.target;
+  const place = typeof aim === "string" ? doc.querySelector(aim) : aim;
+  const form = target instanceof Element ? target.closest(".mf-edit") : null;
+  return !form && !!place?.closest?.(".mf-body") && unsaved.isWritten(place) && !unsaved.mayLose();
+}
+
 /** @param {CustomEvent} event what a page wants to go along with its own requests does not go along with ours */
-function addToken({ target, detail }) {
+function addToken(event) {
+  const { target, detail } = event;
+  if (isUnwelcome(event)) return event.preventDefault();
   clear(placeOf(target));
   const source = target instanceof Element ? target : doc.body;
   const token = source.closest(".mf")?.closest("[data-mf-csrf]")?.getAttribute("data-mf-csrf");
@@ -68,7 +78,7 @@ on("htmx:beforeSwap htmx:before:swap", (event) => {
   const source = sourceOf(event);
   if (code < 400 && source.matches(".mf-body") && isOvertaken(source)) return drop(event);
   if (code < 400 || !(near(event, ".mf") ?? source.closest?.(".mf"))) return;
-  const written = code === 422 && !!source.closest?.(".mf-edit"); // what was written in it stays
+  const written = code < 500 && !!source.closest?.(".mf-edit"); // what was written in it stays
   const stale = words(event)?.code === "csrf" && renewed !== source;
   const kept = written || (!!source.closest?.(".mf-form") && [401, 403].includes(code));
   const alone = kept || stale || (!header(event, "HX-Retarget") && !!source.closest?.(".mf-body, .mf-manager-head, .mf-badge-holder, [data-mf-badges]"));
@@ -110,8 +120,8 @@ function explain(event, source) {
   focus.forget();
   clear(place);
   const general = code >= 500 ? "Something went wrong on our side." : code ? "That did not work." : "There was no answer. Are you online?";
-  const body = code === 404 && source.closest(".mf-doc")?.closest(".mf-body");
-  const gone = body && problem(body, "This document is not there any more.", "Show the list");
+  const body = [404, 409].includes(code) && source.closest(".mf-doc")?.closest(".mf-body");
+  const gone = body && problem(body, code === 404 ? "This document is not there any more." : (words(event)?.message ?? general), "Show the list");
   const line = code === 401 ? signIn(place) : gone || problem(source, words(event)?.message ?? general);
   const head = place.querySelector(":scope > .mf-manager-head");
   const foot = place.querySelector(":scope > .mf-buttons"); // where it was sent from, and where one looks

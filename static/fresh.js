@@ -31,8 +31,9 @@ const isActing = (body) => !!body.querySelector("[hx-post].htmx-request");
 function catchUp() {
   for (const [id, rows] of stale) {
     const body = document.getElementById(id);
+    if (!body || body.matches(".htmx-request") || isActing(body)) continue;
     if ([...rows].every((row) => row && document.getElementById(row))) stale.delete(id);
-    else if (body && !body.matches(".htmx-request") && !isActing(body)) isCalm(body) ? refresh(body) : offer(body);
+    else isCalm(body) ? refresh(body) : offer(body);
   }
 }
 

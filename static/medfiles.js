@@ -4,6 +4,7 @@
  */
 import "./answers.js";
 import { announce, htmx, near, on } from "./dom.js";
+import { fit } from "./fit.js";
 import * as focus from "./focus.js";
 import * as fresh from "./fresh.js";
 import * as list from "./list.js";
@@ -12,26 +13,6 @@ import * as unsaved from "./unsaved.js";
 import * as upload from "./upload.js";
 
 const doc = document;
-
-/** @param {string} style @param {boolean} whole @returns {Intl.DateTimeFormatOptions} */
-const format = (style, whole) => ({
-  ...(style !== "time" && { day: "numeric", month: "short", year: "numeric" }),
-  ...(style !== "day" && { hour: "2-digit", minute: "2-digit" }),
-  ...(whole && { timeZone: "UTC" }),
-});
-
-/** What stands in the page is brought to this reader: their zone, and their tab in a row too long for a phone. */
-function fit() {
-  const tab = /** @type {HTMLElement | null} */ (doc.querySelector(".mf-tabs [aria-current]"));
-  tab?.closest(".mf-tabs")?.scrollTo({ left: tab.offsetLeft - 24 });
-  for (const time of /** @type {NodeListOf<HTMLTimeElement>} */ (doc.querySelectorAll("time[data-mf-when]"))) {
-    const date = new Date(time.dateTime);
-    const moved = date.getDate() !== date.getUTCDate();
-    const style = time.dataset.mfWhen === "time" && moved ? "moment" : String(time.dataset.mfWhen);
-    time.removeAttribute("data-mf-when");
-    if (!isNaN(date.valueOf())) time.textContent = new Intl.DateTimeFormat(undefined, format(style, time.dateTime.length === 10)).format(date);
-  }
-}
 
 /* Presses */
 
@@ -51,10 +32,12 @@ doc.addEventListener("click", (event) => {
   }
 });
 doc.addEventListener("keydown", (event) => {
+  if (event.repeat && ["Enter", " "].includes(event.key) && near(event, "button, a")?.closest(".mf-manager, .mf-body")) event.preventDefault(); // a key held down presses once
   const leave = event.key === "Escape" && near(event, ".mf-edit")?.querySelector("[data-mf-cancel-edit]");
   if (leave) {
     event.preventDefault(); // the sheet stays
-    return /** @type {HTMLElement} */ (leave).click();
+    if (!unsaved.isWritten(near(event, ".mf-doc")) || unsaved.mayLose()) /** @type {HTMLElement} */ (leave).click();
+    return;
   }
   const menu = event.key === "Escape" && doc.querySelector("details.mf-menu[open]");
   if (!menu) return;
@@ -68,7 +51,7 @@ doc.addEventListener("submit", (event) => {
 
 /** @param {Element} part what was just put in */
 function say(part) {
-  const said = [...part.querySelectorAll("[data-mf-say]")].map((one) => /** @type {HTMLElement} */ (one.querySelector("p, ul, span")?.parentElement ?? one).innerText);
+  const said = [...part.querySelectorAll("[data-mf-say]")].flatMap((one) => [...one.querySelectorAll("p, li, :scope > span")]).map((one) => /** @type {HTMLElement} */ (one).innerText);
   if (said.length) announce(said.join(" "), part);
 }
 
@@ -78,10 +61,12 @@ on("htmx:afterSwap htmx:after:swap", (event) => {
   const target = typeof aim === "string" ? doc.querySelector(aim) : aim; // a selector, when the answer named it
   fit();
   list.refreshed();
-  if (sheet.isSheet(target)) return sheet.showSheet();
-  const part = target?.id ? doc.getElementById(target.id) : null;
   const record = target?.matches?.("article.mf-record") && doc.querySelector(".mf-main article.mf-record");
+  const whole = (sheet.isSheet(target) ? target : record)?.querySelector?.(".mf-manager");
+  if (whole) fresh.acting(whole.id); // it came with the change that this answer tells of
+  if (sheet.isSheet(target)) return sheet.showSheet();
   if (record) return sheet.showPage(record);
+  const part = target?.id ? doc.getElementById(target.id) : null;
   if (part?.closest(".mf")) say(part);
   focus.goOn(target);
 });

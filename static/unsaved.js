@@ -23,10 +23,13 @@ export function isWritten(place) {
   return [...touched].some((form) => place.contains(form)) || !!place.querySelector(".mf-record > .mf-summary");
 }
 
+/** @returns {boolean} false when the reader would rather stay */
+export const mayLose = () => confirm(QUESTION);
+
 /** @param {ParentNode & Node} place @returns {boolean} false when the reader would rather stay */
 export function mayLeave(place) {
   const left = widgets(place);
-  if ((isWritten(place) || left.some(({ id }) => isHeld(id))) && !confirm(QUESTION)) return false;
+  if ((isWritten(place) || left.some(({ id }) => isHeld(id))) && !mayLose()) return false;
   left.forEach(({ id }) => discard(id));
   return true;
 }

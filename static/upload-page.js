@@ -3,6 +3,7 @@
  */
 
 import { announce, htmx } from "./dom.js";
+import { fit } from "./fit.js";
 import { refresh } from "./fresh.js";
 
 /** @typedef {{ accepts: string[], acceptsWords: string, maxSize: number, maxFiles: number, one: string }} Limits */
@@ -122,6 +123,7 @@ export function place(html, managerId) {
   for (const fresh of isTrash ? [] : /** @type {NodeListOf<HTMLElement>} */ (content.querySelectorAll("[hx-swap-oob], [data-mf-room][id]"))) {
     replace(document.getElementById(fresh.id), fresh);
   }
+  fit();
   learnAll();
   return row?.dataset.mfRow ?? "";
 }

@@ -228,6 +228,22 @@ def test_edit_clears_with_an_empty_text(world: World) -> None:
     assert (changed.description, changed.category) == (None, None)
 
 
+def test_an_editor_changes_back_nothing_that_somebody_else_changed_meanwhile(world: World) -> None:
+    file = world.attach(world.record(), "a.pdf")
+    seen = {"file_name": "a.pdf", "category": "", "description": ""}
+    world.documents().edit(file.id, {"description": "From the front desk"}, seen)
+    changed = world.documents().edit(file.id, {"file_name": "b.pdf", "category": "", "description": ""}, seen)
+    assert (changed.file_name, changed.description) == ("b.pdf", "From the front desk")
+
+
+def test_an_editor_does_not_overwrite_what_somebody_else_wrote_meanwhile(world: World) -> None:
+    file = world.attach(world.record())
+    world.documents().edit(file.id, {"description": "Theirs"}, {"description": ""})
+    with pytest.raises(Conflict, match="meanwhile"):
+        world.documents().edit(file.id, {"description": "Mine"}, {"description": ""})
+    assert world.documents().get(file.id).description == "Theirs"
+
+
 @pytest.mark.parametrize(
     ("wanted", "kept"), [("Referral", "Referral.pdf"), ("Plan.docx", "Plan.docx.pdf"), ("a.PDF", "a.PDF")]
 )
@@ -447,6 +463,14 @@ def test_a_refusal_leaves_an_event_for_the_owner_to_see(world: World) -> None:
     assert (event.action, event.outcome, event.file_id, event.patient_id) == (
         "download", "refused", file.id, file.patient_id,
     )  # fmt: skip
+
+
+def test_the_same_refusal_within_a_minute_is_one_event(world: World) -> None:
+    file = world.attach(world.record())
+    for _ in range(3):
+        with pytest.raises(NotFound):
+            world.documents(STRANGER).open(file.id)
+    assert len(world.events(actor_id=world.user(STRANGER).id)) == 1
 
 
 def test_opening_again_within_a_minute_is_one_event(world: World) -> None:

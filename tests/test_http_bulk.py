@@ -281,6 +281,27 @@ def test_as_many_come_back_as_there_is_room_for(desk: Desk) -> None:
     assert heard(answer)["documents:error"]["code"] == "too-many"
 
 
+def test_many_refusals_fit_into_a_header_and_a_page(desk: Desk) -> None:
+    ids = desk.put(*(f"{'Röntgenbild ' * 8}{number}.txt" for number in range(60)), deleted_at=NOON)
+    desk.world.store(desk.record, *(f"{number}.txt" for number in range(8)))
+    answer = desk.ask("restore", *ids, view="trash")
+    assert answer.status_code == 409
+    assert len(answer.headers["HX-Trigger"]) < 3000
+    assert heard(answer)["documents:error"]["message"].endswith("And 57 more.")
+    assert "40 more documents could not be done either." in answer.text
+
+
+def test_no_more_than_a_thousand_documents_are_chosen_one_by_one(desk: Desk) -> None:
+    answer = desk.ask("delete", *range(1, 1002))
+    assert (answer.status_code, "Choose up to 1,000 documents at once" in answer.text) == (422, True)
+
+
+def test_numbers_of_foreign_documents_do_not_flood_the_activity_of_their_patient(desk: Desk) -> None:
+    theirs = desk.world.record(patient=desk.world.patient(VERA), email=VERA)
+    desk.ask("delete", *desk.world.store(theirs, *(f"{number}.txt" for number in range(30))))
+    assert len(desk.world.events(action="delete", patient_id=theirs.patient_id)) == 1
+
+
 @pytest.mark.parametrize(
     ("action", "fields"), [("delete", {}), ("restore", {}), ("purge", {}), ("category", {"category": "referral"})]
 )

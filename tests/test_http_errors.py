@@ -223,3 +223,11 @@ def test_the_trail_can_be_read_from_any_place(world: World) -> None:
     patient = world.patient()
     for before in ("0", "-1", "x", str(10**30)):
         assert world.client().get(f"/patients/{patient.id}/activity?before={before}").status_code in (200, 422)
+
+
+def test_a_page_that_refuses_a_form_leads_back_to_it(world: World) -> None:
+    client, record = world.client(), world.record()
+    page = f"/documents/visit/{record.id}"
+    sent = {"action": "delete", "csrf_token": token_of(client)}
+    answer = client.post(f"{page}/bulk", data=sent, headers={"Referer": f"http://localhost{page}?q=a"})
+    assert (answer.status_code, f'href="{page}?q=a"' in answer.text) == (422, True)

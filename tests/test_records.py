@@ -52,6 +52,11 @@ def test_a_field_that_does_not_exist_is_refused(world: World) -> None:
         world.record("visit", deleted_at="2026-01-01")
 
 
+def test_a_field_of_one_line_holds_one_line(world: World) -> None:
+    record: Any = world.record(reason="Knee\r\nand hip", diagnosis="Swollen\nBruised")
+    assert (record.reason, record.diagnosis) == ("Knee and hip", "Swollen\nBruised")
+
+
 def test_text_is_kept_without_control_characters(world: World) -> None:
     assert world.record("visit", reason="Knee\x00 pain\x1b[31m\ud800").reason == "Knee pain[31m"
 

@@ -406,3 +406,9 @@ def test_where_it_is_allowed_anybody_makes_an_account_of_their_own(make_world: C
     fresh = world.client(None)
     sign_in(fresh)
     assert is_in(fresh)
+
+
+@pytest.mark.parametrize("around", ["http://[bad", "http://localhost//evil.example/", "javascript:alert(1)"])
+def test_a_part_leads_back_to_no_page_that_is_not_ours(world: World, around: str) -> None:
+    answer = world.client(None).get("/account", headers={"HX-Request": "true", "HX-Current-URL": around})
+    assert (answer.status_code, "next=" in answer.text) == (401, False)

@@ -1,6 +1,7 @@
 """One shape for everything that goes wrong in HTML: a page, or a fragment where htmx asked."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 from flask import Flask, Response, g, request
@@ -36,6 +37,7 @@ def answer_error(error: Exception) -> Response:
         status, message, headers = 403, OPEN_TOO_LONG, {}
     g.bare = status >= 500  # what failed for the page may fail for its header, too
     context = {"status": status, "title": TITLES.get(status, "That did not work"), "message": message}
+    context["back"] = _page_before()
     response = fragment("errors/_error.html" if is_htmx() else "errors/error.html", status, **context)
     response.headers.update(headers)
     if is_htmx():
@@ -43,6 +45,16 @@ def answer_error(error: Exception) -> Response:
     if request.method == "POST":
         response.headers["HX-Reswap"] = "afterbegin"  # beside what failed, not in its place
     return response
+
+
+def _page_before() -> str | None:
+    """The page of ours that a form was sent from."""
+    try:
+        page = urlsplit(request.referrer or "")
+    except ValueError:
+        return None
+    ours = request.method == "POST" and page.netloc == request.host and not page.path.startswith("//")
+    return page._replace(scheme="", netloc="").geturl() if ours else None
 
 
 def _code(error: Exception) -> str:

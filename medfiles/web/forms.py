@@ -45,6 +45,12 @@ def explain(form: FlaskForm, error: MedfilesError) -> None:
         form.form_errors.append(error.message)
 
 
+def entered(names: Sequence[str], prefix: str = "") -> dict[str, str]:
+    """Those of these fields that were sent, with line ends as they are stored."""
+    sent = {name: request.form[prefix + name] for name in names if prefix + name in request.form}
+    return {name: value.replace("\r\n", "\n") for name, value in sent.items()}
+
+
 def creation_key() -> str:
     """What a form for a new record is known by, however often it is sent; made when it is first shown."""
     key = request.form.get("creation_key") or uuid.uuid4().hex

@@ -14,13 +14,14 @@ from medfiles.intake import Intake, Paper
 from medfiles.present import Notice, Outcome
 from medfiles.sessions import background
 from medfiles.uploads import Received
-from medfiles.web import many, pages
+from medfiles.web import forms, many, pages
 from medfiles.web import records as record_pages
 from medfiles.web.errors import answer_error
 from medfiles.web.gate import LARGEST_ID, by_header_or_query
 from medfiles.web.words import day, plural
 
 blueprint = Blueprint("documents", __name__, url_prefix="/documents")
+DETAILS = ("file_name", "description", "category")
 VARIANTS, SIZES, MOST_BADGES = ("badge", "text", "icon"), ("xs", "sm", "md", "lg"), 500
 
 
@@ -116,8 +117,7 @@ def download(file_id: int) -> ResponseReturnValue:
 
 @blueprint.post("/files/<int:file_id>/edit")
 def edit(file_id: int) -> ResponseReturnValue:
-    fields = ("file_name", "description", "category")
-    file = documents().edit(file_id, {name: request.form[name] for name in fields if name in request.form})
+    file = documents().edit(file_id, forms.entered(DETAILS), forms.entered(DETAILS, "was_"))
     return pages.answer_change(pages.file_view(file), "kept", f"Saved “{file.file_name}”.")
 
 
@@ -235,8 +235,7 @@ def _answer_upload(kind: EntityType, record_id: int, results: list[tuple[Outcome
     if stored:
         pages.announce(response, kind, record_id)
     if refused := [outcome for outcome in outcomes if not outcome.stored]:
-        said = "\n".join(f"{outcome.file_name}: {outcome.message}" for outcome in refused)
-        trigger(response, "documents:error", message=said, code=refused[0].code)
+        trigger(response, "documents:error", message=present.told(refused), code=refused[0].code)
     return response
 
 

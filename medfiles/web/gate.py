@@ -104,8 +104,7 @@ def require_sign_in() -> Any:
     if request.endpoint in PUBLIC or current_user.is_authenticated or request.endpoint is None:
         return None
     if is_htmx():
-        came_from = urlsplit(request.headers.get("HX-Current-URL", "")).path
-        response = fragment("errors/_sign_in.html", 401, next_url=came_from or None)
+        response = fragment("errors/_sign_in.html", 401, next_url=_page_around())
         return trigger(response, "documents:error", message=SIGNED_OUT, code="signed-out")
     return redirect(url_for("security.login", next=_here()))
 
@@ -159,6 +158,15 @@ def add_headers(response: Response) -> Response:
     if request.is_secure:
         response.headers["Strict-Transport-Security"] = "max-age=31536000"
     return response
+
+
+def _page_around() -> str | None:
+    """The page that a fragment was asked for by, as htmx says; None when that is none of this origin."""
+    try:
+        path = urlsplit(request.headers.get("HX-Current-URL", "")).path
+    except ValueError:
+        return None
+    return path if path.startswith("/") and not path.startswith("//") else None
 
 
 def _here() -> str | None:

@@ -13,11 +13,12 @@ from medfiles.errors import Rejected
 from medfiles.htmx import fragment, is_htmx, trigger
 from medfiles.http import bulk, send_archive, status_of
 from medfiles.listing import Wanted
-from medfiles.present import Notice, Outcome
+from medfiles.present import MOST_LISTED, Notice, Outcome, told
 from medfiles.web import pages
 from medfiles.web.words import plural
 
 LONGEST_KEY, LONGEST_ID = 255, 18  # characters
+MOST_CHOSEN = 1000
 NOTHING = "Choose one or more documents first."
 
 
@@ -95,6 +96,8 @@ def _chosen(kind: EntityType, record_id: int) -> Sequence[int]:
         words = [word for value in request.form.getlist("file_ids") for word in value.split(",") if word]
         if not all(word.isascii() and word.isdigit() and len(word) <= LONGEST_ID for word in words):
             raise Rejected("file_ids must be numbers.")
+        if len(words) > MOST_CHOSEN:
+            raise Rejected(f"Choose up to {MOST_CHOSEN:,} documents at once, or all of them.")
         ids = [int(word) for word in words]
     if not ids:
         raise Rejected(NOTHING)
@@ -119,14 +122,15 @@ def _answer(
     said: dict[str, Any] = {"wanted": _wanted(kind), "notice": notice, "outcomes": refused}
     response = pages.announce(pages.answer_body(kind, record_id, status, **said), kind, record_id)
     if refused:
-        lines = "\n".join(f"{outcome.file_name}: {outcome.message}" for outcome in refused)
-        trigger(response, "documents:error", message=lines, code=refused[0].code)
+        trigger(response, "documents:error", message=told(refused), code=refused[0].code)
     return response
 
 
 def _redirected(kind: EntityType, record_id: int, message: str, refused: Sequence[Outcome]) -> Response:
     if message:
         flash(message, "ok")
-    for outcome in refused:
+    for outcome in refused[:MOST_LISTED]:
         flash(f"{outcome.file_name} {outcome.lead} {outcome.message}", "error")
+    if left := refused[MOST_LISTED:]:
+        flash(f"{plural(len(left), 'more document')} could not be done either.", "error")
     return redirect(pages.next_url(kind, record_id), 303)  # type: ignore[return-value]

@@ -5,13 +5,14 @@ from typing import Any
 from flask import Blueprint, Response, flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from medfiles import present
+from medfiles import present, trail
 from medfiles.entities import EntityType
 from medfiles.errors import Conflict, Forbidden, Rejected
 from medfiles.fields import PATIENT_FIELDS, Field
 from medfiles.htmx import fragment, is_htmx, trigger
 from medfiles.http import actor, documents, parts, records, status_of
 from medfiles.web import forms, gate, pages
+from medfiles.web.words import plural
 
 blueprint = Blueprint("records", __name__)
 
@@ -66,7 +67,7 @@ def patient_trash(patient_id: int) -> ResponseReturnValue:
 def patient_activity(patient_id: int) -> ResponseReturnValue:
     _, context = pages.patient_page(patient_id, "activity")
     events = records().trail(patient_id, _before())
-    lines = [present.trail_line(event, email, actor(), parts().registry) for event, email in events]
+    lines = [trail.line(event, email, actor(), parts().registry) for event, email in events]
     older = url_for(".patient_activity", patient_id=patient_id, before=events[-1][0].id) if len(events) == 100 else None
     return render_template("records/activity.html", trail=lines, next_url=older, **context)
 
@@ -102,8 +103,7 @@ def record_edit(type: EntityType, id: int) -> ResponseReturnValue:
     _must_edit(view)
     form, marked = forms.form_for(type.fields, view.values), forms.marked()
     if _saved(form, type.fields, lambda values: records().edit(type, id, values, marked), view.values):
-        answer = _answer_record(type, id, "Saved.")
-        return pages.announce(answer, type, id) if marked else answer
+        return _answer_marked(type, id, marked) if marked else _answer_record(type, id, "Saved.")
     return _record_form(form, type, view.patient, view, pages.panel(type, record, view, mode="edit", marked=marked))
 
 
@@ -140,22 +140,32 @@ def editable_patient(patient_id: int, kind: EntityType) -> present.PatientView:
     return view
 
 
-def _record(kind: EntityType, record_id: int) -> Response:
+def _answer_marked(kind: EntityType, record_id: int, marked: list[int]) -> Response:
+    message = f"Moved {plural(len(marked), 'document')} to the trash."
+    notice = present.Notice(message, undo=tuple(marked))
+    return pages.announce(_answer_record(kind, record_id, f"Saved. {message}", notice=notice), kind, record_id)
+
+
+def _record(kind: EntityType, record_id: int, **shown_in_it: Any) -> Response:
     record, view = pages.record_page(kind, record_id)
     template = "records/_record.html" if is_htmx() else "records/record.html"
     if record.deleted_at is not None:
         view = pages.shown(kind, record, documents().tally(kind, record_id).trashed)
         return fragment(template, record=view, panel=None, **_around(view.patient, kind))
-    return fragment(template, record=view, panel=pages.panel(kind, record, view), **_around(view.patient, kind))
+    return fragment(
+        template, record=view, panel=pages.panel(kind, record, view, **shown_in_it), **_around(view.patient, kind)
+    )
 
 
 def _around(patient: present.PatientView, kind: EntityType) -> dict[str, Any]:
     return {"patient": patient, "tab": kind.name, "on_page": not is_htmx() or request.values.get("on_page") == "1"}
 
 
-def _answer_record(kind: EntityType, record_id: int, message: str, *, created: bool = False) -> Response:
+def _answer_record(
+    kind: EntityType, record_id: int, message: str, *, created: bool = False, **shown_in_it: Any
+) -> Response:
     if is_htmx():
-        response = _changed(_record(kind, record_id), kind, record_id)
+        response = _changed(_record(kind, record_id, **shown_in_it), kind, record_id)
         return trigger(response, "records:created", type=kind.name, id=record_id) if created else response
     flash(message, "ok")
     wanted = request.form.get("next") and pages.next_url(kind, record_id)

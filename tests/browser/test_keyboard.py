@@ -40,6 +40,19 @@ def test_three_documents_in_a_row_are_deleted_by_keyboard(page: Page, person: Pe
         expect(row(page, names(page)[min(1, left - 1)]).get_by_role("button", name="Delete")).to_be_focused()
 
 
+def test_a_key_that_is_held_down_deletes_one_document(page: Page, person: Person) -> None:
+    open_visit(page, person.visit("1.txt", "2.txt", "3.txt", "4.txt"))
+    row(page, "4.txt").get_by_role("button", name="Delete").focus()
+    for _ in range(6):
+        page.keyboard.down("Enter")
+    expect(page.get_by_role("button", name="Undo")).to_have_count(1)
+    for _ in range(6):
+        page.keyboard.down("Enter")
+    page.keyboard.up("Enter")
+    expect(page.get_by_role("button", name="Undo")).to_have_count(1)
+    assert sorted(names(page)) == ["1.txt", "2.txt", "3.txt"]
+
+
 def test_each_of_three_deleted_documents_comes_back_with_its_own_undo(page: Page, person: Person) -> None:
     open_visit(page, person.visit("1.txt", "2.txt", "3.txt"))
     row(page, "3.txt").get_by_role("button", name="Delete").focus()

@@ -218,6 +218,7 @@ def test_an_edit_is_left_without_a_change(page: Page, person: Person, leave: str
     sheet = open_visit(page, visit)
     form = edit(page, "Letter.pdf")
     form.get_by_label("Name").fill("Something else.pdf")
+    page.on("dialog", lambda dialog: dialog.accept())
     if leave == "Escape":
         page.keyboard.press("Escape")
     else:
@@ -263,7 +264,8 @@ def test_after_an_edit_is_saved_or_left_the_sheet_closes_without_a_question(page
     assert asked == []
 
 
-def test_leaving_a_half_written_edit_asks_first(page: Page, person: Person) -> None:
+def staying(page: Page) -> list[str]:
+    """Answers every question with no: what was asked."""
     asked: list[str] = []
 
     def stay(dialog: Dialog) -> None:
@@ -271,9 +273,28 @@ def test_leaving_a_half_written_edit_asks_first(page: Page, person: Person) -> N
         dialog.dismiss()
 
     page.on("dialog", stay)
+    return asked
+
+
+def test_leaving_a_half_written_edit_asks_first(page: Page, person: Person) -> None:
+    asked = staying(page)
     open_visit(page, person.visit("Letter.pdf"))
     edit(page, "Letter.pdf").get_by_label("Name").fill("Opinion.pdf")
     page.get_by_role("button", name="Close").click()
+    expect(page.get_by_label("Name", exact=True)).to_have_value("Opinion.pdf")
+    assert asked == ["Leave without saving what you changed?"]
+
+
+@pytest.mark.parametrize("how", ["sorting", "escape"])
+def test_what_is_half_written_is_not_taken_away_without_asking(page: Page, person: Person, how: str) -> None:
+    asked = staying(page)
+    open_visit(page, person.visit("Letter.pdf", "Note.txt"))
+    name = edit(page, "Letter.pdf").get_by_label("Name")
+    name.fill("Opinion.pdf")
+    if how == "sorting":
+        page.get_by_role("columnheader", name="Size").get_by_role("link").click()
+    else:
+        name.press("Escape")
     expect(page.get_by_label("Name", exact=True)).to_have_value("Opinion.pdf")
     assert asked == ["Leave without saving what you changed?"]
 

@@ -18,6 +18,9 @@ from tests.factories import World
 
 Open = Callable[[Page, Any], None]
 QUESTION = "Leave without saving what you changed?"
+CHANGED_ELSEWHERE = """(id) => document.dispatchEvent(
+  new CustomEvent("documents:changed", { detail: { type: "visit", id, count: 1, remote: true } })
+)"""
 WAITS = "Will be added when you save."
 
 
@@ -210,6 +213,9 @@ def test_one_save_applies_fields_and_marks_and_the_added_files_follow(page: Page
     expect(page).to_have_url(f"/visit/{visit.id}")
     assert (live(person, visit), trashed(person, visit)) == (["Growth.png", "Scan.jpg"], ["Letter.pdf"])
     assert (len(saves), len(uploads)) == (1, 1)
+    expect(page.get_by_text("Moved 1 document to the trash.", exact=True).first).to_be_visible()
+    expect(page.get_by_role("button", name="Undo")).to_be_visible()
+    expect(page.locator("[data-mf-show-changes]")).to_have_count(0)
     person.world.assert_sound()
 
 
@@ -251,17 +257,19 @@ def test_what_was_added_follows_the_save_with_progress(page: Page, person: Perso
     expect(queued(page, "Growth.png").get_by_role("progressbar")).to_have_attribute("value", "64")
 
 
-@pytest.mark.parametrize("others", [(), ("Scan.jpg",)], ids=["emptied", "kept"])
+@pytest.mark.parametrize("others", [(), ("Scan.jpg",)], ids=["empty", "not empty"])
 def test_a_list_asked_for_before_an_upload_was_stored_does_not_hide_it(
     page: Page, person: Person, others: tuple[str, ...]
 ) -> None:
-    edit_in_sheet(page, person.visit("Letter.pdf", *others))
-    mark(page, "Letter.pdf")
+    visit = person.visit(*others)
+    edit_in_sheet(page, visit)
     pick(page, "Growth.png")
     late: list[tuple[Route, APIResponse]] = []
     page.route("**/list?*", lambda route: late.append((route, route.fetch())), times=1)
     uploads = hold(page)
     save(page).click()
+    expect(heading(page)).to_have_text("Annual check-up")
+    page.evaluate(CHANGED_ELSEWHERE, visit.id)
     eventually(page, lambda: late and uploads)
     uploads[0].continue_()
     expect(page.locator(".mf-manager [data-mf-live]")).to_contain_text("Growth.png added.")

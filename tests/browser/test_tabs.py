@@ -96,7 +96,7 @@ def test_deleting_what_was_deleted_elsewhere_is_explained_and_the_list_is_set_ri
     assert page.evaluate("document.activeElement !== document.body")
 
 
-def test_editing_what_was_deleted_elsewhere_is_explained_and_the_list_is_set_right(
+def test_editing_what_was_deleted_elsewhere_is_explained_and_what_was_written_stays(
     page: Page, person: Person, complaints: Complaints
 ) -> None:
     complaints.expect("409")
@@ -106,8 +106,22 @@ def test_editing_what_was_deleted_elsewhere_is_explained_and_the_list_is_set_rig
     writing(page).fill("Since March")
     person.world.documents(person.email).trash(person.file_named(visit, "Growth.png").id)
     page.get_by_role("button", name="Save").click()
-    expect(page.locator(".mf-notice-error")).to_contain_text("trash")
+    expect(page.get_by_role("alert")).to_contain_text("This document is in the trash.")
+    expect(writing(page)).to_have_value("Since March")
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Show the list").click()
     expect_names(page, ["Letter.pdf", "Note.txt"])
+
+
+def test_two_who_edit_one_document_do_not_take_back_each_others_words(page: Page, person: Person) -> None:
+    visit = person.visit(*NAMES)
+    open_visit(page, visit)
+    row(page, "Growth.png").get_by_role("link", name="Edit").click()
+    file = person.file_named(visit, "Growth.png")
+    person.world.documents(person.email).edit(file.id, {"description": "Written elsewhere"})
+    page.get_by_label("Name", exact=True).fill("Curve.png")
+    page.get_by_role("button", name="Save").click()
+    expect(row(page, "Curve.png")).to_contain_text("Written elsewhere")
 
 
 def test_what_was_purged_elsewhere_is_explained(page: Page, person: Person, complaints: Complaints) -> None:

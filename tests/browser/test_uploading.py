@@ -336,3 +336,10 @@ def test_the_start_each_result_and_the_total_are_said_aloud_but_never_a_percenta
         assert words.count(sentence) == 1
     assert "%" not in words
     assert "left" not in words
+
+
+def test_a_new_document_tells_its_day_as_the_others_do(page: Page, person: Person) -> None:
+    open_visit(page, person.visit("Letter.pdf"))
+    pick(page, "Note.txt")
+    expect(row(page, "Note.txt").locator("time")).to_have_text(row(page, "Letter.pdf").locator("time").inner_text())
+    expect(page.locator("time[data-mf-when]")).to_have_count(0)
