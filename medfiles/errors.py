@@ -11,6 +11,17 @@ class MedfilesError(Exception):
         self.message = message
 
 
+class SignedOut(MedfilesError):
+    """Nobody in particular asks, for something that is not for everybody."""
+
+    code = "signed-out"
+
+    def __init__(
+        self, message: str = "You were signed out. Sign in again to go on; nothing you saved is lost."
+    ) -> None:
+        super().__init__(message)
+
+
 class NotFound(MedfilesError):
     """Not there, or not the asker's to know about: nobody can tell which."""
 
@@ -33,6 +44,15 @@ class Conflict(MedfilesError):
     """What was asked does not fit the state things are in."""
 
     code = "conflict"
+
+
+class Outdated(MedfilesError):
+    """It is not any more what the asker has seen and wants to change."""
+
+    code = "outdated"
+
+    def __init__(self, message: str = "This was changed since you looked at it. Look again before you save.") -> None:
+        super().__init__(message)
 
 
 class TooMany(Conflict):

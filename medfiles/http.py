@@ -1,4 +1,4 @@
-"""What all doors over HTTP share: the services of this request, errors to statuses, documents sent with ranges."""
+"""What all doors over HTTP share: the services of this request, and documents sent with ranges."""
 
 import base64
 import re
@@ -8,9 +8,8 @@ from typing import Any, cast
 import contentdisp
 from flask import Flask, Response, current_app, g, request, stream_with_context
 from flask_security import current_user
-from sqlalchemy.exc import OperationalError
 from werkzeug.datastructures import Range
-from werkzeug.exceptions import HTTPException, RequestedRangeNotSatisfiable
+from werkzeug.exceptions import RequestedRangeNotSatisfiable
 
 from medfiles import accounts
 from medfiles.access import Actor
@@ -18,33 +17,9 @@ from medfiles.archive import archive, usable
 from medfiles.bulk import BulkService, Bundle
 from medfiles.db import check_connection, start_writing
 from medfiles.documents import DocumentService, Opened
-from medfiles.errors import (
-    Conflict,
-    ContentMismatch,
-    DatabaseUnavailable,
-    Forbidden,
-    MedfilesError,
-    NotFound,
-    Rejected,
-    StorageError,
-    TooLarge,
-    Truncated,
-    TypeNotAllowed,
-)
 from medfiles.installation import Installation
 from medfiles.records import RecordService
 
-STATUSES: dict[type[MedfilesError], int] = {
-    NotFound: 404,
-    Forbidden: 403,
-    Conflict: 409,
-    TooLarge: 413,
-    TypeNotAllowed: 415,
-    ContentMismatch: 415,
-    Truncated: 400,
-    Rejected: 422,
-    StorageError: 503,
-}
 DOCUMENT_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -74,41 +49,6 @@ def bulk() -> BulkService:
 
 def records() -> RecordService:
     return RecordService(actor(), parts().registry, parts().storages)
-
-
-def status_of(error: MedfilesError) -> int:
-    return next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
-
-
-def explained(error: Exception) -> tuple[int, str, dict[str, str]]:
-    """Status, sentence and extra headers for anything that was raised; unknown errors tell nothing."""
-    error = getattr(error, "original_exception", None) or error
-    if isinstance(error, OperationalError):
-        error = DatabaseUnavailable()
-    if isinstance(error, MedfilesError):
-        status = status_of(error)
-        return status, error.message, {"Retry-After": "5"} if status == 503 else {}
-    if isinstance(error, HTTPException) and error.code:
-        return error.code, SENTENCES.get(error.code, error.name + "."), _headers(error)
-    return 500, SENTENCES[500], {}
-
-
-SENTENCES = {
-    400: "The request could not be understood. Go back, reload the page and try again.",
-    401: "Please sign in first.",
-    403: "The page was open for too long or you are not allowed to do this. Reload the page and try again.",
-    404: NotFound().message,
-    405: "This address cannot be used in that way.",
-    411: "The upload does not say how large it is.",
-    413: "What was sent is too large.",
-    416: "This part of the document does not exist.",
-    500: "Something went wrong on our side. Nothing you saved is lost. Please try again.",
-}
-
-
-def _headers(error: HTTPException) -> dict[str, str]:
-    kept = ("allow", "content-range", "retry-after")
-    return {name: value for name, value in error.get_headers() if name.lower() in kept}
 
 
 def send_document(opened: Opened) -> Response:

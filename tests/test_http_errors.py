@@ -10,15 +10,17 @@ from sqlalchemy.exc import OperationalError
 from medfiles import errors
 from medfiles.db import db
 from medfiles.errors import MedfilesError
-from medfiles.http import status_of
+from medfiles.refusals import status_of
 from tests.factories import World, heard, token_of
 
 HTMX = {"HX-Request": "true"}
 SAID = "A sentence for people."
 STATUSES = {
+    errors.SignedOut: 401,
     errors.NotFound: 404,
     errors.Forbidden: 403,
     errors.Conflict: 409,
+    errors.Outdated: 412,
     errors.TooMany: 409,
     errors.Rejected: 422,
     errors.TooLarge: 413,
@@ -70,7 +72,7 @@ def test_every_error_of_the_tree_has_a_status() -> None:
 
 
 @pytest.mark.parametrize("endpoint", ["records.home", "documents.manager"])
-@pytest.mark.parametrize("kind", STATUSES)
+@pytest.mark.parametrize("kind", [kind for kind in STATUSES if kind is not errors.SignedOut])  # leads to signing in
 def test_an_error_is_said_in_a_sentence_with_its_status(
     world: World, monkeypatch: pytest.MonkeyPatch, kind: type[MedfilesError], endpoint: str, headers: dict[str, str]
 ) -> None:

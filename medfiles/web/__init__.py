@@ -6,15 +6,14 @@ from flask import Flask, g
 from flask_security import current_user
 from werkzeug.local import LocalProxy
 
-from medfiles.web import account, errors, fragments, gate, records, status, words
+from medfiles import refusals
+from medfiles.web import account, errors, fragments, records, status, words
 
 
 def init_app(app: Flask, settings: dict[str, Any]) -> None:
-    app.url_map.converters.update(int=gate.IdConverter, kind=gate.KindConverter, plural=gate.PluralConverter)
-    gate.init_app(app)
     account.init_app(app, settings)
     words.init_app(app)
-    errors.init_app(app)
+    refusals.answered_by(app, "/", errors.answer_error)
     for door in (records, fragments, account, status):
         app.register_blueprint(door.blueprint)
     app.context_processor(_around_every_page)

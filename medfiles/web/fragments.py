@@ -7,17 +7,18 @@ from flask.typing import ResponseReturnValue
 
 from medfiles import present, uploads
 from medfiles.entities import EntityType
-from medfiles.errors import BadName, EmptyFile, MedfilesError, NotFound, Rejected
+from medfiles.errors import BadName, EmptyFile, MedfilesError, NotFound, Rejected, SignedOut
+from medfiles.gate import LARGEST_ID, by_header_or_query
 from medfiles.htmx import fragment, is_htmx, trigger
-from medfiles.http import documents, explained, parts, records, send_document, status_of
+from medfiles.http import documents, parts, records, send_document
 from medfiles.intake import Intake, Paper
 from medfiles.present import Notice, Outcome
+from medfiles.refusals import explained, status_of
 from medfiles.sessions import background
 from medfiles.uploads import Received
 from medfiles.web import forms, many, pages
 from medfiles.web import records as record_pages
 from medfiles.web.errors import answer_error
-from medfiles.web.gate import LARGEST_ID, by_header_or_query
 from medfiles.web.words import day, plural
 
 blueprint = Blueprint("documents", __name__, url_prefix="/documents")
@@ -144,20 +145,21 @@ def purge(file_id: int) -> ResponseReturnValue:
 @blueprint.errorhandler(MedfilesError)
 def explain_in_place(error: MedfilesError) -> ResponseReturnValue:
     """What was refused inside the widget is said inside the widget, which then shows how things are now."""
-    where = _record_of_request() if is_htmx() and request.method == "POST" and not uploads.is_raw(request) else None
+    in_place = is_htmx() and request.method == "POST" and not uploads.is_raw(request)
+    where = _record_of_request() if in_place and not isinstance(error, SignedOut) else None
     if where is None:
         return answer_error(error)
-    status, message, headers = explained(error)
+    refusal = explained(error)
     try:
         trashed = request.form.get("view") == "trash"
-        wanted, notice = pages.asked_for(where[0], trashed=trashed), Notice(message, tone="error")
-        response = pages.answer_body(*where, status, wanted=wanted, notice=notice)
+        wanted, notice = pages.asked_for(where[0], trashed=trashed), Notice(refusal.message, tone="error")
+        response = pages.answer_body(*where, refusal.status, wanted=wanted, notice=notice)
     except MedfilesError:
         return answer_error(error)
-    response.headers.update(headers)
+    response.headers.update(refusal.headers)
     response.headers.update({"HX-Retarget": f"#mf-{pages.place()}-{where[0].name}-{where[1]}-body"})
     response.headers.update({"HX-Reswap": "outerHTML"})
-    return trigger(response, "documents:error", message=message, code=error.code)
+    return trigger(response, "documents:error", message=refusal.message, code=refusal.code)
 
 
 def _record_of_request() -> tuple[EntityType, int] | None:

@@ -11,9 +11,10 @@ from medfiles.bulk import Result
 from medfiles.entities import EntityType
 from medfiles.errors import Rejected
 from medfiles.htmx import fragment, is_htmx, trigger
-from medfiles.http import bulk, send_archive, status_of
+from medfiles.http import bulk, send_archive
 from medfiles.listing import Wanted
 from medfiles.present import MOST_LISTED, Notice, Outcome, told
+from medfiles.refusals import status_of
 from medfiles.web import pages
 from medfiles.web.words import plural
 

@@ -8,11 +8,11 @@ from flask import Response, flash, g, redirect, request
 from medfiles import accounts, listing, present
 from medfiles.entities import EntityType
 from medfiles.errors import Forbidden, Rejected
+from medfiles.gate import LARGEST_ID
 from medfiles.htmx import fragment, is_htmx, trigger
 from medfiles.http import actor, documents, parts, records
 from medfiles.listing import Wanted
 from medfiles.present import FilePresenter, FileView, PanelView, PatientView, RecordView
-from medfiles.web.gate import LARGEST_ID
 
 ROWS = 50  # documents in one page of a list
 MODES = ("view", "edit")

@@ -9,9 +9,11 @@ from medfiles import present, trail
 from medfiles.entities import EntityType
 from medfiles.errors import Conflict, Forbidden, Rejected
 from medfiles.fields import PATIENT_FIELDS, Field
+from medfiles.gate import LARGEST_ID
 from medfiles.htmx import fragment, is_htmx, trigger
-from medfiles.http import actor, documents, parts, records, status_of
-from medfiles.web import forms, gate, pages
+from medfiles.http import actor, documents, parts, records
+from medfiles.refusals import status_of
+from medfiles.web import forms, pages
 from medfiles.web.words import plural
 
 blueprint = Blueprint("records", __name__)
@@ -212,7 +214,7 @@ def _saved(form: Any, fields: tuple[Field, ...], save: Any, before: Any = None) 
 def _before() -> int | None:
     """`before=ID`: the event the page before this one ended with."""
     before = request.args.get("before", type=int)
-    return None if before is None else min(max(before, 0), gate.LARGEST_ID)
+    return None if before is None else min(max(before, 0), LARGEST_ID)
 
 
 def _must_edit(view: present.PatientView | present.RecordView) -> None:

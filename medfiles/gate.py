@@ -1,17 +1,16 @@
-"""What every request passes before its view: signed in, then a CSRF token on what changes something; headers after."""
+"""What every request passes before its view: who asks, then a CSRF token on what changes something; headers after."""
 
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, current_app, g, redirect, request, url_for
+from flask import Flask, Response, current_app, g, request
 from flask_security import current_user
 from flask_wtf.csrf import CSRFError, CSRFProtect, validate_csrf
 from werkzeug.exceptions import LengthRequired, UnsupportedMediaType
 from werkzeug.routing import BaseConverter, IntegerConverter, ValidationError
 from wtforms import ValidationError as BadToken
 
-from medfiles.errors import DatabaseUnavailable, Rejected
-from medfiles.htmx import fragment, is_htmx, trigger
+from medfiles.errors import DatabaseUnavailable, Rejected, SignedOut
 from medfiles.http import begin_writing, parts
 
 PUBLIC = {
@@ -43,7 +42,6 @@ WITH_QR_CODE = {"security.two_factor_setup"}  # Flask-Security draws its QR code
 VENDORED = "public, max-age=86400"  # ours is asked for anew each time: after an update no old script meets a new page
 FORMS = ("", "application/x-www-form-urlencoded", "multipart/form-data")
 LONGEST_ENTRY = 1000
-SIGNED_OUT = "You were signed out. Sign in again to go on; nothing you saved is lost."
 LARGEST_ID = 2**63 - 1
 csrf = CSRFProtect()
 
@@ -90,23 +88,20 @@ def init_app(app: Flask) -> None:
     app.config["WTF_CSRF_CHECK_DEFAULT"] = False
     app.config["WTF_CSRF_TIME_LIMIT"] = None
     app.config["WTF_CSRF_SSL_STRICT"] = False
+    app.url_map.converters.update(int=IdConverter, kind=KindConverter, plural=PluralConverter)
     csrf.init_app(app)
     app.before_request(require_sign_in)
     app.before_request(require_token)
     app.after_request(add_headers)
 
 
-def require_sign_in() -> Any:
+def require_sign_in() -> None:
     if g.get("database_down") and request.endpoint not in ("static", "status.healthz"):
         raise DatabaseUnavailable()
     if current_user.is_authenticated:
         g.account_id = current_user.id
-    if request.endpoint in PUBLIC or current_user.is_authenticated or request.endpoint is None:
-        return None
-    if is_htmx():
-        response = fragment("errors/_sign_in.html", 401, next_url=_page_around())
-        return trigger(response, "documents:error", message=SIGNED_OUT, code="signed-out")
-    return redirect(url_for("security.login", next=_here()))
+    elif request.endpoint is not None and request.endpoint not in PUBLIC:
+        raise SignedOut()
 
 
 def require_token() -> None:
@@ -158,17 +153,3 @@ def add_headers(response: Response) -> Response:
     if request.is_secure:
         response.headers["Strict-Transport-Security"] = "max-age=31536000"
     return response
-
-
-def _page_around() -> str | None:
-    """The page that a fragment was asked for by, as htmx says; None when that is none of this origin."""
-    try:
-        path = urlsplit(request.headers.get("HX-Current-URL", "")).path
-    except ValueError:
-        return None
-    return path if path.startswith("/") and not path.startswith("//") else None
-
-
-def _here() -> str | None:
-    """Where to go on after signing in; a page, never something that would be sent again."""
-    return request.full_path.rstrip("?") if request.method == "GET" and request.path != "/" else None
