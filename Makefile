@@ -76,4 +76,4 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 
 lock: setup-dev
 	$(LOCK) -o requirements/runtime.txt
-	$(LOCK) --extra postgres --extra dev -c requirements/runtime.txt -o requirements/dev.txt
+	$(LOCK) --extra postgres --extra redis --extra dev -c requirements/runtime.txt -o requirements/dev.txt

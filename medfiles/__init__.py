@@ -10,7 +10,7 @@ from typing import Any
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from medfiles import cli, config, db, gate, http, logs, refusals, web
+from medfiles import api, cli, config, db, gate, http, logs, refusals, web
 from medfiles.entities import ENTITY_TYPES, EntityType
 from medfiles.installation import Installation
 from medfiles.limits import with_overrides
@@ -45,6 +45,7 @@ def create_app(environ: Mapping[str, str] | None = None, entity_types: Iterable[
     refusals.init_app(app)
     gate.init_app(app)
     web.init_app(app, settings)
+    api.init_app(app)
     cli.init_app(app)
     return app
 

@@ -31,6 +31,8 @@ class Actor:
     is_admin: bool = False
     address: str | None = None
     request_id: str | None = None
+    token: str | None = None  # name of the personal token that is used in place of a session
+    only_patient: int | None = None  # that token sees no other patient
 
 
 def _current() -> ColumnElement[bool]:
@@ -48,7 +50,8 @@ def levels(actor: Actor) -> Select[tuple[int, str]]:
         .where(PatientShare.user_id == actor.user_id, Patient.user_id != actor.user_id, _current())
     )
     both = union_all(owned, shared).subquery()
-    return select(both.c.patient_id, both.c.level)
+    found = select(both.c.patient_id, both.c.level)
+    return found if actor.only_patient is None else found.where(both.c.patient_id == actor.only_patient)
 
 
 def patients_for(actor: Actor, action: Action = Action.VIEW) -> Select[tuple[int]]:

@@ -96,8 +96,14 @@ def emails(user_ids: Sequence[int]) -> Mapping[int, str]:
     return dict(db.session.execute(select(User.id, User.email).where(User.id.in_(user_ids))).all())
 
 
-def actor_for(user: User, address: str | None = None, request_id: str | None = None) -> Actor:
-    return Actor(user.id, user.email, user.has_role(ADMIN), address, request_id)
+def actor_for(
+    user: User,
+    address: str | None = None,
+    request_id: str | None = None,
+    token: str | None = None,
+    only_patient: int | None = None,
+) -> Actor:
+    return Actor(user.id, user.email, user.has_role(ADMIN), address, request_id, token, only_patient)
 
 
 def sessions(actor: Actor, idle: timedelta, longest: timedelta) -> Sequence[Session]:

@@ -42,6 +42,8 @@ def record(
     """Add one event to the open transaction: it stands or falls with what it records."""
     if subject.name:
         details["name"] = subject.name
+    if actor and actor.token:
+        details["token"] = actor.token
     db.session.add(
         AuditEvent(
             actor_id=actor.user_id if actor else None,

@@ -23,9 +23,11 @@ from medfiles.entities import EntityType
 from medfiles.errors import (
     BlobMissing,
     Conflict,
+    Forbidden,
     IntegrityFailed,
     MedfilesError,
     NotFound,
+    Rejected,
 )
 from medfiles.intake import allow, checked_details, must_be_alive, must_have_room
 from medfiles.models import EntityFile
@@ -153,6 +155,44 @@ class BulkService(DocumentService):
                 raise NotFound()
         members = [_member(opened[result.file_id]) for result in results if result.error is None]
         return Bundle(title, members, [result.file_name or GONE for result in results if result.error])
+
+    def across(
+        self, ids: Sequence[int], verb: Callable[[EntityType, int, Sequence[int]], Sequence[Result]]
+    ) -> Sequence[Result]:
+        """One of the verbs above on documents of any records: `verb` for each record that some of them belong to."""
+        results = {file_id: Result(file_id, None, NotFound()) for file_id in ids}
+        for (kind, record_id), some in self._by_record(ids).items():
+            try:
+                found = verb(self.registry[kind], record_id, some)
+            except (NotFound, Forbidden, Conflict, Rejected) as error:
+                found = [Result(file_id, None, error) for file_id in some]
+            results |= {result.file_id: result for result in found}
+        return list(results.values())
+
+    def open_across(self, ids: Sequence[int]) -> Bundle:
+        """Documents of any records to read as one archive; NotFound when none of them can be."""
+        bundles: list[Bundle] = []
+
+        def verb(kind: EntityType, record_id: int, some: Sequence[int]) -> Sequence[Result]:
+            bundles.append(self.open_many(kind, record_id, some))
+            return [Result(file_id, None) for file_id in some]
+
+        refused = [result for result in self.across(ids, verb) if result.error]
+        if not bundles:
+            raise refused[0].error or NotFound()
+        title = bundles[0].title if len(bundles) == 1 else "Documents"
+        members = [member for bundle in bundles for member in bundle.members]
+        missing = [name for bundle in bundles for name in bundle.missing] + [GONE for _ in refused]
+        return Bundle(title, members, missing)
+
+    def _by_record(self, ids: Sequence[int]) -> Mapping[tuple[str, int], Sequence[int]]:
+        """Which of these documents belong to which record; whether the actor may know is for the verbs to say."""
+        belong: dict[tuple[str, int], list[int]] = {}
+        found = _found(ids)
+        for file_id in ids:
+            if file_id in found:
+                belong.setdefault((found[file_id].entity_type, found[file_id].entity_id), []).append(file_id)
+        return belong
 
     def _each(self, task: Task, ids: Sequence[int]) -> Sequence[Result]:
         unique = list(dict.fromkeys(ids))

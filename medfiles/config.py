@@ -119,6 +119,18 @@ SETTINGS = (
         at_least(0),
         "Reverse proxies in front whose X-Forwarded-* headers are trusted.",
     ),
+    Setting(
+        "MEDFILES_LIMITS_URL",
+        "memory://",
+        str,
+        "Where rate limits are counted: memory:// in each server process, redis://host:port/0 for all of them.",
+    ),
+    Setting(
+        "MEDFILES_TOKEN_FAILURES_PER_MINUTE",
+        "30",
+        at_least(0),
+        "Requests with a wrong token from one address before they are answered 429; 0: no limit.",
+    ),
     Setting("MEDFILES_REGISTRATION", "0", flag, "1 lets anyone who reaches the sign-in page make an account."),
     Setting(
         "MEDFILES_LOG_FORMAT",

@@ -1,7 +1,8 @@
 """Every verb on documents: list, count, open, edit, trash, restore, purge; how they arrive is in arrivals."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from typing import TypeVar
 
 from sqlalchemy import func, select
@@ -17,6 +18,7 @@ from medfiles.errors import (
     BlobMissing,
     Conflict,
     IntegrityFailed,
+    Outdated,
 )
 from medfiles.intake import (
     allow,
@@ -70,12 +72,20 @@ class Tally:
 
 @dataclass
 class DocumentService(Arrivals):
-    def list(self, kind: EntityType, record_id: int, wanted: Wanted = NEWEST, limit: int | None = None) -> listing.Page:
+    def list(
+        self,
+        kind: EntityType,
+        record_id: int,
+        wanted: Wanted = NEWEST,
+        limit: int | None = None,
+        *,
+        counted: bool = False,
+    ) -> listing.Page:
         """A page of a record's documents as `wanted`, by default the newest first; the trash only for who may edit."""
         with self.verb("list", entity_type=kind.name, entity_id=record_id) as subject, transaction():
             self.admitted_record(kind, record_id, Action.EDIT if wanted.trashed else Action.VIEW, subject)
             audit.record_read(self.actor, "list", subject)
-            return listing.page(kind, record_id, wanted, limit)
+            return listing.page(kind, record_id, wanted, limit, counted=counted)
 
     def matching(self, kind: EntityType, record_id: int, wanted: Wanted) -> Sequence[int]:
         """Ids of all documents of a record that a list of `wanted` would show."""
@@ -163,15 +173,21 @@ class DocumentService(Arrivals):
             return Opened(file, self.storages[file.storage])
 
     def edit(
-        self, file_id: int, changes: Mapping[str, str | None], before: Mapping[str, str] | None = None
+        self,
+        file_id: int,
+        changes: Mapping[str, str | None],
+        before: Mapping[str, str] | None = None,
+        versions: Container[str] | None = None,
     ) -> EntityFile:
         """Change `description`, `category` or `file_name`; absent means unchanged, None or "" means cleared.
 
         `before` is what the editor saw: what it left as it was is not changed back, and what somebody else changed
-        meanwhile is not overwritten (Conflict).
+        meanwhile is not overwritten (Conflict). `versions` are those it may be changed from (Outdated).
         """
         with self.verb("edit", file_id=file_id) as subject, transaction():
             file = self.admitted_file(file_id, Action.EDIT, subject, lock=True)
+            if versions is not None and version_of(file) not in versions:
+                raise Outdated()
             must_be_live(file, "This document is in the trash. Restore it before you change it.")
             changed = checked_changes(self.registry[file.entity_type], file, _meant(file, changes, before or {}))
             changed = {name: value for name, value in changed.items() if getattr(file, name) != value}
@@ -232,6 +248,11 @@ class DocumentService(Arrivals):
             journal.release(file.storage, [file.file_path])
             db.session.delete(file)
         return [file.file_path for file in files]
+
+
+def version_of(file: EntityFile) -> str:
+    """What a document is known by until anything about it changes."""
+    return file.updated_at.astimezone(UTC).strftime("%Y%m%dT%H%M%S.%f")
 
 
 def _meant(file: EntityFile, changes: Mapping[str, str | None], before: Mapping[str, str]) -> dict[str, str | None]:

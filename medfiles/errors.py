@@ -40,6 +40,12 @@ class Forbidden(MedfilesError):
         super().__init__(message)
 
 
+class OutOfScope(Forbidden):
+    """The token that is used does not reach as far, whatever its owner may do."""
+
+    code = "scope"
+
+
 class Conflict(MedfilesError):
     """What was asked does not fit the state things are in."""
 

@@ -1,19 +1,26 @@
 """What every request passes before its view: who asks, then a CSRF token on what changes something; headers after."""
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, current_app, g, request
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
 from flask_security import current_user
 from flask_wtf.csrf import CSRFError, CSRFProtect, validate_csrf
 from werkzeug.exceptions import LengthRequired, UnsupportedMediaType
 from werkzeug.routing import BaseConverter, IntegerConverter, ValidationError
 from wtforms import ValidationError as BadToken
 
-from medfiles.errors import DatabaseUnavailable, Rejected, SignedOut
+from medfiles import tokens
+from medfiles.errors import DatabaseUnavailable, OutOfScope, Rejected, SignedOut
 from medfiles.http import begin_writing, parts
 
+API = "api"  # the blueprint that takes tokens too
 PUBLIC = {
+    "api.document",
+    "api.readable",
     "static",
     "status.healthz",
     "status.readyz",
@@ -42,6 +49,8 @@ WITH_QR_CODE = {"security.two_factor_setup"}  # Flask-Security draws its QR code
 VENDORED = "public, max-age=86400"  # ours is asked for anew each time: after an update no old script meets a new page
 FORMS = ("", "application/x-www-form-urlencoded", "multipart/form-data")
 LONGEST_ENTRY = 1000
+CHANGING = ("POST", "PUT", "PATCH", "DELETE")
+NOT_VALID = "This token is not valid: it was mistyped or revoked, or its time is over."
 LARGEST_ID = 2**63 - 1
 csrf = CSRFProtect()
 
@@ -84,28 +93,72 @@ def by_header_or_query(view: Any) -> Any:
     return csrf.exempt(view)
 
 
+def reads(view: Any) -> Any:
+    """Mark a view that changes nothing though it is asked by POST: a token that may only read reaches it."""
+    view.reads = True
+    return view
+
+
+def _failures(app: Flask) -> Any:
+    """Counts wrong tokens per address: past the limit 429, which only those who send wrong ones ever see."""
+    most = app.config["MEDFILES_TOKEN_FAILURES_PER_MINUTE"]
+    limiter = Limiter(
+        get_remote_address,
+        app=app,
+        storage_uri=app.config["MEDFILES_LIMITS_URL"],
+        key_prefix="medfiles",
+        headers_enabled=True,
+        in_memory_fallback_enabled=True,
+    )
+
+    def counted() -> AbstractContextManager[Any]:
+        return limiter.limit(f"{most}/minute", scope="wrong-tokens") if most else nullcontext()
+
+    return counted
+
+
 def init_app(app: Flask) -> None:
     app.config["WTF_CSRF_CHECK_DEFAULT"] = False
     app.config["WTF_CSRF_TIME_LIMIT"] = None
     app.config["WTF_CSRF_SSL_STRICT"] = False
     app.url_map.converters.update(int=IdConverter, kind=KindConverter, plural=PluralConverter)
     csrf.init_app(app)
-    app.before_request(require_sign_in)
+    app.extensions["medfiles.failures"] = _failures(app)
+    app.before_request(require_somebody)
     app.before_request(require_token)
     app.after_request(add_headers)
 
 
-def require_sign_in() -> None:
+def require_somebody() -> None:
     if g.get("database_down") and request.endpoint not in ("static", "status.healthz"):
         raise DatabaseUnavailable()
-    if current_user.is_authenticated:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if request.blueprint == API and scheme.lower() == "bearer":
+        _speak_for(token.strip())
+    elif current_user.is_authenticated:
         g.account_id = current_user.id
     elif request.endpoint is not None and request.endpoint not in PUBLIC:
         raise SignedOut()
 
 
+def _speak_for(token: str) -> None:
+    """Let the request act for whoever the token is of; a wrong one is never made good by a session beside it."""
+    found = tokens.bearer(token, request.remote_addr, g.request_id)
+    if found is None:
+        with current_app.extensions["medfiles.failures"]():
+            raise SignedOut(NOT_VALID)
+    g.actor, g.account_id = found.actor, found.actor.user_id
+    if not found.may_write and _changes():
+        raise OutOfScope("This token may only read.")
+
+
+def _changes() -> bool:
+    reads = getattr(current_app.view_functions.get(request.endpoint or ""), "reads", False)
+    return request.method in CHANGING and not reads
+
+
 def require_token() -> None:
-    if request.method not in ("POST", "PUT", "PATCH", "DELETE") or request.endpoint is None:
+    if request.method not in CHANGING or request.endpoint is None:
         return
     if request.content_length is None and "Transfer-Encoding" in request.headers:
         raise LengthRequired()
@@ -113,12 +166,16 @@ def require_token() -> None:
         check_security_form()
     if request.endpoint in WRITES_ACCOUNT:
         begin_writing()
+    if "actor" in g:
+        return  # by a token of its own, which no other site's page can send
     view = current_app.view_functions[request.endpoint]
-    if not getattr(view, "token_outside_body", False):
+    outside_body = request.blueprint == API or getattr(view, "token_outside_body", False)
+    if not outside_body:
         csrf.protect()
         return
+    in_query = request.args.get("csrf_token") if request.blueprint != API else None
     try:
-        validate_csrf(request.headers.get("X-CSRFToken") or request.args.get("csrf_token"))
+        validate_csrf(request.headers.get("X-CSRFToken") or in_query)
     except BadToken as error:
         raise CSRFError(str(error)) from error
 

@@ -3,6 +3,7 @@
 import base64
 import re
 import uuid
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import contentdisp
@@ -18,6 +19,7 @@ from medfiles.bulk import BulkService, Bundle
 from medfiles.db import check_connection, start_writing
 from medfiles.documents import DocumentService, Opened
 from medfiles.installation import Installation
+from medfiles.present import FilePresenter, FileView
 from medfiles.records import RecordService
 
 DOCUMENT_HEADERS = {
@@ -49,6 +51,22 @@ def bulk() -> BulkService:
 
 def records() -> RecordService:
     return RecordService(actor(), parts().registry, parts().storages)
+
+
+def file_views(
+    files: Sequence[Any], *, you: str = "you", titled: bool = False, names: Mapping[int, str] | None = None
+) -> list[FileView]:
+    """Documents as this reader sees them; `titled` adds each one's record, `names` whose paper it is."""
+    presenter = FilePresenter(
+        registry=parts().registry,
+        actor=actor(),
+        trash_days=parts().trash_days,
+        emails=accounts.emails([file.uploaded_by for file in files if file.uploaded_by]),
+        titles=records().titles(files) if titled else {},
+        names=names or {},
+        you=you,
+    )
+    return [presenter(file) for file in files]
 
 
 def send_document(opened: Opened) -> Response:

@@ -76,7 +76,7 @@ class Wanted:
 @dataclass(frozen=True)
 class Page:
     files: Sequence[EntityFile]
-    hits: int | None  # how many match in all; counted for the first page only
+    hits: int | None  # how many match in all; counted for the first page, for others when asked
     next: str | None  # the cursor of the next page
 
 
@@ -101,8 +101,8 @@ def wanted(query: Mapping[str, str], kind: EntityType, *, trashed: bool = False)
     )
 
 
-def page(kind: EntityType, record_id: int, wanted: Wanted, limit: int | None = None) -> Page:
-    """Up to `limit` documents behind the cursor, or all of them."""
+def page(kind: EntityType, record_id: int, wanted: Wanted, limit: int | None = None, *, counted: bool = False) -> Page:
+    """Up to `limit` documents behind the cursor, or all of them; `counted`: say on every page how many match."""
     value = _value(wanted)
     query = _ordered(select(EntityFile, value.label("value")), kind, record_id, wanted)
     if wanted.cursor:
@@ -112,7 +112,7 @@ def page(kind: EntityType, record_id: int, wanted: Wanted, limit: int | None = N
     more = len(rows) > len(shown)
     return Page(
         files=[row[0] for row in shown],
-        hits=None if wanted.cursor else _hits(kind, record_id, wanted),
+        hits=_hits(kind, record_id, wanted) if counted or not wanted.cursor else None,
         next=_token(wanted, Cursor(shown[-1].value, shown[-1][0].id)) if more else None,
     )
 

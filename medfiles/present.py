@@ -9,7 +9,7 @@ from typing import Any
 
 from medfiles.access import Action, Actor
 from medfiles.clock import now
-from medfiles.documents import Tally
+from medfiles.documents import Tally, version_of
 from medfiles.entities import EntityType, Registry
 from medfiles.fields import Field
 from medfiles.listing import Page, Wanted
@@ -104,9 +104,13 @@ class FileView:
     category_label: str | None  # "Lab report"
     uploaded_at: datetime
     uploaded_by: str | None  # "you", or an address
+    created_at: datetime
     updated_at: datetime
+    version: str  # another one after every change
     deleted_at: datetime | None
     days_left: int | None  # in the trash: days until it goes for ever
+    pages: int | None
+    preview: bool  # whether documents of its kind can be looked at without downloading them
 
 
 @dataclass(frozen=True)
@@ -252,6 +256,7 @@ class FilePresenter:
     emails: Mapping[int, str] = field(default_factory=dict)
     titles: Mapping[tuple[str, int], str] = field(default_factory=dict)
     names: Mapping[int, str] = field(default_factory=dict)
+    you: str = "you"
 
     def __call__(self, file: EntityFile) -> FileView:
         kind = self.registry[file.entity_type]
@@ -274,15 +279,19 @@ class FilePresenter:
             category_label=kind.category_label(file.category) if file.category else None,
             uploaded_at=file.uploaded_at,
             uploaded_by=self._who(file.uploaded_by),
+            created_at=file.created_at,
             updated_at=file.updated_at,
+            version=version_of(file),
             deleted_at=file.deleted_at,
             days_left=self._days_left(file.deleted_at),
+            pages=file.pages,
+            preview="preview" in kind.operations,
         )
 
     def _who(self, user_id: int | None) -> str | None:
         if user_id is None:
             return None
-        return "you" if user_id == self.actor.user_id else self.emails.get(user_id)
+        return self.you if user_id == self.actor.user_id else self.emails.get(user_id)
 
     def _days_left(self, deleted_at: datetime | None) -> int | None:
         if deleted_at is None:

@@ -28,6 +28,8 @@ ACTIONS = {  # what was done, what was tried, icon
     "view-patient": ("opened", "open", "eye"),
     "create-patient": ("created the patient", "create the patient", "plus"),
     "edit-patient": ("changed the patient", "change the patient", "pencil"),
+    "create-token": ("made the token", "make the token", "key-round"),
+    "revoke-token": ("revoked the token", "revoke the token", "key-round"),
     "view-activity": ("looked at the activity of", "look at the activity of", "activity"),
 }
 
@@ -47,7 +49,10 @@ def line(event: AuditEvent, email: str | None, actor: Actor, registry: Registry)
     word = event.action.replace("-", " ")
     done, tried, icon = ACTIONS.get(event.action, (word, word, "info"))
     who = "medfiles" if event.actor_id is None else "you" if event.actor_id == actor.user_id else email or "an account"
-    name = (event.details or {}).get("name")
+    details = event.details or {}
+    who += f" (token “{details['token']}”)" if "token" in details and who == "you" else ""
+    who += " (by a token)" if "token" in details and event.actor_id != actor.user_id else ""
+    name = details.get("name")
     thing = f"{_what(event, registry)}“{name}”" if name else _thing(event, registry)
     text = {
         "done": f"{done} {thing}",

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, Any
 
 from flask import Request
@@ -12,7 +12,8 @@ from werkzeug.formparser import FormDataParser
 from werkzeug.http import parse_options_header
 
 from medfiles.documents import DocumentService
-from medfiles.errors import BadName, MedfilesError, Rejected, TooLarge, Truncated
+from medfiles.entities import EntityType
+from medfiles.errors import BadName, EmptyFile, MedfilesError, Rejected, TooLarge, Truncated
 from medfiles.intake import FORM_OVERHEAD, Intake, Paper, too_large
 from medfiles.storage import Staged
 
@@ -91,6 +92,34 @@ def receive(request: Request, service: DocumentService, intake: Intake) -> tuple
     except MedfilesError as error:
         service.refuse(intake, "", error)
         raise
+
+
+def receive_one(request: Request, service: DocumentService, kind: EntityType, record_id: int) -> tuple[Any, bool]:
+    """The one document of this upload, stored, and True; for a retry of the same upload the first one and False."""
+    intake = service.receive(kind, record_id, announced_length(request), 1, idempotency_key(request))
+    request.max_content_length = (request.content_length or 0) + 1  # the kind's own limit, just checked, holds instead
+    received, paper = receive(request, service, intake)
+    if len(received) > 1:
+        for file in received:
+            _give_up(file)
+        error = Rejected("Send one file in a request. Upload each of several by itself.")
+        service.refuse(intake, received[0].name, error)
+        raise error
+    return store(service, intake, received[0], paper)
+
+
+def store(service: DocumentService, intake: Intake, received: Received, paper: Paper) -> tuple[Any, bool]:
+    """What was received becomes a document, or raises why not; False when it is the one an earlier try stored."""
+    if received.refusal or received.staged is None:
+        error = received.refusal or EmptyFile("This file is empty.")
+        service.refuse(intake, received.name, error)
+        raise error
+    return service.attach(intake, received.staged, replace(paper, name=received.name))
+
+
+def _give_up(received: Received) -> None:
+    if received.staged is not None:
+        received.staged.discard()
 
 
 def _receive(request: Request, service: DocumentService, intake: Intake) -> tuple[list[Received], Paper]:

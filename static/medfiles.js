@@ -21,6 +21,7 @@ const presses = {
   "[data-mf-close]": sheet.closeSheet,
   "[data-mf-reload]": () => location.reload(),
   "[data-mf-open]": sheet.openedBy,
+  "[data-mf-copy]": copy,
   "[data-mf-action], .mf-bulk button": focus.remember,
 };
 
@@ -48,6 +49,20 @@ doc.addEventListener("submit", (event) => {
   const button = near(event, ".mf-edit")?.querySelector("[data-mf-action]");
   if (button) focus.remember(/** @type {HTMLElement} */ (button));
 });
+
+/** @param {HTMLElement} button copies what the field holds that it names; the field is selected in any case */
+async function copy(button) {
+  const field = /** @type {HTMLInputElement} */ (doc.getElementById(button.dataset.mfCopy ?? ""));
+  field.select();
+  try {
+    await navigator.clipboard.writeText(field.value);
+    const words = /** @type {HTMLElement} */ (button.querySelector("span"));
+    words.textContent = "Copied";
+    announce("Copied.");
+  } catch {
+    announce("It could not be copied. It is selected: copy it by hand.");
+  }
+}
 
 /** @param {Element} part what was just put in */
 function say(part) {

@@ -7,9 +7,11 @@ from medfiles.models.file import FIRST_FILE_ID, EntityFile
 from medfiles.models.journal import StorageJournal
 from medfiles.models.legacy import LabResultFile
 from medfiles.models.records import Insurance, LabResult, Patient, PatientShare, Procedure, RecordMixin, Visit
+from medfiles.models.token import ApiToken
 
 __all__ = [
     "FIRST_FILE_ID",
+    "ApiToken",
     "AuditEvent",
     "CancelledUpload",
     "EntityFile",

@@ -9,10 +9,13 @@ from flask.typing import ResponseReturnValue
 from flask_security import LoginForm, Security, current_user, logout_user
 from ua_parser import parse
 
-from medfiles import accounts
+from medfiles import accounts, tokens
+from medfiles.clock import now
 from medfiles.http import actor, parts
+from medfiles.web.records import patients
 
 blueprint = Blueprint("account", __name__)
+NOT_SHARED = "a patient you have no access to any more"
 
 
 class SignInForm(LoginForm):
@@ -30,12 +33,24 @@ class SessionView:
     current: bool
 
 
+@dataclass(frozen=True)
+class TokenView:
+    id: int
+    name: str
+    may_write: bool
+    patient: str | None  # None: all the account has access to
+    used_at: datetime | None
+    expires_at: datetime | None
+    over: bool
+
+
 @blueprint.get("/account")
 def account() -> ResponseReturnValue:
     open_sessions = accounts.sessions(actor(), parts().idle, parts().longest)
     return render_template(
         "account/account.html",
         sessions=[_shown(entry) for entry in open_sessions],
+        tokens=_tokens(),
         two_factor=bool(current_user.tf_primary_method),
     )
 
@@ -53,6 +68,22 @@ def end_session(session_id: int) -> ResponseReturnValue:
     accounts.end_session(actor(), session_id)
     flash("That device is signed out.", "ok")
     return redirect(url_for(".account"), 303)
+
+
+def _tokens() -> list[TokenView]:
+    names = {person.id: person.name for person in patients()}
+    return [
+        TokenView(
+            id=token.id,
+            name=token.name,
+            may_write=token.scope == tokens.WRITE,
+            patient=names.get(token.patient_id, NOT_SHARED) if token.patient_id else None,
+            used_at=token.used_at,
+            expires_at=token.expires_at,
+            over=token.expires_at is not None and token.expires_at <= now(),
+        )
+        for token in tokens.tokens(actor())
+    ]
 
 
 def _shown(entry: Any) -> SessionView:

@@ -1,5 +1,6 @@
 """The document widget: its parts as HTML fragments, and what its forms do."""
 
+from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, Response, flash, redirect, request
@@ -7,7 +8,7 @@ from flask.typing import ResponseReturnValue
 
 from medfiles import present, uploads
 from medfiles.entities import EntityType
-from medfiles.errors import BadName, EmptyFile, MedfilesError, NotFound, Rejected, SignedOut
+from medfiles.errors import BadName, MedfilesError, NotFound, Rejected, SignedOut
 from medfiles.gate import LARGEST_ID, by_header_or_query
 from medfiles.htmx import fragment, is_htmx, trigger
 from medfiles.http import documents, parts, records, send_document
@@ -194,28 +195,19 @@ def _results(kind: EntityType, record_id: int, *, trashed: bool) -> Response:
 def _stored(intake: Intake, received: Received, paper: Paper, *, alone: bool) -> tuple[Outcome, int]:
     """What became of one file, and the status it would have on its own."""
     try:
-        file, new = _attached(intake, received, paper, alone=alone)
+        said = paper if alone else replace(paper, idempotency_key=None)
+        file, new = uploads.store(documents(), intake, received, said)
     except MedfilesError as error:
         name = "This file" if isinstance(error, BadName) else received.name
         return Outcome(name, False, error.message, error.code), status_of(error)
     twin = documents().twin(file) if new else None
-    said = f"The same file has been here since {day(twin.uploaded_at)} as “{twin.file_name}”." if twin else "Added."
-    return Outcome(file.file_name, True, said, twin and "duplicate", pages.file_view(file)), 201 if new else 200
-
-
-def _attached(intake: Intake, received: Received, paper: Paper, *, alone: bool) -> tuple[Any, bool]:
-    if received.refusal or received.staged is None:
-        error = received.refusal or EmptyFile("This file is empty.")
-        documents().refuse(intake, received.name, error)
-        raise error
-    key = paper.idempotency_key if alone else None
-    said = Paper(received.name, paper.description, paper.category, key)
-    return documents().attach(intake, received.staged, said)
+    words = f"The same file has been here since {day(twin.uploaded_at)} as “{twin.file_name}”." if twin else "Added."
+    return Outcome(file.file_name, True, words, twin and "duplicate", pages.file_view(file)), 201 if new else 200
 
 
 def _answer_queue(intake: Intake, received: Received, paper: Paper) -> Response:
     """To the upload queue of a page: the new document's row, and a word when the same bytes were here before."""
-    file, new = _attached(intake, received, paper, alone=True)
+    file, new = uploads.store(documents(), intake, received, paper)
     twin = documents().twin(file) if new else None
     view, before = pages.file_view(file), pages.file_view(twin) if twin else None
     response = pages.answer_row(view, "new", 201 if new else 200, within="manager", twin=before)

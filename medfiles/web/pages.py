@@ -1,18 +1,17 @@
 """What the HTML doors share: views of patients, records and documents for this reader, and where to go next."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask import Response, flash, g, redirect, request
 
-from medfiles import accounts, listing, present
+from medfiles import listing, present
 from medfiles.entities import EntityType
 from medfiles.errors import Forbidden, Rejected
 from medfiles.gate import LARGEST_ID
 from medfiles.htmx import fragment, is_htmx, trigger
-from medfiles.http import actor, documents, parts, records
+from medfiles.http import documents, file_views, parts, records
 from medfiles.listing import Wanted
-from medfiles.present import FilePresenter, FileView, PanelView, PatientView, RecordView
+from medfiles.present import FileView, PanelView, PatientView, RecordView
 
 ROWS = 50  # documents in one page of a list
 MODES = ("view", "edit")
@@ -20,19 +19,6 @@ MODES = ("view", "edit")
 
 def file_view(file: Any) -> FileView:
     return file_views([file])[0]
-
-
-def file_views(files: Sequence[Any], *, titled: bool = False, names: Mapping[int, str] | None = None) -> list[FileView]:
-    """Documents as this reader sees them; `titled` adds each one's record, `names` whose paper it is."""
-    presenter = FilePresenter(
-        registry=parts().registry,
-        actor=actor(),
-        trash_days=parts().trash_days,
-        emails=accounts.emails([file.uploaded_by for file in files if file.uploaded_by]),
-        titles=records().titles(files) if titled else {},
-        names=names or {},
-    )
-    return [presenter(file) for file in files]
 
 
 def patient_page(patient_id: int, tab: str) -> tuple[PatientView, dict[str, Any]]:

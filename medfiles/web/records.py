@@ -11,7 +11,7 @@ from medfiles.errors import Conflict, Forbidden, Rejected
 from medfiles.fields import PATIENT_FIELDS, Field
 from medfiles.gate import LARGEST_ID
 from medfiles.htmx import fragment, is_htmx, trigger
-from medfiles.http import actor, documents, parts, records
+from medfiles.http import actor, documents, file_views, parts, records
 from medfiles.refusals import status_of
 from medfiles.web import forms, pages
 from medfiles.web.words import plural
@@ -22,7 +22,7 @@ blueprint = Blueprint("records", __name__)
 @blueprint.get("/")
 def home() -> ResponseReturnValue:
     names = {person.id: person.name for person in patients()}
-    recent = pages.file_views(documents().recent(), titled=True, names=names)
+    recent = file_views(documents().recent(), titled=True, names=names)
     return render_template("records/home.html", patients=patients(), recent=recent)
 
 
@@ -39,7 +39,7 @@ def patient_new() -> ResponseReturnValue:
 @blueprint.get("/patients/<int:patient_id>")
 def patient(patient_id: int) -> ResponseReturnValue:
     _, context = pages.patient_page(patient_id, "overview")
-    recent = pages.file_views(documents().recent(patient_id), titled=True)
+    recent = file_views(documents().recent(patient_id), titled=True)
     return render_template("records/patient.html", recent=recent, counts=documents().totals(patient_id), **context)
 
 
@@ -61,7 +61,7 @@ def patient_trash(patient_id: int) -> ResponseReturnValue:
     deleted = [present.record_view(kind, record, view, count) for kind, record, count in records().trashed(patient_id)]
     gone = {(record.type.name, record.id) for record in deleted}
     files = [file for file in documents().trashed(patient_id) if (file.entity_type, file.entity_id) not in gone]
-    shown = pages.file_views(files, titled=True)
+    shown = file_views(files, titled=True)
     return render_template("records/patient_trash.html", records=deleted, files=shown, **context)
 
 

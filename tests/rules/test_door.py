@@ -1,6 +1,6 @@
 """No verb of a service is of any use once access says no: each is called with everything denied."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import isfunction
 from typing import Any
@@ -10,7 +10,7 @@ from sqlalchemy import false, select
 
 from medfiles import access
 from medfiles.arrivals import Arrivals
-from medfiles.bulk import BulkService
+from medfiles.bulk import BulkService, Result
 from medfiles.db import db
 from medfiles.documents import DocumentService
 from medfiles.door import Service
@@ -52,6 +52,10 @@ class Things:
         return self.documents.attach(self.intake, staged, Paper("letter.pdf", idempotency_key=key))
 
 
+def done(results: Sequence[Result]) -> list[int]:
+    return [result.file_id for result in results if result.error is None]
+
+
 CALLS: Mapping[str, Callable[[Things], Any]] = {
     "documents.list": lambda on: on.documents.list(on.visit, on.record_id),
     "documents.list of the trash": lambda on: on.documents.list(on.visit, on.record_id, IN_TRASH),
@@ -80,6 +84,8 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "bulk.purge_many": lambda on: on.bulk.purge_many(on.visit, on.record_id, [on.trashed_id]),
     "bulk.categorise": lambda on: on.bulk.categorise(on.visit, on.record_id, [on.file.id], "referral"),
     "bulk.open_many": lambda on: on.bulk.open_many(on.visit, on.record_id, [on.file.id]),
+    "bulk.across": lambda on: done(on.bulk.across([on.file.id], on.bulk.trash_many)),
+    "bulk.open_across": lambda on: on.bulk.open_across([on.file.id]),
     "records.patients": lambda on: on.records.patients(),
     "records.patient": lambda on: on.records.patient(on.patient_id),
     "records.level": lambda on: on.records.level(on.patient_id),

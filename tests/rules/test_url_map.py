@@ -83,6 +83,8 @@ GET POST /account/verify
 GET POST /account/second-step
 POST /account/second-step/{token}
 POST /account/sessions/{id}/end
+GET POST /account/tokens/new
+POST /account/tokens/{id}/revoke
 GET /static/{path}
 GET /static/security/{path}
 """

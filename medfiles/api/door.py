@@ -1,0 +1,86 @@
+"""What every handler of the JSON door uses: the blueprint, what is sent, what is answered, and what is said of both."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+from flask import Blueprint, Response, current_app, request
+from pydantic import BaseModel, ValidationError
+from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+
+from medfiles.api.schemas import Models
+from medfiles.errors import Rejected
+
+blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
+View = TypeVar("View", bound=Callable[..., Any])
+Sent = TypeVar("Sent", bound=BaseModel)
+Shape = type[BaseModel] | str  # a model, or the name of one that depends on the kinds of records
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What the OpenAPI document says of a handler beyond its address. `answer`: what a success holds, None: nothing."""
+
+    summary: str
+    answer: Shape | None
+    status: int = 200
+    refuses: tuple[int, ...] = ()
+    body: Shape | None = None
+    query: tuple[str, ...] = ()
+    tag: str = ""
+    form_too: bool = False  # the body may be a form, too
+    conditional: bool = False  # takes If-Match
+    deprecated: bool = False
+
+
+def operation(summary: str, answer: Shape | None, **more: Any) -> Callable[[View], View]:
+    """Say what a handler does; the document is made from it."""
+
+    def mark(view: View) -> View:
+        tag = view.__module__.rpartition(".")[2]
+        view.operation = Operation(summary, answer, tag=tag, **more)  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
+def models() -> Models:
+    return cast(Models, current_app.extensions["medfiles.api"])
+
+
+def sent(model: type[Sent]) -> Sent:
+    """The request's JSON as this model; 415, 400 or 422 otherwise."""
+    if not request.is_json:
+        raise UnsupportedMediaType()
+    return checked(model, request.get_data())
+
+
+def checked(model: type[Sent], data: bytes | dict[str, Any]) -> Sent:
+    try:
+        return model.model_validate_json(data) if isinstance(data, bytes) else model.model_validate(data)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        if any(wrong["type"] == "json_invalid" for wrong in found):
+            raise BadRequest() from error
+        wrong = {_place(wrong["loc"]): wrong["msg"] for wrong in found}
+        raise Rejected("What was sent does not have the right form: see errors.", wrong) from error
+
+
+def reply(
+    content: BaseModel, status: int = 200, *, etag: str | None = None, headers: Mapping[str, str] | None = None
+) -> Response:
+    """As JSON; to whoever asked for it before and has it still, 304."""
+    response = current_app.response_class(content.model_dump_json(), status, mimetype="application/json")
+    response.headers.update(headers or {})
+    if etag:
+        response.set_etag(etag)
+    elif request.method in ("GET", "HEAD"):
+        response.add_etag(weak=True)
+    if request.method in ("GET", "HEAD"):
+        response.make_conditional(request)
+    return response
+
+
+def _place(location: Iterable[str | int]) -> str:
+    """ "file_ids.3": where in what was sent it is."""
+    return ".".join(str(part) for part in location) or "body"

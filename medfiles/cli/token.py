@@ -1,0 +1,59 @@
+"""`flask medfiles token`: personal tokens, for scripts that are set up without a browser."""
+
+from datetime import timedelta
+
+import click
+from flask.cli import AppGroup
+
+from medfiles import accounts, tokens
+from medfiles.cli.output import explained, json_option, summary
+
+group = AppGroup("token", help="Make and revoke personal tokens for scripts.")
+YEAR = 365
+
+
+def register(parent: AppGroup) -> None:
+    parent.add_command(group)
+
+
+@group.command()
+@click.argument("email")
+@click.option("--name", required=True, help="What the account's owner will know it by.")
+@click.option("--scope", type=click.Choice(tokens.SCOPES), default=tokens.READ, show_default=True)
+@click.option("--patient", type=int, help="Number of the only patient it sees; default: all the account may see.")
+@click.option("--days", type=click.IntRange(min=0), default=YEAR, show_default=True, help="How long; 0: without end.")
+@json_option
+@explained
+def create(email: str, name: str, scope: str, patient: int | None, days: int, as_json: bool) -> None:
+    """Make a token and print it, this one time: the last word of the line."""
+    actor = accounts.actor_for(accounts.find(email))
+    token, text = tokens.create(actor, name, scope, patient, timedelta(days=days) if days else None)
+    sentence = f"Made token {token.id} “{token.name}” of {actor.email}: {text}"
+    summary(as_json, sentence, id=token.id, name=token.name, scope=scope, expires_at=token.expires_at, token=text)
+
+
+@group.command("list")
+@click.argument("email")
+@json_option
+@explained
+def list_tokens(email: str, as_json: bool) -> None:
+    """Number, name, scope, last use and end of an account's tokens."""
+    found = tokens.tokens(accounts.actor_for(accounts.find(email)))
+    names = ("id", "name", "scope", "patient_id", "created_at", "expires_at", "used_at")
+    rows = [{name: getattr(token, name) for name in names} for token in found]
+    lines = [
+        f"{row['id']:>5}  {row['scope']:<5}  ends {row['expires_at']}  used {row['used_at']}  {row['name']}"
+        for row in rows
+    ]
+    summary(as_json, "\n".join([*lines, f"{len(rows)} tokens."]), tokens=rows)
+
+
+@group.command()
+@click.argument("email")
+@click.argument("token_id", type=int)
+@json_option
+@explained
+def revoke(email: str, token_id: int, as_json: bool) -> None:
+    """Let nobody in with this token any more."""
+    token = tokens.revoke(accounts.actor_for(accounts.find(email)), token_id)
+    summary(as_json, f"Revoked token {token.id} “{token.name}” of {email}.", id=token.id, name=token.name)

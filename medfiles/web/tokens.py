@@ -1,0 +1,88 @@
+"""Personal tokens for scripts: made with the password, shown once, revoked."""
+
+from datetime import timedelta
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+from flask_wtf import FlaskForm
+from wtforms import PasswordField, RadioField, SelectField, StringField
+from wtforms.validators import InputRequired, Length
+
+from medfiles import accounts, tokens
+from medfiles.errors import Rejected
+from medfiles.gate import LARGEST_ID
+from medfiles.http import actor
+from medfiles.refusals import status_of
+from medfiles.web import forms
+from medfiles.web.records import patients
+
+blueprint = Blueprint("tokens", __name__, url_prefix="/account/tokens")
+LASTS = (("30", "30 days"), ("90", "90 days"), ("365", "One year"), ("0", "No end"))
+SCOPES = ((tokens.READ, "Read and download only"), (tokens.WRITE, "Read, add, change and delete"))
+EVERY_PATIENT = "All patients you have access to"
+WRONG_PASSWORD = "This is not your password."
+
+
+class TokenForm(FlaskForm):  # type: ignore[misc]
+    class Meta:
+        csrf = False  # the gate has checked the token before any view runs
+
+    name = StringField(
+        "Name",
+        [InputRequired("Name is needed."), Length(max=tokens.NAME_LIMIT)],
+        description="What you will know it by, such as “Scanner in the hall”",
+        render_kw={"maxlength": tokens.NAME_LIMIT, "autocomplete": "off"},
+    )
+    scope = RadioField("What it may do", choices=list(SCOPES), default=tokens.READ)
+    patient = SelectField("Whose documents", choices=[], validate_choice=False)
+    days = SelectField("How long it lasts", choices=list(LASTS), default="365")
+    password = PasswordField(
+        "Your password",
+        [InputRequired("Your password is needed.")],
+        description="So that nobody else makes a token on a device you left open",
+        render_kw={"autocomplete": "current-password"},
+    )
+
+
+@blueprint.route("/new", methods=["GET", "POST"])
+def new() -> ResponseReturnValue:
+    form = _form()
+    made = _made(form) if form.validate_on_submit() else None
+    if made:
+        return render_template("account/token.html", name=made[0].name, text=made[1])
+    status = getattr(form, "refused_with", 422) if form.errors else 200
+    return render_template("account/token_form.html", form=form), status
+
+
+@blueprint.post("/<int:token_id>/revoke")
+def revoke(token_id: int) -> ResponseReturnValue:
+    token = tokens.revoke(actor(), token_id)
+    flash(f"Revoked the token “{token.name}”. Nobody gets in with it any more.", "ok")
+    return redirect(url_for("account.account", _anchor="tokens"), 303)
+
+
+def _form() -> TokenForm:
+    form = TokenForm()
+    form.patient.choices = [("", EVERY_PATIENT), *((str(each.id), each.name) for each in patients())]
+    return form
+
+
+def _made(form: Any) -> Any:
+    """The token and its text; None when something has to be corrected."""
+    try:
+        if not accounts.has_password(actor().email, form.password.data):
+            raise Rejected(WRONG_PASSWORD, {"password": WRONG_PASSWORD})
+        days, patient = int(form.days.data), form.patient.data
+        lasts = timedelta(days=days) if days else None
+        return tokens.create(actor(), form.name.data, form.scope.data, _number(patient), lasts)
+    except Rejected as error:
+        forms.explain(form, error)
+        form.refused_with = status_of(error)
+        return None
+
+
+def _number(patient: str) -> int | None:
+    """A patient's number; one that nobody has when that is none."""
+    known = patient.isascii() and patient.isdigit() and len(patient) <= forms.LONGEST_ID
+    return (int(patient) if known else LARGEST_ID) if patient else None
