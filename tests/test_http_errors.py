@@ -1,6 +1,6 @@
 """What people see when something goes wrong: the right status, a sentence, and nothing of the inside."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ STATUSES = {
     errors.SignedOut: 401,
     errors.NotFound: 404,
     errors.Forbidden: 403,
+    errors.OutOfScope: 403,
     errors.Conflict: 409,
     errors.Outdated: 412,
     errors.TooMany: 409,
@@ -46,14 +47,13 @@ def kinds(root: type[MedfilesError] = MedfilesError) -> Iterator[type[MedfilesEr
         yield from kinds(kind)
 
 
-class Failing:
+def failing(error: Exception) -> Callable[..., Any]:
     """Stands in for a view and raises."""
 
-    def __init__(self, error: Exception) -> None:
-        self.error = error
+    def view(**_: Any) -> Any:
+        raise error
 
-    def __call__(self, **_: Any) -> Any:
-        raise self.error
+    return view
 
 
 @pytest.fixture(params=[{}, HTMX], ids=["page", "htmx"])
@@ -76,7 +76,7 @@ def test_every_error_of_the_tree_has_a_status() -> None:
 def test_an_error_is_said_in_a_sentence_with_its_status(
     world: World, monkeypatch: pytest.MonkeyPatch, kind: type[MedfilesError], endpoint: str, headers: dict[str, str]
 ) -> None:
-    monkeypatch.setitem(world.app.view_functions, endpoint, Failing(ours(kind)))
+    monkeypatch.setitem(world.app.view_functions, endpoint, failing(ours(kind)))
     answer = world.client().get("/" if endpoint == "records.home" else "/documents/visit/1", headers=headers)
     assert (answer.status_code, SAID in answer.text) == (STATUSES[kind], True)
     assert ("<html" in answer.text) is not bool(headers)
@@ -85,7 +85,7 @@ def test_an_error_is_said_in_a_sentence_with_its_status(
 
 
 def test_an_unknown_error_tells_nothing(world: World, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]) -> None:
-    monkeypatch.setitem(world.app.view_functions, "records.home", Failing(RuntimeError(INSIDE)))
+    monkeypatch.setitem(world.app.view_functions, "records.home", failing(RuntimeError(INSIDE)))
     answer = world.client().get("/", headers=headers)
     assert answer.status_code == 500
     assert "Something went wrong on our side" in answer.text
@@ -97,7 +97,7 @@ def test_a_query_that_finds_no_database_is_not_available_right_now(
     world: World, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
 ) -> None:
     error = OperationalError(INSIDE, {}, Exception(INSIDE))
-    monkeypatch.setitem(world.app.view_functions, "records.home", Failing(error))
+    monkeypatch.setitem(world.app.view_functions, "records.home", failing(error))
     answer = world.client().get("/", headers=headers)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     assert "secret_column" not in answer.text
@@ -146,7 +146,7 @@ def test_readiness_asks_database_and_storage(
     client = world.client(None)
     assert (client.get("/readyz").status_code, client.get("/readyz").text) == (200, "ready\n")
     with monkeypatch.context() as patch:
-        patch.setattr(world.parts.storages.default, "check", Failing(errors.StorageError(INSIDE)))
+        patch.setattr(world.parts.storages.default, "check", failing(errors.StorageError(INSIDE)))
         broken = client.get("/readyz")
     request.getfixturevalue("gone")
     alone = client.get("/readyz")
