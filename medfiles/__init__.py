@@ -55,7 +55,7 @@ def _parts(settings: Mapping[str, Any], entity_types: Iterable[EntityType]) -> I
     atexit.register(sandbox.close)
     return Installation(
         registry=with_overrides(entity_types, settings["MEDFILES_ENTITIES"]),
-        storages=open_storages(settings["MEDFILES_STORAGE_URL"]),
+        storages=open_storages(settings["MEDFILES_STORAGE_URL"], settings["MEDFILES_OLDER_UPLOADS"]),
         sandbox=sandbox,
         trash_days=settings["MEDFILES_TRASH_DAYS"],
         idle=timedelta(minutes=settings["MEDFILES_IDLE_MINUTES"]),

@@ -94,6 +94,12 @@ SETTINGS = (
         "Where documents are kept: file:///folder. Empty: uploads in the instance.",
     ),
     Setting(
+        "MEDFILES_OLDER_UPLOADS",
+        "",
+        str,
+        "Folder with lab_result_files/ of the older lab-results feature. Empty: uploads in the instance.",
+    ),
+    Setting(
         "MEDFILES_TRASH_DAYS",
         "30",
         at_least(1),
@@ -164,6 +170,7 @@ def with_places(settings: dict[str, Any]) -> dict[str, Any]:
     return settings | {
         "MEDFILES_DATABASE_URL": settings["MEDFILES_DATABASE_URL"] or f"sqlite:///{instance / 'medfiles.db'}",
         "MEDFILES_STORAGE_URL": settings["MEDFILES_STORAGE_URL"] or (instance / "uploads").as_uri(),
+        "MEDFILES_OLDER_UPLOADS": Path(settings["MEDFILES_OLDER_UPLOADS"] or instance / "uploads").absolute(),
     }
 
 

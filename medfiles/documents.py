@@ -27,8 +27,8 @@ from medfiles.intake import (
     must_have_room,
 )
 from medfiles.listing import Wanted
-from medfiles.models import EntityFile
-from medfiles.storage import Storage
+from medfiles.models import EntityFile, RecordMixin
+from medfiles.storage import Readable
 
 T = TypeVar("T")
 NEWEST = Wanted()
@@ -40,7 +40,7 @@ class Opened:
     """A document that may be read: `read(start, end)` gives chunks of its bytes."""
 
     file: EntityFile
-    storage: Storage
+    storage: Readable
 
     def size(self) -> int:
         size = self._found(lambda key: self.storage.stat(key).size)
@@ -83,9 +83,13 @@ class DocumentService(Arrivals):
     ) -> listing.Page:
         """A page of a record's documents as `wanted`, by default the newest first; the trash only for who may edit."""
         with self.verb("list", entity_type=kind.name, entity_id=record_id) as subject, transaction():
-            self.admitted_record(kind, record_id, Action.EDIT if wanted.trashed else Action.VIEW, subject)
+            record = self.admitted_record(kind, record_id, Action.EDIT if wanted.trashed else Action.VIEW, subject)
             audit.record_read(self.actor, "list", subject)
-            return listing.page(kind, record_id, wanted, limit, counted=counted)
+            return listing.page(kind, record_id, wanted, limit, counted=counted, also=self._also(kind, record))
+
+    def _also(self, kind: EntityType, record: RecordMixin) -> Sequence[EntityFile]:
+        """Documents of this record that are in no row of ours."""
+        return ()
 
     def matching(self, kind: EntityType, record_id: int, wanted: Wanted) -> Sequence[int]:
         """Ids of all documents of a record that a list of `wanted` would show."""

@@ -19,8 +19,10 @@ from medfiles.bulk import BulkService, Bundle
 from medfiles.db import check_connection, start_writing
 from medfiles.documents import DocumentService, Opened
 from medfiles.installation import Installation
+from medfiles.older import OlderService
 from medfiles.present import FilePresenter, FileView
 from medfiles.records import RecordService
+from medfiles.shares import ShareService
 
 DOCUMENT_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
@@ -45,12 +47,20 @@ def documents() -> DocumentService:
     return DocumentService(actor(), parts().registry, parts().storages, sandbox=parts().sandbox)
 
 
+def older() -> OlderService:
+    return OlderService(actor(), parts().registry, parts().storages, sandbox=parts().sandbox)
+
+
 def bulk() -> BulkService:
     return BulkService(actor(), parts().registry, parts().storages, sandbox=parts().sandbox)
 
 
 def records() -> RecordService:
     return RecordService(actor(), parts().registry, parts().storages)
+
+
+def shares() -> ShareService:
+    return ShareService(actor(), parts().registry, parts().storages)
 
 
 def file_views(

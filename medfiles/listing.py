@@ -7,16 +7,16 @@ repeat others nor hide them, and the last page is as quick as the first.
 import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Select, case, func, literal, select, tuple_
 
+from medfiles.clock import is_zone, midnight
 from medfiles.db import db
 from medfiles.entities import EntityType
 from medfiles.errors import Rejected
-from medfiles.media import KINDS, MEDIA
+from medfiles.media import KINDS, MEDIA, media_of
 from medfiles.models import EntityFile
 from medfiles.text import clean_text, fold
 
@@ -29,6 +29,9 @@ LARGEST = 2**63 - 1
 _other = case((EntityFile.file_type.like("image/%"), "image"), else_="text")
 _media = case(KINDS, value=EntityFile.file_type, else_=_other)
 _by_type: ColumnElement[str] = _media + " " + EntityFile.file_type + " " + EntityFile.sort_name
+
+
+Row = tuple[EntityFile, Any]  # a document and its value in the sort
 
 
 @dataclass(frozen=True)
@@ -101,19 +104,30 @@ def wanted(query: Mapping[str, str], kind: EntityType, *, trashed: bool = False)
     )
 
 
-def page(kind: EntityType, record_id: int, wanted: Wanted, limit: int | None = None, *, counted: bool = False) -> Page:
-    """Up to `limit` documents behind the cursor, or all of them; `counted`: say on every page how many match."""
-    value = _value(wanted)
-    query = _ordered(select(EntityFile, value.label("value")), kind, record_id, wanted)
+def page(
+    kind: EntityType,
+    record_id: int,
+    wanted: Wanted,
+    limit: int | None = None,
+    *,
+    counted: bool = False,
+    also: Sequence[EntityFile] = (),
+) -> Page:
+    """Up to `limit` documents behind the cursor, or all of them; `counted`: say on every page how many match.
+
+    `also`: documents that are in no row of ours, to be listed among the others.
+    """
+    query = _ordered(select(EntityFile, _value(wanted).label("value")), kind, record_id, wanted)
     if wanted.cursor:
         query = query.where(_behind(wanted, wanted.cursor))
-    rows = db.session.execute(query.limit(None if limit is None else limit + 1)).all()
+    found = db.session.execute(query.limit(None if limit is None else limit + 1)).all()
+    others = [(file, _value_of(file, wanted)) for file in also if _matches(file, wanted)]
+    rows = _merged([(file, value) for file, value in found], others, wanted)
     shown = rows[:limit]
-    more = len(rows) > len(shown)
     return Page(
-        files=[row[0] for row in shown],
-        hits=_hits(kind, record_id, wanted) if counted or not wanted.cursor else None,
-        next=_token(wanted, Cursor(shown[-1].value, shown[-1][0].id)) if more else None,
+        files=[file for file, _ in shown],
+        hits=_hits(kind, record_id, wanted) + len(others) if counted or not wanted.cursor else None,
+        next=_token(wanted, Cursor(shown[-1][1], shown[-1][0].id)) if len(rows) > len(shown) else None,
     )
 
 
@@ -143,10 +157,8 @@ def _day(query: Mapping[str, str], name: str) -> date | None:
 
 def _zone(query: Mapping[str, str]) -> str:
     name = query.get("zone") or Wanted.zone
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # unknown, not a name at all, a folder of the time zone files
-        raise _refused("zone", "must be the name of a time zone such as Europe/Berlin.") from None
+    if not is_zone(name):
+        raise _refused("zone", "must be the name of a time zone such as Europe/Berlin.")
     return name
 
 
@@ -251,11 +263,39 @@ def _conditions(kind: EntityType, record_id: int, wanted: Wanted) -> list[Column
     if wanted.media:
         found.append(_media == wanted.media)
     if wanted.from_:
-        found.append(_date(wanted) >= _midnight(wanted.from_, wanted.zone))
+        found.append(_date(wanted) >= midnight(wanted.from_, wanted.zone))
     if wanted.to:
-        found.append(_date(wanted) < _midnight(wanted.to + timedelta(days=1), wanted.zone))
+        found.append(_date(wanted) < midnight(wanted.to + timedelta(days=1), wanted.zone))
     return found
 
 
-def _midnight(day: date, zone: str) -> datetime:
-    return datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC)
+# --- the same for documents that are in no row of ours -----------------------------------------------------------
+
+
+def _merged(rows: list[Row], others: Sequence[Row], wanted: Wanted) -> list[Row]:
+    if not others:
+        return rows
+
+    def place(row: Row) -> Any:
+        return row[1], row[0].id
+
+    downwards, cursor = wanted.order == "desc", wanted.cursor
+    start = (cursor.value, cursor.id) if cursor else None
+    behind = [row for row in others if start is None or (place(row) < start if downwards else place(row) > start)]
+    return sorted([*rows, *behind], key=place, reverse=downwards)
+
+
+def _value_of(file: EntityFile, wanted: Wanted) -> Any:
+    values = {"date": file.uploaded_at, "name": file.sort_name, "size": file.file_size}
+    return values.get(wanted.sort, f"{media_of(file.file_type)} {file.file_type} {file.sort_name}")
+
+
+def _matches(file: EntityFile, wanted: Wanted) -> bool:
+    return (
+        not wanted.trashed
+        and all(word in file.search_text for word in fold(wanted.q).split())
+        and wanted.category in ("", file.category or UNCATEGORISED)
+        and wanted.media in ("", media_of(file.file_type))
+        and (wanted.from_ is None or file.uploaded_at >= midnight(wanted.from_, wanted.zone))
+        and (wanted.to is None or file.uploaded_at < midnight(wanted.to + timedelta(days=1), wanted.zone))
+    )

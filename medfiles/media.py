@@ -11,6 +11,16 @@ KINDS = {
     "text/csv": "sheet",
 }
 
+OTHERS = {
+    "image/jpeg", "image/png", "image/tiff", "image/bmp", "image/gif", "image/heic",
+    "text/plain", "application/json", "application/xml",
+}  # fmt: skip
+
 
 def media_of(file_type: str) -> str:
     return KINDS.get(file_type) or ("image" if file_type.startswith("image/") else "text")
+
+
+def is_known(file_type: str) -> bool:
+    """Whether documents of this media type are taken here; of any other nothing is believed."""
+    return file_type in KINDS or file_type in OTHERS

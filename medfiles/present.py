@@ -15,6 +15,7 @@ from medfiles.fields import Field
 from medfiles.listing import Page, Wanted
 from medfiles.media import media_of
 from medfiles.models import EntityFile, Patient, RecordMixin
+from medfiles.shares import Given
 
 MOST_TOLD, MOST_LISTED = 3, 20  # refused documents named in a header, on a page
 MEDIA_WORDS = {
@@ -61,6 +62,17 @@ class PatientView:
 
 
 @dataclass(frozen=True)
+class ShareView:
+    """Somebody whom the owner of a patient gave access."""
+
+    id: int
+    email: str
+    can_edit: bool
+    last: datetime | None  # the last moment with access; None: until it is taken back
+    over: bool
+
+
+@dataclass(frozen=True)
 class Fact:
     """One labelled value of a record; `value` is text, or a date."""
 
@@ -98,7 +110,7 @@ class FileView:
     kind: str  # pdf | image | word | sheet | text | dicom: colour of the tile
     file_type: str  # media type read from the bytes
     file_size: int  # bytes
-    sha256: str
+    sha256: str | None  # None: not read yet
     description: str | None
     category: str | None
     category_label: str | None  # "Lab report"
@@ -209,6 +221,18 @@ def patient_view(patient: Patient, level: Action, records: int | None = None, fi
         can_edit=level != Action.VIEW,
         record_count=records,
         file_count=files,
+    )
+
+
+def share_view(given: Given) -> ShareView:
+    ends = given.share.expires_at
+    last = ends - timedelta(seconds=1) if ends else None  # it ends at a midnight: the day before is the last
+    return ShareView(
+        id=given.share.id,
+        email=given.email,
+        can_edit=given.share.level == Action.EDIT,
+        last=last,
+        over=ends is not None and ends <= now(),
     )
 
 

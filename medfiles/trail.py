@@ -30,6 +30,9 @@ ACTIONS = {  # what was done, what was tried, icon
     "edit-patient": ("changed the patient", "change the patient", "pencil"),
     "create-token": ("made the token", "make the token", "key-round"),
     "revoke-token": ("revoked the token", "revoke the token", "key-round"),
+    "share": ("gave access to", "give access to", "users"),
+    "unshare": ("took back the access of", "take back the access of", "users"),
+    "view-people": ("looked at who has access to", "look at who has access to", "users"),
     "view-activity": ("looked at the activity of", "look at the activity of", "activity"),
 }
 

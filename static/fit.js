@@ -20,4 +20,8 @@ export function fit() {
     time.removeAttribute("data-mf-when");
     if (!isNaN(date.valueOf())) time.textContent = new Intl.DateTimeFormat(undefined, format(style, time.dateTime.length === 10)).format(date);
   }
+  for (const input of /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("input[data-mf-day]"))) {
+    input.value = new Date(String(input.dataset.mfDay)).toLocaleDateString("sv"); // as a date field wants it: 2026-05-12
+    input.removeAttribute("data-mf-day");
+  }
 }

@@ -24,12 +24,15 @@ from medfiles.documents import DocumentService
 from medfiles.entities import ENTITY_TYPES, EntityType
 from medfiles.installation import Installation
 from medfiles.intake import Paper
-from medfiles.models import AuditEvent, EntityFile, Patient, PatientShare, StorageJournal, User
+from medfiles.models import AuditEvent, EntityFile, LabResultFile, Patient, PatientShare, StorageJournal, User
+from medfiles.older import OlderService
 from medfiles.records import RecordService
 from medfiles.sandbox import Sandbox
 from medfiles.storage import live_key
+from medfiles.storage.older import FOLDER
 from tests import samples
 
+OLDER = datetime(2021, 3, 4, 9, 30)  # naive, as the older feature wrote times
 VALUES: Mapping[str, Any] = {"string": "Something", "text": "Some words.", "date": date(2026, 5, 12), "boolean": True}
 
 
@@ -94,6 +97,9 @@ class World:
     def bulk(self, email: str = "nora@sample.example") -> BulkService:
         return BulkService(self.actor(email), self.parts.registry, self.parts.storages, sandbox=self.parts.sandbox)
 
+    def older(self, email: str = "nora@sample.example") -> OlderService:
+        return OlderService(self.actor(email), self.parts.registry, self.parts.storages, sandbox=self.parts.sandbox)
+
     def records(self, email: str = "nora@sample.example") -> RecordService:
         return RecordService(self.actor(email), self.parts.registry, self.parts.storages)
 
@@ -143,6 +149,31 @@ class World:
         with transaction() as session:
             session.add_all(files)
         return [file.id for file in files]
+
+    def older_file(
+        self,
+        record: Any,
+        name: str = "Blood count.pdf",
+        content: bytes | None = None,
+        moved: bool = False,
+        **columns: Any,
+    ) -> LabResultFile:
+        """A file as the older lab-results feature left it; `moved`: and where it is now."""
+        path = f"{FOLDER}/{uuid.uuid4()}{Path(name).suffix}"
+        place = self.uploads / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content_for(name) if content is None else content)
+        said = {"file_path": path, "file_type": "application/pdf", "file_size": place.stat().st_size}
+        row = LabResultFile(lab_result_id=record.id, file_name=name, **(said | {"uploaded_at": OLDER} | columns))
+        with transaction() as session:
+            session.add(row)
+            session.flush()
+            number = row.id
+        if moved:
+            file = self.attach(record, name, content)
+            with transaction() as session:
+                session.get_one(EntityFile, file.id).legacy_id = number
+        return db.session.get_one(LabResultFile, number)
 
     def share(self, patient: Patient, email: str, level: str = "view", expires_at: datetime | None = None) -> None:
         user = self.user(email)

@@ -130,7 +130,7 @@ def _successes(operation: Operation, method: str) -> Sequence[int]:
     if operation.answer == "bytes":
         return 200, 206, 304
     if operation.answer == "zip" or method != "GET":
-        return (operation.status,)
+        return operation.status, *operation.also
     return operation.status, 304
 
 

@@ -24,6 +24,7 @@ class Operation:
     summary: str
     answer: Shape | None
     status: int = 200
+    also: tuple[int, ...] = ()  # further statuses of success
     refuses: tuple[int, ...] = ()
     body: Shape | None = None
     query: tuple[str, ...] = ()

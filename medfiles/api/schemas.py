@@ -77,7 +77,8 @@ class Problem(BaseModel):
 
 class File(Out):
     """A document. Sizes in bytes, times in UTC; `file_type` is read from the bytes; `deleted_at`: since when in the
-    trash; `uploaded_by`: an account's address; `pages`: null when that is not known."""
+    trash; `uploaded_by`: an account's address; `pages`: null when that is not known. One of the older lab results
+    that has not been moved yet has a number below 1,000,000,001 and neither `sha256` nor `uploaded_by`."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [FILE_EXAMPLE]})
     id: int
@@ -86,7 +87,7 @@ class File(Out):
     file_name: str
     file_type: str
     file_size: int
-    sha256: str
+    sha256: str | None
     description: str | None
     category: str | None
     uploaded_at: datetime

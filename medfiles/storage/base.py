@@ -96,10 +96,20 @@ class Staged:
         return str(self._hash.hexdigest())
 
 
-class Storage(Protocol):
-    """A place for bytes. It knows no HTTP, no database and no permission."""
+class Readable(Protocol):
+    """A place where bytes are."""
 
     name: str
+
+    def open(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Chunks of the bytes from `start` up to but without `end`: `BlobMissing` before the first chunk."""
+
+    def stat(self, key: str) -> Stored:
+        """Size without reading: `BlobMissing`."""
+
+
+class Storage(Readable, Protocol):
+    """A place for bytes, also new ones. It knows no HTTP, no database and no permission."""
 
     def stage(self, limit: int) -> Staged:
         """A place to stream at most `limit` bytes into."""
@@ -107,14 +117,8 @@ class Storage(Protocol):
     def commit(self, staged: Staged, key: str) -> Stored:
         """Make the staged bytes durable under a new key, or nothing at all: `KeyTaken`, `BadKey`, `StorageError`."""
 
-    def open(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        """Chunks of the bytes from `start` up to but without `end`: `BlobMissing` before the first chunk."""
-
     def copy(self, key: str, new_key: str) -> Stored:
         """Make the same bytes durable under a new key: `BlobMissing`, `KeyTaken`."""
-
-    def stat(self, key: str) -> Stored:
-        """Size without reading: `BlobMissing`."""
 
     def delete(self, key: str) -> None:
         """Remove the object; quiet when it is gone already."""

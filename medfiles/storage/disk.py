@@ -25,7 +25,7 @@ class DiskStorage(Staging):
 
     def commit(self, staged: Staged, key: str) -> Stored:
         path = self._path(key)
-        with _translated():
+        with translated():
             staged.finish()
             self._reserve(path)
             os.replace(staged.path, path)
@@ -34,14 +34,14 @@ class DiskStorage(Staging):
         return Stored(key, staged.size, staged.sha256)
 
     def open(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        with _translated():
+        with translated():
             file = self._path(key).open("rb")
             file.seek(start)
         return Reader(file, None if end is None else end - start)
 
     def copy(self, key: str, new_key: str) -> Stored:
         source, target = self._path(key), self._path(new_key)
-        with _translated():
+        with translated():
             make_folder(target.parent)
             try:
                 os.link(source, target)
@@ -53,12 +53,12 @@ class DiskStorage(Staging):
         return self.stat(new_key)
 
     def stat(self, key: str) -> Stored:
-        with _translated():
+        with translated():
             return Stored(key, self._path(key).stat().st_size)
 
     def delete(self, key: str) -> None:
         path = self._path(key)
-        with _translated():
+        with translated():
             path.unlink(missing_ok=True)
             if path.parent.is_dir():
                 sync_folder(path.parent)
@@ -117,7 +117,7 @@ class Reader(Iterator[bytes]):
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:

@@ -7,14 +7,14 @@ from flask_security import current_user
 from werkzeug.local import LocalProxy
 
 from medfiles import refusals
-from medfiles.web import account, errors, fragments, records, status, tokens, words
+from medfiles.web import account, errors, fragments, people, records, status, tokens, words
 
 
 def init_app(app: Flask, settings: dict[str, Any]) -> None:
     account.init_app(app, settings)
     words.init_app(app)
     refusals.answered_by(app, "/", errors.answer_error)
-    for door in (records, fragments, account, tokens, status):
+    for door in (records, people, fragments, account, tokens, status):
         app.register_blueprint(door.blueprint)
     app.context_processor(_around_every_page)
 

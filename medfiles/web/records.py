@@ -13,7 +13,7 @@ from medfiles.gate import LARGEST_ID
 from medfiles.htmx import fragment, is_htmx, trigger
 from medfiles.http import actor, documents, file_views, parts, records
 from medfiles.refusals import status_of
-from medfiles.web import forms, pages
+from medfiles.web import forms, pages, people
 from medfiles.web.words import plural
 
 blueprint = Blueprint("records", __name__)
@@ -38,9 +38,10 @@ def patient_new() -> ResponseReturnValue:
 
 @blueprint.get("/patients/<int:patient_id>")
 def patient(patient_id: int) -> ResponseReturnValue:
-    _, context = pages.patient_page(patient_id, "overview")
+    view, context = pages.patient_page(patient_id, "overview")
+    context |= {"counts": documents().totals(patient_id), "own_share": people.own_share(view)}
     recent = file_views(documents().recent(patient_id), titled=True)
-    return render_template("records/patient.html", recent=recent, counts=documents().totals(patient_id), **context)
+    return render_template("records/patient.html", recent=recent, **context)
 
 
 @blueprint.route("/patients/<int:patient_id>/edit", methods=["GET", "POST"])

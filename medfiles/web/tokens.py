@@ -6,7 +6,7 @@ from typing import Any
 from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
-from wtforms import PasswordField, RadioField, SelectField, StringField
+from wtforms import PasswordField, RadioField, SelectChoice, SelectField, StringField  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import InputRequired, Length
 
 from medfiles import accounts, tokens
@@ -18,8 +18,16 @@ from medfiles.web import forms
 from medfiles.web.records import patients
 
 blueprint = Blueprint("tokens", __name__, url_prefix="/account/tokens")
-LASTS = (("30", "30 days"), ("90", "90 days"), ("365", "One year"), ("0", "No end"))
-SCOPES = ((tokens.READ, "Read and download only"), (tokens.WRITE, "Read, add, change and delete"))
+LASTS = [
+    SelectChoice("30", "30 days"),
+    SelectChoice("90", "90 days"),
+    SelectChoice("365", "One year"),
+    SelectChoice("0", "No end"),
+]
+SCOPES = [
+    SelectChoice(tokens.READ, "Read and download only"),
+    SelectChoice(tokens.WRITE, "Read, add, change and delete"),
+]
 EVERY_PATIENT = "All patients you have access to"
 WRONG_PASSWORD = "This is not your password."
 
@@ -34,9 +42,9 @@ class TokenForm(FlaskForm):  # type: ignore[misc]
         description="What you will know it by, such as “Scanner in the hall”",
         render_kw={"maxlength": tokens.NAME_LIMIT, "autocomplete": "off"},
     )
-    scope = RadioField("What it may do", choices=list(SCOPES), default=tokens.READ)
+    scope = RadioField("What it may do", choices=SCOPES, default=tokens.READ)
     patient = SelectField("Whose documents", choices=[], validate_choice=False)
-    days = SelectField("How long it lasts", choices=list(LASTS), default="365")
+    days = SelectField("How long it lasts", choices=LASTS, default="365")
     password = PasswordField(
         "Your password",
         [InputRequired("Your password is needed.")],
@@ -64,7 +72,8 @@ def revoke(token_id: int) -> ResponseReturnValue:
 
 def _form() -> TokenForm:
     form = TokenForm()
-    form.patient.choices = [("", EVERY_PATIENT), *((str(each.id), each.name) for each in patients())]
+    every = SelectChoice("", EVERY_PATIENT)
+    form.patient.choices = [every, *(SelectChoice(str(each.id), each.name) for each in patients())]
     return form
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, FilePayload, Request, WebError
@@ -35,6 +35,7 @@ class Shelf:
     full: int  # the insurance
     long: int  # a visit with more documents than one page of its list shows
     shared: int  # somebody else's visit, to be read only
+    theirs: int  # the patient of that visit
 
 
 @dataclass(frozen=True)
@@ -83,19 +84,21 @@ class Person:
         gone = self.visit("Receipt.txt", patient=patient, reason="Booked twice")
         self.world.records(self.email).delete(self.world.kind("visit"), gone.id)
         bare = self.visit(patient=patient, reason="Vaccination")
-        return Shelf(patient.id, visit.id, bare.id, gone.id, self._full(patient), self.long(patient), self.shared())
+        self.world.share(patient, f"looks-at-{self.email}")
+        self.world.share(patient, f"helps-{self.email}", "edit", datetime(2030, 5, 4, tzinfo=UTC))
+        return Shelf(patient.id, visit.id, bare.id, gone.id, self._full(patient), self.long(patient), *self.shared())
 
     def long(self, patient: Any) -> int:
         visit = self.visit(patient=patient, reason="Sleep diary")
         self.pile(visit, 70)
         return int(visit.id)
 
-    def shared(self) -> int:
-        """Of somebody who lets this person read."""
+    def shared(self) -> tuple[int, int]:
+        """A visit, and its patient, of somebody who lets this person read."""
         other = Person(self.world, f"shares-with-{self.email}")
         visit = other.visit("Letter.pdf", "Growth.png", reason="Hip check")
         self.world.share(self.world.records(other.email).patient(visit.patient_id).patient, self.email)
-        return int(visit.id)
+        return visit.id, visit.patient_id
 
     def file_named(self, record: Any, name: str) -> EntityFile:
         files = self.world.documents(self.email).list(self.world.kind("visit"), record.id).files

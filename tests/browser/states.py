@@ -270,6 +270,12 @@ SIGNED_IN: Mapping[str, State] = {
     "badges": embedded(*BADGES, shown=".mf-badge-holder"),
     "trash": PATIENT_TRASH,
     "trash-purge": then(PATIENT_TRASH, press("[command=show-modal]", ".mf-ask[open]")),
+    "people": at("/patients/{patient}/people"),
+    "people-change": then(
+        at("/patients/{patient}/people"), press("a[href*='change=']", "h2:text('Change the access')")
+    ),
+    "people-errors": then(at("/patients/{patient}/people"), press(SAVE, ".mf-summary")),
+    "patient-shared": then(at("/patients/{theirs}"), press(".mf-give-up summary", ".mf-give-up[open]")),
     "activity": at("/patients/{patient}/activity"),
     "account": at("/account"),
     "account-menu": then(at("/account"), press(".mf-menu-round", ".mf-menu-end .mf-pop")),
@@ -285,5 +291,5 @@ SIGNED_IN: Mapping[str, State] = {
 NOISY: Mapping[str, str] = {
     "sheet-list-failed": "503", "queue-waiting": "503", "queue-failed": "403", "queue-signed-out": "401",
     "queue-offline": "ERR_INTERNET_DISCONNECTED", "sheet-form-errors": "422", "record-form-errors": "422",
-    "patient-form-errors": "422", "error": "404",
+    "patient-form-errors": "422", "people-errors": "422", "error": "404",
 }  # fmt: skip

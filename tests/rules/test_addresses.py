@@ -38,6 +38,9 @@ ADDRESSES = """
 GET  /patients/{patient}                           200
 GET  /patients/{patient}/edit                      403
 POST /patients/{patient}/edit                      403
+GET  /patients/{patient}/people                    403
+POST /patients/{patient}/people                    403
+POST /patients/{patient}/people                    404 remove={token}
 GET  /patients/{patient}/trash                     403
 GET  /patients/{patient}/activity                  403
 GET  /patients/{patient}/{plural}                  200

@@ -1,7 +1,7 @@
 """No verb of a service is of any use once access says no: each is called with everything denied."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import isfunction
 from typing import Any
 
@@ -18,7 +18,9 @@ from medfiles.errors import Forbidden, NotFound
 from medfiles.intake import Intake, Paper
 from medfiles.listing import Wanted
 from medfiles.models import EntityFile, Patient, PatientShare
+from medfiles.older import OlderService
 from medfiles.records import RecordService
+from medfiles.shares import ShareService
 from tests import samples
 from tests.factories import World, values_for
 
@@ -35,6 +37,12 @@ class Things:
     documents: DocumentService
     bulk: BulkService
     records: RecordService
+    older: OlderService
+    older_id: int
+    moved_id: int
+    shares: ShareService
+    reader: ShareService  # of the account that the patient is shared with
+    share_id: int
     patient_id: int
     record_id: int
     gone_id: int
@@ -86,6 +94,9 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "bulk.open_many": lambda on: on.bulk.open_many(on.visit, on.record_id, [on.file.id]),
     "bulk.across": lambda on: done(on.bulk.across([on.file.id], on.bulk.trash_many)),
     "bulk.open_across": lambda on: on.bulk.open_across([on.file.id]),
+    "older.open_older": lambda on: on.older.open_older(on.older_id),
+    "older.open_older of what was moved": lambda on: on.older.open_older(on.moved_id),
+    "older.trash_older of what was moved": lambda on: on.older.trash_older(on.moved_id),
     "records.patients": lambda on: on.records.patients(),
     "records.patient": lambda on: on.records.patient(on.patient_id),
     "records.level": lambda on: on.records.level(on.patient_id),
@@ -106,6 +117,11 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "records.edit with marks": lambda on: on.records.edit(on.visit, on.record_id, values_for(on.visit), [on.file.id]),
     "records.delete": lambda on: on.records.delete(on.visit, on.record_id),
     "records.restore": lambda on: on.records.restore(on.visit, on.gone_id),
+    "shares.list": lambda on: on.shares.list(on.patient_id),
+    "shares.own": lambda on: on.reader.own(on.patient_id),
+    "shares.give": lambda on: on.shares.give(on.patient_id, "max@sample.example", "view"),
+    "shares.take_back": lambda on: on.shares.take_back(on.share_id),
+    "shares.take_back of one's own": lambda on: on.reader.take_back(on.share_id),
     "records.trail": lambda on: on.records.trail(on.patient_id),
 }
 WITHOUT_ANSWER = {"documents.purge", "documents.cancel"}
@@ -124,7 +140,15 @@ def things(world: World) -> Things:
     documents.trash(trashed.id)
     records.delete(world.kind(), gone.id)
     intake = documents.receive(world.kind(), record.id, 1000, files=1)
-    return Things(world, documents, world.bulk(), records, patient.id, record.id, gone.id, file, trashed.id, intake)
+    world.share(patient, "otto@sample.example")
+    world.user("max@sample.example")
+    lab, older = world.record("lab-result", patient), world.older()
+    shares = ShareService(world.actor(), world.parts.registry, world.parts.storages)
+    return Things(
+        world, documents, world.bulk(), records, older, world.older_file(lab).id, world.older_file(lab, moved=True).id,
+        shares, replace(shares, actor=world.actor("otto@sample.example")),
+        shares.list(patient.id)[0].share.id, patient.id, record.id, gone.id, file, trashed.id, intake,
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -141,6 +165,7 @@ def all_denied(things: Things, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def verbs() -> set[str]:
     services = {"documents": (Arrivals, DocumentService), "bulk": (BulkService,), "records": (RecordService,)}
+    services |= {"shares": (ShareService,), "older": (OlderService,)}
     return {
         f"{name}.{verb}"
         for name, classes in services.items()

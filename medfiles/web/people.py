@@ -1,0 +1,118 @@
+"""People with access to a patient: its owner gives access, changes it and takes it back; others can give theirs up."""
+
+from datetime import timedelta
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_wtf import FlaskForm
+from wtforms import DateField, EmailField, HiddenField, RadioField, SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
+from wtforms.validators import InputRequired, Length, Optional
+
+from medfiles import present
+from medfiles.access import Action
+from medfiles.clock import is_zone, midnight
+from medfiles.errors import NotFound, Rejected
+from medfiles.http import actor, shares
+from medfiles.present import ShareView
+from medfiles.refusals import status_of
+from medfiles.web import forms, pages
+
+blueprint = Blueprint("people", __name__)
+LEVELS = [
+    SelectChoice(Action.VIEW.value, "Look at and download everything"),
+    SelectChoice(Action.EDIT.value, "Also add, change and delete records and documents"),
+]
+UTC = "UTC"
+
+
+class ShareForm(FlaskForm):  # type: ignore[misc]
+    class Meta:
+        csrf = False  # the gate has checked the token before any view runs
+
+    email = EmailField(
+        "Email address",
+        [InputRequired("Email address is needed."), Length(max=255)],
+        description="The one they sign in here with",
+        render_kw={"maxlength": 255, "autocomplete": "off"},
+    )
+    level = RadioField("What they may do", choices=LEVELS, default=Action.VIEW.value)
+    expires_at = DateField(
+        "Last day of access",
+        [Optional()],
+        description="Empty: until you take it back",
+        render_kw={"min": "2020-01-01", "max": "2200-12-31"},
+    )
+    zone = HiddenField(default=UTC, render_kw={"data-mf-zone-name": True})
+
+
+@blueprint.get("/patients/<int:patient_id>/people")
+def people(patient_id: int) -> ResponseReturnValue:
+    _, context = pages.patient_page(patient_id, "people")
+    given = _given(patient_id)
+    changing = _changing(given)
+    return render_template("records/people.html", people=given, form=_form(changing), changing=changing, **context)
+
+
+@blueprint.post("/patients/<int:patient_id>/people")
+def change(patient_id: int) -> ResponseReturnValue:
+    if "remove" in request.form:
+        return _take_back(patient_id, _number(request.form["remove"]))
+    _, context = pages.patient_page(patient_id, "people")
+    given, form = _given(patient_id), _form()
+    if form.validate_on_submit() and _give(patient_id, form):
+        return redirect(url_for(".people", patient_id=patient_id), 303)
+    status = getattr(form, "refused_with", 422)
+    return render_template("records/people.html", people=given, form=form, changing=None, **context), status
+
+
+def own_share(patient: present.PatientView) -> int | None:
+    """The number of the reader's own share, which it may give up; None for the owner."""
+    share = shares().own(patient.id) if patient.access != Action.OWN else None
+    return share.id if share else None
+
+
+def _given(patient_id: int) -> list[ShareView]:
+    return [present.share_view(given) for given in shares().list(patient_id)]
+
+
+def _changing(given: list[ShareView]) -> ShareView | None:
+    """`?change=ID`: the access that the form is filled with."""
+    wanted = request.args.get("change")
+    return next((entry for entry in given if str(entry.id) == wanted), None)
+
+
+def _form(changing: ShareView | None = None) -> ShareForm:
+    if changing is None:
+        return ShareForm()
+    level = Action.EDIT if changing.can_edit else Action.VIEW
+    last = changing.last.date() if changing.last and not changing.over else None
+    return ShareForm(data={"email": changing.email, "level": level.value, "expires_at": last, "zone": UTC})
+
+
+def _give(patient_id: int, form: Any) -> bool:
+    zone = form.zone.data if is_zone(form.zone.data) else UTC
+    ends = midnight(form.expires_at.data + timedelta(days=1), zone) if form.expires_at.data else None
+    try:
+        given, new = shares().give(patient_id, form.email.data, form.level.data, ends)
+    except Rejected as error:
+        forms.explain(form, error)
+        form.refused_with = status_of(error)
+        return False
+    flash(f"{given.email} has access now." if new else f"Changed the access of {given.email}.", "ok")
+    return True
+
+
+def _take_back(patient_id: int, share_id: int) -> ResponseReturnValue:
+    given = shares().take_back(share_id, patient_id)
+    if given.share.user_id == actor().user_id:
+        flash("You gave up your access.", "ok")
+        return redirect(url_for("records.home"), 303)
+    flash(f"{given.email} has no access any more.", "ok")
+    return redirect(url_for(".people", patient_id=patient_id), 303)
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= forms.LONGEST_ID):
+        raise NotFound()
+    return int(text)
