@@ -115,11 +115,11 @@ LAB_RESULT = EntityType(
     subtitle_fields=("facility", "practitioner"),
     tag_fields=("status", "test_category"),
     fields=(
-        Field("test_name", "Name of the test", required=True, hint="For example: Blood count"),
-        Field("labs_result", "Result", hint="In a few words: Normal, 5.4 mmol/l …"),
+        Field("test_name", "Name of the test", required=True, hint="For example: Blood count", example="Blood count"),
+        Field("labs_result", "Result", hint="In a few words: Normal, 5.4 mmol/l …", example="Normal"),
         Field("status", "Status", limit=50, choices=STATUS_OF_TEST),
         Field("ordered_date", "Ordered on", "date"),
-        Field("completed_date", "Completed on", "date"),
+        Field("completed_date", "Completed on", "date", example="2026-05-12"),
         Field("facility", "Laboratory"),
         Field("practitioner", "Ordered by"),
         Field(
@@ -156,9 +156,9 @@ INSURANCE = EntityType(
             limit=50,
             choices=("Medical", "Dental", "Vision", "Prescription"),
         ),
-        Field("company_name", "Insurance company", required=True),
-        Field("member_name", "Name on the card", required=True),
-        Field("member_id", "Member number", required=True, limit=100),
+        Field("company_name", "Insurance company", required=True, example="Sample Mutual"),
+        Field("member_name", "Name on the card", required=True, example="Ella Sample"),
+        Field("member_id", "Member number", required=True, limit=100, example="SM-2018-0042"),
         Field("effective_date", "Valid from", "date", required=True),
         Field("expiration_date", "Valid until", "date"),
         Field("status", "Status", limit=50, choices=("Active", "Inactive", "Expired", "Pending")),
@@ -200,7 +200,13 @@ VISIT = EntityType(
     subtitle_fields=("location", "practitioner"),
     tag_fields=("visit_type",),
     fields=(
-        Field("reason", "Reason for the visit", required=True, hint="For example: Annual check-up"),
+        Field(
+            "reason",
+            "Reason for the visit",
+            required=True,
+            hint="For example: Annual check-up",
+            example="Annual check-up",
+        ),
         Field("date", "Date", "date", required=True),
         Field(
             "visit_type",
@@ -208,7 +214,7 @@ VISIT = EntityType(
             limit=100,
             choices=("Primary care", "Specialist", "Emergency", "Telehealth", "Dental"),
         ),
-        Field("location", "Where"),
+        Field("location", "Where", example="Health centre"),
         Field("practitioner", "Seen by"),
         Field("chief_complaint", "Complaint", "text"),
         Field("diagnosis", "Diagnosis", "text"),
@@ -235,7 +241,13 @@ PROCEDURE = EntityType(
     subtitle_fields=("facility", "practitioner"),
     tag_fields=("status", "procedure_type"),
     fields=(
-        Field("procedure_name", "Name of the procedure", required=True, hint="For example: Knee X-ray"),
+        Field(
+            "procedure_name",
+            "Name of the procedure",
+            required=True,
+            hint="For example: Knee X-ray",
+            example="Knee X-ray",
+        ),
         Field("date", "Date", "date", required=True),
         Field(
             "procedure_type",
@@ -248,7 +260,7 @@ PROCEDURE = EntityType(
         Field("practitioner", "Done by"),
         Field("procedure_code", "Code", limit=50, hint="CPT or similar"),
         Field("description", "Description", "text"),
-        Field("outcome", "Outcome", "text"),
+        Field("outcome", "Outcome", "text", example="No fracture."),
         NOTES,
     ),
 )

@@ -22,16 +22,17 @@ class Field:
     required: bool = False
     limit: int = 255
     hint: str = ""
+    example: str = ""  # what the descriptions of the API show; the required and these fields stand there
     choices: tuple[str, ...] = ()  # suggestions, not a closed list
     parts: tuple[tuple[str, str], ...] = ()  # of an object: name and label
     past: bool = False  # of a date: not after today
 
 
 PATIENT_FIELDS = (
-    Field("first_name", "First name", required=True, limit=100),
-    Field("last_name", "Last name", required=True, limit=100),
-    Field("birth_date", "Date of birth", "date", required=True, past=True),
-    Field("gender", "Gender", limit=50, choices=("Female", "Male", "Non-binary")),
+    Field("first_name", "First name", required=True, limit=100, example="Ella"),
+    Field("last_name", "Last name", required=True, limit=100, example="Sample"),
+    Field("birth_date", "Date of birth", "date", required=True, past=True, example="2018-03-02"),
+    Field("gender", "Gender", limit=50, example="Female", choices=("Female", "Male", "Non-binary")),
     Field("notes", "Notes", "text", hint="Allergies, blood group, what others should know"),
 )
 

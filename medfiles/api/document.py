@@ -9,13 +9,14 @@ from flask import Flask, Response, current_app, jsonify, render_template
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from werkzeug.routing import Rule
 
-from medfiles.api import parameters, schemas
+from medfiles.api import about, examples, page, parameters, schemas
+from medfiles.api.cases import CASES, cases_of
 from medfiles.api.door import Operation, Shape, blueprint, models
 from medfiles.api.problems import MEDIA_TYPE, TITLES
 from medfiles.http import parts
 
 VERSION = "1.0"
-PROBLEM = {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+PROBLEM = {"$ref": "#/components/schemas/Problem"}
 BINARY = {"type": "string", "format": "binary"}
 ALWAYS = (401, 429, 503)
 TAGS = {
@@ -26,12 +27,11 @@ TAGS = {
     "shares": "People with access",
     "older": "Older paths",
 }
-ABOUT = """
-Sign in with a personal token, made on the account page or by `flask medfiles token create`:
-`Authorization: Bearer mf_…`. A token that may only read is refused every change (403, code `scope`). The session cookie
-works too; what changes something then needs the header `X-CSRFToken`. What is not there and what is not yours look the
-same: 404. A request with a wrong token is counted; too many from one address are answered 429.
-""".strip()
+SAID: Mapping[Shape | None, Mapping[int, str]] = {  # of a success, where the phrase of its status says too little
+    "upload": {200: "This upload was stored before; the document it became", 201: "Stored"},
+    "bytes": {206: "The part that was asked for"},
+    None: {204: "Gone for ever"},
+}
 
 
 @blueprint.get("/openapi.json")
@@ -45,18 +45,18 @@ def document() -> Response:
 @blueprint.get("/docs")
 def readable() -> str:
     """The same, to read."""
-    return render_template("api/docs.html", api=described(current_app), tags=TAGS)
+    return render_template("api/docs.html", page=page.of(described(current_app)), about=about)
 
 
 def described(app: Flask) -> dict[str, Any]:
     return {
         "openapi": "3.1.1",
-        "info": {"title": "medfiles", "version": VERSION, "description": ABOUT},
+        "info": {"title": "medfiles", "version": VERSION, "description": about.described()},
         "servers": [{"url": "/"}],
         "tags": [{"name": name, "description": words} for name, words in TAGS.items()],
         "security": [{"token": []}, {"session": []}],
         "paths": _paths(app),
-        "components": {"schemas": _schemas(), "securitySchemes": _security(app)},
+        "components": {"schemas": _schemas(), "securitySchemes": _security(app), "examples": _problems()},
     }
 
 
@@ -70,28 +70,39 @@ def _schemas() -> dict[str, Any]:
     return dict(found["$defs"])
 
 
+def _problems() -> dict[str, Any]:
+    return {case.name: {"summary": case.when, "value": case.problem} for case in CASES}
+
+
 def _security(app: Flask) -> dict[str, Any]:
-    cookie = {"type": "apiKey", "in": "cookie", "name": app.config["SESSION_COOKIE_NAME"]}
-    return {"token": {"type": "http", "scheme": "bearer"}, "session": cookie}
+    token = {"type": "http", "scheme": "bearer", "description": "A personal token, `mf_…`, from the account page."}
+    words = "The session of the pages; what changes something also needs the header `X-CSRFToken`."
+    cookie = {"type": "apiKey", "in": "cookie", "name": app.config["SESSION_COOKIE_NAME"], "description": words}
+    return {"token": token, "session": cookie}
 
 
 def _paths(app: Flask) -> dict[str, Any]:
     paths: dict[str, Any] = {}
-    for rule in app.url_map.iter_rules():
-        operation: Operation | None = getattr(app.view_functions[rule.endpoint], "operation", None)
-        if operation is not None:
-            path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
-            for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
-                paths.setdefault(path, {})[method.lower()] = _operation(rule, operation, method)
+    for rule, operation in _operations(app):
+        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+            paths.setdefault(path, {})[method.lower()] = _operation(rule, operation, method)
     return paths
 
 
+def _operations(app: Flask) -> Iterator[tuple[Rule, Operation]]:
+    for rule in app.url_map.iter_rules():
+        operation: Operation | None = getattr(app.view_functions[rule.endpoint], "operation", None)
+        if operation is not None:
+            yield rule, operation
+
+
 def _operation(rule: Rule, operation: Operation, method: str) -> dict[str, Any]:
-    said = {
-        "operationId": rule.endpoint.rpartition(".")[2],
+    said: dict[str, Any] = {
+        "operationId": _id(rule),
         "summary": operation.summary,
         "tags": [operation.tag],
-        "parameters": [*_in_path(rule), *parameters.of(operation, parts().registry)],
+        "parameters": [*parameters.in_path(rule.rule, parts().registry), *parameters.of(operation, method)],
         "responses": _answers(rule, operation, method),
     }
     if operation.deprecated:
@@ -101,27 +112,32 @@ def _operation(rule: Rule, operation: Operation, method: str) -> dict[str, Any]:
     return said
 
 
-def _in_path(rule: Rule) -> Iterator[dict[str, Any]]:
-    for name in re.findall(r"<(?:\w+:)?(\w+)>", rule.rule):
-        schema = parameters.kind(parts().registry) if name == "type" else parameters.ID
-        yield {"name": name, "in": "path", "required": True, "schema": schema}
+def _id(rule: Rule) -> str:
+    return str(rule.endpoint).rpartition(".")[2]
 
 
 def _body(operation: Operation) -> dict[str, Any] | None:
     if operation.answer == "upload":
         fields = {"file": BINARY, "description": {"type": "string"}, "category": {"type": "string"}}
         form = {"type": "object", "required": ["file"], "properties": fields}
-        return {"multipart/form-data": {"schema": form}, "application/octet-stream": {"schema": BINARY}}
+        raw = {"schema": BINARY, "example": examples.BYTES}
+        return {"multipart/form-data": {"schema": form, "example": examples.FORM}, "application/octet-stream": raw}
     if operation.body is None:
         return None
-    content = {"schema": _schema(operation.body)}
+    content = _content(operation.body)
     forms = {"application/x-www-form-urlencoded": content} if operation.form_too else {}
     return {"application/json": content, **forms}
 
 
+def _content(shape: Shape) -> dict[str, Any]:
+    name = examples.model_of(shape).__name__
+    return {"schema": {"$ref": f"#/components/schemas/{name}"}, **examples.shown(examples.of(shape))}
+
+
 def _answers(rule: Rule, operation: Operation, method: str) -> dict[str, Any]:
-    answers = {str(status): _success(operation, status) for status in _successes(operation, method)}
-    return answers | {str(status): _problem(status) for status in sorted(_refusals(rule, operation, method))}
+    successes = {str(status): _success(operation, status) for status in _successes(operation, method)}
+    refused = sorted(_refusals(rule, operation, method))
+    return successes | {str(status): _problem(rule, operation, method, status) for status in refused}
 
 
 def _successes(operation: Operation, method: str) -> Sequence[int]:
@@ -142,41 +158,25 @@ def _refusals(rule: Rule, operation: Operation, method: str) -> set[int]:
     return refused
 
 
-def _problem(status: int) -> dict[str, Any]:
-    headers = {"Retry-After": _header("Seconds to wait")} if status in (429, 503) else {}
-    return {"description": TITLES[status], **PROBLEM, **({"headers": headers} if headers else {})}
+def _problem(rule: Rule, operation: Operation, method: str, status: int) -> dict[str, Any]:
+    names = [case.name for case in cases_of(_id(rule), operation, method, status)]
+    found = {name: {"$ref": f"#/components/examples/{name}"} for name in names}
+    said = {"description": TITLES[status], "content": {MEDIA_TYPE: {"schema": PROBLEM, "examples": found}}}
+    return said | _headers(operation, status)
 
 
 def _success(operation: Operation, status: int) -> dict[str, Any]:
-    said: dict[str, Any] = {"description": HTTPStatus(status).phrase}
-    headers = parameters.HEADERS.get(str(operation.answer), {}) if status != 304 else {}
-    if headers:
-        said["headers"] = {name: _header(words) for name, words in headers.items()}
+    words = SAID.get(operation.answer, {}).get(status, HTTPStatus(status).phrase)
+    said = {"description": words} | _headers(operation, status)
     if status in (204, 304) or operation.answer is None:
         return said
     media = {"bytes": "*/*", "zip": "application/zip"}.get(str(operation.answer))
-    return said | {"content": {media: {"schema": BINARY}} if media else _json(operation.answer)}
+    if media is None:
+        return said | {"content": {"application/json": _content(operation.answer)}}
+    example = examples.BINARY[str(operation.answer)]
+    return said | {"content": {media: {"schema": BINARY, "example": example}}}
 
 
-def _header(words: str) -> dict[str, Any]:
-    return {"description": words, "schema": {"type": "string"}}
-
-
-def _json(shape: Shape) -> dict[str, Any]:
-    return {"application/json": {"schema": _schema(shape)}}
-
-
-def _schema(shape: Shape) -> dict[str, str]:
-    name = shape.__name__ if isinstance(shape, type) else SCHEMAS[shape]
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-SCHEMAS: Mapping[str, str] = {
-    "file": "File",
-    "files": "Files",
-    "upload": "File",
-    "patient": "PatientInput",
-    "record": "Record",
-    "records": "Records",
-    "record input": "RecordInput",
-}
+def _headers(operation: Operation, status: int) -> dict[str, Any]:
+    found = parameters.headers(operation, status)
+    return {"headers": found} if found else {}

@@ -34,18 +34,21 @@ SENTENCES = {  # where the sentence for pages speaks of pages
 
 def answer_error(error: Exception) -> Response:
     refusal = explained(error)
-    wrong = [Wrong(field=name, detail=detail) for name, detail in refusal.fields.items()]
+    body = problem_of(error).model_dump_json(exclude_defaults=True)
+    response = current_app.response_class(body, refusal.status, refusal.headers, mimetype=MEDIA_TYPE)
+    if refusal.status == 401:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="medfiles"'
+    return response
+
+
+def problem_of(error: Exception) -> Problem:
+    refusal = explained(error)
     own_words = isinstance(error, SignedOut) and error.message != SignedOut().message
-    problem = Problem(
+    return Problem(
         type=f"/api/v1/docs#{refusal.code}",
         title=TITLES.get(refusal.status, "Refused"),
         status=refusal.status,
         code=refusal.code,
         detail=refusal.message if own_words else SENTENCES.get(refusal.code, refusal.message),
-        errors=wrong,
+        errors=[Wrong(field=name, detail=detail) for name, detail in refusal.fields.items()],
     )
-    body = problem.model_dump_json(exclude_defaults=True)
-    response = current_app.response_class(body, refusal.status, refusal.headers, mimetype=MEDIA_TYPE)
-    if refusal.status == 401:
-        response.headers["WWW-Authenticate"] = 'Bearer realm="medfiles"'
-    return response

@@ -17,12 +17,6 @@ LARGEST_ID = 2**63 - 1
 MOST_IDS = 500
 Id = Annotated[int, Field(ge=0, le=LARGEST_ID)]
 Ids = Annotated[list[Id], Field(min_length=1, max_length=MOST_IDS)]
-PATIENT_EXAMPLE: dict[str, Any] = {
-    "first_name": "Ella",
-    "last_name": "Sample",
-    "birth_date": "2018-03-02",
-    "gender": "Female",
-}
 FILE_EXAMPLE: dict[str, Any] = {
     "id": 1000000001, "entity_type": "visit", "entity_id": 7, "file_name": "Referral.pdf",
     "file_type": "application/pdf", "file_size": 48211, "sha256": "9f86d081884c7d659a2feaa0c55ad015"
@@ -47,7 +41,10 @@ class In(BaseModel):
 class Wrong(BaseModel):
     """What is wrong with one field, or with one parameter of the address."""
 
-    field: str
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"field": "limit", "detail": "“limit” must be a number."}]}
+    )
+    field: str = Field(description="Its name; inside a list with its place: `file_ids.3`")
     detail: str
 
 
@@ -67,36 +64,35 @@ class Problem(BaseModel):
             ]
         }
     )
-    type: str
-    title: str
-    status: int
-    code: str
-    detail: str
-    errors: list[Wrong] = []
+    type: str = Field(description="Where this code is explained")
+    title: str = Field(description="The status in words")
+    status: int = Field(description="The HTTP status")
+    code: str = Field(description="What went wrong, for programs")
+    detail: str = Field(description="What went wrong and what to do, for people")
+    errors: list[Wrong] = Field([], description="One for each field that is wrong; absent when that is not the matter")
 
 
 class File(Out):
-    """A document. Sizes in bytes, times in UTC; `file_type` is read from the bytes; `deleted_at`: since when in the
-    trash; `uploaded_by`: an account's address; `pages`: null when that is not known. One of the older lab results
-    that has not been moved yet has a number below 1,000,000,001 and neither `sha256` nor `uploaded_by`."""
+    """A document, without its bytes. Times are in UTC. One of the older lab results that has not been moved yet has a
+    number below 1,000,000,001 and neither `sha256` nor `uploaded_by`."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [FILE_EXAMPLE]})
-    id: int
-    entity_type: str
-    entity_id: int
-    file_name: str
-    file_type: str
-    file_size: int
-    sha256: str | None
+    id: int = Field(description="From 1,000,000,001 on; never used again for another document")
+    entity_type: str = Field(description="The kind of its record")
+    entity_id: int = Field(description="Its record")
+    file_name: str = Field(description="As its sender wrote it, in Unicode NFC, 1 to 255 characters")
+    file_type: str = Field(description="The media type, read from the bytes")
+    file_size: int = Field(description="In bytes")
+    sha256: str | None = Field(description="Of the bytes, in lower-case hexadecimal")
     description: str | None
-    category: str | None
+    category: str | None = Field(description="One of the kind’s own")
     uploaded_at: datetime
     created_at: datetime
     updated_at: datetime
-    deleted_at: datetime | None
-    uploaded_by: str | None
-    preview: bool
-    pages: int | None
+    deleted_at: datetime | None = Field(description="Since when it is in the trash")
+    uploaded_by: str | None = Field(description="The address of an account; null when that is gone")
+    preview: bool = Field(description="Whether medfiles can show it")
+    pages: int | None = Field(description="null when that is not known")
 
 
 class Metadata(In):
@@ -106,13 +102,15 @@ class Metadata(In):
         json_schema_extra={"examples": [{"description": "Signed by both parents", "category": "consent"}]}
     )
     description: str | None = Field(None, max_length=1000)
-    category: str | None = None
-    file_name: str = Field("", max_length=255)
+    category: str | None = Field(None, description="One of the kind’s own")
+    file_name: str = Field("", max_length=255, description="1 to 255 characters; the ending stays")
 
 
 class WhichCounts(In):
+    """Records of one kind."""
+
     model_config = ConfigDict(json_schema_extra={"examples": [{"entity_type": "visit", "entity_ids": [7, 8]}]})
-    entity_type: str
+    entity_type: str = Field(description="A kind of record, by name or plural")
     entity_ids: Ids
 
 
@@ -120,7 +118,7 @@ class Counts(Out):
     """Documents per record; records that are not there or not yours are left out."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"counts": {"7": 2, "8": 0}}]})
-    counts: dict[str, int]
+    counts: dict[str, int] = Field(description="Number of the record → how many documents it has")
 
 
 class Bulk(In):
@@ -135,20 +133,33 @@ class Bulk(In):
 
 
 class FileOutcome(Out):
-    """How it went with one document: `status` is what a request about it alone would have had."""
+    """How it went with one document."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"id": 1000000001, "status": 200, "code": "done", "detail": "Done."}]}
+    )
     id: int
-    status: int
-    code: str
+    status: int = Field(description="What a request about this document alone would have had")
+    code: str = Field(description="`done`, or the code of an error")
     detail: str
 
 
 class Patient(Out):
-    """`access` is what you may do: owner, edit or view."""
+    """Somebody whose records are kept here."""
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"id": 3, **PATIENT_EXAMPLE, "gender": "Female", "notes": None, "access": "owner"}]
+            "examples": [
+                {
+                    "id": 3,
+                    "first_name": "Ella",
+                    "last_name": "Sample",
+                    "birth_date": "2018-03-02",
+                    "gender": "Female",
+                    "notes": None,
+                    "access": "owner",
+                }
+            ]
         }
     )
     id: int
@@ -157,21 +168,39 @@ class Patient(Out):
     birth_date: date
     gender: str | None
     notes: str | None
-    access: Literal["owner", "edit", "view"]
+    access: Literal["owner", "edit", "view"] = Field(description="What you may do")
 
 
 class NewShare(In):
-    """`expires_at`: the first moment without access; null: until it is taken back."""
+    """Access for another account of this installation."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"email": "otto@sample.example", "level": "view", "expires_at": None}]}
     )
     email: str = Field(min_length=1, max_length=255)
-    level: Literal["view", "edit"]
-    expires_at: AwareDatetime | None = None
+    level: Literal["view", "edit"] = Field(description="view: look and download. edit: add, change and delete, too")
+    expires_at: AwareDatetime | None = Field(
+        None, description="The first moment without access; null: until it is taken back"
+    )
 
 
 class Share(Out):
+    """Access that another account has."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": 5,
+                    "patient_id": 3,
+                    "email": "otto@sample.example",
+                    "level": "view",
+                    "created_at": "2026-05-12T09:30:00Z",
+                    "expires_at": None,
+                }
+            ]
+        }
+    )
     id: int
     patient_id: int
     email: str
@@ -218,7 +247,7 @@ def models_for(registry: Registry) -> Models:
     outputs = {kind.name: _output(kind) for kind in registry}
     any_record = _one_of("Record", outputs.values(), "A record of the kind that the address names.")
     return Models(
-        patient_input=_input("PatientInput", fields.PATIENT_FIELDS, PATIENT_EXAMPLE),
+        patient_input=_input("PatientInput", fields.PATIENT_FIELDS),
         inputs=inputs,
         outputs=outputs,
         record=any_record,
@@ -237,26 +266,30 @@ def _word(kind: EntityType) -> str:
     return kind.title.title().replace(" ", "")
 
 
-def _input(name: str, declared: tuple[fields.Field, ...], example: Mapping[str, Any] | None = None) -> type[BaseModel]:
+def _input(name: str, declared: tuple[fields.Field, ...]) -> type[BaseModel]:
     members: dict[str, Any] = {field.name: _member(field) for field in declared}
     words = "What is absent is empty: all fields are replaced together."
     made: type[BaseModel] = create_model(name, __base__=In, __doc__=words, **members)
-    made.model_config["json_schema_extra"] = {"examples": [dict(example or _example(declared))]}
+    made.model_config["json_schema_extra"] = {"examples": [_example(declared)]}
     return made
 
 
 def _output(kind: EntityType) -> type[BaseModel]:
-    own = {field.name: (TYPES[field.kind] | None, ...) for field in kind.fields}
+    own = {field.name: (TYPES[field.kind] | None, Field(title=field.label)) for field in kind.fields}
     around: dict[str, Any] = {
         "id": (int, ...),
         "entity_type": (Literal[kind.name], ...),
         "patient_id": (int, ...),
-        "title": (str, ...),
-        "file_count": (int, ...),
-        "deleted_at": (datetime | None, ...),
+        "title": (str, Field(description=f"What the record is called: its `{kind.title_field}`")),
+        "file_count": (int, Field(description="How many documents it has; in the trash, how many are there with it")),
+        "deleted_at": (datetime | None, Field(description="Since when it is in the trash")),
     }
     members: dict[str, Any] = own | around
-    return create_model(_word(kind), __base__=Out, **members)
+    made: type[BaseModel] = create_model(
+        _word(kind), __base__=Out, __doc__=f"A record of the kind {kind.name}.", **members
+    )
+    made.model_config["json_schema_extra"] = {"examples": [_answered(kind)]}
+    return made
 
 
 def _member(field: fields.Field) -> Any:
@@ -267,10 +300,23 @@ def _member(field: fields.Field) -> Any:
 
 
 def _example(declared: tuple[fields.Field, ...]) -> dict[str, Any]:
-    words = {"string": "Something", "text": "Some words.", "date": "2026-05-12", "boolean": True, "object": {}}
-    return {field.name: (field.choices or (words[field.kind],))[0] for field in declared if field.required}
+    shown = [field for field in declared if field.required or field.example]
+    return {field.name: field.example or (field.choices or (WORDS[field.kind],))[0] for field in shown}
 
 
+def _answered(kind: EntityType) -> dict[str, Any]:
+    said = {field.name: False if field.kind == "boolean" else None for field in kind.fields} | _example(kind.fields)
+    around = {"id": 7, "entity_type": kind.name, "patient_id": 3, "title": said[kind.title_field]}
+    return around | said | {"file_count": 2, "deleted_at": None}
+
+
+WORDS: Mapping[str, Any] = {
+    "string": "Something",
+    "text": "Some words.",
+    "date": "2026-05-12",
+    "boolean": True,
+    "object": {},
+}
 TYPES: Mapping[str, Any] = {
     "string": str,
     "text": str,

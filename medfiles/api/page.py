@@ -1,0 +1,245 @@
+"""The OpenAPI document as a page shows it: sections of operations, each in words and with what goes over the wire."""
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+Said = Mapping[str, Any]
+JSON = "application/json"
+PROBLEM = "application/problem+json"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A parameter, a field, a header: its name, what it may be, and what it is for. `model`: what it is made of."""
+
+    name: str
+    kind: str = ""
+    about: str = ""
+    needed: bool = False
+    model: str = ""
+
+
+@dataclass(frozen=True)
+class Sample:
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: str
+    words: str
+    headers: Sequence[Row]
+    model: str
+    samples: Sequence[Sample]
+    codes: Sequence[str]  # of errors
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One operation."""
+
+    anchor: str
+    method: str
+    path: str
+    summary: str
+    older: bool
+    groups: Sequence[tuple[str, Sequence[Row]]]
+    bodies: Sequence[tuple[str, str, Sequence[Row]]]  # media type, model, fields when they are few
+    samples: Sequence[Sample]
+    answers: Sequence[Answer]
+    refusals: Sequence[Answer]
+
+
+@dataclass(frozen=True)
+class Section:
+    anchor: str
+    title: str
+    operations: Sequence[Shown]
+
+
+@dataclass(frozen=True)
+class Model:
+    name: str
+    about: str
+    rows: Sequence[Row]
+    members: Sequence[str]  # of one that may be one of several
+    sample: str
+
+
+@dataclass(frozen=True)
+class Code:
+    """An error code with all that can be behind it."""
+
+    code: str
+    status: int
+    title: str
+    cases: Sequence[tuple[str, str]]  # when, and what is said then
+
+
+@dataclass(frozen=True)
+class Page:
+    sections: Sequence[Section]
+    codes: Sequence[Code]
+    models: Sequence[Model]
+
+
+def of(api: Said) -> Page:
+    shown = [_shown(api, path, *entry) for path, methods in api["paths"].items() for entry in methods.items()]
+    tagged = [(api["paths"][one.path][one.method.lower()]["tags"][0], one) for one in shown]
+    sections = [
+        Section(tag["name"], tag["description"], [one for name, one in tagged if name == tag["name"]])
+        for tag in api["tags"]
+    ]
+    schemas = api["components"]["schemas"]
+    return Page(
+        [section for section in sections if section.operations],
+        list(_codes(api)),
+        [_model(name, schema) for name, schema in sorted(schemas.items())],
+    )
+
+
+def _codes(api: Said) -> Iterator[Code]:
+    found: dict[str, list[Said]] = {}
+    for example in api["components"]["examples"].values():
+        found.setdefault(example["value"]["code"], []).append(example)
+    for code, cases in sorted(found.items(), key=lambda entry: (entry[1][0]["value"]["status"], entry[0])):
+        first = cases[0]["value"]
+        whens = [(case["summary"], case["value"]["detail"]) for case in cases]
+        yield Code(code, first["status"], first["title"], whens)
+
+
+def _shown(api: Said, path: str, method: str, said: Said) -> Shown:
+    parameters = said["parameters"]
+    titles = {"path": "In the address", "query": "After the address, behind ?", "header": "Headers"}
+    groups = [(title, [_parameter(one) for one in parameters if one["in"] == place]) for place, title in titles.items()]
+    answers = [_answer(api, status, answer) for status, answer in said["responses"].items()]
+    bodies = said.get("requestBody", {}).get("content", {})
+    return Shown(
+        anchor=said["operationId"].replace("_", "-"),
+        method=method.upper(),
+        path=path,
+        summary=said["summary"],
+        older=said.get("deprecated", False),
+        groups=[(title, rows) for title, rows in groups if rows],
+        bodies=[(media, _name(body["schema"]), _rows(body["schema"])) for media, body in bodies.items()],
+        samples=[Sample("Request", _curl(path, method.upper(), said)), *_answered(answers)],
+        answers=[answer for answer in answers if int(answer.status) < 400],
+        refusals=[answer for answer in answers if int(answer.status) >= 400],
+    )
+
+
+def _answered(answers: Sequence[Answer]) -> list[Sample]:
+    return next(([*answer.samples] for answer in answers if answer.samples and int(answer.status) < 400), [])
+
+
+def _answer(api: Said, status: str, said: Said) -> Answer:
+    headers = [Row(name, about=header["description"]) for name, header in said.get("headers", {}).items()]
+    none: tuple[str, Said] = ("", {})
+    media, content = next(iter(said.get("content", {}).items()), none)
+    found = content.get("examples", {})
+    problems = [api["components"]["examples"][name]["value"]["code"] for name in found] if media == PROBLEM else []
+    samples = _samples(content) if media == JSON else []
+    schema = content.get("schema", {})
+    return Answer(status, said["description"], headers, _name(schema), samples, list(dict.fromkeys(problems)))
+
+
+def _samples(content: Said) -> list[Sample]:
+    if "example" in content:
+        return [Sample("Answer", _pretty(content["example"]))]
+    return [Sample(f"Answer: {name}", _pretty(one["value"])) for name, one in content["examples"].items()]
+
+
+def _parameter(said: Said) -> Row:
+    return Row(said["name"], _kind(said["schema"]), said.get("description", ""), said.get("required", False))
+
+
+def _model(name: str, schema: Said) -> Model:
+    members = [_name(member) for member in schema.get("anyOf", ())]
+    if "items" in schema:
+        members = [_name(schema["items"])]
+    sample = _pretty(schema["examples"][0]) if "examples" in schema else ""
+    return Model(name, schema.get("description", ""), _rows(schema), members, sample)
+
+
+def _rows(schema: Said) -> list[Row]:
+    needed = schema.get("required", ())
+    return [
+        Row(name, _kind(field), _about(name, field), name in needed, _name(field))
+        for name, field in schema.get("properties", {}).items()
+    ]
+
+
+def _about(name: str, field: Said) -> str:
+    """Its description; a title only where it says more than the name does."""
+    title = field.get("title", "")
+    said = title if title.lower() != name.replace("_", " ") else ""
+    return str(field.get("description", said))
+
+
+def _name(schema: Said) -> str:
+    """The model that a schema speaks of, by itself or in a list."""
+    inner = schema.get("items", schema)
+    return str(inner.get("$ref", "")).rpartition("/")[2]
+
+
+def _kind(schema: Said) -> str:
+    """What a value may be, in a few words."""
+    if "anyOf" in schema:
+        return " or ".join(_kind(member) for member in schema["anyOf"])
+    if "enum" in schema or "const" in schema:
+        return " · ".join(str(value) for value in schema.get("enum", [schema.get("const")]) if value != "")
+    if "items" in schema:
+        return f"list of {_kind(schema['items'])}"
+    named = {"date": "date", "date-time": "time", "binary": "bytes"}.get(schema.get("format", ""))
+    return _name(schema) or (named or str(schema.get("type", "anything"))) + _limits(schema)
+
+
+def _limits(schema: Said) -> str:
+    if schema.get("maxLength"):
+        return f", up to {schema['maxLength']:,} characters"
+    if schema.get("type") == "integer" and schema.get("maximum", 2**31) < 2**31:
+        return f" from {schema.get('minimum', 0)} to {schema['maximum']}"
+    return ""
+
+
+def _curl(path: str, method: str, said: Said) -> str:
+    """What to type for this operation, with the examples of its parameters."""
+    values = {one["name"]: one["example"] for one in said["parameters"] if one["in"] == "path"}
+    needed = {one["name"]: one["example"] for one in said["parameters"] if one["in"] == "query" and one.get("required")}
+    query = f"?{urlencode(needed, safe=',')}" if needed else ""
+    verb = "" if method == "GET" else f" -X {method}"
+    lines = [f'curl{verb} "$MEDFILES{path.format(**values)}{query}"', '-H "Authorization: Bearer $TOKEN"']
+    return " \\\n  ".join([*lines, *_sent(said), *_kept(said)])
+
+
+def _sent(said: Said) -> list[str]:
+    content = said.get("requestBody", {}).get("content", {})
+    if "multipart/form-data" in content:
+        fields = content["multipart/form-data"]["example"]
+        named = {**fields, "file": "@Referral.pdf"}
+        return ['-H "Idempotency-Key: scan-2026-05-12-1"', *(f"-F {shlex.quote(f'{n}={v}')}" for n, v in named.items())]
+    if JSON not in content:
+        return []
+    [sample, *_] = [content[JSON].get("example")] if "example" in content[JSON] else _first(content[JSON])
+    return [f"--json {shlex.quote(_pretty(sample))}"]
+
+
+def _first(content: Said) -> list[Any]:
+    """Of several kinds' examples, the visit's: it is what the address of the example speaks of."""
+    found = content["examples"]
+    return [found.get("VisitInput", next(iter(found.values())))["value"]]
+
+
+def _kept(said: Said) -> list[str]:
+    """Where a body goes that is not for reading on a terminal."""
+    media = next(iter(said["responses"].get("200", {}).get("content", {})), "")
+    return {"*/*": ["-OJ"], "application/zip": ["-o documents.zip"]}.get(media, [])
+
+
+def _pretty(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
