@@ -101,7 +101,7 @@ CASES: Sequence[Case] = (
     ),
     Case(
         "record-trashed",
-        "The record is in the trash.",
+        "The record that is to change is in the trash.",
         errors.Conflict("This visit is in the trash. Restore it before you change it."),
         at("edit_record"),
     ),
@@ -119,7 +119,7 @@ CASES: Sequence[Case] = (
     ),
     Case(
         "document-in-trash",
-        "The document is in the trash.",
+        "The document that is to change is in the trash.",
         errors.Conflict("This document is in the trash. Restore it before you change it."),
         at("edit"),
     ),

@@ -18,6 +18,11 @@ from medfiles.http import parts
 VERSION = "1.0"
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
 BINARY = {"type": "string", "format": "binary"}
+FORM: Mapping[str, tuple[str, dict[str, Any]]] = {  # of an upload
+    "file": ("The document, with its name; one in a request", BINARY),
+    "description": ("What it is", {"type": "string", "maxLength": 1000}),
+    "category": ("One of the kind’s categories", {"type": "string"}),
+}
 ALWAYS = (401, 429, 503)
 TAGS = {
     "patients": "Patients",
@@ -118,7 +123,7 @@ def _id(rule: Rule) -> str:
 
 def _body(operation: Operation) -> dict[str, Any] | None:
     if operation.answer == "upload":
-        fields = {"file": BINARY, "description": {"type": "string"}, "category": {"type": "string"}}
+        fields = {name: {**kind, "description": words} for name, (words, kind) in FORM.items()}
         form = {"type": "object", "required": ["file"], "properties": fields}
         raw = {"schema": BINARY, "example": examples.BYTES}
         return {"multipart/form-data": {"schema": form, "example": examples.FORM}, "application/octet-stream": raw}

@@ -92,7 +92,7 @@ def of(api: Said) -> Page:
     shown = [_shown(api, path, *entry) for path, methods in api["paths"].items() for entry in methods.items()]
     tagged = [(api["paths"][one.path][one.method.lower()]["tags"][0], one) for one in shown]
     sections = [
-        Section(tag["name"], tag["description"], [one for name, one in tagged if name == tag["name"]])
+        Section(f"tag-{tag['name']}", tag["description"], [one for name, one in tagged if name == tag["name"]])
         for tag in api["tags"]
     ]
     schemas = api["components"]["schemas"]
@@ -115,12 +115,12 @@ def _codes(api: Said) -> Iterator[Code]:
 
 def _shown(api: Said, path: str, method: str, said: Said) -> Shown:
     parameters = said["parameters"]
-    titles = {"path": "In the address", "query": "After the address, behind ?", "header": "Headers"}
+    titles = {"path": "Path", "query": "Query", "header": "Headers"}
     groups = [(title, [_parameter(one) for one in parameters if one["in"] == place]) for place, title in titles.items()]
     answers = [_answer(api, status, answer) for status, answer in said["responses"].items()]
     bodies = said.get("requestBody", {}).get("content", {})
     return Shown(
-        anchor=said["operationId"].replace("_", "-"),
+        anchor=f"op-{said['operationId'].replace('_', '-')}",
         method=method.upper(),
         path=path,
         summary=said["summary"],
@@ -149,13 +149,22 @@ def _answer(api: Said, status: str, said: Said) -> Answer:
 
 
 def _samples(content: Said) -> list[Sample]:
+    """One: where several kinds have their own, the visit's, which the addresses of the examples speak of."""
     if "example" in content:
         return [Sample("Answer", _pretty(content["example"]))]
-    return [Sample(f"Answer: {name}", _pretty(one["value"])) for name, one in content["examples"].items()]
+    name, one = _of_visit(content)
+    return [Sample(f"Answer: {name}", _pretty(one["value"]))]
+
+
+def _of_visit(content: Said) -> tuple[str, Said]:
+    found = content["examples"]
+    name = next((name for name in found if name.startswith("Visit")), next(iter(found)))
+    return name, found[name]
 
 
 def _parameter(said: Said) -> Row:
-    return Row(said["name"], _kind(said["schema"]), said.get("description", ""), said.get("required", False))
+    needed = said.get("required", False) and said["in"] != "path"
+    return Row(said["name"], _kind(said["schema"]), said.get("description", ""), needed)
 
 
 def _model(name: str, schema: Said) -> Model:
@@ -167,7 +176,8 @@ def _model(name: str, schema: Said) -> Model:
 
 
 def _rows(schema: Said) -> list[Row]:
-    needed = schema.get("required", ())
+    answered = "title" in schema and schema.get("additionalProperties") is not False
+    needed = () if answered else schema.get("required", ())
     return [
         Row(name, _kind(field), _about(name, field), name in needed, _name(field))
         for name, field in schema.get("properties", {}).items()
@@ -225,14 +235,9 @@ def _sent(said: Said) -> list[str]:
         return ['-H "Idempotency-Key: scan-2026-05-12-1"', *(f"-F {shlex.quote(f'{n}={v}')}" for n, v in named.items())]
     if JSON not in content:
         return []
-    [sample, *_] = [content[JSON].get("example")] if "example" in content[JSON] else _first(content[JSON])
+    said = content[JSON]
+    sample = said["example"] if "example" in said else _of_visit(said)[1]["value"]
     return [f"--json {shlex.quote(_pretty(sample))}"]
-
-
-def _first(content: Said) -> list[Any]:
-    """Of several kinds' examples, the visit's: it is what the address of the example speaks of."""
-    found = content["examples"]
-    return [found.get("VisitInput", next(iter(found.values())))["value"]]
 
 
 def _kept(said: Said) -> list[str]:

@@ -51,7 +51,7 @@ QUERY: Mapping[str, tuple[str, Said, Any]] = {  # what it is, what it may be, an
         "1000000001,1000000002",
     ),
     "description": (
-        "For raw bytes: what it is, up to 1,000 characters",
+        "For raw bytes: what it is",
         {"type": "string", "maxLength": 1000},
         "For the orthopaedist",
     ),

@@ -143,6 +143,10 @@ def mark(page: Page) -> None:
     page.locator("[data-mf-mark]:checked").wait_for(state="attached")
 
 
+def unfold(page: Page) -> None:
+    page.locator("details").evaluate_all("(all) => all.forEach((one) => { one.open = true })")
+
+
 def trash_one_behind_its_back(page: Page) -> None:
     """The first of the chosen ones is deleted by somebody else, then all of them here."""
     page.evaluate("""async () => {
@@ -212,6 +216,8 @@ BADGES = [
 
 SIGNED_OUT: Mapping[str, State] = {
     "sign-in": at("/sign-in"),
+    "api": at("/api/v1/docs"),
+    "api-unfolded": then(at("/api/v1/docs#conflict"), unfold),
     "sign-in-refused": then(at("/sign-in"), press("button[type=submit]", ".mf-summary")),
 }
 SIGNED_IN: Mapping[str, State] = {
