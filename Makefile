@@ -9,7 +9,7 @@ FLASK := $(BIN)/flask --app wsgi
 # The server must end with make even when make is killed; where setpriv is missing, signals do it alone.
 TIED := $(shell command -v setpriv >/dev/null && echo setpriv --pdeathsig TERM)
 
-.PHONY: help setup setup-dev chromium run test lint shots lock
+.PHONY: help setup setup-dev chromium curl run test lint shots lock
 
 help:
 	@echo "make setup · run · test · lint · shots · lock"
@@ -44,12 +44,17 @@ chromium: setup-dev
 	  else $(BIN)/playwright install chromium; fi \
 	  || { echo "The browser tests need Chromium: install it (on Debian: the package chromium-headless-shell)."; exit 1; }
 
+curl:
+	@command -v curl >/dev/null && exit 0; \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -q >/dev/null; apt-get install -y -q curl >/dev/null; fi; \
+	  command -v curl >/dev/null || { echo "The tests of docs/api.md need curl 7.82 or newer: install it."; exit 1; }
+
 run: setup
 	@$(FLASK) db upgrade
 	@[ "$${MEDFILES_DEMO:-1}" = 0 ] || $(FLASK) medfiles demo --once
 	@exec $(TIED) $(BIN)/gunicorn -c gunicorn.conf.py wsgi:app
 
-test: setup-dev chromium
+test: setup-dev chromium curl
 	$(BIN)/pytest -n auto
 	$(BIN)/pytest -n auto --database=postgres
 
