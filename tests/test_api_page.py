@@ -8,8 +8,6 @@ from medfiles.api.cases import CASES
 from medfiles.api.document import described
 from tests.factories import World
 
-METHODS = ("get", "post", "put", "delete")
-
 
 @pytest.fixture
 def reader(world: World) -> FlaskClient:
@@ -54,6 +52,14 @@ def test_every_model_is_shown_with_its_fields(world: World, page: lxml.html.Html
         [shown] = page.xpath(f"//*[@id='model-{name.lower()}']")
         fields = [one.text_content() for one in shown.xpath(".//dt/code")]
         assert fields == list(schema.get("properties", {}))
+
+
+def test_the_fields_of_a_body_stand_with_its_operation(page: lxml.html.HtmlElement) -> None:
+    [bulk] = page.xpath("//*[@id='op-change-many']")
+    assert [one.text_content() for one in bulk.xpath(".//dt/code")] == ["action", "file_ids", "category"]
+    assert "application/json or application/x-www-form-urlencoded: Metadata" in " ".join(
+        page.xpath("//*[@id='op-edit']")[0].text_content().split()
+    )
 
 
 def test_no_place_has_two_names_and_every_link_leads_to_one(page: lxml.html.HtmlElement) -> None:

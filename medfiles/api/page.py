@@ -30,6 +30,15 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Body:
+    """What may be sent: as any of these media types, of this model, with these fields."""
+
+    media: Sequence[str]
+    model: str
+    rows: Sequence[Row]
+
+
+@dataclass(frozen=True)
 class Answer:
     status: str
     words: str
@@ -49,7 +58,7 @@ class Shown:
     summary: str
     older: bool
     groups: Sequence[tuple[str, Sequence[Row]]]
-    bodies: Sequence[tuple[str, str, Sequence[Row]]]  # media type, model, fields when they are few
+    bodies: Sequence[Body]
     samples: Sequence[Sample]
     answers: Sequence[Answer]
     refusals: Sequence[Answer]
@@ -118,7 +127,6 @@ def _shown(api: Said, path: str, method: str, said: Said) -> Shown:
     titles = {"path": "Path", "query": "Query", "header": "Headers"}
     groups = [(title, [_parameter(one) for one in parameters if one["in"] == place]) for place, title in titles.items()]
     answers = [_answer(api, status, answer) for status, answer in said["responses"].items()]
-    bodies = said.get("requestBody", {}).get("content", {})
     return Shown(
         anchor=f"op-{said['operationId'].replace('_', '-')}",
         method=method.upper(),
@@ -126,11 +134,20 @@ def _shown(api: Said, path: str, method: str, said: Said) -> Shown:
         summary=said["summary"],
         older=said.get("deprecated", False),
         groups=[(title, rows) for title, rows in groups if rows],
-        bodies=[(media, _name(body["schema"]), _rows(body["schema"])) for media, body in bodies.items()],
+        bodies=_bodies(api, said.get("requestBody", {}).get("content", {})),
         samples=[Sample("Request", _curl(path, method.upper(), said)), *_answered(answers)],
         answers=[answer for answer in answers if int(answer.status) < 400],
         refusals=[answer for answer in answers if int(answer.status) >= 400],
     )
+
+
+def _bodies(api: Said, content: Said) -> list[Body]:
+    found: dict[str, list[str]] = {}
+    for media, body in content.items():
+        found.setdefault(_name(body["schema"]) or media, []).append(media)
+    schemas = api["components"]["schemas"]
+    made = [(name if name in schemas else "", media) for name, media in found.items()]
+    return [Body(media, name, _rows(schemas.get(name) or content[media[0]]["schema"])) for name, media in made]
 
 
 def _answered(answers: Sequence[Answer]) -> list[Sample]:
@@ -171,8 +188,15 @@ def _model(name: str, schema: Said) -> Model:
     members = [_name(member) for member in schema.get("anyOf", ())]
     if "items" in schema:
         members = [_name(schema["items"])]
-    sample = _pretty(schema["examples"][0]) if "examples" in schema else ""
-    return Model(name, schema.get("description", ""), _rows(schema), members, sample)
+    return Model(name, schema.get("description", ""), _rows(schema), members, _example(schema))
+
+
+def _example(schema: Said) -> str:
+    """With its fields in the order in which they are declared."""
+    if "examples" not in schema:
+        return ""
+    example = schema["examples"][0]
+    return _pretty({name: example[name] for name in schema["properties"] if name in example})
 
 
 def _rows(schema: Said) -> list[Row]:
@@ -204,7 +228,8 @@ def _kind(schema: Said) -> str:
     if "enum" in schema or "const" in schema:
         return " · ".join(str(value) for value in schema.get("enum", [schema.get("const")]) if value != "")
     if "items" in schema:
-        return f"list of {_kind(schema['items'])}"
+        inner = _kind(schema["items"])
+        return f"list of {inner}" if _name(schema) else f"list of {inner}s"
     named = {"date": "date", "date-time": "time", "binary": "bytes"}.get(schema.get("format", ""))
     return _name(schema) or (named or str(schema.get("type", "anything"))) + _limits(schema)
 
