@@ -272,3 +272,10 @@ def over_the_limit(world: World) -> set[Found]:
     for _ in range(2):
         script.ask("GET", "/patients")
     return script.said
+
+
+def test_whoever_has_the_document_already_is_told_so(world: World) -> None:
+    client = world.client(None)
+    first = client.get("/api/v1/openapi.json")
+    again = client.get("/api/v1/openapi.json", headers={"If-None-Match": first.headers["ETag"]})
+    assert (first.status_code, again.status_code, again.data) == (200, 304, b"")

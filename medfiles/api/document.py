@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
-from flask import Flask, Response, current_app, jsonify, render_template
+from flask import Flask, Response, current_app, jsonify, render_template, request
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from werkzeug.routing import Rule
 
@@ -15,7 +15,8 @@ from medfiles.api.door import Operation, Shape, blueprint, models
 from medfiles.api.problems import MEDIA_TYPE, TITLES
 from medfiles.http import parts
 
-VERSION = "1.0"
+VERSION, KEPT = "1.0", "medfiles.api.document"
+Said = dict[str, Any]
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
 BINARY = {"type": "string", "format": "binary"}
 FORM: Mapping[str, tuple[str, dict[str, Any]]] = {  # of an upload
@@ -35,6 +36,7 @@ TAGS = {
 SAID: Mapping[Shape | None, Mapping[int, str]] = {  # of a success, where the phrase of its status says too little
     "upload": {200: "This upload was stored before; the document it became", 201: "Stored"},
     "bytes": {206: "The part that was asked for"},
+    schemas.Share: {200: "Had access before, which was changed", 201: "Has access now"},
     None: {204: "Gone for ever"},
 }
 
@@ -44,6 +46,7 @@ def document() -> Response:
     """The OpenAPI 3.1 document."""
     response = jsonify(described(current_app))
     response.add_etag()
+    response.make_conditional(request)
     return response
 
 
@@ -53,7 +56,14 @@ def readable() -> str:
     return render_template("api/docs.html", page=page.of(described(current_app)), about=about)
 
 
-def described(app: Flask) -> dict[str, Any]:
+def described(app: Flask) -> Said:
+    """Made once for an app, since anybody may ask and nothing in it changes."""
+    if KEPT not in app.extensions:
+        app.extensions[KEPT] = _described(app)
+    return cast(Said, app.extensions[KEPT])
+
+
+def _described(app: Flask) -> Said:
     return {
         "openapi": "3.1.1",
         "info": {"title": "medfiles", "version": VERSION, "description": about.described()},
@@ -65,7 +75,7 @@ def described(app: Flask) -> dict[str, Any]:
     }
 
 
-def _schemas() -> dict[str, Any]:
+def _schemas() -> Said:
     """All models that are sent or answered, and what they are made of."""
     made = models()
     used = [*schemas.FIXED, made.patient_input, made.record, made.records, made.record_input]
@@ -75,18 +85,18 @@ def _schemas() -> dict[str, Any]:
     return dict(found["$defs"])
 
 
-def _problems() -> dict[str, Any]:
+def _problems() -> Said:
     return {case.name: {"summary": case.when, "value": case.problem} for case in CASES}
 
 
-def _security(app: Flask) -> dict[str, Any]:
+def _security(app: Flask) -> Said:
     token = {"type": "http", "scheme": "bearer", "description": "A personal token, `mf_…`, from the account page."}
     words = "The session of the pages; what changes something also needs the header `X-CSRFToken`."
     cookie = {"type": "apiKey", "in": "cookie", "name": app.config["SESSION_COOKIE_NAME"], "description": words}
     return {"token": token, "session": cookie}
 
 
-def _paths(app: Flask) -> dict[str, Any]:
+def _paths(app: Flask) -> Said:
     paths: dict[str, Any] = {}
     for rule, operation in _operations(app):
         path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
@@ -102,7 +112,7 @@ def _operations(app: Flask) -> Iterator[tuple[Rule, Operation]]:
             yield rule, operation
 
 
-def _operation(rule: Rule, operation: Operation, method: str) -> dict[str, Any]:
+def _operation(rule: Rule, operation: Operation, method: str) -> Said:
     said: dict[str, Any] = {
         "operationId": _id(rule),
         "summary": operation.summary,
@@ -121,7 +131,7 @@ def _id(rule: Rule) -> str:
     return str(rule.endpoint).rpartition(".")[2]
 
 
-def _body(operation: Operation) -> dict[str, Any] | None:
+def _body(operation: Operation) -> Said | None:
     if operation.answer == "upload":
         fields = {name: {**kind, "description": words} for name, (words, kind) in FORM.items()}
         form = {"type": "object", "required": ["file"], "properties": fields}
@@ -134,12 +144,12 @@ def _body(operation: Operation) -> dict[str, Any] | None:
     return {"application/json": content, **forms}
 
 
-def _content(shape: Shape) -> dict[str, Any]:
+def _content(shape: Shape) -> Said:
     name = examples.model_of(shape).__name__
     return {"schema": {"$ref": f"#/components/schemas/{name}"}, **examples.shown(examples.of(shape))}
 
 
-def _answers(rule: Rule, operation: Operation, method: str) -> dict[str, Any]:
+def _answers(rule: Rule, operation: Operation, method: str) -> Said:
     successes = {str(status): _success(operation, status) for status in _successes(operation, method)}
     refused = sorted(_refusals(rule, operation, method))
     return successes | {str(status): _problem(rule, operation, method, status) for status in refused}
@@ -163,14 +173,14 @@ def _refusals(rule: Rule, operation: Operation, method: str) -> set[int]:
     return refused
 
 
-def _problem(rule: Rule, operation: Operation, method: str, status: int) -> dict[str, Any]:
+def _problem(rule: Rule, operation: Operation, method: str, status: int) -> Said:
     names = [case.name for case in cases_of(_id(rule), operation, method, status)]
     found = {name: {"$ref": f"#/components/examples/{name}"} for name in names}
     said = {"description": TITLES[status], "content": {MEDIA_TYPE: {"schema": PROBLEM, "examples": found}}}
     return said | _headers(operation, status)
 
 
-def _success(operation: Operation, status: int) -> dict[str, Any]:
+def _success(operation: Operation, status: int) -> Said:
     words = SAID.get(operation.answer, {}).get(status, HTTPStatus(status).phrase)
     said = {"description": words} | _headers(operation, status)
     if status in (204, 304) or operation.answer is None:
@@ -182,6 +192,6 @@ def _success(operation: Operation, status: int) -> dict[str, Any]:
     return said | {"content": {media: {"schema": BINARY, "example": example}}}
 
 
-def _headers(operation: Operation, status: int) -> dict[str, Any]:
+def _headers(operation: Operation, status: int) -> Said:
     found = parameters.headers(operation, status)
     return {"headers": found} if found else {}

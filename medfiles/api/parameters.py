@@ -20,6 +20,7 @@ PATH: Mapping[str, tuple[str, Any]] = {  # what it is, an example
     "id": ("A record’s number", 7),
     "file_id": ("A document’s number", 1000000001),
     "share_id": ("A share’s number", 5),
+    "number": ("A document’s older number; the one it has now is taken, too", 42),
 }
 QUERY: Mapping[str, tuple[str, Said, Any]] = {  # what it is, what it may be, an example
     "q": ("Words that all occur in the name or the description", {"type": "string", "maxLength": SEARCH_LIMIT}, "knee"),
