@@ -256,6 +256,8 @@ def provoke_states(world: World, script: Script) -> None:
         script.ask("DELETE", f"/visit/{gone.id}")
     script.ask("PUT", f"/visit/{gone.id}", json={"reason": "Annual check-up", "date": "2026-05-12"})
     script.ask("POST", f"/files/{left}/restore")
+    older = world.older_file(world.record("lab-result"))
+    script.ask("DELETE", f"/lab-result-files/{older.id}")
 
 
 def provoke_downloads(world: World, script: Script) -> None:

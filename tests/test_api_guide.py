@@ -58,7 +58,8 @@ def installed(
         "MEDFILES_WORKERS": "1",
     }
     with install(settings, sandbox) as world:
-        world.user(READER)
+        for email in (READER, "other@example.org"):
+            world.user(email)
         yield world, settings
 
 

@@ -24,6 +24,7 @@ from medfiles.api.door import Operation
 from medfiles.api.problems import problem_of
 from medfiles.documents import FIRST_TO_TRASH
 from medfiles.gate import NOT_VALID
+from medfiles.older import NOT_MOVED
 from medfiles.refusals import explained
 from medfiles.sandbox import Busy, NotChecked
 
@@ -127,7 +128,13 @@ CASES: Sequence[Case] = (
         "document-already-in-trash",
         "It is there already.",
         errors.Conflict("This document is already in the trash."),
-        at("delete"),
+        at("delete", "delete_older"),
+    ),
+    Case(
+        "document-not-moved",
+        "It is still where the older feature keeps it.",
+        errors.Conflict(NOT_MOVED),
+        at("delete_older"),
     ),
     Case(
         "document-not-in-trash",
