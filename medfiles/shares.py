@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import func, select
 
@@ -57,7 +57,7 @@ class ShareService(Service):
             if known is None:
                 _must_have_room(patient_id)
             share = known or PatientShare(patient_id=patient_id, user_id=user.id)
-            share.level, share.expires_at = level, expires_at
+            share.level, share.expires_at = level, expires_at and expires_at.astimezone(UTC)
             session.add(share)
             session.flush()
             subject.name = user.email

@@ -38,9 +38,6 @@ ADDRESSES = """
 GET  /patients/{patient}                           200
 GET  /patients/{patient}/edit                      403
 POST /patients/{patient}/edit                      403
-GET  /patients/{patient}/people                    403
-POST /patients/{patient}/people                    403
-POST /patients/{patient}/people                    404 remove={token}
 GET  /patients/{patient}/trash                     403
 GET  /patients/{patient}/activity                  403
 GET  /patients/{patient}/{plural}                  200
@@ -78,6 +75,11 @@ POST /documents/{type}/{record}/bulk               200 action=download&file_ids=
 POST /documents/{type}/{record}/bulk               200 action=download&all=1
 POST /documents/{type}/{record}/bulk               403 action=cancel&idempotency_key=some-try
 POST /{type}/{record}/delete                       403
+"""
+# For a patient's owner alone.
+OWNERS = """
+GET  /patients/{patient}/people                    403
+POST /patients/{patient}/people                    403
 """
 # Many records at once: those that are not the asker's are left out, as those that are not there.
 MANY = "GET /documents/{type}/badges?ids={record}"
@@ -154,7 +156,7 @@ def rows(text: str) -> list[Address]:
     return [Address(method, path, int((more or ["200"])[0]), *more[1:]) for method, path, *more in lines]
 
 
-GUARDED = rows(ADDRESSES)
+GUARDED = [*rows(OWNERS), *rows(ADDRESSES)]
 EVERY = [*GUARDED, *rows(MANY), *rows(SESSION), *rows(OWN), *rows(PUBLIC)]
 
 
@@ -356,11 +358,18 @@ def test_who_may_edit_is_refused_nowhere(family: Family, role: Role) -> None:
     client, wrong = role(family.world, family.patient), []
     token = token_of(client)
     for ids in family.ids.values():
-        for address in GUARDED:
+        for address in rows(ADDRESSES):
             status = ask(client, address, ids, token).status_code
             if status in (401, 403, 404) or status >= 500:
                 wrong.append((str(address), status))
     assert wrong == []
+
+
+@pytest.mark.parametrize(("role", "statuses"), [(as_owner, [200, 422]), (as_editor, [403, 403])])
+def test_only_the_owner_decides_who_has_access(family: Family, role: Role, statuses: list[int]) -> None:
+    client = role(family.world, family.patient)
+    token, ids = token_of(client), family.ids["visit"]
+    assert [ask(client, address, ids, token).status_code for address in rows(OWNERS)] == statuses
 
 
 def test_nothing_is_changed_without_the_token(family: Family) -> None:
@@ -497,6 +506,7 @@ def test_every_element_that_asks_by_htmx_says_where_the_answer_goes(crawled: Cra
 def test_a_reader_sees_no_control_that_would_be_refused(family: Family) -> None:
     client = as_reader(family.world, family.patient)
     token, refused, offered = token_of(client), [], set()
+    giving_up = [f"/patients/{family.patient.id}/people"]  # which would end the walk
     pages = crawl(client)
     asked = [address for address in GUARDED if address.method == "GET" and address.for_reader == 200]
     for kind in KINDS:
@@ -505,7 +515,7 @@ def test_a_reader_sees_no_control_that_would_be_refused(family: Family) -> None:
     for path, page in pages.items():
         if page.mimetype == "text/html" and page.data.strip():
             for action, entered in pressed(lxml.html.fromstring(page.data)):
-                if "sign-out" not in action and not action.startswith(("/account", "/patients/new")):
+                if "sign-out" not in action and not action.startswith(("/account", "/patients/new", *giving_up)):
                     offered.add((re.sub(r"\d+", "*", action), entered.get("action")))
                     status = client.post(action, data=entered, headers={"X-CSRFToken": token}).status_code
                     if status != 200:
