@@ -1,7 +1,7 @@
 /**
  * The list of documents: choosing several of them, and searching with an address that follows.
  */
-import { announce, near } from "./dom.js";
+import { announce, near, on } from "./dom.js";
 import { refresh } from "./fresh.js";
 import { isWritten } from "./unsaved.js";
 import { pending } from "./upload.js";
@@ -130,6 +130,17 @@ function follow(results) {
   if (url !== location.pathname + location.search) history.replaceState(history.state, "", url);
 }
 
+const MANY = 100;
+
+/** @param {CustomEvent} event where old rows meet new ones, a browser looks anew for the form of each: seconds, once many were scrolled to */
+function makeWay({ defaultPrevented, detail }) {
+  const aim = detail.ctx?.target ?? detail.target;
+  const table = /** @type {HTMLTableElement | null | undefined} */ (aim?.matches?.(".mf-results, .mf-body") && aim.querySelector(".mf-table"));
+  if (defaultPrevented || detail.shouldSwap === false || !table || table.rows.length < MANY) return;
+  const parts = table.contains(doc.activeElement) ? [...table.tBodies] : [table];
+  parts.forEach((part) => part.contains(doc.activeElement) || part.remove());
+}
+
 /** After anything was put into the page. */
 export function refreshed() {
   doc.querySelectorAll(".mf-body:has([data-mf-marked])").forEach(countMarks);
@@ -149,5 +160,6 @@ export function start() {
   doc.addEventListener("click", clicked);
   doc.addEventListener("change", changed);
   doc.addEventListener("submit", submitted, true);
+  on("htmx:beforeSwap htmx:before:swap", makeWay); // after answers.js, which may drop the answer
   refreshed();
 }

@@ -315,6 +315,13 @@ def test_a_reader_sees_the_documents_in_a_form_without_any_control(shelf: Shelf)
     assert page.xpath("//button[@name='action']/@value") == ["download"]
 
 
+def test_an_empty_list_speaks_of_adding_only_where_one_can_add(shelf: Shelf) -> None:
+    alone, whole = shelf.browser.get(f"{shelf.path}/list"), shelf.browser.get(shelf.path)
+    assert "Add a letter" not in alone.text
+    assert "Nobody has added a document" in alone.text
+    assert "Add a letter" in whole.text
+
+
 def test_the_trash_is_not_shown_to_a_reader(shelf: Shelf) -> None:
     answer = shelf.seen_by(VERA).browser.get(f"{shelf.path}/trash")
     assert (answer.status_code, heard(answer)["documents:error"]["code"]) == (403, "forbidden")

@@ -20,6 +20,12 @@ from tests.server import serve
 
 COUNT, SHOWN = 10_000, 50
 FIRST_ID, BEGINNING = 4_000_000_000, datetime(2020, 1, 1, tzinfo=UTC)
+REMEMBER_ROWS = """() => {
+  window.rows = [];
+  document.addEventListener("htmx:before:swap", ({ detail: { ctx } }) => {
+    if (ctx.target.matches(".mf-results, .mf-body")) rows.push(document.querySelectorAll(".mf-doc").length);
+  });
+}"""
 ROOMY = "[visit]\nmax_files = 20000\n"
 
 
@@ -119,6 +125,32 @@ def test_the_search_finds_one_of_them(page: Page, visit: Any) -> None:
     shown = ids(page)
     assert len(set(shown)) == len(shown)
     assert all("73" in str(number) for number in shown)
+
+
+def test_old_rows_make_way_before_new_ones_come_and_the_focus_stays(page: Page, visit: Any) -> None:
+    page.goto(f"/visit/{visit.id}")
+    scroll(page, 3 * SHOWN)
+    page.evaluate(REMEMBER_ROWS)
+    page.get_by_role("link", name="Size").press("Enter")
+    expect(page.locator("[data-mf-row]")).to_have_count(SHOWN)
+    expect(page.get_by_role("link", name="Size")).to_be_focused()
+    scroll(page, 3 * SHOWN)
+    search(page).fill("page 7321")
+    expect_names(page, ["Page 7321.pdf"])
+    expect(search(page)).to_be_focused()
+    assert page.evaluate("window.rows") == [0, 0]
+
+
+def test_a_search_that_fails_keeps_all_rows_that_were_scrolled_to(
+    page: Page, visit: Any, complaints: Complaints
+) -> None:
+    complaints.expect("503")
+    page.goto(f"/visit/{visit.id}")
+    scroll(page, 3 * SHOWN)
+    fail("**/list?*")(page)
+    search(page).fill("page 7321")
+    expect(page.locator(".mf-body > .mf-problem")).to_contain_text("Something went wrong on our side.")
+    assert page.locator("[data-mf-row]").count() >= 3 * SHOWN
 
 
 def test_counts_are_told_and_the_badge_bears_them(page: Page, visit: Any) -> None:
