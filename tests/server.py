@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-START_SECONDS, STOP_SECONDS = 30, 15
+START_SECONDS, STOP_SECONDS = 90, 15
 # A test run that is killed takes its server with it; where setpriv is missing, ending in order has to do.
 TIED = ("setpriv", "--pdeathsig", "TERM") if shutil.which("setpriv") else ()
 
