@@ -10,7 +10,7 @@ from typing import Any
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from medfiles import api, cli, config, db, gate, http, logs, refusals, web
+from medfiles import api, cli, config, db, gate, http, logs, refusals, rendering, web
 from medfiles.entities import ENTITY_TYPES, EntityType
 from medfiles.installation import Installation
 from medfiles.limits import with_overrides
@@ -52,11 +52,14 @@ def create_app(environ: Mapping[str, str] | None = None, entity_types: Iterable[
 
 def _parts(settings: Mapping[str, Any], entity_types: Iterable[EntityType]) -> Installation:
     sandbox = Sandbox(settings["MEDFILES_INSPECTORS"])
+    renderers = Sandbox(settings["MEDFILES_RENDERERS"], rendering.TASKS, rendering.LIMITS)
     atexit.register(sandbox.close)
+    atexit.register(renderers.close)
     return Installation(
         registry=with_overrides(entity_types, settings["MEDFILES_ENTITIES"]),
         storages=open_storages(settings["MEDFILES_STORAGE_URL"], settings["MEDFILES_OLDER_UPLOADS"]),
         sandbox=sandbox,
+        renderers=renderers,
         trash_days=settings["MEDFILES_TRASH_DAYS"],
         idle=timedelta(minutes=settings["MEDFILES_IDLE_MINUTES"]),
         longest=timedelta(hours=settings["MEDFILES_SESSION_HOURS"]),

@@ -1,5 +1,6 @@
 """Documents on their way in: leave to send them, storing each exactly once, giving up what is not wanted after all."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -7,7 +8,7 @@ from datetime import timedelta
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from medfiles import audit, journal, sniff
+from medfiles import audit, derived, journal, sniff
 from medfiles.access import Action
 from medfiles.audit import Subject
 from medfiles.clock import now
@@ -92,10 +93,8 @@ class Arrivals(Service):
                 stored = stored or self._by_key(key, lock=True)
                 if not self._cancelled(key):  # also when it is stored: another try may be on its way
                     self._mark_cancelled(key)
-                if stored is not None:
-                    self._give_up(kind, record_id, stored, subject)
-            if stored is not None:
-                journal.remove(self.storages, [stored.file_path])
+                keys = self._give_up(kind, record_id, stored, subject) if stored is not None else ()
+            journal.remove(self.storages, keys)
 
     def _attach(self, intake: Intake, staged: Staged, paper: Paper, subject: Subject) -> tuple[EntityFile, bool]:
         kind = intake.kind
@@ -152,7 +151,8 @@ class Arrivals(Service):
         audit.record(self.actor, "attach", subject, size=file.file_size, sha256=file.sha256)
         return file, True
 
-    def _give_up(self, kind: EntityType, record_id: int, file: EntityFile, subject: Subject) -> None:
+    def _give_up(self, kind: EntityType, record_id: int, file: EntityFile, subject: Subject) -> Sequence[str]:
+        """In the open transaction: the keys whose objects have to go once it is committed."""
         if (file.entity_type, file.entity_id) != (kind.name, record_id):
             raise _key_reused()
         if file.uploaded_at < now() - CANCEL_WITHIN:
@@ -161,6 +161,7 @@ class Arrivals(Service):
         audit.record(self.actor, "cancel", subject)
         journal.release(file.storage, [file.file_path])
         db.session.delete(file)
+        return [file.file_path, *derived.release([file.sha256])]
 
     def _mark_cancelled(self, key: str) -> None:
         with suppress(IntegrityError), db.session.begin_nested():  # the same key may be given up on another record

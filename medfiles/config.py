@@ -80,6 +80,12 @@ SETTINGS = (
         at_least(1),
         "Limited child processes per server process that check uploads.",
     ),
+    Setting(
+        "MEDFILES_RENDERERS",
+        "2",
+        at_least(1),
+        "Limited child processes per server process that draw previews.",
+    ),
     Setting("MEDFILES_SECRET_KEY", "", str, "Signs tokens. Empty: made once and kept in the instance folder."),
     Setting(
         "MEDFILES_DATABASE_URL",

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from sqlalchemy import func, select
 
-from medfiles import access, audit, journal, listing, moves
+from medfiles import access, audit, derived, journal, listing, moves
 from medfiles.access import Action
 from medfiles.arrivals import Arrivals, live_count
 from medfiles.audit import Subject
@@ -251,7 +251,7 @@ class DocumentService(Arrivals):
         for file in files:
             journal.release(file.storage, [file.file_path])
             db.session.delete(file)
-        return [file.file_path for file in files]
+        return [*(file.file_path for file in files), *derived.release({file.sha256 for file in files})]
 
 
 def version_of(file: EntityFile) -> str:

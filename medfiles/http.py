@@ -22,6 +22,8 @@ from medfiles.installation import Installation
 from medfiles.older import OlderService
 from medfiles.present import FilePresenter, FileView
 from medfiles.records import RecordService
+from medfiles.rendering import Renderer
+from medfiles.renditions import Picture, PreviewService
 from medfiles.shares import ShareService
 
 DOCUMENT_HEADERS = {
@@ -53,6 +55,11 @@ def older() -> OlderService:
 
 def bulk() -> BulkService:
     return BulkService(actor(), parts().registry, parts().storages, sandbox=parts().sandbox)
+
+
+def previews() -> PreviewService:
+    renderer = Renderer(parts().storages, parts().renderers)
+    return PreviewService(actor(), parts().registry, parts().storages, renderer=renderer)
 
 
 def records() -> RecordService:
@@ -98,6 +105,20 @@ def send_document(opened: Opened) -> Response:
     response.content_length = end - start
     if request.method != "HEAD":
         response.response = opened.read(start, end)
+    return response
+
+
+def send_picture(picture: Picture, **headers: str) -> Response:
+    """A derived picture, or nothing when the asker has it already."""
+    response = current_app.response_class(mimetype="image/webp")
+    response.headers.update({**DOCUMENT_HEADERS, "Accept-Ranges": "none", **headers})
+    response.set_etag(picture.etag)
+    if request.if_none_match.contains_weak(picture.etag):
+        response.status_code = 304
+        return response
+    response.content_length = picture.size
+    if request.method != "HEAD":
+        response.response = picture.read()
     return response
 
 

@@ -10,11 +10,13 @@ from medfiles.storage import Storages
 
 @dataclass(frozen=True)
 class Installation:
-    """`idle` and `longest` bound a session; `trash_days` is how long the trash keeps what was deleted."""
+    """`sandbox` looks into uploads, `renderers` draw what was accepted. `idle` and `longest` bound a session;
+    `trash_days` is how long the trash keeps what was deleted."""
 
     registry: Registry
     storages: Storages
     sandbox: Sandbox
+    renderers: Sandbox
     trash_days: int
     idle: timedelta
     longest: timedelta

@@ -14,7 +14,7 @@ from sqlalchemy import delete, select, update
 from medfiles.clock import now
 from medfiles.db import db, transaction
 from medfiles.errors import StorageError
-from medfiles.models import EntityFile, StorageJournal
+from medfiles.models import EntityFile, Rendition, StorageJournal
 from medfiles.storage import Storages
 
 LEASE = timedelta(minutes=15)
@@ -105,7 +105,10 @@ def _deleted(storages: Storages, storage: str, key: str) -> bool:
 
 def _named(keys: Collection[str]) -> set[str]:
     """A second look before bytes go: no key that a row names may ever be removed."""
-    named = set(db.session.scalars(select(EntityFile.file_path).where(EntityFile.file_path.in_(keys))))
+    named = {
+        *db.session.scalars(select(EntityFile.file_path).where(EntityFile.file_path.in_(keys))),
+        *db.session.scalars(select(Rendition.key).where(Rendition.key.in_(keys))),
+    }
     db.session.rollback()
     return named
 

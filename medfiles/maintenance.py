@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from sqlalchemy import delete, select
 
-from medfiles import accounts, audit, journal
+from medfiles import accounts, audit, derived, journal
 from medfiles.audit import Subject
 from medfiles.clock import now
 from medfiles.db import db, transaction
@@ -85,7 +85,7 @@ def _purge(ids: Sequence[int], before: datetime, storages: Storages) -> Swept:
             audit.record(None, "purge", audit.subject_of(file))
             journal.release(file.storage, [file.file_path])
             session.delete(file)
-        keys = [file.file_path for file in files]
+        keys = [*(file.file_path for file in files), *derived.release({file.sha256 for file in files})]
     return journal.remove(storages, keys)
 
 
@@ -108,6 +108,7 @@ def _purge_records(kind: EntityType, before: datetime) -> int:
 def keep_house(parts: Installation) -> None:
     """One round of everything that is due."""
     swept = sweep(parts.storages)
+    derived.clear_unwanted(parts.storages)
     purged = purge_expired(parts.registry, parts.storages, now() - timedelta(days=parts.trash_days))
     forget_cancelled(now() - STAGED_FOR)
     ended = accounts.clear_sessions(parts.idle, parts.longest)

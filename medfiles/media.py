@@ -17,6 +17,9 @@ OTHERS = {
 }  # fmt: skip
 
 
+DRAWN = ("pdf", "image", "dicom")  # of which pictures can be made
+
+
 def media_of(file_type: str) -> str:
     return KINDS.get(file_type) or ("image" if file_type.startswith("image/") else "text")
 

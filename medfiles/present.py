@@ -13,8 +13,9 @@ from medfiles.documents import Tally, version_of
 from medfiles.entities import EntityType, Registry
 from medfiles.fields import Field
 from medfiles.listing import Page, Wanted
-from medfiles.media import media_of
+from medfiles.media import DRAWN, media_of
 from medfiles.models import EntityFile, Patient, RecordMixin
+from medfiles.recipes import THUMBNAIL, Window, recipe
 from medfiles.shares import Given
 
 MOST_TOLD, MOST_LISTED = 3, 20  # refused documents named in a header, on a page
@@ -123,6 +124,15 @@ class FileView:
     days_left: int | None  # in the trash: days until it goes for ever
     pages: int | None
     preview: bool  # whether documents of its kind can be looked at without downloading them
+
+    @property
+    def thumbnail(self) -> str | None:
+        """The address of its first page, small; None where there is nothing to draw."""
+        return self.picture(THUMBNAIL) if self.kind in DRAWN else None
+
+    def picture(self, width: int, page: int = 1, window: Window | None = None) -> str:
+        """The address of a page as a picture, `width` one of recipes.WIDTHS."""
+        return f"/documents/files/{self.id}/pictures/{self.sha256}-{recipe(width, window)}/{page}.webp"
 
 
 @dataclass(frozen=True)

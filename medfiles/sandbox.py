@@ -22,7 +22,8 @@ log = logging.getLogger(__name__)
 PACKAGE = Path(__file__).resolve().parent
 # medfiles/__init__.py is the whole web application; the worker gets an empty stand-in on its path
 BOOT = """
-import sys, types
+import os, sys, types
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # a thread for each processor would use up the address space
 sys.modules["medfiles"] = stand_in = types.ModuleType("medfiles")
 stand_in.__path__ = [sys.argv[1]]
 from medfiles.inspectors.worker import main

@@ -13,7 +13,7 @@ from flask import Flask
 from flask_migrate import upgrade
 from sqlalchemy import create_engine, event, make_url, text
 
-from medfiles import create_app, sniff
+from medfiles import create_app, rendering, sniff
 from medfiles.db import db
 from medfiles.sandbox import Sandbox
 from tests import postgres
@@ -121,6 +121,14 @@ def sandbox() -> Iterator[Sandbox]:
     shared.close()
 
 
+@pytest.fixture(scope="session")
+def renderers() -> Iterator[Sandbox]:
+    """Workers that draw previews, shared by all tests of a process."""
+    shared = Sandbox(1, rendering.TASKS, rendering.LIMITS)
+    yield shared
+    shared.close()
+
+
 @pytest.fixture
 def look(sandbox: Sandbox, tmp_path: Path) -> Callable[[bytes, str], sniff.Found]:
     """Has these bytes inspected as an upload with this extension."""
@@ -134,7 +142,9 @@ def look(sandbox: Sandbox, tmp_path: Path) -> Callable[[bytes, str], sniff.Found
 
 
 @pytest.fixture
-def make_world(tmp_path: Path, new_database: Callable[[Path], str], sandbox: Sandbox) -> Iterator[Callable[..., World]]:
+def make_world(
+    tmp_path: Path, new_database: Callable[[Path], str], sandbox: Sandbox, renderers: Sandbox
+) -> Iterator[Callable[..., World]]:
     """Makes an installation of its own; keywords are settings without their MEDFILES_ prefix."""
     with ExitStack() as stack:
 
@@ -146,7 +156,7 @@ def make_world(tmp_path: Path, new_database: Callable[[Path], str], sandbox: San
                 "MEDFILES_DATABASE_URL": new_database(place),
                 "MEDFILES_LOG_FORMAT": "json",
             } | {f"MEDFILES_{name}": value for name, value in settings.items()}
-            return stack.enter_context(install(environ, sandbox))
+            return stack.enter_context(install(environ, sandbox, renderers=renderers))
 
         yield make
 

@@ -24,9 +24,20 @@ from medfiles.documents import DocumentService
 from medfiles.entities import ENTITY_TYPES, EntityType
 from medfiles.installation import Installation
 from medfiles.intake import Paper
-from medfiles.models import AuditEvent, EntityFile, LabResultFile, Patient, PatientShare, StorageJournal, User
+from medfiles.models import (
+    AuditEvent,
+    EntityFile,
+    LabResultFile,
+    Patient,
+    PatientShare,
+    Rendition,
+    StorageJournal,
+    User,
+)
 from medfiles.older import OlderService
 from medfiles.records import RecordService
+from medfiles.rendering import Renderer
+from medfiles.renditions import PreviewService
 from medfiles.sandbox import Sandbox
 from medfiles.storage import live_key
 from medfiles.storage.older import FOLDER
@@ -38,12 +49,17 @@ VALUES: Mapping[str, Any] = {"string": "Something", "text": "Some words.", "date
 
 @contextmanager
 def install(
-    environ: Mapping[str, str], sandbox: Sandbox, entity_types: Iterable[EntityType] = ENTITY_TYPES
+    environ: Mapping[str, str],
+    sandbox: Sandbox,
+    entity_types: Iterable[EntityType] = ENTITY_TYPES,
+    renderers: Sandbox | None = None,
 ) -> Iterator["World"]:
     """An installation on a database that is already migrated, with an app context open."""
     app = create_app(environ, entity_types)
-    app.extensions["medfiles"].sandbox.close()
-    app.extensions["medfiles"] = replace(app.extensions["medfiles"], sandbox=sandbox)
+    own = app.extensions["medfiles"]
+    own.sandbox.close()
+    own.renderers.close()
+    app.extensions["medfiles"] = replace(own, sandbox=sandbox, renderers=renderers or own.renderers)
     app.config["TESTING"] = True
     app.config["PROPAGATE_EXCEPTIONS"] = False
     inner = app.wsgi_app
@@ -99,6 +115,10 @@ class World:
 
     def older(self, email: str = "nora@sample.example") -> OlderService:
         return OlderService(self.actor(email), self.parts.registry, self.parts.storages, sandbox=self.parts.sandbox)
+
+    def previews(self, email: str = "nora@sample.example") -> PreviewService:
+        renderer = Renderer(self.parts.storages, self.parts.renderers)
+        return PreviewService(self.actor(email), self.parts.registry, self.parts.storages, renderer=renderer)
 
     def records(self, email: str = "nora@sample.example") -> RecordService:
         return RecordService(self.actor(email), self.parts.registry, self.parts.storages)
@@ -203,12 +223,14 @@ class World:
     def assert_sound(self) -> None:
         """The invariants: each object is named by a row or the journal, each row has its object, nothing is staged."""
         db.session.rollback()
-        rows = {file.file_path: file for file in self.files()}
+        rows = {file.file_path: file.file_size for file in self.files()}
+        pictures = db.session.scalars(select(Rendition).where(Rendition.key.is_not(None)))
+        rows |= {str(row.key): row.size or 0 for row in pictures}
         journalled = set(db.session.scalars(select(StorageJournal.key)))
         objects = {listed.key for listed in self.parts.storages.default.keys()}
         assert objects <= rows.keys() | journalled, "an object nobody names"
-        for key, file in rows.items():
-            assert self.parts.storages.default.stat(key).size == file.file_size
+        for key, size in rows.items():
+            assert self.parts.storages.default.stat(key).size == size
         staged = self.uploads / "staged"
         assert not staged.exists() or not list(staged.iterdir()), "a temporary file is left"
 

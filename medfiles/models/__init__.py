@@ -7,6 +7,7 @@ from medfiles.models.file import FIRST_FILE_ID, EntityFile
 from medfiles.models.journal import StorageJournal
 from medfiles.models.legacy import LabResultFile
 from medfiles.models.records import Insurance, LabResult, Patient, PatientShare, Procedure, RecordMixin, Visit
+from medfiles.models.rendition import Rendition
 from medfiles.models.token import ApiToken
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "PatientShare",
     "Procedure",
     "RecordMixin",
+    "Rendition",
     "Role",
     "Session",
     "StorageJournal",

@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from medfiles.errors import StorageError
-from medfiles.storage.base import Readable, Staged, Storage, Stored, live_key, trash_key
+from medfiles.storage.base import Readable, Staged, Storage, Stored, live_key, picture_key, trash_key
 from medfiles.storage.disk import DiskStorage
 from medfiles.storage.memory import MemoryStorage
 from medfiles.storage.older import OlderFolder
@@ -21,6 +21,7 @@ __all__ = [
     "Stored",
     "live_key",
     "open_storages",
+    "picture_key",
     "trash_key",
 ]
 

@@ -33,6 +33,11 @@ def trash_key(day: date, extension: str) -> str:
     return f"trash/{day.isoformat()}/mf-{uuid.uuid4()}{extension}"
 
 
+def picture_key(sha256: str, recipe: str, page: int) -> str:
+    """The key of a picture that was derived from the document with this hash."""
+    return f"previews/{sha256[:2]}/{sha256}-{recipe}/{page}.webp"
+
+
 def check_key(key: str) -> str:
     if not KEY.fullmatch(key):
         raise BadKey()

@@ -7,7 +7,9 @@ from flask_security import current_user
 from werkzeug.local import LocalProxy
 
 from medfiles import refusals
-from medfiles.web import account, errors, fragments, people, records, status, tokens, words
+from medfiles.web import account, errors, fragments, people, pictures, records, status, tokens, words
+
+__all__ = ["init_app", "pictures"]
 
 
 def init_app(app: Flask, settings: dict[str, Any]) -> None:

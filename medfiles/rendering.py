@@ -1,0 +1,245 @@
+"""Makes what is derived from documents, in workers of its own, once, and keeps it: no permission is asked here."""
+
+import base64
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from typing import Any
+
+import structlog
+
+from medfiles import derived, journal, recipes
+from medfiles.documents import Opened
+from medfiles.errors import (
+    BlobMissing,
+    DatabaseUnavailable,
+    IntegrityFailed,
+    KeyTaken,
+    MedfilesError,
+    NotFound,
+    Rejected,
+)
+from medfiles.media import DRAWN, media_of
+from medfiles.models import Rendition
+from medfiles.recipes import Recipe
+from medfiles.sandbox import Busy, Limits, NotChecked, Sandbox, TimedOut
+from medfiles.storage import Staged, Storages, picture_key
+
+log = structlog.get_logger("medfiles.rendering")
+TASKS = ("medfiles.previews.tasks",)
+LIMITS = Limits(cpu=15, wall=45.0, jobs=50, queue=10.0)
+PATIENCE = 10.0  # seconds one waits for what somebody else is making
+POLL = 0.05
+BUSY = "Many documents are being prepared right now. Please try again in a moment."
+CRASHED = "This document cannot be shown safely here. Download it to open it on your device."
+SLOW = "This document takes too long to be shown here. Download it to open it on your device."
+
+
+class Unshowable(Rejected):
+    """The document is there and may be read, but no picture can be made of it."""
+
+    code = "no-preview"
+
+
+@dataclass(frozen=True)
+class Sheet:
+    name: str
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What can be shown of a document; sizes in pixels, of its first page.
+
+    `kind` is "pages" (PDF, TIFF), "image", "dicom", "text", "table", "html", or "none" with the sentence why as
+    `reason`. Pages (frames of a DICOM image) count from 1. `windows` are (label, centre, width), the first of them is
+    what is shown by itself; `tags` (label, value). `html` is clean: no scripts, styles, links or pictures in it.
+    """
+
+    kind: str
+    pages: int | None = None
+    width: int | None = None
+    height: int | None = None
+    animated: bool = False
+    reason: str | None = None
+    windows: tuple[tuple[str, float, float], ...] = ()
+    tags: tuple[tuple[str, str], ...] = ()
+    text: str | None = None
+    html: str | None = None
+    sheets: tuple[Sheet, ...] = ()
+    note: str | None = None  # the sentence that says what is left out, and how much is shown
+
+    @property
+    def truncated(self) -> bool:
+        return self.note is not None
+
+    @property
+    def window(self) -> recipes.Window | None:
+        """What is shown by itself."""
+        return self.windows[0][1:] if self.windows else None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """WebP: `size` bytes, `read()` gives chunks of them; `etag` is another one when they are."""
+
+    size: int
+    etag: str
+    read: Callable[[], Iterator[bytes]]
+
+
+@dataclass(frozen=True)
+class Renderer:
+    """`sandbox` runs medfiles.previews; documents come as `Opened`, out of the session."""
+
+    storages: Storages
+    sandbox: Sandbox
+
+    def look(self, document: Opened) -> Look:
+        sha256 = document.file.sha256
+        known = derived.find(sha256, recipes.LOOK, 0)
+        if known is not None:
+            return Look("none", reason=known.failure) if known.failure else _look(known.facts or {})
+        answer = self._run("look", document)
+        if "crash" in answer:
+            derived.remember(Rendition(sha256=sha256, recipe=recipes.LOOK, page=0, failure=answer["crash"]))
+            return Look("none", reason=answer["crash"])
+        if media_of(document.file.file_type) in DRAWN:  # of others the facts are their content
+            derived.remember(Rendition(sha256=sha256, recipe=recipes.LOOK, page=0, facts=answer))
+        return _look(answer)
+
+    def picture(self, document: Opened, word: str, page: int) -> Picture:
+        """NotFound for a word or page that is none, `Unshowable`, `Busy`."""
+        recipe = recipes.read(word)
+        self._must_have(document, recipe, page)
+        known = derived.find(document.file.sha256, word, page)
+        return (known and self._kept(known)) or self._made(document, recipe, word, page)
+
+    def _must_have(self, document: Opened, recipe: Recipe, page: int) -> None:
+        kind, pages = media_of(document.file.file_type), document.file.pages
+        if kind == "image" and pages is None:
+            pages = 1
+        if pages is None:
+            look = self.look(document)
+            if look.kind == "none":
+                raise Unshowable(look.reason or CRASHED)
+            pages = look.pages or 0
+        if kind not in DRAWN or not 1 <= page <= pages or (recipe.window and kind != "dicom"):
+            raise NotFound()
+
+    def _kept(self, known: Rendition) -> Picture | None:
+        """None when its object is gone."""
+        if known.failure:
+            raise Unshowable(known.failure)
+        storage, key = self.storages[str(known.storage)], str(known.key)
+        try:
+            size = storage.stat(key).size
+        except BlobMissing:
+            derived.lose(known)
+            return None
+        return Picture(size, _etag(known.sha256, known.recipe, known.page), lambda: storage.open(key))
+
+    def _made(self, document: Opened, recipe: Recipe, word: str, page: int) -> Picture:
+        sha256, storage = document.file.sha256, self.storages.default
+        key = picture_key(sha256, word, page)
+        if not self._is_to_be_kept(document, recipe) or not derived.claim(storage.name, key):
+            return self._others(sha256, word, page, key) or self._drawn(document, recipe, word, page)[0]
+        try:
+            picture, content = self._drawn(document, recipe, word, page)
+        except MedfilesError as error:
+            if isinstance(error, Unshowable):
+                derived.remember(Rendition(sha256=sha256, recipe=word, page=page, failure=error.message))
+            journal.abandon(self.storages, [key])
+            raise
+        self._keep(Rendition(sha256=sha256, recipe=word, page=page, key=key, storage=storage.name), content)
+        return picture
+
+    def _is_to_be_kept(self, document: Opened, recipe: Recipe) -> bool:
+        """Of windows only those that the image itself offers: any number of others can be asked for."""
+        if recipe.window is None:
+            return True
+        return any(
+            recipes.recipe(recipe.width, preset[1:]) == recipes.recipe(recipe.width, recipe.window)
+            for preset in self.look(document).windows
+        )
+
+    def _others(self, sha256: str, word: str, page: int, key: str) -> Picture | None:
+        """What somebody else is making right now, as soon as it is there; None when nobody is."""
+        deadline = time.monotonic() + PATIENCE
+        while derived.is_being_made(key):
+            if time.monotonic() > deadline:
+                raise Busy(BUSY)
+            time.sleep(POLL)
+        known = derived.find(sha256, word, page)
+        return self._kept(known) if known else None
+
+    def _drawn(self, document: Opened, recipe: Recipe, word: str, page: int) -> tuple[Picture, bytes]:
+        answer = self._run("picture", document, page=page, width=recipe.width, window=recipe.window)
+        if "missing" in answer:
+            raise NotFound()
+        if reason := answer.get("crash") or answer.get("reason"):
+            raise Unshowable(reason)
+        content = base64.b64decode(answer["webp"])
+        return Picture(len(content), _etag(document.file.sha256, word, page), lambda: iter([content])), content
+
+    def _keep(self, row: Rendition, content: bytes) -> None:
+        """A store that takes nothing right now is no reason not to show it."""
+        storage, key = self.storages.default, str(row.key)
+        row.size = len(content)
+        staged = storage.stage(len(content))
+        try:
+            staged.write(content)
+            try:
+                storage.commit(staged, key)
+            except KeyTaken:  # left by a time that a restored database does not know
+                storage.delete(key)
+                storage.commit(staged, key)
+            derived.keep(row)
+        except DatabaseUnavailable:
+            raise  # the commit may have happened: only the sweep may decide
+        except MedfilesError as error:
+            log.warning("picture not kept", code=error.code)
+            journal.abandon(self.storages, [key])
+        finally:
+            staged.discard()
+
+    def _run(self, task: str, document: Opened, **arguments: Any) -> dict[str, Any]:
+        """The task's answer, or {"crash": sentence} when it cost a worker."""
+        file, staged = document.file, self._local(document)
+        try:
+            return self.sandbox.run(task, file=staged.path, media_type=file.file_type, **arguments)
+        except Busy:
+            raise Busy(BUSY) from None
+        except NotChecked as error:
+            log.warning("document not shown", task=task, type=file.file_type, code=error.code)
+            return {"crash": SLOW if isinstance(error, TimedOut) else CRASHED}
+        finally:
+            staged.discard()
+
+    def _local(self, document: Opened) -> Staged:
+        """The bytes where a worker can be handed them, whatever store they come from."""
+        staged = self.storages.default.stage(document.file.file_size)
+        try:
+            for chunk in document.read():
+                staged.write(chunk)
+            staged.finish()
+            if staged.sha256 != document.file.sha256:
+                raise IntegrityFailed("This document is damaged. Please tell whoever looks after this installation.")
+        except MedfilesError:
+            staged.discard()
+            raise
+        return staged
+
+
+def _look(facts: dict[str, Any]) -> Look:
+    """As it comes out of JSON."""
+    known = {field.name for field in fields(Look)}
+    given = {name: value for name, value in facts.items() if name in known}
+    for name in ("windows", "tags"):
+        given[name] = tuple(tuple(entry) for entry in given.get(name, ()))
+    sheets = (Sheet(name, tuple(tuple(row) for row in rows)) for name, rows in facts.get("sheets", ()))
+    return Look(**given | {"sheets": tuple(sheets)})
+
+
+def _etag(sha256: str, word: str, page: int) -> str:
+    return f"{sha256}-{word}-{page}"

@@ -1,0 +1,14 @@
+"""Derived pictures under an address that changes with them, so that a browser may keep them."""
+
+from flask.typing import ResponseReturnValue
+
+from medfiles.http import previews, send_picture
+from medfiles.web.fragments import blueprint
+
+FOR_EVER = "private, max-age=31536000, immutable"
+
+
+@blueprint.get("/files/<int:file_id>/pictures/<sha256>-<recipe>/<int:page>.webp")
+def picture(file_id: int, sha256: str, recipe: str, page: int) -> ResponseReturnValue:
+    found = previews().picture(file_id, sha256, recipe, page)
+    return send_picture(found, **{"Cache-Control": FOR_EVER})
