@@ -4,10 +4,12 @@ from collections.abc import Callable
 from typing import Any, BinaryIO, NamedTuple
 
 from medfiles.inspectors.signatures import BROKEN
-from medfiles.previews import image, pdf
+from medfiles.previews import dicom, image, office, pdf, table, text
 from medfiles.previews.base import DAMAGED, Facts, NoSuchPage, Unshowable
 
 Draw = Callable[[BinaryIO, int, int, tuple[float, float] | None], dict[str, Any]]
+
+OPEN_XML = "application/vnd.openxmlformats-officedocument."
 
 
 class Previewer(NamedTuple):
@@ -24,6 +26,15 @@ def pictures(media_type: str) -> Previewer:
 
 PREVIEWERS = {
     "application/pdf": Previewer(pdf.look, pdf.picture),
+    "application/dicom": Previewer(dicom.look, dicom.picture),
+    "application/json": Previewer(text.look),
+    "application/msword": Previewer(office.look_at_old),
+    "application/vnd.ms-excel": Previewer(table.look),
+    f"{OPEN_XML}spreadsheetml.sheet": Previewer(table.look),
+    f"{OPEN_XML}wordprocessingml.document": Previewer(office.look),
+    "application/xml": Previewer(text.look),
+    "text/csv": Previewer(text.look_at_table),
+    "text/plain": Previewer(text.look),
     **{media_type: pictures(media_type) for media_type in image.FORMATS},
 }
 
