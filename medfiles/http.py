@@ -57,9 +57,12 @@ def bulk() -> BulkService:
     return BulkService(actor(), parts().registry, parts().storages, sandbox=parts().sandbox)
 
 
+def renderer() -> Renderer:
+    return Renderer(parts().storages, parts().renderers)
+
+
 def previews() -> PreviewService:
-    renderer = Renderer(parts().storages, parts().renderers)
-    return PreviewService(actor(), parts().registry, parts().storages, renderer=renderer)
+    return PreviewService(actor(), parts().registry, parts().storages, renderer=renderer())
 
 
 def records() -> RecordService:

@@ -8,29 +8,39 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import delete, select
+from sqlalchemy import Select, delete, func, or_, select
 
 from medfiles import accounts, audit, derived, journal
 from medfiles.audit import Subject
 from medfiles.clock import now
 from medfiles.db import db, transaction
+from medfiles.documents import Opened
 from medfiles.entities import EntityType, Registry
-from medfiles.errors import MedfilesError
+from medfiles.errors import MedfilesError, NotFound, StorageError
 from medfiles.installation import Installation
 from medfiles.journal import Swept
-from medfiles.models import CancelledUpload, EntityFile, LabResult, LabResultFile
+from medfiles.models import CancelledUpload, EntityFile, LabResult, LabResultFile, Rendition
+from medfiles.recipes import THUMBNAIL, recipe
+from medfiles.rendering import Renderer, Unshowable
 from medfiles.storage import Storages
 
 log = structlog.get_logger("medfiles.housekeeping")
 EVERY = timedelta(hours=1)
 STAGED_FOR = timedelta(hours=24)  # no upload takes longer
 BATCH = 100
+DRAWN_TYPES = ("application/pdf", "application/dicom", "image/")
 
 
 @dataclass(frozen=True)
 class Purged:
     documents: int
     records: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class Warmed:
+    made: int
     failed: int
 
 
@@ -103,6 +113,41 @@ def _purge_records(kind: EntityType, before: datetime) -> int:
             audit.record(None, "purge-record", subject)
             session.delete(record)
     return len(records)
+
+
+def cold_count() -> int:
+    """How many documents have no thumbnail yet, nor are known to get none."""
+    return db.session.scalar(_cold().with_only_columns(func.count(EntityFile.id))) or 0
+
+
+def warm(renderer: Renderer, report: Callable[[], None] = lambda: None) -> Warmed:
+    """Make their thumbnails, one after another."""
+    made = failed = after = 0
+    while files := db.session.scalars(_cold(after).order_by(EntityFile.id).limit(BATCH)).all():
+        db.session.expunge_all()
+        for file in files:
+            try:
+                renderer.picture(Opened(file, renderer.storages[file.storage]), recipe(THUMBNAIL), 1)
+                made += 1
+            except (NotFound, Unshowable, StorageError) as error:
+                failed += 1
+                log.info("no thumbnail", document=file.id, code=error.code)
+            report()
+        after = files[-1].id
+    return Warmed(made, failed)
+
+
+def clear_previews(storages: Storages, *, failed: bool = False) -> Swept:
+    """Remove everything that was derived, or only forget what could not be made."""
+    return derived.clear(storages, failed=failed)
+
+
+def _cold(after: int = 0) -> Select[EntityFile]:
+    small = select(Rendition.id).where(
+        Rendition.sha256 == EntityFile.sha256, Rendition.recipe == recipe(THUMBNAIL), Rendition.page == 1
+    )
+    drawn = or_(*(EntityFile.file_type.startswith(start) for start in DRAWN_TYPES))
+    return select(EntityFile).where(EntityFile.id > after, EntityFile.deleted_at.is_(None), drawn, ~small.exists())
 
 
 def keep_house(parts: Installation) -> None:

@@ -32,7 +32,7 @@ class Recipe:
 def recipe(width: int, window: Window | None = None) -> str:
     """The word for it; NotFound for what cannot be asked for."""
     word = f"v{VERSION}w{width}" + (f"c{_spelled(window[0])}x{_spelled(window[1])}" if window else "")
-    if width not in WIDTHS or len(word) > LONGEST:
+    if width not in WIDTHS or (window and not is_window(window)) or len(word) > LONGEST:
         raise NotFound()
     return word
 

@@ -24,6 +24,7 @@ FORM: Mapping[str, tuple[str, dict[str, Any]]] = {  # of an upload
     "description": ("What it is", {"type": "string", "maxLength": 1000}),
     "category": ("One of the kind’s categories", {"type": "string"}),
 }
+MEDIA = {"bytes": "*/*", "zip": "application/zip", "picture": "image/webp", "preview": "image/webp"}
 ALWAYS = (401, 429, 503)
 TAGS = {
     "patients": "Patients",
@@ -31,6 +32,7 @@ TAGS = {
     "files": "Documents",
     "many": "Many documents",
     "shares": "People with access",
+    "previews": "Looking at documents",
     "older": "Older paths",
 }
 SAID: Mapping[Shape | None, Mapping[int, str]] = {  # of a success, where the phrase of its status says too little
@@ -185,11 +187,10 @@ def _success(operation: Operation, status: int) -> Said:
     said = {"description": words} | _headers(operation, status)
     if status in (204, 304) or operation.answer is None:
         return said
-    media = {"bytes": "*/*", "zip": "application/zip"}.get(str(operation.answer))
-    if media is None:
-        return said | {"content": {"application/json": _content(operation.answer)}}
-    example = examples.BINARY[str(operation.answer)]
-    return said | {"content": {media: {"schema": BINARY, "example": example}}}
+    media = MEDIA.get(str(operation.answer))
+    drawn = {media: {"schema": BINARY, "example": examples.BINARY[str(operation.answer)]}} if media else {}
+    told = {"application/json": _content(operation.answer)} if media is None or operation.answer == "preview" else {}
+    return said | {"content": {**drawn, **told}}
 
 
 def _headers(operation: Operation, status: int) -> Said:

@@ -7,10 +7,10 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel, RootModel
 
 from medfiles.api.door import Shape, models
-from medfiles.api.schemas import File, Files
+from medfiles.api.schemas import File, Files, Preview
 
 BYTES = "%PDF-1.7 …"
-BINARY: Mapping[str, Any] = {"bytes": BYTES, "zip": "PK …"}
+BINARY: Mapping[str, Any] = {"bytes": BYTES, "zip": "PK …", "picture": "RIFF … WEBP", "preview": "RIFF … WEBP"}
 FORM: Mapping[str, Any] = {"file": BYTES, "description": "For the orthopaedist", "category": "referral"}
 
 
@@ -19,7 +19,14 @@ def model_of(shape: Shape) -> type[BaseModel]:
         return shape
     own = models()
     known: dict[str, type[BaseModel]] = {"records": own.records, "record input": own.record_input}
-    known |= {"file": File, "upload": File, "files": Files, "patient": own.patient_input, "record": own.record}
+    known |= {
+        "preview": Preview,
+        "file": File,
+        "upload": File,
+        "files": Files,
+        "patient": own.patient_input,
+        "record": own.record,
+    }
     return known[shape]
 
 

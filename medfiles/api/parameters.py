@@ -51,6 +51,17 @@ QUERY: Mapping[str, tuple[str, Said, Any]] = {  # what it is, what it may be, an
         {"type": "string", "pattern": r"^[0-9]{1,18}(,[0-9]{1,18})*$"},
         "1000000001,1000000002",
     ),
+    "page": (
+        "Which page, frame or sheet, counted from 1",
+        {"type": "integer", "minimum": 1, "maximum": 999_999, "default": 1},
+        1,
+    ),
+    "width": ("Pixels the picture is wide at most", {"type": "integer", "enum": list(WIDTHS), "default": 960}, 960),
+    "window": (
+        "Of DICOM images: centre and width in the image’s own values",
+        {"type": "string", "pattern": r"^-?[0-9]{1,7}(\.[0-9]{1,3})?,[0-9]{1,7}(\.[0-9]{1,3})?$"},
+        "40,400",
+    ),
     "description": (
         "For raw bytes: what it is",
         {"type": "string", "maxLength": 1000},
@@ -80,6 +91,8 @@ HEADERS: Mapping[str, Mapping[str, str]] = {
         "Content-Disposition": "Its name (RFC 6266)",
         "Content-Range": "With 206: which part it is, and of how many bytes",
     },
+    "picture": {"ETag": "Another one when the picture is"},
+    "preview": {"ETag": "Another one when it is"},
     "zip": {"Content-Disposition": "A name for the ZIP", "Content-Length": "Its exact size"},
 }
 OLDER: Mapping[str, str] = {

@@ -95,6 +95,48 @@ class File(Out):
     pages: int | None = Field(description="null when that is not known")
 
 
+class TextPreview(Out):
+    """`note` says what is left out, where anything is."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"kind": "text", "text": "Fasting glucose 5.1 mmol/l", "note": None}]}
+    )
+    kind: Literal["text"]
+    text: str
+    note: str | None
+
+
+class HtmlPreview(Out):
+    """Of a Word document: clean HTML without scripts, styles, links and pictures."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"kind": "html", "html": "<p>Dear <b>Ella</b></p>", "note": None}]}
+    )
+    kind: Literal["html"]
+    html: str
+    note: str | None
+
+
+class TablePreview(Out):
+    """`rows` of the sheet that `page` counts, `sheets` the names of all that are shown."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"kind": "table", "rows": [["Test", "Value"], ["HbA1c", "5.4"]], "sheets": ["Results"], "note": None}
+            ]
+        }
+    )
+    kind: Literal["table"]
+    rows: list[list[str]]
+    sheets: list[str]
+    note: str | None
+
+
+class Preview(RootModel[TextPreview | HtmlPreview | TablePreview]):
+    """What has no pages to be drawn."""
+
+
 class Metadata(In):
     """What is absent stays as it is; null or "" clears. `file_name` keeps the ending it has."""
 
@@ -226,7 +268,8 @@ class Shares(RootModel[list[Share]]):
 
 
 FIXED: Sequence[type[BaseModel]] = (
-    Problem, File, Files, Metadata, WhichCounts, Counts, Bulk, Outcomes, Patient, Patients, NewShare, Share, Shares,
+    Problem, File, Files, Preview, Metadata, WhichCounts, Counts, Bulk, Outcomes, Patient, Patients, NewShare, Share,
+    Shares,
 )  # fmt: skip
 
 

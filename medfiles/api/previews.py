@@ -1,0 +1,74 @@
+"""What documents look like, over HTTP for scripts: a page as a picture; text, tables and words as JSON."""
+
+import re
+
+from flask import Response, request
+
+from medfiles.api.door import blueprint, operation, reply
+from medfiles.api.schemas import HtmlPreview, Preview, TablePreview, TextPreview
+from medfiles.errors import NotFound, Rejected
+from medfiles.http import previews, send_picture
+from medfiles.recipes import WIDTHS, Window, is_window
+from medfiles.renditions import Look, Unshowable
+
+USUAL = 960
+WINDOW = re.compile(r"(-?\d{1,7}(?:\.\d{1,3})?),(\d{1,7}(?:\.\d{1,3})?)")
+PICTURES = ("pages", "image", "dicom")
+
+
+@blueprint.get("/files/<int:file_id>/preview")
+@operation(
+    "A page as a picture; or the text, table or words", "preview", query=("page", "width", "window"), refuses=(422,)
+)
+def preview(file_id: int) -> Response:
+    page, width, window = _page(), _width(), _window()
+    look = previews().look(file_id)
+    if look.kind in PICTURES:
+        return send_picture(previews().page(file_id, page, width, window))
+    return reply(_shown(look, page))
+
+
+@blueprint.get("/files/<int:file_id>/thumbnail")
+@operation("The first page, 160 pixels wide at most", "picture", refuses=(422,))
+def thumbnail(file_id: int) -> Response:
+    return send_picture(previews().thumbnail(file_id))
+
+
+def _shown(look: Look, page: int) -> Preview:
+    if look.kind == "none":
+        raise Unshowable(look.reason or "")
+    if page > max(len(look.sheets), 1):
+        raise NotFound()
+    if look.kind == "text":
+        return Preview(TextPreview(kind="text", text=look.text or "", note=look.note))
+    if look.kind == "html":
+        return Preview(HtmlPreview(kind="html", html=look.html or "", note=look.note))
+    names, rows = [sheet.name for sheet in look.sheets], [list(row) for row in look.sheets[page - 1].rows]
+    return Preview(TablePreview(kind="table", rows=rows, sheets=names, note=look.note))
+
+
+def _page() -> int:
+    text = request.args.get("page", "1")
+    if not re.fullmatch(r"[1-9]\d{0,5}", text, re.ASCII):
+        raise _wrong("page", "“page” must be a number from 1 on.")
+    return int(text)
+
+
+def _width() -> int:
+    text = request.args.get("width", str(USUAL))
+    if text not in map(str, WIDTHS):
+        raise _wrong("width", f"“width” must be one of {', '.join(map(str, WIDTHS))}.")
+    return int(text)
+
+
+def _window() -> Window | None:
+    text = request.args.get("window", "")
+    found = WINDOW.fullmatch(text)
+    window = (float(found[1]), float(found[2])) if found and found[0].isascii() else None
+    if text and not (window and is_window(window)):
+        raise _wrong("window", "“window” must be centre and width, as in 40,400.")
+    return window
+
+
+def _wrong(name: str, message: str) -> Rejected:
+    return Rejected(message, {name: message})

@@ -1,0 +1,40 @@
+"""`flask medfiles previews`: thumbnails made before somebody looks, or everything derived made anew."""
+
+import sys
+
+import click
+from flask.cli import AppGroup
+
+from medfiles import maintenance
+from medfiles.cli.output import FINDINGS, explained, json_option, summary
+from medfiles.http import parts, renderer
+
+group = AppGroup("previews", help="Make thumbnails ahead of time, or let all pictures be made anew.")
+
+
+def register(parent: AppGroup) -> None:
+    parent.add_command(group)
+
+
+@group.command()
+@json_option
+@explained
+def warm(as_json: bool) -> None:
+    """Make the thumbnails that are missing. What could not be made before is not tried again."""
+    with click.progressbar(length=maintenance.cold_count(), label="Making thumbnails", file=sys.stderr) as bar:
+        warmed = maintenance.warm(renderer(), lambda: bar.update(1))
+    sentence = f"Made {warmed.made} thumbnails; {warmed.failed} documents cannot be shown."
+    summary(as_json, sentence, made=warmed.made, failed=warmed.failed)
+
+
+@group.command()
+@click.option("--failed", is_flag=True, help="Only forget what could not be made, so that it is tried again.")
+@json_option
+@explained
+def clear(failed: bool, as_json: bool) -> None:
+    """Remove all derived pictures; each is made again when somebody looks. Documents are not touched."""
+    swept = maintenance.clear_previews(parts().storages, failed=failed)
+    sentence = f"Removed {swept.removed} entries; {swept.failed} pictures could not be removed yet."
+    summary(as_json, sentence, removed=swept.removed, failed=swept.failed)
+    if swept.failed:
+        sys.exit(FINDINGS)
