@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydicom import config
 from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
 
@@ -60,7 +61,10 @@ def picture(file: BinaryIO, page: int, width: int, window: Window | None) -> dic
 
 
 def opened(file: BinaryIO) -> Dataset:
-    data = pydicom.dcmread(file)
+    try:
+        data = pydicom.dcmread(file)
+    except InvalidDicomError as error:
+        raise Unshowable(DAMAGED) from error
     if not any(name in data for name in PIXELS):
         name = str(getattr(data.get("SOPClassUID"), "name", ""))
         what = f" It is of the kind “{name}”." if name[:1].isalpha() and "Image" not in name else ""

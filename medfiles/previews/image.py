@@ -30,7 +30,8 @@ pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=Fa
 def look(file: BinaryIO, media_type: str) -> Facts:
     with Image.open(file, formats=[FORMATS[media_type]]) as image:
         judge_size(*image.size)
-        width, height = reversed(image.size) if orientation(image) in TURNED else image.size
+        lying = orientation(image) in TURNED and media_type != "image/tiff"  # of which Pillow tells the upright size
+        width, height = reversed(image.size) if lying else image.size
         frames = min(getattr(image, "n_frames", 1), MAX_FRAMES)
         if media_type == "image/tiff":
             return Facts("pages", frames, width, height)

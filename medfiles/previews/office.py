@@ -1,6 +1,8 @@
 """Word documents as clean HTML: their words and tables, without pictures, links, styles and scripts."""
 
+from io import BytesIO
 from typing import Any, BinaryIO
+from xml.parsers.expat import ExpatError
 from zipfile import BadZipFile
 
 import mammoth
@@ -24,8 +26,8 @@ OLD = "Old Word documents (.doc) cannot be shown here. Download it to open it on
 
 def look(file: BinaryIO) -> Facts:
     try:
-        made: str = mammoth.convert_to_html(file, convert_image=left_out).value
-    except (BadZipFile, KeyError) as error:
+        made: str = mammoth.convert_to_html(BytesIO(file.read()), convert_image=left_out).value
+    except (BadZipFile, ExpatError) as error:
         raise Unshowable(DAMAGED) from error
     html = clean(made)
     if not html.strip():

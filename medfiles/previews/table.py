@@ -13,6 +13,7 @@ LEFT_OUT = (
     f"Only the first {MOST_SHEETS} sheets, {MOST_ROWS} rows and {MOST_COLUMNS} columns are shown. "
     "Download the document to see all of it."
 )
+PANIC = "PanicException"  # Rust's, which is no Exception and has no module to be imported from
 EMPTY = "This document holds no values that could be shown here. Download it to open it on your device."
 
 
@@ -21,8 +22,10 @@ def look(file: BinaryIO) -> Facts:
         with CalamineWorkbook.from_filelike(file) as book:
             names = book.sheet_names
             sheets = [(name, rows_of(book, name)) for name in names[:MOST_SHEETS]]
-    except CalamineError as error:
-        raise Unshowable(DAMAGED) from error
+    except BaseException as error:
+        if isinstance(error, CalamineError) or type(error).__name__ == PANIC:
+            raise Unshowable(DAMAGED) from error
+        raise
     return tabled(sheets, cut=len(names) > MOST_SHEETS)
 
 
