@@ -11,7 +11,7 @@ WIDTHS = (THUMBNAIL, 480, 960, 1600, 2400)  # pixels
 LOOK = f"v{VERSION}look"
 LARGEST = 1_000_000  # of a window's numbers
 FIGURE = r"n?\d{1,7}(?:p\d{1,3})?"
-WORD = re.compile(rf"v{VERSION}w(\d{{3,4}})(?:c({FIGURE})x({FIGURE}))?")
+WORD = re.compile(rf"v\d+w(\d{{3,4}})(?:c({FIGURE})x({FIGURE}))?", re.ASCII)
 LONGEST = 32
 
 Window = tuple[float, float]  # centre and width, in the image's own values

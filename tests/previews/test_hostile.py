@@ -13,7 +13,7 @@ from medfiles.sandbox import NotChecked
 from tests import samples
 from tests.previews.conftest import Previewer
 
-TYPES = {
+TYPES: dict[str, Callable[[], bytes]] = {
     "application/pdf": samples.pdf,
     "image/jpeg": samples.jpeg,
     "image/png": samples.png,

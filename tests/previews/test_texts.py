@@ -102,7 +102,10 @@ def test_long_and_wide_tables_are_cut_and_say_so(show: Previewer) -> None:
 
 
 def test_a_workbook_shows_its_sheets_with_values_as_they_were_entered(show: Previewer) -> None:
-    rows = [["Test", "Value", "When", None, True], ["HbA1c", 5.4, date(2024, 3, 1), 7, datetime(2024, 3, 1, 8, 30)]]
+    rows: list[list[Any]] = [
+        ["Test", "Value", "When", None, True],
+        ["HbA1c", 5.4, date(2024, 3, 1), 7, datetime(2024, 3, 1, 8, 30)],
+    ]
     facts = show.look(workbook(Results=rows, Other=[["x"]]), SHEET)
     shown = [["Test", "Value", "When", "", "yes"], ["HbA1c", "5.4", "2024-03-01", "7", "2024-03-01 08:30"]]
     assert facts["sheets"] == [["Results", shown], ["Other", [["x"]]]]
