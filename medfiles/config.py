@@ -86,6 +86,12 @@ SETTINGS = (
         at_least(1),
         "Limited child processes per server process that draw previews.",
     ),
+    Setting(
+        "MEDFILES_SOFFICE",
+        "",
+        str,
+        "LibreOffice's program soffice, which makes old Word documents visible. Empty: they are only downloaded.",
+    ),
     Setting("MEDFILES_SECRET_KEY", "", str, "Signs tokens. Empty: made once and kept in the instance folder."),
     Setting(
         "MEDFILES_DATABASE_URL",

@@ -16,6 +16,7 @@ from medfiles import accounts
 from medfiles.access import Actor
 from medfiles.archive import archive, usable
 from medfiles.bulk import BulkService, Bundle
+from medfiles.conversion import Converter
 from medfiles.db import check_connection, start_writing
 from medfiles.documents import DocumentService, Opened
 from medfiles.installation import Installation
@@ -58,7 +59,7 @@ def bulk() -> BulkService:
 
 
 def renderer() -> Renderer:
-    return Renderer(parts().storages, parts().renderers)
+    return Renderer(parts().storages, parts().renderers, Converter(current_app.config["MEDFILES_SOFFICE"]))
 
 
 def previews() -> PreviewService:

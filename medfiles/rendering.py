@@ -3,12 +3,15 @@
 import base64
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import structlog
 
 from medfiles import derived, journal, recipes
+from medfiles.conversion import Converter, NotConverted
 from medfiles.documents import Opened
 from medfiles.errors import (
     BlobMissing,
@@ -32,7 +35,10 @@ PATIENCE = 10.0  # seconds one waits for what somebody else is making
 POLL = 0.05
 BUSY = "Many documents are being prepared right now. Please try again in a moment."
 CRASHED = "This document cannot be shown safely here. Download it to open it on your device."
+NOT_CONVERTED = "This document could not be made ready to be shown. Download it to open it on your device."
+NO_CONVERTER, PDF = Converter(""), "application/pdf"
 SLOW = "This document takes too long to be shown here. Download it to open it on your device."
+SENTENCES = ((TimedOut, SLOW), (NotConverted, NOT_CONVERTED), (NotChecked, CRASHED))
 
 
 class Unshowable(Rejected):
@@ -94,6 +100,7 @@ class Renderer:
 
     storages: Storages
     sandbox: Sandbox
+    converter: Converter = NO_CONVERTER
 
     def look(self, document: Opened) -> Look:
         sha256 = document.file.sha256
@@ -124,7 +131,8 @@ class Renderer:
             if look.kind == "none":
                 raise Unshowable(look.reason or CRASHED)
             pages = look.pages or 0
-        if kind not in DRAWN or not 1 <= page <= pages or (recipe.window and kind != "dicom"):
+        drawn = kind in DRAWN or self.converter.takes(document.file.file_type)
+        if not drawn or not 1 <= page <= pages or (recipe.window and kind != "dicom"):
             raise NotFound()
 
     def _kept(self, known: Rendition) -> Picture | None:
@@ -205,26 +213,38 @@ class Renderer:
 
     def _run(self, task: str, document: Opened, **arguments: Any) -> dict[str, Any]:
         """The task's answer, or {"crash": sentence} when it cost a worker."""
-        file, staged = document.file, self._local(document)
         try:
-            return self.sandbox.run(task, file=staged.path, media_type=file.file_type, **arguments)
+            with self._local(document) as (path, media_type):
+                return self.sandbox.run(task, file=path, media_type=media_type, **arguments)
         except Busy:
             raise Busy(BUSY) from None
         except NotChecked as error:
-            log.warning("document not shown", task=task, type=file.file_type, code=error.code)
-            return {"crash": SLOW if isinstance(error, TimedOut) else CRASHED}
-        finally:
-            staged.discard()
+            log.warning("document not shown", task=task, type=document.file.file_type, code=error.code)
+            return {"crash": next(words for kind, words in SENTENCES if isinstance(error, kind))}
 
-    def _local(self, document: Opened) -> Staged:
-        """The bytes where a worker can be handed them, whatever store they come from."""
-        staged = self.storages.default.stage(document.file.file_size)
+    @contextmanager
+    def _local(self, document: Opened) -> Iterator[tuple[Path, str]]:
+        """A file that a worker can be handed, whatever store it comes from, and what is in it."""
+        file = document.file
+        with ExitStack() as stack:
+            staged = self._staged(file.file_size, document.read())
+            stack.callback(staged.discard)
+            if staged.sha256 != file.sha256:
+                raise IntegrityFailed("This document is damaged. Please tell whoever looks after this installation.")
+            if not self.converter.takes(file.file_type):
+                yield staged.path, file.file_type
+                return
+            made = self.converter.pdf(file.sha256, staged.path)
+            converted = self._staged(len(made), iter([made]))
+            stack.callback(converted.discard)
+            yield converted.path, PDF
+
+    def _staged(self, size: int, chunks: Iterator[bytes]) -> Staged:
+        staged = self.storages.default.stage(size)
         try:
-            for chunk in document.read():
+            for chunk in chunks:
                 staged.write(chunk)
             staged.finish()
-            if staged.sha256 != document.file.sha256:
-                raise IntegrityFailed("This document is damaged. Please tell whoever looks after this installation.")
         except MedfilesError:
             staged.discard()
             raise

@@ -74,6 +74,8 @@ def install(
         yield World(app)
         db.session.remove()
         db.engine.dispose()
+        if renderers is None:
+            own.renderers.close()
 
 
 @dataclass

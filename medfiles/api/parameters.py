@@ -9,6 +9,7 @@ from medfiles.api.schemas import LARGEST_ID
 from medfiles.entities import Registry
 from medfiles.listing import CURSOR_LIMIT, ORDERS, SEARCH_LIMIT
 from medfiles.media import MEDIA
+from medfiles.recipes import WIDTHS
 
 Said = dict[str, Any]
 ID: Said = {"type": "integer", "minimum": 0, "maximum": LARGEST_ID}

@@ -62,6 +62,8 @@ GET  /documents/{type}/{record}/badge              200
 POST /documents/{type}/{record}/files              403
 GET  /documents/files/{file}/download              200
 GET  /documents/files/{trashed}/download           404
+GET  /documents/files/{file}/pictures/{sha256}-v1w160/1.webp 200
+GET  /documents/files/{trashed}/pictures/{sha256}-v1w160/1.webp 404
 POST /documents/files/{file}/edit                  403
 POST /documents/files/{file}/delete                403
 POST /documents/files/{trashed}/restore            404
@@ -183,6 +185,7 @@ def family_in(world: World) -> Family:
             "record": record.id,
             "gone": gone.id,
             "file": file.id,
+            "sha256": file.sha256,
             "trashed": trashed.id,
             "session": session,
             "token": token.id,
@@ -191,7 +194,7 @@ def family_in(world: World) -> Family:
 
 
 def absent(ids: dict[str, Any]) -> dict[str, Any]:
-    return {name: value if name in ("type", "plural") else ABSENT for name, value in ids.items()}
+    return {name: value if name in ("type", "plural", "sha256") else ABSENT for name, value in ids.items()}
 
 
 def as_owner(world: World, patient: Any) -> FlaskClient:
@@ -241,12 +244,12 @@ def shown(response: TestResponse) -> tuple[int, bytes, list[tuple[str, str]]]:
 
 
 def stored(world: World) -> dict[str, Any]:
-    """All rows of patients, records and documents, and all bytes."""
+    """All rows of patients, records and documents, and all bytes, but what is only derived from them."""
     db.session.rollback()
-    own = {"audit_events", "sessions"}
+    own = {"audit_events", "sessions", "renditions"}
     tables = [table for table in db.metadata.sorted_tables if table.name not in own]
     rows = {table.name: db.session.execute(select(table).order_by(*table.primary_key)).all() for table in tables}
-    return rows | {str(path): path.read_bytes() for path in world.uploads.rglob("*") if path.is_file()}
+    return rows | {str(path): path.read_bytes() for path in world.uploads.rglob("*.*") if path.suffix != ".webp"}
 
 
 def named(app: Flask, address: Address, ids: dict[str, Any]) -> tuple[str, str]:
@@ -444,11 +447,16 @@ class Crawled:
 
 
 @pytest.fixture(scope="module")
-def crawled(tmp_path_factory: pytest.TempPathFactory, new_database: Callable[[Path], str], sandbox: Sandbox) -> Crawled:
+def crawled(
+    tmp_path_factory: pytest.TempPathFactory,
+    new_database: Callable[[Path], str],
+    sandbox: Sandbox,
+    renderers: Sandbox,
+) -> Crawled:
     """One walk through everything, for all the tests that only look at what it found."""
     place = tmp_path_factory.mktemp("crawled")
     environ = {"MEDFILES_INSTANCE": str(place / "instance"), "MEDFILES_DATABASE_URL": new_database(place)}
-    with install(environ, sandbox) as world:
+    with install(environ, sandbox, renderers=renderers) as world:
         made, client = family_in(world), world.client()
         before = stored(world)
         answers = crawl(client)

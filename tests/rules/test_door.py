@@ -20,6 +20,7 @@ from medfiles.listing import Wanted
 from medfiles.models import EntityFile, Patient, PatientShare
 from medfiles.older import OlderService
 from medfiles.records import RecordService
+from medfiles.renditions import PreviewService, recipe
 from medfiles.shares import ShareService
 from tests import samples
 from tests.factories import World, values_for
@@ -36,6 +37,7 @@ class Things:
     world: World
     documents: DocumentService
     bulk: BulkService
+    previews: PreviewService
     records: RecordService
     older: OlderService
     older_id: int
@@ -97,6 +99,10 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "older.open_older": lambda on: on.older.open_older(on.older_id),
     "older.open_older of what was moved": lambda on: on.older.open_older(on.moved_id),
     "older.trash_older of what was moved": lambda on: on.older.trash_older(on.moved_id),
+    "previews.look": lambda on: on.previews.look(on.file.id),
+    "previews.picture": lambda on: on.previews.picture(on.file.id, on.file.sha256, recipe(480)),
+    "previews.page": lambda on: on.previews.page(on.file.id, 1, 480),
+    "previews.thumbnail": lambda on: on.previews.thumbnail(on.file.id),
     "records.patients": lambda on: on.records.patients(),
     "records.patient": lambda on: on.records.patient(on.patient_id),
     "records.level": lambda on: on.records.level(on.patient_id),
@@ -145,7 +151,7 @@ def things(world: World) -> Things:
     lab, older = world.record("lab-result", patient), world.older()
     shares = ShareService(world.actor(), world.parts.registry, world.parts.storages)
     return Things(
-        world, documents, world.bulk(), records, older, world.older_file(lab).id, world.older_file(lab, moved=True).id,
+        world, documents, world.bulk(), world.previews(), records, older, world.older_file(lab).id, world.older_file(lab, moved=True).id,
         shares, replace(shares, actor=world.actor("otto@sample.example")),
         shares.list(patient.id)[0].share.id, patient.id, record.id, gone.id, file, trashed.id, intake,
     )  # fmt: skip
@@ -164,7 +170,12 @@ def all_denied(things: Things, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def verbs() -> set[str]:
-    services = {"documents": (Arrivals, DocumentService), "bulk": (BulkService,), "records": (RecordService,)}
+    services = {
+        "documents": (Arrivals, DocumentService),
+        "bulk": (BulkService,),
+        "previews": (PreviewService,),
+        "records": (RecordService,),
+    }
     services |= {"shares": (ShareService,), "older": (OlderService,)}
     return {
         f"{name}.{verb}"

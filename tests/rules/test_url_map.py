@@ -112,7 +112,6 @@ def test_the_widget_the_pages_and_the_account_are_offered(world: World) -> None:
     later = """
     GET /documents/files/{file}/preview
     GET /documents/files/{file}/print
-    GET /documents/files/{file}/pictures/{sha256}-{recipe}/{page}.webp
     GET /status
     GET /metrics
     """
