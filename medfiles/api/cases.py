@@ -26,6 +26,7 @@ from medfiles.documents import FIRST_TO_TRASH
 from medfiles.gate import NOT_VALID
 from medfiles.older import NOT_MOVED
 from medfiles.refusals import explained
+from medfiles.rendering import Unshowable
 from medfiles.sandbox import Busy, NotChecked
 
 Where = Callable[[str, Operation, str], bool]  # its id, what is said of it, its method
@@ -72,7 +73,11 @@ def asking(_: str, operation: Operation, __: str) -> bool:
 
 
 def reading_bytes(_: str, operation: Operation, __: str) -> bool:
-    return operation.answer in ("bytes", "zip")
+    return operation.answer in ("bytes", "zip", "picture", "preview")
+
+
+def looking(_: str, operation: Operation, __: str) -> bool:
+    return operation.answer in ("picture", "preview")
 
 
 def at(*ids: str) -> Where:
@@ -214,6 +219,12 @@ CASES: Sequence[Case] = (
         uploading,
     ),
     Case("not-checked", "The content could not be checked safely.", NotChecked(), uploading),
+    Case(
+        "no-preview",
+        "No picture can be made of it, and it holds nothing else to show.",
+        Unshowable("This PDF is locked with a password. Download it to open it with the password."),
+        looking,
+    ),
     Case(
         "infected",
         "Kept for installations that scan for malware; this version has no scanner.",

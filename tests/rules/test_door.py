@@ -151,8 +151,8 @@ def things(world: World) -> Things:
     lab, older = world.record("lab-result", patient), world.older()
     shares = ShareService(world.actor(), world.parts.registry, world.parts.storages)
     return Things(
-        world, documents, world.bulk(), world.previews(), records, older, world.older_file(lab).id, world.older_file(lab, moved=True).id,
-        shares, replace(shares, actor=world.actor("otto@sample.example")),
+        world, documents, world.bulk(), world.previews(), records, older, world.older_file(lab).id,
+        world.older_file(lab, moved=True).id, shares, replace(shares, actor=world.actor("otto@sample.example")),
         shares.list(patient.id)[0].share.id, patient.id, record.id, gone.id, file, trashed.id, intake,
     )  # fmt: skip
 
