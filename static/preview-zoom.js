@@ -1,0 +1,84 @@
+/**
+ * The arithmetic of looking at pictures: how large, which page, which address. It knows no page of a browser.
+ */
+
+/** @typedef {{ width: number, height: number }} Size */
+/** @typedef {{ x: number, y: number }} Point */
+/** @typedef {"page" | "width" | "actual" | ""} Fit */
+
+const STEPS = [0.1, 0.25, 0.33, 0.5, 0.67, 0.75, 1, 1.25, 1.5, 2, 3, 4, 6, 8];
+const SMALLEST = 0.02;
+const LARGEST = 8;
+const PICTURE = /^(.*-v\d+w\d+)(c\w+)?\/\d+\.webp$/;
+
+/** @param {number} scale */
+export const within = (scale) => Math.min(LARGEST, Math.max(SMALLEST, scale));
+
+/** @param {number} scale @param {1 | -1} direction @returns {number} the next round size that can be told from this one */
+export function step(scale, direction) {
+  const further = direction > 0 ? STEPS.find((one) => one > scale * 1.02) : STEPS.findLast((one) => one < scale / 1.02);
+  return within(further ?? scale);
+}
+
+/** @param {Size} size @param {number} quarters of a turn to the right @returns {Size} */
+export const turned = ({ width, height }, quarters) => (quarters % 2 ? { width: height, height: width } : { width, height });
+
+/** @param {Fit} fit @param {Size} room @param {Size} size @param {boolean} [grows] a small picture is not blown up to fit, unless it is to be read */
+export function fitted(fit, room, size, grows = false) {
+  if (fit === "actual" || !size.width || !size.height) return 1;
+  const across = room.width / size.width;
+  const whole = Math.min(across, room.height / size.height);
+  return within(fit === "width" ? across : grows ? whole : Math.min(1, whole));
+}
+
+/** @param {Point[]} fingers @returns {{ apart: number, middle: Point }} of the first two */
+export function pinched([one = { x: 0, y: 0 }, two = one]) {
+  return { apart: Math.hypot(one.x - two.x, one.y - two.y), middle: { x: (one.x + two.x) / 2, y: (one.y + two.y) / 2 } };
+}
+
+/** @param {number} delta of a wheel @param {number} mode lines or pages instead of pixels @returns {number} what the size is multiplied by */
+export const wheeled = (delta, mode = 0) => Math.exp(-Math.max(-60, Math.min(60, delta * (mode ? 20 : 1))) / 180);
+
+/** @param {string} text @param {number} pages @param {number} now @returns {number} the page that somebody typed, or the one shown */
+export function pageOf(text, pages, now) {
+  const number = Number.parseInt(text.trim(), 10);
+  return Number.isNaN(number) ? now : Math.min(pages, Math.max(1, number));
+}
+
+/** @param {number} page @param {number} pages @param {number} most @returns {[number, number]} first and last of those kept in the page, this one in the middle */
+export function around(page, pages, most) {
+  const first = Math.max(1, Math.min(pages - most + 1, page - Math.floor(most / 2)));
+  return [first, Math.min(pages, first + most - 1)];
+}
+
+/** @param {readonly number[]} edges where each page ends, downwards @param {number} at @returns {number} which one is there, counted from 0 */
+export function pageAt(edges, at) {
+  let [low, high] = [0, edges.length - 1];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (/** @type {number} */ (edges[middle]) > at) high = middle;
+    else low = middle + 1;
+  }
+  return Math.max(0, low);
+}
+
+/** @param {number} number @returns {string} as addresses of pictures spell it */
+const spelled = (number) => String(Number(number.toFixed(3))).replace("-", "n").replace(".", "p");
+
+/** @param {string} url of a picture @param {number} page @param {[number, number] | null} [window] centre and width; as it is when not given @returns {string} of another page, seen through another window */
+export function address(url, page, window) {
+  const [, base = url, seen = ""] = PICTURE.exec(url) ?? [];
+  const through = window === undefined ? seen : window ? `c${spelled(window[0])}x${spelled(window[1])}` : "";
+  return `${base}${through}/${page}.webp`;
+}
+
+/** @param {string} srcset @param {(url: string) => string} change */
+export const eachAddress = (srcset, change) => srcset.replace(/[^\s,]\S*(?=\s+\d+w)/g, change);
+
+/** @param {readonly [number, number][]} windows of the file @returns {{ center: [number, number], width: [number, number] }} from and to, for sliders */
+export function reach(windows) {
+  const lows = windows.map(([center, width]) => center - width);
+  const highs = windows.map(([center, width]) => center + width);
+  const [low, high] = [Math.floor(Math.min(...lows)), Math.ceil(Math.max(...highs))];
+  return { center: [low, high], width: [1, Math.max(2, (high - low) * 2)] };
+}
