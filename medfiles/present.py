@@ -181,6 +181,7 @@ class PanelView:
     can_upload: bool
     can_edit: bool  # edit, delete, restore
     can_download: bool
+    can_preview: bool
     notice: Notice | None = None
     outcomes: tuple[Outcome, ...] = ()
     marked: tuple[int, ...] = ()  # in edit mode: go to the trash when the record is saved
@@ -365,6 +366,7 @@ def panel_view(
         can_upload=changeable and "upload" in kind.operations,
         can_edit=changeable and "delete" in kind.operations,
         can_download="download" in kind.operations,
+        can_preview="preview" in kind.operations,
         notice=notice,
         outcomes=tuple(outcomes),
         marked=tuple(marked),
@@ -377,5 +379,5 @@ def empty_panel(kind: EntityType, patient: PatientView) -> PanelView:
     return PanelView(
         type=type_view(kind), record=None, patient=patient, place="manager", mode="create", files=(), wanted=Wanted(),
         hits=0, next=None, count=0, trash_count=0, can_upload="upload" in kind.operations, can_edit=True,
-        can_download=False,
+        can_download=False, can_preview=False,
     )  # fmt: skip

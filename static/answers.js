@@ -5,6 +5,7 @@
 import { htmx, near, on } from "./dom.js";
 import * as focus from "./focus.js";
 import { isOvertaken } from "./fresh.js";
+import * as preview from "./preview.js";
 import * as unsaved from "./unsaved.js";
 import { pending } from "./upload.js";
 
@@ -25,7 +26,7 @@ const placeOf = (source) => (source instanceof Element ? (source.querySelector("
 /** @param {Element | null} place */
 const clear = (place) => place?.querySelectorAll(":scope > .mf-problem").forEach((old) => old.remove());
 
-const OURS = ".mf-manager, .mf-body, .mf-badge-holder";
+const OURS = ".mf-manager, .mf-body, .mf-badge-holder, .mf-look";
 const CORE = /^(HX-.*|Accept|Content-Type)$/i;
 
 /** @param {CustomEvent} event @returns {boolean} whether its answer would take away what somebody writes somewhere else, and they would rather go on writing */
@@ -77,11 +78,12 @@ on("htmx:beforeSwap htmx:before:swap", (event) => {
   const code = status(event);
   const source = sourceOf(event);
   if (code < 400 && source.matches(".mf-body") && isOvertaken(source)) return drop(event);
+  if (source.matches("[data-mf-look]") && preview.isOld(source)) return drop(event);
   if (code < 400 || !(near(event, ".mf") ?? source.closest?.(".mf"))) return;
   const written = code < 500 && !!source.closest?.(".mf-edit"); // what was written in it stays
   const stale = words(event)?.code === "csrf" && renewed !== source;
   const kept = written || (!!source.closest?.(".mf-form") && [401, 403].includes(code));
-  const alone = kept || stale || (!header(event, "HX-Retarget") && !!source.closest?.(".mf-body, .mf-manager-head, .mf-badge-holder, [data-mf-badges]"));
+  const alone = kept || stale || (!header(event, "HX-Retarget") && !!source.closest?.(".mf-body, .mf-manager-head, .mf-badge-holder, [data-mf-badges], [data-mf-look]"));
   const shown = code < 500 && !alone;
   if (!shown) drop(event);
   else if (event.detail.xhr) Object.assign(event.detail, { shouldSwap: true, isError: false });
@@ -112,17 +114,27 @@ on("htmx:sendError htmx:timeout htmx:responseError htmx:error htmx:response:erro
   explain(event, sourceOf(event));
 });
 
+/** @param {number} code */
+const general = (code) => (code >= 500 ? "Something went wrong on our side." : code ? "That did not work." : "There was no answer. Are you online?");
+
+/** @param {CustomEvent} event @param {Element} source asked for a document to look at */
+function explainPreview(event, source) {
+  const code = status(event);
+  const said = code === 404 ? "This document is not there any more." : (words(event)?.message ?? (code === 503 ? "The server is busy right now." : general(code)));
+  preview.failed(source, code, said, Number(header(event, "Retry-After")), signInAddress());
+}
+
 /** @param {CustomEvent} event @param {Element} source */
 function explain(event, source) {
   const place = placeOf(source);
   const code = status(event);
+  if (source.matches("[data-mf-look]")) return explainPreview(event, source);
   if (!place || source.matches("[data-mf-badges]")) return;
   focus.forget();
   clear(place);
-  const general = code >= 500 ? "Something went wrong on our side." : code ? "That did not work." : "There was no answer. Are you online?";
   const body = [404, 409].includes(code) && source.closest(".mf-doc")?.closest(".mf-body");
-  const gone = body && problem(body, code === 404 ? "This document is not there any more." : (words(event)?.message ?? general), "Show the list");
-  const line = code === 401 ? signIn(place) : gone || problem(source, words(event)?.message ?? general);
+  const gone = body && problem(body, code === 404 ? "This document is not there any more." : (words(event)?.message ?? general(code)), "Show the list");
+  const line = code === 401 ? signIn(place) : gone || problem(source, words(event)?.message ?? general(code));
   const head = place.querySelector(":scope > .mf-manager-head");
   const foot = place.querySelector(":scope > .mf-buttons"); // where it was sent from, and where one looks
   if (foot) foot.before(line);
@@ -155,12 +167,17 @@ function problem(source, text, way = "Try again") {
   return whole;
 }
 
+/** @returns {string} which leads back here, when nothing here would be lost by going there */
+function signInAddress() {
+  const known = /** @type {HTMLElement | null} */ (doc.querySelector("[data-mf-sign-in]"))?.dataset.mfSignIn ?? "/sign-in";
+  return pending() || unsaved.isWritten(doc) ? known : `${known}?next=${encodeURIComponent(location.pathname)}`;
+}
+
 /** @param {Element} place */
 function signIn(place) {
   const link = doc.createElement("a");
-  const known = /** @type {HTMLElement | null} */ (doc.querySelector("[data-mf-sign-in]"))?.dataset.mfSignIn ?? "/sign-in";
   const waits = pending() || unsaved.isWritten(doc);
-  link.href = waits ? known : `${known}?next=${encodeURIComponent(location.pathname)}`;
+  link.href = signInAddress();
   if (waits) Object.assign(link, { target: "_blank", rel: "noopener" });
   link.textContent = "Sign in again";
   link.toggleAttribute("data-mf-signed-out", !!place);

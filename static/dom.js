@@ -11,9 +11,9 @@ export const near = ({ target }, selector) => (target instanceof Element ? targe
 /** @param {string} names @param {(event: any) => void} listener @param {EventTarget} [target] */
 export const on = (names, listener, target = document) => names.split(" ").forEach((name) => target.addEventListener(name, listener));
 
-/** @param {string} text @param {Element | null} [beside] a widget with a live region of its own */
+/** @param {string} text @param {Element | null} [beside] something in a widget or a preview with a live region of its own */
 export function announce(text, beside) {
-  const own = beside?.closest(".mf-manager")?.querySelector("[data-mf-live]");
-  const live = own ?? [...document.querySelectorAll("[data-mf-live]")].find((one) => !!one.closest("dialog") === !!document.querySelector("#mf-sheet[open]"));
+  const own = beside?.closest("dialog.mf-look, .mf-manager")?.querySelector("[data-mf-live]");
+  const live = own ?? [...document.querySelectorAll("[data-mf-live]")].find((one) => !one.closest(".mf-look") && !!one.closest("dialog") === !!document.querySelector("#mf-sheet[open]"));
   if (live) live.textContent = text.replace(/\s+/g, " ").trim();
 }

@@ -105,17 +105,18 @@ function clicked(event) {
   }
 }
 
-/** @param {SubmitEvent} event a ZIP is an ordinary download: htmx must not take it */
+/** @param {SubmitEvent} event a ZIP is an ordinary download, what is printed a page: htmx must not take them */
 function submitted(event) {
   const form = /** @type {HTMLFormElement | null} */ (near(event, "[data-mf-bulk-bar]"));
   const button = /** @type {HTMLButtonElement | null} */ (event.submitter);
-  if (!form || button?.value !== "download") return;
+  if (!form || !["download", "print"].includes(button?.value ?? "")) return;
+  const prints = button?.value === "print";
   event.stopPropagation();
   const token = form.closest("[data-mf-csrf]")?.getAttribute("data-mf-csrf");
   const field = /** @type {HTMLInputElement | null} */ (form.querySelector("[name=csrf_token]"));
   if (field && token) field.value = token;
-  form.target = pending() || isWritten(doc) ? "_blank" : ""; // in this tab it would ask whether to leave the uploads
-  announce("The download starts.", form);
+  form.target = prints || pending() || isWritten(doc) ? "_blank" : ""; // in this tab it would ask whether to leave the uploads
+  announce(prints ? "The pages to print open in a new tab." : "The download starts.", form);
 }
 
 /* The address follows what is searched, where the page is ours */

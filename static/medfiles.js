@@ -8,6 +8,7 @@ import { fit } from "./fit.js";
 import * as focus from "./focus.js";
 import * as fresh from "./fresh.js";
 import * as list from "./list.js";
+import * as preview from "./preview.js";
 import * as sheet from "./sheet.js";
 import * as unsaved from "./unsaved.js";
 import * as upload from "./upload.js";
@@ -74,6 +75,7 @@ on("htmx:afterSwap htmx:after:swap", (event) => {
   const { detail } = event;
   const aim = detail.ctx?.target ?? detail.target;
   const target = typeof aim === "string" ? doc.querySelector(aim) : aim; // a selector, when the answer named it
+  if (target?.matches?.(".mf-look-body")) return preview.shown(target);
   fit();
   list.refreshed();
   const record = target?.matches?.("article.mf-record") && doc.querySelector(".mf-main article.mf-record");
@@ -110,5 +112,6 @@ upload.start();
 unsaved.start();
 fresh.start();
 list.start();
+preview.start();
 fit();
 doc.readyState === "complete" ? bring() : addEventListener("load", bring);

@@ -155,7 +155,7 @@ function signedOutLine(words, href) {
 /** @param {[Widget, string][]} lines about files whose record is not in the page just now */
 export function drawBar(lines) {
   const old = document.getElementById("mf-uploads");
-  const home = [...document.querySelectorAll("dialog.mf[open]")].at(-1) ?? document.body;
+  const home = [...document.querySelectorAll("dialog.mf[open]:not(.mf-look)")].at(-1) ?? document.body;
   const words = lines.map(([, text]) => text).join("\n");
   if (old?.parentElement === home && old.dataset.mfWords === words) return;
   old?.remove();

@@ -85,7 +85,7 @@ class Studio:
 
 def picture_all(studio: Studio) -> None:
     newcomer = Person(studio.world, NEWCOMER)
-    empty = Shelf(newcomer.patient().id, *[0] * 7)
+    empty = Shelf(newcomer.patient().id, *[0] * 9)
     for name, state in SIGNED_OUT.items():
         picture_state(studio, name, state, None)
     picture_state(studio, "home-welcome", at("/"), Person(studio.world, "nobody@sample.example"))
@@ -135,7 +135,8 @@ def shelf_of(person: Person) -> Shelf:
     )
     world.documents(person.email).trash(person.attach(visit, "Draft.pdf").id)
     world.records(person.email).delete(kind, gone.id)
-    return Shelf(patient.id, visit.id, bare.id, gone.id, insurance.id, person.long(patient), *person.shared())
+    others = person.long(patient), *person.shared(), *person.sights(patient)
+    return Shelf(patient.id, visit.id, bare.id, gone.id, insurance.id, *others)
 
 
 def documents_of(person: Person, visit: Any) -> int:

@@ -17,7 +17,7 @@ from medfiles.present import Notice, Outcome
 from medfiles.refusals import explained, status_of
 from medfiles.sessions import background
 from medfiles.uploads import Received
-from medfiles.web import forms, many, pages
+from medfiles.web import forms, many, pages, previews, printing
 from medfiles.web import records as record_pages
 from medfiles.web.errors import answer_error
 from medfiles.web.words import day, plural
@@ -115,6 +115,16 @@ def bulk(type: EntityType, id: int) -> ResponseReturnValue:
 @blueprint.get("/files/<int:file_id>/download")
 def download(file_id: int) -> ResponseReturnValue:
     return send_document(documents().open(file_id))
+
+
+@blueprint.get("/files/<int:file_id>/preview")
+def preview(file_id: int) -> ResponseReturnValue:
+    return previews.answer(file_id)
+
+
+@blueprint.get("/files/<int:file_id>/print", endpoint="print")
+def print_one(file_id: int) -> ResponseReturnValue:
+    return printing.answer_one(file_id)
 
 
 @blueprint.post("/files/<int:file_id>/edit")

@@ -15,7 +15,7 @@ from medfiles.http import bulk, send_archive
 from medfiles.listing import Wanted
 from medfiles.present import MOST_LISTED, Notice, Outcome, told
 from medfiles.refusals import status_of
-from medfiles.web import pages
+from medfiles.web import pages, printing
 from medfiles.web.words import plural
 
 LONGEST_KEY, LONGEST_ID = 255, 18  # characters
@@ -58,6 +58,10 @@ def download(kind: EntityType, record_id: int) -> ResponseReturnValue:
     return send_archive(bulk().open_many(kind, record_id, _chosen(kind, record_id)))
 
 
+def print_chosen(kind: EntityType, record_id: int) -> ResponseReturnValue:
+    return printing.answer(kind, record_id, _chosen(kind, record_id))
+
+
 def cancel(kind: EntityType, record_id: int) -> ResponseReturnValue:
     """Keep nothing of an upload that its sender gave up."""
     key = request.form.get("idempotency_key", "")
@@ -75,6 +79,7 @@ ACTIONS: Mapping[str, Callable[[EntityType, int], ResponseReturnValue]] = {
     "purge": purge,
     "category": categorise,
     "download": download,
+    "print": print_chosen,
     "cancel": cancel,
 }
 

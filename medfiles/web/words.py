@@ -5,6 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 from xml.etree import ElementTree
 
+import nh3
 from babel import Locale
 from babel.dates import format_date, format_datetime
 from babel.numbers import format_decimal
@@ -14,6 +15,11 @@ from markupsafe import Markup
 from medfiles.clock import now
 
 LOCALES = ("en", "en-GB", "en-US", "en-CA", "en-AU", "en-NZ", "en-IE", "en-IN", "en-ZA")
+TAGS = {
+    "b", "blockquote", "br", "em", "h1", "h2", "h3", "h4", "h5", "h6", "i", "li", "ol", "p", "pre", "s", "strong",
+    "sub", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "u", "ul",
+}  # fmt: skip
+ATTRIBUTES = {"td": {"colspan", "rowspan"}, "th": {"colspan", "rowspan"}}
 SVG = "http://www.w3.org/2000/svg"
 
 
@@ -62,6 +68,11 @@ def plural(count: int, word: str) -> str:
     return f"{number(count)} {word}{'' if count == 1 else 's'}"
 
 
+def cleaned(html: str) -> Markup:
+    """What was made of a letter, as markup: cleaned once more here, where it is trusted."""
+    return Markup(nh3.clean(html, tags=TAGS, attributes=ATTRIBUTES))
+
+
 def init_app(app: Flask) -> None:
     folder = Path(str(app.static_folder), "icons")
 
@@ -71,7 +82,7 @@ def init_app(app: Flask) -> None:
 
     app.jinja_env.globals["icon"] = icon
     words = {"day": day, "moment": moment, "iso": iso, "filesize": filesize, "age": age}
-    app.jinja_env.filters.update(words, number=number, plural=plural)
+    app.jinja_env.filters.update(words, number=number, plural=plural, cleaned=cleaned)
 
 
 def _inlined(path: Path) -> Markup:

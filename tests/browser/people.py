@@ -10,6 +10,7 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, FilePayload, Req
 from medfiles.intake import Paper
 from medfiles.models import EntityFile
 from tests import samples
+from tests.browser import papers
 from tests.factories import World
 
 TELL_BREACHES = "addEventListener('securitypolicyviolation', (event) => console.error(event.violatedDirective));"
@@ -36,6 +37,8 @@ class Shelf:
     long: int  # a visit with more documents than one page of its list shows
     shared: int  # somebody else's visit, to be read only
     theirs: int  # the patient of that visit
+    scan: int  # a procedure with a letter of many pages, slices of a scan, and what cannot be shown
+    tables: int  # a lab result with a table and a diary
 
 
 @dataclass(frozen=True)
@@ -86,12 +89,23 @@ class Person:
         bare = self.visit(patient=patient, reason="Vaccination")
         self.world.share(patient, f"looks-at-{self.email}")
         self.world.share(patient, f"helps-{self.email}", "edit", datetime(2030, 5, 4, tzinfo=UTC))
-        return Shelf(patient.id, visit.id, bare.id, gone.id, self._full(patient), self.long(patient), *self.shared())
+        full, long, shared = self._full(patient), self.long(patient), self.shared()
+        return Shelf(patient.id, visit.id, bare.id, gone.id, full, long, *shared, *self.sights(patient))
 
     def long(self, patient: Any) -> int:
         visit = self.visit(patient=patient, reason="Sleep diary")
         self.pile(visit, 55)
         return int(visit.id)
+
+    def sights(self, patient: Any) -> tuple[int, int]:
+        """A procedure and a lab result with documents of every look."""
+        scan = self.world.record("procedure", patient, self.email, procedure_name="Scan of the chest")
+        for name, content in papers.OF_A_SCAN.items():
+            self.attach(scan, name, content=content())
+        tables = self.world.record("lab-result", patient, self.email, test_name="Blood pressure at home")
+        for name, content in papers.OF_A_TEST.items():
+            self.attach(tables, name, content=content())
+        return int(scan.id), int(tables.id)
 
     def shared(self) -> tuple[int, int]:
         """A visit, and its patient, of somebody who lets this person read."""

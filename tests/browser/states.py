@@ -99,13 +99,37 @@ def allow_small_files_only(page: Page) -> None:
     page.locator("[data-mf-zone]").evaluate("(zone) => zone.setAttribute('data-mf-max-size', '400000')")
 
 
-def fail(address: str) -> Callable[[Page], None]:
+def fail(address: str, status: int = 503) -> Callable[[Page], None]:
     """From here on this gives no answer but an error."""
 
     def step(page: Page) -> None:
-        page.route(address, lambda route: route.fulfill(status=503, body=""))
+        page.route(address, lambda route: route.fulfill(status=status, body=""))
 
     return step
+
+
+def hold(address: str) -> Callable[[Page], None]:
+    """From here on this is waited for in vain."""
+
+    def step(page: Page) -> None:
+        page.route(address, lambda route: None)
+
+    return step
+
+
+def follow(link: str, shown: str, instead: str = "/preview") -> Callable[[Page], None]:
+    """The page a link leads to, as a page of its own."""
+
+    def step(page: Page) -> None:
+        address = page.locator(link).first.get_attribute("href") or ""
+        page.goto(address.replace("/preview", instead))
+        page.locator(shown).first.wait_for()
+
+    return step
+
+
+def ready(page: Page) -> None:
+    page.locator("[data-mf-print-words]", has_text="Ready").wait_for()
 
 
 def without_answer(address: str, state: State) -> State:
@@ -214,6 +238,17 @@ BADGES = [
     for size in ("xs", "sm", "md", "lg")
 ]
 
+SHOWN, DRAWN = ".mf-look[open] [data-mf-state=shown]", ".mf-look[open] [data-mf-picture=shown]"
+
+
+def looked_at(kind: str, record: str, name: str, shown: str = SHOWN) -> State:
+    """A document in the preview, opened from its record's list."""
+    page = at(f"/documents/{kind}/{{{record}}}")
+    return then(page, press(f".mf-look-link:text-is('{name}')", shown))
+
+
+SCAN = at("/documents/procedure/{scan}")
+LOOK = looked_at("procedure", "scan", "Discharge letter.pdf", DRAWN)
 SIGNED_OUT: Mapping[str, State] = {
     "sign-in": at("/sign-in"),
     "api": at("/api/v1/docs"),
@@ -289,6 +324,20 @@ SIGNED_IN: Mapping[str, State] = {
     "second-step": at("/account/second-step"),
     "verify": at("/account/verify"),
     "error": at("/visit/999999999"),
+    "look-pages": LOOK,
+    "look-keys": then(LOOK, press("[data-mf-key=help]", ".mf-look-help")),
+    "look-photo": looked_at("procedure", "scan", "The sheet on the fridge.jpg", DRAWN),
+    "look-scan": looked_at("procedure", "scan", "Chest.dcm", DRAWN),
+    "look-letter": looked_at("procedure", "scan", "Physiotherapy plan.docx"),
+    "look-nothing": looked_at("procedure", "scan", "Old letter.doc"),
+    "look-table": looked_at("lab-result", "tables", "Blood pressure.xlsx"),
+    "look-text": looked_at("lab-result", "tables", "Sleep.txt"),
+    "look-loading": then(
+        SCAN, hold("**/preview"), press(".mf-look-link:text-is('Chest.dcm')", ".mf-look[open] .mf-spinner")
+    ),
+    "look-failed": then(SCAN, fail("**/preview", 500), press(".mf-look-link:text-is('Chest.dcm')", "[data-mf-again]")),
+    "look-page": then(SCAN, follow(".mf-look-link:text-is('Chest.dcm')", "[data-mf-picture=shown]")),
+    "print": then(SCAN, follow(".mf-look-link:text-is('Chest.dcm')", ".mf-print", "/print"), ready),
     "sheet-deleted": then(SHEET, press("[data-mf-action=delete]", "[data-mf-action=undo]")),
     "sheet-twin": then(BARE, choose(GROWTH, shown=".mf-row"), choose(GROWTH_AGAIN, shown=".mf-twin")),
     "sheet-gone": then(SHEET, press(".mf-record-foot button", ".mf-gone")),
@@ -297,5 +346,5 @@ SIGNED_IN: Mapping[str, State] = {
 NOISY: Mapping[str, str] = {
     "sheet-list-failed": "503", "queue-waiting": "503", "queue-failed": "403", "queue-signed-out": "401",
     "queue-offline": "ERR_INTERNET_DISCONNECTED", "sheet-form-errors": "422", "record-form-errors": "422",
-    "patient-form-errors": "422", "people-errors": "422", "error": "404",
+    "patient-form-errors": "422", "people-errors": "422", "error": "404", "look-failed": "500",
 }  # fmt: skip

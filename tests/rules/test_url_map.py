@@ -110,8 +110,6 @@ def test_no_address_is_offered_that_the_contract_does_not_name(world: World) -> 
 
 def test_the_widget_the_pages_and_the_account_are_offered(world: World) -> None:
     later = """
-    GET /documents/files/{file}/preview
-    GET /documents/files/{file}/print
     GET /status
     GET /metrics
     """

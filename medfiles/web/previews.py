@@ -1,0 +1,207 @@
+"""Looking at documents without downloading them: the preview of one, with those beside it in its list."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import Response, request, url_for
+
+from medfiles import listing
+from medfiles.errors import NotFound, Rejected
+from medfiles.htmx import fragment, is_htmx
+from medfiles.http import documents, file_views, parts, previews
+from medfiles.present import FileView
+from medfiles.recipes import Window
+from medfiles.renditions import WIDTHS, Look, recipe
+from medfiles.web import pages
+from medfiles.web.words import plural
+
+DRAWN = ("pages", "image", "dicom")  # kinds of previews that are made of pictures
+MIDDLE = 960  # pixels: for browsers that choose no size themselves
+TALLEST = 2.5  # a picture is at most so many times as high as the width it was asked for
+BESIDE = 12  # documents shown on either side of the one looked at
+
+
+@dataclass(frozen=True)
+class PictureView:
+    src: str
+    srcset: str
+    alt: str
+
+
+@dataclass(frozen=True)
+class WindowView:
+    """A way to see a DICOM image; numbers are its own values."""
+
+    label: str
+    center: float
+    width: float
+    url: str
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class NoteView:
+    words: str
+    warning: bool = False
+
+
+@dataclass(frozen=True)
+class PlaceView:
+    """Where a document stands in the list it was opened from; `number` 0: the list does not hold it any more."""
+
+    query: dict[str, str]  # what its list was searched and sorted by
+    number: int = 0
+    total: int = 0
+    previous: FileView | None = None
+    next: FileView | None = None
+    around: tuple[FileView, ...] = ()  # in order: the first, the nearest ones, the last
+
+
+@dataclass(frozen=True)
+class LookView:
+    file: FileView
+    look: Look
+    place: PlaceView
+    page: int
+    pages: int
+    picture: PictureView | None
+    windows: tuple[WindowView, ...]
+    can_download: bool
+    notes: tuple[NoteView, ...] = field(default=())
+
+    @property
+    def kind(self) -> str:
+        return self.look.kind
+
+    @property
+    def page_words(self) -> str:
+        return "Frame" if self.kind == "dicom" else "Page"
+
+    @property
+    def stage_words(self) -> str:
+        return f"{self.page_words}s of {self.file.file_name}" if self.pages > 1 else self.file.file_name
+
+    @property
+    def spoken(self) -> str:
+        """What people who listen are told when it is shown."""
+        said = [self.file.file_name]
+        said += [f"document {self.place.number} of {self.place.total}"] if self.place.number else []
+        said += [plural(self.pages, self.page_words.lower())] if self.pages > 1 else []
+        said += [self.look.reason or "No preview"] if self.kind == "none" else []
+        return ", ".join(said)
+
+
+def answer(file_id: int) -> Response:
+    look = previews().look(file_id)
+    file = pages.file_view(documents().get(file_id))
+    template = "previews/_look.html" if is_htmx() else "previews/page.html"
+    record, record_view = pages.record_page(parts().registry[file.entity_type], file.entity_id)
+    return fragment(template, view=looked_at(file, look, place_of(file)), record=record_view)
+
+
+def looked_at(file: FileView, look: Look, place: PlaceView) -> LookView:
+    page, window = _page(look), _window()
+    return LookView(
+        file=file,
+        look=look,
+        place=place,
+        page=page,
+        pages=look.pages or 1,
+        picture=drawn(file, look, page, window) if look.kind in DRAWN else None,
+        windows=_windows(file, look, place, page, window),
+        can_download="download" in parts().registry[file.entity_type].operations,
+        notes=tuple(notes(look)),
+    )
+
+
+def drawn(file: FileView, look: Look, page: int, window: Window | None = None, large: int = MIDDLE) -> PictureView:
+    """The page as a picture, in every size that is not larger than the page itself."""
+    sized = [(min(width, _across(look, width)), file.picture(width, page, window)) for width in WIDTHS[1:]]
+    fitting = dict(sized[::-1])  # of two that come out equal the smaller recipe
+    return PictureView(
+        src=file.picture(large, page, window),
+        srcset=", ".join(f"{url} {width}w" for width, url in sorted(fitting.items())),
+        alt=_alt(file, look, page),
+    )
+
+
+def _across(look: Look, width: int) -> int:
+    """How wide a picture of that recipe comes out."""
+    own, high = look.width or width, look.height or 1
+    fits = round(width * TALLEST * own / high)
+    return max(1, min(width, fits, own if look.kind == "image" else width))
+
+
+def _alt(file: FileView, look: Look, page: int) -> str:
+    name = file.description or file.file_name
+    if (look.pages or 1) > 1:
+        return f"{'Frame' if look.kind == 'dicom' else 'Page'} {page} of {look.pages} of {file.file_name}"
+    return f"{file.file_name}: {file.description}" if file.description else name
+
+
+def notes(look: Look) -> list[NoteView]:
+    said = [NoteView("Not for diagnosis", warning=True)] if look.kind == "dicom" else []
+    said += [NoteView("Moving picture: this is the first one of it")] if look.animated else []
+    return said + ([NoteView(look.note)] if look.note else [])
+
+
+def _page(look: Look) -> int:
+    """`turn` is what a button without script says, `page` what was typed."""
+    wanted = request.args.get("turn", type=int) or request.args.get("page", 1, type=int)
+    return min(max(wanted, 1), look.pages or 1)
+
+
+def _window() -> Window | None:
+    """`?window=40,400`: centre and width."""
+    words = request.args.get("window", "")
+    if not words:
+        return None
+    try:
+        center, width = map(float, words.split(","))
+        recipe(MIDDLE, (center, width))
+    except (ValueError, OverflowError, NotFound):
+        raise Rejected("“window” must be a centre and a width such as 40,400.") from None
+    return center, width
+
+
+def _windows(file: FileView, look: Look, place: PlaceView, page: int, chosen: Window | None) -> tuple[WindowView, ...]:
+    shown = chosen or look.window
+    return tuple(
+        WindowView(label, center, width, _through(file, place, page, center, width), (center, width) == shown)
+        for label, center, width in look.windows
+    )
+
+
+def _through(file: FileView, place: PlaceView, page: int, center: float, width: float) -> str:
+    query: dict[str, Any] = {"page": page, "window": f"{center},{width}", **place.query}
+    return url_for("documents.preview", file_id=file.id, **query)
+
+
+def place_of(file: FileView) -> PlaceView:
+    """Among the documents of the list that the address names, in its order; in the trash among those of the trash."""
+    kind = parts().registry[file.entity_type]
+    wanted = listing.wanted({**request.args, "cursor": ""}, kind, trashed=file.deleted_at is not None)
+    ids = documents().matching(kind, file.entity_id, wanted)
+    if file.id not in ids:
+        return PlaceView(wanted.query())
+    at = ids.index(file.id)
+    known = _known(sorted({0, *range(max(0, at - BESIDE), min(len(ids), at + BESIDE + 1)), len(ids) - 1}), ids)
+    return PlaceView(
+        query=wanted.query(),
+        number=at + 1,
+        total=len(ids),
+        previous=known.get(at - 1),
+        next=known.get(at + 1),
+        around=tuple(known.values()),
+    )
+
+
+def _known(places: Sequence[int], ids: Sequence[int]) -> dict[int, FileView]:
+    """The documents at these places, but for those that went this very moment."""
+    files = {}
+    for place in places:
+        with suppress(NotFound):
+            files[place] = documents().get(ids[place])
+    return dict(zip(files, file_views(list(files.values())), strict=True))

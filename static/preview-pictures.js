@@ -1,0 +1,102 @@
+/**
+ * Pictures that the server draws: on their way, not drawn yet because it is busy, failed.
+ */
+import { near, on } from "./dom.js";
+
+const TRIES = 6;
+const LONGEST_WAIT = 15; // seconds
+/** @type {WeakMap<HTMLImageElement, number>} how often each was asked for again */
+const tries = new WeakMap();
+
+/** @param {number} seconds */
+const wait = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+
+/** @param {HTMLImageElement} picture asks for it once more */
+function askAgain(picture) {
+  const { src, srcset } = picture;
+  picture.removeAttribute("srcset");
+  picture.src = "";
+  if (srcset) picture.srcset = srcset;
+  picture.src = src;
+}
+
+/** @param {HTMLElement} frame @param {string} state */
+function mark(frame, state) {
+  frame.dataset.mfPicture = state;
+  if (state !== "failed") frame.querySelector(".mf-look-broken")?.remove();
+}
+
+/** @param {HTMLElement} frame @param {string} words why it is not there */
+function explain(frame, words) {
+  const template = /** @type {HTMLTemplateElement | null | undefined} */ (frame.closest(".mf-look-in, .mf-print")?.querySelector("template[data-mf-broken]"));
+  mark(frame, "failed");
+  if (!template || frame.querySelector(".mf-look-broken")) return;
+  frame.append(document.importNode(template.content, true));
+  const line = frame.querySelector("[data-mf-words]");
+  if (line) line.textContent = words;
+}
+
+/** @param {Response} answer @returns {string} what the server said */
+function reason(answer) {
+  if (answer.status === 401) return "You were signed out. Sign in again to see this.";
+  try {
+    return JSON.parse(answer.headers.get("HX-Trigger") ?? "")["documents:error"].message;
+  } catch {
+    return "This picture could not be shown.";
+  }
+}
+
+/** @param {HTMLImageElement} picture did not come: asks why, and waits when the server says so */
+async function failed(picture) {
+  if (picture.closest(".mf-thumb")) return picture.remove(); // the tile under it says what it is
+  const frame = /** @type {HTMLElement | null} */ (picture.closest("[data-mf-picture]"));
+  if (!frame || !picture.getAttribute("src")) return;
+  const url = picture.currentSrc || picture.src;
+  const answer = await fetch(url, { headers: { "HX-Request": "true" } }).catch(() => null);
+  const tried = tries.get(picture) ?? 0;
+  const comes = answer?.ok || [429, 503].includes(answer?.status ?? 0);
+  if (!picture.isConnected || picture.src !== new URL(picture.src, location.href).href) return;
+  if (!answer) return explain(frame, "There was no answer. Are you online?");
+  if (!comes || tried >= TRIES) return explain(frame, reason(answer));
+  tries.set(picture, tried + 1);
+  mark(frame, "busy");
+  if (!answer.ok) await wait(Math.min(LONGEST_WAIT, Number(answer.headers.get("Retry-After")) || 2));
+  if (picture.isConnected) askAgain(picture);
+}
+
+/** @param {HTMLElement} button */
+function redraw(button) {
+  const frame = /** @type {HTMLElement} */ (button.closest("[data-mf-picture]"));
+  const picture = frame.querySelector("img");
+  /** @type {HTMLElement | null} */ (frame.closest("[data-mf-stage]"))?.focus();
+  mark(frame, "loading");
+  if (picture) tries.delete(picture);
+  if (picture) askAgain(picture);
+}
+
+/** @param {Element | Document} place what is in it may have come before anybody listened */
+export function look(place) {
+  for (const picture of /** @type {NodeListOf<HTMLImageElement>} */ (place.querySelectorAll("[data-mf-picture] img"))) {
+    if (picture.complete && picture.naturalWidth) arrived(picture);
+    else if (picture.complete && picture.getAttribute("src") && picture.loading !== "lazy") failed(picture);
+  }
+  for (const picture of /** @type {NodeListOf<HTMLImageElement>} */ (place.querySelectorAll(".mf-thumb img"))) {
+    if (picture.complete && !picture.naturalWidth && picture.loading !== "lazy") picture.remove();
+  }
+}
+
+/** @param {HTMLImageElement} picture */
+function arrived(picture) {
+  const frame = /** @type {HTMLElement | null} */ (picture.closest("[data-mf-picture]"));
+  if (!frame || !picture.naturalWidth) return;
+  mark(frame, "shown");
+  frame.dispatchEvent(new CustomEvent("mf:drawn", { bubbles: true }));
+}
+
+export function start() {
+  const each = (/** @type {Event} */ event, /** @type {(picture: HTMLImageElement) => void} */ act) => event.target instanceof HTMLImageElement && act(event.target);
+  document.addEventListener("load", (event) => each(event, arrived), true);
+  document.addEventListener("error", (event) => each(event, failed), true);
+  on("click", (event) => near(event, "[data-mf-redraw]") && redraw(near(event, "[data-mf-redraw]")));
+  look(document);
+}

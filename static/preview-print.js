@@ -1,0 +1,24 @@
+/**
+ * The page that documents are printed from: it is ready when every picture on it has come.
+ */
+import { near, on } from "./dom.js";
+
+/** @param {HTMLElement} page */
+function tell(page) {
+  const frames = /** @type {HTMLElement[]} */ ([...page.querySelectorAll("[data-mf-picture]")]);
+  const open = frames.filter(({ dataset }) => dataset.mfPicture === "loading" || dataset.mfPicture === "busy").length;
+  const failed = frames.filter(({ dataset }) => dataset.mfPicture === "failed").length;
+  const line = page.querySelector("[data-mf-print-words]");
+  const missing = failed ? `${failed === 1 ? "A page" : `${failed} pages`} could not be shown: look at them below.` : "";
+  const words = open ? `Preparing ${frames.length - open} of ${frames.length} pages…` : missing || "Ready to print.";
+  if (line && line.textContent !== words) line.textContent = words;
+  page.querySelector("[data-mf-print]")?.toggleAttribute("disabled", open > 0);
+}
+
+export function start() {
+  on("click", (event) => near(event, "[data-mf-print]") && print());
+  const page = /** @type {HTMLElement | null} */ (document.querySelector(".mf-print"));
+  if (!page) return;
+  new MutationObserver(() => tell(page)).observe(page, { subtree: true, attributeFilter: ["data-mf-picture"] });
+  tell(page);
+}

@@ -1,0 +1,369 @@
+/**
+ * The stage of the preview: pages below each other or one picture, how large, which way up; wheel, pinch and drag.
+ */
+import { announce } from "./dom.js";
+import * as zoom from "./preview-zoom.js";
+
+/** @typedef {import("./preview-zoom.js").Fit} Fit */
+/** @typedef {import("./preview-zoom.js").Size} Size */
+/** @typedef {import("./preview-zoom.js").Point} Point */
+
+const MOST = 400; // pages in the page at once
+const EDGE = 24; // from either end, when it is not the document's: time to bring others
+const SWIPE = 60; // pixels
+const CALM = 120; // milliseconds without change until pictures of the new size are asked for
+
+export class Stage {
+  /** @param {HTMLElement} root what shows the document @param {(direction: 1 | -1) => void} walk to another one, by a swipe */
+  constructor(root, walk) {
+    const find = (/** @type {string} */ name) => /** @type {HTMLElement} */ (root.querySelector(`[data-mf-${name}]`));
+    this.root = root;
+    this.walk = walk;
+    this.element = find("stage");
+    this.column = find("column");
+    this.rail = /** @type {HTMLElement | null} */ (root.querySelector("[data-mf-rail]"));
+    this.kind = root.dataset.mfKind ?? "image";
+    const { mfPages, mfPage, mfWidth, mfHeight, mfPageWord = "Page", mfThumbSrc = "" } = this.element.dataset;
+    this.pages = Number(mfPages);
+    this.page = Number(mfPage);
+    this.word = mfPageWord;
+    this.thumb = mfThumbSrc;
+    /** @type {Size} */
+    this.size = { width: Number(mfWidth), height: Number(mfHeight) };
+    this.quarters = 0;
+    this.scale = 1;
+    /** @type {Fit} */
+    this.fit = "page";
+    /** @type {[number, number]} */
+    this.range = [this.page, this.page];
+    /** @type {number[]} */
+    this.edges = [];
+    this.first = /** @type {HTMLElement} */ (this.column.firstElementChild);
+    this.paged = this.kind === "pages" && this.pages > 1;
+    this.measure(this.first);
+    if (this.paged && this.isNarrow()) this.fit = "width";
+    this.refit();
+    if (this.paged) this.fill(this.page);
+    else this.fillRail(this.page);
+    this.listen();
+    this.refit();
+    if (this.paged) this.show(this.page);
+    this.sharpen();
+  }
+
+  /** A page of a letter is read across the width of a phone, and as a whole on a screen that is wide. */
+  isNarrow() {
+    return this.element.clientWidth < 600;
+  }
+
+  /* Pages */
+
+  /** @param {HTMLElement} frame @param {Size} [size] */
+  measure(frame, size = this.size) {
+    frame.style.setProperty("--w", String(size.width));
+    frame.style.setProperty("--h", String(size.height));
+  }
+
+  /** @param {number} number @returns {HTMLElement} */
+  frame(number) {
+    const known = /** @type {HTMLElement | null} */ (this.column.querySelector(`[data-mf-n="${number}"]`));
+    if (known) return known;
+    const frame = /** @type {HTMLElement} */ (this.first.cloneNode(true));
+    const picture = /** @type {HTMLImageElement} */ (frame.querySelector("img"));
+    const change = (/** @type {string} */ url) => zoom.address(url, number);
+    frame.dataset.mfN = String(number);
+    frame.dataset.mfPicture = "loading";
+    frame.querySelector(".mf-look-broken")?.remove();
+    picture.loading = "lazy";
+    picture.alt = picture.alt.replace(/\d+/, String(number));
+    picture.sizes = `${Math.max(1, Math.round(this.size.width * this.scale))}px`;
+    picture.srcset = zoom.eachAddress(picture.srcset, change);
+    picture.src = change(picture.src);
+    this.measure(frame);
+    return frame;
+  }
+
+  /** @param {number} page in the middle of those that are kept */
+  fill(page) {
+    this.range = zoom.around(page, this.pages, MOST);
+    const [from, to] = this.range;
+    const frames = Array.from({ length: to - from + 1 }, (_, index) => this.frame(from + index));
+    this.column.replaceChildren(...frames);
+    this.fillRail(page);
+    this.edges = [];
+  }
+
+  /** @param {number} page */
+  fillRail(page) {
+    if (!this.rail) return;
+    const [from, to] = zoom.around(page, this.pages, MOST);
+    this.rail.style.setProperty("--ratio", String(this.size.width / Math.max(this.size.height, this.size.width / 2)));
+    this.rail.replaceChildren(...Array.from({ length: to - from + 1 }, (_, index) => this.railItem(from + index)));
+    this.markRail();
+  }
+
+  /** @param {number} number */
+  railItem(number) {
+    const button = document.createElement("button");
+    const tile = document.createElement("span");
+    const words = document.createElement("span");
+    const picture = new Image(160, 160);
+    Object.assign(button, { type: "button", className: "mf-look-leaf" });
+    Object.assign(button.dataset, { mfGo: String(number), mfKey: `leaf-${number}` });
+    Object.assign(picture, { alt: "", loading: "lazy", decoding: "async", src: zoom.address(this.thumb, number) });
+    tile.className = "mf-look-sheet";
+    words.textContent = String(number);
+    button.setAttribute("aria-label", `${this.word} ${number}`);
+    tile.append(picture);
+    button.append(tile, words);
+    return button;
+  }
+
+  markRail() {
+    this.rail?.querySelector("[aria-current]")?.removeAttribute("aria-current");
+    const leaf = /** @type {HTMLElement | null | undefined} */ (this.rail?.querySelector(`[data-mf-go="${this.page}"]`));
+    leaf?.setAttribute("aria-current", "true");
+    if (!leaf || !this.rail) return leaf || !this.rail?.children.length ? undefined : this.fillRail(this.page);
+    const { offsetTop, offsetHeight, offsetLeft, offsetWidth } = leaf;
+    this.rail.scrollTo({ top: offsetTop - (this.rail.clientHeight - offsetHeight) / 2, left: offsetLeft - (this.rail.clientWidth - offsetWidth) / 2 });
+  }
+
+  /** @param {number} page becomes the one that is spoken of */
+  settle(page) {
+    if (page === this.page) return false;
+    this.page = page;
+    const field = /** @type {HTMLInputElement | null} */ (this.root.querySelector("[data-mf-page-field]"));
+    if (field && document.activeElement !== field) field.value = String(page);
+    this.markRail();
+    return true;
+  }
+
+  /** @param {number} page */
+  show(page) {
+    const [from, to] = this.range;
+    if (page < from || page > to) this.fill(page);
+    const frame = this.frame(page);
+    this.settle(page);
+    this.element.scrollTo({ top: frame.offsetTop - 16 });
+  }
+
+  /** @param {number} page somebody wants to see */
+  go(page) {
+    const wanted = zoom.pageOf(String(page), this.pages, this.page);
+    if (this.paged) this.show(wanted);
+    else this.root.dispatchEvent(new CustomEvent("mf:frame", { detail: wanted }));
+    const field = /** @type {HTMLInputElement | null} */ (this.root.querySelector("[data-mf-page-field]"));
+    if (field) field.value = String(wanted);
+    announce(`${this.word} ${wanted} of ${this.pages}`, this.root);
+  }
+
+  /** The page that is read is the one a third down the stage. */
+  scrolled() {
+    if (!this.paged) return;
+    const [from, to] = this.range;
+    const frames = /** @type {HTMLElement[]} */ ([...this.column.children]);
+    if (!this.edges.length) this.edges = frames.map((one) => one.offsetTop + one.offsetHeight);
+    const { scrollTop, clientHeight, scrollHeight } = this.element;
+    const end = scrollTop + clientHeight >= scrollHeight - 2;
+    clearTimeout(this.later);
+    this.later = setTimeout(() => this.sharpen(), CALM);
+    const page = from + (end ? frames.length - 1 : zoom.pageAt(this.edges, scrollTop + clientHeight / 3));
+    this.settle(page);
+    if ((page - from < EDGE && from > 1) || (to - page < EDGE && to < this.pages)) this.recentre(page);
+  }
+
+  /** @param {number} page stays where it is, others come around it */
+  recentre(page) {
+    const before = this.frame(page).getBoundingClientRect().top;
+    this.fill(page);
+    this.element.scrollTop += this.frame(page).getBoundingClientRect().top - before;
+  }
+
+  /** @param {HTMLElement} frame of a page that turned out to have a size of its own */
+  drawn(frame) {
+    const picture = frame.querySelector("img");
+    if (!picture || this.kind !== "pages") return;
+    const ratio = picture.naturalHeight / picture.naturalWidth;
+    if (Math.abs(ratio - this.size.height / this.size.width) < 0.02) return;
+    this.measure(frame, { width: this.size.width, height: Math.round(this.size.width * ratio) });
+    this.edges = [];
+  }
+
+  /* Size */
+
+  /** @returns {Size} what a picture may take, without the space around it */
+  room() {
+    const space = this.element.clientWidth < 600 ? 16 : 48;
+    return { width: this.element.clientWidth - space, height: this.element.clientHeight - space };
+  }
+
+  /** @param {Fit} fit */
+  scaleOf(fit) {
+    return zoom.fitted(fit, this.room(), zoom.turned(this.size, this.quarters), this.kind !== "image");
+  }
+
+  refit() {
+    if (this.fit) this.resize(this.scaleOf(this.fit));
+    this.mark();
+  }
+
+  /** @param {Fit} fit */
+  fitTo(fit) {
+    const page = this.page;
+    this.fit = fit;
+    this.refit();
+    if (this.paged) this.show(page);
+    this.tell();
+  }
+
+  /** @param {number} scale @param {Point} [point] in the window that stays where it is; the middle when not given */
+  zoomTo(scale, point) {
+    const box = this.element.getBoundingClientRect();
+    const held = point ?? { x: box.left + box.width / 2, y: box.top + box.height / 2 };
+    const frame = this.under(held);
+    const before = frame.getBoundingClientRect();
+    const [across, down] = [(held.x - before.left) / before.width, (held.y - before.top) / before.height];
+    this.fit = "";
+    this.resize(zoom.within(scale));
+    const after = frame.getBoundingClientRect();
+    this.element.scrollBy({ left: after.left + across * after.width - held.x, top: after.top + down * after.height - held.y, behavior: "instant" });
+    this.mark();
+  }
+
+  /** @param {Point} point @returns {HTMLElement} */
+  under({ x, y }) {
+    const found = document.elementsFromPoint(x, y).find((one) => one.parentElement === this.column);
+    return /** @type {HTMLElement} */ (found ?? this.column.querySelector(`[data-mf-n="${this.page}"]`) ?? this.column.firstElementChild);
+  }
+
+  /** @param {1 | -1} direction */
+  step(direction) {
+    this.zoomTo(zoom.step(this.scale, direction));
+    this.tell();
+  }
+
+  rotate(quarters = 1) {
+    const page = this.page;
+    this.quarters = (this.quarters + quarters + 4) % 4;
+    this.column.dataset.mfQuarters = String(this.quarters);
+    if (!this.fit) this.fit = "page";
+    this.refit();
+    if (this.paged) this.show(page);
+    announce(this.quarters ? `Turned by ${this.quarters * 90} degrees` : "The right way up", this.root);
+  }
+
+  /** @param {number} scale */
+  resize(scale) {
+    this.scale = scale;
+    this.edges = [];
+    this.column.style.setProperty("--mf-scale", String(scale));
+    clearTimeout(this.later);
+    this.later = setTimeout(() => this.sharpen(), CALM);
+  }
+
+  /** Pictures in sight are asked for as large as they are shown; the others when they come into sight. */
+  sharpen() {
+    const across = `${Math.max(1, Math.round(this.size.width * this.scale))}px`;
+    const { top, bottom } = this.element.getBoundingClientRect();
+    for (const frame of this.column.children) {
+      const box = frame.getBoundingClientRect();
+      const picture = frame.querySelector("img");
+      if (picture && box.bottom > top - 200 && box.top < bottom + 200 && picture.sizes !== across) picture.sizes = across;
+    }
+  }
+
+  mark() {
+    const percent = this.root.querySelector("[data-mf-percent]");
+    const words = `${Math.round(this.scale * 100)} %`;
+    if (percent) percent.textContent = words;
+    percent?.setAttribute("aria-label", `${words}, show at 100 %`);
+    for (const name of ["width", "page"]) this.root.querySelector(`[data-mf-zoom=${name}]`)?.setAttribute("aria-pressed", String(this.fit === name));
+    const { scrollWidth, clientWidth, scrollHeight, clientHeight } = this.element;
+    this.element.toggleAttribute("data-mf-pans", scrollWidth > clientWidth + 1 || scrollHeight > clientHeight + 1);
+  }
+
+  tell() {
+    announce(`Zoom ${Math.round(this.scale * 100)} percent`, this.root);
+  }
+
+  /* Wheel, drag, pinch */
+
+  listen() {
+    const { element } = this;
+    let waiting = false;
+    const next = () => {
+      waiting = false;
+      this.scrolled();
+    };
+    element.addEventListener("scroll", () => !waiting && (waiting = true) && requestAnimationFrame(next));
+    element.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
+    element.addEventListener("pointerdown", (event) => this.drag(event));
+    element.addEventListener("dblclick", (event) => this.twice(event));
+    element.addEventListener("mf:drawn", (event) => this.drawn(/** @type {HTMLElement} */ (event.target)));
+    this.touches();
+    this.watch = new ResizeObserver(() => this.fit && this.refit());
+    this.watch.observe(element);
+  }
+
+  /** @param {WheelEvent} event a wheel turns pages where there are some, and makes a picture larger where there is one */
+  wheel(event) {
+    if (!event.ctrlKey && !event.metaKey && this.paged) return;
+    event.preventDefault();
+    if (!event.ctrlKey && !event.metaKey && this.pages > 1) return this.go(this.page + Math.sign(event.deltaY));
+    this.zoomTo(this.scale * zoom.wheeled(event.deltaY, event.deltaMode), { x: event.clientX, y: event.clientY });
+  }
+
+  /** @param {MouseEvent} event pressed twice: there and back again */
+  twice(event) {
+    if (!this.fit) return this.fitTo("page");
+    this.zoomTo(this.scale < 0.8 ? 1 : this.scale * 2, { x: event.clientX, y: event.clientY });
+  }
+
+  /** @param {PointerEvent} start */
+  drag(start) {
+    const { element } = this;
+    if (start.pointerType !== "mouse" || start.button || /** @type {Element} */ (start.target).closest("button")) return;
+    const { offsetX, offsetY } = start;
+    if (start.target === element && (offsetX > element.clientWidth || offsetY > element.clientHeight)) return; // its scroll bars
+    const [left, top] = [element.scrollLeft, element.scrollTop];
+    const move = (/** @type {PointerEvent} */ event) => element.scrollTo({ left: left - event.clientX + start.clientX, top: top - event.clientY + start.clientY, behavior: "instant" });
+    const end = () => {
+      element.removeEventListener("pointermove", move);
+      element.removeAttribute("data-mf-dragged");
+    };
+    start.preventDefault();
+    element.focus({ preventScroll: true });
+    element.setPointerCapture(start.pointerId);
+    element.setAttribute("data-mf-dragged", "");
+    element.addEventListener("pointermove", move);
+    element.addEventListener("lostpointercapture", end, { once: true });
+  }
+
+  touches() {
+    const points = (/** @type {TouchEvent} */ event) => [...event.touches].map(({ clientX: x, clientY: y }) => ({ x, y }));
+    let from = { apart: 0, scale: 1 };
+    /** @type {Point | null} */
+    let swipe = null;
+    this.element.addEventListener("touchstart", (event) => {
+      const [one] = points(event);
+      swipe = event.touches.length === 1 && this.element.scrollWidth <= this.element.clientWidth + 1 ? (one ?? null) : null;
+      if (event.touches.length === 2) from = { apart: zoom.pinched(points(event)).apart, scale: this.scale };
+    }, { passive: true }); // prettier-ignore
+    this.element.addEventListener("touchmove", (event) => {
+      if (event.touches.length !== 2) return;
+      event.preventDefault();
+      const { apart, middle } = zoom.pinched(points(event));
+      if (from.apart) this.zoomTo((from.scale * apart) / from.apart, middle);
+    }, { passive: false }); // prettier-ignore
+    this.element.addEventListener("touchend", ({ changedTouches: [last] }) => {
+      const [across, down] = swipe && last ? [last.clientX - swipe.x, last.clientY - swipe.y] : [0, 0];
+      swipe = null;
+      if (Math.abs(across) > SWIPE && Math.abs(across) > 2 * Math.abs(down)) this.walk(across < 0 ? 1 : -1);
+    });
+  }
+
+  stop() {
+    clearTimeout(this.later);
+    this.watch?.disconnect();
+  }
+}

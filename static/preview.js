@@ -1,0 +1,305 @@
+/**
+ * The preview: a dialog over the list, in which one walks from document to document. What is in it comes from the
+ * server; this opens and closes it, keeps the focus, and hears the keys.
+ */
+import { announce, htmx, near, on } from "./dom.js";
+import { fit } from "./fit.js";
+import { Dicom } from "./preview-dicom.js";
+import * as pictures from "./preview-pictures.js";
+import * as printing from "./preview-print.js";
+import { Stage } from "./preview-stage.js";
+import { pageOf } from "./preview-zoom.js";
+
+const doc = document;
+const TRIES = 4; // when the server is busy
+const SLOW = 150; // milliseconds until the walk to another document shows that it takes a while
+/** @type {Stage | null} of the document shown */
+let stage = null;
+/** @type {Element | null} what asked for the document that is waited for */
+let latest = null;
+/** @type {HTMLElement | null} where the reader goes back to */
+let opener = null;
+/** what had the focus before the document was changed */
+let key = "";
+let tried = 0;
+let again = 0;
+
+/** @param {Element | null} source @returns {HTMLElement | null} the body of the dialog that this asks for */
+export function bodyOf(source) {
+  const name = source?.getAttribute("data-mf-look");
+  if (name) return doc.getElementById(`${name}-body`);
+  return name === "" ? /** @type {HTMLElement | null} */ (source?.closest(".mf-look-body") ?? null) : null;
+}
+
+/** @param {Element | null | undefined} body */
+const dialogOf = (body) => /** @type {HTMLDialogElement | null | undefined} */ (body?.closest("dialog"));
+
+/* Opening, waiting, failing */
+
+/** @param {HTMLElement} source was pressed */
+function pressed(source) {
+  const body = bodyOf(source);
+  const dialog = dialogOf(body);
+  if (!body || !dialog) return;
+  latest = source;
+  tried = 0;
+  clearTimeout(again);
+  if (dialog.open) return walkFrom(dialog, source);
+  opener = source;
+  key = "stage";
+  body.replaceChildren(frame(dialog, source.dataset.mfLookName ?? ""));
+  if (!source.hasAttribute("commandfor") || !("commandForElement" in HTMLButtonElement.prototype)) dialog.showModal();
+}
+
+/** @param {HTMLDialogElement} dialog @param {HTMLElement} source what is shown stays until the next one is there */
+function walkFrom(dialog, source) {
+  const active = /** @type {HTMLElement | null} */ (doc.activeElement);
+  key = active?.dataset.mfKey ?? source.dataset.mfKey ?? "stage";
+  setTimeout(() => dialog.toggleAttribute("data-mf-slow", latest === source), SLOW);
+}
+
+/** @param {HTMLDialogElement} dialog @param {string} name @returns {DocumentFragment} what is shown until the document is */
+function frame(dialog, name) {
+  const template = /** @type {HTMLTemplateElement} */ (dialog.querySelector(":scope > template"));
+  const whole = /** @type {DocumentFragment} */ (doc.importNode(template.content, true));
+  const title = whole.querySelector("[data-mf-name]");
+  if (title) title.textContent = name;
+  return whole;
+}
+
+/** @param {Element} source @returns {boolean} whether its answer is not waited for any more */
+export const isOld = (source) => source !== latest || !dialogOf(bodyOf(source))?.open;
+
+/** @param {Element} source asked for a document that did not come @param {number} status @param {string} words @param {number} after seconds in which the server would like to be asked again @param {string} signIn address */
+export function failed(source, status, words, after, signIn) {
+  const body = bodyOf(source);
+  const dialog = dialogOf(body);
+  if (!body || !dialog || isOld(source)) return;
+  const { mfLookName = "" } = /** @type {HTMLElement} */ (source).dataset;
+  const url = source.getAttribute("hx-get") ?? "";
+  dialog.removeAttribute("data-mf-slow");
+  stop();
+  body.replaceChildren(frame(dialog, mfLookName));
+  const find = (/** @type {string} */ name) => /** @type {HTMLElement} */ (body.querySelector(`[data-mf-${name}]`));
+  const retry = find("again");
+  for (const [name, value] of [["hx-get", url], ["hx-target", "closest .mf-look-body"], ["hx-swap", "innerHTML"], ["data-mf-look", ""], ["data-mf-look-name", mfLookName]]) retry.setAttribute(name, value);
+  htmx().process(retry);
+  if (status === 503 && tried++ < TRIES) return waitFor(find("status"), retry, words, after);
+  find("wait").hidden = true;
+  find("failed").hidden = false;
+  find("status").textContent = "Not shown";
+  find("words").textContent = words;
+  find("download").setAttribute("href", url.replace(/\/preview.*/, "/download"));
+  const link = find("sign-in-again");
+  link.setAttribute("href", signIn);
+  [link.hidden, retry.hidden] = [status !== 401, status === 401 || status === 404];
+  find("download").hidden = status === 401 || status === 404;
+  (status === 401 ? link : status === 404 ? find("look-close") : retry).focus();
+}
+
+/** @param {HTMLElement} line @param {HTMLElement} retry @param {string} words @param {number} after */
+function waitFor(line, retry, words, after) {
+  const before = tried;
+  line.textContent = `${words} Trying again…`;
+  /** @type {HTMLElement | null | undefined} */ (line.closest(".mf-look-in")?.querySelector("[data-mf-look-close]"))?.focus();
+  latest = retry;
+  again = setTimeout(() => {
+    if (!retry.isConnected) return;
+    retry.click();
+    tried = before; // pressed() starts anew for whoever presses
+  }, Math.min(10, after || 2) * 1000); // prettier-ignore
+}
+
+/* Shown */
+
+/** @param {Element} body the document is in it now, or what was there before when the answer was dropped */
+export function shown(body) {
+  const root = /** @type {HTMLElement | null} */ (body.querySelector(".mf-look-in[data-mf-state=shown]:not([data-mf-ready])"));
+  const dialog = dialogOf(body);
+  if (!root || !dialog) return;
+  latest = null;
+  tried = 0;
+  dialog.removeAttribute("data-mf-slow");
+  fit();
+  htmx().process(root); // htmx 2 does so only a moment later: until then its links would leave the page
+  enhance(root);
+  const same = key && root.querySelector(`[data-mf-key="${CSS.escape(key)}"]`);
+  const other = { previous: "next", next: "previous" }[key];
+  const place = same || (other && root.querySelector(`[data-mf-key=${other}]`)) || root.querySelector("[data-mf-key=stage], [data-mf-scroll]") || root.querySelector("[data-mf-look-close]");
+  /** @type {HTMLElement} */ (place).focus({ preventScroll: true });
+  announce(root.dataset.mfSayShown ?? "", root);
+}
+
+function stop() {
+  stage?.stop();
+  stage = null;
+}
+
+/** @param {HTMLElement} root */
+function enhance(root) {
+  stop();
+  root.toggleAttribute("data-mf-ready", true);
+  if (root.querySelector("[data-mf-stage]")) stage = new Stage(root, (direction) => walk(root, direction < 0 ? "previous" : "next"));
+  if (stage && root.dataset.mfKind === "dicom") new Dicom(root, stage);
+  root.querySelectorAll("[data-mf-sheets] [role=tabpanel]").forEach((sheet, index) => sheet.toggleAttribute("hidden", index > 0));
+  const current = /** @type {HTMLElement | null} */ (root.querySelector(".mf-look-film [aria-current]"));
+  const film = current?.closest(".mf-look-film");
+  if (current) film?.scrollTo({ left: current.offsetLeft - (film.clientWidth - current.offsetWidth) / 2 });
+  pictures.look(root);
+}
+
+/** @param {HTMLElement} root @param {string} where */
+function walk(root, where) {
+  const film = /** @type {HTMLElement[]} */ ([...root.querySelectorAll(".mf-look-film a")]);
+  const link = where === "first" ? film[0] : where === "last" ? film.at(-1) : /** @type {HTMLElement | null} */ (root.querySelector(`[data-mf-key=${where}]`));
+  if (link && !link.hasAttribute("aria-current")) link.click();
+  else if (where === "previous" || where === "next") announce(where === "next" ? "This is the last document." : "This is the first document.", root);
+}
+
+/** @param {Event} event the dialog was closed */
+function closed({ target }) {
+  const dialog = target instanceof Element && target.matches("dialog.mf-look") ? target : null;
+  if (!dialog) return;
+  stop();
+  clearTimeout(again);
+  latest = null;
+  dialog.querySelector(".mf-look-body")?.replaceChildren();
+  dialog.removeAttribute("data-mf-slow");
+  if (doc.activeElement && doc.activeElement !== doc.body) return;
+  const place = dialog.closest(".mf-body, .mf-manager, .mf-main");
+  const next = opener?.isConnected ? opener : /** @type {HTMLElement | null | undefined} */ (place?.querySelector("[data-mf-look], h1, h2, a, button"));
+  next?.focus();
+}
+
+/* Presses and keys */
+
+/** @type {Record<string, (button: HTMLElement) => void>} */
+const presses = {
+  "[data-mf-look-close]": (button) => dialogOf(button)?.close(),
+  "[data-mf-go]": (button) => stage?.go(Number(button.dataset.mfGo)),
+  "[data-mf-rotate]": () => stage?.rotate(),
+  "[data-mf-zoom]": ({ dataset: { mfZoom } }) => (mfZoom === "in" || mfZoom === "out" ? stage?.step(mfZoom === "in" ? 1 : -1) : stage?.fitTo(/** @type {any} */ (mfZoom))),
+  "[data-mf-turn]": (button) => stage?.go(stage.page + Number(button.dataset.mfTurn)),
+  "[role=tab]": choose,
+};
+
+/** @param {MouseEvent} event */
+function clicked(event) {
+  const source = near(event, "[data-mf-look]");
+  if (source) pressed(source);
+  const dialog = event.target instanceof Element && event.target.matches("dialog.mf-look") ? event.target : null;
+  if (dialog) /** @type {HTMLDialogElement} */ (dialog).close();
+  if (!near(event, ".mf-look-in")) return;
+  for (const [selector, press] of Object.entries(presses)) {
+    const found = near(event, selector);
+    if (found) press(found);
+  }
+}
+
+/** @param {MouseEvent} event in a tab of its own, when somebody asks for that */
+function elsewhere(event) {
+  if ((event.ctrlKey || event.metaKey || event.shiftKey) && near(event, "a[data-mf-look]")) event.stopImmediatePropagation();
+}
+
+/** @param {Event} event a page was typed, or the buttons beside it pressed */
+function submitted(event) {
+  const form = near(event, ".mf-look-turn");
+  if (!form || !stage) return;
+  event.preventDefault();
+  event.stopPropagation();
+  const field = /** @type {HTMLInputElement} */ (form.querySelector("[data-mf-page-field]"));
+  if (!(/** @type {SubmitEvent} */ (event).submitter?.hasAttribute("data-mf-turn"))) stage.go(pageOf(field.value, stage.pages, stage.page));
+}
+
+/** @param {HTMLElement} tab */
+function choose(tab) {
+  const tabs = /** @type {HTMLElement[]} */ ([...(tab.parentElement?.children ?? [])]);
+  for (const one of tabs) {
+    const chosen = one === tab;
+    one.setAttribute("aria-selected", String(chosen));
+    one.tabIndex = chosen ? 0 : -1;
+    doc.getElementById(one.getAttribute("aria-controls") ?? "")?.toggleAttribute("hidden", !chosen);
+  }
+  tab.focus();
+}
+
+/** @param {KeyboardEvent} event @param {Element} tab */
+function tabKey(event, tab) {
+  const tabs = /** @type {HTMLElement[]} */ ([...(tab.parentElement?.children ?? [])]);
+  const at = tabs.indexOf(/** @type {HTMLElement} */ (tab));
+  const next = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: tabs.length - 1 }[event.key];
+  if (next === undefined) return false;
+  event.preventDefault();
+  choose(/** @type {HTMLElement} */ (tabs.at(next % tabs.length)));
+  return true;
+}
+
+/** @type {Record<string, (root: HTMLElement) => unknown>} */
+const keys = {
+  ArrowLeft: (root) => pan(-1, 0) || walk(root, "previous"),
+  ArrowRight: (root) => pan(1, 0) || walk(root, "next"),
+  ArrowUp: (root) => scroll(root, -1),
+  ArrowDown: (root) => scroll(root, 1),
+  PageUp: (root) => page(root, -1),
+  PageDown: (root) => page(root, 1),
+  Home: (root) => (stage && stage.pages > 1 ? stage.go(1) : walk(root, "first")),
+  End: (root) => (stage && stage.pages > 1 ? stage.go(stage.pages) : walk(root, "last")),
+  "+": () => stage?.step(1),
+  "=": () => stage?.step(1),
+  "-": () => stage?.step(-1),
+  0: () => stage?.fitTo("page"),
+  1: () => stage?.fitTo("actual"),
+  w: () => stage?.fitTo("width"),
+  r: () => stage?.rotate(),
+  R: () => stage?.rotate(-1),
+  "?": (root) => /** @type {HTMLElement | null} */ (root.querySelector(".mf-look-help"))?.togglePopover(),
+};
+
+/** @param {number} across @param {number} down @returns {boolean} whether there was anything to move */
+function pan(across, down) {
+  if (!stage) return false;
+  const { element } = stage;
+  if (across && element.scrollWidth <= element.clientWidth + 1) return false;
+  element.scrollBy({ left: across * 80, top: down * 80 });
+  return true;
+}
+
+/** @param {HTMLElement} root @param {1 | -1} down */
+function scroll(root, down) {
+  if (stage?.kind === "dicom" && stage.pages > 1 && stage.fit) return stage.go(stage.page + down);
+  root.querySelector("[data-mf-stage], [data-mf-scroll]:not([hidden])")?.scrollBy({ top: down * 80 });
+}
+
+/** @param {HTMLElement} root @param {1 | -1} down */
+function page(root, down) {
+  if (stage && stage.pages > 1) return stage.go(stage.page + down);
+  const place = root.querySelector("[data-mf-stage], [data-mf-scroll]:not([hidden])");
+  place?.scrollBy({ top: down * place.clientHeight * 0.9 });
+}
+
+/** @param {KeyboardEvent} event */
+function keyed(event) {
+  const dialog = /** @type {HTMLElement | null} */ (near(event, "dialog.mf-look") ?? (doc.activeElement === doc.body || near(event, ".mf-look-in") ? doc.querySelector(".mf-look-alone") : null));
+  const root = /** @type {HTMLElement | null | undefined} */ (dialog?.querySelector(".mf-look-in[data-mf-state=shown]"));
+  if (!root || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+  const tab = near(event, "[role=tab]");
+  if (tab && tabKey(event, tab)) return;
+  if (near(event, "input, select, textarea") && !(event.key.startsWith("Page") && near(event, "input[data-mf-page-field]"))) return;
+  const act = keys[event.key];
+  if (!act || (near(event, "[popover]") && event.key !== "?")) return;
+  event.preventDefault();
+  act(root);
+}
+
+export function start() {
+  doc.addEventListener("click", elsewhere, true);
+  doc.addEventListener("click", clicked);
+  doc.addEventListener("keydown", keyed);
+  doc.addEventListener("submit", submitted, true);
+  doc.addEventListener("close", closed, true);
+  on("change", (event) => near(event, "[data-mf-page-field]") && stage?.go(pageOf(event.target.value, stage.pages, stage.page)));
+  pictures.start();
+  printing.start();
+  const alone = /** @type {HTMLElement | null} */ (doc.querySelector(".mf-look-alone .mf-look-in"));
+  if (alone) enhance(alone);
+}

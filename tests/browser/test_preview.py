@@ -1,0 +1,375 @@
+"""Looking at documents in the dialog: walking, pages, size, medical pictures, tables, failures; keyboard and touch."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, Locator, Page, Request, Route, expect
+
+from tests import samples
+from tests.browser import papers
+from tests.browser.host import Host, placeholder
+from tests.browser.people import Complaints, Person
+from tests.browser.widget import pick, row, search
+
+PICTURE = re.compile(r"/pictures/[0-9a-f]{64}-(\w+)/(\d+)\.webp$")
+
+SCROLLED = """() => {
+  const { scrollLeft, scrollTop } = document.querySelector("[data-mf-stage]");
+  return [scrollLeft, scrollTop];
+}"""
+ACROSS = """(x) => {
+  const { left, width } = document.querySelector(".mf-look-page").getBoundingClientRect();
+  return Math.round((100 * (x - left)) / width);
+}"""
+
+
+def start(page: Page, record: Any, name: str, kind: str = "lab-result") -> Locator:
+    """The preview of one document, opened from its name in the list."""
+    page.goto(f"/documents/{kind}/{record.id}")
+    page.get_by_role("link", name=name, exact=True).click()
+    return shown(page, name)
+
+
+def shown(page: Page, name: str) -> Locator:
+    expect(page.locator(".mf-look[open] [data-mf-state=shown] #mf-look-name")).to_have_text(name)
+    return page.locator(".mf-look[open]")
+
+
+def said(page: Page) -> Locator:
+    return page.locator(".mf-look[open] > [data-mf-live]")
+
+
+def percent(page: Page) -> int:
+    return int(page.locator("[data-mf-percent]").inner_text().split()[0])
+
+
+def pictures(requests: list[Request]) -> list[tuple[str, int]]:
+    """Recipe and page of every picture that was asked for, thumbnails left out."""
+    found = (PICTURE.search(request.url) for request in requests)
+    return [(match[1], int(match[2])) for match in found if match and match[1] != "v1w160"]
+
+
+def record(person: Person, **files: bytes) -> Any:
+    """A record with these documents, the last one first in its list; `_` in a keyword stands for the dot."""
+    kind = "procedure" if "Scan_dcm" in files else "lab-result"
+    made = person.world.record(kind, person.patient(), person.email)
+    for name, content in files.items():
+        person.attach(made, name.replace("_", "."), content=content)
+    return made
+
+
+def failing(status: int, times: int = 1000, **headers: str) -> Callable[[Route], None]:
+    left = [times]
+
+    def answer(route: Route) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            route.continue_()
+        else:
+            route.fulfill(status=status, headers=headers, body="")
+
+    return answer
+
+
+def test_one_walks_through_the_list_by_keyboard_and_comes_back_to_where_one_was(page: Page, person: Person) -> None:
+    one = record(person, C_txt=samples.txt("three"), B_png=samples.png(), A_pdf=samples.pdf(2))
+    page.goto(f"/documents/lab-result/{one.id}")
+    page.get_by_role("link", name="B.png", exact=True).focus()
+    page.keyboard.press("Enter")
+    look = shown(page, "B.png")
+    expect(look.get_by_text("2 of 3", exact=True)).to_be_visible()
+    expect(said(page)).to_have_text("B.png, document 2 of 3")
+    expect(page.locator("[data-mf-stage]")).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    shown(page, "C.txt")
+    expect(page.locator(".mf-look-text")).to_have_text("three")
+    page.keyboard.press("ArrowRight")
+    expect(said(page)).to_have_text("This is the last document.")
+    page.keyboard.press("Home")
+    shown(page, "A.pdf")
+    expect(said(page)).to_have_text("A.pdf, document 1 of 3, 2 pages")
+    page.get_by_role("link", name="Next document: B.png").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="Next document: C.txt")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="Previous document: B.png")).to_be_focused()  # there is no next one
+    page.keyboard.press("?")
+    expect(page.get_by_role("heading", name="Keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("heading", name="Keys")).to_be_hidden()
+    page.keyboard.press("Escape")
+    expect(page.locator(".mf-look[open]")).to_have_count(0)
+    expect(page.get_by_role("link", name="B.png", exact=True)).to_be_focused()
+
+
+def test_what_is_shown_was_drawn_by_the_server_and_the_eye_opens_it_too(page: Page, person: Person) -> None:
+    one = record(person, B_pdf=samples.pdf(), A_jpg=samples.jpeg(1200, 900))
+    asked: list[Request] = []
+    page.on("request", lambda request: asked.append(request))
+    page.goto(f"/documents/lab-result/{one.id}")
+    eye = row(page, "A.jpg").get_by_role("button", name="Preview")
+    eye.click()
+    shown(page, "A.jpg").get_by_role("button", name="Close").click()
+    expect(eye).to_be_focused()
+    assert page.locator(".mf-look-in").count() == 0
+    with page.context.expect_page() as other:
+        page.get_by_role("link", name="B.pdf", exact=True).click(modifiers=["Control"])
+    expect(other.value.get_by_role("heading", level=1)).to_have_text("B.pdf")
+    images = [request.url for request in asked if request.resource_type == "image"]
+    assert images
+    assert all(PICTURE.search(url) for url in images)
+    assert not [request for request in asked if "/download" in request.url]
+
+
+def test_three_hundred_pages_come_when_they_are_read(page: Page, person: Person) -> None:
+    asked: list[Request] = []
+    one = record(person, Long_pdf=samples.pdf(300))
+    page.on("request", lambda request: asked.append(request))
+    start(page, one, "Long.pdf")
+    expect(page.get_by_role("navigation", name="Pages").get_by_role("button")).to_have_count(300)
+    field = page.locator("[data-mf-page-field]")
+    field.fill("250")
+    field.press("Enter")
+    expect(page.locator("[data-mf-n='250']")).to_be_in_viewport(ratio=0.5)
+    expect(page.locator("[data-mf-n='250'] img")).to_have_js_property("complete", True)
+    page.locator("[data-mf-stage]").focus()
+    for key, number in (("PageDown", 251), ("PageUp", 250), ("End", 300), ("Home", 1)):
+        page.keyboard.press(key)
+        expect(field).to_have_value(str(number))
+        expect(page.locator(f"[data-mf-n='{number}']")).to_be_in_viewport(ratio=0.5)
+    page.get_by_role("button", name="Page 3", exact=True).click()
+    expect(field).to_have_value("3")
+    expect(page.locator("[data-mf-rail] [aria-current]")).to_have_text("3")
+    expect(said(page)).to_have_text("Page 3 of 300")
+    page.mouse.move(700, 450)
+    page.mouse.wheel(0, 1200)
+    expect(field).not_to_have_value("3")
+    assert len({number for _, number in pictures(asked)}) < 60
+
+
+def test_a_picture_is_made_larger_turned_and_moved(page: Page, person: Person) -> None:
+    asked: list[Request] = []
+    start(page, record(person, Wide_jpg=samples.jpeg(4000, 2000)), "Wide.jpg")
+    page.on("request", lambda request: asked.append(request))
+    fitting = percent(page)
+    assert fitting < 40
+    for key, size in (("1", 100), ("+", 125), ("-", 100), ("-", 75), ("0", fitting)):
+        page.keyboard.press(key)
+        assert percent(page) == size
+    page.keyboard.press("1")
+    with page.expect_response(PICTURE):
+        pass
+    assert ("v1w2400", 1) in pictures(asked)
+    before = page.evaluate(SCROLLED)
+    page.mouse.move(700, 450)
+    page.mouse.down()
+    page.mouse.move(500, 400, steps=4)
+    page.mouse.up()
+    assert page.evaluate(SCROLLED) == [before[0] + 200, before[1] + 50]
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate(SCROLLED)[0] == before[0] + 280
+    page.keyboard.press("0")
+    held = page.evaluate(ACROSS, 900)
+    page.mouse.move(900, 400)
+    page.mouse.wheel(0, -300)
+    assert percent(page) > fitting
+    assert abs(page.evaluate(ACROSS, 900) - held) <= 1
+    page.keyboard.press("0")
+    page.keyboard.press("r")
+    expect(said(page)).to_have_text("Turned by 90 degrees")
+    assert page.locator(".mf-look-page").evaluate("(one) => one.offsetHeight > one.offsetWidth")
+    page.get_by_role("button", name="Fit the width").click()
+    expect(page.get_by_role("button", name="Fit the width")).to_have_attribute("aria-pressed", "true")
+
+
+def test_fingers_pinch_and_swipe(open_context: Callable[..., BrowserContext], person: Person) -> None:
+    page = open_context(person, width=390, height=844, touch=True).new_page()
+    start(page, record(person, B_txt=samples.txt(), A_jpg=samples.jpeg(3000, 2000)), "A.jpg")
+    touch = page.context.new_cdp_session(page)
+
+    def fingers(kind: str, *points: tuple[float, float]) -> None:
+        places = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places})
+
+    fitting = percent(page)
+    fingers("touchStart", (150, 400), (250, 400))
+    for spread in range(0, 100, 20):
+        fingers("touchMove", (150 - spread, 400), (250 + spread, 400))
+    fingers("touchEnd")
+    assert percent(page) > 2 * fitting
+    page.get_by_role("button", name="Fit the picture").click()
+    fingers("touchStart", (300, 400))
+    fingers("touchMove", (200, 400))
+    fingers("touchMove", (120, 402))
+    fingers("touchEnd")
+    shown(page, "B.txt")
+
+
+def test_a_medical_picture_has_frames_and_windows(page: Page, person: Person) -> None:
+    asked: list[Request] = []
+    one = record(person, Scan_dcm=papers.scan(6))
+    page.on("request", lambda request: asked.append(request))
+    start(page, one, "Scan.dcm", "procedure")
+    expect(page.get_by_text("Not for diagnosis")).to_be_visible()
+    picture = page.locator(".mf-look-page img")
+    page.keyboard.press("ArrowDown")
+    expect(picture).to_have_attribute("src", re.compile(r"/2\.webp$"))
+    expect(picture).to_have_attribute("alt", "Frame 2 of 6 of Scan.dcm")
+    page.mouse.move(600, 450)
+    page.mouse.wheel(0, 100)
+    expect(page.get_by_role("slider", name="Frame")).to_have_value("3")
+    page.get_by_role("button", name="Lung").click()
+    expect(picture).to_have_attribute("src", re.compile(r"cn600x1500/3\.webp$"))
+    expect(page.get_by_role("button", name="Lung")).to_have_attribute("aria-pressed", "true")
+    asked.clear()
+    page.get_by_role("slider", name="Centre").focus()
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    expect(picture).to_have_attribute("src", re.compile(r"cn595x1500/3\.webp$"))
+    assert len(pictures(asked)) == 1
+    page.get_by_role("button", name="Play the frames").click()
+    expect(page.locator("[data-mf-page-field]")).to_have_value("6")
+    page.get_by_role("button", name="Play the frames").click()
+    expect(page.get_by_role("button", name="Play the frames")).to_have_attribute("aria-pressed", "false")
+
+
+def test_sheets_of_a_table_are_tabs(page: Page, person: Person) -> None:
+    start(page, record(person, Values_xlsx=papers.workbook("First", "Second")), "Values.xlsx")
+    first, second = page.get_by_role("tabpanel", name="First"), page.get_by_role("tabpanel", name="Second")
+    expect(first.get_by_role("table")).to_be_visible()
+    page.get_by_role("tab", name="First").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("tab", name="Second")).to_be_focused()
+    expect(second).to_be_visible()
+    expect(first).to_be_hidden()
+
+
+def test_a_server_that_is_busy_is_asked_again(page: Page, person: Person, complaints: Complaints) -> None:
+    complaints.expect("503")
+    one = record(person, A_png=samples.png())
+    page.route("**/preview", failing(503, 2, **{"Retry-After": "1"}))
+    page.route(re.compile(r"-v1w(480|960)/"), failing(503, 2, **{"Retry-After": "1"}))
+    start(page, one, "A.png")
+    expect(page.locator("[data-mf-picture=shown]")).to_have_count(1)
+
+
+def test_what_fails_says_so_and_is_tried_again(page: Page, person: Person, complaints: Complaints) -> None:
+    for words in ("500", "404", "401"):
+        complaints.expect(words)
+    one = record(person, B_png=samples.png(), A_png=samples.png(80, 60))
+    page.route("**/preview", failing(500, 1))
+    page.goto(f"/documents/lab-result/{one.id}")
+    page.get_by_role("link", name="A.png", exact=True).click()
+    look = page.locator(".mf-look[open]")
+    expect(look.get_by_role("alert")).to_have_text("Something went wrong on our side.")
+    expect(look.get_by_role("link", name="Download")).to_be_visible()
+    expect(look.get_by_role("button", name="Try again")).to_be_focused()
+    page.route(re.compile(r"-v1w(480|960)/"), failing(500, 2))
+    page.keyboard.press("Enter")
+    shown(page, "A.png")
+    expect(look.get_by_text("This picture could not be shown.")).to_be_visible()
+    look.get_by_role("button", name="Try again").click()
+    expect(page.locator("[data-mf-picture=shown]")).to_have_count(1)
+    person.world.documents(person.email).trash(file_id(page, "B.png"))
+    person.world.documents(person.email).purge(file_id(page, "B.png"))
+    page.keyboard.press("ArrowRight")
+    expect(look.get_by_role("alert")).to_have_text("This document is not there any more.")
+    expect(look.get_by_role("button", name="Close")).to_be_focused()
+    page.keyboard.press("Escape")
+    page.context.clear_cookies()
+    page.get_by_role("link", name="A.png", exact=True).click()
+    expect(look.get_by_role("link", name="Sign in again")).to_be_focused()
+
+
+def file_id(page: Page, name: str) -> int:
+    address = page.locator(".mf-row .mf-look-link", has_text=name).get_attribute("href") or ""
+    return int(address.split("/")[3])
+
+
+def test_an_answer_that_comes_too_late_is_dropped(page: Page, person: Person) -> None:
+    one = record(person, C_txt=samples.txt("three"), B_txt=samples.txt("two"), A_txt=samples.txt("one"))
+    start(page, one, "A.txt")
+    held: list[Route] = []
+    page.route(re.compile("/preview"), lambda route: held.append(route))
+    page.get_by_title("B.txt").click()
+    page.get_by_title("C.txt").click()
+    expect(page.locator(".mf-look[data-mf-slow]")).to_be_visible()
+    for route in reversed(held):
+        route.continue_()
+    shown(page, "C.txt")
+    page.get_by_title("A.txt").click()
+    page.keyboard.press("Escape")
+    with page.expect_response(re.compile("/preview")):
+        held[2].continue_()
+    expect(page.locator(".mf-look-in")).to_have_count(0)
+
+
+def test_a_search_is_walked_through_and_an_upload_is_seen_at_once(page: Page, person: Person) -> None:
+    one = record(
+        person, **{f"Scan {number}_txt": samples.txt(f"{number}") for number in range(3)}, Letter_txt=b"Dear all"
+    )
+    page.goto(f"/documents/lab-result/{one.id}")
+    pick(page, {"name": "Photo.png", "mimeType": "image/png", "buffer": samples.png(300, 200)})
+    thumb = row(page, "Photo.png").locator(".mf-thumb img")
+    expect(thumb).to_have_js_property("naturalWidth", 160)
+    search(page).fill("scan")
+    expect(page.locator(".mf-row")).to_have_count(3)
+    page.get_by_role("link", name="Scan 1.txt", exact=True).click()
+    expect(shown(page, "Scan 1.txt").get_by_text("2 of 3", exact=True)).to_be_visible()
+
+
+@pytest.mark.parametrize("htmx", ["2.0.11", "4.0.1"])
+def test_it_works_in_a_page_of_somebody_else(page: Page, person: Person, htmx: str) -> None:
+    one = record(person, B_pdf=samples.pdf(2), A_png=samples.png())
+    host = Host(page, htmx)
+    attributes = """ hx-target="#theirs" hx-headers='{"X-Host": "leak"}'"""
+    host.build(
+        f'<p id="theirs">theirs</p><div class="col">{placeholder(f"/documents/lab-result/{one.id}/list")}</div>',
+        attributes=attributes,
+        css=".col { width: 340px } dialog { padding: 90px } button { text-transform: uppercase }",
+    )
+    page.get_by_role("link", name="A.png", exact=True).click()
+    look = shown(page, "A.png")
+    page.keyboard.press("ArrowRight")
+    shown(page, "B.pdf")
+    expect(page.locator("[data-mf-picture=shown]").first).to_be_visible()
+    assert look.evaluate("(one) => getComputedStyle(one).padding") == "0px"
+    assert look.get_by_role("button", name="Close").evaluate("(one) => getComputedStyle(one).textTransform") == "none"
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("link", name="A.png", exact=True)).to_be_focused()
+    expect(page.locator("#theirs")).to_have_text("theirs")
+    assert [request for request in host.asked("/preview") if "x-host" in request.headers] == []
+
+
+def test_documents_are_printed_when_their_pages_have_come(page: Page, person: Person, complaints: Complaints) -> None:
+    page.context.add_init_script("window.print = () => document.documentElement.setAttribute('data-printed', '')")
+    one = record(person, Note_txt=samples.txt(), Locked_pdf=samples.locked_pdf(), Letter_pdf=samples.pdf(3))
+    complaints.expect("422")  # the locked one has no thumbnail
+    page.goto(f"/documents/lab-result/{one.id}")
+    page.get_by_role("checkbox", name="Choose all shown").check()
+    with page.context.expect_page() as opened:
+        page.get_by_role("button", name="Print", exact=True).click()
+    paper = opened.value
+    expect(paper.get_by_text("Ready to print.")).to_be_visible()
+    expect(paper.get_by_text("is locked with a password")).to_be_visible()
+    paper.get_by_role("button", name="Print").click()
+    expect(paper.locator("html")).to_have_attribute("data-printed", "")
+    assert paper.pdf(prefer_css_page_size=True).count(b"/Type /Page\n") == 5  # what is left out, three pages, the note
+
+
+def test_without_script_it_is_a_page_with_links(open_context: Callable[..., BrowserContext], person: Person) -> None:
+    page = open_context(person, script=False).new_page()
+    one = record(person, B_pdf=samples.pdf(3), A_xlsx=papers.workbook("First", "Second"))
+    page.goto(f"/documents/lab-result/{one.id}")
+    page.get_by_role("link", name="A.xlsx", exact=True).click()
+    expect(page.get_by_role("table")).to_have_count(2)
+    page.get_by_role("link", name="Next document: B.pdf").click()
+    expect(page.get_by_role("img", name="Page 1 of 3 of B.pdf")).to_be_visible()
+    page.get_by_role("button", name="Next page").click()
+    expect(page.get_by_role("img", name="Page 2 of 3 of B.pdf")).to_be_visible()
+    page.get_by_role("textbox", name="Page").fill("3")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("img", name="Page 3 of 3 of B.pdf")).to_be_visible()
+    page.get_by_role("link", name="Print B.pdf").click()
