@@ -1,5 +1,7 @@
 """What every request passes before its view: who asks, then a CSRF token on what changes something; headers after."""
 
+import re
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,7 +12,7 @@ from flask_limiter.util import get_remote_address
 from flask_security import current_user
 from flask_wtf.csrf import CSRFError, CSRFProtect, validate_csrf
 from werkzeug.exceptions import LengthRequired, UnsupportedMediaType
-from werkzeug.routing import BaseConverter, IntegerConverter, ValidationError
+from werkzeug.routing import BaseConverter, IntegerConverter
 from wtforms import ValidationError as BadToken
 
 from medfiles import tokens
@@ -52,39 +54,42 @@ LONGEST_ENTRY = 1000
 CHANGING = ("POST", "PUT", "PATCH", "DELETE")
 NOT_VALID = "This token is not valid: it was mistyped or revoked, or its time is over."
 LARGEST_ID = 2**63 - 1
+LIMITS_WAIT: dict[str, str | int] = {
+    "socket_connect_timeout": 1,
+    "socket_timeout": 1,
+}  # seconds: past them each process counts by itself
 csrf = CSRFProtect()
 
 
 class IdConverter(IntegerConverter):
     """A number that a database can hold; any other is 404."""
 
-    def __init__(self, map: Any, *arguments: Any, **options: Any) -> None:
-        super().__init__(map, *arguments, **{"max": LARGEST_ID, **options})
+    regex = r"\d{1,18}"
 
 
-class PluralConverter(BaseConverter):
-    """A kind of record in a patient's URLs, by its plural; any other word is 404."""
+class KindConverter(BaseConverter):
+    """A kind of record, by the names that its subclass has in `regex`; any other word is 404.
+
+    A word is refused by the pattern, not when it is converted: by then Werkzeug has noted the methods of the address
+    and would answer 405.
+    """
 
     def to_python(self, value: str) -> Any:
-        registry = parts().registry
-        if value not in registry or registry[value].plural != value:
-            raise ValidationError()
-        return registry[value]
+        return parts().registry[value]
+
+    def to_url(self, value: Any) -> str:
+        return value if isinstance(value, str) else str(value.name)
+
+
+class PluralConverter(KindConverter):
+    """The same in a patient's URLs."""
 
     def to_url(self, value: Any) -> str:
         return value if isinstance(value, str) else str(value.plural)
 
 
-class KindConverter(BaseConverter):
-    """A kind of record by name or plural."""
-
-    def to_python(self, value: str) -> Any:
-        if value not in parts().registry:
-            raise ValidationError()
-        return parts().registry[value]
-
-    def to_url(self, value: Any) -> str:
-        return value if isinstance(value, str) else str(value.name)
+def _reading(converter: type[KindConverter], words: Iterable[str]) -> type[KindConverter]:
+    return type(converter.__name__, (converter,), {"regex": "|".join(map(re.escape, words))})
 
 
 def by_header_or_query(view: Any) -> Any:
@@ -106,13 +111,15 @@ def _failures(app: Flask) -> Any:
         get_remote_address,
         app=app,
         storage_uri=app.config["MEDFILES_LIMITS_URL"],
+        storage_options=LIMITS_WAIT,
         key_prefix="medfiles",
         headers_enabled=True,
         in_memory_fallback_enabled=True,
     )
 
     def counted() -> AbstractContextManager[Any]:
-        return limiter.limit(f"{most}/minute", scope="wrong-tokens") if most else nullcontext()
+        # shared: whichever of the API's addresses are asked
+        return limiter.shared_limit(f"{most}/minute", scope="wrong-tokens") if most else nullcontext()
 
     return counted
 
@@ -121,7 +128,10 @@ def init_app(app: Flask) -> None:
     app.config["WTF_CSRF_CHECK_DEFAULT"] = False
     app.config["WTF_CSRF_TIME_LIMIT"] = None
     app.config["WTF_CSRF_SSL_STRICT"] = False
-    app.url_map.converters.update(int=IdConverter, kind=KindConverter, plural=PluralConverter)
+    kinds = app.extensions["medfiles"].registry
+    names, plurals = [kind.name for kind in kinds], [kind.plural for kind in kinds]
+    kind, plural = _reading(KindConverter, [*names, *plurals]), _reading(PluralConverter, plurals)
+    app.url_map.converters.update(int=IdConverter, kind=kind, plural=plural)
     csrf.init_app(app)
     app.extensions["medfiles.failures"] = _failures(app)
     app.before_request(require_somebody)
