@@ -180,6 +180,8 @@ def _form(request: Request, service: DocumentService, intake: Intake, paper: Pap
         found = [_received(file) for file in files.getlist("file") if file.filename]
         if not found:
             raise Rejected("No file was chosen. Choose one or more files first.")
+        if any(file.filename for name, file in files.items(multi=True) if name != "file"):
+            raise Rejected("A file came in another field than “file”. Nothing was added.")
         for file in sinks:
             if file.staged not in [received.staged for received in found]:
                 file.staged.discard()

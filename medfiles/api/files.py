@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from flask import Response, request, url_for
 
 from medfiles import listing, uploads
-from medfiles.api.door import blueprint, checked, operation, reply, sent
+from medfiles.api.door import blueprint, checked, form, operation, reply, sent
 from medfiles.api.schemas import File, Files, Metadata
 from medfiles.entities import EntityType
 from medfiles.errors import Rejected
@@ -93,7 +93,7 @@ def shown(view: Any) -> File:
 def _changes() -> dict[str, str | None]:
     """What is to change, sent as JSON or as a form."""
     if request.mimetype in ("application/x-www-form-urlencoded", "multipart/form-data"):
-        return checked(Metadata, dict(request.form)).model_dump(exclude_unset=True)
+        return checked(Metadata, form()).model_dump(exclude_unset=True)
     return sent(Metadata).model_dump(exclude_unset=True)
 
 

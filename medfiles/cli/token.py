@@ -7,9 +7,12 @@ from flask.cli import AppGroup
 
 from medfiles import accounts, tokens
 from medfiles.cli.output import explained, json_option, summary
+from medfiles.gate import LARGEST_ID
 
 group = AppGroup("token", help="Make and revoke personal tokens for scripts.")
 YEAR = 365
+DAYS = click.IntRange(0, tokens.LONGEST.days)
+NUMBER = click.IntRange(0, LARGEST_ID)
 
 
 def register(parent: AppGroup) -> None:
@@ -20,8 +23,8 @@ def register(parent: AppGroup) -> None:
 @click.argument("email")
 @click.option("--name", required=True, help="What the account's owner will know it by.")
 @click.option("--scope", type=click.Choice(tokens.SCOPES), default=tokens.READ, show_default=True)
-@click.option("--patient", type=int, help="Number of the only patient it sees; default: all the account may see.")
-@click.option("--days", type=click.IntRange(min=0), default=YEAR, show_default=True, help="How long; 0: without end.")
+@click.option("--patient", type=NUMBER, help="Number of the only patient it sees; default: all the account may see.")
+@click.option("--days", type=DAYS, default=YEAR, show_default=True, help="How long; 0: without end.")
 @json_option
 @explained
 def create(email: str, name: str, scope: str, patient: int | None, days: int, as_json: bool) -> None:
@@ -50,7 +53,7 @@ def list_tokens(email: str, as_json: bool) -> None:
 
 @group.command()
 @click.argument("email")
-@click.argument("token_id", type=int)
+@click.argument("token_id", type=NUMBER)
 @json_option
 @explained
 def revoke(email: str, token_id: int, as_json: bool) -> None:
