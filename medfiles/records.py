@@ -14,7 +14,7 @@ from medfiles.clock import now
 from medfiles.db import db, transaction
 from medfiles.door import Service
 from medfiles.entities import EntityType
-from medfiles.errors import Conflict, NotFound
+from medfiles.errors import Conflict, NotFound, OutOfScope
 from medfiles.fields import PATIENT_FIELDS, checked
 from medfiles.intake import allow
 from medfiles.models import AuditEvent, EntityFile, Patient, RecordMixin
@@ -53,6 +53,8 @@ class RecordService(Service):
     def create_patient(self, values: Mapping[str, Any]) -> Patient:
         """A new patient of the actor's own."""
         with self.verb("create-patient") as subject, transaction() as session:
+            if self.actor.only_patient is not None:
+                raise OutOfScope("This token is for one patient and adds no other.")
             patient = Patient(user_id=self.actor.user_id, **checked(PATIENT_FIELDS, values))
             session.add(patient)
             session.flush()

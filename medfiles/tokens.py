@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from medfiles.models import ApiToken, User
 from medfiles.text import clean_text
 
 PREFIX = "mf"
+SHAPE = re.compile(rf"{PREFIX}_([0-9a-f]{{16}})_([A-Za-z0-9_-]{{43}})")
 READ, WRITE = SCOPES = ("read", "write")
 NAME_LIMIT, MOST = 100, 50  # characters; tokens of one account
 USED_WITHIN = timedelta(minutes=1)  # last use is kept to the minute: not every request writes
@@ -71,12 +73,15 @@ def revoke(actor: Actor, token_id: int) -> ApiToken:
 
 def bearer(text: str, address: str | None = None, request_id: str | None = None) -> Bearer | None:
     """Whom this token speaks for; None when it was never made, was revoked, is over, or its account is disabled."""
-    selector, _, secret = text.removeprefix(f"{PREFIX}_").partition("_")
+    shape = SHAPE.fullmatch(text)
+    if shape is None:
+        return None  # nor is anything else a header may hold a question to the database
+    selector, secret = shape.groups()
     row = db.session.execute(
         select(ApiToken, User).join(User, User.id == ApiToken.user_id).where(ApiToken.selector == selector)
     ).one_or_none()
     known = hmac.compare_digest(_digest(secret), row[0].digest if row else NOBODYS)
-    if row is None or not known or not text.startswith(f"{PREFIX}_"):
+    if row is None or not known:
         return None
     token, user = row
     if not user.active or (token.expires_at is not None and token.expires_at <= now()):
@@ -113,7 +118,7 @@ def _touch(token: ApiToken) -> None:
 
 
 def _digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def _refused(name: str, message: str) -> Rejected:

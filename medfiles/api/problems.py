@@ -28,7 +28,7 @@ SENTENCES = {  # where the sentence for pages speaks of pages
     "malformed": "The request could not be understood.",
     "csrf": "The header X-CSRFToken is missing or stale. Scripts send a personal token instead of the session cookie.",
     "media-type": "The content has to be application/json.",
-    "signed-out": "Send a personal token: Authorization: Bearer …",
+    "signed-out": "Send a personal token in the header Authorization: Bearer, a space and the token.",
 }
 
 
