@@ -1,0 +1,77 @@
+"""How often the database is asked does not grow with what is asked for."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.api import Script, script
+from tests.factories import World
+
+Statements = Callable[[], list[str]]
+MOST = 12  # for one page, whatever it holds: who asks, the door, the trail, the documents, their count, their senders
+
+
+def asked(by: Script, heard: list[str], method: str, path: str, **sent: Any) -> list[str]:
+    """The statements of one request, by a token that was used just now."""
+    del heard[:]
+    assert by.ask(method, path, **sent).status_code == 200
+    return [statement for statement in heard if not statement.startswith(("BEGIN", "COMMIT", "ROLLBACK", "PRAGMA"))]
+
+
+def test_counting_is_one_statement_however_many_ids(world: World, statements: Statements) -> None:
+    patient = world.patient()
+    ids = [world.record(patient=patient).id for _ in range(30)]
+    documents, heard = world.documents(), statements()
+    for some in (ids[:1], ids, [*ids, *range(1_000_000, 1_000_470)]):
+        del heard[:]
+        assert len(documents.count(world.kind(), some)) == len(set(some) & set(ids))
+        assert len([statement for statement in heard if statement.startswith("SELECT")]) == 1
+
+
+def test_the_api_counts_with_as_many_statements_for_one_record_as_for_five_hundred(
+    world: World, statements: Statements
+) -> None:
+    by, record = script(world), world.record().id
+    assert by.get("/patients").status_code == 200
+    heard = statements()
+    counts = [
+        len(asked(by, heard, "POST", "/files/batch-counts", json={"entity_type": "visit", "entity_ids": ids}))
+        for ids in ([record], list(range(record, record + 500)))
+    ]
+    assert counts[0] == counts[1] <= 3
+
+
+@pytest.mark.parametrize("query", ["", "&trashed=1", "&q=letter&category=none&sort=name", "&sort=size&order=asc"])
+def test_a_list_takes_as_many_statements_for_one_document_as_for_two_hundred(
+    world: World, statements: Statements, query: str
+) -> None:
+    by, patient = script(world), world.patient()
+    few, many = world.record(patient=patient), world.record(patient=patient)
+    for record, count in ((few, 1), (many, 200)):
+        ids = world.store(record, *["letter.txt"] * count)
+        if "trashed" in query:
+            world.bulk().trash_many(world.kind(), record.id, ids)
+    for record in (few, many):
+        assert by.get(f"/visit/{record.id}/files").status_code == 200  # the trail keeps one opening in a minute
+    heard = statements()
+    counts = [len(asked(by, heard, "GET", f"/visit/{record.id}/files?limit=200{query}")) for record in (few, many)]
+    assert counts[0] == counts[1] <= MOST
+
+
+@pytest.mark.parametrize("path", ["/patients", "/patients/{patient}/visits"])
+def test_a_list_of_patients_or_records_takes_as_many_statements_for_one_as_for_thirty(
+    world: World, statements: Statements, path: str
+) -> None:
+    by, counts = script(world), []
+    patient = world.patient()
+    path = path.format(patient=patient.id)
+    world.attach(world.record(patient=patient))
+    assert by.get(path).status_code == 200
+    heard = statements()
+    for _ in range(2):
+        counts.append(len(asked(by, heard, "GET", path)))
+        for _ in range(29):
+            world.record(patient=patient)
+            world.patient()
+    assert counts[0] == counts[1] <= MOST
