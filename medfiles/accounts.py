@@ -5,20 +5,32 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import cast
 
-from flask_security import SQLAlchemyUserDatastore, hash_password, verify_password
+from flask_security import SQLAlchemyUserDatastore, UserMixin, hash_password, verify_password
 from flask_security.proxies import _security
 from sqlalchemy import ColumnElement, delete, func, select
 
+from medfiles import audit
 from medfiles.access import Actor
+from medfiles.audit import Subject
 from medfiles.clock import now
 from medfiles.db import db, transaction
 from medfiles.errors import Conflict, NotFound, Rejected
-from medfiles.models import Patient, Role, Session, User
+from medfiles.models import ApiToken, Patient, Role, Session, User
 
 ADMIN = "admin"
 PASSWORD_LEAST = 10
 PASSWORD_LENGTH = f"A password has from {PASSWORD_LEAST} to 128 characters."
-datastore = SQLAlchemyUserDatastore(db, User, Role)
+
+
+class Accounts(SQLAlchemyUserDatastore):
+    """Flask-Security's, where a new password also ends the tokens: whoever knew the old one may have made some."""
+
+    def set_uniquifier(self, user: UserMixin, uniquifier: str | None = None) -> None:
+        super().set_uniquifier(user, uniquifier)
+        _end_tokens(cast(User, user))
+
+
+datastore = Accounts(db, User, Role)
 
 
 def create(email: str, password: str) -> User:
@@ -39,12 +51,13 @@ def find(email: str) -> User:
 
 
 def set_password(email: str, password: str) -> None:
-    """A new password; every session of the account ends."""
+    """A new password; every session and token of the account ends."""
     chosen = _strong(password)
     with transaction():
         user = find(email)
         user.password = hash_password(chosen)
         _end_all(user)
+        _end_tokens(user)
 
 
 def disable(email: str) -> None:
@@ -133,6 +146,13 @@ def _of(actor: Actor) -> ColumnElement[bool]:
 def _end_all(user: User) -> None:
     db.session.execute(delete(Session).where(Session.owner == user.fs_uniquifier))
     user.fs_uniquifier = uuid.uuid4().hex  # what sessions of this account are tied to, in this or any later version
+
+
+def _end_tokens(user: User) -> None:
+    for token in db.session.scalars(select(ApiToken).where(ApiToken.user_id == user.id)):
+        subject = Subject(token.patient_id, name=token.name)
+        audit.record(actor_for(user), "revoke-token", subject, scope=token.scope, because="new password")
+        db.session.delete(token)
 
 
 def _normal(email: str) -> str:

@@ -218,6 +218,23 @@ def of_ada(world: World) -> Script:
     return with_token(world, text)
 
 
+def test_a_new_password_ends_every_token_of_the_account(world: World) -> None:
+    by, others = of_ada(world), script(world)
+    here = signed_in(world)
+    assert status(by) == 200
+    assert send(here, "/account/password", password=PASSWORD, **NEW).status_code == 302
+    assert "tokens revoked" in here.get("/account").text
+    assert [status(by), status(others)] == [401, 200]
+    [event] = world.events(action="revoke-token")
+    assert event.details == {"scope": "read", "name": "Scanner", "because": "new password"}
+
+
+def test_a_password_set_by_command_ends_every_token_too(world: World) -> None:
+    by = of_ada(world)
+    accounts.set_password(EMAIL, "another long password")
+    assert status(by) == 401
+
+
 def test_a_wrong_current_password_ends_no_token(world: World) -> None:
     by = of_ada(world)
     send(signed_in(world), "/account/password", password="not the password", **NEW)

@@ -127,7 +127,7 @@ def init_app(app: Flask, settings: dict[str, Any]) -> None:
         SECURITY_MSG_GENERIC_AUTHN_FAILED=("This email address and password do not match.", "error"),
         SECURITY_MSG_REAUTHENTICATION_REQUIRED=("Enter your password once more to go on.", "info"),
         SECURITY_MSG_PASSWORD_INVALID_LENGTH=(accounts.PASSWORD_LENGTH, "error"),
-        SECURITY_MSG_PASSWORD_CHANGE=("Your password is changed. Other devices are signed out.", "ok"),
+        SECURITY_MSG_PASSWORD_CHANGE=("Your password is changed. Other devices are signed out, tokens revoked.", "ok"),
     )
     Security(app, accounts.datastore, login_form=SignInForm)
     app.login_manager.request_loader(lambda request: None)  # type: ignore[attr-defined]  # no tokens of the library's: they outlive every session
