@@ -1,5 +1,7 @@
 """The error tree. Each error carries a sentence a patient can read; no HTTP in it: the doors map codes to statuses."""
 
+from typing import Self
+
 
 class MedfilesError(Exception):
     """Base of everything this product raises on purpose: `code` for programs, `message` for people."""
@@ -73,6 +75,11 @@ class Rejected(MedfilesError):
     def __init__(self, message: str, fields: dict[str, str] | None = None) -> None:
         super().__init__(message)
         self.fields = fields or {}
+
+    @classmethod
+    def about(cls, field: str, message: str) -> Self:
+        """One field, or one parameter of an address, is what is wrong."""
+        return cls(message, {field: message})
 
 
 class TooLarge(Rejected):

@@ -163,8 +163,7 @@ def _zone(query: Mapping[str, str]) -> str:
 
 
 def _refused(name: str, why: str) -> Rejected:
-    message = f"“{name}” {why}"
-    return Rejected(message, {name: message})
+    return Rejected.about(name, f"“{name}” {why}")
 
 
 def _scope(sort: str, order: str, trashed: bool) -> str:

@@ -111,26 +111,22 @@ def _someone(patient: Patient, email: str) -> User:
     try:
         user = accounts.find(email)
     except NotFound:
-        raise _refused("email", NOBODY.format(email[:100])) from None
+        raise Rejected.about("email", NOBODY.format(email[:100])) from None
     if not user.active:
-        raise _refused("email", NOBODY.format(email[:100]))
+        raise Rejected.about("email", NOBODY.format(email[:100]))
     if user.id == patient.user_id:
-        raise _refused("email", "This is the owner’s own address.")
+        raise Rejected.about("email", "This is the owner’s own address.")
     return user
 
 
 def _check(level: str, expires_at: datetime | None) -> None:
     if level not in LEVELS:
-        raise _refused("level", "level must be view or edit.")
+        raise Rejected.about("level", "level must be view or edit.")
     if expires_at is not None and expires_at <= now():
-        raise _refused("expires_at", "The end of access must lie in the future.")
+        raise Rejected.about("expires_at", "The end of access must lie in the future.")
 
 
 def _must_have_room(patient_id: int) -> None:
     count = db.session.scalar(select(func.count(PatientShare.id)).where(PatientShare.patient_id == patient_id))
     if (count or 0) >= MOST:
-        raise _refused("email", f"{MOST} people have access already. Take it back from somebody first.")
-
-
-def _refused(name: str, message: str) -> Rejected:
-    return Rejected(message, {name: message})
+        raise Rejected.about("email", f"{MOST} people have access already. Take it back from somebody first.")

@@ -95,15 +95,15 @@ def bearer(text: str, address: str | None = None, request_id: str | None = None)
 def _check(actor: Actor, token: ApiToken, lasts: timedelta | None) -> None:
     """In the transaction that makes it."""
     if not token.name:
-        raise _refused("name", "Give the token a name, so that you know it again.")
+        raise Rejected.about("name", "Give the token a name, so that you know it again.")
     if token.scope not in SCOPES:
-        raise _refused("scope", "scope must be read or write.")
+        raise Rejected.about("scope", "scope must be read or write.")
     if lasts is not None and not timedelta() < lasts <= LONGEST:
-        raise _refused("days", f"A token lasts from 1 to {LONGEST.days:,} days, or without end.")
+        raise Rejected.about("days", f"A token lasts from 1 to {LONGEST.days:,} days, or without end.")
     if token.patient_id is not None and access.level_on(actor, token.patient_id) is None:
-        raise _refused("patient", "There is no such patient, or you have no access to it.")
+        raise Rejected.about("patient", "There is no such patient, or you have no access to it.")
     if len(tokens(actor)) >= MOST:
-        raise _refused("name", f"You have {MOST} tokens already. Revoke those you do not need any more.")
+        raise Rejected.about("name", f"You have {MOST} tokens already. Revoke those you do not need any more.")
 
 
 def _of(actor: Actor) -> Select[Any]:
@@ -119,7 +119,3 @@ def _touch(token: ApiToken) -> None:
 
 def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
-
-
-def _refused(name: str, message: str) -> Rejected:
-    return Rejected(message, {name: message})

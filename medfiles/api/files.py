@@ -100,17 +100,12 @@ def _changes() -> dict[str, str | None]:
 def _trashed() -> bool:
     value = request.args.get("trashed", "0")
     if value not in ("0", "1"):
-        raise _refused("trashed", "must be 1 or 0.")
+        raise Rejected.about("trashed", "“trashed” must be 1 or 0.")
     return value == "1"
 
 
 def _limit() -> int:
     value = request.args.get("limit", str(USUAL))
     if not (value.isascii() and value.isdigit() and len(value) < 4 and 1 <= int(value) <= MOST):
-        raise _refused("limit", f"must be a number from 1 to {MOST}.")
+        raise Rejected.about("limit", f"“limit” must be a number from 1 to {MOST}.")
     return int(value)
-
-
-def _refused(name: str, why: str) -> Rejected:
-    message = f"“{name}” {why}"
-    return Rejected(message, {name: message})

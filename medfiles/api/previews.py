@@ -50,14 +50,14 @@ def _shown(look: Look, page: int) -> Preview:
 def _page() -> int:
     text = request.args.get("page", "1")
     if not re.fullmatch(r"[1-9]\d{0,5}", text, re.ASCII):
-        raise _wrong("page", "“page” must be a number from 1 on.")
+        raise Rejected.about("page", "“page” must be a number from 1 on.")
     return int(text)
 
 
 def _width() -> int:
     text = request.args.get("width", str(USUAL))
     if text not in map(str, WIDTHS):
-        raise _wrong("width", f"“width” must be one of {', '.join(map(str, WIDTHS))}.")
+        raise Rejected.about("width", f"“width” must be one of {', '.join(map(str, WIDTHS))}.")
     return int(text)
 
 
@@ -66,9 +66,5 @@ def _window() -> Window | None:
     found = WINDOW.fullmatch(text)
     window = (float(found[1]), float(found[2])) if found and found[0].isascii() else None
     if text and not (window and is_window(window)):
-        raise _wrong("window", "“window” must be centre and width, as in 40,400.")
+        raise Rejected.about("window", "“window” must be centre and width, as in 40,400.")
     return window
-
-
-def _wrong(name: str, message: str) -> Rejected:
-    return Rejected(message, {name: message})
