@@ -13,7 +13,8 @@ export const on = (names, listener, target = document) => names.split(" ").forEa
 
 /** @param {string} text @param {Element | null} [beside] something in a widget or a preview with a live region of its own */
 export function announce(text, beside) {
-  const own = beside?.closest("dialog.mf-look, .mf-manager")?.querySelector("[data-mf-live]");
-  const live = own ?? [...document.querySelectorAll("[data-mf-live]")].find((one) => !one.closest(".mf-look") && !!one.closest("dialog") === !!document.querySelector("#mf-sheet[open]"));
+  const look = beside?.closest(".mf-look, .mf-look-alone")?.querySelector("[data-mf-look-live]");
+  const own = look ?? beside?.closest(".mf-manager")?.querySelector("[data-mf-live]");
+  const live = own ?? [...document.querySelectorAll("[data-mf-live]")].find((one) => !!one.closest("dialog") === !!document.querySelector("#mf-sheet[open]"));
   if (live) live.textContent = text.replace(/\s+/g, " ").trim();
 }

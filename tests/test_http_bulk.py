@@ -213,7 +213,7 @@ def test_nothing_chosen_is_nothing_to_do(desk: Desk, action: str, fields: dict[s
     assert desk.names() == ["a.txt"]
 
 
-@pytest.mark.parametrize("action", ["", "print", "DELETE", "delete,restore"])
+@pytest.mark.parametrize("action", ["", "copy", "DELETE", "delete,restore"])
 def test_an_action_that_is_none_is_refused(desk: Desk, action: str) -> None:
     ids = desk.put("a.txt")
     assert desk.ask(action, *ids).status_code == 422

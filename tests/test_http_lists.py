@@ -312,7 +312,7 @@ def test_a_reader_sees_the_documents_in_a_form_without_any_control(shelf: Shelf)
     assert names_in(answer) == ["a.txt"]
     assert page.xpath("//*[@data-mf-mode]/@data-mf-mode") == ["view"]
     assert page.xpath("//input[@name='remove'] | //*[@data-mf-zone] | //button[@formaction]") == []
-    assert page.xpath("//button[@name='action']/@value") == ["download"]
+    assert page.xpath("//button[@name='action']/@value") == ["download", "print"]
 
 
 def test_an_empty_list_speaks_of_adding_only_where_one_can_add(shelf: Shelf) -> None:

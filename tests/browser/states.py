@@ -244,7 +244,7 @@ SHOWN, DRAWN = ".mf-look[open] [data-mf-state=shown]", ".mf-look[open] [data-mf-
 def looked_at(kind: str, record: str, name: str, shown: str = SHOWN) -> State:
     """A document in the preview, opened from its record's list."""
     page = at(f"/documents/{kind}/{{{record}}}")
-    return then(page, press(f".mf-look-link:text-is('{name}')", shown))
+    return then(page, press(f".mf-look-link:has-text('{name}')", shown))
 
 
 SCAN = at("/documents/procedure/{scan}")
@@ -333,11 +333,11 @@ SIGNED_IN: Mapping[str, State] = {
     "look-table": looked_at("lab-result", "tables", "Blood pressure.xlsx"),
     "look-text": looked_at("lab-result", "tables", "Sleep.txt"),
     "look-loading": then(
-        SCAN, hold("**/preview"), press(".mf-look-link:text-is('Chest.dcm')", ".mf-look[open] .mf-spinner")
+        SCAN, hold("**/preview"), press(".mf-look-link:has-text('Chest.dcm')", ".mf-look[open] .mf-spinner")
     ),
-    "look-failed": then(SCAN, fail("**/preview", 500), press(".mf-look-link:text-is('Chest.dcm')", "[data-mf-again]")),
-    "look-page": then(SCAN, follow(".mf-look-link:text-is('Chest.dcm')", "[data-mf-picture=shown]")),
-    "print": then(SCAN, follow(".mf-look-link:text-is('Chest.dcm')", ".mf-print", "/print"), ready),
+    "look-failed": then(SCAN, fail("**/preview", 500), press(".mf-look-link:has-text('Chest.dcm')", "[data-mf-again]")),
+    "look-page": then(SCAN, follow(".mf-look-link:has-text('Chest.dcm')", "[data-mf-picture=shown]")),
+    "print": then(SCAN, follow(".mf-look-link:has-text('Chest.dcm')", ".mf-print", "/print"), ready),
     "sheet-deleted": then(SHEET, press("[data-mf-action=delete]", "[data-mf-action=undo]")),
     "sheet-twin": then(BARE, choose(GROWTH, shown=".mf-row"), choose(GROWTH_AGAIN, shown=".mf-twin")),
     "sheet-gone": then(SHEET, press(".mf-record-foot button", ".mf-gone")),
