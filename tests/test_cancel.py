@@ -225,9 +225,9 @@ def test_a_document_that_is_being_moved_is_taken_back_from_where_it_went(
         cancelling.start()
         hasty.append(looked.wait(0.5))  # before the move is committed nobody can know where the bytes are
 
-    def noted(*arguments: Any) -> None:
+    def noted(*arguments: Any) -> Any:
         looked.set()
-        give_up(*arguments)
+        return give_up(*arguments)
 
     monkeypatch.setattr(journal, "settle", settled)
     monkeypatch.setattr(DocumentService, "_give_up", noted)

@@ -249,6 +249,12 @@ def test_a_kind_without_previews_has_thumbnails_all_the_same(world: World) -> No
         assert seen(world.client(), address(file, word, page)).status_code == 403
 
 
+def test_a_thumbnail_that_cannot_be_made_is_nothing_to_complain_about(world: World) -> None:
+    file, client = world.attach(world.record(), "Locked.pdf", samples.locked_pdf()), world.client()
+    small, large = (seen(client, address(file, recipe(width))) for width in (160, 480))
+    assert (small.status_code, small.data, large.status_code) == (204, b"", 422)
+
+
 def test_a_row_of_the_list_knows_the_address_of_its_thumbnail(world: World) -> None:
     record = world.record("lab-result")
     files = [world.attach(record, name) for name in ("letter.pdf", "photo.heic", "note.txt", "sheet.xlsx")]
@@ -302,14 +308,14 @@ def test_another_version_of_the_recipe_tries_again(
     assert sandbox.asked == 2
 
 
-def test_a_locked_document_says_so_at_every_width(world: World) -> None:
+def test_a_locked_document_says_so_at_any_width(world: World) -> None:
     file = world.attach(world.record(), "locked.pdf", samples.locked_pdf())
     look = world.previews().look(file.id)
     assert (look.kind, look.reason) == (
         "none",
         "This PDF is locked with a password. Download it to open it with the password.",
     )
-    answer = seen(world.client(), address(file, SMALL))
+    answer = seen(world.client(), address(file, recipe(480)))
     assert (answer.status_code, "locked with a password" in answer.get_data(as_text=True)) == (422, True)
     assert world.events(outcome="refused") == []
 

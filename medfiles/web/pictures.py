@@ -1,8 +1,12 @@
 """Derived pictures under an address that changes with them, so that a browser may keep them."""
 
+from flask import Response
 from flask.typing import ResponseReturnValue
 
+from medfiles import recipes
+from medfiles.errors import StorageError
 from medfiles.http import previews, send_picture
+from medfiles.renditions import Unshowable
 from medfiles.web.fragments import blueprint
 
 FOR_EVER = "private, max-age=31536000, immutable"
@@ -10,5 +14,10 @@ FOR_EVER = "private, max-age=31536000, immutable"
 
 @blueprint.get("/files/<int:file_id>/pictures/<sha256>-<recipe>/<int:page>.webp")
 def picture(file_id: int, sha256: str, recipe: str, page: int) -> ResponseReturnValue:
-    found = previews().picture(file_id, sha256, recipe, page)
+    try:
+        found = previews().picture(file_id, sha256, recipe, page)
+    except (Unshowable, StorageError):
+        if not recipes.read(recipe).is_thumbnail:
+            raise
+        return Response(status=204)  # a list shows the tile of its kind instead, and no browser complains
     return send_picture(found, **{"Cache-Control": FOR_EVER})

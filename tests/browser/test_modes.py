@@ -660,7 +660,7 @@ def test_a_reader_sees_no_control_that_would_be_refused(
     expect(page.locator("[data-mf-zone], [data-mf-mark], .mf-record-acts a, .mf-record-foot, #mf-new")).to_have_count(0)
     offered = page.locator("main, #mf-sheet").locator("form[method=post], [hx-post], [formaction]")
     assert [(part.get_attribute("action") or "") for part in offered.all()] == [f"/documents/visit/{visit.id}/bulk"]
-    expect(offered.locator("button[type=submit]")).to_have_text(["Download as ZIP"])
+    expect(offered.locator("button[type=submit]")).to_have_text(["Download as ZIP", "Print"])
     for link in page.locator("main, #mf-sheet").locator("[href], [hx-get]").all():
         for address in filter(None, (link.get_attribute("href"), link.get_attribute("hx-get"))):
             answer = page.request.get(address, headers={"HX-Request": "true"})
