@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, literal, or_, select, union_all
+from sqlalchemy import Select, Subquery, bindparam, case, literal, or_, select, union_all
 
 from medfiles.clock import now
 from medfiles.db import db
@@ -35,23 +36,23 @@ class Actor:
     only_patient: int | None = None  # that token sees no other patient
 
 
-def _current() -> ColumnElement[bool]:
-    return or_(PatientShare.expires_at.is_(None), PatientShare.expires_at > now())
-
-
 def levels(actor: Actor) -> Select[tuple[int, str]]:
     """(patient_id, level) for every patient the actor may see: to be joined into queries, never filtered after."""
-    owned = select(Patient.id.label("patient_id"), literal("owner").label("level")).where(
-        Patient.user_id == actor.user_id
-    )
+    both = _levels(actor.user_id, now())
+    found = select(both.c.patient_id, both.c.level)
+    return found if actor.only_patient is None else found.where(both.c.patient_id == actor.only_patient)
+
+
+def _levels(user_id: Any, at: Any) -> Subquery:
+    """What the account with this id may do with whom at that moment; both are values, or parameters for later."""
+    owned = select(Patient.id.label("patient_id"), literal("owner").label("level")).where(Patient.user_id == user_id)
+    current = or_(PatientShare.expires_at.is_(None), PatientShare.expires_at > at)
     shared = (
         select(PatientShare.patient_id, PatientShare.level)
         .join(Patient, Patient.id == PatientShare.patient_id)
-        .where(PatientShare.user_id == actor.user_id, Patient.user_id != actor.user_id, _current())
+        .where(PatientShare.user_id == user_id, Patient.user_id != user_id, current)
     )
-    both = union_all(owned, shared).subquery()
-    found = select(both.c.patient_id, both.c.level)
-    return found if actor.only_patient is None else found.where(both.c.patient_id == actor.only_patient)
+    return union_all(owned, shared).subquery()
 
 
 def patients_for(actor: Actor, action: Action = Action.VIEW) -> Select[tuple[int]]:
@@ -62,9 +63,18 @@ def patients_for(actor: Actor, action: Action = Action.VIEW) -> Select[tuple[int
 
 
 def level_on(actor: Actor, patient_id: int) -> Action | None:
-    allowed = levels(actor).subquery()
-    level = db.session.scalar(select(allowed.c.level).where(allowed.c.patient_id == patient_id))
+    if actor.only_patient not in (None, patient_id):
+        return None
+    level = db.session.scalar(_LEVEL_ON, {"user_id": actor.user_id, "at": now(), "patient_id": patient_id})
     return Action(level) if level else None
+
+
+def _level_on() -> Select[tuple[str]]:
+    both = _levels(bindparam("user_id"), bindparam("at"))
+    return select(both.c.level).where(both.c.patient_id == bindparam("patient_id"))
+
+
+_LEVEL_ON = _level_on()  # asked several times in every request, so it is built once
 
 
 def permit(actor: Actor, action: Action, patient_id: int) -> Action:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import or_
 from typing import Annotated, Any, Literal
 
@@ -286,8 +286,13 @@ class Models:
 
 
 def models_for(registry: Registry) -> Models:
-    inputs = {kind.name: _input(f"{_word(kind)}Input", kind.fields) for kind in registry}
-    outputs = {kind.name: _output(kind) for kind in registry}
+    return _models(tuple(registry))
+
+
+@lru_cache(maxsize=4)
+def _models(kinds: tuple[EntityType, ...]) -> Models:
+    inputs = {kind.name: _input(f"{_word(kind)}Input", kind.fields) for kind in kinds}
+    outputs = {kind.name: _output(kind) for kind in kinds}
     any_record = _one_of("Record", outputs.values(), "A record of the kind that the address names.")
     return Models(
         patient_input=_input("PatientInput", fields.PATIENT_FIELDS),

@@ -21,9 +21,9 @@ blueprint = Blueprint("records", __name__)
 
 @blueprint.get("/")
 def home() -> ResponseReturnValue:
-    names = {person.id: person.name for person in patients()}
-    recent = file_views(documents().recent(), titled=True, names=names)
-    return render_template("records/home.html", patients=patients(), recent=recent)
+    family = patients(counted=True)
+    recent = file_views(documents().recent(), titled=True, names={person.id: person.name for person in family})
+    return render_template("records/home.html", patients=family, recent=recent)
 
 
 @blueprint.route("/patients/new", methods=["GET", "POST"])
@@ -126,12 +126,12 @@ def record_restore(type: EntityType, id: int) -> ResponseReturnValue:
     return _answer_record(type, id, f"Restored the {type.title.lower()} with its documents.")
 
 
-def patients() -> tuple[present.PatientView, ...]:
-    """The patients this account may see, for the switcher and the start page."""
+def patients(*, counted: bool = False) -> tuple[present.PatientView, ...]:
+    """The patients this account may see, for the switcher and the start page, which alone shows figures."""
     if "patients" not in g:
         g.patients = tuple(
             present.patient_view(entry.patient, entry.level, entry.records, entry.files)
-            for entry in records().patients()
+            for entry in records().patients(counted=counted)
         )
     return tuple(g.patients)
 
