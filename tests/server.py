@@ -1,5 +1,6 @@
 """The product as people run it: the real gunicorn with its own configuration, on a free port, until the block ends."""
 
+import errno
 import os
 import shutil
 import signal
@@ -20,13 +21,22 @@ TIED = ("setpriv", "--pdeathsig", "TERM") if shutil.which("setpriv") else ()
 
 
 @contextmanager
+def reserved_port() -> Iterator[int]:
+    """A port for a server that goes away and comes back: bound and not listened on, so that nobody else is given it."""
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # lets `serve` bind it as well
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
+
+
+@contextmanager
 def serve(settings: Mapping[str, str], port: int = 0) -> Iterator[str]:
     """Serve a migrated installation with these MEDFILES_* settings and yield its address, "http://127.0.0.1:…".
 
-    On a free port unless one is given: that of a server which was here before.
+    On a free port unless one is given: a reserved one, for a server which was here before.
     """
     log = Path(settings["MEDFILES_INSTANCE"]) / "server.log"
-    with socket.create_server(("127.0.0.1", port)) as listener, log.open("wb") as words:
+    with _listener(port) as listener, log.open("wb") as words:
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
         server = subprocess.Popen(
             [
@@ -50,6 +60,18 @@ def serve(settings: Mapping[str, str], port: int = 0) -> Iterator[str]:
         yield address
     finally:
         _stop(server)
+
+
+def _listener(port: int) -> socket.socket:
+    """Gunicorn ends before the last of its workers does, which may listen a moment longer."""
+    end = time.monotonic() + STOP_SECONDS
+    while True:
+        try:
+            return socket.create_server(("127.0.0.1", port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > end:
+                raise
+            time.sleep(0.05)
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:

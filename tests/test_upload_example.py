@@ -20,7 +20,7 @@ from medfiles import tokens
 from medfiles.sandbox import Sandbox
 from tests import samples
 from tests.factories import World, install
-from tests.server import ROOT, serve
+from tests.server import ROOT, reserved_port, serve
 
 SCRIPT = ROOT / "docs" / "examples" / "upload_folder.py"
 SECONDS = 120
@@ -99,15 +99,15 @@ def test_a_folder_is_stored_and_a_second_run_adds_nothing(place: Place) -> None:
 
 
 def test_it_goes_on_when_the_server_comes_back(place: Place) -> None:
-    with ExitStack() as first_server:
-        address = first_server.enter_context(serve(place.settings))
+    with reserved_port() as port, ExitStack() as first_server:
+        address = first_server.enter_context(serve(place.settings, port))
         with place.running(address) as script:
             assert read_line(script.stdout).startswith("Letter 1")
             script.send_signal(signal.SIGSTOP)
             first_server.close()
             script.send_signal(signal.SIGCONT)
             assert "trying again" in read_line(script.stderr)
-            with serve(place.settings, int(address.rpartition(":")[2])):
+            with serve(place.settings, port):
                 assert script.wait(SECONDS) == 0
     assert place.stored() == place.sent()
 

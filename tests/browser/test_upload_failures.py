@@ -39,7 +39,7 @@ from tests.browser.uploads import (
 )
 from tests.browser.widget import names, open_visit, pick, press, row
 from tests.factories import install
-from tests.server import serve
+from tests.server import reserved_port, serve
 
 MB = 1024 * 1024
 PASSWORD = "a long and quiet river"
@@ -49,14 +49,13 @@ SIGNED_OUT = "You were signed out. Sign in again in another tab; your files wait
 class Fickle:
     """A server of one test's own, which stops in the middle of anything and comes back at the same address."""
 
-    def __init__(self, settings: Mapping[str, str]) -> None:
-        self.settings = settings
+    def __init__(self, settings: Mapping[str, str], port: int) -> None:
+        self.settings, self.port = settings, port
         self.running = ExitStack()
         self.address = ""
 
     def start(self) -> None:
-        port = int(self.address.rpartition(":")[2] or 0)
-        self.address = self.running.enter_context(serve(self.settings, port))
+        self.address = self.running.enter_context(serve(self.settings, self.port))
 
     def stop(self) -> None:
         self.running.close()
@@ -65,10 +64,12 @@ class Fickle:
 @pytest.fixture
 def fickle(new_database: Callable[[Path], str], tmp_path: Path) -> Iterator[Fickle]:
     settings = {"MEDFILES_INSTANCE": str(tmp_path), "MEDFILES_DATABASE_URL": new_database(tmp_path)}
-    server = Fickle(settings | {"MEDFILES_WORKERS": "1", "GUNICORN_CMD_ARGS": "--graceful-timeout 0"})
-    server.start()
-    yield server
-    server.stop()
+    settings |= {"MEDFILES_WORKERS": "1", "GUNICORN_CMD_ARGS": "--graceful-timeout 0"}
+    with reserved_port() as port:
+        server = Fickle(settings, port)
+        server.start()
+        yield server
+        server.stop()
 
 
 def look_again(page: Page) -> None:
