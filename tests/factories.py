@@ -1,6 +1,7 @@
 """Makes what tests need: installations, accounts, patients, records, documents and signed-in clients."""
 
 import json
+import secrets
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -8,11 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
+from types import CodeType
 from typing import Any
 from urllib.parse import quote
 
 from flask import Flask
 from flask.testing import FlaskClient
+from itsdangerous import URLSafeTimedSerializer
+from jinja2.bccache import Bucket, BytecodeCache
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
@@ -47,6 +51,22 @@ OLDER = datetime(2021, 3, 4, 9, 30)  # naive, as the older feature wrote times
 VALUES: Mapping[str, Any] = {"string": "Something", "text": "Some words.", "date": date(2026, 5, 12), "boolean": True}
 
 
+class Templates(BytecodeCache):
+    """Every app compiles its templates anew; the tests have thousands of apps and one set of templates."""
+
+    def __init__(self) -> None:
+        self._compiled: dict[tuple[str, str], CodeType | None] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self._compiled.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._compiled[bucket.key, bucket.checksum] = bucket.code
+
+
+TEMPLATES = Templates()
+
+
 @contextmanager
 def install(
     environ: Mapping[str, str],
@@ -60,6 +80,7 @@ def install(
     own.sandbox.close()
     own.renderers.close()
     app.extensions["medfiles"] = replace(own, sandbox=sandbox, renderers=renderers or own.renderers)
+    app.jinja_env.bytecode_cache = TEMPLATES
     app.config["TESTING"] = True
     app.config["PROPAGATE_EXCEPTIONS"] = False
     inner = app.wsgi_app
@@ -293,6 +314,7 @@ def content_for(name: str) -> bytes:
 
 
 def token_of(client: FlaskClient) -> str:
-    """The CSRF token of this client's session, as a page would carry it."""
-    page = client.get("/account").get_data(as_text=True)
-    return page.split('name="csrf_token" value="')[1].split('"')[0]
+    """A CSRF token of this client's session, as a page would carry it."""
+    with client.session_transaction() as session:
+        secret = session.setdefault("csrf_token", secrets.token_hex(20))
+    return str(URLSafeTimedSerializer(str(client.application.secret_key), salt="wtf-csrf-token").dumps(secret))
