@@ -5,9 +5,14 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+# uv installs in seconds what takes pip minutes; pip, which knows this machine's own indexes, steps in where uv cannot.
+INSTALL = $(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r $(1) 2>/dev/null || $(PIP) install -qq --require-hashes -r $(1)
 FLASK := $(BIN)/flask --app wsgi
 # The server must end with make even when make is killed; where setpriv is missing, signals do it alone.
 TIED := $(shell command -v setpriv >/dev/null && echo setpriv --pdeathsig TERM)
+
+# Every process would compile all modules anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help setup setup-dev chromium curl run test lint shots lock
 
@@ -26,15 +31,16 @@ setup-dev: .venv/setup-dev.stamp
 	  || { echo "Python's venv module is missing: install it (on Debian and Ubuntu: the package python3-venv)."; exit 1; }
 	$(PYTHON) -m venv .venv
 
-.venv/setup.stamp: .venv/bin/python requirements/runtime.txt setup.cfg pyproject.toml
+.venv/setup.stamp: .venv/bin/python requirements/uv.txt requirements/runtime.txt setup.cfg pyproject.toml
 	@echo "Installing medfiles into .venv …"
-	@$(PIP) install -qq --require-hashes -r requirements/runtime.txt
+	@$(PIP) install -qq --require-hashes -r requirements/uv.txt
+	@$(call INSTALL,requirements/runtime.txt)
 	@$(PIP) install -qq --no-deps --no-build-isolation -e .
 	@touch $@
 
 .venv/setup-dev.stamp: .venv/setup.stamp requirements/dev.txt
 	@echo "Installing what tests and checks need into .venv …"
-	@$(PIP) install -qq --require-hashes -r requirements/dev.txt
+	@$(call INSTALL,requirements/dev.txt)
 	@touch $@
 
 chromium: setup-dev
@@ -55,8 +61,8 @@ run: setup
 	@exec $(TIED) $(BIN)/gunicorn -c gunicorn.conf.py wsgi:app
 
 test: setup-dev chromium curl
-	$(BIN)/pytest -n auto
-	$(BIN)/pytest -n auto --database=postgres
+	$(BIN)/pytest -n auto --dist worksteal
+	$(BIN)/pytest -n auto --dist worksteal --database=postgres
 
 node_modules/npm.stamp: package.json package-lock.json .npmrc | setup-dev
 	@echo "Installing what checks the scripts into node_modules …"
@@ -77,8 +83,10 @@ shots: setup-dev chromium
 	$(BIN)/python -m tests.shots
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-  --no-emit-index-url --no-header --no-annotate setup.cfg --extra build
+  --no-emit-index-url --no-header --no-annotate
+OURS := $(LOCK) setup.cfg --extra build
 
 lock: setup-dev
-	$(LOCK) -o requirements/runtime.txt
-	$(LOCK) --extra postgres --extra redis --extra dev -c requirements/runtime.txt -o requirements/dev.txt
+	$(OURS) -o requirements/runtime.txt
+	$(OURS) --extra postgres --extra redis --extra dev -c requirements/runtime.txt -o requirements/dev.txt
+	echo uv | $(LOCK) - -c requirements/dev.txt -o requirements/uv.txt
