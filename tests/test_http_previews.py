@@ -227,6 +227,20 @@ def test_an_uploaded_row_has_its_thumbnail(desk: Desk) -> None:
     assert desk.browser.get(thumb.get("src")).mimetype == "image/webp"
 
 
+def test_a_recent_document_opens_and_its_record_is_one_link_further(desk: Desk) -> None:
+    file_id = desk.put("Letter.pdf")
+    insurance = desk.world.record("insurance")
+    desk.world.attach(insurance, "Card.png")
+    tree = parsed(desk.browser.get("/"))
+    assert [one.get("href") for one in tree.cssselect(".mf-recent a")] == [
+        f"/insurance/{insurance.id}",
+        f"/insurance/{insurance.id}",
+        f"/documents/files/{file_id}/preview",
+        f"/lab-result/{desk.record_id}",
+    ]
+    assert tree.cssselect("#mf-recent-look-body")
+
+
 def test_recent_documents_and_the_trash_have_thumbnails(desk: Desk) -> None:
     desk.put("Photo.png")
     assert parsed(desk.browser.get("/")).cssselect(".mf-recent .mf-thumb img")
