@@ -10,11 +10,11 @@ from typing import Any
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from medfiles import api, cli, config, db, gate, http, logs, refusals, rendering, web
+from medfiles import api, assets, cli, config, db, gate, http, logs, refusals, rendering, web
 from medfiles.entities import ENTITY_TYPES, EntityType
 from medfiles.installation import Installation
 from medfiles.limits import with_overrides
-from medfiles.sandbox import Sandbox
+from medfiles.sandbox import Room, Sandbox
 from medfiles.sessions import DatabaseSessions
 from medfiles.storage import open_storages
 
@@ -29,7 +29,7 @@ def create_app(environ: Mapping[str, str] | None = None, entity_types: Iterable[
         __name__,
         instance_path=str(settings["MEDFILES_INSTANCE"]),
         template_folder=str(HOME / "templates"),
-        static_folder=str(HOME / "static"),
+        static_folder=str(assets.FOLDER),
     )
     settings["MEDFILES_INSTANCE"].mkdir(mode=0o700, parents=True, exist_ok=True)
     app.config.update(_flask_config(settings))
@@ -40,6 +40,7 @@ def create_app(environ: Mapping[str, str] | None = None, entity_types: Iterable[
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     db.init_app(app)
     app.session_interface = DatabaseSessions(app, parts.idle, parts.longest)
+    assets.init_app(app)
     http.init_app(app)
     logs.init_app(app)
     refusals.init_app(app)
@@ -60,6 +61,7 @@ def _parts(settings: Mapping[str, Any], entity_types: Iterable[EntityType]) -> I
         storages=open_storages(settings["MEDFILES_STORAGE_URL"], settings["MEDFILES_OLDER_UPLOADS"]),
         sandbox=sandbox,
         renderers=renderers,
+        room=Room(max(1, settings["MEDFILES_THREADS"] - 2)),
         trash_days=settings["MEDFILES_TRASH_DAYS"],
         idle=timedelta(minutes=settings["MEDFILES_IDLE_MINUTES"]),
         longest=timedelta(hours=settings["MEDFILES_SESSION_HOURS"]),

@@ -48,7 +48,6 @@ WRITES_ACCOUNT = {  # Flask-Security reads, then writes: on SQLite such a transa
     "security.two_factor_setup_validate",
 }
 WITH_QR_CODE = {"security.two_factor_setup"}  # Flask-Security draws its QR code as a data: image
-VENDORED = "public, max-age=86400"  # ours is asked for anew each time: after an update no old script meets a new page
 FORMS = ("", "application/x-www-form-urlencoded", "multipart/form-data")
 LONGEST_ENTRY = 1000
 CHANGING = ("POST", "PUT", "PATCH", "DELETE")
@@ -203,10 +202,8 @@ def check_security_form() -> None:
 
 
 def add_headers(response: Response) -> Response:
-    if request.endpoint == "static":
-        response.headers["Cache-Control"] = VENDORED if request.path.startswith("/static/vendor/") else "no-cache"
-    else:
-        response.headers.setdefault("Cache-Control", "private, no-store")
+    response.headers.setdefault("Cache-Control", "private, no-store")
+    if request.endpoint != "static":
         response.vary.update(("HX-Request", "HX-History-Restore-Request"))
     policy = CSP | ({"img-src": "'self' blob: data:"} if request.endpoint in WITH_QR_CODE else {})
     response.headers.setdefault(

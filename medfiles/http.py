@@ -59,7 +59,8 @@ def bulk() -> BulkService:
 
 
 def renderer() -> Renderer:
-    return Renderer(parts().storages, parts().renderers, Converter(current_app.config["MEDFILES_SOFFICE"]))
+    converter = Converter(current_app.config["MEDFILES_SOFFICE"])
+    return Renderer(parts().storages, parts().renderers, converter, parts().room)
 
 
 def previews() -> PreviewService:

@@ -4,19 +4,20 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from medfiles.entities import Registry
-from medfiles.sandbox import Sandbox
+from medfiles.sandbox import Room, Sandbox
 from medfiles.storage import Storages
 
 
 @dataclass(frozen=True)
 class Installation:
-    """`sandbox` looks into uploads, `renderers` draw what was accepted. `idle` and `longest` bound a session;
-    `trash_days` is how long the trash keeps what was deleted."""
+    """`sandbox` looks into uploads, `renderers` draw what was accepted, for those who have found `room`. `idle` and
+    `longest` bound a session; `trash_days` is how long the trash keeps what was deleted."""
 
     registry: Registry
     storages: Storages
     sandbox: Sandbox
     renderers: Sandbox
+    room: Room
     trash_days: int
     idle: timedelta
     longest: timedelta

@@ -4,7 +4,7 @@ import base64
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from medfiles.errors import (
 from medfiles.media import DRAWN, media_of
 from medfiles.models import Rendition
 from medfiles.recipes import Recipe
-from medfiles.sandbox import Busy, Limits, NotChecked, Sandbox, TimedOut
+from medfiles.sandbox import Busy, Limits, NotChecked, Room, Sandbox, TimedOut
 from medfiles.storage import Staged, Storages, picture_key
 
 log = structlog.get_logger("medfiles.rendering")
@@ -96,11 +96,13 @@ class Picture:
 
 @dataclass(frozen=True)
 class Renderer:
-    """`sandbox` runs medfiles.previews; documents come as `Opened`, out of the session."""
+    """`sandbox` runs medfiles.previews; documents come as `Opened`, out of the session. Whoever waits for something
+    to be made is in the `room`, so that the server has threads left for everybody else."""
 
     storages: Storages
     sandbox: Sandbox
     converter: Converter = NO_CONVERTER
+    room: Room = field(default_factory=Room)
 
     def look(self, document: Opened) -> Look:
         sha256 = document.file.sha256
@@ -173,13 +175,26 @@ class Renderer:
 
     def _others(self, sha256: str, word: str, page: int, key: str) -> Picture | None:
         """What somebody else is making right now, as soon as it is there; None when nobody is."""
+        if derived.is_being_made(key):
+            with self._room():
+                self._wait_for(key)
+        known = derived.find(sha256, word, page)
+        return self._kept(known) if known else None
+
+    def _wait_for(self, key: str) -> None:
         deadline = time.monotonic() + PATIENCE
         while derived.is_being_made(key):
             if time.monotonic() > deadline:
                 raise Busy(BUSY)
             time.sleep(POLL)
-        known = derived.find(sha256, word, page)
-        return self._kept(known) if known else None
+
+    @contextmanager
+    def _room(self) -> Iterator[None]:
+        try:
+            with self.room.entered():
+                yield
+        except Busy:
+            raise Busy(BUSY) from None
 
     def _drawn(self, document: Opened, recipe: Recipe, word: str, page: int) -> tuple[Picture, bytes]:
         answer = self._run("picture", document, page=page, width=recipe.width, window=recipe.window)
@@ -214,10 +229,8 @@ class Renderer:
     def _run(self, task: str, document: Opened, **arguments: Any) -> dict[str, Any]:
         """The task's answer, or {"crash": sentence} when it cost a worker."""
         try:
-            with self._local(document) as (path, media_type):
+            with self._room(), self._local(document) as (path, media_type):
                 return self.sandbox.run(task, file=path, media_type=media_type, **arguments)
-        except Busy:
-            raise Busy(BUSY) from None
         except NotChecked as error:
             log.warning("document not shown", task=task, type=document.file.file_type, code=error.code)
             return {"crash": next(words for kind, words in SENTENCES if isinstance(error, kind))}

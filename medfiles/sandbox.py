@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -229,6 +230,22 @@ class Sandbox:
             worker.stop()
             worker = None
         self._slots.put(worker)
+
+
+class Room:
+    """At most `size` callers at once, each of whom may hold a thread of the server for long; one more is `Busy`."""
+
+    def __init__(self, size: int = 4) -> None:
+        self._places = threading.BoundedSemaphore(size)
+
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[None]:
+        if not self._places.acquire(blocking=False):
+            raise Busy()
+        try:
+            yield
+        finally:
+            self._places.release()
 
 
 def command(tasks: Sequence[str], limits: Limits) -> list[str]:

@@ -46,9 +46,20 @@ function reason(answer) {
   }
 }
 
+/** @param {HTMLImageElement} picture of a list did not come: unless it is only late, the tile under it says enough */
+async function failedThumbnail(picture) {
+  const answer = await fetch(picture.src).catch(() => null);
+  const tried = tries.get(picture) ?? 0;
+  const late = answer?.status === 204 && Number(answer.headers.get("Retry-After"));
+  if (tried >= TRIES || !(answer?.status === 200 || late)) return picture.remove();
+  tries.set(picture, tried + 1);
+  if (late) await wait(late * (1 + Math.random()));
+  if (picture.isConnected) askAgain(picture);
+}
+
 /** @param {HTMLImageElement} picture did not come: asks why, and waits when the server says so */
 async function failed(picture) {
-  if (picture.closest(".mf-thumb")) return picture.remove(); // the tile under it says what it is
+  if (picture.closest(".mf-thumb")) return picture.getAttribute("src") && failedThumbnail(picture);
   const frame = /** @type {HTMLElement | null} */ (picture.closest("[data-mf-picture]"));
   if (!frame || !picture.getAttribute("src")) return;
   const url = picture.currentSrc || picture.src;
@@ -81,7 +92,7 @@ export function look(place) {
     else if (picture.complete && picture.getAttribute("src") && picture.loading !== "lazy") failed(picture);
   }
   for (const picture of /** @type {NodeListOf<HTMLImageElement>} */ (place.querySelectorAll(".mf-thumb img"))) {
-    if (picture.complete && !picture.naturalWidth && picture.loading !== "lazy") picture.remove();
+    if (picture.complete && !picture.naturalWidth && picture.loading !== "lazy") failed(picture);
   }
 }
 

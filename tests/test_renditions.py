@@ -255,6 +255,32 @@ def test_a_thumbnail_that_cannot_be_made_is_nothing_to_complain_about(world: Wor
     assert (small.status_code, small.data, large.status_code) == (204, b"", 422)
 
 
+def test_when_all_threads_but_two_wait_for_previews_the_next_is_told_at_once_and_what_is_kept_still_comes(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(THREADS="3")
+    kept, new = (world.attach(world.record(), "photo.png", content) for content in (samples.png(), samples.png(31, 9)))
+    client = world.client()
+    assert seen(client, address(kept, PAGE)).status_code == 200
+    with world.parts.room.entered():
+        answers = [seen(client, address(file, word)) for file, word in ((kept, PAGE), (new, PAGE), (new, SMALL))]
+    assert [answer.status_code for answer in answers] == [200, 503, 204]
+    assert [answer.headers.get("Retry-After") for answer in answers] == [None, "5", "5"]
+    assert [seen(client, address(new, word)).status_code for word in (PAGE, SMALL)] == [200, 200]
+    world.assert_settled()
+
+
+@pytest.mark.parametrize("what", ["bytes that changed", "bytes that are gone"])
+def test_what_is_wrong_with_the_document_itself_is_not_hidden_behind_its_tile(world: World, what: str) -> None:
+    file = world.attach(world.record(), "photo.png")
+    path = world.uploads / file.file_path
+    if what == "bytes that changed":
+        path.write_bytes(samples.png().replace(b"IHDR", b"IHDX"))
+    else:
+        path.unlink()
+    assert seen(world.client(), address(file, SMALL)).status_code == 503
+
+
 def test_a_row_of_the_list_knows_the_address_of_its_thumbnail(world: World) -> None:
     record = world.record("lab-result")
     files = [world.attach(record, name) for name in ("letter.pdf", "photo.heic", "note.txt", "sheet.xlsx")]

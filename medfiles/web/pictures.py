@@ -4,9 +4,10 @@ from flask import Response
 from flask.typing import ResponseReturnValue
 
 from medfiles import recipes
-from medfiles.errors import StorageError
 from medfiles.http import previews, send_picture
+from medfiles.refusals import RETRY_SECONDS
 from medfiles.renditions import Unshowable
+from medfiles.sandbox import Busy
 from medfiles.web.fragments import blueprint
 
 FOR_EVER = "private, max-age=31536000, immutable"
@@ -16,8 +17,9 @@ FOR_EVER = "private, max-age=31536000, immutable"
 def picture(file_id: int, sha256: str, recipe: str, page: int) -> ResponseReturnValue:
     try:
         found = previews().picture(file_id, sha256, recipe, page)
-    except (Unshowable, StorageError):
+    except (Unshowable, Busy) as error:
         if not recipes.read(recipe).is_thumbnail:
             raise
-        return Response(status=204)  # a list shows the tile of its kind instead, and no browser complains
+        # a list shows the tile of its kind instead, and no browser complains; what is only late is asked for again
+        return Response(status=204, headers={"Retry-After": RETRY_SECONDS} if isinstance(error, Busy) else {})
     return send_picture(found, **{"Cache-Control": FOR_EVER})

@@ -316,6 +316,22 @@ def test_a_search_is_walked_through_and_an_upload_is_seen_at_once(page: Page, pe
     expect(shown(page, "Scan 1.txt").get_by_text("2 of 3", exact=True)).to_be_visible()
 
 
+def test_a_thumbnail_that_is_late_comes_later_and_one_that_cannot_be_made_leaves_its_tile(
+    page: Page, person: Person
+) -> None:
+    one = person.world.record("lab-result", person.patient(), person.email)
+    late, never = (
+        person.attach(one, name, content=content)
+        for name, content in (("B.png", samples.png()), ("A.png", samples.png(31, 9)))
+    )
+    page.route(re.compile(late.sha256), failing(204, times=3, **{"Retry-After": "1"}))
+    page.route(re.compile(never.sha256), failing(204))
+    page.goto(f"/documents/lab-result/{one.id}")
+    expect(row(page, "B.png").locator(".mf-thumb img")).to_have_js_property("naturalWidth", 160)
+    expect(row(page, "A.png").locator("img")).to_have_count(0)
+    expect(row(page, "A.png").locator(".mf-tile")).to_be_visible()
+
+
 @pytest.mark.parametrize("htmx", ["2.0.11", "4.0.1"])
 def test_it_works_in_a_page_of_somebody_else(page: Page, person: Person, htmx: str) -> None:
     one = record(person, B_pdf=samples.pdf(2), A_png=samples.png())

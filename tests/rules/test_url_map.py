@@ -86,6 +86,7 @@ POST /account/sessions/{id}/end
 GET POST /account/tokens/new
 POST /account/tokens/{id}/revoke
 GET /static/{path}
+GET /static/@{version}/{path}
 GET /static/security/{path}
 """
 
