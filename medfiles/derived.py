@@ -20,6 +20,10 @@ AT_WORK = timedelta(seconds=90)  # whoever claimed a key longer ago than this ha
 BATCH = 100
 
 
+class AlreadyMade(Exception):
+    """Takes the claim back."""
+
+
 def find(sha256: str, recipe: str, page: int) -> Rendition | None:
     """Out of the session: what is done afterwards expires it not."""
     row = db.session.scalar(
@@ -32,12 +36,14 @@ def find(sha256: str, recipe: str, page: int) -> Rendition | None:
 
 
 def claim(storage: str, key: str) -> bool:
-    """Whether this caller is the one to make what will lie under the key."""
-    try:
-        journal.expect(storage, [key])
-    except IntegrityError:
-        return False
-    return True
+    """Whether this caller is the one to make what will lie under the key: nobody is at it, and nobody has done it since
+    the caller looked."""
+    with suppress(IntegrityError, AlreadyMade), transaction() as session:
+        journal.enter(storage, [key])
+        if session.scalar(select(Rendition.id).where(Rendition.key == key)) is not None:
+            raise AlreadyMade
+        return True
+    return False
 
 
 def is_being_made(key: str) -> bool:

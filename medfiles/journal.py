@@ -29,10 +29,15 @@ class Swept:
 
 def expect(storage: str, keys: Collection[str]) -> None:
     """Commit that objects may soon exist under these keys; to be called before any of them does."""
-    with transaction() as session:
-        session.add_all(
-            StorageJournal(key=key, storage=storage, action="attach", lease_until=now() + LEASE) for key in keys
-        )
+    with transaction():
+        enter(storage, keys)
+
+
+def enter(storage: str, keys: Collection[str]) -> None:
+    """As `expect`, in a transaction that has more to do."""
+    lease = now() + LEASE
+    db.session.add_all(StorageJournal(key=key, storage=storage, action="attach", lease_until=lease) for key in keys)
+    db.session.flush()
 
 
 def settle(keys: Collection[str]) -> None:

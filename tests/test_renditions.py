@@ -157,6 +157,18 @@ def test_several_at_once_make_one(world: World, misbehave: Callable[..., Counted
     world.assert_settled()
 
 
+def test_what_somebody_kept_between_looking_and_claiming_is_not_made_again(
+    world: World, misbehave: Callable[..., Counted], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox, file, find = misbehave(), photo(world, "fine"), derived.find
+    answers = [lambda *_: None, find]
+    assert seen(world.client(), address(file)).status_code == 200
+    monkeypatch.setattr(derived, "find", lambda *which: answers.pop(0)(*which))
+    assert seen(world.client(), address(file)).status_code == 200
+    assert sandbox.asked == 1
+    world.assert_settled()
+
+
 def test_what_can_be_shown_is_remembered_and_text_is_not_copied_into_the_database(world: World) -> None:
     record = world.record("lab-result")
     pages, words = world.attach(record, "scan.tiff", samples.tiff(3)), world.attach(record, "note.txt")
@@ -270,15 +282,19 @@ def test_when_all_threads_but_two_wait_for_previews_the_next_is_told_at_once_and
     world.assert_settled()
 
 
-@pytest.mark.parametrize("what", ["bytes that changed", "bytes that are gone"])
-def test_what_is_wrong_with_the_document_itself_is_not_hidden_behind_its_tile(world: World, what: str) -> None:
+def test_a_document_that_changed_in_the_store_is_not_hidden_behind_its_tile(world: World) -> None:
     file = world.attach(world.record(), "photo.png")
-    path = world.uploads / file.file_path
-    if what == "bytes that changed":
-        path.write_bytes(samples.png().replace(b"IHDR", b"IHDX"))
-    else:
-        path.unlink()
+    (world.uploads / file.file_path).write_bytes(samples.png().replace(b"IHDR", b"IHDX"))
     assert seen(world.client(), address(file, SMALL)).status_code == 503
+
+
+def test_a_document_that_is_missing_in_the_store_has_its_tile_and_is_in_the_log(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = world.attach(world.record(), "photo.png")
+    (world.uploads / file.file_path).unlink()
+    assert seen(world.client(), address(file, SMALL)).status_code == 204
+    assert "document without its content" in caplog.text
 
 
 def test_a_row_of_the_list_knows_the_address_of_its_thumbnail(world: World) -> None:

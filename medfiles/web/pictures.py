@@ -1,15 +1,18 @@
 """Derived pictures under an address that changes with them, so that a browser may keep them."""
 
+import structlog
 from flask import Response
 from flask.typing import ResponseReturnValue
 
 from medfiles import recipes
+from medfiles.errors import BlobMissing
 from medfiles.http import previews, send_picture
 from medfiles.refusals import RETRY_SECONDS
 from medfiles.renditions import Unshowable
 from medfiles.sandbox import Busy
 from medfiles.web.fragments import blueprint
 
+log = structlog.get_logger("medfiles.pictures")
 FOR_EVER = "private, max-age=31536000, immutable"
 
 
@@ -17,9 +20,11 @@ FOR_EVER = "private, max-age=31536000, immutable"
 def picture(file_id: int, sha256: str, recipe: str, page: int) -> ResponseReturnValue:
     try:
         found = previews().picture(file_id, sha256, recipe, page)
-    except (Unshowable, Busy) as error:
+    except (Unshowable, Busy, BlobMissing) as error:
         if not recipes.read(recipe).is_thumbnail:
             raise
+        if isinstance(error, BlobMissing):
+            log.error("document without its content", file_id=file_id)
         # a list shows the tile of its kind instead, and no browser complains; what is only late is asked for again
         return Response(status=204, headers={"Retry-After": RETRY_SECONDS} if isinstance(error, Busy) else {})
     return send_picture(found, **{"Cache-Control": FOR_EVER})
