@@ -69,7 +69,7 @@ def level_on(actor: Actor, patient_id: int) -> Action | None:
     return Action(level) if level else None
 
 
-def _level_on() -> Select[tuple[str]]:
+def _level_on() -> Select[Any]:
     both = _levels(bindparam("user_id"), bindparam("at"))
     return select(both.c.level).where(both.c.patient_id == bindparam("patient_id"))
 

@@ -92,7 +92,7 @@ export function look(place) {
     else if (picture.complete && picture.getAttribute("src") && picture.loading !== "lazy") failed(picture);
   }
   for (const picture of /** @type {NodeListOf<HTMLImageElement>} */ (place.querySelectorAll(".mf-thumb img"))) {
-    if (picture.complete && !picture.naturalWidth && picture.loading !== "lazy") failed(picture);
+    if (picture.complete && !picture.naturalWidth) failed(picture);
   }
 }
 

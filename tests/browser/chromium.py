@@ -11,4 +11,5 @@ NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chro
 def launch(playwright: Playwright) -> Browser:
     installed = next(filter(None, map(shutil.which, NAMES)), None)
     as_root = hasattr(os, "geteuid") and os.geteuid() == 0
-    return playwright.chromium.launch(executable_path=installed, args=["--no-sandbox"] if as_root else [])
+    arguments = ["--process-per-site", *(["--no-sandbox"] if as_root else [])]  # a process takes longer than a page
+    return playwright.chromium.launch(executable_path=installed, args=arguments)

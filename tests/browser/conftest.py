@@ -2,8 +2,9 @@
 
 import itertools
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
@@ -11,11 +12,12 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from medfiles.db import db
 from medfiles.sandbox import Sandbox
 from tests.browser.chromium import launch
-from tests.browser.people import Complaints, Person, Site, listen
+from tests.browser.people import TELL_BREACHES, Complaints, Person, Site, Turn, listening
 from tests.factories import World, install
 from tests.server import serve
 
 NUMBERS = itertools.count(1)
+USUAL: Any = {"locale": "en-GB", "timezone_id": "Europe/London", "reduced_motion": "reduce"}
 SECONDS = 15  # until something that should be seen counts as missing, also on a busy machine
 
 
@@ -80,16 +82,15 @@ def open_context(browser: Browser, site: Site, complaints: Complaints) -> Iterat
             context = browser.new_context(
                 base_url=address,
                 viewport={"width": width, "height": height},
-                locale="en-GB",
-                timezone_id="Europe/London",
-                reduced_motion="reduce",
+                **USUAL,
                 java_script_enabled=script,
                 has_touch=touch,
                 is_mobile=touch,
             )
             stack.callback(context.close)
             context.set_default_timeout(SECONDS * 1000)
-            listen(context, address, complaints)
+            context.add_init_script(TELL_BREACHES)
+            stack.enter_context(listening(context, address, complaints))
             if person is not None:
                 person.sign_in(context, address)
             return context
@@ -98,6 +99,50 @@ def open_context(browser: Browser, site: Site, complaints: Complaints) -> Iterat
 
 
 @pytest.fixture
-def page(open_context: Callable[..., BrowserContext], person: Person) -> Page:
-    """A page of a browser in which `person` is signed in."""
+def own_page(open_context: Callable[..., BrowserContext], person: Person) -> Page:
+    """As `page`, for tests that do to a context what cannot be undone: set its clock, add scripts."""
     return open_context(person).new_page()
+
+
+@pytest.fixture(scope="session")
+def shared_context(browser: Browser, site: Site) -> Iterator[BrowserContext]:
+    """Each new context loads and compiles everything anew: most tests take turns in this one."""
+    context = browser.new_context(
+        base_url=site.address,
+        viewport={"width": 1440, "height": 900},
+        **USUAL,
+    )
+    context.set_default_timeout(SECONDS * 1000)
+    context.add_init_script(TELL_BREACHES)
+    keeper = context.new_page()  # keeps the process that draws the site's pages
+    keeper.goto("/healthz")
+    yield context
+    context.close()
+
+
+@pytest.fixture(scope="session")
+def taking_a_turn(shared_context: BrowserContext, site: Site) -> Turn:
+    """Lends the shared context as if it were new: nobody signed in, nothing stored, allowed or intercepted."""
+
+    @contextmanager
+    def turn(complaints: Complaints) -> Iterator[BrowserContext]:
+        keeper = shared_context.pages[0]
+        shared_context.clear_cookies()
+        keeper.evaluate("localStorage.clear()")
+        with listening(shared_context, site.address, complaints):
+            yield shared_context
+            for page in shared_context.pages[1:]:
+                page.close()
+        shared_context.unroute_all(behavior="ignoreErrors")
+        shared_context.set_offline(False)
+        shared_context.clear_permissions()
+
+    return turn
+
+
+@pytest.fixture
+def page(taking_a_turn: Turn, person: Person, complaints: Complaints, site: Site) -> Iterator[Page]:
+    """A page of a browser in which `person` is signed in."""
+    with taking_a_turn(complaints) as context:
+        person.sign_in(context, site.address)
+        yield context.new_page()

@@ -63,8 +63,10 @@ class Host:
 
     def show(self, html: str, *, css: str = "", js: str = "") -> None:
         own = f'{CONFIG}<script src="/host/htmx.js" defer></script></head>' if self.htmx else "</head>"
+        page = ("text/html", html.replace("</head>", own))
         answers: Mapping[str, tuple[str, str]] = {
-            ADDRESS: ("text/html", html.replace("</head>", own)),
+            ADDRESS: page,
+            "/host/other": page,  # htmx 4 may ask for it when one steps back and forward quickly
             "/host/page.css": ("text/css", css),
             "/host/page.js": ("text/javascript", js),
             "/host/htmx.js": ("text/javascript", HTMX[self.htmx].read_text() if self.htmx else ""),

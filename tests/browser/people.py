@@ -1,6 +1,7 @@
 """Who sits in front of the browser, what they have in the installation, and what their browser complains about."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any
@@ -39,6 +40,7 @@ class Shelf:
     theirs: int  # the patient of that visit
     scan: int  # a procedure with a letter of many pages, slices of a scan, and what cannot be shown
     tables: int  # a lab result with a table and a diary
+    doomed: int  # a visit that is deleted on the way
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,8 @@ class Person:
         self.world.share(patient, f"looks-at-{self.email}")
         self.world.share(patient, f"helps-{self.email}", "edit", datetime(2030, 5, 4, tzinfo=UTC))
         full, long, shared = self._full(patient), self.long(patient), self.shared()
-        return Shelf(patient.id, visit.id, bare.id, gone.id, full, long, *shared, *self.sights(patient))
+        doomed = self.visit("Letter.pdf", patient=patient, reason="Second opinion")
+        return Shelf(patient.id, visit.id, bare.id, gone.id, full, long, *shared, *self.sights(patient), doomed.id)
 
     def long(self, patient: Any) -> int:
         visit = self.visit(patient=patient, reason="Sleep diary")
@@ -139,7 +142,13 @@ class Complaints:
         return [heard for heard in self.heard if not any(words in heard for words in self.expected)]
 
 
-def listen(context: BrowserContext, address: str, complaints: Complaints) -> None:
+Turn = Callable[[Complaints], AbstractContextManager[BrowserContext]]
+
+
+@contextmanager
+def listening(context: BrowserContext, address: str, complaints: Complaints) -> Iterator[None]:
+    """Writes down what the pages of this context complain about until the block ends."""
+
     def console(message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
             complaints.heard.append(message.text)
@@ -151,10 +160,12 @@ def listen(context: BrowserContext, address: str, complaints: Complaints) -> Non
         if not sent.url.startswith((address, "blob:")):
             complaints.heard.append(f"asked another host: {sent.url}")
 
-    context.on("console", console)
-    context.on("weberror", error)
-    context.on("request", request)
-    context.add_init_script(TELL_BREACHES)
+    listeners: list[tuple[Any, Any]] = [("console", console), ("weberror", error), ("request", request)]
+    for event, listener in listeners:
+        context.on(event, listener)
+    yield
+    for event, listener in listeners:
+        context.remove_listener(event, listener)
 
 
 def real_file(name: str) -> FilePayload:

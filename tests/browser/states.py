@@ -340,7 +340,7 @@ SIGNED_IN: Mapping[str, State] = {
     "print": then(SCAN, follow(".mf-look-link:has-text('Chest.dcm')", ".mf-print", "/print"), ready),
     "sheet-deleted": then(SHEET, press("[data-mf-action=delete]", "[data-mf-action=undo]")),
     "sheet-twin": then(BARE, choose(GROWTH, shown=".mf-row"), choose(GROWTH_AGAIN, shown=".mf-twin")),
-    "sheet-gone": then(SHEET, press(".mf-record-foot button", ".mf-gone")),
+    "sheet-gone": then(opened("doomed"), press(".mf-record-foot button", ".mf-gone")),
 }
 # What a browser reports about an answer that a state is there to show.
 NOISY: Mapping[str, str] = {

@@ -115,7 +115,10 @@ def test_a_change_in_one_tab_is_in_the_badges_of_the_others(page: Page, person: 
     expect(badge(alone, visit)).to_have_text("2 documents")
 
 
-def test_what_somebody_else_did_is_in_the_badges_when_the_tab_is_looked_at_again(page: Page, person: Person) -> None:
+def test_what_somebody_else_did_is_in_the_badges_when_the_tab_is_looked_at_again(
+    own_page: Page, person: Person
+) -> None:
+    page = own_page
     visit = person.visit("Letter.pdf")
     alone = page.context.new_page()
     for tab, address in ((page, listing(visit.patient_id)), (alone, f"/documents/visit/{visit.id}/badge")):

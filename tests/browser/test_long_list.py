@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
@@ -60,7 +61,8 @@ def document(visit: Any, number: int) -> dict[str, Any]:
     name, at = f"Page {number}.pdf", BEGINNING + timedelta(hours=number // 3)
     return {
         "id": FIRST_ID + number, "entity_type": "visit", "entity_id": visit.id, "patient_id": visit.patient_id,
-        "file_name": name, "file_path": f"files/visits/{number}", "storage": "disk", "file_type": "application/pdf",
+        "file_name": name, "file_path": f"files/visits/{UUID(int=number, version=4)}.pdf", "storage": "disk",
+        "file_type": "application/pdf",
         "file_size": 1000 + number, "sha256": "0" * 64, "uploaded_at": at, "created_at": at, "updated_at": at,
         "sort_name": sort_key(name), "search_text": fold(f"{name}\n"),
     }  # fmt: skip

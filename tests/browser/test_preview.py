@@ -327,7 +327,7 @@ def test_a_thumbnail_that_is_late_comes_later_and_one_that_cannot_be_made_leaves
     page.route(re.compile(late.sha256), failing(204, times=3, **{"Retry-After": "1"}))
     page.route(re.compile(never.sha256), failing(204))
     page.goto(f"/documents/lab-result/{one.id}")
-    expect(row(page, "B.png").locator(".mf-thumb img")).to_have_js_property("naturalWidth", 160)
+    expect(row(page, "B.png").locator(".mf-thumb img")).to_have_js_property("naturalWidth", 64)
     expect(row(page, "A.png").locator("img")).to_have_count(0)
     expect(row(page, "A.png").locator(".mf-tile")).to_be_visible()
 
@@ -355,7 +355,8 @@ def test_it_works_in_a_page_of_somebody_else(page: Page, person: Person, htmx: s
     assert [request for request in host.asked("/preview") if "x-host" in request.headers] == []
 
 
-def test_documents_are_printed_when_their_pages_have_come(page: Page, person: Person) -> None:
+def test_documents_are_printed_when_their_pages_have_come(own_page: Page, person: Person) -> None:
+    page = own_page
     page.context.add_init_script("window.print = () => document.documentElement.setAttribute('data-printed', '')")
     one = record(person, Note_txt=samples.txt(), Locked_pdf=samples.locked_pdf(), Letter_pdf=samples.pdf(3))
     page.goto(f"/documents/lab-result/{one.id}")

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT, AxeResults
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
-from tests.browser.people import Complaints, Person, Shelf, Site, listen
+from tests.browser.people import Complaints, Person, Shelf, Site, Turn
 from tests.browser.states import NOISY, SIGNED_IN, SIGNED_OUT
 from tests.factories import World
 
@@ -35,7 +35,7 @@ class Scene:
     complaints: Complaints
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def owner(installed: World) -> tuple[Person, Shelf]:
     """Somebody with things in every state; what a state changes does not disturb the states after it."""
     person = Person(World(installed.app), "owner@sample.example")
@@ -43,20 +43,19 @@ def owner(installed: World) -> tuple[Person, Shelf]:
 
 
 @pytest.fixture(scope="module", params=STATES)
-def scene(request: pytest.FixtureRequest, browser: Browser, site: Site, owner: tuple[Person, Shelf]) -> Iterator[Scene]:
+def scene(
+    request: pytest.FixtureRequest, taking_a_turn: Turn, site: Site, owner: tuple[Person, Shelf]
+) -> Iterator[Scene]:
     """One state, opened once for all that is asked about it."""
-    person, shelf = owner
-    name, context = request.param, browser.new_context(base_url=site.address, locale="en-GB", reduced_motion="reduce")
-    context.set_default_timeout(15_000)
+    (person, shelf), name = owner, request.param
     complaints = Complaints(expected=[NOISY[name]] if name in NOISY else [])
-    listen(context, site.address, complaints)
-    if name in SIGNED_IN:
-        person.sign_in(context, site.address)
-    scene = Scene(context.new_page(), complaints)
-    STATES[name](scene.page, shelf)
-    scene.page.evaluate(AXE_SCRIPT)
-    yield scene
-    context.close()
+    with taking_a_turn(complaints) as context:
+        if name in SIGNED_IN:
+            person.sign_in(context, site.address)
+        scene = Scene(context.new_page(), complaints)
+        STATES[name](scene.page, shelf)
+        scene.page.evaluate(AXE_SCRIPT)
+        yield scene
 
 
 @pytest.mark.parametrize(("look", "width"), [("light", 390), ("dark", 1440)])

@@ -128,8 +128,9 @@ def test_a_file_whose_answer_was_lost_is_stored_exactly_once(
 
 
 def test_nothing_is_kept_of_a_file_cancelled_while_it_waits_to_be_tried_again(
-    page: Page, person: Person, complaints: Complaints
+    own_page: Page, person: Person, complaints: Complaints
 ) -> None:
+    page = own_page
     complaints.expect("net::ERR_CONNECTION_RESET")
     visit = person.visit()
     open_visit(page, visit)
@@ -351,8 +352,9 @@ def test_a_sentence_of_the_server_is_shown_as_it_is(page: Page, person: Person, 
 
 
 def test_a_file_is_given_up_after_some_minutes_and_can_be_tried_again(
-    page: Page, person: Person, complaints: Complaints
+    own_page: Page, person: Person, complaints: Complaints
 ) -> None:
+    page = own_page
     complaints.expect("503")
     visit = person.visit()
     open_visit(page, visit)

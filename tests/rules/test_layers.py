@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_every_import_contract_of_setup_cfg_holds() -> None:
     """In a process of its own: import-linter sets up logging anew, which would silence every logger here."""
-    command = [Path(sys.executable).with_name("lint-imports"), "--no-cache"]
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout
     assert "Imports go downwards only" in ran.stdout
