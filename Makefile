@@ -14,6 +14,9 @@ TIED := $(shell command -v setpriv >/dev/null && echo setpriv --pdeathsig TERM)
 # Every process would compile all modules anew.
 export PYTHONDONTWRITEBYTECODE :=
 
+# Tests wait now and then for a browser or a server: three for two processors keep them busy.
+AT_ONCE = $(shell echo $$(( ($$($(BIN)/python -c 'import os; print(os.cpu_count())') * 3 + 1) / 2 )))
+
 .PHONY: help setup setup-dev chromium curl run test lint shots lock
 
 help:
@@ -61,8 +64,8 @@ run: setup
 	@exec $(TIED) $(BIN)/gunicorn -c gunicorn.conf.py wsgi:app
 
 test: setup-dev chromium curl
-	$(BIN)/pytest -n auto --dist worksteal
-	$(BIN)/pytest -n auto --dist worksteal --database=postgres
+	$(BIN)/pytest -n $(AT_ONCE) --dist worksteal
+	$(BIN)/pytest -n $(AT_ONCE) --dist worksteal --database=postgres
 
 node_modules/npm.stamp: package.json package-lock.json .npmrc | setup-dev
 	@echo "Installing what checks the scripts into node_modules …"

@@ -4,7 +4,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from medfiles import create_app, rendering, sniff
 from medfiles.db import db
 from medfiles.sandbox import Sandbox
 from tests import postgres
-from tests.factories import World, install
+from tests.factories import World, at_work, install, make_app
 
 STARTED = ExitStack()
 # Doors hold no SQL (a contract in setup.cfg): of their tests, those that send every address, race, or go all the way.
@@ -158,6 +158,37 @@ def look(sandbox: Sandbox, tmp_path: Path) -> Callable[[bytes, str], sniff.Found
     return at
 
 
+@pytest.fixture(scope="session")
+def usual_world(
+    tmp_path_factory: pytest.TempPathFactory, new_database: Callable[[Path], str], sandbox: Sandbox, renderers: Sandbox
+) -> Callable[[], AbstractContextManager[World]]:
+    """An installation with no settings of its own, made once and emptied for each test: making one takes longer than
+    most tests. On PostgreSQL each test has a new one."""
+    place = tmp_path_factory.mktemp("usual")
+    instance, template = place / "instance", place / "template.db"
+    shutil.copy(new_database(place).removeprefix("sqlite:///"), template)
+    app = make_app({"MEDFILES_INSTANCE": str(instance), "MEDFILES_LOG_FORMAT": "json"}, sandbox, renderers)
+    made, parts, settings = files_in(instance), app.extensions["medfiles"], dict(app.config)
+
+    @contextmanager
+    def world() -> Iterator[World]:
+        for path in files_in(instance) - made:
+            path.unlink()
+        shutil.copy(template, instance / "medfiles.db")
+        app.extensions["medfiles"] = parts
+        app.config.update(settings)
+        for limiter in app.extensions["limiter"]:
+            limiter.reset()
+        with at_work(app) as world:
+            yield world
+
+    return world
+
+
+def files_in(folder: Path) -> set[Path]:
+    return {path for path in folder.rglob("*") if path.is_file()}
+
+
 @pytest.fixture
 def make_world(
     tmp_path: Path, new_database: Callable[[Path], str], sandbox: Sandbox, renderers: Sandbox
@@ -179,8 +210,12 @@ def make_world(
 
 
 @pytest.fixture
-def world(make_world: Callable[..., World]) -> World:
-    return make_world()
+def world(request: pytest.FixtureRequest, new_database: Callable[[Path], str]) -> Iterator[World]:
+    if request.config.getoption("database") == "postgres":
+        yield request.getfixturevalue("make_world")()
+        return
+    with request.getfixturevalue("usual_world")() as world:
+        yield world
 
 
 @pytest.fixture

@@ -75,6 +75,28 @@ def install(
     renderers: Sandbox | None = None,
 ) -> Iterator["World"]:
     """An installation on a database that is already migrated, with an app context open."""
+    app = make_app(environ, sandbox, renderers, entity_types)
+    with at_work(app) as world:
+        yield world
+    if renderers is None:
+        world.parts.renderers.close()
+
+
+@contextmanager
+def at_work(app: Flask) -> Iterator["World"]:
+    with app.app_context():
+        yield World(app)
+        db.session.remove()
+        db.engine.dispose()
+
+
+def make_app(
+    environ: Mapping[str, str],
+    sandbox: Sandbox,
+    renderers: Sandbox | None = None,
+    entity_types: Iterable[EntityType] = ENTITY_TYPES,
+) -> Flask:
+    """As the product makes it, with workers that are shared and a request context that is its own."""
     app = create_app(environ, entity_types)
     own = app.extensions["medfiles"]
     own.sandbox.close()
@@ -91,12 +113,7 @@ def install(
             return inner(environ, start_response)
 
     app.wsgi_app = isolated  # type: ignore[method-assign]
-    with app.app_context():
-        yield World(app)
-        db.session.remove()
-        db.engine.dispose()
-        if renderers is None:
-            own.renderers.close()
+    return app
 
 
 @dataclass

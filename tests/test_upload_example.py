@@ -78,6 +78,7 @@ def place(tmp_path: Path, new_database: Callable[[Path], str], sandbox: Sandbox)
         "MEDFILES_INSTANCE": str(instance),
         "MEDFILES_DATABASE_URL": new_database(tmp_path),
         "MEDFILES_WORKERS": "1",
+        "GUNICORN_CMD_ARGS": "--graceful-timeout 0",  # or it waits for a client that was stopped while it sends
     }
     with install(settings, sandbox) as world:
         token = tokens.create(world.actor(), "Folder", tokens.WRITE)[1]

@@ -5,7 +5,7 @@ from flask import Response
 from flask.typing import ResponseReturnValue
 
 from medfiles import recipes
-from medfiles.errors import BlobMissing
+from medfiles.errors import BlobMissing, MedfilesError
 from medfiles.http import previews, send_picture
 from medfiles.refusals import RETRY_SECONDS
 from medfiles.renditions import Unshowable
@@ -23,8 +23,12 @@ def picture(file_id: int, sha256: str, recipe: str, page: int) -> ResponseReturn
     except (Unshowable, Busy, BlobMissing) as error:
         if not recipes.read(recipe).is_thumbnail:
             raise
-        if isinstance(error, BlobMissing):
-            log.error("document without its content", file_id=file_id)
-        # a list shows the tile of its kind instead, and no browser complains; what is only late is asked for again
-        return Response(status=204, headers={"Retry-After": RETRY_SECONDS} if isinstance(error, Busy) else {})
+        return _nothing(file_id, error)
     return send_picture(found, **{"Cache-Control": FOR_EVER})
+
+
+def _nothing(file_id: int, error: MedfilesError) -> Response:
+    """A list shows the tile of its kind instead, and no browser complains; what is only late is asked for again."""
+    if isinstance(error, BlobMissing):
+        log.error("document without its content", file_id=file_id)
+    return Response(status=204, headers={"Retry-After": RETRY_SECONDS} if isinstance(error, Busy) else {})
