@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask_migrate import upgrade
-from sqlalchemy import create_engine, event, make_url, text
+from sqlalchemy import create_engine, event, inspect, make_url, text
 
 from medfiles import create_app, rendering, sniff
 from medfiles.db import db
@@ -201,7 +201,9 @@ def _emptying(database: str) -> Callable[[], None]:
             Path(path).write_bytes(template)
 
         return put_back
-    tables = ", ".join(table.name for table in db.metadata.sorted_tables)
+    engine = create_engine(database)
+    tables = ", ".join(name for name in inspect(engine).get_table_names() if name != "alembic_version")
+    engine.dispose()
     run = _administer(database)
     return lambda: run(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
 
