@@ -1,5 +1,6 @@
 """Accounts and the sessions they have open: made, disabled, listed and ended."""
 
+import secrets
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -167,3 +168,10 @@ def _strong(password: str) -> str:
     if problems:
         raise Rejected(" ".join(str(problem) for problem in problems))
     return str(chosen)
+
+
+def bring(email: str) -> User:
+    """In the open transaction: an account whose password nobody knows, until one is set for it."""
+    made = datastore.create_user(email=email, password=hash_password(secrets.token_urlsafe(32)), active=True)
+    db.session.flush()
+    return cast(User, made)

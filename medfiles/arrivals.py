@@ -8,7 +8,7 @@ from datetime import timedelta
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from medfiles import audit, derived, journal, sniff
+from medfiles import audit, derived, journal, sniff, waiting
 from medfiles.access import Action
 from medfiles.audit import Subject
 from medfiles.clock import now
@@ -191,12 +191,13 @@ class Arrivals(Service):
 
 
 def live_count(kind: EntityType, record_id: int) -> int:
+    """Documents that take places of a record: those in its trash take none."""
     query = select(func.count(EntityFile.id)).where(
         EntityFile.entity_type == kind.name,
         EntityFile.entity_id == record_id,
         EntityFile.deleted_at.is_(None),
     )
-    return db.session.scalar(query) or 0
+    return (db.session.scalar(query) or 0) + waiting.count(kind, record_id)
 
 
 def _key_reused() -> Rejected:

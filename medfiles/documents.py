@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import TypeVar
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, union_all
 
-from medfiles import access, audit, derived, journal, listing, moves
+from medfiles import access, audit, derived, journal, listing, moves, waiting
 from medfiles.access import Action
 from medfiles.arrivals import Arrivals, live_count
 from medfiles.audit import Subject
@@ -27,7 +27,7 @@ from medfiles.intake import (
     must_have_room,
 )
 from medfiles.listing import Wanted
-from medfiles.models import EntityFile, RecordMixin
+from medfiles.models import EntityFile
 from medfiles.storage import Readable
 
 T = TypeVar("T")
@@ -85,11 +85,7 @@ class DocumentService(Arrivals):
         with self.verb("list", entity_type=kind.name, entity_id=record_id) as subject, transaction():
             record = self.admitted_record(kind, record_id, Action.EDIT if wanted.trashed else Action.VIEW, subject)
             audit.record_read(self.actor, "list", subject)
-            return listing.page(kind, record_id, wanted, limit, counted=counted, also=self._also(kind, record))
-
-    def _also(self, kind: EntityType, record: RecordMixin) -> Sequence[EntityFile]:
-        """Documents of this record that are in no row of ours."""
-        return ()
+            return listing.page(kind, record_id, wanted, limit, counted=counted, also=waiting.documents(kind, record))
 
     def matching(self, kind: EntityType, record_id: int, wanted: Wanted) -> Sequence[int]:
         """Ids of all documents of a record that a list of `wanted` would show."""
@@ -106,7 +102,7 @@ class DocumentService(Arrivals):
                 EntityFile.entity_type == kind.name, EntityFile.entity_id == record_id
             )
             every, trashed = db.session.execute(query).one()
-            return Tally(every - trashed, trashed)
+            return Tally(every - trashed + waiting.count(kind, record_id), trashed)
 
     def twin(self, file: EntityFile) -> EntityFile | None:
         """The oldest other document of the same record with the same bytes."""
@@ -123,14 +119,14 @@ class DocumentService(Arrivals):
     def count(self, kind: EntityType, record_ids: Collection[int]) -> Mapping[int, int]:
         """Documents per record, in one query; records that are not there or not the actor's are left out."""
         model, allowed = kind.model, access.patients_for(self.actor)
+        documents = select(EntityFile.entity_id.label("record_id")).where(
+            EntityFile.entity_type == kind.name, EntityFile.entity_id.in_(record_ids), EntityFile.deleted_at.is_(None)
+        )
+        others = waiting.record_ids(kind, record_ids)
+        every = (documents if others is None else union_all(documents, others)).subquery()
         query = (
-            select(model.id, func.count(EntityFile.id))
-            .outerjoin(
-                EntityFile,
-                (EntityFile.entity_id == model.id)
-                & (EntityFile.entity_type == kind.name)
-                & EntityFile.deleted_at.is_(None),
-            )
+            select(model.id, func.count(every.c.record_id))
+            .outerjoin(every, every.c.record_id == model.id)
             .where(model.id.in_(record_ids), model.deleted_at.is_(None), model.patient_id.in_(allowed))
             .group_by(model.id)
         )
@@ -144,7 +140,10 @@ class DocumentService(Arrivals):
             EntityFile.patient_id.in_(allowed),
             EntityFile.deleted_at.is_(None),
         )
-        return dict(db.session.execute(query.group_by(EntityFile.entity_type)).all())
+        totals = dict(db.session.execute(query.group_by(EntityFile.entity_type)).all())
+        if waits := waiting.per_patient(allowed.where(allowed.selected_columns[0] == patient_id)).get(patient_id):
+            totals[waiting.KIND] = totals.get(waiting.KIND, 0) + waits
+        return totals
 
     def recent(self, patient_id: int | None = None, limit: int = 8) -> Sequence[EntityFile]:
         """The newest documents of one patient, or of all the actor may see."""
@@ -251,7 +250,8 @@ class DocumentService(Arrivals):
         for file in files:
             journal.release(file.storage, [file.file_path])
             db.session.delete(file)
-        return [*(file.file_path for file in files), *derived.release({file.sha256 for file in files})]
+        keys = [*(file.file_path for file in files), *derived.release({file.sha256 for file in files})]
+        return [*keys, *waiting.forget(self.storages, files)]
 
 
 def version_of(file: EntityFile) -> str:

@@ -7,6 +7,7 @@ transaction that stops naming a key *releases* it. `sweep` removes what nobody c
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import PurePosixPath
 from typing import NoReturn
 
 from sqlalchemy import delete, select, update
@@ -14,8 +15,8 @@ from sqlalchemy import delete, select, update
 from medfiles.clock import now
 from medfiles.db import db, transaction
 from medfiles.errors import StorageError
-from medfiles.models import EntityFile, Rendition, StorageJournal
-from medfiles.storage import Storages
+from medfiles.models import EntityFile, LabResultFile, Rendition, StorageJournal
+from medfiles.storage import OlderFolder, Storages
 
 LEASE = timedelta(minutes=15)
 BATCH = 100  # objects removed before their entries are struck out together
@@ -92,6 +93,7 @@ def _remove(storages: Storages, keys: Collection[str]) -> Swept:
     released = (StorageJournal.key.in_(keys), StorageJournal.action == "remove")
     entries = db.session.execute(select(StorageJournal.key, StorageJournal.storage).where(*released)).all()
     named = _named(keys)
+    named |= {key for key, storage in entries if storage == OlderFolder.name and is_named_by_older(key)}
     gone = [key for key, storage in entries if key not in named and _deleted(storages, storage, key)]
     if gone:
         with transaction() as session:
@@ -102,7 +104,7 @@ def _remove(storages: Storages, keys: Collection[str]) -> Swept:
 
 def _deleted(storages: Storages, storage: str, key: str) -> bool:
     try:
-        storages[storage].delete(key)
+        (storages.older if storage == OlderFolder.name else storages[storage]).delete(key)
     except StorageError:
         return False
     return True
@@ -116,6 +118,12 @@ def _named(keys: Collection[str]) -> set[str]:
     }
     db.session.rollback()
     return named
+
+
+def is_named_by_older(key: str) -> bool:
+    """Whether a row of the older table may mean this file: its paths can be written in several ways."""
+    alike = LabResultFile.file_path.endswith(PurePosixPath(key).name, autoescape=True)
+    return db.session.scalar(select(LabResultFile.id).where(alike).limit(1)) is not None
 
 
 def _too_late() -> NoReturn:

@@ -81,6 +81,7 @@ class Page:
     files: Sequence[EntityFile]
     hits: int | None  # how many match in all; counted for the first page, for others when asked
     next: str | None  # the cursor of the next page
+    waiting: int = 0  # how many of the hits are older files that wait to be moved
 
 
 def wanted(query: Mapping[str, str], kind: EntityType, *, trashed: bool = False) -> Wanted:
@@ -128,6 +129,7 @@ def page(
         files=[file for file, _ in shown],
         hits=_hits(kind, record_id, wanted) + len(others) if counted or not wanted.cursor else None,
         next=_token(wanted, Cursor(shown[-1][1], shown[-1][0].id)) if len(rows) > len(shown) else None,
+        waiting=len(others),
     )
 
 

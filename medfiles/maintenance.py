@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Select, delete, func, or_, select
 
-from medfiles import accounts, audit, derived, journal
+from medfiles import accounts, audit, derived, journal, waiting
 from medfiles.audit import Subject
 from medfiles.clock import now
 from medfiles.db import db, transaction
@@ -96,6 +96,7 @@ def _purge(ids: Sequence[int], before: datetime, storages: Storages) -> Swept:
             journal.release(file.storage, [file.file_path])
             session.delete(file)
         keys = [*(file.file_path for file in files), *derived.release({file.sha256 for file in files})]
+        keys += waiting.forget(storages, files)
     return journal.remove(storages, keys)
 
 

@@ -14,7 +14,7 @@ from medfiles.entities import EntityType, Registry
 from medfiles.fields import Field
 from medfiles.listing import Page, Wanted
 from medfiles.media import DRAWN, media_of
-from medfiles.models import EntityFile, Patient, RecordMixin
+from medfiles.models import FIRST_FILE_ID, EntityFile, Patient, RecordMixin
 from medfiles.recipes import THUMBNAIL, Window, recipe
 from medfiles.shares import Given
 
@@ -124,6 +124,7 @@ class FileView:
     days_left: int | None  # in the trash: days until it goes for ever
     pages: int | None
     preview: bool  # whether documents of its kind can be looked at without downloading them
+    waits: bool = False  # an older file that is still to be moved: it can be downloaded, and nothing else
 
     @property
     def thumbnail(self) -> str | None:
@@ -175,6 +176,7 @@ class PanelView:
     files: tuple[FileView, ...]  # one page of them
     wanted: Wanted  # what they were searched, filtered and sorted by
     hits: int | None  # how many there are of those; None on further pages
+    choosable: int | None  # how many of the hits can be chosen
     next: str | None  # cursor of the next page
     count: int  # live documents, whatever is searched
     trash_count: int
@@ -295,7 +297,7 @@ class FilePresenter:
 
     def __call__(self, file: EntityFile) -> FileView:
         kind = self.registry[file.entity_type]
-        name = PurePosixPath(file.file_name)
+        name, waits = PurePosixPath(file.file_name), file.id < FIRST_FILE_ID
         return FileView(
             id=file.id,
             entity_type=file.entity_type,
@@ -320,7 +322,8 @@ class FilePresenter:
             deleted_at=file.deleted_at,
             days_left=self._days_left(file.deleted_at),
             pages=file.pages,
-            preview="preview" in kind.operations,
+            preview="preview" in kind.operations and not waits,
+            waits=waits,
         )
 
     def _who(self, user_id: int | None) -> str | None:
@@ -360,6 +363,7 @@ def panel_view(
         files=tuple(files),
         wanted=wanted,
         hits=page.hits,
+        choosable=None if page.hits is None else page.hits - page.waiting,
         next=page.next,
         count=tally.live,
         trash_count=tally.trashed,
@@ -378,6 +382,6 @@ def empty_panel(kind: EntityType, patient: PatientView) -> PanelView:
     """The widget of a record that does not exist yet: files wait in it until the record is saved."""
     return PanelView(
         type=type_view(kind), record=None, patient=patient, place="manager", mode="create", files=(), wanted=Wanted(),
-        hits=0, next=None, count=0, trash_count=0, can_upload="upload" in kind.operations, can_edit=True,
+        hits=0, choosable=0, next=None, count=0, trash_count=0, can_upload="upload" in kind.operations, can_edit=True,
         can_download=False, can_preview=False,
     )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from sqlalchemy import ColumnElement, func, select
 
-from medfiles import access, audit, moves
+from medfiles import access, audit, moves, waiting
 from medfiles.access import Action
 from medfiles.audit import Subject
 from medfiles.clock import now
@@ -256,7 +256,10 @@ class RecordService(Service):
         query = select(EntityFile.patient_id, func.count(EntityFile.id)).where(
             EntityFile.deleted_at.is_(None), EntityFile.patient_id.in_(access.patients_for(self.actor))
         )
-        return dict(db.session.execute(query.group_by(EntityFile.patient_id)).all())
+        counts = dict(db.session.execute(query.group_by(EntityFile.patient_id)).all())
+        for patient_id, waits in waiting.per_patient(access.patients_for(self.actor)).items():
+            counts[patient_id] = counts.get(patient_id, 0) + waits
+        return counts
 
 
 def _files(kind: EntityType, record_id: int, which: ColumnElement[bool]) -> Sequence[EntityFile]:

@@ -77,6 +77,17 @@ def inspect(path: Path, extension: str, sandbox: Sandbox) -> Found:
     return Found(answer["media_type"], answer["pages"])
 
 
+def recognise(path: Path, extension: str, sandbox: Sandbox) -> Found | None:
+    """As `inspect`, of a file that is kept whatever it is called: what it is, by its extension or else by its content;
+    None when that is nothing we know."""
+    if extension not in NAMES or path.stat().st_size == 0:
+        return None
+    answer = sandbox.run("inspect", file=path, extension=extension)
+    if "like" in answer:
+        answer = sandbox.run("inspect", file=path, extension=answer["like"])
+    return Found(answer["media_type"], answer["pages"]) if "media_type" in answer else None
+
+
 def mismatch(extension: str, content: str | None) -> str:
     if content:
         return f"This file is named {extension} but its content is {content}. Rename it or choose the right file."

@@ -33,6 +33,8 @@ ACTIONS = {  # what was done, what was tried, icon
     "share": ("gave access to", "give access to", "users"),
     "unshare": ("took back the access of", "take back the access of", "users"),
     "view-people": ("looked at who has access to", "look at who has access to", "users"),
+    "migrate": ("moved from the older lab results:", "move from the older lab results:", "folder-open"),
+    "rollback": ("gave back to the older lab results:", "give back to the older lab results:", "undo-2"),
     "view-activity": ("looked at the activity of", "look at the activity of", "activity"),
 }
 

@@ -173,7 +173,7 @@ def usual_world(
     @contextmanager
     def world() -> Iterator[World]:
         for path in files_in(instance) - made:
-            path.unlink()
+            path.unlink(missing_ok=True)
         shutil.copy(template, instance / "medfiles.db")
         app.extensions["medfiles"] = parts
         app.config.update(settings)

@@ -10,7 +10,7 @@ from medfiles.api.door import blueprint, checked, form, operation, reply, sent
 from medfiles.api.schemas import File, Files, Metadata
 from medfiles.entities import EntityType
 from medfiles.errors import Rejected
-from medfiles.http import actor, documents, file_views, older, send_document
+from medfiles.http import actor, documents, file_views, send_document
 
 USUAL, MOST = 50, 200  # documents in one page of a list
 LIST_QUERY = ("q", "category", "media", "from", "to", "zone", "sort", "order", "cursor", "trashed", "limit")
@@ -20,7 +20,7 @@ LIST_QUERY = ("q", "category", "media", "from", "to", "zone", "sort", "order", "
 @operation("A record’s documents, a page of them", "files", query=LIST_QUERY, refuses=(422,))
 def files(type: EntityType, id: int) -> Response:
     wanted = listing.wanted(request.args, type, trashed=_trashed())
-    page = older().list(type, id, wanted, _limit(), counted=True)
+    page = documents().list(type, id, wanted, _limit(), counted=True)
     headers = {"X-Total-Count": str(page.hits)}
     if page.next:
         headers["Link"] = f'<{request.path}?{urlencode({**request.args, "cursor": page.next})}>; rel="next"'

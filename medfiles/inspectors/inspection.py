@@ -52,7 +52,8 @@ TEXTS = {".txt", ".csv", ".json", ".xml"}
 
 
 def inspect(file: BinaryIO, extension: str) -> dict[str, Any]:
-    """{"media_type", "pages"}, or {"unsafe": sentence}, or {"unlike": what it is instead, or None}."""
+    """{"media_type", "pages"}, or {"unsafe": sentence}, or {"unlike": what it is instead, or None} with, where files of
+    that are taken, {"like": the extension they have}."""
     wanted = TYPES[extension]
     try:
         if wanted.start not in (None, signature(file.read(HEAD))):
@@ -72,7 +73,10 @@ def explain(file: BinaryIO, extension: str) -> dict[str, Any]:
     kind = identify(file.read())
     if kind in MARKUP | PROGRAMS and extension in TEXTS:
         return {"unsafe": str(text.dangerous(kind))}
-    return {"unlike": NAMES[kind] if kind and kind != TYPES[extension].kind else None}
+    if not kind or kind == TYPES[extension].kind:
+        return {"unlike": None}
+    like = next((name for name, taken in TYPES.items() if taken.kind == kind), None)
+    return {"unlike": NAMES[kind]} | ({"like": like} if like else {})
 
 
 TASKS = {"inspect": inspect}

@@ -5,7 +5,7 @@ from medfiles.models.audit import AuditEvent
 from medfiles.models.cancelled import CancelledUpload
 from medfiles.models.file import FIRST_FILE_ID, EntityFile
 from medfiles.models.journal import StorageJournal
-from medfiles.models.legacy import LabResultFile
+from medfiles.models.legacy import LabResultFile, LegacyId, LegacySource
 from medfiles.models.records import Insurance, LabResult, Patient, PatientShare, Procedure, RecordMixin, Visit
 from medfiles.models.rendition import Rendition
 from medfiles.models.token import ApiToken
@@ -19,6 +19,8 @@ __all__ = [
     "Insurance",
     "LabResult",
     "LabResultFile",
+    "LegacyId",
+    "LegacySource",
     "Patient",
     "PatientShare",
     "Procedure",

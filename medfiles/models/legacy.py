@@ -1,11 +1,13 @@
-"""The older lab-results-only feature's table, exactly as existing installations have it."""
+"""The older lab-results-only feature: its table, exactly as existing installations have it, and how far its files are
+moved."""
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Integer, String, Text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from medfiles.db import db
+from medfiles.clock import now
+from medfiles.db import Id, UtcDateTime, db
 
 
 class LabResultFile(db.Model):  # type: ignore[name-defined,misc]
@@ -21,3 +23,36 @@ class LabResultFile(db.Model):  # type: ignore[name-defined,misc]
     file_size: Mapped[int | None] = mapped_column(Integer)
     description: Mapped[str | None] = mapped_column(Text)
     uploaded_at: Mapped[datetime | None]
+
+
+class LegacySource(db.Model):  # type: ignore[name-defined,misc]
+    """Where older files come from, and how far that is. `current` is 1 for the one of this installation, NULL for one
+    that was rolled back: it keeps what was deleted for ever from coming back."""
+
+    __tablename__ = "legacy_sources"
+    __table_args__ = (CheckConstraint("current = 1", name="current"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    place: Mapped[str] = mapped_column(String(500), unique=True)  # "own", or the database's address without password
+    current: Mapped[int | None] = mapped_column(unique=True)
+    timezone: Mapped[str] = mapped_column(String(64))
+    begun_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    backup: Mapped[str | None] = mapped_column(Text)
+    backed_up_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    finishing_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class LegacyId(db.Model):  # type: ignore[name-defined,misc]
+    """What became of an older user, patient, lab result or file. `new_id` NULL: deleted for ever here; `brought`: made
+    by the move, not found."""
+
+    __tablename__ = "legacy_ids"
+    __table_args__ = (Index(None, "kind", "new_id"),)
+
+    source_id: Mapped[int] = mapped_column(ForeignKey("legacy_sources.id"), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(20), primary_key=True)  # user, patient, lab-result or file
+    old_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
+    new_id: Mapped[int | None] = mapped_column(Id)
+    brought: Mapped[bool] = mapped_column(default=False)

@@ -8,7 +8,7 @@ from medfiles.errors import StorageError
 from medfiles.storage.base import Readable, Staged, Storage, Stored, live_key, picture_key, trash_key
 from medfiles.storage.disk import DiskStorage
 from medfiles.storage.memory import MemoryStorage
-from medfiles.storage.older import OlderFolder
+from medfiles.storage.older import OlderFolder, Unreachable
 
 __all__ = [
     "DiskStorage",
@@ -19,6 +19,7 @@ __all__ = [
     "Storage",
     "Storages",
     "Stored",
+    "Unreachable",
     "live_key",
     "open_storages",
     "picture_key",

@@ -11,7 +11,7 @@ from medfiles.entities import EntityType
 from medfiles.errors import BadName, MedfilesError, NotFound, Rejected, SignedOut
 from medfiles.gate import LARGEST_ID, by_header_or_query
 from medfiles.htmx import fragment, is_htmx, trigger
-from medfiles.http import documents, parts, records, send_document
+from medfiles.http import documents, older, parts, records, send_document
 from medfiles.intake import Intake, Paper
 from medfiles.present import Notice, Outcome
 from medfiles.refusals import explained, status_of
@@ -114,7 +114,7 @@ def bulk(type: EntityType, id: int) -> ResponseReturnValue:
 
 @blueprint.get("/files/<int:file_id>/download")
 def download(file_id: int) -> ResponseReturnValue:
-    return send_document(documents().open(file_id))
+    return send_document(older().open_older(file_id))
 
 
 @blueprint.get("/files/<int:file_id>/preview")

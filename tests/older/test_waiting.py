@@ -207,7 +207,8 @@ def test_reading_it_stands_in_the_trail(world: World, lab: Any) -> None:
 def test_paths_are_taken_as_older_installations_wrote_them(world: World, lab: Any) -> None:
     older = world.older_file(lab, "Note.txt", b"found")
     name = Path(older.file_path).name
-    for path in (name, f"uploads/{older.file_path}", str(world.uploads / older.file_path)):
+    elsewhere = f"/srv/app/data/{older.file_path}"
+    for path in (name, f"uploads/{older.file_path}", str(world.uploads / older.file_path), elsewhere):
         older = world.older_file(lab, "Other.txt", file_path=path)
         assert world.client().get(DOWNLOAD.format(older.id), buffered=True).data == b"found"
 

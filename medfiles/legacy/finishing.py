@@ -1,0 +1,64 @@
+"""The end of a move: the older rows and bytes of what was moved go, and nothing can be taken back any more."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from medfiles import journal, waiting
+from medfiles.clock import now
+from medfiles.db import db, transaction
+from medfiles.documents import Opened
+from medfiles.errors import Conflict
+from medfiles.installation import Installation
+from medfiles.legacy import ledger
+from medfiles.legacy.verification import hashed
+from medfiles.models import EntityFile, LabResultFile, LegacySource
+
+BATCH = 100
+FIRST_VERIFY = "The last verification did not pass, or there was none. Run migrate-lab-results without --finish first."
+
+
+@dataclass(frozen=True)
+class Finished:
+    """`kept`: older numbers whose document is not what was moved, so that the older file was left where it is."""
+
+    removed: int
+    kept: Sequence[int]
+    failed: int
+
+
+def finish(parts: Installation, known: LegacySource, report: Callable[[int], None] = lambda done: None) -> Finished:
+    """Conflict unless verification passed. Every document is read once more before its older bytes go; those of
+    another installation are left alone."""
+    if known.verified_at is None:
+        raise Conflict(FIRST_VERIFY)
+    if known.finishing_at is None:
+        ledger.note(known, finishing_at=now())
+    removed, failed, kept, after = 0, 0, list[int](), 0
+    while files := _moved(after):
+        good = [file for file in files if hashed(Opened(file, parts.storages[file.storage])) == file.sha256]
+        kept += [ledger.number_of(file) for file in files if file not in good]
+        failed += _remove(parts, good)
+        removed += len(good)
+        after = ledger.number_of(files[-1])
+        report(removed)
+    if not kept and not failed:
+        ledger.note(known, finished_at=now())
+    return Finished(removed, kept, failed)
+
+
+def _moved(after: int) -> Sequence[EntityFile]:
+    """Documents whose older row is still there."""
+    query = select(EntityFile).join(LabResultFile, LabResultFile.id == EntityFile.legacy_id)
+    found = db.session.scalars(query.where(EntityFile.legacy_id > after).order_by(EntityFile.legacy_id).limit(BATCH))
+    files = found.all()
+    db.session.expunge_all()
+    db.session.rollback()
+    return files
+
+
+def _remove(parts: Installation, files: Sequence[EntityFile]) -> int:
+    with transaction():
+        keys = waiting.drop(parts.storages, [ledger.number_of(file) for file in files])
+    return journal.remove(parts.storages, keys).failed

@@ -1,0 +1,174 @@
+"""What there is to move, found out without changing anything; it stands in a temporary database, so that a hundred
+thousand files take no more memory than ten."""
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from medfiles import waiting
+from medfiles.errors import StorageError
+from medfiles.legacy.source import OlderFile, Source
+from medfiles.models import FIRST_FILE_ID
+from medfiles.storage import Unreachable
+
+TABLES = """
+CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT);
+CREATE TABLE patients (id INTEGER PRIMARY KEY, user INTEGER, name TEXT);
+CREATE TABLE files (id INTEGER PRIMARY KEY, user INTEGER, patient INTEGER, path TEXT, size INTEGER, stays TEXT);
+CREATE TABLE findings (kind TEXT, old_id INTEGER, words TEXT);
+CREATE TABLE trash (path TEXT, size INTEGER);
+CREATE INDEX by_user ON files (user, id);
+CREATE INDEX by_path ON files (path);
+CREATE INDEX by_patient ON patients (user, id);
+"""
+# What keeps a file where it is, in the words of the report.
+STAYS = {
+    "missing": "there is no file where the table says",
+    "outside": "its path leads out of the upload folder",
+    "link": "its path leads to a link, not to a file",
+    "orphan": "its lab result does not exist",
+    "broken-chain": "its lab result belongs to no patient of an account",
+    "number": f"its number is {FIRST_FILE_ID:,} or more",
+    "unreadable": "it cannot be read",
+}
+# What does not keep it from being moved.
+MOVES = {
+    "duplicate": "another row names the same file: each becomes a document of its own",
+    "size": "it is not as large as the table says",
+    "empty": "it is empty",
+    "name": "its name needs cleaning",
+    "time": "it has no time of upload: that of its lab result is taken",
+    "unnamed": "no row of the table names it: it stays where it is, and is in the backup",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about one older file; `kind` is a key of STAYS or MOVES, or one that moving it found."""
+
+    kind: str
+    old_id: int | None
+    words: str
+
+
+class Inventory:
+    def __init__(self) -> None:
+        self._db = sqlite3.connect("")  # a temporary file of SQLite's own, gone when this is
+        self._db.executescript(TABLES)
+
+    def add(self, table: str, *values: Any) -> None:
+        self._db.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(values))})", values)
+
+    def ask(self, query: str, *values: Any) -> list[Any]:
+        return self._db.execute(query, values).fetchall()
+
+    def each(self, query: str, *values: Any) -> Iterator[Any]:
+        return iter(self._db.execute(query, values))
+
+    def users(self) -> Iterator[tuple[int, str]]:
+        """Those who have files, by number, with their addresses."""
+        return self.each("SELECT id, email FROM users WHERE id IN (SELECT user FROM files) ORDER BY id")
+
+    def batches(self, user: int | None, size: int) -> Iterator[Sequence[int]]:
+        """The numbers of a user's files, or of those whose user is unknown, up to `size` at a time."""
+        after = -(2**63)
+        query = "SELECT id FROM files WHERE user IS ? AND id > ? ORDER BY id LIMIT ?"
+        while ids := [number for (number,) in self.ask(query, user, after, size)]:
+            yield ids
+            after = ids[-1]
+
+    def count(self, user: int | None) -> int:
+        return int(self.ask("SELECT COUNT(*) FROM files WHERE user IS ?", user)[0][0])
+
+    def bytes_in_all(self) -> int:
+        """Of every file there is: those a row names, those none does, and the older trash."""
+        return sum(int(self.ask(f"SELECT COALESCE(SUM(size), 0) FROM {table}")[0][0]) for table in ("files", "trash"))
+
+    def places(self) -> int:
+        """How many files there are, named by a row or not, with those of the older trash."""
+        named = "SELECT COUNT(DISTINCT path) FROM files"
+        unnamed, trash = "SELECT COUNT(*) FROM findings WHERE kind = 'unnamed'", "SELECT COUNT(*) FROM trash"
+        return sum(int(self.ask(query)[0][0]) for query in (named, unnamed, trash))
+
+    def stay(self, number: int, kind: str, words: str) -> None:
+        """This file was found to be one that cannot be moved."""
+        self._db.execute("UPDATE files SET stays = ? WHERE id = ?", (kind, number))
+        self.add("findings", kind, number, words)
+
+    def findings(self) -> Iterator[Finding]:
+        rows = self.each("SELECT kind, old_id, words FROM findings ORDER BY kind, old_id, words")
+        return (Finding(*row) for row in rows)
+
+    def has_findings(self) -> bool:
+        return bool(self.ask("SELECT 1 FROM findings LIMIT 1"))
+
+
+def analyse(source: Source, report: Callable[[int], None] = lambda done: None) -> Inventory:
+    """Look at every row and file of the source; `report` hears how many files were looked at."""
+    found = Inventory()
+    for row in source.rows("users"):
+        found.add("users", row["id"], row["email"])
+    for row in source.rows("patients"):
+        found.add("patients", row["id"], row["user_id"], f"{row['first_name']} {row['last_name']}")
+    for done, file in enumerate(source.files(), 1):
+        _look_at(file, source, found)
+        report(done)
+    _find_duplicates(found)
+    _look_around(source, found)
+    return found
+
+
+def _look_at(file: OlderFile, source: Source, found: Inventory) -> None:
+    stays, path, size = _broken(file), None, 0
+    try:
+        path = source.folder.canonical(file.path)
+        size = source.folder.stat(path).size
+    except Unreachable as error:
+        stays = stays or error.reason
+    except StorageError:
+        stays = stays or "unreadable"
+    found.add("files", file.id, file.user, file.patient, path, size, stays)
+    kinds = [stays] if stays else list(_oddities(file, size))
+    for kind in kinds:
+        found.add("findings", kind, file.id, (STAYS | MOVES)[kind])
+
+
+def _broken(file: OlderFile) -> str | None:
+    if file.id >= FIRST_FILE_ID:
+        return "number"
+    if file.lab_result is None:
+        return "orphan"
+    return "broken-chain" if file.user is None else None
+
+
+def _oddities(file: OlderFile, size: int) -> Iterator[str]:
+    if size == 0:
+        yield "empty"
+    if file.size is not None and file.size != size:
+        yield "size"
+    if waiting.name_of(file.name, file.id) != file.name:
+        yield "name"
+    if file.uploaded_at is None:
+        yield "time"
+
+
+def _find_duplicates(found: Inventory) -> None:
+    shared = "SELECT path FROM files WHERE path IS NOT NULL GROUP BY path HAVING COUNT(*) > 1"
+    for (number,) in found.ask(f"SELECT id FROM files WHERE path IN ({shared}) ORDER BY id"):
+        found.add("findings", "duplicate", number, MOVES["duplicate"])
+
+
+def _look_around(source: Source, found: Inventory) -> None:
+    """The older trash, and files that no row names."""
+    for path in source.folder.trash():
+        found.add("trash", path, _size(source, path))
+    for path in source.folder.paths():
+        named = found.ask("SELECT 1 FROM files WHERE path = ? LIMIT 1", path)
+        if not named and not (source.folder.root / path).is_symlink():
+            found.add("findings", "unnamed", None, f"{path}: {MOVES['unnamed']}")
+
+
+def _size(source: Source, path: str) -> int:
+    place = source.folder.root / path
+    return place.lstat().st_size if place.exists() else 0

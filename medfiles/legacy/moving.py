@@ -1,0 +1,260 @@
+"""Older files become documents: their bytes are copied under new keys and read back, then their rows are written, a
+batch in one transaction. What cannot be moved is said, stays where it is, and keeps no other back."""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+from sqlalchemy.exc import DataError, IntegrityError, StatementError
+
+from medfiles import audit, journal, sniff, waiting
+from medfiles.clock import now
+from medfiles.db import db, transaction
+from medfiles.entities import EntityType
+from medfiles.errors import Conflict, DatabaseUnavailable, IntegrityFailed, MedfilesError, StorageError
+from medfiles.installation import Installation
+from medfiles.legacy import ledger
+from medfiles.legacy.inventory import STAYS, Inventory
+from medfiles.legacy.source import OlderFile, Source
+from medfiles.models import EntityFile, LabResult, LegacySource
+from medfiles.moves import CHANGED
+from medfiles.sniff import Found
+from medfiles.storage import Staged, live_key, trash_key
+from medfiles.storage.base import EXTENSION
+
+ANY_SIZE = 2**62
+TRIES = 3
+EXISTED = "lab_result_files"
+
+
+class Stays(Exception):
+    """This file cannot be moved; `kind` and `words` say why."""
+
+    def __init__(self, kind: str, words: str) -> None:
+        super().__init__(words)
+        self.kind, self.words = kind, words
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A file whose bytes are read and hashed, and the row it is to have."""
+
+    old: OlderFile
+    staged: Staged
+    row: EntityFile
+
+
+@dataclass(frozen=True)
+class Here:
+    """What older numbers are here: the lab result to file under, and who its patient and account are."""
+
+    results: Mapping[int | None, LabResult]
+    patients: Mapping[int | None, int | None]
+    users: Mapping[int | None, int | None]
+
+    def record_of(self, old: OlderFile) -> LabResult:
+        """It must belong to the patient it belonged to."""
+        record = self.results.get(old.lab_result)
+        if record is None:
+            raise Stays("orphan", "its lab result is not here")
+        if record.patient_id != self.patients.get(old.patient):
+            raise Stays("broken-chain", "its lab result belongs to another patient here")
+        return record
+
+
+@dataclass
+class Mover:
+    parts: Installation
+    source: Source
+    known: LegacySource
+    found: Inventory
+
+    def move(self, numbers: Sequence[int]) -> int:
+        """Make documents of these files, those that are none yet; how many were made."""
+        for _ in range(TRIES):
+            try:
+                return self._move(numbers)
+            except Conflict:
+                continue  # a record went to the trash, or came back, meanwhile
+            except (IntegrityError, DataError, StatementError):
+                return self._move_halves(numbers)
+        raise Conflict(CHANGED)
+
+    def _move_halves(self, numbers: Sequence[int]) -> int:
+        """Until only the one that no row can be made of is left out."""
+        if len(numbers) == 1:
+            self.found.stay(numbers[0], "unreadable", "what the table says of it cannot be stored")
+            return 0
+        half = len(numbers) // 2
+        return self.move(numbers[:half]) + self.move(numbers[half:])
+
+    def _move(self, numbers: Sequence[int]) -> int:
+        prepared: list[Prepared] = []
+        try:
+            prepared.extend(self._prepared(self._still_to_move(numbers)))
+            if prepared:
+                self._store(prepared)
+        finally:
+            for one in prepared:
+                one.staged.discard()
+        return len(prepared)
+
+    def _still_to_move(self, numbers: Sequence[int]) -> Sequence[OlderFile]:
+        done = set(ledger.ids(self.known, "file", numbers))
+        done |= set(db.session.scalars(select(EntityFile.legacy_id).where(EntityFile.legacy_id.in_(numbers))))
+        db.session.rollback()
+        stays = {number for number, kind in self._reasons(numbers) if kind in STAYS}
+        return list(self.source.files([number for number in numbers if number not in done | stays]))
+
+    def _reasons(self, numbers: Sequence[int]) -> Sequence[tuple[int, str]]:
+        marks = ", ".join("?" * len(numbers))
+        return self.found.ask(f"SELECT id, stays FROM files WHERE id IN ({marks}) AND stays IS NOT NULL", *numbers)
+
+    def _prepared(self, files: Sequence[OlderFile]) -> Iterator[Prepared]:
+        """One by one, so that what was read before a disk is full is cleared away."""
+        here = self._here(files)
+        for old in files:
+            try:
+                yield self._prepare(old, here)
+            except Stays as error:
+                self.found.stay(old.id, error.kind, error.words)
+
+    def _prepare(self, old: OlderFile, here: Here) -> Prepared:
+        record = here.record_of(old)
+        staged = self._read(old)
+        try:
+            return Prepared(old, staged, self._row(old, record, here.users.get(old.user), staged))
+        except BaseException:
+            staged.discard()
+            raise
+
+    def _here(self, files: Sequence[OlderFile]) -> Here:
+        results = ledger.new_ids(self.known, "lab-result", [old.lab_result for old in files])
+        query = select(LabResult).where(LabResult.id.in_(results.values()))
+        records = {record.id: record for record in db.session.scalars(query)}
+        db.session.expunge_all()
+        db.session.rollback()
+        return Here(
+            {old: records[new] for old, new in results.items() if new in records},
+            ledger.new_ids(self.known, "patient", [old.patient for old in files]),
+            ledger.new_ids(self.known, "user", [old.user for old in files]),
+        )
+
+    def _read(self, old: OlderFile) -> Staged:
+        staged = self.parts.storages.default.stage(ANY_SIZE)
+        try:
+            for chunk in self._chunks(old):
+                _write(staged, chunk)
+            _finish(staged)
+        except BaseException:
+            staged.discard()
+            raise
+        return staged
+
+    def _chunks(self, old: OlderFile) -> Iterator[bytes]:
+        try:
+            yield from self.source.folder.open(old.path)
+        except (OSError, StorageError) as error:
+            raise Stays("unreadable", STAYS["unreadable"]) from error
+
+    def _recognised(self, staged: Staged, extension: str) -> Found | None:
+        """What the bytes are; None also when looking into them failed: they are kept all the same."""
+        try:
+            return sniff.recognise(staged.path, extension, self.parts.sandbox)
+        except MedfilesError:
+            return None
+
+    def _row(self, old: OlderFile, record: LabResult, user: int | None, staged: Staged) -> EntityFile:
+        name, gone, kind = waiting.name_of(old.name, old.id), record.deleted_at, self._kind
+        written = sniff.extension_of(name) or sniff.extension_of(old.path)
+        extension = written if re.fullmatch(EXTENSION, written) else ".bin"
+        found = self._recognised(staged, written)
+        at = _moment(old, self.known.timezone) or record.created_at
+        return EntityFile(
+            entity_type=kind.name, entity_id=record.id, patient_id=record.patient_id, file_name=name,
+            file_path=trash_key(gone.date(), extension) if gone else live_key(kind.directory, extension),
+            storage=self.parts.storages.default.name, file_size=staged.size, sha256=staged.sha256,
+            file_type=found.media_type if found else waiting.UNKNOWN, pages=found.pages if found else None,
+            description=old.description, category=waiting.CATEGORY, uploaded_at=at, created_at=at, updated_at=now(),
+            deleted_at=gone, deleted_by=record.deleted_by, legacy_id=old.id, extra=_told(old, name, record, user),
+        )  # fmt: skip
+
+    @property
+    def _kind(self) -> EntityType:
+        return self.parts.registry[waiting.KIND]
+
+    def _store(self, prepared: Sequence[Prepared]) -> None:
+        storage, keys = self.parts.storages.default, [one.row.file_path for one in prepared]
+        journal.expect(storage.name, keys)
+        try:
+            for one in prepared:
+                storage.commit(one.staged, one.row.file_path)
+                self._read_back(one)
+            with transaction():
+                self._insert(prepared)
+                journal.settle(keys)
+        except DatabaseUnavailable:
+            raise  # the commit may have happened: only the sweep may decide
+        except (MedfilesError, IntegrityError, DataError, StatementError):
+            journal.abandon(self.parts.storages, keys)
+            raise
+
+    def _read_back(self, one: Prepared) -> None:
+        digest = hashlib.sha256()
+        for chunk in self.parts.storages.default.open(one.row.file_path):
+            digest.update(chunk)
+        if digest.hexdigest() != one.staged.sha256:
+            raise IntegrityFailed("What was written is not what was read. Check the disk before you go on.")
+
+    def _insert(self, prepared: Sequence[Prepared]) -> None:
+        """Under the locks of their records, which must be as they were when the keys were chosen."""
+        results = sorted({one.row.entity_id for one in prepared})
+        query = select(LabResult).where(LabResult.id.in_(results)).order_by(LabResult.id)
+        locked = db.session.scalars(query.with_for_update().execution_options(populate_existing=True)).all()
+        records: Mapping[int, LabResult] = {record.id: record for record in locked}
+        for one in prepared:
+            record = records.get(one.row.entity_id)
+            if record is None or record.deleted_at != one.row.deleted_at:
+                raise Conflict(CHANGED)
+        db.session.add_all([one.row for one in prepared])
+        db.session.flush()
+        for one in prepared:
+            ledger.enter(self.known, "file", one.old.id, one.row.id)
+            subject = audit.subject_of(one.row)
+            audit.record(None, "migrate", subject, old_id=one.old.id, sha256=one.row.sha256)
+
+
+def _told(old: OlderFile, name: str, record: LabResult, user: int | None) -> dict[str, Any]:
+    """Where it comes from, and what was said of it there that is said otherwise now."""
+    told: dict[str, Any] = {
+        "user_id": user, "patient_id": record.patient_id, "migrated_from": EXISTED, "migrated_at": now().isoformat(),
+        "old_id": old.id, "old_path": old.path, "old_type": old.type, "old_size": old.size,
+    }  # fmt: skip
+    return told | ({"old_name": old.name} if old.name != name else {})
+
+
+def _moment(old: OlderFile, zone: str) -> datetime | None:
+    """When it was uploaded: the older feature wrote the time of day of its own zone, without saying which."""
+    at = old.uploaded_at
+    if at is None:
+        return None
+    return (at if at.tzinfo else at.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
+
+
+def _write(staged: Staged, chunk: bytes) -> None:
+    try:
+        staged.write(chunk)
+    except OSError as error:
+        raise StorageError(f"Documents cannot be written: {error.strerror}.") from error
+
+
+def _finish(staged: Staged) -> None:
+    try:
+        staged.finish()
+    except OSError as error:
+        raise StorageError(f"Documents cannot be written: {error.strerror}.") from error

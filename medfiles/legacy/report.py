@@ -1,0 +1,197 @@
+"""What a move found, did and proved: as lines of text, as JSON, and as what the saved report shows."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from medfiles.legacy.inventory import STAYS, Inventory
+from medfiles.legacy.verification import Count, Verdict
+
+INVOLVED = """SELECT id, email FROM users
+              WHERE id IN (SELECT user FROM patients UNION SELECT user FROM files) ORDER BY id"""
+MOST_NUMBERS = 20  # of one finding, in a line of text
+
+
+@dataclass(frozen=True)
+class PatientLine:
+    id: int
+    label: str  # "Patient 15", with the name when that is wanted
+    files: int
+    checked: Count | None = None
+
+
+@dataclass(frozen=True)
+class UserLine:
+    id: int
+    label: str  # "User 1 (n…@sample.example)"
+    files: int
+    patients: Sequence[PatientLine]
+    checked: Count | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """All that was found of one kind: `numbers` of older files, or sentences where there is no number."""
+
+    kind: str
+    words: str
+    stays: bool  # whether it keeps these files where they are
+    numbers: Sequence[int]
+    details: Sequence[str] = ()
+
+
+@dataclass
+class Report:
+    place: str
+    timezone: str
+    begun_at: datetime
+    dry_run: bool
+    totals: dict[str, int]
+    bytes: int
+    users: Sequence[UserLine] = ()
+    findings: Sequence[Found] = ()
+    trash_files: int = 0
+    trash_bytes: int = 0
+    backup: str | None = None
+    moved: int = 0  # in this run
+    verdict: Verdict | None = None
+    finished: bool = False  # an earlier run ended the move
+    ended_at: datetime | None = None
+
+    @property
+    def stays(self) -> int:
+        return sum(len(one.numbers) for one in self.findings if one.stays)
+
+    @property
+    def good(self) -> bool:
+        """Whether all is as it should be: nothing found on a dry run; after a move, all moved and verified."""
+        if self.dry_run:
+            return not self.findings
+        return (self.finished or (self.verdict is not None and self.verdict.passed)) and not self.stays
+
+    def as_json(self) -> dict[str, Any]:
+        verdict = self.verdict
+        return {
+            "source": self.place, "timezone": self.timezone, "begun_at": self.begun_at, "ended_at": self.ended_at,
+            "dry_run": self.dry_run, "totals": self.totals, "bytes": self.bytes,
+            "users": [asdict(user) for user in self.users], "findings": [asdict(one) for one in self.findings],
+            "older_trash": {"files": self.trash_files, "bytes": self.trash_bytes}, "backup": self.backup,
+            "finished": self.finished, "moved_now": self.moved, "stay": self.stays, "good": self.good,
+            "verification": verdict and {
+                "passed": verdict.passed, "total": asdict(verdict.total), "problems": verdict.problems,
+                "isolated": not verdict.leaks, "leaks": verdict.leaks,
+            },
+        }  # fmt: skip
+
+
+def people_lines(
+    found: Inventory, label: Callable[[str, int, str], str], verdict: Verdict | None = None
+) -> list[UserLine]:
+    """Every user that has files or patients, with the patients."""
+    checked = verdict or Verdict()
+    return [
+        UserLine(
+            user_id, label("user", user_id, email or ""), found.count(user_id),
+            _patient_lines(found, user_id, label, checked), checked.users.get(user_id),
+        )
+        for user_id, email in found.ask(INVOLVED)
+    ]  # fmt: skip
+
+
+def _patient_lines(
+    found: Inventory, user_id: int, label: Callable[[str, int, str], str], checked: Verdict
+) -> list[PatientLine]:
+    query = """SELECT patients.id, patients.name, COUNT(files.id) FROM patients
+               LEFT JOIN files ON files.patient = patients.id WHERE patients.user = ? GROUP BY patients.id ORDER BY 1"""
+    rows = found.ask(query, user_id)
+    return [
+        PatientLine(one, label("patient", one, name), files, checked.patients.get(one)) for one, name, files in rows
+    ]
+
+
+def grouped(found: Inventory) -> list[Found]:
+    """The findings by kind, those that keep files where they are first."""
+    kinds: dict[str, tuple[str, list[int], list[str]]] = {}
+    for finding in found.findings():
+        words, numbers, details = kinds.setdefault(finding.kind, (finding.words, [], []))
+        if finding.old_id is None or finding.words != words:
+            details.append(finding.words)
+        if finding.old_id is not None:
+            numbers.append(finding.old_id)
+    all_kinds = [Found(kind, words, kind in STAYS, some, more) for kind, (words, some, more) in kinds.items()]
+    return sorted(all_kinds, key=lambda one: (not one.stays, one.kind))
+
+
+def lines(report: Report) -> Iterator[str]:
+    """The report as text, step by step."""
+    yield from _analysis(report)
+    if report.verdict is not None:
+        yield from _verification(report, report.verdict)
+    yield from _summary(report)
+
+
+def _analysis(report: Report) -> Iterator[str]:
+    totals = report.totals
+    yield f"Older lab results in {'this installation' if report.place == 'own' else report.place}"
+    yield (
+        f"  {totals['users']:,} users, {totals['patients']:,} patients, {totals['lab_results']:,} lab results, "
+        f"{totals['lab_result_files']:,} files ({report.bytes:,} bytes)"
+    )
+    for user in report.users:
+        yield f"  {user.label}: {_some(len(user.patients), 'patient')}, {_some(user.files, 'file')}"
+        for patient in user.patients:
+            yield f"    {patient.label}: {_some(patient.files, 'file')}"
+    if report.trash_files:
+        yield f"  The older trash: {_some(report.trash_files, 'file')} ({report.trash_bytes:,} bytes), left as it is"
+    yield "  Found:" if report.findings else "  Nothing was found that is not as it should be."
+    for one in report.findings:
+        count = len(one.numbers) or len(one.details)
+        yield f"    {one.kind}{' (cannot be moved)' if one.stays else ''}: {count:,}: {one.words}{_numbers(one)}"
+
+
+def _verification(report: Report, verdict: Verdict) -> Iterator[str]:
+    yield "Verification"
+    for user in report.users:
+        yield f"  {user.label}: {_checked(user.checked)}"
+        for patient in user.patients:
+            yield f"    {patient.label}: {_checked(patient.checked)}"
+    if unknown := verdict.users.get(None):
+        yield f"  Of no user: {_checked(unknown)}"
+    yield f"  In all: {_checked(verdict.total)}"
+    yield from (f"  WRONG: {problem}" for problem in verdict.problems)
+    isolated = "nobody reaches a document of a patient that is not theirs" if not verdict.leaks else "BROKEN"
+    yield f"  Isolation: {isolated}"
+    yield from (f"  WRONG: {leak}" for leak in verdict.leaks)
+
+
+def _summary(report: Report) -> Iterator[str]:
+    if report.dry_run:
+        yield f"Nothing was changed. {_some(report.stays, 'file')} could not be moved."
+        return
+    if report.finished:
+        yield "This move was finished: everything that could be moved is."
+        return
+    yield f"Moved {_some(report.moved, 'file')} now; {_some(report.stays, 'file')} cannot be moved and stay readable."
+    passed = report.verdict is not None and report.verdict.passed
+    yield "Verification passed." if passed else "Verification did NOT pass: nothing older may be deleted."
+
+
+def _checked(count: Count | None) -> str:
+    if count is None:
+        return "no files"
+    words = f"{count.moved:,} of {_some(count.files, 'file')} moved"
+    words += f", {count.stay:,} stay" if count.stay else ""
+    return words + (f", {count.deleted:,} deleted for ever" if count.deleted else "")
+
+
+def _numbers(one: Found) -> str:
+    if not one.numbers:
+        return ""
+    shown = ", ".join(str(number) for number in one.numbers[:MOST_NUMBERS])
+    left = len(one.numbers) - MOST_NUMBERS
+    return f" ({shown}{f' and {left:,} more' if left > 0 else ''})"
+
+
+def _some(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

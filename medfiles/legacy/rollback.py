@@ -1,0 +1,100 @@
+"""The way back: documents that were moved become older files again, which never went away."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import delete, select
+
+from medfiles import audit, derived, journal, waiting
+from medfiles.db import db, transaction
+from medfiles.documents import Opened
+from medfiles.errors import Conflict
+from medfiles.installation import Installation
+from medfiles.legacy import ledger, people
+from medfiles.legacy.source import OlderFile, Source
+from medfiles.legacy.verification import hashed, waiting_file
+from medfiles.models import EntityFile, LabResult, LegacyId, LegacySource
+
+BATCH = 100
+FINISHED = "The move was finished: the older files are gone, and nothing can be taken back."
+
+
+@dataclass
+class TakenBack:
+    """`lost`: what was changed since the move and is as before again, in words; `kept`: documents that stay, because
+    their older file is gone or altered; `people`: (kind, id) of what was brought along and is in use now."""
+
+    documents: int = 0
+    lost: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    people: Sequence[tuple[str, int]] = ()
+    failed: int = 0
+
+
+def roll_back(
+    parts: Installation, source: Source, known: LegacySource, report: Callable[[int], None] = lambda done: None
+) -> TakenBack:
+    """Conflict once the move was finished. Documents added since stay; what was deleted for ever stays deleted."""
+    if known.finishing_at is not None:
+        raise Conflict(FINISHED)
+    ledger.note(known, verified_at=None)
+    back, after = TakenBack(), 0
+    while files := _moved(after):
+        after = ledger.number_of(files[-1])
+        older = {file.id: file for file in source.files([ledger.number_of(file) for file in files])}
+        _give_back(parts, [file for file in files if _is_there(source, older, file, back)], older, back)
+        report(back.documents)
+    back.people = people.take_back(known)
+    if not back.kept:
+        ledger.end(known)
+    return back
+
+
+def _moved(after: int) -> Sequence[EntityFile]:
+    query = select(EntityFile).where(EntityFile.legacy_id > after).order_by(EntityFile.legacy_id).limit(BATCH)
+    files = db.session.scalars(query).all()
+    db.session.expunge_all()
+    db.session.rollback()
+    return files
+
+
+def _is_there(source: Source, older: Mapping[int, OlderFile], file: EntityFile, back: TakenBack) -> bool:
+    """Whether the older file still is what the document was made of."""
+    row = older.get(ledger.number_of(file))
+    if row is not None and hashed(Opened(waiting_file(row), source.folder)) == file.sha256:
+        return True
+    back.kept.append(f"Document {file.id} stays: older file {file.legacy_id} is gone or altered.")
+    return False
+
+
+def _give_back(
+    parts: Installation, files: Sequence[EntityFile], older: Mapping[int, OlderFile], back: TakenBack
+) -> None:
+    with transaction() as session:
+        ids = [file.id for file in files]
+        query = select(EntityFile).where(EntityFile.id.in_(ids)).order_by(EntityFile.id).with_for_update()
+        locked = session.scalars(query.execution_options(populate_existing=True)).all()
+        lost = [words for file in locked for words in _changes(file, older[ledger.number_of(file)])]
+        for file in locked:
+            audit.record(None, "rollback", audit.subject_of(file), old_id=file.legacy_id)
+            journal.release(file.storage, [file.file_path])
+            session.delete(file)
+        session.execute(delete(LegacyId).where(LegacyId.kind == "file", LegacyId.new_id.in_(ids)))
+        keys = [*(file.file_path for file in locked), *derived.release({file.sha256 for file in locked})]
+    back.failed += journal.remove(parts.storages, keys).failed
+    back.documents += len(locked)
+    back.lost += lost
+
+
+def _changes(file: EntityFile, row: OlderFile) -> list[str]:
+    now_and_then = {
+        "name": (file.file_name, waiting.name_of(row.name, row.id)),
+        "description": (file.description, row.description),
+        "category": (file.category, waiting.CATEGORY),
+    }
+    changed = [what for what, (here, there) in now_and_then.items() if here != there]
+    words = [f"Older file {row.id} had another {' and '.join(changed)} as document {file.id}."] if changed else []
+    record = db.session.get(LabResult, file.entity_id)
+    if file.deleted_at is not None and (record is None or record.deleted_at != file.deleted_at):
+        words.append(f"Older file {row.id} was in the trash as document {file.id}, and is out of it again.")
+    return words

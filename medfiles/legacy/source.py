@@ -1,0 +1,219 @@
+"""Where the older feature's tables and files are: in this installation, or elsewhere, where they are only read."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, column, create_engine, func, inspect, null, select, table
+from sqlalchemy.engine import URL, Engine, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.sql.expression import TableClause
+
+from medfiles.db import db
+from medfiles.errors import Rejected
+from medfiles.storage import OlderFolder
+
+OWN = "own"
+BATCH = 500
+NEEDED: Mapping[str, tuple[str, ...]] = {
+    "users": ("id", "email"),
+    "patients": ("id", "user_id", "first_name", "last_name", "birth_date"),
+    "lab_results": ("id", "patient_id", "test_name"),
+    "lab_result_files": ("id", "lab_result_id", "file_name", "file_path", "file_type"),
+}
+WANTED: Mapping[str, tuple[str, ...]] = {
+    "users": (),
+    "patients": ("gender", "notes"),
+    "lab_results": (
+        "test_code", "test_category", "test_type", "facility", "status", "labs_result", "ordered_date",
+        "completed_date", "practitioner", "notes", "created_at",
+    ),
+    "lab_result_files": ("file_size", "description", "uploaded_at"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class OlderFile:
+    """A row of the older table with the people it hangs on, None where the chain is broken. `uploaded_at` is naive;
+    `size` in bytes is what the table claims."""
+
+    id: int
+    lab_result: int | None
+    patient: int | None
+    user: int | None
+    name: str
+    path: str
+    type: str
+    size: int | None
+    description: str | None
+    uploaded_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Source:
+    """`place` tells one source from another: "own", or the address of the database without its password."""
+
+    place: str
+    engine: Engine
+    folder: OlderFolder
+    tables: Mapping[str, TableClause]
+
+    @property
+    def is_own(self) -> bool:
+        return self.place == OWN
+
+    def totals(self) -> Mapping[str, int]:
+        """How many rows each of its tables has."""
+        with self.engine.connect() as connection:
+            counts = {name: select(func.count()).select_from(rows) for name, rows in self.tables.items()}
+            return {name: int(connection.scalar(query) or 0) for name, query in counts.items()}
+
+    def files(self, ids: Collection[int] | None = None) -> Iterator[OlderFile]:
+        """All files by their number, or these of them."""
+        if ids is not None:
+            return iter(self._files(self.tables["lab_result_files"].c.id.in_(ids), None))
+        return self._all_files()
+
+    def rows(self, name: str) -> Iterator[Mapping[str, Any]]:
+        """All rows of a table by their number, read a batch at a time."""
+        after, rows = None, self.tables[name]
+        query = select(*_columns(rows, name)).order_by(rows.c.id).limit(BATCH)
+        while found := self._read(query if after is None else query.where(rows.c.id > after)):
+            yield from (row._mapping for row in found)
+            after = found[-1].id
+
+    def _all_files(self) -> Iterator[OlderFile]:
+        after, number = None, self.tables["lab_result_files"].c.id
+        while found := self._files(None if after is None else number > after, BATCH):
+            yield from found
+            after = found[-1].id
+
+    def _files(self, which: ColumnElement[bool] | None, limit: int | None) -> list[OlderFile]:
+        files, results = self.tables["lab_result_files"], self.tables["lab_results"]
+        patients, users = self.tables["patients"], self.tables["users"]
+        chain = (
+            files.outerjoin(results, results.c.id == files.c.lab_result_id)
+            .outerjoin(patients, patients.c.id == results.c.patient_id)
+            .outerjoin(users, users.c.id == patients.c.user_id)
+        )
+        people = (results.c.id.label("result"), patients.c.id.label("patient"), users.c.id.label("owner"))
+        query = select(*_columns(files, "lab_result_files"), *people).select_from(chain).order_by(files.c.id)
+        rows = self._read((query if which is None else query.where(which)).limit(limit))
+        return [_older_file(row._mapping) for row in rows]
+
+    def _read(self, query: Select[Any]) -> Sequence[Any]:
+        with self.engine.connect() as connection:
+            return connection.execute(query).all()
+
+
+def own(folder: OlderFolder) -> Source:
+    """This installation's own table and upload folder."""
+    return Source(OWN, db.engine, folder, _tables(db.engine))
+
+
+def other(url: str, uploads: Path) -> Source:
+    """Another installation's database and upload folder, opened for reading; Rejected when they cannot be used."""
+    address = _address(url)
+    try:
+        engine = create_engine(_read_only(address), connect_args=_arguments(address), hide_parameters=True)
+        tables = _tables(engine)
+    except (SQLAlchemyError, ImportError) as error:
+        raise Rejected(f"The database {shown(address)} cannot be read: {_first_line(error)}") from error
+    if not (uploads / "lab_result_files").is_dir():
+        raise Rejected(f"{uploads} is not an upload folder of the older feature: it holds no lab_result_files/.")
+    return Source(shown(address), engine, OlderFolder(uploads.resolve()), tables)
+
+
+def shown(address: URL) -> str:
+    """The address as it can be shown and compared: without password and options, files by their whole path."""
+    if address.get_backend_name() == "sqlite":
+        return f"sqlite:///{Path(address.database or '').resolve()}"
+    plain = address.set(drivername=address.get_backend_name(), password=None, query={})
+    return plain.render_as_string(hide_password=True)
+
+
+def moment(value: Any) -> datetime | None:
+    """A time without a zone, as a database or a text of SQLite gives it; None when there is none or it is no time."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+    return value if isinstance(value, datetime) else None
+
+
+def day(value: Any) -> date | None:
+    found = moment(value)
+    return found.date() if found else value if isinstance(value, date) else None
+
+
+def text(value: Any) -> str | None:
+    """Text without what no database takes."""
+    if value is None:
+        return None
+    decoded = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+    return decoded.replace("\0", "").encode(errors="replace").decode()
+
+
+def _older_file(row: Mapping[str, Any]) -> OlderFile:
+    return OlderFile(
+        id=row["id"],
+        lab_result=row["result"],
+        patient=row["patient"],
+        user=row["owner"],
+        name=text(row["file_name"]) or "",
+        path=text(row["file_path"]) or "",
+        type=text(row["file_type"]) or "",
+        size=row["file_size"] if isinstance(row["file_size"], int) else None,
+        description=text(row["description"]),
+        uploaded_at=moment(row["uploaded_at"]),
+    )
+
+
+def _address(url: str) -> URL:
+    try:
+        address = make_url(url)
+        backend = address.get_backend_name()
+        address.get_dialect()
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise Rejected("--source-url is an SQLAlchemy address such as sqlite:////folder/app.db.") from error
+    if backend not in ("sqlite", "postgresql"):
+        raise Rejected("Only SQLite and PostgreSQL databases can be read.")
+    if backend == "sqlite" and not Path(address.database or "").is_file():
+        raise Rejected(f"There is no database {address.database}.")
+    return address.set(drivername="postgresql+psycopg") if address.drivername == "postgresql" else address
+
+
+def _read_only(address: URL) -> URL:
+    if address.get_backend_name() != "sqlite":
+        return address
+    return address.set(database=f"file:{Path(address.database or '').resolve()}", query={"mode": "ro", "uri": "true"})
+
+
+def _arguments(address: URL) -> dict[str, Any]:
+    if address.get_backend_name() == "sqlite":
+        return {}
+    return {"options": "-c default_transaction_read_only=on"}
+
+
+def _tables(engine: Engine) -> Mapping[str, TableClause]:
+    """The four tables with the columns they have, without types: what a value is, is looked at when it is read."""
+    inspector, tables = inspect(engine), {}
+    for name in NEEDED:
+        there = {entry["name"] for entry in inspector.get_columns(name)} if inspector.has_table(name) else set()
+        if missing := [needed for needed in NEEDED[name] if needed not in there]:
+            raise Rejected(
+                f"The table {name} has no {', '.join(missing)}: this is not a database of the older feature."
+            )
+        tables[name] = table(name, *(column(one) for one in (*NEEDED[name], *WANTED[name]) if one in there))
+    return tables
+
+
+def _columns(rows: TableClause, name: str) -> list[Any]:
+    return [rows.c[one] if one in rows.c else null().label(one) for one in (*NEEDED[name], *WANTED[name])]
+
+
+def _first_line(error: Exception) -> str:
+    return str(getattr(error, "orig", None) or error).strip().split("\n")[0]

@@ -1,0 +1,177 @@
+"""Looks at every older file and the document it became, as if nothing was known of how it got there."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from sqlalchemy import func, select
+
+from medfiles import access, older, waiting
+from medfiles.access import Actor
+from medfiles.db import db
+from medfiles.documents import Opened
+from medfiles.errors import MedfilesError
+from medfiles.installation import Installation
+from medfiles.legacy import ledger
+from medfiles.legacy.inventory import Inventory
+from medfiles.legacy.source import OlderFile, Source
+from medfiles.models import EntityFile, LegacySource, Patient, PatientShare, User
+
+BATCH = 100
+
+
+@dataclass
+class Count:
+    """Of one user's or patient's older files: how many there are, were moved, stay, and were deleted for ever."""
+
+    files: int = 0
+    moved: int = 0
+    stay: int = 0
+    deleted: int = 0
+
+
+@dataclass
+class Verdict:
+    """`problems` are sentences; isolation is whether nobody reaches a document of somebody else's patient."""
+
+    total: Count = field(default_factory=Count)
+    users: dict[int | None, Count] = field(default_factory=dict)
+    patients: dict[int | None, Count] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    leaks: list[str] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        return not self.problems and not self.leaks
+
+    def counts_of(self, file: OlderFile) -> Sequence[Count]:
+        user = self.users.setdefault(file.user, Count())
+        return self.total, user, self.patients.setdefault(file.patient, Count())
+
+
+@dataclass(frozen=True)
+class People:
+    """Who owns the patients here, and what older numbers are here."""
+
+    owners: Mapping[int, int]
+    results: Mapping[int | None, int | None]
+    patients: Mapping[int | None, int | None]
+    users: Mapping[int | None, int | None]
+
+
+@dataclass
+class Verifier:
+    parts: Installation
+    source: Source
+    known: LegacySource
+    found: Inventory
+    verdict: Verdict = field(default_factory=Verdict)
+
+    def verify(self, report: Callable[[int], None] = lambda done: None) -> Verdict:
+        files, done = self.source.files(), 0
+        while batch := list(islice(files, BATCH)):
+            self._verify(batch)
+            report(done := done + len(batch))
+        self._count_here()
+        self.verdict.leaks.extend(self._leaks())
+        return self.verdict
+
+    def _verify(self, batch: Sequence[OlderFile]) -> None:
+        numbers = [file.id for file in batch]
+        rows = db.session.scalars(select(EntityFile).where(EntityFile.legacy_id.in_(numbers))).all()
+        documents, known = {row.legacy_id: row for row in rows}, ledger.ids(self.known, "file", numbers)
+        people = self._people(batch, rows)
+        db.session.expunge_all()
+        db.session.rollback()
+        stays = dict(self.found.ask(f"SELECT id, stays FROM files WHERE id IN ({', '.join(map(str, numbers))})"))
+        for file in batch:
+            if (document := documents.get(file.id)) is not None:
+                self._count(file, "moved")
+                self.verdict.problems += [f"File {file.id} {words}" for words in self._wrong(file, document, people)]
+            elif file.id in known:
+                self._count(file, "deleted")
+            else:
+                self._count(file, "stay")
+                if not stays.get(file.id):
+                    self.verdict.problems.append(f"File {file.id} was not moved.")
+
+    def _count(self, file: OlderFile, what: str) -> None:
+        for count in self.verdict.counts_of(file):
+            count.files += 1
+            setattr(count, what, getattr(count, what) + 1)
+
+    def _people(self, batch: Sequence[OlderFile], rows: Sequence[EntityFile]) -> People:
+        query = select(Patient.id, Patient.user_id).where(Patient.id.in_([row.patient_id for row in rows]))
+        return People(
+            dict(db.session.execute(query).all()),
+            ledger.new_ids(self.known, "lab-result", [file.lab_result for file in batch]),
+            ledger.new_ids(self.known, "patient", [file.patient for file in batch]),
+            ledger.new_ids(self.known, "user", [file.user for file in batch]),
+        )
+
+    def _wrong(self, file: OlderFile, document: EntityFile, people: People) -> Iterator[str]:
+        owner = people.owners.get(document.patient_id)
+        here = (document.entity_type, document.entity_id, document.patient_id, owner)
+        there = (
+            waiting.KIND,
+            people.results.get(file.lab_result),
+            people.patients.get(file.patient),
+            people.users.get(file.user),
+        )
+        if here != there:
+            yield "is filed under another lab result, patient or user than before."
+        if older.moved_to(file.id) != document.id:
+            yield "is not found by its older number."
+        new = hashed(Opened(document, self.parts.storages[document.storage]))
+        if new != document.sha256:
+            yield "has other bytes than when it was moved, or none." if new else "cannot be read where it was moved to."
+        old = hashed(Opened(waiting_file(file), self.source.folder))
+        if old != document.sha256:
+            yield "has other bytes where it was moved from." if old else "cannot be read where it was moved from."
+
+    def _count_here(self) -> None:
+        """The other way around: as many documents as were moved, for each patient and in all."""
+        query = select(EntityFile.patient_id, func.count()).where(EntityFile.legacy_id.is_not(None))
+        here = dict(db.session.execute(query.group_by(EntityFile.patient_id)).all())
+        db.session.rollback()
+        new = ledger.new_ids(self.known, "patient", self.verdict.patients)
+        there: dict[int | None, int] = {}
+        for patient, count in self.verdict.patients.items():
+            there[new.get(patient)] = there.get(new.get(patient), 0) + count.moved
+        for patient_id in sorted({*here, *(one for one in there if one is not None)}):
+            if here.get(patient_id, 0) != there.get(patient_id, 0):
+                counts = f"{here.get(patient_id, 0)} documents, and {there.get(patient_id, 0)} were moved"
+                self.verdict.problems.append(f"Patient {patient_id} has {counts}.")
+
+    def _leaks(self) -> Iterator[str]:
+        """Asked as the product asks when somebody looks: whoever sees a moved document owns its patient, or was given
+        access to it."""
+        for user_id, email in db.session.execute(select(User.id, User.email).order_by(User.id)).all():
+            given = select(PatientShare.patient_id).where(PatientShare.user_id == user_id)
+            owned = select(Patient.id).where(Patient.user_id == user_id)
+            query = select(func.count(EntityFile.id)).where(
+                EntityFile.legacy_id.is_not(None),
+                EntityFile.patient_id.in_(access.patients_for(Actor(user_id, email))),
+                EntityFile.patient_id.not_in(owned),
+                EntityFile.patient_id.not_in(given),
+            )
+            if count := db.session.scalar(query):
+                yield f"User {user_id} reaches {count} documents of patients that are not theirs."
+        db.session.rollback()
+
+
+def waiting_file(file: OlderFile) -> EntityFile:
+    """Enough of a row to read the older file by."""
+    return EntityFile(id=file.id, file_path=file.path)
+
+
+def hashed(opened: Opened) -> str | None:
+    """SHA-256 of what lies there; None when it cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        for chunk in opened.read():
+            digest.update(chunk)
+    except (MedfilesError, OSError):
+        return None
+    return digest.hexdigest()

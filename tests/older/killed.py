@@ -1,0 +1,109 @@
+"""Runs commands of an installation in processes that are killed: at a named point, or after some time.
+
+It is a program that has everything loaded and forks a process for each command, which takes no time to start.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+TICK = 0.002  # seconds between two looks at a process that may have to be killed
+
+
+@dataclass
+class Runner:
+    """`run` gives the exit status of `flask medfiles …`; -9 when it was killed."""
+
+    process: "subprocess.Popen[str]"
+
+    def run(
+        self, environ: Mapping[str, str], *words: str, at: Sequence[Any] | None = None, after: float | None = None
+    ) -> int:
+        """`at`: (module, name of a function in it, "before" or "after", which call of it) kills there; `after`: after
+        so many seconds, unless it has ended by then."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        order = {"environ": dict(environ), "words": words, "at": at, "after": after}
+        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+
+@contextmanager
+def runner() -> Iterator[Runner]:
+    command = [sys.executable, "-m", "tests.older.killed"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=ROOT, **pipes) as process:  # type: ignore[call-overload]
+        yield Runner(process)
+        process.stdin.close()
+
+
+def _serve() -> None:
+    for name in ("medfiles", "medfiles.legacy.migration", "psycopg"):
+        import_module(name)
+    for line in sys.stdin:
+        order = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            _be_the_command(order)
+        print(_wait(child, order["after"]), flush=True)
+
+
+def _wait(child: int, after: float | None) -> int:
+    end = None if after is None else time.monotonic() + after
+    while True:
+        ended, status = os.waitpid(child, os.WNOHANG if end else 0)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        if end and time.monotonic() >= end:
+            os.kill(child, signal.SIGKILL)
+            end = None
+        time.sleep(TICK)
+
+
+def _be_the_command(order: Mapping[str, Any]) -> None:
+    """Never returns."""
+    sys.stdin.close()
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(quiet, 1)
+    os.dup2(quiet, 2)
+    if order["at"]:
+        _arm(*order["at"])
+    app = import_module("medfiles").create_app(order["environ"])
+    with app.app_context():
+        result = app.test_cli_runner().invoke(args=["medfiles", *order["words"]])
+    os._exit(result.exit_code)
+
+
+def _arm(module: str, name: str, when: str, which: int) -> None:
+    owner: Any = import_module(module)
+    *path, last = name.split(".")
+    for part in path:
+        owner = getattr(owner, part)
+    inner, calls = getattr(owner, last), 0
+
+    def armed(*arguments: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == which and when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = inner(*arguments, **options)
+        if calls == which and when == "after":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    setattr(owner, last, armed)
+
+
+if __name__ == "__main__":
+    _serve()
