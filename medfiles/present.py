@@ -129,7 +129,7 @@ class FileView:
     @property
     def thumbnail(self) -> str | None:
         """The address of its first page, small; None where there is nothing to draw."""
-        return self.picture(THUMBNAIL) if self.kind in DRAWN else None
+        return self.picture(THUMBNAIL) if self.kind in DRAWN and not self.waits else None
 
     def picture(self, width: int, page: int = 1, window: Window | None = None) -> str:
         """The address of a page as a picture, `width` one of recipes.WIDTHS."""

@@ -159,12 +159,13 @@ INSERT_FILE = (
 
 
 def _faults(files: int, chance: random.Random) -> dict[int, str]:
-    """Which of the rows has which fault: each at least once, in all about one in twenty."""
+    """Which of the rows has which fault: each at least once where there are enough, in all about one in twenty."""
     each = max(1, files // 300)
     kinds = [*STAYS[:-1], "size", "empty", "time", "foreign", "lie"]
     wanted = [*(kind for kind in kinds for _ in range(each)), "number"]
     wanted += ["name"] * len(ODD_NAMES) + ["duplicate"] * each
-    return dict(zip(chance.sample(range(1, files), len(wanted)), wanted, strict=True))
+    chance.shuffle(wanted)
+    return dict(zip(chance.sample(range(1, files), min(files - 1, len(wanted))), wanted, strict=False))
 
 
 def _file(
@@ -202,7 +203,7 @@ def _file(
     elif fault == "name":
         name = ODD_NAMES[number % len(ODD_NAMES)]
     elif fault == "duplicate":
-        twin = next(file for file in reversed(older.files) if file.fault is None)
+        twin = next((file for file in reversed(older.files) if file.fault is None), older.files[0])
         place.unlink()
         path, sha256, content, media_type = twin.path, twin.sha256, b"x" * twin.size, twin.media_type
         name = f"Result {number}{Path(path).suffix}"

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -239,3 +240,76 @@ def test_the_older_folder_can_lie_anywhere(make_world: Any, tmp_path: Path) -> N
     (tmp_path / "old" / "lab_result_files" / "a.txt").write_bytes(b"there")
     older = world.older_file(world.record("lab-result"), "Note.txt", b"here", file_path="lab_result_files/a.txt")
     assert world.client().get(DOWNLOAD.format(older.id), buffered=True).data == b"there"
+
+
+# --- in the widget -----------------------------------------------------------------------------------------------
+
+
+def test_the_widget_lists_it_to_download_and_for_nothing_else(world: World, lab: Any) -> None:
+    older, file = world.older_file(lab, "Old.pdf"), world.attach(lab, "New.pdf")
+    page = world.browser().get(f"/documents/lab-result/{lab.id}").text
+    [row] = re.findall(rf'<tbody class="mf-doc" id="[^"]*-doc-{older.id}".*?</tbody>', page, re.DOTALL)
+    [other] = re.findall(rf'<tbody class="mf-doc" id="[^"]*-doc-{file.id}".*?</tbody>', page, re.DOTALL)
+    assert "Not yet moved" in row
+    assert f"/documents/files/{older.id}/download" in row
+    assert not re.search(r"/edit|/delete|/preview|pictures|mf-tick\b", row)
+    assert "Not yet moved" not in other
+    assert re.search(r"mf-tick\b", other)
+
+
+def test_the_widget_s_link_gives_its_bytes_before_and_after_it_was_moved(world: World, lab: Any) -> None:
+    for moved in (False, True):
+        older = world.older_file(lab, "Note.txt", b"whole", moved=moved)
+        answer = world.client().get(f"/documents/files/{older.id}/download", buffered=True)
+        assert (answer.status_code, answer.data) == (200, b"whole")
+        assert answer.headers["Content-Disposition"].startswith("attachment")
+
+
+def test_every_count_holds_it(world: World, lab: Any) -> None:
+    world.older_file(lab, "Old.txt")
+    world.older_file(lab, "Moved.txt", moved=True)
+    world.attach(lab, "New.txt")
+    kind, documents = world.kind("lab-result"), world.documents()
+    assert documents.count(kind, [lab.id]) == {lab.id: 3}
+    assert documents.tally(kind, lab.id).live == 3
+    assert documents.totals(lab.patient_id) == {"lab-result": 3}
+    assert [summary.files for summary in world.records().patients()] == [3]
+    assert "3 documents" in world.browser().get(f"/documents/lab-result/{lab.id}/badge").text
+
+
+def test_counts_of_others_hold_none_of_it(world: World, lab: Any) -> None:
+    world.older_file(lab)
+    other = world.record("lab-result", email=OTTO)
+    assert world.documents(OTTO).count(world.kind("lab-result"), [lab.id, other.id]) == {other.id: 0}
+    assert world.documents(OTTO).totals(lab.patient_id) == {}
+
+
+def test_it_takes_a_place_of_its_record_as_it_will_once_it_is_moved(world: World, lab: Any) -> None:
+    for number in range(world.kind("lab-result").max_files):
+        world.older_file(lab, f"{number}.txt", b"x")
+    answer = world.browser(htmx=False).upload(f"/api/v1/lab-result/{lab.id}/files", "One more.pdf", samples.pdf())
+    assert (answer.status_code, answer.json and answer.json["code"]) == (409, "too-many")
+
+
+def test_choosing_all_chooses_only_what_can_be_chosen(world: World, lab: Any) -> None:
+    for number in range(3):
+        world.older_file(lab, f"Old {number}.txt")
+    world.store(lab, *(f"New {number}.txt" for number in range(60)))
+    page = world.browser().get(f"/documents/lab-result/{lab.id}").text
+    assert "Choose all 60 documents" in page
+
+
+def test_in_a_form_it_cannot_be_removed(world: World, lab: Any) -> None:
+    older = world.older_file(lab, "Old.txt")
+    page = world.client().get(f"/lab-results/{lab.id}/edit").text
+    assert "Old.txt" in page
+    assert f'name="remove" value="{older.id}"' not in page
+
+
+def test_naming_it_in_a_bulk_action_does_nothing_to_it(world: World, lab: Any) -> None:
+    older = world.older_file(lab)
+    browser = world.browser(htmx=False)
+    for action in ("delete", "purge", "category"):
+        browser.post(f"/documents/lab-result/{lab.id}/bulk", action=action, file_ids=str(older.id), category="report")
+    assert (world.uploads / older.file_path).exists()
+    assert db.session.scalar(select(func.count(LabResultFile.id))) == 1
