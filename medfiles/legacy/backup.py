@@ -15,7 +15,7 @@ from sqlalchemy.engine import Engine
 from medfiles.db import db
 from medfiles.errors import BlobMissing, IntegrityFailed, StorageError
 from medfiles.legacy.inventory import Inventory
-from medfiles.legacy.source import Source
+from medfiles.legacy.source import Source, plain
 from medfiles.storage.base import CHUNK, make_folder, sync_folder
 
 SUMS = "SHA256SUMS"  # as `sha256sum --check` reads it
@@ -88,12 +88,11 @@ def _dump(engine: Engine, part: Path) -> None:
     """By pg_dump: one consistent state, which pg_restore reads. The password is handed over unseen."""
     if (program := shutil.which("pg_dump")) is None:
         raise StorageError(NO_DUMP)
-    address = engine.url.set(drivername="postgresql", password=None, query={})
-    command = [program, "--format=custom", "--no-password", f"--file={part}", address.render_as_string()]
+    command = [program, "--format=custom", "--no-password", f"--file={part}", plain(engine.url).render_as_string()]
     environment = {**os.environ, "PGPASSWORD": engine.url.password or os.environ.get("PGPASSWORD", "")}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise StorageError(f"The database was not copied. pg_dump says: {done.stderr.strip().splitlines()[-1:]}")
+        raise StorageError(f"The database was not copied. {done.stderr.strip()[-300:]}")
 
 
 def _copy_files(source: Source, found: Inventory, folder: Path, report: Callable[[int], None]) -> None:

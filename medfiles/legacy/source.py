@@ -1,6 +1,7 @@
 """Where the older feature's tables and files are: in this installation, or elsewhere, where they are only read."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -64,6 +65,15 @@ class Source:
     def is_own(self) -> bool:
         return self.place == OWN
 
+    @contextmanager
+    def at_hand(self) -> Iterator["Source"]:
+        """Connections to another installation are closed afterwards."""
+        try:
+            yield self
+        finally:
+            if not self.is_own:
+                self.engine.dispose()
+
     def totals(self) -> Mapping[str, int]:
         """How many rows each of its tables has."""
         with self.engine.connect() as connection:
@@ -116,22 +126,25 @@ def own(folder: OlderFolder) -> Source:
 def other(url: str, uploads: Path) -> Source:
     """Another installation's database and upload folder, opened for reading; Rejected when they cannot be used."""
     address = _address(url)
-    try:
-        engine = create_engine(_read_only(address), connect_args=_arguments(address), hide_parameters=True)
-        tables = _tables(engine)
-    except (SQLAlchemyError, ImportError) as error:
-        raise Rejected(f"The database {shown(address)} cannot be read: {_first_line(error)}") from error
     if not (uploads / "lab_result_files").is_dir():
         raise Rejected(f"{uploads} is not an upload folder of the older feature: it holds no lab_result_files/.")
-    return Source(shown(address), engine, OlderFolder(uploads.resolve()), tables)
+    try:
+        engine = create_engine(_read_only(address), connect_args=_arguments(address), hide_parameters=True)
+        return Source(shown(address), engine, OlderFolder(uploads.resolve()), _tables(engine))
+    except (SQLAlchemyError, ImportError) as error:
+        raise Rejected(f"The database {shown(address)} cannot be read: {_first_line(error)}") from error
 
 
 def shown(address: URL) -> str:
     """The address as it can be shown and compared: without password and options, files by their whole path."""
     if address.get_backend_name() == "sqlite":
         return f"sqlite:///{Path(address.database or '').resolve()}"
-    plain = address.set(drivername=address.get_backend_name(), password=None, query={})
-    return plain.render_as_string(hide_password=True)
+    return plain(address).render_as_string()
+
+
+def plain(address: URL) -> URL:
+    """The address of a PostgreSQL database for every client, without password and options."""
+    return URL.create("postgresql", address.username, None, address.host, address.port, address.database)
 
 
 def moment(value: Any) -> datetime | None:
@@ -200,15 +213,25 @@ def _arguments(address: URL) -> dict[str, Any]:
 
 def _tables(engine: Engine) -> Mapping[str, TableClause]:
     """The four tables with the columns they have, without types: what a value is, is looked at when it is read."""
-    inspector, tables = inspect(engine), {}
+    tables, columns = {}, _columns_there(engine)
     for name in NEEDED:
-        there = {entry["name"] for entry in inspector.get_columns(name)} if inspector.has_table(name) else set()
+        there = columns[name]
         if missing := [needed for needed in NEEDED[name] if needed not in there]:
             raise Rejected(
                 f"The table {name} has no {', '.join(missing)}: this is not a database of the older feature."
             )
         tables[name] = table(name, *(column(one) for one in (*NEEDED[name], *WANTED[name]) if one in there))
     return tables
+
+
+def _columns_there(engine: Engine) -> Mapping[str, set[str]]:
+    with engine.connect() as connection:
+        inspector = inspect(connection)
+        known = [name for name in NEEDED if inspector.has_table(name)]
+        found = {name: {entry["name"] for entry in inspector.get_columns(name)} for name in known}
+    if engine is not db.engine:
+        engine.dispose()  # nothing stays open when this is not what is looked for
+    return {name: found.get(name, set()) for name in NEEDED}
 
 
 def _columns(rows: TableClause, name: str) -> list[Any]:

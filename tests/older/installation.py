@@ -264,6 +264,10 @@ def _run(engine: Engine, statements: Sequence[tuple[str, dict[str, Any]]]) -> No
             grouped.setdefault(statement, []).append(values)
         for statement, rows in grouped.items():
             connection.execute(text(statement), rows if rows[0] else None)
+        if engine.dialect.name == "postgresql" and INSERT_USER[True] in grouped:
+            for name in ("users", "patients", "lab_results"):  # numbers given here do not count on by themselves
+                last = f"SELECT setval(pg_get_serial_sequence('{name}', 'id'), (SELECT MAX(id) FROM {name}))"
+                connection.execute(text(last))
         connection.commit()
 
 

@@ -215,6 +215,7 @@ def test_an_installation_with_older_files_of_its_own_takes_no_others(world: Worl
     ],
 )
 def test_a_source_that_cannot_be_read_is_refused_in_words(world: World, tmp_path: Path, url: str, words: str) -> None:
+    (tmp_path / "lab_result_files").mkdir()
     result = migrate(world, "--source-url", url, "--source-uploads", str(tmp_path))
     assert (result.exit_code, words in result.output, "Traceback" in result.output) == (1, True, False)
 
@@ -225,6 +226,7 @@ def test_a_database_of_something_else_is_refused_in_words(world: World, tmp_path
     with engine.connect() as connection:
         connection.execute(text("CREATE TABLE users (id INTEGER, name TEXT)"))
     engine.dispose()
+    (tmp_path / "lab_result_files").mkdir()
     result = migrate(world, "--source-url", f"sqlite:///{path}", "--source-uploads", str(tmp_path))
     assert (result.exit_code, "users has no email" in result.output) == (1, True)
 
