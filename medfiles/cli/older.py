@@ -10,9 +10,7 @@ from typing import Any
 import click
 from flask import current_app
 from flask.cli import AppGroup
-from markupsafe import Markup
 
-from medfiles import assets
 from medfiles.cli.output import FINDINGS, explained, json_option, summary
 from medfiles.clock import is_zone
 from medfiles.http import parts
@@ -178,9 +176,8 @@ def _tell(made: Report, as_json: bool) -> None:
 def _save(made: Report) -> Path:
     """The report as a page that stands by itself, for its owner's eyes only."""
     path = _place() / ("analysis.html" if made.dry_run else "report.html")
-    sheet = Markup("<style>{}</style>").format(Markup((assets.FOLDER / "report.css").read_text()))
     draft = path.with_suffix(".part")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(current_app.jinja_env.get_template("legacy/report.html").render(sheet=sheet, report=made))
+        file.write(current_app.jinja_env.get_template("legacy/report.html").render(report=made))
     draft.replace(path)
     return path

@@ -80,7 +80,10 @@ def init_app(app: Flask) -> None:
     def icon(name: str) -> Markup:
         return _inlined(folder / f"{name}.svg")
 
-    app.jinja_env.globals["icon"] = icon
+    def sheet(name: str) -> Markup:
+        return Markup(f"<style>\n{Path(str(app.static_folder), name).read_text()}</style>")
+
+    app.jinja_env.globals.update(icon=icon, sheet=sheet)
     words = {"day": day, "moment": moment, "iso": iso, "filesize": filesize, "age": age}
     app.jinja_env.filters.update(words, number=number, plural=plural, cleaned=cleaned)
 

@@ -60,6 +60,6 @@ def test_escaping_is_turned_off_nowhere() -> None:
     assert [path.name for path in TEMPLATES if turned_off.search(path.read_text())] == []
 
 
-def test_only_icons_are_markup_from_the_program() -> None:
+def test_only_our_own_files_and_cleaned_letters_are_markup_from_the_program() -> None:
     modules = (ROOT / "medfiles").rglob("*.py")
     assert [path.name for path in modules if re.search(r"\bMarkup\(", path.read_text())] == ["words.py"]
