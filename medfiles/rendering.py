@@ -30,7 +30,7 @@ from medfiles.storage import Staged, Storages, picture_key
 
 log = structlog.get_logger("medfiles.rendering")
 TASKS = ("medfiles.previews.tasks",)
-LIMITS = Limits(cpu=15, wall=45.0, jobs=200, queue=10.0)
+LIMITS = Limits(cpu=15, wall=45.0, jobs=200, queue=10.0, nice=10)  # whoever waits for a page goes first
 PATIENCE = 10.0  # seconds one waits for what somebody else is making
 POLL = 0.05
 BUSY = "Many documents are being prepared right now. Please try again in a moment."

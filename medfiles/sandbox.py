@@ -73,7 +73,8 @@ class Busy(StorageError):
 
 @dataclass(frozen=True)
 class Limits:
-    """Bytes and seconds. `cpu`, `wall` and `answer` hold for one job, `memory` and `handles` for a worker."""
+    """Bytes and seconds. `cpu`, `wall` and `answer` hold for one job, `memory` and `handles` for a worker. `nice` is how
+    far it stands back when processors are short, 0 to 19."""
 
     memory: int = 2 * 1024**3
     cpu: int = 10
@@ -83,6 +84,7 @@ class Limits:
     answer: int = 32 * 1024**2
     start: float = 30.0
     queue: float = 30.0
+    nice: int = 0
 
 
 class Worker:
@@ -255,6 +257,7 @@ def command(tasks: Sequence[str], limits: Limits) -> list[str]:
         "handles": limits.handles,
         "cpu": limits.cpu,
         "wall": limits.wall + 1,
+        "nice": limits.nice,
     }
     flags = ["-I", "-X", "utf8", "-W", "ignore"]
     return [sys.executable, *flags, "-c", BOOT, str(PACKAGE), json.dumps(settings)]

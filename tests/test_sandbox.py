@@ -180,6 +180,13 @@ def test_a_worker_is_reused_for_a_hundred_files_and_then_replaced(tasks: str) ->
     assert not exists(pids[99])
 
 
+def test_a_worker_stands_back_as_far_as_its_limits_say(tasks: str) -> None:
+    for nice in (0, 7):
+        with sandboxed(tasks, nice=nice) as sandbox:
+            own = os.getpriority(os.PRIO_PROCESS, 0)
+            assert os.getpriority(os.PRIO_PROCESS, pid_of(sandbox)) == min(own + nice, 19)
+
+
 def test_the_worker_has_no_environment_and_no_folder_of_ours(tasks: str) -> None:
     with sandboxed(tasks) as sandbox:
         about = sandbox.run("about")
@@ -374,7 +381,7 @@ def test_a_forked_process_starts_workers_of_its_own(tasks: str) -> None:
 
 
 def test_a_stuck_worker_ends_itself_when_nobody_can_end_it(tasks: str) -> None:
-    settings = {"tasks": [tasks], "memory": 2**31, "handles": 64, "cpu": 10, "wall": 0.2}
+    settings = {"tasks": [tasks], "memory": 2**31, "handles": 64, "cpu": 10, "wall": 0.2, "nice": 0}
     ours, theirs = socket.socketpair()
     with ours, theirs:
         process = subprocess.Popen(

@@ -21,6 +21,7 @@ def main() -> None:
     channel = socket.socket(fileno=0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the server, which then ends us, our job done
     sys.excepthook = lambda kind, value, trace: send(channel, {"died": kind.__name__})
+    os.nice(settings["nice"])
     tasks = load(settings["tasks"])
     confine.confine(sys.argv[1], settings["memory"], settings["handles"])
     send(channel, {"ready": sorted(tasks)})
