@@ -73,8 +73,8 @@ class Busy(StorageError):
 
 @dataclass(frozen=True)
 class Limits:
-    """Bytes and seconds. `cpu`, `wall` and `answer` hold for one job, `memory` and `handles` for a worker. `nice` is how
-    far it stands back when processors are short, 0 to 19."""
+    """Bytes and seconds. `cpu`, `wall` and `answer` hold for one job, `memory` and `handles` for a worker. `nice`, 0 to
+    19, is how far it stands back when processors are short."""
 
     memory: int = 2 * 1024**3
     cpu: int = 10

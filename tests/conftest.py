@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask_migrate import upgrade
-from sqlalchemy import create_engine, event, make_url, text
+from sqlalchemy import create_engine, event, inspect, make_url, text
 
 from medfiles import create_app, rendering, sniff
 from medfiles.db import db
@@ -166,18 +166,22 @@ def usual_world(
     tmp_path_factory: pytest.TempPathFactory, new_database: Callable[[Path], str], sandbox: Sandbox, renderers: Sandbox
 ) -> Callable[[], AbstractContextManager[World]]:
     """An installation with no settings of its own, made once and emptied for each test: making one takes longer than
-    most tests. On PostgreSQL each test has a new one."""
+    most tests."""
     place = tmp_path_factory.mktemp("usual")
-    instance, template = place / "instance", place / "template.db"
-    shutil.copy(new_database(place).removeprefix("sqlite:///"), template)
-    app = make_app({"MEDFILES_INSTANCE": str(instance), "MEDFILES_LOG_FORMAT": "json"}, sandbox, renderers)
+    instance, database = place / "instance", new_database(place)
+    environ = {
+        "MEDFILES_INSTANCE": str(instance),
+        "MEDFILES_DATABASE_URL": database,
+        "MEDFILES_LOG_FORMAT": "json",
+    }
+    app, empty = make_app(environ, sandbox, renderers), _emptying(database)
     made, parts, settings = files_in(instance), app.extensions["medfiles"], dict(app.config)
 
     @contextmanager
     def world() -> Iterator[World]:
         for path in files_in(instance) - made:
             path.unlink(missing_ok=True)
-        shutil.copy(template, instance / "medfiles.db")
+        empty()
         app.extensions["medfiles"] = parts
         app.config.update(settings)
         for limiter in app.extensions["limiter"]:
@@ -186,6 +190,25 @@ def usual_world(
             yield world
 
     return world
+
+
+def _emptying(database: str) -> Callable[[], None]:
+    """Makes a database again what it is now."""
+    path = make_url(database).database
+    if database.startswith("sqlite") and path:
+        template = Path(path).read_bytes()
+
+        def put_back() -> None:
+            for rest in ("-wal", "-shm"):
+                Path(path + rest).unlink(missing_ok=True)
+            Path(path).write_bytes(template)
+
+        return put_back
+    engine = create_engine(database)
+    tables = ", ".join(name for name in inspect(engine).get_table_names() if name != "alembic_version")
+    engine.dispose()
+    run = _administer(database)
+    return lambda: run(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
 
 
 def files_in(folder: Path) -> set[Path]:
@@ -213,11 +236,8 @@ def make_world(
 
 
 @pytest.fixture
-def world(request: pytest.FixtureRequest, new_database: Callable[[Path], str]) -> Iterator[World]:
-    if request.config.getoption("database") == "postgres":
-        yield request.getfixturevalue("make_world")()
-        return
-    with request.getfixturevalue("usual_world")() as world:
+def world(usual_world: Callable[[], AbstractContextManager[World]]) -> Iterator[World]:
+    with usual_world() as world:
         yield world
 
 

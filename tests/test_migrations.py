@@ -1,5 +1,6 @@
 """Migrations lead to the tables the models describe, and back."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,9 @@ uploaded_at uploaded_by created_at updated_at deleted_at deleted_by idempotency_
 
 
 @pytest.fixture
-def migrated(world: World) -> World:
-    """An installation whose database may be migrated up and down."""
+def migrated(make_world: Callable[[], World]) -> World:
+    """An installation of its own, whose database may be migrated up and down."""
+    world = make_world()
     db.session.remove()
     return world
 

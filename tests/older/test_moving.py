@@ -3,6 +3,8 @@
 import hashlib
 import subprocess
 import threading
+from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from medfiles.db import db
 from medfiles.errors import StorageError
 from medfiles.legacy import backup, moving
 from medfiles.models import FIRST_FILE_ID, EntityFile, LabResult, LabResultFile, LegacySource
+from medfiles.sandbox import Limits, Sandbox
 from tests.factories import World
 from tests.older import installation
 from tests.older.commands import FINDINGS, MISUSE, assert_moved, migrate, planted, run, said, url_of
@@ -34,7 +37,9 @@ def test_an_installation_of_real_size_with_every_fault_is_moved_whole(world: Wor
     sizes = {"users": 25, "patients": 73, "results": 1247 // part, "files": 3891 // part}
     older = planted(world, **sizes)
     before = installation.state(older)
-    result = migrate(world, "--json", "--source-timezone", "Europe/Berlin")
+    with closing(Sandbox(1, limits=Limits(jobs=sizes["files"]))) as sandbox:
+        world.app.extensions["medfiles"] = replace(world.parts, sandbox=sandbox)
+        result = migrate(world, "--json", "--source-timezone", "Europe/Berlin")
     assert result.exit_code == FINDINGS, result.output  # some cannot be moved
     report = said(result)
     assert report["totals"] == {

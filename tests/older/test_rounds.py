@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
@@ -21,29 +20,12 @@ MakeWorld = Callable[[], AbstractContextManager[World]]
 STEPS = st.lists(st.sampled_from(["migrate", "roll back", "edit", "trash", "restore", "purge"]), max_size=6)
 
 
-@pytest.fixture
-def fresh(request: pytest.FixtureRequest) -> MakeWorld:
-    """An empty installation, as often as one is asked for."""
-    if request.config.getoption("database") == "sqlite":
-        return request.getfixturevalue("usual_world")  # type: ignore[no-any-return]
-    make = request.getfixturevalue("make_world")
-
-    class Made(AbstractContextManager[World]):
-        def __enter__(self) -> World:
-            return make()  # type: ignore[no-any-return]
-
-        def __exit__(self, *_: Any) -> None:
-            db.session.remove()
-
-    return Made
-
-
 @settings(
     max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], phases=[Phase.generate]
 )
 @given(files=st.integers(20, 40), seed=st.integers(0, 10_000), batch=st.integers(1, 15), steps=STEPS)
-def test_rounds_lose_nothing(fresh: MakeWorld, files: int, seed: int, batch: int, steps: list[str]) -> None:
-    with fresh() as world:
+def test_rounds_lose_nothing(usual_world: MakeWorld, files: int, seed: int, batch: int, steps: list[str]) -> None:
+    with usual_world() as world:
         older = installation.plant(url_of(world), world.uploads, users=2, patients=3, results=6, files=files, seed=seed)
         before, purged, chance = installation.state(older), set[int](), random.Random(seed)
         for step in ["migrate", *steps, "migrate"]:
