@@ -167,6 +167,11 @@ class DocumentService(Arrivals):
         with self.verb("view", file_id=file_id) as subject:
             return self.admitted_file(file_id, Action.VIEW, subject)
 
+    def editable(self, file_id: int) -> EntityFile:
+        """Refused as `edit` would, before what is to be changed is looked at."""
+        with self.verb("edit", file_id=file_id) as subject:
+            return self.admitted_file(file_id, Action.EDIT, subject)
+
     def open(self, file_id: int) -> Opened:
         """A document to read; the trail remembers it before the first byte goes out."""
         with self.verb("download", file_id=file_id) as subject, transaction():

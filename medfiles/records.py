@@ -46,9 +46,10 @@ class RecordService(Service):
             audit.record_read(self.actor, "view-patient", subject)
             return Summary(patient, access.permit(self.actor, Action.VIEW, patient_id))
 
-    def level(self, patient_id: int) -> Action:
-        with self.verb("view-patient", patient_id=patient_id) as subject:
-            return self.admit(Action.VIEW, patient_id, subject)
+    def level(self, patient_id: int, action: Action = Action.VIEW, verb: str = "view-patient") -> Action:
+        """The actor's level, which must allow the action; `verb` is what stands in the trail when it does not."""
+        with self.verb(verb, patient_id=patient_id) as subject:
+            return self.admit(action, patient_id, subject)
 
     def create_patient(self, values: Mapping[str, Any]) -> Patient:
         """A new patient of the actor's own."""
@@ -103,6 +104,11 @@ class RecordService(Service):
             record = self.admitted_record(kind, record_id, Action.VIEW, subject)
             audit.record_read(self.actor, "view-record", subject)
             return record
+
+    def editable(self, kind: EntityType, record_id: int) -> RecordMixin:
+        """Refused as `edit` would, before what is to be changed is looked at."""
+        with self.verb("edit-record", entity_type=kind.name, entity_id=record_id) as subject:
+            return self.admitted_record(kind, record_id, Action.EDIT, subject)
 
     def titles(self, files: Sequence[EntityFile]) -> Mapping[tuple[str, int], str]:
         """Titles of the records that these documents are attached to."""

@@ -341,3 +341,21 @@ def test_an_error_nobody_thought_of_tells_nothing(desk: Desk, monkeypatch: pytes
     monkeypatch.setitem(desk.world.app.view_functions, "api.patients", fail)
     found = problem(desk.by.get("/patients"), 500, "error")
     assert not any(word in json.dumps(found) for word in [*INSIDE.split(), "RuntimeError"])
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("PUT", "/patients/{patient}"),
+        ("POST", "/patients/{patient}/visits"),
+        ("PUT", "/visit/{record}"),
+        ("PUT", "/files/{file}/metadata"),
+    ],
+)
+def test_who_may_only_look_is_refused_before_what_was_sent_is_looked_at(world: World, method: str, path: str) -> None:
+    record = world.record()
+    file, patient = world.attach(record), world.records().patient(record.patient_id).patient
+    world.share(patient, "otto@sample.example")
+    address = path.format(patient=patient.id, record=record.id, file=file.id)
+    assert script(world, "otto@sample.example").ask(method, address, json={"nonsense": 1}).status_code == 403
+    assert script(world).ask(method, address, json={"nonsense": 1}).status_code == 422

@@ -57,7 +57,7 @@ def download(file_id: int) -> Response:
     refuses=(409, 412),
 )
 def edit(file_id: int) -> Response:
-    documents().get(file_id)
+    documents().editable(file_id)
     versions = request.if_match.as_set() if request.headers.get("If-Match", "*").strip() != "*" else None
     return answer(documents().edit(file_id, _changes(), versions=versions))
 

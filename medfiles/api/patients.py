@@ -35,7 +35,7 @@ def patient(patient_id: int) -> Response:
 @blueprint.put("/patients/<int:patient_id>")
 @operation("Replace a patient’s fields", Patient, body="patient")
 def edit_patient(patient_id: int) -> Response:
-    level = records().level(patient_id)
+    level = records().level(patient_id, Action.EDIT, "edit-patient")
     changed = records().edit_patient(patient_id, sent(models().patient_input).model_dump())
     return reply(_shown(changed, level))
 

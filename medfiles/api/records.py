@@ -5,6 +5,7 @@ from typing import Any
 from flask import Response, url_for
 from pydantic import BaseModel
 
+from medfiles.access import Action
 from medfiles.api.door import blueprint, models, operation, reply, sent
 from medfiles.entities import EntityType
 from medfiles.http import documents, records
@@ -22,7 +23,7 @@ def records_of_kind(patient_id: int, type: EntityType) -> Response:
 @blueprint.post("/patients/<int:patient_id>/<kind:type>")
 @operation("Add a record", "record", status=201, body="record input")
 def create_record(patient_id: int, type: EntityType) -> Response:
-    records().level(patient_id)
+    records().level(patient_id, Action.EDIT, "create-record")
     made = records().create(patient_id, type, _sent(type))
     return reply(_shown(type, made, 0), 201, headers={"Location": url_for("api.record", type=type, id=made.id)})
 
@@ -37,7 +38,7 @@ def record(type: EntityType, id: int) -> Response:
 @blueprint.put("/<kind:type>/<int:id>")
 @operation("Replace a record’s fields", "record", body="record input", refuses=(409,))
 def edit_record(type: EntityType, id: int) -> Response:
-    records().get(type, id)
+    records().editable(type, id)
     changed = records().edit(type, id, _sent(type))
     return reply(_shown(type, changed, _count(type, changed)))
 

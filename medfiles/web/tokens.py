@@ -28,7 +28,7 @@ SCOPES = [
     SelectChoice(tokens.READ, "Read and download only"),
     SelectChoice(tokens.WRITE, "Read, add, change and delete"),
 ]
-EVERY_PATIENT = "All patients you have access to"
+EVERY_PATIENT = "All you have access to"
 WRONG_PASSWORD = "This is not your password."
 
 
