@@ -93,7 +93,7 @@ def _remove(storages: Storages, keys: Collection[str]) -> Swept:
     released = (StorageJournal.key.in_(keys), StorageJournal.action == "remove")
     entries = db.session.execute(select(StorageJournal.key, StorageJournal.storage).where(*released)).all()
     named = _named(keys)
-    named |= {key for key, storage in entries if storage == OlderFolder.name and is_named_by_older(key)}
+    named |= named_by_older([key for key, storage in entries if storage == OlderFolder.name])
     gone = [key for key, storage in entries if key not in named and _deleted(storages, storage, key)]
     if gone:
         with transaction() as session:
@@ -120,10 +120,14 @@ def _named(keys: Collection[str]) -> set[str]:
     return named
 
 
-def is_named_by_older(key: str) -> bool:
-    """Whether a row of the older table may mean this file: its paths can be written in several ways."""
-    alike = LabResultFile.file_path.endswith(PurePosixPath(key).name, autoescape=True)
-    return db.session.scalar(select(LabResultFile.id).where(alike).limit(1)) is not None
+def named_by_older(keys: Collection[str]) -> set[str]:
+    """Those of these files that a row of the older table may mean: its paths can be written in several ways, but all
+    end in the file's name. Looks through the table once."""
+    if not keys:
+        return set()
+    paths = db.session.scalars(select(LabResultFile.file_path).execution_options(yield_per=1000))
+    names = {PurePosixPath(key).name for key in keys} & {path.rpartition("/")[2] for path in paths}
+    return {key for key in keys if PurePosixPath(key).name in names}
 
 
 def _too_late() -> NoReturn:

@@ -1,7 +1,6 @@
 """Documents of the older lab-results feature by its own numbers: where they were moved to, and before that from where
 they lie."""
 
-import hashlib
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -13,6 +12,7 @@ from medfiles.db import db, transaction
 from medfiles.documents import DocumentService, Opened
 from medfiles.errors import Conflict, NotFound
 from medfiles.models import FIRST_FILE_ID, EntityFile, LabResultFile
+from medfiles.storage import digest
 
 NOT_MOVED = "This document has not been moved from the older lab results yet. It can be changed once it was."
 
@@ -45,7 +45,7 @@ class OlderService(DocumentService):
             file = self._admitted(number, Action.VIEW, subject)
             audit.record_read(self.actor, "download", subject)
         opened = Opened(file, self.storages.older)
-        file.sha256, file.file_size = hashed(opened)
+        file.sha256, file.file_size = digest(opened.read())  # the size that the older table claims was never checked
         return opened
 
     def _admitted(self, number: int, action: Action, subject: Subject) -> EntityFile:
@@ -64,12 +64,3 @@ def moved_to(number: int) -> int | None:
     if number >= FIRST_FILE_ID:
         return number
     return db.session.scalar(select(EntityFile.id).where(EntityFile.legacy_id == number))
-
-
-def hashed(opened: Opened) -> tuple[str, int]:
-    """SHA-256 and size of what lies there: what the older table says of its size was never checked."""
-    digest, size = hashlib.sha256(), 0
-    for chunk in opened.read():
-        digest.update(chunk)
-        size += len(chunk)
-    return digest.hexdigest(), size

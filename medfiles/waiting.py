@@ -84,7 +84,8 @@ def drop(storages: Storages, numbers: Collection[int]) -> Sequence[str]:
     for row in found:
         db.session.delete(row)
     db.session.flush()
-    keys = [key for key in sorted(set(_keys(storages.older, found))) if not journal.is_named_by_older(key)]
+    paths = set(_keys(storages.older, found))
+    keys = sorted(paths - journal.named_by_older(paths))
     journal.release(OlderFolder.name, keys)
     return keys
 

@@ -1,7 +1,6 @@
 """Older files become documents: their bytes are copied under new keys and read back, then their rows are written, a
 batch in one transaction. What cannot be moved is said, stays where it is, and keeps no other back."""
 
-import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from medfiles.legacy.source import OlderFile, Source
 from medfiles.models import EntityFile, LabResult, LegacySource
 from medfiles.moves import CHANGED
 from medfiles.sniff import Found
-from medfiles.storage import Staged, live_key, trash_key
+from medfiles.storage import Staged, digest, live_key, trash_key
 from medfiles.storage.base import EXTENSION
 
 ANY_SIZE = 2**62
@@ -205,10 +204,7 @@ class Mover:
             raise
 
     def _read_back(self, one: Prepared) -> None:
-        digest = hashlib.sha256()
-        for chunk in self.parts.storages.default.open(one.row.file_path):
-            digest.update(chunk)
-        if digest.hexdigest() != one.staged.sha256:
+        if digest(self.parts.storages.default.open(one.row.file_path))[0] != one.staged.sha256:
             raise IntegrityFailed("What was written is not what was read. Check the disk before you go on.")
 
     def _insert(self, prepared: Sequence[Prepared]) -> None:

@@ -1,6 +1,5 @@
 """Looks at every older file and the document it became, as if nothing was known of how it got there."""
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -17,6 +16,7 @@ from medfiles.legacy import ledger
 from medfiles.legacy.inventory import Inventory
 from medfiles.legacy.source import OlderFile, Source
 from medfiles.models import EntityFile, LegacySource, Patient, PatientShare, User
+from medfiles.storage import digest
 
 BATCH = 100
 
@@ -168,10 +168,7 @@ def waiting_file(file: OlderFile) -> EntityFile:
 
 def hashed(opened: Opened) -> str | None:
     """SHA-256 of what lies there; None when it cannot be read."""
-    digest = hashlib.sha256()
     try:
-        for chunk in opened.read():
-            digest.update(chunk)
+        return digest(opened.read())[0]
     except (MedfilesError, OSError):
         return None
-    return digest.hexdigest()

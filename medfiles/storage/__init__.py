@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from medfiles.errors import StorageError
-from medfiles.storage.base import Readable, Staged, Storage, Stored, live_key, picture_key, trash_key
+from medfiles.storage.base import Readable, Staged, Storage, Stored, digest, live_key, picture_key, trash_key
 from medfiles.storage.disk import DiskStorage
 from medfiles.storage.memory import MemoryStorage
 from medfiles.storage.older import OlderFolder, Unreachable
@@ -20,6 +20,7 @@ __all__ = [
     "Storages",
     "Stored",
     "Unreachable",
+    "digest",
     "live_key",
     "open_storages",
     "picture_key",

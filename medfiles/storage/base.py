@@ -6,7 +6,7 @@ import re
 import secrets
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -36,6 +36,15 @@ def trash_key(day: date, extension: str) -> str:
 def picture_key(sha256: str, recipe: str, page: int) -> str:
     """The key of a picture that was derived from the document with this hash."""
     return f"previews/{sha256[:2]}/{sha256}-{recipe}/{page}.webp"
+
+
+def digest(chunks: Iterable[bytes]) -> tuple[str, int]:
+    """SHA-256 in hex and size of the bytes, read once."""
+    found, size = hashlib.sha256(), 0
+    for chunk in chunks:
+        found.update(chunk)
+        size += len(chunk)
+    return found.hexdigest(), size
 
 
 def check_key(key: str) -> str:

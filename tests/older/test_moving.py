@@ -1,5 +1,6 @@
 """The older lab results' files are moved over: all of them, each to where it belongs, and nothing older is touched."""
 
+import errno
 import hashlib
 import subprocess
 import threading
@@ -14,10 +15,10 @@ import pytest
 from sqlalchemy import create_engine, select, text
 
 from medfiles.db import db
-from medfiles.errors import StorageError
 from medfiles.legacy import backup, moving
 from medfiles.models import FIRST_FILE_ID, EntityFile, LabResult, LabResultFile, LegacySource
 from medfiles.sandbox import Limits, Sandbox
+from medfiles.storage import DiskStorage, Staged
 from tests.factories import World
 from tests.older import installation
 from tests.older.commands import FINDINGS, MISUSE, assert_moved, migrate, planted, run, said, url_of
@@ -367,22 +368,27 @@ def test_bytes_that_do_not_read_back_as_written_stop_it(world: World, monkeypatc
     world.assert_settled()
 
 
-def test_a_disk_that_is_full_stops_it_and_it_goes_on_afterwards(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    older, written = planted(world), 0
+@pytest.mark.parametrize(("owner", "name"), [(Staged, "write"), (Staged, "finish"), (DiskStorage, "_reserve")])
+def test_a_disk_that_is_full_stops_it_and_it_goes_on_afterwards(
+    world: World, monkeypatch: pytest.MonkeyPatch, owner: type, name: str
+) -> None:
+    older, calls, inner = planted(world), 0, getattr(owner, name)
     before = installation.state(older)
 
-    def write(staged: Any, chunk: bytes) -> None:
-        nonlocal written
-        written += len(chunk)
-        if written > 4000:
-            raise StorageError("Documents cannot be written: No space left on device.")
-        staged.write(chunk)
+    def full(*arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls > 25:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return inner(*arguments)
 
-    with monkeypatch.context() as full:
-        full.setattr(moving, "_write", write)
+    with monkeypatch.context() as disk:
+        disk.setattr(owner, name, full)
         result = migrate(world, "--batch", "5")
-    assert (result.exit_code, "No space left on device" in result.output) == (1, True)
-    assert 0 < len(world.files()) < len(older.movable)
+    assert (result.exit_code, "Traceback" in result.output, len(world.files()) < len(older.movable)) == (1, False, True)
+    for left in (world.uploads / "staged").glob("*"):
+        left.unlink()  # housekeeping clears them by age
+    world.sweep(at=installation.LATER)
     world.assert_settled()
     migrate(world)
     assert_moved(older, world)
