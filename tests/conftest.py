@@ -20,9 +20,11 @@ from tests import postgres
 from tests.factories import World, at_work, install, make_app
 
 STARTED = ExitStack()
-# Doors hold no SQL (a contract in setup.cfg): of their tests, those that send every address, race, or go all the way.
+# Doors hold no SQL (a contract in setup.cfg): of their tests, those that send every address, race, or go all the way;
+# of those of a move, those that are about what is in the database.
 DOORS = (
     "browser",
+    "older/test_moving",
     "rules/test_addresses",
     "test_api_",
     "test_fifth_type",
@@ -32,6 +34,17 @@ DOORS = (
 )
 ON_EVERY_DATABASE = (
     "browser/test_journey.py",
+    "older/test_moving.py::test_a_lab_result_that_goes",
+    "older/test_moving.py::test_a_row_that_no",
+    "older/test_moving.py::test_a_second_run",
+    "older/test_moving.py::test_an_installation_of_real_size",
+    "older/test_moving.py::test_documents_are_added",
+    "older/test_moving.py::test_files_of_a_lab_result",
+    "older/test_moving.py::test_looking_changes_nothing",
+    "older/test_moving.py::test_the_backed_up_database",
+    "older/test_moving.py::test_times_are_read",
+    "older/test_moving.py::test_verification_finds",
+    "older/test_moving.py::test_without_pg_dump",
     "rules/test_addresses.py::test_who_may_edit",
     "test_api_addresses.py::test_who_may_edit",
     "test_api_served.py",

@@ -78,13 +78,13 @@ def test_killed_at_a_step_it_goes_on_from_there(
 
 
 def test_killed_at_fifty_moments_it_ends_the_same(world: World, environ: Mapping[str, str], runner: Runner) -> None:
-    older, chance = planted(world, **(SMALL | {"files": 300})), random.Random(50)
+    older, chance = planted(world, **(SMALL | {"files": 120})), random.Random(50)
     before, kills, part = installation.state(older), 0, 1 if db.engine.dialect.name == "sqlite" else 5
     while kills < 50 // part:
-        status = runner.run(environ, *MIGRATE, after=chance.uniform(0.05, 1.0))
+        status = runner.run(environ, *MIGRATE, after=chance.uniform(0.02, 0.7))
         kills += status == KILLED
         if status != KILLED:
-            runner.run(environ, *BACK, after=chance.uniform(0.05, 0.4))
+            runner.run(environ, *BACK, after=chance.uniform(0.02, 0.3))
     runner.run(environ, *MIGRATE)
     installation.assert_all_moved(older, url_of(world), world.uploads)
     assert installation.state(older) == before

@@ -21,7 +21,7 @@ STEPS = st.lists(st.sampled_from(["migrate", "roll back", "edit", "trash", "rest
 
 
 @settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], phases=[Phase.generate]
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], phases=[Phase.generate]
 )
 @given(files=st.integers(20, 40), seed=st.integers(0, 10_000), batch=st.integers(1, 15), steps=STEPS)
 def test_rounds_lose_nothing(usual_world: MakeWorld, files: int, seed: int, batch: int, steps: list[str]) -> None:
