@@ -35,6 +35,21 @@ def find(sha256: str, recipe: str, page: int) -> Rendition | None:
     return row
 
 
+def failure(sha256: str, recipe: str, pages: Collection[int]) -> str | None:
+    """Why one of these pages could not be made, as far as that is known."""
+    query = select(Rendition.failure).where(Rendition.sha256 == sha256, Rendition.recipe == recipe)
+    found: str | None = db.session.scalar(query.where(Rendition.page.in_(pages)).limit(1))
+    db.session.rollback()
+    return found
+
+
+def has_other(sha256: str, recipe: str, page: int) -> bool:
+    query = select(Rendition.id).where(Rendition.sha256 == sha256, Rendition.recipe == recipe, Rendition.page != page)
+    found = db.session.scalar(query.limit(1)) is not None
+    db.session.rollback()
+    return found
+
+
 def claim(storage: str, key: str) -> bool:
     """Whether this caller is the one to make what will lie under the key: nobody is at it, and nobody has done it since
     the caller looked."""

@@ -48,9 +48,15 @@ def read(word: str) -> Recipe:
     return Recipe(int(found[1]), window)
 
 
+def crash() -> str:
+    """No picture: the word for that making one cost a worker."""
+    return f"v{VERSION}crash"
+
+
 def is_window(window: Window) -> bool:
+    """Whether it can be spelled: with three digits behind the point, of which the width keeps one."""
     center, width = window
-    return abs(center) <= LARGEST and 0 < width <= LARGEST
+    return abs(center) <= LARGEST and 0 < round(width, 3) <= LARGEST
 
 
 def _spelled(number: float) -> str:

@@ -38,6 +38,7 @@ CRASHED = "This document cannot be shown safely here. Download it to open it on 
 NOT_CONVERTED = "This document could not be made ready to be shown. Download it to open it on your device."
 NO_CONVERTER, PDF = Converter(""), "application/pdf"
 SLOW = "This document takes too long to be shown here. Download it to open it on your device."
+WHOLE = 0  # in place of a page: the document
 SENTENCES = ((TimedOut, SLOW), (NotConverted, NOT_CONVERTED), (NotChecked, CRASHED))
 
 
@@ -122,7 +123,20 @@ class Renderer:
         recipe = recipes.read(word)
         self._must_have(document, recipe, page)
         known = derived.find(document.file.sha256, word, page)
+        if known is None:
+            self._must_not_have_crashed(document, page)
         return (known and self._kept(known)) or self._made(document, recipe, word, page)
+
+    def _must_not_have_crashed(self, document: Opened, page: int) -> None:
+        """What costs a worker at one width does at every other; a document two of whose pages do is given up whole."""
+        if words := derived.failure(document.file.sha256, recipes.crash(), (WHOLE, page)):
+            raise Unshowable(words)
+
+    def _remember_crash(self, document: Opened, page: int, words: str) -> None:
+        sha256 = document.file.sha256
+        if derived.has_other(sha256, recipes.crash(), page):
+            derived.remember(Rendition(sha256=sha256, recipe=recipes.crash(), page=WHOLE, failure=words))
+        derived.remember(Rendition(sha256=sha256, recipe=recipes.crash(), page=page, failure=words))
 
     def _must_have(self, document: Opened, recipe: Recipe, page: int) -> None:
         kind, pages = media_of(document.file.file_type), document.file.pages
@@ -200,6 +214,8 @@ class Renderer:
         answer = self._run("picture", document, page=page, width=recipe.width, window=recipe.window)
         if "missing" in answer:
             raise NotFound()
+        if "crash" in answer:
+            self._remember_crash(document, page, answer["crash"])
         if reason := answer.get("crash") or answer.get("reason"):
             raise Unshowable(reason)
         content = base64.b64decode(answer["webp"])

@@ -38,6 +38,8 @@ export class Stage {
     this.range = [this.page, this.page];
     /** @type {number[]} */
     this.edges = [];
+    /** @type {{ page: number, top: number } | null} */
+    this.went = null; // where somebody went, until they scroll
     this.first = /** @type {HTMLElement} */ (this.column.firstElementChild);
     this.paged = this.kind === "pages" && this.pages > 1;
     this.measure(this.first);
@@ -145,6 +147,7 @@ export class Stage {
     const frame = this.frame(page);
     this.settle(page);
     this.element.scrollTo({ top: frame.offsetTop - 16 });
+    this.went = { page, top: this.element.scrollTop };
   }
 
   /** @param {number} page somebody wants to see */
@@ -157,7 +160,7 @@ export class Stage {
     announce(`${this.word} ${wanted} of ${this.pages}`, this.root);
   }
 
-  /** The page that is read is the one a third down the stage. */
+  /** The page that is read is the one somebody went to, and once they scroll the one a third down the stage. */
   scrolled() {
     if (!this.paged) return;
     const [from, to] = this.range;
@@ -167,7 +170,8 @@ export class Stage {
     const end = scrollTop + clientHeight >= scrollHeight - 2;
     clearTimeout(this.later);
     this.later = setTimeout(() => this.sharpen(), CALM);
-    const page = from + (end ? frames.length - 1 : zoom.pageAt(this.edges, scrollTop + clientHeight / 3));
+    if (this.went && Math.abs(scrollTop - this.went.top) > 2) this.went = null;
+    const page = this.went?.page ?? from + (end ? frames.length - 1 : zoom.pageAt(this.edges, scrollTop + clientHeight / 3));
     this.settle(page);
     if ((page - from < EDGE && from > 1) || (to - page < EDGE && to < this.pages)) this.recentre(page);
   }
@@ -177,6 +181,7 @@ export class Stage {
     const before = this.frame(page).getBoundingClientRect().top;
     this.fill(page);
     this.element.scrollTop += this.frame(page).getBoundingClientRect().top - before;
+    if (this.went) this.went.top = this.element.scrollTop;
   }
 
   /** @param {HTMLElement} frame of a page that turned out to have a size of its own */

@@ -143,6 +143,27 @@ def test_two_documents_of_the_same_bytes_share_their_pictures(world: World) -> N
     assert len(objects(world)) == 1
 
 
+def test_what_costs_a_worker_at_one_width_is_tried_at_no_other(world: World, misbehave: Callable[..., Counted]) -> None:
+    sandbox, file = misbehave(), photo(world, "crash")
+    answers = [seen(world.client(), address(file, word)) for word in (SMALL, PAGE, recipe(2400))]
+    assert [answer.status_code for answer in answers][1:] == [422, 422]
+    assert sandbox.asked == 1
+
+
+def test_a_document_two_of_whose_pages_cost_a_worker_is_given_up_whole(
+    world: World, misbehave: Callable[..., Counted]
+) -> None:
+    sandbox, file = misbehave(), photo(world, "crash")
+    with transaction():
+        db.session.get_one(EntityFile, file.id).pages = 9
+    for page in (1, 2, 3, 4):
+        assert seen(world.client(), address(file, PAGE, page)).status_code == 422
+    assert sandbox.asked == 2
+    maintenance.clear_previews(world.parts.storages, failed=True)
+    seen(world.client(), address(file, PAGE, 3))
+    assert sandbox.asked == 3
+
+
 def test_several_at_once_make_one(world: World, misbehave: Callable[..., Counted]) -> None:
     sandbox, file, got = misbehave(queue=30.0), photo(world, "slow"), []
 

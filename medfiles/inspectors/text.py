@@ -3,6 +3,9 @@ disguise; its parsers get neither entities nor network."""
 
 import codecs
 import json
+import re
+from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, BinaryIO
 
 from charset_normalizer import from_bytes
@@ -89,10 +92,61 @@ def guess(data: bytes) -> str:
     """Only what is not Unicode is guessed, from whole lines around the first byte that is not ASCII."""
     first = next(place for place, byte in enumerate(data) if byte > 127)
     end = data.rfind(b"\n", first, first + SAMPLE) + 1 or first + SAMPLE
-    best = from_bytes(data[max(0, first - SAMPLE) : end]).best()
+    sample = data[max(0, first - SAMPLE) : end]
+    found = from_bytes(sample)
+    best = found.best()
     if best is None or b"\0" in data:
         raise Unlike
-    return best.encoding
+    coherence = {match.encoding: match.coherence for match in found}
+    western = coherence.get("cp1250", 0) <= coherence.get("cp1252", 0)
+    likely = (encoding for encoding, reads in LIKELY if reads(_decoded(sample, encoding)))
+    return next((encoding for encoding in likely if encoding != "cp1252" or western), best.encoding)
+
+
+def _decoded(sample: bytes, encoding: str) -> str:
+    """Nothing when these bytes are none of that encoding; the last letter may be cut off."""
+    try:
+        return codecs.getincrementaldecoder(encoding)().decode(sample)
+    except UnicodeDecodeError:
+        return ""
+
+
+def _reads_japanese(text: str) -> bool:
+    """With syllables of full width, and none of half width, as which other bytes would be read."""
+    return bool(re.search("[\u3041-\u3093\u30a1-\u30f6]", text)) and not re.search("[\uff61-\uff9f]", text)
+
+
+def _reads_as(letters: str) -> Callable[[str], bool]:
+    """Nearly all that is not ASCII are these letters, in words of their own, with capitals only where they begin."""
+    own, words = re.compile(f"[{letters}]"), re.compile(f"[{letters}]{{3}}")
+    mixed = re.compile(f"[A-Za-z][{letters}]|[{letters}][A-Za-z]")
+
+    def reads(text: str) -> bool:
+        foreign = [letter for letter in text if letter > "\x7f"]
+        inside = sum(len(own.findall(letter)) for letter in foreign) > 0.95 * len(foreign) > 0
+        strange = mixed.search(text) or any(a.islower() and b.isupper() for a, b in pairwise(text))
+        return inside and bool(words.search(text)) and not strange
+
+    return reads
+
+
+def _reads_western(text: str) -> bool:
+    """Few letters have marks, and signs stand where signs do: in Central Europe's languages, too, by their encoding."""
+    foreign = sum(letter > "\x7f" for letter in text)
+    return 0 < foreign <= 0.35 * len(text) and not ODD.search(text)
+
+
+ODD = re.compile(
+    "[^\\W\\d_][\u00a1-\u00a6\u00a8-\u00af\u00b1-\u00b4\u00b6-\u00bf\u0178\u02c6\u02dc\u0192\u2020-\u2022\u2030][^\\W\\d_]"
+    "|[a-z][\u00c0-\u00de]|[\u0192\u02c6\u02dc\u00a6\u00a8\u00ac\u00af\u00b8\u00d7]"
+)
+LIKELY: tuple[tuple[str, Callable[[str], bool]], ...] = (
+    ("cp932", _reads_japanese),
+    ("cp1251", _reads_as("\u0401\u0410-\u044f\u0451\u2013\u2014\u2026\u2116\u00ab\u00bb\u201c-\u201e")),
+    ("cp1253", _reads_as("\u0386-\u03ce\u2013\u2014\u2026\u00ab\u00bb\u00b7")),
+    ("cp1252", _reads_western),
+    ("cp1250", _reads_western),
+)
 
 
 def judge_text(text: str) -> None:

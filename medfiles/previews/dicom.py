@@ -128,7 +128,9 @@ def presets(data: Dataset) -> Iterator[tuple[str, float, float]]:
     tables = Tables(data, 0)
     own = [] if data.get("VOILUTSequence") else tables.windows()
     usual = USUAL.get(str(data.get("Modality")), ())
+    seen: set[tuple[float, float]] = set()
     for label, center, width in [*own[:MOST_WINDOWS], (FULL, *tables.full(decoded(data, 0))), *usual]:
         center, width = round(center, 3), round(width, 3)
-        if 0 < width <= LARGEST and abs(center) <= LARGEST:
+        if 0 < width <= LARGEST and abs(center) <= LARGEST and (center, width) not in seen:
+            seen.add((center, width))
             yield label, center, width

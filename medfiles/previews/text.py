@@ -1,6 +1,7 @@
 """Text as it is written, whatever its encoding; comma separated values as the table they are."""
 
 import csv
+import io
 from typing import BinaryIO
 
 from medfiles.inspectors.signatures import Unlike
@@ -21,9 +22,8 @@ def look(file: BinaryIO) -> Facts:
 
 
 def look_at_table(file: BinaryIO) -> Facts:
-    lines = read(file)[:MOST_CSV].splitlines()
-    delimiter = delimiter_of("\n".join(lines)[:SAMPLE])
-    reader = csv.reader(lines, delimiter=delimiter)
+    text = read(file)[:MOST_CSV]
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(text[:SAMPLE]))  # cells may hold lines
     try:
         rows = [row for row, _ in zip(reader, range(MOST_ROWS + 1), strict=False)]
     except csv.Error as error:

@@ -4,13 +4,14 @@ import errno
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from medfiles.errors import BlobMissing, KeyTaken, StorageError
 from medfiles.storage.base import CHUNK, KEY, Listed, Staged, Staging, Stored, check_key, make_folder, sync_folder
 
+PICTURES = "previews/"
 NO_LINKS = {errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
@@ -62,6 +63,10 @@ class DiskStorage(Staging):
             path.unlink(missing_ok=True)
             if path.parent.is_dir():
                 sync_folder(path.parent)
+        if key.startswith(PICTURES):  # their folders are named by what a document held
+            for folder in (path.parent, path.parent.parent):
+                with suppress(OSError):  # others are in it
+                    folder.rmdir()
 
     def keys(self, prefix: str = "") -> Iterator[Listed]:
         for folder, _, names in os.walk(self.root):
@@ -83,8 +88,14 @@ class DiskStorage(Staging):
 
     def _reserve(self, path: Path) -> None:
         """Create the empty file that the rename then replaces: fails when the key is taken, on every file system."""
-        make_folder(path.parent)
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        for last in (False, True):
+            make_folder(path.parent)
+            try:
+                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+                return
+            except FileNotFoundError:  # the folder was empty, and has just been cleared away
+                if last:
+                    raise
 
     def _copy_bytes(self, key: str, new_key: str) -> Stored:
         staged = self.stage(self.stat(key).size)

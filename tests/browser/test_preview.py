@@ -149,6 +149,22 @@ def test_three_hundred_pages_come_when_they_are_read(page: Page, person: Person)
     assert len({number for _, number in pictures(asked)}) < 60
 
 
+def test_short_pages_are_turned_one_by_one(page: Page, person: Person) -> None:
+    sizes = ["595 842"] * 3 + ["2000 200"] * 3
+    kids = [f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 {size}] >>" for size in sizes]
+    tree = " ".join(f"{3 + number} 0 R" for number in range(len(kids)))
+    pages = f"<< /Type /Pages /Kids [{tree}] /Count {len(kids)} >>"
+    objects = [b"<< /Type /Catalog /Pages 2 0 R >>", pages.encode(), *(kid.encode() for kid in kids)]
+    start(page, record(person, Mixed_pdf=samples.pdf_file(objects)), "Mixed.pdf")
+    field = page.locator("[data-mf-page-field]")
+    page.locator("[data-mf-stage]").focus()
+    for key, numbers in (("PageDown", (2, 3, 4, 5, 6)), ("PageUp", (5, 4, 3))):
+        for number in numbers:
+            page.keyboard.press(key)
+            expect(field).to_have_value(str(number))
+            expect(page.locator("[data-mf-rail] [aria-current]")).to_have_text(str(number))
+
+
 def test_a_picture_is_made_larger_turned_and_moved(page: Page, person: Person) -> None:
     start(page, record(person, Wide_jpg=samples.jpeg(4000, 2000)), "Wide.jpg")
     fitting = percent(page)

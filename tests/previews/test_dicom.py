@@ -223,6 +223,13 @@ def test_oblong_pixels_become_square(show: Previewer) -> None:
     assert show.picture(data, DICOM).size == (48, 96)
 
 
+def test_a_window_is_offered_once(show: Previewer) -> None:
+    own = {"WindowCenter": [40, -600], "WindowWidth": [400, 1500]}
+    told = {"WindowCenterWidthExplanation": ["WEICHTEIL", "LUNGE"]}
+    windows = show.look(image(bands(-1000, 1000), Modality="CT", **own, **told), DICOM)["windows"]
+    assert [label for label, *_ in windows] == ["WEICHTEIL", "LUNGE", "Full range", "Bone", "Brain"]
+
+
 def test_windows_to_choose_from_come_from_the_file_and_the_kind_of_image(show: Previewer) -> None:
     own = {"WindowCenter": [40, 300], "WindowWidth": [350, 1500], "WindowCenterWidthExplanation": ["BELLY", "BONE"]}
     windows = show.look(image(bands(-1000, 1000), Modality="CT", **own), DICOM)["windows"]

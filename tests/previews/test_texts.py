@@ -64,6 +64,17 @@ def old_workbook() -> bytes:
         (LETTER, "cp1252"),
         (RUSSIAN, "cp1251"),
         (RUSSIAN, "koi8-r"),
+        ("à jeun\n", "cp1252"),
+        ("España mañana\n", "cp1252"),
+        ("naïve … déjà vu: œdème\n", "cp1252"),
+        ("Blodtrycket är för högt, återbesök på måndag\n", "cp1252"),
+        ("37,5 °C ± 0,2 µg\n", "cp1252"),
+        ("Wyniki są prawidłowe. Proszę zgłosić się\n", "cp1250"),
+        ("Příliš vysoký krevní tlak, lékař doporučuje kontrolu\n", "cp1250"),
+        ("Давление повышено\n", "cp1251"),
+        ("Η πίεση είναι υψηλή\n", "cp1253"),
+        ("血圧が高いです。再検査をしてください。\n", "cp932"),
+        ("혈압이 높습니다\n", "cp949"),
     ],
 )
 def test_text_is_read_whatever_its_encoding(show: Previewer, text: str, encoding: str) -> None:
@@ -89,6 +100,11 @@ def test_separated_values_become_a_table(show: Previewer, delimiter: str) -> Non
     csv.writer(target, delimiter=delimiter).writerows(rows)
     facts = show.look(target.getvalue().encode(), "text/csv")
     assert (facts["kind"], facts["sheets"], facts["note"]) == ("table", [["", rows]], None)
+
+
+def test_a_cell_keeps_the_lines_that_stand_in_it(show: Previewer) -> None:
+    data = 'Hb,"first line\nsecond line"\r\nCRP,"a\u2028b"\r\n'.encode()
+    assert show.look(data, "text/csv")["sheets"] == [["", [["Hb", "first line\nsecond line"], ["CRP", "a\u2028b"]]]]
 
 
 def test_long_and_wide_tables_are_cut_and_say_so(show: Previewer) -> None:

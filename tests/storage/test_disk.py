@@ -11,7 +11,7 @@ import pytest
 
 from medfiles.clock import now
 from medfiles.errors import StorageError
-from medfiles.storage import DiskStorage, live_key, trash_key
+from medfiles.storage import DiskStorage, live_key, picture_key, trash_key
 
 Step = tuple[str, str]
 
@@ -21,10 +21,10 @@ def storage(tmp_path: Path) -> DiskStorage:
     return DiskStorage(tmp_path / "store")
 
 
-def put(storage: DiskStorage, content: bytes = b"paper") -> str:
+def put(storage: DiskStorage, content: bytes = b"paper", key: str | None = None) -> str:
     staged = storage.stage(1000)
     staged.write(content)
-    return storage.commit(staged, live_key("visits", ".pdf")).key
+    return storage.commit(staged, key or live_key("visits", ".pdf")).key
 
 
 def recorded(monkeypatch: pytest.MonkeyPatch) -> list[Step]:
@@ -136,3 +136,15 @@ def test_files_that_are_not_ours_are_not_listed(storage: DiskStorage) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(b"older")
     assert [listed.key for listed in storage.keys()] == [stored]
+
+
+def test_no_folder_goes_on_naming_what_a_deleted_picture_was_made_of(tmp_path: Path) -> None:
+    storage, keys = DiskStorage(tmp_path), [picture_key("ab" * 32, "v1w160", page) for page in (1, 2)]
+    for key in keys:
+        put(storage, b"picture", key)
+    storage.delete(keys[0])
+    assert [path.name for path in tmp_path.rglob("*.webp")] == ["2.webp"]
+    storage.delete(keys[1])
+    assert not list((tmp_path / "previews").iterdir())
+    put(storage, b"again", keys[0])
+    assert storage.stat(keys[0]).size == 5
