@@ -192,6 +192,7 @@ export class Stage {
     if (Math.abs(ratio - this.size.height / this.size.width) < 0.02) return;
     this.measure(frame, { width: this.size.width, height: Math.round(this.size.width * ratio) });
     this.edges = [];
+    if (this.went) this.show(this.went.page); // it has another height now, or one before it
   }
 
   /* Size */
