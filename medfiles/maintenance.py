@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import Select, delete, func, or_, select
+from sqlalchemy import ColumnElement, Select, delete, func, or_, select
 
 from medfiles import accounts, audit, derived, journal, waiting
 from medfiles.audit import Subject
@@ -60,7 +60,7 @@ def forget_cancelled(before: datetime) -> None:
 
 def due(before: datetime) -> Sequence[EntityFile]:
     """Documents that went to the trash before that time, the oldest first."""
-    query = select(EntityFile).where(EntityFile.deleted_at < before)
+    query = select(EntityFile).where(*_is_due(before))
     return db.session.scalars(query.order_by(EntityFile.deleted_at, EntityFile.id)).all()
 
 
@@ -80,8 +80,13 @@ def purge_expired(
     return Purged(documents, sum(_purge_records(kind, before) for kind in registry), failed)
 
 
+def _is_due(before: datetime) -> tuple[ColumnElement[bool], ...]:
+    """What was moved here with a lab result that had long been in the trash is not deleted the moment it comes."""
+    return EntityFile.deleted_at < before, or_(EntityFile.legacy_id.is_(None), EntityFile.updated_at < before)
+
+
 def _due_ids(before: datetime) -> Sequence[int]:
-    query = select(EntityFile.id).where(EntityFile.deleted_at < before).order_by(EntityFile.id).limit(BATCH)
+    query = select(EntityFile.id).where(*_is_due(before)).order_by(EntityFile.id).limit(BATCH)
     ids = db.session.scalars(query).all()
     db.session.rollback()
     return ids
@@ -89,7 +94,7 @@ def _due_ids(before: datetime) -> Sequence[int]:
 
 def _purge(ids: Sequence[int], before: datetime, storages: Storages) -> Swept:
     with transaction() as session:
-        still = select(EntityFile).where(EntityFile.id.in_(ids), EntityFile.deleted_at < before).with_for_update()
+        still = select(EntityFile).where(EntityFile.id.in_(ids), *_is_due(before)).with_for_update()
         files = session.scalars(still).all()
         for file in files:
             audit.record(None, "purge", audit.subject_of(file))

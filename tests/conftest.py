@@ -54,6 +54,7 @@ ON_EVERY_DATABASE = (
     "older/test_moving.py::test_verification_finds",
     "older/test_moving.py::test_without_pg_dump",
     "older/test_sources.py::test_everything",
+    "older/test_sources.py::test_no_password",
     "older/test_sources.py::test_people",
     "older/test_sources.py::test_taken_back",
     "older/test_sources.py::test_the_backup",

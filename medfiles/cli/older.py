@@ -106,10 +106,13 @@ def migrate(
 ) -> None:
     """Move the older lab results' files over. Safe to kill and to run again; nothing older is deleted before
     --finish."""
+    if dry_run and finish:
+        raise click.UsageError("--dry-run changes nothing, --finish deletes: choose one.")
     place = _place()
     plan = Plan(wanted["timezone"], wanted["batch"], wanted["backup"] or place, wanted["names"])
     with _source(source_url, source_uploads).at_hand() as older, ledger.alone(place):
         if finish:
+            ledger.check(older)
             _finish(as_json)
         else:
             migration = Migration(parts(), older, plan, Teller())

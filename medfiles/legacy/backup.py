@@ -8,14 +8,15 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from sqlalchemy.engine import Engine
 
 from medfiles.db import db
 from medfiles.errors import BlobMissing, IntegrityFailed, StorageError
-from medfiles.legacy.inventory import Inventory
+from medfiles.legacy.inventory import MOVES, Inventory
 from medfiles.legacy.source import Source, plain
+from medfiles.storage import digest
 from medfiles.storage.base import CHUNK, make_folder, sync_folder
 
 SUMS = "SHA256SUMS"  # as `sha256sum --check` reads it
@@ -102,7 +103,10 @@ def _copy_files(source: Source, found: Inventory, folder: Path, report: Callable
             if (folder / name).exists():
                 sums.write(f"{_hash(folder / name)}  {name}\n")
         for done, path in enumerate(_paths(source, found), 1):
-            sums.write(_line(_copied(source.folder.root / path, folder / "files" / path), f"files/{path}"))
+            try:
+                sums.write(_line(_copied(source.folder.root / path, folder / "files" / path), f"files/{path}"))
+            except BlobMissing:
+                found.add("findings", "not-backed-up", None, f"{path}: {MOVES['not-backed-up']}")
             report(done)
     _publish(part, folder / SUMS)
 
@@ -119,7 +123,7 @@ def _paths(source: Source, found: Inventory) -> Iterator[str]:
 
 def _copied(source: Path, target: Path) -> str:
     """Copy a file, unless it lies there whole already; its SHA-256, which both have."""
-    if target.exists() and _hash(target) == (known := _hash(source)):
+    if target.exists() and _hash(target) == (known := _read(source)):
         return known
     make_folder(target.parent)
     part = target.with_name(f"{target.name}.part")
@@ -131,16 +135,29 @@ def _copied(source: Path, target: Path) -> str:
 
 
 def _copy(source: Path, part: Path) -> str:
-    digest = hashlib.sha256()
+    with part.open("wb") as writing:
+        return digest(_written(_chunks(source), writing))[0]
+
+
+def _read(source: Path) -> str:
+    return digest(_chunks(source))[0]
+
+
+def _written(chunks: Iterator[bytes], file: BinaryIO) -> Iterator[bytes]:
+    """The same chunks, each written on its way."""
+    for chunk in chunks:
+        file.write(chunk)
+        yield chunk
+
+
+def _chunks(source: Path) -> Iterator[bytes]:
+    """`BlobMissing` when it cannot be read, or not to its end."""
     try:
-        reading = source.open("rb")
+        with source.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                yield chunk
     except OSError as error:
-        raise BlobMissing(f"{source} cannot be read: {error.strerror}. The backup must hold every file.") from error
-    with reading, part.open("wb") as writing:
-        while chunk := reading.read(CHUNK):
-            digest.update(chunk)
-            writing.write(chunk)
-    return digest.hexdigest()
+        raise BlobMissing() from error
 
 
 def _publish(part: Path, target: Path) -> None:

@@ -17,9 +17,11 @@ CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT);
 CREATE TABLE patients (id INTEGER PRIMARY KEY, user INTEGER, name TEXT);
 CREATE TABLE files (id INTEGER PRIMARY KEY, user INTEGER, patient INTEGER, path TEXT, size INTEGER, stays TEXT);
 CREATE TABLE findings (kind TEXT, old_id INTEGER, words TEXT);
+CREATE TABLE unnamed (path TEXT, size INTEGER);
 CREATE TABLE trash (path TEXT, size INTEGER);
 CREATE INDEX by_user ON files (user, id);
 CREATE INDEX by_path ON files (path);
+CREATE INDEX of_patient ON files (patient);
 CREATE INDEX by_patient ON patients (user, id);
 """
 # What keeps a file where it is, in the words of the report.
@@ -39,6 +41,7 @@ MOVES = {
     "empty": "it is empty",
     "name": "its name needs cleaning",
     "time": "it has no time of upload: that of its lab result is taken",
+    "not-backed-up": "it cannot be read, so that the backup does not hold it",
     "unnamed": "no row of the table names it: it stays where it is, and is in the backup",
 }
 
@@ -82,14 +85,20 @@ class Inventory:
         return int(self.ask("SELECT COUNT(*) FROM files WHERE user IS ?", user)[0][0])
 
     def bytes_in_all(self) -> int:
-        """Of every file there is: those a row names, those none does, and the older trash."""
-        return sum(int(self.ask(f"SELECT COALESCE(SUM(size), 0) FROM {table}")[0][0]) for table in ("files", "trash"))
+        """Of every file there is: those a row names (as often as one does), those none does, and the older trash."""
+        tables = ("files", "unnamed", "trash")
+        return sum(int(self.ask(f"SELECT COALESCE(SUM(size), 0) FROM {table}")[0][0]) for table in tables)
 
     def places(self) -> int:
         """How many files there are, named by a row or not, with those of the older trash."""
-        named = "SELECT COUNT(DISTINCT path) FROM files"
-        unnamed, trash = "SELECT COUNT(*) FROM findings WHERE kind = 'unnamed'", "SELECT COUNT(*) FROM trash"
-        return sum(int(self.ask(query)[0][0]) for query in (named, unnamed, trash))
+        named = int(self.ask("SELECT COUNT(DISTINCT path) FROM files")[0][0])
+        return named + sum(int(self.ask(f"SELECT COUNT(*) FROM {table}")[0][0]) for table in ("unnamed", "trash"))
+
+    def staying(self, numbers: Sequence[int]) -> set[int]:
+        """Those of these files that cannot be moved."""
+        marks = ", ".join("?" * len(numbers))
+        query = f"SELECT id FROM files WHERE id IN ({marks}) AND stays IS NOT NULL"
+        return {number for (number,) in self.ask(query, *numbers)}
 
     def stay(self, number: int, kind: str, words: str) -> None:
         """This file was found to be one that cannot be moved."""
@@ -99,9 +108,6 @@ class Inventory:
     def findings(self) -> Iterator[Finding]:
         rows = self.each("SELECT kind, old_id, words FROM findings ORDER BY kind, old_id, words")
         return (Finding(*row) for row in rows)
-
-    def has_findings(self) -> bool:
-        return bool(self.ask("SELECT 1 FROM findings LIMIT 1"))
 
 
 def analyse(source: Source, report: Callable[[int], None] = lambda done: None) -> Inventory:
@@ -166,6 +172,7 @@ def _look_around(source: Source, found: Inventory) -> None:
     for path in source.folder.paths():
         named = found.ask("SELECT 1 FROM files WHERE path = ? LIMIT 1", path)
         if not named and not (source.folder.root / path).is_symlink():
+            found.add("unnamed", path, _size(source, path))
             found.add("findings", "unnamed", None, f"{path}: {MOVES['unnamed']}")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from medfiles.clock import now
+from medfiles.db import db
 from medfiles.installation import Installation
 from medfiles.legacy import backup, ledger, people, report
 from medfiles.legacy.inventory import Inventory, analyse
@@ -110,8 +111,8 @@ class Migration:
 
     def _needed(self, found: Inventory, folder: Path) -> dict[Path, int]:
         """Bytes that are to be written, by folder: the backup, and the documents' new places."""
-        size, database = found.bytes_in_all(), backup.size_of_database(self.source.engine)
-        needed = {folder: size + database}
+        size = found.bytes_in_all()
+        needed = {folder: size + sum(map(backup.size_of_database, {db.engine, self.source.engine}))}
         if isinstance(self.parts.storages.default, DiskStorage):
             needed[self.parts.storages.default.root] = size
         return needed

@@ -107,12 +107,8 @@ class Mover:
         done = set(ledger.ids(self.known, "file", numbers))
         done |= set(db.session.scalars(select(EntityFile.legacy_id).where(EntityFile.legacy_id.in_(numbers))))
         db.session.rollback()
-        stays = {number for number, kind in self._reasons(numbers) if kind in STAYS}
+        stays = self.found.staying(numbers)
         return list(self.source.files([number for number in numbers if number not in done | stays]))
-
-    def _reasons(self, numbers: Sequence[int]) -> Sequence[tuple[int, str]]:
-        marks = ", ".join("?" * len(numbers))
-        return self.found.ask(f"SELECT id, stays FROM files WHERE id IN ({marks}) AND stays IS NOT NULL", *numbers)
 
     def _prepared(self, files: Sequence[OlderFile]) -> Iterator[Prepared]:
         """One by one, so that what was read before a disk is full is cleared away."""

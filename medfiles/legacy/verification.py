@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 
 from medfiles import access, older, waiting
 from medfiles.access import Actor
+from medfiles.clock import now
 from medfiles.db import db
 from medfiles.documents import Opened
 from medfiles.errors import MedfilesError
@@ -84,7 +85,7 @@ class Verifier:
         people = self._people(batch, rows)
         db.session.expunge_all()
         db.session.rollback()
-        stays = dict(self.found.ask(f"SELECT id, stays FROM files WHERE id IN ({', '.join(map(str, numbers))})"))
+        staying = self.found.staying(numbers)
         for file in batch:
             if (document := documents.get(file.id)) is not None:
                 self._count(file, "moved")
@@ -93,7 +94,7 @@ class Verifier:
                 self._count(file, "deleted")
             else:
                 self._count(file, "stay")
-                if not stays.get(file.id):
+                if file.id not in staying:
                     self.verdict.problems.append(f"File {file.id} was not moved.")
 
     def _count(self, file: OlderFile, what: str) -> None:
@@ -148,7 +149,8 @@ class Verifier:
         """Asked as the product asks when somebody looks: whoever sees a moved document owns its patient, or was given
         access to it."""
         for user_id, email in db.session.execute(select(User.id, User.email).order_by(User.id)).all():
-            given = select(PatientShare.patient_id).where(PatientShare.user_id == user_id)
+            lasts = or_(PatientShare.expires_at.is_(None), PatientShare.expires_at > now())
+            given = select(PatientShare.patient_id).where(PatientShare.user_id == user_id, lasts)
             owned = select(Patient.id).where(Patient.user_id == user_id)
             query = select(func.count(EntityFile.id)).where(
                 EntityFile.legacy_id.is_not(None),

@@ -31,7 +31,7 @@ __all__ = [
 class Storages:
     """The backends of an installation by name; `default` takes what is new.
 
-    `older` is for reading, and none of those that are gone through: what lies there is no business of ours.
+    `older` takes nothing, and is none of those that are gone through: what lies there is no business of ours.
     """
 
     def __init__(self, default: Storage, *others: Storage, older: OlderFolder | None = None) -> None:

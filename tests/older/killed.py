@@ -5,10 +5,10 @@ It is a program that has everything loaded and forks a process for each command,
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-TICK = 0.002  # seconds between two looks at a process that may have to be killed
 
 
 @dataclass
@@ -60,15 +59,12 @@ def _serve() -> None:
 
 
 def _wait(child: int, after: float | None) -> int:
-    end = None if after is None else time.monotonic() + after
-    while True:
-        ended, status = os.waitpid(child, os.WNOHANG if end else 0)
-        if ended:
-            return os.waitstatus_to_exitcode(status)
-        if end and time.monotonic() >= end:
-            os.kill(child, signal.SIGKILL)
-            end = None
-        time.sleep(TICK)
+    handle = os.pidfd_open(child)
+    ended, _, _ = select.select([handle], [], [], after)
+    os.close(handle)
+    if not ended:
+        os.kill(child, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def _be_the_command(order: Mapping[str, Any]) -> None:

@@ -2,11 +2,12 @@
 
 import errno
 import hashlib
+import os
 import subprocess
 import threading
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,6 +15,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import create_engine, select, text
 
+from medfiles import maintenance
+from medfiles.clock import now
 from medfiles.db import db
 from medfiles.legacy import backup, moving
 from medfiles.models import FIRST_FILE_ID, EntityFile, LabResult, LabResultFile, LegacySource
@@ -207,6 +210,20 @@ def test_files_of_a_lab_result_in_the_trash_go_there_with_it_and_come_back_with_
     world.assert_settled()
 
 
+def test_what_had_long_been_in_the_trash_is_not_deleted_the_moment_it_was_moved(world: World) -> None:
+    record = world.record("lab-result")
+    older = world.older_file(record)
+    world.records().delete(world.kind("lab-result"), record.id)
+    db.session.get_one(LabResult, record.id).deleted_at = now() - timedelta(days=90)
+    db.session.commit()
+    migrate(world)
+    maintenance.keep_house(world.parts)
+    assert document_of(older.id).deleted_at is not None
+    assert (world.uploads / older.file_path).exists()
+    assert maintenance.due(now() - timedelta(days=30)) == []
+    assert [file.legacy_id for file in maintenance.due(now() + timedelta(seconds=1))] == [older.id]
+
+
 def test_each_moved_document_stands_in_the_trail(world: World) -> None:
     record = world.record("lab-result")
     older = world.older_file(record)
@@ -324,8 +341,9 @@ def test_verification_finds_a_document_in_the_wrong_patients_hands(world: World)
 
 
 def test_verification_finds_accounts_that_reach_too_much(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    world.older_file(world.record("lab-result"), "Note.txt")
-    world.user("otto@sample.example")
+    record = world.record("lab-result")
+    world.older_file(record, "Note.txt")
+    world.share(world.records().patient(record.patient_id).patient, "otto@sample.example", "view", now())  # it is over
     monkeypatch.setattr("medfiles.access.patients_for", lambda actor: select(LabResult.patient_id))
     result = migrate(world)
     assert (result.exit_code, "reaches 1 documents of patients that are not theirs" in result.output) == (1, True)
@@ -335,6 +353,30 @@ def test_somebody_with_access_is_no_leak(world: World) -> None:
     record = world.record("lab-result")
     world.older_file(record)
     world.share(world.records().patient(record.patient_id).patient, "otto@sample.example")
+    assert migrate(world).exit_code == 0
+
+
+def test_a_file_that_cannot_be_read_keeps_no_other_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = world.record("lab-result")
+    bad, good = world.older_file(record, "Bad.txt", b"bad"), world.older_file(record, "Good.txt", b"good")
+    name = Path(bad.file_path).name
+
+    def breaking(inner: Any) -> Any:
+        def broken(path: Any, *arguments: Any, **options: Any) -> Any:
+            if Path(path).name == name:
+                raise OSError(errno.EIO, "Input/output error")
+            return inner(path, *arguments, **options)
+
+        return broken
+
+    with monkeypatch.context() as disk:
+        disk.setattr(Path, "open", breaking(Path.open))
+        disk.setattr(os, "open", breaking(os.open))
+        result = migrate(world, "--json")
+    assert result.exit_code == FINDINGS
+    found = {one["kind"]: (one["numbers"], len(one["details"])) for one in said(result)["findings"]}
+    assert found == {"unreadable": ([bad.id], 0), "not-backed-up": ([], 1)}
+    assert [file.legacy_id for file in world.files()] == [good.id]
     assert migrate(world).exit_code == 0
 
 

@@ -172,6 +172,7 @@ def test_taking_back_needs_the_source_it_came_from(world: World, other: Older) -
 def test_finished_nothing_is_deleted_at_the_source(world: World, other: Older) -> None:
     before = installation.state(other)
     migrate(world, *of(other))
+    assert migrate(world, "--finish").exit_code == 1  # which source?
     assert migrate(world, "--finish", *of(other)).exit_code == 0
     assert installation.state(other) == before
     installation.assert_all_moved(other, url_of(world), world.uploads)

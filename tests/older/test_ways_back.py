@@ -15,7 +15,7 @@ from medfiles.errors import StorageError
 from medfiles.models import EntityFile, LabResultFile, LegacyId, LegacySource
 from tests.factories import World
 from tests.older import installation
-from tests.older.commands import FINDINGS, assert_moved, migrate, planted, roll_back, said
+from tests.older.commands import FINDINGS, MISUSE, assert_moved, migrate, planted, roll_back, said
 
 DOWNLOAD = "/api/v1/lab-result-files/{}/download"
 
@@ -259,6 +259,13 @@ def test_it_is_not_finished_before_it_was_verified(world: World, lab: Any) -> No
     result = migrate(world, "--finish")
     assert (result.exit_code, rows()) == (1, 2)
     assert "verification did not pass" in result.output
+
+
+def test_a_dry_run_finishes_nothing(world: World, lab: Any) -> None:
+    older = world.older_file(lab)
+    migrate(world)
+    assert migrate(world, "--dry-run", "--finish").exit_code == MISUSE
+    assert (rows(), (world.uploads / older.file_path).exists()) == (1, True)
 
 
 def test_a_document_damaged_since_keeps_its_older_file(world: World, lab: Any) -> None:
