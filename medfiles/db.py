@@ -1,6 +1,5 @@
-"""The database handle and what every connection must promise: names of constraints, UTC times, durable commits."""
+"""The database handle and transactions: names of constraints, UTC times, durable commits."""
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -10,11 +9,11 @@ from flask import Flask
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import BigInteger, DateTime, Dialect, Engine, Integer, MetaData, event, text
-from sqlalchemy.engine import Connection
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
+from medfiles import sqlite
 from medfiles.errors import DatabaseUnavailable
 
 NAMING = {
@@ -24,7 +23,6 @@ NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
     "pk": "pk_%(table_name)s",
 }
-BUSY_SECONDS = 15
 Id = BigInteger().with_variant(Integer(), "sqlite")  # SQLite numbers rows itself only in a column of type INTEGER
 
 
@@ -61,7 +59,7 @@ def init_app(app: Flask) -> None:
     migrate.init_app(app, db, directory=str(app.config["MIGRATIONS"]))
     with app.app_context():
         if db.engine.dialect.name == "sqlite":
-            _promise_sqlite(db.engine)
+            sqlite.promise(db.engine)
         elif db.engine.dialect.name == "postgresql":
             _promise_postgresql(db.engine)
 
@@ -87,34 +85,13 @@ def transaction() -> Iterator[Any]:
 def start_writing() -> None:
     """Begin this session's transaction anew, as a writer."""
     db.session.rollback()
-    db.session.connection(execution_options={"medfiles_immediate": True})
+    db.session.connection(execution_options={sqlite.WRITES: True})
 
 
 def check_connection() -> None:
     """Ask the database one question; raises SQLAlchemy's OperationalError when it cannot answer."""
     db.session.execute(text("SELECT 1"))
     db.session.rollback()
-
-
-def _promise_sqlite(engine: Engine) -> None:
-    @event.listens_for(engine, "connect")
-    def connect(connection: sqlite3.Connection, _: Any) -> None:
-        connection.isolation_level = None  # the driver begins nothing by itself: `begin` below does
-        for pragma in (
-            f"busy_timeout={BUSY_SECONDS * 1000}",
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
-        promised = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "foreign_keys")]
-        if promised != [2, 1]:
-            raise RuntimeError("SQLite does not promise durable commits and foreign keys here")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        immediate = connection.get_execution_options().get("medfiles_immediate")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
 def _promise_postgresql(engine: Engine) -> None:

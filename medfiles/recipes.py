@@ -2,12 +2,15 @@
 
 import re
 from dataclasses import dataclass
+from math import sqrt
 
 from medfiles.errors import NotFound
 
 VERSION = 1  # another one makes every picture anew, and tries again what could not be made
 THUMBNAIL = 160
 WIDTHS = (THUMBNAIL, 480, 960, 1600, 2400)  # pixels
+HIGHEST, LARGE = 16_000, 16_000_000  # of any picture: pixels from top to bottom, and in all
+SQUARISH = 2.5  # a thumbnail is at most so many times as high as it is wide allowed to be
 LOOK = f"v{VERSION}look"
 LARGEST = 1_000_000  # of a window's numbers
 FIGURE = r"n?\d{1,7}(?:p\d{1,3})?"
@@ -46,6 +49,14 @@ def read(word: str) -> Recipe:
     if recipe(int(found[1]), window) != word:
         raise NotFound()
     return Recipe(int(found[1]), window)
+
+
+def boxed(size: tuple[float, float], width: int) -> tuple[int, int]:
+    """Width and height in pixels of a picture of these proportions that is at most `width` wide."""
+    across, down = size
+    high = width * SQUARISH if width == THUMBNAIL else HIGHEST
+    scale = min(width / across, high / down, sqrt(LARGE / (across * down)))
+    return max(1, round(across * scale)), max(1, round(down * scale))
 
 
 def crash() -> str:

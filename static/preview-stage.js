@@ -44,6 +44,7 @@ export class Stage {
     this.paged = this.kind === "pages" && this.pages > 1;
     this.measure(this.first);
     if (this.paged && this.isNarrow()) this.fit = "width";
+    if (this.isTape()) this.fit = this.size.width > this.room().width ? "width" : "actual";
     this.refit();
     if (this.paged) this.fill(this.page);
     else this.fillRail(this.page);
@@ -196,6 +197,11 @@ export class Stage {
   }
 
   /* Size */
+
+  /** A picture of a long page is read from its top; as a whole it would be a thin line. */
+  isTape() {
+    return this.kind === "image" && this.size.height > 3 * this.size.width;
+  }
 
   /** @returns {Size} what a picture may take, without the space around it */
   room() {

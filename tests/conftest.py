@@ -33,6 +33,7 @@ DOORS = (
     "test_fifth_type",
     "test_http_",
     "test_record_forms",
+    "test_sqlite",
     "test_token_pages",
 )
 ON_EVERY_DATABASE = (

@@ -26,6 +26,8 @@ from tests.factories import World, install
 from tests.previews import bombs
 from tests.server import flask, serve
 
+Wait = tuple[float, float, str]  # seconds, when asked, what for
+
 PLACES, READERS, PAUSE = 50, 6, 0.05
 LOOKED_AT = ("preview", f"pictures/{{sha256}}-{recipe(160)}/1.webp", f"pictures/{{sha256}}-{recipe(960)}/1.webp")
 
@@ -88,14 +90,20 @@ def memory(marker: str) -> int:
     return max(sizes)
 
 
-def work(reader: Reader, paths: Iterator[str], ended: threading.Event, waited: list[float], peak: Counter[str]) -> None:
+def work(
+    reader: Reader,
+    paths: Iterator[str],
+    ended: threading.Event,
+    waited: list[Wait],
+    peak: Counter[str],
+) -> None:
     """What somebody does who looks at none of it."""
     for path in paths:
         if ended.is_set():
             return
         began = time.monotonic()
         assert reader.get(path) == 200, path
-        waited.append(time.monotonic() - began)
+        waited.append((time.monotonic() - began, began, path))
         for name, marker in (("server", "gunicorn"), ("renderer", "medfiles.previews.tasks")):
             peak[name] = max(peak[name], memory(marker))
         ended.wait(PAUSE)
@@ -122,7 +130,7 @@ def measure(world: World, address: str) -> None:
     local, statuses, waited, peak, ended = (
         threading.local(),
         Counter[int](),
-        list[float](),
+        list[Wait](),
         Counter[str](),
         threading.Event(),
     )
@@ -144,7 +152,11 @@ def measure(world: World, address: str) -> None:
     worker.join()
     print(f"{len(asked)} documents, {len(paths)} requests by {READERS} readers in {time.monotonic() - began:.0f} s")
     print("answers:", dict(sorted(statuses.items())))
-    print(f"{len(waited)} other requests: median {statistics.median(waited):.3f} s, longest {max(waited):.3f} s")
+    print(
+        f"{len(waited)} other requests: median {statistics.median(wait for wait, _, _ in waited):.3f} s, the longest:"
+    )
+    for wait, at, path in sorted(waited, reverse=True)[:5]:
+        print(f"  {wait:.3f} s for {path}, asked {at - began:.0f} s after the start")
     print("largest process:", {name: f"{size / 1024**2:.0f} MB" for name, size in peak.items()})
 
 

@@ -134,10 +134,8 @@ def lines(report: Report) -> Iterator[str]:
 def _analysis(report: Report) -> Iterator[str]:
     totals = report.totals
     yield f"Older lab results in {'this installation' if report.place == 'own' else report.place}"
-    yield (
-        f"  {totals['users']:,} users, {totals['patients']:,} patients, {totals['lab_results']:,} lab results, "
-        f"{totals['lab_result_files']:,} files ({report.bytes:,} bytes)"
-    )
+    nouns = (("users", "user"), ("patients", "patient"), ("lab_results", "lab result"), ("lab_result_files", "file"))
+    yield f"  {', '.join(_some(totals[name], noun) for name, noun in nouns)} ({report.bytes:,} bytes)"
     for user in report.users:
         yield f"  {user.label}: {_some(len(user.patients), 'patient')}, {_some(user.files, 'file')}"
         for patient in user.patients:

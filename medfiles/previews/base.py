@@ -7,8 +7,9 @@ from typing import Any
 
 from PIL import Image
 
+from medfiles.recipes import boxed
+
 QUALITY, EFFORT = 84, 3  # of WebP: sharp letters, and a page in well under a second
-TALLEST = 2.5  # a picture is at most so many times as high as it is wide allowed to be
 MAX_PIXELS = 100_000_000
 MAX_PAGES = 20_000
 DAMAGED = "This document is too damaged to be shown here. Download it to open it on your device."
@@ -41,12 +42,6 @@ class Facts:
 
     def answer(self) -> dict[str, Any]:
         return asdict(self)
-
-
-def boxed(size: tuple[float, float], width: int) -> tuple[int, int]:
-    """The largest size of these proportions in the box of a picture that is `width` wide."""
-    scale = min(width / size[0], width * TALLEST / size[1])
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def shrunk(image: Image.Image, width: int) -> Image.Image:

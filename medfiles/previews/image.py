@@ -8,7 +8,8 @@ import pi_heif
 from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from medfiles.inspectors.signatures import BROKEN
-from medfiles.previews.base import TALLEST, Facts, NoSuchPage, boxed, encoded, judge_size, shrunk
+from medfiles.previews.base import Facts, NoSuchPage, encoded, judge_size, shrunk
+from medfiles.recipes import boxed
 
 FORMATS = {
     "image/jpeg": "JPEG",
@@ -30,8 +31,8 @@ pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=Fa
 def look(file: BinaryIO, media_type: str) -> Facts:
     with Image.open(file, formats=[FORMATS[media_type]]) as image:
         judge_size(*image.size)
-        lying = orientation(image) in TURNED and media_type != "image/tiff"  # of which Pillow tells the upright size
-        width, height = reversed(image.size) if lying else image.size
+        is_upright = media_type == "image/tiff"  # Pillow tells the upright size of those
+        width, height = image.size if is_upright else lying(image.size, orientation(image))
         frames = min(getattr(image, "n_frames", 1), MAX_FRAMES)
         if media_type == "image/tiff":
             return Facts("pages", frames, width, height)
@@ -45,9 +46,12 @@ def picture(
         advance(image, page, media_type)
         judge_size(*image.size)
         turn = orientation(image)
-        across = width if turn not in TURNED else round(width * TALLEST)
-        image.draft(None, boxed(image.size, across))  # a JPEG is read at about the size that is needed
+        image.draft(None, lying(boxed(lying(image.size, turn), width), turn))  # a JPEG is read at about that size
         return encoded(plain(upright(image, turn), width))
+
+
+def lying(size: tuple[int, int], turn: int) -> tuple[int, int]:
+    return (size[1], size[0]) if turn in TURNED else size
 
 
 def advance(image: Image.Image, page: int, media_type: str) -> None:

@@ -17,6 +17,7 @@ TAGS = {
     "sub", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "u", "ul",
 }  # fmt: skip
 ATTRIBUTES = {"td": {"colspan", "rowspan"}, "th": {"colspan", "rowspan"}}
+STYLES = "p[style-name='Title'] => h1:fresh\np[style-name='Subtitle'] => h2:fresh"  # mammoth knows headings by itself
 PICTURE = "[picture]"
 PICTURES = "Pictures in the text are left out. Download the document to see them."
 SHORTENED = f"Only the first {MOST:,} characters are shown. Download the document to read all of it."
@@ -26,7 +27,7 @@ OLD = "Old Word documents (.doc) cannot be shown here. Download it to open it on
 
 def look(file: BinaryIO) -> Facts:
     try:
-        made: str = mammoth.convert_to_html(BytesIO(file.read()), convert_image=left_out).value
+        made: str = mammoth.convert_to_html(BytesIO(file.read()), convert_image=left_out, style_map=STYLES).value
     except (BadZipFile, ExpatError) as error:
         raise Unshowable(DAMAGED) from error
     html = clean(made)

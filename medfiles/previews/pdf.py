@@ -8,7 +8,8 @@ import pypdfium2
 from PIL import Image
 from pypdfium2.raw import FPDF_ERR_PASSWORD
 
-from medfiles.previews.base import DAMAGED, MAX_PAGES, Facts, NoSuchPage, Unshowable, boxed, encoded
+from medfiles.previews.base import DAMAGED, MAX_PAGES, Facts, NoSuchPage, Unshowable, encoded
+from medfiles.recipes import boxed
 
 SCREEN = 96 / 72  # pixels in a point
 LOCKED = "This PDF is locked with a password. Download it to open it with the password."

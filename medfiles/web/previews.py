@@ -12,14 +12,13 @@ from medfiles.errors import NotFound, Rejected
 from medfiles.htmx import fragment, is_htmx
 from medfiles.http import documents, file_views, parts, previews
 from medfiles.present import FileView
-from medfiles.recipes import Window
+from medfiles.recipes import Window, boxed
 from medfiles.renditions import WIDTHS, Look, recipe
 from medfiles.web import pages
 from medfiles.web.words import plural
 
 DRAWN = ("pages", "image", "dicom")  # kinds of previews that are made of pictures
 MIDDLE = 960  # pixels: for browsers that choose no size themselves
-TALLEST = 2.5  # a picture is at most so many times as high as the width it was asked for
 BESIDE = 12  # documents shown on either side of the one looked at
 
 
@@ -129,9 +128,9 @@ def drawn(file: FileView, look: Look, page: int, window: Window | None = None, l
 
 def _across(look: Look, width: int) -> int:
     """How wide a picture of that recipe comes out."""
-    own, high = look.width or width, look.height or 1
-    fits = round(width * TALLEST * own / high)
-    return max(1, min(width, fits, own if look.kind == "image" else width))
+    own = look.width or width
+    fits, _ = boxed((own, look.height or own), width)
+    return min(fits, own) if look.kind == "image" else fits
 
 
 def _alt(file: FileView, look: Look, page: int) -> str:

@@ -165,6 +165,14 @@ def test_short_pages_are_turned_one_by_one(page: Page, person: Person) -> None:
             expect(page.locator("[data-mf-rail] [aria-current]")).to_have_text(str(number))
 
 
+def test_a_picture_of_a_long_page_is_read_from_its_top(page: Page, person: Person) -> None:
+    start(page, record(person, Long_png=samples.png(800, 9000)), "Long.png")
+    assert percent(page) == 100
+    assert page.evaluate(SCROLLED)[1] == 0
+    page.get_by_role("button", name="Fit the picture").click()
+    assert percent(page) < 15
+
+
 def test_a_picture_is_made_larger_turned_and_moved(page: Page, person: Person) -> None:
     start(page, record(person, Wide_jpg=samples.jpeg(4000, 2000)), "Wide.jpg")
     fitting = percent(page)

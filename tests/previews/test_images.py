@@ -152,6 +152,12 @@ def test_a_large_photo_is_made_smaller_and_never_a_small_one_larger(show: Previe
     )
 
 
+def test_a_picture_of_a_long_page_stays_sharp_enough_to_be_read(show: Previewer) -> None:
+    assert show.picture(samples.png(1000, 9000), "image/png", width=2400).size == (1000, 9000)
+    assert show.picture(samples.png(1000, 20_000), "image/png", width=2400).size == (800, 16_000)
+    assert show.picture(samples.png(3000, 10_000), "image/png", width=2400).size == (2191, 7303)
+
+
 def test_a_very_tall_picture_keeps_to_its_box(show: Previewer) -> None:
     assert show.picture(samples.png(40, 4000), "image/png", width=160).size == (4, 400)
     assert show.picture(samples.png(4000, 2), "image/png", width=160).size == (160, 1)

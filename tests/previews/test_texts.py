@@ -79,7 +79,13 @@ def old_workbook() -> bytes:
 )
 def test_text_is_read_whatever_its_encoding(show: Previewer, text: str, encoding: str) -> None:
     facts = show.look((text * 3).encode(encoding), "text/plain")
-    assert (facts["kind"], facts["text"], facts["note"]) == ("text", text * 3, None)
+    assert (facts["kind"], facts["text"]) == ("text", text * 3)
+    assert ("does not say how its letters are written" in (facts["note"] or "")) is not encoding.startswith("utf")
+
+
+def test_an_encoding_that_was_guessed_is_named_for_text_and_for_tables(show: Previewer) -> None:
+    notes = [show.look("Größe;5,1\n".encode("cp1252"), kind)["note"] for kind in ("text/plain", "text/csv")]
+    assert all("read as Western European (Windows-1252)" in note for note in notes)
 
 
 @pytest.mark.parametrize("media_type", ["text/plain", "application/json", "application/xml"])
@@ -114,7 +120,7 @@ def test_long_and_wide_tables_are_cut_and_say_so(show: Previewer) -> None:
     ):
         [[_, rows]] = facts["sheets"]
         assert (len(rows), len(rows[0])) == (200, 50)
-        assert "200 rows and 50 columns" in facts["note"]
+        assert facts["note"].startswith("Only the first 200 rows and 50 columns are shown.")
 
 
 def test_a_workbook_shows_its_sheets_with_values_as_they_were_entered(show: Previewer) -> None:
@@ -131,7 +137,7 @@ def test_a_workbook_shows_its_sheets_with_values_as_they_were_entered(show: Prev
 def test_only_the_first_sheets_are_shown(show: Previewer) -> None:
     facts = show.look(workbook(**{f"Sheet {number}": [[number]] for number in range(12)}), SHEET)
     assert [name for name, _ in facts["sheets"]] == [f"Sheet {number}" for number in range(10)]
-    assert "10 sheets" in facts["note"]
+    assert facts["note"].startswith("Only the first 10 sheets are shown.")
 
 
 def test_an_old_workbook_is_shown(show: Previewer) -> None:
@@ -146,11 +152,13 @@ def test_a_workbook_without_values_says_so(show: Previewer) -> None:
 
 def test_a_word_document_becomes_clean_html(show: Previewer) -> None:
     document = docx.Document()
+    document.add_heading("Referral", 0)
     document.add_heading("Visit <script>alert(1)</script>", 1)
     document.add_paragraph("Weight & height").add_run(" are fine").bold = True
     table = document.add_table(1, 2)
     table.cell(0, 0).text, table.cell(0, 1).text = "HbA1c", "5.4"
     html = show.look(word(document), WORD)["html"]
+    assert "<h1>Referral</h1>" in html
     assert "<h1>Visit &lt;script&gt;alert(1)&lt;/script&gt;</h1>" in html
     assert "<p>Weight &amp; height<strong> are fine</strong></p>" in html
     assert "<td><p>HbA1c</p></td><td><p>5.4</p></td>" in html
