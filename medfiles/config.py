@@ -149,6 +149,12 @@ SETTINGS = (
         at_least(0),
         "Requests with a wrong token from one address before they are answered 429; 0: no limit.",
     ),
+    Setting(
+        "MEDFILES_METRICS_TOKEN",
+        "",
+        str,
+        "Bearer token that /metrics asks for. Empty: it answers this machine alone.",
+    ),
     Setting("MEDFILES_REGISTRATION", "0", flag, "1 lets anyone who reaches the sign-in page make an account."),
     Setting(
         "MEDFILES_LOG_FORMAT",

@@ -25,6 +25,7 @@ PUBLIC = {
     "api.readable",
     "static",
     "status.healthz",
+    "status.metrics",  # which asks for a token of its own
     "status.readyz",
     "security.login",
     "security.register",

@@ -16,6 +16,7 @@ from medfiles import accounts
 from medfiles.access import Actor
 from medfiles.archive import archive, usable
 from medfiles.bulk import BulkService, Bundle
+from medfiles.condition import ConditionService
 from medfiles.conversion import Converter
 from medfiles.db import check_connection, start_writing
 from medfiles.documents import DocumentService, Opened
@@ -73,6 +74,10 @@ def records() -> RecordService:
 
 def shares() -> ShareService:
     return ShareService(actor(), parts().registry, parts().storages)
+
+
+def conditions() -> ConditionService:
+    return ConditionService(actor(), parts().registry, parts().storages)
 
 
 def file_views(

@@ -105,6 +105,9 @@ def test_what_names_are_sorted_by_is_never_longer_than_its_column(name: str) -> 
         (1024, "1 KB"),
         (212 * 1024, "212 KB"),
         (1_887_437, "1.8 MB"),
+        (1500 * 1024**2, "1,500 MB"),
+        (76 * 1024**3, "76 GB"),
+        (12 * 1024**4, "12 TB"),
     ],
 )
 def test_sizes_are_said_in_the_unit_that_fits(world: World, size: int, said: str) -> None:

@@ -149,6 +149,9 @@ class Storage(Readable, Protocol):
     def check(self) -> None:
         """Raise `StorageError` when the place cannot take bytes now."""
 
+    def free(self) -> int | None:
+        """How many bytes it can still take; None when there is no end that is known."""
+
 
 class Staging:
     """The folder of temporary files that every backend streams uploads into first."""

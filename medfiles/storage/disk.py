@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -81,6 +82,11 @@ class DiskStorage(Staging):
 
     def check(self) -> None:
         self.stage(0).discard()
+
+    def free(self) -> int | None:
+        with translated():
+            make_folder(self.root)
+            return shutil.disk_usage(self.root).free
 
     def _path(self, key: str) -> Path:
         """The one place where a key becomes a path; the grammar leaves no way out of the root."""

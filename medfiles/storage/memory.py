@@ -54,6 +54,9 @@ class MemoryStorage(Staging):
     def check(self) -> None:
         return None
 
+    def free(self) -> int | None:
+        return None
+
     def _get(self, key: str) -> bytes:
         try:
             return self._objects[check_key(key)][0]

@@ -1,14 +1,21 @@
-"""Whether the process lives and whether it can do its work: for whatever watches over it."""
+"""Whether the process lives and can do its work, for whatever watches over it; how it is doing, for whoever does."""
 
-from flask import Blueprint, Response
+import hmac
+import ipaddress
+
+from flask import Blueprint, Response, current_app, render_template, request
 from flask.typing import ResponseReturnValue
+from prometheus_client import CONTENT_TYPE_LATEST
 from sqlalchemy.exc import SQLAlchemyError
 
-from medfiles.errors import MedfilesError
-from medfiles.http import check_ready
+from medfiles import condition, present
+from medfiles.errors import MedfilesError, NotFound
+from medfiles.http import check_ready, conditions, parts
 from medfiles.sessions import background
+from medfiles.web.metrics import exposition
 
 blueprint = Blueprint("status", __name__)
+FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 
 
 @blueprint.get("/healthz")
@@ -25,3 +32,35 @@ def readyz() -> ResponseReturnValue:
     except (MedfilesError, SQLAlchemyError):
         return Response("not ready\n", 503, mimetype="text/plain", headers={"Retry-After": "5"})
     return Response("ready\n", mimetype="text/plain")
+
+
+@blueprint.get("/status")
+def status() -> ResponseReturnValue:
+    found = conditions().read(parts())
+    kinds = tuple((present.type_view(kind), found.kinds[kind.name]) for kind in parts().registry)
+    return render_template("status/page.html", status=found, kinds=kinds, trash_days=parts().trash_days)
+
+
+@blueprint.get("/metrics")
+@background
+def metrics() -> ResponseReturnValue:
+    if token := current_app.config["MEDFILES_METRICS_TOKEN"]:
+        if not _has(token):
+            return Response("a token is needed\n", 401, mimetype="text/plain", headers={"WWW-Authenticate": "Bearer"})
+    elif not _is_local():
+        raise NotFound()
+    return Response(exposition(condition.measured(parts())), content_type=CONTENT_TYPE_LATEST)
+
+
+def _has(token: str) -> bool:
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode())
+
+
+def _is_local() -> bool:
+    """Asked from this machine, and not through a proxy on it that speaks for somebody else."""
+    behind = any(name in request.headers for name in FORWARDED) and not current_app.config["MEDFILES_PROXIES"]
+    try:
+        return not behind and ipaddress.ip_address(request.remote_addr or "").is_loopback
+    except ValueError:
+        return False

@@ -44,7 +44,9 @@ def filesize(size: int) -> str:
     """ "1.8 MB"; MB = 1024 × 1024 bytes, as everywhere in medfiles."""
     if size < 1024:
         return plural(size, "byte")
-    number, unit = (size / 1024, "KB") if size < 1024 * 1024 else (size / 1024 / 1024, "MB")
+    steps = ((1024**2, "KB"), (10 * 1024**3, "MB"), (10 * 1024**4, "GB"))  # a limit of 1,500 MB stays one of MB
+    unit = next((unit for limit, unit in steps if size < limit), "TB")
+    number = size / 1024 ** ("KB", "MB", "GB", "TB").index(unit) / 1024
     pattern = "#,##0" if number >= 10 else "#,##0.#"
     return f"{format_decimal(number, pattern, locale=locale())} {unit}"
 

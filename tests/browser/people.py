@@ -8,6 +8,7 @@ from typing import Any
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, FilePayload, Request, WebError
 
+from medfiles import accounts
 from medfiles.intake import Paper
 from medfiles.models import EntityFile
 from tests import samples
@@ -81,6 +82,7 @@ class Person:
 
     def shelf(self) -> Shelf:
         """Things in every state that a page can show."""
+        accounts.set_admin(self.email, True)
         patient = self.patient()
         files = ("Growth.png", "Summary.docx", "Old note.txt")
         visit = self.visit(*files, patient=patient, visit_type="Primary care", location="Health centre")

@@ -320,6 +320,7 @@ SIGNED_IN: Mapping[str, State] = {
     "activity": at("/patients/{patient}/activity"),
     "account": at("/account"),
     "account-menu": then(at("/account"), press(".mf-menu-round", ".mf-menu-end .mf-pop")),
+    "status": at("/status"),
     "password": at("/account/password"),
     "second-step": at("/account/second-step"),
     "verify": at("/account/verify"),

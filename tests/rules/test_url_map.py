@@ -110,11 +110,7 @@ def test_no_address_is_offered_that_the_contract_does_not_name(world: World) -> 
 
 
 def test_the_widget_the_pages_and_the_account_are_offered(world: World) -> None:
-    later = """
-    GET /status
-    GET /metrics
-    """
-    assert listed(WIDGET, PAGES, ACCOUNT) - listed(later) - offered(world.app) == set()
+    assert listed(WIDGET, PAGES, ACCOUNT) - offered(world.app) == set()
 
 
 def test_registration_adds_its_own_address_and_no_other(make_world: Callable[..., World]) -> None:

@@ -205,3 +205,8 @@ def test_a_direct_link_is_none_where_bytes_go_through_the_app(storage: Storage) 
 def test_a_ready_storage_passes_its_check_and_leaves_nothing(storage: Storage) -> None:
     storage.check()
     assert list(storage.keys()) == []
+
+
+def test_it_knows_how_much_it_can_take_or_that_there_is_no_end(storage: Storage) -> None:
+    free = storage.free()
+    assert free is None if storage.name == "memory" else free and free > 0
