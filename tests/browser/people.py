@@ -82,8 +82,8 @@ class Person:
 
     def shelf(self) -> Shelf:
         """Things in every state that a page can show."""
-        accounts.set_admin(self.email, True)
         patient = self.patient()
+        accounts.set_admin(self.email, True)
         files = ("Growth.png", "Summary.docx", "Old note.txt")
         visit = self.visit(*files, patient=patient, visit_type="Primary care", location="Health centre")
         self.attach(visit, LONG_NAME, description="Says that no operation is needed for now.", category="referral")
