@@ -1,51 +1,19 @@
 """A copy of the databases and of every older file, with a list of SHA-256 sums, made before anything is changed."""
 
-import hashlib
-import os
-import shutil
-import sqlite3
-import subprocess
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
 
 from sqlalchemy.engine import Engine
 
+from medfiles.copies import copy_database, publish, sha256_of, written
 from medfiles.db import db
 from medfiles.errors import BlobMissing, IntegrityFailed, StorageError
 from medfiles.legacy.inventory import MOVES, Inventory
-from medfiles.legacy.source import Source, plain
+from medfiles.legacy.source import Source
 from medfiles.storage import digest
-from medfiles.storage.base import CHUNK, make_folder, sync_folder
+from medfiles.storage.base import CHUNK, make_folder
 
 SUMS = "SHA256SUMS"  # as `sha256sum --check` reads it
-SPARE = 64 * 1024 * 1024  # bytes left free on every disk
-NO_DUMP = (
-    "pg_dump, which copies PostgreSQL databases, was not found. Install the client programs of your server's version "
-    "(on Debian and Ubuntu: the package postgresql-client)."
-)
-
-
-def check_space(needed: Mapping[Path, int]) -> None:
-    """StorageError when a disk has not the bytes that are to go to its folders."""
-    disks: dict[int, tuple[Path, int]] = {}
-    for folder, size in needed.items():
-        place = next(there for there in (folder, *folder.parents) if there.exists())
-        disk = place.stat().st_dev
-        disks[disk] = (place, disks.get(disk, (place, SPARE))[1] + size)
-    for place, size in disks.values():
-        if (free := shutil.disk_usage(place).free) < size:
-            raise StorageError(f"{place} has {free:,} bytes free, and {size:,} are needed. Make room, then try again.")
-
-
-def size_of_database(engine: Engine) -> int:
-    """In bytes; 0 where the database does not say."""
-    with engine.connect() as connection:
-        if engine.dialect.name == "postgresql":
-            return int(connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar() or 0)
-        pages, size = (connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("page_count", "page_size"))
-        return int(pages or 0) * int(size or 0)
 
 
 def back_up(source: Source, found: Inventory, folder: Path, report: Callable[[int], None] = lambda done: None) -> None:
@@ -71,29 +39,8 @@ def _copy_databases(source: Source, folder: Path) -> None:
 
 
 def _copy_database(engine: Engine, target: Path) -> None:
-    if target.exists():
-        return  # renamed to this name when it was whole
-    part = target.with_suffix(".part")
-    part.unlink(missing_ok=True)
-    if engine.dialect.name == "postgresql":
-        _dump(engine, part)
-    else:
-        with engine.connect() as connection:
-            raw: Any = connection.connection.dbapi_connection
-            with closing(sqlite3.connect(part)) as copy:
-                raw.backup(copy)
-    _publish(part, target)
-
-
-def _dump(engine: Engine, part: Path) -> None:
-    """By pg_dump: one consistent state, which pg_restore reads. The password is handed over unseen."""
-    if (program := shutil.which("pg_dump")) is None:
-        raise StorageError(NO_DUMP)
-    command = [program, "--format=custom", "--no-password", f"--file={part}", plain(engine.url).render_as_string()]
-    environment = {**os.environ, "PGPASSWORD": engine.url.password or os.environ.get("PGPASSWORD", "")}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise StorageError(f"The database was not copied. {done.stderr.strip()[-300:]}")
+    if not target.exists():  # renamed to this name when it was whole
+        copy_database(engine, target)
 
 
 def _copy_files(source: Source, found: Inventory, folder: Path, report: Callable[[int], None]) -> None:
@@ -101,14 +48,14 @@ def _copy_files(source: Source, found: Inventory, folder: Path, report: Callable
     with part.open("w") as sums:
         for name in ("database", "source-database"):
             if (folder / name).exists():
-                sums.write(f"{_hash(folder / name)}  {name}\n")
+                sums.write(f"{sha256_of(folder / name)}  {name}\n")
         for done, path in enumerate(_paths(source, found), 1):
             try:
                 sums.write(_line(_copied(source.folder.root / path, folder / "files" / path), f"files/{path}"))
             except BlobMissing:
                 found.add("findings", "not-backed-up", None, f"{path}: {MOVES['not-backed-up']}")
             report(done)
-    _publish(part, folder / SUMS)
+    publish(part, folder / SUMS)
 
 
 def _paths(source: Source, found: Inventory) -> Iterator[str]:
@@ -123,31 +70,24 @@ def _paths(source: Source, found: Inventory) -> Iterator[str]:
 
 def _copied(source: Path, target: Path) -> str:
     """Copy a file, unless it lies there whole already; its SHA-256, which both have."""
-    if target.exists() and _hash(target) == (known := _read(source)):
+    if target.exists() and sha256_of(target) == (known := _read(source)):
         return known
     make_folder(target.parent)
     part = target.with_name(f"{target.name}.part")
     written = _copy(source, part)
-    if _hash(part) != written:
+    if sha256_of(part) != written:
         raise IntegrityFailed(f"What was written to {part} is not what was read.")
-    _publish(part, target)
+    publish(part, target)
     return written
 
 
 def _copy(source: Path, part: Path) -> str:
     with part.open("wb") as writing:
-        return digest(_written(_chunks(source), writing))[0]
+        return digest(written(_chunks(source), writing))[0]
 
 
 def _read(source: Path) -> str:
     return digest(_chunks(source))[0]
-
-
-def _written(chunks: Iterator[bytes], file: BinaryIO) -> Iterator[bytes]:
-    """The same chunks, each written on its way."""
-    for chunk in chunks:
-        file.write(chunk)
-        yield chunk
 
 
 def _chunks(source: Path) -> Iterator[bytes]:
@@ -158,22 +98,6 @@ def _chunks(source: Path) -> Iterator[bytes]:
                 yield chunk
     except OSError as error:
         raise BlobMissing() from error
-
-
-def _publish(part: Path, target: Path) -> None:
-    """Give a whole file its name, durably."""
-    descriptor = os.open(part, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    part.replace(target)
-    sync_folder(target.parent)
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _line(sha256: str, name: str) -> str:

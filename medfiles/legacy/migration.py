@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from medfiles import copies
 from medfiles.clock import now
 from medfiles.db import db
 from medfiles.installation import Installation
@@ -77,7 +78,7 @@ class Migration:
         if known.backed_up_at is not None and known.backup and backup.is_whole(Path(known.backup)):
             return known.backup
         folder = self.plan.folder / f"backup-{known.begun_at:%Y%m%dT%H%M%S}"
-        backup.check_space(self._needed(found, folder))
+        copies.check_space(self._needed(found, folder))
         backup.back_up(self.source, found, folder, self.teller.step("Backing up", found.places()))
         ledger.note(known, backup=str(folder), backed_up_at=now())
         return str(folder)
@@ -112,7 +113,7 @@ class Migration:
     def _needed(self, found: Inventory, folder: Path) -> dict[Path, int]:
         """Bytes that are to be written, by folder: the backup, and the documents' new places."""
         size = found.bytes_in_all()
-        needed = {folder: size + sum(map(backup.size_of_database, {db.engine, self.source.engine}))}
+        needed = {folder: size + sum(map(copies.size_of_database, {db.engine, self.source.engine}))}
         if isinstance(self.parts.storages.default, DiskStorage):
             needed[self.parts.storages.default.root] = size
         return needed

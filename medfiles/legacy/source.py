@@ -12,6 +12,7 @@ from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.sql.expression import TableClause
 
+from medfiles.copies import plain
 from medfiles.db import db
 from medfiles.errors import Rejected
 from medfiles.storage import OlderFolder
@@ -140,11 +141,6 @@ def shown(address: URL) -> str:
     if address.get_backend_name() == "sqlite":
         return f"sqlite:///{Path(address.database or '').resolve()}"
     return plain(address).render_as_string()
-
-
-def plain(address: URL) -> URL:
-    """The address of a PostgreSQL database for every client, without password and options."""
-    return URL.create("postgresql", address.username, None, address.host, address.port, address.database)
 
 
 def moment(value: Any) -> datetime | None:
