@@ -117,6 +117,12 @@ SETTINGS = (
         at_least(1),
         "Days a document stays in the trash before it is deleted for ever.",
     ),
+    Setting(
+        "MEDFILES_VERIFY_DAYS",
+        "30",
+        at_least(1),
+        "Days within which every document is read and compared with its SHA-256.",
+    ),
     Setting("MEDFILES_IDLE_MINUTES", "30", at_least(1), "Minutes without activity after which a session ends."),
     Setting("MEDFILES_SESSION_HOURS", "12", at_least(1), "Hours after which a session ends in any case."),
     Setting(

@@ -11,7 +11,8 @@ from medfiles.storage import Storages
 @dataclass(frozen=True)
 class Installation:
     """`sandbox` looks into uploads, `renderers` draw what was accepted, for those who have found `room`. `idle` and
-    `longest` bound a session; `trash_days` is how long the trash keeps what was deleted."""
+    `longest` bound a session; `trash_days` is how long the trash keeps what was deleted, `verify_days` within how many
+    each document is read and compared."""
 
     registry: Registry
     storages: Storages
@@ -19,5 +20,6 @@ class Installation:
     renderers: Sandbox
     room: Room
     trash_days: int
+    verify_days: int
     idle: timedelta
     longest: timedelta

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from sqlalchemy import ColumnElement, Select, delete, func, or_, select
 
-from medfiles import accounts, audit, derived, journal, waiting
+from medfiles import accounts, audit, derived, fixity, journal, waiting
 from medfiles.audit import Subject
 from medfiles.clock import now
 from medfiles.db import db, transaction
@@ -162,6 +162,7 @@ def keep_house(parts: Installation) -> None:
     derived.clear_unwanted(parts.storages)
     purged = purge_expired(parts.registry, parts.storages, now() - timedelta(days=parts.trash_days))
     forget_cancelled(now() - STAGED_FOR)
+    fixity.keep_checking(parts.storages, parts.verify_days)
     ended = accounts.clear_sessions(parts.idle, parts.longest)
     log.info(
         "kept house",

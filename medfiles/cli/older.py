@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from flask import current_app
 from flask.cli import AppGroup
 
 from medfiles.cli.output import FINDINGS, explained, json_option, summary
+from medfiles.cli.progress import Teller
 from medfiles.clock import is_zone
 from medfiles.http import parts
 from medfiles.legacy import finishing, ledger, report, rollback, source
@@ -19,45 +19,7 @@ from medfiles.legacy.migration import Migration, Plan
 from medfiles.legacy.report import Report
 from medfiles.legacy.source import Source
 
-EVERY = 5.0  # seconds between lines in a log
 FOLDER = "older-lab-results"
-
-
-class Teller:
-    """Progress on standard error: one line that changes on a terminal, else a line now and then."""
-
-    def __init__(self) -> None:
-        self._on_terminal = sys.stderr.isatty()
-
-    def step(self, words: str, total: int) -> Callable[[int], None]:
-        begun = told = time.monotonic()
-
-        def progress(done: int) -> None:
-            nonlocal told
-            at = time.monotonic()
-            if done != total and at - told < (0.2 if self._on_terminal else EVERY):
-                return
-            told = at
-            self._tell(f"{words}: {done:,} of {total:,} files{_rate(done, total, at - begun)}", done == total)
-
-        self._tell(f"{words} …", not self._on_terminal)
-        return progress
-
-    def say(self, words: str) -> None:
-        self._tell(words, True)
-
-    def _tell(self, words: str, for_good: bool) -> None:
-        if self._on_terminal:
-            click.echo(f"\r\x1b[K{words}", nl=for_good, err=True)
-        else:
-            click.echo(words, err=True)
-
-
-def _rate(done: int, total: int, seconds: float) -> str:
-    if not done or seconds < 1:
-        return ""
-    rate = done / seconds
-    return f" ({rate:,.0f} a second, {(total - done) / rate:,.0f} s left)"
 
 
 def _zone(context: Any, parameter: Any, value: str) -> str:

@@ -4,6 +4,7 @@ from medfiles.models.accounts import Role, Session, User, roles_users
 from medfiles.models.audit import AuditEvent
 from medfiles.models.cancelled import CancelledUpload
 from medfiles.models.file import FIRST_FILE_ID, EntityFile
+from medfiles.models.fixity import FixityFinding, LastRun
 from medfiles.models.journal import StorageJournal
 from medfiles.models.legacy import LabResultFile, LegacyId, LegacySource
 from medfiles.models.records import Insurance, LabResult, Patient, PatientShare, Procedure, RecordMixin, Visit
@@ -16,9 +17,11 @@ __all__ = [
     "AuditEvent",
     "CancelledUpload",
     "EntityFile",
+    "FixityFinding",
     "Insurance",
     "LabResult",
     "LabResultFile",
+    "LastRun",
     "LegacyId",
     "LegacySource",
     "Patient",

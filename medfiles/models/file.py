@@ -63,6 +63,7 @@ class EntityFile(db.Model):  # type: ignore[name-defined,misc]
     deleted_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     idempotency_key: Mapped[str | None] = mapped_column(String(255))
     legacy_id: Mapped[int | None] = mapped_column(Id)
+    last_checked_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)  # read and found as it was
     extra: Mapped[dict[str, Any] | None] = mapped_column("metadata", JSON)
     sort_name: Mapped[str] = mapped_column(CodePoints)
     search_text: Mapped[str] = mapped_column(Text)

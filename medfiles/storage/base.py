@@ -64,10 +64,11 @@ class Stored:
 
 @dataclass(frozen=True)
 class Listed:
-    """One object of a listing; `age` in seconds."""
+    """One object of a listing; `age` in seconds, `size` in bytes."""
 
     key: str
     age: float
+    size: int
 
 
 @dataclass
@@ -148,6 +149,9 @@ class Storage(Readable, Protocol):
 
     def check(self) -> None:
         """Raise `StorageError` when the place cannot take bytes now."""
+
+    def set_aside(self, key: str) -> None:
+        """Move an object to `lost+found`, where none of our keys leads; quiet when it is gone already."""
 
     def free(self) -> int | None:
         """How many bytes it can still take; None when there is no end that is known."""

@@ -13,6 +13,7 @@ from medfiles.errors import BlobMissing, KeyTaken, StorageError
 from medfiles.storage.base import CHUNK, KEY, Listed, Staged, Staging, Stored, check_key, make_folder, sync_folder
 
 PICTURES = "previews/"
+LOST = "lost+found"
 NO_LINKS = {errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
@@ -75,13 +76,24 @@ class DiskStorage(Staging):
                 path = Path(folder, name)
                 key = path.relative_to(self.root).as_posix()
                 if key.startswith(prefix) and KEY.fullmatch(key):
-                    yield Listed(key, time.time() - path.stat().st_mtime)
+                    with suppress(FileNotFoundError):  # gone while the others were listed
+                        found = path.stat()
+                        yield Listed(key, time.time() - found.st_mtime, found.st_size)
 
     def url(self, key: str) -> str | None:
         return None
 
     def check(self) -> None:
         self.stage(0).discard()
+
+    def set_aside(self, key: str) -> None:
+        path, target = self._path(key), self.root / LOST / key
+        with translated():
+            make_folder(target.parent)
+            with suppress(FileNotFoundError):
+                path.replace(target)
+                sync_folder(target.parent)
+                sync_folder(path.parent)
 
     def free(self) -> int | None:
         with translated():

@@ -17,6 +17,7 @@ class MemoryStorage(Staging):
         self._temporary = TemporaryDirectory(prefix="medfiles-")
         super().__init__(Path(self._temporary.name))
         self._objects: dict[str, tuple[bytes, float]] = {}
+        self._lost: dict[str, bytes] = {}
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -44,15 +45,19 @@ class MemoryStorage(Staging):
         self._objects.pop(check_key(key), None)
 
     def keys(self, prefix: str = "") -> Iterator[Listed]:
-        for key, (_, made) in list(self._objects.items()):
+        for key, (content, made) in list(self._objects.items()):
             if key.startswith(prefix):
-                yield Listed(key, time.time() - made)
+                yield Listed(key, time.time() - made, len(content))
 
     def url(self, key: str) -> str | None:
         return None
 
     def check(self) -> None:
         return None
+
+    def set_aside(self, key: str) -> None:
+        if found := self._objects.pop(check_key(key), None):
+            self._lost[key] = found[0]
 
     def free(self) -> int | None:
         return None

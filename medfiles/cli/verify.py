@@ -1,0 +1,79 @@
+"""`flask medfiles verify`: whether every document is there and is what it was."""
+
+import re
+import sys
+from collections.abc import Callable
+
+import click
+from flask.cli import AppGroup
+
+from medfiles import fixity
+from medfiles.cli.output import FINDINGS, explained, json_option, summary
+from medfiles.cli.progress import Teller
+from medfiles.clock import now
+from medfiles.fixity import Verified
+from medfiles.http import parts
+
+UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
+
+
+class Amount(click.ParamType[int]):
+    name = "bytes"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        found = re.fullmatch(r"(\d{1,9})([KMG]?)B?", value.replace(" ", ""), re.ASCII)
+        if not found or not int(found[1]):
+            self.fail(f"{value!r} is not an amount such as 500KB, 20MB or 1GB.", param, ctx)
+        return int(found[1]) * UNITS[found[2]]
+
+
+def register(parent: AppGroup) -> None:
+    parent.add_command(verify)
+
+
+@click.command()
+@click.option("--deep", is_flag=True, help="Read every document and compare its SHA-256, longest unchecked first.")
+@click.option("--rate", type=Amount(), help="With --deep: read at most so much a second, such as 20MB.")
+@click.option("--most", type=click.IntRange(1), help="With --deep: end after so many documents.")
+@click.option("--quarantine", is_flag=True, help="Move objects that nobody names to lost+found in the store.")
+@json_option
+@explained
+def verify(deep: bool, rate: int | None, most: int | None, quarantine: bool, as_json: bool) -> None:
+    """Compare the store with the database. Nothing is ever deleted; safe beside people at work."""
+    if not deep and (rate or most):
+        raise click.UsageError("--rate and --most are for --deep.")
+    done = fixity.verify(parts().storages, quarantine=quarantine, report=_progress("Looking for", fixity.total()))
+    if deep:
+        began = now()
+        due = fixity.due_count(began) if most is None else min(most, fixity.due_count(began))
+        done += fixity.verify_deep(
+            parts().storages, before=began, most=most, rate=rate, report=_progress("Reading", due)
+        )
+    summary(as_json, _words(done), **_facts(done))
+    if done.findings:
+        sys.exit(FINDINGS)
+
+
+def _progress(words: str, total: int) -> Callable[[int], None]:
+    return Teller().step(words, total)
+
+
+def _words(done: Verified) -> str:
+    lines = [f"{one.kind}  {one.words}" for one in done.findings]
+    lines.append(f"{done.objects:,} objects and {done.documents:,} documents compared, {done.read:,} of these read.")
+    lines.append(f"{len(done.findings):,} findings." if done.findings else "All is as it should be.")
+    if done.set_aside:
+        lines.append(f"{done.set_aside:,} objects were moved to lost+found.")
+    return "\n".join(lines)
+
+
+def _facts(done: Verified) -> dict[str, object]:
+    found = [{"kind": one.kind, "storage": one.storage, "key": one.key, "id": one.file_id} for one in done.findings]
+    return {
+        "objects": done.objects,
+        "documents": done.documents,
+        "read": done.read,
+        "bytes": done.bytes,
+        "findings": found,
+        "set_aside": done.set_aside,
+    }
