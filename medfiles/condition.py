@@ -8,6 +8,7 @@ from typing import Any
 import psutil
 from sqlalchemy import ColumnElement, case, func, select
 
+from medfiles import backup, fixity, runs
 from medfiles.access import Actor
 from medfiles.clock import now
 from medfiles.db import db
@@ -16,6 +17,7 @@ from medfiles.entities import Registry
 from medfiles.errors import Forbidden
 from medfiles.installation import Installation
 from medfiles.models import EntityFile, LabResultFile, Patient, Rendition, Session, StorageJournal, User
+from medfiles.runs import Run
 from medfiles.storage import Storages
 
 
@@ -51,7 +53,8 @@ class Process:
 @dataclass(frozen=True)
 class Condition:
     """`kinds` by the name of the kind of record; `pictures` are derived and can be made again; `free` bytes of each
-    store, None where there is no end; `oldest_trash` goes for ever first."""
+    store, None where there is no end; `oldest_trash` goes for ever first; `findings` of checks by their kind; `runs`:
+    when each kind of long work last came to its end."""
 
     at: datetime
     kinds: Mapping[str, Kept]
@@ -66,6 +69,8 @@ class Condition:
     patients: int
     sessions: int
     processes: tuple[Process, ...]
+    findings: Mapping[str, int]
+    runs: Mapping[str, Run | None]
 
 
 class ConditionService(Service):
@@ -98,6 +103,8 @@ def measured(parts: Installation) -> Condition:
         patients=_count(Patient.id),
         sessions=_count(Session.id, Session.owner.is_not(None)),
         processes=processes(),
+        findings=fixity.count_findings(),
+        runs={name: runs.last(name) for name in (fixity.VERIFY, fixity.DEEP, backup.RUN)},
     )
 
 

@@ -1,6 +1,6 @@
 """The figures of the status page as Prometheus reads them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -17,6 +17,9 @@ class Figures(Collector):
         yield from _documents(self.condition)
         yield from _one_figure_each(self.condition)
         yield _by("medfiles_journal_entries", "Objects on their way", "action", vars(self.condition.journal))
+        yield _by("medfiles_findings", "What checks of the store found", "kind", self.condition.findings)
+        runs = {name: int(run.ended_at.timestamp()) for name, run in self.condition.runs.items() if run}
+        yield _by("medfiles_last_run_seconds", "When this work last came to its end, in Unix time", "run", runs)
         free = {name: size for name, size in self.condition.free.items() if size is not None}
         yield _by("medfiles_storage_free_bytes", "What each store can still take", "storage", free)
         memory = {str(process.pid): process.memory for process in self.condition.processes}
@@ -54,7 +57,7 @@ def _one_figure_each(condition: Condition) -> Iterator[Metric]:
         yield GaugeMetricFamily(name, words, value=value)
 
 
-def _by(name: str, words: str, label: str, values: dict[str, int]) -> Metric:
+def _by(name: str, words: str, label: str, values: Mapping[str, int]) -> Metric:
     family = GaugeMetricFamily(name, words, labels=[label])
     for value, figure in values.items():
         family.add_metric([value], figure)

@@ -1,0 +1,288 @@
+"""A copy of everything, made while people work: the database, every document's bytes, the secret key.
+
+A folder holds any number of backups. The bytes lie once under their SHA-256, however many backups and documents have
+them; each backup is a folder of its own with the database, the list of what it needs, and last of all its manifest.
+"""
+
+import fcntl
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, create_engine, select, text
+from sqlalchemy.engine import Engine
+
+from medfiles import audit, runs
+from medfiles.audit import Subject
+from medfiles.clock import now
+from medfiles.copies import copy_database, publish, sha256_of, written
+from medfiles.db import db, transaction
+from medfiles.errors import BlobMissing, NotFound, StorageError
+from medfiles.models import EntityFile
+from medfiles.storage import OlderFolder, Storages, digest
+from medfiles.storage.base import make_folder
+
+RUN = "backup"
+FORMAT = 1
+OBJECTS, DATABASE, LIST, SECRET, MANIFEST = "objects", "database", "objects.jsonl", "secret-key", "manifest.json"
+ROWS = "SELECT id, storage, file_path, sha256 FROM entity_files ORDER BY id"
+REVISION = "SELECT version_num FROM alembic_version"
+
+Report = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One object of a backup: `place` is a storage's name, or that of the older feature's folder."""
+
+    sha256: str
+    size: int
+    place: str
+    key: str
+
+
+@dataclass
+class Saved:
+    """`purged` were deleted for ever while the backup was made; `problems` say which documents are not as they were."""
+
+    name: str
+    documents: int = 0
+    bytes: int = 0
+    copied: int = 0
+    purged: list[int] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def back_up(storages: Storages, folder: Path, secret: str, report: Report = lambda done: None) -> Saved:
+    """Add a backup to `folder`; StorageError when it cannot be written there."""
+    saved = Saved(now().strftime("%Y%m%dT%H%M%S.%fZ"))
+    place = folder / saved.name
+    try:
+        with _alone(folder):
+            make_folder(place)
+            facts = _copy(storages, folder, place, saved, report)
+            _write(place / SECRET, secret)
+            _seal(place, saved, facts)
+    except OSError as error:
+        raise StorageError(f"The backup cannot be written to {folder}: {error.strerror}.") from error
+    with transaction():
+        audit.record(None, "backup", Subject(), documents=saved.documents)
+    runs.ended(RUN, documents=saved.documents, bytes=saved.bytes, problems=len(saved.problems))
+    return saved
+
+
+def whole(folder: Path) -> Sequence[str]:
+    """The names of the backups in this folder that were ended, the oldest first."""
+    return sorted(manifest.parent.name for manifest in folder.glob(f"*/{MANIFEST}"))
+
+
+def newest(folder: Path) -> str:
+    """NotFound when none was ended."""
+    if not (names := whole(folder)):
+        raise NotFound(f"There is no whole backup in {folder}.")
+    return names[-1]
+
+
+def manifest(folder: Path, name: str) -> dict[str, Any]:
+    """What its maker wrote last; NotFound, or StorageError when this program cannot read it."""
+    try:
+        facts = json.loads((folder / name / MANIFEST).read_text())
+    except FileNotFoundError as error:
+        raise NotFound(f"There is no whole backup {name} in {folder}.") from error
+    except (OSError, ValueError) as error:
+        raise StorageError(f"{folder / name / MANIFEST} cannot be read.") from error
+    if not isinstance(facts, dict) or facts.get("format") != FORMAT:
+        raise StorageError(f"{folder / name} is not a backup that this version of medfiles can read.")
+    return facts
+
+
+def entries(folder: Path, name: str) -> Iterator[Entry]:
+    with (folder / name / LIST).open() as lines:
+        for line in lines:
+            yield Entry(*json.loads(line))
+
+
+def object_path(folder: Path, sha256: str) -> Path:
+    return folder / OBJECTS / sha256[:2] / sha256
+
+
+def check(folder: Path, name: str, report: Report = lambda done: None) -> Iterator[str]:
+    """Read all of it; a sentence for each part that is not what it was when the backup was made."""
+    facts = manifest(folder, name)
+    for part, sum_ in facts["sums"].items():
+        if not _is(folder / name / part, sum_):
+            yield f"{name}/{part} is missing or damaged"
+            if part == LIST:
+                return
+    known: set[str] = set()
+    for done, entry in enumerate(entries(folder, name), 1):
+        if entry.sha256 not in known and not _is(object_path(folder, entry.sha256), entry.sha256):
+            yield f"{OBJECTS}/{entry.sha256[:2]}/{entry.sha256}, the bytes of {entry.key}, is missing or damaged"
+        known.add(entry.sha256)
+        report(done)
+
+
+def thin_out(folder: Path, keep: int) -> int:
+    """Remove all but the newest `keep` backups that were ended, what interrupted ones left, and bytes that none of the
+    rest needs; how many backups went."""
+    with _alone(folder):
+        names = whole(folder)
+        stay = set(names[-keep:])
+        gone = [place for place in folder.iterdir() if place.is_dir() and place.name not in {OBJECTS, *stay}]
+        for place in gone:
+            (place / MANIFEST).unlink(missing_ok=True)  # first: without it nobody takes the rest for a backup
+            shutil.rmtree(place)
+        needed = {entry.sha256 for name in stay for entry in entries(folder, name)}
+        for path in (folder / OBJECTS).glob("*/*"):
+            if path.name not in needed:
+                path.unlink()
+        return len([name for name in names if name not in stay])
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One at a time in a folder."""
+    make_folder(folder)
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StorageError(f"Another backup is being made in {folder} just now.") from error
+        yield
+
+
+def _copy(storages: Storages, folder: Path, place: Path, saved: Saved, report: Report) -> dict[str, Any]:
+    """The database first, then the bytes that this copy of it names."""
+    with _snapshot(db.engine, place / DATABASE) as connection, (place / f"{LIST}.part").open("w") as lines:
+        facts = {"dialect": connection.dialect.name, "revision": connection.execute(text(REVISION)).scalar()}
+        for file_id, storage, key, sha256 in connection.execution_options(yield_per=500).execute(text(ROWS)):
+            for entry in _document(storages, folder, saved, file_id, storage, key, sha256):
+                _list(lines, saved, entry)
+            report(saved.documents)
+        for entry in _older(storages.older, folder, saved):
+            _list(lines, saved, entry)
+    publish(place / f"{LIST}.part", place / LIST)
+    return facts
+
+
+@contextmanager
+def _snapshot(engine: Engine, target: Path) -> Iterator[Connection]:
+    """A copy of the database at `target`, and a connection that sees exactly what it holds."""
+    if engine.dialect.name == "postgresql":
+        with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+            copy_database(engine, target, connection.execute(text("SELECT pg_export_snapshot()")).scalar())
+            yield connection
+        return
+    copy_database(engine, target)
+    copy = create_engine(f"sqlite:///file:{target}?mode=ro&immutable=1&uri=true")
+    with copy.connect() as connection:
+        yield connection
+    copy.dispose()
+
+
+def _document(
+    storages: Storages, folder: Path, saved: Saved, file_id: int, storage: str, key: str, sha256: str
+) -> Iterator[Entry]:
+    """Nothing for one that was deleted for ever meanwhile; one that moved is found where it is now."""
+    saved.documents += 1
+    place = (storage, key)
+    while True:
+        try:
+            found = _kept(storages, folder, saved, *place, sha256)
+            break
+        except StorageError as error:
+            if (there := _whereabouts(file_id)) == place:
+                saved.problems.append(f"document {file_id}: {_words(error)}")
+                return
+            if there is None:
+                saved.documents -= 1
+                saved.purged.append(file_id)
+                return
+            place = there
+    if found[0] != sha256:
+        saved.problems.append(f"document {file_id}: its bytes are not those that were stored; kept as they are")
+    yield Entry(*found, storage, key)
+
+
+def _words(error: StorageError) -> str:
+    return "its bytes are missing" if isinstance(error, BlobMissing) else "its bytes cannot be read"
+
+
+def _whereabouts(file_id: int) -> tuple[str, str] | None:
+    query = select(EntityFile.storage, EntityFile.file_path).where(EntityFile.id == file_id)
+    row = db.session.execute(query).one_or_none()
+    db.session.rollback()
+    return (row[0], row[1]) if row else None
+
+
+def _kept(storages: Storages, folder: Path, saved: Saved, storage: str, key: str, sha256: str) -> tuple[str, int]:
+    """SHA-256 and size of what is kept of this object; what lies there already was read back when it was written."""
+    there = object_path(folder, sha256)
+    if there.is_file():
+        return sha256, there.stat().st_size
+    return _copied(storages[storage].open(key), folder, saved)
+
+
+def _copied(chunks: Iterator[bytes], folder: Path, saved: Saved) -> tuple[str, int]:
+    make_folder(folder / OBJECTS)
+    part = folder / OBJECTS / "part"
+    with part.open("wb") as file:
+        sha256, size = digest(written(chunks, file))
+    target = object_path(folder, sha256)
+    if target.exists():
+        part.unlink()
+        return sha256, size
+    if not _is(part, sha256):
+        raise StorageError(f"What was written to {part} is not what was read.")
+    make_folder(target.parent)
+    publish(part, target)
+    saved.copied += 1
+    return sha256, size
+
+
+def _older(older: OlderFolder, folder: Path, saved: Saved) -> Iterator[Entry]:
+    """Files of the older feature, moved or not: until that is finished they are somebody's documents."""
+    for path in older.paths():
+        if (older.root / path).is_symlink():
+            continue
+        try:
+            yield Entry(*_copied(older.open(path), folder, saved), older.name, path)
+        except StorageError as error:
+            saved.problems.append(f"older file {path}: {_words(error)}")
+
+
+def _list(lines: Any, saved: Saved, entry: Entry) -> None:
+    saved.bytes += entry.size
+    lines.write(json.dumps([entry.sha256, entry.size, entry.place, entry.key]) + "\n")
+
+
+def _write(path: Path, content: str) -> None:
+    part = path.with_name(f"{path.name}.part")
+    part.touch(mode=0o600)
+    part.write_text(content)
+    publish(part, path)
+
+
+def _seal(place: Path, saved: Saved, facts: dict[str, Any]) -> None:
+    """Written last: a backup without a manifest is none."""
+    facts |= {
+        "format": FORMAT,
+        "made_at": now().isoformat(),
+        "documents": saved.documents,
+        "bytes": saved.bytes,
+        "purged": saved.purged,
+        "problems": saved.problems,
+        "sums": {part: sha256_of(place / part) for part in (DATABASE, LIST, SECRET)},
+    }
+    _write(place / MANIFEST, json.dumps(facts, indent=1))
+
+
+def _is(path: Path, sha256: str) -> bool:
+    try:
+        return sha256_of(path) == sha256
+    except OSError:
+        return False

@@ -1,0 +1,94 @@
+"""`flask medfiles backup` and `restore`: a copy of everything, and the way back from it."""
+
+import sys
+from pathlib import Path
+
+import click
+from alembic.script import ScriptDirectory
+from flask import current_app
+from flask.cli import AppGroup
+
+from medfiles import backup, fixity, restore
+from medfiles.cli.output import FINDINGS, explained, json_option, summary
+from medfiles.cli.progress import Teller
+from medfiles.http import parts
+from medfiles.restore import Target
+
+FOLDER = click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+SECOND_STEPS = "MEDFILES_SECRET_KEY is not the key of the backup: second steps of sign-in have to be set up anew."
+OUTDATED = "The backup is of an older version. Now type `flask db upgrade`, then `flask medfiles verify --deep`."
+
+
+def register(parent: AppGroup) -> None:
+    parent.add_command(back_up)
+    parent.add_command(bring_back)
+
+
+@click.command("backup")
+@FOLDER
+@click.option("--keep", type=click.IntRange(1), help="Afterwards keep only the newest so many.")
+@click.option("--check", "only_check", is_flag=True, help="Make none: read the newest and compare every sum.")
+@click.option("--name", help="With --check: which one, instead of the newest.")
+@json_option
+@explained
+def back_up(folder: Path, keep: int | None, only_check: bool, name: str | None, as_json: bool) -> None:
+    """Copy the database, all documents and the secret key to FOLDER, while people work. Bytes that are there already
+    are not copied again. Whoever can read FOLDER can read every document: keep it as safe as the installation."""
+    if name and not only_check or only_check and keep:
+        raise click.UsageError("--name goes with --check, --keep without.")
+    if only_check:
+        _check(folder, name or backup.newest(folder), as_json)
+    else:
+        _make(folder, keep, as_json)
+
+
+def _make(folder: Path, keep: int | None, as_json: bool) -> None:
+    saved = backup.back_up(
+        parts().storages, folder, current_app.config["SECRET_KEY"], Teller().step("Copying", fixity.total())
+    )
+    gone = backup.thin_out(folder, keep) if keep else 0
+    lines = [*saved.problems, f"Backed up {saved.documents:,} documents as {saved.name}, {saved.copied:,} of them new."]
+    facts = {"documents": saved.documents, "bytes": saved.bytes, "copied": saved.copied, "removed": gone}
+    summary(as_json, "\n".join(lines), name=saved.name, problems=saved.problems, purged=saved.purged, **facts)
+    if saved.problems:
+        sys.exit(FINDINGS)
+
+
+def _check(folder: Path, name: str, as_json: bool) -> None:
+    count = backup.manifest(folder, name)["documents"]
+    problems = list(backup.check(folder, name, Teller().step("Reading", count)))
+    last = f"{len(problems):,} findings in {name}." if problems else f"{name} is whole: {count:,} documents."
+    summary(as_json, "\n".join([*problems, last]), name=name, documents=count, problems=problems)
+    if problems:
+        sys.exit(FINDINGS)
+
+
+@click.command("restore")
+@FOLDER
+@click.option("--name", help="Which backup, instead of the newest.")
+@json_option
+@explained
+def bring_back(folder: Path, name: str | None, as_json: bool) -> None:
+    """Bring a backup back into this empty installation. It is read whole before anything is changed, and every document
+    is compared afterwards. The server must not run."""
+    name = name or backup.newest(folder)
+    tell = Teller().step("Restoring", backup.manifest(folder, name)["documents"])
+    done = restore.restore(parts().storages, _target(), folder, name, tell)
+    found = [] if done.outdated else [*_verified()]
+    lines = [*found, f"Restored {done.documents:,} documents from {done.name}."]
+    lines += [SECOND_STEPS] * done.key_differs + [OUTDATED] * done.outdated
+    facts = {"documents": done.documents, "bytes": done.bytes, "outdated": done.outdated}
+    summary(as_json, "\n".join(lines), name=done.name, findings=found, **facts)
+    if found:
+        sys.exit(FINDINGS)
+
+
+def _verified() -> list[str]:
+    storages = parts().storages
+    return [one.words for one in (fixity.verify(storages) + fixity.verify_deep(storages)).findings]
+
+
+def _target() -> Target:
+    config = current_app.config
+    head = ScriptDirectory(str(config["MIGRATIONS"])).get_current_head()
+    return Target(config["MEDFILES_INSTANCE"], config["SECRET_KEY"], bool(config["MEDFILES_SECRET_KEY"]), str(head))

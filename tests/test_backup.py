@@ -1,0 +1,278 @@
+"""A backup is everything, made beside people at work; what comes back is what was there, row by row, byte by byte."""
+
+import json
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text
+
+from medfiles import backup, copies, fixity, restore, runs
+from medfiles.db import db
+from medfiles.errors import Conflict, IntegrityFailed, StorageError
+from medfiles.models import EntityFile, Visit
+from medfiles.storage import digest
+from tests.factories import World
+
+KINDS = ("lab-result", "insurance", "visit", "procedure")
+OF_A_RUN = {*restore.LEFT_BEHIND, "audit_events"}  # the backup itself leaves an event
+
+
+@pytest.fixture
+def lived_in(world: World) -> World:
+    """Every kind of record with a document in use and one in the trash, a share, a file of the older feature."""
+    patient = world.patient()
+    for kind in KINDS:
+        record = world.record(kind, patient)
+        kept, gone = world.store(record, f"{kind}.txt", f"{kind} gone.txt")
+        world.documents().trash(gone)
+        if kind == "lab-result":
+            world.older_file(record)
+    world.share(patient, "otto@sample.example")
+    return world
+
+
+def rows(world: World) -> dict[str, list[Any]]:
+    db.session.rollback()
+    tables = [table for table in db.metadata.sorted_tables if table.name not in OF_A_RUN]
+    return {table.name: _all(table) for table in tables}
+
+
+def _all(table: Any) -> list[Any]:
+    found = db.session.execute(
+        text(f"SELECT * FROM {table.name} ORDER BY {', '.join(table.primary_key.columns.keys())}")
+    )
+    return [{name: value for name, value in row.items() if name != "last_checked_at"} for row in found.mappings()]
+
+
+def contents(world: World) -> dict[int, str]:
+    return {file.id: digest(world.parts.storages.default.open(file.file_path))[0] for file in world.files()}
+
+
+def save(world: World, folder: Path) -> backup.Saved:
+    return backup.back_up(world.parts.storages, folder, "the key")
+
+
+def target(world: World, head: str = "") -> restore.Target:
+    return restore.Target(Path(world.app.instance_path), "its own", False, head or "unknown")
+
+
+def bring(world: World, folder: Path, **options: Any) -> restore.Restored:
+    return restore.restore(world.parts.storages, target(world), folder, **options)
+
+
+def run(world: World, *arguments: str) -> Any:
+    return world.app.test_cli_runner().invoke(args=["medfiles", *arguments])
+
+
+def objects(folder: Path) -> list[Path]:
+    return sorted(path for path in (folder / "objects").glob("*/*"))
+
+
+def test_what_comes_back_is_what_was_there(lived_in: World, make_world: Callable[..., World], tmp_path: Path) -> None:
+    before, bytes_before = rows(lived_in), contents(lived_in)
+    older = {path: (lived_in.uploads / path).read_bytes() for path in lived_in.parts.storages.older.paths()}
+    made = run(lived_in, "backup", str(tmp_path / "safe"), "--json")
+    assert (made.exit_code, json.loads(made.stdout)["documents"]) == (0, 8)
+    other = make_world()
+    done = run(other, "restore", str(tmp_path / "safe"), "--json")
+    assert (done.exit_code, json.loads(done.stdout)["findings"]) == (0, [])
+    assert rows(other) == before
+    assert contents(other) == bytes_before
+    assert {path: (other.uploads / path).read_bytes() for path in other.parts.storages.older.paths()} == older
+    assert (Path(other.app.instance_path) / "secret-key").read_text() == lived_in.app.config["SECRET_KEY"]
+    assert fixity.count_findings() == {}
+
+
+def test_what_came_back_is_at_work_again(lived_in: World, make_world: Callable[..., World], tmp_path: Path) -> None:
+    save(lived_in, tmp_path)
+    trashed = next(file.id for file in lived_in.files() if file.deleted_at)
+    other = make_world()
+    bring(other, tmp_path)
+    other._users.update(lived_in._users)
+    assert other.documents().restore(trashed).deleted_at is None
+    visit = db.session.scalars(select(Visit)).one()
+    assert other.attach(visit, "New.txt").id > trashed
+    other.assert_settled()
+
+
+def test_a_backup_beside_people_at_work_is_one_moment_of_it(
+    world: World, make_world: Callable[..., World], tmp_path: Path
+) -> None:
+    visits = [int(world.record().id) for _ in range(3)]
+    documents = world.documents()
+
+    def work(visit: int) -> None:
+        with world.app.app_context():
+            record = db.session.get_one(Visit, visit)
+            for number in range(5):
+                file = world.attach(record, f"{number}.txt", f"{visit} {number}".encode()).id
+                documents.trash(file)
+                documents.restore(file) if number % 2 else documents.purge(file)
+
+    made = []
+    with ThreadPoolExecutor(3) as pool:
+        working = [pool.submit(work, visit) for visit in visits]
+        while not all(one.done() for one in working):
+            made.append(save(world, tmp_path))
+    [one.result() for one in working]
+    assert [saved.problems for saved in made] == [[] for _ in made]
+    assert not [problem for saved in made for problem in backup.check(tmp_path, saved.name)]
+    other = make_world()
+    bring(other, tmp_path, name=made[len(made) // 2].name)
+    assert not (fixity.verify(other.parts.storages) + fixity.verify_deep(other.parts.storages)).findings
+
+
+def test_what_is_deleted_for_ever_meanwhile_does_not_come_back(
+    lived_in: World, make_world: Callable[..., World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy, documents = copies.copy_database, lived_in.documents()
+    gone = next(file.id for file in lived_in.files() if file.deleted_at)
+    moved = next(file.id for file in lived_in.files() if not file.deleted_at)
+
+    def late(*arguments: Any) -> None:
+        copy(*arguments)
+        documents.purge(gone)
+        documents.trash(moved)
+
+    monkeypatch.setattr(backup, "copy_database", late)
+    saved = save(lived_in, tmp_path)
+    assert (saved.purged, saved.documents, saved.problems) == ([gone], 7, [])
+    bring(other := make_world(), tmp_path)
+    assert gone not in contents(other)
+    assert db.session.get_one(EntityFile, moved).deleted_at is None
+
+
+def test_a_second_backup_copies_only_what_is_new(lived_in: World, tmp_path: Path) -> None:
+    first = save(lived_in, tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in objects(tmp_path)}
+    lived_in.attach(db.session.scalars(select(Visit)).one(), "New.txt", b"new words")
+    second = save(lived_in, tmp_path)
+    assert (second.documents, second.copied, first.copied > 1) == (first.documents + 1, 1, True)
+    assert {path: path.stat().st_mtime_ns for path in objects(tmp_path) if path in before} == before
+
+
+def test_thinning_out_keeps_the_newest_and_what_they_need(lived_in: World, tmp_path: Path) -> None:
+    gone = next(file for file in lived_in.files() if file.deleted_at)
+    save(lived_in, tmp_path)
+    lived_in.documents().purge(gone.id)
+    names = [save(lived_in, tmp_path).name for _ in range(2)]
+    (tmp_path / "20260101T000000.000000Z").mkdir()
+    assert backup.thin_out(tmp_path, 2) == 1
+    assert list(backup.whole(tmp_path)) == names
+    assert [list(backup.check(tmp_path, name)) for name in names] == [[], []]
+    assert not (tmp_path / "20260101T000000.000000Z").exists()
+
+
+def test_a_document_that_is_not_there_is_said_and_the_rest_is_saved(lived_in: World, tmp_path: Path) -> None:
+    lost, *_ = lived_in.files()
+    (lived_in.uploads / lost.file_path).unlink()
+    done = run(lived_in, "backup", str(tmp_path), "--json")
+    assert (done.exit_code, json.loads(done.stdout)["problems"]) == (1, [f"document {lost.id}: its bytes are missing"])
+    assert not list(backup.check(tmp_path, backup.newest(tmp_path)))
+
+
+def test_a_backup_that_did_not_come_to_its_end_is_none(
+    lived_in: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> Iterator[bytes]:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as broken, pytest.raises(StorageError, match="No space left"):
+        broken.setattr(backup, "_seal", full)
+        save(lived_in, tmp_path)
+    assert list(backup.whole(tmp_path)) == []
+    assert run(lived_in, "restore", str(tmp_path)).exit_code == 1
+    assert runs.last(backup.RUN) is None
+
+
+@pytest.mark.parametrize("part", ["database", "objects.jsonl", "secret-key", "an object", "a lost object"])
+def test_damage_is_named_before_anything_is_touched(
+    lived_in: World, make_world: Callable[..., World], tmp_path: Path, part: str
+) -> None:
+    name = save(lived_in, tmp_path).name
+    place = objects(tmp_path)[0] if "object" in part and "." not in part else tmp_path / name / part
+    if "lost" in part:
+        place.unlink()
+    else:
+        place.write_bytes(place.read_bytes()[:-1] + b"?")
+    checked = run(lived_in, "backup", str(tmp_path), "--check")
+    assert (checked.exit_code, place.name in checked.stdout) == (1, True)
+    other = make_world()
+    with pytest.raises(IntegrityFailed, match=place.name):
+        bring(other, tmp_path)
+    assert list(other.parts.storages.default.keys()) == []
+    assert other.files() == []
+
+
+def test_nothing_is_restored_over_an_installation_in_use(lived_in: World, tmp_path: Path) -> None:
+    save(lived_in, tmp_path)
+    before = rows(lived_in)
+    with pytest.raises(Conflict, match="in use"):
+        bring(lived_in, tmp_path)
+    assert rows(lived_in) == before
+
+
+def test_nothing_is_restored_beside_documents_that_nobody_knows(
+    lived_in: World, make_world: Callable[..., World], tmp_path: Path
+) -> None:
+    save(lived_in, tmp_path)
+    other = make_world()
+    shutil.copytree(lived_in.uploads / "files", other.uploads / "files")
+    next(path for path in (other.uploads / "files").rglob("*.txt")).rename(
+        other.uploads / "files" / "visits" / "0a1b2c3d-0000-4000-8000-000000000000.txt"
+    )
+    with pytest.raises(Conflict, match="documents in the store"):
+        bring(other, tmp_path)
+
+
+def test_an_interrupted_restore_is_begun_again(
+    lived_in: World, make_world: Callable[..., World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(lived_in, tmp_path)
+    before, other = contents(lived_in), make_world()
+
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
+        broken.setattr(restore, "_bring_database", stop)
+        bring(other, tmp_path)
+    assert other.files() == []
+    bring(other, tmp_path)
+    assert contents(other) == before
+
+
+def test_the_key_in_a_backup_is_for_its_owner_alone(lived_in: World, tmp_path: Path) -> None:
+    place = tmp_path / save(lived_in, tmp_path).name / "secret-key"
+    assert stat.S_IMODE(place.stat().st_mode) == 0o600
+
+
+def test_two_backups_into_one_folder_wait_for_each_other(lived_in: World, tmp_path: Path) -> None:
+    with backup._alone(tmp_path), pytest.raises(StorageError, match="Another backup"):
+        save(lived_in, tmp_path)
+
+
+def test_a_backup_stands_in_the_trail_and_its_day_is_known(lived_in: World, tmp_path: Path) -> None:
+    save(lived_in, tmp_path)
+    assert [event.details for event in lived_in.events(action="backup")] == [{"documents": 8}]
+    last = runs.last(backup.RUN)
+    assert last
+    assert last.facts["documents"] == 8
+
+
+def test_a_backup_of_the_other_kind_of_database_is_refused(lived_in: World, tmp_path: Path) -> None:
+    name = save(lived_in, tmp_path).name
+    place = tmp_path / name / "manifest.json"
+    place.write_text(json.dumps(json.loads(place.read_text()) | {"dialect": "other"}))
+    with pytest.raises(Conflict, match="other database"):
+        bring(lived_in, tmp_path)
+
+
+@pytest.mark.parametrize("options", [["--check", "--keep", "2"], ["--name", "x"], ["--keep", "0"]])
+def test_misuse_ends_with_2(world: World, tmp_path: Path, options: list[str]) -> None:
+    assert run(world, "backup", str(tmp_path), *options).exit_code == 2
