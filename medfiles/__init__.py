@@ -10,7 +10,7 @@ from typing import Any
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from medfiles import api, assets, cli, config, db, gate, http, logs, refusals, rendering, web
+from medfiles import api, assets, cli, config, db, gate, http, logs, rates, refusals, rendering, web
 from medfiles.entities import ENTITY_TYPES, EntityType
 from medfiles.installation import Installation
 from medfiles.limits import with_overrides
@@ -44,8 +44,10 @@ def create_app(environ: Mapping[str, str] | None = None, entity_types: Iterable[
     http.init_app(app)
     logs.init_app(app)
     refusals.init_app(app)
+    rates.init_app(app)
     gate.init_app(app)
     web.init_app(app, settings)
+    rates.guard_sign_in(app)
     api.init_app(app)
     cli.init_app(app)
     return app

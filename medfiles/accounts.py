@@ -8,7 +8,10 @@ from typing import cast
 
 from flask_security import SQLAlchemyUserDatastore, UserMixin, hash_password, verify_password
 from flask_security.proxies import _security
-from sqlalchemy import ColumnElement, delete, func, select
+from flask_security.totp import Totp
+from passlib.exc import UsedTokenError
+from passlib.totp import TotpMatch
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
 
 from medfiles import audit
 from medfiles.access import Actor
@@ -29,6 +32,21 @@ class Accounts(SQLAlchemyUserDatastore):
     def set_uniquifier(self, user: UserMixin, uniquifier: str | None = None) -> None:
         super().set_uniquifier(user, uniquifier)
         _end_tokens(cast(User, user))
+
+
+class OneTime(Totp):
+    """Flask-Security's, where a code opens the door once: whoever looked over a shoulder comes too late."""
+
+    def get_last_counter(self, user: UserMixin) -> int | None:
+        counter: int | None = cast(User, user).tf_last_counter
+        return counter
+
+    def set_last_counter(self, user: UserMixin, tmatch: TotpMatch) -> None:
+        """In the open transaction; of two that send one code at once, one comes first."""
+        is_later = or_(User.tf_last_counter.is_(None), User.tf_last_counter < tmatch.counter)
+        took = update(User).where(User.id == cast(User, user).id, is_later).values(tf_last_counter=tmatch.counter)
+        if not db.session.execute(took).rowcount:  # type: ignore[attr-defined]
+            raise UsedTokenError(expire_time=tmatch.expire_time)
 
 
 datastore = Accounts(db, User, Role)

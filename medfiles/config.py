@@ -156,6 +156,24 @@ SETTINGS = (
         "Requests with a wrong token from one address before they are answered 429; 0: no limit.",
     ),
     Setting(
+        "MEDFILES_SIGN_IN_FAILURES",
+        "10",
+        at_least(0),
+        "Wrong passwords or codes for one account from one address within 5 minutes; 0: no limit.",
+    ),
+    Setting(
+        "MEDFILES_UPLOADS_PER_MINUTE",
+        "600",
+        at_least(0),
+        "Uploads of one account; 0: no limit.",
+    ),
+    Setting(
+        "MEDFILES_BULK_PER_MINUTE",
+        "600",
+        at_least(0),
+        "Requests of one account for many documents at once: bulk actions, archives, batch counts; 0: no limit.",
+    ),
+    Setting(
         "MEDFILES_METRICS_TOKEN",
         "",
         str,

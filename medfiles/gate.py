@@ -2,20 +2,17 @@
 
 import re
 from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, current_app, g, request
-from flask_limiter import Limiter
-from flask_limiter.util import get_remote_address
 from flask_security import current_user
 from flask_wtf.csrf import CSRFError, CSRFProtect, validate_csrf
 from werkzeug.exceptions import LengthRequired, UnsupportedMediaType
 from werkzeug.routing import BaseConverter, IntegerConverter
 from wtforms import ValidationError as BadToken
 
-from medfiles import tokens
+from medfiles import rates, tokens
 from medfiles.errors import DatabaseUnavailable, OutOfScope, Rejected, SignedOut
 from medfiles.http import begin_writing, parts
 
@@ -47,6 +44,7 @@ WRITES_ACCOUNT = {  # Flask-Security reads, then writes: on SQLite such a transa
     "security.register",
     "security.two_factor_setup",
     "security.two_factor_setup_validate",
+    "security.two_factor_token_validation",
 }
 WITH_QR_CODE = {"security.two_factor_setup"}  # Flask-Security draws its QR code as a data: image
 FORMS = ("", "application/x-www-form-urlencoded", "multipart/form-data")
@@ -54,10 +52,6 @@ LONGEST_ENTRY = 1000
 CHANGING = ("POST", "PUT", "PATCH", "DELETE")
 NOT_VALID = "This token is not valid: it was mistyped or revoked, or its time is over."
 LARGEST_ID = 2**63 - 1
-LIMITS_WAIT: dict[str, str | int] = {
-    "socket_connect_timeout": 1,
-    "socket_timeout": 1,
-}  # seconds: past them each process counts by itself
 csrf = CSRFProtect()
 
 
@@ -104,26 +98,6 @@ def reads(view: Any) -> Any:
     return view
 
 
-def _failures(app: Flask) -> Any:
-    """Counts wrong tokens per address: past the limit 429, which only those who send wrong ones ever see."""
-    most = app.config["MEDFILES_TOKEN_FAILURES_PER_MINUTE"]
-    limiter = Limiter(
-        get_remote_address,
-        app=app,
-        storage_uri=app.config["MEDFILES_LIMITS_URL"],
-        storage_options=LIMITS_WAIT,
-        key_prefix="medfiles",
-        headers_enabled=True,
-        in_memory_fallback_enabled=True,
-    )
-
-    def counted() -> AbstractContextManager[Any]:
-        # shared: whichever of the API's addresses are asked
-        return limiter.shared_limit(f"{most}/minute", scope="wrong-tokens") if most else nullcontext()
-
-    return counted
-
-
 def init_app(app: Flask) -> None:
     app.config["WTF_CSRF_CHECK_DEFAULT"] = False
     app.config["WTF_CSRF_TIME_LIMIT"] = None
@@ -133,7 +107,6 @@ def init_app(app: Flask) -> None:
     kind, plural = _reading(KindConverter, [*names, *plurals]), _reading(PluralConverter, plurals)
     app.url_map.converters.update(int=IdConverter, kind=kind, plural=plural)
     csrf.init_app(app)
-    app.extensions["medfiles.failures"] = _failures(app)
     app.before_request(require_somebody)
     app.before_request(require_token)
     app.after_request(add_headers)
@@ -149,13 +122,15 @@ def require_somebody() -> None:
         g.account_id = current_user.id
     elif request.endpoint is not None and request.endpoint not in PUBLIC:
         raise SignedOut()
+    if scope := getattr(current_app.view_functions.get(request.endpoint or ""), "counted", None):
+        rates.take(scope)
 
 
 def _speak_for(token: str) -> None:
     """Let the request act for whoever the token is of; a wrong one is never made good by a session beside it."""
     found = tokens.bearer(token, request.remote_addr, g.request_id)
     if found is None:
-        with current_app.extensions["medfiles.failures"]():
+        with rates.wrong_token():
             raise SignedOut(NOT_VALID)
     g.actor, g.account_id = found.actor, found.actor.user_id
     if not found.may_write and _changes():

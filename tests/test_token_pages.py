@@ -55,6 +55,12 @@ def shown(page: TestResponse) -> str:
 # --- pages --------------------------------------------------------------------------------------------------------
 
 
+def test_a_form_that_does_not_say_whose_documents_is_for_all(world: World) -> None:
+    accounts.create(EMAIL, PASSWORD)
+    form = {name: value for name, value in FORM.items() if name != "patient"}
+    assert send(signed_in(world), "/account/tokens/new", **form).status_code == 200
+
+
 def test_a_token_is_made_and_shown_this_one_time(ada: World, here: FlaskClient) -> None:
     page = make(here)
     text = shown(page)

@@ -32,7 +32,8 @@ TOPICS: Sequence[Topic] = (
             "it can be revoked at any moment.",
             "A token that may only read is refused every change: 403, code `scope`. Pages of the same origin may use "
             "the session cookie instead; what changes something then needs the header `X-CSRFToken`.",
-            "Wrong tokens are counted: too many from one address within a minute are answered 429.",
+            "Wrong tokens are counted: too many from one address within a minute are answered 429. So are an "
+            "account’s uploads and its requests for many documents at once.",
         ),
         'export MEDFILES=https://documents.example.org\nexport TOKEN=mf_…\ncurl -H "Authorization: Bearer $TOKEN" \\\n'
         '  "$MEDFILES/api/v1/patients"',

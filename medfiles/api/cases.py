@@ -231,7 +231,12 @@ CASES: Sequence[Case] = (
         errors.Infected("A scan found something harmful in this file, so it was not stored."),
         nowhere,
     ),
-    Case("rate-limited", "Too many wrong tokens came from one address.", TooManyRequests()),
+    Case(
+        "rate-limited",
+        "Too many wrong tokens came from one address, or too many uploads, or requests for many documents, from one "
+        "account. `Retry-After` says how many seconds to wait.",
+        TooManyRequests(),
+    ),
     Case("error", "A mistake of ours. The log has more.", InternalServerError(), nowhere),
     Case("database", "The database does not answer.", errors.DatabaseUnavailable()),
     Case("storage", "The store of documents does not answer.", errors.StorageError(), uploading),

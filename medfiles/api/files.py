@@ -11,6 +11,7 @@ from medfiles.api.schemas import File, Files, Metadata
 from medfiles.entities import EntityType
 from medfiles.errors import Rejected
 from medfiles.http import actor, documents, file_views, send_document
+from medfiles.rates import UPLOADS, counted
 
 USUAL, MOST = 50, 200  # documents in one page of a list
 LIST_QUERY = ("q", "category", "media", "from", "to", "zone", "sort", "order", "cursor", "trashed", "limit")
@@ -28,6 +29,7 @@ def files(type: EntityType, id: int) -> Response:
 
 
 @blueprint.post("/<kind:type>/<int:id>/files")
+@counted(UPLOADS)
 @operation("Add a document", "upload", status=201, refuses=(400, 409, 413, 415, 422))
 def upload(type: EntityType, id: int) -> Response:
     file, new = uploads.receive_one(request, documents(), type, id)

@@ -12,6 +12,7 @@ from medfiles.entities import EntityType
 from medfiles.errors import Rejected
 from medfiles.gate import reads
 from medfiles.http import bulk, documents, parts, send_archive
+from medfiles.rates import MANY, counted
 from medfiles.refusals import status_of
 
 LONGEST_ID = 18  # digits
@@ -19,6 +20,7 @@ Verb = Callable[[EntityType, int, Sequence[int]], Sequence[Result]]
 
 
 @blueprint.post("/files/batch-counts")
+@counted(MANY)
 @operation("Documents of each of many records", Counts, body=WhichCounts)
 @reads
 def batch_counts() -> Response:
@@ -30,6 +32,7 @@ def batch_counts() -> Response:
 
 
 @blueprint.post("/files/bulk")
+@counted(MANY)
 @operation("Trash, restore, purge or categorise many documents", Outcomes, body=Bulk)
 def change_many() -> Response:
     asked = sent(Bulk)
@@ -40,6 +43,7 @@ def change_many() -> Response:
 
 
 @blueprint.get("/files/archive")
+@counted(MANY)
 @operation("Documents as one ZIP", "zip", query=("ids",), refuses=(403, 404, 422))
 def archive() -> Response:
     return send_archive(bulk().open_across(_ids()))

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from flask_security import AsaList, RoleMixin, UserMixin
-from sqlalchemy import Column, ForeignKey, LargeBinary, String, Table
+from sqlalchemy import BigInteger, Column, ForeignKey, LargeBinary, String, Table
 from sqlalchemy.ext.mutable import MutableList
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -38,6 +38,7 @@ class User(db.Model, UserMixin):  # type: ignore[name-defined,misc]
     fs_uniquifier: Mapped[str] = mapped_column(String(64), unique=True)
     tf_primary_method: Mapped[str | None] = mapped_column(String(64))
     tf_totp_secret: Mapped[str | None] = mapped_column(String(255))
+    tf_last_counter: Mapped[int | None] = mapped_column(BigInteger)  # of the code that was used last
     tf_phone_number: Mapped[str | None] = mapped_column(String(128))  # Flask-Security reads it; SMS is not offered
     create_datetime: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     update_datetime: Mapped[datetime] = mapped_column(UtcDateTime, default=now, onupdate=now)

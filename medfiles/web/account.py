@@ -129,6 +129,6 @@ def init_app(app: Flask, settings: dict[str, Any]) -> None:
         SECURITY_MSG_PASSWORD_INVALID_LENGTH=(accounts.PASSWORD_LENGTH, "error"),
         SECURITY_MSG_PASSWORD_CHANGE=("Your password is changed. Other devices are signed out, tokens revoked.", "ok"),
     )
-    Security(app, accounts.datastore, login_form=SignInForm)
+    Security(app, accounts.datastore, login_form=SignInForm, totp_cls=accounts.OneTime)
     app.login_manager.request_loader(lambda request: None)  # type: ignore[attr-defined]  # no tokens of the library's: they outlive every session
     app.view_functions["security.logout"] = sign_out

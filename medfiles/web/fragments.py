@@ -14,6 +14,7 @@ from medfiles.htmx import fragment, is_htmx, trigger
 from medfiles.http import documents, older, parts, records, send_document
 from medfiles.intake import Intake, Paper
 from medfiles.present import Notice, Outcome
+from medfiles.rates import MANY, UPLOADS, counted
 from medfiles.refusals import explained, status_of
 from medfiles.sessions import background
 from medfiles.uploads import Received
@@ -95,6 +96,7 @@ def badges(type: EntityType) -> ResponseReturnValue:
 
 
 @blueprint.post("/<kind:type>/<int:id>/files")
+@counted(UPLOADS)
 @by_header_or_query
 def upload(type: EntityType, id: int) -> ResponseReturnValue:
     raw = uploads.is_raw(request)
@@ -108,6 +110,7 @@ def upload(type: EntityType, id: int) -> ResponseReturnValue:
 
 
 @blueprint.post("/<kind:type>/<int:id>/bulk")
+@counted(MANY)
 def bulk(type: EntityType, id: int) -> ResponseReturnValue:
     return many.answer(type, id)
 

@@ -84,7 +84,7 @@ def _made(form: Any) -> Any:
             raise Rejected(WRONG_PASSWORD, {"password": WRONG_PASSWORD})
         days, patient = int(form.days.data), form.patient.data
         lasts = timedelta(days=days) if days else None
-        return tokens.create(actor(), form.name.data, form.scope.data, _number(patient), lasts)
+        return tokens.create(actor(), form.name.data, form.scope.data, _number(patient or ""), lasts)
     except Rejected as error:
         forms.explain(form, error)
         form.refused_with = status_of(error)
