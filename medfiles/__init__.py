@@ -66,6 +66,7 @@ def _parts(settings: Mapping[str, Any], entity_types: Iterable[EntityType]) -> I
         room=Room(max(1, settings["MEDFILES_THREADS"] - 2)),
         trash_days=settings["MEDFILES_TRASH_DAYS"],
         verify_days=settings["MEDFILES_VERIFY_DAYS"],
+        quota=settings["MEDFILES_QUOTA"],
         idle=timedelta(minutes=settings["MEDFILES_IDLE_MINUTES"]),
         longest=timedelta(hours=settings["MEDFILES_SESSION_HOURS"]),
     )

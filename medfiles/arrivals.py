@@ -28,6 +28,7 @@ from medfiles.intake import (
     too_large,
 )
 from medfiles.models import CancelledUpload, EntityFile
+from medfiles.quota import must_fit
 from medfiles.sandbox import Sandbox
 from medfiles.storage import Staged, live_key
 
@@ -37,6 +38,7 @@ CANCEL_WITHIN = timedelta(hours=1)  # older uploads were acknowledged long ago: 
 @dataclass
 class Arrivals(Service):
     sandbox: Sandbox = field(kw_only=True)
+    quota: int = field(default=0, kw_only=True)  # bytes for each owner of patients; 0: no end
 
     def receive(
         self,
@@ -58,6 +60,7 @@ class Arrivals(Service):
                 raise too_large(kind)
             if files == 1 and self._by_key(retry_of) is None:
                 must_have_room(kind, live_count(kind, record_id))
+                must_fit(record.patient_id, max(1, announced - FORM_OVERHEAD), self.quota)
             intake = Intake(kind, record_id, record.patient_id)
         db.session.rollback()  # no transaction stays open while the bytes come in
         return intake
@@ -140,6 +143,7 @@ class Arrivals(Service):
         if self._cancelled(paper.idempotency_key):
             raise Conflict("This upload was cancelled.")
         must_have_room(intake.kind, live_count(intake.kind, record.id))
+        must_fit(record.patient_id, file.file_size, self.quota, lock=True)
         file.patient_id = record.patient_id
         db.session.add(file)
         try:

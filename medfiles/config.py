@@ -1,6 +1,7 @@
 """Every setting of an installation in one table: its name, default, how it is read and what it is for."""
 
 import os
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -48,6 +49,15 @@ def at_least(least: int) -> Callable[[str], int]:
         return number
 
     return parse
+
+
+def amount(text: str) -> int:
+    """ "500 MB", "10GB" or a number of bytes."""
+    found = re.fullmatch(r"(\d{1,15})\s*([KMGT]?)B?", text.strip(), re.ASCII | re.IGNORECASE)
+    if not found:
+        raise ValueError("write a number of bytes, or one with KB, MB, GB or TB")
+    power = " KMGT".index(found[2].upper() or " ")
+    return int(found[1]) * int(1024**power)
 
 
 def one_of(*allowed: str) -> Callable[[str], str]:
@@ -178,6 +188,12 @@ SETTINGS = (
         "",
         str,
         "Bearer token that /metrics asks for. Empty: it answers this machine alone.",
+    ),
+    Setting(
+        "MEDFILES_QUOTA",
+        "0",
+        amount,
+        "Bytes that the documents of one account's patients may take, trash included, such as 10GB; 0: no end.",
     ),
     Setting("MEDFILES_REGISTRATION", "0", flag, "1 lets anyone who reaches the sign-in page make an account."),
     Setting(

@@ -67,6 +67,12 @@ class TooMany(Conflict):
     code = "too-many"
 
 
+class OverQuota(Conflict):
+    """The owner of the patient has no room left."""
+
+    code = "quota"
+
+
 class Rejected(MedfilesError):
     """What was sent is refused, and nothing of it is kept."""
 

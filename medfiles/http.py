@@ -48,15 +48,15 @@ def actor() -> Actor:
 
 
 def documents() -> DocumentService:
-    return DocumentService(actor(), parts().registry, parts().storages, sandbox=parts().sandbox)
+    return DocumentService(actor(), parts().registry, parts().storages, sandbox=parts().sandbox, quota=parts().quota)
 
 
 def older() -> OlderService:
-    return OlderService(actor(), parts().registry, parts().storages, sandbox=parts().sandbox)
+    return OlderService(actor(), parts().registry, parts().storages, sandbox=parts().sandbox, quota=parts().quota)
 
 
 def bulk() -> BulkService:
-    return BulkService(actor(), parts().registry, parts().storages, sandbox=parts().sandbox)
+    return BulkService(actor(), parts().registry, parts().storages, sandbox=parts().sandbox, quota=parts().quota)
 
 
 def renderer() -> Renderer:

@@ -12,7 +12,7 @@ from medfiles.storage import Storages
 class Installation:
     """`sandbox` looks into uploads, `renderers` draw what was accepted, for those who have found `room`. `idle` and
     `longest` bound a session; `trash_days` is how long the trash keeps what was deleted, `verify_days` within how many
-    each document is read and compared."""
+    each document is read and compared. `quota`: bytes for each owner of patients, 0: no end."""
 
     registry: Registry
     storages: Storages
@@ -21,5 +21,6 @@ class Installation:
     room: Room
     trash_days: int
     verify_days: int
+    quota: int
     idle: timedelta
     longest: timedelta

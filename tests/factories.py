@@ -147,14 +147,36 @@ class World:
     def actor(self, email: str = "nora@sample.example") -> Actor:
         return Actor(self.user(email).id, email, address="192.0.2.7", request_id=uuid.uuid4().hex)
 
+    def _service(self) -> dict[str, Any]:
+        shared = {"registry": self.parts.registry, "storages": self.parts.storages}
+        return shared | {"sandbox": self.parts.sandbox, "quota": self.parts.quota}
+
     def documents(self, email: str = "nora@sample.example") -> DocumentService:
-        return DocumentService(self.actor(email), self.parts.registry, self.parts.storages, sandbox=self.parts.sandbox)
+        return DocumentService(
+            self.actor(email),
+            self.parts.registry,
+            self.parts.storages,
+            sandbox=self.parts.sandbox,
+            quota=self.parts.quota,
+        )
 
     def bulk(self, email: str = "nora@sample.example") -> BulkService:
-        return BulkService(self.actor(email), self.parts.registry, self.parts.storages, sandbox=self.parts.sandbox)
+        return BulkService(
+            self.actor(email),
+            self.parts.registry,
+            self.parts.storages,
+            sandbox=self.parts.sandbox,
+            quota=self.parts.quota,
+        )
 
     def older(self, email: str = "nora@sample.example") -> OlderService:
-        return OlderService(self.actor(email), self.parts.registry, self.parts.storages, sandbox=self.parts.sandbox)
+        return OlderService(
+            self.actor(email),
+            self.parts.registry,
+            self.parts.storages,
+            sandbox=self.parts.sandbox,
+            quota=self.parts.quota,
+        )
 
     def previews(self, email: str = "nora@sample.example") -> PreviewService:
         renderer = Renderer(self.parts.storages, self.parts.renderers)

@@ -1,6 +1,7 @@
 """The OpenAPI document is valid and complete, and its examples are what is really sent, answered and said."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -9,7 +10,7 @@ from flask.testing import FlaskClient
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 
-from medfiles import errors, refusals, tokens
+from medfiles import errors, quota, refusals, tokens
 from medfiles.api import patients
 from medfiles.api.cases import CASES, Case
 from medfiles.api.document import described
@@ -187,6 +188,7 @@ def test_the_examples_of_errors_are_what_is_really_answered(
     provoke_uploads(world, script)
     provoke_states(world, script)
     provoke_downloads(world, script)
+    provoke_fullness(world, script, monkeypatch)
     said = script.said | over_the_limit(make_world(TOKEN_FAILURES_PER_MINUTE="1"))
     assert {key(case) for case in CASES if type(case.error) not in (*BY_ITSELF, *NOT_YET)} - said == set()
 
@@ -269,6 +271,14 @@ def provoke_downloads(world: World, script: Script) -> None:
     script.ask("GET", f"/files/{file.id}/download")
     (world.uploads / file.file_path).unlink()
     script.ask("GET", f"/files/{file.id}/download")
+
+
+def provoke_fullness(world: World, script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    room = 10 * 1024**3
+    with monkeypatch.context() as full:
+        full.setattr(quota, "usage", lambda owner, most: quota.Usage(room, most))
+        full.setitem(world.app.extensions, "medfiles", replace(world.parts, quota=room))
+        script.upload(f"/visit/{world.record().id}/files", "letter.pdf", samples.pdf(8))
 
 
 def over_the_limit(world: World) -> set[Found]:

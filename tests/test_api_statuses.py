@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +138,7 @@ REFUSALS: dict[str, tuple[int, str, Callable[[Desk], Any]]] = {
     "a restored document of a full record": (
         409, "too-many", lambda desk: desk.by.post(f"/files/{desk.trashed}/restore")
     ),
+    "an upload that finds no room": (409, "quota", lambda desk: desk.upload(samples.pdf(9))),
     "what is in the trash already": (409, "conflict", lambda desk: desk.by.delete(f"/files/{desk.trashed}")),
     "what is not in the trash": (409, "conflict", lambda desk: desk.by.post(f"/files/{desk.file}/restore")),
     "a purge past the trash": (409, "conflict", lambda desk: desk.by.post(f"/files/{desk.file}/purge")),
@@ -238,10 +239,14 @@ REFUSALS: dict[str, tuple[int, str, Callable[[Desk], Any]]] = {
 
 
 @pytest.mark.parametrize("mistake", REFUSALS)
-def test_a_mistake_has_its_status_and_changes_nothing(desk: Desk, mistake: str) -> None:
+def test_a_mistake_has_its_status_and_changes_nothing(
+    desk: Desk, mistake: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     status, code, make = REFUSALS[mistake]
     if "full" in mistake:
         desk = desk.full()
+    if "room" in mistake:
+        monkeypatch.setitem(desk.world.app.extensions, "medfiles", replace(desk.world.parts, quota=1))
     before = rows_and_bytes(desk.world)
     problem(make(desk), status, code)
     assert rows_and_bytes(desk.world) == before

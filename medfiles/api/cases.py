@@ -25,6 +25,7 @@ from medfiles.api.problems import problem_of
 from medfiles.documents import FIRST_TO_TRASH
 from medfiles.gate import NOT_VALID
 from medfiles.older import NOT_MOVED
+from medfiles.quota import NO_ROOM
 from medfiles.refusals import explained
 from medfiles.rendering import Unshowable
 from medfiles.sandbox import Busy, NotChecked
@@ -158,6 +159,12 @@ CASES: Sequence[Case] = (
         "The record holds as many documents as it takes.",
         errors.TooMany("This visit already holds 8 of 8 documents. Move one to the trash to make room."),
         at("upload", "restore"),
+    ),
+    Case(
+        "quota",
+        "The patient’s owner has no room left.",
+        errors.OverQuota(NO_ROOM.format("10 GB", "10 GB")),
+        uploading,
     ),
     Case("length-required", "There is no `Content-Length`.", LengthRequired()),
     Case("outdated", "It was changed since you saw that `ETag`.", errors.Outdated()),

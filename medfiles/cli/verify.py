@@ -1,6 +1,5 @@
 """`flask medfiles verify`: whether every document is there and is what it was."""
 
-import re
 import sys
 from collections.abc import Callable
 
@@ -11,20 +10,20 @@ from medfiles import fixity
 from medfiles.cli.output import FINDINGS, explained, json_option, summary
 from medfiles.cli.progress import Teller
 from medfiles.clock import now
+from medfiles.config import amount
 from medfiles.fixity import Verified
 from medfiles.http import parts
-
-UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
 
 
 class Amount(click.ParamType[int]):
     name = "bytes"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        found = re.fullmatch(r"(\d{1,9})([KMG]?)B?", value.replace(" ", ""), re.ASCII)
-        if not found or not int(found[1]):
-            self.fail(f"{value!r} is not an amount such as 500KB, 20MB or 1GB.", param, ctx)
-        return int(found[1]) * UNITS[found[2]]
+        try:
+            found = amount(value)
+        except ValueError:
+            found = 0
+        return found or self.fail(f"{value!r} is not an amount such as 500KB, 20MB or 1GB.", param, ctx)
 
 
 def register(parent: AppGroup) -> None:

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from flask_security import LoginForm, Security, current_user, logout_user
 from ua_parser import parse
 
-from medfiles import accounts, tokens
+from medfiles import accounts, quota, tokens
 from medfiles.clock import now
 from medfiles.http import actor, parts
 from medfiles.web.records import patients
@@ -51,6 +51,7 @@ def account() -> ResponseReturnValue:
         "account/account.html",
         sessions=[_shown(entry) for entry in open_sessions],
         tokens=_tokens(),
+        usage=quota.usage(actor().user_id, parts().quota),
         two_factor=bool(current_user.tf_primary_method),
     )
 
