@@ -10,11 +10,13 @@ from typing import Any
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from medfiles import api, assets, cli, config, db, gate, http, logs, rates, refusals, rendering, web
+from medfiles import api, assets, cli, config, db, gate, http, logs, rates, refusals, rendering, seal, web
+from medfiles.anchor import anchor_at
 from medfiles.entities import ENTITY_TYPES, EntityType
 from medfiles.installation import Installation
 from medfiles.limits import with_overrides
 from medfiles.sandbox import Room, Sandbox
+from medfiles.seal import Sealer
 from medfiles.sessions import DatabaseSessions
 from medfiles.storage import open_storages
 
@@ -63,6 +65,10 @@ def _parts(settings: Mapping[str, Any], entity_types: Iterable[EntityType]) -> I
         storages=open_storages(settings["MEDFILES_STORAGE_URL"], settings["MEDFILES_OLDER_UPLOADS"]),
         sandbox=sandbox,
         renderers=renderers,
+        sealer=Sealer(
+            seal.key_from(settings["MEDFILES_AUDIT_KEY"] or config.secret_key(settings)),
+            anchor_at(settings["MEDFILES_AUDIT_ANCHOR"], settings["MEDFILES_INSTANCE"]),
+        ),
         room=Room(max(1, settings["MEDFILES_THREADS"] - 2)),
         trash_days=settings["MEDFILES_TRASH_DAYS"],
         verify_days=settings["MEDFILES_VERIFY_DAYS"],

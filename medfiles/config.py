@@ -133,6 +133,18 @@ SETTINGS = (
         at_least(1),
         "Days within which every document is read and compared with its SHA-256.",
     ),
+    Setting(
+        "MEDFILES_AUDIT_ANCHOR",
+        "",
+        str,
+        "Where the head of the trail's chain is kept: a file, or syslog:. Empty: audit-anchor in the instance folder.",
+    ),
+    Setting(
+        "MEDFILES_AUDIT_KEY",
+        "",
+        str,
+        "Secret from which the key of the trail's chain is made. Empty: the secret key.",
+    ),
     Setting("MEDFILES_IDLE_MINUTES", "30", at_least(1), "Minutes without activity after which a session ends."),
     Setting("MEDFILES_SESSION_HOURS", "12", at_least(1), "Hours after which a session ends in any case."),
     Setting(

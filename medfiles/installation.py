@@ -5,12 +5,14 @@ from datetime import timedelta
 
 from medfiles.entities import Registry
 from medfiles.sandbox import Room, Sandbox
+from medfiles.seal import Sealer
 from medfiles.storage import Storages
 
 
 @dataclass(frozen=True)
 class Installation:
-    """`sandbox` looks into uploads, `renderers` draw what was accepted, for those who have found `room`. `idle` and
+    """`sandbox` looks into uploads, `renderers` draw what was accepted, for those who have found `room`; `sealer`
+    chains the trail. `idle` and
     `longest` bound a session; `trash_days` is how long the trash keeps what was deleted, `verify_days` within how many
     each document is read and compared. `quota`: bytes for each owner of patients, 0: no end."""
 
@@ -19,6 +21,7 @@ class Installation:
     sandbox: Sandbox
     renderers: Sandbox
     room: Room
+    sealer: Sealer
     trash_days: int
     verify_days: int
     quota: int

@@ -5,7 +5,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -38,6 +38,7 @@ class Restored:
     documents: int
     bytes: int
     outdated: bool
+    secret: str = field(repr=False)
     key_differs: bool
 
 
@@ -69,8 +70,9 @@ def restore(
         _bring(storages, folder, entry)
         report(done)
     _bring_database(folder / name / DATABASE, facts["purged"], storages.default.name)
-    differs = _bring_secret(target, (folder / name / SECRET).read_text())
-    return Restored(name, facts["documents"], facts["bytes"], facts["revision"] != target.head, differs)
+    secret = (folder / name / SECRET).read_text()
+    differs = _bring_secret(target, secret)
+    return Restored(name, facts["documents"], facts["bytes"], facts["revision"] != target.head, secret, differs)
 
 
 def check_is_empty(storages: Storages, expected: Collection[str] = ()) -> None:

@@ -1,10 +1,12 @@
 """When long work was last done, so that several processes do it once, and whoever looks after it sees it."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import or_, update
+from sqlalchemy.exc import IntegrityError
 
 from medfiles.clock import now
 from medfiles.db import db, transaction
@@ -22,20 +24,26 @@ class Run:
 def claim(name: str, every: timedelta) -> bool:
     """Whether this process is to do it now: nobody began it within that time."""
     with transaction() as session:
-        if session.get(LastRun, name, with_for_update=True) is None:
-            session.add(LastRun(name=name))
-            session.flush()
+        locked(name)
         is_due = or_(LastRun.begun_at.is_(None), LastRun.begun_at < now() - every)
         took = session.execute(update(LastRun).where(LastRun.name == name, is_due).values(begun_at=now()))
         return bool(took.rowcount)
 
 
+def locked(name: str) -> LastRun:
+    """Its row, in the open transaction: until that ends nobody else gets it."""
+    if found := db.session.get(LastRun, name, with_for_update=True):
+        return found
+    with suppress(IntegrityError), db.session.begin_nested():  # another process may be first
+        db.session.add(LastRun(name=name))
+    return db.session.get_one(LastRun, name, with_for_update=True, populate_existing=True)
+
+
 def ended(name: str, **facts: Any) -> None:
     """To be called at its end; it may have been begun without a claim, by hand."""
-    with transaction() as session:
-        run = session.get(LastRun, name) or LastRun(name=name)
+    with transaction():
+        run = locked(name)
         run.ended_at, run.facts = now(), facts
-        session.add(run)
 
 
 def last(name: str) -> Run | None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
-from medfiles import backup, copies, fixity, restore, runs
+from medfiles import backup, copies, fixity, restore, runs, seal
 from medfiles.db import db
 from medfiles.errors import Conflict, IntegrityFailed, StorageError
 from medfiles.models import EntityFile, Visit
@@ -19,7 +19,7 @@ from medfiles.storage import digest
 from tests.factories import World
 
 KINDS = ("lab-result", "insurance", "visit", "procedure")
-OF_A_RUN = {*restore.LEFT_BEHIND, "audit_events"}  # the backup itself leaves an event
+OF_A_RUN = {*restore.LEFT_BEHIND, "audit_events", "audit_seals"}  # backups and restores leave events
 
 
 @pytest.fixture
@@ -86,6 +86,20 @@ def test_what_comes_back_is_what_was_there(lived_in: World, make_world: Callable
     assert {path: (other.uploads / path).read_bytes() for path in other.parts.storages.older.paths()} == older
     assert (Path(other.app.instance_path) / "secret-key").read_text() == lived_in.app.config["SECRET_KEY"]
     assert fixity.count_findings() == {}
+
+
+def test_the_trail_comes_back_with_its_chain_and_goes_on(
+    lived_in: World, make_world: Callable[..., World], tmp_path: Path
+) -> None:
+    run(lived_in, "audit", "seal")
+    run(lived_in, "backup", str(tmp_path))
+    events = [(event.id, event.action) for event in lived_in.events()]
+    other = make_world()
+    run(other, "restore", str(tmp_path))
+    sealer = seal.Sealer(lived_in.parts.sealer.key, other.parts.sealer.anchor)
+    seal.seal(sealer)
+    assert seal.verify(sealer) is None
+    assert [(event.id, event.action) for event in other.events()][: len(events) - 1] == events[:-1]
 
 
 def test_what_came_back_is_at_work_again(lived_in: World, make_world: Callable[..., World], tmp_path: Path) -> None:

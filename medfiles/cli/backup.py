@@ -8,15 +8,19 @@ from alembic.script import ScriptDirectory
 from flask import current_app
 from flask.cli import AppGroup
 
-from medfiles import backup, fixity, restore
+from medfiles import backup, fixity, restore, seal
 from medfiles.cli.output import FINDINGS, explained, json_option, summary
 from medfiles.cli.progress import Teller
 from medfiles.http import parts
 from medfiles.restore import Target
+from medfiles.seal import Sealer
 
 FOLDER = click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 SECOND_STEPS = "MEDFILES_SECRET_KEY is not the key of the backup: second steps of sign-in have to be set up anew."
-OUTDATED = "The backup is of an older version. Now type `flask db upgrade`, then `flask medfiles verify --deep`."
+OUTDATED = (
+    "The backup is of an older version. Now type `flask db upgrade`, then `flask medfiles verify --deep` and "
+    "`flask medfiles audit anchor`."
+)
 
 
 def register(parent: AppGroup) -> None:
@@ -75,6 +79,8 @@ def bring_back(folder: Path, name: str | None, as_json: bool) -> None:
     tell = Teller().step("Restoring", backup.manifest(folder, name)["documents"])
     done = restore.restore(parts().storages, _target(), folder, name, tell)
     found = [] if done.outdated else [*_verified()]
+    if not done.outdated:
+        seal.renew_anchor(_sealer(done.secret))  # the old one, if there is any, knows another chain
     lines = [*found, f"Restored {done.documents:,} documents from {done.name}."]
     lines += [SECOND_STEPS] * done.key_differs + [OUTDATED] * done.outdated
     facts = {"documents": done.documents, "bytes": done.bytes, "outdated": done.outdated}
@@ -86,6 +92,13 @@ def bring_back(folder: Path, name: str | None, as_json: bool) -> None:
 def _verified() -> list[str]:
     storages = parts().storages
     return [one.words for one in (fixity.verify(storages) + fixity.verify_deep(storages)).findings]
+
+
+def _sealer(secret: str) -> Sealer:
+    """With the key that came back, which this process did not begin with."""
+    config = current_app.config
+    own = config["MEDFILES_AUDIT_KEY"] or config["MEDFILES_SECRET_KEY"]
+    return Sealer(seal.key_from(own or secret), parts().sealer.anchor)
 
 
 def _target() -> Target:

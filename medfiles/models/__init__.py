@@ -1,7 +1,7 @@
 """The tables. Importing this package makes every one of them known to the metadata."""
 
 from medfiles.models.accounts import Role, Session, User, roles_users
-from medfiles.models.audit import AuditEvent
+from medfiles.models.audit import AuditEvent, AuditSeal
 from medfiles.models.cancelled import CancelledUpload
 from medfiles.models.file import FIRST_FILE_ID, EntityFile
 from medfiles.models.fixity import FixityFinding, LastRun
@@ -15,6 +15,7 @@ __all__ = [
     "FIRST_FILE_ID",
     "ApiToken",
     "AuditEvent",
+    "AuditSeal",
     "CancelledUpload",
     "EntityFile",
     "FixityFinding",

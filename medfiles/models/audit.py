@@ -33,3 +33,16 @@ class AuditEvent(db.Model):  # type: ignore[name-defined,misc]
     request_id: Mapped[str | None] = mapped_column(String(64))
     address: Mapped[str | None] = mapped_column(String(64))
     details: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+
+
+class AuditSeal(db.Model):  # type: ignore[name-defined,misc]
+    """One event in the chain: `mac` covers the event and the seal before it, so that nothing can be changed, taken out
+    or put in between."""
+
+    __tablename__ = "audit_seals"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    position: Mapped[int] = mapped_column(Id, primary_key=True)
+    event_id: Mapped[int] = mapped_column(Id, unique=True)
+    mac: Mapped[str] = mapped_column(String(64))
+    sealed_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
