@@ -3,8 +3,9 @@
 import secrets
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import cast
+from typing import Any, cast
 
 from flask_security import SQLAlchemyUserDatastore, UserMixin, hash_password, verify_password
 from flask_security.proxies import _security
@@ -31,7 +32,19 @@ class Accounts(SQLAlchemyUserDatastore):
 
     def set_uniquifier(self, user: UserMixin, uniquifier: str | None = None) -> None:
         super().set_uniquifier(user, uniquifier)
+        audit.record(actor_for(cast(User, user)), "change-password", Subject())
         _end_tokens(cast(User, user))
+
+    def tf_set(self, user: UserMixin, *arguments: Any, **more: Any) -> None:
+        account = cast(User, user)
+        before = account.tf_totp_secret
+        super().tf_set(user, *arguments, **more)
+        if account.tf_totp_secret != before:  # it is called at every sign-in, too
+            audit.record(actor_for(account), "second-step-on", Subject())
+
+    def tf_reset(self, user: UserMixin) -> None:
+        super().tf_reset(user)
+        audit.record(actor_for(cast(User, user)), "second-step-off", Subject())
 
 
 class OneTime(Totp):
@@ -59,7 +72,10 @@ def create(email: str, password: str) -> User:
     with transaction():
         if db.session.scalar(select(User.id).where(func.lower(User.email) == address.lower())):
             raise Conflict(f"{address} already has an account.")
-        return cast(User, datastore.create_user(email=address, password=hash_password(chosen), active=True))
+        user = cast(User, datastore.create_user(email=address, password=hash_password(chosen), active=True))
+        db.session.flush()
+        _note("create-account", user)
+        return user
 
 
 def find(email: str) -> User:
@@ -75,6 +91,7 @@ def set_password(email: str, password: str) -> None:
     with transaction():
         user = find(email)
         user.password = hash_password(chosen)
+        _note("set-password", user)
         _end_all(user)
         _end_tokens(user)
 
@@ -84,12 +101,15 @@ def disable(email: str) -> None:
     with transaction():
         user = find(email)
         user.active = False
+        _note("disable-account", user)
         _end_all(user)
 
 
 def enable(email: str) -> None:
     with transaction():
-        find(email).active = True
+        user = find(email)
+        user.active = True
+        _note("enable-account", user)
 
 
 def clear_second_step(email: str) -> None:
@@ -97,6 +117,7 @@ def clear_second_step(email: str) -> None:
     with transaction():
         user = find(email)
         user.tf_primary_method = user.tf_totp_secret = None
+        _note("second-step-off", user)
         _end_all(user)
 
 
@@ -104,10 +125,37 @@ def set_admin(email: str, admin: bool) -> None:
     with transaction():
         role = datastore.find_or_create_role(ADMIN, description="Sees how the installation is doing, no documents")
         user = find(email)
+        _note("make-admin" if admin else "unmake-admin", user)
         if admin:
             datastore.add_role_to_user(user, role)
         else:
             datastore.remove_role_from_user(user, role)
+
+
+@dataclass(frozen=True)
+class Step:
+    """Of signing in or out: `user` is None when the address is nobody's."""
+
+    action: str
+    user: User | None
+    address: str | None
+    request_id: str
+
+    def passed(self) -> None:
+        """In the open transaction, which does what the step is for."""
+        audit.record(self._actor(), self.action, Subject())
+
+    def judged(self, right: bool) -> None:
+        """In a transaction of its own: what was not right does nothing else."""
+        with transaction():
+            if right:
+                self.passed()
+            else:
+                from_nobody = {} if self.user else {"address": self.address}
+                audit.record(self._actor(), self.action, Subject(), outcome="refused", reason="wrong", **from_nobody)
+
+    def _actor(self) -> Actor | None:
+        return actor_for(self.user, self.address, self.request_id) if self.user else None
 
 
 def has_password(email: str, password: str) -> bool:
@@ -147,6 +195,7 @@ def sessions(actor: Actor, idle: timedelta, longest: timedelta) -> Sequence[Sess
 def end_session(actor: Actor, session_id: int) -> None:
     with transaction() as session:
         ended = session.execute(delete(Session).where(Session.id == session_id, _of(actor)))
+        audit.record(actor, "end-session", Subject(), outcome="done" if ended.rowcount else "refused")
     if not ended.rowcount:
         raise NotFound("This session has already ended.")
 
@@ -156,6 +205,11 @@ def clear_sessions(idle: timedelta, longest: timedelta) -> int:
     with transaction() as session:
         old = (Session.seen_at <= now() - idle) | (Session.created_at <= now() - longest)
         return int(session.execute(delete(Session).where(old)).rowcount)
+
+
+def _note(action: str, user: User) -> None:
+    """What was done to an account by whoever looks after the machine."""
+    audit.record(None, action, Subject(), account=user.id)
 
 
 def _of(actor: Actor) -> ColumnElement[bool]:

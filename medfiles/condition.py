@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 from sqlalchemy import ColumnElement, case, func, select
 
-from medfiles import backup, fixity, runs
+from medfiles import backup, fixity, runs, seal
 from medfiles.access import Actor
 from medfiles.clock import now
 from medfiles.db import db
@@ -71,6 +71,7 @@ class Condition:
     processes: tuple[Process, ...]
     findings: Mapping[str, int]
     runs: Mapping[str, Run | None]
+    trail: seal.Condition
 
 
 class ConditionService(Service):
@@ -104,7 +105,8 @@ def measured(parts: Installation) -> Condition:
         sessions=_count(Session.id, Session.owner.is_not(None)),
         processes=processes(),
         findings=fixity.count_findings(),
-        runs={name: runs.last(name) for name in (fixity.VERIFY, fixity.DEEP, backup.RUN)},
+        runs={name: runs.last(name) for name in (fixity.VERIFY, fixity.DEEP, backup.RUN, seal.VERIFY)},
+        trail=seal.condition(),
     )
 
 

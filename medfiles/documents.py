@@ -164,8 +164,10 @@ class DocumentService(Arrivals):
             return db.session.scalars(query.order_by(EntityFile.deleted_at.desc(), EntityFile.id)).all()
 
     def get(self, file_id: int) -> EntityFile:
-        with self.verb("view", file_id=file_id) as subject:
-            return self.admitted_file(file_id, Action.VIEW, subject)
+        with self.verb("view", file_id=file_id) as subject, transaction():
+            file = self.admitted_file(file_id, Action.VIEW, subject)
+            audit.record_read(self.actor, "view", subject)
+            return file
 
     def editable(self, file_id: int) -> EntityFile:
         """Refused as `edit` would, before what is to be changed is looked at."""

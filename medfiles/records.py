@@ -90,8 +90,9 @@ class RecordService(Service):
 
     def trashed(self, patient_id: int) -> Sequence[tuple[EntityType, RecordMixin, int]]:
         """A patient's records in the trash, with the number of documents that come back with each."""
-        with self.verb("list-trash", patient_id=patient_id) as subject:
-            self.admit(Action.EDIT, patient_id, subject)
+        with self.verb("list-trash", patient_id=patient_id) as subject, transaction():
+            self.admitted_patient(patient_id, Action.EDIT, subject)
+            audit.record_read(self.actor, "list-trash", subject)
             found = [
                 (kind, record, len(self._trashed_with(kind, record)))
                 for kind in self.registry

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flask import Blueprint, Flask, flash, g, redirect, render_template, session, url_for
+from flask import Blueprint, Flask, flash, g, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
-from flask_security import LoginForm, Security, current_user, logout_user
+from flask_security import LoginForm, Security, TwoFactorVerifyCodeForm, current_user, logout_user
 from ua_parser import parse
 
 from medfiles import accounts, quota, tokens
+from medfiles.accounts import Step
 from medfiles.clock import now
 from medfiles.http import actor, parts
 from medfiles.web.records import patients
@@ -22,6 +23,32 @@ class SignInForm(LoginForm):
     """Without "remember me": a cookie that outlives the idle logout has no place here."""
 
     remember = None  # type: ignore[assignment]
+
+    def validate(self, **more: Any) -> bool:
+        """Nobody is let in whose coming cannot be written down."""
+        right = super().validate(**more)
+        if self.email.data and self.password.data:
+            _step("sign-in", self.user).judged(right)
+        return right
+
+
+class CodeForm(TwoFactorVerifyCodeForm):
+    def validate(self, **more: Any) -> bool:
+        right = super().validate(**more)
+        step = _step("second-step", self.user)
+        step.passed() if right else step.judged(False)
+        return right
+
+
+OWN: dict[str, Any] = {
+    "login_form": SignInForm,
+    "two_factor_verify_code_form": CodeForm,
+    "totp_cls": accounts.OneTime,
+}
+
+
+def _step(action: str, user: Any) -> Step:
+    return Step(action, user, request.remote_addr, g.request_id)
 
 
 @dataclass(frozen=True)
@@ -58,6 +85,7 @@ def account() -> ResponseReturnValue:
 
 @blueprint.post("/sign-out")
 def sign_out() -> ResponseReturnValue:
+    _step("sign-out", current_user._get_current_object()).judged(True)
     logout_user()
     session.clear()
     flash("You are signed out.", "ok")
@@ -130,6 +158,10 @@ def init_app(app: Flask, settings: dict[str, Any]) -> None:
         SECURITY_MSG_PASSWORD_INVALID_LENGTH=(accounts.PASSWORD_LENGTH, "error"),
         SECURITY_MSG_PASSWORD_CHANGE=("Your password is changed. Other devices are signed out, tokens revoked.", "ok"),
     )
-    Security(app, accounts.datastore, login_form=SignInForm, totp_cls=accounts.OneTime)
+    Security(app, accounts.datastore, **OWN)
+    _close_side_doors(app)
+
+
+def _close_side_doors(app: Flask) -> None:
     app.login_manager.request_loader(lambda request: None)  # type: ignore[attr-defined]  # no tokens of the library's: they outlive every session
     app.view_functions["security.logout"] = sign_out

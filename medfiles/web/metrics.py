@@ -51,6 +51,8 @@ def _one_figure_each(condition: Condition) -> Iterator[Metric]:
         "medfiles_older_files": ("Files of the older lab results not moved yet", condition.not_moved),
         "medfiles_accounts": ("Accounts that may sign in", condition.accounts),
         "medfiles_patients": ("Patients", condition.patients),
+        "medfiles_audit_sealed": ("Events of the trail in its chain", condition.trail.sealed),
+        "medfiles_audit_waiting": ("Events that wait for their seal", condition.trail.waiting),
         "medfiles_sessions": ("Signed-in sessions", condition.sessions),
     }
     for name, (words, value) in figures.items():
