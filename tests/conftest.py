@@ -30,10 +30,14 @@ DOORS = (
     "older/test_ways_back",
     "rules/test_addresses",
     "test_api_",
+    "test_audited",
     "test_fifth_type",
     "test_http_",
+    "test_quota",
+    "test_rates",
     "test_record_forms",
     "test_sqlite",
+    "test_status",
     "test_token_pages",
 )
 ON_EVERY_DATABASE = (
@@ -69,6 +73,7 @@ ON_EVERY_DATABASE = (
     "test_api_addresses.py::test_who_may_edit",
     "test_api_served.py",
     "test_fifth_type.py::test_every_step_stands_in_the_activity",
+    "test_quota.py::test_of_many_at_once",
 )
 SERVER = pytest.StashKey[str]()
 
