@@ -13,6 +13,18 @@ from medfiles.db import db
 from medfiles.models import AuditEvent, EntityFile, User
 
 READ_ONCE_WITHIN = timedelta(minutes=1)
+LOOKED = (
+    "download", "list", "list-records", "list-trash", "preview", "print", "view", "view-activity", "view-patient",
+    "view-people", "view-record",
+)  # fmt: skip
+ACCESS = ("create-token", "revoke-token", "share", "unshare")
+DONE = AuditEvent.outcome == "done"
+KINDS = {
+    "looked": DONE & AuditEvent.action.in_(LOOKED),
+    "changed": DONE & AuditEvent.action.not_in(LOOKED + ACCESS),
+    "access": DONE & AuditEvent.action.in_(ACCESS),
+    "refused": AuditEvent.outcome != "done",
+}
 
 
 @dataclass
@@ -102,7 +114,21 @@ def _recent(actor: Actor, action: str, outcome: str = "done") -> Select[int | No
     )
 
 
-def trail(patient_id: int, before: int | None = None, limit: int = 100) -> Sequence[tuple[AuditEvent, str | None]]:
+@dataclass(frozen=True)
+class Narrowed:
+    """What of a patient's events is asked for: about one document, by one account, of one kind (a key of KINDS)."""
+
+    document: int | None = None
+    who: int | None = None
+    kind: str = ""
+
+
+EVERYTHING = Narrowed()
+
+
+def trail(
+    patient_id: int, before: int | None = None, limit: int = 100, narrowed: Narrowed = EVERYTHING
+) -> Sequence[tuple[AuditEvent, str | None]]:
     """A patient's events with the account's address, newest first; `before` is the id of the last one already seen."""
     query = (
         select(AuditEvent, User.email)
@@ -113,4 +139,26 @@ def trail(patient_id: int, before: int | None = None, limit: int = 100) -> Seque
     )
     if before is not None:
         query = query.where(AuditEvent.id < before)
+    if narrowed.document is not None:
+        query = query.where(AuditEvent.file_id == narrowed.document)
+    if narrowed.who is not None:
+        query = query.where(AuditEvent.actor_id == narrowed.who)
+    if narrowed.kind:
+        query = query.where(KINDS[narrowed.kind])
     return [(event, email) for event, email in db.session.execute(query)]
+
+
+def people(patient_id: int) -> Sequence[tuple[int, str]]:
+    """Accounts that stand in a patient's events, with their addresses."""
+    theirs = select(AuditEvent.actor_id).where(AuditEvent.patient_id == patient_id).distinct()
+    query = select(User.id, User.email).where(User.id.in_(theirs)).order_by(User.email)
+    return [(number, email) for number, email in db.session.execute(query)]
+
+
+def last_name_of(patient_id: int, file_id: int) -> str | None:
+    """What a document of this patient was called last, also when it is gone; None when it never was one of theirs."""
+    query = select(AuditEvent).where(AuditEvent.patient_id == patient_id, AuditEvent.file_id == file_id)
+    for event in db.session.scalars(query.order_by(AuditEvent.id.desc()).limit(20)):
+        if event.details and "name" in event.details:
+            return str(event.details["name"])
+    return None

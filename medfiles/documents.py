@@ -164,6 +164,11 @@ class DocumentService(Arrivals):
             return db.session.scalars(query.order_by(EntityFile.deleted_at.desc(), EntityFile.id)).all()
 
     def get(self, file_id: int) -> EntityFile:
+        """For what is written down by itself, or shows what an open list has shown."""
+        with self.verb("view", file_id=file_id) as subject:
+            return self.admitted_file(file_id, Action.VIEW, subject)
+
+    def details(self, file_id: int) -> EntityFile:
         with self.verb("view", file_id=file_id) as subject, transaction():
             file = self.admitted_file(file_id, Action.VIEW, subject)
             audit.record_read(self.actor, "view", subject)

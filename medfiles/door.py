@@ -70,8 +70,7 @@ class Service:
         if record is None:
             raise NotFound()
         subject.entity_type, subject.entity_id = kind.name, record_id
-        self._admit_row(action, record, subject)
-        subject.name = kind.title_of(record)
+        self._admit_row(action, record, subject, kind.title_of(record))
         return record
 
     def admitted_file(self, file_id: int, action: Action, subject: Subject, *, lock: bool = False) -> EntityFile:
@@ -81,13 +80,13 @@ class Service:
         if file is None:
             raise NotFound()
         subject.entity_type, subject.entity_id = file.entity_type, file.entity_id
-        self._admit_row(action, file, subject)
-        subject.name = file.file_name
+        self._admit_row(action, file, subject, file.file_name)
         return file
 
-    def _admit_row(self, action: Action, row: RecordMixin | EntityFile, subject: Subject) -> None:
+    def _admit_row(self, action: Action, row: RecordMixin | EntityFile, subject: Subject, name: str) -> None:
         """What is in the trash does not exist for those who may only look."""
         level = self.admit(Action.VIEW, row.patient_id, subject)
+        subject.name = name
         if row.deleted_at is not None and level == Action.VIEW:
             raise NotFound()
         self.admit(action, row.patient_id, subject)

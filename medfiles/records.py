@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, func, select
 
 from medfiles import access, audit, moves, waiting
 from medfiles.access import Action
-from medfiles.audit import Subject
+from medfiles.audit import EVERYTHING, Narrowed, Subject
 from medfiles.clock import now
 from medfiles.db import db, transaction
 from medfiles.door import Service
@@ -18,6 +18,16 @@ from medfiles.errors import Conflict, NotFound, OutOfScope
 from medfiles.fields import PATIENT_FIELDS, checked
 from medfiles.intake import allow
 from medfiles.models import AuditEvent, EntityFile, Patient, RecordMixin
+
+
+@dataclass(frozen=True)
+class Activity:
+    """Events with the address of who did it, the newest first; the accounts that stand in any; `document`: the last
+    name of the one that was asked for."""
+
+    events: Sequence[tuple[AuditEvent, str | None]]
+    people: Sequence[tuple[int, str]]
+    document: str | None
 
 
 @dataclass(frozen=True)
@@ -200,13 +210,15 @@ class RecordService(Service):
             moves.relocate(self.storages, files, moves.to_life(self.registry), change)
             return record, len(files)
 
-    def trail(self, patient_id: int, before: int | None = None) -> Sequence[tuple[AuditEvent, str | None]]:
+    def trail(self, patient_id: int, before: int | None = None, narrowed: Narrowed = EVERYTHING) -> Activity:
         """Who did what with this patient's papers; for its owner and those who may edit."""
         with self.verb("view-activity", patient_id=patient_id) as subject, transaction():
             self.admitted_patient(patient_id, Action.EDIT, subject)
             audit.record_read(self.actor, "view-activity", subject)
             db.session.flush()
-            return audit.trail(patient_id, before)
+            name = audit.last_name_of(patient_id, narrowed.document) if narrowed.document is not None else None
+            events = audit.trail(patient_id, before, narrowed=narrowed)
+            return Activity(events, audit.people(patient_id), name)
 
     def _save(self, kind: EntityType, record: RecordMixin, fields: Mapping[str, Any], subject: Subject) -> RecordMixin:
         if record.deleted_at is not None:

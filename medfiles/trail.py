@@ -48,6 +48,7 @@ class Line:
     text: str  # "downloaded “Blood count.pdf” (Visit “Annual check-up”)"
     outcome: str  # done | refused
     icon: str
+    document: int | None  # which it is about
 
 
 def line(event: AuditEvent, email: str | None, actor: Actor, registry: Registry) -> Line:
@@ -64,7 +65,7 @@ def line(event: AuditEvent, email: str | None, actor: Actor, registry: Registry)
         "refused": f"tried to {tried} {thing}",
         "failed": f"tried to {tried} {thing}, which failed",
     }[event.outcome]
-    return Line(at=event.at, who=who, text=text, outcome=event.outcome, icon=icon)
+    return Line(at=event.at, who=who, text=text, outcome=event.outcome, icon=icon, document=event.file_id)
 
 
 def _what(event: AuditEvent, registry: Registry) -> str:

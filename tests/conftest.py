@@ -29,6 +29,7 @@ DOORS = (
     "older/test_sources",
     "older/test_ways_back",
     "rules/test_addresses",
+    "test_activity",
     "test_api_",
     "test_audited",
     "test_fifth_type",

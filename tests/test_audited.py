@@ -26,6 +26,7 @@ SILENT = {
     "documents.cancel of what is still on its way",
     "documents.tally",
     "previews.thumbnail",
+    "documents.get",
     "documents.twin",
     "documents.count",
     "documents.totals",

@@ -212,14 +212,14 @@ def test_the_trail_tells_who_did_what_newest_first(world: World) -> None:
     record = world.record()
     file = world.attach(record)
     world.documents().trash(file.id)
-    actions = [event.action for event, _ in world.records().trail(record.patient_id)]
+    actions = [event.action for event, _ in world.records().trail(record.patient_id).events]
     assert actions == ["view-activity", "delete", "attach", "create-record", "create-patient"]
 
 
 def test_the_trail_goes_on_where_the_last_page_ended(world: World) -> None:
     record = world.record()
-    newest = world.records().trail(record.patient_id)[0][0]
-    older = world.records().trail(record.patient_id, before=newest.id)
+    newest = world.records().trail(record.patient_id).events[0][0]
+    older = world.records().trail(record.patient_id, before=newest.id).events
     assert [event.action for event, _ in older] == ["create-record", "create-patient"]
 
 

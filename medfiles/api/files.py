@@ -40,7 +40,7 @@ def upload(type: EntityType, id: int) -> Response:
 @blueprint.get("/files/<int:file_id>")
 @operation("What is known about a document", "file")
 def file(file_id: int) -> Response:
-    return answer(documents().get(file_id))
+    return answer(documents().details(file_id))
 
 
 @blueprint.get("/files/<int:file_id>/download")

@@ -6,6 +6,7 @@ from flask import Blueprint, Response, flash, g, redirect, render_template, requ
 from flask.typing import ResponseReturnValue
 
 from medfiles import present, trail
+from medfiles.audit import KINDS, Narrowed
 from medfiles.entities import EntityType
 from medfiles.errors import Conflict, Forbidden, Rejected
 from medfiles.fields import PATIENT_FIELDS, Field
@@ -17,6 +18,7 @@ from medfiles.web import forms, pages, people
 from medfiles.web.words import plural
 
 blueprint = Blueprint("records", __name__)
+MOST_EVENTS = 100  # in one page of the activity
 
 
 @blueprint.get("/")
@@ -68,11 +70,27 @@ def patient_trash(patient_id: int) -> ResponseReturnValue:
 
 @blueprint.get("/patients/<int:patient_id>/activity")
 def patient_activity(patient_id: int) -> ResponseReturnValue:
+    wanted = _narrowed()
     _, context = pages.patient_page(patient_id, "activity")
-    events = records().trail(patient_id, _before())
-    lines = [trail.line(event, email, actor(), parts().registry) for event, email in events]
-    older = url_for(".patient_activity", patient_id=patient_id, before=events[-1][0].id) if len(events) == 100 else None
-    return render_template("records/activity.html", trail=lines, next_url=older, **context)
+    found = records().trail(patient_id, _before(), wanted)
+    lines = [trail.line(event, email, actor(), parts().registry) for event, email in found.events]
+    asked = {name: value for name, value in vars(wanted).items() if value}
+    older = found.events[-1][0].id if len(found.events) == MOST_EVENTS else None
+    return render_template("records/activity.html", trail=lines, older=older, found=found, asked=asked, **context)
+
+
+def _narrowed() -> Narrowed:
+    kind = request.args.get("kind", "")
+    if kind not in ("", *KINDS):
+        raise Rejected(f"kind must be one of {', '.join(KINDS)}.")
+    return Narrowed(_number("document"), _number("who"), kind)
+
+
+def _number(name: str) -> int | None:
+    """None when nothing is said; a number that nobody has when it is none."""
+    word = request.args.get(name, "")
+    is_number = word.isascii() and word.isdigit() and len(word) <= forms.LONGEST_ID
+    return int(word) if is_number else LARGEST_ID if word else None
 
 
 @blueprint.get("/patients/<int:patient_id>/<plural:plural>", endpoint="records")

@@ -79,6 +79,7 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "documents.recent of a patient": lambda on: on.documents.recent(on.patient_id),
     "documents.trashed": lambda on: on.documents.trashed(on.patient_id),
     "documents.get": lambda on: on.documents.get(on.file.id),
+    "documents.details": lambda on: on.documents.details(on.file.id),
     "documents.editable": lambda on: on.documents.editable(on.file.id),
     "documents.open": lambda on: on.documents.open(on.file.id),
     "documents.receive": lambda on: on.documents.receive(on.visit, on.record_id, 1000, files=1),
