@@ -81,6 +81,7 @@ lint: setup-dev node_modules/npm.stamp
 	$(BIN)/lint-imports
 	$(TSC) -p .
 	$(TSC) -p tests/js
+	@$(BIN)/python -m tests.known_holes requirements/runtime.txt
 
 bench: setup-dev
 	$(BIN)/python -m bench.older $(SIZES)
