@@ -85,7 +85,7 @@ def verify(storages: Storages, *, quarantine: bool = False, report: Report = lam
     seen.close()
     if quarantine:
         done.set_aside = _set_aside(storages, done.findings)
-    _keep(done.findings, ("missing", "wrong-size", "unknown"), began)
+    _keep(done.findings, ("missing", "wrong-size", "unknown", "unreadable"), began)
     _ended(VERIFY, done)
     return done
 
@@ -176,6 +176,8 @@ def _looked_again(storages: Storages, file_id: int) -> Finding | None:
             kind = None if storages[storage].stat(key).size == size else "wrong-size"
         except BlobMissing:
             kind = "missing"
+        except StorageError:
+            kind = "unreadable"
         if kind is None or _row(file_id) == row:
             return Finding(kind, storage, key, file_id) if kind else None
     return None

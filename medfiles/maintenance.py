@@ -162,7 +162,6 @@ def keep_house(parts: Installation) -> None:
     derived.clear_unwanted(parts.storages)
     purged = purge_expired(parts.registry, parts.storages, now() - timedelta(days=parts.trash_days))
     forget_cancelled(now() - STAGED_FOR)
-    fixity.keep_checking(parts.storages, parts.verify_days)
     ended = accounts.clear_sessions(parts.idle, parts.longest)
     log.info(
         "kept house",
@@ -171,6 +170,7 @@ def keep_house(parts: Installation) -> None:
         sessions=ended,
         failed=swept.failed + purged.failed,
     )
+    fixity.keep_checking(parts.storages, parts.verify_days)
 
 
 def start_housekeeping(app: Any, stop: threading.Event | None = None) -> threading.Thread:
