@@ -34,6 +34,7 @@ DOORS = (
     "test_audited",
     "test_fifth_type",
     "test_http_",
+    "test_logs",
     "test_quota",
     "test_rates",
     "test_record_forms",

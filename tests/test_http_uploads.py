@@ -308,6 +308,16 @@ def test_a_key_that_is_none_is_refused_unread(desk: Desk, key: str) -> None:
     assert body.count == 0
 
 
+def test_a_file_that_grows_past_the_limit_costs_at_most_64_kib_more(small: Desk) -> None:
+    most = MB + FORM_OVERHEAD
+    body = Counting(announced=most)
+    headers = {"X-CSRFToken": small.token, "Content-Disposition": 'attachment; filename="a.txt"'}
+    answer = small.stream(body, most, headers, content_type="application/octet-stream")
+    assert answer.status_code == 413
+    assert MB < body.count <= most
+    small.assert_untouched("too-large")
+
+
 # --- refused while it comes in ------------------------------------------------------------------------------------
 
 
