@@ -296,10 +296,4 @@ def _note(found: Sequence[Finding]) -> None:
 
 def _ended(name: str, done: Verified) -> None:
     counts = {kind: sum(one.kind == kind for one in done.findings) for kind in KINDS}
-    facts = {
-        "objects": done.objects,
-        "documents": done.documents or done.read,
-        "findings": counts,
-        "set_aside": done.set_aside,
-    }
-    runs.ended(name, **facts)
+    runs.ended(name, objects=done.objects, documents=done.documents, read=done.read, findings=counts)

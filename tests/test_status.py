@@ -1,17 +1,20 @@
 """How the installation is doing: for admins as a page, for monitoring as text, and for nobody else."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
+import lxml.html
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from medfiles import accounts, condition
+from medfiles import accounts, backup, condition, fixity, seal
 from medfiles.clock import now
 from medfiles.condition import ConditionService
-from medfiles.db import transaction
+from medfiles.db import db, transaction
 from medfiles.errors import Forbidden
-from medfiles.models import StorageJournal
+from medfiles.models import EntityFile, StorageJournal
 from tests.factories import World
 
 ADMIN = "admin@example.org"
@@ -61,6 +64,24 @@ def test_only_an_admin_sees_the_page(world: World) -> None:
     assert world.app.test_client().get("/status").status_code == 302
     with pytest.raises(Forbidden):
         ConditionService(world.actor(), world.parts.registry, world.parts.storages).read(world.parts)
+
+
+def test_the_page_says_what_checks_found_and_when_work_was_last_done(world: World, tmp_path: Path) -> None:
+    admin(world)
+    lost, _ = world.store(world.record(), "a.txt", "b.txt")
+    (world.uploads / db.session.get_one(EntityFile, lost).file_path).unlink()
+    fixity.verify(world.parts.storages)
+    fixity.verify_deep(world.parts.storages)
+    backup.back_up(world.parts.storages, tmp_path, "key")
+    seal.seal(world.parts.sealer)
+    seal.verify(world.parts.sealer)
+    page = re.sub(r"\s+", " ", lxml.html.fromstring(world.client(ADMIN).get("/status").text).text_content())
+    for words in ("Found: missing1 object", "Last read and compared", "2 documents", "1 problem", "as it was written"):
+        assert words in page
+    assert "never" not in page
+    found = figures(world.app.test_client().get("/metrics", environ_base=LOCAL).text)
+    assert found["medfiles_findings", "missing"] == 1
+    assert found["medfiles_last_run_seconds", "backup"] > 1_700_000_000
 
 
 def test_the_page_names_no_document_and_nobody(world: World) -> None:
