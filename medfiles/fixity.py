@@ -116,7 +116,8 @@ def verify_deep(
             report(done.read)
         _checked([file_id for file_id, *_ in files], found)
         done.findings += found
-    _ended(DEEP, done)
+    if done.read:
+        _ended(DEEP, done)
     return done
 
 
