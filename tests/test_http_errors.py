@@ -23,6 +23,7 @@ STATUSES = {
     errors.Conflict: 409,
     errors.Outdated: 412,
     errors.TooMany: 409,
+    errors.OverQuota: 409,
     errors.Rejected: 422,
     errors.TooLarge: 413,
     errors.TypeNotAllowed: 415,
