@@ -31,6 +31,7 @@ DOORS = (
     "rules/test_addresses",
     "rules/test_openapi",
     "rules/test_url_map",
+    "test_accounts",
     "test_activity",
     "test_api_",
     "test_assets",
@@ -51,6 +52,7 @@ DOORS = (
     "test_status",
     "test_text",
     "test_token_pages",
+    "test_tokens",
     "test_upload_example",
 )
 ON_EVERY_DATABASE = (
