@@ -6,7 +6,9 @@ them; each backup is a folder of its own with the database, the list of what it 
 
 import fcntl
 import json
+import re
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,7 +31,8 @@ from medfiles.storage.base import make_folder
 RUN = "backup"
 FORMAT = 1
 OBJECTS, DATABASE, LIST, SECRET, MANIFEST = "objects", "database", "objects.jsonl", "secret-key", "manifest.json"
-ROWS = "SELECT id, storage, file_path, sha256 FROM entity_files ORDER BY id"
+NAME, SUM = re.compile(r"\d{8}T\d{6}\.\d{6}Z"), re.compile(r"[0-9a-f]{64}")
+ROWS = "SELECT id, storage, file_path, sha256, file_size FROM entity_files ORDER BY id"
 REVISION = "SELECT version_num FROM alembic_version"
 
 Report = Callable[[int], None]
@@ -45,6 +48,18 @@ class Entry:
     key: str
 
 
+@dataclass(frozen=True)
+class Shelf:
+    """Where the bytes of all backups lie; `mend`: what is there already is read before it is believed."""
+
+    folder: Path
+    mend: bool = False
+
+    def has(self, sha256: str, size: int) -> bool:
+        path = object_path(self.folder, sha256)
+        return path.is_file() and path.stat().st_size == size and (not self.mend or _is(path, sha256))
+
+
 @dataclass
 class Saved:
     """`purged` were deleted for ever while the backup was made; `problems` say which documents are not as they were."""
@@ -57,14 +72,17 @@ class Saved:
     problems: list[str] = field(default_factory=list)
 
 
-def back_up(storages: Storages, folder: Path, secret: str, report: Report = lambda done: None) -> Saved:
-    """Add a backup to `folder`; StorageError when it cannot be written there."""
+def back_up(
+    storages: Storages, folder: Path, secret: str, report: Report = lambda done: None, *, mend: bool = False
+) -> Saved:
+    """Add a backup to `folder`; StorageError when it cannot be written there. `mend`: bytes that are there already and
+    are not what they were are copied anew, for all backups that need them."""
     saved = Saved(now().strftime("%Y%m%dT%H%M%S.%fZ"))
     place = folder / saved.name
     try:
         with _alone(folder):
             make_folder(place)
-            facts = _copy(storages, folder, place, saved, report)
+            facts = _copy(storages, Shelf(folder, mend), place, saved, report)
             _write(place / SECRET, secret)
             _seal(place, saved, facts)
     except OSError as error:
@@ -77,7 +95,7 @@ def back_up(storages: Storages, folder: Path, secret: str, report: Report = lamb
 
 def whole(folder: Path) -> Sequence[str]:
     """The names of the backups in this folder that were ended, the oldest first."""
-    return sorted(manifest.parent.name for manifest in folder.glob(f"*/{MANIFEST}"))
+    return sorted(place.name for place in _places(folder) if (place / MANIFEST).is_file())
 
 
 def newest(folder: Path) -> str:
@@ -132,15 +150,19 @@ def thin_out(folder: Path, keep: int) -> int:
     with _alone(folder):
         names = whole(folder)
         stay = set(names[-keep:])
-        gone = [place for place in folder.iterdir() if place.is_dir() and place.name not in {OBJECTS, *stay}]
-        for place in gone:
+        for place in [place for place in _places(folder) if place.name not in stay]:
             (place / MANIFEST).unlink(missing_ok=True)  # first: without it nobody takes the rest for a backup
             shutil.rmtree(place)
         needed = {entry.sha256 for name in stay for entry in entries(folder, name)}
         for path in (folder / OBJECTS).glob("*/*"):
-            if path.name not in needed:
+            if SUM.fullmatch(path.name) and path.name not in needed:
                 path.unlink()
         return len([name for name in names if name not in stay])
+
+
+def _places(folder: Path) -> Iterator[Path]:
+    """Folders of backups, ended or not. Whatever else somebody keeps there is none of our business."""
+    return (place for place in folder.glob("*/") if NAME.fullmatch(place.name) and not place.is_symlink())
 
 
 @contextmanager
@@ -155,15 +177,15 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _copy(storages: Storages, folder: Path, place: Path, saved: Saved, report: Report) -> dict[str, Any]:
+def _copy(storages: Storages, shelf: Shelf, place: Path, saved: Saved, report: Report) -> dict[str, Any]:
     """The database first, then the bytes that this copy of it names."""
     with _snapshot(db.engine, place / DATABASE) as connection, (place / f"{LIST}.part").open("w") as lines:
         facts = {"dialect": connection.dialect.name, "revision": connection.execute(text(REVISION)).scalar()}
-        for file_id, storage, key, sha256 in connection.execution_options(yield_per=500).execute(text(ROWS)):
-            for entry in _document(storages, folder, saved, file_id, storage, key, sha256):
+        for row in connection.execution_options(yield_per=500).execute(text(ROWS)):
+            for entry in _document(storages, shelf, saved, *row):
                 _list(lines, saved, entry)
             report(saved.documents)
-        for entry in _older(storages.older, folder, saved):
+        for entry in _older(storages.older, shelf, saved):
             _list(lines, saved, entry)
     publish(place / f"{LIST}.part", place / LIST)
     return facts
@@ -178,21 +200,24 @@ def _snapshot(engine: Engine, target: Path) -> Iterator[Connection]:
             yield connection
         return
     copy_database(engine, target)
-    copy = create_engine(f"sqlite:///file:{target}?mode=ro&immutable=1&uri=true")
+    address = f"{target.absolute().as_uri()}?mode=ro&immutable=1"
+    copy = create_engine("sqlite://", creator=lambda: sqlite3.connect(address, uri=True))
     with copy.connect() as connection:
         yield connection
     copy.dispose()
 
 
 def _document(
-    storages: Storages, folder: Path, saved: Saved, file_id: int, storage: str, key: str, sha256: str
+    storages: Storages, shelf: Shelf, saved: Saved, file_id: int, storage: str, key: str, sha256: str, size: int
 ) -> Iterator[Entry]:
     """Nothing for one that was deleted for ever meanwhile; one that moved is found where it is now."""
     saved.documents += 1
     place = (storage, key)
     while True:
         try:
-            found = _kept(storages, folder, saved, *place, sha256)
+            found = (
+                (sha256, size) if shelf.has(sha256, size) else _copied(storages[place[0]].open(place[1]), shelf, saved)
+            )
             break
         except StorageError as error:
             if (there := _whereabouts(file_id)) == place:
@@ -219,21 +244,18 @@ def _whereabouts(file_id: int) -> tuple[str, str] | None:
     return (row[0], row[1]) if row else None
 
 
-def _kept(storages: Storages, folder: Path, saved: Saved, storage: str, key: str, sha256: str) -> tuple[str, int]:
-    """SHA-256 and size of what is kept of this object; what lies there already was read back when it was written."""
-    there = object_path(folder, sha256)
-    if there.is_file():
-        return sha256, there.stat().st_size
-    return _copied(storages[storage].open(key), folder, saved)
+def _opened(storages: Storages, storage: str, key: str) -> Iterator[bytes]:
+    return storages[storage].open(key)
 
 
-def _copied(chunks: Iterator[bytes], folder: Path, saved: Saved) -> tuple[str, int]:
-    make_folder(folder / OBJECTS)
-    part = folder / OBJECTS / "part"
+def _copied(chunks: Iterator[bytes], shelf: Shelf, saved: Saved) -> tuple[str, int]:
+    """SHA-256 and size of what is kept; it was read back when it was written."""
+    make_folder(shelf.folder / OBJECTS)
+    part = shelf.folder / OBJECTS / "part"
     with part.open("wb") as file:
         sha256, size = digest(written(chunks, file))
-    target = object_path(folder, sha256)
-    if target.exists():
+    target = object_path(shelf.folder, sha256)
+    if shelf.has(sha256, size):
         part.unlink()
         return sha256, size
     if not _is(part, sha256):
@@ -244,13 +266,13 @@ def _copied(chunks: Iterator[bytes], folder: Path, saved: Saved) -> tuple[str, i
     return sha256, size
 
 
-def _older(older: OlderFolder, folder: Path, saved: Saved) -> Iterator[Entry]:
+def _older(older: OlderFolder, shelf: Shelf, saved: Saved) -> Iterator[Entry]:
     """Files of the older feature, moved or not: until that is finished they are somebody's documents."""
     for path in older.paths():
         if (older.root / path).is_symlink():
             continue
         try:
-            yield Entry(*_copied(older.open(path), folder, saved), older.name, path)
+            yield Entry(*_copied(older.open(path), shelf, saved), older.name, path)
         except StorageError as error:
             saved.problems.append(f"older file {path}: {_words(error)}")
 

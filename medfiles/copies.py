@@ -51,11 +51,17 @@ def copy_database(engine: Engine, target: Path, snapshot: str | None = None) -> 
     if engine.dialect.name == "postgresql":
         dump(engine, part, snapshot)
     else:
-        with engine.connect() as connection:
-            raw: Any = connection.connection.dbapi_connection
-            with closing(sqlite3.connect(part)) as copy:
-                raw.backup(copy)
+        _copy_sqlite(engine, part)
     publish(part, target)
+
+
+def _copy_sqlite(engine: Engine, part: Path) -> None:
+    try:
+        with engine.connect() as connection, closing(sqlite3.connect(part)) as copy:
+            raw: Any = connection.connection.dbapi_connection
+            raw.backup(copy)
+    except sqlite3.Error as error:
+        raise StorageError(f"The database cannot be copied to {part.parent}: {error}.") from error
 
 
 def dump(engine: Engine, part: Path, snapshot: str | None = None) -> None:

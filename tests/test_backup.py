@@ -2,7 +2,9 @@
 
 import json
 import shutil
+import sqlite3
 import stat
+import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -182,6 +184,50 @@ def test_thinning_out_keeps_the_newest_and_what_they_need(lived_in: World, tmp_p
     assert not (tmp_path / "20260101T000000.000000Z").exists()
 
 
+def test_thinning_out_leaves_alone_what_is_no_backup(lived_in: World, tmp_path: Path) -> None:
+    strange = [tmp_path / "photos" / "wedding.jpg", tmp_path / "website" / "manifest.json"]
+    strange += [tmp_path / "objects" / "notes" / "list.txt"]
+    for path in strange:
+        path.parent.mkdir(parents=True)
+        path.write_text("{}")
+    (tmp_path / "20260101T000000.000000Z").symlink_to(tmp_path / "photos")
+    names = [save(lived_in, tmp_path).name for _ in range(2)]
+    assert list(backup.whole(tmp_path)) == names
+    assert backup.thin_out(tmp_path, 1) == 1
+    assert [path.read_text() for path in strange] == ["{}"] * 3
+
+
+@pytest.mark.parametrize(("damage", "option"), [(b"damaged!", ["--mend"]), (b"cut", [])])
+def test_what_was_damaged_in_a_backup_is_copied_anew(
+    lived_in: World, tmp_path: Path, damage: bytes, option: list[str]
+) -> None:
+    first = save(lived_in, tmp_path).name
+    backup.object_path(tmp_path, lived_in.files()[0].sha256).write_bytes(damage)
+    assert len(list(backup.check(tmp_path, first))) == 1
+    done = run(lived_in, "backup", str(tmp_path), "--json", *option)
+    assert (done.exit_code, json.loads(done.stdout)["copied"]) == (0, 1)
+    assert [list(backup.check(tmp_path, name)) for name in backup.whole(tmp_path)] == [[], []]
+
+
+def test_a_folder_of_any_name_takes_backups(lived_in: World, tmp_path: Path) -> None:
+    assert save(lived_in, tmp_path / "safe #1 100%41 ?mode=rw").documents == 8
+
+
+def test_a_full_disk_is_said_in_a_sentence(lived_in: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    def failed(*_: Any, **__: Any) -> Any:
+        return subprocess.CompletedProcess((), 1, stderr="pg_dump: error: could not write: disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(sqlite3, "connect", full)
+        broken.setattr(subprocess, "run", failed)
+        done = run(lived_in, "backup", str(tmp_path))
+    assert (done.exit_code, "disk is full" in done.stderr, "Traceback" in done.output) == (1, True, False)
+    assert list(backup.whole(tmp_path)) == []
+
+
 def test_a_document_that_is_not_there_is_said_and_the_rest_is_saved(lived_in: World, tmp_path: Path) -> None:
     lost, *_ = lived_in.files()
     (lived_in.uploads / lost.file_path).unlink()
@@ -287,6 +333,8 @@ def test_a_backup_of_the_other_kind_of_database_is_refused(lived_in: World, tmp_
         bring(lived_in, tmp_path)
 
 
-@pytest.mark.parametrize("options", [["--check", "--keep", "2"], ["--name", "x"], ["--keep", "0"]])
+@pytest.mark.parametrize(
+    "options", [["--check", "--keep", "2"], ["--check", "--mend"], ["--name", "x"], ["--keep", "0"]]
+)
 def test_misuse_ends_with_2(world: World, tmp_path: Path, options: list[str]) -> None:
     assert run(world, "backup", str(tmp_path), *options).exit_code == 2

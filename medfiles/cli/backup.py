@@ -17,6 +17,7 @@ from medfiles.seal import Sealer
 
 FOLDER = click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 SECOND_STEPS = "MEDFILES_SECRET_KEY is not the key of the backup: second steps of sign-in have to be set up anew."
+MEND = "A backup with --mend copies anew what the installation still has."
 OUTDATED = (
     "The backup is of an older version. Now type `flask db upgrade`, then `flask medfiles verify --deep` and "
     "`flask medfiles audit anchor`."
@@ -31,25 +32,25 @@ def register(parent: AppGroup) -> None:
 @click.command("backup")
 @FOLDER
 @click.option("--keep", type=click.IntRange(1), help="Afterwards keep only the newest so many.")
+@click.option("--mend", is_flag=True, help="Also read the bytes that are there, and copy anew what is damaged.")
 @click.option("--check", "only_check", is_flag=True, help="Make none: read the newest and compare every sum.")
 @click.option("--name", help="With --check: which one, instead of the newest.")
 @json_option
 @explained
-def back_up(folder: Path, keep: int | None, only_check: bool, name: str | None, as_json: bool) -> None:
+def back_up(folder: Path, keep: int | None, mend: bool, only_check: bool, name: str | None, as_json: bool) -> None:
     """Copy the database, all documents and the secret key to FOLDER, while people work. Bytes that are there already
     are not copied again. Whoever can read FOLDER can read every document: keep it as safe as the installation."""
-    if name and not only_check or only_check and keep:
-        raise click.UsageError("--name goes with --check, --keep without.")
+    if name and not only_check or only_check and (keep or mend):
+        raise click.UsageError("--name goes with --check, --keep and --mend without.")
     if only_check:
         _check(folder, name or backup.newest(folder), as_json)
     else:
-        _make(folder, keep, as_json)
+        _make(folder, keep, mend, as_json)
 
 
-def _make(folder: Path, keep: int | None, as_json: bool) -> None:
-    saved = backup.back_up(
-        parts().storages, folder, current_app.config["SECRET_KEY"], Teller().step("Copying", fixity.total())
-    )
+def _make(folder: Path, keep: int | None, mend: bool, as_json: bool) -> None:
+    tell = Teller().step("Copying", fixity.total())
+    saved = backup.back_up(parts().storages, folder, current_app.config["SECRET_KEY"], tell, mend=mend)
     gone = backup.thin_out(folder, keep) if keep else 0
     lines = [*saved.problems, f"Backed up {saved.documents:,} documents as {saved.name}, {saved.copied:,} of them new."]
     facts = {"documents": saved.documents, "bytes": saved.bytes, "copied": saved.copied, "removed": gone}
@@ -61,7 +62,7 @@ def _make(folder: Path, keep: int | None, as_json: bool) -> None:
 def _check(folder: Path, name: str, as_json: bool) -> None:
     count = backup.manifest(folder, name)["documents"]
     problems = list(backup.check(folder, name, Teller().step("Reading", count)))
-    last = f"{len(problems):,} findings in {name}." if problems else f"{name} is whole: {count:,} documents."
+    last = f"{len(problems):,} findings in {name}. {MEND}" if problems else f"{name} is whole: {count:,} documents."
     summary(as_json, "\n".join([*problems, last]), name=name, documents=count, problems=problems)
     if problems:
         sys.exit(FINDINGS)
