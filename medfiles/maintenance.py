@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 from sqlalchemy import ColumnElement, Select, delete, func, or_, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from medfiles import accounts, audit, derived, fixity, journal, waiting
 from medfiles.audit import Subject
@@ -184,6 +185,8 @@ def start_housekeeping(app: Any, stop: threading.Event | None = None) -> threadi
                     keep_house(app.extensions["medfiles"])
                 except MedfilesError as error:
                     log.error("housekeeping failed", code=error.code)
+                except (SQLAlchemyError, OSError) as error:  # a database or disk that is away may be back in an hour
+                    log.error("housekeeping failed", code=type(error).__name__)
             if stop.wait(EVERY.total_seconds() * random.uniform(0.9, 1.1)):
                 return
 

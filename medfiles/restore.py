@@ -17,9 +17,9 @@ from medfiles import backup
 from medfiles.backup import DATABASE, SECRET, Entry, entries, manifest, object_path
 from medfiles.copies import check_space, load, publish, sha256_of
 from medfiles.db import db
-from medfiles.errors import Conflict, IntegrityFailed, KeyTaken
+from medfiles.errors import Conflict, IntegrityFailed, KeyTaken, StorageError
 from medfiles.models import Patient, User
-from medfiles.storage import OlderFolder, Storage, Storages, digest
+from medfiles.storage import DiskStorage, OlderFolder, Storage, Storages, digest
 from medfiles.storage.base import CHUNK, make_folder
 from medfiles.storage.older import FOLDER
 
@@ -44,12 +44,13 @@ class Restored:
 
 @dataclass(frozen=True)
 class Target:
-    """Where to: the instance folder, the secret key that it uses, and whether a setting gave that key."""
+    """Where to: the instance folder, the secret key that it uses, and whether a setting gave that key; `revisions` of
+    the database that this version of the program knows, the newest first."""
 
     instance: Path
     secret: str
     secret_is_set: bool
-    head: str
+    revisions: Sequence[str]
 
 
 def restore(
@@ -59,25 +60,49 @@ def restore(
     damaged. Interrupted, it can be begun again."""
     name = name or backup.newest(folder)
     facts = manifest(folder, name)
-    if facts["dialect"] != db.engine.dialect.name:
-        raise Conflict(f"This backup is of a {facts['dialect']} database, and here is {db.engine.dialect.name}.")
+    _check_fits(facts, target)
     if damage := list(islice(backup.check(folder, name, report), MOST)):
         raise IntegrityFailed(f"The backup {name} is damaged, so nothing was changed:\n" + "\n".join(damage))
     listed = list(entries(folder, name))
     check_is_empty(storages, {entry.key for entry in listed})
-    check_space({target.instance: sum(entry.size for entry in listed)})
-    for done, entry in enumerate(listed, 1):
-        _bring(storages, folder, entry)
-        report(done)
-    _bring_database(folder / name / DATABASE, facts["purged"], storages.default.name)
-    secret = (folder / name / SECRET).read_text()
-    differs = _bring_secret(target, secret)
-    return Restored(name, facts["documents"], facts["bytes"], facts["revision"] != target.head, secret, differs)
+    check_space(_needed(storages, target, folder / name / DATABASE, listed))
+    try:
+        for done, entry in enumerate(listed, 1):
+            _bring(storages, folder, entry)
+            report(done)
+        secret = (folder / name / SECRET).read_text()
+        differs = _bring_secret(target, secret)
+        _bring_database(folder / name / DATABASE, facts["purged"], storages.default.name)  # last: then it is in use
+    except (OSError, sqlite3.Error) as error:
+        raise StorageError(f"The backup was not brought back whole: {error}. Restore again.") from error
+    outdated = facts["revision"] != target.revisions[0]
+    return Restored(name, facts["documents"], facts["bytes"], outdated, secret, differs)
+
+
+def _check_fits(facts: dict[str, Any], target: Target) -> None:
+    if facts["dialect"] != db.engine.dialect.name:
+        raise Conflict(f"This backup is of a {facts['dialect']} database, and here is {db.engine.dialect.name}.")
+    if facts["revision"] not in target.revisions:
+        raise Conflict("This backup is of a newer version of medfiles. Update medfiles here, then restore again.")
+
+
+def _needed(storages: Storages, target: Target, database: Path, listed: Sequence[Entry]) -> dict[Path, int]:
+    """Bytes that are to be written, by folder."""
+    older = sum(entry.size for entry in listed if entry.place == OlderFolder.name)
+    needed = {target.instance: database.stat().st_size}
+    needed |= {storages.older.root: older} if older else {}
+    if isinstance(storages.default, DiskStorage):
+        root = storages.default.root
+        needed[root] = needed.get(root, 0) + sum(entry.size for entry in listed) - older
+    return needed
 
 
 def check_is_empty(storages: Storages, expected: Collection[str] = ()) -> None:
-    """Conflict when there are accounts, patients or documents here, other than those of an interrupted restore."""
+    """Conflict when there are accounts, patients or documents here, other than those of an interrupted restore, or
+    when something else has tables in the database: it would lose them."""
     tables = inspect(db.engine).get_table_names()
+    if strange := sorted({*tables} - {*db.metadata.tables, "alembic_version"}):
+        raise Conflict(f"The database has tables of something else: {', '.join(strange[:MOST])}. Restore into another.")
     for model in (User, Patient):
         if model.__tablename__ in tables and db.session.scalar(select(func.count(model.id))):
             raise Conflict("This installation is in use. Restore into an empty one: another MEDFILES_INSTANCE.")
@@ -114,6 +139,10 @@ def _bring_older(source: Path, root: Path, entry: Entry) -> None:
     if path.parts[:1] != (FOLDER,) or ".." in path.parts:
         raise IntegrityFailed(f"{entry.key} leads out of the older feature's folder.")
     target = root / path
+    if target.exists():  # by an interrupted restore, or somebody's
+        if sha256_of(target) != entry.sha256:
+            raise IntegrityFailed(f"What lies at {target} is not what is in the backup. Nothing was deleted.")
+        return
     make_folder(target.parent)
     part = target.with_name(f"{target.name}.part")
     shutil.copyfile(source, part)

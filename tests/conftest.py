@@ -21,7 +21,7 @@ from tests.factories import World, at_work, install, make_app
 
 STARTED = ExitStack()
 # Doors hold no SQL (a contract in setup.cfg): of their tests, those that send every address, race, or go all the way;
-# of those of a move, those that are about what is in the database.
+# of those of a move, those that are about what is in the database; of those of a backup, those about its folder alone.
 DOORS = (
     "browser",
     "older/test_crashes",
@@ -36,6 +36,12 @@ DOORS = (
     "test_api_",
     "test_assets",
     "test_audited",
+    "test_backup.py::test_a_backup_of_a_newer",
+    "test_backup.py::test_a_folder_of_any_name",
+    "test_backup.py::test_an_older_file_that",
+    "test_backup.py::test_room_is_asked",
+    "test_backup.py::test_thinning_out_leaves",
+    "test_backup.py::test_what_was_damaged",
     "test_cli",
     "test_config",
     "test_conversion",

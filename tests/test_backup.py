@@ -59,8 +59,10 @@ def save(world: World, folder: Path) -> backup.Saved:
     return backup.back_up(world.parts.storages, folder, "the key")
 
 
-def target(world: World, head: str = "") -> restore.Target:
-    return restore.Target(Path(world.app.instance_path), "its own", False, head or "unknown")
+def target(world: World) -> restore.Target:
+    known = db.session.scalars(text("SELECT version_num FROM alembic_version")).all()
+    db.session.rollback()
+    return restore.Target(Path(world.app.instance_path), "its own", False, known)
 
 
 def bring(world: World, folder: Path, **options: Any) -> restore.Restored:
@@ -331,6 +333,80 @@ def test_a_backup_of_the_other_kind_of_database_is_refused(lived_in: World, tmp_
     place.write_text(json.dumps(json.loads(place.read_text()) | {"dialect": "other"}))
     with pytest.raises(Conflict, match="other database"):
         bring(lived_in, tmp_path)
+
+
+def test_a_backup_of_a_newer_version_is_refused_before_anything_is_touched(
+    lived_in: World, make_world: Callable[..., World], tmp_path: Path
+) -> None:
+    place = tmp_path / save(lived_in, tmp_path).name / "manifest.json"
+    place.write_text(json.dumps(json.loads(place.read_text()) | {"revision": "not made yet"}))
+    done = run(other := make_world(), "restore", str(tmp_path))
+    assert (done.exit_code, "newer version" in done.stderr) == (1, True)
+    assert (list(other.parts.storages.default.keys()), other.files()) == ([], [])
+
+
+def test_a_backup_of_an_older_version_says_what_comes_next(
+    lived_in: World, make_world: Callable[..., World], tmp_path: Path
+) -> None:
+    place = tmp_path / save(lived_in, tmp_path).name / "manifest.json"
+    place.write_text(json.dumps(json.loads(place.read_text()) | {"revision": "0001"}))
+    done = run(make_world(), "restore", str(tmp_path))
+    assert (done.exit_code, "flask db upgrade" in done.stdout) == (0, True)
+
+
+def test_tables_of_something_else_are_not_replaced(
+    lived_in: World, make_world: Callable[..., World], tmp_path: Path
+) -> None:
+    save(lived_in, tmp_path)
+    other = make_world()
+    with db.engine.begin() as connection:
+        connection.execute(text("CREATE TABLE recipes (dish VARCHAR(20))"))
+        connection.execute(text("INSERT INTO recipes VALUES ('soup')"))
+    with pytest.raises(Conflict, match="recipes"):
+        bring(other, tmp_path)
+    assert db.session.scalars(text("SELECT dish FROM recipes")).all() == ["soup"]
+    assert list(other.parts.storages.default.keys()) == []
+
+
+def test_an_older_file_that_is_there_is_not_replaced(
+    lived_in: World, make_world: Callable[..., World], tmp_path: Path
+) -> None:
+    save(lived_in, tmp_path)
+    [path], other = lived_in.parts.storages.older.paths(), make_world()
+    place = other.uploads / path
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"somebody's")
+    with pytest.raises(IntegrityFailed, match="Nothing was deleted"):
+        bring(other, tmp_path)
+    assert (place.read_bytes(), other.files()) == (b"somebody's", [])
+    place.write_bytes((lived_in.uploads / path).read_bytes())
+    assert bring(other, tmp_path).documents == 8
+
+
+def test_room_is_asked_of_the_disk_that_takes_the_documents(
+    lived_in: World, make_world: Callable[..., World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(lived_in, tmp_path / "safe")
+    asked: dict[Path, int] = {}
+    monkeypatch.setattr(restore, "check_space", asked.update)
+    bring(make_world(STORAGE_URL=(tmp_path / "elsewhere").as_uri()), tmp_path / "safe")
+    assert asked[tmp_path / "elsewhere"] == sum(file.file_size for file in lived_in.files())
+
+
+def test_a_restore_that_cannot_write_says_so_and_is_begun_again(
+    lived_in: World, make_world: Callable[..., World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(lived_in, tmp_path)
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    other = make_world()
+    with monkeypatch.context() as broken:
+        broken.setattr(restore, "_bring_secret", full)
+        done = run(other, "restore", str(tmp_path))
+    assert (done.exit_code, "No space left" in done.stderr, "Traceback" in done.output) == (1, True, False)
+    assert run(other, "restore", str(tmp_path)).exit_code == 0
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Documents against their objects: what is missing, altered or unknown is found, and nobody is accused wrongly."""
 
 import json
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from medfiles import fixity, journal, maintenance, runs
 from medfiles.clock import now
@@ -82,8 +84,13 @@ def test_an_object_that_cannot_be_read_is_named(
             raise StorageError()
         return opened(self, key, *range)
 
-    monkeypatch.setattr(type(world.parts.storages.default), "open", broken)
-    assert found(world, deep=True) == [("unreadable", letters[0].id)]
+    with monkeypatch.context() as away:
+        away.setattr(type(world.parts.storages.default), "open", broken)
+        assert found(world, deep=True) == [("unreadable", letters[0].id)]
+        assert found(world) == [("unreadable", letters[0].id)]
+        assert fixity.count_findings() == {"unreadable": 1}
+    assert found(world) == []
+    assert fixity.count_findings() == {}
 
 
 def test_an_object_that_nobody_names_stays_until_it_is_set_aside_whole(world: World) -> None:
@@ -125,10 +132,27 @@ def test_a_finding_that_reading_made_goes_when_reading_finds_it_well(world: Worl
     place, content = path(world, letters[0]), path(world, letters[0]).read_bytes()
     place.write_bytes(content[::-1])
     fixity.verify_deep(world.parts.storages)
-    fixity.verify(world.parts.storages)
+    assert found(world) == [("altered", letters[0].id)]
     assert fixity.count_findings() == {"altered": 1}
     place.write_bytes(content)
     fixity.verify_deep(world.parts.storages)
+    assert fixity.count_findings() == {}
+
+
+def test_an_object_that_cannot_be_looked_at_is_named_until_it_can(
+    world: World, letters: list[EntityFile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any) -> Any:
+        raise StorageError()
+
+    with monkeypatch.context() as broken:
+        broken.setattr(type(world.parts.storages.default), "keys", lambda self, prefix="": iter(()))
+        broken.setattr(type(world.parts.storages.default), "stat", away)
+        broken.setattr(type(world.parts.storages.default), "open", away)
+        broken.setattr(fixity, "BATCH", 2)
+        assert found(world) == [("unreadable", file.id) for file in letters]
+        assert fixity.count_findings() == {"unreadable": 3}
+    assert found(world) == []
     assert fixity.count_findings() == {}
 
 
@@ -222,6 +246,21 @@ def test_housekeeping_looks_for_all_documents(world: World, letters: list[Entity
     path(world, letters[0]).unlink()
     maintenance.keep_house(world.parts)
     assert fixity.count_findings() == {"missing": 1}
+
+
+def test_housekeeping_outlives_a_database_or_disk_that_is_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds: list[Exception] = [OperationalError("SELECT 1", {}, Exception()), OSError(5, "gone"), StorageError()]
+    left, stop = iter(rounds), threading.Event()
+
+    def fail(_: Any) -> None:
+        if error := next(left, None):
+            raise error
+        stop.set()
+
+    monkeypatch.setattr(maintenance, "keep_house", fail)
+    monkeypatch.setattr(maintenance, "EVERY", timedelta(0))
+    maintenance.start_housekeeping(world.app, stop).join(20)
+    assert stop.is_set()
 
 
 def command(world: World, *options: str) -> Any:

@@ -104,5 +104,5 @@ def _sealer(secret: str) -> Sealer:
 
 def _target() -> Target:
     config = current_app.config
-    head = ScriptDirectory(str(config["MIGRATIONS"])).get_current_head()
-    return Target(config["MEDFILES_INSTANCE"], config["SECRET_KEY"], bool(config["MEDFILES_SECRET_KEY"]), str(head))
+    known = [script.revision for script in ScriptDirectory(str(config["MIGRATIONS"])).walk_revisions()]
+    return Target(config["MEDFILES_INSTANCE"], config["SECRET_KEY"], bool(config["MEDFILES_SECRET_KEY"]), known)
