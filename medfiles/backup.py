@@ -244,10 +244,6 @@ def _whereabouts(file_id: int) -> tuple[str, str] | None:
     return (row[0], row[1]) if row else None
 
 
-def _opened(storages: Storages, storage: str, key: str) -> Iterator[bytes]:
-    return storages[storage].open(key)
-
-
 def _copied(chunks: Iterator[bytes], shelf: Shelf, saved: Saved) -> tuple[str, int]:
     """SHA-256 and size of what is kept; it was read back when it was written."""
     make_folder(shelf.folder / OBJECTS)

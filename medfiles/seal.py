@@ -17,6 +17,7 @@ import structlog
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import Select, func, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from medfiles import audit, runs
 from medfiles.anchor import Anchor, Head
@@ -153,6 +154,8 @@ def start_sealing(app: Any, stop: threading.Event | None = None) -> threading.Th
                     seal(app.extensions["medfiles"].sealer)
                 except MedfilesError as error:
                     log.error("sealing failed", code=error.code)
+                except (SQLAlchemyError, OSError) as error:  # what is away may be back in a few seconds
+                    log.error("sealing failed", code=type(error).__name__)
 
     thread = threading.Thread(target=rounds, name="sealing", daemon=True)
     thread.start()

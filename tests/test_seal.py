@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import delete, func, select, text, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from medfiles import audit, config, seal
 from medfiles.anchor import FileAnchor, Head, SyslogAnchor
@@ -209,6 +209,33 @@ def test_a_thread_seals_by_itself(world: World, monkeypatch: pytest.MonkeyPatch)
     stop.set()
     thread.join()
     assert seal.condition().waiting == 0
+
+
+def test_the_thread_outlives_a_database_that_is_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seal, "EVERY", 0.01)
+    write(world)
+    stop, done, real, tries = threading.Event(), threading.Event(), seal._unsealed, list[int]()
+
+    def away_at_first(**options: Any) -> Any:
+        tries.append(1)
+        if len(tries) == 1:
+            raise OperationalError("SELECT", {}, Exception("away"))
+        return real(**options)
+
+    seal_once = seal.seal
+
+    def noted(sealer: Any) -> int:
+        count = seal_once(sealer)
+        done.set()
+        return count
+
+    monkeypatch.setattr(seal, "_unsealed", away_at_first)
+    monkeypatch.setattr(seal, "seal", noted)
+    thread = seal.start_sealing(world.app, stop)
+    assert done.wait(20)
+    stop.set()
+    thread.join()
+    assert db.session.scalar(select(func.count(AuditSeal.position))) == 1
 
 
 @pytest.mark.parametrize("table", ["audit_events", "audit_seals"])
