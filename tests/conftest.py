@@ -75,6 +75,8 @@ SERVER = pytest.StashKey[str]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=("sqlite", "postgres"), default="sqlite", help="Which database to test on.")
+    parser.addoption("--faults", choices=("tenth", "full"), default="tenth", help="How many faults are tried.")
+    parser.addoption("--faults-seed", type=int, default=7, help="From which the choice of them follows.")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,0 +1,163 @@
+"""Runs verbs in processes of their own that faults are done to: killed, refused by the system, cut off from their disk.
+
+It is a program that has everything loaded and forks a process for each order, which takes no time to start. What strace
+injects into that process, it does from the first system call of the request on: the process waits until it is traced.
+"""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+KILLED, RAISED = -signal.SIGKILL, 99
+
+
+@dataclass
+class Forge:
+    """`run` gives the status of the answer to a verb, KILLED, or RAISED when the app answered nothing."""
+
+    process: "subprocess.Popen[str]"
+
+    def run(
+        self,
+        environ: Mapping[str, str],
+        verb: str,
+        facts: Mapping[str, Any],
+        trace: Sequence[str] = (),
+        largest: int | None = None,
+    ) -> int:
+        """`trace`: what strace is told, if anything; `largest`: no file may grow beyond that many bytes."""
+        order = {
+            "forked": True,
+            "environ": dict(environ),
+            "verb": verb,
+            "facts": facts,
+            "trace": [*trace],
+            "largest": largest,
+        }
+        return self._answer(order)
+
+    def warm_up(self, environ: Mapping[str, str], facts: Mapping[str, Any]) -> None:
+        """Do everything once, in the program itself: what is done for the first time takes long."""
+        for verb in import_module("tests.faults.verbs").VERBS:
+            self._answer({"forked": False, "environ": dict(environ), "verb": verb, "facts": facts})
+
+    def _answer(self, order: Mapping[str, Any]) -> int:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise RuntimeError("The program that runs the verbs has ended; its own words are above")
+        code = int(answer)
+        return code + 400 if 0 < code < RAISED or code > RAISED else 200 if code == 0 else code
+
+
+@contextmanager
+def forge(root: Path = ROOT) -> Iterator[Forge]:
+    """`root`: the folder with the package that is tried, another one for mutants."""
+    command = [sys.executable, "-m", "tests.faults.forked"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=root, **pipes) as process:  # type: ignore[call-overload]
+        yield Forge(process)
+        process.stdin.close()
+
+
+def _serve() -> None:
+    apps: dict[str, Any] = {}
+    verbs = import_module("tests.faults.verbs").VERBS
+    for line in sys.stdin:
+        order = json.loads(line)
+        name = json.dumps(order["environ"], sort_keys=True)
+        if name not in apps:
+            apps[name] = _made(order["environ"])
+        answer = _run if order["forked"] else _warmed
+        print(answer(apps[name], verbs[order["verb"]], order), flush=True)
+
+
+class Looking:
+    """In place of the sandbox, whose worker takes longer to start than everything else here."""
+
+    def run(self, task: str, file: Path, extension: str) -> Any:
+        with file.open("rb") as opened:
+            return import_module("medfiles.inspectors.inspection").inspect(opened, extension)
+
+
+def _made(environ: Mapping[str, str]) -> Any:
+    app = import_module("medfiles").create_app(environ)
+    app.extensions["medfiles"] = replace(app.extensions["medfiles"], sandbox=Looking())
+    import_module("medfiles.inspectors.inspection")
+    return app
+
+
+def _warmed(app: Any, verb: Any, order: Mapping[str, Any]) -> int:
+    words = os.dup(2)
+    _quiet(2)
+    verb(app, order["facts"])
+    os.dup2(words, 2)
+    os.close(words)
+    with app.app_context():
+        import_module("medfiles.db").db.engine.dispose()
+    return 0
+
+
+def _run(app: Any, verb: Any, order: Mapping[str, Any]) -> int:
+    waits, go = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _be_the_request(app, verb, order, waits, go)
+    os.close(waits)
+    tracer = _traced(child, order["trace"]) if order["trace"] else None
+    os.write(go, b".")
+    os.close(go)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if tracer is not None:
+        tracer.communicate()
+    return status
+
+
+def _quiet(*streams: int) -> None:
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for stream in streams:
+        os.dup2(nothing, stream)
+    os.close(nothing)
+
+
+def _traced(child: int, words: Sequence[str]) -> "subprocess.Popen[bytes]":
+    tracer = subprocess.Popen(["strace", "-p", str(child), *words], stderr=subprocess.PIPE)
+    assert tracer.stderr is not None
+    said = tracer.stderr.readline()
+    if b"attached" not in said:
+        os.kill(child, signal.SIGKILL)
+        raise RuntimeError(f"strace cannot trace here: {said.decode()}")
+    return tracer
+
+
+def _be_the_request(app: Any, verb: Any, order: Mapping[str, Any], waits: int, go: int) -> None:
+    """Never returns."""
+    code = RAISED
+    try:
+        os.close(go)
+        _quiet(0, 1, 2)
+        if order["largest"] is not None:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (order["largest"], order["largest"]))
+        os.read(waits, 1)
+        status = verb(app, order["facts"])
+        code = 0 if status < 300 else status - 400
+    finally:
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    _serve()

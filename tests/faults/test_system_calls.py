@@ -1,0 +1,33 @@
+"""Killed at any system call, or refused by the system at any, a verb is wholly done or not done at all."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.faults import injecting
+from tests.faults.conftest import Extent
+from tests.faults.forked import Forge
+from tests.faults.injecting import Tally
+from tests.faults.places import Place
+from tests.faults.verbs import CHANGES
+
+Report = Callable[[str, Tally], None]
+
+
+@pytest.mark.parametrize("verb", CHANGES)
+def test_killed_at_any_system_call_a_verb_is_done_or_not(
+    verbs_at_work: Forge, place: Place, verb: str, log: Path, extent: Extent, report: Report
+) -> None:
+    points = [*injecting.kill_points(injecting.calls_of(verbs_at_work, place, verb, log), verb)]
+    some = injecting.chosen(points, extent.of(300, 10), extent.chance("kill", verb))
+    report(f"kill -9 at a system call: {verb}", injecting.tried(verbs_at_work, place, some))
+
+
+@pytest.mark.parametrize("verb", CHANGES)
+def test_refused_by_the_system_at_any_call_a_verb_never_lies(
+    verbs_at_work: Forge, place: Place, verb: str, log: Path, extent: Extent, report: Report
+) -> None:
+    points = [*injecting.error_points(injecting.calls_of(verbs_at_work, place, verb, log), verb)]
+    some = injecting.chosen(points, extent.of(1000, 10), extent.chance("error", verb))
+    report(f"EIO or ENOSPC at a system call: {verb}", injecting.tried(verbs_at_work, place, some))
