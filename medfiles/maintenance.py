@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 from sqlalchemy import ColumnElement, Select, delete, func, or_, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from medfiles import accounts, audit, derived, journal, waiting
 from medfiles.audit import Subject
@@ -181,8 +182,8 @@ def start_housekeeping(app: Any, stop: threading.Event | None = None) -> threadi
             with app.app_context():
                 try:
                     keep_house(app.extensions["medfiles"])
-                except MedfilesError as error:
-                    log.error("housekeeping failed", code=error.code)
+                except (MedfilesError, SQLAlchemyError, OSError) as error:  # the next round may find things mended
+                    log.error("housekeeping failed", code=getattr(error, "code", None), error=type(error).__name__)
             if stop.wait(EVERY.total_seconds() * random.uniform(0.9, 1.1)):
                 return
 

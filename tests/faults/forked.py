@@ -8,6 +8,7 @@ import json
 import os
 import resource
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,28 +28,14 @@ class Forge:
 
     process: "subprocess.Popen[str]"
 
-    def run(
-        self,
-        environ: Mapping[str, str],
-        verb: str,
-        facts: Mapping[str, Any],
-        trace: Sequence[str] = (),
-        largest: int | None = None,
-    ) -> int:
-        """`trace`: what strace is told, if anything; `largest`: no file may grow beyond that many bytes."""
-        order = {
-            "forked": True,
-            "environ": dict(environ),
-            "verb": verb,
-            "facts": facts,
-            "trace": [*trace],
-            "largest": largest,
-        }
-        return self._answer(order)
+    def run(self, environ: Mapping[str, str], verb: str, facts: Mapping[str, Any], **fault: Any) -> int:
+        """Faults: `trace`, what strace is told; `largest`, beyond how many bytes no file may grow; `lose`, which commit
+        fails for the app, and whether "before" or "after" it took effect; `patience`, seconds to wait for SQLite."""
+        return self._answer({"forked": True, "environ": dict(environ), "verb": verb, "facts": facts, **fault})
 
     def warm_up(self, environ: Mapping[str, str], facts: Mapping[str, Any]) -> None:
         """Do everything once, in the program itself: what is done for the first time takes long."""
-        for verb in import_module("tests.faults.verbs").VERBS:
+        for verb in import_module("tests.faults.verbs").EVERY_DAY:
             self._answer({"forked": False, "environ": dict(environ), "verb": verb, "facts": facts})
 
     def _answer(self, order: Mapping[str, Any]) -> int:
@@ -89,7 +76,7 @@ class Looking:
     """In place of the sandbox, whose worker takes longer to start than everything else here."""
 
     def run(self, task: str, file: Path, extension: str) -> Any:
-        with file.open("rb") as opened:
+        with import_module("medfiles.sandbox").opened(file) as opened:
             return import_module("medfiles.inspectors.inspection").inspect(opened, extension)
 
 
@@ -117,13 +104,38 @@ def _run(app: Any, verb: Any, order: Mapping[str, Any]) -> int:
     if child == 0:
         _be_the_request(app, verb, order, waits, go)
     os.close(waits)
-    tracer = _traced(child, order["trace"]) if order["trace"] else None
+    tracer = _traced(child, order["trace"]) if "trace" in order else None
     os.write(go, b".")
     os.close(go)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if tracer is not None:
         tracer.communicate()
     return status
+
+
+def _prepare(app: Any, order: Mapping[str, Any]) -> None:
+    if "largest" in order:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (order["largest"], order["largest"]))
+    if "patience" in order:
+        import_module("medfiles.sqlite").BUSY_SECONDS = order["patience"]  # type: ignore[attr-defined]
+    if "lose" in order:
+        with app.app_context():
+            _lose(import_module("medfiles.db").db.engine.dialect, *order["lose"])
+
+
+def _lose(dialect: Any, which: int, when: str) -> None:
+    real, commits = dialect.do_commit, 0
+
+    def commit(connection: Any) -> None:
+        nonlocal commits
+        commits += 1
+        if commits != which or when == "after":
+            real(connection)
+        if commits == which:
+            raise sqlite3.OperationalError("disk I/O error")
+
+    dialect.do_commit = commit
 
 
 def _quiet(*streams: int) -> None:
@@ -149,9 +161,7 @@ def _be_the_request(app: Any, verb: Any, order: Mapping[str, Any], waits: int, g
     try:
         os.close(go)
         _quiet(0, 1, 2)
-        if order["largest"] is not None:
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (order["largest"], order["largest"]))
+        _prepare(app, order)
         os.read(waits, 1)
         status = verb(app, order["facts"])
         code = 0 if status < 300 else status - 400

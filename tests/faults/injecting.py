@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Protocol
 
 from tests.faults.forked import KILLED, RAISED, Forge
 from tests.faults.invariants import Findings, Paper
@@ -29,15 +30,53 @@ class Point:
     when: int
     fault: str
 
-    def words(self) -> Sequence[str]:
-        return (
-            "-o",
-            "/dev/null",
-            "-e",
-            f"trace={self.call}",
-            "-e",
-            f"inject={self.call}:{self.fault}:when={self.when}",
-        )
+    def how(self) -> Mapping[str, Any]:
+        inject = f"inject={self.call}:{self.fault}:when={self.when}"
+        return {"trace": ("-o", "/dev/null", "-e", f"trace={self.call}", "-e", inject)}
+
+    def reached(self, answer: int) -> bool:
+        """Now and then a verb makes a call less than at first."""
+        return "SIGKILL" not in self.fault or answer == KILLED
+
+
+@dataclass(frozen=True)
+class Short:
+    """Writes beyond so many bytes of a file end short, and then fail, as on a full disk."""
+
+    verb: str
+    largest: int
+
+    def how(self) -> Mapping[str, Any]:
+        return {"largest": self.largest}
+
+    def reached(self, answer: int) -> bool:
+        return True
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A commit is reported as failed, before or after it took effect."""
+
+    verb: str
+    which: int
+    when: str
+
+    def how(self) -> Mapping[str, Any]:
+        return {"lose": (self.which, self.when)}
+
+    def reached(self, answer: int) -> bool:
+        return answer != 200
+
+
+class Fault(Protocol):
+    @property
+    def verb(self) -> str: ...
+
+    def how(self) -> Mapping[str, Any]:
+        """What the program that runs the verbs is told."""
+
+    def reached(self, answer: int) -> bool:
+        """Whether it happened at all."""
 
 
 @dataclass
@@ -61,7 +100,7 @@ class Tally:
 def calls_of(forge: Forge, place: Place, verb: str, log: Path) -> Mapping[str, int]:
     """How often the verb makes each system call when all goes well."""
     place.put_back()
-    answer = forge.run(place.environ, verb, place.facts, ("-o", str(log)))
+    answer = forge.run(place.environ, verb, place.facts, trace=("-o", str(log)))
     if answer != 200:
         raise RuntimeError(f"{verb} was answered {answer} without any fault")
     return Counter(CALL.findall(log.read_text()))
@@ -121,14 +160,18 @@ def judged(answer: int, papers: frozenset[Paper], before: frozenset[Paper], afte
     return Findings()
 
 
-def tried(forge: Forge, place: Place, points: Sequence[Point]) -> Tally:
+def tried(forge: Forge, place: Place, points: Sequence[Fault]) -> Tally:
     """Every point from the same beginning."""
     tally, before = Tally(), place.before.papers()
     afters = {verb: outcome(forge, place, verb) for verb in {point.verb for point in points}}
     for point in points:
         place.put_back()
-        answer = forge.run(place.environ, point.verb, place.facts, point.words())
-        if "SIGKILL" in point.fault and answer != KILLED:
-            continue  # this time it made one call less
-        tally.add(point, answer, after_fault(forge, place, point.verb, answer, before, afters[point.verb]))
+        answer = forge.run(place.environ, point.verb, place.facts, **point.how())
+        if point.reached(answer):
+            findings = after_fault(forge, place, point.verb, answer, before, afters[point.verb])
+            tally.add(point, answer, findings)
     return tally
+
+
+def too_many(live: int, room: int) -> Findings:
+    return Findings(half=(f"{live} documents where {room} have room",) if live > room else ())

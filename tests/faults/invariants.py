@@ -126,12 +126,17 @@ def look(database: str, store: Path | Objects) -> Seen:
 def ask(database: str, *statements: str) -> list[list[Any]]:
     """The rows of each statement, all as of one instant."""
     if database.startswith("sqlite"):
-        with closing(sqlite3.connect(database.removeprefix("sqlite:///"), isolation_level=None)) as connection:
+        with closing(sqlite3.connect(file_of(database), isolation_level=None)) as connection:
             connection.execute("BEGIN")
             return [connection.execute(statement).fetchall() for statement in statements]
     with psycopg.connect(plain(database)) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         return [connection.execute(statement).fetchall() for statement in statements]  # type: ignore[arg-type]
+
+
+def file_of(database: str) -> str:
+    """Where an SQLite database is."""
+    return database.removeprefix("sqlite:///")
 
 
 def plain(database: str) -> str:

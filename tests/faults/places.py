@@ -66,7 +66,7 @@ def furnished(world: World) -> Mapping[str, Any]:
     live, trashed = (world.attach(visit, name).id for name in ("Plan.txt", "Old plan.txt"))
     world.documents().trash(trashed)
     _, token = tokens.create(world.actor("nora@sample.example"), "Script", tokens.WRITE, None, None)
-    return {"visit": visit.id, "live": live, "trashed": trashed, "token": token}
+    return {"visit": visit.id, "live": live, "trashed": trashed, "token": token, "room": world.kind("visit").max_files}
 
 
 class Rows:

@@ -1,6 +1,9 @@
 """What is under way when the fault comes: the verbs on documents, each as a request to the real app."""
 
+import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
@@ -42,6 +45,27 @@ def edit(app: Flask, facts: Facts) -> int:
     )
 
 
+def crowd(app: Flask, facts: Facts) -> int:
+    """Twice as many uploads as a record has room for, all of them let in before the first is stored."""
+    parts = app.extensions["medfiles"]
+    many = 2 * facts["room"]
+    together, real = threading.Barrier(many), parts.sandbox.run
+
+    def run(*arguments: Any, **options: Any) -> Any:
+        together.wait(60)
+        return real(*arguments, **options)
+
+    def send(number: int) -> int:
+        headers = {"Content-Disposition": f'attachment; filename="{number}.txt"', "Idempotency-Key": str(number)}
+        path = f"/visits/{facts['visit']}/files"
+        return _ask(app, facts, "POST", path, f"Paper {number}".encode(), "application/octet-stream", headers)
+
+    parts.sandbox.run = run
+    with ThreadPoolExecutor(many) as people:
+        answers = Counter(people.map(send, range(many)))
+    return 200 if set(answers) <= {201, 409} else 500
+
+
 def reconcile(app: Flask, facts: Facts) -> int:
     """The sweep when every lease is over; 200 when it could do all and another one finds nothing to do."""
     with app.app_context():
@@ -51,8 +75,9 @@ def reconcile(app: Flask, facts: Facts) -> int:
 
 
 VERBS: Mapping[str, Callable[[Flask, Facts], int]] = {
-    one.__name__: one for one in (upload, trash, restore, purge, edit, reconcile)
+    one.__name__: one for one in (upload, trash, restore, purge, edit, reconcile, crowd)
 }
+EVERY_DAY = ("upload", "trash", "restore", "purge", "edit", "reconcile")  # in an order in which most succeed
 CHANGES = ("upload", "trash", "restore", "purge", "edit")
 
 
