@@ -86,8 +86,8 @@ class Rows:
 
     def put_back(self) -> None:
         with psycopg.connect(self._database) as connection:
-            names = sql.SQL(", ").join(map(sql.Identifier, self._rows))
-            connection.execute(sql.SQL("TRUNCATE {} CASCADE").format(names))
+            for name in reversed(self._order):
+                connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(name)))
             for name in self._order:
                 for row in self._rows[name]:
                     values = sql.SQL(", ").join([sql.Placeholder()] * len(row))

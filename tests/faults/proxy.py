@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -45,11 +45,8 @@ class Proxy:
             server = socket.create_connection(self.server)
             self._lines += [app, server]
             answers = threading.Event()  # set once a COMMIT went through whose answer is to be lost
-            self._start(lambda: self._to_server(app, server, answers))
-            self._start(lambda: self._to_app(server, app, answers))
-
-    def _start(self, pump: Callable[[], None]) -> None:
-        threading.Thread(target=pump, daemon=True).start()
+            for pump, line in ((self._to_server, (app, server)), (self._to_app, (server, app))):
+                threading.Thread(target=pump, args=(*line, answers), daemon=True).start()
 
     def _to_server(self, app: socket.socket, server: socket.socket, answers: threading.Event) -> None:
         with suppress(OSError):
