@@ -7,7 +7,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from typing import Any
@@ -17,7 +17,7 @@ from medfiles import tokens
 from tests.api import HOME, RAW, disposition
 from tests.factories import World
 
-SECONDS = 60
+SECONDS, PATIENCE = 60, 300
 AGAIN = {500, 502, 503, 504}
 
 
@@ -39,17 +39,13 @@ class Person:
     token: str
     patient: int
     chance: random.Random
-    end: float
+    busy: Callable[[], bool]
     persists: bool = True
     kept: dict[int, Kept] = field(default_factory=dict)
     answers: Counter[int] = field(default_factory=Counter)
     record: int = 0
     room: int = 0
     _line: HTTPConnection | None = None
-
-    @property
-    def working(self) -> bool:
-        return time.monotonic() < self.end
 
     def upload(self) -> None:
         if self.room == 0:
@@ -97,17 +93,24 @@ class Person:
     def ask(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, Any]:
-        """The answer, after as many tries as it takes; 0 when the time is over before there is one."""
+        """The answer, after as many tries as it takes; 0 when there is none after a long time."""
+        end = time.monotonic() + PATIENCE
         while True:
             try:
                 status, told = self._asked(method, path, body, headers or {})
             except (HTTPException, OSError):
-                self._line, status, told = None, 0, None
+                self.leave()
+                status, told = 0, None
             self.answers[status] += 1
             if not self.persists or (status != 0 and status not in AGAIN):
                 return status, told
-            if time.monotonic() > self.end + SECONDS:
+            if time.monotonic() > end:
                 return 0, None
+
+    def leave(self) -> None:
+        if self._line is not None:
+            self._line.close()
+            self._line = None
 
     def _asked(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> tuple[int, Any]:
         if self._line is None:
@@ -133,23 +136,23 @@ class Person:
             one.trashed = trashed
 
 
-def people(world: World, address: str, many: int, seconds: float, seed: int, **options: Any) -> list[Person]:
-    end = time.monotonic() + seconds
+def people(world: World, address: str, many: int, seed: int, busy: Callable[[], bool], **options: Any) -> list[Person]:
     found = []
     for number in range(many):
         patient = world.patient(first_name=f"Person {number}")
         _, token = tokens.create(world.actor("nora@sample.example"), f"Script {number}", tokens.WRITE, None, None)
-        found.append(Person(address, token, patient.id, random.Random(f"{seed} {number}"), end, **options))
+        found.append(Person(address, token, patient.id, random.Random(f"{seed} {number}"), busy, **options))
     return found
 
 
 def all_at_work(crowd: list[Person], *verbs: str, weights: tuple[int, ...] = ()) -> None:
-    """Each in a thread of its own until their time is over."""
+    """Each in a thread of its own for as long as they are busy."""
 
     def work(person: Person) -> None:
-        while person.working:
+        while person.busy():
             [verb] = person.chance.choices(verbs, weights or None)
             getattr(person, verb)()
+        person.leave()
 
     threads = [threading.Thread(target=work, args=(person,)) for person in crowd]
     for thread in threads:

@@ -5,6 +5,7 @@ import random
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -37,36 +38,33 @@ def memory(process: int) -> int:
 
 
 @contextmanager
-def all_the_time(do: Callable[[], None], every: Callable[[], float]) -> Iterator[None]:
+def all_the_time(do: Callable[[], None], every: float) -> Iterator[None]:
     """Does it again and again beside the block, so many seconds apart, and fails as it fails."""
-    stop, failed = threading.Event(), list[BaseException]()
+    stop = threading.Event()
 
     def again() -> None:
-        try:
-            while not stop.wait(every()):
-                do()
-        except BaseException as error:  # told to whoever waits
-            failed.append(error)
+        while not stop.wait(every):
+            do()
 
-    thread = threading.Thread(target=again)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-    if failed:
-        raise failed[0]
+    with ThreadPoolExecutor(1) as beside:
+        doing = beside.submit(again)
+        try:
+            yield
+        finally:
+            stop.set()
+        doing.result()
 
 
 class Killer:
-    """Kills a worker now and then; the server starts another one."""
+    """Kills a worker as soon as so much more was `done` since the last time; the server starts another one."""
 
-    def __init__(self, instance: Path, chance: random.Random) -> None:
-        self._instance, self._chance, self.kills = instance, chance, 0
+    def __init__(self, instance: Path, chance: random.Random, done: Callable[[], int], most: int) -> None:
+        self._instance, self._chance, self._done, self._most = instance, chance, done, most
+        self.kills, self._next = 0, chance.randint(1, most)
 
     def __call__(self) -> None:
-        if there := workers(self._instance):
+        there = workers(self._instance) if self._done() >= self._next else []
+        if there:
             with suppress(ProcessLookupError):
                 os.kill(self._chance.choice(there), signal.SIGKILL)
-                self.kills += 1
+                self.kills, self._next = self.kills + 1, self._done() + self._chance.randint(1, self._most)
