@@ -41,7 +41,7 @@ ON_EVERY_DATABASE = (
     "browser/test_journey.py",
     "faults/test_lost_commits.py::test_a_commit_that_seems_to_fail_leaves_all_or_nothing[restore",
     "faults/test_lost_commits.py::test_a_commit_that_seems_to_fail_leaves_all_or_nothing[upload",
-    "faults/test_states.py",
+    "faults/test_states.py::test_in_any_order_verbs_are_done_or_not[disk",
     "faults/test_system_calls.py::test_killed_at_any_system_call_a_verb_is_done_or_not[trash",
     "faults/test_system_calls.py::test_killed_at_any_system_call_a_verb_is_done_or_not[upload",
     "older/test_crashes.py::test_killed_at_a_step_it_goes_on_from_there[medfiles.journal",

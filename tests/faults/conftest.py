@@ -53,7 +53,7 @@ def verbs_at_work() -> Iterator[Forge]:
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def place(
     tmp_path_factory: pytest.TempPathFactory,
     new_database: Callable[[Path], str],
