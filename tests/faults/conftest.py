@@ -49,7 +49,7 @@ def extent(request: pytest.FixtureRequest) -> Extent:
 
 @pytest.fixture(scope="session")
 def verbs_at_work() -> Iterator[Forge]:
-    with forge() as running:
+    with forge() as running, running.serving():
         yield running
 
 

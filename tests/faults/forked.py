@@ -19,6 +19,12 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+LIBRARIES = (
+    "argon2", "babel.dates", "charset_normalizer", "contentdisp", "flask_limiter", "flask_migrate", "flask_security",
+    "flask_session", "flask_wtf", "lxml.etree", "numpy", "olefile", "psycopg", "pi_heif", "PIL.Image", "pydantic",
+    "pydicom", "pypdfium2", "qrcode", "sqlalchemy.dialects.postgresql", "sqlalchemy.dialects.sqlite", "structlog",
+    "ua_parser", "wtforms",
+)  # fmt: skip
 KILLED, RAISED = -signal.SIGKILL, 99
 
 
@@ -49,27 +55,51 @@ class Forge:
         code = int(answer)
         return code + 400 if 0 < code < RAISED or code > RAISED else 200 if code == 0 else code
 
+    @contextmanager
+    def serving(self, root: Path = ROOT) -> Iterator[None]:
+        """Until the block ends, what runs is the package in this folder: the product, or a mutant."""
+        self._answer({"root": str(root)})
+        yield
+        self._answer({"root": None})
+
 
 @contextmanager
-def forge(root: Path = ROOT) -> Iterator[Forge]:
-    """`root`: the folder with the package that is tried, another one for mutants."""
+def forge() -> Iterator[Forge]:
     command = [sys.executable, "-m", "tests.faults.forked"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, cwd=root, **pipes) as process:  # type: ignore[call-overload]
+    with subprocess.Popen(command, cwd=ROOT, **pipes) as process:  # type: ignore[call-overload]
         yield Forge(process)
         process.stdin.close()
 
 
-def _serve() -> None:
+def _wait() -> None:
+    """Load what all roots have in common, then fork a process for each that is served."""
+    for name in LIBRARIES:
+        import_module(name)
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            _serve(json.loads(line)["root"])
+        print(abs(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])), flush=True)
+
+
+def _serve(root: str) -> None:
+    """Never returns."""
+    os.chdir(root)
+    sys.path[0] = root
+    print(0, flush=True)
     apps: dict[str, Any] = {}
     verbs = import_module("tests.faults.verbs").VERBS
     for line in sys.stdin:
         order = json.loads(line)
+        if "root" in order:
+            os._exit(0)
         name = json.dumps(order["environ"], sort_keys=True)
         if name not in apps:
             apps[name] = _made(order["environ"])
         answer = _run if order["forked"] else _warmed
         print(answer(apps[name], verbs[order["verb"]], order), flush=True)
+    os._exit(0)
 
 
 class Looking:
@@ -170,4 +200,4 @@ def _be_the_request(app: Any, verb: Any, order: Mapping[str, Any], waits: int, g
 
 
 if __name__ == "__main__":
-    _serve()
+    _wait()

@@ -115,12 +115,16 @@ def look(database: str, store: Path | Objects) -> Seen:
     """`database` is an SQLAlchemy address, `store` the folder of documents, or what lies in another store."""
     documents, pictures, entries, changes = ask(database, DOCUMENTS, PICTURES, JOURNAL, CHANGES)
     return Seen(
-        tuple(Document(*row[:4], row[4] is not None, row[5], row[6] or "") for row in documents),
+        tuple(_document(*row) for row in documents),
         dict(pictures),
         frozenset(key for (key,) in entries),
         (*changes,),
         objects_in(store) if isinstance(store, Path) else store,
     )
+
+
+def _document(number: int, key: str, size: int, sha256: str, gone: Any, name: str, description: str | None) -> Document:
+    return Document(number, key, size, sha256, gone is not None, name, description or "")
 
 
 def ask(database: str, *statements: str) -> list[list[Any]]:
@@ -131,7 +135,7 @@ def ask(database: str, *statements: str) -> list[list[Any]]:
             return [connection.execute(statement).fetchall() for statement in statements]
     with psycopg.connect(plain(database)) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        return [connection.execute(statement).fetchall() for statement in statements]  # type: ignore[arg-type]
+        return [connection.execute(statement).fetchall() for statement in statements]
 
 
 def file_of(database: str) -> str:

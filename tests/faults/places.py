@@ -3,11 +3,13 @@
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.types.json import Jsonb
 
 from medfiles import tokens
 from medfiles.sandbox import Sandbox
@@ -19,30 +21,37 @@ from tests.faults.invariants import Seen
 BUSY = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 
 
+@dataclass
 class Place:
-    """An installation on disk with two documents in the trash or not, and what is needed to do something with them."""
+    """An installation on disk, with a document in the trash and one that is not; `facts` say how to ask for them."""
 
-    def __init__(self, home: Path, database: str) -> None:
-        self.home, self.database = home, database
-        self.store = home / "instance" / "uploads"
-        self.environ: Mapping[str, str] = {
-            "MEDFILES_INSTANCE": str(home / "instance"),
-            "MEDFILES_DATABASE_URL": database,
-            "MEDFILES_STORAGE_URL": self.store.as_uri(),
-            "MEDFILES_LOG_FORMAT": "json",
-        }
+    home: Path
+    database: str
+    environ: Mapping[str, str]
+    facts: Mapping[str, Any]
+    kept: Path
+    rows: "Rows | None"
+    before: Seen
 
     @classmethod
     def made(cls, home: Path, database: str, sandbox: Sandbox, renderers: Sandbox) -> "Place":
         """In the folder of a migrated, empty database; what it is like then is what `put_back` makes of it again."""
-        place = cls(home, database)
-        with install(place.environ, sandbox, renderers=renderers) as world:
-            place.facts = furnished(world)
-        place.kept = home.with_name(f"{home.name}-kept")
-        shutil.copytree(home, place.kept)
-        place._rows = None if database.startswith("sqlite") else Rows(database)
-        place.before = place.look()
-        return place
+        environ = {
+            "MEDFILES_INSTANCE": str(home / "instance"),
+            "MEDFILES_DATABASE_URL": database,
+            "MEDFILES_STORAGE_URL": store_in(home).as_uri(),
+            "MEDFILES_LOG_FORMAT": "json",
+        }
+        with install(environ, sandbox, renderers=renderers) as world:
+            facts = furnished(world)
+        kept = home.with_name(f"{home.name}-kept")
+        shutil.copytree(home, kept)
+        rows = None if database.startswith("sqlite") else Rows(database)
+        return cls(home, database, environ, facts, kept, rows, invariants.look(database, store_in(home)))
+
+    @property
+    def store(self) -> Path:
+        return store_in(self.home)
 
     def warm_up(self, forge: Forge) -> None:
         forge.warm_up(self.environ, self.facts)
@@ -51,13 +60,17 @@ class Place:
     def put_back(self) -> None:
         shutil.rmtree(self.home)
         shutil.copytree(self.kept, self.home)
-        if self._rows is not None:
-            self._rows.put_back()
+        if self.rows is not None:
+            self.rows.put_back()
 
     def look(self) -> Seen:
         if not self.database.startswith("sqlite"):
             wait_until_alone(self.database)
         return invariants.look(self.database, self.store)
+
+
+def store_in(home: Path) -> Path:
+    return home / "instance" / "uploads"
 
 
 def furnished(world: World) -> Mapping[str, Any]:
@@ -109,7 +122,7 @@ def _all(table: str) -> sql.Composed:
 
 
 def _as_sent(value: Any) -> Any:
-    return psycopg.types.json.Jsonb(value) if isinstance(value, dict | list) else value
+    return Jsonb(value) if isinstance(value, dict | list) else value
 
 
 def _parents_first(connection: Any, names: Sequence[str]) -> Sequence[str]:

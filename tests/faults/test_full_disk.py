@@ -51,7 +51,7 @@ def test_on_a_full_disk_a_verb_is_done_or_not(
 ) -> None:
     tally, chance = Tally(), extent.chance("full", verb)
     before, after = place.before.papers(), injecting.outcome(verbs_at_work, place, verb)
-    rooms = [0, *(chance.choice((4096, 65_536, len(CONTENT), ROOM)) for _ in range(extent.of(40, 2)))]
+    rooms = [0, *(chance.choice((4096, 65_536, len(CONTENT), ROOM)) for _ in range(extent.of(40, 1)))]
     for most in rooms:
         place.put_back()
         left = chance.randint(0, most)

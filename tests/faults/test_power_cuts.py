@@ -23,5 +23,5 @@ def cutter(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
 def test_cut_off_from_power_at_any_change_a_verb_is_done_or_not(
     verbs_at_work: Forge, cutter: Cutter, verb: str, extent: Extent, report: Callable[[str, Tally], None]
 ) -> None:
-    some = cutting.cuts(cutter, verbs_at_work, verb, extent.of(200, 6), extent.chance("cut", verb))
+    some = cutting.cuts(cutter, verbs_at_work, verb, extent.of(1000, 6), extent.chance("cut", verb))
     report(f"power cut: {verb}", cutting.tried(verbs_at_work, cutter, some))

@@ -81,10 +81,10 @@ def test_uploads_outlive_the_workers_that_are_killed_under_them(site: Site, exte
     def acknowledged() -> int:
         return sum(len(person.kept) for person in people)
 
-    kill = serving.Killer(site.instance, chance, acknowledged, extent.of(200, 20))
+    kill = serving.Killer(site.instance, chance, acknowledged, extent.of(200, 12))
 
     def busy() -> bool:
-        return time.monotonic() < end or acknowledged() < extent.of(10_000, 60) or kill.kills < extent.of(50, 3)
+        return time.monotonic() < end or acknowledged() < extent.of(10_000, 30) or kill.kills < extent.of(50, 2)
 
     people += crowd.people(site.world, site.address, 8, extent.seed, busy)
     with (
