@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults import cutting, injecting, invariants
+from tests.faults.conftest import Extent
 from tests.faults.cutting import Cutter
 from tests.faults.forked import Forge, forge
 from tests.faults.injecting import Lost, Point, Tally
