@@ -17,10 +17,10 @@ export PYTHONDONTWRITEBYTECODE :=
 # Tests wait now and then for a browser or a server: three for two processors keep them busy.
 AT_ONCE = $(shell echo $$(( ($$($(BIN)/python -c 'import os; print(os.cpu_count())') * 3 + 1) / 2 )))
 
-.PHONY: help setup setup-dev chromium curl run test lint bench shots lock
+.PHONY: help setup setup-dev chromium curl faults-tools run test soak lint bench shots lock
 
 help:
-	@echo "make setup · run · test · lint · bench · shots · lock"
+	@echo "make setup · run · test · soak · lint · bench · shots · lock"
 
 setup: .venv/setup.stamp
 
@@ -58,14 +58,28 @@ curl:
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -q >/dev/null; apt-get install -y -q curl >/dev/null; fi; \
 	  command -v curl >/dev/null || { echo "The tests of docs/api.md need curl 7.82 or newer: install it."; exit 1; }
 
+# Faults are injected by strace and by a file system of our own, which FUSE mounts.
+faults-tools: setup-dev
+	@command -v strace >/dev/null && command -v fusermount3 >/dev/null && exit 0; \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -q >/dev/null; apt-get install -y -q strace fuse3 >/dev/null; fi; \
+	  command -v strace >/dev/null && command -v fusermount3 >/dev/null \
+	  || { echo "The tests of faults need strace and FUSE 3: install both (on Debian: the packages strace and fuse3)."; exit 1; }
+
 run: setup
 	@$(FLASK) db upgrade
 	@[ "$${MEDFILES_DEMO:-1}" = 0 ] || $(FLASK) medfiles demo --once
 	@exec $(TIED) $(BIN)/gunicorn -c gunicorn.conf.py wsgi:app
 
-test: setup-dev chromium curl
+test: setup-dev chromium curl faults-tools
 	$(BIN)/pytest -n $(AT_ONCE) --dist worksteal
 	$(BIN)/pytest -n $(AT_ONCE) --dist worksteal --database=postgres
+
+# All faults there are, for about an hour a database; SEED=… tries others, FAULTS=… only some files of tests/faults.
+SEED ?= 7
+FAULTS ?= tests/faults
+soak: setup-dev faults-tools
+	nice $(BIN)/pytest -q $(FAULTS) --faults=full --faults-seed=$(SEED)
+	nice $(BIN)/pytest -q $(FAULTS) --faults=full --faults-seed=$(SEED) --database=postgres
 
 node_modules/npm.stamp: package.json package-lock.json .npmrc | setup-dev
 	@echo "Installing what checks the scripts into node_modules …"

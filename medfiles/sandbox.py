@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from medfiles.errors import Rejected, StorageError
 
@@ -118,7 +118,7 @@ class Worker:
         plain = {name: value for name, value in arguments.items() if name not in paths}
         job = {"task": task, "arguments": plain, "files": list(paths)}
         with contextlib.ExitStack() as stack:
-            files = [stack.enter_context(path.open("rb")) for path in paths.values()]
+            files = [stack.enter_context(opened(path)) for path in paths.values()]
             reply = self._exchange(task, self.limits.wall, job, [file.fileno() for file in files])
         answer: dict[str, Any] = reply["answer"]
         return answer
@@ -248,6 +248,13 @@ class Room:
             yield
         finally:
             self._places.release()
+
+
+def opened(path: Path) -> IO[bytes]:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise StorageError() from error
 
 
 def command(tasks: Sequence[str], limits: Limits) -> list[str]:

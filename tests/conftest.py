@@ -24,6 +24,7 @@ STARTED = ExitStack()
 # of those of a move, those that are about what is in the database; of those of a backup, those about its folder alone.
 DOORS = (
     "browser",
+    "faults",
     "older/test_crashes",
     "older/test_moving",
     "older/test_sources",
@@ -63,6 +64,11 @@ DOORS = (
 )
 ON_EVERY_DATABASE = (
     "browser/test_journey.py",
+    "faults/test_lost_commits.py::test_a_commit_that_seems_to_fail_leaves_all_or_nothing[restore",
+    "faults/test_lost_commits.py::test_a_commit_that_seems_to_fail_leaves_all_or_nothing[upload",
+    "faults/test_states.py::test_in_any_order_verbs_are_done_or_not[disk",
+    "faults/test_system_calls.py::test_killed_at_any_system_call_a_verb_is_done_or_not[trash",
+    "faults/test_system_calls.py::test_killed_at_any_system_call_a_verb_is_done_or_not[upload",
     "older/test_crashes.py::test_killed_at_a_step_it_goes_on_from_there[medfiles.journal",
     "older/test_crashes.py::test_killed_at_a_step_it_goes_on_from_there[medfiles.legacy.backup-_copy_databases",
     "older/test_crashes.py::test_killed_at_a_step_it_goes_on_from_there[medfiles.legacy.moving",
@@ -96,14 +102,18 @@ ON_EVERY_DATABASE = (
     "test_fifth_type.py::test_every_step_stands_in_the_activity",
     "test_quota.py::test_of_many_at_once",
 )
+FILES = ("faults/test_full_disk", "faults/test_mutants", "faults/test_power_cuts")  # the database is one of them
 SERVER = pytest.StashKey[str]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=("sqlite", "postgres"), default="sqlite", help="Which database to test on.")
+    parser.addoption("--faults", choices=("tenth", "full"), default="tenth", help="How many faults are tried.")
+    parser.addoption("--faults-seed", type=int, default=7, help="From which the choice of them follows.")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "full_faults: too long for anything but --faults=full")
     for name in [name for name in os.environ if name.startswith("MEDFILES_")]:
         del os.environ[name]
     if config.getoption("database") != "postgres":
@@ -117,6 +127,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Another database changes nothing for tests that touch none, nor for what a page looks and does like."""
+    if config.getoption("faults") != "full":
+        full = [item for item in items if item.get_closest_marker("full_faults")]
+        config.hook.pytest_deselected(items=full)
+        items[:] = [item for item in items if item not in full]
     if config.getoption("database") == "postgres":
         concerned = [item for item in items if "new_database" in getattr(item, "fixturenames", ()) and _stores(item)]
         config.hook.pytest_deselected(items=[*set(items).difference(concerned)])
@@ -125,7 +139,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _stores(item: pytest.Item) -> bool:
     place = item.nodeid.removeprefix("tests/")
-    return place.startswith(ON_EVERY_DATABASE) or not place.startswith(DOORS)
+    every = item.config.getoption("faults") == "full" and place.startswith("faults/") and not place.startswith(FILES)
+    return every or place.startswith(ON_EVERY_DATABASE) or not place.startswith(DOORS)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

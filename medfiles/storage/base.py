@@ -7,6 +7,7 @@ import secrets
 import time
 import uuid
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -87,7 +88,10 @@ class Staged:
             raise TooLarge("This file is larger than allowed here.")
         self._hash.update(chunk)
         assert self._file is not None
-        return self._file.write(chunk)
+        try:
+            return self._file.write(chunk)
+        except OSError as error:
+            raise StorageError() from error
 
     def finish(self) -> None:
         """Make the bytes durable. A failed fsync is never tried again: the file is given up."""
@@ -96,15 +100,22 @@ class Staged:
         try:
             self._file.flush()
             os.fsync(self._file.fileno())
+        except OSError as error:
+            raise StorageError() from error
         finally:
-            self._file.close()
-            self._file = None
+            self._close()
 
     def discard(self) -> None:
+        """Quiet when the disk refuses: what stays is cleared away by its age."""
+        self._close()
+        with suppress(OSError):
+            self.path.unlink()
+
+    def _close(self) -> None:
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # closing writes what a full disk did not take before
+                self._file.close()
             self._file = None
-        self.path.unlink(missing_ok=True)
 
     @property
     def sha256(self) -> str:
@@ -176,8 +187,11 @@ class Staging:
         if not self.folder.is_dir():
             return 0
         left = [path for path in self.folder.glob("*.part") if _idle(path) > older_than]
-        for path in left:
-            path.unlink(missing_ok=True)
+        try:
+            for path in left:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError() from error
         return len(left)
 
 

@@ -1,0 +1,84 @@
+"""How much of every kind of fault is tried: a tenth, or all with --faults=full; a table says what was tried."""
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from medfiles.sandbox import Sandbox
+from tests.faults.forked import KILLED, RAISED, Forge, forge
+from tests.faults.injecting import Tally
+from tests.faults.places import Place
+
+COLUMNS = {"lost": "lost", "unknown": "unknown", "half": "half-done"}
+NAMES = {KILLED: "killed", RAISED: "no answer"}
+TABLE = pytest.StashKey[list[tuple[str, Tally]]]()
+
+
+@dataclass(frozen=True)
+class Extent:
+    """`full`: everything is tried; `seed`: from which the choice follows otherwise."""
+
+    full: bool
+    seed: int
+
+    def of(self, full: int, tenth: int) -> int:
+        return full if self.full else tenth
+
+    def chance(self, *what: str) -> random.Random:
+        return random.Random(f"{self.seed} {' '.join(what)}")
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if not (table := config.stash.get(TABLE, [])):
+        return
+    terminalreporter.section(f"faults, seed {config.getoption('faults_seed')}")
+    for what, tally in table:
+        answers = ", ".join(f"{count} × {NAMES.get(said, said)}" for said, count in sorted(tally.answers.items()))
+        figures = " ".join(f"{tally.count(name):>5} {title}" for name, title in COLUMNS.items())
+        terminalreporter.write_line(f"{what:<58} {tally.tried:>6} tried {figures}   {answers}")
+
+
+@pytest.fixture(scope="session")
+def extent(request: pytest.FixtureRequest) -> Extent:
+    return Extent(request.config.getoption("faults") == "full", request.config.getoption("faults_seed"))
+
+
+@pytest.fixture(scope="session")
+def verbs_at_work() -> Iterator[Forge]:
+    with forge() as running, running.serving():
+        yield running
+
+
+@pytest.fixture(scope="session")
+def place(
+    tmp_path_factory: pytest.TempPathFactory,
+    new_database: Callable[[Path], str],
+    sandbox: Sandbox,
+    renderers: Sandbox,
+    verbs_at_work: Forge,
+) -> Place:
+    """Whoever takes it puts it back first."""
+    home = tmp_path_factory.mktemp("place")
+    place = Place.made(home, new_database(home), sandbox, renderers)
+    place.warm_up(verbs_at_work)
+    return place
+
+
+@pytest.fixture
+def report(request: pytest.FixtureRequest, extent: Extent) -> Callable[[str, Tally], None]:
+    """Adds a line to the table and fails over what was found."""
+
+    def tell(what: str, tally: Tally) -> None:
+        request.config.stash.setdefault(TABLE, []).append((what, tally))
+        assert [(point, findings) for point, findings in tally.found] == [], f"seed {extent.seed}"
+
+    return tell
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "strace.log"

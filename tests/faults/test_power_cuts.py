@@ -1,0 +1,27 @@
+"""When the power fails, what was answered is there, and of everything else either all or nothing."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.faults import cutting
+from tests.faults.conftest import Extent
+from tests.faults.cutting import Cutter
+from tests.faults.forked import Forge
+from tests.faults.injecting import Tally
+from tests.faults.places import Place
+from tests.faults.verbs import CHANGES
+
+
+@pytest.fixture(scope="module")
+def cutter(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cutter]:
+    with cutting.cutter(place, tmp_path_factory.mktemp("disk")) as cutter:
+        yield cutter
+
+
+@pytest.mark.parametrize("verb", CHANGES)
+def test_cut_off_from_power_at_any_change_a_verb_is_done_or_not(
+    verbs_at_work: Forge, cutter: Cutter, verb: str, extent: Extent, report: Callable[[str, Tally], None]
+) -> None:
+    some = cutting.cuts(cutter, verbs_at_work, verb, extent.of(1000, 6), extent.chance("cut", verb))
+    report(f"power cut: {verb}", cutting.tried(verbs_at_work, cutter, some))
