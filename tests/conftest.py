@@ -24,6 +24,7 @@ STARTED = ExitStack()
 # of those of a move, those that are about what is in the database.
 DOORS = (
     "browser",
+    "corpus",
     "older/test_crashes",
     "older/test_moving",
     "older/test_sources",
@@ -75,6 +76,7 @@ SERVER = pytest.StashKey[str]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=("sqlite", "postgres"), default="sqlite", help="Which database to test on.")
+    parser.addoption("--corpus", choices=("sample", "full"), default="sample", help="How many hostile inputs to try.")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -100,6 +102,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _stores(item: pytest.Item) -> bool:
     place = item.nodeid.removeprefix("tests/")
     return place.startswith(ON_EVERY_DATABASE) or not place.startswith(DOORS)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Hostile inputs are many to a test: say how many there were."""
+    reports = [report for found in terminalreporter.stats.values() for report in found if hasattr(report, "when")]
+    counts = [
+        count for each in reports if each.when == "call" for name, count in each.user_properties if name == "inputs"
+    ]
+    if counts:
+        terminalreporter.write_line(f"{sum(counts):,} hostile inputs")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
