@@ -255,6 +255,7 @@ def once_more(family: Family, kind: str) -> dict[str, Any]:
     world.client()
     session = db.session.scalars(select(Session.id).order_by(Session.id.desc())).first()
     token, _ = tokens.create(world.actor(), "Scanner")
+    db.session.rollback()  # what is asked next begins anew
     return before | {
         "session": session, "token": token.id, "record": record.id, "gone": gone.id, "file": file, "trashed": trashed,
         "record:buried": gone.id, "file:trashed": trashed, "file:buried": buried,
