@@ -8,6 +8,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -26,7 +27,8 @@ from medfiles.fields import Field
 from medfiles.models import Patient, RecordMixin
 from medfiles.sandbox import Sandbox
 from tests import samples
-from tests.factories import World, install, token_of, values_for
+from tests.emptied import emptied_each_time, environ_in
+from tests.factories import World, make_app, token_of, values_for
 
 HTMX = {"HX-Request": "true"}
 
@@ -91,6 +93,15 @@ class Life:
         assert found
         return int(found[1])
 
+    def record(self) -> int:
+        """As `create`, without the form."""
+        patient = db.session.get_one(Patient, self.patient_id)
+        return int(self.world.record(self.kind.name, patient).id)
+
+    def document(self, record_id: int, name: str = "letter.pdf") -> int:
+        """As `upload`, without the request."""
+        return self.world.attach(db.session.get_one(self.kind.model, record_id), name).id
+
     def upload(self, record_id: int, name: str = "letter.pdf", content: bytes | None = None) -> int:
         body = {"file": (io.BytesIO(samples.pdf() if content is None else content), name)}
         answer = self.client.post(
@@ -109,17 +120,25 @@ class Life:
         return re.sub(r"<[^>]+>", "", shown).strip()
 
 
-@pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
-def life(
-    request: pytest.FixtureRequest, tmp_path: Path, new_database: Callable[[Path], str], sandbox: Sandbox
-) -> Iterator[Life]:
-    environ = {"MEDFILES_INSTANCE": str(tmp_path / "instance"), "MEDFILES_DATABASE_URL": new_database(tmp_path)}
-    with install(environ, sandbox, KINDS) as world:
+@pytest.fixture(scope="module")
+def installed(
+    tmp_path_factory: pytest.TempPathFactory, new_database: Callable[[Path], str], sandbox: Sandbox, renderers: Sandbox
+) -> Callable[[], AbstractContextManager[World]]:
+    """The product with the new kind beside its own."""
+    place = tmp_path_factory.mktemp("five")
+    environ = environ_in(place, new_database(place))
+    app = make_app(environ, sandbox, renderers, KINDS)
+    with app.app_context():
         Base.metadata.create_all(db.engine)
+        db.engine.dispose()
+    return emptied_each_time(app, environ)
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
+def life(request: pytest.FixtureRequest, installed: Callable[[], AbstractContextManager[World]]) -> Iterator[Life]:
+    with installed() as world:
         client = world.client()
         yield Life(world, request.param, world.patient().id, client, token_of(client))
-        db.session.remove()
-        Base.metadata.drop_all(db.engine)
 
 
 def test_it_stands_on_the_patients_page(life: Life) -> None:
@@ -155,7 +174,7 @@ def test_a_record_gets_a_card_and_a_page(life: Life) -> None:
 
 
 def test_a_record_is_changed(life: Life) -> None:
-    record_id = life.create()
+    record_id = life.record()
     entered = {name: str(value) for name, value in values_for(life.kind).items()}
     answer = life.send(life.at(record_id, "/edit"), {**entered, life.kind.title_field: "Another name"})
     assert (answer.status_code, answer.location) == (303, life.at(record_id))
@@ -172,9 +191,10 @@ def test_it_takes_documents_and_gives_them_back(life: Life) -> None:
 
 
 def test_its_own_limits_hold(life: Life) -> None:
-    record_id = life.create()
-    for number in range(life.kind.max_files):
-        life.upload(record_id, f"{number}.pdf")
+    record_id = life.record()
+    record = db.session.get_one(life.kind.model, record_id)
+    life.world.store(record, *(f"{number}.txt" for number in range(life.kind.max_files - 1)))
+    life.upload(record_id)
     body = {"file": (io.BytesIO(samples.pdf()), "more.pdf")}
     answer = life.client.post(
         life.documents(record_id, "/files"), data=body, headers={"X-CSRFToken": life.token, **HTMX}
@@ -184,8 +204,8 @@ def test_its_own_limits_hold(life: Life) -> None:
 
 
 def test_its_own_categories_are_offered_and_no_others_taken(life: Life) -> None:
-    record_id = life.create()
-    file_id = life.upload(record_id)
+    record_id = life.record()
+    file_id = life.document(record_id)
     page = lxml.html.fromstring(life.client.get(life.documents(record_id)).data)
     offered = page.xpath("//*[@data-mf-zone]//form//select[@name='category']/option/@value")
     assert tuple(offered) == ("", *life.kind.categories)
@@ -196,7 +216,7 @@ def test_its_own_categories_are_offered_and_no_others_taken(life: Life) -> None:
 
 
 def test_a_documents_details_are_changed(life: Life) -> None:
-    file_id = life.upload(life.create())
+    file_id = life.document(life.record())
     fields = {"file_name": "Better name", "description": "From the clinic"}
     answer = life.send(f"/documents/files/{file_id}/edit", fields, **HTMX)
     assert answer.status_code == 200
@@ -205,8 +225,8 @@ def test_a_documents_details_are_changed(life: Life) -> None:
 
 
 def test_a_document_goes_to_the_trash_and_comes_back(life: Life) -> None:
-    record_id = life.create()
-    file_id = life.upload(record_id)
+    record_id = life.record()
+    file_id = life.document(record_id)
     gone = life.send(f"/documents/files/{file_id}/delete", **HTMX)
     assert json.loads(gone.headers["HX-Trigger"])["documents:changed"]["count"] == 0
     assert f"/documents/files/{file_id}/restore" in gone.text
@@ -219,7 +239,7 @@ def test_a_document_goes_to_the_trash_and_comes_back(life: Life) -> None:
 
 
 def test_a_document_is_deleted_for_ever_only_from_the_trash(life: Life) -> None:
-    file_id = life.upload(life.create())
+    file_id = life.document(life.record())
     assert life.send(f"/documents/files/{file_id}/purge").status_code == 409
     life.send(f"/documents/files/{file_id}/delete")
     assert life.send(f"/documents/files/{file_id}/purge").status_code == 303
@@ -229,8 +249,8 @@ def test_a_document_is_deleted_for_ever_only_from_the_trash(life: Life) -> None:
 
 
 def test_a_record_takes_its_documents_along_and_brings_them_back(life: Life) -> None:
-    record_id = life.create()
-    staying, gone_before = life.upload(record_id), life.upload(record_id, "old.pdf")
+    record_id = life.record()
+    staying, gone_before = life.document(record_id), life.document(record_id, "old.pdf")
     life.send(f"/documents/files/{gone_before}/delete")
     deleted = life.send(life.at(record_id, "/delete"))
     assert (deleted.status_code, deleted.location) == (303, life.listing)
@@ -246,7 +266,7 @@ def test_a_record_takes_its_documents_along_and_brings_them_back(life: Life) -> 
 
 
 def test_a_record_is_deleted_and_brought_back_in_place(life: Life) -> None:
-    record_id = life.create()
+    record_id = life.record()
     gone = life.send(life.at(record_id, "/delete"), **HTMX)
     assert "is in the trash" in gone.text
     assert json.loads(gone.headers["HX-Trigger"]) == {"records:changed": {"type": life.kind.name, "id": record_id}}
@@ -278,16 +298,16 @@ def test_every_step_stands_in_the_activity(life: Life) -> None:
 
 
 def test_a_stranger_finds_none_of_it(life: Life) -> None:
-    record_id = life.create()
-    file_id = life.upload(record_id)
+    record_id = life.record()
+    file_id = life.document(record_id)
     stranger = life.world.client("otto@sample.example")
     for path in (life.listing, life.at(record_id), life.documents(record_id), f"/documents/files/{file_id}/download"):
         assert stranger.get(path).status_code == 404
 
 
 def test_what_was_deleted_long_ago_is_emptied(life: Life) -> None:
-    record_id = life.create()
-    life.upload(record_id)
+    record_id = life.record()
+    life.document(record_id)
     life.send(life.at(record_id, "/delete"))
     db.session.rollback()
     result = life.world.app.test_cli_runner().invoke(

@@ -1,0 +1,200 @@
+"""What pages lead to: every link somewhere, every form to an address there is, nothing to what would be refused.
+
+One walk through everything is enough for most of it: a family all of whose words are an attack, seen by its owner.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import lxml.html
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from medfiles.access import Action
+from tests.factories import World, token_of
+from tests.rules.addresses import (
+    ADMINS,
+    EVERY,
+    GUARDED,
+    HTMX,
+    KINDS,
+    OWN,
+    PUBLIC,
+    ask,
+    family_in,
+    kinds_of,
+    rows,
+    stored,
+)
+
+# Flask-Security builds its forms as WTForms would no longer like them.
+pytestmark = pytest.mark.filterwarnings("ignore:Passing SelectField choices as tuples:DeprecationWarning")
+PAYLOAD = """"><img src=x onerror=alert(1)>{{7*7}}'<script>alert(2)</script>"""
+FRAGMENT = " as a fragment"
+
+
+def links(page: Any) -> Iterator[str]:
+    for attribute in ("href", "hx-get"):
+        for element in page.xpath(f"//*[@{attribute}]"):
+            yield element.get(attribute).split("#")[0]
+
+
+def forms(page: Any) -> Iterator[str]:
+    yield from (element.get("hx-post") for element in page.xpath("//*[@hx-post]"))
+    yield from (button.get("formaction") for button in page.xpath("//*[@formaction]"))
+    yield from (form.get("action").split("?")[0] for form in page.xpath("//form[@method='post']"))
+
+
+def pressed(page: Any) -> Iterator[tuple[str, dict[str, str]]]:
+    """What is sent where when each button that changes something is pressed, with every document ticked."""
+    for button in page.xpath("//button[@type='submit'][@form or ancestor::form[@method='post']]"):
+        [form] = page.xpath("//form[@id=$id]", id=button.get("form")) or button.xpath("ancestor::form")
+        ticked = page.xpath("//input[@name='file_ids' and @form=$id]/@value", id=form.get("id") or "")
+        entered = dict(form.form_values()) | ({"file_ids": ",".join(ticked)} if ticked else {})
+        if button.get("name"):
+            entered[button.get("name")] = button.get("value")
+        yield button.get("hx-post") or button.get("formaction") or form.get("action"), entered
+
+
+def crawl(client: FlaskClient, start: str = "/") -> dict[str, TestResponse]:
+    """Every page, fragment and document that can be reached from the start page by following what leads to others; of
+    addresses that differ in nothing but what their parameters say, as those of sorting do, one."""
+    found: dict[str, TestResponse] = {}
+    seen, waiting = set[tuple[str, ...]](), [start]
+    while waiting:
+        path = waiting.pop()
+        alike = (urlsplit(path).path, *sorted(name for name, _ in parse_qsl(urlsplit(path).query)))
+        if alike in seen or not path.startswith("/"):
+            continue
+        seen.add(alike)
+        found[path] = client.get(path, buffered=True, follow_redirects=True)
+        if found[path].mimetype == "text/html":
+            waiting.extend(links(lxml.html.fromstring(found[path].data)))
+            as_fragment = client.get(path, headers=HTMX, follow_redirects=True)
+            if as_fragment.mimetype == "text/html" and as_fragment.data.strip():
+                waiting.extend(links(lxml.html.fromstring(as_fragment.data)))
+                found[path + FRAGMENT] = as_fragment
+    return found
+
+
+@dataclass
+class Crawled:
+    """What following every link from the start page gave its owner, and what it changed."""
+
+    answers: dict[str, TestResponse]
+    before: dict[str, Any]
+    after: dict[str, Any]
+    missing: list[str]
+
+    @property
+    def pages(self) -> dict[str, Any]:
+        html = {path: answer for path, answer in self.answers.items() if answer.mimetype == "text/html"}
+        return {path: lxml.html.fromstring(answer.data) for path, answer in html.items() if answer.data.strip()}
+
+
+@pytest.fixture(scope="module")
+def crawled(usual_world: Callable[[], AbstractContextManager[World]]) -> Crawled:
+    """One walk through everything, for all the tests that only look at what it found."""
+    with usual_world() as world:
+        made, client = family_in(world, PAYLOAD), world.client()
+        before = stored(world)
+        answers = crawl(client)
+        reached = {path.removesuffix(FRAGMENT) for path in answers}
+        for address in EVERY:
+            if address.method == "GET":
+                alike = address in [*rows(OWN), *rows(ADMINS), *rows(PUBLIC)]
+                for ids in list(made.ids.values())[: 1 if alike else None]:
+                    if address.at(ids) not in reached:
+                        ask(client, address, ids)
+                        ask(client, address, ids, **HTMX)
+        after, adapter = stored(world), world.app.url_map.bind("localhost")
+        found = Crawled(answers, before, after, [])
+        with world.app.test_request_context():
+            posts = {path for page in found.pages.values() for path in forms(page)}
+            found.missing += [path for path in posts if not adapter.test(path, "POST")]
+        assert len(posts) > 20
+        return found
+
+
+def test_every_link_leads_somewhere(crawled: Crawled) -> None:
+    assert {path: answer.status_code for path, answer in crawled.answers.items() if answer.status_code != 200} == {}
+    assert len(crawled.answers) > 50
+
+
+def test_every_form_is_sent_to_an_address_there_is(crawled: Crawled) -> None:
+    assert crawled.missing == []
+
+
+def test_no_get_changes_anything(crawled: Crawled) -> None:
+    assert crawled.after == crawled.before
+
+
+def test_every_page_and_fragment_carries_the_headers(crawled: Crawled) -> None:
+    wrong = []
+    for path, answer in crawled.answers.items():
+        policy, static = answer.headers["Content-Security-Policy"], path.startswith("/static")
+        closed = "default-src 'none'" in policy and "unsafe" not in policy
+        private = static or answer.headers["Cache-Control"] == "private, no-store"
+        varies = static or {"HX-Request", "HX-History-Restore-Request"} <= set(answer.vary)
+        if not (closed and private and varies and answer.headers["X-Content-Type-Options"] == "nosniff"):
+            wrong.append((path, policy, answer.headers.get("Cache-Control"), answer.headers.get("Vary")))
+    assert wrong == []
+
+
+def test_no_page_holds_script_or_style_of_its_own(crawled: Crawled) -> None:
+    inline = (
+        "//@style | //style | //script[not(@src)] | //@*[starts-with(name(), 'on')] | //@href[contains(., 'script:')]"
+    )
+    assert {path: page.xpath(inline) for path, page in crawled.pages.items() if page.xpath(inline)} == {}
+
+
+def test_every_element_that_asks_by_htmx_says_where_the_answer_goes(crawled: Crawled) -> None:
+    asking = "//*[(@hx-get or @hx-post or @hx-put or @hx-delete) and not(@hx-target and @hx-swap)]"
+    assert {path: len(page.xpath(asking)) for path, page in crawled.pages.items() if page.xpath(asking)} == {}
+    assert sum(len(page.xpath("//*[@hx-post]")) for page in crawled.pages.values()) > 20
+
+
+def test_what_people_type_is_shown_as_they_typed_it(crawled: Crawled) -> None:
+    said = sum("onerror=alert(1)" in page.text_content() for page in crawled.pages.values())
+    assert said > 20
+    attacked = "//@onerror | //script[not(@src)]"
+    assert {path: page.xpath(attacked) for path, page in crawled.pages.items() if page.xpath(attacked)} == {}
+
+
+def test_a_reader_sees_no_control_that_would_be_refused(world: World) -> None:
+    family = family_in(world)
+    world.share(family.patient, "otto@sample.example", Action.VIEW)
+    client = world.client("otto@sample.example")
+    token, refused, pressed_once = token_of(client), [], dict[tuple[str, str], str]()
+    giving_up = [f"/patients/{family.patient.id}/people"]  # which would end the walk
+    pages = crawl(client)
+    asked = [
+        address for address in GUARDED if address.method == "GET" and address.answer(address.reader, "live") == 200
+    ]
+    for address in asked:
+        for kind in kinds_of(address):
+            if f"{address.at(family.ids[kind])}{FRAGMENT}" not in pages:
+                pages[f"{address} {kind}"] = ask(client, address, family.ids[kind], **HTMX)
+    for path, page in pages.items():
+        if page.mimetype == "text/html" and page.data.strip():
+            for action, entered in pressed(lxml.html.fromstring(page.data)):
+                if "sign-out" not in action and not action.startswith(("/account", "/patients/new", *giving_up)):
+                    entered.pop("csrf_token", None)
+                    pressed_once[action, urlencode(sorted(entered.items()))] = path
+        if page.status_code != 200:
+            refused.append((path, "", page.status_code))
+    for (action, entered), path in pressed_once.items():
+        status = client.post(action, data=dict(parse_qsl(entered)), headers={"X-CSRFToken": token}).status_code
+        if status != 200:
+            refused.append((path, action, status))
+    assert refused == []
+    offered = {
+        (re.sub(r"\d+", "*", action), dict(parse_qsl(entered)).get("action")) for action, entered in pressed_once
+    }
+    printed = {(f"/documents/{kind}/*/bulk", "print") for kind in KINDS if kind != "insurance"}
+    assert offered == {(f"/documents/{kind}/*/bulk", "download") for kind in KINDS} | printed
