@@ -221,8 +221,7 @@ class RecordService(Service):
             return Activity(events, audit.people(patient_id), name)
 
     def _save(self, kind: EntityType, record: RecordMixin, fields: Mapping[str, Any], subject: Subject) -> RecordMixin:
-        if record.deleted_at is not None:
-            raise Conflict(f"This {kind.title.lower()} is in the trash. Restore it before you change it.")
+        must_be_in_use(kind, record)
         subject.entity_id, subject.name = record.id, kind.title_of(record)
         audit.record(self.actor, "edit-record", subject, changed=_apply(record, fields))
         return record
@@ -293,6 +292,11 @@ def _made_with(kind: EntityType, patient_id: int, key: str | None) -> RecordMixi
 
 def _in_trash(kind: EntityType, patient_id: int) -> Any:
     return select(kind.model).where(kind.model.patient_id == patient_id, kind.model.deleted_at.is_not(None))
+
+
+def must_be_in_use(kind: EntityType, record: RecordMixin) -> None:
+    if record.deleted_at is not None:
+        raise Conflict(f"This {kind.title.lower()} is in the trash. Restore it before you change it.")
 
 
 def _apply(row: Any, values: Mapping[str, Any]) -> Sequence[str]:

@@ -22,8 +22,8 @@ from medfiles.shares import ShareService
 from tests import samples
 from tests.api import HOME, RAW, Script, disposition, json_values, problem, script, with_token
 from tests.factories import World, install, token_of
-from tests.rules import test_addresses as pages
-from tests.rules.test_addresses import KINDS, Family, absent, family_in, of_the_api, shown
+from tests.rules import addresses as pages
+from tests.rules.addresses import KINDS, Family, absent, family_in, of_the_api, shown
 
 OWNER, OTHER = "nora@sample.example", "otto@sample.example"
 HELPER = "helper@sample.example"
@@ -151,9 +151,7 @@ def ask(by: Script, family: Family, row: Row, ids: dict[str, Any]) -> Any:
 
 def stored(world: World) -> dict[str, Any]:
     """All rows and bytes but when a token was last used."""
-    found = {name: rows for name, rows in pages.stored(world).items() if name != "api_tokens"}
-    db.session.rollback()  # what is written next begins anew
-    return found
+    return {name: rows for name, rows in pages.stored(world).items() if name != "api_tokens"}
 
 
 # --- who asks -----------------------------------------------------------------------------------------------------

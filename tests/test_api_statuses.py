@@ -16,7 +16,7 @@ from medfiles.sandbox import Sandbox
 from tests import samples
 from tests.api import Script, disposition, end, json_values, part, problem, said, script
 from tests.factories import World, install
-from tests.rules.test_addresses import stored
+from tests.rules.addresses import stored
 
 ABSENT = 1_999_999_999
 INSIDE = "psycopg SELECT secret_column FROM /srv/instance/uploads/files/visits"

@@ -13,6 +13,7 @@ from medfiles.fields import PATIENT_FIELDS, Field
 from medfiles.gate import LARGEST_ID
 from medfiles.htmx import fragment, is_htmx, trigger
 from medfiles.http import actor, documents, file_views, parts, records
+from medfiles.records import must_be_in_use
 from medfiles.refusals import status_of
 from medfiles.web import forms, pages, people
 from medfiles.web.words import plural
@@ -122,6 +123,7 @@ def record(type: EntityType, id: int) -> ResponseReturnValue:
 def record_edit(type: EntityType, id: int) -> ResponseReturnValue:
     record, view = pages.record_page(type, id)
     _must_edit(view)
+    must_be_in_use(type, record)
     form, marked = forms.form_for(type.fields, view.values), forms.marked()
     if _saved(form, type.fields, lambda values: records().edit(type, id, values, marked), view.values):
         return _answer_marked(type, id, marked) if marked else _answer_record(type, id, "Saved.")

@@ -48,18 +48,18 @@ GET  /documents/{type}/{record}/list?q=l&category=none&media=pdf&from=2026-01-01
 GET  /documents/{type}/{record}/list?row={file}    200,200 200,404
 GET  /documents/{type}/{record}/trash              200,200 403,404
 GET  /documents/{type}/{record}/trash?q=old&sort=size 200,200 403,404
-GET  /documents/{type}/{record}/badge              200,200 200,404
+GET  /documents/{type}/{record}/badge              200,404 200,404
 POST /documents/{type}/{record}/files              422,409 403,404
 POST /documents/{type}/{record}/bulk               303,303 403,404 action=delete&file_ids={file}
-POST /documents/{type}/{record}/bulk               303,303 403,404 action=delete&all=1
+POST /documents/{type}/{record}/bulk               303,422 403,404 action=delete&all=1
 POST /documents/{type}/{record}/bulk               303,409 403,404 action=restore&file_ids={trashed}
 POST /documents/{type}/{record}/bulk               303,303 403,404 action=purge&file_ids={trashed}
 POST /documents/{type}/{record}/bulk               303,303 403,404 action=category&category=&file_ids={file}
 POST /documents/{type}/{record}/bulk               200,200 200,404 action=download&file_ids={file}
-POST /documents/{type}/{record}/bulk               200,200 200,404 action=download&all=1
+POST /documents/{type}/{record}/bulk               200,422 200,404 action=download&all=1
 POST /documents/{type}/{record}/bulk               200,200 200,404 action=print&file_ids={file}
-POST /documents/{type}/{record}/bulk               200,200 200,404 action=print&all=1
-POST /documents/{type}/{record}/bulk               303,303 403,404 action=cancel&idempotency_key=some-try
+POST /documents/{type}/{record}/bulk               200,422 200,404 action=print&all=1
+POST /documents/{type}/{record}/bulk               200,200 403,404 action=cancel&idempotency_key=some-try
 GET  /documents/files/{file}/download              200,200,200 200,404,404
 GET  /documents/files/{file}/preview               200,200,200 200,404,404
 GET  /documents/files/{file}/print                 200,200,200 200,404,404
@@ -224,9 +224,9 @@ def _erased(world: World, kind: str, patient: Any) -> dict[str, int]:
 def _ids(made: Family, kind: str, words: str) -> dict[str, Any]:
     world, typed = made.world, _typed(made.world, kind, words)
     record, gone = (world.record(kind, made.patient, **typed) for _ in range(2))
-    name, said = f"{words}letter.pdf", {"description": words or None}
-    file, buried = world.attach(record, name, **said), world.attach(gone, name, **said)
-    trashed = world.attach(record, f"{words}old.pdf", **said)
+    name, said = f"{words}letter.pdf", words or None
+    file, buried = (world.attach(one, name, description=said) for one in (record, gone))
+    trashed = world.attach(record, f"{words}old.pdf", description=said)
     world.documents().trash(trashed.id)
     world.records().delete(world.kind(kind), gone.id)
     return {
@@ -289,6 +289,7 @@ def stored(world: World) -> dict[str, Any]:
     own = {"audit_events", "sessions", "renditions"}
     tables = [table for table in db.metadata.sorted_tables if table.name not in own]
     rows = {table.name: db.session.execute(select(table).order_by(*table.primary_key)).all() for table in tables}
+    db.session.rollback()  # what is asked next begins anew
     return rows | {str(path): path.read_bytes() for path in world.uploads.rglob("*.*") if path.suffix != ".webp"}
 
 
