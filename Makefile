@@ -94,8 +94,8 @@ SEED ?= 7
 FAULTS ?= tests/faults
 soak: setup-dev faults-tools corpus
 	nice $(BIN)/python -m tests.corpus
-	nice $(BIN)/pytest -q $(FAULTS) --faults=full --faults-seed=$(SEED)
-	nice $(BIN)/pytest -q $(FAULTS) --faults=full --faults-seed=$(SEED) --database=postgres
+	nice $(BIN)/pytest -q $(FAULTS) --full --seed=$(SEED)
+	nice $(BIN)/pytest -q $(FAULTS) --full --seed=$(SEED) --database=postgres
 
 node_modules/npm.stamp: package.json package-lock.json .npmrc | setup-dev
 	@echo "Installing what checks the scripts into node_modules …"

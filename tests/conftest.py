@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask_migrate import upgrade
+from passlib.hash import argon2
 from sqlalchemy import event, make_url
 
 from medfiles import create_app, rendering, sniff
@@ -19,6 +20,7 @@ from medfiles.db import db
 from medfiles.sandbox import Sandbox
 from tests import postgres
 from tests.emptied import administer, emptied_each_time, environ_in
+from tests.extent import Extent
 from tests.factories import World, install, make_app
 
 STARTED = ExitStack()
@@ -112,13 +114,13 @@ SERVER = pytest.StashKey[str]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=("sqlite", "postgres"), default="sqlite", help="Which database to test on.")
-    parser.addoption("--faults", choices=("tenth", "full"), default="tenth", help="How many faults are tried.")
-    parser.addoption("--faults-seed", type=int, default=7, help="From which the choice of them follows.")
-    parser.addoption("--corpus", choices=("sample", "full"), default="sample", help="How many hostile inputs to try.")
+    parser.addoption("--full", action="store_true", help="Try all faults and hostile inputs, not a part of them.")
+    parser.addoption("--seed", type=int, default=7, help="From which the choice of that part follows.")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "full_faults: too long for anything but --faults=full")
+    argon2.default_rounds, argon2.memory_cost = 1, 64  # so slow on purpose that a fifth of the time went by in it
+    config.addinivalue_line("markers", "only_full: too long for anything but --full")
     for name in [name for name in os.environ if name.startswith("MEDFILES_")]:
         del os.environ[name]
     if config.getoption("database") != "postgres":
@@ -132,8 +134,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Another database changes nothing for tests that touch none, nor for what a page looks and does like."""
-    if config.getoption("faults") != "full":
-        full = [item for item in items if item.get_closest_marker("full_faults")]
+    if not config.getoption("full"):
+        full = [item for item in items if item.get_closest_marker("only_full")]
         config.hook.pytest_deselected(items=full)
         items[:] = [item for item in items if item not in full]
     if config.getoption("database") == "postgres":
@@ -144,7 +146,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _stores(item: pytest.Item) -> bool:
     place = item.nodeid.removeprefix("tests/")
-    every = item.config.getoption("faults") == "full" and place.startswith("faults/") and not place.startswith(FILES)
+    every = item.config.getoption("full") and place.startswith("faults/") and not place.startswith(FILES)
     return every or place.startswith(ON_EVERY_DATABASE) or not place.startswith(DOORS)
 
 
@@ -174,6 +176,11 @@ def pytest_configure_node(node: pytest.Item) -> None:
     """One PostgreSQL server serves all processes of a test run."""
     if SERVER in node.config.stash:
         node.workerinput["postgres"] = node.config.stash[SERVER]  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="session")
+def extent(request: pytest.FixtureRequest) -> Extent:
+    return Extent(request.config.getoption("full"), request.config.getoption("seed"))
 
 
 @pytest.fixture(scope="session")

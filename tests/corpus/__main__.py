@@ -9,5 +9,5 @@ import pytest
 PROCESSES = max(2, os.cpu_count() or 1)
 
 if __name__ == "__main__":
-    wanted = ["tests/corpus", "--corpus=full", "-q", "-n", str(PROCESSES), "--dist", "worksteal", *sys.argv[1:]]
+    wanted = ["tests/corpus", "--full", "-q", "-n", str(PROCESSES), "--dist", "worksteal", *sys.argv[1:]]
     sys.exit(pytest.main(wanted))

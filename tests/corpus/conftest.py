@@ -8,6 +8,7 @@ import pytest
 
 from medfiles.sandbox import Sandbox
 from tests.corpus.desk import LIMITS, UNLIMITED, Desk
+from tests.extent import Extent
 from tests.factories import install
 
 
@@ -33,6 +34,6 @@ def desk(
 
 
 @pytest.fixture(scope="session")
-def share(pytestconfig: pytest.Config) -> int:
+def share(extent: Extent) -> int:
     """One in how many inputs is tried: a sample of them is a tenth of the 12,000 that are the least for all."""
-    return 1 if pytestconfig.getoption("corpus") == "full" else 16
+    return extent.of(1, 16)

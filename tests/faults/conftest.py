@@ -1,14 +1,13 @@
-"""How much of every kind of fault is tried: a tenth, or all with --faults=full; a table says what was tried."""
+"""Where faults are done, and a table that says what was tried."""
 
-import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from medfiles.sandbox import Sandbox
+from tests.extent import Extent
 from tests.faults.forked import KILLED, RAISED, Forge, forge
 from tests.faults.injecting import Tally
 from tests.faults.places import Place
@@ -18,33 +17,14 @@ NAMES = {KILLED: "killed", RAISED: "no answer"}
 TABLE = pytest.StashKey[list[tuple[str, Tally]]]()
 
 
-@dataclass(frozen=True)
-class Extent:
-    """`full`: everything is tried; `seed`: from which the choice follows otherwise."""
-
-    full: bool
-    seed: int
-
-    def of(self, full: int, tenth: int) -> int:
-        return full if self.full else tenth
-
-    def chance(self, *what: str) -> random.Random:
-        return random.Random(f"{self.seed} {' '.join(what)}")
-
-
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     if not (table := config.stash.get(TABLE, [])):
         return
-    terminalreporter.section(f"faults, seed {config.getoption('faults_seed')}")
+    terminalreporter.section(f"faults, seed {config.getoption('seed')}")
     for what, tally in table:
         answers = ", ".join(f"{count} × {NAMES.get(said, said)}" for said, count in sorted(tally.answers.items()))
         figures = " ".join(f"{tally.count(name):>5} {title}" for name, title in COLUMNS.items())
         terminalreporter.write_line(f"{what:<58} {tally.tried:>6} tried {figures}   {answers}")
-
-
-@pytest.fixture(scope="session")
-def extent(request: pytest.FixtureRequest) -> Extent:
-    return Extent(request.config.getoption("faults") == "full", request.config.getoption("faults_seed"))
 
 
 @pytest.fixture(scope="session")

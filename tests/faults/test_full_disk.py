@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from medfiles.sandbox import Sandbox
+from tests.extent import Extent
 from tests.faults import injecting
-from tests.faults.conftest import Extent
 from tests.faults.forked import Forge
 from tests.faults.injecting import Tally
 from tests.faults.places import Place

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.extent import Extent
 from tests.faults import cutting, injecting, invariants
-from tests.faults.conftest import Extent
 from tests.faults.cutting import Cutter
 from tests.faults.forked import Forge, forge
 from tests.faults.injecting import Lost, Point, Tally
@@ -94,7 +94,7 @@ def test_every_patch_has_a_fault_that_finds_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.full_faults) for name in MISTAKES]
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.only_full) for name in MISTAKES]
 )
 def test_a_mistake_is_found_and_the_product_does_not_make_it(
     name: str, verbs_at_work: Forge, mutants_at_work: Forge, cutter: Cutter, tmp_path: Path, extent: Extent

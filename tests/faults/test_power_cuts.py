@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.extent import Extent
 from tests.faults import cutting
-from tests.faults.conftest import Extent
 from tests.faults.cutting import Cutter
 from tests.faults.forked import Forge
 from tests.faults.injecting import Tally

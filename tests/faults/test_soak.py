@@ -14,9 +14,9 @@ from medfiles.clock import now
 from medfiles.errors import DatabaseUnavailable
 from medfiles.journal import LEASE
 from medfiles.sandbox import Sandbox
+from tests.extent import Extent
 from tests.factories import World, install
 from tests.faults import crowd, invariants, serving
-from tests.faults.conftest import Extent
 from tests.faults.crowd import Person
 from tests.faults.injecting import Tally
 from tests.faults.invariants import Findings
@@ -96,7 +96,7 @@ def test_uploads_outlive_the_workers_that_are_killed_under_them(site: Site, exte
     report(f"soak: {kill.kills} workers killed", told(people, missing(people, seen) + seen.settled()))
 
 
-@pytest.mark.full_faults
+@pytest.mark.only_full
 def test_under_load_nothing_is_refused_but_for_the_rate_and_memory_stays(
     site: Site, extent: Extent, report: Report
 ) -> None:

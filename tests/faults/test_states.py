@@ -24,9 +24,9 @@ from medfiles.clock import now
 from medfiles.db import db
 from medfiles.errors import Conflict
 from medfiles.storage import MemoryStorage
+from tests.extent import Extent
 from tests.factories import World
 from tests.faults import invariants
-from tests.faults.conftest import Extent
 from tests.faults.injecting import Tally
 from tests.faults.invariants import Findings, Objects, Seen
 from tests.faults.verbs import LATER

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.extent import Extent
 from tests.faults import injecting
-from tests.faults.conftest import Extent
 from tests.faults.forked import Forge
 from tests.faults.injecting import Short, Tally
 from tests.faults.places import Place

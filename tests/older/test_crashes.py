@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 
 from medfiles.db import db
+from tests.extent import Extent
 from tests.factories import World
 from tests.older import installation, killed
 from tests.older.commands import planted, url_of
@@ -77,10 +78,12 @@ def test_killed_at_a_step_it_goes_on_from_there(
     assert_as_uninterrupted(older, world, before)
 
 
-def test_killed_at_fifty_moments_it_ends_the_same(world: World, environ: Mapping[str, str], runner: Runner) -> None:
+def test_killed_at_fifty_moments_it_ends_the_same(
+    world: World, environ: Mapping[str, str], runner: Runner, extent: Extent
+) -> None:
     older, chance = planted(world, **(SMALL | {"files": 120})), random.Random(50)
-    before, kills, part = installation.state(older), 0, 1 if db.engine.dialect.name == "sqlite" else 5
-    while kills < 50 // part:
+    before, kills = installation.state(older), 0
+    while kills < extent.of(50, 10):
         status = runner.run(environ, *MIGRATE, after=chance.uniform(0.02, 0.7))
         kills += status == KILLED
         if status != KILLED:

@@ -22,6 +22,7 @@ from medfiles.legacy import backup, moving
 from medfiles.models import FIRST_FILE_ID, EntityFile, LabResult, LabResultFile, LegacySource
 from medfiles.sandbox import Limits, Sandbox
 from medfiles.storage import DiskStorage, Staged
+from tests.extent import Extent
 from tests.factories import World
 from tests.older import installation
 from tests.older.commands import FINDINGS, MISUSE, assert_moved, migrate, planted, run, said, url_of
@@ -36,8 +37,8 @@ def document_of(number: int) -> EntityFile:
     return found
 
 
-def test_an_installation_of_real_size_with_every_fault_is_moved_whole(world: World) -> None:
-    part = 10 if db.engine.dialect.name == "postgresql" else 1
+def test_an_installation_of_real_size_with_every_fault_is_moved_whole(world: World, extent: Extent) -> None:
+    part = extent.of(1, 10)
     sizes = {"users": 25, "patients": 73, "results": 1247 // part, "files": 3891 // part}
     older = planted(world, **sizes)
     before = installation.state(older)

@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from medfiles.db import db
 from medfiles.models import EntityFile, Patient, User
+from tests.extent import Extent
 from tests.factories import World
 from tests.older import installation
 from tests.older.commands import migrate, roll_back, url_of
@@ -20,11 +21,18 @@ MakeWorld = Callable[[], AbstractContextManager[World]]
 STEPS = st.lists(st.sampled_from(["migrate", "roll back", "edit", "trash", "restore", "purge"]), max_size=6)
 
 
-@settings(
-    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], phases=[Phase.generate]
-)
-@given(files=st.integers(20, 40), seed=st.integers(0, 10_000), batch=st.integers(1, 15), steps=STEPS)
-def test_rounds_lose_nothing(usual_world: MakeWorld, files: int, seed: int, batch: int, steps: list[str]) -> None:
+def test_rounds_lose_nothing(usual_world: MakeWorld, extent: Extent) -> None:
+    @settings(
+        max_examples=extent.of(50, 4), deadline=None, suppress_health_check=[*HealthCheck], phases=[Phase.generate]
+    )
+    @given(files=st.integers(20, 40), seed=st.integers(0, 10_000), batch=st.integers(1, 15), steps=STEPS)
+    def rounds(**chosen: Any) -> None:
+        assert_rounds_lose_nothing(usual_world, **chosen)
+
+    rounds()
+
+
+def assert_rounds_lose_nothing(usual_world: MakeWorld, files: int, seed: int, batch: int, steps: list[str]) -> None:
     with usual_world() as world:
         older = installation.plant(url_of(world), world.uploads, users=2, patients=3, results=6, files=files, seed=seed)
         before, purged, chance = installation.state(older), set[int](), random.Random(seed)

@@ -19,13 +19,14 @@ from schemathesis.specs.openapi.checks import (
 
 from medfiles.sandbox import Sandbox
 from tests.api import HOME, Script, script
+from tests.extent import Extent
 from tests.factories import World, install
 
 EXPECTED = {
     schemathesis.GenerationMode.POSITIVE: {200, 201, 404, 409, 422},
     schemathesis.GenerationMode.NEGATIVE: {400, 404, 422},
 }
-EXAMPLES = 8  # for each operation
+EXAMPLES = 8, 4  # for each operation: of all, and in the suite
 CHECKS = (
     not_a_server_error,
     status_code_conformance,
@@ -85,7 +86,7 @@ def known(case: Any, document_ids: list[int]) -> None:
 
 @pytest.mark.parametrize("mode", [schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE])
 def test_every_answer_is_one_that_the_document_describes(
-    site: tuple[World, Script], mode: schemathesis.GenerationMode
+    site: tuple[World, Script], mode: schemathesis.GenerationMode, extent: Extent
 ) -> None:
     """To what a client makes of it rightly, and wrongly."""
     world, by = site
@@ -93,15 +94,15 @@ def test_every_answer_is_one_that_the_document_describes(
     ids, seen = [file.id for file in world.files()], dict[str, set[int]]()
     for found in schema.get_all_operations():
         assert isinstance(found, Ok)
-        ask(found.ok(), mode, by, ids, seen)
+        ask(found.ok(), mode, by, ids, seen, extent.of(*EXAMPLES))
     assert seen.keys() == {f"{method.upper()} {path}" for path in schema.raw_schema["paths"] for method in schema[path]}
     assert {status for statuses in seen.values() for status in statuses} >= EXPECTED[mode]
 
 
-def ask(operation: Any, mode: Any, by: Script, ids: list[int], seen: dict[str, set[int]]) -> None:
+def ask(operation: Any, mode: Any, by: Script, ids: list[int], seen: dict[str, set[int]], examples: int) -> None:
     @seed(20260512)
     @settings(
-        max_examples=EXAMPLES, deadline=None, database=None, phases=[Phase.explicit, Phase.generate],
+        max_examples=examples, deadline=None, database=None, phases=[Phase.explicit, Phase.generate],
         suppress_health_check=list(HealthCheck), verbosity=Verbosity.quiet,
     )  # fmt: skip
     @given(case=operation.as_strategy(generation_mode=mode))
