@@ -14,17 +14,21 @@ from tests.faults.places import Place
 
 COLUMNS = {"lost": "lost", "unknown": "unknown", "half": "half-done"}
 NAMES = {KILLED: "killed", RAISED: "no answer"}
-TABLE = pytest.StashKey[list[tuple[str, Tally]]]()
+TRIED = "tried"
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    if not (table := config.stash.get(TABLE, [])):
-        return
-    terminalreporter.section(f"faults, seed {config.getoption('seed')}")
-    for what, tally in table:
-        answers = ", ".join(f"{count} × {NAMES.get(said, said)}" for said, count in sorted(tally.answers.items()))
-        figures = " ".join(f"{tally.count(name):>5} {title}" for name, title in COLUMNS.items())
-        terminalreporter.write_line(f"{what:<58} {tally.tried:>6} tried {figures}   {answers}")
+    reports = [one for every in terminalreporter.stats.values() for one in every if getattr(one, "when", "") == "call"]
+    lines = [line for one in reports for name, line in one.user_properties if name == TRIED]
+    if lines:
+        terminalreporter.section(f"faults, seed {config.getoption('seed')}")
+        terminalreporter.write_line("\n".join(sorted(lines)))
+
+
+def _line(what: str, tally: Tally) -> str:
+    answers = ", ".join(f"{count} × {NAMES.get(said, said)}" for said, count in sorted(tally.answers.items()))
+    figures = " ".join(f"{tally.count(name):>5} {title}" for name, title in COLUMNS.items())
+    return f"{what:<58} {tally.tried:>6} tried {figures}   {answers}"
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +57,7 @@ def report(request: pytest.FixtureRequest, extent: Extent) -> Callable[[str, Tal
     """Adds a line to the table and fails over what was found."""
 
     def tell(what: str, tally: Tally) -> None:
-        request.config.stash.setdefault(TABLE, []).append((what, tally))
+        request.node.user_properties.append((TRIED, _line(what, tally)))
         assert [(point, findings) for point, findings in tally.found] == [], f"seed {extent.seed}"
 
     return tell
