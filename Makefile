@@ -17,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # Tests wait now and then for a browser or a server: three for two processors keep them busy.
 AT_ONCE = $(shell echo $$(( ($$($(BIN)/python -c 'import os; print(os.cpu_count())') * 3 + 1) / 2 )))
 
-.PHONY: help setup setup-dev chromium curl faults-tools corpus run test soak lint bench shots lock
+.PHONY: help setup setup-dev chromium curl faults-tools clamav corpus run test soak lint bench shots lock
 
 help:
 	@echo "make setup · run · test · soak · lint · bench · shots · lock"
@@ -59,16 +59,22 @@ curl:
 	  command -v curl >/dev/null || { echo "The tests of docs/api.md need curl 7.82 or newer: install it."; exit 1; }
 
 # Faults are injected by strace and by a file system of our own, which FUSE mounts.
-faults-tools: setup-dev
+faults-tools:
 	@command -v strace >/dev/null && command -v fusermount3 >/dev/null && exit 0; \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -q >/dev/null; apt-get install -y -q strace fuse3 >/dev/null; fi; \
 	  command -v strace >/dev/null && command -v fusermount3 >/dev/null \
 	  || { echo "The tests of faults need strace and FUSE 3: install both (on Debian: the packages strace and fuse3)."; exit 1; }
 
-corpus: .cache/corpus/corpus.stamp node_modules/npm.stamp
-	@[ -d /usr/share/clamav-testfiles ] && exit 0; \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -q >/dev/null; apt-get install -y -q clamav-testfiles >/dev/null; fi; \
-	  [ -d /usr/share/clamav-testfiles ] || { echo "The tests of hostile inputs need ClamAV's test files: install clamav-testfiles."; exit 1; }
+# The malware scan is tried with the real daemon; its test files are among the hostile inputs, too.
+clamav:
+	@[ -x /usr/sbin/clamd ] && [ -d /usr/share/clamav-testfiles ] && exit 0; \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -q >/dev/null; apt-get install -y -q --no-install-recommends clamav-daemon clamav-testfiles >/dev/null; fi; \
+	  [ -x /usr/sbin/clamd ] && [ -d /usr/share/clamav-testfiles ] \
+	  || { echo "The tests of the malware scan need ClamAV: install clamd and its test files (on Debian: clamav-daemon clamav-testfiles)."; exit 1; }
+
+# Of packages whose files other parsers stumbled over: downloaded, never installed.
+corpus: .cache/corpus/corpus.stamp node_modules/npm.stamp clamav
 
 CORPORA := filetype pillow puremagic pypdf
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from medfiles.config import load
 from medfiles.maintenance import start_housekeeping
+from medfiles.scanning import start_scanning
 from medfiles.seal import start_sealing
 
 settings = load(os.environ)
@@ -36,3 +37,4 @@ def when_ready(server: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     start_housekeeping(worker.wsgi)
     start_sealing(worker.wsgi)
+    start_scanning(worker.wsgi)

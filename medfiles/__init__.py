@@ -12,6 +12,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from medfiles import api, assets, cli, config, db, gate, http, logs, rates, refusals, rendering, seal, web
 from medfiles.anchor import anchor_at
+from medfiles.clamd import scanner_at
 from medfiles.entities import ENTITY_TYPES, EntityType
 from medfiles.installation import Installation
 from medfiles.limits import with_overrides
@@ -73,6 +74,7 @@ def _parts(settings: Mapping[str, Any], entity_types: Iterable[EntityType]) -> I
         trash_days=settings["MEDFILES_TRASH_DAYS"],
         verify_days=settings["MEDFILES_VERIFY_DAYS"],
         quota=settings["MEDFILES_QUOTA"],
+        scanner=scanner_at(settings["MEDFILES_CLAMD"], settings["MEDFILES_CLAMD_SECONDS"]),
         idle=timedelta(minutes=settings["MEDFILES_IDLE_MINUTES"]),
         longest=timedelta(hours=settings["MEDFILES_SESSION_HOURS"]),
     )

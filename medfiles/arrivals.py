@@ -8,9 +8,10 @@ from datetime import timedelta
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from medfiles import audit, derived, journal, sniff, waiting
+from medfiles import audit, derived, journal, quarantine, sniff, waiting
 from medfiles.access import Action
 from medfiles.audit import Subject
+from medfiles.clamd import Clamd
 from medfiles.clock import now
 from medfiles.db import db, transaction
 from medfiles.door import Service
@@ -39,6 +40,7 @@ CANCEL_WITHIN = timedelta(hours=1)  # older uploads were acknowledged long ago: 
 class Arrivals(Service):
     sandbox: Sandbox = field(kw_only=True)
     quota: int = field(default=0, kw_only=True)  # bytes for each owner of patients; 0: no end
+    scanner: Clamd | None = field(default=None, kw_only=True)
 
     def receive(
         self,
@@ -112,11 +114,12 @@ class Arrivals(Service):
         found = sniff.inspect(staged.path, extension, self.sandbox)
         if earlier := self._earlier(intake, staged, paper):
             return earlier, False
+        scan = quarantine.scanned(self.scanner, staged.path)
         storage, key = self.storages.default, live_key(kind.directory, extension)
         file = EntityFile(
             entity_type=kind.name, entity_id=intake.record_id, file_name=name, file_path=key, storage=storage.name,
             file_type=found.media_type, pages=found.pages, file_size=staged.size, sha256=staged.sha256,
-            uploaded_by=self.actor.user_id, idempotency_key=paper.idempotency_key, **details,
+            uploaded_by=self.actor.user_id, idempotency_key=paper.idempotency_key, **details, **scan,
         )  # fmt: skip
         journal.expect(storage.name, [key])
         try:

@@ -31,6 +31,7 @@ from medfiles.errors import (
 )
 from medfiles.intake import allow, checked_details, must_be_alive, must_have_room
 from medfiles.models import EntityFile
+from medfiles.quarantine import must_be_readable
 
 CHUNK = 100  # documents in one transaction
 TRASHED = "This document is in the trash. Restore it first."
@@ -141,6 +142,7 @@ class BulkService(DocumentService):
         def check(file: EntityFile) -> None:
             if file.deleted_at is not None and level == Action.VIEW:
                 raise NotFound()
+            must_be_readable(file, self.actor)
             document = Opened(file, self.storages[file.storage])
             document.size()
             opened[file.id] = document

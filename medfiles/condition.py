@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 from sqlalchemy import ColumnElement, case, func, select
 
-from medfiles import backup, fixity, runs, seal
+from medfiles import backup, fixity, runs, scanning, seal
 from medfiles.access import Actor
 from medfiles.clock import now
 from medfiles.db import db
@@ -72,6 +72,7 @@ class Condition:
     findings: Mapping[str, int]
     runs: Mapping[str, Run | None]
     trail: seal.Condition
+    scanner: scanning.Condition
 
 
 class ConditionService(Service):
@@ -107,6 +108,7 @@ def measured(parts: Installation) -> Condition:
         findings=fixity.count_findings(),
         runs={name: runs.last(name) for name in (fixity.VERIFY, fixity.DEEP, backup.RUN, seal.VERIFY)},
         trail=seal.condition(),
+        scanner=scanning.condition(parts.scanner),
     )
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from medfiles.clamd import checked_address
+
 PREFIX = "MEDFILES_"
 
 
@@ -101,6 +103,18 @@ SETTINGS = (
         "",
         str,
         "LibreOffice's program soffice, which makes old Word documents visible. Empty: they are only downloaded.",
+    ),
+    Setting(
+        "MEDFILES_CLAMD",
+        "",
+        checked_address,
+        "ClamAV's daemon, which scans documents for malware: tcp://host:port or unix:/path. Empty: none are scanned.",
+    ),
+    Setting(
+        "MEDFILES_CLAMD_SECONDS",
+        "30",
+        at_least(1),
+        "Seconds to wait for its verdict; a document without one is kept and waits.",
     ),
     Setting("MEDFILES_SECRET_KEY", "", str, "Signs tokens. Empty: made once and kept in the instance folder."),
     Setting(

@@ -28,6 +28,7 @@ from medfiles.intake import (
 )
 from medfiles.listing import Wanted
 from medfiles.models import EntityFile
+from medfiles.quarantine import INFECTED, must_be_readable
 from medfiles.storage import Readable
 
 T = TypeVar("T")
@@ -155,6 +156,17 @@ class DocumentService(Arrivals):
             query.order_by(EntityFile.uploaded_at.desc(), EntityFile.id.desc()).limit(limit)
         ).all()
 
+    def quarantined(self, patient_id: int) -> Sequence[EntityFile]:
+        """Documents of a patient in which a scan found something and that are not in the trash."""
+        allowed = access.patients_for(self.actor)
+        query = select(EntityFile).where(
+            EntityFile.patient_id == patient_id,
+            EntityFile.patient_id.in_(allowed),
+            EntityFile.scan == INFECTED,
+            EntityFile.deleted_at.is_(None),
+        )
+        return db.session.scalars(query.order_by(EntityFile.id)).all()
+
     def trashed(self, patient_id: int) -> Sequence[EntityFile]:
         """All documents of a patient that are in the trash, latest first."""
         with self.verb("list-trash", patient_id=patient_id) as subject, transaction():
@@ -184,6 +196,7 @@ class DocumentService(Arrivals):
         with self.verb("download", file_id=file_id) as subject, transaction():
             file = self.admitted_file(file_id, Action.VIEW, subject)
             allow(self.registry[file.entity_type], "download")
+            must_be_readable(file, self.actor)
             audit.record_read(self.actor, "download", subject)
             return Opened(file, self.storages[file.storage])
 

@@ -12,7 +12,7 @@ from medfiles.access import Action, Actor
 from medfiles.audit import Subject
 from medfiles.db import db, transaction
 from medfiles.entities import EntityType, Registry
-from medfiles.errors import DatabaseUnavailable, MedfilesError, NotFound, StorageError
+from medfiles.errors import DatabaseUnavailable, Infected, MedfilesError, NotFound, StorageError
 from medfiles.models import EntityFile, Patient, RecordMixin
 from medfiles.storage import Storages
 
@@ -42,7 +42,8 @@ class Service:
                 outcome = "failed" if isinstance(error, StorageError) else "refused"
                 if len(refused) == 1 and audit.is_known_refusal(self.actor, action, subject, error.code):
                     continue
-                audit.record(self.actor, action, subject, outcome=outcome, reason=error.code)
+                found = {"signature": error.signature} if isinstance(error, Infected) else {}
+                audit.record(self.actor, action, subject, outcome=outcome, reason=error.code, **found)
 
     def record_each(self, action: str, files: Sequence[EntityFile]) -> None:
         """One event for each document, in the open transaction."""

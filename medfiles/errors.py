@@ -54,6 +54,23 @@ class Conflict(MedfilesError):
     code = "conflict"
 
 
+class BeingChecked(Conflict):
+    code = "being-checked"
+
+    def __init__(self, message: str = "This document is still being checked for malware. Try again later.") -> None:
+        super().__init__(message)
+
+
+class Quarantined(Conflict):
+    code = "quarantined"
+
+    def __init__(
+        self,
+        message: str = "The malware scanner found something harmful in this document: it can be deleted, not opened.",
+    ) -> None:
+        super().__init__(message)
+
+
 class Outdated(MedfilesError):
     """It is not any more what the asker has seen and wants to change."""
 
@@ -113,7 +130,13 @@ class Truncated(Rejected):
 
 
 class Infected(Rejected):
+    """`signature` is what the scanner calls it."""
+
     code = "infected"
+
+    def __init__(self, message: str, signature: str = "") -> None:
+        super().__init__(message)
+        self.signature = signature
 
 
 class StorageError(MedfilesError):

@@ -48,15 +48,19 @@ def actor() -> Actor:
 
 
 def documents() -> DocumentService:
-    return DocumentService(actor(), parts().registry, parts().storages, sandbox=parts().sandbox, quota=parts().quota)
+    return DocumentService(actor(), parts().registry, parts().storages, **_intake())
 
 
 def older() -> OlderService:
-    return OlderService(actor(), parts().registry, parts().storages, sandbox=parts().sandbox, quota=parts().quota)
+    return OlderService(actor(), parts().registry, parts().storages, **_intake())
 
 
 def bulk() -> BulkService:
-    return BulkService(actor(), parts().registry, parts().storages, sandbox=parts().sandbox, quota=parts().quota)
+    return BulkService(actor(), parts().registry, parts().storages, **_intake())
+
+
+def _intake() -> dict[str, Any]:
+    return {"sandbox": parts().sandbox, "quota": parts().quota, "scanner": parts().scanner}
 
 
 def renderer() -> Renderer:

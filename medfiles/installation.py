@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from medfiles.clamd import Clamd
 from medfiles.entities import Registry
 from medfiles.sandbox import Room, Sandbox
 from medfiles.seal import Sealer
@@ -12,9 +13,9 @@ from medfiles.storage import Storages
 @dataclass(frozen=True)
 class Installation:
     """`sandbox` looks into uploads, `renderers` draw what was accepted, for those who have found `room`; `sealer`
-    chains the trail. `idle` and
-    `longest` bound a session; `trash_days` is how long the trash keeps what was deleted, `verify_days` within how many
-    each document is read and compared. `quota`: bytes for each owner of patients, 0: no end."""
+    chains the trail; `scanner` looks for malware, where there is one. `idle` and `longest` bound a session;
+    `trash_days` is how long the trash keeps what was deleted, `verify_days` within how many each document is read and
+    compared. `quota`: bytes for each owner of patients, 0: no end."""
 
     registry: Registry
     storages: Storages
@@ -25,5 +26,6 @@ class Installation:
     trash_days: int
     verify_days: int
     quota: int
+    scanner: Clamd | None
     idle: timedelta
     longest: timedelta

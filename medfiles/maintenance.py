@@ -21,6 +21,7 @@ from medfiles.errors import MedfilesError, NotFound, StorageError
 from medfiles.installation import Installation
 from medfiles.journal import Swept
 from medfiles.models import CancelledUpload, EntityFile, LabResult, LabResultFile, Rendition
+from medfiles.quarantine import CLEAN
 from medfiles.recipes import THUMBNAIL, recipe
 from medfiles.rendering import Renderer, Unshowable
 from medfiles.storage import Storages
@@ -154,7 +155,10 @@ def _cold(after: int = 0) -> Select[EntityFile]:
         Rendition.sha256 == EntityFile.sha256, Rendition.recipe == recipe(THUMBNAIL), Rendition.page == 1
     )
     drawn = or_(*(EntityFile.file_type.startswith(start) for start in DRAWN_TYPES))
-    return select(EntityFile).where(EntityFile.id > after, EntityFile.deleted_at.is_(None), drawn, ~small.exists())
+    harmless = or_(EntityFile.scan.is_(None), EntityFile.scan == CLEAN)
+    return select(EntityFile).where(
+        EntityFile.id > after, EntityFile.deleted_at.is_(None), drawn, harmless, ~small.exists()
+    )
 
 
 def keep_house(parts: Installation) -> None:

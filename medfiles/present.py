@@ -15,6 +15,7 @@ from medfiles.fields import Field
 from medfiles.listing import Page, Wanted
 from medfiles.media import DRAWN, media_of
 from medfiles.models import FIRST_FILE_ID, EntityFile, Patient, RecordMixin
+from medfiles.quarantine import INFECTED, WAITING, is_held
 from medfiles.recipes import THUMBNAIL, Window, recipe
 from medfiles.shares import Given
 
@@ -124,12 +125,15 @@ class FileView:
     days_left: int | None  # in the trash: days until it goes for ever
     pages: int | None
     preview: bool  # whether documents of its kind can be looked at without downloading them
+    scan: str | None = None  # waiting | infected: what a malware scan has to say
+    signature: str | None = None  # what was found
+    held: bool = False  # this reader cannot open it because of that
     waits: bool = False  # an older file that is still to be moved: it can be downloaded, and nothing else
 
     @property
     def thumbnail(self) -> str | None:
         """The address of its first page, small; None where there is nothing to draw."""
-        return self.picture(THUMBNAIL) if self.kind in DRAWN and not self.waits else None
+        return self.picture(THUMBNAIL) if self.kind in DRAWN and not (self.waits or self.held) else None
 
     def picture(self, width: int, page: int = 1, window: Window | None = None) -> str:
         """The address of a page as a picture, `width` one of recipes.WIDTHS."""
@@ -298,6 +302,7 @@ class FilePresenter:
     def __call__(self, file: EntityFile) -> FileView:
         kind = self.registry[file.entity_type]
         name, waits = PurePosixPath(file.file_name), file.id < FIRST_FILE_ID
+        held = not waits and is_held(file, self.actor.user_id)
         return FileView(
             id=file.id,
             entity_type=file.entity_type,
@@ -322,7 +327,10 @@ class FilePresenter:
             deleted_at=file.deleted_at,
             days_left=self._days_left(file.deleted_at),
             pages=file.pages,
-            preview="preview" in kind.operations and not waits,
+            preview="preview" in kind.operations and not (waits or held),
+            scan=file.scan if file.scan in (WAITING, INFECTED) else None,
+            signature=file.scan_words if file.scan == INFECTED else None,
+            held=held,
             waits=waits,
         )
 

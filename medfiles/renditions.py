@@ -11,6 +11,7 @@ from medfiles.documents import Opened
 from medfiles.door import Service
 from medfiles.errors import NotFound
 from medfiles.intake import allow
+from medfiles.quarantine import must_be_readable
 from medfiles.recipes import THUMBNAIL, WIDTHS, recipe
 from medfiles.rendering import Look, Picture, Renderer, Sheet, Unshowable
 
@@ -57,5 +58,6 @@ class PreviewService(Service):
         file = self.admitted_file(file_id, Action.VIEW, subject)
         if not thumbnail:
             allow(self.registry[file.entity_type], "preview")
+        must_be_readable(file, self.actor)
         db.session.expunge(file)
         return Opened(file, self.storages[file.storage])

@@ -35,6 +35,8 @@ ACTIONS = {  # what was done, what was tried, icon
     "view-people": ("looked at who has access to", "look at who has access to", "users"),
     "migrate": ("moved from the older lab results:", "move from the older lab results:", "folder-open"),
     "rollback": ("gave back to the older lab results:", "give back to the older lab results:", "undo-2"),
+    "quarantine": ("found malware in", "look for malware in", "triangle-alert"),
+    "release": ("found no malware any more in", "look for malware in", "circle-check"),
     "view-activity": ("looked at the activity of", "look at the activity of", "activity"),
 }
 

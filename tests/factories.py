@@ -148,35 +148,20 @@ class World:
         return Actor(self.user(email).id, email, address="192.0.2.7", request_id=uuid.uuid4().hex)
 
     def _service(self) -> dict[str, Any]:
-        shared = {"registry": self.parts.registry, "storages": self.parts.storages}
-        return shared | {"sandbox": self.parts.sandbox, "quota": self.parts.quota}
+        parts = self.parts
+        return {
+            "registry": parts.registry, "storages": parts.storages,
+            "sandbox": parts.sandbox, "quota": parts.quota, "scanner": parts.scanner,
+        }  # fmt: skip
 
     def documents(self, email: str = "nora@sample.example") -> DocumentService:
-        return DocumentService(
-            self.actor(email),
-            self.parts.registry,
-            self.parts.storages,
-            sandbox=self.parts.sandbox,
-            quota=self.parts.quota,
-        )
+        return DocumentService(self.actor(email), **self._service())
 
     def bulk(self, email: str = "nora@sample.example") -> BulkService:
-        return BulkService(
-            self.actor(email),
-            self.parts.registry,
-            self.parts.storages,
-            sandbox=self.parts.sandbox,
-            quota=self.parts.quota,
-        )
+        return BulkService(self.actor(email), **self._service())
 
     def older(self, email: str = "nora@sample.example") -> OlderService:
-        return OlderService(
-            self.actor(email),
-            self.parts.registry,
-            self.parts.storages,
-            sandbox=self.parts.sandbox,
-            quota=self.parts.quota,
-        )
+        return OlderService(self.actor(email), **self._service())
 
     def previews(self, email: str = "nora@sample.example") -> PreviewService:
         renderer = Renderer(self.parts.storages, self.parts.renderers)

@@ -81,6 +81,10 @@ def looking(_: str, operation: Operation, __: str) -> bool:
     return operation.answer in ("picture", "preview")
 
 
+def opening(_: str, operation: Operation, __: str) -> bool:
+    return operation.answer in ("bytes", "picture", "preview")
+
+
 def at(*ids: str) -> Where:
     return lambda id, *_: id in ids
 
@@ -141,6 +145,18 @@ CASES: Sequence[Case] = (
         "It is still where the older feature keeps it.",
         errors.Conflict(NOT_MOVED),
         at("delete_older"),
+    ),
+    Case(
+        "being-checked",
+        "The malware scan of it is not done: until then only its sender can open it.",
+        errors.BeingChecked(),
+        opening,
+    ),
+    Case(
+        "quarantined",
+        "A malware scan found something in it. It can be deleted, not opened.",
+        errors.Quarantined(),
+        opening,
     ),
     Case(
         "document-not-in-trash",
@@ -234,9 +250,11 @@ CASES: Sequence[Case] = (
     ),
     Case(
         "infected",
-        "Kept for installations that scan for malware; this version has no scanner.",
-        errors.Infected("A scan found something harmful in this file, so it was not stored."),
-        nowhere,
+        "The malware scanner found something in it; nothing was stored. Only where a scanner is set up.",
+        errors.Infected(
+            "The malware scanner found “Win.Test.EICAR_HDB-1” in this file, so it was not stored. Do not open it."
+        ),
+        uploading,
     ),
     Case(
         "rate-limited",

@@ -64,6 +64,9 @@ class EntityFile(db.Model):  # type: ignore[name-defined,misc]
     idempotency_key: Mapped[str | None] = mapped_column(String(255))
     legacy_id: Mapped[int | None] = mapped_column(Id)
     last_checked_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)  # read and found as it was
+    scan: Mapped[str | None] = mapped_column(String(20), index=True)  # one of those in quarantine; None: not scanned
+    scan_words: Mapped[str | None] = mapped_column(String(255))  # the signature's name, or why it is not scanned
+    scanned_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     extra: Mapped[dict[str, Any] | None] = mapped_column("metadata", JSON)
     sort_name: Mapped[str] = mapped_column(CodePoints)
     search_text: Mapped[str] = mapped_column(Text)

@@ -53,6 +53,10 @@ def _one_figure_each(condition: Condition) -> Iterator[Metric]:
         "medfiles_patients": ("Patients", condition.patients),
         "medfiles_audit_sealed": ("Events of the trail in its chain", condition.trail.sealed),
         "medfiles_audit_waiting": ("Events that wait for their seal", condition.trail.waiting),
+        "medfiles_scanner_up": ("Whether the malware scanner answers", int(condition.scanner.version is not None)),
+        "medfiles_scans_waiting": ("Documents that wait to be scanned", condition.scanner.waiting),
+        "medfiles_scans_unseen": ("Older documents that were not scanned", condition.scanner.unseen),
+        "medfiles_quarantined": ("Documents in quarantine", len(condition.scanner.quarantined)),
         "medfiles_sessions": ("Signed-in sessions", condition.sessions),
     }
     for name, (words, value) in figures.items():

@@ -44,7 +44,8 @@ def patient(patient_id: int) -> ResponseReturnValue:
     view, context = pages.patient_page(patient_id, "overview")
     context |= {"counts": documents().totals(patient_id), "own_share": people.own_share(view)}
     recent = file_views(documents().recent(patient_id), titled=True)
-    return render_template("records/patient.html", recent=recent, **context)
+    held = file_views(documents().quarantined(patient_id), titled=True)
+    return render_template("records/patient.html", recent=recent, held=held, **context)
 
 
 @blueprint.route("/patients/<int:patient_id>/edit", methods=["GET", "POST"])

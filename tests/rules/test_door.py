@@ -77,6 +77,7 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "documents.totals": lambda on: on.documents.totals(on.patient_id),
     "documents.recent": lambda on: on.documents.recent(),
     "documents.recent of a patient": lambda on: on.documents.recent(on.patient_id),
+    "documents.quarantined": lambda on: on.documents.quarantined(on.patient_id),
     "documents.trashed": lambda on: on.documents.trashed(on.patient_id),
     "documents.get": lambda on: on.documents.get(on.file.id),
     "documents.details": lambda on: on.documents.details(on.file.id),
@@ -145,7 +146,8 @@ def things(world: World) -> Things:
     record = records.create(patient.id, visit, values_for(visit), FORM)
     gone = world.record(patient=patient, reason="Gone")
     file, trashed = world.attach(record, idempotency_key=KEY), world.attach(record, "old.pdf")
-    world.attach(record, "copy.pdf")
+    world.attach(record, "copy.pdf").scan = "infected"
+    db.session.commit()
     documents.trash(trashed.id)
     records.delete(world.kind(), gone.id)
     intake = documents.receive(world.kind(), record.id, 1000, files=1)

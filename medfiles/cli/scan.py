@@ -1,0 +1,44 @@
+"""`flask medfiles scan`: whether there is malware in what is stored."""
+
+import sys
+
+import click
+from flask.cli import AppGroup
+
+from medfiles import scanning
+from medfiles.cli.output import FINDINGS, explained, json_option, summary
+from medfiles.cli.progress import Teller
+from medfiles.errors import Conflict
+from medfiles.http import parts
+from medfiles.scanning import Scanned
+
+
+def register(parent: AppGroup) -> None:
+    parent.add_command(scan)
+
+
+@click.command()
+@click.option("--all", "every", is_flag=True, help="Also what was scanned before, as after new signatures.")
+@json_option
+@explained
+def scan(every: bool, as_json: bool) -> None:
+    """Let ClamAV look into stored documents; the server does it by itself with those that wait."""
+    scanner = parts().scanner
+    if scanner is None:
+        raise click.UsageError("There is no scanner: set MEDFILES_CLAMD.")
+    if scanner.version() is None:
+        raise Conflict(f"The scanner at {scanner.address} does not answer.")
+    report = Teller().step("Scanning", scanning.count_due(every=every))
+    done = scanning.scan(parts().storages, scanner, every=every, report=report)
+    summary(as_json, _words(done), **vars(done))
+    if done.infected or done.unscanned or done.away:
+        sys.exit(FINDINGS)
+
+
+def _words(done: Scanned) -> str:
+    lines = [f"document {number}  quarantined" for number in done.infected]
+    lines += [f"document {number}  not scanned" for number in done.unscanned]
+    lines.append(f"{done.clean:,} clean, {len(done.infected):,} quarantined, {len(done.unscanned):,} not scanned.")
+    if done.away:
+        lines.append("The scanner does not answer any more.")
+    return "\n".join(lines)
