@@ -136,7 +136,7 @@ def shelf_of(person: Person) -> Shelf:
     world.documents(person.email).trash(person.attach(visit, "Draft.pdf").id)
     world.records(person.email).delete(kind, gone.id)
     doomed = person.visit("Letter.pdf", patient=patient, reason="Second opinion")
-    others = person.long(patient), *person.shared(), *person.sights(patient), doomed.id
+    others = person.long(patient), *person.shared(), *person.sights(patient), doomed.id, *person.held()
     return Shelf(patient.id, visit.id, bare.id, gone.id, insurance.id, *others)
 
 

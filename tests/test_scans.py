@@ -258,9 +258,9 @@ def test_what_waits_is_marked_for_its_sender_and_for_others(world: World) -> Non
     file, record = held(world, scan="waiting")
     people = ("nora@sample.example", OTHER)
     own, others = (world.client(one).get(f"/documents/visit/{record.id}").text for one in people)
-    assert "until that is done only you can open it" in own
+    assert "Until the malware scan is done only you can open it" in own
     assert f"/documents/files/{file.id}/download" in own
-    assert "it can be opened as soon as that is done" in others
+    assert "It can be opened once the malware scan is done" in others
     assert f"/documents/files/{file.id}/download" not in others
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from playwright.sync_api import BrowserContext, ConsoleMessage, FilePayload, Request, WebError
 
 from medfiles import accounts
+from medfiles.db import db
 from medfiles.intake import Paper
 from medfiles.models import EntityFile
 from tests import samples
@@ -42,6 +43,8 @@ class Shelf:
     scan: int  # a procedure with a letter of many pages, slices of a scan, and what cannot be shown
     tables: int  # a lab result with a table and a diary
     doomed: int  # a visit that is deleted on the way
+    held: int  # a visit with documents that a malware scan holds back
+    helds: int  # the patient of that visit
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,19 @@ class Person:
         self.world.share(patient, f"helps-{self.email}", "edit", datetime(2030, 5, 4, tzinfo=UTC))
         full, long, shared = self._full(patient), self.long(patient), self.shared()
         doomed = self.visit("Letter.pdf", patient=patient, reason="Second opinion")
-        return Shelf(patient.id, visit.id, bare.id, gone.id, full, long, *shared, *self.sights(patient), doomed.id)
+        return Shelf(
+            patient.id, visit.id, bare.id, gone.id, full, long, *shared, *self.sights(patient), doomed.id, *self.held()
+        )  # fmt: skip
+
+    def held(self) -> tuple[int, int]:
+        """A visit, and its patient, with what waits for a malware scan and what it found something in."""
+        patient = self.world.patient(self.email, "Leo")
+        visit = self.visit("Letter.pdf", patient=patient, reason="Papers by mail")
+        for name, scan in (("Invoice.pdf", "infected"), ("Growth.png", "waiting")):
+            file = self.attach(visit, name)
+            file.scan, file.scan_words = scan, "Win.Test.EICAR_HDB-1"
+            db.session.commit()
+        return visit.id, patient.id
 
     def long(self, patient: Any) -> int:
         visit = self.visit(patient=patient, reason="Sleep diary")

@@ -307,6 +307,8 @@ SIGNED_IN: Mapping[str, State] = {
     "record-form-errors": then(at("/patients/{patient}/insurances/new"), press(SAVE, ".mf-summary")),
     "documents": at("/documents/visit/{visit}"),
     "documents-trash": at("/documents/visit/{visit}/trash"),
+    "documents-held": at("/documents/visit/{held}"),
+    "patient-held": at("/patients/{helds}"),
     "badge": at("/documents/visit/{visit}/badge"),
     "badges": embedded(*BADGES, shown=".mf-badge-holder"),
     "trash": PATIENT_TRASH,
