@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from medfiles.errors import StorageError
 from medfiles.sandbox import BOOT, PACKAGE, Busy, Limits, Sandbox, TimedOut, WorkerDied
 
 TASKS = """
@@ -150,10 +151,10 @@ def test_a_path_arrives_as_an_open_file(tasks: str, tmp_path: Path) -> None:
         assert sandbox.run("first", file=path) == {"line": "first\n"}
 
 
-def test_a_missing_path_is_the_callers_error_and_costs_no_worker(tasks: str, tmp_path: Path) -> None:
+def test_a_missing_path_is_the_stores_error_and_costs_no_worker(tasks: str, tmp_path: Path) -> None:
     with sandboxed(tasks) as sandbox:
         pid = pid_of(sandbox)
-        with pytest.raises(FileNotFoundError):
+        with pytest.raises(StorageError):
             sandbox.run("first", file=tmp_path / "absent")
         assert pid_of(sandbox) == pid
 
