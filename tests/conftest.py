@@ -35,6 +35,8 @@ DOORS = (
     "older/test_sources",
     "older/test_ways_back",
     "rules/test_addresses",
+    "rules/test_door",
+    "rules/test_held",
     "rules/test_links",
     "rules/test_openapi",
     "rules/test_url_map",
@@ -60,6 +62,7 @@ DOORS = (
     "test_quota",
     "test_rates",
     "test_record_forms",
+    "test_scans",
     "test_sessions",
     "test_sqlite",
     "test_status",
@@ -69,7 +72,7 @@ DOORS = (
     "test_upload_example",
 )
 ON_EVERY_DATABASE = (
-    "browser/test_journey.py",
+    "browser/test_journey.py::test_an_account_from",
     "faults/test_lost_commits.py::test_a_commit_that_seems_to_fail_leaves_all_or_nothing[restore",
     "faults/test_lost_commits.py::test_a_commit_that_seems_to_fail_leaves_all_or_nothing[upload",
     "faults/test_states.py::test_in_any_order_verbs_are_done_or_not[disk",
@@ -107,6 +110,11 @@ ON_EVERY_DATABASE = (
     "test_api_served.py",
     "test_fifth_type.py::test_every_step_stands_in_the_activity",
     "test_quota.py::test_of_many_at_once",
+    "test_scans.py::test_a_document_that_others_scan",
+    "test_scans.py::test_all_is_scanned_again",
+    "test_scans.py::test_what_turns_out",
+    "test_scans.py::test_what_waited",
+    "test_scans.py::test_what_was_stored",
 )
 FILES = ("faults/test_full_disk", "faults/test_mutants", "faults/test_power_cuts")  # the database is one of them
 SERVER = pytest.StashKey[str]()
