@@ -64,7 +64,7 @@ def scan(
 ) -> Scanned:
     """Whatever is due; with `every` also what was scanned before, as for new signatures."""
     done, began = Scanned(), now()
-    due = _not_since(began) if every else or_(WAITS, UNSEEN) & _not_since(began - AGAIN)
+    due = _not_since(began) if every else _due(began - AGAIN)
     while not done.away and (ids := _next(due)):
         for file_id in ids:
             if not done.away and _claim(file_id, due):
@@ -102,7 +102,7 @@ def start_scanning(app: Any, stop: threading.Event | None = None) -> threading.T
         while not stop.wait(EVERY):
             with app.app_context():
                 try:
-                    if count_due() and parts.scanner.version():
+                    if _next(_due(now() - AGAIN)) and parts.scanner.version():
                         scan(parts.storages, parts.scanner)
                 except (MedfilesError, SQLAlchemyError, OSError) as error:  # what is away may be back in a few seconds
                     log.error("scanning failed", code=getattr(error, "code", type(error).__name__))
@@ -110,6 +110,10 @@ def start_scanning(app: Any, stop: threading.Event | None = None) -> threading.T
     thread = threading.Thread(target=rounds, name="scanning", daemon=True)
     thread.start()
     return thread
+
+
+def _due(before: datetime) -> ColumnElement[bool]:
+    return or_(WAITS, UNSEEN) & _not_since(before)
 
 
 def _not_since(before: datetime) -> ColumnElement[bool]:
