@@ -242,3 +242,10 @@ def test_a_page_that_refuses_a_form_leads_back_to_it(world: World) -> None:
     sent = {"action": "delete", "csrf_token": token_of(client)}
     answer = client.post(f"{page}/bulk", data=sent, headers={"Referer": f"http://localhost{page}?q=a"})
     assert (answer.status_code, f'href="{page}?q=a"' in answer.text) == (422, True)
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/static/medfiles.css", "/api/v1/patients"])
+def test_a_host_that_cannot_be_is_a_mistake_of_the_asker(world: World, path: str) -> None:
+    answer = world.client(None).get(path, headers={"Host": f"{'a' * 70}.example"})
+    assert answer.status_code == 400
+    assert "could not be understood" in answer.text

@@ -3,6 +3,7 @@
 from urllib.parse import urlsplit
 
 from flask import Response, g, redirect, request, url_for
+from werkzeug.exceptions import BadHost
 
 from medfiles.errors import SignedOut
 from medfiles.htmx import fragment, is_htmx, trigger
@@ -29,6 +30,8 @@ def answer_error(error: Exception) -> Response:
     if isinstance(error, SignedOut):
         return _ask_to_sign_in(error)
     refusal = explained(error)
+    if isinstance(error, BadHost):  # and no address of a style or a page can be made for such a host
+        return Response(f"{refusal.message}\n", refusal.status, mimetype="text/plain")
     g.bare = refusal.status >= 500  # what failed for the page may fail for its header, too
     context = {"status": refusal.status, "title": TITLES.get(refusal.status, TITLES[400]), "message": refusal.message}
     template = "errors/_error.html" if is_htmx() else "errors/error.html"

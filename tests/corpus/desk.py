@@ -29,7 +29,7 @@ PASSWORD = "correct horse battery staple"
 KINDS = ("lab-result", "visit", "procedure", "insurance")
 LIMITS = "".join(f"[{kind}]\nmax_files = 1000000\n" for kind in KINDS)
 COUNTS = select(*(select(func.count(table.id)).scalar_subquery() for table in (EntityFile, StorageJournal)))
-UNLIMITED = {setting.name: "0" for setting in SETTINGS if setting.name.endswith("_PER_MINUTE")}
+UNLIMITED = {setting.name: "0" for setting in SETTINGS if setting.name.endswith(("_PER_MINUTE", "_FAILURES"))}
 
 
 @dataclass(frozen=True)

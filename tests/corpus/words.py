@@ -5,11 +5,13 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import PurePath
 from typing import Any
 
 from medfiles import tokens
 from medfiles.fields import PATIENT_FIELDS, TEXT_LIMIT, Field
 from medfiles.intake import DESCRIPTION_LIMIT
+from medfiles.sniff import clean_name
 from medfiles.text import clean_text
 from medfiles.tokens import NAME_LIMIT
 from tests import samples
@@ -154,7 +156,10 @@ class Household:
 
     def document(self, kind: str, record: int) -> int:
         said = self.said(f"{kind} document", file_name=PLAIN)
-        answer = self.script.upload(f"/{kind}/{record}/files", f"{said.pop('file_name')}.pdf", samples.pdf(), **said)
+        name = f"{said.pop('file_name')}.pdf"
+        if not PurePath(clean_name(name)).suffix:  # it ends as the name of a folder does
+            name = f"{PLAIN}.pdf"
+        answer = self.script.upload(f"/{kind}/{record}/files", name, samples.pdf(), **said)
         assert answer.status_code == 201, f"document: {answer.status_code}: {answer.text}"
         return int(answer.get_json()["id"])
 
@@ -221,7 +226,7 @@ def wrong(desk: Desk, number: int, text: Mapping[Slot, str], right: Mapping[str,
     except AssertionError as failure:
         return [str(failure)[:300]]
     found = [said for name, page in pages.items() for said in _changed(name, page, right)]
-    shown = " ".join(squeezed(word) for page in pages.values() for word in words(page))
+    shown = "".join(squeezed(word) for page in pages.values() for word in words(page))
     hidden = [(slot, value) for slot, value in text.items() if not _is_shown(slot, value, shown)]
     return found + [f"{slot.form}'s {slot.name} is shown nowhere: {value[:80]!r}" for slot, value in hidden]
 
@@ -240,4 +245,5 @@ def _is_shown(slot: Slot, value: str, shown: str) -> bool:
 
 
 def squeezed(text: str) -> str:
-    return " ".join(text.split())
+    """Without white space, of which readers of HTML take some kinds away."""
+    return "".join(text.split())
