@@ -24,6 +24,8 @@ STATUSES = {
     errors.Outdated: 412,
     errors.TooMany: 409,
     errors.OverQuota: 409,
+    errors.BeingChecked: 409,
+    errors.Quarantined: 409,
     errors.Rejected: 422,
     errors.TooLarge: 413,
     errors.TypeNotAllowed: 415,
