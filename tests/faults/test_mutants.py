@@ -93,6 +93,11 @@ def test_every_patch_has_a_fault_that_finds_it() -> None:
     assert {path.stem for path in PATCHES.glob("*.patch")} == MISTAKES.keys()
 
 
+@pytest.mark.parametrize("name", MISTAKES)
+def test_every_patch_fits_the_product(name: str, tmp_path: Path) -> None:
+    assert mutant(name, tmp_path).is_dir()
+
+
 @pytest.mark.parametrize(
     "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.only_full) for name in MISTAKES]
 )
