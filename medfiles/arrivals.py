@@ -114,6 +114,7 @@ class Arrivals(Service):
         found = sniff.inspect(staged.path, extension, self.sandbox)
         if earlier := self._earlier(intake, staged, paper):
             return earlier, False
+        db.session.rollback()  # nor while they are scanned
         scan = quarantine.scanned(self.scanner, staged.path)
         storage, key = self.storages.default, live_key(kind.directory, extension)
         file = EntityFile(

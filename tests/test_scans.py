@@ -3,7 +3,7 @@
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -179,6 +179,21 @@ def test_of_the_scanners_own_files_none_is_stored_under_any_name(world: World, s
             answer = by.upload(f"/visit/{record.id}/files", f"paper{extension}", path.read_bytes())
             assert (answer.json or {})["code"] in ("content-mismatch", "rejected", "infected"), (path, extension)
     assert world.files() == []
+
+
+class Noting(Clamd):
+    """Knows whether anybody waits for the database while it scans."""
+
+    open = True
+
+    def scan(self, chunks: Iterable[bytes]) -> Verdict:
+        type(self).open = db.session().in_transaction()
+        return super().scan(chunks)
+
+
+def test_no_transaction_is_open_while_a_document_is_scanned(world: World, scanner: Clamd) -> None:
+    scanned_by(world, Noting(scanner.address, 5)).attach(world.record(), idempotency_key="once")
+    assert not Noting.open
 
 
 def test_without_an_answer_a_document_is_kept_and_waits(world: World) -> None:
