@@ -32,6 +32,7 @@ SILENT = {
     "documents.count",
     "documents.totals",
     "documents.recent",
+    "documents.quarantined",
     "documents.receive",
     "documents.editable",
     "records.patients",

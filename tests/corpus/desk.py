@@ -185,5 +185,6 @@ def statuses(*right: int) -> frozenset[int]:
 
 
 def try_all(desk: Desk, inputs: Sequence[Input]) -> list[str]:
-    """Send each; what was wrong, in a line for each that was."""
+    """Send each; what was wrong, in a line for each that was. Other tests may have been at the desk before."""
+    desk.before = None
     return [said for said in map(desk.wrong, inputs) if said]
