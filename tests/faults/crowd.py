@@ -139,8 +139,9 @@ class Person:
 def people(world: World, address: str, many: int, seed: int, busy: Callable[[], bool], **options: Any) -> list[Person]:
     found = []
     for number in range(many):
-        patient = world.patient(first_name=f"Person {number}")
-        _, token = tokens.create(world.actor("nora@sample.example"), f"Script {number}", tokens.WRITE, None, None)
+        email = f"person-{number}@sample.example"
+        patient = world.patient(email, f"Person {number}")
+        _, token = tokens.create(world.actor(email), "Script", tokens.WRITE, None, None)
         found.append(Person(address, token, patient.id, random.Random(f"{seed} {number}"), busy, **options))
     return found
 
