@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from medfiles import tokens
+from medfiles.db import db
 from tests.api import HOME, RAW, disposition
 from tests.factories import World
 
@@ -140,6 +141,7 @@ def people(world: World, address: str, many: int, seed: int, busy: Callable[[], 
     found = []
     for number in range(many):
         email = f"person-{number}@sample.example"
+        db.session.rollback()  # what was read before is older than what the server has written
         patient = world.patient(email, f"Person {number}")
         _, token = tokens.create(world.actor(email), "Script", tokens.WRITE, None, None)
         found.append(Person(address, token, patient.id, random.Random(f"{seed} {number}"), busy, **options))
