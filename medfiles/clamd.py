@@ -16,7 +16,9 @@ from urllib.parse import urlsplit
 
 CLEAN, INFECTED, UNSCANNED = "clean", "infected", "unscanned"
 LONGEST = 4096  # bytes of an answer
+VERSION_SECONDS = 3  # pages of figures wait for it
 BEYOND_LIMITS = "Heuristics.Limits.Exceeded"  # said of what the daemon only looked into in part
+CUT = "hung up: "
 VERSION = re.compile(r"ClamAV (?P<engine>[^/]+)(?:/(?P<signatures>\d+)/(?P<made>.+))?")
 
 
@@ -47,24 +49,27 @@ class Clamd:
     seconds: float
 
     def scan(self, chunks: Iterable[bytes]) -> Verdict:
-        return _verdict(self._asked("INSTREAM", chunks))
+        return _verdict(self._asked("INSTREAM", chunks, self.seconds))
 
     def version(self) -> Version | None:
         """None when it does not answer."""
-        answer = self._asked("VERSION", None)
+        answer = self._asked("VERSION", None, min(self.seconds, VERSION_SECONDS))
         found = None if isinstance(answer, OSError) else VERSION.fullmatch(answer)
         if found is None:
             return None
         return Version(found["engine"].strip(), int(found["signatures"]) if found["signatures"] else None, _made(found))
 
-    def _asked(self, command: str, chunks: Iterable[bytes] | None) -> str | OSError:
+    def _asked(self, command: str, chunks: Iterable[bytes] | None, seconds: float) -> str | OSError:
+        """What was said after less than everything was sent begins with CUT: it can be no verdict on the whole."""
         try:
-            with _Line(self.address, self.seconds) as line:
+            with _Line(self.address, seconds) as line:
+                said = CUT
                 with suppress(BrokenPipeError, ConnectionResetError):  # it has said already why it hangs up
                     line.send(b"z%s\0" % command.encode())
                     if chunks is not None:
                         line.send_all(chunks)
-                return line.answer()
+                    said = ""
+                return said + line.answer()
         except OSError as error:
             return error
 
@@ -100,7 +105,7 @@ class _Line:
             if not part:
                 break
             said += part
-        return said.rstrip(b"\0\n").decode("utf-8", "replace")
+        return said.removesuffix(b"\0").decode("utf-8", "replace") if said.endswith(b"\0") else ""
 
     def _left(self) -> float:
         left = self._end - time.monotonic()
@@ -146,7 +151,8 @@ def _verdict(answer: str | OSError) -> Verdict:
     if said.endswith(" FOUND") and said != answer:
         name = said.removesuffix(" FOUND")[:255]
         return Verdict(UNSCANNED, name) if name.startswith(BEYOND_LIMITS) else Verdict(INFECTED, name)
-    return Verdict(UNSCANNED, said[:255] or "the daemon said nothing", away=not answer)
+    said = answer.removeprefix(CUT)
+    return Verdict(UNSCANNED, said[:255] or "the daemon said nothing", away=not said)
 
 
 def _made(found: re.Match[str]) -> datetime | None:

@@ -97,10 +97,21 @@ def test_the_age_of_signatures_is_read() -> None:
         assert Clamd(address, 5).version() == Version("1.4.6", 27500, made)
 
 
-@pytest.mark.parametrize("said", [b"stream: OK\0", b"stream: OK\n", b"stream: OK"])
-def test_it_is_clean_however_the_answer_ends(said: bytes) -> None:
-    with pretender(answering(said)) as address:
+def test_only_the_whole_of_the_right_answer_is_clean() -> None:
+    with pretender(answering(b"stream: OK\0")) as address:
         assert Clamd(address, 5).scan([b"x"]).kind == clamd.CLEAN
+    with pretender(answering(b"stream: OK")) as address:
+        assert Clamd(address, 5).scan([b"x"]).kind == clamd.UNSCANNED
+
+
+def test_an_answer_before_everything_was_sent_is_no_verdict() -> None:
+    def too_early(line: socket.socket) -> None:
+        line.recv(100)
+        line.sendall(b"stream: OK\0")
+        line.shutdown(socket.SHUT_RD)
+
+    with pretender(too_early) as address:
+        assert Clamd(address, 5).scan([bytes(100_000)] * 200).kind == clamd.UNSCANNED
 
 
 @pytest.mark.parametrize(
@@ -112,8 +123,7 @@ def test_it_is_clean_however_the_answer_ends(said: bytes) -> None:
 )  # fmt: skip
 def test_an_answer_that_cannot_be_read_is_no_verdict(said: bytes) -> None:
     with pretender(answering(said)) as address:
-        found = Clamd(address, 5).scan([b"x"])
-        assert (found.kind, found.away) == (clamd.UNSCANNED, False)
+        assert Clamd(address, 5).scan([b"x"]).kind == clamd.UNSCANNED
 
 
 def hang_up(line: socket.socket) -> None:
