@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from medfiles.db import db
 from medfiles.sandbox import Sandbox
 from tests.browser.chromium import launch
 from tests.browser.people import TELL_BREACHES, Complaints, Person, Site, Turn, listening
-from tests.factories import World, install
+from tests.factories import World, at_work, make_app
 from tests.server import serve
 
 NUMBERS = itertools.count(1)
@@ -39,16 +39,17 @@ def site(new_database: Callable[[Path], str], tmp_path_factory: pytest.TempPathF
 
 
 @pytest.fixture(scope="session")
-def installed(site: Site, sandbox: Sandbox) -> Iterator[World]:
-    with install(site.settings, sandbox) as world:
-        yield world
+def installed(site: Site, sandbox: Sandbox) -> Iterator[Flask]:
+    app = make_app(site.settings, sandbox)
+    yield app
+    app.extensions["medfiles"].renderers.close()
 
 
 @pytest.fixture
-def world(installed: World) -> Iterator[World]:
+def world(installed: Flask) -> Iterator[World]:
     """The server's own installation, for putting things into it and looking at what became of them."""
-    yield World(installed.app)
-    db.session.remove()
+    with at_work(installed) as world:
+        yield world
 
 
 @pytest.fixture

@@ -6,12 +6,13 @@ from typing import Literal
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT, AxeResults
+from flask import Flask
 from playwright.sync_api import Page
 
 from tests.browser.people import Complaints, Person, Shelf, Site, Turn
 from tests.browser.states import NOISY, SIGNED_IN, SIGNED_OUT
 from tests.extent import Extent
-from tests.factories import World
+from tests.factories import at_work
 
 STATES = {**SIGNED_OUT, **SIGNED_IN}
 LOOKS: tuple[tuple[Literal["light", "dark"], int], ...] = (("light", 390), ("dark", 1440))
@@ -40,10 +41,11 @@ class Scene:
 
 
 @pytest.fixture(scope="session")
-def owner(installed: World) -> tuple[Person, Shelf]:
+def owner(installed: Flask) -> tuple[Person, Shelf]:
     """Somebody with things in every state; what a state changes does not disturb the states after it."""
-    person = Person(World(installed.app), "owner@sample.example")
-    return person, person.shelf()
+    with at_work(installed) as world:
+        person = Person(world, "owner@sample.example")
+        return person, person.shelf()
 
 
 @pytest.fixture(scope="module", params=STATES)
@@ -55,7 +57,8 @@ def scene(
     complaints = Complaints(expected=[NOISY[name]] if name in NOISY else [])
     with taking_a_turn(complaints) as context:
         if name in SIGNED_IN:
-            person.sign_in(context, site.address)
+            with at_work(person.world.app):
+                person.sign_in(context, site.address)
         scene = Scene(name, context.new_page(), complaints)
         STATES[name](scene.page, shelf)
         scene.page.evaluate(AXE_SCRIPT)

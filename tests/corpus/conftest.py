@@ -9,16 +9,16 @@ import pytest
 from medfiles.sandbox import Sandbox
 from tests.corpus.desk import LIMITS, UNLIMITED, Desk
 from tests.extent import Extent
-from tests.factories import install
+from tests.factories import at_work, make_app
 
 
 @pytest.fixture(scope="session")
-def desk(
+def installed(
     tmp_path_factory: pytest.TempPathFactory,
     new_database: Callable[[Path], str],
     sandbox: Sandbox,
     renderers: Sandbox,
-) -> Iterator[Desk]:
+) -> Desk:
     place = tmp_path_factory.mktemp("corpus")
     (place / "limits.toml").write_text(LIMITS)
     settings = {
@@ -28,9 +28,17 @@ def desk(
         "MEDFILES_LOG_FORMAT": "json",
         **UNLIMITED,
     }
-    with install(settings, sandbox, renderers=renderers) as world:
-        logging.getLogger().setLevel(logging.WARNING)  # thousands of lines say nothing here
-        yield Desk(world)
+    app = make_app(settings, sandbox, renderers)
+    logging.getLogger().setLevel(logging.WARNING)  # thousands of lines say nothing here
+    with at_work(app) as world:
+        return Desk(world)
+
+
+@pytest.fixture
+def desk(installed: Desk) -> Iterator[Desk]:
+    """At work only for this test: between two of them a process may run others, with installations of their own."""
+    with at_work(installed.world.app):
+        yield installed
 
 
 @pytest.fixture(scope="session")
