@@ -4,7 +4,7 @@ import gc
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from medfiles.db import db
 from medfiles.sandbox import Sandbox
 from tests import postgres
 from tests.emptied import administer, emptied_each_time, environ_in
-from tests.extent import Extent
+from tests.extent import Extent, Part
 from tests.factories import World, install, make_app
 
 STARTED = ExitStack()
@@ -116,6 +116,13 @@ ON_EVERY_DATABASE = (
     "test_scans.py::test_what_waited",
     "test_scans.py::test_what_was_stored",
 )
+# Where the cases of a test are alike and each takes seconds, the suite tries one in so many, and --full all of them.
+PARTS = {
+    "browser/test_states": Part(2, together=True),
+    "browser/": Part(2),
+    "older/test_crashes": Part(3),
+    "previews/test_hostile": Part(3),
+}
 FILES = ("faults/test_full_disk", "faults/test_mutants", "faults/test_power_cuts")  # the database is one of them
 SERVER = pytest.StashKey[str]()
 
@@ -143,13 +150,29 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Another database changes nothing for tests that touch none, nor for what a page looks and does like."""
     if not config.getoption("full"):
-        full = [item for item in items if item.get_closest_marker("only_full")]
-        config.hook.pytest_deselected(items=full)
-        items[:] = [item for item in items if item not in full]
+        _keep(config, items, [item for item in items if not item.get_closest_marker("only_full")])
+        _keep(config, items, _of_alike_ones(items, config.getoption("seed")))
     if config.getoption("database") == "postgres":
         concerned = [item for item in items if "new_database" in getattr(item, "fixturenames", ()) and _stores(item)]
-        config.hook.pytest_deselected(items=[*set(items).difference(concerned)])
-        items[:] = concerned
+        _keep(config, items, concerned)
+
+
+def _keep(config: pytest.Config, items: list[pytest.Item], kept: Collection[pytest.Item]) -> None:
+    kept = set(kept)
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = [item for item in items if item in kept]
+
+
+def _of_alike_ones(items: Sequence[pytest.Item], seed: int) -> Iterator[pytest.Item]:
+    concerned: dict[str, list[pytest.Item]] = {place: [] for place in PARTS}
+    for item in items:
+        place = next((place for place in PARTS if item.nodeid.startswith(f"tests/{place}")), None)
+        if place and hasattr(item, "callspec"):
+            concerned[place].append(item)
+        else:
+            yield item
+    for place, cases in concerned.items():
+        yield from PARTS[place].chosen(cases, lambda item: item.nodeid.partition("[")[0], seed)
 
 
 def _stores(item: pytest.Item) -> bool:

@@ -20,11 +20,11 @@ from werkzeug.test import TestResponse
 from medfiles.entities import ENTITY_TYPES
 from tests import samples
 from tests.api import HOME, RAW, Script, disposition, end, part, problem, said, script
+from tests.extent import Extent
 from tests.factories import World, run_at_once
 from tests.test_http_names import NASTY, parsed
 
 LIMIT = 256 * 1024  # of a visit's document in these tests
-SIZES = 200
 CONTENT = b"The quick brown fox jumps over the lazy dog.\n" * 100
 
 
@@ -106,10 +106,13 @@ def test_a_part_nobody_chose_a_file_for_is_no_second_file(desk: Desk) -> None:
     desk.world.assert_settled()
 
 
-def test_a_document_of_any_size_up_to_the_limit_comes_back_byte_for_byte(make_desk: Callable[..., Desk]) -> None:
+def test_a_document_of_any_size_up_to_the_limit_comes_back_byte_for_byte(
+    make_desk: Callable[..., Desk], extent: Extent
+) -> None:
+    many = extent.of(200, 40)
     usual = next(kind for kind in ENTITY_TYPES if kind.name == "visit").max_size
     desk, chance = make_desk(max_size_mb=usual / 1024**2), random.Random(20260512)
-    sizes = [1, usual, *(round(math.exp(chance.uniform(0, math.log(usual)))) for _ in range(SIZES - 2))]
+    sizes = [1, usual, *(round(math.exp(chance.uniform(0, math.log(usual)))) for _ in range(many - 2))]
     for number, size in enumerate(sizes):
         content = chance.randbytes(size // 2 + 1).hex().encode()[:size]
         answer = desk.send(content=content) if number % 2 else desk.form(part("letter.txt", content))
@@ -122,7 +125,7 @@ def test_a_document_of_any_size_up_to_the_limit_comes_back_byte_for_byte(make_de
             sent,
         )
         assert (back.headers["ETag"], back.headers["Repr-Digest"]) == (f'"{sent}"', f"sha-256=:{digest}:")
-    assert len(desk.world.files()) == SIZES
+    assert len(desk.world.files()) == many
 
 
 def test_one_byte_over_the_limit_is_refused(desk: Desk) -> None:

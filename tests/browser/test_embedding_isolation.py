@@ -1,5 +1,6 @@
 """What the page around it wants for itself stays outside the widget, and what the widget wants stays inside."""
 
+import json
 from typing import Any
 
 import pytest
@@ -52,7 +53,7 @@ LOOK = """(selector) => {
   };
   const parts = (one) => Object.keys(seen).filter((part) => seen[part](one));
   const all = [...document.querySelectorAll(selector)];
-  return [names, all.flatMap((one) => parts(one).map((part) => look(one, part)))];
+  return JSON.stringify([names, all.flatMap((one) => parts(one).map((part) => look(one, part)))]);
 }"""
 INSIDE, OUTSIDE = "#column > .mf *", ":root, body, body :not(.mf, .mf *)"
 
@@ -64,7 +65,7 @@ def host(page: Page, request: pytest.FixtureRequest) -> Host:
 
 def look(page: Page, selector: str) -> list[tuple[str, dict[str, str]]]:
     """Every computed style of every element and pseudo-element."""
-    names, looks = page.evaluate(LOOK, selector)
+    names, looks = json.loads(page.evaluate(LOOK, selector))
     return [(told, dict(zip(names, values, strict=True))) for told, values in looks]
 
 

@@ -10,7 +10,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from medfiles import accounts
 from tests.api import with_token
 from tests.browser.people import Complaints, Person
-from tests.browser.test_states import ASK_AXE, RULES
+from tests.browser.test_states import ASK_AXE, RULES, WHOLE
 from tests.factories import World
 
 PASSWORD = "a long enough password"
@@ -31,7 +31,7 @@ def assert_accessible(page: Page) -> None:
     looks: tuple[Literal["light", "dark"], ...] = ("light", "dark")
     for look in looks:
         page.emulate_media(color_scheme=look)
-        found = AxeResults(page.evaluate(ASK_AXE, RULES))
+        found = AxeResults(page.evaluate(ASK_AXE, [WHOLE, RULES]))
         assert found.violations_count == 0, found.generate_report()
     page.set_viewport_size({"width": 360, "height": 740})
     assert page.evaluate("document.documentElement.scrollWidth") <= 360

@@ -44,4 +44,4 @@ def desk(installed: Desk) -> Iterator[Desk]:
 @pytest.fixture(scope="session")
 def share(extent: Extent) -> int:
     """One in how many inputs is tried: a sample of them is a tenth of the 12,000 that are the least for all."""
-    return extent.of(1, 16)
+    return extent.of(1, 24)

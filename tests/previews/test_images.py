@@ -43,12 +43,8 @@ def lying(orientation: int, upright: Image.Image) -> Image.Image:
     """As a camera held that way stores it."""
     shown, (wide, high) = numpy.asarray(upright), upright.size
     rows, columns = (high, wide) if orientation < 5 else (wide, high)
-    stored = numpy.zeros((rows, columns, 3), numpy.uint8)
-    for row in range(rows):
-        for column in range(columns):
-            x, y = UPRIGHT[orientation](row, column, wide, high)
-            stored[row, column] = shown[y, x]
-    return Image.fromarray(stored)
+    x, y = UPRIGHT[orientation](*numpy.indices((rows, columns)), wide, high)
+    return Image.fromarray(shown[y, x])
 
 
 def with_exif(image: Image.Image, form: str, orientation: int = 1, **options: Any) -> bytes:
