@@ -17,10 +17,10 @@ export PYTHONDONTWRITEBYTECODE :=
 # Tests wait now and then for a browser or a server: three for two processors keep them busy.
 AT_ONCE = $(shell echo $$(( ($$($(BIN)/python -c 'import os; print(os.cpu_count())') * 3 + 1) / 2 )))
 
-.PHONY: help setup setup-dev chromium curl faults-tools clamav corpus run test soak lint bench shots lock
+.PHONY: help setup setup-dev chromium curl faults-tools clamav corpus run test full soak lint bench shots lock
 
 help:
-	@echo "make setup · run · test · soak · lint · bench · shots · lock"
+	@echo "make setup · run · test · full · soak · lint · bench · shots · lock"
 
 setup: .venv/setup.stamp
 
@@ -94,6 +94,11 @@ run: setup
 test: setup-dev chromium curl faults-tools corpus
 	$(BIN)/pytest -n $(AT_ONCE) --dist worksteal
 	$(BIN)/pytest -n $(AT_ONCE) --dist worksteal --database=postgres
+
+# What the suite tries a part of, whole.
+full: setup-dev chromium curl faults-tools corpus
+	$(BIN)/pytest -n $(AT_ONCE) --dist worksteal --full --ignore=tests/faults --ignore=tests/corpus
+	$(BIN)/pytest -n $(AT_ONCE) --dist worksteal --full --ignore=tests/faults --ignore=tests/corpus --database=postgres
 
 # All hostile inputs and all faults there are, for hours; SEED=… tries others, FAULTS=… only some files of tests/faults.
 SEED ?= 7

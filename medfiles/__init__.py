@@ -63,7 +63,12 @@ def _parts(settings: Mapping[str, Any], entity_types: Iterable[EntityType]) -> I
     atexit.register(renderers.close)
     return Installation(
         registry=with_overrides(entity_types, settings["MEDFILES_ENTITIES"]),
-        storages=open_storages(settings["MEDFILES_STORAGE_URL"], settings["MEDFILES_OLDER_UPLOADS"]),
+        storages=open_storages(
+            settings["MEDFILES_STORAGE_URL"],
+            settings["MEDFILES_INSTANCE"] / "staged",
+            settings["MEDFILES_OLDER_UPLOADS"],
+            settings["MEDFILES_STORAGE_ALSO"],
+        ),
         sandbox=sandbox,
         renderers=renderers,
         sealer=Sealer(

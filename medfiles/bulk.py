@@ -18,6 +18,7 @@ from medfiles.documents import (
     Opened,
     must_be_live,
     must_be_trashed,
+    opened,
 )
 from medfiles.entities import EntityType
 from medfiles.errors import (
@@ -137,15 +138,15 @@ class BulkService(DocumentService):
 
     def open_many(self, kind: EntityType, record_id: int, ids: Sequence[int]) -> Bundle:
         """Documents to read; the trail remembers each before the first byte goes out."""
-        opened: dict[int, Opened] = {}
+        readable: dict[int, Opened] = {}
 
         def check(file: EntityFile) -> None:
             if file.deleted_at is not None and level == Action.VIEW:
                 raise NotFound()
             must_be_readable(file, self.actor)
-            document = Opened(file, self.storages[file.storage])
+            document = opened(file, self.storages)
             document.size()
-            opened[file.id] = document
+            readable[file.id] = document
 
         with self.verb("download", entity_type=kind.name, entity_id=record_id) as subject:
             record = self.admitted_record(kind, record_id, Action.VIEW, subject)
@@ -155,7 +156,7 @@ class BulkService(DocumentService):
             results = self._each(task, ids)
             if all(isinstance(result.error, NotFound) for result in results):
                 raise NotFound()
-        members = [_member(opened[result.file_id]) for result in results if result.error is None]
+        members = [_member(readable[result.file_id]) for result in results if result.error is None]
         return Bundle(title, members, [result.file_name or GONE for result in results if result.error])
 
     def across(

@@ -127,7 +127,13 @@ SETTINGS = (
         "MEDFILES_STORAGE_URL",
         "",
         str,
-        "Where documents are kept: file:///folder. Empty: uploads in the instance.",
+        "Where documents are kept: file:///folder or s3://bucket/folder?endpoint=…. Empty: uploads in the instance.",
+    ),
+    Setting(
+        "MEDFILES_STORAGE_ALSO",
+        "",
+        str,
+        "Where documents still are that were kept elsewhere before; `storage copy` brings them over.",
     ),
     Setting(
         "MEDFILES_OLDER_UPLOADS",

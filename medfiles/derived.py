@@ -104,6 +104,11 @@ def clear(storages: Storages, *, failed: bool = False) -> Swept:
     return _clear(storages, query)
 
 
+def clear_elsewhere(storages: Storages) -> Swept:
+    """Remove what is not where new ones are kept; it is made anew when it is looked at."""
+    return _clear(storages, select(Rendition).where(Rendition.storage != storages.default.name))
+
+
 def clear_unwanted(storages: Storages) -> Swept:
     """Remove what belongs to no document any more, as when the last two of one hash are purged at the same time."""
     return _clear(storages, select(Rendition).where(~_wanted()))

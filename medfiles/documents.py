@@ -1,5 +1,6 @@
 """Every verb on documents: list, count, open, edit, trash, restore, purge; how they arrive is in arrivals."""
 
+import hashlib
 from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
@@ -19,6 +20,7 @@ from medfiles.errors import (
     Conflict,
     IntegrityFailed,
     Outdated,
+    StorageError,
 )
 from medfiles.intake import (
     allow,
@@ -29,7 +31,7 @@ from medfiles.intake import (
 from medfiles.listing import Wanted
 from medfiles.models import EntityFile
 from medfiles.quarantine import INFECTED, must_be_readable
-from medfiles.storage import Readable
+from medfiles.storage import Readable, Storages
 
 T = TypeVar("T")
 NEWEST = Wanted()
@@ -42,27 +44,52 @@ class Opened:
 
     file: EntityFile
     storage: Readable
+    others: Storages | None = None  # where it may have been moved to meanwhile
 
     def size(self) -> int:
-        size = self._found(lambda key: self.storage.stat(key).size)
+        size = self._found(lambda storage, key: storage.stat(key).size)
         if size != self.file.file_size:
             raise IntegrityFailed("This document is damaged. Please tell whoever looks after this installation.")
         return size
 
     def read(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        return self._found(lambda key: self.storage.open(key, start, end))
+        whole = start == 0 and end in (None, self.file.file_size)
 
-    def _found(self, ask: Callable[[str], T]) -> T:
-        """Ask under the document's key; when it was moved since the row was read, under the key it has now."""
+        def ask(storage: Readable, key: str) -> Iterator[bytes]:
+            chunks = storage.open(key, start, end)
+            return proven(chunks, self.file.sha256) if whole and storage.remote else chunks
+
+        return self._found(ask)
+
+    def _found(self, ask: Callable[[Readable, str], T]) -> T:
+        """Ask under the document's key; when it was moved since the row was read, where and under which it is now."""
         key = self.file.file_path
         try:
-            return ask(key)
+            return ask(self.storage, key)
         except BlobMissing:
             db.session.rollback()
-            now_at = db.session.scalar(select(EntityFile.file_path).where(EntityFile.id == self.file.id))
-            if now_at is None or now_at == key:
+            where = select(EntityFile.storage, EntityFile.file_path).where(EntityFile.id == self.file.id)
+            moved = db.session.execute(where).one_or_none()
+            if moved is None or moved.file_path == key:
                 raise
-            return ask(now_at)
+            return ask(self.others[moved.storage] if self.others else self.storage, moved.file_path)
+
+
+def proven(chunks: Iterator[bytes], sha256: str) -> Iterator[bytes]:
+    """The last of these chunks only when all together have this hash: StorageError instead."""
+    found, held = hashlib.sha256(), b""
+    for chunk in chunks:
+        if held:
+            yield held
+        found.update(chunk)
+        held = chunk
+    if found.hexdigest() != sha256:
+        raise StorageError()
+    yield held
+
+
+def opened(file: EntityFile, storages: Storages) -> Opened:
+    return Opened(file, storages[file.storage], storages)
 
 
 @dataclass(frozen=True)
@@ -198,7 +225,7 @@ class DocumentService(Arrivals):
             allow(self.registry[file.entity_type], "download")
             must_be_readable(file, self.actor)
             audit.record_read(self.actor, "download", subject)
-            return Opened(file, self.storages[file.storage])
+            return opened(file, self.storages)
 
     def edit(
         self,

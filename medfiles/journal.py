@@ -56,14 +56,20 @@ def release(storage: str, keys: Collection[str]) -> None:
 
 
 def abandon(storages: Storages, keys: Collection[str]) -> None:
-    """Give up expected keys that no row came to name, and remove what lies under them."""
+    """Give up expected keys that no row came to name, and remove what lies under them.
+
+    Where a write may arrive that has failed, that is for the sweep, once it cannot any more.
+    """
+    late = [storage.name for storage in storages if storage.remote]
     with transaction() as session:
+        given_up = update(StorageJournal).where(StorageJournal.key.in_(keys), StorageJournal.action == "attach")
+        session.execute(given_up.where(StorageJournal.storage.not_in(late)).values(action="remove", lease_until=now()))
         session.execute(
-            update(StorageJournal)
-            .where(StorageJournal.key.in_(keys), StorageJournal.action == "attach")
-            .values(action="remove", lease_until=now())
+            given_up.where(StorageJournal.storage.in_(late)).values(action="remove", lease_until=now() + LEASE)
         )
-    remove(storages, keys)
+        due = select(StorageJournal.key).where(StorageJournal.key.in_(keys), StorageJournal.storage.not_in(late))
+        ready = session.scalars(due).all()
+    remove(storages, ready)
 
 
 def remove(storages: Storages, keys: Collection[str]) -> Swept:

@@ -15,7 +15,7 @@ from medfiles import accounts, audit, derived, fixity, journal, waiting
 from medfiles.audit import Subject
 from medfiles.clock import now
 from medfiles.db import db, transaction
-from medfiles.documents import Opened
+from medfiles.documents import opened
 from medfiles.entities import EntityType, Registry
 from medfiles.errors import MedfilesError, NotFound, StorageError
 from medfiles.installation import Installation
@@ -135,7 +135,7 @@ def warm(renderer: Renderer, report: Callable[[], None] = lambda: None) -> Warme
         db.session.expunge_all()
         for file in files:
             try:
-                renderer.picture(Opened(file, renderer.storages[file.storage]), recipe(THUMBNAIL), 1)
+                renderer.picture(opened(file, renderer.storages), recipe(THUMBNAIL), 1)
                 made += 1
             except (NotFound, Unshowable, StorageError) as error:
                 failed += 1

@@ -7,7 +7,7 @@ from medfiles import audit, recipes
 from medfiles.access import Action
 from medfiles.audit import Subject
 from medfiles.db import db, transaction
-from medfiles.documents import Opened
+from medfiles.documents import Opened, opened
 from medfiles.door import Service
 from medfiles.errors import NotFound
 from medfiles.intake import allow
@@ -60,4 +60,4 @@ class PreviewService(Service):
             allow(self.registry[file.entity_type], "preview")
         must_be_readable(file, self.actor)
         db.session.expunge(file)
-        return Opened(file, self.storages[file.storage])
+        return opened(file, self.storages)

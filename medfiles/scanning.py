@@ -14,7 +14,7 @@ from medfiles import audit, clamd
 from medfiles.clamd import Clamd, Verdict, Version
 from medfiles.clock import now
 from medfiles.db import db, transaction
-from medfiles.documents import Opened
+from medfiles.documents import Opened, opened
 from medfiles.errors import MedfilesError, StorageError
 from medfiles.models import EntityFile
 from medfiles.quarantine import CLEAN, INFECTED, WAITING
@@ -142,7 +142,7 @@ def _scan_one(storages: Storages, scanner: Clamd, file_id: int, done: Scanned) -
     db.session.expunge(file)
     db.session.rollback()
     try:
-        verdict = scanner.scan(_chunks(Opened(file, storages[file.storage])))
+        verdict = scanner.scan(_chunks(opened(file, storages)))
     except StorageError as error:
         verdict = Verdict(clamd.UNSCANNED, error.code)
     _keep(file_id, verdict)

@@ -4,7 +4,7 @@ import gc
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from sqlalchemy import event, make_url
 from medfiles import create_app, rendering, sniff
 from medfiles.db import db
 from medfiles.sandbox import Sandbox
-from tests import postgres
+from tests import postgres, seaweed
 from tests.emptied import administer, emptied_each_time, environ_in
 from tests.extent import Extent, Part
 from tests.factories import World, install, make_app
@@ -157,7 +157,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         _keep(config, items, concerned)
 
 
-def _keep(config: pytest.Config, items: list[pytest.Item], kept: Collection[pytest.Item]) -> None:
+def _keep(config: pytest.Config, items: list[pytest.Item], kept: Iterable[pytest.Item]) -> None:
     kept = set(kept)
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = [item for item in items if item in kept]
@@ -270,6 +270,15 @@ def renderers() -> Iterator[Sandbox]:
     shared = Sandbox(1, rendering.TASKS, rendering.LIMITS)
     yield shared
     shared.close()
+
+
+@pytest.fixture(scope="session")
+def bucket() -> Iterator[Callable[[], str]]:
+    """Gives addresses of new folders in a real object store, to which the environment has the keys."""
+    with seaweed.server() as endpoint, pytest.MonkeyPatch.context() as patch:
+        for name, value in seaweed.KEYS.items():
+            patch.setenv(name, value)
+        yield lambda: seaweed.url(endpoint, uuid.uuid4().hex)
 
 
 @pytest.fixture

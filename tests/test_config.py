@@ -141,10 +141,17 @@ def test_an_overridden_limit_is_the_one_people_meet(make_world: Callable[..., Wo
     assert "This visit holds 1 of 1 documents" in page
 
 
-@pytest.mark.parametrize("url", ["ftp://there", "s3://bucket", "uploads", "file://elsewhere/folder"])
-def test_a_store_nobody_knows_is_refused_by_name(url: str) -> None:
+@pytest.mark.parametrize(
+    "url", ["ftp://there", "s3:///folder", "s3://bucket?password=1", "uploads", "file://elsewhere/folder"]
+)
+def test_a_store_nobody_knows_is_refused_by_name(url: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="MEDFILES_STORAGE_URL"):
-        open_storages(url)
+        open_storages(url, tmp_path)
+
+
+def test_two_places_of_one_sort_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="MEDFILES_STORAGE_ALSO"):
+        open_storages("file:///one", tmp_path, also="file:///other")
 
 
 def test_the_table_of_settings_names_each_once() -> None:

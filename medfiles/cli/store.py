@@ -1,18 +1,21 @@
-"""`flask medfiles sweep` and `trash`: what housekeeping does every hour, by hand."""
+"""`flask medfiles sweep` and `trash`: what housekeeping does every hour, by hand; `storage copy`: to another place."""
 
 import re
 import sys
+from dataclasses import asdict
 from datetime import timedelta
 
 import click
 from flask.cli import AppGroup
 
-from medfiles import maintenance
+from medfiles import carrying, maintenance
 from medfiles.cli.output import FINDINGS, explained, json_option, summary
+from medfiles.cli.progress import Teller
 from medfiles.clock import now
 from medfiles.http import parts
 
 trash = AppGroup("trash", help="Look into the trash of all patients, or empty what is due.")
+storage = AppGroup("storage", help="Bring documents from one place to another.")
 
 
 class Period(click.ParamType[timedelta]):
@@ -29,6 +32,7 @@ class Period(click.ParamType[timedelta]):
 def register(parent: AppGroup) -> None:
     parent.add_command(trash)
     parent.add_command(sweep)
+    parent.add_command(storage)
 
 
 @click.command()
@@ -68,3 +72,32 @@ def purge(older_than: timedelta | None, as_json: bool) -> None:
     summary(as_json, sentence, documents=purged.documents, records=purged.records, failed=purged.failed)
     if purged.failed:
         sys.exit(FINDINGS)
+
+
+@storage.command("copy")
+@json_option
+@explained
+def copy_storage(as_json: bool) -> None:
+    """Bring what is in MEDFILES_STORAGE_ALSO over to MEDFILES_STORAGE_URL, each document compared with its SHA-256.
+
+    People can go on working meanwhile. Stopped at any time, it goes on where it was when it is called again.
+    """
+    storages = parts().storages
+    total = carrying.elsewhere(storages)
+    done = carrying.carry(storages, Teller().step("Bringing over", total))
+    sentences = [f"{done.moved} documents brought over to {storages.default.name}."]
+    if done.damaged:
+        sentences.append(f"{len(done.damaged)} are damaged where they are and stay there: {_numbers(done.damaged)}.")
+    if done.failed:
+        sentences.append(f"{len(done.failed)} could not be brought over now: {_numbers(done.failed)}.")
+    if done.documents or done.others:
+        sentences.append(f"{done.documents} documents and {done.others} other objects are still elsewhere.")
+    else:
+        sentences.append("Nothing is elsewhere any more: MEDFILES_STORAGE_ALSO can be taken away.")
+    summary(as_json, "\n".join(sentences), **asdict(done), storage=storages.default.name)
+    if done.documents:
+        sys.exit(FINDINGS)
+
+
+def _numbers(ids: list[int]) -> str:
+    return ", ".join(map(str, ids[:20])) + (" …" if len(ids) > 20 else "")

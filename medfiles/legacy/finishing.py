@@ -8,7 +8,7 @@ from sqlalchemy import select
 from medfiles import journal, waiting
 from medfiles.clock import now
 from medfiles.db import db, transaction
-from medfiles.documents import Opened
+from medfiles.documents import opened
 from medfiles.errors import Conflict
 from medfiles.installation import Installation
 from medfiles.legacy import ledger
@@ -37,7 +37,7 @@ def finish(parts: Installation, known: LegacySource, report: Callable[[int], Non
         ledger.note(known, finishing_at=now())
     removed, failed, kept, after = 0, 0, list[int](), 0
     while files := _moved(after):
-        good = [file for file in files if hashed(Opened(file, parts.storages[file.storage])) == file.sha256]
+        good = [file for file in files if hashed(opened(file, parts.storages)) == file.sha256]
         kept += [ledger.number_of(file) for file in files if file not in good]
         failed += _remove(parts, good)
         removed += len(good)

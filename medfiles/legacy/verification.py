@@ -10,7 +10,7 @@ from medfiles import access, older, waiting
 from medfiles.access import Actor
 from medfiles.clock import now
 from medfiles.db import db
-from medfiles.documents import Opened
+from medfiles.documents import Opened, opened
 from medfiles.errors import MedfilesError
 from medfiles.installation import Installation
 from medfiles.legacy import ledger
@@ -124,7 +124,7 @@ class Verifier:
             yield "is filed under another lab result, patient or user than before."
         if older.moved_to(file.id) != document.id:
             yield "is not found by its older number."
-        new = hashed(Opened(document, self.parts.storages[document.storage]))
+        new = hashed(opened(document, self.parts.storages))
         if new != document.sha256:
             yield "has other bytes than when it was moved, or none." if new else "cannot be read where it was moved to."
         old = hashed(Opened(waiting_file(file), self.source.folder))
@@ -168,9 +168,9 @@ def waiting_file(file: OlderFile) -> EntityFile:
     return EntityFile(id=file.id, file_path=file.path)
 
 
-def hashed(opened: Opened) -> str | None:
+def hashed(document: Opened) -> str | None:
     """SHA-256 of what lies there; None when it cannot be read."""
     try:
-        return digest(opened.read())[0]
+        return digest(document.read())[0]
     except (MedfilesError, OSError):
         return None

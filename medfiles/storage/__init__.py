@@ -5,14 +5,26 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from medfiles.errors import StorageError
-from medfiles.storage.base import Readable, Staged, Storage, Stored, digest, live_key, picture_key, trash_key
+from medfiles.storage.base import (
+    Readable,
+    Staged,
+    Storage,
+    Stored,
+    digest,
+    key_beside,
+    live_key,
+    picture_key,
+    trash_key,
+)
 from medfiles.storage.disk import DiskStorage
 from medfiles.storage.memory import MemoryStorage
+from medfiles.storage.objects import SCHEMES, ObjectStorage
 from medfiles.storage.older import OlderFolder, Unreachable
 
 __all__ = [
     "DiskStorage",
     "MemoryStorage",
+    "ObjectStorage",
     "OlderFolder",
     "Readable",
     "Staged",
@@ -21,6 +33,7 @@ __all__ = [
     "Stored",
     "Unreachable",
     "digest",
+    "key_beside",
     "live_key",
     "open_storages",
     "picture_key",
@@ -55,12 +68,28 @@ class Storages:
         return iter(self._by_name.values())
 
 
-def open_storages(url: str, older: Path | None = None) -> Storages:
-    """Backends for `file:///folder` (or `memory://`, for tests), and the older feature's folder; ValueError for
-    anything else."""
-    parts, folder = urlsplit(url), OlderFolder(older) if older else None
+def open_storages(url: str, staging: Path, older: Path | None = None, also: str = "") -> Storages:
+    """Backends for `file:///folder` or a bucket (or `memory://`, for tests), what is still in another place `also`, and
+    the older feature's folder; `staging` is the folder of what is on its way to a bucket. ValueError for anything else.
+    """
+    default = _opened("MEDFILES_STORAGE_URL", url, staging)
+    others = [_opened("MEDFILES_STORAGE_ALSO", also, staging)] if also else []
+    if default.name in [other.name for other in others]:
+        raise ValueError(
+            "MEDFILES_STORAGE_ALSO must be of another sort than MEDFILES_STORAGE_URL: a folder and a bucket."
+        )
+    return Storages(default, *others, older=OlderFolder(older) if older else None)
+
+
+def _opened(setting: str, url: str, staging: Path) -> Storage:
+    parts = urlsplit(url)
     if parts.scheme == "file" and not parts.netloc and parts.path:
-        return Storages(DiskStorage(Path(unquote(parts.path))), older=folder)
+        return DiskStorage(Path(unquote(parts.path)))
     if parts.scheme == "memory":
-        return Storages(MemoryStorage(), older=folder)
-    raise ValueError(f"MEDFILES_STORAGE_URL={url!r} cannot be used: write file:///folder.")
+        return MemoryStorage()
+    if parts.scheme not in SCHEMES:
+        raise ValueError(f"{setting}={url!r} cannot be used: write file:///folder or s3://bucket/folder.")
+    try:
+        return ObjectStorage(url, staging)
+    except ValueError as error:
+        raise ValueError(f"{setting}={url!r} cannot be used: {error}.") from error

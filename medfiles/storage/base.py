@@ -34,6 +34,12 @@ def trash_key(day: date, extension: str) -> str:
     return f"trash/{day.isoformat()}/mf-{uuid.uuid4()}{extension}"
 
 
+def key_beside(key: str) -> str:
+    """A new key for the same document in the same state: live, or in the trash since that day."""
+    start, extension = key[: key.rindex("/") + 1], key[key.rindex(".") :]
+    return f"{start}{'mf-' if start.startswith('trash/') else ''}{uuid.uuid4()}{extension}"
+
+
 def picture_key(sha256: str, recipe: str, page: int) -> str:
     """The key of a picture that was derived from the document with this hash."""
     return f"previews/{sha256[:2]}/{sha256}-{recipe}/{page}.webp"
@@ -78,6 +84,7 @@ class Staged:
 
     path: Path
     limit: int
+    synced: bool = True  # whether its bytes are to be durable here, too
     size: int = 0
     _file: IO[bytes] | None = field(default=None, repr=False)
     _hash: Any = field(default_factory=hashlib.sha256, repr=False)
@@ -94,12 +101,13 @@ class Staged:
             raise StorageError() from error
 
     def finish(self) -> None:
-        """Make the bytes durable. A failed fsync is never tried again: the file is given up."""
+        """Make the bytes durable, if they are to be. A failed fsync is never tried again: the file is given up."""
         if self._file is None:
             return
         try:
             self._file.flush()
-            os.fsync(self._file.fileno())
+            if self.synced:
+                os.fsync(self._file.fileno())
         except OSError as error:
             raise StorageError() from error
         finally:
@@ -123,9 +131,13 @@ class Staged:
 
 
 class Readable(Protocol):
-    """A place where bytes are."""
+    """A place where bytes are.
+
+    `remote`: a write that failed there may arrive afterwards, and what is read may have been altered on its way.
+    """
 
     name: str
+    remote: bool
 
     def open(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Chunks of the bytes from `start` up to but without `end`: `BlobMissing` before the first chunk."""
@@ -169,10 +181,13 @@ class Storage(Readable, Protocol):
 
 
 class Staging:
-    """The folder of temporary files that every backend streams uploads into first."""
+    """The folder of temporary files that every backend streams uploads into first; `synced`: durable there."""
 
-    def __init__(self, folder: Path) -> None:
+    remote = False
+
+    def __init__(self, folder: Path, synced: bool = True) -> None:
         self.folder = folder
+        self.synced = synced
 
     def stage(self, limit: int) -> Staged:
         path = self.folder / f"{secrets.token_hex(16)}.part"
@@ -181,7 +196,7 @@ class Staging:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except OSError as error:
             raise StorageError() from error
-        return Staged(path, limit, _file=os.fdopen(descriptor, "wb"))
+        return Staged(path, limit, self.synced, _file=os.fdopen(descriptor, "wb"))
 
     def clear_staged(self, older_than: float) -> int:
         if not self.folder.is_dir():

@@ -25,6 +25,7 @@ class OlderFolder:
     """`root` is the older feature's upload folder; a key is a path as its table has it, whatever that may be."""
 
     name = "older"
+    remote = False
 
     def __init__(self, root: Path) -> None:
         self.root = root

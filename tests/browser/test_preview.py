@@ -25,6 +25,12 @@ ACROSS = """(x) => {
 }"""
 
 
+@pytest.fixture(autouse=True)
+def busy_renderers(complaints: Complaints) -> None:
+    """Beside other tests they may be: the page is told so and asks again, as a test of its own has it."""
+    complaints.expect("503")
+
+
 def start(page: Page, record: Any, name: str, kind: str = "lab-result") -> Locator:
     """The preview of one document, opened from its name in the list."""
     page.goto(f"/documents/{kind}/{record.id}")

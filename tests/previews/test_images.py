@@ -18,7 +18,7 @@ RED, GREEN, BLUE, YELLOW = (220, 30, 30), (30, 200, 30), (30, 30, 220), (230, 22
 QUARTERS = [RED, GREEN, BLUE, YELLOW]
 ORIENTATION, GPS = 0x0112, 0x8825
 # EXIF 3.0, 4.6.5.1: for each orientation, where the stored row and column end up: (x, y) of an upright picture
-UPRIGHT: dict[int, Callable[[int, int, int, int], tuple[int, int]]] = {
+UPRIGHT: dict[int, Callable[[Any, Any, int, int], tuple[Any, Any]]] = {
     1: lambda row, column, wide, high: (column, row),
     2: lambda row, column, wide, high: (wide - 1 - column, row),
     3: lambda row, column, wide, high: (wide - 1 - column, high - 1 - row),
@@ -43,7 +43,8 @@ def lying(orientation: int, upright: Image.Image) -> Image.Image:
     """As a camera held that way stores it."""
     shown, (wide, high) = numpy.asarray(upright), upright.size
     rows, columns = (high, wide) if orientation < 5 else (wide, high)
-    x, y = UPRIGHT[orientation](*numpy.indices((rows, columns)), wide, high)
+    row, column = numpy.indices((rows, columns))
+    x, y = UPRIGHT[orientation](row, column, wide, high)
     return Image.fromarray(shown[y, x])
 
 

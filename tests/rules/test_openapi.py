@@ -26,7 +26,7 @@ EXPECTED = {
     schemathesis.GenerationMode.POSITIVE: {200, 201, 404, 409, 422},
     schemathesis.GenerationMode.NEGATIVE: {400, 404, 422},
 }
-EXAMPLES = 8, 3  # for each operation: of all, and in the suite
+EXAMPLES = 8, 6  # for each operation: of all, and in the suite
 CHECKS = (
     not_a_server_error,
     status_code_conformance,

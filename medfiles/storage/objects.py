@@ -1,0 +1,169 @@
+"""Documents in an object store: S3 and what speaks its protocol, Google Cloud Storage, Azure."""
+
+import hashlib
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from threading import BoundedSemaphore
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError, GenericError
+from obstore.store import from_url
+
+from medfiles.errors import BlobMissing, KeyTaken, StorageError
+from medfiles.storage.base import CHUNK, KEY, Listed, Staged, Staging, Stored, check_key, digest
+
+LOST = "lost+found"
+PROBE = "check"
+AT_ONCE = 2  # commits: the client holds a whole document to create it only where there is none
+TRIES = 3
+CLIENT = {"connect_timeout": "3s", "read_timeout": "15s", "timeout": "300s", "user_agent": "medfiles"}
+RETRIES: Any = {"max_retries": TRIES - 1, "retry_timeout": timedelta(seconds=60)}
+SCHEMES = ("s3", "gs", "az")
+# S3 copies only to where nothing is when the copy is the one part of an upload in parts.
+OF_S3 = {"checksum_algorithm": "SHA256", "copy_if_not_exists": "multipart"}
+OPTIONS = ("endpoint", "region")
+
+
+class ObjectStorage(Staging):
+    """The bucket, and the folder in it, that `url` names: `s3://bucket/folder?endpoint=https://…&region=…`.
+
+    The keys to it come from the environment, under the names the providers' own tools use. ValueError for a URL that
+    names no bucket or has options that are not known.
+    """
+
+    name = "objects"
+    remote = True
+
+    def __init__(self, url: str, staging: Path) -> None:
+        super().__init__(staging, synced=False)
+        self._objects: Any = _opened(url)
+        self._slots = BoundedSemaphore(AT_ONCE)
+
+    def commit(self, staged: Staged, key: str) -> Stored:
+        check_key(key)
+        staged.finish()
+        with self._slots, translated():
+            content = staged.path.read_bytes()
+            if (hashlib.sha256(content).hexdigest(), len(content)) != (staged.sha256, staged.size):
+                raise StorageError()  # the temporary file is not what was received
+            self._create(key, content, staged)
+        staged.discard()
+        return Stored(key, staged.size, staged.sha256)
+
+    def open(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        options: Any = {"range": {"offset": start} if end is None else (start, end)} if start or end is not None else {}
+        if end is not None and start >= end:
+            self.stat(key)
+            return iter(())
+        with translated():
+            try:
+                answer = obstore.get(self._objects, check_key(key), options=options)
+            except GenericError:
+                if start and start >= self.stat(key).size:
+                    return iter(())
+                raise
+            first, last = answer.range
+            return Received(answer, last - first)
+
+    def copy(self, key: str, new_key: str) -> Stored:
+        check_key(new_key)
+        self.stat(key)
+        with translated():
+            try:
+                obstore.copy(self._objects, key, new_key, overwrite=False)
+            except AlreadyExistsError:
+                if digest(self.open(key)) != digest(self.open(new_key)):
+                    raise  # else it was our own first try, whose answer was lost
+        return self.stat(new_key)
+
+    def stat(self, key: str) -> Stored:
+        with translated():
+            return Stored(key, obstore.head(self._objects, check_key(key))["size"])
+
+    def delete(self, key: str) -> None:
+        with translated(), suppress(FileNotFoundError):
+            obstore.delete(self._objects, check_key(key))
+
+    def keys(self, prefix: str = "") -> Iterator[Listed]:
+        with translated():
+            for listed in obstore.list(self._objects, prefix=prefix.rpartition("/")[0] or None):
+                for one in listed:
+                    if one["path"].startswith(prefix) and KEY.fullmatch(one["path"]):
+                        yield Listed(one["path"], max(0, time.time() - one["last_modified"].timestamp()), one["size"])
+
+    def url(self, key: str) -> str | None:
+        return None
+
+    def check(self) -> None:
+        with translated():
+            obstore.put(self._objects, PROBE, b"")
+
+    def set_aside(self, key: str) -> None:
+        with translated(), suppress(FileNotFoundError):
+            obstore.copy(self._objects, check_key(key), f"{LOST}/{key}")
+            obstore.delete(self._objects, key)
+
+    def free(self) -> int | None:
+        return None
+
+    def _create(self, key: str, content: bytes, staged: Staged) -> None:
+        """Some stores accept what came with a wrong checksum: believe none that it has what was sent."""
+        try:
+            told = obstore.put(self._objects, key, content, mode="create", use_multipart=False)["e_tag"] or ""
+        except AlreadyExistsError:
+            if not self._holds(key, staged):
+                raise  # else it was our own first try, whose answer was lost
+            return
+        md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        if told.strip('"') != md5 and not self._holds(key, staged):
+            raise StorageError()
+
+    def _holds(self, key: str, staged: Staged) -> bool:
+        return digest(self.open(key)) == (staged.sha256, staged.size)
+
+
+class Received(Iterator[bytes]):
+    """Chunks of an answer that has `length` bytes, or is an error."""
+
+    def __init__(self, answer: Any, length: int) -> None:
+        self._chunks = iter(answer.stream(min_chunk_size=CHUNK))
+        self._left = length
+
+    def __next__(self) -> bytes:
+        with translated():
+            chunk = bytes(next(self._chunks, b""))
+        if not chunk and not self._left:
+            raise StopIteration
+        self._left -= len(chunk)
+        if not chunk or self._left < 0:
+            raise StorageError()
+        return chunk
+
+
+def _opened(url: str) -> Any:
+    parts = urlsplit(url)
+    asked = {name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
+    if parts.scheme not in SCHEMES or not parts.hostname or not asked.keys() <= {*OPTIONS}:
+        raise ValueError("write s3://bucket/folder?endpoint=https://…&region=… (or gs://, az://)")
+    options: Any = asked | (OF_S3 if parts.scheme == "s3" else {})
+    plain = asked.get("endpoint", "").startswith("http://")
+    client: Any = CLIENT | ({"allow_http": True} if plain else {})
+    bucket: Any = f"{parts.scheme}://{parts.netloc}{parts.path}"
+    return from_url(bucket, config=options, client_options=client, retry_config=RETRIES)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise BlobMissing("This document's content cannot be found right now.") from error
+    except AlreadyExistsError as error:
+        raise KeyTaken() from error
+    except (BaseError, OSError) as error:
+        raise StorageError() from error
