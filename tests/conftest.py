@@ -136,6 +136,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     argon2.default_rounds, argon2.memory_cost = 1, 64  # so slow on purpose that a fifth of the time went by in it
     config.addinivalue_line("markers", "only_full: too long for anything but --full")
+    config.addinivalue_line("markers", "only_postgres: about PostgreSQL beside SQLite")
     for name in [name for name in os.environ if name.startswith("MEDFILES_")]:
         del os.environ[name]
     if config.getoption("database") != "postgres":
@@ -155,6 +156,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getoption("database") == "postgres":
         concerned = [item for item in items if "new_database" in getattr(item, "fixturenames", ()) and _stores(item)]
         _keep(config, items, concerned)
+    else:
+        _keep(config, items, [item for item in items if not item.get_closest_marker("only_postgres")])
 
 
 def _keep(config: pytest.Config, items: list[pytest.Item], kept: Iterable[pytest.Item]) -> None:

@@ -64,7 +64,7 @@ class ObjectStorage(Staging):
             try:
                 answer = obstore.get(self._objects, check_key(key), options=options)
             except GenericError:
-                if start and start >= self.stat(key).size:
+                if options and start >= self.stat(key).size:
                     return iter(())
                 raise
             first, last = answer.range

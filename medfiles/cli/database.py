@@ -1,0 +1,55 @@
+"""`flask medfiles db`: to another database."""
+
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+
+import click
+from flask import current_app
+from flask.cli import AppGroup
+
+from medfiles import transplant
+from medfiles.cli.output import explained, json_option, summary
+
+database = AppGroup("db", help="Bring an installation to another database.")
+
+
+def register(parent: AppGroup) -> None:
+    parent.add_command(database)
+
+
+@database.command("copy")
+@click.argument("url")
+@json_option
+@explained
+def copy(url: str, as_json: bool) -> None:
+    """Copy everything into the empty PostgreSQL database at URL and compare every row.
+
+    Stop the servers before, and start them afterwards with MEDFILES_DATABASE_URL set to URL. This database stays as it
+    is.
+    """
+    target = transplant.target_engine(url)
+    transplant.check_is_empty(target)
+    _make_tables(url)
+    done = transplant.copy_to(target, _tell)
+    count = sum(done.rows.values())
+    lines = [f"{count:,} rows in {len(done.rows)} tables copied and compared: every one is as it was."]
+    if done.others:
+        lines.append(f"Not copied, since they are none of medfiles': {', '.join(done.others)}.")
+    lines.append("Start the servers with MEDFILES_DATABASE_URL set to that address.")
+    summary(as_json, "\n".join(lines), **asdict(done), count=count)
+
+
+def _make_tables(url: str) -> None:
+    """By the migrations, as for every new database, in a process that has no other."""
+    command = [sys.executable, "-m", "flask", "--app", "medfiles:create_app", "db", "upgrade"]
+    environ = {"MEDFILES_DATABASE_URL": url, "MEDFILES_INSTANCE": str(current_app.config["MEDFILES_INSTANCE"])}
+    done = subprocess.run(command, env=os.environ | environ, capture_output=True, text=True)
+    if done.returncode:
+        raise click.ClickException(f"Its tables could not be made: {done.stderr.strip().rpartition(chr(10))[2]}")
+
+
+def _tell(table: str, rows: int) -> None:
+    if sys.stderr.isatty():
+        click.echo(f"{table}: {rows:,}", err=True)
