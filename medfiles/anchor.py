@@ -3,13 +3,17 @@
 import json
 import logging
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from logging.handlers import SysLogHandler
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
+
+import obstore
 
 from medfiles.copies import publish
 from medfiles.errors import StorageError
+from medfiles.storage.objects import SCHEMES, bucket, translated
 
 SYSLOG = "syslog:"
 MOST, KEPT = 1024 * 1024, 1000  # bytes of the file, and lines that stay when it has more
@@ -91,6 +95,30 @@ class SyslogAnchor:
         return None
 
 
+class BucketAnchor:
+    """The newest head of each day as an object, whose older versions the bucket itself may keep and lock."""
+
+    def __init__(self, url: str) -> None:
+        self._objects: Any = bucket(url)
+
+    def drop(self, head: Head) -> None:
+        with translated():
+            obstore.put(self._objects, f"{head.at[:10]}.json", json.dumps(asdict(head)).encode())
+
+    def last(self) -> Head | None:
+        with translated():
+            listed = sorted(one["path"] for some in obstore.list(self._objects) for one in some)
+            for path in reversed(listed):
+                with suppress(ValueError, TypeError):
+                    return Head(**json.loads(bytes(obstore.get(self._objects, path).bytes())))
+        return None
+
+
 def anchor_at(place: str, instance: Path) -> Anchor:
-    """`syslog:`, or a file; empty: one in the instance folder."""
+    """`syslog:`, a bucket, or a file; empty: one in the instance folder. ValueError for a bucket's URL that is none."""
+    if place.partition("://")[0] in SCHEMES:
+        try:
+            return BucketAnchor(place)
+        except ValueError as error:
+            raise ValueError(f"MEDFILES_AUDIT_ANCHOR={place!r} cannot be used: {error}.") from error
     return SyslogAnchor() if place == SYSLOG else FileAnchor(Path(place or instance / "audit-anchor"))

@@ -157,7 +157,7 @@ SETTINGS = (
         "MEDFILES_AUDIT_ANCHOR",
         "",
         str,
-        "Where the head of the trail's chain is kept: a file, or syslog:. Empty: audit-anchor in the instance folder.",
+        "Where the head of the trail's chain is kept: a file, syslog: or s3://bucket/folder. Empty: in the instance.",
     ),
     Setting(
         "MEDFILES_AUDIT_KEY",

@@ -15,10 +15,11 @@ from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from medfiles import audit, config, seal
-from medfiles.anchor import FileAnchor, Head, SyslogAnchor
+from medfiles.anchor import FileAnchor, Head, SyslogAnchor, anchor_at
 from medfiles.audit import Subject
 from medfiles.clock import now
 from medfiles.db import db, transaction
+from medfiles.errors import StorageError
 from medfiles.models import AuditEvent, AuditSeal
 from medfiles.seal import Bad
 from tests.factories import World
@@ -290,6 +291,20 @@ def test_the_file_is_shortened_and_keeps_the_newest(tmp_path: Path, monkeypatch:
         anchor.drop(head(position))
     assert anchor.last() == head(29)
     assert (tmp_path / "anchor").stat().st_size < 900
+
+
+def test_a_bucket_keeps_the_newest_head_of_each_day(bucket: Callable[[], str], tmp_path: Path) -> None:
+    anchor = anchor_at(bucket(), tmp_path)
+    assert anchor.last() is None
+    for position, day in ((8, "2026-01-02"), (9, "2026-01-02"), (7, "2026-01-01")):
+        anchor.drop(Head(position, "0" * 64, f"{day}T00:00:00+00:00"))
+    assert anchor.last() == Head(9, "0" * 64, "2026-01-02T00:00:00+00:00")
+
+
+def test_a_bucket_that_is_away_is_said(bucket: Callable[[], str], tmp_path: Path) -> None:
+    anchor = anchor_at(bucket().replace("documents", "nowhere"), tmp_path)
+    with pytest.raises(StorageError):
+        anchor.drop(head(1))
 
 
 def test_the_system_s_log_gets_the_head(tmp_path: Path) -> None:

@@ -32,8 +32,7 @@ OPTIONS = ("endpoint", "region")
 class ObjectStorage(Staging):
     """The bucket, and the folder in it, that `url` names: `s3://bucket/folder?endpoint=https://…&region=…`.
 
-    The keys to it come from the environment, under the names the providers' own tools use. ValueError for a URL that
-    names no bucket or has options that are not known.
+    The keys to it come from the environment, under the names the providers' own tools use.
     """
 
     name = "objects"
@@ -41,7 +40,7 @@ class ObjectStorage(Staging):
 
     def __init__(self, url: str, staging: Path) -> None:
         super().__init__(staging, synced=False)
-        self._objects: Any = _opened(url)
+        self._objects: Any = bucket(url)
         self._slots = BoundedSemaphore(AT_ONCE)
 
     def commit(self, staged: Staged, key: str) -> Stored:
@@ -145,7 +144,8 @@ class Received(Iterator[bytes]):
         return chunk
 
 
-def _opened(url: str) -> Any:
+def bucket(url: str) -> Any:
+    """As obstore has it: ValueError for a URL that names none or has options that are not known."""
     parts = urlsplit(url)
     asked = {name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
     if parts.scheme not in SCHEMES or not parts.hostname or not asked.keys() <= {*OPTIONS}:
