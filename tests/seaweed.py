@@ -40,8 +40,8 @@ def server() -> Iterator[str]:
         ports = _free_ports()
         command = [
             *TIED, str(PROGRAM), f"-logdir={folder}", "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
-            "-webdav=false", "-admin.ui=false", "-s3.autoCreateBucket=false", "-master.telemetry=false", "-volume.max=64",
-            f"-filer.localSocket={folder}/filer.sock", f"-s3.localSocket={folder}/s3.sock", f"-bucket={BUCKET}",
+            "-webdav=false", "-admin.ui=false", "-s3.autoCreateBucket=false", "-master.telemetry=false",
+            f"-filer.localSocket={folder}/filer.sock", f"-s3.localSocket={folder}/s3.sock", f"-bucket={BUCKET}", "-volume.max=64",
             *(f"-{name}={port}" for name, port in ports.items()),
         ]  # fmt: skip
         log = Path(folder, "words.log")
@@ -69,7 +69,7 @@ def _wait(store: subprocess.Popen[bytes], endpoint: str, log: Path) -> None:
     bucket = from_url(f"s3://{BUCKET}", config=options, client_options={"allow_http": True}, retry_config=ONCE)
     end = time.monotonic() + SECONDS
     while time.monotonic() < end and store.poll() is None:
-        with suppress(BaseError):
+        with suppress(BaseError, FileNotFoundError):  # not before the bucket is there
             obstore.put(bucket, "ready", b"yes")
             return
         time.sleep(0.1)
