@@ -40,9 +40,9 @@ def server() -> Iterator[str]:
         ports = _free_ports()
         command = [
             *TIED, str(PROGRAM), f"-logdir={folder}", "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
-            "-webdav=false", "-admin.ui=false", "-s3.autoCreateBucket=false", "-master.telemetry=false",
-            f"-filer.localSocket={folder}/filer.sock", f"-s3.localSocket={folder}/s3.sock", f"-bucket={BUCKET}", "-volume.max=64",
-            *(f"-{name}={port}" for name, port in ports.items()),
+            "-volume.max=64", "-webdav=false", "-admin.ui=false", "-s3.autoCreateBucket=false",
+            f"-filer.localSocket={folder}/filer.sock", f"-s3.localSocket={folder}/s3.sock", f"-bucket={BUCKET}",
+            "-master.telemetry=false", *(f"-{name}={port}" for name, port in ports.items()),
         ]  # fmt: skip
         log = Path(folder, "words.log")
         with log.open("wb") as words:

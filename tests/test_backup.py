@@ -92,6 +92,21 @@ def test_what_comes_back_is_what_was_there(lived_in: World, make_world: Callable
     assert fixity.count_findings() == {}
 
 
+def test_from_a_folder_it_comes_back_in_a_bucket_and_from_there_in_a_folder(
+    lived_in: World, make_world: Callable[..., World], bucket: Callable[[], str], tmp_path: Path
+) -> None:
+    before = contents(lived_in)
+    save(lived_in, tmp_path / "folder")
+    there = make_world(STORAGE_URL=bucket())
+    bring(there, tmp_path / "folder")
+    assert (contents(there), {file.storage for file in there.files()}) == (before, {"objects"})
+    save(there, tmp_path / "bucket")
+    back = make_world()
+    bring(back, tmp_path / "bucket")
+    assert (contents(back), {file.storage for file in back.files()}) == (before, {"disk"})
+    back.assert_settled()
+
+
 def test_the_trail_comes_back_with_its_chain_and_goes_on(
     lived_in: World, make_world: Callable[..., World], tmp_path: Path
 ) -> None:
