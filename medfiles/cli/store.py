@@ -8,7 +8,7 @@ from datetime import timedelta
 import click
 from flask.cli import AppGroup
 
-from medfiles import carrying, maintenance
+from medfiles import maintenance, storage_copy
 from medfiles.cli.output import FINDINGS, explained, json_option, summary
 from medfiles.cli.progress import Teller
 from medfiles.clock import now
@@ -83,8 +83,8 @@ def copy_storage(as_json: bool) -> None:
     People can go on working meanwhile. Stopped at any time, it goes on where it was when it is called again.
     """
     storages = parts().storages
-    total = carrying.elsewhere(storages)
-    done = carrying.carry(storages, Teller().step("Bringing over", total))
+    total = storage_copy.elsewhere(storages)
+    done = storage_copy.carry(storages, Teller().step("Bringing over", total))
     sentences = [f"{done.moved} documents brought over to {storages.default.name}."]
     if done.damaged:
         sentences.append(f"{len(done.damaged)} are damaged where they are and stay there: {_numbers(done.damaged)}.")

@@ -9,7 +9,7 @@ import pytest
 from flask_migrate import upgrade
 from sqlalchemy import create_engine, func, select, text
 
-from medfiles import accounts, transplant
+from medfiles import accounts, database_copy
 from medfiles.db import db
 from medfiles.errors import Conflict, IntegrityFailed
 from medfiles.models import AuditEvent, EntityFile
@@ -109,7 +109,7 @@ def test_a_row_that_differs_afterwards_undoes_everything(
     small: World, target: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert command(small, target).exit_code == 0
-    engine = transplant.target_engine(target)
+    engine = database_copy.target_engine(target)
     names = ", ".join(table.name for table in db.metadata.sorted_tables)
     with engine.begin() as connection:
         connection.execute(text(f"TRUNCATE {names} CASCADE"))
@@ -121,17 +121,17 @@ def test_a_row_that_differs_afterwards_undoes_everything(
             )
         )
     with pytest.raises(IntegrityFailed, match="entity_files"):
-        transplant.copy_to(engine)
-    transplant.check_is_empty(engine)
+        database_copy.copy_to(engine)
+    database_copy.check_is_empty(engine)
     engine.dispose()
 
 
 def test_nobody_writes_here_meanwhile(small: World, target: str) -> None:
     assert command(small, target).exit_code == 0
-    engine = transplant.target_engine(target)
+    engine = database_copy.target_engine(target)
     with pytest.raises(Conflict):
-        transplant.check_is_empty(engine)
-    with transplant._held(db.engine, db.metadata.sorted_tables) as held:
+        database_copy.check_is_empty(engine)
+    with database_copy._held(db.engine, db.metadata.sorted_tables) as held:
         before = held.scalar(select(func.count(EntityFile.id)))
         raw = db.engine.raw_connection()
         raw.driver_connection.execute("PRAGMA busy_timeout=0")  # type: ignore[union-attr]

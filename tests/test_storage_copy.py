@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from medfiles import carrying, fixity, journal
+from medfiles import fixity, journal, storage_copy
 from medfiles.clock import now
 from medfiles.db import db
 from medfiles.errors import StorageError
@@ -103,7 +103,7 @@ def test_who_reads_while_it_goes_over_gets_it_whole(world: World, places: tuple[
     keep_in(world, *reversed(places))
     document = world.documents().open(file.id)
     db.session.expunge(document.file)
-    assert carrying.carry(world.parts.storages).moved == 1
+    assert storage_copy.carry(world.parts.storages).moved == 1
     assert b"".join(document.read()) == b"the letter"
 
 
@@ -132,10 +132,10 @@ def test_stopped_at_any_step_it_goes_on_from_there(
 
     with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
         patch.setattr(journal, step, stop)
-        carrying.carry(world.parts.storages)
+        storage_copy.carry(world.parts.storages)
     db.session.rollback()
     assert hashes(world) == there
-    assert carrying.carry(world.parts.storages).documents == 0
+    assert storage_copy.carry(world.parts.storages).documents == 0
     world.sweep(now() + LATER)
     assert (hashes(world), [*places[0].keys()]) == (there, [])
     world.assert_settled()
@@ -154,7 +154,7 @@ def test_what_goes_to_the_trash_at_the_same_moment_goes_over_from_there(
         return opened(self, *asked)
 
     monkeypatch.setattr(DiskStorage, "open", trashed_first)
-    assert carrying.carry(world.parts.storages).moved == 1
+    assert storage_copy.carry(world.parts.storages).moved == 1
     moved = db.session.get_one(EntityFile, file.id)
     assert (moved.storage, moved.deleted_at is None) == ("objects", False)
     assert moved.file_path.startswith("trash/")
@@ -176,7 +176,7 @@ def test_what_is_deleted_for_ever_at_the_same_moment_is_gone_on_both_sides(
         return done
 
     monkeypatch.setattr(ObjectStorage, "commit", purged_first)
-    assert carrying.carry(world.parts.storages).moved == 0
+    assert storage_copy.carry(world.parts.storages).moved == 0
     world.sweep(now() + LATER)
     assert [[*place.keys()] for place in places] == [[], []]
 
@@ -198,7 +198,7 @@ def test_a_place_that_is_away_ends_it_soon_and_loses_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(ObjectStorage, "commit", away)
         assert command(world).exit_code == 1
-    assert len(tries) == carrying.PATIENCE
+    assert len(tries) == storage_copy.PATIENCE
     assert hashes(world) == before
     assert command(world).exit_code == 0
     assert hashes(world) == before
