@@ -3,17 +3,17 @@
 import json
 import logging
 import os
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from logging.handlers import SysLogHandler
 from pathlib import Path
 from typing import Any, Protocol
 
 import obstore
+from obstore.exceptions import BaseError
 
 from medfiles.copies import publish
 from medfiles.errors import StorageError
-from medfiles.storage.objects import SCHEMES, bucket, translated
+from medfiles.storage.objects import SCHEMES, bucket
 
 SYSLOG = "syslog:"
 MOST, KEPT = 1024 * 1024, 1000  # bytes of the file, and lines that stay when it has more
@@ -102,16 +102,17 @@ class BucketAnchor:
         self._objects: Any = bucket(url)
 
     def drop(self, head: Head) -> None:
-        with translated():
+        try:
             obstore.put(self._objects, f"{head.at[:10]}.json", json.dumps(asdict(head)).encode())
+        except (BaseError, OSError) as error:
+            raise StorageError("The anchor of the trail cannot be written: its bucket does not take it.") from error
 
     def last(self) -> Head | None:
-        with translated():
-            listed = sorted(one["path"] for some in obstore.list(self._objects) for one in some)
-            for path in reversed(listed):
-                with suppress(ValueError, TypeError):
-                    return Head(**json.loads(bytes(obstore.get(self._objects, path).bytes())))
-        return None
+        try:
+            days = [one["path"] for some in obstore.list(self._objects) for one in some]
+            return Head(**json.loads(bytes(obstore.get(self._objects, max(days)).bytes()))) if days else None
+        except (BaseError, OSError, ValueError, TypeError) as error:
+            raise StorageError("The anchor of the trail cannot be read from its bucket.") from error
 
 
 def anchor_at(place: str, instance: Path) -> Anchor:

@@ -1,6 +1,6 @@
-"""Copies the whole database of this installation into an empty PostgreSQL database, and compares every row."""
+"""Copies the whole SQLite database of this installation into an empty one of PostgreSQL, and compares every row."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, MetaData, String, Table, create_engine, func, inspect, select, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DataError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DataError, IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from medfiles import sqlite
@@ -58,14 +58,16 @@ def copy_to(target: Engine, report: Callable[[str, int], None] = lambda table, r
     """Every row of every table, numbers that were given out before included, in one transaction.
 
     Nobody can write here meanwhile. `target` has the tables of this version, all empty. IntegrityFailed, and nothing
-    is there, when a row differs in the end.
+    is there, when a row differs in the end; Conflict where this database is none of SQLite.
     """
+    if db.engine.dialect.name != "sqlite":
+        raise Conflict("This installation is on PostgreSQL already: pg_dump and pg_restore copy its database.")
     tables = db.metadata.sorted_tables
-    with _held(db.engine, tables) as here, target.begin() as there:
+    with _held(db.engine) as here, target.begin() as there:
         _must_match(here, there)
         try:
             rows = {table.name: _copy(table, here, there, report) for table in tables}
-        except DataError as error:
+        except (DataError, IntegrityError) as error:
             raise IntegrityFailed(f"PostgreSQL does not take a row as it is: {error.orig}") from error
         for table in tables:
             _compare(table, here, there)
@@ -75,16 +77,10 @@ def copy_to(target: Engine, report: Callable[[str, int], None] = lambda table, r
 
 
 @contextmanager
-def _held(engine: Engine, tables: Sequence[Table]) -> Iterator[Connection]:
+def _held(engine: Engine) -> Iterator[Connection]:
     """One state of it, which nobody changes until the block ends."""
-    with engine.connect() as connection:
-        if engine.dialect.name == "sqlite":
-            connection = connection.execution_options(**{sqlite.WRITES: True})
-        with connection.begin():
-            if engine.dialect.name == "postgresql":
-                names = ", ".join(table.name for table in tables)
-                connection.execute(text(f"LOCK TABLE {names} IN SHARE MODE"))
-            yield connection
+    with engine.connect().execution_options(**{sqlite.WRITES: True}) as connection, connection.begin():
+        yield connection
 
 
 def _must_match(here: Connection, there: Connection) -> None:
@@ -120,26 +116,16 @@ def _rows(table: Table, connection: Connection) -> Any:
 def _go_on_counting(table: Table, here: Connection, there: Connection) -> None:
     """A number that was given out is never given out again, not even that of a row that is gone."""
     [first, *more] = table.primary_key.columns
-    if more or not (counter := _counter(table, there)):
+    asked = text("SELECT pg_get_serial_sequence(:table, :column)").bindparams(table=table.name, column=first.name)
+    if more or not (counter := there.scalar(asked)):
         return
     last = max(there.scalar(select(func.max(first))) or 0, _last(table, here))
     if last:
         there.execute(text("SELECT setval(CAST(:counter AS regclass), :last)"), {"counter": counter, "last": last})
 
 
-def _counter(table: Table, connection: Connection) -> str | None:
-    [column, *_] = table.primary_key.columns
-    asked = text("SELECT pg_get_serial_sequence(:table, :column)")
-    found: str | None = connection.scalar(asked, {"table": table.name, "column": column.name})
-    return found
-
-
 def _last(table: Table, here: Connection) -> int:
-    """The last number that was given out, where the database remembers it."""
-    if here.dialect.name == "postgresql":
-        last = text(f"SELECT last_value FROM {_counter(table, here)} WHERE is_called")
-    elif here.scalar(text("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'")):
-        last = text("SELECT seq FROM sqlite_sequence WHERE name = :table").bindparams(table=table.name)
-    else:
+    """The last number that was given out, where SQLite remembers it."""
+    if not here.scalar(text("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'")):
         return 0
-    return int(here.scalar(last) or 0)
+    return here.scalar(text("SELECT seq FROM sqlite_sequence WHERE name = :table"), {"table": table.name}) or 0

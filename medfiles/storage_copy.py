@@ -6,6 +6,7 @@ document is never without a place.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from medfiles.errors import Conflict, DatabaseUnavailable, IntegrityFailed, Medf
 from medfiles.models import EntityFile, Rendition, StorageJournal
 from medfiles.storage import Storages, key_beside
 
+TRIES = 3  # of a document that is moved by others, too
 PATIENCE = 5  # failures in a row after which it is not the document
 
 
@@ -43,11 +45,11 @@ def carry(storages: Storages, report: Callable[[int], None] = lambda count: None
     moved, seen, at, in_a_row = 0, 0, 0, 0
     damaged: list[int] = []
     failed: list[int] = []
-    query = select(EntityFile).where(EntityFile.storage != storages.default.name).order_by(EntityFile.id).limit(1)
-    while file := db.session.scalar(query.where(EntityFile.id > at)):
-        at, seen = file.id, seen + 1
+    query = select(EntityFile.id).where(EntityFile.storage != storages.default.name).order_by(EntityFile.id).limit(1)
+    while at := db.session.scalar(query.where(EntityFile.id > at)) or 0:
+        seen += 1
         try:
-            moved += _carry(storages, file)
+            moved += _carry(storages, at)
             in_a_row = 0
         except IntegrityFailed:
             damaged.append(at)
@@ -65,17 +67,14 @@ def carry(storages: Storages, report: Callable[[int], None] = lambda count: None
     return Carried(moved, damaged, failed, elsewhere(storages), _count(entries) + _count(pictures))
 
 
-def _carry(storages: Storages, file: EntityFile) -> bool:
+def _carry(storages: Storages, file_id: int) -> bool:
     """Whether it was this call that did it: it may go to the trash or for ever at the same time."""
-    for _ in range(3):
-        try:
+    for _ in range(TRIES):
+        file = db.session.get(EntityFile, file_id, populate_existing=True)
+        if file is None or file.storage == storages.default.name:
+            return False
+        with suppress(Conflict):
             moves.relocate(storages, [file], lambda row: key_beside(row.file_path), lambda rows: None, storages.default)
-        except Conflict:
-            again = db.session.get(EntityFile, file.id, populate_existing=True)
-            if again is None or again.storage == storages.default.name:
-                return False
-            file = again
-        else:
             return True
     raise Conflict(moves.CHANGED)
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -108,7 +108,7 @@ def test_who_reads_while_it_goes_over_gets_it_whole(world: World, places: tuple[
 
 
 def test_a_damaged_document_stays_where_it_is_and_is_named(world: World, places: tuple[Any, Any]) -> None:
-    there = shelf(world)
+    shelf(world)
     damaged = world.files()[0]
     (world.uploads / damaged.file_path).write_bytes(b"something else")
     keep_in(world, *reversed(places))
@@ -116,7 +116,6 @@ def test_a_damaged_document_stays_where_it_is_and_is_named(world: World, places:
     assert done.exit_code == 1
     assert f"1 are damaged where they are and stay there: {damaged.id}." in done.stdout
     assert [file.id for file in world.files() if file.storage == "disk"] == [damaged.id]
-    assert len(there) == 4
 
 
 @pytest.mark.parametrize("step", ["expect", "settle", "remove"])
@@ -130,7 +129,7 @@ def test_stopped_at_any_step_it_goes_on_from_there(
     def stop(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(journal, step, stop)
         storage_copy.carry(world.parts.storages)
     db.session.rollback()
@@ -165,15 +164,20 @@ def test_what_goes_to_the_trash_at_the_same_moment_goes_over_from_there(
 def test_what_is_deleted_for_ever_at_the_same_moment_is_gone_on_both_sides(
     world: World, places: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = world.attach(world.record(), "letter.txt", b"the letter")
-    world.documents().trash(file.id)
+    number = world.attach(world.record(), "letter.txt", b"the letter").id
+    world.documents().trash(number)
     keep_in(world, *reversed(places))
     committed = ObjectStorage.commit
 
     def purged_first(self: ObjectStorage, *asked: Any) -> Any:
         done = committed(self, *asked)
-        world.documents().purge(file.id)
+        with ThreadPoolExecutor(1) as other:  # with a session of its own
+            other.submit(purge).result()
         return done
+
+    def purge() -> None:
+        with world.app.app_context():
+            World(world.app, dict(world._users)).documents().purge(number)
 
     monkeypatch.setattr(ObjectStorage, "commit", purged_first)
     assert storage_copy.carry(world.parts.storages).moved == 0

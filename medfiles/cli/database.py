@@ -24,7 +24,7 @@ def register(parent: AppGroup) -> None:
 @json_option
 @explained
 def copy(url: str, as_json: bool) -> None:
-    """Copy everything into the empty PostgreSQL database at URL and compare every row.
+    """Copy everything from SQLite into the empty PostgreSQL database at URL and compare every row.
 
     Stop the servers before, and start them afterwards with MEDFILES_DATABASE_URL set to URL. This database stays as it
     is.

@@ -7,13 +7,13 @@ import secrets
 import time
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from medfiles.errors import BadKey, StorageError, TooLarge
+from medfiles.errors import BadKey, BlobMissing, KeyTaken, StorageError, TooLarge
 
 UUID4 = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 EXTENSION = r"\.[a-z0-9]{1,10}"
@@ -178,6 +178,21 @@ class Storage(Readable, Protocol):
 
     def free(self) -> int | None:
         """How many bytes it can still take; None when there is no end that is known."""
+
+
+@contextmanager
+def translated(
+    taken: type[Exception] = FileExistsError, failed: tuple[type[Exception], ...] = (OSError,)
+) -> Iterator[None]:
+    """What a backend raises, as errors of ours."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise BlobMissing("This document's content cannot be found right now.") from error
+    except taken as error:
+        raise KeyTaken() from error
+    except failed as error:
+        raise StorageError() from error
 
 
 class Staging:

@@ -5,12 +5,22 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from medfiles.errors import BlobMissing, KeyTaken, StorageError
-from medfiles.storage.base import CHUNK, KEY, Listed, Staged, Staging, Stored, check_key, make_folder, sync_folder
+from medfiles.storage.base import (
+    CHUNK,
+    KEY,
+    Listed,
+    Staged,
+    Staging,
+    Stored,
+    check_key,
+    make_folder,
+    sync_folder,
+    translated,
+)
 
 PICTURES = "previews/"
 LOST = "lost+found"
@@ -143,15 +153,3 @@ class Reader(Iterator[bytes]):
 
     def close(self) -> None:
         self._file.close()
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise BlobMissing("This document's content cannot be found right now.") from error
-    except FileExistsError as error:
-        raise KeyTaken() from error
-    except OSError as error:
-        raise StorageError() from error

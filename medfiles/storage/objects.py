@@ -3,8 +3,9 @@
 import hashlib
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from threading import BoundedSemaphore
 from typing import Any
@@ -14,7 +15,8 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, GenericError
 from obstore.store import from_url
 
-from medfiles.errors import BlobMissing, KeyTaken, StorageError
+from medfiles.errors import StorageError
+from medfiles.storage import base
 from medfiles.storage.base import CHUNK, KEY, Listed, Staged, Staging, Stored, check_key, digest
 
 LOST = "lost+found"
@@ -27,6 +29,7 @@ SCHEMES = ("s3", "gs", "az")
 # S3 copies only to where nothing is when the copy is the one part of an upload in parts.
 OF_S3 = {"checksum_algorithm": "SHA256", "copy_if_not_exists": "multipart"}
 OPTIONS = ("endpoint", "region")
+translated = partial(base.translated, AlreadyExistsError, (BaseError, OSError))
 
 
 class ObjectStorage(Staging):
@@ -153,17 +156,5 @@ def bucket(url: str) -> Any:
     options: Any = asked | (OF_S3 if parts.scheme == "s3" else {})
     plain = asked.get("endpoint", "").startswith("http://")
     client: Any = CLIENT | ({"allow_http": True} if plain else {})
-    bucket: Any = f"{parts.scheme}://{parts.netloc}{parts.path}"
-    return from_url(bucket, config=options, client_options=client, retry_config=RETRIES)
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise BlobMissing("This document's content cannot be found right now.") from error
-    except AlreadyExistsError as error:
-        raise KeyTaken() from error
-    except (BaseError, OSError) as error:
-        raise StorageError() from error
+    place: Any = f"{parts.scheme}://{parts.netloc}{parts.path}"
+    return from_url(place, config=options, client_options=client, retry_config=RETRIES)

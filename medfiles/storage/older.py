@@ -7,8 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from medfiles.errors import BlobMissing
-from medfiles.storage.base import KEY, Stored, sync_folder
-from medfiles.storage.disk import Reader, translated
+from medfiles.storage.base import KEY, Stored, sync_folder, translated
+from medfiles.storage.disk import Reader
 
 FOLDER = "lab_result_files"
 

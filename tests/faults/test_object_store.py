@@ -101,6 +101,7 @@ def test_whatever_the_object_store_does_a_verb_is_done_or_not(
         found = wrong(world, direct, verb, answer, file.id, before)
         if found:
             tally.found.append((f"{fault}, request {which}{' and on' if lasting else ''}", found))
+    assert tally.tried > 0
     report(f"object store: {verb}", tally)
 
 
