@@ -90,8 +90,12 @@ def copy_storage(as_json: bool) -> None:
         sentences.append(f"{len(done.damaged)} are damaged where they are and stay there: {_numbers(done.damaged)}.")
     if done.failed:
         sentences.append(f"{len(done.failed)} could not be brought over now: {_numbers(done.failed)}.")
-    if done.documents or done.others:
-        sentences.append(f"{done.documents} documents and {done.others} other objects are still elsewhere.")
+    if done.documents:
+        sentences.append(f"{done.documents} documents are still elsewhere.")
+    elif done.others:
+        sentences.append(
+            f"{done.others} objects nobody needs are still elsewhere: `sweep` removes them when it is time."
+        )
     else:
         sentences.append("Nothing is elsewhere any more: MEDFILES_STORAGE_ALSO can be taken away.")
     summary(as_json, "\n".join(sentences), **asdict(done), storage=storages.default.name)

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -25,6 +25,7 @@ AT_ONCE = 2  # commits: the client holds a whole document to create it only wher
 TRIES = 3
 CLIENT = {"connect_timeout": "3s", "read_timeout": "15s", "timeout": "300s", "user_agent": "medfiles"}
 RETRIES: Any = {"max_retries": TRIES - 1, "retry_timeout": timedelta(seconds=60)}
+ONCE: Any = {"max_retries": 0}
 SCHEMES = ("s3", "gs", "az")
 # S3 copies only to where nothing is when the copy is the one part of an upload in parts.
 OF_S3 = {"checksum_algorithm": "SHA256", "copy_if_not_exists": "multipart"}
@@ -44,6 +45,7 @@ class ObjectStorage(Staging):
     def __init__(self, url: str, staging: Path) -> None:
         super().__init__(staging, synced=False)
         self._objects: Any = bucket(url)
+        self._probe: Any = bucket(url, {"read_timeout": "3s"}, ONCE)  # whoever asks waits for seconds only
         self._slots = BoundedSemaphore(AT_ONCE)
 
     def commit(self, staged: Staged, key: str) -> Stored:
@@ -103,7 +105,7 @@ class ObjectStorage(Staging):
 
     def check(self) -> None:
         with translated():
-            obstore.put(self._objects, PROBE, b"")
+            obstore.put(self._probe, PROBE, b"")
 
     def set_aside(self, key: str) -> None:
         with translated(), suppress(FileNotFoundError):
@@ -147,7 +149,7 @@ class Received(Iterator[bytes]):
         return chunk
 
 
-def bucket(url: str) -> Any:
+def bucket(url: str, limits: Mapping[str, str] | None = None, retries: Any = None) -> Any:
     """As obstore has it: ValueError for a URL that names none or has options that are not known."""
     parts = urlsplit(url)
     asked = {name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
@@ -155,6 +157,6 @@ def bucket(url: str) -> Any:
         raise ValueError("write s3://bucket/folder?endpoint=https://…&region=… (or gs://, az://)")
     options: Any = asked | (OF_S3 if parts.scheme == "s3" else {})
     plain = asked.get("endpoint", "").startswith("http://")
-    client: Any = CLIENT | ({"allow_http": True} if plain else {})
+    client: Any = {**CLIENT, **(limits or {})} | ({"allow_http": True} if plain else {})
     place: Any = f"{parts.scheme}://{parts.netloc}{parts.path}"
-    return from_url(place, config=options, client_options=client, retry_config=RETRIES)
+    return from_url(place, config=options, client_options=client, retry_config=retries or RETRIES)

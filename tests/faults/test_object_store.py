@@ -151,6 +151,15 @@ def test_a_lost_answer_to_a_stored_document_is_believed_only_of_the_same_bytes(
     assert b"".join(direct.open(file.file_path)) == LETTER
 
 
+def test_whether_it_is_ready_is_asked_once_and_told_soon(world: World, direct: ObjectStorage, trouble: Trouble) -> None:
+    """A store that hangs would keep whoever watches the server waiting through all the tries of an upload."""
+    trouble.arm("503 before", 0, lasting=True)
+    with pytest.raises(StorageError):
+        world.parts.storages.default.check()
+    assert trouble.asked == 1
+    trouble.mend()
+
+
 def test_pages_are_shown_while_the_store_is_away(world: World, direct: ObjectStorage, trouble: Trouble) -> None:
     record = world.record()
     world.attach(record, "letter.txt", LETTER)
