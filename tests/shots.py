@@ -85,7 +85,7 @@ class Studio:
 
 def picture_all(studio: Studio) -> None:
     newcomer = Person(studio.world, NEWCOMER)
-    empty = Shelf(newcomer.patient().id, *[0] * 10)
+    empty = Shelf(newcomer.patient().id)
     for name, state in SIGNED_OUT.items():
         picture_state(studio, name, state, None)
     picture_state(studio, "home-welcome", at("/"), Person(studio.world, "nobody@sample.example"))

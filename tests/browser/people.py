@@ -33,18 +33,18 @@ class Shelf:
     """What pages show: a patient with visits of every sort and an insurance that holds all it may."""
 
     patient: int
-    visit: int  # with documents, and one more in the trash
-    bare: int  # a visit without documents
-    gone: int  # a visit in the trash, with its document
-    full: int  # the insurance
-    long: int  # a visit with more documents than one page of its list shows
-    shared: int  # somebody else's visit, to be read only
-    theirs: int  # the patient of that visit
-    scan: int  # a procedure with a letter of many pages, slices of a scan, and what cannot be shown
-    tables: int  # a lab result with a table and a diary
-    doomed: int  # a visit that is deleted on the way
-    held: int  # a visit with documents that a malware scan holds back
-    helds: int  # the patient of that visit
+    visit: int = 0  # with documents, and one more in the trash
+    bare: int = 0  # a visit without documents
+    gone: int = 0  # a visit in the trash, with its document
+    full: int = 0  # the insurance
+    long: int = 0  # a visit with more documents than one page of its list shows
+    shared: int = 0  # somebody else's visit, to be read only
+    theirs: int = 0  # the patient of that visit
+    scan: int = 0  # a procedure with a letter of many pages, slices of a scan, and what cannot be shown
+    tables: int = 0  # a lab result with a table and a diary
+    doomed: int = 0  # a visit that is deleted on the way
+    held: int = 0  # a visit with documents that a malware scan holds back
+    helds: int = 0  # the patient of that visit
 
 
 @dataclass(frozen=True)
