@@ -62,6 +62,7 @@ class Studio:
         self.folder = folder
         self.world = World(world.app, {DEMO: accounts.find(DEMO).id})
         self.family = Person(self.world, DEMO)
+        accounts.set_admin(DEMO, True)  # who may see the status page
         self.shelf = shelf_of(self.family)
 
     @contextmanager
