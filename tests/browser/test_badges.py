@@ -187,6 +187,7 @@ def test_without_script_the_counts_stand_there(open_context: Callable[..., Brows
 def test_a_badge_opens_its_record_in_the_sheet_and_gets_the_focus_back(page: Page, person: Person) -> None:
     visit = person.visit(*PAPERS)
     page.goto(listing(visit.patient_id))
+    page.wait_for_load_state("networkidle")  # a click while the badge gives way to the newer one would hit neither
     badge(page, visit).click()
     expect(page.locator("#mf-sheet[open]").get_by_role("heading", level=1)).to_be_focused()
     page.keyboard.press("Escape")
