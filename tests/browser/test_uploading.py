@@ -221,9 +221,8 @@ def test_three_files_are_sent_at_a_time_in_the_order_they_were_chosen(page: Page
     eventually(page, lambda: len(held) == 5)
     held[4].continue_()
     expect(page.locator(".mf-row")).to_have_count(5)
-    assert [re.findall(r"Note%20(\d)", route.request.headers["content-disposition"])[0] for route in held] == list(
-        "12345"
-    )
+    order = [re.findall(r"Note%20(\d)", route.request.headers["content-disposition"])[0] for route in held]
+    assert (sorted(order[:3]), order[3:]) == (["1", "2", "3"], ["4", "5"])  # of three at a time any may come first
 
 
 def test_leaving_the_page_is_asked_about_while_a_file_is_on_its_way(page: Page, person: Person) -> None:
