@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from medfiles.config import load
-from medfiles.maintenance import start_housekeeping
-from medfiles.scanning import start_scanning
 from medfiles.seal import start_sealing
+from medfiles.work import start_working
 
 settings = load(os.environ)
 
@@ -35,6 +34,5 @@ def when_ready(server: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    start_housekeeping(worker.wsgi)
     start_sealing(worker.wsgi)
-    start_scanning(worker.wsgi)
+    start_working(worker.wsgi)

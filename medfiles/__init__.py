@@ -13,6 +13,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from medfiles import api, assets, cli, config, db, gate, http, logs, rates, refusals, rendering, seal, web
 from medfiles.anchor import anchor_at
 from medfiles.clamd import scanner_at
+from medfiles.conversion import Converter
 from medfiles.entities import ENTITY_TYPES, EntityType
 from medfiles.installation import Installation
 from medfiles.limits import with_overrides
@@ -71,6 +72,7 @@ def _parts(settings: Mapping[str, Any], entity_types: Iterable[EntityType]) -> I
         ),
         sandbox=sandbox,
         renderers=renderers,
+        converter=Converter(settings["MEDFILES_SOFFICE"]),
         sealer=Sealer(
             seal.key_from(settings["MEDFILES_AUDIT_KEY"] or config.secret_key(settings)),
             anchor_at(settings["MEDFILES_AUDIT_ANCHOR"], settings["MEDFILES_INSTANCE"]),

@@ -8,7 +8,7 @@ from datetime import timedelta
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from medfiles import audit, derived, journal, quarantine, sniff, waiting
+from medfiles import audit, derived, jobs, journal, quarantine, sniff, waiting
 from medfiles.access import Action
 from medfiles.audit import Subject
 from medfiles.clamd import Clamd
@@ -28,11 +28,14 @@ from medfiles.intake import (
     must_have_room,
     too_large,
 )
+from medfiles.media import DRAWN, media_of
 from medfiles.models import CancelledUpload, EntityFile
 from medfiles.quota import must_fit
 from medfiles.sandbox import Sandbox
 from medfiles.storage import Staged, live_key
 
+SCAN_AFTER = timedelta(seconds=10)
+WARM_AFTER = timedelta(seconds=5)  # whoever looks at the list has made it by then
 CANCEL_WITHIN = timedelta(hours=1)  # older uploads were acknowledged long ago: only the trash takes them
 
 
@@ -157,6 +160,7 @@ class Arrivals(Service):
         journal.settle([file.file_path])
         subject.file_id = file.id
         audit.record(self.actor, "attach", subject, size=file.file_size, sha256=file.sha256)
+        _see_to_it_later(file)
         return file, True
 
     def _give_up(self, kind: EntityType, record_id: int, file: EntityFile, subject: Subject) -> Sequence[str]:
@@ -206,6 +210,14 @@ def live_count(kind: EntityType, record_id: int) -> int:
         EntityFile.deleted_at.is_(None),
     )
     return (db.session.scalar(query) or 0) + waiting.count(kind, record_id)
+
+
+def _see_to_it_later(file: EntityFile) -> None:
+    """In the open transaction: what nobody has to wait for."""
+    if file.scan == quarantine.WAITING:
+        jobs.ask(jobs.SCAN, file.id, SCAN_AFTER)
+    elif media_of(file.file_type) in DRAWN:
+        jobs.ask(jobs.WARM, file.id, WARM_AFTER)
 
 
 def _key_reused() -> Rejected:

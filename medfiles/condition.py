@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 from sqlalchemy import ColumnElement, case, func, select
 
-from medfiles import backup, fixity, runs, scanning, seal
+from medfiles import backup, fixity, jobs, runs, scanning, seal
 from medfiles.access import Actor
 from medfiles.clock import now
 from medfiles.db import db
@@ -73,6 +73,12 @@ class Condition:
     runs: Mapping[str, Run | None]
     trail: seal.Condition
     scanner: scanning.Condition
+    jobs: jobs.Condition
+
+    @property
+    def jobs_late(self) -> int:
+        """Seconds that the oldest job which is due has waited for somebody to begin it."""
+        return max(0, int((self.at - self.jobs.oldest).total_seconds())) if self.jobs.oldest else 0
 
 
 class ConditionService(Service):
@@ -109,6 +115,7 @@ def measured(parts: Installation) -> Condition:
         runs={name: runs.last(name) for name in (fixity.VERIFY, fixity.DEEP, backup.RUN, seal.VERIFY)},
         trail=seal.condition(),
         scanner=scanning.condition(parts.scanner),
+        jobs=jobs.condition(),
     )
 
 

@@ -116,6 +116,12 @@ SETTINGS = (
         at_least(1),
         "Seconds to wait for its verdict; a document without one is kept and waits.",
     ),
+    Setting(
+        "MEDFILES_JOBS",
+        "server",
+        one_of("server", "worker"),
+        "Who does what nobody waits for: server, the server processes; worker, only `flask medfiles worker`.",
+    ),
     Setting("MEDFILES_SECRET_KEY", "", str, "Signs tokens. Empty: made once and kept in the instance folder."),
     Setting(
         "MEDFILES_DATABASE_URL",

@@ -17,7 +17,6 @@ from medfiles.access import Actor
 from medfiles.archive import archive, usable
 from medfiles.bulk import BulkService, Bundle
 from medfiles.condition import ConditionService
-from medfiles.conversion import Converter
 from medfiles.db import check_connection, start_writing
 from medfiles.documents import DocumentService, Opened
 from medfiles.installation import Installation
@@ -64,8 +63,7 @@ def _intake() -> dict[str, Any]:
 
 
 def renderer() -> Renderer:
-    converter = Converter(current_app.config["MEDFILES_SOFFICE"])
-    return Renderer(parts().storages, parts().renderers, converter, parts().room)
+    return parts().renderer
 
 
 def previews() -> PreviewService:

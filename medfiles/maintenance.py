@@ -1,24 +1,18 @@
-"""Work on the whole store that nobody waits for: sweep the journal, empty the trash, forget old sessions."""
+"""Work on the whole store: sweep the journal, empty the trash, make thumbnails before anybody looks."""
 
-import random
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
 from sqlalchemy import ColumnElement, Select, delete, func, or_, select
-from sqlalchemy.exc import SQLAlchemyError
 
-from medfiles import accounts, audit, derived, fixity, journal, waiting
+from medfiles import audit, derived, journal, waiting
 from medfiles.audit import Subject
-from medfiles.clock import now
 from medfiles.db import db, transaction
 from medfiles.documents import opened
 from medfiles.entities import EntityType, Registry
-from medfiles.errors import MedfilesError, NotFound, StorageError
-from medfiles.installation import Installation
+from medfiles.errors import NotFound, StorageError
 from medfiles.journal import Swept
 from medfiles.models import CancelledUpload, EntityFile, LabResult, LabResultFile, Rendition
 from medfiles.quarantine import CLEAN
@@ -26,8 +20,7 @@ from medfiles.recipes import THUMBNAIL, recipe
 from medfiles.rendering import Renderer, Unshowable
 from medfiles.storage import Storages
 
-log = structlog.get_logger("medfiles.housekeeping")
-EVERY = timedelta(hours=1)
+log = structlog.get_logger("medfiles.maintenance")
 STAGED_FOR = timedelta(hours=24)  # no upload takes longer
 BATCH = 100
 DRAWN_TYPES = ("application/pdf", "application/dicom", "image/")
@@ -135,14 +128,33 @@ def warm(renderer: Renderer, report: Callable[[], None] = lambda: None) -> Warme
         db.session.expunge_all()
         for file in files:
             try:
-                renderer.picture(opened(file, renderer.storages), recipe(THUMBNAIL), 1)
-                made += 1
-            except (NotFound, Unshowable, StorageError) as error:
-                failed += 1
+                has = _warmed(renderer, file)
+            except StorageError as error:
+                has = False
                 log.info("no thumbnail", document=file.id, code=error.code)
+            made, failed = made + has, failed + (not has)
             report()
         after = files[-1].id
     return Warmed(made, failed)
+
+
+def warm_one(renderer: Renderer, file_id: int) -> bool:
+    """Whether it has a thumbnail now that it had not before; StorageError when that should be tried again."""
+    file = db.session.scalar(_cold().where(EntityFile.id == file_id))
+    if file is None:
+        return False
+    db.session.expunge(file)
+    db.session.rollback()
+    return _warmed(renderer, file)
+
+
+def _warmed(renderer: Renderer, file: EntityFile) -> bool:
+    try:
+        renderer.picture(opened(file, renderer.storages), recipe(THUMBNAIL), 1)
+    except (NotFound, Unshowable) as error:
+        log.info("no thumbnail", document=file.id, code=error.code)
+        return False
+    return True
 
 
 def clear_previews(storages: Storages, *, failed: bool = False) -> Swept:
@@ -159,41 +171,3 @@ def _cold(after: int = 0) -> Select[EntityFile]:
     return select(EntityFile).where(
         EntityFile.id > after, EntityFile.deleted_at.is_(None), drawn, harmless, ~small.exists()
     )
-
-
-def keep_house(parts: Installation) -> None:
-    """One round of everything that is due."""
-    swept = sweep(parts.storages)
-    derived.clear_unwanted(parts.storages)
-    purged = purge_expired(parts.registry, parts.storages, now() - timedelta(days=parts.trash_days))
-    forget_cancelled(now() - STAGED_FOR)
-    ended = accounts.clear_sessions(parts.idle, parts.longest)
-    log.info(
-        "kept house",
-        swept=swept.removed,
-        purged=purged.documents,
-        sessions=ended,
-        failed=swept.failed + purged.failed,
-    )
-    fixity.keep_checking(parts.storages, parts.verify_days)
-
-
-def start_housekeeping(app: Any, stop: threading.Event | None = None) -> threading.Thread:
-    """A thread that keeps house now and every hour; rounds of several processes do not disturb each other."""
-    stop = stop or threading.Event()
-
-    def rounds() -> None:
-        while True:
-            with app.app_context():
-                try:
-                    keep_house(app.extensions["medfiles"])
-                except MedfilesError as error:
-                    log.error("housekeeping failed", code=error.code)
-                except (SQLAlchemyError, OSError) as error:  # a database or disk that is away may be back in an hour
-                    log.error("housekeeping failed", code=type(error).__name__)
-            if stop.wait(EVERY.total_seconds() * random.uniform(0.9, 1.1)):
-                return
-
-    thread = threading.Thread(target=rounds, name="housekeeping", daemon=True)
-    thread.start()
-    return thread

@@ -1,31 +1,32 @@
 """Scans what is stored: what waits for it, what was stored before there was a scanner, and all of it when asked to."""
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-import structlog
 from sqlalchemy import ColumnElement, case, func, or_, select, update
-from sqlalchemy.exc import SQLAlchemyError
 
-from medfiles import audit, clamd
+from medfiles import audit, clamd, jobs
 from medfiles.clamd import Clamd, Verdict, Version
 from medfiles.clock import now
 from medfiles.db import db, transaction
 from medfiles.documents import Opened, opened
-from medfiles.errors import MedfilesError, StorageError
+from medfiles.errors import StorageError
 from medfiles.models import EntityFile
 from medfiles.quarantine import CLEAN, INFECTED, WAITING
 from medfiles.storage import Storages
 
-log = structlog.get_logger("medfiles.scanning")
-EVERY = 10.0  # seconds between rounds
 AGAIN = timedelta(minutes=30)  # after which what the daemon would not judge is shown to it once more
 BATCH = 50
 WAITS = EntityFile.scan == WAITING
 UNSEEN = EntityFile.scan.is_(None)
+
+
+class Away(StorageError):
+    """The daemon does not answer."""
+
+    code = "scanner-away"
 
 
 @dataclass
@@ -91,25 +92,25 @@ def condition(scanner: Clamd | None) -> Condition:
     )
 
 
-def start_scanning(app: Any, stop: threading.Event | None = None) -> threading.Thread | None:
-    """A thread that scans what is due every few seconds, where there is a scanner; of several processes each document
-    is scanned by one."""
-    stop, parts = stop or threading.Event(), app.extensions["medfiles"]
-    if parts.scanner is None:
-        return None
+def scan_due(storages: Storages, scanner: Clamd | None) -> Mapping[str, Any]:
+    """As `scan`, by itself; how many documents came to be what."""
+    if scanner is None or not _next(_due(now() - AGAIN)):
+        return {}
+    if scanner.version() is None:
+        raise Away()
+    done = scan(storages, scanner)
+    return {"clean": done.clean, "infected": len(done.infected), "unscanned": len(done.unscanned)}
 
-    def rounds() -> None:
-        while not stop.wait(EVERY):
-            with app.app_context():
-                try:
-                    if _next(_due(now() - AGAIN)) and parts.scanner.version():
-                        scan(parts.storages, parts.scanner)
-                except (MedfilesError, SQLAlchemyError, OSError) as error:  # what is away may be back in a few seconds
-                    log.error("scanning failed", code=getattr(error, "code", type(error).__name__))
 
-    thread = threading.Thread(target=rounds, name="scanning", daemon=True)
-    thread.start()
-    return thread
+def scan_new(storages: Storages, scanner: Clamd | None, file_id: int) -> Mapping[str, Any]:
+    """A document that could not be scanned when it came. `Away` when it cannot be scanned now either."""
+    done = Scanned()
+    if scanner is None or not _claim(file_id, WAITS & _due(now() - AGAIN)):
+        return {}
+    _scan_one(storages, scanner, file_id, done)
+    if done.away:
+        raise Away()
+    return {"clean": done.clean, "infected": len(done.infected), "unscanned": len(done.unscanned)}
 
 
 def _due(before: datetime) -> ColumnElement[bool]:
@@ -171,6 +172,8 @@ def _keep(file_id: int, verdict: Verdict) -> None:
         if INFECTED in (state, file.scan) and state != file.scan:
             action, details = ("quarantine", {"signature": words}) if words else ("release", {})
             audit.record(None, action, audit.subject_of(file), **details)
+        if (file.scan, state) == (WAITING, CLEAN):
+            jobs.ask(jobs.WARM, file_id)
         session.execute(_quietly(file_id).values(scan=state, scan_words=words, scanned_at=now()))
 
 

@@ -20,7 +20,7 @@ from jinja2.bccache import Bucket, BytecodeCache
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
-from medfiles import create_app, journal
+from medfiles import create_app, journal, work
 from medfiles.access import Actor
 from medfiles.bulk import BulkService
 from medfiles.db import db, transaction
@@ -285,6 +285,11 @@ class World:
         """Sound, and the journal is empty: nothing is left to reconcile."""
         self.assert_sound()
         assert db.session.scalar(select(func.count(StorageJournal.id))) == 0
+
+    def keep_house(self) -> None:
+        work.ask_for_all()
+        while work.do_next(self.app):
+            pass
 
     def sweep(self, at: datetime | None = None) -> journal.Swept:
         return journal.sweep(self.parts.storages, at)

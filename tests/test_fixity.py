@@ -1,7 +1,6 @@
 """Documents against their objects: what is missing, altered or unknown is found, and nobody is accused wrongly."""
 
 import json
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -10,9 +9,8 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy.exc import OperationalError
 
-from medfiles import fixity, journal, maintenance, runs
+from medfiles import fixity, journal, runs
 from medfiles.clock import now
 from medfiles.db import db, transaction
 from medfiles.errors import StorageError
@@ -244,23 +242,8 @@ def test_the_daily_look_is_taken_by_one_process(world: World) -> None:
 
 def test_housekeeping_looks_for_all_documents(world: World, letters: list[EntityFile]) -> None:
     path(world, letters[0]).unlink()
-    maintenance.keep_house(world.parts)
+    world.keep_house()
     assert fixity.count_findings() == {"missing": 1}
-
-
-def test_housekeeping_outlives_a_database_or_disk_that_is_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    rounds: list[Exception] = [OperationalError("SELECT 1", {}, Exception()), OSError(5, "gone"), StorageError()]
-    left, stop = iter(rounds), threading.Event()
-
-    def fail(_: Any) -> None:
-        if error := next(left, None):
-            raise error
-        stop.set()
-
-    monkeypatch.setattr(maintenance, "keep_house", fail)
-    monkeypatch.setattr(maintenance, "EVERY", timedelta(0))
-    maintenance.start_housekeeping(world.app, stop).join(20)
-    assert stop.is_set()
 
 
 def command(world: World, *options: str) -> Any:

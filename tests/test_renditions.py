@@ -479,7 +479,7 @@ def test_what_belongs_to_no_document_any_more_goes_with_housekeeping(world: Worl
     world.previews().thumbnail(file.id)
     with transaction() as session:
         session.get_one(Rendition, rows(world)[0].id).sha256 = "0" * 64
-    maintenance.keep_house(world.parts)
+    world.keep_house()
     assert (rows(world), objects(world)) == ([], [])
     world.assert_settled()
 

@@ -362,29 +362,6 @@ def test_a_document_that_others_scan_is_left_to_them(world: World, scanner: Clam
     assert [scanning._claim(file.id, due) for _ in range(2)] == [True, False]
 
 
-def test_the_server_scans_what_waits_by_itself(world: World, scanner: Clamd, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scanning, "EVERY", 0.01)
-    file, stop, seen = world.attach(world.record()), threading.Event(), threading.Event()
-    scanned_by(world, scanner)
-    keep = scanning._keep
-
-    def kept(*told: Any) -> None:
-        keep(*told)
-        seen.set()
-
-    monkeypatch.setattr(scanning, "_keep", kept)
-    thread = scanning.start_scanning(world.app, stop)
-    assert thread is not None
-    assert seen.wait(20)
-    stop.set()
-    thread.join()
-    assert state(file.id)[0] == "clean"
-
-
-def test_without_a_scanner_there_is_nothing_to_run(world: World) -> None:
-    assert scanning.start_scanning(world.app) is None
-
-
 # --- for those who look after it ------------------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ from medfiles.models.audit import AuditEvent, AuditSeal
 from medfiles.models.cancelled import CancelledUpload
 from medfiles.models.file import FIRST_FILE_ID, EntityFile
 from medfiles.models.fixity import FixityFinding, LastRun
+from medfiles.models.job import Job
 from medfiles.models.journal import StorageJournal
 from medfiles.models.legacy import LabResultFile, LegacyId, LegacySource
 from medfiles.models.records import Insurance, LabResult, Patient, PatientShare, Procedure, RecordMixin, Visit
@@ -20,6 +21,7 @@ __all__ = [
     "EntityFile",
     "FixityFinding",
     "Insurance",
+    "Job",
     "LabResult",
     "LabResultFile",
     "LastRun",

@@ -18,6 +18,7 @@ class Figures(Collector):
         yield from _one_figure_each(self.condition)
         yield _by("medfiles_journal_entries", "Objects on their way", "action", vars(self.condition.journal))
         yield _by("medfiles_findings", "What checks of the store found", "kind", self.condition.findings)
+        yield _by("medfiles_jobs", "Work that nobody waits for", "state", _jobs(self.condition))
         runs = {name: int(run.ended_at.timestamp()) for name, run in self.condition.runs.items() if run}
         yield _by("medfiles_last_run_seconds", "When this work last came to its end, in Unix time", "run", runs)
         free = {name: size for name, size in self.condition.free.items() if size is not None}
@@ -57,10 +58,15 @@ def _one_figure_each(condition: Condition) -> Iterator[Metric]:
         "medfiles_scans_waiting": ("Documents that wait to be scanned", condition.scanner.waiting),
         "medfiles_scans_unseen": ("Older documents that were not scanned", condition.scanner.unseen),
         "medfiles_quarantined": ("Documents in quarantine", len(condition.scanner.quarantined)),
+        "medfiles_jobs_late_seconds": ("How long the oldest job that is due has waited", condition.jobs_late),
         "medfiles_sessions": ("Signed-in sessions", condition.sessions),
     }
     for name, (words, value) in figures.items():
         yield GaugeMetricFamily(name, words, value=value)
+
+
+def _jobs(condition: Condition) -> Mapping[str, int]:
+    return {"due": condition.jobs.due, "held": condition.jobs.held, "given_up": condition.jobs.given_up}
 
 
 def _by(name: str, words: str, label: str, values: Mapping[str, int]) -> Metric:

@@ -218,7 +218,7 @@ def test_what_had_long_been_in_the_trash_is_not_deleted_the_moment_it_was_moved(
     db.session.get_one(LabResult, record.id).deleted_at = now() - timedelta(days=90)
     db.session.commit()
     migrate(world)
-    maintenance.keep_house(world.parts)
+    world.keep_house()
     assert document_of(older.id).deleted_at is not None
     assert (world.uploads / older.file_path).exists()
     assert maintenance.due(now() - timedelta(days=30)) == []

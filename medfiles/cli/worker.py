@@ -1,0 +1,61 @@
+"""`flask medfiles worker`: what nobody waits for, done by a process of its own."""
+
+import signal
+import sys
+import threading
+from typing import Any
+
+import click
+from flask import current_app
+from flask.cli import AppGroup
+
+from medfiles import jobs, work
+from medfiles.cli.output import FINDINGS, explained, json_option, summary
+from medfiles.seal import start_sealing
+
+PATIENCE = 20.0  # seconds for the job at hand, once told to stop
+
+
+def register(parent: AppGroup) -> None:
+    parent.add_command(worker)
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Do what is due now, then end.")
+@click.option("--again", is_flag=True, help="Also what was given up before.")
+@json_option
+@explained
+def worker(once: bool, again: bool, as_json: bool) -> None:
+    """Make thumbnails, scan, verify, empty the trash: start any number of these, on any host. Ctrl-C or SIGTERM ends it
+    after the job at hand; what it does not finish another one takes over."""
+    if again:
+        click.echo(f"{jobs.ask_for_given_up():,} jobs are tried again.", err=True)
+    if once:
+        _once(as_json)
+    else:
+        _on_and_on()
+
+
+def _once(as_json: bool) -> None:
+    app, done, failed = _app(), 0, 0
+    while (well := work.do_next(app)) is not None:
+        done, failed = done + well, failed + (not well)
+    summary(as_json, f"{done:,} jobs done, {failed:,} failed.", done=done, failed=failed)
+    if failed:
+        sys.exit(FINDINGS)
+
+
+def _on_and_on() -> None:
+    app, stop = _app(), threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    start_sealing(app, stop)
+    thread = threading.Thread(target=work.work, args=(app, stop), name="work", daemon=True)
+    thread.start()
+    click.echo("medfiles worker is at work. Ctrl-C ends it.", err=True)
+    stop.wait()
+    thread.join(PATIENCE)
+
+
+def _app() -> Any:
+    return current_app._get_current_object()  # type: ignore[attr-defined]
