@@ -53,6 +53,23 @@ def at_least(least: int) -> Callable[[str], int]:
     return parse
 
 
+def between(least: int, most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        number = int(text)
+        if not least <= number <= most:
+            raise ValueError(f"must be from {least} to {most}")
+        return number
+
+    return parse
+
+
+def location(text: str) -> str:
+    """ "/inside/" of a proxy's configuration, or nothing."""
+    if text and not re.fullmatch(r"/([A-Za-z0-9_-]+/)+", text):
+        raise ValueError("write a path such as /documents-inside/")
+    return text
+
+
 def amount(text: str) -> int:
     """ "500 MB", "10GB" or a number of bytes."""
     found = re.fullmatch(r"(\d{1,15})\s*([KMGT]?)B?", text.strip(), re.ASCII | re.IGNORECASE)
@@ -140,6 +157,18 @@ SETTINGS = (
         "",
         str,
         "Where documents still are that were kept elsewhere before; `storage copy` brings them over.",
+    ),
+    Setting(
+        "MEDFILES_DIRECT_LINKS",
+        "0",
+        between(0, 60),
+        "Seconds, up to 60, that links into the object store are good for, which the API gives on request; 0: none.",
+    ),
+    Setting(
+        "MEDFILES_ACCEL",
+        "",
+        location,
+        "Where nginx in front finds the folder of documents, to send them itself: /documents-inside/. Empty: never.",
     ),
     Setting(
         "MEDFILES_OLDER_UPLOADS",

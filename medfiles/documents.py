@@ -61,6 +61,14 @@ class Opened:
 
         return self._found(ask)
 
+    def place(self) -> tuple[str, str]:
+        """The name of the storage, and the key there, where the bytes are right now."""
+        return self._found(lambda storage, key: (storage.name, storage.stat(key).key))
+
+    def link(self, seconds: int) -> str | None:
+        """To the bytes themselves, for whoever has it and so long; None where they go through the app."""
+        return self._found(lambda storage, key: storage.url(storage.stat(key).key, seconds))
+
     def _found(self, ask: Callable[[Readable, str], T]) -> T:
         """Ask under the document's key; when it was moved since the row was read, where and under which it is now."""
         key = self.file.file_path

@@ -23,10 +23,8 @@ WAITS = EntityFile.scan == WAITING
 UNSEEN = EntityFile.scan.is_(None)
 
 
-class Away(StorageError):
+class Away(ConnectionError):
     """The daemon does not answer."""
-
-    code = "scanner-away"
 
 
 @dataclass

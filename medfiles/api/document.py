@@ -37,7 +37,7 @@ TAGS = {
 }
 SAID: Mapping[Shape | None, Mapping[int, str]] = {  # of a success, where the phrase of its status says too little
     "upload": {200: "This upload was stored before; the document it became", 201: "Stored"},
-    "bytes": {206: "The part that was asked for"},
+    "bytes": {206: "The part that was asked for", 307: "Where the bytes are, for a minute at most"},
     schemas.Share: {200: "Had access before, which was changed", 201: "Has access now"},
     None: {204: "Gone for ever"},
 }
@@ -161,7 +161,7 @@ def _successes(operation: Operation, method: str) -> Sequence[int]:
     if operation.answer == "upload":
         return 201, 200
     if operation.answer == "bytes":
-        return 200, 206, 304
+        return 200, 206, 304, *operation.also
     if operation.answer == "zip" or method != "GET":
         return operation.status, *operation.also
     return operation.status, 304
@@ -185,7 +185,7 @@ def _problem(rule: Rule, operation: Operation, method: str, status: int) -> Said
 def _success(operation: Operation, status: int) -> Said:
     words = SAID.get(operation.answer, {}).get(status, HTTPStatus(status).phrase)
     said = {"description": words} | _headers(operation, status)
-    if status in (204, 304) or operation.answer is None:
+    if status in (204, 304, 307) or operation.answer is None:
         return said
     media = MEDIA.get(str(operation.answer))
     drawn = {media: {"schema": BINARY, "example": examples.BINARY[str(operation.answer)]}} if media else {}

@@ -3,7 +3,7 @@
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import Response, request, url_for
+from flask import Response, current_app, request, url_for
 
 from medfiles import listing, uploads
 from medfiles.api.door import blueprint, checked, form, operation, reply, sent
@@ -20,7 +20,7 @@ LIST_QUERY = ("q", "category", "media", "from", "to", "zone", "sort", "order", "
 @blueprint.get("/<kind:type>/<int:id>/files")
 @operation("A record’s documents, a page of them", "files", query=LIST_QUERY, refuses=(422,))
 def files(type: EntityType, id: int) -> Response:
-    wanted = listing.wanted(request.args, type, trashed=_trashed())
+    wanted = listing.wanted(request.args, type, trashed=_switch("trashed"))
     page = documents().list(type, id, wanted, _limit(), counted=True)
     headers = {"X-Total-Count": str(page.hits)}
     if page.next:
@@ -44,9 +44,10 @@ def file(file_id: int) -> Response:
 
 
 @blueprint.get("/files/<int:file_id>/download")
-@operation("A document’s bytes, as they were uploaded", "bytes", refuses=(416,))
+@operation("A document’s bytes, as they were uploaded", "bytes", query=("direct",), also=(307,), refuses=(416, 422))
 def download(file_id: int) -> Response:
-    return send_document(documents().open(file_id))
+    direct = _switch("direct") and current_app.config["MEDFILES_DIRECT_LINKS"] > 0
+    return send_document(documents().open(file_id), direct=direct)
 
 
 @blueprint.put("/files/<int:file_id>/metadata")
@@ -99,10 +100,10 @@ def _changes() -> dict[str, str | None]:
     return sent(Metadata).model_dump(exclude_unset=True)
 
 
-def _trashed() -> bool:
-    value = request.args.get("trashed", "0")
+def _switch(name: str) -> bool:
+    value = request.args.get(name, "0")
     if value not in ("0", "1"):
-        raise Rejected.about("trashed", "“trashed” must be 1 or 0.")
+        raise Rejected.about(name, f"“{name}” must be 1 or 0.")
     return value == "1"
 
 

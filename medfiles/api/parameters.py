@@ -47,6 +47,11 @@ QUERY: Mapping[str, tuple[str, Said, Any]] = {  # what it is, what it may be, an
         "0",
     ),
     "limit": ("Documents in a page", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}, 50),
+    "direct": (
+        "1: an address in the object store instead, where the installation gives such links; else the bytes",
+        {"type": "string", "enum": ["0", "1"]},
+        "0",
+    ),
     "ids": (
         "Numbers of documents, separated by commas, up to 500",
         {"type": "string", "pattern": r"^[0-9]{1,18}(,[0-9]{1,18})*$"},
@@ -129,6 +134,8 @@ def of(operation: Operation, method: str) -> list[Said]:
 
 def headers(operation: Operation, status: int) -> Said:
     """What an answer with this status carries beside its body."""
+    if status == 307:
+        return {"Location": _header("The address, good for a minute at most")}
     if status in (429, 503):
         return {"Retry-After": _header("Seconds to wait")}
     own = HEADERS.get(str(operation.answer), {}) if 200 <= status < 300 else {}

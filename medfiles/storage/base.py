@@ -145,6 +145,9 @@ class Readable(Protocol):
     def stat(self, key: str) -> Stored:
         """Size without reading: `BlobMissing`."""
 
+    def url(self, key: str, seconds: int) -> str | None:
+        """A direct link that is good for so long, or None: the bytes go through the app."""
+
 
 class Storage(Readable, Protocol):
     """A place for bytes, also new ones. It knows no HTTP, no database and no permission."""
@@ -163,9 +166,6 @@ class Storage(Readable, Protocol):
 
     def keys(self, prefix: str = "") -> Iterator[Listed]:
         """Every key of our grammar that starts with `prefix`."""
-
-    def url(self, key: str) -> str | None:
-        """A short-lived direct link, or None: stream the bytes through the app."""
 
     def clear_staged(self, older_than: float) -> int:
         """Remove staged files that nobody wrote to for so many seconds; how many there were."""

@@ -90,7 +90,7 @@ class DiskStorage(Staging):
                         found = path.stat()
                         yield Listed(key, time.time() - found.st_mtime, found.st_size)
 
-    def url(self, key: str) -> str | None:
+    def url(self, key: str, seconds: int) -> str | None:
         return None
 
     def check(self) -> None:

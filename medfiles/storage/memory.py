@@ -49,7 +49,7 @@ class MemoryStorage(Staging):
             if key.startswith(prefix):
                 yield Listed(key, time.time() - made, len(content))
 
-    def url(self, key: str) -> str | None:
+    def url(self, key: str, seconds: int) -> str | None:
         return None
 
     def check(self) -> None:

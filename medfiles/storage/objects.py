@@ -30,6 +30,8 @@ SCHEMES = ("s3", "gs", "az")
 # S3 copies only to where nothing is when the copy is the one part of an upload in parts.
 OF_S3 = {"checksum_algorithm": "SHA256", "copy_if_not_exists": "multipart"}
 OPTIONS = ("endpoint", "region")
+# No browser that follows a direct link opens it.
+AS_FILE: Any = {"attributes": {"Content-Disposition": "attachment"}}
 translated = partial(base.translated, AlreadyExistsError, (BaseError, OSError))
 
 
@@ -100,8 +102,9 @@ class ObjectStorage(Staging):
                     if one["path"].startswith(prefix) and KEY.fullmatch(one["path"]):
                         yield Listed(one["path"], max(0, time.time() - one["last_modified"].timestamp()), one["size"])
 
-    def url(self, key: str) -> str | None:
-        return None
+    def url(self, key: str, seconds: int) -> str | None:
+        with translated():
+            return str(obstore.sign(self._objects, "GET", check_key(key), timedelta(seconds=seconds)))
 
     def check(self) -> None:
         with translated():
@@ -118,7 +121,9 @@ class ObjectStorage(Staging):
     def _create(self, key: str, content: bytes, staged: Staged) -> None:
         """Some stores accept what came with a wrong checksum: believe none that it has what was sent."""
         try:
-            told = obstore.put(self._objects, key, content, mode="create", use_multipart=False)["e_tag"] or ""
+            told = (
+                obstore.put(self._objects, key, content, **AS_FILE, mode="create", use_multipart=False)["e_tag"] or ""
+            )
         except AlreadyExistsError:
             if not self._holds(key, staged):
                 raise  # else it was our own first try, whose answer was lost

@@ -42,6 +42,9 @@ class OlderFolder:
         with translated():
             return Stored(key, self._path(key).stat().st_size)
 
+    def url(self, key: str, seconds: int) -> str | None:
+        return None
+
     def canonical(self, key: str) -> str:
         """The one way to write this path, from `root`: `Unreachable`."""
         return f"{FOLDER}/{self._path(key).relative_to(os.path.realpath(self.root / FOLDER)).as_posix()}"

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -201,8 +202,15 @@ def test_a_range_is_the_slice_of_the_whole(storage: Storage, content: bytes, sta
     storage.delete(stored)
 
 
-def test_a_direct_link_is_none_where_bytes_go_through_the_app(storage: Storage) -> None:
-    assert storage.url(put(storage, b"x")) is None
+def test_a_direct_link_leads_to_the_bytes_or_is_none(storage: Storage) -> None:
+    link = storage.url(put(storage, b"the bytes"), 30)
+    if storage.name != "objects":
+        assert link is None
+        return
+    assert link is not None
+    with urllib.request.urlopen(link, timeout=20) as answer:
+        assert answer.read() == b"the bytes"
+        assert answer.headers["Content-Disposition"] == "attachment"
 
 
 def test_a_ready_storage_passes_its_check_and_leaves_nothing(storage: Storage) -> None:
