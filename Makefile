@@ -17,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # Tests wait now and then for a browser or a server: three for two processors keep them busy.
 AT_ONCE = $(shell echo $$(( ($$($(BIN)/python -c 'import os; print(os.cpu_count())') * 3 + 1) / 2 )))
 
-.PHONY: help setup setup-dev chromium curl faults-tools clamav corpus run test full soak lint bench shots lock
+.PHONY: help setup setup-dev chromium curl faults-tools clamav nginx corpus run test full soak lint bench shots lock
 
 help:
 	@echo "make setup · run · test · full · soak · lint · bench · shots · lock"
@@ -73,6 +73,16 @@ clamav:
 	  [ -x /usr/sbin/clamd ] && [ -d /usr/share/clamav-testfiles ] \
 	  || { echo "The tests of the malware scan need ClamAV: install clamd and its test files (on Debian: clamav-daemon clamav-testfiles)."; exit 1; }
 
+# The configuration in deploy/nginx is tried with nginx itself. Its program alone is taken out of the package: installing
+# that would start a server on this machine.
+nginx: setup-dev
+	@PATH="$$PATH:/usr/sbin"; command -v nginx >/dev/null || [ -x .cache/nginx/usr/sbin/nginx ] && exit 0; \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    mkdir -p .cache/nginx && cd .cache/nginx && apt-get update -q >/dev/null \
+	    && apt-get download -q nginx >/dev/null 2>&1 && dpkg-deb -x nginx_*.deb . && rm nginx_*.deb; cd ../..; fi; \
+	  [ -x .cache/nginx/usr/sbin/nginx ] && .cache/nginx/usr/sbin/nginx -v 2>/dev/null \
+	  || { echo "The tests of several servers need nginx: install it (on Debian: the package nginx)."; exit 1; }
+
 # Of packages whose files other parsers stumbled over: downloaded, never installed.
 corpus: .cache/corpus/corpus.stamp node_modules/npm.stamp clamav
 
@@ -91,12 +101,12 @@ run: setup
 	@[ "$${MEDFILES_DEMO:-1}" = 0 ] || $(FLASK) medfiles demo --once
 	@exec $(TIED) $(BIN)/gunicorn -c gunicorn.conf.py wsgi:app
 
-test: setup-dev chromium curl faults-tools corpus
+test: setup-dev chromium curl faults-tools nginx corpus
 	$(BIN)/pytest -n $(AT_ONCE) --dist worksteal
 	$(BIN)/pytest -n $(AT_ONCE) --dist worksteal --database=postgres
 
 # What the suite tries a part of, whole.
-full: setup-dev chromium curl faults-tools corpus
+full: setup-dev chromium curl faults-tools nginx corpus
 	$(BIN)/pytest -n $(AT_ONCE) --dist worksteal --full --ignore=tests/faults --ignore=tests/corpus
 	$(BIN)/pytest -n $(AT_ONCE) --dist worksteal --full --ignore=tests/faults --ignore=tests/corpus --database=postgres
 
@@ -124,7 +134,7 @@ lint: setup-dev node_modules/npm.stamp
 	$(TSC) -p tests/js
 	@$(BIN)/python -m tests.known_holes requirements/runtime.txt
 
-bench: setup-dev
+bench: setup-dev nginx
 	$(BIN)/python -m bench.older $(SIZES)
 
 shots: setup-dev chromium
@@ -136,5 +146,6 @@ OURS := $(LOCK) setup.cfg --extra build
 
 lock: setup-dev
 	$(OURS) -o requirements/runtime.txt
+	$(OURS) --extra postgres --extra redis -c requirements/runtime.txt -o requirements/server.txt
 	$(OURS) --extra postgres --extra redis --extra dev -c requirements/runtime.txt -o requirements/dev.txt
 	echo uv | $(LOCK) - -c requirements/dev.txt -o requirements/uv.txt
