@@ -82,6 +82,11 @@ def permit(actor: Actor, action: Action, patient_id: int) -> Action:
     level = level_on(actor, patient_id)
     if level is None:
         raise NotFound()
+    suffices(level, action)
+    return level
+
+
+def suffices(level: Action, action: Action) -> None:
+    """`Forbidden` when this level is too low for that."""
     if RANK[level] < RANK[action]:
         raise Forbidden()
-    return level

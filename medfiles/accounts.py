@@ -2,7 +2,7 @@
 
 import secrets
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, cast
@@ -172,7 +172,7 @@ def is_empty() -> bool:
     return not db.session.scalar(select(func.count(User.id))) and not db.session.scalar(select(func.count(Patient.id)))
 
 
-def emails(user_ids: Sequence[int]) -> Mapping[int, str]:
+def emails(user_ids: Collection[int]) -> Mapping[int, str]:
     return dict(db.session.execute(select(User.id, User.email).where(User.id.in_(user_ids))).all())
 
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.exc import IntegrityError
 
 from medfiles import audit, derived, jobs, journal, quarantine, sniff, waiting
@@ -37,6 +37,18 @@ from medfiles.storage import Staged, live_key
 SCAN_AFTER = timedelta(seconds=10)
 WARM_AFTER = timedelta(seconds=5)  # whoever looks at the list has made it by then
 CANCEL_WITHIN = timedelta(hours=1)  # older uploads were acknowledged long ago: only the trash takes them
+# What every upload asks for is built once.
+_BY_KEY = select(EntityFile).where(
+    EntityFile.uploaded_by == bindparam("user_id"), EntityFile.idempotency_key == bindparam("key")
+)
+_CANCELLED = select(CancelledUpload.id).where(
+    CancelledUpload.user_id == bindparam("user_id"), CancelledUpload.idempotency_key == bindparam("key")
+)
+_LIVE = select(func.count(EntityFile.id)).where(
+    EntityFile.entity_type == bindparam("kind"),
+    EntityFile.entity_id == bindparam("record_id"),
+    EntityFile.deleted_at.is_(None),
+)
 
 
 @dataclass
@@ -63,10 +75,11 @@ class Arrivals(Service):
             must_be_alive(kind, record)
             if announced > kind.max_size * (files or kind.max_files) + FORM_OVERHEAD:
                 raise too_large(kind)
-            if files == 1 and self._by_key(retry_of) is None:
+            again = self._by_key(retry_of) is not None
+            if files == 1 and not again:
                 must_have_room(kind, live_count(kind, record_id))
                 must_fit(record.patient_id, max(1, announced - FORM_OVERHEAD), self.quota)
-            intake = Intake(kind, record_id, record.patient_id)
+            intake = Intake(kind, record_id, record.patient_id, again)
         db.session.rollback()  # no transaction stays open while the bytes come in
         return intake
 
@@ -106,8 +119,6 @@ class Arrivals(Service):
 
     def _attach(self, intake: Intake, staged: Staged, paper: Paper, subject: Subject) -> tuple[EntityFile, bool]:
         kind = intake.kind
-        self.admit(Action.EDIT, intake.patient_id, subject)
-        db.session.rollback()  # nor while they are inspected
         subject.name = name = sniff.clean_name(paper.name)
         extension = accepted_extension(kind, name)
         if staged.size == 0:
@@ -115,9 +126,9 @@ class Arrivals(Service):
         details = checked_details(kind, paper.description, paper.category)
         staged.finish()
         found = sniff.inspect(staged.path, extension, self.sandbox)
-        if earlier := self._earlier(intake, staged, paper):
+        if intake.again and (earlier := self._earlier(intake, staged, paper)):
             return earlier, False
-        db.session.rollback()  # nor while they are scanned
+        db.session.rollback()  # no transaction stays open while they are scanned
         scan = quarantine.scanned(self.scanner, staged.path)
         storage, key = self.storages.default, live_key(kind.directory, extension)
         file = EntityFile(
@@ -180,10 +191,8 @@ class Arrivals(Service):
             db.session.add(CancelledUpload(user_id=self.actor.user_id, idempotency_key=key))
 
     def _cancelled(self, key: str | None) -> bool:
-        query = select(CancelledUpload.id).where(
-            CancelledUpload.user_id == self.actor.user_id, CancelledUpload.idempotency_key == key
-        )
-        return key is not None and db.session.scalar(query) is not None
+        asked = {"user_id": self.actor.user_id, "key": key}
+        return key is not None and db.session.scalar(_CANCELLED, asked) is not None
 
     def _earlier(self, intake: Intake, staged: Staged, paper: Paper) -> EntityFile | None:
         """The document that an earlier try of the same upload stored."""
@@ -196,20 +205,13 @@ class Arrivals(Service):
     def _by_key(self, key: str | None, *, lock: bool = False) -> EntityFile | None:
         if key is None:
             return None
-        query = select(EntityFile).where(
-            EntityFile.uploaded_by == self.actor.user_id, EntityFile.idempotency_key == key
-        )
-        return db.session.scalar(query.with_for_update() if lock else query)
+        query = _BY_KEY.with_for_update() if lock else _BY_KEY
+        return db.session.scalar(query, {"user_id": self.actor.user_id, "key": key})
 
 
 def live_count(kind: EntityType, record_id: int) -> int:
     """Documents that take places of a record: those in its trash take none."""
-    query = select(func.count(EntityFile.id)).where(
-        EntityFile.entity_type == kind.name,
-        EntityFile.entity_id == record_id,
-        EntityFile.deleted_at.is_(None),
-    )
-    return (db.session.scalar(query) or 0) + waiting.count(kind, record_id)
+    return (db.session.scalar(_LIVE, {"kind": kind.name, "record_id": record_id}) or 0) + waiting.count(kind, record_id)
 
 
 def _see_to_it_later(file: EntityFile) -> None:

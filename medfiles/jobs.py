@@ -8,9 +8,10 @@ import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, case, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from medfiles.clock import now
@@ -47,15 +48,19 @@ class Condition:
 
 def ask(kind: str, subject: int = 0, after: timedelta = timedelta(0)) -> None:
     """In the open transaction: have it done then, once, however often it is asked for until it is begun."""
-    due = now() + after
-    statement: Any = INSERT[db.engine.dialect.name](Job).values(kind=kind, subject=subject, due_at=due)
+    asked = {"kind": kind, "subject": subject, "due_at": now() + after, "created_at": now()}
+    db.session.connection().execute(_asking(db.engine.dialect.name), asked)
+
+
+@cache
+def _asking(dialect: str) -> Any:
+    """Of every upload, so it is built once."""
+    names = ("kind", "subject", "due_at", "created_at")
+    statement: Any = INSERT[dialect](Job.__table__).values({name: bindparam(name) for name in names} | {"tries": 0})
+    due = statement.excluded.due_at
     later = or_(Job.due_at.is_(None), Job.due_at > due, Job.lease_until.is_not(None))
-    db.session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["kind", "subject"],
-            set_={"due_at": case((later, due), else_=Job.due_at), "tries": 0, "failure": None},
-        )
-    )
+    changed = {"due_at": case((later, due), else_=Job.due_at), "tries": 0, "failure": None}
+    return statement.on_conflict_do_update(index_elements=["kind", "subject"], set_=changed)
 
 
 def ask_again(kind: str, every: timedelta) -> None:

@@ -20,6 +20,9 @@ from typing import IO, Any
 from medfiles.errors import Rejected, StorageError
 
 log = logging.getLogger(__name__)
+AHEAD = 20  # jobs before a worker is worn out: the next one is started then, so that nobody waits for it
+INSPECTION = ("medfiles.inspectors.inspection",)
+NO_PIXELS = ("gdcm", "numpy", "requests")  # pydicom's, half of the time a worker needs to start
 PACKAGE = Path(__file__).resolve().parent
 # medfiles/__init__.py is the whole web application; the worker gets an empty stand-in on its path
 BOOT = """
@@ -74,7 +77,8 @@ class Busy(StorageError):
 @dataclass(frozen=True)
 class Limits:
     """Bytes and seconds. `cpu`, `wall` and `answer` hold for one job, `memory` and `handles` for a worker. `nice`, 0 to
-    19, is how far it stands back when processors are short."""
+    19, is how far it stands back when processors are short. `without`: modules that libraries would load when they are
+    there, and that none of its tasks needs."""
 
     memory: int = 2 * 1024**3
     cpu: int = 10
@@ -85,6 +89,7 @@ class Limits:
     start: float = 30.0
     queue: float = 30.0
     nice: int = 0
+    without: tuple[str, ...] = ()
 
 
 class Worker:
@@ -184,12 +189,15 @@ class Sandbox:
     def __init__(
         self,
         workers: int = 2,
-        tasks: Sequence[str] = ("medfiles.inspectors.inspection",),
+        tasks: Sequence[str] = INSPECTION,
         limits: Limits | None = None,
     ) -> None:
-        self.tasks, self.limits = tuple(tasks), limits or Limits()
+        self.tasks, self.limits = tuple(tasks), limits or Limits(without=NO_PIXELS)
         self._slots: queue.LifoQueue[Worker | None] = queue.LifoQueue()
         self._size = workers
+        self._next: queue.SimpleQueue[Worker] = queue.SimpleQueue()  # started ahead of time, for those soon worn out
+        self._starting: list[threading.Thread] = []
+        self._lock = threading.Lock()
         for _ in range(workers):
             self._slots.put(None)
 
@@ -205,6 +213,12 @@ class Sandbox:
             if slot:
                 slot.stop()
             self._slots.put(None)
+        with self._lock:
+            starting, self._starting = self._starting, []
+        for thread in starting:
+            thread.join()
+        while worker := self._ahead():
+            worker.stop()
 
     @contextlib.contextmanager
     def _worker(self) -> Iterator[Worker]:
@@ -225,9 +239,30 @@ class Sandbox:
     def _renew(self, worn: Worker | None) -> Worker:
         if worn:
             worn.stop()
+        while worker := self._ahead():
+            if worker.usable:
+                return worker
+            worker.stop()
         return Worker(self.tasks, self.limits)
 
+    def _ahead(self) -> Worker | None:
+        try:
+            return self._next.get_nowait()
+        except queue.Empty:
+            return None
+
+    def _start(self, thread: threading.Thread) -> None:
+        with self._lock:
+            thread.start()
+            self._starting = [*(one for one in self._starting if one.is_alive()), thread]
+
+    def _start_ahead(self) -> None:
+        with contextlib.suppress(NotChecked):  # whoever needs it then starts one
+            self._next.put(Worker(self.tasks, self.limits))
+
     def _release(self, worker: Worker | None) -> None:
+        if worker and worker.jobs == self.limits.jobs - AHEAD:
+            self._start(threading.Thread(target=self._start_ahead, name="next worker", daemon=True))
         if worker and not worker.usable:
             worker.stop()
             worker = None
@@ -265,6 +300,7 @@ def command(tasks: Sequence[str], limits: Limits) -> list[str]:
         "cpu": limits.cpu,
         "wall": limits.wall + 1,
         "nice": limits.nice,
+        "without": limits.without,
     }
     flags = ["-I", "-X", "utf8", "-W", "ignore"]
     return [sys.executable, *flags, "-c", BOOT, str(PACKAGE), json.dumps(settings)]

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, bindparam, select, update
+from sqlalchemy.orm import joinedload
 
 from medfiles import access, accounts, audit
 from medfiles.access import Actor
@@ -71,15 +72,21 @@ def revoke(actor: Actor, token_id: int) -> ApiToken:
     return token
 
 
+_WITH_ITS_ACCOUNT = (
+    select(ApiToken, User)
+    .join(User, User.id == ApiToken.user_id)
+    .options(joinedload(User.roles))
+    .where(ApiToken.selector == bindparam("selector"))
+)
+
+
 def bearer(text: str, address: str | None = None, request_id: str | None = None) -> Bearer | None:
     """Whom this token speaks for; None when it was never made, was revoked, is over, or its account is disabled."""
     shape = SHAPE.fullmatch(text)
     if shape is None:
         return None  # nor is anything else a header may hold a question to the database
     selector, secret = shape.groups()
-    row = db.session.execute(
-        select(ApiToken, User).join(User, User.id == ApiToken.user_id).where(ApiToken.selector == selector)
-    ).one_or_none()
+    row = db.session.execute(_WITH_ITS_ACCOUNT, {"selector": selector}).unique().one_or_none()
     known = hmac.compare_digest(_digest(secret), row[0].digest if row else NOBODYS)
     if row is None or not known:
         return None

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from medfiles.errors import StorageError
-from medfiles.sandbox import BOOT, PACKAGE, Busy, Limits, Sandbox, TimedOut, WorkerDied
+from medfiles.sandbox import AHEAD, BOOT, PACKAGE, Busy, Limits, Sandbox, TimedOut, WorkerDied
 
 TASKS = """
 import ctypes, os, socket, subprocess, sys, threading, time
@@ -382,7 +382,7 @@ def test_a_forked_process_starts_workers_of_its_own(tasks: str) -> None:
 
 
 def test_a_stuck_worker_ends_itself_when_nobody_can_end_it(tasks: str) -> None:
-    settings = {"tasks": [tasks], "memory": 2**31, "handles": 64, "cpu": 10, "wall": 0.2, "nice": 0}
+    settings = {"tasks": [tasks], "memory": 2**31, "handles": 64, "cpu": 10, "wall": 0.2, "nice": 0, "without": []}
     ours, theirs = socket.socketpair()
     with ours, theirs:
         process = subprocess.Popen(
@@ -393,3 +393,14 @@ def test_a_stuck_worker_ends_itself_when_nobody_can_end_it(tasks: str) -> None:
         ours.recv(4096)
         ours.sendall(b'{"task": "hang", "arguments": {}, "files": []}\n')
         assert process.wait(timeout=5) == -signal.SIGALRM
+
+
+def test_the_next_worker_is_there_before_the_last_is_worn_out(tasks: str) -> None:
+    sandbox = Sandbox(1, [tasks], Limits(jobs=AHEAD + 2))
+    first = [sandbox.run("pid")["pid"] for _ in range(AHEAD + 2)]
+    for thread in sandbox._starting:
+        thread.join()
+    started = sandbox._next.qsize()
+    second = sandbox.run("pid")["pid"]
+    assert (len(set(first)), started, second in first, sandbox._next.qsize()) == (1, 1, False, 0)
+    sandbox.close()

@@ -22,6 +22,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the server, which then ends us, our job done
     sys.excepthook = lambda kind, value, trace: send(channel, {"died": kind.__name__})
     os.nice(settings["nice"])
+    sys.modules.update(dict.fromkeys(settings["without"]))
     tasks = load(settings["tasks"])
     confine.confine(sys.argv[1], settings["memory"], settings["handles"])
     send(channel, {"ready": sorted(tasks)})

@@ -48,7 +48,7 @@ class DiskStorage(Staging):
 
     def open(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         with translated():
-            file = self._path(key).open("rb")
+            file = self._path(key).open("rb", buffering=0)
             file.seek(start)
         return Reader(file, None if end is None else end - start)
 
@@ -136,20 +136,33 @@ class DiskStorage(Staging):
 
 
 class Reader(Iterator[bytes]):
-    """Chunks of an open file, at most `length` bytes of it; `close` gives the file back when nobody reads on."""
+    """Chunks of an open file, at most `length` bytes of it; `close` gives the file back when nobody reads on.
+
+    A server that sends files by itself finds it open at their first byte, by its `fileno`.
+    """
 
     def __init__(self, file: IO[bytes], length: int | None) -> None:
         self._file = file
         self._left = length
 
     def __next__(self) -> bytes:
-        chunk = self._file.read(CHUNK if self._left is None else min(CHUNK, max(0, self._left)))
+        chunk = self.read(CHUNK)
         if not chunk:
-            self.close()
             raise StopIteration
+        return chunk
+
+    def read(self, size: int) -> bytes:
+        if self._file.closed:
+            return b""
+        chunk = self._file.read(size if self._left is None else min(size, max(0, self._left)))
         if self._left is not None:
             self._left -= len(chunk)
+        if not chunk:
+            self.close()
         return chunk
+
+    def fileno(self) -> int:
+        return self._file.fileno()
 
     def close(self) -> None:
         self._file.close()
