@@ -17,10 +17,10 @@ export PYTHONDONTWRITEBYTECODE :=
 # Tests wait now and then for a browser or a server: three for two processors keep them busy.
 AT_ONCE = $(shell echo $$(( ($$($(BIN)/python -c 'import os; print(os.cpu_count())') * 3 + 1) / 2 )))
 
-.PHONY: help setup setup-dev chromium curl faults-tools clamav nginx corpus run test full soak lint bench shots lock
+.PHONY: help setup setup-dev chromium curl faults-tools clamav nginx corpus run test full soak lint bench bench-older shots lock
 
 help:
-	@echo "make setup · run · test · full · soak · lint · bench · shots · lock"
+	@echo "make setup · run · test · full · soak · lint · bench · bench-older · shots · lock"
 
 setup: .venv/setup.stamp
 
@@ -135,6 +135,9 @@ lint: setup-dev node_modules/npm.stamp
 	@$(BIN)/python -m tests.known_holes requirements/runtime.txt
 
 bench: setup-dev nginx
+	$(BIN)/python -m bench.speed $(if $(WRITE),--write)
+
+bench-older: setup-dev
 	$(BIN)/python -m bench.older $(SIZES)
 
 shots: setup-dev chromium

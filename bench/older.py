@@ -1,4 +1,4 @@
-"""How long moving older lab results takes, and how much memory: `make bench SIZES="1000 10000 100000"`.
+"""How long moving older lab results takes, and how much memory: `make bench-older SIZES="1000 10000 100000"`.
 
 Each size is planted anew, with every fault, and moved by the command itself in a process of its own.
 """

@@ -64,6 +64,7 @@ def table(found: Sequence[Contest]) -> str:
 
 COLOURS = {"medfiles": "#0f766e", "medfiles + nginx": "#5eead4", "nginx": "#94a3b8", "plain Python": "#cbd5e1"}
 LEFT, WIDTH, BAR, GAP = 250, 400, 14, 12
+MOST = 2.5  # longer bars end there
 STYLE = (
     "text{font:13px system-ui,sans-serif;fill:#334155}.s{font-size:11px}.l{stroke:#b91c1c;stroke-dasharray:4 3}"
     "@media(prefers-color-scheme:dark){text{fill:#cbd5e1}.l{stroke:#f87171}}"
@@ -74,15 +75,14 @@ def chart(found: Sequence[Contest]) -> str:
     """How fast each way is beside bare Flask, which is the line at 100 %."""
     rows, y = [], 46
     beside = [one for one in found if "bare Flask" in one.figures]
-    most = max((_share(one, way) for one in beside for way in one.figures), default=1.0)
     for one in beside:
         rows.append(f'<text x="{LEFT - 12}" y="{y + 11}" text-anchor="end">{escape(one.name)}</text>')
         for way in one.figures:
             if way != "bare Flask":
-                rows.append(_bar(_share(one, way), most, way, y))
+                rows.append(_bar(_share(one, way), way, y))
                 y += BAR
         y += GAP
-    line = LEFT + WIDTH / most
+    line = LEFT + WIDTH / MOST
     said = f'<text class="s" x="{line}" y="{y + 10}" text-anchor="middle">bare Flask, 100 %</text>'
     rule = f'<line class="l" x1="{line}" x2="{line}" y1="40" y2="{y - 4}"/>'
     words = _legend()
@@ -96,10 +96,11 @@ def _share(one: Contest, way: str) -> float:
     return own / bare if one.unit == MORE_IS_BETTER else bare / own
 
 
-def _bar(share: float, most: float, way: str, y: float) -> str:
-    width = max(1.0, WIDTH * share / most)
+def _bar(share: float, way: str, y: float) -> str:
+    width = WIDTH * min(share, MOST) / MOST
+    far = " →" if share > MOST else ""
     bar = f'<rect x="{LEFT}" y="{y}" width="{width:.1f}" height="{BAR - 3}" rx="2" fill="{COLOURS[way]}"/>'
-    return f'{bar}<text class="s" x="{LEFT + width + 6:.1f}" y="{y + 10}">{share:.0%}</text>'
+    return f'{bar}<text class="s" x="{LEFT + width + 6:.1f}" y="{y + 10}">{share:.0%}{far}</text>'
 
 
 def _legend() -> str:

@@ -180,10 +180,8 @@ def actor_for(
     user: User,
     address: str | None = None,
     request_id: str | None = None,
-    token: str | None = None,
-    only_patient: int | None = None,
 ) -> Actor:
-    return Actor(user.id, user.email, user.has_role(ADMIN), address, request_id, token, only_patient)
+    return Actor(user.id, user.email, user.has_role(ADMIN), address, request_id)
 
 
 def sessions(actor: Actor, idle: timedelta, longest: timedelta) -> Sequence[Session]:

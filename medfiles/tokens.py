@@ -6,11 +6,10 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Select, bindparam, select, update
-from sqlalchemy.orm import joinedload
 
 from medfiles import access, accounts, audit
 from medfiles.access import Actor
@@ -18,7 +17,7 @@ from medfiles.audit import Subject
 from medfiles.clock import now
 from medfiles.db import db, transaction
 from medfiles.errors import NotFound, Rejected
-from medfiles.models import ApiToken, User
+from medfiles.models import ApiToken, Role, User
 from medfiles.text import clean_text
 
 PREFIX = "mf"
@@ -72,12 +71,16 @@ def revoke(actor: Actor, token_id: int) -> ApiToken:
     return token
 
 
+# Of every request of a program, so it is built once, and asks for no more than is looked at.
 _WITH_ITS_ACCOUNT = (
-    select(ApiToken, User)
+    select(
+        ApiToken.id, ApiToken.digest, ApiToken.name, ApiToken.scope, ApiToken.patient_id, ApiToken.expires_at,
+        ApiToken.used_at, ApiToken.user_id, User.email, User.active,
+        User.roles.any(Role.name == accounts.ADMIN).label("is_admin"),
+    )
     .join(User, User.id == ApiToken.user_id)
-    .options(joinedload(User.roles))
     .where(ApiToken.selector == bindparam("selector"))
-)
+)  # fmt: skip
 
 
 def bearer(text: str, address: str | None = None, request_id: str | None = None) -> Bearer | None:
@@ -86,17 +89,15 @@ def bearer(text: str, address: str | None = None, request_id: str | None = None)
     if shape is None:
         return None  # nor is anything else a header may hold a question to the database
     selector, secret = shape.groups()
-    row = db.session.execute(_WITH_ITS_ACCOUNT, {"selector": selector}).unique().one_or_none()
-    known = hmac.compare_digest(_digest(secret), row[0].digest if row else NOBODYS)
-    if row is None or not known:
+    token = db.session.execute(_WITH_ITS_ACCOUNT, {"selector": selector}).one_or_none()
+    known = hmac.compare_digest(_digest(secret), token.digest if token else NOBODYS)
+    if token is None or not known:
         return None
-    token, user = row
-    if not user.active or (token.expires_at is not None and token.expires_at <= now()):
+    if not token.active or (token.expires_at is not None and token.expires_at <= now()):
         return None
-    actor = accounts.actor_for(user, address, request_id, token.name, token.patient_id)
-    found = Bearer(actor, token.scope == WRITE)
-    _touch(token)
-    return found
+    who = (token.user_id, token.email, bool(token.is_admin))
+    _touch(token.id, token.used_at)
+    return Bearer(Actor(*who, address, request_id, token.name, token.patient_id), token.scope == WRITE)
 
 
 def _check(actor: Actor, token: ApiToken, lasts: timedelta | None) -> None:
@@ -117,11 +118,11 @@ def _of(actor: Actor) -> Select[Any]:
     return select(ApiToken).where(ApiToken.user_id == actor.user_id)
 
 
-def _touch(token: ApiToken) -> None:
+def _touch(token_id: int, used_at: datetime | None) -> None:
     at = now()
-    if token.used_at is None or at - token.used_at >= USED_WITHIN:
+    if used_at is None or at - used_at >= USED_WITHIN:
         with transaction() as session:
-            session.execute(update(ApiToken).where(ApiToken.id == token.id).values(used_at=at))
+            session.execute(update(ApiToken).where(ApiToken.id == token_id).values(used_at=at))
 
 
 def _digest(secret: str) -> str:

@@ -4,10 +4,12 @@ from typing import Any
 
 from alembic import context
 from flask import current_app
+from sqlalchemy import text
 
 migrate = current_app.extensions["migrate"]
 
 
+LOCK = 6061703  # any number that nothing else in this database locks
 PLAIN = {"UtcDateTime": "sa.DateTime(timezone=True)", "AsaList": "sa.UnicodeText()"}
 
 
@@ -19,6 +21,8 @@ def render_item(kind: str, item: Any, _: Any) -> Any:
 def run_migrations() -> None:
     options = {"render_item": render_item, **migrate.configure_args}
     with migrate.db.engine.connect() as connection:
+        if connection.dialect.name == "postgresql":  # several hosts may start at once: one does it, the others wait
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
         context.configure(connection=connection, target_metadata=migrate.db.metadata, **options)
         with context.begin_transaction():
             context.run_migrations()

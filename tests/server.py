@@ -30,10 +30,11 @@ def reserved_port() -> Iterator[int]:
 
 
 @contextmanager
-def serve(settings: Mapping[str, str], port: int = 0) -> Iterator[str]:
+def serve(settings: Mapping[str, str], port: int = 0, stop: int = signal.SIGINT) -> Iterator[str]:
     """Serve a migrated installation with these MEDFILES_* settings and yield its address, "http://127.0.0.1:…".
 
-    On a free port unless one is given: a reserved one, for a server which was here before.
+    On a free port unless one is given: a reserved one, for a server which was here before. It is stopped at once, as by
+    Ctrl-C: nothing of the tests is under way any more; or with SIGTERM, as an upgrade does.
     """
     log = Path(settings["MEDFILES_INSTANCE"]) / "server.log"
     with _listener(port) as listener, log.open("wb") as words:
@@ -59,7 +60,7 @@ def serve(settings: Mapping[str, str], port: int = 0) -> Iterator[str]:
         _wait(server, address, log)
         yield address
     finally:
-        _stop(server)
+        _stop(server, stop)
 
 
 def _listener(port: int) -> socket.socket:
@@ -99,9 +100,8 @@ def _wait(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
     raise RuntimeError(f"The server did not start:\n{log.read_text(errors='replace')}")
 
 
-def _stop(server: subprocess.Popen[bytes]) -> None:
-    """At once, as Ctrl-C does: nothing of the tests is under way any more."""
-    server.send_signal(signal.SIGINT)
+def _stop(server: subprocess.Popen[bytes], how: int) -> None:
+    server.send_signal(how)
     try:
         server.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:

@@ -4,12 +4,14 @@ import base64
 import http.client
 import json
 import signal
+import threading
 import time
 import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -29,7 +31,7 @@ from tests.api import RAW, disposition
 from tests.factories import World, at_work, install, make_app
 from tests.faults.serving import workers
 from tests.nginx import Front
-from tests.server import serve
+from tests.server import flask, reserved_port, serve
 
 BEHIND = {
     "MEDFILES_HTTPS": "1",
@@ -341,3 +343,76 @@ def test_both_hosts_write_one_trail(hosts: Hosts) -> None:
     seal.seal(clinic.world.parts.sealer, all_of_it=True)
     assert seal.verify(clinic.world.parts.sealer) is None
     assert seal.condition().sealed >= 4
+
+
+# --- an upgrade -----------------------------------------------------------------------------------------------------
+
+
+def test_servers_are_restarted_one_after_another_without_a_break(site: Site, clinic: Clinic, tmp_path: Path) -> None:
+    shared = {"MEDFILES_DATABASE_URL": site.app.config["MEDFILES_DATABASE_URL"]}
+    shared["MEDFILES_STORAGE_URL"] = site.app.config["MEDFILES_STORAGE_URL"]
+    with ExitStack() as stack:
+        running: list[tuple[dict[str, str], int, ExitStack]] = []
+        for name in ("left", "right"):
+            (tmp_path / name).mkdir()
+            settings = {**BEHIND, **shared, "MEDFILES_INSTANCE": str(tmp_path / name)}
+            port = stack.enter_context(reserved_port())
+            running.append((settings, port, stack.enter_context(ExitStack())))
+        servers = [server.enter_context(serve(settings, port, signal.SIGTERM)) for settings, port, server in running]
+        client = Client(stack.enter_context(nginx.serve(servers)), clinic.client.token)
+        with used_meanwhile(client, clinic.visit) as (looks, uploads):
+            for settings, port, server in running:
+                server.close()
+                server.enter_context(serve(settings, port, signal.SIGTERM))
+                wait_until_asked(Path(settings["MEDFILES_INSTANCE"]))
+    assert set(looks) == {200}
+    assert len(looks) > 20
+    listed = clinic.client.ask("GET", f"/api/v1/visit/{clinic.visit}/files").json
+    assert sorted(file["file_name"] for file in listed) == sorted(uploads)
+    assert len(uploads) == clinic.world.kind().max_files
+
+
+def wait_until_asked(instance: Path) -> None:
+    """nginx leaves a server alone for a moment when it did not answer."""
+    end = time.monotonic() + SECONDS
+    while "/files" not in (instance / "server.log").read_text() and time.monotonic() < end:
+        pass
+
+
+@contextmanager
+def used_meanwhile(client: Client, visit: int) -> Iterator[tuple[list[int], list[str]]]:
+    """Somebody looks at the list all the time, somebody else adds documents, each until it is stored."""
+    stop, looks, uploads = threading.Event(), list[int](), list[str]()
+
+    def look() -> None:
+        while not stop.is_set():
+            looks.append(client.ask("GET", f"/api/v1/visit/{visit}/files").status)
+
+    def upload() -> None:
+        for number in range(8):
+            paper = (f"{number}.pdf", samples.pdf(pages=number + 1), f"{visit}-{number}")
+            while client.upload(visit, *paper).status >= 500:
+                stop.wait(0.1)
+            uploads.append(f"{number}.pdf")
+            stop.wait(0.4)
+
+    with ThreadPoolExecutor(2) as pool:
+        done = [pool.submit(look), pool.submit(upload)]
+        try:
+            yield looks, uploads
+            done[1].result(SECONDS)
+        finally:
+            stop.set()
+    for one in done:
+        one.result()
+
+
+@pytest.mark.only_postgres
+def test_servers_that_start_together_make_the_tables_once(tmp_path: Path, new_database: Callable[[Path], str]) -> None:
+    url = new_database(tmp_path)
+    hosts = [{"MEDFILES_INSTANCE": str(tmp_path / name), "MEDFILES_DATABASE_URL": url} for name in "ab"]
+    flask(hosts[0], "db", "downgrade", "base")
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(flask, host, "db", "upgrade") for host in hosts]:
+            done.result(SECONDS)
+    assert "(head)" in flask(hosts[0], "db", "current")
