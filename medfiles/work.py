@@ -22,6 +22,7 @@ from medfiles.jobs import SCAN, WARM, Claim
 log = structlog.get_logger("medfiles.work")
 HOUR = timedelta(hours=1)
 POLL = 1.0  # seconds until an idle one looks again
+PAUSE = 10.0  # and until one that could not look tries again
 SERVER, WORKER = "server", "worker"  # who does it: MEDFILES_JOBS
 Facts = Mapping[str, Any]
 
@@ -106,12 +107,11 @@ def work(app: Any, stop: threading.Event) -> None:
                 with app.app_context():
                     ask_for_all()
                 begun = True
-            idle = do_next(app) is None
+            if do_next(app) is None:
+                stop.wait(POLL)
         except (MedfilesError, SQLAlchemyError, OSError) as error:  # what is away may be back in a moment
             log.error("no work", code=_code(error))
-            idle = True
-        if idle:
-            stop.wait(POLL)
+            stop.wait(PAUSE)
 
 
 def start_working(app: Any, stop: threading.Event | None = None) -> threading.Thread | None:

@@ -366,7 +366,7 @@ def test_it_outlives_a_database_or_disk_that_is_away(world: World, monkeypatch: 
         return claim(kinds)
 
     monkeypatch.setattr(jobs, "claim", failing)
-    monkeypatch.setattr(work, "POLL", 0.01)
+    monkeypatch.setattr(work, "PAUSE", 0.01)
     world.attach(world.record(), "photo.png")
     make_due()
     assert at_work(world, threading.Event(), lambda: thumbnails() == 1)
