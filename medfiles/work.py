@@ -138,7 +138,8 @@ def _do(app: Any, claim: Claim) -> bool:
         return False
     jobs.done(claim, duty.every)
     seconds = round(time.monotonic() - begun, 2)
-    log.info("done", job=claim.kind, subject=claim.subject, seconds=seconds, **facts)
+    tell = log.info if duty.every and any(facts.values()) else log.debug  # thousands of thumbnails are no news
+    tell("done", job=claim.kind, subject=claim.subject, seconds=seconds, **facts)
     return True
 
 

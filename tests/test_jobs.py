@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -405,19 +405,17 @@ def worker(environ: dict[str, str], *options: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, cwd=ROOT, env=environ, stdout=-1, stderr=subprocess.PIPE, text=True)
 
 
-def read_until(process: "subprocess.Popen[str]", words: str) -> str:
-    assert process.stderr is not None
-    for line in process.stderr:
-        if words in line:
-            return line
-    raise AssertionError(f"it ended without saying “{words}”")
+def wait_until(process: "subprocess.Popen[str]", true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not true() and process.poll() is None and time.monotonic() < end:
+        pass
 
 
 def test_a_worker_does_what_is_due_until_it_is_told_to_end(world: World, environ: dict[str, str]) -> None:
     file = world.attach(world.record(), "photo.png")
     make_due()
     with worker(environ) as process:
-        read_until(process, f'"subject": {file.id}')
+        wait_until(process, lambda: not rows(kind=WARM, subject=file.id))
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)
     assert (process.returncode, thumbnails()) == (0, 1)
@@ -431,9 +429,7 @@ def test_the_job_of_a_worker_that_is_killed_is_done_by_the_next(world: World, en
     os.mkfifo(world.uploads / file.file_path)  # whoever reads it waits
     make_due()
     with worker(environ) as process:
-        deadline = time.monotonic() + 30
-        while not any(job.lease_until for job in rows(kind=WARM)) and time.monotonic() < deadline:
-            process.poll()
+        wait_until(process, lambda: any(job.lease_until for job in rows(kind=WARM)))
         process.kill()
         process.communicate()
     assert [job.tries for job in rows(kind=WARM)] == [1]
