@@ -23,20 +23,7 @@ WORKERS, THREADS = "2", "8"
 ENTITIES = "[visit]\nmax_size_mb = 25\nmax_files = 1000000\n"
 ACCEL = "/documents-inside/"
 KIB, MIB = 1024, 1024**2
-NGINX = """{user}
-worker_processes 2;
-daemon off;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log warn;
-events {{ worker_connections 512; }}
-http {{
-    sendfile on;
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
+NGINX = """
     server {{
         listen 127.0.0.1:{port};
         keepalive_requests 1000000;
@@ -53,7 +40,6 @@ http {{
             proxy_max_temp_file_size 0;
         }}
     }}
-}}
 """
 
 
@@ -152,9 +138,8 @@ def bare(place: Path) -> Iterator[str]:
 def front(place: Path, behind: str, uploads: Path) -> Iterator[str]:
     """nginx by plain http, since encryption would be the same for all: files of its own, and medfiles behind it."""
     place.mkdir()
-    port, user = nginx._free_ports()[0], "user root;" if os.getuid() == 0 else ""
-    text = NGINX.format(user=user, folder=place, port=port, root=uploads, uploads=uploads, behind=behind, accel=ACCEL)
-    (place / "nginx.conf").write_text(text)
+    port = nginx._free_ports()[0]
+    nginx.whole(place, NGINX.format(port=port, root=uploads, uploads=uploads, behind=behind, accel=ACCEL))
     server = subprocess.Popen([*TIED, str(nginx.PROGRAM), "-e", f"{place}/error.log", "-c", f"{place}/nginx.conf"])
     try:
         _wait(f"http://127.0.0.1:{port}/none")

@@ -11,14 +11,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from medfiles.clamd import Clamd
+from tests.factories import World
 
 # The test file of the makers of such scanners, never as a whole in any file.
 EICAR = b"".join([b"X5O!P%@AP[4\\PZX54(P^)7CC)7}$", b"EICAR-STANDARD-", b"ANTIVIRUS-TEST-FILE!$H+H*"])
 FILES = Path("/usr/share/clamav-testfiles")
 SECONDS = 30.0
+
+
+AWAY = Clamd("tcp://127.0.0.1:1", 5)
 
 
 class Missing(Exception):
@@ -46,6 +51,12 @@ def daemon(**settings: str) -> Iterator[Clamd]:
         finally:
             process.terminate()
             process.wait(20)
+
+
+def scanned_by(world: World, scanner: Clamd | None) -> World:
+    """The same installation, with another scanner or none."""
+    world.app.extensions["medfiles"] = replace(world.parts, scanner=scanner)
+    return world
 
 
 def _signatures() -> str:

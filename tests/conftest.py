@@ -16,9 +16,10 @@ from passlib.hash import argon2
 from sqlalchemy import event, make_url
 
 from medfiles import create_app, rendering, sniff
+from medfiles.clamd import Clamd
 from medfiles.db import db
 from medfiles.sandbox import Sandbox
-from tests import postgres, seaweed
+from tests import clamav, postgres, seaweed
 from tests.emptied import administer, emptied_each_time, environ_in
 from tests.extent import Extent, Part
 from tests.factories import World, install, make_app
@@ -282,6 +283,13 @@ def bucket() -> Iterator[Callable[[], str]]:
         for name, value in seaweed.KEYS.items():
             patch.setenv(name, value)
         yield lambda: seaweed.url(endpoint, uuid.uuid4().hex)
+
+
+@pytest.fixture(scope="module")
+def scanner() -> Iterator[Clamd]:
+    """ClamAV's daemon itself."""
+    with clamav.daemon() as running:
+        yield running
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ CONFIGURATION = ROOT / "deploy" / "nginx"
 PROGRAM = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or ROOT / ".cache/nginx/usr/sbin/nginx"
 SECONDS = 20
 UPSTREAM = "    server 127.0.0.1:8000 max_fails=1 fail_timeout=2s;\n"
+USER = "user root;" if os.getuid() == 0 else ""
 AROUND = """{user}
 worker_processes 2;
 daemon off;
@@ -40,7 +41,7 @@ http {{
     scgi_temp_path {folder}/scgi;
     sendfile on;
     access_log off;
-    include {folder}/medfiles.conf;
+{inside}
 }}
 """
 
@@ -88,8 +89,12 @@ def write(folder: Path, servers: Sequence[str], uploads: Path, https: int, http:
         assert old in changed, old
         changed = changed.replace(old, new)
     (folder / "medfiles.conf").write_text(changed)
-    user = "user root;" if os.getuid() == 0 else ""
-    (folder / "nginx.conf").write_text(AROUND.format(user=user, folder=folder))
+    whole(folder, f"    include {folder}/medfiles.conf;")
+
+
+def whole(folder: Path, inside: str) -> None:
+    """A configuration with this inside, all of whose files are in the folder."""
+    (folder / "nginx.conf").write_text(AROUND.format(user=USER, folder=folder, inside=inside))
 
 
 def certify(folder: Path) -> ssl.SSLContext:

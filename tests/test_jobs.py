@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -24,23 +24,11 @@ from medfiles.errors import StorageError
 from medfiles.jobs import SCAN, WARM
 from medfiles.models import EntityFile, Job, Rendition
 from tests import samples
-from tests.clamav import daemon
+from tests.clamav import AWAY, scanned_by
 from tests.factories import World
 
 ROOT = Path(__file__).parents[1]
-AWAY = Clamd("tcp://127.0.0.1:1", 5)
 MINUTE = timedelta(minutes=1)
-
-
-@pytest.fixture(scope="module")
-def scanner() -> Iterator[Clamd]:
-    with daemon() as running:
-        yield running
-
-
-def scanned_by(world: World, scanner: Clamd | None) -> World:
-    world.app.extensions["medfiles"] = replace(world.parts, scanner=scanner)
-    return world
 
 
 def rows(**which: Any) -> list[Job]:

@@ -3,8 +3,7 @@
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -20,22 +19,10 @@ from medfiles.errors import BeingChecked, Quarantined
 from medfiles.models import EntityFile
 from tests import samples
 from tests.api import problem, script
-from tests.clamav import EICAR, FILES, daemon, pretender, take_all
+from tests.clamav import AWAY, EICAR, FILES, daemon, pretender, scanned_by, take_all
 from tests.factories import World
 
-AWAY = Clamd("tcp://127.0.0.1:1", 5)
 OTHER = "otto@sample.example"
-
-
-@pytest.fixture(scope="module")
-def scanner() -> Iterator[Clamd]:
-    with daemon() as running:
-        yield running
-
-
-def scanned_by(world: World, scanner: Clamd | None) -> World:
-    world.app.extensions["medfiles"] = replace(world.parts, scanner=scanner)
-    return world
 
 
 def state(file_id: int) -> tuple[str | None, str | None]:
