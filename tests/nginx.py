@@ -25,7 +25,7 @@ from tests.server import ROOT, TIED
 CONFIGURATION = ROOT / "deploy" / "nginx"
 PROGRAM = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or ROOT / ".cache/nginx/usr/sbin/nginx"
 SECONDS = 20
-UPSTREAM = "    server 127.0.0.1:8000 max_fails=1 fail_timeout=2s;\n"
+UPSTREAM = "    server 127.0.0.1:8000 max_fails=2 fail_timeout=2s;\n"
 USER = "user root;" if os.getuid() == 0 else ""
 AROUND = """{user}
 worker_processes 2;

@@ -424,6 +424,7 @@ def test_the_job_of_a_worker_that_is_killed_is_done_by_the_next(world: World, en
     (world.uploads / file.file_path).unlink()
     (world.uploads / file.file_path).write_bytes(samples.png())
     die()
+    world.sweep(now() + timedelta(hours=1))  # the picture that it had begun is nobody's by then
     with worker(environ, "--once") as process:
         out, _ = process.communicate(timeout=60)
     assert (process.returncode, thumbnails(), rows(kind=WARM)) == (0, 1, [])
