@@ -6,7 +6,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -388,9 +389,14 @@ def environ(world: World) -> dict[str, str]:
     return {**os.environ, **own, "MEDFILES_JOBS": "worker", "MEDFILES_LOG_FORMAT": "json"}
 
 
-def worker(environ: dict[str, str], *options: str) -> "subprocess.Popen[str]":
+@contextmanager
+def worker(environ: dict[str, str], *options: str) -> Iterator["subprocess.Popen[str]"]:
     command = [sys.executable, "-m", "flask", "--app", "wsgi", "medfiles", "worker", *options]
-    return subprocess.Popen(command, cwd=ROOT, env=environ, stdout=-1, stderr=subprocess.PIPE, text=True)
+    with subprocess.Popen(command, cwd=ROOT, env=environ, stdout=-1, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def wait_until(process: "subprocess.Popen[str]", true: Callable[[], bool]) -> None:

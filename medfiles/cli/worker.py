@@ -3,6 +3,8 @@
 import signal
 import sys
 import threading
+import time
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -14,6 +16,10 @@ from medfiles.cli.output import FINDINGS, explained, json_option, summary
 from medfiles.seal import start_sealing
 
 PATIENCE = 20.0  # seconds for the job at hand, once told to stop
+
+
+class ToldToEnd(Exception):
+    """By a signal."""
 
 
 def register(parent: AppGroup) -> None:
@@ -48,13 +54,21 @@ def _once(as_json: bool) -> None:
 def _on_and_on() -> None:
     app, stop = _app(), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, _told_to_end)
     start_sealing(app, stop)
     thread = threading.Thread(target=work.work, args=(app, stop), name="work", daemon=True)
     thread.start()
     click.echo("medfiles worker is at work. Ctrl-C ends it.", err=True)
-    stop.wait()
+    with suppress(ToldToEnd):
+        while thread.is_alive():
+            time.sleep(1)  # not for ever: a signal may reach another thread, and is heard when this one wakes
+    stop.set()
     thread.join(PATIENCE)
+
+
+def _told_to_end(*_: Any) -> None:
+    """Raised, not noted in the event: its lock may be held by whom the signal interrupts."""
+    raise ToldToEnd
 
 
 def _app() -> Any:
