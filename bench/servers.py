@@ -120,7 +120,7 @@ def medfiles(place: Path, **more: str) -> Iterator[Site]:
 def bare(place: Path) -> Iterator[str]:
     """On gunicorn too, with as many processes and threads."""
     place.mkdir()
-    port = nginx._free_ports()[0]
+    port = nginx.free_ports()[0]
     options = {"workers": WORKERS, "threads": THREADS, "worker-class": "gthread", "keep-alive": "5"}
     words = [word for name, value in options.items() for word in (f"--{name}", value)]
     command = [*TIED, sys.executable, "-m", "gunicorn", *words, "--no-control-socket", "--log-level", "warning"]
@@ -138,7 +138,7 @@ def bare(place: Path) -> Iterator[str]:
 def front(place: Path, behind: str, uploads: Path) -> Iterator[str]:
     """nginx by plain http, since encryption would be the same for all: files of its own, and medfiles behind it."""
     place.mkdir()
-    port = nginx._free_ports()[0]
+    port = nginx.free_ports()[0]
     nginx.whole(place, NGINX.format(port=port, root=uploads, uploads=uploads, behind=behind, accel=ACCEL))
     server = subprocess.Popen([*TIED, str(nginx.PROGRAM), "-e", f"{place}/error.log", "-c", f"{place}/nginx.conf"])
     try:

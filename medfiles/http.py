@@ -118,7 +118,8 @@ def send_document(opened: Opened, *, direct: bool = False) -> Response:
     if request.if_none_match.contains_weak(file.sha256):
         response.status_code = 304
         return response
-    if direct and (link := opened.link(current_app.config["MEDFILES_DIRECT_LINKS"])):
+    seconds = current_app.config["MEDFILES_DIRECT_LINKS"]
+    if direct and seconds and (link := opened.link(seconds)):
         response.status_code, response.location = 307, link
         return response
     start, end = _asked_range(file.sha256, size)

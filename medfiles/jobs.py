@@ -132,12 +132,6 @@ def condition() -> Condition:
     return Condition(count, oldest, _count(held), _count(given_up))
 
 
-def given_up() -> list[tuple[str, int, str]]:
-    """Kind, subject and code of the last failure."""
-    rows = db.session.execute(select(Job.kind, Job.subject, Job.failure).where(Job.due_at.is_(None)).order_by(Job.id))
-    return [(kind, subject, failure or "") for kind, subject, failure in rows]
-
-
 def _is_free() -> ColumnElement[bool]:
     return (Job.due_at <= now()) & or_(Job.lease_until.is_(None), Job.lease_until < now())
 

@@ -17,7 +17,7 @@ from medfiles.errors import BadName, EmptyFile, MedfilesError, Rejected, TooLarg
 from medfiles.intake import FORM_OVERHEAD, Intake, Paper, too_large
 from medfiles.storage import Staged
 
-CHUNK = 1024 * 1024
+CHUNK = 256 * 1024
 SHORT = "The upload was cut off before all of it arrived. Please try again."
 
 

@@ -23,7 +23,7 @@ log = structlog.get_logger("medfiles.work")
 HOUR = timedelta(hours=1)
 POLL = 1.0  # seconds until an idle one looks again
 PAUSE = 10.0  # and until one that could not look tries again
-SERVER, WORKER = "server", "worker"  # who does it: MEDFILES_JOBS
+WORKER = "worker"  # MEDFILES_JOBS: the server processes do none of it
 Facts = Mapping[str, Any]
 
 

@@ -60,7 +60,7 @@ def serve(servers: Sequence[str], uploads: Path | None = None) -> Iterator[Front
     """`servers` are addresses as tests.server gives them; `uploads` the folder of documents, where that is reached."""
     with tempfile.TemporaryDirectory(prefix="medfiles-nginx-") as place:
         folder = Path(place)
-        https, http = _free_ports()
+        https, http = free_ports()
         trust = certify(folder)
         write(folder, servers, uploads or folder, https, http)
         process = subprocess.Popen([*TIED, str(PROGRAM), "-e", f"{folder}/error.log", "-c", f"{folder}/nginx.conf"])
@@ -121,7 +121,7 @@ def certify(folder: Path) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(folder / "fullchain.pem"))
 
 
-def _free_ports() -> tuple[int, int]:
+def free_ports() -> tuple[int, int]:
     with ExitStack() as held:
         holders = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(2)]
         return holders[0].getsockname()[1], holders[1].getsockname()[1]

@@ -3,7 +3,7 @@
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import Response, current_app, request, url_for
+from flask import Response, request, url_for
 
 from medfiles import listing, uploads
 from medfiles.api.door import blueprint, checked, form, operation, reply, sent
@@ -46,7 +46,7 @@ def file(file_id: int) -> Response:
 @blueprint.get("/files/<int:file_id>/download")
 @operation("A document’s bytes, as they were uploaded", "bytes", query=("direct",), also=(307,), refuses=(416, 422))
 def download(file_id: int) -> Response:
-    direct = _switch("direct") and current_app.config["MEDFILES_DIRECT_LINKS"] > 0
+    direct = _switch("direct")
     return send_document(documents().open(file_id), direct=direct)
 
 

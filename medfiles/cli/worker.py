@@ -62,6 +62,7 @@ def _on_and_on() -> None:
     with suppress(ToldToEnd):
         while thread.is_alive():
             time.sleep(1)  # not for ever: a signal may reach another thread, and is heard when this one wakes
+        raise click.ClickException("The work has ended by a mistake of its own; it is in the log.")
     stop.set()
     thread.join(PATIENCE)
 
