@@ -222,7 +222,7 @@ def test_a_store_that_fails_is_told_apart_from_what_was_sent(queue: Queue, monke
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("medfiles.storage.disk.os.replace", full)
+        patch.setattr("medfiles.storage.disk.os.link", full)
         answer = queue.send(key="one-try")
     assert (refusal(answer), answer.headers["Retry-After"]) == ((503, "storage", {}), "5")
     assert queue.send(key="one-try").status_code == 201

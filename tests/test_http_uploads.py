@@ -428,7 +428,7 @@ def test_a_store_that_fails_is_not_the_senders_fault(desk: Desk, monkeypatch: py
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("medfiles.storage.disk.os.replace", full)
+    monkeypatch.setattr("medfiles.storage.disk.os.link", full)
     answer = desk.form(("a.pdf", samples.pdf()))
     assert answer.status_code == 503
     assert "No space" not in answer.text

@@ -227,6 +227,8 @@ class Staging:
 
 def make_folder(folder: Path) -> None:
     """Make missing folders one by one from the top, for their owner only, each durable before the next stands on it."""
+    if folder.is_dir():
+        return
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     for place in reversed(missing):
         place.mkdir(mode=0o700, exist_ok=True)

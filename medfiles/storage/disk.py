@@ -28,7 +28,7 @@ NO_LINKS = {errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTS
 
 
 class DiskStorage(Staging):
-    """The local or mounted folder `root`; staging lies beside the documents so that a rename can publish them."""
+    """The local or mounted folder `root`; staging lies beside the documents so that a second name publishes them."""
 
     name = "disk"
 
@@ -40,10 +40,9 @@ class DiskStorage(Staging):
         path = self._path(key)
         with translated():
             staged.finish()
-            self._reserve(path)
-            os.replace(staged.path, path)
+            self._publish(staged.path, path)
             sync_folder(path.parent)
-            sync_folder(staged.path.parent)
+        staged.discard()  # its other name, if it has two: should that come back after a crash, its age ends it
         return Stored(key, staged.size, staged.sha256)
 
     def open(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
@@ -114,16 +113,22 @@ class DiskStorage(Staging):
         """The one place where a key becomes a path; the grammar leaves no way out of the root."""
         return self.root / check_key(key)
 
-    def _reserve(self, path: Path) -> None:
-        """Create the empty file that the rename then replaces: fails when the key is taken, on every file system."""
+    def _publish(self, staged: Path, path: Path) -> None:
+        """Give the staged file its name, or fail when that is taken."""
         for last in (False, True):
             make_folder(path.parent)
             try:
-                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+                os.link(staged, path)
                 return
             except FileNotFoundError:  # the folder was empty, and has just been cleared away
                 if last:
                     raise
+            except OSError as error:
+                if error.errno not in NO_LINKS:
+                    raise
+                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))  # which the rename then replaces
+                os.replace(staged, path)
+                return
 
     def _copy_bytes(self, key: str, new_key: str) -> Stored:
         staged = self.stage(self.stat(key).size)

@@ -75,8 +75,8 @@ def crowded(forge: Forge, cutter: Cutter) -> Tally:
 
 
 MISTAKES: dict[str, tuple[str, Try]] = {
-    "row-before-bytes": ("lost", killed("upload", "rename", 1)),
-    "rename-before-fsync": ("lost", cut("upload")),
+    "row-before-bytes": ("lost", killed("upload", "link", 1)),
+    "row-before-fsync": ("lost", cut("upload")),
     "no-folder-fsync": ("lost", cut("upload")),
     "synchronous-normal": ("lost", cut("edit")),
     "unlink-after-commit": ("lost", lost("upload", 1, 2, 3, 4)),

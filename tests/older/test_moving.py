@@ -411,7 +411,7 @@ def test_bytes_that_do_not_read_back_as_written_stop_it(world: World, monkeypatc
     world.assert_settled()
 
 
-@pytest.mark.parametrize(("owner", "name"), [(Staged, "write"), (Staged, "finish"), (DiskStorage, "_reserve")])
+@pytest.mark.parametrize(("owner", "name"), [(Staged, "write"), (Staged, "finish"), (DiskStorage, "_publish")])
 def test_a_disk_that_is_full_stops_it_and_it_goes_on_afterwards(
     world: World, monkeypatch: pytest.MonkeyPatch, owner: type, name: str
 ) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from medfiles.clock import now
-from medfiles.errors import StorageError
+from medfiles.errors import KeyTaken, StorageError
 from medfiles.storage import DiskStorage, live_key, picture_key, trash_key
 
 Step = tuple[str, str]
@@ -46,7 +46,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[Step]:
     return steps
 
 
-def test_bytes_are_synced_before_the_rename_and_the_folder_after(
+def test_bytes_are_synced_before_they_have_their_name_and_the_folder_after(
     storage: DiskStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(storage)
@@ -56,10 +56,10 @@ def test_bytes_are_synced_before_the_rename_and_the_folder_after(
     path = storage.root / storage.commit(staged, live_key("visits", ".pdf")).key
     assert steps == [
         ("fsync", str(staged.path)),
-        ("replace", str(path)),
+        ("link", str(path)),
         ("fsync", str(path.parent)),
-        ("fsync", str(staged.path.parent)),
     ]
+    assert [*storage.folder.iterdir()] == []
 
 
 def test_each_new_folder_is_durable_before_anything_stands_in_it(
@@ -79,20 +79,46 @@ def test_a_copied_document_is_durable_in_its_folder(storage: DiskStorage, monkey
     assert steps[-1] == ("fsync", str((storage.root / second).parent))
 
 
-def test_where_links_are_not_possible_the_bytes_are_copied(
-    storage: DiskStorage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def no_links(source: Any, target: Any) -> None:
+@pytest.fixture
+def no_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(source: Any, target: Any) -> None:
         raise OSError(errno.EPERM, "no links here")
 
+    monkeypatch.setattr(os, "link", refuse)
+
+
+@pytest.mark.usefixtures("no_links")
+def test_where_links_are_not_possible_the_bytes_are_copied(storage: DiskStorage) -> None:
     first, second = put(storage, b"the same"), trash_key(now().date(), ".pdf")
-    monkeypatch.setattr(os, "link", no_links)
     storage.copy(first, second)
     assert b"".join(storage.open(second)) == b"the same"
     assert (storage.root / first).stat().st_ino != (storage.root / second).stat().st_ino
 
 
-@pytest.mark.parametrize("step", ["fsync", "replace"])
+@pytest.mark.usefixtures("no_links")
+def test_where_links_are_not_possible_a_rename_publishes(storage: DiskStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(storage)
+    staged = storage.stage(1000)
+    staged.write(b"paper")
+    steps = recorded(monkeypatch)
+    path = storage.root / storage.commit(staged, live_key("visits", ".pdf")).key
+    assert [step for step in steps if step[0] != "link"] == [
+        ("fsync", str(staged.path)),
+        ("replace", str(path)),
+        ("fsync", str(path.parent)),
+    ]
+    assert path.read_bytes() == b"paper"
+
+
+@pytest.mark.usefixtures("no_links")
+def test_where_links_are_not_possible_a_taken_key_is_left_alone(storage: DiskStorage) -> None:
+    key = put(storage, b"first")
+    with pytest.raises(KeyTaken):
+        put(storage, b"second", key)
+    assert b"".join(storage.open(key)) == b"first"
+
+
+@pytest.mark.parametrize("step", ["fsync", "link"])
 def test_a_failing_disk_is_a_storage_error_and_the_key_is_not_readable_as_a_document(
     storage: DiskStorage, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
