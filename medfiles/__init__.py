@@ -93,7 +93,10 @@ def _flask_config(settings: Mapping[str, Any]) -> dict[str, Any]:
         **settings,
         "SECRET_KEY": config.secret_key(settings),
         "SQLALCHEMY_DATABASE_URI": settings["MEDFILES_DATABASE_URL"],
-        "SQLALCHEMY_ENGINE_OPTIONS": {"hide_parameters": True, "pool_pre_ping": True},  # no names in traces
+        "SQLALCHEMY_ENGINE_OPTIONS": {
+            "hide_parameters": True,  # no names in traces
+            "pool_pre_ping": not settings["MEDFILES_DATABASE_URL"].startswith("sqlite"),  # a file does not hang up
+        },
         "MIGRATIONS": HOME / "migrations",
         "MAX_CONTENT_LENGTH": 1024 * 1024,  # of everything but uploads, which have the limits of their kind
         "SESSION_COOKIE_NAME": "__Host-medfiles" if secure else "medfiles",

@@ -1,10 +1,11 @@
 """Who may do what. Everything hangs on the patient: its owner and those it is shared with; others see nothing."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Select, Subquery, bindparam, case, literal, or_, select, union_all
+from sqlalchemy import ScalarSelect, Select, Subquery, bindparam, case, literal, or_, select, union_all
 
 from medfiles.clock import now
 from medfiles.db import db
@@ -43,8 +44,7 @@ def levels(actor: Actor) -> Select[tuple[int, str]]:
     return found if actor.only_patient is None else found.where(both.c.patient_id == actor.only_patient)
 
 
-def _levels(user_id: Any, at: Any) -> Subquery:
-    """What the account with this id may do with whom at that moment; both are values, or parameters for later."""
+def _levels(user_id: int, at: datetime) -> Subquery:
     owned = select(Patient.id.label("patient_id"), literal("owner").label("level")).where(Patient.user_id == user_id)
     current = or_(PatientShare.expires_at.is_(None), PatientShare.expires_at > at)
     shared = (
@@ -62,24 +62,45 @@ def patients_for(actor: Actor, action: Action = Action.VIEW) -> Select[tuple[int
     return select(allowed.c.patient_id).where(rank >= RANK[action])
 
 
+def level_of(patient_id: Any) -> ScalarSelect[Any]:
+    """The actor's level on the patient of a row: a column of a query that `asks` for it, which is thus one question."""
+    owned = select(literal("owner")).where(Patient.id == patient_id, Patient.user_id == bindparam("user_id"))
+    shared = (
+        select(PatientShare.level)
+        .join(Patient, Patient.id == PatientShare.patient_id)
+        .where(
+            PatientShare.patient_id == patient_id,
+            PatientShare.user_id == bindparam("user_id"),
+            Patient.user_id != bindparam("user_id"),
+            or_(PatientShare.expires_at.is_(None), PatientShare.expires_at > bindparam("at")),
+        )
+    )
+    return union_all(owned, shared).scalar_subquery()
+
+
+def asks(actor: Actor) -> dict[str, Any]:
+    """Parameters of a query with `level_of` in it."""
+    return {"user_id": actor.user_id, "at": now()}
+
+
 def level_on(actor: Actor, patient_id: int) -> Action | None:
-    if actor.only_patient not in (None, patient_id):
-        return None
-    level = db.session.scalar(_LEVEL_ON, {"user_id": actor.user_id, "at": now(), "patient_id": patient_id})
-    return Action(level) if level else None
+    return judged(actor, patient_id, db.session.scalar(_LEVEL_ON, {**asks(actor), "patient_id": patient_id}))
 
 
-def _level_on() -> Select[Any]:
-    both = _levels(bindparam("user_id"), bindparam("at"))
-    return select(both.c.level).where(both.c.patient_id == bindparam("patient_id"))
+_LEVEL_ON = select(level_of(bindparam("patient_id")))  # asked in every request, so it is built once
 
 
-_LEVEL_ON = _level_on()  # asked several times in every request, so it is built once
+def judged(actor: Actor, patient_id: int, level: str | None) -> Action | None:
+    """What `level_of` found, as far as the actor's token reaches."""
+    return Action(level) if level and actor.only_patient in (None, patient_id) else None
 
 
 def permit(actor: Actor, action: Action, patient_id: int) -> Action:
     """The actor's level on this patient; `NotFound` when it may not even look, `Forbidden` when it may only look."""
-    level = level_on(actor, patient_id)
+    return sufficient(level_on(actor, patient_id), action)
+
+
+def sufficient(level: Action | None, action: Action) -> Action:
     if level is None:
         raise NotFound()
     suffices(level, action)

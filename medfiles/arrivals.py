@@ -49,6 +49,16 @@ _LIVE = select(func.count(EntityFile.id)).where(
     EntityFile.entity_id == bindparam("record_id"),
     EntityFile.deleted_at.is_(None),
 )
+_STANDING = select(_BY_KEY.exists(), _CANCELLED.exists(), _LIVE.scalar_subquery())
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What an upload comes upon: an earlier try of it that was stored or cancelled, `live` documents in its record."""
+
+    stored: bool
+    cancelled: bool
+    live: int
 
 
 @dataclass
@@ -75,11 +85,11 @@ class Arrivals(Service):
             must_be_alive(kind, record)
             if announced > kind.max_size * (files or kind.max_files) + FORM_OVERHEAD:
                 raise too_large(kind)
-            again = self._by_key(retry_of) is not None
-            if files == 1 and not again:
-                must_have_room(kind, live_count(kind, record_id))
+            standing = self._standing(kind, record_id, retry_of)
+            if files == 1 and not standing.stored:
+                must_have_room(kind, standing.live)
                 must_fit(record.patient_id, max(1, announced - FORM_OVERHEAD), self.quota)
-            intake = Intake(kind, record_id, record.patient_id, again)
+            intake = Intake(kind, record_id, record.patient_id, again=standing.stored)
         db.session.rollback()  # no transaction stays open while the bytes come in
         return intake
 
@@ -112,8 +122,8 @@ class Arrivals(Service):
                 stored = self._by_key(key, lock=True)  # before its record, as whoever moves it does
                 self.admitted_record(kind, record_id, Action.EDIT, subject, lock=True)
                 stored = stored or self._by_key(key, lock=True)
-                if not self._cancelled(key):  # also when it is stored: another try may be on its way
-                    self._mark_cancelled(key)
+                if not self._standing(kind, record_id, key).cancelled:
+                    self._mark_cancelled(key)  # also when it is stored: another try may be on its way
                 keys = self._give_up(kind, record_id, stored, subject) if stored is not None else ()
             journal.remove(self.storages, keys)
 
@@ -156,11 +166,12 @@ class Arrivals(Service):
         """Under the record's lock: what was true when the upload began may not be any more."""
         record = self.admitted_record(intake.kind, intake.record_id, Action.EDIT, Subject(), lock=True)
         must_be_alive(intake.kind, record)
-        if earlier := self._earlier(intake, staged, paper):
+        standing = self._standing(intake.kind, record.id, paper.idempotency_key)
+        if standing.stored and (earlier := self._earlier(intake, staged, paper)):
             return earlier, False  # its twin won the race
-        if self._cancelled(paper.idempotency_key):
+        if standing.cancelled:
             raise Conflict("This upload was cancelled.")
-        must_have_room(intake.kind, live_count(intake.kind, record.id))
+        must_have_room(intake.kind, standing.live)
         must_fit(record.patient_id, file.file_size, self.quota, lock=True)
         file.patient_id = record.patient_id
         db.session.add(file)
@@ -190,9 +201,10 @@ class Arrivals(Service):
         with suppress(IntegrityError), db.session.begin_nested():  # the same key may be given up on another record
             db.session.add(CancelledUpload(user_id=self.actor.user_id, idempotency_key=key))
 
-    def _cancelled(self, key: str | None) -> bool:
-        asked = {"user_id": self.actor.user_id, "key": key}
-        return key is not None and db.session.scalar(_CANCELLED, asked) is not None
+    def _standing(self, kind: EntityType, record_id: int, key: str | None) -> Standing:
+        asked = {"user_id": self.actor.user_id, "key": key, "kind": kind.name, "record_id": record_id}
+        stored, cancelled, live = db.session.execute(_STANDING, asked).one()
+        return Standing(bool(stored), bool(cancelled), live + waiting.count(kind, record_id))
 
     def _earlier(self, intake: Intake, staged: Staged, paper: Paper) -> EntityFile | None:
         """The document that an earlier try of the same upload stored."""

@@ -1,16 +1,17 @@
 """The trail: who did, or was refused, what to which document, record and patient. Written in the open transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Select, bindparam, insert, select
 
 from medfiles.access import Actor
 from medfiles.clock import now
-from medfiles.db import db
+from medfiles.db import db, end_reading, transaction
 from medfiles.models import AuditEvent, EntityFile, User
+from medfiles.sqlite import SOON
 
 READ_ONCE_WITHIN = timedelta(minutes=1)
 LOOKED = (
@@ -52,52 +53,72 @@ def record(
     **details: Any,
 ) -> None:
     """Add one event to the open transaction: it stands or falls with what it records."""
+    record_each(actor, action, [(subject, details)], outcome=outcome, reason=reason)
+
+
+def record_each(
+    actor: Actor | None,
+    action: str,
+    subjects: Iterable[tuple[Subject, Mapping[str, Any]]],
+    *,
+    outcome: str = "done",
+    reason: str | None = None,
+) -> None:
+    """As `record`, one event for each subject and its details, by one statement. It flushes nothing of the session."""
+    alike = {
+        "actor_id": actor.user_id if actor else None,
+        "request_id": actor.request_id if actor else None,
+        "address": actor.address if actor else None,
+        "action": action,
+        "outcome": outcome,
+        "reason": reason,
+    }
+    token = {"token": actor.token} if actor and actor.token else {}
+    rows = [{**alike, **_about(subject, {**details, **token})} for subject, details in subjects]
+    if rows:
+        db.session.connection().execute(_ADD, rows)
+
+
+_ADD = insert(AuditEvent.__table__)
+
+
+def _about(subject: Subject, details: dict[str, Any]) -> dict[str, Any]:
     if subject.name:
         details["name"] = subject.name
-    if actor and actor.token:
-        details["token"] = actor.token
-    db.session.add(
-        AuditEvent(
-            actor_id=actor.user_id if actor else None,
-            request_id=actor.request_id if actor else None,
-            address=actor.address if actor else None,
-            action=action,
-            outcome=outcome,
-            reason=reason,
-            patient_id=subject.patient_id,
-            entity_type=subject.entity_type,
-            entity_id=subject.entity_id,
-            file_id=subject.file_id,
-            details=details or None,
-        )
-    )
+    return {
+        "patient_id": subject.patient_id,
+        "entity_type": subject.entity_type,
+        "entity_id": subject.entity_id,
+        "file_id": subject.file_id,
+        "details": details or None,
+    }
 
 
 def record_read(actor: Actor, action: str, subject: Subject) -> None:
-    """A read, once per subject, account and minute: a video-like series of ranges is one opening, not a hundred."""
-    if not _was_read(actor, action, subject):
-        record(actor, action, subject)
+    """A read, once per subject, account and minute: a video-like series of ranges is one opening, not a hundred.
+
+    Ends the session's transaction, which must have changed nothing, and writes in one of its own: who only looks waits
+    for nobody who writes unless there is an event, and for no disk.
+    """
+    known = _was_read(actor, action, subject)
+    end_reading()
+    if not known:
+        with transaction(SOON):
+            record(actor, action, subject)
 
 
 def _was_read(actor: Actor, action: str, subject: Subject) -> bool:
-    asked = {"actor": actor.user_id, "action": action, "since": now() - READ_ONCE_WITHIN, "file": subject.file_id}
+    asked = {"actor": actor.user_id, "action": action, "since": now() - READ_ONCE_WITHIN, "patient": subject.patient_id}
     if subject.file_id is not None:
-        asked |= {"patient": subject.patient_id}
-        return db.session.execute(_SAME_FILE, asked).first() is not None
-    same = _recent(actor, action).where(
-        AuditEvent.patient_id == subject.patient_id,
-        AuditEvent.entity_type == subject.entity_type,
-        AuditEvent.entity_id == subject.entity_id,
-        AuditEvent.file_id.is_(None),
-    )
-    return db.session.execute(same.limit(1)).first() is not None
+        return db.session.execute(_SAME_FILE, {**asked, "file": subject.file_id}).first() is not None
+    asked |= {"kind": subject.entity_type, "record": subject.entity_id}
+    return db.session.execute(_SAME_RECORD, asked).first() is not None
 
 
-# Of every download, so it is built once. A document's kind and record never change.
-_SAME_FILE = (
+# Of every read, so they are built once. A document's kind and record never change.
+_SAME = (
     select(AuditEvent.id)
     .where(
-        AuditEvent.file_id == bindparam("file"),
         AuditEvent.action == bindparam("action"),
         AuditEvent.at > bindparam("since"),
         AuditEvent.actor_id == bindparam("actor"),
@@ -106,14 +127,18 @@ _SAME_FILE = (
     )
     .limit(1)
 )
+_SAME_FILE = _SAME.where(AuditEvent.file_id == bindparam("file"))
+_SAME_RECORD = _SAME.where(
+    AuditEvent.file_id.is_(None),
+    AuditEvent.entity_type.is_not_distinct_from(bindparam("kind")),
+    AuditEvent.entity_id.is_not_distinct_from(bindparam("record")),
+)
 
 
 def record_reads(actor: Actor, action: str, files: Sequence[EntityFile]) -> None:
     """Reads of many documents, each as `record_read` would, with one question about all."""
     known = set(db.session.scalars(_recent(actor, action).where(AuditEvent.file_id.in_([file.id for file in files]))))
-    for file in files:
-        if file.id not in known:
-            record(actor, action, subject_of(file))
+    record_each(actor, action, [(subject_of(file), {}) for file in files if file.id not in known])
 
 
 def is_known_refusal(actor: Actor, action: str, subject: Subject, reason: str) -> bool:

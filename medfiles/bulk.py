@@ -33,6 +33,7 @@ from medfiles.errors import (
 from medfiles.intake import allow, checked_details, must_be_alive, must_have_room
 from medfiles.models import EntityFile
 from medfiles.quarantine import must_be_readable
+from medfiles.sqlite import SOON
 
 CHUNK = 100  # documents in one transaction
 TRASHED = "This document is in the trash. Restore it first."
@@ -126,10 +127,11 @@ class BulkService(DocumentService):
 
         def change(files: Sequence[EntityFile]) -> None:
             with transaction():
+                done = []
                 for file in _locked(files, check):
-                    changed = ["category"] if file.category != wanted else []
+                    done.append((subject_of(file), {"changed": ["category"] if file.category != wanted else []}))
                     file.category = wanted
-                    audit.record(self.actor, "edit", subject_of(file), changed=changed)
+                audit.record_each(self.actor, "edit", done)
 
         with self.verb("edit", entity_type=kind.name, entity_id=record_id) as subject:
             self.admitted_record(kind, record_id, Action.EDIT, subject)
@@ -217,7 +219,7 @@ class BulkService(DocumentService):
         return results
 
     def _remember_reading(self, files: Sequence[EntityFile]) -> None:
-        with transaction():
+        with transaction(SOON):
             audit.record_reads(self.actor, "download", files)
 
     def _remember_refusals(self, task: Task, results: Sequence[Result], found: Mapping[int, EntityFile]) -> None:

@@ -79,7 +79,7 @@ def copy_to(target: Engine, report: Callable[[str, int], None] = lambda table, r
 @contextmanager
 def _held(engine: Engine) -> Iterator[Connection]:
     """One state of it, which nobody changes until the block ends."""
-    with engine.connect().execution_options(**{sqlite.WRITES: True}) as connection, connection.begin():
+    with engine.connect().execution_options(**{sqlite.WRITES: sqlite.AT_ONCE}) as connection, connection.begin():
         yield connection
 
 

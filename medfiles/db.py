@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import BigInteger, DateTime, Dialect, Engine, Integer, MetaData, event, text
+from sqlalchemy import BigInteger, Connection, DateTime, Dialect, Engine, Integer, MetaData, event, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
@@ -65,13 +65,15 @@ def init_app(app: Flask) -> None:
 
 
 @contextmanager
-def transaction() -> Iterator[Any]:
+def transaction(durable: str = sqlite.AT_ONCE) -> Iterator[Any]:
     """One write transaction on this context's session: commits at the end, rolls back on any error.
 
     On SQLite it takes the write lock at once (BEGIN IMMEDIATE), so what it reads stays true until it commits.
+    `durable=SOON`: its commit does not wait for the disk. No process that dies undoes it, but a power cut can until the
+    next transaction that waits, which is the sealing of the trail within seconds.
     """
     try:
-        start_writing()
+        start_writing(durable)
         yield db.session
         db.session.commit()
     except OperationalError as error:
@@ -82,10 +84,15 @@ def transaction() -> Iterator[Any]:
         raise
 
 
-def start_writing() -> None:
+def start_writing(durable: str = sqlite.AT_ONCE) -> None:
     """Begin this session's transaction anew, as a writer."""
     db.session.rollback()
-    db.session.connection(execution_options={sqlite.WRITES: True})
+    db.session.connection(execution_options={sqlite.WRITES: durable})
+
+
+def end_reading() -> None:
+    """End this session's transaction, which changed nothing. A rollback would forget what was read, too."""
+    db.session.commit()
 
 
 def check_connection() -> None:
@@ -102,3 +109,8 @@ def _promise_postgresql(engine: Engine) -> None:
             if cursor.fetchone()[0] == "off":
                 raise RuntimeError("PostgreSQL has synchronous_commit off: acknowledged uploads could be lost")
         connection.rollback()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if connection.get_execution_options().get(sqlite.WRITES) == sqlite.SOON:
+            connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")

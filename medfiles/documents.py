@@ -118,16 +118,14 @@ class DocumentService(Arrivals):
         counted: bool = False,
     ) -> listing.Page:
         """A page of a record's documents as `wanted`, by default the newest first; the trash only for who may edit."""
-        with self.verb("list", entity_type=kind.name, entity_id=record_id) as subject, transaction():
+        with self.reading("list", entity_type=kind.name, entity_id=record_id) as subject:
             record = self.admitted_record(kind, record_id, Action.EDIT if wanted.trashed else Action.VIEW, subject)
-            audit.record_read(self.actor, "list", subject)
             return listing.page(kind, record_id, wanted, limit, counted=counted, also=waiting.documents(kind, record))
 
     def matching(self, kind: EntityType, record_id: int, wanted: Wanted) -> Sequence[int]:
         """Ids of all documents of a record that a list of `wanted` would show."""
-        with self.verb("list", entity_type=kind.name, entity_id=record_id) as subject, transaction():
+        with self.reading("list", entity_type=kind.name, entity_id=record_id) as subject:
             self.admitted_record(kind, record_id, Action.EDIT if wanted.trashed else Action.VIEW, subject)
-            audit.record_read(self.actor, "list", subject)
             return listing.matching(kind, record_id, wanted)
 
     def tally(self, kind: EntityType, record_id: int) -> Tally:
@@ -204,9 +202,8 @@ class DocumentService(Arrivals):
 
     def trashed(self, patient_id: int) -> Sequence[EntityFile]:
         """All documents of a patient that are in the trash, latest first."""
-        with self.verb("list-trash", patient_id=patient_id) as subject, transaction():
+        with self.reading("list-trash", patient_id=patient_id) as subject:
             self.admitted_patient(patient_id, Action.EDIT, subject)
-            audit.record_read(self.actor, "list-trash", subject)
             query = select(EntityFile).where(EntityFile.patient_id == patient_id, EntityFile.deleted_at.is_not(None))
             return db.session.scalars(query.order_by(EntityFile.deleted_at.desc(), EntityFile.id)).all()
 
@@ -216,10 +213,8 @@ class DocumentService(Arrivals):
             return self.admitted_file(file_id, Action.VIEW, subject)
 
     def details(self, file_id: int) -> EntityFile:
-        with self.verb("view", file_id=file_id) as subject, transaction():
-            file = self.admitted_file(file_id, Action.VIEW, subject)
-            audit.record_read(self.actor, "view", subject)
-            return file
+        with self.reading("view", file_id=file_id) as subject:
+            return self.admitted_file(file_id, Action.VIEW, subject)
 
     def editable(self, file_id: int) -> EntityFile:
         """Refused as `edit` would, before what is to be changed is looked at."""
@@ -228,11 +223,10 @@ class DocumentService(Arrivals):
 
     def open(self, file_id: int) -> Opened:
         """A document to read; the trail remembers it before the first byte goes out."""
-        with self.verb("download", file_id=file_id) as subject, transaction():
+        with self.reading("download", file_id=file_id) as subject:
             file = self.admitted_file(file_id, Action.VIEW, subject)
             allow(self.registry[file.entity_type], "download")
             must_be_readable(file, self.actor)
-            audit.record_read(self.actor, "download", subject)
             return opened(file, self.storages)
 
     def edit(

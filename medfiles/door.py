@@ -11,7 +11,7 @@ from sqlalchemy import Select, bindparam, select
 from medfiles import access, audit
 from medfiles.access import Action, Actor
 from medfiles.audit import Subject
-from medfiles.db import db, transaction
+from medfiles.db import db, end_reading, transaction
 from medfiles.entities import EntityType, Registry
 from medfiles.errors import DatabaseUnavailable, Infected, MedfilesError, NotFound, StorageError
 from medfiles.models import EntityFile, Patient, RecordMixin
@@ -20,9 +20,10 @@ from medfiles.storage import Storages
 
 @cache
 def _row(model: Any, lock: bool) -> Select[Any]:
-    """Asked for in every request, so it is built once."""
-    query = select(model).where(model.id == bindparam("id")).execution_options(populate_existing=True)
-    return query.with_for_update() if lock else query
+    """A row and the actor's level on its patient. Asked for in every request, so it is built once."""
+    query = select(model, access.level_of(model.patient_id)).where(model.id == bindparam("id"))
+    query = query.execution_options(populate_existing=True)
+    return query.with_for_update(of=model) if lock else query
 
 
 @dataclass
@@ -43,6 +44,14 @@ class Service:
             self.record_refusals(action, [(spoken_of, error)])
             raise
 
+    @contextmanager
+    def reading(self, action: str, **subject: Any) -> Iterator[Subject]:
+        """A verb that shows something: the trail has it before anybody sees what was read inside."""
+        end_reading()  # what is read now is what is there now
+        with self.verb(action, **subject) as spoken_of:
+            yield spoken_of
+            audit.record_read(self.actor, action, spoken_of)
+
     def record_refusals(self, action: str, refused: Sequence[tuple[Subject, MedfilesError]]) -> None:
         """In a transaction of their own: what was tried has just been rolled back."""
         with suppress(DatabaseUnavailable), transaction():
@@ -55,8 +64,7 @@ class Service:
 
     def record_each(self, action: str, files: Sequence[EntityFile]) -> None:
         """One event for each document, in the open transaction."""
-        for file in files:
-            audit.record(self.actor, action, audit.subject_of(file))
+        audit.record_each(self.actor, action, [(audit.subject_of(file), {}) for file in files])
 
     def admit(self, action: Action, patient_id: int, subject: Subject) -> Action:
         """The choke point: nothing of a patient is shown or changed unless this returned."""
@@ -74,25 +82,31 @@ class Service:
         self, kind: EntityType, record_id: int, action: Action, subject: Subject, *, lock: bool = False
     ) -> RecordMixin:
         """The record, in the trash or not; with `lock` nobody else changes it or its documents until the commit."""
-        record: RecordMixin | None = db.session.scalar(_row(cast(Any, kind.model), lock), {"id": record_id})
-        if record is None:
-            raise NotFound()
+        record, level = self._row(kind.model, record_id, lock)
         subject.entity_type, subject.entity_id = kind.name, record_id
-        self._admit_row(action, record, subject, kind.title_of(record))
-        return record
+        self._admit_row(action, record, level, subject, kind.title_of(record))
+        return cast(RecordMixin, record)
 
     def admitted_file(self, file_id: int, action: Action, subject: Subject, *, lock: bool = False) -> EntityFile:
         """The document, in the trash or not; with `lock` nobody else changes it until the commit."""
-        file: EntityFile | None = db.session.scalar(_row(EntityFile, lock), {"id": file_id})
-        if file is None:
-            raise NotFound()
+        file, level = self._row(EntityFile, file_id, lock)
         subject.entity_type, subject.entity_id = file.entity_type, file.entity_id
-        self._admit_row(action, file, subject, file.file_name)
-        return file
+        self._admit_row(action, file, level, subject, file.file_name)
+        return cast(EntityFile, file)
 
-    def _admit_row(self, action: Action, row: RecordMixin | EntityFile, subject: Subject, name: str) -> None:
+    def _row(self, model: Any, number: int, lock: bool) -> tuple[Any, Action | None]:
+        found = db.session.execute(_row(model, lock), {"id": number, **access.asks(self.actor)}).one_or_none()
+        if found is None:
+            raise NotFound()
+        row, level = found
+        return row, access.judged(self.actor, row.patient_id, level)
+
+    def _admit_row(
+        self, action: Action, row: RecordMixin | EntityFile, level: Action | None, subject: Subject, name: str
+    ) -> None:
         """What is in the trash does not exist for those who may only look."""
-        level = self.admit(Action.VIEW, row.patient_id, subject)
+        subject.patient_id = row.patient_id
+        level = access.sufficient(level, Action.VIEW)
         subject.name = name
         if row.deleted_at is not None and level == Action.VIEW:
             raise NotFound()

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 from typing import NoReturn
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from medfiles.clock import now
 from medfiles.db import db, transaction
@@ -28,6 +28,13 @@ class Swept:
     failed: int
 
 
+# Of every upload, so they are built once.
+_ENTER = insert(StorageJournal.__table__)
+_STRIKE = delete(StorageJournal.__table__).where(
+    StorageJournal.key.in_(bindparam("keys", expanding=True)), StorageJournal.action == "attach"
+)
+
+
 def expect(storage: str, keys: Collection[str]) -> None:
     """Commit that objects may soon exist under these keys; to be called before any of them does."""
     with transaction():
@@ -37,16 +44,14 @@ def expect(storage: str, keys: Collection[str]) -> None:
 def enter(storage: str, keys: Collection[str]) -> None:
     """As `expect`, in a transaction that has more to do."""
     lease = now() + LEASE
-    db.session.add_all(StorageJournal(key=key, storage=storage, action="attach", lease_until=lease) for key in keys)
-    db.session.flush()
+    rows = [{"key": key, "storage": storage, "action": "attach", "lease_until": lease} for key in keys]
+    db.session.connection().execute(_ENTER, rows)
 
 
 def settle(keys: Collection[str]) -> None:
     """In the transaction that makes rows name the keys: strike them out, or abort if the sweep was faster."""
-    struck = db.session.execute(
-        delete(StorageJournal).where(StorageJournal.key.in_(keys), StorageJournal.action == "attach")
-    )
-    if struck.rowcount != len(keys):  # type: ignore[attr-defined]
+    struck = db.session.connection().execute(_STRIKE, {"keys": list(keys)})
+    if struck.rowcount != len(keys):
         _too_late()
 
 

@@ -91,8 +91,8 @@ def _purge(ids: Sequence[int], before: datetime, storages: Storages) -> Swept:
     with transaction() as session:
         still = select(EntityFile).where(EntityFile.id.in_(ids), *_is_due(before)).with_for_update()
         files = session.scalars(still).all()
+        audit.record_each(None, "purge", [(audit.subject_of(file), {}) for file in files])
         for file in files:
-            audit.record(None, "purge", audit.subject_of(file))
             journal.release(file.storage, [file.file_path])
             session.delete(file)
         keys = [*(file.file_path for file in files), *derived.release({file.sha256 for file in files})]

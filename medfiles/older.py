@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from medfiles import audit, waiting
+from medfiles import waiting
 from medfiles.access import Action
 from medfiles.audit import Subject
-from medfiles.db import db, transaction
+from medfiles.db import db
 from medfiles.documents import DocumentService, Opened
 from medfiles.errors import Conflict, NotFound
 from medfiles.models import FIRST_FILE_ID, EntityFile, LabResultFile
@@ -41,9 +41,8 @@ class OlderService(DocumentService):
     def _open_older(self, number: int) -> Opened:
         if (moved := moved_to(number)) is not None:
             return self.open(moved)
-        with self.verb("download", file_id=number) as subject, transaction():
+        with self.reading("download", file_id=number) as subject:
             file = self._admitted(number, Action.VIEW, subject)
-            audit.record_read(self.actor, "download", subject)
         opened = Opened(file, self.storages.older)
         file.sha256, file.file_size = digest(opened.read())  # the size that the older table claims was never checked
         return opened

@@ -51,9 +51,8 @@ class RecordService(Service):
         return [Summary(row, Action(level), records.get(row.id, 0), files.get(row.id, 0)) for row, level in rows]
 
     def patient(self, patient_id: int) -> Summary:
-        with self.verb("view-patient", patient_id=patient_id) as subject, transaction():
+        with self.reading("view-patient", patient_id=patient_id) as subject:
             patient = self.admitted_patient(patient_id, Action.VIEW, subject)
-            audit.record_read(self.actor, "view-patient", subject)
             return Summary(patient, access.permit(self.actor, Action.VIEW, patient_id))
 
     def level(self, patient_id: int, action: Action = Action.VIEW, verb: str = "view-patient") -> Action:
@@ -88,21 +87,16 @@ class RecordService(Service):
 
     def list(self, patient_id: int, kind: EntityType) -> Sequence[RecordMixin]:
         """A patient's records of a kind, the latest first."""
-        with (
-            self.verb("list-records", patient_id=patient_id, entity_type=kind.name) as subject,
-            transaction(),
-        ):
+        with self.reading("list-records", patient_id=patient_id, entity_type=kind.name) as subject:
             self.admitted_patient(patient_id, Action.VIEW, subject)
-            audit.record_read(self.actor, "list-records", subject)
             query = select(kind.model).where(kind.model.patient_id == patient_id, kind.model.deleted_at.is_(None))
             records = db.session.scalars(query).all()
         return sorted(records, key=lambda record: (kind.date_of(record) or date.min, record.id), reverse=True)
 
     def trashed(self, patient_id: int) -> Sequence[tuple[EntityType, RecordMixin, int]]:
         """A patient's records in the trash, with the number of documents that come back with each."""
-        with self.verb("list-trash", patient_id=patient_id) as subject, transaction():
+        with self.reading("list-trash", patient_id=patient_id) as subject:
             self.admitted_patient(patient_id, Action.EDIT, subject)
-            audit.record_read(self.actor, "list-trash", subject)
             found = [
                 (kind, record, len(self._trashed_with(kind, record)))
                 for kind in self.registry
@@ -111,10 +105,8 @@ class RecordService(Service):
         return sorted(found, key=lambda entry: cast(datetime, entry[1].deleted_at), reverse=True)
 
     def get(self, kind: EntityType, record_id: int) -> RecordMixin:
-        with self.verb("view-record", entity_type=kind.name, entity_id=record_id) as subject, transaction():
-            record = self.admitted_record(kind, record_id, Action.VIEW, subject)
-            audit.record_read(self.actor, "view-record", subject)
-            return record
+        with self.reading("view-record", entity_type=kind.name, entity_id=record_id) as subject:
+            return self.admitted_record(kind, record_id, Action.VIEW, subject)
 
     def editable(self, kind: EntityType, record_id: int) -> RecordMixin:
         """Refused as `edit` would, before what is to be changed is looked at."""
@@ -212,13 +204,11 @@ class RecordService(Service):
 
     def trail(self, patient_id: int, before: int | None = None, narrowed: Narrowed = EVERYTHING) -> Activity:
         """Who did what with this patient's papers; for its owner and those who may edit."""
-        with self.verb("view-activity", patient_id=patient_id) as subject, transaction():
+        with self.reading("view-activity", patient_id=patient_id) as subject:
             self.admitted_patient(patient_id, Action.EDIT, subject)
-            audit.record_read(self.actor, "view-activity", subject)
-            db.session.flush()
-            name = audit.last_name_of(patient_id, narrowed.document) if narrowed.document is not None else None
-            events = audit.trail(patient_id, before, narrowed=narrowed)
-            return Activity(events, audit.people(patient_id), name)
+        name = audit.last_name_of(patient_id, narrowed.document) if narrowed.document is not None else None
+        events = audit.trail(patient_id, before, narrowed=narrowed)
+        return Activity(events, audit.people(patient_id), name)
 
     def _save(self, kind: EntityType, record: RecordMixin, fields: Mapping[str, Any], subject: Subject) -> RecordMixin:
         must_be_in_use(kind, record)

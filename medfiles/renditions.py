@@ -1,12 +1,11 @@
 """Looking at documents: what can be shown of one, its pages as pictures, its thumbnail."""
 
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 
-from medfiles import audit, recipes
+from medfiles import recipes
 from medfiles.access import Action
 from medfiles.audit import Subject
-from medfiles.db import db, transaction
+from medfiles.db import db
 from medfiles.documents import Opened, opened
 from medfiles.door import Service
 from medfiles.errors import NotFound
@@ -24,9 +23,8 @@ class PreviewService(Service):
 
     def look(self, file_id: int) -> Look:
         """What can be shown; the trail remembers it."""
-        with self.verb("preview", file_id=file_id) as subject, transaction():
+        with self.reading("preview", file_id=file_id) as subject:
             document = self._admitted(file_id, subject, thumbnail=False)
-            audit.record_read(self.actor, "preview", subject)
         return self.renderer.look(document)
 
     def picture(self, file_id: int, sha256: str, word: str, page: int = 1) -> Picture:
@@ -45,10 +43,8 @@ class PreviewService(Service):
     def _picture(self, file_id: int, sha256: str | None, word: str, page: int) -> Picture:
         """A thumbnail in a list is no reading of the document, so it leaves no event."""
         thumbnail = page == 1 and word == recipe(THUMBNAIL)
-        with self.verb("preview", file_id=file_id) as subject, transaction() if not thumbnail else nullcontext():
+        with (self.verb if thumbnail else self.reading)("preview", file_id=file_id) as subject:
             document = self._admitted(file_id, subject, thumbnail=thumbnail)
-            if not thumbnail:
-                audit.record_read(self.actor, "preview", subject)
         if sha256 not in (None, document.file.sha256):
             raise NotFound()
         return self.renderer.picture(document, word, page)

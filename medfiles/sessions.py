@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 from medfiles.clock import now
 from medfiles.db import db, transaction
 from medfiles.models import Session
+from medfiles.sqlite import SOON
 
 TOUCH_AFTER = timedelta(seconds=30)
 USER = "_user_id"  # where Flask-Login keeps whom a session belongs to
@@ -87,7 +88,7 @@ class DatabaseSessions(ServerSideSessionInterface):  # type: ignore[misc]
         seen: datetime | None = g.get("session_seen")
         if seen is None or g.get("background") or now() - seen < TOUCH_AFTER:
             return
-        with transaction() as database:
+        with transaction(SOON) as database:
             database.execute(update(Session).where(Session.digest == g.session_digest).values(seen_at=now()))
 
 

@@ -34,9 +34,8 @@ class Given:
 class ShareService(Service):
     def list(self, patient_id: int) -> Sequence[Given]:
         """Everybody whom the owner gave access, by address; those whose time is over too."""
-        with self.verb("view-people", patient_id=patient_id) as subject, transaction():
+        with self.reading("view-people", patient_id=patient_id) as subject:
             self._owned(patient_id, subject)
-            audit.record_read(self.actor, "view-people", subject)
             return _given(patient_id)
 
     def own(self, patient_id: int) -> PatientShare | None:

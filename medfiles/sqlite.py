@@ -9,7 +9,8 @@ from sqlalchemy import Engine, event
 from sqlalchemy.engine import Connection
 from sqlalchemy.pool import ConnectionPoolEntry
 
-WRITES = "medfiles_immediate"  # the execution option of a transaction that writes
+WRITES = "medfiles_writes"  # the execution option of a transaction that writes: when its commit is durable
+AT_ONCE, SOON = "at-once", "soon"  # it waits for the disk, or the next one that waits takes it along
 BUSY_SECONDS, PAUSE = 15, 0.001
 PROMISED = {"journal_mode": "WAL", "synchronous": "FULL", "foreign_keys": "ON", "busy_timeout": BUSY_SECONDS * 1000}
 
@@ -28,9 +29,11 @@ def promise(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        if not connection.get_execution_options().get(WRITES):
+        durable = connection.get_execution_options().get(WRITES)
+        if durable is None:
             connection.exec_driver_sql("BEGIN")
             return
+        _synchronous(connection, "NORMAL" if durable == SOON else "FULL")
         give_up = time.monotonic() + BUSY_SECONDS
         connection.info["turn"] = turn.acquire(timeout=BUSY_SECONDS)
         if not _began(connection, give_up):
@@ -40,6 +43,12 @@ def promise(engine: Engine) -> None:
     def checkin(_: Any, record: ConnectionPoolEntry) -> None:
         if record.info.pop("turn", False):
             turn.release()
+
+
+def _synchronous(connection: Connection, level: str) -> None:
+    if connection.info.get("synchronous", "FULL") != level:
+        connection.exec_driver_sql(f"PRAGMA synchronous={level}")
+        connection.info["synchronous"] = level
 
 
 def _began(connection: Connection, give_up: float) -> bool:

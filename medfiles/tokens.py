@@ -18,6 +18,7 @@ from medfiles.clock import now
 from medfiles.db import db, transaction
 from medfiles.errors import NotFound, Rejected
 from medfiles.models import ApiToken, Role, User
+from medfiles.sqlite import SOON
 from medfiles.text import clean_text
 
 PREFIX = "mf"
@@ -121,7 +122,7 @@ def _of(actor: Actor) -> Select[Any]:
 def _touch(token_id: int, used_at: datetime | None) -> None:
     at = now()
     if used_at is None or at - used_at >= USED_WITHIN:
-        with transaction() as session:
+        with transaction(SOON) as session:
             session.execute(update(ApiToken).where(ApiToken.id == token_id).values(used_at=at))
 
 

@@ -12,8 +12,8 @@ from sqlalchemy.exc import OperationalError
 
 from medfiles import accounts, audit
 from medfiles.clock import now
+from medfiles.db import db
 from medfiles.errors import DatabaseUnavailable
-from medfiles.models import AuditEvent
 from tests.factories import World
 from tests.rules.test_door import CALLS, Things, stored
 from tests.rules.test_door import things as things
@@ -47,14 +47,16 @@ SILENT = {
 
 @contextmanager
 def unwritable() -> Iterator[None]:
-    def refuse(*_: Any) -> None:
-        raise OperationalError("INSERT", {}, Exception("no room"))
+    def refuse(_: Any, __: Any, statement: str, *___: Any) -> None:
+        if statement.startswith("INSERT INTO audit_events"):
+            raise OperationalError("INSERT", {}, Exception("no room"))
 
-    event.listen(AuditEvent, "before_insert", refuse)
+    engine = db.engine
+    event.listen(engine, "before_cursor_execute", refuse)
     try:
         yield
     finally:
-        event.remove(AuditEvent, "before_insert", refuse)
+        event.remove(engine, "before_cursor_execute", refuse)
 
 
 def test_what_cannot_be_written_down_is_not_done(things: Things, monkeypatch: pytest.MonkeyPatch) -> None:

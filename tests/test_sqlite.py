@@ -4,11 +4,12 @@ import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from medfiles.db import db, transaction
 from medfiles.errors import DatabaseUnavailable
 from medfiles.models import Patient
+from medfiles.sqlite import AT_ONCE, SOON
 from tests.factories import World
 
 
@@ -23,6 +24,30 @@ def test_a_writer_is_told_when_another_holds_the_database_for_too_long(
     holder.execute("ROLLBACK")
     holder.close()
     world.patient()
+
+
+def test_what_only_looks_waits_for_no_writer_once_it_is_in_the_trail(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("medfiles.sqlite.BUSY_SECONDS", 0.05)
+    document = world.attach(world.record()).id
+    world.documents().details(document)
+    holder = sqlite3.connect(str(db.engine.url.database), isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    assert world.documents().details(document).id == document
+    with pytest.raises(DatabaseUnavailable):
+        world.documents().open(document)
+    holder.execute("ROLLBACK")
+    holder.close()
+
+
+def test_only_what_may_be_durable_soon_does_not_wait_for_the_disk(world: World) -> None:
+    found = []
+    for durable in (AT_ONCE, SOON, SOON, AT_ONCE):
+        with transaction(durable) as session:
+            found.append(session.scalar(text("PRAGMA synchronous")))
+    assert found == [2, 1, 1, 2]
+    assert world.app
 
 
 def test_a_writer_that_fails_leaves_the_turn_to_the_next(world: World) -> None:

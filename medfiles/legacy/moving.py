@@ -217,8 +217,8 @@ class Mover:
         db.session.flush()
         for one in prepared:
             ledger.enter(self.known, "file", one.old.id, one.row.id)
-            subject = audit.subject_of(one.row)
-            audit.record(None, "migrate", subject, old_id=one.old.id, sha256=one.row.sha256)
+        found = [(audit.subject_of(one.row), {"old_id": one.old.id, "sha256": one.row.sha256}) for one in prepared]
+        audit.record_each(None, "migrate", found)
 
 
 def _told(old: OlderFile, name: str, record: LabResult, user: int | None) -> dict[str, Any]:

@@ -75,8 +75,8 @@ def _give_back(
         query = select(EntityFile).where(EntityFile.id.in_(ids)).order_by(EntityFile.id).with_for_update()
         locked = session.scalars(query.execution_options(populate_existing=True)).all()
         lost = [words for file in locked for words in _changes(file, older[ledger.number_of(file)])]
+        audit.record_each(None, "rollback", [(audit.subject_of(file), {"old_id": file.legacy_id}) for file in locked])
         for file in locked:
-            audit.record(None, "rollback", audit.subject_of(file), old_id=file.legacy_id)
             journal.release(file.storage, [file.file_path])
             session.delete(file)
         session.execute(delete(LegacyId).where(LegacyId.kind == "file", LegacyId.new_id.in_(ids)))

@@ -32,7 +32,7 @@ class AuditEvent(db.Model):  # type: ignore[name-defined,misc]
     file_id: Mapped[int | None] = mapped_column(Id)
     request_id: Mapped[str | None] = mapped_column(String(64))
     address: Mapped[str | None] = mapped_column(String(64))
-    details: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    details: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class AuditSeal(db.Model):  # type: ignore[name-defined,misc]

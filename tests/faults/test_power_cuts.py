@@ -1,12 +1,14 @@
 """When the power fails, what was answered is there, and of everything else either all or nothing."""
 
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
 
 from tests.extent import Extent
 from tests.faults import cutting
-from tests.faults.cutting import Cutter
+from tests.faults.cutting import Cut, Cutter
 from tests.faults.forked import Forge
 from tests.faults.injecting import Tally
 from tests.faults.places import Place
@@ -25,3 +27,16 @@ def test_cut_off_from_power_at_any_change_a_verb_is_done_or_not(
 ) -> None:
     some = cutting.cuts(cutter, verbs_at_work, verb, extent.of(1000, 6), extent.chance("cut", verb))
     report(f"power cut: {verb}", cutting.tried(verbs_at_work, cutter, some))
+
+
+def test_what_was_read_is_in_the_trail_for_good_once_it_is_sealed(
+    verbs_at_work: Forge, cutter: Cutter, place: Place
+) -> None:
+    answer, _ = cutter.run(verbs_at_work, Cut("open_and_seal", 0, 0.0, 0))
+    assert answer == 200
+    with closing(sqlite3.connect(place.database.removeprefix("sqlite:///"))) as rows:
+        read = rows.execute(
+            "SELECT file_id FROM audit_events WHERE action = 'download' AND outcome = 'done'"
+        ).fetchall()
+    place.put_back()
+    assert read == [(place.facts["live"],)]

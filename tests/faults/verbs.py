@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from flask import Flask
 
-from medfiles import journal
+from medfiles import journal, seal
 from medfiles.clock import now
 
 LATER = timedelta(hours=1)  # every lease is over by then
@@ -45,6 +45,13 @@ def edit(app: Flask, facts: Facts) -> int:
     )
 
 
+def open_and_seal(app: Flask, facts: Facts) -> int:
+    """A download, and what the server does within four seconds after it."""
+    answer = _ask(app, facts, "GET", f"/files/{facts['live']}/download")
+    with app.app_context():
+        return answer if seal.seal(app.extensions["medfiles"].sealer) else 500
+
+
 def crowd(app: Flask, facts: Facts) -> int:
     """Twice as many uploads as a record has room for, all of them let in before the first is stored."""
     parts = app.extensions["medfiles"]
@@ -75,7 +82,7 @@ def reconcile(app: Flask, facts: Facts) -> int:
 
 
 VERBS: Mapping[str, Callable[[Flask, Facts], int]] = {
-    one.__name__: one for one in (upload, trash, restore, purge, edit, reconcile, crowd)
+    one.__name__: one for one in (upload, trash, restore, purge, edit, reconcile, open_and_seal, crowd)
 }
 EVERY_DAY = ("upload", "trash", "restore", "purge", "edit", "reconcile")  # in an order in which most succeed
 CHANGES = ("upload", "trash", "restore", "purge", "edit")
