@@ -84,7 +84,7 @@ class Limits:
     cpu: int = 10
     wall: float = 20.0
     handles: int = 64
-    jobs: int = 100
+    jobs: int = 1000
     answer: int = 32 * 1024**2
     start: float = 30.0
     queue: float = 30.0

@@ -173,12 +173,12 @@ def test_no_process_is_started_before_the_first_job(tmp_path: Path) -> None:
     assert (tmp_path / "started").exists()
 
 
-def test_a_worker_is_reused_for_a_hundred_files_and_then_replaced(tasks: str) -> None:
+def test_a_worker_is_reused_for_a_thousand_files_and_then_replaced(tasks: str) -> None:
     with sandboxed(tasks) as sandbox:
-        pids = [pid_of(sandbox) for _ in range(101)]
-    assert len(set(pids[:100])) == 1
-    assert pids[100] != pids[99]
-    assert not exists(pids[99])
+        pids = [pid_of(sandbox) for _ in range(1001)]
+    assert len(set(pids[:1000])) == 1
+    assert pids[1000] != pids[999]
+    assert not exists(pids[999])
 
 
 def test_a_worker_stands_back_as_far_as_its_limits_say(tasks: str) -> None:
