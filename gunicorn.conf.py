@@ -6,8 +6,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from gunicorn.http.unreader import SocketUnreader
+
 from medfiles.config import load
 from medfiles.seal import start_sealing
+from medfiles.uploads import CHUNK
 from medfiles.work import start_working
 
 settings = load(os.environ)
@@ -23,6 +26,7 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # heartbeats
 accesslog = None  # the app writes one line a request itself
 loglevel = "warning"
 control_socket_disable = True
+SocketUnreader.max_body_chunk = CHUNK  # what it reads ahead of medfiles it copies again and again
 forwarded_allow_ips = ""  # MEDFILES_PROXIES says which forwarded headers count, and the app reads them
 
 

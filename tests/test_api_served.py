@@ -1,6 +1,7 @@
 """The API behind the real server: what a broken connection leaves, what odd requests get, retries across processes."""
 
 import json
+import runpy
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -10,12 +11,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from gunicorn.http.unreader import SocketUnreader
 
 from medfiles.sandbox import Sandbox
+from medfiles.uploads import CHUNK
 from tests import samples
 from tests.api import HOME, RAW, Script, disposition, end, part, script
 from tests.factories import World, install, run_at_once
-from tests.server import serve
+from tests.server import ROOT, serve
 
 SECONDS = 20
 MULTIPART = "multipart/form-data; boundary=b"
@@ -180,3 +183,16 @@ def test_uploads_at_two_processes_race_for_the_last_places_and_fill_them(served:
     run_at_once([lambda number=number: send(number) for number in range(most + 6)])  # type: ignore[misc]
     assert Counter(statuses) == {201: most, 409: 6}
     served.world.assert_settled()
+
+
+def test_no_more_of_a_body_is_read_at_once_than_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Line:
+        def recv(self, size: int) -> bytes:
+            asked.append(size)
+            return b"x" * size
+
+    asked: list[int] = []
+    monkeypatch.setattr(SocketUnreader, "max_body_chunk", SocketUnreader.max_body_chunk)
+    runpy.run_path(str(ROOT / "gunicorn.conf.py"))
+    SocketUnreader(Line()).read(CHUNK, read_ahead=100 * CHUNK)
+    assert asked == [CHUNK]
