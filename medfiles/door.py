@@ -20,10 +20,11 @@ from medfiles.storage import Storages
 
 @cache
 def _row(model: Any, lock: bool) -> Select[Any]:
-    """A row and the actor's level on its patient. Asked for in every request, so it is built once."""
-    query = select(model, access.level_of(model.patient_id)).where(model.id == bindparam("id"))
-    query = query.execution_options(populate_existing=True)
-    return query.with_for_update(of=model) if lock else query
+    """A row and the actor's level on its patient; with `lock` the row alone, since the level counts that is there when
+    the row is ours. Asked for in every request, so it is built once."""
+    query = select(model) if lock else select(model, access.level_of(model.patient_id))
+    query = query.where(model.id == bindparam("id")).execution_options(populate_existing=True)
+    return query.with_for_update() if lock else query
 
 
 @dataclass
@@ -98,8 +99,10 @@ class Service:
         found = db.session.execute(_row(model, lock), {"id": number, **access.asks(self.actor)}).one_or_none()
         if found is None:
             raise NotFound()
-        row, level = found
-        return row, access.judged(self.actor, row.patient_id, level)
+        row: Any = found[0]
+        if lock:
+            return row, access.level_on(self.actor, row.patient_id)
+        return row, access.judged(self.actor, row.patient_id, found[1])
 
     def _admit_row(
         self, action: Action, row: RecordMixin | EntityFile, level: Action | None, subject: Subject, name: str

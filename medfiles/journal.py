@@ -45,7 +45,8 @@ def enter(storage: str, keys: Collection[str]) -> None:
     """As `expect`, in a transaction that has more to do."""
     lease = now() + LEASE
     rows = [{"key": key, "storage": storage, "action": "attach", "lease_until": lease} for key in keys]
-    db.session.connection().execute(_ENTER, rows)
+    if rows:
+        db.session.connection().execute(_ENTER, rows)
 
 
 def settle(keys: Collection[str]) -> None:

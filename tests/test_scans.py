@@ -230,6 +230,13 @@ def held(world: World, **values: Any) -> tuple[EntityFile, Any]:
     return file, record
 
 
+@pytest.mark.parametrize(("state", "told"), [("waiting", "waiting"), ("infected", "infected"), ("clean", None)])
+def test_a_script_is_told_what_a_scan_said(world: World, state: str, told: str | None) -> None:
+    file, record = held(world, scan=state)
+    [listed] = script(world).get(f"/visit/{record.id}/files").get_json()
+    assert (listed["scan"], script(world).get(f"/files/{file.id}").get_json()["scan"]) == (told, told)
+
+
 def test_what_waits_is_opened_by_its_sender_alone(world: World) -> None:
     file, _ = held(world, scan="waiting")
     assert world.documents().open(file.id).size()

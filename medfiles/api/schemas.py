@@ -23,6 +23,7 @@ FILE_EXAMPLE: dict[str, Any] = {
     "a3bf4f1b2b0b822cd15d6c15b0f00a08", "description": "For the orthopaedist", "category": "referral",
     "uploaded_at": "2026-05-12T09:30:00Z", "created_at": "2026-05-12T09:30:00Z", "updated_at": "2026-05-12T09:30:00Z",
     "deleted_at": None, "uploaded_by": "maria@sample.example", "preview": True, "pages": 2,
+    "scan": None,
 }  # fmt: skip
 
 
@@ -93,6 +94,10 @@ class File(Out):
     uploaded_by: str | None = Field(description="The address of an account; null when that is gone")
     preview: bool = Field(description="Whether medfiles can show it")
     pages: int | None = Field(description="null when that is not known")
+    scan: Literal["waiting", "infected"] | None = Field(
+        description="“waiting”: a malware scan is still to come, and until then only its sender opens it; “infected”: "
+        "one found something, and nobody does"
+    )
 
 
 class TextPreview(Out):

@@ -235,6 +235,7 @@ def test_a_file_that_is_not_what_its_name_says_stays_with_the_reason_while_the_o
     expect(page.locator(".mf-upload")).to_have_count(1)
     expect_state(page, "Letter.pdf", "failed")
     expect(said(page, "Letter.pdf")).to_contain_text("PDF")
+    expect(button(page, "Try again", "Letter.pdf")).to_be_hidden()
     assert digests(person, visit) == digests_of(note(1), note(2))
     button(page, "Remove", "Letter.pdf").click()
     expect(page.locator(".mf-upload")).to_have_count(0)

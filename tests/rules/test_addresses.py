@@ -17,6 +17,7 @@ from werkzeug.test import TestResponse
 from medfiles import accounts, tokens
 from medfiles.access import Action
 from medfiles.clock import now
+from medfiles.db import db
 from medfiles.sandbox import Sandbox
 from tests.factories import install, token_of
 from tests.rules.addresses import (
@@ -123,6 +124,7 @@ class Asker:
 
     def __init__(self, family: Family, role: Role, headers: Mapping[str, str]) -> None:
         self.family, self.headers, self.turn = family, headers, ROLES.index(role) + 2 * (headers == HTMX)
+        db.session.rollback()  # whatever was read last, what is written now stands on what is there now
         self.client = family.world.client(role(family))
         assert self.client.get("/account").status_code == 200  # and a session that is as old for all requests
         self.token = token_of(self.client)
