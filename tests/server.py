@@ -11,8 +11,10 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import psutil
 
 ROOT = Path(__file__).parent.parent
 START_SECONDS, STOP_SECONDS = 90, 15
@@ -101,9 +103,14 @@ def _wait(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
 
 
 def _stop(server: subprocess.Popen[bytes], how: int) -> None:
+    """A worker that is told to quit while it hands on a request may wait for itself: it would outlive gunicorn."""
+    others = psutil.Process(server.pid).children(recursive=True) if server.poll() is None else []
     server.send_signal(how)
     try:
         server.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:
         server.kill()
         server.wait()
+        for one in others:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
