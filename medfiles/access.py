@@ -1,11 +1,10 @@
 """Who may do what. Everything hangs on the patient: its owner and those it is shared with; others see nothing."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ScalarSelect, Select, Subquery, bindparam, case, literal, or_, select, union_all
+from sqlalchemy import ScalarSelect, Select, bindparam, case, literal, or_, select, union_all
 
 from medfiles.clock import now
 from medfiles.db import db
@@ -39,12 +38,14 @@ class Actor:
 
 def levels(actor: Actor) -> Select[tuple[int, str]]:
     """(patient_id, level) for every patient the actor may see: to be joined into queries, never filtered after."""
-    both = _levels(actor.user_id, now())
+    both = union_all(*_granted(actor.user_id, now())).subquery()
     found = select(both.c.patient_id, both.c.level)
     return found if actor.only_patient is None else found.where(both.c.patient_id == actor.only_patient)
 
 
-def _levels(user_id: int, at: datetime) -> Subquery:
+def _granted(user_id: Any, at: Any) -> tuple[Select[int, str], Select[int, str]]:
+    """(patient_id, level) of what an account owns, and of what is shared with it at that moment; both may be parameters
+    for later."""
     owned = select(Patient.id.label("patient_id"), literal("owner").label("level")).where(Patient.user_id == user_id)
     current = or_(PatientShare.expires_at.is_(None), PatientShare.expires_at > at)
     shared = (
@@ -52,7 +53,7 @@ def _levels(user_id: int, at: datetime) -> Subquery:
         .join(Patient, Patient.id == PatientShare.patient_id)
         .where(PatientShare.user_id == user_id, Patient.user_id != user_id, current)
     )
-    return union_all(owned, shared).subquery()
+    return owned, shared
 
 
 def patients_for(actor: Actor, action: Action = Action.VIEW) -> Select[tuple[int]]:
@@ -64,18 +65,11 @@ def patients_for(actor: Actor, action: Action = Action.VIEW) -> Select[tuple[int
 
 def level_of(patient_id: Any) -> ScalarSelect[Any]:
     """The actor's level on the patient of a row: a column of a query that `asks` for it, which is thus one question."""
-    owned = select(literal("owner")).where(Patient.id == patient_id, Patient.user_id == bindparam("user_id"))
-    shared = (
-        select(PatientShare.level)
-        .join(Patient, Patient.id == PatientShare.patient_id)
-        .where(
-            PatientShare.patient_id == patient_id,
-            PatientShare.user_id == bindparam("user_id"),
-            Patient.user_id != bindparam("user_id"),
-            or_(PatientShare.expires_at.is_(None), PatientShare.expires_at > bindparam("at")),
-        )
-    )
-    return union_all(owned, shared).scalar_subquery()
+    found = []
+    for granted in _granted(bindparam("user_id"), bindparam("at")):
+        whose, level = granted.selected_columns
+        found.append(granted.with_only_columns(level).where(whose == patient_id))
+    return union_all(*found).scalar_subquery()
 
 
 def asks(actor: Actor) -> dict[str, Any]:

@@ -30,10 +30,10 @@ def promise(engine: Engine) -> None:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         durable = connection.get_execution_options().get(WRITES)
+        _synchronous(connection, "NORMAL" if durable == SOON else "FULL")
         if durable is None:
             connection.exec_driver_sql("BEGIN")
             return
-        _synchronous(connection, "NORMAL" if durable == SOON else "FULL")
         give_up = time.monotonic() + BUSY_SECONDS
         connection.info["turn"] = turn.acquire(timeout=BUSY_SECONDS)
         if not _began(connection, give_up):
