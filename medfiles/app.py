@@ -20,16 +20,16 @@ from medfiles.http import errors, logging, rate_limits, responses, security, sta
 from medfiles.http.sessions import DatabaseSessions
 from medfiles.previews import renderer
 from medfiles.previews.libreoffice import Converter
-from medfiles.record_types.declared import ENTITY_TYPES, EntityType
+from medfiles.record_types.declared import RECORD_TYPES, RecordType
 from medfiles.record_types.overrides import with_overrides
 from medfiles.sandbox.pool import Room, Sandbox
-from medfiles.services import Installation
+from medfiles.services import Services
 from medfiles.storage import open_storages
 
 HOME = Path(__file__).resolve().parent
 
 
-def create_app(environ: Mapping[str, str] | None = None, entity_types: Iterable[EntityType] = ENTITY_TYPES) -> Flask:
+def create_app(environ: Mapping[str, str] | None = None, entity_types: Iterable[RecordType] = RECORD_TYPES) -> Flask:
     """The app as the MEDFILES_* settings in `environ` (default: the process's own) describe it."""
     settings = config.load(os.environ if environ is None else environ)
     logging.configure(settings["MEDFILES_LOG_FORMAT"])
@@ -61,12 +61,12 @@ def create_app(environ: Mapping[str, str] | None = None, entity_types: Iterable[
     return app
 
 
-def _parts(settings: Mapping[str, Any], entity_types: Iterable[EntityType]) -> Installation:
+def _parts(settings: Mapping[str, Any], entity_types: Iterable[RecordType]) -> Services:
     sandbox = Sandbox(settings["MEDFILES_INSPECTORS"])
     renderers = Sandbox(settings["MEDFILES_RENDERERS"], renderer.TASKS, renderer.LIMITS)
     atexit.register(sandbox.close)
     atexit.register(renderers.close)
-    return Installation(
+    return Services(
         registry=with_overrides(entity_types, settings["MEDFILES_ENTITIES"]),
         storages=open_storages(
             settings["MEDFILES_STORAGE_URL"],

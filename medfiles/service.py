@@ -10,12 +10,12 @@ from sqlalchemy import Select, bindparam, select
 
 from medfiles import permissions
 from medfiles.audit import event_log
-from medfiles.audit.event_log import Subject
+from medfiles.audit.event_log import AuditTarget
 from medfiles.database.session import db, end_reading, transaction
 from medfiles.errors import DatabaseUnavailable, Infected, MedfilesError, NotFound, StorageError
 from medfiles.models import EntityFile, Patient, RecordMixin
 from medfiles.permissions import Action, Actor
-from medfiles.record_types.declared import EntityType, Registry
+from medfiles.record_types.declared import RecordType, Registry
 from medfiles.storage import Storages
 
 
@@ -37,24 +37,24 @@ class Service:
     storages: Storages
 
     @contextmanager
-    def verb(self, action: str, **subject: Any) -> Iterator[Subject]:
+    def operation(self, action: str, **subject: Any) -> Iterator[AuditTarget]:
         """What is refused or fails inside is written to the trail in a transaction of its own, then raised on."""
-        spoken_of = Subject(**subject)
+        target = AuditTarget(**subject)
         try:
-            yield spoken_of
+            yield target
         except MedfilesError as error:
-            self.record_refusals(action, [(spoken_of, error)])
+            self.record_refusals(action, [(target, error)])
             raise
 
     @contextmanager
-    def reading(self, action: str, **subject: Any) -> Iterator[Subject]:
+    def reading(self, action: str, **subject: Any) -> Iterator[AuditTarget]:
         """A verb that shows something: the trail has it before anybody sees what was read inside."""
         end_reading()  # what is read now is what is there now
-        with self.verb(action, **subject) as spoken_of:
-            yield spoken_of
-            event_log.record_read(self.actor, action, spoken_of)
+        with self.operation(action, **subject) as target:
+            yield target
+            event_log.record_read(self.actor, action, target)
 
-    def record_refusals(self, action: str, refused: Sequence[tuple[Subject, MedfilesError]]) -> None:
+    def record_refusals(self, action: str, refused: Sequence[tuple[AuditTarget, MedfilesError]]) -> None:
         """In a transaction of their own: what was tried has just been rolled back."""
         with suppress(DatabaseUnavailable), transaction():
             for subject, error in refused:
@@ -68,32 +68,32 @@ class Service:
         """One event for each document, in the open transaction."""
         event_log.record_each(self.actor, action, [(event_log.subject_of(file), {}) for file in files])
 
-    def admit(self, action: Action, patient_id: int, subject: Subject) -> Action:
+    def admit(self, action: Action, patient_id: int, target: AuditTarget) -> Action:
         """The choke point: nothing of a patient is shown or changed unless this returned."""
-        subject.patient_id = patient_id
+        target.patient_id = patient_id
         return permissions.permit(self.actor, action, patient_id)
 
-    def admitted_patient(self, patient_id: int, action: Action, subject: Subject, *, lock: bool = False) -> Patient:
+    def admitted_patient(self, patient_id: int, action: Action, target: AuditTarget, *, lock: bool = False) -> Patient:
         """The patient; with `lock` nobody else adds a record to it until the commit."""
-        self.admit(action, patient_id, subject)
+        self.admit(action, patient_id, target)
         patient: Patient = db.session.get_one(Patient, patient_id, with_for_update=lock)
-        subject.name = f"{patient.first_name} {patient.last_name}"
+        target.name = f"{patient.first_name} {patient.last_name}"
         return patient
 
     def admitted_record(
-        self, kind: EntityType, record_id: int, action: Action, subject: Subject, *, lock: bool = False
+        self, record_type: RecordType, record_id: int, action: Action, target: AuditTarget, *, lock: bool = False
     ) -> RecordMixin:
         """The record, in the trash or not; with `lock` nobody else changes it or its documents until the commit."""
-        record, level = self._row(kind.model, record_id, lock)
-        subject.entity_type, subject.entity_id = kind.name, record_id
-        self._admit_row(action, record, level, subject, kind.title_of(record))
+        record, level = self._row(record_type.model, record_id, lock)
+        target.entity_type, target.entity_id = record_type.name, record_id
+        self._admit_row(action, record, level, target, record_type.title_of(record))
         return cast(RecordMixin, record)
 
-    def admitted_file(self, file_id: int, action: Action, subject: Subject, *, lock: bool = False) -> EntityFile:
+    def admitted_file(self, file_id: int, action: Action, target: AuditTarget, *, lock: bool = False) -> EntityFile:
         """The document, in the trash or not; with `lock` nobody else changes it until the commit."""
         file, level = self._row(EntityFile, file_id, lock)
-        subject.entity_type, subject.entity_id = file.entity_type, file.entity_id
-        self._admit_row(action, file, level, subject, file.file_name)
+        target.entity_type, target.entity_id = file.entity_type, file.entity_id
+        self._admit_row(action, file, level, target, file.file_name)
         return cast(EntityFile, file)
 
     def _row(self, model: Any, number: int, lock: bool) -> tuple[Any, Action | None]:
@@ -106,12 +106,12 @@ class Service:
         return row, permissions.judged(self.actor, row.patient_id, found[1])
 
     def _admit_row(
-        self, action: Action, row: RecordMixin | EntityFile, level: Action | None, subject: Subject, name: str
+        self, action: Action, row: RecordMixin | EntityFile, level: Action | None, target: AuditTarget, name: str
     ) -> None:
         """What is in the trash does not exist for those who may only look."""
-        subject.patient_id = row.patient_id
+        target.patient_id = row.patient_id
         level = permissions.sufficient(level, Action.VIEW)
-        subject.name = name
+        target.name = name
         if row.deleted_at is not None and level == Action.VIEW:
             raise NotFound()
         permissions.suffices(level, action)

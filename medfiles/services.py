@@ -13,7 +13,7 @@ from medfiles.storage import Storages
 
 
 @dataclass(frozen=True)
-class Installation:
+class Services:
     """`sandbox` looks into uploads; `renderers` draw what was accepted, after the `converter` where one is needed, for
     those who have found `room`; `sealer` chains the trail; `scanner` looks for malware, where there is one. `idle` and
     `longest` bound a session; `trash_days` is how long the trash keeps what was deleted, `verify_days` within how many

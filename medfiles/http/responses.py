@@ -17,7 +17,7 @@ from medfiles.accounts import service as accounts
 from medfiles.database.session import check_connection, start_writing
 from medfiles.documents.bulk import BulkService, Bundle
 from medfiles.documents.legacy_ids import OlderService
-from medfiles.documents.service import DocumentService, Opened
+from medfiles.documents.service import DocumentContent, DocumentService
 from medfiles.documents.zip_archive import archive, usable
 from medfiles.http.views import FilePresenter, FileView
 from medfiles.operations.status import ConditionService
@@ -26,7 +26,7 @@ from medfiles.previews.renderer import Renderer
 from medfiles.previews.service import Picture, PreviewService
 from medfiles.records.service import RecordService
 from medfiles.records.sharing import ShareService
-from medfiles.services import Installation
+from medfiles.services import Services
 from medfiles.storage import DiskStorage
 from medfiles.storage.disk import Reader
 
@@ -39,8 +39,8 @@ DOCUMENT_HEADERS = {
 }
 
 
-def parts() -> Installation:
-    return cast(Installation, current_app.extensions["medfiles"])
+def services() -> Services:
+    return cast(Services, current_app.extensions["medfiles"])
 
 
 def actor() -> Actor:
@@ -51,39 +51,39 @@ def actor() -> Actor:
 
 
 def documents() -> DocumentService:
-    return DocumentService(actor(), parts().registry, parts().storages, **_intake())
+    return DocumentService(actor(), services().registry, services().storages, **_intake())
 
 
 def older() -> OlderService:
-    return OlderService(actor(), parts().registry, parts().storages, **_intake())
+    return OlderService(actor(), services().registry, services().storages, **_intake())
 
 
 def bulk() -> BulkService:
-    return BulkService(actor(), parts().registry, parts().storages, **_intake())
+    return BulkService(actor(), services().registry, services().storages, **_intake())
 
 
 def _intake() -> dict[str, Any]:
-    return {"sandbox": parts().sandbox, "quota": parts().quota, "scanner": parts().scanner}
+    return {"sandbox": services().sandbox, "quota": services().quota, "scanner": services().scanner}
 
 
 def renderer() -> Renderer:
-    return parts().renderer
+    return services().renderer
 
 
 def previews() -> PreviewService:
-    return PreviewService(actor(), parts().registry, parts().storages, renderer=renderer())
+    return PreviewService(actor(), services().registry, services().storages, renderer=renderer())
 
 
 def records() -> RecordService:
-    return RecordService(actor(), parts().registry, parts().storages)
+    return RecordService(actor(), services().registry, services().storages)
 
 
 def shares() -> ShareService:
-    return ShareService(actor(), parts().registry, parts().storages)
+    return ShareService(actor(), services().registry, services().storages)
 
 
 def conditions() -> ConditionService:
-    return ConditionService(actor(), parts().registry, parts().storages)
+    return ConditionService(actor(), services().registry, services().storages)
 
 
 def file_views(
@@ -92,9 +92,9 @@ def file_views(
     """Documents as this reader sees them; `titled` adds each one's record, `names` whose paper it is."""
     others = {file.uploaded_by for file in files if file.uploaded_by} - {actor().user_id}
     presenter = FilePresenter(
-        registry=parts().registry,
+        registry=services().registry,
         actor=actor(),
-        trash_days=parts().trash_days,
+        trash_days=services().trash_days,
         emails={actor().user_id: actor().email, **(accounts.emails(others) if others else {})},
         titles=records().titles(files) if titled else {},
         names=names or {},
@@ -103,7 +103,7 @@ def file_views(
     return [presenter(file) for file in files]
 
 
-def send_document(opened: Opened, *, direct: bool = False) -> Response:
+def send_document(opened: DocumentContent, *, direct: bool = False) -> Response:
     """The bytes, unaltered: whole, one range of them, or nothing when the asker has them already (RFC 9110).
 
     `direct`: a link to them instead, where the installation gives such links.
@@ -168,7 +168,7 @@ def send_archive(bundle: Bundle) -> Response:
     return response
 
 
-def _handed_on(opened: Opened) -> str | None:
+def _handed_on(opened: DocumentContent) -> str | None:
     """Where the proxy in front finds the bytes by itself. What it would judge by tags of its own stays with us."""
     location = current_app.config["MEDFILES_ACCEL"]
     if not location or any(name in request.headers for name in OF_TAGS):
@@ -207,5 +207,5 @@ def begin_writing() -> None:
 def check_ready() -> None:
     """Raise when the database or the storage cannot do its work."""
     check_connection()
-    for storage in parts().storages:
+    for storage in services().storages:
         storage.check()

@@ -19,7 +19,7 @@ WORDS = {
 
 
 @dataclass(frozen=True)
-class EntityType:
+class RecordType:
     """A kind of record: its table, its limits, its fields, and how its cards read. Sizes in bytes."""
 
     name: str
@@ -59,17 +59,17 @@ class EntityType:
 class Registry:
     """The kinds of an installation, found by name or plural."""
 
-    def __init__(self, types: Iterable[EntityType]) -> None:
+    def __init__(self, types: Iterable[RecordType]) -> None:
         self._types = tuple(types)
         self._by_name = {name: kind for kind in self._types for name in (kind.name, kind.plural)}
 
-    def __iter__(self) -> Iterator[EntityType]:
+    def __iter__(self) -> Iterator[RecordType]:
         return iter(self._types)
 
     def __contains__(self, name: str) -> bool:
         return name in self._by_name
 
-    def __getitem__(self, name: str) -> EntityType:
+    def __getitem__(self, name: str) -> RecordType:
         try:
             return self._by_name[name]
         except KeyError:
@@ -80,7 +80,7 @@ NOTES = Field("notes", "Notes", "text")
 STATUS_OF_TEST = ("Ordered", "In progress", "Completed", "Cancelled")
 STATUS_OF_PROCEDURE = ("Planned", "Completed", "Cancelled")
 
-LAB_RESULT = EntityType(
+LAB_RESULT = RecordType(
     name="lab-result",
     plural="lab-results",
     directory="lab-results",
@@ -131,7 +131,7 @@ LAB_RESULT = EntityType(
     ),
 )
 
-INSURANCE = EntityType(
+INSURANCE = RecordType(
     name="insurance",
     plural="insurances",
     directory="insurance",
@@ -183,7 +183,7 @@ INSURANCE = EntityType(
     ),
 )
 
-VISIT = EntityType(
+VISIT = RecordType(
     name="visit",
     plural="visits",
     directory="visits",
@@ -224,7 +224,7 @@ VISIT = EntityType(
     ),
 )
 
-PROCEDURE = EntityType(
+PROCEDURE = RecordType(
     name="procedure",
     plural="procedures",
     directory="procedures",
@@ -265,4 +265,4 @@ PROCEDURE = EntityType(
     ),
 )
 
-ENTITY_TYPES = (LAB_RESULT, VISIT, PROCEDURE, INSURANCE)
+RECORD_TYPES = (LAB_RESULT, VISIT, PROCEDURE, INSURANCE)
