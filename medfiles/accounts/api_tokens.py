@@ -111,7 +111,7 @@ def _check(actor: Actor, token: ApiToken, lasts: timedelta | None) -> None:
         raise Rejected.about("scope", "scope must be read or write.")
     if lasts is not None and not timedelta() < lasts <= LONGEST:
         raise Rejected.about("days", f"A token lasts from 1 to {LONGEST.days:,} days, or without end.")
-    if token.patient_id is not None and permissions.level_on(actor, token.patient_id) is None:
+    if token.patient_id is not None and permissions.level_for(actor, token.patient_id) is None:
         raise Rejected.about("patient", "There is no such patient, or you have no access to it.")
     if len(tokens(actor)) >= MOST:
         raise Rejected.about("name", f"You have {MOST} tokens already. Revoke those you do not need any more.")

@@ -9,9 +9,10 @@ from medfiles.api.schemas import MOST_IDS, Bulk, Counts, FileOutcome, Outcomes, 
 from medfiles.api.toolkit import blueprint, operation, reply, sent
 from medfiles.documents.bulk import BulkService, Result
 from medfiles.errors import Rejected
+from medfiles.http.current import bulk, documents, services
 from medfiles.http.errors import status_of
 from medfiles.http.rate_limits import MANY, counted
-from medfiles.http.responses import bulk, documents, send_archive, services
+from medfiles.http.responses import send_archive
 from medfiles.http.security import reads
 from medfiles.record_types.declared import RecordType
 

@@ -13,7 +13,7 @@ from medfiles.api import about, examples, page, parameters, schemas
 from medfiles.api.error_examples import CASES, cases_of
 from medfiles.api.problem_details import MEDIA_TYPE, TITLES
 from medfiles.api.toolkit import Operation, Shape, blueprint, models
-from medfiles.http.responses import services
+from medfiles.http.current import services
 
 VERSION, KEPT = "1.0", "medfiles.api.document"
 Said = dict[str, Any]

@@ -10,8 +10,10 @@ from medfiles.api.toolkit import blueprint, checked, form, operation, reply, sen
 from medfiles.documents import listing
 from medfiles.errors import Rejected
 from medfiles.http import request_body
+from medfiles.http.current import actor, documents
 from medfiles.http.rate_limits import UPLOADS, counted
-from medfiles.http.responses import actor, documents, file_views, send_document
+from medfiles.http.responses import send_document
+from medfiles.http.views import file_views
 from medfiles.record_types.declared import RecordType
 
 USUAL, MOST = 50, 200  # documents in one page of a list

@@ -7,7 +7,8 @@ from flask import Response, request
 from medfiles.api.schemas import HtmlPreview, Preview, TablePreview, TextPreview
 from medfiles.api.toolkit import blueprint, operation, reply
 from medfiles.errors import NotFound, Rejected
-from medfiles.http.responses import previews, send_picture
+from medfiles.http.current import previews
+from medfiles.http.responses import send_picture
 from medfiles.previews.renderer import Preview as DocumentPreview
 from medfiles.previews.service import Unshowable
 from medfiles.sandbox.render.spec import WIDTHS, Window, is_window

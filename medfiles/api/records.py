@@ -6,7 +6,7 @@ from flask import Response, url_for
 from pydantic import BaseModel
 
 from medfiles.api.toolkit import blueprint, models, operation, reply, sent
-from medfiles.http.responses import documents, records
+from medfiles.http.current import documents, records
 from medfiles.permissions import Action
 from medfiles.record_types.declared import RecordType
 

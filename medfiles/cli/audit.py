@@ -11,7 +11,7 @@ from flask.cli import AppGroup
 from medfiles.audit import chain
 from medfiles.audit.checkpoint import Head
 from medfiles.cli.output import FINDINGS, explained, json_option, summary
-from medfiles.http.responses import services
+from medfiles.http.current import services
 
 group = AppGroup("audit", help="The trail: who did what, and that nobody changed it.")
 

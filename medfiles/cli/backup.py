@@ -12,7 +12,7 @@ from medfiles.audit import chain
 from medfiles.audit.chain import Sealer
 from medfiles.cli.output import FINDINGS, explained, json_option, summary
 from medfiles.cli.progress import Teller
-from medfiles.http.responses import services
+from medfiles.http.current import services
 from medfiles.operations import backup, integrity, restore
 from medfiles.operations.restore import Target
 

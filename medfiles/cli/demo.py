@@ -18,7 +18,7 @@ from medfiles.accounts import service as accounts
 from medfiles.cli.output import explained
 from medfiles.documents.rules import UploadMetadata
 from medfiles.documents.service import DocumentService
-from medfiles.http.responses import services
+from medfiles.http.current import services
 from medfiles.permissions import Actor
 from medfiles.record_types.declared import RecordType
 from medfiles.records.service import RecordService

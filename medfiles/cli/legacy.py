@@ -13,7 +13,7 @@ from flask.cli import AppGroup
 from medfiles.cli.output import FINDINGS, explained, json_option, summary
 from medfiles.cli.progress import Teller
 from medfiles.clock import is_zone
-from medfiles.http.responses import services
+from medfiles.http.current import services
 from medfiles.legacy import finishing, log, report, rollback, source
 from medfiles.legacy.migration import Migration, Plan
 from medfiles.legacy.report import Report

@@ -6,7 +6,7 @@ import click
 from flask.cli import AppGroup
 
 from medfiles.cli.output import FINDINGS, explained, json_option, summary
-from medfiles.http.responses import renderer, services
+from medfiles.http.current import renderer, services
 from medfiles.operations import housekeeping
 
 group = AppGroup("previews", help="Make thumbnails ahead of time, or let all pictures be made anew.")

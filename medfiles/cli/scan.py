@@ -8,7 +8,7 @@ from flask.cli import AppGroup
 from medfiles.cli.output import FINDINGS, explained, json_option, summary
 from medfiles.cli.progress import Teller
 from medfiles.errors import Conflict
-from medfiles.http.responses import services
+from medfiles.http.current import services
 from medfiles.operations import scanning
 from medfiles.operations.scanning import Scanned
 

@@ -11,7 +11,7 @@ from flask.cli import AppGroup
 from medfiles.cli.output import FINDINGS, explained, json_option, summary
 from medfiles.cli.progress import Teller
 from medfiles.clock import now
-from medfiles.http.responses import services
+from medfiles.http.current import services
 from medfiles.operations import copy_storage as storage_copier
 from medfiles.operations import housekeeping
 

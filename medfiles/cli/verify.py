@@ -10,7 +10,7 @@ from medfiles.cli.output import FINDINGS, explained, json_option, summary
 from medfiles.cli.progress import Teller
 from medfiles.clock import now
 from medfiles.config import amount
-from medfiles.http.responses import services
+from medfiles.http.current import services
 from medfiles.operations import integrity
 from medfiles.operations.integrity import Verified
 

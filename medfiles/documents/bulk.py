@@ -9,18 +9,12 @@ from sqlalchemy import select
 from medfiles.antivirus.policy import must_be_readable
 from medfiles.audit import event_log
 from medfiles.audit.event_log import AuditTarget, subject_of
+from medfiles.content import DocumentContent, opened
 from medfiles.database.session import db, transaction
 from medfiles.database.sqlite import SOON
 from medfiles.documents import relocation
-from medfiles.documents.rules import allow, checked_details, must_be_alive, must_have_room
-from medfiles.documents.service import (
-    FIRST_TO_TRASH,
-    DocumentContent,
-    DocumentService,
-    must_be_live,
-    must_be_trashed,
-    opened,
-)
+from medfiles.documents.rules import checked_details, must_be_alive, must_have_room
+from medfiles.documents.service import FIRST_TO_TRASH, DocumentService, must_be_live, must_be_trashed
 from medfiles.documents.uploading import live_count
 from medfiles.documents.zip_archive import Member
 from medfiles.errors import (
@@ -95,15 +89,15 @@ class BulkService(DocumentService):
 
     def trash_many(self, record_type: RecordType, record_id: int, ids: Sequence[int]) -> Sequence[Result]:
         with self.operation("delete", entity_type=record_type.name, entity_id=record_id) as target:
-            self.admitted_record(record_type, record_id, Action.EDIT, target)
-            allow(record_type, "delete")
+            self.authorized_record(record_type, record_id, Action.EDIT, target)
+            record_type.allow("delete")
             task = Task("delete", record_type, record_id, lambda: must_be_live, self._to_trash)
             return self._each(task, ids)
 
     def restore_many(self, record_type: RecordType, record_id: int, ids: Sequence[int]) -> Sequence[Result]:
         """As many as the record has room for, in the order given."""
         with self.operation("restore", entity_type=record_type.name, entity_id=record_id) as target:
-            must_be_alive(record_type, self.admitted_record(record_type, record_id, Action.EDIT, target))
+            must_be_alive(record_type, self.authorized_record(record_type, record_id, Action.EDIT, target))
             change = partial(self._to_life, record_type, record_id)
             task = Task(
                 "restore", record_type, record_id, partial(_while_there_is_room, record_type, record_id), change
@@ -120,7 +114,7 @@ class BulkService(DocumentService):
             journal.remove(self.storages, keys)
 
         with self.operation("purge", entity_type=record_type.name, entity_id=record_id) as target:
-            self.admitted_record(record_type, record_id, Action.EDIT, target)
+            self.authorized_record(record_type, record_id, Action.EDIT, target)
             return self._each(Task("purge", record_type, record_id, lambda: check, change), ids)
 
     def categorise(
@@ -138,7 +132,7 @@ class BulkService(DocumentService):
                 event_log.record_each(self.actor, "edit", done)
 
         with self.operation("edit", entity_type=record_type.name, entity_id=record_id) as target:
-            self.admitted_record(record_type, record_id, Action.EDIT, target)
+            self.authorized_record(record_type, record_id, Action.EDIT, target)
             wanted = checked_details(record_type, None, category)["category"]
             return self._each(Task("edit", record_type, record_id, lambda: check, change), ids)
 
@@ -155,9 +149,9 @@ class BulkService(DocumentService):
             readable[file.id] = document
 
         with self.operation("download", entity_type=record_type.name, entity_id=record_id) as target:
-            record = self.admitted_record(record_type, record_id, Action.VIEW, target)
-            title, level = record_type.title_of(record), self.admit(Action.VIEW, record.patient_id, target)
-            allow(record_type, "download")
+            record = self.authorized_record(record_type, record_id, Action.VIEW, target)
+            title, level = record_type.title_of(record), self.authorize(Action.VIEW, record.patient_id, target)
+            record_type.allow("download")
             task = Task("download", record_type, record_id, lambda: check, self._remember_reading)
             results = self._each(task, ids)
             if all(isinstance(result.error, NotFound) for result in results):

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from medfiles.audit.event_log import AuditTarget
+from medfiles.content import DocumentContent
 from medfiles.database.session import db
 from medfiles.documents import unmigrated
-from medfiles.documents.service import DocumentContent, DocumentService
+from medfiles.documents.service import DocumentService
 from medfiles.errors import Conflict, NotFound
 from medfiles.models import FIRST_FILE_ID, EntityFile, LabResultFile
 from medfiles.permissions import Action
@@ -52,7 +53,7 @@ class OlderService(DocumentService):
         if row is None:
             raise NotFound()
         record_type = self.registry[unmigrated.KIND]
-        record = self.admitted_record(record_type, row.lab_result_id, action, target)
+        record = self.authorized_record(record_type, row.lab_result_id, action, target)
         file = unmigrated.document(record_type, row, record)
         target.file_id, target.name = number, file.file_name
         return file

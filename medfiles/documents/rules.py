@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from medfiles.documents import detection
-from medfiles.errors import Conflict, Forbidden, Rejected, TooLarge, TooMany, TypeNotAllowed
+from medfiles.errors import Conflict, Rejected, TooLarge, TooMany, TypeNotAllowed
 from medfiles.models import EntityFile, RecordMixin
 from medfiles.record_types.declared import MB, RecordType
 from medfiles.text import clean_text
@@ -31,11 +31,6 @@ class UploadMetadata:
     description: str | None = None
     category: str | None = None
     idempotency_key: str | None = None
-
-
-def allow(record_type: RecordType, operation: str) -> None:
-    if operation not in record_type.operations:
-        raise Forbidden(f"{record_type.title} documents do not allow this.")
 
 
 def must_be_alive(record_type: RecordType, record: RecordMixin) -> None:

@@ -21,7 +21,6 @@ from medfiles.documents.rules import (
     UploadMetadata,
     UploadPermit,
     accepted_extension,
-    allow,
     checked_details,
     must_be_alive,
     must_have_room,
@@ -84,8 +83,8 @@ class Arrivals(Service):
         `retry_of` is the upload's Idempotency-Key: a full record still answers the retry of an upload it took.
         """
         with self.operation("attach", entity_type=record_type.name, entity_id=record_id) as target:
-            record = self.admitted_record(record_type, record_id, Action.EDIT, target)
-            allow(record_type, "upload")
+            record = self.authorized_record(record_type, record_id, Action.EDIT, target)
+            record_type.allow("upload")
             must_be_alive(record_type, record)
             if announced > record_type.max_size * (files or record_type.max_files) + FORM_OVERHEAD:
                 raise too_large(record_type)
@@ -124,7 +123,7 @@ class Arrivals(Service):
         with self.operation("cancel", entity_type=record_type.name, entity_id=record_id) as target:
             with transaction():
                 stored = self._by_key(key, lock=True)  # before its record, as whoever moves it does
-                self.admitted_record(record_type, record_id, Action.EDIT, target, lock=True)
+                self.authorized_record(record_type, record_id, Action.EDIT, target, lock=True)
                 stored = stored or self._by_key(key, lock=True)
                 if not self._standing(record_type, record_id, key).cancelled:
                     self._mark_cancelled(key)  # also when it is stored: another try may be on its way
@@ -171,7 +170,7 @@ class Arrivals(Service):
         self, permit: UploadPermit, staged: Staged, metadata: UploadMetadata, file: EntityFile, target: AuditTarget
     ) -> tuple[EntityFile, bool]:
         """Under the record's lock: what was true when the upload began may not be any more."""
-        record = self.admitted_record(permit.record_type, permit.record_id, Action.EDIT, AuditTarget(), lock=True)
+        record = self.authorized_record(permit.record_type, permit.record_id, Action.EDIT, AuditTarget(), lock=True)
         must_be_alive(permit.record_type, record)
         standing = self._standing(permit.record_type, record.id, metadata.idempotency_key)
         if standing.stored and (earlier := self._earlier(permit, staged, metadata)):

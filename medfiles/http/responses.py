@@ -1,32 +1,20 @@
-"""What all doors over HTTP share: the services of this request, and documents sent with ranges."""
+"""Documents, pictures and archives as HTTP responses: ranges, conditional requests, digests."""
 
 import base64
 import re
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from typing import IO, Any, cast
+from collections.abc import Iterator
+from typing import IO, cast
 
 import contentdisp
-from flask import Flask, Response, current_app, g, request, stream_with_context
-from flask_security import current_user
+from flask import Response, current_app, request, stream_with_context
 from werkzeug.datastructures import Range
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from werkzeug.wsgi import wrap_file
 
-from medfiles.accounts import service as accounts
-from medfiles.database.session import check_connection, start_writing
-from medfiles.documents.bulk import BulkService, Bundle
-from medfiles.documents.legacy_ids import OlderService
-from medfiles.documents.service import DocumentContent, DocumentService
+from medfiles.content import DocumentContent
+from medfiles.documents.bulk import Bundle
 from medfiles.documents.zip_archive import archive, usable
-from medfiles.http.views import FilePresenter, FileView
-from medfiles.operations.status import ConditionService
-from medfiles.permissions import Actor
-from medfiles.previews.renderer import Renderer
-from medfiles.previews.service import Picture, PreviewService
-from medfiles.records.service import RecordService
-from medfiles.records.sharing import ShareService
-from medfiles.services import Services
+from medfiles.previews.service import Picture
 from medfiles.storage import DiskStorage
 from medfiles.storage.disk import Reader
 
@@ -37,70 +25,6 @@ DOCUMENT_HEADERS = {
     "Cache-Control": "private, no-store",
     "Accept-Ranges": "bytes",
 }
-
-
-def services() -> Services:
-    return cast(Services, current_app.extensions["medfiles"])
-
-
-def actor() -> Actor:
-    """Who this request is made by; only behind the sign-in check."""
-    if "actor" not in g:
-        g.actor = accounts.actor_for(current_user._get_current_object(), request.remote_addr, g.request_id)
-    return cast(Actor, g.actor)
-
-
-def documents() -> DocumentService:
-    return DocumentService(actor(), services().registry, services().storages, **_intake())
-
-
-def older() -> OlderService:
-    return OlderService(actor(), services().registry, services().storages, **_intake())
-
-
-def bulk() -> BulkService:
-    return BulkService(actor(), services().registry, services().storages, **_intake())
-
-
-def _intake() -> dict[str, Any]:
-    return {"sandbox": services().sandbox, "quota": services().quota, "scanner": services().scanner}
-
-
-def renderer() -> Renderer:
-    return services().renderer
-
-
-def previews() -> PreviewService:
-    return PreviewService(actor(), services().registry, services().storages, renderer=renderer())
-
-
-def records() -> RecordService:
-    return RecordService(actor(), services().registry, services().storages)
-
-
-def shares() -> ShareService:
-    return ShareService(actor(), services().registry, services().storages)
-
-
-def conditions() -> ConditionService:
-    return ConditionService(actor(), services().registry, services().storages)
-
-
-def file_views(
-    files: Sequence[Any], *, you: str = "you", titled: bool = False, names: Mapping[int, str] | None = None
-) -> list[FileView]:
-    """Documents as this reader sees them; `titled` adds each one's record, `names` whose paper it is."""
-    others = {file.uploaded_by for file in files if file.uploaded_by} - {actor().user_id}
-    presenter = FilePresenter(
-        registry=services().registry,
-        actor=actor(),
-        trash_days=services().trash_days,
-        emails={actor().user_id: actor().email, **(accounts.emails(others) if others else {})},
-        titles=records().titles(files) if titled else {},
-        names=names or {},
-        you=you,
-    )
-    return [presenter(file) for file in files]
 
 
 def send_document(opened: DocumentContent, *, direct: bool = False) -> Response:
@@ -189,23 +113,3 @@ def _asked_range(etag: str, size: int) -> tuple[int, int]:
     if found is None:
         raise RequestedRangeNotSatisfiable(size)
     return found
-
-
-def init_app(app: Flask) -> None:
-    @app.before_request
-    def name_request() -> None:
-        g.request_id = uuid.uuid4().hex
-        view: Any = current_app.view_functions.get(request.endpoint or "")
-        g.background = getattr(view, "background", False)
-
-
-def begin_writing() -> None:
-    """Make this request's transaction a writer from the start, for a library that reads first and writes then."""
-    start_writing()
-
-
-def check_ready() -> None:
-    """Raise when the database or the storage cannot do its work."""
-    check_connection()
-    for storage in services().storages:
-        storage.check()

@@ -15,7 +15,7 @@ from wtforms import ValidationError as BadToken
 from medfiles.accounts import api_tokens
 from medfiles.errors import DatabaseUnavailable, OutOfScope, Rejected, SignedOut
 from medfiles.http import rate_limits
-from medfiles.http.responses import begin_writing, services
+from medfiles.http.current import begin_writing, services
 
 API = "api"  # the blueprint that takes tokens too
 PUBLIC = {

@@ -7,10 +7,12 @@ from datetime import date, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Any
 
+from medfiles.accounts import service as accounts
 from medfiles.antivirus.policy import INFECTED, WAITING, is_held
 from medfiles.clock import now
 from medfiles.documents.listing import ListQuery, Page
 from medfiles.documents.service import Tally, version_of
+from medfiles.http.current import actor, records, services
 from medfiles.models import FIRST_FILE_ID, EntityFile, Patient, RecordMixin
 from medfiles.permissions import Action, Actor
 from medfiles.record_types.declared import RecordType, Registry
@@ -396,3 +398,20 @@ def empty_panel(record_type: RecordType, patient: PatientView) -> PanelView:
         can_upload="upload" in record_type.operations, can_edit=True,
         can_download=False, can_preview=False,
     )  # fmt: skip
+
+
+def file_views(
+    files: Sequence[Any], *, you: str = "you", titled: bool = False, names: Mapping[int, str] | None = None
+) -> list[FileView]:
+    """Documents as this reader sees them; `titled` adds each one's record, `names` whose paper it is."""
+    others = {file.uploaded_by for file in files if file.uploaded_by} - {actor().user_id}
+    presenter = FilePresenter(
+        registry=services().registry,
+        actor=actor(),
+        trash_days=services().trash_days,
+        emails={actor().user_id: actor().email, **(accounts.emails(others) if others else {})},
+        titles=records().titles(files) if titled else {},
+        names=names or {},
+        you=you,
+    )
+    return [presenter(file) for file in files]

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from medfiles.clock import now
+from medfiles.content import opened
 from medfiles.database.session import db, transaction
 from medfiles.documents import unmigrated
-from medfiles.documents.service import opened
 from medfiles.errors import Conflict
 from medfiles.legacy import log
 from medfiles.legacy.verification import hashed

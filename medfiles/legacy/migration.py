@@ -16,7 +16,7 @@ from medfiles.legacy.verification import Verdict, Verifier
 from medfiles.models import LegacySource
 from medfiles.operations import database_dump
 from medfiles.services import Services
-from medfiles.storage import DiskStorage
+from medfiles.storage import DiskStorage, durable
 
 Progress = Callable[[int], None]
 
@@ -78,7 +78,7 @@ class Migration:
         if known.backed_up_at is not None and known.backup and backup.is_whole(Path(known.backup)):
             return known.backup
         folder = self.plan.folder / f"backup-{known.begun_at:%Y%m%dT%H%M%S}"
-        database_dump.check_space(self._needed(found, folder))
+        durable.check_space(self._needed(found, folder))
         backup.back_up(self.source, found, folder, self.teller.step("Backing up", found.places()))
         log.note(known, backup=str(folder), backed_up_at=now())
         return str(folder)

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from sqlalchemy import delete, select
 
 from medfiles.audit import event_log
+from medfiles.content import DocumentContent
 from medfiles.database.session import db, transaction
 from medfiles.documents import unmigrated
-from medfiles.documents.service import DocumentContent
 from medfiles.errors import Conflict
 from medfiles.legacy import log, people
 from medfiles.legacy.source import OlderFile, Source

@@ -8,9 +8,9 @@ from sqlalchemy import func, or_, select
 
 from medfiles import permissions
 from medfiles.clock import now
+from medfiles.content import DocumentContent, opened
 from medfiles.database.session import db
 from medfiles.documents import legacy_ids, unmigrated
-from medfiles.documents.service import DocumentContent, opened
 from medfiles.errors import MedfilesError
 from medfiles.legacy import log
 from medfiles.legacy.inventory import Inventory

@@ -25,9 +25,10 @@ from medfiles.database.session import db, transaction
 from medfiles.errors import BlobMissing, NotFound, StorageError
 from medfiles.jobs import last_runs
 from medfiles.models import EntityFile
-from medfiles.operations.database_dump import copy_database, publish, sha256_of, written
+from medfiles.operations.database_dump import copy_database
 from medfiles.storage import OlderFolder, Storages, digest
 from medfiles.storage.base import make_folder
+from medfiles.storage.durable import publish, sha256_of, written
 
 RUN = "backup"
 FORMAT = 1

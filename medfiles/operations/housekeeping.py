@@ -10,9 +10,9 @@ from sqlalchemy import ColumnElement, Select, delete, func, or_, select
 from medfiles.antivirus.policy import CLEAN
 from medfiles.audit import event_log
 from medfiles.audit.event_log import AuditTarget
+from medfiles.content import opened
 from medfiles.database.session import db, transaction
 from medfiles.documents import unmigrated
-from medfiles.documents.service import opened
 from medfiles.errors import NotFound, StorageError
 from medfiles.models import CancelledUpload, EntityFile, LabResult, LabResultFile, Rendition
 from medfiles.previews import cache as preview_cache

@@ -12,8 +12,8 @@ from medfiles.antivirus.clamd import Clamd, Verdict, Version
 from medfiles.antivirus.policy import CLEAN, INFECTED, WAITING
 from medfiles.audit import event_log
 from medfiles.clock import now
+from medfiles.content import DocumentContent, opened
 from medfiles.database.session import db, transaction
-from medfiles.documents.service import DocumentContent, opened
 from medfiles.errors import StorageError
 from medfiles.jobs import queue as jobs
 from medfiles.models import EntityFile

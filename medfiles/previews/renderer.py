@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from medfiles.documents.service import DocumentContent
+from medfiles.content import DocumentContent
 from medfiles.errors import (
     BlobMissing,
     DatabaseUnavailable,

@@ -4,9 +4,8 @@ from dataclasses import dataclass, field
 
 from medfiles.antivirus.policy import must_be_readable
 from medfiles.audit.event_log import AuditTarget
+from medfiles.content import DocumentContent, opened
 from medfiles.database.session import db
-from medfiles.documents.rules import allow
-from medfiles.documents.service import DocumentContent, opened
 from medfiles.errors import NotFound
 from medfiles.permissions import Action
 from medfiles.previews.renderer import Picture, Preview, Renderer, Sheet, Unshowable
@@ -51,9 +50,9 @@ class PreviewService(Service):
 
     def _admitted(self, file_id: int, target: AuditTarget, *, thumbnail: bool) -> DocumentContent:
         """Out of the session: no transaction stays open while a worker is at it."""
-        file = self.admitted_file(file_id, Action.VIEW, target)
+        file = self.authorized_file(file_id, Action.VIEW, target)
         if not thumbnail:
-            allow(self.registry[file.entity_type], "preview")
+            self.registry[file.entity_type].allow("preview")
         must_be_readable(file, self.actor)
         db.session.expunge(file)
         return opened(file, self.storages)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 
-from medfiles.errors import NotFound
+from medfiles.errors import Forbidden, NotFound
 from medfiles.models import Insurance, LabResult, Procedure, RecordMixin, Visit
 from medfiles.record_types.fields import Field
 
@@ -48,6 +48,11 @@ class RecordType:
 
     def category_label(self, category: str) -> str:
         return LABELS.get(category, category.replace("_", " ").capitalize())
+
+    def allow(self, operation: str) -> None:
+        """Raise Forbidden unless documents of this type support the operation."""
+        if operation not in self.operations:
+            raise Forbidden(f"{self.title} documents do not allow this.")
 
     @property
     def accepts_words(self) -> str:

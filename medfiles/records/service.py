@@ -13,7 +13,6 @@ from medfiles.audit.event_log import EVERYTHING, ActivityFilter, AuditTarget
 from medfiles.clock import now
 from medfiles.database.session import db, transaction
 from medfiles.documents import relocation, unmigrated
-from medfiles.documents.rules import allow
 from medfiles.errors import Conflict, NotFound, OutOfScope
 from medfiles.models import AuditEvent, EntityFile, Patient, RecordMixin
 from medfiles.permissions import Action
@@ -54,13 +53,13 @@ class RecordService(Service):
 
     def patient(self, patient_id: int) -> Summary:
         with self.reading("view-patient", patient_id=patient_id) as target:
-            patient = self.admitted_patient(patient_id, Action.VIEW, target)
-            return Summary(patient, permissions.permit(self.actor, Action.VIEW, patient_id))
+            patient = self.authorized_patient(patient_id, Action.VIEW, target)
+            return Summary(patient, permissions.require(self.actor, Action.VIEW, patient_id))
 
     def level(self, patient_id: int, action: Action = Action.VIEW, verb: str = "view-patient") -> Action:
         """The actor's level, which must allow the action; `verb` is what stands in the trail when it does not."""
         with self.operation(verb, patient_id=patient_id) as target:
-            return self.admit(action, patient_id, target)
+            return self.authorize(action, patient_id, target)
 
     def create_patient(self, values: Mapping[str, Any]) -> Patient:
         """A new patient of the actor's own."""
@@ -70,13 +69,13 @@ class RecordService(Service):
             patient = Patient(user_id=self.actor.user_id, **checked(PATIENT_FIELDS, values))
             session.add(patient)
             session.flush()
-            self.admitted_patient(patient.id, Action.OWN, target)
+            self.authorized_patient(patient.id, Action.OWN, target)
             event_log.record(self.actor, "create-patient", target)
             return patient
 
     def edit_patient(self, patient_id: int, values: Mapping[str, Any]) -> Patient:
         with self.operation("edit-patient", patient_id=patient_id) as target, transaction():
-            patient = self.admitted_patient(patient_id, Action.EDIT, target)
+            patient = self.authorized_patient(patient_id, Action.EDIT, target)
             changed = _apply(patient, checked(PATIENT_FIELDS, values))
             event_log.record(self.actor, "edit-patient", target, changed=changed)
             return patient
@@ -84,7 +83,7 @@ class RecordService(Service):
     def counts(self, patient_id: int) -> dict[str, int]:
         """How many records of each kind a patient has."""
         with self.operation("view-patient", patient_id=patient_id) as target:
-            self.admit(Action.VIEW, patient_id, target)
+            self.authorize(Action.VIEW, patient_id, target)
             return {
                 record_type.name: self._count(record_type, record_type.model.patient_id == patient_id)
                 for record_type in self.registry
@@ -93,7 +92,7 @@ class RecordService(Service):
     def list(self, patient_id: int, record_type: RecordType) -> Sequence[RecordMixin]:
         """A patient's records of a kind, the latest first."""
         with self.reading("list-records", patient_id=patient_id, entity_type=record_type.name) as target:
-            self.admitted_patient(patient_id, Action.VIEW, target)
+            self.authorized_patient(patient_id, Action.VIEW, target)
             query = select(record_type.model).where(
                 record_type.model.patient_id == patient_id, record_type.model.deleted_at.is_(None)
             )
@@ -103,7 +102,7 @@ class RecordService(Service):
     def trashed(self, patient_id: int) -> Sequence[tuple[RecordType, RecordMixin, int]]:
         """A patient's records in the trash, with the number of documents that come back with each."""
         with self.reading("list-trash", patient_id=patient_id) as target:
-            self.admitted_patient(patient_id, Action.EDIT, target)
+            self.authorized_patient(patient_id, Action.EDIT, target)
             found = [
                 (record_type, record, len(self._trashed_with(record_type, record)))
                 for record_type in self.registry
@@ -113,12 +112,12 @@ class RecordService(Service):
 
     def get(self, record_type: RecordType, record_id: int) -> RecordMixin:
         with self.reading("view-record", entity_type=record_type.name, entity_id=record_id) as target:
-            return self.admitted_record(record_type, record_id, Action.VIEW, target)
+            return self.authorized_record(record_type, record_id, Action.VIEW, target)
 
     def editable(self, record_type: RecordType, record_id: int) -> RecordMixin:
         """Refused as `edit` would, before what is to be changed is looked at."""
         with self.operation("edit-record", entity_type=record_type.name, entity_id=record_id) as target:
-            return self.admitted_record(record_type, record_id, Action.EDIT, target)
+            return self.authorized_record(record_type, record_id, Action.EDIT, target)
 
     def titles(self, files: Sequence[EntityFile]) -> Mapping[tuple[str, int], str]:
         """Titles of the records that these documents are attached to."""
@@ -146,7 +145,7 @@ class RecordService(Service):
             self.operation("create-record", patient_id=patient_id, entity_type=record_type.name) as target,
             transaction() as session,
         ):
-            self.admitted_patient(patient_id, Action.EDIT, target, lock=True)
+            self.authorized_patient(patient_id, Action.EDIT, target, lock=True)
             fields = checked(record_type.fields, values)
             if earlier := _made_with(record_type, patient_id, key):
                 return self._save(record_type, earlier, fields, target)
@@ -162,11 +161,11 @@ class RecordService(Service):
     ) -> RecordMixin:
         """Save a record and, in the same transaction, move those of its documents to the trash that `remove` names."""
         with self.operation("edit-record", entity_type=record_type.name, entity_id=record_id) as target:
-            record = self.admitted_record(record_type, record_id, Action.EDIT, target)
+            record = self.authorized_record(record_type, record_id, Action.EDIT, target)
             fields, files = checked(record_type.fields, values), self._marked(record_type, record_id, remove)
 
             def change(moved: Sequence[EntityFile]) -> None:
-                locked = self.admitted_record(record_type, record_id, Action.EDIT, target, lock=True)
+                locked = self.authorized_record(record_type, record_id, Action.EDIT, target, lock=True)
                 self._save(record_type, locked, fields, target)
                 for file in moved:
                     file.deleted_at, file.deleted_by = now(), self.actor.user_id
@@ -178,7 +177,7 @@ class RecordService(Service):
     def delete(self, record_type: RecordType, record_id: int) -> tuple[RecordMixin, int]:
         """Move a record to the trash and its documents with it; how many there were."""
         with self.operation("delete-record", entity_type=record_type.name, entity_id=record_id) as target:
-            record = self.admitted_record(record_type, record_id, Action.EDIT, target)
+            record = self.authorized_record(record_type, record_id, Action.EDIT, target)
             if record.deleted_at is not None:
                 raise Conflict(f"This {record_type.title.lower()} is already in the trash.")
             files = _files(record_type, record_id, EntityFile.deleted_at.is_(None))
@@ -197,7 +196,7 @@ class RecordService(Service):
     def restore(self, record_type: RecordType, record_id: int) -> tuple[RecordMixin, int]:
         """Bring a record back with the documents that went to the trash with it; how many there were."""
         with self.operation("restore-record", entity_type=record_type.name, entity_id=record_id) as target:
-            record = self.admitted_record(record_type, record_id, Action.EDIT, target)
+            record = self.authorized_record(record_type, record_id, Action.EDIT, target)
             if record.deleted_at is None:
                 raise Conflict(f"This {record_type.title.lower()} is not in the trash.")
             deleted_at, files = record.deleted_at, self._trashed_with(record_type, record)
@@ -216,7 +215,7 @@ class RecordService(Service):
     def trail(self, patient_id: int, before: int | None = None, narrowed: ActivityFilter = EVERYTHING) -> Activity:
         """Who did what with this patient's papers; for its owner and those who may edit."""
         with self.reading("view-activity", patient_id=patient_id) as target:
-            self.admitted_patient(patient_id, Action.EDIT, target)
+            self.authorized_patient(patient_id, Action.EDIT, target)
         name = event_log.last_name_of(patient_id, narrowed.document) if narrowed.document is not None else None
         events = event_log.trail(patient_id, before, narrowed=narrowed)
         return Activity(events, event_log.people(patient_id), name)
@@ -233,7 +232,7 @@ class RecordService(Service):
         """The marked documents of this record; those that went to the trash meanwhile are where they should be."""
         if not remove:
             return ()
-        allow(record_type, "delete")
+        record_type.allow("delete")
         files = _files(record_type, record_id, EntityFile.id.in_(remove))
         if {file.id for file in files} != set(remove):
             raise NotFound()
@@ -248,7 +247,7 @@ class RecordService(Service):
         which: ColumnElement[bool],
     ) -> RecordMixin:
         """The locked record, if it and its documents still are as they were when their bytes were copied."""
-        record = self.admitted_record(record_type, record_id, Action.EDIT, AuditTarget(), lock=True)
+        record = self.authorized_record(record_type, record_id, Action.EDIT, AuditTarget(), lock=True)
         if record.deleted_at != deleted_at or {file.id for file in moved} != {
             file.id for file in _files(record_type, record_id, which)
         }:

@@ -42,7 +42,7 @@ class ShareService(Service):
     def own(self, patient_id: int) -> PatientShare | None:
         """What the actor itself was given; None for the owner."""
         with self.operation("view-patient", patient_id=patient_id) as target:
-            self.admit(Action.VIEW, patient_id, target)
+            self.authorize(Action.VIEW, patient_id, target)
             return _share(patient_id, self.actor.user_id)
 
     def give(self, patient_id: int, email: str, level: str, expires_at: datetime | None = None) -> tuple[Given, bool]:
@@ -77,7 +77,7 @@ class ShareService(Service):
             if share is None or patient_id not in (None, share.patient_id):
                 raise NotFound()
             if share.user_id == self.actor.user_id:
-                self.admit(Action.VIEW, share.patient_id, target)
+                self.authorize(Action.VIEW, share.patient_id, target)
             else:
                 self._owned(share.patient_id, target)
             given = Given(share, session.get_one(User, share.user_id).email)
@@ -87,10 +87,10 @@ class ShareService(Service):
             return given
 
     def _owned(self, patient_id: int, target: AuditTarget, *, lock: bool = False) -> Patient:
-        tried, level = target.name, self.admit(Action.VIEW, patient_id, target)
+        tried, level = target.name, self.authorize(Action.VIEW, patient_id, target)
         if level != Action.OWN:
             raise Forbidden(OWNERS)
-        patient = self.admitted_patient(patient_id, Action.OWN, target, lock=lock)
+        patient = self.authorized_patient(patient_id, Action.OWN, target, lock=lock)
         target.name = tried or target.name
         return patient
 

@@ -14,7 +14,7 @@ from medfiles.accounts import service as accounts
 from medfiles.accounts.service import Step
 from medfiles.clock import now
 from medfiles.documents import quota
-from medfiles.http.responses import actor, services
+from medfiles.http.current import actor, services
 from medfiles.web.records import patients
 
 blueprint = Blueprint("account", __name__)

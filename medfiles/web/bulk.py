@@ -10,9 +10,10 @@ from medfiles.documents import listing
 from medfiles.documents.bulk import Result
 from medfiles.documents.listing import ListQuery
 from medfiles.errors import Rejected
+from medfiles.http.current import bulk
 from medfiles.http.errors import status_of
 from medfiles.http.htmx import fragment, is_htmx, trigger
-from medfiles.http.responses import bulk, send_archive
+from medfiles.http.responses import send_archive
 from medfiles.http.views import MOST_LISTED, Notice, Outcome, told
 from medfiles.record_types.declared import RecordType
 from medfiles.web import pages, printing

@@ -9,11 +9,12 @@ from flask.typing import ResponseReturnValue
 from medfiles.documents.rules import UploadMetadata, UploadPermit
 from medfiles.errors import BadName, MedfilesError, NotFound, Rejected, SignedOut
 from medfiles.http import request_body, views
+from medfiles.http.current import documents, older, records, services
 from medfiles.http.errors import explained, status_of
 from medfiles.http.htmx import fragment, is_htmx, trigger
 from medfiles.http.rate_limits import MANY, UPLOADS, counted
 from medfiles.http.request_body import Received
-from medfiles.http.responses import documents, older, records, send_document, services
+from medfiles.http.responses import send_document
 from medfiles.http.security import LARGEST_ID, by_header_or_query
 from medfiles.http.sessions import background
 from medfiles.http.views import Notice, Outcome

@@ -8,10 +8,10 @@ from medfiles.documents import listing
 from medfiles.documents.listing import ListQuery
 from medfiles.errors import Forbidden, Rejected
 from medfiles.http import views
+from medfiles.http.current import documents, records, services
 from medfiles.http.htmx import fragment, is_htmx, trigger
-from medfiles.http.responses import documents, file_views, records, services
 from medfiles.http.security import LARGEST_ID
-from medfiles.http.views import FileView, PanelView, PatientView, RecordView
+from medfiles.http.views import FileView, PanelView, PatientView, RecordView, file_views
 from medfiles.record_types.declared import RecordType
 
 ROWS = 50  # documents in one page of a list

@@ -9,9 +9,9 @@ from flask import Response, request, url_for
 
 from medfiles.documents import listing
 from medfiles.errors import NotFound, Rejected
+from medfiles.http.current import documents, previews, services
 from medfiles.http.htmx import fragment, is_htmx
-from medfiles.http.responses import documents, file_views, previews, services
-from medfiles.http.views import FileView
+from medfiles.http.views import FileView, file_views
 from medfiles.previews.service import WIDTHS, Preview, recipe
 from medfiles.sandbox.render.spec import Window, boxed
 from medfiles.web import pages

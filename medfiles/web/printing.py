@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from flask import Response, url_for
 
 from medfiles.errors import MedfilesError, NotFound
+from medfiles.http.current import documents, previews, services
 from medfiles.http.htmx import fragment
-from medfiles.http.responses import documents, previews, services
 from medfiles.http.views import FileView
 from medfiles.previews.service import Preview
 from medfiles.record_types.declared import RecordType

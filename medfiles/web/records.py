@@ -9,10 +9,11 @@ from medfiles.audit import activity
 from medfiles.audit.event_log import KINDS, ActivityFilter
 from medfiles.errors import Conflict, Forbidden, Rejected
 from medfiles.http import views
+from medfiles.http.current import actor, documents, records, services
 from medfiles.http.errors import status_of
 from medfiles.http.htmx import fragment, is_htmx, trigger
-from medfiles.http.responses import actor, documents, file_views, records, services
 from medfiles.http.security import LARGEST_ID
+from medfiles.http.views import file_views
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.fields import PATIENT_FIELDS, Field
 from medfiles.records.service import must_be_in_use

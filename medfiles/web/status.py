@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from medfiles.errors import MedfilesError, NotFound
 from medfiles.http import views
-from medfiles.http.responses import check_ready, conditions, services
+from medfiles.http.current import check_ready, conditions, services
 from medfiles.http.sessions import background
 from medfiles.operations import status as operation_status
 from medfiles.operations.metrics import exposition

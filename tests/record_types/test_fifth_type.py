@@ -150,7 +150,7 @@ def test_it_stands_on_the_patients_page(life: Life) -> None:
 def test_its_form_asks_for_its_fields(life: Life) -> None:
     page = lxml.html.fromstring(life.client.get(f"{life.listing}/new").data)
     names = {control.get("name") for control in page.xpath("//form[@data-mf-guard]//*[@name]")}
-    asked = {part.name for part in life.record_type.fields if part.record_type != "object"}
+    asked = {part.name for part in life.record_type.fields if part.kind != "object"}
     assert asked <= names
 
 

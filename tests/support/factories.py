@@ -72,11 +72,11 @@ TEMPLATES = Templates()
 def install(
     environ: Mapping[str, str],
     sandbox: Sandbox,
-    entity_types: Iterable[RecordType] = RECORD_TYPES,
+    record_types: Iterable[RecordType] = RECORD_TYPES,
     renderers: Sandbox | None = None,
 ) -> Iterator["World"]:
     """An installation on a database that is already migrated, with an app context open."""
-    app = make_app(environ, sandbox, renderers, entity_types)
+    app = make_app(environ, sandbox, renderers, record_types)
     with at_work(app) as world:
         yield world
     if renderers is None:
@@ -95,10 +95,10 @@ def make_app(
     environ: Mapping[str, str],
     sandbox: Sandbox,
     renderers: Sandbox | None = None,
-    entity_types: Iterable[RecordType] = RECORD_TYPES,
+    record_types: Iterable[RecordType] = RECORD_TYPES,
 ) -> Flask:
     """As the product makes it, with workers that are shared and a request context that is its own."""
-    app = create_app(environ, entity_types)
+    app = create_app(environ, record_types)
     own = app.extensions["medfiles"]
     own.sandbox.close()
     own.renderers.close()

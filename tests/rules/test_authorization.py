@@ -166,7 +166,7 @@ def things(world: World) -> Things:
 def all_denied(things: Things, monkeypatch: pytest.MonkeyPatch) -> None:
     nobody = select(PatientShare.patient_id, PatientShare.level).where(false())
 
-    monkeypatch.setattr(permissions, "judged", lambda *_: None)
+    monkeypatch.setattr(permissions, "effective_level", lambda *_: None)
     monkeypatch.setattr(permissions, "levels", lambda *_: nobody)
     monkeypatch.setattr(permissions, "patients_for", lambda *_: select(Patient.id).where(false()))
 
