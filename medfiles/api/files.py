@@ -23,7 +23,7 @@ LIST_QUERY = ("q", "category", "media", "from", "to", "zone", "sort", "order", "
 @blueprint.get("/<kind:type>/<int:id>/files")
 @operation("A record’s documents, a page of them", "files", query=LIST_QUERY, refuses=(422,))
 def files(type: RecordType, id: int) -> Response:
-    list_query = listing.wanted(request.args, type, trashed=_switch("trashed"))
+    list_query = listing.parse_query(request.args, type, trashed=_switch("trashed"))
     page = documents().list(type, id, list_query, _limit(), counted=True)
     headers = {"X-Total-Count": str(page.hits)}
     if page.next:

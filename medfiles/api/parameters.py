@@ -6,7 +6,7 @@ from typing import Any
 
 from medfiles.api.schemas import LARGEST_ID
 from medfiles.api.toolkit import Operation
-from medfiles.documents.listing import CURSOR_LIMIT, ORDERS, SEARCH_LIMIT
+from medfiles.documents.listing import CURSOR_LIMIT, SEARCH_LIMIT, SORTS
 from medfiles.record_types.declared import Registry
 from medfiles.record_types.media_types import MEDIA
 from medfiles.sandbox.render.spec import WIDTHS
@@ -30,7 +30,7 @@ QUERY: Mapping[str, tuple[str, Said, Any]] = {  # what it is, what it may be, an
     "from": ("First day of upload, in `zone`; in the trash, of deletion", DAY, "2026-05-01"),
     "to": ("Last day of upload, in `zone`; in the trash, of deletion", DAY, "2026-05-31"),
     "zone": ("Time zone of the days; by itself UTC", TEXT, "Europe/Berlin"),
-    "sort": ("What the list is sorted by; by itself the day", {"type": "string", "enum": ["", *ORDERS]}, "name"),
+    "sort": ("What the list is sorted by; by itself the day", {"type": "string", "enum": ["", *SORTS]}, "name"),
     "order": (
         "By itself the newest, the largest, or A before Z",
         {"type": "string", "enum": ["", "asc", "desc"]},

@@ -92,7 +92,7 @@ def _trashed() -> bool:
 def _wanted(record_type: RecordType) -> ListQuery:
     """The list's filters, as the form carries them; `category` may be the new one, so the filter is `in_category`."""
     filters = {**request.form, "category": request.form.get("in_category", ""), "cursor": ""}
-    return listing.wanted(filters, record_type, trashed=_trashed())
+    return listing.parse_query(filters, record_type, trashed=_trashed())
 
 
 def _chosen(record_type: RecordType, record_id: int) -> Sequence[int]:

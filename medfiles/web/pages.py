@@ -52,7 +52,7 @@ def asked_for(record_type: RecordType, *, trashed: bool = False) -> ListQuery:
     """What a list is to be searched, filtered and sorted by: the address says it, or the form of a bulk action."""
     if request.method != "GET":
         return ListQuery(trashed=trashed)
-    return listing.wanted(request.args, record_type, trashed=trashed)
+    return listing.parse_query(request.args, record_type, trashed=trashed)
 
 
 def mode() -> str:
