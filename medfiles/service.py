@@ -67,10 +67,6 @@ class Service:
                 found = {"signature": error.signature} if isinstance(error, Infected) else {}
                 event_log.record(self.actor, action, target, outcome=outcome, reason=error.code, **found)
 
-    def record_each(self, action: str, files: Sequence[EntityFile]) -> None:
-        """Write one event per document in the open transaction."""
-        event_log.record_each(self.actor, action, [(event_log.subject_of(file), {}) for file in files])
-
     def authorize(self, action: Action, patient_id: int, target: AuditTarget) -> Action:
         """Return the actor's level on the patient, or raise NotFound or Forbidden.
 

@@ -84,8 +84,8 @@ def copy_storage(as_json: bool) -> None:
     People can go on working meanwhile. Stopped at any time, it goes on where it was when it is called again.
     """
     storages = services().storages
-    total = storage_copier.elsewhere(storages)
-    done = storage_copier.carry(storages, Teller().step("Bringing over", total))
+    total = storage_copier.count_remaining(storages)
+    done = storage_copier.copy_documents(storages, Teller().step("Bringing over", total))
     sentences = [f"{done.moved} documents brought over to {storages.default.name}."]
     if done.damaged:
         sentences.append(f"{len(done.damaged)} are damaged where they are and stay there: {_numbers(done.damaged)}.")

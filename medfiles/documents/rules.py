@@ -1,4 +1,4 @@
-"""What a record takes: leave to send documents, what comes with them, and the checks on both."""
+"""Rules on documents and their records, and what describes an upload."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,17 +15,17 @@ FORM_OVERHEAD = 64 * 1024  # bytes of an upload that are not the files themselve
 
 @dataclass(frozen=True)
 class UploadPermit:
-    """Leave to send documents for one record, given before a byte of them is read."""
+    """Permission to upload documents to one record, granted before a byte of the body is read."""
 
     record_type: RecordType
     record_id: int
     patient_id: int
-    again: bool = False  # an earlier try of the same upload was stored already
+    again: bool = False  # an earlier attempt of the same upload was stored
 
 
 @dataclass(frozen=True)
 class UploadMetadata:
-    """What comes with the bytes of a document."""
+    """What the client sends with the bytes of a document."""
 
     name: str
     description: str | None = None
@@ -33,12 +33,23 @@ class UploadMetadata:
     idempotency_key: str | None = None
 
 
-def must_be_alive(record_type: RecordType, record: RecordMixin) -> None:
+def require_live(file: EntityFile, otherwise: str = "This document is already in the trash.") -> None:
+    if file.deleted_at is not None:
+        raise Conflict(otherwise)
+
+
+def require_trashed(file: EntityFile, otherwise: str = "This document is not in the trash.") -> None:
+    if file.deleted_at is None:
+        raise Conflict(otherwise)
+
+
+def require_live_record(record_type: RecordType, record: RecordMixin) -> None:
     if record.deleted_at is not None:
         raise Conflict(f"This {record_type.title.lower()} is in the trash. Restore it first.")
 
 
-def must_have_room(record_type: RecordType, count: int) -> None:
+def require_room(record_type: RecordType, count: int) -> None:
+    """Raise TooMany if a record with `count` documents cannot take another."""
     if count >= record_type.max_files:
         raise TooMany(
             f"This {record_type.title.lower()} already holds {count} of {record_type.max_files} documents. "

@@ -11,7 +11,7 @@ from medfiles.accounts import service as accounts
 from medfiles.antivirus.policy import INFECTED, WAITING, is_held
 from medfiles.clock import now
 from medfiles.documents.listing import ListQuery, Page
-from medfiles.documents.service import Tally, version_of
+from medfiles.documents.service import RecordTotals, version_of
 from medfiles.http.current import actor, records, services
 from medfiles.models import FIRST_FILE_ID, EntityFile, Patient, RecordMixin
 from medfiles.permissions import Action, Actor
@@ -355,7 +355,7 @@ def panel_view(
     record: RecordView,
     page: Page,
     files: Sequence[FileView],
-    tally: Tally,
+    totals: RecordTotals,
     *,
     list_query: ListQuery,
     place: str = "manager",
@@ -377,8 +377,8 @@ def panel_view(
         hits=page.hits,
         choosable=None if page.hits is None else page.hits - page.waiting,
         next=page.next,
-        count=tally.live,
-        trash_count=tally.trashed,
+        count=totals.live,
+        trash_count=totals.trashed,
         can_upload=changeable and "upload" in record_type.operations,
         can_edit=changeable and "delete" in record_type.operations,
         can_download="download" in record_type.operations,

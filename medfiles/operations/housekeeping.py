@@ -1,4 +1,4 @@
-"""Work on the whole store: sweep the journal, empty the trash, make thumbnails before anybody looks."""
+"""Recurring work on all documents: sweep the journal, empty the trash, render missing thumbnails."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from medfiles.audit import event_log
 from medfiles.audit.event_log import AuditTarget
 from medfiles.content import opened
 from medfiles.database.session import db, transaction
-from medfiles.documents import unmigrated
+from medfiles.documents import lifecycle
 from medfiles.errors import NotFound, StorageError
 from medfiles.models import CancelledUpload, EntityFile, LabResult, LabResultFile, Rendition
 from medfiles.previews import cache as preview_cache
@@ -42,7 +42,7 @@ class Warmed:
 
 
 def sweep(storages: Storages, report: Callable[[str], None] = lambda key: None) -> Swept:
-    """Reconcile the journal, then clear staged files that no upload writes to any more."""
+    """Sweep the journal, then remove staged files of uploads that ended long ago."""
     swept = journal.sweep(storages, report=report)
     for storage in storages:
         storage.clear_staged(STAGED_FOR.total_seconds())
@@ -50,13 +50,13 @@ def sweep(storages: Storages, report: Callable[[str], None] = lambda key: None) 
 
 
 def forget_cancelled(before: datetime) -> None:
-    """Uploads that were given up before that time have long ended on both sides."""
+    """Delete the keys of uploads cancelled before that time: none of them can still be on its way."""
     with transaction() as session:
         session.execute(delete(CancelledUpload).where(CancelledUpload.at < before))
 
 
 def due(before: datetime) -> Sequence[EntityFile]:
-    """Documents that went to the trash before that time, the oldest first."""
+    """Return documents that were trashed before that time, oldest first."""
     query = select(EntityFile).where(*_is_due(before))
     return db.session.scalars(query.order_by(EntityFile.deleted_at, EntityFile.id)).all()
 
@@ -70,15 +70,17 @@ def purge_expired(
     """Delete for ever what went to the trash before that time: documents, then records that hold none any more."""
     documents = failed = 0
     while ids := _due_ids(before):
-        swept = _purge(ids, before, storages)
+        with transaction() as session:
+            still_due = select(EntityFile).where(EntityFile.id.in_(ids), *_is_due(before)).with_for_update()
+            keys = lifecycle.purge(storages, None, session.scalars(still_due).all())
+        failed += journal.remove(storages, keys).failed
         documents += len(ids)
-        failed += swept.failed
         report(f"{documents} documents")
     return Purged(documents, sum(_purge_records(record_type, before) for record_type in registry), failed)
 
 
 def _is_due(before: datetime) -> tuple[ColumnElement[bool], ...]:
-    """What was moved here with a lab result that had long been in the trash is not deleted the moment it comes."""
+    """Conditions; a document imported with a long trashed lab result stays for the full time after the import."""
     return EntityFile.deleted_at < before, or_(EntityFile.legacy_id.is_(None), EntityFile.updated_at < before)
 
 
@@ -87,19 +89,6 @@ def _due_ids(before: datetime) -> Sequence[int]:
     ids = db.session.scalars(query).all()
     db.session.rollback()
     return ids
-
-
-def _purge(ids: Sequence[int], before: datetime, storages: Storages) -> Swept:
-    with transaction() as session:
-        still = select(EntityFile).where(EntityFile.id.in_(ids), *_is_due(before)).with_for_update()
-        files = session.scalars(still).all()
-        event_log.record_each(None, "purge", [(event_log.subject_of(file), {}) for file in files])
-        for file in files:
-            journal.release(file.storage, [file.file_path])
-            session.delete(file)
-        keys = [*(file.file_path for file in files), *preview_cache.release({file.sha256 for file in files})]
-        keys += unmigrated.forget(storages, files)
-    return journal.remove(storages, keys)
 
 
 def _purge_records(record_type: RecordType, before: datetime) -> int:
@@ -121,12 +110,12 @@ def _purge_records(record_type: RecordType, before: datetime) -> int:
 
 
 def cold_count() -> int:
-    """How many documents have no thumbnail yet, nor are known to get none."""
+    """Count documents without a thumbnail for which none has failed."""
     return db.session.scalar(_cold().with_only_columns(func.count(EntityFile.id))) or 0
 
 
 def warm(renderer: Renderer, report: Callable[[], None] = lambda: None) -> Warmed:
-    """Make their thumbnails, one after another."""
+    """Render the missing thumbnails, one after another."""
     made = failed = after = 0
     while files := db.session.scalars(_cold(after).order_by(EntityFile.id).limit(BATCH)).all():
         db.session.expunge_all()
@@ -143,7 +132,7 @@ def warm(renderer: Renderer, report: Callable[[], None] = lambda: None) -> Warme
 
 
 def warm_one(renderer: Renderer, file_id: int) -> bool:
-    """Whether it has a thumbnail now that it had not before; StorageError when that should be tried again."""
+    """Render one thumbnail if it is missing. Return whether it was; raise StorageError if a retry may help."""
     file = db.session.scalar(_cold().where(EntityFile.id == file_id))
     if file is None:
         return False
@@ -162,7 +151,7 @@ def _warmed(renderer: Renderer, file: EntityFile) -> bool:
 
 
 def clear_previews(storages: Storages, *, failed: bool = False) -> Swept:
-    """Remove everything that was derived, or only forget what could not be made."""
+    """Remove all previews, or with `failed` only the records of failed ones, so that they are tried again."""
     return preview_cache.clear(storages, failed=failed)
 
 

@@ -215,7 +215,7 @@ def _stored(permit: UploadPermit, received: Received, metadata: UploadMetadata, 
     except MedfilesError as error:
         name = "This file" if isinstance(error, BadName) else received.name
         return Outcome(name, False, error.message, error.code), status_of(error)
-    twin = documents().twin(file) if new else None
+    twin = documents().duplicate_of(file) if new else None
     words = f"The same file has been here since {day(twin.uploaded_at)} as “{twin.file_name}”." if twin else "Added."
     return Outcome(file.file_name, True, words, twin and "duplicate", pages.file_view(file)), 201 if new else 200
 
@@ -223,7 +223,7 @@ def _stored(permit: UploadPermit, received: Received, metadata: UploadMetadata, 
 def _answer_queue(permit: UploadPermit, received: Received, metadata: UploadMetadata) -> Response:
     """To the upload queue of a page: the new document's row, and a word when the same bytes were here before."""
     file, new = request_body.store(documents(), permit, received, metadata)
-    twin = documents().twin(file) if new else None
+    twin = documents().duplicate_of(file) if new else None
     view, before = pages.file_view(file), pages.file_view(twin) if twin else None
     response = pages.answer_row(view, "new", 201 if new else 200, within="manager", twin=before)
     return pages.announce(response, permit.record_type, permit.record_id)

@@ -69,15 +69,13 @@ def panel(
     list_query = list_query or asked_for(record_type)
     limit = None if shown_in_it.get("marked") else ROWS  # no mark is lost on a page that is not shown
     page = documents().list(record_type, record.id, list_query, limit)
-    tally = documents().tally(
-        record_type, record.id
-    )  # read last: figures must not be older than the rows they stand over
+    totals = documents().record_totals(record_type, record.id)  # read last: must not be older than the rows below it
     files, editing = file_views(page.files), _editing(view)
     if editing and editing not in [file.id for file in files]:
         file, here = file_view(documents().get(editing)), (record_type.name, record.id, list_query.trashed)
         files[:0] = [file] if (file.entity_type, file.entity_id, file.deleted_at is not None) == here else []
     shown_in_it["editing"] = editing
-    return views.panel_view(record_type, view, page, files, tally, list_query=list_query, **shown_in_it)
+    return views.panel_view(record_type, view, page, files, totals, list_query=list_query, **shown_in_it)
 
 
 def _editing(view: RecordView) -> int | None:
@@ -110,9 +108,9 @@ def answer_row(
     """One document's rows after it changed, with the figures around them."""
     record_type = services().registry[file.entity_type]
     record, view = record_page(record_type, file.entity_id)
-    nothing, tally = listing.Page((), None, None), documents().tally(record_type, record.id)
+    nothing, totals = listing.Page((), None, None), documents().record_totals(record_type, record.id)
     seen = ListQuery(trashed=request.form.get("view") == "trash")
-    around = views.panel_view(record_type, view, nothing, (), tally, list_query=seen, place=within or place())
+    around = views.panel_view(record_type, view, nothing, (), totals, list_query=seen, place=within or place())
     if state == "edit" and not around.can_edit:
         raise Forbidden()
     said |= {"file": file, "state": state, "figures": figures and around.place == "manager"}

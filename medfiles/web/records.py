@@ -16,7 +16,7 @@ from medfiles.http.security import LARGEST_ID
 from medfiles.http.views import file_views
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.fields import PATIENT_FIELDS, Field
-from medfiles.records.service import must_be_in_use
+from medfiles.records.service import require_editable
 from medfiles.web import forms, pages, people
 from medfiles.web.words import plural
 
@@ -126,7 +126,7 @@ def record(type: RecordType, id: int) -> ResponseReturnValue:
 def record_edit(type: RecordType, id: int) -> ResponseReturnValue:
     record, view = pages.record_page(type, id)
     _must_edit(view)
-    must_be_in_use(type, record)
+    require_editable(type, record)
     form, marked = forms.form_for(type.fields, view.values), forms.marked()
     if _saved(form, type.fields, lambda values: records().edit(type, id, values, marked), view.values):
         return _answer_marked(type, id, marked) if marked else _answer_record(type, id, "Saved.")
@@ -178,7 +178,7 @@ def _record(record_type: RecordType, record_id: int, **shown_in_it: Any) -> Resp
     record, view = pages.record_page(record_type, record_id)
     template = "records/_record.html" if is_htmx() else "records/record.html"
     if record.deleted_at is not None:
-        view = pages.shown(record_type, record, documents().tally(record_type, record_id).trashed)
+        view = pages.shown(record_type, record, documents().record_totals(record_type, record_id).trashed)
         return fragment(template, record=view, panel=None, **_around(view.patient, record_type))
     return fragment(
         template,

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Passing SelectField choices as t
 SILENT = {
     "documents.attach of a retry",
     "documents.cancel of what is still on its way",
-    "documents.tally",
+    "documents.record_totals",
     "previews.thumbnail",
     "documents.get",
     "documents.twin",

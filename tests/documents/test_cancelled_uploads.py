@@ -218,7 +218,7 @@ def test_a_document_that_is_being_moved_is_taken_back_from_where_it_went(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk.send()
-    looked, hasty, settle, give_up = threading.Event(), [], journal.settle, DocumentService._give_up
+    looked, hasty, settle, give_up = threading.Event(), [], journal.settle, DocumentService._discard
     cancelling = threading.Thread(target=desk.cancel)
 
     def settled(keys: Collection[str]) -> None:
@@ -231,7 +231,7 @@ def test_a_document_that_is_being_moved_is_taken_back_from_where_it_went(
         return give_up(*arguments)
 
     monkeypatch.setattr(journal, "settle", settled)
-    monkeypatch.setattr(DocumentService, "_give_up", noted)
+    monkeypatch.setattr(DocumentService, "_discard", noted)
     desk.world.documents().trash(desk.world.files()[0].id)
     cancelling.join(60)
     assert (hasty, looked.is_set()) == ([False], True)

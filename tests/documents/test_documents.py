@@ -390,7 +390,7 @@ def test_a_stranger_finds_nothing(world: World) -> None:
     for attempt in (
         lambda: service.list(kind, record.id),
         lambda: service.matching(kind, record.id, NEWEST),
-        lambda: service.tally(kind, record.id),
+        lambda: service.record_totals(kind, record.id),
         lambda: service.cancel(kind, record.id, "first-try"),
         lambda: service.get(file.id),
         lambda: service.open(file.id),
@@ -405,7 +405,7 @@ def test_a_stranger_finds_nothing(world: World) -> None:
             attempt()
     assert service.count(kind, [record.id]) == {}
     assert list(service.recent()) == []
-    assert service.twin(file) is None
+    assert service.duplicate_of(file) is None
 
 
 def test_a_reader_may_look_and_download_and_nothing_else(world: World) -> None:

@@ -15,7 +15,7 @@ from medfiles.documents.legacy_ids import OlderService
 from medfiles.documents.listing import ListQuery
 from medfiles.documents.rules import UploadMetadata, UploadPermit
 from medfiles.documents.service import DocumentService
-from medfiles.documents.uploading import Arrivals
+from medfiles.documents.uploading import UploadService
 from medfiles.errors import Forbidden, NotFound
 from medfiles.models import EntityFile, Patient, PatientShare
 from medfiles.previews.service import PreviewService, recipe
@@ -71,8 +71,8 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "documents.list of the trash": lambda on: on.documents.list(on.visit, on.record_id, IN_TRASH),
     "documents.matching": lambda on: on.documents.matching(on.visit, on.record_id, ListQuery()),
     "documents.matching in the trash": lambda on: on.documents.matching(on.visit, on.record_id, IN_TRASH),
-    "documents.tally": lambda on: on.documents.tally(on.visit, on.record_id),
-    "documents.twin": lambda on: on.documents.twin(on.file),
+    "documents.record_totals": lambda on: on.documents.record_totals(on.visit, on.record_id),
+    "documents.duplicate_of": lambda on: on.documents.duplicate_of(on.file),
     "documents.count": lambda on: on.documents.count(on.visit, [on.record_id]),
     "documents.totals": lambda on: on.documents.totals(on.patient_id),
     "documents.recent": lambda on: on.documents.recent(),
@@ -173,7 +173,7 @@ def all_denied(things: Things, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def verbs() -> set[str]:
     services = {
-        "documents": (Arrivals, DocumentService),
+        "documents": (UploadService, DocumentService),
         "bulk": (BulkService,),
         "previews": (PreviewService,),
         "records": (RecordService,),
