@@ -5,13 +5,13 @@ from flask import Response
 from medfiles.api.schemas import NewShare, Share, Shares
 from medfiles.api.toolkit import blueprint, operation, reply, sent
 from medfiles.http.current import shares
-from medfiles.records.sharing import Given
+from medfiles.records.sharing import Grant
 
 
 @blueprint.get("/patients/<int:patient_id>/shares")
 @operation("Who else has access to a patient of yours", Shares)
 def shares_of(patient_id: int) -> Response:
-    return reply(Shares([_shown(given) for given in shares().list(patient_id)]))
+    return reply(Shares([_shown(grant) for grant in shares().list(patient_id)]))
 
 
 @blueprint.post("/patients/<int:patient_id>/shares")
@@ -19,16 +19,16 @@ def shares_of(patient_id: int) -> Response:
 def share(patient_id: int) -> Response:
     shares().list(patient_id)
     asked = sent(NewShare)
-    given, new = shares().give(patient_id, asked.email, asked.level, asked.expires_at)
-    return reply(_shown(given), 201 if new else 200)
+    grant, new = shares().grant(patient_id, asked.email, asked.level, asked.expires_at)
+    return reply(_shown(grant), 201 if new else 200)
 
 
 @blueprint.delete("/shares/<int:share_id>")
 @operation("Take access back; at once", Share)
 def unshare(share_id: int) -> Response:
-    return reply(_shown(shares().take_back(share_id)))
+    return reply(_shown(shares().revoke(share_id)))
 
 
-def _shown(given: Given) -> Share:
-    said = {name: getattr(given.share, name) for name in Share.model_fields if name != "email"}
-    return Share.model_validate({**said, "email": given.email})
+def _shown(grant: Grant) -> Share:
+    said = {name: getattr(grant.share, name) for name in Share.model_fields if name != "email"}
+    return Share.model_validate({**said, "email": grant.email})

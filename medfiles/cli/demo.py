@@ -77,10 +77,10 @@ def _fill(records: RecordService, documents: DocumentService, patient_id: int, e
 
 def _attach(service: DocumentService, record_type: RecordType, record_id: int, document: DemoDocument) -> None:
     content = document.make()
-    intake = service.receive(record_type, record_id, len(content), files=1)
-    staged = service.stage(intake)
+    permit = service.authorize_upload(record_type, record_id, len(content), files=1)
+    staged = service.stage(permit)
     staged.write(content)
-    service.attach(intake, staged, UploadMetadata(document.name, document.description, document.category))
+    service.attach(permit, staged, UploadMetadata(document.name, document.description, document.category))
 
 
 def _file() -> Path:

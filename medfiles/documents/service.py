@@ -4,7 +4,7 @@ from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 
-from sqlalchemy import func, select, union_all
+from sqlalchemy import Select, func, select, union_all
 
 from medfiles import permissions
 from medfiles.antivirus.policy import INFECTED, must_be_readable
@@ -53,17 +53,10 @@ class DocumentService(UploadService):
     ) -> listing.Page:
         """Return a page of a record's documents, by default the newest first. Viewers cannot list the trash."""
         with self.reading("list", entity_type=record_type.name, entity_id=record_id) as target:
-            record = self.authorized_record(
-                record_type, record_id, Action.EDIT if list_query.trashed else Action.VIEW, target
-            )
-            return listing.page(
-                record_type,
-                record_id,
-                list_query,
-                limit,
-                counted=counted,
-                also=unmigrated.documents(record_type, record),
-            )
+            action = Action.EDIT if list_query.trashed else Action.VIEW
+            record = self.authorized_record(record_type, record_id, action, target)
+            also = unmigrated.documents(record_type, record)
+            return listing.page(record_type, record_id, list_query, limit, counted=counted, also=also)
 
     def matching(self, record_type: RecordType, record_id: int, list_query: ListQuery) -> Sequence[int]:
         """Return the ids of all documents that the list shows on any page."""
@@ -82,13 +75,11 @@ class DocumentService(UploadService):
 
     def duplicate_of(self, file: EntityFile) -> EntityFile | None:
         """Return the oldest other document of the same record with the same bytes."""
-        query = select(EntityFile).where(
+        query = self._live().where(
             EntityFile.sha256 == file.sha256,
             EntityFile.id != file.id,
             EntityFile.entity_type == file.entity_type,
             EntityFile.entity_id == file.entity_id,
-            EntityFile.deleted_at.is_(None),
-            EntityFile.patient_id.in_(permissions.patients_for(self.actor)),
         )
         return db.session.scalars(query.order_by(EntityFile.id).limit(1)).first()
 
@@ -113,35 +104,23 @@ class DocumentService(UploadService):
     def totals(self, patient_id: int) -> Mapping[str, int]:
         """Count a patient's documents per record type."""
         allowed = permissions.patients_for(self.actor)
-        query = select(EntityFile.entity_type, func.count(EntityFile.id)).where(
-            EntityFile.patient_id == patient_id,
-            EntityFile.patient_id.in_(allowed),
-            EntityFile.deleted_at.is_(None),
-        )
-        totals = dict(db.session.execute(query.group_by(EntityFile.entity_type)).all())
+        query = self._live().with_only_columns(EntityFile.entity_type, func.count(EntityFile.id))
+        query = query.where(EntityFile.patient_id == patient_id).group_by(EntityFile.entity_type)
+        totals = dict(db.session.execute(query).all())
         if waits := unmigrated.per_patient(allowed.where(allowed.selected_columns[0] == patient_id)).get(patient_id):
             totals[unmigrated.KIND] = totals.get(unmigrated.KIND, 0) + waits
         return totals
 
     def recent(self, patient_id: int | None = None, limit: int = 8) -> Sequence[EntityFile]:
         """Return the newest documents of one patient, or of all the actor can see."""
-        allowed = permissions.patients_for(self.actor)
-        query = select(EntityFile).where(EntityFile.patient_id.in_(allowed), EntityFile.deleted_at.is_(None))
+        query = self._live().order_by(EntityFile.uploaded_at.desc(), EntityFile.id.desc()).limit(limit)
         if patient_id is not None:
             query = query.where(EntityFile.patient_id == patient_id)
-        return db.session.scalars(
-            query.order_by(EntityFile.uploaded_at.desc(), EntityFile.id.desc()).limit(limit)
-        ).all()
+        return db.session.scalars(query).all()
 
     def quarantined(self, patient_id: int) -> Sequence[EntityFile]:
         """Return a patient's live documents in which the scan found malware."""
-        allowed = permissions.patients_for(self.actor)
-        query = select(EntityFile).where(
-            EntityFile.patient_id == patient_id,
-            EntityFile.patient_id.in_(allowed),
-            EntityFile.scan == INFECTED,
-            EntityFile.deleted_at.is_(None),
-        )
+        query = self._live().where(EntityFile.patient_id == patient_id, EntityFile.scan == INFECTED)
         return db.session.scalars(query.order_by(EntityFile.id)).all()
 
     def trashed(self, patient_id: int) -> Sequence[EntityFile]:
@@ -221,6 +200,11 @@ class DocumentService(UploadService):
                 require_trashed(file, FIRST_TO_TRASH)
                 keys = lifecycle.purge(self.storages, self.actor, [file])
             journal.remove(self.storages, keys)
+
+    def _live(self) -> Select[EntityFile]:
+        """Select the live documents that the actor can see."""
+        allowed = permissions.patients_for(self.actor)
+        return select(EntityFile).where(EntityFile.patient_id.in_(allowed), EntityFile.deleted_at.is_(None))
 
     def _trash(self, files: Sequence[EntityFile]) -> None:
         with lifecycle.moving_to_trash(self.storages, files) as moved:

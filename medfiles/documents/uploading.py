@@ -69,7 +69,7 @@ class UploadService(Service):
     quota: int = field(default=0, kw_only=True)  # bytes per owner of patients, 0 for no limit
     scanner: Clamd | None = field(default=None, kw_only=True)
 
-    def receive(
+    def authorize_upload(
         self,
         record_type: RecordType,
         record_id: int,

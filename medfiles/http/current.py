@@ -32,18 +32,18 @@ def actor() -> Actor:
 
 
 def documents() -> DocumentService:
-    return DocumentService(actor(), services().registry, services().storages, **_intake())
+    return DocumentService(actor(), services().registry, services().storages, **_upload_settings())
 
 
 def older() -> OlderService:
-    return OlderService(actor(), services().registry, services().storages, **_intake())
+    return OlderService(actor(), services().registry, services().storages, **_upload_settings())
 
 
 def bulk() -> BulkService:
-    return BulkService(actor(), services().registry, services().storages, **_intake())
+    return BulkService(actor(), services().registry, services().storages, **_upload_settings())
 
 
-def _intake() -> dict[str, Any]:
+def _upload_settings() -> dict[str, Any]:
     return {"sandbox": services().sandbox, "quota": services().quota, "scanner": services().scanner}
 
 

@@ -98,16 +98,16 @@ def receive_one(
     request: Request, service: DocumentService, record_type: RecordType, record_id: int
 ) -> tuple[Any, bool]:
     """The one document of this upload, stored, and True; for a retry of the same upload the first one and False."""
-    intake = service.receive(record_type, record_id, announced_length(request), 1, idempotency_key(request))
+    permit = service.authorize_upload(record_type, record_id, announced_length(request), 1, idempotency_key(request))
     request.max_content_length = (request.content_length or 0) + 1  # the kind's own limit, just checked, holds instead
-    received, paper = receive(request, service, intake)
+    received, metadata = receive(request, service, permit)
     if len(received) > 1:
         for file in received:
             _give_up(file)
         error = Rejected("Send one file in a request. Upload each of several by itself.")
-        service.refuse(intake, received[0].name, error)
+        service.refuse(permit, received[0].name, error)
         raise error
-    return store(service, intake, received[0], paper)
+    return store(service, permit, received[0], metadata)
 
 
 def store(

@@ -13,7 +13,7 @@ from werkzeug.wsgi import wrap_file
 
 from medfiles.content import DocumentContent
 from medfiles.documents.bulk import Bundle
-from medfiles.documents.zip_archive import archive, usable
+from medfiles.documents.zip_archive import archive, portable
 from medfiles.previews.service import Picture
 from medfiles.storage import DiskStorage
 from medfiles.storage.disk import Reader
@@ -86,7 +86,7 @@ def send_archive(bundle: Bundle) -> Response:
     made = archive(bundle.members, bundle.missing)
     response = current_app.response_class(stream_with_context(iter(made)), mimetype="application/zip")
     response.headers.update({**DOCUMENT_HEADERS, "Accept-Ranges": "none"})
-    name = usable(re.sub(r"[/\\]", "-", f"{bundle.title}.zip"))
+    name = portable(re.sub(r"[/\\]", "-", f"{bundle.title}.zip"))
     response.headers["Content-Disposition"] = contentdisp.build("attachment", name)
     response.content_length = made.size
     return response

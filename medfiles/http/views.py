@@ -18,7 +18,7 @@ from medfiles.permissions import Action, Actor
 from medfiles.record_types.declared import RecordType, Registry
 from medfiles.record_types.fields import Field
 from medfiles.record_types.media_types import DRAWN, media_of
-from medfiles.records.sharing import Given
+from medfiles.records.sharing import Grant
 from medfiles.sandbox.render.spec import THUMBNAIL, Window, recipe
 
 MOST_TOLD, MOST_LISTED = 3, 20  # refused documents named in a header, on a page
@@ -243,13 +243,13 @@ def patient_view(patient: Patient, level: Action, records: int | None = None, fi
     )
 
 
-def share_view(given: Given) -> ShareView:
-    ends = given.share.expires_at
+def share_view(grant: Grant) -> ShareView:
+    ends = grant.share.expires_at
     last = ends - timedelta(seconds=1) if ends else None  # it ends at a midnight: the day before is the last
     return ShareView(
-        id=given.share.id,
-        email=given.email,
-        can_edit=given.share.level == Action.EDIT,
+        id=grant.share.id,
+        email=grant.email,
+        can_edit=grant.share.level == Action.EDIT,
         last=last,
         over=ends is not None and ends <= now(),
     )

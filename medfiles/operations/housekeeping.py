@@ -15,7 +15,6 @@ from medfiles.database.session import db, transaction
 from medfiles.documents import lifecycle
 from medfiles.errors import NotFound, StorageError
 from medfiles.models import CancelledUpload, EntityFile, LabResult, LabResultFile, Rendition
-from medfiles.previews import cache as preview_cache
 from medfiles.previews.renderer import Renderer, Unshowable
 from medfiles.record_types.declared import RecordType, Registry
 from medfiles.sandbox.render.spec import THUMBNAIL, recipe
@@ -148,11 +147,6 @@ def _warmed(renderer: Renderer, file: EntityFile) -> bool:
         log.info("no thumbnail", document=file.id, code=error.code)
         return False
     return True
-
-
-def clear_previews(storages: Storages, *, failed: bool = False) -> Swept:
-    """Remove all previews, or with `failed` only the records of failed ones, so that they are tried again."""
-    return preview_cache.clear(storages, failed=failed)
 
 
 def _cold(after: int = 0) -> Select[EntityFile]:

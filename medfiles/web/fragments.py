@@ -103,12 +103,14 @@ def badges(type: RecordType) -> ResponseReturnValue:
 def upload(type: RecordType, id: int) -> ResponseReturnValue:
     raw = request_body.is_raw(request)
     retry_of = request_body.idempotency_key(request)
-    intake = documents().receive(type, id, request_body.announced_length(request), 1 if raw else None, retry_of)
+    permit = documents().authorize_upload(
+        type, id, request_body.announced_length(request), 1 if raw else None, retry_of
+    )
     request.max_content_length = (request.content_length or 0) + 1  # the kind's own limit, just checked, holds instead
-    received, paper = request_body.receive(request, documents(), intake)
+    received, metadata = request_body.receive(request, documents(), permit)
     if raw and is_htmx():
-        return _answer_queue(intake, received[0], paper)
-    return _answer_upload(type, id, [_stored(intake, file, paper, alone=len(received) == 1) for file in received])
+        return _answer_queue(permit, received[0], metadata)
+    return _answer_upload(type, id, [_stored(permit, file, metadata, alone=len(received) == 1) for file in received])
 
 
 @blueprint.post("/<kind:type>/<int:id>/bulk")

@@ -49,9 +49,9 @@ class ShareForm(FlaskForm):  # type: ignore[misc]
 @blueprint.get("/patients/<int:patient_id>/people")
 def people(patient_id: int) -> ResponseReturnValue:
     _, context = pages.patient_page(patient_id, "people")
-    given = _given(patient_id)
-    changing = _changing(given)
-    return render_template("records/people.html", people=given, form=_form(changing), changing=changing, **context)
+    grants = _grants(patient_id)
+    changing = _changing(grants)
+    return render_template("records/people.html", people=grants, form=_form(changing), changing=changing, **context)
 
 
 @blueprint.post("/patients/<int:patient_id>/people")
@@ -59,11 +59,11 @@ def change(patient_id: int) -> ResponseReturnValue:
     if "remove" in request.form:
         return _take_back(patient_id, _number(request.form["remove"]))
     _, context = pages.patient_page(patient_id, "people")
-    given, form = _given(patient_id), _form()
+    grants, form = _grants(patient_id), _form()
     if form.validate_on_submit() and _give(patient_id, form):
         return redirect(url_for(".people", patient_id=patient_id), 303)
     status = getattr(form, "refused_with", 422)
-    return render_template("records/people.html", people=given, form=form, changing=None, **context), status
+    return render_template("records/people.html", people=grants, form=form, changing=None, **context), status
 
 
 def own_share(patient: views.PatientView) -> int | None:
@@ -72,14 +72,14 @@ def own_share(patient: views.PatientView) -> int | None:
     return share.id if share else None
 
 
-def _given(patient_id: int) -> list[ShareView]:
-    return [views.share_view(given) for given in shares().list(patient_id)]
+def _grants(patient_id: int) -> list[ShareView]:
+    return [views.share_view(grant) for grant in shares().list(patient_id)]
 
 
-def _changing(given: list[ShareView]) -> ShareView | None:
+def _changing(grants: list[ShareView]) -> ShareView | None:
     """`?change=ID`: the access that the form is filled with."""
     wanted = request.args.get("change")
-    return next((entry for entry in given if str(entry.id) == wanted), None)
+    return next((entry for entry in grants if str(entry.id) == wanted), None)
 
 
 def _form(changing: ShareView | None = None) -> ShareForm:
@@ -94,21 +94,21 @@ def _give(patient_id: int, form: Any) -> bool:
     zone = form.zone.data if is_zone(form.zone.data) else UTC
     ends = midnight(form.expires_at.data + timedelta(days=1), zone) if form.expires_at.data else None
     try:
-        given, new = shares().give(patient_id, form.email.data, form.level.data, ends)
+        grant, new = shares().grant(patient_id, form.email.data, form.level.data, ends)
     except Rejected as error:
         forms.explain(form, error)
         form.refused_with = status_of(error)
         return False
-    flash(f"{given.email} has access now." if new else f"Changed the access of {given.email}.", "ok")
+    flash(f"{grant.email} has access now." if new else f"Changed the access of {grant.email}.", "ok")
     return True
 
 
 def _take_back(patient_id: int, share_id: int) -> ResponseReturnValue:
-    given = shares().take_back(share_id, patient_id)
-    if given.share.user_id == actor().user_id:
+    grant = shares().revoke(share_id, patient_id)
+    if grant.share.user_id == actor().user_id:
         flash("You gave up your access.", "ok")
         return redirect(url_for("records.home"), 303)
-    flash(f"{given.email} has no access any more.", "ok")
+    flash(f"{grant.email} has no access any more.", "ok")
     return redirect(url_for(".people", patient_id=patient_id), 303)
 
 

@@ -119,7 +119,7 @@ def test_a_description_of_a_thousand_characters_is_taken(world: World) -> None:
 def test_more_bytes_than_the_kind_allows_are_refused_before_they_are_read(world: World) -> None:
     kind = world.kind()
     with pytest.raises(TooLarge, match="15 MB"):
-        world.documents().receive(kind, world.record().id, kind.max_size + 64 * 1024 + 1, files=1)
+        world.documents().authorize_upload(kind, world.record().id, kind.max_size + 64 * 1024 + 1, files=1)
 
 
 def test_one_document_too_many_is_refused(world: World) -> None:
@@ -143,12 +143,12 @@ def test_uploads_racing_for_the_last_place_leave_exactly_the_limit(world: World)
         with world.app.app_context():
             service = world.documents()
             service.actor = actor
-            intake = service.receive(kind, record_id, 1000, files=1)
-            staged = service.stage(intake)
+            permit = service.authorize_upload(kind, record_id, 1000, files=1)
+            staged = service.stage(permit)
             staged.write(samples.pdf())
             ready.wait()
             try:
-                service.attach(intake, staged, UploadMetadata("letter.pdf"))
+                service.attach(permit, staged, UploadMetadata("letter.pdf"))
                 outcomes.append("stored")
             except TooMany:
                 outcomes.append("refused")
@@ -168,11 +168,11 @@ def test_retries_of_one_upload_leave_one_document(world: World) -> None:
         with world.app.app_context():
             service = world.documents()
             service.actor = actor
-            intake = service.receive(kind, record_id, 1000, files=1, retry_of="one")
-            staged = service.stage(intake)
+            permit = service.authorize_upload(kind, record_id, 1000, files=1, retry_of="one")
+            staged = service.stage(permit)
             staged.write(samples.pdf())
             ready.wait()
-            file, _ = service.attach(intake, staged, UploadMetadata("letter.pdf", idempotency_key="one"))
+            file, _ = service.attach(permit, staged, UploadMetadata("letter.pdf", idempotency_key="one"))
             ids.append(file.id)
 
     run_at_once([retry] * 8)
@@ -394,7 +394,7 @@ def test_a_stranger_finds_nothing(world: World) -> None:
         lambda: service.cancel(kind, record.id, "first-try"),
         lambda: service.get(file.id),
         lambda: service.open(file.id),
-        lambda: service.receive(kind, record.id, 10),
+        lambda: service.authorize_upload(kind, record.id, 10),
         lambda: service.edit(file.id, {"description": "mine"}),
         lambda: service.trash(file.id),
         lambda: service.restore(file.id),
@@ -416,7 +416,7 @@ def test_a_reader_may_look_and_download_and_nothing_else(world: World) -> None:
     assert [other.id for other in service.list(kind, record.id).files] == [file.id]
     assert b"".join(service.open(file.id).read())
     for attempt in (
-        lambda: service.receive(kind, record.id, 10),
+        lambda: service.authorize_upload(kind, record.id, 10),
         lambda: service.edit(file.id, {"description": "mine"}),
         lambda: service.trash(file.id),
         lambda: service.list(kind, record.id, IN_TRASH),

@@ -161,7 +161,7 @@ def test_a_document_two_of_whose_pages_cost_a_worker_is_given_up_whole(
     for page in (1, 2, 3, 4):
         assert seen(world.client(), address(file, PAGE, page)).status_code == 422
     assert sandbox.asked == 2
-    housekeeping.clear_previews(world.parts.storages, failed=True)
+    preview_cache.clear(world.parts.storages, failed=True)
     seen(world.client(), address(file, PAGE, 3))
     assert sandbox.asked == 3
 
@@ -358,7 +358,7 @@ def test_what_failed_is_tried_again_after_it_was_cleared(world: World, misbehave
     for _ in range(2):
         with pytest.raises(Unshowable):
             world.previews().thumbnail(file.id)
-        housekeeping.clear_previews(world.parts.storages, failed=True)
+        preview_cache.clear(world.parts.storages, failed=True)
     assert sandbox.asked == 2
 
 

@@ -83,7 +83,7 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "documents.details": lambda on: on.documents.details(on.file.id),
     "documents.editable": lambda on: on.documents.editable(on.file.id),
     "documents.open": lambda on: on.documents.open(on.file.id),
-    "documents.receive": lambda on: on.documents.receive(on.visit, on.record_id, 1000, files=1),
+    "documents.authorize_upload": lambda on: on.documents.authorize_upload(on.visit, on.record_id, 1000, files=1),
     "documents.attach": lambda on: on.attach(None),
     "documents.attach of a retry": lambda on: on.attach(KEY),
     "documents.cancel": lambda on: on.documents.cancel(on.visit, on.record_id, KEY),
@@ -129,9 +129,9 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "records.restore": lambda on: on.records.restore(on.visit, on.gone_id),
     "shares.list": lambda on: on.shares.list(on.patient_id),
     "shares.own": lambda on: on.reader.own(on.patient_id),
-    "shares.give": lambda on: on.shares.give(on.patient_id, "max@sample.example", "view"),
-    "shares.take_back": lambda on: on.shares.take_back(on.share_id),
-    "shares.take_back of one's own": lambda on: on.reader.take_back(on.share_id),
+    "shares.grant": lambda on: on.shares.grant(on.patient_id, "max@sample.example", "view"),
+    "shares.revoke": lambda on: on.shares.revoke(on.share_id),
+    "shares.revoke of one's own": lambda on: on.reader.revoke(on.share_id),
     "records.trail": lambda on: on.records.trail(on.patient_id),
 }
 WITHOUT_ANSWER = {"documents.purge", "documents.cancel"}
@@ -150,7 +150,7 @@ def things(world: World) -> Things:
     db.session.commit()
     documents.trash(trashed.id)
     records.delete(world.kind(), gone.id)
-    intake = documents.receive(world.kind(), record.id, 1000, files=1)
+    permit = documents.authorize_upload(world.kind(), record.id, 1000, files=1)
     world.share(patient, "otto@sample.example")
     world.user("max@sample.example")
     lab, older = world.record("lab-result", patient), world.older()
@@ -158,7 +158,7 @@ def things(world: World) -> Things:
     return Things(
         world, documents, world.bulk(), world.previews(), records, older, world.older_file(lab).id,
         world.older_file(lab, moved=True).id, shares, replace(shares, actor=world.actor("otto@sample.example")),
-        shares.list(patient.id)[0].share.id, patient.id, record.id, gone.id, file, trashed.id, intake,
+        shares.list(patient.id)[0].share.id, patient.id, record.id, gone.id, file, trashed.id, permit,
     )  # fmt: skip
 
 

@@ -193,10 +193,10 @@ class World:
         kind = next(record_type for record_type in self.parts.registry if isinstance(record, record_type.model))
         content = content_for(name) if content is None else content
         service = self.documents(email)
-        intake = service.receive(kind, record.id, len(content), files=1, retry_of=paper.get("idempotency_key"))
-        staged = service.stage(intake)
+        permit = service.authorize_upload(kind, record.id, len(content), files=1, retry_of=paper.get("idempotency_key"))
+        staged = service.stage(permit)
         staged.write(content)
-        file, _ = service.attach(intake, staged, UploadMetadata(name, **paper))
+        file, _ = service.attach(permit, staged, UploadMetadata(name, **paper))
         return file
 
     def store(self, record: Any, *names: str, **columns: Any) -> list[int]:
