@@ -29,7 +29,7 @@ SILENT = {
     "documents.record_totals",
     "previews.thumbnail",
     "documents.get",
-    "documents.twin",
+    "documents.duplicate_of",
     "documents.count",
     "documents.totals",
     "documents.recent",
