@@ -1,4 +1,4 @@
-"""`flask medfiles demo`: an invented family with real files, and the account that looks after it."""
+"""`flask medfiles demo`: an invented family with real files, and the account that owns it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import json
 import os
 import secrets
 import sys
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 from flask import current_app
@@ -16,15 +14,13 @@ from flask.cli import AppGroup
 
 from medfiles import accounts
 from medfiles.access import Actor
+from medfiles.cli.demo.family import DemoPatient, family
 from medfiles.cli.output import explained
+from medfiles.clock import now
 from medfiles.documents import DocumentService
-from medfiles.entities import EntityType
 from medfiles.http import parts
 from medfiles.intake import Paper
 from medfiles.records import RecordService
-
-if TYPE_CHECKING:
-    from medfiles.demo import DemoDocument, DemoPatient, DemoRecord
 
 EMAIL = "nora@sample.example"
 
@@ -34,53 +30,40 @@ def register(parent: AppGroup) -> None:
 
 
 @click.command()
-@click.option(
-    "--once",
-    is_flag=True,
-    help="Do nothing but print the sign-in when anybody uses this installation already.",
-)
+@click.option("--once", is_flag=True, help="Only print the sign-in if this installation is already in use.")
 @explained
 def demo(once: bool) -> None:
-    """Make the demo family and print how to sign in. Only an empty installation gets one."""
+    """Create the demo family in an empty installation and print how to sign in."""
     if accounts.is_empty():
-        _make()
+        _create()
     elif not once and not _account():
-        raise click.ClickException("This installation is in use: the demo family is only made in an empty one.")
+        raise click.ClickException("This installation is in use. The demo family is only made in an empty one.")
     _print_sign_in()
 
 
-def _make() -> None:
+def _create() -> None:
     password = secrets.token_urlsafe(12)
     accounts.create(EMAIL, password)
     _remember(password)
     actor = accounts.actor_for(accounts.find(EMAIL))
-    people: tuple[DemoPatient, ...] = import_module("medfiles.demo").family()  # servers need not load what draws it
-    with click.progressbar(people, label="Making the demo family", file=sys.stderr) as bar:
-        for person in bar:
-            _add(actor, person)
+    with click.progressbar(family(now().date()), label="Creating the demo family", file=sys.stderr) as patients:
+        for patient in patients:
+            _add(actor, patient)
 
 
-def _add(actor: Actor, person: DemoPatient) -> None:
-    records = RecordService(actor, parts().registry, parts().storages)
-    documents = DocumentService(actor, parts().registry, parts().storages, sandbox=parts().sandbox)
-    patient = records.create_patient(person.fields)
-    for entry in person.records:
-        _fill(records, documents, patient.id, entry)
-
-
-def _fill(records: RecordService, documents: DocumentService, patient_id: int, entry: DemoRecord) -> None:
-    kind = parts().registry[entry.type]
-    record = records.create(patient_id, kind, entry.fields)
-    for document in entry.documents:
-        _attach(documents, kind, record.id, document)
-
-
-def _attach(service: DocumentService, kind: EntityType, record_id: int, document: DemoDocument) -> None:
-    content = document.make()
-    intake = service.receive(kind, record_id, len(content), files=1)
-    staged = service.stage(intake)
-    staged.write(content)
-    service.attach(intake, staged, Paper(document.name, document.description, document.category))
+def _add(actor: Actor, entry: DemoPatient) -> None:
+    registry, storages, sandbox = parts().registry, parts().storages, parts().sandbox
+    records = RecordService(actor, registry, storages)
+    documents = DocumentService(actor, registry, storages, sandbox=sandbox)
+    patient = records.create_patient(entry.fields)
+    for item in entry.records:
+        kind = registry[item.record_type]
+        record = records.create(patient.id, kind, item.fields)
+        for document in item.documents:
+            intake = documents.receive(kind, record.id, len(document.content), files=1)
+            staged = documents.stage(intake)
+            staged.write(document.content)
+            documents.attach(intake, staged, Paper(document.name, document.description, document.category))
 
 
 def _file() -> Path:
@@ -93,7 +76,7 @@ def _remember(password: str) -> None:
 
 
 def _account() -> dict[str, str] | None:
-    """The demo account, as long as its first password still holds."""
+    """Return the demo account while its first password is still valid."""
     if not _file().exists():
         return None
     known: dict[str, str] = json.loads(_file().read_text())
