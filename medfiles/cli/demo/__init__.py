@@ -12,15 +12,15 @@ import click
 from flask import current_app
 from flask.cli import AppGroup
 
-from medfiles import accounts
-from medfiles.access import Actor
+from medfiles.accounts import service as accounts
 from medfiles.cli.demo.family import DemoPatient, family
 from medfiles.cli.output import explained
 from medfiles.clock import now
-from medfiles.documents import DocumentService
-from medfiles.http import parts
-from medfiles.intake import Paper
-from medfiles.records import RecordService
+from medfiles.documents.rules import Paper
+from medfiles.documents.service import DocumentService
+from medfiles.http.responses import parts
+from medfiles.permissions import Actor
+from medfiles.records.service import RecordService
 
 EMAIL = "nora@sample.example"
 
