@@ -16,9 +16,9 @@ from medfiles.accounts import service as accounts
 from medfiles.cli.demo.family import DemoPatient, family
 from medfiles.cli.output import explained
 from medfiles.clock import now
-from medfiles.documents.rules import Paper
+from medfiles.documents.rules import UploadMetadata
 from medfiles.documents.service import DocumentService
-from medfiles.http.responses import parts
+from medfiles.http.current import services
 from medfiles.permissions import Actor
 from medfiles.records.service import RecordService
 
@@ -52,18 +52,19 @@ def _create() -> None:
 
 
 def _add(actor: Actor, entry: DemoPatient) -> None:
-    registry, storages, sandbox = parts().registry, parts().storages, parts().sandbox
+    registry, storages = services().registry, services().storages
     records = RecordService(actor, registry, storages)
-    documents = DocumentService(actor, registry, storages, sandbox=sandbox)
+    documents = DocumentService(actor, registry, storages, sandbox=services().sandbox)
     patient = records.create_patient(entry.fields)
     for item in entry.records:
-        kind = registry[item.record_type]
-        record = records.create(patient.id, kind, item.fields)
+        record_type = registry[item.record_type]
+        record = records.create(patient.id, record_type, item.fields)
         for document in item.documents:
-            intake = documents.receive(kind, record.id, len(document.content), files=1)
-            staged = documents.stage(intake)
+            permit = documents.receive(record_type, record.id, len(document.content), files=1)
+            staged = documents.stage(permit)
             staged.write(document.content)
-            documents.attach(intake, staged, Paper(document.name, document.description, document.category))
+            about = UploadMetadata(document.name, document.description, document.category)
+            documents.attach(permit, staged, about)
 
 
 def _file() -> Path:
