@@ -58,7 +58,7 @@ class RecordService(Service):
     def patient(self, patient_id: int) -> Summary:
         with self.reading("view-patient", patient_id=patient_id) as target:
             patient = self.authorized_patient(patient_id, Action.VIEW, target)
-            return Summary(patient, permissions.require(self.actor, Action.VIEW, patient_id))
+            return Summary(patient, self.authorize(Action.VIEW, patient_id, target))
 
     def level(self, patient_id: int, action: Action = Action.VIEW, operation: str = "view-patient") -> Action:
         """Return the actor's level, which must allow the action. A refusal is logged as `operation`."""

@@ -74,6 +74,8 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "documents.record_totals": lambda on: on.documents.record_totals(on.visit, on.record_id),
     "documents.duplicate_of": lambda on: on.documents.duplicate_of(on.file),
     "documents.count": lambda on: on.documents.count(on.visit, [on.record_id]),
+    "documents.badges": lambda on: on.documents.badges(on.visit, [on.record_id]),
+    "documents.visible": lambda on: on.documents.visible([on.file.id]),
     "documents.totals": lambda on: on.documents.totals(on.patient_id),
     "documents.recent": lambda on: on.documents.recent(),
     "documents.recent of a patient": lambda on: on.documents.recent(on.patient_id),
