@@ -88,8 +88,8 @@ def moving(
 ) -> Iterator[Sequence[EntityFile]]:
     """Copy bytes to new keys in the same storages or in `target`, then run the body in the rows' transaction.
 
-    Yield the locked rows, which name their new keys. An error in the body undoes everything. Raises Conflict if
-    another operation moved one of the documents first.
+    Yield the locked rows, which name their new keys once the body is done. An error in the body undoes everything.
+    Raises Conflict if another operation moved one of the documents first.
     """
     moves = {
         file.id: Move(
@@ -105,7 +105,11 @@ def moving(
         for move in moves.values():
             _copy(storages, move)
         with transaction():
-            yield _take_keys(moves)
+            locked = _lock(moves)
+            yield locked
+            for file in locked:
+                journal.release(file.storage, [file.file_path])
+                file.storage, file.file_path = moves[file.id].target, moves[file.id].new
             journal.settle([move.new for move in moves.values()])
     journal.remove(storages, [move.old for move in moves.values()])
 
@@ -148,15 +152,12 @@ def _copy(storages: Storages, move: Move) -> None:
         raise Conflict(CHANGED) from None  # another operation moved it first
 
 
-def _take_keys(moves: Mapping[int, Move]) -> Sequence[EntityFile]:
-    """Lock the rows in the order of their ids, and make them name the new keys unless they were moved meanwhile."""
+def _lock(moves: Mapping[int, Move]) -> Sequence[EntityFile]:
+    """Lock the rows in the order of their ids; raise Conflict if one does not name its old key any more."""
     query = select(EntityFile).where(EntityFile.id.in_(moves)).order_by(EntityFile.id)
     files = db.session.scalars(query.with_for_update().execution_options(populate_existing=True)).all()
     if [(file.id, file.file_path) for file in files] != [(at, moves[at].old) for at in sorted(moves)]:
         raise Conflict(CHANGED)
-    for file in files:
-        journal.release(file.storage, [file.file_path])
-        file.storage, file.file_path = moves[file.id].target, moves[file.id].new
     return files
 
 

@@ -31,6 +31,8 @@ SILENT = {
     "documents.get",
     "documents.duplicate_of",
     "documents.count",
+    "documents.badges",
+    "documents.visible",
     "documents.totals",
     "documents.recent",
     "documents.quarantined",
