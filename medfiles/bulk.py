@@ -107,7 +107,7 @@ class BulkService(DocumentService):
             return self._each(task, ids)
 
     def purge_many(self, kind: EntityType, record_id: int, ids: Sequence[int]) -> Sequence[Result]:
-        """Delete for ever; only from the trash."""
+        """Delete permanently; only from the trash."""
         check = partial(must_be_trashed, otherwise=FIRST_TO_TRASH)
 
         def change(files: Sequence[EntityFile]) -> None:

@@ -35,7 +35,7 @@ from medfiles.storage import Readable, Storages
 
 T = TypeVar("T")
 NEWEST = Wanted()
-FIRST_TO_TRASH = "Only a document that is in the trash can be deleted for ever."
+FIRST_TO_TRASH = "Only documents in the trash can be deleted permanently. Move this document to trash first."
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ PATIENT_FIELDS = (
     Field("last_name", "Last name", required=True, limit=100, example="Sample"),
     Field("birth_date", "Date of birth", "date", required=True, past=True, example="2018-03-02"),
     Field("gender", "Gender", limit=50, example="Female", choices=("Female", "Male", "Non-binary")),
-    Field("notes", "Notes", "text", hint="Allergies, blood group, what others should know"),
+    Field("notes", "Notes", "text", hint="For example: allergies, blood group"),
 )
 
 

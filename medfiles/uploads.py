@@ -160,7 +160,7 @@ def _raw(request: Request, service: DocumentService, intake: Intake) -> Received
 def _form(request: Request, service: DocumentService, intake: Intake, paper: Paper) -> tuple[list[Received], Paper]:
     sinks: list[Sink] = []
     if request.mimetype != "multipart/form-data":
-        raise Rejected("No file was sent. Choose one or more files first.")
+        raise Rejected("No file was sent. Select one or more files first.")
 
     def sink(*_: Any, **__: Any) -> Sink:
         sinks.append(Sink(service.stage(intake), too_large(intake.kind)))
@@ -179,7 +179,7 @@ def _form(request: Request, service: DocumentService, intake: Intake, paper: Pap
             raise Truncated(SHORT)
         found = [_received(file) for file in files.getlist("file") if file.filename]
         if not found:
-            raise Rejected("No file was chosen. Choose one or more files first.")
+            raise Rejected("No file was selected. Select one or more files first.")
         if any(file.filename for name, file in files.items(multi=True) if name != "file"):
             raise Rejected("A file came in another field than “file”. Nothing was added.")
         for file in sinks:

@@ -29,9 +29,9 @@ function count(results, aloud = false) {
   results.toggleAttribute("data-mf-some", chosen > 0);
   if (every) Object.assign(every, { checked: whole, indeterminate: chosen > 0 && !whole });
   if (more) more.hidden = !whole || !!all?.value || !results.querySelector(".mf-next-rows");
-  const words = all?.value ? (more?.textContent ?? "").replace(/^Choose a/, "A") : documents(chosen);
-  results.querySelectorAll("[data-mf-chosen]").forEach((one) => (one.textContent = one.closest(".mf-ask") ? words : `${words} chosen`));
-  if (aloud) announce(`${words} chosen.`, results);
+  const words = all?.value ? (more?.textContent ?? "").replace(/^Select a/, "A") : documents(chosen);
+  results.querySelectorAll("[data-mf-chosen]").forEach((one) => (one.textContent = one.closest(".mf-ask") ? words : `${words.replace(/ documents?$/, "")} selected`));
+  if (aloud) announce(`${words} selected.`, results);
 }
 
 /** @param {Element} results @param {boolean} checked */
@@ -64,7 +64,7 @@ function countMarks(body) {
   const marked = body.querySelectorAll("[data-mf-mark]:checked").length;
   const line = /** @type {HTMLElement} */ (body.querySelector("[data-mf-marked]"));
   line.dataset.mfNone ??= line.textContent ?? "";
-  return (line.textContent = marked ? `${documents(marked)} will go to the trash when you save.` : line.dataset.mfNone);
+  return (line.textContent = marked ? `${documents(marked)} will move to trash when you save.` : line.dataset.mfNone);
 }
 
 /** @type {Record<string, (button: HTMLElement) => void>} */

@@ -52,11 +52,11 @@ def test_days_of_no_known_zone_are_those_of_utc(world: World, address: str, zone
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"email": ""}, "Email address is needed."),
+        ({"email": ""}, "Enter the email address."),
         ({"email": "nobody@sample.example"}, "Nobody has an account under “nobody@sample.example”."),
-        ({"email": "nora@sample.example"}, "This is the owner’s own address."),
+        ({"email": "nora@sample.example"}, "This is the owner’s own email. Enter the email of another person."),
         ({"level": "owner"}, "Not a valid choice."),
-        ({"expires_at": "2020-05-03"}, "The end of access must lie in the future."),
+        ({"expires_at": "2020-05-03"}, "The end of access must be in the future."),
         ({"expires_at": "soon"}, "Not a valid date value."),
     ],
 )

@@ -107,7 +107,7 @@ def test_the_page_is_told_how_many_documents_there_are(queue: Queue) -> None:
 def test_the_last_place_is_said_to_be_taken(small: Queue) -> None:
     answer = small.send()
     assert page_of(answer).xpath("//*[@data-mf-room]/@data-mf-free") == ["0"]
-    assert "holds 1 of 1 documents" in answer.text
+    assert "is full (1 of 1)" in answer.text
 
 
 def test_a_retry_is_answered_by_the_row_of_the_first_try(queue: Queue) -> None:

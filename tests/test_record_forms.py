@@ -397,7 +397,7 @@ def test_a_record_that_is_in_the_trash_by_now_is_not_made_again(new: NewForm) ->
 
 def test_what_was_marked_is_named_after_the_save_and_comes_back_by_undo(form: Form) -> None:
     answer = form.save(*form.ids[:2])
-    assert "Moved 2 documents to the trash." in answer.text
+    assert "2 documents moved to trash." in answer.text
     undone = form.browser.post(
         f"/documents/visit/{form.record_id}/bulk",
         action="restore",

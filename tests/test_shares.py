@@ -138,7 +138,7 @@ def test_a_disabled_account_is_given_nothing(world: World) -> None:
 def test_the_owner_needs_no_share(world: World) -> None:
     with pytest.raises(Rejected) as refused:
         shares(world).give(world.patient().id, "nora@sample.example", "edit")
-    assert refused.value.fields == {"email": "This is the owner’s own address."}
+    assert refused.value.fields == {"email": "This is the owner’s own email. Enter the email of another person."}
 
 
 def test_access_cannot_end_in_the_past(world: World) -> None:

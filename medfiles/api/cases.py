@@ -173,7 +173,7 @@ CASES: Sequence[Case] = (
     Case(
         "too-many",
         "The record holds as many documents as it takes.",
-        errors.TooMany("This visit already holds 8 of 8 documents. Move one to the trash to make room."),
+        errors.TooMany("This visit is full (8 of 8). Move a document to trash to make room."),
         at("upload", "restore"),
     ),
     Case(
@@ -220,7 +220,7 @@ CASES: Sequence[Case] = (
     Case(
         "rejected-upload",
         "No file arrived, or something said with it is wrong.",
-        errors.Rejected("No file was chosen. Choose one or more files first."),
+        errors.Rejected("No file was selected. Select one or more files first."),
         uploading,
     ),
     Case(

@@ -64,7 +64,7 @@ def list_trash(older_than: timedelta, as_json: bool) -> None:
 @json_option
 @explained
 def purge(older_than: timedelta | None, as_json: bool) -> None:
-    """Delete for ever what has been in the trash for too long."""
+    """Delete permanently what has been in the trash for too long."""
     period = timedelta(days=parts().trash_days) if older_than is None else older_than
     report = (lambda text: click.echo(text, err=True)) if sys.stderr.isatty() else (lambda text: None)
     purged = maintenance.purge_expired(parts().registry, parts().storages, now() - period, report)

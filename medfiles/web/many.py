@@ -20,7 +20,7 @@ from medfiles.web.words import plural
 
 LONGEST_KEY, LONGEST_ID = 255, 18  # characters
 MOST_CHOSEN = 1000
-NOTHING = "Choose one or more documents first."
+NOTHING = "Select one or more documents first."
 
 
 def answer(kind: EntityType, record_id: int) -> ResponseReturnValue:
@@ -33,25 +33,25 @@ def answer(kind: EntityType, record_id: int) -> ResponseReturnValue:
 def trash(kind: EntityType, record_id: int) -> ResponseReturnValue:
     results = bulk().trash_many(kind, record_id, _chosen(kind, record_id))
     undo = tuple(result.file_id for result in results if result.error is None)
-    return _answer(kind, record_id, results, "Moved {} to the trash.", "was not moved to the trash.", undo)
+    return _answer(kind, record_id, results, "{} moved to trash.", "was not moved to trash.", undo)
 
 
 def restore(kind: EntityType, record_id: int) -> ResponseReturnValue:
     results = bulk().restore_many(kind, record_id, _chosen(kind, record_id))
-    return _answer(kind, record_id, results, "Restored {}.", "was not restored.")
+    return _answer(kind, record_id, results, "{} restored.", "was not restored.")
 
 
 def purge(kind: EntityType, record_id: int) -> ResponseReturnValue:
     results = bulk().purge_many(kind, record_id, _chosen(kind, record_id))
-    return _answer(kind, record_id, results, "Deleted {} for ever.", "was not deleted.")
+    return _answer(kind, record_id, results, "{} deleted permanently.", "was not deleted.")
 
 
 def categorise(kind: EntityType, record_id: int) -> ResponseReturnValue:
     category = request.form.get("category")
     if category is None:
-        raise Rejected("Choose a category first.")
+        raise Rejected("Select a category first.")
     results = bulk().categorise(kind, record_id, _chosen(kind, record_id), category or None)
-    return _answer(kind, record_id, results, "Saved the category of {}.", "was not changed.")
+    return _answer(kind, record_id, results, "Category of {} saved.", "was not changed.")
 
 
 def download(kind: EntityType, record_id: int) -> ResponseReturnValue:
@@ -103,7 +103,7 @@ def _chosen(kind: EntityType, record_id: int) -> Sequence[int]:
         if not all(word.isascii() and word.isdigit() and len(word) <= LONGEST_ID for word in words):
             raise Rejected("file_ids must be numbers.")
         if len(words) > MOST_CHOSEN:
-            raise Rejected(f"Choose up to {MOST_CHOSEN:,} documents at once, or all of them.")
+            raise Rejected(f"Select up to {MOST_CHOSEN:,} documents at once, or all of them.")
         ids = [int(word) for word in words]
     if not ids:
         raise Rejected(NOTHING)
@@ -138,5 +138,5 @@ def _redirected(kind: EntityType, record_id: int, message: str, refused: Sequenc
     for outcome in refused[:MOST_LISTED]:
         flash(f"{outcome.file_name} {outcome.lead} {outcome.message}", "error")
     if left := refused[MOST_LISTED:]:
-        flash(f"{plural(len(left), 'more document')} could not be done either.", "error")
+        flash(f"{plural(len(left), 'more document')} also failed.", "error")
     return redirect(pages.next_url(kind, record_id), 303)  # type: ignore[return-value]

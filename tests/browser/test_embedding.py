@@ -150,7 +150,7 @@ def test_the_trash_opens_inside_the_manager_and_gives_back(host: Host, person: P
     parts_of(host, visit)
     manager(host, visit).get_by_role("link", name="Trash (1)").click()
     row(manager(host, visit), "Note.txt").get_by_role("button", name="Restore").click()
-    expect(manager(host, visit).locator(".mf-notice")).to_contain_text("Restored “Note.txt”.")
+    expect(manager(host, visit).locator(".mf-notice")).to_contain_text("“Note.txt” restored.")
     manager(host, visit).get_by_role("link", name="Back to documents").click()
     expect(row(manager(host, visit), "Note.txt")).to_be_visible()
     expect(row(alone(host, visit), "Note.txt")).to_be_visible()
@@ -195,7 +195,7 @@ def test_several_are_chosen_downloaded_together_and_moved_to_the_trash(host: Hos
     parts_of(host, visit)
     mine = alone(host, visit)
     for name in ("Letter.pdf", "Note.txt"):
-        mine.get_by_role("checkbox", name=f"Choose {name}").check()
+        mine.get_by_role("checkbox", name=f"Select {name}").check()
     with host.page.expect_download() as download:
         mine.get_by_role("button", name="Download as ZIP").click()
     with zipfile.ZipFile(io.BytesIO(Path(download.value.path()).read_bytes())) as archive:
@@ -260,7 +260,7 @@ def test_a_reader_sees_documents_and_no_control_that_would_be_refused(
         says(part, "Note.txt", "Scan.jpg", "Letter.pdf")
         shown = part.locator("button:visible, a:visible, input:visible").evaluate_all(CONTROLS)
         offered = {words.split(" ")[0] for words in shown} - {"Preview"}  # by the name alone where it is narrow
-        assert offered == {"Choose", "Name", "Type", "Size", "Added", "Download", *PAPERS}
+        assert offered == {"Select", "Name", "Type", "Size", "Added", "Download", *PAPERS}
 
 
 CONTROLS = "(all) => all.map((one) => (one.ariaLabel ?? one.innerText).replace(/\\s+/g, ' ').trim())"

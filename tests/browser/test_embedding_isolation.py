@@ -104,7 +104,7 @@ def asking(host: Host, visit: Any, css: str, attributes: str) -> list[tuple[str,
     host.build(column(f"/documents/visit/{visit.id}"), css=SHEET + css, attributes=attributes)
     part = host.part(f"manager-visit-{visit.id}")
     part.get_by_role("link", name="Trash (2)").click()
-    part.locator(".mf-row").get_by_role("button", name="Delete for ever").first.click()
+    part.locator(".mf-row").get_by_role("button", name="Delete permanently").first.click()
     expect(part.locator("dialog[open]")).to_be_visible()
     host.page.mouse.move(0, 0)
     return look(host.page, INSIDE)

@@ -46,7 +46,7 @@ def test_an_account_from_the_command_line_takes_its_first_document_all_the_way(
 
 
 def add_patient(page: Page) -> None:
-    page.get_by_role("link", name="Add the first patient").click()
+    page.get_by_role("link", name="Add patient").click()
     page.get_by_label("First name").fill("Maria")
     page.get_by_label("Last name").fill("Sample")
     page.get_by_label("Date of birth").fill("1984-11-03")
@@ -127,7 +127,7 @@ def test_a_document_is_restored_from_the_trash_of_its_record(page: Page, person:
     press(page, "Delete", "Letter.pdf")
     page.get_by_role("link", name="Trash (1)").click()
     press(page, "Restore", "Letter.pdf")
-    expect(page.get_by_text("Restored “Letter.pdf”.").first).to_be_visible()
+    expect(page.get_by_text("“Letter.pdf” restored.").first).to_be_visible()
     page.get_by_role("link", name="Back to documents").click()
     expect(row(page, "Letter.pdf")).to_be_visible()
 
@@ -154,8 +154,8 @@ def test_deleting_for_ever_asks_first_and_can_be_left(page: Page, person: Person
 def test_deleting_for_ever_leaves_nothing_behind(page: Page, person: Person, world: World) -> None:
     open_trash(page, person)
     before = len(world.files())
-    page.locator(".mf-ask[open]").get_by_role("button", name="Delete for ever").click()
-    expect(page.get_by_text("Deleted “Letter.pdf” for ever.").first).to_be_visible()
+    page.locator(".mf-ask[open]").get_by_role("button", name="Delete permanently").click()
+    expect(page.get_by_text("“Letter.pdf” deleted permanently.").first).to_be_visible()
     expect(page.locator(".mf-manager-head")).to_contain_text("0 documents")
     assert len(world.files()) == before - 1
     world.assert_sound()
@@ -166,8 +166,8 @@ def open_trash(page: Page, person: Person) -> None:
     open_visit(page, person.visit("Letter.pdf"))
     press(page, "Delete", "Letter.pdf")
     page.get_by_role("link", name="Trash (1)").click()
-    press(page, "Delete for ever", "Letter.pdf")
-    expect(page.get_by_role("heading", name="Delete this document for ever?")).to_be_visible()
+    press(page, "Delete permanently", "Letter.pdf")
+    expect(page.get_by_role("heading", name="Delete this document permanently?")).to_be_visible()
 
 
 def test_another_account_sees_nothing_of_it(

@@ -89,7 +89,7 @@ def test_the_question_before_deleting_for_ever_gives_the_focus_back(page: Page, 
     visit = person.visit("Note.txt")
     person.world.documents(person.email).trash(person.file_named(visit, "Note.txt").id)
     page.goto(f"/documents/visit/{visit.id}/trash")
-    ask = row(page, "Note.txt").get_by_role("button", name="Delete for ever")
+    ask = row(page, "Note.txt").get_by_role("button", name="Delete permanently")
     ask.focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Keep it")).to_be_focused()
@@ -100,12 +100,12 @@ def test_the_question_before_deleting_for_ever_gives_the_focus_back(page: Page, 
 def test_what_happened_is_said_to_people_who_listen(page: Page, person: Person) -> None:
     open_visit(page, person.visit("Note.txt"))
     row(page, "Note.txt").get_by_role("button", name="Delete").click()
-    expect(page.locator(".mf-manager [data-mf-live]")).to_contain_text("Moved “Note.txt” to the trash.")
+    expect(page.locator(".mf-manager [data-mf-live]")).to_contain_text("“Note.txt” moved to trash.")
 
 
 def test_the_first_tab_of_a_page_skips_to_its_content(page: Page, person: Person) -> None:
     page.goto(f"/patients/{person.patient().id}")
     page.keyboard.press("Tab")
-    assert focused(page) == "Skip to the content"
+    assert focused(page) == "Skip to content"
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "main"

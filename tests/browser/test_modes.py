@@ -78,7 +78,7 @@ def heading(page: Page) -> Locator:
 
 
 def mark_of(page: Page, name: str) -> Locator:
-    return page.get_by_role("checkbox", name=f"Move {name} to the trash when saving")
+    return page.get_by_role("checkbox", name=f"Move {name} to trash on save")
 
 
 def mark(page: Page, name: str) -> None:
@@ -189,11 +189,11 @@ def test_marks_are_set_struck_through_and_counted_by_mouse_and_taken_back_by_key
         mark(page, name)
         expect(mark_of(page, name)).to_be_checked()
         expect(row(page, name).locator(".mf-file-name")).to_have_css("text-decoration-line", "line-through")
-        expect(page.locator("[data-mf-marked]")).to_have_text(f"{words} will go to the trash when you save.")
+        expect(page.locator("[data-mf-marked]")).to_have_text(f"{words} will move to trash when you save.")
     mark_of(page, "Letter.pdf").focus()
     page.keyboard.press("Space")
     expect(row(page, "Letter.pdf").locator(".mf-file-name")).to_have_css("text-decoration-line", "none")
-    expect(page.locator(".mf-manager [data-mf-live]")).to_have_text("1 document will go to the trash when you save.")
+    expect(page.locator(".mf-manager [data-mf-live]")).to_have_text("1 document will move to trash when you save.")
     page.keyboard.press("Space")
     expect(mark_of(page, "Letter.pdf")).to_be_checked()
 
@@ -213,7 +213,7 @@ def test_one_save_applies_fields_and_marks_and_the_added_files_follow(page: Page
     expect(page).to_have_url(f"/visit/{visit.id}")
     assert (live(person, visit), trashed(person, visit)) == (["Growth.png", "Scan.jpg"], ["Letter.pdf"])
     assert (len(saves), len(uploads)) == (1, 1)
-    expect(page.get_by_text("Moved 1 document to the trash.", exact=True).first).to_be_visible()
+    expect(page.get_by_text("1 document moved to trash.", exact=True).first).to_be_visible()
     expect(page.get_by_role("button", name="Undo")).to_be_visible()
     expect(page.locator("[data-mf-show-changes]")).to_have_count(0)
     person.world.assert_sound()
@@ -320,7 +320,7 @@ def test_a_form_that_has_to_be_corrected_keeps_marks_fields_and_files(
     expect(page.get_by_role("alert").get_by_role("link")).to_have_text("Reason for the visit is needed.")
     expect(page.get_by_label("Seen by")).to_have_value("Dr. Sample")
     expect(mark_of(page, "Letter.pdf")).to_be_checked()
-    expect(page.locator("[data-mf-marked]")).to_have_text("1 document will go to the trash when you save.")
+    expect(page.locator("[data-mf-marked]")).to_have_text("1 document will move to trash when you save.")
     expect(status(page, "Growth.png")).to_have_text(WAITS)
     assert live(person, visit) == ["Letter.pdf", "Scan.jpg"]
     reason(page).fill("Sore knee")
@@ -347,7 +347,7 @@ def test_a_full_record_takes_a_file_in_the_place_of_a_marked_one(page: Page, per
     visit = person.visit(*(f"Note {number}.txt" for number in range(1, 9)))
     edit_in_sheet(page, visit)
     pick(page, "Growth.png")
-    expect(status(page, "Growth.png")).to_contain_text("This visit holds 8 of 8 documents.")
+    expect(status(page, "Growth.png")).to_contain_text("This visit is full (8 of 8).")
     mark(page, "Note 3.txt")
     queued(page, "Growth.png").get_by_role("button", name="Try again").click()
     expect(status(page, "Growth.png")).to_have_text(WAITS)
@@ -675,7 +675,7 @@ def test_a_reader_downloads_one_document_and_all_of_them(
     open_visit(page, visit)
     with page.expect_download() as one:
         row(page, "Letter.pdf").get_by_role("link", name="Download Letter.pdf").click()
-    page.get_by_role("checkbox", name="Choose Letter.pdf").check()
+    page.get_by_role("checkbox", name="Select Letter.pdf").check()
     with page.expect_download() as all_of_them:
         page.get_by_role("button", name="Download as ZIP").click()
     assert (one.value.suggested_filename, all_of_them.value.suggested_filename) == (

@@ -392,7 +392,7 @@ def test_documents_are_printed_when_their_pages_have_come(own_page: Page, person
     page.context.add_init_script("window.print = () => document.documentElement.setAttribute('data-printed', '')")
     one = record(person, Note_txt=samples.txt(), Locked_pdf=samples.locked_pdf(), Letter_pdf=samples.pdf(3))
     page.goto(f"/documents/lab-result/{one.id}")
-    page.get_by_role("checkbox", name="Choose all shown").check()
+    page.get_by_role("checkbox", name="Select all shown").check()
     with page.context.expect_page() as opened:
         page.get_by_role("button", name="Print", exact=True).click()
     paper = opened.value

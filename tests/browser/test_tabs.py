@@ -78,7 +78,7 @@ def test_what_was_chosen_stays_chosen_until_one_looks_at_the_changes(page: Page,
     other.goto(f"/visit/{visit.id}")
     press(other, "Delete", "Note.txt")
     expect(page.get_by_role("button", name="Show the changes")).to_be_visible()
-    expect(page.get_by_role("checkbox", name="Choose Letter.pdf")).to_be_checked()
+    expect(page.get_by_role("checkbox", name="Select Letter.pdf")).to_be_checked()
 
 
 def test_deleting_what_was_deleted_elsewhere_is_explained_and_the_list_is_set_right(

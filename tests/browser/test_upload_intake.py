@@ -151,7 +151,7 @@ def test_a_chosen_folder_leaves_out_what_a_system_keeps_there(page: Page, person
     visit = person.visit()
     open_visit(page, visit)
     with page.expect_file_chooser() as chooser:
-        page.get_by_role("button", name="Choose a folder").click()
+        page.get_by_role("button", name="Select a folder").click()
     chooser.value.set_files(folder_of_scans(tmp_path, 3))
     expect(page.locator(".mf-row")).to_have_count(3)
     expect(page.locator(".mf-upload")).to_have_count(0)
@@ -266,7 +266,7 @@ def test_a_photo_over_the_limit_is_made_smaller_shown_and_stored_upright(
     expect(one.locator("[data-mf-before]")).to_be_visible()
     expect(one.locator("[data-mf-after]")).to_be_visible()
     assert kept(person, insurance) == []
-    button(page, "Use the smaller one", PHOTO).click()
+    button(page, "Use smaller copy", PHOTO).click()
     expect(row(page, PHOTO)).to_be_visible()
     expect_upright_jpeg(person, insurance)
 
@@ -290,7 +290,7 @@ def test_a_smaller_photo_that_is_not_wanted_is_not_added(page: Page, person: Per
     requests = sent(page)
     pick_paths(page, on_disk(tmp_path, sideways_photo()))
     button(page, "Make it smaller…", PHOTO).click()
-    button(page, "Do not add it", PHOTO).click()
+    button(page, "Don’t add", PHOTO).click()
     expect(page.locator(".mf-upload")).to_have_count(0)
     expect(page.get_by_role("button", name="Add documents")).to_be_focused()
     assert (requests, kept(person, insurance)) == ([], [])
@@ -326,8 +326,8 @@ def test_the_same_file_under_another_name_is_named_with_its_date_and_both_may_be
 
 def test_a_copy_that_is_skipped_goes_to_the_trash_and_comes_back_by_undo(page: Page, person: Person) -> None:
     visit = add_twice(page, person)
-    page.get_by_role("button", name="Skip this copy of Growth chart.png").click()
-    expect(page.locator(".mf-notice-ok")).to_contain_text("Moved “Growth chart.png” to the trash.")
+    page.get_by_role("button", name="Remove this copy of Growth chart.png").click()
+    expect(page.locator(".mf-notice-ok")).to_contain_text("“Growth chart.png” moved to trash.")
     assert {file.file_name for file in kept(person, visit) if file.deleted_at} == {"Growth chart.png"}
     page.get_by_role("button", name="bring back Growth chart.png").click()
     expect(row(page, "Growth chart.png")).to_be_visible()

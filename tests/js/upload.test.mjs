@@ -127,7 +127,7 @@ test("only as many files fit as there are places left beside those already chose
 test("a file too many is told how many fit and what to do", () => {
   assert.equal(roomWords("visit", 2, 2, 8), "This visit has room for 2 more documents, and you have chosen 2 other files. Cancel one of them, then try again.");
   assert.equal(roomWords("visit", 1, 1, 8), "This visit has room for 1 more document, and you have chosen 1 other file. Cancel one of them, then try again.");
-  assert.equal(roomWords("visit", 0, 0, 8), "This visit holds 8 of 8 documents. Move one to the trash, then try again.");
+  assert.equal(roomWords("visit", 0, 0, 8), "This visit is full (8 of 8). Move one to the trash, then try again.");
 });
 
 test("what failed, was refused or is done takes no place", () => {
