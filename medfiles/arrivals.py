@@ -132,7 +132,7 @@ class Arrivals(Service):
         subject.name = name = sniff.clean_name(paper.name)
         extension = accepted_extension(kind, name)
         if staged.size == 0:
-            raise EmptyFile("This file is empty. Check it on your device and choose it again.")
+            raise EmptyFile("This file is empty. Check it on your device, then select it again.")
         details = checked_details(kind, paper.description, paper.category)
         staged.finish()
         found = sniff.inspect(staged.path, extension, self.sandbox)

@@ -19,7 +19,7 @@ class SignedOut(MedfilesError):
     code = "signed-out"
 
     def __init__(
-        self, message: str = "You were signed out. Sign in again to go on; nothing you saved is lost."
+        self, message: str = "You were signed out. Sign in again to continue. Everything you saved is kept."
     ) -> None:
         super().__init__(message)
 

@@ -35,7 +35,7 @@ class Paper:
 
 def allow(kind: EntityType, operation: str) -> None:
     if operation not in kind.operations:
-        raise Forbidden(f"{kind.title} documents do not allow this.")
+        raise Forbidden(f"{kind.title} documents do not support this.")
 
 
 def must_be_alive(kind: EntityType, record: RecordMixin) -> None:
@@ -46,27 +46,26 @@ def must_be_alive(kind: EntityType, record: RecordMixin) -> None:
 def must_have_room(kind: EntityType, count: int) -> None:
     if count >= kind.max_files:
         raise TooMany(
-            f"This {kind.title.lower()} already holds {count} of {kind.max_files} documents. "
-            "Move one to the trash to make room."
+            f"This {kind.title.lower()} is full ({count} of {kind.max_files}). Move a document to trash to make room."
         )
 
 
 def too_large(kind: EntityType) -> TooLarge:
     limit = f"{kind.max_size / MB:g} MB"
-    return TooLarge(f"A document here can have up to {limit}. Make the file smaller or split it, then try again.")
+    return TooLarge(f"This file is too large. The limit is {limit}. Make it smaller or split it, then try again.")
 
 
 def accepted_extension(kind: EntityType, name: str) -> str:
     extension = sniff.extension_of(name)
     if extension not in kind.accepts:
-        shown = f"Files ending in {extension}" if extension else "Files without an ending such as .pdf"
+        shown = f"{extension} files" if extension else "Files without an extension such as .pdf"
         raise TypeNotAllowed(f"{shown} cannot be added here. You can add {kind.accepts_words}.")
     return extension
 
 
 def checked_details(kind: EntityType, description: str | None, category: str | None) -> dict[str, str | None]:
     if category and category not in kind.categories:
-        raise Rejected(f"There is no category “{category[:50]}” here. Choose one from the list.")
+        raise Rejected(f"There is no category “{category[:50]}” here. Select one from the list.")
     return {
         "description": clean_text(description, DESCRIPTION_LIMIT, "The description"),
         "category": category or None,

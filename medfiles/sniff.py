@@ -52,7 +52,7 @@ def clean_name(raw: str) -> str:
     parts = [part for part in re.split(r"[/\\]", whole) if part.strip()]
     name = LEADING.sub("", re.sub(r"\s+", " ", parts[-1] if parts else "")).rstrip(" .")
     if not any(letter.isprintable() and letter != " " for letter in name):
-        raise BadName("This file has no usable name. Rename it and send it again.")
+        raise BadName("This file has no usable name. Rename it, then upload it again.")
     return shorten("_" + name if DEVICE.match(name) else name)
 
 

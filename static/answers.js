@@ -115,12 +115,12 @@ on("htmx:sendError htmx:timeout htmx:responseError htmx:error htmx:response:erro
 });
 
 /** @param {number} code */
-const general = (code) => (code >= 500 ? "Something went wrong on our side." : code ? "That did not work." : "There was no answer. Are you online?");
+const general = (code) => (code >= 500 ? "Something went wrong on our side." : code ? "That didn’t work." : "Can’t reach the server. Check your connection.");
 
 /** @param {CustomEvent} event @param {Element} source asked for a document to look at */
 function explainPreview(event, source) {
   const code = status(event);
-  const said = code === 404 ? "This document is not there any more." : (words(event)?.message ?? (code === 503 ? "The server is busy right now." : general(code)));
+  const said = code === 404 ? "This document no longer exists." : (words(event)?.message ?? (code === 503 ? "The server is busy." : general(code)));
   preview.failed(source, code, said, Number(header(event, "Retry-After")), signInAddress());
 }
 
@@ -133,7 +133,7 @@ function explain(event, source) {
   focus.forget();
   clear(place);
   const body = [404, 409].includes(code) && source.closest(".mf-doc")?.closest(".mf-body");
-  const gone = body && problem(body, code === 404 ? "This document is not there any more." : (words(event)?.message ?? general(code)), "Show the list");
+  const gone = body && problem(body, code === 404 ? "This document no longer exists." : (words(event)?.message ?? general(code)), "Show list");
   const line = code === 401 ? signIn(place) : gone || problem(source, words(event)?.message ?? general(code));
   const head = place.querySelector(":scope > .mf-manager-head");
   const foot = place.querySelector(":scope > .mf-buttons"); // where it was sent from, and where one looks
@@ -181,5 +181,5 @@ function signIn(place) {
   if (waits) Object.assign(link, { target: "_blank", rel: "noopener" });
   link.textContent = "Sign in again";
   link.toggleAttribute("data-mf-signed-out", !!place);
-  return line(waits ? "You were signed out. Sign in again in another tab, then go on here: what you entered is kept." : "You were signed out. Sign in again to go on; nothing you saved is lost.", link);
+  return line(waits ? "You were signed out. Sign in again in another tab, then continue here. Your entries are kept." : "You were signed out. Sign in again to continue. Everything you saved is kept.", link);
 }

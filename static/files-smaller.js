@@ -13,9 +13,9 @@ const MARGIN = 0.95;
 const LONGEST_SIDE = 1000; // below this, words in a photographed letter cannot be read
 const MOST_DRAWN = 4096 * 4096; // what Safari on phones can draw; beyond, it silently gives an empty picture
 const MOST_OPENED = 120e6; // pixels that a phone still has the memory for
-const ON_YOUR_DEVICE = "Make it smaller on your device, then choose it again.";
-const GONE = "This file cannot be read any more. Choose it again.";
-const UNOPENED = `This browser cannot open this photo. ${ON_YOUR_DEVICE}`;
+const ON_YOUR_DEVICE = "Make it smaller on your device, then select it again.";
+const GONE = "This file can no longer be read. Select it again.";
+const UNOPENED = `This browser can’t open this photo. ${ON_YOUR_DEVICE}`;
 
 /** @param {string} name @returns {string} */
 function asJpeg(name) {
@@ -37,7 +37,7 @@ export async function smaller(file, maxSize) {
   const before = { width: original.naturalWidth, height: original.naturalHeight };
   if (before.width * before.height > MOST_OPENED) throw new Error(`This photo is too large for this browser. ${ON_YOUR_DEVICE}`);
   const { blob, ...after } = await shrunk(file, before, MARGIN * Math.min(maxSize, file.size));
-  if (!alike(original, after, await opened(blob))) throw new Error(`This browser would spoil this photo. ${ON_YOUR_DEVICE}`);
+  if (!alike(original, after, await opened(blob))) throw new Error(`This browser can’t reduce this photo without damaging it. ${ON_YOUR_DEVICE}`);
   const result = new File([blob], asJpeg(file.name), { type: blob.type, lastModified: file.lastModified });
   lay(result, pathOf(file).join("/"));
   return { file: result, before, after };
@@ -84,7 +84,7 @@ async function fitted(bitmap, target) {
     scale *= Math.min(0.9, Math.sqrt(target / blob.size));
     qualities = QUALITIES.slice(-1);
   }
-  throw new Error(`This photo cannot be made small enough here. ${ON_YOUR_DEVICE}`);
+  throw new Error(`This photo can’t be made small enough here. ${ON_YOUR_DEVICE}`);
 }
 
 /**

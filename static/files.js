@@ -114,21 +114,20 @@ function dated(word, file, time) {
 export function refusal(file, { accepts, acceptsWords, maxSize, one }) {
   const ending = endingOf(file.name);
   if (!/[\p{L}\p{M}\p{N}\p{P}\p{S}]/u.test(cleaned(file.name)))
-    return { code: "bad-name", message: "This file has no usable name. Rename it and choose it again." };
+    return { code: "bad-name", message: "This file has no usable name. Rename it, then select it again." };
   if (!accepts.includes(ending)) {
-    const which = ending ? `Files ending in ${ending}` : "Files without an ending such as .pdf";
-    return { code: "type-not-allowed", message: `${which} cannot be added to this ${one}. You can add ${acceptsWords}.` };
+    const which = ending ? `${ending} files` : "Files without an extension such as .pdf";
+    return { code: "type-not-allowed", message: `${which} can’t be added to this ${one}. You can add ${acceptsWords}.` };
   }
-  if (!file.size) return { code: "empty-file", message: "This file is empty. Check it on your device and choose it again." };
-  return file.size > maxSize ? tooLarge(file, maxSize, one) : null;
+  if (!file.size) return { code: "empty-file", message: "This file is empty. Check it on your device, then select it again." };
+  return file.size > maxSize ? tooLarge(file, maxSize) : null;
 }
 
-/** @param {File} file @param {number} maxSize @param {string} one @returns {Refusal} */
-function tooLarge(file, maxSize, one) {
+/** @param {File} file @param {number} maxSize @returns {Refusal} */
+function tooLarge(file, maxSize) {
   const [limit, size] = [sizeWords(maxSize), sizeWords(file.size)];
-  const has = size === limit ? "a little more" : size;
-  const todo = canShrink(file) ? "Make it smaller" : "Make it smaller or split it";
-  const message = `A document of this ${one} can have up to ${limit}; this file has ${has}. ${todo}, then try again.`;
+  const [what, todo] = canShrink(file) ? ["photo", "Make it smaller"] : ["file", "Make it smaller or split it"];
+  const message = `This ${what} is ${size === limit ? "slightly larger" : size}. The limit is ${limit}. ${todo}, then try again.`;
   return { code: "too-large", message };
 }
 

@@ -59,10 +59,10 @@ function offer(body) {
   const words = document.createElement("p");
   const button = document.createElement("button");
   Object.assign(line, { className: "mf-notice mf-notice-warning" });
-  Object.assign(button, { className: "mf-button mf-small", type: "button", textContent: "Show the changes" });
+  Object.assign(button, { className: "mf-button mf-small", type: "button", textContent: "Show changes" });
   button.setAttribute("data-mf-show-changes", "");
   button.setAttribute("data-mf-action", "changes");
-  words.textContent = "This list was changed somewhere else.";
+  words.textContent = "This list has changed.";
   line.append(words, button);
   body.prepend(line);
   announce(words.textContent, body);

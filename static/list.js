@@ -116,7 +116,7 @@ function submitted(event) {
   const field = /** @type {HTMLInputElement | null} */ (form.querySelector("[name=csrf_token]"));
   if (field && token) field.value = token;
   form.target = prints || pending() || isWritten(doc) ? "_blank" : ""; // in this tab it would ask whether to leave the uploads
-  announce(prints ? "The pages to print open in a new tab." : "The download starts.", form);
+  announce(prints ? "Opening the pages to print in a new tab." : "Download started.", form);
 }
 
 /* The address follows what is searched, where the page is ours */

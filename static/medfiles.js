@@ -61,7 +61,7 @@ async function copy(button) {
     words.textContent = "Copied";
     announce("Copied.");
   } catch {
-    announce("It could not be copied. It is selected: copy it by hand.");
+    announce("Could not copy. The text is selected: copy it manually.");
   }
 }
 

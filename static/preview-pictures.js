@@ -38,7 +38,7 @@ function explain(frame, words) {
 
 /** @param {Response} answer @returns {string} what the server said */
 function reason(answer) {
-  if (answer.status === 401) return "You were signed out. Sign in again to see this.";
+  if (answer.status === 401) return "You were signed out. Sign in again to see this picture.";
   try {
     return JSON.parse(answer.headers.get("HX-Trigger") ?? "")["documents:error"].message;
   } catch {
@@ -67,7 +67,7 @@ async function failed(picture) {
   const tried = tries.get(picture) ?? 0;
   const comes = answer?.ok || [429, 503].includes(answer?.status ?? 0);
   if (!picture.isConnected || picture.src !== new URL(picture.src, location.href).href) return;
-  if (!answer) return explain(frame, "There was no answer. Are you online?");
+  if (!answer) return explain(frame, "Can’t reach the server. Check your connection.");
   if (!comes || tried >= TRIES) return explain(frame, reason(answer));
   tries.set(picture, tried + 1);
   mark(frame, "busy");

@@ -261,7 +261,7 @@ export class Stage {
     if (!this.fit) this.fit = "page";
     this.refit();
     if (this.paged) this.show(page);
-    announce(this.quarters ? `Turned by ${this.quarters * 90} degrees` : "The right way up", this.root);
+    announce(this.quarters ? `Rotated ${this.quarters * 90} degrees` : "Upright", this.root);
   }
 
   /** @param {number} scale */
@@ -286,9 +286,9 @@ export class Stage {
 
   mark() {
     const percent = this.root.querySelector("[data-mf-percent]");
-    const words = `${Math.round(this.scale * 100)} %`;
+    const words = `${Math.round(this.scale * 100)}%`;
     if (percent) percent.textContent = words;
-    percent?.setAttribute("aria-label", `${words}, show at 100 %`);
+    percent?.setAttribute("aria-label", `${words}, show at 100%`);
     for (const name of ["width", "page"]) this.root.querySelector(`[data-mf-zoom=${name}]`)?.setAttribute("aria-pressed", String(this.fit === name));
     const { scrollWidth, clientWidth, scrollHeight, clientHeight } = this.element;
     this.element.toggleAttribute("data-mf-pans", scrollWidth > clientWidth + 1 || scrollHeight > clientHeight + 1);

@@ -100,7 +100,7 @@ export function failed(source, status, words, after, signIn) {
 /** @param {HTMLElement} line @param {HTMLElement} retry @param {string} words @param {number} after */
 function waitFor(line, retry, words, after) {
   const before = tried;
-  line.textContent = `${words} Trying again…`;
+  line.textContent = `${words} Retrying…`;
   /** @type {HTMLElement | null | undefined} */ (line.closest(".mf-look-in")?.querySelector("[data-mf-look-close]"))?.focus();
   latest = retry;
   again = setTimeout(() => {

@@ -7,7 +7,7 @@ import { discard, isHeld } from "./upload.js";
 import { parse, setToken } from "./upload-page.js";
 
 const doc = document;
-const QUESTION = "Leave without saving what you changed?";
+const QUESTION = "Discard changes?";
 /** @type {Set<Element>} */
 const touched = new Set();
 /** @type {WeakMap<HTMLFormElement, HTMLElement>} the button each form was sent with */

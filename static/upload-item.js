@@ -61,13 +61,13 @@ export function stateWords({ state, words, widget, samples, file, due, task }, s
     refused: words,
     failed: words,
     held: widget.mode === "view" ? "Not added yet." : "Will be added when you save.",
-    queued: "Waiting for its turn.",
+    queued: "Waiting…",
     sending: progressWords(samples.at(-1)?.bytes ?? 0, file.size, rate(samples, now)),
     processing: "Processing…",
-    waiting: `${words} Trying again in ${plural(seconds, "second")}.`,
-    paused: signedOut ? "Waits until you are signed in again." : "You are offline. It goes on as soon as you are back.",
+    waiting: `${words} Retrying in ${seconds} s.`,
+    paused: signedOut ? "Paused. Sign in again to continue." : "You’re offline. The upload resumes when you’re back online.",
     cancelling: "Cancelling…",
-    done: task === "save" ? "Added. Saving what you wrote…" : "Added.",
+    done: task === "save" ? "Added. Saving your changes…" : "Added.",
   }[state];
 }
 
@@ -75,6 +75,6 @@ export function stateWords({ state, words, widget, samples, file, due, task }, s
 export function barWords(some) {
   const count = (/** @type {(item: Item) => boolean} */ wanted) => some.filter(wanted).length;
   const [moving, failed, held] = [count(isActive), count(({ state }) => state === "failed"), count(({ state }) => state === "held")];
-  if (moving) return `${plural(moving, "file")} ${moving === 1 ? "is" : "are"} still being added`;
+  if (moving) return `Adding ${plural(moving, "file")}…`;
   return failed ? `${plural(failed, "file")} could not be added` : `${plural(held, "file")} not added yet`;
 }

@@ -14,8 +14,8 @@ import { durationWords, plural } from "./upload-words.js";
 /** @typedef {import("./upload-item.js").State} State */
 /** @typedef {import("./upload-item.js").Task} Task */
 
-const UNREADABLE = "This file cannot be read any more. Choose it again.";
-const SIGNED_OUT = "You were signed out. Sign in again in another tab; your files wait here.";
+const UNREADABLE = "This file can no longer be read. Select it again.";
+const SIGNED_OUT = "You were signed out. Sign in again in another tab. Your files are kept here.";
 
 /** @type {Item[]} */
 let items = [];
@@ -142,7 +142,7 @@ function stored(item, answer) {
   page.dispatch(item.widget, answer.events);
   item.stored = page.place(answer.html, item.widget.id);
   item.uncertain = !item.stored;
-  if (!item.stored) return fail(item, "The answer could not be understood. Look whether it is in the list before you try again.");
+  if (!item.stored) return fail(item, "Unexpected answer from the server. Check whether the file is in the list before you try again.");
   item.widget.added++;
   page.say(item.widget, `${item.file.name} added.`);
   finish(item);
@@ -183,7 +183,7 @@ function refuse(item, answer) {
 
 /** @param {Item} item @param {string} words */
 function fail(item, words) {
-  const before = { send: "", save: "Added, but what you wrote could not be saved. ", cancel: "It is not certain that this file was left out. " }[item.task];
+  const before = { send: "", save: "Added, but your changes could not be saved. ", cancel: "This file may have been added anyway. " }[item.task];
   change(item, "failed", before + words);
   page.say(item.widget, `${item.file.name}: ${item.words}`);
   rest(item.widget);

@@ -187,7 +187,7 @@ CASES: Sequence[Case] = (
     Case(
         "too-large",
         "The document is larger than its kind of record takes.",
-        errors.TooLarge("A document here can have up to 15 MB. Make the file smaller or split it, then try again."),
+        errors.TooLarge("This file is too large. The limit is 15 MB. Make it smaller or split it, then try again."),
         uploading,
     ),
     Case("too-large-json", "The body is too large for what it is.", RequestEntityTooLarge(), telling),
@@ -195,7 +195,7 @@ CASES: Sequence[Case] = (
         "type-not-allowed",
         "This kind of record takes no such files.",
         errors.TypeNotAllowed(
-            "Files ending in .exe cannot be added here. You can add PDF, Word, JPG, PNG, text or HEIC."
+            ".exe files cannot be added here. You can add PDF, Word, JPG, PNG, text or HEIC."
         ),
         uploading,
     ),
@@ -232,13 +232,13 @@ CASES: Sequence[Case] = (
     Case(
         "bad-name",
         "There is no name, or none that can be used.",
-        errors.BadName("This file has no usable name. Rename it and send it again."),
+        errors.BadName("This file has no usable name. Rename it, then upload it again."),
         uploading,
     ),
     Case(
         "empty-file",
         "The document has no bytes.",
-        errors.EmptyFile("This file is empty. Check it on your device and choose it again."),
+        errors.EmptyFile("This file is empty. Check it on your device, then select it again."),
         uploading,
     ),
     Case("not-checked", "The content could not be checked safely.", NotChecked(), uploading),

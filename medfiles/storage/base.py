@@ -92,7 +92,7 @@ class Staged:
     def write(self, chunk: bytes) -> int:
         self.size += len(chunk)
         if self.size > self.limit:
-            raise TooLarge("This file is larger than allowed here.")
+            raise TooLarge("This file is larger than the limit.")
         self._hash.update(chunk)
         assert self._file is not None
         try:

@@ -161,7 +161,7 @@ def test_chosen_documents_are_downloaded_as_one_zip_byte_for_byte(page: Page, pe
     box(page, "Note 1.txt").uncheck()
     with page.expect_download() as download:
         bulk(page, "Download as ZIP").click()
-    expect_said(page, "The download starts.")
+    expect_said(page, "Download started.")
     content = Path(download.value.path()).read_bytes()
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         unpacked = {name: archive.read(name) for name in archive.namelist()}

@@ -282,7 +282,7 @@ def test_leaving_a_half_written_edit_asks_first(page: Page, person: Person) -> N
     edit(page, "Letter.pdf").get_by_label("Name").fill("Opinion.pdf")
     page.get_by_role("button", name="Close").click()
     expect(page.get_by_label("Name", exact=True)).to_have_value("Opinion.pdf")
-    assert asked == ["Leave without saving what you changed?"]
+    assert asked == ["Discard changes?"]
 
 
 @pytest.mark.parametrize("how", ["sorting", "escape"])
@@ -296,7 +296,7 @@ def test_what_is_half_written_is_not_taken_away_without_asking(page: Page, perso
     else:
         name.press("Escape")
     expect(page.get_by_label("Name", exact=True)).to_have_value("Opinion.pdf")
-    assert asked == ["Leave without saving what you changed?"]
+    assert asked == ["Discard changes?"]
 
 
 def test_a_list_that_fails_is_told_while_the_rest_lives_and_try_again_brings_it(

@@ -17,7 +17,7 @@ from tests.browser.widget import names, open_visit, pick, row
 from tests.factories import World
 
 Open = Callable[[Page, Any], None]
-QUESTION = "Leave without saving what you changed?"
+QUESTION = "Discard changes?"
 CHANGED_ELSEWHERE = """(id) => document.dispatchEvent(
   new CustomEvent("documents:changed", { detail: { type: "visit", id, count: 1, remote: true } })
 )"""
@@ -501,7 +501,7 @@ def test_a_lost_answer_to_the_save_makes_no_second_record(
     fill_in(page)
     first_is(page, "**/new*", lose_answer)
     save(page).click()
-    expect(page.get_by_role("alert")).to_contain_text("There was no answer. Are you online?")
+    expect(page.get_by_role("alert")).to_contain_text("Can’t reach the server. Check your connection.")
     expect(reason(page)).to_have_value("Sore knee")
     assert only_visit(person, patient).reason == "Sore knee", "the server had stored it all the same"
     page.get_by_role("alert").get_by_role("button", name="Try again").click()
@@ -530,7 +530,7 @@ def test_saving_while_offline_keeps_everything_and_works_when_tried_again(
     fill_in(page)
     page.context.set_offline(True)
     save(page).click()
-    expect(page.get_by_role("alert")).to_contain_text("There was no answer. Are you online?")
+    expect(page.get_by_role("alert")).to_contain_text("Can’t reach the server. Check your connection.")
     expect(status(page, "Note.txt")).to_have_text(WAITS)
     page.context.set_offline(False)
     page.get_by_role("alert").get_by_role("button", name="Try again").click()

@@ -95,7 +95,7 @@ def test_leaving_a_half_written_form_asks_first(page: Page, person: Person) -> N
     page.get_by_label("Reason for the visit").fill("Sore knee")
     page.keyboard.press("Escape")
     expect(page.get_by_label("Reason for the visit")).to_have_value("Sore knee")
-    assert asked == ["Leave without saving what you changed?"]
+    assert asked == ["Discard changes?"]
 
 
 def test_one_switches_between_patients(page: Page, person: Person) -> None:

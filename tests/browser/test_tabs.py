@@ -60,13 +60,13 @@ def test_a_tab_in_which_somebody_writes_is_told_instead_of_changed(page: Page, o
     writing(page).fill("Half a sentence")
     other.goto(f"/visit/{visit.id}")
     press(other, "Delete", "Note.txt")
-    expect(page.get_by_text("This list was changed somewhere else.").first).to_be_visible()
-    expect_said(page, "This list was changed somewhere else.")
+    expect(page.get_by_text("This list has changed.").first).to_be_visible()
+    expect_said(page, "This list has changed.")
     expect(writing(page)).to_have_value("Half a sentence")
     expect(writing(page)).to_be_focused()
     page.get_by_role("button", name="Save").click()
     expect(row(page, "Letter.pdf")).to_contain_text("Half a sentence")
-    page.get_by_role("button", name="Show the changes").click()
+    page.get_by_role("button", name="Show changes").click()
     expect_names(page, ["Letter.pdf", "Growth.png"])
     assert page.evaluate("document.activeElement !== document.body")
 
@@ -77,7 +77,7 @@ def test_what_was_chosen_stays_chosen_until_one_looks_at_the_changes(page: Page,
     tick(page, "Letter.pdf")
     other.goto(f"/visit/{visit.id}")
     press(other, "Delete", "Note.txt")
-    expect(page.get_by_role("button", name="Show the changes")).to_be_visible()
+    expect(page.get_by_role("button", name="Show changes")).to_be_visible()
     expect(page.get_by_role("checkbox", name="Select Letter.pdf")).to_be_checked()
 
 
@@ -109,7 +109,7 @@ def test_editing_what_was_deleted_elsewhere_is_explained_and_what_was_written_st
     expect(page.get_by_role("alert")).to_contain_text("This document is in the trash.")
     expect(writing(page)).to_have_value("Since March")
     page.on("dialog", lambda dialog: dialog.accept())
-    page.get_by_role("button", name="Show the list").click()
+    page.get_by_role("button", name="Show list").click()
     expect_names(page, ["Letter.pdf", "Note.txt"])
 
 
@@ -132,8 +132,8 @@ def test_what_was_purged_elsewhere_is_explained(page: Page, person: Person, comp
     documents.trash(file.id)
     documents.purge(file.id)
     press(page, "Delete", "Growth.png")
-    expect(page.get_by_role("alert")).to_contain_text("This document is not there any more.")
-    expect(page.get_by_role("button", name="Show the list")).to_be_focused()
+    expect(page.get_by_role("alert")).to_contain_text("This document no longer exists.")
+    expect(page.get_by_role("button", name="Show list")).to_be_focused()
     page.keyboard.press("Enter")
     expect_names(page, ["Letter.pdf", "Note.txt"])
 

@@ -144,7 +144,7 @@ def test_a_dropped_folder_is_taken_with_its_folders_as_far_as_there_is_room(
     assert sorted(digests(person, visit)) == [f"Scan {number}.txt" for number in range(1, 9)]
     assert refused.locator("[data-mf-name]").all_inner_texts() == [f"Scan {number}.txt" for number in range(9, 121)]
     for words in refused.locator("[data-mf-status]").all_inner_texts():
-        assert re.match(r"This visit (has room for \d more documents?|holds 8 of 8 documents)", words)
+        assert re.match(r"This file doesn’t fit: a visit can hold 8\.|This visit is full \(8 of 8\)\.", words)
 
 
 def test_a_chosen_folder_leaves_out_what_a_system_keeps_there(page: Page, person: Person, tmp_path: Path) -> None:
@@ -208,10 +208,10 @@ def test_what_cannot_be_added_is_said_before_anything_of_it_is_sent(page: Page, 
     pick_paths(page, *(on_disk(tmp_path, file) for file in files))
     expect(page.locator(".mf-row")).to_have_count(8)
     reasons = {
-        "Holiday.mp3": "Files ending in .mp3 cannot be added to this visit. You can add PDF, Word, JPG, PNG, text",
-        "Scan.pdf": "This file is empty. Check it on your device and choose it again.",
-        "Diary.txt": "can have up to 15 MB; this file has 16 MB. Make it smaller or split it, then try again.",
-        "Note 3.txt": "This visit has room for 2 more documents, and you have chosen 2 other files.",
+        "Holiday.mp3": ".mp3 files can’t be added to this visit. You can add PDF, Word, JPG, PNG, text",
+        "Scan.pdf": "This file is empty. Check it on your device, then select it again.",
+        "Diary.txt": "This file is 16 MB. The limit is 15 MB. Make it smaller or split it, then try again.",
+        "Note 3.txt": "This file doesn’t fit: a visit can hold 8.",
     }
     expect(page.locator(".mf-upload")).to_have_count(len(reasons))
     for name, reason in reasons.items():
@@ -258,7 +258,7 @@ def test_a_photo_over_the_limit_is_made_smaller_shown_and_stored_upright(
 ) -> None:
     insurance = open_insurance(page, person)
     pick_paths(page, on_disk(tmp_path, sideways_photo()))
-    expect(said(page, PHOTO)).to_contain_text("can have up to 5 MB")
+    expect(said(page, PHOTO)).to_contain_text("The limit is 5 MB.")
     button(page, "Make it smaller…", PHOTO).click()
     one = queued(page, PHOTO)
     expect(one.locator("[data-mf-before-size]")).to_have_text(re.compile(r"^2000 × 2700, [\d.]+ MB$"))
