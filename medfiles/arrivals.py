@@ -190,7 +190,7 @@ class Arrivals(Service):
         if (file.entity_type, file.entity_id) != (kind.name, record_id):
             raise _key_reused()
         if file.uploaded_at < now() - CANCEL_WITHIN:
-            raise Conflict("This document was added a while ago. Move it to the trash instead.")
+            raise Conflict("This document has already been added. Move it to trash instead.")
         subject.file_id, subject.name = file.id, file.file_name
         audit.record(self.actor, "cancel", subject)
         journal.release(file.storage, [file.file_path])
@@ -235,4 +235,4 @@ def _see_to_it_later(file: EntityFile) -> None:
 
 
 def _key_reused() -> Rejected:
-    return Rejected("This upload’s Idempotency-Key was already used for another document.")
+    return Rejected("This Idempotency-Key was already used for another document.")

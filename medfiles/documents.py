@@ -49,7 +49,7 @@ class Opened:
     def size(self) -> int:
         size = self._found(lambda storage, key: storage.stat(key).size)
         if size != self.file.file_size:
-            raise IntegrityFailed("This document is damaged. Please tell whoever looks after this installation.")
+            raise IntegrityFailed("This document is damaged. Contact your administrator.")
         return size
 
     def read(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
@@ -317,7 +317,7 @@ def _meant(file: EntityFile, changes: Mapping[str, str | None], before: Mapping[
     meant = {name: value for name, value in changes.items() if name not in before or (value or "") != before[name]}
     for name, value in meant.items():
         if name in before and (getattr(file, name) or "") not in (before[name], value or ""):
-            raise Conflict("Somebody else changed this document meanwhile. Look at it again before you save.")
+            raise Conflict("This document was changed by someone else. Reload it before you save.")
     return meant
 
 

@@ -291,7 +291,7 @@ def test_an_upload_too_old_to_be_taken_back_is_left_to_the_trash(desk: Desk) -> 
     desk.world.files()[0].uploaded_at = now() - timedelta(days=1)
     db.session.commit()
     answer = desk.cancel()
-    assert "Move it to the trash instead." in heard(answer)["documents:error"]["message"]
+    assert "Move it to trash instead." in heard(answer)["documents:error"]["message"]
     assert heard(answer)["documents:error"]["code"] == "conflict"
 
 

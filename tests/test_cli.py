@@ -45,7 +45,7 @@ def trashed(world: World, record: Any, days: int) -> EntityFile:
 
 def test_an_account_is_made_with_a_password_from_standard_input(world: World) -> None:
     result = run(world, "user", "create", "ada@sample.example", "--password-stdin", typed=f"{PASSWORD}\n")
-    assert (result.exit_code, result.output) == (0, "Made the account ada@sample.example.\n")
+    assert (result.exit_code, result.output) == (0, "Created account ada@sample.example.\n")
     assert accounts.has_password("ada@sample.example", PASSWORD)
 
 

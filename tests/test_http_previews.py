@@ -269,7 +269,7 @@ def test_several_documents_are_printed_together_and_the_others_named(desk: Desk)
     assert words(tree, ".mf-print-caption h2") == ["Note.txt", "Values.csv", "Photo.png"]
     refused = words(tree, ".mf-print-refused li")
     assert "password" in refused[0]
-    assert refused[1:] == ["A document is not there any more."] * 2
+    assert refused[1:] == ["A document no longer exists."] * 2
     assert words(tree, ".mf-look-text") == [HOSTILE]
     assert "Other.txt" not in tree.text_content()
 

@@ -170,7 +170,7 @@ def test_marks_that_are_no_numbers_are_refused(form: Form) -> None:
 
 def test_what_is_to_be_corrected_keeps_the_marks(form: Form) -> None:
     answer = form.save(form.ids[1], reason="", diagnosis="Bruised")
-    assert (answer.status_code, "Reason for the visit is needed." in said(answer)) == (422, True)
+    assert (answer.status_code, "Enter the reason for visit." in said(answer)) == (422, True)
     assert control(answer, "remove") == [str(form.ids[1])]
     assert "Bruised" in answer.text
     assert heard(answer) == {}

@@ -98,7 +98,7 @@ def test_a_token_may_be_for_one_patient(ada: World, here: FlaskClient) -> None:
 MISTAKES: tuple[tuple[dict[str, str], str], ...] = (
     ({"password": "not the password"}, "Wrong password."),
     ({"password": ""}, "Enter your password."),
-    ({"name": ""}, "Name is needed."),
+    ({"name": ""}, "Enter the name."),
     ({"name": "x" * 101}, "100"),
     ({"scope": "admin"}, ""),
     ({"days": "9999"}, ""),

@@ -32,7 +32,7 @@ from medfiles.sandbox import Busy, NotChecked
 
 Where = Callable[[str, Operation, str], bool]  # its id, what is said of it, its method
 LIMIT = "“limit” must be a number from 1 to 200."
-FORM = "What was sent does not have the right form: see errors."
+FORM = "The request is not valid. See “errors”."
 
 
 @dataclass(frozen=True)
@@ -94,13 +94,13 @@ CASES: Sequence[Case] = (
     Case(
         "truncated",
         "Less arrived than was announced.",
-        errors.Truncated("The upload was cut off before all of it arrived. Please try again."),
+        errors.Truncated("The upload was cut off before it was complete. Please try again."),
         uploading,
     ),
     Case("signed-out", "There is no token.", errors.SignedOut()),
     Case("wrong-token", "The token is wrong, was revoked or is over.", errors.SignedOut(NOT_VALID)),
     Case("forbidden", "You may look at it, and not do this.", errors.Forbidden()),
-    Case("scope", "The token may only read.", errors.OutOfScope("This token may only read."), changing),
+    Case("scope", "The token may only read.", errors.OutOfScope("This token can only read."), changing),
     Case("csrf", "There is a session, and no right `X-CSRFToken`.", CSRFError(), changing),
     Case("not-found", "It is not there, or it is not yours.", errors.NotFound()),
     Case("method", "The address is not for this method.", MethodNotAllowed(), nowhere),
@@ -204,7 +204,7 @@ CASES: Sequence[Case] = (
         "The bytes are not what the name says.",
         errors.ContentMismatch(
             "This file is named .pdf but cannot be read as a PDF document. "
-            "It may be damaged or incomplete: open it on your device, save it again and send that."
+            "It may be damaged or incomplete. Open it on your device, save it again and upload the new file."
         ),
         uploading,
     ),
@@ -226,7 +226,7 @@ CASES: Sequence[Case] = (
     Case(
         "key-used",
         "The Idempotency-Key belongs to another document.",
-        errors.Rejected("This upload’s Idempotency-Key was already used for another document."),
+        errors.Rejected("This Idempotency-Key was already used for another document."),
         uploading,
     ),
     Case(
@@ -245,14 +245,14 @@ CASES: Sequence[Case] = (
     Case(
         "no-preview",
         "No picture can be made of it, and it holds nothing else to show.",
-        Unshowable("This PDF is locked with a password. Download it to open it with the password."),
+        Unshowable("This PDF is protected with a password. Download it to open it with the password."),
         looking,
     ),
     Case(
         "infected",
         "The malware scanner found something in it; nothing was stored. Only where a scanner is set up.",
         errors.Infected(
-            "The malware scanner found “Win.Test.EICAR_HDB-1” in this file, so it was not stored. Do not open it."
+            "The malware scanner found “Win.Test.EICAR_HDB-1” in this file. It was not stored. Do not open it."
         ),
         uploading,
     ),
@@ -262,20 +262,20 @@ CASES: Sequence[Case] = (
         "account. `Retry-After` says how many seconds to wait.",
         TooManyRequests(),
     ),
-    Case("error", "A mistake of ours. The log has more.", InternalServerError(), nowhere),
+    Case("error", "Internal error. Details are in the log.", InternalServerError(), nowhere),
     Case("database", "The database does not answer.", errors.DatabaseUnavailable()),
     Case("storage", "The store of documents does not answer.", errors.StorageError(), uploading),
     Case("busy", "Too many uploads are being checked.", Busy(), uploading),
     Case(
         "blob-missing",
-        "The bytes cannot be found. Tell whoever looks after the installation.",
-        errors.BlobMissing("This document's content cannot be found right now."),
+        "The content is missing. Contact your administrator.",
+        errors.BlobMissing("The content of this document is missing. Contact your administrator."),
         reading_bytes,
     ),
     Case(
         "integrity",
         "The bytes are not the ones that were uploaded.",
-        errors.IntegrityFailed("This document is damaged. Please tell whoever looks after this installation."),
+        errors.IntegrityFailed("This document is damaged. Contact your administrator."),
         reading_bytes,
     ),
     Case(

@@ -37,15 +37,15 @@ def register(parent: AppGroup) -> None:
 @click.option(
     "--once",
     is_flag=True,
-    help="Do nothing but print the sign-in when anybody uses this installation already.",
+    help="Only print the sign-in if this installation is already in use.",
 )
 @explained
 def demo(once: bool) -> None:
-    """Make the demo family and print how to sign in. Only an empty installation gets one."""
+    """Create the demo family in an empty installation and print its sign-in."""
     if accounts.is_empty():
         _make()
     elif not once and not _account():
-        raise click.ClickException("This installation is in use: the demo family is only made in an empty one.")
+        raise click.ClickException("This installation is in use. The demo family can only be created in an empty one.")
     _print_sign_in()
 
 
@@ -55,7 +55,7 @@ def _make() -> None:
     _remember(password)
     actor = accounts.actor_for(accounts.find(EMAIL))
     people: tuple[DemoPatient, ...] = import_module("medfiles.demo").family()  # servers need not load what draws it
-    with click.progressbar(people, label="Making the demo family", file=sys.stderr) as bar:
+    with click.progressbar(people, label="Creating the demo family", file=sys.stderr) as bar:
         for person in bar:
             _add(actor, person)
 

@@ -14,8 +14,8 @@ from medfiles.cli.progress import Teller
 from medfiles.clock import now
 from medfiles.http import parts
 
-trash = AppGroup("trash", help="Look into the trash of all patients, or empty what is due.")
-storage = AppGroup("storage", help="Bring documents from one place to another.")
+trash = AppGroup("trash", help="List the trash of all patients, or delete what has expired.")
+storage = AppGroup("storage", help="Copy documents to another store.")
 
 
 class Period(click.ParamType[timedelta]):
@@ -39,20 +39,20 @@ def register(parent: AppGroup) -> None:
 @json_option
 @explained
 def sweep(as_json: bool) -> None:
-    """Remove what interrupted uploads and moves left behind. Safe at any time; twice changes nothing."""
+    """Remove leftovers of interrupted uploads and moves. Safe to run at any time and repeatedly."""
     swept = maintenance.sweep(parts().storages)
-    sentence = f"Removed {swept.removed} objects nobody claimed; {swept.failed} could not be removed yet."
+    sentence = f"Removed {swept.removed} unclaimed objects. {swept.failed} could not be removed yet."
     summary(as_json, sentence, removed=swept.removed, failed=swept.failed)
     if swept.failed:
         sys.exit(FINDINGS)
 
 
 @trash.command("list")
-@click.option("--older-than", type=Period(), default="0m", help="Only what has been there for longer: 30d, 12h, 45m.")
+@click.option("--older-than", type=Period(), default="0m", help="List only documents that are in the trash for longer, such as 30d, 12h or 45m.")
 @json_option
 @explained
 def list_trash(older_than: timedelta, as_json: bool) -> None:
-    """Ids, kinds and ages of documents in the trash; never their names."""
+    """List IDs, types and deletion times of documents in the trash, without their names."""
     files = maintenance.due(now() - older_than)
     rows = [{"id": file.id, "type": file.entity_type, "deleted_at": file.deleted_at} for file in files]
     lines = [f"{row['id']}  {row['type']:<12} {row['deleted_at']}" for row in rows]
@@ -60,15 +60,15 @@ def list_trash(older_than: timedelta, as_json: bool) -> None:
 
 
 @trash.command()
-@click.option("--older-than", type=Period(), help="What has been there for longer; default: MEDFILES_TRASH_DAYS.")
+@click.option("--older-than", type=Period(), help="Delete what is in the trash for longer. Default: MEDFILES_TRASH_DAYS.")
 @json_option
 @explained
 def purge(older_than: timedelta | None, as_json: bool) -> None:
-    """Delete permanently what has been in the trash for too long."""
+    """Permanently delete what has expired in the trash."""
     period = timedelta(days=parts().trash_days) if older_than is None else older_than
     report = (lambda text: click.echo(text, err=True)) if sys.stderr.isatty() else (lambda text: None)
     purged = maintenance.purge_expired(parts().registry, parts().storages, now() - period, report)
-    sentence = f"Deleted {purged.documents} documents and {purged.records} records for ever."
+    sentence = f"Permanently deleted {purged.documents} documents and {purged.records} records."
     summary(as_json, sentence, documents=purged.documents, records=purged.records, failed=purged.failed)
     if purged.failed:
         sys.exit(FINDINGS)
@@ -78,26 +78,26 @@ def purge(older_than: timedelta | None, as_json: bool) -> None:
 @json_option
 @explained
 def copy_storage(as_json: bool) -> None:
-    """Bring what is in MEDFILES_STORAGE_ALSO over to MEDFILES_STORAGE_URL, each document compared with its SHA-256.
+    """Copy documents from MEDFILES_STORAGE_ALSO to MEDFILES_STORAGE_URL and compare each with its SHA-256.
 
-    People can go on working meanwhile. Stopped at any time, it goes on where it was when it is called again.
+    Safe while the server runs. If interrupted, run it again to continue.
     """
     storages = parts().storages
     total = storage_copy.elsewhere(storages)
-    done = storage_copy.carry(storages, Teller().step("Bringing over", total))
-    sentences = [f"{done.moved} documents brought over to {storages.default.name}."]
+    done = storage_copy.carry(storages, Teller().step("Copying", total))
+    sentences = [f"{done.moved} documents copied to {storages.default.name}."]
     if done.damaged:
-        sentences.append(f"{len(done.damaged)} are damaged where they are and stay there: {_numbers(done.damaged)}.")
+        sentences.append(f"{len(done.damaged)} are damaged and were not copied: {_numbers(done.damaged)}.")
     if done.failed:
-        sentences.append(f"{len(done.failed)} could not be brought over now: {_numbers(done.failed)}.")
+        sentences.append(f"{len(done.failed)} could not be copied now: {_numbers(done.failed)}.")
     if done.documents:
-        sentences.append(f"{done.documents} documents are still elsewhere.")
+        sentences.append(f"{done.documents} documents are still in the old store.")
     elif done.others:
         sentences.append(
-            f"{done.others} objects nobody needs are still elsewhere: `sweep` removes them when it is time."
+            f"{done.others} unclaimed objects are still in the old store. `sweep` removes them when they expire."
         )
     else:
-        sentences.append("Nothing is elsewhere any more: MEDFILES_STORAGE_ALSO can be taken away.")
+        sentences.append("The old store is empty. MEDFILES_STORAGE_ALSO can be removed.")
     summary(as_json, "\n".join(sentences), **asdict(done), storage=storages.default.name)
     if done.documents:
         sys.exit(FINDINGS)

@@ -147,8 +147,8 @@ def nora_procedures(p: Person) -> Records:
 
 
 def nora_insurance(p: Person) -> Records:
-    facts = (("Member", p.name), ("Member number", "EX-0004711"), ("Plan", "Family Complete"),
-             ("Group", "SAMPLE-77"), ("Valid from", p.on(700).isoformat()), ("Copay", "20"))  # fmt: skip
+    facts = (("Member", p.name), ("Member ID", "EX-0004711"), ("Plan", "Family Complete"),
+             ("Group", "SAMPLE-77"), ("Effective date", p.on(700).isoformat()), ("Copay", "20"))  # fmt: skip
     back = ("Show this card at every visit.", "Members: 555-0176, day and night", "Practices: 555-0177",
             "Example Mutual Health, Box 100, Exampleton",
             "This card is invented and covers nothing.")  # fmt: skip
@@ -274,7 +274,7 @@ def martin_procedures(p: Person) -> Records:
 def martin_insurance(p: Person) -> Records:
     facts = (
         ("Member", p.name),
-        ("Member number", "EX-0004712"),
+        ("Member ID", "EX-0004712"),
         ("Plan", "Family Complete"),
         ("Group", "SAMPLE-77"),
     )

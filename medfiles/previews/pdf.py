@@ -12,7 +12,7 @@ from medfiles.previews.base import DAMAGED, MAX_PAGES, Facts, NoSuchPage, Unshow
 from medfiles.recipes import boxed
 
 SCREEN = 96 / 72  # pixels in a point
-LOCKED = "This PDF is locked with a password. Download it to open it with the password."
+LOCKED = "This PDF is protected with a password. Download it to open it with the password."
 
 
 def look(file: BinaryIO) -> Facts:

@@ -188,7 +188,7 @@ def translated(
     try:
         yield
     except FileNotFoundError as error:
-        raise BlobMissing("This document's content cannot be found right now.") from error
+        raise BlobMissing("The content of this document is missing. Contact your administrator.") from error
     except taken as error:
         raise KeyTaken() from error
     except failed as error:

@@ -72,8 +72,8 @@ def _control(field: Field) -> Any:
 
 
 def _checks(field: Field, limit: int) -> list[Any]:
-    needed = InputRequired(f"{field.label} is needed.") if field.required else Optional()
-    return [needed, Length(max=limit, message=f"{field.label} can have up to {limit:,} characters.")]
+    needed = InputRequired(field.missing) if field.required else Optional()
+    return [needed, Length(max=limit, message=f"{field.label} can be up to {limit:,} characters long.")]
 
 
 def _string(field: Field) -> StringField:
@@ -88,7 +88,7 @@ def _text(field: Field) -> TextAreaField:
 
 
 def _date(field: Field) -> DateField:
-    needed = InputRequired(f"{field.label} is needed.") if field.required else Optional()
+    needed = InputRequired(field.missing) if field.required else Optional()
     return DateField(
         field.label, [needed], description=field.hint, render_kw={"min": "1850-01-01", "max": "2200-12-31"}
     )

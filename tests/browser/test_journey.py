@@ -34,7 +34,7 @@ def test_an_account_from_the_command_line_takes_its_first_document_all_the_way(
     page.get_by_role("navigation", name="Maria Sample").get_by_role("link", name="Visits").click()
     page.wait_for_url("**/visits")
     page.get_by_role("link", name="New visit").click()
-    page.get_by_label("Reason for the visit").fill("Sore knee")
+    page.get_by_label("Reason for visit").fill("Sore knee")
     page.get_by_label("Date", exact=True).fill("2026-05-12")
     page.get_by_role("button", name="Save visit").click()
     expect(page.get_by_role("heading", level=1, name="Sore knee")).to_be_visible()

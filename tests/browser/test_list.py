@@ -138,12 +138,12 @@ def test_the_list_is_narrowed_to_a_category_or_to_none(page: Page, person: Perso
 def test_the_list_is_narrowed_to_a_kind_of_file(page: Page, person: Person) -> None:
     page.goto(f"/visit/{four(person)}")
     narrow(page)
-    page.get_by_label("Kind of file").select_option("Photo or scan")
+    page.get_by_label("File type").select_option("Photo or scan")
     expect_names(page, [GROWTH])
     expect(page).to_have_url(re.compile("media=image"))
     page.reload()
     expect_names(page, [GROWTH])
-    expect(page.get_by_label("Kind of file")).to_be_visible()
+    expect(page.get_by_label("File type")).to_be_visible()
 
 
 def test_days_are_those_of_the_reader(page: Page, person: Person) -> None:

@@ -94,7 +94,7 @@ def status(page: Page, name: str) -> Locator:
 
 
 def reason(page: Page) -> Locator:
-    return page.get_by_label("Reason for the visit")
+    return page.get_by_label("Reason for visit")
 
 
 def save(page: Page) -> Locator:
@@ -221,7 +221,7 @@ def test_one_save_applies_fields_and_marks_and_the_added_files_follow(page: Page
 
 @pytest.mark.parametrize(
     ("kind", "title"),
-    [("lab-result", "Name of the test"), ("procedure", "Name of the procedure"), ("insurance", "Insurance company")],
+    [("lab-result", "Test name"), ("procedure", "Procedure name"), ("insurance", "Insurer")],
 )
 def test_every_kind_of_record_is_edited_and_made_with_its_documents(
     page: Page, person: Person, kind: str, title: str
@@ -312,13 +312,13 @@ def test_a_form_that_has_to_be_corrected_keeps_marks_fields_and_files(
     complaints.expect("422")
     visit = person.visit("Letter.pdf", "Scan.jpg")
     edit(page, visit)
-    page.get_by_label("Seen by").fill("Dr. Sample")
+    page.get_by_label("Clinician").fill("Dr. Sample")
     reason(page).fill("")
     mark(page, "Letter.pdf")
     pick(page, "Growth.png")
     save(page).click()
-    expect(page.get_by_role("alert").get_by_role("link")).to_have_text("Reason for the visit is needed.")
-    expect(page.get_by_label("Seen by")).to_have_value("Dr. Sample")
+    expect(page.get_by_role("alert").get_by_role("link")).to_have_text("Enter the reason for visit.")
+    expect(page.get_by_label("Clinician")).to_have_value("Dr. Sample")
     expect(mark_of(page, "Letter.pdf")).to_be_checked()
     expect(page.locator("[data-mf-marked]")).to_have_text("1 document will move to trash when you save.")
     expect(status(page, "Growth.png")).to_have_text(WAITS)
