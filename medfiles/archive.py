@@ -19,8 +19,7 @@ from medfiles.errors import BadName, IntegrityFailed
 NOTE = "Missing documents.txt"
 NOTE_HEAD = "These documents could not be added to this archive:\n\n"
 NOTE_END = (
-    "\nDocuments that are still listed are missing from the document store or damaged."
-    "\nContact your administrator.\n"
+    "\nDocuments that are still listed are missing from the document store or damaged.\nContact your administrator.\n"
 )
 NOT_ON_WINDOWS = re.compile(r'[<>:"|?*]')
 EARLIEST, LATEST = datetime(1980, 1, 1, tzinfo=UTC), datetime(2038, 1, 19, tzinfo=UTC)  # what its clocks can tell

@@ -18,7 +18,7 @@ from medfiles.storage.base import sync_folder
 
 SPARE = 64 * 1024 * 1024  # bytes left free on every disk
 MISSING = (
-    "{}, which copies PostgreSQL databases, was not found. Install the client programs of your server's version "
+    "{}, needed to copy PostgreSQL databases, was not found. Install the client programs of your server's version "
     "(on Debian and Ubuntu: the package postgresql-client)."
 )
 
@@ -32,7 +32,9 @@ def check_space(needed: Mapping[Path, int]) -> None:
         disks[disk] = (place, disks.get(disk, (place, SPARE))[1] + size)
     for place, size in disks.values():
         if (free := shutil.disk_usage(place).free) < size:
-            raise StorageError(f"{place} has {free:,} bytes free, and {size:,} are needed. Make room, then try again.")
+            raise StorageError(
+                f"{place} has {free:,} bytes free, but {size:,} are needed. Free some space, then try again."
+            )
 
 
 def size_of_database(engine: Engine) -> int:

@@ -32,16 +32,16 @@ def with_overrides(types: Iterable[EntityType], path: str) -> Registry:
         raise SettingError(f"MEDFILES_ENTITIES={path!r} cannot be read: {error}.") from error
     types = tuple(types)
     if unknown := set(tables) - {kind.name for kind in types}:
-        raise SettingError(f"{path}: there is no kind of record named {', '.join(sorted(unknown))}.")
+        raise SettingError(f"{path}: there is no record type named {', '.join(sorted(unknown))}.")
     return Registry(_overridden(kind, tables.get(kind.name, {})) for kind in types)
 
 
 def _overridden(kind: EntityType, table: Any) -> EntityType:
     if not isinstance(table, dict):
-        raise SettingError(f"{kind.name} must be a table: write [{kind.name}] and its limits below.")
+        raise SettingError(f"{kind.name} must be a table: write [{kind.name}] with its limits below.")
     if unknown := set(table) - set(OVERRIDES):
         known = ", ".join(sorted(OVERRIDES))
-        raise SettingError(f"[{kind.name}] has no setting {', '.join(sorted(unknown))}; there are {known}.")
+        raise SettingError(f"[{kind.name}] has no setting {', '.join(sorted(unknown))}. Available: {known}.")
     for name, value in table.items():
         if not OVERRIDES[name](value):
             raise SettingError(f"[{kind.name}] {name} = {value!r} cannot be used.")

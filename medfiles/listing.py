@@ -92,7 +92,7 @@ def wanted(query: Mapping[str, str], kind: EntityType, *, trashed: bool = False)
     if first and last and first > last:
         raise _refused("from", "must not be after “to”.")
     return Wanted(
-        q=clean_text(query.get("q"), SEARCH_LIMIT, "The search (“q”)") or "",
+        q=clean_text(query.get("q"), SEARCH_LIMIT, "The search term (“q”)") or "",
         category=_one_of(query, "category", (*kind.categories, UNCATEGORISED)),
         media=_one_of(query, "media", MEDIA),
         from_=first,
@@ -160,7 +160,7 @@ def _day(query: Mapping[str, str], name: str) -> date | None:
 def _zone(query: Mapping[str, str]) -> str:
     name = query.get("zone") or Wanted.zone
     if not is_zone(name):
-        raise _refused("zone", "must be the name of a time zone such as Europe/Berlin.")
+        raise _refused("zone", "must be a time zone such as Europe/Berlin.")
     return name
 
 
@@ -185,7 +185,7 @@ def _cursor(query: Mapping[str, str], scope: str) -> Cursor | None:
     try:
         return _read(token, scope)
     except (ValueError, OverflowError):
-        raise _refused("cursor", "does not belong to this list. Start at its beginning again.") from None
+        raise _refused("cursor", "does not belong to this list. Start again without a cursor.") from None
 
 
 def _read(token: str, scope: str) -> Cursor:

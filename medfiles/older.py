@@ -14,7 +14,7 @@ from medfiles.errors import Conflict, NotFound
 from medfiles.models import FIRST_FILE_ID, EntityFile, LabResultFile
 from medfiles.storage import digest
 
-NOT_MOVED = "This document has not been moved from the previous lab results feature yet. You can edit it once it has been moved."
+NOT_MOVED = "This document is still in the previous lab results. You can edit it once it has been moved."
 
 
 @dataclass

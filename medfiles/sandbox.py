@@ -68,9 +68,7 @@ class Busy(StorageError):
 
     code = "busy"
 
-    def __init__(
-        self, message: str = "Too many files are being checked. Please try again in a minute."
-    ) -> None:
+    def __init__(self, message: str = "Too many files are being checked. Please try again in a minute.") -> None:
         super().__init__(message)
 
 

@@ -128,4 +128,6 @@ def _check(level: str, expires_at: datetime | None) -> None:
 def _must_have_room(patient_id: int) -> None:
     count = db.session.scalar(select(func.count(PatientShare.id)).where(PatientShare.patient_id == patient_id))
     if (count or 0) >= MOST:
-        raise Rejected.about("email", f"{MOST} people have access, the most allowed. Revoke access of one of them first.")
+        raise Rejected.about(
+            "email", f"{MOST} people have access, the most allowed. Revoke access of one of them first."
+        )

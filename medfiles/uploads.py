@@ -209,7 +209,9 @@ def _parse(parser: FormDataParser, request: Request, body: Counted, staged: list
     except ClientDisconnected as error:
         raise Truncated(SHORT) from error
     except RequestEntityTooLarge as error:
-        raise TooLarge("This upload has too many parts, or a field that is too long. Add fewer files at once.") from error
+        raise TooLarge(
+            "This upload has too many parts, or a field that is too long. Add fewer files at once."
+        ) from error
     finally:
         staged.extend(sink.staged for sink in sinks)
     return fields, files

@@ -140,12 +140,12 @@ def test_a_document_is_edited_deleted_restored_and_deleted_for_ever(reader: Read
     reader.follow("Edit Letter.pdf")
     reader.send("Save", file_name="Second opinion.pdf", category="summary", description="No operation is needed.")
     assert "Saved “Second opinion.pdf”." in reader.words
-    reader.send("Delete Second opinion.pdf")
+    reader.send("Move to trash Second opinion.pdf")
     reader.follow("Trash (1)")
     reader.send("Restore Second opinion.pdf")
     reader.follow("Back to documents")
     assert "1 of 8" in reader.words
-    reader.send("Delete Second opinion.pdf")
+    reader.send("Move to trash Second opinion.pdf")
     reader.follow("Trash (1)")
     [tick] = reader.page.xpath("//input[@name='file_ids']/@value")
     reader.send("Delete permanently", file_ids=tick)

@@ -279,7 +279,7 @@ def test_what_waits_is_marked_for_its_sender_and_for_others(world: World) -> Non
     own, others = (world.client(one).get(f"/documents/visit/{record.id}").text for one in people)
     assert "Until the malware scan is done only you can open it" in own
     assert f"/documents/files/{file.id}/download" in own
-    assert "It can be opened once the malware scan is done" in others
+    assert "You can open this file after the malware scan" in others
     assert f"/documents/files/{file.id}/download" not in others
 
 

@@ -114,7 +114,7 @@ def test_a_damaged_document_stays_where_it_is_and_is_named(world: World, places:
     keep_in(world, *reversed(places))
     done = command(world)
     assert done.exit_code == 1
-    assert f"1 are damaged and were not copied: {damaged.id}." in done.stdout
+    assert f"Damaged, not copied: {damaged.id}." in done.stdout
     assert [file.id for file in world.files() if file.storage == "disk"] == [damaged.id]
 
 

@@ -194,9 +194,7 @@ CASES: Sequence[Case] = (
     Case(
         "type-not-allowed",
         "This kind of record takes no such files.",
-        errors.TypeNotAllowed(
-            ".exe files cannot be added here. You can add PDF, Word, JPG, PNG, text or HEIC."
-        ),
+        errors.TypeNotAllowed(".exe files cannot be added here. You can add PDF, Word, JPG, PNG, text or HEIC."),
         uploading,
     ),
     Case(

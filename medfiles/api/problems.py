@@ -26,7 +26,7 @@ TITLES = {
 }
 SENTENCES = {  # where the sentence for pages speaks of pages
     "malformed": "The request could not be understood.",
-    "csrf": "The X-CSRFToken header is missing or out of date. Scripts send an API token instead of the session cookie.",
+    "csrf": "The X-CSRFToken header is missing or stale. Scripts send an API token instead of the session cookie.",
     "media-type": "The content type must be application/json.",
     "signed-out": "Send an API token in the header “Authorization: Bearer <token>”.",
 }

@@ -63,7 +63,10 @@ def verify(head: Head | None, as_json: bool) -> None:
 @click.option("--since", type=click.DateTime(), callback=_utc, help="Export events from this time on, in UTC.")
 @click.option("--until", type=click.DateTime(), callback=_utc, help="Export events before this time, in UTC.")
 @click.option(
-    "--output", type=click.File("w", encoding="utf-8", lazy=False), default="-", help="Write to this file. Default: standard output."
+    "--output",
+    type=click.File("w", encoding="utf-8", lazy=False),
+    default="-",
+    help="Write to this file. Default: standard output.",
 )
 @explained
 def export(patient: int | None, since: datetime | None, until: datetime | None, output: Any) -> None:
@@ -76,7 +79,7 @@ def export(patient: int | None, since: datetime | None, until: datetime | None, 
 @json_option
 @explained
 def anchor(as_json: bool) -> None:
-    """Accept the current chain and store a new checkpoint, for example after restoring an older database. This is logged."""
+    """Accept the current chain with a new checkpoint, for example after restoring an older database. Logged."""
     head = seal.renew_anchor(parts().sealer)
     assert head is not None
     summary(as_json, f"The checkpoint is now {head.position}:{head.mac}", position=head.position, mac=head.mac)

@@ -33,7 +33,9 @@ def register(parent: AppGroup) -> None:
 @FOLDER
 @click.option("--keep", type=click.IntRange(1), help="Keep only this many of the newest backups.")
 @click.option("--mend", is_flag=True, help="Also read what was copied before, and copy damaged content again.")
-@click.option("--check", "only_check", is_flag=True, help="Do not make a backup: check the newest against its checksums.")
+@click.option(
+    "--check", "only_check", is_flag=True, help="Do not make a backup: check the newest against its checksums."
+)
 @click.option("--name", help="With --check: check this backup instead of the newest.")
 @json_option
 @explained
@@ -62,7 +64,11 @@ def _make(folder: Path, keep: int | None, mend: bool, as_json: bool) -> None:
 def _check(folder: Path, name: str, as_json: bool) -> None:
     count = backup.manifest(folder, name)["documents"]
     problems = list(backup.check(folder, name, Teller().step("Reading", count)))
-    last = f"{len(problems):,} findings in {name}. {MEND}" if problems else f"{name} is complete and undamaged: {count:,} documents."
+    last = (
+        f"{len(problems):,} findings in {name}. {MEND}"
+        if problems
+        else f"{name} is complete and undamaged: {count:,} documents."
+    )
     summary(as_json, "\n".join([*problems, last]), name=name, documents=count, problems=problems)
     if problems:
         sys.exit(FINDINGS)

@@ -57,7 +57,13 @@ def register(parent: AppGroup) -> None:
     callback=_zone,
     help="Time zone of the upload times, which the previous feature stored without one.",
 )
-@click.option("--batch", type=click.IntRange(1, 1000), default=100, show_default=True, help="Move this many files per transaction.")
+@click.option(
+    "--batch",
+    type=click.IntRange(1, 1000),
+    default=100,
+    show_default=True,
+    help="Move this many files per transaction.",
+)
 @click.option("--backup", type=click.Path(file_okay=False, path_type=Path), help="Write the backup to this folder.")
 @click.option("--names", is_flag=True, help="Show patient names and full account emails.")
 @click.option("--finish", is_flag=True, help="Delete the old rows and files of what was moved. This cannot be undone.")

@@ -18,7 +18,12 @@ def register(parent: AppGroup) -> None:
 
 
 @click.command()
-@click.option("--all", "every", is_flag=True, help="Also scan documents that were scanned before, for example after a signature update.")
+@click.option(
+    "--all",
+    "every",
+    is_flag=True,
+    help="Also scan documents that were scanned before, for example after a signature update.",
+)
 @json_option
 @explained
 def scan(every: bool, as_json: bool) -> None:

@@ -48,7 +48,12 @@ def sweep(as_json: bool) -> None:
 
 
 @trash.command("list")
-@click.option("--older-than", type=Period(), default="0m", help="List only documents that are in the trash for longer, such as 30d, 12h or 45m.")
+@click.option(
+    "--older-than",
+    type=Period(),
+    default="0m",
+    help="List only documents that are in the trash for longer, such as 30d, 12h or 45m.",
+)
 @json_option
 @explained
 def list_trash(older_than: timedelta, as_json: bool) -> None:
@@ -60,7 +65,9 @@ def list_trash(older_than: timedelta, as_json: bool) -> None:
 
 
 @trash.command()
-@click.option("--older-than", type=Period(), help="Delete what is in the trash for longer. Default: MEDFILES_TRASH_DAYS.")
+@click.option(
+    "--older-than", type=Period(), help="Delete what is in the trash for longer. Default: MEDFILES_TRASH_DAYS."
+)
 @json_option
 @explained
 def purge(older_than: timedelta | None, as_json: bool) -> None:
@@ -87,9 +94,9 @@ def copy_storage(as_json: bool) -> None:
     done = storage_copy.carry(storages, Teller().step("Copying", total))
     sentences = [f"{done.moved} documents copied to {storages.default.name}."]
     if done.damaged:
-        sentences.append(f"{len(done.damaged)} are damaged and were not copied: {_numbers(done.damaged)}.")
+        sentences.append(f"Damaged, not copied: {_numbers(done.damaged)}.")
     if done.failed:
-        sentences.append(f"{len(done.failed)} could not be copied now: {_numbers(done.failed)}.")
+        sentences.append(f"Not copied, run this again: {_numbers(done.failed)}.")
     if done.documents:
         sentences.append(f"{done.documents} documents are still in the old store.")
     elif done.others:

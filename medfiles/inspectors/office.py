@@ -42,9 +42,7 @@ class Budget:
 
 
 def unsafe(reason: str) -> Unsafe:
-    return Unsafe(
-        f"This Office document could not be checked safely: {reason}. Open it, save it as a new document and upload that."
-    )
+    return Unsafe(f"This Office document could not be checked safely: {reason}. Open it and save it as a new document.")
 
 
 def inspect_compound(file: BinaryIO, media_type: str) -> dict[str, Any]:

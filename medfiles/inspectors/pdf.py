@@ -14,9 +14,7 @@ def inspect(file: BinaryIO, media_type: str) -> dict[str, Any]:
     head = file.read(HEAD)
     if not head.startswith(b"%PDF-"):
         raise (
-            Unsafe(
-                "This PDF has other content before its start. Open it, save it as a new PDF and upload that."
-            )
+            Unsafe("This PDF has other content before its start. Open it, save it as a new PDF and upload that.")
             if b"%PDF-" in head[:1024]
             else Unlike()
         )

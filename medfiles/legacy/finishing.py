@@ -16,7 +16,7 @@ from medfiles.legacy.verification import hashed
 from medfiles.models import EntityFile, LabResultFile, LegacySource
 
 BATCH = 100
-FIRST_VERIFY = "The last verification did not pass, or there was none. Run migrate-lab-results without --finish first."
+FIRST_VERIFY = "The last verification failed or never ran. Run migrate-lab-results without --finish first."
 
 
 @dataclass(frozen=True)

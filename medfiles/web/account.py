@@ -156,7 +156,10 @@ def init_app(app: Flask, settings: dict[str, Any]) -> None:
         SECURITY_MSG_GENERIC_AUTHN_FAILED=("Wrong email or password.", "error"),
         SECURITY_MSG_REAUTHENTICATION_REQUIRED=("Enter your password to continue.", "info"),
         SECURITY_MSG_PASSWORD_INVALID_LENGTH=(accounts.PASSWORD_LENGTH, "error"),
-        SECURITY_MSG_PASSWORD_CHANGE=("Password changed. Your other devices were signed out and your API tokens revoked.", "ok"),
+        SECURITY_MSG_PASSWORD_CHANGE=(
+            "Password changed. Your other devices were signed out and your API tokens revoked.",
+            "ok",
+        ),
     )
     Security(app, accounts.datastore, **OWN)
     _close_side_doors(app)

@@ -40,7 +40,7 @@ def manager(type: EntityType, id: int) -> ResponseReturnValue:
 def manager_new(type: EntityType) -> ResponseReturnValue:
     patient_id = request.args.get("patient", type=int)
     if patient_id is None or not 0 <= patient_id <= LARGEST_ID:
-        raise Rejected("patient must say whose new record this is for.")
+        raise Rejected("patient must be the ID of the new record’s patient.")
     if not is_htmx():
         return record_pages.record_new(patient_id, type)
     patient = record_pages.editable_patient(patient_id, type)
@@ -249,7 +249,7 @@ def _answer_upload(kind: EntityType, record_id: int, results: list[tuple[Outcome
 def _look() -> dict[str, Any]:
     variant, size = request.args.get("variant", "badge"), request.args.get("size", "sm")
     if variant not in VARIANTS or size not in SIZES:
-        raise Rejected(f"A badge is one of {', '.join(VARIANTS)} and its size one of {', '.join(SIZES)}.")
+        raise Rejected(f"variant must be one of {', '.join(VARIANTS)} and size one of {', '.join(SIZES)}.")
     return {"variant": variant, "size": size, "sheet": request.args.get("sheet") == "1"}
 
 

@@ -66,7 +66,7 @@ def cancel(kind: EntityType, record_id: int) -> ResponseReturnValue:
     """Keep nothing of an upload that its sender gave up."""
     key = request.form.get("idempotency_key", "")
     if not (0 < len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
-        raise Rejected("idempotency_key must be 1 to 255 plain characters.")
+        raise Rejected("idempotency_key must be 1 to 255 printable ASCII characters.")
     bulk().cancel(kind, record_id, key)
     record, view = pages.record_page(kind, record_id)
     response = fragment("documents/_figures_part.html", panel=pages.panel(kind, record, view))

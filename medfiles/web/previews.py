@@ -161,7 +161,7 @@ def _window() -> Window | None:
         center, width = map(float, words.split(","))
         recipe(MIDDLE, (center, width))
     except (ValueError, OverflowError, NotFound):
-        raise Rejected("“window” must be a centre and a width such as 40,400.") from None
+        raise Rejected("“window” must be a centre and a width, such as 40,400.") from None
     return center, width
 
 

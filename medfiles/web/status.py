@@ -46,7 +46,7 @@ def status() -> ResponseReturnValue:
 def metrics() -> ResponseReturnValue:
     if token := current_app.config["MEDFILES_METRICS_TOKEN"]:
         if not _has(token):
-            return Response("a token is needed\n", 401, mimetype="text/plain", headers={"WWW-Authenticate": "Bearer"})
+            return Response("token required\n", 401, mimetype="text/plain", headers={"WWW-Authenticate": "Bearer"})
     elif not _is_local():
         raise NotFound()
     return Response(exposition(condition.measured(parts())), content_type=CONTENT_TYPE_LATEST)

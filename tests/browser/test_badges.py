@@ -87,7 +87,7 @@ def test_a_badge_follows_everything_that_is_done_to_the_documents(page: Page, pe
     expect(badge(page, visit)).to_have_text("1 document")
     pick(page, "Growth.png", "Note.txt")
     expect(badge(page, visit)).to_have_text("3 documents")
-    press(page, "Delete", "Note.txt")
+    press(page, "Move to trash", "Note.txt")
     expect(badge(page, visit)).to_have_text("2 documents")
     page.get_by_role("button", name="Undo").click()
     expect(badge(page, visit)).to_have_text("3 documents")

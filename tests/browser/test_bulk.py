@@ -176,8 +176,8 @@ def test_chosen_documents_are_downloaded_as_one_zip_byte_for_byte(page: Page, pe
 def open_trash(page: Page, person: Person) -> None:
     """The trash of a visit, with two of its five notes."""
     open_visit(page, person.visit(*NOTES))
-    press(page, "Delete", "Note 1.txt")
-    press(page, "Delete", "Note 2.txt")
+    press(page, "Move to trash", "Note 1.txt")
+    press(page, "Move to trash", "Note 2.txt")
     page.get_by_role("link", name="Trash (2)").click()
     expect(page.locator(".mf-row")).to_have_count(2)
 

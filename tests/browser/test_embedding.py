@@ -106,7 +106,7 @@ def test_what_is_added_in_the_manager_shows_in_the_list_and_the_badge(host: Host
 def test_what_is_deleted_in_the_list_goes_from_the_manager_and_comes_back_with_undo(host: Host, person: Person) -> None:
     visit = person.visit(*PAPERS)
     parts_of(host, visit)
-    row(alone(host, visit), "Scan.jpg").get_by_role("button", name="Delete").click()
+    row(alone(host, visit), "Scan.jpg").get_by_role("button", name="Move to trash").click()
     expect(badge(host, visit)).to_have_text("2 documents")
     expect(row(manager(host, visit), "Scan.jpg")).to_have_count(0)
     alone(host, visit).get_by_role("button", name="Undo").click()
@@ -120,7 +120,7 @@ def test_a_change_to_one_record_leaves_the_parts_of_another_alone(host: Host, pe
     one, other = person.visit("Letter.pdf", patient=patient), person.visit("Note.txt", patient=patient)
     host.parts(*(f"/documents/visit/{visit.id}{part}" for visit in (one, other) for part in ("", "/list", "/badge")))
     expect(badge(host, other)).to_be_visible()
-    row(manager(host, one), "Letter.pdf").get_by_role("button", name="Delete").click()
+    row(manager(host, one), "Letter.pdf").get_by_role("button", name="Move to trash").click()
     expect(badge(host, one)).to_have_text("No documents yet")
     says(alone(host, one))
     expect(badge(host, other)).to_have_text("1 document")

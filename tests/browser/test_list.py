@@ -305,7 +305,7 @@ def test_a_list_that_fails_is_told_while_the_rest_lives_and_try_again_brings_it(
     complaints.expect("503")
     visit = person.visit("Letter.pdf", "Note.txt")
     open_visit(page, visit)
-    press(page, "Delete", "Note.txt")
+    press(page, "Move to trash", "Note.txt")
     page.get_by_role("link", name="Trash (1)").click()
     expect_names(page, ["Note.txt"])
     fail("**/list?*")(page)
@@ -322,7 +322,7 @@ def test_a_list_that_fails_is_told_while_the_rest_lives_and_try_again_brings_it(
 def test_what_arrives_while_the_trash_is_open_is_in_the_list_and_not_in_the_trash(page: Page, person: Person) -> None:
     held: list[Route] = []
     open_visit(page, person.visit("Letter.pdf", "Note.txt"))
-    press(page, "Delete", "Note.txt")
+    press(page, "Move to trash", "Note.txt")
     page.route("**/files*", lambda route: held.append(route))
     pick(page, "Growth.png")
     page.get_by_role("link", name="Trash (1)").click()

@@ -86,9 +86,7 @@ def test_a_busy_server_is_asked_again_when_it_said_and_stores_the_file_once(
     requests = sent(page)
     answer_first(page, 503, headers={"Retry-After": "2"})
     pick(page, note(1))
-    expect(said(page, "Note 1.txt")).to_have_text(
-        re.compile(r"^The server is busy\. Retrying in [12] s\.$")
-    )
+    expect(said(page, "Note 1.txt")).to_have_text(re.compile(r"^The server is busy\. Retrying in [12] s\.$"))
     expect(row(page, "Note 1.txt")).to_be_visible()
     assert (len(requests), len(keys(requests))) == (2, 1)
     assert digests(person, visit) == digests_of(note(1))
@@ -267,7 +265,7 @@ def test_a_record_that_somebody_else_filled_meanwhile_says_so_and_takes_the_file
     pick(page, note(1))
     expect_state(page, "Note 1.txt", "failed")
     expect(said(page, "Note 1.txt")).to_contain_text("8 of 8 documents")
-    press(page, "Delete", "Old 1.txt")
+    press(page, "Move to trash", "Old 1.txt")
     expect(page.get_by_role("button", name="bring back Old 1.txt")).to_be_visible()
     button(page, "Try again", "Note 1.txt").click()
     expect(row(page, "Note 1.txt")).to_be_visible()
@@ -424,7 +422,7 @@ def test_a_token_of_an_older_session_is_renewed_without_a_word(
     expect(page.locator(".mf-row")).to_have_count(4)
     expect(page.locator(".mf-upload")).to_have_count(0)
     assert digests(person, visit) == digests_of(*notes(4))
-    press(page, "Delete", "Note 1.txt")
+    press(page, "Move to trash", "Note 1.txt")
     expect(page.get_by_role("button", name="bring back Note 1.txt")).to_be_visible()
 
 

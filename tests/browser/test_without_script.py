@@ -24,7 +24,7 @@ def test_files_are_chosen_and_sent_by_a_plain_form(page: Page, person: Person) -
 
 def test_a_document_goes_to_the_trash_and_comes_back(page: Page, person: Person) -> None:
     page.goto(f"/visit/{person.visit('Letter.pdf').id}")
-    press(page, "Delete", "Letter.pdf")
+    press(page, "Move to trash", "Letter.pdf")
     page.get_by_role("link", name="Trash (1)").click()
     press(page, "Restore", "Letter.pdf")
     expect(page.get_by_text("The trash is empty")).to_be_visible()
@@ -34,7 +34,7 @@ def test_a_document_goes_to_the_trash_and_comes_back(page: Page, person: Person)
 
 def test_deleting_for_ever_still_asks(page: Page, person: Person) -> None:
     page.goto(f"/visit/{person.visit('Letter.pdf').id}")
-    press(page, "Delete", "Letter.pdf")
+    press(page, "Move to trash", "Letter.pdf")
     page.get_by_role("link", name="Trash (1)").click()
     press(page, "Delete permanently", "Letter.pdf")
     page.locator(".mf-ask[open]").get_by_role("button", name="Delete permanently").click()

@@ -105,7 +105,7 @@ def test_it_is_told_by_user_and_patient_without_anybodys_name(world: World) -> N
     assert f"Patient 2: {of_patient} files" in output
     assert f"User 1: {of_user} of {of_user} files moved now" in output
     assert f"Patient 2: {of_patient} of {of_patient} files moved" in output
-    assert "Isolation: nobody reaches a document of a patient that is not theirs" in output
+    assert "Isolation: no user has access to a document of another user’s patient" in output
     assert "First2" not in output
     assert "user1@" not in output
 
@@ -326,7 +326,7 @@ def test_verification_finds_what_is_not_as_it_should_be(world: World, change: di
     db.session.commit()
     result = migrate(world)
     assert (result.exit_code, words in result.output) == (FINDINGS, True)
-    assert "Verification did NOT pass" in result.output
+    assert "Verification FAILED" in result.output
     assert migrate(world, "--finish").exit_code == FINDINGS
 
 

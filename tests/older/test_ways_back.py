@@ -234,7 +234,7 @@ def test_finished_nothing_can_be_taken_back(world: World, lab: Any) -> None:
     migrate(world)
     migrate(world, "--finish")
     result = roll_back(world)
-    assert (result.exit_code, "nothing can be taken back" in result.output) == (1, True)
+    assert (result.exit_code, "can no longer be rolled back" in result.output) == (1, True)
     assert len(world.files()) == 1
 
 
