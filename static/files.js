@@ -1,5 +1,5 @@
 /**
- * What came out of picker, drop, paste and camera, and what is wrong with it before a byte is sent.
+ * Files from picker, drop, paste and camera, and the checks before anything is sent.
  */
 
 import { cleaned, endingOf, lay, pathOf } from "./files-names.js";
@@ -27,16 +27,16 @@ const ENDINGS = {
 
 /* Drop, and folders */
 
-/** @param {string[]} path @returns {boolean} what a system keeps for itself; a name somebody pointed at may begin with a dot */
+/** @param {string[]} path @returns {boolean} system files; an explicitly selected name may start with a dot */
 const hidden = (path) => path.some((part, depth) => JUNK.test(part) || (depth > 0 && part.startsWith(".")));
 
-/** @param {Iterable<File>} files out of a folder that was picked @returns {File[]} without those the system keeps there for itself */
+/** @param {Iterable<File>} files of a selected folder @returns {File[]} without system files */
 export const visible = (files) => [...files].filter((file) => !hidden(pathOf(file)));
 
 /**
  * Files and everything in folders. Call it while the drop event is handled: the list is empty afterwards.
  * @param {DataTransfer} transfer
- * @param {(path: string) => void} unread told of each file or folder that cannot be read; the others come all the same
+ * @param {(path: string) => void} unread called for each unreadable file or folder
  * @returns {Promise<File[]>}
  */
 export async function gather(transfer, unread = () => {}) {
@@ -75,20 +75,20 @@ async function fileOf(entry) {
 async function* inside(folder) {
   const reader = folder.createReader();
   for (;;) {
-    /** @type {FileSystemEntry[]} at most 100 in Chromium: only an empty answer is the end */
+    /** @type {FileSystemEntry[]} at most 100 in Chromium: only an empty batch is the end */
     const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
     if (!some.length) return;
     yield* some;
   }
 }
 
-/* Paste and camera: what has no name gets one that says when */
+/* Paste and camera: unnamed files are named by date and time */
 
-/** @param {ClipboardEvent} event @returns {File[]} empty when it is text that is pasted */
+/** @param {ClipboardEvent} event @returns {File[]} empty if text was pasted */
 export function pasted({ clipboardData }) {
   const files = [...(clipboardData?.files ?? [])];
   const text = clipboardData?.getData("text/plain").trim();
-  if (text && files.every(({ name }) => NAMELESS.test(name) && name !== text)) return []; // Word and Excel add a picture of the text
+  if (text && files.every(({ name }) => NAMELESS.test(name) && name !== text)) return []; // Word and Excel add an image of the text
   return files.map((file) => (NAMELESS.test(file.name) ? dated("Pasted", file, Date.now()) : file));
 }
 
@@ -108,7 +108,7 @@ function dated(word, file, time) {
   return new File([file], name, { type: file.type, lastModified: file.lastModified });
 }
 
-/* Checks: the server makes them too; here they come before the waiting */
+/* Checks: repeated by the server; made here before the upload */
 
 /** @param {File} file @param {Rules} rules @returns {Refusal | null} */
 export function refusal(file, { accepts, acceptsWords, maxSize, one }) {

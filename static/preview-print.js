@@ -1,5 +1,5 @@
 /**
- * The page that documents are printed from: it is ready when every picture on it has come.
+ * The print page: ready once every image has loaded.
  */
 import { near, on } from "./dom.js";
 

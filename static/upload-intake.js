@@ -1,5 +1,5 @@
 /**
- * What is taken into the upload queue and what is refused before a byte is sent; a photo too large for it may be made smaller.
+ * Which files enter the upload queue and which are refused before anything is sent; photos over the limit can be reduced.
  */
 import { canShrink, refusal, smaller } from "./files.js";
 import { newItem, takesPlace } from "./upload-item.js";
@@ -15,10 +15,10 @@ import { overflowWords, plural, roomWords } from "./upload-words.js";
 const SHRINKING = "Making a smaller copy…";
 const UNREAD = "This could not be read. Check it on your device, then select it again.";
 
-/** @param {number} free places on the record @param {number} queued files already on their way to it @param {number} count @returns {number} how many more of them fit */
+/** @param {number} remaining capacity of the record @param {number} queued files already in the queue @param {number} count @returns {number} how many more of them fit */
 export const fitting = (free, queued, count) => Math.max(0, Math.min(count, free - queued));
 
-/** @param {HTMLElement} zone @param {File[]} files @param {string[]} [unread] paths of what could not be read */
+/** @param {HTMLElement} zone @param {File[]} files @param {string[]} [unread] paths of unreadable files */
 export function add(zone, files, unread = []) {
   const manager = /** @type {HTMLElement | null} */ (zone.closest(".mf-manager"));
   if (!manager) return;
@@ -43,7 +43,7 @@ function whyNot({ file, limits, widget }) {
   return refusal(file, limits) ?? (fitting(widget.free, chosen, 1) ? null : full);
 }
 
-/** @param {Item} item checks it, again or for the first time */
+/** @param {Item} item checks it */
 export function admit(item) {
   const why = whyNot(item);
   item.row.dataset.mfCode = why?.code ?? "";
@@ -80,7 +80,7 @@ export function useSmaller(item) {
   again(item);
 }
 
-/** @param {Item} item that was refused, now that something is different */
+/** @param {Item} item a refused file, after something has changed */
 export function again(item) {
   page.learnAll();
   admit(item);

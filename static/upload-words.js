@@ -1,5 +1,5 @@
 /**
- * The words of the upload queue: short, plain, and what to do next.
+ * Messages of the upload queue.
  */
 import { sizeWords } from "./files.js";
 
@@ -19,7 +19,7 @@ const WORDS = {
   504: "The server took too long.",
 };
 
-/** @param {number} status @returns {string} for an answer that brought no sentence of its own */
+/** @param {number} status @returns {string} for a response without its own message */
 export const statusWords = (status) => WORDS[status] ?? (status >= 500 ? "Something went wrong on our side." : "The server did not accept this file.");
 
 /** @param {number} count @param {string} word */

@@ -253,7 +253,7 @@ def test_what_was_added_follows_the_save_with_progress(page: Page, person: Perso
     hold_uploads(page)
     save(page).click()
     expect(heading(page)).to_have_text("Annual check-up")
-    expect(status(page, "Growth.png")).to_contain_text("64 %")
+    expect(status(page, "Growth.png")).to_contain_text("64%")
     expect(queued(page, "Growth.png").get_by_role("progressbar")).to_have_attribute("value", "64")
 
 
@@ -436,8 +436,8 @@ def test_the_record_is_shown_while_its_files_are_on_their_way(page: Page, person
     hold_uploads(page)
     save(page).click()
     expect(heading(page)).to_have_text("Sore knee")
-    expect(status(page, "Growth.png")).to_contain_text("64 %")
-    expect(status(page, "Note.txt")).to_contain_text("31 %")
+    expect(status(page, "Growth.png")).to_contain_text("64%")
+    expect(status(page, "Note.txt")).to_contain_text("31%")
     assert live(person, only_visit(person, patient)) == []
 
 

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { disposition, newKey, rate, readAnswer, readable, recent, retryAfter, retryable, retryDelay, triggers, withQuery } from "../../static/transfer.js";
 import { fitting } from "../../static/upload-intake.js";
 import { barWords, isIdle, stateWords, takesPlace } from "../../static/upload-item.js";
-import { durationWords, progressWords, roomWords, statusWords } from "../../static/upload-words.js";
+import { durationWords, overflowWords, progressWords, roomWords, statusWords } from "../../static/upload-words.js";
 
 const MB = 1024 * 1024;
 
@@ -64,12 +64,12 @@ test("no rate is made up before half a second has passed", () => {
 });
 
 test("progress is said in percent, rate and time left once they are known", () => {
-  assert.equal(progressWords(4.2 * MB, 10 * MB, 0), "42 %");
-  assert.equal(progressWords(4.2 * MB, 10 * MB, 0.5 * MB), "42 % · 512 KB/s · about 12 seconds left");
+  assert.equal(progressWords(4.2 * MB, 10 * MB, 0), "42%");
+  assert.equal(progressWords(4.2 * MB, 10 * MB, 0.5 * MB), "42% · 512 KB/s · about 12 seconds left");
 });
 
 test("a hundred percent is not said before everything is sent", () => {
-  assert.equal(progressWords(10 * MB - 1, 10 * MB, 0), "99 %");
+  assert.equal(progressWords(10 * MB - 1, 10 * MB, 0), "99%");
 });
 
 test("time is put in the words people use", () => {
