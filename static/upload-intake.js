@@ -15,7 +15,7 @@ import { overflowWords, plural, roomWords } from "./upload-words.js";
 const SHRINKING = "Making a smaller copy…";
 const UNREAD = "This could not be read. Check it on your device, then select it again.";
 
-/** @param {number} remaining capacity of the record @param {number} queued files already in the queue @param {number} count @returns {number} how many more of them fit */
+/** @param {number} free remaining capacity of the record @param {number} queued files already in the queue @param {number} count @returns {number} how many more of them fit */
 export const fitting = (free, queued, count) => Math.max(0, Math.min(count, free - queued));
 
 /** @param {HTMLElement} zone @param {File[]} files @param {string[]} [unread] paths of unreadable files */
