@@ -5,13 +5,14 @@ from datetime import timedelta
 import click
 from flask.cli import AppGroup
 
-from medfiles import accounts, tokens
+from medfiles.accounts import api_tokens
+from medfiles.accounts import service as accounts
 from medfiles.cli.output import explained, json_option, summary
-from medfiles.gate import LARGEST_ID
+from medfiles.http.security import LARGEST_ID
 
 group = AppGroup("token", help="Create and revoke API tokens.")
 YEAR = 365
-DAYS = click.IntRange(0, tokens.LONGEST.days)
+DAYS = click.IntRange(0, api_tokens.LONGEST.days)
 NUMBER = click.IntRange(0, LARGEST_ID)
 
 
@@ -22,7 +23,7 @@ def register(parent: AppGroup) -> None:
 @group.command()
 @click.argument("email")
 @click.option("--name", required=True, help="Name of the token, shown to the account's owner.")
-@click.option("--scope", type=click.Choice(tokens.SCOPES), default=tokens.READ, show_default=True)
+@click.option("--scope", type=click.Choice(api_tokens.SCOPES), default=api_tokens.READ, show_default=True)
 @click.option("--patient", type=NUMBER, help="Limit the token to this patient. Default: all patients of the account.")
 @click.option("--days", type=DAYS, default=YEAR, show_default=True, help="Days until the token expires; 0: never.")
 @json_option
@@ -30,7 +31,7 @@ def register(parent: AppGroup) -> None:
 def create(email: str, name: str, scope: str, patient: int | None, days: int, as_json: bool) -> None:
     """Create a token and print it once, as the last word of the line."""
     actor = accounts.actor_for(accounts.find(email))
-    token, text = tokens.create(actor, name, scope, patient, timedelta(days=days) if days else None)
+    token, text = api_tokens.create(actor, name, scope, patient, timedelta(days=days) if days else None)
     sentence = f"Created token {token.id} “{token.name}” of {actor.email}: {text}"
     summary(as_json, sentence, id=token.id, name=token.name, scope=scope, expires_at=token.expires_at, token=text)
 
@@ -41,7 +42,7 @@ def create(email: str, name: str, scope: str, patient: int | None, days: int, as
 @explained
 def list_tokens(email: str, as_json: bool) -> None:
     """List an account's tokens with scope, expiry and last use."""
-    found = tokens.tokens(accounts.actor_for(accounts.find(email)))
+    found = api_tokens.tokens(accounts.actor_for(accounts.find(email)))
     names = ("id", "name", "scope", "patient_id", "created_at", "expires_at", "used_at")
     rows = [{name: getattr(token, name) for name in names} for token in found]
     lines = [
@@ -58,5 +59,5 @@ def list_tokens(email: str, as_json: bool) -> None:
 @explained
 def revoke(email: str, token_id: int, as_json: bool) -> None:
     """Revoke a token."""
-    token = tokens.revoke(accounts.actor_for(accounts.find(email)), token_id)
+    token = api_tokens.revoke(accounts.actor_for(accounts.find(email)), token_id)
     summary(as_json, f"Revoked token {token.id} “{token.name}” of {email}.", id=token.id, name=token.name)

@@ -50,7 +50,7 @@ def found_in_text(root: Path) -> Iterator[tuple[str, str]]:
 
 
 def found_in_strings(root: Path) -> Iterator[tuple[str, str]]:
-    for path in texts(root):
+    for path in sorted(root.rglob("*.py")):
         tree = ast.parse(path.read_text())
         docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
         for node in ast.walk(tree):

@@ -1,0 +1,89 @@
+"""A patient's activity in words: who did, or tried to do, what to which document or record."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from medfiles.models import AuditEvent
+from medfiles.permissions import Actor
+from medfiles.record_types.declared import Registry
+
+ACTIONS = {  # what was done, what was tried, icon; {} is the document, record or patient
+    "attach": ("added {}", "add {}", "upload"),
+    "download": ("downloaded {}", "download {}", "download"),
+    "edit": ("changed {}", "change {}", "pencil"),
+    "cancel": ("cancelled the upload of {}", "cancel the upload of {}", "x"),
+    "delete": ("moved {} to trash", "move {} to trash", "trash-2"),
+    "restore": ("restored {}", "restore {}", "undo-2"),
+    "purge": ("permanently deleted {}", "permanently delete {}", "trash-2"),
+    "view": ("viewed {}", "view {}", "eye"),
+    "list": ("viewed the documents of {}", "view the documents of {}", "files"),
+    "list-trash": ("viewed the trash of {}", "view the trash of {}", "trash-2"),
+    "list-records": ("viewed {}", "view {}", "folder-open"),
+    "view-record": ("viewed {}", "view {}", "eye"),
+    "create-record": ("created {}", "create {}", "plus"),
+    "edit-record": ("changed {}", "change {}", "pencil"),
+    "delete-record": ("moved {} to trash", "move {} to trash", "trash-2"),
+    "restore-record": ("restored {}", "restore {}", "undo-2"),
+    "purge-record": ("permanently deleted {}", "permanently delete {}", "trash-2"),
+    "view-patient": ("viewed {}", "view {}", "eye"),
+    "create-patient": ("created the patient {}", "create the patient {}", "plus"),
+    "edit-patient": ("changed the patient {}", "change the patient {}", "pencil"),
+    "create-token": ("created the API token {}", "create the API token {}", "key-round"),
+    "revoke-token": ("revoked the API token {}", "revoke the API token {}", "key-round"),
+    "share": ("gave access to {}", "give access to {}", "users"),
+    "unshare": ("revoked access of {}", "revoke access of {}", "users"),
+    "view-people": ("viewed who has access to {}", "view who has access to {}", "users"),
+    "migrate": ("moved {} from the previous lab results", "move {} from the previous lab results", "folder-open"),
+    "rollback": ("moved {} back to the previous lab results", "move {} back to the previous lab results", "undo-2"),
+    "quarantine": ("found malware in {}", "scan {} for malware", "triangle-alert"),
+    "release": ("released {} from quarantine", "scan {} for malware", "circle-check"),
+    "view-activity": ("viewed the activity of {}", "view the activity of {}", "activity"),
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a patient's activity."""
+
+    at: datetime
+    who: str  # "you" or an address or "medfiles"
+    text: str  # "downloaded “Blood count.pdf” (Visit “Annual check-up”)"
+    outcome: str  # done | refused
+    icon: str
+    document: int | None  # which it is about
+
+
+def line(event: AuditEvent, email: str | None, actor: Actor, registry: Registry) -> Line:
+    word = event.action.replace("-", " ")
+    done, tried, icon = ACTIONS.get(event.action, (f"{word} {{}}", f"{word} {{}}", "info"))
+    who = "medfiles" if event.actor_id is None else "you" if event.actor_id == actor.user_id else email or "an account"
+    details = event.details or {}
+    who += f" (token “{details['token']}”)" if "token" in details and who == "you" else ""
+    who += " (with a token)" if "token" in details and event.actor_id != actor.user_id else ""
+    name = details.get("name")
+    thing = f"{_what(event, registry)}“{name}”" if name else _thing(event, registry)
+    text = {
+        "done": done.format(thing),
+        "refused": f"tried to {tried.format(thing)}",
+        "failed": f"tried to {tried.format(thing)}, but it failed",
+    }[event.outcome]
+    return Line(at=event.at, who=who, text=text, outcome=event.outcome, icon=icon, document=event.file_id)
+
+
+def _what(event: AuditEvent, registry: Registry) -> str:
+    """ "the visit " before a record's name; documents and patients stand for themselves."""
+    if event.action == "list-records" and event.entity_type and event.entity_type in registry:
+        return f"the {registry[event.entity_type].titles.lower()} of "
+    is_record = event.file_id is None and event.entity_id is not None and event.action not in ("attach",)
+    if not is_record or event.entity_type is None or event.entity_type not in registry:
+        return ""
+    return f"the {registry[event.entity_type].title.lower()} "
+
+
+def _thing(event: AuditEvent, registry: Registry) -> str:
+    if event.file_id is not None:
+        return f"document {event.file_id}"
+    if event.entity_type and event.entity_type in registry:
+        title = registry[event.entity_type].title.lower()
+        return f"a {title}" if event.entity_id else title
+    return "this patient"

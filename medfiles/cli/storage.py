@@ -1,0 +1,115 @@
+"""`flask medfiles sweep` and `trash`: what housekeeping does every hour, by hand; `storage copy`: to another place."""
+
+import re
+import sys
+from dataclasses import asdict
+from datetime import timedelta
+
+import click
+from flask.cli import AppGroup
+
+from medfiles.cli.output import FINDINGS, explained, json_option, summary
+from medfiles.cli.progress import Teller
+from medfiles.clock import now
+from medfiles.http.responses import parts
+from medfiles.operations import copy_storage as storage_copier
+from medfiles.operations import housekeeping
+
+trash = AppGroup("trash", help="List the trash of all patients, or delete what has expired.")
+storage = AppGroup("storage", help="Copy documents to another store.")
+
+
+class Period(click.ParamType[timedelta]):
+    name = "period"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        found = re.fullmatch(r"(\d{1,5})([dhm])", value)
+        if not found:
+            self.fail(f"{value!r} is not a period such as 30d, 12h or 45m.", param, ctx)
+        unit = {"d": "days", "h": "hours", "m": "minutes"}[found[2]]
+        return timedelta(**{unit: int(found[1])})
+
+
+def register(parent: AppGroup) -> None:
+    parent.add_command(trash)
+    parent.add_command(sweep)
+    parent.add_command(storage)
+
+
+@click.command()
+@json_option
+@explained
+def sweep(as_json: bool) -> None:
+    """Remove leftovers of interrupted uploads and moves. Safe to run at any time and repeatedly."""
+    swept = housekeeping.sweep(parts().storages)
+    sentence = f"Removed {swept.removed} unclaimed objects. {swept.failed} could not be removed yet."
+    summary(as_json, sentence, removed=swept.removed, failed=swept.failed)
+    if swept.failed:
+        sys.exit(FINDINGS)
+
+
+@trash.command("list")
+@click.option(
+    "--older-than",
+    type=Period(),
+    default="0m",
+    help="List only documents that are in the trash for longer, such as 30d, 12h or 45m.",
+)
+@json_option
+@explained
+def list_trash(older_than: timedelta, as_json: bool) -> None:
+    """List IDs, types and deletion times of documents in the trash, without their names."""
+    files = housekeeping.due(now() - older_than)
+    rows = [{"id": file.id, "type": file.entity_type, "deleted_at": file.deleted_at} for file in files]
+    lines = [f"{row['id']}  {row['type']:<12} {row['deleted_at']}" for row in rows]
+    summary(as_json, "\n".join([*lines, f"{len(rows)} documents in the trash."]), documents=rows)
+
+
+@trash.command()
+@click.option(
+    "--older-than", type=Period(), help="Delete what is in the trash for longer. Default: MEDFILES_TRASH_DAYS."
+)
+@json_option
+@explained
+def purge(older_than: timedelta | None, as_json: bool) -> None:
+    """Permanently delete what has expired in the trash."""
+    period = timedelta(days=parts().trash_days) if older_than is None else older_than
+    report = (lambda text: click.echo(text, err=True)) if sys.stderr.isatty() else (lambda text: None)
+    purged = housekeeping.purge_expired(parts().registry, parts().storages, now() - period, report)
+    sentence = f"Permanently deleted {purged.documents} documents and {purged.records} records."
+    summary(as_json, sentence, documents=purged.documents, records=purged.records, failed=purged.failed)
+    if purged.failed:
+        sys.exit(FINDINGS)
+
+
+@storage.command("copy")
+@json_option
+@explained
+def copy_storage(as_json: bool) -> None:
+    """Copy documents from MEDFILES_STORAGE_ALSO to MEDFILES_STORAGE_URL and compare each with its SHA-256.
+
+    Safe while the server runs. If interrupted, run it again to continue.
+    """
+    storages = parts().storages
+    total = storage_copier.elsewhere(storages)
+    done = storage_copier.carry(storages, Teller().step("Copying", total))
+    sentences = [f"{done.moved} documents copied to {storages.default.name}."]
+    if done.damaged:
+        sentences.append(f"Damaged, not copied: {_numbers(done.damaged)}.")
+    if done.failed:
+        sentences.append(f"Not copied, run this again: {_numbers(done.failed)}.")
+    if done.documents:
+        sentences.append(f"{done.documents} documents are still in the old store.")
+    elif done.others:
+        sentences.append(
+            f"{done.others} unclaimed objects are still in the old store. `sweep` removes them when they expire."
+        )
+    else:
+        sentences.append("The old store is empty. MEDFILES_STORAGE_ALSO can be removed.")
+    summary(as_json, "\n".join(sentences), **asdict(done), storage=storages.default.name)
+    if done.documents:
+        sys.exit(FINDINGS)
+
+
+def _numbers(ids: list[int]) -> str:
+    return ", ".join(map(str, ids[:20])) + (" …" if len(ids) > 20 else "")
