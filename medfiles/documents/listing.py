@@ -190,11 +190,11 @@ def _cursor(query: Mapping[str, str], scope: str) -> Cursor | None:
 
 def _read(token: str, scope: str) -> Cursor:
     if len(token) > CURSOR_LIMIT:
-        raise ValueError("longer than any we make")
+        raise ValueError("too long")
     said = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True).decode()
     made_for, number, value = said.split("\n", 2)
     if made_for != scope or "\0" in value:
-        raise ValueError("not one we made for this list")
+        raise ValueError("not a cursor of this list")
     return Cursor(READERS[scope.split()[0]](value), _whole(number))
 
 
