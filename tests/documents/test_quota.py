@@ -114,7 +114,7 @@ def test_the_account_page_says_how_much_is_used_where_there_is_an_end(make_world
     world = make_world(QUOTA="2 MB")
     world.attach(world.record(), "a.txt", b"x" * 1024 * 1024)
     assert "1 MB of 2 MB used" in world.client().get("/account").text
-    assert "Room for documents" not in make_world().client().get("/account").text
+    assert "Storage used" not in make_world().client().get("/account").text
 
 
 def test_only_ones_own_patients_are_counted(world: World) -> None:

@@ -212,7 +212,7 @@ def test_missing_fields_are_explained_and_what_was_entered_is_kept(reader: Reade
     reader.follow("Edit")
     reader.send("Save", reason="", diagnosis="Bruised")
     assert reader.status == 422
-    assert "Enter the reason for visit." in reader.words
+    assert "Enter the reason for the visit." in reader.words
     assert reader.page.xpath("//textarea[@name='diagnosis']")[0].text_content().strip() == "Bruised"
 
 

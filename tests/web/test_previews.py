@@ -287,7 +287,7 @@ def test_nothing_is_printed_of_what_may_not_be_previewed(world: World) -> None:
     desk = Desk(world, world.browser(), world.record("insurance"))
     file_id = desk.put("Card.png")
     answer = desk.browser.get(f"/documents/files/{file_id}/print")
-    assert "do not allow this" in answer.text
+    assert "do not support this" in answer.text
     assert "pictures" not in answer.text
 
 
