@@ -310,7 +310,7 @@ def add_twice(page: Page, person: Person) -> Any:
     open_visit(page, visit)
     pick(page, payload("Growth chart.png", samples.png()))
     notice = page.locator(".mf-twin")
-    expect(notice).to_contain_text(re.compile(r"The same file is already here since \d+ \w+ \d{4} as “Growth.png”\."))
+    expect(notice).to_contain_text(re.compile(r"You already added this file on \d+ \w+ \d{4} as “Growth.png”\."))
     return visit
 
 

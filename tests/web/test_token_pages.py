@@ -79,7 +79,7 @@ def test_the_account_page_lists_what_each_token_may_do(ada: World, here: FlaskCl
     make(here)
     page = here.get("/account").text
     assert "Scanner in the hall" in page
-    assert "May change all you have access to" in page
+    assert "Can edit everything you have access to" in page
     assert "never used" in page
 
 
