@@ -53,7 +53,7 @@ def test_days_of_no_known_zone_are_those_of_utc(world: World, address: str, zone
     ("fields", "sentence"),
     [
         ({"email": ""}, "Enter the email."),
-        ({"email": "nobody@sample.example"}, "Nobody has an account under “nobody@sample.example”."),
+        ({"email": "nobody@sample.example"}, "There is no account with the email “nobody@sample.example”."),
         ({"email": "nora@sample.example"}, "This is the owner’s own email. Enter the email of another person."),
         ({"level": "owner"}, "Not a valid choice."),
         ({"expires_at": "2020-05-03"}, "The end of access must be in the future."),
