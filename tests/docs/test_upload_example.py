@@ -119,8 +119,8 @@ def test_what_is_refused_is_said_and_the_others_are_stored(place: Place) -> None
     with serve(place.settings) as address:
         ran = place.run(address)
     assert ran.returncode == 1
-    assert "Song.mp3: Files ending in .mp3 cannot be added here." in ran.stderr
-    assert "Huge.pdf: A document here can have up to 15 MB." in ran.stderr
+    assert "Song.mp3: .mp3 files cannot be added here." in ran.stderr
+    assert "Huge.pdf: This file is too large. The limit is 15 MB." in ran.stderr
     assert len(place.stored()) == 7
 
 
