@@ -45,7 +45,7 @@ setup-dev: .venv/setup-dev.stamp
 
 # What pip cannot install: Chromium, curl, strace, FUSE, ClamAV, nginx and a library of Playwright's.
 tools: setup-dev
-	@$(BIN)/python -m tests.tools $(TOOLS)
+	@$(BIN)/python -m tests.support.tools $(TOOLS)
 
 # Of packages whose files other parsers stumbled over: downloaded, never installed.
 corpus: .cache/corpus/corpus.stamp node_modules/npm.stamp
@@ -89,7 +89,7 @@ proof-%:
 faults-%:
 	$(BIN)/pytest -q --database=$* --full $(SEEDED) $(FAULTS)
 
-FAULTS := tests/faults
+FAULTS := tests/proof/faults
 SEEDED = $(SEED:%=--seed=%)
 
 node_modules/npm.stamp: package.json package-lock.json .npmrc | setup-dev
