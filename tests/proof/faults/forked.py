@@ -115,7 +115,7 @@ class Looking:
 
 
 def _made(environ: Mapping[str, str]) -> Any:
-    app = import_module("medfiles").create_app(environ)
+    app = import_module("medfiles.app").create_app(environ)
     app.extensions["medfiles"] = replace(app.extensions["medfiles"], sandbox=Looking())
     import_module("medfiles.sandbox.inspect.inspection")
     return app
