@@ -109,16 +109,18 @@ def need(*names: str) -> None:
 
 
 def install(tools: Sequence[Tool]) -> None:
-    if shutil.which("apt-get"):
-        print(f"Installing {', '.join(tool.title for tool in tools)} …", flush=True)
+    possible = [tool for tool in tools if tool.unpacked or IS_ROOT]
+    if possible and shutil.which("apt-get"):
+        print(f"Installing {', '.join(tool.title for tool in possible)} …", flush=True)
         for folder in ("apt/lists/partial", "apt/archives/partial"):
             (CACHE / folder).mkdir(parents=True, exist_ok=True)
         _run(*APT, "update")
-        for tool in tools:
+        for tool in possible:
             if tool.unpacked:
                 _unpack(tool.packages)
-            elif IS_ROOT:
+            else:
                 _run(*APT, "install", "-y", "--no-install-recommends", *tool.packages)
+        shutil.rmtree(CACHE / "apt")
     if TOOLS["chromium"] in tools and TOOLS["node"].starts() and not TOOLS["chromium"].starts():
         _run(Path(sys.executable).with_name("playwright"), "install", "--only-shell", "chromium")
 
