@@ -32,7 +32,7 @@ setup-dev: .venv/setup-dev.stamp
 	$(PYTHON) -m venv .venv
 
 .venv/setup.stamp: .venv/bin/python requirements/uv.txt requirements/runtime.txt setup.cfg pyproject.toml
-	@echo "Installing medfiles into .venv (100 MB to download, 300 MB on disk) …"
+	@echo "Installing medfiles into .venv (100 MB to download, 400 MB on disk) …"
 	@$(PIP) install -qq --require-hashes -r requirements/uv.txt
 	@$(call INSTALL,requirements/runtime.txt)
 	@$(PIP) install -qq --no-deps --no-build-isolation -e .
