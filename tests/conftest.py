@@ -4,6 +4,7 @@ import gc
 import os
 import shutil
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -209,13 +210,16 @@ def _stores(item: pytest.Item) -> bool:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Hostile inputs are many to a test: say how many there were."""
+    """Say how many hostile inputs there were, which are many to a test, and what was skipped for want of what."""
     reports = [report for found in terminalreporter.stats.values() for report in found if hasattr(report, "when")]
     counts = [
         count for each in reports if each.when == "call" for name, count in each.user_properties if name == "inputs"
     ]
     if counts:
         terminalreporter.write_line(f"{sum(counts):,} hostile inputs")
+    reasons = Counter(report.longrepr[2] for report in terminalreporter.stats.get("skipped", ()))
+    for reason, count in reasons.items():
+        terminalreporter.write_line(f"{count} × {reason}")
 
 
 def pytest_collection_finish() -> None:
