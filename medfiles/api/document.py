@@ -10,10 +10,10 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from werkzeug.routing import Rule
 
 from medfiles.api import about, examples, page, parameters, schemas
-from medfiles.api.cases import CASES, cases_of
-from medfiles.api.door import Operation, Shape, blueprint, models
-from medfiles.api.problems import MEDIA_TYPE, TITLES
-from medfiles.http import parts
+from medfiles.api.error_examples import CASES, cases_of
+from medfiles.api.problem_details import MEDIA_TYPE, TITLES
+from medfiles.api.toolkit import Operation, Shape, blueprint, models
+from medfiles.http.responses import parts
 
 VERSION, KEPT = "1.0", "medfiles.api.document"
 Said = dict[str, Any]

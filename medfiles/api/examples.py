@@ -6,8 +6,8 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, RootModel
 
-from medfiles.api.door import Shape, models
 from medfiles.api.schemas import File, Files, Preview
+from medfiles.api.toolkit import Shape, models
 
 BYTES = "%PDF-1.7 …"
 BINARY: Mapping[str, Any] = {"bytes": BYTES, "zip": "PK …", "picture": "RIFF … WEBP", "preview": "RIFF … WEBP"}

@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from medfiles.api.door import Operation
 from medfiles.api.schemas import LARGEST_ID
-from medfiles.entities import Registry
-from medfiles.listing import CURSOR_LIMIT, ORDERS, SEARCH_LIMIT
-from medfiles.media import MEDIA
-from medfiles.recipes import WIDTHS
+from medfiles.api.toolkit import Operation
+from medfiles.documents.listing import CURSOR_LIMIT, ORDERS, SEARCH_LIMIT
+from medfiles.record_types.declared import Registry
+from medfiles.record_types.media_types import MEDIA
+from medfiles.sandbox.render.spec import WIDTHS
 
 Said = dict[str, Any]
 ID: Said = {"type": "integer", "minimum": 0, "maximum": LARGEST_ID}

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel, create_model
 
-from medfiles import fields
-from medfiles.entities import EntityType, Registry
-from medfiles.fields import TEXT_LIMIT
+from medfiles.record_types import fields
+from medfiles.record_types.declared import EntityType, Registry
+from medfiles.record_types.fields import TEXT_LIMIT
 
 LARGEST_ID = 2**63 - 1
 MOST_IDS = 500
