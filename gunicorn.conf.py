@@ -1,4 +1,4 @@
-"""How gunicorn serves medfiles: threads on the configured address, nothing written outside the instance."""
+"""gunicorn configuration: threads on the configured address, no files outside of the instance."""
 
 import os
 import signal
@@ -22,18 +22,18 @@ threads = settings["MEDFILES_THREADS"]
 timeout = 120
 graceful_timeout = 30
 keepalive = 5
-worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # heartbeats must not wait for a disk
-accesslog = None  # the app writes one line a request itself
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # heartbeats must not wait for the disk
+accesslog = None  # the app logs each request
 loglevel = "warning"
 control_socket_disable = True
-SocketUnreader.max_body_chunk = CHUNK  # what it reads ahead of medfiles it copies again and again
-forwarded_allow_ips = ""  # MEDFILES_PROXIES says which forwarded headers count, and the app reads them
+SocketUnreader.max_body_chunk = CHUNK  # gunicorn copies what it reads ahead once per read
+forwarded_allow_ips = ""  # the app reads forwarded headers itself, as MEDFILES_PROXIES says
 
 
 def when_ready(server: Any) -> None:
     for listener in server.LISTENERS:
         print(f"\n  medfiles    {listener}\n", flush=True)
-    if sys.stdin.isatty():  # closing the terminal ends the server, as Ctrl-C does; a reload is the default
+    if sys.stdin.isatty():  # closing the terminal stops the server like Ctrl-C; gunicorn would reload
         signal.signal(signal.SIGHUP, lambda *_: server.signal(signal.SIGINT, None))
 
 
