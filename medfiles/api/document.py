@@ -13,7 +13,7 @@ from medfiles.api import about, examples, page, parameters, schemas
 from medfiles.api.error_examples import CASES, cases_of
 from medfiles.api.problem_details import MEDIA_TYPE, TITLES
 from medfiles.api.toolkit import Operation, Shape, blueprint, models
-from medfiles.http.responses import parts
+from medfiles.http.current import services
 
 VERSION, KEPT = "1.0", "medfiles.api.document"
 Said = dict[str, Any]
@@ -119,7 +119,7 @@ def _operation(rule: Rule, operation: Operation, method: str) -> Said:
         "operationId": _id(rule),
         "summary": operation.summary,
         "tags": [operation.tag],
-        "parameters": [*parameters.in_path(rule.rule, parts().registry), *parameters.of(operation, method)],
+        "parameters": [*parameters.in_path(rule.rule, services().registry), *parameters.of(operation, method)],
         "responses": _answers(rule, operation, method),
     }
     if operation.deprecated:

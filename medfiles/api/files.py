@@ -10,9 +10,11 @@ from medfiles.api.toolkit import blueprint, checked, form, operation, reply, sen
 from medfiles.documents import listing
 from medfiles.errors import Rejected
 from medfiles.http import request_body
+from medfiles.http.current import actor, documents
 from medfiles.http.rate_limits import UPLOADS, counted
-from medfiles.http.responses import actor, documents, file_views, send_document
-from medfiles.record_types.declared import EntityType
+from medfiles.http.responses import send_document
+from medfiles.http.views import file_views
+from medfiles.record_types.declared import RecordType
 
 USUAL, MOST = 50, 200  # documents in one page of a list
 LIST_QUERY = ("q", "category", "media", "from", "to", "zone", "sort", "order", "cursor", "trashed", "limit")
@@ -20,9 +22,9 @@ LIST_QUERY = ("q", "category", "media", "from", "to", "zone", "sort", "order", "
 
 @blueprint.get("/<kind:type>/<int:id>/files")
 @operation("A record’s documents, a page of them", "files", query=LIST_QUERY, refuses=(422,))
-def files(type: EntityType, id: int) -> Response:
-    wanted = listing.wanted(request.args, type, trashed=_switch("trashed"))
-    page = documents().list(type, id, wanted, _limit(), counted=True)
+def files(type: RecordType, id: int) -> Response:
+    list_query = listing.wanted(request.args, type, trashed=_switch("trashed"))
+    page = documents().list(type, id, list_query, _limit(), counted=True)
     headers = {"X-Total-Count": str(page.hits)}
     if page.next:
         headers["Link"] = f'<{request.path}?{urlencode({**request.args, "cursor": page.next})}>; rel="next"'
@@ -32,7 +34,7 @@ def files(type: EntityType, id: int) -> Response:
 @blueprint.post("/<kind:type>/<int:id>/files")
 @counted(UPLOADS)
 @operation("Add a document", "upload", status=201, refuses=(400, 409, 413, 415, 422))
-def upload(type: EntityType, id: int) -> Response:
+def upload(type: RecordType, id: int) -> Response:
     file, new = request_body.receive_one(request, documents(), type, id)
     status = 201 if new else 200
     return answer(file, status, {"Location": url_for("api.file", file_id=file.id)} if new else None)

@@ -108,7 +108,10 @@ OLDER: Mapping[str, str] = {
 
 
 def kind(registry: Registry) -> Said:
-    return {"type": "string", "enum": [name for kind in registry for name in (kind.name, kind.plural)]}
+    return {
+        "type": "string",
+        "enum": [name for record_type in registry for name in (record_type.name, record_type.plural)],
+    }
 
 
 def in_path(rule: str, registry: Registry) -> Iterator[Said]:

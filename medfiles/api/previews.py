@@ -7,8 +7,10 @@ from flask import Response, request
 from medfiles.api.schemas import HtmlPreview, Preview, TablePreview, TextPreview
 from medfiles.api.toolkit import blueprint, operation, reply
 from medfiles.errors import NotFound, Rejected
-from medfiles.http.responses import previews, send_picture
-from medfiles.previews.service import Look, Unshowable
+from medfiles.http.current import previews
+from medfiles.http.responses import send_picture
+from medfiles.previews.renderer import Preview as DocumentPreview
+from medfiles.previews.service import Unshowable
 from medfiles.sandbox.render.spec import WIDTHS, Window, is_window
 
 USUAL = 960
@@ -34,7 +36,7 @@ def thumbnail(file_id: int) -> Response:
     return send_picture(previews().thumbnail(file_id))
 
 
-def _shown(look: Look, page: int) -> Preview:
+def _shown(look: DocumentPreview, page: int) -> Preview:
     if look.kind == "none":
         raise Unshowable(look.reason or "")
     if page > max(len(look.sheets), 1):

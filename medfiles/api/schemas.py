@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel, create_model
 
 from medfiles.record_types import fields
-from medfiles.record_types.declared import EntityType, Registry
+from medfiles.record_types.declared import RecordType, Registry
 from medfiles.record_types.fields import TEXT_LIMIT
 
 LARGEST_ID = 2**63 - 1
@@ -295,7 +295,7 @@ def models_for(registry: Registry) -> Models:
 
 
 @lru_cache(maxsize=4)
-def _models(kinds: tuple[EntityType, ...]) -> Models:
+def _models(kinds: tuple[RecordType, ...]) -> Models:
     inputs = {kind.name: _input(f"{_word(kind)}Input", kind.fields) for kind in kinds}
     outputs = {kind.name: _output(kind) for kind in kinds}
     any_record = _one_of("Record", outputs.values(), "A record of the kind that the address names.")
@@ -315,8 +315,8 @@ def _one_of(name: str, members: Iterable[type[BaseModel]], words: str) -> type[B
     return made
 
 
-def _word(kind: EntityType) -> str:
-    return kind.title.title().replace(" ", "")
+def _word(record_type: RecordType) -> str:
+    return record_type.title.title().replace(" ", "")
 
 
 def _input(name: str, declared: tuple[fields.Field, ...]) -> type[BaseModel]:
@@ -327,21 +327,21 @@ def _input(name: str, declared: tuple[fields.Field, ...]) -> type[BaseModel]:
     return made
 
 
-def _output(kind: EntityType) -> type[BaseModel]:
-    own = {field.name: (TYPES[field.kind] | None, Field(title=field.label)) for field in kind.fields}
+def _output(record_type: RecordType) -> type[BaseModel]:
+    own = {field.name: (TYPES[field.kind] | None, Field(title=field.label)) for field in record_type.fields}
     around: dict[str, Any] = {
         "id": (int, ...),
-        "entity_type": (Literal[kind.name], ...),
+        "entity_type": (Literal[record_type.name], ...),
         "patient_id": (int, ...),
-        "title": (str, Field(description=f"What the record is called: its `{kind.title_field}`")),
+        "title": (str, Field(description=f"What the record is called: its `{record_type.title_field}`")),
         "file_count": (int, Field(description="How many documents it has; in the trash, how many are there with it")),
         "deleted_at": (datetime | None, Field(description="Since when it is in the trash")),
     }
     members: dict[str, Any] = own | around
     made: type[BaseModel] = create_model(
-        _word(kind), __base__=Out, __doc__=f"A record of the kind {kind.name}.", **members
+        _word(record_type), __base__=Out, __doc__=f"A record of the kind {record_type.name}.", **members
     )
-    made.model_config["json_schema_extra"] = {"examples": [_answered(kind)]}
+    made.model_config["json_schema_extra"] = {"examples": [_answered(record_type)]}
     return made
 
 
@@ -357,9 +357,11 @@ def _example(declared: tuple[fields.Field, ...]) -> dict[str, Any]:
     return {field.name: field.example or (field.choices or (WORDS[field.kind],))[0] for field in shown}
 
 
-def _answered(kind: EntityType) -> dict[str, Any]:
-    said = {field.name: False if field.kind == "boolean" else None for field in kind.fields} | _example(kind.fields)
-    around = {"id": 7, "entity_type": kind.name, "patient_id": 3, "title": said[kind.title_field]}
+def _answered(record_type: RecordType) -> dict[str, Any]:
+    said = {field.name: False if field.kind == "boolean" else None for field in record_type.fields} | _example(
+        record_type.fields
+    )
+    around = {"id": 7, "entity_type": record_type.name, "patient_id": 3, "title": said[record_type.title_field]}
     return around | said | {"file_count": 2, "deleted_at": None}
 
 

@@ -18,7 +18,7 @@ from werkzeug.test import TestResponse
 
 from medfiles.database.session import db
 from medfiles.models import Patient
-from medfiles.record_types.declared import ENTITY_TYPES, EntityType
+from medfiles.record_types.declared import RECORD_TYPES, RecordType
 from tests.support import samples
 from tests.support.factories import World, token_of, values_for
 
@@ -30,7 +30,7 @@ class Life:
     """One patient, one record type, one browser; with and without script."""
 
     world: World
-    record_type: EntityType
+    record_type: RecordType
     patient_id: int
     client: FlaskClient
     token: str
@@ -84,7 +84,7 @@ class Life:
         return re.sub(r"<[^>]+>", "", shown).strip()
 
 
-@pytest.fixture(params=ENTITY_TYPES, ids=lambda record_type: record_type.name)
+@pytest.fixture(params=RECORD_TYPES, ids=lambda record_type: record_type.name)
 def life(request: pytest.FixtureRequest, usual_world: Callable[[], AbstractContextManager[World]]) -> Iterator[Life]:
     with usual_world() as world:
         client = world.client()

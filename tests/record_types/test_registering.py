@@ -9,7 +9,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from medfiles.database.session import NAMING, db
 from medfiles.models import Patient, RecordMixin
-from medfiles.record_types.declared import ENTITY_TYPES, MB, EntityType
+from medfiles.record_types.declared import MB, RECORD_TYPES, RecordType
 from medfiles.record_types.fields import Field
 from medfiles.sandbox.pool import Sandbox
 from tests.support.factories import at_work, make_app, token_of
@@ -30,7 +30,7 @@ class Allergy(RecordMixin, Base):
     patient_id: Mapped[int] = mapped_column(ForeignKey(Patient.__table__.c.id), index=True)
 
 
-ALLERGY = EntityType(
+ALLERGY = RecordType(
     name="allergy", plural="allergies", directory="allergies", model=Allergy,
     title="Allergy", titles="Allergies", icon="heart-pulse",
     accepts=(".pdf",), max_size=1 * MB, max_files=3, categories=("certificate",),
@@ -46,7 +46,7 @@ ALLERGY = EntityType(
 def test_a_record_type_given_to_create_app_has_pages_and_documents(
     tmp_path: Path, new_database: Callable[[Path], str], sandbox: Sandbox, renderers: Sandbox
 ) -> None:
-    app = make_app(environ_in(tmp_path, new_database(tmp_path)), sandbox, renderers, (*ENTITY_TYPES, ALLERGY))
+    app = make_app(environ_in(tmp_path, new_database(tmp_path)), sandbox, renderers, (*RECORD_TYPES, ALLERGY))
     with at_work(app) as world:
         Base.metadata.create_all(db.engine)
         client, listing = world.client(), f"/patients/{world.patient().id}/allergies"
