@@ -23,7 +23,7 @@ from medfiles.previews import cache as preview_cache
 from medfiles.record_types.declared import Registry
 from medfiles.storage import Storage, Storages, journal, live_key, trash_key
 
-CHANGED = "This was changed somewhere else in the meantime. Reload the page to see how it is now."
+CHANGED = "This was changed elsewhere. Reload the page to see the current state."
 
 Moving = AbstractContextManager[Sequence[EntityFile]]
 
@@ -141,7 +141,7 @@ def _copy(storages: Storages, move: Move) -> None:
             for chunk in source.open(move.old):
                 staged.write(chunk)
             if (staged.size, staged.sha256) != (move.size, move.sha256):
-                raise IntegrityFailed("This document is damaged where it is kept, and stays there.")
+                raise IntegrityFailed("This document is damaged in the store and was not moved.")
             target.commit(staged, move.new)
         finally:
             staged.discard()

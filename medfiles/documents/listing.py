@@ -150,7 +150,7 @@ def parse_query(query: Mapping[str, str], record_type: RecordType, *, trashed: b
     if first and last and first > last:
         raise _refused("from", "must not be after “to”.")
     return ListQuery(
-        q=clean_text(query.get("q"), SEARCH_LIMIT, "The search (“q”)") or "",
+        q=clean_text(query.get("q"), SEARCH_LIMIT, "The search term (“q”)") or "",
         category=_one_of(query, "category", (*record_type.categories, UNCATEGORISED)),
         media=_one_of(query, "media", MEDIA),
         from_=first,
@@ -223,7 +223,7 @@ def _day(query: Mapping[str, str], name: str) -> date | None:
 def _zone(query: Mapping[str, str]) -> str:
     name = query.get("zone") or ListQuery.zone
     if not is_zone(name):
-        raise _refused("zone", "must be the name of a time zone such as Europe/Berlin.")
+        raise _refused("zone", "must be a time zone such as Europe/Berlin.")
     return name
 
 
@@ -248,7 +248,7 @@ def _cursor(query: Mapping[str, str], scope: str) -> Cursor | None:
     try:
         return _read(token, scope)
     except (ValueError, OverflowError):
-        raise _refused("cursor", "does not belong to this list. Start at its beginning again.") from None
+        raise _refused("cursor", "does not belong to this list. Start again without a cursor.") from None
 
 
 def _read(token: str, scope: str) -> Cursor:

@@ -19,8 +19,8 @@ from medfiles.text import clean_text
 
 LEVELS = (Action.VIEW.value, Action.EDIT.value)
 MOST = 50  # people with access to one patient
-NOBODY = "Nobody has an account under “{}”. Check the address; they need an account here first."
-OWNERS = "Only the owner of this patient decides who has access."
+NOBODY = "There is no account with the email “{}”. Check the email, or have this person create an account first."
+OWNERS = "Only the owner of this patient can change who has access."
 
 
 @dataclass(frozen=True)
@@ -54,18 +54,19 @@ class ShareService(Service):
 
         Raises Rejected, naming the field, for an invalid value.
         """
-        address = clean_text(email, 255, "The address") or ""
+        address = clean_text(email, 255, "The email") or ""
         with self.operation("share", patient_id=patient_id, name=address) as target, transaction() as session:
             patient = self._owned(patient_id, target, lock=True)
             user = _recipient(patient, address)
             if level not in LEVELS:
                 raise Rejected.about("level", "level must be view or edit.")
             if expires_at is not None and expires_at <= now():
-                raise Rejected.about("expires_at", "The end of access must lie in the future.")
+                raise Rejected.about("expires_at", "The end of access must be in the future.")
             earlier = _share(patient_id, user.id)
             count = select(func.count(PatientShare.id)).where(PatientShare.patient_id == patient_id)
             if earlier is None and (session.scalar(count) or 0) >= MOST:
-                raise Rejected.about("email", f"{MOST} people have access already. Take it back from somebody first.")
+                message = f"{MOST} people have access, the most allowed. Revoke access of one of them first."
+                raise Rejected.about("email", message)
             share = earlier or PatientShare(patient_id=patient_id, user_id=user.id)
             share.level, share.expires_at = level, expires_at and expires_at.astimezone(UTC)
             session.add(share)
@@ -121,5 +122,5 @@ def _recipient(patient: Patient, email: str) -> User:
     if not user.active:
         raise unknown
     if user.id == patient.user_id:
-        raise Rejected.about("email", "This is the owner’s own address.")
+        raise Rejected.about("email", "This is the owner’s own email. Enter the email of another person.")
     return user
