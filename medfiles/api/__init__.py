@@ -2,13 +2,13 @@
 
 from flask import Flask
 
-from medfiles.api import document, files, many, older, patients, previews, records, shares
+from medfiles.api import docs_page, files, many, older, openapi, patients, previews, records, shares
 from medfiles.api.door import blueprint
 from medfiles.api.problems import answer_error
 from medfiles.api.schemas import models_for
 from medfiles.refusals import answered_by
 
-__all__ = ["document", "files", "init_app", "many", "older", "patients", "previews", "records", "shares"]
+__all__ = ["docs_page", "files", "init_app", "many", "older", "openapi", "patients", "previews", "records", "shares"]
 
 
 def init_app(app: Flask) -> None:

@@ -6,7 +6,7 @@ from functools import partial
 from flask import Response, request
 
 from medfiles.api.door import blueprint, operation, reply, sent
-from medfiles.api.schemas import MOST_IDS, Bulk, Counts, FileOutcome, Outcomes, WhichCounts
+from medfiles.api.schemas import MOST_IDS, ArchiveQuery, Bulk, Counts, FileOutcome, Outcomes, WhichCounts
 from medfiles.bulk import BulkService, Result
 from medfiles.entities import EntityType
 from medfiles.errors import Rejected
@@ -21,9 +21,10 @@ Verb = Callable[[EntityType, int, Sequence[int]], Sequence[Result]]
 
 @blueprint.post("/files/batch-counts")
 @counted(MANY)
-@operation("Documents of each of many records", Counts, body=WhichCounts)
+@operation(Counts, body=WhichCounts)
 @reads
 def batch_counts() -> Response:
+    """Count the documents of many records."""
     asked = sent(WhichCounts)
     if asked.entity_type not in parts().registry:
         raise Rejected("There is no such kind of record.", {"entity_type": "There is no such kind of record."})
@@ -33,8 +34,9 @@ def batch_counts() -> Response:
 
 @blueprint.post("/files/bulk")
 @counted(MANY)
-@operation("Trash, restore, purge or categorise many documents", Outcomes, body=Bulk)
+@operation(Outcomes, body=Bulk)
 def change_many() -> Response:
+    """Trash, restore, purge or categorise many documents."""
     asked = sent(Bulk)
     if asked.action == "category" and "category" not in asked.model_fields_set:
         raise Rejected("Say which category.", {"category": "This action needs a category; null clears it."})
@@ -44,8 +46,14 @@ def change_many() -> Response:
 
 @blueprint.get("/files/archive")
 @counted(MANY)
-@operation("Documents as one ZIP", "zip", query=("ids",), refuses=(403, 404, 422))
+@operation(
+    None,
+    media="application/zip",
+    query=ArchiveQuery,
+    errors=("forbidden", "not-found", "blob-missing", "integrity"),
+)
 def archive() -> Response:
+    """Download many documents as a ZIP."""
     return send_archive(bulk().open_across(_ids()))
 
 

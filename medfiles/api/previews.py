@@ -5,7 +5,7 @@ import re
 from flask import Response, request
 
 from medfiles.api.door import blueprint, operation, reply
-from medfiles.api.schemas import HtmlPreview, Preview, TablePreview, TextPreview
+from medfiles.api.schemas import HtmlPreview, Preview, PreviewQuery, TablePreview, TextPreview
 from medfiles.errors import NotFound, Rejected
 from medfiles.http import previews, send_picture
 from medfiles.recipes import WIDTHS, Window, is_window
@@ -14,13 +14,13 @@ from medfiles.renditions import Look, Unshowable
 USUAL = 960
 WINDOW = re.compile(r"(-?\d{1,7}(?:\.\d{1,3})?),(\d{1,7}(?:\.\d{1,3})?)")
 PICTURES = ("pages", "image", "dicom")
+UNAVAILABLE = ("no-preview", "blob-missing", "integrity", "being-checked", "quarantined")
 
 
 @blueprint.get("/files/<int:file_id>/preview")
-@operation(
-    "A page as a picture; or the text, table or words", "preview", query=("page", "width", "window"), refuses=(422,)
-)
+@operation(Preview, media="image/webp", query=PreviewQuery, errors=UNAVAILABLE)
 def preview(file_id: int) -> Response:
+    """Return a page as a picture, or the document's text or table."""
     page, width, window = _page(), _width(), _window()
     look = previews().look(file_id)
     if look.kind in PICTURES:
@@ -29,8 +29,9 @@ def preview(file_id: int) -> Response:
 
 
 @blueprint.get("/files/<int:file_id>/thumbnail")
-@operation("The first page, 160 pixels wide at most", "picture", refuses=(422,))
+@operation(None, media="image/webp", errors=UNAVAILABLE)
 def thumbnail(file_id: int) -> Response:
+    """Return the first page as a picture, 160 pixels wide at most."""
     return send_picture(previews().thumbnail(file_id))
 
 

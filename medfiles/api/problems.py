@@ -1,54 +1,18 @@
-"""One shape for everything that goes wrong over JSON: problem details (RFC 9457)."""
+"""Errors over JSON: problem details (RFC 9457)."""
 
 from flask import Response, current_app
 
-from medfiles.api.schemas import Problem, Wrong
-from medfiles.errors import SignedOut
+from medfiles.api.schemas import Problem
 from medfiles.refusals import explained
 
 MEDIA_TYPE = "application/problem+json"
-TITLES = {
-    400: "Malformed request",
-    401: "Not signed in",
-    403: "Not allowed",
-    404: "Not found",
-    405: "Method not allowed",
-    409: "Not possible right now",
-    411: "Length required",
-    412: "Changed meanwhile",
-    413: "Too large",
-    415: "This kind of content is not taken here",
-    416: "Range not satisfiable",
-    422: "Refused",
-    429: "Too many requests",
-    500: "Something went wrong",
-    503: "Not available right now",
-}
-SENTENCES = {  # where the sentence for pages speaks of pages
-    "malformed": "The request could not be understood.",
-    "csrf": "The header X-CSRFToken is missing or stale. Scripts send a personal token instead of the session cookie.",
-    "media-type": "The content has to be application/json.",
-    "signed-out": "Send a personal token in the header Authorization: Bearer, a space and the token.",
-}
 
 
 def answer_error(error: Exception) -> Response:
+    """Answer an exception with its problem document."""
     refusal = explained(error)
-    body = problem_of(error).model_dump_json(exclude_defaults=True)
+    body = Problem.model_validate(refusal.problem).model_dump_json(exclude_defaults=True)
     response = current_app.response_class(body, refusal.status, refusal.headers, mimetype=MEDIA_TYPE)
     if refusal.status == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="medfiles"'
     return response
-
-
-def problem_of(error: Exception) -> Problem:
-    refusal = explained(error)
-    own_words = isinstance(error, SignedOut) and error.message != SignedOut().message
-    return Problem(
-        type=f"/api/v1/docs#{refusal.code}",
-        title=TITLES.get(refusal.status, "Refused"),
-        status=refusal.status,
-        code=refusal.code,
-        detail=refusal.message if own_words else SENTENCES.get(refusal.code, refusal.message),
-        errors=[Wrong(field=name, detail=detail) for name, detail in refusal.fields.items()],
-    )

@@ -1,0 +1,69 @@
+"""The errors a client may meet, as the API's document shows them: one for each row of the error table, and variants.
+
+The sentences are the product's own: a test provokes the errors and compares.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from medfiles.documents import FIRST_TO_TRASH
+from medfiles.errors import Conflict, Rejected, SignedOut
+from medfiles.gate import NOT_VALID
+from medfiles.older import NOT_MOVED
+from medfiles.refusals import ERRORS, Refusal, explained
+
+FORM = "What was sent does not have the right form: see errors."
+LIMIT = "“limit” must be a number from 1 to 200."
+
+
+@dataclass(frozen=True)
+class Example:
+    """An error and when it occurs."""
+
+    when: str
+    error: Exception
+
+    @property
+    def refusal(self) -> Refusal:
+        return explained(self.error)
+
+
+EXAMPLES: Mapping[str, Example] = {row.name: Example(row.when, row.example) for row in ERRORS if row.when} | {
+    "wrong-token": Example("The token is invalid, expired or revoked.", SignedOut(NOT_VALID)),
+    "record-in-trash": Example(
+        "The record is in the trash.", Conflict("This visit is in the trash. Restore it first.")
+    ),
+    "record-trashed": Example(
+        "The record to change is in the trash.",
+        Conflict("This visit is in the trash. Restore it before you change it."),
+    ),
+    "record-already-in-trash": Example(
+        "The record is already in the trash.", Conflict("This visit is already in the trash.")
+    ),
+    "record-not-in-trash": Example("The record is not in the trash.", Conflict("This visit is not in the trash.")),
+    "document-in-trash": Example(
+        "The document to change is in the trash.",
+        Conflict("This document is in the trash. Restore it before you change it."),
+    ),
+    "document-already-in-trash": Example(
+        "The document is already in the trash.", Conflict("This document is already in the trash.")
+    ),
+    "document-not-in-trash": Example(
+        "The document is not in the trash.", Conflict("This document is not in the trash.")
+    ),
+    "document-not-yet-in-trash": Example("The document is not in the trash.", Conflict(FIRST_TO_TRASH)),
+    "document-not-moved": Example("The older feature still keeps the document.", Conflict(NOT_MOVED)),
+    "too-large-json": Example("The body is too large for an operation without a file.", RequestEntityTooLarge()),
+    "rejected": Example("A field is missing, unknown or wrong.", Rejected(FORM, {"first_name": "Field required"})),
+    "rejected-query": Example("A query parameter is wrong.", Rejected.about("limit", LIMIT)),
+    "rejected-upload": Example(
+        "There is no file, or description or category are wrong.",
+        Rejected("No file was chosen. Choose one or more files first."),
+    ),
+    "key-used": Example(
+        "The Idempotency-Key belongs to another document.",
+        Rejected("This upload’s Idempotency-Key was already used for another document."),
+    ),
+}
