@@ -107,14 +107,14 @@ test: setup-dev chromium curl faults-tools nginx corpus
 
 # What the suite tries a part of, whole.
 full: setup-dev chromium curl faults-tools nginx corpus
-	$(BIN)/pytest -n $(AT_ONCE) --dist worksteal --full --ignore=tests/faults --ignore=tests/corpus
-	$(BIN)/pytest -n $(AT_ONCE) --dist worksteal --full --ignore=tests/faults --ignore=tests/corpus --database=postgres
+	$(BIN)/pytest -n $(AT_ONCE) --dist worksteal --full --ignore=tests/proof/faults --ignore=tests/proof/corpus
+	$(BIN)/pytest -n $(AT_ONCE) --dist worksteal --full --ignore=tests/proof/faults --ignore=tests/proof/corpus --database=postgres
 
-# All hostile inputs and all faults there are, for hours; SEED=… tries others, FAULTS=… only some files of tests/faults.
+# All hostile inputs and all faults there are, for hours; SEED=… tries others, FAULTS=… only some files of tests/proof/faults.
 SEED ?= 7
-FAULTS ?= tests/faults
+FAULTS ?= tests/proof/faults
 soak: setup-dev faults-tools corpus
-	nice $(BIN)/python -m tests.corpus
+	nice $(BIN)/python -m tests.proof.corpus
 	nice $(BIN)/pytest -q $(FAULTS) --full --seed=$(SEED)
 	nice $(BIN)/pytest -q $(FAULTS) --full --seed=$(SEED) --database=postgres
 

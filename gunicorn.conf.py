@@ -8,10 +8,10 @@ from typing import Any
 
 from gunicorn.http.unreader import SocketUnreader
 
+from medfiles.audit.chain import start_sealing
 from medfiles.config import load
-from medfiles.seal import start_sealing
-from medfiles.uploads import CHUNK
-from medfiles.work import start_working
+from medfiles.http.request_body import CHUNK
+from medfiles.operations.worker import start_working
 
 settings = load(os.environ)
 

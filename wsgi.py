@@ -1,5 +1,5 @@
 """Where servers find the app."""
 
-from medfiles import create_app
+from medfiles.app import create_app
 
 app = create_app()

@@ -10,9 +10,9 @@ from bench.ground import BARE, HANDED_ON, NGINX, OURS, Bench, timed
 from bench.rounds import Contest, Round, contest
 from bench.servers import ACCEL, MIB, Paper, front, request, settings_in
 from bench.uploads import SIZES, to_us
-from medfiles.db import db
+from medfiles.database.session import db
 from medfiles.models import EntityFile
-from tests.server import serve
+from tests.support.server import serve
 
 
 def downloads(bench: Bench) -> Iterator[Contest]:

@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy import create_engine
 
-from tests.older import installation
+from tests.legacy import installation
 
 ROOT = Path(__file__).parents[1]
 FLASK = [sys.executable, "-m", "flask", "--app", "wsgi"]

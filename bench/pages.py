@@ -8,8 +8,8 @@ from bench.client import Client, seconds_each
 from bench.ground import OURS, Bench
 from bench.rounds import Contest, Round, contest
 from bench.servers import request
-from medfiles.db import db
-from tests import many, samples
+from medfiles.database.session import db
+from tests.support import large_lists, samples
 
 LENGTHS = (10, 100, 1_000, 10_000)
 CARDS = 50
@@ -18,16 +18,16 @@ CARDS = 50
 def pages(bench: Bench) -> Iterator[Contest]:
     world = bench.site.world
     owner, first = world.user().id, 5000
-    many.patients(owner, first, 2)
-    many.visits(first, first, 600, 600)
+    large_lists.patients(owner, first, 2)
+    large_lists.visits(first, first, 600, 600)
     for place, length in enumerate(LENGTHS):
-        many.documents(
+        large_lists.documents(
             first, first + place, length * 20 // 19 + 1, length * 20 // 19 + 1, offset=first + place * 20_000
         )
-    many.documents(first, first + 10, 590 * 8, 8, 600, offset=first + 100_000)
-    many.visits(first + 1, 9000, CARDS, CARDS)
-    many.documents(first + 1, 9000, CARDS * 6, 6, CARDS, offset=first + 200_000)
-    many.analyse()
+    large_lists.documents(first, first + 10, 590 * 8, 8, 600, offset=first + 100_000)
+    large_lists.visits(first + 1, 9000, CARDS, CARDS)
+    large_lists.documents(first + 1, 9000, CARDS * 6, 6, CARDS, offset=first + 200_000)
+    large_lists.analyse()
     cookie = _signed_in(bench)
     for place, length in enumerate(LENGTHS):
         path = f"visit/{first + place}"

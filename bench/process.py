@@ -13,9 +13,9 @@ from bench.ground import OURS, Bench
 from bench.rounds import Contest, Figure, contest
 from bench.servers import KIB, MIB, Paper, medfiles, object_store, settings_in
 from bench.uploads import to_us
-from medfiles.db import db
-from tests.faults.serving import workers
-from tests.server import environment, serve
+from medfiles.database.session import db
+from tests.proof.faults.serving import workers
+from tests.support.server import environment, serve
 
 
 def starts(bench: Bench) -> Iterator[Contest]:

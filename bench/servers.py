@@ -13,11 +13,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from medfiles import tokens
-from medfiles.sandbox import Sandbox
-from tests import nginx, samples, seaweed
-from tests.factories import World, at_work, make_app
-from tests.server import ROOT, TIED, environment, flask, serve
+from medfiles.accounts import api_tokens
+from medfiles.sandbox.pool import Sandbox
+from tests.support import nginx, samples, seaweed
+from tests.support.factories import World, at_work, make_app
+from tests.support.server import ROOT, TIED, environment, flask, serve
 
 WORKERS, THREADS = "2", "8"
 ENTITIES = "[visit]\nmax_size_mb = 25\nmax_files = 1000000\n"
@@ -111,7 +111,7 @@ def medfiles(place: Path, **more: str) -> Iterator[Site]:
     flask(settings, "db", "upgrade")
     app = make_app(settings, Sandbox(1))
     with at_work(app) as world:
-        token = tokens.create(world.actor(), "Bench", tokens.WRITE)[1]
+        token = api_tokens.create(world.actor(), "Bench", api_tokens.WRITE)[1]
         with serve(settings) as address:
             yield Site(address, token, world, place)
 

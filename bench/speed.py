@@ -17,7 +17,7 @@ from bench.process import memory, starts
 from bench.rounds import Contest, Figure
 from bench.servers import bare, folder, medfiles
 from bench.uploads import uploads
-from medfiles.db import db
+from medfiles.database.session import db
 
 AIMS: Mapping[str, tuple[str, Callable[[Mapping[str, Figure]], bool]]] = {
     "Upload 100 KiB, 1 client": (

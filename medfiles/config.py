@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medfiles.clamd import checked_address
+from medfiles.antivirus.clamd import checked_address
 
 PREFIX = "MEDFILES_"
 

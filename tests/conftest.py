@@ -15,116 +15,139 @@ from flask_migrate import upgrade
 from passlib.hash import argon2
 from sqlalchemy import event, make_url
 
-from medfiles import create_app, rendering, sniff
-from medfiles.clamd import Clamd
-from medfiles.db import db
-from medfiles.sandbox import Sandbox
-from tests import clamav, postgres, seaweed
-from tests.emptied import administer, emptied_each_time, environ_in
-from tests.extent import Extent, Part
-from tests.factories import World, install, make_app
+from medfiles.antivirus.clamd import Clamd
+from medfiles.app import create_app
+from medfiles.database.session import db
+from medfiles.documents import detection
+from medfiles.previews import renderer
+from medfiles.sandbox.pool import Sandbox
+from tests.support import clamav, postgres, seaweed
+from tests.support.extent import Extent, Part
+from tests.support.factories import World, install, make_app
+from tests.support.shared_installation import administer, emptied_each_time, environ_in
 
 STARTED = ExitStack()
 # Doors hold no SQL (a contract in setup.cfg): of their tests, those that send every address, race, or go all the way;
 # of those of a move, those that are about what is in the database; of those of a backup, those about its folder alone.
 DOORS = (
     "browser",
-    "corpus",
-    "faults",
-    "older/test_crashes",
-    "older/test_moving",
-    "older/test_sources",
-    "older/test_ways_back",
+    "proof/corpus",
+    "proof/faults",
+    "legacy/test_crashes",
+    "legacy/test_moving",
+    "legacy/test_sources",
+    "legacy/test_ways_back",
     "rules/test_addresses",
     "rules/test_door",
     "rules/test_held",
     "rules/test_links",
     "rules/test_openapi",
     "rules/test_url_map",
-    "test_accounts",
-    "test_activity",
-    "test_api_",
-    "test_assets",
-    "test_audited",
-    "test_backup.py::test_a_backup_of_a_newer",
-    "test_backup.py::test_a_folder_of_any_name",
-    "test_backup.py::test_an_older_file_that",
-    "test_backup.py::test_room_is_asked",
-    "test_backup.py::test_thinning_out_leaves",
-    "test_backup.py::test_what_was_damaged",
-    "test_cli",
+    "accounts/test_accounts",
+    "audit/test_activity",
+    "api/test_addresses",
+    "api/test_api_previews",
+    "api/test_lists",
+    "api/test_openapi_document",
+    "api/test_page",
+    "api/test_served",
+    "api/test_statuses",
+    "api/test_uploads",
+    "docs/test_api_guide",
+    "http/test_static_files",
+    "audit/test_event_log",
+    "operations/test_backup.py::test_a_backup_of_a_newer",
+    "operations/test_backup.py::test_a_folder_of_any_name",
+    "operations/test_backup.py::test_an_older_file_that",
+    "operations/test_backup.py::test_room_is_asked",
+    "operations/test_backup.py::test_thinning_out_leaves",
+    "operations/test_backup.py::test_what_was_damaged",
+    "cli/test_commands",
     "test_config",
-    "test_conversion",
-    "test_entities",
-    "test_fifth_type",
-    "test_http_",
-    "test_journey_without_script",
-    "test_logs",
-    "test_quota",
-    "test_rates",
-    "test_record_forms",
-    "test_scans",
-    "test_sessions",
-    "test_sqlite",
-    "test_status",
+    "previews/test_libreoffice",
+    "record_types/test_declared",
+    "record_types/test_fifth_type",
+    "http/test_content",
+    "http/test_downloads",
+    "http/test_errors",
+    "http/test_file_names",
+    "http/test_uploads",
+    "web/test_bulk",
+    "web/test_lists",
+    "web/test_people",
+    "web/test_previews",
+    "web/test_upload_queue",
+    "web/test_journey_without_script",
+    "http/test_logging",
+    "documents/test_quota",
+    "http/test_rate_limits",
+    "web/test_record_forms",
+    "operations/test_scanning",
+    "http/test_sessions",
+    "database/test_sqlite",
+    "operations/test_status",
     "test_text",
-    "test_token_pages",
-    "test_tokens",
-    "test_upload_example",
+    "web/test_token_pages",
+    "accounts/test_api_tokens",
+    "docs/test_upload_example",
 )
 ON_EVERY_DATABASE = (
     "browser/test_journey.py::test_an_account_from",
-    "faults/test_lost_commits.py::test_a_commit_that_seems_to_fail_leaves_all_or_nothing[restore",
-    "faults/test_lost_commits.py::test_a_commit_that_seems_to_fail_leaves_all_or_nothing[upload",
-    "faults/test_states.py::test_in_any_order_verbs_are_done_or_not[disk",
-    "faults/test_system_calls.py::test_killed_at_any_system_call_a_verb_is_done_or_not[trash",
-    "faults/test_system_calls.py::test_killed_at_any_system_call_a_verb_is_done_or_not[upload",
-    "older/test_crashes.py::test_killed_at_a_step_it_goes_on_from_there[medfiles.journal",
-    "older/test_crashes.py::test_killed_at_a_step_it_goes_on_from_there[medfiles.legacy.backup-_copy_databases",
-    "older/test_crashes.py::test_killed_at_a_step_it_goes_on_from_there[medfiles.legacy.moving",
-    "older/test_crashes.py::test_killed_at_fifty",
-    "older/test_crashes.py::test_killed_on_the_way_back",
-    "older/test_moving.py::test_a_lab_result_that_goes",
-    "older/test_moving.py::test_a_row_that_no",
-    "older/test_moving.py::test_a_second_run",
-    "older/test_moving.py::test_an_installation_of_real_size",
-    "older/test_moving.py::test_documents_are_added",
-    "older/test_moving.py::test_files_of_a_lab_result",
-    "older/test_moving.py::test_looking_changes_nothing",
-    "older/test_moving.py::test_the_backed_up_database",
-    "older/test_moving.py::test_times_are_read",
-    "older/test_moving.py::test_verification_finds",
-    "older/test_moving.py::test_without_pg_dump",
-    "older/test_sources.py::test_everything",
-    "older/test_sources.py::test_no_password",
-    "older/test_sources.py::test_people",
-    "older/test_sources.py::test_taken_back",
-    "older/test_sources.py::test_the_backup",
-    "older/test_sources.py::test_what_was_deleted",
-    "older/test_ways_back.py::test_finished_the",
-    "older/test_ways_back.py::test_nothing_deleted",
-    "older/test_ways_back.py::test_there_and_back",
-    "older/test_ways_back.py::test_what_is_deleted",
-    "older/test_ways_back.py::test_what_was_changed",
+    "proof/faults/test_lost_commits.py::test_a_commit_that_seems_to_fail_leaves_all_or_nothing[restore",
+    "proof/faults/test_lost_commits.py::test_a_commit_that_seems_to_fail_leaves_all_or_nothing[upload",
+    "proof/faults/test_states.py::test_in_any_order_verbs_are_done_or_not[disk",
+    "proof/faults/test_system_calls.py::test_killed_at_any_system_call_a_verb_is_done_or_not[trash",
+    "proof/faults/test_system_calls.py::test_killed_at_any_system_call_a_verb_is_done_or_not[upload",
+    "legacy/test_crashes.py::test_killed_at_a_step_it_goes_on_from_there[medfiles.storage.journal",
+    "legacy/test_crashes.py::test_killed_at_a_step_it_goes_on_from_there[medfiles.legacy.backup-_copy_databases",
+    "legacy/test_crashes.py::test_killed_at_a_step_it_goes_on_from_there[medfiles.legacy.moving",
+    "legacy/test_crashes.py::test_killed_at_fifty",
+    "legacy/test_crashes.py::test_killed_on_the_way_back",
+    "legacy/test_moving.py::test_a_lab_result_that_goes",
+    "legacy/test_moving.py::test_a_row_that_no",
+    "legacy/test_moving.py::test_a_second_run",
+    "legacy/test_moving.py::test_an_installation_of_real_size",
+    "legacy/test_moving.py::test_documents_are_added",
+    "legacy/test_moving.py::test_files_of_a_lab_result",
+    "legacy/test_moving.py::test_looking_changes_nothing",
+    "legacy/test_moving.py::test_the_backed_up_database",
+    "legacy/test_moving.py::test_times_are_read",
+    "legacy/test_moving.py::test_verification_finds",
+    "legacy/test_moving.py::test_without_pg_dump",
+    "legacy/test_sources.py::test_everything",
+    "legacy/test_sources.py::test_no_password",
+    "legacy/test_sources.py::test_people",
+    "legacy/test_sources.py::test_taken_back",
+    "legacy/test_sources.py::test_the_backup",
+    "legacy/test_sources.py::test_what_was_deleted",
+    "legacy/test_ways_back.py::test_finished_the",
+    "legacy/test_ways_back.py::test_nothing_deleted",
+    "legacy/test_ways_back.py::test_there_and_back",
+    "legacy/test_ways_back.py::test_what_is_deleted",
+    "legacy/test_ways_back.py::test_what_was_changed",
     "rules/test_addresses.py::test_who_may_edit",
-    "test_api_addresses.py::test_who_may_edit",
-    "test_api_served.py",
-    "test_fifth_type.py::test_every_step_stands_in_the_activity",
-    "test_quota.py::test_of_many_at_once",
-    "test_scans.py::test_a_document_that_others_scan",
-    "test_scans.py::test_all_is_scanned_again",
-    "test_scans.py::test_what_turns_out",
-    "test_scans.py::test_what_waited",
-    "test_scans.py::test_what_was_stored",
+    "api/test_addresses.py::test_who_may_edit",
+    "api/test_served.py",
+    "record_types/test_fifth_type.py::test_every_step_stands_in_the_activity",
+    "documents/test_quota.py::test_of_many_at_once",
+    "operations/test_scanning.py::test_a_document_that_others_scan",
+    "operations/test_scanning.py::test_all_is_scanned_again",
+    "operations/test_scanning.py::test_what_turns_out",
+    "operations/test_scanning.py::test_what_waited",
+    "operations/test_scanning.py::test_what_was_stored",
 )
 # Where the cases of a test are alike and each takes seconds, the suite tries one in so many, and --full all of them.
 PARTS = {
     "browser/test_states": Part(2, together=True),
     "browser/": Part(2),
-    "older/test_crashes": Part(3),
-    "previews/test_hostile": Part(3),
+    "legacy/test_crashes": Part(3),
+    "sandbox/render/test_hostile": Part(3),
 }
-FILES = ("faults/test_full_disk", "faults/test_mutants", "faults/test_power_cuts")  # the database is one of them
+FILES = (
+    "proof/faults/test_full_disk",
+    "proof/faults/test_mutants",
+    "proof/faults/test_power_cuts",
+)  # on databases of their own
 SERVER = pytest.StashKey[str]()
 
 
@@ -181,7 +204,7 @@ def _of_alike_ones(items: Sequence[pytest.Item], seed: int) -> Iterator[pytest.I
 
 def _stores(item: pytest.Item) -> bool:
     place = item.nodeid.removeprefix("tests/")
-    every = item.config.getoption("full") and place.startswith("faults/") and not place.startswith(FILES)
+    every = item.config.getoption("full") and place.startswith("proof/faults/") and not place.startswith(FILES)
     return every or place.startswith(ON_EVERY_DATABASE) or not place.startswith(DOORS)
 
 
@@ -271,7 +294,7 @@ def sandbox() -> Iterator[Sandbox]:
 @pytest.fixture(scope="session")
 def renderers() -> Iterator[Sandbox]:
     """Workers that draw previews, shared by all tests of a process."""
-    shared = Sandbox(1, rendering.TASKS, rendering.LIMITS)
+    shared = Sandbox(1, renderer.TASKS, renderer.LIMITS)
     yield shared
     shared.close()
 
@@ -293,13 +316,13 @@ def scanner() -> Iterator[Clamd]:
 
 
 @pytest.fixture
-def look(sandbox: Sandbox, tmp_path: Path) -> Callable[[bytes, str], sniff.Found]:
+def look(sandbox: Sandbox, tmp_path: Path) -> Callable[[bytes, str], detection.Found]:
     """Has these bytes inspected as an upload with this extension."""
 
-    def at(data: bytes, extension: str) -> sniff.Found:
+    def at(data: bytes, extension: str) -> detection.Found:
         path = tmp_path / "upload"
         path.write_bytes(data)
-        return sniff.inspect(path, extension, sandbox)
+        return detection.inspect(path, extension, sandbox)
 
     return at
 

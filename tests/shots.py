@@ -10,14 +10,14 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from medfiles import accounts
-from medfiles.sandbox import Sandbox
+from medfiles.accounts import service as accounts
+from medfiles.sandbox.pool import Sandbox
 from tests.browser.chromium import launch
 from tests.browser.people import Person, Shelf
 from tests.browser.states import LETTER, SIGNED_IN, SIGNED_OUT, State, at, opened, photo, renamed
 from tests.browser.uploads import slow
-from tests.factories import World, install
-from tests.server import ROOT, flask, serve
+from tests.support.factories import World, install
+from tests.support.server import ROOT, flask, serve
 
 DEMO, NEWCOMER = "nora@sample.example", "newcomer@sample.example"
 WIDE, NARROW, TALLEST = (1440, 900), (390, 844), 2000

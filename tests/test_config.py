@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from medfiles import config, create_app
+from medfiles import config
+from medfiles.app import create_app
 from medfiles.config import SETTINGS, SettingError, load, secret_key
-from medfiles.entities import ENTITY_TYPES, MB
-from medfiles.limits import with_overrides
+from medfiles.record_types.declared import ENTITY_TYPES, MB
+from medfiles.record_types.overrides import with_overrides
 from medfiles.storage import open_storages
-from tests.factories import World
+from tests.support.factories import World
 
 
 def test_everything_has_a_default() -> None:

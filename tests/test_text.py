@@ -10,7 +10,7 @@ from medfiles.clock import now
 from medfiles.errors import Rejected
 from medfiles.text import SORT_KEY_LIMIT, UNWANTED, clean_text, fold, sort_key
 from medfiles.web import words
-from tests.factories import World
+from tests.support.factories import World
 
 
 @given(st.text())

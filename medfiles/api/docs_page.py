@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 from flask import current_app, render_template
 from markupsafe import Markup, escape
 
-from medfiles.api.door import blueprint
 from medfiles.api.openapi import Json, openapi
+from medfiles.api.toolkit import blueprint
 
 JSON = "application/json"
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from medfiles.documents import FIRST_TO_TRASH
+from medfiles.documents.legacy_ids import NOT_MOVED
+from medfiles.documents.service import FIRST_TO_TRASH
 from medfiles.errors import Conflict, Rejected, SignedOut
-from medfiles.gate import NOT_VALID
-from medfiles.older import NOT_MOVED
-from medfiles.refusals import ERRORS, Refusal, explained
+from medfiles.http.errors import ERRORS, Refusal, explained
+from medfiles.http.security import NOT_VALID
 
 FORM = "What was sent does not have the right form: see errors."
 LIMIT = "“limit” must be a number from 1 to 200."

@@ -5,8 +5,6 @@ from urllib.parse import urlencode
 
 from flask import Response, request, url_for
 
-from medfiles import listing, uploads
-from medfiles.api.door import blueprint, checked, form, operation, reply, sent
 from medfiles.api.schemas import (
     DownloadHeaders,
     DownloadQuery,
@@ -19,10 +17,12 @@ from medfiles.api.schemas import (
     UploadHeaders,
     UploadQuery,
 )
-from medfiles.entities import EntityType
+from medfiles.api.toolkit import blueprint, checked, form, operation, reply, sent
+from medfiles.documents import listing
 from medfiles.errors import Rejected
-from medfiles.http import actor, documents, file_views, send_document
-from medfiles.rates import UPLOADS, counted
+from medfiles.http.rate_limits import UPLOADS, counted
+from medfiles.http.responses import actor, documents, file_views, send_document
+from medfiles.record_types.declared import EntityType
 
 USUAL, MOST = 50, 200  # documents in one page of a list
 
@@ -55,7 +55,7 @@ def files(type: EntityType, id: int) -> Response:
 )
 def upload(type: EntityType, id: int) -> Response:
     """Add a document."""
-    file, new = uploads.receive_one(request, documents(), type, id)
+    file, new = request_body.receive_one(request, documents(), type, id)
     status = 201 if new else 200
     return answer(file, status, {"Location": url_for("api.file", file_id=file.id)} if new else None)
 

@@ -11,12 +11,12 @@ from spectree import SpecTree
 from spectree.plugins.flask_plugin import FlaskPlugin
 from werkzeug.routing import Rule
 
-from medfiles.api.door import Model, Operation, blueprint, models
 from medfiles.api.error_examples import EXAMPLES
-from medfiles.api.problems import MEDIA_TYPE
+from medfiles.api.problem_details import MEDIA_TYPE
 from medfiles.api.schemas import LARGEST_ID, CacheHeaders, File, Files, Problem, UploadForm
-from medfiles.http import parts
-from medfiles.refusals import TITLES
+from medfiles.api.toolkit import Model, Operation, blueprint, models
+from medfiles.http.errors import TITLES
+from medfiles.http.responses import parts
 
 VERSION = "1.0"
 PLACEHOLDER = re.compile(r"<(?:\w+:)?(\w+)>")
@@ -27,10 +27,10 @@ TAGS = {
     "patients": "Patients",
     "records": "Records",
     "files": "Documents",
-    "many": "Many documents",
+    "bulk": "Many documents",
     "shares": "People with access",
     "previews": "Previews",
-    "older": "Older paths",
+    "legacy": "Older paths",
 }
 PATH_PARAMETERS = {  # description and example
     "patient_id": ("A patient’s id", 3),

@@ -4,11 +4,11 @@ from typing import Any
 
 from flask import Response, url_for
 
-from medfiles import present
-from medfiles.access import Action
-from medfiles.api.door import blueprint, models, operation, reply, sent
 from medfiles.api.schemas import Patient, Patients
-from medfiles.http import records
+from medfiles.api.toolkit import blueprint, models, operation, reply, sent
+from medfiles.http import views
+from medfiles.http.responses import records
+from medfiles.permissions import Action
 
 
 @blueprint.get("/patients")
@@ -45,4 +45,4 @@ def edit_patient(patient_id: int) -> Response:
 
 
 def _shown(patient: Any, level: Action) -> Patient:
-    return Patient.model_validate(present.patient_view(patient, level))
+    return Patient.model_validate(views.patient_view(patient, level))

@@ -4,12 +4,12 @@ import re
 
 from flask import Response, request
 
-from medfiles.api.door import blueprint, operation, reply
 from medfiles.api.schemas import HtmlPreview, Preview, PreviewQuery, TablePreview, TextPreview
+from medfiles.api.toolkit import blueprint, operation, reply
 from medfiles.errors import NotFound, Rejected
-from medfiles.http import previews, send_picture
-from medfiles.recipes import WIDTHS, Window, is_window
-from medfiles.renditions import Look, Unshowable
+from medfiles.http.responses import previews, send_picture
+from medfiles.previews.service import Look, Unshowable
+from medfiles.sandbox.render.spec import WIDTHS, Window, is_window
 
 USUAL = 960
 WINDOW = re.compile(r"(-?\d{1,7}(?:\.\d{1,3})?),(\d{1,7}(?:\.\d{1,3})?)")

@@ -5,11 +5,11 @@ from typing import Any
 from flask import Response, url_for
 from pydantic import BaseModel
 
-from medfiles.access import Action
-from medfiles.api.door import blueprint, models, operation, reply, sent
 from medfiles.api.schemas import input_name, output_name
-from medfiles.entities import EntityType
-from medfiles.http import documents, records
+from medfiles.api.toolkit import blueprint, models, operation, reply, sent
+from medfiles.http.responses import documents, records
+from medfiles.permissions import Action
+from medfiles.record_types.declared import EntityType
 
 
 @blueprint.get("/patients/<int:patient_id>/<kind:type>")

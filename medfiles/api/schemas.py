@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel, create_model
 
-from medfiles import fields
-from medfiles.entities import EntityType, Registry
-from medfiles.listing import CURSOR_LIMIT, ORDERS, SEARCH_LIMIT
-from medfiles.media import MEDIA
-from medfiles.recipes import WIDTHS
+from medfiles.documents.listing import CURSOR_LIMIT, ORDERS, SEARCH_LIMIT
+from medfiles.record_types import fields
+from medfiles.record_types.declared import EntityType, Registry
+from medfiles.record_types.media_types import MEDIA
+from medfiles.sandbox.render.spec import WIDTHS
 
 LARGEST_ID = 2**63 - 1
 MOST_IDS = 500

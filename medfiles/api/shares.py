@@ -2,10 +2,10 @@
 
 from flask import Response
 
-from medfiles.api.door import blueprint, operation, reply, sent
 from medfiles.api.schemas import NewShare, Share, Shares
-from medfiles.http import shares
-from medfiles.shares import Given
+from medfiles.api.toolkit import blueprint, operation, reply, sent
+from medfiles.http.responses import shares
+from medfiles.records.sharing import Given
 
 
 @blueprint.get("/patients/<int:patient_id>/shares")

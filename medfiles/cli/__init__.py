@@ -3,11 +3,11 @@
 from flask import Flask
 from flask.cli import AppGroup
 
-from medfiles.cli import audit, backup, database, demo, older, previews, scan, store, token, user, verify, worker
+from medfiles.cli import audit, backup, database, demo, legacy, previews, scan, storage, token, user, verify, worker
 
 
 def init_app(app: Flask) -> None:
     group = AppGroup("medfiles", help="Look after this installation of medfiles.")
-    for module in (audit, backup, database, demo, older, previews, scan, store, token, user, verify, worker):
+    for module in (audit, backup, database, demo, legacy, previews, scan, storage, token, user, verify, worker):
         module.register(group)
     app.cli.add_command(group)

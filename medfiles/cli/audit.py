@@ -8,10 +8,10 @@ from typing import Any
 import click
 from flask.cli import AppGroup
 
-from medfiles import seal
-from medfiles.anchor import Head
+from medfiles.audit import chain
+from medfiles.audit.checkpoint import Head
 from medfiles.cli.output import FINDINGS, explained, json_option, summary
-from medfiles.http import parts
+from medfiles.http.responses import parts
 
 group = AppGroup("audit", help="The trail: who did what, and that nobody changed it.")
 
@@ -39,7 +39,7 @@ def register(parent: AppGroup) -> None:
 @explained
 def seal_now(as_json: bool) -> None:
     """Chain all events that are not in the chain yet; servers do it every few seconds."""
-    count = seal.seal(parts().sealer, all_of_it=True)
+    count = chain.seal(parts().sealer, all_of_it=True)
     summary(as_json, f"Sealed {count:,} events.", sealed=count)
 
 
@@ -49,8 +49,8 @@ def seal_now(as_json: bool) -> None:
 @explained
 def verify(head: Head | None, as_json: bool) -> None:
     """Check every event against the chain, and the chain's end against the anchor."""
-    bad = seal.verify(parts().sealer, head)
-    state = seal.condition()
+    bad = chain.verify(parts().sealer, head)
+    state = chain.condition()
     sentence = f"First bad: {bad.words}." if bad else f"All {state.sealed:,} sealed events are as they were written."
     finding = {"kind": bad.kind, "event": bad.event_id, "position": bad.position} if bad else None
     summary(as_json, sentence, sealed=state.sealed, waiting=state.waiting, finding=finding)
@@ -68,7 +68,7 @@ def verify(head: Head | None, as_json: bool) -> None:
 @explained
 def export(patient: int | None, since: datetime | None, until: datetime | None, output: Any) -> None:
     """Events as JSON Lines, one each, with their places in the chain. They hold names of documents and people."""
-    for line in seal.export(patient, since, until):
+    for line in chain.export(patient, since, until):
         output.write(line + "\n")
 
 
@@ -77,6 +77,6 @@ def export(patient: int | None, since: datetime | None, until: datetime | None, 
 @explained
 def anchor(as_json: bool) -> None:
     """Take the chain as it is for right from now on, as after an older database was put back. The trail says so."""
-    head = seal.renew_anchor(parts().sealer)
+    head = chain.renew_anchor(parts().sealer)
     assert head is not None
     summary(as_json, f"The anchor is now {head.position}:{head.mac}", position=head.position, mac=head.mac)

@@ -8,12 +8,13 @@ from alembic.script import ScriptDirectory
 from flask import current_app
 from flask.cli import AppGroup
 
-from medfiles import backup, fixity, restore, seal
+from medfiles.audit import chain
+from medfiles.audit.chain import Sealer
 from medfiles.cli.output import FINDINGS, explained, json_option, summary
 from medfiles.cli.progress import Teller
-from medfiles.http import parts
-from medfiles.restore import Target
-from medfiles.seal import Sealer
+from medfiles.http.responses import parts
+from medfiles.operations import backup, integrity, restore
+from medfiles.operations.restore import Target
 
 FOLDER = click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 SECOND_STEPS = "MEDFILES_SECRET_KEY is not the key of the backup: second steps of sign-in have to be set up anew."
@@ -49,7 +50,7 @@ def back_up(folder: Path, keep: int | None, mend: bool, only_check: bool, name: 
 
 
 def _make(folder: Path, keep: int | None, mend: bool, as_json: bool) -> None:
-    tell = Teller().step("Copying", fixity.total())
+    tell = Teller().step("Copying", integrity.total())
     saved = backup.back_up(parts().storages, folder, current_app.config["SECRET_KEY"], tell, mend=mend)
     gone = backup.thin_out(folder, keep) if keep else 0
     lines = [*saved.problems, f"Backed up {saved.documents:,} documents as {saved.name}, {saved.copied:,} of them new."]
@@ -81,7 +82,7 @@ def bring_back(folder: Path, name: str | None, as_json: bool) -> None:
     done = restore.restore(parts().storages, _target(), folder, name, tell)
     found = [] if done.outdated else [*_verified()]
     if not done.outdated:
-        seal.renew_anchor(_sealer(done.secret))  # the old one, if there is any, knows another chain
+        chain.renew_anchor(_sealer(done.secret))  # the old one, if there is any, knows another chain
     lines = [*found, f"Restored {done.documents:,} documents from {done.name}."]
     lines += [SECOND_STEPS] * done.key_differs + [OUTDATED] * done.outdated
     facts = {"documents": done.documents, "bytes": done.bytes, "outdated": done.outdated}
@@ -92,14 +93,14 @@ def bring_back(folder: Path, name: str | None, as_json: bool) -> None:
 
 def _verified() -> list[str]:
     storages = parts().storages
-    return [one.words for one in (fixity.verify(storages) + fixity.verify_deep(storages)).findings]
+    return [one.words for one in (integrity.verify(storages) + integrity.verify_deep(storages)).findings]
 
 
 def _sealer(secret: str) -> Sealer:
     """With the key that came back, which this process did not begin with."""
     config = current_app.config
     own = config["MEDFILES_AUDIT_KEY"] or config["MEDFILES_SECRET_KEY"]
-    return Sealer(seal.key_from(own or secret), parts().sealer.anchor)
+    return Sealer(chain.key_from(own or secret), parts().sealer.anchor)
 
 
 def _target() -> Target:

@@ -9,8 +9,8 @@ import click
 from flask import current_app
 from flask.cli import AppGroup
 
-from medfiles import database_copy
 from medfiles.cli.output import explained, json_option, summary
+from medfiles.operations import copy_database
 
 database = AppGroup("db", help="Bring an installation to another database.")
 
@@ -29,10 +29,10 @@ def copy(url: str, as_json: bool) -> None:
     Stop the servers before, and start them afterwards with MEDFILES_DATABASE_URL set to URL. This database stays as it
     is.
     """
-    target = database_copy.target_engine(url)
-    database_copy.check_is_empty(target)
+    target = copy_database.target_engine(url)
+    copy_database.check_is_empty(target)
     _make_tables(url)
-    done = database_copy.copy_to(target, _tell)
+    done = copy_database.copy_to(target, _tell)
     count = sum(done.rows.values())
     lines = [f"{count:,} rows in {len(done.rows)} tables copied and compared: every one is as it was."]
     if done.others:

@@ -14,14 +14,14 @@ import click
 from flask import current_app
 from flask.cli import AppGroup
 
-from medfiles import accounts
-from medfiles.access import Actor
+from medfiles.accounts import service as accounts
 from medfiles.cli.output import explained
-from medfiles.documents import DocumentService
-from medfiles.entities import EntityType
-from medfiles.http import parts
-from medfiles.intake import Paper
-from medfiles.records import RecordService
+from medfiles.documents.rules import Paper
+from medfiles.documents.service import DocumentService
+from medfiles.http.responses import parts
+from medfiles.permissions import Actor
+from medfiles.record_types.declared import EntityType
+from medfiles.records.service import RecordService
 
 if TYPE_CHECKING:
     from medfiles.demo import DemoDocument, DemoPatient, DemoRecord

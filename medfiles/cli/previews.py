@@ -5,9 +5,9 @@ import sys
 import click
 from flask.cli import AppGroup
 
-from medfiles import maintenance
 from medfiles.cli.output import FINDINGS, explained, json_option, summary
-from medfiles.http import parts, renderer
+from medfiles.http.responses import parts, renderer
+from medfiles.operations import housekeeping
 
 group = AppGroup("previews", help="Make thumbnails ahead of time, or let all pictures be made anew.")
 
@@ -21,8 +21,8 @@ def register(parent: AppGroup) -> None:
 @explained
 def warm(as_json: bool) -> None:
     """Make the thumbnails that are missing. What could not be made before is not tried again."""
-    with click.progressbar(length=maintenance.cold_count(), label="Making thumbnails", file=sys.stderr) as bar:
-        warmed = maintenance.warm(renderer(), lambda: bar.update(1))
+    with click.progressbar(length=housekeeping.cold_count(), label="Making thumbnails", file=sys.stderr) as bar:
+        warmed = housekeeping.warm(renderer(), lambda: bar.update(1))
     sentence = f"Made {warmed.made} thumbnails; {warmed.failed} documents cannot be shown."
     summary(as_json, sentence, made=warmed.made, failed=warmed.failed)
 
@@ -33,7 +33,7 @@ def warm(as_json: bool) -> None:
 @explained
 def clear(failed: bool, as_json: bool) -> None:
     """Remove all derived pictures; each is made again when somebody looks. Documents are not touched."""
-    swept = maintenance.clear_previews(parts().storages, failed=failed)
+    swept = housekeeping.clear_previews(parts().storages, failed=failed)
     sentence = f"Removed {swept.removed} entries; {swept.failed} pictures could not be removed yet."
     summary(as_json, sentence, removed=swept.removed, failed=swept.failed)
     if swept.failed:

@@ -5,12 +5,12 @@ import sys
 import click
 from flask.cli import AppGroup
 
-from medfiles import scanning
 from medfiles.cli.output import FINDINGS, explained, json_option, summary
 from medfiles.cli.progress import Teller
 from medfiles.errors import Conflict
-from medfiles.http import parts
-from medfiles.scanning import Scanned
+from medfiles.http.responses import parts
+from medfiles.operations import scanning
+from medfiles.operations.scanning import Scanned
 
 
 def register(parent: AppGroup) -> None:

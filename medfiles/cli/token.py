@@ -5,13 +5,14 @@ from datetime import timedelta
 import click
 from flask.cli import AppGroup
 
-from medfiles import accounts, tokens
+from medfiles.accounts import api_tokens
+from medfiles.accounts import service as accounts
 from medfiles.cli.output import explained, json_option, summary
-from medfiles.gate import LARGEST_ID
+from medfiles.http.security import LARGEST_ID
 
 group = AppGroup("token", help="Make and revoke personal tokens for scripts.")
 YEAR = 365
-DAYS = click.IntRange(0, tokens.LONGEST.days)
+DAYS = click.IntRange(0, api_tokens.LONGEST.days)
 NUMBER = click.IntRange(0, LARGEST_ID)
 
 
@@ -22,7 +23,7 @@ def register(parent: AppGroup) -> None:
 @group.command()
 @click.argument("email")
 @click.option("--name", required=True, help="What the account's owner will know it by.")
-@click.option("--scope", type=click.Choice(tokens.SCOPES), default=tokens.READ, show_default=True)
+@click.option("--scope", type=click.Choice(api_tokens.SCOPES), default=api_tokens.READ, show_default=True)
 @click.option("--patient", type=NUMBER, help="Number of the only patient it sees; default: all the account may see.")
 @click.option("--days", type=DAYS, default=YEAR, show_default=True, help="How long; 0: without end.")
 @json_option
@@ -30,7 +31,7 @@ def register(parent: AppGroup) -> None:
 def create(email: str, name: str, scope: str, patient: int | None, days: int, as_json: bool) -> None:
     """Make a token and print it, this one time: the last word of the line."""
     actor = accounts.actor_for(accounts.find(email))
-    token, text = tokens.create(actor, name, scope, patient, timedelta(days=days) if days else None)
+    token, text = api_tokens.create(actor, name, scope, patient, timedelta(days=days) if days else None)
     sentence = f"Made token {token.id} “{token.name}” of {actor.email}: {text}"
     summary(as_json, sentence, id=token.id, name=token.name, scope=scope, expires_at=token.expires_at, token=text)
 
@@ -41,7 +42,7 @@ def create(email: str, name: str, scope: str, patient: int | None, days: int, as
 @explained
 def list_tokens(email: str, as_json: bool) -> None:
     """Number, name, scope, last use and end of an account's tokens."""
-    found = tokens.tokens(accounts.actor_for(accounts.find(email)))
+    found = api_tokens.tokens(accounts.actor_for(accounts.find(email)))
     names = ("id", "name", "scope", "patient_id", "created_at", "expires_at", "used_at")
     rows = [{name: getattr(token, name) for name in names} for token in found]
     lines = [
@@ -58,5 +59,5 @@ def list_tokens(email: str, as_json: bool) -> None:
 @explained
 def revoke(email: str, token_id: int, as_json: bool) -> None:
     """Let nobody in with this token any more."""
-    token = tokens.revoke(accounts.actor_for(accounts.find(email)), token_id)
+    token = api_tokens.revoke(accounts.actor_for(accounts.find(email)), token_id)
     summary(as_json, f"Revoked token {token.id} “{token.name}” of {email}.", id=token.id, name=token.name)

@@ -5,7 +5,7 @@ import sys
 import click
 from flask.cli import AppGroup
 
-from medfiles import accounts
+from medfiles.accounts import service as accounts
 from medfiles.cli.output import explained, json_option, summary
 
 group = AppGroup("user", help="Make and look after accounts.")

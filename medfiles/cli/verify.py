@@ -6,13 +6,13 @@ from collections.abc import Callable
 import click
 from flask.cli import AppGroup
 
-from medfiles import fixity
 from medfiles.cli.output import FINDINGS, explained, json_option, summary
 from medfiles.cli.progress import Teller
 from medfiles.clock import now
 from medfiles.config import amount
-from medfiles.fixity import Verified
-from medfiles.http import parts
+from medfiles.http.responses import parts
+from medfiles.operations import integrity
+from medfiles.operations.integrity import Verified
 
 
 class Amount(click.ParamType[int]):
@@ -41,11 +41,11 @@ def verify(deep: bool, rate: int | None, most: int | None, quarantine: bool, as_
     """Compare the store with the database. Nothing is ever deleted; safe beside people at work."""
     if not deep and (rate or most):
         raise click.UsageError("--rate and --most are for --deep.")
-    done = fixity.verify(parts().storages, quarantine=quarantine, report=_progress("Looking for", fixity.total()))
+    done = integrity.verify(parts().storages, quarantine=quarantine, report=_progress("Looking for", integrity.total()))
     if deep:
         began = now()
-        due = fixity.due_count(began) if most is None else min(most, fixity.due_count(began))
-        done += fixity.verify_deep(
+        due = integrity.due_count(began) if most is None else min(most, integrity.due_count(began))
+        done += integrity.verify_deep(
             parts().storages, before=began, most=most, rate=rate, report=_progress("Reading", due)
         )
     summary(as_json, _words(done), **_facts(done))

@@ -11,9 +11,10 @@ import click
 from flask import current_app
 from flask.cli import AppGroup
 
-from medfiles import jobs, work
+from medfiles.audit.chain import start_sealing
 from medfiles.cli.output import FINDINGS, explained, json_option, summary
-from medfiles.seal import start_sealing
+from medfiles.jobs import queue as jobs
+from medfiles.operations import worker as operation_worker
 
 PATIENCE = 20.0  # seconds for the job at hand, once told to stop
 
@@ -44,7 +45,7 @@ def worker(once: bool, again: bool, as_json: bool) -> None:
 
 def _once(as_json: bool) -> None:
     app, done, failed = _app(), 0, 0
-    while (well := work.do_next(app)) is not None:
+    while (well := operation_worker.do_next(app)) is not None:
         done, failed = done + well, failed + (not well)
     summary(as_json, f"{done:,} jobs done, {failed:,} failed.", done=done, failed=failed)
     if failed:
@@ -56,7 +57,7 @@ def _on_and_on() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _told_to_end)
     start_sealing(app, stop)
-    thread = threading.Thread(target=work.work, args=(app, stop), name="work", daemon=True)
+    thread = threading.Thread(target=operation_worker.work, args=(app, stop), name="work", daemon=True)
     thread.start()
     click.echo("medfiles worker is at work. Ctrl-C ends it.", err=True)
     with suppress(ToldToEnd):

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from sqlalchemy.engine import Engine
 
-from medfiles.copies import copy_database, publish, sha256_of, written
-from medfiles.db import db
+from medfiles.database.session import db
 from medfiles.errors import BlobMissing, IntegrityFailed, StorageError
 from medfiles.legacy.inventory import MOVES, Inventory
 from medfiles.legacy.source import Source
+from medfiles.operations.database_dump import copy_database, publish, sha256_of, written
 from medfiles.storage import digest
 from medfiles.storage.base import CHUNK, make_folder
 

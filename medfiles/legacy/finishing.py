@@ -5,15 +5,16 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from medfiles import journal, waiting
 from medfiles.clock import now
-from medfiles.db import db, transaction
-from medfiles.documents import opened
+from medfiles.database.session import db, transaction
+from medfiles.documents import unmigrated
+from medfiles.documents.service import opened
 from medfiles.errors import Conflict
-from medfiles.installation import Installation
-from medfiles.legacy import ledger
+from medfiles.legacy import log
 from medfiles.legacy.verification import hashed
 from medfiles.models import EntityFile, LabResultFile, LegacySource
+from medfiles.services import Installation
+from medfiles.storage import journal
 
 BATCH = 100
 FIRST_VERIFY = "The last verification did not pass, or there was none. Run migrate-lab-results without --finish first."
@@ -34,17 +35,17 @@ def finish(parts: Installation, known: LegacySource, report: Callable[[int], Non
     if known.verified_at is None:
         raise Conflict(FIRST_VERIFY)
     if known.finishing_at is None:
-        ledger.note(known, finishing_at=now())
+        log.note(known, finishing_at=now())
     removed, failed, kept, after = 0, 0, list[int](), 0
     while files := _moved(after):
         good = [file for file in files if hashed(opened(file, parts.storages)) == file.sha256]
-        kept += [ledger.number_of(file) for file in files if file not in good]
+        kept += [log.number_of(file) for file in files if file not in good]
         failed += _remove(parts, good)
         removed += len(good)
-        after = ledger.number_of(files[-1])
+        after = log.number_of(files[-1])
         report(removed)
     if not kept and not failed:
-        ledger.note(known, finished_at=now())
+        log.note(known, finished_at=now())
     return Finished(removed, kept, failed)
 
 
@@ -60,5 +61,5 @@ def _moved(after: int) -> Sequence[EntityFile]:
 
 def _remove(parts: Installation, files: Sequence[EntityFile]) -> int:
     with transaction():
-        keys = waiting.drop(parts.storages, [ledger.number_of(file) for file in files])
+        keys = unmigrated.drop(parts.storages, [log.number_of(file) for file in files])
     return journal.remove(parts.storages, keys).failed

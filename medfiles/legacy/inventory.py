@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from medfiles import waiting
+from medfiles.documents import unmigrated
 from medfiles.errors import StorageError
 from medfiles.legacy.source import OlderFile, Source
 from medfiles.models import FIRST_FILE_ID
@@ -153,7 +153,7 @@ def _oddities(file: OlderFile, size: int) -> Iterator[str]:
         yield "empty"
     if file.size is not None and file.size != size:
         yield "size"
-    if waiting.name_of(file.name, file.id) != file.name:
+    if unmigrated.name_of(file.name, file.id) != file.name:
         yield "name"
     if file.uploaded_at is None:
         yield "time"

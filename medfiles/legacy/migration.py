@@ -5,17 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from medfiles import copies
 from medfiles.clock import now
-from medfiles.db import db
-from medfiles.installation import Installation
-from medfiles.legacy import backup, ledger, people, report
+from medfiles.database.session import db
+from medfiles.legacy import backup, log, people, report
 from medfiles.legacy.inventory import Inventory, analyse
 from medfiles.legacy.moving import Mover
 from medfiles.legacy.report import Report
 from medfiles.legacy.source import Source
 from medfiles.legacy.verification import Verdict, Verifier
 from medfiles.models import LegacySource
+from medfiles.operations import database_dump
+from medfiles.services import Installation
 from medfiles.storage import DiskStorage
 
 Progress = Callable[[int], None]
@@ -50,7 +50,7 @@ class Migration:
 
     def analyse(self) -> tuple[Inventory, Report]:
         """Look at everything and change nothing."""
-        ledger.check(self.source)
+        log.check(self.source)
         totals = dict(self.source.totals())
         begun, found = now(), analyse(self.source, self.teller.step("Looking at files", totals["lab_result_files"]))
         trash = found.ask("SELECT COUNT(*), COALESCE(SUM(size), 0) FROM trash")[0]
@@ -61,7 +61,7 @@ class Migration:
 
     def run(self) -> Report:
         found, made = self.analyse()
-        known = ledger.begin(self.source, self.plan.timezone)
+        known = log.begin(self.source, self.plan.timezone)
         made.dry_run, made.finished, made.backup = False, known.finishing_at is not None, known.backup
         if made.finished:
             return made
@@ -78,9 +78,9 @@ class Migration:
         if known.backed_up_at is not None and known.backup and backup.is_whole(Path(known.backup)):
             return known.backup
         folder = self.plan.folder / f"backup-{known.begun_at:%Y%m%dT%H%M%S}"
-        copies.check_space(self._needed(found, folder))
+        database_dump.check_space(self._needed(found, folder))
         backup.back_up(self.source, found, folder, self.teller.step("Backing up", found.places()))
-        ledger.note(known, backup=str(folder), backed_up_at=now())
+        log.note(known, backup=str(folder), backed_up_at=now())
         return str(folder)
 
     def move(self, found: Inventory, known: LegacySource) -> int:
@@ -101,19 +101,19 @@ class Migration:
     def verify(self, found: Inventory, known: LegacySource) -> Verdict:
         progress = self.teller.step("Verifying", found.ask("SELECT COUNT(*) FROM files")[0][0])
         verdict = Verifier(self.parts, self.source, known, found).verify(progress)
-        ledger.note(known, verified_at=now() if verdict.passed else None)
+        log.note(known, verified_at=now() if verdict.passed else None)
         return verdict
 
     def _move_batch(self, mover: Mover, known: LegacySource, numbers: Sequence[int]) -> int:
         count = mover.move(numbers)
         if count and known.verified_at is not None:
-            ledger.note(known, verified_at=None)
+            log.note(known, verified_at=None)
         return count
 
     def _needed(self, found: Inventory, folder: Path) -> dict[Path, int]:
         """Bytes that are to be written, by folder: the backup, and the documents' new places."""
         size = found.bytes_in_all()
-        needed = {folder: size + sum(map(copies.size_of_database, {db.engine, self.source.engine}))}
+        needed = {folder: size + sum(map(database_dump.size_of_database, {db.engine, self.source.engine}))}
         if isinstance(self.parts.storages.default, DiskStorage):
             needed[self.parts.storages.default.root] = size
         return needed

@@ -11,19 +11,20 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.exc import DataError, IntegrityError, StatementError
 
-from medfiles import audit, journal, sniff, waiting
+from medfiles.audit import event_log
 from medfiles.clock import now
-from medfiles.db import db, transaction
-from medfiles.entities import EntityType
+from medfiles.database.session import db, transaction
+from medfiles.documents import detection, unmigrated
+from medfiles.documents.detection import Found
+from medfiles.documents.relocation import CHANGED
 from medfiles.errors import Conflict, DatabaseUnavailable, IntegrityFailed, MedfilesError, StorageError
-from medfiles.installation import Installation
-from medfiles.legacy import ledger
+from medfiles.legacy import log
 from medfiles.legacy.inventory import STAYS, Inventory
 from medfiles.legacy.source import OlderFile, Source
 from medfiles.models import EntityFile, LabResult, LegacySource
-from medfiles.moves import CHANGED
-from medfiles.sniff import Found
-from medfiles.storage import Staged, digest, live_key, trash_key
+from medfiles.record_types.declared import EntityType
+from medfiles.services import Installation
+from medfiles.storage import Staged, digest, journal, live_key, trash_key
 from medfiles.storage.base import EXTENSION
 
 ANY_SIZE = 2**62
@@ -104,7 +105,7 @@ class Mover:
         return len(prepared)
 
     def _still_to_move(self, numbers: Sequence[int]) -> Sequence[OlderFile]:
-        done = set(ledger.ids(self.known, "file", numbers))
+        done = set(log.ids(self.known, "file", numbers))
         done |= set(db.session.scalars(select(EntityFile.legacy_id).where(EntityFile.legacy_id.in_(numbers))))
         db.session.rollback()
         stays = self.found.staying(numbers)
@@ -129,15 +130,15 @@ class Mover:
             raise
 
     def _here(self, files: Sequence[OlderFile]) -> Here:
-        results = ledger.new_ids(self.known, "lab-result", [old.lab_result for old in files])
+        results = log.new_ids(self.known, "lab-result", [old.lab_result for old in files])
         query = select(LabResult).where(LabResult.id.in_(results.values()))
         records = {record.id: record for record in db.session.scalars(query)}
         db.session.expunge_all()
         db.session.rollback()
         return Here(
             {old: records[new] for old, new in results.items() if new in records},
-            ledger.new_ids(self.known, "patient", [old.patient for old in files]),
-            ledger.new_ids(self.known, "user", [old.user for old in files]),
+            log.new_ids(self.known, "patient", [old.patient for old in files]),
+            log.new_ids(self.known, "user", [old.user for old in files]),
         )
 
     def _read(self, old: OlderFile) -> Staged:
@@ -160,13 +161,13 @@ class Mover:
     def _recognised(self, staged: Staged, extension: str) -> Found | None:
         """What the bytes are; None also when looking into them failed: they are kept all the same."""
         try:
-            return sniff.recognise(staged.path, extension, self.parts.sandbox)
+            return detection.recognise(staged.path, extension, self.parts.sandbox)
         except MedfilesError:
             return None
 
     def _row(self, old: OlderFile, record: LabResult, user: int | None, staged: Staged) -> EntityFile:
-        name, gone, kind = waiting.name_of(old.name, old.id), record.deleted_at, self._kind
-        written = sniff.extension_of(name) or sniff.extension_of(old.path)
+        name, gone, kind = unmigrated.name_of(old.name, old.id), record.deleted_at, self._kind
+        written = detection.extension_of(name) or detection.extension_of(old.path)
         extension = written if re.fullmatch(EXTENSION, written) else ".bin"
         found = self._recognised(staged, written)
         at = _moment(old, self.known.timezone) or record.created_at
@@ -174,14 +175,14 @@ class Mover:
             entity_type=kind.name, entity_id=record.id, patient_id=record.patient_id, file_name=name,
             file_path=trash_key(gone.date(), extension) if gone else live_key(kind.directory, extension),
             storage=self.parts.storages.default.name, file_size=staged.size, sha256=staged.sha256,
-            file_type=found.media_type if found else waiting.UNKNOWN, pages=found.pages if found else None,
-            description=old.description, category=waiting.CATEGORY, uploaded_at=at, created_at=at, updated_at=now(),
+            file_type=found.media_type if found else unmigrated.UNKNOWN, pages=found.pages if found else None,
+            description=old.description, category=unmigrated.CATEGORY, uploaded_at=at, created_at=at, updated_at=now(),
             deleted_at=gone, deleted_by=record.deleted_by, legacy_id=old.id, extra=_told(old, name, record, user),
         )  # fmt: skip
 
     @property
     def _kind(self) -> EntityType:
-        return self.parts.registry[waiting.KIND]
+        return self.parts.registry[unmigrated.KIND]
 
     def _store(self, prepared: Sequence[Prepared]) -> None:
         storage, keys = self.parts.storages.default, [one.row.file_path for one in prepared]
@@ -216,9 +217,9 @@ class Mover:
         db.session.add_all([one.row for one in prepared])
         db.session.flush()
         for one in prepared:
-            ledger.enter(self.known, "file", one.old.id, one.row.id)
-        found = [(audit.subject_of(one.row), {"old_id": one.old.id, "sha256": one.row.sha256}) for one in prepared]
-        audit.record_each(None, "migrate", found)
+            log.enter(self.known, "file", one.old.id, one.row.id)
+        found = [(event_log.subject_of(one.row), {"old_id": one.old.id, "sha256": one.row.sha256}) for one in prepared]
+        event_log.record_each(None, "migrate", found)
 
 
 def _told(old: OlderFile, name: str, record: LabResult, user: int | None) -> dict[str, Any]:

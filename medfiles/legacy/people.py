@@ -9,12 +9,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, exists, func, select
 from sqlalchemy.exc import DataError, IntegrityError, StatementError
 
-from medfiles import accounts, audit
-from medfiles.audit import Subject
+from medfiles.accounts import service as accounts
+from medfiles.audit import event_log
+from medfiles.audit.event_log import Subject
 from medfiles.clock import now
-from medfiles.db import db, transaction
+from medfiles.database.session import db, transaction
 from medfiles.errors import Rejected
-from medfiles.legacy import ledger
+from medfiles.legacy import log
 from medfiles.legacy.inventory import Inventory
 from medfiles.legacy.source import Source, day, moment, text
 from medfiles.models import EntityFile, LabResult, LegacyId, LegacySource, Patient, User
@@ -44,7 +45,7 @@ def bring_along(source: Source, known: LegacySource, found: Inventory) -> None:
     for kind in KINDS:
         for rows in _batches(source, kind):
             with transaction():
-                done = ledger.ids(known, kind.name, [row["id"] for row in rows])
+                done = log.ids(known, kind.name, [row["id"] for row in rows])
                 for row in rows:
                     if row["id"] not in done:
                         _bring(row, kind, known, found)
@@ -60,13 +61,13 @@ def _bring(row: Row, kind: Kind, known: LegacySource, found: Inventory) -> None:
     owner = 0
     if kind.owner is not None:
         belongs, column = kind.owner
-        owner = ledger.ids(known, belongs, [row[column]]).get(row[column]) or 0
+        owner = log.ids(known, belongs, [row[column]]).get(row[column]) or 0
         if not owner:
             return  # what it belongs to is not here: a finding already, or its chain is broken
     try:
         with db.session.begin_nested():
             match = _only(kind, known, kind.find(row, owner))
-            ledger.enter(known, kind.name, row["id"], match or kind.make(row, owner), brought=match is None)
+            log.enter(known, kind.name, row["id"], match or kind.make(row, owner), brought=match is None)
             db.session.flush()
     except (IntegrityError, DataError, StatementError, Rejected) as error:
         words = error.message if isinstance(error, Rejected) else "it cannot be stored here"
@@ -118,7 +119,7 @@ def _make_patient(row: Row, owner: int) -> int:
     )  # fmt: skip
     db.session.add(patient)
     db.session.flush()
-    audit.record(None, "create-patient", Subject(patient.id, name=f"{patient.first_name} {patient.last_name}"))
+    event_log.record(None, "create-patient", Subject(patient.id, name=f"{patient.first_name} {patient.last_name}"))
     return patient.id
 
 
@@ -136,7 +137,7 @@ def _make_result(row: Row, owner: int) -> int:
     record = LabResult(patient_id=owner, created_at=made, updated_at=made, **values)
     db.session.add(record)
     db.session.flush()
-    audit.record(None, "create-record", Subject(owner, RESULT, record.id, name=record.test_name))
+    event_log.record(None, "create-record", Subject(owner, RESULT, record.id, name=record.test_name))
     return record.id
 
 

@@ -5,15 +5,18 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import delete, select
 
-from medfiles import audit, derived, journal, waiting
-from medfiles.db import db, transaction
-from medfiles.documents import Opened
+from medfiles.audit import event_log
+from medfiles.database.session import db, transaction
+from medfiles.documents import unmigrated
+from medfiles.documents.service import Opened
 from medfiles.errors import Conflict
-from medfiles.installation import Installation
-from medfiles.legacy import ledger, people
+from medfiles.legacy import log, people
 from medfiles.legacy.source import OlderFile, Source
 from medfiles.legacy.verification import hashed, waiting_file
 from medfiles.models import EntityFile, LabResult, LegacyId, LegacySource
+from medfiles.previews import cache as preview_cache
+from medfiles.services import Installation
+from medfiles.storage import journal
 
 BATCH = 100
 FINISHED = "The move was finished: the older files are gone, and nothing can be taken back."
@@ -37,16 +40,16 @@ def roll_back(
     """Conflict once the move was finished. Documents added since stay; what was deleted for ever stays deleted."""
     if known.finishing_at is not None:
         raise Conflict(FINISHED)
-    ledger.note(known, verified_at=None)
+    log.note(known, verified_at=None)
     back, after = TakenBack(), 0
     while files := _moved(after):
-        after = ledger.number_of(files[-1])
-        older = {file.id: file for file in source.files([ledger.number_of(file) for file in files])}
+        after = log.number_of(files[-1])
+        older = {file.id: file for file in source.files([log.number_of(file) for file in files])}
         _give_back(parts, [file for file in files if _is_there(source, older, file, back)], older, back)
         report(back.documents)
     back.people = people.take_back(known)
     if not back.kept:
-        ledger.end(known)
+        log.end(known)
     return back
 
 
@@ -60,7 +63,7 @@ def _moved(after: int) -> Sequence[EntityFile]:
 
 def _is_there(source: Source, older: Mapping[int, OlderFile], file: EntityFile, back: TakenBack) -> bool:
     """Whether the older file still is what the document was made of."""
-    row = older.get(ledger.number_of(file))
+    row = older.get(log.number_of(file))
     if row is not None and hashed(Opened(waiting_file(row), source.folder)) == file.sha256:
         return True
     back.kept.append(f"Document {file.id} stays: older file {file.legacy_id} is gone or altered.")
@@ -74,13 +77,15 @@ def _give_back(
         ids = [file.id for file in files]
         query = select(EntityFile).where(EntityFile.id.in_(ids)).order_by(EntityFile.id).with_for_update()
         locked = session.scalars(query.execution_options(populate_existing=True)).all()
-        lost = [words for file in locked for words in _changes(file, older[ledger.number_of(file)])]
-        audit.record_each(None, "rollback", [(audit.subject_of(file), {"old_id": file.legacy_id}) for file in locked])
+        lost = [words for file in locked for words in _changes(file, older[log.number_of(file)])]
+        event_log.record_each(
+            None, "rollback", [(event_log.subject_of(file), {"old_id": file.legacy_id}) for file in locked]
+        )
         for file in locked:
             journal.release(file.storage, [file.file_path])
             session.delete(file)
         session.execute(delete(LegacyId).where(LegacyId.kind == "file", LegacyId.new_id.in_(ids)))
-        keys = [*(file.file_path for file in locked), *derived.release({file.sha256 for file in locked})]
+        keys = [*(file.file_path for file in locked), *preview_cache.release({file.sha256 for file in locked})]
     back.failed += journal.remove(parts.storages, keys).failed
     back.documents += len(locked)
     back.lost += lost
@@ -88,9 +93,9 @@ def _give_back(
 
 def _changes(file: EntityFile, row: OlderFile) -> list[str]:
     now_and_then = {
-        "name": (file.file_name, waiting.name_of(row.name, row.id)),
+        "name": (file.file_name, unmigrated.name_of(row.name, row.id)),
         "description": (file.description, row.description),
-        "category": (file.category, waiting.CATEGORY),
+        "category": (file.category, unmigrated.CATEGORY),
     }
     changed = [what for what, (here, there) in now_and_then.items() if here != there]
     words = [f"Older file {row.id} had another {' and '.join(changed)} as document {file.id}."] if changed else []

@@ -12,9 +12,9 @@ from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.sql.expression import TableClause
 
-from medfiles.copies import plain
-from medfiles.db import db
+from medfiles.database.session import db
 from medfiles.errors import Rejected
+from medfiles.operations.database_dump import plain
 from medfiles.storage import OlderFolder
 
 OWN = "own"

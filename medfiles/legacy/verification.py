@@ -6,17 +6,18 @@ from itertools import islice
 
 from sqlalchemy import func, or_, select
 
-from medfiles import access, older, waiting
-from medfiles.access import Actor
+from medfiles import permissions
 from medfiles.clock import now
-from medfiles.db import db
-from medfiles.documents import Opened, opened
+from medfiles.database.session import db
+from medfiles.documents import legacy_ids, unmigrated
+from medfiles.documents.service import Opened, opened
 from medfiles.errors import MedfilesError
-from medfiles.installation import Installation
-from medfiles.legacy import ledger
+from medfiles.legacy import log
 from medfiles.legacy.inventory import Inventory
 from medfiles.legacy.source import OlderFile, Source
 from medfiles.models import EntityFile, LegacySource, Patient, PatientShare, User
+from medfiles.permissions import Actor
+from medfiles.services import Installation
 from medfiles.storage import digest
 
 BATCH = 100
@@ -81,7 +82,7 @@ class Verifier:
     def _verify(self, batch: Sequence[OlderFile]) -> None:
         numbers = [file.id for file in batch]
         rows = db.session.scalars(select(EntityFile).where(EntityFile.legacy_id.in_(numbers))).all()
-        documents, known = {row.legacy_id: row for row in rows}, ledger.ids(self.known, "file", numbers)
+        documents, known = {row.legacy_id: row for row in rows}, log.ids(self.known, "file", numbers)
         people = self._people(batch, rows)
         db.session.expunge_all()
         db.session.rollback()
@@ -106,23 +107,23 @@ class Verifier:
         query = select(Patient.id, Patient.user_id).where(Patient.id.in_([row.patient_id for row in rows]))
         return People(
             dict(db.session.execute(query).all()),
-            ledger.new_ids(self.known, "lab-result", [file.lab_result for file in batch]),
-            ledger.new_ids(self.known, "patient", [file.patient for file in batch]),
-            ledger.new_ids(self.known, "user", [file.user for file in batch]),
+            log.new_ids(self.known, "lab-result", [file.lab_result for file in batch]),
+            log.new_ids(self.known, "patient", [file.patient for file in batch]),
+            log.new_ids(self.known, "user", [file.user for file in batch]),
         )
 
     def _wrong(self, file: OlderFile, document: EntityFile, people: People) -> Iterator[str]:
         owner = people.owners.get(document.patient_id)
         here = (document.entity_type, document.entity_id, document.patient_id, owner)
         there = (
-            waiting.KIND,
+            unmigrated.KIND,
             people.results.get(file.lab_result),
             people.patients.get(file.patient),
             people.users.get(file.user),
         )
         if here != there:
             yield "is filed under another lab result, patient or user than before."
-        if older.moved_to(file.id) != document.id:
+        if legacy_ids.moved_to(file.id) != document.id:
             yield "is not found by its older number."
         new = hashed(opened(document, self.parts.storages))
         if new != document.sha256:
@@ -136,7 +137,7 @@ class Verifier:
         query = select(EntityFile.patient_id, func.count()).where(EntityFile.legacy_id.is_not(None))
         here = dict(db.session.execute(query.group_by(EntityFile.patient_id)).all())
         db.session.rollback()
-        new = ledger.new_ids(self.known, "patient", self.verdict.patients)
+        new = log.new_ids(self.known, "patient", self.verdict.patients)
         there: dict[int | None, int] = {}
         for patient, count in self.verdict.patients.items():
             there[new.get(patient)] = there.get(new.get(patient), 0) + count.moved
@@ -154,7 +155,7 @@ class Verifier:
             owned = select(Patient.id).where(Patient.user_id == user_id)
             query = select(func.count(EntityFile.id)).where(
                 EntityFile.legacy_id.is_not(None),
-                EntityFile.patient_id.in_(access.patients_for(Actor(user_id, email))),
+                EntityFile.patient_id.in_(permissions.patients_for(Actor(user_id, email))),
                 EntityFile.patient_id.not_in(owned),
                 EntityFile.patient_id.not_in(given),
             )

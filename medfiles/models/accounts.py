@@ -8,7 +8,7 @@ from sqlalchemy.ext.mutable import MutableList
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from medfiles.clock import now
-from medfiles.db import Base, Id, UtcDateTime, db
+from medfiles.database.session import Base, Id, UtcDateTime, db
 
 roles_users = Table(
     "roles_users",

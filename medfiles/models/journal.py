@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from medfiles.db import Id, UtcDateTime, db
+from medfiles.database.session import Id, UtcDateTime, db
 
 
 class StorageJournal(db.Model):  # type: ignore[name-defined,misc]

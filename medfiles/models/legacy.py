@@ -7,7 +7,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from medfiles.clock import now
-from medfiles.db import Id, UtcDateTime, db
+from medfiles.database.session import Id, UtcDateTime, db
 
 
 class LabResultFile(db.Model):  # type: ignore[name-defined,misc]

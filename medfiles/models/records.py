@@ -7,7 +7,7 @@ from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, Text, U
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
 from medfiles.clock import now
-from medfiles.db import Id, UtcDateTime, db
+from medfiles.database.session import Id, UtcDateTime, db
 
 
 class Patient(db.Model):  # type: ignore[name-defined,misc]

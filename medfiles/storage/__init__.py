@@ -17,9 +17,9 @@ from medfiles.storage.base import (
     trash_key,
 )
 from medfiles.storage.disk import DiskStorage
+from medfiles.storage.legacy_folder import OlderFolder, Unreachable
 from medfiles.storage.memory import MemoryStorage
 from medfiles.storage.objects import SCHEMES, ObjectStorage
-from medfiles.storage.older import OlderFolder, Unreachable
 
 __all__ = [
     "DiskStorage",

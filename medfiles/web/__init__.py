@@ -6,7 +6,7 @@ from flask import Flask, g
 from flask_security import current_user
 from werkzeug.local import LocalProxy
 
-from medfiles import refusals
+from medfiles.http import errors as http_errors
 from medfiles.web import account, errors, fragments, people, pictures, records, status, tokens, words
 
 __all__ = ["init_app", "pictures"]
@@ -15,7 +15,7 @@ __all__ = ["init_app", "pictures"]
 def init_app(app: Flask, settings: dict[str, Any]) -> None:
     account.init_app(app, settings)
     words.init_app(app)
-    refusals.answered_by(app, "/", errors.answer_error)
+    http_errors.answered_by(app, "/", errors.answer_error)
     for door in (records, people, fragments, account, tokens, status):
         app.register_blueprint(door.blueprint)
     app.context_processor(_around_every_page)

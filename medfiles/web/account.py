@@ -9,10 +9,12 @@ from flask.typing import ResponseReturnValue
 from flask_security import LoginForm, Security, TwoFactorVerifyCodeForm, current_user, logout_user
 from ua_parser import parse
 
-from medfiles import accounts, quota, tokens
-from medfiles.accounts import Step
+from medfiles.accounts import api_tokens
+from medfiles.accounts import service as accounts
+from medfiles.accounts.service import Step
 from medfiles.clock import now
-from medfiles.http import actor, parts
+from medfiles.documents import quota
+from medfiles.http.responses import actor, parts
 from medfiles.web.records import patients
 
 blueprint = Blueprint("account", __name__)
@@ -105,13 +107,13 @@ def _tokens() -> list[TokenView]:
         TokenView(
             id=token.id,
             name=token.name,
-            may_write=token.scope == tokens.WRITE,
+            may_write=token.scope == api_tokens.WRITE,
             patient=names.get(token.patient_id, NOT_SHARED) if token.patient_id else None,
             used_at=token.used_at,
             expires_at=token.expires_at,
             over=token.expires_at is not None and token.expires_at <= now(),
         )
-        for token in tokens.tokens(actor())
+        for token in api_tokens.tokens(actor())
     ]
 
 

@@ -6,8 +6,8 @@ from flask import Response, g, redirect, request, url_for
 from werkzeug.exceptions import BadHost
 
 from medfiles.errors import SignedOut
-from medfiles.htmx import fragment, is_htmx, trigger
-from medfiles.refusals import explained, status_of
+from medfiles.http.errors import explained, status_of
+from medfiles.http.htmx import fragment, is_htmx, trigger
 
 TITLES = {
     400: "That did not work",

@@ -10,7 +10,7 @@ from wtforms import BooleanField, DateField, Form, FormField, StringField, TextA
 from wtforms.validators import InputRequired, Length, Optional
 
 from medfiles.errors import MedfilesError, Rejected
-from medfiles.fields import TEXT_LIMIT, Field
+from medfiles.record_types.fields import TEXT_LIMIT, Field
 
 LONGEST_KEY, LONGEST_ID = 64, 18  # characters
 

@@ -6,19 +6,20 @@ from typing import Any
 from flask import Blueprint, Response, flash, redirect, request
 from flask.typing import ResponseReturnValue
 
-from medfiles import present, uploads
-from medfiles.entities import EntityType
+from medfiles.documents.rules import Intake, Paper
 from medfiles.errors import BadName, MedfilesError, NotFound, Rejected, SignedOut
-from medfiles.gate import LARGEST_ID, by_header_or_query
-from medfiles.htmx import fragment, is_htmx, trigger
-from medfiles.http import documents, older, parts, records, send_document
-from medfiles.intake import Intake, Paper
-from medfiles.present import Notice, Outcome
-from medfiles.rates import MANY, UPLOADS, counted
-from medfiles.refusals import explained, status_of
-from medfiles.sessions import background
-from medfiles.uploads import Received
-from medfiles.web import forms, many, pages, previews, printing
+from medfiles.http import request_body, views
+from medfiles.http.errors import explained, status_of
+from medfiles.http.htmx import fragment, is_htmx, trigger
+from medfiles.http.rate_limits import MANY, UPLOADS, counted
+from medfiles.http.request_body import Received
+from medfiles.http.responses import documents, older, parts, records, send_document
+from medfiles.http.security import LARGEST_ID, by_header_or_query
+from medfiles.http.sessions import background
+from medfiles.http.views import Notice, Outcome
+from medfiles.record_types.declared import EntityType
+from medfiles.web import bulk as web_bulk
+from medfiles.web import forms, pages, previews, printing
 from medfiles.web import records as record_pages
 from medfiles.web.errors import answer_error
 from medfiles.web.words import day, plural
@@ -44,7 +45,7 @@ def manager_new(type: EntityType) -> ResponseReturnValue:
     if not is_htmx():
         return record_pages.record_new(patient_id, type)
     patient = record_pages.editable_patient(patient_id, type)
-    return fragment("documents/_manager.html", panel=present.empty_panel(type, patient))
+    return fragment("documents/_manager.html", panel=views.empty_panel(type, patient))
 
 
 @blueprint.get("/<kind:type>/<int:id>/upload-zone")
@@ -99,11 +100,11 @@ def badges(type: EntityType) -> ResponseReturnValue:
 @counted(UPLOADS)
 @by_header_or_query
 def upload(type: EntityType, id: int) -> ResponseReturnValue:
-    raw = uploads.is_raw(request)
-    retry_of = uploads.idempotency_key(request)
-    intake = documents().receive(type, id, uploads.announced_length(request), 1 if raw else None, retry_of)
+    raw = request_body.is_raw(request)
+    retry_of = request_body.idempotency_key(request)
+    intake = documents().receive(type, id, request_body.announced_length(request), 1 if raw else None, retry_of)
     request.max_content_length = (request.content_length or 0) + 1  # the kind's own limit, just checked, holds instead
-    received, paper = uploads.receive(request, documents(), intake)
+    received, paper = request_body.receive(request, documents(), intake)
     if raw and is_htmx():
         return _answer_queue(intake, received[0], paper)
     return _answer_upload(type, id, [_stored(intake, file, paper, alone=len(received) == 1) for file in received])
@@ -112,7 +113,7 @@ def upload(type: EntityType, id: int) -> ResponseReturnValue:
 @blueprint.post("/<kind:type>/<int:id>/bulk")
 @counted(MANY)
 def bulk(type: EntityType, id: int) -> ResponseReturnValue:
-    return many.answer(type, id)
+    return web_bulk.answer(type, id)
 
 
 @blueprint.get("/files/<int:file_id>/download")
@@ -159,7 +160,7 @@ def purge(file_id: int) -> ResponseReturnValue:
 @blueprint.errorhandler(MedfilesError)
 def explain_in_place(error: MedfilesError) -> ResponseReturnValue:
     """What was refused inside the widget is said inside the widget, which then shows how things are now."""
-    in_place = is_htmx() and request.method == "POST" and not uploads.is_raw(request)
+    in_place = is_htmx() and request.method == "POST" and not request_body.is_raw(request)
     where = _record_of_request() if in_place and not isinstance(error, SignedOut) else None
     if where is None:
         return answer_error(error)
@@ -209,7 +210,7 @@ def _stored(intake: Intake, received: Received, paper: Paper, *, alone: bool) ->
     """What became of one file, and the status it would have on its own."""
     try:
         said = paper if alone else replace(paper, idempotency_key=None)
-        file, new = uploads.store(documents(), intake, received, said)
+        file, new = request_body.store(documents(), intake, received, said)
     except MedfilesError as error:
         name = "This file" if isinstance(error, BadName) else received.name
         return Outcome(name, False, error.message, error.code), status_of(error)
@@ -220,7 +221,7 @@ def _stored(intake: Intake, received: Received, paper: Paper, *, alone: bool) ->
 
 def _answer_queue(intake: Intake, received: Received, paper: Paper) -> Response:
     """To the upload queue of a page: the new document's row, and a word when the same bytes were here before."""
-    file, new = uploads.store(documents(), intake, received, paper)
+    file, new = request_body.store(documents(), intake, received, paper)
     twin = documents().twin(file) if new else None
     view, before = pages.file_view(file), pages.file_view(twin) if twin else None
     response = pages.answer_row(view, "new", 201 if new else 200, within="manager", twin=before)
@@ -242,7 +243,7 @@ def _answer_upload(kind: EntityType, record_id: int, results: list[tuple[Outcome
     if stored:
         pages.announce(response, kind, record_id)
     if refused := [outcome for outcome in outcomes if not outcome.stored]:
-        trigger(response, "documents:error", message=present.told(refused), code=refused[0].code)
+        trigger(response, "documents:error", message=views.told(refused), code=refused[0].code)
     return response
 
 

@@ -4,14 +4,15 @@ from typing import Any
 
 from flask import Response, flash, g, redirect, request
 
-from medfiles import listing, present
-from medfiles.entities import EntityType
+from medfiles.documents import listing
+from medfiles.documents.listing import Wanted
 from medfiles.errors import Forbidden, Rejected
-from medfiles.gate import LARGEST_ID
-from medfiles.htmx import fragment, is_htmx, trigger
-from medfiles.http import documents, file_views, parts, records
-from medfiles.listing import Wanted
-from medfiles.present import FileView, PanelView, PatientView, RecordView
+from medfiles.http import views
+from medfiles.http.htmx import fragment, is_htmx, trigger
+from medfiles.http.responses import documents, file_views, parts, records
+from medfiles.http.security import LARGEST_ID
+from medfiles.http.views import FileView, PanelView, PatientView, RecordView
+from medfiles.record_types.declared import EntityType
 
 ROWS = 50  # documents in one page of a list
 MODES = ("view", "edit")
@@ -24,13 +25,13 @@ def file_view(file: Any) -> FileView:
 def patient_page(patient_id: int, tab: str) -> tuple[PatientView, dict[str, Any]]:
     """The patient and what every page about it shows around its content."""
     summary = records().patient(patient_id)
-    patient = present.patient_view(summary.patient, summary.level)
+    patient = views.patient_view(summary.patient, summary.level)
     return patient, {"patient": patient, "tab": tab, "tabs": tabs(patient_id)}
 
 
 def tabs(patient_id: int) -> tuple[Any, ...]:
     counts = records().counts(patient_id)
-    return tuple((present.type_view(kind), counts[kind.name]) for kind in parts().registry)
+    return tuple((views.type_view(kind), counts[kind.name]) for kind in parts().registry)
 
 
 def record_page(kind: EntityType, record_id: int) -> tuple[Any, RecordView]:
@@ -41,10 +42,10 @@ def record_page(kind: EntityType, record_id: int) -> tuple[Any, RecordView]:
 
 def shown(kind: EntityType, record: Any, count: int | None = None) -> RecordView:
     summary = records().patient(record.patient_id)
-    g.patient = present.patient_view(summary.patient, summary.level)
+    g.patient = views.patient_view(summary.patient, summary.level)
     if count is None:
         count = documents().count(kind, [record.id]).get(record.id, 0)
-    return present.record_view(kind, record, g.patient, count)
+    return views.record_view(kind, record, g.patient, count)
 
 
 def asked_for(kind: EntityType, *, trashed: bool = False) -> Wanted:
@@ -74,7 +75,7 @@ def panel(
         file, here = file_view(documents().get(editing)), (kind.name, record.id, wanted.trashed)
         files[:0] = [file] if (file.entity_type, file.entity_id, file.deleted_at is not None) == here else []
     shown_in_it["editing"] = editing
-    return present.panel_view(kind, view, page, files, tally, wanted=wanted, **shown_in_it)
+    return views.panel_view(kind, view, page, files, tally, wanted=wanted, **shown_in_it)
 
 
 def _editing(view: RecordView) -> int | None:
@@ -109,7 +110,7 @@ def answer_row(
     record, view = record_page(kind, file.entity_id)
     nothing, tally = listing.Page((), None, None), documents().tally(kind, record.id)
     seen = Wanted(trashed=request.form.get("view") == "trash")
-    around = present.panel_view(kind, view, nothing, (), tally, wanted=seen, place=within or place())
+    around = views.panel_view(kind, view, nothing, (), tally, wanted=seen, place=within or place())
     if state == "edit" and not around.can_edit:
         raise Forbidden()
     said |= {"file": file, "state": state, "figures": figures and around.place == "manager"}

@@ -9,13 +9,13 @@ from flask_wtf import FlaskForm
 from wtforms import DateField, EmailField, HiddenField, RadioField, SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import InputRequired, Length, Optional
 
-from medfiles import present
-from medfiles.access import Action
 from medfiles.clock import is_zone, midnight
 from medfiles.errors import NotFound, Rejected
-from medfiles.http import actor, shares
-from medfiles.present import ShareView
-from medfiles.refusals import status_of
+from medfiles.http import views
+from medfiles.http.errors import status_of
+from medfiles.http.responses import actor, shares
+from medfiles.http.views import ShareView
+from medfiles.permissions import Action
 from medfiles.web import forms, pages
 
 blueprint = Blueprint("people", __name__)
@@ -66,14 +66,14 @@ def change(patient_id: int) -> ResponseReturnValue:
     return render_template("records/people.html", people=given, form=form, changing=None, **context), status
 
 
-def own_share(patient: present.PatientView) -> int | None:
+def own_share(patient: views.PatientView) -> int | None:
     """The number of the reader's own share, which it may give up; None for the owner."""
     share = shares().own(patient.id) if patient.access != Action.OWN else None
     return share.id if share else None
 
 
 def _given(patient_id: int) -> list[ShareView]:
-    return [present.share_view(given) for given in shares().list(patient_id)]
+    return [views.share_view(given) for given in shares().list(patient_id)]
 
 
 def _changing(given: list[ShareView]) -> ShareView | None:

@@ -4,12 +4,12 @@ import structlog
 from flask import Response
 from flask.typing import ResponseReturnValue
 
-from medfiles import recipes
 from medfiles.errors import BlobMissing, MedfilesError
-from medfiles.http import previews, send_picture
-from medfiles.refusals import RETRY_SECONDS
-from medfiles.renditions import Unshowable
-from medfiles.sandbox import Busy
+from medfiles.http.errors import RETRY_SECONDS
+from medfiles.http.responses import previews, send_picture
+from medfiles.previews.service import Unshowable
+from medfiles.sandbox.pool import Busy
+from medfiles.sandbox.render import spec
 from medfiles.web.fragments import blueprint
 
 log = structlog.get_logger("medfiles.pictures")
@@ -21,7 +21,7 @@ def picture(file_id: int, sha256: str, recipe: str, page: int) -> ResponseReturn
     try:
         found = previews().picture(file_id, sha256, recipe, page)
     except (Unshowable, Busy, BlobMissing) as error:
-        if not recipes.read(recipe).is_thumbnail:
+        if not spec.read(recipe).is_thumbnail:
             raise
         return _nothing(file_id, error)
     return send_picture(found, **{"Cache-Control": FOR_EVER})

@@ -7,13 +7,13 @@ from typing import Any
 
 from flask import Response, request, url_for
 
-from medfiles import listing
+from medfiles.documents import listing
 from medfiles.errors import NotFound, Rejected
-from medfiles.htmx import fragment, is_htmx
-from medfiles.http import documents, file_views, parts, previews
-from medfiles.present import FileView
-from medfiles.recipes import Window, boxed
-from medfiles.renditions import WIDTHS, Look, recipe
+from medfiles.http.htmx import fragment, is_htmx
+from medfiles.http.responses import documents, file_views, parts, previews
+from medfiles.http.views import FileView
+from medfiles.previews.service import WIDTHS, Look, recipe
+from medfiles.sandbox.render.spec import Window, boxed
 from medfiles.web import pages
 from medfiles.web.words import plural
 

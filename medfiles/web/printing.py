@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from flask import Response, url_for
 
-from medfiles.entities import EntityType
 from medfiles.errors import MedfilesError, NotFound
-from medfiles.htmx import fragment
-from medfiles.http import documents, parts, previews
-from medfiles.present import FileView
-from medfiles.renditions import Look
+from medfiles.http.htmx import fragment
+from medfiles.http.responses import documents, parts, previews
+from medfiles.http.views import FileView
+from medfiles.previews.service import Look
+from medfiles.record_types.declared import EntityType
 from medfiles.web import pages
 from medfiles.web.previews import DRAWN, NoteView, PictureView, drawn, notes
 from medfiles.web.words import number

@@ -5,16 +5,17 @@ from typing import Any
 from flask import Blueprint, Response, flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from medfiles import present, trail
-from medfiles.audit import KINDS, Narrowed
-from medfiles.entities import EntityType
+from medfiles.audit import activity
+from medfiles.audit.event_log import KINDS, Narrowed
 from medfiles.errors import Conflict, Forbidden, Rejected
-from medfiles.fields import PATIENT_FIELDS, Field
-from medfiles.gate import LARGEST_ID
-from medfiles.htmx import fragment, is_htmx, trigger
-from medfiles.http import actor, documents, file_views, parts, records
-from medfiles.records import must_be_in_use
-from medfiles.refusals import status_of
+from medfiles.http import views
+from medfiles.http.errors import status_of
+from medfiles.http.htmx import fragment, is_htmx, trigger
+from medfiles.http.responses import actor, documents, file_views, parts, records
+from medfiles.http.security import LARGEST_ID
+from medfiles.record_types.declared import EntityType
+from medfiles.record_types.fields import PATIENT_FIELDS, Field
+from medfiles.records.service import must_be_in_use
 from medfiles.web import forms, pages, people
 from medfiles.web.words import plural
 
@@ -63,7 +64,7 @@ def patient_edit(patient_id: int) -> ResponseReturnValue:
 @blueprint.get("/patients/<int:patient_id>/trash")
 def patient_trash(patient_id: int) -> ResponseReturnValue:
     view, context = pages.patient_page(patient_id, "trash")
-    deleted = [present.record_view(kind, record, view, count) for kind, record, count in records().trashed(patient_id)]
+    deleted = [views.record_view(kind, record, view, count) for kind, record, count in records().trashed(patient_id)]
     gone = {(record.type.name, record.id) for record in deleted}
     files = [file for file in documents().trashed(patient_id) if (file.entity_type, file.entity_id) not in gone]
     shown = file_views(files, titled=True)
@@ -75,7 +76,7 @@ def patient_activity(patient_id: int) -> ResponseReturnValue:
     wanted = _narrowed()
     _, context = pages.patient_page(patient_id, "activity")
     found = records().trail(patient_id, _before(), wanted)
-    lines = [trail.line(event, email, actor(), parts().registry) for event, email in found.events]
+    lines = [activity.line(event, email, actor(), parts().registry) for event, email in found.events]
     asked = {name: value for name, value in vars(wanted).items() if value}
     older = found.events[-1][0].id if len(found.events) == MOST_EVENTS else None
     return render_template("records/activity.html", trail=lines, older=older, found=found, asked=asked, **context)
@@ -100,9 +101,9 @@ def records_of_kind(patient_id: int, plural: EntityType) -> ResponseReturnValue:
     view, context = pages.patient_page(patient_id, plural.name)
     rows = records().list(patient_id, plural)
     counts = documents().count(plural, [row.id for row in rows])
-    cards = [present.record_view(plural, row, view, counts.get(row.id, 0)) for row in rows]
+    cards = [views.record_view(plural, row, view, counts.get(row.id, 0)) for row in rows]
     template = "records/_cards.html" if is_htmx() else "records/records.html"
-    return fragment(template, records=cards, type=present.type_view(plural), **context)
+    return fragment(template, records=cards, type=views.type_view(plural), **context)
 
 
 @blueprint.route("/patients/<int:patient_id>/<plural:plural>/new", methods=["GET", "POST"])
@@ -112,7 +113,7 @@ def record_new(patient_id: int, plural: EntityType) -> ResponseReturnValue:
     record = _saved(form, plural.fields, lambda values: records().create(patient_id, plural, values, key))
     if record:
         return _answer_record(plural, record.id, f"Saved the {plural.title.lower()}.", created=True)
-    return _record_form(form, plural, view, None, present.empty_panel(plural, view), creation_key=key)
+    return _record_form(form, plural, view, None, views.empty_panel(plural, view), creation_key=key)
 
 
 @blueprint.get("/<kind:type>/<int:id>")
@@ -147,17 +148,17 @@ def record_restore(type: EntityType, id: int) -> ResponseReturnValue:
     return _answer_record(type, id, f"Restored the {type.title.lower()} with its documents.")
 
 
-def patients(*, counted: bool = False) -> tuple[present.PatientView, ...]:
+def patients(*, counted: bool = False) -> tuple[views.PatientView, ...]:
     """The patients this account may see, for the switcher and the start page, which alone shows figures."""
     if "patients" not in g:
         g.patients = tuple(
-            present.patient_view(entry.patient, entry.level, entry.records, entry.files)
+            views.patient_view(entry.patient, entry.level, entry.records, entry.files)
             for entry in records().patients(counted=counted)
         )
     return tuple(g.patients)
 
 
-def editable_patient(patient_id: int, kind: EntityType) -> present.PatientView:
+def editable_patient(patient_id: int, kind: EntityType) -> views.PatientView:
     """The patient, if the reader may add records to it."""
     view, _ = pages.patient_page(patient_id, kind.name)
     _must_edit(view)
@@ -166,7 +167,7 @@ def editable_patient(patient_id: int, kind: EntityType) -> present.PatientView:
 
 def _answer_marked(kind: EntityType, record_id: int, marked: list[int]) -> Response:
     message = f"Moved {plural(len(marked), 'document')} to the trash."
-    notice = present.Notice(message, undo=tuple(marked))
+    notice = views.Notice(message, undo=tuple(marked))
     return pages.announce(_answer_record(kind, record_id, f"Saved. {message}", notice=notice), kind, record_id)
 
 
@@ -181,7 +182,7 @@ def _record(kind: EntityType, record_id: int, **shown_in_it: Any) -> Response:
     )
 
 
-def _around(patient: present.PatientView, kind: EntityType) -> dict[str, Any]:
+def _around(patient: views.PatientView, kind: EntityType) -> dict[str, Any]:
     return {"patient": patient, "tab": kind.name, "on_page": not is_htmx() or request.values.get("on_page") == "1"}
 
 
@@ -201,14 +202,14 @@ def _changed(response: Response, kind: EntityType, record_id: int) -> Response:
 
 
 def _record_form(
-    form: Any, kind: EntityType, patient: present.PatientView, record: Any, panel: present.PanelView, **context: Any
+    form: Any, kind: EntityType, patient: views.PatientView, record: Any, panel: views.PanelView, **context: Any
 ) -> Response:
     listing = url_for("records.records", patient_id=patient.id, plural=kind)
     new = url_for("records.record_new", patient_id=patient.id, plural=kind)
     at = url_for("records.record", type=kind, id=record.id) if record else None
     context |= {"action": f"{at}/edit" if at else new, "cancel": at or listing, "record": record, "panel": panel}
     template = "records/_record_form.html" if is_htmx() else "records/record_form.html"
-    context |= {"type": present.type_view(kind), "choices": _choices(kind.fields)}
+    context |= {"type": views.type_view(kind), "choices": _choices(kind.fields)}
     return _form_page(template, form, **(_around(patient, kind) | context))
 
 
@@ -239,6 +240,6 @@ def _before() -> int | None:
     return None if before is None else min(max(before, 0), LARGEST_ID)
 
 
-def _must_edit(view: present.PatientView | present.RecordView) -> None:
+def _must_edit(view: views.PatientView | views.RecordView) -> None:
     if not view.can_edit:
         raise Forbidden()

@@ -8,11 +8,12 @@ from flask.typing import ResponseReturnValue
 from prometheus_client import CONTENT_TYPE_LATEST
 from sqlalchemy.exc import SQLAlchemyError
 
-from medfiles import condition, present
 from medfiles.errors import MedfilesError, NotFound
-from medfiles.http import check_ready, conditions, parts
-from medfiles.sessions import background
-from medfiles.web.metrics import exposition
+from medfiles.http import views
+from medfiles.http.responses import check_ready, conditions, parts
+from medfiles.http.sessions import background
+from medfiles.operations import status as operation_status
+from medfiles.operations.metrics import exposition
 
 blueprint = Blueprint("status", __name__)
 FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
@@ -37,7 +38,7 @@ def readyz() -> ResponseReturnValue:
 @blueprint.get("/status")
 def status() -> ResponseReturnValue:
     found = conditions().read(parts())
-    kinds = tuple((present.type_view(kind), found.kinds[kind.name]) for kind in parts().registry)
+    kinds = tuple((views.type_view(kind), found.kinds[kind.name]) for kind in parts().registry)
     return render_template("status/page.html", status=found, kinds=kinds, trash_days=parts().trash_days)
 
 
@@ -49,7 +50,7 @@ def metrics() -> ResponseReturnValue:
             return Response("a token is needed\n", 401, mimetype="text/plain", headers={"WWW-Authenticate": "Bearer"})
     elif not _is_local():
         raise NotFound()
-    return Response(exposition(condition.measured(parts())), content_type=CONTENT_TYPE_LATEST)
+    return Response(exposition(operation_status.measured(parts())), content_type=CONTENT_TYPE_LATEST)
 
 
 def _has(token: str) -> bool:

@@ -9,11 +9,12 @@ from flask_wtf import FlaskForm
 from wtforms import PasswordField, RadioField, SelectChoice, SelectField, StringField  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import InputRequired, Length
 
-from medfiles import accounts, tokens
+from medfiles.accounts import api_tokens
+from medfiles.accounts import service as accounts
 from medfiles.errors import Rejected
-from medfiles.gate import LARGEST_ID
-from medfiles.http import actor
-from medfiles.refusals import status_of
+from medfiles.http.errors import status_of
+from medfiles.http.responses import actor
+from medfiles.http.security import LARGEST_ID
 from medfiles.web import forms
 from medfiles.web.records import patients
 
@@ -25,8 +26,8 @@ LASTS = [
     SelectChoice("0", "No end"),
 ]
 SCOPES = [
-    SelectChoice(tokens.READ, "Read and download only"),
-    SelectChoice(tokens.WRITE, "Read, add, change and delete"),
+    SelectChoice(api_tokens.READ, "Read and download only"),
+    SelectChoice(api_tokens.WRITE, "Read, add, change and delete"),
 ]
 EVERY_PATIENT = "All you have access to"
 WRONG_PASSWORD = "This is not your password."
@@ -38,11 +39,11 @@ class TokenForm(FlaskForm):  # type: ignore[misc]
 
     name = StringField(
         "Name",
-        [InputRequired("Name is needed."), Length(max=tokens.NAME_LIMIT)],
+        [InputRequired("Name is needed."), Length(max=api_tokens.NAME_LIMIT)],
         description="What you will know it by, such as “Scanner in the hall”",
-        render_kw={"maxlength": tokens.NAME_LIMIT, "autocomplete": "off"},
+        render_kw={"maxlength": api_tokens.NAME_LIMIT, "autocomplete": "off"},
     )
-    scope = RadioField("What it may do", choices=SCOPES, default=tokens.READ)
+    scope = RadioField("What it may do", choices=SCOPES, default=api_tokens.READ)
     patient = SelectField("Whose documents", choices=[], validate_choice=False)
     days = SelectField("How long it lasts", choices=LASTS, default="365")
     password = PasswordField(
@@ -65,7 +66,7 @@ def new() -> ResponseReturnValue:
 
 @blueprint.post("/<int:token_id>/revoke")
 def revoke(token_id: int) -> ResponseReturnValue:
-    token = tokens.revoke(actor(), token_id)
+    token = api_tokens.revoke(actor(), token_id)
     flash(f"Revoked the token “{token.name}”. Nobody gets in with it any more.", "ok")
     return redirect(url_for("account.account", _anchor="tokens"), 303)
 
@@ -84,7 +85,7 @@ def _made(form: Any) -> Any:
             raise Rejected(WRONG_PASSWORD, {"password": WRONG_PASSWORD})
         days, patient = int(form.days.data), form.patient.data
         lasts = timedelta(days=days) if days else None
-        return tokens.create(actor(), form.name.data, form.scope.data, _number(patient or ""), lasts)
+        return api_tokens.create(actor(), form.name.data, form.scope.data, _number(patient or ""), lasts)
     except Rejected as error:
         forms.explain(form, error)
         form.refused_with = status_of(error)

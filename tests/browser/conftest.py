@@ -10,11 +10,11 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from medfiles.sandbox import Sandbox
+from medfiles.sandbox.pool import Sandbox
 from tests.browser.chromium import launch
 from tests.browser.people import TELL_BREACHES, Complaints, Person, Site, Turn, listening
-from tests.factories import World, at_work, make_app
-from tests.server import serve
+from tests.support.factories import World, at_work, make_app
+from tests.support.server import serve
 
 NUMBERS = itertools.count(1)
 USUAL: Any = {"locale": "en-GB", "timezone_id": "Europe/London", "reduced_motion": "reduce"}

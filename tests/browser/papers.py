@@ -12,7 +12,7 @@ from PIL import Image
 from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen import canvas
 
-from tests import samples
+from tests.support import samples
 
 LINES = (
     "The knee is stable, the swelling has gone down, and the wound is dry.",

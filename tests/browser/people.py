@@ -8,13 +8,13 @@ from typing import Any
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, FilePayload, Request, WebError
 
-from medfiles import accounts
-from medfiles.db import db
-from medfiles.intake import Paper
+from medfiles.accounts import service as accounts
+from medfiles.database.session import db
+from medfiles.documents.rules import Paper
 from medfiles.models import EntityFile
-from tests import samples
 from tests.browser import papers
-from tests.factories import World
+from tests.support import samples
+from tests.support.factories import World
 
 TELL_BREACHES = "addEventListener('securitypolicyviolation', (event) => console.error(event.violatedDirective));"
 LONG_NAME = "Letter from the orthopaedics clinic about the left knee, second opinion.pdf"

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from PIL import Image
 from playwright.sync_api import FilePayload, Page, Route
 
-from tests import samples
 from tests.browser.people import Shelf, real_file
+from tests.support import samples
 
 State = Callable[[Page, Shelf], None]
 WRONG: FilePayload = {"name": "Holiday.mp3", "mimeType": "audio/mpeg", "buffer": samples.txt()}

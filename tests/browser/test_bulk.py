@@ -7,9 +7,9 @@ from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests import samples
 from tests.browser.people import Person
 from tests.browser.widget import badge, expect_names, expect_said, open_visit, press, row, search, tick
+from tests.support import samples
 
 NOTES = tuple(f"Note {number}.txt" for number in range(1, 6))
 NEWEST_FIRST = NOTES[::-1]

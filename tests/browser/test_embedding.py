@@ -12,13 +12,13 @@ import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
 from sqlalchemy import delete, insert
 
-from medfiles.db import db
+from medfiles.database.session import db
 from medfiles.models import EntityFile
-from tests import samples
 from tests.browser.host import ROOT, Host, documented
 from tests.browser.people import Complaints, Person
 from tests.browser.widget import pick
-from tests.factories import World
+from tests.support import samples
+from tests.support.factories import World
 
 IDS = """() => {
   const ids = [...document.querySelectorAll("[id]")].map(({ id }) => id);

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Dialog, Page, expect
 
-from tests import samples
 from tests.browser.host import OURS, Host, placeholder
 from tests.browser.people import Person
 from tests.browser.states import WRONG
 from tests.browser.widget import pick
+from tests.support import samples
 
 SHEET = "#column { width: 900px; }"
 UGLY = """

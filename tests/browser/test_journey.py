@@ -6,11 +6,11 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests import samples
 from tests.browser.people import Complaints, Person, Site, real_file
 from tests.browser.widget import badge, downloaded_sha256, names, open_visit, pick, press, row
-from tests.factories import World
-from tests.server import flask
+from tests.support import samples
+from tests.support.factories import World
+from tests.support.server import flask
 
 PASSWORD = "a long and quiet river"
 PAPERS = ("Letter.pdf", "Scan.jpg", "Note.txt")

@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from playwright.sync_api import Dialog, Locator, Page, Route, expect
 
-from medfiles.db import db
-from tests import samples
+from medfiles.database.session import db
 from tests.browser.people import Complaints, Person
 from tests.browser.states import fail
 from tests.browser.widget import (
@@ -20,6 +19,7 @@ from tests.browser.widget import (
     row,
     search,
 )
+from tests.support import samples
 
 NOTE, SCAN, GROWTH, LETTER = "Note 10.txt", "Note 2.txt", "Growth.png", "Letter.pdf"
 ADDED = (LETTER, NOTE, GROWTH, SCAN)  # in this order, each of another size

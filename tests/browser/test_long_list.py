@@ -9,15 +9,15 @@ from uuid import UUID
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from medfiles.db import db, transaction
+from medfiles.database.session import db, transaction
 from medfiles.models import EntityFile
-from medfiles.sandbox import Sandbox
+from medfiles.sandbox.pool import Sandbox
 from medfiles.text import fold, sort_key
 from tests.browser.people import Complaints, Person, Site
 from tests.browser.states import fail
 from tests.browser.widget import badge, expect_names, open_visit, row, search
-from tests.factories import World, install
-from tests.server import serve
+from tests.support.factories import World, install
+from tests.support.server import serve
 
 COUNT, SHOWN = 10_000, 50
 FIRST_ID, BEGINNING = 4_000_000_000, datetime(2020, 1, 1, tzinfo=UTC)

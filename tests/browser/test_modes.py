@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from playwright.sync_api import APIResponse, BrowserContext, Dialog, FilePayload, Locator, Page, Request, Route, expect
 
-from medfiles.db import db
-from medfiles.listing import Wanted
-from tests import samples
+from medfiles.database.session import db
+from medfiles.documents.listing import Wanted
 from tests.browser.people import Complaints, Person, Site, real_file
 from tests.browser.states import hold_uploads
 from tests.browser.uploads import eventually, hold
 from tests.browser.widget import names, open_visit, pick, row
-from tests.factories import World
+from tests.support import samples
+from tests.support.factories import World
 
 Open = Callable[[Page, Any], None]
 QUESTION = "Leave without saving what you changed?"

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, Request, Route, expect
 
-from tests import samples
 from tests.browser import papers
 from tests.browser.host import Host, placeholder
 from tests.browser.people import Complaints, Person
 from tests.browser.widget import pick, row, search
+from tests.support import samples
 
 PICTURE = re.compile(r"/pictures/[0-9a-f]{64}-(\w+)/(\d+)\.webp$")
 

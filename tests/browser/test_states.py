@@ -11,8 +11,8 @@ from playwright.sync_api import Page
 
 from tests.browser.people import Complaints, Person, Shelf, Site, Turn
 from tests.browser.states import NOISY, SIGNED_IN, SIGNED_OUT
-from tests.extent import Extent
-from tests.factories import at_work
+from tests.support.extent import Extent
+from tests.support.factories import at_work
 
 STATES = {**SIGNED_OUT, **SIGNED_IN}
 LOOKS: tuple[tuple[Literal["light", "dark"], int], ...] = (("light", 390), ("dark", 1440))

@@ -7,11 +7,11 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT, AxeResults
 from playwright.sync_api import BrowserContext, Page, expect
 
-from medfiles import accounts
-from tests.api import with_token
+from medfiles.accounts import service as accounts
 from tests.browser.people import Complaints, Person
 from tests.browser.test_states import ASK_AXE, RULES, WHOLE
-from tests.factories import World
+from tests.support.api_client import with_token
+from tests.support.factories import World
 
 PASSWORD = "a long enough password"
 

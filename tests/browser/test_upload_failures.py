@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from medfiles import accounts
-from medfiles.sandbox import Sandbox
-from tests import samples
+from medfiles.accounts import service as accounts
+from medfiles.sandbox.pool import Sandbox
 from tests.browser.people import Complaints, Person, Site
 from tests.browser.uploads import (
     Answers,
@@ -38,8 +37,9 @@ from tests.browser.uploads import (
     staged,
 )
 from tests.browser.widget import names, open_visit, pick, press, row
-from tests.factories import install
-from tests.server import reserved_port, serve
+from tests.support import samples
+from tests.support.factories import install
+from tests.support.server import reserved_port, serve
 
 MB = 1024 * 1024
 PASSWORD = "a long and quiet river"

@@ -11,7 +11,6 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import BrowserContext, FilePayload, JSHandle, Page, expect
 
-from tests import samples
 from tests.browser.people import Person, real_file
 from tests.browser.uploads import (
     button,
@@ -30,6 +29,7 @@ from tests.browser.uploads import (
     sent,
 )
 from tests.browser.widget import names, open_visit, pick, row
+from tests.support import samples
 
 MB = 1024 * 1024
 DROPPED = """(files) => {

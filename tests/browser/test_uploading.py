@@ -5,7 +5,6 @@ from contextlib import suppress
 
 from playwright.sync_api import Dialog, Locator, Page, expect
 
-from tests import samples
 from tests.browser.people import Complaints, Person
 from tests.browser.states import change_elsewhere
 from tests.browser.uploads import (
@@ -30,6 +29,7 @@ from tests.browser.uploads import (
     staged,
 )
 from tests.browser.widget import badge, card, focused, names, open_visit, pick, row
+from tests.support import samples
 
 MB = 1024 * 1024
 REMEMBER_PROGRESS = """() => {

@@ -10,8 +10,8 @@ from typing import Any
 from playwright.sync_api import CDPSession, FilePayload, Locator, Page, Request, Route, expect
 
 from medfiles.models import EntityFile
-from tests import samples
 from tests.browser.people import Person
+from tests.support import samples
 
 SECONDS = 15
 UPLOADS = re.compile(r"/documents/[a-z-]+/\d+/files(\?|$)")

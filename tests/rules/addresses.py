@@ -17,10 +17,11 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from medfiles import maintenance, tokens
-from medfiles.db import db
+from medfiles.accounts import api_tokens
+from medfiles.database.session import db
 from medfiles.models import Session
-from tests.factories import World
+from medfiles.operations import housekeeping
+from tests.support.factories import World
 
 KINDS = ("lab-result", "visit", "procedure", "insurance")
 HTMX = {"HX-Request": "true"}
@@ -204,10 +205,10 @@ def family_in(world: World, words: str = "") -> Family:
     patient = world.patient(first_name=words[:60] or "Ella")
     world.client()
     session = db.session.scalars(select(Session.id)).one()
-    token, _ = tokens.create(world.actor(), "Scanner")
+    token, _ = api_tokens.create(world.actor(), "Scanner")
     made = Family(world, patient, session=session, token=token.id)
     erased = {kind: _erased(world, kind, patient) for kind in KINDS}
-    maintenance.purge_expired(world.parts.registry, world.parts.storages, datetime.max.replace(tzinfo=UTC))
+    housekeeping.purge_expired(world.parts.registry, world.parts.storages, datetime.max.replace(tzinfo=UTC))
     for kind in KINDS:
         made.ids[kind] = _ids(made, kind, words) | erased[kind]
     return made
@@ -254,7 +255,7 @@ def once_more(family: Family, kind: str) -> dict[str, Any]:
     world.records().delete(world.kind(kind), gone.id)
     world.client()
     session = db.session.scalars(select(Session.id).order_by(Session.id.desc())).first()
-    token, _ = tokens.create(world.actor(), "Scanner")
+    token, _ = api_tokens.create(world.actor(), "Scanner")
     db.session.rollback()  # what is asked next begins anew
     return before | {
         "session": session, "token": token.id, "record": record.id, "gone": gone.id, "file": file, "trashed": trashed,

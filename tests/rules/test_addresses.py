@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from medfiles import accounts, tokens
-from medfiles.access import Action
+from medfiles.accounts import api_tokens
+from medfiles.accounts import service as accounts
 from medfiles.clock import now
-from medfiles.db import db
-from medfiles.sandbox import Sandbox
-from tests.factories import install, token_of
+from medfiles.database.session import db
+from medfiles.permissions import Action
+from medfiles.sandbox.pool import Sandbox
 from tests.rules.addresses import (
     ADMINS,
     EVERY,
@@ -46,6 +46,7 @@ from tests.rules.addresses import (
     shown,
     stored,
 )
+from tests.support.factories import install, token_of
 
 # Flask-Security builds its forms as WTForms would no longer like them.
 pytestmark = pytest.mark.filterwarnings("ignore:Passing SelectField choices as tuples:DeprecationWarning")
@@ -113,7 +114,7 @@ SEES_NOTHING: tuple[tuple[Role, Mapping[str, str]], ...] = (
     (admin, {}),
     (former_reader, {}),
 )
-GETS_NOWHERE: tuple[Mapping[str, str], ...] = ({}, HTMX, {BY_TOKEN: tokens.WRITE})
+GETS_NOWHERE: tuple[Mapping[str, str], ...] = ({}, HTMX, {BY_TOKEN: api_tokens.WRITE})
 READS: tuple[tuple[Role, Mapping[str, str]], ...] = ((reader, {}), (reader, HTMX))
 EDITS: tuple[Role, ...] = (owner, editor)
 ASKERS = len(SEES_NOTHING) + len(GETS_NOWHERE) + len(READS) + len(EDITS)
@@ -199,7 +200,7 @@ def test_a_strangers_own_pages_speak_of_no_other_family(family: Family, role: Ro
 def test_nobody_gets_further_than_the_sign_in(family: Family, headers: Mapping[str, str]) -> None:
     client, before, wrong = family.world.client(None), stored(family.world), []
     if BY_TOKEN in headers:  # which is good for the API alone
-        _, text = tokens.create(family.world.actor(), "Scanner", headers[BY_TOKEN])
+        _, text = api_tokens.create(family.world.actor(), "Scanner", headers[BY_TOKEN])
         headers, before = {"Authorization": f"Bearer {text}"}, stored(family.world)
     for address, state in [*CASES, *((address, "live") for address in [*rows(OWN), *rows(ADMINS)])]:
         ids = family.of("visit", state) if state != "absent" else absent(family.ids["visit"])

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from flask import Flask
 
-from medfiles import create_app
+from medfiles.app import create_app
 from medfiles.config import SETTINGS
 
 ROOT = Path(__file__).parents[2]

@@ -8,22 +8,22 @@ from typing import Any
 import pytest
 from sqlalchemy import false, select
 
-from medfiles import access
-from medfiles.arrivals import Arrivals
-from medfiles.bulk import BulkService, Result
-from medfiles.db import db
-from medfiles.documents import DocumentService
-from medfiles.door import Service
+from medfiles import permissions
+from medfiles.database.session import db
+from medfiles.documents.bulk import BulkService, Result
+from medfiles.documents.legacy_ids import OlderService
+from medfiles.documents.listing import Wanted
+from medfiles.documents.rules import Intake, Paper
+from medfiles.documents.service import DocumentService
+from medfiles.documents.uploading import Arrivals
 from medfiles.errors import Forbidden, NotFound
-from medfiles.intake import Intake, Paper
-from medfiles.listing import Wanted
 from medfiles.models import EntityFile, Patient, PatientShare
-from medfiles.older import OlderService
-from medfiles.records import RecordService
-from medfiles.renditions import PreviewService, recipe
-from medfiles.shares import ShareService
-from tests import samples
-from tests.factories import World, values_for
+from medfiles.previews.service import PreviewService, recipe
+from medfiles.records.service import RecordService
+from medfiles.records.sharing import ShareService
+from medfiles.service import Service
+from tests.support import samples
+from tests.support.factories import World, values_for
 
 KEY, FORM = "first-try", "the-form"
 IN_TRASH = Wanted(trashed=True)
@@ -166,9 +166,9 @@ def things(world: World) -> Things:
 def all_denied(things: Things, monkeypatch: pytest.MonkeyPatch) -> None:
     nobody = select(PatientShare.patient_id, PatientShare.level).where(false())
 
-    monkeypatch.setattr(access, "judged", lambda *_: None)
-    monkeypatch.setattr(access, "levels", lambda *_: nobody)
-    monkeypatch.setattr(access, "patients_for", lambda *_: select(Patient.id).where(false()))
+    monkeypatch.setattr(permissions, "judged", lambda *_: None)
+    monkeypatch.setattr(permissions, "levels", lambda *_: nobody)
+    monkeypatch.setattr(permissions, "patients_for", lambda *_: select(Patient.id).where(false()))
 
 
 def verbs() -> set[str]:

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from medfiles.access import Action
-from medfiles.db import transaction
+from medfiles.database.session import transaction
 from medfiles.models import EntityFile
-from medfiles.recipes import WIDTHS, recipe
-from tests import samples
-from tests.api import script
-from tests.factories import World, token_of
+from medfiles.permissions import Action
+from medfiles.sandbox.render.spec import WIDTHS, recipe
+from tests.support import samples
+from tests.support.api_client import script
+from tests.support.factories import World, token_of
 
 WORDS = b"Ella slept well and ate an apple"
 OWNER, OTHER = "nora@sample.example", "otto@sample.example"

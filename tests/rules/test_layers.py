@@ -22,4 +22,4 @@ def test_only_the_transaction_commits() -> None:
         for path in (ROOT / "medfiles").rglob("*.py")
         if re.search(r"\.commit\(\)", path.read_text())
     }
-    assert committing == {"medfiles/db.py"}
+    assert committing == {"medfiles/database/session.py"}

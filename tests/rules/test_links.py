@@ -15,8 +15,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from medfiles.access import Action
-from tests.factories import World, token_of
+from medfiles.permissions import Action
 from tests.rules.addresses import (
     ADMINS,
     EVERY,
@@ -31,6 +30,7 @@ from tests.rules.addresses import (
     rows,
     stored,
 )
+from tests.support.factories import World, token_of
 
 # Flask-Security builds its forms as WTForms would no longer like them.
 pytestmark = pytest.mark.filterwarnings("ignore:Passing SelectField choices as tuples:DeprecationWarning")

@@ -17,10 +17,10 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from medfiles.sandbox import Sandbox
-from tests.api import HOME, Script, script
-from tests.extent import Extent
-from tests.factories import World, install
+from medfiles.sandbox.pool import Sandbox
+from tests.support.api_client import HOME, Script, script
+from tests.support.extent import Extent
+from tests.support.factories import World, install
 
 EXPECTED = {
     schemathesis.GenerationMode.POSITIVE: {200, 201, 404, 409, 422},

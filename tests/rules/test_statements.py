@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.api import Script, script
-from tests.factories import World
+from tests.support.api_client import Script, script
+from tests.support.factories import World
 
 Statements = Callable[[], list[str]]
 MOST = 12  # for one page, whatever it holds: who asks, the door, the trail, the documents, their count, their senders

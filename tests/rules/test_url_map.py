@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from flask import Flask
 
-from tests.factories import World
+from tests.support.factories import World
 
 WIDGET = """
 GET /documents/{type}/{id}

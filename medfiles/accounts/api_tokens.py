@@ -1,0 +1,132 @@
+"""Personal tokens for scripts: made, shown once, listed, revoked, and asked for whom a request speaks."""
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Select, bindparam, select, update
+
+from medfiles import permissions
+from medfiles.accounts import service as accounts
+from medfiles.audit import event_log
+from medfiles.audit.event_log import Subject
+from medfiles.clock import now
+from medfiles.database.session import db, transaction
+from medfiles.database.sqlite import SOON
+from medfiles.errors import NotFound, Rejected
+from medfiles.models import ApiToken, Role, User
+from medfiles.permissions import Actor
+from medfiles.text import clean_text
+
+PREFIX = "mf"
+SHAPE = re.compile(rf"{PREFIX}_([0-9a-f]{{16}})_([A-Za-z0-9_-]{{43}})")
+READ, WRITE = SCOPES = ("read", "write")
+NAME_LIMIT, MOST = 100, 50  # characters; tokens of one account
+USED_WITHIN = timedelta(minutes=1)  # last use is kept to the minute: not every request writes
+LONGEST = timedelta(days=3650)
+NOBODYS = "0" * 64
+
+
+@dataclass(frozen=True)
+class Bearer:
+    """Whom a request with a token speaks for, and whether it may change anything."""
+
+    actor: Actor
+    may_write: bool
+
+
+def create(
+    actor: Actor, name: str, scope: str = READ, patient_id: int | None = None, lasts: timedelta | None = None
+) -> tuple[ApiToken, str]:
+    """A new token of the actor's and its text, which is never to be had again."""
+    name = clean_text(name and " ".join(name.splitlines()), NAME_LIMIT, "The name") or ""
+    selector, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
+    token = ApiToken(
+        user_id=actor.user_id, name=name, selector=selector, digest=_digest(secret), scope=scope,
+        patient_id=patient_id, expires_at=now() + lasts if lasts else None,
+    )  # fmt: skip
+    with transaction() as session:
+        _check(actor, token, lasts)
+        session.add(token)
+        session.flush()
+        event_log.record(actor, "create-token", Subject(patient_id, name=name), scope=scope)
+    return token, f"{PREFIX}_{selector}_{secret}"
+
+
+def tokens(actor: Actor) -> Sequence[ApiToken]:
+    """The actor's tokens, the newest first; those whose time is over too."""
+    return db.session.scalars(_of(actor).order_by(ApiToken.id.desc())).all()
+
+
+def revoke(actor: Actor, token_id: int) -> ApiToken:
+    """From now on nobody gets in with it; NotFound when the actor has no such token."""
+    with transaction() as session:
+        token: ApiToken | None = session.scalar(_of(actor).where(ApiToken.id == token_id))
+        if token is None:
+            raise NotFound("There is no such token, or it was revoked already.")
+        event_log.record(actor, "revoke-token", Subject(token.patient_id, name=token.name), scope=token.scope)
+        session.delete(token)
+    return token
+
+
+# Of every request of a program, so it is built once, and asks for no more than is looked at.
+_WITH_ITS_ACCOUNT = (
+    select(
+        ApiToken.id, ApiToken.digest, ApiToken.name, ApiToken.scope, ApiToken.patient_id, ApiToken.expires_at,
+        ApiToken.used_at, ApiToken.user_id, User.email, User.active,
+        User.roles.any(Role.name == accounts.ADMIN).label("is_admin"),
+    )
+    .join(User, User.id == ApiToken.user_id)
+    .where(ApiToken.selector == bindparam("selector"))
+)  # fmt: skip
+
+
+def bearer(text: str, address: str | None = None, request_id: str | None = None) -> Bearer | None:
+    """Whom this token speaks for; None when it was never made, was revoked, is over, or its account is disabled."""
+    shape = SHAPE.fullmatch(text)
+    if shape is None:
+        return None  # nor is anything else a header may hold a question to the database
+    selector, secret = shape.groups()
+    token = db.session.execute(_WITH_ITS_ACCOUNT, {"selector": selector}).one_or_none()
+    known = hmac.compare_digest(_digest(secret), token.digest if token else NOBODYS)
+    if token is None or not known:
+        return None
+    if not token.active or (token.expires_at is not None and token.expires_at <= now()):
+        return None
+    who = (token.user_id, token.email, bool(token.is_admin))
+    _touch(token.id, token.used_at)
+    return Bearer(Actor(*who, address, request_id, token.name, token.patient_id), token.scope == WRITE)
+
+
+def _check(actor: Actor, token: ApiToken, lasts: timedelta | None) -> None:
+    """In the transaction that makes it."""
+    if not token.name:
+        raise Rejected.about("name", "Give the token a name, so that you know it again.")
+    if token.scope not in SCOPES:
+        raise Rejected.about("scope", "scope must be read or write.")
+    if lasts is not None and not timedelta() < lasts <= LONGEST:
+        raise Rejected.about("days", f"A token lasts from 1 to {LONGEST.days:,} days, or without end.")
+    if token.patient_id is not None and permissions.level_on(actor, token.patient_id) is None:
+        raise Rejected.about("patient", "There is no such patient, or you have no access to it.")
+    if len(tokens(actor)) >= MOST:
+        raise Rejected.about("name", f"You have {MOST} tokens already. Revoke those you do not need any more.")
+
+
+def _of(actor: Actor) -> Select[Any]:
+    return select(ApiToken).where(ApiToken.user_id == actor.user_id)
+
+
+def _touch(token_id: int, used_at: datetime | None) -> None:
+    at = now()
+    if used_at is None or at - used_at >= USED_WITHIN:
+        with transaction(SOON) as session:
+            session.execute(update(ApiToken).where(ApiToken.id == token_id).values(used_at=at))
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

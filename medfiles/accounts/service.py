@@ -1,0 +1,249 @@
+"""Accounts and the sessions they have open: made, disabled, listed and ended."""
+
+import secrets
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, cast
+
+from flask_security import SQLAlchemyUserDatastore, UserMixin, hash_password, verify_password
+from flask_security.proxies import _security
+from flask_security.totp import Totp
+from passlib.exc import UsedTokenError
+from passlib.totp import TotpMatch
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
+
+from medfiles.audit import event_log
+from medfiles.audit.event_log import Subject
+from medfiles.clock import now
+from medfiles.database.session import db, transaction
+from medfiles.errors import Conflict, NotFound, Rejected
+from medfiles.models import ApiToken, Patient, Role, Session, User
+from medfiles.permissions import Actor
+
+ADMIN = "admin"
+PASSWORD_LEAST = 10
+PASSWORD_LENGTH = f"A password has from {PASSWORD_LEAST} to 128 characters."
+
+
+class Accounts(SQLAlchemyUserDatastore):
+    """Flask-Security's, where a new password also ends the tokens: whoever knew the old one may have made some."""
+
+    def set_uniquifier(self, user: UserMixin, uniquifier: str | None = None) -> None:
+        super().set_uniquifier(user, uniquifier)
+        event_log.record(actor_for(cast(User, user)), "change-password", Subject())
+        _end_tokens(cast(User, user))
+
+    def tf_set(self, user: UserMixin, *arguments: Any, **more: Any) -> None:
+        account = cast(User, user)
+        before = account.tf_totp_secret
+        super().tf_set(user, *arguments, **more)
+        if account.tf_totp_secret != before:  # it is called at every sign-in, too
+            event_log.record(actor_for(account), "second-step-on", Subject())
+
+    def tf_reset(self, user: UserMixin) -> None:
+        super().tf_reset(user)
+        event_log.record(actor_for(cast(User, user)), "second-step-off", Subject())
+
+
+class OneTime(Totp):
+    """Flask-Security's, where a code opens the door once: whoever looked over a shoulder comes too late."""
+
+    def get_last_counter(self, user: UserMixin) -> int | None:
+        counter: int | None = cast(User, user).tf_last_counter
+        return counter
+
+    def set_last_counter(self, user: UserMixin, tmatch: TotpMatch) -> None:
+        """In the open transaction; of two that send one code at once, one comes first."""
+        is_later = or_(User.tf_last_counter.is_(None), User.tf_last_counter < tmatch.counter)
+        took = update(User).where(User.id == cast(User, user).id, is_later).values(tf_last_counter=tmatch.counter)
+        if not db.session.execute(took).rowcount:  # type: ignore[attr-defined]
+            raise UsedTokenError(expire_time=tmatch.expire_time)
+
+
+datastore = Accounts(db, User, Role)
+
+
+def create(email: str, password: str) -> User:
+    """A new account; Conflict when the address has one, Rejected when address or password cannot be used."""
+    address = _normal(email)
+    chosen = _strong(password)
+    with transaction():
+        if db.session.scalar(select(User.id).where(func.lower(User.email) == address.lower())):
+            raise Conflict(f"{address} already has an account.")
+        user = cast(User, datastore.create_user(email=address, password=hash_password(chosen), active=True))
+        db.session.flush()
+        _note("create-account", user)
+        return user
+
+
+def find(email: str) -> User:
+    user: User | None = db.session.scalar(select(User).where(func.lower(User.email) == email.strip().lower()))
+    if user is None:
+        raise NotFound(f"There is no account {email}.")
+    return user
+
+
+def set_password(email: str, password: str) -> None:
+    """A new password; every session and token of the account ends."""
+    chosen = _strong(password)
+    with transaction():
+        user = find(email)
+        user.password = hash_password(chosen)
+        _note("set-password", user)
+        _end_all(user)
+        _end_tokens(user)
+
+
+def disable(email: str) -> None:
+    """Nobody signs in to this account any more; every session of it ends."""
+    with transaction():
+        user = find(email)
+        user.active = False
+        _note("disable-account", user)
+        _end_all(user)
+
+
+def enable(email: str) -> None:
+    with transaction():
+        user = find(email)
+        user.active = True
+        _note("enable-account", user)
+
+
+def clear_second_step(email: str) -> None:
+    """Sign-in asks for the password alone again, as when a phone was lost; every session of the account ends."""
+    with transaction():
+        user = find(email)
+        user.tf_primary_method = user.tf_totp_secret = None
+        _note("second-step-off", user)
+        _end_all(user)
+
+
+def set_admin(email: str, admin: bool) -> None:
+    with transaction():
+        role = datastore.find_or_create_role(ADMIN, description="Sees how the installation is doing, no documents")
+        user = find(email)
+        _note("make-admin" if admin else "unmake-admin", user)
+        if admin:
+            datastore.add_role_to_user(user, role)
+        else:
+            datastore.remove_role_from_user(user, role)
+
+
+@dataclass(frozen=True)
+class Step:
+    """Of signing in or out: `user` is None when the address is nobody's."""
+
+    action: str
+    user: User | None
+    address: str | None
+    request_id: str
+
+    def passed(self) -> None:
+        """In the open transaction, which does what the step is for."""
+        event_log.record(self._actor(), self.action, Subject())
+
+    def judged(self, right: bool) -> None:
+        """In a transaction of its own: what was not right does nothing else."""
+        with transaction():
+            if right:
+                self.passed()
+            else:
+                from_nobody = {} if self.user else {"address": self.address}
+                event_log.record(
+                    self._actor(), self.action, Subject(), outcome="refused", reason="wrong", **from_nobody
+                )
+
+    def _actor(self) -> Actor | None:
+        return actor_for(self.user, self.address, self.request_id) if self.user else None
+
+
+def has_password(email: str, password: str) -> bool:
+    user = db.session.scalar(select(User).where(User.email == email))
+    return (
+        user is not None
+        and user.active
+        and verify_password(_security._password_util.normalize(password), user.password)
+    )
+
+
+def is_empty() -> bool:
+    """Whether nobody uses this installation yet."""
+    return not db.session.scalar(select(func.count(User.id))) and not db.session.scalar(select(func.count(Patient.id)))
+
+
+def emails(user_ids: Collection[int]) -> Mapping[int, str]:
+    return dict(db.session.execute(select(User.id, User.email).where(User.id.in_(user_ids))).all())
+
+
+def actor_for(
+    user: User,
+    address: str | None = None,
+    request_id: str | None = None,
+) -> Actor:
+    return Actor(user.id, user.email, user.has_role(ADMIN), address, request_id)
+
+
+def sessions(actor: Actor, idle: timedelta, longest: timedelta) -> Sequence[Session]:
+    """The actor's open sessions, the one used last first."""
+    query = select(Session).where(_of(actor), Session.seen_at > now() - idle, Session.created_at > now() - longest)
+    return db.session.scalars(query.order_by(Session.seen_at.desc())).all()
+
+
+def end_session(actor: Actor, session_id: int) -> None:
+    with transaction() as session:
+        ended = session.execute(delete(Session).where(Session.id == session_id, _of(actor)))
+        event_log.record(actor, "end-session", Subject(), outcome="done" if ended.rowcount else "refused")
+    if not ended.rowcount:
+        raise NotFound("This session has already ended.")
+
+
+def clear_sessions(idle: timedelta, longest: timedelta) -> int:
+    """Forget sessions that ended by time; how many there were."""
+    with transaction() as session:
+        old = (Session.seen_at <= now() - idle) | (Session.created_at <= now() - longest)
+        return int(session.execute(delete(Session).where(old)).rowcount)
+
+
+def _note(action: str, user: User) -> None:
+    """What was done to an account by whoever looks after the machine."""
+    event_log.record(None, action, Subject(), account=user.id)
+
+
+def _of(actor: Actor) -> ColumnElement[bool]:
+    return Session.owner == select(User.fs_uniquifier).where(User.id == actor.user_id).scalar_subquery()
+
+
+def _end_all(user: User) -> None:
+    db.session.execute(delete(Session).where(Session.owner == user.fs_uniquifier))
+    user.fs_uniquifier = uuid.uuid4().hex  # what sessions of this account are tied to, in this or any later version
+
+
+def _end_tokens(user: User) -> None:
+    for token in db.session.scalars(select(ApiToken).where(ApiToken.user_id == user.id)):
+        subject = Subject(token.patient_id, name=token.name)
+        event_log.record(actor_for(user), "revoke-token", subject, scope=token.scope, because="new password")
+        db.session.delete(token)
+
+
+def _normal(email: str) -> str:
+    try:
+        return str(_security._mail_util.normalize(email.strip()))
+    except ValueError as error:
+        raise Rejected(f"{email!r} is not an e-mail address: {error}") from error
+
+
+def _strong(password: str) -> str:
+    problems, chosen = _security._password_util.validate(password, True)
+    if problems:
+        raise Rejected(" ".join(str(problem) for problem in problems))
+    return str(chosen)
+
+
+def bring(email: str) -> User:
+    """In the open transaction: an account whose password nobody knows, until one is set for it."""
+    made = datastore.create_user(email=email, password=hash_password(secrets.token_urlsafe(32)), active=True)
+    db.session.flush()
+    return cast(User, made)

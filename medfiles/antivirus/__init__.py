@@ -1,0 +1,1 @@
+"""The ClamAV client, and what a scan result means for a document."""

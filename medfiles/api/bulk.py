@@ -1,0 +1,91 @@
+"""Many documents over JSON: counted, changed and downloaded at once, whatever records they belong to."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from flask import Response, request
+
+from medfiles.api.schemas import MOST_IDS, ArchiveQuery, Bulk, Counts, FileOutcome, Outcomes, WhichCounts
+from medfiles.api.toolkit import blueprint, operation, reply, sent
+from medfiles.documents.bulk import BulkService, Result
+from medfiles.errors import Rejected
+from medfiles.http.errors import status_of
+from medfiles.http.rate_limits import MANY, counted
+from medfiles.http.responses import bulk, documents, parts, send_archive
+from medfiles.http.security import reads
+from medfiles.record_types.declared import EntityType
+
+LONGEST_ID = 18  # digits
+Verb = Callable[[EntityType, int, Sequence[int]], Sequence[Result]]
+
+
+@blueprint.post("/files/batch-counts")
+@counted(MANY)
+@operation(Counts, body=WhichCounts)
+@reads
+def batch_counts() -> Response:
+    """Count the documents of many records."""
+    asked = sent(WhichCounts)
+    if asked.entity_type not in parts().registry:
+        raise Rejected("There is no such kind of record.", {"entity_type": "There is no such kind of record."})
+    found = documents().count(parts().registry[asked.entity_type], asked.entity_ids)
+    return reply(Counts(counts={str(record_id): count for record_id, count in found.items()}))
+
+
+@blueprint.post("/files/bulk")
+@counted(MANY)
+@operation(Outcomes, body=Bulk)
+def change_many() -> Response:
+    """Trash, restore, purge or categorise many documents."""
+    asked = sent(Bulk)
+    if asked.action == "category" and "category" not in asked.model_fields_set:
+        raise Rejected("Say which category.", {"category": "This action needs a category; null clears it."})
+    results = bulk().across(asked.file_ids, VERBS[asked.action](bulk(), asked))
+    return reply(Outcomes([_outcome(result) for result in results]))
+
+
+@blueprint.get("/files/archive")
+@counted(MANY)
+@operation(
+    None,
+    media="application/zip",
+    query=ArchiveQuery,
+    errors=("forbidden", "not-found", "blob-missing", "integrity"),
+)
+def archive() -> Response:
+    """Download many documents as a ZIP."""
+    return send_archive(bulk().open_across(_ids()))
+
+
+VERBS: Mapping[str, Callable[[BulkService, Bulk], Verb]] = {
+    "delete": lambda service, asked: service.trash_many,
+    "restore": lambda service, asked: service.restore_many,
+    "purge": lambda service, asked: service.purge_many,
+    "category": lambda service, asked: partial(_categorise, service, asked.category),
+}
+
+
+def _categorise(
+    service: BulkService, category: str | None, kind: EntityType, record_id: int, ids: Sequence[int]
+) -> Sequence[Result]:
+    return service.categorise(kind, record_id, ids, category)
+
+
+def _outcome(result: Result) -> FileOutcome:
+    if result.error is None:
+        return FileOutcome(id=result.file_id, status=200, code="done", detail="Done.")
+    status = status_of(result.error)
+    return FileOutcome(id=result.file_id, status=status, code=result.error.code, detail=result.error.message)
+
+
+def _ids() -> list[int]:
+    """`ids=1,2,3`."""
+    words = [word for word in request.args.get("ids", "").split(",") if word]
+    if not 0 < len(words) <= MOST_IDS or not all(_is_id(word) for word in words):
+        message = f"“ids” must be 1 to {MOST_IDS} numbers of documents, separated by commas."
+        raise Rejected(message, {"ids": message})
+    return list(dict.fromkeys(int(word) for word in words))
+
+
+def _is_id(word: str) -> bool:
+    return word.isascii() and word.isdigit() and len(word) <= LONGEST_ID

@@ -1,0 +1,148 @@
+"""`flask medfiles migrate-lab-results` and `rollback-lab-results`: the older feature's files, there and back."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from flask import current_app
+from flask.cli import AppGroup
+
+from medfiles.cli.output import FINDINGS, explained, json_option, summary
+from medfiles.cli.progress import Teller
+from medfiles.clock import is_zone
+from medfiles.http.responses import parts
+from medfiles.legacy import finishing, log, report, rollback, source
+from medfiles.legacy.migration import Migration, Plan
+from medfiles.legacy.report import Report
+from medfiles.legacy.source import Source
+
+FOLDER = "older-lab-results"
+
+
+def _zone(context: Any, parameter: Any, value: str) -> str:
+    if not is_zone(value):
+        raise click.BadParameter(f"{value!r} is not a time zone such as Europe/Berlin.")
+    return value
+
+
+def _source_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option("--source-url", help="Another installation's database, only read: an SQLAlchemy address."),
+        click.option(
+            "--source-uploads",
+            type=click.Path(exists=True, file_okay=False, path_type=Path),
+            help="Its upload folder, which holds lab_result_files/.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def register(parent: AppGroup) -> None:
+    parent.add_command(migrate)
+    parent.add_command(roll_back)
+
+
+@click.command("migrate-lab-results")
+@_source_options
+@click.option("--dry-run", is_flag=True, help="Only look, change nothing; exit status 1 when anything was found.")
+@click.option(
+    "--source-timezone",
+    "timezone",
+    default="UTC",
+    show_default=True,
+    callback=_zone,
+    help="The zone of the times of upload, which the older feature wrote without one.",
+)
+@click.option("--batch", type=click.IntRange(1, 1000), default=100, show_default=True, help="Files in one transaction.")
+@click.option("--backup", type=click.Path(file_okay=False, path_type=Path), help="Folder for the backup.")
+@click.option("--names", is_flag=True, help="Show names of patients and whole addresses of accounts.")
+@click.option("--finish", is_flag=True, help="Delete the older rows and bytes of what was moved: no way back.")
+@json_option
+@explained
+def migrate(
+    source_url: str | None, source_uploads: Path | None, dry_run: bool, finish: bool, as_json: bool, **wanted: Any
+) -> None:
+    """Move the older lab results' files over. Safe to kill and to run again; nothing older is deleted before
+    --finish."""
+    if dry_run and finish:
+        raise click.UsageError("--dry-run changes nothing, --finish deletes: choose one.")
+    place = _place()
+    plan = Plan(wanted["timezone"], wanted["batch"], wanted["backup"] or place, wanted["names"])
+    with _source(source_url, source_uploads).at_hand() as older, log.alone(place):
+        if finish:
+            log.check(older)
+            _finish(as_json)
+        else:
+            migration = Migration(parts(), older, plan, Teller())
+            _tell(migration.analyse()[1] if dry_run else migration.run(), as_json)
+
+
+@click.command("rollback-lab-results")
+@_source_options
+@json_option
+@explained
+def roll_back(source_url: str | None, source_uploads: Path | None, as_json: bool) -> None:
+    """Take the move back: documents become older files again. Documents added since stay."""
+    with _source(source_url, source_uploads).at_hand() as older, log.alone(_place()):
+        log.check(older)
+        known = log.current()
+        if known is None:
+            summary(as_json, "Nothing was moved: there is nothing to take back.", documents=0)
+            return
+        progress = Teller().step("Taking back", log.moved_count(known))
+        back = rollback.roll_back(parts(), older, known, progress)
+    words = [f"Took back {back.documents:,} documents.", *back.lost, *back.kept]
+    words += [f"The {kind} {number} was brought along and stays: it is in use." for kind, number in back.people]
+    facts = {"documents": back.documents, "lost": back.lost, "kept": back.kept, "failed": back.failed}
+    summary(as_json, "\n".join(words), **facts, people=back.people)
+    if back.kept or back.failed:
+        sys.exit(FINDINGS)
+
+
+def _source(url: str | None, uploads: Path | None) -> Source:
+    if (url is None) != (uploads is None):
+        raise click.UsageError("--source-url and --source-uploads go together.")
+    if url is None or uploads is None:
+        return source.own(parts().storages.older)
+    return source.other(url, uploads)
+
+
+def _place() -> Path:
+    """The folder of what this command keeps: its lock, backups and reports."""
+    place = Path(current_app.config["MEDFILES_INSTANCE"], FOLDER)
+    place.mkdir(mode=0o700, exist_ok=True)
+    return place
+
+
+def _finish(as_json: bool) -> None:
+    known = log.current()
+    if known is None:
+        raise click.ClickException(finishing.FIRST_VERIFY)
+    done = finishing.finish(parts(), known, Teller().step("Deleting older files", log.moved_count(known)))
+    words = [f"Deleted {done.removed:,} older files and their rows. There is no way back any more."]
+    words += [f"Older file {number} was kept: its document is not what was moved." for number in done.kept]
+    words += [f"{done.failed:,} files could not be deleted yet: run this again."] if done.failed else []
+    summary(as_json, "\n".join(words), removed=done.removed, kept=done.kept, failed=done.failed)
+    if done.kept or done.failed:
+        sys.exit(FINDINGS)
+
+
+def _tell(made: Report, as_json: bool) -> None:
+    facts = made.as_json() | {"report": str(_save(made))}
+    summary(as_json, "\n".join([*report.lines(made), f"Report: {facts['report']}"]), **facts)
+    if not made.good:
+        sys.exit(FINDINGS)
+
+
+def _save(made: Report) -> Path:
+    """The report as a page that stands by itself, for its owner's eyes only."""
+    path = _place() / ("analysis.html" if made.dry_run else "report.html")
+    draft = path.with_suffix(".part")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(current_app.jinja_env.get_template("legacy/report.html").render(report=made))
+    draft.replace(path)
+    return path

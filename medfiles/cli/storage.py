@@ -1,0 +1,108 @@
+"""`flask medfiles sweep` and `trash`: what housekeeping does every hour, by hand; `storage copy`: to another place."""
+
+import re
+import sys
+from dataclasses import asdict
+from datetime import timedelta
+
+import click
+from flask.cli import AppGroup
+
+from medfiles.cli.output import FINDINGS, explained, json_option, summary
+from medfiles.cli.progress import Teller
+from medfiles.clock import now
+from medfiles.http.responses import parts
+from medfiles.operations import copy_storage as storage_copier
+from medfiles.operations import housekeeping
+
+trash = AppGroup("trash", help="Look into the trash of all patients, or empty what is due.")
+storage = AppGroup("storage", help="Bring documents from one place to another.")
+
+
+class Period(click.ParamType[timedelta]):
+    name = "period"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        found = re.fullmatch(r"(\d{1,5})([dhm])", value)
+        if not found:
+            self.fail(f"{value!r} is not a period such as 30d, 12h or 45m.", param, ctx)
+        unit = {"d": "days", "h": "hours", "m": "minutes"}[found[2]]
+        return timedelta(**{unit: int(found[1])})
+
+
+def register(parent: AppGroup) -> None:
+    parent.add_command(trash)
+    parent.add_command(sweep)
+    parent.add_command(storage)
+
+
+@click.command()
+@json_option
+@explained
+def sweep(as_json: bool) -> None:
+    """Remove what interrupted uploads and moves left behind. Safe at any time; twice changes nothing."""
+    swept = housekeeping.sweep(parts().storages)
+    sentence = f"Removed {swept.removed} objects nobody claimed; {swept.failed} could not be removed yet."
+    summary(as_json, sentence, removed=swept.removed, failed=swept.failed)
+    if swept.failed:
+        sys.exit(FINDINGS)
+
+
+@trash.command("list")
+@click.option("--older-than", type=Period(), default="0m", help="Only what has been there for longer: 30d, 12h, 45m.")
+@json_option
+@explained
+def list_trash(older_than: timedelta, as_json: bool) -> None:
+    """Ids, kinds and ages of documents in the trash; never their names."""
+    files = housekeeping.due(now() - older_than)
+    rows = [{"id": file.id, "type": file.entity_type, "deleted_at": file.deleted_at} for file in files]
+    lines = [f"{row['id']}  {row['type']:<12} {row['deleted_at']}" for row in rows]
+    summary(as_json, "\n".join([*lines, f"{len(rows)} documents in the trash."]), documents=rows)
+
+
+@trash.command()
+@click.option("--older-than", type=Period(), help="What has been there for longer; default: MEDFILES_TRASH_DAYS.")
+@json_option
+@explained
+def purge(older_than: timedelta | None, as_json: bool) -> None:
+    """Delete for ever what has been in the trash for too long."""
+    period = timedelta(days=parts().trash_days) if older_than is None else older_than
+    report = (lambda text: click.echo(text, err=True)) if sys.stderr.isatty() else (lambda text: None)
+    purged = housekeeping.purge_expired(parts().registry, parts().storages, now() - period, report)
+    sentence = f"Deleted {purged.documents} documents and {purged.records} records for ever."
+    summary(as_json, sentence, documents=purged.documents, records=purged.records, failed=purged.failed)
+    if purged.failed:
+        sys.exit(FINDINGS)
+
+
+@storage.command("copy")
+@json_option
+@explained
+def copy_storage(as_json: bool) -> None:
+    """Bring what is in MEDFILES_STORAGE_ALSO over to MEDFILES_STORAGE_URL, each document compared with its SHA-256.
+
+    People can go on working meanwhile. Stopped at any time, it goes on where it was when it is called again.
+    """
+    storages = parts().storages
+    total = storage_copier.elsewhere(storages)
+    done = storage_copier.carry(storages, Teller().step("Bringing over", total))
+    sentences = [f"{done.moved} documents brought over to {storages.default.name}."]
+    if done.damaged:
+        sentences.append(f"{len(done.damaged)} are damaged where they are and stay there: {_numbers(done.damaged)}.")
+    if done.failed:
+        sentences.append(f"{len(done.failed)} could not be brought over now: {_numbers(done.failed)}.")
+    if done.documents:
+        sentences.append(f"{done.documents} documents are still elsewhere.")
+    elif done.others:
+        sentences.append(
+            f"{done.others} objects nobody needs are still elsewhere: `sweep` removes them when it is time."
+        )
+    else:
+        sentences.append("Nothing is elsewhere any more: MEDFILES_STORAGE_ALSO can be taken away.")
+    summary(as_json, "\n".join(sentences), **asdict(done), storage=storages.default.name)
+    if done.documents:
+        sys.exit(FINDINGS)
+
+
+def _numbers(ids: list[int]) -> str:
+    return ", ".join(map(str, ids[:20])) + (" …" if len(ids) > 20 else "")

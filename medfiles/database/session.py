@@ -1,0 +1,116 @@
+"""The database handle and transactions: names of constraints, UTC times, durable commits."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Flask
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import BigInteger, Connection, DateTime, Dialect, Engine, Integer, MetaData, event, text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.types import TypeDecorator
+
+from medfiles.database import sqlite
+from medfiles.errors import DatabaseUnavailable
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+Id = BigInteger().with_variant(Integer(), "sqlite")  # SQLite numbers rows itself only in a column of type INTEGER
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(naming_convention=NAMING)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A point in time: aware datetimes in, aware UTC datetimes out, on databases with and without time zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without a zone cannot be stored")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
+migrate = Migrate(render_as_batch=True)
+
+
+def init_app(app: Flask) -> None:
+    db.init_app(app)
+    migrate.init_app(app, db, directory=str(app.config["MIGRATIONS"]))
+    with app.app_context():
+        if db.engine.dialect.name == "sqlite":
+            sqlite.promise(db.engine)
+        elif db.engine.dialect.name == "postgresql":
+            _promise_postgresql(db.engine)
+
+
+@contextmanager
+def transaction(durable: str = sqlite.AT_ONCE) -> Iterator[Any]:
+    """One write transaction on this context's session: commits at the end, rolls back on any error.
+
+    On SQLite it takes the write lock at once (BEGIN IMMEDIATE), so what it reads stays true until it commits.
+    `durable=SOON`: its commit does not wait for the disk. No process that dies undoes it, but a power cut can until the
+    next transaction that waits, which is the sealing of the trail within seconds.
+    """
+    try:
+        start_writing(durable)
+        yield db.session
+        db.session.commit()
+    except OperationalError as error:
+        db.session.rollback()
+        raise DatabaseUnavailable() from error
+    except BaseException:
+        db.session.rollback()
+        raise
+
+
+def start_writing(durable: str = sqlite.AT_ONCE) -> None:
+    """Begin this session's transaction anew, as a writer."""
+    db.session.rollback()
+    db.session.connection(execution_options={sqlite.WRITES: durable})
+
+
+def end_reading() -> None:
+    """End this session's transaction, which changed nothing. A rollback would forget what was read, too."""
+    db.session.commit()
+
+
+def check_connection() -> None:
+    """Ask the database one question; raises SQLAlchemy's OperationalError when it cannot answer."""
+    db.session.execute(text("SELECT 1"))
+    db.session.rollback()
+
+
+def _promise_postgresql(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def connect(connection: Any, _: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW synchronous_commit")
+            if cursor.fetchone()[0] == "off":
+                raise RuntimeError("PostgreSQL has synchronous_commit off: acknowledged uploads could be lost")
+        connection.rollback()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if connection.get_execution_options().get(sqlite.WRITES) == sqlite.SOON:
+            connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")

@@ -1,0 +1,1 @@
+"""Documents: upload, list, edit, trash, restore, ZIP, limits and rules."""

@@ -1,0 +1,106 @@
+"""What a file is called and what it is: names are cleaned once at the door, content is judged by its bytes in
+the sandbox, never by what the sender says and never in this process."""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+from medfiles.errors import BadName, ContentMismatch, EmptyFile, Rejected, TypeNotAllowed
+from medfiles.sandbox.pool import Sandbox
+
+MAX_BYTES = 240
+MAX_EXTENSION = 16
+# C0, DEL, C1; marks that turn the direction of writing; byte order mark; separators; lone surrogates
+REMOVED = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\u2028\u2029\ud800-\udfff]")
+LEADING = re.compile(r"^(?:[ .]|[A-Za-z]:(?=\S))+")
+DEVICE = re.compile(r"(?:con|prn|aux|nul|clock\$|conin\$|conout\$|(?:com|lpt)[0-9¹²³]) *(?:\.|$)", re.IGNORECASE)
+NAMES = {
+    ".pdf": "a PDF document",
+    ".jpg": "a JPEG picture",
+    ".jpeg": "a JPEG picture",
+    ".png": "a PNG picture",
+    ".tiff": "a TIFF picture",
+    ".tif": "a TIFF picture",
+    ".bmp": "a BMP picture",
+    ".gif": "a GIF picture",
+    ".heic": "a HEIC picture",
+    ".dcm": "a DICOM image",
+    ".txt": "plain text",
+    ".csv": "comma-separated text",
+    ".xml": "an XML file",
+    ".json": "a JSON file",
+    ".doc": "an old Word document",
+    ".docx": "a Word document",
+    ".xls": "an old Excel workbook",
+    ".xlsx": "an Excel workbook",
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the bytes are. `pages` is None where a format has none or a password hides them."""
+
+    media_type: str
+    pages: int | None
+
+
+def clean_name(raw: str) -> str:
+    """The name as the sender wrote it, in NFC, without path, controls and what file systems trip over:
+    1 to 240 bytes of UTF-8, extension kept. Cleaning twice changes nothing. `BadName` when none is left."""
+    whole = unicodedata.normalize("NFC", REMOVED.sub("", raw))
+    parts = [part for part in re.split(r"[/\\]", whole) if part.strip()]
+    name = LEADING.sub("", re.sub(r"\s+", " ", parts[-1] if parts else "")).rstrip(" .")
+    if not any(letter.isprintable() and letter != " " for letter in name):
+        raise BadName("This file has no usable name. Rename it and send it again.")
+    return shorten("_" + name if DEVICE.match(name) else name)
+
+
+def extension_of(name: str) -> str:
+    """In lower case with its dot; "" when there is none."""
+    stem, dot, extension = name.rpartition(".")
+    return dot + extension.lower() if stem else ""
+
+
+def inspect(path: Path, extension: str, sandbox: Sandbox) -> Found:
+    """`EmptyFile`, `TypeNotAllowed`, `ContentMismatch` when the bytes are not what the extension says,
+    `Rejected` when they are unsafe, `sandbox.NotChecked` when looking failed, `sandbox.Busy` in a rush."""
+    if extension not in NAMES:
+        raise TypeNotAllowed(f"Files of type {extension or 'unknown'} are not accepted.")
+    if path.stat().st_size == 0:
+        raise EmptyFile("This file is empty (0 bytes). Check that it was saved completely and send it again.")
+    answer = sandbox.run("inspect", file=path, extension=extension)
+    if "unsafe" in answer:
+        raise Rejected(answer["unsafe"])
+    if "unlike" in answer:
+        raise ContentMismatch(mismatch(extension, answer["unlike"]))
+    return Found(answer["media_type"], answer["pages"])
+
+
+def recognise(path: Path, extension: str, sandbox: Sandbox) -> Found | None:
+    """As `inspect`, of a file that is kept whatever it is called: what it is, by its extension or else by its content;
+    None when that is nothing we know."""
+    if extension not in NAMES or path.stat().st_size == 0:
+        return None
+    answer = sandbox.run("inspect", file=path, extension=extension)
+    if "like" in answer:
+        answer = sandbox.run("inspect", file=path, extension=answer["like"])
+    return Found(answer["media_type"], answer["pages"]) if "media_type" in answer else None
+
+
+def mismatch(extension: str, content: str | None) -> str:
+    if content:
+        return f"This file is named {extension} but its content is {content}. Rename it or choose the right file."
+    return (
+        f"This file is named {extension} but cannot be read as {NAMES[extension]}. "
+        "It may be damaged or incomplete: open it on your device, save it again and send that."
+    )
+
+
+def shorten(name: str) -> str:
+    extension = name[len(name) - len(extension_of(name)) :]
+    if not 0 < len(extension.encode()) <= MAX_EXTENSION:
+        extension = ""
+    room = MAX_BYTES - len(extension.encode())
+    stem = name.removesuffix(extension).encode()
+    return (stem[:room].decode(errors="ignore").rstrip(" .") if len(stem) > room else stem.decode()) + extension

@@ -1,0 +1,65 @@
+"""Documents of the older lab-results feature by its own numbers: where they were moved to, and before that from where
+they lie."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from medfiles.audit.event_log import Subject
+from medfiles.database.session import db
+from medfiles.documents import unmigrated
+from medfiles.documents.service import DocumentService, Opened
+from medfiles.errors import Conflict, NotFound
+from medfiles.models import FIRST_FILE_ID, EntityFile, LabResultFile
+from medfiles.permissions import Action
+from medfiles.storage import digest
+
+NOT_MOVED = "This document has not been moved from the older lab results yet. It can be changed once it was."
+
+
+@dataclass
+class OlderService(DocumentService):
+    """The verbs that the older feature had."""
+
+    def open_older(self, number: int) -> Opened:
+        """A document by its older number, or by the number it has now."""
+        try:
+            return self._open_older(number)
+        except NotFound:
+            if moved_to(number) in (None, number):
+                raise
+            return self._open_older(number)  # it was moved between the two looks
+
+    def trash_older(self, number: int) -> EntityFile:
+        """Conflict while it has not been moved."""
+        if (moved := moved_to(number)) is not None:
+            return self.trash(moved)
+        with self.verb("delete", file_id=number) as subject:
+            self._admitted(number, Action.EDIT, subject)
+            raise Conflict(NOT_MOVED)
+
+    def _open_older(self, number: int) -> Opened:
+        if (moved := moved_to(number)) is not None:
+            return self.open(moved)
+        with self.reading("download", file_id=number) as subject:
+            file = self._admitted(number, Action.VIEW, subject)
+        opened = Opened(file, self.storages.older)
+        file.sha256, file.file_size = digest(opened.read())  # the size that the older table claims was never checked
+        return opened
+
+    def _admitted(self, number: int, action: Action, subject: Subject) -> EntityFile:
+        row = db.session.scalar(unmigrated.rows().where(LabResultFile.id == number))
+        if row is None:
+            raise NotFound()
+        kind = self.registry[unmigrated.KIND]
+        record = self.admitted_record(kind, row.lab_result_id, action, subject)
+        file = unmigrated.document(kind, row, record)
+        subject.file_id, subject.name = number, file.file_name
+        return file
+
+
+def moved_to(number: int) -> int | None:
+    """The document that this number means now; None while it has not been moved, or when there is none."""
+    if number >= FIRST_FILE_ID:
+        return number
+    return db.session.scalar(select(EntityFile.id).where(EntityFile.legacy_id == number))

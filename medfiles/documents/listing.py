@@ -1,0 +1,302 @@
+"""One record's documents, searched, filtered and sorted, in pages that go on behind the last document shown.
+
+A page begins behind a value and an id (its cursor), not at a count: documents added or removed meanwhile neither
+repeat others nor hide them, and the last page is as quick as the first.
+"""
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, case, func, literal, select, tuple_
+
+from medfiles.clock import is_zone, midnight
+from medfiles.database.session import db
+from medfiles.errors import Rejected
+from medfiles.models import EntityFile
+from medfiles.record_types.declared import EntityType
+from medfiles.record_types.media_types import KINDS, MEDIA, media_of
+from medfiles.text import clean_text, fold
+
+ORDERS = {"date": "desc", "name": "asc", "size": "desc", "type": "asc"}  # each sort with the order it has by itself
+UNCATEGORISED = "none"
+SEARCH_LIMIT = 200
+CURSOR_LIMIT = 4000
+YEARS = range(1850, 2201)
+LARGEST = 2**63 - 1
+_other = case((EntityFile.file_type.like("image/%"), "image"), else_="text")
+_media = case(KINDS, value=EntityFile.file_type, else_=_other)
+_by_type: ColumnElement[str] = _media + " " + EntityFile.file_type + " " + EntityFile.sort_name
+
+
+Row = tuple[EntityFile, Any]  # a document and its value in the sort
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """The document a page begins behind: its value in the sort, and its id among equal values."""
+
+    value: str | int | datetime
+    id: int
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which of a record's documents, in which order. Days are those of `zone`, the first and the last included."""
+
+    q: str = ""
+    category: str = ""  # one of the kind's, or "none"
+    media: str = ""  # one of MEDIA
+    from_: date | None = None
+    to: date | None = None
+    zone: str = "UTC"
+    sort: str = "date"
+    order: str = "desc"
+    cursor: Cursor | None = None
+    trashed: bool = False  # those in the trash instead; their date is the one they went there
+
+    @property
+    def filtered(self) -> bool:
+        return bool(self.q or self.category or self.media or self.from_ or self.to)
+
+    def query(self) -> dict[str, str]:
+        """The parameters that lead here again, to the first page."""
+        given = {
+            "q": self.q,
+            "category": self.category,
+            "media": self.media,
+            "from": self.from_ and self.from_.isoformat(),
+            "to": self.to and self.to.isoformat(),
+            "zone": self.zone if self.zone != Wanted.zone else "",
+            "sort": self.sort if self.sort != Wanted.sort else "",
+            "order": self.order if self.order != ORDERS[self.sort] else "",
+        }
+        return {name: value for name, value in given.items() if value}
+
+
+@dataclass(frozen=True)
+class Page:
+    files: Sequence[EntityFile]
+    hits: int | None  # how many match in all; counted for the first page, for others when asked
+    next: str | None  # the cursor of the next page
+    waiting: int = 0  # how many of the hits are older files that wait to be moved
+
+
+def wanted(query: Mapping[str, str], kind: EntityType, *, trashed: bool = False) -> Wanted:
+    """What the parameters of an address ask for; Rejected when one of them cannot be used. Empty ones mean nothing."""
+    sort = _one_of(query, "sort", tuple(ORDERS)) or Wanted.sort
+    order = _one_of(query, "order", ("asc", "desc")) or ORDERS[sort]
+    first, last = _day(query, "from"), _day(query, "to")
+    if first and last and first > last:
+        raise _refused("from", "must not be after “to”.")
+    return Wanted(
+        q=clean_text(query.get("q"), SEARCH_LIMIT, "The search (“q”)") or "",
+        category=_one_of(query, "category", (*kind.categories, UNCATEGORISED)),
+        media=_one_of(query, "media", MEDIA),
+        from_=first,
+        to=last,
+        zone=_zone(query),
+        sort=sort,
+        order=order,
+        cursor=_cursor(query, _scope(sort, order, trashed)),
+        trashed=trashed,
+    )
+
+
+def page(
+    kind: EntityType,
+    record_id: int,
+    wanted: Wanted,
+    limit: int | None = None,
+    *,
+    counted: bool = False,
+    also: Sequence[EntityFile] = (),
+) -> Page:
+    """Up to `limit` documents behind the cursor, or all of them; `counted`: say on every page how many match.
+
+    `also`: documents that are in no row of ours, to be listed among the others.
+    """
+    query = _ordered(select(EntityFile, _value(wanted).label("value")), kind, record_id, wanted)
+    if wanted.cursor:
+        query = query.where(_behind(wanted, wanted.cursor))
+    found = db.session.execute(query.limit(None if limit is None else limit + 1)).all()
+    others = [(file, _value_of(file, wanted)) for file in also if _matches(file, wanted)]
+    rows = _merged([(file, value) for file, value in found], others, wanted)
+    shown = rows[:limit]
+    return Page(
+        files=[file for file, _ in shown],
+        hits=_hits(kind, record_id, wanted) + len(others) if counted or not wanted.cursor else None,
+        next=_token(wanted, Cursor(shown[-1][1], shown[-1][0].id)) if len(rows) > len(shown) else None,
+        waiting=len(others),
+    )
+
+
+def matching(kind: EntityType, record_id: int, wanted: Wanted) -> list[int]:
+    """The ids of all documents that match, whatever page they are on, in the order of the list."""
+    return list(db.session.scalars(_ordered(select(EntityFile.id), kind, record_id, wanted)))
+
+
+def _one_of(query: Mapping[str, str], name: str, allowed: Sequence[str]) -> str:
+    value = query.get(name, "")
+    if value and value not in allowed:
+        raise _refused(name, f"must be {', '.join(allowed[:-1])} or {allowed[-1]}.")
+    return value
+
+
+def _day(query: Mapping[str, str], name: str) -> date | None:
+    if not (value := query.get(name)):
+        return None
+    try:
+        day = date.fromisoformat(value)
+    except ValueError:
+        raise _refused(name, "must be a date such as 2026-05-12.") from None
+    if day.year not in YEARS:
+        raise _refused(name, f"must be a date between {YEARS.start} and {YEARS.stop - 1}.")
+    return day
+
+
+def _zone(query: Mapping[str, str]) -> str:
+    name = query.get("zone") or Wanted.zone
+    if not is_zone(name):
+        raise _refused("zone", "must be the name of a time zone such as Europe/Berlin.")
+    return name
+
+
+def _refused(name: str, why: str) -> Rejected:
+    return Rejected.about(name, f"“{name}” {why}")
+
+
+def _scope(sort: str, order: str, trashed: bool) -> str:
+    """What a cursor is good for."""
+    return f"{sort} {order} {'trash' if trashed else 'live'}"
+
+
+def _token(wanted: Wanted, cursor: Cursor) -> str:
+    value = cursor.value.isoformat() if isinstance(cursor.value, datetime) else cursor.value
+    said = f"{_scope(wanted.sort, wanted.order, wanted.trashed)}\n{cursor.id}\n{value}"
+    return base64.urlsafe_b64encode(said.encode()).decode().rstrip("=")
+
+
+def _cursor(query: Mapping[str, str], scope: str) -> Cursor | None:
+    if not (token := query.get("cursor")):
+        return None
+    try:
+        return _read(token, scope)
+    except (ValueError, OverflowError):
+        raise _refused("cursor", "does not belong to this list. Start at its beginning again.") from None
+
+
+def _read(token: str, scope: str) -> Cursor:
+    if len(token) > CURSOR_LIMIT:
+        raise ValueError("longer than any we make")
+    said = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True).decode()
+    made_for, number, value = said.split("\n", 2)
+    if made_for != scope or "\0" in value:
+        raise ValueError("not one we made for this list")
+    return Cursor(READERS[scope.split()[0]](value), _whole(number))
+
+
+def _whole(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= LARGEST:
+        raise ValueError("not a number of the database")
+    return number
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a time without a zone")
+    return moment.astimezone(UTC)
+
+
+READERS: Mapping[str, Callable[[str], str | int | datetime]] = {
+    "date": _moment,
+    "name": str,
+    "size": _whole,
+    "type": str,
+}
+
+
+def _value(wanted: Wanted) -> ColumnElement[Any]:
+    """What the list is sorted by, never NULL among the documents listed."""
+    if wanted.sort == "type":
+        return _by_type
+    if wanted.sort == "date":
+        return _date(wanted)
+    return EntityFile.sort_name.expression if wanted.sort == "name" else EntityFile.file_size.expression
+
+
+def _date(wanted: Wanted) -> ColumnElement[Any]:
+    return (EntityFile.deleted_at if wanted.trashed else EntityFile.uploaded_at).expression
+
+
+def _ordered(query: Select[Any], kind: EntityType, record_id: int, wanted: Wanted) -> Select[Any]:
+    keys = [_value(wanted), EntityFile.id]
+    if not wanted.trashed:  # then it is always NULL; PostgreSQL takes the order of an index only when told all of it
+        keys.insert(0, EntityFile.deleted_at)
+    directed = [key.desc() if wanted.order == "desc" else key.asc() for key in keys]
+    return query.where(*_conditions(kind, record_id, wanted)).order_by(*directed)
+
+
+def _behind(wanted: Wanted, cursor: Cursor) -> ColumnElement[bool]:
+    value, number = _value(wanted), EntityFile.id
+    here, last = tuple_(value, number), tuple_(literal(cursor.value, value.type), literal(cursor.id, number.type))
+    return here < last if wanted.order == "desc" else here > last
+
+
+def _hits(kind: EntityType, record_id: int, wanted: Wanted) -> int:
+    return db.session.scalar(select(func.count(EntityFile.id)).where(*_conditions(kind, record_id, wanted))) or 0
+
+
+def _conditions(kind: EntityType, record_id: int, wanted: Wanted) -> list[ColumnElement[bool]]:
+    gone = EntityFile.deleted_at
+    found = [
+        EntityFile.entity_type == kind.name,
+        EntityFile.entity_id == record_id,
+        gone.is_not(None) if wanted.trashed else gone.is_(None),
+    ]
+    found += [EntityFile.search_text.contains(word, autoescape=True) for word in fold(wanted.q).split()]
+    if wanted.category:
+        found.append(EntityFile.category == (None if wanted.category == UNCATEGORISED else wanted.category))
+    if wanted.media:
+        found.append(_media == wanted.media)
+    if wanted.from_:
+        found.append(_date(wanted) >= midnight(wanted.from_, wanted.zone))
+    if wanted.to:
+        found.append(_date(wanted) < midnight(wanted.to + timedelta(days=1), wanted.zone))
+    return found
+
+
+# --- the same for documents that are in no row of ours -----------------------------------------------------------
+
+
+def _merged(rows: list[Row], others: Sequence[Row], wanted: Wanted) -> list[Row]:
+    if not others:
+        return rows
+
+    def place(row: Row) -> Any:
+        return row[1], row[0].id
+
+    downwards, cursor = wanted.order == "desc", wanted.cursor
+    start = (cursor.value, cursor.id) if cursor else None
+    behind = [row for row in others if start is None or (place(row) < start if downwards else place(row) > start)]
+    return sorted([*rows, *behind], key=place, reverse=downwards)
+
+
+def _value_of(file: EntityFile, wanted: Wanted) -> Any:
+    values = {"date": file.uploaded_at, "name": file.sort_name, "size": file.file_size}
+    return values.get(wanted.sort, f"{media_of(file.file_type)} {file.file_type} {file.sort_name}")
+
+
+def _matches(file: EntityFile, wanted: Wanted) -> bool:
+    return (
+        not wanted.trashed
+        and all(word in file.search_text for word in fold(wanted.q).split())
+        and wanted.category in ("", file.category or UNCATEGORISED)
+        and wanted.media in ("", media_of(file.file_type))
+        and (wanted.from_ is None or file.uploaded_at >= midnight(wanted.from_, wanted.zone))
+        and (wanted.to is None or file.uploaded_at < midnight(wanted.to + timedelta(days=1), wanted.zone))
+    )

@@ -1,0 +1,46 @@
+"""How many bytes an account's patients may have, and how many they have: documents in use and in the trash."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+
+from medfiles.database.session import db
+from medfiles.errors import OverQuota
+from medfiles.models import EntityFile, Patient, User
+from medfiles.record_types.declared import MB
+
+GB = 1024 * MB
+NO_ROOM = (
+    "There is no room left for this: {} of {} are used. Delete documents for ever from the trash, or ask whoever runs "
+    "medfiles here for more room."
+)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """In bytes; `quota` 0: there is no end."""
+
+    used: int
+    quota: int
+
+
+def usage(owner_id: int, quota: int) -> Usage:
+    query = select(func.sum(EntityFile.file_size)).join(Patient, Patient.id == EntityFile.patient_id)
+    return Usage(int(db.session.scalar(query.where(Patient.user_id == owner_id)) or 0), quota)
+
+
+def must_fit(patient_id: int, size: int, quota: int, *, lock: bool = False) -> None:
+    """OverQuota when so many bytes more are too many for whoever owns the patient; with `lock`, in the transaction that
+    adds them, nobody else adds any to that owner's until the commit."""
+    if not quota:
+        return
+    owner = select(User.id).join(Patient, Patient.user_id == User.id).where(Patient.id == patient_id)
+    owner_id = db.session.scalar(owner.with_for_update(of=User, key_share=True) if lock else owner)
+    used = usage(owner_id or 0, quota).used
+    if used + size > quota:
+        raise OverQuota(NO_ROOM.format(said(used), said(quota)))
+
+
+def said(size: int) -> str:
+    number, unit = (size / GB, "GB") if size >= GB else (size / MB, "MB") if size >= MB else (size / 1024, "KB")
+    return f"{number:.3g} {unit}"

@@ -1,0 +1,331 @@
+"""Every verb on documents: list, count, open, edit, trash, restore, purge; how they arrive is in arrivals."""
+
+import hashlib
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from typing import TypeVar
+
+from sqlalchemy import func, select, union_all
+
+from medfiles import permissions
+from medfiles.antivirus.policy import INFECTED, must_be_readable
+from medfiles.audit import event_log
+from medfiles.audit.event_log import Subject
+from medfiles.clock import now
+from medfiles.database.session import db, transaction
+from medfiles.documents import listing, relocation, unmigrated
+from medfiles.documents.listing import Wanted
+from medfiles.documents.rules import allow, checked_changes, must_be_alive, must_have_room
+from medfiles.documents.uploading import Arrivals, live_count
+from medfiles.errors import (
+    BlobMissing,
+    Conflict,
+    IntegrityFailed,
+    Outdated,
+    StorageError,
+)
+from medfiles.models import EntityFile
+from medfiles.permissions import Action
+from medfiles.previews import cache as preview_cache
+from medfiles.record_types.declared import EntityType
+from medfiles.storage import Readable, Storages, journal
+
+T = TypeVar("T")
+NEWEST = Wanted()
+FIRST_TO_TRASH = "Only a document that is in the trash can be deleted for ever."
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A document that may be read: `read(start, end)` gives chunks of its bytes."""
+
+    file: EntityFile
+    storage: Readable
+    others: Storages | None = None  # where it may have been moved to meanwhile
+
+    def size(self) -> int:
+        size = self._found(lambda storage, key: storage.stat(key).size)
+        if size != self.file.file_size:
+            raise IntegrityFailed()
+        return size
+
+    def read(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        whole = start == 0 and end in (None, self.file.file_size)
+
+        def ask(storage: Readable, key: str) -> Iterator[bytes]:
+            chunks = storage.open(key, start, end)
+            return proven(chunks, self.file.sha256) if whole and storage.remote else chunks
+
+        return self._found(ask)
+
+    def place(self) -> tuple[str, str]:
+        """The name of the storage, and the key there, where the bytes are right now."""
+        return self._found(lambda storage, key: (storage.name, storage.stat(key).key))
+
+    def link(self, seconds: int) -> str | None:
+        """To the bytes themselves, for whoever has it and so long; None where they go through the app."""
+        return self._found(lambda storage, key: storage.url(storage.stat(key).key, seconds))
+
+    def _found(self, ask: Callable[[Readable, str], T]) -> T:
+        """Ask under the document's key; when it was moved since the row was read, where and under which it is now."""
+        key = self.file.file_path
+        try:
+            return ask(self.storage, key)
+        except BlobMissing:
+            db.session.rollback()
+            where = select(EntityFile.storage, EntityFile.file_path).where(EntityFile.id == self.file.id)
+            moved = db.session.execute(where).one_or_none()
+            if moved is None or moved.file_path == key:
+                raise
+            return ask(self.others[moved.storage] if self.others else self.storage, moved.file_path)
+
+
+def proven(chunks: Iterator[bytes], sha256: str) -> Iterator[bytes]:
+    """The last of these chunks only when all together have this hash: StorageError instead."""
+    found, held = hashlib.sha256(), b""
+    for chunk in chunks:
+        if held:
+            yield held
+        found.update(chunk)
+        held = chunk
+    if found.hexdigest() != sha256:
+        raise StorageError()
+    yield held
+
+
+def opened(file: EntityFile, storages: Storages) -> Opened:
+    return Opened(file, storages[file.storage], storages)
+
+
+@dataclass(frozen=True)
+class Tally:
+    live: int
+    trashed: int
+
+
+@dataclass
+class DocumentService(Arrivals):
+    def list(
+        self,
+        kind: EntityType,
+        record_id: int,
+        wanted: Wanted = NEWEST,
+        limit: int | None = None,
+        *,
+        counted: bool = False,
+    ) -> listing.Page:
+        """A page of a record's documents as `wanted`, by default the newest first; the trash only for who may edit."""
+        with self.reading("list", entity_type=kind.name, entity_id=record_id) as subject:
+            record = self.admitted_record(kind, record_id, Action.EDIT if wanted.trashed else Action.VIEW, subject)
+            return listing.page(
+                kind, record_id, wanted, limit, counted=counted, also=unmigrated.documents(kind, record)
+            )
+
+    def matching(self, kind: EntityType, record_id: int, wanted: Wanted) -> Sequence[int]:
+        """Ids of all documents of a record that a list of `wanted` would show."""
+        with self.reading("list", entity_type=kind.name, entity_id=record_id) as subject:
+            self.admitted_record(kind, record_id, Action.EDIT if wanted.trashed else Action.VIEW, subject)
+            return listing.matching(kind, record_id, wanted)
+
+    def tally(self, kind: EntityType, record_id: int) -> Tally:
+        """How many documents a record holds, and how many more are in its trash."""
+        with self.verb("list", entity_type=kind.name, entity_id=record_id) as subject:
+            self.admitted_record(kind, record_id, Action.VIEW, subject)
+            query = select(func.count(EntityFile.id), func.count(EntityFile.deleted_at)).where(
+                EntityFile.entity_type == kind.name, EntityFile.entity_id == record_id
+            )
+            every, trashed = db.session.execute(query).one()
+            return Tally(every - trashed + unmigrated.count(kind, record_id), trashed)
+
+    def twin(self, file: EntityFile) -> EntityFile | None:
+        """The oldest other document of the same record with the same bytes."""
+        query = select(EntityFile).where(
+            EntityFile.sha256 == file.sha256,
+            EntityFile.id != file.id,
+            EntityFile.entity_type == file.entity_type,
+            EntityFile.entity_id == file.entity_id,
+            EntityFile.deleted_at.is_(None),
+            EntityFile.patient_id.in_(permissions.patients_for(self.actor)),
+        )
+        return db.session.scalars(query.order_by(EntityFile.id).limit(1)).first()
+
+    def count(self, kind: EntityType, record_ids: Collection[int]) -> Mapping[int, int]:
+        """Documents per record, in one query; records that are not there or not the actor's are left out."""
+        model, allowed = kind.model, permissions.patients_for(self.actor)
+        documents = select(EntityFile.entity_id.label("record_id")).where(
+            EntityFile.entity_type == kind.name, EntityFile.entity_id.in_(record_ids), EntityFile.deleted_at.is_(None)
+        )
+        others = unmigrated.record_ids(kind, record_ids)
+        every = (documents if others is None else union_all(documents, others)).subquery()
+        query = (
+            select(model.id, func.count(every.c.record_id))
+            .outerjoin(every, every.c.record_id == model.id)
+            .where(model.id.in_(record_ids), model.deleted_at.is_(None), model.patient_id.in_(allowed))
+            .group_by(model.id)
+        )
+        return dict(db.session.execute(query).all())
+
+    def totals(self, patient_id: int) -> Mapping[str, int]:
+        """How many documents a patient has in each kind of record."""
+        allowed = permissions.patients_for(self.actor)
+        query = select(EntityFile.entity_type, func.count(EntityFile.id)).where(
+            EntityFile.patient_id == patient_id,
+            EntityFile.patient_id.in_(allowed),
+            EntityFile.deleted_at.is_(None),
+        )
+        totals = dict(db.session.execute(query.group_by(EntityFile.entity_type)).all())
+        if waits := unmigrated.per_patient(allowed.where(allowed.selected_columns[0] == patient_id)).get(patient_id):
+            totals[unmigrated.KIND] = totals.get(unmigrated.KIND, 0) + waits
+        return totals
+
+    def recent(self, patient_id: int | None = None, limit: int = 8) -> Sequence[EntityFile]:
+        """The newest documents of one patient, or of all the actor may see."""
+        allowed = permissions.patients_for(self.actor)
+        query = select(EntityFile).where(EntityFile.patient_id.in_(allowed), EntityFile.deleted_at.is_(None))
+        if patient_id is not None:
+            query = query.where(EntityFile.patient_id == patient_id)
+        return db.session.scalars(
+            query.order_by(EntityFile.uploaded_at.desc(), EntityFile.id.desc()).limit(limit)
+        ).all()
+
+    def quarantined(self, patient_id: int) -> Sequence[EntityFile]:
+        """Documents of a patient in which a scan found something and that are not in the trash."""
+        allowed = permissions.patients_for(self.actor)
+        query = select(EntityFile).where(
+            EntityFile.patient_id == patient_id,
+            EntityFile.patient_id.in_(allowed),
+            EntityFile.scan == INFECTED,
+            EntityFile.deleted_at.is_(None),
+        )
+        return db.session.scalars(query.order_by(EntityFile.id)).all()
+
+    def trashed(self, patient_id: int) -> Sequence[EntityFile]:
+        """All documents of a patient that are in the trash, latest first."""
+        with self.reading("list-trash", patient_id=patient_id) as subject:
+            self.admitted_patient(patient_id, Action.EDIT, subject)
+            query = select(EntityFile).where(EntityFile.patient_id == patient_id, EntityFile.deleted_at.is_not(None))
+            return db.session.scalars(query.order_by(EntityFile.deleted_at.desc(), EntityFile.id)).all()
+
+    def get(self, file_id: int) -> EntityFile:
+        """For what is written down by itself, or shows what an open list has shown."""
+        with self.verb("view", file_id=file_id) as subject:
+            return self.admitted_file(file_id, Action.VIEW, subject)
+
+    def details(self, file_id: int) -> EntityFile:
+        with self.reading("view", file_id=file_id) as subject:
+            return self.admitted_file(file_id, Action.VIEW, subject)
+
+    def editable(self, file_id: int) -> EntityFile:
+        """Refused as `edit` would, before what is to be changed is looked at."""
+        with self.verb("edit", file_id=file_id) as subject:
+            return self.admitted_file(file_id, Action.EDIT, subject)
+
+    def open(self, file_id: int) -> Opened:
+        """A document to read; the trail remembers it before the first byte goes out."""
+        with self.reading("download", file_id=file_id) as subject:
+            file = self.admitted_file(file_id, Action.VIEW, subject)
+            allow(self.registry[file.entity_type], "download")
+            must_be_readable(file, self.actor)
+            return opened(file, self.storages)
+
+    def edit(
+        self,
+        file_id: int,
+        changes: Mapping[str, str | None],
+        before: Mapping[str, str] | None = None,
+        versions: Container[str] | None = None,
+    ) -> EntityFile:
+        """Change `description`, `category` or `file_name`; absent means unchanged, None or "" means cleared.
+
+        `before` is what the editor saw: what it left as it was is not changed back, and what somebody else changed
+        meanwhile is not overwritten (Conflict). `versions` are those it may be changed from (Outdated).
+        """
+        with self.verb("edit", file_id=file_id) as subject, transaction():
+            file = self.admitted_file(file_id, Action.EDIT, subject, lock=True)
+            if versions is not None and version_of(file) not in versions:
+                raise Outdated()
+            must_be_live(file, "This document is in the trash. Restore it before you change it.")
+            changed = checked_changes(self.registry[file.entity_type], file, _meant(file, changes, before or {}))
+            changed = {name: value for name, value in changed.items() if getattr(file, name) != value}
+            for name, value in changed.items():
+                setattr(file, name, value)
+            event_log.record(self.actor, "edit", subject, changed=sorted(changed))
+            return file
+
+    def trash(self, file_id: int) -> EntityFile:
+        with self.verb("delete", file_id=file_id) as subject:
+            file = self.admitted_file(file_id, Action.EDIT, subject)
+            allow(self.registry[file.entity_type], "delete")
+            must_be_live(file)
+            self._to_trash([file])
+            return file
+
+    def restore(self, file_id: int) -> EntityFile:
+        with self.verb("restore", file_id=file_id) as subject:
+            file = self.admitted_file(file_id, Action.EDIT, subject)
+            must_be_trashed(file)
+            self._to_life(self.registry[file.entity_type], file.entity_id, [file])
+            return file
+
+    def purge(self, file_id: int) -> None:
+        """Delete a document for ever; only from the trash."""
+        with self.verb("purge", file_id=file_id) as subject:
+            with transaction():
+                file = self.admitted_file(file_id, Action.EDIT, subject, lock=True)
+                must_be_trashed(file, FIRST_TO_TRASH)
+                keys = self._erase([file])
+            journal.remove(self.storages, keys)
+
+    def _to_trash(self, files: Sequence[EntityFile]) -> None:
+        def change(moved: Sequence[EntityFile]) -> None:
+            for file in moved:
+                file.deleted_at, file.deleted_by = now(), self.actor.user_id
+            self.record_each("delete", moved)
+
+        relocation.relocate(self.storages, files, relocation.to_trash, change)
+
+    def _to_life(self, kind: EntityType, record_id: int, files: Sequence[EntityFile]) -> None:
+        """Documents of one record; all of them or, when it has not room for all, none."""
+
+        def change(moved: Sequence[EntityFile]) -> None:
+            record = self.admitted_record(kind, record_id, Action.EDIT, Subject(), lock=True)
+            must_be_alive(kind, record)
+            must_have_room(kind, live_count(kind, record_id) + len(moved) - 1)
+            for file in moved:
+                file.deleted_at = file.deleted_by = None
+            self.record_each("restore", moved)
+
+        relocation.relocate(self.storages, files, relocation.to_life(self.registry), change)
+
+    def _erase(self, files: Sequence[EntityFile]) -> Sequence[str]:
+        """In the open transaction: drop the rows; the keys whose objects have to go once it is committed."""
+        self.record_each("purge", files)
+        for file in files:
+            journal.release(file.storage, [file.file_path])
+            db.session.delete(file)
+        keys = [*(file.file_path for file in files), *preview_cache.release({file.sha256 for file in files})]
+        return [*keys, *unmigrated.forget(self.storages, files)]
+
+
+def version_of(file: EntityFile) -> str:
+    """What a document is known by until anything about it changes."""
+    return file.updated_at.astimezone(UTC).strftime("%Y%m%dT%H%M%S.%f")
+
+
+def _meant(file: EntityFile, changes: Mapping[str, str | None], before: Mapping[str, str]) -> dict[str, str | None]:
+    meant = {name: value for name, value in changes.items() if name not in before or (value or "") != before[name]}
+    for name, value in meant.items():
+        if name in before and (getattr(file, name) or "") not in (before[name], value or ""):
+            raise Conflict("Somebody else changed this document meanwhile. Look at it again before you save.")
+    return meant
+
+
+def must_be_live(file: EntityFile, otherwise: str = "This document is already in the trash.") -> None:
+    if file.deleted_at is not None:
+        raise Conflict(otherwise)
+
+
+def must_be_trashed(file: EntityFile, otherwise: str = "This document is not in the trash.") -> None:
+    if file.deleted_at is None:
+        raise Conflict(otherwise)

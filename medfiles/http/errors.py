@@ -1,0 +1,322 @@
+"""The table of errors: each one's status, its code for programs, its sentence for people, its place in the API."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from flask import Flask, Response, current_app, request
+from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import OperationalError
+from werkzeug import exceptions as http
+from werkzeug.exceptions import HTTPException
+
+from medfiles import errors
+from medfiles.documents.quota import NO_ROOM
+from medfiles.errors import MedfilesError, Rejected
+from medfiles.previews.renderer import Unshowable
+from medfiles.sandbox.pool import Busy, NotChecked
+
+log = structlog.get_logger("medfiles.errors")
+RETRY_SECONDS = "5"
+KEPT_HEADERS = ("allow", "content-range", "retry-after")
+Answer = Callable[[Exception], Response]
+
+
+@dataclass(frozen=True)
+class ErrorType:
+    """How one class of exception, and those derived from it, is answered."""
+
+    error: type[Exception]
+    status: int
+    when: str = ""  # for the description of the API; without it, no example there
+    code: str = ""  # of an exception from a library; our own carry theirs
+    message: str = ""  # the same
+    api_message: str = ""  # instead of `message`, where that speaks of pages
+    sample: str = ""  # a message as it can occur, of an exception that has no fixed one
+
+    @property
+    def example(self) -> Exception:
+        return self.error(self.sample) if self.sample else self.error()
+
+    @property
+    def name(self) -> str:
+        return self.code or str(getattr(self.error, "code", ""))
+
+
+ERRORS = (
+    ErrorType(
+        http.BadRequest,
+        400,
+        "The request is malformed.",
+        "malformed",
+        "The request could not be understood. Go back, reload the page and try again.",
+        "The request could not be understood.",
+    ),
+    ErrorType(
+        errors.Truncated,
+        400,
+        "Fewer bytes arrived than were announced.",
+        sample="The upload was cut off before all of it arrived. Please try again.",
+    ),
+    ErrorType(
+        errors.SignedOut,
+        401,
+        "There is no token.",
+        message=errors.SignedOut().message,
+        api_message="Send a personal token in the header Authorization: Bearer, a space and the token.",
+    ),
+    ErrorType(http.Unauthorized, 401, code="error", message="Please sign in first."),
+    ErrorType(errors.Forbidden, 403, "You may view it, but not do this."),
+    ErrorType(
+        http.Forbidden,
+        403,
+        code="error",
+        message="The page was open for too long or you are not allowed to do this. Reload the page and try again.",
+    ),
+    ErrorType(errors.OutOfScope, 403, "The token may only read.", sample="This token may only read."),
+    ErrorType(
+        CSRFError,
+        403,
+        "There is a session, but no valid `X-CSRFToken`.",
+        "csrf",
+        "This page was open for too long, so nothing was changed. Reload it and try again.",
+        "The header X-CSRFToken is missing or stale. Scripts send a personal token instead of the session cookie.",
+    ),
+    ErrorType(errors.NotFound, 404, "It does not exist, or it is not yours."),
+    ErrorType(http.NotFound, 404, code=errors.NotFound.code, message=errors.NotFound().message),
+    ErrorType(
+        http.MethodNotAllowed,
+        405,
+        "The address does not take this method.",
+        "method",
+        "This address cannot be used in that way.",
+    ),
+    ErrorType(errors.Conflict, 409),
+    ErrorType(
+        errors.BeingChecked,
+        409,
+        "It is waiting for a malware scan. Until that is done, only its uploader can open it.",
+    ),
+    ErrorType(errors.Quarantined, 409, "A malware scan found something in it. It can be deleted, not opened."),
+    ErrorType(
+        errors.TooMany,
+        409,
+        "The record is full.",
+        sample="This visit already holds 8 of 8 documents. Move one to the trash to make room.",
+    ),
+    ErrorType(
+        errors.OverQuota, 409, "The quota of the patient's owner is used up.", sample=NO_ROOM.format("10 GB", "10 GB")
+    ),
+    ErrorType(
+        http.LengthRequired,
+        411,
+        "There is no `Content-Length`.",
+        "length-required",
+        "The upload does not say how large it is.",
+    ),
+    ErrorType(errors.Outdated, 412, "It has changed since you received that `ETag`."),
+    ErrorType(
+        errors.TooLarge,
+        413,
+        "The document is larger than this type of record allows.",
+        sample="A document here can have up to 15 MB. Make the file smaller or split it, then try again.",
+    ),
+    ErrorType(http.RequestEntityTooLarge, 413, code=errors.TooLarge.code, message="What was sent is too large."),
+    ErrorType(
+        errors.TypeNotAllowed,
+        415,
+        "This type of record does not accept such files.",
+        sample="Files ending in .exe cannot be added here. You can add PDF, Word, JPG, PNG, text or HEIC.",
+    ),
+    ErrorType(
+        errors.ContentMismatch,
+        415,
+        "The bytes are not what the extension says.",
+        sample="This file is named .pdf but cannot be read as a PDF document. "
+        "It may be damaged or incomplete: open it on your device, save it again and send that.",
+    ),
+    ErrorType(
+        http.UnsupportedMediaType,
+        415,
+        "The body is not JSON.",
+        "media-type",
+        "Unsupported Media Type.",
+        "The content has to be application/json.",
+    ),
+    ErrorType(
+        http.RequestedRangeNotSatisfiable,
+        416,
+        "The range starts after the end.",
+        "range",
+        "This part of the document does not exist.",
+    ),
+    ErrorType(errors.Rejected, 422),
+    ErrorType(
+        errors.BadName,
+        422,
+        "There is no name, or no usable one.",
+        sample="This file has no usable name. Rename it and send it again.",
+    ),
+    ErrorType(
+        errors.EmptyFile,
+        422,
+        "The document has no bytes.",
+        sample="This file is empty. Check it on your device and choose it again.",
+    ),
+    ErrorType(NotChecked, 422, "The content could not be checked safely."),
+    ErrorType(
+        Unshowable,
+        422,
+        "It cannot be shown as pictures, text or a table.",
+        sample="This PDF is locked with a password. Download it to open it with the password.",
+    ),
+    ErrorType(
+        errors.Infected,
+        422,
+        "The malware scanner found something in it, so nothing was stored. Only where a scanner is set up.",
+        sample="The malware scanner found “Win.Test.EICAR_HDB-1” in this file, so it was not stored. Do not open it.",
+    ),
+    ErrorType(
+        http.TooManyRequests,
+        429,
+        "Too many invalid tokens from one address, or too many uploads or requests for many documents from one "
+        "account. `Retry-After` gives the seconds to wait.",
+        "rate-limited",
+        "That was tried too often. Wait a little, then try again.",
+    ),
+    ErrorType(
+        http.InternalServerError,
+        500,
+        "An internal error. Details are in the server's log.",
+        "error",
+        "Something went wrong on our side. Nothing you saved is lost. Please try again.",
+    ),
+    ErrorType(errors.StorageError, 503, "The document store does not answer."),
+    ErrorType(errors.DatabaseUnavailable, 503, "The database does not answer."),
+    ErrorType(
+        OperationalError, 503, code=errors.DatabaseUnavailable.code, message=errors.DatabaseUnavailable().message
+    ),
+    ErrorType(Busy, 503, "Too many uploads are being checked."),
+    ErrorType(
+        errors.BlobMissing,
+        503,
+        "The content is missing. Contact your administrator.",
+        sample="This document's content cannot be found right now.",
+    ),
+    ErrorType(
+        errors.IntegrityFailed,
+        503,
+        "The content is not what was uploaded.",
+    ),
+    ErrorType(errors.KeyTaken, 503, "The storage key is already in use; the next try gets another."),
+    ErrorType(errors.BadKey, 503, "The store cannot use the storage key."),
+)
+BY_CLASS = {row.error: row for row in ERRORS}
+TITLES = {  # of problem documents, by status
+    400: "Malformed request",
+    401: "Not signed in",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Not possible right now",
+    411: "Length required",
+    412: "Changed meanwhile",
+    413: "Too large",
+    415: "This kind of content is not taken here",
+    416: "Range not satisfiable",
+    422: "Refused",
+    429: "Too many requests",
+    500: "Something went wrong",
+    503: "Not available right now",
+}
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An error as it is answered. `fields`: field name -> what is wrong with it."""
+
+    status: int
+    code: str
+    message: str
+    headers: dict[str, str] = field(default_factory=dict)
+    fields: dict[str, str] = field(default_factory=dict)
+    api_message: str = ""  # where `message` speaks of pages
+
+    @property
+    def problem(self) -> dict[str, Any]:
+        """The problem document (RFC 9457)."""
+        said = {
+            "type": f"/api/v1/docs#{self.code}",
+            "title": TITLES.get(self.status, "Refused"),
+            "status": self.status,
+            "code": self.code,
+            "detail": self.api_message or self.message,
+        }
+        errors = [{"field": name, "detail": detail} for name, detail in self.fields.items()]
+        return {**said, "errors": errors} if errors else said
+
+
+def status_of(error: MedfilesError) -> int:
+    return _row(error).status
+
+
+def explained(error: Exception) -> Refusal:
+    """Return how to answer an exception; unknown ones reveal nothing."""
+    error = getattr(error, "original_exception", None) or error
+    row = _row(error)
+    if isinstance(error, HTTPException):
+        if row.error is http.InternalServerError and error.code:
+            return Refusal(
+                error.code, row.name, row.message if error.code == 500 else f"{error.name}.", _headers(error)
+            )
+        headers = _headers(error)
+    else:
+        headers = {"Retry-After": RETRY_SECONDS} if row.status == 503 else {}
+    message = error.message if isinstance(error, MedfilesError) else row.message
+    fields = error.fields if isinstance(error, Rejected) else {}
+    return Refusal(row.status, row.name, message, headers, fields, row.api_message if message == row.message else "")
+
+
+def _row(error: Exception) -> ErrorType:
+    rows = (BY_CLASS[kind] for kind in type(error).__mro__ if kind in BY_CLASS)
+    return next(rows, BY_CLASS[http.InternalServerError])
+
+
+def answered_by(app: Flask, prefix: str, answer: Answer) -> None:
+    """What goes wrong at addresses that begin so is answered in this way; of several prefixes the longest counts."""
+    app.extensions.setdefault("medfiles.http.errors", {})[prefix] = answer
+
+
+def init_app(app: Flask) -> None:
+    app.register_error_handler(MedfilesError, _answer)
+    app.register_error_handler(HTTPException, _answer_http)
+    app.register_error_handler(500, _answer_unknown)
+    app.log_exception = _logged_below  # type: ignore[method-assign]
+
+
+def _answer(error: Exception) -> Response:
+    answers: dict[str, Answer] = current_app.extensions["medfiles.http.errors"]
+    return answers[max((prefix for prefix in answers if request.path.startswith(prefix)), key=len)](error)
+
+
+def _answer_http(error: HTTPException) -> ResponseReturnValue:
+    if error.code is None or error.code < 400:
+        return error
+    return _answer(error)
+
+
+def _answer_unknown(error: Exception) -> ResponseReturnValue:
+    original = getattr(error, "original_exception", None)
+    if original is not None and not isinstance(original, MedfilesError):
+        log.error("unhandled", endpoint=request.endpoint, exc_info=original)
+    return _answer(error)
+
+
+def _logged_below(exc_info: Any) -> None:
+    """Flask's own line would carry the real path; `_answer_unknown` logs the endpoint."""
+
+
+def _headers(error: HTTPException) -> dict[str, str]:
+    return {name: value for name, value in error.get_headers() if name.lower() in KEPT_HEADERS}

@@ -1,0 +1,237 @@
+"""Uploads over HTTP: bytes go straight to a staged file, once, and what is short or malformed is refused."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import IO, Any
+
+from flask import Request
+from werkzeug.datastructures import FileStorage
+from werkzeug.exceptions import ClientDisconnected, LengthRequired, RequestEntityTooLarge
+from werkzeug.formparser import FormDataParser
+from werkzeug.http import parse_options_header
+
+from medfiles.documents.rules import FORM_OVERHEAD, Intake, Paper, too_large
+from medfiles.documents.service import DocumentService
+from medfiles.errors import BadName, EmptyFile, MedfilesError, Rejected, TooLarge, Truncated
+from medfiles.record_types.declared import EntityType
+from medfiles.storage import Staged
+
+CHUNK = 256 * 1024
+SHORT = "The upload was cut off before all of it arrived. Please try again."
+
+
+@dataclass(frozen=True)
+class Received:
+    """One file as it came in: staged whole, or the reason why it was given up on the way."""
+
+    name: str
+    staged: Staged | None
+    refusal: MedfilesError | None = None
+
+
+class Sink:
+    """What the form parser writes one file into. Past the limit it lets the rest go by, so that others still arrive."""
+
+    def __init__(self, staged: Staged, too_large: TooLarge) -> None:
+        self.staged = staged
+        self.too_large = too_large
+        self.refusal: TooLarge | None = None
+
+    def write(self, chunk: bytes) -> int:
+        if self.refusal is None:
+            try:
+                return self.staged.write(chunk)
+            except TooLarge:
+                self.refusal = self.too_large
+                self.staged.discard()
+        return len(chunk)
+
+    def seek(self, *_: Any) -> int:
+        return 0  # the parser rewinds what it wrote; ours is read by its path
+
+    def close(self) -> None:
+        return None
+
+
+class Counted:
+    """The request's body, counting what really arrived."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self.count = 0
+
+    def read(self, size: int = -1) -> bytes:
+        chunk = self._stream.read(size)
+        self.count += len(chunk)
+        return chunk
+
+
+def announced_length(request: Request) -> int:
+    if request.content_length is None:
+        raise LengthRequired()
+    return request.content_length
+
+
+def is_raw(request: Request) -> bool:
+    return request.mimetype == "application/octet-stream"
+
+
+def raw_name(request: Request) -> str:
+    """The file name of a raw upload, from `Content-Disposition: attachment; filename*=…`."""
+    disposition, options = parse_options_header(request.headers.get("Content-Disposition"))
+    if disposition != "attachment" or not options.get("filename"):
+        raise BadName("The upload does not say what the file is called. Send its name in Content-Disposition.")
+    return options["filename"]
+
+
+def receive(request: Request, service: DocumentService, intake: Intake) -> tuple[list[Received], Paper]:
+    """Read the body once; the files in it and what was said about all of them. The caller owns what was staged."""
+    try:
+        return _receive(request, service, intake)
+    except MedfilesError as error:
+        service.refuse(intake, "", error)
+        raise
+
+
+def receive_one(request: Request, service: DocumentService, kind: EntityType, record_id: int) -> tuple[Any, bool]:
+    """The one document of this upload, stored, and True; for a retry of the same upload the first one and False."""
+    intake = service.receive(kind, record_id, announced_length(request), 1, idempotency_key(request))
+    request.max_content_length = (request.content_length or 0) + 1  # the kind's own limit, just checked, holds instead
+    received, paper = receive(request, service, intake)
+    if len(received) > 1:
+        for file in received:
+            _give_up(file)
+        error = Rejected("Send one file in a request. Upload each of several by itself.")
+        service.refuse(intake, received[0].name, error)
+        raise error
+    return store(service, intake, received[0], paper)
+
+
+def store(service: DocumentService, intake: Intake, received: Received, paper: Paper) -> tuple[Any, bool]:
+    """What was received becomes a document, or raises why not; False when it is the one an earlier try stored."""
+    if received.refusal or received.staged is None:
+        error = received.refusal or EmptyFile("This file is empty.")
+        service.refuse(intake, received.name, error)
+        raise error
+    return service.attach(intake, received.staged, replace(paper, name=received.name))
+
+
+def _give_up(received: Received) -> None:
+    if received.staged is not None:
+        received.staged.discard()
+
+
+def _receive(request: Request, service: DocumentService, intake: Intake) -> tuple[list[Received], Paper]:
+    paper = Paper(
+        name="",
+        description=request.args.get("description"),
+        category=request.args.get("category"),
+        idempotency_key=idempotency_key(request),
+    )
+    if is_raw(request):
+        return [_raw(request, service, intake)], paper
+    return _form(request, service, intake, paper)
+
+
+def idempotency_key(request: Request) -> str | None:
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not (0 < len(key) <= 255 and key.isascii() and key.isprintable()):
+        raise Rejected("The Idempotency-Key must be 1 to 255 plain characters.")
+    return key
+
+
+def _raw(request: Request, service: DocumentService, intake: Intake) -> Received:
+    name, length = raw_name(request), announced_length(request)
+    staged = service.stage(intake)
+    sink = Sink(staged, too_large(intake.kind))
+    with _given_up_on_error([staged]):
+        body, left = request.stream, length
+        while left and sink.refusal is None and (chunk := _read(body, min(CHUNK, left))):
+            sink.write(chunk)
+            left -= len(chunk)
+        if sink.refusal:
+            raise sink.refusal
+        if left:
+            raise Truncated(SHORT)
+    return Received(name, staged)
+
+
+def _form(request: Request, service: DocumentService, intake: Intake, paper: Paper) -> tuple[list[Received], Paper]:
+    sinks: list[Sink] = []
+    if request.mimetype != "multipart/form-data":
+        raise Rejected("No file was sent. Choose one or more files first.")
+
+    def sink(*_: Any, **__: Any) -> Sink:
+        sinks.append(Sink(service.stage(intake), too_large(intake.kind)))
+        return sinks[-1]
+
+    body = Counted(request.stream)
+    parser = FormDataParser(
+        stream_factory=sink,  # type: ignore[arg-type]
+        max_form_memory_size=4 * FORM_OVERHEAD,
+        max_form_parts=intake.kind.max_files * 4 + 16,
+        silent=False,
+    )
+    with _given_up_on_error([]) as staged:
+        fields, files = _parse(parser, request, body, staged, sinks)
+        if body.count != announced_length(request):
+            raise Truncated(SHORT)
+        found = [_received(file) for file in files.getlist("file") if file.filename]
+        if not found:
+            raise Rejected("No file was chosen. Choose one or more files first.")
+        if any(file.filename for name, file in files.items(multi=True) if name != "file"):
+            raise Rejected("A file came in another field than “file”. Nothing was added.")
+        for file in sinks:
+            if file.staged not in [received.staged for received in found]:
+                file.staged.discard()
+    said = Paper(
+        name="",
+        description=fields.get("description", paper.description),
+        category=fields.get("category", paper.category),
+        idempotency_key=paper.idempotency_key,
+    )
+    return found, said
+
+
+def _parse(parser: FormDataParser, request: Request, body: Counted, staged: list[Staged], sinks: list[Sink]) -> Any:
+    try:
+        _, fields, files = parser.parse(
+            body,  # type: ignore[arg-type]
+            request.mimetype,
+            request.content_length,
+            request.mimetype_params,
+        )
+    except ValueError as error:
+        if body.count < announced_length(request):
+            raise Truncated(SHORT) from error
+        raise Rejected("The upload could not be read as a form. Please try again.") from error
+    except ClientDisconnected as error:
+        raise Truncated(SHORT) from error
+    except RequestEntityTooLarge as error:
+        raise TooLarge("This upload has too many parts or too long a text. Add fewer files at once.") from error
+    finally:
+        staged.extend(sink.staged for sink in sinks)
+    return fields, files
+
+
+def _received(file: FileStorage) -> Received:
+    sink: Sink = file.stream  # type: ignore[assignment]
+    return Received(file.filename or "", None if sink.refusal else sink.staged, sink.refusal)
+
+
+def _read(stream: IO[bytes], size: int) -> bytes:
+    try:
+        return stream.read(size)
+    except ClientDisconnected as error:
+        raise Truncated(SHORT) from error
+
+
+@contextmanager
+def _given_up_on_error(staged: list[Staged]) -> Iterator[list[Staged]]:
+    try:
+        yield staged
+    except BaseException:
+        for file in staged:
+            file.discard()
+        raise

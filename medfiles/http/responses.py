@@ -1,0 +1,211 @@
+"""What all doors over HTTP share: the services of this request, and documents sent with ranges."""
+
+import base64
+import re
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from typing import IO, Any, cast
+
+import contentdisp
+from flask import Flask, Response, current_app, g, request, stream_with_context
+from flask_security import current_user
+from werkzeug.datastructures import Range
+from werkzeug.exceptions import RequestedRangeNotSatisfiable
+from werkzeug.wsgi import wrap_file
+
+from medfiles.accounts import service as accounts
+from medfiles.database.session import check_connection, start_writing
+from medfiles.documents.bulk import BulkService, Bundle
+from medfiles.documents.legacy_ids import OlderService
+from medfiles.documents.service import DocumentService, Opened
+from medfiles.documents.zip_archive import archive, usable
+from medfiles.http.views import FilePresenter, FileView
+from medfiles.operations.status import ConditionService
+from medfiles.permissions import Actor
+from medfiles.previews.renderer import Renderer
+from medfiles.previews.service import Picture, PreviewService
+from medfiles.records.service import RecordService
+from medfiles.records.sharing import ShareService
+from medfiles.services import Installation
+from medfiles.storage import DiskStorage
+from medfiles.storage.disk import Reader
+
+OF_TAGS = ("If-Range", "If-Match", "If-Unmodified-Since")
+DOCUMENT_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "private, no-store",
+    "Accept-Ranges": "bytes",
+}
+
+
+def parts() -> Installation:
+    return cast(Installation, current_app.extensions["medfiles"])
+
+
+def actor() -> Actor:
+    """Who this request is made by; only behind the sign-in check."""
+    if "actor" not in g:
+        g.actor = accounts.actor_for(current_user._get_current_object(), request.remote_addr, g.request_id)
+    return cast(Actor, g.actor)
+
+
+def documents() -> DocumentService:
+    return DocumentService(actor(), parts().registry, parts().storages, **_intake())
+
+
+def older() -> OlderService:
+    return OlderService(actor(), parts().registry, parts().storages, **_intake())
+
+
+def bulk() -> BulkService:
+    return BulkService(actor(), parts().registry, parts().storages, **_intake())
+
+
+def _intake() -> dict[str, Any]:
+    return {"sandbox": parts().sandbox, "quota": parts().quota, "scanner": parts().scanner}
+
+
+def renderer() -> Renderer:
+    return parts().renderer
+
+
+def previews() -> PreviewService:
+    return PreviewService(actor(), parts().registry, parts().storages, renderer=renderer())
+
+
+def records() -> RecordService:
+    return RecordService(actor(), parts().registry, parts().storages)
+
+
+def shares() -> ShareService:
+    return ShareService(actor(), parts().registry, parts().storages)
+
+
+def conditions() -> ConditionService:
+    return ConditionService(actor(), parts().registry, parts().storages)
+
+
+def file_views(
+    files: Sequence[Any], *, you: str = "you", titled: bool = False, names: Mapping[int, str] | None = None
+) -> list[FileView]:
+    """Documents as this reader sees them; `titled` adds each one's record, `names` whose paper it is."""
+    others = {file.uploaded_by for file in files if file.uploaded_by} - {actor().user_id}
+    presenter = FilePresenter(
+        registry=parts().registry,
+        actor=actor(),
+        trash_days=parts().trash_days,
+        emails={actor().user_id: actor().email, **(accounts.emails(others) if others else {})},
+        titles=records().titles(files) if titled else {},
+        names=names or {},
+        you=you,
+    )
+    return [presenter(file) for file in files]
+
+
+def send_document(opened: Opened, *, direct: bool = False) -> Response:
+    """The bytes, unaltered: whole, one range of them, or nothing when the asker has them already (RFC 9110).
+
+    `direct`: a link to them instead, where the installation gives such links.
+    """
+    file = opened.file
+    size = opened.size()
+    response = current_app.response_class(mimetype=file.file_type)
+    response.headers.update(DOCUMENT_HEADERS)
+    response.headers["Content-Disposition"] = contentdisp.build("attachment", file.file_name)
+    response.headers["Repr-Digest"] = f"sha-256=:{base64.b64encode(bytes.fromhex(file.sha256)).decode()}:"
+    response.set_etag(file.sha256)
+    if request.if_none_match.contains_weak(file.sha256):
+        response.status_code = 304
+        return response
+    seconds = current_app.config["MEDFILES_DIRECT_LINKS"]
+    if direct and seconds and (link := opened.link(seconds)):
+        response.status_code, response.location = 307, link
+        return response
+    start, end = _asked_range(file.sha256, size)
+    if place := _handed_on(opened):
+        response.headers["X-Accel-Redirect"] = place
+        return response
+    if (start, end) != (0, size):
+        response.status_code = 206
+        response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+    response.content_length = end - start
+    if request.method != "HEAD":
+        _send(response, opened.read(start, end))
+    return response
+
+
+def _send(response: Response, chunks: Iterator[bytes]) -> None:
+    """A file of this host goes out by the system's own hands, where the server has a way for that."""
+    if isinstance(chunks, Reader):
+        response.response, response.direct_passthrough = wrap_file(request.environ, cast(IO[bytes], chunks)), True
+    else:
+        response.response = chunks
+
+
+def send_picture(picture: Picture, **headers: str) -> Response:
+    """A derived picture, or nothing when the asker has it already."""
+    response = current_app.response_class(mimetype="image/webp")
+    response.headers.update({**DOCUMENT_HEADERS, "Accept-Ranges": "none", **headers})
+    response.set_etag(picture.etag)
+    if request.if_none_match.contains_weak(picture.etag):
+        response.status_code = 304
+        return response
+    response.content_length = picture.size
+    if request.method != "HEAD":
+        response.response = picture.read()
+    return response
+
+
+def send_archive(bundle: Bundle) -> Response:
+    """Several documents as one ZIP, made while it is sent; its size is known before."""
+    made = archive(bundle.members, bundle.missing)
+    response = current_app.response_class(stream_with_context(iter(made)), mimetype="application/zip")
+    response.headers.update({**DOCUMENT_HEADERS, "Accept-Ranges": "none"})
+    name = usable(re.sub(r"[/\\]", "-", f"{bundle.title}.zip"))
+    response.headers["Content-Disposition"] = contentdisp.build("attachment", name)
+    response.content_length = made.size
+    return response
+
+
+def _handed_on(opened: Opened) -> str | None:
+    """Where the proxy in front finds the bytes by itself. What it would judge by tags of its own stays with us."""
+    location = current_app.config["MEDFILES_ACCEL"]
+    if not location or any(name in request.headers for name in OF_TAGS):
+        return None
+    storage, key = opened.place()
+    return f"{location}{key}" if storage == DiskStorage.name else None
+
+
+def _asked_range(etag: str, size: int) -> tuple[int, int]:
+    """Start and end of the one range that was asked for; several at once, or an outdated one, get the whole."""
+    asked = request.range
+    if asked is None or asked.units != "bytes" or len(asked.ranges) != 1:
+        return 0, size
+    if request.headers.get("If-Range", f'"{etag}"').strip() != f'"{etag}"':
+        return 0, size
+    [(start, end)] = asked.ranges
+    found = Range("bytes", [(max(start, -size), end)]).range_for_length(size)
+    if found is None:
+        raise RequestedRangeNotSatisfiable(size)
+    return found
+
+
+def init_app(app: Flask) -> None:
+    @app.before_request
+    def name_request() -> None:
+        g.request_id = uuid.uuid4().hex
+        view: Any = current_app.view_functions.get(request.endpoint or "")
+        g.background = getattr(view, "background", False)
+
+
+def begin_writing() -> None:
+    """Make this request's transaction a writer from the start, for a library that reads first and writes then."""
+    start_writing()
+
+
+def check_ready() -> None:
+    """Raise when the database or the storage cannot do its work."""
+    check_connection()
+    for storage in parts().storages:
+        storage.check()

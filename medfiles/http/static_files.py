@@ -1,0 +1,40 @@
+"""Scripts, styles, fonts and icons: pages name them by an address that changes with them, for browsers to keep."""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response, send_from_directory
+
+FOLDER = Path(__file__).resolve().parents[1] / "static"
+FOR_EVER = "public, max-age=31536000, immutable"
+ASK_ANEW = "no-cache"  # other apps embed us by the plain address; after an update no old script may meet a new page
+
+
+def init_app(app: Flask) -> None:
+    app.view_functions["static"] = send  # Flask's own rule stays
+    app.add_url_rule("/static/@<version>/<path:filename>", "static")
+    app.url_defaults(_current)
+
+
+def send(filename: str, version: str | None = None) -> Response:
+    """A script names the others beside it, so that they come from its version's address too."""
+    response = send_from_directory(FOLDER, filename)
+    response.headers["Cache-Control"] = FOR_EVER if version == current_version() else ASK_ANEW
+    return response
+
+
+@cache
+def current_version() -> str:
+    """Another one whenever any of the files is another one; read once a process."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in FOLDER.rglob("*") if path.is_file()):
+        digest.update(path.relative_to(FOLDER).as_posix().encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:12]
+
+
+def _current(endpoint: str, values: dict[str, Any]) -> None:
+    if endpoint == "static":
+        values.setdefault("version", current_version())

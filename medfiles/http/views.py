@@ -1,0 +1,395 @@
+"""What templates and JSON may see: frozen views of patients, records and documents, without paths, keys or rows."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from pathlib import PurePosixPath
+from typing import Any
+
+from medfiles.antivirus.policy import INFECTED, WAITING, is_held
+from medfiles.clock import now
+from medfiles.documents.listing import Page, Wanted
+from medfiles.documents.service import Tally, version_of
+from medfiles.models import FIRST_FILE_ID, EntityFile, Patient, RecordMixin
+from medfiles.permissions import Action, Actor
+from medfiles.record_types.declared import EntityType, Registry
+from medfiles.record_types.fields import Field
+from medfiles.record_types.media_types import DRAWN, media_of
+from medfiles.records.sharing import Given
+from medfiles.sandbox.render.spec import THUMBNAIL, Window, recipe
+
+MOST_TOLD, MOST_LISTED = 3, 20  # refused documents named in a header, on a page
+MEDIA_WORDS = {
+    "pdf": "PDF",
+    "image": "Photo or scan",
+    "word": "Word",
+    "sheet": "Table",
+    "text": "Text",
+    "dicom": "X-ray (DICOM)",
+}
+
+
+@dataclass(frozen=True)
+class TypeView:
+    """A kind of record, as pages speak of it."""
+
+    name: str  # "visit": in URLs, CSS classes and events
+    plural: str  # "visits": in URLs
+    title: str  # "Visit"
+    titles: str  # "Visits": tabs and headings
+    icon: str  # name of a file in static/icons
+    accepts: tuple[str, ...]  # (".pdf", ".doc", ...)
+    accepts_words: str  # "PDF, Word, JPG, PNG, HEIC or text"
+    max_size: int  # bytes
+    max_files: int
+    categories: tuple[tuple[str, str], ...]  # (("summary", "Summary"), ...)
+    media: tuple[tuple[str, str], ...] = tuple(MEDIA_WORDS.items())  # what a list can be narrowed to
+
+
+@dataclass(frozen=True)
+class PatientView:
+    id: int
+    name: str  # "Maria Sample"
+    first_name: str
+    last_name: str
+    initials: str  # "MS"
+    birth_date: date
+    gender: str | None
+    notes: str | None
+    access: str  # owner | edit | view
+    can_edit: bool  # edit the patient, add and change records
+    record_count: int | None = None
+    file_count: int | None = None
+
+
+@dataclass(frozen=True)
+class ShareView:
+    """Somebody whom the owner of a patient gave access."""
+
+    id: int
+    email: str
+    can_edit: bool
+    last: datetime | None  # the last moment with access; None: until it is taken back
+    over: bool
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One labelled value of a record; `value` is text, or a date."""
+
+    label: str
+    value: str | date
+    long: bool = False  # a paragraph rather than a word
+
+
+@dataclass(frozen=True)
+class RecordView:
+    id: int
+    type: TypeView
+    patient: PatientView
+    title: str
+    date: date | None
+    subtitle: str | None  # where or by whom: "Orthopaedics clinic"
+    tags: tuple[str, ...]  # short words shown as chips: status, visit type
+    facts: tuple[Fact, ...]
+    file_count: int
+    deleted_at: datetime | None
+    can_edit: bool
+    values: dict[str, Any] = field(default_factory=dict)  # the raw fields, for forms and JSON
+
+
+@dataclass(frozen=True)
+class FileView:
+    id: int
+    entity_type: str  # "visit"
+    entity_id: int
+    record_title: str | None  # filled in lists that mix records
+    patient_name: str | None  # filled in lists that mix patients
+    file_name: str
+    stem: str  # name without extension
+    label: str  # "PDF", "JPG": the tile beside the name
+    kind: str  # pdf | image | word | sheet | text | dicom: colour of the tile
+    file_type: str  # media type read from the bytes
+    file_size: int  # bytes
+    sha256: str | None  # None: not read yet
+    description: str | None
+    category: str | None
+    category_label: str | None  # "Lab report"
+    uploaded_at: datetime
+    uploaded_by: str | None  # "you", or an address
+    created_at: datetime
+    updated_at: datetime
+    version: str  # another one after every change
+    deleted_at: datetime | None
+    days_left: int | None  # in the trash: days until it goes for ever
+    pages: int | None
+    preview: bool  # whether documents of its kind can be looked at without downloading them
+    scan: str | None = None  # waiting | infected: what a malware scan has to say
+    signature: str | None = None  # what was found
+    held: bool = False  # this reader cannot open it because of that
+    waits: bool = False  # an older file that is still to be moved: it can be downloaded, and nothing else
+
+    @property
+    def thumbnail(self) -> str | None:
+        """The address of its first page, small; None where there is nothing to draw."""
+        return self.picture(THUMBNAIL) if self.kind in DRAWN and not (self.waits or self.held) else None
+
+    def picture(self, width: int, page: int = 1, window: Window | None = None) -> str:
+        """The address of a page as a picture, `width` one of recipes.WIDTHS."""
+        return f"/documents/files/{self.id}/pictures/{self.sha256}-{recipe(width, window)}/{page}.webp"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one file of an upload."""
+
+    file_name: str
+    stored: bool
+    message: str  # "Added." or the reason and what to do
+    code: str | None = None
+    file: FileView | None = None
+    lead: str = "was not added."
+
+
+def told(outcomes: Sequence[Outcome]) -> str:
+    """A line for each of the first few, short enough for a header."""
+    lines = [f"{outcome.file_name[:80]}: {outcome.message[:200]}" for outcome in outcomes[:MOST_TOLD]]
+    left = len(outcomes) - len(lines)
+    return "\n".join([*lines, f"And {left} more."] if left else lines)
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One sentence about what was just done, with the documents that can be brought back."""
+
+    message: str
+    undo: tuple[int, ...] = ()
+    tone: str = "ok"  # ok | error
+
+
+@dataclass(frozen=True)
+class PanelView:
+    """The whole widget for one record, or for one that is still to be created."""
+
+    type: TypeView
+    record: RecordView | None  # None: not created yet
+    patient: PatientView
+    place: str  # "manager" or, standing alone, "list"
+    mode: str  # view | edit | create
+    files: tuple[FileView, ...]  # one page of them
+    wanted: Wanted  # what they were searched, filtered and sorted by
+    hits: int | None  # how many there are of those; None on further pages
+    choosable: int | None  # how many of the hits can be chosen
+    next: str | None  # cursor of the next page
+    count: int  # live documents, whatever is searched
+    trash_count: int
+    can_upload: bool
+    can_edit: bool  # edit, delete, restore
+    can_download: bool
+    can_preview: bool
+    notice: Notice | None = None
+    outcomes: tuple[Outcome, ...] = ()
+    marked: tuple[int, ...] = ()  # in edit mode: go to the trash when the record is saved
+    at: float = field(default_factory=lambda: now().timestamp())  # of answers that overtake each other the later counts
+    editing: int | None = None  # the document whose details are being changed, on pages without script
+
+    @property
+    def dom_id(self) -> str:
+        """What every id in it begins with: "mf-manager-visit-7"."""
+        return f"mf-{self.place}-{self.type.name}-{self.record.id if self.record else 'new'}"
+
+    @property
+    def free(self) -> int:
+        """Places left on the record."""
+        return max(0, self.type.max_files - self.count)
+
+    @property
+    def show_trash(self) -> bool:
+        return self.wanted.trashed
+
+
+def type_view(kind: EntityType) -> TypeView:
+    return TypeView(
+        name=kind.name,
+        plural=kind.plural,
+        title=kind.title,
+        titles=kind.titles,
+        icon=kind.icon,
+        accepts=kind.accepts,
+        accepts_words=kind.accepts_words,
+        max_size=kind.max_size,
+        max_files=kind.max_files,
+        categories=tuple((name, kind.category_label(name)) for name in kind.categories),
+    )
+
+
+def patient_view(patient: Patient, level: Action, records: int | None = None, files: int | None = None) -> PatientView:
+    return PatientView(
+        id=patient.id,
+        name=f"{patient.first_name} {patient.last_name}",
+        first_name=patient.first_name,
+        last_name=patient.last_name,
+        initials=(patient.first_name[:1] + patient.last_name[:1]).upper(),
+        birth_date=patient.birth_date,
+        gender=patient.gender,
+        notes=patient.notes,
+        access=level.value,
+        can_edit=level != Action.VIEW,
+        record_count=records,
+        file_count=files,
+    )
+
+
+def share_view(given: Given) -> ShareView:
+    ends = given.share.expires_at
+    last = ends - timedelta(seconds=1) if ends else None  # it ends at a midnight: the day before is the last
+    return ShareView(
+        id=given.share.id,
+        email=given.email,
+        can_edit=given.share.level == Action.EDIT,
+        last=last,
+        over=ends is not None and ends <= now(),
+    )
+
+
+def record_view(kind: EntityType, record: RecordMixin, patient: PatientView, file_count: int = 0) -> RecordView:
+    values = {field.name: getattr(record, field.name) for field in kind.fields}
+    shown = (values.get(name) for name in kind.subtitle_fields)
+    dated = kind.date_of(record)
+    return RecordView(
+        id=record.id,
+        type=type_view(kind),
+        patient=patient,
+        title=kind.title_of(record),
+        date=dated,
+        subtitle=next(filter(None, shown), None),
+        tags=tuple(str(values[name]) for name in kind.tag_fields if values[name]),
+        facts=tuple(fact for field in kind.fields for fact in _facts(kind, field, values[field.name], dated)),
+        file_count=file_count,
+        deleted_at=record.deleted_at,
+        can_edit=patient.can_edit,
+        values=values,
+    )
+
+
+def _facts(kind: EntityType, field: Field, value: Any, dated: date | None) -> Sequence[Fact]:
+    above = {kind.title_field, *kind.tag_fields}
+    if value in (None, "", False) or field.name in above or (field.name in kind.date_fields and value == dated):
+        return ()
+    if field.kind == "object":
+        labels = dict(field.parts)
+        return [
+            Fact(labels.get(name, name.capitalize()), str(part), len(str(part)) > 60) for name, part in value.items()
+        ]
+    if value is True:
+        return (Fact(field.label, "Yes"),)
+    return (Fact(field.label, value, field.kind == "text"),)
+
+
+@dataclass(frozen=True)
+class FilePresenter:
+    """Turns rows into views for one reader: names its own uploads "you", counts days until the trash is emptied."""
+
+    registry: Registry
+    actor: Actor
+    trash_days: int
+    emails: Mapping[int, str] = field(default_factory=dict)
+    titles: Mapping[tuple[str, int], str] = field(default_factory=dict)
+    names: Mapping[int, str] = field(default_factory=dict)
+    you: str = "you"
+
+    def __call__(self, file: EntityFile) -> FileView:
+        kind = self.registry[file.entity_type]
+        name, waits = PurePosixPath(file.file_name), file.id < FIRST_FILE_ID
+        held = not waits and is_held(file, self.actor.user_id)
+        return FileView(
+            id=file.id,
+            entity_type=file.entity_type,
+            entity_id=file.entity_id,
+            record_title=self.titles.get((file.entity_type, file.entity_id)),
+            patient_name=self.names.get(file.patient_id),
+            file_name=file.file_name,
+            stem=name.stem,
+            label=name.suffix[1:].upper() or "FILE",
+            kind=media_of(file.file_type),
+            file_type=file.file_type,
+            file_size=file.file_size,
+            sha256=file.sha256,
+            description=file.description,
+            category=file.category,
+            category_label=kind.category_label(file.category) if file.category else None,
+            uploaded_at=file.uploaded_at,
+            uploaded_by=self._who(file.uploaded_by),
+            created_at=file.created_at,
+            updated_at=file.updated_at,
+            version=version_of(file),
+            deleted_at=file.deleted_at,
+            days_left=self._days_left(file.deleted_at),
+            pages=file.pages,
+            preview="preview" in kind.operations and not (waits or held),
+            scan=file.scan if file.scan in (WAITING, INFECTED) else None,
+            signature=file.scan_words if file.scan == INFECTED else None,
+            held=held,
+            waits=waits,
+        )
+
+    def _who(self, user_id: int | None) -> str | None:
+        if user_id is None:
+            return None
+        return self.you if user_id == self.actor.user_id else self.emails.get(user_id)
+
+    def _days_left(self, deleted_at: datetime | None) -> int | None:
+        if deleted_at is None:
+            return None
+        left = deleted_at + timedelta(days=self.trash_days) - now()
+        return max(0, math.ceil(left / timedelta(days=1)))
+
+
+def panel_view(
+    kind: EntityType,
+    record: RecordView,
+    page: Page,
+    files: Sequence[FileView],
+    tally: Tally,
+    *,
+    wanted: Wanted,
+    place: str = "manager",
+    mode: str = "view",
+    notice: Notice | None = None,
+    outcomes: Sequence[Outcome] = (),
+    marked: Sequence[int] = (),
+    editing: int | None = None,
+) -> PanelView:
+    changeable = record.can_edit and record.deleted_at is None
+    return PanelView(
+        type=type_view(kind),
+        record=record,
+        patient=record.patient,
+        place=place,
+        mode=mode if changeable else "view",
+        files=tuple(files),
+        wanted=wanted,
+        hits=page.hits,
+        choosable=None if page.hits is None else page.hits - page.waiting,
+        next=page.next,
+        count=tally.live,
+        trash_count=tally.trashed,
+        can_upload=changeable and "upload" in kind.operations,
+        can_edit=changeable and "delete" in kind.operations,
+        can_download="download" in kind.operations,
+        can_preview="preview" in kind.operations,
+        notice=notice,
+        outcomes=tuple(outcomes),
+        marked=tuple(marked),
+        editing=editing,
+    )
+
+
+def empty_panel(kind: EntityType, patient: PatientView) -> PanelView:
+    """The widget of a record that does not exist yet: files wait in it until the record is saved."""
+    return PanelView(
+        type=type_view(kind), record=None, patient=patient, place="manager", mode="create", files=(), wanted=Wanted(),
+        hits=0, choosable=0, next=None, count=0, trash_count=0, can_upload="upload" in kind.operations, can_edit=True,
+        can_download=False, can_preview=False,
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""The job queue in the database, and when recurring work last ran."""

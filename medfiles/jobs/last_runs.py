@@ -1,0 +1,52 @@
+"""When long work was last done, so that several processes do it once, and whoever looks after it sees it."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import or_, update
+from sqlalchemy.exc import IntegrityError
+
+from medfiles.clock import now
+from medfiles.database.session import db, transaction
+from medfiles.models import LastRun
+
+
+@dataclass(frozen=True)
+class Run:
+    """The last that came to its end, with its figures."""
+
+    ended_at: datetime
+    facts: dict[str, Any]
+
+
+def claim(name: str, every: timedelta) -> bool:
+    """Whether this process is to do it now: nobody began it within that time."""
+    with transaction() as session:
+        locked(name)
+        is_due = or_(LastRun.begun_at.is_(None), LastRun.begun_at < now() - every)
+        took = session.execute(update(LastRun).where(LastRun.name == name, is_due).values(begun_at=now()))
+        return bool(took.rowcount)
+
+
+def locked(name: str) -> LastRun:
+    """Its row, in the open transaction: until that ends nobody else gets it."""
+    if found := db.session.get(LastRun, name, with_for_update=True):
+        return found
+    with suppress(IntegrityError), db.session.begin_nested():  # another process may be first
+        db.session.add(LastRun(name=name))
+    return db.session.get_one(LastRun, name, with_for_update=True, populate_existing=True)
+
+
+def ended(name: str, **facts: Any) -> None:
+    """To be called at its end; it may have been begun without a claim, by hand."""
+    with transaction():
+        run = locked(name)
+        run.ended_at, run.facts = now(), facts
+
+
+def last(name: str) -> Run | None:
+    """None when it never came to its end here."""
+    run = db.session.get(LastRun, name, populate_existing=True)
+    return Run(run.ended_at, run.facts or {}) if run and run.ended_at else None

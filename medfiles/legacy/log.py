@@ -1,0 +1,123 @@
+"""What is remembered of a move between its runs: the one source, how far it is, and what became of which number."""
+
+import fcntl
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import delete, func, select, update
+
+from medfiles.clock import now
+from medfiles.database.session import db, transaction
+from medfiles.errors import Conflict
+from medfiles.legacy.source import OWN, Source
+from medfiles.models import EntityFile, LabResultFile, LegacyId, LegacySource
+
+AT_WORK = "The older files are being moved or taken back right now. Wait until that has ended, then run this again."
+
+
+@contextmanager
+def alone(instance: Path) -> Iterator[None]:
+    """Nobody else moves older files of this installation meanwhile: Conflict."""
+    with (instance / "legacy.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Conflict(AT_WORK) from None
+        yield
+
+
+def current() -> LegacySource | None:
+    """The source of this installation, once one was chosen."""
+    found: LegacySource | None = db.session.scalar(select(LegacySource).where(LegacySource.current == 1))
+    return _apart(found) if found else None
+
+
+def check(source: Source) -> None:
+    """Conflict when files come from elsewhere already."""
+    known = current()
+    if known is not None and known.place != source.place:
+        raise Conflict(f"This installation takes its older files from {_words(known.place)}. It has one source.")
+    if not source.is_own and db.session.scalar(select(func.count(LabResultFile.id))):
+        raise Conflict("This installation has older files of its own: those are its source, and it has only one.")
+    db.session.rollback()
+
+
+def begin(source: Source, timezone: str) -> LegacySource:
+    """Make this the source of this installation, with the zone its times are read in; or find that it is."""
+    check(source)
+    with transaction() as session:
+        known: LegacySource | None = session.scalar(select(LegacySource).where(LegacySource.place == source.place))
+        if known is None:
+            session.add(known := LegacySource(place=source.place, timezone=timezone))
+        elif known.current is None:
+            known.timezone, known.begun_at, known.backed_up_at = timezone, now(), None
+        elif known.timezone != timezone and _has_moved(known):
+            raise Conflict(f"Times of files moved before were read in {known.timezone}. Use that, or roll back first.")
+        known.timezone, known.current = timezone, 1
+    return _apart(known)
+
+
+def note(known: LegacySource, **values: object) -> None:
+    """Remember how far it is."""
+    with transaction() as session:
+        session.execute(update(LegacySource).where(LegacySource.id == known.id).values(**values))
+    for name, value in values.items():
+        setattr(known, name, value)
+
+
+def ids(known: LegacySource, kind: str, old_ids: Collection[int]) -> Mapping[int, int | None]:
+    """What these numbers became, those that are known; None for what was deleted for ever."""
+    query = select(LegacyId.old_id, LegacyId.new_id).where(
+        LegacyId.source_id == known.id, LegacyId.kind == kind, LegacyId.old_id.in_(old_ids)
+    )
+    return dict(db.session.execute(query).all())
+
+
+def new_ids(known: LegacySource, kind: str, old_ids: Iterable[int | None]) -> Mapping[int | None, int | None]:
+    """Who or what these numbers are here: the same in this installation's own tables."""
+    wanted = {number for number in old_ids if number is not None}
+    found: Mapping[int, int | None] = {number: number for number in wanted}
+    return dict((found if known.place == OWN else ids(known, kind, wanted)).items())
+
+
+def enter(known: LegacySource, kind: str, old_id: int, new_id: int, *, brought: bool = True) -> None:
+    """In the open transaction."""
+    db.session.add(LegacyId(source_id=known.id, kind=kind, old_id=old_id, new_id=new_id, brought=brought))
+
+
+def moved_count(known: LegacySource) -> int:
+    query = select(func.count()).where(LegacyId.source_id == known.id, LegacyId.kind == "file")
+    return db.session.scalar(query.where(LegacyId.new_id.is_not(None))) or 0
+
+
+def number_of(file: EntityFile) -> int:
+    """The older number of a document that was moved."""
+    assert file.legacy_id is not None
+    return file.legacy_id
+
+
+def end(known: LegacySource) -> None:
+    """After everything was taken back: another source can be chosen. What was deleted for ever stays known."""
+    with transaction() as session:
+        session.execute(delete(LegacyId).where(LegacyId.source_id == known.id, LegacyId.new_id.is_not(None)))
+        kept = session.scalar(select(func.count()).where(LegacyId.source_id == known.id))
+        same = LegacySource.id == known.id
+        cleared = update(LegacySource).values(current=None, verified_at=None, backed_up_at=None)
+        session.execute((cleared if kept else delete(LegacySource)).where(same))
+
+
+def _apart(known: LegacySource) -> LegacySource:
+    """Out of the session: what is done afterwards expires it not."""
+    db.session.expunge(known)
+    db.session.rollback()
+    return known
+
+
+def _has_moved(known: LegacySource) -> bool:
+    moved = select(LegacyId.old_id).where(LegacyId.source_id == known.id, LegacyId.kind == "file").limit(1)
+    return db.session.scalar(moved) is not None
+
+
+def _words(place: str) -> str:
+    return "its own table" if place == OWN else place

@@ -1,0 +1,88 @@
+"""A document attached to a record: everything about it but its bytes."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    DDL,
+    JSON,
+    BigInteger,
+    ForeignKey,
+    Identity,
+    Index,
+    String,
+    Text,
+    UniqueConstraint,
+    event,
+)
+from sqlalchemy.orm import Mapped, mapped_column, validates
+
+from medfiles.clock import now
+from medfiles.database.session import Id, UtcDateTime, db
+from medfiles.text import SORT_KEY_LIMIT, fold, sort_key
+
+FIRST_FILE_ID = 1_000_000_001  # above every id of the older feature: an old id can never be mistaken for one of ours
+CodePoints = String(SORT_KEY_LIMIT).with_variant(String(SORT_KEY_LIMIT, collation="C"), "postgresql")
+
+
+class EntityFile(db.Model):  # type: ignore[name-defined,misc]
+    """`file_path` is the storage key and `storage` the backend that holds it; `file_size` is in bytes.
+
+    `sort_name` and `search_text` follow `file_name` and `description` by themselves.
+    """
+
+    __tablename__ = "entity_files"
+    __table_args__ = (
+        UniqueConstraint("uploaded_by", "idempotency_key"),
+        UniqueConstraint("file_path"),
+        UniqueConstraint("legacy_id"),
+        Index(None, "entity_type", "entity_id", "deleted_at", "uploaded_at", "id"),
+        Index(None, "entity_type", "entity_id", "deleted_at", "sort_name", "id"),
+        Index(None, "patient_id", "deleted_at"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(Id, Identity(start=FIRST_FILE_ID), primary_key=True)
+    entity_type: Mapped[str] = mapped_column(String(50))
+    entity_id: Mapped[int] = mapped_column(Id)
+    patient_id: Mapped[int] = mapped_column(ForeignKey("patients.id"))
+    file_name: Mapped[str] = mapped_column(String(255))
+    file_path: Mapped[str] = mapped_column(String(500))
+    storage: Mapped[str] = mapped_column(String(50))
+    file_type: Mapped[str] = mapped_column(String(100))
+    file_size: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64), index=True)
+    pages: Mapped[int | None]
+    description: Mapped[str | None] = mapped_column(Text)
+    category: Mapped[str | None] = mapped_column(String(100), index=True)
+    uploaded_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, index=True)
+    uploaded_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, onupdate=now)
+    deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
+    deleted_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    idempotency_key: Mapped[str | None] = mapped_column(String(255))
+    legacy_id: Mapped[int | None] = mapped_column(Id)
+    last_checked_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)  # read and found as it was
+    scan: Mapped[str | None] = mapped_column(String(20), index=True)  # one of those in quarantine; None: not scanned
+    scan_words: Mapped[str | None] = mapped_column(String(255))  # the signature's name, or why it is not scanned
+    scanned_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    extra: Mapped[dict[str, Any] | None] = mapped_column("metadata", JSON)
+    sort_name: Mapped[str] = mapped_column(CodePoints)
+    search_text: Mapped[str] = mapped_column(Text)
+
+    @validates("file_name", "description")
+    def _follow(self, key: str, value: str | None) -> str | None:
+        texts = {"file_name": self.file_name, "description": self.description, key: value}
+        self.sort_name = sort_key(texts["file_name"] or "")
+        self.search_text = fold("\n".join(filter(None, texts.values())))
+        return value
+
+
+event.listen(
+    EntityFile.__table__,
+    "after_create",
+    DDL(  # type: ignore[no-untyped-call]
+        f"INSERT INTO sqlite_sequence (name, seq) VALUES ('entity_files', {FIRST_FILE_ID - 1})"
+    ).execute_if(dialect="sqlite"),
+)

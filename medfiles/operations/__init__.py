@@ -1,0 +1,1 @@
+"""What an operator runs or schedules: worker, backup, checks, copies, status."""

@@ -1,0 +1,307 @@
+"""A copy of everything, made while people work: the database, every document's bytes, the secret key.
+
+A folder holds any number of backups. The bytes lie once under their SHA-256, however many backups and documents have
+them; each backup is a folder of its own with the database, the list of what it needs, and last of all its manifest.
+"""
+
+import fcntl
+import json
+import re
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, create_engine, select, text
+from sqlalchemy.engine import Engine
+
+from medfiles.audit import event_log
+from medfiles.audit.event_log import Subject
+from medfiles.clock import now
+from medfiles.database.session import db, transaction
+from medfiles.errors import BlobMissing, NotFound, StorageError
+from medfiles.jobs import last_runs
+from medfiles.models import EntityFile
+from medfiles.operations.database_dump import copy_database, publish, sha256_of, written
+from medfiles.storage import OlderFolder, Storages, digest
+from medfiles.storage.base import make_folder
+
+RUN = "backup"
+FORMAT = 1
+OBJECTS, DATABASE, LIST, SECRET, MANIFEST = "objects", "database", "objects.jsonl", "secret-key", "manifest.json"
+NAME, SUM = re.compile(r"\d{8}T\d{6}\.\d{6}Z"), re.compile(r"[0-9a-f]{64}")
+ROWS = "SELECT id, storage, file_path, sha256, file_size FROM entity_files ORDER BY id"
+REVISION = "SELECT version_num FROM alembic_version"
+
+Report = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One object of a backup: `place` is a storage's name, or that of the older feature's folder."""
+
+    sha256: str
+    size: int
+    place: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Where the bytes of all backups lie; `mend`: what is there already is read before it is believed."""
+
+    folder: Path
+    mend: bool = False
+
+    def has(self, sha256: str, size: int) -> bool:
+        path = object_path(self.folder, sha256)
+        return path.is_file() and path.stat().st_size == size and (not self.mend or _is(path, sha256))
+
+
+@dataclass
+class Saved:
+    """`purged` were deleted for ever while the backup was made; `problems` say which documents are not as they were."""
+
+    name: str
+    documents: int = 0
+    bytes: int = 0
+    copied: int = 0
+    purged: list[int] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def back_up(
+    storages: Storages, folder: Path, secret: str, report: Report = lambda done: None, *, mend: bool = False
+) -> Saved:
+    """Add a backup to `folder`; StorageError when it cannot be written there. `mend`: bytes that are there already and
+    are not what they were are copied anew, for all backups that need them."""
+    saved = Saved(now().strftime("%Y%m%dT%H%M%S.%fZ"))
+    place = folder / saved.name
+    try:
+        with _alone(folder):
+            make_folder(place)
+            facts = _copy(storages, Shelf(folder, mend), place, saved, report)
+            _write(place / SECRET, secret)
+            _seal(place, saved, facts)
+    except OSError as error:
+        raise StorageError(f"The backup cannot be written to {folder}: {error.strerror}.") from error
+    with transaction():
+        event_log.record(None, "backup", Subject(), documents=saved.documents)
+    last_runs.ended(RUN, documents=saved.documents, bytes=saved.bytes, problems=len(saved.problems))
+    return saved
+
+
+def whole(folder: Path) -> Sequence[str]:
+    """The names of the backups in this folder that were ended, the oldest first."""
+    return sorted(place.name for place in _places(folder) if (place / MANIFEST).is_file())
+
+
+def newest(folder: Path) -> str:
+    """NotFound when none was ended."""
+    if not (names := whole(folder)):
+        raise NotFound(f"There is no whole backup in {folder}.")
+    return names[-1]
+
+
+def manifest(folder: Path, name: str) -> dict[str, Any]:
+    """What its maker wrote last; NotFound, or StorageError when this program cannot read it."""
+    try:
+        facts = json.loads((folder / name / MANIFEST).read_text())
+    except FileNotFoundError as error:
+        raise NotFound(f"There is no whole backup {name} in {folder}.") from error
+    except (OSError, ValueError) as error:
+        raise StorageError(f"{folder / name / MANIFEST} cannot be read.") from error
+    if not isinstance(facts, dict) or facts.get("format") != FORMAT:
+        raise StorageError(f"{folder / name} is not a backup that this version of medfiles can read.")
+    return facts
+
+
+def entries(folder: Path, name: str) -> Iterator[Entry]:
+    with (folder / name / LIST).open() as lines:
+        for line in lines:
+            yield Entry(*json.loads(line))
+
+
+def object_path(folder: Path, sha256: str) -> Path:
+    return folder / OBJECTS / sha256[:2] / sha256
+
+
+def check(folder: Path, name: str, report: Report = lambda done: None) -> Iterator[str]:
+    """Read all of it; a sentence for each part that is not what it was when the backup was made."""
+    facts = manifest(folder, name)
+    for part, sum_ in facts["sums"].items():
+        if not _is(folder / name / part, sum_):
+            yield f"{name}/{part} is missing or damaged"
+            if part == LIST:
+                return
+    known: set[str] = set()
+    for done, entry in enumerate(entries(folder, name), 1):
+        if entry.sha256 not in known and not _is(object_path(folder, entry.sha256), entry.sha256):
+            yield f"{OBJECTS}/{entry.sha256[:2]}/{entry.sha256}, the bytes of {entry.key}, is missing or damaged"
+        known.add(entry.sha256)
+        report(done)
+
+
+def thin_out(folder: Path, keep: int) -> int:
+    """Remove all but the newest `keep` backups that were ended, what interrupted ones left, and bytes that none of the
+    rest needs; how many backups went."""
+    with _alone(folder):
+        names = whole(folder)
+        stay = set(names[-keep:])
+        for place in [place for place in _places(folder) if place.name not in stay]:
+            (place / MANIFEST).unlink(missing_ok=True)  # first: without it nobody takes the rest for a backup
+            shutil.rmtree(place)
+        needed = {entry.sha256 for name in stay for entry in entries(folder, name)}
+        for path in (folder / OBJECTS).glob("*/*"):
+            if SUM.fullmatch(path.name) and path.name not in needed:
+                path.unlink()
+        return len([name for name in names if name not in stay])
+
+
+def _places(folder: Path) -> Iterator[Path]:
+    """Folders of backups, ended or not. Whatever else somebody keeps there is none of our business."""
+    return (place for place in folder.glob("*/") if NAME.fullmatch(place.name) and not place.is_symlink())
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One at a time in a folder."""
+    make_folder(folder)
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StorageError(f"Another backup is being made in {folder} just now.") from error
+        yield
+
+
+def _copy(storages: Storages, shelf: Shelf, place: Path, saved: Saved, report: Report) -> dict[str, Any]:
+    """The database first, then the bytes that this copy of it names."""
+    with _snapshot(db.engine, place / DATABASE) as connection, (place / f"{LIST}.part").open("w") as lines:
+        facts = {"dialect": connection.dialect.name, "revision": connection.execute(text(REVISION)).scalar()}
+        for row in connection.execution_options(yield_per=500).execute(text(ROWS)):
+            for entry in _document(storages, shelf, saved, *row):
+                _list(lines, saved, entry)
+            report(saved.documents)
+        for entry in _older(storages.older, shelf, saved):
+            _list(lines, saved, entry)
+    publish(place / f"{LIST}.part", place / LIST)
+    return facts
+
+
+@contextmanager
+def _snapshot(engine: Engine, target: Path) -> Iterator[Connection]:
+    """A copy of the database at `target`, and a connection that sees exactly what it holds."""
+    if engine.dialect.name == "postgresql":
+        with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+            copy_database(engine, target, connection.execute(text("SELECT pg_export_snapshot()")).scalar())
+            yield connection
+        return
+    copy_database(engine, target)
+    address = f"{target.absolute().as_uri()}?mode=ro&immutable=1"
+    copy = create_engine("sqlite://", creator=lambda: sqlite3.connect(address, uri=True))
+    with copy.connect() as connection:
+        yield connection
+    copy.dispose()
+
+
+def _document(
+    storages: Storages, shelf: Shelf, saved: Saved, file_id: int, storage: str, key: str, sha256: str, size: int
+) -> Iterator[Entry]:
+    """Nothing for one that was deleted for ever meanwhile; one that moved is found where it is now."""
+    saved.documents += 1
+    place = (storage, key)
+    while True:
+        try:
+            found = (
+                (sha256, size) if shelf.has(sha256, size) else _copied(storages[place[0]].open(place[1]), shelf, saved)
+            )
+            break
+        except StorageError as error:
+            if (there := _whereabouts(file_id)) == place:
+                saved.problems.append(f"document {file_id}: {_words(error)}")
+                return
+            if there is None:
+                saved.documents -= 1
+                saved.purged.append(file_id)
+                return
+            place = there
+    if found[0] != sha256:
+        saved.problems.append(f"document {file_id}: its bytes are not those that were stored; kept as they are")
+    yield Entry(*found, storage, key)
+
+
+def _words(error: StorageError) -> str:
+    return "its bytes are missing" if isinstance(error, BlobMissing) else "its bytes cannot be read"
+
+
+def _whereabouts(file_id: int) -> tuple[str, str] | None:
+    query = select(EntityFile.storage, EntityFile.file_path).where(EntityFile.id == file_id)
+    row = db.session.execute(query).one_or_none()
+    db.session.rollback()
+    return (row[0], row[1]) if row else None
+
+
+def _copied(chunks: Iterator[bytes], shelf: Shelf, saved: Saved) -> tuple[str, int]:
+    """SHA-256 and size of what is kept; it was read back when it was written."""
+    make_folder(shelf.folder / OBJECTS)
+    part = shelf.folder / OBJECTS / "part"
+    with part.open("wb") as file:
+        sha256, size = digest(written(chunks, file))
+    target = object_path(shelf.folder, sha256)
+    if shelf.has(sha256, size):
+        part.unlink()
+        return sha256, size
+    if not _is(part, sha256):
+        raise StorageError(f"What was written to {part} is not what was read.")
+    make_folder(target.parent)
+    publish(part, target)
+    saved.copied += 1
+    return sha256, size
+
+
+def _older(older: OlderFolder, shelf: Shelf, saved: Saved) -> Iterator[Entry]:
+    """Files of the older feature, moved or not: until that is finished they are somebody's documents."""
+    for path in older.paths():
+        if (older.root / path).is_symlink():
+            continue
+        try:
+            yield Entry(*_copied(older.open(path), shelf, saved), older.name, path)
+        except StorageError as error:
+            saved.problems.append(f"older file {path}: {_words(error)}")
+
+
+def _list(lines: Any, saved: Saved, entry: Entry) -> None:
+    saved.bytes += entry.size
+    lines.write(json.dumps([entry.sha256, entry.size, entry.place, entry.key]) + "\n")
+
+
+def _write(path: Path, content: str) -> None:
+    part = path.with_name(f"{path.name}.part")
+    part.touch(mode=0o600)
+    part.write_text(content)
+    publish(part, path)
+
+
+def _seal(place: Path, saved: Saved, facts: dict[str, Any]) -> None:
+    """Written last: a backup without a manifest is none."""
+    facts |= {
+        "format": FORMAT,
+        "made_at": now().isoformat(),
+        "documents": saved.documents,
+        "bytes": saved.bytes,
+        "purged": saved.purged,
+        "problems": saved.problems,
+        "sums": {part: sha256_of(place / part) for part in (DATABASE, LIST, SECRET)},
+    }
+    _write(place / MANIFEST, json.dumps(facts, indent=1))
+
+
+def _is(path: Path, sha256: str) -> bool:
+    try:
+        return sha256_of(path) == sha256
+    except OSError:
+        return False

@@ -1,0 +1,131 @@
+"""Copies the whole SQLite database of this installation into an empty one of PostgreSQL, and compares every row."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any
+
+from sqlalchemy import Connection, Engine, MetaData, String, Table, create_engine, func, inspect, select, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DataError, IntegrityError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from medfiles.database import sqlite
+from medfiles.database.session import db
+from medfiles.errors import Conflict, DatabaseUnavailable, IntegrityFailed, Rejected
+
+BATCH = 1000  # rows
+VERSION = "alembic_version"
+WRITE = "Write the address of a PostgreSQL database: postgresql+psycopg://user:password@host/database."
+
+
+@dataclass
+class Transplanted:
+    """Rows by table; `others`: tables here that are none of medfiles'."""
+
+    rows: dict[str, int]
+    others: list[str]
+
+
+def target_engine(url: str) -> Engine:
+    """Rejected when this is no address of a PostgreSQL database; DatabaseUnavailable when it does not answer."""
+    try:
+        engine = create_engine(make_url(url), hide_parameters=True, poolclass=NullPool)
+    except (ArgumentError, ImportError) as error:
+        raise Rejected(WRITE) from error
+    if engine.dialect.name != "postgresql":
+        raise Rejected(WRITE)
+    try:
+        with engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+    except SQLAlchemyError as error:
+        raise DatabaseUnavailable("The database to copy to does not answer.") from error
+    return engine
+
+
+def check_is_empty(target: Engine) -> None:
+    """Conflict when anything but empty tables is there."""
+    with target.connect() as connection:
+        found = MetaData()
+        found.reflect(connection)
+        for table in found.sorted_tables:
+            if table.name != VERSION and connection.scalar(select(func.count()).select_from(table)):
+                raise Conflict(f"The database to copy to is not empty: {table.name} has rows.")
+
+
+def copy_to(target: Engine, report: Callable[[str, int], None] = lambda table, rows: None) -> Transplanted:
+    """Every row of every table, numbers that were given out before included, in one transaction.
+
+    Nobody can write here meanwhile. `target` has the tables of this version, all empty. IntegrityFailed, and nothing
+    is there, when a row differs in the end; Conflict where this database is none of SQLite.
+    """
+    if db.engine.dialect.name != "sqlite":
+        raise Conflict("This installation is on PostgreSQL already: pg_dump and pg_restore copy its database.")
+    tables = db.metadata.sorted_tables
+    with _held(db.engine) as here, target.begin() as there:
+        _must_match(here, there)
+        try:
+            rows = {table.name: _copy(table, here, there, report) for table in tables}
+        except (DataError, IntegrityError) as error:
+            raise IntegrityFailed(f"PostgreSQL does not take a row as it is: {error.orig}") from error
+        for table in tables:
+            _compare(table, here, there)
+            _go_on_counting(table, here, there)
+        others = {*inspect(here).get_table_names()} - {table.name for table in tables} - {VERSION}
+    return Transplanted(rows, sorted(others))
+
+
+@contextmanager
+def _held(engine: Engine) -> Iterator[Connection]:
+    """One state of it, which nobody changes until the block ends."""
+    with engine.connect().execution_options(**{sqlite.WRITES: sqlite.AT_ONCE}) as connection, connection.begin():
+        yield connection
+
+
+def _must_match(here: Connection, there: Connection) -> None:
+    versions = [connection.execute(text(f"SELECT version_num FROM {VERSION}")).all() for connection in (here, there)]
+    if versions[0] != versions[1]:
+        raise Conflict("The two databases are of different versions. `flask db upgrade` brings this one up to date.")
+
+
+def _copy(table: Table, here: Connection, there: Connection, report: Callable[[str, int], None]) -> int:
+    count = 0
+    with _rows(table, here) as found:
+        for rows in found.mappings().partitions(BATCH):
+            there.execute(table.insert(), [dict(row) for row in rows])
+            count += len(rows)
+            report(table.name, count)
+    return count
+
+
+def _compare(table: Table, here: Connection, there: Connection) -> None:
+    with _rows(table, here) as ours, _rows(table, there) as theirs:
+        for one, other in zip_longest(ours, theirs):
+            if one is None or other is None or tuple(one) != tuple(other):
+                raise IntegrityFailed(f"A row of {table.name} is not what it was. Nothing was copied.")
+
+
+def _rows(table: Table, connection: Connection) -> Any:
+    order: list[Any] = list(table.primary_key.columns)
+    if connection.dialect.name == "postgresql":  # by bytes, as SQLite does
+        order = [column.collate("C") if isinstance(column.type, String) else column for column in order]
+    return connection.execute(select(table).order_by(*order), execution_options={"yield_per": BATCH})
+
+
+def _go_on_counting(table: Table, here: Connection, there: Connection) -> None:
+    """A number that was given out is never given out again, not even that of a row that is gone."""
+    [first, *more] = table.primary_key.columns
+    asked = text("SELECT pg_get_serial_sequence(:table, :column)").bindparams(table=table.name, column=first.name)
+    if more or not (counter := there.scalar(asked)):
+        return
+    last = max(there.scalar(select(func.max(first))) or 0, _last(table, here))
+    if last:
+        there.execute(text("SELECT setval(CAST(:counter AS regclass), :last)"), {"counter": counter, "last": last})
+
+
+def _last(table: Table, here: Connection) -> int:
+    """The last number that was given out, where SQLite remembers it."""
+    if not here.scalar(text("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'")):
+        return 0
+    return here.scalar(text("SELECT seq FROM sqlite_sequence WHERE name = :table"), {"table": table.name}) or 0

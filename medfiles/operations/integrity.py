@@ -1,0 +1,327 @@
+"""Whether every document is there and is what it was, and nothing lies in the store that nobody names. It reports and
+may set aside; it never deletes, and files of the older feature are none of its business."""
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, exists, func, or_, select, update
+
+from medfiles.clock import now
+from medfiles.database.session import db, transaction
+from medfiles.errors import BlobMissing, StorageError
+from medfiles.jobs import last_runs
+from medfiles.models import EntityFile, FixityFinding, Rendition, StorageJournal
+from medfiles.storage import Storages, digest
+
+BATCH, READ_AT_ONCE = 500, 50
+VERIFY, DEEP = "verify", "verify-deep"  # names of runs
+SEEN = "CREATE TABLE seen (storage TEXT, key TEXT, size INTEGER, named INTEGER DEFAULT 0, PRIMARY KEY (storage, key))"
+KINDS = {
+    "missing": "the document's object is not there",
+    "wrong-size": "the object is not as large as it was",
+    "unknown": "no document, picture or journal entry names this object",
+    "altered": "the bytes are not those that were stored",
+    "unreadable": "the object cannot be read",
+}
+TOLD_BY_READING = ("altered", "unreadable")  # a listing can neither say so nor take it back
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`kind` is one of KINDS; `file_id` is None when no document names the object."""
+
+    kind: str
+    storage: str
+    key: str
+    file_id: int | None = None
+
+    @property
+    def words(self) -> str:
+        what = f"document {self.file_id}" if self.file_id else self.key
+        return f"{what}: {KINDS[self.kind]}"
+
+
+@dataclass
+class Verified:
+    """`objects` that were listed, `documents` that were looked for, `read` and `bytes` of those that were read;
+    `set_aside` of the unknown objects."""
+
+    objects: int = 0
+    documents: int = 0
+    read: int = 0
+    bytes: int = 0
+    findings: list[Finding] = field(default_factory=list)
+    set_aside: int = 0
+
+    def __add__(self, deep: "Verified") -> "Verified":
+        """What was found twice is said once."""
+        findings = [*self.findings, *(one for one in deep.findings if one not in self.findings)]
+        return replace(self, read=self.read + deep.read, bytes=self.bytes + deep.bytes, findings=findings)
+
+
+Report = Callable[[int], None]
+
+
+def verify(storages: Storages, *, quarantine: bool = False, report: Report = lambda done: None) -> Verified:
+    """Objects against rows, by listing: objects first, rows after, and a second look before anything is said. What only
+    reading can tell is asked again of the documents about which it was said before."""
+    began, done = now(), Verified()
+    seen = sqlite3.connect("")  # a temporary file of SQLite's own: a store may hold millions
+    seen.execute(SEEN)
+    for storage in storages:
+        for listed in storage.keys():
+            seen.execute("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, 0)", (storage.name, listed.key, listed.size))
+            done.objects += 1
+    for files in _documents():
+        done.findings += [found for file in files if (found := _compared(storages, seen, *file))]
+        done.documents += len(files)
+        report(done.documents)
+    _strike_pictures(seen)
+    for name, key in seen.execute("SELECT storage, key FROM seen WHERE NOT named").fetchall():
+        if _is_unknown(storages, name, key):
+            done.findings.append(Finding("unknown", name, key))
+    seen.close()
+    if quarantine:
+        done.set_aside = _set_aside(storages, done.findings)
+    _keep(done.findings, began)
+    done += _read_again(storages)
+    _ended(VERIFY, done)
+    return done
+
+
+def verify_deep(
+    storages: Storages,
+    *,
+    before: datetime | None = None,
+    most: int | None = None,
+    rate: int | None = None,
+    report: Report = lambda done: None,
+) -> Verified:
+    """Read documents and compare their SHA-256, those first that were checked longest ago.
+
+    `before`: only those not checked since (None: now); `most` of them; at most `rate` bytes a second. Interrupted, it
+    goes on where it was, since each batch is written down when it was compared.
+    """
+    before, done, began = before or now(), Verified(), time.monotonic()
+
+    def paced(read: int) -> None:
+        if rate:
+            time.sleep(max(0.0, done.bytes / rate - (time.monotonic() - began)))
+        report(read)
+
+    while (most is None or done.read < most) and (ids := _due(before, most, done.read)):
+        _read_all(storages, ids, done, paced)
+    if done.read:
+        _ended(DEEP, done)
+    return done
+
+
+def total() -> int:
+    return db.session.scalar(select(func.count(EntityFile.id))) or 0
+
+
+def due_count(before: datetime) -> int:
+    """How many documents have not been read and compared since."""
+    return db.session.scalar(select(func.count(EntityFile.id)).where(_not_checked_since(before))) or 0
+
+
+def keep_checking(storages: Storages, days: int) -> None:
+    """The share of an hour, so that within that many days every document is read and compared; once a day all are
+    looked for."""
+    share = -(-total() // (days * 20))  # of 24 hours: some are slept through
+    db.session.rollback()
+    verify_deep(storages, before=now() - timedelta(days=days * 5 / 6), most=share) if share else None
+    if last_runs.claim(VERIFY, timedelta(days=1)):
+        verify(storages)
+
+
+def findings(limit: int = 100) -> Sequence[FixityFinding]:
+    """What is not as it should be, the newest first."""
+    return db.session.scalars(select(FixityFinding).order_by(FixityFinding.id.desc()).limit(limit)).all()
+
+
+def count_findings() -> Mapping[str, int]:
+    query = select(FixityFinding.kind, func.count(FixityFinding.id)).group_by(FixityFinding.kind)
+    return {str(kind): int(count) for kind, count in db.session.execute(query)}
+
+
+def _documents() -> Iterator[Sequence[Any]]:
+    """Id, storage, key and size of every document, live and in the trash."""
+    after, columns = 0, (EntityFile.id, EntityFile.storage, EntityFile.file_path, EntityFile.file_size)
+    while files := db.session.execute(
+        select(*columns).where(EntityFile.id > after).order_by(columns[0]).limit(BATCH)
+    ).all():
+        db.session.rollback()
+        yield files
+        after = files[-1][0]
+
+
+def _compared(
+    storages: Storages, seen: sqlite3.Connection, file_id: int, storage: str, key: str, size: int
+) -> Finding | None:
+    found = seen.execute("SELECT size FROM seen WHERE storage = ? AND key = ?", (storage, key)).fetchone()
+    seen.execute("UPDATE seen SET named = 1 WHERE storage = ? AND key = ?", (storage, key))
+    return None if found and found[0] == size else _looked_again(storages, file_id)
+
+
+def _looked_again(storages: Storages, file_id: int) -> Finding | None:
+    """It may have been moved to the trash or purged between the two lists: what does its row name now?"""
+    while row := _row(file_id):
+        storage, key, size, _ = row
+        try:
+            kind = None if storages[storage].stat(key).size == size else "wrong-size"
+        except BlobMissing:
+            kind = "missing"
+        except StorageError:
+            kind = "unreadable"
+        if kind is None or _row(file_id) == row:
+            return Finding(kind, storage, key, file_id) if kind else None
+    return None
+
+
+def _row(file_id: int) -> Any:
+    columns = (EntityFile.storage, EntityFile.file_path, EntityFile.file_size, EntityFile.sha256)
+    row = db.session.execute(select(*columns).where(EntityFile.id == file_id)).one_or_none()
+    db.session.rollback()
+    return row
+
+
+def _strike_pictures(seen: sqlite3.Connection) -> None:
+    for model in (Rendition, StorageJournal):
+        after, columns = 0, (model.id, model.storage, model.key)
+        query = select(*columns).where(model.key.is_not(None)).order_by(model.id).limit(BATCH)
+        while rows := db.session.execute(query.where(model.id > after)).all():
+            db.session.rollback()
+            named = [(storage, key) for _, storage, key in rows]
+            seen.executemany("UPDATE seen SET named = 1 WHERE storage = ? AND key = ?", named)
+            after = rows[-1][0]
+    db.session.rollback()
+
+
+def _is_unknown(storages: Storages, storage: str, key: str) -> bool:
+    """Nobody names it, it is there, and still nobody does: it is not on its way in or out."""
+    if _is_named(key):
+        return False
+    try:
+        storages[storage].stat(key)
+    except BlobMissing:
+        return False
+    return not _is_named(key)
+
+
+def _is_named(key: str) -> bool:
+    """Asked in one statement: between two, its name could pass from one table to another unseen."""
+    places = (EntityFile.file_path, Rendition.key, StorageJournal.key)
+    named = db.session.scalar(select(or_(*(exists().where(place == key) for place in places))))
+    db.session.rollback()
+    return bool(named)
+
+
+def _set_aside(storages: Storages, found: Sequence[Finding]) -> int:
+    unknown = [one for one in found if one.kind == "unknown"]
+    for one in unknown:
+        storages[one.storage].set_aside(one.key)
+    return len(unknown)
+
+
+def _read_again(storages: Storages) -> Verified:
+    """Those whose bytes were altered or could not be read when they were last looked at."""
+    done, after = Verified(), 0
+    query = select(FixityFinding.file_id).where(FixityFinding.kind.in_(TOLD_BY_READING)).distinct()
+    query = query.order_by(FixityFinding.file_id).limit(READ_AT_ONCE)
+    while ids := db.session.scalars(query.where(FixityFinding.file_id > after)).all():
+        db.session.rollback()
+        _read_all(storages, ids, done)
+        after = ids[-1] or 0
+    db.session.rollback()
+    return done
+
+
+def _read_all(storages: Storages, ids: Sequence[Any], done: Verified, report: Report = lambda done: None) -> None:
+    found = []
+    for file_id in ids:
+        finding, size = _read(storages, file_id)
+        found += [finding] if finding else []
+        done.read += 1
+        done.bytes += size
+        report(done.read)
+    _checked(ids, found)
+    done.findings += found
+
+
+def _not_checked_since(before: datetime) -> Any:
+    return or_(EntityFile.last_checked_at.is_(None), EntityFile.last_checked_at < before)
+
+
+def _due(before: datetime, most: int | None, done: int) -> Sequence[Any]:
+    order = (EntityFile.last_checked_at.is_not(None), EntityFile.last_checked_at, EntityFile.id)
+    limit = READ_AT_ONCE if most is None else min(READ_AT_ONCE, most - done)
+    query = select(EntityFile.id).where(_not_checked_since(before)).order_by(*order).limit(limit)
+    ids = db.session.scalars(query).all()
+    db.session.rollback()
+    return ids
+
+
+def _read(storages: Storages, file_id: int) -> tuple[Finding | None, int]:
+    """What is wrong with the bytes that its row names, and how many there were; rows that moved are read anew."""
+    while row := _row(file_id):
+        storage, key, size, sha256 = row
+        kind, read = _judged(storages, storage, key, sha256, size)
+        if kind is None or _row(file_id) == row:
+            return Finding(kind, storage, key, file_id) if kind else None, read
+    return None, 0
+
+
+def _judged(storages: Storages, storage: str, key: str, sha256: str, size: int) -> tuple[str | None, int]:
+    try:
+        found, read = digest(storages[storage].open(key))
+    except BlobMissing:
+        return "missing", 0
+    except (StorageError, OSError):
+        return "unreadable", 0
+    if read != size:
+        return "wrong-size", read
+    return None if found == sha256 else "altered", read
+
+
+def _checked(ids: Sequence[int], found: Sequence[Finding]) -> None:
+    """All that was known of these documents gives way to what was found now."""
+    with transaction() as session:
+        quietly = {"last_checked_at": now(), "updated_at": EntityFile.updated_at}
+        session.execute(update(EntityFile).where(EntityFile.id.in_(ids)).values(quietly))
+        known = {(one.storage, one.key, one.kind) for one in found}
+        for row in session.scalars(select(FixityFinding).where(FixityFinding.file_id.in_(ids))):
+            if (row.storage, row.key, row.kind) not in known:
+                session.delete(row)
+        _note(found)
+
+
+def _keep(found: Sequence[Finding], began: datetime) -> None:
+    """In small transactions: when a disk is away there is a finding for every document."""
+    for at in range(0, len(found), BATCH):
+        with transaction():
+            _note(found[at : at + BATCH])
+    with transaction() as session:
+        over = (FixityFinding.kind.not_in(TOLD_BY_READING), FixityFinding.last_seen < began)
+        session.execute(delete(FixityFinding).where(*over))
+        gone = FixityFinding.file_id.is_not(None) & FixityFinding.file_id.not_in(select(EntityFile.id))
+        session.execute(delete(FixityFinding).where(gone))
+
+
+def _note(found: Sequence[Finding]) -> None:
+    for one in found:
+        same = (FixityFinding.storage == one.storage, FixityFinding.key == one.key, FixityFinding.kind == one.kind)
+        row = db.session.scalar(select(FixityFinding).where(*same))
+        if row:
+            row.last_seen = now()
+        else:
+            db.session.add(FixityFinding(kind=one.kind, storage=one.storage, key=one.key, file_id=one.file_id))
+
+
+def _ended(name: str, done: Verified) -> None:
+    counts = {kind: sum(one.kind == kind for one in done.findings) for kind in KINDS}
+    last_runs.ended(name, objects=done.objects, documents=done.documents, read=done.read, findings=counts)

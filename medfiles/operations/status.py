@@ -1,0 +1,187 @@
+"""How the installation is doing, in figures, for those who look after it: never whose documents these are."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import psutil
+from sqlalchemy import ColumnElement, case, func, select
+
+from medfiles.audit import chain
+from medfiles.clock import now
+from medfiles.database.session import db
+from medfiles.errors import Forbidden
+from medfiles.jobs import last_runs
+from medfiles.jobs import queue as jobs
+from medfiles.jobs.last_runs import Run
+from medfiles.models import EntityFile, LabResultFile, Patient, Rendition, Session, StorageJournal, User
+from medfiles.operations import backup, integrity, scanning
+from medfiles.permissions import Actor
+from medfiles.record_types.declared import Registry
+from medfiles.service import Service
+from medfiles.services import Installation
+from medfiles.storage import Storages
+
+
+@dataclass(frozen=True)
+class Kept:
+    """How much of one kind there is; sizes in bytes."""
+
+    documents: int = 0
+    size: int = 0
+    trashed: int = 0
+    trashed_size: int = 0
+
+
+@dataclass(frozen=True)
+class Journal:
+    """Objects on their way in and out, and how many of them the next sweep has to see to."""
+
+    attach: int
+    remove: int
+    overdue: int
+
+
+@dataclass(frozen=True)
+class Process:
+    """One server process of this machine; `memory` in bytes, its workers for uploads and previews included."""
+
+    pid: int
+    memory: int
+    workers: int
+    started_at: datetime
+
+
+@dataclass(frozen=True)
+class Condition:
+    """`kinds` by the name of the kind of record; `pictures` are derived and can be made again; `free` bytes of each
+    store, None where there is no end; `oldest_trash` goes for ever first; `findings` of checks by their kind; `runs`:
+    when each kind of long work last came to its end."""
+
+    at: datetime
+    kinds: Mapping[str, Kept]
+    pictures: int
+    pictures_size: int
+    not_drawn: int
+    not_moved: int
+    oldest_trash: datetime | None
+    journal: Journal
+    free: Mapping[str, int | None]
+    accounts: int
+    patients: int
+    sessions: int
+    processes: tuple[Process, ...]
+    findings: Mapping[str, int]
+    runs: Mapping[str, Run | None]
+    trail: chain.Condition
+    scanner: scanning.Condition
+    jobs: jobs.Condition
+
+    @property
+    def jobs_late(self) -> int:
+        """Seconds that the oldest job which is due has waited for somebody to begin it."""
+        return max(0, int((self.at - self.jobs.oldest).total_seconds())) if self.jobs.oldest else 0
+
+
+class ConditionService(Service):
+    """For admins alone."""
+
+    def read(self, parts: Installation) -> Condition:
+        with self.verb("status"):
+            permit(self.actor)
+            return measured(parts)
+
+
+def permit(actor: Actor) -> None:
+    if not actor.is_admin:
+        raise Forbidden("Only those who look after this installation can see how it is doing.")
+
+
+def measured(parts: Installation) -> Condition:
+    pictures, size, failed = _pictures()
+    return Condition(
+        at=now(),
+        kinds=_kinds(parts.registry),
+        pictures=pictures,
+        pictures_size=size,
+        not_drawn=failed,
+        not_moved=_count(LabResultFile.id),
+        oldest_trash=db.session.scalar(select(func.min(EntityFile.deleted_at))),
+        journal=_journal(),
+        free=_free(parts.storages),
+        accounts=_count(User.id, User.active.is_(True)),
+        patients=_count(Patient.id),
+        sessions=_count(Session.id, Session.owner.is_not(None)),
+        processes=processes(),
+        findings=integrity.count_findings(),
+        runs={name: last_runs.last(name) for name in (integrity.VERIFY, integrity.DEEP, backup.RUN, chain.VERIFY)},
+        trail=chain.condition(),
+        scanner=scanning.condition(parts.scanner),
+        jobs=jobs.condition(),
+    )
+
+
+def _kinds(registry: Registry) -> dict[str, Kept]:
+    trashed = case((EntityFile.deleted_at.is_not(None), 1), else_=0)
+    query = select(
+        EntityFile.entity_type,
+        func.count(EntityFile.id),
+        func.sum(EntityFile.file_size),
+        func.sum(trashed),
+        func.sum(trashed * EntityFile.file_size),
+    ).group_by(EntityFile.entity_type)
+    found = {kind: tuple(map(int, figures)) for kind, *figures in db.session.execute(query)}
+    return {kind.name: _kept(*found.get(kind.name, (0, 0, 0, 0))) for kind in registry}
+
+
+def _kept(count: int, size: int, trashed: int, trashed_size: int) -> Kept:
+    return Kept(count - trashed, size - trashed_size, trashed, trashed_size)
+
+
+def _pictures() -> tuple[int, int, int]:
+    query = select(func.count(Rendition.key), func.sum(Rendition.size), func.count(Rendition.failure))
+    count, size, failed = db.session.execute(query).one()
+    return count, int(size or 0), failed
+
+
+def _journal() -> Journal:
+    overdue = case((StorageJournal.lease_until < now(), 1), else_=0)
+    query = select(StorageJournal.action, func.count(StorageJournal.id), func.sum(overdue))
+    found = {action: (count, late) for action, count, late in db.session.execute(query.group_by(StorageJournal.action))}
+    (attach, late), (remove, later) = found.get("attach", (0, 0)), found.get("remove", (0, 0))
+    return Journal(attach, remove, int(late) + int(later))
+
+
+def _free(storages: Storages) -> dict[str, int | None]:
+    return {storage.name: storage.free() for storage in storages}
+
+
+def _count(column: Any, *where: ColumnElement[bool]) -> int:
+    return db.session.scalar(select(func.count(column)).where(*where)) or 0
+
+
+def processes() -> tuple[Process, ...]:
+    """The server processes beside this one: children of one parent with one command line."""
+    me = psutil.Process()
+    parent = me.parent()
+    beside = parent.children() if parent else []
+    alike = [one for one in beside if _command(one) == _command(me)] or [me]
+    return tuple(found for one in alike if (found := _process(one)))
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def _process(process: psutil.Process) -> Process | None:
+    """None when it ended meanwhile."""
+    try:
+        workers = process.children(recursive=True)
+        memory = sum(one.memory_info().rss for one in (process, *workers))
+        return Process(process.pid, memory, len(workers), datetime.fromtimestamp(process.create_time(), UTC))
+    except psutil.Error:
+        return None

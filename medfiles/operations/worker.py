@@ -1,0 +1,180 @@
+"""What is done by itself, every so often or when it was asked for: by the server processes, or by `flask medfiles
+worker` beside them."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from medfiles.accounts import service as accounts
+from medfiles.clock import now
+from medfiles.database.session import db, transaction
+from medfiles.errors import MedfilesError
+from medfiles.jobs import queue as jobs
+from medfiles.jobs.queue import SCAN, WARM, Claim
+from medfiles.operations import housekeeping, integrity, scanning
+from medfiles.previews import cache as preview_cache
+from medfiles.services import Installation
+
+log = structlog.get_logger("medfiles.operations.worker")
+HOUR = timedelta(hours=1)
+POLL = 1.0  # seconds until an idle one looks again
+PAUSE = 10.0  # and until one that could not look tries again
+WORKER = "worker"  # MEDFILES_JOBS: the server processes do none of it
+Facts = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Duty:
+    """Done `every` so often; None: when it was asked for. What failed is tried `again` after that time, the next time
+    after twice as long, and so on up to an hour; after that many `tries` it is given up (None: never). `all_alike`:
+    what fails for one subject fails for all, so the others wait as well, and the time does not grow."""
+
+    run: Callable[[Installation, int], Facts]
+    every: timedelta | None = None
+    again: timedelta = timedelta(seconds=10)
+    tries: int | None = None
+    all_alike: bool = False
+
+
+def _sweep(parts: Installation, _: int) -> Facts:
+    swept = housekeeping.sweep(parts.storages)
+    preview_cache.clear_unwanted(parts.storages)
+    return vars(swept)
+
+
+def _purge(parts: Installation, _: int) -> Facts:
+    return vars(housekeeping.purge_expired(parts.registry, parts.storages, now() - timedelta(days=parts.trash_days)))
+
+
+def _forget(parts: Installation, _: int) -> Facts:
+    housekeeping.forget_cancelled(now() - housekeeping.STAGED_FOR)
+    return {"sessions": accounts.clear_sessions(parts.idle, parts.longest)}
+
+
+def _verify(parts: Installation, _: int) -> Facts:
+    integrity.keep_checking(parts.storages, parts.verify_days)
+    return {}
+
+
+def _rescan(parts: Installation, _: int) -> Facts:
+    return scanning.scan_due(parts.storages, parts.scanner)
+
+
+def _scan(parts: Installation, file_id: int) -> Facts:
+    return scanning.scan_new(parts.storages, parts.scanner, file_id)
+
+
+def _warm(parts: Installation, file_id: int) -> Facts:
+    return {"made": housekeeping.warm_one(parts.renderer, file_id)}
+
+
+DUTIES = {
+    SCAN: Duty(_scan, all_alike=True),
+    WARM: Duty(_warm, tries=5),
+    "sweep": Duty(_sweep, HOUR),
+    "purge": Duty(_purge, HOUR),
+    "forget": Duty(_forget, HOUR),
+    "verify": Duty(_verify, HOUR),
+    "rescan": Duty(_rescan, scanning.AGAIN),
+}
+
+
+def ask_for_all() -> None:
+    """What is done every so often is due now: a server starts, with other settings perhaps."""
+    with transaction():
+        for kind, duty in DUTIES.items():
+            if duty.every:
+                jobs.ask_again(kind, duty.every)
+
+
+def do_next(app: Any) -> bool | None:
+    """One job that is due: whether it came to a good end; None when there was none."""
+    with app.app_context():
+        claim = jobs.claim(DUTIES)
+        return None if claim is None else _do(app, claim)
+
+
+def work(app: Any, stop: threading.Event) -> None:
+    """Until told to stop, one job after another."""
+    begun = False
+    while not stop.is_set():
+        try:
+            if not begun:
+                with app.app_context():
+                    ask_for_all()
+                begun = True
+            if do_next(app) is None:
+                stop.wait(POLL)
+        except (MedfilesError, SQLAlchemyError, OSError) as error:  # what is away may be back in a moment
+            log.error("no work", code=_code(error))
+            stop.wait(PAUSE)
+
+
+def start_working(app: Any, stop: threading.Event | None = None) -> threading.Thread | None:
+    """A thread of a server process that works; None where `flask medfiles worker` does all of it."""
+    if app.config["MEDFILES_JOBS"] == WORKER:
+        return None
+    thread = threading.Thread(target=work, args=(app, stop or threading.Event()), name="work", daemon=True)
+    thread.start()
+    return thread
+
+
+def _do(app: Any, claim: Claim) -> bool:
+    duty, begun = DUTIES[claim.kind], time.monotonic()
+    if duty.tries and claim.tries >= duty.tries:  # whoever tried it last did not live to say how it went
+        jobs.failed(claim, "lost", None)
+        log.error("given up", job=claim.kind, subject=claim.subject, code="lost")
+        return False
+    try:
+        with _renewed(app, claim):
+            facts = duty.run(app.extensions["medfiles"], claim.subject)
+    except Exception as error:  # noqa: BLE001 - of whatever sort: one job that fails must not stop the others
+        db.session.rollback()
+        _failed(claim, duty, error)
+        return False
+    jobs.done(claim, duty.every)
+    seconds = round(time.monotonic() - begun, 2)
+    tell = log.info if duty.every and any(facts.values()) else log.debug  # thousands of thumbnails are no news
+    tell("done", job=claim.kind, subject=claim.subject, seconds=seconds, **facts)
+    return True
+
+
+def _failed(claim: Claim, duty: Duty, error: Exception) -> None:
+    last = duty.tries is not None and claim.tries + 1 >= duty.tries
+    growth = 1 if duty.all_alike else 2 ** min(claim.tries, 10)
+    jobs.failed(claim, _code(error), None if last else min(duty.again * growth, HOUR), all_alike=duty.all_alike)
+    expected = isinstance(error, MedfilesError | SQLAlchemyError | OSError)
+    tell = log.error if expected else log.exception
+    tell("given up" if last else "failed", job=claim.kind, subject=claim.subject, code=_code(error))
+
+
+@contextmanager
+def _renewed(app: Any, claim: Claim) -> Iterator[None]:
+    over = threading.Event()
+
+    def renewing() -> None:
+        while not over.wait(jobs.LEASE.total_seconds() / 3):
+            with app.app_context():
+                try:
+                    jobs.renew(claim)
+                except (MedfilesError, SQLAlchemyError) as error:
+                    log.error("lease not renewed", job=claim.kind, code=_code(error))
+
+    thread = threading.Thread(target=renewing, name="lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _code(error: Exception) -> str:
+    return error.code if isinstance(error, MedfilesError) else type(error).__name__

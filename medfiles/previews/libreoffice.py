@@ -1,0 +1,89 @@
+"""Old Word documents as PDF, by the LibreOffice that the operator named: a process of its own for each, with limits,
+a folder of its own that goes with it, and none of our environment."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from medfiles.sandbox.pool import Busy, NotChecked
+
+OLD_WORD = "application/msword"
+SECONDS, CPU, MEMORY, LARGEST = 60, 45, 4 * 1024**3, 100 * 1024**2
+PATIENCE = 10.0
+MOST_KEPT = 4  # of what was converted last: somebody turns its pages
+ONE_AT_A_TIME = threading.Semaphore(1)
+KEPT: dict[str, bytes] = {}
+LIMITED = f"""
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_CPU, ({CPU}, {CPU}))
+resource.setrlimit(resource.RLIMIT_AS, ({MEMORY}, {MEMORY}))
+resource.setrlimit(resource.RLIMIT_FSIZE, ({LARGEST}, {LARGEST}))
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+class NotConverted(NotChecked):
+    """LibreOffice gave nothing, or took too long."""
+
+
+@dataclass(frozen=True)
+class Converter:
+    """`program` is the path of soffice; "" when there is none."""
+
+    program: str
+
+    def takes(self, media_type: str) -> bool:
+        return bool(self.program) and media_type == OLD_WORD
+
+    def pdf(self, sha256: str, document: Path) -> bytes:
+        """`NotConverted`; `Busy` when others are at it for as long as a caller may wait."""
+        if not ONE_AT_A_TIME.acquire(timeout=PATIENCE):
+            raise Busy()
+        try:
+            if sha256 not in KEPT:
+                with TemporaryDirectory(prefix="medfiles-") as folder:
+                    KEPT[sha256] = self._converted(Path(folder), document)
+            if len(KEPT) > MOST_KEPT:
+                del KEPT[next(iter(KEPT))]
+            return KEPT[sha256]
+        finally:
+            ONE_AT_A_TIME.release()
+
+    def _converted(self, folder: Path, document: Path) -> bytes:
+        shutil.copyfile(document, folder / "document.doc")
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-c", LIMITED, *self._command(folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=folder,
+            env={"HOME": str(folder), "PATH": os.defpath},
+            start_new_session=True,
+        )
+        try:
+            process.wait(SECONDS)
+            return (folder / "document.pdf").read_bytes()
+        except (subprocess.TimeoutExpired, FileNotFoundError) as error:
+            raise NotConverted() from error
+        finally:
+            _end(process)
+
+    def _command(self, folder: Path) -> list[str]:
+        profile = f"-env:UserInstallation={(folder / 'profile').as_uri()}"
+        options = ["--headless", "--norestore", "--convert-to", "pdf", "--outdir", str(folder)]
+        return [self.program, profile, *options, str(folder / "document.doc")]
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """With everything it started: soffice is a script around the real program."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

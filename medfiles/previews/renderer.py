@@ -1,0 +1,295 @@
+"""Makes what is derived from documents, in workers of its own, once, and keeps it: no permission is asked here."""
+
+import base64
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from medfiles.documents.service import Opened
+from medfiles.errors import (
+    BlobMissing,
+    DatabaseUnavailable,
+    IntegrityFailed,
+    KeyTaken,
+    MedfilesError,
+    NotFound,
+    Rejected,
+)
+from medfiles.models import Rendition
+from medfiles.previews import cache as preview_cache
+from medfiles.previews.libreoffice import Converter, NotConverted
+from medfiles.record_types.media_types import DRAWN, media_of
+from medfiles.sandbox.pool import Busy, Limits, NotChecked, Room, Sandbox, TimedOut
+from medfiles.sandbox.render import spec
+from medfiles.sandbox.render.spec import Recipe
+from medfiles.storage import Staged, Storages, journal, picture_key
+
+log = structlog.get_logger("medfiles.previews.renderer")
+TASKS = ("medfiles.sandbox.render.tasks",)
+LIMITS = Limits(cpu=15, wall=45.0, jobs=200, queue=10.0, nice=10)  # whoever waits for a page goes first
+PATIENCE = 10.0  # seconds one waits for what somebody else is making
+POLL = 0.05
+BUSY = "Many documents are being prepared right now. Please try again in a moment."
+CRASHED = "This document cannot be shown safely here. Download it to open it on your device."
+NOT_CONVERTED = "This document could not be made ready to be shown. Download it to open it on your device."
+NO_CONVERTER, PDF = Converter(""), "application/pdf"
+SLOW = "This document takes too long to be shown here. Download it to open it on your device."
+WHOLE = 0  # in place of a page: the document
+SENTENCES = ((TimedOut, SLOW), (NotConverted, NOT_CONVERTED), (NotChecked, CRASHED))
+
+
+class Unshowable(Rejected):
+    """The document is there and may be read, but no picture can be made of it."""
+
+    code = "no-preview"
+
+
+@dataclass(frozen=True)
+class Sheet:
+    name: str
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What can be shown of a document; sizes in pixels, of its first page.
+
+    `kind` is "pages" (PDF, TIFF), "image", "dicom", "text", "table", "html", or "none" with the sentence why as
+    `reason`. Pages (frames of a DICOM image) count from 1. `windows` are (label, centre, width), the first of them is
+    what is shown by itself; `tags` (label, value). `html` is clean: no scripts, styles, links or pictures in it.
+    """
+
+    kind: str
+    pages: int | None = None
+    width: int | None = None
+    height: int | None = None
+    animated: bool = False
+    reason: str | None = None
+    windows: tuple[tuple[str, float, float], ...] = ()
+    tags: tuple[tuple[str, str], ...] = ()
+    text: str | None = None
+    html: str | None = None
+    sheets: tuple[Sheet, ...] = ()
+    note: str | None = None  # the sentence that says what is left out, and how much is shown
+
+    @property
+    def truncated(self) -> bool:
+        return self.note is not None
+
+    @property
+    def window(self) -> spec.Window | None:
+        """What is shown by itself."""
+        return self.windows[0][1:] if self.windows else None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """WebP: `size` bytes, `read()` gives chunks of them; `etag` is another one when they are."""
+
+    size: int
+    etag: str
+    read: Callable[[], Iterator[bytes]]
+
+
+@dataclass(frozen=True)
+class Renderer:
+    """`sandbox` runs medfiles.previews; documents come as `Opened`, out of the session. Whoever waits for something
+    to be made is in the `room`, so that the server has threads left for everybody else."""
+
+    storages: Storages
+    sandbox: Sandbox
+    converter: Converter = NO_CONVERTER
+    room: Room = field(default_factory=Room)
+
+    def look(self, document: Opened) -> Look:
+        sha256 = document.file.sha256
+        known = preview_cache.find(sha256, spec.LOOK, 0)
+        if known is not None:
+            return Look("none", reason=known.failure) if known.failure else _look(known.facts or {})
+        answer = self._run("look", document)
+        if "crash" in answer:
+            preview_cache.remember(Rendition(sha256=sha256, recipe=spec.LOOK, page=0, failure=answer["crash"]))
+            return Look("none", reason=answer["crash"])
+        if media_of(document.file.file_type) in DRAWN:  # of others the facts are their content
+            preview_cache.remember(Rendition(sha256=sha256, recipe=spec.LOOK, page=0, facts=answer))
+        return _look(answer)
+
+    def picture(self, document: Opened, word: str, page: int) -> Picture:
+        """NotFound for a word or page that is none, `Unshowable`, `Busy`."""
+        recipe = spec.read(word)
+        self._must_have(document, recipe, page)
+        known = preview_cache.find(document.file.sha256, word, page)
+        if known is None:
+            self._must_not_have_crashed(document, page)
+        return (known and self._kept(known)) or self._made(document, recipe, word, page)
+
+    def _must_not_have_crashed(self, document: Opened, page: int) -> None:
+        """What costs a worker at one width does at every other; a document two of whose pages do is given up whole."""
+        if words := preview_cache.failure(document.file.sha256, spec.crash(), (WHOLE, page)):
+            raise Unshowable(words)
+
+    def _remember_crash(self, document: Opened, page: int, words: str) -> None:
+        sha256 = document.file.sha256
+        if preview_cache.has_other(sha256, spec.crash(), page):
+            preview_cache.remember(Rendition(sha256=sha256, recipe=spec.crash(), page=WHOLE, failure=words))
+        preview_cache.remember(Rendition(sha256=sha256, recipe=spec.crash(), page=page, failure=words))
+
+    def _must_have(self, document: Opened, recipe: Recipe, page: int) -> None:
+        kind, pages = media_of(document.file.file_type), document.file.pages
+        if kind == "image" and pages is None:
+            pages = 1
+        if pages is None:
+            look = self.look(document)
+            if look.kind == "none":
+                raise Unshowable(look.reason or CRASHED)
+            pages = look.pages or 0
+        drawn = kind in DRAWN or self.converter.takes(document.file.file_type)
+        if not drawn or not 1 <= page <= pages or (recipe.window and kind != "dicom"):
+            raise NotFound()
+
+    def _kept(self, known: Rendition) -> Picture | None:
+        """None when its object is gone."""
+        if known.failure:
+            raise Unshowable(known.failure)
+        storage, key = self.storages[str(known.storage)], str(known.key)
+        try:
+            size = storage.stat(key).size
+        except BlobMissing:
+            preview_cache.lose(known)
+            return None
+        return Picture(size, _etag(known.sha256, known.recipe, known.page), lambda: storage.open(key))
+
+    def _made(self, document: Opened, recipe: Recipe, word: str, page: int) -> Picture:
+        sha256, storage = document.file.sha256, self.storages.default
+        key = picture_key(sha256, word, page)
+        if not self._is_to_be_kept(document, recipe) or not preview_cache.claim(storage.name, key):
+            return self._others(sha256, word, page, key) or self._drawn(document, recipe, word, page)[0]
+        try:
+            picture, content = self._drawn(document, recipe, word, page)
+        except MedfilesError as error:
+            if isinstance(error, Unshowable):
+                preview_cache.remember(Rendition(sha256=sha256, recipe=word, page=page, failure=error.message))
+            journal.abandon(self.storages, [key])
+            raise
+        self._keep(Rendition(sha256=sha256, recipe=word, page=page, key=key, storage=storage.name), content)
+        return picture
+
+    def _is_to_be_kept(self, document: Opened, recipe: Recipe) -> bool:
+        """Of windows only those that the image itself offers: any number of others can be asked for."""
+        if recipe.window is None:
+            return True
+        return any(
+            spec.recipe(recipe.width, preset[1:]) == spec.recipe(recipe.width, recipe.window)
+            for preset in self.look(document).windows
+        )
+
+    def _others(self, sha256: str, word: str, page: int, key: str) -> Picture | None:
+        """What somebody else is making right now, as soon as it is there; None when nobody is."""
+        if preview_cache.is_being_made(key):
+            with self._room():
+                self._wait_for(key)
+        known = preview_cache.find(sha256, word, page)
+        return self._kept(known) if known else None
+
+    def _wait_for(self, key: str) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while preview_cache.is_being_made(key):
+            if time.monotonic() > deadline:
+                raise Busy(BUSY)
+            time.sleep(POLL)
+
+    @contextmanager
+    def _room(self) -> Iterator[None]:
+        try:
+            with self.room.entered():
+                yield
+        except Busy:
+            raise Busy(BUSY) from None
+
+    def _drawn(self, document: Opened, recipe: Recipe, word: str, page: int) -> tuple[Picture, bytes]:
+        answer = self._run("picture", document, page=page, width=recipe.width, window=recipe.window)
+        if "missing" in answer:
+            raise NotFound()
+        if "crash" in answer:
+            self._remember_crash(document, page, answer["crash"])
+        if reason := answer.get("crash") or answer.get("reason"):
+            raise Unshowable(reason)
+        content = base64.b64decode(answer["webp"])
+        return Picture(len(content), _etag(document.file.sha256, word, page), lambda: iter([content])), content
+
+    def _keep(self, row: Rendition, content: bytes) -> None:
+        """A store that takes nothing right now is no reason not to show it."""
+        storage, key = self.storages.default, str(row.key)
+        row.size = len(content)
+        staged = storage.stage(len(content))
+        try:
+            staged.write(content)
+            try:
+                storage.commit(staged, key)
+            except KeyTaken:  # left by a time that a restored database does not know
+                storage.delete(key)
+                storage.commit(staged, key)
+            preview_cache.keep(row)
+        except DatabaseUnavailable:
+            raise  # the commit may have happened: only the sweep may decide
+        except MedfilesError as error:
+            log.warning("picture not kept", code=error.code)
+            journal.abandon(self.storages, [key])
+        finally:
+            staged.discard()
+
+    def _run(self, task: str, document: Opened, **arguments: Any) -> dict[str, Any]:
+        """The task's answer, or {"crash": sentence} when it cost a worker."""
+        try:
+            with self._room(), self._local(document) as (path, media_type):
+                return self.sandbox.run(task, file=path, media_type=media_type, **arguments)
+        except NotChecked as error:
+            log.warning("document not shown", task=task, type=document.file.file_type, code=error.code)
+            return {"crash": next(words for kind, words in SENTENCES if isinstance(error, kind))}
+
+    @contextmanager
+    def _local(self, document: Opened) -> Iterator[tuple[Path, str]]:
+        """A file that a worker can be handed, whatever store it comes from, and what is in it."""
+        file = document.file
+        with ExitStack() as stack:
+            staged = self._staged(file.file_size, document.read())
+            stack.callback(staged.discard)
+            if staged.sha256 != file.sha256:
+                raise IntegrityFailed()
+            if not self.converter.takes(file.file_type):
+                yield staged.path, file.file_type
+                return
+            made = self.converter.pdf(file.sha256, staged.path)
+            converted = self._staged(len(made), iter([made]))
+            stack.callback(converted.discard)
+            yield converted.path, PDF
+
+    def _staged(self, size: int, chunks: Iterator[bytes]) -> Staged:
+        staged = self.storages.default.stage(size)
+        try:
+            for chunk in chunks:
+                staged.write(chunk)
+            staged.finish()
+        except MedfilesError:
+            staged.discard()
+            raise
+        return staged
+
+
+def _look(facts: dict[str, Any]) -> Look:
+    """As it comes out of JSON."""
+    known = {field.name for field in fields(Look)}
+    given = {name: value for name, value in facts.items() if name in known}
+    for name in ("windows", "tags"):
+        given[name] = tuple(tuple(entry) for entry in given.get(name, ()))
+    sheets = (Sheet(name, tuple(tuple(row) for row in rows)) for name, rows in facts.get("sheets", ()))
+    return Look(**given | {"sheets": tuple(sheets)})
+
+
+def _etag(sha256: str, word: str, page: int) -> str:
+    return f"{sha256}-{word}-{page}"

@@ -1,0 +1,59 @@
+"""Looking at documents: what can be shown of one, its pages as pictures, its thumbnail."""
+
+from dataclasses import dataclass, field
+
+from medfiles.antivirus.policy import must_be_readable
+from medfiles.audit.event_log import Subject
+from medfiles.database.session import db
+from medfiles.documents.rules import allow
+from medfiles.documents.service import Opened, opened
+from medfiles.errors import NotFound
+from medfiles.permissions import Action
+from medfiles.previews.renderer import Look, Picture, Renderer, Sheet, Unshowable
+from medfiles.sandbox.render import spec
+from medfiles.sandbox.render.spec import THUMBNAIL, WIDTHS, recipe
+from medfiles.service import Service
+
+__all__ = ["THUMBNAIL", "WIDTHS", "Look", "Picture", "PreviewService", "Sheet", "Unshowable", "recipe"]
+
+
+@dataclass
+class PreviewService(Service):
+    renderer: Renderer = field(kw_only=True)
+
+    def look(self, file_id: int) -> Look:
+        """What can be shown; the trail remembers it."""
+        with self.reading("preview", file_id=file_id) as subject:
+            document = self._admitted(file_id, subject, thumbnail=False)
+        return self.renderer.look(document)
+
+    def picture(self, file_id: int, sha256: str, word: str, page: int = 1) -> Picture:
+        """One page, counted from 1, as `recipe` says. NotFound for a page, recipe or hash it does not have,
+        `Unshowable` when it cannot be made, `Busy` in a rush."""
+        return self._picture(file_id, sha256, word, page)
+
+    def thumbnail(self, file_id: int) -> Picture:
+        """The first page, small; of every kind of record, also of those whose documents are not previewed."""
+        return self._picture(file_id, None, recipe(THUMBNAIL), 1)
+
+    def page(self, file_id: int, page: int, width: int, window: spec.Window | None = None) -> Picture:
+        """As `picture`, of whatever bytes the document has."""
+        return self._picture(file_id, None, recipe(width, window), page)
+
+    def _picture(self, file_id: int, sha256: str | None, word: str, page: int) -> Picture:
+        """A thumbnail in a list is no reading of the document, so it leaves no event."""
+        thumbnail = page == 1 and word == recipe(THUMBNAIL)
+        with (self.verb if thumbnail else self.reading)("preview", file_id=file_id) as subject:
+            document = self._admitted(file_id, subject, thumbnail=thumbnail)
+        if sha256 not in (None, document.file.sha256):
+            raise NotFound()
+        return self.renderer.picture(document, word, page)
+
+    def _admitted(self, file_id: int, subject: Subject, *, thumbnail: bool) -> Opened:
+        """Out of the session: no transaction stays open while a worker is at it."""
+        file = self.admitted_file(file_id, Action.VIEW, subject)
+        if not thumbnail:
+            allow(self.registry[file.entity_type], "preview")
+        must_be_readable(file, self.actor)
+        db.session.expunge(file)
+        return opened(file, self.storages)

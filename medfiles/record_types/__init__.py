@@ -1,0 +1,1 @@
+"""Declared record types and their fields, limits and media types."""

@@ -1,0 +1,268 @@
+"""The kinds of records documents can be attached to. A new kind is declared here, and only here."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+
+from medfiles.errors import NotFound
+from medfiles.models import Insurance, LabResult, Procedure, RecordMixin, Visit
+from medfiles.record_types.fields import Field
+
+MB = 1024 * 1024
+ALL_OPERATIONS = frozenset({"upload", "download", "delete", "preview"})
+LABELS = {"eob": "Explanation of benefits", "test_order": "Test order", "card": "Insurance card"}
+WORDS = {
+    ".pdf": "PDF", ".doc": "Word", ".docx": "Word", ".xls": "Excel", ".xlsx": "Excel", ".jpg": "JPG", ".jpeg": "JPG",
+    ".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP", ".gif": "GIF", ".heic": "HEIC",
+    ".dcm": "X-ray files (DICOM)", ".txt": "text", ".csv": "CSV", ".xml": "XML", ".json": "JSON",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class EntityType:
+    """A kind of record: its table, its limits, its fields, and how its cards read. Sizes in bytes."""
+
+    name: str
+    plural: str
+    directory: str
+    model: type[RecordMixin]
+    title: str
+    titles: str
+    icon: str
+    accepts: tuple[str, ...]
+    max_size: int
+    max_files: int
+    categories: tuple[str, ...]
+    fields: tuple[Field, ...]
+    title_field: str
+    date_fields: tuple[str, ...]  # the first that is filled dates the record
+    subtitle_fields: tuple[str, ...] = ()
+    tag_fields: tuple[str, ...] = ()
+    operations: frozenset[str] = field(default=ALL_OPERATIONS)
+
+    def title_of(self, record: RecordMixin) -> str:
+        return str(getattr(record, self.title_field))
+
+    def date_of(self, record: RecordMixin) -> date | None:
+        return next(filter(None, (getattr(record, name) for name in self.date_fields)), None)
+
+    def category_label(self, category: str) -> str:
+        return LABELS.get(category, category.replace("_", " ").capitalize())
+
+    @property
+    def accepts_words(self) -> str:
+        """ "PDF, Word, JPG, PNG or text": what may be added, for people."""
+        words = list(dict.fromkeys(WORDS.get(extension, extension[1:].upper()) for extension in self.accepts))
+        return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+class Registry:
+    """The kinds of an installation, found by name or plural."""
+
+    def __init__(self, types: Iterable[EntityType]) -> None:
+        self._types = tuple(types)
+        self._by_name = {name: kind for kind in self._types for name in (kind.name, kind.plural)}
+
+    def __iter__(self) -> Iterator[EntityType]:
+        return iter(self._types)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._by_name
+
+    def __getitem__(self, name: str) -> EntityType:
+        try:
+            return self._by_name[name]
+        except KeyError:
+            raise NotFound() from None
+
+
+NOTES = Field("notes", "Notes", "text")
+STATUS_OF_TEST = ("Ordered", "In progress", "Completed", "Cancelled")
+STATUS_OF_PROCEDURE = ("Planned", "Completed", "Cancelled")
+
+LAB_RESULT = EntityType(
+    name="lab-result",
+    plural="lab-results",
+    directory="lab-results",
+    model=LabResult,
+    title="Lab result",
+    titles="Lab results",
+    icon="flask-conical",
+    accepts=(
+        ".pdf",
+        ".jpg",
+        ".jpeg",
+        ".png",
+        ".tiff",
+        ".tif",
+        ".bmp",
+        ".gif",
+        ".txt",
+        ".csv",
+        ".xml",
+        ".json",
+        ".doc",
+        ".docx",
+        ".xls",
+        ".xlsx",
+        ".heic",
+    ),
+    max_size=10 * MB,
+    max_files=10,
+    categories=("result", "report", "image", "document"),
+    title_field="test_name",
+    date_fields=("completed_date", "ordered_date"),
+    subtitle_fields=("facility", "practitioner"),
+    tag_fields=("status", "test_category"),
+    fields=(
+        Field("test_name", "Name of the test", required=True, hint="For example: Blood count", example="Blood count"),
+        Field("labs_result", "Result", hint="In a few words: Normal, 5.4 mmol/l …", example="Normal"),
+        Field("status", "Status", limit=50, choices=STATUS_OF_TEST),
+        Field("ordered_date", "Ordered on", "date"),
+        Field("completed_date", "Completed on", "date", example="2026-05-12"),
+        Field("facility", "Laboratory"),
+        Field("practitioner", "Ordered by"),
+        Field(
+            "test_category", "Category", limit=100, choices=("Blood", "Urine", "Imaging", "Genetics", "Microbiology")
+        ),
+        Field("test_type", "Kind of test", limit=100),
+        Field("test_code", "Code", limit=50, hint="LOINC or the laboratory’s own"),
+        NOTES,
+    ),
+)
+
+INSURANCE = EntityType(
+    name="insurance",
+    plural="insurances",
+    directory="insurance",
+    model=Insurance,
+    title="Insurance",
+    titles="Insurance",
+    icon="shield-check",
+    accepts=(".pdf", ".jpg", ".jpeg", ".png", ".doc", ".docx", ".heic"),
+    max_size=5 * MB,
+    max_files=5,
+    categories=("card", "policy", "claim", "eob", "correspondence"),
+    operations=ALL_OPERATIONS - {"preview"},
+    title_field="company_name",
+    date_fields=("effective_date",),
+    subtitle_fields=("plan_name", "insurance_type"),
+    tag_fields=("status", "insurance_type"),
+    fields=(
+        Field(
+            "insurance_type",
+            "Kind of insurance",
+            required=True,
+            limit=50,
+            choices=("Medical", "Dental", "Vision", "Prescription"),
+        ),
+        Field("company_name", "Insurance company", required=True, example="Sample Mutual"),
+        Field("member_name", "Name on the card", required=True, example="Ella Sample"),
+        Field("member_id", "Member number", required=True, limit=100, example="SM-2018-0042"),
+        Field("effective_date", "Valid from", "date", required=True),
+        Field("expiration_date", "Valid until", "date"),
+        Field("status", "Status", limit=50, choices=("Active", "Inactive", "Expired", "Pending")),
+        Field("is_primary", "This is the main insurance", "boolean"),
+        Field("plan_name", "Plan"),
+        Field("group_number", "Group number", limit=100),
+        Field("employer_group", "Employer or group"),
+        Field("policy_holder_name", "Policy holder"),
+        Field(
+            "relationship_to_holder",
+            "Relationship to the policy holder",
+            limit=100,
+            choices=("Self", "Spouse", "Child", "Other"),
+        ),
+        Field(
+            "contact_info",
+            "Contact",
+            "object",
+            parts=(("phone", "Phone"), ("email", "Email"), ("website", "Website"), ("address", "Address")),
+        ),
+        NOTES,
+    ),
+)
+
+VISIT = EntityType(
+    name="visit",
+    plural="visits",
+    directory="visits",
+    model=Visit,
+    title="Visit",
+    titles="Visits",
+    icon="stethoscope",
+    accepts=(".pdf", ".doc", ".docx", ".jpg", ".jpeg", ".png", ".txt", ".heic"),
+    max_size=15 * MB,
+    max_files=8,
+    categories=("summary", "referral", "prescription", "test_order", "correspondence"),
+    title_field="reason",
+    date_fields=("date",),
+    subtitle_fields=("location", "practitioner"),
+    tag_fields=("visit_type",),
+    fields=(
+        Field(
+            "reason",
+            "Reason for the visit",
+            required=True,
+            hint="For example: Annual check-up",
+            example="Annual check-up",
+        ),
+        Field("date", "Date", "date", required=True),
+        Field(
+            "visit_type",
+            "Kind of visit",
+            limit=100,
+            choices=("Primary care", "Specialist", "Emergency", "Telehealth", "Dental"),
+        ),
+        Field("location", "Where", example="Health centre"),
+        Field("practitioner", "Seen by"),
+        Field("chief_complaint", "Complaint", "text"),
+        Field("diagnosis", "Diagnosis", "text"),
+        Field("treatment_plan", "Plan", "text"),
+        Field("follow_up_instructions", "What to do next", "text"),
+        NOTES,
+    ),
+)
+
+PROCEDURE = EntityType(
+    name="procedure",
+    plural="procedures",
+    directory="procedures",
+    model=Procedure,
+    title="Procedure",
+    titles="Procedures",
+    icon="bone",
+    accepts=(".pdf", ".doc", ".docx", ".jpg", ".jpeg", ".png", ".dcm", ".heic"),
+    max_size=20 * MB,
+    max_files=12,
+    categories=("consent", "report", "image", "instructions", "billing"),
+    title_field="procedure_name",
+    date_fields=("date",),
+    subtitle_fields=("facility", "practitioner"),
+    tag_fields=("status", "procedure_type"),
+    fields=(
+        Field(
+            "procedure_name",
+            "Name of the procedure",
+            required=True,
+            hint="For example: Knee X-ray",
+            example="Knee X-ray",
+        ),
+        Field("date", "Date", "date", required=True),
+        Field(
+            "procedure_type",
+            "Kind of procedure",
+            limit=100,
+            choices=("Imaging", "Surgery", "Endoscopy", "Dental", "Vaccination", "Therapy"),
+        ),
+        Field("status", "Status", limit=50, choices=STATUS_OF_PROCEDURE),
+        Field("facility", "Where"),
+        Field("practitioner", "Done by"),
+        Field("procedure_code", "Code", limit=50, hint="CPT or similar"),
+        Field("description", "Description", "text"),
+        Field("outcome", "Outcome", "text", example="No fracture."),
+        NOTES,
+    ),
+)
+
+ENTITY_TYPES = (LAB_RESULT, VISIT, PROCEDURE, INSURANCE)

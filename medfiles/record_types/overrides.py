@@ -1,0 +1,51 @@
+"""The TOML file by which an installation overrides the limits of its kinds of records."""
+
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from medfiles.config import SettingError
+from medfiles.record_types.declared import MB, WORDS, EntityType, Registry
+
+
+def _words(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(word, str) and word for word in value)
+
+
+OVERRIDES: Mapping[str, Callable[[Any], bool]] = {
+    "max_size_mb": lambda value: isinstance(value, int | float) and value > 0,
+    "max_files": lambda value: isinstance(value, int) and value > 0,
+    "accepts": lambda value: _words(value) and set(value) <= set(WORDS),
+    "categories": lambda value: _words(value) and all(len(word) <= 100 for word in value),
+}
+
+
+def with_overrides(types: Iterable[EntityType], path: str) -> Registry:
+    """The kinds with the limits that the TOML file at `path` sets; SettingError names what it cannot use."""
+    if not path:
+        return Registry(types)
+    try:
+        tables = tomllib.loads(Path(path).read_text())
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise SettingError(f"MEDFILES_ENTITIES={path!r} cannot be read: {error}.") from error
+    types = tuple(types)
+    if unknown := set(tables) - {kind.name for kind in types}:
+        raise SettingError(f"{path}: there is no kind of record named {', '.join(sorted(unknown))}.")
+    return Registry(_overridden(kind, tables.get(kind.name, {})) for kind in types)
+
+
+def _overridden(kind: EntityType, table: Any) -> EntityType:
+    if not isinstance(table, dict):
+        raise SettingError(f"{kind.name} must be a table: write [{kind.name}] and its limits below.")
+    if unknown := set(table) - set(OVERRIDES):
+        known = ", ".join(sorted(OVERRIDES))
+        raise SettingError(f"[{kind.name}] has no setting {', '.join(sorted(unknown))}; there are {known}.")
+    for name, value in table.items():
+        if not OVERRIDES[name](value):
+            raise SettingError(f"[{kind.name}] {name} = {value!r} cannot be used.")
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in table.items()}
+    if "max_size_mb" in values:
+        values["max_size"] = int(values.pop("max_size_mb") * MB)
+    return replace(kind, **values)

@@ -1,0 +1,1 @@
+"""Patients, their records, and sharing with other accounts."""

@@ -1,0 +1,1 @@
+"""Confined worker processes, and the parsers and renderers that run only in them."""

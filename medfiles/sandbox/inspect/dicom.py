@@ -1,0 +1,89 @@
+"""DICOM images: the preamble must be harmless, what is deflated is bounded before it is inflated whole,
+and the data set must parse to its end. Referenced files are never followed."""
+
+import logging
+import zlib
+from typing import Any, BinaryIO
+
+import pydicom
+from pydicom import config
+from pydicom.dataelem import RawDataElement
+from pydicom.filereader import read_dataset
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+from medfiles.sandbox.inspect.pictures import judge_size
+from medfiles.sandbox.inspect.signatures import (
+    ARCHIVES,
+    BROKEN,
+    MARKUP,
+    PROGRAMS,
+    TAGS,
+    Damaged,
+    Unlike,
+    Unsafe,
+    identify,
+)
+
+PREAMBLE, UNDEFINED = 128, 0xFFFFFFFF
+CHUNK = 1024**2
+MAX_INFLATED = 200 * 1024**2
+FORBIDDEN = PROGRAMS | MARKUP | ARCHIVES | {"pdf", "xml", "ole", "rtf"}
+
+config.settings.reading_validation_mode = config.IGNORE
+logging.getLogger("pydicom").disabled = True
+
+
+def inspect(file: BinaryIO, media_type: str) -> dict[str, Any]:
+    judge_start(file.read(PREAMBLE + 4))
+    try:
+        judge_deflated(file)
+        file.seek(0)
+        data = pydicom.dcmread(file)
+        judge_whole(data)
+        judge_size((int(data.get("Columns") or 0), int(data.get("Rows") or 0)))
+    except RecursionError as error:
+        raise Unsafe("This DICOM file nests its content too deeply to be opened safely.") from error
+    except BROKEN as error:
+        raise Damaged from error
+    return {"media_type": media_type, "pages": None}
+
+
+def judge_start(start: bytes) -> None:
+    preamble = start[:PREAMBLE]
+    if start[PREAMBLE:] != b"DICM":
+        raise Unlike
+    if identify(preamble) in FORBIDDEN or TAGS.search(preamble.lower()):
+        raise Unsafe(
+            "This DICOM file starts with something that is not part of an image, such as a program or "
+            "a web page. Export it again from the program it came from."
+        )
+
+
+def judge_deflated(file: BinaryIO) -> None:
+    """pydicom inflates a deflated data set in one piece, so its size is counted here first."""
+    meta = read_dataset(file, False, True, stop_when=lambda tag, vr, length: tag >> 16 != 2)
+    if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+        measure(file.read())
+
+
+def measure(deflated: bytes) -> None:
+    engine, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
+    while deflated and not engine.eof:
+        size += len(engine.decompress(deflated, CHUNK))
+        deflated = engine.unconsumed_tail
+        if size > MAX_INFLATED:
+            raise Unsafe(
+                f"This DICOM file unpacks to more than {MAX_INFLATED // 1024**2} MB, too much to open. "
+                "Export it again without compression."
+            )
+
+
+def judge_whole(data: pydicom.Dataset) -> None:
+    """pydicom takes a file that was cut off for a shorter or an empty one: its shortened values tell."""
+    raw: list[Any] = [data.get_item(element) for element in list(data.keys())]
+    cut = any(
+        isinstance(item, RawDataElement) and item.length != UNDEFINED and len(item.value or b"") < item.length
+        for item in raw
+    )
+    if cut or not raw:
+        raise Damaged

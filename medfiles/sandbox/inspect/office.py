@@ -1,0 +1,160 @@
+"""Office documents: the old ones are compound files with a known stream, the new ones ZIP packages, bounded
+before and while they are inflated, whose [Content_Types].xml names the right main part."""
+
+import re
+import stat
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any, BinaryIO
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, LargeZipFile, ZipFile, ZipInfo
+
+import olefile
+
+from medfiles.sandbox.inspect.signatures import ARCHIVES, BROKEN, HEAD, Damaged, Unlike, Unsafe, identify
+from medfiles.sandbox.inspect.text import parse_xml
+
+STREAMS = {"application/msword": ("WordDocument",), "application/vnd.ms-excel": ("Workbook", "Book")}
+OPEN_XML = "application/vnd.openxmlformats-officedocument."
+DEEPEST = 1
+CHUNK = 1024**2
+MAX_MEMBERS = 10_000
+MAX_INFLATED = 200 * 1024**2
+LOCAL_HEADER = struct.Struct("<4s5H3L2H")
+ENCRYPTED, SIZES_FOLLOW, ZIP64 = 0x1, 0x8, 0xFFFFFFFF
+CONTENT_TYPES = "[Content_Types].xml"
+OUTSIDE = re.compile(r"^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)|\\|\0")
+SQUEEZED_DRAWINGS = (".emz", ".wmz")
+
+
+@dataclass
+class Budget:
+    """How many bytes may still be inflated, counted over a package and what is embedded in it."""
+
+    left: int = MAX_INFLATED
+
+    def spend(self, size: int) -> None:
+        self.left -= size
+        if self.left < 0:
+            raise unsafe(f"it unpacks to more than {MAX_INFLATED // 1024**2} MB")
+
+
+def unsafe(reason: str) -> Unsafe:
+    return Unsafe(
+        f"This Office document could not be checked safely: {reason}. Open it, save it as a new document and send that."
+    )
+
+
+def inspect_compound(file: BinaryIO, media_type: str) -> dict[str, Any]:
+    try:
+        with olefile.OleFileIO(file) as compound:
+            if not any(compound.exists(name) and whole(compound, name) for name in STREAMS[media_type]):
+                raise Unlike
+    except BROKEN as error:
+        raise Unlike from error
+    return {"media_type": media_type, "pages": None}
+
+
+def whole(compound: olefile.OleFileIO, name: str) -> bool:
+    size: int = compound.get_size(name)
+    return 0 < size == len(compound.openstream(name).read())
+
+
+def inspect_package(file: BinaryIO, media_type: str) -> dict[str, Any]:
+    try:
+        types = check(file.read(), Budget(), 0)
+        if f"{media_type}.main+xml" not in types:
+            raise Unlike
+    except (BadZipFile, LargeZipFile, *BROKEN) as error:
+        raise Damaged from error
+    return {"media_type": media_type, "pages": None}
+
+
+def check(data: bytes, budget: Budget, depth: int) -> set[str]:
+    """The content types the package declares, once every member was found harmless."""
+    types: set[str] = set()
+    for member, extent in members(data):
+        content = b"".join(inflate(extent, member, budget))
+        if len(content) != member.file_size or zlib.crc32(content) != member.CRC:
+            raise unsafe("it gives wrong sizes or checksums for its parts")
+        if member.filename == CONTENT_TYPES:
+            types = declared(content)
+        check_nested(member.filename, content, budget, depth)
+    return types
+
+
+def check_nested(name: str, content: bytes, budget: Budget, depth: int) -> None:
+    """Charts bring their workbook along, one package deep; any other archive inside is a bomb's shape."""
+    kind = identify(content[:HEAD]) if not name.lower().endswith(SQUEEZED_DRAWINGS) else None
+    if kind in ARCHIVES | {"docx", "xlsx", "powerpoint", "opendocument"}:
+        if depth == DEEPEST or "/embeddings/" not in name:
+            raise unsafe("it holds other archives")
+        if not any(OPEN_XML in declaration for declaration in check(content, budget, depth + 1)):
+            raise unsafe("it holds other archives")
+
+
+def members(data: bytes) -> list[tuple[ZipInfo, bytes]]:
+    """Each member with its compressed bytes, in the order they lie in the file."""
+    with ZipFile(BytesIO(data)) as package:
+        entries, directory = (
+            sorted(package.infolist(), key=lambda entry: entry.header_offset),
+            package.start_dir,
+        )
+    if len(entries) > MAX_MEMBERS:
+        raise unsafe(f"it has more than {MAX_MEMBERS:,} parts")
+    if len({entry.filename for entry in entries}) < len(entries):
+        raise unsafe("two of its parts have the same name")
+    for entry in entries:
+        judge(entry)
+    spans = [span(data, entry) for entry in entries]
+    judge_order([entry.header_offset for entry in entries] + [directory], [end for _, end in spans])
+    return [(entry, data[start:end]) for entry, (start, end) in zip(entries, spans, strict=True)]
+
+
+def judge_order(starts: list[int], ends: list[int]) -> None:
+    """Members lie one after another from the first byte on; not every standard library checks that."""
+    if starts[0] > 0 or any(end > following for end, following in zip(ends, starts[1:], strict=True)):
+        raise unsafe("its parts overlap, or other content stands before them")
+
+
+def judge(entry: ZipInfo) -> None:
+    kind = stat.S_IFMT(entry.external_attr >> 16)
+    if OUTSIDE.search(entry.orig_filename):
+        raise unsafe("a part's name points outside of it")
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        raise unsafe("it holds links or devices")
+    if entry.flag_bits & ENCRYPTED:
+        raise unsafe("it is locked with a password")
+    if entry.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
+        raise unsafe("it is packed in an unusual way")
+
+
+def span(data: bytes, entry: ZipInfo) -> tuple[int, int]:
+    """Where the member's bytes begin and end, by its own header, which must say the same as the directory."""
+    header = LOCAL_HEADER.unpack_from(data, entry.header_offset)
+    magic, _, flags, method, _, _, _, packed, size, name, extra = header
+    start = entry.header_offset + LOCAL_HEADER.size + name + extra
+    agrees = magic == b"PK\3\4" and method == entry.compress_type and not flags & ENCRYPTED
+    told = flags & SIZES_FOLLOW or ZIP64 in (packed, size) or (packed, size) == (entry.compress_size, entry.file_size)
+    if not (agrees and told):
+        raise unsafe("it gives wrong sizes for its parts")
+    return start, start + entry.compress_size
+
+
+def inflate(packed: bytes, entry: ZipInfo, budget: Budget) -> Iterator[bytes]:
+    if entry.compress_type == ZIP_STORED:
+        budget.spend(len(packed))
+        yield packed
+        return
+    engine = zlib.decompressobj(-zlib.MAX_WBITS)
+    while packed and not engine.eof:
+        piece = engine.decompress(packed, CHUNK)
+        packed = engine.unconsumed_tail
+        budget.spend(len(piece))
+        yield piece
+
+
+def declared(content: bytes) -> set[str]:
+    return {element.get("ContentType", "") for element in parse_xml(content).iter("{*}Override", "{*}Default")}

@@ -1,0 +1,43 @@
+"""PDF documents: pdfium must open them and find a page, or say that only the password is missing."""
+
+from typing import Any, BinaryIO
+
+import pypdfium2
+from pypdfium2.raw import FPDF_ERR_PASSWORD
+
+from medfiles.sandbox.inspect.signatures import HEAD, Unlike, Unsafe
+
+MAX_PAGES = 20_000
+
+
+def inspect(file: BinaryIO, media_type: str) -> dict[str, Any]:
+    head = file.read(HEAD)
+    if not head.startswith(b"%PDF-"):
+        raise (
+            Unsafe(
+                "This PDF does not start as one: other content stands before it. Open it, save it as "
+                "a new PDF and send that."
+            )
+            if b"%PDF-" in head[:1024]
+            else Unlike()
+        )
+    return {"media_type": media_type, "pages": count(file)}
+
+
+def count(file: BinaryIO) -> int | None:
+    """None when it is encrypted. A page's content is not interpreted here: that is the previewer's risk."""
+    file.seek(0)
+    try:
+        with pypdfium2.PdfDocument(file) as document:
+            pages = len(document)
+            if 0 < pages <= MAX_PAGES:
+                document.get_page_size(0)
+    except pypdfium2.PdfiumError as error:
+        if error.err_code == FPDF_ERR_PASSWORD:
+            return None
+        raise Unlike from error
+    if pages > MAX_PAGES:
+        raise Unsafe(f"This PDF claims {pages:,} pages; at most {MAX_PAGES:,} are accepted. Split it into parts.")
+    if pages < 1:
+        raise Unlike
+    return pages

@@ -1,0 +1,168 @@
+"""Text in its forms: plain, comma separated, JSON and XML. It must decode and hold no markup or program in
+disguise; its parsers get neither entities nor network."""
+
+import codecs
+import json
+import re
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any, BinaryIO
+
+from charset_normalizer import from_bytes
+from lxml import etree
+
+from medfiles.sandbox.inspect.signatures import HEAD, MARKUP, NAMES, PROGRAMS, Unlike, Unsafe, identify
+
+SAMPLE = 64 * 1024
+CONTROL_SHARE = 0.02
+MARKED = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+CONTROLS = dict.fromkeys([*range(9), *range(14, 27), *range(28, 32), 127])
+ACTIVE = {"http://www.w3.org/1999/xhtml", "http://www.w3.org/2000/svg"}
+
+
+def inspect_text(file: BinaryIO, media_type: str) -> dict[str, Any]:
+    data = file.read()
+    judge_start(data[:HEAD])
+    judge_text(decode(data))
+    return {"media_type": media_type, "pages": None}
+
+
+def inspect_json(file: BinaryIO, media_type: str) -> dict[str, Any]:
+    data = file.read()
+    try:
+        json.loads(data.decode(json.detect_encoding(data)), parse_int=str, parse_float=str)
+    except RecursionError as error:
+        raise Unsafe("This JSON file nests its content too deeply to be opened safely.") from error
+    except ValueError as error:
+        raise Unlike from error
+    return {"media_type": media_type, "pages": None}
+
+
+def inspect_xml(file: BinaryIO, media_type: str) -> dict[str, Any]:
+    root = parse_xml(file.read())
+    for element in root.iter("{*}svg", "{*}html", "{*}script"):
+        name = etree.QName(element)
+        if element is root or name.namespace in ACTIVE and name.localname == "script":
+            raise dangerous("svg" if name.localname == "svg" else "web page")
+    return {"media_type": media_type, "pages": None}
+
+
+def parse_xml(data: bytes) -> etree._Element:
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, huge_tree=False
+    )
+    try:
+        root = etree.fromstring(data, parser)
+    except etree.XMLSyntaxError as error:
+        raise Unlike from error
+    dtd = root.getroottree().docinfo.internalDTD
+    if dtd is not None and dtd.entities():
+        raise Unsafe(
+            "This XML file declares entities of its own, which can be used to attack the reader. "
+            "Export it again without them."
+        )
+    return root
+
+
+def decode(data: bytes) -> str:
+    try:
+        return data.decode(encoding_of(data))
+    except UnicodeError as error:
+        raise Unlike from error
+
+
+def encoding_of(data: bytes) -> str:
+    for mark, encoding in MARKED:
+        if data.startswith(mark):
+            return encoding
+    try:
+        data.decode("utf-8")
+        return "utf-8"
+    except UnicodeDecodeError:
+        return guess(data)
+
+
+def guess(data: bytes) -> str:
+    """Only what is not Unicode is guessed, from whole lines around the first byte that is not ASCII."""
+    first = next(place for place, byte in enumerate(data) if byte > 127)
+    end = data.rfind(b"\n", first, first + SAMPLE) + 1 or first + SAMPLE
+    sample = data[max(0, first - SAMPLE) : end]
+    found = from_bytes(sample)
+    best = found.best()
+    if best is None or b"\0" in data:
+        raise Unlike
+    coherence = {match.encoding: match.coherence for match in found}
+    western = coherence.get("cp1250", 0) <= coherence.get("cp1252", 0)
+    likely = (encoding for encoding, reads in LIKELY if reads(_decoded(sample, encoding)))
+    return next((encoding for encoding in likely if encoding != "cp1252" or western), best.encoding)
+
+
+def _decoded(sample: bytes, encoding: str) -> str:
+    """Nothing when these bytes are none of that encoding; the last letter may be cut off."""
+    try:
+        return codecs.getincrementaldecoder(encoding)().decode(sample)
+    except UnicodeDecodeError:
+        return ""
+
+
+def _reads_japanese(text: str) -> bool:
+    """With syllables of full width, and none of half width, as which other bytes would be read."""
+    return bool(re.search("[\u3041-\u3093\u30a1-\u30f6]", text)) and not re.search("[\uff61-\uff9f]", text)
+
+
+def _reads_as(letters: str) -> Callable[[str], bool]:
+    """Nearly all that is not ASCII are these letters, in words of their own, with capitals only where they begin."""
+    own, words = re.compile(f"[{letters}]"), re.compile(f"[{letters}]{{3}}")
+    mixed = re.compile(f"[A-Za-z][{letters}]|[{letters}][A-Za-z]")
+
+    def reads(text: str) -> bool:
+        foreign = [letter for letter in text if letter > "\x7f"]
+        inside = sum(len(own.findall(letter)) for letter in foreign) > 0.95 * len(foreign) > 0
+        strange = mixed.search(text) or any(a.islower() and b.isupper() for a, b in pairwise(text))
+        return inside and bool(words.search(text)) and not strange
+
+    return reads
+
+
+def _reads_western(text: str) -> bool:
+    """Few letters have marks, and signs stand where signs do: in Central Europe's languages, too, by their encoding."""
+    foreign = sum(letter > "\x7f" for letter in text)
+    return 0 < foreign <= 0.35 * len(text) and not ODD.search(text)
+
+
+ODD = re.compile(
+    "[^\\W\\d_][\u00a1-\u00a6\u00a8-\u00af\u00b1-\u00b4\u00b6-\u00bf\u0178\u02c6\u02dc\u0192\u2020-\u2022\u2030][^\\W\\d_]"
+    "|[a-z][\u00c0-\u00de]|[\u0192\u02c6\u02dc\u00a6\u00a8\u00ac\u00af\u00b8\u00d7]"
+)
+LIKELY: tuple[tuple[str, Callable[[str], bool]], ...] = (
+    ("cp932", _reads_japanese),
+    ("cp1251", _reads_as("\u0401\u0410-\u044f\u0451\u2013\u2014\u2026\u2116\u00ab\u00bb\u201c-\u201e")),
+    ("cp1253", _reads_as("\u0386-\u03ce\u2013\u2014\u2026\u00ab\u00bb\u00b7")),
+    ("cp1252", _reads_western),
+    ("cp1250", _reads_western),
+)
+
+
+def judge_text(text: str) -> None:
+    judge_start(text[:HEAD].encode("utf-8", "replace"))
+    controls = len(text) - len(text.translate(CONTROLS))
+    if "\0" in text or controls > CONTROL_SHARE * len(text):
+        raise Unlike
+
+
+def judge_start(head: bytes) -> None:
+    kind = identify(head)
+    if kind in MARKUP | PROGRAMS:
+        raise dangerous(kind)
+    if kind:
+        raise Unlike
+
+
+def dangerous(kind: str) -> Unsafe:
+    return Unsafe(f"This file holds {NAMES[kind]}. Such files are not accepted, whatever they are named.")

@@ -1,0 +1,66 @@
+"""The other side of sandbox.py: a process that loads its tasks, gives up every right it does not need,
+then answers one job per line on the socket it was born with, until that socket closes."""
+
+import importlib
+import json
+import os
+import runpy
+import signal
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from medfiles.sandbox import confine
+
+Task = Callable[..., dict[str, Any]]
+
+
+def main() -> None:
+    settings = json.loads(sys.argv[2])
+    channel = socket.socket(fileno=0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the server, which then ends us, our job done
+    sys.excepthook = lambda kind, value, trace: send(channel, {"died": kind.__name__})
+    os.nice(settings["nice"])
+    sys.modules.update(dict.fromkeys(settings["without"]))
+    tasks = load(settings["tasks"])
+    confine.confine(sys.argv[1], settings["memory"], settings["handles"])
+    send(channel, {"ready": sorted(tasks)})
+    serve(channel, tasks, settings)
+
+
+def load(sources: list[str]) -> dict[str, Task]:
+    tasks: dict[str, Task] = {}
+    for source in sources:
+        named = runpy.run_path(source) if source.endswith(".py") else vars(importlib.import_module(source))
+        tasks.update(named["TASKS"])
+    return tasks
+
+
+def serve(channel: socket.socket, tasks: Mapping[str, Task], settings: Mapping[str, Any]) -> None:
+    while job := receive(channel):
+        confine.allow_cpu(settings["cpu"])
+        signal.setitimer(signal.ITIMER_REAL, settings["wall"])  # a parent that died cannot end a stuck job
+        send(channel, {"answer": perform(tasks, *job)})
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def perform(tasks: Mapping[str, Task], job: dict[str, Any], handles: list[int]) -> dict[str, Any]:
+    files = {name: os.fdopen(handle, "rb") for name, handle in zip(job["files"], handles, strict=True)}
+    try:
+        return tasks[job["task"]](**job["arguments"], **files)
+    finally:
+        for file in files.values():
+            file.close()
+
+
+def receive(channel: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+    line, handles, _, _ = socket.recv_fds(channel, 65536, 8)
+    while line and not line.endswith(b"\n"):
+        more = channel.recv(65536)
+        line = line + more if more else b""
+    return (json.loads(line), list(handles)) if line else None
+
+
+def send(channel: socket.socket, message: dict[str, Any]) -> None:
+    channel.sendall(json.dumps(message).encode() + b"\n")

@@ -1,0 +1,146 @@
+"""The storage journal: it names every object that no document row names, so that no crash leaves an unknown one.
+
+Before an object is created its key is *expected*; the transaction that makes a row name the key *settles* it; the
+transaction that stops naming a key *releases* it. `sweep` removes what nobody claimed in time.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import PurePosixPath
+from typing import NoReturn
+
+from sqlalchemy import bindparam, delete, insert, select, update
+
+from medfiles.clock import now
+from medfiles.database.session import db, transaction
+from medfiles.errors import StorageError
+from medfiles.models import EntityFile, LabResultFile, Rendition, StorageJournal
+from medfiles.storage import OlderFolder, Storages
+
+LEASE = timedelta(minutes=15)
+BATCH = 100  # objects removed before their entries are struck out together
+
+
+@dataclass(frozen=True)
+class Swept:
+    removed: int
+    failed: int
+
+
+# Of every upload, so they are built once.
+_ENTER = insert(StorageJournal.__table__)
+_STRIKE = delete(StorageJournal.__table__).where(
+    StorageJournal.key.in_(bindparam("keys", expanding=True)), StorageJournal.action == "attach"
+)
+
+
+def expect(storage: str, keys: Collection[str]) -> None:
+    """Commit that objects may soon exist under these keys; to be called before any of them does."""
+    with transaction():
+        enter(storage, keys)
+
+
+def enter(storage: str, keys: Collection[str]) -> None:
+    """As `expect`, in a transaction that has more to do."""
+    lease = now() + LEASE
+    rows = [{"key": key, "storage": storage, "action": "attach", "lease_until": lease} for key in keys]
+    if rows:
+        db.session.connection().execute(_ENTER, rows)
+
+
+def settle(keys: Collection[str]) -> None:
+    """In the transaction that makes rows name the keys: strike them out, or abort if the sweep was faster."""
+    struck = db.session.connection().execute(_STRIKE, {"keys": list(keys)})
+    if struck.rowcount != len(keys):
+        _too_late()
+
+
+def release(storage: str, keys: Collection[str]) -> None:
+    """In the transaction that stops naming the keys: note that their objects have to go."""
+    db.session.add_all(StorageJournal(key=key, storage=storage, action="remove", lease_until=now()) for key in keys)
+
+
+def abandon(storages: Storages, keys: Collection[str]) -> None:
+    """Give up expected keys that no row came to name, and remove what lies under them.
+
+    Where a write may arrive that has failed, that is for the sweep, once it cannot any more.
+    """
+    late = [storage.name for storage in storages if storage.remote]
+    with transaction() as session:
+        given_up = update(StorageJournal).where(StorageJournal.key.in_(keys), StorageJournal.action == "attach")
+        session.execute(given_up.where(StorageJournal.storage.not_in(late)).values(action="remove", lease_until=now()))
+        session.execute(
+            given_up.where(StorageJournal.storage.in_(late)).values(action="remove", lease_until=now() + LEASE)
+        )
+        due = select(StorageJournal.key).where(StorageJournal.key.in_(keys), StorageJournal.storage.not_in(late))
+        ready = session.scalars(due).all()
+    remove(storages, ready)
+
+
+def remove(storages: Storages, keys: Collection[str]) -> Swept:
+    """Delete the objects of released keys, then their entries; what fails stays for the next sweep."""
+    listed = list(keys)
+    swept = [_remove(storages, listed[at : at + BATCH]) for at in range(0, len(listed), BATCH)]
+    return Swept(sum(one.removed for one in swept), sum(one.failed for one in swept))
+
+
+def sweep(storages: Storages, at: datetime | None = None, report: Callable[[str], None] = lambda key: None) -> Swept:
+    """Remove every object whose lease ran out before `at`; running it twice changes nothing the second time."""
+    at = at or now()
+    with transaction() as session:
+        session.execute(
+            update(StorageJournal)
+            .where(StorageJournal.action == "attach", StorageJournal.lease_until < at)
+            .values(action="remove")
+        )
+        due = select(StorageJournal.key).where(StorageJournal.action == "remove", StorageJournal.lease_until <= at)
+        keys = session.scalars(due.order_by(StorageJournal.id)).all()
+    for key in keys:
+        report(key)
+    return remove(storages, keys)
+
+
+def _remove(storages: Storages, keys: Collection[str]) -> Swept:
+    released = (StorageJournal.key.in_(keys), StorageJournal.action == "remove")
+    entries = db.session.execute(select(StorageJournal.key, StorageJournal.storage).where(*released)).all()
+    named = _named(keys)
+    named |= named_by_older([key for key, storage in entries if storage == OlderFolder.name])
+    gone = [key for key, storage in entries if key not in named and _deleted(storages, storage, key)]
+    if gone:
+        with transaction() as session:
+            struck = (StorageJournal.key.in_(gone), StorageJournal.action == "remove")
+            session.execute(delete(StorageJournal).where(*struck))
+    return Swept(len(gone), len(entries) - len(gone))
+
+
+def _deleted(storages: Storages, storage: str, key: str) -> bool:
+    try:
+        (storages.older if storage == OlderFolder.name else storages[storage]).delete(key)
+    except StorageError:
+        return False
+    return True
+
+
+def _named(keys: Collection[str]) -> set[str]:
+    """A second look before bytes go: no key that a row names may ever be removed."""
+    named = {
+        *db.session.scalars(select(EntityFile.file_path).where(EntityFile.file_path.in_(keys))),
+        *db.session.scalars(select(Rendition.key).where(Rendition.key.in_(keys))),
+    }
+    db.session.rollback()
+    return named
+
+
+def named_by_older(keys: Collection[str]) -> set[str]:
+    """Those of these files that a row of the older table may mean: its paths can be written in several ways, but all
+    end in the file's name. Looks through the table once."""
+    if not keys:
+        return set()
+    paths = db.session.scalars(select(LabResultFile.file_path).execution_options(yield_per=1000))
+    names = {PurePosixPath(key).name for key in keys} & {path.rpartition("/")[2] for path in paths}
+    return {key for key in keys if PurePosixPath(key).name in names}
+
+
+def _too_late() -> NoReturn:
+    raise StorageError("This took too long, so nothing was changed. Please try again.")

@@ -1,0 +1,142 @@
+"""What is done with several documents of one record at once: those that were ticked, or all that match a search."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from flask import Response, flash, redirect, request
+from flask.typing import ResponseReturnValue
+
+from medfiles.documents import listing
+from medfiles.documents.bulk import Result
+from medfiles.documents.listing import Wanted
+from medfiles.errors import Rejected
+from medfiles.http.errors import status_of
+from medfiles.http.htmx import fragment, is_htmx, trigger
+from medfiles.http.responses import bulk, send_archive
+from medfiles.http.views import MOST_LISTED, Notice, Outcome, told
+from medfiles.record_types.declared import EntityType
+from medfiles.web import pages, printing
+from medfiles.web.words import plural
+
+LONGEST_KEY, LONGEST_ID = 255, 18  # characters
+MOST_CHOSEN = 1000
+NOTHING = "Choose one or more documents first."
+
+
+def answer(kind: EntityType, record_id: int) -> ResponseReturnValue:
+    action = request.form.get("action", "")
+    if action not in ACTIONS:
+        raise Rejected(f"action must be one of {', '.join(ACTIONS)}.")
+    return ACTIONS[action](kind, record_id)
+
+
+def trash(kind: EntityType, record_id: int) -> ResponseReturnValue:
+    results = bulk().trash_many(kind, record_id, _chosen(kind, record_id))
+    undo = tuple(result.file_id for result in results if result.error is None)
+    return _answer(kind, record_id, results, "Moved {} to the trash.", "was not moved to the trash.", undo)
+
+
+def restore(kind: EntityType, record_id: int) -> ResponseReturnValue:
+    results = bulk().restore_many(kind, record_id, _chosen(kind, record_id))
+    return _answer(kind, record_id, results, "Restored {}.", "was not restored.")
+
+
+def purge(kind: EntityType, record_id: int) -> ResponseReturnValue:
+    results = bulk().purge_many(kind, record_id, _chosen(kind, record_id))
+    return _answer(kind, record_id, results, "Deleted {} for ever.", "was not deleted.")
+
+
+def categorise(kind: EntityType, record_id: int) -> ResponseReturnValue:
+    category = request.form.get("category")
+    if category is None:
+        raise Rejected("Choose a category first.")
+    results = bulk().categorise(kind, record_id, _chosen(kind, record_id), category or None)
+    return _answer(kind, record_id, results, "Saved the category of {}.", "was not changed.")
+
+
+def download(kind: EntityType, record_id: int) -> ResponseReturnValue:
+    return send_archive(bulk().open_many(kind, record_id, _chosen(kind, record_id)))
+
+
+def print_chosen(kind: EntityType, record_id: int) -> ResponseReturnValue:
+    return printing.answer(kind, record_id, _chosen(kind, record_id))
+
+
+def cancel(kind: EntityType, record_id: int) -> ResponseReturnValue:
+    """Keep nothing of an upload that its sender gave up."""
+    key = request.form.get("idempotency_key", "")
+    if not (0 < len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
+        raise Rejected("idempotency_key must be 1 to 255 plain characters.")
+    bulk().cancel(kind, record_id, key)
+    record, view = pages.record_page(kind, record_id)
+    response = fragment("documents/_figures_part.html", panel=pages.panel(kind, record, view))
+    return pages.announce(response, kind, record_id)
+
+
+ACTIONS: Mapping[str, Callable[[EntityType, int], ResponseReturnValue]] = {
+    "delete": trash,
+    "restore": restore,
+    "purge": purge,
+    "category": categorise,
+    "download": download,
+    "print": print_chosen,
+    "cancel": cancel,
+}
+
+
+def _trashed() -> bool:
+    return request.form.get("view") == "trash"
+
+
+def _wanted(kind: EntityType) -> Wanted:
+    """The list's filters, as the form carries them; `category` may be the new one, so the filter is `in_category`."""
+    filters = {**request.form, "category": request.form.get("in_category", ""), "cursor": ""}
+    return listing.wanted(filters, kind, trashed=_trashed())
+
+
+def _chosen(kind: EntityType, record_id: int) -> Sequence[int]:
+    wanted = _wanted(kind)  # refused before anything is done
+    if request.form.get("all") == "1":
+        ids = bulk().matching(kind, record_id, wanted)
+    else:
+        words = [word for value in request.form.getlist("file_ids") for word in value.split(",") if word]
+        if not all(word.isascii() and word.isdigit() and len(word) <= LONGEST_ID for word in words):
+            raise Rejected("file_ids must be numbers.")
+        if len(words) > MOST_CHOSEN:
+            raise Rejected(f"Choose up to {MOST_CHOSEN:,} documents at once, or all of them.")
+        ids = [int(word) for word in words]
+    if not ids:
+        raise Rejected(NOTHING)
+    return ids
+
+
+def _answer(
+    kind: EntityType, record_id: int, results: Sequence[Result], done: str, failed: str, undo: tuple[int, ...] = ()
+) -> ResponseReturnValue:
+    """How it went: a sentence for all that were done, a line for each that was not."""
+    refused = [
+        Outcome(result.file_name or "A document", False, result.error.message, result.error.code, lead=failed)
+        for result in results
+        if result.error
+    ]
+    count = len(results) - len(refused)
+    message = done.format(plural(count, "document")) if count else ""
+    if not is_htmx():
+        return _redirected(kind, record_id, message, refused)
+    status = 200 if count else next(status_of(result.error) for result in results if result.error)
+    notice = Notice(message, undo=undo) if message else None
+    said: dict[str, Any] = {"wanted": _wanted(kind), "notice": notice, "outcomes": refused}
+    response = pages.announce(pages.answer_body(kind, record_id, status, **said), kind, record_id)
+    if refused:
+        trigger(response, "documents:error", message=told(refused), code=refused[0].code)
+    return response
+
+
+def _redirected(kind: EntityType, record_id: int, message: str, refused: Sequence[Outcome]) -> Response:
+    if message:
+        flash(message, "ok")
+    for outcome in refused[:MOST_LISTED]:
+        flash(f"{outcome.file_name} {outcome.lead} {outcome.message}", "error")
+    if left := refused[MOST_LISTED:]:
+        flash(f"{plural(len(left), 'more document')} could not be done either.", "error")
+    return redirect(pages.next_url(kind, record_id), 303)  # type: ignore[return-value]

@@ -1,0 +1,103 @@
+"""Previews over the API: pictures as WebP, what has no pages as JSON, and every refusal as a problem."""
+
+from io import BytesIO
+from typing import Any
+
+import pytest
+from PIL import Image
+from werkzeug.test import TestResponse
+
+from medfiles.models import EntityFile
+from tests.support import samples
+from tests.support.factories import World
+
+
+def ask(world: World, file: EntityFile, what: str = "preview", **query: Any) -> TestResponse:
+    client = world.client()
+    return client.get(f"/api/v1/files/{file.id}/{what}", query_string=query, buffered=True)
+
+
+def size(answer: TestResponse) -> tuple[int, int]:
+    assert (answer.status_code, answer.mimetype) == (200, "image/webp"), answer.get_data(as_text=True)
+    return Image.open(BytesIO(answer.data), formats=["WEBP"]).size
+
+
+def test_a_page_is_a_picture_of_the_wanted_width(world: World) -> None:
+    file = world.attach(world.record(), content=samples.pdf(pages=2))
+    assert size(ask(world, file)) == (960, 1359)
+    assert size(ask(world, file, page=2, width=480)) == (480, 680)
+    assert size(ask(world, file, "thumbnail")) == (160, 227)
+    first, second = (ask(world, file, page=page, width=480) for page in (1, 2))
+    assert first.data != second.data
+    again = world.client().get(
+        f"/api/v1/files/{file.id}/preview", headers={"If-None-Match": ask(world, file).headers["ETag"]}
+    )
+    assert (again.status_code, again.data) == (304, b"")
+
+
+def test_a_dicom_image_is_shown_through_the_wanted_window(world: World) -> None:
+    file = world.attach(world.record("procedure"), "slice.dcm")
+    seen = [ask(world, file, **query) for query in ({}, {"window": "40,400"}, {"window": "-600.5,1500"})]
+    assert {size(answer) for answer in seen} == {(128, 128)}
+    assert len({answer.data for answer in seen}) == 3
+
+
+def test_text_tables_and_words_come_as_json(world: World) -> None:
+    record = world.record("lab-result")
+    shown = {
+        name: ask(world, world.attach(record, name)).get_json()
+        for name in ("note.txt", "values.csv", "letter.docx", "sheet.xlsx")
+    }
+    assert shown["note.txt"] == {"kind": "text", "text": samples.txt().decode(), "note": None}
+    assert shown["values.csv"]["rows"][0] == ["date", "test", "value"]
+    assert shown["letter.docx"] == {"kind": "html", "html": "<p>Visit summary</p>", "note": None}
+    assert shown["sheet.xlsx"] == {"kind": "table", "rows": [["5.4"]], "sheets": ["Results"], "note": None}
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code"),
+    [
+        ({"page": 3}, 404, "not-found"),
+        ({"page": 0}, 422, "rejected"),
+        ({"page": "two"}, 422, "rejected"),
+        ({"page": "1234567"}, 422, "rejected"),
+        ({"width": 481}, 422, "rejected"),
+        ({"window": "40"}, 422, "rejected"),
+        ({"window": "40,0"}, 422, "rejected"),
+        ({"window": "40,400"}, 404, "not-found"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_refused(world: World, query: dict[str, Any], status: int, code: str) -> None:
+    answer = ask(world, world.attach(world.record(), content=samples.pdf(pages=2)), **query)
+    assert (answer.status_code, answer.mimetype) == (status, "application/problem+json")
+    assert answer.get_json()["code"] == code
+
+
+def test_a_sheet_that_is_not_there_is_not_found(world: World) -> None:
+    file = world.attach(world.record("lab-result"), "sheet.xlsx")
+    assert ask(world, file, page=2).status_code == 404
+
+
+@pytest.mark.parametrize(("name", "content"), [("locked.pdf", samples.locked_pdf()), ("old.doc", samples.doc())])
+def test_what_cannot_be_shown_says_why(world: World, name: str, content: bytes) -> None:
+    problem = ask(world, world.attach(world.record(), name, content)).get_json()
+    assert (problem["status"], problem["code"]) == (422, "no-preview")
+    assert "Download" in problem["detail"]
+
+
+def test_a_kind_without_previews_offers_thumbnails_only(world: World) -> None:
+    file = world.attach(world.record("insurance"), "card.pdf")
+    assert ask(world, file).status_code == 403
+    assert size(ask(world, file, "thumbnail")) == (160, 227)
+
+
+def test_a_text_has_no_thumbnail(world: World) -> None:
+    assert ask(world, world.attach(world.record(), "note.txt"), "thumbnail").status_code == 404
+
+
+def test_the_document_says_what_previews_answer(world: World) -> None:
+    paths = world.client().get("/api/v1/openapi.json").get_json()["paths"]
+    preview = paths["/api/v1/files/{file_id}/preview"]["get"]
+    assert set(preview["responses"]["200"]["content"]) == {"image/webp", "application/json"}
+    assert [entry["name"] for entry in preview["parameters"]] == ["file_id", "page", "width", "window", "If-None-Match"]
+    assert set(paths["/api/v1/files/{file_id}/thumbnail"]["get"]["responses"]["200"]["content"]) == {"image/webp"}

@@ -1,0 +1,198 @@
+"""The API behind the real server: what a broken connection leaves, what odd requests get, retries across processes."""
+
+import json
+import runpy
+import socket
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from gunicorn.http.unreader import SocketUnreader
+
+from medfiles.http.request_body import CHUNK
+from medfiles.sandbox.pool import Sandbox
+from tests.support import samples
+from tests.support.api_client import HOME, RAW, Script, disposition, end, part, script
+from tests.support.factories import World, install, run_at_once
+from tests.support.server import ROOT, serve
+
+SECONDS = 20
+MULTIPART = "multipart/form-data; boundary=b"
+BODY = part("letter.pdf", samples.pdf()) + end()
+
+
+@dataclass
+class Served:
+    """The running server, what it keeps, and a token for it."""
+
+    world: World
+    by: Script
+    host: str
+    port: int
+
+    def files(self) -> str:
+        return f"{HOME}/visit/{self.world.record().id}/files"
+
+    def head(self, path: str, length: object, method: str = "POST", **headers: str) -> bytes:
+        lines = {"Host": "medfiles.example", "Content-Length": length, **self.by.headers, "Connection": "close"}
+        lines |= {name.replace("_", "-"): value for name, value in headers.items()}
+        told = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        return f"{method} {path} HTTP/1.1\r\n{told}\r\n".encode("latin-1")
+
+    def say(self, *chunks: bytes, listen: bool = True) -> int | None:
+        """Send these bytes and no more; the status that comes back, None when nobody waited for it or none came."""
+        with socket.create_connection((self.host, self.port), SECONDS) as connection:
+            for chunk in chunks:
+                connection.sendall(chunk)
+            if not listen:
+                return None
+            connection.shutdown(socket.SHUT_WR)
+            answer = HTTPResponse(connection)
+            answer.begin()
+            answer.read()
+            return answer.status
+
+    def alive(self) -> bool:
+        return self.say(self.head(f"{HOME}/patients", 0, "GET")) == 200
+
+
+@pytest.fixture(scope="module")
+def served(
+    tmp_path_factory: pytest.TempPathFactory, new_database: Callable[[Path], str], sandbox: Sandbox
+) -> Iterator[Served]:
+    place = tmp_path_factory.mktemp("served")
+    settings = {"MEDFILES_INSTANCE": str(place), "MEDFILES_DATABASE_URL": new_database(place), "MEDFILES_WORKERS": "2"}
+    with install(settings, sandbox) as world, serve(settings) as address:
+        at = urlsplit(address)
+        assert at.hostname
+        assert at.port
+        yield Served(world, script(world), at.hostname, at.port)
+
+
+@pytest.mark.parametrize("left", [1, 4, 9, len(BODY) // 2, len(BODY) - 60, len(BODY)])
+@pytest.mark.parametrize("media_type", [MULTIPART, RAW])
+def test_a_body_that_ends_too_early_stores_nothing(served: Served, media_type: str, left: int) -> None:
+    count = len(served.world.files())
+    head = served.head(
+        served.files(), len(BODY), Content_Type=media_type, Content_Disposition=disposition("letter.pdf")
+    )
+    assert served.say(head, BODY[: len(BODY) - left]) == 400
+    assert len(served.world.files()) == count
+    served.world.assert_settled()
+
+
+@pytest.mark.parametrize("cut", [1, 4, 9, len(BODY) // 2, len(BODY) - 60])
+def test_a_form_without_its_end_stores_nothing(served: Served, cut: int) -> None:
+    count, body = len(served.world.files()), BODY[: len(BODY) - cut - 2]
+    assert served.say(served.head(served.files(), len(body), Content_Type=MULTIPART), body) == 422
+    assert len(served.world.files()) == count
+    served.world.assert_settled()
+
+
+def test_a_connection_that_breaks_leaves_nothing(served: Served) -> None:
+    count, path = len(served.world.files()), served.files()
+    for sent in (0, 10, len(BODY) // 2, len(BODY) - 1):
+        served.say(served.head(path, len(BODY), Content_Type=MULTIPART), BODY[:sent], listen=False)
+    assert any(served.alive() and settled(served) for _ in range(500))  # a worker may still be at what it lost
+    assert len(served.world.files()) == count
+
+
+def settled(served: Served) -> bool:
+    try:
+        served.world.assert_settled()
+    except AssertionError:
+        return False
+    return True
+
+
+def test_a_whole_body_in_many_small_pieces_is_stored(served: Served) -> None:
+    path = served.files()
+    pieces = [BODY[at : at + 100] for at in range(0, len(BODY), 100)]
+    assert served.say(served.head(path, len(BODY), Content_Type=MULTIPART), *pieces) == 201
+
+
+@pytest.mark.parametrize(
+    ("length", "headers"),
+    [
+        ("ten", {}),
+        ("-1", {}),
+        ("1e3", {}),
+        ("9" * 30, {}),
+        ("9" * 5000, {}),
+        ("5", {"Transfer-Encoding": "chunked"}),
+        ("5", {"Authorization": "Bearer \0"}),
+        ("5", {"Idempotency-Key": "k\0ey"}),
+        ("5", {"Idempotency-Key": "k" * 9000}),
+        ("5", {"Content-Type": "multipart/form-data"}),
+        ("5", {"Content-Type": "multipart/form-data; boundary=" + "b" * 5000}),
+        ("5", {"Content-Type": "\xff/\xfe; charset=\xff"}),
+        ("5", {"Content-Encoding": "gzip"}),
+        ("5", {"Host": "\xff"}),
+        ("5", {"X-Forwarded-For": "; DROP TABLE"}),
+    ],
+)
+def test_an_odd_request_is_no_error_of_ours(served: Served, length: str, headers: dict[str, str]) -> None:
+    all_headers = {"Content-Type": RAW, "Content-Disposition": disposition("a.txt"), **headers}
+    status = served.say(served.head(served.files(), length, **all_headers), b"text!")
+    assert status is not None
+    assert status < 500
+    assert served.alive()
+
+
+@pytest.mark.parametrize(
+    "path", ["/%00", "/files/%ff", "/files/\xe9", "/visit/1/files?q=%00", "/files/" + "9" * 3000, "//x"]
+)
+def test_an_odd_address_is_no_error_of_ours(served: Served, path: str) -> None:
+    status = served.say(served.head(f"{HOME}{path}", 0, "GET"))
+    assert status is not None
+    assert status < 500
+
+
+def test_fifty_tries_at_two_processes_under_one_key_are_one_document(served: Served) -> None:
+    path, answers = served.files(), list[tuple[int, int]]()
+    before = {file.id for file in served.world.files()}
+
+    def send() -> None:
+        connection = HTTPConnection(served.host, served.port, timeout=60)
+        headers = {**served.by.headers, "Content-Type": RAW, "Content-Disposition": disposition("letter.pdf")}
+        connection.request("POST", path, samples.pdf(2), {**headers, "Idempotency-Key": path})
+        answer = connection.getresponse()
+        answers.append((answer.status, json.loads(answer.read())["id"]))
+        connection.close()
+
+    run_at_once([send] * 50)
+    assert Counter(status for status, _ in answers) == {201: 1, 200: 49}
+    assert {file_id for _, file_id in answers} == {file.id for file in served.world.files()} - before
+    served.world.assert_settled()
+
+
+def test_uploads_at_two_processes_race_for_the_last_places_and_fill_them(served: Served) -> None:
+    path, most, statuses = served.files(), served.world.kind().max_files, list[int]()
+
+    def send(number: int) -> None:
+        connection = HTTPConnection(served.host, served.port, timeout=60)
+        headers = {**served.by.headers, "Content-Type": RAW, "Content-Disposition": disposition("letter.txt")}
+        connection.request("POST", path, b"racer %d" % number, headers)
+        statuses.append(connection.getresponse().status)
+        connection.close()
+
+    run_at_once([lambda number=number: send(number) for number in range(most + 6)])  # type: ignore[misc]
+    assert Counter(statuses) == {201: most, 409: 6}
+    served.world.assert_settled()
+
+
+def test_no_more_of_a_body_is_read_at_once_than_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Line:
+        def recv(self, size: int) -> bytes:
+            asked.append(size)
+            return b"x" * size
+
+    asked: list[int] = []
+    monkeypatch.setattr(SocketUnreader, "max_body_chunk", SocketUnreader.max_body_chunk)
+    runpy.run_path(str(ROOT / "gunicorn.conf.py"))
+    SocketUnreader(Line()).read(CHUNK, read_ahead=100 * CHUNK)
+    assert asked == [CHUNK]

@@ -1,0 +1,109 @@
+"""Migrations lead to the tables the models describe, and back."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from flask_migrate import downgrade, upgrade
+from sqlalchemy import inspect
+
+from medfiles.database.session import db
+from medfiles.models import FIRST_FILE_ID
+from tests.support.factories import World
+
+VERSIONS = Path(__file__).parents[2] / "migrations"
+# As installations of the older feature have it.
+LAB_RESULT_FILES = {
+    "id": False,
+    "lab_result_id": False,
+    "file_name": False,
+    "file_path": False,
+    "file_type": False,
+    "file_size": True,
+    "description": True,
+    "uploaded_at": True,
+}
+ENTITY_FILES = """
+id entity_type entity_id patient_id file_name file_path storage file_type file_size sha256 description category
+uploaded_at uploaded_by created_at updated_at deleted_at deleted_by idempotency_key legacy_id metadata
+"""
+
+
+@pytest.fixture
+def migrated(make_world: Callable[[], World]) -> World:
+    """An installation of its own, whose database may be migrated up and down."""
+    world = make_world()
+    db.session.remove()
+    return world
+
+
+def differences() -> list[Any]:
+    with db.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return list(compare_metadata(context, db.metadata))
+
+
+def tables() -> set[str]:
+    return set(inspect(db.engine).get_table_names()) - {"alembic_version"}
+
+
+@pytest.mark.usefixtures("migrated")
+def test_the_upgraded_database_equals_the_models() -> None:
+    assert differences() == []
+    assert tables() == set(db.metadata.tables)
+
+
+@pytest.mark.usefixtures("migrated")
+def test_all_the_way_down_leaves_no_table_behind() -> None:
+    downgrade(revision="base")
+    assert tables() == set()
+
+
+@pytest.mark.usefixtures("migrated")
+def test_down_and_up_again_step_by_step_leads_to_the_same_tables() -> None:
+    steps = [script.revision for script in ScriptDirectory(str(VERSIONS)).walk_revisions()]
+    for _ in steps:
+        downgrade(revision="-1")
+    for _ in steps:
+        upgrade(revision="+1")
+    assert differences() == []
+
+
+def test_file_ids_start_above_the_older_features_after_migrating_again(migrated: World) -> None:
+    downgrade(revision="base")
+    upgrade()
+    assert migrated.attach(migrated.record()).id == FIRST_FILE_ID
+
+
+def test_there_is_one_line_of_migrations() -> None:
+    assert len(ScriptDirectory(str(VERSIONS)).get_heads()) == 1
+
+
+@pytest.mark.usefixtures("migrated")
+def test_the_older_features_table_has_exactly_its_columns() -> None:
+    columns = inspect(db.engine).get_columns("lab_result_files")
+    assert {column["name"]: column["nullable"] for column in columns} == LAB_RESULT_FILES
+
+
+@pytest.mark.usefixtures("migrated")
+def test_documents_have_the_columns_others_rely_on() -> None:
+    columns = {column["name"] for column in inspect(db.engine).get_columns("entity_files")}
+    assert set(ENTITY_FILES.split()) - columns == set()
+
+
+@pytest.mark.usefixtures("migrated")
+def test_documents_are_indexed_by_what_they_are_looked_up_by() -> None:
+    indexed = {tuple(index["column_names"]) for index in inspect(db.engine).get_indexes("entity_files")}
+    listed = {("entity_type", "entity_id", "deleted_at", by, "id") for by in ("uploaded_at", "sort_name")}
+    assert listed | {("patient_id", "deleted_at"), ("category",), ("uploaded_at",), ("sha256",)} <= indexed
+
+
+@pytest.mark.usefixtures("migrated")
+@pytest.mark.parametrize("table", ["lab_results", "insurances", "visits", "procedures"])
+def test_one_form_makes_one_record_of_a_patient(table: str) -> None:
+    unique = [index["column_names"] for index in inspect(db.engine).get_indexes(table) if index["unique"]]
+    assert unique == [["creation_key", "patient_id"]]

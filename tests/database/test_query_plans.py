@@ -1,0 +1,124 @@
+"""Among a million documents, what a list, a search, a count or the trash reads is found by an index."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import event
+
+from medfiles.database.session import db
+from medfiles.documents.listing import wanted
+from medfiles.sandbox.pool import Sandbox
+from tests.support import large_lists
+from tests.support.factories import World, at_work, make_app
+from tests.support.large_lists import FIRST, LONG
+from tests.support.shared_installation import environ_in
+
+PAGE = 50
+LARGE = ("entity_files", "visits", "audit_events", "patients")
+
+
+@pytest.fixture(scope="module")
+def large(
+    tmp_path_factory: pytest.TempPathFactory, new_database: Callable[[Path], str], sandbox: Sandbox
+) -> Iterator[Flask]:
+    place = tmp_path_factory.mktemp("large")
+    app = make_app(environ_in(place, new_database(place)), sandbox)
+    with at_work(app) as world:
+        large_lists.a_million(world.user().id, world.user("other@sample.example").id)
+    yield app
+    app.extensions["medfiles"].renderers.close()
+
+
+@pytest.fixture
+def clinic(large: Flask) -> Iterator[World]:
+    with at_work(large) as world:
+        world._users["nora@sample.example"] = 1
+        yield world
+
+
+@contextmanager
+def asked() -> Iterator[list[tuple[str, Any]]]:
+    """What is read meanwhile, with its parameters."""
+    found: list[tuple[str, Any]] = []
+
+    def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
+        if statement.lstrip().upper().startswith("SELECT"):
+            found.append((statement, parameters))
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    try:
+        yield found
+    finally:
+        event.remove(db.engine, "before_cursor_execute", note)
+
+
+def whole_tables(statement: str, parameters: Any) -> list[str]:
+    """Large tables that the database would go through from end to end for it."""
+    with db.engine.connect() as connection:
+        if db.engine.dialect.name == "sqlite":
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            return [step for *_, step in plan if step.startswith("SCAN") and step.split()[1] in LARGE]
+        [plan] = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters).scalars()
+        steps = nodes((plan if isinstance(plan, list) else json.loads(plan))[0]["Plan"])
+        names = [node.get("Relation Name") for node in steps if node["Node Type"] == "Seq Scan"]
+        return [name for name in names if name in LARGE]
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from nodes(part)
+
+
+def listed(world: World, record: int, **query: str) -> Any:
+    kind = world.kind()
+    return world.documents().list(kind, record, wanted(query, kind), PAGE)
+
+
+def listed_behind(world: World, **query: str) -> Any:
+    return listed(world, LONG, cursor=listed(world, LONG, **query).next, **query)
+
+
+def trashed(world: World) -> Any:
+    kind = world.kind()
+    return world.documents().list(kind, LONG, wanted({}, kind, trashed=True), PAGE)
+
+
+VERBS: dict[str, Callable[[World], Any]] = {
+    "list": lambda world: listed(world, FIRST),
+    "list of a very long record": lambda world: listed(world, LONG),
+    "list by name": lambda world: listed(world, LONG, sort="name"),
+    "next page": listed_behind,
+    "next page by name": lambda world: listed_behind(world, sort="name"),
+    "search": lambda world: listed(world, LONG, q="knee"),
+    "category": lambda world: listed(world, LONG, category="referral"),
+    "days": lambda world: listed(world, LONG, **{"from": "2026-01-01", "to": "2026-01-01"}),
+    "trash of a record": trashed,
+    "trash of a patient": lambda world: world.documents().trashed(FIRST),
+    "count of 500 records": lambda world: world.documents().count(world.kind(), [*range(FIRST, FIRST + 500)]),
+    "count of one": lambda world: world.documents().tally(world.kind(), LONG),
+    "totals of a patient": lambda world: world.documents().totals(FIRST),
+    "newest of a patient": lambda world: world.documents().recent(FIRST),
+    "quarantined": lambda world: world.documents().quarantined(FIRST),
+    "one document": lambda world: world.documents().details(FIRST_DOCUMENT),
+    "twin": lambda world: world.documents().twin(world.documents().get(FIRST_DOCUMENT)),
+    "records of a patient": lambda world: world.records().list(FIRST, world.kind()),
+}
+FIRST_DOCUMENT = 1_000_000_001
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_no_large_table_is_gone_through(clinic: World, verb: str) -> None:
+    with asked() as statements:
+        VERBS[verb](clinic)
+    assert [(step, statement) for statement, told in statements for step in whole_tables(statement, told)] == []
+    assert any("entity_files" in statement or "visits" in statement for statement, _ in statements)
+
+
+def test_a_statement_that_goes_through_it_is_found(clinic: World) -> None:
+    assert whole_tables("SELECT count(*) FROM entity_files WHERE file_size = 1", ())

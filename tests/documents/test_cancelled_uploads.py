@@ -1,0 +1,366 @@
+"""Uploads that were given up: nothing of them is kept, wherever they were by then, and nothing else is touched."""
+
+import io
+import threading
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from werkzeug.test import TestResponse
+
+from medfiles.clock import now
+from medfiles.database.session import db
+from medfiles.documents.rules import Paper
+from medfiles.documents.service import DocumentService
+from medfiles.errors import Conflict, Forbidden, NotFound, Rejected
+from medfiles.models import EntityFile
+from medfiles.operations import housekeeping
+from medfiles.storage import journal
+from tests.support.factories import Browser, World, heard, run_at_once
+
+NORA, VERA = "nora@sample.example", "vera@sample.example"
+KEY, CONTENT = "first-try", b"Letter"
+ROUNDS = 12
+
+
+@dataclass
+class Desk:
+    """One record, and the browser of who adds documents to it and thinks better of it."""
+
+    world: World
+    browser: Browser
+    record: Any
+
+    def __post_init__(self) -> None:
+        self.record_id: int = self.record.id
+
+    @property
+    def path(self) -> str:
+        return f"/documents/visit/{self.record_id}"
+
+    def send(self, key: str | None = KEY, content: bytes = CONTENT) -> TestResponse:
+        return self.browser.upload(f"{self.path}/files", "letter.txt", content, key)
+
+    def cancel(self, key: str = KEY, record_id: int | None = None) -> TestResponse:
+        path = f"/documents/visit/{record_id or self.record_id}/bulk"
+        return self.browser.post(path, action="cancel", idempotency_key=key)
+
+    def lent_to(self, email: str, level: str) -> "Desk":
+        self.world.share(self.world.records().patient(self.record.patient_id).patient, email, level)
+        return Desk(self.world, self.world.browser(email), self.record)
+
+    def assert_empty(self) -> None:
+        """No row, no object, no temporary file, no entry of the journal."""
+        assert self.world.files() == []
+        assert list(self.world.parts.storages.default.keys()) == []
+        self.world.assert_settled()
+
+
+@pytest.fixture
+def desk(world: World) -> Desk:
+    return Desk(world, world.browser(), world.record())
+
+
+class Interrupted(io.BytesIO):
+    """A body during which something else happens."""
+
+    def __init__(self, content: bytes, meanwhile: Callable[[], Any]) -> None:
+        super().__init__(content)
+        self.jobs = [meanwhile]
+
+    def readinto(self, buffer: Any, /) -> int:
+        if self.jobs:
+            run_at_once([self.jobs.pop()])
+        return super().readinto(buffer)
+
+
+def on_its_way(world: World, record_id: int, key: str, email: str = NORA) -> Callable[[], EntityFile]:
+    """An upload whose bytes are here; to be called when its document is to be stored."""
+    service, kind = world.documents(email), world.kind()
+    intake = service.receive(kind, record_id, len(CONTENT), files=1, retry_of=key)
+    staged = service.stage(intake)
+    staged.write(CONTENT)
+    return lambda: service.attach(intake, staged, Paper("letter.txt", idempotency_key=key))[0]
+
+
+def cancel(world: World, record: Any, key: str = KEY, email: str = NORA) -> None:
+    world.documents(email).cancel(world.kind(), record.id, key)
+
+
+# --- wherever it is -----------------------------------------------------------------------------------------------
+
+
+def test_what_was_stored_is_taken_back_with_its_bytes(desk: Desk) -> None:
+    assert desk.send().status_code == 201
+    assert desk.cancel().status_code == 200
+    desk.assert_empty()
+
+
+def test_what_is_still_on_its_way_is_refused_when_it_arrives(desk: Desk) -> None:
+    arrive = on_its_way(desk.world, desk.record_id, KEY)
+    assert desk.cancel().status_code == 200
+    with pytest.raises(Conflict, match="cancelled"):
+        arrive()
+    desk.assert_empty()
+
+
+def test_the_sender_of_what_arrives_too_late_is_told(desk: Desk) -> None:
+    body = Interrupted(CONTENT, desk.cancel)
+    headers = {"X-CSRFToken": desk.browser.token, "HX-Request": "true", "Idempotency-Key": KEY}
+    headers["Content-Disposition"] = 'attachment; filename="letter.txt"'
+    answer = desk.browser.client.post(
+        f"{desk.path}/files",
+        content_type="application/octet-stream",
+        headers=headers,
+        environ_overrides={"wsgi.input": body, "CONTENT_LENGTH": str(len(CONTENT))},
+    )
+    assert (answer.status_code, body.jobs) == (409, [])
+    assert heard(answer) == {"documents:error": {"message": "This upload was cancelled.", "code": "conflict"}}
+    desk.assert_empty()
+
+
+def test_another_try_of_what_was_taken_back_is_not_kept_either(desk: Desk) -> None:
+    desk.send()
+    arrive = on_its_way(desk.world, desk.record_id, KEY)
+    desk.cancel()
+    with pytest.raises(Conflict, match="cancelled"):
+        arrive()
+    assert desk.send().status_code == 409
+    desk.assert_empty()
+
+
+def test_what_was_never_sent_is_refused_should_it_come(desk: Desk) -> None:
+    answer = desk.cancel()
+    assert (answer.status_code, heard(answer)["documents:changed"]["count"]) == (200, 0)
+    assert desk.send().status_code == 409
+    desk.assert_empty()
+
+
+def test_cancelling_again_changes_nothing(desk: Desk) -> None:
+    desk.send()
+    assert [desk.cancel().status_code for _ in range(3)] == [200] * 3
+    desk.assert_empty()
+
+
+def test_what_is_in_the_trash_by_now_is_taken_back_too(desk: Desk) -> None:
+    desk.send()
+    desk.world.documents().trash(desk.world.files()[0].id)
+    assert desk.cancel().status_code == 200
+    desk.assert_empty()
+
+
+def test_the_same_file_under_a_new_key_is_another_upload(desk: Desk) -> None:
+    desk.cancel()
+    assert desk.send("second-try").status_code == 201
+    assert [file.idempotency_key for file in desk.world.files()] == ["second-try"]
+    desk.world.assert_settled()
+
+
+def test_what_was_cancelled_long_ago_is_forgotten(desk: Desk) -> None:
+    desk.cancel()
+    housekeeping.forget_cancelled(now() - timedelta(minutes=1))
+    assert desk.send().status_code == 409
+    housekeeping.forget_cancelled(now() + timedelta(minutes=1))
+    assert desk.send().status_code == 201
+
+
+# --- races --------------------------------------------------------------------------------------------------------
+
+
+def at_once(world: World, *jobs: Callable[[DocumentService], Any]) -> None:
+    """Each with a service of its own; what one does may keep the other from its own."""
+    ready, actor = threading.Barrier(len(jobs)), world.actor()
+
+    def run(job: Callable[[DocumentService], Any]) -> None:
+        with world.app.app_context():
+            service = DocumentService(actor, world.parts.registry, world.parts.storages, sandbox=world.parts.sandbox)
+            ready.wait(60)
+            with suppress(Conflict, NotFound):
+                job(service)
+
+    run_at_once([partial(run, job) for job in jobs])
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_an_upload_and_its_cancel_at_once_leave_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, late: bool
+) -> None:
+    """`late`: the bytes are in their place, and the row and the cancel run for the record's lock."""
+    world, kind, record_id, storage = desk.world, desk.world.kind(), desk.record_id, desk.world.parts.storages.default
+    stored, commit = threading.Semaphore(0), storage.commit
+
+    def committed(*arguments: Any) -> Any:
+        answer = commit(*arguments)
+        stored.release()
+        return answer
+
+    def attach(service: DocumentService, key: str) -> None:
+        intake = service.receive(kind, record_id, len(CONTENT), files=1, retry_of=key)
+        staged = service.stage(intake)
+        staged.write(CONTENT)
+        service.attach(intake, staged, Paper("letter.txt", idempotency_key=key))
+
+    def give_up(service: DocumentService, key: str) -> None:
+        assert not late or stored.acquire(timeout=60)
+        service.cancel(kind, record_id, key)
+
+    monkeypatch.setattr(storage, "commit", committed)
+    for number in range(ROUNDS):
+        at_once(world, partial(attach, key=f"try-{number}"), partial(give_up, key=f"try-{number}"))
+        desk.assert_empty()
+
+
+def test_a_document_that_is_being_moved_is_taken_back_from_where_it_went(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.send()
+    looked, hasty, settle, give_up = threading.Event(), [], journal.settle, DocumentService._give_up
+    cancelling = threading.Thread(target=desk.cancel)
+
+    def settled(keys: Collection[str]) -> None:
+        settle(keys)
+        cancelling.start()
+        hasty.append(looked.wait(0.5))  # before the move is committed nobody can know where the bytes are
+
+    def noted(*arguments: Any) -> Any:
+        looked.set()
+        return give_up(*arguments)
+
+    monkeypatch.setattr(journal, "settle", settled)
+    monkeypatch.setattr(DocumentService, "_give_up", noted)
+    desk.world.documents().trash(desk.world.files()[0].id)
+    cancelling.join(60)
+    assert (hasty, looked.is_set()) == ([False], True)
+    desk.assert_empty()
+
+
+def test_two_cancels_at_once_are_one(desk: Desk) -> None:
+    kind, record_id, done = desk.world.kind(), desk.record_id, []
+
+    def give_up(service: DocumentService) -> None:
+        service.cancel(kind, record_id, KEY)
+        done.append(KEY)
+
+    desk.send()
+    at_once(desk.world, *[give_up] * 4)
+    assert done == [KEY] * 4
+    desk.assert_empty()
+
+
+# --- what is not one's to take back -------------------------------------------------------------------------------
+
+
+def test_the_key_of_somebody_elses_upload_is_not_touched(desk: Desk) -> None:
+    desk.send()
+    arrive = on_its_way(desk.world, desk.record_id, "second-try")
+    vera = desk.lent_to(VERA, "edit")
+    assert [vera.cancel(key).status_code for key in (KEY, "second-try")] == [200, 200]
+    assert arrive().idempotency_key == "second-try"
+    assert len(desk.world.files()) == 2
+    desk.world.assert_settled()
+
+
+def test_a_key_used_on_another_record_is_refused(desk: Desk) -> None:
+    desk.send()
+    other = desk.world.record()
+    answer = desk.cancel(record_id=other.id)
+    assert (answer.status_code, heard(answer)["documents:error"]["code"]) == (422, "rejected")
+    with pytest.raises(Rejected, match="already used"):
+        cancel(desk.world, other)
+    assert len(desk.world.files()) == 1
+    assert desk.send().status_code == 200  # and is still good for a retry where it was used
+    desk.world.assert_settled()
+
+
+@pytest.mark.parametrize(("minutes", "status", "kept"), [(59, 200, 0), (61, 409, 1)])
+def test_within_an_hour_only_an_upload_is_taken_back(desk: Desk, minutes: int, status: int, kept: int) -> None:
+    desk.send()
+    desk.world.files()[0].uploaded_at = now() - timedelta(minutes=minutes)
+    db.session.commit()
+    assert desk.cancel().status_code == status
+    assert len(desk.world.files()) == kept
+    assert desk.send().status_code == (200 if kept else 409)
+    desk.world.assert_settled()
+
+
+def test_an_upload_too_old_to_be_taken_back_is_left_to_the_trash(desk: Desk) -> None:
+    desk.send()
+    desk.world.files()[0].uploaded_at = now() - timedelta(days=1)
+    db.session.commit()
+    answer = desk.cancel()
+    assert "Move it to the trash instead." in heard(answer)["documents:error"]["message"]
+    assert heard(answer)["documents:error"]["code"] == "conflict"
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "ключ", "two\twords"])
+def test_a_key_that_is_none_is_refused(desk: Desk, key: str) -> None:
+    desk.send()
+    answer = desk.cancel(key)
+    assert (answer.status_code, "idempotency_key" in answer.text) == (422, True)
+    assert len(desk.world.files()) == 1
+
+
+def test_a_cancel_that_names_no_key_is_refused(desk: Desk) -> None:
+    desk.send()
+    assert desk.browser.post(f"{desk.path}/bulk", action="cancel").status_code == 422
+    assert len(desk.world.files()) == 1
+
+
+@pytest.mark.parametrize(("level", "status", "error"), [("view", 403, Forbidden), (None, 404, NotFound)])
+def test_who_may_not_add_anything_cancels_nothing(
+    desk: Desk, level: str | None, status: int, error: type[Exception]
+) -> None:
+    desk.send()
+    vera = desk.lent_to(VERA, level) if level else Desk(desk.world, desk.world.browser(VERA), desk.record)
+    answer = vera.cancel()
+    code = {403: "forbidden", 404: "not-found"}[status]
+    assert (answer.status_code, heard(answer)["documents:error"]["code"]) == (status, code)
+    with pytest.raises(error):
+        cancel(desk.world, desk.record, email=VERA)
+    assert len(desk.world.files()) == 1
+    refused = desk.world.events(action="cancel", outcome="refused")
+    assert {(event.actor_id, event.reason) for event in refused} == {(desk.world.user(VERA).id, code)}
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-CSRFToken": "made-up"}])
+def test_nothing_is_cancelled_without_the_token(desk: Desk, headers: dict[str, str]) -> None:
+    desk.send()
+    data = {"action": "cancel", "idempotency_key": KEY}
+    answer = desk.browser.client.post(f"{desk.path}/bulk", data=data, headers={"HX-Request": "true", **headers})
+    assert (answer.status_code, heard(answer)["documents:error"]["code"]) == (403, "csrf")
+    assert len(desk.world.files()) == 1
+
+
+# --- what is said about it ----------------------------------------------------------------------------------------
+
+
+def test_the_answer_is_the_figures_around_the_list(desk: Desk) -> None:
+    desk.send()
+    desk.send("second-try", b"Another letter")
+    answer = desk.cancel()
+    assert heard(answer) == {"documents:changed": {"type": "visit", "id": desk.record_id, "count": 1}}
+    assert f'id="mf-manager-visit-{desk.record_id}-head"' in answer.text
+    assert "1 of 8" in answer.text
+    assert "data-mf-row" not in answer.text
+
+
+def test_the_trail_knows_what_was_taken_back(desk: Desk) -> None:
+    desk.send()
+    [file_id] = [file.id for file in desk.world.files()]
+    desk.cancel()
+    [event] = desk.world.events(action="cancel")
+    assert (event.outcome, event.actor_id, event.file_id) == ("done", desk.world.user().id, file_id)
+    assert (event.entity_id, event.patient_id) == (desk.record_id, desk.record.patient_id)
+    assert event.details == {"name": "letter.txt"}
+    assert "cancelled adding “letter.txt”" in desk.browser.get(f"/patients/{event.patient_id}/activity").text
+
+
+def test_the_trail_knows_what_arrived_too_late(desk: Desk) -> None:
+    desk.cancel()
+    desk.send()
+    [event] = desk.world.events(action="attach")
+    assert (event.outcome, event.reason, event.details) == ("refused", "conflict", {"name": "letter.txt"})

@@ -1,0 +1,85 @@
+"""Links into the object store, for programs that ask for them: off by themselves, written down, good for a minute."""
+
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from hashlib import sha256
+
+import pytest
+
+from medfiles.config import SettingError, load
+from tests.support import samples
+from tests.support.api_client import problem, script
+from tests.support.factories import World
+
+SECONDS = "45"
+
+
+@pytest.fixture
+def linking(make_world: Callable[..., World], bucket: Callable[[], str]) -> World:
+    return make_world(STORAGE_URL=bucket(), DIRECT_LINKS=SECONDS)
+
+
+def test_whoever_asks_for_a_link_gets_one_to_the_bytes(linking: World) -> None:
+    file = linking.attach(linking.record())
+    told = script(linking).ask("GET", f"/files/{file.id}/download?direct=1")
+    assert (told.status_code, told.data) == (307, b"")
+    assert told.headers["Cache-Control"] == "private, no-store"
+    with urllib.request.urlopen(told.location, timeout=20) as answer:
+        assert sha256(answer.read()).hexdigest() == file.sha256
+    [query] = [urllib.parse.parse_qs(urllib.parse.urlsplit(told.location).query)]
+    assert query["X-Amz-Expires"] == [SECONDS]
+
+
+def test_a_link_that_was_altered_leads_nowhere(linking: World) -> None:
+    first, other = linking.attach(linking.record()), linking.attach(linking.record(), "photo.png")
+    link = script(linking).ask("GET", f"/files/{first.id}/download?direct=1").location
+    for wrong in (link.replace(first.file_path, other.file_path), link.replace(f"Expires={SECONDS}", "Expires=99999")):
+        assert wrong != link
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(wrong, timeout=20)
+        assert refused.value.code == 403
+        refused.value.close()
+
+
+def test_a_link_is_a_download_in_the_trail(linking: World) -> None:
+    file = linking.attach(linking.record())
+    script(linking).ask("GET", f"/files/{file.id}/download?direct=1")
+    assert [event.file_id for event in linking.events(action="download")] == [file.id]
+
+
+def test_nobody_gets_a_link_to_what_is_not_theirs(linking: World) -> None:
+    file = linking.attach(linking.record())
+    problem(script(linking, "otto@sample.example").ask("GET", f"/files/{file.id}/download?direct=1"), 404, "not-found")
+
+
+def test_whoever_does_not_ask_gets_the_bytes(linking: World) -> None:
+    file = linking.attach(linking.record())
+    got = script(linking).get(f"/files/{file.id}/download")
+    assert (got.status_code, got.data) == (200, samples.pdf())
+
+
+def test_where_there_are_no_links_the_bytes_come(world: World) -> None:
+    file = world.attach(world.record())
+    got = script(world).ask("GET", f"/files/{file.id}/download?direct=1")
+    assert (got.status_code, got.data) == (200, samples.pdf())
+
+
+def test_a_disk_has_no_links_whatever_is_set(make_world: Callable[..., World]) -> None:
+    world = make_world(DIRECT_LINKS=SECONDS)
+    file = world.attach(world.record())
+    assert script(world).ask("GET", f"/files/{file.id}/download?direct=1").status_code == 200
+
+
+def test_they_are_off_by_themselves_and_never_good_for_longer_than_a_minute() -> None:
+    assert load({})["MEDFILES_DIRECT_LINKS"] == 0
+    for seconds in ("61", "-1"):
+        with pytest.raises(SettingError, match="from 0 to 60"):
+            load({"MEDFILES_DIRECT_LINKS": seconds})
+
+
+def test_where_nginx_finds_documents_is_a_path() -> None:
+    for wrong in ("inside", "/inside", "/a b/", "/../"):
+        with pytest.raises(SettingError, match="documents-inside"):
+            load({"MEDFILES_ACCEL": wrong})

@@ -1,0 +1,258 @@
+"""Older files come from another database and folder, too: those are only read; people are found or brought along."""
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, func, select, text
+
+from medfiles.accounts import service as accounts
+from medfiles.database.session import db
+from medfiles.models import EntityFile, LabResult, LegacyId, Patient, User
+from tests.legacy import installation
+from tests.legacy.commands import FINDINGS, MISUSE, migrate, roll_back, said, url_of
+from tests.legacy.installation import Older
+from tests.support.factories import World
+
+
+@pytest.fixture
+def other(world: World, tmp_path: Path, new_database: Callable[[Path], str]) -> Older:
+    """Another installation, with numbers that start where none of ours does; on PostgreSQL in a schema of its own."""
+    if db.engine.dialect.name == "sqlite":
+        return plant(f"sqlite:///{tmp_path / 'old.db'}", tmp_path / "old")
+    url = new_database(tmp_path)
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+        connection.commit()
+    engine.dispose()
+    return plant(url, tmp_path / "old")
+
+
+def plant(url: str, uploads: Path) -> Older:
+    return installation.plant(url, uploads, own=False, first_id=501, users=3, patients=5, results=20, files=80)
+
+
+def of(other: Older) -> tuple[str, ...]:
+    url = other.engine.url.render_as_string(hide_password=False)
+    return "--source-url", url, "--source-uploads", str(other.uploads)
+
+
+def test_everything_of_another_installation_is_brought_along_and_nothing_there_is_changed(
+    world: World, other: Older
+) -> None:
+    before = installation.state(other)
+    result = migrate(world, "--json", *of(other))
+    assert result.exit_code == FINDINGS
+    assert said(result)["verification"]["passed"]
+    installation.assert_all_moved(other, url_of(world), world.uploads)
+    assert installation.state(other) == before
+    assert (count(User), count(Patient), count(LabResult)) == (3, 5, 20)
+    world.assert_settled()
+
+
+def count(model: Any) -> int:
+    db.session.rollback()
+    return db.session.scalar(select(func.count(model.id))) or 0
+
+
+def mapped(kind: str) -> dict[int, int]:
+    query = select(LegacyId.old_id, LegacyId.new_id).where(LegacyId.kind == kind)
+    return {old: new or 0 for old, new in db.session.execute(query).all()}
+
+
+def test_people_who_are_here_already_are_found(world: World, other: Older) -> None:
+    user = world.user("USER501@sample.example")
+    patient = Patient(user_id=user.id, first_name="first501", last_name=" SAMPLE", birth_date=date(2001, 2, 3))
+    db.session.add(patient)
+    db.session.flush()
+    record = LabResult(patient_id=patient.id, test_name="Test 501", completed_date=date(2019, 2, 3))
+    db.session.add(record)
+    db.session.commit()
+    migrate(world, *of(other))
+    assert mapped("user")[501] == user.id
+    assert mapped("patient")[501] == patient.id
+    assert mapped("lab-result")[501] == record.id
+    assert (count(User), count(Patient), count(LabResult)) == (3, 5, 20)
+
+
+@pytest.mark.parametrize(
+    "value", [{"last_name": "Somebody"}, {"birth_date": date(2001, 2, 4)}, {"first_name": "First50"}]
+)
+def test_a_patient_that_differs_is_not_taken_for_the_same(world: World, other: Older, value: dict[str, Any]) -> None:
+    user = world.user("user501@sample.example")
+    same = {"first_name": "First501", "last_name": "Sample", "birth_date": date(2001, 2, 3)}
+    patient = Patient(user_id=user.id, **(same | value))
+    db.session.add(patient)
+    db.session.commit()
+    migrate(world, *of(other))
+    assert mapped("patient")[501] != patient.id
+    assert count(Patient) == 6
+
+
+def test_of_two_patients_that_might_be_meant_neither_is_taken(world: World, other: Older) -> None:
+    user = world.user("user501@sample.example")
+    for _ in range(2):
+        db.session.add(Patient(user_id=user.id, first_name="First501", last_name="Sample", birth_date=date(2001, 2, 3)))
+    db.session.commit()
+    migrate(world, *of(other))
+    assert count(Patient) == 7
+
+
+def test_the_same_name_under_another_account_is_somebody_else(world: World, other: Older) -> None:
+    stranger = world.user("otto@sample.example")
+    patient = Patient(user_id=stranger.id, first_name="First501", last_name="Sample", birth_date=date(2001, 2, 3))
+    db.session.add(patient)
+    db.session.commit()
+    migrate(world, *of(other))
+    assert patient.id not in mapped("patient").values()
+    assert not db.session.scalars(select(EntityFile).where(EntityFile.patient_id == patient.id)).all()
+
+
+def test_two_accounts_of_the_source_with_one_address_are_not_thrown_together(world: World, other: Older) -> None:
+    with other.engine.connect() as connection:
+        connection.execute(text("UPDATE users SET email = 'USER501@sample.example' WHERE id = 502"))
+        connection.commit()
+    other.engine.dispose()
+    report = said(migrate(world, "--json", *of(other)))
+    assert [one["numbers"] for one in report["findings"] if one["kind"] == "user"] == [[502]]
+    assert 502 not in mapped("user")
+    assert report["verification"]["passed"]
+    theirs = {file.id for file in other.files if file.user == 502}
+    assert not theirs & set(installation.moved(url_of(world), world.uploads))
+
+
+def test_nobody_knows_the_password_of_an_account_that_was_brought_along(world: World, other: Older) -> None:
+    migrate(world, *of(other))
+    assert not any(accounts.has_password("user501@sample.example", word) for word in ("", "!", "password"))
+    accounts.set_password("user501@sample.example", "a long enough password")
+    assert accounts.has_password("user501@sample.example", "a long enough password")
+
+
+def test_it_goes_on_where_it_was(world: World, other: Older) -> None:
+    migrate(world, *of(other))
+    report = said(migrate(world, "--json", *of(other)))
+    assert (report["moved_now"], report["verification"]["passed"]) == (0, True)
+    assert (count(User), count(Patient), count(LabResult)) == (3, 5, 20)
+
+
+def test_taken_back_nobody_is_left_who_was_brought_along(world: World, other: Older) -> None:
+    before = installation.state(other)
+    migrate(world, *of(other))
+    assert roll_back(world, *of(other)).exit_code == 0
+    assert (count(User), count(Patient), count(LabResult), world.files()) == (0, 0, 0, [])
+    assert installation.state(other) == before
+    world.assert_settled()
+    migrate(world, *of(other))
+    installation.assert_all_moved(other, url_of(world), world.uploads)
+
+
+def test_taken_back_whoever_is_in_use_by_now_stays_and_is_told(world: World, other: Older) -> None:
+    migrate(world, *of(other))
+    record = db.session.get_one(LabResult, mapped("lab-result")[501])
+    owner = db.session.get_one(User, db.session.get_one(Patient, record.patient_id).user_id)
+    world._users[owner.email] = owner.id
+    added = world.attach(record, email=owner.email).id
+    stays = said(roll_back(world, "--json", *of(other)))["people"]
+    assert stays == [["lab-result", record.id], ["patient", record.patient_id], ["user", owner.id]]
+    assert [file.id for file in world.files()] == [added]
+
+
+def test_taking_back_needs_the_source_it_came_from(world: World, other: Older) -> None:
+    migrate(world, *of(other))
+    moved = len(world.files())
+    result = roll_back(world)
+    assert (result.exit_code, "It has one source" in result.output) == (1, True)
+    assert len(world.files()) == moved
+
+
+def test_finished_nothing_is_deleted_at_the_source(world: World, other: Older) -> None:
+    before = installation.state(other)
+    migrate(world, *of(other))
+    assert migrate(world, "--finish").exit_code == 1  # which source?
+    assert migrate(world, "--finish", *of(other)).exit_code == 0
+    assert installation.state(other) == before
+    installation.assert_all_moved(other, url_of(world), world.uploads)
+
+
+def test_what_was_deleted_for_ever_does_not_come_from_there_again(world: World, other: Older) -> None:
+    migrate(world, *of(other))
+    file = world.files()[0]
+    owner = db.session.get_one(User, db.session.get_one(Patient, file.patient_id).user_id)
+    world._users[owner.email] = owner.id
+    number = file.legacy_id
+    world.documents(owner.email).trash(file.id)
+    world.documents(owner.email).purge(file.id)
+    for words in (("migrate-lab-results",), ("rollback-lab-results",), ("migrate-lab-results",)):
+        (migrate if "migrate" in words[0] else roll_back)(world, *of(other))
+        assert number not in {one.legacy_id for one in world.files()}
+
+
+def test_there_is_one_source(world: World, other: Older, tmp_path: Path) -> None:
+    migrate(world, *of(other))
+    third = plant(f"sqlite:///{tmp_path / 'third.db'}", tmp_path / "third")
+    result = migrate(world, *of(third))
+    assert (result.exit_code, "It has one source" in result.output) == (1, True)
+    assert migrate(world).exit_code == 1
+
+
+def test_an_installation_with_older_files_of_its_own_takes_no_others(world: World, other: Older) -> None:
+    world.older_file(world.record("lab-result"))
+    result = migrate(world, *of(other))
+    assert (result.exit_code, "older files of its own" in result.output) == (1, True)
+    assert world.files() == []
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("nonsense", "SQLAlchemy address"),
+        ("oracle://host/db", "Only SQLite and PostgreSQL"),
+        ("sqlite:////nowhere/old.db", "There is no database"),
+        ("postgresql://nobody@127.0.0.1:1/none", "cannot be read"),
+    ],
+)
+def test_a_source_that_cannot_be_read_is_refused_in_words(world: World, tmp_path: Path, url: str, words: str) -> None:
+    (tmp_path / "lab_result_files").mkdir()
+    result = migrate(world, "--source-url", url, "--source-uploads", str(tmp_path))
+    assert (result.exit_code, words in result.output, "Traceback" in result.output) == (1, True, False)
+
+
+def test_a_database_of_something_else_is_refused_in_words(world: World, tmp_path: Path) -> None:
+    path = tmp_path / "else.db"
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        connection.execute(text("CREATE TABLE users (id INTEGER, name TEXT)"))
+    engine.dispose()
+    (tmp_path / "lab_result_files").mkdir()
+    result = migrate(world, "--source-url", f"sqlite:///{path}", "--source-uploads", str(tmp_path))
+    assert (result.exit_code, "users has no email" in result.output) == (1, True)
+
+
+def test_database_and_folder_go_together(world: World, tmp_path: Path) -> None:
+    assert migrate(world, "--source-uploads", str(tmp_path)).exit_code == MISUSE
+    assert migrate(world, "--source-url", "sqlite:///x").exit_code == MISUSE
+
+
+def test_a_folder_that_is_none_of_the_older_feature_is_refused(world: World, other: Older, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    result = migrate(world, *of(other)[:2], "--source-uploads", str(tmp_path / "empty"))
+    assert (result.exit_code, "lab_result_files" in result.output) == (1, True)
+
+
+def test_the_backup_holds_both_databases(world: World, other: Older) -> None:
+    place = Path(said(migrate(world, "--json", *of(other)))["backup"])
+    assert (place / "database").is_file()
+    assert (place / "source-database").is_file()
+
+
+def test_no_password_of_the_source_is_shown_or_kept(world: World, other: Older) -> None:
+    secret = other.engine.url.password
+    result = migrate(world, "--json", *of(other))
+    if secret:
+        assert secret not in result.output
+        assert secret not in Path(said(result)["report"]).read_text()
+    assert "source" in said(result)

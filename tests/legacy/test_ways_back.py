@@ -1,0 +1,288 @@
+"""How a move ends: taken back as if it had never been, or finished, or one document at a time deleted for ever."""
+
+import hashlib
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from medfiles.clock import now
+from medfiles.database.session import db
+from medfiles.errors import StorageError
+from medfiles.models import EntityFile, LabResultFile, LegacyId, LegacySource
+from medfiles.operations import housekeeping
+from tests.legacy import installation
+from tests.legacy.commands import FINDINGS, MISUSE, assert_moved, migrate, planted, roll_back, said
+from tests.support.factories import World
+
+DOWNLOAD = "/api/v1/lab-result-files/{}/download"
+
+
+@pytest.fixture
+def lab(world: World) -> Any:
+    return world.record("lab-result")
+
+
+def document_of(number: int) -> EntityFile:
+    db.session.rollback()
+    found: EntityFile = db.session.scalars(select(EntityFile).where(EntityFile.legacy_id == number)).one()
+    return found
+
+
+def rows() -> int:
+    db.session.rollback()
+    return db.session.scalar(select(func.count(LabResultFile.id))) or 0
+
+
+def delete_for_ever(world: World, number: int) -> None:
+    file = document_of(number).id
+    world.documents().trash(file)
+    world.documents().purge(file)
+
+
+# --- taken back --------------------------------------------------------------------------------------------------
+
+
+def test_taken_back_all_is_as_before(world: World) -> None:
+    older = planted(world)
+    before = installation.state(older)
+    migrate(world)
+    result = roll_back(world, "--json")
+    assert (result.exit_code, said(result)["documents"]) == (0, len(older.movable))
+    assert (world.files(), installation.state(older)) == ([], before)
+    assert db.session.scalar(select(func.count(LegacyId.old_id))) == 0
+    assert db.session.scalar(select(LegacySource)) is None
+    world.assert_settled()
+
+
+def test_there_and_back_and_there_again(world: World) -> None:
+    older = planted(world)
+    for _ in range(2):
+        migrate(world)
+        assert_moved(older, world)
+        assert roll_back(world).exit_code == 0
+    migrate(world)
+    assert_moved(older, world)
+    world.assert_settled()
+
+
+def test_taking_back_twice_changes_nothing(world: World, lab: Any) -> None:
+    world.older_file(lab)
+    migrate(world)
+    roll_back(world)
+    result = roll_back(world, "--json")
+    assert (result.exit_code, said(result)["documents"]) == (0, 0)
+
+
+def test_what_was_added_since_stays(world: World, lab: Any) -> None:
+    world.older_file(lab)
+    migrate(world)
+    added = world.attach(lab, "New.pdf").id
+    roll_back(world)
+    assert [file.id for file in world.files()] == [added]
+
+
+def test_what_was_changed_since_is_told(world: World, lab: Any) -> None:
+    changed, trashed, same = (world.older_file(lab, f"{number}.txt", b"%d" % number) for number in range(3))
+    migrate(world)
+    world.documents().edit(document_of(changed.id).id, {"file_name": "Other", "description": "New words"})
+    world.documents().trash(document_of(trashed.id).id)
+    lost = said(roll_back(world, "--json"))["lost"]
+    assert [words.split(" as ")[0] for words in lost] == [
+        f"Older file {changed.id} had another name and description",
+        f"Older file {trashed.id} was in the trash",
+    ]
+    listed = world.client().get(f"/api/v1/lab-result/{lab.id}/files").json or []
+    assert {file["id"] for file in listed} == {changed.id, trashed.id, same.id}
+
+
+def test_a_document_whose_older_file_was_altered_is_not_taken_back(world: World, lab: Any) -> None:
+    altered, gone, good = (world.older_file(lab, f"{number}.txt", b"%d" % number) for number in range(3))
+    migrate(world)
+    (world.uploads / altered.file_path).write_bytes(b"altered")
+    (world.uploads / gone.file_path).unlink()
+    result = roll_back(world, "--json")
+    assert (result.exit_code, said(result)["documents"], len(said(result)["kept"])) == (FINDINGS, 1, 2)
+    assert {file.legacy_id for file in world.files()} == {altered.id, gone.id}
+    assert world.client().get(DOWNLOAD.format(good.id), buffered=True).data == b"2"
+    assert world.client().get(DOWNLOAD.format(gone.id), buffered=True).data == b"1"
+
+
+def test_pictures_of_what_is_taken_back_go_with_it(world: World, lab: Any) -> None:
+    world.older_file(lab)
+    migrate(world)
+    housekeeping.warm(world.previews().renderer)
+    assert roll_back(world).exit_code == 0
+    world.assert_settled()
+    assert not list((world.uploads / "previews").rglob("*.webp"))
+
+
+def test_taking_back_stands_in_the_trail(world: World, lab: Any) -> None:
+    world.older_file(lab)
+    migrate(world)
+    roll_back(world)
+    [event] = world.events(action="rollback")
+    assert event.patient_id == lab.patient_id
+
+
+# --- deleted for ever --------------------------------------------------------------------------------------------
+
+
+def test_what_is_deleted_for_ever_goes_where_it_came_from_too(world: World, lab: Any) -> None:
+    older, other = world.older_file(lab), world.older_file(lab)
+    migrate(world)
+    delete_for_ever(world, older.id)
+    assert not (world.uploads / older.file_path).exists()
+    assert (world.uploads / other.file_path).exists()
+    assert rows() == 1
+    assert world.client().get(DOWNLOAD.format(older.id)).status_code == 404
+    world.assert_settled()
+
+
+def test_nothing_deleted_for_ever_comes_back(world: World, lab: Any) -> None:
+    older, other = world.older_file(lab), world.older_file(lab)
+    migrate(world)
+    delete_for_ever(world, older.id)
+    assert migrate(world).exit_code == 0
+    assert roll_back(world).exit_code == 0
+    assert migrate(world).exit_code == 0
+    assert [file.legacy_id for file in world.files()] == [other.id]
+
+
+def test_housekeeping_deletes_it_for_ever_in_the_same_way(world: World, lab: Any) -> None:
+    older = world.older_file(lab)
+    migrate(world)
+    world.documents().trash(document_of(older.id).id)
+    housekeeping.purge_expired(world.parts.registry, world.parts.storages, now() + timedelta(days=1))
+    assert (rows(), (world.uploads / older.file_path).exists()) == (0, False)
+    world.assert_settled()
+
+
+@pytest.mark.parametrize("spelled", ["{path}", "uploads/{path}", "{name}"])
+def test_bytes_that_another_row_names_stay_until_that_goes(world: World, lab: Any, spelled: str) -> None:
+    first = world.older_file(lab, "Note.txt", b"shared")
+    path = first.file_path
+    second = world.older_file(lab, "Copy.txt", b"", file_path=spelled.format(path=path, name=Path(path).name))
+    migrate(world)
+    delete_for_ever(world, first.id)
+    assert (world.uploads / path).read_bytes() == b"shared"
+    assert world.client().get(DOWNLOAD.format(second.id), buffered=True).data == b"shared"
+    delete_for_ever(world, second.id)
+    assert not (world.uploads / path).exists()
+    world.assert_settled()
+
+
+def test_a_folder_that_cannot_be_written_keeps_the_older_bytes_for_the_next_sweep(
+    world: World, lab: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = world.older_file(lab)
+    migrate(world)
+
+    def broken(key: str) -> None:
+        raise StorageError()
+
+    with monkeypatch.context() as locked:
+        locked.setattr(world.parts.storages.older, "delete", broken)
+        delete_for_ever(world, older.id)
+    assert (world.uploads / older.file_path).exists()
+    world.sweep()
+    assert not (world.uploads / older.file_path).exists()
+    world.assert_settled()
+
+
+def test_the_trash_alone_touches_nothing_older(world: World, lab: Any) -> None:
+    older = world.older_file(lab)
+    migrate(world)
+    world.documents().trash(document_of(older.id).id)
+    assert (rows(), (world.uploads / older.file_path).exists()) == (1, True)
+
+
+# --- finished ----------------------------------------------------------------------------------------------------
+
+
+def test_finished_the_older_rows_and_bytes_of_what_was_moved_are_gone(world: World) -> None:
+    older = planted(world)
+    migrate(world)
+    result = migrate(world, "--finish", "--json")
+    assert (result.exit_code, said(result)["removed"]) == (0, len(older.movable))
+    state = installation.state(older)
+    assert {row[0] for row in state["rows"]} == {file.id for file in older.files if file.stays}
+    shared = {file.path for file in older.files if file.fault in ("orphan", "broken-chain", "number")}
+    hashes = {hashlib.sha256((world.uploads / path).read_bytes()).hexdigest() for path in older.unnamed}
+    names = {Path(path).name for path in (*shared, *older.unnamed)}
+    left = {Path(path).name: value for path, value in state["files"].items() if path.startswith("lab_result_files")}
+    assert {name for name, value in left.items() if value != "/etc/hostname"} == names
+    assert hashes <= set(left.values())
+    assert older.trash.items() <= state["files"].items()
+    assert_moved(older, world)
+    world.assert_settled()
+
+
+def test_finished_the_older_numbers_go_on_working(world: World, lab: Any) -> None:
+    number = world.older_file(lab, "Note.txt", b"still here").id
+    migrate(world)
+    migrate(world, "--finish")
+    assert world.client().get(DOWNLOAD.format(number), buffered=True).data == b"still here"
+    known = db.session.scalars(select(LegacyId).where(LegacyId.kind == "file")).one()
+    assert (known.old_id, known.new_id) == (number, document_of(number).id)
+
+
+def test_finished_nothing_can_be_taken_back(world: World, lab: Any) -> None:
+    world.older_file(lab)
+    migrate(world)
+    migrate(world, "--finish")
+    result = roll_back(world)
+    assert (result.exit_code, "nothing can be taken back" in result.output) == (1, True)
+    assert len(world.files()) == 1
+
+
+def test_finished_further_runs_change_nothing(world: World, lab: Any) -> None:
+    world.older_file(lab)
+    migrate(world)
+    migrate(world, "--finish")
+    for words in ((), ("--finish",), ("--dry-run",)):
+        assert migrate(world, *words).exit_code == 0
+    assert len(world.files()) == 1
+
+
+def test_it_is_not_finished_before_it_was_verified(world: World, lab: Any) -> None:
+    world.older_file(lab)
+    assert migrate(world, "--finish").exit_code == 1
+    migrate(world)
+    world.older_file(lab)
+    document = document_of(1)
+    document.patient_id = world.patient().id
+    db.session.commit()
+    migrate(world)
+    result = migrate(world, "--finish")
+    assert (result.exit_code, rows()) == (1, 2)
+    assert "verification did not pass" in result.output
+
+
+def test_a_dry_run_finishes_nothing(world: World, lab: Any) -> None:
+    older = world.older_file(lab)
+    migrate(world)
+    assert migrate(world, "--dry-run", "--finish").exit_code == MISUSE
+    assert (rows(), (world.uploads / older.file_path).exists()) == (1, True)
+
+
+def test_a_document_damaged_since_keeps_its_older_file(world: World, lab: Any) -> None:
+    damaged, good = (world.older_file(lab, f"{number}.txt", b"%d" % number) for number in range(2))
+    number, paths = damaged.id, [world.uploads / damaged.file_path, world.uploads / good.file_path]
+    migrate(world)
+    (world.uploads / document_of(number).file_path).write_bytes(b"!")
+    result = migrate(world, "--finish", "--json")
+    assert (result.exit_code, said(result)["kept"], said(result)["removed"]) == (FINDINGS, [number], 1)
+    assert paths[0].read_bytes() == b"0"
+    assert not paths[1].exists()
+
+
+def test_finished_a_document_can_still_be_deleted_for_ever(world: World, lab: Any) -> None:
+    number = world.older_file(lab).id
+    migrate(world)
+    migrate(world, "--finish")
+    delete_for_ever(world, number)
+    assert world.files() == []
+    world.assert_settled()

@@ -1,0 +1,589 @@
+"""Derived pictures: made once, kept by hash, shown to whom the document is shown, gone with it."""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from PIL import Image
+from sqlalchemy import select
+from werkzeug.test import TestResponse
+
+from medfiles.clock import now
+from medfiles.database.session import db, transaction
+from medfiles.errors import Forbidden, IntegrityFailed, NotFound
+from medfiles.http.views import FilePresenter
+from medfiles.models import EntityFile, Rendition, StorageJournal
+from medfiles.operations import housekeeping
+from medfiles.previews import cache as preview_cache
+from medfiles.previews.renderer import Renderer
+from medfiles.previews.service import Unshowable, recipe
+from medfiles.sandbox.pool import Limits, Sandbox
+from medfiles.sandbox.render import spec
+from medfiles.storage import journal, picture_key
+from tests.support import samples
+from tests.support.factories import World, run_at_once
+
+SMALL, PAGE = recipe(160), recipe(480)
+# Previewers that do what those of a hostile file might do, and count how often they were asked
+MISBEHAVIOUR = """
+import base64, ctypes, io, time
+from flask.testing import FlaskClient
+from PIL import Image
+Image.preinit()
+
+def picture(file, media_type, page, width, window=None):
+    word = file.read().decode()
+    if word == "crash": ctypes.string_at(0)
+    if word == "eat": bytearray(4 * 1024**3)
+    while word == "spin": pass
+    if word == "slow": time.sleep(1)
+    target = io.BytesIO()
+    Image.new("RGB", (8, 8), (200, 0, 0)).save(target, "WEBP")
+    return {"webp": base64.b64encode(target.getvalue()).decode(), "width": 8, "height": 8}
+
+def look(file, media_type):
+    picture(file, media_type, 1, 160)
+    return {"kind": "image", "pages": 1}
+
+TASKS = {"look": look, "picture": picture}
+"""
+BEGUN = threading.Event()
+
+
+class Counted(Sandbox):
+    """Counts what it is asked."""
+
+    asked = 0
+
+    def run(self, task: str, **arguments: Any) -> dict[str, Any]:
+        self.asked += 1
+        BEGUN.set()
+        return super().run(task, **arguments)
+
+
+@pytest.fixture
+def misbehave(world: World, tmp_path: Path) -> Iterator[Callable[..., Counted]]:
+    """Gives this world previewers that do what the bytes of a document tell them."""
+    path, made = tmp_path / "misbehaviour.py", []
+    path.write_text(MISBEHAVIOUR)
+
+    def sandboxed(**limits: Any) -> Counted:
+        sandbox = Counted(1, (str(path),), Limits(**{"cpu": 1, "wall": 20.0, "queue": 0.1} | limits))
+        made.append(sandbox)
+        world.app.extensions["medfiles"] = replace(world.parts, renderers=sandbox)
+        return sandbox
+
+    yield sandboxed
+    for sandbox in made:
+        sandbox.close()
+
+
+def photo(world: World, content: str, record: Any = None) -> EntityFile:
+    """A document that says it is a picture, with these words in it."""
+    [file_id] = world.store(record or world.record(), "photo.png", file_type="image/png")
+    file = db.session.get_one(EntityFile, file_id)
+    storage, staged = world.parts.storages.default, world.parts.storages.default.stage(100)
+    storage.delete(file.file_path)
+    staged.write(content.encode())
+    storage.commit(staged, file.file_path)
+    with transaction():
+        file.sha256, file.file_size = staged.sha256, staged.size
+    return file
+
+
+def opened(content: bytes) -> Image.Image:
+    return Image.open(BytesIO(content), formats=["WEBP"])
+
+
+def seen(client: FlaskClient, path: str, **headers: str) -> TestResponse:
+    return client.get(path, headers=headers, buffered=True)
+
+
+def rows(world: World) -> list[Rendition]:
+    db.session.rollback()
+    return list(db.session.scalars(select(Rendition).order_by(Rendition.id)))
+
+
+def objects(world: World) -> list[str]:
+    return sorted(listed.key for listed in world.parts.storages.default.keys("previews/"))
+
+
+def address(file: EntityFile, word: str = PAGE, page: int | str = 1, sha256: str | None = None) -> str:
+    return f"/documents/files/{file.id}/pictures/{sha256 or file.sha256}-{word}/{page}.webp"
+
+
+# --- made once, kept, found again ---------------------------------------------------------------------------------
+
+
+def test_a_page_becomes_a_picture_that_is_kept_under_its_hash_and_recipe(world: World) -> None:
+    file = world.attach(world.record(), content=samples.pdf(pages=3))
+    picture = world.previews().picture(file.id, file.sha256, PAGE, 3)
+    content = b"".join(picture.read())
+    assert (len(content), opened(content).size) == (picture.size, (480, 680))
+    assert objects(world) == [f"previews/{file.sha256[:2]}/{file.sha256}-v1w480/3.webp"]
+    world.assert_settled()
+
+
+def test_what_is_kept_is_not_made_again(world: World, misbehave: Callable[..., Counted]) -> None:
+    sandbox, file = misbehave(), photo(world, "fine")
+    first = b"".join(world.previews().picture(file.id, file.sha256, PAGE).read())
+    assert b"".join(world.previews().picture(file.id, file.sha256, PAGE).read()) == first
+    assert sandbox.asked == 1
+
+
+def test_two_documents_of_the_same_bytes_share_their_pictures(world: World) -> None:
+    record = world.record()
+    one, two = (world.attach(record, name, samples.png()) for name in ("one.png", "two.png"))
+    for file in (one, two):
+        world.previews().thumbnail(file.id)
+    assert len(objects(world)) == 1
+
+
+def test_what_costs_a_worker_at_one_width_is_tried_at_no_other(world: World, misbehave: Callable[..., Counted]) -> None:
+    sandbox, file = misbehave(), photo(world, "crash")
+    answers = [seen(world.client(), address(file, word)) for word in (SMALL, PAGE, recipe(2400))]
+    assert [answer.status_code for answer in answers][1:] == [422, 422]
+    assert sandbox.asked == 1
+
+
+def test_a_document_two_of_whose_pages_cost_a_worker_is_given_up_whole(
+    world: World, misbehave: Callable[..., Counted]
+) -> None:
+    sandbox, file = misbehave(), photo(world, "crash")
+    with transaction():
+        db.session.get_one(EntityFile, file.id).pages = 9
+    for page in (1, 2, 3, 4):
+        assert seen(world.client(), address(file, PAGE, page)).status_code == 422
+    assert sandbox.asked == 2
+    housekeeping.clear_previews(world.parts.storages, failed=True)
+    seen(world.client(), address(file, PAGE, 3))
+    assert sandbox.asked == 3
+
+
+def test_several_at_once_make_one(world: World, misbehave: Callable[..., Counted]) -> None:
+    sandbox, file, got = misbehave(queue=30.0), photo(world, "slow"), []
+
+    def ask() -> None:
+        with world.app.app_context():
+            picture = Renderer(world.parts.storages, sandbox).picture(world.documents().open(file.id), PAGE, 1)
+            got.append(b"".join(picture.read()))
+
+    world.user()
+    run_at_once([ask] * 4)
+    assert (len(got), len(set(got)), sandbox.asked) == (4, 1, 1)
+    world.assert_settled()
+
+
+def test_what_somebody_kept_between_looking_and_claiming_is_not_made_again(
+    world: World, misbehave: Callable[..., Counted], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox, file, find = misbehave(), photo(world, "fine"), preview_cache.find
+    answers = [lambda *_: None, find]
+    assert seen(world.client(), address(file)).status_code == 200
+    monkeypatch.setattr(preview_cache, "find", lambda *which: answers.pop(0)(*which))
+    assert seen(world.client(), address(file)).status_code == 200
+    assert sandbox.asked == 1
+    world.assert_settled()
+
+
+def test_what_can_be_shown_is_remembered_and_text_is_not_copied_into_the_database(world: World) -> None:
+    record = world.record("lab-result")
+    pages, words = world.attach(record, "scan.tiff", samples.tiff(3)), world.attach(record, "note.txt")
+    looks = [world.previews().look(file.id) for file in (pages, pages, words, words)]
+    assert [(look.kind, look.pages) for look in looks] == [("pages", 3), ("pages", 3), ("text", None), ("text", None)]
+    assert looks[2].text == samples.txt().decode()
+    assert [row.sha256 for row in rows(world)] == [pages.sha256]
+
+
+# --- who may see them ---------------------------------------------------------------------------------------------
+
+
+def test_a_picture_is_sent_for_the_browser_to_keep_and_nobody_else(world: World) -> None:
+    file = world.attach(world.record(), "photo.png")
+    answer = seen(world.client(), address(file))
+    assert (answer.status_code, answer.mimetype) == (200, "image/webp")
+    assert answer.headers["Cache-Control"] == "private, max-age=31536000, immutable"
+    assert answer.headers["Content-Security-Policy"] == "default-src 'none'; sandbox; frame-ancestors 'none'"
+    assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert opened(answer.data).size == (64, 48)
+    again = seen(world.client(), address(file), **{"If-None-Match": answer.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+
+
+@pytest.mark.parametrize(
+    ("word", "page", "sha256"),
+    [
+        (PAGE, 4, None),
+        (PAGE, 0, None),
+        (PAGE, 999_999, None),
+        (PAGE, 1, "0" * 64),
+        ("v0w480", 1, None),
+        ("v1w481", 1, None),
+        ("v1w0480", 1, None),
+        ("v1w480c40x400", 1, None),
+        ("v1look", 0, None),
+        ("anything", 1, None),
+        ("V1W480", 1, None),
+    ],
+)
+def test_what_was_never_offered_is_not_found(world: World, word: str, page: int, sha256: str | None) -> None:
+    file = world.attach(world.record(), content=samples.pdf(pages=3))
+    assert seen(world.client(), address(file, word, page, sha256)).status_code == 404
+    assert objects(world) == []
+
+
+def test_a_stranger_gets_no_picture_even_of_bytes_they_have_themselves(world: World) -> None:
+    file = world.attach(world.record(), "photo.png")
+    own = world.attach(world.record(email="otto@sample.example"), "photo.png", email="otto@sample.example")
+    assert own.sha256 == file.sha256
+    foreign, absent = (
+        seen(world.client("otto@sample.example"), path)
+        for path in (address(file), address(file).replace(str(file.id), "1999999999"))
+    )
+    assert (foreign.status_code, absent.status_code) == (404, 404)
+    assert objects(world) == []
+
+
+def test_in_the_trash_only_who_may_edit_sees_pictures(world: World) -> None:
+    patient = world.patient()
+    file = world.attach(world.record(patient=patient), "photo.png")
+    world.share(patient, "otto@sample.example", "view")
+    world.share(patient, "vera@sample.example", "edit")
+    assert seen(world.client("otto@sample.example"), address(file, SMALL)).status_code == 200
+    world.documents().trash(file.id)
+    assert seen(world.client("otto@sample.example"), address(file, SMALL)).status_code == 404
+    assert seen(world.client("vera@sample.example"), address(file, SMALL)).status_code == 200
+    assert world.previews().look(file.id).kind == "image"
+
+
+def test_looking_is_remembered_once_and_a_thumbnail_is_no_looking(world: World) -> None:
+    file = world.attach(world.record(), content=samples.pdf(pages=3))
+    world.previews().thumbnail(file.id)
+    assert world.events(action="preview") == []
+    for page in (1, 2, 3):
+        world.previews().look(file.id)
+        world.previews().picture(file.id, file.sha256, PAGE, page)
+    [event] = world.events(action="preview")
+    assert (event.outcome, event.file_id, event.actor_id) == ("done", file.id, world.user().id)
+
+
+def test_a_kind_without_previews_has_thumbnails_all_the_same(world: World) -> None:
+    file = world.attach(world.record("insurance"), "card.pdf", samples.pdf(pages=2))
+    assert opened(b"".join(world.previews().thumbnail(file.id).read())).size == (160, 227)
+    assert seen(world.client(), address(file, SMALL)).status_code == 200
+    with pytest.raises(Forbidden):
+        world.previews().look(file.id)
+    for word, page in ((PAGE, 1), (SMALL, 2)):
+        assert seen(world.client(), address(file, word, page)).status_code == 403
+
+
+def test_a_thumbnail_that_cannot_be_made_is_nothing_to_complain_about(world: World) -> None:
+    file, client = world.attach(world.record(), "Locked.pdf", samples.locked_pdf()), world.client()
+    small, large = (seen(client, address(file, recipe(width))) for width in (160, 480))
+    assert (small.status_code, small.data, large.status_code) == (204, b"", 422)
+
+
+def test_when_all_threads_but_two_wait_for_previews_the_next_is_told_at_once_and_what_is_kept_still_comes(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(THREADS="3")
+    kept, new = (world.attach(world.record(), "photo.png", content) for content in (samples.png(), samples.png(31, 9)))
+    client = world.client()
+    assert seen(client, address(kept, PAGE)).status_code == 200
+    with world.parts.room.entered():
+        answers = [seen(client, address(file, word)) for file, word in ((kept, PAGE), (new, PAGE), (new, SMALL))]
+    assert [answer.status_code for answer in answers] == [200, 503, 204]
+    assert [answer.headers.get("Retry-After") for answer in answers] == [None, "5", "5"]
+    assert [seen(client, address(new, word)).status_code for word in (PAGE, SMALL)] == [200, 200]
+    world.assert_settled()
+
+
+def test_a_document_that_changed_in_the_store_is_not_hidden_behind_its_tile(world: World) -> None:
+    file = world.attach(world.record(), "photo.png")
+    (world.uploads / file.file_path).write_bytes(samples.png().replace(b"IHDR", b"IHDX"))
+    assert seen(world.client(), address(file, SMALL)).status_code == 503
+
+
+def test_a_document_that_is_missing_in_the_store_has_its_tile_and_is_in_the_log(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = world.attach(world.record(), "photo.png")
+    (world.uploads / file.file_path).unlink()
+    assert seen(world.client(), address(file, SMALL)).status_code == 204
+    assert "document without its content" in caplog.text
+
+
+def test_a_row_of_the_list_knows_the_address_of_its_thumbnail(world: World) -> None:
+    record = world.record("lab-result")
+    files = [world.attach(record, name) for name in ("letter.pdf", "photo.heic", "note.txt", "sheet.xlsx")]
+    client = world.client()
+    with world.app.test_request_context():
+        views = [file_view(world, file) for file in files]
+    assert [view.thumbnail is not None for view in views] == [True, True, False, False]
+    assert [seen(client, view.thumbnail).status_code for view in views if view.thumbnail] == [200, 200]
+
+
+def file_view(world: World, file: EntityFile) -> Any:
+    return FilePresenter(world.parts.registry, world.actor(), 30)(file)
+
+
+# --- what cannot be shown -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("word", "reason"), [("crash", "safely"), ("eat", "safely"), ("spin", "too long")])
+def test_a_document_that_breaks_its_worker_is_explained_and_not_tried_again(
+    world: World, misbehave: Callable[..., Counted], word: str, reason: str
+) -> None:
+    sandbox, file = misbehave(), photo(world, word)
+    for _ in range(2):
+        answer = seen(world.client(), address(file))
+        assert (answer.status_code, reason in answer.get_data(as_text=True)) == (422, True)
+    assert sandbox.asked == 1
+    look = world.previews().look(file.id)
+    assert (look.kind, reason in (look.reason or "")) == ("none", True)
+    world.assert_settled()
+    fine = photo(world, "fine")
+    assert seen(world.client(), address(fine)).status_code == 200
+
+
+def test_what_failed_is_tried_again_after_it_was_cleared(world: World, misbehave: Callable[..., Counted]) -> None:
+    sandbox, file = misbehave(), photo(world, "crash")
+    for _ in range(2):
+        with pytest.raises(Unshowable):
+            world.previews().thumbnail(file.id)
+        housekeeping.clear_previews(world.parts.storages, failed=True)
+    assert sandbox.asked == 2
+
+
+def test_another_version_of_the_recipe_tries_again(
+    world: World, misbehave: Callable[..., Counted], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox, file = misbehave(), photo(world, "crash")
+    for version in (1, 2):
+        monkeypatch.setattr(spec, "VERSION", version)
+        with pytest.raises(Unshowable):
+            world.previews().thumbnail(file.id)
+    assert sandbox.asked == 2
+
+
+def test_a_locked_document_says_so_at_any_width(world: World) -> None:
+    file = world.attach(world.record(), "locked.pdf", samples.locked_pdf())
+    look = world.previews().look(file.id)
+    assert (look.kind, look.reason) == (
+        "none",
+        "This PDF is locked with a password. Download it to open it with the password.",
+    )
+    answer = seen(world.client(), address(file, recipe(480)))
+    assert (answer.status_code, "locked with a password" in answer.get_data(as_text=True)) == (422, True)
+    assert world.events(outcome="refused") == []
+
+
+def test_bytes_that_changed_in_the_store_are_not_shown(world: World) -> None:
+    file = world.attach(world.record(), "photo.png")
+    (world.uploads / file.file_path).write_bytes(samples.png().replace(b"IHDR", b"IHDX"))
+    with pytest.raises(IntegrityFailed):
+        world.previews().thumbnail(file.id)
+    world.assert_settled()
+
+
+def test_when_all_workers_are_taken_others_are_told_to_come_back_and_uploads_go_on(
+    world: World, misbehave: Callable[..., Counted]
+) -> None:
+    misbehave(cpu=30, wall=3.0)
+    record = world.record()
+    endless, fine = photo(world, "spin", record), photo(world, "fine", record)
+    client, at, answers = world.client(), address(endless), list[TestResponse]()
+    BEGUN.clear()
+
+    def hang() -> None:
+        answers.append(seen(client, at))
+
+    thread = threading.Thread(target=hang)
+    thread.start()
+    BEGUN.wait()
+    refused = [seen(world.client(), address(fine)) for _ in range(3)]
+    added = world.attach(record, "letter.pdf")
+    thread.join(60)
+    assert [(answer.status_code, answer.headers.get("Retry-After")) for answer in refused] == [(503, "5")] * 3
+    assert added.id
+    assert answers[0].status_code == 422
+    assert seen(world.client(), address(fine)).status_code == 200
+    world.assert_settled()
+
+
+# --- gone with the document ---------------------------------------------------------------------------------------
+
+
+def purge(world: World, file: EntityFile) -> None:
+    world.documents().trash(file.id)
+    assert objects(world)
+    world.documents().purge(file.id)
+
+
+def test_the_trash_keeps_pictures_and_purging_the_last_document_of_a_hash_removes_them(world: World) -> None:
+    record = world.record()
+    one, two, other = (world.attach(record, name, samples.png(size)) for name, size in
+                       (("one.png", 64), ("two.png", 64), ("other.png", 99)))  # fmt: skip
+    for file in (one, other):
+        for word in (SMALL, PAGE):
+            world.previews().picture(file.id, file.sha256, word)
+        world.previews().look(file.id)
+    purge(world, one)
+    assert len(objects(world)) == 4
+    purge(world, two)
+    assert {key.split("/")[2][:64] for key in objects(world)} == {other.sha256}
+    assert {row.sha256 for row in rows(world)} == {other.sha256}
+    world.assert_settled()
+
+
+@pytest.mark.parametrize("way", ["bulk", "expired", "cancelled"])
+def test_every_way_for_a_document_to_go_takes_its_pictures_along(world: World, way: str) -> None:
+    record = world.record()
+    file = world.attach(record, "photo.png", idempotency_key="first-try")
+    world.previews().thumbnail(file.id)
+    if way == "cancelled":
+        world.documents().cancel(world.kind(), record.id, "first-try")
+    else:
+        world.documents().trash(file.id)
+    if way == "bulk":
+        world.bulk().purge_many(world.kind(), record.id, [file.id])
+    if way == "expired":
+        housekeeping.purge_expired(world.parts.registry, world.parts.storages, now() + timedelta(days=1))
+    assert (world.files(), rows(world), objects(world)) == ([], [], [])
+    world.assert_settled()
+
+
+def test_a_picture_that_is_finished_after_its_document_was_purged_is_not_kept(world: World) -> None:
+    file = world.attach(world.record(), "photo.png")
+    storage, key = world.parts.storages.default, picture_key(file.sha256, SMALL, 1)
+    assert preview_cache.claim(storage.name, key)
+    staged = storage.stage(10)
+    staged.write(b"made")
+    storage.commit(staged, key)
+    world.documents().trash(file.id)
+    world.documents().purge(file.id)
+    row = Rendition(sha256=file.sha256, recipe=SMALL, page=1, key=key, storage=storage.name, size=4)
+    with pytest.raises(NotFound):
+        preview_cache.keep(row)
+    world.sweep(now() + timedelta(hours=1))
+    assert (rows(world), objects(world)) == ([], [])
+
+
+def test_what_belongs_to_no_document_any_more_goes_with_housekeeping(world: World) -> None:
+    file = world.attach(world.record(), "photo.png")
+    world.previews().thumbnail(file.id)
+    with transaction() as session:
+        session.get_one(Rendition, rows(world)[0].id).sha256 = "0" * 64
+    world.keep_house()
+    assert (rows(world), objects(world)) == ([], [])
+    world.assert_settled()
+
+
+# --- crashes and other accidents ----------------------------------------------------------------------------------
+
+
+def test_a_sweep_leaves_kept_pictures_alone(world: World) -> None:
+    file = world.attach(world.record(), "photo.png")
+    world.previews().thumbnail(file.id)
+    journal.release("disk", objects(world))
+    db.session.commit()
+    assert world.sweep(now() + timedelta(days=1)).removed == 0
+    assert len(objects(world)) == 1
+
+
+def test_after_a_crash_in_between_the_picture_is_shown_and_later_kept(world: World) -> None:
+    file = world.attach(world.record(), "photo.png")
+    storage, key = world.parts.storages.default, picture_key(file.sha256, SMALL, 1)
+    preview_cache.claim(storage.name, key)
+    with transaction() as session:
+        entry = session.scalars(select(StorageJournal)).one()
+        entry.lease_until = now() + journal.LEASE - preview_cache.AT_WORK
+    storage.commit(storage.stage(10), key)
+    assert opened(b"".join(world.previews().thumbnail(file.id).read())).size == (64, 48)
+    assert rows(world) == []
+    world.sweep(now() + timedelta(hours=1))
+    world.previews().thumbnail(file.id)
+    assert storage.stat(key).size > 0
+    world.assert_settled()
+
+
+def test_an_object_that_a_restored_database_does_not_know_is_replaced(world: World) -> None:
+    file = world.attach(world.record(), "photo.png")
+    storage = world.parts.storages.default
+    storage.commit(storage.stage(10), picture_key(file.sha256, SMALL, 1))
+    world.previews().thumbnail(file.id)
+    assert opened(b"".join(world.previews().thumbnail(file.id).read())).size == (64, 48)
+    world.assert_settled()
+
+
+def test_a_picture_whose_object_is_gone_is_made_again(world: World) -> None:
+    file = world.attach(world.record(), "photo.png")
+    world.previews().thumbnail(file.id)
+    world.parts.storages.default.delete(objects(world)[0])
+    assert opened(b"".join(world.previews().thumbnail(file.id).read())).size == (64, 48)
+    world.assert_settled()
+
+
+def test_windows_of_the_image_are_kept_and_any_others_only_shown(world: World) -> None:
+    file = world.attach(world.record("procedure"), "slice.dcm", samples.dicom("693_J2KI.dcm"))
+    look = world.previews().look(file.id)
+    own = (40.0, 100.0)
+    assert look.window == own
+    for window in (own, (41.5, 333)):
+        answer = seen(world.client(), address(file, recipe(480, window)))
+        assert (answer.status_code, answer.mimetype) == (200, "image/webp")
+    assert [row.recipe for row in rows(world) if row.key] == ["v1w480c40x100"]
+
+
+# --- recipes ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("window", "word"),
+    [
+        (None, "v1w960"),
+        ((40, 400), "v1w960c40x400"),
+        ((-600.5, 1500), "v1w960cn600p5x1500"),
+        ((0.125, 0.25), "v1w960c0p125x0p25"),
+        ((-0.0, 1), "v1w960c0x1"),
+        ((-1_000_000, 1_000_000), "v1w960cn1000000x1000000"),
+    ],
+)
+def test_a_recipe_is_written_and_read(window: tuple[float, float] | None, word: str) -> None:
+    assert recipe(960, window) == word
+    assert spec.read(word) == spec.Recipe(960, window)
+
+
+WRONG = ("v1w960c40x0", "v1w960c040x400", "v1w960c40p0x1", "v1w960c40x400 ", "v1w960c9999999x1", "")
+
+
+@pytest.mark.parametrize("word", WRONG)
+def test_a_word_that_no_recipe_has_is_refused(word: str) -> None:
+    with pytest.raises(NotFound):
+        spec.read(word)
+
+
+# --- the command line ---------------------------------------------------------------------------------------------
+
+
+def test_thumbnails_are_made_ahead_and_everything_is_cleared(world: World) -> None:
+    record = world.record("lab-result")
+    for name in ("a.pdf", "b.png", "c.txt"):
+        world.attach(record, name)
+    world.attach(record, "d.pdf", samples.locked_pdf())
+    run = world.app.test_cli_runner().invoke
+    warmed = run(args=["medfiles", "previews", "warm", "--json"])
+    assert (warmed.exit_code, warmed.stdout.strip()) == (0, '{"made": 2, "failed": 1}')
+    assert len(objects(world)) == 2
+    cleared = run(args=["medfiles", "previews", "clear"])
+    assert (cleared.exit_code, "Removed" in cleared.stdout) == (0, True)
+    assert (objects(world), rows(world)) == ([], [])
+    assert len(world.files()) == 4
+    world.assert_settled()

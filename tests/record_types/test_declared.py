@@ -1,0 +1,113 @@
+"""The kinds of records, and the file that overrides their limits."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from medfiles.config import SettingError
+from medfiles.errors import NotFound, TooMany, TypeNotAllowed
+from medfiles.record_types.declared import ENTITY_TYPES, MB, Registry
+from medfiles.record_types.overrides import with_overrides
+from tests.support.factories import World
+
+CONTRACT = {  # name: alias, directory, extensions, megabytes, documents, categories, previews
+    "lab-result": (
+        "lab-results", "lab-results",
+        ".pdf .jpg .jpeg .png .tiff .tif .bmp .gif .txt .csv .xml .json .doc .docx .xls .xlsx .heic",
+        10, 10, "result report image document", True,
+    ),
+    "insurance": (
+        "insurances", "insurance", ".pdf .jpg .jpeg .png .doc .docx .heic", 5, 5,
+        "card policy claim eob correspondence", False,
+    ),
+    "visit": (
+        "visits", "visits", ".pdf .doc .docx .jpg .jpeg .png .txt .heic", 15, 8,
+        "summary referral prescription test_order correspondence", True,
+    ),
+    "procedure": (
+        "procedures", "procedures", ".pdf .doc .docx .jpg .jpeg .png .dcm .heic", 20, 12,
+        "consent report image instructions billing", True,
+    ),
+}  # fmt: skip
+
+
+def test_the_kinds_have_the_limits_of_the_contract() -> None:
+    found = {
+        kind.name: (
+            kind.plural, kind.directory, " ".join(kind.accepts), kind.max_size // MB, kind.max_files,
+            " ".join(kind.categories), "preview" in kind.operations,
+        )
+        for kind in ENTITY_TYPES
+    }  # fmt: skip
+    assert found == CONTRACT
+
+
+def test_a_kind_is_found_by_name_and_by_plural() -> None:
+    registry = Registry(ENTITY_TYPES)
+    assert registry["visit"] is registry["visits"]
+
+
+def test_an_unknown_kind_is_not_found() -> None:
+    with pytest.raises(NotFound):
+        Registry(ENTITY_TYPES)["immunization"]
+
+
+def test_every_field_of_a_kind_is_a_column_of_its_table() -> None:
+    for kind in ENTITY_TYPES:
+        assert {field.name for field in kind.fields} <= set(kind.model.__table__.columns.keys())  # type: ignore[attr-defined]
+
+
+def overrides(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "limits.toml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_limits_can_be_overridden_per_kind(tmp_path: Path) -> None:
+    path = overrides(
+        tmp_path, '[visit]\nmax_size_mb = 2.5\nmax_files = 1\naccepts = [".pdf"]\ncategories = ["letter"]\n'
+    )
+    registry = with_overrides(ENTITY_TYPES, path)
+    visit = registry["visit"]
+    assert (visit.max_size, visit.max_files, visit.accepts, visit.categories) == (
+        int(2.5 * MB),
+        1,
+        (".pdf",),
+        ("letter",),
+    )
+    assert registry["procedure"].max_files == 12
+
+
+def test_overridden_limits_are_enforced(make_world: Callable[..., World], tmp_path: Path) -> None:
+    world = make_world(ENTITIES=overrides(tmp_path, '[visit]\nmax_files = 1\naccepts = [".pdf"]\n'))
+    record = world.record()
+    with pytest.raises(TypeNotAllowed, match="PDF"):
+        world.attach(record, "photo.png")
+    world.attach(record)
+    with pytest.raises(TooMany, match="1 of 1"):
+        world.attach(record)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[immunization]\nmax_files = 1\n", "immunization"),
+        ("[visit]\nmax_filez = 1\n", "max_filez"),
+        ("[visit\n", "cannot be read"),
+        ('[visit]\nmax_files = "many"\n', "max_files"),
+        ("[visit]\nmax_size_mb = 0\n", "max_size_mb"),
+        ("[visit]\naccepts = []\n", "accepts"),
+        ('[visit]\naccepts = ["pdf"]\n', "accepts"),
+        ('[visit]\naccepts = [".exe"]\n', ".exe"),
+        ("visit = 3\n", "visit"),
+    ],
+)
+def test_overrides_that_cannot_be_used_are_named(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(SettingError, match=says):
+        with_overrides(ENTITY_TYPES, overrides(tmp_path, text))
+
+
+def test_overrides_that_are_not_there_are_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"missing\.toml"):
+        with_overrides(ENTITY_TYPES, str(tmp_path / "missing.toml"))

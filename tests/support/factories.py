@@ -1,0 +1,350 @@
+"""Makes what tests need: installations, accounts, patients, records, documents and signed-in clients."""
+
+import json
+import secrets
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from pathlib import Path
+from types import CodeType
+from typing import Any
+from urllib.parse import quote
+
+from flask import Flask
+from flask.testing import FlaskClient
+from itsdangerous import URLSafeTimedSerializer
+from jinja2.bccache import Bucket, BytecodeCache
+from sqlalchemy import func, select
+from werkzeug.test import TestResponse
+
+from medfiles.app import create_app
+from medfiles.database.session import db, transaction
+from medfiles.documents.bulk import BulkService
+from medfiles.documents.legacy_ids import OlderService
+from medfiles.documents.rules import Paper
+from medfiles.documents.service import DocumentService
+from medfiles.models import (
+    AuditEvent,
+    EntityFile,
+    LabResultFile,
+    Patient,
+    PatientShare,
+    Rendition,
+    StorageJournal,
+    User,
+)
+from medfiles.operations import worker
+from medfiles.permissions import Actor
+from medfiles.previews.renderer import Renderer
+from medfiles.previews.service import PreviewService
+from medfiles.record_types.declared import ENTITY_TYPES, EntityType
+from medfiles.records.service import RecordService
+from medfiles.sandbox.pool import Sandbox
+from medfiles.services import Installation
+from medfiles.storage import journal, live_key
+from medfiles.storage.legacy_folder import FOLDER
+from tests.support import samples
+
+OLDER = datetime(2021, 3, 4, 9, 30)  # naive, as the older feature wrote times
+VALUES: Mapping[str, Any] = {"string": "Something", "text": "Some words.", "date": date(2026, 5, 12), "boolean": True}
+
+
+class Templates(BytecodeCache):
+    """Every app compiles its templates anew; the tests have thousands of apps and one set of templates."""
+
+    def __init__(self) -> None:
+        self._compiled: dict[tuple[str, str], CodeType | None] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self._compiled.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._compiled[bucket.key, bucket.checksum] = bucket.code
+
+
+TEMPLATES = Templates()
+
+
+@contextmanager
+def install(
+    environ: Mapping[str, str],
+    sandbox: Sandbox,
+    entity_types: Iterable[EntityType] = ENTITY_TYPES,
+    renderers: Sandbox | None = None,
+) -> Iterator["World"]:
+    """An installation on a database that is already migrated, with an app context open."""
+    app = make_app(environ, sandbox, renderers, entity_types)
+    with at_work(app) as world:
+        yield world
+    if renderers is None:
+        world.parts.renderers.close()
+
+
+@contextmanager
+def at_work(app: Flask) -> Iterator["World"]:
+    with app.app_context():
+        yield World(app)
+        db.session.remove()
+        db.engine.dispose()
+
+
+def make_app(
+    environ: Mapping[str, str],
+    sandbox: Sandbox,
+    renderers: Sandbox | None = None,
+    entity_types: Iterable[EntityType] = ENTITY_TYPES,
+) -> Flask:
+    """As the product makes it, with workers that are shared and a request context that is its own."""
+    app = create_app(environ, entity_types)
+    own = app.extensions["medfiles"]
+    own.sandbox.close()
+    own.renderers.close()
+    app.extensions["medfiles"] = replace(own, sandbox=sandbox, renderers=renderers or own.renderers)
+    app.jinja_env.bytecode_cache = TEMPLATES
+    app.config["TESTING"] = True
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    inner = app.wsgi_app
+
+    def isolated(environ: Any, start_response: Any) -> Any:
+        """A request must not see the test's own context, nor another request its `g`."""
+        with app.app_context():
+            return inner(environ, start_response)
+
+    app.wsgi_app = isolated  # type: ignore[method-assign]
+    return app
+
+
+@dataclass
+class World:
+    """One installation and short ways to do things in it."""
+
+    app: Flask
+    _users: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def parts(self) -> Installation:
+        parts: Installation = self.app.extensions["medfiles"]
+        return parts
+
+    @property
+    def uploads(self) -> Path:
+        return Path(self.app.instance_path) / "uploads"
+
+    def kind(self, name: str = "visit") -> EntityType:
+        return self.parts.registry[name]
+
+    def user(self, email: str = "nora@sample.example") -> User:
+        """The account of that address, made on first use; its password is never hashed, so nobody can type it."""
+        if email not in self._users:
+            user = User(email=email, password="!", active=True, fs_uniquifier=uuid.uuid4().hex)
+            db.session.add(user)
+            db.session.commit()
+            self._users[email] = user.id
+        return db.session.get_one(User, self._users[email])
+
+    def actor(self, email: str = "nora@sample.example") -> Actor:
+        return Actor(self.user(email).id, email, address="192.0.2.7", request_id=uuid.uuid4().hex)
+
+    def _service(self) -> dict[str, Any]:
+        parts = self.parts
+        return {
+            "registry": parts.registry, "storages": parts.storages,
+            "sandbox": parts.sandbox, "quota": parts.quota, "scanner": parts.scanner,
+        }  # fmt: skip
+
+    def documents(self, email: str = "nora@sample.example") -> DocumentService:
+        return DocumentService(self.actor(email), **self._service())
+
+    def bulk(self, email: str = "nora@sample.example") -> BulkService:
+        return BulkService(self.actor(email), **self._service())
+
+    def older(self, email: str = "nora@sample.example") -> OlderService:
+        return OlderService(self.actor(email), **self._service())
+
+    def previews(self, email: str = "nora@sample.example") -> PreviewService:
+        renderer = Renderer(self.parts.storages, self.parts.renderers)
+        return PreviewService(self.actor(email), self.parts.registry, self.parts.storages, renderer=renderer)
+
+    def records(self, email: str = "nora@sample.example") -> RecordService:
+        return RecordService(self.actor(email), self.parts.registry, self.parts.storages)
+
+    def patient(self, email: str = "nora@sample.example", first_name: str = "Ella") -> Patient:
+        values = {"first_name": first_name, "last_name": "Sample", "birth_date": date(2018, 3, 2)}
+        return self.records(email).create_patient(values)
+
+    def record(
+        self, kind: str = "visit", patient: Patient | None = None, email: str = "nora@sample.example", **values: Any
+    ) -> Any:
+        entity = self.kind(kind)
+        patient = patient or self.patient(email)
+        return self.records(email).create(patient.id, entity, {**values_for(entity), **values})
+
+    def attach(
+        self,
+        record: Any,
+        name: str = "letter.pdf",
+        content: bytes | None = None,
+        email: str = "nora@sample.example",
+        **paper: Any,
+    ) -> EntityFile:
+        kind = next(kind for kind in self.parts.registry if isinstance(record, kind.model))
+        content = content_for(name) if content is None else content
+        service = self.documents(email)
+        intake = service.receive(kind, record.id, len(content), files=1, retry_of=paper.get("idempotency_key"))
+        staged = service.stage(intake)
+        staged.write(content)
+        file, _ = service.attach(intake, staged, Paper(name, **paper))
+        return file
+
+    def store(self, record: Any, *names: str, **columns: Any) -> list[int]:
+        """Text documents as uploads leave them, without the time it takes to look into them; their ids."""
+        kind = next(kind for kind in self.parts.registry if isinstance(record, kind.model))
+        owner, storage, files = self.user().id, self.parts.storages.default, []
+        for number, name in enumerate(names):
+            key, staged = live_key(kind.directory, ".txt"), storage.stage(1000)
+            staged.write(f"Letter {number}".encode())
+            storage.commit(staged, key)
+            said = {"file_type": "text/plain", "uploaded_by": owner} | columns
+            files.append(
+                EntityFile(
+                    entity_type=kind.name, entity_id=record.id, patient_id=record.patient_id, file_name=name,
+                    file_path=key, storage=storage.name, file_size=staged.size, sha256=staged.sha256, **said,
+                )
+            )  # fmt: skip
+        with transaction() as session:
+            session.add_all(files)
+        return [file.id for file in files]
+
+    def older_file(
+        self,
+        record: Any,
+        name: str = "Blood count.pdf",
+        content: bytes | None = None,
+        moved: bool = False,
+        **columns: Any,
+    ) -> LabResultFile:
+        """A file as the older lab-results feature left it; `moved`: and where it is now."""
+        path = f"{FOLDER}/{uuid.uuid4()}{Path(name).suffix}"
+        place = self.uploads / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content_for(name) if content is None else content)
+        said = {"file_path": path, "file_type": "application/pdf", "file_size": place.stat().st_size}
+        row = LabResultFile(lab_result_id=record.id, file_name=name, **(said | {"uploaded_at": OLDER} | columns))
+        with transaction() as session:
+            session.add(row)
+            session.flush()
+            number = row.id
+        if moved:
+            file = self.attach(record, name, content)
+            with transaction() as session:
+                session.get_one(EntityFile, file.id).legacy_id = number
+        return db.session.get_one(LabResultFile, number)
+
+    def share(self, patient: Patient, email: str, level: str = "view", expires_at: datetime | None = None) -> None:
+        user = self.user(email)
+        db.session.add(PatientShare(patient_id=patient.id, user_id=user.id, level=level, expires_at=expires_at))
+        db.session.commit()
+
+    def client(self, email: str | None = "nora@sample.example") -> FlaskClient:
+        """A browser without script; signed in unless `email` is None. `client.token` is its CSRF token."""
+        client = self.app.test_client()
+        if email is not None:
+            with client.session_transaction() as session:
+                session["_user_id"] = self.user(email).fs_uniquifier
+                session["_fresh"] = True
+        return client
+
+    def browser(self, email: str = "nora@sample.example", *, htmx: bool = True) -> "Browser":
+        return Browser(self.client(email), htmx)
+
+    def events(self, **which: Any) -> list[AuditEvent]:
+        db.session.rollback()
+        return list(db.session.scalars(select(AuditEvent).filter_by(**which).order_by(AuditEvent.id)))
+
+    def files(self) -> list[EntityFile]:
+        db.session.rollback()
+        return list(db.session.scalars(select(EntityFile).order_by(EntityFile.id)))
+
+    def assert_sound(self) -> None:
+        """The invariants: each object is named by a row or the journal, each row has its object, nothing is staged."""
+        db.session.rollback()
+        rows = {file.file_path: file.file_size for file in self.files()}
+        pictures = db.session.scalars(select(Rendition).where(Rendition.key.is_not(None)))
+        rows |= {str(row.key): row.size or 0 for row in pictures}
+        journalled = set(db.session.scalars(select(StorageJournal.key)))
+        objects = {listed.key for listed in self.parts.storages.default.keys()}
+        assert objects <= rows.keys() | journalled, "an object nobody names"
+        for key, size in rows.items():
+            assert self.parts.storages.default.stat(key).size == size
+        staged = self.uploads / "staged"
+        assert not staged.exists() or not list(staged.iterdir()), "a temporary file is left"
+
+    def assert_settled(self) -> None:
+        """Sound, and the journal is empty: nothing is left to reconcile."""
+        self.assert_sound()
+        assert db.session.scalar(select(func.count(StorageJournal.id))) == 0
+
+    def keep_house(self) -> None:
+        worker.ask_for_all()
+        while worker.do_next(self.app):
+            pass
+
+    def sweep(self, at: datetime | None = None) -> journal.Swept:
+        return journal.sweep(self.parts.storages, at)
+
+
+class Browser:
+    """Somebody signed in, whose requests are the widget's own or, without `htmx`, those of a page."""
+
+    def __init__(self, client: FlaskClient, htmx: bool) -> None:
+        self.client, self.token = client, token_of(client)
+        self.headers = {"HX-Request": "true"} if htmx else {}
+
+    def get(self, path: str, **query: Any) -> TestResponse:
+        return self.client.get(path, query_string=query or None, headers=self.headers)
+
+    def post(self, path: str, **fields: Any) -> TestResponse:
+        return self.client.post(path, data=fields, headers={"X-CSRFToken": self.token, **self.headers})
+
+    def upload(self, path: str, name: str, content: bytes, key: str | None = None, **query: str) -> TestResponse:
+        """As the upload queue does it: one file, its bytes as they are."""
+        sent = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"}
+        sent |= {"X-CSRFToken": self.token, "Content-Type": "application/octet-stream", **self.headers}
+        sent |= {"Idempotency-Key": key} if key else {}
+        length = {"CONTENT_LENGTH": str(len(content))}  # which the client leaves out for an empty file
+        return self.client.post(path, data=content, headers=sent, query_string=query, environ_overrides=length)
+
+
+def heard(answer: TestResponse) -> dict[str, Any]:
+    """The events that htmx dispatches on the page for this answer."""
+    found: dict[str, Any] = json.loads(answer.headers.get("HX-Trigger", "{}"))
+    return found
+
+
+def run_at_once(jobs: Sequence[Callable[[], None]]) -> None:
+    """Each in a thread of its own, until all of them are through."""
+    threads = [threading.Thread(target=job) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+
+
+def values_for(kind: EntityType) -> dict[str, Any]:
+    """Something for every field a kind of record needs."""
+    return {entry.name: VALUES[entry.kind] for entry in kind.fields if entry.required}
+
+
+def content_for(name: str) -> bytes:
+    return samples.SAMPLES[Path(name).suffix.lower()]()
+
+
+def token_of(client: FlaskClient) -> str:
+    """A CSRF token of this client's session, as a page would carry it."""
+    with client.session_transaction() as session:
+        secret = session.setdefault("csrf_token", secrets.token_hex(20))
+    return str(URLSafeTimedSerializer(str(client.application.secret_key), salt="wtf-csrf-token").dumps(secret))

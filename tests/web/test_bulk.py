@@ -1,0 +1,435 @@
+"""Many documents at once over HTTP: what each action does, what it leaves alone, and what is said about both."""
+
+import io
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from werkzeug.test import TestResponse
+
+from medfiles.documents.zip_archive import NOTE
+from tests.support import samples
+from tests.support.factories import Browser, World, heard
+
+VERA = "vera@sample.example"
+ABSENT = 1_999_999_999
+NOON = datetime(2026, 5, 3, 12, tzinfo=UTC)
+LATE_EVENING = datetime(2026, 5, 1, 22, 30, tzinfo=UTC)  # in Berlin it is the second of May already
+NOT_FOUND = "does not exist, or you have no access to it"
+
+
+@dataclass
+class Desk:
+    """One record with documents on it, and the browser of somebody who does things with several of them."""
+
+    world: World
+    browser: Browser
+    record: Any
+
+    @property
+    def documents(self) -> str:
+        return f"/documents/visit/{self.record_id}"
+
+    def __post_init__(self) -> None:
+        self.record_id: int = self.record.id
+
+    def put(self, *names: str, **columns: Any) -> list[int]:
+        return self.world.store(self.record, *names, **columns)
+
+    def ask(self, action: str, *ids: int, **fields: str) -> TestResponse:
+        fields |= {"file_ids": ",".join(str(number) for number in ids)} if ids else {}
+        return self.browser.post(f"{self.documents}/bulk", action=action, within="manager", **fields)
+
+    def trash(self, *ids: int) -> None:
+        for file_id in ids:
+            self.world.documents().trash(file_id)
+
+    def names(self, *, trashed: bool = False) -> list[str]:
+        return [file.file_name for file in self.world.files() if (file.deleted_at is not None) == trashed]
+
+    def changed(self, count: int) -> dict[str, Any]:
+        return {"documents:changed": {"type": "visit", "id": self.record_id, "count": count}}
+
+    def flashes(self, answer: TestResponse) -> str:
+        """What the page says on which the form ends; it is reached by 303, so that nothing is sent twice."""
+        assert answer.status_code == 303
+        return self.browser.get(answer.location).text
+
+
+@pytest.fixture
+def desk(world: World) -> Desk:
+    return Desk(world, world.browser(), world.record())
+
+
+@pytest.fixture
+def plain(world: World) -> Desk:
+    """Without script."""
+    return Desk(world, world.browser(htmx=False), world.record())
+
+
+def unzipped(answer: TestResponse) -> dict[str, bytes]:
+    assert (answer.status_code, answer.mimetype) == (200, "application/zip")
+    assert len(answer.data) == answer.content_length
+    with zipfile.ZipFile(io.BytesIO(answer.data)) as zipped:
+        assert zipped.testzip() is None
+        return {name: zipped.read(name) for name in zipped.namelist()}
+
+
+# --- each action in the widget ------------------------------------------------------------------------------------
+
+
+def test_what_was_chosen_goes_to_the_trash_and_one_press_brings_it_back(desk: Desk) -> None:
+    first, second, third = desk.put("a.txt", "b.txt", "c.txt")
+    answer = desk.ask("delete", first, third)
+    assert answer.status_code == 200
+    assert "Moved 2 documents to the trash." in answer.text
+    assert f'name="file_ids" value="{first},{third}"' in answer.text
+    assert heard(answer) == desk.changed(1)
+    assert (desk.names(), desk.names(trashed=True)) == (["b.txt"], ["a.txt", "c.txt"])
+    back = desk.ask("restore", first, third)
+    assert "Restored 2 documents." in back.text
+    assert heard(back) == desk.changed(3)
+    assert desk.names() == ["a.txt", "b.txt", "c.txt"]
+    desk.world.assert_settled()
+
+
+def test_the_answer_is_the_list_with_the_figures_around_it(desk: Desk) -> None:
+    first, second = desk.put("a.txt", "b.txt")
+    answer = desk.ask("delete", first)
+    for part in ("body", "head", "room"):
+        assert f'id="mf-manager-visit-{desk.record_id}-{part}"' in answer.text
+    assert "1 of 8" in answer.text
+    assert f'data-mf-row="{second}"' in answer.text
+    assert f'data-mf-row="{first}"' not in answer.text
+    assert "<html" not in answer.text
+
+
+def test_a_list_that_stands_alone_is_answered_alone(desk: Desk) -> None:
+    [file_id] = desk.put("a.txt")
+    answer = desk.browser.post(f"{desk.documents}/bulk", action="category", category="referral", file_ids=file_id)
+    assert f'id="mf-list-visit-{desk.record_id}-body"' in answer.text
+    assert "hx-swap-oob" not in answer.text
+
+
+def test_in_the_trash_the_answer_is_the_trash(desk: Desk) -> None:
+    first, second = desk.put("a.txt", "b.txt")
+    desk.trash(first, second)
+    answer = desk.ask("restore", first, view="trash")
+    assert 'data-mf-view="trash"' in answer.text
+    assert f'data-mf-row="{second}"' in answer.text
+    assert desk.names() == ["a.txt"]
+
+
+def test_what_was_chosen_in_the_trash_is_deleted_for_ever(desk: Desk) -> None:
+    ids = desk.put("a.txt", "b.txt", "c.txt")
+    desk.trash(*ids[:2])
+    answer = desk.ask("purge", *ids[:2], view="trash")
+    assert (answer.status_code, heard(answer)) == (200, desk.changed(1))
+    assert "Deleted 2 documents for ever." in answer.text
+    assert [file.file_name for file in desk.world.files()] == ["c.txt"]
+    desk.world.assert_settled()
+
+
+def test_a_category_is_given_and_taken_away(desk: Desk) -> None:
+    ids = desk.put("a.txt", "b.txt", category="summary")
+    assert "Saved the category of 2 documents." in desk.ask("category", *ids, category="referral").text
+    assert [file.category for file in desk.world.files()] == ["referral"] * 2
+    assert desk.ask("category", ids[0], category="").status_code == 200
+    assert [file.category for file in desk.world.files()] == [None, "referral"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"), [({}, "Choose a category first."), ({"category": "nonsense"}, "There is no category")]
+)
+def test_a_category_that_is_none_is_refused(desk: Desk, fields: dict[str, str], said: str) -> None:
+    ids = desk.put("a.txt", category="summary")
+    answer = desk.ask("category", *ids, **fields)
+    assert (answer.status_code, said in answer.text) == (422, True)
+    assert heard(answer)["documents:error"]["code"] == "rejected"
+    assert desk.world.files()[0].category == "summary"
+
+
+# --- which ones ---------------------------------------------------------------------------------------------------
+
+
+def test_all_that_match_are_meant_whatever_was_ticked(desk: Desk) -> None:
+    ids = desk.put(*(f"scan {number}.txt" for number in range(60)), category="referral")
+    desk.put("scan 99.txt", "letter.txt", category="summary")
+    answer = desk.ask("delete", ids[0], all="1", q="scan", in_category="referral")
+    assert "Moved 60 documents to the trash." in answer.text
+    assert desk.names() == ["scan 99.txt", "letter.txt"]
+
+
+def test_the_new_category_is_not_taken_for_the_filter(desk: Desk) -> None:
+    desk.put("a.txt", "b.txt", category="summary")
+    desk.put("c.txt", category="referral")
+    answer = desk.ask("category", all="1", category="correspondence", in_category="summary")
+    assert answer.status_code == 200
+    assert [file.category for file in desk.world.files()] == ["correspondence", "correspondence", "referral"]
+
+
+@pytest.mark.parametrize(
+    ("filters", "left"),
+    [
+        ({"media": "pdf"}, ["b.txt", "c.txt"]),
+        ({"q": "b"}, ["a.pdf", "c.txt"]),
+        ({"in_category": "none"}, ["a.pdf", "c.txt"]),
+        ({"from": "2026-05-02", "to": "2026-05-02", "zone": "Europe/Berlin"}, ["a.pdf", "b.txt"]),
+        ({}, []),
+    ],
+)
+def test_all_is_narrowed_by_what_the_list_was_narrowed_by(desk: Desk, filters: dict[str, str], left: list[str]) -> None:
+    desk.put("a.pdf", file_type="application/pdf", category="summary", uploaded_at=NOON)
+    desk.put("b.txt", uploaded_at=NOON)
+    desk.put("c.txt", category="summary", uploaded_at=LATE_EVENING)
+    assert desk.ask("delete", all="1", **filters).status_code == 200
+    assert desk.names() == left
+
+
+def test_the_list_stays_as_it_was_searched_and_sorted(desk: Desk) -> None:
+    first, *_ = desk.put("scan 1.txt", "scan 2.txt", "letter.txt")
+    answer = desk.ask("delete", first, q="scan", sort="name")
+    assert "1 document found." in answer.text
+    assert "letter.txt" not in answer.text
+
+
+def test_ids_come_as_fields_or_in_one(desk: Desk) -> None:
+    ids = desk.put("a.txt", "b.txt", "c.txt")
+    answer = desk.browser.post(f"{desk.documents}/bulk", action="delete", file_ids=[f"{ids[0]},{ids[1]}", str(ids[2])])
+    assert answer.status_code == 200
+    assert desk.names() == []
+
+
+@pytest.mark.parametrize("fields", [{}, {"file_ids": ""}, {"file_ids": ",,"}, {"all": "1", "q": "nothing like it"}])
+@pytest.mark.parametrize("action", ["delete", "restore", "purge", "category", "download"])
+def test_nothing_chosen_is_nothing_to_do(desk: Desk, action: str, fields: dict[str, str]) -> None:
+    desk.put("a.txt")
+    answer = desk.ask(action, category="", **fields)
+    assert (answer.status_code, "Choose one or more documents first." in answer.text) == (422, True)
+    assert heard(answer)["documents:error"]["code"] == "rejected"
+    assert desk.names() == ["a.txt"]
+
+
+@pytest.mark.parametrize("action", ["", "copy", "DELETE", "delete,restore"])
+def test_an_action_that_is_none_is_refused(desk: Desk, action: str) -> None:
+    ids = desk.put("a.txt")
+    assert desk.ask(action, *ids).status_code == 422
+    assert desk.names() == ["a.txt"]
+
+
+@pytest.mark.parametrize("ids", ["x", "1;2", "-1", "1.0", "١", "9" * 19, "1 2"])
+def test_ids_that_are_no_numbers_are_refused(desk: Desk, ids: str) -> None:
+    assert desk.browser.post(f"{desk.documents}/bulk", action="delete", file_ids=ids).status_code == 422
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"sort": "colour"}, {"zone": "Nowhere/Land"}, {"from": "soon"}, {"media": "film"}, {"in_category": "x"}]
+)
+def test_a_filter_that_cannot_be_used_is_refused_before_anything_is_done(desk: Desk, wrong: dict[str, str]) -> None:
+    ids = desk.put("a.txt")
+    assert desk.ask("delete", *ids, **wrong).status_code == 422
+    assert desk.ask("delete", all="1", **wrong).status_code == 422
+    assert desk.names() == ["a.txt"]
+
+
+# --- what does not work out ---------------------------------------------------------------------------------------
+
+
+def test_what_was_refused_is_named_and_the_rest_is_done(desk: Desk) -> None:
+    first, second, third = desk.put("a.txt", "b.txt", "c.txt")
+    desk.trash(second)
+    answer = desk.ask("delete", first, second, third)
+    assert answer.status_code == 200
+    assert "Moved 2 documents to the trash." in answer.text
+    assert "<strong>b.txt</strong> was not moved to the trash. This document is already in the trash." in answer.text
+    assert heard(answer) == desk.changed(0) | {
+        "documents:error": {"message": "b.txt: This document is already in the trash.", "code": "conflict"}
+    }
+
+
+def test_when_none_can_be_done_the_status_says_why(desk: Desk) -> None:
+    ids = desk.put("a.txt", "b.txt")
+    answer = desk.ask("restore", *ids)
+    assert answer.status_code == 409
+    assert answer.text.count("This document is not in the trash.") == 2
+    assert "Restored" not in answer.text
+    assert heard(answer)["documents:error"]["code"] == "conflict"
+
+
+def test_what_is_not_of_this_record_says_nothing_about_itself(desk: Desk) -> None:
+    theirs = desk.world.record(patient=desk.world.patient(VERA), email=VERA)
+    [foreign], [own] = desk.world.store(theirs, "Secret.txt"), desk.put("a.txt")
+    answers = [desk.ask("delete", number) for number in (foreign, ABSENT)]
+    assert [answer.status_code for answer in answers] == [404, 404]
+    assert all(NOT_FOUND in answer.text and "Secret" not in answer.text for answer in answers)
+    mixed = desk.ask("delete", own, foreign)
+    assert (mixed.status_code, "Secret" in mixed.text) == (200, False)
+    assert desk.names() == ["Secret.txt"]
+
+
+def test_as_many_come_back_as_there_is_room_for(desk: Desk) -> None:
+    gone = desk.put("1.txt", "2.txt", "3.txt")
+    desk.trash(*gone)
+    desk.put(*(f"kept {number}.txt" for number in range(7)))
+    answer = desk.ask("restore", *gone)
+    assert answer.status_code == 200
+    assert "Restored 1 document." in answer.text
+    assert answer.text.count("was not restored. This visit already holds 8 of 8 documents.") == 2
+    assert heard(answer)["documents:error"]["code"] == "too-many"
+
+
+def test_many_refusals_fit_into_a_header_and_a_page(desk: Desk) -> None:
+    ids = desk.put(*(f"{'Röntgenbild ' * 8}{number}.txt" for number in range(60)), deleted_at=NOON)
+    desk.world.store(desk.record, *(f"{number}.txt" for number in range(8)))
+    answer = desk.ask("restore", *ids, view="trash")
+    assert answer.status_code == 409
+    assert len(answer.headers["HX-Trigger"]) < 3000
+    assert heard(answer)["documents:error"]["message"].endswith("And 57 more.")
+    assert "40 more documents could not be done either." in answer.text
+
+
+def test_no_more_than_a_thousand_documents_are_chosen_one_by_one(desk: Desk) -> None:
+    answer = desk.ask("delete", *range(1, 1002))
+    assert (answer.status_code, "Choose up to 1,000 documents at once" in answer.text) == (422, True)
+
+
+def test_numbers_of_foreign_documents_do_not_flood_the_activity_of_their_patient(desk: Desk) -> None:
+    theirs = desk.world.record(patient=desk.world.patient(VERA), email=VERA)
+    desk.ask("delete", *desk.world.store(theirs, *(f"{number}.txt" for number in range(30))))
+    assert len(desk.world.events(action="delete", patient_id=theirs.patient_id)) == 1
+
+
+@pytest.mark.parametrize(
+    ("action", "fields"), [("delete", {}), ("restore", {}), ("purge", {}), ("category", {"category": "referral"})]
+)
+def test_a_reader_changes_nothing(desk: Desk, action: str, fields: dict[str, str]) -> None:
+    ids = desk.put("a.txt")
+    desk.world.share(desk.world.records().patient(desk.record.patient_id).patient, VERA)
+    desk.browser = desk.world.browser(VERA)
+    for answer in (desk.ask(action, *ids, **fields), desk.ask(action, all="1", **fields)):
+        assert answer.status_code == 403
+        assert heard(answer)["documents:error"]["code"] == "forbidden"
+    assert [(file.file_name, file.category, file.deleted_at) for file in desk.world.files()] == [("a.txt", None, None)]
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-CSRFToken": "made-up"}])
+def test_nothing_is_done_without_the_token(desk: Desk, headers: dict[str, str]) -> None:
+    ids = desk.put("a.txt")
+    data = {"action": "delete", "file_ids": str(ids[0])}
+    answer = desk.browser.client.post(f"{desk.documents}/bulk", data=data, headers={"HX-Request": "true", **headers})
+    assert answer.status_code == 403
+    assert heard(answer)["documents:error"]["code"] == "csrf"
+    assert desk.names() == ["a.txt"]
+
+
+def test_a_record_in_the_trash_is_left_as_it_is(desk: Desk) -> None:
+    ids = desk.put("a.txt")
+    desk.world.records().delete(desk.world.kind(), desk.record_id)
+    assert desk.ask("restore", *ids).status_code == 409
+    assert desk.names(trashed=True) == ["a.txt"]
+
+
+# --- without script -----------------------------------------------------------------------------------------------
+
+
+def test_without_script_one_is_led_back_and_told(plain: Desk) -> None:
+    first, second, third = plain.put("a.txt", "b.txt", "c.txt")
+    plain.trash(second)
+    answer = plain.ask("delete", first, second)
+    assert answer.location == plain.documents
+    page = plain.flashes(answer)
+    assert "Moved 1 document to the trash." in page
+    assert "b.txt was not moved to the trash. This document is already in the trash." in page
+    answer = plain.ask("purge", first, view="trash")
+    assert answer.location == f"{plain.documents}/trash"
+    assert "Deleted 1 document for ever." in plain.flashes(answer)
+    assert plain.names() == ["c.txt"]
+
+
+def test_without_script_a_category_is_given(plain: Desk) -> None:
+    ids = plain.put("a.txt", "b.txt")
+    answer = plain.ask("category", *ids, category="referral", next=f"/visit/{plain.record_id}")
+    assert answer.location == f"/visit/{plain.record_id}"
+    assert "Saved the category of 2 documents." in plain.flashes(answer)
+    assert {file.category for file in plain.world.files()} == {"referral"}
+
+
+def test_without_script_nothing_chosen_is_said_on_a_page(plain: Desk) -> None:
+    answer = plain.ask("delete")
+    assert (answer.status_code, "<html" in answer.text) == (422, True)
+    assert "Choose one or more documents first." in answer.text
+
+
+# --- ZIP ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=[True, False], ids=["htmx", "page"])
+def either(request: pytest.FixtureRequest, world: World) -> Desk:
+    return Desk(world, world.browser(htmx=request.param), world.record(reason="Sore knee / März"))
+
+
+def test_the_archive_holds_each_document_byte_for_byte_under_its_own_name(either: Desk) -> None:
+    contents = {"Letter.pdf": samples.pdf(), "Scan.jpg": samples.jpeg(), "Befund März 🩻.txt": samples.txt()}
+    ids = [either.world.attach(either.record, name, content).id for name, content in contents.items()]
+    answer = either.ask("download", *ids)
+    assert unzipped(answer) == contents
+    assert answer.headers["Content-Disposition"].startswith("attachment; filename=")
+    assert "filename*=UTF-8''Sore%20knee" in answer.headers["Content-Disposition"]
+    assert answer.headers["Cache-Control"] == "private, no-store"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_two_documents_of_one_name_are_kept_apart(either: Desk) -> None:
+    either.put("Letter.txt", "letter.txt", "Letter.txt", "Letter (2).txt")
+    answer = unzipped(either.ask("download", all="1", sort="date", order="asc"))
+    assert answer == {
+        "Letter.txt": b"Letter 0",
+        "letter (3).txt": b"Letter 1",
+        "Letter (4).txt": b"Letter 2",
+        "Letter (2).txt": b"Letter 3",
+    }
+
+
+def test_a_document_that_is_missing_is_named_in_the_archive(either: Desk) -> None:
+    either.put("a.txt", "b.txt")
+    either.world.parts.storages.default.delete(either.world.files()[0].file_path)
+    answer = unzipped(either.ask("download", all="1"))
+    assert set(answer) == {"b.txt", NOTE}
+    assert b"- a.txt\n" in answer[NOTE]
+
+
+def test_a_reader_takes_copies_of_what_is_not_in_the_trash(either: Desk) -> None:
+    ids = either.put("a.txt", "b.txt")
+    either.trash(ids[1])
+    either.world.share(either.world.records().patient(either.record.patient_id).patient, VERA)
+    either.browser = either.world.browser(VERA)
+    answer = unzipped(either.ask("download", *ids))
+    assert (set(answer), answer["a.txt"]) == ({"a.txt", NOTE}, b"Letter 0")
+    assert b"b.txt" not in answer[NOTE]
+    assert either.ask("download", ids[1]).status_code == 404
+
+
+def test_each_document_of_an_archive_stands_in_the_trail(either: Desk) -> None:
+    ids = either.put("a.txt", "b.txt")
+    either.ask("download", *ids)
+    assert [event.file_id for event in either.world.events(action="download")] == ids
+
+
+def test_foreign_documents_are_not_put_into_an_archive(either: Desk) -> None:
+    theirs = either.world.record(patient=either.world.patient(VERA), email=VERA)
+    [foreign] = either.world.store(theirs, "Secret.txt")
+    assert either.ask("download", foreign).status_code == 404
+    [own] = either.put("a.txt")
+    answer = unzipped(either.ask("download", own, foreign))
+    assert set(answer) == {"a.txt", NOTE}
+    assert b"Secret" not in answer[NOTE]
+
+
+def test_many_documents_are_opened_by_few_statements(desk: Desk, statements: Callable[[], list[str]]) -> None:
+    desk.put(*(f"{number}.txt" for number in range(60)))
+    executed = statements()
+    assert len(unzipped(desk.ask("download", all="1"))) == 60
+    assert len([said for said in executed if said.startswith("SELECT")]) < 30

@@ -1,0 +1,231 @@
+"""The whole journey over plain HTTP at the real server: only links and forms that the pages contain are used."""
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.cookiejar import CookieJar
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import urlencode, urljoin
+from urllib.request import HTTPCookieProcessor, OpenerDirector, Request, build_opener
+
+import pytest
+from lxml import html
+from werkzeug.datastructures import FileStorage
+from werkzeug.test import encode_multipart
+
+from tests.support import samples
+from tests.support.server import flask, serve
+
+EMAIL, PASSWORD = "maria@sample.example", "a long and quiet river"
+FILES = {"Letter.pdf": samples.pdf(), "Scan.jpg": samples.jpeg(), "Befund März.txt": samples.txt()}
+
+
+@dataclass
+class Reader:
+    """A browser without script: it follows links by their words and sends forms with what stands in them."""
+
+    address: str
+    opener: OpenerDirector = field(default_factory=lambda: build_opener(HTTPCookieProcessor(CookieJar())))
+    status: int = 0
+    url: str = ""
+    came_from: str = ""
+    content: bytes = b""
+
+    def go(self, path: str, data: bytes | None = None, kind: str = "") -> None:
+        request = Request(urljoin(self.url or self.address, path), data, {"Content-Type": kind} if kind else {})
+        try:
+            with self.opener.open(request, timeout=20) as answer:
+                self._keep(answer)
+        except HTTPError as answer:
+            with answer:
+                self._keep(answer)
+
+    def _keep(self, answer: Any) -> None:
+        self.status, self.content = answer.status, answer.read()
+        self.came_from, self.url = self.url, answer.url
+
+    @property
+    def page(self) -> Any:
+        return html.document_fromstring(self.content.decode())
+
+    @property
+    def words(self) -> str:
+        return " ".join(self.page.text_content().split())
+
+    @property
+    def names(self) -> list[str]:
+        """The documents listed, in their order."""
+        found: list[str] = self.page.xpath("//span[@class='mf-file-name']/text()")
+        return found
+
+    def ticks(self, *names: str) -> list[str]:
+        """What these documents are ticked with."""
+        labels = [f"Choose {name}" for name in names]
+        return [box.get("value") for box in self.page.xpath("//input[@name='file_ids']") if said(box) in labels]
+
+    @property
+    def title(self) -> str:
+        return " ".join(self.page.xpath("//h1")[0].text_content().split())
+
+    def follow(self, words: str) -> None:
+        [link, *_] = [link for link in self.page.xpath("//a[@href]") if said(link).startswith(words)]
+        self.go(link.get("href"))
+
+    def send(self, words: str, **entered: Any) -> None:
+        """Fill in the form whose button says this and send it, with all that stands in it."""
+        page = self.page
+        [button, *_] = [one for one in page.xpath("//button[@type='submit']") if said(one).startswith(words)]
+        [form] = page.xpath("//form[@id=$id]", id=button.get("form")) or button.xpath("ancestor::form")
+        action = button.get("formaction") or form.get("action")
+        values = {name: value for name, value in form.form_values() if name not in entered} | entered
+        if button.get("name"):
+            values[button.get("name")] = button.get("value")
+        if form.get("method") == "get":
+            self.go(f"{action}?{urlencode(values)}")
+        elif form.get("enctype") == "multipart/form-data":
+            boundary, body = encode_multipart(values)
+            self.go(action, body, f"multipart/form-data; boundary={boundary}")
+        else:
+            self.go(action, urlencode(values, doseq=True).encode(), "application/x-www-form-urlencoded")
+
+
+def said(element: Any) -> str:
+    return " ".join((element.get("aria-label") or element.text_content()).split())
+
+
+def files(*names: str) -> list[FileStorage]:
+    return [FileStorage(io.BytesIO(FILES[name]), name=name, filename=name) for name in names]
+
+
+@pytest.fixture(scope="module")
+def address(new_database: Callable[[Path], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    place = tmp_path_factory.mktemp("plain")
+    settings = {"MEDFILES_INSTANCE": str(place), "MEDFILES_DATABASE_URL": new_database(place), "MEDFILES_WORKERS": "1"}
+    flask(settings, "medfiles", "user", "create", EMAIL, "--password-stdin", typed=PASSWORD)
+    with serve(settings) as address:
+        yield address
+
+
+@pytest.fixture
+def reader(address: str) -> Reader:
+    """Signed in, with a new visit open."""
+    reader = Reader(address)
+    reader.go("/")
+    reader.send("Sign in", email=EMAIL, password=PASSWORD)
+    reader.go("/patients/new")
+    reader.send("Add patient", first_name="Ella", last_name="Sample", birth_date="2018-03-02")
+    reader.follow("Visits")
+    reader.follow("New visit")
+    reader.send("Save visit", reason="Sore knee", date="2026-05-12")
+    assert (reader.status, reader.title) == (200, "Sore knee")
+    return reader
+
+
+def test_three_files_are_sent_in_one_form_and_come_back_byte_for_byte(reader: Reader) -> None:
+    reader.send("Upload", file=files(*FILES), category="referral", description="From the front desk")
+    assert "3 documents added." in reader.words
+    assert "3 of 8" in reader.words
+    for name, content in FILES.items():
+        reader.follow(f"Download {name}")
+        assert hashlib.sha256(reader.content).hexdigest() == hashlib.sha256(content).hexdigest()
+        reader.go(reader.came_from)
+
+
+def test_a_document_is_edited_deleted_restored_and_deleted_for_ever(reader: Reader) -> None:
+    reader.send("Upload", file=files("Letter.pdf"))
+    reader.follow("Edit Letter.pdf")
+    reader.send("Save", file_name="Second opinion.pdf", category="summary", description="No operation is needed.")
+    assert "Saved “Second opinion.pdf”." in reader.words
+    reader.send("Delete Second opinion.pdf")
+    reader.follow("Trash (1)")
+    reader.send("Restore Second opinion.pdf")
+    reader.follow("Back to documents")
+    assert "1 of 8" in reader.words
+    reader.send("Delete Second opinion.pdf")
+    reader.follow("Trash (1)")
+    [tick] = reader.page.xpath("//input[@name='file_ids']/@value")
+    reader.send("Delete for ever", file_ids=tick)
+    assert "The trash is empty" in reader.words
+
+
+def test_documents_are_searched_and_sorted(reader: Reader) -> None:
+    reader.send("Upload", file=files(*FILES), category="referral")
+    reader.send("Search", q="befund marz")
+    assert "1 document found." in reader.words
+    assert reader.names == ["Befund März.txt"]
+    reader.follow("Show all")
+    reader.send("Search", category="none")
+    assert "Nothing found" in reader.words
+    reader.follow("Show all")
+    reader.follow("Name")
+    assert reader.names == ["Befund März.txt", "Letter.pdf", "Scan.jpg"]
+    reader.follow("Name")
+    assert reader.names == ["Scan.jpg", "Letter.pdf", "Befund März.txt"]
+    reader.send("Search", media="pdf")
+    assert reader.names == ["Letter.pdf"]
+
+
+def test_ticked_documents_are_taken_along_as_one_archive(reader: Reader) -> None:
+    reader.send("Upload", file=files(*FILES))
+    reader.send("Download as ZIP", file_ids=reader.ticks("Letter.pdf", "Befund März.txt"))
+    with zipfile.ZipFile(io.BytesIO(reader.content)) as zipped:
+        found = {name: zipped.read(name) for name in zipped.namelist()}
+    assert found == {name: FILES[name] for name in ("Letter.pdf", "Befund März.txt")}
+
+
+def test_ticked_documents_go_to_the_trash_and_come_back_together(reader: Reader) -> None:
+    reader.send("Upload", file=files(*FILES))
+    reader.send("Move to trash", file_ids=reader.ticks("Letter.pdf", "Scan.jpg"))
+    assert "Moved 2 documents to the trash." in reader.words
+    assert reader.names == ["Befund März.txt"]
+    reader.follow("Trash (2)")
+    reader.send("Restore", file_ids=reader.ticks("Letter.pdf", "Scan.jpg"))
+    assert "Restored 2 documents." in reader.words
+    reader.follow("Back to documents")
+    assert "3 of 8" in reader.words
+
+
+def test_a_record_is_deleted_and_brought_back_with_its_documents(reader: Reader) -> None:
+    reader.send("Upload", file=files("Letter.pdf", "Scan.jpg"))
+    reader.follow("Visit: Sore knee")
+    reader.send("Move this visit to the trash")
+    assert "No visits yet" in reader.words
+    reader.follow("Trash")
+    reader.send("Restore Sore knee")
+    assert "The trash is empty" in reader.words
+    reader.follow("Visits")
+    reader.follow("Sore knee")
+    assert "2 of 8" in reader.words
+
+
+def test_a_refused_file_is_named_with_the_status_of_its_reason(reader: Reader) -> None:
+    reader.send("Upload", file=[FileStorage(io.BytesIO(samples.txt()), name="a", filename="Holiday.mp3")])
+    assert reader.status == 415
+    assert "Holiday.mp3 was not added." in reader.words
+
+
+def test_missing_fields_are_explained_and_what_was_entered_is_kept(reader: Reader) -> None:
+    reader.follow("Edit")
+    reader.send("Save", reason="", diagnosis="Bruised")
+    assert reader.status == 422
+    assert "Reason for the visit is needed." in reader.words
+    assert reader.page.xpath("//textarea[@name='diagnosis']")[0].text_content().strip() == "Bruised"
+
+
+def test_a_form_without_its_token_changes_nothing(reader: Reader) -> None:
+    record = reader.url
+    reader.go(f"{record}/delete", b"", "application/x-www-form-urlencoded")
+    assert reader.status == 403
+    reader.go(record)
+    assert (reader.status, reader.title) == (200, "Sore knee")
+
+
+def test_signing_out_closes_every_page(reader: Reader) -> None:
+    record = reader.url
+    reader.send("Sign out")
+    reader.go(record)
+    assert reader.title == "Sign in"

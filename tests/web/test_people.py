@@ -1,0 +1,120 @@
+"""The page of people with access: giving, changing, taking back and giving up, without script."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from medfiles.clock import now
+from medfiles.models import PatientShare
+from medfiles.records.sharing import ShareService
+from tests.support.factories import World
+
+OTTO = "otto@sample.example"
+VIEW = {"email": OTTO, "level": "view"}
+
+
+def shares(world: World, patient_id: int) -> list[PatientShare]:
+    service = ShareService(world.actor(), world.parts.registry, world.parts.storages)
+    return [given.share for given in service.list(patient_id)]
+
+
+@pytest.fixture
+def address(world: World) -> str:
+    world.user(OTTO)
+    return f"/patients/{world.patient().id}/people"
+
+
+def patient_of(address: str) -> int:
+    return int(address.split("/")[2])
+
+
+def test_the_owner_gives_access_by_a_form(world: World, address: str) -> None:
+    browser = world.browser(htmx=False)
+    answer = browser.post(address, **VIEW)
+    assert (answer.status_code, answer.location) == (303, address)
+    assert f"{OTTO} has access now." in browser.get(address).text
+    assert world.browser(OTTO, htmx=False).get(f"/patients/{patient_of(address)}").status_code == 200
+
+
+def test_the_last_day_is_a_whole_day_of_the_owners_own_zone(world: World, address: str) -> None:
+    world.browser(htmx=False).post(address, **VIEW, expires_at="2031-05-03", zone="America/New_York")
+    [share] = shares(world, patient_of(address))
+    assert share.expires_at == datetime(2031, 5, 4, 4, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("zone", ["", "Nowhere/Land", "../etc/passwd", "Europe"])
+def test_days_of_no_known_zone_are_those_of_utc(world: World, address: str, zone: str) -> None:
+    world.browser(htmx=False).post(address, **VIEW, expires_at="2031-05-03", zone=zone)
+    [share] = shares(world, patient_of(address))
+    assert share.expires_at == datetime(2031, 5, 4, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"email": ""}, "Email address is needed."),
+        ({"email": "nobody@sample.example"}, "Nobody has an account under “nobody@sample.example”."),
+        ({"email": "nora@sample.example"}, "This is the owner’s own address."),
+        ({"level": "owner"}, "Not a valid choice."),
+        ({"expires_at": "2020-05-03"}, "The end of access must lie in the future."),
+        ({"expires_at": "soon"}, "Not a valid date value."),
+    ],
+)
+def test_what_cannot_be_given_is_said_beside_its_field(
+    world: World, address: str, fields: dict[str, str], sentence: str
+) -> None:
+    answer = world.browser(htmx=False).post(address, **(VIEW | fields))
+    assert (answer.status_code, sentence in answer.text) == (422, True)
+    assert shares(world, patient_of(address)) == []
+
+
+def test_changing_begins_with_what_there_is(world: World, address: str) -> None:
+    browser = world.browser(htmx=False)
+    browser.post(address, email=OTTO, level="edit", expires_at="2031-05-03")
+    page = browser.get(address, change=shares(world, patient_of(address))[0].id).text
+    assert f"Change the access of {OTTO}" in page
+    assert 'value="2031-05-03"' in page
+    assert 'checked class="mf-check" id="level-1"' in page
+
+
+def test_taking_back_ends_access(world: World, address: str) -> None:
+    browser = world.browser(htmx=False)
+    browser.post(address, **VIEW)
+    answer = browser.post(address, remove=shares(world, patient_of(address))[0].id)
+    assert (answer.status_code, answer.location) == (303, address)
+    assert world.browser(OTTO, htmx=False).get(f"/patients/{patient_of(address)}").status_code == 404
+
+
+@pytest.mark.parametrize("number", ["999999", "1.5", "-1", "", "9" * 40, "²"])
+def test_a_share_that_is_not_there_cannot_be_taken_back(world: World, address: str, number: str) -> None:
+    assert world.browser(htmx=False).post(address, remove=number).status_code == 404
+
+
+def test_a_reader_gives_its_own_access_up(world: World, address: str) -> None:
+    world.browser(htmx=False).post(address, **VIEW)
+    otto, patient = world.browser(OTTO, htmx=False), f"/patients/{patient_of(address)}"
+    page = otto.get(patient).text
+    assert 'class="mf-give-up"' in page
+    number = page.split('name="remove" value="')[1].split('"')[0]
+    assert otto.post(address, remove=number).location == "/"
+    assert otto.get(patient).status_code == 404
+
+
+def test_the_owner_is_not_offered_to_give_up(world: World, address: str) -> None:
+    page = world.browser(htmx=False).get(f"/patients/{patient_of(address)}").text
+    assert "mf-give-up" not in page
+    assert f'href="{address}"' in page
+
+
+def test_others_are_not_led_to_a_page_they_may_not_see(world: World, address: str) -> None:
+    world.browser(htmx=False).post(address, email=OTTO, level="edit")
+    otto = world.browser(OTTO, htmx=False)
+    assert f'href="{address}"' not in otto.get(f"/patients/{patient_of(address)}").text
+    assert otto.get(address).status_code == 403
+
+
+def test_ended_access_is_shown_as_over(world: World, address: str) -> None:
+    world.share(world.records().patient(patient_of(address)).patient, OTTO, "view", now() - timedelta(days=2))
+    page = " ".join(world.browser(htmx=False).get(address).text.split())
+    assert '<span class="mf-chip">Over</span>' in page
+    assert "Remove<span" in page

@@ -1,0 +1,297 @@
+"""The preview and the print page over HTTP: what stands in them, whose list one walks in, what is said of the rest."""
+
+import io
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import lxml.html
+import pytest
+from PIL import Image
+from werkzeug.test import TestResponse
+
+from medfiles.sandbox.render import spec
+from medfiles.web import printing
+from tests.support import samples
+from tests.support.factories import Browser, World
+
+HOSTILE = "Pain & <b>fever</b> <script>alert(1)</script>"
+ABSENT = 1_999_999_999
+
+
+@dataclass
+class Desk:
+    world: World
+    browser: Browser
+    record: Any
+
+    def __post_init__(self) -> None:
+        self.record_id: int = self.record.id
+
+    def put(self, name: str, content: bytes | None = None, **paper: Any) -> int:
+        return self.world.attach(self.record, name, content, **paper).id
+
+    def look(self, file_id: int, **query: Any) -> Any:
+        return parsed(self.browser.get(f"/documents/files/{file_id}/preview", **query))
+
+    def print(self, *ids: int) -> Any:
+        chosen = ",".join(map(str, ids))
+        return parsed(
+            self.browser.post(f"/documents/lab-result/{self.record_id}/bulk", action="print", file_ids=chosen)
+        )
+
+
+@pytest.fixture
+def desk(world: World) -> Desk:
+    return Desk(world, world.browser(), world.record("lab-result"))
+
+
+def parsed(answer: TestResponse) -> Any:
+    assert answer.status_code == 200, answer.text
+    return lxml.html.fromstring(answer.text)
+
+
+def words(tree: Any, selector: str) -> list[str]:
+    return [" ".join(one.text_content().split()) for one in tree.cssselect(selector)]
+
+
+def place(tree: Any) -> str:
+    return words(tree, ".mf-look-words strong")[0]
+
+
+def beside(tree: Any) -> list[str]:
+    return words(tree, ".mf-look-walk")
+
+
+def test_a_pdf_comes_with_the_page_that_was_asked_for_in_every_size(desk: Desk) -> None:
+    tree = desk.look(desk.put("Letter.pdf", samples.pdf(3)), page=2)
+    [picture] = tree.cssselect(".mf-look-page img")
+    assert picture.get("alt") == "Page 2 of 3 of Letter.pdf"
+    sizes = re.findall(r"-v1w(\d+)/2\.webp (\d+)w", picture.get("srcset"))
+    assert sizes == [("480", "480"), ("960", "960"), ("1600", "1600"), ("2400", "2400")]
+
+
+def test_each_size_of_a_picture_is_one_that_the_server_draws(desk: Desk) -> None:
+    tree = desk.look(desk.put("Photo.jpg", samples.jpeg(1200, 900)))
+    [picture] = tree.cssselect(".mf-look-page img")
+    listed = re.findall(r"(\S+) (\d+)w", picture.get("srcset"))
+    assert [width for _, width in listed] == ["480", "960", "1200"]
+    for address, width in listed:
+        answer = desk.browser.get(address)
+        assert (answer.status_code, answer.mimetype) == (200, "image/webp")
+        assert width_of(answer.data) == int(width)
+
+
+def width_of(content: bytes) -> int:
+    with Image.open(io.BytesIO(content)) as image:
+        return int(image.width)
+
+
+def test_a_page_beyond_the_last_is_the_last(desk: Desk) -> None:
+    tree = desk.look(desk.put("Letter.pdf", samples.pdf(3)), page=99)
+    assert tree.cssselect("[data-mf-page-field]")[0].get("value") == "3"
+
+
+@pytest.mark.parametrize("page", ["0", "-3", "x", "9" * 30])
+def test_a_page_that_is_none_is_no_error(desk: Desk, page: str) -> None:
+    assert desk.look(desk.put("Letter.pdf", samples.pdf(3)), page=page).cssselect(".mf-look-page")
+
+
+def test_one_walks_in_the_order_of_the_list(desk: Desk) -> None:
+    ids = {name: desk.put(name) for name in ("B.txt", "A.txt", "C.txt")}
+    tree = desk.look(ids["B.txt"], sort="name")
+    assert place(tree) == "2 of 3"
+    assert beside(tree) == ["Previous document: A.txt", "Next document: C.txt"]
+    assert words(tree, ".mf-look-film li") == [f"TXT{name}" for name in ("A.txt", "B.txt", "C.txt")]
+    assert all("sort=name" in link.get("hx-get") for link in tree.cssselect("[data-mf-look]"))
+
+
+def test_one_walks_among_what_was_searched_for(desk: Desk) -> None:
+    first, _, last = (desk.put(name) for name in ("Scan 1.txt", "Letter.txt", "Scan 2.txt"))
+    assert place(desk.look(first, q="scan", sort="name")) == "1 of 2"
+    assert beside(desk.look(last, q="scan", sort="name")) == ["Previous document: Scan 1.txt"]
+
+
+def test_a_document_that_its_list_does_not_hold_any_more_has_no_place(desk: Desk) -> None:
+    tree = desk.look(desk.put("Letter.txt"), q="scan")
+    assert not tree.cssselect(".mf-look-words strong, .mf-look-walk")
+
+
+def test_in_the_trash_one_walks_in_the_trash(desk: Desk) -> None:
+    ids = [desk.put(name) for name in ("A.txt", "B.txt", "C.txt")]
+    for file_id in ids[:2]:
+        desk.world.documents().trash(file_id)
+    assert place(desk.look(ids[0], sort="name")) == "1 of 2"
+
+
+def test_of_a_long_list_the_first_the_nearest_and_the_last_are_shown(desk: Desk) -> None:
+    ids = desk.world.store(desk.record, *(f"Note {number}.txt" for number in range(100)))
+    tree = desk.look(ids[50], sort="name")
+    assert place(tree) == "51 of 100"
+    shown = [name.removeprefix("TXT") for name in words(tree, ".mf-look-film li")]
+    assert shown == [f"Note {number}.txt" for number in (0, *range(38, 63), 99)]
+
+
+def test_text_is_shown_as_it_is_and_never_as_markup(desk: Desk) -> None:
+    tree = desk.look(desk.put("Note.txt", HOSTILE.encode()))
+    assert words(tree, ".mf-look-text") == [HOSTILE]
+    assert not tree.cssselect("script")
+
+
+def test_a_table_is_a_table(desk: Desk) -> None:
+    tree = desk.look(desk.put("Values.csv", f"day,note\n1,{HOSTILE}\n".encode()))
+    assert words(tree, ".mf-look-table th") == ["day", "note"]
+    assert words(tree, ".mf-look-table td") == ["1", HOSTILE]
+
+
+def test_a_letter_is_clean_markup(world: World) -> None:
+    desk = Desk(world, world.browser(), world.record("lab-result"))
+    tree = desk.look(desk.put("Letter.docx", samples.docx()))
+    assert words(tree, ".mf-prose p") == ["Visit summary"]
+    assert not tree.cssselect(".mf-prose [style], .mf-prose [class], .mf-prose a, .mf-prose img")
+
+
+def test_what_is_left_out_is_said(desk: Desk) -> None:
+    tree = desk.look(desk.put("Values.csv", samples.csv(500)))
+    assert "200 rows" in words(tree, ".mf-look-note")[0]
+
+
+def test_what_cannot_be_shown_says_why_and_offers_the_download(desk: Desk) -> None:
+    file_id = desk.put("Locked.pdf", samples.locked_pdf())
+    tree = desk.look(file_id)
+    assert "password" in words(tree, ".mf-look-none")[0]
+    assert tree.cssselect(f".mf-look-none a[href='/documents/files/{file_id}/download']")
+    assert not tree.cssselect("[data-mf-key=print]")
+
+
+def test_a_medical_picture_is_not_for_diagnosis(world: World) -> None:
+    desk = Desk(world, world.browser(), world.record("procedure"))
+    tree = desk.look(desk.put("CT.dcm", samples.dicom()))
+    assert words(tree, ".mf-look-warning") == ["Not for diagnosis"]
+    presets = [one.get("data-mf-preset") for one in tree.cssselect("[data-mf-preset]")]
+    assert presets
+    assert tree.cssselect("[data-mf-preset][aria-pressed=true]")[0].get("data-mf-preset") == presets[0]
+
+
+def test_a_window_is_a_link_without_script(world: World) -> None:
+    desk = Desk(world, world.browser(htmx=False), world.record("procedure"))
+    file_id = desk.put("CT.dcm", samples.dicom())
+    lung = desk.look(file_id).cssselect("[data-mf-preset='-600.0,1500.0']")[0].get("href")
+    tree = parsed(desk.browser.get(lung))
+    word = spec.recipe(960, (-600, 1500))
+    assert f"-{word}/1.webp" in tree.cssselect(".mf-look-page img")[0].get("src")
+    assert words(tree, "[data-mf-preset][aria-pressed=true]") == ["Lung"]
+
+
+@pytest.mark.parametrize("window", ["40", "a,b", "1,0", "1e30,5", "nan,3", "1,2,3"])
+def test_a_window_that_is_none_is_refused(world: World, window: str) -> None:
+    desk = Desk(world, world.browser(), world.record("procedure"))
+    answer = desk.browser.get(f"/documents/files/{desk.put('CT.dcm', samples.dicom())}/preview", window=window)
+    assert answer.status_code == 422
+
+
+def test_without_script_the_preview_is_a_page_of_its_own(desk: Desk) -> None:
+    desk.browser = desk.world.browser(htmx=False)
+    ids = [desk.put(name) for name in ("A.txt", "B.pdf")]
+    tree = desk.look(ids[0], sort="name")
+    assert words(tree, "h1") == ["A.txt"]
+    assert tree.cssselect(".mf-look-next")[0].get("href") == f"/documents/files/{ids[1]}/preview?sort=name"
+    assert not tree.cssselect(".mf-look-in [hx-get]")
+    assert tree.cssselect(".mf-back a")[0].get("href") == f"/documents/lab-result/{desk.record_id}?sort=name"
+
+
+def test_of_an_insurance_there_are_thumbnails_and_no_preview(world: World) -> None:
+    desk = Desk(world, world.browser(), world.record("insurance"))
+    file_id = desk.put("Card.png")
+    tree = parsed(desk.browser.get(f"/documents/insurance/{desk.record_id}"))
+    [thumb] = tree.cssselect(".mf-row .mf-thumb img")
+    assert (thumb.get("width"), thumb.get("height"), thumb.get("loading")) == ("160", "160", "lazy")
+    assert desk.browser.get(thumb.get("src")).mimetype == "image/webp"
+    assert not tree.cssselect("[data-mf-look], .mf-look, [value=print]")
+    assert desk.browser.get(f"/documents/files/{file_id}/preview").status_code == 403
+
+
+def test_a_row_opens_the_dialog_of_its_list(desk: Desk) -> None:
+    file_id = desk.put("Letter.pdf")
+    tree = parsed(desk.browser.get(f"/documents/lab-result/{desk.record_id}?q=letter"))
+    link, eye = tree.cssselect(".mf-row [data-mf-look]")
+    assert link.get("href") == eye.get("hx-get") == f"/documents/files/{file_id}/preview?q=letter"
+    assert (eye.get("command"), eye.get("commandfor")) == ("show-modal", link.get("data-mf-look"))
+    assert tree.cssselect(f"dialog#{eye.get('commandfor')} {eye.get('hx-target')}")
+
+
+def test_an_uploaded_row_has_its_thumbnail(desk: Desk) -> None:
+    answer = desk.browser.upload(f"/documents/lab-result/{desk.record_id}/files", "Photo.png", samples.png())
+    assert answer.status_code == 201
+    [thumb] = lxml.html.fromstring(answer.text).cssselect(".mf-row .mf-thumb img")
+    assert desk.browser.get(thumb.get("src")).mimetype == "image/webp"
+
+
+def test_a_recent_document_opens_and_its_record_is_one_link_further(desk: Desk) -> None:
+    file_id = desk.put("Letter.pdf")
+    insurance = desk.world.record("insurance")
+    desk.world.attach(insurance, "Card.png")
+    tree = parsed(desk.browser.get("/"))
+    assert [one.get("href") for one in tree.cssselect(".mf-recent a")] == [
+        f"/insurance/{insurance.id}",
+        f"/insurance/{insurance.id}",
+        f"/documents/files/{file_id}/preview",
+        f"/lab-result/{desk.record_id}",
+    ]
+    assert tree.cssselect("#mf-recent-look-body")
+
+
+def test_recent_documents_and_the_trash_have_thumbnails(desk: Desk) -> None:
+    desk.put("Photo.png")
+    assert parsed(desk.browser.get("/")).cssselect(".mf-recent .mf-thumb img")
+    desk.world.documents().trash(desk.put("Scan.png"))
+    trash = parsed(desk.browser.get(f"/patients/{desk.record.patient_id}/trash"))
+    assert trash.cssselect(".mf-recent .mf-thumb img")
+    assert parsed(desk.browser.get(f"/documents/lab-result/{desk.record_id}/trash")).cssselect(".mf-row .mf-thumb img")
+
+
+def test_a_document_is_printed_page_by_page(desk: Desk) -> None:
+    file_id = desk.put("Letter.pdf", samples.pdf(3), description="After the operation")
+    tree = parsed(desk.browser.get(f"/documents/files/{file_id}/print"))
+    pictures = [one.get("src").rpartition("-")[2] for one in tree.cssselect(".mf-print-page img")]
+    assert pictures == ["v1w1600/1.webp", "v1w1600/2.webp", "v1w1600/3.webp"]
+    [caption] = words(tree, ".mf-print-caption")
+    assert caption.startswith("Letter.pdf Ella Sample")
+    assert "Lab result: Something" in caption
+    assert not [one for one in tree.cssselect(".mf-print-page img") if one.get("loading")]
+
+
+def test_several_documents_are_printed_together_and_the_others_named(desk: Desk) -> None:
+    ids = [desk.put("Note.txt", HOSTILE.encode()), desk.put("Values.csv"), desk.put("Photo.png")]
+    locked = desk.put("Locked.pdf", samples.locked_pdf())
+    other = desk.world.attach(desk.world.record("visit"), "Other.txt").id
+    tree = desk.print(*ids, locked, other, ABSENT)
+    assert words(tree, ".mf-print-caption h2") == ["Note.txt", "Values.csv", "Photo.png"]
+    refused = words(tree, ".mf-print-refused li")
+    assert "password" in refused[0]
+    assert refused[1:] == ["A document is not there any more."] * 2
+    assert words(tree, ".mf-look-text") == [HOSTILE]
+    assert "Other.txt" not in tree.text_content()
+
+
+def test_what_does_not_fit_on_the_page_is_said(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(printing, "MOST_PICTURES", 4)
+    long, more, text = desk.put("Long.pdf", samples.pdf(6)), desk.put("Photo.png"), desk.put("Note.txt")
+    tree = desk.print(long, more, text)
+    assert words(tree, ".mf-print-note") == ["These are the first 4 of 6 pages. Download it to print all of them."]
+    assert "Photo.png does not fit" in words(tree, ".mf-print-refused li")[0]
+    assert words(tree, ".mf-print-caption h2") == ["Long.pdf", "Note.txt"]
+
+
+def test_nothing_is_printed_of_what_may_not_be_previewed(world: World) -> None:
+    desk = Desk(world, world.browser(), world.record("insurance"))
+    file_id = desk.put("Card.png")
+    answer = desk.browser.get(f"/documents/files/{file_id}/print")
+    assert "do not allow this" in answer.text
+    assert "pictures" not in answer.text
+
+
+def test_a_preview_is_remembered_in_the_trail(desk: Desk) -> None:
+    file_id = desk.put("Note.txt")
+    desk.look(file_id)
+    assert [event.file_id for event in desk.world.events(action="preview")] == [file_id]

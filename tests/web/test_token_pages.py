@@ -1,0 +1,220 @@
+"""Tokens on the account page and by command: made with the password, shown this one time, revoked."""
+
+import json
+import re
+from datetime import timedelta
+
+import lxml.html
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from werkzeug.test import TestResponse
+
+from medfiles.accounts import api_tokens
+from medfiles.accounts import service as accounts
+from medfiles.clock import now
+from medfiles.database.session import db
+from medfiles.models import ApiToken
+from tests.cli.test_commands import FINDINGS, MISUSE, run
+from tests.http.test_sessions import EMAIL, PASSWORD, send, signed_in
+from tests.support.api_client import with_token
+from tests.support.factories import World, token_of
+
+# Flask-Security builds its forms as WTForms would no longer like them.
+pytestmark = pytest.mark.filterwarnings("ignore:Passing SelectField choices as tuples:DeprecationWarning")
+TOKEN = re.compile(r"mf_[0-9a-f]{16}_[\w-]{43}")
+FORM = {"name": "Scanner in the hall", "scope": "write", "patient": "", "days": "30", "password": PASSWORD}
+
+
+@pytest.fixture
+def ada(world: World) -> World:
+    accounts.create(EMAIL, PASSWORD)
+    world.user()
+    return world
+
+
+@pytest.fixture
+def here(ada: World) -> FlaskClient:
+    return signed_in(ada)
+
+
+def rows() -> list[ApiToken]:
+    db.session.rollback()
+    return list(db.session.scalars(select(ApiToken).order_by(ApiToken.id)))
+
+
+def make(client: FlaskClient, **wrong: str) -> TestResponse:
+    return send(client, "/account/tokens/new", **{**FORM, **wrong})
+
+
+def shown(page: TestResponse) -> str:
+    [text] = lxml.html.fromstring(page.data).xpath("//input[@id='token']/@value")
+    assert TOKEN.fullmatch(text)
+    return str(text)
+
+
+# --- pages --------------------------------------------------------------------------------------------------------
+
+
+def test_a_form_that_does_not_say_whose_documents_is_for_all(world: World) -> None:
+    accounts.create(EMAIL, PASSWORD)
+    form = {name: value for name, value in FORM.items() if name != "patient"}
+    assert send(signed_in(world), "/account/tokens/new", **form).status_code == 200
+
+
+def test_a_token_is_made_and_shown_this_one_time(ada: World, here: FlaskClient) -> None:
+    page = make(here)
+    text = shown(page)
+    assert (page.status_code, page.headers["Cache-Control"]) == (200, "private, no-store")
+    assert with_token(ada, text).get("/patients").status_code == 200
+    for path in ("/account", "/account/tokens/new", "/"):
+        assert TOKEN.search(here.get(path).text) is None
+    [row] = rows()
+    assert (row.name, row.scope, row.patient_id) == ("Scanner in the hall", "write", None)
+    assert row.expires_at is not None
+    assert timedelta(days=29) < row.expires_at - now() < timedelta(days=30)
+
+
+def test_the_account_page_lists_what_each_token_may_do(ada: World, here: FlaskClient) -> None:
+    make(here)
+    page = here.get("/account").text
+    assert "Scanner in the hall" in page
+    assert "May change all you have access to" in page
+    assert "never used" in page
+
+
+def test_a_token_may_be_for_one_patient(ada: World, here: FlaskClient) -> None:
+    values = {"first_name": "Ella", "last_name": "Sample", "birth_date": "2018-03-02"}
+    assert send(here, "/patients/new", **values).status_code == 303
+    [choice] = lxml.html.fromstring(here.get("/account/tokens/new").data).xpath(
+        "//select[@name='patient']/option[@value!='']/@value"
+    )
+    by = with_token(ada, shown(make(here, patient=choice, days="0")))
+    assert [found["first_name"] for found in by.get("/patients").get_json()] == ["Ella"]
+    [row] = rows()
+    assert (row.patient_id, row.expires_at) == (int(choice), None)
+    assert "Ella Sample" in here.get("/account").text
+
+
+MISTAKES: tuple[tuple[dict[str, str], str], ...] = (
+    ({"password": "not the password"}, "This is not your password."),
+    ({"password": ""}, "Your password is needed."),
+    ({"name": ""}, "Name is needed."),
+    ({"name": "x" * 101}, "100"),
+    ({"scope": "admin"}, ""),
+    ({"days": "9999"}, ""),
+    ({"days": "-1"}, ""),
+    ({"patient": "1999999"}, "no access to it"),
+    ({"patient": "9" * 40}, "no access to it"),
+    ({"patient": "Ella"}, "no access to it"),
+)
+
+
+def test_a_form_with_a_mistake_makes_no_token_and_is_shown_again(here: FlaskClient) -> None:
+    for wrong, said in MISTAKES:
+        page = make(here, **wrong)
+        assert (page.status_code, said in page.text) == (422, True), wrong
+        assert TOKEN.search(page.text) is None
+        assert PASSWORD not in page.text
+    assert rows() == []
+
+
+def test_a_token_is_revoked_with_one_button(ada: World, here: FlaskClient) -> None:
+    by = with_token(ada, shown(make(here)))
+    [action] = lxml.html.fromstring(here.get("/account").data).xpath("//form[contains(@action, '/revoke')]/@action")
+    answer = here.post(action, data={"csrf_token": token_of(here)}, follow_redirects=True)
+    assert "Revoked the token" in answer.text
+    assert "Scanner in the hall" in answer.text
+    assert by.get("/patients").status_code == 401
+    assert here.post(action, data={"csrf_token": token_of(here)}).status_code == 404
+
+
+def test_a_token_that_is_over_says_so(ada: World, here: FlaskClient) -> None:
+    make(here)
+    [row] = rows()
+    row.expires_at = now() - timedelta(seconds=1)
+    db.session.commit()
+    page = lxml.html.fromstring(here.get("/account").data)
+    assert page.xpath("//li[.//strong='Scanner in the hall']//*[@class='mf-chip']/text()") == ["Over"]
+
+
+def test_what_a_name_holds_is_shown_as_it_was_typed(here: FlaskClient) -> None:
+    name = "<script>alert(1)</script>\"'{{7*7}}"
+    page = make(here, name=name)
+    assert name in lxml.html.fromstring(page.data).text_content()
+    assert name in lxml.html.fromstring(here.get("/account").data).text_content()
+
+
+# --- commands -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def eve(world: World) -> World:
+    """An account that nobody signs in to: no password is hashed for it."""
+    world.user(EMAIL)
+    world.user()
+    return world
+
+
+def test_the_token_is_the_last_word_that_is_printed(eve: World) -> None:
+    result = run(eve, "token", "create", EMAIL, "--name", "Scanner", "--scope", "write")
+    assert result.exit_code == 0
+    by = with_token(eve, result.stdout.split()[-1])
+    patient = {"first_name": "Ella", "last_name": "Sample", "birth_date": "2018-03-02"}
+    assert by.post("/patients", patient).status_code == 201
+    [row] = rows()
+    assert (row.scope, (row.expires_at or now()) - now() > timedelta(days=364)) == ("write", True)
+
+
+def test_a_token_is_printed_for_programs(eve: World) -> None:
+    patient = eve.patient().id
+    words = ("--name", "Scanner", "--patient", str(patient), "--days", "0", "--json")
+    said = json.loads(run(eve, "token", "create", "nora@sample.example", *words).stdout)
+    assert {name: said[name] for name in ("name", "scope", "expires_at")} == {
+        "name": "Scanner", "scope": "read", "expires_at": None,
+    }  # fmt: skip
+    assert [each["id"] for each in with_token(eve, said["token"]).get("/patients").get_json()] == [patient]
+
+
+MISUSED: tuple[tuple[tuple[str, ...], int, str], ...] = (
+    (("nobody@sample.example", "--name", "Scanner"), FINDINGS, "no account"),
+    ((EMAIL, "--name", ""), FINDINGS, "name"),
+    ((EMAIL, "--name", "Scanner", "--patient", "1999999"), FINDINGS, "no access"),
+    ((EMAIL, "--name", "Scanner", "--patient", "9" * 30), MISUSE, "--patient"),
+    ((EMAIL, "--name", "Scanner", "--days", "4000"), MISUSE, "3650"),
+    ((EMAIL, "--name", "Scanner", "--days", "9" * 30), MISUSE, "3650"),
+    ((EMAIL, "--name", "Scanner", "--days", "-1"), MISUSE, "--days"),
+    ((EMAIL, "--name", "Scanner", "--scope", "admin"), MISUSE, "--scope"),
+    ((EMAIL,), MISUSE, "--name"),
+)
+
+
+def test_a_command_with_a_mistake_makes_no_token(eve: World) -> None:
+    for words, status, said in MISUSED:
+        result = run(eve, "token", "create", *words)
+        assert (result.exit_code, said in result.stderr) == (status, True), result.output
+        assert "Traceback" not in result.output
+    assert rows() == []
+
+
+def test_tokens_are_listed_without_what_opens_anything(eve: World) -> None:
+    text = run(eve, "token", "create", EMAIL, "--name", "Scanner").stdout.split()[-1]
+    listed = run(eve, "token", "list", EMAIL)
+    assert listed.exit_code == 0
+    assert "Scanner" in listed.stdout
+    assert TOKEN.search(listed.output) is None
+    [said] = json.loads(run(eve, "token", "list", EMAIL, "--json").stdout)["tokens"]
+    assert (said["name"], said["scope"], said["used_at"]) == ("Scanner", "read", None)
+    assert text.split("_", 2)[2] not in json.dumps(said)
+
+
+def test_a_token_is_revoked_by_command(eve: World) -> None:
+    by = with_token(eve, run(eve, "token", "create", EMAIL, "--name", "Scanner").stdout.split()[-1])
+    number = str(rows()[0].id)
+    assert run(eve, "token", "revoke", "nora@sample.example", number).exit_code == FINDINGS
+    assert by.get("/patients").status_code == 200
+    assert run(eve, "token", "revoke", EMAIL, number).exit_code == 0
+    assert by.get("/patients").status_code == 401
+    assert run(eve, "token", "revoke", EMAIL, number).exit_code == FINDINGS
+    assert run(eve, "token", "revoke", EMAIL, "9" * 30).exit_code == MISUSE
+    assert api_tokens.tokens(accounts.actor_for(accounts.find(EMAIL))) == []
