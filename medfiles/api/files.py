@@ -20,6 +20,7 @@ from medfiles.api.schemas import (
 from medfiles.api.toolkit import blueprint, checked, form, operation, reply, sent
 from medfiles.documents import listing
 from medfiles.errors import Rejected
+from medfiles.http import request_body
 from medfiles.http.rate_limits import UPLOADS, counted
 from medfiles.http.responses import actor, documents, file_views, send_document
 from medfiles.record_types.declared import EntityType
