@@ -9,13 +9,13 @@ from medfiles.api.schemas import MOST_IDS, ArchiveQuery, Bulk, Counts, FileOutco
 from medfiles.api.toolkit import blueprint, operation, reply, sent
 from medfiles.documents.bulk import BulkService, Result
 from medfiles.errors import Rejected
+from medfiles.http import parameters
 from medfiles.http.errors import status_of
 from medfiles.http.rate_limits import MANY, counted
 from medfiles.http.responses import bulk, documents, parts, send_archive
 from medfiles.http.security import reads
 from medfiles.record_types.declared import EntityType
 
-LONGEST_ID = 18  # digits
 Verb = Callable[[EntityType, int, Sequence[int]], Sequence[Result]]
 
 
@@ -80,12 +80,7 @@ def _outcome(result: Result) -> FileOutcome:
 
 def _ids() -> list[int]:
     """`ids=1,2,3`."""
-    words = [word for word in request.args.get("ids", "").split(",") if word]
-    if not 0 < len(words) <= MOST_IDS or not all(_is_id(word) for word in words):
-        message = f"“ids” must be 1 to {MOST_IDS} numbers of documents, separated by commas."
-        raise Rejected(message, {"ids": message})
-    return list(dict.fromkeys(int(word) for word in words))
-
-
-def _is_id(word: str) -> bool:
-    return word.isascii() and word.isdigit() and len(word) <= LONGEST_ID
+    ids = parameters.read_ids([request.args.get("ids", "")])
+    if not ids or len(ids) > MOST_IDS:
+        raise parameters.refused("ids", f"must be 1 to {MOST_IDS} document ids, separated by commas.")
+    return list(dict.fromkeys(ids))

@@ -19,8 +19,7 @@ from medfiles.api.schemas import (
 )
 from medfiles.api.toolkit import blueprint, checked, form, operation, reply, sent
 from medfiles.documents import listing
-from medfiles.errors import Rejected
-from medfiles.http import request_body
+from medfiles.http import parameters, request_body
 from medfiles.http.rate_limits import UPLOADS, counted
 from medfiles.http.responses import actor, documents, file_views, send_document
 from medfiles.record_types.declared import EntityType
@@ -32,8 +31,9 @@ USUAL, MOST = 50, 200  # documents in one page of a list
 @operation(Files, query=FilesQuery)
 def files(type: EntityType, id: int) -> Response:
     """List a record's documents, page by page."""
-    wanted = listing.wanted(request.args, type, trashed=_switch("trashed"))
-    page = documents().list(type, id, wanted, _limit(), counted=True)
+    wanted = listing.wanted(request.args, type, trashed=parameters.flag(request.args, "trashed"))
+    limit = parameters.number(request.args, "limit", USUAL, 1, MOST)
+    page = documents().list(type, id, wanted, limit, counted=True)
     headers = {"X-Total-Count": str(page.hits)}
     if page.next:
         headers["Link"] = f'<{request.path}?{urlencode({**request.args, "cursor": page.next})}>; rel="next"'
@@ -79,7 +79,7 @@ def file(file_id: int) -> Response:
 )
 def download(file_id: int) -> Response:
     """Download a document, byte for byte as it was uploaded."""
-    direct = _switch("direct")
+    direct = parameters.flag(request.args, "direct")
     return send_document(documents().open(file_id), direct=direct)
 
 
@@ -128,17 +128,3 @@ def _changes() -> dict[str, str | None]:
     if request.mimetype in ("application/x-www-form-urlencoded", "multipart/form-data"):
         return checked(Metadata, form()).model_dump(exclude_unset=True)
     return sent(Metadata).model_dump(exclude_unset=True)
-
-
-def _switch(name: str) -> bool:
-    value = request.args.get(name, "0")
-    if value not in ("0", "1"):
-        raise Rejected.about(name, f"“{name}” must be 1 or 0.")
-    return value == "1"
-
-
-def _limit() -> int:
-    value = request.args.get("limit", str(USUAL))
-    if not (value.isascii() and value.isdigit() and len(value) < 4 and 1 <= int(value) <= MOST):
-        raise Rejected.about("limit", f"“limit” must be a number from 1 to {MOST}.")
-    return int(value)

@@ -13,9 +13,10 @@ from werkzeug.routing import Rule
 
 from medfiles.api.error_examples import EXAMPLES
 from medfiles.api.problem_details import MEDIA_TYPE
-from medfiles.api.schemas import LARGEST_ID, CacheHeaders, File, Files, Problem, UploadForm
+from medfiles.api.schemas import CacheHeaders, File, Files, Problem, UploadForm
 from medfiles.api.toolkit import Model, Operation, blueprint, models
 from medfiles.http.errors import TITLES
+from medfiles.http.parameters import LARGEST_ID
 from medfiles.http.responses import parts
 
 VERSION = "1.0"
@@ -33,12 +34,12 @@ TAGS = {
     "legacy": "Older paths",
 }
 PATH_PARAMETERS = {  # description and example
-    "patient_id": ("A patient’s id", 3),
+    "patient_id": ("A patient's id", 3),
     "type": ("A record type", "visit"),
-    "id": ("A record’s id", 7),
-    "file_id": ("A document’s id", 1000000001),
-    "share_id": ("A share’s id", 5),
-    "number": ("A document’s id in the older feature; its new id works, too", 42),
+    "id": ("A record's id", 7),
+    "file_id": ("A document's id", 1000000001),
+    "share_id": ("A share's id", 5),
+    "number": ("A document's id in the older feature; its new id works, too", 42),
 }
 RETRY_AFTER = {"Retry-After": "Seconds to wait"}
 HEADERS: Mapping[Any, Mapping[str, str]] = {  # of answers, by what they hold or by status
@@ -167,6 +168,10 @@ def _errors(operation: Operation, method: str, path: str) -> Errors:
 def _finished(document: Json) -> Json:
     """Add what spectree has no words for: problem documents, headers, examples, bodies that are not JSON."""
     schemas = document["components"]["schemas"]
+    for model in schemas.values():
+        if "examples" in model:  # in the order of the fields, not of the alphabet
+            [example] = model["examples"]
+            model["examples"] = [{name: example[name] for name in model["properties"] if name in example}]
     for path, methods in document["paths"].items():
         for method, said in methods.items():
             operation = _operations()[f"{blueprint.name}.{said['operationId']}"]
@@ -181,14 +186,10 @@ def _finished(document: Json) -> Json:
             for status, answer in said["responses"].items():
                 _finish_answer(answer, int(status), operation, errors, schemas)
             said["responses"] = dict(sorted(said["responses"].items()))
-    used = {
-        model.__name__
-        for operation in _operations().values()
-        for model in (operation.query, operation.headers)
-        if model
-    }
+    # Without the models of parameters, which stand with their operations and have no example of their own.
+    shown = {name: model for name, model in schemas.items() if "examples" in model or "properties" not in model}
     document["components"] = {
-        "schemas": {name: schema for name, schema in schemas.items() if name not in {*used, CacheHeaders.__name__}},
+        "schemas": shown,
         "examples": {name: {"summary": one.when, "value": one.refusal.problem} for name, one in EXAMPLES.items()},
         "securitySchemes": _security_schemes(),
     }

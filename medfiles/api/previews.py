@@ -1,18 +1,16 @@
 """What documents look like, over HTTP for scripts: a page as a picture; text, tables and words as JSON."""
 
-import re
-
 from flask import Response, request
 
 from medfiles.api.schemas import HtmlPreview, Preview, PreviewQuery, TablePreview, TextPreview
 from medfiles.api.toolkit import blueprint, operation, reply
-from medfiles.errors import NotFound, Rejected
+from medfiles.errors import NotFound
+from medfiles.http import parameters
 from medfiles.http.responses import previews, send_picture
 from medfiles.previews.service import Look, Unshowable
-from medfiles.sandbox.render.spec import WIDTHS, Window, is_window
+from medfiles.sandbox.render import spec
 
-USUAL = 960
-WINDOW = re.compile(r"(-?\d{1,7}(?:\.\d{1,3})?),(\d{1,7}(?:\.\d{1,3})?)")
+WIDTHS = tuple(map(str, spec.WIDTHS))
 PICTURES = ("pages", "image", "dicom")
 UNAVAILABLE = ("no-preview", "blob-missing", "integrity", "being-checked", "quarantined")
 
@@ -21,7 +19,9 @@ UNAVAILABLE = ("no-preview", "blob-missing", "integrity", "being-checked", "quar
 @operation(Preview, media="image/webp", query=PreviewQuery, errors=UNAVAILABLE)
 def preview(file_id: int) -> Response:
     """Return a page as a picture, or the document's text or table."""
-    page, width, window = _page(), _width(), _window()
+    page = parameters.number(request.args, "page", 1, 1, 999_999)
+    width = int(parameters.one_of(request.args, "width", WIDTHS, "960"))
+    window = parameters.window(request.args)
     look = previews().look(file_id)
     if look.kind in PICTURES:
         return send_picture(previews().page(file_id, page, width, window))
@@ -46,26 +46,3 @@ def _shown(look: Look, page: int) -> Preview:
         return Preview(HtmlPreview(kind="html", html=look.html or "", note=look.note))
     names, rows = [sheet.name for sheet in look.sheets], [list(row) for row in look.sheets[page - 1].rows]
     return Preview(TablePreview(kind="table", rows=rows, sheets=names, note=look.note))
-
-
-def _page() -> int:
-    text = request.args.get("page", "1")
-    if not re.fullmatch(r"[1-9]\d{0,5}", text, re.ASCII):
-        raise Rejected.about("page", "“page” must be a number from 1 on.")
-    return int(text)
-
-
-def _width() -> int:
-    text = request.args.get("width", str(USUAL))
-    if text not in map(str, WIDTHS):
-        raise Rejected.about("width", f"“width” must be one of {', '.join(map(str, WIDTHS))}.")
-    return int(text)
-
-
-def _window() -> Window | None:
-    text = request.args.get("window", "")
-    found = WINDOW.fullmatch(text)
-    window = (float(found[1]), float(found[2])) if found and found[0].isascii() else None
-    if text and not (window and is_window(window)):
-        raise Rejected.about("window", "“window” must be centre and width, as in 40,400.")
-    return window

@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel, create_model
 
 from medfiles.documents.listing import CURSOR_LIMIT, ORDERS, SEARCH_LIMIT
+from medfiles.http.parameters import LARGEST_ID
 from medfiles.record_types import fields
 from medfiles.record_types.declared import EntityType, Registry
 from medfiles.record_types.media_types import MEDIA
 from medfiles.sandbox.render.spec import WIDTHS
 
-LARGEST_ID = 2**63 - 1
 MOST_IDS = 500
 Ids = Annotated[list[Annotated[int, Field(ge=0, le=LARGEST_ID)]], Field(min_length=1, max_length=MOST_IDS)]
 DAY, TIME, ETAG = "2026-05-12", "2026-05-12T09:30:00Z", '"20260512T093000.000000"'
@@ -92,12 +92,12 @@ class File(Out):
     file_size: int = doc("In bytes", 48211)
     sha256: str | None = doc("SHA-256 of the bytes, in lower-case hexadecimal", SHA256)
     description: str | None = doc(None, "For the orthopaedist")
-    category: str | None = doc("One of the record type’s categories", "referral")
+    category: str | None = doc("One of the record type's categories", "referral")
     uploaded_at: datetime = doc(None, TIME)
     created_at: datetime = doc(None, TIME)
     updated_at: datetime = doc(None, TIME)
     deleted_at: datetime | None = doc("When it was moved to the trash", None)
-    uploaded_by: str | None = doc("The account’s email; null when the account is gone", "maria@sample.example")
+    uploaded_by: str | None = doc("The account's email; null when the account is gone", "maria@sample.example")
     preview: bool = doc("Whether medfiles can show it", True)
     pages: int | None = doc("null when unknown", 2)
     scan: Literal["waiting", "infected"] | None = doc(
@@ -140,7 +140,7 @@ class Metadata(In):
     """Absent fields stay as they are; null or "" clears. `file_name` keeps its extension."""
 
     description: str | None = doc(None, "Signed by both parents", default=None, max_length=1000)
-    category: str | None = doc("One of the record type’s categories", "consent", default=None)
+    category: str | None = doc("One of the record type's categories", "consent", default=None)
     file_name: str = doc("1 to 255 characters; the extension stays", default="", max_length=255)
 
 
@@ -149,7 +149,7 @@ class UploadForm(Out):
 
     file: bytes = doc("The document, with its name; one per request", "%PDF-1.7 …")
     description: str = doc("What it is", "For the orthopaedist", default=None, max_length=1000)
-    category: str = doc("One of the record type’s categories", "referral", default=None)
+    category: str = doc("One of the record type's categories", "referral", default=None)
 
 
 class WhichCounts(In):
@@ -231,7 +231,7 @@ class Shares(RootModel[list[Share]]):
 
 class FilesQuery(Parameters):
     q: str = doc("Words that all occur in the name or the description", "knee", default=None, max_length=SEARCH_LIMIT)
-    category: str = doc("One of the record type’s categories, or none", "referral", default=None)
+    category: str = doc("One of the record type's categories, or none", "referral", default=None)
     media: str = doc("The kind of file", "pdf", default=None, json_schema_extra={"enum": ["", *MEDIA]})
     from_: date = doc(
         "First day of upload, in `zone`; in the trash, of deletion", "2026-05-01", default=None, alias="from"
@@ -249,7 +249,7 @@ class FilesQuery(Parameters):
 
 class UploadQuery(Parameters):
     description: str = doc("For raw bytes: what it is", "For the orthopaedist", default=None, max_length=1000)
-    category: str = doc("For raw bytes: one of the record type’s categories", "referral", default=None)
+    category: str = doc("For raw bytes: one of the record type's categories", "referral", default=None)
 
 
 class DownloadQuery(Parameters):
@@ -266,8 +266,8 @@ class ArchiveQuery(Parameters):
 
 class PreviewQuery(Parameters):
     page: int = doc("Which page, frame or sheet, counted from 1", 1, default=1, ge=1, le=999_999)
-    width: int = doc("The picture’s width in pixels, at most", 960, default=960, json_schema_extra={"enum": [*WIDTHS]})
-    window: str = doc("For DICOM: centre and width in the image’s own values", "40,400", default=None, pattern=WINDOW)
+    width: int = doc("The picture's width in pixels, at most", 960, default=960, json_schema_extra={"enum": [*WIDTHS]})
+    window: str = doc("For DICOM: centre and width in the image's own values", "40,400", default=None, pattern=WINDOW)
 
 
 class CacheHeaders(Parameters):

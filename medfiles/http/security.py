@@ -15,6 +15,7 @@ from wtforms import ValidationError as BadToken
 from medfiles.accounts import api_tokens
 from medfiles.errors import DatabaseUnavailable, OutOfScope, Rejected, SignedOut
 from medfiles.http import rate_limits
+from medfiles.http.parameters import ID_DIGITS
 from medfiles.http.responses import begin_writing, parts
 
 API = "api"  # the blueprint that takes tokens too
@@ -52,14 +53,13 @@ FORMS = ("", "application/x-www-form-urlencoded", "multipart/form-data")
 LONGEST_ENTRY = 1000
 CHANGING = ("POST", "PUT", "PATCH", "DELETE")
 NOT_VALID = "This token is not valid: it was mistyped or revoked, or its time is over."
-LARGEST_ID = 2**63 - 1
 csrf = CSRFProtect()
 
 
 class IdConverter(IntegerConverter):
     """A number that a database can hold; any other is 404."""
 
-    regex = "[0-9]{1,18}"  # and no digits of other scripts, which would give one thing two addresses
+    regex = f"[0-9]{{1,{ID_DIGITS}}}"  # and no digits of other scripts, which would give one thing two addresses
 
 
 class KindConverter(BaseConverter):

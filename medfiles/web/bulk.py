@@ -10,6 +10,7 @@ from medfiles.documents import listing
 from medfiles.documents.bulk import Result
 from medfiles.documents.listing import Wanted
 from medfiles.errors import Rejected
+from medfiles.http import parameters
 from medfiles.http.errors import status_of
 from medfiles.http.htmx import fragment, is_htmx, trigger
 from medfiles.http.responses import bulk, send_archive
@@ -18,7 +19,7 @@ from medfiles.record_types.declared import EntityType
 from medfiles.web import pages, printing
 from medfiles.web.words import plural
 
-LONGEST_KEY, LONGEST_ID = 255, 18  # characters
+LONGEST_KEY = 255  # characters
 MOST_CHOSEN = 1000
 NOTHING = "Choose one or more documents first."
 
@@ -99,12 +100,12 @@ def _chosen(kind: EntityType, record_id: int) -> Sequence[int]:
     if request.form.get("all") == "1":
         ids = bulk().matching(kind, record_id, wanted)
     else:
-        words = [word for value in request.form.getlist("file_ids") for word in value.split(",") if word]
-        if not all(word.isascii() and word.isdigit() and len(word) <= LONGEST_ID for word in words):
+        found = parameters.read_ids(request.form.getlist("file_ids"))
+        if found is None:
             raise Rejected("file_ids must be numbers.")
-        if len(words) > MOST_CHOSEN:
+        if len(found) > MOST_CHOSEN:
             raise Rejected(f"Choose up to {MOST_CHOSEN:,} documents at once, or all of them.")
-        ids = [int(word) for word in words]
+        ids = found
     if not ids:
         raise Rejected(NOTHING)
     return ids

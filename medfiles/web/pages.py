@@ -7,10 +7,9 @@ from flask import Response, flash, g, redirect, request
 from medfiles.documents import listing
 from medfiles.documents.listing import Wanted
 from medfiles.errors import Forbidden, Rejected
-from medfiles.http import views
+from medfiles.http import parameters, views
 from medfiles.http.htmx import fragment, is_htmx, trigger
 from medfiles.http.responses import documents, file_views, parts, records
-from medfiles.http.security import LARGEST_ID
 from medfiles.http.views import FileView, PanelView, PatientView, RecordView
 from medfiles.record_types.declared import EntityType
 
@@ -85,7 +84,7 @@ def _editing(view: RecordView) -> int | None:
 
 def document_named(name: str) -> int:
     """The document of `?edit=ID` or `?row=ID`; one that nobody has when that is no number."""
-    return min(max(request.args.get(name, 0, type=int), 0), LARGEST_ID)
+    return parameters.id_or_unknown(request.args.get(name)) or 0
 
 
 def answer_manager(kind: EntityType, record_id: int, status: int = 200, **shown_in_it: Any) -> Response:

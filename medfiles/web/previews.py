@@ -8,11 +8,12 @@ from typing import Any
 from flask import Response, request, url_for
 
 from medfiles.documents import listing
-from medfiles.errors import NotFound, Rejected
+from medfiles.errors import NotFound
+from medfiles.http import parameters
 from medfiles.http.htmx import fragment, is_htmx
 from medfiles.http.responses import documents, file_views, parts, previews
 from medfiles.http.views import FileView
-from medfiles.previews.service import WIDTHS, Look, recipe
+from medfiles.previews.service import WIDTHS, Look
 from medfiles.sandbox.render.spec import Window, boxed
 from medfiles.web import pages
 from medfiles.web.words import plural
@@ -101,7 +102,7 @@ def answer(file_id: int) -> Response:
 
 
 def looked_at(file: FileView, look: Look, place: PlaceView) -> LookView:
-    page, window = _page(look), _window()
+    page, window = _page(look), parameters.window(request.args)
     return LookView(
         file=file,
         look=look,
@@ -148,21 +149,7 @@ def notes(look: Look) -> list[NoteView]:
 
 def _page(look: Look) -> int:
     """`turn` is what a button without script says, `page` what was typed."""
-    wanted = request.args.get("turn", type=int) or request.args.get("page", 1, type=int)
-    return min(max(wanted, 1), look.pages or 1)
-
-
-def _window() -> Window | None:
-    """`?window=40,400`: centre and width."""
-    words = request.args.get("window", "")
-    if not words:
-        return None
-    try:
-        center, width = map(float, words.split(","))
-        recipe(MIDDLE, (center, width))
-    except (ValueError, OverflowError, NotFound):
-        raise Rejected("“window” must be a centre and a width such as 40,400.") from None
-    return center, width
+    return parameters.nearest(request.args.get("turn") or request.args.get("page"), 1, look.pages or 1)
 
 
 def _windows(file: FileView, look: Look, place: PlaceView, page: int, chosen: Window | None) -> tuple[WindowView, ...]:
