@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from medfiles.antivirus.clamd import checked_address
+from urllib.parse import urlsplit
 
 PREFIX = "MEDFILES_"
 
@@ -88,6 +87,16 @@ def one_of(*allowed: str) -> Callable[[str], str]:
     return parse
 
 
+def daemon_address(text: str) -> str:
+    """Check the address of the malware scanner; an empty one means no scanner."""
+    parts = urlsplit(text)
+    tcp = parts.scheme == "tcp" and parts.hostname and parts.port
+    unix = parts.scheme == "unix" and parts.path.startswith("/") and not parts.netloc
+    if text and not (tcp or unix):
+        raise ValueError("must be tcp://host:port or unix:/path")
+    return text
+
+
 def folder(text: str) -> Path:
     return Path(text).expanduser().resolve()
 
@@ -124,7 +133,7 @@ SETTINGS = (
     Setting(
         "MEDFILES_CLAMD",
         "",
-        checked_address,
+        daemon_address,
         "ClamAV's daemon, which scans documents for malware: tcp://host:port or unix:/path. Empty: none are scanned.",
     ),
     Setting(

@@ -1,4 +1,4 @@
-"""Who may do what. Everything hangs on the patient: its owner and those it is shared with; others see nothing."""
+"""Who may do what: a patient's owner and the accounts it is shared with. Others see nothing."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,7 +13,7 @@ from medfiles.models import Patient, PatientShare
 
 
 class Action(StrEnum):
-    """What an actor wants with a patient and all that belongs to it, from least to most."""
+    """What an actor may do with a patient and everything that belongs to it, lowest first."""
 
     VIEW = "view"
     EDIT = "edit"
@@ -25,27 +25,26 @@ RANK = {Action.VIEW: 1, Action.EDIT: 2, Action.OWN: 3}
 
 @dataclass(frozen=True)
 class Actor:
-    """Who asks, and from where: what every verb is done in the name of."""
+    """The account on whose behalf an operation runs, and where the request came from."""
 
     user_id: int
     email: str
     is_admin: bool = False
     address: str | None = None
     request_id: str | None = None
-    token: str | None = None  # name of the personal token that is used in place of a session
-    only_patient: int | None = None  # that token sees no other patient
+    token: str | None = None  # name of the API token used instead of a session
+    only_patient: int | None = None  # the only patient this token can see
 
 
 def levels(actor: Actor) -> Select[tuple[int, str]]:
-    """(patient_id, level) for every patient the actor may see: to be joined into queries, never filtered after."""
+    """Select (patient_id, level) for every patient the actor can see, to be joined into queries."""
     both = union_all(*_granted(actor.user_id, now())).subquery()
     found = select(both.c.patient_id, both.c.level)
     return found if actor.only_patient is None else found.where(both.c.patient_id == actor.only_patient)
 
 
 def _granted(user_id: Any, at: Any) -> tuple[Select[int, str], Select[int, str]]:
-    """(patient_id, level) of what an account owns, and of what is shared with it at that moment; both may be parameters
-    for later."""
+    """Select (patient_id, level) of owned and of currently shared patients. Both arguments may be bind parameters."""
     owned = select(Patient.id.label("patient_id"), literal("owner").label("level")).where(Patient.user_id == user_id)
     current = or_(PatientShare.expires_at.is_(None), PatientShare.expires_at > at)
     shared = (
@@ -57,14 +56,14 @@ def _granted(user_id: Any, at: Any) -> tuple[Select[int, str], Select[int, str]]
 
 
 def patients_for(actor: Actor, action: Action = Action.VIEW) -> Select[tuple[int]]:
-    """Ids of the patients with whom the actor may do this."""
+    """Select the ids of the patients on whom the actor may perform this action."""
     allowed = levels(actor).subquery()
     rank = case({level.value: number for level, number in RANK.items()}, value=allowed.c.level, else_=0)
     return select(allowed.c.patient_id).where(rank >= RANK[action])
 
 
-def level_of(patient_id: Any) -> ScalarSelect[Any]:
-    """The actor's level on the patient of a row: a column of a query that `asks` for it, which is thus one question."""
+def level_sql(patient_id: Any) -> ScalarSelect[Any]:
+    """Scalar subquery: the actor's level, loaded with the row. Bind it with `level_parameters`."""
     found = []
     for granted in _granted(bindparam("user_id"), bindparam("at")):
         whose, level = granted.selected_columns
@@ -72,36 +71,37 @@ def level_of(patient_id: Any) -> ScalarSelect[Any]:
     return union_all(*found).scalar_subquery()
 
 
-def asks(actor: Actor) -> dict[str, Any]:
-    """Parameters of a query with `level_of` in it."""
+def level_parameters(actor: Actor) -> dict[str, Any]:
+    """Parameters of a query that contains `level_sql`."""
     return {"user_id": actor.user_id, "at": now()}
 
 
-def level_on(actor: Actor, patient_id: int) -> Action | None:
-    return judged(actor, patient_id, db.session.scalar(_LEVEL_ON, {**asks(actor), "patient_id": patient_id}))
+_LEVEL_FOR = select(level_sql(bindparam("patient_id")))  # executed in every request, so it is built once
 
 
-_LEVEL_ON = select(level_of(bindparam("patient_id")))  # asked in every request, so it is built once
+def level_for(actor: Actor, patient_id: int) -> Action | None:
+    """Return the actor's level on this patient, None for no access."""
+    level = db.session.scalar(_LEVEL_FOR, {**level_parameters(actor), "patient_id": patient_id})
+    return effective_level(actor, patient_id, level)
 
 
-def judged(actor: Actor, patient_id: int, level: str | None) -> Action | None:
-    """What `level_of` found, as far as the actor's token reaches."""
+def effective_level(actor: Actor, patient_id: int, level: str | None) -> Action | None:
+    """Limit the result of `level_sql` to the patient of the actor's token, if it has one."""
     return Action(level) if level and actor.only_patient in (None, patient_id) else None
 
 
-def permit(actor: Actor, action: Action, patient_id: int) -> Action:
-    """The actor's level on this patient; `NotFound` when it may not even look, `Forbidden` when it may only look."""
-    return sufficient(level_on(actor, patient_id), action)
+def require(actor: Actor, action: Action, patient_id: int) -> Action:
+    """Return the actor's level on this patient.
+
+    Raises NotFound without any access, Forbidden when the level is too low for the action.
+    """
+    return require_level(level_for(actor, patient_id), action)
 
 
-def sufficient(level: Action | None, action: Action) -> Action:
+def require_level(level: Action | None, action: Action) -> Action:
+    """Return the level; raise NotFound if there is none, Forbidden if it is too low."""
     if level is None:
         raise NotFound()
-    suffices(level, action)
-    return level
-
-
-def suffices(level: Action, action: Action) -> None:
-    """`Forbidden` when this level is too low for that."""
     if RANK[level] < RANK[action]:
         raise Forbidden()
+    return level

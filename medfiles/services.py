@@ -1,23 +1,42 @@
-"""What one installation is made of: its kinds of records, its stores, its workers and its periods."""
+"""The resources of one installation, built once at startup from its settings."""
 
+import atexit
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
-from medfiles.antivirus.clamd import Clamd
-from medfiles.audit.chain import Sealer
+from medfiles import config
+from medfiles.antivirus.clamd import Clamd, scanner_at
+from medfiles.audit.chain import Sealer, key_from
+from medfiles.audit.checkpoint import anchor_at
+from medfiles.previews import renderer
 from medfiles.previews.libreoffice import Converter
 from medfiles.previews.renderer import Renderer
-from medfiles.record_types.declared import Registry
+from medfiles.record_types.declared import RecordType, Registry
+from medfiles.record_types.overrides import with_overrides
 from medfiles.sandbox.pool import Room, Sandbox
-from medfiles.storage import Storages
+from medfiles.storage import Storages, open_storages
 
 
 @dataclass(frozen=True)
-class Installation:
-    """`sandbox` looks into uploads; `renderers` draw what was accepted, after the `converter` where one is needed, for
-    those who have found `room`; `sealer` chains the trail; `scanner` looks for malware, where there is one. `idle` and
-    `longest` bound a session; `trash_days` is how long the trash keeps what was deleted, `verify_days` within how many
-    each document is read and compared. `quota`: bytes for each owner of patients, 0: no end."""
+class Services:
+    """What every service, job and command of this installation works with.
+
+    registry     declared record types with the installation's limits
+    storages     storage backends by name
+    sandbox      workers that inspect uploads
+    renderers    workers that render previews
+    converter    LibreOffice, where installed
+    room         bounds how many requests may wait for a preview at once
+    sealer       chains the audit log
+    trash_days   days until documents in the trash are deleted permanently
+    verify_days  days within which each document's checksum is verified
+    quota        bytes per owner of patients, 0 for no limit
+    scanner      malware scanner, None without one
+    idle         end a session after this time without requests
+    longest      end a session after this time in any case
+    """
 
     registry: Registry
     storages: Storages
@@ -36,3 +55,34 @@ class Installation:
     @property
     def renderer(self) -> Renderer:
         return Renderer(self.storages, self.renderers, self.converter, self.room)
+
+
+def build(settings: Mapping[str, Any], record_types: Iterable[RecordType]) -> Services:
+    """Open storages and create worker pools as the settings say. Workers stop when the process exits."""
+    sandbox = Sandbox(settings["MEDFILES_INSPECTORS"])
+    renderers = Sandbox(settings["MEDFILES_RENDERERS"], renderer.TASKS, renderer.LIMITS)
+    atexit.register(sandbox.close)
+    atexit.register(renderers.close)
+    return Services(
+        registry=with_overrides(record_types, settings["MEDFILES_ENTITIES"]),
+        storages=open_storages(
+            settings["MEDFILES_STORAGE_URL"],
+            settings["MEDFILES_INSTANCE"] / "staged",
+            settings["MEDFILES_OLDER_UPLOADS"],
+            settings["MEDFILES_STORAGE_ALSO"],
+        ),
+        sandbox=sandbox,
+        renderers=renderers,
+        converter=Converter(settings["MEDFILES_SOFFICE"]),
+        sealer=Sealer(
+            key_from(settings["MEDFILES_AUDIT_KEY"] or config.secret_key(settings)),
+            anchor_at(settings["MEDFILES_AUDIT_ANCHOR"], settings["MEDFILES_INSTANCE"]),
+        ),
+        room=Room(max(1, settings["MEDFILES_THREADS"] - 2)),
+        trash_days=settings["MEDFILES_TRASH_DAYS"],
+        verify_days=settings["MEDFILES_VERIFY_DAYS"],
+        quota=settings["MEDFILES_QUOTA"],
+        scanner=scanner_at(settings["MEDFILES_CLAMD"], settings["MEDFILES_CLAMD_SECONDS"]),
+        idle=timedelta(minutes=settings["MEDFILES_IDLE_MINUTES"]),
+        longest=timedelta(hours=settings["MEDFILES_SESSION_HOURS"]),
+    )

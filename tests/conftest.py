@@ -38,7 +38,7 @@ DOORS = (
     "legacy/test_sources",
     "legacy/test_ways_back",
     "rules/test_addresses",
-    "rules/test_door",
+    "rules/test_authorization",
     "rules/test_held",
     "rules/test_links",
     "rules/test_openapi",

@@ -10,7 +10,7 @@ import pytest
 from medfiles import config
 from medfiles.app import create_app
 from medfiles.config import SETTINGS, SettingError, load, secret_key
-from medfiles.record_types.declared import ENTITY_TYPES, MB
+from medfiles.record_types.declared import MB, RECORD_TYPES
 from medfiles.record_types.overrides import with_overrides
 from medfiles.storage import open_storages
 from tests.support.factories import World
@@ -102,10 +102,10 @@ def test_a_secret_that_is_set_is_used(tmp_path: Path) -> None:
 def test_limits_of_a_kind_of_record_are_overridden_by_a_file(tmp_path: Path) -> None:
     path = tmp_path / "limits.toml"
     path.write_text('[visit]\nmax_size_mb = 2.5\nmax_files = 3\naccepts = [".pdf"]\ncategories = ["letter"]\n')
-    changed = with_overrides(ENTITY_TYPES, str(path))["visit"]
+    changed = with_overrides(RECORD_TYPES, str(path))["visit"]
     assert (changed.max_size, changed.max_files) == (int(2.5 * MB), 3)
     assert (changed.accepts, changed.categories) == ((".pdf",), ("letter",))
-    assert with_overrides(ENTITY_TYPES, str(path))["procedure"].max_files == 12
+    assert with_overrides(RECORD_TYPES, str(path))["procedure"].max_files == 12
 
 
 @pytest.mark.parametrize(
@@ -124,12 +124,12 @@ def test_an_override_that_makes_no_sense_is_refused_by_name(tmp_path: Path, text
     path = tmp_path / "limits.toml"
     path.write_text(text)
     with pytest.raises(SettingError, match=named):
-        with_overrides(ENTITY_TYPES, str(path))
+        with_overrides(RECORD_TYPES, str(path))
 
 
 def test_an_override_file_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="nowhere.toml"):
-        with_overrides(ENTITY_TYPES, str(tmp_path / "nowhere.toml"))
+        with_overrides(RECORD_TYPES, str(tmp_path / "nowhere.toml"))
 
 
 def test_an_overridden_limit_is_the_one_people_meet(make_world: Callable[..., World], tmp_path: Path) -> None:

@@ -20,11 +20,11 @@ HOUR = timedelta(hours=1)
 
 
 def may(world: World, patient: Patient, email: str = OTTO) -> set[Action]:
-    """What `permit` lets this account do; the query of patients must agree with it."""
+    """What `require` lets this account do; the query of patients must agree with it."""
     actor, allowed = world.actor(email), set()
     for action in Action:
         try:
-            permissions.permit(actor, action, patient.id)
+            permissions.require(actor, action, patient.id)
         except (NotFound, Forbidden):
             continue
         allowed.add(action)
@@ -43,7 +43,7 @@ def test_nobody_else_may_even_look(world: World) -> None:
     patient = world.patient()
     assert may(world, patient) == set()
     with pytest.raises(NotFound):
-        permissions.permit(world.actor(OTTO), Action.VIEW, patient.id)
+        permissions.require(world.actor(OTTO), Action.VIEW, patient.id)
 
 
 @pytest.mark.parametrize(("level", "allowed"), [("view", {Action.VIEW}), ("edit", {Action.VIEW, Action.EDIT})])
@@ -73,7 +73,7 @@ def test_who_may_look_is_told_so_and_not_that_it_is_not_there(world: World) -> N
     patient = world.patient()
     world.share(patient, OTTO)
     with pytest.raises(Forbidden):
-        permissions.permit(world.actor(OTTO), Action.EDIT, patient.id)
+        permissions.require(world.actor(OTTO), Action.EDIT, patient.id)
 
 
 def test_a_share_is_of_one_patient_only(world: World) -> None:
@@ -110,12 +110,12 @@ def test_an_admin_sees_no_more_than_anybody(world: World) -> None:
     patient = world.patient()
     world.user(OTTO)
     accounts.set_admin(OTTO, True)
-    assert permissions.level_on(accounts.actor_for(accounts.find(OTTO)), patient.id) is None
+    assert permissions.level_for(accounts.actor_for(accounts.find(OTTO)), patient.id) is None
 
 
 def test_a_patient_that_is_not_there_is_nobodys(world: World) -> None:
     with pytest.raises(NotFound):
-        permissions.permit(world.actor(), Action.VIEW, 999_999)
+        permissions.require(world.actor(), Action.VIEW, 999_999)
 
 
 def test_ending_a_share_ends_it_for_a_page_that_is_open(world: World) -> None:

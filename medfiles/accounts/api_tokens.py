@@ -14,7 +14,7 @@ from sqlalchemy import Select, bindparam, select, update
 from medfiles import permissions
 from medfiles.accounts import service as accounts
 from medfiles.audit import event_log
-from medfiles.audit.event_log import Subject
+from medfiles.audit.event_log import AuditTarget
 from medfiles.clock import now
 from medfiles.database.session import db, transaction
 from medfiles.database.sqlite import SOON
@@ -54,7 +54,7 @@ def create(
         _check(actor, token, lasts)
         session.add(token)
         session.flush()
-        event_log.record(actor, "create-token", Subject(patient_id, name=name), scope=scope)
+        event_log.record(actor, "create-token", AuditTarget(patient_id, name=name), scope=scope)
     return token, f"{PREFIX}_{selector}_{secret}"
 
 
@@ -69,7 +69,7 @@ def revoke(actor: Actor, token_id: int) -> ApiToken:
         token: ApiToken | None = session.scalar(_of(actor).where(ApiToken.id == token_id))
         if token is None:
             raise NotFound("There is no such token, or it was revoked already.")
-        event_log.record(actor, "revoke-token", Subject(token.patient_id, name=token.name), scope=token.scope)
+        event_log.record(actor, "revoke-token", AuditTarget(token.patient_id, name=token.name), scope=token.scope)
         session.delete(token)
     return token
 
@@ -111,7 +111,7 @@ def _check(actor: Actor, token: ApiToken, lasts: timedelta | None) -> None:
         raise Rejected.about("scope", "scope must be read or write.")
     if lasts is not None and not timedelta() < lasts <= LONGEST:
         raise Rejected.about("days", f"A token lasts from 1 to {LONGEST.days:,} days, or without end.")
-    if token.patient_id is not None and permissions.level_on(actor, token.patient_id) is None:
+    if token.patient_id is not None and permissions.level_for(actor, token.patient_id) is None:
         raise Rejected.about("patient", "There is no such patient, or you have no access to it.")
     if len(tokens(actor)) >= MOST:
         raise Rejected.about("name", f"You have {MOST} tokens already. Revoke those you do not need any more.")

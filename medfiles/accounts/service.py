@@ -15,7 +15,7 @@ from passlib.totp import TotpMatch
 from sqlalchemy import ColumnElement, delete, func, or_, select, update
 
 from medfiles.audit import event_log
-from medfiles.audit.event_log import Subject
+from medfiles.audit.event_log import AuditTarget
 from medfiles.clock import now
 from medfiles.database.session import db, transaction
 from medfiles.errors import Conflict, NotFound, Rejected
@@ -32,7 +32,7 @@ class Accounts(SQLAlchemyUserDatastore):
 
     def set_uniquifier(self, user: UserMixin, uniquifier: str | None = None) -> None:
         super().set_uniquifier(user, uniquifier)
-        event_log.record(actor_for(cast(User, user)), "change-password", Subject())
+        event_log.record(actor_for(cast(User, user)), "change-password", AuditTarget())
         _end_tokens(cast(User, user))
 
     def tf_set(self, user: UserMixin, *arguments: Any, **more: Any) -> None:
@@ -40,11 +40,11 @@ class Accounts(SQLAlchemyUserDatastore):
         before = account.tf_totp_secret
         super().tf_set(user, *arguments, **more)
         if account.tf_totp_secret != before:  # it is called at every sign-in, too
-            event_log.record(actor_for(account), "second-step-on", Subject())
+            event_log.record(actor_for(account), "second-step-on", AuditTarget())
 
     def tf_reset(self, user: UserMixin) -> None:
         super().tf_reset(user)
-        event_log.record(actor_for(cast(User, user)), "second-step-off", Subject())
+        event_log.record(actor_for(cast(User, user)), "second-step-off", AuditTarget())
 
 
 class OneTime(Totp):
@@ -143,7 +143,7 @@ class Step:
 
     def passed(self) -> None:
         """In the open transaction, which does what the step is for."""
-        event_log.record(self._actor(), self.action, Subject())
+        event_log.record(self._actor(), self.action, AuditTarget())
 
     def judged(self, right: bool) -> None:
         """In a transaction of its own: what was not right does nothing else."""
@@ -153,7 +153,7 @@ class Step:
             else:
                 from_nobody = {} if self.user else {"address": self.address}
                 event_log.record(
-                    self._actor(), self.action, Subject(), outcome="refused", reason="wrong", **from_nobody
+                    self._actor(), self.action, AuditTarget(), outcome="refused", reason="wrong", **from_nobody
                 )
 
     def _actor(self) -> Actor | None:
@@ -195,7 +195,7 @@ def sessions(actor: Actor, idle: timedelta, longest: timedelta) -> Sequence[Sess
 def end_session(actor: Actor, session_id: int) -> None:
     with transaction() as session:
         ended = session.execute(delete(Session).where(Session.id == session_id, _of(actor)))
-        event_log.record(actor, "end-session", Subject(), outcome="done" if ended.rowcount else "refused")
+        event_log.record(actor, "end-session", AuditTarget(), outcome="done" if ended.rowcount else "refused")
     if not ended.rowcount:
         raise NotFound("This session has already ended.")
 
@@ -209,7 +209,7 @@ def clear_sessions(idle: timedelta, longest: timedelta) -> int:
 
 def _note(action: str, user: User) -> None:
     """What was done to an account by whoever looks after the machine."""
-    event_log.record(None, action, Subject(), account=user.id)
+    event_log.record(None, action, AuditTarget(), account=user.id)
 
 
 def _of(actor: Actor) -> ColumnElement[bool]:
@@ -223,8 +223,8 @@ def _end_all(user: User) -> None:
 
 def _end_tokens(user: User) -> None:
     for token in db.session.scalars(select(ApiToken).where(ApiToken.user_id == user.id)):
-        subject = Subject(token.patient_id, name=token.name)
-        event_log.record(actor_for(user), "revoke-token", subject, scope=token.scope, because="new password")
+        target = AuditTarget(token.patient_id, name=token.name)
+        event_log.record(actor_for(user), "revoke-token", target, scope=token.scope, because="new password")
         db.session.delete(token)
 
 

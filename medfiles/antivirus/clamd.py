@@ -114,16 +114,6 @@ class _Line:
         return left
 
 
-def checked_address(text: str) -> str:
-    """ValueError for what is no address of a daemon; "" is none at all."""
-    parts = urlsplit(text)
-    tcp = parts.scheme == "tcp" and parts.hostname and parts.port
-    unix = parts.scheme == "unix" and parts.path.startswith("/") and not parts.netloc
-    if text and not (tcp or unix):
-        raise ValueError("must be tcp://host:port or unix:/path")
-    return text
-
-
 def scanner_at(address: str, seconds: float) -> Clamd | None:
     return Clamd(address, seconds) if address else None
 

@@ -10,13 +10,14 @@ from medfiles.api.toolkit import blueprint, operation, reply, sent
 from medfiles.documents.bulk import BulkService, Result
 from medfiles.errors import Rejected
 from medfiles.http import parameters
+from medfiles.http.current import bulk, documents, services
 from medfiles.http.errors import status_of
 from medfiles.http.rate_limits import MANY, counted
-from medfiles.http.responses import bulk, documents, parts, send_archive
+from medfiles.http.responses import send_archive
 from medfiles.http.security import reads
-from medfiles.record_types.declared import EntityType
+from medfiles.record_types.declared import RecordType
 
-Verb = Callable[[EntityType, int, Sequence[int]], Sequence[Result]]
+Verb = Callable[[RecordType, int, Sequence[int]], Sequence[Result]]
 
 
 @blueprint.post("/files/batch-counts")
@@ -26,9 +27,9 @@ Verb = Callable[[EntityType, int, Sequence[int]], Sequence[Result]]
 def batch_counts() -> Response:
     """Count the documents of many records."""
     asked = sent(WhichCounts)
-    if asked.entity_type not in parts().registry:
+    if asked.entity_type not in services().registry:
         raise Rejected("There is no such kind of record.", {"entity_type": "There is no such kind of record."})
-    found = documents().count(parts().registry[asked.entity_type], asked.entity_ids)
+    found = documents().count(services().registry[asked.entity_type], asked.entity_ids)
     return reply(Counts(counts={str(record_id): count for record_id, count in found.items()}))
 
 
@@ -66,9 +67,9 @@ VERBS: Mapping[str, Callable[[BulkService, Bulk], Verb]] = {
 
 
 def _categorise(
-    service: BulkService, category: str | None, kind: EntityType, record_id: int, ids: Sequence[int]
+    service: BulkService, category: str | None, record_type: RecordType, record_id: int, ids: Sequence[int]
 ) -> Sequence[Result]:
-    return service.categorise(kind, record_id, ids, category)
+    return service.categorise(record_type, record_id, ids, category)
 
 
 def _outcome(result: Result) -> FileOutcome:

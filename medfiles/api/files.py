@@ -20,16 +20,18 @@ from medfiles.api.schemas import (
 from medfiles.api.toolkit import blueprint, checked, form, operation, reply, sent
 from medfiles.documents import listing
 from medfiles.http import parameters, request_body
+from medfiles.http.current import actor, documents
 from medfiles.http.rate_limits import UPLOADS, counted
-from medfiles.http.responses import actor, documents, file_views, send_document
-from medfiles.record_types.declared import EntityType
+from medfiles.http.responses import send_document
+from medfiles.http.views import file_views
+from medfiles.record_types.declared import RecordType
 
 USUAL, MOST = 50, 200  # documents in one page of a list
 
 
 @blueprint.get("/<kind:type>/<int:id>/files")
 @operation(Files, query=FilesQuery)
-def files(type: EntityType, id: int) -> Response:
+def files(type: RecordType, id: int) -> Response:
     """List a record's documents, page by page."""
     wanted = listing.wanted(request.args, type, trashed=parameters.flag(request.args, "trashed"))
     limit = parameters.number(request.args, "limit", USUAL, 1, MOST)
@@ -54,7 +56,7 @@ def files(type: EntityType, id: int) -> Response:
         *("storage", "busy"),
     ),
 )
-def upload(type: EntityType, id: int) -> Response:
+def upload(type: RecordType, id: int) -> Response:
     """Add a document."""
     file, new = request_body.receive_one(request, documents(), type, id)
     status = 201 if new else 200

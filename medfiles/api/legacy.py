@@ -7,7 +7,8 @@ from flask import Response, request, url_for
 from medfiles.api.files import answer
 from medfiles.api.schemas import DownloadHeaders, File
 from medfiles.api.toolkit import blueprint, operation
-from medfiles.http.responses import older, send_document
+from medfiles.http.current import older
+from medfiles.http.responses import send_document
 
 SINCE = "@1795651200"  # 2026-11-26, as RFC 9745 writes it
 LISTS = ("api.files", "api.upload")  # the older feature had these with “lab-results” in their address

@@ -15,9 +15,9 @@ from medfiles.api.error_examples import EXAMPLES
 from medfiles.api.problem_details import MEDIA_TYPE
 from medfiles.api.schemas import CacheHeaders, File, Files, Problem, UploadForm
 from medfiles.api.toolkit import Model, Operation, blueprint, models
+from medfiles.http.current import services
 from medfiles.http.errors import TITLES
 from medfiles.http.parameters import LARGEST_ID
-from medfiles.http.responses import parts
 
 VERSION = "1.0"
 PLACEHOLDER = re.compile(r"<(?:\w+:)?(\w+)>")
@@ -134,7 +134,7 @@ def _model(model: Model | None) -> type[BaseModel] | None:
 
 def _path_parameter(name: str) -> Json:
     description, example = PATH_PARAMETERS[name]
-    record_types = [word for record_type in parts().registry for word in (record_type.name, record_type.plural)]
+    record_types = [word for record_type in services().registry for word in (record_type.name, record_type.plural)]
     number = {"type": "integer", "minimum": 0, "maximum": LARGEST_ID}
     schema = {"type": "string", "enum": record_types} if name == "type" else number
     return {

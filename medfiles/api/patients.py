@@ -7,7 +7,7 @@ from flask import Response, url_for
 from medfiles.api.schemas import Patient, Patients
 from medfiles.api.toolkit import blueprint, models, operation, reply, sent
 from medfiles.http import views
-from medfiles.http.responses import records
+from medfiles.http.current import records
 from medfiles.permissions import Action
 
 

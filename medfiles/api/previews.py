@@ -6,8 +6,10 @@ from medfiles.api.schemas import HtmlPreview, Preview, PreviewQuery, TablePrevie
 from medfiles.api.toolkit import blueprint, operation, reply
 from medfiles.errors import NotFound
 from medfiles.http import parameters
-from medfiles.http.responses import previews, send_picture
-from medfiles.previews.service import Look, Unshowable
+from medfiles.http.current import previews
+from medfiles.http.responses import send_picture
+from medfiles.previews.renderer import Preview as DocumentPreview
+from medfiles.previews.service import Unshowable
 from medfiles.sandbox.render import spec
 
 WIDTHS = tuple(map(str, spec.WIDTHS))
@@ -35,7 +37,7 @@ def thumbnail(file_id: int) -> Response:
     return send_picture(previews().thumbnail(file_id))
 
 
-def _shown(look: Look, page: int) -> Preview:
+def _shown(look: DocumentPreview, page: int) -> Preview:
     if look.kind == "none":
         raise Unshowable(look.reason or "")
     if page > max(len(look.sheets), 1):

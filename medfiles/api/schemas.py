@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel, cre
 from medfiles.documents.listing import CURSOR_LIMIT, ORDERS, SEARCH_LIMIT
 from medfiles.http.parameters import LARGEST_ID
 from medfiles.record_types import fields
-from medfiles.record_types.declared import EntityType, Registry
+from medfiles.record_types.declared import RecordType, Registry
 from medfiles.record_types.media_types import MEDIA
 from medfiles.sandbox.render.spec import WIDTHS
 
@@ -321,7 +321,7 @@ def models_for(registry: Registry) -> Mapping[str, type[BaseModel]]:
 
 
 @lru_cache(maxsize=4)
-def _models(record_types: tuple[EntityType, ...]) -> Mapping[str, type[BaseModel]]:
+def _models(record_types: tuple[RecordType, ...]) -> Mapping[str, type[BaseModel]]:
     outputs = [_output(record_type) for record_type in record_types]
     inputs = [_input(input_name(record_type), record_type.fields) for record_type in record_types]
     record: Any = _root("Record", reduce(or_, outputs), "A record of the type in the address.")
@@ -331,11 +331,11 @@ def _models(record_types: tuple[EntityType, ...]) -> Mapping[str, type[BaseModel
     return {model.__name__: model for model in (*outputs, *inputs, record, records, record_input, patient_input)}
 
 
-def output_name(record_type: EntityType) -> str:
+def output_name(record_type: RecordType) -> str:
     return record_type.title.title().replace(" ", "")
 
 
-def input_name(record_type: EntityType) -> str:
+def input_name(record_type: RecordType) -> str:
     return f"{output_name(record_type)}Input"
 
 
@@ -357,7 +357,7 @@ def _input(name: str, declared: tuple[fields.Field, ...]) -> type[BaseModel]:
     return create_model(name, __base__=In, __doc__="All fields are replaced: what is absent is emptied.", **members)
 
 
-def _output(record_type: EntityType) -> type[BaseModel]:
+def _output(record_type: RecordType) -> type[BaseModel]:
     members: dict[str, Any] = {}
     for field in record_type.fields:
         empty = False if field.kind == "boolean" else None

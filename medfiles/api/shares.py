@@ -4,7 +4,7 @@ from flask import Response
 
 from medfiles.api.schemas import NewShare, Share, Shares
 from medfiles.api.toolkit import blueprint, operation, reply, sent
-from medfiles.http.responses import shares
+from medfiles.http.current import shares
 from medfiles.records.sharing import Given
 
 

@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from medfiles.audit import event_log
 from medfiles.audit.checkpoint import Anchor, Head
-from medfiles.audit.event_log import Subject
+from medfiles.audit.event_log import AuditTarget
 from medfiles.clock import now
 from medfiles.database.session import db, transaction
 from medfiles.errors import MedfilesError
@@ -98,7 +98,7 @@ def seal(sealer: Sealer, *, all_of_it: bool = False) -> int:
 def renew_anchor(sealer: Sealer) -> Head | None:
     """Take the chain as it is now for right, as after a backup was restored; that it was done is in the trail."""
     with transaction():
-        event_log.record(None, "renew-anchor", Subject())
+        event_log.record(None, "renew-anchor", AuditTarget())
     seal(sealer)
     return _head()
 

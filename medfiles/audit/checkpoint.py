@@ -12,7 +12,7 @@ import obstore
 from obstore.exceptions import BaseError
 
 from medfiles.errors import StorageError
-from medfiles.operations.database_dump import publish
+from medfiles.storage.durable import publish
 from medfiles.storage.objects import SCHEMES, bucket
 
 SYSLOG = "syslog:"

@@ -29,7 +29,7 @@ KINDS = {
 
 
 @dataclass
-class Subject:
+class AuditTarget:
     """What an event speaks of; filled in as the verb finds out."""
 
     patient_id: int | None = None
@@ -39,27 +39,27 @@ class Subject:
     name: str | None = None  # the document's, record's or patient's name at that time, for the trail only
 
 
-def subject_of(file: EntityFile) -> Subject:
-    return Subject(file.patient_id, file.entity_type, file.entity_id, file.id, file.file_name)
+def subject_of(file: EntityFile) -> AuditTarget:
+    return AuditTarget(file.patient_id, file.entity_type, file.entity_id, file.id, file.file_name)
 
 
 def record(
     actor: Actor | None,
     action: str,
-    subject: Subject,
+    target: AuditTarget,
     *,
     outcome: str = "done",
     reason: str | None = None,
     **details: Any,
 ) -> None:
     """Add one event to the open transaction: it stands or falls with what it records."""
-    record_each(actor, action, [(subject, details)], outcome=outcome, reason=reason)
+    record_each(actor, action, [(target, details)], outcome=outcome, reason=reason)
 
 
 def record_each(
     actor: Actor | None,
     action: str,
-    subjects: Iterable[tuple[Subject, Mapping[str, Any]]],
+    subjects: Iterable[tuple[AuditTarget, Mapping[str, Any]]],
     *,
     outcome: str = "done",
     reason: str | None = None,
@@ -82,36 +82,36 @@ def record_each(
 _ADD = insert(AuditEvent.__table__)
 
 
-def _about(subject: Subject, details: dict[str, Any]) -> dict[str, Any]:
-    if subject.name:
-        details["name"] = subject.name
+def _about(target: AuditTarget, details: dict[str, Any]) -> dict[str, Any]:
+    if target.name:
+        details["name"] = target.name
     return {
-        "patient_id": subject.patient_id,
-        "entity_type": subject.entity_type,
-        "entity_id": subject.entity_id,
-        "file_id": subject.file_id,
+        "patient_id": target.patient_id,
+        "entity_type": target.entity_type,
+        "entity_id": target.entity_id,
+        "file_id": target.file_id,
         "details": details or None,
     }
 
 
-def record_read(actor: Actor, action: str, subject: Subject) -> None:
+def record_read(actor: Actor, action: str, target: AuditTarget) -> None:
     """A read, once per subject, account and minute: a video-like series of ranges is one opening, not a hundred.
 
     Ends the session's transaction, which must have changed nothing, and writes in one of its own: who only looks waits
     for nobody who writes unless there is an event, and for no disk.
     """
-    known = _was_read(actor, action, subject)
+    known = _was_read(actor, action, target)
     end_reading()
     if not known:
         with transaction(SOON):
-            record(actor, action, subject)
+            record(actor, action, target)
 
 
-def _was_read(actor: Actor, action: str, subject: Subject) -> bool:
-    asked = {"actor": actor.user_id, "action": action, "since": now() - READ_ONCE_WITHIN, "patient": subject.patient_id}
-    if subject.file_id is not None:
-        return db.session.execute(_SAME_FILE, {**asked, "file": subject.file_id}).first() is not None
-    asked |= {"kind": subject.entity_type, "record": subject.entity_id}
+def _was_read(actor: Actor, action: str, target: AuditTarget) -> bool:
+    asked = {"actor": actor.user_id, "action": action, "since": now() - READ_ONCE_WITHIN, "patient": target.patient_id}
+    if target.file_id is not None:
+        return db.session.execute(_SAME_FILE, {**asked, "file": target.file_id}).first() is not None
+    asked |= {"kind": target.entity_type, "record": target.entity_id}
     return db.session.execute(_SAME_RECORD, asked).first() is not None
 
 
@@ -141,14 +141,14 @@ def record_reads(actor: Actor, action: str, files: Sequence[EntityFile]) -> None
     record_each(actor, action, [(subject_of(file), {}) for file in files if file.id not in known])
 
 
-def is_known_refusal(actor: Actor, action: str, subject: Subject, reason: str) -> bool:
+def is_known_refusal(actor: Actor, action: str, target: AuditTarget, reason: str) -> bool:
     """Whether the same was refused within the last minute: trying again and again fills no page."""
     same = _recent(actor, action, "refused").where(
         AuditEvent.reason == reason,
-        AuditEvent.patient_id == subject.patient_id,
-        AuditEvent.entity_type == subject.entity_type,
-        AuditEvent.entity_id == subject.entity_id,
-        AuditEvent.file_id == subject.file_id,
+        AuditEvent.patient_id == target.patient_id,
+        AuditEvent.entity_type == target.entity_type,
+        AuditEvent.entity_id == target.entity_id,
+        AuditEvent.file_id == target.file_id,
     )
     return db.session.execute(same.limit(1)).first() is not None
 
@@ -163,7 +163,7 @@ def _recent(actor: Actor, action: str, outcome: str = "done") -> Select[int | No
 
 
 @dataclass(frozen=True)
-class Narrowed:
+class ActivityFilter:
     """What of a patient's events is asked for: about one document, by one account, of one kind (a key of KINDS)."""
 
     document: int | None = None
@@ -171,11 +171,11 @@ class Narrowed:
     kind: str = ""
 
 
-EVERYTHING = Narrowed()
+EVERYTHING = ActivityFilter()
 
 
 def trail(
-    patient_id: int, before: int | None = None, limit: int = 100, narrowed: Narrowed = EVERYTHING
+    patient_id: int, before: int | None = None, limit: int = 100, narrowed: ActivityFilter = EVERYTHING
 ) -> Sequence[tuple[AuditEvent, str | None]]:
     """A patient's events with the account's address, newest first; `before` is the id of the last one already seen."""
     query = (

@@ -11,7 +11,7 @@ from flask.cli import AppGroup
 from medfiles.audit import chain
 from medfiles.audit.checkpoint import Head
 from medfiles.cli.output import FINDINGS, explained, json_option, summary
-from medfiles.http.responses import parts
+from medfiles.http.current import services
 
 group = AppGroup("audit", help="The trail: who did what, and that nobody changed it.")
 
@@ -39,7 +39,7 @@ def register(parent: AppGroup) -> None:
 @explained
 def seal_now(as_json: bool) -> None:
     """Chain all events that are not in the chain yet; servers do it every few seconds."""
-    count = chain.seal(parts().sealer, all_of_it=True)
+    count = chain.seal(services().sealer, all_of_it=True)
     summary(as_json, f"Sealed {count:,} events.", sealed=count)
 
 
@@ -49,7 +49,7 @@ def seal_now(as_json: bool) -> None:
 @explained
 def verify(head: Head | None, as_json: bool) -> None:
     """Check every event against the chain, and the chain's end against the anchor."""
-    bad = chain.verify(parts().sealer, head)
+    bad = chain.verify(services().sealer, head)
     state = chain.condition()
     sentence = f"First bad: {bad.words}." if bad else f"All {state.sealed:,} sealed events are as they were written."
     finding = {"kind": bad.kind, "event": bad.event_id, "position": bad.position} if bad else None
@@ -77,6 +77,6 @@ def export(patient: int | None, since: datetime | None, until: datetime | None, 
 @explained
 def anchor(as_json: bool) -> None:
     """Take the chain as it is for right from now on, as after an older database was put back. The trail says so."""
-    head = chain.renew_anchor(parts().sealer)
+    head = chain.renew_anchor(services().sealer)
     assert head is not None
     summary(as_json, f"The anchor is now {head.position}:{head.mac}", position=head.position, mac=head.mac)

@@ -12,7 +12,7 @@ from medfiles.audit import chain
 from medfiles.audit.chain import Sealer
 from medfiles.cli.output import FINDINGS, explained, json_option, summary
 from medfiles.cli.progress import Teller
-from medfiles.http.responses import parts
+from medfiles.http.current import services
 from medfiles.operations import backup, integrity, restore
 from medfiles.operations.restore import Target
 
@@ -51,7 +51,7 @@ def back_up(folder: Path, keep: int | None, mend: bool, only_check: bool, name: 
 
 def _make(folder: Path, keep: int | None, mend: bool, as_json: bool) -> None:
     tell = Teller().step("Copying", integrity.total())
-    saved = backup.back_up(parts().storages, folder, current_app.config["SECRET_KEY"], tell, mend=mend)
+    saved = backup.back_up(services().storages, folder, current_app.config["SECRET_KEY"], tell, mend=mend)
     gone = backup.thin_out(folder, keep) if keep else 0
     lines = [*saved.problems, f"Backed up {saved.documents:,} documents as {saved.name}, {saved.copied:,} of them new."]
     facts = {"documents": saved.documents, "bytes": saved.bytes, "copied": saved.copied, "removed": gone}
@@ -79,7 +79,7 @@ def bring_back(folder: Path, name: str | None, as_json: bool) -> None:
     is compared afterwards. The server must not run."""
     name = name or backup.newest(folder)
     tell = Teller().step("Restoring", backup.manifest(folder, name)["documents"])
-    done = restore.restore(parts().storages, _target(), folder, name, tell)
+    done = restore.restore(services().storages, _target(), folder, name, tell)
     found = [] if done.outdated else [*_verified()]
     if not done.outdated:
         chain.renew_anchor(_sealer(done.secret))  # the old one, if there is any, knows another chain
@@ -92,7 +92,7 @@ def bring_back(folder: Path, name: str | None, as_json: bool) -> None:
 
 
 def _verified() -> list[str]:
-    storages = parts().storages
+    storages = services().storages
     return [one.words for one in (integrity.verify(storages) + integrity.verify_deep(storages)).findings]
 
 
@@ -100,7 +100,7 @@ def _sealer(secret: str) -> Sealer:
     """With the key that came back, which this process did not begin with."""
     config = current_app.config
     own = config["MEDFILES_AUDIT_KEY"] or config["MEDFILES_SECRET_KEY"]
-    return Sealer(chain.key_from(own or secret), parts().sealer.anchor)
+    return Sealer(chain.key_from(own or secret), services().sealer.anchor)
 
 
 def _target() -> Target:

@@ -16,11 +16,11 @@ from flask.cli import AppGroup
 
 from medfiles.accounts import service as accounts
 from medfiles.cli.output import explained
-from medfiles.documents.rules import Paper
+from medfiles.documents.rules import UploadMetadata
 from medfiles.documents.service import DocumentService
-from medfiles.http.responses import parts
+from medfiles.http.current import services
 from medfiles.permissions import Actor
-from medfiles.record_types.declared import EntityType
+from medfiles.record_types.declared import RecordType
 from medfiles.records.service import RecordService
 
 if TYPE_CHECKING:
@@ -61,26 +61,26 @@ def _make() -> None:
 
 
 def _add(actor: Actor, person: DemoPatient) -> None:
-    records = RecordService(actor, parts().registry, parts().storages)
-    documents = DocumentService(actor, parts().registry, parts().storages, sandbox=parts().sandbox)
+    records = RecordService(actor, services().registry, services().storages)
+    documents = DocumentService(actor, services().registry, services().storages, sandbox=services().sandbox)
     patient = records.create_patient(person.fields)
     for entry in person.records:
         _fill(records, documents, patient.id, entry)
 
 
 def _fill(records: RecordService, documents: DocumentService, patient_id: int, entry: DemoRecord) -> None:
-    kind = parts().registry[entry.type]
-    record = records.create(patient_id, kind, entry.fields)
+    record_type = services().registry[entry.type]
+    record = records.create(patient_id, record_type, entry.fields)
     for document in entry.documents:
-        _attach(documents, kind, record.id, document)
+        _attach(documents, record_type, record.id, document)
 
 
-def _attach(service: DocumentService, kind: EntityType, record_id: int, document: DemoDocument) -> None:
+def _attach(service: DocumentService, record_type: RecordType, record_id: int, document: DemoDocument) -> None:
     content = document.make()
-    intake = service.receive(kind, record_id, len(content), files=1)
+    intake = service.receive(record_type, record_id, len(content), files=1)
     staged = service.stage(intake)
     staged.write(content)
-    service.attach(intake, staged, Paper(document.name, document.description, document.category))
+    service.attach(intake, staged, UploadMetadata(document.name, document.description, document.category))
 
 
 def _file() -> Path:

@@ -13,7 +13,7 @@ from flask.cli import AppGroup
 from medfiles.cli.output import FINDINGS, explained, json_option, summary
 from medfiles.cli.progress import Teller
 from medfiles.clock import is_zone
-from medfiles.http.responses import parts
+from medfiles.http.current import services
 from medfiles.legacy import finishing, log, report, rollback, source
 from medfiles.legacy.migration import Migration, Plan
 from medfiles.legacy.report import Report
@@ -77,7 +77,7 @@ def migrate(
             log.check(older)
             _finish(as_json)
         else:
-            migration = Migration(parts(), older, plan, Teller())
+            migration = Migration(services(), older, plan, Teller())
             _tell(migration.analyse()[1] if dry_run else migration.run(), as_json)
 
 
@@ -94,7 +94,7 @@ def roll_back(source_url: str | None, source_uploads: Path | None, as_json: bool
             summary(as_json, "Nothing was moved: there is nothing to take back.", documents=0)
             return
         progress = Teller().step("Taking back", log.moved_count(known))
-        back = rollback.roll_back(parts(), older, known, progress)
+        back = rollback.roll_back(services(), older, known, progress)
     words = [f"Took back {back.documents:,} documents.", *back.lost, *back.kept]
     words += [f"The {kind} {number} was brought along and stays: it is in use." for kind, number in back.people]
     facts = {"documents": back.documents, "lost": back.lost, "kept": back.kept, "failed": back.failed}
@@ -107,7 +107,7 @@ def _source(url: str | None, uploads: Path | None) -> Source:
     if (url is None) != (uploads is None):
         raise click.UsageError("--source-url and --source-uploads go together.")
     if url is None or uploads is None:
-        return source.own(parts().storages.older)
+        return source.own(services().storages.older)
     return source.other(url, uploads)
 
 
@@ -122,7 +122,7 @@ def _finish(as_json: bool) -> None:
     known = log.current()
     if known is None:
         raise click.ClickException(finishing.FIRST_VERIFY)
-    done = finishing.finish(parts(), known, Teller().step("Deleting older files", log.moved_count(known)))
+    done = finishing.finish(services(), known, Teller().step("Deleting older files", log.moved_count(known)))
     words = [f"Deleted {done.removed:,} older files and their rows. There is no way back any more."]
     words += [f"Older file {number} was kept: its document is not what was moved." for number in done.kept]
     words += [f"{done.failed:,} files could not be deleted yet: run this again."] if done.failed else []

@@ -6,7 +6,7 @@ import click
 from flask.cli import AppGroup
 
 from medfiles.cli.output import FINDINGS, explained, json_option, summary
-from medfiles.http.responses import parts, renderer
+from medfiles.http.current import renderer, services
 from medfiles.operations import housekeeping
 
 group = AppGroup("previews", help="Make thumbnails ahead of time, or let all pictures be made anew.")
@@ -33,7 +33,7 @@ def warm(as_json: bool) -> None:
 @explained
 def clear(failed: bool, as_json: bool) -> None:
     """Remove all derived pictures; each is made again when somebody looks. Documents are not touched."""
-    swept = housekeeping.clear_previews(parts().storages, failed=failed)
+    swept = housekeeping.clear_previews(services().storages, failed=failed)
     sentence = f"Removed {swept.removed} entries; {swept.failed} pictures could not be removed yet."
     summary(as_json, sentence, removed=swept.removed, failed=swept.failed)
     if swept.failed:

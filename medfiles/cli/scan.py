@@ -8,7 +8,7 @@ from flask.cli import AppGroup
 from medfiles.cli.output import FINDINGS, explained, json_option, summary
 from medfiles.cli.progress import Teller
 from medfiles.errors import Conflict
-from medfiles.http.responses import parts
+from medfiles.http.current import services
 from medfiles.operations import scanning
 from medfiles.operations.scanning import Scanned
 
@@ -23,13 +23,13 @@ def register(parent: AppGroup) -> None:
 @explained
 def scan(every: bool, as_json: bool) -> None:
     """Let ClamAV look into stored documents; the server does it by itself with those that wait."""
-    scanner = parts().scanner
+    scanner = services().scanner
     if scanner is None:
         raise click.UsageError("There is no scanner: set MEDFILES_CLAMD.")
     if scanner.version() is None:
         raise Conflict(f"The scanner at {scanner.address} does not answer.")
     report = Teller().step("Scanning", scanning.count_due(every=every))
-    done = scanning.scan(parts().storages, scanner, every=every, report=report)
+    done = scanning.scan(services().storages, scanner, every=every, report=report)
     summary(as_json, _words(done), **vars(done))
     if done.infected or done.unscanned or done.away:
         sys.exit(FINDINGS)

@@ -11,7 +11,7 @@ from flask.cli import AppGroup
 from medfiles.cli.output import FINDINGS, explained, json_option, summary
 from medfiles.cli.progress import Teller
 from medfiles.clock import now
-from medfiles.http.responses import parts
+from medfiles.http.current import services
 from medfiles.operations import copy_storage as storage_copier
 from medfiles.operations import housekeeping
 
@@ -41,7 +41,7 @@ def register(parent: AppGroup) -> None:
 @explained
 def sweep(as_json: bool) -> None:
     """Remove what interrupted uploads and moves left behind. Safe at any time; twice changes nothing."""
-    swept = housekeeping.sweep(parts().storages)
+    swept = housekeeping.sweep(services().storages)
     sentence = f"Removed {swept.removed} objects nobody claimed; {swept.failed} could not be removed yet."
     summary(as_json, sentence, removed=swept.removed, failed=swept.failed)
     if swept.failed:
@@ -66,9 +66,9 @@ def list_trash(older_than: timedelta, as_json: bool) -> None:
 @explained
 def purge(older_than: timedelta | None, as_json: bool) -> None:
     """Delete for ever what has been in the trash for too long."""
-    period = timedelta(days=parts().trash_days) if older_than is None else older_than
+    period = timedelta(days=services().trash_days) if older_than is None else older_than
     report = (lambda text: click.echo(text, err=True)) if sys.stderr.isatty() else (lambda text: None)
-    purged = housekeeping.purge_expired(parts().registry, parts().storages, now() - period, report)
+    purged = housekeeping.purge_expired(services().registry, services().storages, now() - period, report)
     sentence = f"Deleted {purged.documents} documents and {purged.records} records for ever."
     summary(as_json, sentence, documents=purged.documents, records=purged.records, failed=purged.failed)
     if purged.failed:
@@ -83,7 +83,7 @@ def copy_storage(as_json: bool) -> None:
 
     People can go on working meanwhile. Stopped at any time, it goes on where it was when it is called again.
     """
-    storages = parts().storages
+    storages = services().storages
     total = storage_copier.elsewhere(storages)
     done = storage_copier.carry(storages, Teller().step("Bringing over", total))
     sentences = [f"{done.moved} documents brought over to {storages.default.name}."]

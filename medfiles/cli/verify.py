@@ -10,7 +10,7 @@ from medfiles.cli.output import FINDINGS, explained, json_option, summary
 from medfiles.cli.progress import Teller
 from medfiles.clock import now
 from medfiles.config import amount
-from medfiles.http.responses import parts
+from medfiles.http.current import services
 from medfiles.operations import integrity
 from medfiles.operations.integrity import Verified
 
@@ -41,12 +41,14 @@ def verify(deep: bool, rate: int | None, most: int | None, quarantine: bool, as_
     """Compare the store with the database. Nothing is ever deleted; safe beside people at work."""
     if not deep and (rate or most):
         raise click.UsageError("--rate and --most are for --deep.")
-    done = integrity.verify(parts().storages, quarantine=quarantine, report=_progress("Looking for", integrity.total()))
+    done = integrity.verify(
+        services().storages, quarantine=quarantine, report=_progress("Looking for", integrity.total())
+    )
     if deep:
         began = now()
         due = integrity.due_count(began) if most is None else min(most, integrity.due_count(began))
         done += integrity.verify_deep(
-            parts().storages, before=began, most=most, rate=rate, report=_progress("Reading", due)
+            services().storages, before=began, most=most, rate=rate, report=_progress("Reading", due)
         )
     summary(as_json, _words(done), **_facts(done))
     if done.findings:

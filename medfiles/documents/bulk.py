@@ -8,12 +8,13 @@ from sqlalchemy import select
 
 from medfiles.antivirus.policy import must_be_readable
 from medfiles.audit import event_log
-from medfiles.audit.event_log import Subject, subject_of
+from medfiles.audit.event_log import AuditTarget, subject_of
+from medfiles.content import DocumentContent, opened
 from medfiles.database.session import db, transaction
 from medfiles.database.sqlite import SOON
 from medfiles.documents import relocation
-from medfiles.documents.rules import allow, checked_details, must_be_alive, must_have_room
-from medfiles.documents.service import FIRST_TO_TRASH, DocumentService, Opened, must_be_live, must_be_trashed, opened
+from medfiles.documents.rules import checked_details, must_be_alive, must_have_room
+from medfiles.documents.service import FIRST_TO_TRASH, DocumentService, must_be_live, must_be_trashed
 from medfiles.documents.uploading import live_count
 from medfiles.documents.zip_archive import Member
 from medfiles.errors import (
@@ -27,14 +28,14 @@ from medfiles.errors import (
 )
 from medfiles.models import EntityFile
 from medfiles.permissions import Action
-from medfiles.record_types.declared import EntityType
+from medfiles.record_types.declared import RecordType
 from medfiles.storage import journal
 
 CHUNK = 100  # documents in one transaction
 TRASHED = "This document is in the trash. Restore it first."
 GONE = "A document that is not there any more"
 
-Refused = tuple[Subject, MedfilesError]
+Refused = tuple[AuditTarget, MedfilesError]
 Check = Callable[[EntityFile], None]
 
 
@@ -62,16 +63,16 @@ class Task:
     `change` does it to those that passed, to all of them or none."""
 
     action: str
-    kind: EntityType
+    record_type: RecordType
     record_id: int
     new_check: Callable[[], Check]
     change: Callable[[Sequence[EntityFile]], None]
 
-    def is_about(self, subject: Subject) -> bool:
-        return (subject.entity_type, subject.entity_id) == (self.kind.name, self.record_id)
+    def is_about(self, target: AuditTarget) -> bool:
+        return (target.entity_type, target.entity_id) == (self.record_type.name, self.record_id)
 
     def judged(self, file_id: int, file: EntityFile | None, check: Check) -> Result:
-        if file is None or (file.entity_type, file.entity_id) != (self.kind.name, self.record_id):
+        if file is None or (file.entity_type, file.entity_id) != (self.record_type.name, self.record_id):
             return Result(file_id, None, NotFound())
         try:
             check(file)
@@ -86,22 +87,24 @@ class Task:
 class BulkService(DocumentService):
     """Each verb gives a result for every id, in their order, an id that is named twice once."""
 
-    def trash_many(self, kind: EntityType, record_id: int, ids: Sequence[int]) -> Sequence[Result]:
-        with self.verb("delete", entity_type=kind.name, entity_id=record_id) as subject:
-            self.admitted_record(kind, record_id, Action.EDIT, subject)
-            allow(kind, "delete")
-            task = Task("delete", kind, record_id, lambda: must_be_live, self._to_trash)
+    def trash_many(self, record_type: RecordType, record_id: int, ids: Sequence[int]) -> Sequence[Result]:
+        with self.operation("delete", entity_type=record_type.name, entity_id=record_id) as target:
+            self.authorized_record(record_type, record_id, Action.EDIT, target)
+            record_type.allow("delete")
+            task = Task("delete", record_type, record_id, lambda: must_be_live, self._to_trash)
             return self._each(task, ids)
 
-    def restore_many(self, kind: EntityType, record_id: int, ids: Sequence[int]) -> Sequence[Result]:
+    def restore_many(self, record_type: RecordType, record_id: int, ids: Sequence[int]) -> Sequence[Result]:
         """As many as the record has room for, in the order given."""
-        with self.verb("restore", entity_type=kind.name, entity_id=record_id) as subject:
-            must_be_alive(kind, self.admitted_record(kind, record_id, Action.EDIT, subject))
-            change = partial(self._to_life, kind, record_id)
-            task = Task("restore", kind, record_id, partial(_while_there_is_room, kind, record_id), change)
+        with self.operation("restore", entity_type=record_type.name, entity_id=record_id) as target:
+            must_be_alive(record_type, self.authorized_record(record_type, record_id, Action.EDIT, target))
+            change = partial(self._to_life, record_type, record_id)
+            task = Task(
+                "restore", record_type, record_id, partial(_while_there_is_room, record_type, record_id), change
+            )
             return self._each(task, ids)
 
-    def purge_many(self, kind: EntityType, record_id: int, ids: Sequence[int]) -> Sequence[Result]:
+    def purge_many(self, record_type: RecordType, record_id: int, ids: Sequence[int]) -> Sequence[Result]:
         """Delete for ever; only from the trash."""
         check = partial(must_be_trashed, otherwise=FIRST_TO_TRASH)
 
@@ -110,12 +113,12 @@ class BulkService(DocumentService):
                 keys = self._erase(_locked(files, check))
             journal.remove(self.storages, keys)
 
-        with self.verb("purge", entity_type=kind.name, entity_id=record_id) as subject:
-            self.admitted_record(kind, record_id, Action.EDIT, subject)
-            return self._each(Task("purge", kind, record_id, lambda: check, change), ids)
+        with self.operation("purge", entity_type=record_type.name, entity_id=record_id) as target:
+            self.authorized_record(record_type, record_id, Action.EDIT, target)
+            return self._each(Task("purge", record_type, record_id, lambda: check, change), ids)
 
     def categorise(
-        self, kind: EntityType, record_id: int, ids: Sequence[int], category: str | None
+        self, record_type: RecordType, record_id: int, ids: Sequence[int], category: str | None
     ) -> Sequence[Result]:
         """Give them this category; None or "" clears it."""
         check = partial(must_be_live, otherwise=TRASHED)
@@ -128,14 +131,14 @@ class BulkService(DocumentService):
                     file.category = wanted
                 event_log.record_each(self.actor, "edit", done)
 
-        with self.verb("edit", entity_type=kind.name, entity_id=record_id) as subject:
-            self.admitted_record(kind, record_id, Action.EDIT, subject)
-            wanted = checked_details(kind, None, category)["category"]
-            return self._each(Task("edit", kind, record_id, lambda: check, change), ids)
+        with self.operation("edit", entity_type=record_type.name, entity_id=record_id) as target:
+            self.authorized_record(record_type, record_id, Action.EDIT, target)
+            wanted = checked_details(record_type, None, category)["category"]
+            return self._each(Task("edit", record_type, record_id, lambda: check, change), ids)
 
-    def open_many(self, kind: EntityType, record_id: int, ids: Sequence[int]) -> Bundle:
+    def open_many(self, record_type: RecordType, record_id: int, ids: Sequence[int]) -> Bundle:
         """Documents to read; the trail remembers each before the first byte goes out."""
-        readable: dict[int, Opened] = {}
+        readable: dict[int, DocumentContent] = {}
 
         def check(file: EntityFile) -> None:
             if file.deleted_at is not None and level == Action.VIEW:
@@ -145,11 +148,11 @@ class BulkService(DocumentService):
             document.size()
             readable[file.id] = document
 
-        with self.verb("download", entity_type=kind.name, entity_id=record_id) as subject:
-            record = self.admitted_record(kind, record_id, Action.VIEW, subject)
-            title, level = kind.title_of(record), self.admit(Action.VIEW, record.patient_id, subject)
-            allow(kind, "download")
-            task = Task("download", kind, record_id, lambda: check, self._remember_reading)
+        with self.operation("download", entity_type=record_type.name, entity_id=record_id) as target:
+            record = self.authorized_record(record_type, record_id, Action.VIEW, target)
+            title, level = record_type.title_of(record), self.authorize(Action.VIEW, record.patient_id, target)
+            record_type.allow("download")
+            task = Task("download", record_type, record_id, lambda: check, self._remember_reading)
             results = self._each(task, ids)
             if all(isinstance(result.error, NotFound) for result in results):
                 raise NotFound()
@@ -157,13 +160,13 @@ class BulkService(DocumentService):
         return Bundle(title, members, [result.file_name or GONE for result in results if result.error])
 
     def across(
-        self, ids: Sequence[int], verb: Callable[[EntityType, int, Sequence[int]], Sequence[Result]]
+        self, ids: Sequence[int], operation: Callable[[RecordType, int, Sequence[int]], Sequence[Result]]
     ) -> Sequence[Result]:
-        """One of the verbs above on documents of any records: `verb` for each record that some of them belong to."""
+        """Run a bulk operation on documents of any records, once for each of these records."""
         results = {file_id: Result(file_id, None, NotFound()) for file_id in ids}
         for (kind, record_id), some in self._by_record(ids).items():
             try:
-                found = verb(self.registry[kind], record_id, some)
+                found = operation(self.registry[kind], record_id, some)
             except (NotFound, Forbidden, Conflict, Rejected) as error:
                 found = [Result(file_id, None, error) for file_id in some]
             results |= {result.file_id: result for result in found}
@@ -173,11 +176,11 @@ class BulkService(DocumentService):
         """Documents of any records to read as one archive; NotFound when none of them can be."""
         bundles: list[Bundle] = []
 
-        def verb(kind: EntityType, record_id: int, some: Sequence[int]) -> Sequence[Result]:
-            bundles.append(self.open_many(kind, record_id, some))
+        def collect(record_type: RecordType, record_id: int, some: Sequence[int]) -> Sequence[Result]:
+            bundles.append(self.open_many(record_type, record_id, some))
             return [Result(file_id, None) for file_id in some]
 
-        refused = [result for result in self.across(ids, verb) if result.error]
+        refused = [result for result in self.across(ids, collect) if result.error]
         if not bundles:
             raise refused[0].error or NotFound()
         title = bundles[0].title if len(bundles) == 1 else "Documents"
@@ -220,7 +223,7 @@ class BulkService(DocumentService):
     def _remember_refusals(self, task: Task, results: Sequence[Result], found: Mapping[int, EntityFile]) -> None:
         refused = [
             (
-                subject_of(found[result.file_id]) if result.file_id in found else Subject(file_id=result.file_id),
+                subject_of(found[result.file_id]) if result.file_id in found else AuditTarget(file_id=result.file_id),
                 result.error,
             )
             for result in results
@@ -258,18 +261,18 @@ def _locked(files: Sequence[EntityFile], check: Check) -> Sequence[EntityFile]:
     return locked
 
 
-def _while_there_is_room(kind: EntityType, record_id: int) -> Check:
-    count = live_count(kind, record_id)
+def _while_there_is_room(record_type: RecordType, record_id: int) -> Check:
+    count = live_count(record_type, record_id)
 
     def check(file: EntityFile) -> None:
         nonlocal count
         must_be_trashed(file)
-        must_have_room(kind, count)
+        must_have_room(record_type, count)
         count += 1
 
     return check
 
 
-def _member(document: Opened) -> Member:
+def _member(document: DocumentContent) -> Member:
     file = document.file
     return Member(file.file_name, file.file_size, file.uploaded_at, document.read)

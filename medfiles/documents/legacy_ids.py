@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from medfiles.audit.event_log import Subject
+from medfiles.audit.event_log import AuditTarget
+from medfiles.content import DocumentContent
 from medfiles.database.session import db
 from medfiles.documents import unmigrated
-from medfiles.documents.service import DocumentService, Opened
+from medfiles.documents.service import DocumentService
 from medfiles.errors import Conflict, NotFound
 from medfiles.models import FIRST_FILE_ID, EntityFile, LabResultFile
 from medfiles.permissions import Action
@@ -21,7 +22,7 @@ NOT_MOVED = "This document has not been moved from the older lab results yet. It
 class OlderService(DocumentService):
     """The verbs that the older feature had."""
 
-    def open_older(self, number: int) -> Opened:
+    def open_older(self, number: int) -> DocumentContent:
         """A document by its older number, or by the number it has now."""
         try:
             return self._open_older(number)
@@ -34,27 +35,27 @@ class OlderService(DocumentService):
         """Conflict while it has not been moved."""
         if (moved := moved_to(number)) is not None:
             return self.trash(moved)
-        with self.verb("delete", file_id=number) as subject:
-            self._admitted(number, Action.EDIT, subject)
+        with self.operation("delete", file_id=number) as target:
+            self._admitted(number, Action.EDIT, target)
             raise Conflict(NOT_MOVED)
 
-    def _open_older(self, number: int) -> Opened:
+    def _open_older(self, number: int) -> DocumentContent:
         if (moved := moved_to(number)) is not None:
             return self.open(moved)
-        with self.reading("download", file_id=number) as subject:
-            file = self._admitted(number, Action.VIEW, subject)
-        opened = Opened(file, self.storages.older)
+        with self.reading("download", file_id=number) as target:
+            file = self._admitted(number, Action.VIEW, target)
+        opened = DocumentContent(file, self.storages.older)
         file.sha256, file.file_size = digest(opened.read())  # the size that the older table claims was never checked
         return opened
 
-    def _admitted(self, number: int, action: Action, subject: Subject) -> EntityFile:
+    def _admitted(self, number: int, action: Action, target: AuditTarget) -> EntityFile:
         row = db.session.scalar(unmigrated.rows().where(LabResultFile.id == number))
         if row is None:
             raise NotFound()
-        kind = self.registry[unmigrated.KIND]
-        record = self.admitted_record(kind, row.lab_result_id, action, subject)
-        file = unmigrated.document(kind, row, record)
-        subject.file_id, subject.name = number, file.file_name
+        record_type = self.registry[unmigrated.KIND]
+        record = self.authorized_record(record_type, row.lab_result_id, action, target)
+        file = unmigrated.document(record_type, row, record)
+        target.file_id, target.name = number, file.file_name
         return file
 
 

@@ -16,7 +16,7 @@ from medfiles.clock import is_zone, midnight
 from medfiles.database.session import db
 from medfiles.errors import Rejected
 from medfiles.models import EntityFile
-from medfiles.record_types.declared import EntityType
+from medfiles.record_types.declared import RecordType
 from medfiles.record_types.media_types import KINDS, MEDIA, media_of
 from medfiles.text import clean_text, fold
 
@@ -43,7 +43,7 @@ class Cursor:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ListQuery:
     """Which of a record's documents, in which order. Days are those of `zone`, the first and the last included."""
 
     q: str = ""
@@ -69,8 +69,8 @@ class Wanted:
             "media": self.media,
             "from": self.from_ and self.from_.isoformat(),
             "to": self.to and self.to.isoformat(),
-            "zone": self.zone if self.zone != Wanted.zone else "",
-            "sort": self.sort if self.sort != Wanted.sort else "",
+            "zone": self.zone if self.zone != ListQuery.zone else "",
+            "sort": self.sort if self.sort != ListQuery.sort else "",
             "order": self.order if self.order != ORDERS[self.sort] else "",
         }
         return {name: value for name, value in given.items() if value}
@@ -84,16 +84,16 @@ class Page:
     waiting: int = 0  # how many of the hits are older files that wait to be moved
 
 
-def wanted(query: Mapping[str, str], kind: EntityType, *, trashed: bool = False) -> Wanted:
+def wanted(query: Mapping[str, str], record_type: RecordType, *, trashed: bool = False) -> ListQuery:
     """What the parameters of an address ask for; Rejected when one of them cannot be used. Empty ones mean nothing."""
-    sort = _one_of(query, "sort", tuple(ORDERS)) or Wanted.sort
+    sort = _one_of(query, "sort", tuple(ORDERS)) or ListQuery.sort
     order = _one_of(query, "order", ("asc", "desc")) or ORDERS[sort]
     first, last = _day(query, "from"), _day(query, "to")
     if first and last and first > last:
         raise _refused("from", "must not be after “to”.")
-    return Wanted(
+    return ListQuery(
         q=clean_text(query.get("q"), SEARCH_LIMIT, "The search (“q”)") or "",
-        category=_one_of(query, "category", (*kind.categories, UNCATEGORISED)),
+        category=_one_of(query, "category", (*record_type.categories, UNCATEGORISED)),
         media=_one_of(query, "media", MEDIA),
         from_=first,
         to=last,
@@ -106,9 +106,9 @@ def wanted(query: Mapping[str, str], kind: EntityType, *, trashed: bool = False)
 
 
 def page(
-    kind: EntityType,
+    record_type: RecordType,
     record_id: int,
-    wanted: Wanted,
+    list_query: ListQuery,
     limit: int | None = None,
     *,
     counted: bool = False,
@@ -118,24 +118,24 @@ def page(
 
     `also`: documents that are in no row of ours, to be listed among the others.
     """
-    query = _ordered(select(EntityFile, _value(wanted).label("value")), kind, record_id, wanted)
-    if wanted.cursor:
-        query = query.where(_behind(wanted, wanted.cursor))
+    query = _ordered(select(EntityFile, _value(list_query).label("value")), record_type, record_id, list_query)
+    if list_query.cursor:
+        query = query.where(_behind(list_query, list_query.cursor))
     found = db.session.execute(query.limit(None if limit is None else limit + 1)).all()
-    others = [(file, _value_of(file, wanted)) for file in also if _matches(file, wanted)]
-    rows = _merged([(file, value) for file, value in found], others, wanted)
+    others = [(file, _value_of(file, list_query)) for file in also if _matches(file, list_query)]
+    rows = _merged([(file, value) for file, value in found], others, list_query)
     shown = rows[:limit]
     return Page(
         files=[file for file, _ in shown],
-        hits=_hits(kind, record_id, wanted) + len(others) if counted or not wanted.cursor else None,
-        next=_token(wanted, Cursor(shown[-1][1], shown[-1][0].id)) if len(rows) > len(shown) else None,
+        hits=_hits(record_type, record_id, list_query) + len(others) if counted or not list_query.cursor else None,
+        next=_token(list_query, Cursor(shown[-1][1], shown[-1][0].id)) if len(rows) > len(shown) else None,
         waiting=len(others),
     )
 
 
-def matching(kind: EntityType, record_id: int, wanted: Wanted) -> list[int]:
+def matching(record_type: RecordType, record_id: int, list_query: ListQuery) -> list[int]:
     """The ids of all documents that match, whatever page they are on, in the order of the list."""
-    return list(db.session.scalars(_ordered(select(EntityFile.id), kind, record_id, wanted)))
+    return list(db.session.scalars(_ordered(select(EntityFile.id), record_type, record_id, list_query)))
 
 
 def _one_of(query: Mapping[str, str], name: str, allowed: Sequence[str]) -> str:
@@ -158,7 +158,7 @@ def _day(query: Mapping[str, str], name: str) -> date | None:
 
 
 def _zone(query: Mapping[str, str]) -> str:
-    name = query.get("zone") or Wanted.zone
+    name = query.get("zone") or ListQuery.zone
     if not is_zone(name):
         raise _refused("zone", "must be the name of a time zone such as Europe/Berlin.")
     return name
@@ -173,9 +173,9 @@ def _scope(sort: str, order: str, trashed: bool) -> str:
     return f"{sort} {order} {'trash' if trashed else 'live'}"
 
 
-def _token(wanted: Wanted, cursor: Cursor) -> str:
+def _token(list_query: ListQuery, cursor: Cursor) -> str:
     value = cursor.value.isoformat() if isinstance(cursor.value, datetime) else cursor.value
-    said = f"{_scope(wanted.sort, wanted.order, wanted.trashed)}\n{cursor.id}\n{value}"
+    said = f"{_scope(list_query.sort, list_query.order, list_query.trashed)}\n{cursor.id}\n{value}"
     return base64.urlsafe_b64encode(said.encode()).decode().rstrip("=")
 
 
@@ -220,83 +220,88 @@ READERS: Mapping[str, Callable[[str], str | int | datetime]] = {
 }
 
 
-def _value(wanted: Wanted) -> ColumnElement[Any]:
+def _value(list_query: ListQuery) -> ColumnElement[Any]:
     """What the list is sorted by, never NULL among the documents listed."""
-    if wanted.sort == "type":
+    if list_query.sort == "type":
         return _by_type
-    if wanted.sort == "date":
-        return _date(wanted)
-    return EntityFile.sort_name.expression if wanted.sort == "name" else EntityFile.file_size.expression
+    if list_query.sort == "date":
+        return _date(list_query)
+    return EntityFile.sort_name.expression if list_query.sort == "name" else EntityFile.file_size.expression
 
 
-def _date(wanted: Wanted) -> ColumnElement[Any]:
-    return (EntityFile.deleted_at if wanted.trashed else EntityFile.uploaded_at).expression
+def _date(list_query: ListQuery) -> ColumnElement[Any]:
+    return (EntityFile.deleted_at if list_query.trashed else EntityFile.uploaded_at).expression
 
 
-def _ordered(query: Select[Any], kind: EntityType, record_id: int, wanted: Wanted) -> Select[Any]:
-    keys = [_value(wanted), EntityFile.id]
-    if not wanted.trashed:  # then it is always NULL; PostgreSQL takes the order of an index only when told all of it
+def _ordered(query: Select[Any], record_type: RecordType, record_id: int, list_query: ListQuery) -> Select[Any]:
+    keys = [_value(list_query), EntityFile.id]
+    if (
+        not list_query.trashed
+    ):  # then it is always NULL; PostgreSQL takes the order of an index only when told all of it
         keys.insert(0, EntityFile.deleted_at)
-    directed = [key.desc() if wanted.order == "desc" else key.asc() for key in keys]
-    return query.where(*_conditions(kind, record_id, wanted)).order_by(*directed)
+    directed = [key.desc() if list_query.order == "desc" else key.asc() for key in keys]
+    return query.where(*_conditions(record_type, record_id, list_query)).order_by(*directed)
 
 
-def _behind(wanted: Wanted, cursor: Cursor) -> ColumnElement[bool]:
-    value, number = _value(wanted), EntityFile.id
+def _behind(list_query: ListQuery, cursor: Cursor) -> ColumnElement[bool]:
+    value, number = _value(list_query), EntityFile.id
     here, last = tuple_(value, number), tuple_(literal(cursor.value, value.type), literal(cursor.id, number.type))
-    return here < last if wanted.order == "desc" else here > last
+    return here < last if list_query.order == "desc" else here > last
 
 
-def _hits(kind: EntityType, record_id: int, wanted: Wanted) -> int:
-    return db.session.scalar(select(func.count(EntityFile.id)).where(*_conditions(kind, record_id, wanted))) or 0
+def _hits(record_type: RecordType, record_id: int, list_query: ListQuery) -> int:
+    return (
+        db.session.scalar(select(func.count(EntityFile.id)).where(*_conditions(record_type, record_id, list_query)))
+        or 0
+    )
 
 
-def _conditions(kind: EntityType, record_id: int, wanted: Wanted) -> list[ColumnElement[bool]]:
+def _conditions(record_type: RecordType, record_id: int, list_query: ListQuery) -> list[ColumnElement[bool]]:
     gone = EntityFile.deleted_at
     found = [
-        EntityFile.entity_type == kind.name,
+        EntityFile.entity_type == record_type.name,
         EntityFile.entity_id == record_id,
-        gone.is_not(None) if wanted.trashed else gone.is_(None),
+        gone.is_not(None) if list_query.trashed else gone.is_(None),
     ]
-    found += [EntityFile.search_text.contains(word, autoescape=True) for word in fold(wanted.q).split()]
-    if wanted.category:
-        found.append(EntityFile.category == (None if wanted.category == UNCATEGORISED else wanted.category))
-    if wanted.media:
-        found.append(_media == wanted.media)
-    if wanted.from_:
-        found.append(_date(wanted) >= midnight(wanted.from_, wanted.zone))
-    if wanted.to:
-        found.append(_date(wanted) < midnight(wanted.to + timedelta(days=1), wanted.zone))
+    found += [EntityFile.search_text.contains(word, autoescape=True) for word in fold(list_query.q).split()]
+    if list_query.category:
+        found.append(EntityFile.category == (None if list_query.category == UNCATEGORISED else list_query.category))
+    if list_query.media:
+        found.append(_media == list_query.media)
+    if list_query.from_:
+        found.append(_date(list_query) >= midnight(list_query.from_, list_query.zone))
+    if list_query.to:
+        found.append(_date(list_query) < midnight(list_query.to + timedelta(days=1), list_query.zone))
     return found
 
 
 # --- the same for documents that are in no row of ours -----------------------------------------------------------
 
 
-def _merged(rows: list[Row], others: Sequence[Row], wanted: Wanted) -> list[Row]:
+def _merged(rows: list[Row], others: Sequence[Row], list_query: ListQuery) -> list[Row]:
     if not others:
         return rows
 
     def place(row: Row) -> Any:
         return row[1], row[0].id
 
-    downwards, cursor = wanted.order == "desc", wanted.cursor
+    downwards, cursor = list_query.order == "desc", list_query.cursor
     start = (cursor.value, cursor.id) if cursor else None
     behind = [row for row in others if start is None or (place(row) < start if downwards else place(row) > start)]
     return sorted([*rows, *behind], key=place, reverse=downwards)
 
 
-def _value_of(file: EntityFile, wanted: Wanted) -> Any:
+def _value_of(file: EntityFile, list_query: ListQuery) -> Any:
     values = {"date": file.uploaded_at, "name": file.sort_name, "size": file.file_size}
-    return values.get(wanted.sort, f"{media_of(file.file_type)} {file.file_type} {file.sort_name}")
+    return values.get(list_query.sort, f"{media_of(file.file_type)} {file.file_type} {file.sort_name}")
 
 
-def _matches(file: EntityFile, wanted: Wanted) -> bool:
+def _matches(file: EntityFile, list_query: ListQuery) -> bool:
     return (
-        not wanted.trashed
-        and all(word in file.search_text for word in fold(wanted.q).split())
-        and wanted.category in ("", file.category or UNCATEGORISED)
-        and wanted.media in ("", media_of(file.file_type))
-        and (wanted.from_ is None or file.uploaded_at >= midnight(wanted.from_, wanted.zone))
-        and (wanted.to is None or file.uploaded_at < midnight(wanted.to + timedelta(days=1), wanted.zone))
+        not list_query.trashed
+        and all(word in file.search_text for word in fold(list_query.q).split())
+        and list_query.category in ("", file.category or UNCATEGORISED)
+        and list_query.media in ("", media_of(file.file_type))
+        and (list_query.from_ is None or file.uploaded_at >= midnight(list_query.from_, list_query.zone))
+        and (list_query.to is None or file.uploaded_at < midnight(list_query.to + timedelta(days=1), list_query.zone))
     )

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from medfiles.documents import detection
-from medfiles.errors import Conflict, Forbidden, Rejected, TooLarge, TooMany, TypeNotAllowed
+from medfiles.errors import Conflict, Rejected, TooLarge, TooMany, TypeNotAllowed
 from medfiles.models import EntityFile, RecordMixin
-from medfiles.record_types.declared import MB, EntityType
+from medfiles.record_types.declared import MB, RecordType
 from medfiles.text import clean_text
 
 DESCRIPTION_LIMIT = 1000
@@ -14,17 +14,17 @@ FORM_OVERHEAD = 64 * 1024  # bytes of an upload that are not the files themselve
 
 
 @dataclass(frozen=True)
-class Intake:
+class UploadPermit:
     """Leave to send documents for one record, given before a byte of them is read."""
 
-    kind: EntityType
+    record_type: RecordType
     record_id: int
     patient_id: int
     again: bool = False  # an earlier try of the same upload was stored already
 
 
 @dataclass(frozen=True)
-class Paper:
+class UploadMetadata:
     """What comes with the bytes of a document."""
 
     name: str
@@ -33,39 +33,34 @@ class Paper:
     idempotency_key: str | None = None
 
 
-def allow(kind: EntityType, operation: str) -> None:
-    if operation not in kind.operations:
-        raise Forbidden(f"{kind.title} documents do not allow this.")
-
-
-def must_be_alive(kind: EntityType, record: RecordMixin) -> None:
+def must_be_alive(record_type: RecordType, record: RecordMixin) -> None:
     if record.deleted_at is not None:
-        raise Conflict(f"This {kind.title.lower()} is in the trash. Restore it first.")
+        raise Conflict(f"This {record_type.title.lower()} is in the trash. Restore it first.")
 
 
-def must_have_room(kind: EntityType, count: int) -> None:
-    if count >= kind.max_files:
+def must_have_room(record_type: RecordType, count: int) -> None:
+    if count >= record_type.max_files:
         raise TooMany(
-            f"This {kind.title.lower()} already holds {count} of {kind.max_files} documents. "
+            f"This {record_type.title.lower()} already holds {count} of {record_type.max_files} documents. "
             "Move one to the trash to make room."
         )
 
 
-def too_large(kind: EntityType) -> TooLarge:
-    limit = f"{kind.max_size / MB:g} MB"
+def too_large(record_type: RecordType) -> TooLarge:
+    limit = f"{record_type.max_size / MB:g} MB"
     return TooLarge(f"A document here can have up to {limit}. Make the file smaller or split it, then try again.")
 
 
-def accepted_extension(kind: EntityType, name: str) -> str:
+def accepted_extension(record_type: RecordType, name: str) -> str:
     extension = detection.extension_of(name)
-    if extension not in kind.accepts:
+    if extension not in record_type.accepts:
         shown = f"Files ending in {extension}" if extension else "Files without an ending such as .pdf"
-        raise TypeNotAllowed(f"{shown} cannot be added here. You can add {kind.accepts_words}.")
+        raise TypeNotAllowed(f"{shown} cannot be added here. You can add {record_type.accepts_words}.")
     return extension
 
 
-def checked_details(kind: EntityType, description: str | None, category: str | None) -> dict[str, str | None]:
-    if category and category not in kind.categories:
+def checked_details(record_type: RecordType, description: str | None, category: str | None) -> dict[str, str | None]:
+    if category and category not in record_type.categories:
         raise Rejected(f"There is no category “{category[:50]}” here. Choose one from the list.")
     return {
         "description": clean_text(description, DESCRIPTION_LIMIT, "The description"),
@@ -73,8 +68,10 @@ def checked_details(kind: EntityType, description: str | None, category: str | N
     }
 
 
-def checked_changes(kind: EntityType, file: EntityFile, changes: Mapping[str, str | None]) -> dict[str, str | None]:
-    details = checked_details(kind, changes.get("description"), changes.get("category"))
+def checked_changes(
+    record_type: RecordType, file: EntityFile, changes: Mapping[str, str | None]
+) -> dict[str, str | None]:
+    details = checked_details(record_type, changes.get("description"), changes.get("category"))
     changed = {name: value for name, value in details.items() if name in changes}
     if "file_name" in changes:
         changed["file_name"] = renamed(file, changes["file_name"] or "")

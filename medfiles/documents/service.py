@@ -1,101 +1,34 @@
 """Every verb on documents: list, count, open, edit, trash, restore, purge; how they arrive is in arrivals."""
 
-import hashlib
-from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
-from typing import TypeVar
 
 from sqlalchemy import func, select, union_all
 
 from medfiles import permissions
 from medfiles.antivirus.policy import INFECTED, must_be_readable
 from medfiles.audit import event_log
-from medfiles.audit.event_log import Subject
+from medfiles.audit.event_log import AuditTarget
 from medfiles.clock import now
+from medfiles.content import DocumentContent, opened
 from medfiles.database.session import db, transaction
 from medfiles.documents import listing, relocation, unmigrated
-from medfiles.documents.listing import Wanted
-from medfiles.documents.rules import allow, checked_changes, must_be_alive, must_have_room
+from medfiles.documents.listing import ListQuery
+from medfiles.documents.rules import checked_changes, must_be_alive, must_have_room
 from medfiles.documents.uploading import Arrivals, live_count
 from medfiles.errors import (
-    BlobMissing,
     Conflict,
-    IntegrityFailed,
     Outdated,
-    StorageError,
 )
 from medfiles.models import EntityFile
 from medfiles.permissions import Action
 from medfiles.previews import cache as preview_cache
-from medfiles.record_types.declared import EntityType
-from medfiles.storage import Readable, Storages, journal
+from medfiles.record_types.declared import RecordType
+from medfiles.storage import journal
 
-T = TypeVar("T")
-NEWEST = Wanted()
+NEWEST = ListQuery()
 FIRST_TO_TRASH = "Only a document that is in the trash can be deleted for ever."
-
-
-@dataclass(frozen=True)
-class Opened:
-    """A document that may be read: `read(start, end)` gives chunks of its bytes."""
-
-    file: EntityFile
-    storage: Readable
-    others: Storages | None = None  # where it may have been moved to meanwhile
-
-    def size(self) -> int:
-        size = self._found(lambda storage, key: storage.stat(key).size)
-        if size != self.file.file_size:
-            raise IntegrityFailed()
-        return size
-
-    def read(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        whole = start == 0 and end in (None, self.file.file_size)
-
-        def ask(storage: Readable, key: str) -> Iterator[bytes]:
-            chunks = storage.open(key, start, end)
-            return proven(chunks, self.file.sha256) if whole and storage.remote else chunks
-
-        return self._found(ask)
-
-    def place(self) -> tuple[str, str]:
-        """The name of the storage, and the key there, where the bytes are right now."""
-        return self._found(lambda storage, key: (storage.name, storage.stat(key).key))
-
-    def link(self, seconds: int) -> str | None:
-        """To the bytes themselves, for whoever has it and so long; None where they go through the app."""
-        return self._found(lambda storage, key: storage.url(storage.stat(key).key, seconds))
-
-    def _found(self, ask: Callable[[Readable, str], T]) -> T:
-        """Ask under the document's key; when it was moved since the row was read, where and under which it is now."""
-        key = self.file.file_path
-        try:
-            return ask(self.storage, key)
-        except BlobMissing:
-            db.session.rollback()
-            where = select(EntityFile.storage, EntityFile.file_path).where(EntityFile.id == self.file.id)
-            moved = db.session.execute(where).one_or_none()
-            if moved is None or moved.file_path == key:
-                raise
-            return ask(self.others[moved.storage] if self.others else self.storage, moved.file_path)
-
-
-def proven(chunks: Iterator[bytes], sha256: str) -> Iterator[bytes]:
-    """The last of these chunks only when all together have this hash: StorageError instead."""
-    found, held = hashlib.sha256(), b""
-    for chunk in chunks:
-        if held:
-            yield held
-        found.update(chunk)
-        held = chunk
-    if found.hexdigest() != sha256:
-        raise StorageError()
-    yield held
-
-
-def opened(file: EntityFile, storages: Storages) -> Opened:
-    return Opened(file, storages[file.storage], storages)
 
 
 @dataclass(frozen=True)
@@ -108,35 +41,42 @@ class Tally:
 class DocumentService(Arrivals):
     def list(
         self,
-        kind: EntityType,
+        record_type: RecordType,
         record_id: int,
-        wanted: Wanted = NEWEST,
+        list_query: ListQuery = NEWEST,
         limit: int | None = None,
         *,
         counted: bool = False,
     ) -> listing.Page:
         """A page of a record's documents as `wanted`, by default the newest first; the trash only for who may edit."""
-        with self.reading("list", entity_type=kind.name, entity_id=record_id) as subject:
-            record = self.admitted_record(kind, record_id, Action.EDIT if wanted.trashed else Action.VIEW, subject)
+        with self.reading("list", entity_type=record_type.name, entity_id=record_id) as target:
+            record = self.authorized_record(
+                record_type, record_id, Action.EDIT if list_query.trashed else Action.VIEW, target
+            )
             return listing.page(
-                kind, record_id, wanted, limit, counted=counted, also=unmigrated.documents(kind, record)
+                record_type,
+                record_id,
+                list_query,
+                limit,
+                counted=counted,
+                also=unmigrated.documents(record_type, record),
             )
 
-    def matching(self, kind: EntityType, record_id: int, wanted: Wanted) -> Sequence[int]:
+    def matching(self, record_type: RecordType, record_id: int, list_query: ListQuery) -> Sequence[int]:
         """Ids of all documents of a record that a list of `wanted` would show."""
-        with self.reading("list", entity_type=kind.name, entity_id=record_id) as subject:
-            self.admitted_record(kind, record_id, Action.EDIT if wanted.trashed else Action.VIEW, subject)
-            return listing.matching(kind, record_id, wanted)
+        with self.reading("list", entity_type=record_type.name, entity_id=record_id) as target:
+            self.authorized_record(record_type, record_id, Action.EDIT if list_query.trashed else Action.VIEW, target)
+            return listing.matching(record_type, record_id, list_query)
 
-    def tally(self, kind: EntityType, record_id: int) -> Tally:
+    def tally(self, record_type: RecordType, record_id: int) -> Tally:
         """How many documents a record holds, and how many more are in its trash."""
-        with self.verb("list", entity_type=kind.name, entity_id=record_id) as subject:
-            self.admitted_record(kind, record_id, Action.VIEW, subject)
+        with self.operation("list", entity_type=record_type.name, entity_id=record_id) as target:
+            self.authorized_record(record_type, record_id, Action.VIEW, target)
             query = select(func.count(EntityFile.id), func.count(EntityFile.deleted_at)).where(
-                EntityFile.entity_type == kind.name, EntityFile.entity_id == record_id
+                EntityFile.entity_type == record_type.name, EntityFile.entity_id == record_id
             )
             every, trashed = db.session.execute(query).one()
-            return Tally(every - trashed + unmigrated.count(kind, record_id), trashed)
+            return Tally(every - trashed + unmigrated.count(record_type, record_id), trashed)
 
     def twin(self, file: EntityFile) -> EntityFile | None:
         """The oldest other document of the same record with the same bytes."""
@@ -150,13 +90,15 @@ class DocumentService(Arrivals):
         )
         return db.session.scalars(query.order_by(EntityFile.id).limit(1)).first()
 
-    def count(self, kind: EntityType, record_ids: Collection[int]) -> Mapping[int, int]:
+    def count(self, record_type: RecordType, record_ids: Collection[int]) -> Mapping[int, int]:
         """Documents per record, in one query; records that are not there or not the actor's are left out."""
-        model, allowed = kind.model, permissions.patients_for(self.actor)
+        model, allowed = record_type.model, permissions.patients_for(self.actor)
         documents = select(EntityFile.entity_id.label("record_id")).where(
-            EntityFile.entity_type == kind.name, EntityFile.entity_id.in_(record_ids), EntityFile.deleted_at.is_(None)
+            EntityFile.entity_type == record_type.name,
+            EntityFile.entity_id.in_(record_ids),
+            EntityFile.deleted_at.is_(None),
         )
-        others = unmigrated.record_ids(kind, record_ids)
+        others = unmigrated.record_ids(record_type, record_ids)
         every = (documents if others is None else union_all(documents, others)).subquery()
         query = (
             select(model.id, func.count(every.c.record_id))
@@ -202,30 +144,30 @@ class DocumentService(Arrivals):
 
     def trashed(self, patient_id: int) -> Sequence[EntityFile]:
         """All documents of a patient that are in the trash, latest first."""
-        with self.reading("list-trash", patient_id=patient_id) as subject:
-            self.admitted_patient(patient_id, Action.EDIT, subject)
+        with self.reading("list-trash", patient_id=patient_id) as target:
+            self.authorized_patient(patient_id, Action.EDIT, target)
             query = select(EntityFile).where(EntityFile.patient_id == patient_id, EntityFile.deleted_at.is_not(None))
             return db.session.scalars(query.order_by(EntityFile.deleted_at.desc(), EntityFile.id)).all()
 
     def get(self, file_id: int) -> EntityFile:
         """For what is written down by itself, or shows what an open list has shown."""
-        with self.verb("view", file_id=file_id) as subject:
-            return self.admitted_file(file_id, Action.VIEW, subject)
+        with self.operation("view", file_id=file_id) as target:
+            return self.authorized_file(file_id, Action.VIEW, target)
 
     def details(self, file_id: int) -> EntityFile:
-        with self.reading("view", file_id=file_id) as subject:
-            return self.admitted_file(file_id, Action.VIEW, subject)
+        with self.reading("view", file_id=file_id) as target:
+            return self.authorized_file(file_id, Action.VIEW, target)
 
     def editable(self, file_id: int) -> EntityFile:
         """Refused as `edit` would, before what is to be changed is looked at."""
-        with self.verb("edit", file_id=file_id) as subject:
-            return self.admitted_file(file_id, Action.EDIT, subject)
+        with self.operation("edit", file_id=file_id) as target:
+            return self.authorized_file(file_id, Action.EDIT, target)
 
-    def open(self, file_id: int) -> Opened:
+    def open(self, file_id: int) -> DocumentContent:
         """A document to read; the trail remembers it before the first byte goes out."""
-        with self.reading("download", file_id=file_id) as subject:
-            file = self.admitted_file(file_id, Action.VIEW, subject)
-            allow(self.registry[file.entity_type], "download")
+        with self.reading("download", file_id=file_id) as target:
+            file = self.authorized_file(file_id, Action.VIEW, target)
+            self.registry[file.entity_type].allow("download")
             must_be_readable(file, self.actor)
             return opened(file, self.storages)
 
@@ -241,8 +183,8 @@ class DocumentService(Arrivals):
         `before` is what the editor saw: what it left as it was is not changed back, and what somebody else changed
         meanwhile is not overwritten (Conflict). `versions` are those it may be changed from (Outdated).
         """
-        with self.verb("edit", file_id=file_id) as subject, transaction():
-            file = self.admitted_file(file_id, Action.EDIT, subject, lock=True)
+        with self.operation("edit", file_id=file_id) as target, transaction():
+            file = self.authorized_file(file_id, Action.EDIT, target, lock=True)
             if versions is not None and version_of(file) not in versions:
                 raise Outdated()
             must_be_live(file, "This document is in the trash. Restore it before you change it.")
@@ -250,29 +192,29 @@ class DocumentService(Arrivals):
             changed = {name: value for name, value in changed.items() if getattr(file, name) != value}
             for name, value in changed.items():
                 setattr(file, name, value)
-            event_log.record(self.actor, "edit", subject, changed=sorted(changed))
+            event_log.record(self.actor, "edit", target, changed=sorted(changed))
             return file
 
     def trash(self, file_id: int) -> EntityFile:
-        with self.verb("delete", file_id=file_id) as subject:
-            file = self.admitted_file(file_id, Action.EDIT, subject)
-            allow(self.registry[file.entity_type], "delete")
+        with self.operation("delete", file_id=file_id) as target:
+            file = self.authorized_file(file_id, Action.EDIT, target)
+            self.registry[file.entity_type].allow("delete")
             must_be_live(file)
             self._to_trash([file])
             return file
 
     def restore(self, file_id: int) -> EntityFile:
-        with self.verb("restore", file_id=file_id) as subject:
-            file = self.admitted_file(file_id, Action.EDIT, subject)
+        with self.operation("restore", file_id=file_id) as target:
+            file = self.authorized_file(file_id, Action.EDIT, target)
             must_be_trashed(file)
             self._to_life(self.registry[file.entity_type], file.entity_id, [file])
             return file
 
     def purge(self, file_id: int) -> None:
         """Delete a document for ever; only from the trash."""
-        with self.verb("purge", file_id=file_id) as subject:
+        with self.operation("purge", file_id=file_id) as target:
             with transaction():
-                file = self.admitted_file(file_id, Action.EDIT, subject, lock=True)
+                file = self.authorized_file(file_id, Action.EDIT, target, lock=True)
                 must_be_trashed(file, FIRST_TO_TRASH)
                 keys = self._erase([file])
             journal.remove(self.storages, keys)
@@ -285,13 +227,13 @@ class DocumentService(Arrivals):
 
         relocation.relocate(self.storages, files, relocation.to_trash, change)
 
-    def _to_life(self, kind: EntityType, record_id: int, files: Sequence[EntityFile]) -> None:
+    def _to_life(self, record_type: RecordType, record_id: int, files: Sequence[EntityFile]) -> None:
         """Documents of one record; all of them or, when it has not room for all, none."""
 
         def change(moved: Sequence[EntityFile]) -> None:
-            record = self.admitted_record(kind, record_id, Action.EDIT, Subject(), lock=True)
-            must_be_alive(kind, record)
-            must_have_room(kind, live_count(kind, record_id) + len(moved) - 1)
+            record = self.authorized_record(record_type, record_id, Action.EDIT, AuditTarget(), lock=True)
+            must_be_alive(record_type, record)
+            must_have_room(record_type, live_count(record_type, record_id) + len(moved) - 1)
             for file in moved:
                 file.deleted_at = file.deleted_by = None
             self.record_each("restore", moved)

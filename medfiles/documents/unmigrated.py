@@ -11,7 +11,7 @@ from medfiles.database.session import db
 from medfiles.documents import detection
 from medfiles.errors import BadName
 from medfiles.models import EntityFile, LabResult, LabResultFile, LegacyId, RecordMixin
-from medfiles.record_types.declared import EntityType
+from medfiles.record_types.declared import RecordType
 from medfiles.record_types.media_types import is_known
 from medfiles.storage import OlderFolder, Storages, Unreachable, journal
 
@@ -24,35 +24,35 @@ def rows() -> Select[LabResultFile]:
     return select(LabResultFile).where(_still())
 
 
-def document(kind: EntityType, row: LabResultFile, record: RecordMixin) -> EntityFile:
+def document(record_type: RecordType, row: LabResultFile, record: RecordMixin) -> EntityFile:
     """What it will be once it is moved, as far as that is known without reading it; never stored."""
     at = row.uploaded_at.replace(tzinfo=UTC) if row.uploaded_at else record.created_at
     return EntityFile(
-        id=row.id, entity_type=kind.name, entity_id=record.id, patient_id=record.patient_id,
+        id=row.id, entity_type=record_type.name, entity_id=record.id, patient_id=record.patient_id,
         file_name=name_of(row.file_name, row.id), file_path=row.file_path, storage=OlderFolder.name, category=CATEGORY,
         file_type=row.file_type if is_known(row.file_type) else UNKNOWN, file_size=row.file_size or 0,
         description=row.description, uploaded_at=at, created_at=at, updated_at=at,
     )  # fmt: skip
 
 
-def documents(kind: EntityType, record: RecordMixin) -> Sequence[EntityFile]:
+def documents(record_type: RecordType, record: RecordMixin) -> Sequence[EntityFile]:
     """Those of one record."""
-    if kind.name != KIND:
+    if record_type.name != KIND:
         return ()
     found = db.session.scalars(rows().where(LabResultFile.lab_result_id == record.id)).all()
-    return [document(kind, row, record) for row in found]
+    return [document(record_type, row, record) for row in found]
 
 
-def count(kind: EntityType, record_id: int) -> int:
-    if kind.name != KIND:
+def count(record_type: RecordType, record_id: int) -> int:
+    if record_type.name != KIND:
         return 0
     query = select(func.count(LabResultFile.id)).where(LabResultFile.lab_result_id == record_id, _still())
     return db.session.scalar(query) or 0
 
 
-def record_ids(kind: EntityType, ids: Collection[int]) -> Select[int] | None:
+def record_ids(record_type: RecordType, ids: Collection[int]) -> Select[int] | None:
     """The id of its record for each of them among these records; None when this kind of record never has any."""
-    if kind.name != KIND:
+    if record_type.name != KIND:
         return None
     return select(LabResultFile.lab_result_id).where(LabResultFile.lab_result_id.in_(ids), _still())
 

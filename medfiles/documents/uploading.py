@@ -11,17 +11,16 @@ from sqlalchemy.exc import IntegrityError
 from medfiles.antivirus import policy
 from medfiles.antivirus.clamd import Clamd
 from medfiles.audit import event_log
-from medfiles.audit.event_log import Subject
+from medfiles.audit.event_log import AuditTarget
 from medfiles.clock import now
 from medfiles.database.session import db, transaction
 from medfiles.documents import detection, unmigrated
 from medfiles.documents.quota import must_fit
 from medfiles.documents.rules import (
     FORM_OVERHEAD,
-    Intake,
-    Paper,
+    UploadMetadata,
+    UploadPermit,
     accepted_extension,
-    allow,
     checked_details,
     must_be_alive,
     must_have_room,
@@ -32,7 +31,7 @@ from medfiles.jobs import queue as jobs
 from medfiles.models import CancelledUpload, EntityFile
 from medfiles.permissions import Action
 from medfiles.previews import cache as preview_cache
-from medfiles.record_types.declared import EntityType
+from medfiles.record_types.declared import RecordType
 from medfiles.record_types.media_types import DRAWN, media_of
 from medfiles.sandbox.pool import Sandbox
 from medfiles.service import Service
@@ -73,88 +72,91 @@ class Arrivals(Service):
 
     def receive(
         self,
-        kind: EntityType,
+        record_type: RecordType,
         record_id: int,
         announced: int,
         files: int | None = None,
         retry_of: str | None = None,
-    ) -> Intake:
+    ) -> UploadPermit:
         """Leave to send `announced` bytes in at most `files` documents; asked before any of them is read.
 
         `retry_of` is the upload's Idempotency-Key: a full record still answers the retry of an upload it took.
         """
-        with self.verb("attach", entity_type=kind.name, entity_id=record_id) as subject:
-            record = self.admitted_record(kind, record_id, Action.EDIT, subject)
-            allow(kind, "upload")
-            must_be_alive(kind, record)
-            if announced > kind.max_size * (files or kind.max_files) + FORM_OVERHEAD:
-                raise too_large(kind)
-            standing = self._standing(kind, record_id, retry_of)
+        with self.operation("attach", entity_type=record_type.name, entity_id=record_id) as target:
+            record = self.authorized_record(record_type, record_id, Action.EDIT, target)
+            record_type.allow("upload")
+            must_be_alive(record_type, record)
+            if announced > record_type.max_size * (files or record_type.max_files) + FORM_OVERHEAD:
+                raise too_large(record_type)
+            standing = self._standing(record_type, record_id, retry_of)
             if files == 1 and not standing.stored:
-                must_have_room(kind, standing.live)
+                must_have_room(record_type, standing.live)
                 must_fit(record.patient_id, max(1, announced - FORM_OVERHEAD), self.quota)
-            intake = Intake(kind, record_id, record.patient_id, again=standing.stored)
+            permit = UploadPermit(record_type, record_id, record.patient_id, again=standing.stored)
         db.session.rollback()  # no transaction stays open while the bytes come in
-        return intake
+        return permit
 
-    def stage(self, intake: Intake) -> Staged:
-        return self.storages.default.stage(intake.kind.max_size)
+    def stage(self, permit: UploadPermit) -> Staged:
+        return self.storages.default.stage(permit.record_type.max_size)
 
-    def attach(self, intake: Intake, staged: Staged, paper: Paper) -> tuple[EntityFile, bool]:
+    def attach(self, permit: UploadPermit, staged: Staged, metadata: UploadMetadata) -> tuple[EntityFile, bool]:
         """Store a document and return it and True; or, for a retry of the same upload, the first one and False."""
         subject = {
-            "entity_type": intake.kind.name,
-            "entity_id": intake.record_id,
-            "patient_id": intake.patient_id,
+            "entity_type": permit.record_type.name,
+            "entity_id": permit.record_id,
+            "patient_id": permit.patient_id,
         }
-        with self.verb("attach", **subject, name=paper.name[:255]) as spoken_of:
+        with self.operation("attach", **subject, name=metadata.name[:255]) as target:
             try:
-                return self._attach(intake, staged, paper, spoken_of)
+                return self._attach(permit, staged, metadata, target)
             finally:
                 staged.discard()
 
-    def refuse(self, intake: Intake, name: str, error: MedfilesError) -> None:
+    def refuse(self, permit: UploadPermit, name: str, error: MedfilesError) -> None:
         """Remember a document that was refused while it was still being received."""
-        subject = Subject(intake.patient_id, intake.kind.name, intake.record_id, name=name[:255])
+        target = AuditTarget(permit.patient_id, permit.record_type.name, permit.record_id, name=name[:255])
         with transaction():
-            event_log.record(self.actor, "attach", subject, outcome="refused", reason=error.code)
+            event_log.record(self.actor, "attach", target, outcome="refused", reason=error.code)
 
-    def cancel(self, kind: EntityType, record_id: int, key: str) -> None:
+    def cancel(self, record_type: RecordType, record_id: int, key: str) -> None:
         """Keep nothing of the upload with this Idempotency-Key: not what was stored, not what is still on its way."""
-        with self.verb("cancel", entity_type=kind.name, entity_id=record_id) as subject:
+        with self.operation("cancel", entity_type=record_type.name, entity_id=record_id) as target:
             with transaction():
                 stored = self._by_key(key, lock=True)  # before its record, as whoever moves it does
-                self.admitted_record(kind, record_id, Action.EDIT, subject, lock=True)
+                self.authorized_record(record_type, record_id, Action.EDIT, target, lock=True)
                 stored = stored or self._by_key(key, lock=True)
-                if not self._standing(kind, record_id, key).cancelled:
+                if not self._standing(record_type, record_id, key).cancelled:
                     self._mark_cancelled(key)  # also when it is stored: another try may be on its way
-                keys = self._give_up(kind, record_id, stored, subject) if stored is not None else ()
+                keys = self._give_up(record_type, record_id, stored, target) if stored is not None else ()
             journal.remove(self.storages, keys)
 
-    def _attach(self, intake: Intake, staged: Staged, paper: Paper, subject: Subject) -> tuple[EntityFile, bool]:
-        kind = intake.kind
-        subject.name = name = detection.clean_name(paper.name)
-        extension = accepted_extension(kind, name)
+    def _attach(
+        self, permit: UploadPermit, staged: Staged, metadata: UploadMetadata, target: AuditTarget
+    ) -> tuple[EntityFile, bool]:
+        record_type = permit.record_type
+        target.name = name = detection.clean_name(metadata.name)
+        extension = accepted_extension(record_type, name)
         if staged.size == 0:
             raise EmptyFile("This file is empty. Check it on your device and choose it again.")
-        details = checked_details(kind, paper.description, paper.category)
+        details = checked_details(record_type, metadata.description, metadata.category)
         staged.finish()
         found = detection.inspect(staged.path, extension, self.sandbox)
-        if intake.again and (earlier := self._earlier(intake, staged, paper)):
+        if permit.again and (earlier := self._earlier(permit, staged, metadata)):
             return earlier, False
         db.session.rollback()  # no transaction stays open while they are scanned
         scan = policy.scanned(self.scanner, staged.path)
-        storage, key = self.storages.default, live_key(kind.directory, extension)
+        storage, key = self.storages.default, live_key(record_type.directory, extension)
         file = EntityFile(
-            entity_type=kind.name, entity_id=intake.record_id, file_name=name, file_path=key, storage=storage.name,
+            entity_type=record_type.name, entity_id=permit.record_id,
+            file_name=name, file_path=key, storage=storage.name,
             file_type=found.media_type, pages=found.pages, file_size=staged.size, sha256=staged.sha256,
-            uploaded_by=self.actor.user_id, idempotency_key=paper.idempotency_key, **details, **scan,
+            uploaded_by=self.actor.user_id, idempotency_key=metadata.idempotency_key, **details, **scan,
         )  # fmt: skip
         journal.expect(storage.name, [key])
         try:
             storage.commit(staged, key)
             with transaction():
-                stored, new = self._insert(intake, staged, paper, file, subject)
+                stored, new = self._insert(permit, staged, metadata, file, target)
         except DatabaseUnavailable:
             raise  # the commit may have happened: only the sweep may decide
         except MedfilesError:
@@ -165,17 +167,17 @@ class Arrivals(Service):
         return stored, new
 
     def _insert(
-        self, intake: Intake, staged: Staged, paper: Paper, file: EntityFile, subject: Subject
+        self, permit: UploadPermit, staged: Staged, metadata: UploadMetadata, file: EntityFile, target: AuditTarget
     ) -> tuple[EntityFile, bool]:
         """Under the record's lock: what was true when the upload began may not be any more."""
-        record = self.admitted_record(intake.kind, intake.record_id, Action.EDIT, Subject(), lock=True)
-        must_be_alive(intake.kind, record)
-        standing = self._standing(intake.kind, record.id, paper.idempotency_key)
-        if standing.stored and (earlier := self._earlier(intake, staged, paper)):
+        record = self.authorized_record(permit.record_type, permit.record_id, Action.EDIT, AuditTarget(), lock=True)
+        must_be_alive(permit.record_type, record)
+        standing = self._standing(permit.record_type, record.id, metadata.idempotency_key)
+        if standing.stored and (earlier := self._earlier(permit, staged, metadata)):
             return earlier, False  # its twin won the race
         if standing.cancelled:
             raise Conflict("This upload was cancelled.")
-        must_have_room(intake.kind, standing.live)
+        must_have_room(permit.record_type, standing.live)
         must_fit(record.patient_id, file.file_size, self.quota, lock=True)
         file.patient_id = record.patient_id
         db.session.add(file)
@@ -184,19 +186,19 @@ class Arrivals(Service):
         except IntegrityError as error:
             raise _key_reused() from error
         journal.settle([file.file_path])
-        subject.file_id = file.id
-        event_log.record(self.actor, "attach", subject, size=file.file_size, sha256=file.sha256)
+        target.file_id = file.id
+        event_log.record(self.actor, "attach", target, size=file.file_size, sha256=file.sha256)
         _see_to_it_later(file)
         return file, True
 
-    def _give_up(self, kind: EntityType, record_id: int, file: EntityFile, subject: Subject) -> Sequence[str]:
+    def _give_up(self, record_type: RecordType, record_id: int, file: EntityFile, target: AuditTarget) -> Sequence[str]:
         """In the open transaction: the keys whose objects have to go once it is committed."""
-        if (file.entity_type, file.entity_id) != (kind.name, record_id):
+        if (file.entity_type, file.entity_id) != (record_type.name, record_id):
             raise _key_reused()
         if file.uploaded_at < now() - CANCEL_WITHIN:
             raise Conflict("This document was added a while ago. Move it to the trash instead.")
-        subject.file_id, subject.name = file.id, file.file_name
-        event_log.record(self.actor, "cancel", subject)
+        target.file_id, target.name = file.id, file.file_name
+        event_log.record(self.actor, "cancel", target)
         journal.release(file.storage, [file.file_path])
         db.session.delete(file)
         return [file.file_path, *preview_cache.release([file.sha256])]
@@ -205,15 +207,15 @@ class Arrivals(Service):
         with suppress(IntegrityError), db.session.begin_nested():  # the same key may be given up on another record
             db.session.add(CancelledUpload(user_id=self.actor.user_id, idempotency_key=key))
 
-    def _standing(self, kind: EntityType, record_id: int, key: str | None) -> Standing:
-        asked = {"user_id": self.actor.user_id, "key": key, "kind": kind.name, "record_id": record_id}
+    def _standing(self, record_type: RecordType, record_id: int, key: str | None) -> Standing:
+        asked = {"user_id": self.actor.user_id, "key": key, "kind": record_type.name, "record_id": record_id}
         stored, cancelled, live = db.session.execute(_STANDING, asked).one()
-        return Standing(bool(stored), bool(cancelled), live + unmigrated.count(kind, record_id))
+        return Standing(bool(stored), bool(cancelled), live + unmigrated.count(record_type, record_id))
 
-    def _earlier(self, intake: Intake, staged: Staged, paper: Paper) -> EntityFile | None:
+    def _earlier(self, permit: UploadPermit, staged: Staged, metadata: UploadMetadata) -> EntityFile | None:
         """The document that an earlier try of the same upload stored."""
-        earlier = self._by_key(paper.idempotency_key)
-        here = (intake.kind.name, intake.record_id, staged.sha256)
+        earlier = self._by_key(metadata.idempotency_key)
+        here = (permit.record_type.name, permit.record_id, staged.sha256)
         if earlier and (earlier.entity_type, earlier.entity_id, earlier.sha256) != here:
             raise _key_reused()
         return earlier
@@ -225,10 +227,10 @@ class Arrivals(Service):
         return db.session.scalar(query, {"user_id": self.actor.user_id, "key": key})
 
 
-def live_count(kind: EntityType, record_id: int) -> int:
+def live_count(record_type: RecordType, record_id: int) -> int:
     """Documents that take places of a record: those in its trash take none."""
-    return (db.session.scalar(_LIVE, {"kind": kind.name, "record_id": record_id}) or 0) + unmigrated.count(
-        kind, record_id
+    return (db.session.scalar(_LIVE, {"kind": record_type.name, "record_id": record_id}) or 0) + unmigrated.count(
+        record_type, record_id
     )
 
 

@@ -11,10 +11,10 @@ from werkzeug.exceptions import ClientDisconnected, LengthRequired, RequestEntit
 from werkzeug.formparser import FormDataParser
 from werkzeug.http import parse_options_header
 
-from medfiles.documents.rules import FORM_OVERHEAD, Intake, Paper, too_large
+from medfiles.documents.rules import FORM_OVERHEAD, UploadMetadata, UploadPermit, too_large
 from medfiles.documents.service import DocumentService
 from medfiles.errors import BadName, EmptyFile, MedfilesError, Rejected, TooLarge, Truncated
-from medfiles.record_types.declared import EntityType
+from medfiles.record_types.declared import RecordType
 from medfiles.storage import Staged
 
 CHUNK = 256 * 1024
@@ -30,7 +30,7 @@ class Received:
     refusal: MedfilesError | None = None
 
 
-class Sink:
+class FormFile:
     """What the form parser writes one file into. Past the limit it lets the rest go by, so that others still arrive."""
 
     def __init__(self, staged: Staged, too_large: TooLarge) -> None:
@@ -85,18 +85,20 @@ def raw_name(request: Request) -> str:
     return options["filename"]
 
 
-def receive(request: Request, service: DocumentService, intake: Intake) -> tuple[list[Received], Paper]:
+def receive(request: Request, service: DocumentService, permit: UploadPermit) -> tuple[list[Received], UploadMetadata]:
     """Read the body once; the files in it and what was said about all of them. The caller owns what was staged."""
     try:
-        return _receive(request, service, intake)
+        return _receive(request, service, permit)
     except MedfilesError as error:
-        service.refuse(intake, "", error)
+        service.refuse(permit, "", error)
         raise
 
 
-def receive_one(request: Request, service: DocumentService, kind: EntityType, record_id: int) -> tuple[Any, bool]:
+def receive_one(
+    request: Request, service: DocumentService, record_type: RecordType, record_id: int
+) -> tuple[Any, bool]:
     """The one document of this upload, stored, and True; for a retry of the same upload the first one and False."""
-    intake = service.receive(kind, record_id, announced_length(request), 1, idempotency_key(request))
+    intake = service.receive(record_type, record_id, announced_length(request), 1, idempotency_key(request))
     request.max_content_length = (request.content_length or 0) + 1  # the kind's own limit, just checked, holds instead
     received, paper = receive(request, service, intake)
     if len(received) > 1:
@@ -108,13 +110,15 @@ def receive_one(request: Request, service: DocumentService, kind: EntityType, re
     return store(service, intake, received[0], paper)
 
 
-def store(service: DocumentService, intake: Intake, received: Received, paper: Paper) -> tuple[Any, bool]:
+def store(
+    service: DocumentService, permit: UploadPermit, received: Received, metadata: UploadMetadata
+) -> tuple[Any, bool]:
     """What was received becomes a document, or raises why not; False when it is the one an earlier try stored."""
     if received.refusal or received.staged is None:
         error = received.refusal or EmptyFile("This file is empty.")
-        service.refuse(intake, received.name, error)
+        service.refuse(permit, received.name, error)
         raise error
-    return service.attach(intake, received.staged, replace(paper, name=received.name))
+    return service.attach(permit, received.staged, replace(metadata, name=received.name))
 
 
 def _give_up(received: Received) -> None:
@@ -122,16 +126,16 @@ def _give_up(received: Received) -> None:
         received.staged.discard()
 
 
-def _receive(request: Request, service: DocumentService, intake: Intake) -> tuple[list[Received], Paper]:
-    paper = Paper(
+def _receive(request: Request, service: DocumentService, permit: UploadPermit) -> tuple[list[Received], UploadMetadata]:
+    metadata = UploadMetadata(
         name="",
         description=request.args.get("description"),
         category=request.args.get("category"),
         idempotency_key=idempotency_key(request),
     )
     if is_raw(request):
-        return [_raw(request, service, intake)], paper
-    return _form(request, service, intake, paper)
+        return [_raw(request, service, permit)], metadata
+    return _form(request, service, permit, metadata)
 
 
 def idempotency_key(request: Request) -> str | None:
@@ -141,10 +145,10 @@ def idempotency_key(request: Request) -> str | None:
     return key
 
 
-def _raw(request: Request, service: DocumentService, intake: Intake) -> Received:
+def _raw(request: Request, service: DocumentService, permit: UploadPermit) -> Received:
     name, length = raw_name(request), announced_length(request)
-    staged = service.stage(intake)
-    sink = Sink(staged, too_large(intake.kind))
+    staged = service.stage(permit)
+    sink = FormFile(staged, too_large(permit.record_type))
     with _given_up_on_error([staged]):
         body, left = request.stream, length
         while left and sink.refusal is None and (chunk := _read(body, min(CHUNK, left))):
@@ -157,20 +161,22 @@ def _raw(request: Request, service: DocumentService, intake: Intake) -> Received
     return Received(name, staged)
 
 
-def _form(request: Request, service: DocumentService, intake: Intake, paper: Paper) -> tuple[list[Received], Paper]:
-    sinks: list[Sink] = []
+def _form(
+    request: Request, service: DocumentService, permit: UploadPermit, metadata: UploadMetadata
+) -> tuple[list[Received], UploadMetadata]:
+    sinks: list[FormFile] = []
     if request.mimetype != "multipart/form-data":
         raise Rejected("No file was sent. Choose one or more files first.")
 
-    def sink(*_: Any, **__: Any) -> Sink:
-        sinks.append(Sink(service.stage(intake), too_large(intake.kind)))
+    def sink(*_: Any, **__: Any) -> FormFile:
+        sinks.append(FormFile(service.stage(permit), too_large(permit.record_type)))
         return sinks[-1]
 
     body = Counted(request.stream)
     parser = FormDataParser(
         stream_factory=sink,  # type: ignore[arg-type]
         max_form_memory_size=4 * FORM_OVERHEAD,
-        max_form_parts=intake.kind.max_files * 4 + 16,
+        max_form_parts=permit.record_type.max_files * 4 + 16,
         silent=False,
     )
     with _given_up_on_error([]) as staged:
@@ -185,16 +191,16 @@ def _form(request: Request, service: DocumentService, intake: Intake, paper: Pap
         for file in sinks:
             if file.staged not in [received.staged for received in found]:
                 file.staged.discard()
-    said = Paper(
+    said = UploadMetadata(
         name="",
-        description=fields.get("description", paper.description),
-        category=fields.get("category", paper.category),
-        idempotency_key=paper.idempotency_key,
+        description=fields.get("description", metadata.description),
+        category=fields.get("category", metadata.category),
+        idempotency_key=metadata.idempotency_key,
     )
     return found, said
 
 
-def _parse(parser: FormDataParser, request: Request, body: Counted, staged: list[Staged], sinks: list[Sink]) -> Any:
+def _parse(parser: FormDataParser, request: Request, body: Counted, staged: list[Staged], sinks: list[FormFile]) -> Any:
     try:
         _, fields, files = parser.parse(
             body,  # type: ignore[arg-type]
@@ -216,7 +222,7 @@ def _parse(parser: FormDataParser, request: Request, body: Counted, staged: list
 
 
 def _received(file: FileStorage) -> Received:
-    sink: Sink = file.stream  # type: ignore[assignment]
+    sink: FormFile = file.stream  # type: ignore[assignment]
     return Received(file.filename or "", None if sink.refusal else sink.staged, sink.refusal)
 
 

@@ -1,32 +1,20 @@
-"""What all doors over HTTP share: the services of this request, and documents sent with ranges."""
+"""Documents, pictures and archives as HTTP responses: ranges, conditional requests, digests."""
 
 import base64
 import re
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from typing import IO, Any, cast
+from collections.abc import Iterator
+from typing import IO, cast
 
 import contentdisp
-from flask import Flask, Response, current_app, g, request, stream_with_context
-from flask_security import current_user
+from flask import Response, current_app, request, stream_with_context
 from werkzeug.datastructures import Range
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from werkzeug.wsgi import wrap_file
 
-from medfiles.accounts import service as accounts
-from medfiles.database.session import check_connection, start_writing
-from medfiles.documents.bulk import BulkService, Bundle
-from medfiles.documents.legacy_ids import OlderService
-from medfiles.documents.service import DocumentService, Opened
+from medfiles.content import DocumentContent
+from medfiles.documents.bulk import Bundle
 from medfiles.documents.zip_archive import archive, usable
-from medfiles.http.views import FilePresenter, FileView
-from medfiles.operations.status import ConditionService
-from medfiles.permissions import Actor
-from medfiles.previews.renderer import Renderer
-from medfiles.previews.service import Picture, PreviewService
-from medfiles.records.service import RecordService
-from medfiles.records.sharing import ShareService
-from medfiles.services import Installation
+from medfiles.previews.service import Picture
 from medfiles.storage import DiskStorage
 from medfiles.storage.disk import Reader
 
@@ -39,71 +27,7 @@ DOCUMENT_HEADERS = {
 }
 
 
-def parts() -> Installation:
-    return cast(Installation, current_app.extensions["medfiles"])
-
-
-def actor() -> Actor:
-    """Who this request is made by; only behind the sign-in check."""
-    if "actor" not in g:
-        g.actor = accounts.actor_for(current_user._get_current_object(), request.remote_addr, g.request_id)
-    return cast(Actor, g.actor)
-
-
-def documents() -> DocumentService:
-    return DocumentService(actor(), parts().registry, parts().storages, **_intake())
-
-
-def older() -> OlderService:
-    return OlderService(actor(), parts().registry, parts().storages, **_intake())
-
-
-def bulk() -> BulkService:
-    return BulkService(actor(), parts().registry, parts().storages, **_intake())
-
-
-def _intake() -> dict[str, Any]:
-    return {"sandbox": parts().sandbox, "quota": parts().quota, "scanner": parts().scanner}
-
-
-def renderer() -> Renderer:
-    return parts().renderer
-
-
-def previews() -> PreviewService:
-    return PreviewService(actor(), parts().registry, parts().storages, renderer=renderer())
-
-
-def records() -> RecordService:
-    return RecordService(actor(), parts().registry, parts().storages)
-
-
-def shares() -> ShareService:
-    return ShareService(actor(), parts().registry, parts().storages)
-
-
-def conditions() -> ConditionService:
-    return ConditionService(actor(), parts().registry, parts().storages)
-
-
-def file_views(
-    files: Sequence[Any], *, you: str = "you", titled: bool = False, names: Mapping[int, str] | None = None
-) -> list[FileView]:
-    """Documents as this reader sees them; `titled` adds each one's record, `names` whose paper it is."""
-    others = {file.uploaded_by for file in files if file.uploaded_by} - {actor().user_id}
-    presenter = FilePresenter(
-        registry=parts().registry,
-        actor=actor(),
-        trash_days=parts().trash_days,
-        emails={actor().user_id: actor().email, **(accounts.emails(others) if others else {})},
-        titles=records().titles(files) if titled else {},
-        names=names or {},
-        you=you,
-    )
-    return [presenter(file) for file in files]
-
-
-def send_document(opened: Opened, *, direct: bool = False) -> Response:
+def send_document(opened: DocumentContent, *, direct: bool = False) -> Response:
     """The bytes, unaltered: whole, one range of them, or nothing when the asker has them already (RFC 9110).
 
     `direct`: a link to them instead, where the installation gives such links.
@@ -168,7 +92,7 @@ def send_archive(bundle: Bundle) -> Response:
     return response
 
 
-def _handed_on(opened: Opened) -> str | None:
+def _handed_on(opened: DocumentContent) -> str | None:
     """Where the proxy in front finds the bytes by itself. What it would judge by tags of its own stays with us."""
     location = current_app.config["MEDFILES_ACCEL"]
     if not location or any(name in request.headers for name in OF_TAGS):
@@ -189,23 +113,3 @@ def _asked_range(etag: str, size: int) -> tuple[int, int]:
     if found is None:
         raise RequestedRangeNotSatisfiable(size)
     return found
-
-
-def init_app(app: Flask) -> None:
-    @app.before_request
-    def name_request() -> None:
-        g.request_id = uuid.uuid4().hex
-        view: Any = current_app.view_functions.get(request.endpoint or "")
-        g.background = getattr(view, "background", False)
-
-
-def begin_writing() -> None:
-    """Make this request's transaction a writer from the start, for a library that reads first and writes then."""
-    start_writing()
-
-
-def check_ready() -> None:
-    """Raise when the database or the storage cannot do its work."""
-    check_connection()
-    for storage in parts().storages:
-        storage.check()

@@ -15,8 +15,8 @@ from wtforms import ValidationError as BadToken
 from medfiles.accounts import api_tokens
 from medfiles.errors import DatabaseUnavailable, OutOfScope, Rejected, SignedOut
 from medfiles.http import rate_limits
+from medfiles.http.current import begin_writing, services
 from medfiles.http.parameters import ID_DIGITS
-from medfiles.http.responses import begin_writing, parts
 
 API = "api"  # the blueprint that takes tokens too
 PUBLIC = {
@@ -70,7 +70,7 @@ class KindConverter(BaseConverter):
     """
 
     def to_python(self, value: str) -> Any:
-        return parts().registry[value]
+        return services().registry[value]
 
     def to_url(self, value: Any) -> str:
         return value if isinstance(value, str) else str(value.name)

@@ -7,13 +7,15 @@ from datetime import date, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Any
 
+from medfiles.accounts import service as accounts
 from medfiles.antivirus.policy import INFECTED, WAITING, is_held
 from medfiles.clock import now
-from medfiles.documents.listing import Page, Wanted
+from medfiles.documents.listing import ListQuery, Page
 from medfiles.documents.service import Tally, version_of
+from medfiles.http.current import actor, records, services
 from medfiles.models import FIRST_FILE_ID, EntityFile, Patient, RecordMixin
 from medfiles.permissions import Action, Actor
-from medfiles.record_types.declared import EntityType, Registry
+from medfiles.record_types.declared import RecordType, Registry
 from medfiles.record_types.fields import Field
 from medfiles.record_types.media_types import DRAWN, media_of
 from medfiles.records.sharing import Given
@@ -178,7 +180,7 @@ class PanelView:
     place: str  # "manager" or, standing alone, "list"
     mode: str  # view | edit | create
     files: tuple[FileView, ...]  # one page of them
-    wanted: Wanted  # what they were searched, filtered and sorted by
+    list_query: ListQuery  # what they were searched, filtered and sorted by
     hits: int | None  # how many there are of those; None on further pages
     choosable: int | None  # how many of the hits can be chosen
     next: str | None  # cursor of the next page
@@ -206,21 +208,21 @@ class PanelView:
 
     @property
     def show_trash(self) -> bool:
-        return self.wanted.trashed
+        return self.list_query.trashed
 
 
-def type_view(kind: EntityType) -> TypeView:
+def type_view(record_type: RecordType) -> TypeView:
     return TypeView(
-        name=kind.name,
-        plural=kind.plural,
-        title=kind.title,
-        titles=kind.titles,
-        icon=kind.icon,
-        accepts=kind.accepts,
-        accepts_words=kind.accepts_words,
-        max_size=kind.max_size,
-        max_files=kind.max_files,
-        categories=tuple((name, kind.category_label(name)) for name in kind.categories),
+        name=record_type.name,
+        plural=record_type.plural,
+        title=record_type.title,
+        titles=record_type.titles,
+        icon=record_type.icon,
+        accepts=record_type.accepts,
+        accepts_words=record_type.accepts_words,
+        max_size=record_type.max_size,
+        max_files=record_type.max_files,
+        categories=tuple((name, record_type.category_label(name)) for name in record_type.categories),
     )
 
 
@@ -253,19 +255,21 @@ def share_view(given: Given) -> ShareView:
     )
 
 
-def record_view(kind: EntityType, record: RecordMixin, patient: PatientView, file_count: int = 0) -> RecordView:
-    values = {field.name: getattr(record, field.name) for field in kind.fields}
-    shown = (values.get(name) for name in kind.subtitle_fields)
-    dated = kind.date_of(record)
+def record_view(record_type: RecordType, record: RecordMixin, patient: PatientView, file_count: int = 0) -> RecordView:
+    values = {field.name: getattr(record, field.name) for field in record_type.fields}
+    shown = (values.get(name) for name in record_type.subtitle_fields)
+    dated = record_type.date_of(record)
     return RecordView(
         id=record.id,
-        type=type_view(kind),
+        type=type_view(record_type),
         patient=patient,
-        title=kind.title_of(record),
+        title=record_type.title_of(record),
         date=dated,
         subtitle=next(filter(None, shown), None),
-        tags=tuple(str(values[name]) for name in kind.tag_fields if values[name]),
-        facts=tuple(fact for field in kind.fields for fact in _facts(kind, field, values[field.name], dated)),
+        tags=tuple(str(values[name]) for name in record_type.tag_fields if values[name]),
+        facts=tuple(
+            fact for field in record_type.fields for fact in _facts(record_type, field, values[field.name], dated)
+        ),
         file_count=file_count,
         deleted_at=record.deleted_at,
         can_edit=patient.can_edit,
@@ -273,9 +277,9 @@ def record_view(kind: EntityType, record: RecordMixin, patient: PatientView, fil
     )
 
 
-def _facts(kind: EntityType, field: Field, value: Any, dated: date | None) -> Sequence[Fact]:
-    above = {kind.title_field, *kind.tag_fields}
-    if value in (None, "", False) or field.name in above or (field.name in kind.date_fields and value == dated):
+def _facts(record_type: RecordType, field: Field, value: Any, dated: date | None) -> Sequence[Fact]:
+    above = {record_type.title_field, *record_type.tag_fields}
+    if value in (None, "", False) or field.name in above or (field.name in record_type.date_fields and value == dated):
         return ()
     if field.kind == "object":
         labels = dict(field.parts)
@@ -300,7 +304,7 @@ class FilePresenter:
     you: str = "you"
 
     def __call__(self, file: EntityFile) -> FileView:
-        kind = self.registry[file.entity_type]
+        record_type = self.registry[file.entity_type]
         name, waits = PurePosixPath(file.file_name), file.id < FIRST_FILE_ID
         held = not waits and is_held(file, self.actor.user_id)
         return FileView(
@@ -318,7 +322,7 @@ class FilePresenter:
             sha256=file.sha256,
             description=file.description,
             category=file.category,
-            category_label=kind.category_label(file.category) if file.category else None,
+            category_label=record_type.category_label(file.category) if file.category else None,
             uploaded_at=file.uploaded_at,
             uploaded_by=self._who(file.uploaded_by),
             created_at=file.created_at,
@@ -327,7 +331,7 @@ class FilePresenter:
             deleted_at=file.deleted_at,
             days_left=self._days_left(file.deleted_at),
             pages=file.pages,
-            preview="preview" in kind.operations and not (waits or held),
+            preview="preview" in record_type.operations and not (waits or held),
             scan=file.scan if file.scan in (WAITING, INFECTED) else None,
             signature=file.scan_words if file.scan == INFECTED else None,
             held=held,
@@ -347,13 +351,13 @@ class FilePresenter:
 
 
 def panel_view(
-    kind: EntityType,
+    record_type: RecordType,
     record: RecordView,
     page: Page,
     files: Sequence[FileView],
     tally: Tally,
     *,
-    wanted: Wanted,
+    list_query: ListQuery,
     place: str = "manager",
     mode: str = "view",
     notice: Notice | None = None,
@@ -363,22 +367,22 @@ def panel_view(
 ) -> PanelView:
     changeable = record.can_edit and record.deleted_at is None
     return PanelView(
-        type=type_view(kind),
+        type=type_view(record_type),
         record=record,
         patient=record.patient,
         place=place,
         mode=mode if changeable else "view",
         files=tuple(files),
-        wanted=wanted,
+        list_query=list_query,
         hits=page.hits,
         choosable=None if page.hits is None else page.hits - page.waiting,
         next=page.next,
         count=tally.live,
         trash_count=tally.trashed,
-        can_upload=changeable and "upload" in kind.operations,
-        can_edit=changeable and "delete" in kind.operations,
-        can_download="download" in kind.operations,
-        can_preview="preview" in kind.operations,
+        can_upload=changeable and "upload" in record_type.operations,
+        can_edit=changeable and "delete" in record_type.operations,
+        can_download="download" in record_type.operations,
+        can_preview="preview" in record_type.operations,
         notice=notice,
         outcomes=tuple(outcomes),
         marked=tuple(marked),
@@ -386,10 +390,28 @@ def panel_view(
     )
 
 
-def empty_panel(kind: EntityType, patient: PatientView) -> PanelView:
+def empty_panel(record_type: RecordType, patient: PatientView) -> PanelView:
     """The widget of a record that does not exist yet: files wait in it until the record is saved."""
     return PanelView(
-        type=type_view(kind), record=None, patient=patient, place="manager", mode="create", files=(), wanted=Wanted(),
-        hits=0, choosable=0, next=None, count=0, trash_count=0, can_upload="upload" in kind.operations, can_edit=True,
+        type=type_view(record_type), record=None, patient=patient, place="manager", mode="create", files=(),
+        list_query=ListQuery(), hits=0, choosable=0, next=None, count=0, trash_count=0,
+        can_upload="upload" in record_type.operations, can_edit=True,
         can_download=False, can_preview=False,
     )  # fmt: skip
+
+
+def file_views(
+    files: Sequence[Any], *, you: str = "you", titled: bool = False, names: Mapping[int, str] | None = None
+) -> list[FileView]:
+    """Documents as this reader sees them; `titled` adds each one's record, `names` whose paper it is."""
+    others = {file.uploaded_by for file in files if file.uploaded_by} - {actor().user_id}
+    presenter = FilePresenter(
+        registry=services().registry,
+        actor=actor(),
+        trash_days=services().trash_days,
+        emails={actor().user_id: actor().email, **(accounts.emails(others) if others else {})},
+        titles=records().titles(files) if titled else {},
+        names=names or {},
+        you=you,
+    )
+    return [presenter(file) for file in files]

@@ -9,9 +9,10 @@ from medfiles.database.session import db
 from medfiles.errors import BlobMissing, IntegrityFailed, StorageError
 from medfiles.legacy.inventory import MOVES, Inventory
 from medfiles.legacy.source import Source
-from medfiles.operations.database_dump import copy_database, publish, sha256_of, written
+from medfiles.operations.database_dump import copy_database
 from medfiles.storage import digest
 from medfiles.storage.base import CHUNK, make_folder
+from medfiles.storage.durable import publish, sha256_of, written
 
 SUMS = "SHA256SUMS"  # as `sha256sum --check` reads it
 

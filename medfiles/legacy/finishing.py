@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from medfiles.clock import now
+from medfiles.content import opened
 from medfiles.database.session import db, transaction
 from medfiles.documents import unmigrated
-from medfiles.documents.service import opened
 from medfiles.errors import Conflict
 from medfiles.legacy import log
 from medfiles.legacy.verification import hashed
 from medfiles.models import EntityFile, LabResultFile, LegacySource
-from medfiles.services import Installation
+from medfiles.services import Services
 from medfiles.storage import journal
 
 BATCH = 100
@@ -29,7 +29,7 @@ class Finished:
     failed: int
 
 
-def finish(parts: Installation, known: LegacySource, report: Callable[[int], None] = lambda done: None) -> Finished:
+def finish(services: Services, known: LegacySource, report: Callable[[int], None] = lambda done: None) -> Finished:
     """Conflict unless verification passed. Every document is read once more before its older bytes go; those of
     another installation are left alone."""
     if known.verified_at is None:
@@ -38,9 +38,9 @@ def finish(parts: Installation, known: LegacySource, report: Callable[[int], Non
         log.note(known, finishing_at=now())
     removed, failed, kept, after = 0, 0, list[int](), 0
     while files := _moved(after):
-        good = [file for file in files if hashed(opened(file, parts.storages)) == file.sha256]
+        good = [file for file in files if hashed(opened(file, services.storages)) == file.sha256]
         kept += [log.number_of(file) for file in files if file not in good]
-        failed += _remove(parts, good)
+        failed += _remove(services, good)
         removed += len(good)
         after = log.number_of(files[-1])
         report(removed)
@@ -59,7 +59,7 @@ def _moved(after: int) -> Sequence[EntityFile]:
     return files
 
 
-def _remove(parts: Installation, files: Sequence[EntityFile]) -> int:
+def _remove(services: Services, files: Sequence[EntityFile]) -> int:
     with transaction():
-        keys = unmigrated.drop(parts.storages, [log.number_of(file) for file in files])
-    return journal.remove(parts.storages, keys).failed
+        keys = unmigrated.drop(services.storages, [log.number_of(file) for file in files])
+    return journal.remove(services.storages, keys).failed

@@ -15,8 +15,8 @@ from medfiles.legacy.source import Source
 from medfiles.legacy.verification import Verdict, Verifier
 from medfiles.models import LegacySource
 from medfiles.operations import database_dump
-from medfiles.services import Installation
-from medfiles.storage import DiskStorage
+from medfiles.services import Services
+from medfiles.storage import DiskStorage, durable
 
 Progress = Callable[[int], None]
 
@@ -43,7 +43,7 @@ class Plan:
 
 @dataclass
 class Migration:
-    parts: Installation
+    services: Services
     source: Source
     plan: Plan
     teller: Teller
@@ -78,13 +78,13 @@ class Migration:
         if known.backed_up_at is not None and known.backup and backup.is_whole(Path(known.backup)):
             return known.backup
         folder = self.plan.folder / f"backup-{known.begun_at:%Y%m%dT%H%M%S}"
-        database_dump.check_space(self._needed(found, folder))
+        durable.check_space(self._needed(found, folder))
         backup.back_up(self.source, found, folder, self.teller.step("Backing up", found.places()))
         log.note(known, backup=str(folder), backed_up_at=now())
         return str(folder)
 
     def move(self, found: Inventory, known: LegacySource) -> int:
-        mover, moved = Mover(self.parts, self.source, known, found), 0
+        mover, moved = Mover(self.services, self.source, known, found), 0
         progress = self.teller.step("Moving", found.ask("SELECT COUNT(*) FROM files")[0][0])
         done = 0
         for user in [*(one for one, _ in found.users()), None]:
@@ -100,7 +100,7 @@ class Migration:
 
     def verify(self, found: Inventory, known: LegacySource) -> Verdict:
         progress = self.teller.step("Verifying", found.ask("SELECT COUNT(*) FROM files")[0][0])
-        verdict = Verifier(self.parts, self.source, known, found).verify(progress)
+        verdict = Verifier(self.services, self.source, known, found).verify(progress)
         log.note(known, verified_at=now() if verdict.passed else None)
         return verdict
 
@@ -114,8 +114,8 @@ class Migration:
         """Bytes that are to be written, by folder: the backup, and the documents' new places."""
         size = found.bytes_in_all()
         needed = {folder: size + sum(map(database_dump.size_of_database, {db.engine, self.source.engine}))}
-        if isinstance(self.parts.storages.default, DiskStorage):
-            needed[self.parts.storages.default.root] = size
+        if isinstance(self.services.storages.default, DiskStorage):
+            needed[self.services.storages.default.root] = size
         return needed
 
     def _label(self, kind: str, number: int, name: str) -> str:

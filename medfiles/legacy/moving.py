@@ -22,8 +22,8 @@ from medfiles.legacy import log
 from medfiles.legacy.inventory import STAYS, Inventory
 from medfiles.legacy.source import OlderFile, Source
 from medfiles.models import EntityFile, LabResult, LegacySource
-from medfiles.record_types.declared import EntityType
-from medfiles.services import Installation
+from medfiles.record_types.declared import RecordType
+from medfiles.services import Services
 from medfiles.storage import Staged, digest, journal, live_key, trash_key
 from medfiles.storage.base import EXTENSION
 
@@ -69,7 +69,7 @@ class Here:
 
 @dataclass
 class Mover:
-    parts: Installation
+    services: Services
     source: Source
     known: LegacySource
     found: Inventory
@@ -142,7 +142,7 @@ class Mover:
         )
 
     def _read(self, old: OlderFile) -> Staged:
-        staged = self.parts.storages.default.stage(ANY_SIZE)
+        staged = self.services.storages.default.stage(ANY_SIZE)
         try:
             for chunk in self._chunks(old):
                 _write(staged, chunk)
@@ -161,7 +161,7 @@ class Mover:
     def _recognised(self, staged: Staged, extension: str) -> Found | None:
         """What the bytes are; None also when looking into them failed: they are kept all the same."""
         try:
-            return detection.recognise(staged.path, extension, self.parts.sandbox)
+            return detection.recognise(staged.path, extension, self.services.sandbox)
         except MedfilesError:
             return None
 
@@ -174,18 +174,18 @@ class Mover:
         return EntityFile(
             entity_type=kind.name, entity_id=record.id, patient_id=record.patient_id, file_name=name,
             file_path=trash_key(gone.date(), extension) if gone else live_key(kind.directory, extension),
-            storage=self.parts.storages.default.name, file_size=staged.size, sha256=staged.sha256,
+            storage=self.services.storages.default.name, file_size=staged.size, sha256=staged.sha256,
             file_type=found.media_type if found else unmigrated.UNKNOWN, pages=found.pages if found else None,
             description=old.description, category=unmigrated.CATEGORY, uploaded_at=at, created_at=at, updated_at=now(),
             deleted_at=gone, deleted_by=record.deleted_by, legacy_id=old.id, extra=_told(old, name, record, user),
         )  # fmt: skip
 
     @property
-    def _kind(self) -> EntityType:
-        return self.parts.registry[unmigrated.KIND]
+    def _kind(self) -> RecordType:
+        return self.services.registry[unmigrated.KIND]
 
     def _store(self, prepared: Sequence[Prepared]) -> None:
-        storage, keys = self.parts.storages.default, [one.row.file_path for one in prepared]
+        storage, keys = self.services.storages.default, [one.row.file_path for one in prepared]
         journal.expect(storage.name, keys)
         try:
             for one in prepared:
@@ -197,11 +197,11 @@ class Mover:
         except DatabaseUnavailable:
             raise  # the commit may have happened: only the sweep may decide
         except (MedfilesError, IntegrityError, DataError, StatementError):
-            journal.abandon(self.parts.storages, keys)
+            journal.abandon(self.services.storages, keys)
             raise
 
     def _read_back(self, one: Prepared) -> None:
-        if digest(self.parts.storages.default.open(one.row.file_path))[0] != one.staged.sha256:
+        if digest(self.services.storages.default.open(one.row.file_path))[0] != one.staged.sha256:
             raise IntegrityFailed("What was written is not what was read. Check the disk before you go on.")
 
     def _insert(self, prepared: Sequence[Prepared]) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DataError, IntegrityError, StatementError
 
 from medfiles.accounts import service as accounts
 from medfiles.audit import event_log
-from medfiles.audit.event_log import Subject
+from medfiles.audit.event_log import AuditTarget
 from medfiles.clock import now
 from medfiles.database.session import db, transaction
 from medfiles.errors import Rejected
@@ -119,7 +119,7 @@ def _make_patient(row: Row, owner: int) -> int:
     )  # fmt: skip
     db.session.add(patient)
     db.session.flush()
-    event_log.record(None, "create-patient", Subject(patient.id, name=f"{patient.first_name} {patient.last_name}"))
+    event_log.record(None, "create-patient", AuditTarget(patient.id, name=f"{patient.first_name} {patient.last_name}"))
     return patient.id
 
 
@@ -137,7 +137,7 @@ def _make_result(row: Row, owner: int) -> int:
     record = LabResult(patient_id=owner, created_at=made, updated_at=made, **values)
     db.session.add(record)
     db.session.flush()
-    event_log.record(None, "create-record", Subject(owner, RESULT, record.id, name=record.test_name))
+    event_log.record(None, "create-record", AuditTarget(owner, RESULT, record.id, name=record.test_name))
     return record.id
 
 

@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from sqlalchemy import delete, select
 
 from medfiles.audit import event_log
+from medfiles.content import DocumentContent
 from medfiles.database.session import db, transaction
 from medfiles.documents import unmigrated
-from medfiles.documents.service import Opened
 from medfiles.errors import Conflict
 from medfiles.legacy import log, people
 from medfiles.legacy.source import OlderFile, Source
 from medfiles.legacy.verification import hashed, waiting_file
 from medfiles.models import EntityFile, LabResult, LegacyId, LegacySource
 from medfiles.previews import cache as preview_cache
-from medfiles.services import Installation
+from medfiles.services import Services
 from medfiles.storage import journal
 
 BATCH = 100
@@ -35,7 +35,7 @@ class TakenBack:
 
 
 def roll_back(
-    parts: Installation, source: Source, known: LegacySource, report: Callable[[int], None] = lambda done: None
+    services: Services, source: Source, known: LegacySource, report: Callable[[int], None] = lambda done: None
 ) -> TakenBack:
     """Conflict once the move was finished. Documents added since stay; what was deleted for ever stays deleted."""
     if known.finishing_at is not None:
@@ -45,7 +45,7 @@ def roll_back(
     while files := _moved(after):
         after = log.number_of(files[-1])
         older = {file.id: file for file in source.files([log.number_of(file) for file in files])}
-        _give_back(parts, [file for file in files if _is_there(source, older, file, back)], older, back)
+        _give_back(services, [file for file in files if _is_there(source, older, file, back)], older, back)
         report(back.documents)
     back.people = people.take_back(known)
     if not back.kept:
@@ -64,14 +64,14 @@ def _moved(after: int) -> Sequence[EntityFile]:
 def _is_there(source: Source, older: Mapping[int, OlderFile], file: EntityFile, back: TakenBack) -> bool:
     """Whether the older file still is what the document was made of."""
     row = older.get(log.number_of(file))
-    if row is not None and hashed(Opened(waiting_file(row), source.folder)) == file.sha256:
+    if row is not None and hashed(DocumentContent(waiting_file(row), source.folder)) == file.sha256:
         return True
     back.kept.append(f"Document {file.id} stays: older file {file.legacy_id} is gone or altered.")
     return False
 
 
 def _give_back(
-    parts: Installation, files: Sequence[EntityFile], older: Mapping[int, OlderFile], back: TakenBack
+    services: Services, files: Sequence[EntityFile], older: Mapping[int, OlderFile], back: TakenBack
 ) -> None:
     with transaction() as session:
         ids = [file.id for file in files]
@@ -86,7 +86,7 @@ def _give_back(
             session.delete(file)
         session.execute(delete(LegacyId).where(LegacyId.kind == "file", LegacyId.new_id.in_(ids)))
         keys = [*(file.file_path for file in locked), *preview_cache.release({file.sha256 for file in locked})]
-    back.failed += journal.remove(parts.storages, keys).failed
+    back.failed += journal.remove(services.storages, keys).failed
     back.documents += len(locked)
     back.lost += lost
 

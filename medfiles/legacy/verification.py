@@ -8,16 +8,16 @@ from sqlalchemy import func, or_, select
 
 from medfiles import permissions
 from medfiles.clock import now
+from medfiles.content import DocumentContent, opened
 from medfiles.database.session import db
 from medfiles.documents import legacy_ids, unmigrated
-from medfiles.documents.service import Opened, opened
 from medfiles.errors import MedfilesError
 from medfiles.legacy import log
 from medfiles.legacy.inventory import Inventory
 from medfiles.legacy.source import OlderFile, Source
 from medfiles.models import EntityFile, LegacySource, Patient, PatientShare, User
 from medfiles.permissions import Actor
-from medfiles.services import Installation
+from medfiles.services import Services
 from medfiles.storage import digest
 
 BATCH = 100
@@ -64,7 +64,7 @@ class People:
 
 @dataclass
 class Verifier:
-    parts: Installation
+    services: Services
     source: Source
     known: LegacySource
     found: Inventory
@@ -125,10 +125,10 @@ class Verifier:
             yield "is filed under another lab result, patient or user than before."
         if legacy_ids.moved_to(file.id) != document.id:
             yield "is not found by its older number."
-        new = hashed(opened(document, self.parts.storages))
+        new = hashed(opened(document, self.services.storages))
         if new != document.sha256:
             yield "has other bytes than when it was moved, or none." if new else "cannot be read where it was moved to."
-        old = hashed(Opened(waiting_file(file), self.source.folder))
+        old = hashed(DocumentContent(waiting_file(file), self.source.folder))
         if old != document.sha256:
             yield "has other bytes where it was moved from." if old else "cannot be read where it was moved from."
 
@@ -169,7 +169,7 @@ def waiting_file(file: OlderFile) -> EntityFile:
     return EntityFile(id=file.id, file_path=file.path)
 
 
-def hashed(document: Opened) -> str | None:
+def hashed(document: DocumentContent) -> str | None:
     """SHA-256 of what lies there; None when it cannot be read."""
     try:
         return digest(document.read())[0]

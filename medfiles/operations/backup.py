@@ -19,15 +19,16 @@ from sqlalchemy import Connection, create_engine, select, text
 from sqlalchemy.engine import Engine
 
 from medfiles.audit import event_log
-from medfiles.audit.event_log import Subject
+from medfiles.audit.event_log import AuditTarget
 from medfiles.clock import now
 from medfiles.database.session import db, transaction
 from medfiles.errors import BlobMissing, NotFound, StorageError
 from medfiles.jobs import last_runs
 from medfiles.models import EntityFile
-from medfiles.operations.database_dump import copy_database, publish, sha256_of, written
+from medfiles.operations.database_dump import copy_database
 from medfiles.storage import OlderFolder, Storages, digest
 from medfiles.storage.base import make_folder
+from medfiles.storage.durable import publish, sha256_of, written
 
 RUN = "backup"
 FORMAT = 1
@@ -50,7 +51,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Shelf:
+class BackupStore:
     """Where the bytes of all backups lie; `mend`: what is there already is read before it is believed."""
 
     folder: Path
@@ -83,13 +84,13 @@ def back_up(
     try:
         with _alone(folder):
             make_folder(place)
-            facts = _copy(storages, Shelf(folder, mend), place, saved, report)
+            facts = _copy(storages, BackupStore(folder, mend), place, saved, report)
             _write(place / SECRET, secret)
             _seal(place, saved, facts)
     except OSError as error:
         raise StorageError(f"The backup cannot be written to {folder}: {error.strerror}.") from error
     with transaction():
-        event_log.record(None, "backup", Subject(), documents=saved.documents)
+        event_log.record(None, "backup", AuditTarget(), documents=saved.documents)
     last_runs.ended(RUN, documents=saved.documents, bytes=saved.bytes, problems=len(saved.problems))
     return saved
 
@@ -178,7 +179,7 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _copy(storages: Storages, shelf: Shelf, place: Path, saved: Saved, report: Report) -> dict[str, Any]:
+def _copy(storages: Storages, shelf: BackupStore, place: Path, saved: Saved, report: Report) -> dict[str, Any]:
     """The database first, then the bytes that this copy of it names."""
     with _snapshot(db.engine, place / DATABASE) as connection, (place / f"{LIST}.part").open("w") as lines:
         facts = {"dialect": connection.dialect.name, "revision": connection.execute(text(REVISION)).scalar()}
@@ -209,7 +210,7 @@ def _snapshot(engine: Engine, target: Path) -> Iterator[Connection]:
 
 
 def _document(
-    storages: Storages, shelf: Shelf, saved: Saved, file_id: int, storage: str, key: str, sha256: str, size: int
+    storages: Storages, shelf: BackupStore, saved: Saved, file_id: int, storage: str, key: str, sha256: str, size: int
 ) -> Iterator[Entry]:
     """Nothing for one that was deleted for ever meanwhile; one that moved is found where it is now."""
     saved.documents += 1
@@ -245,7 +246,7 @@ def _whereabouts(file_id: int) -> tuple[str, str] | None:
     return (row[0], row[1]) if row else None
 
 
-def _copied(chunks: Iterator[bytes], shelf: Shelf, saved: Saved) -> tuple[str, int]:
+def _copied(chunks: Iterator[bytes], shelf: BackupStore, saved: Saved) -> tuple[str, int]:
     """SHA-256 and size of what is kept; it was read back when it was written."""
     make_folder(shelf.folder / OBJECTS)
     part = shelf.folder / OBJECTS / "part"
@@ -263,7 +264,7 @@ def _copied(chunks: Iterator[bytes], shelf: Shelf, saved: Saved) -> tuple[str, i
     return sha256, size
 
 
-def _older(older: OlderFolder, shelf: Shelf, saved: Saved) -> Iterator[Entry]:
+def _older(older: OlderFolder, shelf: BackupStore, saved: Saved) -> Iterator[Entry]:
     """Files of the older feature, moved or not: until that is finished they are somebody's documents."""
     for path in older.paths():
         if (older.root / path).is_symlink():

@@ -1,38 +1,23 @@
 """Durable copies: of a whole database while it is used, and of files, read back before they are believed."""
 
-import hashlib
 import os
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from sqlalchemy import URL
 from sqlalchemy.engine import Engine
 
 from medfiles.errors import StorageError
-from medfiles.storage.base import sync_folder
+from medfiles.storage.durable import publish
 
-SPARE = 64 * 1024 * 1024  # bytes left free on every disk
 MISSING = (
     "{}, which copies PostgreSQL databases, was not found. Install the client programs of your server's version "
     "(on Debian and Ubuntu: the package postgresql-client)."
 )
-
-
-def check_space(needed: Mapping[Path, int]) -> None:
-    """StorageError when a disk has not the bytes that are to go to its folders."""
-    disks: dict[int, tuple[Path, int]] = {}
-    for folder, size in needed.items():
-        place = next(there for there in (folder, *folder.parents) if there.exists())
-        disk = place.stat().st_dev
-        disks[disk] = (place, disks.get(disk, (place, SPARE))[1] + size)
-    for place, size in disks.values():
-        if (free := shutil.disk_usage(place).free) < size:
-            raise StorageError(f"{place} has {free:,} bytes free, and {size:,} are needed. Make room, then try again.")
 
 
 def size_of_database(engine: Engine) -> int:
@@ -89,26 +74,3 @@ def _run(engine: Engine, name: str, *options: str) -> None:
 def plain(address: URL) -> URL:
     """The address of a PostgreSQL database for every client, without password and options."""
     return URL.create("postgresql", address.username, None, address.host, address.port, address.database)
-
-
-def written(chunks: Iterator[bytes], file: BinaryIO) -> Iterator[bytes]:
-    """The same chunks, each written on its way."""
-    for chunk in chunks:
-        file.write(chunk)
-        yield chunk
-
-
-def publish(part: Path, target: Path) -> None:
-    """Give a whole file its name, durably."""
-    descriptor = os.open(part, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    part.replace(target)
-    sync_folder(target.parent)
-
-
-def sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -9,15 +9,15 @@ from sqlalchemy import ColumnElement, Select, delete, func, or_, select
 
 from medfiles.antivirus.policy import CLEAN
 from medfiles.audit import event_log
-from medfiles.audit.event_log import Subject
+from medfiles.audit.event_log import AuditTarget
+from medfiles.content import opened
 from medfiles.database.session import db, transaction
 from medfiles.documents import unmigrated
-from medfiles.documents.service import opened
 from medfiles.errors import NotFound, StorageError
 from medfiles.models import CancelledUpload, EntityFile, LabResult, LabResultFile, Rendition
 from medfiles.previews import cache as preview_cache
 from medfiles.previews.renderer import Renderer, Unshowable
-from medfiles.record_types.declared import EntityType, Registry
+from medfiles.record_types.declared import RecordType, Registry
 from medfiles.sandbox.render.spec import THUMBNAIL, recipe
 from medfiles.storage import Storages, journal
 from medfiles.storage.journal import Swept
@@ -74,7 +74,7 @@ def purge_expired(
         documents += len(ids)
         failed += swept.failed
         report(f"{documents} documents")
-    return Purged(documents, sum(_purge_records(kind, before) for kind in registry), failed)
+    return Purged(documents, sum(_purge_records(record_type, before) for record_type in registry), failed)
 
 
 def _is_due(before: datetime) -> tuple[ColumnElement[bool], ...]:
@@ -102,18 +102,20 @@ def _purge(ids: Sequence[int], before: datetime, storages: Storages) -> Swept:
     return journal.remove(storages, keys)
 
 
-def _purge_records(kind: EntityType, before: datetime) -> int:
-    model = kind.model
+def _purge_records(record_type: RecordType, before: datetime) -> int:
+    model = record_type.model
     with transaction() as session:
-        holds = select(EntityFile.id).where(EntityFile.entity_type == kind.name, EntityFile.entity_id == model.id)
+        holds = select(EntityFile.id).where(
+            EntityFile.entity_type == record_type.name, EntityFile.entity_id == model.id
+        )
         empty = select(model).where(model.deleted_at < before, ~holds.exists())
-        if kind.model is LabResult:
+        if record_type.model is LabResult:
             older = select(LabResultFile.id).where(LabResultFile.lab_result_id == model.id)
             empty = empty.where(~older.exists())
         records = session.scalars(empty.with_for_update()).all()
         for record in records:
-            subject = Subject(record.patient_id, kind.name, record.id, name=kind.title_of(record))
-            event_log.record(None, "purge-record", subject)
+            target = AuditTarget(record.patient_id, record_type.name, record.id, name=record_type.title_of(record))
+            event_log.record(None, "purge-record", target)
             session.delete(record)
     return len(records)
 

@@ -18,9 +18,10 @@ from medfiles.errors import Conflict, IntegrityFailed, KeyTaken, StorageError
 from medfiles.models import Patient, User
 from medfiles.operations import backup
 from medfiles.operations.backup import DATABASE, SECRET, Entry, entries, manifest, object_path
-from medfiles.operations.database_dump import check_space, load, publish, sha256_of
+from medfiles.operations.database_dump import load
 from medfiles.storage import DiskStorage, OlderFolder, Storage, Storages, digest
 from medfiles.storage.base import CHUNK, make_folder
+from medfiles.storage.durable import check_space, publish, sha256_of
 from medfiles.storage.legacy_folder import FOLDER
 
 MOST = 20  # sentences about a damaged backup

@@ -12,8 +12,8 @@ from medfiles.antivirus.clamd import Clamd, Verdict, Version
 from medfiles.antivirus.policy import CLEAN, INFECTED, WAITING
 from medfiles.audit import event_log
 from medfiles.clock import now
+from medfiles.content import DocumentContent, opened
 from medfiles.database.session import db, transaction
-from medfiles.documents.service import Opened, opened
 from medfiles.errors import StorageError
 from medfiles.jobs import queue as jobs
 from medfiles.models import EntityFile
@@ -40,7 +40,7 @@ class Scanned:
 
 
 @dataclass(frozen=True)
-class Held:
+class QuarantinedFile:
     """A document that nobody can read, by its id; `words`: the signature's name; `scanned_at`: the last time."""
 
     id: int
@@ -57,7 +57,7 @@ class Condition:
     version: Version | None
     waiting: int
     unseen: int
-    quarantined: tuple[Held, ...]
+    quarantined: tuple[QuarantinedFile, ...]
 
 
 def scan(
@@ -88,7 +88,7 @@ def condition(scanner: Clamd | None) -> Condition:
         version=scanner.version() if scanner else None,
         waiting=_count(WAITS),
         unseen=_count(UNSEEN),
-        quarantined=tuple(Held(number, words or "", at) for number, words, at in rows),
+        quarantined=tuple(QuarantinedFile(number, words or "", at) for number, words, at in rows),
     )
 
 
@@ -153,7 +153,7 @@ def _scan_one(storages: Storages, scanner: Clamd, file_id: int, done: Scanned) -
     done.unscanned += [file_id] if verdict.kind == clamd.UNSCANNED else []
 
 
-def _chunks(document: Opened) -> Iterator[bytes]:
+def _chunks(document: DocumentContent) -> Iterator[bytes]:
     """Opens it not before the scanner takes the first, and closes it when the scanner hangs up."""
     yield from document.read()
 

@@ -20,7 +20,7 @@ from medfiles.operations import backup, integrity, scanning
 from medfiles.permissions import Actor
 from medfiles.record_types.declared import Registry
 from medfiles.service import Service
-from medfiles.services import Installation
+from medfiles.services import Services
 from medfiles.storage import Storages
 
 
@@ -87,10 +87,10 @@ class Condition:
 class ConditionService(Service):
     """For admins alone."""
 
-    def read(self, parts: Installation) -> Condition:
-        with self.verb("status"):
+    def read(self, services: Services) -> Condition:
+        with self.operation("status"):
             permit(self.actor)
-            return measured(parts)
+            return measured(services)
 
 
 def permit(actor: Actor) -> None:
@@ -98,18 +98,18 @@ def permit(actor: Actor) -> None:
         raise Forbidden("Only those who look after this installation can see how it is doing.")
 
 
-def measured(parts: Installation) -> Condition:
+def measured(services: Services) -> Condition:
     pictures, size, failed = _pictures()
     return Condition(
         at=now(),
-        kinds=_kinds(parts.registry),
+        kinds=_kinds(services.registry),
         pictures=pictures,
         pictures_size=size,
         not_drawn=failed,
         not_moved=_count(LabResultFile.id),
         oldest_trash=db.session.scalar(select(func.min(EntityFile.deleted_at))),
         journal=_journal(),
-        free=_free(parts.storages),
+        free=_free(services.storages),
         accounts=_count(User.id, User.active.is_(True)),
         patients=_count(Patient.id),
         sessions=_count(Session.id, Session.owner.is_not(None)),
@@ -117,7 +117,7 @@ def measured(parts: Installation) -> Condition:
         findings=integrity.count_findings(),
         runs={name: last_runs.last(name) for name in (integrity.VERIFY, integrity.DEEP, backup.RUN, chain.VERIFY)},
         trail=chain.condition(),
-        scanner=scanning.condition(parts.scanner),
+        scanner=scanning.condition(services.scanner),
         jobs=jobs.condition(),
     )
 
@@ -132,7 +132,7 @@ def _kinds(registry: Registry) -> dict[str, Kept]:
         func.sum(trashed * EntityFile.file_size),
     ).group_by(EntityFile.entity_type)
     found = {kind: tuple(map(int, figures)) for kind, *figures in db.session.execute(query)}
-    return {kind.name: _kept(*found.get(kind.name, (0, 0, 0, 0))) for kind in registry}
+    return {record_type.name: _kept(*found.get(record_type.name, (0, 0, 0, 0))) for record_type in registry}
 
 
 def _kept(count: int, size: int, trashed: int, trashed_size: int) -> Kept:

@@ -20,7 +20,7 @@ from medfiles.jobs import queue as jobs
 from medfiles.jobs.queue import SCAN, WARM, Claim
 from medfiles.operations import housekeeping, integrity, scanning
 from medfiles.previews import cache as preview_cache
-from medfiles.services import Installation
+from medfiles.services import Services
 
 log = structlog.get_logger("medfiles.operations.worker")
 HOUR = timedelta(hours=1)
@@ -36,43 +36,45 @@ class Duty:
     after twice as long, and so on up to an hour; after that many `tries` it is given up (None: never). `all_alike`:
     what fails for one subject fails for all, so the others wait as well, and the time does not grow."""
 
-    run: Callable[[Installation, int], Facts]
+    run: Callable[[Services, int], Facts]
     every: timedelta | None = None
     again: timedelta = timedelta(seconds=10)
     tries: int | None = None
     all_alike: bool = False
 
 
-def _sweep(parts: Installation, _: int) -> Facts:
-    swept = housekeeping.sweep(parts.storages)
-    preview_cache.clear_unwanted(parts.storages)
+def _sweep(services: Services, _: int) -> Facts:
+    swept = housekeeping.sweep(services.storages)
+    preview_cache.clear_unwanted(services.storages)
     return vars(swept)
 
 
-def _purge(parts: Installation, _: int) -> Facts:
-    return vars(housekeeping.purge_expired(parts.registry, parts.storages, now() - timedelta(days=parts.trash_days)))
+def _purge(services: Services, _: int) -> Facts:
+    return vars(
+        housekeeping.purge_expired(services.registry, services.storages, now() - timedelta(days=services.trash_days))
+    )
 
 
-def _forget(parts: Installation, _: int) -> Facts:
+def _forget(services: Services, _: int) -> Facts:
     housekeeping.forget_cancelled(now() - housekeeping.STAGED_FOR)
-    return {"sessions": accounts.clear_sessions(parts.idle, parts.longest)}
+    return {"sessions": accounts.clear_sessions(services.idle, services.longest)}
 
 
-def _verify(parts: Installation, _: int) -> Facts:
-    integrity.keep_checking(parts.storages, parts.verify_days)
+def _verify(services: Services, _: int) -> Facts:
+    integrity.keep_checking(services.storages, services.verify_days)
     return {}
 
 
-def _rescan(parts: Installation, _: int) -> Facts:
-    return scanning.scan_due(parts.storages, parts.scanner)
+def _rescan(services: Services, _: int) -> Facts:
+    return scanning.scan_due(services.storages, services.scanner)
 
 
-def _scan(parts: Installation, file_id: int) -> Facts:
-    return scanning.scan_new(parts.storages, parts.scanner, file_id)
+def _scan(services: Services, file_id: int) -> Facts:
+    return scanning.scan_new(services.storages, services.scanner, file_id)
 
 
-def _warm(parts: Installation, file_id: int) -> Facts:
-    return {"made": housekeeping.warm_one(parts.renderer, file_id)}
+def _warm(services: Services, file_id: int) -> Facts:
+    return {"made": housekeeping.warm_one(services.renderer, file_id)}
 
 
 DUTIES = {

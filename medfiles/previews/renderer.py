@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from medfiles.documents.service import Opened
+from medfiles.content import DocumentContent
 from medfiles.errors import (
     BlobMissing,
     DatabaseUnavailable,
@@ -56,7 +56,7 @@ class Sheet:
 
 
 @dataclass(frozen=True)
-class Look:
+class Preview:
     """What can be shown of a document; sizes in pixels, of its first page.
 
     `kind` is "pages" (PDF, TIFF), "image", "dicom", "text", "table", "html", or "none" with the sentence why as
@@ -106,20 +106,20 @@ class Renderer:
     converter: Converter = NO_CONVERTER
     room: Room = field(default_factory=Room)
 
-    def look(self, document: Opened) -> Look:
+    def look(self, document: DocumentContent) -> Preview:
         sha256 = document.file.sha256
         known = preview_cache.find(sha256, spec.LOOK, 0)
         if known is not None:
-            return Look("none", reason=known.failure) if known.failure else _look(known.facts or {})
+            return Preview("none", reason=known.failure) if known.failure else _look(known.facts or {})
         answer = self._run("look", document)
         if "crash" in answer:
             preview_cache.remember(Rendition(sha256=sha256, recipe=spec.LOOK, page=0, failure=answer["crash"]))
-            return Look("none", reason=answer["crash"])
+            return Preview("none", reason=answer["crash"])
         if media_of(document.file.file_type) in DRAWN:  # of others the facts are their content
             preview_cache.remember(Rendition(sha256=sha256, recipe=spec.LOOK, page=0, facts=answer))
         return _look(answer)
 
-    def picture(self, document: Opened, word: str, page: int) -> Picture:
+    def picture(self, document: DocumentContent, word: str, page: int) -> Picture:
         """NotFound for a word or page that is none, `Unshowable`, `Busy`."""
         recipe = spec.read(word)
         self._must_have(document, recipe, page)
@@ -128,18 +128,18 @@ class Renderer:
             self._must_not_have_crashed(document, page)
         return (known and self._kept(known)) or self._made(document, recipe, word, page)
 
-    def _must_not_have_crashed(self, document: Opened, page: int) -> None:
+    def _must_not_have_crashed(self, document: DocumentContent, page: int) -> None:
         """What costs a worker at one width does at every other; a document two of whose pages do is given up whole."""
         if words := preview_cache.failure(document.file.sha256, spec.crash(), (WHOLE, page)):
             raise Unshowable(words)
 
-    def _remember_crash(self, document: Opened, page: int, words: str) -> None:
+    def _remember_crash(self, document: DocumentContent, page: int, words: str) -> None:
         sha256 = document.file.sha256
         if preview_cache.has_other(sha256, spec.crash(), page):
             preview_cache.remember(Rendition(sha256=sha256, recipe=spec.crash(), page=WHOLE, failure=words))
         preview_cache.remember(Rendition(sha256=sha256, recipe=spec.crash(), page=page, failure=words))
 
-    def _must_have(self, document: Opened, recipe: Recipe, page: int) -> None:
+    def _must_have(self, document: DocumentContent, recipe: Recipe, page: int) -> None:
         kind, pages = media_of(document.file.file_type), document.file.pages
         if kind == "image" and pages is None:
             pages = 1
@@ -164,7 +164,7 @@ class Renderer:
             return None
         return Picture(size, _etag(known.sha256, known.recipe, known.page), lambda: storage.open(key))
 
-    def _made(self, document: Opened, recipe: Recipe, word: str, page: int) -> Picture:
+    def _made(self, document: DocumentContent, recipe: Recipe, word: str, page: int) -> Picture:
         sha256, storage = document.file.sha256, self.storages.default
         key = picture_key(sha256, word, page)
         if not self._is_to_be_kept(document, recipe) or not preview_cache.claim(storage.name, key):
@@ -179,7 +179,7 @@ class Renderer:
         self._keep(Rendition(sha256=sha256, recipe=word, page=page, key=key, storage=storage.name), content)
         return picture
 
-    def _is_to_be_kept(self, document: Opened, recipe: Recipe) -> bool:
+    def _is_to_be_kept(self, document: DocumentContent, recipe: Recipe) -> bool:
         """Of windows only those that the image itself offers: any number of others can be asked for."""
         if recipe.window is None:
             return True
@@ -211,7 +211,7 @@ class Renderer:
         except Busy:
             raise Busy(BUSY) from None
 
-    def _drawn(self, document: Opened, recipe: Recipe, word: str, page: int) -> tuple[Picture, bytes]:
+    def _drawn(self, document: DocumentContent, recipe: Recipe, word: str, page: int) -> tuple[Picture, bytes]:
         answer = self._run("picture", document, page=page, width=recipe.width, window=recipe.window)
         if "missing" in answer:
             raise NotFound()
@@ -243,7 +243,7 @@ class Renderer:
         finally:
             staged.discard()
 
-    def _run(self, task: str, document: Opened, **arguments: Any) -> dict[str, Any]:
+    def _run(self, task: str, document: DocumentContent, **arguments: Any) -> dict[str, Any]:
         """The task's answer, or {"crash": sentence} when it cost a worker."""
         try:
             with self._room(), self._local(document) as (path, media_type):
@@ -253,7 +253,7 @@ class Renderer:
             return {"crash": next(words for kind, words in SENTENCES if isinstance(error, kind))}
 
     @contextmanager
-    def _local(self, document: Opened) -> Iterator[tuple[Path, str]]:
+    def _local(self, document: DocumentContent) -> Iterator[tuple[Path, str]]:
         """A file that a worker can be handed, whatever store it comes from, and what is in it."""
         file = document.file
         with ExitStack() as stack:
@@ -281,14 +281,14 @@ class Renderer:
         return staged
 
 
-def _look(facts: dict[str, Any]) -> Look:
+def _look(facts: dict[str, Any]) -> Preview:
     """As it comes out of JSON."""
-    known = {field.name for field in fields(Look)}
+    known = {field.name for field in fields(Preview)}
     given = {name: value for name, value in facts.items() if name in known}
     for name in ("windows", "tags"):
         given[name] = tuple(tuple(entry) for entry in given.get(name, ()))
     sheets = (Sheet(name, tuple(tuple(row) for row in rows)) for name, rows in facts.get("sheets", ()))
-    return Look(**given | {"sheets": tuple(sheets)})
+    return Preview(**given | {"sheets": tuple(sheets)})
 
 
 def _etag(sha256: str, word: str, page: int) -> str:

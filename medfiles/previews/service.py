@@ -3,28 +3,27 @@
 from dataclasses import dataclass, field
 
 from medfiles.antivirus.policy import must_be_readable
-from medfiles.audit.event_log import Subject
+from medfiles.audit.event_log import AuditTarget
+from medfiles.content import DocumentContent, opened
 from medfiles.database.session import db
-from medfiles.documents.rules import allow
-from medfiles.documents.service import Opened, opened
 from medfiles.errors import NotFound
 from medfiles.permissions import Action
-from medfiles.previews.renderer import Look, Picture, Renderer, Sheet, Unshowable
+from medfiles.previews.renderer import Picture, Preview, Renderer, Sheet, Unshowable
 from medfiles.sandbox.render import spec
 from medfiles.sandbox.render.spec import THUMBNAIL, WIDTHS, recipe
 from medfiles.service import Service
 
-__all__ = ["THUMBNAIL", "WIDTHS", "Look", "Picture", "PreviewService", "Sheet", "Unshowable", "recipe"]
+__all__ = ["THUMBNAIL", "WIDTHS", "Preview", "Picture", "PreviewService", "Sheet", "Unshowable", "recipe"]
 
 
 @dataclass
 class PreviewService(Service):
     renderer: Renderer = field(kw_only=True)
 
-    def look(self, file_id: int) -> Look:
+    def look(self, file_id: int) -> Preview:
         """What can be shown; the trail remembers it."""
-        with self.reading("preview", file_id=file_id) as subject:
-            document = self._admitted(file_id, subject, thumbnail=False)
+        with self.reading("preview", file_id=file_id) as target:
+            document = self._admitted(file_id, target, thumbnail=False)
         return self.renderer.look(document)
 
     def picture(self, file_id: int, sha256: str, word: str, page: int = 1) -> Picture:
@@ -43,17 +42,17 @@ class PreviewService(Service):
     def _picture(self, file_id: int, sha256: str | None, word: str, page: int) -> Picture:
         """A thumbnail in a list is no reading of the document, so it leaves no event."""
         thumbnail = page == 1 and word == recipe(THUMBNAIL)
-        with (self.verb if thumbnail else self.reading)("preview", file_id=file_id) as subject:
+        with (self.operation if thumbnail else self.reading)("preview", file_id=file_id) as subject:
             document = self._admitted(file_id, subject, thumbnail=thumbnail)
         if sha256 not in (None, document.file.sha256):
             raise NotFound()
         return self.renderer.picture(document, word, page)
 
-    def _admitted(self, file_id: int, subject: Subject, *, thumbnail: bool) -> Opened:
+    def _admitted(self, file_id: int, target: AuditTarget, *, thumbnail: bool) -> DocumentContent:
         """Out of the session: no transaction stays open while a worker is at it."""
-        file = self.admitted_file(file_id, Action.VIEW, subject)
+        file = self.authorized_file(file_id, Action.VIEW, target)
         if not thumbnail:
-            allow(self.registry[file.entity_type], "preview")
+            self.registry[file.entity_type].allow("preview")
         must_be_readable(file, self.actor)
         db.session.expunge(file)
         return opened(file, self.storages)

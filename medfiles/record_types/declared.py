@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 
-from medfiles.errors import NotFound
+from medfiles.errors import Forbidden, NotFound
 from medfiles.models import Insurance, LabResult, Procedure, RecordMixin, Visit
 from medfiles.record_types.fields import Field
 
@@ -19,7 +19,7 @@ WORDS = {
 
 
 @dataclass(frozen=True)
-class EntityType:
+class RecordType:
     """A kind of record: its table, its limits, its fields, and how its cards read. Sizes in bytes."""
 
     name: str
@@ -49,6 +49,11 @@ class EntityType:
     def category_label(self, category: str) -> str:
         return LABELS.get(category, category.replace("_", " ").capitalize())
 
+    def allow(self, operation: str) -> None:
+        """Raise Forbidden unless documents of this type support the operation."""
+        if operation not in self.operations:
+            raise Forbidden(f"{self.title} documents do not allow this.")
+
     @property
     def accepts_words(self) -> str:
         """ "PDF, Word, JPG, PNG or text": what may be added, for people."""
@@ -59,17 +64,17 @@ class EntityType:
 class Registry:
     """The kinds of an installation, found by name or plural."""
 
-    def __init__(self, types: Iterable[EntityType]) -> None:
+    def __init__(self, types: Iterable[RecordType]) -> None:
         self._types = tuple(types)
         self._by_name = {name: kind for kind in self._types for name in (kind.name, kind.plural)}
 
-    def __iter__(self) -> Iterator[EntityType]:
+    def __iter__(self) -> Iterator[RecordType]:
         return iter(self._types)
 
     def __contains__(self, name: str) -> bool:
         return name in self._by_name
 
-    def __getitem__(self, name: str) -> EntityType:
+    def __getitem__(self, name: str) -> RecordType:
         try:
             return self._by_name[name]
         except KeyError:
@@ -80,7 +85,7 @@ NOTES = Field("notes", "Notes", "text")
 STATUS_OF_TEST = ("Ordered", "In progress", "Completed", "Cancelled")
 STATUS_OF_PROCEDURE = ("Planned", "Completed", "Cancelled")
 
-LAB_RESULT = EntityType(
+LAB_RESULT = RecordType(
     name="lab-result",
     plural="lab-results",
     directory="lab-results",
@@ -131,7 +136,7 @@ LAB_RESULT = EntityType(
     ),
 )
 
-INSURANCE = EntityType(
+INSURANCE = RecordType(
     name="insurance",
     plural="insurances",
     directory="insurance",
@@ -183,7 +188,7 @@ INSURANCE = EntityType(
     ),
 )
 
-VISIT = EntityType(
+VISIT = RecordType(
     name="visit",
     plural="visits",
     directory="visits",
@@ -224,7 +229,7 @@ VISIT = EntityType(
     ),
 )
 
-PROCEDURE = EntityType(
+PROCEDURE = RecordType(
     name="procedure",
     plural="procedures",
     directory="procedures",
@@ -265,4 +270,4 @@ PROCEDURE = EntityType(
     ),
 )
 
-ENTITY_TYPES = (LAB_RESULT, VISIT, PROCEDURE, INSURANCE)
+RECORD_TYPES = (LAB_RESULT, VISIT, PROCEDURE, INSURANCE)

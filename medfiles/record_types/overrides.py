@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from medfiles.config import SettingError
-from medfiles.record_types.declared import MB, WORDS, EntityType, Registry
+from medfiles.record_types.declared import MB, WORDS, RecordType, Registry
 
 
 def _words(value: Any) -> bool:
@@ -22,7 +22,7 @@ OVERRIDES: Mapping[str, Callable[[Any], bool]] = {
 }
 
 
-def with_overrides(types: Iterable[EntityType], path: str) -> Registry:
+def with_overrides(types: Iterable[RecordType], path: str) -> Registry:
     """The kinds with the limits that the TOML file at `path` sets; SettingError names what it cannot use."""
     if not path:
         return Registry(types)
@@ -36,16 +36,16 @@ def with_overrides(types: Iterable[EntityType], path: str) -> Registry:
     return Registry(_overridden(kind, tables.get(kind.name, {})) for kind in types)
 
 
-def _overridden(kind: EntityType, table: Any) -> EntityType:
+def _overridden(record_type: RecordType, table: Any) -> RecordType:
     if not isinstance(table, dict):
-        raise SettingError(f"{kind.name} must be a table: write [{kind.name}] and its limits below.")
+        raise SettingError(f"{record_type.name} must be a table: write [{record_type.name}] and its limits below.")
     if unknown := set(table) - set(OVERRIDES):
         known = ", ".join(sorted(OVERRIDES))
-        raise SettingError(f"[{kind.name}] has no setting {', '.join(sorted(unknown))}; there are {known}.")
+        raise SettingError(f"[{record_type.name}] has no setting {', '.join(sorted(unknown))}; there are {known}.")
     for name, value in table.items():
         if not OVERRIDES[name](value):
-            raise SettingError(f"[{kind.name}] {name} = {value!r} cannot be used.")
+            raise SettingError(f"[{record_type.name}] {name} = {value!r} cannot be used.")
     values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in table.items()}
     if "max_size_mb" in values:
         values["max_size"] = int(values.pop("max_size_mb") * MB)
-    return replace(kind, **values)
+    return replace(record_type, **values)

@@ -9,15 +9,14 @@ from sqlalchemy import ColumnElement, func, select
 
 from medfiles import permissions
 from medfiles.audit import event_log
-from medfiles.audit.event_log import EVERYTHING, Narrowed, Subject
+from medfiles.audit.event_log import EVERYTHING, ActivityFilter, AuditTarget
 from medfiles.clock import now
 from medfiles.database.session import db, transaction
 from medfiles.documents import relocation, unmigrated
-from medfiles.documents.rules import allow
 from medfiles.errors import Conflict, NotFound, OutOfScope
 from medfiles.models import AuditEvent, EntityFile, Patient, RecordMixin
 from medfiles.permissions import Action
-from medfiles.record_types.declared import EntityType
+from medfiles.record_types.declared import RecordType
 from medfiles.record_types.fields import PATIENT_FIELDS, checked
 from medfiles.service import Service
 
@@ -53,112 +52,121 @@ class RecordService(Service):
         return [Summary(row, Action(level), records.get(row.id, 0), files.get(row.id, 0)) for row, level in rows]
 
     def patient(self, patient_id: int) -> Summary:
-        with self.reading("view-patient", patient_id=patient_id) as subject:
-            patient = self.admitted_patient(patient_id, Action.VIEW, subject)
-            return Summary(patient, permissions.permit(self.actor, Action.VIEW, patient_id))
+        with self.reading("view-patient", patient_id=patient_id) as target:
+            patient = self.authorized_patient(patient_id, Action.VIEW, target)
+            return Summary(patient, permissions.require(self.actor, Action.VIEW, patient_id))
 
     def level(self, patient_id: int, action: Action = Action.VIEW, verb: str = "view-patient") -> Action:
         """The actor's level, which must allow the action; `verb` is what stands in the trail when it does not."""
-        with self.verb(verb, patient_id=patient_id) as subject:
-            return self.admit(action, patient_id, subject)
+        with self.operation(verb, patient_id=patient_id) as target:
+            return self.authorize(action, patient_id, target)
 
     def create_patient(self, values: Mapping[str, Any]) -> Patient:
         """A new patient of the actor's own."""
-        with self.verb("create-patient") as subject, transaction() as session:
+        with self.operation("create-patient") as target, transaction() as session:
             if self.actor.only_patient is not None:
                 raise OutOfScope("This token is for one patient and adds no other.")
             patient = Patient(user_id=self.actor.user_id, **checked(PATIENT_FIELDS, values))
             session.add(patient)
             session.flush()
-            self.admitted_patient(patient.id, Action.OWN, subject)
-            event_log.record(self.actor, "create-patient", subject)
+            self.authorized_patient(patient.id, Action.OWN, target)
+            event_log.record(self.actor, "create-patient", target)
             return patient
 
     def edit_patient(self, patient_id: int, values: Mapping[str, Any]) -> Patient:
-        with self.verb("edit-patient", patient_id=patient_id) as subject, transaction():
-            patient = self.admitted_patient(patient_id, Action.EDIT, subject)
+        with self.operation("edit-patient", patient_id=patient_id) as target, transaction():
+            patient = self.authorized_patient(patient_id, Action.EDIT, target)
             changed = _apply(patient, checked(PATIENT_FIELDS, values))
-            event_log.record(self.actor, "edit-patient", subject, changed=changed)
+            event_log.record(self.actor, "edit-patient", target, changed=changed)
             return patient
 
     def counts(self, patient_id: int) -> dict[str, int]:
         """How many records of each kind a patient has."""
-        with self.verb("view-patient", patient_id=patient_id) as subject:
-            self.admit(Action.VIEW, patient_id, subject)
-            return {kind.name: self._count(kind, kind.model.patient_id == patient_id) for kind in self.registry}
+        with self.operation("view-patient", patient_id=patient_id) as target:
+            self.authorize(Action.VIEW, patient_id, target)
+            return {
+                record_type.name: self._count(record_type, record_type.model.patient_id == patient_id)
+                for record_type in self.registry
+            }
 
-    def list(self, patient_id: int, kind: EntityType) -> Sequence[RecordMixin]:
+    def list(self, patient_id: int, record_type: RecordType) -> Sequence[RecordMixin]:
         """A patient's records of a kind, the latest first."""
-        with self.reading("list-records", patient_id=patient_id, entity_type=kind.name) as subject:
-            self.admitted_patient(patient_id, Action.VIEW, subject)
-            query = select(kind.model).where(kind.model.patient_id == patient_id, kind.model.deleted_at.is_(None))
+        with self.reading("list-records", patient_id=patient_id, entity_type=record_type.name) as target:
+            self.authorized_patient(patient_id, Action.VIEW, target)
+            query = select(record_type.model).where(
+                record_type.model.patient_id == patient_id, record_type.model.deleted_at.is_(None)
+            )
             records = db.session.scalars(query).all()
-        return sorted(records, key=lambda record: (kind.date_of(record) or date.min, record.id), reverse=True)
+        return sorted(records, key=lambda record: (record_type.date_of(record) or date.min, record.id), reverse=True)
 
-    def trashed(self, patient_id: int) -> Sequence[tuple[EntityType, RecordMixin, int]]:
+    def trashed(self, patient_id: int) -> Sequence[tuple[RecordType, RecordMixin, int]]:
         """A patient's records in the trash, with the number of documents that come back with each."""
-        with self.reading("list-trash", patient_id=patient_id) as subject:
-            self.admitted_patient(patient_id, Action.EDIT, subject)
+        with self.reading("list-trash", patient_id=patient_id) as target:
+            self.authorized_patient(patient_id, Action.EDIT, target)
             found = [
-                (kind, record, len(self._trashed_with(kind, record)))
-                for kind in self.registry
-                for record in db.session.scalars(_in_trash(kind, patient_id))
+                (record_type, record, len(self._trashed_with(record_type, record)))
+                for record_type in self.registry
+                for record in db.session.scalars(_in_trash(record_type, patient_id))
             ]
         return sorted(found, key=lambda entry: cast(datetime, entry[1].deleted_at), reverse=True)
 
-    def get(self, kind: EntityType, record_id: int) -> RecordMixin:
-        with self.reading("view-record", entity_type=kind.name, entity_id=record_id) as subject:
-            return self.admitted_record(kind, record_id, Action.VIEW, subject)
+    def get(self, record_type: RecordType, record_id: int) -> RecordMixin:
+        with self.reading("view-record", entity_type=record_type.name, entity_id=record_id) as target:
+            return self.authorized_record(record_type, record_id, Action.VIEW, target)
 
-    def editable(self, kind: EntityType, record_id: int) -> RecordMixin:
+    def editable(self, record_type: RecordType, record_id: int) -> RecordMixin:
         """Refused as `edit` would, before what is to be changed is looked at."""
-        with self.verb("edit-record", entity_type=kind.name, entity_id=record_id) as subject:
-            return self.admitted_record(kind, record_id, Action.EDIT, subject)
+        with self.operation("edit-record", entity_type=record_type.name, entity_id=record_id) as target:
+            return self.authorized_record(record_type, record_id, Action.EDIT, target)
 
     def titles(self, files: Sequence[EntityFile]) -> Mapping[tuple[str, int], str]:
         """Titles of the records that these documents are attached to."""
         named: dict[tuple[str, int], str] = {}
-        for kind in self.registry:
-            ids = {file.entity_id for file in files if file.entity_type == kind.name}
-            named |= {(kind.name, record_id): title for record_id, title in self.titles_of(kind, ids).items()}
+        for record_type in self.registry:
+            ids = {file.entity_id for file in files if file.entity_type == record_type.name}
+            named |= {
+                (record_type.name, record_id): title for record_id, title in self.titles_of(record_type, ids).items()
+            }
         return named
 
-    def titles_of(self, kind: EntityType, record_ids: Iterable[int]) -> Mapping[int, str]:
+    def titles_of(self, record_type: RecordType, record_ids: Iterable[int]) -> Mapping[int, str]:
         """Titles of those of these records that the actor may see."""
         allowed = permissions.patients_for(self.actor)
-        query = select(kind.model).where(kind.model.id.in_(list(record_ids)), kind.model.patient_id.in_(allowed))
-        return {record.id: kind.title_of(record) for record in db.session.scalars(query)}
+        query = select(record_type.model).where(
+            record_type.model.id.in_(list(record_ids)), record_type.model.patient_id.in_(allowed)
+        )
+        return {record.id: record_type.title_of(record) for record in db.session.scalars(query)}
 
     def create(
-        self, patient_id: int, kind: EntityType, values: Mapping[str, Any], key: str | None = None
+        self, patient_id: int, record_type: RecordType, values: Mapping[str, Any], key: str | None = None
     ) -> RecordMixin:
         """A new record; never a second one for the same `key`, which finds the first and saves what is said now."""
         with (
-            self.verb("create-record", patient_id=patient_id, entity_type=kind.name) as subject,
+            self.operation("create-record", patient_id=patient_id, entity_type=record_type.name) as target,
             transaction() as session,
         ):
-            self.admitted_patient(patient_id, Action.EDIT, subject, lock=True)
-            fields = checked(kind.fields, values)
-            if earlier := _made_with(kind, patient_id, key):
-                return self._save(kind, earlier, fields, subject)
-            record = kind.model(patient_id=patient_id, creation_key=key, **fields)  # type: ignore[call-arg]
+            self.authorized_patient(patient_id, Action.EDIT, target, lock=True)
+            fields = checked(record_type.fields, values)
+            if earlier := _made_with(record_type, patient_id, key):
+                return self._save(record_type, earlier, fields, target)
+            record = record_type.model(patient_id=patient_id, creation_key=key, **fields)  # type: ignore[call-arg]
             session.add(record)
             session.flush()
-            subject.entity_id, subject.name = record.id, kind.title_of(record)
-            event_log.record(self.actor, "create-record", subject)
+            target.entity_id, target.name = record.id, record_type.title_of(record)
+            event_log.record(self.actor, "create-record", target)
             return record
 
     def edit(
-        self, kind: EntityType, record_id: int, values: Mapping[str, Any], remove: Collection[int] = ()
+        self, record_type: RecordType, record_id: int, values: Mapping[str, Any], remove: Collection[int] = ()
     ) -> RecordMixin:
         """Save a record and, in the same transaction, move those of its documents to the trash that `remove` names."""
-        with self.verb("edit-record", entity_type=kind.name, entity_id=record_id) as subject:
-            record = self.admitted_record(kind, record_id, Action.EDIT, subject)
-            fields, files = checked(kind.fields, values), self._marked(kind, record_id, remove)
+        with self.operation("edit-record", entity_type=record_type.name, entity_id=record_id) as target:
+            record = self.authorized_record(record_type, record_id, Action.EDIT, target)
+            fields, files = checked(record_type.fields, values), self._marked(record_type, record_id, remove)
 
             def change(moved: Sequence[EntityFile]) -> None:
-                locked = self.admitted_record(kind, record_id, Action.EDIT, subject, lock=True)
-                self._save(kind, locked, fields, subject)
+                locked = self.authorized_record(record_type, record_id, Action.EDIT, target, lock=True)
+                self._save(record_type, locked, fields, target)
                 for file in moved:
                     file.deleted_at, file.deleted_by = now(), self.actor.user_id
                 self.record_each("delete", moved)
@@ -166,95 +174,97 @@ class RecordService(Service):
             relocation.relocate(self.storages, files, relocation.to_trash, change)
             return record
 
-    def delete(self, kind: EntityType, record_id: int) -> tuple[RecordMixin, int]:
+    def delete(self, record_type: RecordType, record_id: int) -> tuple[RecordMixin, int]:
         """Move a record to the trash and its documents with it; how many there were."""
-        with self.verb("delete-record", entity_type=kind.name, entity_id=record_id) as subject:
-            record = self.admitted_record(kind, record_id, Action.EDIT, subject)
+        with self.operation("delete-record", entity_type=record_type.name, entity_id=record_id) as target:
+            record = self.authorized_record(record_type, record_id, Action.EDIT, target)
             if record.deleted_at is not None:
-                raise Conflict(f"This {kind.title.lower()} is already in the trash.")
-            files = _files(kind, record_id, EntityFile.deleted_at.is_(None))
+                raise Conflict(f"This {record_type.title.lower()} is already in the trash.")
+            files = _files(record_type, record_id, EntityFile.deleted_at.is_(None))
 
             def change(moved: Sequence[EntityFile]) -> None:
-                locked = self._unchanged(kind, record_id, None, moved, EntityFile.deleted_at.is_(None))
+                locked = self._unchanged(record_type, record_id, None, moved, EntityFile.deleted_at.is_(None))
                 locked.deleted_at, locked.deleted_by = now(), self.actor.user_id
                 for file in moved:
                     file.deleted_at, file.deleted_by = locked.deleted_at, self.actor.user_id
                 self.record_each("delete", moved)
-                event_log.record(self.actor, "delete-record", subject, documents=len(moved))
+                event_log.record(self.actor, "delete-record", target, documents=len(moved))
 
             relocation.relocate(self.storages, files, relocation.to_trash, change)
             return record, len(files)
 
-    def restore(self, kind: EntityType, record_id: int) -> tuple[RecordMixin, int]:
+    def restore(self, record_type: RecordType, record_id: int) -> tuple[RecordMixin, int]:
         """Bring a record back with the documents that went to the trash with it; how many there were."""
-        with self.verb("restore-record", entity_type=kind.name, entity_id=record_id) as subject:
-            record = self.admitted_record(kind, record_id, Action.EDIT, subject)
+        with self.operation("restore-record", entity_type=record_type.name, entity_id=record_id) as target:
+            record = self.authorized_record(record_type, record_id, Action.EDIT, target)
             if record.deleted_at is None:
-                raise Conflict(f"This {kind.title.lower()} is not in the trash.")
-            deleted_at, files = record.deleted_at, self._trashed_with(kind, record)
+                raise Conflict(f"This {record_type.title.lower()} is not in the trash.")
+            deleted_at, files = record.deleted_at, self._trashed_with(record_type, record)
 
             def change(moved: Sequence[EntityFile]) -> None:
-                locked = self._unchanged(kind, record_id, deleted_at, moved, EntityFile.deleted_at == deleted_at)
+                locked = self._unchanged(record_type, record_id, deleted_at, moved, EntityFile.deleted_at == deleted_at)
                 locked.deleted_at = locked.deleted_by = None
                 for file in moved:
                     file.deleted_at = file.deleted_by = None
                 self.record_each("restore", moved)
-                event_log.record(self.actor, "restore-record", subject, documents=len(moved))
+                event_log.record(self.actor, "restore-record", target, documents=len(moved))
 
             relocation.relocate(self.storages, files, relocation.to_life(self.registry), change)
             return record, len(files)
 
-    def trail(self, patient_id: int, before: int | None = None, narrowed: Narrowed = EVERYTHING) -> Activity:
+    def trail(self, patient_id: int, before: int | None = None, narrowed: ActivityFilter = EVERYTHING) -> Activity:
         """Who did what with this patient's papers; for its owner and those who may edit."""
-        with self.reading("view-activity", patient_id=patient_id) as subject:
-            self.admitted_patient(patient_id, Action.EDIT, subject)
+        with self.reading("view-activity", patient_id=patient_id) as target:
+            self.authorized_patient(patient_id, Action.EDIT, target)
         name = event_log.last_name_of(patient_id, narrowed.document) if narrowed.document is not None else None
         events = event_log.trail(patient_id, before, narrowed=narrowed)
         return Activity(events, event_log.people(patient_id), name)
 
-    def _save(self, kind: EntityType, record: RecordMixin, fields: Mapping[str, Any], subject: Subject) -> RecordMixin:
-        must_be_in_use(kind, record)
-        subject.entity_id, subject.name = record.id, kind.title_of(record)
-        event_log.record(self.actor, "edit-record", subject, changed=_apply(record, fields))
+    def _save(
+        self, record_type: RecordType, record: RecordMixin, fields: Mapping[str, Any], target: AuditTarget
+    ) -> RecordMixin:
+        must_be_in_use(record_type, record)
+        target.entity_id, target.name = record.id, record_type.title_of(record)
+        event_log.record(self.actor, "edit-record", target, changed=_apply(record, fields))
         return record
 
-    def _marked(self, kind: EntityType, record_id: int, remove: Collection[int]) -> Sequence[EntityFile]:
+    def _marked(self, record_type: RecordType, record_id: int, remove: Collection[int]) -> Sequence[EntityFile]:
         """The marked documents of this record; those that went to the trash meanwhile are where they should be."""
         if not remove:
             return ()
-        allow(kind, "delete")
-        files = _files(kind, record_id, EntityFile.id.in_(remove))
+        record_type.allow("delete")
+        files = _files(record_type, record_id, EntityFile.id.in_(remove))
         if {file.id for file in files} != set(remove):
             raise NotFound()
         return [file for file in files if file.deleted_at is None]
 
     def _unchanged(
         self,
-        kind: EntityType,
+        record_type: RecordType,
         record_id: int,
         deleted_at: datetime | None,
         moved: Sequence[EntityFile],
         which: ColumnElement[bool],
     ) -> RecordMixin:
         """The locked record, if it and its documents still are as they were when their bytes were copied."""
-        record = self.admitted_record(kind, record_id, Action.EDIT, Subject(), lock=True)
+        record = self.authorized_record(record_type, record_id, Action.EDIT, AuditTarget(), lock=True)
         if record.deleted_at != deleted_at or {file.id for file in moved} != {
-            file.id for file in _files(kind, record_id, which)
+            file.id for file in _files(record_type, record_id, which)
         }:
             raise Conflict(relocation.CHANGED)
         return record
 
-    def _trashed_with(self, kind: EntityType, record: RecordMixin) -> Sequence[EntityFile]:
-        return _files(kind, record.id, EntityFile.deleted_at == record.deleted_at)
+    def _trashed_with(self, record_type: RecordType, record: RecordMixin) -> Sequence[EntityFile]:
+        return _files(record_type, record.id, EntityFile.deleted_at == record.deleted_at)
 
-    def _count(self, kind: EntityType, which: ColumnElement[bool]) -> int:
-        query = select(func.count(kind.model.id)).where(which, kind.model.deleted_at.is_(None))
+    def _count(self, record_type: RecordType, which: ColumnElement[bool]) -> int:
+        query = select(func.count(record_type.model.id)).where(which, record_type.model.deleted_at.is_(None))
         return db.session.scalar(query) or 0
 
     def _record_counts(self) -> dict[int, int]:
         totals: dict[int, int] = {}
-        for kind in self.registry:
-            model, allowed = kind.model, permissions.patients_for(self.actor)
+        for record_type in self.registry:
+            model, allowed = record_type.model, permissions.patients_for(self.actor)
             query = select(model.patient_id, func.count(model.id)).where(model.deleted_at.is_(None))
             for patient_id, count in db.session.execute(
                 query.where(model.patient_id.in_(allowed)).group_by(model.patient_id)
@@ -272,23 +282,29 @@ class RecordService(Service):
         return counts
 
 
-def _files(kind: EntityType, record_id: int, which: ColumnElement[bool]) -> Sequence[EntityFile]:
-    query = select(EntityFile).where(EntityFile.entity_type == kind.name, EntityFile.entity_id == record_id, which)
+def _files(record_type: RecordType, record_id: int, which: ColumnElement[bool]) -> Sequence[EntityFile]:
+    query = select(EntityFile).where(
+        EntityFile.entity_type == record_type.name, EntityFile.entity_id == record_id, which
+    )
     return db.session.scalars(query.order_by(EntityFile.id)).all()
 
 
-def _made_with(kind: EntityType, patient_id: int, key: str | None) -> RecordMixin | None:
-    query = select(kind.model).where(kind.model.patient_id == patient_id, kind.model.creation_key == key)
+def _made_with(record_type: RecordType, patient_id: int, key: str | None) -> RecordMixin | None:
+    query = select(record_type.model).where(
+        record_type.model.patient_id == patient_id, record_type.model.creation_key == key
+    )
     return db.session.scalar(query) if key else None
 
 
-def _in_trash(kind: EntityType, patient_id: int) -> Any:
-    return select(kind.model).where(kind.model.patient_id == patient_id, kind.model.deleted_at.is_not(None))
+def _in_trash(record_type: RecordType, patient_id: int) -> Any:
+    return select(record_type.model).where(
+        record_type.model.patient_id == patient_id, record_type.model.deleted_at.is_not(None)
+    )
 
 
-def must_be_in_use(kind: EntityType, record: RecordMixin) -> None:
+def must_be_in_use(record_type: RecordType, record: RecordMixin) -> None:
     if record.deleted_at is not None:
-        raise Conflict(f"This {kind.title.lower()} is in the trash. Restore it before you change it.")
+        raise Conflict(f"This {record_type.title.lower()} is in the trash. Restore it before you change it.")
 
 
 def _apply(row: Any, values: Mapping[str, Any]) -> Sequence[str]:

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 
 from medfiles.accounts import service as accounts
 from medfiles.audit import event_log
-from medfiles.audit.event_log import Subject
+from medfiles.audit.event_log import AuditTarget
 from medfiles.clock import now
 from medfiles.database.session import db, transaction
 from medfiles.errors import Forbidden, NotFound, Rejected
@@ -35,22 +35,22 @@ class Given:
 class ShareService(Service):
     def list(self, patient_id: int) -> Sequence[Given]:
         """Everybody whom the owner gave access, by address; those whose time is over too."""
-        with self.reading("view-people", patient_id=patient_id) as subject:
-            self._owned(patient_id, subject)
+        with self.reading("view-people", patient_id=patient_id) as target:
+            self._owned(patient_id, target)
             return _given(patient_id)
 
     def own(self, patient_id: int) -> PatientShare | None:
         """What the actor itself was given; None for the owner."""
-        with self.verb("view-patient", patient_id=patient_id) as subject:
-            self.admit(Action.VIEW, patient_id, subject)
+        with self.operation("view-patient", patient_id=patient_id) as target:
+            self.authorize(Action.VIEW, patient_id, target)
             return _share(patient_id, self.actor.user_id)
 
     def give(self, patient_id: int, email: str, level: str, expires_at: datetime | None = None) -> tuple[Given, bool]:
         """Let the account of this address in until `expires_at` (None: until taken back), and True; when it has
         access already, change that, and False. Rejected with a sentence for each field that cannot be used."""
         address = clean_text(email, 255, "The address") or ""
-        with self.verb("share", patient_id=patient_id, name=address) as subject, transaction() as session:
-            patient = self._owned(patient_id, subject, lock=True)
+        with self.operation("share", patient_id=patient_id, name=address) as target, transaction() as session:
+            patient = self._owned(patient_id, target, lock=True)
             user = _someone(patient, address)
             _check(level, expires_at)
             known = _share(patient_id, user.id)
@@ -60,9 +60,9 @@ class ShareService(Service):
             share.level, share.expires_at = level, expires_at and expires_at.astimezone(UTC)
             session.add(share)
             session.flush()
-            subject.name = user.email
+            target.name = user.email
             until = expires_at.isoformat() if expires_at else None
-            event_log.record(self.actor, "share", subject, level=level, until=until)
+            event_log.record(self.actor, "share", target, level=level, until=until)
             return Given(share, user.email), known is None
 
     def take_back(self, share_id: int, patient_id: int | None = None) -> Given:
@@ -70,28 +70,28 @@ class ShareService(Service):
 
         NotFound when it is not of the patient that is named.
         """
-        with self.verb("unshare") as subject, transaction() as session:
+        with self.operation("unshare") as target, transaction() as session:
             share: PatientShare | None = session.get(
                 PatientShare, share_id, populate_existing=True, with_for_update=True
             )
             if share is None or patient_id not in (None, share.patient_id):
                 raise NotFound()
             if share.user_id == self.actor.user_id:
-                self.admit(Action.VIEW, share.patient_id, subject)
+                self.authorize(Action.VIEW, share.patient_id, target)
             else:
-                self._owned(share.patient_id, subject)
+                self._owned(share.patient_id, target)
             given = Given(share, session.get_one(User, share.user_id).email)
-            subject.name = given.email
-            event_log.record(self.actor, "unshare", subject, level=share.level)
+            target.name = given.email
+            event_log.record(self.actor, "unshare", target, level=share.level)
             session.delete(share)
             return given
 
-    def _owned(self, patient_id: int, subject: Subject, *, lock: bool = False) -> Patient:
-        tried, level = subject.name, self.admit(Action.VIEW, patient_id, subject)
+    def _owned(self, patient_id: int, target: AuditTarget, *, lock: bool = False) -> Patient:
+        tried, level = target.name, self.authorize(Action.VIEW, patient_id, target)
         if level != Action.OWN:
             raise Forbidden(OWNERS)
-        patient = self.admitted_patient(patient_id, Action.OWN, subject, lock=lock)
-        subject.name = tried or subject.name
+        patient = self.authorized_patient(patient_id, Action.OWN, target, lock=lock)
+        target.name = tried or target.name
         return patient
 
 

@@ -14,7 +14,7 @@ from medfiles.accounts import service as accounts
 from medfiles.accounts.service import Step
 from medfiles.clock import now
 from medfiles.documents import quota
-from medfiles.http.responses import actor, parts
+from medfiles.http.current import actor, services
 from medfiles.web.records import patients
 
 blueprint = Blueprint("account", __name__)
@@ -75,12 +75,12 @@ class TokenView:
 
 @blueprint.get("/account")
 def account() -> ResponseReturnValue:
-    open_sessions = accounts.sessions(actor(), parts().idle, parts().longest)
+    open_sessions = accounts.sessions(actor(), services().idle, services().longest)
     return render_template(
         "account/account.html",
         sessions=[_shown(entry) for entry in open_sessions],
         tokens=_tokens(),
-        usage=quota.usage(actor().user_id, parts().quota),
+        usage=quota.usage(actor().user_id, services().quota),
         two_factor=bool(current_user.tf_primary_method),
     )
 

@@ -8,14 +8,15 @@ from flask.typing import ResponseReturnValue
 
 from medfiles.documents import listing
 from medfiles.documents.bulk import Result
-from medfiles.documents.listing import Wanted
+from medfiles.documents.listing import ListQuery
 from medfiles.errors import Rejected
 from medfiles.http import parameters
+from medfiles.http.current import bulk
 from medfiles.http.errors import status_of
 from medfiles.http.htmx import fragment, is_htmx, trigger
-from medfiles.http.responses import bulk, send_archive
+from medfiles.http.responses import send_archive
 from medfiles.http.views import MOST_LISTED, Notice, Outcome, told
-from medfiles.record_types.declared import EntityType
+from medfiles.record_types.declared import RecordType
 from medfiles.web import pages, printing
 from medfiles.web.words import plural
 
@@ -24,57 +25,57 @@ MOST_CHOSEN = 1000
 NOTHING = "Choose one or more documents first."
 
 
-def answer(kind: EntityType, record_id: int) -> ResponseReturnValue:
+def answer(record_type: RecordType, record_id: int) -> ResponseReturnValue:
     action = request.form.get("action", "")
     if action not in ACTIONS:
         raise Rejected(f"action must be one of {', '.join(ACTIONS)}.")
-    return ACTIONS[action](kind, record_id)
+    return ACTIONS[action](record_type, record_id)
 
 
-def trash(kind: EntityType, record_id: int) -> ResponseReturnValue:
-    results = bulk().trash_many(kind, record_id, _chosen(kind, record_id))
+def trash(record_type: RecordType, record_id: int) -> ResponseReturnValue:
+    results = bulk().trash_many(record_type, record_id, _chosen(record_type, record_id))
     undo = tuple(result.file_id for result in results if result.error is None)
-    return _answer(kind, record_id, results, "Moved {} to the trash.", "was not moved to the trash.", undo)
+    return _answer(record_type, record_id, results, "Moved {} to the trash.", "was not moved to the trash.", undo)
 
 
-def restore(kind: EntityType, record_id: int) -> ResponseReturnValue:
-    results = bulk().restore_many(kind, record_id, _chosen(kind, record_id))
-    return _answer(kind, record_id, results, "Restored {}.", "was not restored.")
+def restore(record_type: RecordType, record_id: int) -> ResponseReturnValue:
+    results = bulk().restore_many(record_type, record_id, _chosen(record_type, record_id))
+    return _answer(record_type, record_id, results, "Restored {}.", "was not restored.")
 
 
-def purge(kind: EntityType, record_id: int) -> ResponseReturnValue:
-    results = bulk().purge_many(kind, record_id, _chosen(kind, record_id))
-    return _answer(kind, record_id, results, "Deleted {} for ever.", "was not deleted.")
+def purge(record_type: RecordType, record_id: int) -> ResponseReturnValue:
+    results = bulk().purge_many(record_type, record_id, _chosen(record_type, record_id))
+    return _answer(record_type, record_id, results, "Deleted {} for ever.", "was not deleted.")
 
 
-def categorise(kind: EntityType, record_id: int) -> ResponseReturnValue:
+def categorise(record_type: RecordType, record_id: int) -> ResponseReturnValue:
     category = request.form.get("category")
     if category is None:
         raise Rejected("Choose a category first.")
-    results = bulk().categorise(kind, record_id, _chosen(kind, record_id), category or None)
-    return _answer(kind, record_id, results, "Saved the category of {}.", "was not changed.")
+    results = bulk().categorise(record_type, record_id, _chosen(record_type, record_id), category or None)
+    return _answer(record_type, record_id, results, "Saved the category of {}.", "was not changed.")
 
 
-def download(kind: EntityType, record_id: int) -> ResponseReturnValue:
-    return send_archive(bulk().open_many(kind, record_id, _chosen(kind, record_id)))
+def download(record_type: RecordType, record_id: int) -> ResponseReturnValue:
+    return send_archive(bulk().open_many(record_type, record_id, _chosen(record_type, record_id)))
 
 
-def print_chosen(kind: EntityType, record_id: int) -> ResponseReturnValue:
-    return printing.answer(kind, record_id, _chosen(kind, record_id))
+def print_chosen(record_type: RecordType, record_id: int) -> ResponseReturnValue:
+    return printing.answer(record_type, record_id, _chosen(record_type, record_id))
 
 
-def cancel(kind: EntityType, record_id: int) -> ResponseReturnValue:
+def cancel(record_type: RecordType, record_id: int) -> ResponseReturnValue:
     """Keep nothing of an upload that its sender gave up."""
     key = request.form.get("idempotency_key", "")
     if not (0 < len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
         raise Rejected("idempotency_key must be 1 to 255 plain characters.")
-    bulk().cancel(kind, record_id, key)
-    record, view = pages.record_page(kind, record_id)
-    response = fragment("documents/_figures_part.html", panel=pages.panel(kind, record, view))
-    return pages.announce(response, kind, record_id)
+    bulk().cancel(record_type, record_id, key)
+    record, view = pages.record_page(record_type, record_id)
+    response = fragment("documents/_figures_part.html", panel=pages.panel(record_type, record, view))
+    return pages.announce(response, record_type, record_id)
 
 
-ACTIONS: Mapping[str, Callable[[EntityType, int], ResponseReturnValue]] = {
+ACTIONS: Mapping[str, Callable[[RecordType, int], ResponseReturnValue]] = {
     "delete": trash,
     "restore": restore,
     "purge": purge,
@@ -89,16 +90,16 @@ def _trashed() -> bool:
     return request.form.get("view") == "trash"
 
 
-def _wanted(kind: EntityType) -> Wanted:
+def _wanted(record_type: RecordType) -> ListQuery:
     """The list's filters, as the form carries them; `category` may be the new one, so the filter is `in_category`."""
     filters = {**request.form, "category": request.form.get("in_category", ""), "cursor": ""}
-    return listing.wanted(filters, kind, trashed=_trashed())
+    return listing.wanted(filters, record_type, trashed=_trashed())
 
 
-def _chosen(kind: EntityType, record_id: int) -> Sequence[int]:
-    wanted = _wanted(kind)  # refused before anything is done
+def _chosen(record_type: RecordType, record_id: int) -> Sequence[int]:
+    list_query = _wanted(record_type)  # refused before anything is done
     if request.form.get("all") == "1":
-        ids = bulk().matching(kind, record_id, wanted)
+        ids = bulk().matching(record_type, record_id, list_query)
     else:
         found = parameters.read_ids(request.form.getlist("file_ids"))
         if found is None:
@@ -112,7 +113,12 @@ def _chosen(kind: EntityType, record_id: int) -> Sequence[int]:
 
 
 def _answer(
-    kind: EntityType, record_id: int, results: Sequence[Result], done: str, failed: str, undo: tuple[int, ...] = ()
+    record_type: RecordType,
+    record_id: int,
+    results: Sequence[Result],
+    done: str,
+    failed: str,
+    undo: tuple[int, ...] = (),
 ) -> ResponseReturnValue:
     """How it went: a sentence for all that were done, a line for each that was not."""
     refused = [
@@ -123,21 +129,21 @@ def _answer(
     count = len(results) - len(refused)
     message = done.format(plural(count, "document")) if count else ""
     if not is_htmx():
-        return _redirected(kind, record_id, message, refused)
+        return _redirected(record_type, record_id, message, refused)
     status = 200 if count else next(status_of(result.error) for result in results if result.error)
     notice = Notice(message, undo=undo) if message else None
-    said: dict[str, Any] = {"wanted": _wanted(kind), "notice": notice, "outcomes": refused}
-    response = pages.announce(pages.answer_body(kind, record_id, status, **said), kind, record_id)
+    said: dict[str, Any] = {"list_query": _wanted(record_type), "notice": notice, "outcomes": refused}
+    response = pages.announce(pages.answer_body(record_type, record_id, status, **said), record_type, record_id)
     if refused:
         trigger(response, "documents:error", message=told(refused), code=refused[0].code)
     return response
 
 
-def _redirected(kind: EntityType, record_id: int, message: str, refused: Sequence[Outcome]) -> Response:
+def _redirected(record_type: RecordType, record_id: int, message: str, refused: Sequence[Outcome]) -> Response:
     if message:
         flash(message, "ok")
     for outcome in refused[:MOST_LISTED]:
         flash(f"{outcome.file_name} {outcome.lead} {outcome.message}", "error")
     if left := refused[MOST_LISTED:]:
         flash(f"{plural(len(left), 'more document')} could not be done either.", "error")
-    return redirect(pages.next_url(kind, record_id), 303)  # type: ignore[return-value]
+    return redirect(pages.next_url(record_type, record_id), 303)  # type: ignore[return-value]

@@ -6,18 +6,19 @@ from typing import Any
 from flask import Blueprint, Response, flash, redirect, request
 from flask.typing import ResponseReturnValue
 
-from medfiles.documents.rules import Intake, Paper
+from medfiles.documents.rules import UploadMetadata, UploadPermit
 from medfiles.errors import BadName, MedfilesError, NotFound, Rejected, SignedOut
 from medfiles.http import parameters, request_body, views
+from medfiles.http.current import documents, older, records, services
 from medfiles.http.errors import explained, status_of
 from medfiles.http.htmx import fragment, is_htmx, trigger
 from medfiles.http.rate_limits import MANY, UPLOADS, counted
 from medfiles.http.request_body import Received
-from medfiles.http.responses import documents, older, parts, records, send_document
+from medfiles.http.responses import send_document
 from medfiles.http.security import by_header_or_query
 from medfiles.http.sessions import background
 from medfiles.http.views import Notice, Outcome
-from medfiles.record_types.declared import EntityType
+from medfiles.record_types.declared import RecordType
 from medfiles.web import bulk as web_bulk
 from medfiles.web import forms, pages, previews, printing
 from medfiles.web import records as record_pages
@@ -30,7 +31,7 @@ VARIANTS, SIZES, MOST_BADGES = ("badge", "text", "icon"), ("xs", "sm", "md", "lg
 
 
 @blueprint.get("/<kind:type>/<int:id>")
-def manager(type: EntityType, id: int) -> ResponseReturnValue:
+def manager(type: RecordType, id: int) -> ResponseReturnValue:
     mode = pages.mode()
     if mode == "edit" and not is_htmx():
         return record_pages.record_edit(type, id)
@@ -38,7 +39,7 @@ def manager(type: EntityType, id: int) -> ResponseReturnValue:
 
 
 @blueprint.get("/<kind:type>/new")
-def manager_new(type: EntityType) -> ResponseReturnValue:
+def manager_new(type: RecordType) -> ResponseReturnValue:
     patient_id = parameters.read_id(request.args.get("patient"))
     if patient_id is None:
         raise Rejected("patient must say whose new record this is for.")
@@ -49,7 +50,7 @@ def manager_new(type: EntityType) -> ResponseReturnValue:
 
 
 @blueprint.get("/<kind:type>/<int:id>/upload-zone")
-def upload_zone(type: EntityType, id: int) -> ResponseReturnValue:
+def upload_zone(type: RecordType, id: int) -> ResponseReturnValue:
     if not is_htmx():
         return pages.answer_manager(type, id)
     record, view = pages.record_page(type, id)
@@ -57,7 +58,7 @@ def upload_zone(type: EntityType, id: int) -> ResponseReturnValue:
 
 
 @blueprint.get("/<kind:type>/<int:id>/list")
-def file_list(type: EntityType, id: int) -> ResponseReturnValue:
+def file_list(type: RecordType, id: int) -> ResponseReturnValue:
     if not is_htmx():
         return pages.answer_manager(type, id)
     if "row" in request.args or "edit" in request.args:
@@ -68,18 +69,18 @@ def file_list(type: EntityType, id: int) -> ResponseReturnValue:
 
 
 @blueprint.get("/<kind:type>/<int:id>/trash")
-def trash_list(type: EntityType, id: int) -> ResponseReturnValue:
-    wanted = pages.asked_for(type, trashed=True)
+def trash_list(type: RecordType, id: int) -> ResponseReturnValue:
+    list_query = pages.asked_for(type, trashed=True)
     if not is_htmx():
-        return pages.answer_manager(type, id, wanted=wanted)
+        return pages.answer_manager(type, id, list_query=list_query)
     if "cursor" in request.args or request.args.get("part") == "results":
         return _results(type, id, trashed=True)
-    return pages.answer_body(type, id, wanted=wanted)
+    return pages.answer_body(type, id, list_query=list_query)
 
 
 @blueprint.get("/<kind:type>/<int:id>/badge")
 @background
-def badge(type: EntityType, id: int) -> ResponseReturnValue:
+def badge(type: RecordType, id: int) -> ResponseReturnValue:
     counts, titles = documents().count(type, [id]), records().titles_of(type, [id])
     if id not in counts:
         raise NotFound()
@@ -89,7 +90,7 @@ def badge(type: EntityType, id: int) -> ResponseReturnValue:
 
 @blueprint.get("/<kind:type>/badges")
 @background
-def badges(type: EntityType) -> ResponseReturnValue:
+def badges(type: RecordType) -> ResponseReturnValue:
     counts = documents().count(type, _ids())
     titles = records().titles_of(type, counts)
     shown = [(type.name, record_id, count, titles[record_id]) for record_id, count in counts.items()]
@@ -99,7 +100,7 @@ def badges(type: EntityType) -> ResponseReturnValue:
 @blueprint.post("/<kind:type>/<int:id>/files")
 @counted(UPLOADS)
 @by_header_or_query
-def upload(type: EntityType, id: int) -> ResponseReturnValue:
+def upload(type: RecordType, id: int) -> ResponseReturnValue:
     raw = request_body.is_raw(request)
     retry_of = request_body.idempotency_key(request)
     intake = documents().receive(type, id, request_body.announced_length(request), 1 if raw else None, retry_of)
@@ -112,7 +113,7 @@ def upload(type: EntityType, id: int) -> ResponseReturnValue:
 
 @blueprint.post("/<kind:type>/<int:id>/bulk")
 @counted(MANY)
-def bulk(type: EntityType, id: int) -> ResponseReturnValue:
+def bulk(type: RecordType, id: int) -> ResponseReturnValue:
     return web_bulk.answer(type, id)
 
 
@@ -167,8 +168,8 @@ def explain_in_place(error: MedfilesError) -> ResponseReturnValue:
     refusal = explained(error)
     try:
         trashed = request.form.get("view") == "trash"
-        wanted, notice = pages.asked_for(where[0], trashed=trashed), Notice(refusal.message, tone="error")
-        response = pages.answer_body(*where, refusal.status, wanted=wanted, notice=notice)
+        list_query, notice = pages.asked_for(where[0], trashed=trashed), Notice(refusal.message, tone="error")
+        response = pages.answer_body(*where, refusal.status, list_query=list_query, notice=notice)
     except MedfilesError:
         return answer_error(error)
     response.headers.update(refusal.headers)
@@ -177,7 +178,7 @@ def explain_in_place(error: MedfilesError) -> ResponseReturnValue:
     return trigger(response, "documents:error", message=refusal.message, code=refusal.code)
 
 
-def _record_of_request() -> tuple[EntityType, int] | None:
+def _record_of_request() -> tuple[RecordType, int] | None:
     arguments = request.view_args or {}
     if "file_id" not in arguments:
         return (arguments["type"], arguments["id"]) if "id" in arguments else None
@@ -185,32 +186,32 @@ def _record_of_request() -> tuple[EntityType, int] | None:
         file = documents().get(arguments["file_id"])
     except MedfilesError:
         return None
-    return parts().registry[file.entity_type], file.entity_id
+    return services().registry[file.entity_type], file.entity_id
 
 
-def _one_row(kind: EntityType, record_id: int) -> Response:
+def _one_row(record_type: RecordType, record_id: int) -> Response:
     """A document's row once more, or the form to change it, as the links in its row ask for."""
     state = "edit" if "edit" in request.args else "kept"
     file = documents().get(pages.document_named("edit" if state == "edit" else "row"))
-    if (file.entity_type, file.entity_id) != (kind.name, record_id):
+    if (file.entity_type, file.entity_id) != (record_type.name, record_id):
         raise NotFound()
     return pages.answer_row(pages.file_view(file), state, figures=False)
 
 
-def _results(kind: EntityType, record_id: int, *, trashed: bool) -> Response:
+def _results(record_type: RecordType, record_id: int, *, trashed: bool) -> Response:
     """The rows that match; only those of the next page when there is a cursor."""
-    record, view = pages.record_page(kind, record_id)
-    wanted = pages.asked_for(kind, trashed=trashed)
-    template = "documents/_rows.html" if wanted.cursor else "documents/_results.html"
-    shown = pages.panel(kind, record, view, wanted=wanted, mode=pages.mode(), place=pages.place())
+    record, view = pages.record_page(record_type, record_id)
+    list_query = pages.asked_for(record_type, trashed=trashed)
+    template = "documents/_rows.html" if list_query.cursor else "documents/_results.html"
+    shown = pages.panel(record_type, record, view, list_query=list_query, mode=pages.mode(), place=pages.place())
     return fragment(template, panel=shown)
 
 
-def _stored(intake: Intake, received: Received, paper: Paper, *, alone: bool) -> tuple[Outcome, int]:
+def _stored(permit: UploadPermit, received: Received, metadata: UploadMetadata, *, alone: bool) -> tuple[Outcome, int]:
     """What became of one file, and the status it would have on its own."""
     try:
-        said = paper if alone else replace(paper, idempotency_key=None)
-        file, new = request_body.store(documents(), intake, received, said)
+        said = metadata if alone else replace(metadata, idempotency_key=None)
+        file, new = request_body.store(documents(), permit, received, said)
     except MedfilesError as error:
         name = "This file" if isinstance(error, BadName) else received.name
         return Outcome(name, False, error.message, error.code), status_of(error)
@@ -219,16 +220,16 @@ def _stored(intake: Intake, received: Received, paper: Paper, *, alone: bool) ->
     return Outcome(file.file_name, True, words, twin and "duplicate", pages.file_view(file)), 201 if new else 200
 
 
-def _answer_queue(intake: Intake, received: Received, paper: Paper) -> Response:
+def _answer_queue(permit: UploadPermit, received: Received, metadata: UploadMetadata) -> Response:
     """To the upload queue of a page: the new document's row, and a word when the same bytes were here before."""
-    file, new = request_body.store(documents(), intake, received, paper)
+    file, new = request_body.store(documents(), permit, received, metadata)
     twin = documents().twin(file) if new else None
     view, before = pages.file_view(file), pages.file_view(twin) if twin else None
     response = pages.answer_row(view, "new", 201 if new else 200, within="manager", twin=before)
-    return pages.announce(response, intake.kind, intake.record_id)
+    return pages.announce(response, permit.record_type, permit.record_id)
 
 
-def _answer_upload(kind: EntityType, record_id: int, results: list[tuple[Outcome, int]]) -> ResponseReturnValue:
+def _answer_upload(record_type: RecordType, record_id: int, results: list[tuple[Outcome, int]]) -> ResponseReturnValue:
     outcomes, statuses = [outcome for outcome, _ in results], [status for _, status in results]
     stored = sum(outcome.stored for outcome in outcomes)
     status = max(code for code in statuses if code < 300) if stored else statuses[0]
@@ -238,10 +239,10 @@ def _answer_upload(kind: EntityType, record_id: int, results: list[tuple[Outcome
             if not outcome.stored or outcome.code:
                 lead = "was added." if outcome.stored else outcome.lead
                 flash(f"{outcome.file_name} {lead} {outcome.message}", "warning" if outcome.stored else "error")
-        return redirect(pages.next_url(kind, record_id), 303)
-    response = pages.answer_manager(kind, record_id, status, outcomes=outcomes)
+        return redirect(pages.next_url(record_type, record_id), 303)
+    response = pages.answer_manager(record_type, record_id, status, outcomes=outcomes)
     if stored:
-        pages.announce(response, kind, record_id)
+        pages.announce(response, record_type, record_id)
     if refused := [outcome for outcome in outcomes if not outcome.stored]:
         trigger(response, "documents:error", message=views.told(refused), code=refused[0].code)
     return response

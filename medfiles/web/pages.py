@@ -5,13 +5,13 @@ from typing import Any
 from flask import Response, flash, g, redirect, request
 
 from medfiles.documents import listing
-from medfiles.documents.listing import Wanted
+from medfiles.documents.listing import ListQuery
 from medfiles.errors import Forbidden, Rejected
 from medfiles.http import parameters, views
+from medfiles.http.current import documents, records, services
 from medfiles.http.htmx import fragment, is_htmx, trigger
-from medfiles.http.responses import documents, file_views, parts, records
-from medfiles.http.views import FileView, PanelView, PatientView, RecordView
-from medfiles.record_types.declared import EntityType
+from medfiles.http.views import FileView, PanelView, PatientView, RecordView, file_views
+from medfiles.record_types.declared import RecordType
 
 ROWS = 50  # documents in one page of a list
 MODES = ("view", "edit")
@@ -30,28 +30,28 @@ def patient_page(patient_id: int, tab: str) -> tuple[PatientView, dict[str, Any]
 
 def tabs(patient_id: int) -> tuple[Any, ...]:
     counts = records().counts(patient_id)
-    return tuple((views.type_view(kind), counts[kind.name]) for kind in parts().registry)
+    return tuple((views.type_view(record_type), counts[record_type.name]) for record_type in services().registry)
 
 
-def record_page(kind: EntityType, record_id: int) -> tuple[Any, RecordView]:
+def record_page(record_type: RecordType, record_id: int) -> tuple[Any, RecordView]:
     """The record as it is stored and as it is shown."""
-    record = records().get(kind, record_id)
-    return record, shown(kind, record)
+    record = records().get(record_type, record_id)
+    return record, shown(record_type, record)
 
 
-def shown(kind: EntityType, record: Any, count: int | None = None) -> RecordView:
+def shown(record_type: RecordType, record: Any, count: int | None = None) -> RecordView:
     summary = records().patient(record.patient_id)
     g.patient = views.patient_view(summary.patient, summary.level)
     if count is None:
-        count = documents().count(kind, [record.id]).get(record.id, 0)
-    return views.record_view(kind, record, g.patient, count)
+        count = documents().count(record_type, [record.id]).get(record.id, 0)
+    return views.record_view(record_type, record, g.patient, count)
 
 
-def asked_for(kind: EntityType, *, trashed: bool = False) -> Wanted:
+def asked_for(record_type: RecordType, *, trashed: bool = False) -> ListQuery:
     """What a list is to be searched, filtered and sorted by: the address says it, or the form of a bulk action."""
     if request.method != "GET":
-        return Wanted(trashed=trashed)
-    return listing.wanted(request.args, kind, trashed=trashed)
+        return ListQuery(trashed=trashed)
+    return listing.wanted(request.args, record_type, trashed=trashed)
 
 
 def mode() -> str:
@@ -62,19 +62,21 @@ def mode() -> str:
 
 
 def panel(
-    kind: EntityType, record: Any, view: RecordView, *, wanted: Wanted | None = None, **shown_in_it: Any
+    record_type: RecordType, record: Any, view: RecordView, *, list_query: ListQuery | None = None, **shown_in_it: Any
 ) -> PanelView:
     """The widget of one record, with a page of its documents."""
-    wanted = wanted or asked_for(kind)
+    list_query = list_query or asked_for(record_type)
     limit = None if shown_in_it.get("marked") else ROWS  # no mark is lost on a page that is not shown
-    page = documents().list(kind, record.id, wanted, limit)
-    tally = documents().tally(kind, record.id)  # read last: figures must not be older than the rows they stand over
+    page = documents().list(record_type, record.id, list_query, limit)
+    tally = documents().tally(
+        record_type, record.id
+    )  # read last: figures must not be older than the rows they stand over
     files, editing = file_views(page.files), _editing(view)
     if editing and editing not in [file.id for file in files]:
-        file, here = file_view(documents().get(editing)), (kind.name, record.id, wanted.trashed)
+        file, here = file_view(documents().get(editing)), (record_type.name, record.id, list_query.trashed)
         files[:0] = [file] if (file.entity_type, file.entity_id, file.deleted_at is not None) == here else []
     shown_in_it["editing"] = editing
-    return views.panel_view(kind, view, page, files, tally, wanted=wanted, **shown_in_it)
+    return views.panel_view(record_type, view, page, files, tally, list_query=list_query, **shown_in_it)
 
 
 def _editing(view: RecordView) -> int | None:
@@ -87,29 +89,29 @@ def document_named(name: str) -> int:
     return parameters.id_or_unknown(request.args.get(name)) or 0
 
 
-def answer_manager(kind: EntityType, record_id: int, status: int = 200, **shown_in_it: Any) -> Response:
+def answer_manager(record_type: RecordType, record_id: int, status: int = 200, **shown_in_it: Any) -> Response:
     """The manager as a fragment, or inside a page when it is opened by itself."""
-    record, view = record_page(kind, record_id)
+    record, view = record_page(record_type, record_id)
     template = "documents/_manager.html" if is_htmx() else "documents/page.html"
-    return fragment(template, status, panel=panel(kind, record, view, **shown_in_it), patient=g.patient)
+    return fragment(template, status, panel=panel(record_type, record, view, **shown_in_it), patient=g.patient)
 
 
-def answer_body(kind: EntityType, record_id: int, status: int = 200, **shown_in_it: Any) -> Response:
+def answer_body(record_type: RecordType, record_id: int, status: int = 200, **shown_in_it: Any) -> Response:
     """What stands below the upload zone, with the parts around it that change with it."""
-    record, view = record_page(kind, record_id)
+    record, view = record_page(record_type, record_id)
     shown_in_it.setdefault("place", place())
-    return fragment("documents/_list_part.html", status, panel=panel(kind, record, view, **shown_in_it))
+    return fragment("documents/_list_part.html", status, panel=panel(record_type, record, view, **shown_in_it))
 
 
 def answer_row(
     file: FileView, state: str, status: int = 200, *, figures: bool = True, within: str | None = None, **said: Any
 ) -> Response:
     """One document's rows after it changed, with the figures around them."""
-    kind = parts().registry[file.entity_type]
-    record, view = record_page(kind, file.entity_id)
-    nothing, tally = listing.Page((), None, None), documents().tally(kind, record.id)
-    seen = Wanted(trashed=request.form.get("view") == "trash")
-    around = views.panel_view(kind, view, nothing, (), tally, wanted=seen, place=within or place())
+    record_type = services().registry[file.entity_type]
+    record, view = record_page(record_type, file.entity_id)
+    nothing, tally = listing.Page((), None, None), documents().tally(record_type, record.id)
+    seen = ListQuery(trashed=request.form.get("view") == "trash")
+    around = views.panel_view(record_type, view, nothing, (), tally, list_query=seen, place=within or place())
     if state == "edit" and not around.can_edit:
         raise Forbidden()
     said |= {"file": file, "state": state, "figures": figures and around.place == "manager"}
@@ -118,17 +120,17 @@ def answer_row(
 
 def answer_change(file: FileView, state: str, message: str, **said: Any) -> Response:
     """After a document changed: its row for htmx, else back to where the form was."""
-    kind = parts().registry[file.entity_type]
+    record_type = services().registry[file.entity_type]
     if not is_htmx():
         flash(message, "ok")
-        return redirect(next_url(kind, file.entity_id), 303)  # type: ignore[return-value]
-    return announce(answer_row(file, state, message=message, **said), kind, file.entity_id)
+        return redirect(next_url(record_type, file.entity_id), 303)  # type: ignore[return-value]
+    return announce(answer_row(file, state, message=message, **said), record_type, file.entity_id)
 
 
-def announce(response: Response, kind: EntityType, record_id: int) -> Response:
+def announce(response: Response, record_type: RecordType, record_id: int) -> Response:
     """Tell the page that this record's documents changed, so that badges and lists ask again."""
-    count = documents().count(kind, [record_id]).get(record_id, 0)
-    return trigger(response, "documents:changed", type=kind.name, id=record_id, count=count)
+    count = documents().count(record_type, [record_id]).get(record_id, 0)
+    return trigger(response, "documents:changed", type=record_type.name, id=record_id, count=count)
 
 
 def place() -> str:
@@ -136,10 +138,10 @@ def place() -> str:
     return "manager" if request.values.get("within") == "manager" else "list"
 
 
-def next_url(kind: EntityType, record_id: int) -> str:
+def next_url(record_type: RecordType, record_id: int) -> str:
     """The form's own `next` when it is a path of this app, else the manager."""
     wanted = request.form.get("next", "")
     if wanted.startswith("/") and not wanted.startswith("//") and "\\" not in wanted and wanted.isprintable():
         return wanted
     suffix = "/trash" if request.form.get("view") == "trash" else ""
-    return f"/documents/{kind.name}/{record_id}{suffix}"
+    return f"/documents/{record_type.name}/{record_id}{suffix}"

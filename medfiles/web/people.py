@@ -12,8 +12,8 @@ from wtforms.validators import InputRequired, Length, Optional
 from medfiles.clock import is_zone, midnight
 from medfiles.errors import Rejected
 from medfiles.http import parameters, views
+from medfiles.http.current import actor, shares
 from medfiles.http.errors import status_of
-from medfiles.http.responses import actor, shares
 from medfiles.http.views import ShareView
 from medfiles.permissions import Action
 from medfiles.web import forms, pages

@@ -5,8 +5,9 @@ from flask import Response
 from flask.typing import ResponseReturnValue
 
 from medfiles.errors import BlobMissing, MedfilesError
+from medfiles.http.current import previews
 from medfiles.http.errors import RETRY_SECONDS
-from medfiles.http.responses import previews, send_picture
+from medfiles.http.responses import send_picture
 from medfiles.previews.service import Unshowable
 from medfiles.sandbox.pool import Busy
 from medfiles.sandbox.render import spec

@@ -10,10 +10,10 @@ from flask import Response, request, url_for
 from medfiles.documents import listing
 from medfiles.errors import NotFound
 from medfiles.http import parameters
+from medfiles.http.current import documents, previews, services
 from medfiles.http.htmx import fragment, is_htmx
-from medfiles.http.responses import documents, file_views, parts, previews
-from medfiles.http.views import FileView
-from medfiles.previews.service import WIDTHS, Look
+from medfiles.http.views import FileView, file_views
+from medfiles.previews.service import WIDTHS, Preview
 from medfiles.sandbox.render.spec import Window, boxed
 from medfiles.web import pages
 from medfiles.web.words import plural
@@ -62,7 +62,7 @@ class PlaceView:
 @dataclass(frozen=True)
 class LookView:
     file: FileView
-    look: Look
+    look: Preview
     place: PlaceView
     page: int
     pages: int
@@ -97,11 +97,11 @@ def answer(file_id: int) -> Response:
     look = previews().look(file_id)
     file = pages.file_view(documents().get(file_id))
     template = "previews/_look.html" if is_htmx() else "previews/page.html"
-    record, record_view = pages.record_page(parts().registry[file.entity_type], file.entity_id)
+    record, record_view = pages.record_page(services().registry[file.entity_type], file.entity_id)
     return fragment(template, view=looked_at(file, look, place_of(file)), record=record_view)
 
 
-def looked_at(file: FileView, look: Look, place: PlaceView) -> LookView:
+def looked_at(file: FileView, look: Preview, place: PlaceView) -> LookView:
     page, window = _page(look), parameters.window(request.args)
     return LookView(
         file=file,
@@ -111,12 +111,12 @@ def looked_at(file: FileView, look: Look, place: PlaceView) -> LookView:
         pages=look.pages or 1,
         picture=drawn(file, look, page, window) if look.kind in DRAWN else None,
         windows=_windows(file, look, place, page, window),
-        can_download="download" in parts().registry[file.entity_type].operations,
+        can_download="download" in services().registry[file.entity_type].operations,
         notes=tuple(notes(look)),
     )
 
 
-def drawn(file: FileView, look: Look, page: int, window: Window | None = None, large: int = MIDDLE) -> PictureView:
+def drawn(file: FileView, look: Preview, page: int, window: Window | None = None, large: int = MIDDLE) -> PictureView:
     """The page as a picture, in every size that is not larger than the page itself."""
     sized = [(min(width, _across(look, width)), file.picture(width, page, window)) for width in WIDTHS[1:]]
     fitting = dict(sized[::-1])  # of two that come out equal the smaller recipe
@@ -127,32 +127,34 @@ def drawn(file: FileView, look: Look, page: int, window: Window | None = None, l
     )
 
 
-def _across(look: Look, width: int) -> int:
+def _across(look: Preview, width: int) -> int:
     """How wide a picture of that recipe comes out."""
     own = look.width or width
     fits, _ = boxed((own, look.height or own), width)
     return min(fits, own) if look.kind == "image" else fits
 
 
-def _alt(file: FileView, look: Look, page: int) -> str:
+def _alt(file: FileView, look: Preview, page: int) -> str:
     name = file.description or file.file_name
     if (look.pages or 1) > 1:
         return f"{'Frame' if look.kind == 'dicom' else 'Page'} {page} of {look.pages} of {file.file_name}"
     return f"{file.file_name}: {file.description}" if file.description else name
 
 
-def notes(look: Look) -> list[NoteView]:
+def notes(look: Preview) -> list[NoteView]:
     said = [NoteView("Not for diagnosis", warning=True)] if look.kind == "dicom" else []
     said += [NoteView("Moving picture: this is the first one of it")] if look.animated else []
     return said + ([NoteView(look.note)] if look.note else [])
 
 
-def _page(look: Look) -> int:
+def _page(look: Preview) -> int:
     """`turn` is what a button without script says, `page` what was typed."""
     return parameters.nearest(request.args.get("turn") or request.args.get("page"), 1, look.pages or 1)
 
 
-def _windows(file: FileView, look: Look, place: PlaceView, page: int, chosen: Window | None) -> tuple[WindowView, ...]:
+def _windows(
+    file: FileView, look: Preview, place: PlaceView, page: int, chosen: Window | None
+) -> tuple[WindowView, ...]:
     shown = chosen or look.window
     return tuple(
         WindowView(label, center, width, _through(file, place, page, center, width), (center, width) == shown)
@@ -167,15 +169,15 @@ def _through(file: FileView, place: PlaceView, page: int, center: float, width: 
 
 def place_of(file: FileView) -> PlaceView:
     """Among the documents of the list that the address names, in its order; in the trash among those of the trash."""
-    kind = parts().registry[file.entity_type]
-    wanted = listing.wanted({**request.args, "cursor": ""}, kind, trashed=file.deleted_at is not None)
-    ids = documents().matching(kind, file.entity_id, wanted)
+    record_type = services().registry[file.entity_type]
+    list_query = listing.wanted({**request.args, "cursor": ""}, record_type, trashed=file.deleted_at is not None)
+    ids = documents().matching(record_type, file.entity_id, list_query)
     if file.id not in ids:
-        return PlaceView(wanted.query())
+        return PlaceView(list_query.query())
     at = ids.index(file.id)
     known = _known(sorted({0, *range(max(0, at - BESIDE), min(len(ids), at + BESIDE + 1)), len(ids) - 1}), ids)
     return PlaceView(
-        query=wanted.query(),
+        query=list_query.query(),
         number=at + 1,
         total=len(ids),
         previous=known.get(at - 1),

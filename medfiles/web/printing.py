@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from flask import Response, url_for
 
 from medfiles.errors import MedfilesError, NotFound
+from medfiles.http.current import documents, previews, services
 from medfiles.http.htmx import fragment
-from medfiles.http.responses import documents, parts, previews
 from medfiles.http.views import FileView
-from medfiles.previews.service import Look
-from medfiles.record_types.declared import EntityType
+from medfiles.previews.service import Preview
+from medfiles.record_types.declared import RecordType
 from medfiles.web import pages
 from medfiles.web.previews import DRAWN, NoteView, PictureView, drawn, notes
 from medfiles.web.words import number
@@ -22,7 +22,7 @@ SHARP = 1600  # pixels: a page of paper at about 200 dots per inch
 @dataclass(frozen=True)
 class Printed:
     file: FileView
-    look: Look
+    look: Preview
     pictures: tuple[PictureView, ...]
     notes: tuple[NoteView, ...]
 
@@ -37,26 +37,26 @@ class Left:
 
 def answer_one(file_id: int) -> Response:
     file = documents().get(file_id)
-    return answer(parts().registry[file.entity_type], file.entity_id, [file_id])
+    return answer(services().registry[file.entity_type], file.entity_id, [file_id])
 
 
-def answer(kind: EntityType, record_id: int, file_ids: Sequence[int]) -> Response:
-    record, view = pages.record_page(kind, record_id)
+def answer(record_type: RecordType, record_id: int, file_ids: Sequence[int]) -> Response:
+    record, view = pages.record_page(record_type, record_id)
     prints: list[Printed] = []
     refused: list[Left] = []
     for file_id in file_ids:
-        one = _printed(kind, record_id, file_id, prints)
+        one = _printed(record_type, record_id, file_id, prints)
         prints += [one] if isinstance(one, Printed) else []
         refused += [one] if isinstance(one, Left) else []
-    back = url_for("documents.manager", type=kind.name, id=record_id)
+    back = url_for("documents.manager", type=record_type.name, id=record_id)
     return fragment("previews/print.html", prints=prints, refused=refused, record=view, back=back)
 
 
-def _printed(kind: EntityType, record_id: int, file_id: int, before: Sequence[Printed]) -> Printed | Left:
+def _printed(record_type: RecordType, record_id: int, file_id: int, before: Sequence[Printed]) -> Printed | Left:
     """As much of it as there is room for beside those before it."""
     try:
         file = documents().get(file_id)
-        if (file.entity_type, file.entity_id) != (kind.name, record_id):
+        if (file.entity_type, file.entity_id) != (record_type.name, record_id):
             raise NotFound()
     except NotFound:
         return Left("A document", "is not there any more.")
@@ -70,7 +70,7 @@ def _printed(kind: EntityType, record_id: int, file_id: int, before: Sequence[Pr
     return _laid_out(pages.file_view(file), look, room)
 
 
-def _laid_out(file: FileView, look: Look, room: int) -> Printed | Left:
+def _laid_out(file: FileView, look: Preview, room: int) -> Printed | Left:
     if look.kind == "none":
         return Left(file.file_name, look.reason or "has nothing that can be printed.")
     count = (look.pages or 1) if look.kind in DRAWN else 0

@@ -6,13 +6,14 @@ from flask import Blueprint, Response, flash, g, redirect, render_template, requ
 from flask.typing import ResponseReturnValue
 
 from medfiles.audit import activity
-from medfiles.audit.event_log import KINDS, Narrowed
+from medfiles.audit.event_log import KINDS, ActivityFilter
 from medfiles.errors import Conflict, Forbidden, Rejected
 from medfiles.http import parameters, views
+from medfiles.http.current import actor, documents, records, services
 from medfiles.http.errors import status_of
 from medfiles.http.htmx import fragment, is_htmx, trigger
-from medfiles.http.responses import actor, documents, file_views, parts, records
-from medfiles.record_types.declared import EntityType
+from medfiles.http.views import file_views
+from medfiles.record_types.declared import RecordType
 from medfiles.record_types.fields import PATIENT_FIELDS, Field
 from medfiles.records.service import must_be_in_use
 from medfiles.web import forms, pages, people
@@ -75,23 +76,23 @@ def patient_activity(patient_id: int) -> ResponseReturnValue:
     wanted = _narrowed()
     _, context = pages.patient_page(patient_id, "activity")
     found = records().trail(patient_id, parameters.id_or_unknown(request.args.get("before")), wanted)
-    lines = [activity.line(event, email, actor(), parts().registry) for event, email in found.events]
+    lines = [activity.line(event, email, actor(), services().registry) for event, email in found.events]
     asked = {name: value for name, value in vars(wanted).items() if value}
     older = found.events[-1][0].id if len(found.events) == MOST_EVENTS else None
     return render_template("records/activity.html", trail=lines, older=older, found=found, asked=asked, **context)
 
 
-def _narrowed() -> Narrowed:
+def _narrowed() -> ActivityFilter:
     kind = request.args.get("kind", "")
     if kind not in ("", *KINDS):
         raise Rejected(f"kind must be one of {', '.join(KINDS)}.")
-    return Narrowed(
+    return ActivityFilter(
         parameters.id_or_unknown(request.args.get("document")), parameters.id_or_unknown(request.args.get("who")), kind
     )
 
 
 @blueprint.get("/patients/<int:patient_id>/<plural:plural>", endpoint="records")
-def records_of_kind(patient_id: int, plural: EntityType) -> ResponseReturnValue:
+def records_of_kind(patient_id: int, plural: RecordType) -> ResponseReturnValue:
     view, context = pages.patient_page(patient_id, plural.name)
     rows = records().list(patient_id, plural)
     counts = documents().count(plural, [row.id for row in rows])
@@ -101,7 +102,7 @@ def records_of_kind(patient_id: int, plural: EntityType) -> ResponseReturnValue:
 
 
 @blueprint.route("/patients/<int:patient_id>/<plural:plural>/new", methods=["GET", "POST"])
-def record_new(patient_id: int, plural: EntityType) -> ResponseReturnValue:
+def record_new(patient_id: int, plural: RecordType) -> ResponseReturnValue:
     view = editable_patient(patient_id, plural)
     form, key = forms.form_for(plural.fields), forms.creation_key()
     record = _saved(form, plural.fields, lambda values: records().create(patient_id, plural, values, key))
@@ -111,12 +112,12 @@ def record_new(patient_id: int, plural: EntityType) -> ResponseReturnValue:
 
 
 @blueprint.get("/<kind:type>/<int:id>")
-def record(type: EntityType, id: int) -> ResponseReturnValue:
+def record(type: RecordType, id: int) -> ResponseReturnValue:
     return _record(type, id)
 
 
 @blueprint.route("/<kind:type>/<int:id>/edit", methods=["GET", "POST"])
-def record_edit(type: EntityType, id: int) -> ResponseReturnValue:
+def record_edit(type: RecordType, id: int) -> ResponseReturnValue:
     record, view = pages.record_page(type, id)
     _must_edit(view)
     must_be_in_use(type, record)
@@ -127,7 +128,7 @@ def record_edit(type: EntityType, id: int) -> ResponseReturnValue:
 
 
 @blueprint.post("/<kind:type>/<int:id>/delete")
-def record_delete(type: EntityType, id: int) -> ResponseReturnValue:
+def record_delete(type: RecordType, id: int) -> ResponseReturnValue:
     record, count = records().delete(type, id)
     view = pages.shown(type, record, count)
     if is_htmx():
@@ -137,7 +138,7 @@ def record_delete(type: EntityType, id: int) -> ResponseReturnValue:
 
 
 @blueprint.post("/<kind:type>/<int:id>/restore")
-def record_restore(type: EntityType, id: int) -> ResponseReturnValue:
+def record_restore(type: RecordType, id: int) -> ResponseReturnValue:
     records().restore(type, id)
     return _answer_record(type, id, f"Restored the {type.title.lower()} with its documents.")
 
@@ -152,59 +153,68 @@ def patients(*, counted: bool = False) -> tuple[views.PatientView, ...]:
     return tuple(g.patients)
 
 
-def editable_patient(patient_id: int, kind: EntityType) -> views.PatientView:
+def editable_patient(patient_id: int, record_type: RecordType) -> views.PatientView:
     """The patient, if the reader may add records to it."""
-    view, _ = pages.patient_page(patient_id, kind.name)
+    view, _ = pages.patient_page(patient_id, record_type.name)
     _must_edit(view)
     return view
 
 
-def _answer_marked(kind: EntityType, record_id: int, marked: list[int]) -> Response:
+def _answer_marked(record_type: RecordType, record_id: int, marked: list[int]) -> Response:
     message = f"Moved {plural(len(marked), 'document')} to the trash."
     notice = views.Notice(message, undo=tuple(marked))
-    return pages.announce(_answer_record(kind, record_id, f"Saved. {message}", notice=notice), kind, record_id)
-
-
-def _record(kind: EntityType, record_id: int, **shown_in_it: Any) -> Response:
-    record, view = pages.record_page(kind, record_id)
-    template = "records/_record.html" if is_htmx() else "records/record.html"
-    if record.deleted_at is not None:
-        view = pages.shown(kind, record, documents().tally(kind, record_id).trashed)
-        return fragment(template, record=view, panel=None, **_around(view.patient, kind))
-    return fragment(
-        template, record=view, panel=pages.panel(kind, record, view, **shown_in_it), **_around(view.patient, kind)
+    return pages.announce(
+        _answer_record(record_type, record_id, f"Saved. {message}", notice=notice), record_type, record_id
     )
 
 
-def _around(patient: views.PatientView, kind: EntityType) -> dict[str, Any]:
-    return {"patient": patient, "tab": kind.name, "on_page": not is_htmx() or request.values.get("on_page") == "1"}
+def _record(record_type: RecordType, record_id: int, **shown_in_it: Any) -> Response:
+    record, view = pages.record_page(record_type, record_id)
+    template = "records/_record.html" if is_htmx() else "records/record.html"
+    if record.deleted_at is not None:
+        view = pages.shown(record_type, record, documents().tally(record_type, record_id).trashed)
+        return fragment(template, record=view, panel=None, **_around(view.patient, record_type))
+    return fragment(
+        template,
+        record=view,
+        panel=pages.panel(record_type, record, view, **shown_in_it),
+        **_around(view.patient, record_type),
+    )
+
+
+def _around(patient: views.PatientView, record_type: RecordType) -> dict[str, Any]:
+    return {
+        "patient": patient,
+        "tab": record_type.name,
+        "on_page": not is_htmx() or request.values.get("on_page") == "1",
+    }
 
 
 def _answer_record(
-    kind: EntityType, record_id: int, message: str, *, created: bool = False, **shown_in_it: Any
+    record_type: RecordType, record_id: int, message: str, *, created: bool = False, **shown_in_it: Any
 ) -> Response:
     if is_htmx():
-        response = _changed(_record(kind, record_id, **shown_in_it), kind, record_id)
-        return trigger(response, "records:created", type=kind.name, id=record_id) if created else response
+        response = _changed(_record(record_type, record_id, **shown_in_it), record_type, record_id)
+        return trigger(response, "records:created", type=record_type.name, id=record_id) if created else response
     flash(message, "ok")
-    wanted = request.form.get("next") and pages.next_url(kind, record_id)
-    return redirect(wanted or url_for(".record", type=kind, id=record_id), 303)  # type: ignore[return-value]
+    wanted = request.form.get("next") and pages.next_url(record_type, record_id)
+    return redirect(wanted or url_for(".record", type=record_type, id=record_id), 303)  # type: ignore[return-value]
 
 
-def _changed(response: Response, kind: EntityType, record_id: int) -> Response:
-    return trigger(response, "records:changed", type=kind.name, id=record_id)
+def _changed(response: Response, record_type: RecordType, record_id: int) -> Response:
+    return trigger(response, "records:changed", type=record_type.name, id=record_id)
 
 
 def _record_form(
-    form: Any, kind: EntityType, patient: views.PatientView, record: Any, panel: views.PanelView, **context: Any
+    form: Any, record_type: RecordType, patient: views.PatientView, record: Any, panel: views.PanelView, **context: Any
 ) -> Response:
-    listing = url_for("records.records", patient_id=patient.id, plural=kind)
-    new = url_for("records.record_new", patient_id=patient.id, plural=kind)
-    at = url_for("records.record", type=kind, id=record.id) if record else None
+    listing = url_for("records.records", patient_id=patient.id, plural=record_type)
+    new = url_for("records.record_new", patient_id=patient.id, plural=record_type)
+    at = url_for("records.record", type=record_type, id=record.id) if record else None
     context |= {"action": f"{at}/edit" if at else new, "cancel": at or listing, "record": record, "panel": panel}
     template = "records/_record_form.html" if is_htmx() else "records/record_form.html"
-    context |= {"type": views.type_view(kind), "choices": _choices(kind.fields)}
-    return _form_page(template, form, **(_around(patient, kind) | context))
+    context |= {"type": views.type_view(record_type), "choices": _choices(record_type.fields)}
+    return _form_page(template, form, **(_around(patient, record_type) | context))
 
 
 def _form_page(template: str, form: Any, **context: Any) -> Response:

@@ -13,8 +13,8 @@ from medfiles.accounts import api_tokens
 from medfiles.accounts import service as accounts
 from medfiles.errors import Rejected
 from medfiles.http import parameters
+from medfiles.http.current import actor
 from medfiles.http.errors import status_of
-from medfiles.http.responses import actor
 from medfiles.web import forms
 from medfiles.web.records import patients
 

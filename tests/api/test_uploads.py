@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
-from medfiles.record_types.declared import ENTITY_TYPES
+from medfiles.record_types.declared import RECORD_TYPES
 from tests.http.test_file_names import NASTY, parsed
 from tests.support import samples
 from tests.support.api_client import HOME, RAW, Script, disposition, end, part, problem, said, script
@@ -110,7 +110,7 @@ def test_a_document_of_any_size_up_to_the_limit_comes_back_byte_for_byte(
     make_desk: Callable[..., Desk], extent: Extent
 ) -> None:
     many = extent.of(200, 40)
-    usual = next(kind for kind in ENTITY_TYPES if kind.name == "visit").max_size
+    usual = next(record_type for record_type in RECORD_TYPES if record_type.name == "visit").max_size
     desk, chance = make_desk(max_size_mb=usual / 1024**2), random.Random(20260512)
     sizes = [1, usual, *(round(math.exp(chance.uniform(0, math.log(usual)))) for _ in range(many - 2))]
     for number, size in enumerate(sizes):

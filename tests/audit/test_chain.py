@@ -18,7 +18,7 @@ from medfiles import config
 from medfiles.audit import chain, event_log
 from medfiles.audit.chain import Bad
 from medfiles.audit.checkpoint import FileAnchor, Head, SyslogAnchor, anchor_at
-from medfiles.audit.event_log import Subject
+from medfiles.audit.event_log import AuditTarget
 from medfiles.clock import now
 from medfiles.database.session import db, transaction
 from medfiles.errors import StorageError
@@ -31,7 +31,7 @@ Change = Callable[[], None]
 def write(world: World, count: int = 1, **more: Any) -> None:
     with transaction():
         for number in range(count):
-            event_log.record(world.actor(), "view", Subject(1, "visit", 2, 3, name=f"Letter {number}.pdf"), **more)
+            event_log.record(world.actor(), "view", AuditTarget(1, "visit", 2, 3, name=f"Letter {number}.pdf"), **more)
 
 
 def sealed(world: World, count: int = 5) -> World:
@@ -175,7 +175,7 @@ def test_events_that_become_visible_late_are_sealed_with_higher_places(world: Wo
 def test_what_was_rolled_back_leaves_no_gap(world: World) -> None:
     sealed(world)
     with pytest.raises(ZeroDivisionError), transaction():
-        event_log.record(world.actor(), "view", Subject())
+        event_log.record(world.actor(), "view", AuditTarget())
         db.session.flush()
         raise ZeroDivisionError
     sealed(world, 2)
@@ -353,8 +353,8 @@ def test_an_older_database_is_noticed_until_the_anchor_is_renewed(world: World) 
 def test_an_export_is_a_line_for_each_event_whatever_stands_in_it(world: World) -> None:
     hostile = 'a\nb\r\u2028"\x00{}</script>'
     with transaction():
-        event_log.record(world.actor(), "view", Subject(1, name=hostile.replace("\x00", "")))
-        event_log.record(world.actor(), "view", Subject(2, name="Other.pdf"))
+        event_log.record(world.actor(), "view", AuditTarget(1, name=hostile.replace("\x00", "")))
+        event_log.record(world.actor(), "view", AuditTarget(2, name="Other.pdf"))
     chain.seal(world.parts.sealer)
     lines = run(world, "export").stdout.split("\n")
     assert [json.loads(line)["position"] for line in lines[:-1]] == [1, 2]

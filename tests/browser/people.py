@@ -10,7 +10,7 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, FilePayload, Req
 
 from medfiles.accounts import service as accounts
 from medfiles.database.session import db
-from medfiles.documents.rules import Paper
+from medfiles.documents.rules import UploadMetadata
 from medfiles.models import EntityFile
 from tests.browser import papers
 from tests.support import samples
@@ -81,7 +81,9 @@ class Person:
             intake = service.receive(kind, record.id, len(content), files=1)
             staged = service.stage(intake)
             staged.write(content)
-            service.attach(intake, staged, Paper(f"Note {number}.txt", category="summary" if number % 10 else None))
+            service.attach(
+                intake, staged, UploadMetadata(f"Note {number}.txt", category="summary" if number % 10 else None)
+            )
 
     def shelf(self) -> Shelf:
         """Things in every state that a page can show."""

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import APIResponse, BrowserContext, Dialog, FilePayload, Locator, Page, Request, Route, expect
 
 from medfiles.database.session import db
-from medfiles.documents.listing import Wanted
+from medfiles.documents.listing import ListQuery
 from tests.browser.people import Complaints, Person, Site, real_file
 from tests.browser.states import hold_uploads
 from tests.browser.uploads import eventually, hold
@@ -119,7 +119,9 @@ def expect_saved(page: Page, title: str = "Sore knee", *documents: str) -> None:
 
 def listed(person: Person, record: Any, kind: str, *, trashed: bool) -> list[str]:
     db.session.rollback()
-    files = person.world.documents(person.email).list(person.world.kind(kind), record.id, Wanted(trashed=trashed)).files
+    files = (
+        person.world.documents(person.email).list(person.world.kind(kind), record.id, ListQuery(trashed=trashed)).files
+    )
     return sorted(file.file_name for file in files)
 
 

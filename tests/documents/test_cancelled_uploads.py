@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 
 from medfiles.clock import now
 from medfiles.database.session import db
-from medfiles.documents.rules import Paper
+from medfiles.documents.rules import UploadMetadata
 from medfiles.documents.service import DocumentService
 from medfiles.errors import Conflict, Forbidden, NotFound, Rejected
 from medfiles.models import EntityFile
@@ -84,7 +84,7 @@ def on_its_way(world: World, record_id: int, key: str, email: str = NORA) -> Cal
     intake = service.receive(kind, record_id, len(CONTENT), files=1, retry_of=key)
     staged = service.stage(intake)
     staged.write(CONTENT)
-    return lambda: service.attach(intake, staged, Paper("letter.txt", idempotency_key=key))[0]
+    return lambda: service.attach(intake, staged, UploadMetadata("letter.txt", idempotency_key=key))[0]
 
 
 def cancel(world: World, record: Any, key: str = KEY, email: str = NORA) -> None:
@@ -202,7 +202,7 @@ def test_an_upload_and_its_cancel_at_once_leave_nothing(
         intake = service.receive(kind, record_id, len(CONTENT), files=1, retry_of=key)
         staged = service.stage(intake)
         staged.write(CONTENT)
-        service.attach(intake, staged, Paper("letter.txt", idempotency_key=key))
+        service.attach(intake, staged, UploadMetadata("letter.txt", idempotency_key=key))
 
     def give_up(service: DocumentService, key: str) -> None:
         assert not late or stored.acquire(timeout=60)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from medfiles.database.session import db
-from medfiles.documents.listing import Wanted
-from medfiles.documents.rules import Paper
+from medfiles.documents.listing import ListQuery
+from medfiles.documents.rules import UploadMetadata
 from medfiles.documents.service import NEWEST
 from medfiles.errors import (
     BadName,
@@ -31,11 +31,11 @@ from tests.support.factories import World, run_at_once
 
 KINDS = ("lab-result", "insurance", "visit", "procedure")
 STRANGER = "stranger@sample.example"
-IN_TRASH = Wanted(trashed=True)
+IN_TRASH = ListQuery(trashed=True)
 
 
-def listed(world: World, record_id: int, wanted: Wanted = NEWEST) -> list[EntityFile]:
-    return list(world.documents().list(world.kind(), record_id, wanted).files)
+def listed(world: World, record_id: int, list_query: ListQuery = NEWEST) -> list[EntityFile]:
+    return list(world.documents().list(world.kind(), record_id, list_query).files)
 
 
 def content_of(world: World, file: EntityFile) -> bytes:
@@ -148,7 +148,7 @@ def test_uploads_racing_for_the_last_place_leave_exactly_the_limit(world: World)
             staged.write(samples.pdf())
             ready.wait()
             try:
-                service.attach(intake, staged, Paper("letter.pdf"))
+                service.attach(intake, staged, UploadMetadata("letter.pdf"))
                 outcomes.append("stored")
             except TooMany:
                 outcomes.append("refused")
@@ -172,7 +172,7 @@ def test_retries_of_one_upload_leave_one_document(world: World) -> None:
             staged = service.stage(intake)
             staged.write(samples.pdf())
             ready.wait()
-            file, _ = service.attach(intake, staged, Paper("letter.pdf", idempotency_key="one"))
+            file, _ = service.attach(intake, staged, UploadMetadata("letter.pdf", idempotency_key="one"))
             ids.append(file.id)
 
     run_at_once([retry] * 8)

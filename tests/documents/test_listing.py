@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import String, event, func, inspect, select, text
 
 from medfiles.database.session import db
-from medfiles.documents.listing import ORDERS, SEARCH_LIMIT, Page, Wanted, matching, page, wanted
+from medfiles.documents.listing import ORDERS, SEARCH_LIMIT, ListQuery, Page, matching, page, wanted
 from medfiles.errors import Rejected
 from medfiles.models import EntityFile
 from medfiles.record_types.declared import VISIT
@@ -194,7 +194,7 @@ def test_a_page_that_is_just_full_has_no_next(shelf: Shelf) -> None:
 
 
 def test_a_record_without_documents_has_one_empty_page(shelf: Shelf) -> None:
-    assert page(VISIT, shelf.put([]), Wanted(), 10) == Page([], 0, None)
+    assert page(VISIT, shelf.put([]), ListQuery(), 10) == Page([], 0, None)
 
 
 def test_another_records_documents_are_not_listed(shelf: Shelf) -> None:
@@ -345,7 +345,7 @@ garbage = st.one_of(
 )
 
 
-def asked_for(query: Mapping[str, str], trashed: bool = False) -> Wanted | str:
+def asked_for(query: Mapping[str, str], trashed: bool = False) -> ListQuery | str:
     """What is asked for, or the sentence with which it is refused; any other error passes."""
     try:
         return wanted(query, VISIT, trashed=trashed)
@@ -366,7 +366,7 @@ def test_a_forged_cursor_is_refused_or_read_but_never_a_failure(
     scope = f"{ordering[0]} {ordering[1]} {'trash' if trashed else 'live'}"
     query = {"cursor": token(f"{scope}\n{number}\n{value}"), "sort": ordering[0], "order": ordering[1]}
     asked = asked_for(query, trashed)
-    if isinstance(asked, Wanted):
+    if isinstance(asked, ListQuery):
         assert page(VISIT, 1, asked, 10).files == []
     else:
         assert "“cursor”" in asked
@@ -399,7 +399,7 @@ def test_a_cursor_with_no_moment_of_the_calendar_is_refused(said: str) -> None:
     ("other", "trashed"), [({"sort": "name"}, False), ({"order": "asc"}, False), ({"sort": "size"}, False), ({}, True)]
 )
 def test_a_cursor_of_another_list_is_refused(shelf: Shelf, other: dict[str, str], trashed: bool) -> None:
-    first = page(VISIT, shelf.put([Paper(), Paper()]), Wanted(), 1)
+    first = page(VISIT, shelf.put([Paper(), Paper()]), ListQuery(), 1)
     with pytest.raises(Rejected, match="“cursor” does not belong to this list"):
         wanted({"cursor": first.next or "", **other}, VISIT, trashed=trashed)
 
@@ -443,7 +443,7 @@ def test_no_parameter_is_more_than_refused(query: dict[str, str]) -> None:
 
 def test_empty_parameters_mean_nothing() -> None:
     empty = dict.fromkeys(["q", "category", "media", "from", "to", "zone", "sort", "order", "cursor"], "")
-    assert wanted(empty, VISIT) == wanted({}, VISIT) == Wanted()
+    assert wanted(empty, VISIT) == wanted({}, VISIT) == ListQuery()
 
 
 @pytest.mark.parametrize(("sort", "order"), ORDERS.items())
@@ -459,7 +459,7 @@ def test_an_address_leads_back_to_the_same_list(query: dict[str, str]) -> None:
 
 
 def test_an_address_holds_neither_defaults_nor_the_page(shelf: Shelf) -> None:
-    first = page(VISIT, shelf.put([Paper(), Paper()]), Wanted(), 1)
+    first = page(VISIT, shelf.put([Paper(), Paper()]), ListQuery(), 1)
     defaults = {"zone": "UTC", "sort": "date", "order": "desc", "cursor": first.next or ""}
     assert wanted(defaults, VISIT).query() == {}
     assert wanted({"sort": "size", "order": "desc"}, VISIT).query() == {"sort": "size"}

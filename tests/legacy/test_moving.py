@@ -286,7 +286,7 @@ def test_a_backup_that_was_interrupted_is_made_whole(world: World, monkeypatch: 
 
 def test_without_room_nothing_is_begun(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     planted(world, **CLEAN)
-    monkeypatch.setattr("medfiles.operations.database_dump.SPARE", 2**62)
+    monkeypatch.setattr("medfiles.storage.durable.SPARE", 2**62)
     result = migrate(world)
     assert (result.exit_code, "bytes free" in result.output) == (1, True)
     assert world.files() == []

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from medfiles import config
 from medfiles.accounts import service as accounts
 from medfiles.antivirus import clamd
 from medfiles.antivirus.clamd import Clamd, Verdict, Version
@@ -139,7 +140,7 @@ def test_who_cannot_be_asked_says_nothing_about_the_bytes(tmp_path: Path) -> Non
 )
 def test_an_address_that_is_none_is_an_error_at_the_start(address: str) -> None:
     with pytest.raises(ValueError, match="must be"):
-        clamd.checked_address(address)
+        config.daemon_address(address)
 
 
 # --- uploads --------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import pytest
 
 from medfiles.config import SettingError
 from medfiles.errors import NotFound, TooMany, TypeNotAllowed
-from medfiles.record_types.declared import ENTITY_TYPES, MB, Registry
+from medfiles.record_types.declared import MB, RECORD_TYPES, Registry
 from medfiles.record_types.overrides import with_overrides
 from tests.support.factories import World
 
@@ -34,28 +34,28 @@ CONTRACT = {  # name: alias, directory, extensions, megabytes, documents, catego
 
 def test_the_kinds_have_the_limits_of_the_contract() -> None:
     found = {
-        kind.name: (
-            kind.plural, kind.directory, " ".join(kind.accepts), kind.max_size // MB, kind.max_files,
-            " ".join(kind.categories), "preview" in kind.operations,
+        record_type.name: (
+            record_type.plural, record_type.directory, " ".join(record_type.accepts), record_type.max_size // MB,
+            record_type.max_files, " ".join(record_type.categories), "preview" in record_type.operations,
         )
-        for kind in ENTITY_TYPES
+        for record_type in RECORD_TYPES
     }  # fmt: skip
     assert found == CONTRACT
 
 
 def test_a_kind_is_found_by_name_and_by_plural() -> None:
-    registry = Registry(ENTITY_TYPES)
+    registry = Registry(RECORD_TYPES)
     assert registry["visit"] is registry["visits"]
 
 
 def test_an_unknown_kind_is_not_found() -> None:
     with pytest.raises(NotFound):
-        Registry(ENTITY_TYPES)["immunization"]
+        Registry(RECORD_TYPES)["immunization"]
 
 
 def test_every_field_of_a_kind_is_a_column_of_its_table() -> None:
-    for kind in ENTITY_TYPES:
-        assert {field.name for field in kind.fields} <= set(kind.model.__table__.columns.keys())  # type: ignore[attr-defined]
+    for record_type in RECORD_TYPES:
+        assert {field.name for field in record_type.fields} <= set(record_type.model.__table__.columns.keys())  # type: ignore[attr-defined]
 
 
 def overrides(tmp_path: Path, text: str) -> str:
@@ -68,7 +68,7 @@ def test_limits_can_be_overridden_per_kind(tmp_path: Path) -> None:
     path = overrides(
         tmp_path, '[visit]\nmax_size_mb = 2.5\nmax_files = 1\naccepts = [".pdf"]\ncategories = ["letter"]\n'
     )
-    registry = with_overrides(ENTITY_TYPES, path)
+    registry = with_overrides(RECORD_TYPES, path)
     visit = registry["visit"]
     assert (visit.max_size, visit.max_files, visit.accepts, visit.categories) == (
         int(2.5 * MB),
@@ -105,9 +105,9 @@ def test_overridden_limits_are_enforced(make_world: Callable[..., World], tmp_pa
 )
 def test_overrides_that_cannot_be_used_are_named(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(SettingError, match=says):
-        with_overrides(ENTITY_TYPES, overrides(tmp_path, text))
+        with_overrides(RECORD_TYPES, overrides(tmp_path, text))
 
 
 def test_overrides_that_are_not_there_are_named(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"missing\.toml"):
-        with_overrides(ENTITY_TYPES, str(tmp_path / "missing.toml"))
+        with_overrides(RECORD_TYPES, str(tmp_path / "missing.toml"))

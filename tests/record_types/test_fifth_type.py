@@ -23,7 +23,7 @@ from werkzeug.test import TestResponse
 
 from medfiles.database.session import NAMING, db
 from medfiles.models import Patient, RecordMixin
-from medfiles.record_types.declared import ENTITY_TYPES, MB, EntityType
+from medfiles.record_types.declared import MB, RECORD_TYPES, RecordType
 from medfiles.record_types.fields import Field
 from medfiles.sandbox.pool import Sandbox
 from tests.support import samples
@@ -46,7 +46,7 @@ class Immunization(RecordMixin, Base):
     patient_id: Mapped[int] = mapped_column(ForeignKey(Patient.__table__.c.id), index=True)
 
 
-IMMUNIZATION = EntityType(
+IMMUNIZATION = RecordType(
     name="immunization", plural="immunizations", directory="immunizations", model=Immunization,
     title="Immunization", titles="Immunizations", icon="syringe",
     accepts=(".pdf", ".jpg", ".png", ".txt"), max_size=1 * MB, max_files=3, categories=("certificate", "leaflet"),
@@ -58,7 +58,7 @@ IMMUNIZATION = EntityType(
         Field("notes", "Notes", "text"),
     ),
 )  # fmt: skip
-KINDS = (*ENTITY_TYPES, IMMUNIZATION)
+KINDS = (*RECORD_TYPES, IMMUNIZATION)
 
 
 @dataclass
@@ -66,41 +66,41 @@ class Life:
     """One patient, one kind of record, one browser; with and without script."""
 
     world: World
-    kind: EntityType
+    record_type: RecordType
     patient_id: int
     client: FlaskClient
     token: str
 
     @property
     def listing(self) -> str:
-        return f"/patients/{self.patient_id}/{self.kind.plural}"
+        return f"/patients/{self.patient_id}/{self.record_type.plural}"
 
     def at(self, record_id: int, verb: str = "") -> str:
-        return f"/{self.kind.name}/{record_id}{verb}"
+        return f"/{self.record_type.name}/{record_id}{verb}"
 
     def documents(self, record_id: int, verb: str = "") -> str:
-        return f"/documents/{self.kind.name}/{record_id}{verb}"
+        return f"/documents/{self.record_type.name}/{record_id}{verb}"
 
     def send(self, path: str, fields: dict[str, Any] | None = None, /, **headers: str) -> TestResponse:
         sent = {"X-CSRFToken": self.token, **headers}
         return self.client.post(path, data=fields or {}, headers=sent)
 
     def create(self, **fields: str) -> int:
-        entered = {name: str(value) for name, value in values_for(self.kind).items()}
+        entered = {name: str(value) for name, value in values_for(self.record_type).items()}
         answer = self.send(f"{self.listing}/new", {**entered, **fields})
         assert answer.status_code == 303
-        found = re.fullmatch(rf"/{self.kind.name}/(\d+)", answer.location)
+        found = re.fullmatch(rf"/{self.record_type.name}/(\d+)", answer.location)
         assert found
         return int(found[1])
 
     def record(self) -> int:
         """As `create`, without the form."""
         patient = db.session.get_one(Patient, self.patient_id)
-        return int(self.world.record(self.kind.name, patient).id)
+        return int(self.world.record(self.record_type.name, patient).id)
 
     def document(self, record_id: int, name: str = "letter.pdf") -> int:
         """As `upload`, without the request."""
-        return self.world.attach(db.session.get_one(self.kind.model, record_id), name).id
+        return self.world.attach(db.session.get_one(self.record_type.model, record_id), name).id
 
     def upload(self, record_id: int, name: str = "letter.pdf", content: bytes | None = None) -> int:
         body = {"file": (io.BytesIO(samples.pdf() if content is None else content), name)}
@@ -116,7 +116,7 @@ class Life:
         return " ".join(lxml.html.fromstring(answer.data).text_content().split())
 
     def badge(self, record_id: int) -> str:
-        shown = self.client.get(f"/documents/{self.kind.name}/badges?ids={record_id}", headers=HTMX).text
+        shown = self.client.get(f"/documents/{self.record_type.name}/badges?ids={record_id}", headers=HTMX).text
         return re.sub(r"<[^>]+>", "", shown).strip()
 
 
@@ -143,31 +143,31 @@ def life(request: pytest.FixtureRequest, installed: Callable[[], AbstractContext
 
 def test_it_stands_on_the_patients_page(life: Life) -> None:
     page = life.text(f"/patients/{life.patient_id}")
-    assert life.kind.titles in page
+    assert life.record_type.titles in page
     assert f'href="{life.listing}"' in life.client.get(f"/patients/{life.patient_id}").text
 
 
 def test_its_form_asks_for_its_fields(life: Life) -> None:
     page = lxml.html.fromstring(life.client.get(f"{life.listing}/new").data)
     names = {control.get("name") for control in page.xpath("//form[@data-mf-guard]//*[@name]")}
-    asked = {part.name for part in life.kind.fields if part.kind != "object"}
+    asked = {part.name for part in life.record_type.fields if part.kind != "object"}
     assert asked <= names
 
 
 def test_an_incomplete_form_says_what_is_missing_and_keeps_the_rest(life: Life) -> None:
     answer = life.send(f"{life.listing}/new", {"notes": "Half filled in"})
     assert answer.status_code == 422
-    for field in life.kind.fields:
+    for field in life.record_type.fields:
         if field.required:
             assert f"{field.label} is needed." in answer.text
     assert "Half filled in" in answer.text
-    assert life.world.records().list(life.patient_id, life.kind) == []
+    assert life.world.records().list(life.patient_id, life.record_type) == []
 
 
 def test_a_record_gets_a_card_and_a_page(life: Life) -> None:
     record_id = life.create()
-    title = life.kind.title_of(life.world.records().get(life.kind, record_id))
-    for path in (life.listing, life.at(record_id), f"/{life.kind.plural}/{record_id}"):
+    title = life.record_type.title_of(life.world.records().get(life.record_type, record_id))
+    for path in (life.listing, life.at(record_id), f"/{life.record_type.plural}/{record_id}"):
         assert title in life.text(path)
         assert title in life.text(path, **HTMX)
     assert title in life.text(life.documents(record_id))
@@ -175,8 +175,8 @@ def test_a_record_gets_a_card_and_a_page(life: Life) -> None:
 
 def test_a_record_is_changed(life: Life) -> None:
     record_id = life.record()
-    entered = {name: str(value) for name, value in values_for(life.kind).items()}
-    answer = life.send(life.at(record_id, "/edit"), {**entered, life.kind.title_field: "Another name"})
+    entered = {name: str(value) for name, value in values_for(life.record_type).items()}
+    answer = life.send(life.at(record_id, "/edit"), {**entered, life.record_type.title_field: "Another name"})
     assert (answer.status_code, answer.location) == (303, life.at(record_id))
     assert "Another name" in life.text(life.listing)
 
@@ -192,15 +192,15 @@ def test_it_takes_documents_and_gives_them_back(life: Life) -> None:
 
 def test_its_own_limits_hold(life: Life) -> None:
     record_id = life.record()
-    record = db.session.get_one(life.kind.model, record_id)
-    life.world.store(record, *(f"{number}.txt" for number in range(life.kind.max_files - 1)))
+    record = db.session.get_one(life.record_type.model, record_id)
+    life.world.store(record, *(f"{number}.txt" for number in range(life.record_type.max_files - 1)))
     life.upload(record_id)
     body = {"file": (io.BytesIO(samples.pdf()), "more.pdf")}
     answer = life.client.post(
         life.documents(record_id, "/files"), data=body, headers={"X-CSRFToken": life.token, **HTMX}
     )
     assert answer.status_code == 409
-    assert f"{life.kind.max_files} of {life.kind.max_files}" in answer.text
+    assert f"{life.record_type.max_files} of {life.record_type.max_files}" in answer.text
 
 
 def test_its_own_categories_are_offered_and_no_others_taken(life: Life) -> None:
@@ -208,11 +208,11 @@ def test_its_own_categories_are_offered_and_no_others_taken(life: Life) -> None:
     file_id = life.document(record_id)
     page = lxml.html.fromstring(life.client.get(life.documents(record_id)).data)
     offered = page.xpath("//*[@data-mf-zone]//form//select[@name='category']/option/@value")
-    assert tuple(offered) == ("", *life.kind.categories)
+    assert tuple(offered) == ("", *life.record_type.categories)
     path = f"/documents/files/{file_id}/edit"
-    assert life.send(path, {"category": life.kind.categories[0]}).status_code == 303
+    assert life.send(path, {"category": life.record_type.categories[0]}).status_code == 303
     assert life.send(path, {"category": "made-up"}).status_code == 422
-    assert life.world.files()[0].category == life.kind.categories[0]
+    assert life.world.files()[0].category == life.record_type.categories[0]
 
 
 def test_a_documents_details_are_changed(life: Life) -> None:
@@ -269,7 +269,9 @@ def test_a_record_is_deleted_and_brought_back_in_place(life: Life) -> None:
     record_id = life.record()
     gone = life.send(life.at(record_id, "/delete"), **HTMX)
     assert "is in the trash" in gone.text
-    assert json.loads(gone.headers["HX-Trigger"]) == {"records:changed": {"type": life.kind.name, "id": record_id}}
+    assert json.loads(gone.headers["HX-Trigger"]) == {
+        "records:changed": {"type": life.record_type.name, "id": record_id}
+    }
     assert life.send(life.at(record_id, "/delete")).status_code == 409
     assert life.send(life.at(record_id, "/restore"), **HTMX).status_code == 200
     assert life.send(life.at(record_id, "/restore")).status_code == 409
@@ -284,7 +286,7 @@ def test_every_step_stands_in_the_activity(life: Life) -> None:
     life.send(f"/documents/files/{file_id}/restore")
     life.send(life.at(record_id, "/delete"))
     activity = life.text(f"/patients/{life.patient_id}/activity")
-    title = life.kind.title_of(life.world.records().get(life.kind, record_id))
+    title = life.record_type.title_of(life.world.records().get(life.record_type, record_id))
     for words in (
         "You added",
         "You downloaded",
@@ -294,7 +296,7 @@ def test_every_step_stands_in_the_activity(life: Life) -> None:
     ):
         assert f"{words} “letter.pdf”" in activity
     for words in ("created", "moved to the trash:"):
-        assert re.search(rf"You {words} (the {life.kind.title.lower()} )?“{title}”", activity)
+        assert re.search(rf"You {words} (the {life.record_type.title.lower()} )?“{title}”", activity)
 
 
 def test_a_stranger_finds_none_of_it(life: Life) -> None:

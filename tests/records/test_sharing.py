@@ -6,7 +6,7 @@ import pytest
 
 from medfiles.accounts import service as accounts
 from medfiles.clock import now
-from medfiles.documents.rules import Paper
+from medfiles.documents.rules import UploadMetadata
 from medfiles.errors import Forbidden, NotFound, Rejected
 from medfiles.records.sharing import MOST, ShareService
 from tests.support.factories import World, run_at_once
@@ -75,7 +75,7 @@ def test_an_upload_under_way_is_refused_once_access_was_taken_back(world: World)
     staged.write(b"A note that comes too late.")
     shares(world).take_back(given.share.id)
     with pytest.raises(NotFound):
-        service.attach(intake, staged, Paper("Note.txt"))
+        service.attach(intake, staged, UploadMetadata("Note.txt"))
     world.assert_settled()
     assert world.files() == []
 

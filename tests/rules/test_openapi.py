@@ -45,9 +45,9 @@ def site(
     environ = {"MEDFILES_INSTANCE": str(place / "instance"), "MEDFILES_DATABASE_URL": new_database(place)}
     with install(environ, sandbox) as world:
         patient = world.patient()
-        for kind in world.parts.registry:
+        for record_type in world.parts.registry:
             for _ in range(3):
-                world.store(world.record(kind.name, patient), "letter.txt", "second.txt")
+                world.store(world.record(record_type.name, patient), "letter.txt", "second.txt")
         yield world, script(world)
 
 

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from medfiles.accounts import api_tokens
-from medfiles.record_types.declared import EntityType
+from medfiles.record_types.declared import RecordType
 from tests.support.factories import World, values_for
 
 HOME = "/api/v1"
@@ -87,9 +87,9 @@ def with_token(world: World, text: str) -> Script:
     return Script(world.client(None), {"Authorization": f"Bearer {text}"})
 
 
-def json_values(kind: EntityType) -> dict[str, Any]:
+def json_values(record_type: RecordType) -> dict[str, Any]:
     """Something for every field a kind of record needs, as JSON has it."""
-    return {name: str(value) if isinstance(value, date) else value for name, value in values_for(kind).items()}
+    return {name: str(value) if isinstance(value, date) else value for name, value in values_for(record_type).items()}
 
 
 def problem(answer: TestResponse, status: int, code: str) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from medfiles.app import create_app
 from medfiles.database.session import db, transaction
 from medfiles.documents.bulk import BulkService
 from medfiles.documents.legacy_ids import OlderService
-from medfiles.documents.rules import Paper
+from medfiles.documents.rules import UploadMetadata
 from medfiles.documents.service import DocumentService
 from medfiles.models import (
     AuditEvent,
@@ -40,10 +40,10 @@ from medfiles.operations import worker
 from medfiles.permissions import Actor
 from medfiles.previews.renderer import Renderer
 from medfiles.previews.service import PreviewService
-from medfiles.record_types.declared import ENTITY_TYPES, EntityType
+from medfiles.record_types.declared import RECORD_TYPES, RecordType
 from medfiles.records.service import RecordService
 from medfiles.sandbox.pool import Sandbox
-from medfiles.services import Installation
+from medfiles.services import Services
 from medfiles.storage import journal, live_key
 from medfiles.storage.legacy_folder import FOLDER
 from tests.support import samples
@@ -72,11 +72,11 @@ TEMPLATES = Templates()
 def install(
     environ: Mapping[str, str],
     sandbox: Sandbox,
-    entity_types: Iterable[EntityType] = ENTITY_TYPES,
+    record_types: Iterable[RecordType] = RECORD_TYPES,
     renderers: Sandbox | None = None,
 ) -> Iterator["World"]:
     """An installation on a database that is already migrated, with an app context open."""
-    app = make_app(environ, sandbox, renderers, entity_types)
+    app = make_app(environ, sandbox, renderers, record_types)
     with at_work(app) as world:
         yield world
     if renderers is None:
@@ -95,10 +95,10 @@ def make_app(
     environ: Mapping[str, str],
     sandbox: Sandbox,
     renderers: Sandbox | None = None,
-    entity_types: Iterable[EntityType] = ENTITY_TYPES,
+    record_types: Iterable[RecordType] = RECORD_TYPES,
 ) -> Flask:
     """As the product makes it, with workers that are shared and a request context that is its own."""
-    app = create_app(environ, entity_types)
+    app = create_app(environ, record_types)
     own = app.extensions["medfiles"]
     own.sandbox.close()
     own.renderers.close()
@@ -125,15 +125,15 @@ class World:
     _users: dict[str, int] = field(default_factory=dict)
 
     @property
-    def parts(self) -> Installation:
-        parts: Installation = self.app.extensions["medfiles"]
-        return parts
+    def parts(self) -> Services:
+        services: Services = self.app.extensions["medfiles"]
+        return services
 
     @property
     def uploads(self) -> Path:
         return Path(self.app.instance_path) / "uploads"
 
-    def kind(self, name: str = "visit") -> EntityType:
+    def kind(self, name: str = "visit") -> RecordType:
         return self.parts.registry[name]
 
     def user(self, email: str = "nora@sample.example") -> User:
@@ -190,18 +190,18 @@ class World:
         email: str = "nora@sample.example",
         **paper: Any,
     ) -> EntityFile:
-        kind = next(kind for kind in self.parts.registry if isinstance(record, kind.model))
+        kind = next(record_type for record_type in self.parts.registry if isinstance(record, record_type.model))
         content = content_for(name) if content is None else content
         service = self.documents(email)
         intake = service.receive(kind, record.id, len(content), files=1, retry_of=paper.get("idempotency_key"))
         staged = service.stage(intake)
         staged.write(content)
-        file, _ = service.attach(intake, staged, Paper(name, **paper))
+        file, _ = service.attach(intake, staged, UploadMetadata(name, **paper))
         return file
 
     def store(self, record: Any, *names: str, **columns: Any) -> list[int]:
         """Text documents as uploads leave them, without the time it takes to look into them; their ids."""
-        kind = next(kind for kind in self.parts.registry if isinstance(record, kind.model))
+        kind = next(record_type for record_type in self.parts.registry if isinstance(record, record_type.model))
         owner, storage, files = self.user().id, self.parts.storages.default, []
         for number, name in enumerate(names):
             key, staged = live_key(kind.directory, ".txt"), storage.stage(1000)
@@ -334,9 +334,9 @@ def run_at_once(jobs: Sequence[Callable[[], None]]) -> None:
         assert not thread.is_alive()
 
 
-def values_for(kind: EntityType) -> dict[str, Any]:
+def values_for(record_type: RecordType) -> dict[str, Any]:
     """Something for every field a kind of record needs."""
-    return {entry.name: VALUES[entry.kind] for entry in kind.fields if entry.required}
+    return {entry.name: VALUES[entry.kind] for entry in record_type.fields if entry.required}
 
 
 def content_for(name: str) -> bytes:

@@ -12,8 +12,8 @@ from medfiles import permissions
 from medfiles.database.session import db
 from medfiles.documents.bulk import BulkService, Result
 from medfiles.documents.legacy_ids import OlderService
-from medfiles.documents.listing import Wanted
-from medfiles.documents.rules import Intake, Paper
+from medfiles.documents.listing import ListQuery
+from medfiles.documents.rules import UploadMetadata, UploadPermit
 from medfiles.documents.service import DocumentService
 from medfiles.documents.uploading import Arrivals
 from medfiles.errors import Forbidden, NotFound
@@ -26,7 +26,7 @@ from tests.support import samples
 from tests.support.factories import World, values_for
 
 KEY, FORM = "first-try", "the-form"
-IN_TRASH = Wanted(trashed=True)
+IN_TRASH = ListQuery(trashed=True)
 PATIENT = {"first_name": "Otto", "last_name": "Sample", "birth_date": "1980-01-31"}
 
 
@@ -50,16 +50,16 @@ class Things:
     gone_id: int
     file: EntityFile
     trashed_id: int
-    intake: Intake
+    permit: UploadPermit
 
     @property
     def visit(self) -> Any:
         return self.world.kind("visit")
 
     def attach(self, key: str | None) -> Any:
-        staged = self.documents.stage(self.intake)
+        staged = self.documents.stage(self.permit)
         staged.write(samples.pdf())
-        return self.documents.attach(self.intake, staged, Paper("letter.pdf", idempotency_key=key))
+        return self.documents.attach(self.permit, staged, UploadMetadata("letter.pdf", idempotency_key=key))
 
 
 def done(results: Sequence[Result]) -> list[int]:
@@ -69,7 +69,7 @@ def done(results: Sequence[Result]) -> list[int]:
 CALLS: Mapping[str, Callable[[Things], Any]] = {
     "documents.list": lambda on: on.documents.list(on.visit, on.record_id),
     "documents.list of the trash": lambda on: on.documents.list(on.visit, on.record_id, IN_TRASH),
-    "documents.matching": lambda on: on.documents.matching(on.visit, on.record_id, Wanted()),
+    "documents.matching": lambda on: on.documents.matching(on.visit, on.record_id, ListQuery()),
     "documents.matching in the trash": lambda on: on.documents.matching(on.visit, on.record_id, IN_TRASH),
     "documents.tally": lambda on: on.documents.tally(on.visit, on.record_id),
     "documents.twin": lambda on: on.documents.twin(on.file),
@@ -166,7 +166,7 @@ def things(world: World) -> Things:
 def all_denied(things: Things, monkeypatch: pytest.MonkeyPatch) -> None:
     nobody = select(PatientShare.patient_id, PatientShare.level).where(false())
 
-    monkeypatch.setattr(permissions, "judged", lambda *_: None)
+    monkeypatch.setattr(permissions, "effective_level", lambda *_: None)
     monkeypatch.setattr(permissions, "levels", lambda *_: nobody)
     monkeypatch.setattr(permissions, "patients_for", lambda *_: select(Patient.id).where(false()))
 

@@ -1,0 +1,81 @@
+"""A document's bytes, wherever they are stored now."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sqlalchemy import select
+
+from medfiles.database.session import db
+from medfiles.errors import (
+    BlobMissing,
+    IntegrityFailed,
+    StorageError,
+)
+from medfiles.models import EntityFile
+from medfiles.storage import Readable, Storages
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class DocumentContent:
+    """A document that may be read: `read(start, end)` gives chunks of its bytes."""
+
+    file: EntityFile
+    storage: Readable
+    others: Storages | None = None  # where it may have been moved to meanwhile
+
+    def size(self) -> int:
+        size = self._found(lambda storage, key: storage.stat(key).size)
+        if size != self.file.file_size:
+            raise IntegrityFailed()
+        return size
+
+    def read(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        whole = start == 0 and end in (None, self.file.file_size)
+
+        def ask(storage: Readable, key: str) -> Iterator[bytes]:
+            chunks = storage.open(key, start, end)
+            return proven(chunks, self.file.sha256) if whole and storage.remote else chunks
+
+        return self._found(ask)
+
+    def place(self) -> tuple[str, str]:
+        """The name of the storage, and the key there, where the bytes are right now."""
+        return self._found(lambda storage, key: (storage.name, storage.stat(key).key))
+
+    def link(self, seconds: int) -> str | None:
+        """To the bytes themselves, for whoever has it and so long; None where they go through the app."""
+        return self._found(lambda storage, key: storage.url(storage.stat(key).key, seconds))
+
+    def _found(self, ask: Callable[[Readable, str], T]) -> T:
+        """Ask under the document's key; when it was moved since the row was read, where and under which it is now."""
+        key = self.file.file_path
+        try:
+            return ask(self.storage, key)
+        except BlobMissing:
+            db.session.rollback()
+            where = select(EntityFile.storage, EntityFile.file_path).where(EntityFile.id == self.file.id)
+            moved = db.session.execute(where).one_or_none()
+            if moved is None or moved.file_path == key:
+                raise
+            return ask(self.others[moved.storage] if self.others else self.storage, moved.file_path)
+
+
+def opened(file: EntityFile, storages: Storages) -> DocumentContent:
+    return DocumentContent(file, storages[file.storage], storages)
+
+
+def proven(chunks: Iterator[bytes], sha256: str) -> Iterator[bytes]:
+    """The last of these chunks only when all together have this hash: StorageError instead."""
+    found, held = hashlib.sha256(), b""
+    for chunk in chunks:
+        if held:
+            yield held
+        found.update(chunk)
+        held = chunk
+    if found.hexdigest() != sha256:
+        raise StorageError()
+    yield held
