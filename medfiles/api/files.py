@@ -18,7 +18,6 @@ from medfiles.api.schemas import (
     UploadQuery,
 )
 from medfiles.api.toolkit import blueprint, checked, form, operation, reply, sent
-from medfiles.documents import listing
 from medfiles.http import parameters, request_body
 from medfiles.http.current import actor, documents
 from medfiles.http.rate_limits import UPLOADS, counted
@@ -33,9 +32,9 @@ USUAL, MOST = 50, 200  # documents in one page of a list
 @operation(Files, query=FilesQuery)
 def files(type: RecordType, id: int) -> Response:
     """List a record's documents, page by page."""
-    wanted = listing.wanted(request.args, type, trashed=parameters.flag(request.args, "trashed"))
+    list_query = parameters.list_query(request.args, type, trashed=parameters.flag(request.args, "trashed"))
     limit = parameters.number(request.args, "limit", USUAL, 1, MOST)
-    page = documents().list(type, id, wanted, limit, counted=True)
+    page = documents().list(type, id, list_query, limit, counted=True)
     headers = {"X-Total-Count": str(page.hits)}
     if page.next:
         headers["Link"] = f'<{request.path}?{urlencode({**request.args, "cursor": page.next})}>; rel="next"'

@@ -4,8 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
 from medfiles.clock import is_zone
+from medfiles.documents.listing import ORDERS, SEARCH_LIMIT, UNCATEGORISED, ListQuery, read_cursor
 from medfiles.errors import Rejected
+from medfiles.record_types.declared import RecordType
+from medfiles.record_types.media_types import MEDIA
 from medfiles.sandbox.render.spec import Window, is_window
+from medfiles.text import clean_text
 
 ID_DIGITS = 18  # any number of so many digits fits the database's integers
 LARGEST_ID = 2**63 - 1  # of the database's integers; no row has it
@@ -94,6 +98,28 @@ def window(query: Query) -> Window | None:
     if not (text.isascii() and is_window((centre, width))):
         raise refused("window", "must be a centre and a width such as 40,400.")
     return centre, width
+
+
+def list_query(query: Query, record_type: RecordType, *, trashed: bool = False) -> ListQuery:
+    """Return how a list is searched, filtered and sorted. Absent and empty parameters mean the same."""
+    sort = one_of(query, "sort", tuple(ORDERS), ListQuery.sort)
+    order = one_of(query, "order", ("asc", "desc"), ORDERS[sort])
+    first, last = day(query, "from"), day(query, "to")
+    if first and last and first > last:
+        raise refused("from", "must not be after “to”.")
+    cursor = query.get("cursor")
+    return ListQuery(
+        q=clean_text(query.get("q"), SEARCH_LIMIT, "The search (“q”)") or "",
+        category=one_of(query, "category", (*record_type.categories, UNCATEGORISED)),
+        media=one_of(query, "media", MEDIA),
+        from_=first,
+        to=last,
+        zone=zone(query, ListQuery.zone),
+        sort=sort,
+        order=order,
+        cursor=read_cursor(cursor, sort, order, trashed) if cursor else None,
+        trashed=trashed,
+    )
 
 
 def refused(name: str, why: str) -> Rejected:

@@ -6,7 +6,6 @@ from typing import Any
 from flask import Response, flash, redirect, request
 from flask.typing import ResponseReturnValue
 
-from medfiles.documents import listing
 from medfiles.documents.bulk import Result
 from medfiles.documents.listing import ListQuery
 from medfiles.errors import Rejected
@@ -93,7 +92,7 @@ def _trashed() -> bool:
 def _wanted(record_type: RecordType) -> ListQuery:
     """The list's filters, as the form carries them; `category` may be the new one, so the filter is `in_category`."""
     filters = {**request.form, "category": request.form.get("in_category", ""), "cursor": ""}
-    return listing.wanted(filters, record_type, trashed=_trashed())
+    return parameters.list_query(filters, record_type, trashed=_trashed())
 
 
 def _chosen(record_type: RecordType, record_id: int) -> Sequence[int]:

@@ -4,8 +4,7 @@ from typing import Any
 
 from flask import Response, flash, g, redirect, request
 
-from medfiles.documents import listing
-from medfiles.documents.listing import ListQuery
+from medfiles.documents.listing import ListQuery, Page
 from medfiles.errors import Forbidden, Rejected
 from medfiles.http import parameters, views
 from medfiles.http.current import documents, records, services
@@ -51,7 +50,7 @@ def asked_for(record_type: RecordType, *, trashed: bool = False) -> ListQuery:
     """What a list is to be searched, filtered and sorted by: the address says it, or the form of a bulk action."""
     if request.method != "GET":
         return ListQuery(trashed=trashed)
-    return listing.wanted(request.args, record_type, trashed=trashed)
+    return parameters.list_query(request.args, record_type, trashed=trashed)
 
 
 def mode() -> str:
@@ -109,7 +108,7 @@ def answer_row(
     """One document's rows after it changed, with the figures around them."""
     record_type = services().registry[file.entity_type]
     record, view = record_page(record_type, file.entity_id)
-    nothing, tally = listing.Page((), None, None), documents().tally(record_type, record.id)
+    nothing, tally = Page((), None, None), documents().tally(record_type, record.id)
     seen = ListQuery(trashed=request.form.get("view") == "trash")
     around = views.panel_view(record_type, view, nothing, (), tally, list_query=seen, place=within or place())
     if state == "edit" and not around.can_edit:

@@ -7,7 +7,6 @@ from typing import Any
 
 from flask import Response, request, url_for
 
-from medfiles.documents import listing
 from medfiles.errors import NotFound
 from medfiles.http import parameters
 from medfiles.http.current import documents, previews, services
@@ -170,7 +169,7 @@ def _through(file: FileView, place: PlaceView, page: int, center: float, width: 
 def place_of(file: FileView) -> PlaceView:
     """Among the documents of the list that the address names, in its order; in the trash among those of the trash."""
     record_type = services().registry[file.entity_type]
-    list_query = listing.wanted({**request.args, "cursor": ""}, record_type, trashed=file.deleted_at is not None)
+    list_query = parameters.list_query({**request.args, "cursor": ""}, record_type, trashed=file.deleted_at is not None)
     ids = documents().matching(record_type, file.entity_id, list_query)
     if file.id not in ids:
         return PlaceView(list_query.query())
