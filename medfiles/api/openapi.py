@@ -99,9 +99,8 @@ class Describer(FlaskPlugin):
         operation, view = _operations()[route.endpoint], current_app.view_functions[route.endpoint]
         for method in sorted((route.methods or set()) - {"HEAD", "OPTIONS"}):
             cached = method == "GET" and operation.media != "application/zip"
-            answers: dict[int, Any] = {
-                status: (_model(operation.answer), words) for status, words in operation.statuses.items()
-            }
+            model = _model(operation.answer)
+            answers: dict[int, Any] = {status: (model, words) for status, words in operation.statuses.items()}
             answers |= {304: (None, "Not modified")} if cached else {}
             answers |= {status: (Problem, TITLES[status]) for status in _errors(operation, method, route.rule)}
             is_upload = operation.body is UploadForm
@@ -137,14 +136,8 @@ def _path_parameter(name: str) -> Json:
     record_types = [word for record_type in services().registry for word in (record_type.name, record_type.plural)]
     number = {"type": "integer", "minimum": 0, "maximum": LARGEST_ID}
     schema = {"type": "string", "enum": record_types} if name == "type" else number
-    return {
-        "name": name,
-        "in": "path",
-        "required": True,
-        "description": description,
-        "schema": schema,
-        "example": example,
-    }
+    said = {"name": name, "in": "path", "required": True, "description": description}
+    return said | {"schema": schema, "example": example}
 
 
 def _errors(operation: Operation, method: str, path: str) -> Errors:
@@ -159,9 +152,8 @@ def _errors(operation: Operation, method: str, path: str) -> Errors:
     if operation.body not in (None, UploadForm):
         names |= {"malformed", "media-type", "rejected", "too-large-json"}
     found: dict[int, list[str]] = {}
-    for name, example in EXAMPLES.items():
-        if name in names:
-            found.setdefault(example.refusal.status, []).append(name)
+    for name in sorted(names, key=[*EXAMPLES].index):
+        found.setdefault(EXAMPLES[name].refusal.status, []).append(name)
     return found
 
 
@@ -186,7 +178,7 @@ def _finished(document: Json) -> Json:
             for status, answer in said["responses"].items():
                 _finish_answer(answer, int(status), operation, errors, schemas)
             said["responses"] = dict(sorted(said["responses"].items()))
-    # Without the models of parameters, which stand with their operations and have no example of their own.
+    # Models of parameters, the only ones without an example, are spelled out at their operations.
     shown = {name: model for name, model in schemas.items() if "examples" in model or "properties" not in model}
     document["components"] = {
         "schemas": shown,
@@ -215,9 +207,8 @@ def _finish_answer(answer: Json, status: int, operation: Operation, errors: Erro
     if status < 400 and operation.deprecated:
         headers |= DEPRECATED
     if headers:
-        answer["headers"] = {
-            name: {"description": words, "schema": {"type": "string"}} for name, words in headers.items()
-        }
+        text = {"type": "string"}
+        answer["headers"] = {name: {"description": words, "schema": text} for name, words in headers.items()}
     if status >= 400:
         examples = {name: {"$ref": f"#/components/examples/{name}"} for name in errors[status]}
         answer["content"] = {MEDIA_TYPE: {**answer["content"]["application/json"], "examples": examples}}
@@ -253,16 +244,10 @@ def _examples_of(schemas: Json, schema: Json) -> Iterator[tuple[str, Any]]:
 
 
 def _security_schemes() -> Json:
+    token = "A personal token, `mf_…`, from the account page."
+    session = "The session of the pages. Changes also need the header `X-CSRFToken`."
+    cookie = current_app.config["SESSION_COOKIE_NAME"]
     return {
-        "token": {
-            "type": "http",
-            "scheme": "bearer",
-            "description": "A personal token, `mf_…`, from the account page.",
-        },
-        "session": {
-            "type": "apiKey",
-            "in": "cookie",
-            "name": current_app.config["SESSION_COOKIE_NAME"],
-            "description": "The session of the pages. Changes also need the header `X-CSRFToken`.",
-        },
+        "token": {"type": "http", "scheme": "bearer", "description": token},
+        "session": {"type": "apiKey", "in": "cookie", "name": cookie, "description": session},
     }

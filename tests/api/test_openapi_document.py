@@ -319,3 +319,9 @@ def test_whoever_has_the_document_already_is_told_so(world: World) -> None:
     first = client.get("/api/v1/openapi.json")
     again = client.get("/api/v1/openapi.json", headers={"If-None-Match": first.headers["ETag"]})
     assert (first.status_code, again.status_code, again.data) == (200, 304, b"")
+
+
+def test_no_request_passes_through_the_library_that_describes(world: World, api: dict[str, Any]) -> None:
+    assert api["paths"]
+    sources = {view.__code__.co_filename for view in world.app.view_functions.values() if hasattr(view, "operation")}
+    assert [source for source in sources if "spectree" in source] == []
