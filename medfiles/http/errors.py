@@ -1,4 +1,4 @@
-"""The table of errors: each one's status, its code for programs, its sentence for people, its place in the API."""
+"""The table of errors: status, code for programs, sentence for people; and how exceptions are answered by it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -214,6 +214,7 @@ ERRORS = (
     ErrorType(errors.BadKey, 503, "The store cannot use the storage key."),
 )
 BY_CLASS = {row.error: row for row in ERRORS}
+UNKNOWN = BY_CLASS[http.InternalServerError]
 TITLES = {  # of problem documents, by status
     400: "Malformed request",
     401: "Not signed in",
@@ -267,11 +268,9 @@ def explained(error: Exception) -> Refusal:
     error = getattr(error, "original_exception", None) or error
     row = _row(error)
     if isinstance(error, HTTPException):
-        if row.error is http.InternalServerError and error.code:
-            return Refusal(
-                error.code, row.name, row.message if error.code == 500 else f"{error.name}.", _headers(error)
-            )
         headers = _headers(error)
+        if row is UNKNOWN and error.code and error.code != row.status:
+            return Refusal(error.code, row.name, f"{error.name}.", headers)
     else:
         headers = {"Retry-After": RETRY_SECONDS} if row.status == 503 else {}
     message = error.message if isinstance(error, MedfilesError) else row.message
@@ -281,11 +280,11 @@ def explained(error: Exception) -> Refusal:
 
 def _row(error: Exception) -> ErrorType:
     rows = (BY_CLASS[kind] for kind in type(error).__mro__ if kind in BY_CLASS)
-    return next(rows, BY_CLASS[http.InternalServerError])
+    return next(rows, UNKNOWN)
 
 
 def answered_by(app: Flask, prefix: str, answer: Answer) -> None:
-    """What goes wrong at addresses that begin so is answered in this way; of several prefixes the longest counts."""
+    """Register how errors under a prefix of addresses are answered; the longest prefix counts."""
     app.extensions.setdefault("medfiles.http.errors", {})[prefix] = answer
 
 
