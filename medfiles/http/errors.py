@@ -38,10 +38,12 @@ class ErrorType:
 
     @property
     def example(self) -> Exception:
+        """One such error, with a message as people see it."""
         return self.error(self.sample) if self.sample else self.error()
 
     @property
     def name(self) -> str:
+        """The code; also the name of its example in the description of the API."""
         return self.code or str(getattr(self.error, "code", ""))
 
 
@@ -50,9 +52,9 @@ ERRORS = (
         http.BadRequest,
         400,
         "The request is malformed.",
-        "malformed",
-        "The request could not be understood. Go back, reload the page and try again.",
-        "The request could not be understood.",
+        code="malformed",
+        message="The request could not be understood. Go back, reload the page and try again.",
+        api_message="The request could not be understood.",
     ),
     ErrorType(
         errors.Truncated,
@@ -80,9 +82,10 @@ ERRORS = (
         CSRFError,
         403,
         "There is a session, but no valid `X-CSRFToken`.",
-        "csrf",
-        "This page was open for too long, so nothing was changed. Reload it and try again.",
-        "The header X-CSRFToken is missing or stale. Scripts send a personal token instead of the session cookie.",
+        code="csrf",
+        message="This page was open for too long, so nothing was changed. Reload it and try again.",
+        api_message="The header X-CSRFToken is missing or stale. "
+        "Scripts send a personal token instead of the session cookie.",
     ),
     ErrorType(errors.NotFound, 404, "It does not exist, or it is not yours."),
     ErrorType(http.NotFound, 404, code=errors.NotFound.code, message=errors.NotFound().message),
@@ -90,8 +93,8 @@ ERRORS = (
         http.MethodNotAllowed,
         405,
         "The address does not take this method.",
-        "method",
-        "This address cannot be used in that way.",
+        code="method",
+        message="This address cannot be used in that way.",
     ),
     ErrorType(errors.Conflict, 409),
     ErrorType(
@@ -113,8 +116,8 @@ ERRORS = (
         http.LengthRequired,
         411,
         "There is no `Content-Length`.",
-        "length-required",
-        "The upload does not say how large it is.",
+        code="length-required",
+        message="The upload does not say how large it is.",
     ),
     ErrorType(errors.Outdated, 412, "It has changed since you received that `ETag`."),
     ErrorType(
@@ -141,16 +144,16 @@ ERRORS = (
         http.UnsupportedMediaType,
         415,
         "The body is not JSON.",
-        "media-type",
-        "Unsupported Media Type.",
-        "The content has to be application/json.",
+        code="media-type",
+        message="Unsupported Media Type.",
+        api_message="The content has to be application/json.",
     ),
     ErrorType(
         http.RequestedRangeNotSatisfiable,
         416,
         "The range starts after the end.",
-        "range",
-        "This part of the document does not exist.",
+        code="range",
+        message="This part of the document does not exist.",
     ),
     ErrorType(errors.Rejected, 422),
     ErrorType(
@@ -183,15 +186,15 @@ ERRORS = (
         429,
         "Too many invalid tokens from one address, or too many uploads or requests for many documents from one "
         "account. `Retry-After` gives the seconds to wait.",
-        "rate-limited",
-        "That was tried too often. Wait a little, then try again.",
+        code="rate-limited",
+        message="That was tried too often. Wait a little, then try again.",
     ),
     ErrorType(
         http.InternalServerError,
         500,
         "An internal error. Details are in the server's log.",
-        "error",
-        "Something went wrong on our side. Nothing you saved is lost. Please try again.",
+        code="error",
+        message="Something went wrong on our side. Nothing you saved is lost. Please try again.",
     ),
     ErrorType(errors.StorageError, 503, "The document store does not answer."),
     ErrorType(errors.DatabaseUnavailable, 503, "The database does not answer."),
