@@ -6,7 +6,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 from flask import current_app, render_template
-from markupsafe import Markup, escape
 
 from medfiles.api.openapi import Json, openapi
 from medfiles.api.toolkit import blueprint
@@ -22,7 +21,7 @@ def readable() -> str:
     operations = [(path, method, said) for path, methods in api["paths"].items() for method, said in methods.items()]
     sections = [(tag, [one for one in operations if tag["name"] in one[2]["tags"]]) for tag in api["tags"]]
     topics = [_topic(text) for text in texts]
-    helpers = (bodies_of, curl, link, name_of, pretty, sample_of, type_of)
+    helpers = (bodies_of, curl, name_of, pretty, sample_of)
     context = {helper.__name__: helper for helper in helpers}
     return render_template("api/docs.html", api=api, lead=lead, topics=topics, sections=sections, **context)
 
@@ -33,28 +32,6 @@ def _topic(markdown: str) -> Json:
     words, _, sample = text.partition("```\n")
     anchor = title.lower().replace(" ", "-")
     return {"title": title, "anchor": anchor, "paragraphs": words.split("\n\n"), "sample": sample.partition("\n```")[0]}
-
-
-def type_of(schema: Json) -> Markup:
-    """Say in a few words what a value may be, with links to models."""
-    if "anyOf" in schema:
-        return Markup(" or ").join(type_of(member) for member in schema["anyOf"])
-    if choices := schema.get("enum", [schema["const"]] if "const" in schema else []):
-        return escape(" · ".join(str(value) for value in choices if value != ""))
-    if "items" in schema:
-        return Markup("list of ") + type_of(schema["items"])
-    if "$ref" in schema:
-        return link(name_of(schema))
-    words = {"date": "date", "date-time": "time", "binary": "bytes"}.get(schema.get("format", ""), schema.get("type"))
-    if "maxLength" in schema:
-        return escape(f"{words}, up to {schema['maxLength']:,} characters")
-    if schema.get("maximum", 2**31) < 2**31:
-        return escape(f"{words} from {schema.get('minimum', 0)} to {schema['maximum']}")
-    return escape(words)
-
-
-def link(name: str) -> Markup:
-    return Markup('<a href="#model-{}">{}</a>').format(name.lower(), name)
 
 
 def name_of(schema: Json) -> str:
