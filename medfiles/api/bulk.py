@@ -81,7 +81,7 @@ def _outcome(result: Result) -> FileOutcome:
 
 def _ids() -> list[int]:
     """`ids=1,2,3`."""
-    ids = parameters.read_ids([request.args.get("ids", "")])
+    ids = parameters.read_id_lists([request.args.get("ids", "")])
     if not ids or len(ids) > MOST_IDS:
         raise parameters.refused("ids", f"must be 1 to {MOST_IDS} document ids, separated by commas.")
     return list(dict.fromkeys(ids))

@@ -31,10 +31,15 @@ def id_or_unknown(text: str | None) -> int | None:
 
 
 def read_ids(texts: Iterable[str]) -> list[int] | None:
-    """Return the ids in texts such as "1,2,3", or None where one of them is none."""
-    words = [word for text in texts for word in text.split(",") if word]
-    found = [number for number in map(read_id, words) if number is not None]
-    return found if len(found) == len(words) else None
+    """Return ids, or None where one of the texts is none."""
+    found = [read_id(text) for text in texts]
+    ids = [number for number in found if number is not None]
+    return ids if len(ids) == len(found) else None
+
+
+def read_id_lists(texts: Iterable[str]) -> list[int] | None:
+    """Return the ids in texts such as "1,2,3", or None where one of their words is none."""
+    return read_ids(word for text in texts for word in text.split(",") if word)
 
 
 def nearest(text: str | None, low: int, high: int) -> int:

@@ -100,7 +100,7 @@ def _chosen(record_type: RecordType, record_id: int) -> Sequence[int]:
     if request.form.get("all") == "1":
         ids = bulk().matching(record_type, record_id, list_query)
     else:
-        found = parameters.read_ids(request.form.getlist("file_ids"))
+        found = parameters.read_id_lists(request.form.getlist("file_ids"))
         if found is None:
             raise Rejected("file_ids must be numbers.")
         if len(found) > MOST_CHOSEN:

@@ -257,7 +257,7 @@ def _look() -> dict[str, Any]:
 
 def _ids() -> list[int]:
     """`ids=1,2,3`, at most 500 of them."""
-    ids = parameters.read_ids([request.args.get("ids", "")])
+    ids = parameters.read_id_lists([request.args.get("ids", "")])
     if ids is None or len(ids) > MOST_BADGES:
         raise Rejected(f"ids must be up to {MOST_BADGES} numbers, separated by commas.")
     return ids

@@ -21,10 +21,15 @@ def test_id_or_unknown_tells_absent_from_wrong() -> None:
     assert parameters.id_or_unknown("seven") == parameters.LARGEST_ID
 
 
-def test_read_ids_takes_lists_and_repeated_fields() -> None:
-    assert parameters.read_ids(["1,2", "3", ""]) == [1, 2, 3]
+def test_read_ids_takes_one_id_from_each_text() -> None:
+    assert parameters.read_ids(["1", "2"]) == [1, 2]
     assert parameters.read_ids([]) == []
-    assert parameters.read_ids(["1,two"]) is None
+    assert parameters.read_ids(["1", ""]) is None
+
+
+def test_read_id_lists_takes_lists_and_repeated_fields() -> None:
+    assert parameters.read_id_lists(["1,2", "3", ""]) == [1, 2, 3]
+    assert parameters.read_id_lists(["1,two"]) is None
 
 
 @pytest.mark.parametrize(("text", "page"), [("2", 2), ("0", 1), ("99", 5), ("-3", 1), ("x", 1), (None, 1)])
