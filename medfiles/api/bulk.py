@@ -28,7 +28,7 @@ def batch_counts() -> Response:
     """Count the documents of many records."""
     asked = sent(WhichCounts)
     if asked.entity_type not in services().registry:
-        raise Rejected("There is no such kind of record.", {"entity_type": "There is no such kind of record."})
+        raise Rejected("There is no such record type.", {"entity_type": "There is no such record type."})
     found = documents().count(services().registry[asked.entity_type], asked.entity_ids)
     return reply(Counts(counts={str(record_id): count for record_id, count in found.items()}))
 
@@ -40,7 +40,7 @@ def change_many() -> Response:
     """Trash, restore, purge or categorise many documents."""
     asked = sent(Bulk)
     if asked.action == "category" and "category" not in asked.model_fields_set:
-        raise Rejected("Say which category.", {"category": "This action needs a category; null clears it."})
+        raise Rejected("Send a category.", {"category": "This action requires a category; null clears it."})
     results = bulk().across(asked.file_ids, VERBS[asked.action](bulk(), asked))
     return reply(Outcomes([_outcome(result) for result in results]))
 
@@ -83,5 +83,5 @@ def _ids() -> list[int]:
     """`ids=1,2,3`."""
     ids = parameters.read_id_lists([request.args.get("ids", "")])
     if not ids or len(ids) > MOST_IDS:
-        raise parameters.refused("ids", f"must be 1 to {MOST_IDS} document ids, separated by commas.")
+        raise parameters.refused("ids", f"must be 1 to {MOST_IDS} document IDs, separated by commas.")
     return list(dict.fromkeys(ids))

@@ -14,7 +14,7 @@ from medfiles.errors import Conflict, Rejected, SignedOut
 from medfiles.http.errors import ERRORS, Refusal, explained
 from medfiles.http.security import NOT_VALID
 
-FORM = "What was sent does not have the right form: see errors."
+FORM = "The request is not valid. See “errors”."
 LIMIT = "“limit” must be a number from 1 to 200."
 
 
@@ -60,10 +60,10 @@ EXAMPLES: Mapping[str, Example] = {row.name: Example(row.when, row.example) for 
     "rejected-query": Example("A query parameter is wrong.", Rejected.about("limit", LIMIT)),
     "rejected-upload": Example(
         "There is no file, or description or category are wrong.",
-        Rejected("No file was chosen. Choose one or more files first."),
+        Rejected("No file was selected. Select one or more files first."),
     ),
     "key-used": Example(
         "The Idempotency-Key belongs to another document.",
-        Rejected("This upload’s Idempotency-Key was already used for another document."),
+        Rejected("This Idempotency-Key was already used for another document."),
     ),
 }

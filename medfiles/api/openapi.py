@@ -244,7 +244,7 @@ def _examples_of(schemas: Json, schema: Json) -> Iterator[tuple[str, Any]]:
 
 
 def _security_schemes() -> Json:
-    token = "A personal token, `mf_…`, from the account page."
+    token = "A API token, `mf_…`, from the account page."
     session = "The session of the pages. Changes also need the header `X-CSRFToken`."
     cookie = current_app.config["SESSION_COOKIE_NAME"]
     return {

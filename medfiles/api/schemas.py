@@ -75,7 +75,7 @@ class Problem(Out):
     code: str = doc("What went wrong, for programs", "too-many")
     detail: str = doc(
         "What went wrong and what to do, for people",
-        "This visit already holds 8 of 8 documents. Move one to the trash to make room.",
+        "This visit is full (8 of 8). Move a document to trash to make room.",
     )
     errors: list[Wrong] = doc("One for each wrong field; absent when no field is at fault", default=[])
 

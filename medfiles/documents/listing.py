@@ -88,7 +88,7 @@ def read_cursor(token: str, sort: str, order: str, trashed: bool) -> Cursor:
     try:
         return _read(token, _scope(sort, order, trashed))
     except (ValueError, OverflowError):
-        message = "“cursor” does not belong to this list. Start at its beginning again."
+        message = "“cursor” does not belong to this list. Start again without a cursor."
         raise Rejected.about("cursor", message) from None
 
 
@@ -138,11 +138,11 @@ def _token(list_query: ListQuery, cursor: Cursor) -> str:
 
 def _read(token: str, scope: str) -> Cursor:
     if len(token) > CURSOR_LIMIT:
-        raise ValueError("longer than any we make")
+        raise ValueError("too long")
     said = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True).decode()
     made_for, number, value = said.split("\n", 2)
     if made_for != scope or "\0" in value:
-        raise ValueError("not one we made for this list")
+        raise ValueError("not a cursor of this list")
     return Cursor(READERS[scope.split()[0]](value), _whole(number))
 
 

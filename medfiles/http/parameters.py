@@ -88,7 +88,7 @@ def zone(query: Query, default: str) -> str:
     """Return the name of a time zone."""
     name = query.get("zone") or default
     if not is_zone(name):
-        raise refused("zone", "must be the name of a time zone such as Europe/Berlin.")
+        raise refused("zone", "must be a time zone such as Europe/Berlin.")
     return name
 
 
@@ -101,7 +101,7 @@ def window(query: Query) -> Window | None:
     except ValueError:
         centre, width = 0, 0
     if not (text.isascii() and is_window((centre, width))):
-        raise refused("window", "must be a centre and a width such as 40,400.")
+        raise refused("window", "must be a centre and a width, such as 40,400.")
     return centre, width
 
 
@@ -114,7 +114,7 @@ def list_query(query: Query, record_type: RecordType, *, trashed: bool = False) 
         raise refused("from", "must not be after “to”.")
     cursor = query.get("cursor")
     return ListQuery(
-        q=clean_text(query.get("q"), SEARCH_LIMIT, "The search (“q”)") or "",
+        q=clean_text(query.get("q"), SEARCH_LIMIT, "The search term (“q”)") or "",
         category=one_of(query, "category", (*record_type.categories, UNCATEGORISED)),
         media=one_of(query, "media", MEDIA),
         from_=first,

@@ -139,7 +139,7 @@ def _alt(file: FileView, look: Preview, page: int) -> str:
 
 def notes(look: Preview) -> list[NoteView]:
     said = [NoteView("Not for diagnosis", warning=True)] if look.kind == "dicom" else []
-    said += [NoteView("Moving picture: this is the first one of it")] if look.animated else []
+    said += [NoteView("Animated image: only the first frame is shown")] if look.animated else []
     return said + ([NoteView(look.note)] if look.note else [])
 
 
