@@ -99,7 +99,7 @@ ON_EVERY_DATABASE = (
     "proof/faults/test_system_calls.py::test_killed_at_any_system_call_a_verb_is_done_or_not[trash",
     "proof/faults/test_system_calls.py::test_killed_at_any_system_call_a_verb_is_done_or_not[upload",
     "legacy/test_crashes.py::test_killed_at_a_step_it_goes_on_from_there[medfiles.storage.journal",
-    "legacy/test_crashes.py::test_killed_at_a_step_it_goes_on_from_there[medfiles.legacy.backup-_copy_databases",
+    "legacy/test_crashes.py::test_killed_at_a_step_it_goes_on_from_there[medfiles.operations.backup-copy_database",
     "legacy/test_crashes.py::test_killed_at_a_step_it_goes_on_from_there[medfiles.legacy.moving",
     "legacy/test_crashes.py::test_killed_at_fifty",
     "legacy/test_crashes.py::test_killed_on_the_way_back",

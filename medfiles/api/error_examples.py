@@ -22,7 +22,6 @@ from werkzeug.exceptions import (
 from medfiles import errors
 from medfiles.api.problem_details import problem_of
 from medfiles.api.toolkit import Operation
-from medfiles.documents.legacy_ids import NOT_MOVED
 from medfiles.documents.quota import NO_ROOM
 from medfiles.documents.service import FIRST_TO_TRASH
 from medfiles.http.errors import explained
@@ -89,7 +88,7 @@ def at(*ids: str) -> Where:
     return lambda id, *_: id in ids
 
 
-CASES: Sequence[Case] = (
+CASES: list[Case] = [
     Case("malformed", "The request is not what it says it is.", BadRequest()),
     Case(
         "truncated",
@@ -139,12 +138,6 @@ CASES: Sequence[Case] = (
         "It is there already.",
         errors.Conflict("This document is already in the trash."),
         at("delete", "delete_older"),
-    ),
-    Case(
-        "document-not-moved",
-        "It is still where the older feature keeps it.",
-        errors.Conflict(NOT_MOVED),
-        at("delete_older"),
     ),
     Case(
         "being-checked",
@@ -285,7 +278,7 @@ CASES: Sequence[Case] = (
         nowhere,
     ),
     Case("bad-key", "The store cannot name the place.", errors.BadKey(), nowhere),
-)
+]
 
 
 def cases_of(id: str, operation: Operation, method: str, status: int) -> Sequence[Case]:

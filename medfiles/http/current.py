@@ -9,7 +9,6 @@ from flask_security import current_user
 from medfiles.accounts import service as accounts
 from medfiles.database.session import check_connection, start_writing
 from medfiles.documents.bulk import BulkService
-from medfiles.documents.legacy_ids import OlderService
 from medfiles.documents.service import DocumentService
 from medfiles.operations.status import ConditionService
 from medfiles.permissions import Actor
@@ -33,10 +32,6 @@ def actor() -> Actor:
 
 def documents() -> DocumentService:
     return DocumentService(actor(), services().registry, services().storages, **_intake())
-
-
-def older() -> OlderService:
-    return OlderService(actor(), services().registry, services().storages, **_intake())
 
 
 def bulk() -> BulkService:

@@ -49,7 +49,6 @@ def _one_figure_each(condition: Condition) -> Iterator[Metric]:
         "medfiles_pictures": ("Derived pictures that are kept", condition.pictures),
         "medfiles_picture_bytes": ("Their bytes", condition.pictures_size),
         "medfiles_pictures_failed": ("Pictures that could not be made", condition.not_drawn),
-        "medfiles_older_files": ("Files of the older lab results not moved yet", condition.not_moved),
         "medfiles_accounts": ("Accounts that may sign in", condition.accounts),
         "medfiles_patients": ("Patients", condition.patients),
         "medfiles_audit_sealed": ("Events of the trail in its chain", condition.trail.sealed),
@@ -61,6 +60,7 @@ def _one_figure_each(condition: Condition) -> Iterator[Metric]:
         "medfiles_jobs_late_seconds": ("How long the oldest job that is due has waited", condition.jobs_late),
         "medfiles_sessions": ("Signed-in sessions", condition.sessions),
     }
+    figures |= {one.metric: (one.description, one.value) for one in condition.additional}
     for name, (words, value) in figures.items():
         yield GaugeMetricFamily(name, words, value=value)
 

@@ -48,7 +48,7 @@ def runner() -> Iterator[Runner]:
 
 
 def _serve() -> None:
-    for name in ("medfiles", "medfiles.legacy.migration", "medfiles.sandbox.inspect.inspection", "psycopg"):
+    for name in ("medfiles.app", "medfiles.legacy.migration", "medfiles.sandbox.inspect.inspection", "psycopg"):
         import_module(name)
     for line in sys.stdin:
         order = json.loads(line)
@@ -76,7 +76,7 @@ def _be_the_command(order: Mapping[str, Any]) -> None:
     import_module("medfiles.documents.detection").recognise = _recognise  # type: ignore[attr-defined]
     if order["at"]:
         _arm(*order["at"])
-    app = import_module("medfiles").create_app(order["environ"])
+    app = import_module("medfiles.app").create_app(order["environ"])
     with app.app_context():
         result = app.test_cli_runner().invoke(args=["medfiles", *order["words"]])
     os._exit(result.exit_code)

@@ -23,9 +23,10 @@ MIGRATE, BACK, FINISH = ("migrate-lab-results", "--batch", "7"), ("rollback-lab-
 LEGACY = "medfiles.legacy."
 STEPS = [
     (LEGACY + "migration", "Migration.analyse"),
-    (LEGACY + "ledger", "begin"),
-    (LEGACY + "backup", "_copy_databases"),
-    (LEGACY + "backup", "_copied"),
+    (LEGACY + "log", "begin"),
+    ("medfiles.operations.backup", "copy_database"),
+    ("medfiles.operations.backup", "_copied"),
+    ("medfiles.operations.backup", "_seal"),
     (LEGACY + "migration", "Migration.back_up"),
     (LEGACY + "people", "bring_along"),
     ("medfiles.storage.journal", "expect"),
@@ -38,7 +39,7 @@ STEPS = [
 BACK_STEPS = [(LEGACY + "rollback", "_give_back"), ("medfiles.storage.journal", "remove"), (LEGACY + "log", "end")]
 FINISH_STEPS = [
     (LEGACY + "finishing", "_remove"),
-    ("medfiles.documents.unmigrated", "drop"),
+    (LEGACY + "unmigrated", "drop"),
     ("medfiles.storage.journal", "remove"),
 ]
 

@@ -5,6 +5,7 @@ import hashlib
 import os
 import subprocess
 import threading
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,13 +14,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import create_engine, select, text
+from sqlalchemy import create_engine, func, select, text
 
 from medfiles.clock import now
 from medfiles.database.session import db
-from medfiles.legacy import backup, moving
+from medfiles.legacy import moving
 from medfiles.models import FIRST_FILE_ID, EntityFile, LabResult, LabResultFile, LegacySource
-from medfiles.operations import housekeeping
+from medfiles.operations import backup, housekeeping, restore
 from medfiles.sandbox.pool import Limits, Sandbox
 from medfiles.storage import DiskStorage, Staged
 from tests.legacy import installation
@@ -237,21 +238,34 @@ def test_each_moved_document_stands_in_the_trail(world: World) -> None:
 
 def backup_of(world: World) -> dict[str, bytes]:
     db.session.rollback()
-    place = Path(db.session.scalars(select(LegacySource.backup)).one() or "")
+    place = Path(db.session.scalars(select(LegacySource.backup)).one() or "").parent
     return {str(path.relative_to(place)): path.read_bytes() for path in place.rglob("*") if path.is_file()}
 
 
 def test_the_backup_holds_the_database_and_every_file_and_proves_it(world: World) -> None:
     older = planted(world)
     place = Path(said(migrate(world, "--json"))["backup"])
-    checked = subprocess.run(["sha256sum", "--check", "--strict", "--quiet", backup.SUMS], cwd=place, check=False)
-    assert checked.returncode == 0
-    kept = backup_of(world)
-    for path, sha256 in older.trash.items():
-        assert hashlib.sha256(kept[f"files/{path}"]).hexdigest() == sha256
-    assert {f"files/{path}" for path in older.unnamed} < set(kept)
-    named = {file.sha256 for file in older.files if file.sha256}
-    assert named <= {hashlib.sha256(content).hexdigest() for content in kept.values()}
+    assert list(backup.check(place.parent, place.name)) == []
+    kept = {entry.key: entry.sha256 for entry in backup.entries(place.parent, place.name)}
+    assert older.trash.items() <= kept.items()
+    assert set(older.unnamed) < set(kept)
+    assert {file.sha256 for file in older.files if file.sha256} <= set(kept.values())
+
+
+def test_the_backup_restored_is_the_installation_before_the_move(
+    world: World, make_world: Callable[..., World]
+) -> None:
+    older, added = planted(world), world.attach(world.record(), "New.txt")
+    place = Path(said(migrate(world, "--json"))["backup"])
+    other = make_world()
+    known = db.session.scalars(text("SELECT version_num FROM alembic_version")).all()
+    db.session.rollback()
+    target = restore.Target(Path(other.app.instance_path), "its own", False, known)
+    restore.restore(other.parts.storages, target, place.parent, place.name)
+    assert [file.id for file in other.files()] == [added.id]
+    assert db.session.scalar(select(func.count(LabResultFile.id))) == len(older.files)
+    files = {path: sha256 for path, sha256 in installation.state(older)["files"].items() if len(sha256) == 64}
+    assert {path: hashlib.sha256((other.uploads / path).read_bytes()).hexdigest() for path in files} == files
 
 
 def test_the_backed_up_database_is_as_it_was_before(world: World) -> None:
@@ -276,12 +290,12 @@ def test_a_backup_that_was_interrupted_is_made_whole(world: World, monkeypatch: 
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as broken:
-        broken.setattr(backup, "_line", full)
+        broken.setattr(backup, "_seal", full)
         result = migrate(world)
     assert (result.exit_code, "No space left on device" in result.output) == (1, True)
     assert world.files() == []
     assert migrate(world).exit_code == 0
-    assert len([name for name in backup_of(world) if name.startswith("files/")]) == 20
+    assert len([name for name in backup_of(world) if name.startswith("objects/")]) == 20
 
 
 def test_without_room_nothing_is_begun(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -296,7 +310,7 @@ def test_the_backup_can_lie_anywhere(world: World, tmp_path: Path) -> None:
     planted(world, **CLEAN)
     place = Path(said(migrate(world, "--json", "--backup", str(tmp_path / "safe")))["backup"])
     assert place.parent == tmp_path / "safe"
-    assert (place / backup.SUMS).is_file()
+    assert (place / backup.MANIFEST).is_file()
 
 
 def test_without_pg_dump_only_sqlite_databases_are_moved(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

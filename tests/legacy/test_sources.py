@@ -11,6 +11,7 @@ from sqlalchemy import create_engine, func, select, text
 from medfiles.accounts import service as accounts
 from medfiles.database.session import db
 from medfiles.models import EntityFile, LabResult, LegacyId, Patient, User
+from medfiles.operations import backup
 from tests.legacy import installation
 from tests.legacy.commands import FINDINGS, MISUSE, migrate, roll_back, said, url_of
 from tests.legacy.installation import Older
@@ -247,6 +248,9 @@ def test_the_backup_holds_both_databases(world: World, other: Older) -> None:
     place = Path(said(migrate(world, "--json", *of(other)))["backup"])
     assert (place / "database").is_file()
     assert (place / "source-database").is_file()
+    kept = {entry.sha256 for entry in backup.entries(place.parent, place.name) if entry.place == backup.SOURCE}
+    assert {file.sha256 for file in other.files if file.sha256} <= kept
+    assert list(backup.check(place.parent, place.name)) == []
 
 
 def test_no_password_of_the_source_is_shown_or_kept(world: World, other: Older) -> None:

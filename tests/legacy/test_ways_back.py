@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from medfiles.clock import now
 from medfiles.database.session import db
 from medfiles.errors import StorageError
+from medfiles.legacy.folder import folder_of
 from medfiles.models import EntityFile, LabResultFile, LegacyId, LegacySource
 from medfiles.operations import housekeeping
 from tests.legacy import installation
@@ -184,7 +185,7 @@ def test_a_folder_that_cannot_be_written_keeps_the_older_bytes_for_the_next_swee
         raise StorageError()
 
     with monkeypatch.context() as locked:
-        locked.setattr(world.parts.storages.older, "delete", broken)
+        locked.setattr(folder_of(world.parts.storages), "delete", broken)
         delete_for_ever(world, older.id)
     assert (world.uploads / older.file_path).exists()
     world.sweep()
