@@ -68,7 +68,7 @@ def revoke(actor: Actor, token_id: int) -> ApiToken:
     with transaction() as session:
         token: ApiToken | None = session.scalar(_of(actor).where(ApiToken.id == token_id))
         if token is None:
-            raise NotFound("There is no such token, or it was revoked already.")
+            raise NotFound("This token does not exist or was already revoked.")
         event_log.record(actor, "revoke-token", AuditTarget(token.patient_id, name=token.name), scope=token.scope)
         session.delete(token)
     return token
@@ -106,15 +106,15 @@ def bearer(text: str, address: str | None = None, request_id: str | None = None)
 def _check(actor: Actor, token: ApiToken, lasts: timedelta | None) -> None:
     """In the transaction that makes it."""
     if not token.name:
-        raise Rejected.about("name", "Give the token a name, so that you know it again.")
+        raise Rejected.about("name", "Enter a name for the token.")
     if token.scope not in SCOPES:
         raise Rejected.about("scope", "scope must be read or write.")
     if lasts is not None and not timedelta() < lasts <= LONGEST:
-        raise Rejected.about("days", f"A token lasts from 1 to {LONGEST.days:,} days, or without end.")
+        raise Rejected.about("days", f"A token can last 1 to {LONGEST.days:,} days, or never expire.")
     if token.patient_id is not None and permissions.level_for(actor, token.patient_id) is None:
-        raise Rejected.about("patient", "There is no such patient, or you have no access to it.")
+        raise Rejected.about("patient", "This patient does not exist, or you have no access to it.")
     if len(tokens(actor)) >= MOST:
-        raise Rejected.about("name", f"You have {MOST} tokens already. Revoke those you do not need any more.")
+        raise Rejected.about("name", f"You have {MOST} tokens, the most allowed. Revoke one you no longer need.")
 
 
 def _of(actor: Actor) -> Select[Any]:

@@ -28,7 +28,7 @@ def scanned(scanner: Clamd | None, path: Path) -> dict[str, Any]:
     verdict = scanner.scan(_chunks(path))
     if verdict.kind == FOUND:
         raise Infected(
-            f"The malware scanner found “{verdict.words}” in this file, so it was not stored. Do not open it.",
+            f"The malware scanner found “{verdict.words}” in this file. It was not stored. Do not open it.",
             verdict.words,
         )
     if verdict.kind == UNSCANNED:

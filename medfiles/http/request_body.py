@@ -18,7 +18,7 @@ from medfiles.record_types.declared import RecordType
 from medfiles.storage import Staged
 
 CHUNK = 256 * 1024
-SHORT = "The upload was cut off before all of it arrived. Please try again."
+SHORT = "The upload was cut off before it was complete. Please try again."
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def raw_name(request: Request) -> str:
     """The file name of a raw upload, from `Content-Disposition: attachment; filename*=…`."""
     disposition, options = parse_options_header(request.headers.get("Content-Disposition"))
     if disposition != "attachment" or not options.get("filename"):
-        raise BadName("The upload does not say what the file is called. Send its name in Content-Disposition.")
+        raise BadName("The file name is missing. Send it in Content-Disposition.")
     return options["filename"]
 
 
@@ -104,7 +104,7 @@ def receive_one(
     if len(received) > 1:
         for file in received:
             _give_up(file)
-        error = Rejected("Send one file in a request. Upload each of several by itself.")
+        error = Rejected("Send one file per request.")
         service.refuse(intake, received[0].name, error)
         raise error
     return store(service, intake, received[0], paper)
@@ -141,7 +141,7 @@ def _receive(request: Request, service: DocumentService, permit: UploadPermit) -
 def idempotency_key(request: Request) -> str | None:
     key = request.headers.get("Idempotency-Key")
     if key is not None and not (0 < len(key) <= 255 and key.isascii() and key.isprintable()):
-        raise Rejected("The Idempotency-Key must be 1 to 255 plain characters.")
+        raise Rejected("The Idempotency-Key must be 1 to 255 printable ASCII characters.")
     return key
 
 
@@ -166,7 +166,7 @@ def _form(
 ) -> tuple[list[Received], UploadMetadata]:
     sinks: list[FormFile] = []
     if request.mimetype != "multipart/form-data":
-        raise Rejected("No file was sent. Choose one or more files first.")
+        raise Rejected("No file was sent. Select one or more files first.")
 
     def sink(*_: Any, **__: Any) -> FormFile:
         sinks.append(FormFile(service.stage(permit), too_large(permit.record_type)))
@@ -185,9 +185,9 @@ def _form(
             raise Truncated(SHORT)
         found = [_received(file) for file in files.getlist("file") if file.filename]
         if not found:
-            raise Rejected("No file was chosen. Choose one or more files first.")
+            raise Rejected("No file was selected. Select one or more files first.")
         if any(file.filename for name, file in files.items(multi=True) if name != "file"):
-            raise Rejected("A file came in another field than “file”. Nothing was added.")
+            raise Rejected("The file was sent in a field other than “file”. Nothing was added.")
         for file in sinks:
             if file.staged not in [received.staged for received in found]:
                 file.staged.discard()
@@ -211,11 +211,13 @@ def _parse(parser: FormDataParser, request: Request, body: Counted, staged: list
     except ValueError as error:
         if body.count < announced_length(request):
             raise Truncated(SHORT) from error
-        raise Rejected("The upload could not be read as a form. Please try again.") from error
+        raise Rejected("The upload form could not be read. Please try again.") from error
     except ClientDisconnected as error:
         raise Truncated(SHORT) from error
     except RequestEntityTooLarge as error:
-        raise TooLarge("This upload has too many parts or too long a text. Add fewer files at once.") from error
+        raise TooLarge(
+            "This upload has too many parts, or a field that is too long. Add fewer files at once."
+        ) from error
     finally:
         staged.extend(sink.staged for sink in sinks)
     return fields, files

@@ -51,7 +51,7 @@ WITH_QR_CODE = {"security.two_factor_setup"}  # Flask-Security draws its QR code
 FORMS = ("", "application/x-www-form-urlencoded", "multipart/form-data")
 LONGEST_ENTRY = 1000
 CHANGING = ("POST", "PUT", "PATCH", "DELETE")
-NOT_VALID = "This token is not valid: it was mistyped or revoked, or its time is over."
+NOT_VALID = "Invalid, revoked or expired token."
 LARGEST_ID = 2**63 - 1
 csrf = CSRFProtect()
 
@@ -135,7 +135,7 @@ def _speak_for(token: str) -> None:
             raise SignedOut(NOT_VALID)
     g.actor, g.account_id = found.actor, found.actor.user_id
     if not found.may_write and _changes():
-        raise OutOfScope("This token may only read.")
+        raise OutOfScope("This token can only read.")
 
 
 def _changes() -> bool:
@@ -171,11 +171,11 @@ def check_security_form() -> None:
     if request.mimetype not in FORMS:
         raise UnsupportedMediaType()
     if any(len(value) > LONGEST_ENTRY for value in request.form.values()):
-        raise Rejected(f"What you entered is longer than {LONGEST_ENTRY} characters. Please shorten it.")
+        raise Rejected(f"Your entry is longer than {LONGEST_ENTRY} characters. Shorten it.")
     try:
         urlsplit(request.values.get("next", ""))
     except ValueError:
-        raise Rejected("The address to go on to cannot be read. Please sign in from the start page.") from None
+        raise Rejected("The link you followed is not valid. Sign in from the home page.") from None
 
 
 def add_headers(response: Response) -> Response:

@@ -25,7 +25,9 @@ class Unreachable(BlobMissing):
     """A path of the older table that leads to no file. `reason`: missing, outside (of the folder) or link."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__("The content of this document cannot be found where the older feature kept it.")
+        super().__init__(
+            "The content of this document is missing from the previous lab results folder. Contact your administrator."
+        )
         self.reason = reason
 
 
@@ -84,7 +86,7 @@ class LegacyFolder:
     def place(self, path: str) -> Path:
         parts = PurePosixPath(path).parts
         if parts[:1] not in ((FILES,), (TRASH,)) or ".." in parts:
-            raise BadKey(f"{path} leads out of the older feature's folder.")
+            raise BadKey(f"{path} points outside the folder of the previous feature.")
         return self.root / path
 
     def named(self, keys: Collection[str]) -> set[str]:

@@ -8,7 +8,7 @@ from medfiles.errors import Conflict
 from medfiles.models import FIRST_FILE_ID, EntityFile
 from medfiles.permissions import Action
 
-NOT_MOVED = "This document has not been moved from the older lab results yet. It can be changed once it was."
+NOT_MOVED = "This document is still in the previous lab results. You can edit it once it has been moved."
 
 
 def document_id(number: int) -> int | None:

@@ -26,8 +26,9 @@ UNKNOWN = "application/octet-stream"  # the media type of what is not recognized
 class Unmigrated(AdditionalDocuments):
     folder: LegacyFolder
     mark = Mark(
-        "Not yet moved",
-        "A file of the older lab results. It can be downloaded now, and changed once it was moved here.",
+        "Not moved yet",
+        "This document is still in the previous lab results. "
+        "You can download it now and edit it once it has been moved.",
     )
 
     def of_record(self, kind: str, record: RecordMixin) -> Sequence[EntityFile]:
@@ -80,8 +81,8 @@ class Unmigrated(AdditionalDocuments):
 
     def figures(self) -> Sequence[Figure]:
         count = db.session.scalar(select(func.count(LabResultFile.id))) or 0
-        description = "Files of the older lab results not moved yet"
-        return [Figure("Older lab results", "file", "not yet moved", "medfiles_older_files", description, count)]
+        description = "Files of the previous lab results feature not moved yet"
+        return [Figure("Previous lab results", "file", "not moved yet", "medfiles_older_files", description, count)]
 
 
 def drop(folder: LegacyFolder, numbers: Collection[int]) -> Sequence[str]:

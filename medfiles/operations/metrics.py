@@ -16,15 +16,19 @@ class Figures(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from _documents(self.condition)
         yield from _one_figure_each(self.condition)
-        yield _by("medfiles_journal_entries", "Objects on their way", "action", vars(self.condition.journal))
-        yield _by("medfiles_findings", "What checks of the store found", "kind", self.condition.findings)
-        yield _by("medfiles_jobs", "Work that nobody waits for", "state", _jobs(self.condition))
+        yield _by(
+            "medfiles_journal_entries", "Pending entries of the storage journal", "action", vars(self.condition.journal)
+        )
+        yield _by("medfiles_findings", "Integrity findings", "kind", self.condition.findings)
+        yield _by("medfiles_jobs", "Background jobs", "state", _jobs(self.condition))
         runs = {name: int(run.ended_at.timestamp()) for name, run in self.condition.runs.items() if run}
-        yield _by("medfiles_last_run_seconds", "When this work last came to its end, in Unix time", "run", runs)
+        yield _by("medfiles_last_run_seconds", "Unix time of the last completed run", "run", runs)
         free = {name: size for name, size in self.condition.free.items() if size is not None}
-        yield _by("medfiles_storage_free_bytes", "What each store can still take", "storage", free)
+        yield _by("medfiles_storage_free_bytes", "Free bytes per store", "storage", free)
         memory = {str(process.pid): process.memory for process in self.condition.processes}
-        yield _by("medfiles_process_resident_bytes", "Memory of each server process and its workers", "pid", memory)
+        yield _by(
+            "medfiles_process_resident_bytes", "Resident memory per server process including its workers", "pid", memory
+        )
 
 
 def exposition(condition: Condition) -> bytes:
@@ -35,7 +39,7 @@ def exposition(condition: Condition) -> bytes:
 
 def _documents(condition: Condition) -> Iterator[Metric]:
     count = GaugeMetricFamily("medfiles_documents", "Documents", labels=["type", "state"])
-    size = GaugeMetricFamily("medfiles_document_bytes", "Their bytes", labels=["type", "state"])
+    size = GaugeMetricFamily("medfiles_document_bytes", "Size of documents in bytes", labels=["type", "state"])
     for kind, kept in condition.kinds.items():
         count.add_metric([kind, "live"], kept.documents)
         count.add_metric([kind, "trashed"], kept.trashed)
@@ -46,18 +50,18 @@ def _documents(condition: Condition) -> Iterator[Metric]:
 
 def _one_figure_each(condition: Condition) -> Iterator[Metric]:
     figures = {
-        "medfiles_pictures": ("Derived pictures that are kept", condition.pictures),
-        "medfiles_picture_bytes": ("Their bytes", condition.pictures_size),
-        "medfiles_pictures_failed": ("Pictures that could not be made", condition.not_drawn),
-        "medfiles_accounts": ("Accounts that may sign in", condition.accounts),
+        "medfiles_pictures": ("Cached previews", condition.pictures),
+        "medfiles_picture_bytes": ("Size of cached previews in bytes", condition.pictures_size),
+        "medfiles_pictures_failed": ("Failed previews", condition.not_drawn),
+        "medfiles_accounts": ("Accounts that can sign in", condition.accounts),
         "medfiles_patients": ("Patients", condition.patients),
-        "medfiles_audit_sealed": ("Events of the trail in its chain", condition.trail.sealed),
-        "medfiles_audit_waiting": ("Events that wait for their seal", condition.trail.waiting),
-        "medfiles_scanner_up": ("Whether the malware scanner answers", int(condition.scanner.version is not None)),
-        "medfiles_scans_waiting": ("Documents that wait to be scanned", condition.scanner.waiting),
-        "medfiles_scans_unseen": ("Older documents that were not scanned", condition.scanner.unseen),
+        "medfiles_audit_sealed": ("Sealed audit events", condition.trail.sealed),
+        "medfiles_audit_waiting": ("Audit events not sealed yet", condition.trail.waiting),
+        "medfiles_scanner_up": ("Whether the malware scanner responds", int(condition.scanner.version is not None)),
+        "medfiles_scans_waiting": ("Documents waiting for a malware scan", condition.scanner.waiting),
+        "medfiles_scans_unseen": ("Existing documents never scanned", condition.scanner.unseen),
         "medfiles_quarantined": ("Documents in quarantine", len(condition.scanner.quarantined)),
-        "medfiles_jobs_late_seconds": ("How long the oldest job that is due has waited", condition.jobs_late),
+        "medfiles_jobs_late_seconds": ("Seconds the oldest due job has waited", condition.jobs_late),
         "medfiles_sessions": ("Signed-in sessions", condition.sessions),
     }
     figures |= {one.metric: (one.description, one.value) for one in condition.additional}

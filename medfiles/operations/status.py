@@ -96,7 +96,7 @@ class ConditionService(Service):
 
 def permit(actor: Actor) -> None:
     if not actor.is_admin:
-        raise Forbidden("Only those who look after this installation can see how it is doing.")
+        raise Forbidden("Only administrators can open the status page.")
 
 
 def measured(services: Services) -> Condition:

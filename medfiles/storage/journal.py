@@ -131,4 +131,4 @@ def _named(keys: Collection[str]) -> set[str]:
 
 
 def _too_late() -> NoReturn:
-    raise StorageError("This took too long, so nothing was changed. Please try again.")
+    raise StorageError("This took too long. Nothing was changed. Please try again.")

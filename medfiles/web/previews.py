@@ -140,7 +140,7 @@ def _alt(file: FileView, look: Preview, page: int) -> str:
 
 def notes(look: Preview) -> list[NoteView]:
     said = [NoteView("Not for diagnosis", warning=True)] if look.kind == "dicom" else []
-    said += [NoteView("Moving picture: this is the first one of it")] if look.animated else []
+    said += [NoteView("Animated image: only the first frame is shown")] if look.animated else []
     return said + ([NoteView(look.note)] if look.note else [])
 
 
@@ -159,7 +159,7 @@ def _window() -> Window | None:
         center, width = map(float, words.split(","))
         recipe(MIDDLE, (center, width))
     except (ValueError, OverflowError, NotFound):
-        raise Rejected("“window” must be a centre and a width such as 40,400.") from None
+        raise Rejected("“window” must be a centre and a width, such as 40,400.") from None
     return center, width
 
 

@@ -59,9 +59,9 @@ def _printed(record_type: RecordType, record_id: int, file_id: int, before: Sequ
         if (file.entity_type, file.entity_id) != (record_type.name, record_id):
             raise NotFound()
     except NotFound:
-        return Left("A document", "is not there any more.")
+        return Left("A document", "no longer exists.")
     if len(before) == MOST_DOCUMENTS:
-        return Left(file.file_name, f"comes after the first {MOST_DOCUMENTS}. Print it with the next ones.")
+        return Left(file.file_name, f"is beyond the limit of {MOST_DOCUMENTS} documents. Print it separately.")
     try:
         look = previews().look(file_id)
     except MedfilesError as error:
@@ -72,11 +72,11 @@ def _printed(record_type: RecordType, record_id: int, file_id: int, before: Sequ
 
 def _laid_out(file: FileView, look: Preview, room: int) -> Printed | Left:
     if look.kind == "none":
-        return Left(file.file_name, look.reason or "has nothing that can be printed.")
+        return Left(file.file_name, look.reason or "cannot be printed.")
     count = (look.pages or 1) if look.kind in DRAWN else 0
     shown = min(count, room)
     if count and not shown:
-        return Left(file.file_name, f"does not fit: {MOST_PICTURES} pages are printed at once. Print it by itself.")
+        return Left(file.file_name, f"does not fit. The limit is {MOST_PICTURES} pages at once. Print it separately.")
     pictures = tuple(drawn(file, look, page, large=SHARP) for page in range(1, shown + 1))
-    cut = f"These are the first {number(shown)} of {number(count)} pages. Download it to print all of them."
+    cut = f"Only the first {number(shown)} of {number(count)} pages. Download the document to print all of them."
     return Printed(file, look, pictures, tuple(notes(look)) + ((NoteView(cut),) if shown < count else ()))

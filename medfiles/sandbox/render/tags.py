@@ -22,7 +22,7 @@ MODALITIES = {
     "RF": "Fluoroscopy",
     "RTDOSE": "Radiotherapy dose",
     "RTIMAGE": "Radiotherapy image",
-    "SC": "Captured picture",
+    "SC": "Captured image",
     "SEG": "Segmentation",
     "SM": "Microscopy",
     "US": "Ultrasound",
@@ -46,13 +46,13 @@ PLAIN = (
 def tags_of(data: Dataset) -> Iterator[tuple[str, str]]:
     """Label and value; what the file does not say is left out."""
     modality = word(data, "Modality")
-    yield from said("Kind of image", MODALITIES.get(modality, modality))
-    yield from said("Taken on", day(word(data, "AcquisitionDate") or word(data, "StudyDate")))
+    yield from said("Image type", MODALITIES.get(modality, modality))
+    yield from said("Date", day(word(data, "AcquisitionDate") or word(data, "StudyDate")))
     yield from said("Side", SIDES.get(word(data, "Laterality") or word(data, "ImageLaterality"), ""))
     for label, name, unit in PLAIN:
         yield from said(label, measured(word(data, name), unit))
     yield "Size", f"{int(data.Columns)} × {int(data.Rows)} pixels"
-    yield from said("Stored as", str(getattr(data.file_meta.get("TransferSyntaxUID"), "name", "")))
+    yield from said("Encoding", str(getattr(data.file_meta.get("TransferSyntaxUID"), "name", "")))
 
 
 def said(label: str, value: str) -> Iterator[tuple[str, str]]:
