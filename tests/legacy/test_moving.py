@@ -395,9 +395,7 @@ def test_an_unreadable_file_does_not_stop_the_others(world: World, monkeypatch: 
     assert migrate(world).exit_code == 0
 
 
-def test_a_row_that_cannot_be_stored_does_not_stop_the_others(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_row_that_cannot_be_stored_does_not_stop_the_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     record, real = world.record("lab-result"), moving.Mover._row
     bad = world.older_file(record, "Bad.txt")
     good = [world.older_file(record, f"{number}.txt") for number in range(4)]

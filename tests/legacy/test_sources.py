@@ -42,9 +42,7 @@ def of(other: Older) -> tuple[str, ...]:
     return "--source-url", url, "--source-uploads", str(other.uploads)
 
 
-def test_another_installation_is_imported_and_not_changed(
-    world: World, other: Older
-) -> None:
+def test_another_installation_is_imported_and_not_changed(world: World, other: Older) -> None:
     before = installation.state(other)
     result = migrate(world, "--json", *of(other))
     assert result.exit_code == FINDINGS
@@ -83,7 +81,9 @@ def test_people_who_exist_already_are_matched(world: World, other: Older) -> Non
 @pytest.mark.parametrize(
     "value", [{"last_name": "Somebody"}, {"birth_date": date(2001, 2, 4)}, {"first_name": "First50"}]
 )
-def test_a_patient_with_another_name_or_birth_date_is_not_matched(world: World, other: Older, value: dict[str, Any]) -> None:
+def test_a_patient_with_another_name_or_birth_date_is_not_matched(
+    world: World, other: Older, value: dict[str, Any]
+) -> None:
     user = world.user("user501@sample.example")
     same = {"first_name": "First501", "last_name": "Sample", "birth_date": date(2001, 2, 3)}
     patient = Patient(user_id=user.id, **(same | value))
