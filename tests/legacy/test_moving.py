@@ -361,7 +361,7 @@ def test_verification_finds_accounts_that_reach_too_much(world: World, monkeypat
     world.share(world.records().patient(record.patient_id).patient, "otto@sample.example", "view", now())  # it is over
     monkeypatch.setattr("medfiles.permissions.patients_for", lambda actor: select(LabResult.patient_id))
     result = migrate(world)
-    assert (result.exit_code, "reaches 1 documents of patients that are not theirs" in result.output) == (1, True)
+    assert (result.exit_code, "has access to 1 documents of other users’ patients" in result.output) == (1, True)
 
 
 def test_an_account_with_a_share_is_no_leak(world: World) -> None:

@@ -92,8 +92,8 @@ def test_rollback_reports_changes_made_since(world: World, lab: Any) -> None:
     world.documents().trash(document_of(trashed.id).id)
     lost = said(roll_back(world, "--json"))["lost"]
     assert [words.split(" as ")[0] for words in lost] == [
-        f"Older file {changed.id} had another name and description",
-        f"Older file {trashed.id} was in the trash",
+        f"Old file {changed.id}: name and description changed since",
+        f"Old file {trashed.id} was in the trash",
     ]
     listed = world.client().get(f"/api/v1/lab-result/{lab.id}/files").json or []
     assert {file["id"] for file in listed} == {changed.id, trashed.id, same.id}

@@ -252,7 +252,7 @@ def test_a_document_that_is_not_there_is_said_and_the_rest_is_saved(lived_in: Wo
     lost, *_ = lived_in.files()
     (lived_in.uploads / lost.file_path).unlink()
     done = run(lived_in, "backup", str(tmp_path), "--json")
-    assert (done.exit_code, json.loads(done.stdout)["problems"]) == (1, [f"document {lost.id}: its bytes are missing"])
+    assert (done.exit_code, json.loads(done.stdout)["problems"]) == (1, [f"document {lost.id}: its content is missing"])
     assert not list(backup.check(tmp_path, backup.newest(tmp_path)))
 
 
