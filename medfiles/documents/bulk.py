@@ -97,7 +97,7 @@ class BulkService(DocumentService):
         """Restore as many as the record has room for, in the order given."""
 
         def new_check() -> Check:
-            count = count_live(record_type, record_id)
+            count = count_live(self.registry, record_type, record_id)
 
             def check(file: EntityFile) -> None:
                 nonlocal count
@@ -118,7 +118,7 @@ class BulkService(DocumentService):
 
         def change(files: Sequence[EntityFile]) -> None:
             with transaction():
-                keys = lifecycle.purge(self.storages, self.actor, _locked(files, check))
+                keys = lifecycle.purge(self.registry, self.actor, _locked(files, check))
             journal.remove(self.storages, keys)
 
         with self.operation("purge", entity_type=record_type.name, entity_id=record_id) as target:

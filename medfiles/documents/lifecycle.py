@@ -15,7 +15,6 @@ from sqlalchemy import select
 from medfiles.audit import event_log
 from medfiles.clock import now
 from medfiles.database.session import db, transaction
-from medfiles.documents import unmigrated
 from medfiles.errors import BlobMissing, Conflict, DatabaseUnavailable, IntegrityFailed, MedfilesError
 from medfiles.models import EntityFile
 from medfiles.permissions import Actor
@@ -65,14 +64,14 @@ def mark_restored(actor: Actor, files: Sequence[EntityFile]) -> None:
     _log(actor, "restore", files)
 
 
-def purge(storages: Storages, actor: Actor | None, files: Sequence[EntityFile]) -> Sequence[str]:
+def purge(registry: Registry, actor: Actor | None, files: Sequence[EntityFile]) -> Sequence[str]:
     """Delete documents permanently, in the open transaction. Return the keys to remove once it is committed."""
     _log(actor, "purge", files)
-    return [*erase(files), *unmigrated.forget(storages, files)]
+    return [*erase(files), *registry.additional.forget(files)]
 
 
 def erase(files: Sequence[EntityFile]) -> Sequence[str]:
-    """Delete rows and previews as `purge` does, but leave the audit event and the older feature to the caller."""
+    """Delete rows and previews as `purge` does, but leave the audit event and additional documents to the caller."""
     for file in files:
         journal.release(file.storage, [file.file_path])
         db.session.delete(file)

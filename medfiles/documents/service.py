@@ -12,7 +12,7 @@ from medfiles.audit import event_log
 from medfiles.audit.event_log import AuditTarget
 from medfiles.content import DocumentContent, opened
 from medfiles.database.session import db, transaction
-from medfiles.documents import lifecycle, listing, unmigrated
+from medfiles.documents import lifecycle, listing
 from medfiles.documents.listing import ListQuery
 from medfiles.documents.rules import (
     checked_changes,
@@ -22,11 +22,11 @@ from medfiles.documents.rules import (
     require_trashed,
 )
 from medfiles.documents.uploading import UploadService, count_live
-from medfiles.errors import Conflict, Outdated
+from medfiles.errors import Conflict, NotFound, Outdated
 from medfiles.models import EntityFile
 from medfiles.permissions import Action
 from medfiles.record_types.declared import RecordType
-from medfiles.storage import journal
+from medfiles.storage import digest, journal
 
 NEWEST = ListQuery()
 FIRST_TO_TRASH = "Only documents in the trash can be deleted permanently. Move this document to trash first."
@@ -55,7 +55,7 @@ class DocumentService(UploadService):
         with self.reading("list", entity_type=record_type.name, entity_id=record_id) as target:
             action = Action.EDIT if list_query.trashed else Action.VIEW
             record = self.authorized_record(record_type, record_id, action, target)
-            also = unmigrated.documents(record_type, record)
+            also = self.registry.additional.of_record(record_type.name, record)
             return listing.page(record_type, record_id, list_query, limit, counted=counted, also=also)
 
     def matching(self, record_type: RecordType, record_id: int, list_query: ListQuery) -> Sequence[int]:
@@ -71,7 +71,8 @@ class DocumentService(UploadService):
                 EntityFile.entity_type == record_type.name, EntityFile.entity_id == record_id
             )
             both, trashed = db.session.execute(query).one()
-            return RecordTotals(both - trashed + unmigrated.count(record_type, record_id), trashed)
+            live = both - trashed + self.registry.additional.count(record_type.name, record_id)
+            return RecordTotals(live, trashed)
 
     def duplicate_of(self, file: EntityFile) -> EntityFile | None:
         """Return the oldest other document of the same record with the same bytes."""
@@ -96,7 +97,7 @@ class DocumentService(UploadService):
             EntityFile.entity_id.in_(record_ids),
             EntityFile.deleted_at.is_(None),
         )
-        others = unmigrated.record_ids(record_type, record_ids)
+        others = self.registry.additional.record_ids(record_type.name, record_ids)
         every = (documents if others is None else union_all(documents, others)).subquery()
         query = (
             select(model.id, title, func.count(every.c.record_id))
@@ -112,8 +113,9 @@ class DocumentService(UploadService):
         query = self._live().with_only_columns(EntityFile.entity_type, func.count(EntityFile.id))
         query = query.where(EntityFile.patient_id == patient_id).group_by(EntityFile.entity_type)
         totals = dict(db.session.execute(query).all())
-        if waits := unmigrated.per_patient(allowed.where(allowed.selected_columns[0] == patient_id)).get(patient_id):
-            totals[unmigrated.KIND] = totals.get(unmigrated.KIND, 0) + waits
+        this_patient = allowed.where(allowed.selected_columns[0] == patient_id)
+        for name, counts in self.registry.additional.per_patient(this_patient).items():
+            totals[name] = totals.get(name, 0) + counts[patient_id]
         return totals
 
     def recent(self, patient_id: int | None = None, limit: int = 8) -> Sequence[EntityFile]:
@@ -163,6 +165,30 @@ class DocumentService(UploadService):
             must_be_readable(file, self.actor)
             return opened(file, self.storages)
 
+    def open_listed(self, number: int) -> DocumentContent:
+        """Open a document by its id in a list: a stored one, or an additional one."""
+        additional = self.registry.additional
+        if (file_id := additional.document_id(number)) is not None:
+            return self.open(file_id)
+        try:
+            with self.reading("download", file_id=number) as target:
+                file = self.authorized_additional(number, Action.VIEW, target)
+        except NotFound:
+            if additional.document_id(number) is None:
+                raise
+            return self.open_listed(number)  # it was stored between the two looks
+        content = DocumentContent(file, self.storages.attached[file.storage])
+        file.sha256, file.file_size = digest(content.read())  # the size another feature noted may be wrong
+        return content
+
+    def authorized_additional(self, number: int, action: Action, target: AuditTarget) -> EntityFile:
+        """Return the additional document with this id, or raise NotFound or Forbidden."""
+        if (file := self.registry.additional.find(number)) is None:
+            raise NotFound()
+        self.authorized_record(self.registry[file.entity_type], file.entity_id, action, target)
+        target.file_id, target.name = number, file.file_name
+        return file
+
     def edit(
         self,
         file_id: int,
@@ -209,7 +235,7 @@ class DocumentService(UploadService):
             with transaction():
                 file = self.authorized_file(file_id, Action.EDIT, target, lock=True)
                 require_trashed(file, FIRST_TO_TRASH)
-                keys = lifecycle.purge(self.storages, self.actor, [file])
+                keys = lifecycle.purge(self.registry, self.actor, [file])
             journal.remove(self.storages, keys)
 
     def _live(self) -> Select[EntityFile]:
@@ -226,7 +252,7 @@ class DocumentService(UploadService):
         with lifecycle.moving_from_trash(self.storages, self.registry, files) as moved:
             record = self.authorized_record(record_type, record_id, Action.EDIT, AuditTarget(), lock=True)
             require_live_record(record_type, record)
-            require_room(record_type, count_live(record_type, record_id) + len(moved) - 1)
+            require_room(record_type, count_live(self.registry, record_type, record_id) + len(moved) - 1)
             lifecycle.mark_restored(self.actor, moved)
 
 

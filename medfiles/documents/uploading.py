@@ -14,7 +14,7 @@ from medfiles.audit import event_log
 from medfiles.audit.event_log import AuditTarget
 from medfiles.clock import now
 from medfiles.database.session import db, transaction
-from medfiles.documents import detection, lifecycle, unmigrated
+from medfiles.documents import detection, lifecycle
 from medfiles.documents.quota import require_quota
 from medfiles.documents.rules import (
     FORM_OVERHEAD,
@@ -30,7 +30,7 @@ from medfiles.errors import Conflict, EmptyFile, MedfilesError, Rejected
 from medfiles.jobs import queue as jobs
 from medfiles.models import CancelledUpload, EntityFile
 from medfiles.permissions import Action
-from medfiles.record_types.declared import RecordType
+from medfiles.record_types.declared import RecordType, Registry
 from medfiles.record_types.media_types import DRAWN, media_of
 from medfiles.sandbox.pool import Sandbox
 from medfiles.service import Service
@@ -205,7 +205,8 @@ class UploadService(Service):
     def _state(self, record_type: RecordType, record_id: int, key: str | None) -> UploadState:
         values = {"user_id": self.actor.user_id, "key": key, "record_type": record_type.name, "record_id": record_id}
         stored, cancelled, live = db.session.execute(_STATE, values).one()
-        return UploadState(bool(stored), bool(cancelled), live + unmigrated.count(record_type, record_id))
+        live += self.registry.additional.count(record_type.name, record_id)
+        return UploadState(bool(stored), bool(cancelled), live)
 
     def _earlier(self, permit: UploadPermit, staged: Staged, metadata: UploadMetadata) -> EntityFile | None:
         """Return the document that an earlier attempt of the same upload stored."""
@@ -222,10 +223,10 @@ class UploadService(Service):
         return db.session.scalar(query, {"user_id": self.actor.user_id, "key": key})
 
 
-def count_live(record_type: RecordType, record_id: int) -> int:
+def count_live(registry: Registry, record_type: RecordType, record_id: int) -> int:
     """Count the documents that use up the record's limit; those in its trash do not."""
     live = db.session.scalar(_LIVE, {"record_type": record_type.name, "record_id": record_id})
-    return (live or 0) + unmigrated.count(record_type, record_id)
+    return (live or 0) + registry.additional.count(record_type.name, record_id)
 
 
 def _key_reused() -> Rejected:

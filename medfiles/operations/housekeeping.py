@@ -14,7 +14,7 @@ from medfiles.content import opened
 from medfiles.database.session import db, transaction
 from medfiles.documents import lifecycle
 from medfiles.errors import NotFound, StorageError
-from medfiles.models import CancelledUpload, EntityFile, LabResult, LabResultFile, Rendition
+from medfiles.models import CancelledUpload, EntityFile, Rendition
 from medfiles.previews.renderer import Renderer, Unshowable
 from medfiles.record_types.declared import RecordType, Registry
 from medfiles.sandbox.render.spec import THUMBNAIL, recipe
@@ -71,11 +71,12 @@ def purge_expired(
     while ids := _due_ids(before):
         with transaction() as session:
             still_due = select(EntityFile).where(EntityFile.id.in_(ids), *_is_due(before)).with_for_update()
-            keys = lifecycle.purge(storages, None, session.scalars(still_due).all())
+            keys = lifecycle.purge(registry, None, session.scalars(still_due).all())
         failed += journal.remove(storages, keys).failed
         documents += len(ids)
         report(f"{documents} documents")
-    return Purged(documents, sum(_purge_records(record_type, before) for record_type in registry), failed)
+    records = sum(_purge_records(record_type, before, registry) for record_type in registry)
+    return Purged(documents, records, failed)
 
 
 def _is_due(before: datetime) -> tuple[ColumnElement[bool], ...]:
@@ -90,16 +91,14 @@ def _due_ids(before: datetime) -> Sequence[int]:
     return ids
 
 
-def _purge_records(record_type: RecordType, before: datetime) -> int:
+def _purge_records(record_type: RecordType, before: datetime, registry: Registry) -> int:
     model = record_type.model
     with transaction() as session:
         holds = select(EntityFile.id).where(
             EntityFile.entity_type == record_type.name, EntityFile.entity_id == model.id
         )
-        empty = select(model).where(model.deleted_at < before, ~holds.exists())
-        if record_type.model is LabResult:
-            older = select(LabResultFile.id).where(LabResultFile.lab_result_id == model.id)
-            empty = empty.where(~older.exists())
+        kept = registry.additional.refers_to(record_type.name, model.id.expression)
+        empty = select(model).where(model.deleted_at < before, ~holds.exists(), ~kept)
         records = session.scalars(empty.with_for_update()).all()
         for record in records:
             target = AuditTarget(record.patient_id, record_type.name, record.id, name=record_type.title_of(record))
