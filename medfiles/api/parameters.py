@@ -8,7 +8,7 @@ from medfiles.api.schemas import LARGEST_ID
 from medfiles.api.toolkit import Operation
 from medfiles.documents.listing import CURSOR_LIMIT, ORDERS, SEARCH_LIMIT
 from medfiles.record_types.declared import Registry
-from medfiles.record_types.media_types import MEDIA
+from medfiles.record_types.media_types import GROUPS
 from medfiles.sandbox.render.spec import WIDTHS
 
 Said = dict[str, Any]
@@ -26,7 +26,7 @@ PATH: Mapping[str, tuple[str, Any]] = {  # what it is, an example
 QUERY: Mapping[str, tuple[str, Said, Any]] = {  # what it is, what it may be, an example
     "q": ("Words that all occur in the name or the description", {"type": "string", "maxLength": SEARCH_LIMIT}, "knee"),
     "category": ("One of the kind’s categories, or none", TEXT, "referral"),
-    "media": ("The kind of document", {"type": "string", "enum": ["", *MEDIA]}, "pdf"),
+    "media": ("The kind of document", {"type": "string", "enum": ["", *GROUPS]}, "pdf"),
     "from": ("First day of upload, in `zone`; in the trash, of deletion", DAY, "2026-05-01"),
     "to": ("Last day of upload, in `zone`; in the trash, of deletion", DAY, "2026-05-31"),
     "zone": ("Time zone of the days; by itself UTC", TEXT, "Europe/Berlin"),

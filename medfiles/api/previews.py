@@ -15,7 +15,6 @@ from medfiles.sandbox.render.spec import WIDTHS, Window, is_window
 
 USUAL = 960
 WINDOW = re.compile(r"(-?\d{1,7}(?:\.\d{1,3})?),(\d{1,7}(?:\.\d{1,3})?)")
-PICTURES = ("pages", "image", "dicom")
 
 
 @blueprint.get("/files/<int:file_id>/preview")
@@ -25,7 +24,7 @@ PICTURES = ("pages", "image", "dicom")
 def preview(file_id: int) -> Response:
     page, width, window = _page(), _width(), _window()
     look = previews().look(file_id)
-    if look.kind in PICTURES:
+    if look.is_drawn:
         return send_picture(previews().page(file_id, page, width, window))
     return reply(_shown(look, page))
 

@@ -17,7 +17,7 @@ from medfiles.database.session import db
 from medfiles.errors import Rejected
 from medfiles.models import EntityFile
 from medfiles.record_types.declared import RecordType
-from medfiles.record_types.media_types import KINDS, MEDIA, media_of
+from medfiles.record_types.media_types import BY_NAME, GROUPS, OTHER, group_of
 from medfiles.text import clean_text, fold
 
 ORDERS = {"date": "desc", "name": "asc", "size": "desc", "type": "asc"}  # each sort with the order it has by itself
@@ -26,8 +26,7 @@ SEARCH_LIMIT = 200
 CURSOR_LIMIT = 4000
 YEARS = range(1850, 2201)
 LARGEST = 2**63 - 1
-_other = case((EntityFile.file_type.like("image/%"), "image"), else_="text")
-_media = case(KINDS, value=EntityFile.file_type, else_=_other)
+_media = case({name: row.group for name, row in BY_NAME.items()}, value=EntityFile.file_type, else_=OTHER)
 _by_type: ColumnElement[str] = _media + " " + EntityFile.file_type + " " + EntityFile.sort_name
 
 
@@ -48,7 +47,7 @@ class ListQuery:
 
     q: str = ""
     category: str = ""  # one of the kind's, or "none"
-    media: str = ""  # one of MEDIA
+    media: str = ""  # a key of GROUPS
     from_: date | None = None
     to: date | None = None
     zone: str = "UTC"
@@ -94,7 +93,7 @@ def wanted(query: Mapping[str, str], record_type: RecordType, *, trashed: bool =
     return ListQuery(
         q=clean_text(query.get("q"), SEARCH_LIMIT, "The search term (“q”)") or "",
         category=_one_of(query, "category", (*record_type.categories, UNCATEGORISED)),
-        media=_one_of(query, "media", MEDIA),
+        media=_one_of(query, "media", tuple(GROUPS)),
         from_=first,
         to=last,
         zone=_zone(query),
@@ -293,7 +292,7 @@ def _merged(rows: list[Row], others: Sequence[Row], list_query: ListQuery) -> li
 
 def _value_of(file: EntityFile, list_query: ListQuery) -> Any:
     values = {"date": file.uploaded_at, "name": file.sort_name, "size": file.file_size}
-    return values.get(list_query.sort, f"{media_of(file.file_type)} {file.file_type} {file.sort_name}")
+    return values.get(list_query.sort, f"{group_of(file.file_type)} {file.file_type} {file.sort_name}")
 
 
 def _matches(file: EntityFile, list_query: ListQuery) -> bool:
@@ -301,7 +300,7 @@ def _matches(file: EntityFile, list_query: ListQuery) -> bool:
         not list_query.trashed
         and all(word in file.search_text for word in fold(list_query.q).split())
         and list_query.category in ("", file.category or UNCATEGORISED)
-        and list_query.media in ("", media_of(file.file_type))
+        and list_query.media in ("", group_of(file.file_type))
         and (list_query.from_ is None or file.uploaded_at >= midnight(list_query.from_, list_query.zone))
         and (list_query.to is None or file.uploaded_at < midnight(list_query.to + timedelta(days=1), list_query.zone))
     )

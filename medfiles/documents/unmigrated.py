@@ -12,7 +12,7 @@ from medfiles.documents import detection
 from medfiles.errors import BadName
 from medfiles.models import EntityFile, LabResult, LabResultFile, LegacyId, RecordMixin
 from medfiles.record_types.declared import RecordType
-from medfiles.record_types.media_types import is_known
+from medfiles.record_types.media_types import BY_NAME
 from medfiles.storage import OlderFolder, Storages, Unreachable, journal
 
 KIND, CATEGORY = "lab-result", "result"
@@ -30,7 +30,7 @@ def document(record_type: RecordType, row: LabResultFile, record: RecordMixin) -
     return EntityFile(
         id=row.id, entity_type=record_type.name, entity_id=record.id, patient_id=record.patient_id,
         file_name=name_of(row.file_name, row.id), file_path=row.file_path, storage=OlderFolder.name, category=CATEGORY,
-        file_type=row.file_type if is_known(row.file_type) else UNKNOWN, file_size=row.file_size or 0,
+        file_type=row.file_type if row.file_type in BY_NAME else UNKNOWN, file_size=row.file_size or 0,
         description=row.description, uploaded_at=at, created_at=at, updated_at=at,
     )  # fmt: skip
 

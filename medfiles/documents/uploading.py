@@ -32,7 +32,7 @@ from medfiles.models import CancelledUpload, EntityFile
 from medfiles.permissions import Action
 from medfiles.previews import cache as preview_cache
 from medfiles.record_types.declared import RecordType
-from medfiles.record_types.media_types import DRAWN, media_of
+from medfiles.record_types.media_types import WITH_THUMBNAIL
 from medfiles.sandbox.pool import Sandbox
 from medfiles.service import Service
 from medfiles.storage import Staged, journal, live_key
@@ -238,7 +238,7 @@ def _see_to_it_later(file: EntityFile) -> None:
     """In the open transaction: what nobody has to wait for."""
     if file.scan == policy.WAITING:
         jobs.ask(jobs.SCAN, file.id, SCAN_AFTER)
-    elif media_of(file.file_type) in DRAWN:
+    elif file.file_type in WITH_THUMBNAIL:
         jobs.ask(jobs.WARM, file.id, WARM_AFTER)
 
 

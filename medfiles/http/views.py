@@ -17,19 +17,11 @@ from medfiles.models import FIRST_FILE_ID, EntityFile, Patient, RecordMixin
 from medfiles.permissions import Action, Actor
 from medfiles.record_types.declared import RecordType, Registry
 from medfiles.record_types.fields import Field
-from medfiles.record_types.media_types import DRAWN, media_of
+from medfiles.record_types.media_types import GROUPS, WITH_THUMBNAIL, group_of
 from medfiles.records.sharing import Given
 from medfiles.sandbox.render.spec import THUMBNAIL, Window, recipe
 
 MOST_TOLD, MOST_LISTED = 3, 20  # refused documents named in a header, on a page
-MEDIA_WORDS = {
-    "pdf": "PDF",
-    "image": "Photo or scan",
-    "word": "Word",
-    "sheet": "Spreadsheet",
-    "text": "Text",
-    "dicom": "DICOM image",
-}
 
 
 @dataclass(frozen=True)
@@ -46,7 +38,7 @@ class TypeView:
     max_size: int  # bytes
     max_files: int
     categories: tuple[tuple[str, str], ...]  # (("summary", "Summary"), ...)
-    media: tuple[tuple[str, str], ...] = tuple(MEDIA_WORDS.items())  # what a list can be narrowed to
+    media: tuple[tuple[str, str], ...] = tuple(GROUPS.items())  # what a list can be narrowed to
 
 
 @dataclass(frozen=True)
@@ -135,7 +127,7 @@ class FileView:
     @property
     def thumbnail(self) -> str | None:
         """The address of its first page, small; None where there is nothing to draw."""
-        return self.picture(THUMBNAIL) if self.kind in DRAWN and not (self.waits or self.held) else None
+        return self.picture(THUMBNAIL) if self.file_type in WITH_THUMBNAIL and not (self.waits or self.held) else None
 
     def picture(self, width: int, page: int = 1, window: Window | None = None) -> str:
         """The address of a page as a picture, `width` one of recipes.WIDTHS."""
@@ -316,7 +308,7 @@ class FilePresenter:
             file_name=file.file_name,
             stem=name.stem,
             label=name.suffix[1:].upper() or "FILE",
-            kind=media_of(file.file_type),
+            kind=group_of(file.file_type),
             file_type=file.file_type,
             file_size=file.file_size,
             sha256=file.sha256,

@@ -7,15 +7,11 @@ from datetime import date
 from medfiles.errors import Forbidden, NotFound
 from medfiles.models import Insurance, LabResult, Procedure, RecordMixin, Visit
 from medfiles.record_types.fields import Field
+from medfiles.record_types.media_types import BY_EXTENSION
 
 MB = 1024 * 1024
 ALL_OPERATIONS = frozenset({"upload", "download", "delete", "preview"})
 LABELS = {"eob": "Explanation of benefits", "test_order": "Test order", "card": "Insurance card"}
-WORDS = {
-    ".pdf": "PDF", ".doc": "Word", ".docx": "Word", ".xls": "Excel", ".xlsx": "Excel", ".jpg": "JPG", ".jpeg": "JPG",
-    ".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP", ".gif": "GIF", ".heic": "HEIC",
-    ".dcm": "DICOM", ".txt": "text", ".csv": "CSV", ".xml": "XML", ".json": "JSON",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -57,7 +53,7 @@ class RecordType:
     @property
     def accepts_words(self) -> str:
         """ "PDF, Word, JPG, PNG or text": what may be added, for people."""
-        words = list(dict.fromkeys(WORDS.get(extension, extension[1:].upper()) for extension in self.accepts))
+        words = list(dict.fromkeys(BY_EXTENSION[extension].label for extension in self.accepts))
         return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from medfiles.config import SettingError
-from medfiles.record_types.declared import MB, WORDS, RecordType, Registry
+from medfiles.record_types.declared import MB, RecordType, Registry
+from medfiles.record_types.media_types import BY_EXTENSION
 
 
 def _words(value: Any) -> bool:
@@ -17,7 +18,7 @@ def _words(value: Any) -> bool:
 OVERRIDES: Mapping[str, Callable[[Any], bool]] = {
     "max_size_mb": lambda value: isinstance(value, int | float) and value > 0,
     "max_files": lambda value: isinstance(value, int) and value > 0,
-    "accepts": lambda value: _words(value) and set(value) <= set(WORDS),
+    "accepts": lambda value: _words(value) and set(value) <= set(BY_EXTENSION),
     "categories": lambda value: _words(value) and all(len(word) <= 100 for word in value),
 }
 
