@@ -16,7 +16,7 @@ from medfiles.legacy.verification import Verdict, Verifier
 from medfiles.models import LegacySource
 from medfiles.operations import database_dump
 from medfiles.services import Services
-from medfiles.storage import DiskStorage, durable
+from medfiles.storage import durable
 
 Progress = Callable[[int], None]
 
@@ -114,8 +114,8 @@ class Migration:
         """Bytes that are to be written, by folder: the backup, and the documents' new places."""
         size = found.bytes_in_all()
         needed = {folder: size + sum(map(database_dump.size_of_database, {db.engine, self.source.engine}))}
-        if isinstance(self.services.storages.default, DiskStorage):
-            needed[self.services.storages.default.root] = size
+        if root := self.services.storages.default.root:
+            needed[root] = size
         return needed
 
     def _label(self, kind: str, number: int, name: str) -> str:

@@ -19,7 +19,7 @@ from medfiles.models import Patient, User
 from medfiles.operations import backup
 from medfiles.operations.backup import DATABASE, SECRET, Entry, entries, manifest, object_path
 from medfiles.operations.database_dump import load
-from medfiles.storage import DiskStorage, OlderFolder, Storage, Storages, digest
+from medfiles.storage import OlderFolder, Storage, Storages, digest
 from medfiles.storage.base import CHUNK, make_folder
 from medfiles.storage.durable import check_space, publish, sha256_of
 from medfiles.storage.legacy_folder import FOLDER
@@ -94,8 +94,7 @@ def _needed(storages: Storages, target: Target, database: Path, listed: Sequence
     older = sum(entry.size for entry in listed if entry.place == OlderFolder.name)
     needed = {target.instance: database.stat().st_size}
     needed |= {storages.older.root: older} if older else {}
-    if isinstance(storages.default, DiskStorage):
-        root = storages.default.root
+    if root := storages.default.root:
         needed[root] = needed.get(root, 0) + sum(entry.size for entry in listed) - older
     return needed
 

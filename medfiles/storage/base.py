@@ -133,11 +133,12 @@ class Staged:
 class Readable(Protocol):
     """A place where bytes are.
 
-    `remote`: a write that failed there may arrive afterwards, and what is read may have been altered on its way.
+    `name` is the one that rows give. `unverified`: bytes can be altered on the way, so compare whole documents with
+    their hash.
     """
 
     name: str
-    remote: bool
+    unverified: bool
 
     def open(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Chunks of the bytes from `start` up to but without `end`: `BlobMissing` before the first chunk."""
@@ -146,11 +147,22 @@ class Readable(Protocol):
         """Size without reading: `BlobMissing`."""
 
     def url(self, key: str, seconds: int) -> str | None:
-        """A direct link that is good for so long, or None: the bytes go through the app."""
+        """A direct link that is valid for so many seconds, or None: the bytes go through the app."""
+
+    def accel_path(self, key: str) -> str | None:
+        """The path by which the reverse proxy finds the bytes below MEDFILES_ACCEL, or None: it cannot."""
 
 
 class Storage(Readable, Protocol):
-    """A place for bytes, also new ones. It knows no HTTP, no database and no permission."""
+    """A place for bytes, also new ones. It knows no HTTP, no database and no permission.
+
+    `root` is the local folder that holds the bytes, if any. `late_writes`: a write that failed may still arrive.
+    """
+
+    late_writes: bool
+
+    @property
+    def root(self) -> Path | None: ...
 
     def stage(self, limit: int) -> Staged:
         """A place to stream at most `limit` bytes into."""
@@ -198,7 +210,11 @@ def translated(
 class Staging:
     """The folder of temporary files that every backend streams uploads into first; `synced`: durable there."""
 
-    remote = False
+    root: Path | None = None
+    late_writes = unverified = False
+
+    def accel_path(self, key: str) -> str | None:
+        return None
 
     def __init__(self, folder: Path, synced: bool = True) -> None:
         self.folder = folder

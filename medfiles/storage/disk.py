@@ -30,11 +30,12 @@ NO_LINKS = {errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTS
 class DiskStorage(Staging):
     """The local or mounted folder `root`; staging lies beside the documents so that a second name publishes them."""
 
-    name = "disk"
+    NAME = "disk"
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, name: str = NAME) -> None:
         super().__init__(root / "staged")
-        self.root = root
+        self.root: Path = root
+        self.name = name
 
     def commit(self, staged: Staged, key: str) -> Stored:
         path = self._path(key)
@@ -91,6 +92,9 @@ class DiskStorage(Staging):
 
     def url(self, key: str, seconds: int) -> str | None:
         return None
+
+    def accel_path(self, key: str) -> str | None:
+        return check_key(key) if self.name == self.NAME else None  # MEDFILES_ACCEL stands for one folder
 
     def check(self) -> None:
         self.stage(0).discard()

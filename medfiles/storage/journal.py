@@ -66,7 +66,7 @@ def abandon(storages: Storages, keys: Collection[str]) -> None:
 
     Where a write may arrive that has failed, that is for the sweep, once it cannot any more.
     """
-    late = [storage.name for storage in storages if storage.remote]
+    late = [storage.name for storage in storages if storage.late_writes]
     with transaction() as session:
         given_up = update(StorageJournal).where(StorageJournal.key.in_(keys), StorageJournal.action == "attach")
         session.execute(given_up.where(StorageJournal.storage.not_in(late)).values(action="remove", lease_until=now()))

@@ -27,7 +27,7 @@ class OlderFolder:
     """`root` is the older feature's upload folder; a key is a path as its table has it, whatever that may be."""
 
     name = "older"
-    remote = False
+    unverified = False
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -45,6 +45,9 @@ class OlderFolder:
             return Stored(key, self._path(key).stat().st_size)
 
     def url(self, key: str, seconds: int) -> str | None:
+        return None
+
+    def accel_path(self, key: str) -> str | None:
         return None
 
     def canonical(self, key: str) -> str:

@@ -42,11 +42,12 @@ class ObjectStorage(Staging):
     The keys to it come from the environment, under the names the providers' own tools use.
     """
 
-    name = "objects"
-    remote = True
+    NAME = "objects"
+    late_writes = unverified = True
 
-    def __init__(self, url: str, staging: Path) -> None:
+    def __init__(self, url: str, staging: Path, name: str = NAME) -> None:
         super().__init__(staging, synced=False)
+        self.name = name
         self._objects: Any = bucket(url)
         self._probe: Any = bucket(url, {"read_timeout": "3s"}, ONCE)  # whoever asks waits for seconds only
         self._slots = BoundedSemaphore(AT_ONCE)
