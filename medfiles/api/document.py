@@ -14,6 +14,7 @@ from medfiles.api.error_examples import CASES, cases_of
 from medfiles.api.problem_details import MEDIA_TYPE, TITLES
 from medfiles.api.toolkit import Operation, Shape, blueprint, models
 from medfiles.http.current import services
+from medfiles.record_types.document_fields import UPLOAD_FIELDS
 
 VERSION, KEPT = "1.0", "medfiles.api.document"
 Said = dict[str, Any]
@@ -21,8 +22,7 @@ PROBLEM = {"$ref": "#/components/schemas/Problem"}
 BINARY = {"type": "string", "format": "binary"}
 FORM: Mapping[str, tuple[str, dict[str, Any]]] = {  # of an upload
     "file": ("The document, with its name; one in a request", BINARY),
-    "description": ("What it is", {"type": "string", "maxLength": 1000}),
-    "category": ("One of the kind’s categories", {"type": "string"}),
+    **{field.name: (field.about, schemas.detail_schema(field)) for field in UPLOAD_FIELDS},
 }
 MEDIA = {"bytes": "*/*", "zip": "application/zip", "picture": "image/webp", "preview": "image/webp"}
 ALWAYS = (401, 429, 503)

@@ -8,10 +8,11 @@ from pydantic import BaseModel, RootModel
 
 from medfiles.api.schemas import File, Files, Preview
 from medfiles.api.toolkit import Shape, models
+from medfiles.record_types.document_fields import UPLOAD_FIELDS
 
 BYTES = "%PDF-1.7 …"
 BINARY: Mapping[str, Any] = {"bytes": BYTES, "zip": "PK …", "picture": "RIFF … WEBP", "preview": "RIFF … WEBP"}
-FORM: Mapping[str, Any] = {"file": BYTES, "description": "For the orthopaedist", "category": "referral"}
+FORM: Mapping[str, Any] = {"file": BYTES, **{field.name: field.example for field in UPLOAD_FIELDS if field.example}}
 
 
 def model_of(shape: Shape) -> type[BaseModel]:

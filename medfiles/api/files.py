@@ -15,9 +15,11 @@ from medfiles.http.rate_limits import UPLOADS, counted
 from medfiles.http.responses import send_document
 from medfiles.http.views import file_views
 from medfiles.record_types.declared import RecordType
+from medfiles.record_types.document_fields import FILTER_FIELDS
 
 USUAL, MOST = 50, 200  # documents in one page of a list
-LIST_QUERY = ("q", "category", "media", "from", "to", "zone", "sort", "order", "cursor", "trashed", "limit")
+FILTERS = ("q", *(field.name for field in FILTER_FIELDS), "media", "from", "to", "zone")
+LIST_QUERY = (*FILTERS, "sort", "order", "cursor", "trashed", "limit")
 
 
 @blueprint.get("/<kind:type>/<int:id>/files")
@@ -93,7 +95,7 @@ def answer(file: Any, status: int = 200, headers: dict[str, str] | None = None) 
 
 
 def shown(view: Any) -> File:
-    return File.model_validate(view)
+    return File.model_validate({**vars(view), **view.details})
 
 
 def _changes() -> dict[str, str | None]:

@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from medfiles.api.schemas import LARGEST_ID
+from medfiles.api.schemas import LARGEST_ID, detail_schema
 from medfiles.api.toolkit import Operation
-from medfiles.documents.listing import CURSOR_LIMIT, ORDERS, SEARCH_LIMIT
+from medfiles.documents.listing import CURSOR_LIMIT, SEARCH_LIMIT, SORTS
 from medfiles.record_types.declared import Registry
+from medfiles.record_types.document_fields import FILTER_FIELDS, UPLOAD_FIELDS
 from medfiles.record_types.media_types import GROUPS
 from medfiles.sandbox.render.spec import WIDTHS
 
@@ -25,12 +26,12 @@ PATH: Mapping[str, tuple[str, Any]] = {  # what it is, an example
 }
 QUERY: Mapping[str, tuple[str, Said, Any]] = {  # what it is, what it may be, an example
     "q": ("Words that all occur in the name or the description", {"type": "string", "maxLength": SEARCH_LIMIT}, "knee"),
-    "category": ("One of the kind’s categories, or none", TEXT, "referral"),
+    **{field.name: (f"{field.about}, or none", detail_schema(field), field.example) for field in FILTER_FIELDS},
     "media": ("The kind of document", {"type": "string", "enum": ["", *GROUPS]}, "pdf"),
     "from": ("First day of upload, in `zone`; in the trash, of deletion", DAY, "2026-05-01"),
     "to": ("Last day of upload, in `zone`; in the trash, of deletion", DAY, "2026-05-31"),
     "zone": ("Time zone of the days; by itself UTC", TEXT, "Europe/Berlin"),
-    "sort": ("What the list is sorted by; by itself the day", {"type": "string", "enum": ["", *ORDERS]}, "name"),
+    "sort": ("What the list is sorted by; by itself the day", {"type": "string", "enum": ["", *SORTS]}, "name"),
     "order": (
         "By itself the newest, the largest, or A before Z",
         {"type": "string", "enum": ["", "asc", "desc"]},
@@ -68,12 +69,10 @@ QUERY: Mapping[str, tuple[str, Said, Any]] = {  # what it is, what it may be, an
         {"type": "string", "pattern": r"^-?[0-9]{1,7}(\.[0-9]{1,3})?,[0-9]{1,7}(\.[0-9]{1,3})?$"},
         "40,400",
     ),
-    "description": (
-        "For raw bytes: what it is",
-        {"type": "string", "maxLength": 1000},
-        "For the orthopaedist",
-    ),
-    "upload category": ("For raw bytes: one of the kind’s categories", TEXT, "referral"),
+    **{
+        f"upload {field.name}": (f"For raw bytes: {field.about}", detail_schema(field), field.example)
+        for field in UPLOAD_FIELDS
+    },
 }
 NEEDED = ("ids",)
 SENT: Mapping[str, tuple[str, str]] = {  # request headers: what they are for, an example
@@ -124,7 +123,7 @@ def in_path(rule: str, registry: Registry) -> Iterator[Said]:
 def of(operation: Operation, method: str) -> list[Said]:
     query, headers = list(operation.query), []
     if operation.answer == "upload":
-        query += ["description", "upload category"]
+        query += [f"upload {field.name}" for field in UPLOAD_FIELDS]
         headers += ["Idempotency-Key", "Content-Disposition"]
     if operation.conditional:
         headers.append("If-Match")

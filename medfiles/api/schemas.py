@@ -11,16 +11,26 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel, cre
 
 from medfiles.record_types import fields
 from medfiles.record_types.declared import RecordType, Registry
+from medfiles.record_types.document_fields import UPLOAD_FIELDS, DocumentField
 from medfiles.record_types.fields import TEXT_LIMIT
 
 LARGEST_ID = 2**63 - 1
 MOST_IDS = 500
 Id = Annotated[int, Field(ge=0, le=LARGEST_ID)]
 Ids = Annotated[list[Id], Field(min_length=1, max_length=MOST_IDS)]
+TYPES: Mapping[str, Any] = {
+    "string": str,
+    "text": str,
+    "date": date,
+    "file_name": str,
+    "category": str,
+    "boolean": bool,
+    "object": dict[str, str | None],
+}
 FILE_EXAMPLE: dict[str, Any] = {
     "id": 1000000001, "entity_type": "visit", "entity_id": 7, "file_name": "Referral.pdf",
     "file_type": "application/pdf", "file_size": 48211, "sha256": "9f86d081884c7d659a2feaa0c55ad015"
-    "a3bf4f1b2b0b822cd15d6c15b0f00a08", "description": "For the orthopaedist", "category": "referral",
+    "a3bf4f1b2b0b822cd15d6c15b0f00a08", **{field.name: field.example or None for field in UPLOAD_FIELDS},
     "uploaded_at": "2026-05-12T09:30:00Z", "created_at": "2026-05-12T09:30:00Z", "updated_at": "2026-05-12T09:30:00Z",
     "deleted_at": None, "uploaded_by": "maria@sample.example", "preview": True, "pages": 2,
     "scan": None,
@@ -73,11 +83,21 @@ class Problem(BaseModel):
     errors: list[Wrong] = Field([], description="One for each field that is wrong; absent when that is not the matter")
 
 
-class File(Out):
-    """A document, without its bytes. Times are in UTC. One of the older lab results that has not been moved yet has a
-    number below 1,000,000,001 and neither `sha256` nor `uploaded_by`."""
+def detail_schema(field: DocumentField) -> dict[str, Any]:
+    """Return a detail's JSON schema, as a parameter."""
+    limit = {"maxLength": field.limit} if field.kind in ("string", "text") else {}
+    return {"type": "string", **limit, **({"format": "date"} if field.kind == "date" else {})}
 
-    model_config = ConfigDict(json_schema_extra={"examples": [FILE_EXAMPLE]})
+
+def _detail(field: DocumentField, **default: Any) -> Any:
+    limit = field.limit if default and field.kind in ("string", "text") else None
+    lax = False if field.kind == "date" else None  # a form has no dates, but their words
+    return Annotated[TYPES[field.kind], Field(strict=lax)] | None, Field(
+        **default, max_length=limit, description=field.about
+    )
+
+
+class _FileStart(Out):
     id: int = Field(description="From 1,000,000,001 on; never used again for another document")
     entity_type: str = Field(description="The kind of its record")
     entity_id: int = Field(description="Its record")
@@ -85,8 +105,18 @@ class File(Out):
     file_type: str = Field(description="The media type, read from the bytes")
     file_size: int = Field(description="In bytes")
     sha256: str | None = Field(description="Of the bytes, in lower-case hexadecimal")
-    description: str | None
-    category: str | None = Field(description="One of the kind’s own")
+
+
+_FileDetails: Any = create_model(
+    "_FileDetails", __base__=_FileStart, **{field.name: _detail(field) for field in UPLOAD_FIELDS}
+)
+
+
+class File(_FileDetails):  # type: ignore[misc]
+    """A document, without its bytes. Times are in UTC. One of the older lab results that has not been moved yet has a
+    number below 1,000,000,001 and neither `sha256` nor `uploaded_by`."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [FILE_EXAMPLE]})
     uploaded_at: datetime
     created_at: datetime
     updated_at: datetime
@@ -142,15 +172,16 @@ class Preview(RootModel[TextPreview | HtmlPreview | TablePreview]):
     """What has no pages to be drawn."""
 
 
-class Metadata(In):
-    """What is absent stays as it is; null or "" clears. `file_name` keeps the ending it has."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"description": "Signed by both parents", "category": "consent"}]}
-    )
-    description: str | None = Field(None, max_length=1000)
-    category: str | None = Field(None, description="One of the kind’s own")
-    file_name: str = Field("", max_length=255, description="1 to 255 characters; the ending stays")
+Metadata: type[BaseModel] = create_model(
+    "Metadata",
+    __base__=In,
+    __doc__='What is absent stays as it is; null or "" clears. `file_name` keeps the extension it has.',
+    **{field.name: _detail(field, default=None) for field in UPLOAD_FIELDS},
+    file_name=(str, Field("", max_length=255, description="1 to 255 characters; the extension stays")),
+)
+Metadata.model_config["json_schema_extra"] = {
+    "examples": [{field.name: field.example for field in UPLOAD_FIELDS if field.example}]
+}
 
 
 class WhichCounts(In):
@@ -371,11 +402,4 @@ WORDS: Mapping[str, Any] = {
     "date": "2026-05-12",
     "boolean": True,
     "object": {},
-}
-TYPES: Mapping[str, Any] = {
-    "string": str,
-    "text": str,
-    "date": date,
-    "boolean": bool,
-    "object": dict[str, str | None],
 }

@@ -80,7 +80,8 @@ def _attach(service: DocumentService, record_type: RecordType, record_id: int, d
     intake = service.receive(record_type, record_id, len(content), files=1)
     staged = service.stage(intake)
     staged.write(content)
-    service.attach(intake, staged, UploadMetadata(document.name, document.description, document.category))
+    details = {"description": document.description, "category": document.category}
+    service.attach(intake, staged, UploadMetadata(document.name, details))
 
 
 def _file() -> Path:

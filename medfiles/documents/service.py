@@ -256,9 +256,9 @@ def version_of(file: EntityFile) -> str:
 
 
 def _meant(file: EntityFile, changes: Mapping[str, str | None], before: Mapping[str, str]) -> dict[str, str | None]:
-    meant = {name: value for name, value in changes.items() if name not in before or (value or "") != before[name]}
+    meant = {name: value for name, value in changes.items() if name not in before or str(value or "") != before[name]}
     for name, value in meant.items():
-        if name in before and (getattr(file, name) or "") not in (before[name], value or ""):
+        if name in before and str(getattr(file, name) or "") not in (before[name], str(value or "")):
             raise Conflict("This document was changed by someone else. Reload it before you save.")
     return meant
 

@@ -138,7 +138,7 @@ class Arrivals(Service):
         extension = accepted_extension(record_type, name)
         if staged.size == 0:
             raise EmptyFile("This file is empty. Check it on your device, then select it again.")
-        details = checked_details(record_type, metadata.description, metadata.category)
+        details = checked_details(record_type, metadata.details)
         staged.finish()
         found = detection.inspect(staged.path, extension, self.sandbox)
         if permit.again and (earlier := self._earlier(permit, staged, metadata)):

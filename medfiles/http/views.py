@@ -16,6 +16,7 @@ from medfiles.http.current import actor, records, services
 from medfiles.models import FIRST_FILE_ID, EntityFile, Patient, RecordMixin
 from medfiles.permissions import Action, Actor
 from medfiles.record_types.declared import RecordType, Registry
+from medfiles.record_types.document_fields import DOCUMENT_FIELDS, FORM_FIELDS, DocumentField
 from medfiles.record_types.fields import Field
 from medfiles.record_types.media_types import GROUPS, WITH_THUMBNAIL, group_of
 from medfiles.records.sharing import Given
@@ -38,6 +39,7 @@ class TypeView:
     max_size: int  # bytes
     max_files: int
     categories: tuple[tuple[str, str], ...]  # (("summary", "Summary"), ...)
+    details: tuple[DocumentField, ...] = FORM_FIELDS  # of its documents, as forms show them
     media: tuple[tuple[str, str], ...] = tuple(GROUPS.items())  # what a list can be narrowed to
 
 
@@ -107,8 +109,7 @@ class FileView:
     file_type: str  # media type read from the bytes
     file_size: int  # bytes
     sha256: str | None  # None: not read yet
-    description: str | None
-    category: str | None
+    details: Mapping[str, Any]  # by the names of DOCUMENT_FIELDS
     category_label: str | None  # "Lab report"
     uploaded_at: datetime
     uploaded_by: str | None  # "you", or an address
@@ -123,6 +124,20 @@ class FileView:
     signature: str | None = None  # what was found
     held: bool = False  # this reader cannot open it because of that
     waits: bool = False  # an older file that is still to be moved: it can be downloaded, and nothing else
+
+    @property
+    def description(self) -> str | None:
+        return self.details["description"]  # type: ignore[no-any-return]
+
+    @property
+    def category(self) -> str | None:
+        return self.details["category"]  # type: ignore[no-any-return]
+
+    @property
+    def other_details(self) -> Sequence[tuple[str, Any]]:
+        """Label and value of the details that have no place of their own in lists."""
+        others = [field for field in DOCUMENT_FIELDS if field.name not in ("file_name", "description", "category")]
+        return [(field.label, self.details[field.name]) for field in others if self.details[field.name]]
 
     @property
     def thumbnail(self) -> str | None:
@@ -312,8 +327,7 @@ class FilePresenter:
             file_type=file.file_type,
             file_size=file.file_size,
             sha256=file.sha256,
-            description=file.description,
-            category=file.category,
+            details={field.name: getattr(file, field.name) for field in DOCUMENT_FIELDS},
             category_label=record_type.category_label(file.category) if file.category else None,
             uploaded_at=file.uploaded_at,
             uploaded_by=self._who(file.uploaded_by),

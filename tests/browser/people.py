@@ -82,7 +82,7 @@ class Person:
             staged = service.stage(intake)
             staged.write(content)
             service.attach(
-                intake, staged, UploadMetadata(f"Note {number}.txt", category="summary" if number % 10 else None)
+                intake, staged, UploadMetadata(f"Note {number}.txt", {"category": "summary" if number % 10 else None})
             )
 
     def shelf(self) -> Shelf:

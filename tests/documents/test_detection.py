@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from medfiles.documents.detection import Found, clean_name, extension_of
 from medfiles.errors import BadName, ContentMismatch, EmptyFile, TypeNotAllowed
+from medfiles.record_types.media_types import BY_EXTENSION
 from tests.support import samples
 from tests.support.samples import SAMPLES, SHEET, WORD
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import String, event, func, inspect, select, text
 
 from medfiles.database.session import db
-from medfiles.documents.listing import ORDERS, SEARCH_LIMIT, ListQuery, Page, matching, page, wanted
+from medfiles.documents.listing import SEARCH_LIMIT, SORTS, ListQuery, Page, matching, page, wanted
 from medfiles.errors import Rejected
 from medfiles.models import EntityFile
 from medfiles.record_types.declared import VISIT
@@ -34,7 +34,7 @@ TYPES = (
     "text/plain",
     "application/dicom",
 )
-ORDERINGS = [(sort, order) for sort in ORDERS for order in ("asc", "desc")]
+ORDERINGS = [(sort, order) for sort in SORTS for order in ("asc", "desc")]
 INDEXES = {
     "date": "ix_entity_files_entity_type_entity_id_deleted_at_uploaded_at_id",
     "name": "ix_entity_files_entity_type_entity_id_deleted_at_sort_name_id",
@@ -122,7 +122,7 @@ papers = st.builds(
 )
 days = st.dates(date(2026, 5, 11), date(2026, 5, 16)).map(str)
 queries = st.fixed_dictionaries(
-    {"sort": st.sampled_from(list(ORDERS)), "order": st.sampled_from(["asc", "desc"])},
+    {"sort": st.sampled_from(list(SORTS)), "order": st.sampled_from(["asc", "desc"])},
     optional={
         "q": words,
         "category": st.sampled_from([*VISIT.categories, "none"]),
@@ -446,7 +446,7 @@ def test_empty_parameters_mean_nothing() -> None:
     assert wanted(empty, VISIT) == wanted({}, VISIT) == ListQuery()
 
 
-@pytest.mark.parametrize(("sort", "order"), ORDERS.items())
+@pytest.mark.parametrize(("sort", "order"), [(sort.name, sort.order) for sort in SORTS.values()])
 def test_each_sort_has_an_order_of_its_own(sort: str, order: str) -> None:
     assert wanted({"sort": sort}, VISIT).order == order
 

@@ -191,12 +191,12 @@ class World:
         **paper: Any,
     ) -> EntityFile:
         kind = next(record_type for record_type in self.parts.registry if isinstance(record, record_type.model))
-        content = content_for(name) if content is None else content
+        content, key = content_for(name) if content is None else content, paper.pop("idempotency_key", None)
         service = self.documents(email)
-        intake = service.receive(kind, record.id, len(content), files=1, retry_of=paper.get("idempotency_key"))
+        intake = service.receive(kind, record.id, len(content), files=1, retry_of=key)
         staged = service.stage(intake)
         staged.write(content)
-        file, _ = service.attach(intake, staged, UploadMetadata(name, **paper))
+        file, _ = service.attach(intake, staged, UploadMetadata(name, paper, key))
         return file
 
     def store(self, record: Any, *names: str, **columns: Any) -> list[int]:
