@@ -1,4 +1,4 @@
-"""A document attached to a record: everything about it but its bytes."""
+"""Documents: everything but their bytes."""
 
 from datetime import datetime
 from typing import Any
@@ -26,7 +26,7 @@ CodePoints = String(SORT_KEY_LIMIT).with_variant(String(SORT_KEY_LIMIT, collatio
 
 
 class EntityFile(db.Model):  # type: ignore[name-defined,misc]
-    """`file_path` is the storage key and `storage` the backend that holds it; `file_size` is in bytes.
+    """A document. `storage` names its backend, `file_path` is the key there; `file_size` in bytes.
 
     Setting a detail updates `sort_name` (here) and `search_text` (`record_types.document_fields`).
     """

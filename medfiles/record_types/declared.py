@@ -1,4 +1,4 @@
-"""The kinds of records documents can be attached to. A new kind is declared here, and only here."""
+"""The record types that documents can be attached to. New ones are declared here."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ LABELS = {"eob": "Explanation of benefits", "test_order": "Test order", "card": 
 
 @dataclass(frozen=True)
 class RecordType:
-    """A kind of record: its table, its limits, its fields, and how its cards read. Sizes in bytes."""
+    """A type of record: its table, limits and fields, and what its cards show."""
 
     name: str
     plural: str
@@ -26,12 +26,12 @@ class RecordType:
     titles: str
     icon: str
     accepts: tuple[str, ...]
-    max_size: int
+    max_size: int  # bytes
     max_files: int
     categories: tuple[str, ...]
     fields: tuple[Field, ...]
     title_field: str
-    date_fields: tuple[str, ...]  # the first that is filled dates the record
+    date_fields: tuple[str, ...]  # the first that is set is the record's date
     subtitle_fields: tuple[str, ...] = ()
     tag_fields: tuple[str, ...] = ()
     operations: frozenset[str] = field(default=ALL_OPERATIONS)
@@ -52,13 +52,13 @@ class RecordType:
 
     @property
     def accepts_words(self) -> str:
-        """ "PDF, Word, JPG, PNG or text": what may be added, for people."""
+        """The accepted formats for people: "PDF, Word, JPG, PNG or text"."""
         words = list(dict.fromkeys(BY_EXTENSION[extension].label for extension in self.accepts))
         return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 class Registry:
-    """The kinds of an installation, found by name or plural."""
+    """The record types of an installation, by name or plural."""
 
     def __init__(self, types: Iterable[RecordType]) -> None:
         self._types = tuple(types)

@@ -16,7 +16,7 @@ from medfiles.text import fold
 
 @dataclass(frozen=True)
 class DocumentField(Field):
-    """A detail of documents. Besides those of other fields, `kind` can be file_name or category.
+    """A detail of documents. `kind` can also be file_name or category.
 
     about     what it is, for the API's description
     upload    sent with the document; a file has its name already

@@ -1,4 +1,4 @@
-"""What medfiles knows about each media type, and the groups that people filter documents by.
+"""The media types of documents, and the groups that people filter them by.
 
 To add a media type, add a row to `MEDIA_TYPES` (in `sandbox.media_types`, where the sandbox reads it, too).
 """

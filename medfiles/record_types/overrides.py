@@ -1,4 +1,4 @@
-"""The TOML file by which an installation overrides the limits of its kinds of records."""
+"""The TOML file with which an installation overrides the limits of its record types."""
 
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
@@ -24,7 +24,7 @@ OVERRIDES: Mapping[str, Callable[[Any], bool]] = {
 
 
 def with_overrides(types: Iterable[RecordType], path: str) -> Registry:
-    """The kinds with the limits that the TOML file at `path` sets; SettingError names what it cannot use."""
+    """Apply the limits in the TOML file at `path`; raise SettingError if one is invalid."""
     if not path:
         return Registry(types)
     try:

@@ -1,4 +1,4 @@
-"""Where the bytes are kept: one backend takes new documents, each row remembers which one holds it."""
+"""Storage backends. One takes new documents; each row names the one that holds its bytes."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Documents in a dictionary: for tests, gone with the process."""
+"""Documents in a dictionary, for tests."""
 
 import threading
 import time
