@@ -80,6 +80,10 @@ class Registry:
 NOTES = Field("notes", "Notes", "text")
 STATUS_OF_TEST = ("Ordered", "In progress", "Completed", "Cancelled")
 STATUS_OF_PROCEDURE = ("Planned", "Completed", "Cancelled")
+LAB_RESULT_FILES = (
+    ".pdf", ".jpg", ".jpeg", ".png", ".tiff", ".tif", ".bmp", ".gif",
+    ".txt", ".csv", ".xml", ".json", ".doc", ".docx", ".xls", ".xlsx", ".heic",
+)  # fmt: skip
 
 LAB_RESULT = RecordType(
     name="lab-result",
@@ -89,25 +93,7 @@ LAB_RESULT = RecordType(
     title="Lab result",
     titles="Lab results",
     icon="flask-conical",
-    accepts=(
-        ".pdf",
-        ".jpg",
-        ".jpeg",
-        ".png",
-        ".tiff",
-        ".tif",
-        ".bmp",
-        ".gif",
-        ".txt",
-        ".csv",
-        ".xml",
-        ".json",
-        ".doc",
-        ".docx",
-        ".xls",
-        ".xlsx",
-        ".heic",
-    ),
+    accepts=LAB_RESULT_FILES,
     max_size=10 * MB,
     max_files=10,
     categories=("result", "report", "image", "document"),
