@@ -6,7 +6,7 @@ import click
 from flask.cli import AppGroup
 
 from medfiles.cli.output import FINDINGS, explained, json_option, summary
-from medfiles.http.current import renderer, services
+from medfiles.http.current import services
 from medfiles.operations import housekeeping
 
 group = AppGroup("previews", help="Create missing thumbnails, or clear the preview cache.")
@@ -22,7 +22,7 @@ def register(parent: AppGroup) -> None:
 def warm(as_json: bool) -> None:
     """Create missing thumbnails. Previews that failed before are not tried again."""
     with click.progressbar(length=housekeeping.cold_count(), label="Creating thumbnails", file=sys.stderr) as bar:
-        warmed = housekeeping.warm(renderer(), lambda: bar.update(1))
+        warmed = housekeeping.warm(services().renderer, lambda: bar.update(1))
     sentence = f"Created {warmed.made} thumbnails. {warmed.failed} documents cannot be previewed."
     summary(as_json, sentence, made=warmed.made, failed=warmed.failed)
 
