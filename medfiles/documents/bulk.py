@@ -33,7 +33,7 @@ from medfiles.storage import journal
 
 CHUNK = 100  # documents in one transaction
 TRASHED = "This document is in the trash. Restore it first."
-GONE = "A document that is not there any more"
+GONE = "A document that no longer exists"
 
 Refused = tuple[AuditTarget, MedfilesError]
 Check = Callable[[EntityFile], None]

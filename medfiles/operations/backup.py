@@ -272,7 +272,7 @@ def _older(older: OlderFolder, shelf: BackupStore, saved: Saved) -> Iterator[Ent
         try:
             yield Entry(*_copied(older.open(path), shelf, saved), older.name, path)
         except StorageError as error:
-            saved.problems.append(f"older file {path}: {_words(error)}")
+            saved.problems.append(f"old file {path}: {_words(error)}")
 
 
 def _list(lines: Any, saved: Saved, entry: Entry) -> None:

@@ -189,7 +189,7 @@ VISIT = RecordType(
     fields=(
         Field(
             "reason",
-            "Reason for visit",
+            "Reason for the visit",
             required=True,
             hint="For example: Annual check-up",
             example="Annual check-up",

@@ -146,5 +146,5 @@ def _redirected(record_type: RecordType, record_id: int, message: str, refused: 
     for outcome in refused[:MOST_LISTED]:
         flash(f"{outcome.file_name} {outcome.lead} {outcome.message}", "error")
     if left := refused[MOST_LISTED:]:
-        flash(f"{plural(len(left), 'more document')} also failed.", "error")
+        flash(f"{plural(len(left), 'more document')} failed.", "error")
     return redirect(pages.next_url(record_type, record_id), 303)  # type: ignore[return-value]

@@ -314,9 +314,7 @@ SIGNED_IN: Mapping[str, State] = {
     "trash": PATIENT_TRASH,
     "trash-purge": then(PATIENT_TRASH, press("[command=show-modal]", ".mf-ask[open]")),
     "people": at("/patients/{patient}/people"),
-    "people-change": then(
-        at("/patients/{patient}/people"), press("a[href*='change=']", "h2:text('Change the access')")
-    ),
+    "people-change": then(at("/patients/{patient}/people"), press("a[href*='change=']", "h2:text('Change access')")),
     "people-errors": then(at("/patients/{patient}/people"), press(SAVE, ".mf-summary")),
     "patient-shared": then(at("/patients/{theirs}"), press(".mf-give-up summary", ".mf-give-up[open]")),
     "activity": at("/patients/{patient}/activity"),

@@ -199,7 +199,7 @@ def test_a_record_saved_in_the_sheet_keeps_the_badges_of_the_list(page: Page, pe
     visit = person.visit(*PAPERS)
     sheet = open_visit(page, visit)
     sheet.get_by_role("link", name="Edit Annual check-up").click()
-    page.get_by_label("Reason for visit").fill("Sore knee")
+    page.get_by_label("Reason for the visit").fill("Sore knee")
     requests = asked(page)
     page.get_by_role("button", name="Save", exact=True).click()
     expect(card(page, visit)).to_have_text("Sore knee")

@@ -18,7 +18,7 @@ PAPERS = ("Letter.pdf", "Scan.jpg", "Note.txt")
 
 def sign_in(page: Page, email: str, password: str = PASSWORD) -> None:
     page.goto("/")
-    page.get_by_label("Email address").fill(email)
+    page.get_by_label("Email").fill(email)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Sign in").click()
 
@@ -34,7 +34,7 @@ def test_an_account_from_the_command_line_takes_its_first_document_all_the_way(
     page.get_by_role("navigation", name="Maria Sample").get_by_role("link", name="Visits").click()
     page.wait_for_url("**/visits")
     page.get_by_role("link", name="New visit").click()
-    page.get_by_label("Reason for visit").fill("Sore knee")
+    page.get_by_label("Reason for the visit").fill("Sore knee")
     page.get_by_label("Date", exact=True).fill("2026-05-12")
     page.get_by_role("button", name="Save visit").click()
     expect(page.get_by_role("heading", level=1, name="Sore knee")).to_be_visible()
@@ -63,7 +63,7 @@ def test_a_wrong_password_is_refused_in_plain_words(open_context: Callable[..., 
 
 def test_signing_out_ends_the_session(page: Page) -> None:
     page.goto("/account")
-    page.get_by_role("button", name="Sign out here").click()
+    page.get_by_role("main").get_by_role("button", name="Sign out", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
     page.goto("/account")
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")

@@ -94,7 +94,7 @@ def status(page: Page, name: str) -> Locator:
 
 
 def reason(page: Page) -> Locator:
-    return page.get_by_label("Reason for visit")
+    return page.get_by_label("Reason for the visit")
 
 
 def save(page: Page) -> Locator:
@@ -319,7 +319,7 @@ def test_a_form_that_has_to_be_corrected_keeps_marks_fields_and_files(
     mark(page, "Letter.pdf")
     pick(page, "Growth.png")
     save(page).click()
-    expect(page.get_by_role("alert").get_by_role("link")).to_have_text("Enter the reason for visit.")
+    expect(page.get_by_role("alert").get_by_role("link")).to_have_text("Enter the reason for the visit.")
     expect(page.get_by_label("Clinician")).to_have_value("Dr. Sample")
     expect(mark_of(page, "Letter.pdf")).to_be_checked()
     expect(page.locator("[data-mf-marked]")).to_have_text("1 document will move to trash when you save.")

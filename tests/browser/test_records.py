@@ -14,7 +14,7 @@ def start_visit(page: Page, person: Person) -> None:
 
 def test_a_new_record_is_in_the_list_behind_the_sheet_at_once(page: Page, person: Person) -> None:
     start_visit(page, person)
-    page.get_by_label("Reason for visit").fill("Sore knee")
+    page.get_by_label("Reason for the visit").fill("Sore knee")
     page.get_by_label("Date", exact=True).fill("2026-05-12")
     page.get_by_role("button", name="Save visit").click()
     expect(page.locator("#mf-sheet").get_by_role("heading", level=1)).to_have_text("Sore knee")
@@ -27,19 +27,19 @@ def test_what_is_missing_is_said_beside_its_field_and_in_a_summary(
 ) -> None:
     complaints.expect("422")
     start_visit(page, person)
-    page.get_by_label("Reason for visit").fill("Sore knee")
+    page.get_by_label("Reason for the visit").fill("Sore knee")
     page.get_by_role("button", name="Save visit").click()
     expect(page.get_by_role("alert").get_by_role("link")).to_have_count(1)
     expect(page.get_by_role("alert")).to_be_focused()
     expect(page.get_by_label("Date", exact=True)).to_have_accessible_description("Error: Enter the date.")
-    expect(page.get_by_label("Reason for visit")).to_have_value("Sore knee")
+    expect(page.get_by_label("Reason for the visit")).to_have_value("Sore knee")
 
 
 def test_an_edited_record_shows_its_new_facts_everywhere(page: Page, person: Person) -> None:
     visit = person.visit()
     sheet = open_visit(page, visit)
     sheet.get_by_role("link", name="Edit").click()
-    page.get_by_label("Reason for visit").fill("Follow-up")
+    page.get_by_label("Reason for the visit").fill("Follow-up")
     page.get_by_role("button", name="Save", exact=True).click()
     expect(sheet.get_by_role("heading", level=1)).to_have_text("Follow-up")
     expect(card(page, visit)).to_have_text("Follow-up")
@@ -92,9 +92,9 @@ def test_leaving_a_half_written_form_asks_first(page: Page, person: Person) -> N
 
     page.on("dialog", stay)
     start_visit(page, person)
-    page.get_by_label("Reason for visit").fill("Sore knee")
+    page.get_by_label("Reason for the visit").fill("Sore knee")
     page.keyboard.press("Escape")
-    expect(page.get_by_label("Reason for visit")).to_have_value("Sore knee")
+    expect(page.get_by_label("Reason for the visit")).to_have_value("Sore knee")
     assert asked == ["Discard changes?"]
 
 

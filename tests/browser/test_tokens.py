@@ -47,7 +47,7 @@ def fill(page: Page, password: str) -> None:
 
 def test_a_token_is_made_copied_used_and_revoked(page: Page, world: World) -> None:
     page.goto("/account")
-    page.get_by_role("link", name="New token").click()
+    page.get_by_role("link", name="Create token").click()
     assert_accessible(page)
     fill(page, PASSWORD)
     shown = page.get_by_label("Scanner in the hall")

@@ -264,7 +264,7 @@ def test_a_record_that_somebody_else_filled_meanwhile_says_so_and_takes_the_file
     person.attach(visit, "Other.txt")
     pick(page, note(1))
     expect_state(page, "Note 1.txt", "failed")
-    expect(said(page, "Note 1.txt")).to_contain_text("8 of 8 documents")
+    expect(said(page, "Note 1.txt")).to_contain_text("full (8 of 8)")
     press(page, "Move to trash", "Old 1.txt")
     expect(page.get_by_role("button", name="bring back Old 1.txt")).to_be_visible()
     button(page, "Try again", "Note 1.txt").click()
@@ -405,7 +405,7 @@ def test_files_wait_through_a_lost_session_and_go_on_after_signing_in_in_another
 
 
 def sign_in(tab: Page, email: str) -> None:
-    tab.get_by_label("Email address").fill(email)
+    tab.get_by_label("Email").fill(email)
     tab.get_by_label("Password").fill(PASSWORD)
     tab.get_by_role("button", name="Sign in").click()
     expect(tab.get_by_role("heading", level=1)).not_to_have_text("Sign in")

@@ -259,7 +259,7 @@ def test_a_photo_over_the_limit_is_made_smaller_shown_and_stored_upright(
     insurance = open_insurance(page, person)
     pick_paths(page, on_disk(tmp_path, sideways_photo()))
     expect(said(page, PHOTO)).to_contain_text("The limit is 5 MB.")
-    button(page, "Make it smaller…", PHOTO).click()
+    button(page, "Make smaller…", PHOTO).click()
     one = queued(page, PHOTO)
     expect(one.locator("[data-mf-before-size]")).to_have_text(re.compile(r"^2000 × 2700, [\d.]+ MB$"))
     expect(one.locator("[data-mf-after-size]")).to_have_text(re.compile(r"^\d{4} × \d{4}, [1-4](\.\d)? MB$"))
@@ -289,7 +289,7 @@ def test_a_smaller_photo_that_is_not_wanted_is_not_added(page: Page, person: Per
     insurance = open_insurance(page, person)
     requests = sent(page)
     pick_paths(page, on_disk(tmp_path, sideways_photo()))
-    button(page, "Make it smaller…", PHOTO).click()
+    button(page, "Make smaller…", PHOTO).click()
     button(page, "Don’t add", PHOTO).click()
     expect(page.locator(".mf-upload")).to_have_count(0)
     expect(page.get_by_role("button", name="Add documents")).to_be_focused()
@@ -301,7 +301,7 @@ def test_a_large_pdf_is_not_offered_to_be_made_smaller(page: Page, person: Perso
     pick_paths(page, on_disk(tmp_path, payload("Policy.pdf", samples.pdf() + b"%" * 5 * MB)))
     expect_state(page, "Policy.pdf", "refused")
     expect(button(page, "Remove", "Policy.pdf")).to_be_visible()
-    expect(button(page, "Make it smaller…", "Policy.pdf")).to_have_count(0)
+    expect(button(page, "Make smaller…", "Policy.pdf")).to_have_count(0)
 
 
 def add_twice(page: Page, person: Person) -> Any:
@@ -310,7 +310,7 @@ def add_twice(page: Page, person: Person) -> Any:
     open_visit(page, visit)
     pick(page, payload("Growth chart.png", samples.png()))
     notice = page.locator(".mf-twin")
-    expect(notice).to_contain_text(re.compile(r"The same file is already here since \d+ \w+ \d{4} as “Growth.png”\."))
+    expect(notice).to_contain_text(re.compile(r"You already added this file on \d+ \w+ \d{4} as “Growth.png”\."))
     return visit
 
 

@@ -52,7 +52,7 @@ def test_a_document_is_edited(page: Page, person: Person) -> None:
 def test_a_record_is_made_deleted_and_restored(page: Page, person: Person) -> None:
     page.goto(f"/patients/{person.patient().id}/visits")
     page.get_by_role("link", name="New visit").click()
-    page.get_by_label("Reason for visit").fill("Sore knee")
+    page.get_by_label("Reason for the visit").fill("Sore knee")
     page.get_by_label("Date", exact=True).fill("2026-05-12")
     page.get_by_role("button", name="Save visit").click()
     page.get_by_role("button", name="Move visit to trash").click()

@@ -246,7 +246,7 @@ def test_the_demo_stays_out_of_an_installation_in_use(world: World) -> None:
     quiet, loud = run(world, "demo", "--once"), run(world, "demo")
     assert (quiet.exit_code, loud.exit_code) == (0, FINDINGS)
     assert "password" not in quiet.stdout
-    assert "only made in an empty one" in loud.stderr
+    assert "only be created in an empty one" in loud.stderr
     assert db.session.scalar(db.select(db.func.count(Patient.id))) == 1
 
 

@@ -202,14 +202,14 @@ def test_there_is_one_source(world: World, other: Older, tmp_path: Path) -> None
 def test_an_installation_with_older_files_of_its_own_takes_no_others(world: World, other: Older) -> None:
     world.older_file(world.record("lab-result"))
     result = migrate(world, *of(other))
-    assert (result.exit_code, "older files of its own" in result.output) == (1, True)
+    assert (result.exit_code, "old files of its own" in result.output) == (1, True)
     assert world.files() == []
 
 
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("nonsense", "SQLAlchemy address"),
+        ("nonsense", "SQLAlchemy URL"),
         ("oracle://host/db", "Only SQLite and PostgreSQL"),
         ("sqlite:////nowhere/old.db", "There is no database"),
         ("postgresql://nobody@127.0.0.1:1/none", "cannot be read"),

@@ -305,7 +305,7 @@ def test_nothing_is_restored_beside_documents_that_nobody_knows(
     next(path for path in (other.uploads / "files").rglob("*.txt")).rename(
         other.uploads / "files" / "visits" / "0a1b2c3d-0000-4000-8000-000000000000.txt"
     )
-    with pytest.raises(Conflict, match="documents in the store"):
+    with pytest.raises(Conflict, match="document store is not empty"):
         bring(other, tmp_path)
 
 

@@ -256,7 +256,7 @@ def test_a_record_takes_its_documents_along_and_brings_them_back(life: Life) -> 
     assert (deleted.status_code, deleted.location) == (303, life.listing)
     assert life.badge(record_id) == ""
     trash = life.text(f"/patients/{life.patient_id}/trash")
-    assert "1 document comes back with it" in trash
+    assert "1 document · deleted" in trash
     assert life.send(life.at(record_id, "/edit"), {"notes": "Changed"}).status_code in (409, 422)
     assert life.send(life.at(record_id, "/restore")).status_code == 303
     live = {file.id for file in life.world.files() if file.deleted_at is None}
@@ -268,7 +268,7 @@ def test_a_record_takes_its_documents_along_and_brings_them_back(life: Life) -> 
 def test_a_record_is_deleted_and_brought_back_in_place(life: Life) -> None:
     record_id = life.record()
     gone = life.send(life.at(record_id, "/delete"), **HTMX)
-    assert "is in the trash" in gone.text
+    assert "moved to trash" in gone.text
     assert json.loads(gone.headers["HX-Trigger"]) == {
         "records:changed": {"type": life.record_type.name, "id": record_id}
     }

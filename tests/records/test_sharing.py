@@ -132,7 +132,7 @@ def test_a_disabled_account_is_given_nothing(world: World) -> None:
     accounts.disable(OTTO)
     with pytest.raises(Rejected) as refused:
         shares(world).give(world.patient().id, OTTO, "view")
-    assert refused.value.message.startswith("Nobody has an account")
+    assert refused.value.message.startswith("There is no account")
 
 
 def test_the_owner_needs_no_share(world: World) -> None:

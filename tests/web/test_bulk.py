@@ -135,7 +135,7 @@ def test_what_was_chosen_in_the_trash_is_deleted_for_ever(desk: Desk) -> None:
 
 def test_a_category_is_given_and_taken_away(desk: Desk) -> None:
     ids = desk.put("a.txt", "b.txt", category="summary")
-    assert "Saved the category of 2 documents." in desk.ask("category", *ids, category="referral").text
+    assert "Category of 2 documents saved." in desk.ask("category", *ids, category="referral").text
     assert [file.category for file in desk.world.files()] == ["referral"] * 2
     assert desk.ask("category", ids[0], category="").status_code == 200
     assert [file.category for file in desk.world.files()] == [None, "referral"]
@@ -288,7 +288,7 @@ def test_many_refusals_fit_into_a_header_and_a_page(desk: Desk) -> None:
     assert answer.status_code == 409
     assert len(answer.headers["HX-Trigger"]) < 3000
     assert heard(answer)["documents:error"]["message"].endswith("And 57 more.")
-    assert "40 more documents could not be done either." in answer.text
+    assert "40 more documents failed." in answer.text
 
 
 def test_no_more_than_a_thousand_documents_are_chosen_one_by_one(desk: Desk) -> None:
@@ -353,7 +353,7 @@ def test_without_script_a_category_is_given(plain: Desk) -> None:
     ids = plain.put("a.txt", "b.txt")
     answer = plain.ask("category", *ids, category="referral", next=f"/visit/{plain.record_id}")
     assert answer.location == f"/visit/{plain.record_id}"
-    assert "Saved the category of 2 documents." in plain.flashes(answer)
+    assert "Category of 2 documents saved." in plain.flashes(answer)
     assert {file.category for file in plain.world.files()} == {"referral"}
 
 

@@ -139,7 +139,7 @@ def test_a_document_is_edited_deleted_restored_and_deleted_for_ever(reader: Read
     reader.send("Upload", file=files("Letter.pdf"))
     reader.follow("Edit Letter.pdf")
     reader.send("Save", file_name="Second opinion.pdf", category="summary", description="No operation is needed.")
-    assert "Saved “Second opinion.pdf”." in reader.words
+    assert "“Second opinion.pdf” saved." in reader.words
     reader.send("Move to trash Second opinion.pdf")
     reader.follow("Trash (1)")
     reader.send("Restore Second opinion.pdf")
@@ -212,7 +212,7 @@ def test_missing_fields_are_explained_and_what_was_entered_is_kept(reader: Reade
     reader.follow("Edit")
     reader.send("Save", reason="", diagnosis="Bruised")
     assert reader.status == 422
-    assert "Enter the reason for visit." in reader.words
+    assert "Enter the reason for the visit." in reader.words
     assert reader.page.xpath("//textarea[@name='diagnosis']")[0].text_content().strip() == "Bruised"
 
 

@@ -278,7 +278,7 @@ def test_what_does_not_fit_on_the_page_is_said(desk: Desk, monkeypatch: pytest.M
     monkeypatch.setattr(printing, "MOST_PICTURES", 4)
     long, more, text = desk.put("Long.pdf", samples.pdf(6)), desk.put("Photo.png"), desk.put("Note.txt")
     tree = desk.print(long, more, text)
-    assert words(tree, ".mf-print-note") == ["These are the first 4 of 6 pages. Download it to print all of them."]
+    assert words(tree, ".mf-print-note") == ["Only the first 4 of 6 pages. Download the document to print all of them."]
     assert "Photo.png does not fit" in words(tree, ".mf-print-refused li")[0]
     assert words(tree, ".mf-print-caption h2") == ["Long.pdf", "Note.txt"]
 
@@ -287,7 +287,7 @@ def test_nothing_is_printed_of_what_may_not_be_previewed(world: World) -> None:
     desk = Desk(world, world.browser(), world.record("insurance"))
     file_id = desk.put("Card.png")
     answer = desk.browser.get(f"/documents/files/{file_id}/print")
-    assert "do not allow this" in answer.text
+    assert "do not support this" in answer.text
     assert "pictures" not in answer.text
 
 

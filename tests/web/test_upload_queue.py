@@ -128,14 +128,14 @@ def test_the_same_file_is_added_and_told_of_with_its_day_and_name(queue: Queue) 
     queue.world.store(queue.record, "From the clinic.txt", uploaded_at=NOON)
     answer = queue.send(b"Letter 0", "letter.txt")
     assert answer.status_code == 201
-    assert notice(answer) == "The same file is already here since 3 May 2026 as “From the clinic.txt”."
+    assert notice(answer) == "You already added this file on 3 May 2026 as “From the clinic.txt”."
     assert page_of(answer).xpath("//tr[@class='mf-twin']//time/@datetime")[0].startswith("2026-05-03T12:00")
     assert len(queue.world.files()) == 2
 
 
 def test_a_copy_of_the_same_name_is_not_named_again(queue: Queue) -> None:
     queue.world.store(queue.record, "letter.txt", uploaded_at=NOON)
-    assert notice(queue.send(b"Letter 0")) == "The same file is already here since 3 May 2026."
+    assert notice(queue.send(b"Letter 0")) == "You already added this file on 3 May 2026."
 
 
 def test_a_copy_can_be_skipped_from_its_row(queue: Queue) -> None:

@@ -24,7 +24,7 @@ from tests.support import samples
 
 DICOM = "application/dicom"
 SHIPPED = Path(pydicom.data.__file__).parent
-NO_PICTURE, BROKEN, PACKED = "holds no picture", "too damaged", "packed in a way"
+NO_PICTURE, BROKEN, PACKED = "contains no image", "too damaged", "compression is not supported"
 # Of what pydicom ships with a preamble: what has pixel data and is yet not shown, and why
 NOT_SHOWN = {
     "JPEG-lossy.dcm": PACKED,  # 12 bits of JPEG, which no decoder with a licence that suits takes
