@@ -286,7 +286,7 @@ def load(environ: Mapping[str, str]) -> dict[str, Any]:
     """The settings as a dict by name; an unknown MEDFILES_* name or an unreadable value raises `SettingError`."""
     unknown = {name for name in environ if name.startswith(PREFIX)} - {setting.name for setting in SETTINGS}
     if unknown:
-        raise SettingError(f"Unknown setting {', '.join(sorted(unknown))}: see docs/operate.md for all settings.")
+        raise SettingError(f"Unknown setting {', '.join(sorted(unknown))}: see docs/operate/settings.md.")
     return with_places({setting.name: _read(setting, environ) for setting in SETTINGS})
 
 

@@ -43,7 +43,7 @@ def copy(url: str, as_json: bool) -> None:
 
 def _make_tables(url: str) -> None:
     """By the migrations, as for every new database, in a process that has no other."""
-    command = [sys.executable, "-m", "flask", "--app", "medfiles:create_app", "db", "upgrade"]
+    command = [sys.executable, "-m", "flask", "--app", "medfiles.app:create_app", "db", "upgrade"]
     environ = {"MEDFILES_DATABASE_URL": url, "MEDFILES_INSTANCE": str(current_app.config["MEDFILES_INSTANCE"])}
     done = subprocess.run(command, env=os.environ | environ, capture_output=True, text=True)
     if done.returncode:

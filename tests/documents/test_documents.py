@@ -478,3 +478,15 @@ def test_opening_again_within_a_minute_is_one_event(world: World) -> None:
     for _ in range(3):
         world.documents().open(file.id)
     assert len(world.events(action="download")) == 1
+
+
+def test_record_trashed_while_a_document_is_added_keeps_it_out(world: World) -> None:
+    record, service = world.record(), world.documents()
+    permit = service.receive(world.kind(), record.id, 1000, files=1)
+    staged = service.stage(permit)
+    staged.write(samples.pdf())
+    world.records().delete(world.kind(), record.id)
+    with pytest.raises(Conflict, match="in the trash"):
+        service.attach(permit, staged, UploadMetadata("Letter.pdf"))
+    assert world.files() == []
+    world.assert_settled()
