@@ -42,7 +42,7 @@ DOCUMENT_FIELDS = (
         search=True,
     ),
     DocumentField(
-        "category", "Category", "category", limit=100, about="One of the record type’s categories", example="referral",
+        "category", "Category", "category", limit=100, about="One of the record type's categories", example="referral",
         filter=True,
     ),
 )  # fmt: skip
