@@ -148,7 +148,7 @@ class Page:
     files: Sequence[EntityFile]
     hits: int | None  # how many documents match; None unless it is the first page or the caller asked for it
     next: str | None  # cursor of the next page
-    waiting: int = 0  # how many of the hits are older files that wait to be moved
+    additional: int = 0  # how many of the hits are additional documents
 
 
 def read_cursor(token: str, sort: str, order: str, trashed: bool) -> Cursor:
@@ -189,7 +189,7 @@ def page(
         files=[file for file, _ in shown],
         hits=_hits(record_type, record_id, list_query) + len(others) if counted or not cursor else None,
         next=_token(list_query, Cursor(shown[-1][1], shown[-1][0].id)) if len(rows) > len(shown) else None,
-        waiting=len(others),
+        additional=len(others),
     )
 
 

@@ -6,6 +6,7 @@ from datetime import date
 
 from medfiles.errors import Forbidden, NotFound
 from medfiles.models import Insurance, LabResult, Procedure, RecordMixin, Visit
+from medfiles.record_types.additional import AdditionalDocuments
 from medfiles.record_types.fields import Field
 from medfiles.record_types.media_types import BY_EXTENSION
 
@@ -58,9 +59,10 @@ class RecordType:
 
 
 class Registry:
-    """The record types of an installation, by name or plural."""
+    """The record types of an installation, by name or plural, and additional documents."""
 
     def __init__(self, types: Iterable[RecordType]) -> None:
+        self.additional = AdditionalDocuments()
         self._types = tuple(types)
         self._by_name = {name: kind for kind in self._types for name in (kind.name, kind.plural)}
 

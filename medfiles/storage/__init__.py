@@ -1,12 +1,13 @@
 """Storage backends. One takes new documents; each row names the one that holds its bytes."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from medfiles.errors import StorageError
 from medfiles.storage.base import (
+    AttachedFolder,
     Readable,
     Staged,
     Storage,
@@ -18,21 +19,19 @@ from medfiles.storage.base import (
     trash_key,
 )
 from medfiles.storage.disk import DiskStorage
-from medfiles.storage.legacy_folder import OlderFolder, Unreachable
 from medfiles.storage.memory import MemoryStorage
 from medfiles.storage.objects import SCHEMES, ObjectStorage
 
 __all__ = [
+    "AttachedFolder",
     "DiskStorage",
     "MemoryStorage",
     "ObjectStorage",
-    "OlderFolder",
     "Readable",
     "Staged",
     "Storage",
     "Storages",
     "Stored",
-    "Unreachable",
     "digest",
     "key_beside",
     "live_key",
@@ -47,12 +46,12 @@ NAMED = re.compile(r"(?P<name>[a-z][a-z0-9-]{0,49})=(?P<url>.*)")
 class Storages:
     """The backends of an installation by name; `default` takes what is new.
 
-    `older` takes nothing, and is none of those that are gone through: what lies there is no business of ours.
+    `attached` are folders of other features. They take no documents and are not iterated over.
     """
 
-    def __init__(self, default: Storage, *others: Storage, older: OlderFolder | None = None) -> None:
+    def __init__(self, default: Storage, *others: Storage, attached: Iterable[AttachedFolder] = ()) -> None:
         self.default = default
-        self._older = older
+        self.attached = {folder.name: folder for folder in attached}
         self._by_name = {storage.name: storage for storage in (default, *others)}
 
     def __getitem__(self, name: str) -> Storage:
@@ -61,23 +60,21 @@ class Storages:
         except KeyError as error:
             raise StorageError() from error
 
-    @property
-    def older(self) -> OlderFolder:
-        if self._older is None:
-            raise StorageError()
-        return self._older
+    def attach(self, folder: AttachedFolder) -> None:
+        if folder.name in self._by_name:
+            raise ValueError(f"MEDFILES_STORAGE_ALSO: no store can be named {folder.name!r}.")
+        self.attached[folder.name] = folder
 
     def __iter__(self) -> Iterator[Storage]:
         return iter(self._by_name.values())
 
 
-def open_storages(url: str, staging: Path, older: Path | None = None, also: str = "") -> Storages:
+def open_storages(url: str, staging: Path, also: str = "") -> Storages:
     """Open the backends that the settings name. ValueError for a setting that cannot be used.
 
     url      MEDFILES_STORAGE_URL: where new documents go, `file:///folder` or `s3://bucket/folder`
     also     MEDFILES_STORAGE_ALSO: where others are, separated by spaces
     staging  folder of uploads on their way to a bucket
-    older    upload folder of the older feature
 
     Rows give a backend's name: `disk` or `objects`, or the one before its URL, as in `archive=s3://bucket`.
     """
@@ -91,7 +88,7 @@ def open_storages(url: str, staging: Path, older: Path | None = None, also: str 
         )
     if len(set(addresses)) < len(addresses):
         raise ValueError("MEDFILES_STORAGE_ALSO: one store cannot have two names.")
-    return Storages(*opened, older=OlderFolder(older) if older else None)
+    return Storages(*opened)
 
 
 def _split(item: str) -> tuple[str, str]:
@@ -103,8 +100,6 @@ def _split(item: str) -> tuple[str, str]:
 def _opened(setting: str, item: str, staging: Path) -> Storage:
     name, url = _split(item)
     parts = urlsplit(url)
-    if name == OlderFolder.name:
-        raise ValueError(f"{setting}={item!r} cannot be used: {name!r} is the older feature's folder.")
     if parts.scheme == "file" and not parts.netloc and parts.path:
         return DiskStorage(Path(unquote(parts.path)), name or DiskStorage.NAME)
     if parts.scheme == "memory":
