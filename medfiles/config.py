@@ -159,13 +159,13 @@ SETTINGS = (
         "MEDFILES_STORAGE_URL",
         "",
         str,
-        "Document store: file:///folder or s3://bucket/folder?endpoint=…. Empty: uploads in the instance directory.",
+        "Document store: file:///folder or s3://bucket/folder?endpoint=…, or name=URL. Empty: uploads in the instance.",
     ),
     Setting(
         "MEDFILES_STORAGE_ALSO",
         "",
         str,
-        "Previous document store that is still read; `storage copy` copies its documents.",
+        "Other document stores still read, as URL or name=URL, separated by spaces; `storage copy` empties them.",
     ),
     Setting(
         "MEDFILES_DIRECT_LINKS",

@@ -121,7 +121,8 @@ def answer(file: Any, status: int = 200, headers: dict[str, str] | None = None) 
 
 
 def shown(view: Any) -> File:
-    return File.model_validate(view)
+    made: File = File.model_validate({**vars(view), **view.details})
+    return made
 
 
 def _changes() -> dict[str, str | None]:

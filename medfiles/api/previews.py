@@ -13,7 +13,6 @@ from medfiles.previews.service import Unshowable
 from medfiles.sandbox.render import spec
 
 WIDTHS = tuple(map(str, spec.WIDTHS))
-PICTURES = ("pages", "image", "dicom")
 UNAVAILABLE = ("no-preview", "blob-missing", "integrity", "being-checked", "quarantined")
 
 
@@ -25,7 +24,7 @@ def preview(file_id: int) -> Response:
     width = int(parameters.one_of(request.args, "width", WIDTHS, "960"))
     window = parameters.window(request.args)
     look = previews().look(file_id)
-    if look.kind in PICTURES:
+    if look.is_drawn:
         return send_picture(previews().page(file_id, page, width, window))
     return reply(_shown(look, page))
 

@@ -141,7 +141,7 @@ class BulkService(DocumentService):
 
         with self.operation("edit", entity_type=record_type.name, entity_id=record_id) as target:
             self.authorized_record(record_type, record_id, Action.EDIT, target)
-            new = checked_details(record_type, None, category)["category"]
+            new = checked_details(record_type, {"category": category})["category"]
             return self._run(Task("edit", record_type, record_id, lambda: check, change), ids)
 
     def open_many(self, record_type: RecordType, record_id: int, ids: Sequence[int]) -> Bundle:

@@ -263,8 +263,8 @@ def version_of(file: EntityFile) -> str:
 
 def _intended(file: EntityFile, changes: Mapping[str, str | None], before: Mapping[str, str]) -> dict[str, str | None]:
     """Return the fields the editor changed; raise Conflict if another person changed one of them too."""
-    intended = {name: value for name, value in changes.items() if name not in before or (value or "") != before[name]}
+    intended = {name: new for name, new in changes.items() if name not in before or str(new or "") != before[name]}
     for name, value in intended.items():
-        if name in before and (getattr(file, name) or "") not in (before[name], value or ""):
+        if name in before and str(getattr(file, name) or "") not in (before[name], str(value or "")):
             raise Conflict("This document was changed by someone else. Reload it before you save.")
     return intended

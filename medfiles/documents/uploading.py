@@ -31,7 +31,7 @@ from medfiles.jobs import queue as jobs
 from medfiles.models import CancelledUpload, EntityFile
 from medfiles.permissions import Action
 from medfiles.record_types.declared import RecordType, Registry
-from medfiles.record_types.media_types import DRAWN, media_of
+from medfiles.record_types.media_types import WITH_THUMBNAIL
 from medfiles.sandbox.pool import Sandbox
 from medfiles.service import Service
 from medfiles.storage import Staged, journal, live_key
@@ -138,7 +138,7 @@ class UploadService(Service):
         extension = accepted_extension(record_type, name)
         if staged.size == 0:
             raise EmptyFile("This file is empty. Check it on your device, then select it again.")
-        details = checked_details(record_type, metadata.description, metadata.category)
+        details = checked_details(record_type, metadata.details)
         staged.finish()
         found = detection.inspect(staged.path, extension, self.sandbox)
         if permit.again and (earlier := self._earlier(permit, staged, metadata)):
@@ -184,7 +184,7 @@ class UploadService(Service):
         event_log.record(self.actor, "attach", target, size=file.file_size, sha256=file.sha256)
         if file.scan == policy.WAITING:
             jobs.ask(jobs.SCAN, file.id, SCAN_AFTER)
-        elif media_of(file.file_type) in DRAWN:
+        elif file.file_type in WITH_THUMBNAIL:
             jobs.ask(jobs.WARM, file.id, WARM_AFTER)
         return file, True
 

@@ -15,6 +15,7 @@ from medfiles.documents.rules import FORM_OVERHEAD, UploadMetadata, UploadPermit
 from medfiles.documents.service import DocumentService
 from medfiles.errors import BadName, EmptyFile, MedfilesError, Rejected, TooLarge, Truncated
 from medfiles.record_types.declared import RecordType
+from medfiles.record_types.document_fields import UPLOAD_FIELDS
 from medfiles.storage import Staged
 
 CHUNK = 256 * 1024
@@ -129,8 +130,7 @@ def _give_up(received: Received) -> None:
 def _receive(request: Request, service: DocumentService, permit: UploadPermit) -> tuple[list[Received], UploadMetadata]:
     metadata = UploadMetadata(
         name="",
-        description=request.args.get("description"),
-        category=request.args.get("category"),
+        details={field.name: request.args.get(field.name) for field in UPLOAD_FIELDS},
         idempotency_key=idempotency_key(request),
     )
     if is_raw(request):
@@ -191,13 +191,7 @@ def _form(
         for file in sinks:
             if file.staged not in [received.staged for received in found]:
                 file.staged.discard()
-    said = UploadMetadata(
-        name="",
-        description=fields.get("description", metadata.description),
-        category=fields.get("category", metadata.category),
-        idempotency_key=metadata.idempotency_key,
-    )
-    return found, said
+    return found, replace(metadata, details={name: fields.get(name, value) for name, value in metadata.details.items()})
 
 
 def _parse(parser: FormDataParser, request: Request, body: Counted, staged: list[Staged], sinks: list[FormFile]) -> Any:

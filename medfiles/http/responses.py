@@ -15,8 +15,6 @@ from medfiles.content import DocumentContent
 from medfiles.documents.bulk import Bundle
 from medfiles.documents.zip_archive import archive, portable
 from medfiles.previews.service import Picture
-from medfiles.storage import DiskStorage
-from medfiles.storage.disk import Reader
 
 OF_TAGS = ("If-Range", "If-Match", "If-Unmodified-Since")
 DOCUMENT_HEADERS = {
@@ -61,7 +59,7 @@ def send_document(opened: DocumentContent, *, direct: bool = False) -> Response:
 
 def _send(response: Response, chunks: Iterator[bytes]) -> None:
     """A file of this host goes out by the system's own hands, where the server has a way for that."""
-    if isinstance(chunks, Reader):
+    if hasattr(chunks, "fileno"):
         response.response, response.direct_passthrough = wrap_file(request.environ, cast(IO[bytes], chunks)), True
     else:
         response.response = chunks
@@ -97,8 +95,8 @@ def _handed_on(opened: DocumentContent) -> str | None:
     location = current_app.config["MEDFILES_ACCEL"]
     if not location or any(name in request.headers for name in OF_TAGS):
         return None
-    storage, key = opened.place()
-    return f"{location}{key}" if storage == DiskStorage.name else None
+    path = opened.accel_path()
+    return f"{location}{path}" if path else None
 
 
 def _asked_range(etag: str, size: int) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from medfiles.legacy.verification import Verdict, Verifier
 from medfiles.models import EntityFile, LegacySource
 from medfiles.operations import backup, database_dump
 from medfiles.services import Services
-from medfiles.storage import DiskStorage, durable
+from medfiles.storage import durable
 
 Progress = Callable[[int], None]
 
@@ -134,8 +134,8 @@ class Migration:
         db.session.rollback()
         databases = sum(map(database_dump.size_of_database, {db.engine, self.source.engine}))
         needed = {self.plan.folder: size + int(documents) + databases}
-        if isinstance(self.services.storages.default, DiskStorage):
-            needed[self.services.storages.default.root] = size
+        if root := self.services.storages.default.root:
+            needed[root] = size
         return needed
 
     def _label(self, kind: str, number: int, name: str) -> str:

@@ -17,6 +17,7 @@ from medfiles.errors import NotFound, StorageError
 from medfiles.models import CancelledUpload, EntityFile, Rendition
 from medfiles.previews.renderer import Renderer, Unshowable
 from medfiles.record_types.declared import RecordType, Registry
+from medfiles.record_types.media_types import WITH_THUMBNAIL
 from medfiles.sandbox.render.spec import THUMBNAIL, recipe
 from medfiles.storage import Storages, journal
 from medfiles.storage.journal import Swept
@@ -24,7 +25,6 @@ from medfiles.storage.journal import Swept
 log = structlog.get_logger("medfiles.operations.housekeeping")
 STAGED_FOR = timedelta(hours=24)  # no upload takes longer
 BATCH = 100
-DRAWN_TYPES = ("application/pdf", "application/dicom", "image/")
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def _cold(after: int = 0) -> Select[EntityFile]:
     small = select(Rendition.id).where(
         Rendition.sha256 == EntityFile.sha256, Rendition.recipe == recipe(THUMBNAIL), Rendition.page == 1
     )
-    drawn = or_(*(EntityFile.file_type.startswith(start) for start in DRAWN_TYPES))
+    drawn = EntityFile.file_type.in_(WITH_THUMBNAIL)
     harmless = or_(EntityFile.scan.is_(None), EntityFile.scan == CLEAN)
     return select(EntityFile).where(
         EntityFile.id > after, EntityFile.deleted_at.is_(None), drawn, harmless, ~small.exists()

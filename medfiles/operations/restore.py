@@ -19,7 +19,7 @@ from medfiles.models import Patient, User
 from medfiles.operations import backup
 from medfiles.operations.backup import DATABASE, SECRET, SOURCE, Entry, entries, manifest, object_path
 from medfiles.operations.database_dump import load
-from medfiles.storage import AttachedFolder, DiskStorage, Storage, Storages, digest
+from medfiles.storage import AttachedFolder, Storage, Storages, digest
 from medfiles.storage.base import CHUNK, make_folder
 from medfiles.storage.durable import check_space, publish, sha256_of
 
@@ -92,13 +92,8 @@ def _needed(storages: Storages, target: Target, database: Path, listed: Sequence
     """Bytes that are to be written, by folder."""
     needed = {target.instance: database.stat().st_size}
     for entry in listed:
-        if attached := storages.attached.get(entry.place):
-            root = attached.root
-        elif isinstance(storages.default, DiskStorage):
-            root = storages.default.root
-        else:
-            continue
-        needed[root] = needed.get(root, 0) + entry.size
+        if root := (storages.attached.get(entry.place) or storages.default).root:
+            needed[root] = needed.get(root, 0) + entry.size
     return needed
 
 

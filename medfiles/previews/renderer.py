@@ -23,7 +23,7 @@ from medfiles.errors import (
 from medfiles.models import Rendition
 from medfiles.previews import cache as preview_cache
 from medfiles.previews.libreoffice import Converter, NotConverted
-from medfiles.record_types.media_types import DRAWN, media_of
+from medfiles.record_types.media_types import WITH_THUMBNAIL, group_of
 from medfiles.sandbox.pool import Busy, Limits, NotChecked, Room, Sandbox, TimedOut
 from medfiles.sandbox.render import spec
 from medfiles.sandbox.render.spec import Recipe
@@ -78,8 +78,9 @@ class Preview:
     note: str | None = None  # the sentence that says what is left out, and how much is shown
 
     @property
-    def truncated(self) -> bool:
-        return self.note is not None
+    def is_drawn(self) -> bool:
+        """Whether its pages are shown as pictures."""
+        return self.kind in ("pages", "image", "dicom")
 
     @property
     def window(self) -> spec.Window | None:
@@ -115,7 +116,7 @@ class Renderer:
         if "crash" in answer:
             preview_cache.remember(Rendition(sha256=sha256, recipe=spec.LOOK, page=0, failure=answer["crash"]))
             return Preview("none", reason=answer["crash"])
-        if media_of(document.file.file_type) in DRAWN:  # of others the facts are their content
+        if document.file.file_type in WITH_THUMBNAIL:  # of others the facts are their content
             preview_cache.remember(Rendition(sha256=sha256, recipe=spec.LOOK, page=0, facts=answer))
         return _look(answer)
 
@@ -140,16 +141,16 @@ class Renderer:
         preview_cache.remember(Rendition(sha256=sha256, recipe=spec.crash(), page=page, failure=words))
 
     def _must_have(self, document: DocumentContent, recipe: Recipe, page: int) -> None:
-        kind, pages = media_of(document.file.file_type), document.file.pages
-        if kind == "image" and pages is None:
+        group, pages = group_of(document.file.file_type), document.file.pages
+        if group == "image" and pages is None:
             pages = 1
         if pages is None:
             look = self.look(document)
             if look.kind == "none":
                 raise Unshowable(look.reason or CRASHED)
             pages = look.pages or 0
-        drawn = kind in DRAWN or self.converter.takes(document.file.file_type)
-        if not drawn or not 1 <= page <= pages or (recipe.window and kind != "dicom"):
+        drawn = document.file.file_type in WITH_THUMBNAIL or self.converter.takes(document.file.file_type)
+        if not drawn or not 1 <= page <= pages or (recipe.window and group != "dicom"):
             raise NotFound()
 
     def _kept(self, known: Rendition) -> Picture | None:

@@ -16,6 +16,7 @@ from medfiles.http.htmx import fragment, is_htmx, trigger
 from medfiles.http.responses import send_archive
 from medfiles.http.views import MOST_LISTED, Notice, Outcome, told
 from medfiles.record_types.declared import RecordType
+from medfiles.record_types.document_fields import FILTER_FIELDS
 from medfiles.web import pages, printing
 from medfiles.web.words import plural
 
@@ -91,7 +92,8 @@ def _trashed() -> bool:
 
 def _wanted(record_type: RecordType) -> ListQuery:
     """The list's filters, as the form carries them; `category` may be the new one, so the filter is `in_category`."""
-    filters = {**request.form, "category": request.form.get("in_category", ""), "cursor": ""}
+    details = {field.name: request.form.get(f"in_{field.name}", "") for field in FILTER_FIELDS}
+    filters = {**request.form, **details, "cursor": ""}
     return parameters.list_query(filters, record_type, trashed=_trashed())
 
 

@@ -19,6 +19,7 @@ from medfiles.http.security import by_header_or_query
 from medfiles.http.sessions import background
 from medfiles.http.views import Notice, Outcome
 from medfiles.record_types.declared import RecordType
+from medfiles.record_types.document_fields import DOCUMENT_FIELDS
 from medfiles.web import bulk as web_bulk
 from medfiles.web import forms, pages, previews, printing
 from medfiles.web import records as record_pages
@@ -26,7 +27,7 @@ from medfiles.web.errors import answer_error
 from medfiles.web.words import day, plural
 
 blueprint = Blueprint("documents", __name__, url_prefix="/documents")
-DETAILS = ("file_name", "description", "category")
+DETAILS = tuple(field.name for field in DOCUMENT_FIELDS)
 VARIANTS, SIZES, MOST_BADGES = ("badge", "text", "icon"), ("xs", "sm", "md", "lg"), 500
 
 

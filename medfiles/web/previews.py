@@ -14,7 +14,6 @@ from medfiles.sandbox.render.spec import Window, boxed
 from medfiles.web import pages
 from medfiles.web.words import plural
 
-DRAWN = ("pages", "image", "dicom")  # kinds of previews that are made of pictures
 MIDDLE = 960  # pixels: for browsers that choose no size themselves
 BESIDE = 12  # documents shown on either side of the one looked at
 
@@ -105,7 +104,7 @@ def looked_at(file: FileView, look: Preview, place: PlaceView) -> LookView:
         place=place,
         page=page,
         pages=look.pages or 1,
-        picture=drawn(file, look, page, window) if look.kind in DRAWN else None,
+        picture=drawn(file, look, page, window) if look.is_drawn else None,
         windows=_windows(file, look, place, page, window),
         can_download="download" in services().registry[file.entity_type].operations,
         notes=tuple(notes(look)),

@@ -12,7 +12,7 @@ from medfiles.http.views import FileView
 from medfiles.previews.service import Preview
 from medfiles.record_types.declared import RecordType
 from medfiles.web import pages
-from medfiles.web.previews import DRAWN, NoteView, PictureView, drawn, notes
+from medfiles.web.previews import NoteView, PictureView, drawn, notes
 from medfiles.web.words import number
 
 MOST_DOCUMENTS, MOST_PICTURES = 50, 300  # on one page: each picture is made by the server
@@ -73,7 +73,7 @@ def _printed(record_type: RecordType, record_id: int, file_id: int, before: Sequ
 def _laid_out(file: FileView, look: Preview, room: int) -> Printed | Left:
     if look.kind == "none":
         return Left(file.file_name, look.reason or "cannot be printed.")
-    count = (look.pages or 1) if look.kind in DRAWN else 0
+    count = (look.pages or 1) if look.is_drawn else 0
     shown = min(count, room)
     if count and not shown:
         return Left(file.file_name, f"does not fit. The limit is {MOST_PICTURES} pages at once. Print it separately.")

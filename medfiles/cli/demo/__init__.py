@@ -63,7 +63,8 @@ def _add(actor: Actor, entry: DemoPatient) -> None:
             permit = documents.authorize_upload(record_type, record.id, len(document.content), files=1)
             staged = documents.stage(permit)
             staged.write(document.content)
-            about = UploadMetadata(document.name, document.description, document.category)
+            details = {"description": document.description, "category": document.category}
+            about = UploadMetadata(document.name, details)
             documents.attach(permit, staged, about)
 
 

@@ -7,18 +7,11 @@ import pi_heif
 from PIL import Image
 
 from medfiles.sandbox.inspect.signatures import BROKEN, Unlike, Unsafe
+from medfiles.sandbox.media_types import BY_NAME
 
 MAX_PIXELS = 100_000_000
 MAX_DECODED = 4 * MAX_PIXELS
 MAX_FRAMES = 500
-FORMATS = {
-    "image/jpeg": "JPEG",
-    "image/png": "PNG",
-    "image/tiff": "TIFF",
-    "image/bmp": "BMP",
-    "image/gif": "GIF",
-    "image/heic": "HEIF",
-}
 PAGED = {"image/tiff"}
 FRAMED = {"image/tiff", "image/gif"}
 DECLARATIONS = 1024**2
@@ -32,7 +25,7 @@ pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=Fa
 def inspect(file: BinaryIO, media_type: str) -> dict[str, Any]:
     try:
         judge_declared(file)
-        with Image.open(file, formats=[FORMATS[media_type]]) as picture:
+        with Image.open(file, formats=[BY_NAME[media_type].decoder]) as picture:
             judge_size(picture.size)
             frames = decode(picture, MAX_FRAMES if media_type in FRAMED else 1)
     except BROKEN as error:

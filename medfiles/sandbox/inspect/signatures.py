@@ -5,6 +5,8 @@ import re
 import struct
 import zlib
 
+from medfiles.sandbox.media_types import MEDIA_TYPES, MediaType
+
 HEAD = 4096
 BROKEN = (
     ArithmeticError,
@@ -87,23 +89,18 @@ INSIDE: dict[str, tuple[tuple[bytes, str], ...]] = {
         )
     ),
 }
-NAMES = {
-    "pdf": "a PDF document",
-    "jpeg": "a JPEG image",
-    "png": "a PNG image",
-    "tiff": "a TIFF image",
-    "bmp": "a BMP image",
-    "gif": "a GIF image",
-    "heic": "a HEIC image",
+
+
+def _described(row: MediaType) -> str:
+    """With the extension, where two formats would read alike."""
+    return f"{row.description} ({row.extensions[0]})" if row.signature in ("ole", "zip") else row.description
+
+
+NAMES: dict[str, str] = {row.content: _described(row) for row in MEDIA_TYPES if row.content} | {
     "webp": "a WebP image",
     "avif": "an AVIF image",
     "jpeg 2000": "a JPEG 2000 image",
     "photoshop": "a Photoshop image",
-    "dicom": "a DICOM image",
-    "doc": "an old Word document (.doc)",
-    "docx": "a Word document (.docx)",
-    "xls": "an old Excel workbook (.xls)",
-    "xlsx": "an Excel workbook (.xlsx)",
     "powerpoint": "a presentation",
     "opendocument": "an OpenDocument file",
     "locked office": "an Office document protected with a password",
@@ -126,7 +123,6 @@ NAMES = {
     "postscript": "a PostScript program",
     "svg": "an SVG drawing",
     "web page": "a web page",
-    "xml": "an XML file",
     "sound": "an audio file",
     "film": "a video",
     "database": "a database",

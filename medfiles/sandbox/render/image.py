@@ -8,17 +8,10 @@ import pi_heif
 from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from medfiles.sandbox.inspect.signatures import BROKEN
+from medfiles.sandbox.media_types import BY_NAME
 from medfiles.sandbox.render.base import Facts, NoSuchPage, encoded, judge_size, shrunk
 from medfiles.sandbox.render.spec import boxed
 
-FORMATS = {
-    "image/jpeg": "JPEG",
-    "image/png": "PNG",
-    "image/tiff": "TIFF",
-    "image/bmp": "BMP",
-    "image/gif": "GIF",
-    "image/heic": "HEIF",
-}
 MAX_FRAMES = 500
 TURNED = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 SRGB = ImageCms.createProfile("sRGB")
@@ -29,7 +22,7 @@ pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=Fa
 
 
 def look(file: BinaryIO, media_type: str) -> Facts:
-    with Image.open(file, formats=[FORMATS[media_type]]) as image:
+    with Image.open(file, formats=[BY_NAME[media_type].decoder]) as image:
         judge_size(*image.size)
         is_upright = media_type == "image/tiff"  # Pillow tells the upright size of those
         width, height = image.size if is_upright else lying(image.size, orientation(image))
@@ -40,9 +33,9 @@ def look(file: BinaryIO, media_type: str) -> Facts:
 
 
 def picture(
-    file: BinaryIO, media_type: str, page: int, width: int, window: tuple[float, float] | None
+    file: BinaryIO, page: int, width: int, window: tuple[float, float] | None, *, media_type: str
 ) -> dict[str, Any]:
-    with Image.open(file, formats=[FORMATS[media_type]]) as image:
+    with Image.open(file, formats=[BY_NAME[media_type].decoder]) as image:
         advance(image, page, media_type)
         judge_size(*image.size)
         turn = orientation(image)
