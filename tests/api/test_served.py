@@ -20,6 +20,8 @@ from tests.support.api_client import HOME, RAW, Script, disposition, end, part, 
 from tests.support.factories import World, install, run_at_once
 from tests.support.server import ROOT, serve
 
+pytestmark = pytest.mark.database
+
 SECONDS = 20
 MULTIPART = "multipart/form-data; boundary=b"
 BODY = part("letter.pdf", samples.pdf()) + end()

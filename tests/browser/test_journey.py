@@ -23,6 +23,7 @@ def sign_in(page: Page, email: str, password: str = PASSWORD) -> None:
     page.get_by_role("button", name="Sign in").click()
 
 
+@pytest.mark.database
 def test_an_account_from_the_command_line_takes_its_first_document_all_the_way(
     site: Site, world: World, open_context: Callable[..., BrowserContext]
 ) -> None:

@@ -31,6 +31,8 @@ from medfiles.errors import (
 from medfiles.storage import journal
 from tests.support.factories import World, run_at_once
 
+pytestmark = pytest.mark.database
+
 NORA, STRANGER = "nora@sample.example", "stranger@sample.example"
 ABSENT = 1_999_999_999
 LATER = timedelta(hours=1)

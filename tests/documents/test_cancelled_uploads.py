@@ -22,6 +22,8 @@ from medfiles.operations import housekeeping
 from medfiles.storage import journal
 from tests.support.factories import Browser, World, heard, run_at_once
 
+pytestmark = pytest.mark.database
+
 NORA, VERA = "nora@sample.example", "vera@sample.example"
 KEY, CONTENT = "first-try", b"Letter"
 ROUNDS = 12

@@ -29,6 +29,8 @@ from medfiles.models import FIRST_FILE_ID, EntityFile
 from tests.support import samples
 from tests.support.factories import World, run_at_once
 
+pytestmark = pytest.mark.database
+
 KINDS = ("lab-result", "insurance", "visit", "procedure")
 STRANGER = "stranger@sample.example"
 IN_TRASH = ListQuery(trashed=True)

@@ -35,6 +35,7 @@ STEPS = [
     (LEGACY + "migration", "Migration.move"),
     (LEGACY + "migration", "Migration.verify"),
 ]
+ON_POSTGRES = [step for step in STEPS if "journal" in step[0] or "moving" in step[0] or "_copy_databases" in step[1]]
 BACK_STEPS = [(LEGACY + "rollback", "_give_back"), ("medfiles.storage.journal", "remove"), (LEGACY + "log", "end")]
 FINISH_STEPS = [
     (LEGACY + "finishing", "_remove"),
@@ -70,7 +71,10 @@ def assert_as_uninterrupted(older: installation.Older, world: World, before: Map
     assert len(world.events(action="migrate")) == len(older.movable)
 
 
-@pytest.mark.parametrize(("module", "name"), STEPS)
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [pytest.param(*step, marks=pytest.mark.database) if step in ON_POSTGRES else step for step in STEPS],
+)
 def test_killed_at_a_step_it_goes_on_from_there(
     world: World, environ: Mapping[str, str], runner: Runner, module: str, name: str
 ) -> None:
@@ -82,6 +86,7 @@ def test_killed_at_a_step_it_goes_on_from_there(
     assert_as_uninterrupted(older, world, before)
 
 
+@pytest.mark.database
 def test_killed_at_fifty_moments_it_ends_the_same(
     world: World, environ: Mapping[str, str], runner: Runner, extent: Extent
 ) -> None:
@@ -97,6 +102,7 @@ def test_killed_at_fifty_moments_it_ends_the_same(
     assert installation.state(older) == before
 
 
+@pytest.mark.database
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(("module", "name"), BACK_STEPS)
 def test_killed_on_the_way_back_it_gets_there(

@@ -37,6 +37,7 @@ def document_of(number: int) -> EntityFile:
     return found
 
 
+@pytest.mark.database
 def test_an_installation_of_real_size_with_every_fault_is_moved_whole(world: World, extent: Extent) -> None:
     part = extent.of(1, 10)
     sizes = {"users": 25, "patients": 73, "results": 1247 // part, "files": 3891 // part}
@@ -57,6 +58,7 @@ def test_an_installation_of_real_size_with_every_fault_is_moved_whole(world: Wor
     world.assert_settled()
 
 
+@pytest.mark.database
 def test_a_second_run_changes_nothing(world: World) -> None:
     older = planted(world)
     migrate(world)
@@ -67,6 +69,7 @@ def test_a_second_run_changes_nothing(world: World) -> None:
     assert len(world.events(action="migrate")) == len(older.movable)
 
 
+@pytest.mark.database
 def test_looking_changes_nothing_and_says_everything(world: World) -> None:
     older = planted(world)
     before = installation.state(older)
@@ -142,6 +145,7 @@ def test_what_was_said_of_a_file_is_kept(world: World) -> None:
     assert (document.file_name, document.file_type, document.pages) == ("x.pdf", "application/pdf", 1)
 
 
+@pytest.mark.database
 def test_times_are_read_in_the_zone_that_is_given(world: World) -> None:
     record = world.record("lab-result")
     summer = world.older_file(record, uploaded_at=datetime(2021, 7, 1, 12))
@@ -198,6 +202,7 @@ def test_what_cannot_be_moved_goes_on_being_shown_where_it_was(world: World) -> 
     assert document_of(lost.id).file_size == 11
 
 
+@pytest.mark.database
 def test_files_of_a_lab_result_in_the_trash_go_there_with_it_and_come_back_with_it(world: World) -> None:
     record = world.record("lab-result")
     older = world.older_file(record)
@@ -254,6 +259,7 @@ def test_the_backup_holds_the_database_and_every_file_and_proves_it(world: World
     assert named <= {hashlib.sha256(content).hexdigest() for content in kept.values()}
 
 
+@pytest.mark.database
 def test_the_backed_up_database_is_as_it_was_before(world: World) -> None:
     older = planted(world)
     place = Path(said(migrate(world, "--json"))["backup"]) / "database"
@@ -299,6 +305,7 @@ def test_the_backup_can_lie_anywhere(world: World, tmp_path: Path) -> None:
     assert (place / backup.SUMS).is_file()
 
 
+@pytest.mark.database
 def test_without_pg_dump_only_sqlite_databases_are_moved(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     planted(world, **CLEAN)
     monkeypatch.setenv("PATH", "")
@@ -310,6 +317,7 @@ def test_without_pg_dump_only_sqlite_databases_are_moved(world: World, monkeypat
     assert world.files() == []
 
 
+@pytest.mark.database
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -330,6 +338,7 @@ def test_verification_finds_what_is_not_as_it_should_be(world: World, change: di
     assert migrate(world, "--finish").exit_code == FINDINGS
 
 
+@pytest.mark.database
 def test_verification_finds_a_document_in_the_wrong_patients_hands(world: World) -> None:
     older = world.older_file(world.record("lab-result"), "Note.txt")
     other = world.record("lab-result", email="otto@sample.example")
@@ -341,6 +350,7 @@ def test_verification_finds_a_document_in_the_wrong_patients_hands(world: World)
     assert f"File {older.id} belongs to another lab result, patient or user than before." in output
 
 
+@pytest.mark.database
 def test_verification_finds_accounts_that_reach_too_much(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     record = world.record("lab-result")
     world.older_file(record, "Note.txt")
@@ -381,6 +391,7 @@ def test_a_file_that_cannot_be_read_keeps_no_other_back(world: World, monkeypatc
     assert migrate(world).exit_code == 0
 
 
+@pytest.mark.database
 def test_a_row_that_no_document_can_be_made_of_keeps_no_other_back(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -438,6 +449,7 @@ def test_a_disk_that_is_full_stops_it_and_it_goes_on_afterwards(
     assert installation.state(older) == before
 
 
+@pytest.mark.database
 def test_documents_are_added_while_it_runs(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     older, record, visit = planted(world), world.record("lab-result"), world.record()
     inner, added = moving.Mover._store, list[int]()
@@ -462,6 +474,7 @@ def test_documents_are_added_while_it_runs(world: World, monkeypatch: pytest.Mon
     world.assert_settled()
 
 
+@pytest.mark.database
 def test_a_lab_result_that_goes_to_the_trash_meanwhile_takes_its_files_along(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

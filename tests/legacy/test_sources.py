@@ -41,6 +41,7 @@ def of(other: Older) -> tuple[str, ...]:
     return "--source-url", url, "--source-uploads", str(other.uploads)
 
 
+@pytest.mark.database
 def test_everything_of_another_installation_is_brought_along_and_nothing_there_is_changed(
     world: World, other: Older
 ) -> None:
@@ -64,6 +65,7 @@ def mapped(kind: str) -> dict[int, int]:
     return {old: new or 0 for old, new in db.session.execute(query).all()}
 
 
+@pytest.mark.database
 def test_people_who_are_here_already_are_found(world: World, other: Older) -> None:
     user = world.user("USER501@sample.example")
     patient = Patient(user_id=user.id, first_name="first501", last_name=" SAMPLE", birth_date=date(2001, 2, 3))
@@ -139,6 +141,7 @@ def test_it_goes_on_where_it_was(world: World, other: Older) -> None:
     assert (count(User), count(Patient), count(LabResult)) == (3, 5, 20)
 
 
+@pytest.mark.database
 def test_taken_back_nobody_is_left_who_was_brought_along(world: World, other: Older) -> None:
     before = installation.state(other)
     migrate(world, *of(other))
@@ -150,6 +153,7 @@ def test_taken_back_nobody_is_left_who_was_brought_along(world: World, other: Ol
     installation.assert_all_moved(other, url_of(world), world.uploads)
 
 
+@pytest.mark.database
 def test_taken_back_whoever_is_in_use_by_now_stays_and_is_told(world: World, other: Older) -> None:
     migrate(world, *of(other))
     record = db.session.get_one(LabResult, mapped("lab-result")[501])
@@ -178,6 +182,7 @@ def test_finished_nothing_is_deleted_at_the_source(world: World, other: Older) -
     installation.assert_all_moved(other, url_of(world), world.uploads)
 
 
+@pytest.mark.database
 def test_what_was_deleted_for_ever_does_not_come_from_there_again(world: World, other: Older) -> None:
     migrate(world, *of(other))
     file = world.files()[0]
@@ -243,12 +248,14 @@ def test_a_folder_that_is_none_of_the_older_feature_is_refused(world: World, oth
     assert (result.exit_code, "lab_result_files" in result.output) == (1, True)
 
 
+@pytest.mark.database
 def test_the_backup_holds_both_databases(world: World, other: Older) -> None:
     place = Path(said(migrate(world, "--json", *of(other)))["backup"])
     assert (place / "database").is_file()
     assert (place / "source-database").is_file()
 
 
+@pytest.mark.database
 def test_no_password_of_the_source_is_shown_or_kept(world: World, other: Older) -> None:
     secret = other.engine.url.password
     result = migrate(world, "--json", *of(other))

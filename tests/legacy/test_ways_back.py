@@ -57,6 +57,7 @@ def test_taken_back_all_is_as_before(world: World) -> None:
     world.assert_settled()
 
 
+@pytest.mark.database
 def test_there_and_back_and_there_again(world: World) -> None:
     older = planted(world)
     for _ in range(2):
@@ -84,6 +85,7 @@ def test_what_was_added_since_stays(world: World, lab: Any) -> None:
     assert [file.id for file in world.files()] == [added]
 
 
+@pytest.mark.database
 def test_what_was_changed_since_is_told(world: World, lab: Any) -> None:
     changed, trashed, same = (world.older_file(lab, f"{number}.txt", b"%d" % number) for number in range(3))
     migrate(world)
@@ -130,6 +132,7 @@ def test_taking_back_stands_in_the_trail(world: World, lab: Any) -> None:
 # --- deleted for ever --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.database
 def test_what_is_deleted_for_ever_goes_where_it_came_from_too(world: World, lab: Any) -> None:
     older, other = world.older_file(lab), world.older_file(lab)
     migrate(world)
@@ -141,6 +144,7 @@ def test_what_is_deleted_for_ever_goes_where_it_came_from_too(world: World, lab:
     world.assert_settled()
 
 
+@pytest.mark.database
 def test_nothing_deleted_for_ever_comes_back(world: World, lab: Any) -> None:
     older, other = world.older_file(lab), world.older_file(lab)
     migrate(world)
@@ -202,6 +206,7 @@ def test_the_trash_alone_touches_nothing_older(world: World, lab: Any) -> None:
 # --- finished ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.database
 def test_finished_the_older_rows_and_bytes_of_what_was_moved_are_gone(world: World) -> None:
     older = planted(world)
     migrate(world)
@@ -220,6 +225,7 @@ def test_finished_the_older_rows_and_bytes_of_what_was_moved_are_gone(world: Wor
     world.assert_settled()
 
 
+@pytest.mark.database
 def test_finished_the_older_numbers_go_on_working(world: World, lab: Any) -> None:
     number = world.older_file(lab, "Note.txt", b"still here").id
     migrate(world)

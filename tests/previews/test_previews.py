@@ -29,6 +29,8 @@ from medfiles.storage import journal, picture_key
 from tests.support import samples
 from tests.support.factories import World, run_at_once
 
+pytestmark = pytest.mark.database
+
 SMALL, PAGE = recipe(160), recipe(480)
 # Previewers that do what those of a hostile file might do, and count how often they were asked
 MISBEHAVIOUR = """

@@ -15,6 +15,8 @@ from medfiles.models import LabResultFile, Visit
 from medfiles.operations import housekeeping
 from tests.support.factories import World, run_at_once, values_for
 
+pytestmark = pytest.mark.database
+
 STRANGER = "stranger@sample.example"
 KINDS = ("lab-result", "insurance", "visit", "procedure")
 

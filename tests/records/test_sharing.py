@@ -11,6 +11,8 @@ from medfiles.errors import Forbidden, NotFound, Rejected
 from medfiles.records.sharing import MOST, ShareService
 from tests.support.factories import World, run_at_once
 
+pytestmark = pytest.mark.database
+
 OTTO = "otto@sample.example"
 
 
