@@ -253,18 +253,6 @@ def test_a_stranger_gets_no_picture_even_of_bytes_they_have_themselves(world: Wo
     assert objects(world) == []
 
 
-def test_in_the_trash_only_who_may_edit_sees_pictures(world: World) -> None:
-    patient = world.patient()
-    file = world.attach(world.record(patient=patient), "photo.png")
-    world.share(patient, "otto@sample.example", "view")
-    world.share(patient, "vera@sample.example", "edit")
-    assert seen(world.client("otto@sample.example"), address(file, SMALL)).status_code == 200
-    world.documents().trash(file.id)
-    assert seen(world.client("otto@sample.example"), address(file, SMALL)).status_code == 404
-    assert seen(world.client("vera@sample.example"), address(file, SMALL)).status_code == 200
-    assert world.previews().look(file.id).kind == "image"
-
-
 def test_looking_is_remembered_once_and_a_thumbnail_is_no_looking(world: World) -> None:
     file = world.attach(world.record(), content=samples.pdf(pages=3))
     world.previews().thumbnail(file.id)
