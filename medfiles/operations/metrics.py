@@ -53,7 +53,6 @@ def _one_figure_each(condition: Condition) -> Iterator[Metric]:
         "medfiles_pictures": ("Cached previews", condition.pictures),
         "medfiles_picture_bytes": ("Size of cached previews in bytes", condition.pictures_size),
         "medfiles_pictures_failed": ("Failed previews", condition.not_drawn),
-        "medfiles_older_files": ("Files of the previous lab results feature not moved yet", condition.not_moved),
         "medfiles_accounts": ("Accounts that can sign in", condition.accounts),
         "medfiles_patients": ("Patients", condition.patients),
         "medfiles_audit_sealed": ("Sealed audit events", condition.trail.sealed),
@@ -65,6 +64,7 @@ def _one_figure_each(condition: Condition) -> Iterator[Metric]:
         "medfiles_jobs_late_seconds": ("Seconds the oldest due job has waited", condition.jobs_late),
         "medfiles_sessions": ("Signed-in sessions", condition.sessions),
     }
+    figures |= {one.metric: (one.description, one.value) for one in condition.additional}
     for name, (words, value) in figures.items():
         yield GaugeMetricFamily(name, words, value=value)
 

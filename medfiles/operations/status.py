@@ -1,6 +1,6 @@
 """How the installation is doing, in figures, for those who look after it: never whose documents these are."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,9 +15,10 @@ from medfiles.errors import Forbidden
 from medfiles.jobs import last_runs
 from medfiles.jobs import queue as jobs
 from medfiles.jobs.last_runs import Run
-from medfiles.models import EntityFile, LabResultFile, Patient, Rendition, Session, StorageJournal, User
+from medfiles.models import EntityFile, Patient, Rendition, Session, StorageJournal, User
 from medfiles.operations import backup, integrity, scanning
 from medfiles.permissions import Actor
+from medfiles.record_types.additional import Figure
 from medfiles.record_types.declared import Registry
 from medfiles.service import Service
 from medfiles.services import Services
@@ -64,7 +65,7 @@ class Condition:
     pictures: int
     pictures_size: int
     not_drawn: int
-    not_moved: int
+    additional: Sequence[Figure]
     oldest_trash: datetime | None
     journal: Journal
     free: Mapping[str, int | None]
@@ -106,7 +107,7 @@ def measured(services: Services) -> Condition:
         pictures=pictures,
         pictures_size=size,
         not_drawn=failed,
-        not_moved=_count(LabResultFile.id),
+        additional=services.registry.additional.figures(),
         oldest_trash=db.session.scalar(select(func.min(EntityFile.deleted_at))),
         journal=_journal(),
         free=_free(services.storages),

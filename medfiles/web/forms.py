@@ -10,9 +10,10 @@ from wtforms import BooleanField, DateField, Form, FormField, StringField, TextA
 from wtforms.validators import InputRequired, Length, Optional
 
 from medfiles.errors import MedfilesError, Rejected
+from medfiles.http import parameters
 from medfiles.record_types.fields import TEXT_LIMIT, Field
 
-LONGEST_KEY, LONGEST_ID = 64, 18  # characters
+LONGEST_KEY = 64  # characters
 
 
 class _RecordForm(FlaskForm):  # type: ignore[misc]
@@ -61,10 +62,10 @@ def creation_key() -> str:
 
 def marked() -> list[int]:
     """Documents that the form of a record marks for the trash: its fields `remove`."""
-    ids = request.form.getlist("remove")
-    if not all(word.isascii() and word.isdigit() and len(word) <= LONGEST_ID for word in ids):
+    ids = parameters.read_ids(request.form.getlist("remove"))
+    if ids is None:
         raise Rejected("remove must contain document IDs.")
-    return [int(word) for word in ids]
+    return ids
 
 
 def _control(field: Field) -> Any:

@@ -8,14 +8,14 @@ from flask.typing import ResponseReturnValue
 
 from medfiles.documents.rules import UploadMetadata, UploadPermit
 from medfiles.errors import BadName, MedfilesError, NotFound, Rejected, SignedOut
-from medfiles.http import request_body, views
-from medfiles.http.current import documents, older, services
+from medfiles.http import parameters, request_body, views
+from medfiles.http.current import documents, services
 from medfiles.http.errors import explained, status_of
 from medfiles.http.htmx import fragment, is_htmx, trigger
 from medfiles.http.rate_limits import MANY, UPLOADS, counted
 from medfiles.http.request_body import Received
 from medfiles.http.responses import send_document
-from medfiles.http.security import LARGEST_ID, by_header_or_query
+from medfiles.http.security import by_header_or_query
 from medfiles.http.sessions import background
 from medfiles.http.views import Notice, Outcome
 from medfiles.record_types.declared import RecordType
@@ -40,8 +40,8 @@ def manager(type: RecordType, id: int) -> ResponseReturnValue:
 
 @blueprint.get("/<kind:type>/new")
 def manager_new(type: RecordType) -> ResponseReturnValue:
-    patient_id = request.args.get("patient", type=int)
-    if patient_id is None or not 0 <= patient_id <= LARGEST_ID:
+    patient_id = parameters.read_id(request.args.get("patient"))
+    if patient_id is None:
         raise Rejected("patient must be the ID of the new record’s patient.")
     if not is_htmx():
         return record_pages.record_new(patient_id, type)
@@ -119,7 +119,7 @@ def bulk(type: RecordType, id: int) -> ResponseReturnValue:
 
 @blueprint.get("/files/<int:file_id>/download")
 def download(file_id: int) -> ResponseReturnValue:
-    return send_document(older().open_older(file_id))
+    return send_document(documents().open_listed(file_id))
 
 
 @blueprint.get("/files/<int:file_id>/preview")
@@ -257,7 +257,7 @@ def _look() -> dict[str, Any]:
 
 def _ids() -> list[int]:
     """`ids=1,2,3`, at most 500 of them."""
-    words = [word for word in request.args.get("ids", "").split(",") if word]
-    if len(words) > MOST_BADGES or not all(word.isascii() and word.isdigit() and len(word) <= 18 for word in words):
+    ids = parameters.read_id_lists([request.args.get("ids", "")])
+    if ids is None or len(ids) > MOST_BADGES:
         raise Rejected(f"ids must be up to {MOST_BADGES} numbers, separated by commas.")
-    return [int(word) for word in words]
+    return ids

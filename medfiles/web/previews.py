@@ -5,12 +5,11 @@ from typing import Any
 
 from flask import Response, request, url_for
 
-from medfiles.documents import listing
-from medfiles.errors import NotFound, Rejected
+from medfiles.http import parameters
 from medfiles.http.current import documents, previews, services
 from medfiles.http.htmx import fragment, is_htmx
 from medfiles.http.views import FileView, file_views
-from medfiles.previews.service import WIDTHS, Preview, recipe
+from medfiles.previews.service import WIDTHS, Preview
 from medfiles.sandbox.render.spec import Window, boxed
 from medfiles.web import pages
 from medfiles.web.words import plural
@@ -99,7 +98,7 @@ def answer(file_id: int) -> Response:
 
 
 def looked_at(file: FileView, look: Preview, place: PlaceView) -> LookView:
-    page, window = _page(look), _window()
+    page, window = _page(look), parameters.window(request.args)
     return LookView(
         file=file,
         look=look,
@@ -146,21 +145,7 @@ def notes(look: Preview) -> list[NoteView]:
 
 def _page(look: Preview) -> int:
     """`turn` is what a button without script says, `page` what was typed."""
-    wanted = request.args.get("turn", type=int) or request.args.get("page", 1, type=int)
-    return min(max(wanted, 1), look.pages or 1)
-
-
-def _window() -> Window | None:
-    """`?window=40,400`: centre and width."""
-    words = request.args.get("window", "")
-    if not words:
-        return None
-    try:
-        center, width = map(float, words.split(","))
-        recipe(MIDDLE, (center, width))
-    except (ValueError, OverflowError, NotFound):
-        raise Rejected("“window” must be a centre and a width, such as 40,400.") from None
-    return center, width
+    return parameters.nearest(request.args.get("turn") or request.args.get("page"), 1, look.pages or 1)
 
 
 def _windows(
@@ -181,7 +166,7 @@ def _through(file: FileView, place: PlaceView, page: int, center: float, width: 
 def place_of(file: FileView) -> PlaceView:
     """Among the documents of the list that the address names, in its order; in the trash among those of the trash."""
     record_type = services().registry[file.entity_type]
-    list_query = listing.wanted({**request.args, "cursor": ""}, record_type, trashed=file.deleted_at is not None)
+    list_query = parameters.list_query({**request.args, "cursor": ""}, record_type, trashed=file.deleted_at is not None)
     ids = documents().matching(record_type, file.entity_id, list_query)
     if file.id not in ids:
         return PlaceView(list_query.query())
