@@ -25,6 +25,8 @@ from medfiles.errors import StorageError
 from medfiles.models import AuditEvent, AuditSeal
 from tests.support.factories import World
 
+pytestmark = pytest.mark.database
+
 Change = Callable[[], None]
 
 

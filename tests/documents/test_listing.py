@@ -25,6 +25,8 @@ from medfiles.text import fold, sort_key
 from tests.support.extent import Extent
 from tests.support.factories import World
 
+pytestmark = pytest.mark.database
+
 MORNING = datetime(2026, 5, 12, 9, 30, tzinfo=UTC)
 TYPES = (
     "application/pdf",

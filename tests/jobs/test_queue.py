@@ -30,6 +30,8 @@ from tests.support import samples
 from tests.support.clamav import AWAY, scanned_by
 from tests.support.factories import World
 
+pytestmark = pytest.mark.database
+
 ROOT = Path(__file__).parents[2]
 MINUTE = timedelta(minutes=1)
 

@@ -22,6 +22,8 @@ from tests.support import samples
 from tests.support.api_client import script
 from tests.support.factories import World
 
+pytestmark = pytest.mark.database
+
 LATER = LEASE + timedelta(minutes=1)
 
 

@@ -35,6 +35,8 @@ from tests.support.factories import World, at_work, install, make_app
 from tests.support.nginx import Front
 from tests.support.server import flask, reserved_port, serve
 
+pytestmark = pytest.mark.database
+
 BEHIND = {
     "MEDFILES_HTTPS": "1",
     "MEDFILES_PROXIES": "1",

@@ -20,6 +20,8 @@ from medfiles.operations import integrity
 from medfiles.storage import journal, live_key
 from tests.support.factories import World
 
+pytestmark = pytest.mark.database
+
 DAY = timedelta(days=1)
 
 

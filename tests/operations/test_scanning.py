@@ -301,6 +301,7 @@ def test_a_patient_s_page_shows_what_is_in_quarantine_to_delete_it(world: World)
 # --- what is stored -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.database
 def test_what_waited_is_scanned_when_the_daemon_is_back(world: World, scanner: Clamd) -> None:
     file = scanned_by(world, AWAY).attach(world.record())
     before = file.updated_at
@@ -311,6 +312,7 @@ def test_what_waited_is_scanned_when_the_daemon_is_back(world: World, scanner: C
     assert db.session.get_one(EntityFile, file.id).updated_at == before
 
 
+@pytest.mark.database
 def test_what_turns_out_to_be_infected_goes_into_quarantine_and_into_the_trail(world: World, scanner: Clamd) -> None:
     file = scanned_by(world, AWAY).attach(world.record(), "letter.txt", EICAR)
     assert rescan(world, scanner).infected == [file.id]
@@ -319,6 +321,7 @@ def test_what_turns_out_to_be_infected_goes_into_quarantine_and_into_the_trail(w
     assert (event.file_id, (event.details or {})["signature"]) == (file.id, "Test.Eicar.UNOFFICIAL")
 
 
+@pytest.mark.database
 def test_what_was_stored_before_there_was_a_scanner_is_scanned_too(world: World, scanner: Clamd) -> None:
     clean, bad = world.attach(world.record()), world.attach(world.record(), "letter.txt", EICAR)
     done = rescan(world, scanner)
@@ -335,6 +338,7 @@ def test_what_the_daemon_will_not_judge_stays_what_it_was(world: World) -> None:
     assert world.documents().open(old.id).size()
 
 
+@pytest.mark.database
 def test_all_is_scanned_again_for_new_signatures(world: World, scanner: Clamd) -> None:
     clean, wrongly = world.attach(world.record()), world.attach(world.record())
     set_state(clean.id, scan="clean")
@@ -353,6 +357,7 @@ def test_a_document_whose_bytes_are_gone_does_not_stop_the_others(world: World, 
     assert state(clean.id)[0] == "clean"
 
 
+@pytest.mark.database
 def test_a_document_that_others_scan_is_left_to_them(world: World, scanner: Clamd) -> None:
     file = world.attach(world.record())
     due = scanning._not_since(datetime.now(UTC))

@@ -29,6 +29,8 @@ from medfiles.storage import journal, picture_key
 from tests.support import samples
 from tests.support.factories import World, run_at_once
 
+pytestmark = pytest.mark.database
+
 SMALL, PAGE = recipe(160), recipe(480)
 # Previewers that do what those of a hostile file might do, and count how often they were asked
 MISBEHAVIOUR = """
@@ -249,18 +251,6 @@ def test_a_stranger_gets_no_picture_even_of_bytes_they_have_themselves(world: Wo
     )
     assert (foreign.status_code, absent.status_code) == (404, 404)
     assert objects(world) == []
-
-
-def test_in_the_trash_only_who_may_edit_sees_pictures(world: World) -> None:
-    patient = world.patient()
-    file = world.attach(world.record(patient=patient), "photo.png")
-    world.share(patient, "otto@sample.example", "view")
-    world.share(patient, "vera@sample.example", "edit")
-    assert seen(world.client("otto@sample.example"), address(file, SMALL)).status_code == 200
-    world.documents().trash(file.id)
-    assert seen(world.client("otto@sample.example"), address(file, SMALL)).status_code == 404
-    assert seen(world.client("vera@sample.example"), address(file, SMALL)).status_code == 200
-    assert world.previews().look(file.id).kind == "image"
 
 
 def test_looking_is_remembered_once_and_a_thumbnail_is_no_looking(world: World) -> None:
