@@ -1,7 +1,6 @@
-"""Asks ClamAV's daemon about bytes. The words are the daemon's own: a command that ends with a zero byte, then chunks
-with their length in front, and a length of 0 at the end (clamd(8): INSTREAM, VERSION).
+"""A client for ClamAV's daemon (clamd(8): INSTREAM, VERSION).
 
-Whatever is not clearly "clean" or "infected" is "not scanned".
+Any reply that is not clearly "clean" or "infected" counts as "not scanned".
 """
 
 import re
@@ -15,17 +14,20 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 CLEAN, INFECTED, UNSCANNED = "clean", "infected", "unscanned"
-LONGEST = 4096  # bytes of an answer
-VERSION_SECONDS = 3  # pages of figures wait for it
-BEYOND_LIMITS = "Heuristics.Limits.Exceeded"  # said of what the daemon only looked into in part
+LONGEST = 4096  # bytes of a reply
+VERSION_SECONDS = 3  # the status page waits for it
+BEYOND_LIMITS = "Heuristics.Limits.Exceeded"  # reported for files that were scanned only in part
 CUT = "hung up: "
 VERSION = re.compile(r"ClamAV (?P<engine>[^/]+)(?:/(?P<signatures>\d+)/(?P<made>.+))?")
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """`kind` is one of the three; `words`: the signature's name, or why it was not scanned. `away`: the daemon could
-    not be asked, so that it says nothing about these bytes."""
+    """A scan result: `kind` is CLEAN, INFECTED or UNSCANNED.
+
+    `words`: the signature's name, or why the bytes were not scanned. `away`: the daemon could not be reached, so the
+    result says nothing about these bytes.
+    """
 
     kind: str
     words: str = ""
@@ -34,7 +36,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Version:
-    """Of the daemon and its signatures: their number and when they were made, None where it has none of its own."""
+    """The daemon's version, and the number and date of its signatures, if any."""
 
     engine: str
     signatures: int | None = None
@@ -43,7 +45,7 @@ class Version:
 
 @dataclass(frozen=True)
 class Clamd:
-    """`address`: tcp://host:port or unix:/path. `seconds`: how long an answer may take, sending included."""
+    """A daemon at tcp://host:port or unix:/path; `seconds` bounds a whole exchange."""
 
     address: str
     seconds: float
@@ -52,7 +54,7 @@ class Clamd:
         return _verdict(self._asked("INSTREAM", chunks, self.seconds))
 
     def version(self) -> Version | None:
-        """None when it does not answer."""
+        """Return the version; None when the daemon does not answer."""
         answer = self._asked("VERSION", None, min(self.seconds, VERSION_SECONDS))
         found = None if isinstance(answer, OSError) else VERSION.fullmatch(answer)
         if found is None:
@@ -60,11 +62,14 @@ class Clamd:
         return Version(found["engine"].strip(), int(found["signatures"]) if found["signatures"] else None, _made(found))
 
     def _asked(self, command: str, chunks: Iterable[bytes] | None, seconds: float) -> str | OSError:
-        """What was said after less than everything was sent begins with CUT: it can be no verdict on the whole."""
+        """Send a command and return the reply, or the OSError.
+
+        A reply that came before everything was sent starts with CUT: it cannot be a verdict on the whole stream.
+        """
         try:
             with _Line(self.address, seconds) as line:
                 said = CUT
-                with suppress(BrokenPipeError, ConnectionResetError):  # it has said already why it hangs up
+                with suppress(BrokenPipeError, ConnectionResetError):  # its reply says why it hung up
                     line.send(b"z%s\0" % command.encode())
                     if chunks is not None:
                         line.send_all(chunks)
@@ -75,7 +80,7 @@ class Clamd:
 
 
 class _Line:
-    """A connection that is over when its time is."""
+    """A connection with one deadline for everything sent and received."""
 
     def __init__(self, address: str, seconds: float) -> None:
         self._end = time.monotonic() + seconds

@@ -1,5 +1,7 @@
-"""Old Word documents as PDF, by the LibreOffice that the operator named: a process of its own for each, with limits,
-a folder of its own that goes with it, and none of our environment."""
+"""Convert old Word documents to PDF with LibreOffice.
+
+Each conversion runs in a process of its own with limits, a temporary folder and an empty environment.
+"""
 
 import os
 import shutil
@@ -17,7 +19,7 @@ from medfiles.sandbox.pool import Busy, NotChecked
 OLD_WORD = "application/msword"
 SECONDS, CPU, MEMORY, LARGEST = 60, 45, 4 * 1024**3, 100 * 1024**2
 PATIENCE = 10.0
-MOST_KEPT = 4  # of what was converted last: somebody turns its pages
+MOST_KEPT = 4  # recent conversions, whose pages are being read
 ONE_AT_A_TIME = threading.Semaphore(1)
 KEPT: dict[str, bytes] = {}
 LIMITED = f"""
@@ -31,12 +33,12 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 
 class NotConverted(NotChecked):
-    """LibreOffice gave nothing, or took too long."""
+    """LibreOffice produced nothing or took too long."""
 
 
 @dataclass(frozen=True)
 class Converter:
-    """`program` is the path of soffice; "" when there is none."""
+    """`program` is the path of soffice, "" when not installed."""
 
     program: str
 
@@ -44,7 +46,7 @@ class Converter:
         return bool(self.program) and media_type == OLD_WORD
 
     def pdf(self, sha256: str, document: Path) -> bytes:
-        """`NotConverted`; `Busy` when others are at it for as long as a caller may wait."""
+        """Return the PDF; raise `NotConverted`, or `Busy` when others are converting."""
         if not ONE_AT_A_TIME.acquire(timeout=PATIENCE):
             raise Busy()
         try:
@@ -83,7 +85,7 @@ class Converter:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """With everything it started: soffice is a script around the real program."""
+    """Kill the process group: soffice is a script around the real program."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

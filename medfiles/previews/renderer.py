@@ -1,4 +1,4 @@
-"""Makes what is derived from documents, in workers of its own, once, and keeps it: no permission is asked here."""
+"""Render previews once, in sandbox workers, and cache them. Checks no permissions."""
 
 import base64
 import time
@@ -24,27 +24,27 @@ from medfiles.models import Rendition
 from medfiles.previews import cache as preview_cache
 from medfiles.previews.libreoffice import Converter, NotConverted
 from medfiles.record_types.media_types import DRAWN, media_of
-from medfiles.sandbox.pool import Busy, Limits, NotChecked, Room, Sandbox, TimedOut
+from medfiles.sandbox.pool import Busy, ConcurrencyLimit, Limits, NotChecked, Sandbox, TimedOut
 from medfiles.sandbox.render import spec
 from medfiles.sandbox.render.spec import Recipe
 from medfiles.storage import Staged, Storages, journal, picture_key
 
 log = structlog.get_logger("medfiles.previews.renderer")
 TASKS = ("medfiles.sandbox.render.tasks",)
-LIMITS = Limits(cpu=15, wall=45.0, jobs=200, queue=10.0, nice=10)  # whoever waits for a page goes first
-PATIENCE = 10.0  # seconds one waits for what somebody else is making
+LIMITS = Limits(cpu=15, wall=45.0, jobs=200, queue=10.0, nice=10)  # the server goes first
+PATIENCE = 10.0  # seconds to wait for a picture that another request is rendering
 POLL = 0.05
 BUSY = "Many documents are being prepared right now. Please try again in a moment."
 CRASHED = "This document cannot be shown safely here. Download it to open it on your device."
 NOT_CONVERTED = "This document could not be made ready to be shown. Download it to open it on your device."
 NO_CONVERTER, PDF = Converter(""), "application/pdf"
 SLOW = "This document takes too long to be shown here. Download it to open it on your device."
-WHOLE = 0  # in place of a page: the document
+WHOLE = 0  # the page number that stands for the whole document
 SENTENCES = ((TimedOut, SLOW), (NotConverted, NOT_CONVERTED), (NotChecked, CRASHED))
 
 
 class Unshowable(Rejected):
-    """The document is there and may be read, but no picture can be made of it."""
+    """The document can be read, but no preview can be made of it."""
 
     code = "no-preview"
 
@@ -59,9 +59,9 @@ class Sheet:
 class Preview:
     """What can be shown of a document; sizes in pixels, of its first page.
 
-    `kind` is "pages" (PDF, TIFF), "image", "dicom", "text", "table", "html", or "none" with the sentence why as
-    `reason`. Pages (frames of a DICOM image) count from 1. `windows` are (label, centre, width), the first of them is
-    what is shown by itself; `tags` (label, value). `html` is clean: no scripts, styles, links or pictures in it.
+    `kind` is "pages" (PDF, TIFF), "image", "dicom", "text", "table", "html", or "none" with `reason`. Pages (frames of
+    a DICOM image) count from 1. `windows` are (label, centre, width), the first is the default; `tags` are (label,
+    value). `html` is sanitized: no scripts, styles, links or pictures.
     """
 
     kind: str
@@ -75,7 +75,7 @@ class Preview:
     text: str | None = None
     html: str | None = None
     sheets: tuple[Sheet, ...] = ()
-    note: str | None = None  # the sentence that says what is left out, and how much is shown
+    note: str | None = None  # says how much is shown and what is left out
 
     @property
     def truncated(self) -> bool:
@@ -83,13 +83,13 @@ class Preview:
 
     @property
     def window(self) -> spec.Window | None:
-        """What is shown by itself."""
+        """The default window."""
         return self.windows[0][1:] if self.windows else None
 
 
 @dataclass(frozen=True)
 class Picture:
-    """WebP: `size` bytes, `read()` gives chunks of them; `etag` is another one when they are."""
+    """A WebP picture of `size` bytes; `read()` yields chunks; `etag` identifies them."""
 
     size: int
     etag: str
@@ -98,30 +98,32 @@ class Picture:
 
 @dataclass(frozen=True)
 class Renderer:
-    """`sandbox` runs medfiles.previews; documents come as `Opened`, out of the session. Whoever waits for something
-    to be made is in the `room`, so that the server has threads left for everybody else."""
+    """Renders documents, which come as detached `DocumentContent`.
+
+    Callers that wait for rendering take a slot, so that the server keeps threads for other requests.
+    """
 
     storages: Storages
     sandbox: Sandbox
     converter: Converter = NO_CONVERTER
-    room: Room = field(default_factory=Room)
+    render_slots: ConcurrencyLimit = field(default_factory=ConcurrencyLimit)
 
     def look(self, document: DocumentContent) -> Preview:
         sha256 = document.file.sha256
-        known = preview_cache.find(sha256, spec.LOOK, 0)
+        known = preview_cache.find(sha256, spec.PREVIEW, 0)
         if known is not None:
             return Preview("none", reason=known.failure) if known.failure else _look(known.facts or {})
         answer = self._run("look", document)
         if "crash" in answer:
-            preview_cache.remember(Rendition(sha256=sha256, recipe=spec.LOOK, page=0, failure=answer["crash"]))
+            preview_cache.remember(Rendition(sha256=sha256, recipe=spec.PREVIEW, page=0, failure=answer["crash"]))
             return Preview("none", reason=answer["crash"])
         if media_of(document.file.file_type) in DRAWN:  # of others the facts are their content
-            preview_cache.remember(Rendition(sha256=sha256, recipe=spec.LOOK, page=0, facts=answer))
+            preview_cache.remember(Rendition(sha256=sha256, recipe=spec.PREVIEW, page=0, facts=answer))
         return _look(answer)
 
     def picture(self, document: DocumentContent, word: str, page: int) -> Picture:
-        """NotFound for a word or page that is none, `Unshowable`, `Busy`."""
-        recipe = spec.read(word)
+        """Return a page; raise NotFound (no such page or recipe), `Unshowable` or `Busy`."""
+        recipe = spec.parse_recipe(word)
         self._must_have(document, recipe, page)
         known = preview_cache.find(document.file.sha256, word, page)
         if known is None:
@@ -129,7 +131,7 @@ class Renderer:
         return (known and self._kept(known)) or self._made(document, recipe, word, page)
 
     def _must_not_have_crashed(self, document: DocumentContent, page: int) -> None:
-        """What costs a worker at one width does at every other; a document two of whose pages do is given up whole."""
+        """Raise if a worker crashed on this page at any width, or on two other pages."""
         if words := preview_cache.failure(document.file.sha256, spec.crash(), (WHOLE, page)):
             raise Unshowable(words)
 
@@ -153,7 +155,7 @@ class Renderer:
             raise NotFound()
 
     def _kept(self, known: Rendition) -> Picture | None:
-        """None when its object is gone."""
+        """Open a cached picture; None when its object is gone."""
         if known.failure:
             raise Unshowable(known.failure)
         storage, key = self.storages[str(known.storage)], str(known.key)
@@ -180,7 +182,7 @@ class Renderer:
         return picture
 
     def _is_to_be_kept(self, document: DocumentContent, recipe: Recipe) -> bool:
-        """Of windows only those that the image itself offers: any number of others can be asked for."""
+        """Only cache windows that the file offers: others are unlimited in number."""
         if recipe.window is None:
             return True
         return any(
@@ -189,9 +191,9 @@ class Renderer:
         )
 
     def _others(self, sha256: str, word: str, page: int, key: str) -> Picture | None:
-        """What somebody else is making right now, as soon as it is there; None when nobody is."""
+        """Wait for another request that makes this picture; None when there is none."""
         if preview_cache.is_being_made(key):
-            with self._room():
+            with self._render_slot():
                 self._wait_for(key)
         known = preview_cache.find(sha256, word, page)
         return self._kept(known) if known else None
@@ -204,9 +206,9 @@ class Renderer:
             time.sleep(POLL)
 
     @contextmanager
-    def _room(self) -> Iterator[None]:
+    def _render_slot(self) -> Iterator[None]:
         try:
-            with self.room.entered():
+            with self.render_slots.slot():
                 yield
         except Busy:
             raise Busy(BUSY) from None
@@ -223,7 +225,7 @@ class Renderer:
         return Picture(len(content), _etag(document.file.sha256, word, page), lambda: iter([content])), content
 
     def _keep(self, row: Rendition, content: bytes) -> None:
-        """A store that takes nothing right now is no reason not to show it."""
+        """Cache the picture; when the storage fails, it is still shown."""
         storage, key = self.storages.default, str(row.key)
         row.size = len(content)
         staged = storage.stage(len(content))
@@ -231,12 +233,12 @@ class Renderer:
             staged.write(content)
             try:
                 storage.commit(staged, key)
-            except KeyTaken:  # left by a time that a restored database does not know
+            except KeyTaken:  # left from before a restore, unknown to the restored database
                 storage.delete(key)
                 storage.commit(staged, key)
             preview_cache.keep(row)
         except DatabaseUnavailable:
-            raise  # the commit may have happened: only the sweep may decide
+            raise  # the commit may have taken effect: leave the object to the sweep
         except MedfilesError as error:
             log.warning("picture not kept", code=error.code)
             journal.abandon(self.storages, [key])
@@ -244,9 +246,9 @@ class Renderer:
             staged.discard()
 
     def _run(self, task: str, document: DocumentContent, **arguments: Any) -> dict[str, Any]:
-        """The task's answer, or {"crash": sentence} when it cost a worker."""
+        """Return the task's answer, or {"crash": sentence} when a worker died."""
         try:
-            with self._room(), self._local(document) as (path, media_type):
+            with self._render_slot(), self._local(document) as (path, media_type):
                 return self.sandbox.run(task, file=path, media_type=media_type, **arguments)
         except NotChecked as error:
             log.warning("document not shown", task=task, type=document.file.file_type, code=error.code)
@@ -254,7 +256,7 @@ class Renderer:
 
     @contextmanager
     def _local(self, document: DocumentContent) -> Iterator[tuple[Path, str]]:
-        """A file that a worker can be handed, whatever store it comes from, and what is in it."""
+        """Yield a local file of the content, PDF for old Word, and its media type."""
         file = document.file
         with ExitStack() as stack:
             staged = self._staged(file.file_size, document.read())
@@ -282,7 +284,7 @@ class Renderer:
 
 
 def _look(facts: dict[str, Any]) -> Preview:
-    """As it comes out of JSON."""
+    """Build a Preview from JSON."""
     known = {field.name for field in fields(Preview)}
     given = {name: value for name, value in facts.items() if name in known}
     for name in ("windows", "tags"):

@@ -1,4 +1,4 @@
-"""Looking at documents: what can be shown of one, its pages as pictures, its thumbnail."""
+"""View documents: what can be shown, pages as pictures, thumbnails."""
 
 from dataclasses import dataclass, field
 
@@ -21,26 +21,28 @@ class PreviewService(Service):
     renderer: Renderer = field(kw_only=True)
 
     def look(self, file_id: int) -> Preview:
-        """What can be shown; the trail remembers it."""
+        """Return what can be shown of a document; logged as a view."""
         with self.reading("preview", file_id=file_id) as target:
             document = self._admitted(file_id, target, thumbnail=False)
         return self.renderer.look(document)
 
     def picture(self, file_id: int, sha256: str, word: str, page: int = 1) -> Picture:
-        """One page, counted from 1, as `recipe` says. NotFound for a page, recipe or hash it does not have,
-        `Unshowable` when it cannot be made, `Busy` in a rush."""
+        """Return one page, counted from 1, as the recipe says.
+
+        NotFound for an unknown page, recipe or hash; `Unshowable` when it cannot be rendered; `Busy` under load.
+        """
         return self._picture(file_id, sha256, word, page)
 
     def thumbnail(self, file_id: int) -> Picture:
-        """The first page, small; of every kind of record, also of those whose documents are not previewed."""
+        """Return the small first page, for all record types, even without previews."""
         return self._picture(file_id, None, recipe(THUMBNAIL), 1)
 
     def page(self, file_id: int, page: int, width: int, window: spec.Window | None = None) -> Picture:
-        """As `picture`, of whatever bytes the document has."""
+        """Return a page of the current content, whatever its hash."""
         return self._picture(file_id, None, recipe(width, window), page)
 
     def _picture(self, file_id: int, sha256: str | None, word: str, page: int) -> Picture:
-        """A thumbnail in a list is no reading of the document, so it leaves no event."""
+        """Do not log thumbnails: showing one in a list is not viewing the document."""
         thumbnail = page == 1 and word == recipe(THUMBNAIL)
         with (self.operation if thumbnail else self.reading)("preview", file_id=file_id) as subject:
             document = self._admitted(file_id, subject, thumbnail=thumbnail)
@@ -49,7 +51,7 @@ class PreviewService(Service):
         return self.renderer.picture(document, word, page)
 
     def _admitted(self, file_id: int, target: AuditTarget, *, thumbnail: bool) -> DocumentContent:
-        """Out of the session: no transaction stays open while a worker is at it."""
+        """Authorize and detach: no transaction stays open while a worker renders."""
         file = self.authorized_file(file_id, Action.VIEW, target)
         if not thumbnail:
             self.registry[file.entity_type].allow("preview")

@@ -22,7 +22,7 @@ def picture(file_id: int, sha256: str, recipe: str, page: int) -> ResponseReturn
     try:
         found = previews().picture(file_id, sha256, recipe, page)
     except (Unshowable, Busy, BlobMissing) as error:
-        if not spec.read(recipe).is_thumbnail:
+        if not spec.parse_recipe(recipe).is_thumbnail:
             raise
         return _nothing(file_id, error)
     return send_picture(found, **{"Cache-Control": FOR_EVER})

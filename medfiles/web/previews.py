@@ -13,7 +13,7 @@ from medfiles.http.current import documents, previews, services
 from medfiles.http.htmx import fragment, is_htmx
 from medfiles.http.views import FileView, file_views
 from medfiles.previews.service import WIDTHS, Preview, recipe
-from medfiles.sandbox.render.spec import Window, boxed
+from medfiles.sandbox.render.spec import Window, fit_size
 from medfiles.web import pages
 from medfiles.web.words import plural
 
@@ -129,7 +129,7 @@ def drawn(file: FileView, look: Preview, page: int, window: Window | None = None
 def _across(look: Preview, width: int) -> int:
     """How wide a picture of that recipe comes out."""
     own = look.width or width
-    fits, _ = boxed((own, look.height or own), width)
+    fits, _ = fit_size((own, look.height or own), width)
     return min(fits, own) if look.kind == "image" else fits
 
 

@@ -297,7 +297,7 @@ def test_when_all_threads_but_two_wait_for_previews_the_next_is_told_at_once_and
     kept, new = (world.attach(world.record(), "photo.png", content) for content in (samples.png(), samples.png(31, 9)))
     client = world.client()
     assert seen(client, address(kept, PAGE)).status_code == 200
-    with world.parts.room.entered():
+    with world.parts.render_slots.entered():
         answers = [seen(client, address(file, word)) for file, word in ((kept, PAGE), (new, PAGE), (new, SMALL))]
     assert [answer.status_code for answer in answers] == [200, 503, 204]
     assert [answer.headers.get("Retry-After") for answer in answers] == [None, "5", "5"]
@@ -558,7 +558,7 @@ def test_windows_of_the_image_are_kept_and_any_others_only_shown(world: World) -
 )
 def test_a_recipe_is_written_and_read(window: tuple[float, float] | None, word: str) -> None:
     assert recipe(960, window) == word
-    assert spec.read(word) == spec.Recipe(960, window)
+    assert spec.parse_recipe(word) == spec.Recipe(960, window)
 
 
 WRONG = ("v1w960c40x0", "v1w960c040x400", "v1w960c40p0x1", "v1w960c40x400 ", "v1w960c9999999x1", "")
@@ -567,7 +567,7 @@ WRONG = ("v1w960c40x0", "v1w960c040x400", "v1w960c40p0x1", "v1w960c40x400 ", "v1
 @pytest.mark.parametrize("word", WRONG)
 def test_a_word_that_no_recipe_has_is_refused(word: str) -> None:
     with pytest.raises(NotFound):
-        spec.read(word)
+        spec.parse_recipe(word)
 
 
 # --- the command line ---------------------------------------------------------------------------------------------

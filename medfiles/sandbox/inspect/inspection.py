@@ -1,4 +1,4 @@
-"""The one task of this package: is this file what its extension says, and safe to keep?"""
+"""The task `inspect`: is this file what its extension says, and safe to store?"""
 
 from collections.abc import Callable
 from typing import Any, BinaryIO, NamedTuple
@@ -10,15 +10,18 @@ from medfiles.sandbox.inspect.signatures import (
     NAMES,
     PROGRAMS,
     Damaged,
-    Unlike,
     Unsafe,
+    WrongType,
     identify,
     signature,
 )
 
 
 class Type(NamedTuple):
-    """`kind` is its key in NAMES; `start` the signature it must have, None where the opener judges that."""
+    """An accepted file type.
+
+    `kind` is its key in NAMES; `start` the required signature, None where `open` checks that itself.
+    """
 
     kind: str | None
     start: str | None
@@ -52,19 +55,22 @@ TEXTS = {".txt", ".csv", ".json", ".xml"}
 
 
 def inspect(file: BinaryIO, extension: str) -> dict[str, Any]:
-    """{"media_type", "pages"}, or {"unsafe": sentence}, or {"unlike": what it is instead, or None} with, where files of
-    that are taken, {"like": the extension they have}."""
+    """Return {"media_type", "pages"}, or why the file is not accepted.
+
+    {"unsafe": sentence}, or {"unlike": what it is instead, or None}, with {"like": extension} where the actual type
+    is accepted under another extension.
+    """
     wanted = TYPES[extension]
     try:
         if wanted.start not in (None, signature(file.read(HEAD))):
-            raise Unlike
+            raise WrongType
         file.seek(0)
         return wanted.open(file, wanted.media_type)
     except Unsafe as danger:
         return {"unsafe": str(danger)}
     except Damaged:
         return {"unlike": None}
-    except Unlike:
+    except WrongType:
         return explain(file, extension)
 
 
@@ -72,7 +78,7 @@ def explain(file: BinaryIO, extension: str) -> dict[str, Any]:
     file.seek(0)
     kind = identify(file.read())
     if kind in MARKUP | PROGRAMS and extension in TEXTS:
-        return {"unsafe": str(text.dangerous(kind))}
+        return {"unsafe": str(text.active_content(kind))}
     if not kind or kind == TYPES[extension].kind:
         return {"unlike": None}
     like = next((name for name, taken in TYPES.items() if taken.kind == kind), None)
