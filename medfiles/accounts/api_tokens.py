@@ -1,4 +1,4 @@
-"""Personal tokens for scripts: made, shown once, listed, revoked, and asked for whom a request speaks."""
+"""API tokens: create, list, revoke, authenticate."""
 
 import hashlib
 import hmac
@@ -27,14 +27,14 @@ PREFIX = "mf"
 SHAPE = re.compile(rf"{PREFIX}_([0-9a-f]{{16}})_([A-Za-z0-9_-]{{43}})")
 READ, WRITE = SCOPES = ("read", "write")
 NAME_LIMIT, MOST = 100, 50  # characters; tokens of one account
-USED_WITHIN = timedelta(minutes=1)  # last use is kept to the minute: not every request writes
+USED_WITHIN = timedelta(minutes=1)  # precision of the last use, so that not every request writes
 LONGEST = timedelta(days=3650)
 NOBODYS = "0" * 64
 
 
 @dataclass(frozen=True)
 class Bearer:
-    """Whom a request with a token speaks for, and whether it may change anything."""
+    """The actor that a token authenticates, and whether it may write."""
 
     actor: Actor
     may_write: bool
@@ -43,7 +43,10 @@ class Bearer:
 def create(
     actor: Actor, name: str, scope: str = READ, patient_id: int | None = None, lasts: timedelta | None = None
 ) -> tuple[ApiToken, str]:
-    """A new token of the actor's and its text, which is never to be had again."""
+    """Create a token; return it with its text, which cannot be read again.
+
+    `patient_id` restricts it to one patient; `lasts` None: it never expires. Rejected names the invalid field.
+    """
     name = clean_text(name and " ".join(name.splitlines()), NAME_LIMIT, "The name") or ""
     selector, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
     token = ApiToken(
@@ -59,12 +62,12 @@ def create(
 
 
 def tokens(actor: Actor) -> Sequence[ApiToken]:
-    """The actor's tokens, the newest first; those whose time is over too."""
+    """Return the actor's tokens, newest first, including expired ones."""
     return db.session.scalars(_of(actor).order_by(ApiToken.id.desc())).all()
 
 
 def revoke(actor: Actor, token_id: int) -> ApiToken:
-    """From now on nobody gets in with it; NotFound when the actor has no such token."""
+    """Revoke a token at once; NotFound when the actor has no such token."""
     with transaction() as session:
         token: ApiToken | None = session.scalar(_of(actor).where(ApiToken.id == token_id))
         if token is None:
@@ -74,7 +77,7 @@ def revoke(actor: Actor, token_id: int) -> ApiToken:
     return token
 
 
-# Of every request of a program, so it is built once, and asks for no more than is looked at.
+# Runs for every API request, so it is built once and selects only the columns needed.
 _WITH_ITS_ACCOUNT = (
     select(
         ApiToken.id, ApiToken.digest, ApiToken.name, ApiToken.scope, ApiToken.patient_id, ApiToken.expires_at,
@@ -87,10 +90,10 @@ _WITH_ITS_ACCOUNT = (
 
 
 def bearer(text: str, address: str | None = None, request_id: str | None = None) -> Bearer | None:
-    """Whom this token speaks for; None when it was never made, was revoked, is over, or its account is disabled."""
+    """Authenticate a token; None if unknown, revoked, expired or its account disabled."""
     shape = SHAPE.fullmatch(text)
     if shape is None:
-        return None  # nor is anything else a header may hold a question to the database
+        return None  # malformed headers cause no query
     selector, secret = shape.groups()
     token = db.session.execute(_WITH_ITS_ACCOUNT, {"selector": selector}).one_or_none()
     known = hmac.compare_digest(_digest(secret), token.digest if token else NOBODYS)
@@ -104,7 +107,7 @@ def bearer(text: str, address: str | None = None, request_id: str | None = None)
 
 
 def _check(actor: Actor, token: ApiToken, lasts: timedelta | None) -> None:
-    """In the transaction that makes it."""
+    """Raise Rejected for invalid values. Call inside the creating transaction."""
     if not token.name:
         raise Rejected.about("name", "Give the token a name, so that you know it again.")
     if token.scope not in SCOPES:

@@ -1,4 +1,4 @@
-"""Accounts and the sessions they have open: made, disabled, listed and ended."""
+"""Accounts and their open sessions: create, disable, list, end."""
 
 import secrets
 import uuid
@@ -28,7 +28,10 @@ PASSWORD_LENGTH = f"A password has from {PASSWORD_LEAST} to 128 characters."
 
 
 class Accounts(SQLAlchemyUserDatastore):
-    """Flask-Security's, where a new password also ends the tokens: whoever knew the old one may have made some."""
+    """Flask-Security's datastore, with audit events.
+
+    A new password also revokes the API tokens: a person who knew the old one may have created some.
+    """
 
     def set_uniquifier(self, user: UserMixin, uniquifier: str | None = None) -> None:
         super().set_uniquifier(user, uniquifier)
@@ -39,7 +42,7 @@ class Accounts(SQLAlchemyUserDatastore):
         account = cast(User, user)
         before = account.tf_totp_secret
         super().tf_set(user, *arguments, **more)
-        if account.tf_totp_secret != before:  # it is called at every sign-in, too
+        if account.tf_totp_secret != before:  # called at every sign-in, too
             event_log.record(actor_for(account), "second-step-on", AuditTarget())
 
     def tf_reset(self, user: UserMixin) -> None:
@@ -48,14 +51,14 @@ class Accounts(SQLAlchemyUserDatastore):
 
 
 class OneTime(Totp):
-    """Flask-Security's, where a code opens the door once: whoever looked over a shoulder comes too late."""
+    """Flask-Security's TOTP, where each code works once."""
 
     def get_last_counter(self, user: UserMixin) -> int | None:
         counter: int | None = cast(User, user).tf_last_counter
         return counter
 
     def set_last_counter(self, user: UserMixin, tmatch: TotpMatch) -> None:
-        """In the open transaction; of two that send one code at once, one comes first."""
+        """Mark the code as used, in the open transaction; a concurrent second use fails."""
         is_later = or_(User.tf_last_counter.is_(None), User.tf_last_counter < tmatch.counter)
         took = update(User).where(User.id == cast(User, user).id, is_later).values(tf_last_counter=tmatch.counter)
         if not db.session.execute(took).rowcount:  # type: ignore[attr-defined]
@@ -66,7 +69,7 @@ datastore = Accounts(db, User, Role)
 
 
 def create(email: str, password: str) -> User:
-    """A new account; Conflict when the address has one, Rejected when address or password cannot be used."""
+    """Create an account; Conflict for a taken address, Rejected for invalid input."""
     address = _normal(email)
     chosen = _strong(password)
     with transaction():
@@ -86,7 +89,7 @@ def find(email: str) -> User:
 
 
 def set_password(email: str, password: str) -> None:
-    """A new password; every session and token of the account ends."""
+    """Set a new password; end all sessions and revoke all tokens."""
     chosen = _strong(password)
     with transaction():
         user = find(email)
@@ -97,7 +100,7 @@ def set_password(email: str, password: str) -> None:
 
 
 def disable(email: str) -> None:
-    """Nobody signs in to this account any more; every session of it ends."""
+    """Stop sign-in and end all sessions."""
     with transaction():
         user = find(email)
         user.active = False
@@ -113,7 +116,7 @@ def enable(email: str) -> None:
 
 
 def clear_second_step(email: str) -> None:
-    """Sign-in asks for the password alone again, as when a phone was lost; every session of the account ends."""
+    """Turn off two-step verification, as for a lost phone; end all sessions."""
     with transaction():
         user = find(email)
         user.tf_primary_method = user.tf_totp_secret = None
@@ -134,7 +137,7 @@ def set_admin(email: str, admin: bool) -> None:
 
 @dataclass(frozen=True)
 class Step:
-    """Of signing in or out: `user` is None when the address is nobody's."""
+    """One step of signing in or out; `user` is None for an unknown address."""
 
     action: str
     user: User | None
@@ -142,11 +145,11 @@ class Step:
     request_id: str
 
     def passed(self) -> None:
-        """In the open transaction, which does what the step is for."""
+        """Log success in the open transaction, which does what the step is for."""
         event_log.record(self._actor(), self.action, AuditTarget())
 
     def judged(self, right: bool) -> None:
-        """In a transaction of its own: what was not right does nothing else."""
+        """Log success or failure in a transaction of its own."""
         with transaction():
             if right:
                 self.passed()
@@ -170,7 +173,7 @@ def has_password(email: str, password: str) -> bool:
 
 
 def is_empty() -> bool:
-    """Whether nobody uses this installation yet."""
+    """Whether there are no accounts and no patients yet."""
     return not db.session.scalar(select(func.count(User.id))) and not db.session.scalar(select(func.count(Patient.id)))
 
 
@@ -187,7 +190,7 @@ def actor_for(
 
 
 def sessions(actor: Actor, idle: timedelta, longest: timedelta) -> Sequence[Session]:
-    """The actor's open sessions, the one used last first."""
+    """Return the actor's open sessions, most recently used first."""
     query = select(Session).where(_of(actor), Session.seen_at > now() - idle, Session.created_at > now() - longest)
     return db.session.scalars(query.order_by(Session.seen_at.desc())).all()
 
@@ -201,14 +204,14 @@ def end_session(actor: Actor, session_id: int) -> None:
 
 
 def clear_sessions(idle: timedelta, longest: timedelta) -> int:
-    """Forget sessions that ended by time; how many there were."""
+    """Delete sessions that ended by time; return how many."""
     with transaction() as session:
         old = (Session.seen_at <= now() - idle) | (Session.created_at <= now() - longest)
         return int(session.execute(delete(Session).where(old)).rowcount)
 
 
 def _note(action: str, user: User) -> None:
-    """What was done to an account by whoever looks after the machine."""
+    """Log an operator's change of an account."""
     event_log.record(None, action, AuditTarget(), account=user.id)
 
 
@@ -218,7 +221,7 @@ def _of(actor: Actor) -> ColumnElement[bool]:
 
 def _end_all(user: User) -> None:
     db.session.execute(delete(Session).where(Session.owner == user.fs_uniquifier))
-    user.fs_uniquifier = uuid.uuid4().hex  # what sessions of this account are tied to, in this or any later version
+    user.fs_uniquifier = uuid.uuid4().hex  # ends sessions of every version of medfiles
 
 
 def _end_tokens(user: User) -> None:
@@ -243,7 +246,7 @@ def _strong(password: str) -> str:
 
 
 def bring(email: str) -> User:
-    """In the open transaction: an account whose password nobody knows, until one is set for it."""
+    """Create an account with an unknown password, in the open transaction."""
     made = datastore.create_user(email=email, password=hash_password(secrets.token_urlsafe(32)), active=True)
     db.session.flush()
     return cast(User, made)

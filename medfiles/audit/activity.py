@@ -1,4 +1,4 @@
-"""A patient's activity in words: who did, or tried to do, what to which document or record."""
+"""A patient's activity in words: who did what to which document or record."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,7 +7,7 @@ from medfiles.models import AuditEvent
 from medfiles.permissions import Actor
 from medfiles.record_types.declared import Registry
 
-ACTIONS = {  # what was done, what was tried, icon
+ACTIONS = {  # past tense, infinitive, icon
     "attach": ("added", "add", "upload"),
     "download": ("downloaded", "download", "download"),
     "edit": ("changed the details of", "change the details of", "pencil"),
@@ -50,7 +50,7 @@ class Line:
     text: str  # "downloaded “Blood count.pdf” (Visit “Annual check-up”)"
     outcome: str  # done | refused
     icon: str
-    document: int | None  # which it is about
+    document: int | None  # id
 
 
 def line(event: AuditEvent, email: str | None, actor: Actor, registry: Registry) -> Line:
@@ -71,7 +71,7 @@ def line(event: AuditEvent, email: str | None, actor: Actor, registry: Registry)
 
 
 def _what(event: AuditEvent, registry: Registry) -> str:
-    """ "the visit " before a record's name; documents and patients stand for themselves."""
+    """Return "the visit " for a record's name; documents and patients need no type."""
     if event.action == "list-records" and event.entity_type and event.entity_type in registry:
         return f"the {registry[event.entity_type].titles.lower()} of "
     is_record = event.file_id is None and event.entity_id is not None and event.action not in ("attach",)

@@ -1,8 +1,8 @@
-"""Chains the events of the trail, so that none can be changed, taken out, put in or cut off without being noticed.
+"""Chain audit events with HMACs, so that any later change is detected.
 
-Each event gets a position and a code over itself and the code before (HMAC-SHA256). Events are written in the
-transactions of what they record and sealed a few seconds later, in the order in which they became visible: one chain in
-every transaction would let everybody wait for everybody.
+Each event gets a position and an HMAC-SHA256 over itself and the HMAC before it: an event that is altered, removed,
+inserted or cut off breaks the chain. Events are sealed a few seconds after their transaction, in the order in which
+they became visible; chaining inside every transaction would serialize all writers.
 """
 
 import hmac
@@ -32,9 +32,9 @@ log = structlog.get_logger("medfiles.audit.chain")
 SEAL, VERIFY = "audit-seal", "audit-verify"  # names of runs
 BATCH = 500
 EVERY = 4.0  # seconds; events are sealed within five
-OVERLAP = 1000  # numbers before the last sealed one that may still become visible
-LATE = timedelta(minutes=2)  # after which an event without a seal is a finding
-START = "0" * 64  # what stands before the first seal
+OVERLAP = 1000  # ids below the last sealed one that may still become visible
+LATE = timedelta(minutes=2)  # after which an unsealed event is a finding
+START = "0" * 64  # in place of the HMAC before the first seal
 COLUMNS = list(AuditEvent.__table__.columns)
 KINDS = {
     "altered": "this event, or the order, is not what was sealed",
@@ -48,7 +48,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Sealer:
-    """`key` is for the codes alone; `anchor` keeps the head."""
+    """The HMAC key, and the anchor that keeps the head outside the database."""
 
     key: bytes
     anchor: Anchor
@@ -56,7 +56,7 @@ class Sealer:
 
 @dataclass(frozen=True)
 class Bad:
-    """`kind` is one of KINDS; `event_id` and `position` where there are such."""
+    """The first broken link: `kind` is a key of KINDS."""
 
     kind: str
     event_id: int | None = None
@@ -72,7 +72,7 @@ class Bad:
 
 @dataclass(frozen=True)
 class Condition:
-    """For the status page: up to when all is sealed, how many events wait, what the last check said."""
+    """Figures for the status page: last seal, unsealed events, last verification."""
 
     sealed: int
     sealed_at: datetime | None
@@ -81,12 +81,15 @@ class Condition:
 
 
 def key_from(secret: str) -> bytes:
-    """A key for nothing but this."""
+    """Derive the HMAC key from a secret, for this purpose only."""
     return HKDF(SHA256(), 32, salt=None, info=b"medfiles audit trail").derive(secret.encode())
 
 
 def seal(sealer: Sealer, *, all_of_it: bool = False) -> int:
-    """Seal what is not sealed yet, then anchor the head; how many events."""
+    """Seal all waiting events, then anchor the head; return how many events.
+
+    `all_of_it`: also look for unsealed events far before the end of the chain.
+    """
     count = 0
     while batch := _seal_batch(sealer, all_of_it):
         count += batch
@@ -96,7 +99,7 @@ def seal(sealer: Sealer, *, all_of_it: bool = False) -> int:
 
 
 def renew_anchor(sealer: Sealer) -> Head | None:
-    """Take the chain as it is now for right, as after a backup was restored; that it was done is in the trail."""
+    """Accept the chain as it is, as after a restore, and log that in the audit log."""
     with transaction():
         event_log.record(None, "renew-anchor", AuditTarget())
     seal(sealer)
@@ -104,7 +107,10 @@ def renew_anchor(sealer: Sealer) -> Head | None:
 
 
 def verify(sealer: Sealer, head: Head | None = None) -> Bad | None:
-    """The first event that is not as it was sealed; `head`: what somebody kept elsewhere, instead of the anchor."""
+    """Return the first event that is not as sealed, or None.
+
+    `head`: one kept elsewhere, instead of the anchor's.
+    """
     found = _check(sealer, head)
     db.session.rollback()
     last_runs.ended(VERIFY, finding=found.words if found else None)
@@ -124,8 +130,10 @@ def condition() -> Condition:
 def export(
     patient_id: int | None = None, since: datetime | None = None, until: datetime | None = None
 ) -> Iterator[str]:
-    """Events as lines of JSON in the order of the chain, those not sealed yet last; `position` and `mac` let whoever
-    has the key check them."""
+    """Yield events as JSON lines in chain order, unsealed ones last.
+
+    `position` and `mac` allow a check by anyone who holds the key. Bounds are `since` <= at < `until`.
+    """
     query = (
         select(AuditSeal.position, AuditSeal.mac, *COLUMNS)
         .select_from(AuditEvent)
@@ -145,7 +153,7 @@ def export(
 
 
 def start_sealing(app: Any, stop: threading.Event | None = None) -> threading.Thread:
-    """A thread that seals every few seconds; those of several processes take turns."""
+    """Start a thread that seals every few seconds; several processes take turns."""
     stop = stop or threading.Event()
 
     def rounds() -> None:
@@ -155,7 +163,7 @@ def start_sealing(app: Any, stop: threading.Event | None = None) -> threading.Th
                     seal(app.extensions["medfiles"].sealer)
                 except MedfilesError as error:
                     log.error("sealing failed", code=error.code)
-                except (SQLAlchemyError, OSError) as error:  # what is away may be back in a few seconds
+                except (SQLAlchemyError, OSError) as error:  # an outage may be over in a few seconds
                     log.error("sealing failed", code=type(error).__name__)
 
     thread = threading.Thread(target=rounds, name="sealing", daemon=True)
@@ -182,8 +190,10 @@ def _seal_batch(sealer: Sealer, all_of_it: bool) -> int:
 
 
 def _unsealed(*, all_of_it: bool = False) -> Select[Any]:
-    """Their ids come first. Near the end of the chain, unless all of it: numbers become visible out of order, but not
-    by much."""
+    """Select unsealed events near the end of the chain, or all; ids come first.
+
+    Ids become visible out of order, but only within a short range.
+    """
     query = (
         select(*COLUMNS).outerjoin(AuditSeal, AuditSeal.event_id == AuditEvent.id).where(AuditSeal.event_id.is_(None))
     )
@@ -235,7 +245,7 @@ def _code(key: bytes, before: str, row: Sequence[Any]) -> str:
 
 
 def _said(row: Sequence[Any]) -> dict[str, Any]:
-    """An event by its columns, written alike on every database."""
+    """Return an event's columns in a form that is the same on every database."""
     return {column.name: _written(value) for column, value in zip(COLUMNS, row, strict=True)}
 
 

@@ -1,4 +1,4 @@
-"""The head of the trail's chain, outside the database: without it, a tail that was cut off would not be missed."""
+"""Keep the head of the audit chain outside the database, to detect truncation."""
 
 import json
 import logging
@@ -16,12 +16,12 @@ from medfiles.storage.durable import publish
 from medfiles.storage.objects import SCHEMES, bucket
 
 SYSLOG = "syslog:"
-MOST, KEPT = 1024 * 1024, 1000  # bytes of the file, and lines that stay when it has more
+MOST, KEPT = 1024 * 1024, 1000  # bytes after which the file is shortened, and lines it keeps
 
 
 @dataclass(frozen=True)
 class Head:
-    """The last seal: how many there are, and its code."""
+    """The last seal: its position and HMAC."""
 
     position: int
     mac: str
@@ -29,15 +29,17 @@ class Head:
 
 
 class Anchor(Protocol):
+    """A place that keeps heads of the chain."""
+
     def drop(self, head: Head) -> None:
-        """Keep this head durably: StorageError."""
+        """Store this head durably, or raise StorageError."""
 
     def last(self) -> Head | None:
-        """The newest that was kept; None when there is none, or none can be read back."""
+        """Return the newest head; None when there is none or it cannot be read back."""
 
 
 class FileAnchor:
-    """A line for each head in a file that is only appended to, shortened now and then."""
+    """Append each head as a line to a file, which is shortened now and then."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -53,7 +55,7 @@ class FileAnchor:
             raise StorageError(f"The anchor of the trail cannot be written: {error.strerror}.") from error
 
     def last(self) -> Head | None:
-        """A last line that was cut off by a crash is passed over."""
+        """Skip a last line that was cut off by a crash."""
         for line in reversed(self._lines()):
             try:
                 return Head(**json.loads(line))
@@ -77,7 +79,7 @@ class FileAnchor:
 
 
 class SyslogAnchor:
-    """A line of the system's log, which another machine may keep. Not read back: `audit verify --head` is told."""
+    """Log each head to syslog. Not readable: pass it to `audit verify --head`."""
 
     def __init__(self, address: str = "/dev/log") -> None:
         self.address = address
@@ -96,7 +98,7 @@ class SyslogAnchor:
 
 
 class BucketAnchor:
-    """The newest head of each day as an object, whose older versions the bucket itself may keep and lock."""
+    """Store each day's newest head as an object; the bucket may version and lock it."""
 
     def __init__(self, url: str) -> None:
         self._objects: Any = bucket(url)
@@ -116,7 +118,10 @@ class BucketAnchor:
 
 
 def anchor_at(place: str, instance: Path) -> Anchor:
-    """`syslog:`, a bucket, or a file; empty: one in the instance folder. ValueError for a bucket's URL that is none."""
+    """Return the anchor at `syslog:`, a bucket's URL or a path; "" is the default file.
+
+    ValueError for a malformed bucket URL.
+    """
     if place.partition("://")[0] in SCHEMES:
         try:
             return BucketAnchor(place)

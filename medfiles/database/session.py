@@ -1,4 +1,4 @@
-"""The database handle and transactions: names of constraints, UTC times, durable commits."""
+"""The database handle: constraint names, UTC times, transactions."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
     "pk": "pk_%(table_name)s",
 }
-Id = BigInteger().with_variant(Integer(), "sqlite")  # SQLite numbers rows itself only in a column of type INTEGER
+Id = BigInteger().with_variant(Integer(), "sqlite")  # SQLite assigns ids only in a column of type INTEGER
 
 
 class Base(DeclarativeBase):
@@ -31,7 +31,7 @@ class Base(DeclarativeBase):
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A point in time: aware datetimes in, aware UTC datetimes out, on databases with and without time zones."""
+    """Store aware datetimes; return them in UTC on every database."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -66,11 +66,11 @@ def init_app(app: Flask) -> None:
 
 @contextmanager
 def transaction(durable: str = sqlite.AT_ONCE) -> Iterator[Any]:
-    """One write transaction on this context's session: commits at the end, rolls back on any error.
+    """Run a write transaction on the context's session: commit, or roll back on error.
 
     On SQLite it takes the write lock at once (BEGIN IMMEDIATE), so what it reads stays true until it commits.
-    `durable=SOON`: its commit does not wait for the disk. No process that dies undoes it, but a power cut can until the
-    next transaction that waits, which is the sealing of the trail within seconds.
+    `durable=SOON`: the commit does not wait for fsync. It survives a crash of the process, but a power cut can undo it
+    until the next durable commit, the sealing of the audit log within seconds. DatabaseUnavailable on failure.
     """
     try:
         start_writing(durable)
@@ -85,18 +85,18 @@ def transaction(durable: str = sqlite.AT_ONCE) -> Iterator[Any]:
 
 
 def start_writing(durable: str = sqlite.AT_ONCE) -> None:
-    """Begin this session's transaction anew, as a writer."""
+    """Restart the session's transaction as a write transaction."""
     db.session.rollback()
     db.session.connection(execution_options={sqlite.WRITES: durable})
 
 
 def end_reading() -> None:
-    """End this session's transaction, which changed nothing. A rollback would forget what was read, too."""
+    """End a read transaction; a rollback would also expire what was read."""
     db.session.commit()
 
 
 def check_connection() -> None:
-    """Ask the database one question; raises SQLAlchemy's OperationalError when it cannot answer."""
+    """Run SELECT 1; raise OperationalError when the database does not answer."""
     db.session.execute(text("SELECT 1"))
     db.session.rollback()
 

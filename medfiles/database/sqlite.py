@@ -1,4 +1,4 @@
-"""What SQLite must promise on every connection, and how those who write take turns."""
+"""SQLite: durable commits on every connection, and fair turns for writers."""
 
 import sqlite3
 import threading
@@ -9,19 +9,22 @@ from sqlalchemy import Engine, event
 from sqlalchemy.engine import Connection
 from sqlalchemy.pool import ConnectionPoolEntry
 
-WRITES = "medfiles_writes"  # the execution option of a transaction that writes: when its commit is durable
-AT_ONCE, SOON = "at-once", "soon"  # it waits for the disk, or the next one that waits takes it along
+WRITES = "medfiles_writes"  # execution option of write transactions: when their commit is durable
+AT_ONCE, SOON = "at-once", "soon"  # with its own fsync, or with the next commit that waits for fsync
 BUSY_SECONDS, PAUSE = 15, 0.001
 PROMISED = {"journal_mode": "WAL", "synchronous": "FULL", "foreign_keys": "ON", "busy_timeout": BUSY_SECONDS * 1000}
 
 
 def promise(engine: Engine) -> None:
-    """Durable commits and foreign keys, or RuntimeError; a transaction that writes takes the lock when it begins."""
+    """Enforce durable commits and foreign keys (else RuntimeError) on an engine.
+
+    A write transaction takes the lock when it begins.
+    """
     turn = threading.Lock()
 
     @event.listens_for(engine, "connect")
     def connect(connection: sqlite3.Connection, _: Any) -> None:
-        connection.isolation_level = None  # the driver begins nothing by itself: `begin` below does
+        connection.isolation_level = None  # the driver begins no transactions: `begin` below does
         for name, value in PROMISED.items():
             connection.execute(f"PRAGMA {name}={value}")
         if [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "foreign_keys")] != [2, 1]:
@@ -52,7 +55,7 @@ def _synchronous(connection: Connection, level: str) -> None:
 
 
 def _began(connection: Connection, give_up: float) -> bool:
-    """Ask for the lock until then. SQLite's own waiting pauses longer each time and lets newcomers past."""
+    """Poll for the lock until `give_up`: SQLite's own backoff lets newcomers pass."""
     raw: Any = connection.connection.dbapi_connection
     raw.execute("PRAGMA busy_timeout=0")
     try:
@@ -64,7 +67,7 @@ def _began(connection: Connection, give_up: float) -> bool:
 
 
 def _held(raw: sqlite3.Connection) -> bool | None:
-    """Whether somebody else writes; None when SQLite has another reason, and False when the transaction began."""
+    """BEGIN IMMEDIATE: False when it began, True when locked, None on another error."""
     try:
         raw.execute("BEGIN IMMEDIATE")
     except sqlite3.OperationalError as error:

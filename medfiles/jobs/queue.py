@@ -1,7 +1,7 @@
-"""Work that nobody waits for: asked for in the transaction that makes it necessary, done by whoever claims it first.
+"""The job queue: enqueue in a transaction, claim with a lease, run at least once.
 
-A claim is a lease. Whoever holds it renews it while it works; when it dies, the next one takes the job over. So each is
-done at least once, and what does it must bear being done twice.
+The holder of a claim renews its lease while it works. When it dies, the lease expires and another worker takes over.
+So every job must tolerate being run twice.
 """
 
 import secrets
@@ -18,15 +18,18 @@ from medfiles.clock import now
 from medfiles.database.session import db, transaction
 from medfiles.models import Job
 
-WARM, SCAN = "warm", "scan"  # about one document each: make its thumbnail, show it to the malware scanner
+WARM, SCAN = "warm", "scan"  # for one document each: make its thumbnail, scan it for malware
 LEASE = timedelta(seconds=60)
-SETTLED = timedelta(minutes=1)  # several processes start together: what one of them has just done the others leave
+SETTLED = timedelta(minutes=1)  # processes start together: do not repeat what another one has just run
 INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A job that is ours until its lease ends; `tries` that others, or we before, did not bring to a good end."""
+    """A job held by this process until its lease expires.
+
+    `tries` counts earlier attempts that failed or were lost.
+    """
 
     id: int
     kind: str
@@ -38,7 +41,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Condition:
-    """For the status page. `due`: what nobody has begun yet though its time has come, since `oldest`."""
+    """Figures for the status page; `oldest` is when the oldest due job became due."""
 
     due: int
     oldest: datetime | None
@@ -47,14 +50,17 @@ class Condition:
 
 
 def ask(kind: str, subject: int = 0, after: timedelta = timedelta(0)) -> None:
-    """In the open transaction: have it done then, once, however often it is asked for until it is begun."""
+    """Enqueue one job in the open transaction; a job already waiting is not doubled.
+
+    An earlier due time wins, and a job that failed or was given up starts over.
+    """
     asked = {"kind": kind, "subject": subject, "due_at": now() + after, "created_at": now()}
     db.session.connection().execute(_asking(db.engine.dialect.name), asked)
 
 
 @cache
 def _asking(dialect: str) -> Any:
-    """Of every upload, so it is built once."""
+    """Build the upsert once per dialect: every upload runs it."""
     names = ("kind", "subject", "due_at", "created_at")
     statement: Any = INSERT[dialect](Job.__table__).values({name: bindparam(name) for name in names} | {"tries": 0})
     due = statement.excluded.due_at
@@ -64,7 +70,7 @@ def _asking(dialect: str) -> Any:
 
 
 def ask_again(kind: str, every: timedelta) -> None:
-    """In the open transaction: at a start, have that which is done again and again be done now."""
+    """Make a recurring job due now, in the open transaction, as at startup."""
     statement: Any = INSERT[db.engine.dialect.name](Job).values(kind=kind, due_at=now())
     db.session.execute(statement.on_conflict_do_nothing(index_elements=["kind", "subject"]))
     waits = (Job.lease_until.is_(None), Job.due_at > now(), Job.due_at < now() + every - SETTLED)
@@ -72,14 +78,14 @@ def ask_again(kind: str, every: timedelta) -> None:
 
 
 def ask_for_given_up() -> int:
-    """Have what was given up be tried anew; how many jobs."""
+    """Retry all jobs that were given up; return how many."""
     with transaction() as session:
         done = session.execute(update(Job).where(Job.due_at.is_(None)).values(due_at=now(), tries=0, failure=None))
         return int(done.rowcount)
 
 
 def claim(kinds: Collection[str]) -> Claim | None:
-    """One of these kinds that is due and nobody's, for LEASE; None when there is none."""
+    """Claim one due job with one of these names for LEASE; None when there is none."""
     free = select(Job).where(Job.kind.in_(kinds), _is_free()).order_by(Job.due_at, Job.id).limit(1)
     found = db.session.scalar(free.with_only_columns(Job.id))
     db.session.rollback()
@@ -95,14 +101,17 @@ def claim(kinds: Collection[str]) -> Claim | None:
 
 
 def renew(claim: Claim) -> bool:
-    """Hold it for LEASE from now; False when it is ours no more."""
+    """Extend the lease to LEASE from now; False when the claim was lost."""
     with transaction() as session:
         held = session.execute(update(Job).where(*_held(claim)).values(lease_until=now() + LEASE))
         return bool(held.rowcount)
 
 
 def done(claim: Claim, again: timedelta | None = None) -> None:
-    """It came to its end: not to be done any more, or `again` after that time. Asked for meanwhile it stays due."""
+    """Complete the job: remove it, or run it again after this time.
+
+    A job that was enqueued again while it ran stays due.
+    """
     with transaction() as session:
         as_it_was = (*_held(claim), Job.due_at == claim.due_at)
         if again is None:
@@ -113,9 +122,9 @@ def done(claim: Claim, again: timedelta | None = None) -> None:
 
 
 def failed(claim: Claim, code: str, again: timedelta | None, *, all_alike: bool = False) -> None:
-    """It did not come to a good end: to be tried `again` after that time, or given up.
+    """Record a failure: retry after this time, or give up when None.
 
-    `all_alike`: others of its kind would fail for the same reason, so they wait as long.
+    `all_alike`: the cause affects all jobs with this name, so they wait equally long.
     """
     due = None if again is None else now() + again
     with transaction() as session:
