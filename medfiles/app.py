@@ -21,7 +21,7 @@ def create_app(environ: Mapping[str, str] | None = None, record_types: Iterable[
     """Create the app from the MEDFILES_* settings in `environ`, by default those of the process."""
     settings = config.load(os.environ if environ is None else environ)
     logging.configure(settings["MEDFILES_LOG_FORMAT"])
-    app = Flask(
+    app = current.App(
         __name__,
         instance_path=str(settings["MEDFILES_INSTANCE"]),
         template_folder=str(PACKAGE / "templates"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, cast
 
@@ -32,12 +32,25 @@ def _row(model: Any, lock: bool) -> Select[Any]:
 
 
 @dataclass
+class Loaded:
+    """Rows and access levels that one request has loaded: each is asked for once."""
+
+    rows: dict[tuple[Any, int], Any] = field(default_factory=dict)
+    levels: dict[int, Action | None] = field(default_factory=dict)
+
+    def clear(self) -> None:
+        self.rows.clear()
+        self.levels.clear()
+
+
+@dataclass
 class Service:
     """Operations of one actor on the records and stored documents of this installation."""
 
     actor: Actor
     registry: Registry
     storages: Storages
+    loaded: Loaded | None = field(default=None, kw_only=True)
 
     @contextmanager
     def operation(self, action: str, **about: Any) -> Iterator[AuditTarget]:
@@ -46,6 +59,8 @@ class Service:
         try:
             yield target
         except MedfilesError as error:
+            if self.loaded is not None:
+                self.loaded.clear()
             self.record_refusals(action, [(target, error)])
             raise
 
@@ -77,14 +92,18 @@ class Service:
         Every access to a patient passes here or `_authorize_row`.
         """
         target.patient_id = patient_id
-        return permissions.require(self.actor, action, patient_id)
+        if self.loaded is None:
+            return permissions.require(self.actor, action, patient_id)
+        if patient_id not in self.loaded.levels:
+            self.loaded.levels[patient_id] = permissions.level_for(self.actor, patient_id)
+        return permissions.require_level(self.loaded.levels[patient_id], action)
 
     def authorized_patient(
         self, patient_id: int, action: Action, target: AuditTarget, *, lock: bool = False
     ) -> Patient:
         """Return the patient; with `lock`, block new records of it until the commit."""
         self.authorize(action, patient_id, target)
-        patient: Patient = db.session.get_one(Patient, patient_id, with_for_update=lock)
+        patient = self._patient(patient_id, lock)
         target.name = f"{patient.first_name} {patient.last_name}"
         return patient
 
@@ -105,6 +124,9 @@ class Service:
         return cast(EntityFile, file)
 
     def _row(self, model: Any, number: int, lock: bool) -> tuple[Any, Action | None]:
+        if self.loaded is not None and not lock and (model, number) in self.loaded.rows:
+            known = self.loaded.rows[model, number]
+            return known, self.loaded.levels[known.patient_id]
         parameters = {"id": number, **permissions.level_parameters(self.actor)}
         found = db.session.execute(_row(model, lock), parameters).one_or_none()
         if found is None:
@@ -112,7 +134,19 @@ class Service:
         row: Any = found[0]
         if lock:
             return row, permissions.level_for(self.actor, row.patient_id)
-        return row, permissions.effective_level(self.actor, row.patient_id, found[1])
+        level = permissions.effective_level(self.actor, row.patient_id, found[1])
+        if self.loaded is not None:
+            self.loaded.rows[model, number] = row
+            self.loaded.levels[row.patient_id] = level
+        return row, level
+
+    def _patient(self, patient_id: int, lock: bool) -> Patient:
+        if self.loaded is None or lock:
+            return db.session.get_one(Patient, patient_id, with_for_update=lock)
+        key = (Patient, patient_id)
+        if key not in self.loaded.rows:
+            self.loaded.rows[key] = db.session.get_one(Patient, patient_id)
+        return cast(Patient, self.loaded.rows[key])
 
     def _authorize_row(
         self, action: Action, row: RecordMixin | EntityFile, level: Action | None, target: AuditTarget, name: str

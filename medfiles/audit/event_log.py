@@ -1,11 +1,13 @@
-"""The trail: who did, or was refused, what to which document, record and patient. Written in the open transaction."""
+"""Audit events: who did what, or was refused what, to which document, record and patient."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Select, bindparam, insert, select
+from sqlalchemy import ColumnElement, Select, and_, case, insert, or_, select
 
 from medfiles.clock import now
 from medfiles.database.session import db, end_reading, transaction
@@ -30,13 +32,13 @@ KINDS = {
 
 @dataclass
 class AuditTarget:
-    """What an event speaks of; filled in as the verb finds out."""
+    """What an event is about; filled in while the operation runs."""
 
     patient_id: int | None = None
     entity_type: str | None = None
     entity_id: int | None = None
     file_id: int | None = None
-    name: str | None = None  # the document's, record's or patient's name at that time, for the trail only
+    name: str | None = None  # of the document, record or patient at that time
 
 
 def subject_of(file: EntityFile) -> AuditTarget:
@@ -52,7 +54,7 @@ def record(
     reason: str | None = None,
     **details: Any,
 ) -> None:
-    """Add one event to the open transaction: it stands or falls with what it records."""
+    """Add one event to the open transaction, which commits or rolls back both."""
     record_each(actor, action, [(target, details)], outcome=outcome, reason=reason)
 
 
@@ -64,85 +66,124 @@ def record_each(
     outcome: str = "done",
     reason: str | None = None,
 ) -> None:
-    """As `record`, one event for each subject and its details, by one statement. It flushes nothing of the session."""
-    alike = {
-        "actor_id": actor.user_id if actor else None,
-        "request_id": actor.request_id if actor else None,
-        "address": actor.address if actor else None,
-        "action": action,
-        "outcome": outcome,
-        "reason": reason,
-    }
-    token = {"token": actor.token} if actor and actor.token else {}
-    rows = [{**alike, **_about(subject, {**details, **token})} for subject, details in subjects]
-    if rows:
-        db.session.connection().execute(_ADD, rows)
+    """Add one event per target with its details, by one statement and without flushing the session."""
+    _insert([(actor, action, target, details) for target, details in subjects], outcome, reason)
 
 
 _ADD = insert(AuditEvent.__table__)
 
 
-def _about(target: AuditTarget, details: dict[str, Any]) -> dict[str, Any]:
-    if target.name:
-        details["name"] = target.name
-    return {
-        "patient_id": target.patient_id,
-        "entity_type": target.entity_type,
-        "entity_id": target.entity_id,
-        "file_id": target.file_id,
-        "details": details or None,
-    }
+def _insert(
+    events: Iterable[tuple[Actor | None, str, AuditTarget, Mapping[str, Any]]],
+    outcome: str = "done",
+    reason: str | None = None,
+) -> None:
+    rows = []
+    for actor, action, target, details in events:
+        token = {"token": actor.token} if actor and actor.token else {}
+        name = {"name": target.name} if target.name else {}
+        rows.append(
+            {
+                "actor_id": actor.user_id if actor else None,
+                "request_id": actor.request_id if actor else None,
+                "address": actor.address if actor else None,
+                "action": action,
+                "outcome": outcome,
+                "reason": reason,
+                "patient_id": target.patient_id,
+                "entity_type": target.entity_type,
+                "entity_id": target.entity_id,
+                "file_id": target.file_id,
+                "details": {**details, **token, **name} or None,
+            }
+        )
+    if rows:
+        db.session.connection().execute(_ADD, rows)
+
+
+Read = tuple[Actor, str, AuditTarget]
+_pending: ContextVar[list[Read] | None] = ContextVar("pending reads", default=None)
+
+
+@contextmanager
+def batched_reads() -> Iterator[None]:
+    """Write the read events of this block together when it ends: one query, one insert."""
+    reads: list[Read] = []
+    before = _pending.set(reads)
+    try:
+        yield
+    finally:
+        _pending.reset(before)
+        if reads:
+            _write_reads(reads)
 
 
 def record_read(actor: Actor, action: str, target: AuditTarget) -> None:
-    """A read, once per subject, account and minute: a video-like series of ranges is one opening, not a hundred.
+    """Record a read once per target, account and minute, so that a series of ranges is one event.
 
-    Ends the session's transaction, which must have changed nothing, and writes in one of its own: who only looks waits
-    for nobody who writes unless there is an event, and for no disk.
+    Inside `batched_reads` the event is written when that block ends. Otherwise this ends the session's transaction,
+    which must not have changed anything, and writes in one of its own: reads wait for no writer and for no fsync.
     """
-    known = _was_read(actor, action, target)
+    pending = _pending.get()
+    if pending is None:
+        _write_reads([(actor, action, target)])
+    else:
+        pending.append((actor, action, replace(target)))
+
+
+def _write_reads(reads: Sequence[Read]) -> None:
+    unique = {_key(action, target): (actor, action, target) for actor, action, target in reads}
+    actor = reads[0][0]
+    known = {tuple(row) for row in db.session.execute(_same_reads(actor, unique.values()))}
     end_reading()
-    if not known:
+    fresh: list[tuple[Actor, str, AuditTarget, Mapping[str, Any]]] = [
+        (*read, {}) for key, read in unique.items() if key not in known
+    ]
+    if fresh:
         with transaction(SOON):
-            record(actor, action, target)
+            _insert(fresh)
 
 
-def _was_read(actor: Actor, action: str, target: AuditTarget) -> bool:
-    asked = {"actor": actor.user_id, "action": action, "since": now() - READ_ONCE_WITHIN, "patient": target.patient_id}
+def _key(action: str, target: AuditTarget) -> tuple[str, int | None, str | None, int | None, int | None]:
+    """What makes two reads the same. The record of a document follows from the document."""
     if target.file_id is not None:
-        return db.session.execute(_SAME_FILE, {**asked, "file": target.file_id}).first() is not None
-    asked |= {"kind": target.entity_type, "record": target.entity_id}
-    return db.session.execute(_SAME_RECORD, asked).first() is not None
+        return action, target.patient_id, None, None, target.file_id
+    return action, target.patient_id, target.entity_type, target.entity_id, None
 
 
-# Of every read, so they are built once. A document's kind and record never change.
-_SAME = (
-    select(AuditEvent.id)
-    .where(
-        AuditEvent.action == bindparam("action"),
-        AuditEvent.at > bindparam("since"),
-        AuditEvent.actor_id == bindparam("actor"),
-        AuditEvent.patient_id == bindparam("patient"),
-        AuditEvent.outcome == "done",
+def _same_reads(actor: Actor, reads: Iterable[Read]) -> Select[Any]:
+    """Select the keys of those reads that were recorded within the last minute."""
+    of_record = AuditEvent.file_id.is_(None)
+    entity_type = case((of_record, AuditEvent.entity_type))
+    entity_id = case((of_record, AuditEvent.entity_id))
+    return select(AuditEvent.action, AuditEvent.patient_id, entity_type, entity_id, AuditEvent.file_id).where(
+        AuditEvent.at > now() - READ_ONCE_WITHIN,
+        AuditEvent.actor_id == actor.user_id,
+        DONE,
+        or_(*(_is_same(action, target) for _, action, target in reads)),
     )
-    .limit(1)
-)
-_SAME_FILE = _SAME.where(AuditEvent.file_id == bindparam("file"))
-_SAME_RECORD = _SAME.where(
-    AuditEvent.file_id.is_(None),
-    AuditEvent.entity_type.is_not_distinct_from(bindparam("kind")),
-    AuditEvent.entity_id.is_not_distinct_from(bindparam("record")),
-)
+
+
+def _is_same(action: str, target: AuditTarget) -> ColumnElement[bool]:
+    same = [AuditEvent.action == action, AuditEvent.patient_id == target.patient_id]
+    if target.file_id is not None:
+        return and_(*same, AuditEvent.file_id == target.file_id)
+    return and_(
+        *same,
+        AuditEvent.file_id.is_(None),
+        AuditEvent.entity_type.is_not_distinct_from(target.entity_type),
+        AuditEvent.entity_id.is_not_distinct_from(target.entity_id),
+    )
 
 
 def record_reads(actor: Actor, action: str, files: Sequence[EntityFile]) -> None:
-    """Reads of many documents, each as `record_read` would, with one question about all."""
+    """Record reads of many documents in the open transaction, each once per minute, with one query for all."""
     known = set(db.session.scalars(_recent(actor, action).where(AuditEvent.file_id.in_([file.id for file in files]))))
     record_each(actor, action, [(subject_of(file), {}) for file in files if file.id not in known])
 
 
 def is_known_refusal(actor: Actor, action: str, target: AuditTarget, reason: str) -> bool:
-    """Whether the same was refused within the last minute: trying again and again fills no page."""
+    """Return whether the same was refused within the last minute, so that retries do not fill the log."""
     same = _recent(actor, action, "refused").where(
         AuditEvent.reason == reason,
         AuditEvent.patient_id == target.patient_id,

@@ -6,7 +6,7 @@ import click
 from flask.cli import AppGroup
 
 from medfiles.cli.output import FINDINGS, explained, json_option, summary
-from medfiles.http.current import renderer, services
+from medfiles.http.current import services
 from medfiles.operations import housekeeping
 
 group = AppGroup("previews", help="Make thumbnails ahead of time, or let all pictures be made anew.")
@@ -22,7 +22,7 @@ def register(parent: AppGroup) -> None:
 def warm(as_json: bool) -> None:
     """Make the thumbnails that are missing. What could not be made before is not tried again."""
     with click.progressbar(length=housekeeping.cold_count(), label="Making thumbnails", file=sys.stderr) as bar:
-        warmed = housekeeping.warm(renderer(), lambda: bar.update(1))
+        warmed = housekeeping.warm(services().renderer, lambda: bar.update(1))
     sentence = f"Made {warmed.made} thumbnails; {warmed.failed} documents cannot be shown."
     summary(as_json, sentence, made=warmed.made, failed=warmed.failed)
 

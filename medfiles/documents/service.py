@@ -91,8 +91,13 @@ class DocumentService(Arrivals):
         return db.session.scalars(query.order_by(EntityFile.id).limit(1)).first()
 
     def count(self, record_type: RecordType, record_ids: Collection[int]) -> Mapping[int, int]:
-        """Documents per record, in one query; records that are not there or not the actor's are left out."""
+        """Count documents per record, in one query. Records the actor cannot see are left out."""
+        return {record_id: count for record_id, (_, count) in self.badges(record_type, record_ids).items()}
+
+    def badges(self, record_type: RecordType, record_ids: Collection[int]) -> Mapping[int, tuple[str, int]]:
+        """Return title and number of documents per record, in one query. Records the actor cannot see are left out."""
         model, allowed = record_type.model, permissions.patients_for(self.actor)
+        title = getattr(model, record_type.title_field)
         documents = select(EntityFile.entity_id.label("record_id")).where(
             EntityFile.entity_type == record_type.name,
             EntityFile.entity_id.in_(record_ids),
@@ -101,12 +106,12 @@ class DocumentService(Arrivals):
         others = unmigrated.record_ids(record_type, record_ids)
         every = (documents if others is None else union_all(documents, others)).subquery()
         query = (
-            select(model.id, func.count(every.c.record_id))
+            select(model.id, title, func.count(every.c.record_id))
             .outerjoin(every, every.c.record_id == model.id)
             .where(model.id.in_(record_ids), model.deleted_at.is_(None), model.patient_id.in_(allowed))
-            .group_by(model.id)
+            .group_by(model.id, title)
         )
-        return dict(db.session.execute(query).all())
+        return {record_id: (str(title), count) for record_id, title, count in db.session.execute(query)}
 
     def totals(self, patient_id: int) -> Mapping[str, int]:
         """How many documents a patient has in each kind of record."""
@@ -153,6 +158,12 @@ class DocumentService(Arrivals):
         """For what is written down by itself, or shows what an open list has shown."""
         with self.operation("view", file_id=file_id) as target:
             return self.authorized_file(file_id, Action.VIEW, target)
+
+    def visible(self, file_ids: Collection[int]) -> Mapping[int, EntityFile]:
+        """Return those of these documents that exist and that the actor can see, by id."""
+        allowed = permissions.patients_for(self.actor)
+        query = select(EntityFile).where(EntityFile.id.in_(file_ids), EntityFile.patient_id.in_(allowed))
+        return {file.id: file for file in db.session.scalars(query)}
 
     def details(self, file_id: int) -> EntityFile:
         with self.reading("view", file_id=file_id) as target:

@@ -1,22 +1,25 @@
 """Who makes the current request, and the services that act for them."""
 
 import uuid
+from contextlib import ExitStack
 from typing import Any, cast
 
-from flask import Flask, current_app, g, request
+from flask import Flask, Response, current_app, g, request
+from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
 from medfiles.accounts import service as accounts
+from medfiles.audit import event_log
 from medfiles.database.session import check_connection, start_writing
 from medfiles.documents.bulk import BulkService
 from medfiles.documents.legacy_ids import OlderService
 from medfiles.documents.service import DocumentService
 from medfiles.operations.status import ConditionService
 from medfiles.permissions import Actor
-from medfiles.previews.renderer import Renderer
 from medfiles.previews.service import PreviewService
 from medfiles.records.service import RecordService
 from medfiles.records.sharing import ShareService
+from medfiles.service import Loaded
 from medfiles.services import Services
 
 
@@ -25,46 +28,68 @@ def services() -> Services:
 
 
 def actor() -> Actor:
-    """Who this request is made by; only behind the sign-in check."""
+    """Return who makes this request. Only valid after the sign-in check."""
     if "actor" not in g:
         g.actor = accounts.actor_for(current_user._get_current_object(), request.remote_addr, g.request_id)
     return cast(Actor, g.actor)
 
 
+def _basics() -> dict[str, Any]:
+    if "loaded" not in g:
+        g.loaded = Loaded()
+    installed = services()
+    return {
+        "actor": actor(),
+        "registry": installed.registry,
+        "storages": installed.storages,
+        "loaded": g.loaded,
+    }
+
+
+def _uploading() -> dict[str, Any]:
+    installed = services()
+    return {"sandbox": installed.sandbox, "quota": installed.quota, "scanner": installed.scanner}
+
+
 def documents() -> DocumentService:
-    return DocumentService(actor(), services().registry, services().storages, **_intake())
+    return DocumentService(**_basics(), **_uploading())
 
 
 def older() -> OlderService:
-    return OlderService(actor(), services().registry, services().storages, **_intake())
+    return OlderService(**_basics(), **_uploading())
 
 
 def bulk() -> BulkService:
-    return BulkService(actor(), services().registry, services().storages, **_intake())
-
-
-def _intake() -> dict[str, Any]:
-    return {"sandbox": services().sandbox, "quota": services().quota, "scanner": services().scanner}
-
-
-def renderer() -> Renderer:
-    return services().renderer
+    return BulkService(**_basics(), **_uploading())
 
 
 def previews() -> PreviewService:
-    return PreviewService(actor(), services().registry, services().storages, renderer=renderer())
+    return PreviewService(**_basics(), renderer=services().renderer)
 
 
 def records() -> RecordService:
-    return RecordService(actor(), services().registry, services().storages)
+    return RecordService(**_basics())
 
 
 def shares() -> ShareService:
-    return ShareService(actor(), services().registry, services().storages)
+    return ShareService(**_basics())
 
 
 def conditions() -> ConditionService:
-    return ConditionService(actor(), services().registry, services().storages)
+    return ConditionService(**_basics())
+
+
+class App(Flask):
+    """Flask that writes a request's read events before its response, in one batch."""
+
+    def dispatch_request(self) -> ResponseReturnValue:
+        with ExitStack() as unsent:
+            with event_log.batched_reads():
+                response = super().dispatch_request()
+                if isinstance(response, Response):
+                    unsent.callback(response.close)
+            unsent.pop_all()  # the events are written, so the response may go out
+        return response
 
 
 def init_app(app: Flask) -> None:
@@ -76,7 +101,7 @@ def init_app(app: Flask) -> None:
 
 
 def begin_writing() -> None:
-    """Make this request's transaction a writer from the start, for a library that reads first and writes then."""
+    """Begin a write transaction at once, for a library that reads before it writes."""
     start_writing()
 
 

@@ -95,7 +95,7 @@ class RecordView:
     subtitle: str | None  # where or by whom: "Orthopaedics clinic"
     tags: tuple[str, ...]  # short words shown as chips: status, visit type
     facts: tuple[Fact, ...]
-    file_count: int
+    file_count: int | None  # None where it is not shown
     deleted_at: datetime | None
     can_edit: bool
     values: dict[str, Any] = field(default_factory=dict)  # the raw fields, for forms and JSON
@@ -255,7 +255,9 @@ def share_view(given: Given) -> ShareView:
     )
 
 
-def record_view(record_type: RecordType, record: RecordMixin, patient: PatientView, file_count: int = 0) -> RecordView:
+def record_view(
+    record_type: RecordType, record: RecordMixin, patient: PatientView, file_count: int | None = None
+) -> RecordView:
     values = {field.name: getattr(record, field.name) for field in record_type.fields}
     shown = (values.get(name) for name in record_type.subtitle_fields)
     dated = record_type.date_of(record)

@@ -8,7 +8,7 @@ from sqlalchemy import Exists, Select, delete, exists, select
 from sqlalchemy.exc import IntegrityError
 
 from medfiles.clock import now
-from medfiles.database.session import db, transaction
+from medfiles.database.session import db, end_reading, transaction
 from medfiles.errors import NotFound
 from medfiles.models import EntityFile, Rendition, StorageJournal
 from medfiles.storage import Storages, journal
@@ -29,7 +29,7 @@ def find(sha256: str, recipe: str, page: int) -> Rendition | None:
     )
     if row is not None:
         db.session.expunge(row)
-    db.session.rollback()
+    end_reading()
     return row
 
 
@@ -37,14 +37,14 @@ def failure(sha256: str, recipe: str, pages: Collection[int]) -> str | None:
     """Return why one of these pages failed before, if known."""
     query = select(Rendition.failure).where(Rendition.sha256 == sha256, Rendition.recipe == recipe)
     found: str | None = db.session.scalar(query.where(Rendition.page.in_(pages)).limit(1))
-    db.session.rollback()
+    end_reading()
     return found
 
 
 def has_other(sha256: str, recipe: str, page: int) -> bool:
     query = select(Rendition.id).where(Rendition.sha256 == sha256, Rendition.recipe == recipe, Rendition.page != page)
     found = db.session.scalar(query.limit(1)) is not None
-    db.session.rollback()
+    end_reading()
     return found
 
 
@@ -64,7 +64,7 @@ def claim(storage: str, key: str) -> bool:
 def is_being_made(key: str) -> bool:
     query = select(StorageJournal.lease_until).where(StorageJournal.key == key, StorageJournal.action == "attach")
     lease = db.session.scalar(query)
-    db.session.rollback()
+    end_reading()
     return lease is not None and lease > now() + LEASE - AT_WORK
 
 

@@ -54,7 +54,7 @@ class RecordService(Service):
     def patient(self, patient_id: int) -> Summary:
         with self.reading("view-patient", patient_id=patient_id) as target:
             patient = self.authorized_patient(patient_id, Action.VIEW, target)
-            return Summary(patient, permissions.require(self.actor, Action.VIEW, patient_id))
+            return Summary(patient, self.authorize(Action.VIEW, patient_id, target))
 
     def level(self, patient_id: int, action: Action = Action.VIEW, verb: str = "view-patient") -> Action:
         """The actor's level, which must allow the action; `verb` is what stands in the trail when it does not."""

@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 from typing import NoReturn
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, union_all, update
 
 from medfiles.clock import now
-from medfiles.database.session import db, transaction
+from medfiles.database.session import db, end_reading, transaction
 from medfiles.errors import StorageError
 from medfiles.models import EntityFile, LabResultFile, Rendition, StorageJournal
 from medfiles.storage import OlderFolder, Storages
@@ -124,11 +124,9 @@ def _deleted(storages: Storages, storage: str, key: str) -> bool:
 
 def _named(keys: Collection[str]) -> set[str]:
     """A second look before bytes go: no key that a row names may ever be removed."""
-    named = {
-        *db.session.scalars(select(EntityFile.file_path).where(EntityFile.file_path.in_(keys))),
-        *db.session.scalars(select(Rendition.key).where(Rendition.key.in_(keys))),
-    }
-    db.session.rollback()
+    documents = select(EntityFile.file_path).where(EntityFile.file_path.in_(keys))
+    named = set(db.session.scalars(union_all(documents, select(Rendition.key).where(Rendition.key.in_(keys)))))
+    end_reading()
     return named
 
 

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from medfiles.documents.rules import UploadMetadata, UploadPermit
 from medfiles.errors import BadName, MedfilesError, NotFound, Rejected, SignedOut
 from medfiles.http import request_body, views
-from medfiles.http.current import documents, older, records, services
+from medfiles.http.current import documents, older, services
 from medfiles.http.errors import explained, status_of
 from medfiles.http.htmx import fragment, is_htmx, trigger
 from medfiles.http.rate_limits import MANY, UPLOADS, counted
@@ -81,19 +81,19 @@ def trash_list(type: RecordType, id: int) -> ResponseReturnValue:
 @blueprint.get("/<kind:type>/<int:id>/badge")
 @background
 def badge(type: RecordType, id: int) -> ResponseReturnValue:
-    counts, titles = documents().count(type, [id]), records().titles_of(type, [id])
-    if id not in counts:
+    found = documents().badges(type, [id])
+    if id not in found:
         raise NotFound()
-    context = {"type_name": type.name, "id": id, "count": counts[id], "title": titles[id], **_look()}
+    title, count = found[id]
+    context = {"type_name": type.name, "id": id, "count": count, "title": title, **_look()}
     return fragment("documents/_one_badge.html" if is_htmx() else "documents/badge.html", **context)
 
 
 @blueprint.get("/<kind:type>/badges")
 @background
 def badges(type: RecordType) -> ResponseReturnValue:
-    counts = documents().count(type, _ids())
-    titles = records().titles_of(type, counts)
-    shown = [(type.name, record_id, count, titles[record_id]) for record_id, count in counts.items()]
+    found = documents().badges(type, _ids())
+    shown = [(type.name, record_id, count, title) for record_id, (title, count) in found.items()]
     return fragment("documents/_badges.html", badges=shown, **_look())
 
 

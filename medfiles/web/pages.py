@@ -43,8 +43,6 @@ def record_page(record_type: RecordType, record_id: int) -> tuple[Any, RecordVie
 def shown(record_type: RecordType, record: Any, count: int | None = None) -> RecordView:
     summary = records().patient(record.patient_id)
     g.patient = views.patient_view(summary.patient, summary.level)
-    if count is None:
-        count = documents().count(record_type, [record.id]).get(record.id, 0)
     return views.record_view(record_type, record, g.patient, count)
 
 
@@ -129,7 +127,7 @@ def answer_change(file: FileView, state: str, message: str, **said: Any) -> Resp
 
 
 def announce(response: Response, record_type: RecordType, record_id: int) -> Response:
-    """Tell the page that this record's documents changed, so that badges and lists ask again."""
+    """Tell the page that this record's documents changed, so that badges and lists reload."""
     count = documents().count(record_type, [record_id]).get(record_id, 0)
     return trigger(response, "documents:changed", type=record_type.name, id=record_id, count=count)
 

@@ -1,7 +1,5 @@
 """Looking at documents without downloading them: the preview of one, with those beside it in its list."""
 
-from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -188,21 +186,15 @@ def place_of(file: FileView) -> PlaceView:
     if file.id not in ids:
         return PlaceView(list_query.query())
     at = ids.index(file.id)
-    known = _known(sorted({0, *range(max(0, at - BESIDE), min(len(ids), at + BESIDE + 1)), len(ids) - 1}), ids)
+    places = sorted({0, *range(max(0, at - BESIDE), min(len(ids), at + BESIDE + 1)), len(ids) - 1})
+    found = documents().visible([ids[place] for place in places])  # without those deleted at this very moment
+    known = {place: found[ids[place]] for place in places if ids[place] in found}
+    shown = dict(zip(known, file_views(list(known.values())), strict=True))
     return PlaceView(
         query=list_query.query(),
         number=at + 1,
         total=len(ids),
-        previous=known.get(at - 1),
-        next=known.get(at + 1),
-        around=tuple(known.values()),
+        previous=shown.get(at - 1),
+        next=shown.get(at + 1),
+        around=tuple(shown.values()),
     )
-
-
-def _known(places: Sequence[int], ids: Sequence[int]) -> dict[int, FileView]:
-    """The documents at these places, but for those that went this very moment."""
-    files = {}
-    for place in places:
-        with suppress(NotFound):
-            files[place] = documents().get(ids[place])
-    return dict(zip(files, file_views(list(files.values())), strict=True))

@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
-from tests.rules.test_door import CALLS, Things, stored
-from tests.rules.test_door import things as things
 
 from medfiles.accounts import service as accounts
 from medfiles.audit import event_log
@@ -18,6 +16,8 @@ from medfiles.clock import now
 from medfiles.database.session import db
 from medfiles.errors import DatabaseUnavailable
 from tests.http.test_sessions import EMAIL, PASSWORD, codes_of, is_in, send, sign_in, signed_in
+from tests.rules.test_authorization import CALLS, Things, stored
+from tests.rules.test_authorization import things as things
 from tests.support.factories import World
 
 # Flask-Security builds its forms as WTForms would no longer like them.

@@ -1,20 +1,24 @@
-"""The demo family keeps to the limits of the contract, and its files are what their names say."""
+"""The demo family stays within the limits of its record types, and its files are what their names say."""
 
 import csv
 import io
+import re
+import tomllib
 import zipfile
 from collections.abc import Callable
-from datetime import date
-from pathlib import PurePath
+from datetime import date, timedelta
+from pathlib import Path, PurePath
 
 import pydicom
 import pypdfium2
 import pytest
 from PIL import Image, ImageOps
 
-from medfiles.demo import DemoDocument, DemoRecord, family
+from medfiles.cli.demo.documents import draw
+from medfiles.cli.demo.family import FOLDER, DemoDocument, DemoRecord, family, move_dates
 
-TODAY = date(2026, 5, 12)
+TODAY = date(2027, 2, 28)
+DRAWN = date(2026, 6, 1)
 MB = 1024 * 1024
 LIMITS = {
     "lab-result": (
@@ -31,19 +35,27 @@ LIMITS = {
         20 * MB, 12, "consent report image instructions billing",
     ),
 }  # fmt: skip
-NEEDED = {
+REQUIRED = {
     "lab-result": {"test_name"},
     "insurance": {"insurance_type", "company_name", "member_name", "member_id", "effective_date"},
     "visit": {"reason", "date"},
     "procedure": {"procedure_name", "date"},
 }
-RECORDS = [record for patient in family(TODAY) for record in patient.records]
+FAMILY = family(TODAY)
+RECORDS = [record for patient in FAMILY for record in patient.records]
 FILES = [(record, document) for record in RECORDS for document in record.documents]
+LETTERS = [
+    (patient.fields["birth_date"], document)
+    for patient in FAMILY
+    for record in patient.records
+    for document in record.documents
+    if document.name.endswith(".pdf")
+]
 
 
 def pdf_opens(data: bytes) -> bool:
     with pypdfium2.PdfDocument(data) as pdf:
-        return "NOT A REAL DOCUMENT" in pdf[len(pdf) - 1].get_textpage().get_text_bounded()
+        return all("NOT A REAL DOCUMENT" in page.get_textpage().get_text_bounded() for page in pdf)
 
 
 def picture_opens(data: bytes) -> bool:
@@ -54,8 +66,11 @@ def picture_opens(data: bytes) -> bool:
 
 def dicom_opens(data: bytes) -> bool:
     image = pydicom.dcmread(io.BytesIO(data))
-    whole = len(image.PixelData) == image.Rows * image.Columns * 2 == 512 * 512 * 2
-    return bool(whole and image.PhotometricInterpretation == "MONOCHROME2" and data[:128] == bytes(128))
+    return bool(
+        image.pixel_array.shape == (1024, 1024)
+        and image.PhotometricInterpretation == "MONOCHROME2"
+        and data[:128] == bytes(128)
+    )
 
 
 def csv_opens(data: bytes) -> bool:
@@ -69,7 +84,7 @@ def text_opens(data: bytes) -> bool:
 
 def office_opens(data: bytes) -> bool:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        return archive.testzip() is None and archive.namelist()[0] == "[Content_Types].xml"
+        return archive.testzip() is None and "[Content_Types].xml" in archive.namelist()
 
 
 OPENERS: dict[str, Callable[[bytes], bool]] = {
@@ -82,55 +97,109 @@ def extension(document: DemoDocument) -> str:
     return PurePath(document.name).suffix
 
 
+def text_of(pdf_data: bytes) -> str:
+    with pypdfium2.PdfDocument(pdf_data) as pdf:
+        return "\n".join(page.get_textpage().get_text_bounded() for page in pdf)
+
+
 @pytest.mark.parametrize(("record", "document"), FILES, ids=[document.name for _, document in FILES])
-def test_a_demo_file_opens_and_keeps_its_limits(record: DemoRecord, document: DemoDocument) -> None:
-    accepts, max_size, _, categories = LIMITS[record.type]
-    data = document.make()
-    assert OPENERS[extension(document)](data)
+def test_demo_file_opens_and_stays_within_its_limits(record: DemoRecord, document: DemoDocument) -> None:
+    accepts, max_size, _, categories = LIMITS[record.record_type]
+    assert OPENERS[extension(document)](document.content)
     assert extension(document) in accepts.split()
-    assert 0 < len(data) <= max_size
+    assert 0 < len(document.content) <= max_size
     assert document.category is None or document.category in categories.split()
 
 
-def test_every_sort_of_file_is_there() -> None:
+def test_every_file_type_is_there() -> None:
     assert {extension(document) for _, document in FILES} == OPENERS.keys()
 
 
-def test_the_family_is_two_adults_and_two_children() -> None:
-    ages = sorted((TODAY - patient.fields["birth_date"]).days // 365 for patient in family(TODAY))
+def test_family_is_two_adults_and_two_children() -> None:
+    ages = sorted((TODAY - patient.fields["birth_date"]).days // 365 for patient in FAMILY)
     assert [age >= 18 for age in ages] == [False, False, True, True]
 
 
-def test_every_record_has_the_fields_needed_to_create_it() -> None:
-    assert [record for record in RECORDS if NEEDED[record.type] - record.fields.keys()] == []
+def test_every_record_has_its_required_fields() -> None:
+    assert [record for record in RECORDS if REQUIRED[record.record_type] - record.fields.keys()] == []
 
 
-def test_records_without_documents_and_a_full_one_are_there() -> None:
-    left = [LIMITS[record.type][2] - len(record.documents) for record in RECORDS]
+def test_there_are_records_without_documents_and_a_full_one() -> None:
+    left = [LIMITS[record.record_type][2] - len(record.documents) for record in RECORDS]
     assert min(left) == 0
     assert any(not record.documents for record in RECORDS)
 
 
-def test_some_documents_are_described_and_some_are_not() -> None:
+def test_some_documents_have_a_description_and_some_do_not() -> None:
     assert {document.description is None for _, document in FILES} == {True, False}
 
 
-def test_the_same_day_gives_the_same_bytes() -> None:
-    def made() -> list[bytes]:
-        return [d.make() for patient in family(TODAY) for record in patient.records for d in record.documents]
-
-    assert made() == made()
-
-
-def test_nothing_done_lies_in_the_future() -> None:
+def test_nothing_completed_is_in_the_future() -> None:
     done = [record for record in RECORDS if record.fields.get("status") == "Completed"]
     dates = [record.fields.get("completed_date", record.fields.get("date")) for record in done]
     assert dates
     assert all(day is not None and day <= TODAY for day in dates)
 
 
-def test_a_phone_photo_is_stored_on_its_side_and_turned_by_its_exif() -> None:
-    photo = next(document for _, document in FILES if document.name == "IMG_2041.jpg").make()
+def test_phone_photo_is_stored_on_its_side_and_turned_by_its_exif() -> None:
+    photo = next(document for _, document in FILES if document.name == "IMG_2041.jpg").content
     with Image.open(io.BytesIO(photo)) as picture:
         assert picture.width > picture.height
         assert ImageOps.exif_transpose(picture).width < picture.width
+
+
+# --- dates move with the day the demo is created --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("born", "document"), LETTERS, ids=[document.name for _, document in LETTERS])
+def test_every_date_in_a_letter_is_moved(born: date, document: DemoDocument) -> None:
+    birth_date, written = re.findall(r"\d\d [A-Z][a-z]{2} \d{4}", text_of(document.content))
+    assert birth_date == f"{born:%d %b %Y}"
+    assert written in {f"{TODAY - timedelta(days=ago):%d %b %Y}" for ago in range(1000)}
+    moved_back = move_dates(document.content, DRAWN - TODAY)
+    assert moved_back in {path.read_bytes() for path in (FOLDER / "documents").glob("*.pdf")}
+
+
+def test_dates_in_tables_photos_and_scans_are_moved() -> None:
+    content = {document.name: document.content for _, document in FILES}
+    by_name = {record.fields.get("test_name", record.fields.get("procedure_name")): record.fields for record in RECORDS}
+    *_, last = csv.reader(io.StringIO(content["Blood pressure at home.csv"].decode()))
+    assert last[0] == by_name["Blood pressure diary"]["completed_date"].isoformat()
+    scan = pydicom.dcmread(io.BytesIO(content["Left knee, front view.dcm"]))
+    assert scan.StudyDate == f"{by_name['Knee X-ray, left']['date']:%Y%m%d}"
+    assert scan.PatientBirthDate == f"{FAMILY[0].fields['birth_date']:%Y%m%d}"
+    with Image.open(io.BytesIO(content["IMG_2041.jpg"])) as photo:
+        assert photo.getexif()[0x0132] == f"{TODAY - (DRAWN - date(2026, 2, 2)):%Y:%m:%d} 18:20:00"
+
+
+@pytest.mark.parametrize("today", [date(2024, 2, 29), date(2028, 2, 29), date(2040, 12, 31)])
+def test_moving_dates_keeps_the_length_of_every_file(today: date) -> None:
+    moved = [
+        len(document.content)
+        for patient in family(today)
+        for record in patient.records
+        for document in record.documents
+    ]
+    assert moved == [len(document.content) for _, document in FILES]
+
+
+# --- the committed documents ----------------------------------------------------------------------------------------
+
+
+def test_every_committed_document_is_used_once_and_all_are_small() -> None:
+    patients = tomllib.loads((FOLDER / "family.toml").read_text())["patients"]
+    used = [
+        file["file"] for patient in patients for record in patient["records"] for file in record.get("documents", ())
+    ]
+    paths = [path for path in (FOLDER / "documents").iterdir() if path.suffix in OPENERS]
+    assert sorted(used) == sorted(path.name for path in paths)
+    assert sum(path.stat().st_size for path in paths) <= 600_000
+
+
+def test_committed_documents_are_what_the_script_draws(tmp_path: Path) -> None:
+    draw.draw(tmp_path)
+    committed = {path.name: path for path in (FOLDER / "documents").iterdir() if path.suffix in OPENERS}
+    written_by_hand = {"martin-blood-pressure-at-home.csv", "martin-phone-call-notes.txt"}
+    assert {path.name for path in tmp_path.iterdir()} == committed.keys() - written_by_hand
+    for letter in tmp_path.glob("*.pdf"):
+        assert letter.read_bytes() == committed[letter.name].read_bytes()

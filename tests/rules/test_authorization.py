@@ -74,6 +74,8 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "documents.tally": lambda on: on.documents.tally(on.visit, on.record_id),
     "documents.twin": lambda on: on.documents.twin(on.file),
     "documents.count": lambda on: on.documents.count(on.visit, [on.record_id]),
+    "documents.badges": lambda on: on.documents.badges(on.visit, [on.record_id]),
+    "documents.visible": lambda on: on.documents.visible([on.file.id]),
     "documents.totals": lambda on: on.documents.totals(on.patient_id),
     "documents.recent": lambda on: on.documents.recent(),
     "documents.recent of a patient": lambda on: on.documents.recent(on.patient_id),

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.api_client import Script, script
-from tests.support.factories import World
+from tests.support.factories import Browser, World
 
 Statements = Callable[[], list[str]]
 MOST = 12  # for one page, whatever it holds: who asks, the door, the trail, the documents, their count, their senders
@@ -75,3 +75,84 @@ def test_a_list_of_patients_or_records_takes_as_many_statements_for_one_as_for_t
             world.record(patient=patient)
             world.patient()
     assert counts[0] == counts[1] <= MOST
+
+
+# --- bounds of whole requests, the first view of the minute included ------------------------------------------------
+
+CHANGES = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
+HTML_BOUNDS = {
+    "list fragment": 10,
+    "preview": 10,
+    "record page": 12,
+    "download": 6,
+    "badge batch": 3,
+    "upload fragment": 24,
+    "trash fragment": 22,
+    "restore fragment": 24,
+}
+API_BOUNDS = {"trash": 12, "restore": 14, "upload": 14}
+
+
+def counted(heard: list[str]) -> list[str]:
+    return [statement for statement in heard if statement.lstrip("( ").startswith(CHANGES)]
+
+
+def html_requests(world: World, neighbours: int) -> dict[str, Callable[[], Any]]:
+    """One request of each kind, by a browser that was here before, on a record with other documents."""
+    by, record = world.browser(), world.record()
+    world.store(record, *["letter.txt"] * neighbours)
+    here = f"/documents/visit/{record.id}"
+    shown, downloaded, gone, back = world.store(record, *["shown.txt"] * 4)
+    world.documents().trash(back)
+    page = Browser(by.client, htmx=False)
+    assert page.get("/account").status_code == 200
+    badges = f"/documents/visit/badges?ids={record.id},{record.id + 1}"
+    return {
+        "list fragment": lambda: by.get(f"{here}/list"),
+        "preview": lambda: by.get(f"/documents/files/{shown}/preview"),
+        "record page": lambda: page.get(f"/visit/{record.id}"),
+        "download": lambda: by.get(f"/documents/files/{downloaded}/download"),
+        "badge batch": lambda: by.get(badges),
+        "upload fragment": lambda: by.upload(f"{here}/files", "new.txt", b"New"),
+        "trash fragment": lambda: by.post(f"/documents/files/{gone}/delete", within="manager"),
+        "restore fragment": lambda: by.post(f"/documents/files/{back}/restore", within="manager"),
+    }
+
+
+def api_requests(world: World) -> dict[str, Callable[[], Any]]:
+    by, record = script(world), world.record()
+    gone, back = world.store(record, "gone.txt", "back.txt")
+    world.documents().trash(back)
+    assert by.get("/patients").status_code == 200
+    return {
+        "trash": lambda: by.delete(f"/files/{gone}"),
+        "restore": lambda: by.post(f"/files/{back}/restore"),
+        "upload": lambda: by.upload(f"/visit/{record.id}/files", "new.txt", b"New"),
+    }
+
+
+@pytest.mark.parametrize("name", HTML_BOUNDS)
+def test_an_html_request_asks_the_database_at_most_so_often(world: World, statements: Statements, name: str) -> None:
+    request, heard = html_requests(world, 3)[name], statements()
+    del heard[:]
+    with request() as response:
+        assert response.status_code in (200, 201)
+    assert len(counted(heard)) <= HTML_BOUNDS[name], "\n".join(counted(heard))
+
+
+@pytest.mark.parametrize("name", API_BOUNDS)
+def test_an_api_request_asks_the_database_at_most_so_often(world: World, statements: Statements, name: str) -> None:
+    request, heard = api_requests(world)[name], statements()
+    del heard[:]
+    assert request().status_code in (200, 201, 204)
+    assert len(counted(heard)) <= API_BOUNDS[name], "\n".join(counted(heard))
+
+
+def test_a_preview_asks_no_more_with_many_neighbours(world: World, statements: Statements) -> None:
+    heard, counts = statements(), []
+    for neighbours in (0, 40):
+        request = html_requests(world, neighbours)["preview"]
+        del heard[:]
+        assert request().status_code == 200
+        counts.append(len(counted(heard)))
+    assert counts[0] == counts[1]

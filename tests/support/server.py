@@ -38,26 +38,29 @@ def serve(settings: Mapping[str, str], port: int = 0, stop: int = signal.SIGINT)
     On a free port unless one is given: a reserved one, for a server which was here before. It is stopped at once, as by
     Ctrl-C: nothing of the tests is under way any more; or with SIGTERM, as an upgrade does.
     """
+    with _listener(port) as listener:
+        bind = ["--bind", f"fd://{listener.fileno()}"]
+        command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", *bind, "wsgi:app"]
+        with started(command, listener, settings, stop) as address:
+            yield address
+
+
+@contextmanager
+def started(
+    command: list[str],
+    listener: socket.socket,
+    settings: Mapping[str, str],
+    stop: int = signal.SIGINT,
+    cwd: Path = ROOT,
+) -> Iterator[str]:
+    """Start this server, which is given the listening socket, and yield its address once it is ready."""
     log = Path(settings["MEDFILES_INSTANCE"]) / "server.log"
-    with _listener(port) as listener, log.open("wb") as words:
-        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with log.open("wb") as words:
         server = subprocess.Popen(
-            [
-                *TIED,
-                sys.executable,
-                "-m",
-                "gunicorn",
-                "-c",
-                "gunicorn.conf.py",
-                "--bind",
-                f"fd://{listener.fileno()}",
-                "wsgi:app",
-            ],
-            cwd=ROOT,
-            env=environment(settings),
-            pass_fds=[listener.fileno()],
-            stderr=words,
+            [*TIED, *command], cwd=cwd, env=environment(settings), pass_fds=[listener.fileno()], stderr=words
         )
+    listener.close()
     try:
         _wait(server, address, log)
         yield address

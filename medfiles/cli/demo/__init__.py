@@ -1,0 +1,90 @@
+"""`flask medfiles demo`: an invented family with real files, and the account that owns it."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sys
+from pathlib import Path
+
+import click
+from flask import current_app
+from flask.cli import AppGroup
+
+from medfiles.accounts import service as accounts
+from medfiles.cli.demo.family import DemoPatient, family
+from medfiles.cli.output import explained
+from medfiles.clock import now
+from medfiles.documents.rules import UploadMetadata
+from medfiles.documents.service import DocumentService
+from medfiles.http.current import services
+from medfiles.permissions import Actor
+from medfiles.records.service import RecordService
+
+EMAIL = "nora@sample.example"
+
+
+def register(parent: AppGroup) -> None:
+    parent.add_command(demo)
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Only print the sign-in if this installation is already in use.")
+@explained
+def demo(once: bool) -> None:
+    """Create the demo family in an empty installation and print how to sign in."""
+    if accounts.is_empty():
+        _create()
+    elif not once and not _account():
+        raise click.ClickException("This installation is in use. The demo family is only made in an empty one.")
+    _print_sign_in()
+
+
+def _create() -> None:
+    password = secrets.token_urlsafe(12)
+    accounts.create(EMAIL, password)
+    _remember(password)
+    actor = accounts.actor_for(accounts.find(EMAIL))
+    with click.progressbar(family(now().date()), label="Creating the demo family", file=sys.stderr) as patients:
+        for patient in patients:
+            _add(actor, patient)
+
+
+def _add(actor: Actor, entry: DemoPatient) -> None:
+    registry, storages = services().registry, services().storages
+    records = RecordService(actor, registry, storages)
+    documents = DocumentService(actor, registry, storages, sandbox=services().sandbox)
+    patient = records.create_patient(entry.fields)
+    for item in entry.records:
+        record_type = registry[item.record_type]
+        record = records.create(patient.id, record_type, item.fields)
+        for document in item.documents:
+            permit = documents.receive(record_type, record.id, len(document.content), files=1)
+            staged = documents.stage(permit)
+            staged.write(document.content)
+            about = UploadMetadata(document.name, document.description, document.category)
+            documents.attach(permit, staged, about)
+
+
+def _file() -> Path:
+    return Path(current_app.config["MEDFILES_INSTANCE"], "demo-account.json")
+
+
+def _remember(password: str) -> None:
+    with os.fdopen(os.open(_file(), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump({"email": EMAIL, "password": password}, file)
+
+
+def _account() -> dict[str, str] | None:
+    """Return the demo account while its first password is still valid."""
+    if not _file().exists():
+        return None
+    known: dict[str, str] = json.loads(_file().read_text())
+    return known if accounts.has_password(known["email"], known["password"]) else None
+
+
+def _print_sign_in() -> None:
+    account = _account()
+    if account:
+        click.echo(f"\n  sign in     {account['email']}\n  password    {account['password']}")
