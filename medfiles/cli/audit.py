@@ -1,4 +1,4 @@
-"""`flask medfiles audit`: the trail's chain is sealed, verified, exported and anchored."""
+"""`flask medfiles audit`: seal, verify, export and anchor the audit chain."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""`flask medfiles backup` and `restore`: a copy of everything, and the way back from it."""
+"""`flask medfiles backup` and `restore`."""
 
 import sys
 from pathlib import Path
@@ -82,7 +82,7 @@ def bring_back(folder: Path, name: str | None, as_json: bool) -> None:
     done = restore.restore(services().storages, _target(), folder, name, tell)
     found = [] if done.outdated else [*_verified()]
     if not done.outdated:
-        chain.renew_anchor(_sealer(done.secret))  # the old one, if there is any, knows another chain
+        chain.renew_anchor(_sealer(done.secret))  # an old anchor belongs to another chain
     lines = [*found, f"Restored {done.documents:,} documents from {done.name}."]
     lines += [SECOND_STEPS] * done.key_differs + [OUTDATED] * done.outdated
     facts = {"documents": done.documents, "bytes": done.bytes, "outdated": done.outdated}
@@ -97,7 +97,7 @@ def _verified() -> list[str]:
 
 
 def _sealer(secret: str) -> Sealer:
-    """With the key that came back, which this process did not begin with."""
+    """Return a sealer with the restored key, which this process did not start with."""
     config = current_app.config
     own = config["MEDFILES_AUDIT_KEY"] or config["MEDFILES_SECRET_KEY"]
     return Sealer(chain.key_from(own or secret), services().sealer.anchor)

@@ -1,4 +1,4 @@
-"""`flask medfiles db`: to another database."""
+"""`flask medfiles db copy`: copy the installation to another database."""
 
 import os
 import subprocess
@@ -42,7 +42,7 @@ def copy(url: str, as_json: bool) -> None:
 
 
 def _make_tables(url: str) -> None:
-    """By the migrations, as for every new database, in a process that has no other."""
+    """Run the migrations in a process that uses the new database."""
     command = [sys.executable, "-m", "flask", "--app", "medfiles:create_app", "db", "upgrade"]
     environ = {"MEDFILES_DATABASE_URL": url, "MEDFILES_INSTANCE": str(current_app.config["MEDFILES_INSTANCE"])}
     done = subprocess.run(command, env=os.environ | environ, capture_output=True, text=True)

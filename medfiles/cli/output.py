@@ -1,4 +1,4 @@
-"""How commands speak: sentences on a terminal, one JSON summary with --json, errors without a trace."""
+"""Command output: sentences, or JSON with --json; errors without a traceback."""
 
 import json
 from collections.abc import Callable
@@ -20,7 +20,7 @@ def summary(as_json: bool, sentence: str, **facts: Any) -> None:
 
 
 def explained(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Turn our own errors into one line on standard error and exit status 1."""
+    """Report known errors as one line on standard error, exit status 1."""
 
     @wraps(command)
     def run(*arguments: Any, **options: Any) -> Any:

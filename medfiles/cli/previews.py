@@ -1,4 +1,4 @@
-"""`flask medfiles previews`: thumbnails made before somebody looks, or everything derived made anew."""
+"""`flask medfiles previews`: make thumbnails in advance, clear the cache."""
 
 import sys
 

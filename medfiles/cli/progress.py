@@ -1,4 +1,4 @@
-"""How long work tells how far it is."""
+"""Progress of long commands on standard error."""
 
 import sys
 import time
@@ -10,7 +10,7 @@ EVERY = 5.0  # seconds between lines in a log
 
 
 class Teller:
-    """Progress on standard error: one line that changes on a terminal, else a line now and then."""
+    """Report progress: one changing line on a terminal, else a line now and then."""
 
     def __init__(self) -> None:
         self._on_terminal = sys.stderr.isatty()

@@ -1,4 +1,4 @@
-"""`flask medfiles scan`: whether there is malware in what is stored."""
+"""`flask medfiles scan`: scan stored documents for malware."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""`flask medfiles sweep` and `trash`: what housekeeping does every hour, by hand; `storage copy`: to another place."""
+"""`flask medfiles sweep`, `trash` and `storage copy`."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""`flask medfiles token`: personal tokens, for scripts that are set up without a browser."""
+"""`flask medfiles token`: API tokens without a browser."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""`flask medfiles user`: accounts, made and looked after by the operator."""
+"""`flask medfiles user`: create and manage accounts."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""`flask medfiles verify`: whether every document is there and is what it was."""
+"""`flask medfiles verify`: compare storage and database."""
 
 import sys
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""`flask medfiles worker`: what nobody waits for, done by a process of its own."""
+"""`flask medfiles worker`: run jobs in a process of its own."""
 
 import signal
 import sys
@@ -20,7 +20,7 @@ PATIENCE = 20.0  # seconds for the job at hand, once told to stop
 
 
 class ToldToEnd(Exception):
-    """By a signal."""
+    """A signal asked the worker to stop."""
 
 
 def register(parent: AppGroup) -> None:
@@ -62,14 +62,14 @@ def _on_and_on() -> None:
     click.echo("medfiles worker is at work. Ctrl-C ends it.", err=True)
     with suppress(ToldToEnd):
         while thread.is_alive():
-            time.sleep(1)  # not for ever: a signal may reach another thread, and is heard when this one wakes
+            time.sleep(1)  # short: a signal that reaches another thread is handled when this one wakes
         raise click.ClickException("The work has ended by a mistake of its own; it is in the log.")
     stop.set()
     thread.join(PATIENCE)
 
 
 def _told_to_end(*_: Any) -> None:
-    """Raised, not noted in the event: its lock may be held by whom the signal interrupts."""
+    """Raise: setting the event could deadlock on the lock this signal interrupts."""
     raise ToldToEnd
 
 

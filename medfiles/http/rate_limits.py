@@ -1,4 +1,4 @@
-"""How often is too often: wrong passwords, codes and tokens; uploads; work on many documents at once."""
+"""Rate limits: sign-in, codes, tokens, uploads and bulk requests."""
 
 import hashlib
 import time
@@ -10,21 +10,21 @@ from flask import Flask, Response, current_app, g, request, session
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 
-WAIT: dict[str, str | int] = {  # seconds for Redis: past them each process counts by itself
+WAIT: dict[str, str | int] = {  # seconds for Redis, after which each process counts for itself
     "socket_connect_timeout": 1,
     "socket_timeout": 1,
 }
 SIGN_IN, CODE = "security.login", "security.two_factor_token_validation"
 TOKEN = "tokens.new"
-OWN_PASSWORD = ("security.change_password", "security.verify", TOKEN)  # where one's own is asked for once more
+OWN_PASSWORD = ("security.change_password", "security.verify", TOKEN)  # ask for the password again
 MEANWHILE, FOR_LONG = "5 minutes", "15 minutes"
-HOUSE, ALL = 6, 5  # of one address, and of one account from everywhere, so many times the limit of both together
-FAILED = (200, 400, 401, 422)  # a form that was right leads on, but for that of a token, which is shown
+HOUSE, ALL = 6, 5  # limits per address and per account, as multiples of the limit for both together
+FAILED = (200, 400, 401, 422)  # a correct form redirects, except that for tokens, which shows the token
 UPLOADS, MANY, WRONG_TOKENS = "uploads", "many", "wrong-tokens"
 
 
 def counted(scope: str) -> Callable[[Any], Any]:
-    """Mark a view that one account may ask so many times a minute."""
+    """Mark a view as rate-limited per account."""
 
     def mark(view: Any) -> Any:
         view.counted = scope
@@ -46,13 +46,13 @@ def init_app(app: Flask) -> None:
 
 
 def take(scope: str) -> None:
-    """One more by this request's account; answered 429 past the limit."""
+    """Count a request of this account; 429 beyond the limit."""
     with _limit(scope, {UPLOADS: "UPLOADS", MANY: "BULK"}[scope], lambda: str(g.account_id)):
         pass
 
 
 def wrong_token() -> AbstractContextManager[Any]:
-    """Counted per address, whichever of the API's addresses are asked: only who sends wrong ones ever sees a 429."""
+    """Count a wrong token per client address, over all API URLs."""
     return _limit(WRONG_TOKENS, "TOKEN_FAILURES", get_remote_address)
 
 
@@ -75,8 +75,10 @@ def _limiter() -> Any:
 
 
 def guard_sign_in(app: Flask) -> None:
-    """Refuse more tries, right ones too, where too many went wrong: by this address for this account, by this address
-    for any, for this account from anywhere."""
+    """Limit failed sign-ins; beyond the limit, correct ones are refused too.
+
+    Counted per address and account together, per address, and per account.
+    """
     most = app.config["MEDFILES_SIGN_IN_FAILURES"]
     if not most:
         return
@@ -100,7 +102,7 @@ def _went_wrong(response: Response) -> bool:
 
 
 def _account() -> str:
-    """Whose it says it is, so that no address of a person stands in a store of counts."""
+    """Hash the account's key, to keep e-mail addresses out of the limiter store."""
     name = request.form.get("email", "").strip().lower() if request.endpoint == SIGN_IN else ""
     return hashlib.sha256((name or str(session.get("tf_user_id", ""))).encode()).hexdigest()
 

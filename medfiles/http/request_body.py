@@ -1,4 +1,4 @@
-"""Uploads over HTTP: bytes go straight to a staged file, once, and what is short or malformed is refused."""
+"""Read uploads: stream bodies to staged files once, reject truncated ones."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ SHORT = "The upload was cut off before all of it arrived. Please try again."
 
 @dataclass(frozen=True)
 class Received:
-    """One file as it came in: staged whole, or the reason why it was given up on the way."""
+    """One received file: staged completely, or the error that stopped it."""
 
     name: str
     staged: Staged | None
@@ -31,7 +31,10 @@ class Received:
 
 
 class FormFile:
-    """What the form parser writes one file into. Past the limit it lets the rest go by, so that others still arrive."""
+    """The form parser's target for one file.
+
+    Beyond the size limit it drops the rest, so that other files of the form still arrive.
+    """
 
     def __init__(self, staged: Staged, too_large: TooLarge) -> None:
         self.staged = staged
@@ -48,14 +51,14 @@ class FormFile:
         return len(chunk)
 
     def seek(self, *_: Any) -> int:
-        return 0  # the parser rewinds what it wrote; ours is read by its path
+        return 0  # the parser rewinds; the staged file is read by its path
 
     def close(self) -> None:
         return None
 
 
 class Counted:
-    """The request's body, counting what really arrived."""
+    """The request body, with a count of the bytes received."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -78,7 +81,7 @@ def is_raw(request: Request) -> bool:
 
 
 def raw_name(request: Request) -> str:
-    """The file name of a raw upload, from `Content-Disposition: attachment; filename*=…`."""
+    """Return a raw upload's name, from `Content-Disposition: attachment; filename*=…`."""
     disposition, options = parse_options_header(request.headers.get("Content-Disposition"))
     if disposition != "attachment" or not options.get("filename"):
         raise BadName("The upload does not say what the file is called. Send its name in Content-Disposition.")
@@ -86,7 +89,7 @@ def raw_name(request: Request) -> str:
 
 
 def receive(request: Request, service: DocumentService, permit: UploadPermit) -> tuple[list[Received], UploadMetadata]:
-    """Read the body once; the files in it and what was said about all of them. The caller owns what was staged."""
+    """Read the body once; return its files and metadata. The caller owns staged files."""
     try:
         return _receive(request, service, permit)
     except MedfilesError as error:
@@ -97,9 +100,9 @@ def receive(request: Request, service: DocumentService, permit: UploadPermit) ->
 def receive_one(
     request: Request, service: DocumentService, record_type: RecordType, record_id: int
 ) -> tuple[Any, bool]:
-    """The one document of this upload, stored, and True; for a retry of the same upload the first one and False."""
+    """Store a single upload; return it and True, on a retry the earlier one and False."""
     intake = service.receive(record_type, record_id, announced_length(request), 1, idempotency_key(request))
-    request.max_content_length = (request.content_length or 0) + 1  # the kind's own limit, just checked, holds instead
+    request.max_content_length = (request.content_length or 0) + 1  # the record type's limit was just checked
     received, paper = receive(request, service, intake)
     if len(received) > 1:
         for file in received:
@@ -113,7 +116,7 @@ def receive_one(
 def store(
     service: DocumentService, permit: UploadPermit, received: Received, metadata: UploadMetadata
 ) -> tuple[Any, bool]:
-    """What was received becomes a document, or raises why not; False when it is the one an earlier try stored."""
+    """Store a received file as a document; return it, and False for a retry."""
     if received.refusal or received.staged is None:
         error = received.refusal or EmptyFile("This file is empty.")
         service.refuse(permit, received.name, error)

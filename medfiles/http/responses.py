@@ -1,4 +1,4 @@
-"""Documents, pictures and archives as HTTP responses: ranges, conditional requests, digests."""
+"""Documents, pictures and archives as HTTP responses: ranges, ETags, digests."""
 
 import base64
 import re
@@ -28,9 +28,9 @@ DOCUMENT_HEADERS = {
 
 
 def send_document(opened: DocumentContent, *, direct: bool = False) -> Response:
-    """The bytes, unaltered: whole, one range of them, or nothing when the asker has them already (RFC 9110).
+    """Send a document: whole, one range, or 304 (RFC 9110).
 
-    `direct`: a link to them instead, where the installation gives such links.
+    `direct`: redirect to a temporary link of the object store, where enabled.
     """
     file = opened.file
     size = opened.size()
@@ -60,7 +60,7 @@ def send_document(opened: DocumentContent, *, direct: bool = False) -> Response:
 
 
 def _send(response: Response, chunks: Iterator[bytes]) -> None:
-    """A file of this host goes out by the system's own hands, where the server has a way for that."""
+    """Send a local file with sendfile, where the server supports it."""
     if isinstance(chunks, Reader):
         response.response, response.direct_passthrough = wrap_file(request.environ, cast(IO[bytes], chunks)), True
     else:
@@ -68,7 +68,7 @@ def _send(response: Response, chunks: Iterator[bytes]) -> None:
 
 
 def send_picture(picture: Picture, **headers: str) -> Response:
-    """A derived picture, or nothing when the asker has it already."""
+    """Send a picture, or 304."""
     response = current_app.response_class(mimetype="image/webp")
     response.headers.update({**DOCUMENT_HEADERS, "Accept-Ranges": "none", **headers})
     response.set_etag(picture.etag)
@@ -82,7 +82,7 @@ def send_picture(picture: Picture, **headers: str) -> Response:
 
 
 def send_archive(bundle: Bundle) -> Response:
-    """Several documents as one ZIP, made while it is sent; its size is known before."""
+    """Stream several documents as one ZIP of known size."""
     made = archive(bundle.members, bundle.missing)
     response = current_app.response_class(stream_with_context(iter(made)), mimetype="application/zip")
     response.headers.update({**DOCUMENT_HEADERS, "Accept-Ranges": "none"})
@@ -93,7 +93,10 @@ def send_archive(bundle: Bundle) -> Response:
 
 
 def _handed_on(opened: DocumentContent) -> str | None:
-    """Where the proxy in front finds the bytes by itself. What it would judge by tags of its own stays with us."""
+    """Return the X-Accel-Redirect path for nginx, or None.
+
+    Requests with preconditions stay here, since nginx would evaluate them with ETags of its own.
+    """
     location = current_app.config["MEDFILES_ACCEL"]
     if not location or any(name in request.headers for name in OF_TAGS):
         return None
@@ -102,7 +105,7 @@ def _handed_on(opened: DocumentContent) -> str | None:
 
 
 def _asked_range(etag: str, size: int) -> tuple[int, int]:
-    """Start and end of the one range that was asked for; several at once, or an outdated one, get the whole."""
+    """Return start and end of the requested range; all for several or outdated ones."""
     asked = request.range
     if asked is None or asked.units != "bytes" or len(asked.ranges) != 1:
         return 0, size

@@ -1,4 +1,4 @@
-"""What every request passes before its view: who asks, then a CSRF token on what changes something; headers after."""
+"""Check every request before its view: sign-in, then CSRF; add security headers."""
 
 import re
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ PUBLIC = {
     "api.readable",
     "static",
     "status.healthz",
-    "status.metrics",  # which asks for a token of its own
+    "status.metrics",  # checks a token of its own
     "status.readyz",
     "security.login",
     "security.register",
@@ -40,7 +40,7 @@ CSP = {
     "base-uri": "'none'",
     "frame-ancestors": "'self'",
 }
-WRITES_ACCOUNT = {  # Flask-Security reads, then writes: on SQLite such a transaction must be a writer from the start
+WRITES_ACCOUNT = {  # Flask-Security reads, then writes: on SQLite that must be a write transaction from the start
     "security.change_password",
     "security.register",
     "security.two_factor_setup",
@@ -57,16 +57,16 @@ csrf = CSRFProtect()
 
 
 class IdConverter(IntegerConverter):
-    """A number that a database can hold; any other is 404."""
+    """A number that fits a database id; anything else is 404."""
 
-    regex = "[0-9]{1,18}"  # and no digits of other scripts, which would give one thing two addresses
+    regex = "[0-9]{1,18}"  # no digits of other scripts, which would give a page two URLs
 
 
 class KindConverter(BaseConverter):
-    """A kind of record, by the names that its subclass has in `regex`; any other word is 404.
+    """A record type by name; anything else is 404.
 
-    A word is refused by the pattern, not when it is converted: by then Werkzeug has noted the methods of the address
-    and would answer 405.
+    Subclasses set `regex` to the names: if `to_python` rejected a name, Werkzeug would answer 405, since it collects
+    the methods of matching patterns first.
     """
 
     def to_python(self, value: str) -> Any:
@@ -77,7 +77,7 @@ class KindConverter(BaseConverter):
 
 
 class PluralConverter(KindConverter):
-    """The same in a patient's URLs."""
+    """A record type by its plural, as in a patient's URLs."""
 
     def to_url(self, value: Any) -> str:
         return value if isinstance(value, str) else str(value.plural)
@@ -88,13 +88,16 @@ def _reading(converter: type[KindConverter], words: Iterable[str]) -> type[KindC
 
 
 def by_header_or_query(view: Any) -> Any:
-    """Mark an upload view: its CSRF token is never looked for in the body, which stays unread until it is checked."""
+    """Mark an upload view: its CSRF token is never read from the body.
+
+    The body stays unread until the request is authorized.
+    """
     view.token_outside_body = True
     return csrf.exempt(view)
 
 
 def reads(view: Any) -> Any:
-    """Mark a view that changes nothing though it is asked by POST: a token that may only read reaches it."""
+    """Mark a view that changes nothing despite POST: a read-only token may call it."""
     view.reads = True
     return view
 
@@ -114,6 +117,7 @@ def init_app(app: Flask) -> None:
 
 
 def require_somebody() -> None:
+    """Require a signed-in account or a valid token; count rate-limited requests."""
     if g.get("database_down") and request.endpoint not in ("static", "status.healthz"):
         raise DatabaseUnavailable()
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -128,7 +132,7 @@ def require_somebody() -> None:
 
 
 def _speak_for(token: str) -> None:
-    """Let the request act for whoever the token is of; a wrong one is never made good by a session beside it."""
+    """Authenticate by token; a session cookie does not make up for a wrong one."""
     found = api_tokens.bearer(token, request.remote_addr, g.request_id)
     if found is None:
         with rate_limits.wrong_token():
@@ -144,6 +148,7 @@ def _changes() -> bool:
 
 
 def require_token() -> None:
+    """Require a CSRF token on requests that change something."""
     if request.method not in CHANGING or request.endpoint is None:
         return
     if request.content_length is None and "Transfer-Encoding" in request.headers:
@@ -153,7 +158,7 @@ def require_token() -> None:
     if request.endpoint in WRITES_ACCOUNT:
         begin_writing()
     if "actor" in g:
-        return  # by a token of its own, which no other site's page can send
+        return  # an API token: other sites cannot send it
     view = current_app.view_functions[request.endpoint]
     outside_body = request.blueprint == API or getattr(view, "token_outside_body", False)
     if not outside_body:
@@ -167,7 +172,7 @@ def require_token() -> None:
 
 
 def check_security_form() -> None:
-    """What Flask-Security would stumble over, refused before it sees it."""
+    """Reject form input that would make Flask-Security fail."""
     if request.mimetype not in FORMS:
         raise UnsupportedMediaType()
     if any(len(value) > LONGEST_ENTRY for value in request.form.values()):

@@ -1,4 +1,4 @@
-"""Copies the whole SQLite database of this installation into an empty one of PostgreSQL, and compares every row."""
+"""Copy the SQLite database into an empty PostgreSQL one and compare every row."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,14 +22,14 @@ WRITE = "Write the address of a PostgreSQL database: postgresql+psycopg://user:p
 
 @dataclass
 class Transplanted:
-    """Rows by table; `others`: tables here that are none of medfiles'."""
+    """Rows copied, by table; `others`: tables here that are not medfiles'."""
 
     rows: dict[str, int]
     others: list[str]
 
 
 def target_engine(url: str) -> Engine:
-    """Rejected when this is no address of a PostgreSQL database; DatabaseUnavailable when it does not answer."""
+    """Open the target; Rejected for an invalid URL, DatabaseUnavailable if it is down."""
     try:
         engine = create_engine(make_url(url), hide_parameters=True, poolclass=NullPool)
     except (ArgumentError, ImportError) as error:
@@ -45,7 +45,7 @@ def target_engine(url: str) -> Engine:
 
 
 def check_is_empty(target: Engine) -> None:
-    """Conflict when anything but empty tables is there."""
+    """Raise Conflict unless all tables are empty."""
     with target.connect() as connection:
         found = MetaData()
         found.reflect(connection)
@@ -55,10 +55,10 @@ def check_is_empty(target: Engine) -> None:
 
 
 def copy_to(target: Engine, report: Callable[[str, int], None] = lambda table, rows: None) -> Transplanted:
-    """Every row of every table, numbers that were given out before included, in one transaction.
+    """Copy all rows and sequences in one transaction, with writes here locked.
 
-    Nobody can write here meanwhile. `target` has the tables of this version, all empty. IntegrityFailed, and nothing
-    is there, when a row differs in the end; Conflict where this database is none of SQLite.
+    `target` has this version's tables, all empty. Raise IntegrityFailed, and change nothing, when a row differs;
+    Conflict when this database is not SQLite.
     """
     if db.engine.dialect.name != "sqlite":
         raise Conflict("This installation is on PostgreSQL already: pg_dump and pg_restore copy its database.")
@@ -78,7 +78,7 @@ def copy_to(target: Engine, report: Callable[[str, int], None] = lambda table, r
 
 @contextmanager
 def _held(engine: Engine) -> Iterator[Connection]:
-    """One state of it, which nobody changes until the block ends."""
+    """Hold the write lock: the database does not change inside the block."""
     with engine.connect().execution_options(**{sqlite.WRITES: sqlite.AT_ONCE}) as connection, connection.begin():
         yield connection
 
@@ -108,13 +108,13 @@ def _compare(table: Table, here: Connection, there: Connection) -> None:
 
 def _rows(table: Table, connection: Connection) -> Any:
     order: list[Any] = list(table.primary_key.columns)
-    if connection.dialect.name == "postgresql":  # by bytes, as SQLite does
+    if connection.dialect.name == "postgresql":  # bytewise, as SQLite sorts
         order = [column.collate("C") if isinstance(column.type, String) else column for column in order]
     return connection.execute(select(table).order_by(*order), execution_options={"yield_per": BATCH})
 
 
 def _go_on_counting(table: Table, here: Connection, there: Connection) -> None:
-    """A number that was given out is never given out again, not even that of a row that is gone."""
+    """Advance the sequence, so that ids of deleted rows are never reused."""
     [first, *more] = table.primary_key.columns
     asked = text("SELECT pg_get_serial_sequence(:table, :column)").bindparams(table=table.name, column=first.name)
     if more or not (counter := there.scalar(asked)):
@@ -125,7 +125,7 @@ def _go_on_counting(table: Table, here: Connection, there: Connection) -> None:
 
 
 def _last(table: Table, here: Connection) -> int:
-    """The last number that was given out, where SQLite remembers it."""
+    """Return the last id given out, where SQLite records it."""
     if not here.scalar(text("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'")):
         return 0
     return here.scalar(text("SELECT seq FROM sqlite_sequence WHERE name = :table"), {"table": table.name}) or 0

@@ -1,8 +1,7 @@
-"""Brings documents from where they were kept before to where new ones are kept, while people work with them.
+"""Copy documents from other storages into the default one, while in use.
 
-Each goes by itself: its bytes are read, compared with their SHA-256 and stored under a new key, and the transaction
-that makes its row name that key releases the old one. So it can be stopped at any time, goes on where it was, and a
-document is never without a place.
+Each document is verified by its SHA-256 and stored under a new key; one transaction switches its row and releases the
+old object. So the copy can be stopped and continued at any time.
 """
 
 from collections.abc import Callable
@@ -19,14 +18,16 @@ from medfiles.models import EntityFile, Rendition, StorageJournal
 from medfiles.previews import cache as preview_cache
 from medfiles.storage import Storages, key_beside
 
-TRIES = 3  # of a document that is moved by others, too
-PATIENCE = 5  # failures in a row after which it is not the document
+TRIES = 3  # for a document that is being moved elsewhere at the same time
+PATIENCE = 5  # consecutive failures after which the storage is at fault, not the document
 
 
 @dataclass
 class Carried:
-    """How many documents went over; the ids of those that are damaged or could not be read or stored; how many
-    objects are still elsewhere: `documents`, and what has yet to be removed there."""
+    """Documents `moved`; ids of `damaged` and `failed` ones.
+
+    `documents` and `others` count what remains elsewhere: documents, and objects to be removed.
+    """
 
     moved: int
     damaged: list[int]
@@ -36,13 +37,15 @@ class Carried:
 
 
 def elsewhere(storages: Storages) -> int:
-    """How many documents are not where new ones are kept."""
+    """Count documents outside the default storage."""
     return _count(select(EntityFile.id).where(EntityFile.storage != storages.default.name))
 
 
 def carry(storages: Storages, report: Callable[[int], None] = lambda count: None) -> Carried:
-    """Bring over every document that is elsewhere; `report` hears how many were looked at. StorageError when either
-    place does not answer any more."""
+    """Copy every document that is elsewhere; `report` receives the number tried.
+
+    StorageError when a storage stops answering.
+    """
     moved, seen, at, in_a_row = 0, 0, 0, 0
     damaged: list[int] = []
     failed: list[int] = []
@@ -69,7 +72,7 @@ def carry(storages: Storages, report: Callable[[int], None] = lambda count: None
 
 
 def _carry(storages: Storages, file_id: int) -> bool:
-    """Whether it was this call that did it: it may go to the trash or for ever at the same time."""
+    """Return whether this call copied it: it may be trashed or purged meanwhile."""
     for _ in range(TRIES):
         file = db.session.get(EntityFile, file_id, populate_existing=True)
         if file is None or file.storage == storages.default.name:

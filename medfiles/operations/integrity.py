@@ -1,5 +1,7 @@
-"""Whether every document is there and is what it was, and nothing lies in the store that nobody names. It reports and
-may set aside; it never deletes, and files of the older feature are none of its business."""
+"""Verify that every document is stored and unaltered, and find unknown objects.
+
+Reports findings and can set objects aside; never deletes. Files of the older feature are not checked.
+"""
 
 import sqlite3
 import time
@@ -27,12 +29,12 @@ KINDS = {
     "altered": "the bytes are not those that were stored",
     "unreadable": "the object cannot be read",
 }
-TOLD_BY_READING = ("altered", "unreadable")  # a listing can neither say so nor take it back
+TOLD_BY_READING = ("altered", "unreadable")  # a listing can neither find nor clear these
 
 
 @dataclass(frozen=True)
 class Finding:
-    """`kind` is one of KINDS; `file_id` is None when no document names the object."""
+    """`kind` is a key of KINDS; `file_id` is None when no document names the object."""
 
     kind: str
     storage: str
@@ -47,8 +49,10 @@ class Finding:
 
 @dataclass
 class Verified:
-    """`objects` that were listed, `documents` that were looked for, `read` and `bytes` of those that were read;
-    `set_aside` of the unknown objects."""
+    """Counts: `objects` listed, `documents` checked, `read` and `bytes` compared.
+
+    `set_aside` counts unknown objects that were moved away.
+    """
 
     objects: int = 0
     documents: int = 0
@@ -58,7 +62,7 @@ class Verified:
     set_aside: int = 0
 
     def __add__(self, deep: "Verified") -> "Verified":
-        """What was found twice is said once."""
+        """Add a deep check; report findings of both only once."""
         findings = [*self.findings, *(one for one in deep.findings if one not in self.findings)]
         return replace(self, read=self.read + deep.read, bytes=self.bytes + deep.bytes, findings=findings)
 
@@ -67,10 +71,12 @@ Report = Callable[[int], None]
 
 
 def verify(storages: Storages, *, quarantine: bool = False, report: Report = lambda done: None) -> Verified:
-    """Objects against rows, by listing: objects first, rows after, and a second look before anything is said. What only
-    reading can tell is asked again of the documents about which it was said before."""
+    """Compare listed objects with rows; check each mismatch again before reporting it.
+
+    Objects are listed before rows are read. Documents whose bytes were damaged before are read again.
+    """
     began, done = now(), Verified()
-    seen = sqlite3.connect("")  # a temporary file of SQLite's own: a store may hold millions
+    seen = sqlite3.connect("")  # a temporary file: a storage may hold millions of objects
     seen.execute(SEEN)
     for storage in storages:
         for listed in storage.keys():
@@ -101,10 +107,10 @@ def verify_deep(
     rate: int | None = None,
     report: Report = lambda done: None,
 ) -> Verified:
-    """Read documents and compare their SHA-256, those first that were checked longest ago.
+    """Read documents and compare their SHA-256, longest unchecked first.
 
-    `before`: only those not checked since (None: now); `most` of them; at most `rate` bytes a second. Interrupted, it
-    goes on where it was, since each batch is written down when it was compared.
+    `before`: only those not checked since (None: now); at most `most` documents and `rate` bytes per second. Progress
+    is stored after each batch, so an interrupted check continues.
     """
     before, done, began = before or now(), Verified(), time.monotonic()
 
@@ -125,14 +131,16 @@ def total() -> int:
 
 
 def due_count(before: datetime) -> int:
-    """How many documents have not been read and compared since."""
+    """Count documents not checked since."""
     return db.session.scalar(select(func.count(EntityFile.id)).where(_not_checked_since(before))) or 0
 
 
 def keep_checking(storages: Storages, days: int) -> None:
-    """The share of an hour, so that within that many days every document is read and compared; once a day all are
-    looked for."""
-    share = -(-total() // (days * 20))  # of 24 hours: some are slept through
+    """Run an hour's share, so that all documents are checked within `days`.
+
+    Once a day, also compare all objects with rows.
+    """
+    share = -(-total() // (days * 20))  # 20 of 24 hours: some runs are missed
     db.session.rollback()
     verify_deep(storages, before=now() - timedelta(days=days * 5 / 6), most=share) if share else None
     if last_runs.claim(VERIFY, timedelta(days=1)):
@@ -140,7 +148,7 @@ def keep_checking(storages: Storages, days: int) -> None:
 
 
 def findings(limit: int = 100) -> Sequence[FixityFinding]:
-    """What is not as it should be, the newest first."""
+    """Return current findings, newest first."""
     return db.session.scalars(select(FixityFinding).order_by(FixityFinding.id.desc()).limit(limit)).all()
 
 
@@ -150,7 +158,7 @@ def count_findings() -> Mapping[str, int]:
 
 
 def _documents() -> Iterator[Sequence[Any]]:
-    """Id, storage, key and size of every document, live and in the trash."""
+    """Yield batches of (id, storage, key, size) of all documents, trash included."""
     after, columns = 0, (EntityFile.id, EntityFile.storage, EntityFile.file_path, EntityFile.file_size)
     while files := db.session.execute(
         select(*columns).where(EntityFile.id > after).order_by(columns[0]).limit(BATCH)
@@ -169,7 +177,7 @@ def _compared(
 
 
 def _looked_again(storages: Storages, file_id: int) -> Finding | None:
-    """It may have been moved to the trash or purged between the two lists: what does its row name now?"""
+    """Check again with the current row: the document may have moved or been purged."""
     while row := _row(file_id):
         storage, key, size, _ = row
         try:
@@ -203,7 +211,7 @@ def _strike_pictures(seen: sqlite3.Connection) -> None:
 
 
 def _is_unknown(storages: Storages, storage: str, key: str) -> bool:
-    """Nobody names it, it is there, and still nobody does: it is not on its way in or out."""
+    """Whether the object exists and is unnamed both before and after looking."""
     if _is_named(key):
         return False
     try:
@@ -214,7 +222,7 @@ def _is_unknown(storages: Storages, storage: str, key: str) -> bool:
 
 
 def _is_named(key: str) -> bool:
-    """Asked in one statement: between two, its name could pass from one table to another unseen."""
+    """Check all tables in one statement: a key can move from one to another."""
     places = (EntityFile.file_path, Rendition.key, StorageJournal.key)
     named = db.session.scalar(select(or_(*(exists().where(place == key) for place in places))))
     db.session.rollback()
@@ -229,7 +237,7 @@ def _set_aside(storages: Storages, found: Sequence[Finding]) -> int:
 
 
 def _read_again(storages: Storages) -> Verified:
-    """Those whose bytes were altered or could not be read when they were last looked at."""
+    """Read documents again that were damaged or unreadable."""
     done, after = Verified(), 0
     query = select(FixityFinding.file_id).where(FixityFinding.kind.in_(TOLD_BY_READING)).distinct()
     query = query.order_by(FixityFinding.file_id).limit(READ_AT_ONCE)
@@ -267,7 +275,7 @@ def _due(before: datetime, most: int | None, done: int) -> Sequence[Any]:
 
 
 def _read(storages: Storages, file_id: int) -> tuple[Finding | None, int]:
-    """What is wrong with the bytes that its row names, and how many there were; rows that moved are read anew."""
+    """Return what is wrong and how many bytes were read; retry if the row changed."""
     while row := _row(file_id):
         storage, key, size, sha256 = row
         kind, read = _judged(storages, storage, key, sha256, size)
@@ -289,7 +297,7 @@ def _judged(storages: Storages, storage: str, key: str, sha256: str, size: int) 
 
 
 def _checked(ids: Sequence[int], found: Sequence[Finding]) -> None:
-    """All that was known of these documents gives way to what was found now."""
+    """Replace all earlier findings on these documents."""
     with transaction() as session:
         quietly = {"last_checked_at": now(), "updated_at": EntityFile.updated_at}
         session.execute(update(EntityFile).where(EntityFile.id.in_(ids)).values(quietly))
@@ -301,7 +309,7 @@ def _checked(ids: Sequence[int], found: Sequence[Finding]) -> None:
 
 
 def _keep(found: Sequence[Finding], began: datetime) -> None:
-    """In small transactions: when a disk is away there is a finding for every document."""
+    """Store findings in small transactions: a failed disk causes one per document."""
     for at in range(0, len(found), BATCH):
         with transaction():
             _note(found[at : at + BATCH])

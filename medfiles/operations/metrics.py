@@ -1,4 +1,4 @@
-"""The figures of the status page as Prometheus reads them."""
+"""The status figures in Prometheus format."""
 
 from collections.abc import Iterator, Mapping
 

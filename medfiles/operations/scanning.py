@@ -1,4 +1,4 @@
-"""Scans what is stored: what waits for it, what was stored before there was a scanner, and all of it when asked to."""
+"""Scan stored documents: waiting ones, unscanned older ones, or all on request."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,19 +19,19 @@ from medfiles.jobs import queue as jobs
 from medfiles.models import EntityFile
 from medfiles.storage import Storages
 
-AGAIN = timedelta(minutes=30)  # after which what the daemon would not judge is shown to it once more
+AGAIN = timedelta(minutes=30)  # until a document without a verdict is scanned again
 BATCH = 50
 WAITS = EntityFile.scan == WAITING
 UNSEEN = EntityFile.scan.is_(None)
 
 
 class Away(ConnectionError):
-    """The daemon does not answer."""
+    """The scanner does not answer."""
 
 
 @dataclass
 class Scanned:
-    """What came of it, by document; `away`: the daemon could not be asked any more."""
+    """Results by document id; `away`: the scanner stopped answering."""
 
     clean: int = 0
     infected: list[int] = field(default_factory=list)
@@ -41,7 +41,7 @@ class Scanned:
 
 @dataclass(frozen=True)
 class QuarantinedFile:
-    """A document that nobody can read, by its id; `words`: the signature's name; `scanned_at`: the last time."""
+    """An infected document; `words` is the signature's name."""
 
     id: int
     words: str
@@ -50,8 +50,10 @@ class QuarantinedFile:
 
 @dataclass(frozen=True)
 class Condition:
-    """For the status page. `version` is None where the daemon does not answer; `unseen` documents were stored before
-    there was a scanner, and were not scanned yet."""
+    """Figures for the status page; `version` is None when the scanner is down.
+
+    `unseen` counts documents from before the scanner was configured that were not scanned yet.
+    """
 
     configured: bool
     version: Version | None
@@ -63,7 +65,7 @@ class Condition:
 def scan(
     storages: Storages, scanner: Clamd, *, every: bool = False, report: Callable[[int], None] = lambda done: None
 ) -> Scanned:
-    """Whatever is due; with `every` also what was scanned before, as for new signatures."""
+    """Scan all documents that are due, or `every` document, as for new signatures."""
     done, began = Scanned(), now()
     due = _not_since(began) if every else _due(began - AGAIN)
     while not done.away and (ids := _next(due)):
@@ -93,7 +95,7 @@ def condition(scanner: Clamd | None) -> Condition:
 
 
 def scan_due(storages: Storages, scanner: Clamd | None) -> Mapping[str, Any]:
-    """As `scan`, by itself; how many documents came to be what."""
+    """Scan what is due, as a recurring job; return counts by result."""
     if scanner is None or not _next(_due(now() - AGAIN)):
         return {}
     if scanner.version() is None:
@@ -103,7 +105,7 @@ def scan_due(storages: Storages, scanner: Clamd | None) -> Mapping[str, Any]:
 
 
 def scan_new(storages: Storages, scanner: Clamd | None, file_id: int) -> Mapping[str, Any]:
-    """A document that could not be scanned when it came. `Away` when it cannot be scanned now either."""
+    """Scan a document that was not scanned on upload; `Away` when it still cannot be."""
     done = Scanned()
     if scanner is None or not _claim(file_id, WAITS & _due(now() - AGAIN)):
         return {}
@@ -122,7 +124,7 @@ def _not_since(before: datetime) -> ColumnElement[bool]:
 
 
 def _next(due: ColumnElement[bool]) -> Sequence[int]:
-    """Somebody waits for the first of them."""
+    """Return the next ids, those that people wait for first."""
     order = case((WAITS, 0), else_=1), EntityFile.id
     ids = db.session.scalars(select(EntityFile.id).where(due).order_by(*order).limit(BATCH)).all()
     db.session.rollback()
@@ -130,7 +132,7 @@ def _next(due: ColumnElement[bool]) -> Sequence[int]:
 
 
 def _claim(file_id: int, due: ColumnElement[bool]) -> bool:
-    """Whether it is this process that scans it. When that dies at it, the document is due again after a while."""
+    """Claim a document by its scan time; after a crash it is due again later."""
     with transaction() as session:
         took = session.execute(_quietly(file_id).where(due).values(scanned_at=now()))
         return bool(took.rowcount)
@@ -154,12 +156,12 @@ def _scan_one(storages: Storages, scanner: Clamd, file_id: int, done: Scanned) -
 
 
 def _chunks(document: DocumentContent) -> Iterator[bytes]:
-    """Opens it not before the scanner takes the first, and closes it when the scanner hangs up."""
+    """Open the document when the scanner asks for data; close it when it hangs up."""
     yield from document.read()
 
 
 def _keep(file_id: int, verdict: Verdict) -> None:
-    """What is new of it goes into the trail. That nothing could be learned changes nothing."""
+    """Store the result and log changes of state; an unscanned result changes none."""
     with transaction() as session:
         file = session.get(EntityFile, file_id, with_for_update=True, populate_existing=True)
         if file is None:
@@ -178,7 +180,7 @@ def _keep(file_id: int, verdict: Verdict) -> None:
 
 
 def _quietly(file_id: int) -> Any:
-    """An update that is no change of the document."""
+    """Return an update that does not count as a change of the document."""
     return update(EntityFile).where(EntityFile.id == file_id).values(updated_at=EntityFile.updated_at)
 
 

@@ -1,4 +1,4 @@
-"""How the installation is doing, in figures, for those who look after it: never whose documents these are."""
+"""Operator metrics. Contains no patient data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from medfiles.storage import Storages
 
 @dataclass(frozen=True)
 class Kept:
-    """How much of one kind there is; sizes in bytes."""
+    """Counts and bytes of one record type's documents."""
 
     documents: int = 0
     size: int = 0
@@ -36,7 +36,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Journal:
-    """Objects on their way in and out, and how many of them the next sweep has to see to."""
+    """Objects being stored and removed, and how many are overdue for the sweep."""
 
     attach: int
     remove: int
@@ -45,7 +45,7 @@ class Journal:
 
 @dataclass(frozen=True)
 class Process:
-    """One server process of this machine; `memory` in bytes, its workers for uploads and previews included."""
+    """A server process on this machine; `memory` in bytes, sandbox workers included."""
 
     pid: int
     memory: int
@@ -55,9 +55,11 @@ class Process:
 
 @dataclass(frozen=True)
 class Condition:
-    """`kinds` by the name of the kind of record; `pictures` are derived and can be made again; `free` bytes of each
-    store, None where there is no end; `oldest_trash` goes for ever first; `findings` of checks by their kind; `runs`:
-    when each kind of long work last came to its end."""
+    """Figures of the installation; sizes in bytes.
+
+    `kinds` by record type; `free` by storage, None for unlimited; `oldest_trash` is purged first; `findings` by kind;
+    `runs` by operation.
+    """
 
     at: datetime
     kinds: Mapping[str, Kept]
@@ -80,12 +82,12 @@ class Condition:
 
     @property
     def jobs_late(self) -> int:
-        """Seconds that the oldest job which is due has waited for somebody to begin it."""
+        """Seconds for which the oldest due job has waited."""
         return max(0, int((self.at - self.jobs.oldest).total_seconds())) if self.jobs.oldest else 0
 
 
 class ConditionService(Service):
-    """For admins alone."""
+    """Status for admins."""
 
     def read(self, services: Services) -> Condition:
         with self.operation("status"):
@@ -162,7 +164,7 @@ def _count(column: Any, *where: ColumnElement[bool]) -> int:
 
 
 def processes() -> tuple[Process, ...]:
-    """The server processes beside this one: children of one parent with one command line."""
+    """Return server processes: siblings with the same command line."""
     me = psutil.Process()
     parent = me.parent()
     beside = parent.children() if parent else []
@@ -178,7 +180,7 @@ def _command(process: psutil.Process) -> list[str]:
 
 
 def _process(process: psutil.Process) -> Process | None:
-    """None when it ended meanwhile."""
+    """None when the process has ended."""
     try:
         workers = process.children(recursive=True)
         memory = sum(one.memory_info().rss for one in (process, *workers))

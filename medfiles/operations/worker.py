@@ -1,5 +1,4 @@
-"""What is done by itself, every so often or when it was asked for: by the server processes, or by `flask medfiles
-worker` beside them."""
+"""Run jobs, recurring and queued: in server processes or `flask medfiles worker`."""
 
 import threading
 import time
@@ -24,17 +23,20 @@ from medfiles.services import Services
 
 log = structlog.get_logger("medfiles.operations.worker")
 HOUR = timedelta(hours=1)
-POLL = 1.0  # seconds until an idle one looks again
-PAUSE = 10.0  # and until one that could not look tries again
-WORKER = "worker"  # MEDFILES_JOBS: the server processes do none of it
+POLL = 1.0  # seconds between looks for a due job
+PAUSE = 10.0  # seconds after a failed look
+WORKER = "worker"  # MEDFILES_JOBS: server processes run no jobs
 Facts = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Duty:
-    """Done `every` so often; None: when it was asked for. What failed is tried `again` after that time, the next time
-    after twice as long, and so on up to an hour; after that many `tries` it is given up (None: never). `all_alike`:
-    what fails for one subject fails for all, so the others wait as well, and the time does not grow."""
+    """How to run a job.
+
+    It recurs `every` so often (None: only when enqueued). A failed job is retried `again` later, then after twice the
+    time, up to an hour, and given up after `tries` (None: never). `all_alike`: a failure concerns all jobs with this
+    name, so they all wait, without backoff.
+    """
 
     run: Callable[[Services, int], Facts]
     every: timedelta | None = None
@@ -89,7 +91,7 @@ DUTIES = {
 
 
 def ask_for_all() -> None:
-    """What is done every so often is due now: a server starts, with other settings perhaps."""
+    """Make recurring jobs due immediately at startup: settings may have changed."""
     with transaction():
         for kind, duty in DUTIES.items():
             if duty.every:
@@ -97,14 +99,14 @@ def ask_for_all() -> None:
 
 
 def do_next(app: Any) -> bool | None:
-    """One job that is due: whether it came to a good end; None when there was none."""
+    """Run one due job; return whether it succeeded, None when none is due."""
     with app.app_context():
         claim = jobs.claim(DUTIES)
         return None if claim is None else _do(app, claim)
 
 
 def work(app: Any, stop: threading.Event) -> None:
-    """Until told to stop, one job after another."""
+    """Run jobs until `stop` is set."""
     begun = False
     while not stop.is_set():
         try:
@@ -114,13 +116,13 @@ def work(app: Any, stop: threading.Event) -> None:
                 begun = True
             if do_next(app) is None:
                 stop.wait(POLL)
-        except (MedfilesError, SQLAlchemyError, OSError) as error:  # what is away may be back in a moment
+        except (MedfilesError, SQLAlchemyError, OSError) as error:  # an outage may be over in a moment
             log.error("no work", code=_code(error))
             stop.wait(PAUSE)
 
 
 def start_working(app: Any, stop: threading.Event | None = None) -> threading.Thread | None:
-    """A thread of a server process that works; None where `flask medfiles worker` does all of it."""
+    """Start a worker thread; None when only `flask medfiles worker` runs jobs."""
     if app.config["MEDFILES_JOBS"] == WORKER:
         return None
     thread = threading.Thread(target=work, args=(app, stop or threading.Event()), name="work", daemon=True)
@@ -130,20 +132,22 @@ def start_working(app: Any, stop: threading.Event | None = None) -> threading.Th
 
 def _do(app: Any, claim: Claim) -> bool:
     duty, begun = DUTIES[claim.kind], time.monotonic()
-    if duty.tries and claim.tries >= duty.tries:  # whoever tried it last did not live to say how it went
+    if duty.tries and claim.tries >= duty.tries:  # the last worker died while running it
         jobs.failed(claim, "lost", None)
         log.error("given up", job=claim.kind, subject=claim.subject, code="lost")
         return False
     try:
         with _renewed(app, claim):
             facts = duty.run(app.extensions["medfiles"], claim.subject)
-    except Exception as error:  # noqa: BLE001 - of whatever sort: one job that fails must not stop the others
+    except Exception as error:  # noqa: BLE001 - one failed job must not stop the others
         db.session.rollback()
         _failed(claim, duty, error)
         return False
     jobs.done(claim, duty.every)
     seconds = round(time.monotonic() - begun, 2)
-    tell = log.info if duty.every and any(facts.values()) else log.debug  # thousands of thumbnails are no news
+    tell = (
+        log.info if duty.every and any(facts.values()) else log.debug
+    )  # thousands of thumbnails are not worth logging
     tell("done", job=claim.kind, subject=claim.subject, seconds=seconds, **facts)
     return True
 

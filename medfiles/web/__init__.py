@@ -1,4 +1,4 @@
-"""The HTML doors: pages and the document widget."""
+"""HTML entry points: pages and the document widget."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ def init_app(app: Flask, settings: dict[str, Any]) -> None:
 
 
 def _around_every_page() -> dict[str, Any]:
-    """Whose page it is and whom it may switch to, which only pages ask for: fragments are many."""
+    """Return the account and its patients, loaded only by templates that show them."""
     if g.get("bare") or not current_user.is_authenticated:
         return {"account": None, "patients": (), "patient": None}
     email = current_user.email

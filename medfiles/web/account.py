@@ -1,4 +1,4 @@
-"""The account page, signing out, and how Flask-Security signs people in here."""
+"""The account page, sign-out, and Flask-Security's configuration."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,12 +22,12 @@ NOT_SHARED = "a patient you have no access to any more"
 
 
 class SignInForm(LoginForm):
-    """Without "remember me": a cookie that outlives the idle logout has no place here."""
+    """Sign-in without "remember me", which would outlive the idle timeout."""
 
     remember = None  # type: ignore[assignment]
 
     def validate(self, **more: Any) -> bool:
-        """Nobody is let in whose coming cannot be written down."""
+        """Log every attempt; when it cannot be logged, sign-in fails."""
         right = super().validate(**more)
         if self.email.data and self.password.data:
             _step("sign-in", self.user).judged(right)
@@ -67,7 +67,7 @@ class TokenView:
     id: int
     name: str
     may_write: bool
-    patient: str | None  # None: all the account has access to
+    patient: str | None  # None: all patients of the account
     used_at: datetime | None
     expires_at: datetime | None
     over: bool
@@ -148,8 +148,10 @@ def init_app(app: Flask, settings: dict[str, Any]) -> None:
         SECURITY_TOTP_SECRETS={"1": app.secret_key},
         SECURITY_TOTP_ISSUER="medfiles",
         SECURITY_PASSWORD_HASH="argon2",
-        SECURITY_PASSWORD_SINGLE_HASH={"argon2"},  # not keyed: a restored database opens without the old secret key
-        SECURITY_CACHE_CONTROL=None,  # the gate's own header stands
+        SECURITY_PASSWORD_SINGLE_HASH={
+            "argon2"
+        },  # not keyed: passwords of a restored database work without the old secret key
+        SECURITY_CACHE_CONTROL=None,  # http.security sets the header
         SECURITY_PASSWORD_LENGTH_MIN=accounts.PASSWORD_LEAST,
         SECURITY_EMAIL_VALIDATOR_ARGS={"check_deliverability": False},
         SECURITY_RETURN_GENERIC_RESPONSES=True,
@@ -165,5 +167,5 @@ def init_app(app: Flask, settings: dict[str, Any]) -> None:
 
 
 def _close_side_doors(app: Flask) -> None:
-    app.login_manager.request_loader(lambda request: None)  # type: ignore[attr-defined]  # no tokens of the library's: they outlive every session
+    app.login_manager.request_loader(lambda request: None)  # type: ignore[attr-defined]  # Flask-Security's tokens outlive every session
     app.view_functions["security.logout"] = sign_out

@@ -1,4 +1,4 @@
-"""What is done with several documents of one record at once: those that were ticked, or all that match a search."""
+"""Bulk actions on documents of one record: selected ones, or all that match."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -64,7 +64,7 @@ def print_chosen(record_type: RecordType, record_id: int) -> ResponseReturnValue
 
 
 def cancel(record_type: RecordType, record_id: int) -> ResponseReturnValue:
-    """Keep nothing of an upload that its sender gave up."""
+    """Remove what an upload that was cancelled has stored."""
     key = request.form.get("idempotency_key", "")
     if not (0 < len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
         raise Rejected("idempotency_key must be 1 to 255 plain characters.")
@@ -90,13 +90,13 @@ def _trashed() -> bool:
 
 
 def _wanted(record_type: RecordType) -> ListQuery:
-    """The list's filters, as the form carries them; `category` may be the new one, so the filter is `in_category`."""
+    """Return the form's list filters. `in_category` filters; `category` is a new value."""
     filters = {**request.form, "category": request.form.get("in_category", ""), "cursor": ""}
     return listing.wanted(filters, record_type, trashed=_trashed())
 
 
 def _chosen(record_type: RecordType, record_id: int) -> Sequence[int]:
-    list_query = _wanted(record_type)  # refused before anything is done
+    list_query = _wanted(record_type)  # reject invalid filters before anything is changed
     if request.form.get("all") == "1":
         ids = bulk().matching(record_type, record_id, list_query)
     else:
@@ -119,7 +119,7 @@ def _answer(
     failed: str,
     undo: tuple[int, ...] = (),
 ) -> ResponseReturnValue:
-    """How it went: a sentence for all that were done, a line for each that was not."""
+    """Summarize the results: one sentence for successes, one line per failure."""
     refused = [
         Outcome(result.file_name or "A document", False, result.error.message, result.error.code, lead=failed)
         for result in results

@@ -1,4 +1,4 @@
-"""HTML forms made from the fields a kind of record declares, so that a new kind needs no form of its own."""
+"""Forms built from the declared fields of a record type."""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -17,17 +17,17 @@ LONGEST_KEY, LONGEST_ID = 64, 18  # characters
 
 class _RecordForm(FlaskForm):  # type: ignore[misc]
     class Meta:
-        csrf = False  # the gate has checked the token before any view runs
+        csrf = False  # checked in http.security before the view
 
 
 def form_for(fields: Sequence[Field], values: Mapping[str, Any] | None = None, prefix: str = "") -> FlaskForm:
-    """A form of these fields, filled with `values` until it was sent."""
+    """Return a form of these fields, filled with `values` until it is submitted."""
     members = {field.name: _control(field) for field in fields}
     return type("RecordForm", (_RecordForm,), members)(data=values, prefix=prefix)
 
 
 def values_of(form: FlaskForm, fields: Sequence[Field], before: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What was entered; parts of an object that the form does not show are kept as they were."""
+    """Return the input; parts of an object that the form does not show are kept."""
     entered: dict[str, Any] = {field.name: form[field.name].data for field in fields}
     for field in fields:
         if field.kind == "object":
@@ -37,7 +37,7 @@ def values_of(form: FlaskForm, fields: Sequence[Field], before: Mapping[str, Any
 
 
 def explain(form: FlaskForm, error: MedfilesError) -> None:
-    """Put the service's sentences beside the fields they are about."""
+    """Put error messages next to their fields."""
     fields = error.fields if isinstance(error, Rejected) else {}
     for name, message in fields.items():
         form[name].errors = [message]
@@ -46,13 +46,13 @@ def explain(form: FlaskForm, error: MedfilesError) -> None:
 
 
 def entered(names: Sequence[str], prefix: str = "") -> dict[str, str]:
-    """Those of these fields that were sent, with line ends as they are stored."""
+    """Return those of these fields that were sent, with normalized line ends."""
     sent = {name: request.form[prefix + name] for name in names if prefix + name in request.form}
     return {name: value.replace("\r\n", "\n") for name, value in sent.items()}
 
 
 def creation_key() -> str:
-    """What a form for a new record is known by, however often it is sent; made when it is first shown."""
+    """Return the key that makes repeated submissions create one record."""
     key = request.form.get("creation_key") or uuid.uuid4().hex
     if not (len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
         raise Rejected("creation_key must be up to 64 plain characters.")
@@ -60,7 +60,7 @@ def creation_key() -> str:
 
 
 def marked() -> list[int]:
-    """Documents that the form of a record marks for the trash: its fields `remove`."""
+    """Return ids of documents that a record's form marks for the trash (`remove`)."""
     ids = request.form.getlist("remove")
     if not all(word.isascii() and word.isdigit() and len(word) <= LONGEST_ID for word in ids):
         raise Rejected("remove must be the numbers of documents.")

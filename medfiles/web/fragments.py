@@ -1,4 +1,4 @@
-"""The document widget: its parts as HTML fragments, and what its forms do."""
+"""The document widget: its fragments and its forms."""
 
 from dataclasses import replace
 from typing import Any
@@ -104,7 +104,7 @@ def upload(type: RecordType, id: int) -> ResponseReturnValue:
     raw = request_body.is_raw(request)
     retry_of = request_body.idempotency_key(request)
     intake = documents().receive(type, id, request_body.announced_length(request), 1 if raw else None, retry_of)
-    request.max_content_length = (request.content_length or 0) + 1  # the kind's own limit, just checked, holds instead
+    request.max_content_length = (request.content_length or 0) + 1  # the record type's limit was just checked
     received, paper = request_body.receive(request, documents(), intake)
     if raw and is_htmx():
         return _answer_queue(intake, received[0], paper)
@@ -160,7 +160,7 @@ def purge(file_id: int) -> ResponseReturnValue:
 
 @blueprint.errorhandler(MedfilesError)
 def explain_in_place(error: MedfilesError) -> ResponseReturnValue:
-    """What was refused inside the widget is said inside the widget, which then shows how things are now."""
+    """Show the error inside the widget, with the current state."""
     in_place = is_htmx() and request.method == "POST" and not request_body.is_raw(request)
     where = _record_of_request() if in_place and not isinstance(error, SignedOut) else None
     if where is None:
@@ -190,7 +190,7 @@ def _record_of_request() -> tuple[RecordType, int] | None:
 
 
 def _one_row(record_type: RecordType, record_id: int) -> Response:
-    """A document's row once more, or the form to change it, as the links in its row ask for."""
+    """Return a document's row, or its edit form, as links in the row request."""
     state = "edit" if "edit" in request.args else "kept"
     file = documents().get(pages.document_named("edit" if state == "edit" else "row"))
     if (file.entity_type, file.entity_id) != (record_type.name, record_id):
@@ -199,7 +199,7 @@ def _one_row(record_type: RecordType, record_id: int) -> Response:
 
 
 def _results(record_type: RecordType, record_id: int, *, trashed: bool) -> Response:
-    """The rows that match; only those of the next page when there is a cursor."""
+    """Return matching rows; with a cursor, only those of the next page."""
     record, view = pages.record_page(record_type, record_id)
     list_query = pages.asked_for(record_type, trashed=trashed)
     template = "documents/_rows.html" if list_query.cursor else "documents/_results.html"
@@ -208,7 +208,7 @@ def _results(record_type: RecordType, record_id: int, *, trashed: bool) -> Respo
 
 
 def _stored(permit: UploadPermit, received: Received, metadata: UploadMetadata, *, alone: bool) -> tuple[Outcome, int]:
-    """What became of one file, and the status it would have on its own."""
+    """Store one file; return the outcome and the status it would have alone."""
     try:
         said = metadata if alone else replace(metadata, idempotency_key=None)
         file, new = request_body.store(documents(), permit, received, said)
@@ -221,7 +221,7 @@ def _stored(permit: UploadPermit, received: Received, metadata: UploadMetadata, 
 
 
 def _answer_queue(permit: UploadPermit, received: Received, metadata: UploadMetadata) -> Response:
-    """To the upload queue of a page: the new document's row, and a word when the same bytes were here before."""
+    """Answer the upload queue: the new row, and a note on an earlier duplicate."""
     file, new = request_body.store(documents(), permit, received, metadata)
     twin = documents().twin(file) if new else None
     view, before = pages.file_view(file), pages.file_view(twin) if twin else None
@@ -256,7 +256,7 @@ def _look() -> dict[str, Any]:
 
 
 def _ids() -> list[int]:
-    """`ids=1,2,3`, at most 500 of them."""
+    """Parse `ids=1,2,3`, at most MOST_BADGES."""
     words = [word for word in request.args.get("ids", "").split(",") if word]
     if len(words) > MOST_BADGES or not all(word.isascii() and word.isdigit() and len(word) <= 18 for word in words):
         raise Rejected(f"ids must be up to {MOST_BADGES} numbers, separated by commas.")

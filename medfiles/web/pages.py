@@ -1,4 +1,4 @@
-"""What the HTML doors share: views of patients, records and documents for this reader, and where to go next."""
+"""View models shared by pages, and where to go next."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def file_view(file: Any) -> FileView:
 
 
 def patient_page(patient_id: int, tab: str) -> tuple[PatientView, dict[str, Any]]:
-    """The patient and what every page about it shows around its content."""
+    """Return the patient, and the context of every page about it."""
     summary = records().patient(patient_id)
     patient = views.patient_view(summary.patient, summary.level)
     return patient, {"patient": patient, "tab": tab, "tabs": tabs(patient_id)}
@@ -35,7 +35,7 @@ def tabs(patient_id: int) -> tuple[Any, ...]:
 
 
 def record_page(record_type: RecordType, record_id: int) -> tuple[Any, RecordView]:
-    """The record as it is stored and as it is shown."""
+    """Return the record as stored and as shown."""
     record = records().get(record_type, record_id)
     return record, shown(record_type, record)
 
@@ -47,7 +47,7 @@ def shown(record_type: RecordType, record: Any, count: int | None = None) -> Rec
 
 
 def asked_for(record_type: RecordType, *, trashed: bool = False) -> ListQuery:
-    """What a list is to be searched, filtered and sorted by: the address says it, or the form of a bulk action."""
+    """Return the list's search, filters and order from the query string."""
     if request.method != "GET":
         return ListQuery(trashed=trashed)
     return listing.wanted(request.args, record_type, trashed=trashed)
@@ -63,13 +63,11 @@ def mode() -> str:
 def panel(
     record_type: RecordType, record: Any, view: RecordView, *, list_query: ListQuery | None = None, **shown_in_it: Any
 ) -> PanelView:
-    """The widget of one record, with a page of its documents."""
+    """Return the widget of one record with a page of its documents."""
     list_query = list_query or asked_for(record_type)
-    limit = None if shown_in_it.get("marked") else ROWS  # no mark is lost on a page that is not shown
+    limit = None if shown_in_it.get("marked") else ROWS  # show all, so that no mark is lost on another page
     page = documents().list(record_type, record.id, list_query, limit)
-    tally = documents().tally(
-        record_type, record.id
-    )  # read last: figures must not be older than the rows they stand over
+    tally = documents().tally(record_type, record.id)  # read last: the counts must not be older than the rows
     files, editing = file_views(page.files), _editing(view)
     if editing and editing not in [file.id for file in files]:
         file, here = file_view(documents().get(editing)), (record_type.name, record.id, list_query.trashed)
@@ -79,24 +77,24 @@ def panel(
 
 
 def _editing(view: RecordView) -> int | None:
-    """`?edit=ID`: the document whose form stands open in a page without script."""
+    """Return `?edit=ID`: the document whose form is open on a page without scripts."""
     return document_named("edit") if view.can_edit and not is_htmx() else None
 
 
 def document_named(name: str) -> int:
-    """The document of `?edit=ID` or `?row=ID`; one that nobody has when that is no number."""
+    """Return the id in `?edit=ID` or `?row=ID`; invalid ones match no document."""
     return min(max(request.args.get(name, 0, type=int), 0), LARGEST_ID)
 
 
 def answer_manager(record_type: RecordType, record_id: int, status: int = 200, **shown_in_it: Any) -> Response:
-    """The manager as a fragment, or inside a page when it is opened by itself."""
+    """Return the widget as a fragment, or in a page of its own."""
     record, view = record_page(record_type, record_id)
     template = "documents/_manager.html" if is_htmx() else "documents/page.html"
     return fragment(template, status, panel=panel(record_type, record, view, **shown_in_it), patient=g.patient)
 
 
 def answer_body(record_type: RecordType, record_id: int, status: int = 200, **shown_in_it: Any) -> Response:
-    """What stands below the upload zone, with the parts around it that change with it."""
+    """Return the part below the upload zone."""
     record, view = record_page(record_type, record_id)
     shown_in_it.setdefault("place", place())
     return fragment("documents/_list_part.html", status, panel=panel(record_type, record, view, **shown_in_it))
@@ -105,7 +103,7 @@ def answer_body(record_type: RecordType, record_id: int, status: int = 200, **sh
 def answer_row(
     file: FileView, state: str, status: int = 200, *, figures: bool = True, within: str | None = None, **said: Any
 ) -> Response:
-    """One document's rows after it changed, with the figures around them."""
+    """Return one document's row after a change, with updated figures."""
     record_type = services().registry[file.entity_type]
     record, view = record_page(record_type, file.entity_id)
     nothing, tally = listing.Page((), None, None), documents().tally(record_type, record.id)
@@ -118,7 +116,7 @@ def answer_row(
 
 
 def answer_change(file: FileView, state: str, message: str, **said: Any) -> Response:
-    """After a document changed: its row for htmx, else back to where the form was."""
+    """Answer a change: the row for htmx, else a redirect to the form's page."""
     record_type = services().registry[file.entity_type]
     if not is_htmx():
         flash(message, "ok")
@@ -133,12 +131,12 @@ def announce(response: Response, record_type: RecordType, record_id: int) -> Res
 
 
 def place() -> str:
-    """Whether the request comes from the whole widget or from a list that stands alone."""
+    """Whether the request comes from the whole widget or a list on its own."""
     return "manager" if request.values.get("within") == "manager" else "list"
 
 
 def next_url(record_type: RecordType, record_id: int) -> str:
-    """The form's own `next` when it is a path of this app, else the manager."""
+    """Return the form's `next` if it is a path of this app, else the widget's page."""
     wanted = request.form.get("next", "")
     if wanted.startswith("/") and not wanted.startswith("//") and "\\" not in wanted and wanted.isprintable():
         return wanted

@@ -1,4 +1,4 @@
-"""People with access to a patient: its owner gives access, changes it and takes it back; others can give theirs up."""
+"""People with access to a patient: share, change, revoke, leave."""
 
 from datetime import timedelta
 from typing import Any
@@ -28,7 +28,7 @@ UTC = "UTC"
 
 class ShareForm(FlaskForm):  # type: ignore[misc]
     class Meta:
-        csrf = False  # the gate has checked the token before any view runs
+        csrf = False  # checked in http.security before the view
 
     email = EmailField(
         "Email address",
@@ -67,7 +67,7 @@ def change(patient_id: int) -> ResponseReturnValue:
 
 
 def own_share(patient: views.PatientView) -> int | None:
-    """The number of the reader's own share, which it may give up; None for the owner."""
+    """Return the id of the reader's own share; None for the owner."""
     share = shares().own(patient.id) if patient.access != Action.OWN else None
     return share.id if share else None
 
@@ -77,7 +77,7 @@ def _given(patient_id: int) -> list[ShareView]:
 
 
 def _changing(given: list[ShareView]) -> ShareView | None:
-    """`?change=ID`: the access that the form is filled with."""
+    """Return the share in `?change=ID`, to fill the form."""
     wanted = request.args.get("change")
     return next((entry for entry in given if str(entry.id) == wanted), None)
 

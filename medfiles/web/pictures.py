@@ -1,4 +1,4 @@
-"""Derived pictures under an address that changes with them, so that a browser may keep them."""
+"""Preview pictures under URLs that change with their content."""
 
 import structlog
 from flask import Response
@@ -29,7 +29,7 @@ def picture(file_id: int, sha256: str, recipe: str, page: int) -> ResponseReturn
 
 
 def _nothing(file_id: int, error: MedfilesError) -> Response:
-    """A list shows the tile of its kind instead, and no browser complains; what is only late is asked for again."""
+    """Answer 204 for a missing thumbnail: lists show an icon, browsers log no error."""
     if isinstance(error, BlobMissing):
         log.error("document without its content", file_id=file_id)
     return Response(status=204, headers={"Retry-After": RETRY_SECONDS} if isinstance(error, Busy) else {})

@@ -1,4 +1,4 @@
-"""Looking at documents without downloading them: the preview of one, with those beside it in its list."""
+"""The preview of one document, with its neighbours in the list."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,9 +15,9 @@ from medfiles.sandbox.render.spec import Window, fit_size
 from medfiles.web import pages
 from medfiles.web.words import plural
 
-DRAWN = ("pages", "image", "dicom")  # kinds of previews that are made of pictures
-MIDDLE = 960  # pixels: for browsers that choose no size themselves
-BESIDE = 12  # documents shown on either side of the one looked at
+DRAWN = ("pages", "image", "dicom")  # kinds of previews that consist of pictures
+MIDDLE = 960  # pixels: for browsers without srcset
+BESIDE = 12  # neighbours shown on either side
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class PictureView:
 
 @dataclass(frozen=True)
 class WindowView:
-    """A way to see a DICOM image; numbers are its own values."""
+    """A window of a DICOM image, in the image's own values."""
 
     label: str
     center: float
@@ -46,14 +46,14 @@ class NoteView:
 
 @dataclass(frozen=True)
 class PlaceView:
-    """Where a document stands in the list it was opened from; `number` 0: the list does not hold it any more."""
+    """The document's position in its list; `number` 0: no longer in it."""
 
-    query: dict[str, str]  # what its list was searched and sorted by
+    query: dict[str, str]  # the list's search, filters and order
     number: int = 0
     total: int = 0
     previous: FileView | None = None
     next: FileView | None = None
-    around: tuple[FileView, ...] = ()  # in order: the first, the nearest ones, the last
+    around: tuple[FileView, ...] = ()  # in list order: the first, the nearest ones, the last
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class LookView:
 
     @property
     def spoken(self) -> str:
-        """What people who listen are told when it is shown."""
+        """The announcement for screen readers."""
         said = [self.file.file_name]
         said += [f"document {self.place.number} of {self.place.total}"] if self.place.number else []
         said += [plural(self.pages, self.page_words.lower())] if self.pages > 1 else []
@@ -114,9 +114,9 @@ def looked_at(file: FileView, look: Preview, place: PlaceView) -> LookView:
 
 
 def drawn(file: FileView, look: Preview, page: int, window: Window | None = None, large: int = MIDDLE) -> PictureView:
-    """The page as a picture, in every size that is not larger than the page itself."""
+    """Return a page's picture in every size up to the page's own."""
     sized = [(min(width, _across(look, width)), file.picture(width, page, window)) for width in WIDTHS[1:]]
-    fitting = dict(sized[::-1])  # of two that come out equal the smaller recipe
+    fitting = dict(sized[::-1])  # of two equal sizes, keep the smaller recipe
     return PictureView(
         src=file.picture(large, page, window),
         srcset=", ".join(f"{url} {width}w" for width, url in sorted(fitting.items())),
@@ -125,7 +125,7 @@ def drawn(file: FileView, look: Preview, page: int, window: Window | None = None
 
 
 def _across(look: Preview, width: int) -> int:
-    """How wide a picture of that recipe comes out."""
+    """Return the width in pixels of the picture at this recipe."""
     own = look.width or width
     fits, _ = fit_size((own, look.height or own), width)
     return min(fits, own) if look.kind == "image" else fits
@@ -145,13 +145,13 @@ def notes(look: Preview) -> list[NoteView]:
 
 
 def _page(look: Preview) -> int:
-    """`turn` is what a button without script says, `page` what was typed."""
+    """Return the page number; `turn` comes from buttons, `page` from the input."""
     wanted = request.args.get("turn", type=int) or request.args.get("page", 1, type=int)
     return min(max(wanted, 1), look.pages or 1)
 
 
 def _window() -> Window | None:
-    """`?window=40,400`: centre and width."""
+    """Parse `?window=40,400`: centre and width."""
     words = request.args.get("window", "")
     if not words:
         return None
@@ -179,7 +179,7 @@ def _through(file: FileView, place: PlaceView, page: int, center: float, width: 
 
 
 def place_of(file: FileView) -> PlaceView:
-    """Among the documents of the list that the address names, in its order; in the trash among those of the trash."""
+    """Find the document in the list that the query string describes."""
     record_type = services().registry[file.entity_type]
     list_query = listing.wanted({**request.args, "cursor": ""}, record_type, trashed=file.deleted_at is not None)
     ids = documents().matching(record_type, file.entity_id, list_query)

@@ -1,4 +1,4 @@
-"""The page that one or several documents of a record are printed from: derived pictures, text and tables."""
+"""The print page of one or several documents of a record."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from medfiles.web import pages
 from medfiles.web.previews import DRAWN, NoteView, PictureView, drawn, notes
 from medfiles.web.words import number
 
-MOST_DOCUMENTS, MOST_PICTURES = 50, 300  # on one page: each picture is made by the server
-SHARP = 1600  # pixels: a page of paper at about 200 dots per inch
+MOST_DOCUMENTS, MOST_PICTURES = 50, 300  # on one page: the server renders each picture
+SHARP = 1600  # pixels: about 200 dots per inch on paper
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def answer(record_type: RecordType, record_id: int, file_ids: Sequence[int]) -> 
 
 
 def _printed(record_type: RecordType, record_id: int, file_id: int, before: Sequence[Printed]) -> Printed | Left:
-    """As much of it as there is room for beside those before it."""
+    """Return as much of the document as fits after those before it."""
     try:
         file = documents().get(file_id)
         if (file.entity_type, file.entity_id) != (record_type.name, record_id):

@@ -1,4 +1,4 @@
-"""Pages of patients and their records, each also a fragment for the sheet that opens over a list."""
+"""Pages of patients and records, also as fragments for the side sheet."""
 
 from typing import Any
 
@@ -84,6 +84,7 @@ def patient_activity(patient_id: int) -> ResponseReturnValue:
 
 
 def _narrowed() -> ActivityFilter:
+    """Return the filter of the activity page."""
     kind = request.args.get("kind", "")
     if kind not in ("", *KINDS):
         raise Rejected(f"kind must be one of {', '.join(KINDS)}.")
@@ -91,7 +92,7 @@ def _narrowed() -> ActivityFilter:
 
 
 def _number(name: str) -> int | None:
-    """None when nothing is said; a number that nobody has when it is none."""
+    """Parse an id: None when absent; an invalid one matches nothing."""
     word = request.args.get(name, "")
     is_number = word.isascii() and word.isdigit() and len(word) <= forms.LONGEST_ID
     return int(word) if is_number else LARGEST_ID if word else None
@@ -150,7 +151,7 @@ def record_restore(type: RecordType, id: int) -> ResponseReturnValue:
 
 
 def patients(*, counted: bool = False) -> tuple[views.PatientView, ...]:
-    """The patients this account may see, for the switcher and the start page, which alone shows figures."""
+    """Return the account's patients; `counted` adds figures for the start page."""
     if "patients" not in g:
         g.patients = tuple(
             views.patient_view(entry.patient, entry.level, entry.records, entry.files)
@@ -160,7 +161,7 @@ def patients(*, counted: bool = False) -> tuple[views.PatientView, ...]:
 
 
 def editable_patient(patient_id: int, record_type: RecordType) -> views.PatientView:
-    """The patient, if the reader may add records to it."""
+    """Return the patient, or raise Forbidden when the reader cannot edit it."""
     view, _ = pages.patient_page(patient_id, record_type.name)
     _must_edit(view)
     return view
@@ -233,7 +234,7 @@ def _choices(fields: Any) -> dict[str, tuple[str, ...]]:
 
 
 def _saved(form: Any, fields: tuple[Field, ...], save: Any, before: Any = None) -> Any:
-    """The saved row, or None when the form was only asked for or has something to correct."""
+    """Return the saved row; None when not submitted or invalid."""
     if not form.validate_on_submit():
         return None
     try:
@@ -245,7 +246,7 @@ def _saved(form: Any, fields: tuple[Field, ...], save: Any, before: Any = None) 
 
 
 def _before() -> int | None:
-    """`before=ID`: the event the page before this one ended with."""
+    """Parse `before=ID`: the last event of the previous page."""
     before = request.args.get("before", type=int)
     return None if before is None else min(max(before, 0), LARGEST_ID)
 

@@ -1,4 +1,4 @@
-"""Whether the process lives and can do its work, for whatever watches over it; how it is doing, for whoever does."""
+"""Health checks, metrics and the status page."""
 
 import hmac
 import ipaddress
@@ -59,7 +59,7 @@ def _has(token: str) -> bool:
 
 
 def _is_local() -> bool:
-    """Asked from this machine, and not through a proxy on it that speaks for somebody else."""
+    """Whether the request comes from this machine, not through a local proxy."""
     behind = any(name in request.headers for name in FORWARDED) and not current_app.config["MEDFILES_PROXIES"]
     try:
         return not behind and ipaddress.ip_address(request.remote_addr or "").is_loopback

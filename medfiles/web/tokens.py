@@ -1,4 +1,4 @@
-"""Personal tokens for scripts: made with the password, shown once, revoked."""
+"""Create API tokens, confirmed by password and shown once, and revoke them."""
 
 from datetime import timedelta
 from typing import Any
@@ -35,7 +35,7 @@ WRONG_PASSWORD = "This is not your password."
 
 class TokenForm(FlaskForm):  # type: ignore[misc]
     class Meta:
-        csrf = False  # the gate has checked the token before any view runs
+        csrf = False  # checked in http.security before the view
 
     name = StringField(
         "Name",
@@ -93,6 +93,6 @@ def _made(form: Any) -> Any:
 
 
 def _number(patient: str) -> int | None:
-    """A patient's number; one that nobody has when that is none."""
+    """Parse a patient's id; an invalid one matches no patient."""
     known = patient.isascii() and patient.isdigit() and len(patient) <= forms.LONGEST_ID
     return (int(patient) if known else LARGEST_ID) if patient else None
