@@ -7,9 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 from medfiles import config
-from medfiles.antivirus.clamd import Clamd, scanner_at
-from medfiles.audit.chain import Sealer, key_from
-from medfiles.audit.checkpoint import anchor_at
+from medfiles.antivirus.clamd import Clamd, open_scanner
+from medfiles.audit.chain import Sealer, derive_key
+from medfiles.audit.checkpoint import open_anchor
 from medfiles.previews import renderer
 from medfiles.previews.libreoffice import Converter
 from medfiles.previews.renderer import Renderer
@@ -75,14 +75,14 @@ def build(settings: Mapping[str, Any], record_types: Iterable[RecordType]) -> Se
         renderers=renderers,
         converter=Converter(settings["MEDFILES_SOFFICE"]),
         sealer=Sealer(
-            key_from(settings["MEDFILES_AUDIT_KEY"] or config.secret_key(settings)),
-            anchor_at(settings["MEDFILES_AUDIT_ANCHOR"], settings["MEDFILES_INSTANCE"]),
+            derive_key(settings["MEDFILES_AUDIT_KEY"] or config.secret_key(settings)),
+            open_anchor(settings["MEDFILES_AUDIT_ANCHOR"], settings["MEDFILES_INSTANCE"]),
         ),
         render_slots=ConcurrencyLimit(max(1, settings["MEDFILES_THREADS"] - 2)),
         trash_days=settings["MEDFILES_TRASH_DAYS"],
         verify_days=settings["MEDFILES_VERIFY_DAYS"],
         quota=settings["MEDFILES_QUOTA"],
-        scanner=scanner_at(settings["MEDFILES_CLAMD"], settings["MEDFILES_CLAMD_SECONDS"]),
+        scanner=open_scanner(settings["MEDFILES_CLAMD"], settings["MEDFILES_CLAMD_SECONDS"]),
         idle=timedelta(minutes=settings["MEDFILES_IDLE_MINUTES"]),
         longest=timedelta(hours=settings["MEDFILES_SESSION_HOURS"]),
     )

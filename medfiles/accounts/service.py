@@ -23,11 +23,11 @@ from medfiles.models import ApiToken, Patient, Role, Session, User
 from medfiles.permissions import Actor
 
 ADMIN = "admin"
-PASSWORD_LEAST = 10
-PASSWORD_LENGTH = f"A password has from {PASSWORD_LEAST} to 128 characters."
+PASSWORD_MIN_LENGTH = 10
+PASSWORD_LENGTH = f"A password has from {PASSWORD_MIN_LENGTH} to 128 characters."
 
 
-class Accounts(SQLAlchemyUserDatastore):
+class UserDatastore(SQLAlchemyUserDatastore):
     """Flask-Security's datastore, with audit events.
 
     A new password also revokes the API tokens: a person who knew the old one may have created some.
@@ -36,7 +36,7 @@ class Accounts(SQLAlchemyUserDatastore):
     def set_uniquifier(self, user: UserMixin, uniquifier: str | None = None) -> None:
         super().set_uniquifier(user, uniquifier)
         event_log.record(actor_for(cast(User, user)), "change-password", AuditTarget())
-        _end_tokens(cast(User, user))
+        _revoke_tokens(cast(User, user))
 
     def tf_set(self, user: UserMixin, *arguments: Any, **more: Any) -> None:
         account = cast(User, user)
@@ -50,7 +50,7 @@ class Accounts(SQLAlchemyUserDatastore):
         event_log.record(actor_for(cast(User, user)), "second-step-off", AuditTarget())
 
 
-class OneTime(Totp):
+class SingleUseTotp(Totp):
     """Flask-Security's TOTP, where each code works once."""
 
     def get_last_counter(self, user: UserMixin) -> int | None:
@@ -60,24 +60,24 @@ class OneTime(Totp):
     def set_last_counter(self, user: UserMixin, tmatch: TotpMatch) -> None:
         """Mark the code as used, in the open transaction; a concurrent second use fails."""
         is_later = or_(User.tf_last_counter.is_(None), User.tf_last_counter < tmatch.counter)
-        took = update(User).where(User.id == cast(User, user).id, is_later).values(tf_last_counter=tmatch.counter)
-        if not db.session.execute(took).rowcount:  # type: ignore[attr-defined]
+        mark_used = update(User).where(User.id == cast(User, user).id, is_later).values(tf_last_counter=tmatch.counter)
+        if not db.session.execute(mark_used).rowcount:  # type: ignore[attr-defined]
             raise UsedTokenError(expire_time=tmatch.expire_time)
 
 
-datastore = Accounts(db, User, Role)
+datastore = UserDatastore(db, User, Role)
 
 
 def create(email: str, password: str) -> User:
     """Create an account; Conflict for a taken address, Rejected for invalid input."""
-    address = _normal(email)
-    chosen = _strong(password)
+    address = _normalize_email(email)
+    chosen = _validate_password(password)
     with transaction():
         if db.session.scalar(select(User.id).where(func.lower(User.email) == address.lower())):
             raise Conflict(f"{address} already has an account.")
         user = cast(User, datastore.create_user(email=address, password=hash_password(chosen), active=True))
         db.session.flush()
-        _note("create-account", user)
+        _log_by_operator("create-account", user)
         return user
 
 
@@ -90,13 +90,13 @@ def find(email: str) -> User:
 
 def set_password(email: str, password: str) -> None:
     """Set a new password; end all sessions and revoke all tokens."""
-    chosen = _strong(password)
+    chosen = _validate_password(password)
     with transaction():
         user = find(email)
         user.password = hash_password(chosen)
-        _note("set-password", user)
-        _end_all(user)
-        _end_tokens(user)
+        _log_by_operator("set-password", user)
+        _end_sessions(user)
+        _revoke_tokens(user)
 
 
 def disable(email: str) -> None:
@@ -104,15 +104,15 @@ def disable(email: str) -> None:
     with transaction():
         user = find(email)
         user.active = False
-        _note("disable-account", user)
-        _end_all(user)
+        _log_by_operator("disable-account", user)
+        _end_sessions(user)
 
 
 def enable(email: str) -> None:
     with transaction():
         user = find(email)
         user.active = True
-        _note("enable-account", user)
+        _log_by_operator("enable-account", user)
 
 
 def clear_second_step(email: str) -> None:
@@ -120,15 +120,15 @@ def clear_second_step(email: str) -> None:
     with transaction():
         user = find(email)
         user.tf_primary_method = user.tf_totp_secret = None
-        _note("second-step-off", user)
-        _end_all(user)
+        _log_by_operator("second-step-off", user)
+        _end_sessions(user)
 
 
 def set_admin(email: str, admin: bool) -> None:
     with transaction():
         role = datastore.find_or_create_role(ADMIN, description="Sees how the installation is doing, no documents")
         user = find(email)
-        _note("make-admin" if admin else "unmake-admin", user)
+        _log_by_operator("make-admin" if admin else "unmake-admin", user)
         if admin:
             datastore.add_role_to_user(user, role)
         else:
@@ -136,7 +136,7 @@ def set_admin(email: str, admin: bool) -> None:
 
 
 @dataclass(frozen=True)
-class Step:
+class SignInStep:
     """One step of signing in or out; `user` is None for an unknown address."""
 
     action: str
@@ -144,15 +144,15 @@ class Step:
     address: str | None
     request_id: str
 
-    def passed(self) -> None:
+    def log_success(self) -> None:
         """Log success in the open transaction, which does what the step is for."""
         event_log.record(self._actor(), self.action, AuditTarget())
 
-    def judged(self, right: bool) -> None:
+    def log_result(self, succeeded: bool) -> None:
         """Log success or failure in a transaction of its own."""
         with transaction():
-            if right:
-                self.passed()
+            if succeeded:
+                self.log_success()
             else:
                 from_nobody = {} if self.user else {"address": self.address}
                 event_log.record(
@@ -191,13 +191,15 @@ def actor_for(
 
 def sessions(actor: Actor, idle: timedelta, longest: timedelta) -> Sequence[Session]:
     """Return the actor's open sessions, most recently used first."""
-    query = select(Session).where(_of(actor), Session.seen_at > now() - idle, Session.created_at > now() - longest)
+    query = select(Session).where(
+        _owned_by(actor), Session.seen_at > now() - idle, Session.created_at > now() - longest
+    )
     return db.session.scalars(query.order_by(Session.seen_at.desc())).all()
 
 
 def end_session(actor: Actor, session_id: int) -> None:
     with transaction() as session:
-        ended = session.execute(delete(Session).where(Session.id == session_id, _of(actor)))
+        ended = session.execute(delete(Session).where(Session.id == session_id, _owned_by(actor)))
         event_log.record(actor, "end-session", AuditTarget(), outcome="done" if ended.rowcount else "refused")
     if not ended.rowcount:
         raise NotFound("This session has already ended.")
@@ -210,42 +212,42 @@ def clear_sessions(idle: timedelta, longest: timedelta) -> int:
         return int(session.execute(delete(Session).where(old)).rowcount)
 
 
-def _note(action: str, user: User) -> None:
+def _log_by_operator(action: str, user: User) -> None:
     """Log an operator's change of an account."""
     event_log.record(None, action, AuditTarget(), account=user.id)
 
 
-def _of(actor: Actor) -> ColumnElement[bool]:
+def _owned_by(actor: Actor) -> ColumnElement[bool]:
     return Session.owner == select(User.fs_uniquifier).where(User.id == actor.user_id).scalar_subquery()
 
 
-def _end_all(user: User) -> None:
+def _end_sessions(user: User) -> None:
     db.session.execute(delete(Session).where(Session.owner == user.fs_uniquifier))
     user.fs_uniquifier = uuid.uuid4().hex  # ends sessions of every version of medfiles
 
 
-def _end_tokens(user: User) -> None:
+def _revoke_tokens(user: User) -> None:
     for token in db.session.scalars(select(ApiToken).where(ApiToken.user_id == user.id)):
         target = AuditTarget(token.patient_id, name=token.name)
         event_log.record(actor_for(user), "revoke-token", target, scope=token.scope, because="new password")
         db.session.delete(token)
 
 
-def _normal(email: str) -> str:
+def _normalize_email(email: str) -> str:
     try:
         return str(_security._mail_util.normalize(email.strip()))
     except ValueError as error:
         raise Rejected(f"{email!r} is not an e-mail address: {error}") from error
 
 
-def _strong(password: str) -> str:
+def _validate_password(password: str) -> str:
     problems, chosen = _security._password_util.validate(password, True)
     if problems:
         raise Rejected(" ".join(str(problem) for problem in problems))
     return str(chosen)
 
 
-def bring(email: str) -> User:
+def create_without_password(email: str) -> User:
     """Create an account with an unknown password, in the open transaction."""
     made = datastore.create_user(email=email, password=hash_password(secrets.token_urlsafe(32)), active=True)
     db.session.flush()

@@ -21,31 +21,31 @@ WAITING, CLEAN, INFECTED = "waiting", "clean", "infected"  # EntityFile.scan; No
 CHUNK = 64 * 1024
 
 
-def scanned(scanner: Clamd | None, path: Path) -> dict[str, Any]:
+def scan_upload(scanner: Clamd | None, path: Path) -> dict[str, Any]:
     """Return the scan columns of a new document; raise Infected to reject it."""
     if scanner is None:
         return {}
     verdict = scanner.scan(_chunks(path))
-    if verdict.kind == FOUND:
+    if verdict.result == FOUND:
         raise Infected(
-            f"The malware scanner found “{verdict.words}” in this file, so it was not stored. Do not open it.",
-            verdict.words,
+            f"The malware scanner found “{verdict.detail}” in this file, so it was not stored. Do not open it.",
+            verdict.detail,
         )
-    if verdict.kind == UNSCANNED:
-        return {"scan": WAITING, "scan_words": verdict.words, "scanned_at": None if verdict.away else now()}
+    if verdict.result == UNSCANNED:
+        return {"scan": WAITING, "scan_words": verdict.detail, "scanned_at": None if verdict.unreachable else now()}
     return {"scan": CLEAN, "scanned_at": now()}
 
 
-def is_held(file: EntityFile, user_id: int | None) -> bool:
+def is_blocked(file: EntityFile, user_id: int | None) -> bool:
     """Whether this account cannot read the document because of a scan."""
     return file.scan == INFECTED or (file.scan == WAITING and (user_id is None or file.uploaded_by != user_id))
 
 
-def must_be_readable(file: EntityFile, actor: Actor) -> None:
+def require_readable(file: EntityFile, actor: Actor) -> None:
     """Raise Quarantined or BeingChecked when the actor cannot read the document."""
     if file.scan == INFECTED:
         raise Quarantined()
-    if is_held(file, actor.user_id):
+    if is_blocked(file, actor.user_id):
         raise BeingChecked()
 
 

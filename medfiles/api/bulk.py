@@ -11,9 +11,9 @@ from medfiles.documents.bulk import BulkService, Result
 from medfiles.errors import Rejected
 from medfiles.http.current import bulk, documents, services
 from medfiles.http.errors import status_of
-from medfiles.http.rate_limits import MANY, counted
+from medfiles.http.rate_limits import BULK, rate_limited
 from medfiles.http.responses import send_archive
-from medfiles.http.security import reads
+from medfiles.http.security import read_only
 from medfiles.record_types.declared import RecordType
 
 LONGEST_ID = 18  # digits
@@ -21,9 +21,9 @@ Verb = Callable[[RecordType, int, Sequence[int]], Sequence[Result]]
 
 
 @blueprint.post("/files/batch-counts")
-@counted(MANY)
+@rate_limited(BULK)
 @operation("Documents of each of many records", Counts, body=WhichCounts)
-@reads
+@read_only
 def batch_counts() -> Response:
     asked = sent(WhichCounts)
     if asked.entity_type not in services().registry:
@@ -33,7 +33,7 @@ def batch_counts() -> Response:
 
 
 @blueprint.post("/files/bulk")
-@counted(MANY)
+@rate_limited(BULK)
 @operation("Trash, restore, purge or categorise many documents", Outcomes, body=Bulk)
 def change_many() -> Response:
     asked = sent(Bulk)
@@ -44,7 +44,7 @@ def change_many() -> Response:
 
 
 @blueprint.get("/files/archive")
-@counted(MANY)
+@rate_limited(BULK)
 @operation("Documents as one ZIP", "zip", query=("ids",), refuses=(403, 404, 422))
 def archive() -> Response:
     return send_archive(bulk().open_across(_ids()))

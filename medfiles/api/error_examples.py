@@ -26,8 +26,8 @@ from medfiles.documents.legacy_ids import NOT_MOVED
 from medfiles.documents.quota import NO_ROOM
 from medfiles.documents.service import FIRST_TO_TRASH
 from medfiles.http.errors import explained
-from medfiles.http.security import NOT_VALID
-from medfiles.previews.renderer import Unshowable
+from medfiles.http.security import INVALID_TOKEN
+from medfiles.previews.renderer import NoPreview
 from medfiles.sandbox.pool import Busy, NotChecked
 
 Where = Callable[[str, Operation, str], bool]  # its id, what is said of it, its method
@@ -98,7 +98,7 @@ CASES: Sequence[Case] = (
         uploading,
     ),
     Case("signed-out", "There is no token.", errors.SignedOut()),
-    Case("wrong-token", "The token is wrong, was revoked or is over.", errors.SignedOut(NOT_VALID)),
+    Case("wrong-token", "The token is wrong, was revoked or is over.", errors.SignedOut(INVALID_TOKEN)),
     Case("forbidden", "You may look at it, and not do this.", errors.Forbidden()),
     Case("scope", "The token may only read.", errors.OutOfScope("This token may only read."), changing),
     Case("csrf", "There is a session, and no right `X-CSRFToken`.", CSRFError(), changing),
@@ -245,7 +245,7 @@ CASES: Sequence[Case] = (
     Case(
         "no-preview",
         "No picture can be made of it, and it holds nothing else to show.",
-        Unshowable("This PDF is locked with a password. Download it to open it with the password."),
+        NoPreview("This PDF is locked with a password. Download it to open it with the password."),
         looking,
     ),
     Case(

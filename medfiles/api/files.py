@@ -11,7 +11,7 @@ from medfiles.documents import listing
 from medfiles.errors import Rejected
 from medfiles.http import request_body
 from medfiles.http.current import actor, documents
-from medfiles.http.rate_limits import UPLOADS, counted
+from medfiles.http.rate_limits import UPLOADS, rate_limited
 from medfiles.http.responses import send_document
 from medfiles.http.views import file_views
 from medfiles.record_types.declared import RecordType
@@ -32,7 +32,7 @@ def files(type: RecordType, id: int) -> Response:
 
 
 @blueprint.post("/<kind:type>/<int:id>/files")
-@counted(UPLOADS)
+@rate_limited(UPLOADS)
 @operation("Add a document", "upload", status=201, refuses=(400, 409, 413, 415, 422))
 def upload(type: RecordType, id: int) -> Response:
     file, new = request_body.receive_one(request, documents(), type, id)

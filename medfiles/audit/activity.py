@@ -61,7 +61,7 @@ def line(event: AuditEvent, email: str | None, actor: Actor, registry: Registry)
     who += f" (token “{details['token']}”)" if "token" in details and who == "you" else ""
     who += " (by a token)" if "token" in details and event.actor_id != actor.user_id else ""
     name = details.get("name")
-    thing = f"{_what(event, registry)}“{name}”" if name else _thing(event, registry)
+    thing = f"{_type_prefix(event, registry)}“{name}”" if name else _unnamed_target(event, registry)
     text = {
         "done": f"{done} {thing}",
         "refused": f"tried to {tried} {thing}",
@@ -70,7 +70,7 @@ def line(event: AuditEvent, email: str | None, actor: Actor, registry: Registry)
     return Line(at=event.at, who=who, text=text, outcome=event.outcome, icon=icon, document=event.file_id)
 
 
-def _what(event: AuditEvent, registry: Registry) -> str:
+def _type_prefix(event: AuditEvent, registry: Registry) -> str:
     """Return "the visit " for a record's name; documents and patients need no type."""
     if event.action == "list-records" and event.entity_type and event.entity_type in registry:
         return f"the {registry[event.entity_type].titles.lower()} of "
@@ -80,7 +80,7 @@ def _what(event: AuditEvent, registry: Registry) -> str:
     return f"the {registry[event.entity_type].title.lower()} "
 
 
-def _thing(event: AuditEvent, registry: Registry) -> str:
+def _unnamed_target(event: AuditEvent, registry: Registry) -> str:
     if event.file_id is not None:
         return f"document {event.file_id}"
     if event.entity_type and event.entity_type in registry:

@@ -34,7 +34,7 @@ BATCH = 500
 EVERY = 4.0  # seconds; events are sealed within five
 OVERLAP = 1000  # ids below the last sealed one that may still become visible
 LATE = timedelta(minutes=2)  # after which an unsealed event is a finding
-START = "0" * 64  # in place of the HMAC before the first seal
+GENESIS = "0" * 64  # in place of the HMAC before the first seal
 COLUMNS = list(AuditEvent.__table__.columns)
 KINDS = {
     "altered": "this event, or the order, is not what was sealed",
@@ -55,7 +55,7 @@ class Sealer:
 
 
 @dataclass(frozen=True)
-class Bad:
+class Violation:
     """The first broken link: `kind` is a key of KINDS."""
 
     kind: str
@@ -63,7 +63,7 @@ class Bad:
     position: int | None = None
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         event = f"event {self.event_id}" if self.event_id is not None else ""
         place = f"position {self.position}" if self.position is not None else ""
         where = ", ".join(filter(None, (event, place)))
@@ -71,7 +71,7 @@ class Bad:
 
 
 @dataclass(frozen=True)
-class Condition:
+class ChainStatus:
     """Figures for the status page: last seal, unsealed events, last verification."""
 
     sealed: int
@@ -80,21 +80,21 @@ class Condition:
     checked: last_runs.Run | None
 
 
-def key_from(secret: str) -> bytes:
+def derive_key(secret: str) -> bytes:
     """Derive the HMAC key from a secret, for this purpose only."""
     return HKDF(SHA256(), 32, salt=None, info=b"medfiles audit trail").derive(secret.encode())
 
 
-def seal(sealer: Sealer, *, all_of_it: bool = False) -> int:
+def seal(sealer: Sealer, *, everything: bool = False) -> int:
     """Seal all waiting events, then anchor the head; return how many events.
 
-    `all_of_it`: also look for unsealed events far before the end of the chain.
+    `everything`: also look for unsealed events far before the end of the chain.
     """
     count = 0
-    while batch := _seal_batch(sealer, all_of_it):
+    while batch := _seal_batch(sealer, everything):
         count += batch
     if count and (head := _head()):
-        sealer.anchor.drop(head)
+        sealer.anchor.write(head)
     return count
 
 
@@ -106,20 +106,20 @@ def renew_anchor(sealer: Sealer) -> Head | None:
     return _head()
 
 
-def verify(sealer: Sealer, head: Head | None = None) -> Bad | None:
+def verify(sealer: Sealer, head: Head | None = None) -> Violation | None:
     """Return the first event that is not as sealed, or None.
 
     `head`: one kept elsewhere, instead of the anchor's.
     """
     found = _check(sealer, head)
     db.session.rollback()
-    last_runs.ended(VERIFY, finding=found.words if found else None)
+    last_runs.record(VERIFY, finding=found.text if found else None)
     return found
 
 
-def condition() -> Condition:
+def status() -> ChainStatus:
     last = _head()
-    return Condition(
+    return ChainStatus(
         sealed=last.position if last else 0,
         sealed_at=datetime.fromisoformat(last.at) if last else None,
         waiting=db.session.scalar(select(func.count()).select_from(_unsealed().subquery())) or 0,
@@ -148,7 +148,7 @@ def export(
         query = query.where(AuditEvent.at < until)
     with db.session.execute(query.execution_options(yield_per=BATCH)) as rows:
         for position, mac, *values in rows:
-            yield json.dumps({"position": position, "mac": mac, **_said(values)})
+            yield json.dumps({"position": position, "mac": mac, **_event_fields(values)})
     db.session.rollback()
 
 
@@ -171,25 +171,25 @@ def start_sealing(app: Any, stop: threading.Event | None = None) -> threading.Th
     return thread
 
 
-def _seal_batch(sealer: Sealer, all_of_it: bool) -> int:
-    if db.session.execute(_unsealed(all_of_it=all_of_it).limit(1)).first() is None:
+def _seal_batch(sealer: Sealer, everything: bool) -> int:
+    if db.session.execute(_unsealed(everything=everything).limit(1)).first() is None:
         db.session.rollback()
         return 0
     with transaction() as session:
-        last_runs.locked(SEAL)  # one at a time
+        last_runs.lock_row(SEAL)  # one at a time
         last = select(AuditSeal.position, AuditSeal.mac).order_by(AuditSeal.position.desc()).limit(1)
-        first, before = session.execute(last).one_or_none() or (0, START)
-        rows = session.execute(_unsealed(all_of_it=all_of_it).order_by(AuditEvent.id).limit(BATCH)).all()
+        first, previous_mac = session.execute(last).one_or_none() or (0, GENESIS)
+        rows = session.execute(_unsealed(everything=everything).order_by(AuditEvent.id).limit(BATCH)).all()
         seals = []
         for position, row in enumerate(rows, first + 1):
-            before = _code(sealer.key, before, row)
-            seals.append({"position": position, "event_id": row[0], "mac": before, "sealed_at": now()})
+            previous_mac = _mac(sealer.key, previous_mac, row)
+            seals.append({"position": position, "event_id": row[0], "mac": previous_mac, "sealed_at": now()})
         if seals:
             session.execute(AuditSeal.__table__.insert(), seals)
         return len(seals)
 
 
-def _unsealed(*, all_of_it: bool = False) -> Select[Any]:
+def _unsealed(*, everything: bool = False) -> Select[Any]:
     """Select unsealed events near the end of the chain, or all; ids come first.
 
     Ids become visible out of order, but only within a short range.
@@ -197,7 +197,7 @@ def _unsealed(*, all_of_it: bool = False) -> Select[Any]:
     query = (
         select(*COLUMNS).outerjoin(AuditSeal, AuditSeal.event_id == AuditEvent.id).where(AuditSeal.event_id.is_(None))
     )
-    if all_of_it:
+    if everything:
         return query
     last = select(func.coalesce(func.max(AuditSeal.event_id), 0)).scalar_subquery()
     return query.where(AuditEvent.id > last - OVERLAP)
@@ -210,44 +210,38 @@ def _head() -> Head | None:
     return Head(row[0], row[1], row[2].astimezone(UTC).isoformat()) if row else None
 
 
-def _check(sealer: Sealer, head: Head | None) -> Bad | None:
+def _check(sealer: Sealer, head: Head | None) -> Violation | None:
     query = select(AuditSeal.position, AuditSeal.event_id, AuditSeal.mac, *COLUMNS)
     query = query.outerjoin(AuditEvent, AuditEvent.id == AuditSeal.event_id).order_by(AuditSeal.position)
-    before, known, last = START, head or sealer.anchor.last(), 0
+    previous_mac, known, last = GENESIS, head or sealer.anchor.read(), 0
     with db.session.execute(query.execution_options(yield_per=BATCH)) as rows:
         for position, event_id, mac, *row in rows:
             if position != last + 1:
-                return Bad("deleted", position=last + 1)
-            if bad := _judged(sealer.key, before, position, event_id, mac, row):
-                return bad
+                return Violation("deleted", position=last + 1)
+            if row[0] is None:
+                return Violation("deleted", event_id, position)
+            if not hmac.compare_digest(_mac(sealer.key, previous_mac, row), mac):
+                return Violation("altered", event_id, position)
             if known and position == known.position and mac != known.mac:
-                return Bad("other-chain", event_id, position)
-            before, last = mac, position
+                return Violation("other-chain", event_id, position)
+            previous_mac, last = mac, position
     if known and known.position > last:
-        return Bad("cut-off", position=last + 1)
+        return Violation("cut-off", position=last + 1)
     if last and known is None:
-        return Bad("no-anchor")
-    late = db.session.execute(_unsealed(all_of_it=True).where(AuditEvent.at < now() - LATE).limit(1)).first()
-    return Bad("not-sealed", late[0]) if late else None
+        return Violation("no-anchor")
+    late = db.session.execute(_unsealed(everything=True).where(AuditEvent.at < now() - LATE).limit(1)).first()
+    return Violation("not-sealed", late[0]) if late else None
 
 
-def _judged(key: bytes, before: str, position: int, event_id: int, mac: str, row: Sequence[Any]) -> Bad | None:
-    if row[0] is None:
-        return Bad("deleted", event_id, position)
-    if hmac.compare_digest(_code(key, before, row), mac):
-        return None
-    return Bad("altered", event_id, position)
+def _mac(key: bytes, previous_mac: str, row: Sequence[Any]) -> str:
+    content = json.dumps(_event_fields(row), sort_keys=True, separators=(",", ":"))
+    return hmac.digest(key, f"{previous_mac}\n{content}".encode(), "sha256").hex()
 
 
-def _code(key: bytes, before: str, row: Sequence[Any]) -> str:
-    content = json.dumps(_said(row), sort_keys=True, separators=(",", ":"))
-    return hmac.digest(key, f"{before}\n{content}".encode(), "sha256").hex()
-
-
-def _said(row: Sequence[Any]) -> dict[str, Any]:
+def _event_fields(row: Sequence[Any]) -> dict[str, Any]:
     """Return an event's columns in a form that is the same on every database."""
-    return {column.name: _written(value) for column, value in zip(COLUMNS, row, strict=True)}
+    return {column.name: _json_value(value) for column, value in zip(COLUMNS, row, strict=True)}
 
 
-def _written(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     return value.astimezone(UTC).isoformat(timespec="microseconds") if isinstance(value, datetime) else value

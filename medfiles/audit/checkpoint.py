@@ -16,7 +16,7 @@ from medfiles.storage.durable import publish
 from medfiles.storage.objects import SCHEMES, bucket
 
 SYSLOG = "syslog:"
-MOST, KEPT = 1024 * 1024, 1000  # bytes after which the file is shortened, and lines it keeps
+MAX_BYTES, KEPT_LINES = 1024 * 1024, 1000  # bytes after which the file is shortened, and lines it keeps
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,10 @@ class Head:
 class Anchor(Protocol):
     """A place that keeps heads of the chain."""
 
-    def drop(self, head: Head) -> None:
+    def write(self, head: Head) -> None:
         """Store this head durably, or raise StorageError."""
 
-    def last(self) -> Head | None:
+    def read(self) -> Head | None:
         """Return the newest head; None when there is none or it cannot be read back."""
 
 
@@ -44,7 +44,7 @@ class FileAnchor:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def drop(self, head: Head) -> None:
+    def write(self, head: Head) -> None:
         try:
             self._shorten()
             with open(os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "w") as file:
@@ -54,7 +54,7 @@ class FileAnchor:
         except OSError as error:
             raise StorageError(f"The anchor of the trail cannot be written: {error.strerror}.") from error
 
-    def last(self) -> Head | None:
+    def read(self) -> Head | None:
         """Skip a last line that was cut off by a crash."""
         for line in reversed(self._lines()):
             try:
@@ -72,9 +72,9 @@ class FileAnchor:
             raise StorageError(f"The anchor of the trail cannot be read: {error.strerror}.") from error
 
     def _shorten(self) -> None:
-        if self.path.exists() and self.path.stat().st_size > MOST:
+        if self.path.exists() and self.path.stat().st_size > MAX_BYTES:
             part = self.path.with_name(f"{self.path.name}.part")
-            part.write_text("\n".join(self._lines()[-KEPT:]) + "\n")
+            part.write_text("\n".join(self._lines()[-KEPT_LINES:]) + "\n")
             publish(part, self.path)
 
 
@@ -84,7 +84,7 @@ class SyslogAnchor:
     def __init__(self, address: str = "/dev/log") -> None:
         self.address = address
 
-    def drop(self, head: Head) -> None:
+    def write(self, head: Head) -> None:
         try:
             handler = SysLogHandler(self.address, SysLogHandler.LOG_AUTHPRIV)
         except OSError as error:
@@ -93,7 +93,7 @@ class SyslogAnchor:
         handler.emit(logging.makeLogRecord({"msg": f"audit head {head.position}:{head.mac}", "levelno": logging.INFO}))
         handler.close()
 
-    def last(self) -> Head | None:
+    def read(self) -> Head | None:
         return None
 
 
@@ -103,13 +103,13 @@ class BucketAnchor:
     def __init__(self, url: str) -> None:
         self._objects: Any = bucket(url)
 
-    def drop(self, head: Head) -> None:
+    def write(self, head: Head) -> None:
         try:
             obstore.put(self._objects, f"{head.at[:10]}.json", json.dumps(asdict(head)).encode())
         except (BaseError, OSError) as error:
             raise StorageError("The anchor of the trail cannot be written: its bucket does not take it.") from error
 
-    def last(self) -> Head | None:
+    def read(self) -> Head | None:
         try:
             days = [one["path"] for some in obstore.list(self._objects) for one in some]
             return Head(**json.loads(bytes(obstore.get(self._objects, max(days)).bytes()))) if days else None
@@ -117,7 +117,7 @@ class BucketAnchor:
             raise StorageError("The anchor of the trail cannot be read from its bucket.") from error
 
 
-def anchor_at(place: str, instance: Path) -> Anchor:
+def open_anchor(place: str, instance: Path) -> Anchor:
     """Return the anchor at `syslog:`, a bucket's URL or a path; "" is the default file.
 
     ValueError for a malformed bucket URL.

@@ -10,7 +10,7 @@ from flask.cli import AppGroup
 
 from medfiles.audit import chain
 from medfiles.audit.checkpoint import Head
-from medfiles.cli.output import FINDINGS, explained, json_option, summary
+from medfiles.cli.output import FINDINGS, json_option, report_errors, summary
 from medfiles.http.current import services
 
 group = AppGroup("audit", help="The trail: who did what, and that nobody changed it.")
@@ -36,22 +36,22 @@ def register(parent: AppGroup) -> None:
 
 @group.command("seal")
 @json_option
-@explained
+@report_errors
 def seal_now(as_json: bool) -> None:
     """Chain all events that are not in the chain yet; servers do it every few seconds."""
-    count = chain.seal(services().sealer, all_of_it=True)
+    count = chain.seal(services().sealer, everything=True)
     summary(as_json, f"Sealed {count:,} events.", sealed=count)
 
 
 @group.command()
 @click.option("--head", type=HeadType(), help="A head kept elsewhere, POSITION:CODE, instead of the anchor.")
 @json_option
-@explained
+@report_errors
 def verify(head: Head | None, as_json: bool) -> None:
     """Check every event against the chain, and the chain's end against the anchor."""
     bad = chain.verify(services().sealer, head)
-    state = chain.condition()
-    sentence = f"First bad: {bad.words}." if bad else f"All {state.sealed:,} sealed events are as they were written."
+    state = chain.status()
+    sentence = f"First bad: {bad.text}." if bad else f"All {state.sealed:,} sealed events are as they were written."
     finding = {"kind": bad.kind, "event": bad.event_id, "position": bad.position} if bad else None
     summary(as_json, sentence, sealed=state.sealed, waiting=state.waiting, finding=finding)
     if bad:
@@ -65,7 +65,7 @@ def verify(head: Head | None, as_json: bool) -> None:
 @click.option(
     "--output", type=click.File("w", encoding="utf-8", lazy=False), default="-", help="Default: the terminal."
 )
-@explained
+@report_errors
 def export(patient: int | None, since: datetime | None, until: datetime | None, output: Any) -> None:
     """Events as JSON Lines, one each, with their places in the chain. They hold names of documents and people."""
     for line in chain.export(patient, since, until):
@@ -74,7 +74,7 @@ def export(patient: int | None, since: datetime | None, until: datetime | None, 
 
 @group.command()
 @json_option
-@explained
+@report_errors
 def anchor(as_json: bool) -> None:
     """Take the chain as it is for right from now on, as after an older database was put back. The trail says so."""
     head = chain.renew_anchor(services().sealer)

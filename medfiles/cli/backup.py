@@ -10,8 +10,8 @@ from flask.cli import AppGroup
 
 from medfiles.audit import chain
 from medfiles.audit.chain import Sealer
-from medfiles.cli.output import FINDINGS, explained, json_option, summary
-from medfiles.cli.progress import Teller
+from medfiles.cli.output import FINDINGS, json_option, report_errors, summary
+from medfiles.cli.progress import Progress
 from medfiles.http.current import services
 from medfiles.operations import backup, integrity, restore
 from medfiles.operations.restore import Target
@@ -37,7 +37,7 @@ def register(parent: AppGroup) -> None:
 @click.option("--check", "only_check", is_flag=True, help="Make none: read the newest and compare every sum.")
 @click.option("--name", help="With --check: which one, instead of the newest.")
 @json_option
-@explained
+@report_errors
 def back_up(folder: Path, keep: int | None, mend: bool, only_check: bool, name: str | None, as_json: bool) -> None:
     """Copy the database, all documents and the secret key to FOLDER, while people work. Bytes that are there already
     are not copied again. Whoever can read FOLDER can read every document: keep it as safe as the installation."""
@@ -50,7 +50,7 @@ def back_up(folder: Path, keep: int | None, mend: bool, only_check: bool, name: 
 
 
 def _make(folder: Path, keep: int | None, mend: bool, as_json: bool) -> None:
-    tell = Teller().step("Copying", integrity.total())
+    tell = Progress().step("Copying", integrity.total())
     saved = backup.back_up(services().storages, folder, current_app.config["SECRET_KEY"], tell, mend=mend)
     gone = backup.thin_out(folder, keep) if keep else 0
     lines = [*saved.problems, f"Backed up {saved.documents:,} documents as {saved.name}, {saved.copied:,} of them new."]
@@ -62,7 +62,7 @@ def _make(folder: Path, keep: int | None, mend: bool, as_json: bool) -> None:
 
 def _check(folder: Path, name: str, as_json: bool) -> None:
     count = backup.manifest(folder, name)["documents"]
-    problems = list(backup.check(folder, name, Teller().step("Reading", count)))
+    problems = list(backup.check(folder, name, Progress().step("Reading", count)))
     last = f"{len(problems):,} findings in {name}. {MEND}" if problems else f"{name} is whole: {count:,} documents."
     summary(as_json, "\n".join([*problems, last]), name=name, documents=count, problems=problems)
     if problems:
@@ -73,12 +73,12 @@ def _check(folder: Path, name: str, as_json: bool) -> None:
 @FOLDER
 @click.option("--name", help="Which backup, instead of the newest.")
 @json_option
-@explained
+@report_errors
 def bring_back(folder: Path, name: str | None, as_json: bool) -> None:
     """Bring a backup back into this empty installation. It is read whole before anything is changed, and every document
     is compared afterwards. The server must not run."""
     name = name or backup.newest(folder)
-    tell = Teller().step("Restoring", backup.manifest(folder, name)["documents"])
+    tell = Progress().step("Restoring", backup.manifest(folder, name)["documents"])
     done = restore.restore(services().storages, _target(), folder, name, tell)
     found = [] if done.outdated else [*_verified()]
     if not done.outdated:
@@ -93,14 +93,14 @@ def bring_back(folder: Path, name: str | None, as_json: bool) -> None:
 
 def _verified() -> list[str]:
     storages = services().storages
-    return [one.words for one in (integrity.verify(storages) + integrity.verify_deep(storages)).findings]
+    return [one.text for one in (integrity.verify(storages) + integrity.verify_deep(storages)).findings]
 
 
 def _sealer(secret: str) -> Sealer:
     """Return a sealer with the restored key, which this process did not start with."""
     config = current_app.config
     own = config["MEDFILES_AUDIT_KEY"] or config["MEDFILES_SECRET_KEY"]
-    return Sealer(chain.key_from(own or secret), services().sealer.anchor)
+    return Sealer(chain.derive_key(own or secret), services().sealer.anchor)
 
 
 def _target() -> Target:

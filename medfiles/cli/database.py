@@ -9,7 +9,7 @@ import click
 from flask import current_app
 from flask.cli import AppGroup
 
-from medfiles.cli.output import explained, json_option, summary
+from medfiles.cli.output import json_option, report_errors, summary
 from medfiles.operations import copy_database
 
 database = AppGroup("db", help="Bring an installation to another database.")
@@ -22,7 +22,7 @@ def register(parent: AppGroup) -> None:
 @database.command("copy")
 @click.argument("url")
 @json_option
-@explained
+@report_errors
 def copy(url: str, as_json: bool) -> None:
     """Copy everything from SQLite into the empty PostgreSQL database at URL and compare every row.
 

@@ -10,8 +10,8 @@ import click
 from flask import current_app
 from flask.cli import AppGroup
 
-from medfiles.cli.output import FINDINGS, explained, json_option, summary
-from medfiles.cli.progress import Teller
+from medfiles.cli.output import FINDINGS, json_option, report_errors, summary
+from medfiles.cli.progress import Progress
 from medfiles.clock import is_zone
 from medfiles.http.current import services
 from medfiles.legacy import finishing, log, report, rollback, source
@@ -62,7 +62,7 @@ def register(parent: AppGroup) -> None:
 @click.option("--names", is_flag=True, help="Show names of patients and whole addresses of accounts.")
 @click.option("--finish", is_flag=True, help="Delete the older rows and bytes of what was moved: no way back.")
 @json_option
-@explained
+@report_errors
 def migrate(
     source_url: str | None, source_uploads: Path | None, dry_run: bool, finish: bool, as_json: bool, **wanted: Any
 ) -> None:
@@ -77,14 +77,14 @@ def migrate(
             log.check(older)
             _finish(as_json)
         else:
-            migration = Migration(services(), older, plan, Teller())
+            migration = Migration(services(), older, plan, Progress())
             _tell(migration.analyse()[1] if dry_run else migration.run(), as_json)
 
 
 @click.command("rollback-lab-results")
 @_source_options
 @json_option
-@explained
+@report_errors
 def roll_back(source_url: str | None, source_uploads: Path | None, as_json: bool) -> None:
     """Take the move back: documents become older files again. Documents added since stay."""
     with _source(source_url, source_uploads).at_hand() as older, log.alone(_place()):
@@ -93,7 +93,7 @@ def roll_back(source_url: str | None, source_uploads: Path | None, as_json: bool
         if known is None:
             summary(as_json, "Nothing was moved: there is nothing to take back.", documents=0)
             return
-        progress = Teller().step("Taking back", log.moved_count(known))
+        progress = Progress().step("Taking back", log.moved_count(known))
         back = rollback.roll_back(services(), older, known, progress)
     words = [f"Took back {back.documents:,} documents.", *back.lost, *back.kept]
     words += [f"The {kind} {number} was brought along and stays: it is in use." for kind, number in back.people]
@@ -122,7 +122,7 @@ def _finish(as_json: bool) -> None:
     known = log.current()
     if known is None:
         raise click.ClickException(finishing.FIRST_VERIFY)
-    done = finishing.finish(services(), known, Teller().step("Deleting older files", log.moved_count(known)))
+    done = finishing.finish(services(), known, Progress().step("Deleting older files", log.moved_count(known)))
     words = [f"Deleted {done.removed:,} older files and their rows. There is no way back any more."]
     words += [f"Older file {number} was kept: its document is not what was moved." for number in done.kept]
     words += [f"{done.failed:,} files could not be deleted yet: run this again."] if done.failed else []

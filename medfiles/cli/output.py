@@ -19,7 +19,7 @@ def summary(as_json: bool, sentence: str, **facts: Any) -> None:
     click.echo(json.dumps(facts, default=str) if as_json else sentence)
 
 
-def explained(command: Callable[..., Any]) -> Callable[..., Any]:
+def report_errors(command: Callable[..., Any]) -> Callable[..., Any]:
     """Report known errors as one line on standard error, exit status 1."""
 
     @wraps(command)

@@ -5,7 +5,7 @@ import sys
 import click
 from flask.cli import AppGroup
 
-from medfiles.cli.output import FINDINGS, explained, json_option, summary
+from medfiles.cli.output import FINDINGS, json_option, report_errors, summary
 from medfiles.http.current import services
 from medfiles.operations import housekeeping
 
@@ -18,7 +18,7 @@ def register(parent: AppGroup) -> None:
 
 @group.command()
 @json_option
-@explained
+@report_errors
 def warm(as_json: bool) -> None:
     """Make the thumbnails that are missing. What could not be made before is not tried again."""
     with click.progressbar(length=housekeeping.cold_count(), label="Making thumbnails", file=sys.stderr) as bar:
@@ -30,7 +30,7 @@ def warm(as_json: bool) -> None:
 @group.command()
 @click.option("--failed", is_flag=True, help="Only forget what could not be made, so that it is tried again.")
 @json_option
-@explained
+@report_errors
 def clear(failed: bool, as_json: bool) -> None:
     """Remove all derived pictures; each is made again when somebody looks. Documents are not touched."""
     swept = housekeeping.clear_previews(services().storages, failed=failed)

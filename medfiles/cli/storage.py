@@ -8,8 +8,8 @@ from datetime import timedelta
 import click
 from flask.cli import AppGroup
 
-from medfiles.cli.output import FINDINGS, explained, json_option, summary
-from medfiles.cli.progress import Teller
+from medfiles.cli.output import FINDINGS, json_option, report_errors, summary
+from medfiles.cli.progress import Progress
 from medfiles.clock import now
 from medfiles.http.current import services
 from medfiles.operations import copy_storage as storage_copier
@@ -38,7 +38,7 @@ def register(parent: AppGroup) -> None:
 
 @click.command()
 @json_option
-@explained
+@report_errors
 def sweep(as_json: bool) -> None:
     """Remove what interrupted uploads and moves left behind. Safe at any time; twice changes nothing."""
     swept = housekeeping.sweep(services().storages)
@@ -51,7 +51,7 @@ def sweep(as_json: bool) -> None:
 @trash.command("list")
 @click.option("--older-than", type=Period(), default="0m", help="Only what has been there for longer: 30d, 12h, 45m.")
 @json_option
-@explained
+@report_errors
 def list_trash(older_than: timedelta, as_json: bool) -> None:
     """Ids, kinds and ages of documents in the trash; never their names."""
     files = housekeeping.due(now() - older_than)
@@ -63,7 +63,7 @@ def list_trash(older_than: timedelta, as_json: bool) -> None:
 @trash.command()
 @click.option("--older-than", type=Period(), help="What has been there for longer; default: MEDFILES_TRASH_DAYS.")
 @json_option
-@explained
+@report_errors
 def purge(older_than: timedelta | None, as_json: bool) -> None:
     """Delete for ever what has been in the trash for too long."""
     period = timedelta(days=services().trash_days) if older_than is None else older_than
@@ -77,15 +77,15 @@ def purge(older_than: timedelta | None, as_json: bool) -> None:
 
 @storage.command("copy")
 @json_option
-@explained
+@report_errors
 def copy_storage(as_json: bool) -> None:
     """Bring what is in MEDFILES_STORAGE_ALSO over to MEDFILES_STORAGE_URL, each document compared with its SHA-256.
 
     People can go on working meanwhile. Stopped at any time, it goes on where it was when it is called again.
     """
     storages = services().storages
-    total = storage_copier.elsewhere(storages)
-    done = storage_copier.carry(storages, Teller().step("Bringing over", total))
+    total = storage_copier.count_elsewhere(storages)
+    done = storage_copier.copy_documents(storages, Progress().step("Bringing over", total))
     sentences = [f"{done.moved} documents brought over to {storages.default.name}."]
     if done.damaged:
         sentences.append(f"{len(done.damaged)} are damaged where they are and stay there: {_numbers(done.damaged)}.")

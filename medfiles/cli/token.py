@@ -7,12 +7,12 @@ from flask.cli import AppGroup
 
 from medfiles.accounts import api_tokens
 from medfiles.accounts import service as accounts
-from medfiles.cli.output import explained, json_option, summary
+from medfiles.cli.output import json_option, report_errors, summary
 from medfiles.http.security import LARGEST_ID
 
 group = AppGroup("token", help="Make and revoke personal tokens for scripts.")
 YEAR = 365
-DAYS = click.IntRange(0, api_tokens.LONGEST.days)
+DAYS = click.IntRange(0, api_tokens.MAX_LIFETIME.days)
 NUMBER = click.IntRange(0, LARGEST_ID)
 
 
@@ -27,7 +27,7 @@ def register(parent: AppGroup) -> None:
 @click.option("--patient", type=NUMBER, help="Number of the only patient it sees; default: all the account may see.")
 @click.option("--days", type=DAYS, default=YEAR, show_default=True, help="How long; 0: without end.")
 @json_option
-@explained
+@report_errors
 def create(email: str, name: str, scope: str, patient: int | None, days: int, as_json: bool) -> None:
     """Make a token and print it, this one time: the last word of the line."""
     actor = accounts.actor_for(accounts.find(email))
@@ -39,10 +39,10 @@ def create(email: str, name: str, scope: str, patient: int | None, days: int, as
 @group.command("list")
 @click.argument("email")
 @json_option
-@explained
+@report_errors
 def list_tokens(email: str, as_json: bool) -> None:
     """Number, name, scope, last use and end of an account's tokens."""
-    found = api_tokens.tokens(accounts.actor_for(accounts.find(email)))
+    found = api_tokens.list_tokens(accounts.actor_for(accounts.find(email)))
     names = ("id", "name", "scope", "patient_id", "created_at", "expires_at", "used_at")
     rows = [{name: getattr(token, name) for name in names} for token in found]
     lines = [
@@ -56,7 +56,7 @@ def list_tokens(email: str, as_json: bool) -> None:
 @click.argument("email")
 @click.argument("token_id", type=NUMBER)
 @json_option
-@explained
+@report_errors
 def revoke(email: str, token_id: int, as_json: bool) -> None:
     """Let nobody in with this token any more."""
     token = api_tokens.revoke(accounts.actor_for(accounts.find(email)), token_id)

@@ -6,7 +6,7 @@ import click
 from flask.cli import AppGroup
 
 from medfiles.accounts import service as accounts
-from medfiles.cli.output import explained, json_option, summary
+from medfiles.cli.output import json_option, report_errors, summary
 
 group = AppGroup("user", help="Make and look after accounts.")
 password_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
@@ -20,7 +20,7 @@ def register(parent: AppGroup) -> None:
 @click.argument("email")
 @password_stdin
 @json_option
-@explained
+@report_errors
 def create(email: str, password_stdin: bool, as_json: bool) -> None:
     """Make an account."""
     user = accounts.create(email, _password(password_stdin))
@@ -31,7 +31,7 @@ def create(email: str, password_stdin: bool, as_json: bool) -> None:
 @click.argument("email")
 @password_stdin
 @json_option
-@explained
+@report_errors
 def password(email: str, password_stdin: bool, as_json: bool) -> None:
     """Set a new password; every session of the account ends."""
     accounts.set_password(email, _password(password_stdin))
@@ -42,7 +42,7 @@ def password(email: str, password_stdin: bool, as_json: bool) -> None:
 @click.argument("email")
 @click.option("--undo", is_flag=True, help="Let the account sign in again.")
 @json_option
-@explained
+@report_errors
 def disable(email: str, undo: bool, as_json: bool) -> None:
     """Stop an account from signing in, at once; its records stay."""
     if undo:
@@ -56,7 +56,7 @@ def disable(email: str, undo: bool, as_json: bool) -> None:
 @click.argument("email")
 @click.option("--off", is_flag=True, required=True, help="Ask for the password alone again.")
 @json_option
-@explained
+@report_errors
 def second_step(email: str, off: bool, as_json: bool) -> None:
     """Take the second step off an account whose phone was lost; it is signed out everywhere."""
     accounts.clear_second_step(email)
@@ -67,7 +67,7 @@ def second_step(email: str, off: bool, as_json: bool) -> None:
 @click.argument("email")
 @click.option("--undo", is_flag=True, help="Take the role back.")
 @json_option
-@explained
+@report_errors
 def admin(email: str, undo: bool, as_json: bool) -> None:
     """Let an account see how the installation is doing. It sees no more documents than before."""
     accounts.set_admin(email, not undo)

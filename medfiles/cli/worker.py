@@ -12,14 +12,14 @@ from flask import current_app
 from flask.cli import AppGroup
 
 from medfiles.audit.chain import start_sealing
-from medfiles.cli.output import FINDINGS, explained, json_option, summary
+from medfiles.cli.output import FINDINGS, json_option, report_errors, summary
 from medfiles.jobs import queue as jobs
 from medfiles.operations import worker as operation_worker
 
-PATIENCE = 20.0  # seconds for the job at hand, once told to stop
+STOP_SECONDS = 20.0  # seconds for the job at hand, once told to stop
 
 
-class ToldToEnd(Exception):
+class StopRequested(Exception):
     """A signal asked the worker to stop."""
 
 
@@ -31,46 +31,46 @@ def register(parent: AppGroup) -> None:
 @click.option("--once", is_flag=True, help="Do what is due now, then end.")
 @click.option("--again", is_flag=True, help="Also what was given up before.")
 @json_option
-@explained
+@report_errors
 def worker(once: bool, again: bool, as_json: bool) -> None:
     """Make thumbnails, scan, verify, empty the trash: start any number of these, on any host. Ctrl-C or SIGTERM ends it
     after the job at hand; what it does not finish another one takes over."""
     if again:
-        click.echo(f"{jobs.ask_for_given_up():,} jobs are tried again.", err=True)
+        click.echo(f"{jobs.retry_given_up():,} jobs are tried again.", err=True)
     if once:
         _once(as_json)
     else:
-        _on_and_on()
+        _run_until_stopped()
 
 
 def _once(as_json: bool) -> None:
     app, done, failed = _app(), 0, 0
-    while (well := operation_worker.do_next(app)) is not None:
-        done, failed = done + well, failed + (not well)
+    while (succeeded := operation_worker.run_next(app)) is not None:
+        done, failed = done + succeeded, failed + (not succeeded)
     summary(as_json, f"{done:,} jobs done, {failed:,} failed.", done=done, failed=failed)
     if failed:
         sys.exit(FINDINGS)
 
 
-def _on_and_on() -> None:
+def _run_until_stopped() -> None:
     app, stop = _app(), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _told_to_end)
+        signal.signal(number, _request_stop)
     start_sealing(app, stop)
-    thread = threading.Thread(target=operation_worker.work, args=(app, stop), name="work", daemon=True)
+    thread = threading.Thread(target=operation_worker.run_until, args=(app, stop), name="work", daemon=True)
     thread.start()
     click.echo("medfiles worker is at work. Ctrl-C ends it.", err=True)
-    with suppress(ToldToEnd):
+    with suppress(StopRequested):
         while thread.is_alive():
             time.sleep(1)  # short: a signal that reaches another thread is handled when this one wakes
         raise click.ClickException("The work has ended by a mistake of its own; it is in the log.")
     stop.set()
-    thread.join(PATIENCE)
+    thread.join(STOP_SECONDS)
 
 
-def _told_to_end(*_: Any) -> None:
+def _request_stop(*_: Any) -> None:
     """Raise: setting the event could deadlock on the lock this signal interrupts."""
-    raise ToldToEnd
+    raise StopRequested
 
 
 def _app() -> Any:

@@ -59,21 +59,21 @@ def init_app(app: Flask) -> None:
     migrate.init_app(app, db, directory=str(app.config["MIGRATIONS"]))
     with app.app_context():
         if db.engine.dialect.name == "sqlite":
-            sqlite.promise(db.engine)
+            sqlite.configure(db.engine)
         elif db.engine.dialect.name == "postgresql":
-            _promise_postgresql(db.engine)
+            _configure_postgresql(db.engine)
 
 
 @contextmanager
-def transaction(durable: str = sqlite.AT_ONCE) -> Iterator[Any]:
+def transaction(commit: str = sqlite.SYNCHRONOUS) -> Iterator[Any]:
     """Run a write transaction on the context's session: commit, or roll back on error.
 
     On SQLite it takes the write lock at once (BEGIN IMMEDIATE), so what it reads stays true until it commits.
-    `durable=SOON`: the commit does not wait for fsync. It survives a crash of the process, but a power cut can undo it
-    until the next durable commit, the sealing of the audit log within seconds. DatabaseUnavailable on failure.
+    `commit=ASYNCHRONOUS`: the commit does not wait for fsync. It survives a crash of the process, but a power cut can
+    undo it until the next durable commit, the sealing of the audit log within seconds. DatabaseUnavailable on failure.
     """
     try:
-        start_writing(durable)
+        begin_write(commit)
         yield db.session
         db.session.commit()
     except OperationalError as error:
@@ -84,13 +84,13 @@ def transaction(durable: str = sqlite.AT_ONCE) -> Iterator[Any]:
         raise
 
 
-def start_writing(durable: str = sqlite.AT_ONCE) -> None:
+def begin_write(commit: str = sqlite.SYNCHRONOUS) -> None:
     """Restart the session's transaction as a write transaction."""
     db.session.rollback()
-    db.session.connection(execution_options={sqlite.WRITES: durable})
+    db.session.connection(execution_options={sqlite.WRITES: commit})
 
 
-def end_reading() -> None:
+def end_read() -> None:
     """End a read transaction; a rollback would also expire what was read."""
     db.session.commit()
 
@@ -101,7 +101,7 @@ def check_connection() -> None:
     db.session.rollback()
 
 
-def _promise_postgresql(engine: Engine) -> None:
+def _configure_postgresql(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def connect(connection: Any, _: Any) -> None:
         with connection.cursor() as cursor:
@@ -112,5 +112,5 @@ def _promise_postgresql(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        if connection.get_execution_options().get(sqlite.WRITES) == sqlite.SOON:
+        if connection.get_execution_options().get(sqlite.WRITES) == sqlite.ASYNCHRONOUS:
             connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")

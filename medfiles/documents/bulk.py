@@ -6,12 +6,12 @@ from functools import partial
 
 from sqlalchemy import select
 
-from medfiles.antivirus.policy import must_be_readable
+from medfiles.antivirus.policy import require_readable
 from medfiles.audit import event_log
 from medfiles.audit.event_log import AuditTarget, subject_of
 from medfiles.content import DocumentContent, opened
 from medfiles.database.session import db, transaction
-from medfiles.database.sqlite import SOON
+from medfiles.database.sqlite import ASYNCHRONOUS
 from medfiles.documents import relocation
 from medfiles.documents.rules import checked_details, must_be_alive, must_have_room
 from medfiles.documents.service import FIRST_TO_TRASH, DocumentService, must_be_live, must_be_trashed
@@ -143,7 +143,7 @@ class BulkService(DocumentService):
         def check(file: EntityFile) -> None:
             if file.deleted_at is not None and level == Action.VIEW:
                 raise NotFound()
-            must_be_readable(file, self.actor)
+            require_readable(file, self.actor)
             document = opened(file, self.storages)
             document.size()
             readable[file.id] = document
@@ -217,7 +217,7 @@ class BulkService(DocumentService):
         return results
 
     def _remember_reading(self, files: Sequence[EntityFile]) -> None:
-        with transaction(SOON):
+        with transaction(ASYNCHRONOUS):
             event_log.record_reads(self.actor, "download", files)
 
     def _remember_refusals(self, task: Task, results: Sequence[Result], found: Mapping[int, EntityFile]) -> None:

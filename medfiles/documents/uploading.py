@@ -144,7 +144,7 @@ class Arrivals(Service):
         if permit.again and (earlier := self._earlier(permit, staged, metadata)):
             return earlier, False
         db.session.rollback()  # no transaction stays open while they are scanned
-        scan = policy.scanned(self.scanner, staged.path)
+        scan = policy.scan_upload(self.scanner, staged.path)
         storage, key = self.storages.default, live_key(record_type.directory, extension)
         file = EntityFile(
             entity_type=record_type.name, entity_id=permit.record_id,
@@ -237,9 +237,9 @@ def live_count(record_type: RecordType, record_id: int) -> int:
 def _see_to_it_later(file: EntityFile) -> None:
     """In the open transaction: what nobody has to wait for."""
     if file.scan == policy.WAITING:
-        jobs.ask(jobs.SCAN, file.id, SCAN_AFTER)
+        jobs.enqueue(jobs.SCAN, file.id, SCAN_AFTER)
     elif media_of(file.file_type) in DRAWN:
-        jobs.ask(jobs.WARM, file.id, WARM_AFTER)
+        jobs.enqueue(jobs.WARM, file.id, WARM_AFTER)
 
 
 def _key_reused() -> Rejected:

@@ -18,11 +18,11 @@ from medfiles.record_types.declared import RecordType
 from medfiles.storage import Staged
 
 CHUNK = 256 * 1024
-SHORT = "The upload was cut off before all of it arrived. Please try again."
+TRUNCATED = "The upload was cut off before all of it arrived. Please try again."
 
 
 @dataclass(frozen=True)
-class Received:
+class ReceivedFile:
     """One received file: staged completely, or the error that stopped it."""
 
     name: str
@@ -57,7 +57,7 @@ class FormFile:
         return None
 
 
-class Counted:
+class CountingStream:
     """The request body, with a count of the bytes received."""
 
     def __init__(self, stream: IO[bytes]) -> None:
@@ -70,7 +70,7 @@ class Counted:
         return chunk
 
 
-def announced_length(request: Request) -> int:
+def content_length(request: Request) -> int:
     if request.content_length is None:
         raise LengthRequired()
     return request.content_length
@@ -88,7 +88,9 @@ def raw_name(request: Request) -> str:
     return options["filename"]
 
 
-def receive(request: Request, service: DocumentService, permit: UploadPermit) -> tuple[list[Received], UploadMetadata]:
+def receive(
+    request: Request, service: DocumentService, permit: UploadPermit
+) -> tuple[list[ReceivedFile], UploadMetadata]:
     """Read the body once; return its files and metadata. The caller owns staged files."""
     try:
         return _receive(request, service, permit)
@@ -101,20 +103,20 @@ def receive_one(
     request: Request, service: DocumentService, record_type: RecordType, record_id: int
 ) -> tuple[Any, bool]:
     """Store a single upload; return it and True, on a retry the earlier one and False."""
-    intake = service.receive(record_type, record_id, announced_length(request), 1, idempotency_key(request))
+    permit = service.receive(record_type, record_id, content_length(request), 1, idempotency_key(request))
     request.max_content_length = (request.content_length or 0) + 1  # the record type's limit was just checked
-    received, paper = receive(request, service, intake)
+    received, metadata = receive(request, service, permit)
     if len(received) > 1:
         for file in received:
             _give_up(file)
         error = Rejected("Send one file in a request. Upload each of several by itself.")
-        service.refuse(intake, received[0].name, error)
+        service.refuse(permit, received[0].name, error)
         raise error
-    return store(service, intake, received[0], paper)
+    return store(service, permit, received[0], metadata)
 
 
 def store(
-    service: DocumentService, permit: UploadPermit, received: Received, metadata: UploadMetadata
+    service: DocumentService, permit: UploadPermit, received: ReceivedFile, metadata: UploadMetadata
 ) -> tuple[Any, bool]:
     """Store a received file as a document; return it, and False for a retry."""
     if received.refusal or received.staged is None:
@@ -124,12 +126,14 @@ def store(
     return service.attach(permit, received.staged, replace(metadata, name=received.name))
 
 
-def _give_up(received: Received) -> None:
+def _give_up(received: ReceivedFile) -> None:
     if received.staged is not None:
         received.staged.discard()
 
 
-def _receive(request: Request, service: DocumentService, permit: UploadPermit) -> tuple[list[Received], UploadMetadata]:
+def _receive(
+    request: Request, service: DocumentService, permit: UploadPermit
+) -> tuple[list[ReceivedFile], UploadMetadata]:
     metadata = UploadMetadata(
         name="",
         description=request.args.get("description"),
@@ -148,50 +152,50 @@ def idempotency_key(request: Request) -> str | None:
     return key
 
 
-def _raw(request: Request, service: DocumentService, permit: UploadPermit) -> Received:
-    name, length = raw_name(request), announced_length(request)
+def _raw(request: Request, service: DocumentService, permit: UploadPermit) -> ReceivedFile:
+    name, length = raw_name(request), content_length(request)
     staged = service.stage(permit)
-    sink = FormFile(staged, too_large(permit.record_type))
-    with _given_up_on_error([staged]):
+    form_file = FormFile(staged, too_large(permit.record_type))
+    with _discard_on_error([staged]):
         body, left = request.stream, length
-        while left and sink.refusal is None and (chunk := _read(body, min(CHUNK, left))):
-            sink.write(chunk)
+        while left and form_file.refusal is None and (chunk := _read(body, min(CHUNK, left))):
+            form_file.write(chunk)
             left -= len(chunk)
-        if sink.refusal:
-            raise sink.refusal
+        if form_file.refusal:
+            raise form_file.refusal
         if left:
-            raise Truncated(SHORT)
-    return Received(name, staged)
+            raise Truncated(TRUNCATED)
+    return ReceivedFile(name, staged)
 
 
 def _form(
     request: Request, service: DocumentService, permit: UploadPermit, metadata: UploadMetadata
-) -> tuple[list[Received], UploadMetadata]:
-    sinks: list[FormFile] = []
+) -> tuple[list[ReceivedFile], UploadMetadata]:
+    form_files: list[FormFile] = []
     if request.mimetype != "multipart/form-data":
         raise Rejected("No file was sent. Choose one or more files first.")
 
-    def sink(*_: Any, **__: Any) -> FormFile:
-        sinks.append(FormFile(service.stage(permit), too_large(permit.record_type)))
-        return sinks[-1]
+    def form_file(*_: Any, **__: Any) -> FormFile:
+        form_files.append(FormFile(service.stage(permit), too_large(permit.record_type)))
+        return form_files[-1]
 
-    body = Counted(request.stream)
+    body = CountingStream(request.stream)
     parser = FormDataParser(
-        stream_factory=sink,  # type: ignore[arg-type]
+        stream_factory=form_file,  # type: ignore[arg-type]
         max_form_memory_size=4 * FORM_OVERHEAD,
         max_form_parts=permit.record_type.max_files * 4 + 16,
         silent=False,
     )
-    with _given_up_on_error([]) as staged:
-        fields, files = _parse(parser, request, body, staged, sinks)
-        if body.count != announced_length(request):
-            raise Truncated(SHORT)
+    with _discard_on_error([]) as staged:
+        fields, files = _parse(parser, request, body, staged, form_files)
+        if body.count != content_length(request):
+            raise Truncated(TRUNCATED)
         found = [_received(file) for file in files.getlist("file") if file.filename]
         if not found:
             raise Rejected("No file was chosen. Choose one or more files first.")
         if any(file.filename for name, file in files.items(multi=True) if name != "file"):
             raise Rejected("A file came in another field than “file”. Nothing was added.")
-        for file in sinks:
+        for file in form_files:
             if file.staged not in [received.staged for received in found]:
                 file.staged.discard()
     said = UploadMetadata(
@@ -203,7 +207,9 @@ def _form(
     return found, said
 
 
-def _parse(parser: FormDataParser, request: Request, body: Counted, staged: list[Staged], sinks: list[FormFile]) -> Any:
+def _parse(
+    parser: FormDataParser, request: Request, body: CountingStream, staged: list[Staged], form_files: list[FormFile]
+) -> Any:
     try:
         _, fields, files = parser.parse(
             body,  # type: ignore[arg-type]
@@ -212,32 +218,32 @@ def _parse(parser: FormDataParser, request: Request, body: Counted, staged: list
             request.mimetype_params,
         )
     except ValueError as error:
-        if body.count < announced_length(request):
-            raise Truncated(SHORT) from error
+        if body.count < content_length(request):
+            raise Truncated(TRUNCATED) from error
         raise Rejected("The upload could not be read as a form. Please try again.") from error
     except ClientDisconnected as error:
-        raise Truncated(SHORT) from error
+        raise Truncated(TRUNCATED) from error
     except RequestEntityTooLarge as error:
         raise TooLarge("This upload has too many parts or too long a text. Add fewer files at once.") from error
     finally:
-        staged.extend(sink.staged for sink in sinks)
+        staged.extend(form_file.staged for form_file in form_files)
     return fields, files
 
 
-def _received(file: FileStorage) -> Received:
-    sink: FormFile = file.stream  # type: ignore[assignment]
-    return Received(file.filename or "", None if sink.refusal else sink.staged, sink.refusal)
+def _received(file: FileStorage) -> ReceivedFile:
+    form_file: FormFile = file.stream  # type: ignore[assignment]
+    return ReceivedFile(file.filename or "", None if form_file.refusal else form_file.staged, form_file.refusal)
 
 
 def _read(stream: IO[bytes], size: int) -> bytes:
     try:
         return stream.read(size)
     except ClientDisconnected as error:
-        raise Truncated(SHORT) from error
+        raise Truncated(TRUNCATED) from error
 
 
 @contextmanager
-def _given_up_on_error(staged: list[Staged]) -> Iterator[list[Staged]]:
+def _discard_on_error(staged: list[Staged]) -> Iterator[list[Staged]]:
     try:
         yield staged
     except BaseException:

@@ -18,7 +18,7 @@ from medfiles.previews.service import Picture
 from medfiles.storage import DiskStorage
 from medfiles.storage.disk import Reader
 
-OF_TAGS = ("If-Range", "If-Match", "If-Unmodified-Since")
+PRECONDITIONS = ("If-Range", "If-Match", "If-Unmodified-Since")
 DOCUMENT_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -46,8 +46,8 @@ def send_document(opened: DocumentContent, *, direct: bool = False) -> Response:
     if direct and seconds and (link := opened.link(seconds)):
         response.status_code, response.location = 307, link
         return response
-    start, end = _asked_range(file.sha256, size)
-    if place := _handed_on(opened):
+    start, end = _requested_range(file.sha256, size)
+    if place := _accel_path(opened):
         response.headers["X-Accel-Redirect"] = place
         return response
     if (start, end) != (0, size):
@@ -55,11 +55,11 @@ def send_document(opened: DocumentContent, *, direct: bool = False) -> Response:
         response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
     response.content_length = end - start
     if request.method != "HEAD":
-        _send(response, opened.read(start, end))
+        _set_body(response, opened.read(start, end))
     return response
 
 
-def _send(response: Response, chunks: Iterator[bytes]) -> None:
+def _set_body(response: Response, chunks: Iterator[bytes]) -> None:
     """Send a local file with sendfile, where the server supports it."""
     if isinstance(chunks, Reader):
         response.response, response.direct_passthrough = wrap_file(request.environ, cast(IO[bytes], chunks)), True
@@ -92,26 +92,26 @@ def send_archive(bundle: Bundle) -> Response:
     return response
 
 
-def _handed_on(opened: DocumentContent) -> str | None:
+def _accel_path(opened: DocumentContent) -> str | None:
     """Return the X-Accel-Redirect path for nginx, or None.
 
     Requests with preconditions stay here, since nginx would evaluate them with ETags of its own.
     """
     location = current_app.config["MEDFILES_ACCEL"]
-    if not location or any(name in request.headers for name in OF_TAGS):
+    if not location or any(name in request.headers for name in PRECONDITIONS):
         return None
     storage, key = opened.place()
     return f"{location}{key}" if storage == DiskStorage.name else None
 
 
-def _asked_range(etag: str, size: int) -> tuple[int, int]:
+def _requested_range(etag: str, size: int) -> tuple[int, int]:
     """Return start and end of the requested range; all for several or outdated ones."""
-    asked = request.range
-    if asked is None or asked.units != "bytes" or len(asked.ranges) != 1:
+    requested = request.range
+    if requested is None or requested.units != "bytes" or len(requested.ranges) != 1:
         return 0, size
     if request.headers.get("If-Range", f'"{etag}"').strip() != f'"{etag}"':
         return 0, size
-    [(start, end)] = asked.ranges
+    [(start, end)] = requested.ranges
     found = Range("bytes", [(max(start, -size), end)]).range_for_length(size)
     if found is None:
         raise RequestedRangeNotSatisfiable(size)

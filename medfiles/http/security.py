@@ -15,7 +15,7 @@ from wtforms import ValidationError as BadToken
 from medfiles.accounts import api_tokens
 from medfiles.errors import DatabaseUnavailable, OutOfScope, Rejected, SignedOut
 from medfiles.http import rate_limits
-from medfiles.http.current import begin_writing, services
+from medfiles.http.current import begin_write_transaction, services
 
 API = "api"  # the blueprint that takes tokens too
 PUBLIC = {
@@ -49,9 +49,9 @@ WRITES_ACCOUNT = {  # Flask-Security reads, then writes: on SQLite that must be 
 }
 WITH_QR_CODE = {"security.two_factor_setup"}  # Flask-Security draws its QR code as a data: image
 FORMS = ("", "application/x-www-form-urlencoded", "multipart/form-data")
-LONGEST_ENTRY = 1000
-CHANGING = ("POST", "PUT", "PATCH", "DELETE")
-NOT_VALID = "This token is not valid: it was mistyped or revoked, or its time is over."
+MAX_FIELD_LENGTH = 1000
+WRITE_METHODS = ("POST", "PUT", "PATCH", "DELETE")
+INVALID_TOKEN = "This token is not valid: it was mistyped or revoked, or its time is over."
 LARGEST_ID = 2**63 - 1
 csrf = CSRFProtect()
 
@@ -62,7 +62,7 @@ class IdConverter(IntegerConverter):
     regex = "[0-9]{1,18}"  # no digits of other scripts, which would give a page two URLs
 
 
-class KindConverter(BaseConverter):
+class RecordTypeConverter(BaseConverter):
     """A record type by name; anything else is 404.
 
     Subclasses set `regex` to the names: if `to_python` rejected a name, Werkzeug would answer 405, since it collects
@@ -76,29 +76,29 @@ class KindConverter(BaseConverter):
         return value if isinstance(value, str) else str(value.name)
 
 
-class PluralConverter(KindConverter):
+class PluralConverter(RecordTypeConverter):
     """A record type by its plural, as in a patient's URLs."""
 
     def to_url(self, value: Any) -> str:
         return value if isinstance(value, str) else str(value.plural)
 
 
-def _reading(converter: type[KindConverter], words: Iterable[str]) -> type[KindConverter]:
+def _with_names(converter: type[RecordTypeConverter], words: Iterable[str]) -> type[RecordTypeConverter]:
     return type(converter.__name__, (converter,), {"regex": "|".join(map(re.escape, words))})
 
 
-def by_header_or_query(view: Any) -> Any:
+def csrf_outside_body(view: Any) -> Any:
     """Mark an upload view: its CSRF token is never read from the body.
 
     The body stays unread until the request is authorized.
     """
-    view.token_outside_body = True
+    view.csrf_outside_body = True
     return csrf.exempt(view)
 
 
-def reads(view: Any) -> Any:
+def read_only(view: Any) -> Any:
     """Mark a view that changes nothing despite POST: a read-only token may call it."""
-    view.reads = True
+    view.read_only = True
     return view
 
 
@@ -108,59 +108,59 @@ def init_app(app: Flask) -> None:
     app.config["WTF_CSRF_SSL_STRICT"] = False
     kinds = app.extensions["medfiles"].registry
     names, plurals = [kind.name for kind in kinds], [kind.plural for kind in kinds]
-    kind, plural = _reading(KindConverter, [*names, *plurals]), _reading(PluralConverter, plurals)
+    kind, plural = _with_names(RecordTypeConverter, [*names, *plurals]), _with_names(PluralConverter, plurals)
     app.url_map.converters.update(int=IdConverter, kind=kind, plural=plural)
     csrf.init_app(app)
-    app.before_request(require_somebody)
-    app.before_request(require_token)
+    app.before_request(require_sign_in)
+    app.before_request(require_csrf_token)
     app.after_request(add_headers)
 
 
-def require_somebody() -> None:
+def require_sign_in() -> None:
     """Require a signed-in account or a valid token; count rate-limited requests."""
     if g.get("database_down") and request.endpoint not in ("static", "status.healthz"):
         raise DatabaseUnavailable()
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if request.blueprint == API and scheme.lower() == "bearer":
-        _speak_for(token.strip())
+        _authenticate_token(token.strip())
     elif current_user.is_authenticated:
         g.account_id = current_user.id
     elif request.endpoint is not None and request.endpoint not in PUBLIC:
         raise SignedOut()
-    if scope := getattr(current_app.view_functions.get(request.endpoint or ""), "counted", None):
-        rate_limits.take(scope)
+    if scope := getattr(current_app.view_functions.get(request.endpoint or ""), "rate_limited", None):
+        rate_limits.count_request(scope)
 
 
-def _speak_for(token: str) -> None:
+def _authenticate_token(token: str) -> None:
     """Authenticate by token; a session cookie does not make up for a wrong one."""
-    found = api_tokens.bearer(token, request.remote_addr, g.request_id)
+    found = api_tokens.authenticate(token, request.remote_addr, g.request_id)
     if found is None:
-        with rate_limits.wrong_token():
-            raise SignedOut(NOT_VALID)
+        with rate_limits.count_wrong_token():
+            raise SignedOut(INVALID_TOKEN)
     g.actor, g.account_id = found.actor, found.actor.user_id
-    if not found.may_write and _changes():
+    if not found.may_write and _is_write():
         raise OutOfScope("This token may only read.")
 
 
-def _changes() -> bool:
-    reads = getattr(current_app.view_functions.get(request.endpoint or ""), "reads", False)
-    return request.method in CHANGING and not reads
+def _is_write() -> bool:
+    read_only = getattr(current_app.view_functions.get(request.endpoint or ""), "read_only", False)
+    return request.method in WRITE_METHODS and not read_only
 
 
-def require_token() -> None:
+def require_csrf_token() -> None:
     """Require a CSRF token on requests that change something."""
-    if request.method not in CHANGING or request.endpoint is None:
+    if request.method not in WRITE_METHODS or request.endpoint is None:
         return
     if request.content_length is None and "Transfer-Encoding" in request.headers:
         raise LengthRequired()
     if request.blueprint == "security":
         check_security_form()
     if request.endpoint in WRITES_ACCOUNT:
-        begin_writing()
+        begin_write_transaction()
     if "actor" in g:
         return  # an API token: other sites cannot send it
     view = current_app.view_functions[request.endpoint]
-    outside_body = request.blueprint == API or getattr(view, "token_outside_body", False)
+    outside_body = request.blueprint == API or getattr(view, "csrf_outside_body", False)
     if not outside_body:
         csrf.protect()
         return
@@ -175,8 +175,8 @@ def check_security_form() -> None:
     """Reject form input that would make Flask-Security fail."""
     if request.mimetype not in FORMS:
         raise UnsupportedMediaType()
-    if any(len(value) > LONGEST_ENTRY for value in request.form.values()):
-        raise Rejected(f"What you entered is longer than {LONGEST_ENTRY} characters. Please shorten it.")
+    if any(len(value) > MAX_FIELD_LENGTH for value in request.form.values()):
+        raise Rejected(f"What you entered is longer than {MAX_FIELD_LENGTH} characters. Please shorten it.")
     try:
         urlsplit(request.values.get("next", ""))
     except ValueError:

@@ -12,11 +12,11 @@ from sqlalchemy.exc import OperationalError
 
 from medfiles.clock import now
 from medfiles.database.session import db, transaction
-from medfiles.database.sqlite import SOON
+from medfiles.database.sqlite import ASYNCHRONOUS
 from medfiles.models import Session
 
 TOUCH_AFTER = timedelta(seconds=30)
-USER = "_user_id"  # Flask-Login's key for the user
+USER_KEY = "_user_id"  # Flask-Login's key for the user
 
 
 class DatabaseSessions(ServerSideSessionInterface):  # type: ignore[misc]
@@ -33,12 +33,12 @@ class DatabaseSessions(ServerSideSessionInterface):  # type: ignore[misc]
         except OperationalError:
             g.database_down = True  # answered in http.security, once there is a request
             session = self.session_class(sid=self._generate_sid(self.sid_length))
-        g.session_owner = session.get(USER)
+        g.session_owner = session.get(USER_KEY)
         g.session_digest = digest_of(session.sid)
         return session
 
     def save_session(self, app: Flask, session: ServerSideSession, response: Response) -> None:
-        if session.get(USER) != g.get("session_owner") and session.get(USER):
+        if session.get(USER_KEY) != g.get("session_owner") and session.get(USER_KEY):
             session["csrf_token"] = secrets.token_hex(32)  # now, so that parallel requests of a page share one
             self.regenerate(session)  # against session fixation
             g.session_seen = None
@@ -80,7 +80,7 @@ class DatabaseSessions(ServerSideSessionInterface):  # type: ignore[misc]
         data = self.serializer.encode(session)
         digest = digest_of(store_id)
         with transaction() as database:
-            values = {"data": data, "owner": session.get(USER)}
+            values = {"data": data, "owner": session.get(USER_KEY)}
             if g.get("session_seen") is not None:
                 database.execute(update(Session).where(Session.digest == digest).values(**values))
                 return
@@ -91,7 +91,7 @@ class DatabaseSessions(ServerSideSessionInterface):  # type: ignore[misc]
         seen: datetime | None = g.get("session_seen")
         if seen is None or g.get("background") or now() - seen < TOUCH_AFTER:
             return
-        with transaction(SOON) as database:
+        with transaction(ASYNCHRONOUS) as database:
             database.execute(update(Session).where(Session.digest == g.session_digest).values(seen_at=now()))
 
 

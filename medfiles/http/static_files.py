@@ -8,20 +8,20 @@ from typing import Any
 from flask import Flask, Response, send_from_directory
 
 FOLDER = Path(__file__).resolve().parents[1] / "static"
-FOR_EVER = "public, max-age=31536000, immutable"
-ASK_ANEW = "no-cache"  # embedding apps use plain URLs: after an update no old script may run on a new page
+IMMUTABLE = "public, max-age=31536000, immutable"
+REVALIDATE = "no-cache"  # embedding apps use plain URLs: after an update no old script may run on a new page
 
 
 def init_app(app: Flask) -> None:
     app.view_functions["static"] = send  # Flask's own rule stays
     app.add_url_rule("/static/@<version>/<path:filename>", "static")
-    app.url_defaults(_current)
+    app.url_defaults(_add_version)
 
 
 def send(filename: str, version: str | None = None) -> Response:
     """Serve a file; versioned scripts import each other by relative URLs."""
     response = send_from_directory(FOLDER, filename)
-    response.headers["Cache-Control"] = FOR_EVER if version == current_version() else ASK_ANEW
+    response.headers["Cache-Control"] = IMMUTABLE if version == current_version() else REVALIDATE
     return response
 
 
@@ -35,6 +35,6 @@ def current_version() -> str:
     return digest.hexdigest()[:12]
 
 
-def _current(endpoint: str, values: dict[str, Any]) -> None:
+def _add_version(endpoint: str, values: dict[str, Any]) -> None:
     if endpoint == "static":
         values.setdefault("version", current_version())

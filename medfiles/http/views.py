@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from medfiles.accounts import service as accounts
-from medfiles.antivirus.policy import INFECTED, WAITING, is_held
+from medfiles.antivirus.policy import INFECTED, WAITING, is_blocked
 from medfiles.clock import now
 from medfiles.documents.listing import ListQuery, Page
 from medfiles.documents.service import Tally, version_of
@@ -308,7 +308,7 @@ class FilePresenter:
     def __call__(self, file: EntityFile) -> FileView:
         record_type = self.registry[file.entity_type]
         name, waits = PurePosixPath(file.file_name), file.id < FIRST_FILE_ID
-        held = not waits and is_held(file, self.actor.user_id)
+        held = not waits and is_blocked(file, self.actor.user_id)
         return FileView(
             id=file.id,
             entity_type=file.entity_type,

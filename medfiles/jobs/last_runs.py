@@ -24,13 +24,13 @@ class Run:
 def claim(name: str, every: timedelta) -> bool:
     """Return whether this process should run it: nobody began it within `every`."""
     with transaction() as session:
-        locked(name)
+        lock_row(name)
         is_due = or_(LastRun.begun_at.is_(None), LastRun.begun_at < now() - every)
         took = session.execute(update(LastRun).where(LastRun.name == name, is_due).values(begun_at=now()))
         return bool(took.rowcount)
 
 
-def locked(name: str) -> LastRun:
+def lock_row(name: str) -> LastRun:
     """Return the row, locked until the open transaction ends."""
     if found := db.session.get(LastRun, name, with_for_update=True):
         return found
@@ -39,10 +39,10 @@ def locked(name: str) -> LastRun:
     return db.session.get_one(LastRun, name, with_for_update=True, populate_existing=True)
 
 
-def ended(name: str, **facts: Any) -> None:
+def record(name: str, **facts: Any) -> None:
     """Record that a run completed; it may have been started by hand, without a claim."""
     with transaction():
-        run = locked(name)
+        run = lock_row(name)
         run.ended_at, run.facts = now(), facts
 
 

@@ -113,7 +113,7 @@ class Migration:
     def _needed(self, found: Inventory, folder: Path) -> dict[Path, int]:
         """Bytes that are to be written, by folder: the backup, and the documents' new places."""
         size = found.bytes_in_all()
-        needed = {folder: size + sum(map(database_dump.size_of_database, {db.engine, self.source.engine}))}
+        needed = {folder: size + sum(map(database_dump.database_size, {db.engine, self.source.engine}))}
         if isinstance(self.services.storages.default, DiskStorage):
             needed[self.services.storages.default.root] = size
         return needed

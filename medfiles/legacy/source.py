@@ -14,7 +14,7 @@ from sqlalchemy.sql.expression import TableClause
 
 from medfiles.database.session import db
 from medfiles.errors import Rejected
-from medfiles.operations.database_dump import plain
+from medfiles.operations.database_dump import public_url
 from medfiles.storage import OlderFolder
 
 OWN = "own"
@@ -140,7 +140,7 @@ def shown(address: URL) -> str:
     """The address as it can be shown and compared: without password and options, files by their whole path."""
     if address.get_backend_name() == "sqlite":
         return f"sqlite:///{Path(address.database or '').resolve()}"
-    return plain(address).render_as_string()
+    return public_url(address).render_as_string()
 
 
 def moment(value: Any) -> datetime | None:

@@ -93,7 +93,7 @@ def back_up(
         raise StorageError(f"The backup cannot be written to {folder}: {error.strerror}.") from error
     with transaction():
         event_log.record(None, "backup", AuditTarget(), documents=saved.documents)
-    last_runs.ended(RUN, documents=saved.documents, bytes=saved.bytes, problems=len(saved.problems))
+    last_runs.record(RUN, documents=saved.documents, bytes=saved.bytes, problems=len(saved.problems))
     return saved
 
 

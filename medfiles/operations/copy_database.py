@@ -17,11 +17,11 @@ from medfiles.errors import Conflict, DatabaseUnavailable, IntegrityFailed, Reje
 
 BATCH = 1000  # rows
 VERSION = "alembic_version"
-WRITE = "Write the address of a PostgreSQL database: postgresql+psycopg://user:password@host/database."
+EXPECTED_URL = "Write the address of a PostgreSQL database: postgresql+psycopg://user:password@host/database."
 
 
 @dataclass
-class Transplanted:
+class CopyResult:
     """Rows copied, by table; `others`: tables here that are not medfiles'."""
 
     rows: dict[str, int]
@@ -33,9 +33,9 @@ def target_engine(url: str) -> Engine:
     try:
         engine = create_engine(make_url(url), hide_parameters=True, poolclass=NullPool)
     except (ArgumentError, ImportError) as error:
-        raise Rejected(WRITE) from error
+        raise Rejected(EXPECTED_URL) from error
     if engine.dialect.name != "postgresql":
-        raise Rejected(WRITE)
+        raise Rejected(EXPECTED_URL)
     try:
         with engine.connect() as connection:
             connection.execute(text("SELECT 1"))
@@ -54,7 +54,7 @@ def check_is_empty(target: Engine) -> None:
                 raise Conflict(f"The database to copy to is not empty: {table.name} has rows.")
 
 
-def copy_to(target: Engine, report: Callable[[str, int], None] = lambda table, rows: None) -> Transplanted:
+def copy_to(target: Engine, report: Callable[[str, int], None] = lambda table, rows: None) -> CopyResult:
     """Copy all rows and sequences in one transaction, with writes here locked.
 
     `target` has this version's tables, all empty. Raise IntegrityFailed, and change nothing, when a row differs;
@@ -63,27 +63,27 @@ def copy_to(target: Engine, report: Callable[[str, int], None] = lambda table, r
     if db.engine.dialect.name != "sqlite":
         raise Conflict("This installation is on PostgreSQL already: pg_dump and pg_restore copy its database.")
     tables = db.metadata.sorted_tables
-    with _held(db.engine) as here, target.begin() as there:
-        _must_match(here, there)
+    with _locked(db.engine) as here, target.begin() as there:
+        _check_same_version(here, there)
         try:
             rows = {table.name: _copy(table, here, there, report) for table in tables}
         except (DataError, IntegrityError) as error:
             raise IntegrityFailed(f"PostgreSQL does not take a row as it is: {error.orig}") from error
         for table in tables:
             _compare(table, here, there)
-            _go_on_counting(table, here, there)
+            _advance_sequence(table, here, there)
         others = {*inspect(here).get_table_names()} - {table.name for table in tables} - {VERSION}
-    return Transplanted(rows, sorted(others))
+    return CopyResult(rows, sorted(others))
 
 
 @contextmanager
-def _held(engine: Engine) -> Iterator[Connection]:
+def _locked(engine: Engine) -> Iterator[Connection]:
     """Hold the write lock: the database does not change inside the block."""
-    with engine.connect().execution_options(**{sqlite.WRITES: sqlite.AT_ONCE}) as connection, connection.begin():
+    with engine.connect().execution_options(**{sqlite.WRITES: sqlite.SYNCHRONOUS}) as connection, connection.begin():
         yield connection
 
 
-def _must_match(here: Connection, there: Connection) -> None:
+def _check_same_version(here: Connection, there: Connection) -> None:
     versions = [connection.execute(text(f"SELECT version_num FROM {VERSION}")).all() for connection in (here, there)]
     if versions[0] != versions[1]:
         raise Conflict("The two databases are of different versions. `flask db upgrade` brings this one up to date.")
@@ -113,18 +113,18 @@ def _rows(table: Table, connection: Connection) -> Any:
     return connection.execute(select(table).order_by(*order), execution_options={"yield_per": BATCH})
 
 
-def _go_on_counting(table: Table, here: Connection, there: Connection) -> None:
+def _advance_sequence(table: Table, here: Connection, there: Connection) -> None:
     """Advance the sequence, so that ids of deleted rows are never reused."""
     [first, *more] = table.primary_key.columns
-    asked = text("SELECT pg_get_serial_sequence(:table, :column)").bindparams(table=table.name, column=first.name)
-    if more or not (counter := there.scalar(asked)):
+    query = text("SELECT pg_get_serial_sequence(:table, :column)").bindparams(table=table.name, column=first.name)
+    if more or not (sequence := there.scalar(query)):
         return
-    last = max(there.scalar(select(func.max(first))) or 0, _last(table, here))
+    last = max(there.scalar(select(func.max(first))) or 0, _last_id(table, here))
     if last:
-        there.execute(text("SELECT setval(CAST(:counter AS regclass), :last)"), {"counter": counter, "last": last})
+        there.execute(text("SELECT setval(CAST(:counter AS regclass), :last)"), {"counter": sequence, "last": last})
 
 
-def _last(table: Table, here: Connection) -> int:
+def _last_id(table: Table, here: Connection) -> int:
     """Return the last id given out, where SQLite records it."""
     if not here.scalar(text("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'")):
         return 0

@@ -19,11 +19,11 @@ from medfiles.previews import cache as preview_cache
 from medfiles.storage import Storages, key_beside
 
 TRIES = 3  # for a document that is being moved elsewhere at the same time
-PATIENCE = 5  # consecutive failures after which the storage is at fault, not the document
+MAX_FAILURES = 5  # consecutive failures after which the storage is at fault, not the document
 
 
 @dataclass
-class Carried:
+class CopyResult:
     """Documents `moved`; ids of `damaged` and `failed` ones.
 
     `documents` and `others` count what remains elsewhere: documents, and objects to be removed.
@@ -36,24 +36,24 @@ class Carried:
     others: int
 
 
-def elsewhere(storages: Storages) -> int:
+def count_elsewhere(storages: Storages) -> int:
     """Count documents outside the default storage."""
     return _count(select(EntityFile.id).where(EntityFile.storage != storages.default.name))
 
 
-def carry(storages: Storages, report: Callable[[int], None] = lambda count: None) -> Carried:
+def copy_documents(storages: Storages, report: Callable[[int], None] = lambda count: None) -> CopyResult:
     """Copy every document that is elsewhere; `report` receives the number tried.
 
     StorageError when a storage stops answering.
     """
-    moved, seen, at, in_a_row = 0, 0, 0, 0
+    moved, tried, at, in_a_row = 0, 0, 0, 0
     damaged: list[int] = []
     failed: list[int] = []
     query = select(EntityFile.id).where(EntityFile.storage != storages.default.name).order_by(EntityFile.id).limit(1)
     while at := db.session.scalar(query.where(EntityFile.id > at)) or 0:
-        seen += 1
+        tried += 1
         try:
-            moved += _carry(storages, at)
+            moved += _copy_document(storages, at)
             in_a_row = 0
         except IntegrityFailed:
             damaged.append(at)
@@ -62,16 +62,16 @@ def carry(storages: Storages, report: Callable[[int], None] = lambda count: None
         except MedfilesError:
             failed.append(at)
             in_a_row += 1
-            if in_a_row == PATIENCE:
+            if in_a_row == MAX_FAILURES:
                 raise
-        report(seen)
+        report(tried)
     preview_cache.clear_elsewhere(storages)
     entries = select(StorageJournal.id).where(StorageJournal.storage != storages.default.name)
     pictures = select(Rendition.id).where(Rendition.storage != storages.default.name)
-    return Carried(moved, damaged, failed, elsewhere(storages), _count(entries) + _count(pictures))
+    return CopyResult(moved, damaged, failed, count_elsewhere(storages), _count(entries) + _count(pictures))
 
 
-def _carry(storages: Storages, file_id: int) -> bool:
+def _copy_document(storages: Storages, file_id: int) -> bool:
     """Return whether this call copied it: it may be trashed or purged meanwhile."""
     for _ in range(TRIES):
         file = db.session.get(EntityFile, file_id, populate_existing=True)

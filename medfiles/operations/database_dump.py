@@ -20,7 +20,7 @@ MISSING = (
 )
 
 
-def size_of_database(engine: Engine) -> int:
+def database_size(engine: Engine) -> int:
     """Return the size in bytes; 0 where the database does not report it."""
     with engine.connect() as connection:
         if engine.dialect.name == "postgresql":
@@ -64,13 +64,13 @@ def _run(engine: Engine, name: str, *options: str) -> None:
     """Run a PostgreSQL client; the password goes through the environment."""
     if (program := shutil.which(name)) is None:
         raise StorageError(MISSING.format(name))
-    command = [program, "--no-password", f"--dbname={plain(engine.url).render_as_string()}", *options]
+    command = [program, "--no-password", f"--dbname={public_url(engine.url).render_as_string()}", *options]
     environment = {**os.environ, "PGPASSWORD": engine.url.password or os.environ.get("PGPASSWORD", "")}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise StorageError(f"{name} did not copy the database. {done.stderr.strip()[-300:]}")
 
 
-def plain(address: URL) -> URL:
+def public_url(address: URL) -> URL:
     """Return the database's URL without password and driver options."""
     return URL.create("postgresql", address.username, None, address.host, address.port, address.database)

@@ -16,7 +16,7 @@ from medfiles.documents import unmigrated
 from medfiles.errors import NotFound, StorageError
 from medfiles.models import CancelledUpload, EntityFile, LabResult, LabResultFile, Rendition
 from medfiles.previews import cache as preview_cache
-from medfiles.previews.renderer import Renderer, Unshowable
+from medfiles.previews.renderer import NoPreview, Renderer
 from medfiles.record_types.declared import RecordType, Registry
 from medfiles.sandbox.render.spec import THUMBNAIL, recipe
 from medfiles.storage import Storages, journal
@@ -155,7 +155,7 @@ def warm_one(renderer: Renderer, file_id: int) -> bool:
 def _warmed(renderer: Renderer, file: EntityFile) -> bool:
     try:
         renderer.picture(opened(file, renderer.storages), recipe(THUMBNAIL), 1)
-    except (NotFound, Unshowable) as error:
+    except (NotFound, NoPreview) as error:
         log.info("no thumbnail", document=file.id, code=error.code)
         return False
     return True

@@ -25,7 +25,7 @@ from medfiles.storage import Storages
 
 
 @dataclass(frozen=True)
-class Kept:
+class DocumentCounts:
     """Counts and bytes of one record type's documents."""
 
     documents: int = 0
@@ -54,7 +54,7 @@ class Process:
 
 
 @dataclass(frozen=True)
-class Condition:
+class Status:
     """Figures of the installation; sizes in bytes.
 
     `kinds` by record type; `free` by storage, None for unlimited; `oldest_trash` is purged first; `findings` by kind;
@@ -62,11 +62,11 @@ class Condition:
     """
 
     at: datetime
-    kinds: Mapping[str, Kept]
+    kinds: Mapping[str, DocumentCounts]
     pictures: int
     pictures_size: int
-    not_drawn: int
-    not_moved: int
+    failed_pictures: int
+    unmigrated: int
     oldest_trash: datetime | None
     journal: Journal
     free: Mapping[str, int | None]
@@ -76,9 +76,9 @@ class Condition:
     processes: tuple[Process, ...]
     findings: Mapping[str, int]
     runs: Mapping[str, Run | None]
-    trail: chain.Condition
-    scanner: scanning.Condition
-    jobs: jobs.Condition
+    audit: chain.ChainStatus
+    scanner: scanning.ScannerStatus
+    jobs: jobs.QueueStatus
 
     @property
     def jobs_late(self) -> int:
@@ -86,29 +86,29 @@ class Condition:
         return max(0, int((self.at - self.jobs.oldest).total_seconds())) if self.jobs.oldest else 0
 
 
-class ConditionService(Service):
+class StatusService(Service):
     """Status for admins."""
 
-    def read(self, services: Services) -> Condition:
+    def read(self, services: Services) -> Status:
         with self.operation("status"):
-            permit(self.actor)
-            return measured(services)
+            require_admin(self.actor)
+            return measure(services)
 
 
-def permit(actor: Actor) -> None:
+def require_admin(actor: Actor) -> None:
     if not actor.is_admin:
         raise Forbidden("Only those who look after this installation can see how it is doing.")
 
 
-def measured(services: Services) -> Condition:
+def measure(services: Services) -> Status:
     pictures, size, failed = _pictures()
-    return Condition(
+    return Status(
         at=now(),
         kinds=_kinds(services.registry),
         pictures=pictures,
         pictures_size=size,
-        not_drawn=failed,
-        not_moved=_count(LabResultFile.id),
+        failed_pictures=failed,
+        unmigrated=_count(LabResultFile.id),
         oldest_trash=db.session.scalar(select(func.min(EntityFile.deleted_at))),
         journal=_journal(),
         free=_free(services.storages),
@@ -118,13 +118,13 @@ def measured(services: Services) -> Condition:
         processes=processes(),
         findings=integrity.count_findings(),
         runs={name: last_runs.last(name) for name in (integrity.VERIFY, integrity.DEEP, backup.RUN, chain.VERIFY)},
-        trail=chain.condition(),
-        scanner=scanning.condition(services.scanner),
-        jobs=jobs.condition(),
+        audit=chain.status(),
+        scanner=scanning.status(services.scanner),
+        jobs=jobs.status(),
     )
 
 
-def _kinds(registry: Registry) -> dict[str, Kept]:
+def _kinds(registry: Registry) -> dict[str, DocumentCounts]:
     trashed = case((EntityFile.deleted_at.is_not(None), 1), else_=0)
     query = select(
         EntityFile.entity_type,
@@ -134,11 +134,11 @@ def _kinds(registry: Registry) -> dict[str, Kept]:
         func.sum(trashed * EntityFile.file_size),
     ).group_by(EntityFile.entity_type)
     found = {kind: tuple(map(int, figures)) for kind, *figures in db.session.execute(query)}
-    return {record_type.name: _kept(*found.get(record_type.name, (0, 0, 0, 0))) for record_type in registry}
+    return {record_type.name: _document_counts(*found.get(record_type.name, (0, 0, 0, 0))) for record_type in registry}
 
 
-def _kept(count: int, size: int, trashed: int, trashed_size: int) -> Kept:
-    return Kept(count - trashed, size - trashed_size, trashed, trashed_size)
+def _document_counts(count: int, size: int, trashed: int, trashed_size: int) -> DocumentCounts:
+    return DocumentCounts(count - trashed, size - trashed_size, trashed, trashed_size)
 
 
 def _pictures() -> tuple[int, int, int]:

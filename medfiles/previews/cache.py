@@ -8,17 +8,17 @@ from sqlalchemy import Exists, Select, delete, exists, select
 from sqlalchemy.exc import IntegrityError
 
 from medfiles.clock import now
-from medfiles.database.session import db, end_reading, transaction
+from medfiles.database.session import db, end_read, transaction
 from medfiles.errors import NotFound
 from medfiles.models import EntityFile, Rendition, StorageJournal
 from medfiles.storage import Storages, journal
 from medfiles.storage.journal import LEASE, Swept
 
-AT_WORK = timedelta(seconds=90)  # after this, the process that claimed a key has died
+CLAIM_TIMEOUT = timedelta(seconds=90)  # after this, the process that claimed a key has died
 BATCH = 100
 
 
-class AlreadyMade(Exception):
+class AlreadyStored(Exception):
     """Roll back the claim: the picture was made in the meantime."""
 
 
@@ -29,7 +29,7 @@ def find(sha256: str, recipe: str, page: int) -> Rendition | None:
     )
     if row is not None:
         db.session.expunge(row)
-    end_reading()
+    end_read()
     return row
 
 
@@ -37,14 +37,14 @@ def failure(sha256: str, recipe: str, pages: Collection[int]) -> str | None:
     """Return why one of these pages failed before, if known."""
     query = select(Rendition.failure).where(Rendition.sha256 == sha256, Rendition.recipe == recipe)
     found: str | None = db.session.scalar(query.where(Rendition.page.in_(pages)).limit(1))
-    end_reading()
+    end_read()
     return found
 
 
 def has_other(sha256: str, recipe: str, page: int) -> bool:
     query = select(Rendition.id).where(Rendition.sha256 == sha256, Rendition.recipe == recipe, Rendition.page != page)
     found = db.session.scalar(query.limit(1)) is not None
-    end_reading()
+    end_read()
     return found
 
 
@@ -53,39 +53,39 @@ def claim(storage: str, key: str) -> bool:
 
     False when another caller is making it, or has made it since this caller looked.
     """
-    with suppress(IntegrityError, AlreadyMade), transaction() as session:
+    with suppress(IntegrityError, AlreadyStored), transaction() as session:
         journal.enter(storage, [key])
         if session.scalar(select(Rendition.id).where(Rendition.key == key)) is not None:
-            raise AlreadyMade
+            raise AlreadyStored
         return True
     return False
 
 
-def is_being_made(key: str) -> bool:
+def is_in_progress(key: str) -> bool:
     query = select(StorageJournal.lease_until).where(StorageJournal.key == key, StorageJournal.action == "attach")
     lease = db.session.scalar(query)
-    end_reading()
-    return lease is not None and lease > now() + LEASE - AT_WORK
+    end_read()
+    return lease is not None and lease > now() + LEASE - CLAIM_TIMEOUT
 
 
-def keep(row: Rendition) -> None:
+def store(row: Rendition) -> None:
     """Store the row of a finished object; NotFound when its last document was purged."""
     with transaction() as session:
-        _must_be_wanted(row.sha256)
+        _lock_document(row.sha256)
         session.add(row)
         session.flush()
         journal.settle([str(row.key)])
 
 
-def remember(row: Rendition) -> None:
+def store_failure(row: Rendition) -> None:
     """Store a row without an object, such as a failure. An existing row wins."""
     with suppress(NotFound), transaction() as session:
-        _must_be_wanted(row.sha256)
+        _lock_document(row.sha256)
         with suppress(IntegrityError), session.begin_nested():
             session.add(row)
 
 
-def lose(row: Rendition) -> None:
+def forget(row: Rendition) -> None:
     """Delete a row whose object is gone, as after a restore, so that it is made again."""
     with transaction() as session:
         session.execute(delete(Rendition).where(Rendition.id == row.id))
@@ -97,7 +97,7 @@ def release(hashes: Collection[str]) -> Sequence[str]:
     Return the keys whose objects to remove after the commit.
     """
     db.session.flush()
-    return _drop(select(Rendition).where(Rendition.sha256.in_(hashes), ~_wanted()))
+    return _drop(select(Rendition).where(Rendition.sha256.in_(hashes), ~_has_document()))
 
 
 def clear(storages: Storages, *, failed: bool = False) -> Swept:
@@ -111,9 +111,9 @@ def clear_elsewhere(storages: Storages) -> Swept:
     return _clear(storages, select(Rendition).where(Rendition.storage != storages.default.name))
 
 
-def clear_unwanted(storages: Storages) -> Swept:
+def clear_orphans(storages: Storages) -> Swept:
     """Remove orphans, as when the last two documents of a hash go at the same time."""
-    return _clear(storages, select(Rendition).where(~_wanted()))
+    return _clear(storages, select(Rendition).where(~_has_document()))
 
 
 def _clear(storages: Storages, query: Select[Rendition]) -> Swept:
@@ -138,11 +138,11 @@ def _drop(query: Select[Rendition]) -> Sequence[str]:
     return keys
 
 
-def _wanted() -> Exists:
+def _has_document() -> Exists:
     return exists().where(EntityFile.sha256 == Rendition.sha256)
 
 
-def _must_be_wanted(sha256: str) -> None:
+def _lock_document(sha256: str) -> None:
     """Lock a document with this hash, so that it cannot be purged meanwhile."""
     query = select(EntityFile.id).where(EntityFile.sha256 == sha256).limit(1)
     if db.session.scalar(query.with_for_update()) is None:

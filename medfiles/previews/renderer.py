@@ -22,28 +22,28 @@ from medfiles.errors import (
 )
 from medfiles.models import Rendition
 from medfiles.previews import cache as preview_cache
-from medfiles.previews.libreoffice import Converter, NotConverted
+from medfiles.previews.libreoffice import ConversionFailed, Converter
 from medfiles.record_types.media_types import DRAWN, media_of
 from medfiles.sandbox.pool import Busy, ConcurrencyLimit, Limits, NotChecked, Sandbox, TimedOut
 from medfiles.sandbox.render import spec
-from medfiles.sandbox.render.spec import Recipe
+from medfiles.sandbox.render.spec import PictureSpec
 from medfiles.storage import Staged, Storages, journal, picture_key
 
 log = structlog.get_logger("medfiles.previews.renderer")
 TASKS = ("medfiles.sandbox.render.tasks",)
 LIMITS = Limits(cpu=15, wall=45.0, jobs=200, queue=10.0, nice=10)  # the server goes first
-PATIENCE = 10.0  # seconds to wait for a picture that another request is rendering
-POLL = 0.05
+WAIT_SECONDS = 10.0  # seconds to wait for a picture that another request is rendering
+POLL_SECONDS = 0.05
 BUSY = "Many documents are being prepared right now. Please try again in a moment."
 CRASHED = "This document cannot be shown safely here. Download it to open it on your device."
 NOT_CONVERTED = "This document could not be made ready to be shown. Download it to open it on your device."
 NO_CONVERTER, PDF = Converter(""), "application/pdf"
 SLOW = "This document takes too long to be shown here. Download it to open it on your device."
-WHOLE = 0  # the page number that stands for the whole document
-SENTENCES = ((TimedOut, SLOW), (NotConverted, NOT_CONVERTED), (NotChecked, CRASHED))
+WHOLE_DOCUMENT = 0  # the page number that stands for the whole document
+MESSAGES = ((TimedOut, SLOW), (ConversionFailed, NOT_CONVERTED), (NotChecked, CRASHED))
 
 
-class Unshowable(Rejected):
+class NoPreview(Rejected):
     """The document can be read, but no preview can be made of it."""
 
     code = "no-preview"
@@ -108,102 +108,108 @@ class Renderer:
     converter: Converter = NO_CONVERTER
     render_slots: ConcurrencyLimit = field(default_factory=ConcurrencyLimit)
 
-    def look(self, document: DocumentContent) -> Preview:
+    def describe(self, document: DocumentContent) -> Preview:
         sha256 = document.file.sha256
         known = preview_cache.find(sha256, spec.PREVIEW, 0)
         if known is not None:
-            return Preview("none", reason=known.failure) if known.failure else _look(known.facts or {})
+            return Preview("none", reason=known.failure) if known.failure else _preview_from_json(known.facts or {})
         answer = self._run("look", document)
         if "crash" in answer:
-            preview_cache.remember(Rendition(sha256=sha256, recipe=spec.PREVIEW, page=0, failure=answer["crash"]))
+            preview_cache.store_failure(Rendition(sha256=sha256, recipe=spec.PREVIEW, page=0, failure=answer["crash"]))
             return Preview("none", reason=answer["crash"])
-        if media_of(document.file.file_type) in DRAWN:  # of others the facts are their content
-            preview_cache.remember(Rendition(sha256=sha256, recipe=spec.PREVIEW, page=0, facts=answer))
-        return _look(answer)
+        if media_of(document.file.file_type) in DRAWN:  # others would store their whole content
+            preview_cache.store_failure(Rendition(sha256=sha256, recipe=spec.PREVIEW, page=0, facts=answer))
+        return _preview_from_json(answer)
 
-    def picture(self, document: DocumentContent, word: str, page: int) -> Picture:
-        """Return a page; raise NotFound (no such page or recipe), `Unshowable` or `Busy`."""
-        recipe = spec.parse_recipe(word)
-        self._must_have(document, recipe, page)
-        known = preview_cache.find(document.file.sha256, word, page)
+    def picture(self, document: DocumentContent, recipe: str, page: int) -> Picture:
+        """Return a page; raise NotFound (no such page or recipe), `NoPreview` or `Busy`."""
+        picture_spec = spec.parse_recipe(recipe)
+        self._check_exists(document, picture_spec, page)
+        known = preview_cache.find(document.file.sha256, recipe, page)
         if known is None:
-            self._must_not_have_crashed(document, page)
-        return (known and self._kept(known)) or self._made(document, recipe, word, page)
+            self._check_not_crashed(document, page)
+        return (known and self._open_cached(known)) or self._render_and_cache(document, picture_spec, recipe, page)
 
-    def _must_not_have_crashed(self, document: DocumentContent, page: int) -> None:
+    def _check_not_crashed(self, document: DocumentContent, page: int) -> None:
         """Raise if a worker crashed on this page at any width, or on two other pages."""
-        if words := preview_cache.failure(document.file.sha256, spec.crash(), (WHOLE, page)):
-            raise Unshowable(words)
+        if message := preview_cache.failure(document.file.sha256, spec.crash(), (WHOLE_DOCUMENT, page)):
+            raise NoPreview(message)
 
-    def _remember_crash(self, document: DocumentContent, page: int, words: str) -> None:
+    def _remember_crash(self, document: DocumentContent, page: int, message: str) -> None:
         sha256 = document.file.sha256
         if preview_cache.has_other(sha256, spec.crash(), page):
-            preview_cache.remember(Rendition(sha256=sha256, recipe=spec.crash(), page=WHOLE, failure=words))
-        preview_cache.remember(Rendition(sha256=sha256, recipe=spec.crash(), page=page, failure=words))
+            preview_cache.store_failure(
+                Rendition(sha256=sha256, recipe=spec.crash(), page=WHOLE_DOCUMENT, failure=message)
+            )
+        preview_cache.store_failure(Rendition(sha256=sha256, recipe=spec.crash(), page=page, failure=message))
 
-    def _must_have(self, document: DocumentContent, recipe: Recipe, page: int) -> None:
+    def _check_exists(self, document: DocumentContent, picture_spec: PictureSpec, page: int) -> None:
         kind, pages = media_of(document.file.file_type), document.file.pages
         if kind == "image" and pages is None:
             pages = 1
         if pages is None:
-            look = self.look(document)
-            if look.kind == "none":
-                raise Unshowable(look.reason or CRASHED)
-            pages = look.pages or 0
-        drawn = kind in DRAWN or self.converter.takes(document.file.file_type)
-        if not drawn or not 1 <= page <= pages or (recipe.window and kind != "dicom"):
+            preview = self.describe(document)
+            if preview.kind == "none":
+                raise NoPreview(preview.reason or CRASHED)
+            pages = preview.pages or 0
+        drawn = kind in DRAWN or self.converter.supports(document.file.file_type)
+        if not drawn or not 1 <= page <= pages or (picture_spec.window and kind != "dicom"):
             raise NotFound()
 
-    def _kept(self, known: Rendition) -> Picture | None:
+    def _open_cached(self, known: Rendition) -> Picture | None:
         """Open a cached picture; None when its object is gone."""
         if known.failure:
-            raise Unshowable(known.failure)
+            raise NoPreview(known.failure)
         storage, key = self.storages[str(known.storage)], str(known.key)
         try:
             size = storage.stat(key).size
         except BlobMissing:
-            preview_cache.lose(known)
+            preview_cache.forget(known)
             return None
         return Picture(size, _etag(known.sha256, known.recipe, known.page), lambda: storage.open(key))
 
-    def _made(self, document: DocumentContent, recipe: Recipe, word: str, page: int) -> Picture:
+    def _render_and_cache(
+        self, document: DocumentContent, picture_spec: PictureSpec, recipe: str, page: int
+    ) -> Picture:
         sha256, storage = document.file.sha256, self.storages.default
-        key = picture_key(sha256, word, page)
-        if not self._is_to_be_kept(document, recipe) or not preview_cache.claim(storage.name, key):
-            return self._others(sha256, word, page, key) or self._drawn(document, recipe, word, page)[0]
+        key = picture_key(sha256, recipe, page)
+        if not self._is_cacheable(document, picture_spec) or not preview_cache.claim(storage.name, key):
+            return (
+                self._wait_for_other(sha256, recipe, page, key) or self._render(document, picture_spec, recipe, page)[0]
+            )
         try:
-            picture, content = self._drawn(document, recipe, word, page)
+            picture, content = self._render(document, picture_spec, recipe, page)
         except MedfilesError as error:
-            if isinstance(error, Unshowable):
-                preview_cache.remember(Rendition(sha256=sha256, recipe=word, page=page, failure=error.message))
+            if isinstance(error, NoPreview):
+                preview_cache.store_failure(Rendition(sha256=sha256, recipe=recipe, page=page, failure=error.message))
             journal.abandon(self.storages, [key])
             raise
-        self._keep(Rendition(sha256=sha256, recipe=word, page=page, key=key, storage=storage.name), content)
+        self._cache(Rendition(sha256=sha256, recipe=recipe, page=page, key=key, storage=storage.name), content)
         return picture
 
-    def _is_to_be_kept(self, document: DocumentContent, recipe: Recipe) -> bool:
+    def _is_cacheable(self, document: DocumentContent, picture_spec: PictureSpec) -> bool:
         """Only cache windows that the file offers: others are unlimited in number."""
-        if recipe.window is None:
+        if picture_spec.window is None:
             return True
         return any(
-            spec.recipe(recipe.width, preset[1:]) == spec.recipe(recipe.width, recipe.window)
-            for preset in self.look(document).windows
+            spec.recipe(picture_spec.width, preset[1:]) == spec.recipe(picture_spec.width, picture_spec.window)
+            for preset in self.describe(document).windows
         )
 
-    def _others(self, sha256: str, word: str, page: int, key: str) -> Picture | None:
+    def _wait_for_other(self, sha256: str, recipe: str, page: int, key: str) -> Picture | None:
         """Wait for another request that makes this picture; None when there is none."""
-        if preview_cache.is_being_made(key):
+        if preview_cache.is_in_progress(key):
             with self._render_slot():
                 self._wait_for(key)
-        known = preview_cache.find(sha256, word, page)
-        return self._kept(known) if known else None
+        known = preview_cache.find(sha256, recipe, page)
+        return self._open_cached(known) if known else None
 
     def _wait_for(self, key: str) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while preview_cache.is_being_made(key):
+        deadline = time.monotonic() + WAIT_SECONDS
+        while preview_cache.is_in_progress(key):
             if time.monotonic() > deadline:
                 raise Busy(BUSY)
-            time.sleep(POLL)
+            time.sleep(POLL_SECONDS)
 
     @contextmanager
     def _render_slot(self) -> Iterator[None]:
@@ -213,18 +219,20 @@ class Renderer:
         except Busy:
             raise Busy(BUSY) from None
 
-    def _drawn(self, document: DocumentContent, recipe: Recipe, word: str, page: int) -> tuple[Picture, bytes]:
-        answer = self._run("picture", document, page=page, width=recipe.width, window=recipe.window)
+    def _render(
+        self, document: DocumentContent, picture_spec: PictureSpec, recipe: str, page: int
+    ) -> tuple[Picture, bytes]:
+        answer = self._run("picture", document, page=page, width=picture_spec.width, window=picture_spec.window)
         if "missing" in answer:
             raise NotFound()
         if "crash" in answer:
             self._remember_crash(document, page, answer["crash"])
         if reason := answer.get("crash") or answer.get("reason"):
-            raise Unshowable(reason)
+            raise NoPreview(reason)
         content = base64.b64decode(answer["webp"])
-        return Picture(len(content), _etag(document.file.sha256, word, page), lambda: iter([content])), content
+        return Picture(len(content), _etag(document.file.sha256, recipe, page), lambda: iter([content])), content
 
-    def _keep(self, row: Rendition, content: bytes) -> None:
+    def _cache(self, row: Rendition, content: bytes) -> None:
         """Cache the picture; when the storage fails, it is still shown."""
         storage, key = self.storages.default, str(row.key)
         row.size = len(content)
@@ -236,7 +244,7 @@ class Renderer:
             except KeyTaken:  # left from before a restore, unknown to the restored database
                 storage.delete(key)
                 storage.commit(staged, key)
-            preview_cache.keep(row)
+            preview_cache.store(row)
         except DatabaseUnavailable:
             raise  # the commit may have taken effect: leave the object to the sweep
         except MedfilesError as error:
@@ -248,30 +256,30 @@ class Renderer:
     def _run(self, task: str, document: DocumentContent, **arguments: Any) -> dict[str, Any]:
         """Return the task's answer, or {"crash": sentence} when a worker died."""
         try:
-            with self._render_slot(), self._local(document) as (path, media_type):
+            with self._render_slot(), self._local_file(document) as (path, media_type):
                 return self.sandbox.run(task, file=path, media_type=media_type, **arguments)
         except NotChecked as error:
             log.warning("document not shown", task=task, type=document.file.file_type, code=error.code)
-            return {"crash": next(words for kind, words in SENTENCES if isinstance(error, kind))}
+            return {"crash": next(message for kind, message in MESSAGES if isinstance(error, kind))}
 
     @contextmanager
-    def _local(self, document: DocumentContent) -> Iterator[tuple[Path, str]]:
+    def _local_file(self, document: DocumentContent) -> Iterator[tuple[Path, str]]:
         """Yield a local file of the content, PDF for old Word, and its media type."""
         file = document.file
         with ExitStack() as stack:
-            staged = self._staged(file.file_size, document.read())
+            staged = self._stage(file.file_size, document.read())
             stack.callback(staged.discard)
             if staged.sha256 != file.sha256:
                 raise IntegrityFailed("This document is damaged. Please tell whoever looks after this installation.")
-            if not self.converter.takes(file.file_type):
+            if not self.converter.supports(file.file_type):
                 yield staged.path, file.file_type
                 return
-            made = self.converter.pdf(file.sha256, staged.path)
-            converted = self._staged(len(made), iter([made]))
+            made = self.converter.to_pdf(file.sha256, staged.path)
+            converted = self._stage(len(made), iter([made]))
             stack.callback(converted.discard)
             yield converted.path, PDF
 
-    def _staged(self, size: int, chunks: Iterator[bytes]) -> Staged:
+    def _stage(self, size: int, chunks: Iterator[bytes]) -> Staged:
         staged = self.storages.default.stage(size)
         try:
             for chunk in chunks:
@@ -283,7 +291,7 @@ class Renderer:
         return staged
 
 
-def _look(facts: dict[str, Any]) -> Preview:
+def _preview_from_json(facts: dict[str, Any]) -> Preview:
     """Build a Preview from JSON."""
     known = {field.name for field in fields(Preview)}
     given = {name: value for name, value in facts.items() if name in known}
@@ -293,5 +301,5 @@ def _look(facts: dict[str, Any]) -> Preview:
     return Preview(**given | {"sheets": tuple(sheets)})
 
 
-def _etag(sha256: str, word: str, page: int) -> str:
-    return f"{sha256}-{word}-{page}"
+def _etag(sha256: str, recipe: str, page: int) -> str:
+    return f"{sha256}-{recipe}-{page}"

@@ -22,7 +22,7 @@ from medfiles.storage.base import CHUNK, KEY, Listed, Staged, Staging, Stored, c
 
 LOST = "lost+found"
 PROBE = "check"
-AT_ONCE = 2  # commits: each sends a document whole, to create it only where there is none
+SYNCHRONOUS = 2  # commits: each sends a document whole, to create it only where there is none
 TRIES = 3
 CLIENT = {"connect_timeout": "3s", "read_timeout": "15s", "timeout": "300s", "user_agent": "medfiles"}
 RETRIES: Any = {"max_retries": TRIES - 1, "retry_timeout": timedelta(seconds=60)}
@@ -49,7 +49,7 @@ class ObjectStorage(Staging):
         super().__init__(staging, synced=False)
         self._objects: Any = bucket(url)
         self._probe: Any = bucket(url, {"read_timeout": "3s"}, ONCE)  # whoever asks waits for seconds only
-        self._slots = BoundedSemaphore(AT_ONCE)
+        self._slots = BoundedSemaphore(SYNCHRONOUS)
 
     def commit(self, staged: Staged, key: str) -> Stored:
         check_key(key)

@@ -16,12 +16,12 @@ def init_app(app: Flask, settings: dict[str, Any]) -> None:
     account.init_app(app, settings)
     words.init_app(app)
     http_errors.answered_by(app, "/", errors.answer_error)
-    for door in (records, people, fragments, account, tokens, status):
-        app.register_blueprint(door.blueprint)
-    app.context_processor(_around_every_page)
+    for module in (records, people, fragments, account, tokens, status):
+        app.register_blueprint(module.blueprint)
+    app.context_processor(_page_context)
 
 
-def _around_every_page() -> dict[str, Any]:
+def _page_context() -> dict[str, Any]:
     """Return the account and its patients, loaded only by templates that show them."""
     if g.get("bare") or not current_user.is_authenticated:
         return {"account": None, "patients": (), "patient": None}

@@ -19,8 +19,8 @@ from medfiles.record_types.declared import RecordType
 from medfiles.web import pages, printing
 from medfiles.web.words import plural
 
-LONGEST_KEY, LONGEST_ID = 255, 18  # characters
-MOST_CHOSEN = 1000
+MAX_KEY, MAX_ID_DIGITS = 255, 18  # characters
+MAX_SELECTED = 1000
 NOTHING = "Choose one or more documents first."
 
 
@@ -32,18 +32,18 @@ def answer(record_type: RecordType, record_id: int) -> ResponseReturnValue:
 
 
 def trash(record_type: RecordType, record_id: int) -> ResponseReturnValue:
-    results = bulk().trash_many(record_type, record_id, _chosen(record_type, record_id))
+    results = bulk().trash_many(record_type, record_id, _selected(record_type, record_id))
     undo = tuple(result.file_id for result in results if result.error is None)
     return _answer(record_type, record_id, results, "Moved {} to the trash.", "was not moved to the trash.", undo)
 
 
 def restore(record_type: RecordType, record_id: int) -> ResponseReturnValue:
-    results = bulk().restore_many(record_type, record_id, _chosen(record_type, record_id))
+    results = bulk().restore_many(record_type, record_id, _selected(record_type, record_id))
     return _answer(record_type, record_id, results, "Restored {}.", "was not restored.")
 
 
 def purge(record_type: RecordType, record_id: int) -> ResponseReturnValue:
-    results = bulk().purge_many(record_type, record_id, _chosen(record_type, record_id))
+    results = bulk().purge_many(record_type, record_id, _selected(record_type, record_id))
     return _answer(record_type, record_id, results, "Deleted {} for ever.", "was not deleted.")
 
 
@@ -51,22 +51,22 @@ def categorise(record_type: RecordType, record_id: int) -> ResponseReturnValue:
     category = request.form.get("category")
     if category is None:
         raise Rejected("Choose a category first.")
-    results = bulk().categorise(record_type, record_id, _chosen(record_type, record_id), category or None)
+    results = bulk().categorise(record_type, record_id, _selected(record_type, record_id), category or None)
     return _answer(record_type, record_id, results, "Saved the category of {}.", "was not changed.")
 
 
 def download(record_type: RecordType, record_id: int) -> ResponseReturnValue:
-    return send_archive(bulk().open_many(record_type, record_id, _chosen(record_type, record_id)))
+    return send_archive(bulk().open_many(record_type, record_id, _selected(record_type, record_id)))
 
 
-def print_chosen(record_type: RecordType, record_id: int) -> ResponseReturnValue:
-    return printing.answer(record_type, record_id, _chosen(record_type, record_id))
+def print_selected(record_type: RecordType, record_id: int) -> ResponseReturnValue:
+    return printing.answer(record_type, record_id, _selected(record_type, record_id))
 
 
 def cancel(record_type: RecordType, record_id: int) -> ResponseReturnValue:
     """Remove what an upload that was cancelled has stored."""
     key = request.form.get("idempotency_key", "")
-    if not (0 < len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
+    if not (0 < len(key) <= MAX_KEY and key.isascii() and key.isprintable()):
         raise Rejected("idempotency_key must be 1 to 255 plain characters.")
     bulk().cancel(record_type, record_id, key)
     record, view = pages.record_page(record_type, record_id)
@@ -80,7 +80,7 @@ ACTIONS: Mapping[str, Callable[[RecordType, int], ResponseReturnValue]] = {
     "purge": purge,
     "category": categorise,
     "download": download,
-    "print": print_chosen,
+    "print": print_selected,
     "cancel": cancel,
 }
 
@@ -89,22 +89,22 @@ def _trashed() -> bool:
     return request.form.get("view") == "trash"
 
 
-def _wanted(record_type: RecordType) -> ListQuery:
+def _list_query(record_type: RecordType) -> ListQuery:
     """Return the form's list filters. `in_category` filters; `category` is a new value."""
     filters = {**request.form, "category": request.form.get("in_category", ""), "cursor": ""}
     return listing.wanted(filters, record_type, trashed=_trashed())
 
 
-def _chosen(record_type: RecordType, record_id: int) -> Sequence[int]:
-    list_query = _wanted(record_type)  # reject invalid filters before anything is changed
+def _selected(record_type: RecordType, record_id: int) -> Sequence[int]:
+    list_query = _list_query(record_type)  # reject invalid filters before anything is changed
     if request.form.get("all") == "1":
         ids = bulk().matching(record_type, record_id, list_query)
     else:
         words = [word for value in request.form.getlist("file_ids") for word in value.split(",") if word]
-        if not all(word.isascii() and word.isdigit() and len(word) <= LONGEST_ID for word in words):
+        if not all(word.isascii() and word.isdigit() and len(word) <= MAX_ID_DIGITS for word in words):
             raise Rejected("file_ids must be numbers.")
-        if len(words) > MOST_CHOSEN:
-            raise Rejected(f"Choose up to {MOST_CHOSEN:,} documents at once, or all of them.")
+        if len(words) > MAX_SELECTED:
+            raise Rejected(f"Choose up to {MAX_SELECTED:,} documents at once, or all of them.")
         ids = [int(word) for word in words]
     if not ids:
         raise Rejected(NOTHING)
@@ -131,7 +131,7 @@ def _answer(
         return _redirected(record_type, record_id, message, refused)
     status = 200 if count else next(status_of(result.error) for result in results if result.error)
     notice = Notice(message, undo=undo) if message else None
-    said: dict[str, Any] = {"list_query": _wanted(record_type), "notice": notice, "outcomes": refused}
+    said: dict[str, Any] = {"list_query": _list_query(record_type), "notice": notice, "outcomes": refused}
     response = pages.announce(pages.answer_body(record_type, record_id, status, **said), record_type, record_id)
     if refused:
         trigger(response, "documents:error", message=told(refused), code=refused[0].code)

@@ -12,7 +12,7 @@ from wtforms.validators import InputRequired, Length, Optional
 from medfiles.errors import MedfilesError, Rejected
 from medfiles.record_types.fields import TEXT_LIMIT, Field
 
-LONGEST_KEY, LONGEST_ID = 64, 18  # characters
+MAX_KEY, MAX_ID_DIGITS = 64, 18  # characters
 
 
 class _RecordForm(FlaskForm):  # type: ignore[misc]
@@ -28,15 +28,15 @@ def form_for(fields: Sequence[Field], values: Mapping[str, Any] | None = None, p
 
 def values_of(form: FlaskForm, fields: Sequence[Field], before: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the input; parts of an object that the form does not show are kept."""
-    entered: dict[str, Any] = {field.name: form[field.name].data for field in fields}
+    submitted: dict[str, Any] = {field.name: form[field.name].data for field in fields}
     for field in fields:
         if field.kind == "object":
             kept = (before or {}).get(field.name) or {}
-            entered[field.name] = {**kept, **entered[field.name]}
-    return entered
+            submitted[field.name] = {**kept, **submitted[field.name]}
+    return submitted
 
 
-def explain(form: FlaskForm, error: MedfilesError) -> None:
+def add_errors(form: FlaskForm, error: MedfilesError) -> None:
     """Put error messages next to their fields."""
     fields = error.fields if isinstance(error, Rejected) else {}
     for name, message in fields.items():
@@ -45,7 +45,7 @@ def explain(form: FlaskForm, error: MedfilesError) -> None:
         form.form_errors.append(error.message)
 
 
-def entered(names: Sequence[str], prefix: str = "") -> dict[str, str]:
+def submitted(names: Sequence[str], prefix: str = "") -> dict[str, str]:
     """Return those of these fields that were sent, with normalized line ends."""
     sent = {name: request.form[prefix + name] for name in names if prefix + name in request.form}
     return {name: value.replace("\r\n", "\n") for name, value in sent.items()}
@@ -54,15 +54,15 @@ def entered(names: Sequence[str], prefix: str = "") -> dict[str, str]:
 def creation_key() -> str:
     """Return the key that makes repeated submissions create one record."""
     key = request.form.get("creation_key") or uuid.uuid4().hex
-    if not (len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
+    if not (len(key) <= MAX_KEY and key.isascii() and key.isprintable()):
         raise Rejected("creation_key must be up to 64 plain characters.")
     return key
 
 
-def marked() -> list[int]:
+def marked_for_trash() -> list[int]:
     """Return ids of documents that a record's form marks for the trash (`remove`)."""
     ids = request.form.getlist("remove")
-    if not all(word.isascii() and word.isdigit() and len(word) <= LONGEST_ID for word in ids):
+    if not all(word.isascii() and word.isdigit() and len(word) <= MAX_ID_DIGITS for word in ids):
         raise Rejected("remove must be the numbers of documents.")
     return [int(word) for word in ids]
 
@@ -71,7 +71,7 @@ def _control(field: Field) -> Any:
     return CONTROLS[field.kind](field)
 
 
-def _checks(field: Field, limit: int) -> list[Any]:
+def _validators(field: Field, limit: int) -> list[Any]:
     needed = InputRequired(f"{field.label} is needed.") if field.required else Optional()
     return [needed, Length(max=limit, message=f"{field.label} can have up to {limit:,} characters.")]
 
@@ -80,11 +80,11 @@ def _string(field: Field) -> StringField:
     keywords = {"maxlength": field.limit, "autocomplete": "off"}
     if field.choices:
         keywords["list"] = f"mf-choices-{field.name}"
-    return StringField(field.label, _checks(field, field.limit), description=field.hint, render_kw=keywords)
+    return StringField(field.label, _validators(field, field.limit), description=field.hint, render_kw=keywords)
 
 
 def _text(field: Field) -> TextAreaField:
-    return TextAreaField(field.label, _checks(field, TEXT_LIMIT), description=field.hint, render_kw={"rows": 3})
+    return TextAreaField(field.label, _validators(field, TEXT_LIMIT), description=field.hint, render_kw={"rows": 3})
 
 
 def _date(field: Field) -> DateField:

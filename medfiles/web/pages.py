@@ -37,16 +37,16 @@ def tabs(patient_id: int) -> tuple[Any, ...]:
 def record_page(record_type: RecordType, record_id: int) -> tuple[Any, RecordView]:
     """Return the record as stored and as shown."""
     record = records().get(record_type, record_id)
-    return record, shown(record_type, record)
+    return record, record_view(record_type, record)
 
 
-def shown(record_type: RecordType, record: Any, count: int | None = None) -> RecordView:
+def record_view(record_type: RecordType, record: Any, count: int | None = None) -> RecordView:
     summary = records().patient(record.patient_id)
     g.patient = views.patient_view(summary.patient, summary.level)
     return views.record_view(record_type, record, g.patient, count)
 
 
-def asked_for(record_type: RecordType, *, trashed: bool = False) -> ListQuery:
+def requested_list(record_type: RecordType, *, trashed: bool = False) -> ListQuery:
     """Return the list's search, filters and order from the query string."""
     if request.method != "GET":
         return ListQuery(trashed=trashed)
@@ -61,43 +61,43 @@ def mode() -> str:
 
 
 def panel(
-    record_type: RecordType, record: Any, view: RecordView, *, list_query: ListQuery | None = None, **shown_in_it: Any
+    record_type: RecordType, record: Any, view: RecordView, *, list_query: ListQuery | None = None, **context: Any
 ) -> PanelView:
     """Return the widget of one record with a page of its documents."""
-    list_query = list_query or asked_for(record_type)
-    limit = None if shown_in_it.get("marked") else ROWS  # show all, so that no mark is lost on another page
+    list_query = list_query or requested_list(record_type)
+    limit = None if context.get("marked") else ROWS  # show all, so that no mark is lost on another page
     page = documents().list(record_type, record.id, list_query, limit)
     tally = documents().tally(record_type, record.id)  # read last: the counts must not be older than the rows
-    files, editing = file_views(page.files), _editing(view)
+    files, editing = file_views(page.files), _document_being_edited(view)
     if editing and editing not in [file.id for file in files]:
         file, here = file_view(documents().get(editing)), (record_type.name, record.id, list_query.trashed)
         files[:0] = [file] if (file.entity_type, file.entity_id, file.deleted_at is not None) == here else []
-    shown_in_it["editing"] = editing
-    return views.panel_view(record_type, view, page, files, tally, list_query=list_query, **shown_in_it)
+    context["editing"] = editing
+    return views.panel_view(record_type, view, page, files, tally, list_query=list_query, **context)
 
 
-def _editing(view: RecordView) -> int | None:
+def _document_being_edited(view: RecordView) -> int | None:
     """Return `?edit=ID`: the document whose form is open on a page without scripts."""
-    return document_named("edit") if view.can_edit and not is_htmx() else None
+    return document_id("edit") if view.can_edit and not is_htmx() else None
 
 
-def document_named(name: str) -> int:
+def document_id(name: str) -> int:
     """Return the id in `?edit=ID` or `?row=ID`; invalid ones match no document."""
     return min(max(request.args.get(name, 0, type=int), 0), LARGEST_ID)
 
 
-def answer_manager(record_type: RecordType, record_id: int, status: int = 200, **shown_in_it: Any) -> Response:
+def answer_manager(record_type: RecordType, record_id: int, status: int = 200, **context: Any) -> Response:
     """Return the widget as a fragment, or in a page of its own."""
     record, view = record_page(record_type, record_id)
     template = "documents/_manager.html" if is_htmx() else "documents/page.html"
-    return fragment(template, status, panel=panel(record_type, record, view, **shown_in_it), patient=g.patient)
+    return fragment(template, status, panel=panel(record_type, record, view, **context), patient=g.patient)
 
 
-def answer_body(record_type: RecordType, record_id: int, status: int = 200, **shown_in_it: Any) -> Response:
+def answer_body(record_type: RecordType, record_id: int, status: int = 200, **context: Any) -> Response:
     """Return the part below the upload zone."""
     record, view = record_page(record_type, record_id)
-    shown_in_it.setdefault("place", place())
-    return fragment("documents/_list_part.html", status, panel=panel(record_type, record, view, **shown_in_it))
+    context.setdefault("place", place())
+    return fragment("documents/_list_part.html", status, panel=panel(record_type, record, view, **context))
 
 
 def answer_row(

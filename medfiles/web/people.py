@@ -49,7 +49,7 @@ class ShareForm(FlaskForm):  # type: ignore[misc]
 @blueprint.get("/patients/<int:patient_id>/people")
 def people(patient_id: int) -> ResponseReturnValue:
     _, context = pages.patient_page(patient_id, "people")
-    given = _given(patient_id)
+    given = _shares(patient_id)
     changing = _changing(given)
     return render_template("records/people.html", people=given, form=_form(changing), changing=changing, **context)
 
@@ -57,12 +57,12 @@ def people(patient_id: int) -> ResponseReturnValue:
 @blueprint.post("/patients/<int:patient_id>/people")
 def change(patient_id: int) -> ResponseReturnValue:
     if "remove" in request.form:
-        return _take_back(patient_id, _number(request.form["remove"]))
+        return _revoke(patient_id, _number(request.form["remove"]))
     _, context = pages.patient_page(patient_id, "people")
-    given, form = _given(patient_id), _form()
-    if form.validate_on_submit() and _give(patient_id, form):
+    given, form = _shares(patient_id), _form()
+    if form.validate_on_submit() and _share(patient_id, form):
         return redirect(url_for(".people", patient_id=patient_id), 303)
-    status = getattr(form, "refused_with", 422)
+    status = getattr(form, "error_status", 422)
     return render_template("records/people.html", people=given, form=form, changing=None, **context), status
 
 
@@ -72,7 +72,7 @@ def own_share(patient: views.PatientView) -> int | None:
     return share.id if share else None
 
 
-def _given(patient_id: int) -> list[ShareView]:
+def _shares(patient_id: int) -> list[ShareView]:
     return [views.share_view(given) for given in shares().list(patient_id)]
 
 
@@ -90,20 +90,20 @@ def _form(changing: ShareView | None = None) -> ShareForm:
     return ShareForm(data={"email": changing.email, "level": level.value, "expires_at": last, "zone": UTC})
 
 
-def _give(patient_id: int, form: Any) -> bool:
+def _share(patient_id: int, form: Any) -> bool:
     zone = form.zone.data if is_zone(form.zone.data) else UTC
     ends = midnight(form.expires_at.data + timedelta(days=1), zone) if form.expires_at.data else None
     try:
         given, new = shares().give(patient_id, form.email.data, form.level.data, ends)
     except Rejected as error:
-        forms.explain(form, error)
-        form.refused_with = status_of(error)
+        forms.add_errors(form, error)
+        form.error_status = status_of(error)
         return False
     flash(f"{given.email} has access now." if new else f"Changed the access of {given.email}.", "ok")
     return True
 
 
-def _take_back(patient_id: int, share_id: int) -> ResponseReturnValue:
+def _revoke(patient_id: int, share_id: int) -> ResponseReturnValue:
     given = shares().take_back(share_id, patient_id)
     if given.share.user_id == actor().user_id:
         flash("You gave up your access.", "ok")
@@ -113,6 +113,6 @@ def _take_back(patient_id: int, share_id: int) -> ResponseReturnValue:
 
 
 def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= forms.LONGEST_ID):
+    if not (text.isascii() and text.isdigit() and len(text) <= forms.MAX_ID_DIGITS):
         raise NotFound()
     return int(text)

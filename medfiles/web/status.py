@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from medfiles.errors import MedfilesError, NotFound
 from medfiles.http import views
-from medfiles.http.current import check_ready, conditions, services
+from medfiles.http.current import check_ready, services, status_service
 from medfiles.http.sessions import background
 from medfiles.operations import status as operation_status
 from medfiles.operations.metrics import exposition
@@ -37,7 +37,7 @@ def readyz() -> ResponseReturnValue:
 
 @blueprint.get("/status")
 def status() -> ResponseReturnValue:
-    found = conditions().read(services())
+    found = status_service().read(services())
     kinds = tuple((views.type_view(record_type), found.kinds[record_type.name]) for record_type in services().registry)
     return render_template("status/page.html", status=found, kinds=kinds, trash_days=services().trash_days)
 
@@ -50,7 +50,7 @@ def metrics() -> ResponseReturnValue:
             return Response("a token is needed\n", 401, mimetype="text/plain", headers={"WWW-Authenticate": "Bearer"})
     elif not _is_local():
         raise NotFound()
-    return Response(exposition(operation_status.measured(services())), content_type=CONTENT_TYPE_LATEST)
+    return Response(exposition(operation_status.measure(services())), content_type=CONTENT_TYPE_LATEST)
 
 
 def _has(token: str) -> bool:

@@ -70,7 +70,7 @@ def plural(count: int, word: str) -> str:
     return f"{number(count)} {word}{'' if count == 1 else 's'}"
 
 
-def cleaned(html: str) -> Markup:
+def sanitize(html: str) -> Markup:
     """Sanitize HTML again where it is marked as safe."""
     return Markup(nh3.clean(html, tags=TAGS, attributes=ATTRIBUTES))
 
@@ -80,17 +80,17 @@ def init_app(app: Flask) -> None:
 
     @lru_cache
     def icon(name: str) -> Markup:
-        return _inlined(folder / f"{name}.svg")
+        return _inline_svg(folder / f"{name}.svg")
 
     def sheet(name: str) -> Markup:
         return Markup(f"<style>\n{Path(str(app.static_folder), name).read_text()}</style>")
 
     app.jinja_env.globals.update(icon=icon, sheet=sheet)
     words = {"day": day, "moment": moment, "iso": iso, "filesize": filesize, "age": age}
-    app.jinja_env.filters.update(words, number=number, plural=plural, cleaned=cleaned)
+    app.jinja_env.filters.update(words, number=number, plural=plural, sanitize=sanitize)
 
 
-def _inlined(path: Path) -> Markup:
+def _inline_svg(path: Path) -> Markup:
     ElementTree.register_namespace("", SVG)
     root = ElementTree.parse(path).getroot()
     root.attrib.update({"class": "mf-icon", "aria-hidden": "true", "focusable": "false"})

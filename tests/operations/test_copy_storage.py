@@ -103,7 +103,7 @@ def test_who_reads_while_it_goes_over_gets_it_whole(world: World, places: tuple[
     keep_in(world, *reversed(places))
     document = world.documents().open(file.id)
     db.session.expunge(document.file)
-    assert copy_storage.carry(world.parts.storages).moved == 1
+    assert copy_storage.copy_documents(world.parts.storages).moved == 1
     assert b"".join(document.read()) == b"the letter"
 
 
@@ -131,10 +131,10 @@ def test_stopped_at_any_step_it_goes_on_from_there(
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(journal, step, stop)
-        copy_storage.carry(world.parts.storages)
+        copy_storage.copy_documents(world.parts.storages)
     db.session.rollback()
     assert hashes(world) == there
-    assert copy_storage.carry(world.parts.storages).documents == 0
+    assert copy_storage.copy_documents(world.parts.storages).documents == 0
     world.sweep(now() + LATER)
     assert (hashes(world), [*places[0].keys()]) == (there, [])
     world.assert_settled()
@@ -153,7 +153,7 @@ def test_what_goes_to_the_trash_at_the_same_moment_goes_over_from_there(
         return opened(self, *asked)
 
     monkeypatch.setattr(DiskStorage, "open", trashed_first)
-    assert copy_storage.carry(world.parts.storages).moved == 1
+    assert copy_storage.copy_documents(world.parts.storages).moved == 1
     moved = db.session.get_one(EntityFile, file.id)
     assert (moved.storage, moved.deleted_at is None) == ("objects", False)
     assert moved.file_path.startswith("trash/")
@@ -180,7 +180,7 @@ def test_what_is_deleted_for_ever_at_the_same_moment_is_gone_on_both_sides(
             World(world.app, dict(world._users)).documents().purge(number)
 
     monkeypatch.setattr(ObjectStorage, "commit", purged_first)
-    assert copy_storage.carry(world.parts.storages).moved == 0
+    assert copy_storage.copy_documents(world.parts.storages).moved == 0
     world.sweep(now() + LATER)
     assert [[*place.keys()] for place in places] == [[], []]
 
@@ -202,7 +202,7 @@ def test_a_place_that_is_away_ends_it_soon_and_loses_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(ObjectStorage, "commit", away)
         assert command(world).exit_code == 1
-    assert len(tries) == copy_storage.PATIENCE
+    assert len(tries) == copy_storage.MAX_FAILURES
     assert hashes(world) == before
     assert command(world).exit_code == 0
     assert hashes(world) == before

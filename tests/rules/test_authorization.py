@@ -104,7 +104,7 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "older.open_older": lambda on: on.older.open_older(on.older_id),
     "older.open_older of what was moved": lambda on: on.older.open_older(on.moved_id),
     "older.trash_older of what was moved": lambda on: on.older.trash_older(on.moved_id),
-    "previews.look": lambda on: on.previews.look(on.file.id),
+    "previews.describe": lambda on: on.previews.describe(on.file.id),
     "previews.picture": lambda on: on.previews.picture(on.file.id, on.file.sha256, recipe(480)),
     "previews.page": lambda on: on.previews.page(on.file.id, 1, 480),
     "previews.thumbnail": lambda on: on.previews.thumbnail(on.file.id),

@@ -21,7 +21,7 @@ Window = tuple[float, float]  # centre and width, in the image's own values
 
 
 @dataclass(frozen=True)
-class Recipe:
+class PictureSpec:
     """A picture's width in pixels, one of WIDTHS, and its DICOM window.
 
     `window` None: the file's default window.
@@ -32,7 +32,7 @@ class Recipe:
 
     @property
     def is_thumbnail(self) -> bool:
-        return self == Recipe(THUMBNAIL)
+        return self == PictureSpec(THUMBNAIL)
 
 
 def recipe(width: int, window: Window | None = None) -> str:
@@ -43,7 +43,7 @@ def recipe(width: int, window: Window | None = None) -> str:
     return word
 
 
-def parse_recipe(word: str) -> Recipe:
+def parse_recipe(word: str) -> PictureSpec:
     """Parse a short form; NotFound unless `recipe` returns exactly this one."""
     found = PATTERN.fullmatch(word)
     if not found:
@@ -51,7 +51,7 @@ def parse_recipe(word: str) -> Recipe:
     window = (_parse_number(found[2]), _parse_number(found[3])) if found[2] else None
     if recipe(int(found[1]), window) != word:
         raise NotFound()
-    return Recipe(int(found[1]), window)
+    return PictureSpec(int(found[1]), window)
 
 
 def fit_size(size: tuple[float, float], width: int) -> tuple[int, int]:

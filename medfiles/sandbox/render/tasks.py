@@ -1,4 +1,4 @@
-"""The tasks `look` (what can be shown) and `picture` (one page as WebP)."""
+"""The tasks `describe` (what can be shown) and `picture` (one page as WebP)."""
 
 from collections.abc import Callable
 from typing import Any, BinaryIO, NamedTuple
@@ -40,7 +40,7 @@ PREVIEWERS = {
 
 
 def describe(file: BinaryIO, media_type: str) -> dict[str, Any]:
-    """Return the fields of `Facts`; kind "none" with a reason if there is no preview."""
+    """Return the fields of `PreviewData`; kind "none" with a reason if there is no preview."""
     try:
         return PREVIEWERS[media_type].describe(file).as_dict()
     except CannotRender as error:
