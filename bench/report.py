@@ -72,7 +72,7 @@ STYLE = (
 
 
 def chart(found: Sequence[Contest]) -> str:
-    """How fast each way is beside bare Flask, which is the line at 100 %."""
+    """Draw the speed of each program compared with bare Flask, the line at 100 %."""
     rows, y = [], 46
     beside = [one for one in found if "bare Flask" in one.figures]
     for one in beside:
@@ -87,7 +87,7 @@ def chart(found: Sequence[Contest]) -> str:
     rule = f'<line class="l" x1="{line}" x2="{line}" y1="40" y2="{y - 4}"/>'
     words = _legend()
     size = f'width="{LEFT + WIDTH + 90}" height="{y + 24}" viewBox="0 0 {LEFT + WIDTH + 90} {y + 24}"'
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img"><title>Speed beside bare Flask</title>'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img"><title>Speed compared with bare Flask</title>'
     return "\n".join([head, f"<style>{STYLE}</style>", words, *rows, rule, said, "</svg>"]) + "\n"
 
 

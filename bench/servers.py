@@ -140,7 +140,7 @@ def front(place: Path, behind: str, uploads: Path) -> Iterator[str]:
     place.mkdir()
     port = nginx.free_ports()[0]
     nginx.whole(place, NGINX.format(port=port, root=uploads, uploads=uploads, behind=behind, accel=ACCEL))
-    server = subprocess.Popen([*TIED, str(nginx.PROGRAM), "-e", f"{place}/error.log", "-c", f"{place}/nginx.conf"])
+    server = subprocess.Popen(nginx.command(place))
     try:
         _wait(f"http://127.0.0.1:{port}/none")
         yield f"http://127.0.0.1:{port}"

@@ -19,7 +19,7 @@ class SignedOut(MedfilesError):
     code = "signed-out"
 
     def __init__(
-        self, message: str = "You were signed out. Sign in again to go on; nothing you saved is lost."
+        self, message: str = "You were signed out. Sign in again to continue. Everything you saved is kept."
     ) -> None:
         super().__init__(message)
 
@@ -38,7 +38,7 @@ class Forbidden(MedfilesError):
 
     code = "forbidden"
 
-    def __init__(self, message: str = "You may look at this, but not change it.") -> None:
+    def __init__(self, message: str = "You can view this but not change it.") -> None:
         super().__init__(message)
 
 
@@ -57,7 +57,7 @@ class Conflict(MedfilesError):
 class BeingChecked(Conflict):
     code = "being-checked"
 
-    def __init__(self, message: str = "This document is still being checked for malware. Try again later.") -> None:
+    def __init__(self, message: str = "The malware scan of this document is not done yet. Try again later.") -> None:
         super().__init__(message)
 
 
@@ -66,7 +66,7 @@ class Quarantined(Conflict):
 
     def __init__(
         self,
-        message: str = "The malware scanner found something harmful in this document: it can be deleted, not opened.",
+        message: str = "The malware scanner found malware in this document. It can be deleted but not opened.",
     ) -> None:
         super().__init__(message)
 
@@ -76,7 +76,7 @@ class Outdated(MedfilesError):
 
     code = "outdated"
 
-    def __init__(self, message: str = "This was changed since you looked at it. Look again before you save.") -> None:
+    def __init__(self, message: str = "This has changed since you opened it. Reload it before you save.") -> None:
         super().__init__(message)
 
 
@@ -147,7 +147,7 @@ class StorageError(MedfilesError):
 
     code = "storage"
 
-    def __init__(self, message: str = "The document store cannot be reached right now. Please try again.") -> None:
+    def __init__(self, message: str = "The document store is unavailable. Please try again.") -> None:
         super().__init__(message)
 
 
@@ -172,5 +172,5 @@ class DatabaseUnavailable(StorageError):
 
     code = "database"
 
-    def __init__(self, message: str = "Your records cannot be reached right now. Please try again.") -> None:
+    def __init__(self, message: str = "The database is unavailable. Please try again.") -> None:
         super().__init__(message)

@@ -22,7 +22,7 @@ def clean_text(text: str | None, limit: int, what: str) -> str | None:
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     text = unicodedata.normalize("NFC", UNWANTED.sub("", text)).strip()
     if len(text) > limit:
-        raise Rejected(f"{what} is longer than {limit:,} characters. Please shorten it.")
+        raise Rejected(f"{what} is longer than {limit:,} characters. Shorten it.")
     return text or None
 
 

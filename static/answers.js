@@ -1,6 +1,5 @@
 /**
- * Requests and answers of the widget, in htmx 4 and 2: the token goes along, refusals are shown where they belong,
- * failures can be tried again.
+ * Requests and responses of the widget in htmx 4 and 2: adds the CSRF token, shows errors in place, offers retries.
  */
 import { htmx, near, on } from "./dom.js";
 import * as focus from "./focus.js";
@@ -10,10 +9,10 @@ import * as unsaved from "./unsaved.js";
 import { pending } from "./upload.js";
 
 const doc = document;
-/** @type {Element | null} what was sent again with a fresh token */
+/** @type {Element | null} the element whose request was repeated with a fresh token */
 let renewed = null;
 
-/** @param {CustomEvent} event the status of the answer, in htmx 4 or 2; 0 when none came */
+/** @param {CustomEvent} event status of the response in htmx 4 or 2; 0 if there is none */
 const status = ({ detail }) => (detail.ctx ? detail.ctx.response?.status : detail.xhr?.status) ?? 0;
 /** @param {CustomEvent} event @param {string} name @returns {string | null} */
 const header = ({ detail }, name) => (detail.ctx ? detail.ctx.response?.headers?.get?.(name) : detail.xhr?.getResponseHeader(name)) ?? null;
@@ -21,7 +20,7 @@ const header = ({ detail }, name) => (detail.ctx ? detail.ctx.response?.headers?
 const sourceOf = ({ detail, target }) => detail.ctx?.sourceElement ?? detail.requestConfig?.elt ?? detail.elt ?? target;
 
 const PLACES = ".mf-edit, .mf-form, .mf-next-rows td, .mf-badge-holder, .mf-body, .mf-manager, .mf-record, .mf-sheet, #mf-cards, .mf-main, .mf";
-/** @param {EventTarget | null} source @returns {Element | null} the part of the page whose problem this is */
+/** @param {EventTarget | null} source @returns {Element | null} the part of the page that shows the error */
 const placeOf = (source) => (source instanceof Element ? (source.querySelector(":scope > tr > td > [data-mf-more]") ?? source).closest(PLACES) : null);
 /** @param {Element | null} place */
 const clear = (place) => place?.querySelectorAll(":scope > .mf-problem").forEach((old) => old.remove());
@@ -29,7 +28,7 @@ const clear = (place) => place?.querySelectorAll(":scope > .mf-problem").forEach
 const OURS = ".mf-manager, .mf-body, .mf-badge-holder, .mf-look";
 const CORE = /^(HX-.*|Accept|Content-Type)$/i;
 
-/** @param {CustomEvent} event @returns {boolean} whether its answer would take away what somebody writes somewhere else, and they would rather go on writing */
+/** @param {CustomEvent} event @returns {boolean} whether its response would discard unsaved changes elsewhere and the user declined */
 function isUnwelcome({ target, detail }) {
   const aim = detail.ctx?.target ?? detail.target;
   const place = typeof aim === "string" ? doc.querySelector(aim) : aim;
@@ -37,7 +36,7 @@ function isUnwelcome({ target, detail }) {
   return !form && !!place?.closest?.(".mf-body") && unsaved.isWritten(place) && !unsaved.mayLose();
 }
 
-/** @param {CustomEvent} event what a page wants to go along with its own requests does not go along with ours */
+/** @param {CustomEvent} event headers a host page adds to its own requests are removed from ours */
 function addToken(event) {
   const { target, detail } = event;
   if (isUnwelcome(event)) return event.preventDefault();
@@ -55,16 +54,16 @@ on("htmx:configRequest htmx:config:request", addToken);
 on("htmx:before:init", (event) => near(event, OURS) && near(event, "[hx-get], [hx-post]") !== event.target && event.preventDefault()); // no boosted links
 
 on("htmx:before:response", ({ detail: { ctx } }) => {
-  if (ctx.target?.id && !ctx.target.isConnected) ctx.target = doc.getElementById(ctx.target.id) ?? ctx.target; // an answer before it took its place
+  if (ctx.target?.id && !ctx.target.isConnected) ctx.target = doc.getElementById(ctx.target.id) ?? ctx.target; // a previous response replaced it
 });
 
-/** @param {CustomEvent} event an answer that is not put into the page */
+/** @param {CustomEvent} event prevents the swap */
 function drop(event) {
   if (event.detail.xhr) Object.assign(event.detail, { shouldSwap: false });
   else event.preventDefault();
 }
 
-/** @param {CustomEvent} event what the server said about a refusal */
+/** @param {CustomEvent} event error message of the server */
 function words(event) {
   try {
     return JSON.parse(header(event, "HX-Trigger") ?? "")["documents:error"];
@@ -80,7 +79,7 @@ on("htmx:beforeSwap htmx:before:swap", (event) => {
   if (code < 400 && source.matches(".mf-body") && isOvertaken(source)) return drop(event);
   if (source.matches("[data-mf-look]") && preview.isOld(source)) return drop(event);
   if (code < 400 || !(near(event, ".mf") ?? source.closest?.(".mf"))) return;
-  const written = code < 500 && !!source.closest?.(".mf-edit"); // what was written in it stays
+  const written = code < 500 && !!source.closest?.(".mf-edit"); // keep the entered values
   const stale = words(event)?.code === "csrf" && renewed !== source;
   const kept = written || (!!source.closest?.(".mf-form") && [401, 403].includes(code));
   const alone = kept || stale || (!header(event, "HX-Retarget") && !!source.closest?.(".mf-body, .mf-manager-head, .mf-badge-holder, [data-mf-badges], [data-mf-look]"));
@@ -91,14 +90,14 @@ on("htmx:beforeSwap htmx:before:swap", (event) => {
   else if (alone) explain(event, source);
 });
 
-/** @param {CustomEvent} event @param {Element} source was refused because another sign-in replaced the session of this page */
+/** @param {CustomEvent} event @param {Element} source was refused because a new sign-in replaced the session */
 async function renew(event, source) {
   renewed = source;
   if (await unsaved.renewToken(source)) again(source);
   else explain(event, source);
 }
 
-/** @param {Element} source sends its request once more */
+/** @param {Element} source repeats its request */
 function again(source) {
   if (!source.isConnected) return location.reload();
   if (source.matches(".mf-body")) return htmx().trigger(source, "documents:refresh");
@@ -115,12 +114,12 @@ on("htmx:sendError htmx:timeout htmx:responseError htmx:error htmx:response:erro
 });
 
 /** @param {number} code */
-const general = (code) => (code >= 500 ? "Something went wrong on our side." : code ? "That did not work." : "There was no answer. Are you online?");
+const general = (code) => (code >= 500 ? "Something went wrong on our side." : code ? "That didn’t work." : "Can’t reach the server. Check your connection.");
 
-/** @param {CustomEvent} event @param {Element} source asked for a document to look at */
+/** @param {CustomEvent} event @param {Element} source requested a preview */
 function explainPreview(event, source) {
   const code = status(event);
-  const said = code === 404 ? "This document is not there any more." : (words(event)?.message ?? (code === 503 ? "The server is busy right now." : general(code)));
+  const said = code === 404 ? "This document no longer exists." : (words(event)?.message ?? (code === 503 ? "The server is busy." : general(code)));
   preview.failed(source, code, said, Number(header(event, "Retry-After")), signInAddress());
 }
 
@@ -133,16 +132,16 @@ function explain(event, source) {
   focus.forget();
   clear(place);
   const body = [404, 409].includes(code) && source.closest(".mf-doc")?.closest(".mf-body");
-  const gone = body && problem(body, code === 404 ? "This document is not there any more." : (words(event)?.message ?? general(code)), "Show the list");
+  const gone = body && problem(body, code === 404 ? "This document no longer exists." : (words(event)?.message ?? general(code)), "Show list");
   const line = code === 401 ? signIn(place) : gone || problem(source, words(event)?.message ?? general(code));
   const head = place.querySelector(":scope > .mf-manager-head");
-  const foot = place.querySelector(":scope > .mf-buttons"); // where it was sent from, and where one looks
+  const foot = place.querySelector(":scope > .mf-buttons"); // next to the submit button
   if (foot) foot.before(line);
   else head ? head.after(line) : place.prepend(line);
   if (code >= 400 && code < 500) line.querySelector("button, a")?.focus();
 }
 
-/** @param {string} text @param {HTMLElement} way on from here */
+/** @param {string} text @param {HTMLElement} way link or button */
 function line(text, way) {
   const said = doc.createElement("p");
   const whole = doc.createElement("div");
@@ -167,7 +166,7 @@ function problem(source, text, way = "Try again") {
   return whole;
 }
 
-/** @returns {string} which leads back here, when nothing here would be lost by going there */
+/** @returns {string} URL, with a way back here unless leaving would lose changes */
 function signInAddress() {
   const known = /** @type {HTMLElement | null} */ (doc.querySelector("[data-mf-sign-in]"))?.dataset.mfSignIn ?? "/sign-in";
   return pending() || unsaved.isWritten(doc) ? known : `${known}?next=${encodeURIComponent(location.pathname)}`;
@@ -181,5 +180,5 @@ function signIn(place) {
   if (waits) Object.assign(link, { target: "_blank", rel: "noopener" });
   link.textContent = "Sign in again";
   link.toggleAttribute("data-mf-signed-out", !!place);
-  return line(waits ? "You were signed out. Sign in again in another tab, then go on here: what you entered is kept." : "You were signed out. Sign in again to go on; nothing you saved is lost.", link);
+  return line(waits ? "You were signed out. Sign in again in another tab, then continue here. Your entries are kept." : "You were signed out. Sign in again to continue. Everything you saved is kept.", link);
 }

@@ -1,17 +1,17 @@
 /**
- * The page: what every other script asks it for.
+ * Shared helpers for the page.
  */
 
-/** @returns {any} htmx, once it is there */
+/** @returns {any} htmx, once loaded */
 export const htmx = () => /** @type {any} */ (globalThis).htmx;
 
-/** @param {Event} event @param {string} selector @returns {any} the element around where it happened */
+/** @param {Event} event @param {string} selector @returns {any} the closest match around the event's target */
 export const near = ({ target }, selector) => (target instanceof Element ? target.closest(selector) : null);
 
 /** @param {string} names @param {(event: any) => void} listener @param {EventTarget} [target] */
 export const on = (names, listener, target = document) => names.split(" ").forEach((name) => target.addEventListener(name, listener));
 
-/** @param {string} text @param {Element | null} [beside] something in a widget or a preview with a live region of its own */
+/** @param {string} text @param {Element | null} [beside] an element in a widget or preview with its own live region */
 export function announce(text, beside) {
   const look = beside?.closest(".mf-look, .mf-look-alone")?.querySelector("[data-mf-look-live]");
   const own = look ?? beside?.closest(".mf-manager")?.querySelector("[data-mf-live]");

@@ -1,10 +1,10 @@
 /**
- * What files are called: where they lay, in which order they come, and the ending by which they are judged.
+ * File names: path, order and extension.
  */
 
 const UNSEEN = /[\p{Cc}\p{Cs}\p{Bidi_Control}\u2028\u2029\ufeff]/gu;
 
-/** @type {WeakMap<File, string>} where a dropped file lay: its own webkitRelativePath is empty */
+/** @type {WeakMap<File, string>} path of a dropped file, whose webkitRelativePath is empty */
 const paths = new WeakMap();
 
 /** @param {File} file @param {string} path */
@@ -27,12 +27,12 @@ function byPath(one, other) {
   return at < 0 ? one.length - other.length : compare(one[at] ?? "", other[at] ?? "");
 }
 
-/** @param {string} name @returns {string} as the server will call it, short of what it cuts off long ones */
+/** @param {string} name @returns {string} as the server will store it, except that it shortens long names */
 export function cleaned(name) {
   const parts = name.replace(UNSEEN, "").normalize("NFC").replace(/\s+/g, " ").split(/[/\\]/);
   const last = parts.findLast((part) => part.trim()) ?? "";
   return last.replace(/^(?:[ .]|[a-z]:(?=\S))+/i, "").replace(/[ .]+$/, "");
 }
 
-/** @param {string} name @returns {string} in lower case with its dot; "" when there is none */
+/** @param {string} name @returns {string} in lower case with its dot; "" if there is none */
 export const endingOf = (name) => /.(\.[^.]*)$/s.exec(cleaned(name))?.[1]?.toLowerCase() ?? "";

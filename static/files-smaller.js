@@ -1,21 +1,21 @@
 /**
- * Photos over the limit are made smaller when somebody asks for it; scans, PDFs and DICOM are never altered.
+ * Photos over the limit are reduced on request; scans, PDFs and DICOM are never altered.
  */
 
 import { cleaned, endingOf, lay, pathOf } from "./files-names.js";
 
-/** @typedef {{ width: number, height: number }} Size in pixels, as the picture is seen */
+/** @typedef {{ width: number, height: number }} Size in pixels, as displayed */
 
 const PHOTO = /\.(jpe?g|heic|heif|webp)$/;
 const PHOTO_BYTES = /^(\xff\xd8\xff|RIFF.{4}WEBP|.{4}ftyp(hei[cmsx]|hev[cx]|mif1|msf1))/s;
 const QUALITIES = [0.92, 0.85, 0.78];
 const MARGIN = 0.95;
-const LONGEST_SIDE = 1000; // below this, words in a photographed letter cannot be read
-const MOST_DRAWN = 4096 * 4096; // what Safari on phones can draw; beyond, it silently gives an empty picture
-const MOST_OPENED = 120e6; // pixels that a phone still has the memory for
-const ON_YOUR_DEVICE = "Make it smaller on your device, then choose it again.";
-const GONE = "This file cannot be read any more. Choose it again.";
-const UNOPENED = `This browser cannot open this photo. ${ON_YOUR_DEVICE}`;
+const LONGEST_SIDE = 1000; // below this, text in a photographed letter is unreadable
+const MOST_DRAWN = 4096 * 4096; // limit of Safari on phones, which silently renders larger images empty
+const MOST_OPENED = 120e6; // pixels that fit in a phone's memory
+const ON_YOUR_DEVICE = "Make it smaller on your device, then select it again.";
+const GONE = "This file can no longer be read. Select it again.";
+const UNOPENED = `This browser can’t open this photo. ${ON_YOUR_DEVICE}`;
 
 /** @param {string} name @returns {string} */
 function asJpeg(name) {
@@ -23,13 +23,13 @@ function asJpeg(name) {
   return /\.jpe?g$/i.test(plain) ? plain : plain.slice(0, plain.length - endingOf(plain).length) + ".jpg";
 }
 
-/** @param {File} file @param {readonly string[]} accepts @returns {boolean} a photo, and what it becomes may be added */
+/** @param {File} file @param {readonly string[]} accepts @returns {boolean} whether it is a photo and the reduced JPEG is accepted */
 export const canShrink = (file, accepts = [".jpg", ".jpeg"]) =>
   PHOTO.test(endingOf(file.name)) && accepts.includes(endingOf(asJpeg(file.name)));
 
 /**
- * The same photo as an upright JPEG under `maxSize` bytes, looked at again before it is handed out.
- * @param {File} file @param {number} maxSize @returns {Promise<{ file: File, before: Size, after: Size }>} rejects with a sentence
+ * The same photo as an upright JPEG under `maxSize` bytes, verified before it is returned.
+ * @param {File} file @param {number} maxSize @returns {Promise<{ file: File, before: Size, after: Size }>} rejects with a message for the user
  */
 export async function smaller(file, maxSize) {
   await mustBePhoto(file);
@@ -37,13 +37,13 @@ export async function smaller(file, maxSize) {
   const before = { width: original.naturalWidth, height: original.naturalHeight };
   if (before.width * before.height > MOST_OPENED) throw new Error(`This photo is too large for this browser. ${ON_YOUR_DEVICE}`);
   const { blob, ...after } = await shrunk(file, before, MARGIN * Math.min(maxSize, file.size));
-  if (!alike(original, after, await opened(blob))) throw new Error(`This browser would spoil this photo. ${ON_YOUR_DEVICE}`);
+  if (!alike(original, after, await opened(blob))) throw new Error(`This browser can’t reduce this photo without damaging it. ${ON_YOUR_DEVICE}`);
   const result = new File([blob], asJpeg(file.name), { type: blob.type, lastModified: file.lastModified });
   lay(result, pathOf(file).join("/"));
   return { file: result, before, after };
 }
 
-/** @param {File} file by its bytes: a scan that is only named .jpg stays as it is */
+/** @param {File} file checks its bytes: a scan that is only named .jpg is not altered */
 async function mustBePhoto(file) {
   const head = await file.slice(0, 12).arrayBuffer().catch(sentence(GONE));
   if (!head.byteLength) throw new Error(GONE);
@@ -55,7 +55,7 @@ const sentence = (message) => (cause) => {
   throw cause instanceof DOMException ? new Error(message, { cause }) : cause;
 };
 
-/** @param {Blob} blob @returns {Promise<HTMLImageElement>} as browsers show it to people, turned the way its camera was held */
+/** @param {Blob} blob @returns {Promise<HTMLImageElement>} as browsers display it, with EXIF orientation */
 async function opened(blob) {
   const image = new Image();
   image.src = URL.createObjectURL(blob);
@@ -74,7 +74,7 @@ async function shrunk(file, seen, target) {
   }
 }
 
-/** @param {ImageBitmap} bitmap @param {number} target @returns {Promise<Size & { blob: Blob }>} less quality first, then fewer pixels */
+/** @param {ImageBitmap} bitmap @param {number} target @returns {Promise<Size & { blob: Blob }>} reduces quality first, then size */
 async function fitted(bitmap, target) {
   const largest = Math.min(1, Math.sqrt(MOST_DRAWN / (bitmap.width * bitmap.height)));
   let qualities = QUALITIES;
@@ -84,12 +84,12 @@ async function fitted(bitmap, target) {
     scale *= Math.min(0.9, Math.sqrt(target / blob.size));
     qualities = QUALITIES.slice(-1);
   }
-  throw new Error(`This photo cannot be made small enough here. ${ON_YOUR_DEVICE}`);
+  throw new Error(`This photo can’t be made small enough here. ${ON_YOUR_DEVICE}`);
 }
 
 /**
  * @param {ImageBitmap} bitmap @param {number} scale @param {number[]} qualities @param {number} target
- * @returns {Promise<Size & { blob: Blob }>} in the first quality that fits the target, else in the last
+ * @returns {Promise<Size & { blob: Blob }>} in the first quality that fits the target, or the last
  */
 async function encoded(bitmap, scale, qualities, target) {
   const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.floor(side * scale)));
@@ -99,13 +99,13 @@ async function encoded(bitmap, scale, qualities, target) {
     for (const quality of qualities.slice(1)) if (blob.size > target) blob = await jpeg(canvas, quality);
     return { blob, width, height };
   } finally {
-    canvas.width = canvas.height = 0; // Safari keeps the memory of a canvas for long
+    canvas.width = canvas.height = 0; // Safari frees canvas memory late
   }
 }
 
 /**
  * @param {ImageBitmap | HTMLImageElement | HTMLCanvasElement} picture @param {Size} size
- * @returns {CanvasRenderingContext2D} on white, where it is see-through
+ * @returns {CanvasRenderingContext2D} transparent areas become white
  */
 function drawn(picture, { width, height }) {
   const canvas = Object.assign(document.createElement("canvas"), { width, height });
@@ -124,17 +124,17 @@ const jpeg = (canvas, quality) =>
 
 /**
  * @param {HTMLImageElement} original @param {Size} size @param {HTMLImageElement} result
- * @returns {boolean} the same picture, the same way up
+ * @returns {boolean} whether both show the same image in the same orientation
  */
 function alike(original, { width, height }, result) {
   if (result.naturalWidth !== width || result.naturalHeight !== height) return false;
   const [one, other] = [original, result].map(glance);
   const middle = mean(one);
   const apart = mean(one.map((grey, index) => Math.abs(grey - other[index])));
-  return apart <= Math.max(2, mean(one.map((grey) => Math.abs(grey - middle))) / 3); // a page of words has little contrast from afar
+  return apart <= Math.max(2, mean(one.map((grey) => Math.abs(grey - middle))) / 3); // a page of text has little contrast when scaled down
 }
 
-/** @param {HTMLImageElement} image @returns {number[]} its greys from afar, halved step by step as one leap would skip most of it */
+/** @param {HTMLImageElement} image @returns {number[]} its scaled-down greys, halved step by step because a single step would skip most pixels */
 function glance(image) {
   let context = drawn(image, { width: 1024, height: 1024 });
   for (let side = 512; side >= 64; side /= 2) context = drawn(context.canvas, { width: side, height: side });

@@ -1,5 +1,5 @@
 /**
- * What came out of picker, drop, paste and camera, and what is wrong with it before a byte is sent.
+ * Files from picker, drop, paste and camera, and the checks before anything is sent.
  */
 
 import { cleaned, endingOf, lay, pathOf } from "./files-names.js";
@@ -27,16 +27,16 @@ const ENDINGS = {
 
 /* Drop, and folders */
 
-/** @param {string[]} path @returns {boolean} what a system keeps for itself; a name somebody pointed at may begin with a dot */
+/** @param {string[]} path @returns {boolean} system files; an explicitly selected name may start with a dot */
 const hidden = (path) => path.some((part, depth) => JUNK.test(part) || (depth > 0 && part.startsWith(".")));
 
-/** @param {Iterable<File>} files out of a folder that was picked @returns {File[]} without those the system keeps there for itself */
+/** @param {Iterable<File>} files of a selected folder @returns {File[]} without system files */
 export const visible = (files) => [...files].filter((file) => !hidden(pathOf(file)));
 
 /**
  * Files and everything in folders. Call it while the drop event is handled: the list is empty afterwards.
  * @param {DataTransfer} transfer
- * @param {(path: string) => void} unread told of each file or folder that cannot be read; the others come all the same
+ * @param {(path: string) => void} unread called for each unreadable file or folder
  * @returns {Promise<File[]>}
  */
 export async function gather(transfer, unread = () => {}) {
@@ -75,20 +75,20 @@ async function fileOf(entry) {
 async function* inside(folder) {
   const reader = folder.createReader();
   for (;;) {
-    /** @type {FileSystemEntry[]} at most 100 in Chromium: only an empty answer is the end */
+    /** @type {FileSystemEntry[]} at most 100 in Chromium: only an empty batch is the end */
     const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
     if (!some.length) return;
     yield* some;
   }
 }
 
-/* Paste and camera: what has no name gets one that says when */
+/* Paste and camera: unnamed files are named by date and time */
 
-/** @param {ClipboardEvent} event @returns {File[]} empty when it is text that is pasted */
+/** @param {ClipboardEvent} event @returns {File[]} empty if text was pasted */
 export function pasted({ clipboardData }) {
   const files = [...(clipboardData?.files ?? [])];
   const text = clipboardData?.getData("text/plain").trim();
-  if (text && files.every(({ name }) => NAMELESS.test(name) && name !== text)) return []; // Word and Excel add a picture of the text
+  if (text && files.every(({ name }) => NAMELESS.test(name) && name !== text)) return []; // Word and Excel add an image of the text
   return files.map((file) => (NAMELESS.test(file.name) ? dated("Pasted", file, Date.now()) : file));
 }
 
@@ -108,27 +108,26 @@ function dated(word, file, time) {
   return new File([file], name, { type: file.type, lastModified: file.lastModified });
 }
 
-/* Checks: the server makes them too; here they come before the waiting */
+/* Checks: repeated by the server; made here before the upload */
 
 /** @param {File} file @param {Rules} rules @returns {Refusal | null} */
 export function refusal(file, { accepts, acceptsWords, maxSize, one }) {
   const ending = endingOf(file.name);
   if (!/[\p{L}\p{M}\p{N}\p{P}\p{S}]/u.test(cleaned(file.name)))
-    return { code: "bad-name", message: "This file has no usable name. Rename it and choose it again." };
+    return { code: "bad-name", message: "This file has no usable name. Rename it, then select it again." };
   if (!accepts.includes(ending)) {
-    const which = ending ? `Files ending in ${ending}` : "Files without an ending such as .pdf";
-    return { code: "type-not-allowed", message: `${which} cannot be added to this ${one}. You can add ${acceptsWords}.` };
+    const which = ending ? `${ending} files` : "Files without an extension such as .pdf";
+    return { code: "type-not-allowed", message: `${which} can’t be added to this ${one}. You can add ${acceptsWords}.` };
   }
-  if (!file.size) return { code: "empty-file", message: "This file is empty. Check it on your device and choose it again." };
-  return file.size > maxSize ? tooLarge(file, maxSize, one) : null;
+  if (!file.size) return { code: "empty-file", message: "This file is empty. Check it on your device, then select it again." };
+  return file.size > maxSize ? tooLarge(file, maxSize) : null;
 }
 
-/** @param {File} file @param {number} maxSize @param {string} one @returns {Refusal} */
-function tooLarge(file, maxSize, one) {
+/** @param {File} file @param {number} maxSize @returns {Refusal} */
+function tooLarge(file, maxSize) {
   const [limit, size] = [sizeWords(maxSize), sizeWords(file.size)];
-  const has = size === limit ? "a little more" : size;
-  const todo = canShrink(file) ? "Make it smaller" : "Make it smaller or split it";
-  const message = `A document of this ${one} can have up to ${limit}; this file has ${has}. ${todo}, then try again.`;
+  const [what, todo] = canShrink(file) ? ["photo", "Make it smaller"] : ["file", "Make it smaller or split it"];
+  const message = `This ${what} is ${size === limit ? "slightly larger" : size}. The limit is ${limit}. ${todo}, then try again.`;
   return { code: "too-large", message };
 }
 

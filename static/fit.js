@@ -1,5 +1,5 @@
 /**
- * What the server cannot know: the reader's time zone, and how wide the window is.
+ * What the server cannot know: the user's time zone and the window's width.
  */
 
 /** @param {string} style @param {boolean} whole @returns {Intl.DateTimeFormatOptions} */
@@ -9,7 +9,7 @@ const format = (style, whole) => ({
   ...(whole && { timeZone: "UTC" }),
 });
 
-/** What stands in the page is brought to this reader: their zone, and their tab in a row too long for a phone. */
+/** Shows times in the user's zone and scrolls to the current tab. */
 export function fit() {
   const tab = /** @type {HTMLElement | null} */ (document.querySelector(".mf-tabs [aria-current]"));
   tab?.closest(".mf-tabs")?.scrollTo({ left: tab.offsetLeft - 24 });
@@ -21,7 +21,7 @@ export function fit() {
     if (!isNaN(date.valueOf())) time.textContent = new Intl.DateTimeFormat(undefined, format(style, time.dateTime.length === 10)).format(date);
   }
   for (const input of /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("input[data-mf-day]"))) {
-    input.value = new Date(String(input.dataset.mfDay)).toLocaleDateString("sv"); // as a date field wants it: 2026-05-12
+    input.value = new Date(String(input.dataset.mfDay)).toLocaleDateString("sv"); // the format of date fields: 2026-05-12
     input.removeAttribute("data-mf-day");
   }
 }

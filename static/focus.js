@@ -1,9 +1,9 @@
 /**
- * Where the reader goes on after an answer took the place of what was pressed.
+ * Where focus moves after a swap replaced the pressed control.
  */
 import { acting } from "./fresh.js";
 
-/** @type {{ prefix: string, action: string, file: string, index: number } | null} what was pressed in a widget */
+/** @type {{ prefix: string, action: string, file: string, index: number } | null} the last pressed control of a widget */
 let pressed = null;
 
 /** @param {HTMLElement} button */
@@ -21,11 +21,11 @@ export function forget() {
   pressed = null;
 }
 
-/** @param {Element | null | undefined} target of an answer; a badge that comes in between is none of those waited for */
+/** @param {Element | null | undefined} target of a response; badge updates in between are ignored */
 export function goOn(target) {
   if (!pressed || !target?.id?.startsWith(pressed.prefix)) return;
   const place = document.getElementById(pressed.prefix) ?? document.getElementById(`${pressed.prefix}-body`);
-  if (place && !document.activeElement?.closest("[data-mf-queue]")) placeFocus(place, pressed); // not while somebody writes there
+  if (place && !document.activeElement?.closest("[data-mf-queue]")) placeFocus(place, pressed); // not while the user is typing there
   pressed = null;
 }
 

@@ -1,22 +1,21 @@
 /**
- * Staying up to date with what other widgets, other tabs and other people do, without taking anything away from
- * somebody who is in the middle of something.
+ * Keeps lists up to date with other widgets, tabs and users, without interrupting the user.
  */
 import { announce, htmx, near, on } from "./dom.js";
 
-const CALM_AFTER = 3_000; // milliseconds a tab must have been away before its widgets look again
+const CALM_AFTER = 3_000; // milliseconds a tab must be hidden before its widgets refresh
 /** @type {BroadcastChannel | undefined} to other tabs */
 let channel;
-/** @type {Map<string, Set<string>>} lists that have to ask anew, until they hold these rows; "" in any case */
+/** @type {Map<string, Set<string>>} lists to refresh until they contain these rows; "" means always */
 const stale = new Map();
-/** the widget that changes something itself: its own answer shows it */
+/** the widget whose own change is pending: its response shows it */
 let busy = "";
 let left = 0;
 
 /** @param {string} prefix */
 export const acting = (prefix) => (busy = prefix);
 
-/** @param {HTMLElement | null} body asks anew; when it waits for an answer or has just come, as soon as that is over @param {string} [row] unless it holds this one then */
+/** @param {HTMLElement | null} body refreshes; deferred while a request is pending @param {string} [row] skipped if it then contains this row */
 export function refresh(body, row = "") {
   if (!body) return;
   stale.set(body.id, (stale.get(body.id) ?? new Set()).add(row));
@@ -25,7 +24,7 @@ export function refresh(body, row = "") {
 
 /** @param {CustomEvent} event */
 const asked = ({ detail, target }) => stale.delete((detail.ctx?.sourceElement ?? detail.elt ?? target).id);
-/** @param {Element} body something in it was pressed and waits for its answer */
+/** @param {Element} body with a pending request of the user */
 const isActing = (body) => !!body.querySelector("[hx-post].htmx-request");
 
 function catchUp() {
@@ -37,7 +36,7 @@ function catchUp() {
   }
 }
 
-/** @param {Element} body @returns {boolean} whether the answer it gets now is older than what somebody does in it */
+/** @param {Element} body @returns {boolean} whether the response is older than the user's latest action */
 export function isOvertaken(body) {
   const acting = isActing(body);
   if (acting) stale.set(body.id, new Set([""]));
@@ -46,9 +45,9 @@ export function isOvertaken(body) {
   return true;
 }
 
-/** @param {Element} body nobody is in the middle of something in it */
+/** @param {Element} body whether the user is not working in it */
 const isCalm = (body) => !body.contains(document.activeElement) && !body.querySelector(".mf-edit, .mf-twin, [data-mf-action=undo], dialog[open], input[name=file_ids]:checked");
-/** @param {Element} body as it was first shown, without further pages */
+/** @param {Element} body still showing only its first page */
 const isShort = (body) => body.querySelectorAll("[data-mf-row]").length <= 50;
 
 /** @param {Element} body */
@@ -59,16 +58,16 @@ function offer(body) {
   const words = document.createElement("p");
   const button = document.createElement("button");
   Object.assign(line, { className: "mf-notice mf-notice-warning" });
-  Object.assign(button, { className: "mf-button mf-small", type: "button", textContent: "Show the changes" });
+  Object.assign(button, { className: "mf-button mf-small", type: "button", textContent: "Show changes" });
   button.setAttribute("data-mf-show-changes", "");
   button.setAttribute("data-mf-action", "changes");
-  words.textContent = "This list was changed somewhere else.";
+  words.textContent = "This list has changed.";
   line.append(words, button);
   body.prepend(line);
   announce(words.textContent, body);
 }
 
-/** @param {HTMLElement} body was changed itself: an answer that it still waits for is older */
+/** @param {HTMLElement} body changed just now: a pending response is outdated */
 function overtake(body) {
   if (body.matches(".htmx-request")) stale.set(body.id, new Set([""]));
   catchUp();
@@ -82,7 +81,7 @@ function documentsChanged(event) {
   if (!detail.remote) channel?.postMessage({ type: detail.type, id: detail.id, count: detail.count });
   for (const body of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(`[data-mf-body][data-mf-type="${CSS.escape(detail.type)}"][data-mf-id="${CSS.escape(detail.id)}"]`))) {
     const ours = !detail.remote && body.id.replace(/-body$/, "") === (own || busy);
-    if (ours && target !== document.getElementById(own)) overtake(body); // else the upload queue tells, and puts its row in
+    if (ours && target !== document.getElementById(own)) overtake(body); // otherwise the upload queue announces it and adds its row
     else if (!ours) isCalm(body) && isShort(body) ? refresh(body) : offer(body);
   }
 }

@@ -1,5 +1,5 @@
 /**
- * The list of documents: choosing several of them, and searching with an address that follows.
+ * The list of documents: selection, and search with an updated URL.
  */
 import { announce, near, on } from "./dom.js";
 import { refresh } from "./fresh.js";
@@ -7,10 +7,10 @@ import { isWritten } from "./unsaved.js";
 import { pending } from "./upload.js";
 
 const doc = document;
-/** @type {HTMLInputElement | null} the last one ticked, where a range begins */
+/** @type {HTMLInputElement | null} the last one ticked, start of a range */
 let anchor = null;
 
-/* Choosing */
+/* Selection */
 
 /** @param {Element} results @returns {HTMLInputElement[]} */
 const ticks = (results) => [...results.querySelectorAll("input[name=file_ids]")].map((one) => /** @type {HTMLInputElement} */ (one));
@@ -29,9 +29,9 @@ function count(results, aloud = false) {
   results.toggleAttribute("data-mf-some", chosen > 0);
   if (every) Object.assign(every, { checked: whole, indeterminate: chosen > 0 && !whole });
   if (more) more.hidden = !whole || !!all?.value || !results.querySelector(".mf-next-rows");
-  const words = all?.value ? (more?.textContent ?? "").replace(/^Choose a/, "A") : documents(chosen);
-  results.querySelectorAll("[data-mf-chosen]").forEach((one) => (one.textContent = one.closest(".mf-ask") ? words : `${words} chosen`));
-  if (aloud) announce(`${words} chosen.`, results);
+  const words = all?.value ? (more?.textContent ?? "").replace(/^Select a/, "A") : documents(chosen);
+  results.querySelectorAll("[data-mf-chosen]").forEach((one) => (one.textContent = one.closest(".mf-ask") ? words : `${words.replace(/ documents?$/, "")} selected`));
+  if (aloud) announce(`${words} selected.`, results);
 }
 
 /** @param {Element} results @param {boolean} checked */
@@ -40,7 +40,7 @@ function tickEvery(results, checked) {
   count(results, true);
 }
 
-/** @param {MouseEvent} event a range, when a second box is ticked with the shift key held */
+/** @param {MouseEvent} event selects a range if Shift is held */
 function tickRange(event) {
   const box = /** @type {HTMLInputElement | null} */ (near(event, "input[name=file_ids]"));
   const results = box?.closest(".mf-results");
@@ -59,12 +59,12 @@ function changed(event) {
   else if (near(event, "[data-mf-mark]")) announce(countMarks(near(event, ".mf-body")), near(event, ".mf-body"));
 }
 
-/** @param {Element} body of a record's form @returns {string} what is said about it */
+/** @param {Element} body of a record's form @returns {string} message about the marked documents */
 function countMarks(body) {
   const marked = body.querySelectorAll("[data-mf-mark]:checked").length;
   const line = /** @type {HTMLElement} */ (body.querySelector("[data-mf-marked]"));
   line.dataset.mfNone ??= line.textContent ?? "";
-  return (line.textContent = marked ? `${documents(marked)} will go to the trash when you save.` : line.dataset.mfNone);
+  return (line.textContent = marked ? `${documents(marked)} will move to trash when you save.` : line.dataset.mfNone);
 }
 
 /** @type {Record<string, (button: HTMLElement) => void>} */
@@ -105,7 +105,7 @@ function clicked(event) {
   }
 }
 
-/** @param {SubmitEvent} event a ZIP is an ordinary download, what is printed a page: htmx must not take them */
+/** @param {SubmitEvent} event ZIP downloads and print pages bypass htmx */
 function submitted(event) {
   const form = /** @type {HTMLFormElement | null} */ (near(event, "[data-mf-bulk-bar]"));
   const button = /** @type {HTMLButtonElement | null} */ (event.submitter);
@@ -115,11 +115,11 @@ function submitted(event) {
   const token = form.closest("[data-mf-csrf]")?.getAttribute("data-mf-csrf");
   const field = /** @type {HTMLInputElement | null} */ (form.querySelector("[name=csrf_token]"));
   if (field && token) field.value = token;
-  form.target = prints || pending() || isWritten(doc) ? "_blank" : ""; // in this tab it would ask whether to leave the uploads
-  announce(prints ? "The pages to print open in a new tab." : "The download starts.", form);
+  form.target = prints || pending() || isWritten(doc) ? "_blank" : ""; // in this tab it would interrupt the uploads
+  announce(prints ? "Opening the pages to print in a new tab." : "Download started.", form);
 }
 
-/* The address follows what is searched, where the page is ours */
+/* The URL follows the search on our own pages */
 
 /** @param {Element} results */
 function follow(results) {
@@ -133,7 +133,7 @@ function follow(results) {
 
 const MANY = 100;
 
-/** @param {CustomEvent} event where old rows meet new ones, a browser looks anew for the form of each: seconds, once many were scrolled to */
+/** @param {CustomEvent} event empties the table first: with many rows, re-associating each with its form takes seconds */
 function makeWay({ defaultPrevented, detail }) {
   const aim = detail.ctx?.target ?? detail.target;
   const table = /** @type {HTMLTableElement | null | undefined} */ (aim?.matches?.(".mf-results, .mf-body") && aim.querySelector(".mf-table"));
@@ -142,7 +142,7 @@ function makeWay({ defaultPrevented, detail }) {
   parts.forEach((part) => part.contains(doc.activeElement) || part.remove());
 }
 
-/** After anything was put into the page. */
+/** After any swap. */
 export function refreshed() {
   doc.querySelectorAll(".mf-body:has([data-mf-marked])").forEach(countMarks);
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
@@ -161,6 +161,6 @@ export function start() {
   doc.addEventListener("click", clicked);
   doc.addEventListener("change", changed);
   doc.addEventListener("submit", submitted, true);
-  on("htmx:beforeSwap htmx:before:swap", makeWay); // after answers.js, which may drop the answer
+  on("htmx:beforeSwap htmx:before:swap", makeWay); // after answers.js, which may drop the response
   refreshed();
 }

@@ -1,6 +1,6 @@
 /**
- * Behaviour of the document widget and the record sheet on top of what already works without script.
- * Runs beside htmx 2.0.11 and 4.0.1, or brings the vendored one when the page has none; no other dependencies.
+ * Enhances the document widget and the record sheet, which also work without script.
+ * Runs with htmx 2.0.11 and 4.0.1, or loads the vendored one if the page has none. No other dependencies.
  */
 import "./answers.js";
 import { announce, htmx, near, on } from "./dom.js";
@@ -34,7 +34,7 @@ doc.addEventListener("click", (event) => {
   }
 });
 doc.addEventListener("keydown", (event) => {
-  if (event.repeat && ["Enter", " "].includes(event.key) && near(event, "button, a")?.closest(".mf-manager, .mf-body")) event.preventDefault(); // a key held down presses once
+  if (event.repeat && ["Enter", " "].includes(event.key) && near(event, "button, a")?.closest(".mf-manager, .mf-body")) event.preventDefault(); // a held key presses once
   const leave = event.key === "Escape" && near(event, ".mf-edit")?.querySelector("[data-mf-cancel-edit]");
   if (leave) {
     event.preventDefault(); // the sheet stays
@@ -51,7 +51,7 @@ doc.addEventListener("submit", (event) => {
   if (button) focus.remember(/** @type {HTMLElement} */ (button));
 });
 
-/** @param {HTMLElement} button copies what the field holds that it names; the field is selected in any case */
+/** @param {HTMLElement} button copies the value of the field it names; the field is selected either way */
 async function copy(button) {
   const field = /** @type {HTMLInputElement} */ (doc.getElementById(button.dataset.mfCopy ?? ""));
   field.select();
@@ -61,11 +61,11 @@ async function copy(button) {
     words.textContent = "Copied";
     announce("Copied.");
   } catch {
-    announce("It could not be copied. It is selected: copy it by hand.");
+    announce("Could not copy. The text is selected: copy it manually.");
   }
 }
 
-/** @param {Element} part what was just put in */
+/** @param {Element} part newly swapped content */
 function say(part) {
   const said = [...part.querySelectorAll("[data-mf-say]")].flatMap((one) => [...one.querySelectorAll("p, li, :scope > span")]).map((one) => /** @type {HTMLElement} */ (one).innerText);
   if (said.length) announce(said.join(" "), part);
@@ -74,13 +74,13 @@ function say(part) {
 on("htmx:afterSwap htmx:after:swap", (event) => {
   const { detail } = event;
   const aim = detail.ctx?.target ?? detail.target;
-  const target = typeof aim === "string" ? doc.querySelector(aim) : aim; // a selector, when the answer named it
+  const target = typeof aim === "string" ? doc.querySelector(aim) : aim; // a selector if the response retargets
   if (target?.matches?.(".mf-look-body")) return preview.shown(target);
   fit();
   list.refreshed();
   const record = target?.matches?.("article.mf-record") && doc.querySelector(".mf-main article.mf-record");
   const whole = (sheet.isSheet(target) ? target : record)?.querySelector?.(".mf-manager");
-  if (whole) fresh.acting(whole.id); // it came with the change that this answer tells of
+  if (whole) fresh.acting(whole.id); // it already shows the change of this response
   if (sheet.isSheet(target)) return sheet.showSheet();
   if (record) return sheet.showPage(record);
   const part = target?.id ? doc.getElementById(target.id) : null;
@@ -97,7 +97,7 @@ if (!("commandForElement" in HTMLButtonElement.prototype)) {
   });
 }
 
-/** A page without htmx gets the vendored one; scripts that a page defers have all run by now. */
+/** Loads the vendored htmx if the page has none; deferred scripts have run by now. */
 function bring() {
   if (htmx()) return;
   const [config, script] = [doc.createElement("meta"), doc.createElement("script")];

@@ -1,14 +1,14 @@
 /**
- * Medical pictures: frames one after the other, brightness and contrast. The server draws each; what is shown stays
- * until the next one has come.
+ * DICOM images: frames, brightness and contrast. The server renders each image; the current one stays until the next
+ * has loaded.
  */
 import { announce } from "./dom.js";
 import * as zoom from "./preview-zoom.js";
 
 /** @typedef {import("./preview-stage.js").Stage} Stage */
 
-const REST = 180; // milliseconds a slider rests before a picture is asked for
-const PACE = 100; // milliseconds a frame is shown at least when they are played
+const REST = 180; // milliseconds of slider inactivity before an image is requested
+const PACE = 100; // minimum milliseconds per frame during playback
 
 export class Dicom {
   /** @param {HTMLElement} root @param {Stage} stage */
@@ -21,7 +21,7 @@ export class Dicom {
     this.center = find("center-field");
     this.width = find("width-field");
     this.presets = /** @type {HTMLElement[]} */ ([...root.querySelectorAll("[data-mf-preset]")]);
-    /** @type {[number, number] | null} the first window of the file itself */
+    /** @type {[number, number] | null} the file's own first window */
     this.window = null;
     this.asked = 0;
     this.playing = false;
@@ -96,14 +96,14 @@ export class Dicom {
     return this.draw(frame);
   }
 
-  /** @param {number} frame @returns {Promise<void>} when it is there, or something newer is wanted */
+  /** @param {number} frame @returns {Promise<void>} once loaded, or superseded */
   async draw(frame) {
     const holder = /** @type {HTMLElement} */ (this.stage.column.querySelector("[data-mf-picture]"));
     const shown = /** @type {HTMLImageElement} */ (holder.querySelector("img"));
     const turn = ++this.asked;
     const change = (/** @type {string} */ url) => zoom.address(url, frame, this.window);
     const next = /** @type {HTMLImageElement} */ (shown.cloneNode());
-    next.loading = "eager"; // what is not in the page yet would never come
+    next.loading = "eager"; // lazy images outside the page never load
     next.alt = shown.alt.replace(/\d+ of/, `${frame} of`);
     next.srcset = zoom.eachAddress(shown.srcset, change);
     next.src = change(shown.src);
@@ -114,7 +114,7 @@ export class Dicom {
     holder.dataset.mfPicture = came ? "shown" : "loading";
     if (came) holder.querySelector(".mf-look-broken")?.remove();
     shown.replaceWith(next);
-    if (!came) Object.assign(next, { src: next.src }); // asked again where a failure is explained
+    if (!came) Object.assign(next, { src: next.src }); // reload in place to show the error
   }
 
   async start() {

@@ -1,17 +1,17 @@
 /**
- * Pictures that the server draws: on their way, not drawn yet because it is busy, failed.
+ * Images rendered by the server: loading, retried while it is busy, failed.
  */
 import { near, on } from "./dom.js";
 
 const TRIES = 6;
 const LONGEST_WAIT = 15; // seconds
-/** @type {WeakMap<HTMLImageElement, number>} how often each was asked for again */
+/** @type {WeakMap<HTMLImageElement, number>} retries per image */
 const tries = new WeakMap();
 
 /** @param {number} seconds */
 const wait = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 
-/** @param {HTMLImageElement} picture asks for it once more */
+/** @param {HTMLImageElement} picture requests it again */
 function askAgain(picture) {
   const { src, srcset } = picture;
   picture.removeAttribute("srcset");
@@ -26,7 +26,7 @@ function mark(frame, state) {
   if (state !== "failed") frame.querySelector(".mf-look-broken")?.remove();
 }
 
-/** @param {HTMLElement} frame @param {string} words why it is not there */
+/** @param {HTMLElement} frame @param {string} words error message */
 function explain(frame, words) {
   const template = /** @type {HTMLTemplateElement | null | undefined} */ (frame.closest(".mf-look-in, .mf-print")?.querySelector("template[data-mf-broken]"));
   mark(frame, "failed");
@@ -36,9 +36,9 @@ function explain(frame, words) {
   if (line) line.textContent = words;
 }
 
-/** @param {Response} answer @returns {string} what the server said */
+/** @param {Response} answer @returns {string} the server's message */
 function reason(answer) {
-  if (answer.status === 401) return "You were signed out. Sign in again to see this.";
+  if (answer.status === 401) return "You were signed out. Sign in again to see this picture.";
   try {
     return JSON.parse(answer.headers.get("HX-Trigger") ?? "")["documents:error"].message;
   } catch {
@@ -46,7 +46,7 @@ function reason(answer) {
   }
 }
 
-/** @param {HTMLImageElement} picture of a list did not come: unless it is only late, the tile under it says enough */
+/** @param {HTMLImageElement} picture thumbnail that failed to load: retried if the server is busy, otherwise the tile below is enough */
 async function failedThumbnail(picture) {
   const answer = await fetch(picture.src).catch(() => null);
   const tried = tries.get(picture) ?? 0;
@@ -57,7 +57,7 @@ async function failedThumbnail(picture) {
   if (picture.isConnected) askAgain(picture);
 }
 
-/** @param {HTMLImageElement} picture did not come: asks why, and waits when the server says so */
+/** @param {HTMLImageElement} picture failed to load: requests the reason and retries if the server says so */
 async function failed(picture) {
   if (picture.closest(".mf-thumb")) return picture.getAttribute("src") && failedThumbnail(picture);
   const frame = /** @type {HTMLElement | null} */ (picture.closest("[data-mf-picture]"));
@@ -67,7 +67,7 @@ async function failed(picture) {
   const tried = tries.get(picture) ?? 0;
   const comes = answer?.ok || [429, 503].includes(answer?.status ?? 0);
   if (!picture.isConnected || picture.src !== new URL(picture.src, location.href).href) return;
-  if (!answer) return explain(frame, "There was no answer. Are you online?");
+  if (!answer) return explain(frame, "Can’t reach the server. Check your connection.");
   if (!comes || tried >= TRIES) return explain(frame, reason(answer));
   tries.set(picture, tried + 1);
   mark(frame, "busy");
@@ -85,7 +85,7 @@ function redraw(button) {
   if (picture) askAgain(picture);
 }
 
-/** @param {Element | Document} place what is in it may have come before anybody listened */
+/** @param {Element | Document} place its images may have loaded before listeners were attached */
 export function look(place) {
   for (const picture of /** @type {NodeListOf<HTMLImageElement>} */ (place.querySelectorAll("[data-mf-picture] img"))) {
     if (picture.complete && picture.naturalWidth) arrived(picture);

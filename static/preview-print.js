@@ -1,5 +1,5 @@
 /**
- * The page that documents are printed from: it is ready when every picture on it has come.
+ * The print page: ready once every image has loaded.
  */
 import { near, on } from "./dom.js";
 
@@ -9,7 +9,7 @@ function tell(page) {
   const open = frames.filter(({ dataset }) => dataset.mfPicture === "loading" || dataset.mfPicture === "busy").length;
   const failed = frames.filter(({ dataset }) => dataset.mfPicture === "failed").length;
   const line = page.querySelector("[data-mf-print-words]");
-  const missing = failed ? `${failed === 1 ? "A page" : `${failed} pages`} could not be shown: look at them below.` : "";
+  const missing = failed ? `${failed} ${failed === 1 ? "page" : "pages"} could not be shown. See below.` : "";
   const words = open ? `Preparing ${frames.length - open} of ${frames.length} pages…` : missing || "Ready to print.";
   if (line && line.textContent !== words) line.textContent = words;
   page.querySelector("[data-mf-print]")?.toggleAttribute("disabled", open > 0);

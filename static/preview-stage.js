@@ -1,5 +1,5 @@
 /**
- * The stage of the preview: pages below each other or one picture, how large, which way up; wheel, pinch and drag.
+ * The stage of the preview: pages or one image, zoom, rotation; wheel, pinch and drag.
  */
 import { announce } from "./dom.js";
 import * as zoom from "./preview-zoom.js";
@@ -8,13 +8,13 @@ import * as zoom from "./preview-zoom.js";
 /** @typedef {import("./preview-zoom.js").Size} Size */
 /** @typedef {import("./preview-zoom.js").Point} Point */
 
-const MOST = 400; // pages in the page at once
-const EDGE = 24; // from either end, when it is not the document's: time to bring others
+const MOST = 400; // pages in the DOM at once
+const EDGE = 24; // pages from either end of the loaded range: load more
 const SWIPE = 60; // pixels
-const CALM = 120; // milliseconds without change until pictures of the new size are asked for
+const CALM = 120; // milliseconds without change before images of the new size are requested
 
 export class Stage {
-  /** @param {HTMLElement} root what shows the document @param {(direction: 1 | -1) => void} walk to another one, by a swipe */
+  /** @param {HTMLElement} root preview root @param {(direction: 1 | -1) => void} walk goes to another document on a swipe */
   constructor(root, walk) {
     const find = (/** @type {string} */ name) => /** @type {HTMLElement} */ (root.querySelector(`[data-mf-${name}]`));
     this.root = root;
@@ -39,7 +39,7 @@ export class Stage {
     /** @type {number[]} */
     this.edges = [];
     /** @type {{ page: number, top: number } | null} */
-    this.went = null; // where somebody went, until they scroll
+    this.went = null; // the page last navigated to, until the user scrolls
     this.first = /** @type {HTMLElement} */ (this.column.firstElementChild);
     this.paged = this.kind === "pages" && this.pages > 1;
     this.measure(this.first);
@@ -54,7 +54,7 @@ export class Stage {
     this.sharpen();
   }
 
-  /** A page of a letter is read across the width of a phone, and as a whole on a screen that is wide. */
+  /** Fit width on narrow screens, fit page on wide ones. */
   isNarrow() {
     return this.element.clientWidth < 600;
   }
@@ -86,7 +86,7 @@ export class Stage {
     return frame;
   }
 
-  /** @param {number} page in the middle of those that are kept */
+  /** @param {number} page centre of the kept range */
   fill(page) {
     this.range = zoom.around(page, this.pages, MOST);
     const [from, to] = this.range;
@@ -131,7 +131,7 @@ export class Stage {
     this.rail.scrollTo({ top: offsetTop - (this.rail.clientHeight - offsetHeight) / 2, left: offsetLeft - (this.rail.clientWidth - offsetWidth) / 2 });
   }
 
-  /** @param {number} page becomes the one that is spoken of */
+  /** @param {number} page becomes the current page */
   settle(page) {
     if (page === this.page) return false;
     this.page = page;
@@ -151,7 +151,7 @@ export class Stage {
     this.went = { page, top: this.element.scrollTop };
   }
 
-  /** @param {number} page somebody wants to see */
+  /** @param {number} page to navigate to */
   go(page) {
     const wanted = zoom.pageOf(String(page), this.pages, this.page);
     if (this.paged) this.show(wanted);
@@ -161,7 +161,7 @@ export class Stage {
     announce(`${this.word} ${wanted} of ${this.pages}`, this.root);
   }
 
-  /** The page that is read is the one somebody went to, and once they scroll the one a third down the stage. */
+  /** Current page: the one navigated to, or after scrolling the one a third down the stage. */
   scrolled() {
     if (!this.paged) return;
     const [from, to] = this.range;
@@ -177,7 +177,7 @@ export class Stage {
     if ((page - from < EDGE && from > 1) || (to - page < EDGE && to < this.pages)) this.recentre(page);
   }
 
-  /** @param {number} page stays where it is, others come around it */
+  /** @param {number} page stays in place; others are added around it */
   recentre(page) {
     const before = this.frame(page).getBoundingClientRect().top;
     this.fill(page);
@@ -185,7 +185,7 @@ export class Stage {
     if (this.went) this.went.top = this.element.scrollTop;
   }
 
-  /** @param {HTMLElement} frame of a page that turned out to have a size of its own */
+  /** @param {HTMLElement} frame of a page with its own size */
   drawn(frame) {
     const picture = frame.querySelector("img");
     if (!picture || this.kind !== "pages") return;
@@ -193,17 +193,17 @@ export class Stage {
     if (Math.abs(ratio - this.size.height / this.size.width) < 0.02) return;
     this.measure(frame, { width: this.size.width, height: Math.round(this.size.width * ratio) });
     this.edges = [];
-    if (this.went) this.show(this.went.page); // it has another height now, or one before it
+    if (this.went) this.show(this.went.page); // its height or that of a previous page changed
   }
 
   /* Size */
 
-  /** A picture of a long page is read from its top; as a whole it would be a thin line. */
+  /** Whether the image is so tall that fitting it whole would leave a thin strip. */
   isTape() {
     return this.kind === "image" && this.size.height > 3 * this.size.width;
   }
 
-  /** @returns {Size} what a picture may take, without the space around it */
+  /** @returns {Size} space available for the image */
   room() {
     const space = this.element.clientWidth < 600 ? 16 : 48;
     return { width: this.element.clientWidth - space, height: this.element.clientHeight - space };
@@ -228,7 +228,7 @@ export class Stage {
     this.tell();
   }
 
-  /** @param {number} scale @param {Point} [point] in the window that stays where it is; the middle when not given */
+  /** @param {number} scale @param {Point} [point] in the window that stays fixed; default: the centre */
   zoomTo(scale, point) {
     const box = this.element.getBoundingClientRect();
     const held = point ?? { x: box.left + box.width / 2, y: box.top + box.height / 2 };
@@ -261,7 +261,7 @@ export class Stage {
     if (!this.fit) this.fit = "page";
     this.refit();
     if (this.paged) this.show(page);
-    announce(this.quarters ? `Turned by ${this.quarters * 90} degrees` : "The right way up", this.root);
+    announce(this.quarters ? `Rotated ${this.quarters * 90} degrees` : "Upright", this.root);
   }
 
   /** @param {number} scale */
@@ -273,7 +273,7 @@ export class Stage {
     this.later = setTimeout(() => this.sharpen(), CALM);
   }
 
-  /** Pictures in sight are asked for as large as they are shown; the others when they come into sight. */
+  /** Visible images are requested at display size; others once they become visible. */
   sharpen() {
     const across = `${Math.max(1, Math.round(this.size.width * this.scale))}px`;
     const { top, bottom } = this.element.getBoundingClientRect();
@@ -286,9 +286,9 @@ export class Stage {
 
   mark() {
     const percent = this.root.querySelector("[data-mf-percent]");
-    const words = `${Math.round(this.scale * 100)} %`;
+    const words = `${Math.round(this.scale * 100)}%`;
     if (percent) percent.textContent = words;
-    percent?.setAttribute("aria-label", `${words}, show at 100 %`);
+    percent?.setAttribute("aria-label", `${words}, show at 100%`);
     for (const name of ["width", "page"]) this.root.querySelector(`[data-mf-zoom=${name}]`)?.setAttribute("aria-pressed", String(this.fit === name));
     const { scrollWidth, clientWidth, scrollHeight, clientHeight } = this.element;
     this.element.toggleAttribute("data-mf-pans", scrollWidth > clientWidth + 1 || scrollHeight > clientHeight + 1);
@@ -317,7 +317,7 @@ export class Stage {
     this.watch.observe(element);
   }
 
-  /** @param {WheelEvent} event a wheel turns pages where there are some, and makes a picture larger where there is one */
+  /** @param {WheelEvent} event a wheel scrolls pages, but zooms a single image */
   wheel(event) {
     if (!event.ctrlKey && !event.metaKey && this.paged) return;
     event.preventDefault();
@@ -325,7 +325,7 @@ export class Stage {
     this.zoomTo(this.scale * zoom.wheeled(event.deltaY, event.deltaMode), { x: event.clientX, y: event.clientY });
   }
 
-  /** @param {MouseEvent} event pressed twice: there and back again */
+  /** @param {MouseEvent} event double-click toggles the zoom */
   twice(event) {
     if (!this.fit) return this.fitTo("page");
     this.zoomTo(this.scale < 0.8 ? 1 : this.scale * 2, { x: event.clientX, y: event.clientY });

@@ -1,5 +1,5 @@
 /**
- * The arithmetic of looking at pictures: how large, which page, which address. It knows no page of a browser.
+ * Arithmetic of the preview: zoom, page, URL. Independent of the DOM.
  */
 
 /** @typedef {{ width: number, height: number }} Size */
@@ -14,7 +14,7 @@ const PICTURE = /^(.*-v\d+w\d+)(c\w+)?\/\d+\.webp$/;
 /** @param {number} scale */
 export const within = (scale) => Math.min(LARGEST, Math.max(SMALLEST, scale));
 
-/** @param {number} scale @param {1 | -1} direction @returns {number} the next round size that can be told from this one */
+/** @param {number} scale @param {1 | -1} direction @returns {number} the next distinct zoom step */
 export function step(scale, direction) {
   const further = direction > 0 ? STEPS.find((one) => one > scale * 1.02) : STEPS.findLast((one) => one < scale / 1.02);
   return within(further ?? scale);
@@ -23,7 +23,7 @@ export function step(scale, direction) {
 /** @param {Size} size @param {number} quarters of a turn to the right @returns {Size} */
 export const turned = ({ width, height }, quarters) => (quarters % 2 ? { width: height, height: width } : { width, height });
 
-/** @param {Fit} fit @param {Size} room @param {Size} size @param {boolean} [grows] a small picture is not blown up to fit, unless it is to be read */
+/** @param {Fit} fit @param {Size} room @param {Size} size @param {boolean} [grows] whether a small image is enlarged to fit, as for pages of text */
 export function fitted(fit, room, size, grows = false) {
   if (fit === "actual" || !size.width || !size.height) return 1;
   const across = room.width / size.width;
@@ -36,22 +36,22 @@ export function pinched([one = { x: 0, y: 0 }, two = one]) {
   return { apart: Math.hypot(one.x - two.x, one.y - two.y), middle: { x: (one.x + two.x) / 2, y: (one.y + two.y) / 2 } };
 }
 
-/** @param {number} delta of a wheel @param {number} mode lines or pages instead of pixels @returns {number} what the size is multiplied by */
+/** @param {number} delta of a wheel @param {number} mode lines or pages instead of pixels @returns {number} zoom factor */
 export const wheeled = (delta, mode = 0) => Math.exp(-Math.max(-60, Math.min(60, delta * (mode ? 20 : 1))) / 180);
 
-/** @param {string} text @param {number} pages @param {number} now @returns {number} the page that somebody typed, or the one shown */
+/** @param {string} text @param {number} pages @param {number} now @returns {number} the entered page, or the current one */
 export function pageOf(text, pages, now) {
   const number = Number.parseInt(text.trim(), 10);
   return Number.isNaN(number) ? now : Math.min(pages, Math.max(1, number));
 }
 
-/** @param {number} page @param {number} pages @param {number} most @returns {[number, number]} first and last of those kept in the page, this one in the middle */
+/** @param {number} page @param {number} pages @param {number} most @returns {[number, number]} first and last page kept in the DOM, centred on this one */
 export function around(page, pages, most) {
   const first = Math.max(1, Math.min(pages - most + 1, page - Math.floor(most / 2)));
   return [first, Math.min(pages, first + most - 1)];
 }
 
-/** @param {readonly number[]} edges where each page ends, downwards @param {number} at @returns {number} which one is there, counted from 0 */
+/** @param {readonly number[]} edges bottom edge of each page @param {number} at @returns {number} index of the page there */
 export function pageAt(edges, at) {
   let [low, high] = [0, edges.length - 1];
   while (low < high) {
@@ -62,10 +62,10 @@ export function pageAt(edges, at) {
   return Math.max(0, low);
 }
 
-/** @param {number} number @returns {string} as addresses of pictures spell it */
+/** @param {number} number @returns {string} as spelled in image URLs */
 const spelled = (number) => String(Number(number.toFixed(3))).replace("-", "n").replace(".", "p");
 
-/** @param {string} url of a picture @param {number} page @param {[number, number] | null} [window] centre and width; as it is when not given @returns {string} of another page, seen through another window */
+/** @param {string} url of an image @param {number} page @param {[number, number] | null} [window] centre and width; unchanged if omitted @returns {string} URL of that page and window */
 export function address(url, page, window) {
   const [, base = url, seen = ""] = PICTURE.exec(url) ?? [];
   const through = window === undefined ? seen : window ? `c${spelled(window[0])}x${spelled(window[1])}` : "";
@@ -75,7 +75,7 @@ export function address(url, page, window) {
 /** @param {string} srcset @param {(url: string) => string} change */
 export const eachAddress = (srcset, change) => srcset.replace(/[^\s,]\S*(?=\s+\d+w)/g, change);
 
-/** @param {readonly [number, number][]} windows of the file @returns {{ center: [number, number], width: [number, number] }} from and to, for sliders */
+/** @param {readonly [number, number][]} windows of the file @returns {{ center: [number, number], width: [number, number] }} ranges of the sliders */
 export function reach(windows) {
   const lows = windows.map(([center, width]) => center - width);
   const highs = windows.map(([center, width]) => center + width);

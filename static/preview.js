@@ -1,6 +1,6 @@
 /**
- * The preview: a dialog over the list, in which one walks from document to document. What is in it comes from the
- * server; this opens and closes it, keeps the focus, and hears the keys.
+ * The preview: a dialog over the list to step through documents. The server renders its content; this opens and closes
+ * it, keeps the focus and handles keys.
  */
 import { announce, htmx, near, on } from "./dom.js";
 import { fit } from "./fit.js";
@@ -11,20 +11,20 @@ import { Stage } from "./preview-stage.js";
 import { pageOf } from "./preview-zoom.js";
 
 const doc = document;
-const TRIES = 4; // when the server is busy
-const SLOW = 150; // milliseconds until the walk to another document shows that it takes a while
+const TRIES = 4; // while the server is busy
+const SLOW = 150; // milliseconds before a slow load of another document is indicated
 /** @type {Stage | null} of the document shown */
 let stage = null;
-/** @type {Element | null} what asked for the document that is waited for */
+/** @type {Element | null} the element that requested the pending document */
 let latest = null;
-/** @type {HTMLElement | null} where the reader goes back to */
+/** @type {HTMLElement | null} receives the focus when closed */
 let opener = null;
-/** what had the focus before the document was changed */
+/** the focused control before the document changed */
 let key = "";
 let tried = 0;
 let again = 0;
 
-/** @param {Element | null} source @returns {HTMLElement | null} the body of the dialog that this asks for */
+/** @param {Element | null} source @returns {HTMLElement | null} body of the dialog it targets */
 export function bodyOf(source) {
   const name = source?.getAttribute("data-mf-look");
   if (name) return doc.getElementById(`${name}-body`);
@@ -51,14 +51,14 @@ function pressed(source) {
   if (!source.hasAttribute("commandfor") || !("commandForElement" in HTMLButtonElement.prototype)) dialog.showModal();
 }
 
-/** @param {HTMLDialogElement} dialog @param {HTMLElement} source what is shown stays until the next one is there */
+/** @param {HTMLDialogElement} dialog @param {HTMLElement} source the current content stays until the next has loaded */
 function walkFrom(dialog, source) {
   const active = /** @type {HTMLElement | null} */ (doc.activeElement);
   key = active?.dataset.mfKey ?? source.dataset.mfKey ?? "stage";
   setTimeout(() => dialog.toggleAttribute("data-mf-slow", latest === source), SLOW);
 }
 
-/** @param {HTMLDialogElement} dialog @param {string} name @returns {DocumentFragment} what is shown until the document is */
+/** @param {HTMLDialogElement} dialog @param {string} name @returns {DocumentFragment} the loading state */
 function frame(dialog, name) {
   const template = /** @type {HTMLTemplateElement} */ (dialog.querySelector(":scope > template"));
   const whole = /** @type {DocumentFragment} */ (doc.importNode(template.content, true));
@@ -67,10 +67,10 @@ function frame(dialog, name) {
   return whole;
 }
 
-/** @param {Element} source @returns {boolean} whether its answer is not waited for any more */
+/** @param {Element} source @returns {boolean} whether its response is no longer awaited */
 export const isOld = (source) => source !== latest || !dialogOf(bodyOf(source))?.open;
 
-/** @param {Element} source asked for a document that did not come @param {number} status @param {string} words @param {number} after seconds in which the server would like to be asked again @param {string} signIn address */
+/** @param {Element} source requested a document that failed to load @param {number} status @param {string} words @param {number} after seconds from Retry-After @param {string} signIn URL */
 export function failed(source, status, words, after, signIn) {
   const body = bodyOf(source);
   const dialog = dialogOf(body);
@@ -100,19 +100,19 @@ export function failed(source, status, words, after, signIn) {
 /** @param {HTMLElement} line @param {HTMLElement} retry @param {string} words @param {number} after */
 function waitFor(line, retry, words, after) {
   const before = tried;
-  line.textContent = `${words} Trying again…`;
+  line.textContent = `${words} Retrying…`;
   /** @type {HTMLElement | null | undefined} */ (line.closest(".mf-look-in")?.querySelector("[data-mf-look-close]"))?.focus();
   latest = retry;
   again = setTimeout(() => {
     if (!retry.isConnected) return;
     retry.click();
-    tried = before; // pressed() starts anew for whoever presses
+    tried = before; // pressed() resets it
   }, Math.min(10, after || 2) * 1000); // prettier-ignore
 }
 
 /* Shown */
 
-/** @param {Element} body the document is in it now, or what was there before when the answer was dropped */
+/** @param {Element} body holds the document, or the previous one if the response was dropped */
 export function shown(body) {
   const root = /** @type {HTMLElement | null} */ (body.querySelector(".mf-look-in[data-mf-state=shown]:not([data-mf-ready])"));
   const dialog = dialogOf(body);
@@ -121,7 +121,7 @@ export function shown(body) {
   tried = 0;
   dialog.removeAttribute("data-mf-slow");
   fit();
-  htmx().process(root); // htmx 2 does so only a moment later: until then its links would leave the page
+  htmx().process(root); // htmx 2 processes it later: until then its links would leave the page
   enhance(root);
   const same = key && root.querySelector(`[data-mf-key="${CSS.escape(key)}"]`);
   const other = { previous: "next", next: "previous" }[key];
@@ -196,12 +196,12 @@ function clicked(event) {
   }
 }
 
-/** @param {MouseEvent} event in a tab of its own, when somebody asks for that */
+/** @param {MouseEvent} event opened in a new tab with a modifier key */
 function elsewhere(event) {
   if ((event.ctrlKey || event.metaKey || event.shiftKey) && near(event, "a[data-mf-look]")) event.stopImmediatePropagation();
 }
 
-/** @param {Event} event a page was typed, or the buttons beside it pressed */
+/** @param {Event} event a page was entered, or a button beside it pressed */
 function submitted(event) {
   const form = near(event, ".mf-look-turn");
   if (!form || !stage) return;
@@ -255,7 +255,7 @@ const keys = {
   "?": (root) => /** @type {HTMLElement | null} */ (root.querySelector(".mf-look-help"))?.togglePopover(),
 };
 
-/** @param {number} across @param {number} down @returns {boolean} whether there was anything to move */
+/** @param {number} across @param {number} down @returns {boolean} whether anything was scrolled */
 function pan(across, down) {
   if (!stage) return false;
   const { element } = stage;

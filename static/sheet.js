@@ -1,5 +1,5 @@
 /**
- * The sheet: a record beside the list it was opened from, with an address of its own.
+ * The sheet: a record beside its list, with its own URL.
  */
 import { near, on } from "./dom.js";
 import * as unsaved from "./unsaved.js";
@@ -9,11 +9,11 @@ const sheet = /** @type {HTMLDialogElement | null} */ (doc.getElementById("mf-sh
 const sheetBody = doc.getElementById("mf-sheet-body");
 const home = location.pathname;
 let opener = "";
-let shown = ""; // the address of what the sheet shows
+let shown = ""; // URL of the record in the sheet
 
-/** @param {Element} link that the reader comes back to when the sheet is closed */
+/** @param {Element} link receives the focus when the sheet is closed */
 export const openedBy = ({ id }) => (opener = id);
-/** @param {Element | null} target of an answer */
+/** @param {Element | null} target of a response */
 export const isSheet = (target) => !!target && target === sheetBody;
 
 export function showSheet() {
@@ -46,13 +46,13 @@ sheet?.addEventListener("cancel", (event) => {
   closeSheet();
 });
 addEventListener("popstate", () => {
-  if (!sheet) return; // the history of somebody else's page is theirs
+  if (!sheet) return; // the history of a host page is not ours
   if (sheet.open && !unsaved.mayLeave(sheet)) history.pushState({ mfSheet: true }, "", shown);
   else if (sheet.open) sheet.close();
   else if (history.state?.mfSheet || location.pathname !== home) location.reload();
 });
 
-/** @param {Element} record a record's page in which its form was answered: the address follows */
+/** @param {Element} record a record's page after its form was submitted: updates the URL */
 export function showPage(record) {
   const { mfUrl } = /** @type {HTMLElement} */ (record).dataset;
   if (mfUrl && mfUrl !== location.pathname) history.replaceState(history.state, "", mfUrl);
@@ -60,7 +60,7 @@ export function showPage(record) {
   /** @type {HTMLElement | null} */ (record.querySelector("[data-mf-focus]") ?? record.querySelector("h1"))?.focus();
 }
 
-/** @param {MouseEvent} event the sheet is to show something else */
+/** @param {MouseEvent} event before the sheet shows another record */
 function leave(event) {
   if (!near(event, "[data-mf-leave]") || !sheet || unsaved.mayLeave(sheet)) return;
   event.preventDefault();

@@ -1,5 +1,5 @@
 /**
- * One request of the upload queue: sending a file with real progress, reading what the server answered, and how long to wait before trying again.
+ * One request of the upload queue: sending with progress, reading the response, and the delay before a retry.
  */
 import { statusWords } from "./upload-words.js";
 
@@ -16,10 +16,10 @@ const STALLED = 60_000;
 const NO_ANSWER = 300_000;
 const SPAN = 3_000;
 
-/** @param {number} status whether the same request may go well a little later */
+/** @param {number} status whether the request may succeed later */
 export const retryable = (status) => [0, 408, 425, 429, 500, 502, 503, 504].includes(status);
 
-/** @param {number} tries how many have failed, 1 or more @param {number} [wait] what the server asked for, in ms @param {number} [luck] from 0 to 1 @returns {number} ms */
+/** @param {number} tries failed attempts, 1 or more @param {number} [wait] delay requested by the server, in ms @param {number} [luck] jitter, 0 to 1 @returns {number} ms */
 export function retryDelay(tries, wait = 0, luck = Math.random()) {
   const growing = Math.min(LONGEST_DELAY, 1_000 * 2 ** (tries - 1));
   return Math.max(growing * (0.8 + 0.2 * luck), wait);
@@ -32,13 +32,13 @@ export function retryAfter(header, now = Date.now()) {
   return wait > 0 ? wait : 0;
 }
 
-/** @param {Sample[]} samples oldest first @param {number} now @returns {Sample[]} those of the last seconds, two at least */
+/** @param {Sample[]} samples oldest first @param {number} now @returns {Sample[]} those of the last seconds, at least two */
 export function recent(samples, now) {
   const late = samples.filter(({ at }) => now - at <= SPAN);
   return late.length > 1 ? late : samples.slice(-2);
 }
 
-/** @param {Sample[]} samples @param {number} now @returns {number} bytes a second; 0 while it is not known */
+/** @param {Sample[]} samples @param {number} now @returns {number} bytes per second; 0 if unknown */
 export function rate(samples, now) {
   const [first] = samples;
   const last = samples.at(-1);
@@ -46,14 +46,14 @@ export function rate(samples, now) {
   return ((last.bytes - first.bytes) * 1_000) / (now - first.at);
 }
 
-/** @param {string} name @returns {string} the header that carries a file's name (RFC 8187) */
+/** @param {string} name @returns {string} Content-Disposition header with the file name (RFC 8187) */
 export function disposition(name) {
   const whole = name.replace(/\p{Surrogate}/gu, "\ufffd");
   const encoded = encodeURIComponent(whole).replace(/['()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`);
   return `attachment; filename*=UTF-8''${encoded}`;
 }
 
-/** @param {string} address @param {Record<string, string>} fields only those that say something go along */
+/** @param {string} address @param {Record<string, string>} fields empty values are left out */
 export function withQuery(address, fields) {
   const query = new URLSearchParams(Object.entries(fields).filter(([, value]) => value)).toString();
   return query ? address + (address.includes("?") ? "&" : "?") + query : address;
@@ -77,17 +77,17 @@ export function readAnswer(status, html, header) {
   return { status, html, events, message, code: String(error?.code ?? ""), wait: retryAfter(header("Retry-After")) };
 }
 
-/** @returns {string} a key that stays with a file through every retry */
+/** @returns {string} an idempotency key, kept for every retry of a file */
 export function newKey() {
   if (crypto.randomUUID) return crypto.randomUUID();
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** @param {File} file @returns {Promise<boolean>} false when it was changed or removed since it was chosen */
+/** @param {File} file @returns {Promise<boolean>} false if it was changed or removed since selection */
 export const readable = (file) => file.slice(0, 1).arrayBuffer().then(() => true, () => false);
 
 /**
- * The answer comes as status 0 when the connection broke, or nothing moved any more; never when it was aborted.
+ * Resolves with status 0 if the connection broke or stalled; never resolves if aborted.
  * @param {string} url @param {Content} content @param {Watch} [watch] @returns {Request}
  */
 export function request(url, { method = "POST", headers, body }, watch = {}) {

@@ -1,32 +1,32 @@
 /**
- * What was entered and is not saved yet: it is asked about before it would be lost, and sent again with a fresh token
- * when the session it was written in has been replaced by another sign-in.
+ * Unsaved changes: confirmed before they are lost, and sent again with a fresh token after a new sign-in replaced the
+ * session.
  */
 import { near } from "./dom.js";
 import { discard, isHeld } from "./upload.js";
 import { parse, setToken } from "./upload-page.js";
 
 const doc = document;
-const QUESTION = "Leave without saving what you changed?";
+const QUESTION = "Discard changes?";
 /** @type {Set<Element>} */
 const touched = new Set();
-/** @type {WeakMap<HTMLFormElement, HTMLElement>} the button each form was sent with */
+/** @type {WeakMap<HTMLFormElement, HTMLElement>} the button each form was submitted with */
 const submitters = new WeakMap();
 let leaving = false;
 
 /** @param {ParentNode} place @returns {Element[]} widgets in forms of records */
 const widgets = (place) => [...place.querySelectorAll(".mf-manager:is([data-mf-mode=edit], [data-mf-mode=create])")];
 
-/** @param {ParentNode & Node} place @returns {boolean} whether something written in it would be lost; a form that came back to be corrected counts */
+/** @param {ParentNode & Node} place @returns {boolean} whether it contains unsaved changes, including a form with errors */
 export function isWritten(place) {
   touched.forEach((form) => form.isConnected || touched.delete(form));
   return [...touched].some((form) => place.contains(form)) || !!place.querySelector(".mf-record > .mf-summary");
 }
 
-/** @returns {boolean} false when the reader would rather stay */
+/** @returns {boolean} false if the user decides to stay */
 export const mayLose = () => confirm(QUESTION);
 
-/** @param {ParentNode & Node} place @returns {boolean} false when the reader would rather stay */
+/** @param {ParentNode & Node} place @returns {boolean} false if the user decides to stay */
 export function mayLeave(place) {
   const left = widgets(place);
   if ((isWritten(place) || left.some(({ id }) => isHeld(id))) && !mayLose()) return false;
@@ -34,13 +34,13 @@ export function mayLeave(place) {
   return true;
 }
 
-/** @param {HTMLFormElement} form sends it the way it was sent last */
+/** @param {HTMLFormElement} form submits it as before */
 export function resend(form) {
   const button = submitters.get(form);
   form.requestSubmit(button?.isConnected ? button : null);
 }
 
-/** @param {Element} source @returns {Promise<boolean>} whether the page has a token that is good now */
+/** @param {Element} source @returns {Promise<boolean>} whether the page now has a valid token */
 export async function renewToken(source) {
   const form = source.closest("form.mf-form")?.getAttribute("hx-post");
   const part = source.closest(".mf-body[hx-get]")?.getAttribute("hx-get");

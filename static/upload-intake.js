@@ -1,5 +1,5 @@
 /**
- * What is taken into the upload queue and what is refused before a byte is sent; a photo too large for it may be made smaller.
+ * Which files enter the upload queue and which are refused before anything is sent; photos over the limit can be reduced.
  */
 import { canShrink, refusal, smaller } from "./files.js";
 import { newItem, takesPlace } from "./upload-item.js";
@@ -7,18 +7,18 @@ import * as page from "./upload-page.js";
 import * as queue from "./upload-queue.js";
 import * as view from "./upload-row.js";
 import { newKey } from "./transfer.js";
-import { plural, roomWords } from "./upload-words.js";
+import { overflowWords, plural, roomWords } from "./upload-words.js";
 
 /** @typedef {import("./upload-item.js").Item} Item */
 /** @typedef {import("./upload-page.js").Widget} Widget */
 
-const SHRINKING = "Making it smaller…";
-const UNREAD = "This could not be read. Check it on your device and choose it again.";
+const SHRINKING = "Making a smaller copy…";
+const UNREAD = "This could not be read. Check it on your device, then select it again.";
 
-/** @param {number} free places on the record @param {number} queued files already on their way to it @param {number} count @returns {number} how many more of them fit */
+/** @param {number} free remaining capacity of the record @param {number} queued files already in the queue @param {number} count @returns {number} how many more of them fit */
 export const fitting = (free, queued, count) => Math.max(0, Math.min(count, free - queued));
 
-/** @param {HTMLElement} zone @param {File[]} files @param {string[]} [unread] paths of what could not be read */
+/** @param {HTMLElement} zone @param {File[]} files @param {string[]} [unread] paths of unreadable files */
 export function add(zone, files, unread = []) {
   const manager = /** @type {HTMLElement | null} */ (zone.closest(".mf-manager"));
   if (!manager) return;
@@ -39,11 +39,11 @@ export function add(zone, files, unread = []) {
 /** @param {Item} item @returns {{ message: string, code: string } | null} */
 function whyNot({ file, limits, widget }) {
   const chosen = queue.itemsOf(widget).filter(takesPlace).length;
-  const full = { code: "too-many", message: roomWords(limits.one, widget.free, chosen, limits.maxFiles) };
+  const full = { code: "too-many", message: roomWords(limits.one, widget.free, limits.maxFiles) };
   return refusal(file, limits) ?? (fitting(widget.free, chosen, 1) ? null : full);
 }
 
-/** @param {Item} item checks it, again or for the first time */
+/** @param {Item} item checks it */
 export function admit(item) {
   const why = whyNot(item);
   item.row.dataset.mfCode = why?.code ?? "";
@@ -68,7 +68,7 @@ async function offer(item) {
   const made = await smaller(item.file, item.limits.maxSize);
   item.offer = made.file;
   if (queue.has(item)) view.showOffer(item.row, item.file, made);
-  return "A smaller one is ready. Look at it before you use it.";
+  return "The smaller copy is ready. Check it before you use it.";
 }
 
 /** @param {Item} item */
@@ -80,7 +80,7 @@ export function useSmaller(item) {
   again(item);
 }
 
-/** @param {Item} item that was refused, now that something is different */
+/** @param {Item} item a refused file, after something has changed */
 export function again(item) {
   page.learnAll();
   admit(item);
@@ -92,9 +92,12 @@ export function again(item) {
 function sayTaken(widget, fresh) {
   const refused = fresh.filter(({ state }) => state === "refused");
   const taken = plural(fresh.length - refused.length, "file");
-  if (!fresh.length) page.say(widget, "There were no files in it.");
+  if (!fresh.length) page.say(widget, "No files found.");
   if (fresh.length > refused.length) page.say(widget, widget.mode === "view" ? `Adding ${taken}.` : `${taken} will be added when you save.`);
-  if (refused.length > 2) page.say(widget, `${refused.length} files cannot be added; each one says why.`);
+  const tooMany = refused.filter(({ row }) => row.dataset.mfCode === "too-many");
+  const { one, maxFiles } = refused[0]?.limits ?? { one: "", maxFiles: 0 };
+  if (refused.length > 2 && tooMany.length === refused.length) page.say(widget, overflowWords(refused.length, one, maxFiles));
+  else if (refused.length > 2) page.say(widget, `${refused.length} files can’t be added. See the reason beside each file.`);
   else refused.forEach(({ file, words }) => page.say(widget, `${file.name}: ${words}`));
 }
 

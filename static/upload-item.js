@@ -1,5 +1,5 @@
 /**
- * One file of the upload queue: what is known about it, which states it can be in, and how they are put in words.
+ * One file of the upload queue: its properties, states and messages.
  */
 import { newKey, rate } from "./transfer.js";
 import { limitsOf } from "./upload-page.js";
@@ -10,22 +10,22 @@ import { plural, progressWords } from "./upload-words.js";
 /** @typedef {"refused" | "held" | "queued" | "sending" | "processing" | "waiting" | "paused" | "failed" | "cancelling" | "done"} State */
 /** @typedef {"send" | "save" | "cancel"} Task */
 /**
- * @typedef {object} Item one file, from the moment it was chosen until it is a document or gone
+ * @typedef {object} Item one file, from selection until it is stored or removed
  * @property {File} file
- * @property {string} key the same for every try
+ * @property {string} key the same for every attempt
  * @property {HTMLElement} row
  * @property {Widget} widget
  * @property {import("./upload-page.js").Limits} limits
  * @property {State} state
  * @property {string} words
- * @property {Task} task what is asked of the server next
+ * @property {Task} task the next request to the server
  * @property {import("./transfer.js").Request | null} request
  * @property {ReturnType<typeof setTimeout>} [timer]
- * @property {number} due when it tries again
+ * @property {number} due time of the next attempt
  * @property {number} tries
  * @property {number} waited
- * @property {boolean} renewed whether a stale token was replaced already
- * @property {boolean} uncertain whether the server may have it although no answer said so
+ * @property {boolean} renewed whether a stale token was already replaced
+ * @property {boolean} uncertain whether the server may have it without having confirmed it
  * @property {import("./transfer.js").Sample[]} samples
  * @property {import("./upload-row.js").Fields} sent
  * @property {string} stored the document's id
@@ -43,7 +43,7 @@ export function newItem(zone, widget, file) {
 export const isActive = ({ state }) => ["queued", "sending", "processing", "waiting", "paused", "cancelling"].includes(state);
 /** @param {Item} item */
 export const takesPlace = ({ state }) => ["held", "queued", "sending", "processing", "waiting", "paused"].includes(state);
-/** @param {Item} item its description or category is not what was sent along */
+/** @param {Item} item its description or category differs from what was sent */
 export function isRewritten({ row, sent }) {
   const { description, category } = fields(row);
   return description !== sent.description || category !== sent.category;
@@ -51,7 +51,7 @@ export function isRewritten({ row, sent }) {
 
 /** @param {Item} item */
 export const isUnfinished = (item) => isActive(item) || ["held", "failed"].includes(item.state) || (item.state === "done" && (item.task === "save" || isRewritten(item)));
-/** @param {Item} item nothing of it is on its way now, and it goes on by itself */
+/** @param {Item} item no request is running, and it will continue automatically */
 export const isIdle = ({ request, state, task }) => !request && (state === "waiting" || state === "paused" || (task !== "send" && state !== "failed"));
 
 /** @param {Item} item @param {boolean} signedOut @param {number} [now] @returns {string} */
@@ -61,13 +61,13 @@ export function stateWords({ state, words, widget, samples, file, due, task }, s
     refused: words,
     failed: words,
     held: widget.mode === "view" ? "Not added yet." : "Will be added when you save.",
-    queued: "Waiting for its turn.",
+    queued: "Waiting…",
     sending: progressWords(samples.at(-1)?.bytes ?? 0, file.size, rate(samples, now)),
     processing: "Processing…",
-    waiting: `${words} Trying again in ${plural(seconds, "second")}.`,
-    paused: signedOut ? "Waits until you are signed in again." : "You are offline. It goes on as soon as you are back.",
+    waiting: `${words} Retrying in ${seconds} s.`,
+    paused: signedOut ? "Paused. Sign in again to continue." : "You’re offline. The upload resumes when you’re back online.",
     cancelling: "Cancelling…",
-    done: task === "save" ? "Added. Saving what you wrote…" : "Added.",
+    done: task === "save" ? "Added. Saving your changes…" : "Added.",
   }[state];
 }
 
@@ -75,6 +75,6 @@ export function stateWords({ state, words, widget, samples, file, due, task }, s
 export function barWords(some) {
   const count = (/** @type {(item: Item) => boolean} */ wanted) => some.filter(wanted).length;
   const [moving, failed, held] = [count(isActive), count(({ state }) => state === "failed"), count(({ state }) => state === "held")];
-  if (moving) return `${plural(moving, "file")} ${moving === 1 ? "is" : "are"} still being added`;
+  if (moving) return `Adding ${plural(moving, "file")}…`;
   return failed ? `${plural(failed, "file")} could not be added` : `${plural(held, "file")} not added yet`;
 }

@@ -1,5 +1,5 @@
 /**
- * What the upload queue reads from the page about a widget, and where it puts what the server answered.
+ * What the upload queue reads from a widget, and where it places the server's responses.
  */
 
 import { announce, htmx } from "./dom.js";
@@ -8,17 +8,17 @@ import { refresh } from "./fresh.js";
 
 /** @typedef {{ accepts: string[], acceptsWords: string, maxSize: number, maxFiles: number, one: string }} Limits */
 /**
- * @typedef {object} Widget one record's documents, remembered while they are not in the page
+ * @typedef {object} Widget one record's widget, remembered while it is not in the page
  * @property {string} id of its element
  * @property {string} url
  * @property {string} upload
  * @property {string} bulk
- * @property {string} record the record's own address
+ * @property {string} record URL of the record
  * @property {string} signIn
  * @property {string} token
  * @property {string} mode
- * @property {number} free places left on the record
- * @property {number} added since the queue last came to rest
+ * @property {number} free remaining capacity of the record
+ * @property {number} added since the queue was last empty
  */
 
 /** @type {Map<string, Widget>} */
@@ -40,7 +40,7 @@ function widgetOf(id) {
   return widget;
 }
 
-/** @param {HTMLElement} manager @returns {Widget} as the page has it now */
+/** @param {HTMLElement} manager @returns {Widget} current state of the widget */
 export function learn(manager) {
   const { mfUrl = "", mfCsrf = "", mfMode = "view", mfRecord = "" } = manager.dataset;
   const zone = /** @type {HTMLElement | null} */ (manager.querySelector("[data-mf-zone]"));
@@ -53,7 +53,7 @@ export function learn(manager) {
   return widget;
 }
 
-/** Looks at every widget again that files were ever added to. */
+/** Reads every known widget again. */
 export function learnAll() {
   for (const widget of widgets.values()) {
     const manager = managerOf(widget);
@@ -61,7 +61,7 @@ export function learnAll() {
   }
 }
 
-/** @param {Widget} widget of a form for a new record @param {string} type @param {string} id @returns {Widget} of the record it became */
+/** @param {Widget} widget of the form for a new record @param {string} type @param {string} id @returns {Widget} of the created record */
 export function becameRecord({ url, token, signIn, free }, type, id) {
   const widget = widgetOf(`mf-manager-${type}-${id}`);
   const own = url.replace(/\/new$/, `/${id}`);
@@ -73,7 +73,7 @@ export function becameRecord({ url, token, signIn, free }, type, id) {
 export function setToken(token) {
   widgets.forEach((widget) => (widget.token = token));
   document.querySelectorAll(".mf[data-mf-csrf]").forEach((part) => part.setAttribute("data-mf-csrf", token));
-  document.querySelectorAll(".mf input[name=csrf_token]").forEach((field) => (/** @type {HTMLInputElement} */ (field).value = token)); // looked at first
+  document.querySelectorAll(".mf input[name=csrf_token]").forEach((field) => (/** @type {HTMLInputElement} */ (field).value = token)); // form fields take precedence
 }
 
 /** @param {HTMLElement} zone @returns {Limits} */
@@ -82,7 +82,7 @@ export function limitsOf({ dataset }) {
   return { accepts: mfAccepts.split(",").filter(Boolean), acceptsWords: mfAcceptsWords, maxSize: Number(mfMaxSize), maxFiles: Number(mfMaxFiles), one: mfOne };
 }
 
-/* Answers */
+/* Responses */
 
 /** @param {string} html @returns {DocumentFragment} */
 export function parse(html) {
@@ -91,7 +91,7 @@ export function parse(html) {
   return template.content;
 }
 
-/** @param {HTMLElement | null} old @param {HTMLElement} fresh figures that were overtaken by later ones are dropped */
+/** @param {HTMLElement | null} old @param {HTMLElement} fresh older counts are dropped */
 function replace(old, fresh) {
   if (!old || Number(fresh.dataset.mfAt ?? 0) < Number(old.dataset.mfAt ?? 0)) return;
   const focused = old.contains(document.activeElement) ? document.activeElement?.id : "";
@@ -109,15 +109,15 @@ function placeRow(row, managerId) {
   const body = document.getElementById(`${managerId}-body`);
   if (table) table.insertBefore(row, table.tBodies[0] ?? null);
   if (table) htmx()?.process(row);
-  if (!table || body?.matches(".htmx-request")) refresh(body, row.id); // the answer it waits for may be older
+  if (!table || body?.matches(".htmx-request")) refresh(body, row.id); // the pending response may be older
 }
 
-/** @param {string} html @param {string} managerId @returns {string} the id of the document it brought, or "" */
+/** @param {string} html @param {string} managerId @returns {string} the ID of the new document, or "" */
 export function place(html, managerId) {
   const content = parse(html);
   const row = /** @type {HTMLElement | null} */ (content.querySelector("tbody[data-mf-row]"));
   const body = document.getElementById(`${managerId}-body`);
-  const isTrash = body?.dataset.mfView === "trash"; // then what came belongs to a list that is not shown
+  const isTrash = body?.dataset.mfView === "trash"; // the new row belongs to a list that is not shown
   if (isTrash) refresh(body);
   else if (row) placeRow(row, managerId);
   for (const fresh of isTrash ? [] : /** @type {NodeListOf<HTMLElement>} */ (content.querySelectorAll("[hx-swap-oob], [data-mf-room][id]"))) {
@@ -128,12 +128,12 @@ export function place(html, managerId) {
   return row?.dataset.mfRow ?? "";
 }
 
-/** @param {Widget} widget @param {Record<string, unknown>} events what the server wants known */
+/** @param {Widget} widget @param {Record<string, unknown>} events events of the response */
 export function dispatch(widget, events) {
   for (const [name, detail] of Object.entries(events)) (managerOf(widget) ?? document).dispatchEvent(new CustomEvent(name, { bubbles: true, detail }));
 }
 
-/* What stands in the page beside the rows */
+/* Lines beside the rows */
 
 /** @param {string} words @param {Widget[]} waiting */
 export function drawSignedOut(words, waiting) {
@@ -152,7 +152,7 @@ function signedOutLine(words, href) {
   return line;
 }
 
-/** @param {[Widget, string][]} lines about files whose record is not in the page just now */
+/** @param {[Widget, string][]} lines about files whose record is not in the page */
 export function drawBar(lines) {
   const old = document.getElementById("mf-uploads");
   const home = [...document.querySelectorAll("dialog.mf[open]:not(.mf-look)")].at(-1) ?? document.body;
@@ -168,7 +168,7 @@ export function drawBar(lines) {
   htmx()?.process(bar);
 }
 
-/** @param {[Widget, string]} line @returns {HTMLElement} a link that never leaves this page, since that would end the uploads */
+/** @param {[Widget, string]} line @returns {HTMLElement} a link that never leaves this page, which would abort the uploads */
 function barLine([{ record, url }, text]) {
   const line = document.createElement("p");
   const link = document.createElement("a");
@@ -181,9 +181,9 @@ function barLine([{ record, url }, text]) {
   return line;
 }
 
-/* What is said aloud */
+/* Announcements */
 
-/** @param {Widget} widget @param {string} text what comes within the same moment is said together */
+/** @param {Widget} widget @param {string} text messages within 100 ms are announced together */
 export function say(widget, text) {
   speech.push(text);
   if (speech.length > 1) return;

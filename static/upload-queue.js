@@ -1,6 +1,6 @@
 /**
- * The queue of files on their way: three at a time, tried again by itself, paused when offline or signed out, taken back when cancelled.
- * It lives here and not in the page, so that no swap loses a file.
+ * The upload queue: three at a time, retried automatically, paused when offline or signed out, undone when cancelled.
+ * It is kept in memory, not in the page, so that no swap loses a file.
  */
 import * as page from "./upload-page.js";
 import * as transfer from "./transfer.js";
@@ -14,8 +14,8 @@ import { durationWords, plural } from "./upload-words.js";
 /** @typedef {import("./upload-item.js").State} State */
 /** @typedef {import("./upload-item.js").Task} Task */
 
-const UNREADABLE = "This file cannot be read any more. Choose it again.";
-const SIGNED_OUT = "You were signed out. Sign in again in another tab; your files wait here.";
+const UNREADABLE = "This file can no longer be read. Select it again.";
+const SIGNED_OUT = "You were signed out. Sign in again in another tab. Your files are kept here.";
 
 /** @type {Item[]} */
 let items = [];
@@ -36,7 +36,7 @@ export const has = (item) => items.includes(item);
 
 /* Moving on */
 
-/** @returns {State} of a file that may go */
+/** @returns {State} of a file that can be sent */
 export const waiting = () => (signedOut ? "paused" : "queued");
 
 /** @param {Item} item @param {State} state @param {string} [words] */
@@ -79,7 +79,7 @@ function run(item) {
   request.answer.then((answer) => item.request === request && settle(item, answer));
 }
 
-/** @param {Item} item at once, whatever it was waiting for */
+/** @param {Item} item retries at once */
 function go(item) {
   clearTimeout(item.timer);
   if (item.task !== "send") return run(item);
@@ -87,7 +87,7 @@ function go(item) {
   next();
 }
 
-/** Everything that was waiting for better times. */
+/** Resumes everything that is waiting or paused. */
 export function goOn() {
   for (const item of signedOut ? [] : items.filter(isIdle)) go(Object.assign(item, { tries: 0, waited: 0 }));
 }
@@ -123,7 +123,7 @@ function askCancel(item) {
   return post(item, item.widget.bulk, { action: "cancel", idempotency_key: item.key });
 }
 
-/* What the server answered */
+/* Responses */
 
 /** @param {Item} item @param {Answer} answer */
 function settle(item, answer) {
@@ -142,13 +142,13 @@ function stored(item, answer) {
   page.dispatch(item.widget, answer.events);
   item.stored = page.place(answer.html, item.widget.id);
   item.uncertain = !item.stored;
-  if (!item.stored) return fail(item, "The answer could not be understood. Look whether it is in the list before you try again.");
+  if (!item.stored) return fail(item, "Unexpected answer from the server. Check whether the file is in the list before you try again.");
   item.widget.added++;
   page.say(item.widget, `${item.file.name} added.`);
   finish(item);
 }
 
-/** @param {Item} item a stored file's row stays while somebody writes in it, and until that is saved */
+/** @param {Item} item a stored file's row stays while it is being edited and until the changes are saved */
 export function finish(item) {
   if (view.isTyping(item.row)) return change(item, "done");
   if (!isRewritten(item)) return remove(item);
@@ -183,7 +183,7 @@ function refuse(item, answer) {
 
 /** @param {Item} item @param {string} words */
 function fail(item, words) {
-  const before = { send: "", save: "Added, but what you wrote could not be saved. ", cancel: "It is not certain that this file was left out. " }[item.task];
+  const before = { send: "", save: "Added, but your changes could not be saved. ", cancel: "This file may have been added anyway. " }[item.task];
   change(item, "failed", before + words);
   page.say(item.widget, `${item.file.name}: ${item.words}`);
   rest(item.widget);
@@ -251,7 +251,7 @@ function signOut(item) {
   drawSignedOut();
 }
 
-/** Looks whether somebody signed in again meanwhile. */
+/** Checks whether the user has signed in again. */
 export async function resume() {
   const item = signedOut && items.find(isIdle);
   const status = item ? await renew(item.widget) : 200;
@@ -262,9 +262,9 @@ export async function resume() {
   if (back) goOn();
 }
 
-/* What a person asks for */
+/* User actions */
 
-/** @param {Item} item what may have reached the server is taken back there */
+/** @param {Item} item if the server may have the file, it is removed there */
 export function cancel(item) {
   const { request, task, uncertain } = item;
   clearTimeout(item.timer);
@@ -285,7 +285,7 @@ export function retry(item) {
   resume();
 }
 
-/** @param {Element} element @returns {Item | undefined} whose row it stands in */
+/** @param {Element} element @returns {Item | undefined} whose row contains it */
 export const itemOf = (element) => items.find(({ row }) => row.contains(element));
 
 /** @param {Item} item */
@@ -299,18 +299,18 @@ function remove(item) {
   next();
 }
 
-/** @param {string} [managerId] @returns {boolean} whether leaving would lose something */
+/** @param {string} [managerId] @returns {boolean} whether leaving would lose files */
 export const pending = (managerId) => items.some((item) => isUnfinished(item) && (!managerId || item.widget.id === managerId));
 
-/** @param {string} managerId of a record's form @returns {boolean} whether files wait there until it is saved */
+/** @param {string} managerId of a record's form @returns {boolean} whether files are held there until it is saved */
 export const isHeld = (managerId) => items.some(({ state, widget }) => state === "held" && widget.id === managerId);
 
-/** @param {string} managerId what is on its way already, from before the form was opened, goes on */
+/** @param {string} managerId uploads started before the form was opened continue */
 export const discard = (managerId) => items.filter(({ state, widget }) => ["held", "refused"].includes(state) && widget.id === managerId).forEach(cancel);
 
 /* The page around it */
 
-/** After a swap: the same rows, in whatever list stands for their record now. */
+/** After a swap: moves the rows into the current list of their record. */
 export function attach() {
   page.learnAll();
   for (const widget of busyWidgets()) {
@@ -323,7 +323,7 @@ export function attach() {
   drawSignedOut();
 }
 
-/** @param {string} type @param {string} id what waited for this record to be saved starts */
+/** @param {string} type @param {string} id starts the files held for this record */
 export function recordSaved(type, id) {
   for (const item of items) {
     if (item.state === "held" && item.widget.id === `mf-manager-${type}-${id}`) change(item, waiting());
@@ -348,7 +348,7 @@ function drawBar() {
   page.drawBar(away.map((widget) => [widget, barWords(itemsOf(widget))]));
 }
 
-/** @param {Widget} widget whose last file may have come to rest */
+/** @param {Widget} widget whose last file may be finished */
 function rest(widget) {
   const own = itemsOf(widget);
   const failed = own.filter(({ state }) => state === "failed").length;

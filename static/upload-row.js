@@ -1,5 +1,5 @@
 /**
- * What a person sees of one file on its way: a row made once from the page's template, then shown by its state.
+ * The row of one upload: created once from the page's template, then shown by state.
  */
 import { sizeWords } from "./files.js";
 
@@ -9,7 +9,7 @@ import { sizeWords } from "./files.js";
 
 const PICTURES = ["image/jpeg", "image/png", "image/gif", "image/bmp", "image/webp"];
 
-/** @type {WeakMap<HTMLElement, string[]>} addresses of pictures that live in memory until they are given back */
+/** @type {WeakMap<HTMLElement, string[]>} object URLs, kept until they are revoked */
 const addresses = new WeakMap();
 let made = 0;
 
@@ -23,7 +23,7 @@ function addressOf(row, blob) {
   return address;
 }
 
-/** @param {HTMLElement} row gives back the pictures it showed */
+/** @param {HTMLElement} row revokes its object URLs */
 export function release(row) {
   addresses.get(row)?.forEach((address) => URL.revokeObjectURL(address));
   addresses.delete(row);
@@ -46,14 +46,14 @@ function thumbnail(row, file) {
   tile.replaceChildren(picture);
 }
 
-/** @param {Element} control @returns {string} what stands on it or beside it */
+/** @param {Element} control @returns {string} its label */
 function wordsOf(control) {
   const beside = [...(control.closest("label")?.childNodes ?? [])].filter((node) => !node.contains(control));
   const words = (control.localName === "button" ? [control] : beside).map(({ textContent }) => textContent);
   return words.join(" ").replace(/\s+/g, " ").trim();
 }
 
-/** @param {HTMLElement} row @param {File} file its name, size and picture; every control says which file it is for */
+/** @param {HTMLElement} row @param {File} file sets name, size and thumbnail, and names the file in every control's label */
 export function describe(row, file) {
   release(row);
   thumbnail(row, file);
@@ -81,7 +81,7 @@ export function tell(row, words) {
   if (status && status.textContent !== words) status.textContent = words;
 }
 
-/** @param {HTMLElement} row @param {number} percent -1 = it goes on, but nobody knows how far */
+/** @param {HTMLElement} row @param {number} percent -1 = indeterminate */
 export function fill(row, percent) {
   const bar = /** @type {HTMLProgressElement | null} */ (part(row, "progress"));
   if (percent < 0) bar?.removeAttribute("value");
@@ -115,14 +115,14 @@ export function hideOffer(row) {
   for (const side of ["before", "after"]) part(row, side)?.removeAttribute("src");
 }
 
-/* Focus never falls to the top of the page */
+/* Focus never moves to the top of the page */
 
 /** @param {Element} element */
 const isSeen = (element) => element.getClientRects().length > 0;
 /** @param {Element | null | undefined} row @returns {HTMLElement | undefined} */
 const firstButton = (row) => /** @type {HTMLElement[]} */ ([...(row?.querySelectorAll("button:not(:disabled)") ?? [])]).find(isSeen);
 
-/** @param {HTMLElement} row @returns {HTMLElement | null | undefined} where a reader goes on when this row's buttons are gone */
+/** @param {HTMLElement} row @returns {HTMLElement | null | undefined} where focus moves when this row's buttons disappear */
 function neighbour(row) {
   const rows = [...(row.parentElement?.children ?? [])];
   const at = rows.indexOf(row);
@@ -134,7 +134,7 @@ function neighbour(row) {
 /** @param {HTMLElement} row */
 export const leave = (row) => neighbour(row)?.focus();
 
-/** @param {HTMLElement} row @param {() => void} change may hide or remove what has the focus */
+/** @param {HTMLElement} row @param {() => void} change may hide or remove the focused element */
 export function keepFocus(row, change) {
   const active = document.activeElement;
   const inside = row.contains(active);

@@ -1,25 +1,25 @@
 /**
- * The words of the upload queue: short, plain, and what to do next.
+ * Messages of the upload queue.
  */
 import { sizeWords } from "./files.js";
 
 /** @type {Record<number, string>} */
 const WORDS = {
-  0: "There was no answer.",
+  0: "Can’t reach the server.",
   401: "You were signed out.",
-  403: "You may not add documents here.",
-  404: "This record is not there any more.",
+  403: "You can’t add documents here.",
+  404: "This record no longer exists.",
   408: "The connection was too slow.",
-  409: "It could not be added: something changed meanwhile. Look at the list, then try again.",
+  409: "This file was not added because something else changed. Check the list, then try again.",
   413: "This file is too large.",
-  415: "This kind of file cannot be added here.",
-  429: "Many files came at once.",
-  502: "The server cannot be reached just now.",
-  503: "The server is busy just now.",
+  415: "This type of file can’t be added here.",
+  429: "Too many files at once.",
+  502: "The server is unavailable.",
+  503: "The server is busy.",
   504: "The server took too long.",
 };
 
-/** @param {number} status @returns {string} for an answer that brought no sentence of its own */
+/** @param {number} status @returns {string} for a response without its own message */
 export const statusWords = (status) => WORDS[status] ?? (status >= 500 ? "Something went wrong on our side." : "The server did not accept this file.");
 
 /** @param {number} count @param {string} word */
@@ -33,12 +33,18 @@ export function durationWords(seconds) {
 
 /** @param {number} bytes sent @param {number} total @param {number} speed bytes a second, 0 = not known */
 export function progressWords(bytes, total, speed) {
-  const percent = `${Math.floor((100 * bytes) / total)} %`;
+  const percent = `${Math.floor((100 * bytes) / total)}%`;
   return speed > 0 ? `${percent} · ${sizeWords(speed)}/s · about ${durationWords((total - bytes) / speed)} left` : percent;
 }
 
-/** @param {string} one @param {number} free places on the record @param {number} chosen files that take them up @param {number} most @returns {string} */
-export function roomWords(one, free, chosen, most) {
-  if (free <= 0) return `This ${one} holds ${most} of ${most} documents. Move one to the trash, then try again.`;
-  return `This ${one} has room for ${plural(free, "more document")}, and you have chosen ${plural(chosen, "other file")}. Cancel one of them, then try again.`;
+/** @param {string} one "visit" @returns {string} "a visit" */
+const withArticle = (one) => `${/^[aeiou]/i.test(one) ? "an" : "a"} ${one}`;
+
+/** @param {number} count more than one @param {string} one @param {number} most @returns {string} */
+export const overflowWords = (count, one, most) => `${count} files don’t fit: ${withArticle(one)} can hold ${most}.`;
+
+/** @param {string} one @param {number} free remaining capacity of the record @param {number} most @returns {string} */
+export function roomWords(one, free, most) {
+  if (free <= 0) return `This ${one} is full (${most} of ${most}). Move a document to trash, then try again.`;
+  return `This file doesn’t fit: ${withArticle(one)} can hold ${most}. Cancel another file, then try again.`;
 }

@@ -1,5 +1,5 @@
 /**
- * Uploading: how files get into the queue, and what in the page around it makes the queue go on.
+ * Uploading: how files enter the queue, and the page events that resume it.
  */
 import { near, on } from "./dom.js";
 import { gather, inOrder, pasted, photo, visible } from "./files.js";
@@ -11,15 +11,15 @@ export { discard, isHeld, pending } from "./upload-queue.js";
 
 /** @typedef {{ type: string, id: string | number }} Saved */
 
-/** @type {HTMLElement | null} in a row, when a swap began */
+/** @type {HTMLElement | null} the focused control in a row when a swap started */
 let typing = null;
-/** @type {EventTarget | null} what files were dragged onto last */
+/** @type {EventTarget | null} the last element files were dragged onto */
 let entered = null;
-let picking = ""; // the widget whose picker was opened last
+let picking = ""; // the widget whose file picker was opened last
 
 /* Picker and camera */
 
-/** @type {Record<string, string>} a button, and the input it stands for */
+/** @type {Record<string, string>} button and the file input it opens */
 const buttons = {
   "[data-mf-pick]": "[data-mf-input]",
   "[data-mf-folder]": "[data-mf-input-folder]",
@@ -35,7 +35,7 @@ const presses = {
   "[data-mf-use-smaller]": intake.useSmaller,
 };
 
-/** @param {HTMLElement} button @param {Event} event never sends the form around it */
+/** @param {HTMLElement} button @param {Event} event never submits the surrounding form */
 function press(button, event) {
   event.preventDefault();
   const item = queue.itemOf(button);
@@ -60,7 +60,7 @@ function open(zone, input) {
   input.click();
 }
 
-/** @returns {HTMLElement | null | undefined} of the widget whose picker was opened, when an answer took its place meanwhile */
+/** @returns {HTMLElement | null | undefined} of the widget whose picker was opened, in case a swap replaced it */
 const zoneNow = () => document.getElementById(picking)?.querySelector("[data-mf-zone]");
 
 /** @param {Event} event */
@@ -86,7 +86,7 @@ function mark(zone) {
   zone?.setAttribute("data-drag", "");
 }
 
-/** @param {DragEvent} event beside a zone files go nowhere: a browser would leave the page to show them */
+/** @param {DragEvent} event a drop outside a zone is ignored: the browser would otherwise navigate to the file */
 function drag(event) {
   const { dataTransfer, type } = event;
   if (!dataTransfer?.types.includes("Files")) return;
@@ -106,7 +106,7 @@ async function drop(zone, dataTransfer) {
   intake.add(zone, inOrder(files), unread);
 }
 
-/** @param {DragEvent} event the last thing entered is left only when the whole window is */
+/** @param {DragEvent} event leaving the last entered element means leaving the window */
 function dragLeave(event) {
   if (event.target === entered) mark(null);
 }
@@ -138,7 +138,7 @@ function focusLeft(event) {
   setTimeout(() => item.state === "done" && item.task === "send" && queue.finish(item));
 }
 
-/** @param {KeyboardEvent} event what is written about a file is no reason to send the form around it */
+/** @param {KeyboardEvent} event Enter in a file's fields does not submit the surrounding form */
 function enter(event) {
   const field = event.key === "Enter" && near(event, ".mf-upload input");
   const item = field && queue.itemOf(field);

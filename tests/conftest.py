@@ -4,6 +4,7 @@ import gc
 import os
 import shutil
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -53,7 +54,7 @@ DOORS = (
     "api/test_served",
     "api/test_statuses",
     "api/test_uploads",
-    "docs/test_api_guide",
+    "docs/",
     "http/test_static_files",
     "audit/test_event_log",
     "operations/test_backup.py::test_a_backup_of_a_newer",
@@ -66,7 +67,8 @@ DOORS = (
     "test_config",
     "previews/test_libreoffice",
     "record_types/test_declared",
-    "record_types/test_fifth_type",
+    "record_types/test_lifecycle",
+    "record_types/test_registering",
     "http/test_content",
     "http/test_downloads",
     "http/test_errors",
@@ -89,7 +91,6 @@ DOORS = (
     "test_text",
     "web/test_token_pages",
     "accounts/test_api_tokens",
-    "docs/test_upload_example",
 )
 ON_EVERY_DATABASE = (
     "browser/test_journey.py::test_an_account_from",
@@ -128,7 +129,7 @@ ON_EVERY_DATABASE = (
     "rules/test_addresses.py::test_who_may_edit",
     "api/test_addresses.py::test_who_may_edit",
     "api/test_served.py",
-    "record_types/test_fifth_type.py::test_every_step_stands_in_the_activity",
+    "record_types/test_lifecycle.py::test_every_step_is_in_the_activity",
     "documents/test_quota.py::test_of_many_at_once",
     "operations/test_scanning.py::test_a_document_that_others_scan",
     "operations/test_scanning.py::test_all_is_scanned_again",
@@ -209,13 +210,16 @@ def _stores(item: pytest.Item) -> bool:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Hostile inputs are many to a test: say how many there were."""
+    """Say how many hostile inputs there were, which are many to a test, and what was skipped for want of what."""
     reports = [report for found in terminalreporter.stats.values() for report in found if hasattr(report, "when")]
     counts = [
         count for each in reports if each.when == "call" for name, count in each.user_properties if name == "inputs"
     ]
     if counts:
         terminalreporter.write_line(f"{sum(counts):,} hostile inputs")
+    reasons = Counter(report.longrepr[2] for report in terminalreporter.stats.get("skipped", ()))
+    for reason, count in reasons.items():
+        terminalreporter.write_line(f"{count} × {reason}")
 
 
 def pytest_collection_finish() -> None:

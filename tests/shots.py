@@ -22,7 +22,7 @@ from tests.support.server import ROOT, flask, serve
 DEMO, NEWCOMER = "nora@sample.example", "newcomer@sample.example"
 WIDE, NARROW, TALLEST = (1440, 900), (390, 844), 2000
 PHONE: Any = {"width": NARROW[0], "height": NARROW[1]}
-HALFWAY = re.compile("[4-7][0-9] %")
+HALFWAY = re.compile("[4-7][0-9]%")
 SHOTS, README = ROOT / "build" / "shots", ROOT / "docs" / "screenshots"
 LOOKS: Mapping[str, dict[str, Any]] = {
     "light": {"color_scheme": "light"},

@@ -139,7 +139,7 @@ def test_an_overridden_limit_is_the_one_people_meet(make_world: Callable[..., Wo
     record = world.record()
     world.attach(record)
     page = world.client().get(f"/documents/visit/{record.id}").get_data(as_text=True)
-    assert "This visit holds 1 of 1 documents" in page
+    assert "This visit is full (1 of 1)" in page
 
 
 @pytest.mark.parametrize(

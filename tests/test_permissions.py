@@ -1,5 +1,6 @@
 """Who may do what: the owner, those it is shared with for as long as it is shared, and nobody else."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -136,3 +137,29 @@ def test_pages_say_whose_patient_it_is(world: World) -> None:
     assert "shared with you, view only" in world.client(OTTO).get("/").text
     assert "Shared with you, view only" in world.client(OTTO).get(f"/patients/{patient.id}").text
     assert "hared with you" not in world.client().get("/").text
+
+
+# --- a token for one patient ----------------------------------------------------------------------------------------
+
+
+def test_token_for_one_patient_sees_that_patient_only(world: World) -> None:
+    seen, other = world.patient(), world.patient(first_name="Theo")
+    actor = replace(world.actor(), only_patient=seen.id)
+    assert permissions.level_for(actor, seen.id) == Action.OWN
+    assert permissions.level_for(actor, other.id) is None
+    listed: list[Any] = list(db.session.scalars(permissions.patients_for(actor)))
+    assert listed == [seen.id]
+
+
+def test_token_for_one_patient_finds_no_record_or_document_of_another(world: World) -> None:
+    seen, other = world.patient(), world.patient(first_name="Theo")
+    record = world.record(patient=other)
+    [file_id] = world.store(record, "letter.txt")
+    actor = replace(world.actor(), only_patient=seen.id)
+    documents, records = replace(world.documents(), actor=actor), replace(world.records(), actor=actor)
+    assert [summary.patient.id for summary in records.patients()] == [seen.id]
+    assert dict(documents.count(world.kind(), [record.id])) == {}
+    assert list(documents.recent()) == []
+    for look in (lambda: records.get(world.kind(), record.id), lambda: documents.get(file_id)):
+        with pytest.raises(NotFound):
+            look()

@@ -71,7 +71,7 @@ def revoke(actor: Actor, token_id: int) -> ApiToken:
     with transaction() as session:
         token: ApiToken | None = session.scalar(_own_tokens(actor).where(ApiToken.id == token_id))
         if token is None:
-            raise NotFound("There is no such token, or it was revoked already.")
+            raise NotFound("This token does not exist or was already revoked.")
         event_log.record(actor, "revoke-token", AuditTarget(token.patient_id, name=token.name), scope=token.scope)
         session.delete(token)
     return token
@@ -109,15 +109,15 @@ def authenticate(text: str, address: str | None = None, request_id: str | None =
 def _check(actor: Actor, token: ApiToken, lifetime: timedelta | None) -> None:
     """Raise Rejected for invalid values. Call inside the creating transaction."""
     if not token.name:
-        raise Rejected.about("name", "Give the token a name, so that you know it again.")
+        raise Rejected.about("name", "Enter a name for the token.")
     if token.scope not in SCOPES:
         raise Rejected.about("scope", "scope must be read or write.")
     if lifetime is not None and not timedelta() < lifetime <= MAX_LIFETIME:
-        raise Rejected.about("days", f"A token lasts from 1 to {MAX_LIFETIME.days:,} days, or without end.")
+        raise Rejected.about("days", f"A token can last 1 to {MAX_LIFETIME.days:,} days, or never expire.")
     if token.patient_id is not None and permissions.level_for(actor, token.patient_id) is None:
-        raise Rejected.about("patient", "There is no such patient, or you have no access to it.")
+        raise Rejected.about("patient", "This patient does not exist, or you have no access to it.")
     if len(list_tokens(actor)) >= MAX_TOKENS:
-        raise Rejected.about("name", f"You have {MAX_TOKENS} tokens already. Revoke those you do not need any more.")
+        raise Rejected.about("name", f"You have {MAX_TOKENS} tokens, the most allowed. Revoke one you no longer need.")
 
 
 def _own_tokens(actor: Actor) -> Select[Any]:

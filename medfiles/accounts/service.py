@@ -126,7 +126,7 @@ def clear_second_step(email: str) -> None:
 
 def set_admin(email: str, admin: bool) -> None:
     with transaction():
-        role = datastore.find_or_create_role(ADMIN, description="Sees how the installation is doing, no documents")
+        role = datastore.find_or_create_role(ADMIN, description="Can open the status page; no access to documents")
         user = find(email)
         _log_by_operator("make-admin" if admin else "unmake-admin", user)
         if admin:

@@ -28,7 +28,7 @@ def scan_upload(scanner: Clamd | None, path: Path) -> dict[str, Any]:
     verdict = scanner.scan(_chunks(path))
     if verdict.result == FOUND:
         raise Infected(
-            f"The malware scanner found “{verdict.detail}” in this file, so it was not stored. Do not open it.",
+            f"The malware scanner found “{verdict.detail}” in this file. It was not stored. Do not open it.",
             verdict.detail,
         )
     if verdict.result == UNSCANNED:

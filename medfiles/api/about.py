@@ -49,7 +49,7 @@ TOPICS: Sequence[Topic] = (
         ),
         'HTTP/1.1 409 CONFLICT\nContent-Type: application/problem+json\n\n{\n  "type": "/api/v1/docs#too-many",\n'
         '  "title": "Not possible right now",\n  "status": 409,\n  "code": "too-many",\n'
-        '  "detail": "This visit already holds 8 of 8 …"\n}',
+        '  "detail": "This visit is full (8 of 8). …"\n}',
     ),
     Topic(
         "retries",

@@ -27,7 +27,7 @@ Verb = Callable[[RecordType, int, Sequence[int]], Sequence[Result]]
 def batch_counts() -> Response:
     asked = sent(WhichCounts)
     if asked.entity_type not in services().registry:
-        raise Rejected("There is no such kind of record.", {"entity_type": "There is no such kind of record."})
+        raise Rejected("There is no such record type.", {"entity_type": "There is no such record type."})
     found = documents().count(services().registry[asked.entity_type], asked.entity_ids)
     return reply(Counts(counts={str(record_id): count for record_id, count in found.items()}))
 
@@ -38,7 +38,7 @@ def batch_counts() -> Response:
 def change_many() -> Response:
     asked = sent(Bulk)
     if asked.action == "category" and "category" not in asked.model_fields_set:
-        raise Rejected("Say which category.", {"category": "This action needs a category; null clears it."})
+        raise Rejected("Send a category.", {"category": "This action requires a category; null clears it."})
     results = bulk().across(asked.file_ids, VERBS[asked.action](bulk(), asked))
     return reply(Outcomes([_outcome(result) for result in results]))
 
@@ -75,7 +75,7 @@ def _ids() -> list[int]:
     """`ids=1,2,3`."""
     words = [word for word in request.args.get("ids", "").split(",") if word]
     if not 0 < len(words) <= MOST_IDS or not all(_is_id(word) for word in words):
-        message = f"“ids” must be 1 to {MOST_IDS} numbers of documents, separated by commas."
+        message = f"“ids” must be 1 to {MOST_IDS} document IDs, separated by commas."
         raise Rejected(message, {"ids": message})
     return list(dict.fromkeys(int(word) for word in words))
 

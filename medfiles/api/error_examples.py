@@ -32,7 +32,7 @@ from medfiles.sandbox.pool import Busy, NotChecked
 
 Where = Callable[[str, Operation, str], bool]  # its id, what is said of it, its method
 LIMIT = "“limit” must be a number from 1 to 200."
-FORM = "What was sent does not have the right form: see errors."
+FORM = "The request is not valid. See “errors”."
 
 
 @dataclass(frozen=True)
@@ -94,13 +94,13 @@ CASES: Sequence[Case] = (
     Case(
         "truncated",
         "Less arrived than was announced.",
-        errors.Truncated("The upload was cut off before all of it arrived. Please try again."),
+        errors.Truncated("The upload was cut off before it was complete. Please try again."),
         uploading,
     ),
     Case("signed-out", "There is no token.", errors.SignedOut()),
     Case("wrong-token", "The token is wrong, was revoked or is over.", errors.SignedOut(INVALID_TOKEN)),
     Case("forbidden", "You may look at it, and not do this.", errors.Forbidden()),
-    Case("scope", "The token may only read.", errors.OutOfScope("This token may only read."), changing),
+    Case("scope", "The token may only read.", errors.OutOfScope("This token can only read."), changing),
     Case("csrf", "There is a session, and no right `X-CSRFToken`.", CSRFError(), changing),
     Case("not-found", "It is not there, or it is not yours.", errors.NotFound()),
     Case("method", "The address is not for this method.", MethodNotAllowed(), nowhere),
@@ -173,7 +173,7 @@ CASES: Sequence[Case] = (
     Case(
         "too-many",
         "The record holds as many documents as it takes.",
-        errors.TooMany("This visit already holds 8 of 8 documents. Move one to the trash to make room."),
+        errors.TooMany("This visit is full (8 of 8). Move a document to trash to make room."),
         at("upload", "restore"),
     ),
     Case(
@@ -187,16 +187,14 @@ CASES: Sequence[Case] = (
     Case(
         "too-large",
         "The document is larger than its kind of record takes.",
-        errors.TooLarge("A document here can have up to 15 MB. Make the file smaller or split it, then try again."),
+        errors.TooLarge("This file is too large. The limit is 15 MB. Make it smaller or split it, then try again."),
         uploading,
     ),
     Case("too-large-json", "The body is too large for what it is.", RequestEntityTooLarge(), telling),
     Case(
         "type-not-allowed",
         "This kind of record takes no such files.",
-        errors.TypeNotAllowed(
-            "Files ending in .exe cannot be added here. You can add PDF, Word, JPG, PNG, text or HEIC."
-        ),
+        errors.TypeNotAllowed(".exe files cannot be added here. You can add PDF, Word, JPG, PNG, text or HEIC."),
         uploading,
     ),
     Case(
@@ -204,7 +202,7 @@ CASES: Sequence[Case] = (
         "The bytes are not what the name says.",
         errors.ContentMismatch(
             "This file is named .pdf but cannot be read as a PDF document. "
-            "It may be damaged or incomplete: open it on your device, save it again and send that."
+            "It may be damaged or incomplete. Open it on your device, save it again and upload the new file."
         ),
         uploading,
     ),
@@ -220,39 +218,39 @@ CASES: Sequence[Case] = (
     Case(
         "rejected-upload",
         "No file arrived, or something said with it is wrong.",
-        errors.Rejected("No file was chosen. Choose one or more files first."),
+        errors.Rejected("No file was selected. Select one or more files first."),
         uploading,
     ),
     Case(
         "key-used",
         "The Idempotency-Key belongs to another document.",
-        errors.Rejected("This upload’s Idempotency-Key was already used for another document."),
+        errors.Rejected("This Idempotency-Key was already used for another document."),
         uploading,
     ),
     Case(
         "bad-name",
         "There is no name, or none that can be used.",
-        errors.BadName("This file has no usable name. Rename it and send it again."),
+        errors.BadName("This file has no usable name. Rename it, then upload it again."),
         uploading,
     ),
     Case(
         "empty-file",
         "The document has no bytes.",
-        errors.EmptyFile("This file is empty. Check it on your device and choose it again."),
+        errors.EmptyFile("This file is empty. Check it on your device, then select it again."),
         uploading,
     ),
     Case("not-checked", "The content could not be checked safely.", NotChecked(), uploading),
     Case(
         "no-preview",
         "No picture can be made of it, and it holds nothing else to show.",
-        NoPreview("This PDF is locked with a password. Download it to open it with the password."),
+        NoPreview("This PDF is protected with a password. Download it to open it with the password."),
         looking,
     ),
     Case(
         "infected",
         "The malware scanner found something in it; nothing was stored. Only where a scanner is set up.",
         errors.Infected(
-            "The malware scanner found “Win.Test.EICAR_HDB-1” in this file, so it was not stored. Do not open it."
+            "The malware scanner found “Win.Test.EICAR_HDB-1” in this file. It was not stored. Do not open it."
         ),
         uploading,
     ),
@@ -262,20 +260,20 @@ CASES: Sequence[Case] = (
         "account. `Retry-After` says how many seconds to wait.",
         TooManyRequests(),
     ),
-    Case("error", "A mistake of ours. The log has more.", InternalServerError(), nowhere),
+    Case("error", "Internal error. Details are in the log.", InternalServerError(), nowhere),
     Case("database", "The database does not answer.", errors.DatabaseUnavailable()),
     Case("storage", "The store of documents does not answer.", errors.StorageError(), uploading),
     Case("busy", "Too many uploads are being checked.", Busy(), uploading),
     Case(
         "blob-missing",
-        "The bytes cannot be found. Tell whoever looks after the installation.",
-        errors.BlobMissing("This document's content cannot be found right now."),
+        "The content is missing. Contact your administrator.",
+        errors.BlobMissing("The content of this document is missing. Contact your administrator."),
         reading_bytes,
     ),
     Case(
         "integrity",
         "The bytes are not the ones that were uploaded.",
-        errors.IntegrityFailed("This document is damaged. Please tell whoever looks after this installation."),
+        errors.IntegrityFailed("This document is damaged. Contact your administrator."),
         reading_bytes,
     ),
     Case(

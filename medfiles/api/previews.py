@@ -52,7 +52,7 @@ def _shown(preview: DocumentPreview, page: int) -> Preview:
 def _page() -> int:
     text = request.args.get("page", "1")
     if not re.fullmatch(r"[1-9]\d{0,5}", text, re.ASCII):
-        raise Rejected.about("page", "“page” must be a number from 1 on.")
+        raise Rejected.about("page", "“page” must be 1 or greater.")
     return int(text)
 
 
@@ -68,5 +68,5 @@ def _window() -> Window | None:
     found = WINDOW.fullmatch(text)
     window = (float(found[1]), float(found[2])) if found and found[0].isascii() else None
     if text and not (window and is_window(window)):
-        raise Rejected.about("window", "“window” must be centre and width, as in 40,400.")
+        raise Rejected.about("window", "“window” must be a centre and a width, such as 40,400.")
     return window

@@ -15,20 +15,20 @@ TITLES = {
     405: "Method not allowed",
     409: "Not possible right now",
     411: "Length required",
-    412: "Changed meanwhile",
+    412: "Precondition failed",
     413: "Too large",
-    415: "This kind of content is not taken here",
+    415: "Unsupported media type",
     416: "Range not satisfiable",
-    422: "Refused",
+    422: "Not valid",
     429: "Too many requests",
-    500: "Something went wrong",
-    503: "Not available right now",
+    500: "Internal error",
+    503: "Temporarily unavailable",
 }
 SENTENCES = {  # where the sentence for pages speaks of pages
     "malformed": "The request could not be understood.",
-    "csrf": "The header X-CSRFToken is missing or stale. Scripts send a personal token instead of the session cookie.",
-    "media-type": "The content has to be application/json.",
-    "signed-out": "Send a personal token in the header Authorization: Bearer, a space and the token.",
+    "csrf": "The X-CSRFToken header is missing or stale. Scripts send an API token instead of the session cookie.",
+    "media-type": "The content type must be application/json.",
+    "signed-out": "Send an API token in the header “Authorization: Bearer <token>”.",
 }
 
 
@@ -46,7 +46,7 @@ def problem_of(error: Exception) -> Problem:
     own_words = isinstance(error, SignedOut) and error.message != SignedOut().message
     return Problem(
         type=f"/api/v1/docs#{refusal.code}",
-        title=TITLES.get(refusal.status, "Refused"),
+        title=TITLES.get(refusal.status, "Error"),
         status=refusal.status,
         code=refusal.code,
         detail=refusal.message if own_words else SENTENCES.get(refusal.code, refusal.message),

@@ -60,7 +60,7 @@ class Problem(BaseModel):
                     "title": "Not possible right now",
                     "status": 409,
                     "code": "too-many",
-                    "detail": "This visit already holds 8 of 8 documents. Move one to the trash to make room.",
+                    "detail": "This visit is full (8 of 8). Move a document to trash to make room.",
                 }
             ]
         }

@@ -77,7 +77,7 @@ def checked(model: type[Sent], data: bytes | Mapping[str, Any]) -> Sent:
         if any(wrong["type"] == "json_invalid" for wrong in found):
             raise BadRequest() from error
         wrong = {_place(wrong["loc"]): wrong["msg"] for wrong in found}
-        raise Rejected("What was sent does not have the right form: see errors.", wrong) from error
+        raise Rejected("The request is not valid. See “errors”.", wrong) from error
 
 
 def reply(

@@ -7,37 +7,37 @@ from medfiles.models import AuditEvent
 from medfiles.permissions import Actor
 from medfiles.record_types.declared import Registry
 
-ACTIONS = {  # past tense, infinitive, icon
-    "attach": ("added", "add", "upload"),
-    "download": ("downloaded", "download", "download"),
-    "edit": ("changed the details of", "change the details of", "pencil"),
-    "cancel": ("cancelled adding", "cancel adding", "x"),
-    "delete": ("moved to the trash:", "move to the trash:", "trash-2"),
-    "restore": ("restored", "restore", "undo-2"),
-    "purge": ("deleted for ever:", "delete for ever:", "trash-2"),
-    "view": ("looked at the details of", "look at the details of", "eye"),
-    "list": ("looked at the documents of", "look at the documents of", "files"),
-    "list-trash": ("looked into the trash of", "look into the trash of", "trash-2"),
-    "list-records": ("looked at", "look at", "folder-open"),
-    "view-record": ("opened", "open", "eye"),
-    "create-record": ("created", "create", "plus"),
-    "edit-record": ("changed", "change", "pencil"),
-    "delete-record": ("moved to the trash:", "move to the trash:", "trash-2"),
-    "restore-record": ("restored", "restore", "undo-2"),
-    "purge-record": ("deleted for ever:", "delete for ever:", "trash-2"),
-    "view-patient": ("opened", "open", "eye"),
-    "create-patient": ("created the patient", "create the patient", "plus"),
-    "edit-patient": ("changed the patient", "change the patient", "pencil"),
-    "create-token": ("made the token", "make the token", "key-round"),
-    "revoke-token": ("revoked the token", "revoke the token", "key-round"),
-    "share": ("gave access to", "give access to", "users"),
-    "unshare": ("took back the access of", "take back the access of", "users"),
-    "view-people": ("looked at who has access to", "look at who has access to", "users"),
-    "migrate": ("moved from the older lab results:", "move from the older lab results:", "folder-open"),
-    "rollback": ("gave back to the older lab results:", "give back to the older lab results:", "undo-2"),
-    "quarantine": ("found malware in", "look for malware in", "triangle-alert"),
-    "release": ("found no malware any more in", "look for malware in", "circle-check"),
-    "view-activity": ("looked at the activity of", "look at the activity of", "activity"),
+ACTIONS = {  # past tense, infinitive, icon; {} is the document, record or patient
+    "attach": ("added {}", "add {}", "upload"),
+    "download": ("downloaded {}", "download {}", "download"),
+    "edit": ("changed {}", "change {}", "pencil"),
+    "cancel": ("cancelled the upload of {}", "cancel the upload of {}", "x"),
+    "delete": ("moved {} to trash", "move {} to trash", "trash-2"),
+    "restore": ("restored {}", "restore {}", "undo-2"),
+    "purge": ("permanently deleted {}", "permanently delete {}", "trash-2"),
+    "view": ("viewed {}", "view {}", "eye"),
+    "list": ("viewed the documents of {}", "view the documents of {}", "files"),
+    "list-trash": ("viewed the trash of {}", "view the trash of {}", "trash-2"),
+    "list-records": ("viewed {}", "view {}", "folder-open"),
+    "view-record": ("viewed {}", "view {}", "eye"),
+    "create-record": ("created {}", "create {}", "plus"),
+    "edit-record": ("changed {}", "change {}", "pencil"),
+    "delete-record": ("moved {} to trash", "move {} to trash", "trash-2"),
+    "restore-record": ("restored {}", "restore {}", "undo-2"),
+    "purge-record": ("permanently deleted {}", "permanently delete {}", "trash-2"),
+    "view-patient": ("viewed {}", "view {}", "eye"),
+    "create-patient": ("created the patient {}", "create the patient {}", "plus"),
+    "edit-patient": ("changed the patient {}", "change the patient {}", "pencil"),
+    "create-token": ("created the API token {}", "create the API token {}", "key-round"),
+    "revoke-token": ("revoked the API token {}", "revoke the API token {}", "key-round"),
+    "share": ("gave access to {}", "give access to {}", "users"),
+    "unshare": ("revoked access of {}", "revoke access of {}", "users"),
+    "view-people": ("viewed who has access to {}", "view who has access to {}", "users"),
+    "migrate": ("moved {} from the previous lab results", "move {} from the previous lab results", "folder-open"),
+    "rollback": ("moved {} back to the previous lab results", "move {} back to the previous lab results", "undo-2"),
+    "quarantine": ("found malware in {}", "scan {} for malware", "triangle-alert"),
+    "release": ("released {} from quarantine", "scan {} for malware", "circle-check"),
+    "view-activity": ("viewed the activity of {}", "view the activity of {}", "activity"),
 }
 
 
@@ -55,17 +55,17 @@ class Line:
 
 def line(event: AuditEvent, email: str | None, actor: Actor, registry: Registry) -> Line:
     word = event.action.replace("-", " ")
-    done, tried, icon = ACTIONS.get(event.action, (word, word, "info"))
+    done, tried, icon = ACTIONS.get(event.action, (f"{word} {{}}", f"{word} {{}}", "info"))
     who = "medfiles" if event.actor_id is None else "you" if event.actor_id == actor.user_id else email or "an account"
     details = event.details or {}
     who += f" (token “{details['token']}”)" if "token" in details and who == "you" else ""
-    who += " (by a token)" if "token" in details and event.actor_id != actor.user_id else ""
+    who += " (with a token)" if "token" in details and event.actor_id != actor.user_id else ""
     name = details.get("name")
     thing = f"{_type_prefix(event, registry)}“{name}”" if name else _unnamed_target(event, registry)
     text = {
-        "done": f"{done} {thing}",
-        "refused": f"tried to {tried} {thing}",
-        "failed": f"tried to {tried} {thing}, which failed",
+        "done": done.format(thing),
+        "refused": f"tried to {tried.format(thing)}",
+        "failed": f"tried to {tried.format(thing)}, but it failed",
     }[event.outcome]
     return Line(at=event.at, who=who, text=text, outcome=event.outcome, icon=icon, document=event.file_id)
 

@@ -37,12 +37,12 @@ LATE = timedelta(minutes=2)  # after which an unsealed event is a finding
 GENESIS = "0" * 64  # in place of the HMAC before the first seal
 COLUMNS = list(AuditEvent.__table__.columns)
 KINDS = {
-    "altered": "this event, or the order, is not what was sealed",
-    "deleted": "this event is gone",
-    "cut-off": "the anchor knows of later seals",
-    "other-chain": "the anchor knows another seal at this place",
-    "no-anchor": "there is no anchor to compare with",
-    "not-sealed": "this event was never sealed: it was put in, or the sealer does not run",
+    "altered": "this event or the order of events was changed after sealing",
+    "deleted": "this event is missing",
+    "cut-off": "the checkpoint is ahead of the chain",
+    "other-chain": "the checkpoint does not match the chain",
+    "no-anchor": "there is no checkpoint to compare with",
+    "not-sealed": "this event was never sealed: it was inserted, or sealing does not run",
 }
 
 

@@ -52,7 +52,7 @@ class FileAnchor:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            raise StorageError(f"The anchor of the trail cannot be written: {error.strerror}.") from error
+            raise StorageError(f"The audit checkpoint cannot be written: {error.strerror}.") from error
 
     def read(self) -> Head | None:
         """Skip a last line that was cut off by a crash."""
@@ -69,7 +69,7 @@ class FileAnchor:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise StorageError(f"The anchor of the trail cannot be read: {error.strerror}.") from error
+            raise StorageError(f"The audit checkpoint cannot be read: {error.strerror}.") from error
 
     def _shorten(self) -> None:
         if self.path.exists() and self.path.stat().st_size > MAX_BYTES:
@@ -88,7 +88,7 @@ class SyslogAnchor:
         try:
             handler = SysLogHandler(self.address, SysLogHandler.LOG_AUTHPRIV)
         except OSError as error:
-            raise StorageError("The system's log cannot be reached.") from error
+            raise StorageError("The system log is unavailable.") from error
         handler.ident = "medfiles: "
         handler.emit(logging.makeLogRecord({"msg": f"audit head {head.position}:{head.mac}", "levelno": logging.INFO}))
         handler.close()
@@ -107,14 +107,14 @@ class BucketAnchor:
         try:
             obstore.put(self._objects, f"{head.at[:10]}.json", json.dumps(asdict(head)).encode())
         except (BaseError, OSError) as error:
-            raise StorageError("The anchor of the trail cannot be written: its bucket does not take it.") from error
+            raise StorageError("The audit checkpoint cannot be written: the bucket rejects it.") from error
 
     def read(self) -> Head | None:
         try:
             days = [one["path"] for some in obstore.list(self._objects) for one in some]
             return Head(**json.loads(bytes(obstore.get(self._objects, max(days)).bytes()))) if days else None
         except (BaseError, OSError, ValueError, TypeError) as error:
-            raise StorageError("The anchor of the trail cannot be read from its bucket.") from error
+            raise StorageError("The audit checkpoint cannot be read from its bucket.") from error
 
 
 def open_anchor(place: str, instance: Path) -> Anchor:

@@ -7,7 +7,7 @@ from medfiles.cli import audit, backup, database, demo, legacy, previews, scan, 
 
 
 def init_app(app: Flask) -> None:
-    group = AppGroup("medfiles", help="Look after this installation of medfiles.")
+    group = AppGroup("medfiles", help="Manage this medfiles installation.")
     for module in (audit, backup, database, demo, legacy, previews, scan, storage, token, user, verify, worker):
         module.register(group)
     app.cli.add_command(group)

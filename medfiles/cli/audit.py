@@ -13,7 +13,7 @@ from medfiles.audit.checkpoint import Head
 from medfiles.cli.output import FINDINGS, json_option, report_errors, summary
 from medfiles.http.current import services
 
-group = AppGroup("audit", help="The trail: who did what, and that nobody changed it.")
+group = AppGroup("audit", help="Verify, export and seal the audit log.")
 
 
 class HeadType(click.ParamType[Head]):
@@ -22,7 +22,7 @@ class HeadType(click.ParamType[Head]):
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> Head:
         found = re.fullmatch(r"(\d{1,18}):([0-9a-f]{64})", value)
         if not found:
-            self.fail(f"{value!r} is not a head such as 4711:9f86…", param, ctx)
+            self.fail(f"{value!r} is not a checkpoint such as 4711:9f86…", param, ctx)
         return Head(int(found[1]), found[2], "")
 
 
@@ -38,20 +38,20 @@ def register(parent: AppGroup) -> None:
 @json_option
 @report_errors
 def seal_now(as_json: bool) -> None:
-    """Chain all events that are not in the chain yet; servers do it every few seconds."""
+    """Seal all unsealed events into the audit chain. Servers do this every few seconds."""
     count = chain.seal(services().sealer, everything=True)
     summary(as_json, f"Sealed {count:,} events.", sealed=count)
 
 
 @group.command()
-@click.option("--head", type=HeadType(), help="A head kept elsewhere, POSITION:CODE, instead of the anchor.")
+@click.option("--head", type=HeadType(), help="Compare with this checkpoint, POSITION:CODE, instead of the stored one.")
 @json_option
 @report_errors
 def verify(head: Head | None, as_json: bool) -> None:
-    """Check every event against the chain, and the chain's end against the anchor."""
+    """Check every event against the chain, and the end of the chain against the checkpoint."""
     bad = chain.verify(services().sealer, head)
     state = chain.status()
-    sentence = f"First bad: {bad.text}." if bad else f"All {state.sealed:,} sealed events are as they were written."
+    sentence = f"First finding: {bad.text}." if bad else f"All {state.sealed:,} sealed events are unchanged."
     finding = {"kind": bad.kind, "event": bad.event_id, "position": bad.position} if bad else None
     summary(as_json, sentence, sealed=state.sealed, waiting=state.waiting, finding=finding)
     if bad:
@@ -59,15 +59,18 @@ def verify(head: Head | None, as_json: bool) -> None:
 
 
 @group.command()
-@click.option("--patient", type=click.IntRange(1), help="Only what was done with this patient's papers.")
-@click.option("--since", type=click.DateTime(), callback=_utc, help="In UTC.")
-@click.option("--until", type=click.DateTime(), callback=_utc, help="In UTC, itself left out.")
+@click.option("--patient", type=click.IntRange(1), help="Export only events about this patient.")
+@click.option("--since", type=click.DateTime(), callback=_utc, help="Export events from this time on, in UTC.")
+@click.option("--until", type=click.DateTime(), callback=_utc, help="Export events before this time, in UTC.")
 @click.option(
-    "--output", type=click.File("w", encoding="utf-8", lazy=False), default="-", help="Default: the terminal."
+    "--output",
+    type=click.File("w", encoding="utf-8", lazy=False),
+    default="-",
+    help="Write to this file. Default: standard output.",
 )
 @report_errors
 def export(patient: int | None, since: datetime | None, until: datetime | None, output: Any) -> None:
-    """Events as JSON Lines, one each, with their places in the chain. They hold names of documents and people."""
+    """Export events as JSON Lines with their positions in the chain. They contain names of documents and people."""
     for line in chain.export(patient, since, until):
         output.write(line + "\n")
 
@@ -76,7 +79,7 @@ def export(patient: int | None, since: datetime | None, until: datetime | None, 
 @json_option
 @report_errors
 def anchor(as_json: bool) -> None:
-    """Take the chain as it is for right from now on, as after an older database was put back. The trail says so."""
+    """Accept the current chain with a new checkpoint, for example after restoring an older database. Logged."""
     head = chain.renew_anchor(services().sealer)
     assert head is not None
-    summary(as_json, f"The anchor is now {head.position}:{head.mac}", position=head.position, mac=head.mac)
+    summary(as_json, f"The checkpoint is now {head.position}:{head.mac}", position=head.position, mac=head.mac)

@@ -17,10 +17,10 @@ from medfiles.operations import backup, integrity, restore
 from medfiles.operations.restore import Target
 
 FOLDER = click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-SECOND_STEPS = "MEDFILES_SECRET_KEY is not the key of the backup: second steps of sign-in have to be set up anew."
-MEND = "A backup with --mend copies anew what the installation still has."
+SECOND_STEPS = "MEDFILES_SECRET_KEY differs from the key of the backup: two-step verification must be set up again."
+MEND = "Run a backup with --mend to copy again what the installation still has."
 OUTDATED = (
-    "The backup is of an older version. Now type `flask db upgrade`, then `flask medfiles verify --deep` and "
+    "The backup is from an older version. Run `flask db upgrade`, then `flask medfiles verify --deep` and "
     "`flask medfiles audit anchor`."
 )
 
@@ -32,17 +32,19 @@ def register(parent: AppGroup) -> None:
 
 @click.command("backup")
 @FOLDER
-@click.option("--keep", type=click.IntRange(1), help="Afterwards keep only the newest so many.")
-@click.option("--mend", is_flag=True, help="Also read the bytes that are there, and copy anew what is damaged.")
-@click.option("--check", "only_check", is_flag=True, help="Make none: read the newest and compare every sum.")
-@click.option("--name", help="With --check: which one, instead of the newest.")
+@click.option("--keep", type=click.IntRange(1), help="Keep only this many of the newest backups.")
+@click.option("--mend", is_flag=True, help="Also read what was copied before, and copy damaged content again.")
+@click.option(
+    "--check", "only_check", is_flag=True, help="Do not make a backup: check the newest against its checksums."
+)
+@click.option("--name", help="With --check: check this backup instead of the newest.")
 @json_option
 @report_errors
 def back_up(folder: Path, keep: int | None, mend: bool, only_check: bool, name: str | None, as_json: bool) -> None:
-    """Copy the database, all documents and the secret key to FOLDER, while people work. Bytes that are there already
-    are not copied again. Whoever can read FOLDER can read every document: keep it as safe as the installation."""
+    """Back up the database, all documents and the secret key to FOLDER while the server runs. Content that was copied
+    before is not copied again. FOLDER gives access to every document: keep it as safe as the installation."""
     if name and not only_check or only_check and (keep or mend):
-        raise click.UsageError("--name goes with --check, --keep and --mend without.")
+        raise click.UsageError("--name can only be used with --check, --keep and --mend only without it.")
     if only_check:
         _check(folder, name or backup.newest(folder), as_json)
     else:
@@ -53,7 +55,7 @@ def _make(folder: Path, keep: int | None, mend: bool, as_json: bool) -> None:
     tell = Progress().step("Copying", integrity.total())
     saved = backup.back_up(services().storages, folder, current_app.config["SECRET_KEY"], tell, mend=mend)
     gone = backup.thin_out(folder, keep) if keep else 0
-    lines = [*saved.problems, f"Backed up {saved.documents:,} documents as {saved.name}, {saved.copied:,} of them new."]
+    lines = [*saved.problems, f"Backed up {saved.documents:,} documents as {saved.name} ({saved.copied:,} new)."]
     facts = {"documents": saved.documents, "bytes": saved.bytes, "copied": saved.copied, "removed": gone}
     summary(as_json, "\n".join(lines), name=saved.name, problems=saved.problems, purged=saved.purged, **facts)
     if saved.problems:
@@ -63,7 +65,11 @@ def _make(folder: Path, keep: int | None, mend: bool, as_json: bool) -> None:
 def _check(folder: Path, name: str, as_json: bool) -> None:
     count = backup.manifest(folder, name)["documents"]
     problems = list(backup.check(folder, name, Progress().step("Reading", count)))
-    last = f"{len(problems):,} findings in {name}. {MEND}" if problems else f"{name} is whole: {count:,} documents."
+    last = (
+        f"{len(problems):,} findings in {name}. {MEND}"
+        if problems
+        else f"{name} is complete and undamaged: {count:,} documents."
+    )
     summary(as_json, "\n".join([*problems, last]), name=name, documents=count, problems=problems)
     if problems:
         sys.exit(FINDINGS)
@@ -71,12 +77,12 @@ def _check(folder: Path, name: str, as_json: bool) -> None:
 
 @click.command("restore")
 @FOLDER
-@click.option("--name", help="Which backup, instead of the newest.")
+@click.option("--name", help="Restore this backup instead of the newest.")
 @json_option
 @report_errors
 def bring_back(folder: Path, name: str | None, as_json: bool) -> None:
-    """Bring a backup back into this empty installation. It is read whole before anything is changed, and every document
-    is compared afterwards. The server must not run."""
+    """Restore a backup into this empty installation. Stop the server first. The whole backup is checked before anything
+    is changed, and every document is compared afterwards."""
     name = name or backup.newest(folder)
     tell = Progress().step("Restoring", backup.manifest(folder, name)["documents"])
     done = restore.restore(services().storages, _target(), folder, name, tell)

@@ -12,7 +12,7 @@ from flask.cli import AppGroup
 from medfiles.cli.output import json_option, report_errors, summary
 from medfiles.operations import copy_database
 
-database = AppGroup("db", help="Bring an installation to another database.")
+database = AppGroup("db", help="Copy the installation to another database.")
 
 
 def register(parent: AppGroup) -> None:
@@ -26,28 +26,28 @@ def register(parent: AppGroup) -> None:
 def copy(url: str, as_json: bool) -> None:
     """Copy everything from SQLite into the empty PostgreSQL database at URL and compare every row.
 
-    Stop the servers before, and start them afterwards with MEDFILES_DATABASE_URL set to URL. This database stays as it
-    is.
+    Stop the servers first. Afterwards start them with MEDFILES_DATABASE_URL set to URL. The SQLite database is not
+    changed.
     """
     target = copy_database.target_engine(url)
     copy_database.check_is_empty(target)
     _make_tables(url)
     done = copy_database.copy_to(target, _tell)
     count = sum(done.rows.values())
-    lines = [f"{count:,} rows in {len(done.rows)} tables copied and compared: every one is as it was."]
+    lines = [f"{count:,} rows in {len(done.rows)} tables copied and compared. All rows are identical."]
     if done.others:
-        lines.append(f"Not copied, since they are none of medfiles': {', '.join(done.others)}.")
-    lines.append("Start the servers with MEDFILES_DATABASE_URL set to that address.")
+        lines.append(f"Not copied, because they do not belong to medfiles: {', '.join(done.others)}.")
+    lines.append("Start the servers with MEDFILES_DATABASE_URL set to this URL.")
     summary(as_json, "\n".join(lines), **asdict(done), count=count)
 
 
 def _make_tables(url: str) -> None:
     """Run the migrations in a process that uses the new database."""
-    command = [sys.executable, "-m", "flask", "--app", "medfiles:create_app", "db", "upgrade"]
+    command = [sys.executable, "-m", "flask", "--app", "medfiles.app:create_app", "db", "upgrade"]
     environ = {"MEDFILES_DATABASE_URL": url, "MEDFILES_INSTANCE": str(current_app.config["MEDFILES_INSTANCE"])}
     done = subprocess.run(command, env=os.environ | environ, capture_output=True, text=True)
     if done.returncode:
-        raise click.ClickException(f"Its tables could not be made: {done.stderr.strip().rpartition(chr(10))[2]}")
+        raise click.ClickException(f"The tables could not be created: {done.stderr.strip().rpartition(chr(10))[2]}")
 
 
 def _tell(table: str, rows: int) -> None:

@@ -30,11 +30,11 @@ def _zone(context: Any, parameter: Any, value: str) -> str:
 
 def _source_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
-        click.option("--source-url", help="Another installation's database, only read: an SQLAlchemy address."),
+        click.option("--source-url", help="SQLAlchemy URL of another installation's database. It is only read."),
         click.option(
             "--source-uploads",
             type=click.Path(exists=True, file_okay=False, path_type=Path),
-            help="Its upload folder, which holds lab_result_files/.",
+            help="Upload folder of that installation, with lab_result_files/.",
         ),
     ):
         command = option(command)
@@ -48,28 +48,34 @@ def register(parent: AppGroup) -> None:
 
 @click.command("migrate-lab-results")
 @_source_options
-@click.option("--dry-run", is_flag=True, help="Only look, change nothing; exit status 1 when anything was found.")
+@click.option("--dry-run", is_flag=True, help="Analyse only and change nothing. Exits with 1 if there are findings.")
 @click.option(
     "--source-timezone",
     "timezone",
     default="UTC",
     show_default=True,
     callback=_zone,
-    help="The zone of the times of upload, which the older feature wrote without one.",
+    help="Time zone of the upload times, which the previous feature stored without one.",
 )
-@click.option("--batch", type=click.IntRange(1, 1000), default=100, show_default=True, help="Files in one transaction.")
-@click.option("--backup", type=click.Path(file_okay=False, path_type=Path), help="Folder for the backup.")
-@click.option("--names", is_flag=True, help="Show names of patients and whole addresses of accounts.")
-@click.option("--finish", is_flag=True, help="Delete the older rows and bytes of what was moved: no way back.")
+@click.option(
+    "--batch",
+    type=click.IntRange(1, 1000),
+    default=100,
+    show_default=True,
+    help="Move this many files per transaction.",
+)
+@click.option("--backup", type=click.Path(file_okay=False, path_type=Path), help="Write the backup to this folder.")
+@click.option("--names", is_flag=True, help="Show patient names and full account emails.")
+@click.option("--finish", is_flag=True, help="Delete the old rows and files of what was moved. This cannot be undone.")
 @json_option
 @report_errors
 def migrate(
     source_url: str | None, source_uploads: Path | None, dry_run: bool, finish: bool, as_json: bool, **wanted: Any
 ) -> None:
-    """Move the older lab results' files over. Safe to kill and to run again; nothing older is deleted before
-    --finish."""
+    """Move the files of the previous lab results feature. Safe to interrupt and run again; no old file is deleted
+    before --finish."""
     if dry_run and finish:
-        raise click.UsageError("--dry-run changes nothing, --finish deletes: choose one.")
+        raise click.UsageError("--dry-run and --finish cannot be used together.")
     place = _place()
     plan = Plan(wanted["timezone"], wanted["batch"], wanted["backup"] or place, wanted["names"])
     with _source(source_url, source_uploads).at_hand() as older, log.alone(place):
@@ -86,17 +92,17 @@ def migrate(
 @json_option
 @report_errors
 def roll_back(source_url: str | None, source_uploads: Path | None, as_json: bool) -> None:
-    """Take the move back: documents become older files again. Documents added since stay."""
+    """Undo the move: documents become files of the previous feature again. Documents added since are kept."""
     with _source(source_url, source_uploads).at_hand() as older, log.alone(_place()):
         log.check(older)
         known = log.current()
         if known is None:
-            summary(as_json, "Nothing was moved: there is nothing to take back.", documents=0)
+            summary(as_json, "Nothing was moved, so there is nothing to roll back.", documents=0)
             return
-        progress = Progress().step("Taking back", log.moved_count(known))
+        progress = Progress().step("Rolling back", log.moved_count(known))
         back = rollback.roll_back(services(), older, known, progress)
-    words = [f"Took back {back.documents:,} documents.", *back.lost, *back.kept]
-    words += [f"The {kind} {number} was brought along and stays: it is in use." for kind, number in back.people]
+    words = [f"Rolled back {back.documents:,} documents.", *back.lost, *back.kept]
+    words += [f"The {kind} {number} was imported and is kept because it is in use." for kind, number in back.people]
     facts = {"documents": back.documents, "lost": back.lost, "kept": back.kept, "failed": back.failed}
     summary(as_json, "\n".join(words), **facts, people=back.people)
     if back.kept or back.failed:
@@ -105,7 +111,7 @@ def roll_back(source_url: str | None, source_uploads: Path | None, as_json: bool
 
 def _source(url: str | None, uploads: Path | None) -> Source:
     if (url is None) != (uploads is None):
-        raise click.UsageError("--source-url and --source-uploads go together.")
+        raise click.UsageError("--source-url and --source-uploads must be used together.")
     if url is None or uploads is None:
         return source.own(services().storages.older)
     return source.other(url, uploads)
@@ -122,10 +128,10 @@ def _finish(as_json: bool) -> None:
     known = log.current()
     if known is None:
         raise click.ClickException(finishing.FIRST_VERIFY)
-    done = finishing.finish(services(), known, Progress().step("Deleting older files", log.moved_count(known)))
-    words = [f"Deleted {done.removed:,} older files and their rows. There is no way back any more."]
-    words += [f"Older file {number} was kept: its document is not what was moved." for number in done.kept]
-    words += [f"{done.failed:,} files could not be deleted yet: run this again."] if done.failed else []
+    done = finishing.finish(services(), known, Progress().step("Deleting old files", log.moved_count(known)))
+    words = [f"Deleted {done.removed:,} old files and their rows. The move can no longer be rolled back."]
+    words += [f"Old file {number} was kept because its document differs from what was moved." for number in done.kept]
+    words += [f"{done.failed:,} files could not be deleted yet. Run this again."] if done.failed else []
     summary(as_json, "\n".join(words), removed=done.removed, kept=done.kept, failed=done.failed)
     if done.kept or done.failed:
         sys.exit(FINDINGS)

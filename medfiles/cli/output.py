@@ -11,8 +11,8 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from medfiles.errors import MedfilesError
 
 FINDINGS = 1
-NOT_READY = "The database does not answer, or its tables are missing. `flask db upgrade` makes them."
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one machine-readable summary.")
+NOT_READY = "The database is unavailable, or its tables are missing. Create them with `flask db upgrade`."
+json_option = click.option("--json", "as_json", is_flag=True, help="Print a JSON summary.")
 
 
 def summary(as_json: bool, sentence: str, **facts: Any) -> None:

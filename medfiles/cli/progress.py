@@ -43,4 +43,4 @@ def _rate(done: int, total: int, seconds: float) -> str:
     if not done or seconds < 1:
         return ""
     rate = done / seconds
-    return f" ({rate:,.0f} a second, {(total - done) / rate:,.0f} s left)"
+    return f" ({rate:,.0f} per second, {(total - done) / rate:,.0f} s left)"

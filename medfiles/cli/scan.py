@@ -18,16 +18,21 @@ def register(parent: AppGroup) -> None:
 
 
 @click.command()
-@click.option("--all", "every", is_flag=True, help="Also what was scanned before, as after new signatures.")
+@click.option(
+    "--all",
+    "every",
+    is_flag=True,
+    help="Also scan documents that were scanned before, for example after a signature update.",
+)
 @json_option
 @report_errors
 def scan(rescan: bool, as_json: bool) -> None:
-    """Let ClamAV look into stored documents; the server does it by itself with those that wait."""
+    """Scan stored documents with ClamAV. The server scans waiting documents automatically."""
     scanner = services().scanner
     if scanner is None:
-        raise click.UsageError("There is no scanner: set MEDFILES_CLAMD.")
+        raise click.UsageError("No scanner is configured. Set MEDFILES_CLAMD.")
     if scanner.version() is None:
-        raise Conflict(f"The scanner at {scanner.address} does not answer.")
+        raise Conflict(f"The scanner at {scanner.address} does not respond.")
     report = Progress().step("Scanning", scanning.count_due(rescan=rescan))
     done = scanning.scan(services().storages, scanner, rescan=rescan, report=report)
     summary(as_json, _report(done), **vars(done))
@@ -40,5 +45,5 @@ def _report(done: ScanResult) -> str:
     lines += [f"document {number}  not scanned" for number in done.unscanned]
     lines.append(f"{done.clean:,} clean, {len(done.infected):,} quarantined, {len(done.unscanned):,} not scanned.")
     if done.away:
-        lines.append("The scanner does not answer any more.")
+        lines.append("The scanner stopped responding.")
     return "\n".join(lines)

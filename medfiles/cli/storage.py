@@ -15,8 +15,8 @@ from medfiles.http.current import services
 from medfiles.operations import copy_storage as storage_copier
 from medfiles.operations import housekeeping
 
-trash = AppGroup("trash", help="Look into the trash of all patients, or empty what is due.")
-storage = AppGroup("storage", help="Bring documents from one place to another.")
+trash = AppGroup("trash", help="List the trash of all patients, or delete what has expired.")
+storage = AppGroup("storage", help="Copy documents to another store.")
 
 
 class Period(click.ParamType[timedelta]):
@@ -40,20 +40,25 @@ def register(parent: AppGroup) -> None:
 @json_option
 @report_errors
 def sweep(as_json: bool) -> None:
-    """Remove what interrupted uploads and moves left behind. Safe at any time; twice changes nothing."""
+    """Remove leftovers of interrupted uploads and moves. Safe to run at any time and repeatedly."""
     swept = housekeeping.sweep(services().storages)
-    sentence = f"Removed {swept.removed} objects nobody claimed; {swept.failed} could not be removed yet."
+    sentence = f"Removed {swept.removed} unclaimed objects. {swept.failed} could not be removed yet."
     summary(as_json, sentence, removed=swept.removed, failed=swept.failed)
     if swept.failed:
         sys.exit(FINDINGS)
 
 
 @trash.command("list")
-@click.option("--older-than", type=Period(), default="0m", help="Only what has been there for longer: 30d, 12h, 45m.")
+@click.option(
+    "--older-than",
+    type=Period(),
+    default="0m",
+    help="List only documents that are in the trash for longer, such as 30d, 12h or 45m.",
+)
 @json_option
 @report_errors
 def list_trash(older_than: timedelta, as_json: bool) -> None:
-    """Ids, kinds and ages of documents in the trash; never their names."""
+    """List IDs, types and deletion times of documents in the trash, without their names."""
     files = housekeeping.due(now() - older_than)
     rows = [{"id": file.id, "type": file.entity_type, "deleted_at": file.deleted_at} for file in files]
     lines = [f"{row['id']}  {row['type']:<12} {row['deleted_at']}" for row in rows]
@@ -61,15 +66,17 @@ def list_trash(older_than: timedelta, as_json: bool) -> None:
 
 
 @trash.command()
-@click.option("--older-than", type=Period(), help="What has been there for longer; default: MEDFILES_TRASH_DAYS.")
+@click.option(
+    "--older-than", type=Period(), help="Delete what is in the trash for longer. Default: MEDFILES_TRASH_DAYS."
+)
 @json_option
 @report_errors
 def purge(older_than: timedelta | None, as_json: bool) -> None:
-    """Delete for ever what has been in the trash for too long."""
+    """Permanently delete what has expired in the trash."""
     period = timedelta(days=services().trash_days) if older_than is None else older_than
     report = (lambda text: click.echo(text, err=True)) if sys.stderr.isatty() else (lambda text: None)
     purged = housekeeping.purge_expired(services().registry, services().storages, now() - period, report)
-    sentence = f"Deleted {purged.documents} documents and {purged.records} records for ever."
+    sentence = f"Permanently deleted {purged.documents} documents and {purged.records} records."
     summary(as_json, sentence, documents=purged.documents, records=purged.records, failed=purged.failed)
     if purged.failed:
         sys.exit(FINDINGS)
@@ -79,26 +86,26 @@ def purge(older_than: timedelta | None, as_json: bool) -> None:
 @json_option
 @report_errors
 def copy_storage(as_json: bool) -> None:
-    """Bring what is in MEDFILES_STORAGE_ALSO over to MEDFILES_STORAGE_URL, each document compared with its SHA-256.
+    """Copy documents from MEDFILES_STORAGE_ALSO to MEDFILES_STORAGE_URL and compare each with its SHA-256.
 
-    People can go on working meanwhile. Stopped at any time, it goes on where it was when it is called again.
+    Safe while the server runs. If interrupted, run it again to continue.
     """
     storages = services().storages
     total = storage_copier.count_elsewhere(storages)
-    done = storage_copier.copy_documents(storages, Progress().step("Bringing over", total))
-    sentences = [f"{done.moved} documents brought over to {storages.default.name}."]
+    done = storage_copier.copy_documents(storages, Progress().step("Copying", total))
+    sentences = [f"{done.moved} documents copied to {storages.default.name}."]
     if done.damaged:
-        sentences.append(f"{len(done.damaged)} are damaged where they are and stay there: {_numbers(done.damaged)}.")
+        sentences.append(f"Damaged, not copied: {_numbers(done.damaged)}.")
     if done.failed:
-        sentences.append(f"{len(done.failed)} could not be brought over now: {_numbers(done.failed)}.")
+        sentences.append(f"Not copied, run this again: {_numbers(done.failed)}.")
     if done.documents:
-        sentences.append(f"{done.documents} documents are still elsewhere.")
+        sentences.append(f"{done.documents} documents are still in the old store.")
     elif done.others:
         sentences.append(
-            f"{done.others} objects nobody needs are still elsewhere: `sweep` removes them when it is time."
+            f"{done.others} unclaimed objects are still in the old store. `sweep` removes them when they expire."
         )
     else:
-        sentences.append("Nothing is elsewhere any more: MEDFILES_STORAGE_ALSO can be taken away.")
+        sentences.append("The old store is empty. MEDFILES_STORAGE_ALSO can be removed.")
     summary(as_json, "\n".join(sentences), **asdict(done), storage=storages.default.name)
     if done.documents:
         sys.exit(FINDINGS)

@@ -10,7 +10,7 @@ from medfiles.accounts import service as accounts
 from medfiles.cli.output import json_option, report_errors, summary
 from medfiles.http.security import LARGEST_ID
 
-group = AppGroup("token", help="Make and revoke personal tokens for scripts.")
+group = AppGroup("token", help="Create and revoke API tokens.")
 YEAR = 365
 DAYS = click.IntRange(0, api_tokens.MAX_LIFETIME.days)
 NUMBER = click.IntRange(0, LARGEST_ID)
@@ -22,17 +22,17 @@ def register(parent: AppGroup) -> None:
 
 @group.command()
 @click.argument("email")
-@click.option("--name", required=True, help="What the account's owner will know it by.")
+@click.option("--name", required=True, help="Name of the token, shown to the account's owner.")
 @click.option("--scope", type=click.Choice(api_tokens.SCOPES), default=api_tokens.READ, show_default=True)
-@click.option("--patient", type=NUMBER, help="Number of the only patient it sees; default: all the account may see.")
-@click.option("--days", type=DAYS, default=YEAR, show_default=True, help="How long; 0: without end.")
+@click.option("--patient", type=NUMBER, help="Limit the token to this patient. Default: all patients of the account.")
+@click.option("--days", type=DAYS, default=YEAR, show_default=True, help="Days until the token expires; 0: never.")
 @json_option
 @report_errors
 def create(email: str, name: str, scope: str, patient: int | None, days: int, as_json: bool) -> None:
-    """Make a token and print it, this one time: the last word of the line."""
+    """Create a token and print it once, as the last word of the line."""
     actor = accounts.actor_for(accounts.find(email))
     token, text = api_tokens.create(actor, name, scope, patient, timedelta(days=days) if days else None)
-    sentence = f"Made token {token.id} “{token.name}” of {actor.email}: {text}"
+    sentence = f"Created token {token.id} “{token.name}” of {actor.email}: {text}"
     summary(as_json, sentence, id=token.id, name=token.name, scope=scope, expires_at=token.expires_at, token=text)
 
 
@@ -41,12 +41,12 @@ def create(email: str, name: str, scope: str, patient: int | None, days: int, as
 @json_option
 @report_errors
 def list_tokens(email: str, as_json: bool) -> None:
-    """Number, name, scope, last use and end of an account's tokens."""
+    """List an account's tokens with scope, expiry and last use."""
     found = api_tokens.list_tokens(accounts.actor_for(accounts.find(email)))
     names = ("id", "name", "scope", "patient_id", "created_at", "expires_at", "used_at")
     rows = [{name: getattr(token, name) for name in names} for token in found]
     lines = [
-        f"{row['id']:>5}  {row['scope']:<5}  ends {row['expires_at']}  used {row['used_at']}  {row['name']}"
+        f"{row['id']:>5}  {row['scope']:<5}  expires {row['expires_at']}  used {row['used_at']}  {row['name']}"
         for row in rows
     ]
     summary(as_json, "\n".join([*lines, f"{len(rows)} tokens."]), tokens=rows)
@@ -58,6 +58,6 @@ def list_tokens(email: str, as_json: bool) -> None:
 @json_option
 @report_errors
 def revoke(email: str, token_id: int, as_json: bool) -> None:
-    """Let nobody in with this token any more."""
+    """Revoke a token."""
     token = api_tokens.revoke(accounts.actor_for(accounts.find(email)), token_id)
     summary(as_json, f"Revoked token {token.id} “{token.name}” of {email}.", id=token.id, name=token.name)

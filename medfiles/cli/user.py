@@ -8,7 +8,7 @@ from flask.cli import AppGroup
 from medfiles.accounts import service as accounts
 from medfiles.cli.output import json_option, report_errors, summary
 
-group = AppGroup("user", help="Make and look after accounts.")
+group = AppGroup("user", help="Create and manage accounts.")
 password_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 
 
@@ -22,9 +22,9 @@ def register(parent: AppGroup) -> None:
 @json_option
 @report_errors
 def create(email: str, password_stdin: bool, as_json: bool) -> None:
-    """Make an account."""
+    """Create an account."""
     user = accounts.create(email, _password(password_stdin))
-    summary(as_json, f"Made the account {user.email}.", id=user.id, email=user.email)
+    summary(as_json, f"Created account {user.email}.", id=user.id, email=user.email)
 
 
 @group.command()
@@ -33,9 +33,9 @@ def create(email: str, password_stdin: bool, as_json: bool) -> None:
 @json_option
 @report_errors
 def password(email: str, password_stdin: bool, as_json: bool) -> None:
-    """Set a new password; every session of the account ends."""
+    """Set a new password and end all sessions of the account."""
     accounts.set_password(email, _password(password_stdin))
-    summary(as_json, f"The password of {email} is changed; it is signed out everywhere.", email=email)
+    summary(as_json, f"Password of {email} changed. All its sessions have ended.", email=email)
 
 
 @group.command()
@@ -44,32 +44,32 @@ def password(email: str, password_stdin: bool, as_json: bool) -> None:
 @json_option
 @report_errors
 def disable(email: str, undo: bool, as_json: bool) -> None:
-    """Stop an account from signing in, at once; its records stay."""
+    """Block an account from signing in, with immediate effect. Its records are kept."""
     if undo:
         accounts.enable(email)
     else:
         accounts.disable(email)
-    summary(as_json, f"{email} can sign in again." if undo else f"{email} cannot sign in any more.", email=email)
+    summary(as_json, f"{email} can sign in again." if undo else f"{email} can no longer sign in.", email=email)
 
 
 @group.command("second-step")
 @click.argument("email")
-@click.option("--off", is_flag=True, required=True, help="Ask for the password alone again.")
+@click.option("--off", is_flag=True, required=True, help="Require only the password.")
 @json_option
 @report_errors
 def second_step(email: str, off: bool, as_json: bool) -> None:
-    """Take the second step off an account whose phone was lost; it is signed out everywhere."""
+    """Turn off two-step verification of an account, for example after a lost phone, and end its sessions."""
     accounts.clear_second_step(email)
-    summary(as_json, f"{email} signs in with the password alone now. Set the second step up anew.", email=email)
+    summary(as_json, f"Two-step verification of {email} is off. Set it up again after the next sign-in.", email=email)
 
 
 @group.command()
 @click.argument("email")
-@click.option("--undo", is_flag=True, help="Take the role back.")
+@click.option("--undo", is_flag=True, help="Remove the role.")
 @json_option
 @report_errors
 def admin(email: str, undo: bool, as_json: bool) -> None:
-    """Let an account see how the installation is doing. It sees no more documents than before."""
+    """Let an account open the status page. It gets no access to more documents."""
     accounts.set_admin(email, not undo)
     summary(as_json, f"{email} {'is no longer' if undo else 'is now'} an admin.", email=email, admin=not undo)
 

@@ -31,19 +31,17 @@ def register(parent: AppGroup) -> None:
 
 
 @click.command()
-@click.option("--deep", is_flag=True, help="Read every document and compare its SHA-256, longest unchecked first.")
-@click.option("--rate", type=Amount(), help="With --deep: read at most so much a second, such as 20MB.")
-@click.option("--most", type=click.IntRange(1), help="With --deep: end after so many documents.")
-@click.option("--quarantine", is_flag=True, help="Move objects that nobody names to lost+found in the store.")
+@click.option("--deep", is_flag=True, help="Read every document and compare its SHA-256, least recently checked first.")
+@click.option("--rate", type=Amount(), help="With --deep: read at most this much per second, such as 20MB.")
+@click.option("--most", type=click.IntRange(1), help="With --deep: stop after this many documents.")
+@click.option("--quarantine", is_flag=True, help="Move unknown objects to lost+found in the store.")
 @json_option
 @report_errors
 def verify(deep: bool, rate: int | None, most: int | None, quarantine: bool, as_json: bool) -> None:
-    """Compare the store with the database. Nothing is ever deleted; safe beside people at work."""
+    """Compare the store with the database. Deletes nothing and is safe while the server runs."""
     if not deep and (rate or most):
-        raise click.UsageError("--rate and --most are for --deep.")
-    done = integrity.verify(
-        services().storages, quarantine=quarantine, report=_progress("Looking for", integrity.total())
-    )
+        raise click.UsageError("--rate and --most require --deep.")
+    done = integrity.verify(services().storages, quarantine=quarantine, report=_progress("Checking", integrity.total()))
     if deep:
         began = now()
         due = integrity.due_count(began) if most is None else min(most, integrity.due_count(began))
@@ -61,10 +59,10 @@ def _progress(words: str, total: int) -> Callable[[int], None]:
 
 def _report(done: VerifyResult) -> str:
     lines = [f"{one.kind}  {one.text}" for one in done.findings]
-    lines.append(f"{done.objects:,} objects and {done.documents:,} documents compared, {done.read:,} of these read.")
-    lines.append(f"{len(done.findings):,} findings." if done.findings else "All is as it should be.")
+    lines.append(f"{done.objects:,} objects and {done.documents:,} documents compared, {done.read:,} of them read.")
+    lines.append(f"{len(done.findings):,} findings." if done.findings else "No findings.")
     if done.set_aside:
-        lines.append(f"{done.set_aside:,} objects were moved to lost+found.")
+        lines.append(f"{done.set_aside:,} objects moved to lost+found.")
     return "\n".join(lines)
 
 

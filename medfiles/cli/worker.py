@@ -28,15 +28,15 @@ def register(parent: AppGroup) -> None:
 
 
 @click.command()
-@click.option("--once", is_flag=True, help="Do what is due now, then end.")
-@click.option("--again", is_flag=True, help="Also what was given up before.")
+@click.option("--once", is_flag=True, help="Run the jobs that are due, then exit.")
+@click.option("--again", is_flag=True, help="Also run failed jobs again.")
 @json_option
 @report_errors
 def worker(once: bool, again: bool, as_json: bool) -> None:
-    """Make thumbnails, scan, verify, empty the trash: start any number of these, on any host. Ctrl-C or SIGTERM ends it
-    after the job at hand; what it does not finish another one takes over."""
+    """Run background jobs: thumbnails, malware scans, integrity checks, emptying the trash. Start any number of workers
+    on any host. Ctrl-C or SIGTERM stops after the current job; an unfinished job is taken over by another worker."""
     if again:
-        click.echo(f"{jobs.retry_given_up():,} jobs are tried again.", err=True)
+        click.echo(f"{jobs.retry_given_up():,} failed jobs will run again.", err=True)
     if once:
         _once(as_json)
     else:
@@ -59,11 +59,11 @@ def _run_until_stopped() -> None:
     start_sealing(app, stop)
     thread = threading.Thread(target=operation_worker.run_until, args=(app, stop), name="work", daemon=True)
     thread.start()
-    click.echo("medfiles worker is at work. Ctrl-C ends it.", err=True)
+    click.echo("medfiles worker is running. Press Ctrl-C to stop.", err=True)
     with suppress(StopRequested):
         while thread.is_alive():
             time.sleep(1)  # short: a signal that reaches another thread is handled when this one wakes
-        raise click.ClickException("The work has ended by a mistake of its own; it is in the log.")
+        raise click.ClickException("Internal error. The worker stopped. Details are in the log.")
     stop.set()
     thread.join(STOP_SECONDS)
 

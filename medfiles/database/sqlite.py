@@ -28,7 +28,7 @@ def configure(engine: Engine) -> None:
         for name, value in PRAGMAS.items():
             connection.execute(f"PRAGMA {name}={value}")
         if [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "foreign_keys")] != [2, 1]:
-            raise RuntimeError("SQLite does not promise durable commits and foreign keys here")
+            raise RuntimeError("This SQLite does not guarantee durable commits and foreign keys")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

@@ -33,7 +33,7 @@ from medfiles.storage import journal
 
 CHUNK = 100  # documents in one transaction
 TRASHED = "This document is in the trash. Restore it first."
-GONE = "A document that is not there any more"
+GONE = "A document that no longer exists"
 
 Refused = tuple[AuditTarget, MedfilesError]
 Check = Callable[[EntityFile], None]
@@ -105,7 +105,7 @@ class BulkService(DocumentService):
             return self._each(task, ids)
 
     def purge_many(self, record_type: RecordType, record_id: int, ids: Sequence[int]) -> Sequence[Result]:
-        """Delete for ever; only from the trash."""
+        """Delete permanently; only from the trash."""
         check = partial(must_be_trashed, otherwise=FIRST_TO_TRASH)
 
         def change(files: Sequence[EntityFile]) -> None:

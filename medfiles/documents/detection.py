@@ -17,14 +17,14 @@ LEADING = re.compile(r"^(?:[ .]|[A-Za-z]:(?=\S))+")
 DEVICE = re.compile(r"(?:con|prn|aux|nul|clock\$|conin\$|conout\$|(?:com|lpt)[0-9¹²³]) *(?:\.|$)", re.IGNORECASE)
 NAMES = {
     ".pdf": "a PDF document",
-    ".jpg": "a JPEG picture",
-    ".jpeg": "a JPEG picture",
-    ".png": "a PNG picture",
-    ".tiff": "a TIFF picture",
-    ".tif": "a TIFF picture",
-    ".bmp": "a BMP picture",
-    ".gif": "a GIF picture",
-    ".heic": "a HEIC picture",
+    ".jpg": "a JPEG image",
+    ".jpeg": "a JPEG image",
+    ".png": "a PNG image",
+    ".tiff": "a TIFF image",
+    ".tif": "a TIFF image",
+    ".bmp": "a BMP image",
+    ".gif": "a GIF image",
+    ".heic": "a HEIC image",
     ".dcm": "a DICOM image",
     ".txt": "plain text",
     ".csv": "comma-separated text",
@@ -35,6 +35,22 @@ NAMES = {
     ".xls": "an old Excel workbook",
     ".xlsx": "an Excel workbook",
 }
+IN_WORD = "Open it in Word and save it as .docx or PDF."
+AS_IMAGE = "Open it on your device and save it as JPG or PNG."
+ADVICE = {  # where renaming does not help
+    "an OpenDocument file": IN_WORD,
+    "a rich text document": IN_WORD,
+    "an old Office document": IN_WORD,
+    "a presentation": "Open it in PowerPoint and save it as PDF.",
+    "an Office document protected with a password": "Remove the password, save it and upload it again.",
+    "a WebP image": AS_IMAGE,
+    "an AVIF image": AS_IMAGE,
+    "a JPEG 2000 image": AS_IMAGE,
+    "a Photoshop image": AS_IMAGE,
+    "an SVG drawing": AS_IMAGE,
+    "a web page": "Open it in a browser and save it as PDF.",
+}
+OTHER_ADVICE = "Select the right file."
 
 
 @dataclass(frozen=True)
@@ -52,7 +68,7 @@ def clean_name(raw: str) -> str:
     parts = [part for part in re.split(r"[/\\]", whole) if part.strip()]
     name = LEADING.sub("", re.sub(r"\s+", " ", parts[-1] if parts else "")).rstrip(" .")
     if not any(letter.isprintable() and letter != " " for letter in name):
-        raise BadName("This file has no usable name. Rename it and send it again.")
+        raise BadName("This file has no usable name. Rename it, then upload it again.")
     return shorten("_" + name if DEVICE.match(name) else name)
 
 
@@ -68,12 +84,12 @@ def inspect(path: Path, extension: str, sandbox: Sandbox) -> Found:
     if extension not in NAMES:
         raise TypeNotAllowed(f"Files of type {extension or 'unknown'} are not accepted.")
     if path.stat().st_size == 0:
-        raise EmptyFile("This file is empty (0 bytes). Check that it was saved completely and send it again.")
+        raise EmptyFile("This file is empty (0 bytes). Check that it was saved completely, then upload it again.")
     answer = sandbox.run("inspect", file=path, extension=extension)
     if "unsafe" in answer:
         raise Rejected(answer["unsafe"])
     if "unlike" in answer:
-        raise ContentMismatch(mismatch(extension, answer["unlike"]))
+        raise ContentMismatch(mismatch(extension, answer["unlike"], answer.get("like")))
     return Found(answer["media_type"], answer["pages"])
 
 
@@ -88,12 +104,13 @@ def recognise(path: Path, extension: str, sandbox: Sandbox) -> Found | None:
     return Found(answer["media_type"], answer["pages"]) if "media_type" in answer else None
 
 
-def mismatch(extension: str, content: str | None) -> str:
+def mismatch(extension: str, content: str | None, like: str | None = None) -> str:
     if content:
-        return f"This file is named {extension} but its content is {content}. Rename it or choose the right file."
+        advice = f"Rename it to end in {like}, then upload it again." if like else ADVICE.get(content, OTHER_ADVICE)
+        return f"This file is named {extension} but its content is {content}. {advice}"
     return (
         f"This file is named {extension} but cannot be read as {NAMES[extension]}. "
-        "It may be damaged or incomplete: open it on your device, save it again and send that."
+        "It may be damaged or incomplete. Open it on your device, save it again and upload the new file."
     )
 
 

@@ -15,7 +15,7 @@ from medfiles.models import FIRST_FILE_ID, EntityFile, LabResultFile
 from medfiles.permissions import Action
 from medfiles.storage import digest
 
-NOT_MOVED = "This document has not been moved from the older lab results yet. It can be changed once it was."
+NOT_MOVED = "This document is still in the previous lab results. You can edit it once it has been moved."
 
 
 @dataclass

@@ -92,7 +92,7 @@ def wanted(query: Mapping[str, str], record_type: RecordType, *, trashed: bool =
     if first and last and first > last:
         raise _refused("from", "must not be after “to”.")
     return ListQuery(
-        q=clean_text(query.get("q"), SEARCH_LIMIT, "The search (“q”)") or "",
+        q=clean_text(query.get("q"), SEARCH_LIMIT, "The search term (“q”)") or "",
         category=_one_of(query, "category", (*record_type.categories, UNCATEGORISED)),
         media=_one_of(query, "media", MEDIA),
         from_=first,
@@ -160,7 +160,7 @@ def _day(query: Mapping[str, str], name: str) -> date | None:
 def _zone(query: Mapping[str, str]) -> str:
     name = query.get("zone") or ListQuery.zone
     if not is_zone(name):
-        raise _refused("zone", "must be the name of a time zone such as Europe/Berlin.")
+        raise _refused("zone", "must be a time zone such as Europe/Berlin.")
     return name
 
 
@@ -185,16 +185,16 @@ def _cursor(query: Mapping[str, str], scope: str) -> Cursor | None:
     try:
         return _read(token, scope)
     except (ValueError, OverflowError):
-        raise _refused("cursor", "does not belong to this list. Start at its beginning again.") from None
+        raise _refused("cursor", "does not belong to this list. Start again without a cursor.") from None
 
 
 def _read(token: str, scope: str) -> Cursor:
     if len(token) > CURSOR_LIMIT:
-        raise ValueError("longer than any we make")
+        raise ValueError("too long")
     said = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True).decode()
     made_for, number, value = said.split("\n", 2)
     if made_for != scope or "\0" in value:
-        raise ValueError("not one we made for this list")
+        raise ValueError("not a cursor of this list")
     return Cursor(READERS[scope.split()[0]](value), _whole(number))
 
 

@@ -11,8 +11,8 @@ from medfiles.record_types.declared import MB
 
 GB = 1024 * MB
 NO_ROOM = (
-    "There is no room left for this: {} of {} are used. Delete documents for ever from the trash, or ask whoever runs "
-    "medfiles here for more room."
+    "{} of {} used: there is not enough storage left. Delete documents permanently from the trash, or ask your "
+    "administrator for more storage."
 )
 
 

@@ -12,7 +12,7 @@ from medfiles.models import EntityFile
 from medfiles.record_types.declared import Registry
 from medfiles.storage import Storage, Storages, journal, live_key, trash_key
 
-CHANGED = "This was changed somewhere else in the meantime. Reload the page to see how it is now."
+CHANGED = "This was changed elsewhere. Reload the page to see the current state."
 
 
 def to_trash(file: EntityFile) -> str:
@@ -81,7 +81,7 @@ def _carry(here: Storage, there: Storage, move: Move) -> None:
         for chunk in here.open(move.old):
             staged.write(chunk)
         if (staged.size, staged.sha256) != (move.size, move.sha256):
-            raise IntegrityFailed("This document is damaged where it is kept, and stays there.")
+            raise IntegrityFailed("This document is damaged in the store and was not moved.")
         there.commit(staged, move.new)
     finally:
         staged.discard()

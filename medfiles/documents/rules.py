@@ -41,27 +41,27 @@ def must_be_alive(record_type: RecordType, record: RecordMixin) -> None:
 def must_have_room(record_type: RecordType, count: int) -> None:
     if count >= record_type.max_files:
         raise TooMany(
-            f"This {record_type.title.lower()} already holds {count} of {record_type.max_files} documents. "
-            "Move one to the trash to make room."
+            f"This {record_type.title.lower()} is full ({count} of {record_type.max_files}). "
+            "Move a document to trash to make room."
         )
 
 
 def too_large(record_type: RecordType) -> TooLarge:
     limit = f"{record_type.max_size / MB:g} MB"
-    return TooLarge(f"A document here can have up to {limit}. Make the file smaller or split it, then try again.")
+    return TooLarge(f"This file is too large. The limit is {limit}. Make it smaller or split it, then try again.")
 
 
 def accepted_extension(record_type: RecordType, name: str) -> str:
     extension = detection.extension_of(name)
     if extension not in record_type.accepts:
-        shown = f"Files ending in {extension}" if extension else "Files without an ending such as .pdf"
+        shown = f"{extension} files" if extension else "Files without an extension such as .pdf"
         raise TypeNotAllowed(f"{shown} cannot be added here. You can add {record_type.accepts_words}.")
     return extension
 
 
 def checked_details(record_type: RecordType, description: str | None, category: str | None) -> dict[str, str | None]:
     if category and category not in record_type.categories:
-        raise Rejected(f"There is no category “{category[:50]}” here. Choose one from the list.")
+        raise Rejected(f"There is no category “{category[:50]}” here. Select one from the list.")
     return {
         "description": clean_text(description, DESCRIPTION_LIMIT, "The description"),
         "category": category or None,

@@ -28,7 +28,7 @@ from medfiles.record_types.declared import RecordType
 from medfiles.storage import journal
 
 NEWEST = ListQuery()
-FIRST_TO_TRASH = "Only a document that is in the trash can be deleted for ever."
+FIRST_TO_TRASH = "Only documents in the trash can be deleted permanently. Move this document to trash first."
 
 
 @dataclass(frozen=True)
@@ -270,7 +270,7 @@ def _meant(file: EntityFile, changes: Mapping[str, str | None], before: Mapping[
     meant = {name: value for name, value in changes.items() if name not in before or (value or "") != before[name]}
     for name, value in meant.items():
         if name in before and (getattr(file, name) or "") not in (before[name], value or ""):
-            raise Conflict("Somebody else changed this document meanwhile. Look at it again before you save.")
+            raise Conflict("This document was changed by someone else. Reload it before you save.")
     return meant
 
 

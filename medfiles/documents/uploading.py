@@ -137,7 +137,7 @@ class Arrivals(Service):
         target.name = name = detection.clean_name(metadata.name)
         extension = accepted_extension(record_type, name)
         if staged.size == 0:
-            raise EmptyFile("This file is empty. Check it on your device and choose it again.")
+            raise EmptyFile("This file is empty. Check it on your device, then select it again.")
         details = checked_details(record_type, metadata.description, metadata.category)
         staged.finish()
         found = detection.inspect(staged.path, extension, self.sandbox)
@@ -196,7 +196,7 @@ class Arrivals(Service):
         if (file.entity_type, file.entity_id) != (record_type.name, record_id):
             raise _key_reused()
         if file.uploaded_at < now() - CANCEL_WITHIN:
-            raise Conflict("This document was added a while ago. Move it to the trash instead.")
+            raise Conflict("This document has already been added. Move it to trash instead.")
         target.file_id, target.name = file.id, file.file_name
         event_log.record(self.actor, "cancel", target)
         journal.release(file.storage, [file.file_path])
@@ -243,4 +243,4 @@ def _see_to_it_later(file: EntityFile) -> None:
 
 
 def _key_reused() -> Rejected:
-    return Rejected("This upload’s Idempotency-Key was already used for another document.")
+    return Rejected("This Idempotency-Key was already used for another document.")

@@ -17,10 +17,9 @@ from medfiles.documents import detection
 from medfiles.errors import BadName, IntegrityFailed
 
 NOTE = "Missing documents.txt"
-NOTE_HEAD = "These documents could not be put into this archive:\n\n"
+NOTE_HEAD = "These documents could not be added to this archive:\n\n"
 NOTE_END = (
-    "\nWhat you still see in the list of documents is lost or damaged in the document store."
-    "\nPlease tell whoever looks after this installation.\n"
+    "\nDocuments that are still listed are missing from the document store or damaged.\nContact your administrator.\n"
 )
 NOT_ON_WINDOWS = re.compile(r'[<>:"|?*]')
 EARLIEST, LATEST = datetime(1980, 1, 1, tzinfo=UTC), datetime(2038, 1, 19, tzinfo=UTC)  # what its clocks can tell
@@ -128,7 +127,7 @@ def _exactly(member: Member) -> Iterator[bytes]:
                 break
             yield chunk
     if left != 0:
-        raise IntegrityFailed("A document changed while it was being sent. Please download again.")
+        raise IntegrityFailed("A document changed during the download. Please download again.")
 
 
 def _entry(member: Member) -> "Entry":

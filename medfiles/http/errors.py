@@ -43,15 +43,15 @@ STATUSES: dict[type[MedfilesError], int] = {
 }
 SENTENCES = {
     400: "The request could not be understood. Go back, reload the page and try again.",
-    401: "Please sign in first.",
-    403: "The page was open for too long or you are not allowed to do this. Reload the page and try again.",
+    401: "Sign in first.",
+    403: "This page was open for too long, or you are not allowed to do this. Reload the page and try again.",
     404: NotFound().message,
-    405: "This address cannot be used in that way.",
-    411: "The upload does not say how large it is.",
-    413: "What was sent is too large.",
-    416: "This part of the document does not exist.",
-    429: "That was tried too often. Wait a little, then try again.",
-    500: "Something went wrong on our side. Nothing you saved is lost. Please try again.",
+    405: "This address does not support this method.",
+    411: "The Content-Length header is missing.",
+    413: "The request is too large.",
+    416: "The requested range is beyond the end of the document.",
+    429: "Too many attempts. Wait a moment, then try again.",
+    500: "Something went wrong on our side. Everything you saved is kept. Please try again.",
 }
 CODES = {
     400: "malformed",

@@ -18,7 +18,7 @@ from medfiles.record_types.declared import RecordType
 from medfiles.storage import Staged
 
 CHUNK = 256 * 1024
-TRUNCATED = "The upload was cut off before all of it arrived. Please try again."
+TRUNCATED = "The upload was cut off before it was complete. Please try again."
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def raw_name(request: Request) -> str:
     """Return a raw upload's name, from `Content-Disposition: attachment; filename*=…`."""
     disposition, options = parse_options_header(request.headers.get("Content-Disposition"))
     if disposition != "attachment" or not options.get("filename"):
-        raise BadName("The upload does not say what the file is called. Send its name in Content-Disposition.")
+        raise BadName("The file name is missing. Send it in Content-Disposition.")
     return options["filename"]
 
 
@@ -109,7 +109,7 @@ def receive_one(
     if len(received) > 1:
         for file in received:
             _give_up(file)
-        error = Rejected("Send one file in a request. Upload each of several by itself.")
+        error = Rejected("Send one file per request.")
         service.refuse(permit, received[0].name, error)
         raise error
     return store(service, permit, received[0], metadata)
@@ -148,7 +148,7 @@ def _receive(
 def idempotency_key(request: Request) -> str | None:
     key = request.headers.get("Idempotency-Key")
     if key is not None and not (0 < len(key) <= 255 and key.isascii() and key.isprintable()):
-        raise Rejected("The Idempotency-Key must be 1 to 255 plain characters.")
+        raise Rejected("The Idempotency-Key must be 1 to 255 printable ASCII characters.")
     return key
 
 
@@ -173,7 +173,7 @@ def _form(
 ) -> tuple[list[ReceivedFile], UploadMetadata]:
     form_files: list[FormFile] = []
     if request.mimetype != "multipart/form-data":
-        raise Rejected("No file was sent. Choose one or more files first.")
+        raise Rejected("No file was sent. Select one or more files first.")
 
     def form_file(*_: Any, **__: Any) -> FormFile:
         form_files.append(FormFile(service.stage(permit), too_large(permit.record_type)))
@@ -192,9 +192,9 @@ def _form(
             raise Truncated(TRUNCATED)
         found = [_received(file) for file in files.getlist("file") if file.filename]
         if not found:
-            raise Rejected("No file was chosen. Choose one or more files first.")
+            raise Rejected("No file was selected. Select one or more files first.")
         if any(file.filename for name, file in files.items(multi=True) if name != "file"):
-            raise Rejected("A file came in another field than “file”. Nothing was added.")
+            raise Rejected("The file was sent in a field other than “file”. Nothing was added.")
         for file in form_files:
             if file.staged not in [received.staged for received in found]:
                 file.staged.discard()
@@ -220,11 +220,13 @@ def _parse(
     except ValueError as error:
         if body.count < content_length(request):
             raise Truncated(TRUNCATED) from error
-        raise Rejected("The upload could not be read as a form. Please try again.") from error
+        raise Rejected("The upload form could not be read. Please try again.") from error
     except ClientDisconnected as error:
         raise Truncated(TRUNCATED) from error
     except RequestEntityTooLarge as error:
-        raise TooLarge("This upload has too many parts or too long a text. Add fewer files at once.") from error
+        raise TooLarge(
+            "This upload has too many parts, or a field that is too long. Add fewer files at once."
+        ) from error
     finally:
         staged.extend(form_file.staged for form_file in form_files)
     return fields, files

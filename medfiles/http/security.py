@@ -51,7 +51,7 @@ WITH_QR_CODE = {"security.two_factor_setup"}  # Flask-Security draws its QR code
 FORMS = ("", "application/x-www-form-urlencoded", "multipart/form-data")
 MAX_FIELD_LENGTH = 1000
 WRITE_METHODS = ("POST", "PUT", "PATCH", "DELETE")
-INVALID_TOKEN = "This token is not valid: it was mistyped or revoked, or its time is over."
+INVALID_TOKEN = "Invalid, revoked or expired token."
 LARGEST_ID = 2**63 - 1
 csrf = CSRFProtect()
 
@@ -139,7 +139,7 @@ def _authenticate_token(token: str) -> None:
             raise SignedOut(INVALID_TOKEN)
     g.actor, g.account_id = found.actor, found.actor.user_id
     if not found.may_write and _is_write():
-        raise OutOfScope("This token may only read.")
+        raise OutOfScope("This token can only read.")
 
 
 def _is_write() -> bool:
@@ -176,11 +176,11 @@ def check_security_form() -> None:
     if request.mimetype not in FORMS:
         raise UnsupportedMediaType()
     if any(len(value) > MAX_FIELD_LENGTH for value in request.form.values()):
-        raise Rejected(f"What you entered is longer than {MAX_FIELD_LENGTH} characters. Please shorten it.")
+        raise Rejected(f"Your entry is longer than {MAX_FIELD_LENGTH} characters. Shorten it.")
     try:
         urlsplit(request.values.get("next", ""))
     except ValueError:
-        raise Rejected("The address to go on to cannot be read. Please sign in from the start page.") from None
+        raise Rejected("The link you followed is not valid. Sign in from the home page.") from None
 
 
 def add_headers(response: Response) -> Response:

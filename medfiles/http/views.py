@@ -26,9 +26,9 @@ MEDIA_WORDS = {
     "pdf": "PDF",
     "image": "Photo or scan",
     "word": "Word",
-    "sheet": "Table",
+    "sheet": "Spreadsheet",
     "text": "Text",
-    "dicom": "X-ray (DICOM)",
+    "dicom": "DICOM image",
 }
 
 

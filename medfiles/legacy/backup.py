@@ -77,7 +77,7 @@ def _copied(source: Path, target: Path) -> str:
     part = target.with_name(f"{target.name}.part")
     written = _copy(source, part)
     if sha256_of(part) != written:
-        raise IntegrityFailed(f"What was written to {part} is not what was read.")
+        raise IntegrityFailed(f"{part} differs from what was written. Check the disk.")
     publish(part, target)
     return written
 

@@ -17,7 +17,7 @@ from medfiles.services import Services
 from medfiles.storage import journal
 
 BATCH = 100
-FIRST_VERIFY = "The last verification did not pass, or there was none. Run migrate-lab-results without --finish first."
+FIRST_VERIFY = "The last verification failed or never ran. Run migrate-lab-results without --finish first."
 
 
 @dataclass(frozen=True)

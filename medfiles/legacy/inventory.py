@@ -26,9 +26,9 @@ CREATE INDEX by_patient ON patients (user, id);
 """
 # What keeps a file where it is, in the words of the report.
 STAYS = {
-    "missing": "there is no file where the table says",
-    "outside": "its path leads out of the upload folder",
-    "link": "its path leads to a link, not to a file",
+    "missing": "the file is missing",
+    "outside": "its path points outside the upload folder",
+    "link": "its path is a link, not a file",
     "orphan": "its lab result does not exist",
     "broken-chain": "its lab result belongs to no patient of an account",
     "number": f"its number is {FIRST_FILE_ID:,} or more",
@@ -36,13 +36,13 @@ STAYS = {
 }
 # What does not keep it from being moved.
 MOVES = {
-    "duplicate": "another row names the same file: each becomes a document of its own",
-    "size": "it is not as large as the table says",
+    "duplicate": "another row has the same file: each becomes its own document",
+    "size": "its size differs from the table",
     "empty": "it is empty",
-    "name": "its name needs cleaning",
-    "time": "it has no time of upload: that of its lab result is taken",
-    "not-backed-up": "it cannot be read, so that the backup does not hold it",
-    "unnamed": "no row of the table names it: it stays where it is, and is in the backup",
+    "name": "its name will be cleaned",
+    "time": "it has no upload time: the time of its lab result is used",
+    "not-backed-up": "it cannot be read and is not in the backup",
+    "unnamed": "no row refers to it: it is not moved, but is in the backup",
 }
 
 

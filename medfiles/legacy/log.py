@@ -13,7 +13,7 @@ from medfiles.errors import Conflict
 from medfiles.legacy.source import OWN, Source
 from medfiles.models import EntityFile, LabResultFile, LegacyId, LegacySource
 
-AT_WORK = "The older files are being moved or taken back right now. Wait until that has ended, then run this again."
+AT_WORK = "Another move or rollback is running. Wait until it has finished, then run this again."
 
 
 @contextmanager
@@ -37,9 +37,11 @@ def check(source: Source) -> None:
     """Conflict when files come from elsewhere already."""
     known = current()
     if known is not None and known.place != source.place:
-        raise Conflict(f"This installation takes its older files from {_words(known.place)}. It has one source.")
+        raise Conflict(
+            f"This installation already moves old files from {_words(known.place)}. It can have only one source."
+        )
     if not source.is_own and db.session.scalar(select(func.count(LabResultFile.id))):
-        raise Conflict("This installation has older files of its own: those are its source, and it has only one.")
+        raise Conflict("This installation has old files of its own, and can have only one source.")
     db.session.rollback()
 
 
@@ -53,7 +55,9 @@ def begin(source: Source, timezone: str) -> LegacySource:
         elif known.current is None:
             known.timezone, known.begun_at, known.backed_up_at = timezone, now(), None
         elif known.timezone != timezone and _has_moved(known):
-            raise Conflict(f"Times of files moved before were read in {known.timezone}. Use that, or roll back first.")
+            raise Conflict(
+                f"Files moved before used the time zone {known.timezone}. Use the same one, or roll back first."
+            )
         known.timezone, known.current = timezone, 1
     return _apart(known)
 

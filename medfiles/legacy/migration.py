@@ -52,7 +52,7 @@ class Migration:
         """Look at everything and change nothing."""
         log.check(self.source)
         totals = dict(self.source.totals())
-        begun, found = now(), analyse(self.source, self.teller.step("Looking at files", totals["lab_result_files"]))
+        begun, found = now(), analyse(self.source, self.teller.step("Analysing files", totals["lab_result_files"]))
         trash = found.ask("SELECT COUNT(*), COALESCE(SUM(size), 0) FROM trash")[0]
         made = Report(self.source.place, self.plan.timezone, begun, True, totals, found.bytes_in_all() - trash[1])
         made.trash_files, made.trash_bytes = trash
@@ -95,7 +95,7 @@ class Migration:
                 progress(done)
             moved += mine
             if user is not None:
-                self.teller.say(f"User {user}: {mine:,} of {found.count(user):,} files moved now")
+                self.teller.say(f"User {user}: {mine:,} of {found.count(user):,} files moved")
         return moved
 
     def verify(self, found: Inventory, known: LegacySource) -> Verdict:

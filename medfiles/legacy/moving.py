@@ -61,7 +61,7 @@ class Here:
         """It must belong to the patient it belonged to."""
         record = self.results.get(old.lab_result)
         if record is None:
-            raise Stays("orphan", "its lab result is not here")
+            raise Stays("orphan", "its lab result is missing here")
         if record.patient_id != self.patients.get(old.patient):
             raise Stays("broken-chain", "its lab result belongs to another patient here")
         return record
@@ -88,7 +88,7 @@ class Mover:
     def _move_halves(self, numbers: Sequence[int]) -> int:
         """Until only the one that no row can be made of is left out."""
         if len(numbers) == 1:
-            self.found.stay(numbers[0], "unreadable", "what the table says of it cannot be stored")
+            self.found.stay(numbers[0], "unreadable", "its details in the table cannot be stored")
             return 0
         half = len(numbers) // 2
         return self.move(numbers[:half]) + self.move(numbers[half:])
@@ -202,7 +202,7 @@ class Mover:
 
     def _read_back(self, one: Prepared) -> None:
         if digest(self.services.storages.default.open(one.row.file_path))[0] != one.staged.sha256:
-            raise IntegrityFailed("What was written is not what was read. Check the disk before you go on.")
+            raise IntegrityFailed("The written content differs from what was read. Check the disk before you continue.")
 
     def _insert(self, prepared: Sequence[Prepared]) -> None:
         """Under the locks of their records, which must be as they were when the keys were chosen."""

@@ -71,7 +71,7 @@ def _bring(row: Row, kind: Kind, known: LegacySource, found: Inventory) -> None:
             db.session.flush()
     except (IntegrityError, DataError, StatementError, Rejected) as error:
         words = error.message if isinstance(error, Rejected) else "it cannot be stored here"
-        found.add("findings", kind.name, row["id"], f"the {kind.name} was not brought along: {words}")
+        found.add("findings", kind.name, row["id"], f"the {kind.name} was not imported: {words}")
 
 
 def _only(kind: Kind, known: LegacySource, candidates: Sequence[int]) -> int | None:
@@ -81,7 +81,7 @@ def _only(kind: Kind, known: LegacySource, candidates: Sequence[int]) -> int | N
     )
     free = set(candidates) - set(db.session.scalars(taken))
     if kind.name == USER and candidates and not free:
-        raise Rejected("another account of the source has the same address")
+        raise Rejected("another account of the source has the same email")
     return free.pop() if len(free) == 1 else None
 
 
@@ -94,7 +94,7 @@ def _find_user(row: Row, _: int) -> Sequence[int]:
 def _make_user(row: Row, _: int) -> int:
     address = (text(row["email"]) or "").strip()
     if "@" not in address:
-        raise Rejected("it has no address")
+        raise Rejected("it has no email")
     return accounts.create_without_password(address).id
 
 

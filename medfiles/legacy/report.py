@@ -133,7 +133,7 @@ def lines(report: Report) -> Iterator[str]:
 
 def _analysis(report: Report) -> Iterator[str]:
     totals = report.totals
-    yield f"Older lab results in {'this installation' if report.place == 'own' else report.place}"
+    yield f"Previous lab results in {'this installation' if report.place == 'own' else report.place}"
     nouns = (("users", "user"), ("patients", "patient"), ("lab_results", "lab result"), ("lab_result_files", "file"))
     yield f"  {', '.join(_some(totals[name], noun) for name, noun in nouns)} ({report.bytes:,} bytes)"
     for user in report.users:
@@ -141,8 +141,8 @@ def _analysis(report: Report) -> Iterator[str]:
         for patient in user.patients:
             yield f"    {patient.label}: {_some(patient.files, 'file')}"
     if report.trash_files:
-        yield f"  The older trash: {_some(report.trash_files, 'file')} ({report.trash_bytes:,} bytes), left as it is"
-    yield "  Found:" if report.findings else "  Nothing was found that is not as it should be."
+        yield f"  Old trash: {_some(report.trash_files, 'file')} ({report.trash_bytes:,} bytes), not changed"
+    yield "  Findings:" if report.findings else "  No findings."
     for one in report.findings:
         count = len(one.numbers) or len(one.details)
         yield f"    {one.kind}{' (cannot be moved)' if one.stays else ''}: {count:,}: {one.words}{_numbers(one)}"
@@ -155,32 +155,32 @@ def _verification(report: Report, verdict: Verdict) -> Iterator[str]:
         for patient in user.patients:
             yield f"    {patient.label}: {_checked(patient.checked)}"
     if unknown := verdict.users.get(None):
-        yield f"  Of no user: {_checked(unknown)}"
-    yield f"  In all: {_checked(verdict.total)}"
-    yield from (f"  WRONG: {problem}" for problem in verdict.problems)
-    isolated = "nobody reaches a document of a patient that is not theirs" if not verdict.leaks else "BROKEN"
+        yield f"  Without a user: {_checked(unknown)}"
+    yield f"  Total: {_checked(verdict.total)}"
+    yield from (f"  PROBLEM: {problem}" for problem in verdict.problems)
+    isolated = "no user has access to a document of another user’s patient" if not verdict.leaks else "FAILED"
     yield f"  Isolation: {isolated}"
-    yield from (f"  WRONG: {leak}" for leak in verdict.leaks)
+    yield from (f"  PROBLEM: {leak}" for leak in verdict.leaks)
 
 
 def _summary(report: Report) -> Iterator[str]:
     if report.dry_run:
-        yield f"Nothing was changed. {_some(report.stays, 'file')} could not be moved."
+        yield f"Nothing was changed. {_some(report.stays, 'file')} cannot be moved."
         return
     if report.finished:
-        yield "This move was finished: everything that could be moved is."
+        yield "This move is finished: everything that can be moved has been moved."
         return
-    yield f"Moved {_some(report.moved, 'file')} now; {_some(report.stays, 'file')} cannot be moved and stay readable."
+    yield f"Moved {_some(report.moved, 'file')} now; {_some(report.stays, 'file')} cannot be moved but can be opened."
     passed = report.verdict is not None and report.verdict.passed
-    yield "Verification passed." if passed else "Verification did NOT pass: nothing older may be deleted."
+    yield "Verification passed." if passed else "Verification FAILED: do not delete any old file."
 
 
 def _checked(count: Count | None) -> str:
     if count is None:
         return "no files"
     words = f"{count.moved:,} of {_some(count.files, 'file')} moved"
-    words += f", {count.stay:,} stay" if count.stay else ""
-    return words + (f", {count.deleted:,} deleted for ever" if count.deleted else "")
+    words += f", {count.stay:,} not moved" if count.stay else ""
+    return words + (f", {count.deleted:,} permanently deleted" if count.deleted else "")
 
 
 def _numbers(one: Found) -> str:

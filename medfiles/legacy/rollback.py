@@ -19,7 +19,7 @@ from medfiles.services import Services
 from medfiles.storage import journal
 
 BATCH = 100
-FINISHED = "The move was finished: the older files are gone, and nothing can be taken back."
+FINISHED = "The move is finished: the old files are deleted and it can no longer be rolled back."
 
 
 @dataclass
@@ -66,7 +66,7 @@ def _is_there(source: Source, older: Mapping[int, OlderFile], file: EntityFile, 
     row = older.get(log.number_of(file))
     if row is not None and hashed(DocumentContent(waiting_file(row), source.folder)) == file.sha256:
         return True
-    back.kept.append(f"Document {file.id} stays: older file {file.legacy_id} is gone or altered.")
+    back.kept.append(f"Document {file.id} was kept: old file {file.legacy_id} is missing or was changed.")
     return False
 
 
@@ -98,8 +98,12 @@ def _changes(file: EntityFile, row: OlderFile) -> list[str]:
         "category": (file.category, unmigrated.CATEGORY),
     }
     changed = [what for what, (here, there) in now_and_then.items() if here != there]
-    words = [f"Older file {row.id} had another {' and '.join(changed)} as document {file.id}."] if changed else []
+    words = (
+        [f"Old file {row.id}: {' and '.join(changed)} changed since as document {file.id} and was lost."]
+        if changed
+        else []
+    )
     record = db.session.get(LabResult, file.entity_id)
     if file.deleted_at is not None and (record is None or record.deleted_at != file.deleted_at):
-        words.append(f"Older file {row.id} was in the trash as document {file.id}, and is out of it again.")
+        words.append(f"Old file {row.id} was in the trash as document {file.id} and is restored.")
     return words

@@ -128,7 +128,9 @@ def other(url: str, uploads: Path) -> Source:
     """Another installation's database and upload folder, opened for reading; Rejected when they cannot be used."""
     address = _address(url)
     if not (uploads / "lab_result_files").is_dir():
-        raise Rejected(f"{uploads} is not an upload folder of the older feature: it holds no lab_result_files/.")
+        raise Rejected(
+            f"{uploads} is not an upload folder of the previous lab results feature: it has no lab_result_files/."
+        )
     try:
         engine = create_engine(_read_only(address), connect_args=_arguments(address), hide_parameters=True)
         return Source(shown(address), engine, OlderFolder(uploads.resolve()), _tables(engine))
@@ -187,9 +189,9 @@ def _address(url: str) -> URL:
         backend = address.get_backend_name()
         address.get_dialect()
     except (ArgumentError, NoSuchModuleError) as error:
-        raise Rejected("--source-url is an SQLAlchemy address such as sqlite:////folder/app.db.") from error
+        raise Rejected("--source-url must be an SQLAlchemy URL such as sqlite:////folder/app.db.") from error
     if backend not in ("sqlite", "postgresql"):
-        raise Rejected("Only SQLite and PostgreSQL databases can be read.")
+        raise Rejected("Only SQLite and PostgreSQL databases are supported.")
     if backend == "sqlite" and not Path(address.database or "").is_file():
         raise Rejected(f"There is no database {address.database}.")
     return address.set(drivername="postgresql+psycopg") if address.drivername == "postgresql" else address
@@ -214,7 +216,7 @@ def _tables(engine: Engine) -> Mapping[str, TableClause]:
         there = columns[name]
         if missing := [needed for needed in NEEDED[name] if needed not in there]:
             raise Rejected(
-                f"The table {name} has no {', '.join(missing)}: this is not a database of the older feature."
+                f"The table {name} has no {', '.join(missing)}: it is not a database of the previous lab results."
             )
         tables[name] = table(name, *(column(one) for one in (*NEEDED[name], *WANTED[name]) if one in there))
     return tables

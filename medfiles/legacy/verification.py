@@ -122,15 +122,15 @@ class Verifier:
             people.users.get(file.user),
         )
         if here != there:
-            yield "is filed under another lab result, patient or user than before."
+            yield "belongs to another lab result, patient or user than before."
         if legacy_ids.moved_to(file.id) != document.id:
-            yield "is not found by its older number."
+            yield "is not found by its old number."
         new = hashed(opened(document, self.services.storages))
         if new != document.sha256:
-            yield "has other bytes than when it was moved, or none." if new else "cannot be read where it was moved to."
+            yield "has different content than when it was moved." if new else "cannot be read at its new place."
         old = hashed(DocumentContent(waiting_file(file), self.source.folder))
         if old != document.sha256:
-            yield "has other bytes where it was moved from." if old else "cannot be read where it was moved from."
+            yield "has different content at its old place." if old else "cannot be read at its old place."
 
     def _count_here(self) -> None:
         """The other way around: as many documents as were moved, for each patient and in all."""
@@ -143,7 +143,7 @@ class Verifier:
             there[new.get(patient)] = there.get(new.get(patient), 0) + count.moved
         for patient_id in sorted({*here, *(one for one in there if one is not None)}):
             if here.get(patient_id, 0) != there.get(patient_id, 0):
-                counts = f"{here.get(patient_id, 0)} documents, and {there.get(patient_id, 0)} were moved"
+                counts = f"{here.get(patient_id, 0)} documents, but {there.get(patient_id, 0)} were moved"
                 self.verdict.problems.append(f"Patient {patient_id} has {counts}.")
 
     def _leaks(self) -> Iterator[str]:
@@ -160,7 +160,7 @@ class Verifier:
                 EntityFile.patient_id.not_in(given),
             )
             if count := db.session.scalar(query):
-                yield f"User {user_id} reaches {count} documents of patients that are not theirs."
+                yield f"User {user_id} has access to {count} documents of other users’ patients."
         db.session.rollback()
 
 

@@ -105,7 +105,7 @@ def whole(folder: Path) -> Sequence[str]:
 def newest(folder: Path) -> str:
     """Return the newest complete backup; NotFound when there is none."""
     if not (names := whole(folder)):
-        raise NotFound(f"There is no whole backup in {folder}.")
+        raise NotFound(f"There is no complete backup in {folder}.")
     return names[-1]
 
 
@@ -114,11 +114,11 @@ def manifest(folder: Path, name: str) -> dict[str, Any]:
     try:
         facts = json.loads((folder / name / MANIFEST).read_text())
     except FileNotFoundError as error:
-        raise NotFound(f"There is no whole backup {name} in {folder}.") from error
+        raise NotFound(f"There is no complete backup {name} in {folder}.") from error
     except (OSError, ValueError) as error:
         raise StorageError(f"{folder / name / MANIFEST} cannot be read.") from error
     if not isinstance(facts, dict) or facts.get("format") != FORMAT:
-        raise StorageError(f"{folder / name} is not a backup that this version of medfiles can read.")
+        raise StorageError(f"This version of medfiles cannot read the backup {folder / name}.")
     return facts
 
 
@@ -143,7 +143,7 @@ def check(folder: Path, name: str, report: Report = lambda done: None) -> Iterat
     known: set[str] = set()
     for done, entry in enumerate(entries(folder, name), 1):
         if entry.sha256 not in known and not _is(object_path(folder, entry.sha256), entry.sha256):
-            yield f"{OBJECTS}/{entry.sha256[:2]}/{entry.sha256}, the bytes of {entry.key}, is missing or damaged"
+            yield f"{OBJECTS}/{entry.sha256[:2]}/{entry.sha256}, the content of {entry.key}, is missing or damaged"
         known.add(entry.sha256)
         report(done)
 
@@ -179,7 +179,7 @@ def _alone(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise StorageError(f"Another backup is being made in {folder} just now.") from error
+            raise StorageError(f"Another backup to {folder} is running.") from error
         yield
 
 
@@ -235,12 +235,12 @@ def _document(
                 return
             place = there
     if found[0] != sha256:
-        saved.problems.append(f"document {file_id}: its bytes are not those that were stored; kept as they are")
+        saved.problems.append(f"document {file_id}: its content differs from what was stored; backed up as it is")
     yield Entry(*found, storage, key)
 
 
 def _words(error: StorageError) -> str:
-    return "its bytes are missing" if isinstance(error, BlobMissing) else "its bytes cannot be read"
+    return "its content is missing" if isinstance(error, BlobMissing) else "its content cannot be read"
 
 
 def _whereabouts(file_id: int) -> tuple[str, str] | None:
@@ -261,7 +261,7 @@ def _copied(chunks: Iterator[bytes], shelf: BackupStore, saved: Saved) -> tuple[
         part.unlink()
         return sha256, size
     if not _is(part, sha256):
-        raise StorageError(f"What was written to {part} is not what was read.")
+        raise StorageError(f"{part} differs from what was written. Check the disk.")
     make_folder(target.parent)
     publish(part, target)
     saved.copied += 1
@@ -276,7 +276,7 @@ def _older(older: OlderFolder, shelf: BackupStore, saved: Saved) -> Iterator[Ent
         try:
             yield Entry(*_copied(older.open(path), shelf, saved), older.name, path)
         except StorageError as error:
-            saved.problems.append(f"older file {path}: {_words(error)}")
+            saved.problems.append(f"old file {path}: {_words(error)}")
 
 
 def _list(lines: Any, saved: Saved, entry: Entry) -> None:

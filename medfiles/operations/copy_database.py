@@ -17,7 +17,7 @@ from medfiles.errors import Conflict, DatabaseUnavailable, IntegrityFailed, Reje
 
 BATCH = 1000  # rows
 VERSION = "alembic_version"
-EXPECTED_URL = "Write the address of a PostgreSQL database: postgresql+psycopg://user:password@host/database."
+EXPECTED_URL = "Enter the URL of a PostgreSQL database: postgresql+psycopg://user:password@host/database."
 
 
 @dataclass
@@ -40,7 +40,7 @@ def target_engine(url: str) -> Engine:
         with engine.connect() as connection:
             connection.execute(text("SELECT 1"))
     except SQLAlchemyError as error:
-        raise DatabaseUnavailable("The database to copy to does not answer.") from error
+        raise DatabaseUnavailable("The target database is unavailable.") from error
     return engine
 
 
@@ -51,7 +51,7 @@ def check_is_empty(target: Engine) -> None:
         found.reflect(connection)
         for table in found.sorted_tables:
             if table.name != VERSION and connection.scalar(select(func.count()).select_from(table)):
-                raise Conflict(f"The database to copy to is not empty: {table.name} has rows.")
+                raise Conflict(f"The target database is not empty: {table.name} has rows.")
 
 
 def copy_to(target: Engine, report: Callable[[str, int], None] = lambda table, rows: None) -> CopyResult:
@@ -61,14 +61,14 @@ def copy_to(target: Engine, report: Callable[[str, int], None] = lambda table, r
     Conflict when this database is not SQLite.
     """
     if db.engine.dialect.name != "sqlite":
-        raise Conflict("This installation is on PostgreSQL already: pg_dump and pg_restore copy its database.")
+        raise Conflict("This installation already uses PostgreSQL. Copy its database with pg_dump and pg_restore.")
     tables = db.metadata.sorted_tables
     with _locked(db.engine) as here, target.begin() as there:
         _check_same_version(here, there)
         try:
             rows = {table.name: _copy(table, here, there, report) for table in tables}
         except (DataError, IntegrityError) as error:
-            raise IntegrityFailed(f"PostgreSQL does not take a row as it is: {error.orig}") from error
+            raise IntegrityFailed(f"PostgreSQL rejected a row: {error.orig}") from error
         for table in tables:
             _compare(table, here, there)
             _advance_sequence(table, here, there)
@@ -86,7 +86,7 @@ def _locked(engine: Engine) -> Iterator[Connection]:
 def _check_same_version(here: Connection, there: Connection) -> None:
     versions = [connection.execute(text(f"SELECT version_num FROM {VERSION}")).all() for connection in (here, there)]
     if versions[0] != versions[1]:
-        raise Conflict("The two databases are of different versions. `flask db upgrade` brings this one up to date.")
+        raise Conflict("The two databases have different versions. Update this one with `flask db upgrade`.")
 
 
 def _copy(table: Table, here: Connection, there: Connection, report: Callable[[str, int], None]) -> int:
@@ -103,7 +103,7 @@ def _compare(table: Table, here: Connection, there: Connection) -> None:
     with _rows(table, here) as ours, _rows(table, there) as theirs:
         for one, other in zip_longest(ours, theirs):
             if one is None or other is None or tuple(one) != tuple(other):
-                raise IntegrityFailed(f"A row of {table.name} is not what it was. Nothing was copied.")
+                raise IntegrityFailed(f"A copied row of {table.name} differs from its source. Nothing was copied.")
 
 
 def _rows(table: Table, connection: Connection) -> Any:

@@ -15,7 +15,7 @@ from medfiles.errors import StorageError
 from medfiles.storage.durable import publish
 
 MISSING = (
-    "{}, which copies PostgreSQL databases, was not found. Install the client programs of your server's version "
+    "{}, needed to copy PostgreSQL databases, was not found. Install the client programs of your server's version "
     "(on Debian and Ubuntu: the package postgresql-client)."
 )
 

@@ -67,7 +67,7 @@ def purge_expired(
     before: datetime,
     report: Callable[[str], None] = lambda text: None,
 ) -> Purged:
-    """Delete for ever what went to the trash before that time: documents, then records that hold none any more."""
+    """Delete permanently what went to the trash before that time: documents, then records that hold none any more."""
     documents = failed = 0
     while ids := _due_ids(before):
         swept = _purge(ids, before, storages)

@@ -23,10 +23,10 @@ BATCH, READ_AT_ONCE = 500, 50
 VERIFY, DEEP = "verify", "verify-deep"  # names of runs
 SEEN = "CREATE TABLE seen (storage TEXT, key TEXT, size INTEGER, named INTEGER DEFAULT 0, PRIMARY KEY (storage, key))"
 KINDS = {
-    "missing": "the document's object is not there",
-    "wrong-size": "the object is not as large as it was",
-    "unknown": "no document, picture or journal entry names this object",
-    "altered": "the bytes are not those that were stored",
+    "missing": "the document's object is missing",
+    "wrong-size": "the size of the object has changed",
+    "unknown": "no document, preview or journal entry refers to this object",
+    "altered": "the content differs from what was stored",
     "unreadable": "the object cannot be read",
 }
 FOUND_BY_READING = ("altered", "unreadable")  # a listing can neither find nor clear these

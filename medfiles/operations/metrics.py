@@ -16,16 +16,18 @@ class StatusCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from _documents(self.status)
         yield from _single_figures(self.status)
-        yield _labelled("medfiles_journal_entries", "Objects on their way", "action", vars(self.status.journal))
-        yield _labelled("medfiles_findings", "What checks of the store found", "kind", self.status.findings)
-        yield _labelled("medfiles_jobs", "Work that nobody waits for", "state", _jobs(self.status))
+        yield _labelled(
+            "medfiles_journal_entries", "Pending entries of the storage journal", "action", vars(self.status.journal)
+        )
+        yield _labelled("medfiles_findings", "Integrity findings", "kind", self.status.findings)
+        yield _labelled("medfiles_jobs", "Background jobs", "state", _jobs(self.status))
         runs = {name: int(run.ended_at.timestamp()) for name, run in self.status.runs.items() if run}
-        yield _labelled("medfiles_last_run_seconds", "When this work last came to its end, in Unix time", "run", runs)
+        yield _labelled("medfiles_last_run_seconds", "Unix time of the last completed run", "run", runs)
         free = {name: size for name, size in self.status.free.items() if size is not None}
-        yield _labelled("medfiles_storage_free_bytes", "What each store can still take", "storage", free)
+        yield _labelled("medfiles_storage_free_bytes", "Free bytes per store", "storage", free)
         memory = {str(process.pid): process.memory for process in self.status.processes}
         yield _labelled(
-            "medfiles_process_resident_bytes", "Memory of each server process and its workers", "pid", memory
+            "medfiles_process_resident_bytes", "Resident memory per server process including its workers", "pid", memory
         )
 
 
@@ -37,7 +39,7 @@ def exposition(status: Status) -> bytes:
 
 def _documents(status: Status) -> Iterator[Metric]:
     count = GaugeMetricFamily("medfiles_documents", "Documents", labels=["type", "state"])
-    size = GaugeMetricFamily("medfiles_document_bytes", "Their bytes", labels=["type", "state"])
+    size = GaugeMetricFamily("medfiles_document_bytes", "Size of documents in bytes", labels=["type", "state"])
     for kind, counts in status.kinds.items():
         count.add_metric([kind, "live"], counts.documents)
         count.add_metric([kind, "trashed"], counts.trashed)
@@ -48,19 +50,19 @@ def _documents(status: Status) -> Iterator[Metric]:
 
 def _single_figures(status: Status) -> Iterator[Metric]:
     figures = {
-        "medfiles_pictures": ("Derived pictures that are kept", status.pictures),
-        "medfiles_picture_bytes": ("Their bytes", status.pictures_size),
-        "medfiles_pictures_failed": ("Pictures that could not be made", status.failed_pictures),
-        "medfiles_older_files": ("Files of the older lab results not moved yet", status.unmigrated),
-        "medfiles_accounts": ("Accounts that may sign in", status.accounts),
+        "medfiles_pictures": ("Cached previews", status.pictures),
+        "medfiles_picture_bytes": ("Size of cached previews in bytes", status.pictures_size),
+        "medfiles_pictures_failed": ("Failed previews", status.failed_pictures),
+        "medfiles_older_files": ("Files of the previous lab results feature not moved yet", status.unmigrated),
+        "medfiles_accounts": ("Accounts that can sign in", status.accounts),
         "medfiles_patients": ("Patients", status.patients),
-        "medfiles_audit_sealed": ("Events of the trail in its chain", status.audit.sealed),
-        "medfiles_audit_waiting": ("Events that wait for their seal", status.audit.waiting),
-        "medfiles_scanner_up": ("Whether the malware scanner answers", int(status.scanner.version is not None)),
-        "medfiles_scans_waiting": ("Documents that wait to be scanned", status.scanner.waiting),
-        "medfiles_scans_unseen": ("Older documents that were not scanned", status.scanner.unseen),
+        "medfiles_audit_sealed": ("Sealed audit events", status.audit.sealed),
+        "medfiles_audit_waiting": ("Audit events not sealed yet", status.audit.waiting),
+        "medfiles_scanner_up": ("Whether the malware scanner responds", int(status.scanner.version is not None)),
+        "medfiles_scans_waiting": ("Documents waiting for a malware scan", status.scanner.waiting),
+        "medfiles_scans_unseen": ("Existing documents never scanned", status.scanner.unseen),
         "medfiles_quarantined": ("Documents in quarantine", len(status.scanner.quarantined)),
-        "medfiles_jobs_late_seconds": ("How long the oldest job that is due has waited", status.jobs_late),
+        "medfiles_jobs_late_seconds": ("Seconds the oldest due job has waited", status.jobs_late),
         "medfiles_sessions": ("Signed-in sessions", status.sessions),
     }
     for name, (description, value) in figures.items():

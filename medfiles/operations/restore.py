@@ -67,7 +67,7 @@ def restore(
     facts = manifest(folder, name)
     _check_fits(facts, target)
     if damage := list(islice(backup.check(folder, name, report), MOST)):
-        raise IntegrityFailed(f"The backup {name} is damaged, so nothing was changed:\n" + "\n".join(damage))
+        raise IntegrityFailed(f"The backup {name} is damaged. Nothing was changed:\n" + "\n".join(damage))
     listed = list(entries(folder, name))
     check_is_empty(storages, {entry.key for entry in listed})
     check_space(_needed(storages, target, folder / name / DATABASE, listed))
@@ -79,16 +79,18 @@ def restore(
         differs = _bring_secret(target, secret)
         _bring_database(folder / name / DATABASE, facts["purged"], storages.default.name)  # last: then it is in use
     except (OSError, sqlite3.Error) as error:
-        raise StorageError(f"The backup was not brought back whole: {error}. Restore again.") from error
+        raise StorageError(f"The restore is incomplete: {error}. Restore again.") from error
     outdated = facts["revision"] != target.revisions[0]
     return Restored(name, facts["documents"], facts["bytes"], outdated, secret, differs)
 
 
 def _check_fits(facts: dict[str, Any], target: Target) -> None:
     if facts["dialect"] != db.engine.dialect.name:
-        raise Conflict(f"This backup is of a {facts['dialect']} database, and here is {db.engine.dialect.name}.")
+        raise Conflict(
+            f"This backup is from a {facts['dialect']} database, but this installation uses {db.engine.dialect.name}."
+        )
     if facts["revision"] not in target.revisions:
-        raise Conflict("This backup is of a newer version of medfiles. Update medfiles here, then restore again.")
+        raise Conflict("This backup is from a newer version of medfiles. Update medfiles here, then restore again.")
 
 
 def _needed(storages: Storages, target: Target, database: Path, listed: Sequence[Entry]) -> dict[Path, int]:
@@ -110,13 +112,15 @@ def check_is_empty(storages: Storages, expected: Collection[str] = ()) -> None:
     """
     tables = inspect(db.engine).get_table_names()
     if strange := sorted({*tables} - {*db.metadata.tables, "alembic_version"}):
-        raise Conflict(f"The database has tables of something else: {', '.join(strange[:MOST])}. Restore into another.")
+        raise Conflict(
+            f"The database contains other tables: {', '.join(strange[:MOST])}. Restore into another database."
+        )
     for model in (User, Patient):
         if model.__tablename__ in tables and db.session.scalar(select(func.count(model.id))):
-            raise Conflict("This installation is in use. Restore into an empty one: another MEDFILES_INSTANCE.")
+            raise Conflict("This installation is in use. Restore into an empty one with another MEDFILES_INSTANCE.")
     db.session.rollback()
     if any(listed.key not in expected for storage in storages for listed in storage.keys()):
-        raise Conflict("There are documents in the store already. Restore into an empty one.")
+        raise Conflict("The document store is not empty. Restore into an empty one.")
 
 
 def _bring(storages: Storages, folder: Path, entry: Entry) -> None:
@@ -139,23 +143,23 @@ def _bring_object(source: Path, storage: Storage, entry: Entry) -> None:
     finally:
         staged.discard()
     if digest(storage.open(entry.key)) != (entry.sha256, entry.size):
-        raise IntegrityFailed(f"What lies under {entry.key} is not what is in the backup. Nothing was deleted.")
+        raise IntegrityFailed(f"{entry.key} differs from the backup. Nothing was deleted.")
 
 
 def _bring_older(source: Path, root: Path, entry: Entry) -> None:
     path = PurePosixPath(entry.key)
     if path.parts[:1] != (FOLDER,) or ".." in path.parts:
-        raise IntegrityFailed(f"{entry.key} leads out of the older feature's folder.")
+        raise IntegrityFailed(f"{entry.key} points outside the folder of the previous feature.")
     target = root / path
     if target.exists():  # from an interrupted restore, or from elsewhere
         if sha256_of(target) != entry.sha256:
-            raise IntegrityFailed(f"What lies at {target} is not what is in the backup. Nothing was deleted.")
+            raise IntegrityFailed(f"{target} differs from the backup. Nothing was deleted.")
         return
     make_folder(target.parent)
     part = target.with_name(f"{target.name}.part")
     shutil.copyfile(source, part)
     if sha256_of(part) != entry.sha256:
-        raise IntegrityFailed(f"What was written to {part} is not what is in the backup.")
+        raise IntegrityFailed(f"{part} differs from the backup. Check the disk.")
     publish(part, target)
 
 

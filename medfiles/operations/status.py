@@ -97,7 +97,7 @@ class StatusService(Service):
 
 def require_admin(actor: Actor) -> None:
     if not actor.is_admin:
-        raise Forbidden("Only those who look after this installation can see how it is doing.")
+        raise Forbidden("Only administrators can open the status page.")
 
 
 def measure(services: Services) -> Status:

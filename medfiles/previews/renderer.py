@@ -34,11 +34,11 @@ TASKS = ("medfiles.sandbox.render.tasks",)
 LIMITS = Limits(cpu=15, wall=45.0, jobs=200, queue=10.0, nice=10)  # the server goes first
 WAIT_SECONDS = 10.0  # seconds to wait for a picture that another request is rendering
 POLL_SECONDS = 0.05
-BUSY = "Many documents are being prepared right now. Please try again in a moment."
-CRASHED = "This document cannot be shown safely here. Download it to open it on your device."
-NOT_CONVERTED = "This document could not be made ready to be shown. Download it to open it on your device."
+BUSY = "Many previews are being prepared. Please try again in a moment."
+CRASHED = "This document cannot be previewed safely. Download it to open it on your device."
+NOT_CONVERTED = "The preview could not be prepared. Download the document to open it on your device."
 NO_CONVERTER, PDF = Converter(""), "application/pdf"
-SLOW = "This document takes too long to be shown here. Download it to open it on your device."
+SLOW = "The preview of this document takes too long. Download it to open it on your device."
 WHOLE_DOCUMENT = 0  # the page number that stands for the whole document
 MESSAGES = ((TimedOut, SLOW), (ConversionFailed, NOT_CONVERTED), (NotChecked, CRASHED))
 
@@ -270,7 +270,7 @@ class Renderer:
             staged = self._stage(file.file_size, document.read())
             stack.callback(staged.discard)
             if staged.sha256 != file.sha256:
-                raise IntegrityFailed("This document is damaged. Please tell whoever looks after this installation.")
+                raise IntegrityFailed("This document is damaged. Contact your administrator.")
             if not self.converter.supports(file.file_type):
                 yield staged.path, file.file_type
                 return

@@ -14,7 +14,7 @@ LABELS = {"eob": "Explanation of benefits", "test_order": "Test order", "card": 
 WORDS = {
     ".pdf": "PDF", ".doc": "Word", ".docx": "Word", ".xls": "Excel", ".xlsx": "Excel", ".jpg": "JPG", ".jpeg": "JPG",
     ".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP", ".gif": "GIF", ".heic": "HEIC",
-    ".dcm": "X-ray files (DICOM)", ".txt": "text", ".csv": "CSV", ".xml": "XML", ".json": "JSON",
+    ".dcm": "DICOM", ".txt": "text", ".csv": "CSV", ".xml": "XML", ".json": "JSON",
 }  # fmt: skip
 
 
@@ -52,7 +52,7 @@ class RecordType:
     def allow(self, operation: str) -> None:
         """Raise Forbidden unless documents of this type support the operation."""
         if operation not in self.operations:
-            raise Forbidden(f"{self.title} documents do not allow this.")
+            raise Forbidden(f"{self.title} documents do not support this.")
 
     @property
     def accepts_words(self) -> str:
@@ -120,8 +120,8 @@ LAB_RESULT = RecordType(
     subtitle_fields=("facility", "practitioner"),
     tag_fields=("status", "test_category"),
     fields=(
-        Field("test_name", "Name of the test", required=True, hint="For example: Blood count", example="Blood count"),
-        Field("labs_result", "Result", hint="In a few words: Normal, 5.4 mmol/l …", example="Normal"),
+        Field("test_name", "Test name", required=True, hint="For example: Blood count", example="Blood count"),
+        Field("labs_result", "Result", hint="For example: Normal, 5.4 mmol/L", example="Normal"),
         Field("status", "Status", limit=50, choices=STATUS_OF_TEST),
         Field("ordered_date", "Ordered on", "date"),
         Field("completed_date", "Completed on", "date", example="2026-05-12"),
@@ -130,8 +130,8 @@ LAB_RESULT = RecordType(
         Field(
             "test_category", "Category", limit=100, choices=("Blood", "Urine", "Imaging", "Genetics", "Microbiology")
         ),
-        Field("test_type", "Kind of test", limit=100),
-        Field("test_code", "Code", limit=50, hint="LOINC or the laboratory’s own"),
+        Field("test_type", "Type of test", limit=100),
+        Field("test_code", "Code", limit=50, hint="LOINC or the laboratory’s own code"),
         NOTES,
     ),
 )
@@ -156,25 +156,25 @@ INSURANCE = RecordType(
     fields=(
         Field(
             "insurance_type",
-            "Kind of insurance",
+            "Type of insurance",
             required=True,
             limit=50,
             choices=("Medical", "Dental", "Vision", "Prescription"),
         ),
-        Field("company_name", "Insurance company", required=True, example="Sample Mutual"),
+        Field("company_name", "Insurer", required=True, example="Sample Mutual"),
         Field("member_name", "Name on the card", required=True, example="Ella Sample"),
-        Field("member_id", "Member number", required=True, limit=100, example="SM-2018-0042"),
-        Field("effective_date", "Valid from", "date", required=True),
-        Field("expiration_date", "Valid until", "date"),
+        Field("member_id", "Member ID", required=True, limit=100, example="SM-2018-0042"),
+        Field("effective_date", "Effective date", "date", required=True),
+        Field("expiration_date", "Expires", "date"),
         Field("status", "Status", limit=50, choices=("Active", "Inactive", "Expired", "Pending")),
-        Field("is_primary", "This is the main insurance", "boolean"),
+        Field("is_primary", "Primary insurance", "boolean"),
         Field("plan_name", "Plan"),
         Field("group_number", "Group number", limit=100),
         Field("employer_group", "Employer or group"),
-        Field("policy_holder_name", "Policy holder"),
+        Field("policy_holder_name", "Policyholder"),
         Field(
             "relationship_to_holder",
-            "Relationship to the policy holder",
+            "Relationship to policyholder",
             limit=100,
             choices=("Self", "Spouse", "Child", "Other"),
         ),
@@ -215,16 +215,16 @@ VISIT = RecordType(
         Field("date", "Date", "date", required=True),
         Field(
             "visit_type",
-            "Kind of visit",
+            "Type of visit",
             limit=100,
             choices=("Primary care", "Specialist", "Emergency", "Telehealth", "Dental"),
         ),
-        Field("location", "Where", example="Health centre"),
-        Field("practitioner", "Seen by"),
-        Field("chief_complaint", "Complaint", "text"),
+        Field("location", "Location", example="Health centre"),
+        Field("practitioner", "Clinician"),
+        Field("chief_complaint", "Chief complaint", "text"),
         Field("diagnosis", "Diagnosis", "text"),
         Field("treatment_plan", "Plan", "text"),
-        Field("follow_up_instructions", "What to do next", "text"),
+        Field("follow_up_instructions", "Follow-up", "text"),
         NOTES,
     ),
 )
@@ -248,7 +248,7 @@ PROCEDURE = RecordType(
     fields=(
         Field(
             "procedure_name",
-            "Name of the procedure",
+            "Procedure name",
             required=True,
             hint="For example: Knee X-ray",
             example="Knee X-ray",
@@ -256,14 +256,14 @@ PROCEDURE = RecordType(
         Field("date", "Date", "date", required=True),
         Field(
             "procedure_type",
-            "Kind of procedure",
+            "Type of procedure",
             limit=100,
             choices=("Imaging", "Surgery", "Endoscopy", "Dental", "Vaccination", "Therapy"),
         ),
         Field("status", "Status", limit=50, choices=STATUS_OF_PROCEDURE),
-        Field("facility", "Where"),
-        Field("practitioner", "Done by"),
-        Field("procedure_code", "Code", limit=50, hint="CPT or similar"),
+        Field("facility", "Location"),
+        Field("practitioner", "Performed by"),
+        Field("procedure_code", "Code", limit=50, hint="CPT or similar code"),
         Field("description", "Description", "text"),
         Field("outcome", "Outcome", "text", example="No fracture."),
         NOTES,

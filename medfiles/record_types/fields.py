@@ -27,13 +27,18 @@ class Field:
     parts: tuple[tuple[str, str], ...] = ()  # of an object: name and label
     past: bool = False  # of a date: not after today
 
+    @property
+    def missing(self) -> str:
+        """ "Enter the start date.", the error of a required field without a value."""
+        return f"Enter the {self.label[0].lower()}{self.label[1:]}."
+
 
 PATIENT_FIELDS = (
     Field("first_name", "First name", required=True, limit=100, example="Ella"),
     Field("last_name", "Last name", required=True, limit=100, example="Sample"),
     Field("birth_date", "Date of birth", "date", required=True, past=True, example="2018-03-02"),
     Field("gender", "Gender", limit=50, example="Female", choices=("Female", "Male", "Non-binary")),
-    Field("notes", "Notes", "text", hint="Allergies, blood group, what others should know"),
+    Field("notes", "Notes", "text", hint="For example: allergies, blood group"),
 )
 
 
@@ -41,10 +46,10 @@ def checked(fields: Sequence[Field], values: Mapping[str, Any]) -> dict[str, Any
     """The values as they may be stored; Rejected with a sentence per field otherwise. Unknown names are refused."""
     problems: dict[str, str] = {}
     if unknown := set(values) - {field.name for field in fields}:
-        raise Rejected(f"There is no field {', '.join(sorted(unknown))[:200]}.")
+        raise Rejected(f"Unknown field: {', '.join(sorted(unknown))[:200]}.")
     clean = {field.name: _checked_field(field, values.get(field.name), problems) for field in fields}
     if problems:
-        raise Rejected("Please check what you entered.", problems)
+        raise Rejected("Some fields are not valid. See “errors”.", problems)
     return clean
 
 
@@ -55,7 +60,7 @@ def _checked_field(field: Field, value: Any, problems: dict[str, str]) -> Any:
         problems[field.name] = error.message
         return None
     if field.required and clean in (None, ""):
-        problems[field.name] = f"{field.label} is needed."
+        problems[field.name] = field.missing
     return clean
 
 
@@ -90,7 +95,7 @@ def _object(field: Field, value: Any) -> dict[str, str] | None:
     if value is None:
         return None
     if not isinstance(value, dict) or not all(isinstance(part, str | None) for pair in value.items() for part in pair):
-        raise Rejected(f"{field.label} must be an object of texts.")
+        raise Rejected(f"{field.label} must be an object with text values.")
     clean = {name: clean_text(text, field.limit, field.label) for name, text in value.items()}
     return {name: text for name, text in clean.items() if text} or None
 

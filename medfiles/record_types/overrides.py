@@ -32,16 +32,16 @@ def with_overrides(types: Iterable[RecordType], path: str) -> Registry:
         raise SettingError(f"MEDFILES_ENTITIES={path!r} cannot be read: {error}.") from error
     types = tuple(types)
     if unknown := set(tables) - {kind.name for kind in types}:
-        raise SettingError(f"{path}: there is no kind of record named {', '.join(sorted(unknown))}.")
+        raise SettingError(f"{path}: there is no record type named {', '.join(sorted(unknown))}.")
     return Registry(_overridden(kind, tables.get(kind.name, {})) for kind in types)
 
 
 def _overridden(record_type: RecordType, table: Any) -> RecordType:
     if not isinstance(table, dict):
-        raise SettingError(f"{record_type.name} must be a table: write [{record_type.name}] and its limits below.")
+        raise SettingError(f"{record_type.name} must be a table: write [{record_type.name}] with its limits below.")
     if unknown := set(table) - set(OVERRIDES):
         known = ", ".join(sorted(OVERRIDES))
-        raise SettingError(f"[{record_type.name}] has no setting {', '.join(sorted(unknown))}; there are {known}.")
+        raise SettingError(f"[{record_type.name}] has no setting {', '.join(sorted(unknown))}. Available: {known}.")
     for name, value in table.items():
         if not OVERRIDES[name](value):
             raise SettingError(f"[{record_type.name}] {name} = {value!r} cannot be used.")

@@ -65,7 +65,7 @@ class RecordService(Service):
         """A new patient of the actor's own."""
         with self.operation("create-patient") as target, transaction() as session:
             if self.actor.only_patient is not None:
-                raise OutOfScope("This token is for one patient and adds no other.")
+                raise OutOfScope("This token is limited to one patient and cannot add patients.")
             patient = Patient(user_id=self.actor.user_id, **checked(PATIENT_FIELDS, values))
             session.add(patient)
             session.flush()

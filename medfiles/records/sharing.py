@@ -19,8 +19,8 @@ from medfiles.text import clean_text
 
 LEVELS = (Action.VIEW.value, Action.EDIT.value)
 MOST = 50  # people with access to one patient
-NOBODY = "Nobody has an account under “{}”. Check the address; they need an account here first."
-OWNERS = "Only the owner of this patient decides who has access."
+NOBODY = "There is no account with the email “{}”. Check the email, or have this person create an account first."
+OWNERS = "Only the owner of this patient can change who has access."
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class ShareService(Service):
     def give(self, patient_id: int, email: str, level: str, expires_at: datetime | None = None) -> tuple[Given, bool]:
         """Let the account of this address in until `expires_at` (None: until taken back), and True; when it has
         access already, change that, and False. Rejected with a sentence for each field that cannot be used."""
-        address = clean_text(email, 255, "The address") or ""
+        address = clean_text(email, 255, "The email") or ""
         with self.operation("share", patient_id=patient_id, name=address) as target, transaction() as session:
             patient = self._owned(patient_id, target, lock=True)
             user = _someone(patient, address)
@@ -115,7 +115,7 @@ def _someone(patient: Patient, email: str) -> User:
     if not user.active:
         raise Rejected.about("email", NOBODY.format(email[:100]))
     if user.id == patient.user_id:
-        raise Rejected.about("email", "This is the owner’s own address.")
+        raise Rejected.about("email", "This is the owner’s own email. Enter the email of another person.")
     return user
 
 
@@ -123,10 +123,12 @@ def _check(level: str, expires_at: datetime | None) -> None:
     if level not in LEVELS:
         raise Rejected.about("level", "level must be view or edit.")
     if expires_at is not None and expires_at <= now():
-        raise Rejected.about("expires_at", "The end of access must lie in the future.")
+        raise Rejected.about("expires_at", "The end of access must be in the future.")
 
 
 def _must_have_room(patient_id: int) -> None:
     count = db.session.scalar(select(func.count(PatientShare.id)).where(PatientShare.patient_id == patient_id))
     if (count or 0) >= MOST:
-        raise Rejected.about("email", f"{MOST} people have access already. Take it back from somebody first.")
+        raise Rejected.about(
+            "email", f"{MOST} people have access, the most allowed. Revoke access of one of them first."
+        )

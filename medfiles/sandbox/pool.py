@@ -40,7 +40,7 @@ class NotChecked(Rejected):
     def __init__(
         self,
         message: str = "This file could not be checked safely, so it was not stored. "
-        "Save it again from the program it came from, or send it as a PDF.",
+        "Save it again from the program that created it, or upload it as a PDF.",
     ) -> None:
         super().__init__(message)
 
@@ -55,7 +55,7 @@ class TimedOut(NotChecked):
     def __init__(
         self,
         message: str = "This file took too long to check safely, so it was not stored. "
-        "Save it again from the program it came from, or send it as a PDF.",
+        "Save it again from the program that created it, or upload it as a PDF.",
     ) -> None:
         super().__init__(message)
 
@@ -65,9 +65,7 @@ class Busy(StorageError):
 
     code = "busy"
 
-    def __init__(
-        self, message: str = "Too many files are being checked right now. Please try again in a minute."
-    ) -> None:
+    def __init__(self, message: str = "Too many files are being checked. Please try again in a minute.") -> None:
         super().__init__(message)
 
 

@@ -76,7 +76,7 @@ def open_storages(url: str, staging: Path, older: Path | None = None, also: str 
     others = [_opened("MEDFILES_STORAGE_ALSO", also, staging)] if also else []
     if default.name in [other.name for other in others]:
         raise ValueError(
-            "MEDFILES_STORAGE_ALSO must be of another sort than MEDFILES_STORAGE_URL: a folder and a bucket."
+            "MEDFILES_STORAGE_ALSO and MEDFILES_STORAGE_URL must be of different kinds: one a folder, one a bucket."
         )
     return Storages(default, *others, older=OlderFolder(older) if older else None)
 

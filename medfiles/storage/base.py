@@ -92,7 +92,7 @@ class Staged:
     def write(self, chunk: bytes) -> int:
         self.size += len(chunk)
         if self.size > self.limit:
-            raise TooLarge("This file is larger than allowed here.")
+            raise TooLarge("This file is larger than the limit.")
         self._hash.update(chunk)
         assert self._file is not None
         try:
@@ -188,7 +188,7 @@ def translated(
     try:
         yield
     except FileNotFoundError as error:
-        raise BlobMissing("This document's content cannot be found right now.") from error
+        raise BlobMissing("The content of this document is missing. Contact your administrator.") from error
     except taken as error:
         raise KeyTaken() from error
     except failed as error:

@@ -22,7 +22,9 @@ def check_space(needed: Mapping[Path, int]) -> None:
         disks[disk] = (place, disks.get(disk, (place, SPARE))[1] + size)
     for place, size in disks.values():
         if (free := shutil.disk_usage(place).free) < size:
-            raise StorageError(f"{place} has {free:,} bytes free, and {size:,} are needed. Make room, then try again.")
+            raise StorageError(
+                f"{place} has {free:,} bytes free, but {size:,} are needed. Free some space, then try again."
+            )
 
 
 def written(chunks: Iterator[bytes], file: BinaryIO) -> Iterator[bytes]:

@@ -141,4 +141,4 @@ def named_by_older(keys: Collection[str]) -> set[str]:
 
 
 def _too_late() -> NoReturn:
-    raise StorageError("This took too long, so nothing was changed. Please try again.")
+    raise StorageError("This took too long. Nothing was changed. Please try again.")

@@ -17,7 +17,9 @@ class Unreachable(BlobMissing):
     """No path of the older table leads here; `reason`: missing, outside (of its folder), or link."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__("The content of this document cannot be found where the older feature kept it.")
+        super().__init__(
+            "The content of this document is missing from the previous lab results folder. Contact your administrator."
+        )
         self.reason = reason
 
 

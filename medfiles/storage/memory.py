@@ -66,7 +66,7 @@ class MemoryStorage(Staging):
         try:
             return self._objects[check_key(key)][0]
         except KeyError as error:
-            raise BlobMissing("This document's content cannot be found right now.") from error
+            raise BlobMissing("The content of this document is missing. Contact your administrator.") from error
 
     def _put(self, key: str, content: bytes) -> None:
         check_key(key)

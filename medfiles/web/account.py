@@ -18,7 +18,7 @@ from medfiles.http.current import actor, services
 from medfiles.web.records import patients
 
 blueprint = Blueprint("account", __name__)
-NOT_SHARED = "a patient you have no access to any more"
+NOT_SHARED = "a patient you no longer have access to"
 
 
 class SignInForm(LoginForm):
@@ -90,14 +90,14 @@ def sign_out() -> ResponseReturnValue:
     _sign_in_step("sign-out", current_user._get_current_object()).log_result(True)
     logout_user()
     session.clear()
-    flash("You are signed out.", "ok")
+    flash("Signed out.", "ok")
     return redirect(url_for("security.login"), 303)
 
 
 @blueprint.post("/account/sessions/<int:session_id>/end")
 def end_session(session_id: int) -> ResponseReturnValue:
     accounts.end_session(actor(), session_id)
-    flash("That device is signed out.", "ok")
+    flash("Device signed out.", "ok")
     return redirect(url_for(".account"), 303)
 
 
@@ -121,7 +121,7 @@ def _session_view(entry: Any) -> SessionView:
     agent = parse(entry.agent or "")
     words = [part.family for part in (agent.user_agent, agent.os) if part and part.family != "Other"]
     current = entry.digest == g.session_digest
-    return SessionView(entry.id, " on ".join(words) or "Another program", entry.address or "", entry.seen_at, current)
+    return SessionView(entry.id, " on ".join(words) or "Unknown device", entry.address or "", entry.seen_at, current)
 
 
 def init_app(app: Flask, settings: dict[str, Any]) -> None:
@@ -157,10 +157,13 @@ def init_app(app: Flask, settings: dict[str, Any]) -> None:
         SECURITY_RETURN_GENERIC_RESPONSES=True,
         SECURITY_USE_REGISTER_V2=True,
         SECURITY_STATIC_FOLDER_URL="/static/security",
-        SECURITY_MSG_GENERIC_AUTHN_FAILED=("This email address and password do not match.", "error"),
-        SECURITY_MSG_REAUTHENTICATION_REQUIRED=("Enter your password once more to go on.", "info"),
+        SECURITY_MSG_GENERIC_AUTHN_FAILED=("Wrong email or password.", "error"),
+        SECURITY_MSG_REAUTHENTICATION_REQUIRED=("Enter your password to continue.", "info"),
         SECURITY_MSG_PASSWORD_INVALID_LENGTH=(accounts.PASSWORD_LENGTH, "error"),
-        SECURITY_MSG_PASSWORD_CHANGE=("Your password is changed. Other devices are signed out, tokens revoked.", "ok"),
+        SECURITY_MSG_PASSWORD_CHANGE=(
+            "Password changed. Your other devices were signed out and your API tokens revoked.",
+            "ok",
+        ),
     )
     Security(app, accounts.datastore, **SECURITY_CLASSES)
     _disable_other_sign_ins(app)

@@ -21,7 +21,7 @@ from medfiles.web.words import plural
 
 MAX_KEY, MAX_ID_DIGITS = 255, 18  # characters
 MAX_SELECTED = 1000
-NOTHING = "Choose one or more documents first."
+NOTHING = "Select one or more documents first."
 
 
 def answer(record_type: RecordType, record_id: int) -> ResponseReturnValue:
@@ -34,25 +34,25 @@ def answer(record_type: RecordType, record_id: int) -> ResponseReturnValue:
 def trash(record_type: RecordType, record_id: int) -> ResponseReturnValue:
     results = bulk().trash_many(record_type, record_id, _selected(record_type, record_id))
     undo = tuple(result.file_id for result in results if result.error is None)
-    return _answer(record_type, record_id, results, "Moved {} to the trash.", "was not moved to the trash.", undo)
+    return _answer(record_type, record_id, results, "{} moved to trash.", "was not moved to trash.", undo)
 
 
 def restore(record_type: RecordType, record_id: int) -> ResponseReturnValue:
     results = bulk().restore_many(record_type, record_id, _selected(record_type, record_id))
-    return _answer(record_type, record_id, results, "Restored {}.", "was not restored.")
+    return _answer(record_type, record_id, results, "{} restored.", "was not restored.")
 
 
 def purge(record_type: RecordType, record_id: int) -> ResponseReturnValue:
     results = bulk().purge_many(record_type, record_id, _selected(record_type, record_id))
-    return _answer(record_type, record_id, results, "Deleted {} for ever.", "was not deleted.")
+    return _answer(record_type, record_id, results, "{} deleted permanently.", "was not deleted.")
 
 
 def categorise(record_type: RecordType, record_id: int) -> ResponseReturnValue:
     category = request.form.get("category")
     if category is None:
-        raise Rejected("Choose a category first.")
+        raise Rejected("Select a category first.")
     results = bulk().categorise(record_type, record_id, _selected(record_type, record_id), category or None)
-    return _answer(record_type, record_id, results, "Saved the category of {}.", "was not changed.")
+    return _answer(record_type, record_id, results, "Category of {} saved.", "was not changed.")
 
 
 def download(record_type: RecordType, record_id: int) -> ResponseReturnValue:
@@ -67,7 +67,7 @@ def cancel(record_type: RecordType, record_id: int) -> ResponseReturnValue:
     """Remove what an upload that was cancelled has stored."""
     key = request.form.get("idempotency_key", "")
     if not (0 < len(key) <= MAX_KEY and key.isascii() and key.isprintable()):
-        raise Rejected("idempotency_key must be 1 to 255 plain characters.")
+        raise Rejected("idempotency_key must be 1 to 255 printable ASCII characters.")
     bulk().cancel(record_type, record_id, key)
     record, view = pages.record_page(record_type, record_id)
     response = fragment("documents/_figures_part.html", panel=pages.panel(record_type, record, view))
@@ -104,7 +104,7 @@ def _selected(record_type: RecordType, record_id: int) -> Sequence[int]:
         if not all(word.isascii() and word.isdigit() and len(word) <= MAX_ID_DIGITS for word in words):
             raise Rejected("file_ids must be numbers.")
         if len(words) > MAX_SELECTED:
-            raise Rejected(f"Choose up to {MAX_SELECTED:,} documents at once, or all of them.")
+            raise Rejected(f"Select up to {MAX_SELECTED:,} documents at once, or all of them.")
         ids = [int(word) for word in words]
     if not ids:
         raise Rejected(NOTHING)
@@ -144,5 +144,5 @@ def _redirected(record_type: RecordType, record_id: int, message: str, refused: 
     for outcome in refused[:MOST_LISTED]:
         flash(f"{outcome.file_name} {outcome.lead} {outcome.message}", "error")
     if left := refused[MOST_LISTED:]:
-        flash(f"{plural(len(left), 'more document')} could not be done either.", "error")
+        flash(f"{plural(len(left), 'more document')} failed.", "error")
     return redirect(pages.next_url(record_type, record_id), 303)  # type: ignore[return-value]

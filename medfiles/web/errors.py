@@ -10,19 +10,19 @@ from medfiles.http.errors import explained, status_of
 from medfiles.http.htmx import fragment, is_htmx, trigger
 
 TITLES = {
-    400: "That did not work",
-    401: "Please sign in",
+    400: "Something went wrong",
+    401: "Sign in",
     403: "Not allowed",
     404: "Not found",
-    405: "Not possible",
+    405: "Not supported",
     409: "Not possible right now",
     413: "Too large",
-    415: "This kind of file does not go here",
-    412: "Changed meanwhile",
-    422: "Please check",
-    429: "Too often",
+    415: "Wrong file type",
+    412: "Changed since you opened it",
+    422: "There’s a problem",
+    429: "Too many attempts",
     500: "Something went wrong",
-    503: "Not available right now",
+    503: "Temporarily unavailable",
 }
 
 

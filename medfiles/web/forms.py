@@ -55,7 +55,7 @@ def creation_key() -> str:
     """Return the key that makes repeated submissions create one record."""
     key = request.form.get("creation_key") or uuid.uuid4().hex
     if not (len(key) <= MAX_KEY and key.isascii() and key.isprintable()):
-        raise Rejected("creation_key must be up to 64 plain characters.")
+        raise Rejected("creation_key must be up to 64 printable ASCII characters.")
     return key
 
 
@@ -63,7 +63,7 @@ def marked_for_trash() -> list[int]:
     """Return ids of documents that a record's form marks for the trash (`remove`)."""
     ids = request.form.getlist("remove")
     if not all(word.isascii() and word.isdigit() and len(word) <= MAX_ID_DIGITS for word in ids):
-        raise Rejected("remove must be the numbers of documents.")
+        raise Rejected("remove must contain document IDs.")
     return [int(word) for word in ids]
 
 
@@ -72,8 +72,8 @@ def _control(field: Field) -> Any:
 
 
 def _validators(field: Field, limit: int) -> list[Any]:
-    needed = InputRequired(f"{field.label} is needed.") if field.required else Optional()
-    return [needed, Length(max=limit, message=f"{field.label} can have up to {limit:,} characters.")]
+    needed = InputRequired(field.missing) if field.required else Optional()
+    return [needed, Length(max=limit, message=f"{field.label} can be up to {limit:,} characters long.")]
 
 
 def _string(field: Field) -> StringField:
@@ -88,7 +88,7 @@ def _text(field: Field) -> TextAreaField:
 
 
 def _date(field: Field) -> DateField:
-    needed = InputRequired(f"{field.label} is needed.") if field.required else Optional()
+    needed = InputRequired(field.missing) if field.required else Optional()
     return DateField(
         field.label, [needed], description=field.hint, render_kw={"min": "1850-01-01", "max": "2200-12-31"}
     )

@@ -42,7 +42,7 @@ def manager(type: RecordType, id: int) -> ResponseReturnValue:
 def manager_new(type: RecordType) -> ResponseReturnValue:
     patient_id = request.args.get("patient", type=int)
     if patient_id is None or not 0 <= patient_id <= LARGEST_ID:
-        raise Rejected("patient must say whose new record this is for.")
+        raise Rejected("patient must be the ID of the new record’s patient.")
     if not is_htmx():
         return record_pages.record_new(patient_id, type)
     patient = record_pages.editable_patient(patient_id, type)
@@ -135,27 +135,27 @@ def print_one(file_id: int) -> ResponseReturnValue:
 @blueprint.post("/files/<int:file_id>/edit")
 def edit(file_id: int) -> ResponseReturnValue:
     file = documents().edit(file_id, forms.submitted(DETAILS), forms.submitted(DETAILS, "was_"))
-    return pages.answer_change(pages.file_view(file), "kept", f"Saved “{file.file_name}”.")
+    return pages.answer_change(pages.file_view(file), "kept", f"“{file.file_name}” saved.")
 
 
 @blueprint.post("/files/<int:file_id>/delete")
 def delete(file_id: int) -> ResponseReturnValue:
     file = pages.file_view(documents().trash(file_id))
-    return pages.answer_change(file, "gone", f"Moved “{file.file_name}” to the trash.", undo=True)
+    return pages.answer_change(file, "gone", f"“{file.file_name}” moved to trash.", undo=True)
 
 
 @blueprint.post("/files/<int:file_id>/restore")
 def restore(file_id: int) -> ResponseReturnValue:
     file = pages.file_view(documents().restore(file_id))
     state = "gone" if request.form.get("view") == "trash" else "kept"
-    return pages.answer_change(file, state, f"Restored “{file.file_name}”.")
+    return pages.answer_change(file, state, f"“{file.file_name}” restored.")
 
 
 @blueprint.post("/files/<int:file_id>/purge")
 def purge(file_id: int) -> ResponseReturnValue:
     file = pages.file_view(documents().get(file_id))
     documents().purge(file_id)
-    return pages.answer_change(file, "gone", f"Deleted “{file.file_name}” for ever.")
+    return pages.answer_change(file, "gone", f"“{file.file_name}” deleted permanently.")
 
 
 @blueprint.errorhandler(MedfilesError)
@@ -218,7 +218,7 @@ def _store(
         name = "This file" if isinstance(error, BadName) else received.name
         return Outcome(name, False, error.message, error.code), status_of(error)
     twin = documents().twin(file) if new else None
-    words = f"The same file has been here since {day(twin.uploaded_at)} as “{twin.file_name}”." if twin else "Added."
+    words = f"You already added this file on {day(twin.uploaded_at)} as “{twin.file_name}”." if twin else "Added."
     return Outcome(file.file_name, True, words, twin and "duplicate", pages.file_view(file)), 201 if new else 200
 
 
@@ -253,7 +253,7 @@ def _answer_upload(record_type: RecordType, record_id: int, results: list[tuple[
 def _badge_style() -> dict[str, Any]:
     variant, size = request.args.get("variant", "badge"), request.args.get("size", "sm")
     if variant not in VARIANTS or size not in SIZES:
-        raise Rejected(f"A badge is one of {', '.join(VARIANTS)} and its size one of {', '.join(SIZES)}.")
+        raise Rejected(f"variant must be one of {', '.join(VARIANTS)} and size one of {', '.join(SIZES)}.")
     return {"variant": variant, "size": size, "sheet": request.args.get("sheet") == "1"}
 
 

@@ -20,8 +20,8 @@ from medfiles.web import forms, pages
 
 blueprint = Blueprint("people", __name__)
 LEVELS = [
-    SelectChoice(Action.VIEW.value, "Look at and download everything"),
-    SelectChoice(Action.EDIT.value, "Also add, change and delete records and documents"),
+    SelectChoice(Action.VIEW.value, "Can view: see and download everything"),
+    SelectChoice(Action.EDIT.value, "Can edit: also add, change and delete records and documents"),
 ]
 UTC = "UTC"
 
@@ -31,16 +31,16 @@ class ShareForm(FlaskForm):  # type: ignore[misc]
         csrf = False  # checked in http.security before the view
 
     email = EmailField(
-        "Email address",
-        [InputRequired("Email address is needed."), Length(max=255)],
-        description="The one they sign in here with",
+        "Email",
+        [InputRequired("Enter the email."), Length(max=255)],
+        description="The email this person signs in with",
         render_kw={"maxlength": 255, "autocomplete": "off"},
     )
-    level = RadioField("What they may do", choices=LEVELS, default=Action.VIEW.value)
+    level = RadioField("Permission", choices=LEVELS, default=Action.VIEW.value)
     expires_at = DateField(
-        "Last day of access",
+        "Access ends (optional)",
         [Optional()],
-        description="Empty: until you take it back",
+        description="Last day of access. Empty: no end date.",
         render_kw={"min": "2020-01-01", "max": "2200-12-31"},
     )
     zone = HiddenField(default=UTC, render_kw={"data-mf-zone-name": True})
@@ -99,16 +99,16 @@ def _share(patient_id: int, form: Any) -> bool:
         forms.add_errors(form, error)
         form.error_status = status_of(error)
         return False
-    flash(f"{given.email} has access now." if new else f"Changed the access of {given.email}.", "ok")
+    flash(f"{given.email} now has access." if new else f"Access of {given.email} changed.", "ok")
     return True
 
 
 def _revoke(patient_id: int, share_id: int) -> ResponseReturnValue:
     given = shares().take_back(share_id, patient_id)
     if given.share.user_id == actor().user_id:
-        flash("You gave up your access.", "ok")
+        flash("You left. You no longer have access.", "ok")
         return redirect(url_for("records.home"), 303)
-    flash(f"{given.email} has no access any more.", "ok")
+    flash(f"Access of {given.email} revoked.", "ok")
     return redirect(url_for(".people", patient_id=patient_id), 303)
 
 

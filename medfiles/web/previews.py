@@ -142,7 +142,7 @@ def _alt(file: FileView, preview: Preview, page: int) -> str:
 
 def notes(preview: Preview) -> list[NoteView]:
     said = [NoteView("Not for diagnosis", warning=True)] if preview.kind == "dicom" else []
-    said += [NoteView("Moving picture: this is the first one of it")] if preview.animated else []
+    said += [NoteView("Animated image: only the first frame is shown")] if preview.animated else []
     return said + ([NoteView(preview.note)] if preview.note else [])
 
 
@@ -161,7 +161,7 @@ def _window() -> Window | None:
         center, width = map(float, text.split(","))
         recipe(DEFAULT_WIDTH, (center, width))
     except (ValueError, OverflowError, NotFound):
-        raise Rejected("“window” must be a centre and a width such as 40,400.") from None
+        raise Rejected("“window” must be a centre and a width, such as 40,400.") from None
     return center, width
 
 

@@ -61,9 +61,11 @@ def _print_document(
         if (file.entity_type, file.entity_id) != (record_type.name, record_id):
             raise NotFound()
     except NotFound:
-        return OmittedDocument("A document", "is not there any more.")
+        return OmittedDocument("A document", "no longer exists.")
     if len(before) == MAX_DOCUMENTS:
-        return OmittedDocument(file.file_name, f"comes after the first {MAX_DOCUMENTS}. Print it with the next ones.")
+        return OmittedDocument(
+            file.file_name, f"is beyond the limit of {MAX_DOCUMENTS} documents. Print it separately."
+        )
     try:
         preview = previews().describe(file_id)
     except MedfilesError as error:
@@ -74,13 +76,13 @@ def _print_document(
 
 def _lay_out(file: FileView, preview: Preview, room: int) -> PrintedDocument | OmittedDocument:
     if preview.kind == "none":
-        return OmittedDocument(file.file_name, preview.reason or "has nothing that can be printed.")
+        return OmittedDocument(file.file_name, preview.reason or "cannot be printed.")
     count = (preview.pages or 1) if preview.kind in HAS_PICTURES else 0
     shown = min(count, room)
     if count and not shown:
         return OmittedDocument(
-            file.file_name, f"does not fit: {MAX_PICTURES} pages are printed at once. Print it by itself."
+            file.file_name, f"does not fit. The limit is {MAX_PICTURES} pages at once. Print it separately."
         )
     pictures = tuple(picture_view(file, preview, page, large=PRINT_WIDTH) for page in range(1, shown + 1))
-    cut = f"These are the first {number(shown)} of {number(count)} pages. Download it to print all of them."
+    cut = f"Only the first {number(shown)} of {number(count)} pages. Download the document to print all of them."
     return PrintedDocument(file, preview, pictures, tuple(notes(preview)) + ((NoteView(cut),) if shown < count else ()))

@@ -36,7 +36,7 @@ def patient_new() -> ResponseReturnValue:
     form = forms.form_for(PATIENT_FIELDS)
     patient = _save(form, PATIENT_FIELDS, records().create_patient)
     if patient:
-        flash(f"Added {patient.first_name} {patient.last_name}.", "ok")
+        flash(f"{patient.first_name} {patient.last_name} added.", "ok")
         return redirect(url_for(".patient", patient_id=patient.id), 303)
     return _form_page("records/patient_form.html", form, patient=None)
 
@@ -114,7 +114,7 @@ def record_new(patient_id: int, plural: RecordType) -> ResponseReturnValue:
     form, key = forms.form_for(plural.fields), forms.creation_key()
     record = _save(form, plural.fields, lambda values: records().create(patient_id, plural, values, key))
     if record:
-        return _answer_record(plural, record.id, f"Saved the {plural.title.lower()}.", created=True)
+        return _answer_record(plural, record.id, f"{plural.title} saved.", created=True)
     return _record_form(form, plural, view, None, views.empty_panel(plural, view), creation_key=key)
 
 
@@ -140,14 +140,14 @@ def record_delete(type: RecordType, id: int) -> ResponseReturnValue:
     view = pages.record_view(type, record, count)
     if is_htmx():
         return _changed(fragment("records/_record_gone.html", record=view, count=count), type, id)
-    flash(f"Moved “{view.title}” to the trash. You find it under Trash.", "ok")
+    flash(f"“{view.title}” moved to trash. You can restore it under Trash.", "ok")
     return redirect(url_for(".records", patient_id=record.patient_id, plural=type), 303)
 
 
 @blueprint.post("/<kind:type>/<int:id>/restore")
 def record_restore(type: RecordType, id: int) -> ResponseReturnValue:
     records().restore(type, id)
-    return _answer_record(type, id, f"Restored the {type.title.lower()} with its documents.")
+    return _answer_record(type, id, f"{type.title} restored with its documents.")
 
 
 def patients(*, counted: bool = False) -> tuple[views.PatientView, ...]:
@@ -168,7 +168,7 @@ def editable_patient(patient_id: int, record_type: RecordType) -> views.PatientV
 
 
 def _answer_trashed(record_type: RecordType, record_id: int, marked: list[int]) -> Response:
-    message = f"Moved {plural(len(marked), 'document')} to the trash."
+    message = f"{plural(len(marked), 'document')} moved to trash."
     notice = views.Notice(message, undo=tuple(marked))
     return pages.announce(
         _answer_record(record_type, record_id, f"Saved. {message}", notice=notice), record_type, record_id

@@ -47,7 +47,7 @@ def status() -> ResponseReturnValue:
 def metrics() -> ResponseReturnValue:
     if token := current_app.config["MEDFILES_METRICS_TOKEN"]:
         if not _has(token):
-            return Response("a token is needed\n", 401, mimetype="text/plain", headers={"WWW-Authenticate": "Bearer"})
+            return Response("token required\n", 401, mimetype="text/plain", headers={"WWW-Authenticate": "Bearer"})
     elif not _is_local():
         raise NotFound()
     return Response(exposition(operation_status.measure(services())), content_type=CONTENT_TYPE_LATEST)

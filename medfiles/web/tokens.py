@@ -22,15 +22,15 @@ blueprint = Blueprint("tokens", __name__, url_prefix="/account/tokens")
 LIFETIMES = [
     SelectChoice("30", "30 days"),
     SelectChoice("90", "90 days"),
-    SelectChoice("365", "One year"),
-    SelectChoice("0", "No end"),
+    SelectChoice("365", "1 year"),
+    SelectChoice("0", "Never"),
 ]
 SCOPES = [
-    SelectChoice(api_tokens.READ, "Read and download only"),
-    SelectChoice(api_tokens.WRITE, "Read, add, change and delete"),
+    SelectChoice(api_tokens.READ, "Can view: read and download"),
+    SelectChoice(api_tokens.WRITE, "Can edit: also add, change and delete"),
 ]
-EVERY_PATIENT = "All you have access to"
-WRONG_PASSWORD = "This is not your password."
+EVERY_PATIENT = "Everyone you have access to"
+WRONG_PASSWORD = "Wrong password."
 
 
 class TokenForm(FlaskForm):  # type: ignore[misc]
@@ -39,17 +39,17 @@ class TokenForm(FlaskForm):  # type: ignore[misc]
 
     name = StringField(
         "Name",
-        [InputRequired("Name is needed."), Length(max=api_tokens.NAME_LIMIT)],
-        description="What you will know it by, such as “Scanner in the hall”",
+        [InputRequired("Enter the name."), Length(max=api_tokens.NAME_LIMIT)],
+        description="For example: Scanner in the hall",
         render_kw={"maxlength": api_tokens.NAME_LIMIT, "autocomplete": "off"},
     )
-    scope = RadioField("What it may do", choices=SCOPES, default=api_tokens.READ)
-    patient = SelectField("Whose documents", choices=[], validate_choice=False)
-    days = SelectField("How long it lasts", choices=LIFETIMES, default="365")
+    scope = RadioField("Permission", choices=SCOPES, default=api_tokens.READ)
+    patient = SelectField("Patient", choices=[], validate_choice=False)
+    days = SelectField("Expires", choices=LIFETIMES, default="365")
     password = PasswordField(
         "Your password",
-        [InputRequired("Your password is needed.")],
-        description="So that nobody else makes a token on a device you left open",
+        [InputRequired("Enter your password.")],
+        description="To make sure it’s you",
         render_kw={"autocomplete": "current-password"},
     )
 
@@ -67,7 +67,7 @@ def new() -> ResponseReturnValue:
 @blueprint.post("/<int:token_id>/revoke")
 def revoke(token_id: int) -> ResponseReturnValue:
     token = api_tokens.revoke(actor(), token_id)
-    flash(f"Revoked the token “{token.name}”. Nobody gets in with it any more.", "ok")
+    flash(f"Token “{token.name}” revoked. It no longer works.", "ok")
     return redirect(url_for("account.account", _anchor="tokens"), 303)
 
 

@@ -66,6 +66,7 @@ def served(
 ) -> Iterator[Served]:
     place = tmp_path_factory.mktemp("served")
     settings = {"MEDFILES_INSTANCE": str(place), "MEDFILES_DATABASE_URL": new_database(place), "MEDFILES_WORKERS": "2"}
+    settings["MEDFILES_JOBS"] = "worker"  # a server that draws a thumbnail meanwhile has an open journal entry
     with install(settings, sandbox) as world, serve(settings) as address:
         at = urlsplit(address)
         assert at.hostname

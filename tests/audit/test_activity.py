@@ -29,14 +29,14 @@ def lines(world: World, file: Any, query: str = "") -> list[str]:
     page = world.client().get(f"/patients/{file.patient_id}/activity{query}")
     assert page.status_code == 200
     found = lxml.html.fromstring(page.text).xpath("//span[@class='mf-trail-words']")
-    return [re.sub(r"\s+", " ", one.text_content()).partition(" only this: ")[0] for one in found]
+    return [re.sub(r"\s+", " ", one.text_content()).partition(" Show this document only: ")[0] for one in found]
 
 
 def test_of_one_document_all_is_told_and_nothing_else(world: World, letter: Any) -> None:
     assert lines(world, letter, f"?document={letter.id}") == [
-        f"{READER} tried to move to the trash: “Letter.pdf” refused",
+        f"{READER} tried to move “Letter.pdf” to trash denied",
         f"{READER} downloaded “Letter.pdf”",
-        f"{HELPER} changed the details of “Letter.pdf”",
+        f"{HELPER} changed “Letter.pdf”",
         "You added “Letter.pdf”",
     ]
 
@@ -46,12 +46,12 @@ def test_what_was_deleted_for_ever_still_tells_who_did_it(world: World, letter: 
     world.documents().purge(letter.id)
     page = world.client().get(f"/patients/{letter.patient_id}/activity?document={letter.id}").text
     assert "<strong>“Letter.pdf”</strong>" in page
-    assert lines(world, letter, f"?document={letter.id}")[0] == "You deleted for ever: “Letter.pdf”"
+    assert lines(world, letter, f"?document={letter.id}")[0] == "You permanently deleted “Letter.pdf”"
 
 
 @pytest.mark.parametrize(
     ("kind", "words"),
-    [("looked", "downloaded"), ("changed", "changed the details of"), ("refused", "tried to move to the trash:")],
+    [("looked", "downloaded"), ("changed", "changed “Letter.pdf”"), ("refused", "tried to move “Letter.pdf”")],
 )
 def test_one_kind_of_doing_is_told_alone(world: World, letter: Any, kind: str, words: str) -> None:
     found = lines(world, letter, f"?document={letter.id}&kind={kind}")

@@ -15,6 +15,7 @@ from tests.browser.chromium import launch
 from tests.browser.people import TELL_BREACHES, Complaints, Person, Site, Turn, listening
 from tests.support.factories import World, at_work, make_app
 from tests.support.server import serve
+from tests.support.tools import need
 
 NUMBERS = itertools.count(1)
 USUAL: Any = {"locale": "en-GB", "timezone_id": "Europe/London", "reduced_motion": "reduce"}
@@ -23,6 +24,7 @@ SECONDS = 15  # until something that should be seen counts as missing, also on a
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
+    need("node", "chromium")
     expect.set_options(timeout=SECONDS * 1000)
     with sync_playwright() as playwright:
         browser = launch(playwright)

@@ -276,7 +276,7 @@ SIGNED_IN: Mapping[str, State] = {
     "sheet-purge": then(RECORD_TRASH, press("[data-mf-action=purge]", ".mf-ask[open]")),
     "queue-refused": then(BARE, choose(WRONG, EMPTY, shown=ROW.format("refused"))),
     "queue-no-room": then(BARE, hold_uploads, choose(*NINE, shown="[data-mf-code=too-many]")),
-    "queue-sending": then(BARE, hold_uploads, choose(*FILES, shown="[data-mf-status]:text('64 %')")),
+    "queue-sending": then(BARE, hold_uploads, choose(*FILES, shown="[data-mf-status]:text('64%')")),
     "queue-waiting": then(BARE, fail_uploads, choose(*FILES, shown=ROW.format("waiting"))),
     "queue-failed": then(BARE, refuse_uploads, choose(GROWTH, LETTER, shown=ROW.format("failed"))),
     "queue-offline": then(BARE, go_offline, choose(GROWTH, LETTER, shown=ROW.format("paused"))),
@@ -314,9 +314,7 @@ SIGNED_IN: Mapping[str, State] = {
     "trash": PATIENT_TRASH,
     "trash-purge": then(PATIENT_TRASH, press("[command=show-modal]", ".mf-ask[open]")),
     "people": at("/patients/{patient}/people"),
-    "people-change": then(
-        at("/patients/{patient}/people"), press("a[href*='change=']", "h2:text('Change the access')")
-    ),
+    "people-change": then(at("/patients/{patient}/people"), press("a[href*='change=']", "h2:text('Change access')")),
     "people-errors": then(at("/patients/{patient}/people"), press(SAVE, ".mf-summary")),
     "patient-shared": then(at("/patients/{theirs}"), press(".mf-give-up summary", ".mf-give-up[open]")),
     "activity": at("/patients/{patient}/activity"),

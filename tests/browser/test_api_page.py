@@ -24,7 +24,7 @@ def open_page(open_context: OpenContext) -> Callable[..., Page]:
 def test_the_first_tab_skips_to_the_content(open_page: Callable[..., Page]) -> None:
     page = open_page()
     page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("#main")).to_be_focused()
 
@@ -32,7 +32,7 @@ def test_the_first_tab_skips_to_the_content(open_page: Callable[..., Page]) -> N
 def test_an_errors_type_leads_to_what_is_said_about_it(open_page: Callable[..., Page]) -> None:
     page = open_page("#too-many")
     place = page.locator("#too-many")
-    expect(place).to_contain_text("already holds 8 of 8 documents")
+    expect(place).to_contain_text("is full (8 of 8)")
     expect(place).to_be_in_viewport()
 
 

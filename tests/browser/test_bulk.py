@@ -24,11 +24,11 @@ def bulk(page: Page, words: str) -> Locator:
 
 
 def box(page: Page, name: str) -> Locator:
-    return page.get_by_role("checkbox", name=f"Choose {name}", exact=True)
+    return page.get_by_role("checkbox", name=f"Select {name}", exact=True)
 
 
 def every(page: Page) -> Locator:
-    return page.get_by_role("checkbox", name="Choose all shown")
+    return page.get_by_role("checkbox", name="Select all shown")
 
 
 def long_visit(page: Page, person: Person, count: int = 53) -> Locator:
@@ -42,11 +42,11 @@ def test_what_is_chosen_is_counted_aloud(page: Page, person: Person) -> None:
     open_visit(page, person.visit(*NOTES))
     expect(page.locator(".mf-bulk")).to_be_hidden()
     box(page, NOTES[0]).check()
-    expect_said(page, "1 document chosen.")
+    expect_said(page, "1 document selected.")
     assert every(page).evaluate("(box) => [box.checked, box.indeterminate]") == [False, True]
     every(page).check()
-    expect_said(page, "5 documents chosen.")
-    page.get_by_role("button", name="Choose none").click()
+    expect_said(page, "5 documents selected.")
+    page.get_by_role("button", name="Clear").click()
     expect(every(page)).to_be_focused()
     expect(page.locator(".mf-bulk")).to_be_hidden()
     expect(page.locator("input[name=file_ids]:checked")).to_have_count(0)
@@ -56,11 +56,11 @@ def test_a_range_is_chosen_with_the_shift_key(page: Page, person: Person) -> Non
     open_visit(page, person.visit(*NOTES))
     box(page, "Note 4.txt").click()
     box(page, "Note 2.txt").click(modifiers=["Shift"])
-    expect(chosen(page)).to_have_text("3 documents chosen")
+    expect(chosen(page)).to_have_text("3 selected")
     for name in NOTES:
         expect(box(page, name)).to_be_checked(checked=name in NOTES[1:4])
     box(page, "Note 3.txt").click(modifiers=["Shift"])
-    expect(chosen(page)).to_have_text("1 document chosen")
+    expect(chosen(page)).to_have_text("1 selected")
 
 
 def test_chosen_documents_go_to_the_trash_and_undo_brings_them_back(page: Page, person: Person) -> None:
@@ -69,13 +69,13 @@ def test_chosen_documents_go_to_the_trash_and_undo_brings_them_back(page: Page, 
     tick(page, *NOTES[:3])
     bulk(page, "Move to trash").click()
     expect_names(page, NEWEST_FIRST[:2])
-    expect_said(page, "Moved 3 documents to the trash.")
+    expect_said(page, "3 documents moved to trash.")
     expect(badge(page, visit)).to_have_text("2 documents")
     expect(page.locator(".mf-manager-head")).to_contain_text("2 of 8")
     expect(page.get_by_role("button", name="Undo")).to_be_focused()
     page.keyboard.press("Enter")
     expect_names(page, NEWEST_FIRST)
-    expect_said(page, "Restored 3 documents.")
+    expect_said(page, "3 documents restored.")
     expect(badge(page, visit)).to_have_text("5 documents")
     assert page.evaluate("document.activeElement !== document.body")
 
@@ -84,7 +84,7 @@ def test_it_all_works_by_keyboard(page: Page, person: Person) -> None:
     open_visit(page, person.visit(*NOTES))
     every(page).focus()
     page.keyboard.press("Space")
-    expect(chosen(page)).to_have_text("5 documents chosen")
+    expect(chosen(page)).to_have_text("5 selected")
     for _ in range(9):
         page.keyboard.press("Shift+Tab")
         if page.evaluate("document.activeElement.value") == "delete":
@@ -98,22 +98,22 @@ def test_all_that_match_are_chosen_beyond_those_shown(page: Page, person: Person
     long_visit(page, person)
     expect(page.locator(".mf-row")).to_have_count(50)
     every(page).check()
-    expect(chosen(page)).to_have_text("50 documents chosen")
-    page.get_by_role("button", name="Choose all 53 documents").click()
-    expect_said(page, "All 53 documents chosen.")
+    expect(chosen(page)).to_have_text("50 selected")
+    page.get_by_role("button", name="Select all 53 documents").click()
+    expect_said(page, "All 53 documents selected.")
     bulk(page, "Move to trash").click()
     expect(page.locator(".mf-empty")).to_contain_text("No documents yet")
-    expect(page.get_by_text("Moved 53 documents to the trash.").first).to_be_visible()
+    expect(page.get_by_text("53 documents moved to trash.").first).to_be_visible()
 
 
 def test_unticking_one_chooses_no_longer_all(page: Page, person: Person) -> None:
     long_visit(page, person)
     every(page).check()
-    page.get_by_role("button", name="Choose all 53 documents").click()
+    page.get_by_role("button", name="Select all 53 documents").click()
     box(page, "Note 53.txt").uncheck()
-    expect(chosen(page)).to_have_text("49 documents chosen")
+    expect(chosen(page)).to_have_text("49 selected")
     bulk(page, "Move to trash").click()
-    expect(page.get_by_text("Moved 49 documents to the trash.").first).to_be_visible()
+    expect(page.get_by_text("49 documents moved to trash.").first).to_be_visible()
     expect(row(page, "Note 53.txt")).to_be_visible()
     expect(page.locator(".mf-row")).to_have_count(4)
 
@@ -125,18 +125,18 @@ def test_all_that_match_a_search_are_only_those(page: Page, person: Person) -> N
     page.locator("[data-mf-filter]").get_by_label("Category").select_option("Summary")
     expect_said(page, "52 documents found.")
     every(page).check()
-    page.get_by_role("button", name="Choose all 52 documents").click()
+    page.get_by_role("button", name="Select all 52 documents").click()
     bulk(page, "Move to trash").click()
-    expect(page.get_by_text("Moved 52 documents to the trash.").first).to_be_visible()
+    expect(page.get_by_text("52 documents moved to trash.").first).to_be_visible()
     expect(page.locator(".mf-manager-head")).to_contain_text("5 of 8")
 
 
 def test_chosen_documents_get_a_category(page: Page, person: Person) -> None:
     open_visit(page, person.visit(*NOTES))
     tick(page, "Note 1.txt", "Note 3.txt")
-    page.get_by_label("Category for the chosen documents").select_option("Referral")
+    page.get_by_label("Category for the selected documents").select_option("Referral")
     bulk(page, "Set category").click()
-    expect_said(page, "Saved the category of 2 documents.")
+    expect_said(page, "Category of 2 documents saved.")
     expect(page.locator(".mf-file-category")).to_have_text(["Referral", "Referral"])
     expect(row(page, "Note 3.txt")).to_contain_text("Referral")
     assert page.evaluate("document.activeElement !== document.body")
@@ -161,7 +161,7 @@ def test_chosen_documents_are_downloaded_as_one_zip_byte_for_byte(page: Page, pe
     box(page, "Note 1.txt").uncheck()
     with page.expect_download() as download:
         bulk(page, "Download as ZIP").click()
-    expect_said(page, "The download starts.")
+    expect_said(page, "Download started.")
     content = Path(download.value.path()).read_bytes()
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         unpacked = {name: archive.read(name) for name in archive.namelist()}
@@ -170,14 +170,14 @@ def test_chosen_documents_are_downloaded_as_one_zip_byte_for_byte(page: Page, pe
     assert unpacked == {"Befund März.pdf": samples.pdf(), "Growth.png": samples.png()}
     assert download.value.suggested_filename.startswith("Annual check-up")
     assert download.value.suggested_filename.endswith(".zip")
-    expect(chosen(page)).to_have_text("4 documents chosen")
+    expect(chosen(page)).to_have_text("4 selected")
 
 
 def open_trash(page: Page, person: Person) -> None:
     """The trash of a visit, with two of its five notes."""
     open_visit(page, person.visit(*NOTES))
-    press(page, "Delete", "Note 1.txt")
-    press(page, "Delete", "Note 2.txt")
+    press(page, "Move to trash", "Note 1.txt")
+    press(page, "Move to trash", "Note 2.txt")
     page.get_by_role("link", name="Trash (2)").click()
     expect(page.locator(".mf-row")).to_have_count(2)
 
@@ -186,7 +186,7 @@ def test_chosen_documents_are_restored_from_the_trash(page: Page, person: Person
     open_trash(page, person)
     every(page).check()
     bulk(page, "Restore").click()
-    expect_said(page, "Restored 2 documents.")
+    expect_said(page, "2 documents restored.")
     expect(page.get_by_text("The trash is empty")).to_be_visible()
     page.get_by_role("link", name="Back to documents").click()
     expect(page.locator(".mf-row")).to_have_count(5)
@@ -195,17 +195,17 @@ def test_chosen_documents_are_restored_from_the_trash(page: Page, person: Person
 def test_deleting_chosen_documents_for_ever_asks_first(page: Page, person: Person) -> None:
     open_trash(page, person)
     tick(page, "Note 1.txt")
-    bulk(page, "Delete for ever").click()
+    bulk(page, "Delete permanently").click()
     ask = page.locator(".mf-ask[open]")
-    expect(ask.get_by_role("heading")).to_have_text("Delete 1 document for ever?")
+    expect(ask.get_by_role("heading")).to_have_text("Delete 1 document permanently?")
     expect(ask.get_by_role("button", name="Keep them")).to_be_focused()
     page.keyboard.press("Enter")
     expect(ask).to_have_count(0)
     expect(page.locator(".mf-row")).to_have_count(2)
-    bulk(page, "Delete for ever").click()
-    ask.get_by_role("button", name="Delete for ever").click()
+    bulk(page, "Delete permanently").click()
+    ask.get_by_role("button", name="Delete permanently").click()
     expect_names(page, ["Note 2.txt"])
-    expect_said(page, "Deleted 1 document for ever.")
+    expect_said(page, "1 document deleted permanently.")
     assert page.evaluate("document.activeElement !== document.body")
 
 
@@ -218,9 +218,9 @@ def test_one_of_three_that_somebody_else_deleted_meanwhile_is_named_and_the_othe
     trash = person.world.documents(person.email)
     trash.trash(person.file_named(visit, "Note 2.txt").id)
     bulk(page, "Move to trash").click()
-    expect(page.locator(".mf-outcome-error")).to_have_text(re.compile("Note 2.txt was not moved to the trash"))
-    expect_said(page, "Moved 2 documents to the trash.")
-    expect_said(page, "Note 2.txt was not moved to the trash.")
+    expect(page.locator(".mf-outcome-error")).to_have_text(re.compile("Note 2.txt was not moved to trash"))
+    expect_said(page, "2 documents moved to trash.")
+    expect_said(page, "Note 2.txt was not moved to trash.")
     expect_names(page, NEWEST_FIRST[:2])
 
 
@@ -235,5 +235,5 @@ def test_one_of_three_that_another_tab_purged_is_told_and_the_others_come_back(p
     documents.purge(files[1].id)
     bulk(page, "Restore").click()
     expect(page.locator(".mf-outcome-error")).to_have_count(1)
-    expect_said(page, "Restored 2 documents.")
+    expect_said(page, "2 documents restored.")
     expect(page.get_by_text("The trash is empty")).to_be_visible()

@@ -106,7 +106,7 @@ def test_what_is_added_in_the_manager_shows_in_the_list_and_the_badge(host: Host
 def test_what_is_deleted_in_the_list_goes_from_the_manager_and_comes_back_with_undo(host: Host, person: Person) -> None:
     visit = person.visit(*PAPERS)
     parts_of(host, visit)
-    row(alone(host, visit), "Scan.jpg").get_by_role("button", name="Delete").click()
+    row(alone(host, visit), "Scan.jpg").get_by_role("button", name="Move to trash").click()
     expect(badge(host, visit)).to_have_text("2 documents")
     expect(row(manager(host, visit), "Scan.jpg")).to_have_count(0)
     alone(host, visit).get_by_role("button", name="Undo").click()
@@ -120,7 +120,7 @@ def test_a_change_to_one_record_leaves_the_parts_of_another_alone(host: Host, pe
     one, other = person.visit("Letter.pdf", patient=patient), person.visit("Note.txt", patient=patient)
     host.parts(*(f"/documents/visit/{visit.id}{part}" for visit in (one, other) for part in ("", "/list", "/badge")))
     expect(badge(host, other)).to_be_visible()
-    row(manager(host, one), "Letter.pdf").get_by_role("button", name="Delete").click()
+    row(manager(host, one), "Letter.pdf").get_by_role("button", name="Move to trash").click()
     expect(badge(host, one)).to_have_text("No documents yet")
     says(alone(host, one))
     expect(badge(host, other)).to_have_text("1 document")
@@ -150,7 +150,7 @@ def test_the_trash_opens_inside_the_manager_and_gives_back(host: Host, person: P
     parts_of(host, visit)
     manager(host, visit).get_by_role("link", name="Trash (1)").click()
     row(manager(host, visit), "Note.txt").get_by_role("button", name="Restore").click()
-    expect(manager(host, visit).locator(".mf-notice")).to_contain_text("Restored “Note.txt”.")
+    expect(manager(host, visit).locator(".mf-notice")).to_contain_text("“Note.txt” restored.")
     manager(host, visit).get_by_role("link", name="Back to documents").click()
     expect(row(manager(host, visit), "Note.txt")).to_be_visible()
     expect(row(alone(host, visit), "Note.txt")).to_be_visible()
@@ -195,7 +195,7 @@ def test_several_are_chosen_downloaded_together_and_moved_to_the_trash(host: Hos
     parts_of(host, visit)
     mine = alone(host, visit)
     for name in ("Letter.pdf", "Note.txt"):
-        mine.get_by_role("checkbox", name=f"Choose {name}").check()
+        mine.get_by_role("checkbox", name=f"Select {name}").check()
     with host.page.expect_download() as download:
         mine.get_by_role("button", name="Download as ZIP").click()
     with zipfile.ZipFile(io.BytesIO(Path(download.value.path()).read_bytes())) as archive:
@@ -260,7 +260,7 @@ def test_a_reader_sees_documents_and_no_control_that_would_be_refused(
         says(part, "Note.txt", "Scan.jpg", "Letter.pdf")
         shown = part.locator("button:visible, a:visible, input:visible").evaluate_all(CONTROLS)
         offered = {words.split(" ")[0] for words in shown} - {"Preview"}  # by the name alone where it is narrow
-        assert offered == {"Choose", "Name", "Type", "Size", "Added", "Download", *PAPERS}
+        assert offered == {"Select", "Name", "Type", "Size", "Added", "Download", *PAPERS}
 
 
 CONTROLS = "(all) => all.map((one) => (one.ariaLabel ?? one.innerText).replace(/\\s+/g, ' ').trim())"

@@ -18,7 +18,7 @@ PAPERS = ("Letter.pdf", "Scan.jpg", "Note.txt")
 
 def sign_in(page: Page, email: str, password: str = PASSWORD) -> None:
     page.goto("/")
-    page.get_by_label("Email address").fill(email)
+    page.get_by_label("Email").fill(email)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Sign in").click()
 
@@ -46,7 +46,7 @@ def test_an_account_from_the_command_line_takes_its_first_document_all_the_way(
 
 
 def add_patient(page: Page) -> None:
-    page.get_by_role("link", name="Add the first patient").click()
+    page.get_by_role("link", name="Add patient").click()
     page.get_by_label("First name").fill("Maria")
     page.get_by_label("Last name").fill("Sample")
     page.get_by_label("Date of birth").fill("1984-11-03")
@@ -63,7 +63,7 @@ def test_a_wrong_password_is_refused_in_plain_words(open_context: Callable[..., 
 
 def test_signing_out_ends_the_session(page: Page) -> None:
     page.goto("/account")
-    page.get_by_role("button", name="Sign out here").click()
+    page.get_by_role("main").get_by_role("button", name="Sign out", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
     page.goto("/account")
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
@@ -94,7 +94,7 @@ def test_the_badge_and_the_count_change_without_a_reload(page: Page, person: Per
     pick(page, *PAPERS)
     expect(page.locator(".mf-manager-head")).to_contain_text("3 of 8")
     expect(badge(page, visit)).to_have_text("3 documents")
-    press(page, "Delete", "Note.txt")
+    press(page, "Move to trash", "Note.txt")
     expect(page.locator(".mf-manager-head")).to_contain_text("2 of 8")
     expect(badge(page, visit)).to_have_text("2 documents")
     assert page.evaluate("window.stillHere") is True
@@ -115,7 +115,7 @@ def test_a_download_is_what_was_uploaded_byte_for_byte_under_its_own_name(
 def test_a_deleted_document_comes_back_with_undo(page: Page, person: Person) -> None:
     visit = person.visit("Letter.pdf", "Note.txt")
     open_visit(page, visit)
-    press(page, "Delete", "Letter.pdf")
+    press(page, "Move to trash", "Letter.pdf")
     expect(row(page, "Letter.pdf")).to_have_count(0)
     page.get_by_role("button", name="Undo").click()
     expect(row(page, "Letter.pdf")).to_be_visible()
@@ -124,10 +124,10 @@ def test_a_deleted_document_comes_back_with_undo(page: Page, person: Person) -> 
 
 def test_a_document_is_restored_from_the_trash_of_its_record(page: Page, person: Person) -> None:
     open_visit(page, person.visit("Letter.pdf"))
-    press(page, "Delete", "Letter.pdf")
+    press(page, "Move to trash", "Letter.pdf")
     page.get_by_role("link", name="Trash (1)").click()
     press(page, "Restore", "Letter.pdf")
-    expect(page.get_by_text("Restored “Letter.pdf”.").first).to_be_visible()
+    expect(page.get_by_text("“Letter.pdf” restored.").first).to_be_visible()
     page.get_by_role("link", name="Back to documents").click()
     expect(row(page, "Letter.pdf")).to_be_visible()
 
@@ -135,7 +135,7 @@ def test_a_document_is_restored_from_the_trash_of_its_record(page: Page, person:
 def test_a_document_is_restored_from_the_trash_of_its_patient(page: Page, person: Person) -> None:
     visit = person.visit("Letter.pdf")
     open_visit(page, visit)
-    press(page, "Delete", "Letter.pdf")
+    press(page, "Move to trash", "Letter.pdf")
     expect(page.get_by_role("button", name="Undo")).to_be_visible()
     page.goto(f"/patients/{visit.patient_id}/trash")
     page.get_by_role("button", name="Restore Letter.pdf").click()
@@ -154,8 +154,8 @@ def test_deleting_for_ever_asks_first_and_can_be_left(page: Page, person: Person
 def test_deleting_for_ever_leaves_nothing_behind(page: Page, person: Person, world: World) -> None:
     open_trash(page, person)
     before = len(world.files())
-    page.locator(".mf-ask[open]").get_by_role("button", name="Delete for ever").click()
-    expect(page.get_by_text("Deleted “Letter.pdf” for ever.").first).to_be_visible()
+    page.locator(".mf-ask[open]").get_by_role("button", name="Delete permanently").click()
+    expect(page.get_by_text("“Letter.pdf” deleted permanently.").first).to_be_visible()
     expect(page.locator(".mf-manager-head")).to_contain_text("0 documents")
     assert len(world.files()) == before - 1
     world.assert_sound()
@@ -164,10 +164,10 @@ def test_deleting_for_ever_leaves_nothing_behind(page: Page, person: Person, wor
 def open_trash(page: Page, person: Person) -> None:
     """The record's trash with the question about its only document open."""
     open_visit(page, person.visit("Letter.pdf"))
-    press(page, "Delete", "Letter.pdf")
+    press(page, "Move to trash", "Letter.pdf")
     page.get_by_role("link", name="Trash (1)").click()
-    press(page, "Delete for ever", "Letter.pdf")
-    expect(page.get_by_role("heading", name="Delete this document for ever?")).to_be_visible()
+    press(page, "Delete permanently", "Letter.pdf")
+    expect(page.get_by_role("heading", name="Delete this document permanently?")).to_be_visible()
 
 
 def test_another_account_sees_nothing_of_it(
@@ -189,7 +189,7 @@ def test_another_account_sees_nothing_of_it(
 def test_what_was_done_is_told_in_the_activity_of_the_patient(page: Page, person: Person) -> None:
     visit = person.visit("Letter.pdf")
     open_visit(page, visit)
-    press(page, "Delete", "Letter.pdf")
+    press(page, "Move to trash", "Letter.pdf")
     expect(page.get_by_role("button", name="Undo")).to_be_visible()
     page.goto(f"/patients/{visit.patient_id}/activity")
-    expect(page.locator(".mf-trail li").filter(has_text="You moved to the trash: “Letter.pdf”")).to_have_count(1)
+    expect(page.locator(".mf-trail li").filter(has_text="You moved “Letter.pdf” to trash")).to_have_count(1)

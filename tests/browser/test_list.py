@@ -138,12 +138,12 @@ def test_the_list_is_narrowed_to_a_category_or_to_none(page: Page, person: Perso
 def test_the_list_is_narrowed_to_a_kind_of_file(page: Page, person: Person) -> None:
     page.goto(f"/visit/{four(person)}")
     narrow(page)
-    page.get_by_label("Kind of file").select_option("Photo or scan")
+    page.get_by_label("File type").select_option("Photo or scan")
     expect_names(page, [GROWTH])
     expect(page).to_have_url(re.compile("media=image"))
     page.reload()
     expect_names(page, [GROWTH])
-    expect(page.get_by_label("Kind of file")).to_be_visible()
+    expect(page.get_by_label("File type")).to_be_visible()
 
 
 def test_days_are_those_of_the_reader(page: Page, person: Person) -> None:
@@ -282,7 +282,7 @@ def test_leaving_a_half_written_edit_asks_first(page: Page, person: Person) -> N
     edit(page, "Letter.pdf").get_by_label("Name").fill("Opinion.pdf")
     page.get_by_role("button", name="Close").click()
     expect(page.get_by_label("Name", exact=True)).to_have_value("Opinion.pdf")
-    assert asked == ["Leave without saving what you changed?"]
+    assert asked == ["Discard changes?"]
 
 
 @pytest.mark.parametrize("how", ["sorting", "escape"])
@@ -296,7 +296,7 @@ def test_what_is_half_written_is_not_taken_away_without_asking(page: Page, perso
     else:
         name.press("Escape")
     expect(page.get_by_label("Name", exact=True)).to_have_value("Opinion.pdf")
-    assert asked == ["Leave without saving what you changed?"]
+    assert asked == ["Discard changes?"]
 
 
 def test_a_list_that_fails_is_told_while_the_rest_lives_and_try_again_brings_it(
@@ -305,7 +305,7 @@ def test_a_list_that_fails_is_told_while_the_rest_lives_and_try_again_brings_it(
     complaints.expect("503")
     visit = person.visit("Letter.pdf", "Note.txt")
     open_visit(page, visit)
-    press(page, "Delete", "Note.txt")
+    press(page, "Move to trash", "Note.txt")
     page.get_by_role("link", name="Trash (1)").click()
     expect_names(page, ["Note.txt"])
     fail("**/list?*")(page)
@@ -322,7 +322,7 @@ def test_a_list_that_fails_is_told_while_the_rest_lives_and_try_again_brings_it(
 def test_what_arrives_while_the_trash_is_open_is_in_the_list_and_not_in_the_trash(page: Page, person: Person) -> None:
     held: list[Route] = []
     open_visit(page, person.visit("Letter.pdf", "Note.txt"))
-    press(page, "Delete", "Note.txt")
+    press(page, "Move to trash", "Note.txt")
     page.route("**/files*", lambda route: held.append(route))
     pick(page, "Growth.png")
     page.get_by_role("link", name="Trash (1)").click()

@@ -17,7 +17,7 @@ from tests.support import samples
 from tests.support.factories import World
 
 Open = Callable[[Page, Any], None]
-QUESTION = "Leave without saving what you changed?"
+QUESTION = "Discard changes?"
 CHANGED_ELSEWHERE = """(id) => document.dispatchEvent(
   new CustomEvent("documents:changed", { detail: { type: "visit", id, count: 1, remote: true } })
 )"""
@@ -78,7 +78,7 @@ def heading(page: Page) -> Locator:
 
 
 def mark_of(page: Page, name: str) -> Locator:
-    return page.get_by_role("checkbox", name=f"Move {name} to the trash when saving")
+    return page.get_by_role("checkbox", name=f"Move {name} to trash on save")
 
 
 def mark(page: Page, name: str) -> None:
@@ -191,11 +191,11 @@ def test_marks_are_set_struck_through_and_counted_by_mouse_and_taken_back_by_key
         mark(page, name)
         expect(mark_of(page, name)).to_be_checked()
         expect(row(page, name).locator(".mf-file-name")).to_have_css("text-decoration-line", "line-through")
-        expect(page.locator("[data-mf-marked]")).to_have_text(f"{words} will go to the trash when you save.")
+        expect(page.locator("[data-mf-marked]")).to_have_text(f"{words} will move to trash when you save.")
     mark_of(page, "Letter.pdf").focus()
     page.keyboard.press("Space")
     expect(row(page, "Letter.pdf").locator(".mf-file-name")).to_have_css("text-decoration-line", "none")
-    expect(page.locator(".mf-manager [data-mf-live]")).to_have_text("1 document will go to the trash when you save.")
+    expect(page.locator(".mf-manager [data-mf-live]")).to_have_text("1 document will move to trash when you save.")
     page.keyboard.press("Space")
     expect(mark_of(page, "Letter.pdf")).to_be_checked()
 
@@ -215,7 +215,7 @@ def test_one_save_applies_fields_and_marks_and_the_added_files_follow(page: Page
     expect(page).to_have_url(f"/visit/{visit.id}")
     assert (live(person, visit), trashed(person, visit)) == (["Growth.png", "Scan.jpg"], ["Letter.pdf"])
     assert (len(saves), len(uploads)) == (1, 1)
-    expect(page.get_by_text("Moved 1 document to the trash.", exact=True).first).to_be_visible()
+    expect(page.get_by_text("1 document moved to trash.", exact=True).first).to_be_visible()
     expect(page.get_by_role("button", name="Undo")).to_be_visible()
     expect(page.locator("[data-mf-show-changes]")).to_have_count(0)
     person.world.assert_sound()
@@ -223,7 +223,7 @@ def test_one_save_applies_fields_and_marks_and_the_added_files_follow(page: Page
 
 @pytest.mark.parametrize(
     ("kind", "title"),
-    [("lab-result", "Name of the test"), ("procedure", "Name of the procedure"), ("insurance", "Insurance company")],
+    [("lab-result", "Test name"), ("procedure", "Procedure name"), ("insurance", "Insurer")],
 )
 def test_every_kind_of_record_is_edited_and_made_with_its_documents(
     page: Page, person: Person, kind: str, title: str
@@ -255,7 +255,7 @@ def test_what_was_added_follows_the_save_with_progress(page: Page, person: Perso
     hold_uploads(page)
     save(page).click()
     expect(heading(page)).to_have_text("Annual check-up")
-    expect(status(page, "Growth.png")).to_contain_text("64 %")
+    expect(status(page, "Growth.png")).to_contain_text("64%")
     expect(queued(page, "Growth.png").get_by_role("progressbar")).to_have_attribute("value", "64")
 
 
@@ -314,15 +314,15 @@ def test_a_form_that_has_to_be_corrected_keeps_marks_fields_and_files(
     complaints.expect("422")
     visit = person.visit("Letter.pdf", "Scan.jpg")
     edit(page, visit)
-    page.get_by_label("Seen by").fill("Dr. Sample")
+    page.get_by_label("Clinician").fill("Dr. Sample")
     reason(page).fill("")
     mark(page, "Letter.pdf")
     pick(page, "Growth.png")
     save(page).click()
-    expect(page.get_by_role("alert").get_by_role("link")).to_have_text("Reason for the visit is needed.")
-    expect(page.get_by_label("Seen by")).to_have_value("Dr. Sample")
+    expect(page.get_by_role("alert").get_by_role("link")).to_have_text("Enter the reason for the visit.")
+    expect(page.get_by_label("Clinician")).to_have_value("Dr. Sample")
     expect(mark_of(page, "Letter.pdf")).to_be_checked()
-    expect(page.locator("[data-mf-marked]")).to_have_text("1 document will go to the trash when you save.")
+    expect(page.locator("[data-mf-marked]")).to_have_text("1 document will move to trash when you save.")
     expect(status(page, "Growth.png")).to_have_text(WAITS)
     assert live(person, visit) == ["Letter.pdf", "Scan.jpg"]
     reason(page).fill("Sore knee")
@@ -349,7 +349,7 @@ def test_a_full_record_takes_a_file_in_the_place_of_a_marked_one(page: Page, per
     visit = person.visit(*(f"Note {number}.txt" for number in range(1, 9)))
     edit_in_sheet(page, visit)
     pick(page, "Growth.png")
-    expect(status(page, "Growth.png")).to_contain_text("This visit holds 8 of 8 documents.")
+    expect(status(page, "Growth.png")).to_contain_text("This visit is full (8 of 8).")
     mark(page, "Note 3.txt")
     queued(page, "Growth.png").get_by_role("button", name="Try again").click()
     expect(status(page, "Growth.png")).to_have_text(WAITS)
@@ -438,8 +438,8 @@ def test_the_record_is_shown_while_its_files_are_on_their_way(page: Page, person
     hold_uploads(page)
     save(page).click()
     expect(heading(page)).to_have_text("Sore knee")
-    expect(status(page, "Growth.png")).to_contain_text("64 %")
-    expect(status(page, "Note.txt")).to_contain_text("31 %")
+    expect(status(page, "Growth.png")).to_contain_text("64%")
+    expect(status(page, "Note.txt")).to_contain_text("31%")
     assert live(person, only_visit(person, patient)) == []
 
 
@@ -503,7 +503,7 @@ def test_a_lost_answer_to_the_save_makes_no_second_record(
     fill_in(page)
     first_is(page, "**/new*", lose_answer)
     save(page).click()
-    expect(page.get_by_role("alert")).to_contain_text("There was no answer. Are you online?")
+    expect(page.get_by_role("alert")).to_contain_text("Can’t reach the server. Check your connection.")
     expect(reason(page)).to_have_value("Sore knee")
     assert only_visit(person, patient).reason == "Sore knee", "the server had stored it all the same"
     page.get_by_role("alert").get_by_role("button", name="Try again").click()
@@ -532,7 +532,7 @@ def test_saving_while_offline_keeps_everything_and_works_when_tried_again(
     fill_in(page)
     page.context.set_offline(True)
     save(page).click()
-    expect(page.get_by_role("alert")).to_contain_text("There was no answer. Are you online?")
+    expect(page.get_by_role("alert")).to_contain_text("Can’t reach the server. Check your connection.")
     expect(status(page, "Note.txt")).to_have_text(WAITS)
     page.context.set_offline(False)
     page.get_by_role("alert").get_by_role("button", name="Try again").click()
@@ -677,7 +677,7 @@ def test_a_reader_downloads_one_document_and_all_of_them(
     open_visit(page, visit)
     with page.expect_download() as one:
         row(page, "Letter.pdf").get_by_role("link", name="Download Letter.pdf").click()
-    page.get_by_role("checkbox", name="Choose Letter.pdf").check()
+    page.get_by_role("checkbox", name="Select Letter.pdf").check()
     with page.expect_download() as all_of_them:
         page.get_by_role("button", name="Download as ZIP").click()
     assert (one.value.suggested_filename, all_of_them.value.suggested_filename) == (

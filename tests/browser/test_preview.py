@@ -204,10 +204,10 @@ def test_a_picture_is_made_larger_turned_and_moved(page: Page, person: Person) -
     assert abs(page.evaluate(ACROSS, 900) - held) <= 1
     page.keyboard.press("0")
     page.keyboard.press("r")
-    expect(said(page)).to_have_text("Turned by 90 degrees")
+    expect(said(page)).to_have_text("Rotated 90 degrees")
     assert page.locator(".mf-look-page").evaluate("(one) => one.offsetHeight > one.offsetWidth")
-    page.get_by_role("button", name="Fit the width").click()
-    expect(page.get_by_role("button", name="Fit the width")).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="Fit width").click()
+    expect(page.get_by_role("button", name="Fit width")).to_have_attribute("aria-pressed", "true")
 
 
 def test_fingers_pinch_and_swipe(open_context: Callable[..., BrowserContext], person: Person) -> None:
@@ -255,10 +255,10 @@ def test_a_medical_picture_has_frames_and_windows(page: Page, person: Person) ->
         page.keyboard.press("ArrowRight")
     expect(picture).to_have_attribute("src", re.compile(r"cn595x1500/3\.webp$"))
     assert len(pictures(asked)) == 1
-    page.get_by_role("button", name="Play the frames").click()
+    page.get_by_role("button", name="Play frames").click()
     expect(page.locator("[data-mf-page-field]")).to_have_value("6")
-    page.get_by_role("button", name="Play the frames").click()
-    expect(page.get_by_role("button", name="Play the frames")).to_have_attribute("aria-pressed", "false")
+    page.get_by_role("button", name="Play frames").click()
+    expect(page.get_by_role("button", name="Play frames")).to_have_attribute("aria-pressed", "false")
 
 
 def test_sheets_of_a_table_are_tabs(page: Page, person: Person) -> None:
@@ -303,7 +303,7 @@ def test_what_fails_says_so_and_is_tried_again(page: Page, person: Person, compl
     person.world.documents(person.email).trash(file_id(page, "B.png"))
     person.world.documents(person.email).purge(file_id(page, "B.png"))
     page.keyboard.press("ArrowRight")
-    expect(look.get_by_role("alert")).to_have_text("This document is not there any more.")
+    expect(look.get_by_role("alert")).to_have_text("This document no longer exists.")
     expect(look.get_by_role("button", name="Close")).to_be_focused()
     page.keyboard.press("Escape")
     page.context.clear_cookies()
@@ -392,12 +392,12 @@ def test_documents_are_printed_when_their_pages_have_come(own_page: Page, person
     page.context.add_init_script("window.print = () => document.documentElement.setAttribute('data-printed', '')")
     one = record(person, Note_txt=samples.txt(), Locked_pdf=samples.locked_pdf(), Letter_pdf=samples.pdf(3))
     page.goto(f"/documents/lab-result/{one.id}")
-    page.get_by_role("checkbox", name="Choose all shown").check()
+    page.get_by_role("checkbox", name="Select all shown").check()
     with page.context.expect_page() as opened:
         page.get_by_role("button", name="Print", exact=True).click()
     paper = opened.value
     expect(paper.get_by_text("Ready to print.")).to_be_visible()
-    expect(paper.get_by_text("is locked with a password")).to_be_visible()
+    expect(paper.get_by_text("is protected with a password")).to_be_visible()
     paper.get_by_role("button", name="Print").click()
     expect(paper.locator("html")).to_have_attribute("data-printed", "")
     assert paper.pdf(prefer_css_page_size=True).count(b"/Type /Page\n") == 5  # what is left out, three pages, the note

@@ -31,7 +31,7 @@ def test_what_is_missing_is_said_beside_its_field_and_in_a_summary(
     page.get_by_role("button", name="Save visit").click()
     expect(page.get_by_role("alert").get_by_role("link")).to_have_count(1)
     expect(page.get_by_role("alert")).to_be_focused()
-    expect(page.get_by_label("Date", exact=True)).to_have_accessible_description("Error: Date is needed.")
+    expect(page.get_by_label("Date", exact=True)).to_have_accessible_description("Error: Enter the date.")
     expect(page.get_by_label("Reason for the visit")).to_have_value("Sore knee")
 
 
@@ -48,7 +48,7 @@ def test_an_edited_record_shows_its_new_facts_everywhere(page: Page, person: Per
 def test_a_deleted_record_comes_back_with_its_documents_by_undo(page: Page, person: Person) -> None:
     visit = person.visit("Letter.pdf", "Scan.jpg")
     sheet = open_visit(page, visit)
-    sheet.get_by_role("button", name="Move this visit to the trash").click()
+    sheet.get_by_role("button", name="Move visit to trash").click()
     expect(sheet).to_contain_text("Its 2 documents went with it.")
     expect(card(page, visit)).to_have_count(0)
     sheet.get_by_role("button", name="Undo").click()
@@ -59,7 +59,7 @@ def test_a_deleted_record_comes_back_with_its_documents_by_undo(page: Page, pers
 def test_a_deleted_record_is_restored_from_the_trash_of_its_patient(page: Page, person: Person) -> None:
     visit = person.visit("Letter.pdf")
     sheet = open_visit(page, visit)
-    sheet.get_by_role("button", name="Move this visit to the trash").click()
+    sheet.get_by_role("button", name="Move visit to trash").click()
     expect(sheet.get_by_role("button", name="Undo")).to_be_visible()
     page.goto(f"/patients/{visit.patient_id}/trash")
     page.get_by_role("button", name="Restore Annual check-up").click()
@@ -95,7 +95,7 @@ def test_leaving_a_half_written_form_asks_first(page: Page, person: Person) -> N
     page.get_by_label("Reason for the visit").fill("Sore knee")
     page.keyboard.press("Escape")
     expect(page.get_by_label("Reason for the visit")).to_have_value("Sore knee")
-    assert asked == ["Leave without saving what you changed?"]
+    assert asked == ["Discard changes?"]
 
 
 def test_one_switches_between_patients(page: Page, person: Person) -> None:

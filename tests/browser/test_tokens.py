@@ -40,14 +40,14 @@ def assert_accessible(page: Page) -> None:
 
 def fill(page: Page, password: str) -> None:
     page.get_by_label("Name", exact=True).fill("Scanner in the hall")
-    page.get_by_label("Read, add, change and delete").check()
+    page.get_by_label("Can edit: also add, change and delete").check()
     page.get_by_label("Your password").fill(password)
-    page.get_by_role("button", name="Make the token").click()
+    page.get_by_role("button", name="Create token").click()
 
 
 def test_a_token_is_made_copied_used_and_revoked(page: Page, world: World) -> None:
     page.goto("/account")
-    page.get_by_role("link", name="New token").click()
+    page.get_by_role("link", name="Create token").click()
     assert_accessible(page)
     fill(page, PASSWORD)
     shown = page.get_by_label("Scanner in the hall")
@@ -58,7 +58,7 @@ def test_a_token_is_made_copied_used_and_revoked(page: Page, world: World) -> No
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == text
     assert with_token(world, text).get("/patients").status_code == 200
-    page.get_by_role("link", name="I have kept it").click()
+    page.get_by_role("link", name="I’ve saved it").click()
     expect(page.get_by_role("strong").get_by_text("Scanner in the hall")).to_be_visible()
     expect(page.get_by_text(text)).to_have_count(0)
     assert_accessible(page)
@@ -73,7 +73,7 @@ def test_a_wrong_password_is_said_beside_it_and_what_was_typed_stays(page: Page,
     with page.expect_response(lambda answer: answer.status == 422):
         fill(page, "not the password")
     expect(page.get_by_label("Name", exact=True)).to_have_value("Scanner in the hall")
-    expect(page.get_by_label("Read, add, change and delete")).to_be_checked()
+    expect(page.get_by_label("Can edit: also add, change and delete")).to_be_checked()
     expect(page.get_by_label("Your password")).to_have_value("")
-    expect(page.get_by_text("This is not your password.").first).to_be_visible()
+    expect(page.get_by_text("Wrong password.").first).to_be_visible()
     assert_accessible(page)

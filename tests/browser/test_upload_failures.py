@@ -43,7 +43,7 @@ from tests.support.server import reserved_port, serve
 
 MB = 1024 * 1024
 PASSWORD = "a long and quiet river"
-SIGNED_OUT = "You were signed out. Sign in again in another tab; your files wait here."
+SIGNED_OUT = "You were signed out. Sign in again in another tab. Your files are kept here."
 
 
 class Fickle:
@@ -86,9 +86,7 @@ def test_a_busy_server_is_asked_again_when_it_said_and_stores_the_file_once(
     requests = sent(page)
     answer_first(page, 503, headers={"Retry-After": "2"})
     pick(page, note(1))
-    expect(said(page, "Note 1.txt")).to_have_text(
-        re.compile(r"^The server is busy just now\. Trying again in [12] seconds?\.$")
-    )
+    expect(said(page, "Note 1.txt")).to_have_text(re.compile(r"^The server is busy\. Retrying in [12] s\.$"))
     expect(row(page, "Note 1.txt")).to_be_visible()
     assert (len(requests), len(keys(requests))) == (2, 1)
     assert digests(person, visit) == digests_of(note(1))
@@ -103,7 +101,7 @@ def test_a_file_that_waits_for_long_is_tried_again_at_once_by(
     open_visit(page, person.visit())
     answer_first(page, 503, headers={"Retry-After": "100"})
     pick(page, note(1))
-    expect(said(page, "Note 1.txt")).to_contain_text(re.compile(r"Trying again in (100|9\d) seconds\."))
+    expect(said(page, "Note 1.txt")).to_contain_text(re.compile(r"Retrying in (100|9\d) s\."))
     if by == "the button":
         button(page, "Try again", "Note 1.txt").click()
     else:
@@ -120,7 +118,7 @@ def test_a_file_whose_answer_was_lost_is_stored_exactly_once(
     requests, answers = sent(page), Answers(page)
     pick(page, note(1))
     answers.lose()
-    expect(said(page, "Note 1.txt")).to_contain_text("There was no answer. Trying again in 1 second.")
+    expect(said(page, "Note 1.txt")).to_contain_text("Can’t reach the server. Retrying in 1 s.")
     expect(row(page, "Note 1.txt")).to_be_visible()
     assert (len(requests), len(keys(requests))) == (2, 1)
     assert len(names(page)) == 1
@@ -160,7 +158,7 @@ def test_a_server_that_stops_during_an_upload_gets_the_file_whole_and_once_when_
         eventually(page, lambda: staged(person))
         fickle.stop()
         let_pass(page, 20)
-        expect(said(page, "Diary.txt")).to_contain_text("There was no answer. Trying again in")
+        expect(said(page, "Diary.txt")).to_contain_text("Can’t reach the server. Retrying in")
         fickle.start()
         throttle.detach()
         page.clock.run_for(30_000)
@@ -185,7 +183,7 @@ def test_a_file_chosen_offline_waits_and_goes_on_by_itself(page: Page, person: P
     page.context.set_offline(True)
     pick(page, note(1))
     expect_state(page, "Note 1.txt", "paused")
-    expect(said(page, "Note 1.txt")).to_have_text("You are offline. It goes on as soon as you are back.")
+    expect(said(page, "Note 1.txt")).to_have_text("You’re offline. The upload resumes when you’re back online.")
     page.context.set_offline(False)
     expect(row(page, "Note 1.txt")).to_be_visible()
     assert digests(person, visit) == digests_of(note(1))
@@ -220,7 +218,7 @@ def test_a_file_that_was_deleted_before_its_turn_is_not_tried_for_ever(
     expect_state(page, "Note.txt", "paused")
     path.unlink()
     page.context.set_offline(False)
-    expect(said(page, "Note.txt")).to_have_text("This file cannot be read any more. Choose it again.")
+    expect(said(page, "Note.txt")).to_have_text("This file can no longer be read. Select it again.")
     expect_state(page, "Note.txt", "failed")
 
 
@@ -266,8 +264,8 @@ def test_a_record_that_somebody_else_filled_meanwhile_says_so_and_takes_the_file
     person.attach(visit, "Other.txt")
     pick(page, note(1))
     expect_state(page, "Note 1.txt", "failed")
-    expect(said(page, "Note 1.txt")).to_contain_text("8 of 8 documents")
-    press(page, "Delete", "Old 1.txt")
+    expect(said(page, "Note 1.txt")).to_contain_text("full (8 of 8)")
+    press(page, "Move to trash", "Old 1.txt")
     expect(page.get_by_role("button", name="bring back Old 1.txt")).to_be_visible()
     button(page, "Try again", "Note 1.txt").click()
     expect(row(page, "Note 1.txt")).to_be_visible()
@@ -300,9 +298,9 @@ def test_a_category_the_server_does_not_know_is_said_and_can_be_put_right(
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        (429, "Many files came at once."),
+        (429, "Too many files at once."),
         (500, "Something went wrong on our side."),
-        (502, "The server cannot be reached just now."),
+        (502, "The server is unavailable."),
         (504, "The server took too long."),
     ],
 )
@@ -314,7 +312,7 @@ def test_what_a_proxy_answers_for_a_while_is_put_in_words_and_tried_again(
     open_visit(page, visit)
     answer_first(page, status, headers={"Retry-After": "1"}, body="<h1>nginx</h1>", content_type="text/html")
     pick(page, note(1))
-    expect(said(page, "Note 1.txt")).to_contain_text(f"{words} Trying again in 1 second.")
+    expect(said(page, "Note 1.txt")).to_contain_text(f"{words} Retrying in 1 s.")
     expect(row(page, "Note 1.txt")).to_be_visible()
     assert digests(person, visit) == digests_of(note(1))
 
@@ -322,10 +320,10 @@ def test_what_a_proxy_answers_for_a_while_is_put_in_words_and_tried_again(
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        (403, "You may not add documents here."),
-        (404, "This record is not there any more."),
+        (403, "You can’t add documents here."),
+        (404, "This record no longer exists."),
         (413, "This file is too large."),
-        (415, "This kind of file cannot be added here."),
+        (415, "This type of file can’t be added here."),
         (418, "The server did not accept this file."),
     ],
 )
@@ -364,7 +362,7 @@ def test_a_file_is_given_up_after_some_minutes_and_can_be_tried_again(
     answer_all(page, 503)
     pick(page, note(1))
     wait_until_given_up(page)
-    expect(said(page, "Note 1.txt")).to_have_text("The server is busy just now. Try again in 1 minute.")
+    expect(said(page, "Note 1.txt")).to_have_text("The server is busy. Try again in 1 minute.")
     assert 5 < len(requests) < 20
     page.unroute_all()
     button(page, "Try again", "Note 1.txt").click()
@@ -394,7 +392,7 @@ def test_files_wait_through_a_lost_session_and_go_on_after_signing_in_in_another
     page.context.clear_cookies()
     pick(page, *notes(4))
     for number in range(1, 5):
-        expect(said(page, f"Note {number}.txt")).to_have_text("Waits until you are signed in again.")
+        expect(said(page, f"Note {number}.txt")).to_have_text("Paused. Sign in again to continue.")
     line = page.locator("[data-mf-upload-signed-out]")
     expect(line).to_have_text(f"{SIGNED_OUT} Sign in")
     with page.context.expect_page() as opened:
@@ -407,7 +405,7 @@ def test_files_wait_through_a_lost_session_and_go_on_after_signing_in_in_another
 
 
 def sign_in(tab: Page, email: str) -> None:
-    tab.get_by_label("Email address").fill(email)
+    tab.get_by_label("Email").fill(email)
     tab.get_by_label("Password").fill(PASSWORD)
     tab.get_by_role("button", name="Sign in").click()
     expect(tab.get_by_role("heading", level=1)).not_to_have_text("Sign in")
@@ -424,7 +422,7 @@ def test_a_token_of_an_older_session_is_renewed_without_a_word(
     expect(page.locator(".mf-row")).to_have_count(4)
     expect(page.locator(".mf-upload")).to_have_count(0)
     assert digests(person, visit) == digests_of(*notes(4))
-    press(page, "Delete", "Note 1.txt")
+    press(page, "Move to trash", "Note 1.txt")
     expect(page.get_by_role("button", name="bring back Note 1.txt")).to_be_visible()
 
 

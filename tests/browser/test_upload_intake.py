@@ -144,14 +144,14 @@ def test_a_dropped_folder_is_taken_with_its_folders_as_far_as_there_is_room(
     assert sorted(digests(person, visit)) == [f"Scan {number}.txt" for number in range(1, 9)]
     assert refused.locator("[data-mf-name]").all_inner_texts() == [f"Scan {number}.txt" for number in range(9, 121)]
     for words in refused.locator("[data-mf-status]").all_inner_texts():
-        assert re.match(r"This visit (has room for \d more documents?|holds 8 of 8 documents)", words)
+        assert re.match(r"This file doesn’t fit: a visit can hold 8\.|This visit is full \(8 of 8\)\.", words)
 
 
 def test_a_chosen_folder_leaves_out_what_a_system_keeps_there(page: Page, person: Person, tmp_path: Path) -> None:
     visit = person.visit()
     open_visit(page, visit)
     with page.expect_file_chooser() as chooser:
-        page.get_by_role("button", name="Choose a folder").click()
+        page.get_by_role("button", name="Select a folder").click()
     chooser.value.set_files(folder_of_scans(tmp_path, 3))
     expect(page.locator(".mf-row")).to_have_count(3)
     expect(page.locator(".mf-upload")).to_have_count(0)
@@ -208,10 +208,10 @@ def test_what_cannot_be_added_is_said_before_anything_of_it_is_sent(page: Page, 
     pick_paths(page, *(on_disk(tmp_path, file) for file in files))
     expect(page.locator(".mf-row")).to_have_count(8)
     reasons = {
-        "Holiday.mp3": "Files ending in .mp3 cannot be added to this visit. You can add PDF, Word, JPG, PNG, text",
-        "Scan.pdf": "This file is empty. Check it on your device and choose it again.",
-        "Diary.txt": "can have up to 15 MB; this file has 16 MB. Make it smaller or split it, then try again.",
-        "Note 3.txt": "This visit has room for 2 more documents, and you have chosen 2 other files.",
+        "Holiday.mp3": ".mp3 files can’t be added to this visit. You can add PDF, Word, JPG, PNG, text",
+        "Scan.pdf": "This file is empty. Check it on your device, then select it again.",
+        "Diary.txt": "This file is 16 MB. The limit is 15 MB. Make it smaller or split it, then try again.",
+        "Note 3.txt": "This file doesn’t fit: a visit can hold 8.",
     }
     expect(page.locator(".mf-upload")).to_have_count(len(reasons))
     for name, reason in reasons.items():
@@ -258,15 +258,15 @@ def test_a_photo_over_the_limit_is_made_smaller_shown_and_stored_upright(
 ) -> None:
     insurance = open_insurance(page, person)
     pick_paths(page, on_disk(tmp_path, sideways_photo()))
-    expect(said(page, PHOTO)).to_contain_text("can have up to 5 MB")
-    button(page, "Make it smaller…", PHOTO).click()
+    expect(said(page, PHOTO)).to_contain_text("The limit is 5 MB.")
+    button(page, "Make smaller…", PHOTO).click()
     one = queued(page, PHOTO)
     expect(one.locator("[data-mf-before-size]")).to_have_text(re.compile(r"^2000 × 2700, [\d.]+ MB$"))
     expect(one.locator("[data-mf-after-size]")).to_have_text(re.compile(r"^\d{4} × \d{4}, [1-4](\.\d)? MB$"))
     expect(one.locator("[data-mf-before]")).to_be_visible()
     expect(one.locator("[data-mf-after]")).to_be_visible()
     assert kept(person, insurance) == []
-    button(page, "Use the smaller one", PHOTO).click()
+    button(page, "Use smaller copy", PHOTO).click()
     expect(row(page, PHOTO)).to_be_visible()
     expect_upright_jpeg(person, insurance)
 
@@ -289,8 +289,8 @@ def test_a_smaller_photo_that_is_not_wanted_is_not_added(page: Page, person: Per
     insurance = open_insurance(page, person)
     requests = sent(page)
     pick_paths(page, on_disk(tmp_path, sideways_photo()))
-    button(page, "Make it smaller…", PHOTO).click()
-    button(page, "Do not add it", PHOTO).click()
+    button(page, "Make smaller…", PHOTO).click()
+    button(page, "Don’t add", PHOTO).click()
     expect(page.locator(".mf-upload")).to_have_count(0)
     expect(page.get_by_role("button", name="Add documents")).to_be_focused()
     assert (requests, kept(person, insurance)) == ([], [])
@@ -301,7 +301,7 @@ def test_a_large_pdf_is_not_offered_to_be_made_smaller(page: Page, person: Perso
     pick_paths(page, on_disk(tmp_path, payload("Policy.pdf", samples.pdf() + b"%" * 5 * MB)))
     expect_state(page, "Policy.pdf", "refused")
     expect(button(page, "Remove", "Policy.pdf")).to_be_visible()
-    expect(button(page, "Make it smaller…", "Policy.pdf")).to_have_count(0)
+    expect(button(page, "Make smaller…", "Policy.pdf")).to_have_count(0)
 
 
 def add_twice(page: Page, person: Person) -> Any:
@@ -310,7 +310,7 @@ def add_twice(page: Page, person: Person) -> Any:
     open_visit(page, visit)
     pick(page, payload("Growth chart.png", samples.png()))
     notice = page.locator(".mf-twin")
-    expect(notice).to_contain_text(re.compile(r"The same file is already here since \d+ \w+ \d{4} as “Growth.png”\."))
+    expect(notice).to_contain_text(re.compile(r"You already added this file on \d+ \w+ \d{4} as “Growth.png”\."))
     return visit
 
 
@@ -326,8 +326,8 @@ def test_the_same_file_under_another_name_is_named_with_its_date_and_both_may_be
 
 def test_a_copy_that_is_skipped_goes_to_the_trash_and_comes_back_by_undo(page: Page, person: Person) -> None:
     visit = add_twice(page, person)
-    page.get_by_role("button", name="Skip this copy of Growth chart.png").click()
-    expect(page.locator(".mf-notice-ok")).to_contain_text("Moved “Growth chart.png” to the trash.")
+    page.get_by_role("button", name="Remove this copy of Growth chart.png").click()
+    expect(page.locator(".mf-notice-ok")).to_contain_text("“Growth chart.png” moved to trash.")
     assert {file.file_name for file in kept(person, visit) if file.deleted_at} == {"Growth chart.png"}
     page.get_by_role("button", name="bring back Growth chart.png").click()
     expect(row(page, "Growth chart.png")).to_be_visible()

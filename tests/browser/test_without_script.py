@@ -16,7 +16,7 @@ def page(open_context: Callable[..., BrowserContext], person: Person) -> Page:
 
 def test_files_are_chosen_and_sent_by_a_plain_form(page: Page, person: Person) -> None:
     page.goto(f"/visit/{person.visit().id}")
-    page.get_by_label("Choose files to add").set_input_files([real_file("Letter.pdf"), real_file("Scan.jpg")])
+    page.get_by_label("Select files to add").set_input_files([real_file("Letter.pdf"), real_file("Scan.jpg")])
     page.get_by_role("button", name="Upload").click()
     expect(page.get_by_text("2 documents added.")).to_be_visible()
     assert sorted(names(page)) == ["Letter.pdf", "Scan.jpg"]
@@ -24,7 +24,7 @@ def test_files_are_chosen_and_sent_by_a_plain_form(page: Page, person: Person) -
 
 def test_a_document_goes_to_the_trash_and_comes_back(page: Page, person: Person) -> None:
     page.goto(f"/visit/{person.visit('Letter.pdf').id}")
-    press(page, "Delete", "Letter.pdf")
+    press(page, "Move to trash", "Letter.pdf")
     page.get_by_role("link", name="Trash (1)").click()
     press(page, "Restore", "Letter.pdf")
     expect(page.get_by_text("The trash is empty")).to_be_visible()
@@ -34,11 +34,11 @@ def test_a_document_goes_to_the_trash_and_comes_back(page: Page, person: Person)
 
 def test_deleting_for_ever_still_asks(page: Page, person: Person) -> None:
     page.goto(f"/visit/{person.visit('Letter.pdf').id}")
-    press(page, "Delete", "Letter.pdf")
+    press(page, "Move to trash", "Letter.pdf")
     page.get_by_role("link", name="Trash (1)").click()
-    press(page, "Delete for ever", "Letter.pdf")
-    page.locator(".mf-ask[open]").get_by_role("button", name="Delete for ever").click()
-    expect(page.get_by_text("Deleted “Letter.pdf” for ever.")).to_be_visible()
+    press(page, "Delete permanently", "Letter.pdf")
+    page.locator(".mf-ask[open]").get_by_role("button", name="Delete permanently").click()
+    expect(page.get_by_text("“Letter.pdf” deleted permanently.")).to_be_visible()
 
 
 def test_a_document_is_edited(page: Page, person: Person) -> None:
@@ -55,7 +55,7 @@ def test_a_record_is_made_deleted_and_restored(page: Page, person: Person) -> No
     page.get_by_label("Reason for the visit").fill("Sore knee")
     page.get_by_label("Date", exact=True).fill("2026-05-12")
     page.get_by_role("button", name="Save visit").click()
-    page.get_by_role("button", name="Move this visit to the trash").click()
+    page.get_by_role("button", name="Move visit to trash").click()
     page.get_by_role("navigation").get_by_role("link", name="Trash").click()
     page.get_by_role("button", name="Restore Sore knee").click()
     page.get_by_role("link", name="Visits").click()

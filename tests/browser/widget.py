@@ -57,7 +57,7 @@ def search(page: Page) -> Locator:
 def tick(page: Page, *names: str) -> None:
     """Choose these documents."""
     for name in names:
-        page.get_by_role("checkbox", name=f"Choose {name}", exact=True).check()
+        page.get_by_role("checkbox", name=f"Select {name}", exact=True).check()
 
 
 def pick(page: Page, *files: str | FilePayload) -> None:

@@ -45,7 +45,7 @@ def trashed(world: World, record: Any, days: int) -> EntityFile:
 
 def test_an_account_is_made_with_a_password_from_standard_input(world: World) -> None:
     result = run(world, "user", "create", "ada@sample.example", "--password-stdin", typed=f"{PASSWORD}\n")
-    assert (result.exit_code, result.output) == (0, "Made the account ada@sample.example.\n")
+    assert (result.exit_code, result.output) == (0, "Created account ada@sample.example.\n")
     assert accounts.has_password("ada@sample.example", PASSWORD)
 
 
@@ -246,7 +246,7 @@ def test_the_demo_stays_out_of_an_installation_in_use(world: World) -> None:
     quiet, loud = run(world, "demo", "--once"), run(world, "demo")
     assert (quiet.exit_code, loud.exit_code) == (0, FINDINGS)
     assert "password" not in quiet.stdout
-    assert "only made in an empty one" in loud.stderr
+    assert "only be created in an empty one" in loud.stderr
     assert db.session.scalar(db.select(db.func.count(Patient.id))) == 1
 
 

@@ -18,6 +18,7 @@ from medfiles.api.document import described
 from medfiles.sandbox.pool import Sandbox
 from tests.support.factories import World, install
 from tests.support.server import ROOT, environment, serve
+from tests.support.tools import need
 
 GUIDE = ROOT / "docs" / "api.md"
 READER = "you@example.org"
@@ -67,9 +68,8 @@ def installed(
 def typed(installed: tuple[World, dict[str, str]], tmp_path_factory: pytest.TempPathFactory) -> Typed:
     _, settings = installed
     desk, tools = tmp_path_factory.mktemp("desk"), tmp_path_factory.mktemp("tools")
-    curl = shutil.which("curl")
-    assert curl, "curl is missing: install it."
-    (tools / "curl").write_text(WRAPPER.format(curl=curl, mark="="))
+    need("curl")
+    (tools / "curl").write_text(WRAPPER.format(curl=shutil.which("curl"), mark="="))
     (tools / "curl").chmod(0o755)
     with serve(settings) as address:
         lines = [f"cd {ROOT}", *as_typed(address, desk)]

@@ -292,7 +292,7 @@ def test_an_upload_too_old_to_be_taken_back_is_left_to_the_trash(desk: Desk) -> 
     desk.world.files()[0].uploaded_at = now() - timedelta(days=1)
     db.session.commit()
     answer = desk.cancel()
-    assert "Move it to the trash instead." in heard(answer)["documents:error"]["message"]
+    assert "Move it to trash instead." in heard(answer)["documents:error"]["message"]
     assert heard(answer)["documents:error"]["code"] == "conflict"
 
 
@@ -356,7 +356,7 @@ def test_the_trail_knows_what_was_taken_back(desk: Desk) -> None:
     assert (event.outcome, event.actor_id, event.file_id) == ("done", desk.world.user().id, file_id)
     assert (event.entity_id, event.patient_id) == (desk.record_id, desk.record.patient_id)
     assert event.details == {"name": "letter.txt"}
-    assert "cancelled adding “letter.txt”" in desk.browser.get(f"/patients/{event.patient_id}/activity").text
+    assert "cancelled the upload of “letter.txt”" in desk.browser.get(f"/patients/{event.patient_id}/activity").text
 
 
 def test_the_trail_knows_what_arrived_too_late(desk: Desk) -> None:

@@ -81,7 +81,7 @@ def test_the_refusal_says_what_to_do(look: Look) -> None:
     with pytest.raises(ContentMismatch) as refusal:
         look(samples.png(), ".pdf")
     assert refusal.value.message == (
-        "This file is named .pdf but its content is a PNG picture. Rename it or choose the right file."
+        "This file is named .pdf but its content is a PNG image. Rename it to end in .png, then upload it again."
     )
 
 

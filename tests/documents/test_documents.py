@@ -239,7 +239,7 @@ def test_an_editor_changes_back_nothing_that_somebody_else_changed_meanwhile(wor
 def test_an_editor_does_not_overwrite_what_somebody_else_wrote_meanwhile(world: World) -> None:
     file = world.attach(world.record())
     world.documents().edit(file.id, {"description": "Theirs"}, {"description": ""})
-    with pytest.raises(Conflict, match="meanwhile"):
+    with pytest.raises(Conflict, match="changed by someone else"):
         world.documents().edit(file.id, {"description": "Mine"}, {"description": ""})
     assert world.documents().get(file.id).description == "Theirs"
 
@@ -478,3 +478,15 @@ def test_opening_again_within_a_minute_is_one_event(world: World) -> None:
     for _ in range(3):
         world.documents().open(file.id)
     assert len(world.events(action="download")) == 1
+
+
+def test_record_trashed_while_a_document_is_added_keeps_it_out(world: World) -> None:
+    record, service = world.record(), world.documents()
+    permit = service.receive(world.kind(), record.id, 1000, files=1)
+    staged = service.stage(permit)
+    staged.write(samples.pdf())
+    world.records().delete(world.kind(), record.id)
+    with pytest.raises(Conflict, match="in the trash"):
+        service.attach(permit, staged, UploadMetadata("Letter.pdf"))
+    assert world.files() == []
+    world.assert_settled()

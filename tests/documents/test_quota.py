@@ -89,7 +89,7 @@ def test_what_can_never_fit_is_refused_before_it_is_read(make_world: Callable[..
         environ_overrides={"wsgi.input": body, "CONTENT_LENGTH": str(2 * 1024**2)},
     )
     assert (answer.status_code, body.count) == (409, 0)
-    assert "no room left" in answer.text
+    assert "not enough storage left" in answer.text
 
 
 def test_of_several_in_one_form_those_that_fit_are_added(make_world: Callable[..., World]) -> None:
@@ -100,7 +100,7 @@ def test_of_several_in_one_form_those_that_fit_are_added(make_world: Callable[..
         f"/documents/visit/{visit.id}/files?csrf_token={browser.token}", data=data, follow_redirects=True
     )
     assert [file.file_name for file in world.files()] == ["a.pdf"]
-    assert "no room left" in answer.text
+    assert "not enough storage left" in answer.text
 
 
 def test_a_retry_of_what_was_stored_needs_no_room(make_world: Callable[..., World]) -> None:
@@ -114,7 +114,7 @@ def test_the_account_page_says_how_much_is_used_where_there_is_an_end(make_world
     world = make_world(QUOTA="2 MB")
     world.attach(world.record(), "a.txt", b"x" * 1024 * 1024)
     assert "1 MB of 2 MB used" in world.client().get("/account").text
-    assert "Room for documents" not in make_world().client().get("/account").text
+    assert "Storage used" not in make_world().client().get("/account").text
 
 
 def test_only_ones_own_patients_are_counted(world: World) -> None:

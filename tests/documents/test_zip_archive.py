@@ -136,7 +136,7 @@ def test_what_is_missing_is_named_in_a_text() -> None:
     zipped = unpacked(archive([member("a.pdf")], ["Referral Größe.pdf", "X-ray.dcm"]))
     assert zipped.namelist() == ["a.pdf", NOTE]
     text = zipped.read(NOTE).decode()
-    assert "could not be put into this archive:\n\n- Referral Größe.pdf\n- X-ray.dcm\n" in text
+    assert "could not be added to this archive:\n\n- Referral Größe.pdf\n- X-ray.dcm\n" in text
 
 
 def test_the_text_never_takes_the_name_of_a_document() -> None:

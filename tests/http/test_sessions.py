@@ -107,7 +107,7 @@ def test_an_unknown_address_and_a_wrong_password_get_the_same_answer(ada: World)
     shown = [re.sub(r'(value|data-mf-csrf)="[^"]*"', "", page.text) for page in pages]
     assert shown[0] == shown[1]
     assert pages[0].status_code == pages[1].status_code
-    assert "Please check what you entered" in shown[0]
+    assert "There’s a problem" in shown[0]
 
 
 def test_a_disabled_account_stays_outside(ada: World) -> None:
@@ -238,7 +238,7 @@ def test_a_wrong_current_password_changes_nothing(ada: World) -> None:
     here, elsewhere = signed_in(ada), signed_in(ada)
     words = {"new_password": "another long password", "new_password_confirm": "another long password"}
     page = send(here, "/account/password", password="not the password", **words)
-    assert "Please check what you entered" in page.text
+    assert "There’s a problem" in page.text
     assert is_in(here)
     assert is_in(elsewhere)
     assert accounts.has_password(EMAIL, PASSWORD)
@@ -373,7 +373,7 @@ def test_a_wrong_code_opens_nothing(ada: World) -> None:
     sign_in(client)
     wrong = f"{(int(phone.generate().token) + 1) % 1_000_000:06}"
     page = send(client, "/sign-in/code", code=wrong)
-    assert "Please check what you entered" in page.text
+    assert "There’s a problem" in page.text
     assert not is_in(client)
 
 

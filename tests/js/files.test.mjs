@@ -149,11 +149,11 @@ for (const name of [" Letter.pdf ", "Letter.pdf.", "Letter\u202e.pdf", "Brief M�
   test(`the ending of ${JSON.stringify(name)} is found as the server finds it`, () => assert.equal(refusal(made(name), RULES), null));
 
 for (const [name, code, said] of [
-  ["run.exe", "type-not-allowed", "Files ending in .exe cannot be added to this visit. You can add PDF, JPG or HEIC."],
-  ["Letter", "type-not-allowed", "Files without an ending such as .pdf cannot be added to this visit. You can add PDF, JPG or HEIC."],
-  [".pdf", "type-not-allowed", "Files without an ending such as .pdf cannot be added to this visit. You can add PDF, JPG or HEIC."],
-  [" . ", "bad-name", "This file has no usable name. Rename it and choose it again."],
-  ["\u200f\u202e", "bad-name", "This file has no usable name. Rename it and choose it again."],
+  ["run.exe", "type-not-allowed", ".exe files can’t be added to this visit. You can add PDF, JPG or HEIC."],
+  ["Letter", "type-not-allowed", "Files without an extension such as .pdf can’t be added to this visit. You can add PDF, JPG or HEIC."],
+  [".pdf", "type-not-allowed", "Files without an extension such as .pdf can’t be added to this visit. You can add PDF, JPG or HEIC."],
+  [" . ", "bad-name", "This file has no usable name. Rename it, then select it again."],
+  ["\u200f\u202e", "bad-name", "This file has no usable name. Rename it, then select it again."],
 ])
   test(`${JSON.stringify(name)} is refused as ${code}`, () => assert.deepEqual(refusal(made(name), RULES), { code, message: said }));
 
@@ -162,12 +162,12 @@ test("an empty file is refused", () => assert.equal(refusal(made("Letter.pdf", 0
 test("a file over the limit is refused with both sizes", () => {
   assert.deepEqual(refusal(made("Letter.pdf", 21 * MB), RULES), {
     code: "too-large",
-    message: "A document of this visit can have up to 15 MB; this file has 21 MB. Make it smaller or split it, then try again.",
+    message: "This file is 21 MB. The limit is 15 MB. Make it smaller or split it, then try again.",
   });
 });
 
 test("a file one byte over the limit is not said to have the size that is allowed", () => {
-  assert.match(refusal(made("Photo.jpg", 15 * MB + 1), RULES)?.message ?? "", /this file has a little more\. Make it smaller, then/);
+  assert.match(refusal(made("Photo.jpg", 15 * MB + 1), RULES)?.message ?? "", /^This photo is slightly larger\. The limit is 15 MB\. Make it smaller, then/);
 });
 
 for (const name of ["a.jpg", "a.JPEG", "IMG_1.HEIC", "a.webp"])
@@ -182,5 +182,5 @@ test("a photo is not made smaller when its JPEG could not be added", () => {
 
 test("a scan that is only named .jpg stays as it is", async () => {
   const scan = new File(["\x89PNG\r\n\x1a\n and more"], "Scan.jpg");
-  await assert.rejects(smaller(scan, MB), { message: "This is not a photo. Make it smaller on your device, then choose it again." });
+  await assert.rejects(smaller(scan, MB), { message: "This is not a photo. Make it smaller on your device, then select it again." });
 });

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { disposition, newKey, rate, readAnswer, readable, recent, retryAfter, retryable, retryDelay, triggers, withQuery } from "../../static/transfer.js";
 import { fitting } from "../../static/upload-intake.js";
 import { barWords, isIdle, stateWords, takesPlace } from "../../static/upload-item.js";
-import { durationWords, progressWords, roomWords, statusWords } from "../../static/upload-words.js";
+import { durationWords, overflowWords, progressWords, roomWords, statusWords } from "../../static/upload-words.js";
 
 const MB = 1024 * 1024;
 
@@ -64,12 +64,12 @@ test("no rate is made up before half a second has passed", () => {
 });
 
 test("progress is said in percent, rate and time left once they are known", () => {
-  assert.equal(progressWords(4.2 * MB, 10 * MB, 0), "42 %");
-  assert.equal(progressWords(4.2 * MB, 10 * MB, 0.5 * MB), "42 % · 512 KB/s · about 12 seconds left");
+  assert.equal(progressWords(4.2 * MB, 10 * MB, 0), "42%");
+  assert.equal(progressWords(4.2 * MB, 10 * MB, 0.5 * MB), "42% · 512 KB/s · about 12 seconds left");
 });
 
 test("a hundred percent is not said before everything is sent", () => {
-  assert.equal(progressWords(10 * MB - 1, 10 * MB, 0), "99 %");
+  assert.equal(progressWords(10 * MB - 1, 10 * MB, 0), "99%");
 });
 
 test("time is put in the words people use", () => {
@@ -125,9 +125,10 @@ test("only as many files fit as there are places left beside those already chose
 });
 
 test("a file too many is told how many fit and what to do", () => {
-  assert.equal(roomWords("visit", 2, 2, 8), "This visit has room for 2 more documents, and you have chosen 2 other files. Cancel one of them, then try again.");
-  assert.equal(roomWords("visit", 1, 1, 8), "This visit has room for 1 more document, and you have chosen 1 other file. Cancel one of them, then try again.");
-  assert.equal(roomWords("visit", 0, 0, 8), "This visit holds 8 of 8 documents. Move one to the trash, then try again.");
+  assert.equal(roomWords("visit", 2, 8), "This file doesn’t fit: a visit can hold 8. Cancel another file, then try again.");
+  assert.equal(roomWords("insurance", 1, 5), "This file doesn’t fit: an insurance can hold 5. Cancel another file, then try again.");
+  assert.equal(roomWords("visit", 0, 8), "This visit is full (8 of 8). Move a document to trash, then try again.");
+  assert.equal(overflowWords(17, "visit", 8), "17 files don’t fit: a visit can hold 8.");
 });
 
 test("what failed, was refused or is done takes no place", () => {
@@ -144,9 +145,9 @@ test("what goes on by itself is what waits, and an unfinished cancel or save wit
 });
 
 test("a waiting file counts down to its next try", () => {
-  const waiting = item({ state: "waiting", words: "The server is busy just now.", due: 10_000 });
-  assert.equal(stateWords(waiting, false, 2_500), "The server is busy just now. Trying again in 8 seconds.");
-  assert.equal(stateWords(waiting, false, 11_000), "The server is busy just now. Trying again in 1 second.");
+  const waiting = item({ state: "waiting", words: "The server is busy.", due: 10_000 });
+  assert.equal(stateWords(waiting, false, 2_500), "The server is busy. Retrying in 8 s.");
+  assert.equal(stateWords(waiting, false, 11_000), "The server is busy. Retrying in 1 s.");
 });
 
 test("a held file says when it will go", () => {
@@ -156,13 +157,13 @@ test("a held file says when it will go", () => {
 
 test("a paused file says whether the connection or the session is missing", () => {
   assert.match(stateWords(item({ state: "paused" }), false), /offline/);
-  assert.match(stateWords(item({ state: "paused" }), true), /signed in/);
+  assert.match(stateWords(item({ state: "paused" }), true), /Sign in/);
 });
 
 test("the bar speaks of what moves first, then of what failed", () => {
   const [sending, failed, held] = ["sending", "failed", "held"].map((state) => item({ state }));
-  assert.equal(barWords([sending, sending, failed]), "2 files are still being added");
-  assert.equal(barWords([sending]), "1 file is still being added");
+  assert.equal(barWords([sending, sending, failed]), "Adding 2 files…");
+  assert.equal(barWords([sending]), "Adding 1 file…");
   assert.equal(barWords([failed, held]), "1 file could not be added");
   assert.equal(barWords([held]), "1 file not added yet");
 });

@@ -76,7 +76,7 @@ def _be_the_command(order: Mapping[str, Any]) -> None:
     import_module("medfiles.documents.detection").recognise = _recognise  # type: ignore[attr-defined]
     if order["at"]:
         _arm(*order["at"])
-    app = import_module("medfiles").create_app(order["environ"])
+    app = import_module("medfiles.app").create_app(order["environ"])
     with app.app_context():
         result = app.test_cli_runner().invoke(args=["medfiles", *order["words"]])
     os._exit(result.exit_code)

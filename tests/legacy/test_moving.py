@@ -103,9 +103,9 @@ def test_it_is_told_by_user_and_patient_without_anybodys_name(world: World) -> N
     assert "2 users, 3 patients, 9 lab results, 20 files" in output
     assert f"User 1 (u…@sample.example): 2 patients, {of_user} files" in output
     assert f"Patient 2: {of_patient} files" in output
-    assert f"User 1: {of_user} of {of_user} files moved now" in output
+    assert f"User 1: {of_user} of {of_user} files moved" in output
     assert f"Patient 2: {of_patient} of {of_patient} files moved" in output
-    assert "Isolation: nobody reaches a document of a patient that is not theirs" in output
+    assert "Isolation: no user has access to a document of another user’s patient" in output
     assert "First2" not in output
     assert "user1@" not in output
 
@@ -232,7 +232,7 @@ def test_each_moved_document_stands_in_the_trail(world: World) -> None:
     [event] = world.events(action="migrate")
     assert (event.file_id, event.patient_id, event.actor_id) == (document_of(older.id).id, record.patient_id, None)
     page = world.client().get(f"/patients/{record.patient_id}/activity").text
-    assert "moved from the older lab results" in page
+    assert "from the previous lab results" in page
 
 
 def backup_of(world: World) -> dict[str, bytes]:
@@ -313,9 +313,9 @@ def test_without_pg_dump_only_sqlite_databases_are_moved(world: World, monkeypat
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"sha256": "0" * 64}, "has other bytes than when it was moved"),
+        ({"sha256": "0" * 64}, "has different content than when it was moved"),
         ({"file_path": "files/lab-results/00000000-0000-4000-8000-000000000000.txt"}, "cannot be read"),
-        ({"category": "other", "entity_type": "visit"}, "is filed under another"),
+        ({"category": "other", "entity_type": "visit"}, "belongs to another"),
     ],
 )
 def test_verification_finds_what_is_not_as_it_should_be(world: World, change: dict[str, str], words: str) -> None:
@@ -326,7 +326,7 @@ def test_verification_finds_what_is_not_as_it_should_be(world: World, change: di
     db.session.commit()
     result = migrate(world)
     assert (result.exit_code, words in result.output) == (FINDINGS, True)
-    assert "Verification did NOT pass" in result.output
+    assert "Verification FAILED" in result.output
     assert migrate(world, "--finish").exit_code == FINDINGS
 
 
@@ -338,7 +338,7 @@ def test_verification_finds_a_document_in_the_wrong_patients_hands(world: World)
     document.patient_id, document.entity_id = other.patient_id, other.id
     db.session.commit()
     output = migrate(world).output
-    assert f"File {older.id} is filed under another lab result, patient or user than before." in output
+    assert f"File {older.id} belongs to another lab result, patient or user than before." in output
 
 
 def test_verification_finds_accounts_that_reach_too_much(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -405,7 +405,7 @@ def test_bytes_that_do_not_read_back_as_written_stop_it(world: World, monkeypatc
     storage, opened = world.parts.storages.default, world.parts.storages.default.open
     monkeypatch.setattr(storage, "open", lambda key: iter([*opened(key), b"!"]))
     result = migrate(world)
-    assert (result.exit_code, "not what was read" in result.output) == (1, True)
+    assert (result.exit_code, "differs from what was read" in result.output) == (1, True)
     monkeypatch.undo()
     assert world.files() == []
     world.assert_settled()

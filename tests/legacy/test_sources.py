@@ -165,7 +165,7 @@ def test_taking_back_needs_the_source_it_came_from(world: World, other: Older) -
     migrate(world, *of(other))
     moved = len(world.files())
     result = roll_back(world)
-    assert (result.exit_code, "It has one source" in result.output) == (1, True)
+    assert (result.exit_code, "It can have only one source" in result.output) == (1, True)
     assert len(world.files()) == moved
 
 
@@ -195,21 +195,21 @@ def test_there_is_one_source(world: World, other: Older, tmp_path: Path) -> None
     migrate(world, *of(other))
     third = plant(f"sqlite:///{tmp_path / 'third.db'}", tmp_path / "third")
     result = migrate(world, *of(third))
-    assert (result.exit_code, "It has one source" in result.output) == (1, True)
+    assert (result.exit_code, "It can have only one source" in result.output) == (1, True)
     assert migrate(world).exit_code == 1
 
 
 def test_an_installation_with_older_files_of_its_own_takes_no_others(world: World, other: Older) -> None:
     world.older_file(world.record("lab-result"))
     result = migrate(world, *of(other))
-    assert (result.exit_code, "older files of its own" in result.output) == (1, True)
+    assert (result.exit_code, "old files of its own" in result.output) == (1, True)
     assert world.files() == []
 
 
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("nonsense", "SQLAlchemy address"),
+        ("nonsense", "SQLAlchemy URL"),
         ("oracle://host/db", "Only SQLite and PostgreSQL"),
         ("sqlite:////nowhere/old.db", "There is no database"),
         ("postgresql://nobody@127.0.0.1:1/none", "cannot be read"),

@@ -250,10 +250,10 @@ def test_the_widget_lists_it_to_download_and_for_nothing_else(world: World, lab:
     page = world.browser().get(f"/documents/lab-result/{lab.id}").text
     [row] = re.findall(rf'<tbody class="mf-doc" id="[^"]*-doc-{older.id}".*?</tbody>', page, re.DOTALL)
     [other] = re.findall(rf'<tbody class="mf-doc" id="[^"]*-doc-{file.id}".*?</tbody>', page, re.DOTALL)
-    assert "Not yet moved" in row
+    assert "Not moved yet" in row
     assert f"/documents/files/{older.id}/download" in row
     assert not re.search(r"/edit|/delete|/preview|pictures|mf-tick\b", row)
-    assert "Not yet moved" not in other
+    assert "Not moved yet" not in other
     assert re.search(r"mf-tick\b", other)
 
 
@@ -296,7 +296,7 @@ def test_choosing_all_chooses_only_what_can_be_chosen(world: World, lab: Any) ->
         world.older_file(lab, f"Old {number}.txt")
     world.store(lab, *(f"New {number}.txt" for number in range(60)))
     page = world.browser().get(f"/documents/lab-result/{lab.id}").text
-    assert "Choose all 60 documents" in page
+    assert "Select all 60 documents" in page
 
 
 def test_in_a_form_it_cannot_be_removed(world: World, lab: Any) -> None:

@@ -305,7 +305,7 @@ def test_nothing_is_restored_beside_documents_that_nobody_knows(
     next(path for path in (other.uploads / "files").rglob("*.txt")).rename(
         other.uploads / "files" / "visits" / "0a1b2c3d-0000-4000-8000-000000000000.txt"
     )
-    with pytest.raises(Conflict, match="documents in the store"):
+    with pytest.raises(Conflict, match="document store is not empty"):
         bring(other, tmp_path)
 
 
@@ -431,3 +431,20 @@ def test_a_restore_that_cannot_write_says_so_and_is_begun_again(
 )
 def test_misuse_ends_with_2(world: World, tmp_path: Path, options: list[str]) -> None:
     assert run(world, "backup", str(tmp_path), *options).exit_code == 2
+
+
+def test_bytes_that_differ_when_read_back_are_named_and_not_kept(
+    lived_in: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flipped(chunks: Iterator[bytes], file: Any) -> Iterator[bytes]:
+        for chunk in chunks:
+            file.write(bytes([chunk[0] ^ 1]) + chunk[1:])
+            yield chunk
+
+    monkeypatch.setattr(backup, "written", flipped)
+    saved = save(lived_in, tmp_path / "backup")
+    documents = lived_in.files()
+    assert len(saved.problems) >= len(documents)
+    assert saved.copied == 0
+    for file in documents:
+        assert not backup.object_path(tmp_path / "backup", file.sha256).exists()

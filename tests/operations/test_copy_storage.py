@@ -84,7 +84,7 @@ def test_the_command_says_what_it_did_and_that_nothing_is_left(world: World, pla
     assert told == {
         "moved": len(there), "damaged": [], "failed": [], "documents": 0, "others": 0, "storage": "objects"
     }  # fmt: skip
-    assert "MEDFILES_STORAGE_ALSO can be taken away" in command(world).stdout
+    assert "MEDFILES_STORAGE_ALSO can be removed" in command(world).stdout
 
 
 def test_until_it_went_over_a_document_is_served_from_where_it_is(world: World, places: tuple[Any, Any]) -> None:
@@ -114,7 +114,7 @@ def test_a_damaged_document_stays_where_it_is_and_is_named(world: World, places:
     keep_in(world, *reversed(places))
     done = command(world)
     assert done.exit_code == 1
-    assert f"1 are damaged where they are and stay there: {damaged.id}." in done.stdout
+    assert f"Damaged, not copied: {damaged.id}." in done.stdout
     assert [file.id for file in world.files() if file.storage == "disk"] == [damaged.id]
 
 

@@ -280,9 +280,9 @@ def test_what_waits_is_marked_for_its_sender_and_for_others(world: World) -> Non
     file, record = held(world, scan="waiting")
     people = ("nora@sample.example", OTHER)
     own, others = (world.client(one).get(f"/documents/visit/{record.id}").text for one in people)
-    assert "Until the malware scan is done only you can open it" in own
+    assert "Only you can open this file until the malware scan is done" in own
     assert f"/documents/files/{file.id}/download" in own
-    assert "It can be opened once the malware scan is done" in others
+    assert "You can open this file after the malware scan" in others
     assert f"/documents/files/{file.id}/download" not in others
 
 
@@ -386,10 +386,10 @@ def test_the_status_page_says_how_the_scanner_is_doing(world: World, scanner: Cl
     accounts.set_admin("admin@example.org", True)
     file = world.attach(world.record())
     page = partial(world.client("admin@example.org").get, "/status")
-    assert "what is uploaded is not scanned" in page().text
+    assert "uploads are not scanned" in page().text
     set_state(file.id, scan="infected", scan_words="Test.Eicar")
     scanned_by(world, AWAY)
-    assert "what is uploaded waits for it" in page().text
+    assert "uploads wait for a scan" in page().text
     scanned_by(world, scanner)
     told = page().text
     assert "ClamAV 1" in told

@@ -79,7 +79,7 @@ def test_the_page_says_what_checks_found_and_when_work_was_last_done(world: Worl
     chain.seal(world.parts.sealer)
     chain.verify(world.parts.sealer)
     page = re.sub(r"\s+", " ", lxml.html.fromstring(world.client(ADMIN).get("/status").text).text_content())
-    for words in ("Found: missing1 object", "Last read and compared", "2 documents", "1 problem", "as it was written"):
+    for words in ("Finding: missing1 object", "Checksum check", "2 documents", "1 problem", "unchanged"):
         assert words in page
     assert "never" not in page
     found = figures(world.app.test_client().get("/metrics", environ_base=LOCAL).text)

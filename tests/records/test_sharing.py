@@ -132,13 +132,13 @@ def test_a_disabled_account_is_given_nothing(world: World) -> None:
     accounts.disable(OTTO)
     with pytest.raises(Rejected) as refused:
         shares(world).give(world.patient().id, OTTO, "view")
-    assert refused.value.message.startswith("Nobody has an account")
+    assert refused.value.message.startswith("There is no account")
 
 
 def test_the_owner_needs_no_share(world: World) -> None:
     with pytest.raises(Rejected) as refused:
         shares(world).give(world.patient().id, "nora@sample.example", "edit")
-    assert refused.value.fields == {"email": "This is the owner’s own address."}
+    assert refused.value.fields == {"email": "This is the owner’s own email. Enter the email of another person."}
 
 
 def test_access_cannot_end_in_the_past(world: World) -> None:
@@ -189,7 +189,7 @@ def test_the_owner_reads_who_was_given_what_and_who_opened_it(world: World) -> N
     told = " ".join(page.split())
     assert f"<strong>You</strong> gave access to “{OTTO}”" in told
     assert f"<strong>{OTTO}</strong> downloaded “letter.pdf”" in told
-    assert f"<strong>You</strong> took back the access of “{OTTO}”" in told
+    assert f"<strong>You</strong> revoked access of “{OTTO}”" in told
 
 
 def test_what_was_refused_stands_in_the_trail(world: World) -> None:

@@ -62,7 +62,7 @@ def deflated_dicom(size: int) -> bytes:
 @pytest.mark.parametrize("extension", [".txt", ".csv"])
 @pytest.mark.parametrize("start", DISGUISED)
 def test_text_that_starts_as_markup_or_program_is_refused_as_unsafe(look: Look, start: bytes, extension: str) -> None:
-    with pytest.raises(Rejected, match="not accepted, whatever they are named") as refusal:
+    with pytest.raises(Rejected, match="Such files are not accepted") as refusal:
         look(start, extension)
     assert refusal.type is Rejected
 
@@ -95,7 +95,7 @@ def test_a_pdf_locked_with_a_password_is_accepted_without_pages(look: Look) -> N
 
 @pytest.mark.parametrize("before", [b"<html><script>alert(1)</script>", b"MZ\x90\0", b"\n", b"PK\3\4"])
 def test_a_pdf_that_does_not_start_at_its_first_byte_is_unsafe(look: Look, before: bytes) -> None:
-    with pytest.raises(Rejected, match="does not start as one") as refusal:
+    with pytest.raises(Rejected, match="other content before its start") as refusal:
         look(before + samples.pdf(), ".pdf")
     assert refusal.type is Rejected
 
@@ -195,7 +195,7 @@ def test_a_harmless_dicom_preamble_is_accepted(look: Look, preamble: bytes) -> N
     ],
 )
 def test_a_dicom_preamble_that_is_a_program_or_document_is_unsafe(look: Look, preamble: bytes) -> None:
-    with pytest.raises(Rejected, match="starts with something that is not part of an image") as refusal:
+    with pytest.raises(Rejected, match="starts with content that is not part of an image") as refusal:
         look(samples.dicom(preamble=preamble), ".dcm")
     assert refusal.type is Rejected
 
@@ -211,7 +211,7 @@ def test_a_dicom_file_that_inflates_without_end_is_unsafe(look: Look) -> None:
 
 
 def test_deeply_nested_dicom_is_unsafe(look: Look) -> None:
-    with pytest.raises(Rejected, match="nests its content too deeply"):
+    with pytest.raises(Rejected, match="nested too deeply"):
         look(nested_sequences(10_000), ".dcm")
 
 
@@ -229,7 +229,7 @@ def test_billion_laughs_are_refused(look: Look) -> None:
 
 @pytest.mark.parametrize("entity", ["SYSTEM 'file:///etc/passwd'", "SYSTEM 'http://127.0.0.1:9/x'", "'harmless'"])
 def test_entities_of_any_kind_are_unsafe(look: Look, entity: str) -> None:
-    with pytest.raises(Rejected, match="declares entities"):
+    with pytest.raises(Rejected, match="declares its own entities"):
         look(f"<!DOCTYPE r [<!ENTITY e {entity}>]><r>&e;</r>".encode(), ".xml")
 
 
@@ -250,7 +250,7 @@ def test_a_document_type_without_entities_is_not_loaded_and_accepted(look: Look)
     ],
 )
 def test_xml_that_a_browser_would_run_is_unsafe(look: Look, body: str) -> None:
-    with pytest.raises(Rejected, match="not accepted, whatever they are named"):
+    with pytest.raises(Rejected, match="Such files are not accepted"):
         look(body.encode(), ".xml")
 
 
@@ -261,7 +261,7 @@ def test_a_narrative_in_xhtml_is_accepted(look: Look) -> None:
 
 @pytest.mark.parametrize("data", [b"[" * 100_000, b"[" * 100_000 + b"]" * 100_000, b'{"a":' * 50_000])
 def test_deeply_nested_json_is_unsafe(look: Look, data: bytes) -> None:
-    with pytest.raises(Rejected, match="nests its content too deeply"):
+    with pytest.raises(Rejected, match="nested too deeply"):
         look(data, ".json")
 
 

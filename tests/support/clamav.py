@@ -2,7 +2,6 @@
 
 import os
 import pwd
-import shutil
 import socket
 import struct
 import subprocess
@@ -15,27 +14,22 @@ from dataclasses import replace
 from pathlib import Path
 
 from medfiles.antivirus.clamd import Clamd
+from tests.support import tools
 from tests.support.factories import World
 
 # The test file of the makers of such scanners, never as a whole in any file.
 EICAR = b"".join([b"X5O!P%@AP[4\\PZX54(P^)7CC)7}$", b"EICAR-STANDARD-", b"ANTIVIRUS-TEST-FILE!$H+H*"])
-FILES = Path("/usr/share/clamav-testfiles")
+FILES = tools.malware_samples()
 SECONDS = 30.0
 
 
 AWAY = Clamd("tcp://127.0.0.1:1", 5)
 
 
-class Missing(Exception):
-    """ClamAV is not installed."""
-
-
 @contextmanager
 def daemon(**settings: str) -> Iterator[Clamd]:
     """Listens on a socket in a folder of its own; `settings` are those of clamd.conf."""
-    program = shutil.which("clamd", path=f"{os.environ['PATH']}:/usr/sbin")
-    if program is None or not FILES.is_dir():
-        raise Missing("ClamAV is not installed: run `make clamav`.")
+    tools.need("clamd")
     with tempfile.TemporaryDirectory(prefix="clamd-") as name:
         folder, said = Path(name), {"LocalSocket": f"{name}/socket", "User": pwd.getpwuid(os.getuid()).pw_name}
         said |= {"DatabaseDirectory": f"{name}/signatures", "Foreground": "yes", "LogFile": f"{name}/log", **settings}
@@ -43,7 +37,9 @@ def daemon(**settings: str) -> Iterator[Clamd]:
         (folder / "signatures" / "tests.ndb").write_text(_signatures())
         (folder / "clamd.conf").write_text("".join(f"{setting} {value}\n" for setting, value in said.items()))
         log = folder / "log"
-        process = subprocess.Popen([program, f"--config-file={folder / 'clamd.conf'}"], stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            [*tools.command("clamd"), f"--config-file={name}/clamd.conf"], stdout=subprocess.DEVNULL
+        )
         try:
             scanner = Clamd(f"unix:{name}/socket", SECONDS)
             _wait_for(scanner, process, log)

@@ -2,7 +2,6 @@
 
 import datetime
 import os
-import shutil
 import socket
 import ssl
 import subprocess
@@ -20,10 +19,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.support import tools
 from tests.support.server import ROOT, TIED
 
 CONFIGURATION = ROOT / "deploy" / "nginx"
-PROGRAM = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or ROOT / ".cache/nginx/usr/sbin/nginx"
 SECONDS = 20
 UPSTREAM = "    server 127.0.0.1:8000 max_fails=2 fail_timeout=2s;\n"
 USER = "user root;" if os.getuid() == 0 else ""
@@ -58,12 +57,13 @@ class Front:
 @contextmanager
 def serve(servers: Sequence[str], uploads: Path | None = None) -> Iterator[Front]:
     """`servers` are addresses as tests.server gives them; `uploads` the folder of documents, where that is reached."""
+    tools.need("nginx")
     with tempfile.TemporaryDirectory(prefix="medfiles-nginx-") as place:
         folder = Path(place)
         https, http = free_ports()
         trust = certify(folder)
         write(folder, servers, uploads or folder, https, http)
-        process = subprocess.Popen([*TIED, str(PROGRAM), "-e", f"{folder}/error.log", "-c", f"{folder}/nginx.conf"])
+        process = subprocess.Popen(command(folder))
         try:
             _wait(process, https, folder / "error.log")
             yield Front(f"https://127.0.0.1:{https}", f"http://127.0.0.1:{http}", trust)
@@ -119,6 +119,11 @@ def certify(folder: Path) -> ssl.SSLContext:
     (folder / "privkey.pem").write_bytes(key.private_bytes(*plain))
     (folder / "fullchain.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     return ssl.create_default_context(cafile=str(folder / "fullchain.pem"))
+
+
+def command(folder: Path) -> list[str]:
+    """Return what starts nginx with the configuration in the folder."""
+    return [*TIED, *tools.command("nginx"), "-e", f"{folder}/error.log", "-c", f"{folder}/nginx.conf"]
 
 
 def free_ports() -> tuple[int, int]:

@@ -85,12 +85,12 @@ def test_what_was_chosen_goes_to_the_trash_and_one_press_brings_it_back(desk: De
     first, second, third = desk.put("a.txt", "b.txt", "c.txt")
     answer = desk.ask("delete", first, third)
     assert answer.status_code == 200
-    assert "Moved 2 documents to the trash." in answer.text
+    assert "2 documents moved to trash." in answer.text
     assert f'name="file_ids" value="{first},{third}"' in answer.text
     assert heard(answer) == desk.changed(1)
     assert (desk.names(), desk.names(trashed=True)) == (["b.txt"], ["a.txt", "c.txt"])
     back = desk.ask("restore", first, third)
-    assert "Restored 2 documents." in back.text
+    assert "2 documents restored." in back.text
     assert heard(back) == desk.changed(3)
     assert desk.names() == ["a.txt", "b.txt", "c.txt"]
     desk.world.assert_settled()
@@ -128,21 +128,21 @@ def test_what_was_chosen_in_the_trash_is_deleted_for_ever(desk: Desk) -> None:
     desk.trash(*ids[:2])
     answer = desk.ask("purge", *ids[:2], view="trash")
     assert (answer.status_code, heard(answer)) == (200, desk.changed(1))
-    assert "Deleted 2 documents for ever." in answer.text
+    assert "2 documents deleted permanently." in answer.text
     assert [file.file_name for file in desk.world.files()] == ["c.txt"]
     desk.world.assert_settled()
 
 
 def test_a_category_is_given_and_taken_away(desk: Desk) -> None:
     ids = desk.put("a.txt", "b.txt", category="summary")
-    assert "Saved the category of 2 documents." in desk.ask("category", *ids, category="referral").text
+    assert "Category of 2 documents saved." in desk.ask("category", *ids, category="referral").text
     assert [file.category for file in desk.world.files()] == ["referral"] * 2
     assert desk.ask("category", ids[0], category="").status_code == 200
     assert [file.category for file in desk.world.files()] == [None, "referral"]
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"), [({}, "Choose a category first."), ({"category": "nonsense"}, "There is no category")]
+    ("fields", "said"), [({}, "Select a category first."), ({"category": "nonsense"}, "There is no category")]
 )
 def test_a_category_that_is_none_is_refused(desk: Desk, fields: dict[str, str], said: str) -> None:
     ids = desk.put("a.txt", category="summary")
@@ -159,7 +159,7 @@ def test_all_that_match_are_meant_whatever_was_ticked(desk: Desk) -> None:
     ids = desk.put(*(f"scan {number}.txt" for number in range(60)), category="referral")
     desk.put("scan 99.txt", "letter.txt", category="summary")
     answer = desk.ask("delete", ids[0], all="1", q="scan", in_category="referral")
-    assert "Moved 60 documents to the trash." in answer.text
+    assert "60 documents moved to trash." in answer.text
     assert desk.names() == ["scan 99.txt", "letter.txt"]
 
 
@@ -208,7 +208,7 @@ def test_ids_come_as_fields_or_in_one(desk: Desk) -> None:
 def test_nothing_chosen_is_nothing_to_do(desk: Desk, action: str, fields: dict[str, str]) -> None:
     desk.put("a.txt")
     answer = desk.ask(action, category="", **fields)
-    assert (answer.status_code, "Choose one or more documents first." in answer.text) == (422, True)
+    assert (answer.status_code, "Select one or more documents first." in answer.text) == (422, True)
     assert heard(answer)["documents:error"]["code"] == "rejected"
     assert desk.names() == ["a.txt"]
 
@@ -243,8 +243,8 @@ def test_what_was_refused_is_named_and_the_rest_is_done(desk: Desk) -> None:
     desk.trash(second)
     answer = desk.ask("delete", first, second, third)
     assert answer.status_code == 200
-    assert "Moved 2 documents to the trash." in answer.text
-    assert "<strong>b.txt</strong> was not moved to the trash. This document is already in the trash." in answer.text
+    assert "2 documents moved to trash." in answer.text
+    assert "<strong>b.txt</strong> was not moved to trash. This document is already in the trash." in answer.text
     assert heard(answer) == desk.changed(0) | {
         "documents:error": {"message": "b.txt: This document is already in the trash.", "code": "conflict"}
     }
@@ -276,8 +276,8 @@ def test_as_many_come_back_as_there_is_room_for(desk: Desk) -> None:
     desk.put(*(f"kept {number}.txt" for number in range(7)))
     answer = desk.ask("restore", *gone)
     assert answer.status_code == 200
-    assert "Restored 1 document." in answer.text
-    assert answer.text.count("was not restored. This visit already holds 8 of 8 documents.") == 2
+    assert "1 document restored." in answer.text
+    assert answer.text.count("was not restored. This visit is full (8 of 8).") == 2
     assert heard(answer)["documents:error"]["code"] == "too-many"
 
 
@@ -288,12 +288,12 @@ def test_many_refusals_fit_into_a_header_and_a_page(desk: Desk) -> None:
     assert answer.status_code == 409
     assert len(answer.headers["HX-Trigger"]) < 3000
     assert heard(answer)["documents:error"]["message"].endswith("And 57 more.")
-    assert "40 more documents could not be done either." in answer.text
+    assert "40 more documents failed." in answer.text
 
 
 def test_no_more_than_a_thousand_documents_are_chosen_one_by_one(desk: Desk) -> None:
     answer = desk.ask("delete", *range(1, 1002))
-    assert (answer.status_code, "Choose up to 1,000 documents at once" in answer.text) == (422, True)
+    assert (answer.status_code, "Select up to 1,000 documents at once" in answer.text) == (422, True)
 
 
 def test_numbers_of_foreign_documents_do_not_flood_the_activity_of_their_patient(desk: Desk) -> None:
@@ -341,11 +341,11 @@ def test_without_script_one_is_led_back_and_told(plain: Desk) -> None:
     answer = plain.ask("delete", first, second)
     assert answer.location == plain.documents
     page = plain.flashes(answer)
-    assert "Moved 1 document to the trash." in page
-    assert "b.txt was not moved to the trash. This document is already in the trash." in page
+    assert "1 document moved to trash." in page
+    assert "b.txt was not moved to trash. This document is already in the trash." in page
     answer = plain.ask("purge", first, view="trash")
     assert answer.location == f"{plain.documents}/trash"
-    assert "Deleted 1 document for ever." in plain.flashes(answer)
+    assert "1 document deleted permanently." in plain.flashes(answer)
     assert plain.names() == ["c.txt"]
 
 
@@ -353,14 +353,14 @@ def test_without_script_a_category_is_given(plain: Desk) -> None:
     ids = plain.put("a.txt", "b.txt")
     answer = plain.ask("category", *ids, category="referral", next=f"/visit/{plain.record_id}")
     assert answer.location == f"/visit/{plain.record_id}"
-    assert "Saved the category of 2 documents." in plain.flashes(answer)
+    assert "Category of 2 documents saved." in plain.flashes(answer)
     assert {file.category for file in plain.world.files()} == {"referral"}
 
 
 def test_without_script_nothing_chosen_is_said_on_a_page(plain: Desk) -> None:
     answer = plain.ask("delete")
     assert (answer.status_code, "<html" in answer.text) == (422, True)
-    assert "Choose one or more documents first." in answer.text
+    assert "Select one or more documents first." in answer.text
 
 
 # --- ZIP ----------------------------------------------------------------------------------------------------------

@@ -64,7 +64,7 @@ class Reader:
 
     def ticks(self, *names: str) -> list[str]:
         """What these documents are ticked with."""
-        labels = [f"Choose {name}" for name in names]
+        labels = [f"Select {name}" for name in names]
         return [box.get("value") for box in self.page.xpath("//input[@name='file_ids']") if said(box) in labels]
 
     @property
@@ -139,16 +139,16 @@ def test_a_document_is_edited_deleted_restored_and_deleted_for_ever(reader: Read
     reader.send("Upload", file=files("Letter.pdf"))
     reader.follow("Edit Letter.pdf")
     reader.send("Save", file_name="Second opinion.pdf", category="summary", description="No operation is needed.")
-    assert "Saved “Second opinion.pdf”." in reader.words
-    reader.send("Delete Second opinion.pdf")
+    assert "“Second opinion.pdf” saved." in reader.words
+    reader.send("Move to trash Second opinion.pdf")
     reader.follow("Trash (1)")
     reader.send("Restore Second opinion.pdf")
     reader.follow("Back to documents")
     assert "1 of 8" in reader.words
-    reader.send("Delete Second opinion.pdf")
+    reader.send("Move to trash Second opinion.pdf")
     reader.follow("Trash (1)")
     [tick] = reader.page.xpath("//input[@name='file_ids']/@value")
-    reader.send("Delete for ever", file_ids=tick)
+    reader.send("Delete permanently", file_ids=tick)
     assert "The trash is empty" in reader.words
 
 
@@ -180,11 +180,11 @@ def test_ticked_documents_are_taken_along_as_one_archive(reader: Reader) -> None
 def test_ticked_documents_go_to_the_trash_and_come_back_together(reader: Reader) -> None:
     reader.send("Upload", file=files(*FILES))
     reader.send("Move to trash", file_ids=reader.ticks("Letter.pdf", "Scan.jpg"))
-    assert "Moved 2 documents to the trash." in reader.words
+    assert "2 documents moved to trash." in reader.words
     assert reader.names == ["Befund März.txt"]
     reader.follow("Trash (2)")
     reader.send("Restore", file_ids=reader.ticks("Letter.pdf", "Scan.jpg"))
-    assert "Restored 2 documents." in reader.words
+    assert "2 documents restored." in reader.words
     reader.follow("Back to documents")
     assert "3 of 8" in reader.words
 
@@ -192,7 +192,7 @@ def test_ticked_documents_go_to_the_trash_and_come_back_together(reader: Reader)
 def test_a_record_is_deleted_and_brought_back_with_its_documents(reader: Reader) -> None:
     reader.send("Upload", file=files("Letter.pdf", "Scan.jpg"))
     reader.follow("Visit: Sore knee")
-    reader.send("Move this visit to the trash")
+    reader.send("Move visit to trash")
     assert "No visits yet" in reader.words
     reader.follow("Trash")
     reader.send("Restore Sore knee")
@@ -212,7 +212,7 @@ def test_missing_fields_are_explained_and_what_was_entered_is_kept(reader: Reade
     reader.follow("Edit")
     reader.send("Save", reason="", diagnosis="Bruised")
     assert reader.status == 422
-    assert "Reason for the visit is needed." in reader.words
+    assert "Enter the reason for the visit." in reader.words
     assert reader.page.xpath("//textarea[@name='diagnosis']")[0].text_content().strip() == "Bruised"
 
 

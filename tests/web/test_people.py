@@ -32,7 +32,7 @@ def test_the_owner_gives_access_by_a_form(world: World, address: str) -> None:
     browser = world.browser(htmx=False)
     answer = browser.post(address, **VIEW)
     assert (answer.status_code, answer.location) == (303, address)
-    assert f"{OTTO} has access now." in browser.get(address).text
+    assert f"{OTTO} now has access." in browser.get(address).text
     assert world.browser(OTTO, htmx=False).get(f"/patients/{patient_of(address)}").status_code == 200
 
 
@@ -52,11 +52,11 @@ def test_days_of_no_known_zone_are_those_of_utc(world: World, address: str, zone
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"email": ""}, "Email address is needed."),
-        ({"email": "nobody@sample.example"}, "Nobody has an account under “nobody@sample.example”."),
-        ({"email": "nora@sample.example"}, "This is the owner’s own address."),
+        ({"email": ""}, "Enter the email."),
+        ({"email": "nobody@sample.example"}, "There is no account with the email “nobody@sample.example”."),
+        ({"email": "nora@sample.example"}, "This is the owner’s own email. Enter the email of another person."),
         ({"level": "owner"}, "Not a valid choice."),
-        ({"expires_at": "2020-05-03"}, "The end of access must lie in the future."),
+        ({"expires_at": "2020-05-03"}, "The end of access must be in the future."),
         ({"expires_at": "soon"}, "Not a valid date value."),
     ],
 )
@@ -72,7 +72,7 @@ def test_changing_begins_with_what_there_is(world: World, address: str) -> None:
     browser = world.browser(htmx=False)
     browser.post(address, email=OTTO, level="edit", expires_at="2031-05-03")
     page = browser.get(address, change=shares(world, patient_of(address))[0].id).text
-    assert f"Change the access of {OTTO}" in page
+    assert f"Change access of {OTTO}" in page
     assert 'value="2031-05-03"' in page
     assert 'checked class="mf-check" id="level-1"' in page
 
@@ -116,5 +116,5 @@ def test_others_are_not_led_to_a_page_they_may_not_see(world: World, address: st
 def test_ended_access_is_shown_as_over(world: World, address: str) -> None:
     world.share(world.records().patient(patient_of(address)).patient, OTTO, "view", now() - timedelta(days=2))
     page = " ".join(world.browser(htmx=False).get(address).text.split())
-    assert '<span class="mf-chip">Over</span>' in page
+    assert '<span class="mf-chip">Expired</span>' in page
     assert "Remove<span" in page

@@ -269,7 +269,7 @@ def test_several_documents_are_printed_together_and_the_others_named(desk: Desk)
     assert words(tree, ".mf-print-caption h2") == ["Note.txt", "Values.csv", "Photo.png"]
     refused = words(tree, ".mf-print-refused li")
     assert "password" in refused[0]
-    assert refused[1:] == ["A document is not there any more."] * 2
+    assert refused[1:] == ["A document no longer exists."] * 2
     assert words(tree, ".mf-look-text") == [HOSTILE]
     assert "Other.txt" not in tree.text_content()
 
@@ -278,7 +278,7 @@ def test_what_does_not_fit_on_the_page_is_said(desk: Desk, monkeypatch: pytest.M
     monkeypatch.setattr(printing, "MAX_PICTURES", 4)
     long, more, text = desk.put("Long.pdf", samples.pdf(6)), desk.put("Photo.png"), desk.put("Note.txt")
     tree = desk.print(long, more, text)
-    assert words(tree, ".mf-print-note") == ["These are the first 4 of 6 pages. Download it to print all of them."]
+    assert words(tree, ".mf-print-note") == ["Only the first 4 of 6 pages. Download the document to print all of them."]
     assert "Photo.png does not fit" in words(tree, ".mf-print-refused li")[0]
     assert words(tree, ".mf-print-caption h2") == ["Long.pdf", "Note.txt"]
 
@@ -287,7 +287,7 @@ def test_nothing_is_printed_of_what_may_not_be_previewed(world: World) -> None:
     desk = Desk(world, world.browser(), world.record("insurance"))
     file_id = desk.put("Card.png")
     answer = desk.browser.get(f"/documents/files/{file_id}/print")
-    assert "do not allow this" in answer.text
+    assert "do not support this" in answer.text
     assert "pictures" not in answer.text
 
 

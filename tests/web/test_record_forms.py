@@ -139,7 +139,7 @@ def test_a_marked_document_that_is_moved_at_the_same_time_is_said_in_the_form(
 
     monkeypatch.setattr(relocation, "relocate", after_somebody_else)
     answer = form.save(*form.ids[:2])
-    assert (answer.status_code, "changed somewhere else" in said(answer)) == (409, True)
+    assert (answer.status_code, "changed elsewhere" in said(answer)) == (409, True)
     assert (control(answer, "reason"), control(answer, "remove")) == (["Hip"], [str(form.ids[1])])
     assert (form.reason, form.names(trashed=True)) == ("Knee", ["a.txt"])
     form.world.assert_settled()
@@ -171,7 +171,7 @@ def test_marks_that_are_no_numbers_are_refused(form: Form) -> None:
 
 def test_what_is_to_be_corrected_keeps_the_marks(form: Form) -> None:
     answer = form.save(form.ids[1], reason="", diagnosis="Bruised")
-    assert (answer.status_code, "Reason for the visit is needed." in said(answer)) == (422, True)
+    assert (answer.status_code, "Enter the reason for the visit." in said(answer)) == (422, True)
     assert control(answer, "remove") == [str(form.ids[1])]
     assert "Bruised" in answer.text
     assert heard(answer) == {}
@@ -398,7 +398,7 @@ def test_a_record_that_is_in_the_trash_by_now_is_not_made_again(new: NewForm) ->
 
 def test_what_was_marked_is_named_after_the_save_and_comes_back_by_undo(form: Form) -> None:
     answer = form.save(*form.ids[:2])
-    assert "Moved 2 documents to the trash." in answer.text
+    assert "2 documents moved to trash." in answer.text
     undone = form.browser.post(
         f"/documents/visit/{form.record_id}/bulk",
         action="restore",

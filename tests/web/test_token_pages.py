@@ -79,7 +79,7 @@ def test_the_account_page_lists_what_each_token_may_do(ada: World, here: FlaskCl
     make(here)
     page = here.get("/account").text
     assert "Scanner in the hall" in page
-    assert "May change all you have access to" in page
+    assert "Can edit everything you have access to" in page
     assert "never used" in page
 
 
@@ -97,9 +97,9 @@ def test_a_token_may_be_for_one_patient(ada: World, here: FlaskClient) -> None:
 
 
 MISTAKES: tuple[tuple[dict[str, str], str], ...] = (
-    ({"password": "not the password"}, "This is not your password."),
-    ({"password": ""}, "Your password is needed."),
-    ({"name": ""}, "Name is needed."),
+    ({"password": "not the password"}, "Wrong password."),
+    ({"password": ""}, "Enter your password."),
+    ({"name": ""}, "Enter the name."),
     ({"name": "x" * 101}, "100"),
     ({"scope": "admin"}, ""),
     ({"days": "9999"}, ""),
@@ -123,7 +123,7 @@ def test_a_token_is_revoked_with_one_button(ada: World, here: FlaskClient) -> No
     by = with_token(ada, shown(make(here)))
     [action] = lxml.html.fromstring(here.get("/account").data).xpath("//form[contains(@action, '/revoke')]/@action")
     answer = here.post(action, data={"csrf_token": token_of(here)}, follow_redirects=True)
-    assert "Revoked the token" in answer.text
+    assert "revoked. It no longer works." in answer.text
     assert "Scanner in the hall" in answer.text
     assert by.get("/patients").status_code == 401
     assert here.post(action, data={"csrf_token": token_of(here)}).status_code == 404
@@ -135,7 +135,7 @@ def test_a_token_that_is_over_says_so(ada: World, here: FlaskClient) -> None:
     row.expires_at = now() - timedelta(seconds=1)
     db.session.commit()
     page = lxml.html.fromstring(here.get("/account").data)
-    assert page.xpath("//li[.//strong='Scanner in the hall']//*[@class='mf-chip']/text()") == ["Over"]
+    assert page.xpath("//li[.//strong='Scanner in the hall']//*[@class='mf-chip']/text()") == ["Expired"]
 
 
 def test_what_a_name_holds_is_shown_as_it_was_typed(here: FlaskClient) -> None:

@@ -107,7 +107,7 @@ def test_the_page_is_told_how_many_documents_there_are(queue: Queue) -> None:
 def test_the_last_place_is_said_to_be_taken(small: Queue) -> None:
     answer = small.send()
     assert page_of(answer).xpath("//*[@data-mf-room]/@data-mf-free") == ["0"]
-    assert "holds 1 of 1 documents" in answer.text
+    assert "is full (1 of 1)" in answer.text
 
 
 def test_a_retry_is_answered_by_the_row_of_the_first_try(queue: Queue) -> None:
@@ -128,14 +128,14 @@ def test_the_same_file_is_added_and_told_of_with_its_day_and_name(queue: Queue) 
     queue.world.store(queue.record, "From the clinic.txt", uploaded_at=NOON)
     answer = queue.send(b"Letter 0", "letter.txt")
     assert answer.status_code == 201
-    assert notice(answer) == "The same file is already here since 3 May 2026 as “From the clinic.txt”."
+    assert notice(answer) == "You already added this file on 3 May 2026 as “From the clinic.txt”."
     assert page_of(answer).xpath("//tr[@class='mf-twin']//time/@datetime")[0].startswith("2026-05-03T12:00")
     assert len(queue.world.files()) == 2
 
 
 def test_a_copy_of_the_same_name_is_not_named_again(queue: Queue) -> None:
     queue.world.store(queue.record, "letter.txt", uploaded_at=NOON)
-    assert notice(queue.send(b"Letter 0")) == "The same file is already here since 3 May 2026."
+    assert notice(queue.send(b"Letter 0")) == "You already added this file on 3 May 2026."
 
 
 def test_a_copy_can_be_skipped_from_its_row(queue: Queue) -> None:

@@ -37,7 +37,7 @@ def demo(once: bool) -> None:
     if accounts.is_empty():
         _create()
     elif not once and not _account():
-        raise click.ClickException("This installation is in use. The demo family is only made in an empty one.")
+        raise click.ClickException("This installation is in use. The demo family can only be created in an empty one.")
     _print_sign_in()
 
 

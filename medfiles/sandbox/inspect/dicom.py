@@ -44,7 +44,7 @@ def inspect(file: BinaryIO, media_type: str) -> dict[str, Any]:
         check_complete(data)
         check_size((int(data.get("Columns") or 0), int(data.get("Rows") or 0)))
     except RecursionError as error:
-        raise Unsafe("This DICOM file nests its content too deeply to be opened safely.") from error
+        raise Unsafe("This DICOM file is nested too deeply to be opened safely.") from error
     except BROKEN as error:
         raise Damaged from error
     return {"media_type": media_type, "pages": None}
@@ -56,8 +56,8 @@ def check_start(start: bytes) -> None:
         raise WrongType
     if identify(preamble) in FORBIDDEN or TAGS.search(preamble.lower()):
         raise Unsafe(
-            "This DICOM file starts with something that is not part of an image, such as a program or "
-            "a web page. Export it again from the program it came from."
+            "This DICOM file starts with content that is not part of an image, such as a program or a web page. "
+            "Export it again from the program that created it."
         )
 
 

@@ -44,9 +44,7 @@ class Budget:
 
 
 def unsafe(reason: str) -> Unsafe:
-    return Unsafe(
-        f"This Office document could not be checked safely: {reason}. Open it, save it as a new document and send that."
-    )
+    return Unsafe(f"This Office document could not be checked safely: {reason}. Open it and save it as a new document.")
 
 
 def inspect_compound(file: BinaryIO, media_type: str) -> dict[str, Any]:
@@ -80,7 +78,7 @@ def check(data: bytes, budget: Budget, depth: int) -> set[str]:
     for member, extent in members(data):
         content = b"".join(inflate(extent, member, budget))
         if len(content) != member.file_size or zlib.crc32(content) != member.CRC:
-            raise unsafe("it gives wrong sizes or checksums for its parts")
+            raise unsafe("the sizes or checksums of its parts are wrong")
         if member.filename == CONTENT_TYPES:
             types = declared_types(content)
         check_nested(member.filename, content, budget, depth)
@@ -92,9 +90,9 @@ def check_nested(name: str, content: bytes, budget: Budget, depth: int) -> None:
     kind = identify(content[:HEAD]) if not name.lower().endswith(COMPRESSED_DRAWINGS) else None
     if kind in ARCHIVES | {"docx", "xlsx", "powerpoint", "opendocument"}:
         if depth == DEEPEST or "/embeddings/" not in name:
-            raise unsafe("it holds other archives")
+            raise unsafe("it contains other archives")
         if not any(OPEN_XML in declaration for declaration in check(content, budget, depth + 1)):
-            raise unsafe("it holds other archives")
+            raise unsafe("it contains other archives")
 
 
 def members(data: bytes) -> list[tuple[ZipInfo, bytes]]:
@@ -118,19 +116,19 @@ def members(data: bytes) -> list[tuple[ZipInfo, bytes]]:
 def check_order(starts: list[int], ends: list[int]) -> None:
     """Require contiguous members from byte 0 on: zipfile does not check this."""
     if starts[0] > 0 or any(end > following for end, following in zip(ends, starts[1:], strict=True)):
-        raise unsafe("its parts overlap, or other content stands before them")
+        raise unsafe("its parts overlap, or there is other content before them")
 
 
 def check_member(entry: ZipInfo) -> None:
     kind = stat.S_IFMT(entry.external_attr >> 16)
     if UNSAFE_NAME.search(entry.orig_filename):
-        raise unsafe("a part's name points outside of it")
+        raise unsafe("the name of a part points outside the document")
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise unsafe("it holds links or devices")
+        raise unsafe("it contains links or devices")
     if entry.flag_bits & ENCRYPTED:
-        raise unsafe("it is locked with a password")
+        raise unsafe("it is protected with a password")
     if entry.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
-        raise unsafe("it is packed in an unusual way")
+        raise unsafe("it uses an unusual compression")
 
 
 def span(data: bytes, entry: ZipInfo) -> tuple[int, int]:
@@ -143,7 +141,7 @@ def span(data: bytes, entry: ZipInfo) -> tuple[int, int]:
         flags & SIZES_FOLLOW or ZIP64 in (packed, size) or (packed, size) == (entry.compress_size, entry.file_size)
     )
     if not (agrees and sizes_agree):
-        raise unsafe("it gives wrong sizes for its parts")
+        raise unsafe("the sizes of its parts are wrong")
     return start, start + entry.compress_size
 
 

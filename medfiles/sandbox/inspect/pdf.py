@@ -14,10 +14,7 @@ def inspect(file: BinaryIO, media_type: str) -> dict[str, Any]:
     head = file.read(HEAD)
     if not head.startswith(b"%PDF-"):
         raise (
-            Unsafe(
-                "This PDF does not start as one: other content stands before it. Open it, save it as "
-                "a new PDF and send that."
-            )
+            Unsafe("This PDF has other content before its start. Open it, save it as a new PDF and upload that.")
             if b"%PDF-" in head[:1024]
             else WrongType()
         )
@@ -37,7 +34,7 @@ def count(file: BinaryIO) -> int | None:
             return None
         raise WrongType from error
     if pages > MAX_PAGES:
-        raise Unsafe(f"This PDF claims {pages:,} pages; at most {MAX_PAGES:,} are accepted. Split it into parts.")
+        raise Unsafe(f"This PDF has {pages:,} pages. The limit is {MAX_PAGES:,}. Split it into parts.")
     if pages < 1:
         raise WrongType
     return pages

@@ -58,7 +58,7 @@ def decode(picture: Image.Image, most: int) -> int:
             picture.load()
         if most == 1 or not advance(picture, number + 1):
             return number + 1
-    raise Unsafe(f"This file holds more than {most} pictures. Split it into smaller files.")
+    raise Unsafe(f"This file contains more than {most} images. Split it into smaller files.")
 
 
 def advance(picture: Image.Image, number: int) -> bool:
@@ -73,6 +73,6 @@ def check_size(size: tuple[int, int]) -> None:
     width, height = size
     if width * height > MAX_PIXELS:
         raise Unsafe(
-            f"This picture is {width} × {height} = {width * height / 1e6:,.0f} megapixels large; at most "
+            f"This image is {width} × {height} = {width * height / 1e6:,.0f} megapixels large; at most "
             f"{MAX_PIXELS // 10**6} can be opened safely. Save it smaller and send it again."
         )

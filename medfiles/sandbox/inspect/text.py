@@ -37,7 +37,7 @@ def inspect_json(file: BinaryIO, media_type: str) -> dict[str, Any]:
     try:
         json.loads(data.decode(json.detect_encoding(data)), parse_int=str, parse_float=str)
     except RecursionError as error:
-        raise Unsafe("This JSON file nests its content too deeply to be opened safely.") from error
+        raise Unsafe("This JSON file is nested too deeply to be opened safely.") from error
     except ValueError as error:
         raise WrongType from error
     return {"media_type": media_type, "pages": None}
@@ -63,8 +63,7 @@ def parse_xml(data: bytes) -> etree._Element:
     dtd = root.getroottree().docinfo.internalDTD
     if dtd is not None and dtd.entities():
         raise Unsafe(
-            "This XML file declares entities of its own, which can be used to attack the reader. "
-            "Export it again without them."
+            "This XML file declares its own entities, which can be used for attacks. Export it again without them."
         )
     return root
 
@@ -164,4 +163,4 @@ def check_start(head: bytes) -> None:
 
 
 def active_content(kind: str) -> Unsafe:
-    return Unsafe(f"This file holds {NAMES[kind]}. Such files are not accepted, whatever they are named.")
+    return Unsafe(f"This file holds {NAMES[kind]}. Such files are not accepted.")

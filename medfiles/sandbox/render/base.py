@@ -12,7 +12,7 @@ from medfiles.sandbox.render.spec import fit_size
 QUALITY, EFFORT = 84, 3  # of WebP: sharp letters, and a page in well under a second
 MAX_PIXELS = 100_000_000
 MAX_PAGES = 20_000
-DAMAGED = "This document is too damaged to be shown here. Download it to open it on your device."
+DAMAGED = "This document is too damaged to preview. Download it to open it on your device."
 
 
 class CannotRender(Exception):
@@ -65,5 +65,5 @@ def check_size(width: int, height: int) -> None:
         raise CannotRender(DAMAGED)
     if width * height > MAX_PIXELS:
         raise CannotRender(
-            f"This picture is {width} × {height} pixels large, too much to be shown here. Download it to open it."
+            f"This image is {width} × {height} pixels, too large to preview. Download it to open it on your device."
         )

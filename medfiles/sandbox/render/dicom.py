@@ -67,8 +67,8 @@ def open_dicom(file: BinaryIO) -> Dataset:
         raise CannotRender(DAMAGED) from error
     if not any(name in data for name in PIXELS):
         name = str(getattr(data.get("SOPClassUID"), "name", ""))
-        what = f" It is of the kind “{name}”." if name[:1].isalpha() and "Image" not in name else ""
-        raise CannotRender(f"This DICOM file holds no picture.{what} Download it to open it on your device.")
+        what = f" Its type is “{name}”." if name[:1].isalpha() and "Image" not in name else ""
+        raise CannotRender(f"This DICOM file contains no image.{what} Download it to open it on your device.")
     if not data.get("Rows") or not data.get("Columns"):
         raise CannotRender(DAMAGED)
     check_size(int(data.Columns), int(data.Rows))
@@ -110,7 +110,7 @@ def decode(data: Dataset, index: int) -> Values:
     except (NotImplementedError, RuntimeError) as error:  # no decoder accepts it
         name = str(getattr(data.file_meta.get("TransferSyntaxUID"), "name", "")) or "unknown"
         raise CannotRender(
-            f"This DICOM image is damaged, or packed in a way that cannot be shown here ({name}). "
+            f"This DICOM image is damaged, or its compression is not supported ({name}). "
             "Download it to open it on your device."
         ) from error
 

@@ -19,10 +19,10 @@ TAGS = {
 ATTRIBUTES = {"td": {"colspan", "rowspan"}, "th": {"colspan", "rowspan"}}
 STYLES = "p[style-name='Title'] => h1:fresh\np[style-name='Subtitle'] => h2:fresh"  # mammoth maps headings itself
 PICTURE = "[picture]"
-PICTURES = "Pictures in the text are left out. Download the document to see them."
+PICTURES = "Images are left out. Download the document to see them."
 SHORTENED = f"Only the first {MAX_CHARACTERS:,} characters are shown. Download the document to read all of it."
-EMPTY = "This document holds no text that could be shown here. Download it to open it on your device."
-OLD = "Old Word documents (.doc) cannot be shown here. Download it to open it on your device."
+EMPTY = "This document contains no text to preview. Download it to open it on your device."
+OLD = "Old Word documents (.doc) cannot be previewed. Download it to open it on your device."
 
 
 def describe(file: BinaryIO) -> PreviewData:

@@ -12,7 +12,7 @@ from medfiles.sandbox.render.base import DAMAGED, MAX_PAGES, CannotRender, NoSuc
 from medfiles.sandbox.render.spec import fit_size
 
 SCREEN = 96 / 72  # pixels in a point
-LOCKED = "This PDF is locked with a password. Download it to open it with the password."
+LOCKED = "This PDF is protected with a password. Download it to open it with the password."
 
 
 def describe(file: BinaryIO) -> PreviewData:

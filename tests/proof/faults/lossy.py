@@ -23,6 +23,8 @@ from importlib import import_module
 from pathlib import Path, PurePosixPath
 from typing import Any, Union
 
+from tests.support.tools import need
+
 PAGE = 4096
 ROOT = Path(__file__).parents[3]
 Entry = Union["File", "Folder"]
@@ -274,13 +276,13 @@ class Mounted:
 
 @contextmanager
 def mounted(folder: Path) -> Iterator[Mounted]:
+    need("fuse")
     command = [sys.executable, "-m", "tests.proof.faults.lossy", str(folder)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, cwd=ROOT, **pipes) as process:  # type: ignore[call-overload]
         if process.stdout.readline() != "mounted\n":
             raise RuntimeError(
-                "No file system could be mounted here: FUSE 3 (on Debian: the package fuse3), /dev/fuse and "
-                "the right to mount are needed. Its own words are above."
+                "No file system could be mounted here, which needs the right to mount. Its own words are above."
             )
         yield Mounted(folder, process)
         process.stdin.close()

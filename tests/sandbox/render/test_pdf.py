@@ -75,7 +75,7 @@ def test_every_page_is_drawn_by_its_number(show: Previewer) -> None:
 
 def test_a_locked_document_says_so(show: Previewer) -> None:
     for answer in (show.look(samples.locked_pdf(), PDF), show.answer(samples.locked_pdf(), PDF)):
-        assert "locked with a password" in answer["reason"]
+        assert "protected with a password" in answer["reason"]
 
 
 @pytest.mark.parametrize("data", [samples.pdf()[:200], b"%PDF-1.7\n", b"%PDF-1.4 nothing but words"])

@@ -80,7 +80,7 @@ def old_workbook() -> bytes:
 def test_text_is_read_whatever_its_encoding(show: Previewer, text: str, encoding: str) -> None:
     facts = show.look((text * 3).encode(encoding), "text/plain")
     assert (facts["kind"], facts["text"]) == ("text", text * 3)
-    assert ("does not say how its letters are written" in (facts["note"] or "")) is not encoding.startswith("utf")
+    assert ("does not declare its text encoding" in (facts["note"] or "")) is not encoding.startswith("utf")
 
 
 def test_an_encoding_that_was_guessed_is_named_for_text_and_for_tables(show: Previewer) -> None:
@@ -147,7 +147,7 @@ def test_an_old_workbook_is_shown(show: Previewer) -> None:
 
 def test_a_workbook_without_values_says_so(show: Previewer) -> None:
     facts = show.look(workbook(Empty=[]), SHEET)
-    assert (facts["kind"], "holds no values" in facts["reason"]) == ("none", True)
+    assert (facts["kind"], "contains no values" in facts["reason"]) == ("none", True)
 
 
 def test_a_word_document_becomes_clean_html(show: Previewer) -> None:
