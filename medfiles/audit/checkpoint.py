@@ -118,7 +118,7 @@ class BucketAnchor:
 
 
 def open_anchor(place: str, instance: Path) -> Anchor:
-    """Return the anchor at `syslog:`, a bucket's URL or a path; "" is the default file.
+    """Return the anchor at `syslog:`, a bucket's URL or a path; "": the default file.
 
     ValueError for a malformed bucket URL.
     """

@@ -1,4 +1,7 @@
-"""gunicorn settings: `gunicorn -c python:medfiles.http.gunicorn_config "medfiles.app:create_app()"`."""
+"""gunicorn settings.
+
+Run with `gunicorn -c python:medfiles.http.gunicorn_config "medfiles.app:create_app()"`.
+"""
 
 import os
 import signal

@@ -90,7 +90,7 @@ def _trashed() -> bool:
 
 
 def _list_query(record_type: RecordType) -> ListQuery:
-    """Return the form's list filters. `in_category` filters; `category` is a new value."""
+    """Return the list filters; `in_category` filters, `category` is a new value."""
     filters = {**request.form, "category": request.form.get("in_category", ""), "cursor": ""}
     return listing.wanted(filters, record_type, trashed=_trashed())
 

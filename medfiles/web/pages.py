@@ -125,7 +125,7 @@ def answer_change(file: FileView, state: str, message: str, **said: Any) -> Resp
 
 
 def announce(response: Response, record_type: RecordType, record_id: int) -> Response:
-    """Tell the page that this record's documents changed, so that badges and lists reload."""
+    """Tell the page that documents changed, so that badges and lists reload."""
     count = documents().count(record_type, [record_id]).get(record_id, 0)
     return trigger(response, "documents:changed", type=record_type.name, id=record_id, count=count)
 

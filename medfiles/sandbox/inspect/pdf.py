@@ -22,7 +22,7 @@ def inspect(file: BinaryIO, media_type: str) -> dict[str, Any]:
 
 
 def count(file: BinaryIO) -> int | None:
-    """None when it is encrypted. A page's content is not interpreted here: that is the previewer's risk."""
+    """Return the number of pages; None when encrypted. Page content is not interpreted."""
     file.seek(0)
     try:
         with pypdfium2.PdfDocument(file) as document:

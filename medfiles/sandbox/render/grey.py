@@ -80,7 +80,7 @@ def to_bytes(values: Values, least: float, span: float) -> Values:
 
 
 def find_dataset(data: Dataset, index: int, sequence: str, name: str) -> Dataset:
-    """Return the data set that holds it: the image, its frame's group or the shared one."""
+    """Return the data set with it: the image, its frame's group or the shared group."""
     if name in data:
         return data
     per_frame, shared = data.get("PerFrameFunctionalGroupsSequence") or (), data.get("SharedFunctionalGroupsSequence")

@@ -40,7 +40,7 @@ PREVIEWERS = {
 
 
 def describe(file: BinaryIO, media_type: str) -> dict[str, Any]:
-    """Return the fields of `PreviewData`; kind "none" with a reason if there is no preview."""
+    """Return the fields of `PreviewData`; kind "none" with a reason if not possible."""
     try:
         return PREVIEWERS[media_type].describe(file).as_dict()
     except CannotRender as error:
