@@ -22,7 +22,7 @@ def inspect(file: BinaryIO, media_type: str) -> dict[str, Any]:
 
 
 def count(file: BinaryIO) -> int | None:
-    """Return the number of pages; None when encrypted. Page content is not interpreted."""
+    """Return the number of pages; None when encrypted. Does not interpret content."""
     file.seek(0)
     try:
         with pypdfium2.PdfDocument(file) as document:
