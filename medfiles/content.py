@@ -30,7 +30,7 @@ class DocumentContent:
     def size(self) -> int:
         size = self._found(lambda storage, key: storage.stat(key).size)
         if size != self.file.file_size:
-            raise IntegrityFailed("This document is damaged. Contact your administrator.")
+            raise IntegrityFailed()
         return size
 
     def read(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:

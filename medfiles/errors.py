@@ -166,6 +166,9 @@ class BadKey(StorageError):
 class IntegrityFailed(StorageError):
     code = "integrity"
 
+    def __init__(self, message: str = "This document is damaged. Contact your administrator.") -> None:
+        super().__init__(message)
+
 
 class DatabaseUnavailable(StorageError):
     """The database did not answer; the last commit may or may not have taken effect."""

@@ -2,13 +2,13 @@
 
 from flask import Flask
 
-from medfiles.api import bulk, document, files, legacy, patients, previews, records, shares
+from medfiles.api import bulk, docs_page, files, legacy, openapi, patients, previews, records, shares
 from medfiles.api.problem_details import answer_error
 from medfiles.api.schemas import models_for
 from medfiles.api.toolkit import blueprint
 from medfiles.http.errors import answered_by
 
-__all__ = ["document", "files", "init_app", "bulk", "legacy", "patients", "previews", "records", "shares"]
+__all__ = ["bulk", "docs_page", "files", "init_app", "legacy", "openapi", "patients", "previews", "records", "shares"]
 
 
 def init_app(app: Flask) -> None:

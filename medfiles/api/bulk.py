@@ -5,10 +5,11 @@ from functools import partial
 
 from flask import Response, request
 
-from medfiles.api.schemas import MOST_IDS, Bulk, Counts, FileOutcome, Outcomes, WhichCounts
+from medfiles.api.schemas import MOST_IDS, ArchiveQuery, Bulk, Counts, FileOutcome, Outcomes, WhichCounts
 from medfiles.api.toolkit import blueprint, operation, reply, sent
 from medfiles.documents.bulk import BulkService, Result
 from medfiles.errors import Rejected
+from medfiles.http import parameters
 from medfiles.http.current import bulk, documents, services
 from medfiles.http.errors import status_of
 from medfiles.http.rate_limits import BULK, rate_limited
@@ -16,15 +17,15 @@ from medfiles.http.responses import send_archive
 from medfiles.http.security import read_only
 from medfiles.record_types.declared import RecordType
 
-LONGEST_ID = 18  # digits
 Verb = Callable[[RecordType, int, Sequence[int]], Sequence[Result]]
 
 
 @blueprint.post("/files/batch-counts")
 @rate_limited(BULK)
-@operation("Documents of each of many records", Counts, body=WhichCounts)
+@operation(Counts, body=WhichCounts)
 @read_only
 def batch_counts() -> Response:
+    """Count the documents of many records."""
     asked = sent(WhichCounts)
     if asked.entity_type not in services().registry:
         raise Rejected("There is no such record type.", {"entity_type": "There is no such record type."})
@@ -34,8 +35,9 @@ def batch_counts() -> Response:
 
 @blueprint.post("/files/bulk")
 @rate_limited(BULK)
-@operation("Trash, restore, purge or categorise many documents", Outcomes, body=Bulk)
+@operation(Outcomes, body=Bulk)
 def change_many() -> Response:
+    """Trash, restore, purge or categorise many documents."""
     asked = sent(Bulk)
     if asked.action == "category" and "category" not in asked.model_fields_set:
         raise Rejected("Send a category.", {"category": "This action requires a category; null clears it."})
@@ -45,8 +47,14 @@ def change_many() -> Response:
 
 @blueprint.get("/files/archive")
 @rate_limited(BULK)
-@operation("Documents as one ZIP", "zip", query=("ids",), refuses=(403, 404, 422))
+@operation(
+    None,
+    media="application/zip",
+    query=ArchiveQuery,
+    errors=("forbidden", "not-found", "blob-missing", "integrity"),
+)
 def archive() -> Response:
+    """Download many documents as a ZIP."""
     return send_archive(bulk().open_across(_ids()))
 
 
@@ -73,12 +81,7 @@ def _outcome(result: Result) -> FileOutcome:
 
 def _ids() -> list[int]:
     """`ids=1,2,3`."""
-    words = [word for word in request.args.get("ids", "").split(",") if word]
-    if not 0 < len(words) <= MOST_IDS or not all(_is_id(word) for word in words):
-        message = f"“ids” must be 1 to {MOST_IDS} document IDs, separated by commas."
-        raise Rejected(message, {"ids": message})
-    return list(dict.fromkeys(int(word) for word in words))
-
-
-def _is_id(word: str) -> bool:
-    return word.isascii() and word.isdigit() and len(word) <= LONGEST_ID
+    ids = parameters.read_id_lists([request.args.get("ids", "")])
+    if not ids or len(ids) > MOST_IDS:
+        raise parameters.refused("ids", f"must be 1 to {MOST_IDS} document IDs, separated by commas.")
+    return list(dict.fromkeys(ids))

@@ -5,11 +5,20 @@ from urllib.parse import urlencode
 
 from flask import Response, request, url_for
 
-from medfiles.api.schemas import File, Files, Metadata
+from medfiles.api.schemas import (
+    DownloadHeaders,
+    DownloadQuery,
+    EditHeaders,
+    File,
+    Files,
+    FilesQuery,
+    Metadata,
+    UploadForm,
+    UploadHeaders,
+    UploadQuery,
+)
 from medfiles.api.toolkit import blueprint, checked, form, operation, reply, sent
-from medfiles.documents import listing
-from medfiles.errors import Rejected
-from medfiles.http import request_body
+from medfiles.http import parameters, request_body
 from medfiles.http.current import actor, documents
 from medfiles.http.rate_limits import UPLOADS, rate_limited
 from medfiles.http.responses import send_document
@@ -17,14 +26,15 @@ from medfiles.http.views import file_views
 from medfiles.record_types.declared import RecordType
 
 USUAL, MOST = 50, 200  # documents in one page of a list
-LIST_QUERY = ("q", "category", "media", "from", "to", "zone", "sort", "order", "cursor", "trashed", "limit")
 
 
 @blueprint.get("/<kind:type>/<int:id>/files")
-@operation("A record’s documents, a page of them", "files", query=LIST_QUERY, refuses=(422,))
+@operation(Files, query=FilesQuery)
 def files(type: RecordType, id: int) -> Response:
-    list_query = listing.wanted(request.args, type, trashed=_switch("trashed"))
-    page = documents().list(type, id, list_query, _limit(), counted=True)
+    """List a record's documents, page by page."""
+    list_query = parameters.list_query(request.args, type, trashed=parameters.flag(request.args, "trashed"))
+    limit = parameters.number(request.args, "limit", USUAL, 1, MOST)
+    page = documents().list(type, id, list_query, limit, counted=True)
     headers = {"X-Total-Count": str(page.hits)}
     if page.next:
         headers["Link"] = f'<{request.path}?{urlencode({**request.args, "cursor": page.next})}>; rel="next"'
@@ -33,56 +43,74 @@ def files(type: RecordType, id: int) -> Response:
 
 @blueprint.post("/<kind:type>/<int:id>/files")
 @rate_limited(UPLOADS)
-@operation("Add a document", "upload", status=201, refuses=(400, 409, 413, 415, 422))
+@operation(
+    File,
+    {201: "Stored", 200: "This upload was stored before, as this document"},
+    body=UploadForm,
+    query=UploadQuery,
+    headers=UploadHeaders,
+    errors=(
+        *("malformed", "truncated", "record-in-trash", "too-many", "quota", "too-large", "type-not-allowed"),
+        *("content-mismatch", "rejected-upload", "key-used", "bad-name", "empty-file", "not-checked", "infected"),
+        *("storage", "busy"),
+    ),
+)
 def upload(type: RecordType, id: int) -> Response:
+    """Add a document."""
     file, new = request_body.receive_one(request, documents(), type, id)
     status = 201 if new else 200
     return answer(file, status, {"Location": url_for("api.file", file_id=file.id)} if new else None)
 
 
 @blueprint.get("/files/<int:file_id>")
-@operation("What is known about a document", "file")
+@operation(File)
 def file(file_id: int) -> Response:
+    """Return a document's details."""
     return answer(documents().details(file_id))
 
 
 @blueprint.get("/files/<int:file_id>/download")
-@operation("A document’s bytes, as they were uploaded", "bytes", query=("direct",), also=(307,), refuses=(416, 422))
+@operation(
+    None,
+    {200: "OK", 206: "The requested part", 307: "The bytes are in the object store"},
+    media="*/*",
+    query=DownloadQuery,
+    headers=DownloadHeaders,
+    errors=("blob-missing", "integrity", "being-checked", "quarantined", "range"),
+)
 def download(file_id: int) -> Response:
-    direct = _switch("direct")
+    """Download a document, byte for byte as it was uploaded."""
+    direct = parameters.flag(request.args, "direct")
     return send_document(documents().open(file_id), direct=direct)
 
 
 @blueprint.put("/files/<int:file_id>/metadata")
-@operation(
-    "Change a document’s name, description or category",
-    "file",
-    body=Metadata,
-    form_too=True,
-    conditional=True,
-    refuses=(409, 412),
-)
+@operation(File, body=Metadata, form_too=True, headers=EditHeaders, errors=("document-in-trash", "outdated"))
 def edit(file_id: int) -> Response:
+    """Change a document's name, description or category."""
     documents().editable(file_id)
     versions = request.if_match.as_set() if request.headers.get("If-Match", "*").strip() != "*" else None
     return answer(documents().edit(file_id, _changes(), versions=versions))
 
 
 @blueprint.delete("/files/<int:file_id>")
-@operation("Move a document to the trash", "file", refuses=(409,))
+@operation(File, errors=("document-already-in-trash",))
 def delete(file_id: int) -> Response:
+    """Move a document to the trash."""
     return answer(documents().trash(file_id))
 
 
 @blueprint.post("/files/<int:file_id>/restore")
-@operation("Bring a document back from the trash", "file", refuses=(409,))
+@operation(File, errors=("record-in-trash", "document-not-in-trash", "too-many"))
 def restore(file_id: int) -> Response:
+    """Restore a document from the trash."""
     return answer(documents().restore(file_id))
 
 
 @blueprint.post("/files/<int:file_id>/purge")
-@operation("Delete a document for ever, from the trash", None, status=204, refuses=(409,))
+@operation(None, {204: "Deleted permanently"}, errors=("document-not-yet-in-trash",))
 def purge(file_id: int) -> Response:
+    """Delete a document permanently, from the trash."""
     documents().purge(file_id)
     return Response(status=204)
 
@@ -101,17 +129,3 @@ def _changes() -> dict[str, str | None]:
     if request.mimetype in ("application/x-www-form-urlencoded", "multipart/form-data"):
         return checked(Metadata, form()).model_dump(exclude_unset=True)
     return sent(Metadata).model_dump(exclude_unset=True)
-
-
-def _switch(name: str) -> bool:
-    value = request.args.get(name, "0")
-    if value not in ("0", "1"):
-        raise Rejected.about(name, f"“{name}” must be 1 or 0.")
-    return value == "1"
-
-
-def _limit() -> int:
-    value = request.args.get("limit", str(USUAL))
-    if not (value.isascii() and value.isdigit() and len(value) < 4 and 1 <= int(value) <= MOST):
-        raise Rejected.about("limit", f"“limit” must be a number from 1 to {MOST}.")
-    return int(value)

@@ -5,6 +5,7 @@ from typing import Any
 from flask import Response, request, url_for
 
 from medfiles.api.files import answer
+from medfiles.api.schemas import DownloadHeaders, File
 from medfiles.api.toolkit import blueprint, operation
 from medfiles.http.current import older
 from medfiles.http.responses import send_document
@@ -16,15 +17,24 @@ ALIAS = "/api/v1/lab-results/"
 
 
 @blueprint.get("/lab-result-files/<int:number>/download")
-@operation("A document’s bytes by its older number", "bytes", refuses=(416,), deprecated=True)
+@operation(
+    None,
+    {200: "OK", 206: "The requested part"},
+    media="*/*",
+    headers=DownloadHeaders,
+    errors=("blob-missing", "integrity", "being-checked", "quarantined", "range"),
+    deprecated=True,
+)
 def download_older(number: int) -> Response:
+    """Download a document by its id in the older feature."""
     opened = older().open_older(number)
     return _leads_on(send_document(opened), opened.file, "api.download")
 
 
 @blueprint.delete("/lab-result-files/<int:number>")
-@operation("Move a document to the trash by its older number", "file", refuses=(409,), deprecated=True)
+@operation(File, errors=("document-already-in-trash", "document-not-moved"), deprecated=True)
 def delete_older(number: int) -> Response:
+    """Move a document to the trash by its id in the older feature."""
     file = older().trash_older(number)
     return _leads_on(answer(file), file, "api.file")
 

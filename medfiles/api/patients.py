@@ -12,31 +12,35 @@ from medfiles.permissions import Action
 
 
 @blueprint.get("/patients")
-@operation("The patients you may see, by name", Patients)
+@operation(Patients)
 def patients() -> Response:
+    """List the patients you can view, by name."""
     found = records().patients()
     return reply(Patients([_shown(entry.patient, entry.level) for entry in found]))
 
 
 @blueprint.post("/patients")
-@operation("Add a patient of your own", Patient, status=201, body="patient")
+@operation(Patient, {201: "Created"}, body="PatientInput")
 def create_patient() -> Response:
-    made = records().create_patient(sent(models().patient_input).model_dump())
+    """Add a patient of your own."""
+    made = records().create_patient(sent(models()["PatientInput"]).model_dump())
     return reply(_shown(made, Action.OWN), 201, headers={"Location": url_for("api.patient", patient_id=made.id)})
 
 
 @blueprint.get("/patients/<int:patient_id>")
-@operation("One patient", Patient)
+@operation(Patient)
 def patient(patient_id: int) -> Response:
+    """Return a patient."""
     found = records().patient(patient_id)
     return reply(_shown(found.patient, found.level))
 
 
 @blueprint.put("/patients/<int:patient_id>")
-@operation("Replace a patient’s fields", Patient, body="patient")
+@operation(Patient, body="PatientInput")
 def edit_patient(patient_id: int) -> Response:
+    """Replace a patient's fields."""
     level = records().level(patient_id, Action.EDIT, "edit-patient")
-    changed = records().edit_patient(patient_id, sent(models().patient_input).model_dump())
+    changed = records().edit_patient(patient_id, sent(models()["PatientInput"]).model_dump())
     return reply(_shown(changed, level))
 
 

@@ -1,7 +1,6 @@
-"""What goes over the wire as JSON: one model for each thing, the kinds' own made from the fields they declare."""
+"""What requests and answers hold: one pydantic model each, with the descriptions and examples of the API's document."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import date, datetime
 from functools import lru_cache, reduce
 from operator import or_
@@ -9,251 +8,209 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel, create_model
 
+from medfiles.documents.listing import CURSOR_LIMIT, ORDERS, SEARCH_LIMIT
+from medfiles.http.parameters import LARGEST_ID
 from medfiles.record_types import fields
 from medfiles.record_types.declared import RecordType, Registry
-from medfiles.record_types.fields import TEXT_LIMIT
+from medfiles.record_types.media_types import MEDIA
+from medfiles.sandbox.render.spec import WIDTHS
 
-LARGEST_ID = 2**63 - 1
 MOST_IDS = 500
-Id = Annotated[int, Field(ge=0, le=LARGEST_ID)]
-Ids = Annotated[list[Id], Field(min_length=1, max_length=MOST_IDS)]
-FILE_EXAMPLE: dict[str, Any] = {
-    "id": 1000000001, "entity_type": "visit", "entity_id": 7, "file_name": "Referral.pdf",
-    "file_type": "application/pdf", "file_size": 48211, "sha256": "9f86d081884c7d659a2feaa0c55ad015"
-    "a3bf4f1b2b0b822cd15d6c15b0f00a08", "description": "For the orthopaedist", "category": "referral",
-    "uploaded_at": "2026-05-12T09:30:00Z", "created_at": "2026-05-12T09:30:00Z", "updated_at": "2026-05-12T09:30:00Z",
-    "deleted_at": None, "uploaded_by": "maria@sample.example", "preview": True, "pages": 2,
-    "scan": None,
-}  # fmt: skip
+Ids = Annotated[list[Annotated[int, Field(ge=0, le=LARGEST_ID)]], Field(min_length=1, max_length=MOST_IDS)]
+DAY, TIME, ETAG = "2026-05-12", "2026-05-12T09:30:00Z", '"20260512T093000.000000"'
+SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+WINDOW = r"^-?[0-9]{1,7}(\.[0-9]{1,3})?,[0-9]{1,7}(\.[0-9]{1,3})?$"
+
+
+def doc(description: str | None = None, *examples: Any, default: Any = ..., **more: Any) -> Any:
+    """Declare a field with its description and, if there is one, its example."""
+    return Field(default, description=description, examples=list(examples) or None, **more)
+
+
+def _gather_example(schema: dict[str, Any]) -> None:
+    """Make one example of a model from those of its fields."""
+    _drop_null_defaults(schema)
+    found = schema["properties"].items()
+    schema["examples"] = [{name: field.pop("examples")[0] for name, field in found if "examples" in field}]
+
+
+def _drop_null_defaults(schema: dict[str, Any]) -> None:
+    """Drop null as a default: it stands for absent here, which is not always the same as null."""
+    for field in schema["properties"].values():
+        if field.get("default", "") is None:
+            del field["default"]
 
 
 class Out(BaseModel):
-    """Something that is answered."""
+    """Base of what is answered."""
 
-    model_config = ConfigDict(from_attributes=True)
+    model_config = ConfigDict(from_attributes=True, json_schema_extra=_gather_example)
 
 
 class In(BaseModel):
-    """Something that is sent: nothing is guessed, and what is not known is refused."""
+    """Base of what is sent: nothing is coerced, and unknown fields are refused."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=_gather_example)
 
 
-class Wrong(BaseModel):
-    """What is wrong with one field, or with one parameter of the address."""
+class Parameters(BaseModel):
+    """Base of query parameters and headers. These models describe; `parameters` parses."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"field": "limit", "detail": "“limit” must be a number."}]}
+    model_config = ConfigDict(json_schema_extra=_drop_null_defaults)
+
+
+class Wrong(Out):
+    """What is wrong with one field or query parameter."""
+
+    field: str = doc("Its name; inside a list with its position: `file_ids.3`", "limit")
+    detail: str = doc(None, "“limit” must be a number.")
+
+
+class Problem(Out):
+    """An error as RFC 9457 defines it: `code` for programs, `detail` a sentence for people."""
+
+    type: str = doc("Where this code is explained", "/api/v1/docs#too-many")
+    title: str = doc("The status in words", "Not possible right now")
+    status: int = doc("The HTTP status", 409)
+    code: str = doc("What went wrong, for programs", "too-many")
+    detail: str = doc(
+        "What went wrong and what to do, for people",
+        "This visit is full (8 of 8). Move a document to trash to make room.",
     )
-    field: str = Field(description="Its name; inside a list with its place: `file_ids.3`")
-    detail: str
-
-
-class Problem(BaseModel):
-    """Every error, as RFC 9457 has it: `code` for programs, `detail` a sentence for people."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "type": "/api/v1/docs#too-many",
-                    "title": "Not possible right now",
-                    "status": 409,
-                    "code": "too-many",
-                    "detail": "This visit is full (8 of 8). Move a document to trash to make room.",
-                }
-            ]
-        }
-    )
-    type: str = Field(description="Where this code is explained")
-    title: str = Field(description="The status in words")
-    status: int = Field(description="The HTTP status")
-    code: str = Field(description="What went wrong, for programs")
-    detail: str = Field(description="What went wrong and what to do, for people")
-    errors: list[Wrong] = Field([], description="One for each field that is wrong; absent when that is not the matter")
+    errors: list[Wrong] = doc("One for each wrong field; absent when no field is at fault", default=[])
 
 
 class File(Out):
-    """A document, without its bytes. Times are in UTC. One of the older lab results that has not been moved yet has a
-    number below 1,000,000,001 and neither `sha256` nor `uploaded_by`."""
+    """A document, without its bytes. Times are in UTC. A document of the older lab results that has not been moved yet
+    has an id below 1,000,000,001 and neither `sha256` nor `uploaded_by`."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [FILE_EXAMPLE]})
-    id: int = Field(description="From 1,000,000,001 on; never used again for another document")
-    entity_type: str = Field(description="The kind of its record")
-    entity_id: int = Field(description="Its record")
-    file_name: str = Field(description="As its sender wrote it, in Unicode NFC, 1 to 255 characters")
-    file_type: str = Field(description="The media type, read from the bytes")
-    file_size: int = Field(description="In bytes")
-    sha256: str | None = Field(description="Of the bytes, in lower-case hexadecimal")
-    description: str | None
-    category: str | None = Field(description="One of the kind’s own")
-    uploaded_at: datetime
-    created_at: datetime
-    updated_at: datetime
-    deleted_at: datetime | None = Field(description="Since when it is in the trash")
-    uploaded_by: str | None = Field(description="The address of an account; null when that is gone")
-    preview: bool = Field(description="Whether medfiles can show it")
-    pages: int | None = Field(description="null when that is not known")
-    scan: Literal["waiting", "infected"] | None = Field(
-        description="“waiting”: a malware scan is still to come, and until then only its sender opens it; “infected”: "
-        "one found something, and nobody does"
+    id: int = doc("From 1,000,000,001; never reused", 1000000001)
+    entity_type: str = doc("The type of its record", "visit")
+    entity_id: int = doc("Its record", 7)
+    file_name: str = doc("As its sender wrote it, in Unicode NFC, 1 to 255 characters", "Referral.pdf")
+    file_type: str = doc("The media type, read from the bytes", "application/pdf")
+    file_size: int = doc("In bytes", 48211)
+    sha256: str | None = doc("SHA-256 of the bytes, in lower-case hexadecimal", SHA256)
+    description: str | None = doc(None, "For the orthopaedist")
+    category: str | None = doc("One of the record type's categories", "referral")
+    uploaded_at: datetime = doc(None, TIME)
+    created_at: datetime = doc(None, TIME)
+    updated_at: datetime = doc(None, TIME)
+    deleted_at: datetime | None = doc("When it was moved to the trash", None)
+    uploaded_by: str | None = doc("The account's email; null when the account is gone", "maria@sample.example")
+    preview: bool = doc("Whether medfiles can show it", True)
+    pages: int | None = doc("null when unknown", 2)
+    scan: Literal["waiting", "infected"] | None = doc(
+        "“waiting”: not scanned for malware yet, and only its uploader can open it; “infected”: malware was found, and "
+        "nobody can open it",
+        None,
     )
 
 
 class TextPreview(Out):
-    """`note` says what is left out, where anything is."""
+    """The text of a document. `note` says what is left out, if anything is."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"kind": "text", "text": "Fasting glucose 5.1 mmol/l", "note": None}]}
-    )
-    kind: Literal["text"]
-    text: str
-    note: str | None
+    kind: Literal["text"] = doc(None, "text")
+    text: str = doc(None, "Fasting glucose 5.1 mmol/l")
+    note: str | None = doc(None, None)
 
 
 class HtmlPreview(Out):
-    """Of a Word document: clean HTML without scripts, styles, links and pictures."""
+    """A Word document as clean HTML, without scripts, styles, links and images."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"kind": "html", "html": "<p>Dear <b>Ella</b></p>", "note": None}]}
-    )
-    kind: Literal["html"]
-    html: str
-    note: str | None
+    kind: Literal["html"] = doc(None, "html")
+    html: str = doc(None, "<p>Dear <b>Ella</b></p>")
+    note: str | None = doc(None, None)
 
 
 class TablePreview(Out):
-    """`rows` of the sheet that `page` counts, `sheets` the names of all that are shown."""
+    """The `rows` of the sheet with the number `page`; `sheets` names all that can be shown."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"kind": "table", "rows": [["Test", "Value"], ["HbA1c", "5.4"]], "sheets": ["Results"], "note": None}
-            ]
-        }
-    )
-    kind: Literal["table"]
-    rows: list[list[str]]
-    sheets: list[str]
-    note: str | None
+    kind: Literal["table"] = doc(None, "table")
+    rows: list[list[str]] = doc(None, [["Test", "Value"], ["HbA1c", "5.4"]])
+    sheets: list[str] = doc(None, ["Results"])
+    note: str | None = doc(None, None)
 
 
 class Preview(RootModel[TextPreview | HtmlPreview | TablePreview]):
-    """What has no pages to be drawn."""
+    """The preview of a document that has no pages to draw."""
 
 
 class Metadata(In):
-    """What is absent stays as it is; null or "" clears. `file_name` keeps the ending it has."""
+    """Absent fields stay as they are; null or "" clears. `file_name` keeps its extension."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"description": "Signed by both parents", "category": "consent"}]}
-    )
-    description: str | None = Field(None, max_length=1000)
-    category: str | None = Field(None, description="One of the kind’s own")
-    file_name: str = Field("", max_length=255, description="1 to 255 characters; the ending stays")
+    description: str | None = doc(None, "Signed by both parents", default=None, max_length=1000)
+    category: str | None = doc("One of the record type's categories", "consent", default=None)
+    file_name: str = doc("1 to 255 characters; the extension stays", default="", max_length=255)
+
+
+class UploadForm(Out):
+    """An upload as a form."""
+
+    file: bytes = doc("The document, with its name; one per request", "%PDF-1.7 …")
+    description: str = doc("What it is", "For the orthopaedist", default=None, max_length=1000)
+    category: str = doc("One of the record type's categories", "referral", default=None)
 
 
 class WhichCounts(In):
-    """Records of one kind."""
+    """Records of one type."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"entity_type": "visit", "entity_ids": [7, 8]}]})
-    entity_type: str = Field(description="A kind of record, by name or plural")
-    entity_ids: Ids
+    entity_type: str = doc("A record type, by name or plural", "visit")
+    entity_ids: Ids = doc(None, [7, 8])
 
 
 class Counts(Out):
-    """Documents per record; records that are not there or not yours are left out."""
+    """Documents per record. Records that do not exist or are not yours are left out."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"counts": {"7": 2, "8": 0}}]})
-    counts: dict[str, int] = Field(description="Number of the record → how many documents it has")
+    counts: dict[str, int] = doc("Record id → number of documents", {"7": 2, "8": 0})
 
 
 class Bulk(In):
-    """`category` is needed for the action of that name; null or "" clears it."""
+    """One action for many documents. The action `category` needs `category`; null or "" clears it."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"action": "delete", "file_ids": [1000000001, 1000000002]}]}
-    )
-    action: Literal["delete", "restore", "purge", "category"]
-    file_ids: Ids
+    action: Literal["delete", "restore", "purge", "category"] = doc(None, "delete")
+    file_ids: Ids = doc(None, [1000000001, 1000000002])
     category: str | None = None
 
 
 class FileOutcome(Out):
-    """How it went with one document."""
+    """What became of one document."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"id": 1000000001, "status": 200, "code": "done", "detail": "Done."}]}
-    )
-    id: int
-    status: int = Field(description="What a request about this document alone would have had")
-    code: str = Field(description="`done`, or the code of an error")
-    detail: str
+    id: int = doc(None, 1000000001)
+    status: int = doc("The status that a request for this document alone would have had", 200)
+    code: str = doc("`done`, or the code of an error", "done")
+    detail: str = doc(None, "Done.")
 
 
 class Patient(Out):
-    """Somebody whose records are kept here."""
+    """A person whose records are kept here."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "id": 3,
-                    "first_name": "Ella",
-                    "last_name": "Sample",
-                    "birth_date": "2018-03-02",
-                    "gender": "Female",
-                    "notes": None,
-                    "access": "owner",
-                }
-            ]
-        }
-    )
-    id: int
-    first_name: str
-    last_name: str
-    birth_date: date
-    gender: str | None
-    notes: str | None
-    access: Literal["owner", "edit", "view"] = Field(description="What you may do")
+    id: int = doc(None, 3)
+    first_name: str = doc(None, "Ella")
+    last_name: str = doc(None, "Sample")
+    birth_date: date = doc(None, "2018-03-02")
+    gender: str | None = doc(None, "Female")
+    notes: str | None = doc(None, None)
+    access: Literal["owner", "edit", "view"] = doc("Your permission", "owner")
 
 
 class NewShare(In):
     """Access for another account of this installation."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"email": "otto@sample.example", "level": "view", "expires_at": None}]}
-    )
-    email: str = Field(min_length=1, max_length=255)
-    level: Literal["view", "edit"] = Field(description="view: look and download. edit: add, change and delete, too")
-    expires_at: AwareDatetime | None = Field(
-        None, description="The first moment without access; null: until it is taken back"
-    )
+    email: str = doc(None, "otto@sample.example", min_length=1, max_length=255)
+    level: Literal["view", "edit"] = doc("view: view and download. edit: also add, change and delete", "view")
+    expires_at: AwareDatetime | None = doc("The first moment without access; null: until revoked", None, default=None)
 
 
 class Share(Out):
-    """Access that another account has."""
+    """The access of another account."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "id": 5,
-                    "patient_id": 3,
-                    "email": "otto@sample.example",
-                    "level": "view",
-                    "created_at": "2026-05-12T09:30:00Z",
-                    "expires_at": None,
-                }
-            ]
-        }
-    )
-    id: int
-    patient_id: int
-    email: str
-    level: Literal["view", "edit"]
-    created_at: datetime
-    expires_at: datetime | None
+    id: int = doc(None, 5)
+    patient_id: int = doc(None, 3)
+    email: str = doc(None, "otto@sample.example")
+    level: Literal["view", "edit"] = doc(None, "view")
+    created_at: datetime = doc(None, TIME)
+    expires_at: datetime | None = doc(None, None)
 
 
 class Files(RootModel[list[File]]):
@@ -261,121 +218,167 @@ class Files(RootModel[list[File]]):
 
 
 class Outcomes(RootModel[list[FileOutcome]]):
-    """One for each document, in the order asked."""
+    """One for each document, in the order of the request."""
 
 
 class Patients(RootModel[list[Patient]]):
-    """By name."""
+    """Sorted by name."""
 
 
 class Shares(RootModel[list[Share]]):
-    """By address."""
+    """Sorted by email address."""
 
 
-FIXED: Sequence[type[BaseModel]] = (
-    Problem, File, Files, Preview, Metadata, WhichCounts, Counts, Bulk, Outcomes, Patient, Patients, NewShare, Share,
-    Shares,
-)  # fmt: skip
+class FilesQuery(Parameters):
+    q: str = doc("Words that all occur in the name or the description", "knee", default=None, max_length=SEARCH_LIMIT)
+    category: str = doc("One of the record type's categories, or none", "referral", default=None)
+    media: str = doc("The kind of file", "pdf", default=None, json_schema_extra={"enum": ["", *MEDIA]})
+    from_: date = doc(
+        "First day of upload, in `zone`; in the trash, of deletion", "2026-05-01", default=None, alias="from"
+    )
+    to: date = doc("Last day of upload, in `zone`; in the trash, of deletion", "2026-05-31", default=None)
+    zone: str = doc("Time zone of the days; UTC if absent", "Europe/Berlin", default=None)
+    sort: str = doc("By date if absent", "name", default=None, json_schema_extra={"enum": ["", *ORDERS]})
+    order: Literal["", "asc", "desc"] = doc("If absent: newest, largest or A first", "asc", default=None)
+    cursor: str = doc(
+        "Where the page starts: from the `Link` of the page before", default=None, max_length=CURSOR_LIMIT
+    )
+    trashed: Literal["0", "1"] = doc("1: the documents in the trash instead; needs edit", "0", default=None)
+    limit: int = doc("Documents per page", 50, default=50, ge=1, le=200)
 
 
-@dataclass(frozen=True)
-class Models:
-    """The models that depend on the kinds of records an installation has."""
-
-    patient_input: type[BaseModel]
-    inputs: Mapping[str, type[BaseModel]]
-    outputs: Mapping[str, type[BaseModel]]
-    record: type[BaseModel]  # one of any kind, as the document has it
-    records: type[BaseModel]
-    record_input: type[BaseModel]
+class UploadQuery(Parameters):
+    description: str = doc("For raw bytes: what it is", "For the orthopaedist", default=None, max_length=1000)
+    category: str = doc("For raw bytes: one of the record type's categories", "referral", default=None)
 
 
-def models_for(registry: Registry) -> Models:
+class DownloadQuery(Parameters):
+    direct: Literal["0", "1"] = doc(
+        "1: a redirect to the object store, where the installation gives such links; else the bytes", "0", default=None
+    )
+
+
+class ArchiveQuery(Parameters):
+    ids: str = doc(
+        "Document ids, comma-separated, up to 500", "1000000001,1000000002", pattern=r"^[0-9]{1,18}(,[0-9]{1,18})*$"
+    )
+
+
+class PreviewQuery(Parameters):
+    page: int = doc("Which page, frame or sheet, counted from 1", 1, default=1, ge=1, le=999_999)
+    width: int = doc("The picture's width in pixels, at most", 960, default=960, json_schema_extra={"enum": [*WIDTHS]})
+    window: str = doc("For DICOM: centre and width in the image's own values", "40,400", default=None, pattern=WINDOW)
+
+
+class CacheHeaders(Parameters):
+    etag: str = doc("The `ETag` that you have: 304 if it is still current", ETAG, default=None, alias="If-None-Match")
+
+
+class DownloadHeaders(CacheHeaders):
+    range: str = doc("A part of the document", "bytes=0-1023", default=None, alias="Range")
+    if_range: str = doc(
+        "The `ETag` of the part that you have: the whole document if it differs",
+        '"9f86d081884c7d65"',
+        default=None,
+        alias="If-Range",
+    )
+
+
+class EditHeaders(Parameters):
+    etag: str = doc("The `ETag` that you saw: 412 if it has changed since", ETAG, default=None, alias="If-Match")
+
+
+class UploadHeaders(Parameters):
+    key: str = doc(
+        "1 to 255 characters of your own for this upload: a retry with the same key stores no second document",
+        "scan-2026-05-12-1",
+        default=None,
+        alias="Idempotency-Key",
+    )
+    disposition: str = doc(
+        "For raw bytes: the name",
+        "attachment; filename*=UTF-8''Referral.pdf",
+        default=None,
+        alias="Content-Disposition",
+    )
+
+
+FIELD_TYPES: Mapping[str, tuple[Any, Any]] = {  # of a declared field: its type and an example
+    "string": (str, "Something"),
+    "text": (str, "Some words."),
+    "date": (date, DAY),
+    "boolean": (bool, True),
+    "object": (dict[str, str | None], {}),
+}
+
+
+def models_for(registry: Registry) -> Mapping[str, type[BaseModel]]:
+    """Return by name the models that depend on the record types: "Visit", "VisitInput" … and "PatientInput".
+
+    "Record" and "RecordInput" stand for a record of any type, "Records" for a list of them.
+    """
     return _models(tuple(registry))
 
 
 @lru_cache(maxsize=4)
-def _models(kinds: tuple[RecordType, ...]) -> Models:
-    inputs = {kind.name: _input(f"{_word(kind)}Input", kind.fields) for kind in kinds}
-    outputs = {kind.name: _output(kind) for kind in kinds}
-    any_record = _one_of("Record", outputs.values(), "A record of the kind that the address names.")
-    return Models(
-        patient_input=_input("PatientInput", fields.PATIENT_FIELDS),
-        inputs=inputs,
-        outputs=outputs,
-        record=any_record,
-        records=create_model("Records", __base__=RootModel[list[any_record]]),  # type: ignore[valid-type]
-        record_input=_one_of("RecordInput", inputs.values(), "The fields of the kind that the address names."),
-    )
+def _models(record_types: tuple[RecordType, ...]) -> Mapping[str, type[BaseModel]]:
+    outputs = [_output(record_type) for record_type in record_types]
+    inputs = [_input(input_name(record_type), record_type.fields) for record_type in record_types]
+    record: Any = _root("Record", reduce(or_, outputs), "A record of the type in the address.")
+    records = _root("Records", list[record], "The latest first.")
+    record_input = _root("RecordInput", reduce(or_, inputs), "The fields of the type in the address.")
+    patient_input = _input("PatientInput", fields.PATIENT_FIELDS)
+    return {model.__name__: model for model in (*outputs, *inputs, record, records, record_input, patient_input)}
 
 
-def _one_of(name: str, members: Iterable[type[BaseModel]], words: str) -> type[BaseModel]:
-    any_of: Any = RootModel[reduce(or_, members)]  # type: ignore[misc]
-    made: type[BaseModel] = create_model(name, __base__=any_of, __doc__=words)
-    return made
-
-
-def _word(record_type: RecordType) -> str:
+def output_name(record_type: RecordType) -> str:
     return record_type.title.title().replace(" ", "")
 
 
+def input_name(record_type: RecordType) -> str:
+    return f"{output_name(record_type)}Input"
+
+
+def _root(name: str, content: Any, about: str) -> type[BaseModel]:
+    return create_model(name, __base__=RootModel[content], __doc__=about)
+
+
 def _input(name: str, declared: tuple[fields.Field, ...]) -> type[BaseModel]:
-    members: dict[str, Any] = {field.name: _member(field) for field in declared}
-    words = "What is absent is empty: all fields are replaced together."
-    made: type[BaseModel] = create_model(name, __base__=In, __doc__=words, **members)
-    made.model_config["json_schema_extra"] = {"examples": [_example(declared)]}
-    return made
+    members: dict[str, Any] = {}
+    for field in declared:
+        limit = {"string": field.limit, "text": fields.TEXT_LIMIT}.get(field.kind)
+        needed = field.required
+        about = Field(title=field.label, max_length=limit, min_length=1 if limit and needed else None)
+        value: Any = Annotated[FIELD_TYPES[field.kind][0], about]
+        examples = [_example(field)] if _has_example(field) else []
+        members[field.name] = (
+            (value, doc(None, *examples)) if needed else (value | None, doc(None, *examples, default=None))
+        )
+    return create_model(name, __base__=In, __doc__="All fields are replaced: what is absent is emptied.", **members)
 
 
 def _output(record_type: RecordType) -> type[BaseModel]:
-    own = {field.name: (TYPES[field.kind] | None, Field(title=field.label)) for field in record_type.fields}
-    around: dict[str, Any] = {
-        "id": (int, ...),
-        "entity_type": (Literal[record_type.name], ...),
-        "patient_id": (int, ...),
-        "title": (str, Field(description=f"What the record is called: its `{record_type.title_field}`")),
-        "file_count": (int, Field(description="How many documents it has; in the trash, how many are there with it")),
-        "deleted_at": (datetime | None, Field(description="Since when it is in the trash")),
+    members: dict[str, Any] = {}
+    for field in record_type.fields:
+        empty = False if field.kind == "boolean" else None
+        example = _example(field) if _has_example(field) else empty
+        members[field.name] = (FIELD_TYPES[field.kind][0] | None, doc(None, example, title=field.label))
+    title = next(field for field in record_type.fields if field.name == record_type.title_field)
+    members |= {
+        "id": (int, doc(None, 7)),
+        "entity_type": (Literal[record_type.name], doc(None, record_type.name)),
+        "patient_id": (int, doc(None, 3)),
+        "title": (str, doc(f"What the record is called: its `{title.name}`", _example(title))),
+        "file_count": (int, doc("Number of documents; of a record in the trash, those in the trash with it", 2)),
+        "deleted_at": (datetime | None, doc("When it was moved to the trash", None)),
     }
-    members: dict[str, Any] = own | around
-    made: type[BaseModel] = create_model(
-        _word(record_type), __base__=Out, __doc__=f"A record of the kind {record_type.name}.", **members
-    )
-    made.model_config["json_schema_extra"] = {"examples": [_answered(record_type)]}
-    return made
+    about = f"A record of type {record_type.name}."
+    return create_model(output_name(record_type), __base__=Out, __doc__=about, **members)
 
 
-def _member(field: fields.Field) -> Any:
-    limit = {"string": field.limit, "text": TEXT_LIMIT}.get(field.kind)
-    about = Field(title=field.label, max_length=limit, min_length=1 if limit and field.required else None)
-    needed: Any = Annotated[TYPES[field.kind], about]
-    return (needed, ...) if field.required else (needed | None, None)
+def _has_example(field: fields.Field) -> bool:
+    return field.required or bool(field.example)
 
 
-def _example(declared: tuple[fields.Field, ...]) -> dict[str, Any]:
-    shown = [field for field in declared if field.required or field.example]
-    return {field.name: field.example or (field.choices or (WORDS[field.kind],))[0] for field in shown}
-
-
-def _answered(record_type: RecordType) -> dict[str, Any]:
-    said = {field.name: False if field.kind == "boolean" else None for field in record_type.fields} | _example(
-        record_type.fields
-    )
-    around = {"id": 7, "entity_type": record_type.name, "patient_id": 3, "title": said[record_type.title_field]}
-    return around | said | {"file_count": 2, "deleted_at": None}
-
-
-WORDS: Mapping[str, Any] = {
-    "string": "Something",
-    "text": "Some words.",
-    "date": "2026-05-12",
-    "boolean": True,
-    "object": {},
-}
-TYPES: Mapping[str, Any] = {
-    "string": str,
-    "text": str,
-    "date": date,
-    "boolean": bool,
-    "object": dict[str, str | None],
-}
+def _example(field: fields.Field) -> Any:
+    return field.example or (field.choices or (FIELD_TYPES[field.kind][1],))[0]

@@ -9,14 +9,16 @@ from medfiles.records.sharing import Given
 
 
 @blueprint.get("/patients/<int:patient_id>/shares")
-@operation("Who else has access to a patient of yours", Shares)
+@operation(Shares)
 def shares_of(patient_id: int) -> Response:
+    """List who else has access to a patient of yours."""
     return reply(Shares([_shown(given) for given in shares().list(patient_id)]))
 
 
 @blueprint.post("/patients/<int:patient_id>/shares")
-@operation("Give an account access, or change what it has", Share, status=201, also=(200,), body=NewShare)
+@operation(Share, {201: "Shared", 200: "The account had access before; it was changed"}, body=NewShare)
 def share(patient_id: int) -> Response:
+    """Give an account access to a patient, or change its access."""
     shares().list(patient_id)
     asked = sent(NewShare)
     given, new = shares().give(patient_id, asked.email, asked.level, asked.expires_at)
@@ -24,8 +26,9 @@ def share(patient_id: int) -> Response:
 
 
 @blueprint.delete("/shares/<int:share_id>")
-@operation("Take access back; at once", Share)
+@operation(Share)
 def unshare(share_id: int) -> Response:
+    """Revoke access, with immediate effect."""
     return reply(_shown(shares().take_back(share_id)))
 
 

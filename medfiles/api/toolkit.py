@@ -1,4 +1,4 @@
-"""What every handler of the JSON door uses: the blueprint, what is sent, what is answered, and what is said of both."""
+"""What every handler of the API uses: the blueprint, its description, reading a body, making an answer."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -9,45 +9,49 @@ from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 from werkzeug.formparser import FormDataParser
 
-from medfiles.api.schemas import Models
 from medfiles.errors import Rejected
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
 View = TypeVar("View", bound=Callable[..., Any])
 Sent = TypeVar("Sent", bound=BaseModel)
-Shape = type[BaseModel] | str  # a model, or the name of one that depends on the kinds of records
+Model = type[BaseModel] | str  # a class, or the name of one that depends on the record types
 
 
 @dataclass(frozen=True)
 class Operation:
-    """What the OpenAPI document says of a handler beyond its address. `answer`: what a success holds, None: nothing."""
+    """What the OpenAPI document says of a handler beyond its address and docstring.
 
-    summary: str
-    answer: Shape | None
-    status: int = 200
-    also: tuple[int, ...] = ()  # further statuses of success
-    refuses: tuple[int, ...] = ()
-    body: Shape | None = None
-    query: tuple[str, ...] = ()
-    tag: str = ""
-    form_too: bool = False  # the body may be a form, too
-    conditional: bool = False  # takes If-Match
+    :param answer: the model of a success; None where it has no JSON
+    :param statuses: of success, each with a description
+    :param media: the media type of a success that is not JSON
+    :param errors: names of the error examples that are specific to this operation
+    :param form_too: the JSON body may be a form instead
+    """
+
+    answer: Model | None
+    statuses: Mapping[int, str]
+    media: str = ""
+    body: Model | None = None
+    query: type[BaseModel] | None = None
+    headers: type[BaseModel] | None = None
+    errors: tuple[str, ...] = ()
+    form_too: bool = False
     deprecated: bool = False
 
 
-def operation(summary: str, answer: Shape | None, **more: Any) -> Callable[[View], View]:
-    """Say what a handler does; the document is made from it."""
+def operation(answer: Model | None, statuses: Mapping[int, str] | None = None, **more: Any) -> Callable[[View], View]:
+    """Mark a handler as an operation of the API. Its docstring is the summary."""
 
     def mark(view: View) -> View:
-        tag = view.__module__.rpartition(".")[2]
-        view.operation = Operation(summary, answer, tag=tag, **more)  # type: ignore[attr-defined]
+        view.operation = Operation(answer, statuses or {200: "OK"}, **more)  # type: ignore[attr-defined]
         return view
 
     return mark
 
 
-def models() -> Models:
-    return cast(Models, current_app.extensions["medfiles.api"])
+def models() -> Mapping[str, type[BaseModel]]:
+    """Return the models that depend on this installation's record types, by name."""
+    return cast(Mapping[str, type[BaseModel]], current_app.extensions["medfiles.api"])
 
 
 def sent(model: type[Sent]) -> Sent:

@@ -8,7 +8,7 @@ from flask.cli import AppGroup
 from medfiles.accounts import api_tokens
 from medfiles.accounts import service as accounts
 from medfiles.cli.output import json_option, report_errors, summary
-from medfiles.http.security import LARGEST_ID
+from medfiles.http.parameters import LARGEST_ID
 
 group = AppGroup("token", help="Create and revoke API tokens.")
 YEAR = 365

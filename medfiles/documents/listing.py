@@ -12,19 +12,18 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, case, func, literal, select, tuple_
 
-from medfiles.clock import is_zone, midnight
+from medfiles.clock import midnight
 from medfiles.database.session import db
 from medfiles.errors import Rejected
 from medfiles.models import EntityFile
 from medfiles.record_types.declared import RecordType
-from medfiles.record_types.media_types import KINDS, MEDIA, media_of
-from medfiles.text import clean_text, fold
+from medfiles.record_types.media_types import KINDS, media_of
+from medfiles.text import fold
 
 ORDERS = {"date": "desc", "name": "asc", "size": "desc", "type": "asc"}  # each sort with the order it has by itself
 UNCATEGORISED = "none"
 SEARCH_LIMIT = 200
 CURSOR_LIMIT = 4000
-YEARS = range(1850, 2201)
 LARGEST = 2**63 - 1
 _other = case((EntityFile.file_type.like("image/%"), "image"), else_="text")
 _media = case(KINDS, value=EntityFile.file_type, else_=_other)
@@ -84,25 +83,13 @@ class Page:
     waiting: int = 0  # how many of the hits are older files that wait to be moved
 
 
-def wanted(query: Mapping[str, str], record_type: RecordType, *, trashed: bool = False) -> ListQuery:
-    """What the parameters of an address ask for; Rejected when one of them cannot be used. Empty ones mean nothing."""
-    sort = _one_of(query, "sort", tuple(ORDERS)) or ListQuery.sort
-    order = _one_of(query, "order", ("asc", "desc")) or ORDERS[sort]
-    first, last = _day(query, "from"), _day(query, "to")
-    if first and last and first > last:
-        raise _refused("from", "must not be after “to”.")
-    return ListQuery(
-        q=clean_text(query.get("q"), SEARCH_LIMIT, "The search term (“q”)") or "",
-        category=_one_of(query, "category", (*record_type.categories, UNCATEGORISED)),
-        media=_one_of(query, "media", MEDIA),
-        from_=first,
-        to=last,
-        zone=_zone(query),
-        sort=sort,
-        order=order,
-        cursor=_cursor(query, _scope(sort, order, trashed)),
-        trashed=trashed,
-    )
+def read_cursor(token: str, sort: str, order: str, trashed: bool) -> Cursor:
+    """Return the cursor that a page ended with; Rejected where it belongs to another list."""
+    try:
+        return _read(token, _scope(sort, order, trashed))
+    except (ValueError, OverflowError):
+        message = "“cursor” does not belong to this list. Start again without a cursor."
+        raise Rejected.about("cursor", message) from None
 
 
 def page(
@@ -138,36 +125,6 @@ def matching(record_type: RecordType, record_id: int, list_query: ListQuery) -> 
     return list(db.session.scalars(_ordered(select(EntityFile.id), record_type, record_id, list_query)))
 
 
-def _one_of(query: Mapping[str, str], name: str, allowed: Sequence[str]) -> str:
-    value = query.get(name, "")
-    if value and value not in allowed:
-        raise _refused(name, f"must be {', '.join(allowed[:-1])} or {allowed[-1]}.")
-    return value
-
-
-def _day(query: Mapping[str, str], name: str) -> date | None:
-    if not (value := query.get(name)):
-        return None
-    try:
-        day = date.fromisoformat(value)
-    except ValueError:
-        raise _refused(name, "must be a date such as 2026-05-12.") from None
-    if day.year not in YEARS:
-        raise _refused(name, f"must be a date between {YEARS.start} and {YEARS.stop - 1}.")
-    return day
-
-
-def _zone(query: Mapping[str, str]) -> str:
-    name = query.get("zone") or ListQuery.zone
-    if not is_zone(name):
-        raise _refused("zone", "must be a time zone such as Europe/Berlin.")
-    return name
-
-
-def _refused(name: str, why: str) -> Rejected:
-    return Rejected.about(name, f"“{name}” {why}")
-
-
 def _scope(sort: str, order: str, trashed: bool) -> str:
     """What a cursor is good for."""
     return f"{sort} {order} {'trash' if trashed else 'live'}"
@@ -177,15 +134,6 @@ def _token(list_query: ListQuery, cursor: Cursor) -> str:
     value = cursor.value.isoformat() if isinstance(cursor.value, datetime) else cursor.value
     said = f"{_scope(list_query.sort, list_query.order, list_query.trashed)}\n{cursor.id}\n{value}"
     return base64.urlsafe_b64encode(said.encode()).decode().rstrip("=")
-
-
-def _cursor(query: Mapping[str, str], scope: str) -> Cursor | None:
-    if not (token := query.get("cursor")):
-        return None
-    try:
-        return _read(token, scope)
-    except (ValueError, OverflowError):
-        raise _refused("cursor", "does not belong to this list. Start again without a cursor.") from None
 
 
 def _read(token: str, scope: str) -> Cursor:

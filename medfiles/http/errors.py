@@ -1,4 +1,4 @@
-"""What was raised, as every door over HTTP answers it: a status, a code for programs, a sentence for people."""
+"""The table of errors: status, code for programs, sentence for people; and how exceptions are answered by it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,102 +9,285 @@ from flask import Flask, Response, current_app, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import OperationalError
+from werkzeug import exceptions as http
 from werkzeug.exceptions import HTTPException
 
-from medfiles.errors import (
-    Conflict,
-    ContentMismatch,
-    DatabaseUnavailable,
-    Forbidden,
-    MedfilesError,
-    NotFound,
-    Outdated,
-    Rejected,
-    SignedOut,
-    StorageError,
-    TooLarge,
-    Truncated,
-    TypeNotAllowed,
-)
+from medfiles import errors
+from medfiles.documents.quota import NO_ROOM
+from medfiles.errors import MedfilesError, Rejected
+from medfiles.previews.renderer import NoPreview
+from medfiles.sandbox.pool import Busy, NotChecked
 
 log = structlog.get_logger("medfiles.errors")
-STATUSES: dict[type[MedfilesError], int] = {
-    SignedOut: 401,
-    NotFound: 404,
-    Forbidden: 403,
-    Conflict: 409,
-    Outdated: 412,
-    TooLarge: 413,
-    TypeNotAllowed: 415,
-    ContentMismatch: 415,
-    Truncated: 400,
-    Rejected: 422,
-    StorageError: 503,
-}
-SENTENCES = {
-    400: "The request could not be understood. Go back, reload the page and try again.",
-    401: "Sign in first.",
-    403: "This page was open for too long, or you are not allowed to do this. Reload the page and try again.",
-    404: NotFound().message,
-    405: "This address does not support this method.",
-    411: "The Content-Length header is missing.",
-    413: "The request is too large.",
-    416: "The requested range is beyond the end of the document.",
-    429: "Too many attempts. Wait a moment, then try again.",
-    500: "Something went wrong on our side. Everything you saved is kept. Please try again.",
-}
-CODES = {
-    400: "malformed",
-    404: NotFound.code,
-    405: "method",
-    411: "length-required",
-    413: TooLarge.code,
-    415: "media-type",
-    416: "range",
-    429: "rate-limited",
-}
-OPEN_TOO_LONG = "This page was open for too long, so nothing was changed. Reload it and try again."
 RETRY_SECONDS = "5"
 KEPT_HEADERS = ("allow", "content-range", "retry-after")
 Answer = Callable[[Exception], Response]
 
 
 @dataclass(frozen=True)
+class ErrorType:
+    """How one class of exception, and those derived from it, is answered."""
+
+    error: type[Exception]
+    status: int
+    when: str = ""  # for the description of the API; without it, no example there
+    code: str = ""  # of an exception from a library; our own carry theirs
+    message: str = ""  # the same
+    api_message: str = ""  # instead of `message`, where that speaks of pages
+    sample: str = ""  # a message as it can occur, of an exception that has no fixed one
+
+    @property
+    def example(self) -> Exception:
+        """One such error, with a message as people see it."""
+        return self.error(self.sample) if self.sample else self.error()
+
+    @property
+    def name(self) -> str:
+        """The code; also the name of its example in the description of the API."""
+        return self.code or str(getattr(self.error, "code", ""))
+
+
+ERRORS = (
+    ErrorType(
+        http.BadRequest,
+        400,
+        "The request is malformed.",
+        code="malformed",
+        message="The request could not be understood. Go back, reload the page and try again.",
+        api_message="The request could not be understood.",
+    ),
+    ErrorType(
+        errors.Truncated,
+        400,
+        "Fewer bytes arrived than were announced.",
+        sample="The upload was cut off before it was complete. Please try again.",
+    ),
+    ErrorType(
+        errors.SignedOut,
+        401,
+        "There is no token.",
+        message=errors.SignedOut().message,
+        api_message="Send an API token in the header “Authorization: Bearer <token>”.",
+    ),
+    ErrorType(http.Unauthorized, 401, code="error", message="Sign in first."),
+    ErrorType(errors.Forbidden, 403, "You may view it, but not do this."),
+    ErrorType(
+        http.Forbidden,
+        403,
+        code="error",
+        message="This page was open for too long, or you are not allowed to do this. Reload the page and try again.",
+    ),
+    ErrorType(errors.OutOfScope, 403, "The token may only read.", sample="This token can only read."),
+    ErrorType(
+        CSRFError,
+        403,
+        "There is a session, but no valid `X-CSRFToken`.",
+        code="csrf",
+        message="This page was open for too long, so nothing was changed. Reload it and try again.",
+        api_message="The X-CSRFToken header is missing or stale. "
+        "Scripts send an API token instead of the session cookie.",
+    ),
+    ErrorType(errors.NotFound, 404, "It does not exist, or it is not yours."),
+    ErrorType(http.NotFound, 404, code=errors.NotFound.code, message=errors.NotFound().message),
+    ErrorType(
+        http.MethodNotAllowed,
+        405,
+        "The address does not take this method.",
+        code="method",
+        message="This address does not support this method.",
+    ),
+    ErrorType(errors.Conflict, 409),
+    ErrorType(
+        errors.BeingChecked,
+        409,
+        "It is waiting for a malware scan. Until that is done, only its uploader can open it.",
+    ),
+    ErrorType(errors.Quarantined, 409, "A malware scan found something in it. It can be deleted, not opened."),
+    ErrorType(
+        errors.TooMany,
+        409,
+        "The record is full.",
+        sample="This visit is full (8 of 8). Move a document to trash to make room.",
+    ),
+    ErrorType(
+        errors.OverQuota, 409, "The quota of the patient's owner is used up.", sample=NO_ROOM.format("10 GB", "10 GB")
+    ),
+    ErrorType(
+        http.LengthRequired,
+        411,
+        "There is no `Content-Length`.",
+        code="length-required",
+        message="The Content-Length header is missing.",
+    ),
+    ErrorType(errors.Outdated, 412, "It has changed since you received that `ETag`."),
+    ErrorType(
+        errors.TooLarge,
+        413,
+        "The document is larger than this type of record allows.",
+        sample="This file is too large. The limit is 15 MB. Make it smaller or split it, then try again.",
+    ),
+    ErrorType(http.RequestEntityTooLarge, 413, code=errors.TooLarge.code, message="The request is too large."),
+    ErrorType(
+        errors.TypeNotAllowed,
+        415,
+        "This type of record does not accept such files.",
+        sample=".exe files cannot be added here. You can add PDF, Word, JPG, PNG, text or HEIC.",
+    ),
+    ErrorType(
+        errors.ContentMismatch,
+        415,
+        "The bytes are not what the extension says.",
+        sample="This file is named .pdf but cannot be read as a PDF document. "
+        "It may be damaged or incomplete. Open it on your device, save it again and upload the new file.",
+    ),
+    ErrorType(
+        http.UnsupportedMediaType,
+        415,
+        "The body is not JSON.",
+        code="media-type",
+        message="Unsupported Media Type.",
+        api_message="The content type must be application/json.",
+    ),
+    ErrorType(
+        http.RequestedRangeNotSatisfiable,
+        416,
+        "The range starts after the end.",
+        code="range",
+        message="The requested range is beyond the end of the document.",
+    ),
+    ErrorType(errors.Rejected, 422),
+    ErrorType(
+        errors.BadName,
+        422,
+        "There is no name, or no usable one.",
+        sample="This file has no usable name. Rename it, then upload it again.",
+    ),
+    ErrorType(
+        errors.EmptyFile,
+        422,
+        "The document has no bytes.",
+        sample="This file is empty. Check it on your device, then select it again.",
+    ),
+    ErrorType(NotChecked, 422, "The content could not be checked safely."),
+    ErrorType(
+        NoPreview,
+        422,
+        "It cannot be shown as pictures, text or a table.",
+        sample="This PDF is protected with a password. Download it to open it with the password.",
+    ),
+    ErrorType(
+        errors.Infected,
+        422,
+        "The malware scanner found something in it, so nothing was stored. Only where a scanner is set up.",
+        sample="The malware scanner found “Win.Test.EICAR_HDB-1” in this file. It was not stored. Do not open it.",
+    ),
+    ErrorType(
+        http.TooManyRequests,
+        429,
+        "Too many invalid tokens from one address, or too many uploads or requests for many documents from one "
+        "account. `Retry-After` gives the seconds to wait.",
+        code="rate-limited",
+        message="Too many attempts. Wait a moment, then try again.",
+    ),
+    ErrorType(
+        http.InternalServerError,
+        500,
+        "Internal error. Details are in the log.",
+        code="error",
+        message="Something went wrong on our side. Everything you saved is kept. Please try again.",
+    ),
+    ErrorType(errors.StorageError, 503, "The document store does not answer."),
+    ErrorType(errors.DatabaseUnavailable, 503, "The database does not answer."),
+    ErrorType(
+        OperationalError, 503, code=errors.DatabaseUnavailable.code, message=errors.DatabaseUnavailable().message
+    ),
+    ErrorType(Busy, 503, "Too many uploads are being checked."),
+    ErrorType(
+        errors.BlobMissing,
+        503,
+        "The content is missing. Contact your administrator.",
+        sample="The content of this document is missing. Contact your administrator.",
+    ),
+    ErrorType(
+        errors.IntegrityFailed,
+        503,
+        "The content is not what was uploaded.",
+    ),
+    ErrorType(errors.KeyTaken, 503, "The storage key is already in use; the next try gets another."),
+    ErrorType(errors.BadKey, 503, "The store cannot use the storage key."),
+)
+BY_CLASS = {row.error: row for row in ERRORS}
+UNKNOWN = BY_CLASS[http.InternalServerError]
+TITLES = {  # of problem documents, by status
+    400: "Malformed request",
+    401: "Not signed in",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Not possible right now",
+    411: "Length required",
+    412: "Precondition failed",
+    413: "Too large",
+    415: "Unsupported media type",
+    416: "Range not satisfiable",
+    422: "Not valid",
+    429: "Too many requests",
+    500: "Internal error",
+    503: "Temporarily unavailable",
+}
+
+
+@dataclass(frozen=True)
 class Refusal:
-    """`fields` names what was wrong with each field that was sent."""
+    """An error as it is answered. `fields`: field name -> what is wrong with it."""
 
     status: int
     code: str
     message: str
     headers: dict[str, str] = field(default_factory=dict)
     fields: dict[str, str] = field(default_factory=dict)
+    api_message: str = ""  # where `message` speaks of pages
+
+    @property
+    def problem(self) -> dict[str, Any]:
+        """The problem document (RFC 9457)."""
+        said = {
+            "type": f"/api/v1/docs#{self.code}",
+            "title": TITLES.get(self.status, "Error"),
+            "status": self.status,
+            "code": self.code,
+            "detail": self.api_message or self.message,
+        }
+        errors = [{"field": name, "detail": detail} for name, detail in self.fields.items()]
+        return {**said, "errors": errors} if errors else said
 
 
 def status_of(error: MedfilesError) -> int:
-    return next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
+    return _row(error).status
 
 
 def explained(error: Exception) -> Refusal:
-    """What to answer to anything that was raised; unknown errors tell nothing."""
+    """Return how to answer an exception; unknown ones reveal nothing."""
     error = getattr(error, "original_exception", None) or error
-    if isinstance(error, OperationalError):
-        error = DatabaseUnavailable()
-    if isinstance(error, MedfilesError):
-        status = status_of(error)
-        fields = error.fields if isinstance(error, Rejected) else {}
-        return Refusal(
-            status, error.code, error.message, {"Retry-After": RETRY_SECONDS} if status == 503 else {}, fields
-        )
-    if isinstance(error, CSRFError):
-        return Refusal(403, "csrf", OPEN_TOO_LONG)
-    if isinstance(error, HTTPException) and error.code:
-        code, message = CODES.get(error.code, "error"), SENTENCES.get(error.code, error.name + ".")
-        return Refusal(error.code, code, message, _headers(error))
-    return Refusal(500, "error", SENTENCES[500])
+    row = _row(error)
+    if isinstance(error, HTTPException):
+        headers = _headers(error)
+        if row is UNKNOWN and error.code and error.code != row.status:
+            return Refusal(error.code, row.name, f"{error.name}.", headers)
+    else:
+        headers = {"Retry-After": RETRY_SECONDS} if row.status == 503 else {}
+    message = error.message if isinstance(error, MedfilesError) else row.message
+    fields = error.fields if isinstance(error, Rejected) else {}
+    return Refusal(row.status, row.name, message, headers, fields, row.api_message if message == row.message else "")
+
+
+def _row(error: Exception) -> ErrorType:
+    rows = (BY_CLASS[kind] for kind in type(error).__mro__ if kind in BY_CLASS)
+    return next(rows, UNKNOWN)
 
 
 def answered_by(app: Flask, prefix: str, answer: Answer) -> None:
-    """What goes wrong at addresses that begin so is answered in this way; of several prefixes the longest counts."""
+    """Register how errors under a prefix of addresses are answered; the longest prefix counts."""
     app.extensions.setdefault("medfiles.http.errors", {})[prefix] = answer
 
 

@@ -16,6 +16,7 @@ from medfiles.accounts import api_tokens
 from medfiles.errors import DatabaseUnavailable, OutOfScope, Rejected, SignedOut
 from medfiles.http import rate_limits
 from medfiles.http.current import begin_write_transaction, services
+from medfiles.http.parameters import ID_DIGITS
 
 API = "api"  # the blueprint that takes tokens too
 PUBLIC = {
@@ -52,14 +53,13 @@ FORMS = ("", "application/x-www-form-urlencoded", "multipart/form-data")
 MAX_FIELD_LENGTH = 1000
 WRITE_METHODS = ("POST", "PUT", "PATCH", "DELETE")
 INVALID_TOKEN = "Invalid, revoked or expired token."
-LARGEST_ID = 2**63 - 1
 csrf = CSRFProtect()
 
 
 class IdConverter(IntegerConverter):
     """A number that fits a database id; anything else is 404."""
 
-    regex = "[0-9]{1,18}"  # no digits of other scripts, which would give a page two URLs
+    regex = f"[0-9]{{1,{ID_DIGITS}}}"  # and no digits of other scripts, which would give one thing two addresses
 
 
 class RecordTypeConverter(BaseConverter):

@@ -270,7 +270,7 @@ class Renderer:
             staged = self._stage(file.file_size, document.read())
             stack.callback(staged.discard)
             if staged.sha256 != file.sha256:
-                raise IntegrityFailed("This document is damaged. Contact your administrator.")
+                raise IntegrityFailed()
             if not self.converter.supports(file.file_type):
                 yield staged.path, file.file_type
                 return

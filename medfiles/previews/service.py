@@ -56,5 +56,6 @@ class PreviewService(Service):
         if not thumbnail:
             self.registry[file.entity_type].allow("preview")
         require_readable(file, self.actor)
-        db.session.expunge(file)
+        if file in db.session:  # the request may have detached it before
+            db.session.expunge(file)
         return opened(file, self.storages)

@@ -6,10 +6,10 @@ from typing import Any
 from flask import Response, flash, redirect, request
 from flask.typing import ResponseReturnValue
 
-from medfiles.documents import listing
 from medfiles.documents.bulk import Result
 from medfiles.documents.listing import ListQuery
 from medfiles.errors import Rejected
+from medfiles.http import parameters
 from medfiles.http.current import bulk
 from medfiles.http.errors import status_of
 from medfiles.http.htmx import fragment, is_htmx, trigger
@@ -19,7 +19,7 @@ from medfiles.record_types.declared import RecordType
 from medfiles.web import pages, printing
 from medfiles.web.words import plural
 
-MAX_KEY, MAX_ID_DIGITS = 255, 18  # characters
+MAX_KEY = 255  # characters
 MAX_SELECTED = 1000
 NOTHING = "Select one or more documents first."
 
@@ -92,7 +92,7 @@ def _trashed() -> bool:
 def _list_query(record_type: RecordType) -> ListQuery:
     """Return the list filters; `in_category` filters, `category` is a new value."""
     filters = {**request.form, "category": request.form.get("in_category", ""), "cursor": ""}
-    return listing.wanted(filters, record_type, trashed=_trashed())
+    return parameters.list_query(filters, record_type, trashed=_trashed())
 
 
 def _selected(record_type: RecordType, record_id: int) -> Sequence[int]:
@@ -100,12 +100,12 @@ def _selected(record_type: RecordType, record_id: int) -> Sequence[int]:
     if request.form.get("all") == "1":
         ids = bulk().matching(record_type, record_id, list_query)
     else:
-        words = [word for value in request.form.getlist("file_ids") for word in value.split(",") if word]
-        if not all(word.isascii() and word.isdigit() and len(word) <= MAX_ID_DIGITS for word in words):
+        found = parameters.read_id_lists(request.form.getlist("file_ids"))
+        if found is None:
             raise Rejected("file_ids must be numbers.")
-        if len(words) > MAX_SELECTED:
+        if len(found) > MAX_SELECTED:
             raise Rejected(f"Select up to {MAX_SELECTED:,} documents at once, or all of them.")
-        ids = [int(word) for word in words]
+        ids = found
     if not ids:
         raise Rejected(NOTHING)
     return ids

@@ -10,9 +10,10 @@ from wtforms import BooleanField, DateField, Form, FormField, StringField, TextA
 from wtforms.validators import InputRequired, Length, Optional
 
 from medfiles.errors import MedfilesError, Rejected
+from medfiles.http import parameters
 from medfiles.record_types.fields import TEXT_LIMIT, Field
 
-MAX_KEY, MAX_ID_DIGITS = 64, 18  # characters
+MAX_KEY = 64  # characters
 
 
 class _RecordForm(FlaskForm):  # type: ignore[misc]
@@ -61,10 +62,10 @@ def creation_key() -> str:
 
 def marked_for_trash() -> list[int]:
     """Return ids of documents that a record's form marks for the trash (`remove`)."""
-    ids = request.form.getlist("remove")
-    if not all(word.isascii() and word.isdigit() and len(word) <= MAX_ID_DIGITS for word in ids):
+    ids = parameters.read_ids(request.form.getlist("remove"))
+    if ids is None:
         raise Rejected("remove must contain document IDs.")
-    return [int(word) for word in ids]
+    return ids
 
 
 def _control(field: Field) -> Any:

@@ -8,14 +8,14 @@ from flask.typing import ResponseReturnValue
 
 from medfiles.documents.rules import UploadMetadata, UploadPermit
 from medfiles.errors import BadName, MedfilesError, NotFound, Rejected, SignedOut
-from medfiles.http import request_body, views
+from medfiles.http import parameters, request_body, views
 from medfiles.http.current import documents, older, services
 from medfiles.http.errors import explained, status_of
 from medfiles.http.htmx import fragment, is_htmx, trigger
 from medfiles.http.rate_limits import BULK, UPLOADS, rate_limited
 from medfiles.http.request_body import ReceivedFile
 from medfiles.http.responses import send_document
-from medfiles.http.security import LARGEST_ID, csrf_outside_body
+from medfiles.http.security import csrf_outside_body
 from medfiles.http.sessions import background
 from medfiles.http.views import Notice, Outcome
 from medfiles.record_types.declared import RecordType
@@ -40,8 +40,8 @@ def manager(type: RecordType, id: int) -> ResponseReturnValue:
 
 @blueprint.get("/<kind:type>/new")
 def manager_new(type: RecordType) -> ResponseReturnValue:
-    patient_id = request.args.get("patient", type=int)
-    if patient_id is None or not 0 <= patient_id <= LARGEST_ID:
+    patient_id = parameters.read_id(request.args.get("patient"))
+    if patient_id is None:
         raise Rejected("patient must be the ID of the new record’s patient.")
     if not is_htmx():
         return record_pages.record_new(patient_id, type)
@@ -259,7 +259,7 @@ def _badge_style() -> dict[str, Any]:
 
 def _ids() -> list[int]:
     """Parse `ids=1,2,3`, at most MOST_BADGES."""
-    words = [word for word in request.args.get("ids", "").split(",") if word]
-    if len(words) > MAX_BADGES or not all(word.isascii() and word.isdigit() and len(word) <= 18 for word in words):
+    ids = parameters.read_id_lists([request.args.get("ids", "")])
+    if ids is None or len(ids) > MAX_BADGES:
         raise Rejected(f"ids must be up to {MAX_BADGES} numbers, separated by commas.")
-    return [int(word) for word in words]
+    return ids

@@ -4,13 +4,11 @@ from typing import Any
 
 from flask import Response, flash, g, redirect, request
 
-from medfiles.documents import listing
-from medfiles.documents.listing import ListQuery
+from medfiles.documents.listing import ListQuery, Page
 from medfiles.errors import Forbidden, Rejected
-from medfiles.http import views
+from medfiles.http import parameters, views
 from medfiles.http.current import documents, records, services
 from medfiles.http.htmx import fragment, is_htmx, trigger
-from medfiles.http.security import LARGEST_ID
 from medfiles.http.views import FileView, PanelView, PatientView, RecordView, file_views
 from medfiles.record_types.declared import RecordType
 
@@ -50,7 +48,7 @@ def requested_list(record_type: RecordType, *, trashed: bool = False) -> ListQue
     """Return the list's search, filters and order from the query string."""
     if request.method != "GET":
         return ListQuery(trashed=trashed)
-    return listing.wanted(request.args, record_type, trashed=trashed)
+    return parameters.list_query(request.args, record_type, trashed=trashed)
 
 
 def mode() -> str:
@@ -83,7 +81,7 @@ def _document_being_edited(view: RecordView) -> int | None:
 
 def document_id(name: str) -> int:
     """Return the id in `?edit=ID` or `?row=ID`; invalid ones match no document."""
-    return min(max(request.args.get(name, 0, type=int), 0), LARGEST_ID)
+    return parameters.id_or_unknown(request.args.get(name)) or 0
 
 
 def answer_manager(record_type: RecordType, record_id: int, status: int = 200, **context: Any) -> Response:
@@ -106,7 +104,7 @@ def answer_row(
     """Return one document's row after a change, with updated figures."""
     record_type = services().registry[file.entity_type]
     record, view = record_page(record_type, file.entity_id)
-    nothing, tally = listing.Page((), None, None), documents().tally(record_type, record.id)
+    nothing, tally = Page((), None, None), documents().tally(record_type, record.id)
     seen = ListQuery(trashed=request.form.get("view") == "trash")
     around = views.panel_view(record_type, view, nothing, (), tally, list_query=seen, place=within or place())
     if state == "edit" and not around.can_edit:

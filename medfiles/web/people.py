@@ -10,8 +10,8 @@ from wtforms import DateField, EmailField, HiddenField, RadioField, SelectChoice
 from wtforms.validators import InputRequired, Length, Optional
 
 from medfiles.clock import is_zone, midnight
-from medfiles.errors import NotFound, Rejected
-from medfiles.http import views
+from medfiles.errors import Rejected
+from medfiles.http import parameters, views
 from medfiles.http.current import actor, shares
 from medfiles.http.errors import status_of
 from medfiles.http.views import ShareView
@@ -57,7 +57,7 @@ def people(patient_id: int) -> ResponseReturnValue:
 @blueprint.post("/patients/<int:patient_id>/people")
 def change(patient_id: int) -> ResponseReturnValue:
     if "remove" in request.form:
-        return _revoke(patient_id, _number(request.form["remove"]))
+        return _revoke(patient_id, parameters.id_or_unknown(request.form["remove"]) or 0)
     _, context = pages.patient_page(patient_id, "people")
     given, form = _shares(patient_id), _form()
     if form.validate_on_submit() and _share(patient_id, form):
@@ -110,9 +110,3 @@ def _revoke(patient_id: int, share_id: int) -> ResponseReturnValue:
         return redirect(url_for("records.home"), 303)
     flash(f"Access of {given.email} revoked.", "ok")
     return redirect(url_for(".people", patient_id=patient_id), 303)
-
-
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= forms.MAX_ID_DIGITS):
-        raise NotFound()
-    return int(text)

@@ -5,12 +5,11 @@ from typing import Any
 
 from flask import Response, request, url_for
 
-from medfiles.documents import listing
-from medfiles.errors import NotFound, Rejected
+from medfiles.http import parameters
 from medfiles.http.current import documents, previews, services
 from medfiles.http.htmx import fragment, is_htmx
 from medfiles.http.views import FileView, file_views
-from medfiles.previews.service import WIDTHS, Preview, recipe
+from medfiles.previews.service import WIDTHS, Preview
 from medfiles.sandbox.render.spec import Window, fit_size
 from medfiles.web import pages
 from medfiles.web.words import plural
@@ -99,7 +98,7 @@ def answer(file_id: int) -> Response:
 
 
 def preview_view(file: FileView, preview: Preview, place: PlaceView) -> PreviewView:
-    page, window = _page(preview), _window()
+    page, window = _page(preview), parameters.window(request.args)
     return PreviewView(
         file=file,
         preview=preview,
@@ -148,21 +147,7 @@ def notes(preview: Preview) -> list[NoteView]:
 
 def _page(preview: Preview) -> int:
     """Return the page number; `turn` comes from buttons, `page` from the input."""
-    requested = request.args.get("turn", type=int) or request.args.get("page", 1, type=int)
-    return min(max(requested, 1), preview.pages or 1)
-
-
-def _window() -> Window | None:
-    """Parse `?window=40,400`: centre and width."""
-    text = request.args.get("window", "")
-    if not text:
-        return None
-    try:
-        center, width = map(float, text.split(","))
-        recipe(DEFAULT_WIDTH, (center, width))
-    except (ValueError, OverflowError, NotFound):
-        raise Rejected("“window” must be a centre and a width, such as 40,400.") from None
-    return center, width
+    return parameters.nearest(request.args.get("turn") or request.args.get("page"), 1, preview.pages or 1)
 
 
 def _windows(
@@ -183,7 +168,7 @@ def _window_url(file: FileView, place: PlaceView, page: int, center: float, widt
 def place_view(file: FileView) -> PlaceView:
     """Find the document in the list that the query string describes."""
     record_type = services().registry[file.entity_type]
-    list_query = listing.wanted({**request.args, "cursor": ""}, record_type, trashed=file.deleted_at is not None)
+    list_query = parameters.list_query({**request.args, "cursor": ""}, record_type, trashed=file.deleted_at is not None)
     ids = documents().matching(record_type, file.entity_id, list_query)
     if file.id not in ids:
         return PlaceView(list_query.query())

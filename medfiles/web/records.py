@@ -8,11 +8,10 @@ from flask.typing import ResponseReturnValue
 from medfiles.audit import activity
 from medfiles.audit.event_log import KINDS, ActivityFilter
 from medfiles.errors import Conflict, Forbidden, Rejected
-from medfiles.http import views
+from medfiles.http import parameters, views
 from medfiles.http.current import actor, documents, records, services
 from medfiles.http.errors import status_of
 from medfiles.http.htmx import fragment, is_htmx, trigger
-from medfiles.http.security import LARGEST_ID
 from medfiles.http.views import file_views
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.fields import PATIENT_FIELDS, Field
@@ -76,7 +75,7 @@ def patient_trash(patient_id: int) -> ResponseReturnValue:
 def patient_activity(patient_id: int) -> ResponseReturnValue:
     wanted = _activity_filter()
     _, context = pages.patient_page(patient_id, "activity")
-    found = records().trail(patient_id, _before(), wanted)
+    found = records().trail(patient_id, parameters.id_or_unknown(request.args.get("before")), wanted)
     lines = [activity.line(event, email, actor(), services().registry) for event, email in found.events]
     asked = {name: value for name, value in vars(wanted).items() if value}
     older = found.events[-1][0].id if len(found.events) == MOST_EVENTS else None
@@ -88,14 +87,9 @@ def _activity_filter() -> ActivityFilter:
     kind = request.args.get("kind", "")
     if kind not in ("", *KINDS):
         raise Rejected(f"kind must be one of {', '.join(KINDS)}.")
-    return ActivityFilter(_number("document"), _number("who"), kind)
-
-
-def _number(name: str) -> int | None:
-    """Parse an id: None when absent; an invalid one matches nothing."""
-    word = request.args.get(name, "")
-    is_number = word.isascii() and word.isdigit() and len(word) <= forms.MAX_ID_DIGITS
-    return int(word) if is_number else LARGEST_ID if word else None
+    return ActivityFilter(
+        parameters.id_or_unknown(request.args.get("document")), parameters.id_or_unknown(request.args.get("who")), kind
+    )
 
 
 @blueprint.get("/patients/<int:patient_id>/<plural:plural>", endpoint="records")
@@ -243,12 +237,6 @@ def _save(form: Any, fields: tuple[Field, ...], save: Any, before: Any = None) -
         forms.add_errors(form, error)
         form.error_status = status_of(error)
         return None
-
-
-def _before() -> int | None:
-    """Parse `before=ID`: the last event of the previous page."""
-    before = request.args.get("before", type=int)
-    return None if before is None else min(max(before, 0), LARGEST_ID)
 
 
 def _require_edit(view: views.PatientView | views.RecordView) -> None:

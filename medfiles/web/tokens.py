@@ -12,9 +12,9 @@ from wtforms.validators import InputRequired, Length
 from medfiles.accounts import api_tokens
 from medfiles.accounts import service as accounts
 from medfiles.errors import Rejected
+from medfiles.http import parameters
 from medfiles.http.current import actor
 from medfiles.http.errors import status_of
-from medfiles.http.security import LARGEST_ID
 from medfiles.web import forms
 from medfiles.web.records import patients
 
@@ -85,14 +85,8 @@ def _create(form: Any) -> Any:
             raise Rejected(WRONG_PASSWORD, {"password": WRONG_PASSWORD})
         days, patient = int(form.days.data), form.patient.data
         lasts = timedelta(days=days) if days else None
-        return api_tokens.create(actor(), form.name.data, form.scope.data, _number(patient or ""), lasts)
+        return api_tokens.create(actor(), form.name.data, form.scope.data, parameters.id_or_unknown(patient), lasts)
     except Rejected as error:
         forms.add_errors(form, error)
         form.error_status = status_of(error)
         return None
-
-
-def _number(patient: str) -> int | None:
-    """Parse a patient's id; an invalid one matches no patient."""
-    known = patient.isascii() and patient.isdigit() and len(patient) <= forms.MAX_ID_DIGITS
-    return (int(patient) if known else LARGEST_ID) if patient else None

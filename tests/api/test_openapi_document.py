@@ -14,11 +14,11 @@ from medfiles import errors
 from medfiles.accounts import api_tokens
 from medfiles.antivirus.clamd import INFECTED, Clamd, Verdict
 from medfiles.api import patients
-from medfiles.api.document import described
-from medfiles.api.error_examples import CASES, Case
+from medfiles.api.error_examples import EXAMPLES, Example
+from medfiles.api.openapi import openapi
 from medfiles.database.session import db
 from medfiles.documents import quota
-from medfiles.http.errors import CODES
+from medfiles.http.errors import ERRORS
 from medfiles.sandbox.pool import Busy, NotChecked
 from tests.support import samples
 from tests.support.factories import World
@@ -33,7 +33,7 @@ Found = tuple[int, str, str]
 @pytest.fixture
 def api(world: World) -> dict[str, Any]:
     with world.app.test_request_context():
-        return described(world.app)
+        return openapi(world.app)
 
 
 def operations(api: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -136,7 +136,7 @@ def test_an_older_address_says_so_in_its_answers(api: dict[str, Any]) -> None:
 
 
 def test_every_code_that_exists_is_explained() -> None:
-    explained = {case.problem["code"] for case in CASES}
+    explained = {example.refusal.code for example in EXAMPLES.values()}
     assert every_code() - explained == set()
 
 
@@ -146,7 +146,7 @@ def every_code() -> set[str]:
     while tree:
         kinds.add(tree[-1])
         tree.extend(kind for kind in tree.pop().__subclasses__() if kind not in kinds)
-    return {kind.code for kind in kinds} | set(CODES.values()) | {"csrf"}
+    return {kind.code for kind in kinds} | {row.code for row in ERRORS if row.code}
 
 
 # --- what the product really says ---------------------------------------------------------------------------------
@@ -180,8 +180,9 @@ def script(world: World) -> Script:
     return Script(world, api_tokens.create(world.actor(), "Scanner", api_tokens.WRITE)[1])
 
 
-def key(case: Case) -> Found:
-    return case.problem["status"], case.problem["code"], case.problem["detail"]
+def key(example: Example) -> Found:
+    problem = example.refusal.problem
+    return problem["status"], problem["code"], problem["detail"]
 
 
 def test_the_examples_of_errors_are_what_is_really_answered(
@@ -195,13 +196,13 @@ def test_the_examples_of_errors_are_what_is_really_answered(
     provoke_fullness(world, script, monkeypatch)
     provoke_scans(world, script, monkeypatch)
     said = script.said | over_the_limit(make_world(TOKEN_FAILURES_PER_MINUTE="1"))
-    assert {key(case) for case in CASES if type(case.error) not in BY_ITSELF} - said == set()
+    assert {key(example) for example in EXAMPLES.values() if type(example.error) not in BY_ITSELF} - said == set()
 
 
 def test_the_other_examples_are_the_sentences_of_their_errors() -> None:
-    others = [case for case in CASES if type(case.error) in BY_ITSELF]
+    others = {name: example.error for name, example in EXAMPLES.items() if type(example.error) in BY_ITSELF}
     assert len(others) == len(BY_ITSELF)
-    assert [case.name for case in others if str(case.error) != str(type(case.error)())] == []
+    assert [name for name, error in others.items() if str(error) != str(type(error)())] == []
 
 
 def provoke_around(world: World, script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,3 +319,9 @@ def test_whoever_has_the_document_already_is_told_so(world: World) -> None:
     first = client.get("/api/v1/openapi.json")
     again = client.get("/api/v1/openapi.json", headers={"If-None-Match": first.headers["ETag"]})
     assert (first.status_code, again.status_code, again.data) == (200, 304, b"")
+
+
+def test_no_request_passes_through_the_library_that_describes(world: World, api: dict[str, Any]) -> None:
+    assert api["paths"]
+    sources = {view.__code__.co_filename for view in world.app.view_functions.values() if hasattr(view, "operation")}
+    assert [source for source in sources if "spectree" in source] == []

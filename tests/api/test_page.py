@@ -4,8 +4,8 @@ import lxml.html
 import pytest
 from flask.testing import FlaskClient
 
-from medfiles.api.document import described
-from medfiles.api.error_examples import CASES
+from medfiles.api.error_examples import EXAMPLES
+from medfiles.api.openapi import openapi
 from tests.support.factories import World
 
 
@@ -30,7 +30,7 @@ def test_every_operation_stands_there_with_its_address_and_a_line_for_a_terminal
     world: World, page: lxml.html.HtmlElement
 ) -> None:
     with world.app.test_request_context():
-        paths = described(world.app)["paths"]
+        paths = openapi(world.app)["paths"]
     sections = {one.text_content().strip(): one for one in page.xpath("//*[@class='mf-op-path']")}
     offered = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
     assert {" ".join(words.split()).removesuffix(" older path") for words in sections} == offered
@@ -40,14 +40,14 @@ def test_every_operation_stands_there_with_its_address_and_a_line_for_a_terminal
 
 
 def test_every_error_code_has_the_place_that_problems_link_to(page: lxml.html.HtmlElement) -> None:
-    places = {case.problem["type"] for case in CASES}
+    places = {example.refusal.problem["type"] for example in EXAMPLES.values()}
     assert {f"/api/v1/docs#{name}" for name in ids(page)} >= places
     assert len(places) > 25
 
 
 def test_every_model_is_shown_with_its_fields(world: World, page: lxml.html.HtmlElement) -> None:
     with world.app.test_request_context():
-        schemas = described(world.app)["components"]["schemas"]
+        schemas = openapi(world.app)["components"]["schemas"]
     for name, schema in schemas.items():
         [shown] = page.xpath(f"//*[@id='model-{name.lower()}']")
         fields = [one.text_content() for one in shown.xpath(".//dt/code")]

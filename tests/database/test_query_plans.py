@@ -11,7 +11,7 @@ from flask import Flask
 from sqlalchemy import event
 
 from medfiles.database.session import db
-from medfiles.documents.listing import wanted
+from medfiles.http.parameters import list_query
 from medfiles.sandbox.pool import Sandbox
 from tests.support import large_lists
 from tests.support.factories import World, at_work, make_app
@@ -77,7 +77,7 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def listed(world: World, record: int, **query: str) -> Any:
     kind = world.kind()
-    return world.documents().list(kind, record, wanted(query, kind), PAGE)
+    return world.documents().list(kind, record, list_query(query, kind), PAGE)
 
 
 def listed_behind(world: World, **query: str) -> Any:
@@ -86,7 +86,7 @@ def listed_behind(world: World, **query: str) -> Any:
 
 def trashed(world: World) -> Any:
     kind = world.kind()
-    return world.documents().list(kind, LONG, wanted({}, kind, trashed=True), PAGE)
+    return world.documents().list(kind, LONG, list_query({}, kind, trashed=True), PAGE)
 
 
 VERBS: dict[str, Callable[[World], Any]] = {

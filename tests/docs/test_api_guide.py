@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from medfiles.api.document import described
+from medfiles.api.openapi import openapi
 from medfiles.sandbox.pool import Sandbox
 from tests.support.factories import World, install
 from tests.support.server import ROOT, environment, serve
@@ -128,7 +128,7 @@ def test_every_answer_that_is_shown_has_the_fields_of_a_real_one(typed: Typed) -
 def test_every_operation_has_its_line(typed: Typed, installed: tuple[World, dict[str, str]]) -> None:
     app = installed[0].app
     with app.test_request_context():
-        paths = described(app)["paths"]
+        paths = openapi(app)["paths"]
         urls = app.url_map.bind("localhost")
         done = {urls.match(path, method)[0] for status, method, path in typed.requests if status < 400}
     operations = {f"api.{said['operationId']}" for methods in paths.values() for said in methods.values()}

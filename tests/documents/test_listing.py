@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from sqlalchemy import String, event, func, inspect, select, text
 
 from medfiles.database.session import db
-from medfiles.documents.listing import ORDERS, SEARCH_LIMIT, ListQuery, Page, matching, page, wanted
+from medfiles.documents.listing import ORDERS, SEARCH_LIMIT, ListQuery, Page, matching, page
 from medfiles.errors import Rejected
+from medfiles.http.parameters import list_query
 from medfiles.models import EntityFile
 from medfiles.record_types.declared import VISIT
 from medfiles.record_types.media_types import MEDIA, media_of
@@ -93,7 +94,7 @@ def pages(record_id: int, query: Mapping[str, str], limit: int, trashed: bool = 
     """As a reader scrolls: each page is asked for with the cursor of the one before."""
     cursor: str | None = ""
     while cursor is not None:
-        shown = page(VISIT, record_id, wanted({**query, "cursor": cursor}, VISIT, trashed=trashed), limit)
+        shown = page(VISIT, record_id, list_query({**query, "cursor": cursor}, VISIT, trashed=trashed), limit)
         yield shown
         cursor = shown.next
 
@@ -103,7 +104,7 @@ def listed(record_id: int, query: Mapping[str, str], limit: int = 3, trashed: bo
 
 
 def names(record_id: int, **query: str) -> list[str]:
-    return [file.file_name for file in page(VISIT, record_id, wanted(query, VISIT)).files]
+    return [file.file_name for file in page(VISIT, record_id, list_query(query, VISIT)).files]
 
 
 moments = st.sampled_from([MORNING + timedelta(hours=9 * n, microseconds=n % 3) for n in range(8)])
@@ -178,7 +179,7 @@ def test_all_that_matches_is_what_the_pages_hold(
     shelf: Shelf, some: list[Paper], query: dict[str, str], trashed: bool
 ) -> None:
     record_id = shelf.put(some)
-    asked = wanted(query, VISIT, trashed=trashed)
+    asked = list_query(query, VISIT, trashed=trashed)
     found = matching(VISIT, record_id, asked)
     assert found == [file.id for file in page(VISIT, record_id, asked).files]
     assert page(VISIT, record_id, asked, 1).hits == len(found)
@@ -288,7 +289,7 @@ def test_a_page_of_ten_thousand_needs_two_statements_and_all_that_matches_one(
     shelf: Shelf, statements: Callable[[], list[str]]
 ) -> None:
     record_id = heaped(shelf)
-    asked = wanted({"q": "scan", "media": "image", "sort": "type"}, VISIT)
+    asked = list_query({"q": "scan", "media": "image", "sort": "type"}, VISIT)
     db.session.execute(text("SELECT 1"))  # the transaction is open
     heard = statements()
     page(VISIT, record_id, asked, 50)
@@ -300,7 +301,7 @@ def test_a_page_of_ten_thousand_needs_two_statements_and_all_that_matches_one(
 @pytest.mark.parametrize("sort", ["date", "name"])
 def test_an_index_has_the_order_of_dates_and_names(shelf: Shelf, sort: str, order: str) -> None:
     record_id = heaped(shelf)
-    first = page(VISIT, record_id, wanted({"sort": sort, "order": order}, VISIT), 50)
+    first = page(VISIT, record_id, list_query({"sort": sort, "order": order}, VISIT), 50)
     for cursor in ("", first.next or ""):
         plan = plan_of(record_id, {"sort": sort, "order": order, "cursor": cursor})
         assert INDEXES[sort] in plan
@@ -316,7 +317,7 @@ def plan_of(record_id: int, query: Mapping[str, str]) -> str:
         heard.append((statement, parameters))
 
     event.listen(db.engine, "before_cursor_execute", listen)
-    page(VISIT, record_id, wanted(query, VISIT), 50)
+    page(VISIT, record_id, list_query(query, VISIT), 50)
     event.remove(db.engine, "before_cursor_execute", listen)
     explain = "EXPLAIN" if db.engine.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
     [statement, parameters] = heard[0]
@@ -348,7 +349,7 @@ garbage = st.one_of(
 def asked_for(query: Mapping[str, str], trashed: bool = False) -> ListQuery | str:
     """What is asked for, or the sentence with which it is refused; any other error passes."""
     try:
-        return wanted(query, VISIT, trashed=trashed)
+        return list_query(query, VISIT, trashed=trashed)
     except Rejected as error:
         return error.message
 
@@ -376,7 +377,7 @@ def test_a_forged_cursor_is_refused_or_read_but_never_a_failure(
 @pytest.mark.parametrize("said", ["size desc live\n{}\n7", "size desc live\n7\n{}"])
 def test_a_cursor_with_an_absurd_number_is_refused(said: str, number: int) -> None:
     with pytest.raises(Rejected, match="“cursor”"):
-        wanted({"sort": "size", "cursor": token(said.format(number))}, VISIT)
+        list_query({"sort": "size", "cursor": token(said.format(number))}, VISIT)
 
 
 @pytest.mark.parametrize(
@@ -392,7 +393,7 @@ def test_a_cursor_with_an_absurd_number_is_refused(said: str, number: int) -> No
 )
 def test_a_cursor_with_no_moment_of_the_calendar_is_refused(said: str) -> None:
     with pytest.raises(Rejected, match="“cursor”"):
-        wanted({"cursor": token(said)}, VISIT)
+        list_query({"cursor": token(said)}, VISIT)
 
 
 @pytest.mark.parametrize(
@@ -401,7 +402,7 @@ def test_a_cursor_with_no_moment_of_the_calendar_is_refused(said: str) -> None:
 def test_a_cursor_of_another_list_is_refused(shelf: Shelf, other: dict[str, str], trashed: bool) -> None:
     first = page(VISIT, shelf.put([Paper(), Paper()]), ListQuery(), 1)
     with pytest.raises(Rejected, match="“cursor” does not belong to this list"):
-        wanted({"cursor": first.next or "", **other}, VISIT, trashed=trashed)
+        list_query({"cursor": first.next or "", **other}, VISIT, trashed=trashed)
 
 
 @pytest.mark.parametrize(
@@ -427,42 +428,42 @@ def test_a_cursor_of_another_list_is_refused(shelf: Shelf, other: dict[str, str]
 )
 def test_what_a_list_cannot_use_is_refused_by_its_name(name: str, value: str) -> None:
     with pytest.raises(Rejected, match=f"“{name}”"):
-        wanted({name: value}, VISIT)
+        list_query({name: value}, VISIT)
 
 
 def test_a_range_that_ends_before_it_begins_is_refused() -> None:
     with pytest.raises(Rejected, match="“from” must not be after “to”"):
-        wanted({"from": "2026-05-13", "to": "2026-05-12"}, VISIT)
+        list_query({"from": "2026-05-13", "to": "2026-05-12"}, VISIT)
 
 
 @given(st.dictionaries(st.sampled_from(["q", "category", "media", "from", "to", "zone", "sort", "order"]), st.text()))
 def test_no_parameter_is_more_than_refused(query: dict[str, str]) -> None:
     asked = asked_for(query)
-    assert isinstance(asked, str) or wanted(asked.query(), VISIT) == asked
+    assert isinstance(asked, str) or list_query(asked.query(), VISIT) == asked
 
 
 def test_empty_parameters_mean_nothing() -> None:
     empty = dict.fromkeys(["q", "category", "media", "from", "to", "zone", "sort", "order", "cursor"], "")
-    assert wanted(empty, VISIT) == wanted({}, VISIT) == ListQuery()
+    assert list_query(empty, VISIT) == list_query({}, VISIT) == ListQuery()
 
 
 @pytest.mark.parametrize(("sort", "order"), ORDERS.items())
 def test_each_sort_has_an_order_of_its_own(sort: str, order: str) -> None:
-    assert wanted({"sort": sort}, VISIT).order == order
+    assert list_query({"sort": sort}, VISIT).order == order
 
 
 @given(queries)
 def test_an_address_leads_back_to_the_same_list(query: dict[str, str]) -> None:
-    asked = wanted(query, VISIT)
-    assert wanted(asked.query(), VISIT) == asked
+    asked = list_query(query, VISIT)
+    assert list_query(asked.query(), VISIT) == asked
     assert asked.query().items() <= query.items()
 
 
 def test_an_address_holds_neither_defaults_nor_the_page(shelf: Shelf) -> None:
     first = page(VISIT, shelf.put([Paper(), Paper()]), ListQuery(), 1)
     defaults = {"zone": "UTC", "sort": "date", "order": "desc", "cursor": first.next or ""}
-    assert wanted(defaults, VISIT).query() == {}
-    assert wanted({"sort": "size", "order": "desc"}, VISIT).query() == {"sort": "size"}
+    assert list_query(defaults, VISIT).query() == {}
+    assert list_query({"sort": "size", "order": "desc"}, VISIT).query() == {"sort": "size"}
 
 
 @pytest.mark.parametrize(
@@ -478,7 +479,7 @@ def test_an_address_holds_neither_defaults_nor_the_page(shelf: Shelf) -> None:
     ],
 )
 def test_sorting_is_no_filter(query: dict[str, str], filtered: bool) -> None:
-    assert wanted(query, VISIT).filtered is filtered
+    assert list_query(query, VISIT).filtered is filtered
 
 
 def test_a_renamed_document_is_found_by_its_new_name_only(world: World) -> None:

@@ -144,7 +144,7 @@ def test_a_large_scan_below_the_limit_is_accepted(look: Look) -> None:
 
 @pytest.mark.parametrize(("data", "extension"), [(samples.many_page_tiff(501), ".tif"), (samples.gif(501), ".gif")])
 def test_too_many_frames_are_refused(look: Look, data: bytes, extension: str) -> None:
-    with pytest.raises(Rejected, match="more than 500 pictures"):
+    with pytest.raises(Rejected, match="more than 500 images"):
         look(data, extension)
 
 

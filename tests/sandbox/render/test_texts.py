@@ -85,7 +85,7 @@ def test_text_is_read_whatever_its_encoding(show: Previewer, text: str, encoding
 
 def test_an_encoding_that_was_guessed_is_named_for_text_and_for_tables(show: Previewer) -> None:
     notes = [show.look("Größe;5,1\n".encode("cp1252"), kind)["note"] for kind in ("text/plain", "text/csv")]
-    assert all("read as Western European (Windows-1252)" in note for note in notes)
+    assert all("shown as Western European (Windows-1252)" in note for note in notes)
 
 
 @pytest.mark.parametrize("media_type", ["text/plain", "application/json", "application/xml"])

@@ -1,0 +1,132 @@
+"""Numbers, dates, ids and choices from query parameters and form fields, parsed one way for pages and scripts."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+
+from medfiles.clock import is_zone
+from medfiles.documents.listing import ORDERS, SEARCH_LIMIT, UNCATEGORISED, ListQuery, read_cursor
+from medfiles.errors import Rejected
+from medfiles.record_types.declared import RecordType
+from medfiles.record_types.media_types import MEDIA
+from medfiles.sandbox.render.spec import Window, is_window
+from medfiles.text import clean_text
+
+ID_DIGITS = 18  # any number of so many digits fits the database's integers
+LARGEST_ID = 2**63 - 1  # of the database's integers; no row has it
+YEARS = range(1850, 2201)
+Query = Mapping[str, str]
+
+
+def read_id(text: str | None) -> int | None:
+    """Return an id, or None where the text is none. ASCII digits only: other spellings would give one row two URLs."""
+    if text and text.isascii() and text.isdigit() and len(text) <= ID_DIGITS:
+        return int(text)
+    return None
+
+
+def id_or_unknown(text: str | None) -> int | None:
+    """Return an id, None for no text, and for any other text an id that no row has."""
+    found = read_id(text)
+    return LARGEST_ID if text and found is None else found
+
+
+def read_ids(texts: Iterable[str]) -> list[int] | None:
+    """Return ids, or None where one of the texts is none."""
+    found = [read_id(text) for text in texts]
+    ids = [number for number in found if number is not None]
+    return ids if len(ids) == len(found) else None
+
+
+def read_id_lists(texts: Iterable[str]) -> list[int] | None:
+    """Return the ids in texts such as "1,2,3", or None where one of their words is none."""
+    return read_ids(word for text in texts for word in text.split(",") if word)
+
+
+def nearest(text: str | None, low: int, high: int) -> int:
+    """Return the number in the range that is nearest to what was entered; the lowest where that is no number."""
+    return min(max(read_id(text) or 0, low), high)
+
+
+def number(query: Query, name: str, default: int, low: int, high: int) -> int:
+    """Return a whole number; Rejected when it is out of range."""
+    found = read_id(query.get(name, str(default)))
+    if found is None or not low <= found <= high:
+        raise refused(name, f"must be a number from {low} to {high:,}.")
+    return found
+
+
+def one_of(query: Query, name: str, allowed: Sequence[str], default: str = "") -> str:
+    """Return one of the allowed words, or the default where the parameter is absent or empty."""
+    value = query.get(name) or default
+    if value != default and value not in allowed:
+        raise refused(name, f"must be {', '.join(allowed[:-1])} or {allowed[-1]}.")
+    return value
+
+
+def flag(query: Query, name: str) -> bool:
+    """Return whether a parameter is 1 rather than 0."""
+    value = query.get(name, "0")
+    if value not in ("0", "1"):
+        raise refused(name, "must be 1 or 0.")
+    return value == "1"
+
+
+def day(query: Query, name: str) -> date | None:
+    """Return an ISO date of a plausible year."""
+    if not (value := query.get(name)):
+        return None
+    try:
+        found = date.fromisoformat(value)
+    except ValueError:
+        raise refused(name, "must be a date such as 2026-05-12.") from None
+    if found.year not in YEARS:
+        raise refused(name, f"must be a date between {YEARS.start} and {YEARS.stop - 1}.")
+    return found
+
+
+def zone(query: Query, default: str) -> str:
+    """Return the name of a time zone."""
+    name = query.get("zone") or default
+    if not is_zone(name):
+        raise refused("zone", "must be a time zone such as Europe/Berlin.")
+    return name
+
+
+def window(query: Query) -> Window | None:
+    """Return centre and width of the grey values of a DICOM image: `window=40,400`."""
+    if not (text := query.get("window")):
+        return None
+    try:
+        centre, width = map(float, text.split(","))
+    except ValueError:
+        centre, width = 0, 0
+    if not (text.isascii() and is_window((centre, width))):
+        raise refused("window", "must be a centre and a width, such as 40,400.")
+    return centre, width
+
+
+def list_query(query: Query, record_type: RecordType, *, trashed: bool = False) -> ListQuery:
+    """Return how a list is searched, filtered and sorted. Absent and empty parameters mean the same."""
+    sort = one_of(query, "sort", tuple(ORDERS), ListQuery.sort)
+    order = one_of(query, "order", ("asc", "desc"), ORDERS[sort])
+    first, last = day(query, "from"), day(query, "to")
+    if first and last and first > last:
+        raise refused("from", "must not be after “to”.")
+    cursor = query.get("cursor")
+    return ListQuery(
+        q=clean_text(query.get("q"), SEARCH_LIMIT, "The search term (“q”)") or "",
+        category=one_of(query, "category", (*record_type.categories, UNCATEGORISED)),
+        media=one_of(query, "media", MEDIA),
+        from_=first,
+        to=last,
+        zone=zone(query, ListQuery.zone),
+        sort=sort,
+        order=order,
+        cursor=read_cursor(cursor, sort, order, trashed) if cursor else None,
+        trashed=trashed,
+    )
+
+
+def refused(name: str, why: str) -> Rejected:
+    """Return the error for a wrong parameter."""
+    return Rejected.about(name, f"“{name}” {why}")
