@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from medfiles import api, cli, config, services, web
+from medfiles import api, cli, config, legacy, services, web
 from medfiles.database import session
 from medfiles.http import current, errors, logging, rate_limits, security, static_files
 from medfiles.http.sessions import DatabaseSessions
@@ -30,6 +30,7 @@ def create_app(environ: Mapping[str, str] | None = None, record_types: Iterable[
     settings["MEDFILES_INSTANCE"].mkdir(mode=0o700, parents=True, exist_ok=True)
     app.config.update(_flask_config(settings))
     app.extensions["medfiles"] = installed = services.build(settings, record_types)
+    legacy.install(installed, settings["MEDFILES_OLDER_UPLOADS"])
     if hops := settings["MEDFILES_PROXIES"]:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     session.init_app(app)

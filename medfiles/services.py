@@ -68,7 +68,6 @@ def build(settings: Mapping[str, Any], record_types: Iterable[RecordType]) -> Se
         storages=open_storages(
             settings["MEDFILES_STORAGE_URL"],
             settings["MEDFILES_INSTANCE"] / "staged",
-            settings["MEDFILES_OLDER_UPLOADS"],
             settings["MEDFILES_STORAGE_ALSO"],
         ),
         sandbox=sandbox,

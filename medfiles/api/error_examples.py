@@ -3,12 +3,10 @@
 The sentences are the product's own: a test provokes the errors and compares.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from medfiles.documents.legacy_ids import NOT_MOVED
 from medfiles.documents.service import FIRST_TO_TRASH
 from medfiles.errors import Conflict, Rejected, SignedOut
 from medfiles.http.errors import ERRORS, Refusal, explained
@@ -30,7 +28,7 @@ class Example:
         return explained(self.error)
 
 
-EXAMPLES: Mapping[str, Example] = {row.name: Example(row.when, row.example) for row in ERRORS if row.when} | {
+EXAMPLES: dict[str, Example] = {row.name: Example(row.when, row.example) for row in ERRORS if row.when} | {
     "wrong-token": Example("The token is invalid, expired or revoked.", SignedOut(INVALID_TOKEN)),
     "record-in-trash": Example(
         "The record is in the trash.", Conflict("This visit is in the trash. Restore it first.")
@@ -54,7 +52,6 @@ EXAMPLES: Mapping[str, Example] = {row.name: Example(row.when, row.example) for 
         "The document is not in the trash.", Conflict("This document is not in the trash.")
     ),
     "document-not-yet-in-trash": Example("The document is not in the trash.", Conflict(FIRST_TO_TRASH)),
-    "document-not-moved": Example("The older feature still keeps the document.", Conflict(NOT_MOVED)),
     "too-large-json": Example("The body is too large for an operation without a file.", RequestEntityTooLarge()),
     "rejected": Example("A field is missing, unknown or wrong.", Rejected(FORM, {"first_name": "Field required"})),
     "rejected-query": Example("A query parameter is wrong.", Rejected.about("limit", LIMIT)),

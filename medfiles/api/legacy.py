@@ -1,19 +1,24 @@
-"""The older lab-results feature's addresses, answered by the same services and marked as on their way out."""
+"""Deprecated addresses of the older lab-results feature, answered by the same services."""
 
 from typing import Any
 
 from flask import Response, request, url_for
 
+from medfiles.api.error_examples import EXAMPLES, Example
 from medfiles.api.files import answer
 from medfiles.api.schemas import DownloadHeaders, File
 from medfiles.api.toolkit import blueprint, operation
-from medfiles.http.current import older
+from medfiles.errors import Conflict
+from medfiles.http.current import documents
 from medfiles.http.responses import send_document
+from medfiles.legacy import ids
 
 SINCE = "@1795651200"  # 2026-11-26, as RFC 9745 writes it
-LISTS = ("api.files", "api.upload")  # the older feature had these with “lab-results” in their address
+LISTS = ("api.files", "api.upload")  # the older feature has these with “lab-results” in their address
 OWN = ("api.download_older", "api.delete_older")
 ALIAS = "/api/v1/lab-results/"
+
+EXAMPLES["document-not-moved"] = Example("The older feature still keeps the document.", Conflict(ids.NOT_MOVED))
 
 
 @blueprint.get("/lab-result-files/<int:number>/download")
@@ -27,21 +32,21 @@ ALIAS = "/api/v1/lab-results/"
 )
 def download_older(number: int) -> Response:
     """Download a document by its id in the older feature."""
-    opened = older().open_older(number)
-    return _leads_on(send_document(opened), opened.file, "api.download")
+    opened = documents().open_listed(number)
+    return _with_successor(send_document(opened), opened.file, "api.download")
 
 
 @blueprint.delete("/lab-result-files/<int:number>")
 @operation(File, errors=("document-already-in-trash", "document-not-moved"), deprecated=True)
 def delete_older(number: int) -> Response:
     """Move a document to the trash by its id in the older feature."""
-    file = older().trash_older(number)
-    return _leads_on(answer(file), file, "api.file")
+    file = ids.trash(documents(), number)
+    return _with_successor(answer(file), file, "api.file")
 
 
 @blueprint.after_request
 def announce(response: Response) -> Response:
-    """Says of an older address that it is on its way out, and where what it does is done from now on."""
+    """Mark answers of older addresses as deprecated, and name their successors."""
     if request.endpoint in LISTS and request.path.startswith(ALIAS):
         response.headers["Deprecation"] = SINCE
         _successor(response, request.path.replace(ALIAS, "/api/v1/lab-result/", 1))
@@ -50,11 +55,10 @@ def announce(response: Response) -> Response:
     return response
 
 
-def _leads_on(response: Response, file: Any, endpoint: str) -> Response:
-    """To the document under its new number; before it was moved only its record's list knows it."""
-    waits = file.storage == "older"
+def _with_successor(response: Response, file: Any, endpoint: str) -> Response:
+    """Name the document's new address; before it is moved, that of its record's list."""
     listed = url_for("api.files", type=file.entity_type, id=file.entity_id)
-    _successor(response, listed if waits else url_for(endpoint, file_id=file.id))
+    _successor(response, listed if file.is_additional else url_for(endpoint, file_id=file.id))
     return response
 
 

@@ -52,7 +52,7 @@ def back_up(folder: Path, keep: int | None, mend: bool, only_check: bool, name: 
 
 
 def _make(folder: Path, keep: int | None, mend: bool, as_json: bool) -> None:
-    tell = Progress().step("Copying", integrity.total())
+    tell = Progress().step("Copying", backup.object_count(services().storages))
     saved = backup.back_up(services().storages, folder, current_app.config["SECRET_KEY"], tell, mend=mend)
     gone = backup.thin_out(folder, keep) if keep else 0
     lines = [*saved.problems, f"Backed up {saved.documents:,} documents as {saved.name} ({saved.copied:,} new)."]

@@ -1,4 +1,4 @@
-"""`flask medfiles migrate-lab-results` and `rollback-lab-results`: the older feature's files, there and back."""
+"""`flask medfiles migrate-lab-results` and `rollback-lab-results`."""
 
 import os
 import sys
@@ -15,6 +15,7 @@ from medfiles.cli.progress import Progress
 from medfiles.clock import is_zone
 from medfiles.http.current import services
 from medfiles.legacy import finishing, log, report, rollback, source
+from medfiles.legacy.folder import folder_of
 from medfiles.legacy.migration import Migration, Plan
 from medfiles.legacy.report import Report
 from medfiles.legacy.source import Source
@@ -77,8 +78,9 @@ def migrate(
     if dry_run and finish:
         raise click.UsageError("--dry-run and --finish cannot be used together.")
     place = _place()
-    plan = Plan(wanted["timezone"], wanted["batch"], wanted["backup"] or place, wanted["names"])
-    with _source(source_url, source_uploads).at_hand() as older, log.alone(place):
+    backups, secret = wanted["backup"] or place / "backup", current_app.config["SECRET_KEY"]
+    plan = Plan(backups, secret, wanted["timezone"], wanted["batch"], wanted["names"])
+    with _source(source_url, source_uploads).at_hand() as older, log.locked(place):
         if finish:
             log.check(older)
             _finish(as_json)
@@ -93,7 +95,7 @@ def migrate(
 @report_errors
 def roll_back(source_url: str | None, source_uploads: Path | None, as_json: bool) -> None:
     """Undo the move: documents become files of the previous feature again. Documents added since are kept."""
-    with _source(source_url, source_uploads).at_hand() as older, log.alone(_place()):
+    with _source(source_url, source_uploads).at_hand() as older, log.locked(_place()):
         log.check(older)
         known = log.current()
         if known is None:
@@ -113,12 +115,12 @@ def _source(url: str | None, uploads: Path | None) -> Source:
     if (url is None) != (uploads is None):
         raise click.UsageError("--source-url and --source-uploads must be used together.")
     if url is None or uploads is None:
-        return source.own(services().storages.older)
+        return source.own(folder_of(services().storages))
     return source.other(url, uploads)
 
 
 def _place() -> Path:
-    """The folder of what this command keeps: its lock, backups and reports."""
+    """Create and return the folder of these commands: lock, backups and reports."""
     place = Path(current_app.config["MEDFILES_INSTANCE"], FOLDER)
     place.mkdir(mode=0o700, exist_ok=True)
     return place
@@ -145,7 +147,7 @@ def _tell(made: Report, as_json: bool) -> None:
 
 
 def _save(made: Report) -> Path:
-    """The report as a page that stands by itself, for its owner's eyes only."""
+    """Save the report as a self-contained page that only its owner can read."""
     path = _place() / ("analysis.html" if made.dry_run else "report.html")
     draft = path.with_suffix(".part")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:

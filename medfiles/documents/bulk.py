@@ -28,7 +28,7 @@ from medfiles.errors import (
 )
 from medfiles.models import EntityFile
 from medfiles.permissions import Action
-from medfiles.record_types.declared import RecordType
+from medfiles.record_types.declared import RecordType, Registry
 from medfiles.storage import journal
 
 CHUNK = 100  # documents in one transaction
@@ -98,10 +98,8 @@ class BulkService(DocumentService):
         """As many as the record has room for, in the order given."""
         with self.operation("restore", entity_type=record_type.name, entity_id=record_id) as target:
             must_be_alive(record_type, self.authorized_record(record_type, record_id, Action.EDIT, target))
-            change = partial(self._to_life, record_type, record_id)
-            task = Task(
-                "restore", record_type, record_id, partial(_while_there_is_room, record_type, record_id), change
-            )
+            check = partial(_while_there_is_room, self.registry, record_type, record_id)
+            task = Task("restore", record_type, record_id, check, partial(self._to_life, record_type, record_id))
             return self._each(task, ids)
 
     def purge_many(self, record_type: RecordType, record_id: int, ids: Sequence[int]) -> Sequence[Result]:
@@ -261,8 +259,8 @@ def _locked(files: Sequence[EntityFile], check: Check) -> Sequence[EntityFile]:
     return locked
 
 
-def _while_there_is_room(record_type: RecordType, record_id: int) -> Check:
-    count = live_count(record_type, record_id)
+def _while_there_is_room(registry: Registry, record_type: RecordType, record_id: int) -> Check:
+    count = live_count(registry, record_type, record_id)
 
     def check(file: EntityFile) -> None:
         nonlocal count

@@ -80,7 +80,7 @@ class Page:
     files: Sequence[EntityFile]
     hits: int | None  # how many match in all; counted for the first page, for others when asked
     next: str | None  # the cursor of the next page
-    waiting: int = 0  # how many of the hits are older files that wait to be moved
+    additional: int = 0  # how many of the hits are additional documents
 
 
 def read_cursor(token: str, sort: str, order: str, trashed: bool) -> Cursor:
@@ -116,7 +116,7 @@ def page(
         files=[file for file, _ in shown],
         hits=_hits(record_type, record_id, list_query) + len(others) if counted or not list_query.cursor else None,
         next=_token(list_query, Cursor(shown[-1][1], shown[-1][0].id)) if len(rows) > len(shown) else None,
-        waiting=len(others),
+        additional=len(others),
     )
 
 

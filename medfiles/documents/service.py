@@ -13,19 +13,16 @@ from medfiles.audit.event_log import AuditTarget
 from medfiles.clock import now
 from medfiles.content import DocumentContent, opened
 from medfiles.database.session import db, transaction
-from medfiles.documents import listing, relocation, unmigrated
+from medfiles.documents import listing, relocation
 from medfiles.documents.listing import ListQuery
 from medfiles.documents.rules import checked_changes, must_be_alive, must_have_room
 from medfiles.documents.uploading import Arrivals, live_count
-from medfiles.errors import (
-    Conflict,
-    Outdated,
-)
+from medfiles.errors import Conflict, NotFound, Outdated
 from medfiles.models import EntityFile
 from medfiles.permissions import Action
 from medfiles.previews import cache as preview_cache
 from medfiles.record_types.declared import RecordType
-from medfiles.storage import journal
+from medfiles.storage import digest, journal
 
 NEWEST = ListQuery()
 FIRST_TO_TRASH = "Only documents in the trash can be deleted permanently. Move this document to trash first."
@@ -59,7 +56,7 @@ class DocumentService(Arrivals):
                 list_query,
                 limit,
                 counted=counted,
-                also=unmigrated.documents(record_type, record),
+                also=self.registry.additional.of_record(record_type.name, record),
             )
 
     def matching(self, record_type: RecordType, record_id: int, list_query: ListQuery) -> Sequence[int]:
@@ -76,7 +73,7 @@ class DocumentService(Arrivals):
                 EntityFile.entity_type == record_type.name, EntityFile.entity_id == record_id
             )
             every, trashed = db.session.execute(query).one()
-            return Tally(every - trashed + unmigrated.count(record_type, record_id), trashed)
+            return Tally(every - trashed + self.registry.additional.count(record_type.name, record_id), trashed)
 
     def twin(self, file: EntityFile) -> EntityFile | None:
         """The oldest other document of the same record with the same bytes."""
@@ -103,7 +100,7 @@ class DocumentService(Arrivals):
             EntityFile.entity_id.in_(record_ids),
             EntityFile.deleted_at.is_(None),
         )
-        others = unmigrated.record_ids(record_type, record_ids)
+        others = self.registry.additional.record_ids(record_type.name, record_ids)
         every = (documents if others is None else union_all(documents, others)).subquery()
         query = (
             select(model.id, title, func.count(every.c.record_id))
@@ -122,8 +119,9 @@ class DocumentService(Arrivals):
             EntityFile.deleted_at.is_(None),
         )
         totals = dict(db.session.execute(query.group_by(EntityFile.entity_type)).all())
-        if waits := unmigrated.per_patient(allowed.where(allowed.selected_columns[0] == patient_id)).get(patient_id):
-            totals[unmigrated.KIND] = totals.get(unmigrated.KIND, 0) + waits
+        this_patient = allowed.where(allowed.selected_columns[0] == patient_id)
+        for kind, counts in self.registry.additional.per_patient(this_patient).items():
+            totals[kind] = totals.get(kind, 0) + counts[patient_id]
         return totals
 
     def recent(self, patient_id: int | None = None, limit: int = 8) -> Sequence[EntityFile]:
@@ -181,6 +179,30 @@ class DocumentService(Arrivals):
             self.registry[file.entity_type].allow("download")
             require_readable(file, self.actor)
             return opened(file, self.storages)
+
+    def open_listed(self, number: int) -> DocumentContent:
+        """Open a document by its id in a list: a stored one, or an additional one."""
+        additional = self.registry.additional
+        if (file_id := additional.document_id(number)) is not None:
+            return self.open(file_id)
+        try:
+            with self.reading("download", file_id=number) as target:
+                file = self.authorized_additional(number, Action.VIEW, target)
+        except NotFound:
+            if additional.document_id(number) is None:
+                raise
+            return self.open_listed(number)  # it was stored between the two looks
+        content = DocumentContent(file, self.storages.attached[file.storage])
+        file.sha256, file.file_size = digest(content.read())  # the size another feature noted may be wrong
+        return content
+
+    def authorized_additional(self, number: int, action: Action, target: AuditTarget) -> EntityFile:
+        """Return the additional document with this id, or raise NotFound or Forbidden."""
+        if (file := self.registry.additional.find(number)) is None:
+            raise NotFound()
+        self.authorized_record(self.registry[file.entity_type], file.entity_id, action, target)
+        target.file_id, target.name = number, file.file_name
+        return file
 
     def edit(
         self,
@@ -244,7 +266,7 @@ class DocumentService(Arrivals):
         def change(moved: Sequence[EntityFile]) -> None:
             record = self.authorized_record(record_type, record_id, Action.EDIT, AuditTarget(), lock=True)
             must_be_alive(record_type, record)
-            must_have_room(record_type, live_count(record_type, record_id) + len(moved) - 1)
+            must_have_room(record_type, live_count(self.registry, record_type, record_id) + len(moved) - 1)
             for file in moved:
                 file.deleted_at = file.deleted_by = None
             self.record_each("restore", moved)
@@ -258,7 +280,7 @@ class DocumentService(Arrivals):
             journal.release(file.storage, [file.file_path])
             db.session.delete(file)
         keys = [*(file.file_path for file in files), *preview_cache.release({file.sha256 for file in files})]
-        return [*keys, *unmigrated.forget(self.storages, files)]
+        return [*keys, *self.registry.additional.forget(files)]
 
 
 def version_of(file: EntityFile) -> str:

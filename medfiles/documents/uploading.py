@@ -14,7 +14,7 @@ from medfiles.audit import event_log
 from medfiles.audit.event_log import AuditTarget
 from medfiles.clock import now
 from medfiles.database.session import db, transaction
-from medfiles.documents import detection, unmigrated
+from medfiles.documents import detection
 from medfiles.documents.quota import must_fit
 from medfiles.documents.rules import (
     FORM_OVERHEAD,
@@ -31,7 +31,7 @@ from medfiles.jobs import queue as jobs
 from medfiles.models import CancelledUpload, EntityFile
 from medfiles.permissions import Action
 from medfiles.previews import cache as preview_cache
-from medfiles.record_types.declared import RecordType
+from medfiles.record_types.declared import RecordType, Registry
 from medfiles.record_types.media_types import DRAWN, media_of
 from medfiles.sandbox.pool import Sandbox
 from medfiles.service import Service
@@ -210,7 +210,8 @@ class Arrivals(Service):
     def _standing(self, record_type: RecordType, record_id: int, key: str | None) -> Standing:
         asked = {"user_id": self.actor.user_id, "key": key, "kind": record_type.name, "record_id": record_id}
         stored, cancelled, live = db.session.execute(_STANDING, asked).one()
-        return Standing(bool(stored), bool(cancelled), live + unmigrated.count(record_type, record_id))
+        live += self.registry.additional.count(record_type.name, record_id)
+        return Standing(bool(stored), bool(cancelled), live)
 
     def _earlier(self, permit: UploadPermit, staged: Staged, metadata: UploadMetadata) -> EntityFile | None:
         """The document that an earlier try of the same upload stored."""
@@ -227,11 +228,10 @@ class Arrivals(Service):
         return db.session.scalar(query, {"user_id": self.actor.user_id, "key": key})
 
 
-def live_count(record_type: RecordType, record_id: int) -> int:
-    """Documents that take places of a record: those in its trash take none."""
-    return (db.session.scalar(_LIVE, {"kind": record_type.name, "record_id": record_id}) or 0) + unmigrated.count(
-        record_type, record_id
-    )
+def live_count(registry: Registry, record_type: RecordType, record_id: int) -> int:
+    """Count the documents that take up room in a record: those in its trash do not."""
+    stored = db.session.scalar(_LIVE, {"kind": record_type.name, "record_id": record_id}) or 0
+    return stored + registry.additional.count(record_type.name, record_id)
 
 
 def _see_to_it_later(file: EntityFile) -> None:

@@ -12,7 +12,6 @@ from medfiles.accounts import service as accounts
 from medfiles.audit import event_log
 from medfiles.database.session import begin_write, check_connection
 from medfiles.documents.bulk import BulkService
-from medfiles.documents.legacy_ids import OlderService
 from medfiles.documents.service import DocumentService
 from medfiles.operations.status import StatusService
 from medfiles.permissions import Actor
@@ -53,10 +52,6 @@ def _uploading() -> dict[str, Any]:
 
 def documents() -> DocumentService:
     return DocumentService(**_basics(), **_uploading())
-
-
-def older() -> OlderService:
-    return OlderService(**_basics(), **_uploading())
 
 
 def bulk() -> BulkService:

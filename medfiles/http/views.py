@@ -13,8 +13,9 @@ from medfiles.clock import now
 from medfiles.documents.listing import ListQuery, Page
 from medfiles.documents.service import Tally, version_of
 from medfiles.http.current import actor, records, services
-from medfiles.models import FIRST_FILE_ID, EntityFile, Patient, RecordMixin
+from medfiles.models import EntityFile, Patient, RecordMixin
 from medfiles.permissions import Action, Actor
+from medfiles.record_types.additional import Mark
 from medfiles.record_types.declared import RecordType, Registry
 from medfiles.record_types.fields import Field
 from medfiles.record_types.media_types import DRAWN, media_of
@@ -130,12 +131,12 @@ class FileView:
     scan: str | None = None  # waiting | infected: what a malware scan has to say
     signature: str | None = None  # what was found
     held: bool = False  # this reader cannot open it because of that
-    waits: bool = False  # an older file that is still to be moved: it can be downloaded, and nothing else
+    additional: Mark | None = None  # of an additional document: it can be downloaded, and nothing else
 
     @property
     def thumbnail(self) -> str | None:
         """The address of its first page, small; None where there is nothing to draw."""
-        return self.picture(THUMBNAIL) if self.kind in DRAWN and not (self.waits or self.held) else None
+        return self.picture(THUMBNAIL) if self.kind in DRAWN and not (self.additional or self.held) else None
 
     def picture(self, width: int, page: int = 1, window: Window | None = None) -> str:
         """The address of a page as a picture, `width` one of recipes.WIDTHS."""
@@ -307,8 +308,9 @@ class FilePresenter:
 
     def __call__(self, file: EntityFile) -> FileView:
         record_type = self.registry[file.entity_type]
-        name, waits = PurePosixPath(file.file_name), file.id < FIRST_FILE_ID
-        held = not waits and is_blocked(file, self.actor.user_id)
+        name = PurePosixPath(file.file_name)
+        additional = self.registry.additional.mark if file.is_additional else None
+        held = not additional and is_blocked(file, self.actor.user_id)
         return FileView(
             id=file.id,
             entity_type=file.entity_type,
@@ -333,11 +335,11 @@ class FilePresenter:
             deleted_at=file.deleted_at,
             days_left=self._days_left(file.deleted_at),
             pages=file.pages,
-            preview="preview" in record_type.operations and not (waits or held),
+            preview="preview" in record_type.operations and not (additional or held),
             scan=file.scan if file.scan in (WAITING, INFECTED) else None,
             signature=file.scan_words if file.scan == INFECTED else None,
             held=held,
-            waits=waits,
+            additional=additional,
         )
 
     def _who(self, user_id: int | None) -> str | None:
@@ -377,7 +379,7 @@ def panel_view(
         files=tuple(files),
         list_query=list_query,
         hits=page.hits,
-        choosable=None if page.hits is None else page.hits - page.waiting,
+        choosable=None if page.hits is None else page.hits - page.additional,
         next=page.next,
         count=tally.live,
         trash_count=tally.trashed,

@@ -1,5 +1,20 @@
-"""Moves the files of the older lab-results feature over, so that nothing is lost and everything can be taken back.
+"""Import from the older lab-results feature: nothing is lost, and everything can be taken back.
 
-The steps stand in modules of their own and are done by `migration` in order: analysis, backup, people, moving,
-verification. Each can be killed anywhere and done again. `finishing` and `rollback` are the two ways it ends.
+`install` shows the older feature's files among the documents until they are moved (`unmigrated`, `folder`, `ids`).
+`migration` moves them, step by step: analysis, backup, people, moving, verification. Each step can be killed anywhere
+and repeated. `finishing` and `rollback` are the two ways a move ends. No other package but the entry points' own
+`legacy` modules imports this one.
 """
+
+from pathlib import Path
+
+from medfiles.legacy.folder import LegacyFolder
+from medfiles.legacy.unmigrated import Unmigrated
+from medfiles.services import Services
+
+
+def install(services: Services, uploads: Path) -> None:
+    """Add the older feature's files below `uploads` to what this installation lists, counts, backs up and restores."""
+    folder = LegacyFolder(uploads)
+    services.storages.attach(folder)
+    services.registry.additional = Unmigrated(folder)

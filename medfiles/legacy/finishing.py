@@ -1,4 +1,4 @@
-"""The end of a move: the older rows and bytes of what was moved go, and nothing can be taken back any more."""
+"""Finishing a move: delete the older rows and files of what was moved. There is no way back afterwards."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from sqlalchemy import select
 from medfiles.clock import now
 from medfiles.content import opened
 from medfiles.database.session import db, transaction
-from medfiles.documents import unmigrated
 from medfiles.errors import Conflict
-from medfiles.legacy import log
-from medfiles.legacy.verification import hashed
+from medfiles.legacy import log, unmigrated
+from medfiles.legacy.folder import folder_of
+from medfiles.legacy.verification import hash_of
 from medfiles.models import EntityFile, LabResultFile, LegacySource
 from medfiles.services import Services
 from medfiles.storage import journal
@@ -22,7 +22,7 @@ FIRST_VERIFY = "The last verification failed or never ran. Run migrate-lab-resul
 
 @dataclass(frozen=True)
 class Finished:
-    """`kept`: older numbers whose document is not what was moved, so that the older file was left where it is."""
+    """Result of finishing. `kept` are older ids whose document differs from what was moved: their files stay."""
 
     removed: int
     kept: Sequence[int]
@@ -30,15 +30,17 @@ class Finished:
 
 
 def finish(services: Services, known: LegacySource, report: Callable[[int], None] = lambda done: None) -> Finished:
-    """Conflict unless verification passed. Every document is read once more before its older bytes go; those of
-    another installation are left alone."""
+    """Delete older rows and files; Conflict unless the last verification passed.
+
+    Every document is read once more before its older file is deleted. Another installation's files are not touched.
+    """
     if known.verified_at is None:
         raise Conflict(FIRST_VERIFY)
     if known.finishing_at is None:
         log.note(known, finishing_at=now())
     removed, failed, kept, after = 0, 0, list[int](), 0
     while files := _moved(after):
-        good = [file for file in files if hashed(opened(file, services.storages)) == file.sha256]
+        good = [file for file in files if hash_of(opened(file, services.storages)) == file.sha256]
         kept += [log.number_of(file) for file in files if file not in good]
         failed += _remove(services, good)
         removed += len(good)
@@ -50,7 +52,7 @@ def finish(services: Services, known: LegacySource, report: Callable[[int], None
 
 
 def _moved(after: int) -> Sequence[EntityFile]:
-    """Documents whose older row is still there."""
+    """Return the next documents whose older row still exists."""
     query = select(EntityFile).join(LabResultFile, LabResultFile.id == EntityFile.legacy_id)
     found = db.session.scalars(query.where(EntityFile.legacy_id > after).order_by(EntityFile.legacy_id).limit(BATCH))
     files = found.all()
@@ -61,5 +63,5 @@ def _moved(after: int) -> Sequence[EntityFile]:
 
 def _remove(services: Services, files: Sequence[EntityFile]) -> int:
     with transaction():
-        keys = unmigrated.drop(services.storages, [log.number_of(file) for file in files])
+        keys = unmigrated.drop(folder_of(services.storages), [log.number_of(file) for file in files])
     return journal.remove(services.storages, keys).failed

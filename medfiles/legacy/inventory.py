@@ -1,16 +1,18 @@
-"""What there is to move, found out without changing anything; it stands in a temporary database, so that a hundred
-thousand files take no more memory than ten."""
+"""Analysis of a source: what there is to move, and what is wrong with it. Changes nothing.
+
+The result is kept in a temporary database, so that 100,000 files take no more memory than ten.
+"""
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from medfiles.documents import unmigrated
 from medfiles.errors import StorageError
-from medfiles.legacy.source import OlderFile, Source
+from medfiles.legacy import unmigrated
+from medfiles.legacy.folder import Unreachable
+from medfiles.legacy.source import LegacyFile, Source
 from medfiles.models import FIRST_FILE_ID
-from medfiles.storage import Unreachable
 
 TABLES = """
 CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT);
@@ -24,7 +26,7 @@ CREATE INDEX by_path ON files (path);
 CREATE INDEX of_patient ON files (patient);
 CREATE INDEX by_patient ON patients (user, id);
 """
-# What keeps a file where it is, in the words of the report.
+# Reasons why a file cannot be moved, as the report words them.
 STAYS = {
     "missing": "the file is missing",
     "outside": "its path points outside the upload folder",
@@ -34,21 +36,20 @@ STAYS = {
     "number": f"its number is {FIRST_FILE_ID:,} or more",
     "unreadable": "it cannot be read",
 }
-# What does not keep it from being moved.
+# Findings about files that can be moved.
 MOVES = {
     "duplicate": "another row has the same file: each becomes its own document",
     "size": "its size differs from the table",
     "empty": "it is empty",
     "name": "its name will be cleaned",
     "time": "it has no upload time: the time of its lab result is used",
-    "not-backed-up": "it cannot be read and is not in the backup",
     "unnamed": "no row refers to it: it is not moved, but is in the backup",
 }
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about one older file; `kind` is a key of STAYS or MOVES, or one that moving it found."""
+    """A finding about one older file. `kind` is a key of STAYS or MOVES, or was found by a later step."""
 
     kind: str
     old_id: int | None
@@ -57,7 +58,7 @@ class Finding:
 
 class Inventory:
     def __init__(self) -> None:
-        self._db = sqlite3.connect("")  # a temporary file of SQLite's own, gone when this is
+        self._db = sqlite3.connect("")  # a temporary file that SQLite deletes
         self._db.executescript(TABLES)
 
     def add(self, table: str, *values: Any) -> None:
@@ -70,11 +71,11 @@ class Inventory:
         return iter(self._db.execute(query, values))
 
     def users(self) -> Iterator[tuple[int, str]]:
-        """Those who have files, by number, with their addresses."""
+        """Ids and addresses of the users that have files."""
         return self.each("SELECT id, email FROM users WHERE id IN (SELECT user FROM files) ORDER BY id")
 
     def batches(self, user: int | None, size: int) -> Iterator[Sequence[int]]:
-        """The numbers of a user's files, or of those whose user is unknown, up to `size` at a time."""
+        """Ids of a user's files, or of those whose user is unknown, up to `size` at a time."""
         after = -(2**63)
         query = "SELECT id FROM files WHERE user IS ? AND id > ? ORDER BY id LIMIT ?"
         while ids := [number for (number,) in self.ask(query, user, after, size)]:
@@ -85,23 +86,18 @@ class Inventory:
         return int(self.ask("SELECT COUNT(*) FROM files WHERE user IS ?", user)[0][0])
 
     def bytes_in_all(self) -> int:
-        """Of every file there is: those a row names (as often as one does), those none does, and the older trash."""
+        """Size of all files: for each row, for each file that no row names, and in the older trash."""
         tables = ("files", "unnamed", "trash")
         return sum(int(self.ask(f"SELECT COALESCE(SUM(size), 0) FROM {table}")[0][0]) for table in tables)
 
-    def places(self) -> int:
-        """How many files there are, named by a row or not, with those of the older trash."""
-        named = int(self.ask("SELECT COUNT(DISTINCT path) FROM files")[0][0])
-        return named + sum(int(self.ask(f"SELECT COUNT(*) FROM {table}")[0][0]) for table in ("unnamed", "trash"))
-
     def staying(self, numbers: Sequence[int]) -> set[int]:
-        """Those of these files that cannot be moved."""
+        """Return those of these files that cannot be moved."""
         marks = ", ".join("?" * len(numbers))
         query = f"SELECT id FROM files WHERE id IN ({marks}) AND stays IS NOT NULL"
         return {number for (number,) in self.ask(query, *numbers)}
 
     def stay(self, number: int, kind: str, words: str) -> None:
-        """This file was found to be one that cannot be moved."""
+        """Note that a file cannot be moved."""
         self._db.execute("UPDATE files SET stays = ? WHERE id = ?", (kind, number))
         self.add("findings", kind, number, words)
 
@@ -111,7 +107,7 @@ class Inventory:
 
 
 def analyse(source: Source, report: Callable[[int], None] = lambda done: None) -> Inventory:
-    """Look at every row and file of the source; `report` hears how many files were looked at."""
+    """Look at every row and file of the source. `report` is called with the number of files done."""
     found = Inventory()
     for row in source.rows("users"):
         found.add("users", row["id"], row["email"])
@@ -125,7 +121,7 @@ def analyse(source: Source, report: Callable[[int], None] = lambda done: None) -
     return found
 
 
-def _look_at(file: OlderFile, source: Source, found: Inventory) -> None:
+def _look_at(file: LegacyFile, source: Source, found: Inventory) -> None:
     stays, path, size = _broken(file), None, 0
     try:
         path = source.folder.canonical(file.path)
@@ -140,7 +136,7 @@ def _look_at(file: OlderFile, source: Source, found: Inventory) -> None:
         found.add("findings", kind, file.id, (STAYS | MOVES)[kind])
 
 
-def _broken(file: OlderFile) -> str | None:
+def _broken(file: LegacyFile) -> str | None:
     if file.id >= FIRST_FILE_ID:
         return "number"
     if file.lab_result is None:
@@ -148,7 +144,7 @@ def _broken(file: OlderFile) -> str | None:
     return "broken-chain" if file.user is None else None
 
 
-def _oddities(file: OlderFile, size: int) -> Iterator[str]:
+def _oddities(file: LegacyFile, size: int) -> Iterator[str]:
     if size == 0:
         yield "empty"
     if file.size is not None and file.size != size:
@@ -166,12 +162,11 @@ def _find_duplicates(found: Inventory) -> None:
 
 
 def _look_around(source: Source, found: Inventory) -> None:
-    """The older trash, and files that no row names."""
+    """Find the older trash, and the files that no row names."""
     for path in source.folder.trash():
         found.add("trash", path, _size(source, path))
-    for path in source.folder.paths():
-        named = found.ask("SELECT 1 FROM files WHERE path = ? LIMIT 1", path)
-        if not named and not (source.folder.root / path).is_symlink():
+    for path in source.folder.files():
+        if not found.ask("SELECT 1 FROM files WHERE path = ? LIMIT 1", path):
             found.add("unnamed", path, _size(source, path))
             found.add("findings", "unnamed", None, f"{path}: {MOVES['unnamed']}")
 

@@ -1,4 +1,4 @@
-"""What is remembered of a move between its runs: the one source, how far it is, and what became of which number."""
+"""State of a move between its runs: the one source, the steps done, and new ids by older ids."""
 
 import fcntl
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -17,8 +17,8 @@ AT_WORK = "Another move or rollback is running. Wait until it has finished, then
 
 
 @contextmanager
-def alone(instance: Path) -> Iterator[None]:
-    """Nobody else moves older files of this installation meanwhile: Conflict."""
+def locked(instance: Path) -> Iterator[None]:
+    """Hold the lock of this installation's move; Conflict when another process holds it."""
     with (instance / "legacy.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -28,13 +28,13 @@ def alone(instance: Path) -> Iterator[None]:
 
 
 def current() -> LegacySource | None:
-    """The source of this installation, once one was chosen."""
+    """Return the source of this installation, or None while none was chosen."""
     found: LegacySource | None = db.session.scalar(select(LegacySource).where(LegacySource.current == 1))
-    return _apart(found) if found else None
+    return _detached(found) if found else None
 
 
 def check(source: Source) -> None:
-    """Conflict when files come from elsewhere already."""
+    """Raise Conflict when this installation has another source already."""
     known = current()
     if known is not None and known.place != source.place:
         raise Conflict(
@@ -46,7 +46,7 @@ def check(source: Source) -> None:
 
 
 def begin(source: Source, timezone: str) -> LegacySource:
-    """Make this the source of this installation, with the zone its times are read in; or find that it is."""
+    """Make this the source of this installation, with the time zone of its times; return it if it is already."""
     check(source)
     with transaction() as session:
         known: LegacySource | None = session.scalar(select(LegacySource).where(LegacySource.place == source.place))
@@ -59,11 +59,11 @@ def begin(source: Source, timezone: str) -> LegacySource:
                 f"Files moved before used the time zone {known.timezone}. Use the same one, or roll back first."
             )
         known.timezone, known.current = timezone, 1
-    return _apart(known)
+    return _detached(known)
 
 
 def note(known: LegacySource, **values: object) -> None:
-    """Remember how far it is."""
+    """Commit a step of the move."""
     with transaction() as session:
         session.execute(update(LegacySource).where(LegacySource.id == known.id).values(**values))
     for name, value in values.items():
@@ -71,7 +71,7 @@ def note(known: LegacySource, **values: object) -> None:
 
 
 def ids(known: LegacySource, kind: str, old_ids: Collection[int]) -> Mapping[int, int | None]:
-    """What these numbers became, those that are known; None for what was deleted for ever."""
+    """Return new ids by older ids, as far as known; None for what was deleted permanently."""
     query = select(LegacyId.old_id, LegacyId.new_id).where(
         LegacyId.source_id == known.id, LegacyId.kind == kind, LegacyId.old_id.in_(old_ids)
     )
@@ -79,14 +79,14 @@ def ids(known: LegacySource, kind: str, old_ids: Collection[int]) -> Mapping[int
 
 
 def new_ids(known: LegacySource, kind: str, old_ids: Iterable[int | None]) -> Mapping[int | None, int | None]:
-    """Who or what these numbers are here: the same in this installation's own tables."""
+    """Return the ids here of users, patients or lab results: the same ids where the tables are this installation's."""
     wanted = {number for number in old_ids if number is not None}
     found: Mapping[int, int | None] = {number: number for number in wanted}
     return dict((found if known.place == OWN else ids(known, kind, wanted)).items())
 
 
 def enter(known: LegacySource, kind: str, old_id: int, new_id: int, *, brought: bool = True) -> None:
-    """In the open transaction."""
+    """Note a new id in the open transaction."""
     db.session.add(LegacyId(source_id=known.id, kind=kind, old_id=old_id, new_id=new_id, brought=brought))
 
 
@@ -96,13 +96,13 @@ def moved_count(known: LegacySource) -> int:
 
 
 def number_of(file: EntityFile) -> int:
-    """The older number of a document that was moved."""
+    """Return the older id of a document that was moved."""
     assert file.legacy_id is not None
     return file.legacy_id
 
 
 def end(known: LegacySource) -> None:
-    """After everything was taken back: another source can be chosen. What was deleted for ever stays known."""
+    """Free the installation for another source, after a rollback. What was deleted permanently stays noted."""
     with transaction() as session:
         session.execute(delete(LegacyId).where(LegacyId.source_id == known.id, LegacyId.new_id.is_not(None)))
         kept = session.scalar(select(func.count()).where(LegacyId.source_id == known.id))
@@ -111,8 +111,8 @@ def end(known: LegacySource) -> None:
         session.execute((cleared if kept else delete(LegacySource)).where(same))
 
 
-def _apart(known: LegacySource) -> LegacySource:
-    """Out of the session: what is done afterwards expires it not."""
+def _detached(known: LegacySource) -> LegacySource:
+    """Detached, so that later commits do not expire it."""
     db.session.expunge(known)
     db.session.rollback()
     return known

@@ -1,20 +1,22 @@
-"""The whole move, step by step: each finds what was done before and goes on from there."""
+"""The move, step by step. Each step finds what an earlier run did and continues from there."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from sqlalchemy import func, select
+
 from medfiles.clock import now
 from medfiles.database.session import db
-from medfiles.legacy import backup, log, people, report
+from medfiles.legacy import log, people, report
 from medfiles.legacy.inventory import Inventory, analyse
 from medfiles.legacy.moving import Mover
 from medfiles.legacy.report import Report
 from medfiles.legacy.source import Source
 from medfiles.legacy.verification import Verdict, Verifier
-from medfiles.models import LegacySource
-from medfiles.operations import database_dump
+from medfiles.models import EntityFile, LegacySource
+from medfiles.operations import backup, database_dump
 from medfiles.services import Services
 from medfiles.storage import DiskStorage, durable
 
@@ -22,22 +24,30 @@ Progress = Callable[[int], None]
 
 
 class Teller(Protocol):
-    """Where progress is told."""
+    """Receiver of progress."""
 
     def step(self, words: str, total: int) -> Progress:
-        """A step of `total` files begins; the callable hears how many are done."""
+        """Begin a step of `total` files; call the result with the number of files done."""
 
     def say(self, words: str) -> None:
-        """A line of its own."""
+        """Print a line."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How to move: `batch` files in a transaction, times read in `timezone`, the backup below `folder`."""
+    """Options of a move.
 
+    :param folder: where the backup goes
+    :param secret: the secret key of this installation, which its backup holds
+    :param timezone: zone of the older feature's times
+    :param batch: files in one transaction
+    :param names: show names of patients and whole e-mail addresses
+    """
+
+    folder: Path
+    secret: str = field(repr=False)
     timezone: str = "UTC"
     batch: int = 100
-    folder: Path = Path()
     names: bool = False
 
 
@@ -49,7 +59,7 @@ class Migration:
     teller: Teller
 
     def analyse(self) -> tuple[Inventory, Report]:
-        """Look at everything and change nothing."""
+        """Find out what there is to move. Changes nothing."""
         log.check(self.source)
         totals = dict(self.source.totals())
         begun, found = now(), analyse(self.source, self.teller.step("Analysing files", totals["lab_result_files"]))
@@ -74,14 +84,21 @@ class Migration:
         return made
 
     def back_up(self, found: Inventory, known: LegacySource) -> str:
-        """The folder of the backup; one that was made whole for this source is kept."""
-        if known.backed_up_at is not None and known.backup and backup.is_whole(Path(known.backup)):
-            return known.backup
-        folder = self.plan.folder / f"backup-{known.begun_at:%Y%m%dT%H%M%S}"
-        durable.check_space(self._needed(found, folder))
-        backup.back_up(self.source, found, folder, self.teller.step("Backing up", found.places()))
-        log.note(known, backup=str(folder), backed_up_at=now())
-        return str(folder)
+        """Back up this installation and the source; return the folder. A complete backup of an earlier run is kept."""
+        if known.backed_up_at is not None and known.backup:
+            made = Path(known.backup)
+            if made.name in backup.whole(made.parent):
+                return known.backup
+        durable.check_space(self._needed(found))
+        storages = self.services.storages
+        source = None if self.source.is_own else backup.ImportSource(self.source.engine, self.source.folder)
+        progress = self.teller.step("Backing up", backup.object_count(storages, source))
+        saved = backup.back_up(storages, self.plan.folder, self.plan.secret, progress, source=source)
+        for problem in saved.problems:
+            found.add("findings", "not-backed-up", None, problem)
+        folder = str(self.plan.folder / saved.name)
+        log.note(known, backup=folder, backed_up_at=now())
+        return folder
 
     def move(self, found: Inventory, known: LegacySource) -> int:
         mover, moved = Mover(self.services, self.source, known, found), 0
@@ -110,22 +127,25 @@ class Migration:
             log.note(known, verified_at=None)
         return count
 
-    def _needed(self, found: Inventory, folder: Path) -> dict[Path, int]:
-        """Bytes that are to be written, by folder: the backup, and the documents' new places."""
+    def _needed(self, found: Inventory) -> dict[Path, int]:
+        """Bytes to be written, by folder: the backup, and the new documents."""
         size = found.bytes_in_all()
-        needed = {folder: size + sum(map(database_dump.database_size, {db.engine, self.source.engine}))}
+        documents = db.session.scalar(select(func.sum(EntityFile.file_size))) or 0
+        db.session.rollback()
+        databases = sum(map(database_dump.database_size, {db.engine, self.source.engine}))
+        needed = {self.plan.folder: size + int(documents) + databases}
         if isinstance(self.services.storages.default, DiskStorage):
             needed[self.services.storages.default.root] = size
         return needed
 
     def _label(self, kind: str, number: int, name: str) -> str:
-        """Whom a line is about: names and whole addresses only when they are asked for."""
+        """Name a user or patient in a line; names and whole e-mail addresses only where the plan says so."""
         if kind == "user":
             return f"User {number} ({name if self.plan.names else _masked(name)})"
         return f"Patient {number} ({name})" if self.plan.names else f"Patient {number}"
 
 
 def _masked(address: str) -> str:
-    """ "n…@sample.example": enough to know an account by, without writing its address into logs."""
+    """ "n…@sample.example": identifies an account without writing its address into logs."""
     local, at, host = address.partition("@")
     return f"{local[:1]}…{at}{host}" if at else "…"

@@ -1,5 +1,7 @@
-"""Older files become documents: their bytes are copied under new keys and read back, then their rows are written, a
-batch in one transaction. What cannot be moved is said, stays where it is, and keeps no other back."""
+"""Moving: copy the bytes of older files under new keys, read them back, then write their rows in one transaction.
+
+A file that cannot be moved is reported and stays where it is. It does not hold up the others.
+"""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,13 +16,14 @@ from sqlalchemy.exc import DataError, IntegrityError, StatementError
 from medfiles.audit import event_log
 from medfiles.clock import now
 from medfiles.database.session import db, transaction
-from medfiles.documents import detection, unmigrated
+from medfiles.documents import detection
 from medfiles.documents.detection import Found
 from medfiles.documents.relocation import CHANGED
 from medfiles.errors import Conflict, DatabaseUnavailable, IntegrityFailed, MedfilesError, StorageError
-from medfiles.legacy import log
+from medfiles.legacy import log, unmigrated
+from medfiles.legacy.folder import FILES
 from medfiles.legacy.inventory import STAYS, Inventory
-from medfiles.legacy.source import OlderFile, Source
+from medfiles.legacy.source import LegacyFile, Source
 from medfiles.models import EntityFile, LabResult, LegacySource
 from medfiles.record_types.declared import RecordType
 from medfiles.services import Services
@@ -29,11 +32,10 @@ from medfiles.storage.base import EXTENSION
 
 ANY_SIZE = 2**62
 TRIES = 3
-EXISTED = "lab_result_files"
 
 
 class Stays(Exception):
-    """This file cannot be moved; `kind` and `words` say why."""
+    """A file cannot be moved. `kind` and `words` say why."""
 
     def __init__(self, kind: str, words: str) -> None:
         super().__init__(words)
@@ -42,23 +44,23 @@ class Stays(Exception):
 
 @dataclass(frozen=True)
 class Prepared:
-    """A file whose bytes are read and hashed, and the row it is to have."""
+    """A file whose bytes are read and hashed, and its future row."""
 
-    old: OlderFile
+    old: LegacyFile
     staged: Staged
     row: EntityFile
 
 
 @dataclass(frozen=True)
 class Here:
-    """What older numbers are here: the lab result to file under, and who its patient and account are."""
+    """Lab results, patients and users here, by their older ids."""
 
     results: Mapping[int | None, LabResult]
     patients: Mapping[int | None, int | None]
     users: Mapping[int | None, int | None]
 
-    def record_of(self, old: OlderFile) -> LabResult:
-        """It must belong to the patient it belonged to."""
+    def record_of(self, old: LegacyFile) -> LabResult:
+        """Return the lab result of a file, which must belong to the same patient as before."""
         record = self.results.get(old.lab_result)
         if record is None:
             raise Stays("orphan", "its lab result is missing here")
@@ -75,18 +77,18 @@ class Mover:
     found: Inventory
 
     def move(self, numbers: Sequence[int]) -> int:
-        """Make documents of these files, those that are none yet; how many were made."""
+        """Make documents of those of these files that are none yet; return how many were made."""
         for _ in range(TRIES):
             try:
                 return self._move(numbers)
             except Conflict:
-                continue  # a record went to the trash, or came back, meanwhile
+                continue  # a record went to the trash or came back in between
             except (IntegrityError, DataError, StatementError):
                 return self._move_halves(numbers)
         raise Conflict(CHANGED)
 
     def _move_halves(self, numbers: Sequence[int]) -> int:
-        """Until only the one that no row can be made of is left out."""
+        """Halve the batch until only the file that cannot be stored is left out."""
         if len(numbers) == 1:
             self.found.stay(numbers[0], "unreadable", "its details in the table cannot be stored")
             return 0
@@ -104,15 +106,15 @@ class Mover:
                 one.staged.discard()
         return len(prepared)
 
-    def _still_to_move(self, numbers: Sequence[int]) -> Sequence[OlderFile]:
+    def _still_to_move(self, numbers: Sequence[int]) -> Sequence[LegacyFile]:
         done = set(log.ids(self.known, "file", numbers))
         done |= set(db.session.scalars(select(EntityFile.legacy_id).where(EntityFile.legacy_id.in_(numbers))))
         db.session.rollback()
         stays = self.found.staying(numbers)
         return list(self.source.files([number for number in numbers if number not in done | stays]))
 
-    def _prepared(self, files: Sequence[OlderFile]) -> Iterator[Prepared]:
-        """One by one, so that what was read before a disk is full is cleared away."""
+    def _prepared(self, files: Sequence[LegacyFile]) -> Iterator[Prepared]:
+        """Prepare one file after another: when a disk is full, the caller discards those before it."""
         here = self._here(files)
         for old in files:
             try:
@@ -120,7 +122,7 @@ class Mover:
             except Stays as error:
                 self.found.stay(old.id, error.kind, error.words)
 
-    def _prepare(self, old: OlderFile, here: Here) -> Prepared:
+    def _prepare(self, old: LegacyFile, here: Here) -> Prepared:
         record = here.record_of(old)
         staged = self._read(old)
         try:
@@ -129,7 +131,7 @@ class Mover:
             staged.discard()
             raise
 
-    def _here(self, files: Sequence[OlderFile]) -> Here:
+    def _here(self, files: Sequence[LegacyFile]) -> Here:
         results = log.new_ids(self.known, "lab-result", [old.lab_result for old in files])
         query = select(LabResult).where(LabResult.id.in_(results.values()))
         records = {record.id: record for record in db.session.scalars(query)}
@@ -141,7 +143,7 @@ class Mover:
             log.new_ids(self.known, "user", [old.user for old in files]),
         )
 
-    def _read(self, old: OlderFile) -> Staged:
+    def _read(self, old: LegacyFile) -> Staged:
         staged = self.services.storages.default.stage(ANY_SIZE)
         try:
             for chunk in self._chunks(old):
@@ -152,20 +154,20 @@ class Mover:
             raise
         return staged
 
-    def _chunks(self, old: OlderFile) -> Iterator[bytes]:
+    def _chunks(self, old: LegacyFile) -> Iterator[bytes]:
         try:
             yield from self.source.folder.open(old.path)
         except (OSError, StorageError) as error:
             raise Stays("unreadable", STAYS["unreadable"]) from error
 
     def _recognised(self, staged: Staged, extension: str) -> Found | None:
-        """What the bytes are; None also when looking into them failed: they are kept all the same."""
+        """Detect the type; None also when the inspection failed: the file is moved all the same."""
         try:
             return detection.recognise(staged.path, extension, self.services.sandbox)
         except MedfilesError:
             return None
 
-    def _row(self, old: OlderFile, record: LabResult, user: int | None, staged: Staged) -> EntityFile:
+    def _row(self, old: LegacyFile, record: LabResult, user: int | None, staged: Staged) -> EntityFile:
         name, gone, kind = unmigrated.name_of(old.name, old.id), record.deleted_at, self._kind
         written = detection.extension_of(name) or detection.extension_of(old.path)
         extension = written if re.fullmatch(EXTENSION, written) else ".bin"
@@ -177,7 +179,7 @@ class Mover:
             storage=self.services.storages.default.name, file_size=staged.size, sha256=staged.sha256,
             file_type=found.media_type if found else unmigrated.UNKNOWN, pages=found.pages if found else None,
             description=old.description, category=unmigrated.CATEGORY, uploaded_at=at, created_at=at, updated_at=now(),
-            deleted_at=gone, deleted_by=record.deleted_by, legacy_id=old.id, extra=_told(old, name, record, user),
+            deleted_at=gone, deleted_by=record.deleted_by, legacy_id=old.id, extra=_origin(old, name, record, user),
         )  # fmt: skip
 
     @property
@@ -205,7 +207,7 @@ class Mover:
             raise IntegrityFailed("The written content differs from what was read. Check the disk before you continue.")
 
     def _insert(self, prepared: Sequence[Prepared]) -> None:
-        """Under the locks of their records, which must be as they were when the keys were chosen."""
+        """Insert under the locks of the records, which must not have been trashed or restored in between."""
         results = sorted({one.row.entity_id for one in prepared})
         query = select(LabResult).where(LabResult.id.in_(results)).order_by(LabResult.id)
         locked = db.session.scalars(query.with_for_update().execution_options(populate_existing=True)).all()
@@ -222,17 +224,17 @@ class Mover:
         event_log.record_each(None, "migrate", found)
 
 
-def _told(old: OlderFile, name: str, record: LabResult, user: int | None) -> dict[str, Any]:
-    """Where it comes from, and what was said of it there that is said otherwise now."""
-    told: dict[str, Any] = {
-        "user_id": user, "patient_id": record.patient_id, "migrated_from": EXISTED, "migrated_at": now().isoformat(),
+def _origin(old: LegacyFile, name: str, record: LabResult, user: int | None) -> dict[str, Any]:
+    """Return the origin of a document, and what the older row said that is not kept elsewhere."""
+    origin: dict[str, Any] = {
+        "user_id": user, "patient_id": record.patient_id, "migrated_from": FILES, "migrated_at": now().isoformat(),
         "old_id": old.id, "old_path": old.path, "old_type": old.type, "old_size": old.size,
     }  # fmt: skip
-    return told | ({"old_name": old.name} if old.name != name else {})
+    return origin | ({"old_name": old.name} if old.name != name else {})
 
 
-def _moment(old: OlderFile, zone: str) -> datetime | None:
-    """When it was uploaded: the older feature wrote the time of day of its own zone, without saying which."""
+def _moment(old: LegacyFile, zone: str) -> datetime | None:
+    """Return the time of upload. The older feature wrote local times without their zone."""
     at = old.uploaded_at
     if at is None:
         return None

@@ -1,4 +1,4 @@
-"""Users, patients and lab results of another installation: found among those here, or brought along."""
+"""Users, patients and lab results of another installation: matched with those here, or created."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,19 +27,21 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Kind:
-    """One of the three: how a row's counterpart is found here, and how one is made. Both get the new id of what it
-    belongs to; `find` gives the ids of all that might be it."""
+    """Users, patients or lab results: how to find a row's counterpart here, and how to create one.
+
+    `find` and `make` get the new id of the row's owner. `find` returns the ids of all candidates.
+    """
 
     name: str
     table: str
     model: Any
-    owner: tuple[str, str] | None  # kind and column of what it belongs to
+    owner: tuple[str, str] | None  # kind and column of the owner
     find: Callable[[Row, int], Sequence[int]]
     make: Callable[[Row, int], int]
 
 
 def bring_along(source: Source, known: LegacySource, found: Inventory) -> None:
-    """Give every user, patient and lab result of the source one here; what cannot be is a finding."""
+    """Match or create every user, patient and lab result of the source; those that fail become findings."""
     if source.is_own:
         return
     for kind in KINDS:
@@ -63,7 +65,7 @@ def _bring(row: Row, kind: Kind, known: LegacySource, found: Inventory) -> None:
         belongs, column = kind.owner
         owner = log.ids(known, belongs, [row[column]]).get(row[column]) or 0
         if not owner:
-            return  # what it belongs to is not here: a finding already, or its chain is broken
+            return  # its owner is not here: a finding already, or the chain is broken
     try:
         with db.session.begin_nested():
             match = _only(kind, known, kind.find(row, owner))
@@ -75,7 +77,7 @@ def _bring(row: Row, kind: Kind, known: LegacySource, found: Inventory) -> None:
 
 
 def _only(kind: Kind, known: LegacySource, candidates: Sequence[int]) -> int | None:
-    """The one that is nobody else's counterpart; None when there is none, or more than one to choose from."""
+    """Return the one candidate that is not matched yet; None when there is none or more than one."""
     taken = select(LegacyId.new_id).where(
         LegacyId.source_id == known.id, LegacyId.kind == kind.name, LegacyId.new_id.in_(candidates)
     )
@@ -163,7 +165,7 @@ KINDS = (
 
 
 def take_back(known: LegacySource) -> Sequence[tuple[str, int]]:
-    """Remove what was brought along and nobody has used since; (kind, new id) of what stays."""
+    """Delete what the move created and is unused since; return (kind, new id) of what stays."""
     stays: list[tuple[str, int]] = []
     for kind in reversed(KINDS):
         after: int | None = 0
@@ -180,13 +182,13 @@ def _take_back_some(kind: Kind, known: LegacySource, after: int, stays: list[tup
         entries = session.scalars(query.order_by(LegacyId.new_id).limit(BATCH)).all()
         for entry in entries:
             row = session.get(kind.model, entry.new_id)
-            if row is not None and not _unused(kind, row):
+            if row is not None and not _deleted(kind, row):
                 stays.append((kind.name, entry.new_id))
         return entries[-1].new_id if entries else None
 
 
-def _unused(kind: Kind, row: Any) -> bool:
-    """Delete it, unless something hangs on it or it was changed."""
+def _deleted(kind: Kind, row: Any) -> bool:
+    """Delete a row unless it was changed or is referred to; return whether it was deleted."""
     if _is_changed(kind, row):
         return False
     try:

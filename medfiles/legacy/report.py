@@ -1,4 +1,4 @@
-"""What a move found, did and proved: as lines of text, as JSON, and as what the saved report shows."""
+"""The report of a move: as text, as JSON, and as the data of the saved page."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -10,13 +10,13 @@ from medfiles.legacy.verification import Count, Verdict
 
 INVOLVED = """SELECT id, email FROM users
               WHERE id IN (SELECT user FROM patients UNION SELECT user FROM files) ORDER BY id"""
-MOST_NUMBERS = 20  # of one finding, in a line of text
+MOST_NUMBERS = 20  # shown of one finding
 
 
 @dataclass(frozen=True)
 class PatientLine:
     id: int
-    label: str  # "Patient 15", with the name when that is wanted
+    label: str  # "Patient 15", with the name where the plan says so
     files: int
     checked: Count | None = None
 
@@ -32,11 +32,11 @@ class UserLine:
 
 @dataclass(frozen=True)
 class Found:
-    """All that was found of one kind: `numbers` of older files, or sentences where there is no number."""
+    """All findings of one kind: ids of older files, or sentences where there is no id."""
 
     kind: str
     words: str
-    stays: bool  # whether it keeps these files where they are
+    stays: bool  # whether these files cannot be moved
     numbers: Sequence[int]
     details: Sequence[str] = ()
 
@@ -54,9 +54,9 @@ class Report:
     trash_files: int = 0
     trash_bytes: int = 0
     backup: str | None = None
-    moved: int = 0  # in this run
+    moved: int = 0  # by this run
     verdict: Verdict | None = None
-    finished: bool = False  # an earlier run ended the move
+    finished: bool = False  # by an earlier run
     ended_at: datetime | None = None
 
     @property
@@ -65,7 +65,7 @@ class Report:
 
     @property
     def good(self) -> bool:
-        """Whether all is as it should be: nothing found on a dry run; after a move, all moved and verified."""
+        """Whether a dry run found nothing, or a move moved and verified everything."""
         if self.dry_run:
             return not self.findings
         return (self.finished or (self.verdict is not None and self.verdict.passed)) and not self.stays
@@ -88,7 +88,7 @@ class Report:
 def people_lines(
     found: Inventory, label: Callable[[str, int, str], str], verdict: Verdict | None = None
 ) -> list[UserLine]:
-    """Every user that has files or patients, with the patients."""
+    """Return every user that has files or patients, with the patients."""
     checked = verdict or Verdict()
     return [
         UserLine(
@@ -111,7 +111,7 @@ def _patient_lines(
 
 
 def grouped(found: Inventory) -> list[Found]:
-    """The findings by kind, those that keep files where they are first."""
+    """Group the findings by kind, those about files that cannot be moved first."""
     kinds: dict[str, tuple[str, list[int], list[str]]] = {}
     for finding in found.findings():
         words, numbers, details = kinds.setdefault(finding.kind, (finding.words, [], []))
@@ -124,7 +124,7 @@ def grouped(found: Inventory) -> list[Found]:
 
 
 def lines(report: Report) -> Iterator[str]:
-    """The report as text, step by step."""
+    """Format the report as text, step by step."""
     yield from _analysis(report)
     if report.verdict is not None:
         yield from _verification(report, report.verdict)

@@ -1,4 +1,4 @@
-"""The way back: documents that were moved become older files again, which never went away."""
+"""Rollback of a move: delete the documents that were made, so that the older files, never deleted, are shown again."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,13 +6,11 @@ from dataclasses import dataclass, field
 from sqlalchemy import delete, select
 
 from medfiles.audit import event_log
-from medfiles.content import DocumentContent
 from medfiles.database.session import db, transaction
-from medfiles.documents import unmigrated
 from medfiles.errors import Conflict
-from medfiles.legacy import log, people
-from medfiles.legacy.source import OlderFile, Source
-from medfiles.legacy.verification import hashed, waiting_file
+from medfiles.legacy import log, people, unmigrated
+from medfiles.legacy.source import LegacyFile, Source
+from medfiles.legacy.verification import hash_of_file
 from medfiles.models import EntityFile, LabResult, LegacyId, LegacySource
 from medfiles.previews import cache as preview_cache
 from medfiles.services import Services
@@ -24,8 +22,12 @@ FINISHED = "The move is finished: the old files are deleted and it can no longer
 
 @dataclass
 class TakenBack:
-    """`lost`: what was changed since the move and is as before again, in words; `kept`: documents that stay, because
-    their older file is gone or altered; `people`: (kind, id) of what was brought along and is in use now."""
+    """Result of a rollback.
+
+    :param lost: sentences about changes made since the move, which are lost
+    :param kept: sentences about documents that stay because their older file is gone or altered
+    :param people: (kind, id) of what the move created and is in use now, so that it stays
+    """
 
     documents: int = 0
     lost: list[str] = field(default_factory=list)
@@ -37,7 +39,10 @@ class TakenBack:
 def roll_back(
     services: Services, source: Source, known: LegacySource, report: Callable[[int], None] = lambda done: None
 ) -> TakenBack:
-    """Conflict once the move was finished. Documents added since stay; what was deleted for ever stays deleted."""
+    """Take a move back; Conflict once it was finished.
+
+    Documents added since stay, and what was deleted permanently stays deleted.
+    """
     if known.finishing_at is not None:
         raise Conflict(FINISHED)
     log.note(known, verified_at=None)
@@ -45,7 +50,7 @@ def roll_back(
     while files := _moved(after):
         after = log.number_of(files[-1])
         older = {file.id: file for file in source.files([log.number_of(file) for file in files])}
-        _give_back(services, [file for file in files if _is_there(source, older, file, back)], older, back)
+        _give_back(services, [file for file in files if _is_unaltered(source, older, file, back)], older, back)
         report(back.documents)
     back.people = people.take_back(known)
     if not back.kept:
@@ -61,17 +66,17 @@ def _moved(after: int) -> Sequence[EntityFile]:
     return files
 
 
-def _is_there(source: Source, older: Mapping[int, OlderFile], file: EntityFile, back: TakenBack) -> bool:
-    """Whether the older file still is what the document was made of."""
+def _is_unaltered(source: Source, older: Mapping[int, LegacyFile], file: EntityFile, back: TakenBack) -> bool:
+    """Whether the older file still is what the document was made from."""
     row = older.get(log.number_of(file))
-    if row is not None and hashed(DocumentContent(waiting_file(row), source.folder)) == file.sha256:
+    if row is not None and hash_of_file(row, source) == file.sha256:
         return True
     back.kept.append(f"Document {file.id} was kept: old file {file.legacy_id} is missing or was changed.")
     return False
 
 
 def _give_back(
-    services: Services, files: Sequence[EntityFile], older: Mapping[int, OlderFile], back: TakenBack
+    services: Services, files: Sequence[EntityFile], older: Mapping[int, LegacyFile], back: TakenBack
 ) -> None:
     with transaction() as session:
         ids = [file.id for file in files]
@@ -91,7 +96,7 @@ def _give_back(
     back.lost += lost
 
 
-def _changes(file: EntityFile, row: OlderFile) -> list[str]:
+def _changes(file: EntityFile, row: LegacyFile) -> list[str]:
     now_and_then = {
         "name": (file.file_name, unmigrated.name_of(row.name, row.id)),
         "description": (file.description, row.description),

@@ -1,4 +1,4 @@
-"""Where the older feature's tables and files are: in this installation, or elsewhere, where they are only read."""
+"""Tables and files of the older feature: this installation's own, or another one's, which is only read."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,8 +14,8 @@ from sqlalchemy.sql.expression import TableClause
 
 from medfiles.database.session import db
 from medfiles.errors import Rejected
+from medfiles.legacy.folder import FILES, LegacyFolder
 from medfiles.operations.database_dump import public_url
-from medfiles.storage import OlderFolder
 
 OWN = "own"
 BATCH = 500
@@ -37,9 +37,11 @@ WANTED: Mapping[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class OlderFile:
-    """A row of the older table with the people it hangs on, None where the chain is broken. `uploaded_at` is naive;
-    `size` in bytes is what the table claims."""
+class LegacyFile:
+    """A row of the older table and the ids it belongs to, None where the chain is broken.
+
+    `uploaded_at` is naive. `size` is in bytes, as the table claims.
+    """
 
     id: int
     lab_result: int | None
@@ -55,11 +57,11 @@ class OlderFile:
 
 @dataclass(frozen=True)
 class Source:
-    """`place` tells one source from another: "own", or the address of the database without its password."""
+    """A source. `place` identifies it: "own", or the address of the database without its password."""
 
     place: str
     engine: Engine
-    folder: OlderFolder
+    folder: LegacyFolder
     tables: Mapping[str, TableClause]
 
     @property
@@ -68,7 +70,7 @@ class Source:
 
     @contextmanager
     def at_hand(self) -> Iterator["Source"]:
-        """Connections to another installation are closed afterwards."""
+        """Close connections to another installation afterwards."""
         try:
             yield self
         finally:
@@ -76,32 +78,32 @@ class Source:
                 self.engine.dispose()
 
     def totals(self) -> Mapping[str, int]:
-        """How many rows each of its tables has."""
+        """Count the rows of each table."""
         with self.engine.connect() as connection:
             counts = {name: select(func.count()).select_from(rows) for name, rows in self.tables.items()}
             return {name: int(connection.scalar(query) or 0) for name, query in counts.items()}
 
-    def files(self, ids: Collection[int] | None = None) -> Iterator[OlderFile]:
-        """All files by their number, or these of them."""
+    def files(self, ids: Collection[int] | None = None) -> Iterator[LegacyFile]:
+        """All files by id, or those with these ids."""
         if ids is not None:
             return iter(self._files(self.tables["lab_result_files"].c.id.in_(ids), None))
         return self._all_files()
 
     def rows(self, name: str) -> Iterator[Mapping[str, Any]]:
-        """All rows of a table by their number, read a batch at a time."""
+        """All rows of a table by id, read in batches."""
         after, rows = None, self.tables[name]
         query = select(*_columns(rows, name)).order_by(rows.c.id).limit(BATCH)
         while found := self._read(query if after is None else query.where(rows.c.id > after)):
             yield from (row._mapping for row in found)
             after = found[-1].id
 
-    def _all_files(self) -> Iterator[OlderFile]:
+    def _all_files(self) -> Iterator[LegacyFile]:
         after, number = None, self.tables["lab_result_files"].c.id
         while found := self._files(None if after is None else number > after, BATCH):
             yield from found
             after = found[-1].id
 
-    def _files(self, which: ColumnElement[bool] | None, limit: int | None) -> list[OlderFile]:
+    def _files(self, which: ColumnElement[bool] | None, limit: int | None) -> list[LegacyFile]:
         files, results = self.tables["lab_result_files"], self.tables["lab_results"]
         patients, users = self.tables["patients"], self.tables["users"]
         chain = (
@@ -112,41 +114,39 @@ class Source:
         people = (results.c.id.label("result"), patients.c.id.label("patient"), users.c.id.label("owner"))
         query = select(*_columns(files, "lab_result_files"), *people).select_from(chain).order_by(files.c.id)
         rows = self._read((query if which is None else query.where(which)).limit(limit))
-        return [_older_file(row._mapping) for row in rows]
+        return [_legacy_file(row._mapping) for row in rows]
 
     def _read(self, query: Select[Any]) -> Sequence[Any]:
         with self.engine.connect() as connection:
             return connection.execute(query).all()
 
 
-def own(folder: OlderFolder) -> Source:
-    """This installation's own table and upload folder."""
+def own(folder: LegacyFolder) -> Source:
+    """Return this installation's own tables and upload folder."""
     return Source(OWN, db.engine, folder, _tables(db.engine))
 
 
 def other(url: str, uploads: Path) -> Source:
-    """Another installation's database and upload folder, opened for reading; Rejected when they cannot be used."""
+    """Open another installation's database and upload folder for reading; Rejected when they cannot be used."""
     address = _address(url)
-    if not (uploads / "lab_result_files").is_dir():
-        raise Rejected(
-            f"{uploads} is not an upload folder of the previous lab results feature: it has no lab_result_files/."
-        )
+    if not (uploads / FILES).is_dir():
+        raise Rejected(f"{uploads} is not an upload folder of the previous lab results feature: it has no {FILES}/.")
     try:
         engine = create_engine(_read_only(address), connect_args=_arguments(address), hide_parameters=True)
-        return Source(shown(address), engine, OlderFolder(uploads.resolve()), _tables(engine))
+        return Source(shown(address), engine, LegacyFolder(uploads.resolve()), _tables(engine))
     except (SQLAlchemyError, ImportError) as error:
         raise Rejected(f"The database {shown(address)} cannot be read: {_first_line(error)}") from error
 
 
 def shown(address: URL) -> str:
-    """The address as it can be shown and compared: without password and options, files by their whole path."""
+    """Return the address without password and options, and with the absolute path of a file."""
     if address.get_backend_name() == "sqlite":
         return f"sqlite:///{Path(address.database or '').resolve()}"
     return public_url(address).render_as_string()
 
 
 def moment(value: Any) -> datetime | None:
-    """A time without a zone, as a database or a text of SQLite gives it; None when there is none or it is no time."""
+    """Parse a time without a zone, as a database or a text in SQLite gives it; None where there is none."""
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)
@@ -161,15 +161,15 @@ def day(value: Any) -> date | None:
 
 
 def text(value: Any) -> str | None:
-    """Text without what no database takes."""
+    """Return text without the characters that a database refuses."""
     if value is None:
         return None
     decoded = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
     return decoded.replace("\0", "").encode(errors="replace").decode()
 
 
-def _older_file(row: Mapping[str, Any]) -> OlderFile:
-    return OlderFile(
+def _legacy_file(row: Mapping[str, Any]) -> LegacyFile:
+    return LegacyFile(
         id=row["id"],
         lab_result=row["result"],
         patient=row["patient"],
@@ -210,7 +210,7 @@ def _arguments(address: URL) -> dict[str, Any]:
 
 
 def _tables(engine: Engine) -> Mapping[str, TableClause]:
-    """The four tables with the columns they have, without types: what a value is, is looked at when it is read."""
+    """Return the four tables with their columns. Values have no types: they are parsed when they are read."""
     tables, columns = {}, _columns_there(engine)
     for name in NEEDED:
         there = columns[name]
@@ -228,7 +228,7 @@ def _columns_there(engine: Engine) -> Mapping[str, set[str]]:
         known = [name for name in NEEDED if inspector.has_table(name)]
         found = {name: {entry["name"] for entry in inspector.get_columns(name)} for name in known}
     if engine is not db.engine:
-        engine.dispose()  # nothing stays open when this is not what is looked for
+        engine.dispose()  # nothing stays open when this is the wrong database
     return {name: found.get(name, set()) for name in NEEDED}
 
 

@@ -1,4 +1,4 @@
-"""Looks at every older file and the document it became, as if nothing was known of how it got there."""
+"""Independent check of a move: compares every older file with the document it became."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,11 +10,10 @@ from medfiles import permissions
 from medfiles.clock import now
 from medfiles.content import DocumentContent, opened
 from medfiles.database.session import db
-from medfiles.documents import legacy_ids, unmigrated
 from medfiles.errors import MedfilesError
-from medfiles.legacy import log
+from medfiles.legacy import ids, log, unmigrated
 from medfiles.legacy.inventory import Inventory
-from medfiles.legacy.source import OlderFile, Source
+from medfiles.legacy.source import LegacyFile, Source
 from medfiles.models import EntityFile, LegacySource, Patient, PatientShare, User
 from medfiles.permissions import Actor
 from medfiles.services import Services
@@ -25,7 +24,7 @@ BATCH = 100
 
 @dataclass
 class Count:
-    """Of one user's or patient's older files: how many there are, were moved, stay, and were deleted for ever."""
+    """Counts of a user's or patient's older files: all, moved, not movable, permanently deleted."""
 
     files: int = 0
     moved: int = 0
@@ -35,7 +34,7 @@ class Count:
 
 @dataclass
 class Verdict:
-    """`problems` are sentences; isolation is whether nobody reaches a document of somebody else's patient."""
+    """Result of a verification. `leaks` are documents that an account reaches without access to their patient."""
 
     total: Count = field(default_factory=Count)
     users: dict[int | None, Count] = field(default_factory=dict)
@@ -47,14 +46,14 @@ class Verdict:
     def passed(self) -> bool:
         return not self.problems and not self.leaks
 
-    def counts_of(self, file: OlderFile) -> Sequence[Count]:
+    def counts_of(self, file: LegacyFile) -> Sequence[Count]:
         user = self.users.setdefault(file.user, Count())
         return self.total, user, self.patients.setdefault(file.patient, Count())
 
 
 @dataclass(frozen=True)
 class People:
-    """Who owns the patients here, and what older numbers are here."""
+    """Owners of the patients here, and new ids by older ids."""
 
     owners: Mapping[int, int]
     results: Mapping[int | None, int | None]
@@ -79,7 +78,7 @@ class Verifier:
         self.verdict.leaks.extend(self._leaks())
         return self.verdict
 
-    def _verify(self, batch: Sequence[OlderFile]) -> None:
+    def _verify(self, batch: Sequence[LegacyFile]) -> None:
         numbers = [file.id for file in batch]
         rows = db.session.scalars(select(EntityFile).where(EntityFile.legacy_id.in_(numbers))).all()
         documents, known = {row.legacy_id: row for row in rows}, log.ids(self.known, "file", numbers)
@@ -98,12 +97,12 @@ class Verifier:
                 if file.id not in staying:
                     self.verdict.problems.append(f"File {file.id} was not moved.")
 
-    def _count(self, file: OlderFile, what: str) -> None:
+    def _count(self, file: LegacyFile, what: str) -> None:
         for count in self.verdict.counts_of(file):
             count.files += 1
             setattr(count, what, getattr(count, what) + 1)
 
-    def _people(self, batch: Sequence[OlderFile], rows: Sequence[EntityFile]) -> People:
+    def _people(self, batch: Sequence[LegacyFile], rows: Sequence[EntityFile]) -> People:
         query = select(Patient.id, Patient.user_id).where(Patient.id.in_([row.patient_id for row in rows]))
         return People(
             dict(db.session.execute(query).all()),
@@ -112,7 +111,7 @@ class Verifier:
             log.new_ids(self.known, "user", [file.user for file in batch]),
         )
 
-    def _wrong(self, file: OlderFile, document: EntityFile, people: People) -> Iterator[str]:
+    def _wrong(self, file: LegacyFile, document: EntityFile, people: People) -> Iterator[str]:
         owner = people.owners.get(document.patient_id)
         here = (document.entity_type, document.entity_id, document.patient_id, owner)
         there = (
@@ -123,17 +122,17 @@ class Verifier:
         )
         if here != there:
             yield "belongs to another lab result, patient or user than before."
-        if legacy_ids.moved_to(file.id) != document.id:
+        if ids.document_id(file.id) != document.id:
             yield "is not found by its old number."
-        new = hashed(opened(document, self.services.storages))
+        new = hash_of(opened(document, self.services.storages))
         if new != document.sha256:
             yield "has different content than when it was moved." if new else "cannot be read at its new place."
-        old = hashed(DocumentContent(waiting_file(file), self.source.folder))
+        old = hash_of_file(file, self.source)
         if old != document.sha256:
             yield "has different content at its old place." if old else "cannot be read at its old place."
 
     def _count_here(self) -> None:
-        """The other way around: as many documents as were moved, for each patient and in all."""
+        """Check the other way around: for each patient, there are as many documents as were moved."""
         query = select(EntityFile.patient_id, func.count()).where(EntityFile.legacy_id.is_not(None))
         here = dict(db.session.execute(query.group_by(EntityFile.patient_id)).all())
         db.session.rollback()
@@ -147,8 +146,7 @@ class Verifier:
                 self.verdict.problems.append(f"Patient {patient_id} has {counts}.")
 
     def _leaks(self) -> Iterator[str]:
-        """Asked as the product asks when somebody looks: whoever sees a moved document owns its patient, or was given
-        access to it."""
+        """Ask the product's own query: who reaches a moved document owns its patient or has a share."""
         for user_id, email in db.session.execute(select(User.id, User.email).order_by(User.id)).all():
             lasts = or_(PatientShare.expires_at.is_(None), PatientShare.expires_at > now())
             given = select(PatientShare.patient_id).where(PatientShare.user_id == user_id, lasts)
@@ -164,14 +162,14 @@ class Verifier:
         db.session.rollback()
 
 
-def waiting_file(file: OlderFile) -> EntityFile:
-    """Enough of a row to read the older file by."""
-    return EntityFile(id=file.id, file_path=file.path)
-
-
-def hashed(document: DocumentContent) -> str | None:
-    """SHA-256 of what lies there; None when it cannot be read."""
+def hash_of(document: DocumentContent) -> str | None:
+    """Return the SHA-256 of a document's stored bytes; None when they cannot be read."""
     try:
         return digest(document.read())[0]
     except (MedfilesError, OSError):
         return None
+
+
+def hash_of_file(file: LegacyFile, source: Source) -> str | None:
+    """Return the SHA-256 of an older file's bytes; None when they cannot be read."""
+    return hash_of(DocumentContent(EntityFile(id=file.id, file_path=file.path), source.folder))

@@ -21,7 +21,7 @@ from medfiles.clock import now
 from medfiles.database.session import Id, UtcDateTime, db
 from medfiles.text import SORT_KEY_LIMIT, fold, sort_key
 
-FIRST_FILE_ID = 1_000_000_001  # above every id of the older feature: an old id can never be mistaken for one of ours
+FIRST_FILE_ID = 1_000_000_001  # lower ids belong to additional documents, so that neither is mistaken for the other
 CodePoints = String(SORT_KEY_LIMIT).with_variant(String(SORT_KEY_LIMIT, collation="C"), "postgresql")
 
 
@@ -70,6 +70,11 @@ class EntityFile(db.Model):  # type: ignore[name-defined,misc]
     extra: Mapped[dict[str, Any] | None] = mapped_column("metadata", JSON)
     sort_name: Mapped[str] = mapped_column(CodePoints)
     search_text: Mapped[str] = mapped_column(Text)
+
+    @property
+    def is_additional(self) -> bool:
+        """Whether another feature keeps it: it is listed among the documents and never stored."""
+        return self.id < FIRST_FILE_ID
 
     @validates("file_name", "description")
     def _follow(self, key: str, value: str | None) -> str | None:

@@ -1,5 +1,4 @@
-"""The older lab-results-only feature: its table, exactly as existing installations have it, and how far its files are
-moved."""
+"""Tables of the older lab-results feature, exactly as installations have them, and of the move."""
 
 from datetime import datetime
 
@@ -11,7 +10,7 @@ from medfiles.database.session import Id, UtcDateTime, db
 
 
 class LabResultFile(db.Model):  # type: ignore[name-defined,misc]
-    """`uploaded_at` is naive here, as the older feature wrote it; no limit or type of ours applies to its rows."""
+    """A file of the older feature. `uploaded_at` is naive, as that feature wrote it; our limits do not apply."""
 
     __tablename__ = "lab_result_files"
 
@@ -26,8 +25,10 @@ class LabResultFile(db.Model):  # type: ignore[name-defined,misc]
 
 
 class LegacySource(db.Model):  # type: ignore[name-defined,misc]
-    """Where older files come from, and how far that is. `current` is 1 for the one of this installation, NULL for one
-    that was rolled back: it keeps what was deleted for ever from coming back."""
+    """A source of older files and the state of its move. `current` is 1 for this installation's one source.
+
+    It is NULL for a source that was rolled back, whose permanently deleted files must not be moved again.
+    """
 
     __tablename__ = "legacy_sources"
     __table_args__ = (CheckConstraint("current = 1", name="current"), {"sqlite_autoincrement": True})
@@ -45,8 +46,10 @@ class LegacySource(db.Model):  # type: ignore[name-defined,misc]
 
 
 class LegacyId(db.Model):  # type: ignore[name-defined,misc]
-    """What became of an older user, patient, lab result or file. `new_id` NULL: deleted for ever here; `brought`: made
-    by the move, not found."""
+    """The id here of an older user, patient, lab result or file; NULL when it was deleted permanently.
+
+    `brought`: created by the move rather than matched.
+    """
 
     __tablename__ = "legacy_ids"
     __table_args__ = (Index(None, "kind", "new_id"),)

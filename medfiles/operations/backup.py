@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, create_engine, select, text
+from sqlalchemy import Connection, create_engine, func, select, text
 from sqlalchemy.engine import Engine
 
 from medfiles.audit import event_log
@@ -26,16 +26,18 @@ from medfiles.errors import BlobMissing, NotFound, StorageError
 from medfiles.jobs import last_runs
 from medfiles.models import EntityFile
 from medfiles.operations.database_dump import copy_database
-from medfiles.storage import OlderFolder, Storages, digest
+from medfiles.storage import AttachedFolder, Storages, digest
 from medfiles.storage.base import make_folder
 from medfiles.storage.durable import publish, sha256_of, written
 
 RUN = "backup"
 FORMAT = 1
 OBJECTS, DATABASE, LIST, SECRET, MANIFEST = "objects", "database", "objects.jsonl", "secret-key", "manifest.json"
+SOURCE_DATABASE, SOURCE = "source-database", "source"  # of an import; restoring leaves out this part and place
 NAME, SUM = re.compile(r"\d{8}T\d{6}\.\d{6}Z"), re.compile(r"[0-9a-f]{64}")
 ROWS = "SELECT id, storage, file_path, sha256, file_size FROM entity_files ORDER BY id"
 REVISION = "SELECT version_num FROM alembic_version"
+PARTS = (DATABASE, LIST, SECRET, SOURCE_DATABASE)
 
 Report = Callable[[int], None]
 
@@ -68,14 +70,29 @@ class Saved:
 
     name: str
     documents: int = 0
+    files: int = 0
     bytes: int = 0
     copied: int = 0
     purged: list[int] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class ImportSource:
+    """Another installation, whose database and files go into the backup made before they are imported."""
+
+    engine: Engine
+    folder: AttachedFolder
+
+
 def back_up(
-    storages: Storages, folder: Path, secret: str, report: Report = lambda done: None, *, mend: bool = False
+    storages: Storages,
+    folder: Path,
+    secret: str,
+    report: Report = lambda done: None,
+    *,
+    mend: bool = False,
+    source: ImportSource | None = None,
 ) -> Saved:
     """Add a backup to `folder`; StorageError when it cannot be written.
 
@@ -86,7 +103,11 @@ def back_up(
     try:
         with _alone(folder):
             make_folder(place)
-            facts = _copy(storages, BackupStore(folder, mend), place, saved, report)
+            store = BackupStore(folder, mend)
+            facts = _copy(storages, store, place, saved, report)
+            if source:
+                _copy_source(source, store, place, saved, report)
+            publish(place / f"{LIST}.part", place / LIST)
             _write(place / SECRET, secret)
             _seal(place, saved, facts)
     except OSError as error:
@@ -95,6 +116,14 @@ def back_up(
         event_log.record(None, "backup", AuditTarget(), documents=saved.documents)
     last_runs.record(RUN, documents=saved.documents, bytes=saved.bytes, problems=len(saved.problems))
     return saved
+
+
+def object_count(storages: Storages, source: ImportSource | None = None) -> int:
+    """Count the documents and files that a backup made now would hold."""
+    folders = [*storages.attached.values(), *([source.folder] if source else [])]
+    documents = db.session.scalar(select(func.count(EntityFile.id))) or 0
+    db.session.rollback()
+    return documents + sum(1 for folder in folders for _ in folder.paths())
 
 
 def whole(folder: Path) -> Sequence[str]:
@@ -191,10 +220,17 @@ def _copy(storages: Storages, shelf: BackupStore, place: Path, saved: Saved, rep
             for entry in _document(storages, shelf, saved, *row):
                 _list(lines, saved, entry)
             report(saved.documents)
-        for entry in _older(storages.older, shelf, saved):
-            _list(lines, saved, entry)
-    publish(place / f"{LIST}.part", place / LIST)
+        for attached in storages.attached.values():
+            for entry in _files(attached, attached.name, shelf, saved, report):
+                _list(lines, saved, entry)
     return facts
+
+
+def _copy_source(source: ImportSource, shelf: BackupStore, place: Path, saved: Saved, report: Report) -> None:
+    copy_database(source.engine, place / SOURCE_DATABASE)
+    with (place / f"{LIST}.part").open("a") as lines:
+        for entry in _files(source.folder, SOURCE, shelf, saved, report):
+            _list(lines, saved, entry)
 
 
 @contextmanager
@@ -268,15 +304,15 @@ def _copied(chunks: Iterator[bytes], shelf: BackupStore, saved: Saved) -> tuple[
     return sha256, size
 
 
-def _older(older: OlderFolder, shelf: BackupStore, saved: Saved) -> Iterator[Entry]:
-    """Back up the older feature's files, migrated or not, until migration is finished."""
-    for path in older.paths():
-        if (older.root / path).is_symlink():
-            continue
+def _files(folder: AttachedFolder, place: str, shelf: BackupStore, saved: Saved, report: Report) -> Iterator[Entry]:
+    """Files of another feature."""
+    for path in folder.paths():
         try:
-            yield Entry(*_copied(older.open(path), shelf, saved), older.name, path)
+            yield Entry(*_copied(folder.read(path), shelf, saved), place, path)
         except StorageError as error:
-            saved.problems.append(f"old file {path}: {_words(error)}")
+            saved.problems.append(f"{path}: {_words(error)}")
+        saved.files += 1
+        report(saved.documents + saved.files)
 
 
 def _list(lines: Any, saved: Saved, entry: Entry) -> None:
@@ -300,7 +336,7 @@ def _seal(place: Path, saved: Saved, facts: dict[str, Any]) -> None:
         "bytes": saved.bytes,
         "purged": saved.purged,
         "problems": saved.problems,
-        "sums": {part: sha256_of(place / part) for part in (DATABASE, LIST, SECRET)},
+        "sums": {part: sha256_of(place / part) for part in PARTS if (place / part).exists()},
     }
     _write(place / MANIFEST, json.dumps(facts, indent=1))
 

@@ -12,9 +12,8 @@ from medfiles.audit import event_log
 from medfiles.audit.event_log import AuditTarget
 from medfiles.content import opened
 from medfiles.database.session import db, transaction
-from medfiles.documents import unmigrated
 from medfiles.errors import NotFound, StorageError
-from medfiles.models import CancelledUpload, EntityFile, LabResult, LabResultFile, Rendition
+from medfiles.models import CancelledUpload, EntityFile, Rendition
 from medfiles.previews import cache as preview_cache
 from medfiles.previews.renderer import NoPreview, Renderer
 from medfiles.record_types.declared import RecordType, Registry
@@ -70,15 +69,16 @@ def purge_expired(
     """Delete permanently what went to the trash before that time: documents, then records that hold none any more."""
     documents = failed = 0
     while ids := _due_ids(before):
-        swept = _purge(ids, before, storages)
+        swept = _purge(ids, before, registry, storages)
         documents += len(ids)
         failed += swept.failed
         report(f"{documents} documents")
-    return Purged(documents, sum(_purge_records(record_type, before) for record_type in registry), failed)
+    records = sum(_purge_records(record_type, before, registry) for record_type in registry)
+    return Purged(documents, records, failed)
 
 
 def _is_due(before: datetime) -> tuple[ColumnElement[bool], ...]:
-    """What was moved here with a lab result that had long been in the trash is not deleted the moment it comes."""
+    """Conditions of expiry. A document imported into the trash stays there for the whole period, too."""
     return EntityFile.deleted_at < before, or_(EntityFile.legacy_id.is_(None), EntityFile.updated_at < before)
 
 
@@ -89,7 +89,7 @@ def _due_ids(before: datetime) -> Sequence[int]:
     return ids
 
 
-def _purge(ids: Sequence[int], before: datetime, storages: Storages) -> Swept:
+def _purge(ids: Sequence[int], before: datetime, registry: Registry, storages: Storages) -> Swept:
     with transaction() as session:
         still = select(EntityFile).where(EntityFile.id.in_(ids), *_is_due(before)).with_for_update()
         files = session.scalars(still).all()
@@ -98,20 +98,18 @@ def _purge(ids: Sequence[int], before: datetime, storages: Storages) -> Swept:
             journal.release(file.storage, [file.file_path])
             session.delete(file)
         keys = [*(file.file_path for file in files), *preview_cache.release({file.sha256 for file in files})]
-        keys += unmigrated.forget(storages, files)
+        keys += registry.additional.forget(files)
     return journal.remove(storages, keys)
 
 
-def _purge_records(record_type: RecordType, before: datetime) -> int:
+def _purge_records(record_type: RecordType, before: datetime, registry: Registry) -> int:
     model = record_type.model
     with transaction() as session:
         holds = select(EntityFile.id).where(
             EntityFile.entity_type == record_type.name, EntityFile.entity_id == model.id
         )
-        empty = select(model).where(model.deleted_at < before, ~holds.exists())
-        if record_type.model is LabResult:
-            older = select(LabResultFile.id).where(LabResultFile.lab_result_id == model.id)
-            empty = empty.where(~older.exists())
+        kept = registry.additional.refers_to(record_type.name, model.id.expression)
+        empty = select(model).where(model.deleted_at < before, ~holds.exists(), ~kept)
         records = session.scalars(empty.with_for_update()).all()
         for record in records:
             target = AuditTarget(record.patient_id, record_type.name, record.id, name=record_type.title_of(record))

@@ -53,7 +53,6 @@ def _single_figures(status: Status) -> Iterator[Metric]:
         "medfiles_pictures": ("Cached previews", status.pictures),
         "medfiles_picture_bytes": ("Size of cached previews in bytes", status.pictures_size),
         "medfiles_pictures_failed": ("Failed previews", status.failed_pictures),
-        "medfiles_older_files": ("Files of the previous lab results feature not moved yet", status.unmigrated),
         "medfiles_accounts": ("Accounts that can sign in", status.accounts),
         "medfiles_patients": ("Patients", status.patients),
         "medfiles_audit_sealed": ("Sealed audit events", status.audit.sealed),
@@ -65,6 +64,7 @@ def _single_figures(status: Status) -> Iterator[Metric]:
         "medfiles_jobs_late_seconds": ("Seconds the oldest due job has waited", status.jobs_late),
         "medfiles_sessions": ("Signed-in sessions", status.sessions),
     }
+    figures |= {one.metric: (one.description, one.value) for one in status.additional}
     for name, (description, value) in figures.items():
         yield GaugeMetricFamily(name, description, value=value)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, MetaData, func, inspect, select, text
@@ -17,12 +17,11 @@ from medfiles.database.session import db
 from medfiles.errors import Conflict, IntegrityFailed, KeyTaken, StorageError
 from medfiles.models import Patient, User
 from medfiles.operations import backup
-from medfiles.operations.backup import DATABASE, SECRET, Entry, entries, manifest, object_path
+from medfiles.operations.backup import DATABASE, SECRET, SOURCE, Entry, entries, manifest, object_path
 from medfiles.operations.database_dump import load
-from medfiles.storage import DiskStorage, OlderFolder, Storage, Storages, digest
+from medfiles.storage import AttachedFolder, DiskStorage, Storage, Storages, digest
 from medfiles.storage.base import CHUNK, make_folder
 from medfiles.storage.durable import check_space, publish, sha256_of
-from medfiles.storage.legacy_folder import FOLDER
 
 MOST = 20  # sentences about a damaged backup
 # State of the installation that was backed up: pending objects, cached previews, sessions.
@@ -68,7 +67,7 @@ def restore(
     _check_fits(facts, target)
     if damage := list(islice(backup.check(folder, name, report), MOST)):
         raise IntegrityFailed(f"The backup {name} is damaged. Nothing was changed:\n" + "\n".join(damage))
-    listed = list(entries(folder, name))
+    listed = [entry for entry in entries(folder, name) if entry.place != SOURCE]
     check_is_empty(storages, {entry.key for entry in listed})
     check_space(_needed(storages, target, folder / name / DATABASE, listed))
     try:
@@ -95,12 +94,15 @@ def _check_fits(facts: dict[str, Any], target: Target) -> None:
 
 def _needed(storages: Storages, target: Target, database: Path, listed: Sequence[Entry]) -> dict[Path, int]:
     """Return the bytes to be written, by folder."""
-    older = sum(entry.size for entry in listed if entry.place == OlderFolder.name)
     needed = {target.instance: database.stat().st_size}
-    needed |= {storages.older.root: older} if older else {}
-    if isinstance(storages.default, DiskStorage):
-        root = storages.default.root
-        needed[root] = needed.get(root, 0) + sum(entry.size for entry in listed) - older
+    for entry in listed:
+        if attached := storages.attached.get(entry.place):
+            root = attached.root
+        elif isinstance(storages.default, DiskStorage):
+            root = storages.default.root
+        else:
+            continue
+        needed[root] = needed.get(root, 0) + entry.size
     return needed
 
 
@@ -125,8 +127,8 @@ def check_is_empty(storages: Storages, expected: Collection[str] = ()) -> None:
 
 def _bring(storages: Storages, folder: Path, entry: Entry) -> None:
     source = object_path(folder, entry.sha256)
-    if entry.place == OlderFolder.name:
-        _bring_older(source, storages.older.root, entry)
+    if attached := storages.attached.get(entry.place):
+        _bring_file(source, attached, entry)
     else:
         _bring_object(source, storages.default, entry)
 
@@ -146,11 +148,8 @@ def _bring_object(source: Path, storage: Storage, entry: Entry) -> None:
         raise IntegrityFailed(f"{entry.key} differs from the backup. Nothing was deleted.")
 
 
-def _bring_older(source: Path, root: Path, entry: Entry) -> None:
-    path = PurePosixPath(entry.key)
-    if path.parts[:1] != (FOLDER,) or ".." in path.parts:
-        raise IntegrityFailed(f"{entry.key} points outside the folder of the previous feature.")
-    target = root / path
+def _bring_file(source: Path, attached: AttachedFolder, entry: Entry) -> None:
+    target = attached.place(entry.key)
     if target.exists():  # from an interrupted restore, or from elsewhere
         if sha256_of(target) != entry.sha256:
             raise IntegrityFailed(f"{target} differs from the backup. Nothing was deleted.")

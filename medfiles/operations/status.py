@@ -1,6 +1,6 @@
 """Operator metrics. Contains no patient data."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,9 +15,10 @@ from medfiles.errors import Forbidden
 from medfiles.jobs import last_runs
 from medfiles.jobs import queue as jobs
 from medfiles.jobs.last_runs import Run
-from medfiles.models import EntityFile, LabResultFile, Patient, Rendition, Session, StorageJournal, User
+from medfiles.models import EntityFile, Patient, Rendition, Session, StorageJournal, User
 from medfiles.operations import backup, integrity, scanning
 from medfiles.permissions import Actor
+from medfiles.record_types.additional import Figure
 from medfiles.record_types.declared import Registry
 from medfiles.service import Service
 from medfiles.services import Services
@@ -66,7 +67,7 @@ class Status:
     pictures: int
     pictures_size: int
     failed_pictures: int
-    unmigrated: int
+    additional: Sequence[Figure]
     oldest_trash: datetime | None
     journal: Journal
     free: Mapping[str, int | None]
@@ -108,7 +109,7 @@ def measure(services: Services) -> Status:
         pictures=pictures,
         pictures_size=size,
         failed_pictures=failed,
-        unmigrated=_count(LabResultFile.id),
+        additional=services.registry.additional.figures(),
         oldest_trash=db.session.scalar(select(func.min(EntityFile.deleted_at))),
         journal=_journal(),
         free=_free(services.storages),

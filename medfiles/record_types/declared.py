@@ -6,6 +6,7 @@ from datetime import date
 
 from medfiles.errors import Forbidden, NotFound
 from medfiles.models import Insurance, LabResult, Procedure, RecordMixin, Visit
+from medfiles.record_types.additional import AdditionalDocuments
 from medfiles.record_types.fields import Field
 
 MB = 1024 * 1024
@@ -62,9 +63,10 @@ class RecordType:
 
 
 class Registry:
-    """The kinds of an installation, found by name or plural."""
+    """The kinds of an installation, found by name or plural, and the documents another feature adds to them."""
 
     def __init__(self, types: Iterable[RecordType]) -> None:
+        self.additional = AdditionalDocuments()
         self._types = tuple(types)
         self._by_name = {name: kind for kind in self._types for name in (kind.name, kind.plural)}
 

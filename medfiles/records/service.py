@@ -12,7 +12,7 @@ from medfiles.audit import event_log
 from medfiles.audit.event_log import EVERYTHING, ActivityFilter, AuditTarget
 from medfiles.clock import now
 from medfiles.database.session import db, transaction
-from medfiles.documents import relocation, unmigrated
+from medfiles.documents import relocation
 from medfiles.errors import Conflict, NotFound, OutOfScope
 from medfiles.models import AuditEvent, EntityFile, Patient, RecordMixin
 from medfiles.permissions import Action
@@ -277,8 +277,9 @@ class RecordService(Service):
             EntityFile.deleted_at.is_(None), EntityFile.patient_id.in_(permissions.patients_for(self.actor))
         )
         counts = dict(db.session.execute(query.group_by(EntityFile.patient_id)).all())
-        for patient_id, waits in unmigrated.per_patient(permissions.patients_for(self.actor)).items():
-            counts[patient_id] = counts.get(patient_id, 0) + waits
+        for additional in self.registry.additional.per_patient(permissions.patients_for(self.actor)).values():
+            for patient_id, count in additional.items():
+                counts[patient_id] = counts.get(patient_id, 0) + count
         return counts
 
 

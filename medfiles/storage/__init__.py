@@ -1,11 +1,12 @@
 """Where the bytes are kept: one backend takes new documents, each row remembers which one holds it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from medfiles.errors import StorageError
 from medfiles.storage.base import (
+    AttachedFolder,
     Readable,
     Staged,
     Storage,
@@ -17,21 +18,19 @@ from medfiles.storage.base import (
     trash_key,
 )
 from medfiles.storage.disk import DiskStorage
-from medfiles.storage.legacy_folder import OlderFolder, Unreachable
 from medfiles.storage.memory import MemoryStorage
 from medfiles.storage.objects import SCHEMES, ObjectStorage
 
 __all__ = [
+    "AttachedFolder",
     "DiskStorage",
     "MemoryStorage",
     "ObjectStorage",
-    "OlderFolder",
     "Readable",
     "Staged",
     "Storage",
     "Storages",
     "Stored",
-    "Unreachable",
     "digest",
     "key_beside",
     "live_key",
@@ -44,12 +43,12 @@ __all__ = [
 class Storages:
     """The backends of an installation by name; `default` takes what is new.
 
-    `older` takes nothing, and is none of those that are gone through: what lies there is no business of ours.
+    `attached` are folders of other features. They take no documents and are not iterated over.
     """
 
-    def __init__(self, default: Storage, *others: Storage, older: OlderFolder | None = None) -> None:
+    def __init__(self, default: Storage, *others: Storage, attached: Iterable[AttachedFolder] = ()) -> None:
         self.default = default
-        self._older = older
+        self.attached = {folder.name: folder for folder in attached}
         self._by_name = {storage.name: storage for storage in (default, *others)}
 
     def __getitem__(self, name: str) -> Storage:
@@ -58,27 +57,23 @@ class Storages:
         except KeyError as error:
             raise StorageError() from error
 
-    @property
-    def older(self) -> OlderFolder:
-        if self._older is None:
-            raise StorageError()
-        return self._older
+    def attach(self, folder: AttachedFolder) -> None:
+        self.attached[folder.name] = folder
 
     def __iter__(self) -> Iterator[Storage]:
         return iter(self._by_name.values())
 
 
-def open_storages(url: str, staging: Path, older: Path | None = None, also: str = "") -> Storages:
-    """Backends for `file:///folder` or a bucket (or `memory://`, for tests), what is still in another place `also`, and
-    the older feature's folder; `staging` is the folder of what is on its way to a bucket. ValueError for anything else.
-    """
+def open_storages(url: str, staging: Path, also: str = "") -> Storages:
+    """Backends for `file:///folder` or a bucket (or `memory://`, for tests), and what is still in another place `also`;
+    `staging` is the folder of what is on its way to a bucket. ValueError for anything else."""
     default = _opened("MEDFILES_STORAGE_URL", url, staging)
     others = [_opened("MEDFILES_STORAGE_ALSO", also, staging)] if also else []
     if default.name in [other.name for other in others]:
         raise ValueError(
             "MEDFILES_STORAGE_ALSO and MEDFILES_STORAGE_URL must be of different kinds: one a folder, one a bucket."
         )
-    return Storages(default, *others, older=OlderFolder(older) if older else None)
+    return Storages(default, *others)
 
 
 def _opened(setting: str, url: str, staging: Path) -> Storage:

@@ -6,7 +6,7 @@ import re
 import secrets
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date
@@ -147,6 +147,27 @@ class Readable(Protocol):
 
     def url(self, key: str, seconds: int) -> str | None:
         """A direct link that is good for so long, or None: the bytes go through the app."""
+
+
+class AttachedFolder(Readable, Protocol):
+    """A folder that another feature's rows name: read, backed up and restored, and deleted from when they are gone."""
+
+    root: Path
+
+    def delete(self, key: str) -> None:
+        """Remove a file; quiet when it is gone already."""
+
+    def paths(self) -> Iterator[str]:
+        """Every file that belongs in a backup, as a path from `root`."""
+
+    def read(self, path: str) -> Iterator[bytes]:
+        """Chunks of one of `paths()`: `BlobMissing` or `StorageError`."""
+
+    def place(self, path: str) -> Path:
+        """Where a file of a backup is restored to; `BadKey` when the path leads out of the folder."""
+
+    def named(self, keys: Collection[str]) -> set[str]:
+        """Return those of these keys that a row of the feature may still name."""
 
 
 class Storage(Readable, Protocol):

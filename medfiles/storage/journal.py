@@ -7,7 +7,6 @@ transaction that stops naming a key *releases* it. `sweep` removes what nobody c
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import PurePosixPath
 from typing import NoReturn
 
 from sqlalchemy import bindparam, delete, insert, select, union_all, update
@@ -15,8 +14,8 @@ from sqlalchemy import bindparam, delete, insert, select, union_all, update
 from medfiles.clock import now
 from medfiles.database.session import db, end_read, transaction
 from medfiles.errors import StorageError
-from medfiles.models import EntityFile, LabResultFile, Rendition, StorageJournal
-from medfiles.storage import OlderFolder, Storages
+from medfiles.models import EntityFile, Rendition, StorageJournal
+from medfiles.storage import Storages
 
 LEASE = timedelta(minutes=15)
 BATCH = 100  # objects removed before their entries are struck out together
@@ -105,7 +104,8 @@ def _remove(storages: Storages, keys: Collection[str]) -> Swept:
     released = (StorageJournal.key.in_(keys), StorageJournal.action == "remove")
     entries = db.session.execute(select(StorageJournal.key, StorageJournal.storage).where(*released)).all()
     named = _named(keys)
-    named |= named_by_older([key for key, storage in entries if storage == OlderFolder.name])
+    for folder in storages.attached.values():
+        named |= folder.named([key for key, storage in entries if storage == folder.name])
     gone = [key for key, storage in entries if key not in named and _deleted(storages, storage, key)]
     if gone:
         with transaction() as session:
@@ -116,7 +116,7 @@ def _remove(storages: Storages, keys: Collection[str]) -> Swept:
 
 def _deleted(storages: Storages, storage: str, key: str) -> bool:
     try:
-        (storages.older if storage == OlderFolder.name else storages[storage]).delete(key)
+        (storages.attached.get(storage) or storages[storage]).delete(key)
     except StorageError:
         return False
     return True
@@ -128,16 +128,6 @@ def _named(keys: Collection[str]) -> set[str]:
     named = set(db.session.scalars(union_all(documents, select(Rendition.key).where(Rendition.key.in_(keys)))))
     end_read()
     return named
-
-
-def named_by_older(keys: Collection[str]) -> set[str]:
-    """Those of these files that a row of the older table may mean: its paths can be written in several ways, but all
-    end in the file's name. Looks through the table once."""
-    if not keys:
-        return set()
-    paths = db.session.scalars(select(LabResultFile.file_path).execution_options(yield_per=1000))
-    names = {PurePosixPath(key).name for key in keys} & {path.rpartition("/")[2] for path in paths}
-    return {key for key in keys if PurePosixPath(key).name in names}
 
 
 def _too_late() -> NoReturn:

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from medfiles.documents.rules import UploadMetadata, UploadPermit
 from medfiles.errors import BadName, MedfilesError, NotFound, Rejected, SignedOut
 from medfiles.http import parameters, request_body, views
-from medfiles.http.current import documents, older, services
+from medfiles.http.current import documents, services
 from medfiles.http.errors import explained, status_of
 from medfiles.http.htmx import fragment, is_htmx, trigger
 from medfiles.http.rate_limits import BULK, UPLOADS, rate_limited
@@ -119,7 +119,7 @@ def bulk(type: RecordType, id: int) -> ResponseReturnValue:
 
 @blueprint.get("/files/<int:file_id>/download")
 def download(file_id: int) -> ResponseReturnValue:
-    return send_document(older().open_older(file_id))
+    return send_document(documents().open_listed(file_id))
 
 
 @blueprint.get("/files/<int:file_id>/preview")

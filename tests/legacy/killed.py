@@ -48,7 +48,7 @@ def runner() -> Iterator[Runner]:
 
 
 def _serve() -> None:
-    for name in ("medfiles", "medfiles.legacy.migration", "medfiles.sandbox.inspect.inspection", "psycopg"):
+    for name in ("medfiles.app", "medfiles.legacy.migration", "medfiles.sandbox.inspect.inspection", "psycopg"):
         import_module(name)
     for line in sys.stdin:
         order = json.loads(line)

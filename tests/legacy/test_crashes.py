@@ -1,4 +1,4 @@
-"""Killed anywhere and run again, a move ends as if nothing had happened; so does the way back."""
+"""A move, rollback or finish killed anywhere and run again ends as if it had not been interrupted."""
 
 import random
 from collections.abc import Iterator, Mapping
@@ -23,9 +23,10 @@ MIGRATE, BACK, FINISH = ("migrate-lab-results", "--batch", "7"), ("rollback-lab-
 LEGACY = "medfiles.legacy."
 STEPS = [
     (LEGACY + "migration", "Migration.analyse"),
-    (LEGACY + "ledger", "begin"),
-    (LEGACY + "backup", "_copy_databases"),
-    (LEGACY + "backup", "_copied"),
+    (LEGACY + "log", "begin"),
+    ("medfiles.operations.backup", "copy_database"),
+    ("medfiles.operations.backup", "_copied"),
+    ("medfiles.operations.backup", "_seal"),
     (LEGACY + "migration", "Migration.back_up"),
     (LEGACY + "people", "bring_along"),
     ("medfiles.storage.journal", "expect"),
@@ -38,7 +39,7 @@ STEPS = [
 BACK_STEPS = [(LEGACY + "rollback", "_give_back"), ("medfiles.storage.journal", "remove"), (LEGACY + "log", "end")]
 FINISH_STEPS = [
     (LEGACY + "finishing", "_remove"),
-    ("medfiles.documents.unmigrated", "drop"),
+    (LEGACY + "unmigrated", "drop"),
     ("medfiles.storage.journal", "remove"),
 ]
 
@@ -71,7 +72,7 @@ def assert_as_uninterrupted(older: installation.Older, world: World, before: Map
 
 
 @pytest.mark.parametrize(("module", "name"), STEPS)
-def test_killed_at_a_step_it_goes_on_from_there(
+def test_killed_at_a_step_the_next_run_continues(
     world: World, environ: Mapping[str, str], runner: Runner, module: str, name: str
 ) -> None:
     older = planted(world, **SMALL)
@@ -82,7 +83,7 @@ def test_killed_at_a_step_it_goes_on_from_there(
     assert_as_uninterrupted(older, world, before)
 
 
-def test_killed_at_fifty_moments_it_ends_the_same(
+def test_killed_at_fifty_moments_the_result_is_the_same(
     world: World, environ: Mapping[str, str], runner: Runner, extent: Extent
 ) -> None:
     older, chance = planted(world, **(SMALL | {"files": 120})), random.Random(50)
@@ -99,7 +100,7 @@ def test_killed_at_fifty_moments_it_ends_the_same(
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(("module", "name"), BACK_STEPS)
-def test_killed_on_the_way_back_it_gets_there(
+def test_killed_during_rollback_the_next_run_completes_it(
     world: World, environ: Mapping[str, str], runner: Runner, module: str, name: str, when: str
 ) -> None:
     older = planted(world, **SMALL)
@@ -114,7 +115,7 @@ def test_killed_on_the_way_back_it_gets_there(
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(("module", "name"), FINISH_STEPS)
-def test_killed_while_it_is_finished_it_ends_the_same(
+def test_killed_while_finishing_the_next_run_completes_it(
     world: World, environ: Mapping[str, str], runner: Runner, module: str, name: str, when: str
 ) -> None:
     older = planted(world, **SMALL)

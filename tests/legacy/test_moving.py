@@ -1,10 +1,11 @@
-"""The older lab results' files are moved over: all of them, each to where it belongs, and nothing older is touched."""
+"""Moving: every older file becomes a document of the right record, and nothing older is changed."""
 
 import errno
 import hashlib
 import os
 import subprocess
 import threading
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,13 +14,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import create_engine, select, text
+from sqlalchemy import create_engine, func, select, text
 
 from medfiles.clock import now
 from medfiles.database.session import db
-from medfiles.legacy import backup, moving
+from medfiles.legacy import moving
 from medfiles.models import FIRST_FILE_ID, EntityFile, LabResult, LabResultFile, LegacySource
-from medfiles.operations import housekeeping
+from medfiles.operations import backup, housekeeping, restore
 from medfiles.sandbox.pool import Limits, Sandbox
 from medfiles.storage import DiskStorage, Staged
 from tests.legacy import installation
@@ -67,7 +68,7 @@ def test_a_second_run_changes_nothing(world: World) -> None:
     assert len(world.events(action="migrate")) == len(older.movable)
 
 
-def test_looking_changes_nothing_and_says_everything(world: World) -> None:
+def test_dry_run_reports_everything_and_changes_nothing(world: World) -> None:
     older = planted(world)
     before = installation.state(older)
     result = migrate(world, "--dry-run", "--json")
@@ -84,7 +85,7 @@ def test_looking_changes_nothing_and_says_everything(world: World) -> None:
     assert db.session.scalar(select(LegacySource)) is None
 
 
-def test_nothing_found_is_good(world: World) -> None:
+def test_without_findings_the_exit_status_is_0(world: World) -> None:
     planted(world, **CLEAN)
     assert migrate(world, "--dry-run").exit_code == 0
     assert migrate(world).exit_code == 0
@@ -95,7 +96,7 @@ def test_an_installation_without_older_files_has_nothing_to_move(world: World) -
     assert migrate(world).exit_code == 0
 
 
-def test_it_is_told_by_user_and_patient_without_anybodys_name(world: World) -> None:
+def test_output_is_by_user_and_patient_without_names(world: World) -> None:
     older = planted(world, **CLEAN)
     output = migrate(world).output
     of_user = sum(file.user == 1 for file in older.files)
@@ -110,14 +111,14 @@ def test_it_is_told_by_user_and_patient_without_anybodys_name(world: World) -> N
     assert "user1@" not in output
 
 
-def test_names_are_told_when_they_are_asked_for(world: World) -> None:
+def test_output_with_names_option_shows_names(world: World) -> None:
     planted(world, **CLEAN)
     output = migrate(world, "--names").output
     assert "User 1 (user1@sample.example)" in output
     assert "Patient 2 (First2 Sample)" in output
 
 
-def test_the_report_is_kept_as_a_page_for_the_operator_alone(world: World) -> None:
+def test_the_report_is_saved_as_a_page_only_its_owner_can_read(world: World) -> None:
     older = planted(world)
     path = Path(said(migrate(world, "--json"))["report"])
     page = path.read_text()
@@ -128,7 +129,7 @@ def test_the_report_is_kept_as_a_page_for_the_operator_alone(world: World) -> No
     assert "<script" not in page
 
 
-def test_what_was_said_of_a_file_is_kept(world: World) -> None:
+def test_details_of_the_older_row_are_kept(world: World) -> None:
     patient = world.patient()
     older = world.older_file(world.record("lab-result", patient), "../x\u202e.pdf", file_type="image/x", file_size=3)
     migrate(world)
@@ -151,18 +152,18 @@ def test_times_are_read_in_the_zone_that_is_given(world: World) -> None:
     assert document_of(twice.id).uploaded_at == datetime(2021, 10, 31, 0, 30, tzinfo=UTC)
 
 
-def test_a_zone_that_is_none_is_refused(world: World) -> None:
+def test_an_unknown_time_zone_is_refused(world: World) -> None:
     assert migrate(world, "--source-timezone", "Mars/Olympus").exit_code == MISUSE
 
 
-def test_another_zone_is_refused_once_times_were_read_in_one(world: World) -> None:
+def test_another_time_zone_is_refused_after_files_were_moved(world: World) -> None:
     world.older_file(world.record("lab-result"))
     assert migrate(world, "--source-timezone", "Europe/Berlin").exit_code == 0
     result = migrate(world)
     assert (result.exit_code, "Europe/Berlin" in result.output) == (1, True)
 
 
-def test_limits_and_accepted_types_are_not_for_what_exists(world: World) -> None:
+def test_limits_and_accepted_types_do_not_apply_to_moved_files(world: World) -> None:
     record = world.record("lab-result")
     for number in range(14):
         world.older_file(record, f"{number}.txt", b"%d" % number)
@@ -175,7 +176,7 @@ def test_limits_and_accepted_types_are_not_for_what_exists(world: World) -> None
     assert max(file.file_size for file in files) == 11 * 1024 * 1024
 
 
-def test_every_older_number_goes_on_leading_to_the_same_bytes(world: World) -> None:
+def test_every_older_id_still_leads_to_the_same_bytes(world: World) -> None:
     older = planted(world, users=1, results=5, files=25)
     migrate(world)
     world._users[older.emails[1]] = 1
@@ -185,7 +186,7 @@ def test_every_older_number_goes_on_leading_to_the_same_bytes(world: World) -> N
         assert (answer.status_code, hashlib.sha256(answer.data).hexdigest()) == (200, file.sha256)
 
 
-def test_what_cannot_be_moved_goes_on_being_shown_where_it_was(world: World) -> None:
+def test_files_that_cannot_be_moved_are_still_listed(world: World) -> None:
     record = world.record("lab-result")
     lost, good = world.older_file(record, "Lost.txt"), world.older_file(record, "Good.txt")
     (world.uploads / lost.file_path).unlink()
@@ -198,7 +199,7 @@ def test_what_cannot_be_moved_goes_on_being_shown_where_it_was(world: World) -> 
     assert document_of(lost.id).file_size == 11
 
 
-def test_files_of_a_lab_result_in_the_trash_go_there_with_it_and_come_back_with_it(world: World) -> None:
+def test_files_of_a_trashed_lab_result_are_trashed_and_restored_with_it(world: World) -> None:
     record = world.record("lab-result")
     older = world.older_file(record)
     world.records().delete(world.kind("lab-result"), record.id)
@@ -211,7 +212,7 @@ def test_files_of_a_lab_result_in_the_trash_go_there_with_it_and_come_back_with_
     world.assert_settled()
 
 
-def test_what_had_long_been_in_the_trash_is_not_deleted_the_moment_it_was_moved(world: World) -> None:
+def test_files_moved_into_the_trash_stay_there_for_the_whole_period(world: World) -> None:
     record = world.record("lab-result")
     older = world.older_file(record)
     world.records().delete(world.kind("lab-result"), record.id)
@@ -225,7 +226,7 @@ def test_what_had_long_been_in_the_trash_is_not_deleted_the_moment_it_was_moved(
     assert [file.legacy_id for file in housekeeping.due(now() + timedelta(seconds=1))] == [older.id]
 
 
-def test_each_moved_document_stands_in_the_trail(world: World) -> None:
+def test_each_moved_document_has_an_audit_event(world: World) -> None:
     record = world.record("lab-result")
     older = world.older_file(record)
     migrate(world)
@@ -237,21 +238,34 @@ def test_each_moved_document_stands_in_the_trail(world: World) -> None:
 
 def backup_of(world: World) -> dict[str, bytes]:
     db.session.rollback()
-    place = Path(db.session.scalars(select(LegacySource.backup)).one() or "")
+    place = Path(db.session.scalars(select(LegacySource.backup)).one() or "").parent
     return {str(path.relative_to(place)): path.read_bytes() for path in place.rglob("*") if path.is_file()}
 
 
-def test_the_backup_holds_the_database_and_every_file_and_proves_it(world: World) -> None:
+def test_the_backup_holds_every_file_and_passes_its_check(world: World) -> None:
     older = planted(world)
     place = Path(said(migrate(world, "--json"))["backup"])
-    checked = subprocess.run(["sha256sum", "--check", "--strict", "--quiet", backup.SUMS], cwd=place, check=False)
-    assert checked.returncode == 0
-    kept = backup_of(world)
-    for path, sha256 in older.trash.items():
-        assert hashlib.sha256(kept[f"files/{path}"]).hexdigest() == sha256
-    assert {f"files/{path}" for path in older.unnamed} < set(kept)
-    named = {file.sha256 for file in older.files if file.sha256}
-    assert named <= {hashlib.sha256(content).hexdigest() for content in kept.values()}
+    assert list(backup.check(place.parent, place.name)) == []
+    kept = {entry.key: entry.sha256 for entry in backup.entries(place.parent, place.name)}
+    assert older.trash.items() <= kept.items()
+    assert set(older.unnamed) < set(kept)
+    assert {file.sha256 for file in older.files if file.sha256} <= set(kept.values())
+
+
+def test_the_restored_backup_is_the_installation_before_the_move(
+    world: World, make_world: Callable[..., World]
+) -> None:
+    older, added = planted(world), world.attach(world.record(), "New.txt")
+    place = Path(said(migrate(world, "--json"))["backup"])
+    other = make_world()
+    known = db.session.scalars(text("SELECT version_num FROM alembic_version")).all()
+    db.session.rollback()
+    target = restore.Target(Path(other.app.instance_path), "its own", False, known)
+    restore.restore(other.parts.storages, target, place.parent, place.name)
+    assert [file.id for file in other.files()] == [added.id]
+    assert db.session.scalar(select(func.count(LabResultFile.id))) == len(older.files)
+    files = {path: sha256 for path, sha256 in installation.state(older)["files"].items() if len(sha256) == 64}
+    assert {path: hashlib.sha256((other.uploads / path).read_bytes()).hexdigest() for path in files} == files
 
 
 def test_the_backed_up_database_is_as_it_was_before(world: World) -> None:
@@ -269,22 +283,22 @@ def test_the_backed_up_database_is_as_it_was_before(world: World) -> None:
     engine.dispose()
 
 
-def test_a_backup_that_was_interrupted_is_made_whole(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_backup_is_completed_by_the_next_run(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     planted(world, **CLEAN)
 
     def full(*_: Any) -> str:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as broken:
-        broken.setattr(backup, "_line", full)
+        broken.setattr(backup, "_seal", full)
         result = migrate(world)
     assert (result.exit_code, "No space left on device" in result.output) == (1, True)
     assert world.files() == []
     assert migrate(world).exit_code == 0
-    assert len([name for name in backup_of(world) if name.startswith("files/")]) == 20
+    assert len([name for name in backup_of(world) if name.startswith("objects/")]) == 20
 
 
-def test_without_room_nothing_is_begun(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_disk_space_nothing_is_moved(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     planted(world, **CLEAN)
     monkeypatch.setattr("medfiles.storage.durable.SPARE", 2**62)
     result = migrate(world)
@@ -292,11 +306,11 @@ def test_without_room_nothing_is_begun(world: World, monkeypatch: pytest.MonkeyP
     assert world.files() == []
 
 
-def test_the_backup_can_lie_anywhere(world: World, tmp_path: Path) -> None:
+def test_the_backup_goes_to_the_given_folder(world: World, tmp_path: Path) -> None:
     planted(world, **CLEAN)
     place = Path(said(migrate(world, "--json", "--backup", str(tmp_path / "safe")))["backup"])
     assert place.parent == tmp_path / "safe"
-    assert (place / backup.SUMS).is_file()
+    assert (place / backup.MANIFEST).is_file()
 
 
 def test_without_pg_dump_only_sqlite_databases_are_moved(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,7 +332,7 @@ def test_without_pg_dump_only_sqlite_databases_are_moved(world: World, monkeypat
         ({"category": "other", "entity_type": "visit"}, "belongs to another"),
     ],
 )
-def test_verification_finds_what_is_not_as_it_should_be(world: World, change: dict[str, str], words: str) -> None:
+def test_verification_finds_altered_documents(world: World, change: dict[str, str], words: str) -> None:
     older = world.older_file(world.record("lab-result"), "Note.txt")
     assert migrate(world).exit_code == 0
     for name, value in change.items():
@@ -330,7 +344,7 @@ def test_verification_finds_what_is_not_as_it_should_be(world: World, change: di
     assert migrate(world, "--finish").exit_code == FINDINGS
 
 
-def test_verification_finds_a_document_in_the_wrong_patients_hands(world: World) -> None:
+def test_verification_finds_a_document_of_the_wrong_patient(world: World) -> None:
     older = world.older_file(world.record("lab-result"), "Note.txt")
     other = world.record("lab-result", email="otto@sample.example")
     migrate(world)
@@ -347,17 +361,17 @@ def test_verification_finds_accounts_that_reach_too_much(world: World, monkeypat
     world.share(world.records().patient(record.patient_id).patient, "otto@sample.example", "view", now())  # it is over
     monkeypatch.setattr("medfiles.permissions.patients_for", lambda actor: select(LabResult.patient_id))
     result = migrate(world)
-    assert (result.exit_code, "reaches 1 documents of patients that are not theirs" in result.output) == (1, True)
+    assert (result.exit_code, "has access to 1 documents of other users’ patients" in result.output) == (1, True)
 
 
-def test_somebody_with_access_is_no_leak(world: World) -> None:
+def test_an_account_with_a_share_is_no_leak(world: World) -> None:
     record = world.record("lab-result")
     world.older_file(record)
     world.share(world.records().patient(record.patient_id).patient, "otto@sample.example")
     assert migrate(world).exit_code == 0
 
 
-def test_a_file_that_cannot_be_read_keeps_no_other_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_file_does_not_stop_the_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     record = world.record("lab-result")
     bad, good = world.older_file(record, "Bad.txt", b"bad"), world.older_file(record, "Good.txt", b"good")
     name = Path(bad.file_path).name
@@ -381,9 +395,7 @@ def test_a_file_that_cannot_be_read_keeps_no_other_back(world: World, monkeypatc
     assert migrate(world).exit_code == 0
 
 
-def test_a_row_that_no_document_can_be_made_of_keeps_no_other_back(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_row_that_cannot_be_stored_does_not_stop_the_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     record, real = world.record("lab-result"), moving.Mover._row
     bad = world.older_file(record, "Bad.txt")
     good = [world.older_file(record, f"{number}.txt") for number in range(4)]
@@ -400,7 +412,7 @@ def test_a_row_that_no_document_can_be_made_of_keeps_no_other_back(
     world.assert_settled()
 
 
-def test_bytes_that_do_not_read_back_as_written_stop_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bytes_that_read_back_differently_stop_the_move(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.older_file(world.record("lab-result"))
     storage, opened = world.parts.storages.default, world.parts.storages.default.open
     monkeypatch.setattr(storage, "open", lambda key: iter([*opened(key), b"!"]))
@@ -412,7 +424,7 @@ def test_bytes_that_do_not_read_back_as_written_stop_it(world: World, monkeypatc
 
 
 @pytest.mark.parametrize(("owner", "name"), [(Staged, "write"), (Staged, "finish"), (DiskStorage, "_publish")])
-def test_a_disk_that_is_full_stops_it_and_it_goes_on_afterwards(
+def test_a_full_disk_stops_the_move_and_the_next_run_continues(
     world: World, monkeypatch: pytest.MonkeyPatch, owner: type, name: str
 ) -> None:
     older, calls, inner = planted(world), 0, getattr(owner, name)
@@ -438,7 +450,7 @@ def test_a_disk_that_is_full_stops_it_and_it_goes_on_afterwards(
     assert installation.state(older) == before
 
 
-def test_documents_are_added_while_it_runs(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_documents_can_be_added_during_the_move(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     older, record, visit = planted(world), world.record("lab-result"), world.record()
     inner, added = moving.Mover._store, list[int]()
 
@@ -462,7 +474,7 @@ def test_documents_are_added_while_it_runs(world: World, monkeypatch: pytest.Mon
     world.assert_settled()
 
 
-def test_a_lab_result_that_goes_to_the_trash_meanwhile_takes_its_files_along(
+def test_a_lab_result_trashed_during_the_move_takes_its_files_along(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record = world.record("lab-result")
@@ -479,7 +491,7 @@ def test_a_lab_result_that_goes_to_the_trash_meanwhile_takes_its_files_along(
     world.assert_settled()
 
 
-def test_only_one_of_them_runs_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_one_move_or_rollback_runs_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     planted(world, **CLEAN)
     statuses, inner = [], moving.Mover.move
 
@@ -492,7 +504,7 @@ def test_only_one_of_them_runs_at_a_time(world: World, monkeypatch: pytest.Monke
     assert set(statuses) == {(1, 1)}
 
 
-def test_older_numbers_never_meet_those_of_ours(world: World) -> None:
+def test_older_ids_never_collide_with_document_ids(world: World) -> None:
     older = planted(world)
     migrate(world)
     assert min(file.id for file in world.files()) >= FIRST_FILE_ID

@@ -1,4 +1,4 @@
-"""There and back and there again, whatever is done in between: what is true of every file stays true."""
+"""Invariants over random sequences of moves, rollbacks and changes."""
 
 import random
 from collections.abc import Callable, Iterator

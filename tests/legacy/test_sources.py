@@ -1,4 +1,4 @@
-"""Older files come from another database and folder, too: those are only read; people are found or brought along."""
+"""Moving from another installation: it is only read, and its people are matched or created."""
 
 from collections.abc import Callable
 from datetime import date
@@ -11,6 +11,7 @@ from sqlalchemy import create_engine, func, select, text
 from medfiles.accounts import service as accounts
 from medfiles.database.session import db
 from medfiles.models import EntityFile, LabResult, LegacyId, Patient, User
+from medfiles.operations import backup
 from tests.legacy import installation
 from tests.legacy.commands import FINDINGS, MISUSE, migrate, roll_back, said, url_of
 from tests.legacy.installation import Older
@@ -41,9 +42,7 @@ def of(other: Older) -> tuple[str, ...]:
     return "--source-url", url, "--source-uploads", str(other.uploads)
 
 
-def test_everything_of_another_installation_is_brought_along_and_nothing_there_is_changed(
-    world: World, other: Older
-) -> None:
+def test_another_installation_is_imported_and_not_changed(world: World, other: Older) -> None:
     before = installation.state(other)
     result = migrate(world, "--json", *of(other))
     assert result.exit_code == FINDINGS
@@ -64,7 +63,7 @@ def mapped(kind: str) -> dict[int, int]:
     return {old: new or 0 for old, new in db.session.execute(query).all()}
 
 
-def test_people_who_are_here_already_are_found(world: World, other: Older) -> None:
+def test_people_who_exist_already_are_matched(world: World, other: Older) -> None:
     user = world.user("USER501@sample.example")
     patient = Patient(user_id=user.id, first_name="first501", last_name=" SAMPLE", birth_date=date(2001, 2, 3))
     db.session.add(patient)
@@ -82,7 +81,9 @@ def test_people_who_are_here_already_are_found(world: World, other: Older) -> No
 @pytest.mark.parametrize(
     "value", [{"last_name": "Somebody"}, {"birth_date": date(2001, 2, 4)}, {"first_name": "First50"}]
 )
-def test_a_patient_that_differs_is_not_taken_for_the_same(world: World, other: Older, value: dict[str, Any]) -> None:
+def test_a_patient_with_another_name_or_birth_date_is_not_matched(
+    world: World, other: Older, value: dict[str, Any]
+) -> None:
     user = world.user("user501@sample.example")
     same = {"first_name": "First501", "last_name": "Sample", "birth_date": date(2001, 2, 3)}
     patient = Patient(user_id=user.id, **(same | value))
@@ -93,7 +94,7 @@ def test_a_patient_that_differs_is_not_taken_for_the_same(world: World, other: O
     assert count(Patient) == 6
 
 
-def test_of_two_patients_that_might_be_meant_neither_is_taken(world: World, other: Older) -> None:
+def test_ambiguous_patients_are_not_matched(world: World, other: Older) -> None:
     user = world.user("user501@sample.example")
     for _ in range(2):
         db.session.add(Patient(user_id=user.id, first_name="First501", last_name="Sample", birth_date=date(2001, 2, 3)))
@@ -102,7 +103,7 @@ def test_of_two_patients_that_might_be_meant_neither_is_taken(world: World, othe
     assert count(Patient) == 7
 
 
-def test_the_same_name_under_another_account_is_somebody_else(world: World, other: Older) -> None:
+def test_the_same_name_under_another_account_is_not_matched(world: World, other: Older) -> None:
     stranger = world.user("otto@sample.example")
     patient = Patient(user_id=stranger.id, first_name="First501", last_name="Sample", birth_date=date(2001, 2, 3))
     db.session.add(patient)
@@ -112,7 +113,7 @@ def test_the_same_name_under_another_account_is_somebody_else(world: World, othe
     assert not db.session.scalars(select(EntityFile).where(EntityFile.patient_id == patient.id)).all()
 
 
-def test_two_accounts_of_the_source_with_one_address_are_not_thrown_together(world: World, other: Older) -> None:
+def test_two_source_accounts_with_one_email_are_not_merged(world: World, other: Older) -> None:
     with other.engine.connect() as connection:
         connection.execute(text("UPDATE users SET email = 'USER501@sample.example' WHERE id = 502"))
         connection.commit()
@@ -125,21 +126,21 @@ def test_two_accounts_of_the_source_with_one_address_are_not_thrown_together(wor
     assert not theirs & set(installation.moved(url_of(world), world.uploads))
 
 
-def test_nobody_knows_the_password_of_an_account_that_was_brought_along(world: World, other: Older) -> None:
+def test_imported_accounts_have_no_usable_password(world: World, other: Older) -> None:
     migrate(world, *of(other))
     assert not any(accounts.has_password("user501@sample.example", word) for word in ("", "!", "password"))
     accounts.set_password("user501@sample.example", "a long enough password")
     assert accounts.has_password("user501@sample.example", "a long enough password")
 
 
-def test_it_goes_on_where_it_was(world: World, other: Older) -> None:
+def test_a_second_run_continues_the_import(world: World, other: Older) -> None:
     migrate(world, *of(other))
     report = said(migrate(world, "--json", *of(other)))
     assert (report["moved_now"], report["verification"]["passed"]) == (0, True)
     assert (count(User), count(Patient), count(LabResult)) == (3, 5, 20)
 
 
-def test_taken_back_nobody_is_left_who_was_brought_along(world: World, other: Older) -> None:
+def test_rollback_removes_imported_people(world: World, other: Older) -> None:
     before = installation.state(other)
     migrate(world, *of(other))
     assert roll_back(world, *of(other)).exit_code == 0
@@ -150,7 +151,7 @@ def test_taken_back_nobody_is_left_who_was_brought_along(world: World, other: Ol
     installation.assert_all_moved(other, url_of(world), world.uploads)
 
 
-def test_taken_back_whoever_is_in_use_by_now_stays_and_is_told(world: World, other: Older) -> None:
+def test_rollback_keeps_and_reports_imported_people_in_use(world: World, other: Older) -> None:
     migrate(world, *of(other))
     record = db.session.get_one(LabResult, mapped("lab-result")[501])
     owner = db.session.get_one(User, db.session.get_one(Patient, record.patient_id).user_id)
@@ -161,7 +162,7 @@ def test_taken_back_whoever_is_in_use_by_now_stays_and_is_told(world: World, oth
     assert [file.id for file in world.files()] == [added]
 
 
-def test_taking_back_needs_the_source_it_came_from(world: World, other: Older) -> None:
+def test_rollback_needs_the_same_source(world: World, other: Older) -> None:
     migrate(world, *of(other))
     moved = len(world.files())
     result = roll_back(world)
@@ -178,7 +179,7 @@ def test_finished_nothing_is_deleted_at_the_source(world: World, other: Older) -
     installation.assert_all_moved(other, url_of(world), world.uploads)
 
 
-def test_what_was_deleted_for_ever_does_not_come_from_there_again(world: World, other: Older) -> None:
+def test_permanently_deleted_documents_are_not_imported_again(world: World, other: Older) -> None:
     migrate(world, *of(other))
     file = world.files()[0]
     owner = db.session.get_one(User, db.session.get_one(Patient, file.patient_id).user_id)
@@ -191,7 +192,7 @@ def test_what_was_deleted_for_ever_does_not_come_from_there_again(world: World, 
         assert number not in {one.legacy_id for one in world.files()}
 
 
-def test_there_is_one_source(world: World, other: Older, tmp_path: Path) -> None:
+def test_a_second_source_is_refused(world: World, other: Older, tmp_path: Path) -> None:
     migrate(world, *of(other))
     third = plant(f"sqlite:///{tmp_path / 'third.db'}", tmp_path / "third")
     result = migrate(world, *of(third))
@@ -199,7 +200,7 @@ def test_there_is_one_source(world: World, other: Older, tmp_path: Path) -> None
     assert migrate(world).exit_code == 1
 
 
-def test_an_installation_with_older_files_of_its_own_takes_no_others(world: World, other: Older) -> None:
+def test_a_source_is_refused_where_there_are_older_files_already(world: World, other: Older) -> None:
     world.older_file(world.record("lab-result"))
     result = migrate(world, *of(other))
     assert (result.exit_code, "old files of its own" in result.output) == (1, True)
@@ -215,13 +216,13 @@ def test_an_installation_with_older_files_of_its_own_takes_no_others(world: Worl
         ("postgresql://nobody@127.0.0.1:1/none", "cannot be read"),
     ],
 )
-def test_a_source_that_cannot_be_read_is_refused_in_words(world: World, tmp_path: Path, url: str, words: str) -> None:
+def test_an_unreadable_source_is_refused_with_a_sentence(world: World, tmp_path: Path, url: str, words: str) -> None:
     (tmp_path / "lab_result_files").mkdir()
     result = migrate(world, "--source-url", url, "--source-uploads", str(tmp_path))
     assert (result.exit_code, words in result.output, "Traceback" in result.output) == (1, True, False)
 
 
-def test_a_database_of_something_else_is_refused_in_words(world: World, tmp_path: Path) -> None:
+def test_a_database_of_something_else_is_refused_with_a_sentence(world: World, tmp_path: Path) -> None:
     path = tmp_path / "else.db"
     engine = create_engine(f"sqlite:///{path}")
     with engine.connect() as connection:
@@ -232,12 +233,12 @@ def test_a_database_of_something_else_is_refused_in_words(world: World, tmp_path
     assert (result.exit_code, "users has no email" in result.output) == (1, True)
 
 
-def test_database_and_folder_go_together(world: World, tmp_path: Path) -> None:
+def test_source_url_and_uploads_must_be_given_together(world: World, tmp_path: Path) -> None:
     assert migrate(world, "--source-uploads", str(tmp_path)).exit_code == MISUSE
     assert migrate(world, "--source-url", "sqlite:///x").exit_code == MISUSE
 
 
-def test_a_folder_that_is_none_of_the_older_feature_is_refused(world: World, other: Older, tmp_path: Path) -> None:
+def test_a_folder_without_lab_result_files_is_refused(world: World, other: Older, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     result = migrate(world, *of(other)[:2], "--source-uploads", str(tmp_path / "empty"))
     assert (result.exit_code, "lab_result_files" in result.output) == (1, True)
@@ -247,6 +248,9 @@ def test_the_backup_holds_both_databases(world: World, other: Older) -> None:
     place = Path(said(migrate(world, "--json", *of(other)))["backup"])
     assert (place / "database").is_file()
     assert (place / "source-database").is_file()
+    kept = {entry.sha256 for entry in backup.entries(place.parent, place.name) if entry.place == backup.SOURCE}
+    assert {file.sha256 for file in other.files if file.sha256} <= kept
+    assert list(backup.check(place.parent, place.name)) == []
 
 
 def test_no_password_of_the_source_is_shown_or_kept(world: World, other: Older) -> None:

@@ -1,4 +1,4 @@
-"""How a move ends: taken back as if it had never been, or finished, or one document at a time deleted for ever."""
+"""Rollback, finishing, and permanent deletion of moved documents."""
 
 import hashlib
 from datetime import timedelta
@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from medfiles.clock import now
 from medfiles.database.session import db
 from medfiles.errors import StorageError
+from medfiles.legacy.folder import folder_of
 from medfiles.models import EntityFile, LabResultFile, LegacyId, LegacySource
 from medfiles.operations import housekeeping
 from tests.legacy import installation
@@ -45,7 +46,7 @@ def delete_for_ever(world: World, number: int) -> None:
 # --- taken back --------------------------------------------------------------------------------------------------
 
 
-def test_taken_back_all_is_as_before(world: World) -> None:
+def test_rollback_restores_the_state_before_the_move(world: World) -> None:
     older = planted(world)
     before = installation.state(older)
     migrate(world)
@@ -57,7 +58,7 @@ def test_taken_back_all_is_as_before(world: World) -> None:
     world.assert_settled()
 
 
-def test_there_and_back_and_there_again(world: World) -> None:
+def test_moving_again_after_a_rollback(world: World) -> None:
     older = planted(world)
     for _ in range(2):
         migrate(world)
@@ -68,7 +69,7 @@ def test_there_and_back_and_there_again(world: World) -> None:
     world.assert_settled()
 
 
-def test_taking_back_twice_changes_nothing(world: World, lab: Any) -> None:
+def test_a_second_rollback_changes_nothing(world: World, lab: Any) -> None:
     world.older_file(lab)
     migrate(world)
     roll_back(world)
@@ -76,7 +77,7 @@ def test_taking_back_twice_changes_nothing(world: World, lab: Any) -> None:
     assert (result.exit_code, said(result)["documents"]) == (0, 0)
 
 
-def test_what_was_added_since_stays(world: World, lab: Any) -> None:
+def test_rollback_keeps_documents_added_since(world: World, lab: Any) -> None:
     world.older_file(lab)
     migrate(world)
     added = world.attach(lab, "New.pdf").id
@@ -84,21 +85,21 @@ def test_what_was_added_since_stays(world: World, lab: Any) -> None:
     assert [file.id for file in world.files()] == [added]
 
 
-def test_what_was_changed_since_is_told(world: World, lab: Any) -> None:
+def test_rollback_reports_changes_made_since(world: World, lab: Any) -> None:
     changed, trashed, same = (world.older_file(lab, f"{number}.txt", b"%d" % number) for number in range(3))
     migrate(world)
     world.documents().edit(document_of(changed.id).id, {"file_name": "Other", "description": "New words"})
     world.documents().trash(document_of(trashed.id).id)
     lost = said(roll_back(world, "--json"))["lost"]
     assert [words.split(" as ")[0] for words in lost] == [
-        f"Older file {changed.id} had another name and description",
-        f"Older file {trashed.id} was in the trash",
+        f"Old file {changed.id}: name and description changed since",
+        f"Old file {trashed.id} was in the trash",
     ]
     listed = world.client().get(f"/api/v1/lab-result/{lab.id}/files").json or []
     assert {file["id"] for file in listed} == {changed.id, trashed.id, same.id}
 
 
-def test_a_document_whose_older_file_was_altered_is_not_taken_back(world: World, lab: Any) -> None:
+def test_rollback_keeps_documents_whose_older_file_was_altered(world: World, lab: Any) -> None:
     altered, gone, good = (world.older_file(lab, f"{number}.txt", b"%d" % number) for number in range(3))
     migrate(world)
     (world.uploads / altered.file_path).write_bytes(b"altered")
@@ -110,7 +111,7 @@ def test_a_document_whose_older_file_was_altered_is_not_taken_back(world: World,
     assert world.client().get(DOWNLOAD.format(gone.id), buffered=True).data == b"1"
 
 
-def test_pictures_of_what_is_taken_back_go_with_it(world: World, lab: Any) -> None:
+def test_rollback_deletes_previews(world: World, lab: Any) -> None:
     world.older_file(lab)
     migrate(world)
     housekeeping.warm(world.previews().renderer)
@@ -119,7 +120,7 @@ def test_pictures_of_what_is_taken_back_go_with_it(world: World, lab: Any) -> No
     assert not list((world.uploads / "previews").rglob("*.webp"))
 
 
-def test_taking_back_stands_in_the_trail(world: World, lab: Any) -> None:
+def test_rollback_is_audited(world: World, lab: Any) -> None:
     world.older_file(lab)
     migrate(world)
     roll_back(world)
@@ -130,7 +131,7 @@ def test_taking_back_stands_in_the_trail(world: World, lab: Any) -> None:
 # --- deleted for ever --------------------------------------------------------------------------------------------
 
 
-def test_what_is_deleted_for_ever_goes_where_it_came_from_too(world: World, lab: Any) -> None:
+def test_permanent_deletion_deletes_the_older_file(world: World, lab: Any) -> None:
     older, other = world.older_file(lab), world.older_file(lab)
     migrate(world)
     delete_for_ever(world, older.id)
@@ -141,7 +142,7 @@ def test_what_is_deleted_for_ever_goes_where_it_came_from_too(world: World, lab:
     world.assert_settled()
 
 
-def test_nothing_deleted_for_ever_comes_back(world: World, lab: Any) -> None:
+def test_permanently_deleted_documents_are_not_moved_again(world: World, lab: Any) -> None:
     older, other = world.older_file(lab), world.older_file(lab)
     migrate(world)
     delete_for_ever(world, older.id)
@@ -151,7 +152,7 @@ def test_nothing_deleted_for_ever_comes_back(world: World, lab: Any) -> None:
     assert [file.legacy_id for file in world.files()] == [other.id]
 
 
-def test_housekeeping_deletes_it_for_ever_in_the_same_way(world: World, lab: Any) -> None:
+def test_expiry_deletes_the_older_file(world: World, lab: Any) -> None:
     older = world.older_file(lab)
     migrate(world)
     world.documents().trash(document_of(older.id).id)
@@ -161,7 +162,7 @@ def test_housekeeping_deletes_it_for_ever_in_the_same_way(world: World, lab: Any
 
 
 @pytest.mark.parametrize("spelled", ["{path}", "uploads/{path}", "{name}"])
-def test_bytes_that_another_row_names_stay_until_that_goes(world: World, lab: Any, spelled: str) -> None:
+def test_a_shared_older_file_stays_until_the_last_row_is_deleted(world: World, lab: Any, spelled: str) -> None:
     first = world.older_file(lab, "Note.txt", b"shared")
     path = first.file_path
     second = world.older_file(lab, "Copy.txt", b"", file_path=spelled.format(path=path, name=Path(path).name))
@@ -174,7 +175,7 @@ def test_bytes_that_another_row_names_stay_until_that_goes(world: World, lab: An
     world.assert_settled()
 
 
-def test_a_folder_that_cannot_be_written_keeps_the_older_bytes_for_the_next_sweep(
+def test_an_older_file_that_cannot_be_deleted_is_left_to_the_sweep(
     world: World, lab: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     older = world.older_file(lab)
@@ -184,7 +185,7 @@ def test_a_folder_that_cannot_be_written_keeps_the_older_bytes_for_the_next_swee
         raise StorageError()
 
     with monkeypatch.context() as locked:
-        locked.setattr(world.parts.storages.older, "delete", broken)
+        locked.setattr(folder_of(world.parts.storages), "delete", broken)
         delete_for_ever(world, older.id)
     assert (world.uploads / older.file_path).exists()
     world.sweep()
@@ -192,7 +193,7 @@ def test_a_folder_that_cannot_be_written_keeps_the_older_bytes_for_the_next_swee
     world.assert_settled()
 
 
-def test_the_trash_alone_touches_nothing_older(world: World, lab: Any) -> None:
+def test_moving_to_trash_does_not_change_older_files(world: World, lab: Any) -> None:
     older = world.older_file(lab)
     migrate(world)
     world.documents().trash(document_of(older.id).id)
@@ -202,7 +203,7 @@ def test_the_trash_alone_touches_nothing_older(world: World, lab: Any) -> None:
 # --- finished ----------------------------------------------------------------------------------------------------
 
 
-def test_finished_the_older_rows_and_bytes_of_what_was_moved_are_gone(world: World) -> None:
+def test_finishing_deletes_older_rows_and_files_of_what_was_moved(world: World) -> None:
     older = planted(world)
     migrate(world)
     result = migrate(world, "--finish", "--json")
@@ -220,7 +221,7 @@ def test_finished_the_older_rows_and_bytes_of_what_was_moved_are_gone(world: Wor
     world.assert_settled()
 
 
-def test_finished_the_older_numbers_go_on_working(world: World, lab: Any) -> None:
+def test_after_finishing_older_ids_still_work(world: World, lab: Any) -> None:
     number = world.older_file(lab, "Note.txt", b"still here").id
     migrate(world)
     migrate(world, "--finish")
@@ -229,7 +230,7 @@ def test_finished_the_older_numbers_go_on_working(world: World, lab: Any) -> Non
     assert (known.old_id, known.new_id) == (number, document_of(number).id)
 
 
-def test_finished_nothing_can_be_taken_back(world: World, lab: Any) -> None:
+def test_after_finishing_rollback_is_refused(world: World, lab: Any) -> None:
     world.older_file(lab)
     migrate(world)
     migrate(world, "--finish")
@@ -238,7 +239,7 @@ def test_finished_nothing_can_be_taken_back(world: World, lab: Any) -> None:
     assert len(world.files()) == 1
 
 
-def test_finished_further_runs_change_nothing(world: World, lab: Any) -> None:
+def test_after_finishing_further_runs_change_nothing(world: World, lab: Any) -> None:
     world.older_file(lab)
     migrate(world)
     migrate(world, "--finish")
@@ -247,7 +248,7 @@ def test_finished_further_runs_change_nothing(world: World, lab: Any) -> None:
     assert len(world.files()) == 1
 
 
-def test_it_is_not_finished_before_it_was_verified(world: World, lab: Any) -> None:
+def test_finishing_needs_a_passed_verification(world: World, lab: Any) -> None:
     world.older_file(lab)
     assert migrate(world, "--finish").exit_code == 1
     migrate(world)
@@ -261,14 +262,14 @@ def test_it_is_not_finished_before_it_was_verified(world: World, lab: Any) -> No
     assert "verification failed" in result.output
 
 
-def test_a_dry_run_finishes_nothing(world: World, lab: Any) -> None:
+def test_dry_run_and_finish_exclude_each_other(world: World, lab: Any) -> None:
     older = world.older_file(lab)
     migrate(world)
     assert migrate(world, "--dry-run", "--finish").exit_code == MISUSE
     assert (rows(), (world.uploads / older.file_path).exists()) == (1, True)
 
 
-def test_a_document_damaged_since_keeps_its_older_file(world: World, lab: Any) -> None:
+def test_finishing_keeps_older_files_of_damaged_documents(world: World, lab: Any) -> None:
     damaged, good = (world.older_file(lab, f"{number}.txt", b"%d" % number) for number in range(2))
     number, paths = damaged.id, [world.uploads / damaged.file_path, world.uploads / good.file_path]
     migrate(world)
@@ -279,7 +280,7 @@ def test_a_document_damaged_since_keeps_its_older_file(world: World, lab: Any) -
     assert not paths[1].exists()
 
 
-def test_finished_a_document_can_still_be_deleted_for_ever(world: World, lab: Any) -> None:
+def test_after_finishing_documents_can_be_deleted_permanently(world: World, lab: Any) -> None:
     number = world.older_file(lab).id
     migrate(world)
     migrate(world, "--finish")

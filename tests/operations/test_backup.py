@@ -17,6 +17,7 @@ from medfiles.audit import chain
 from medfiles.database.session import db
 from medfiles.errors import Conflict, IntegrityFailed, StorageError
 from medfiles.jobs import last_runs
+from medfiles.legacy.folder import folder_of
 from medfiles.models import EntityFile, Visit
 from medfiles.operations import backup, database_dump, integrity, restore
 from medfiles.storage import digest
@@ -81,7 +82,7 @@ def objects(folder: Path) -> list[Path]:
 
 def test_what_comes_back_is_what_was_there(lived_in: World, make_world: Callable[..., World], tmp_path: Path) -> None:
     before, bytes_before = rows(lived_in), contents(lived_in)
-    older = {path: (lived_in.uploads / path).read_bytes() for path in lived_in.parts.storages.older.paths()}
+    older = {path: (lived_in.uploads / path).read_bytes() for path in folder_of(lived_in.parts.storages).paths()}
     made = run(lived_in, "backup", str(tmp_path / "safe"), "--json")
     assert (made.exit_code, json.loads(made.stdout)["documents"]) == (0, 8)
     other = make_world()
@@ -89,7 +90,7 @@ def test_what_comes_back_is_what_was_there(lived_in: World, make_world: Callable
     assert (done.exit_code, json.loads(done.stdout)["findings"]) == (0, [])
     assert rows(other) == before
     assert contents(other) == bytes_before
-    assert {path: (other.uploads / path).read_bytes() for path in other.parts.storages.older.paths()} == older
+    assert {path: (other.uploads / path).read_bytes() for path in folder_of(other.parts.storages).paths()} == older
     assert (Path(other.app.instance_path) / "secret-key").read_text() == lived_in.app.config["SECRET_KEY"]
     assert integrity.count_findings() == {}
 
@@ -251,7 +252,7 @@ def test_a_document_that_is_not_there_is_said_and_the_rest_is_saved(lived_in: Wo
     lost, *_ = lived_in.files()
     (lived_in.uploads / lost.file_path).unlink()
     done = run(lived_in, "backup", str(tmp_path), "--json")
-    assert (done.exit_code, json.loads(done.stdout)["problems"]) == (1, [f"document {lost.id}: its bytes are missing"])
+    assert (done.exit_code, json.loads(done.stdout)["problems"]) == (1, [f"document {lost.id}: its content is missing"])
     assert not list(backup.check(tmp_path, backup.newest(tmp_path)))
 
 
@@ -389,7 +390,7 @@ def test_an_older_file_that_is_there_is_not_replaced(
     lived_in: World, make_world: Callable[..., World], tmp_path: Path
 ) -> None:
     save(lived_in, tmp_path)
-    [path], other = lived_in.parts.storages.older.paths(), make_world()
+    [path], other = folder_of(lived_in.parts.storages).paths(), make_world()
     place = other.uploads / path
     place.parent.mkdir(parents=True)
     place.write_bytes(b"somebody's")

@@ -33,8 +33,8 @@ def places(world: World, bucket: Callable[[], str], tmp_path: Path) -> tuple[Dis
 
 def keep_in(world: World, *storages: Any) -> None:
     """From now on new documents go to the first of these places."""
-    older = world.parts.storages.older
-    world.app.extensions["medfiles"] = replace(world.parts, storages=Storages(*storages, older=older))
+    attached = world.parts.storages.attached.values()
+    world.app.extensions["medfiles"] = replace(world.parts, storages=Storages(*storages, attached=attached))
 
 
 def command(world: World, *options: str) -> Any:

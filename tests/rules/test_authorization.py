@@ -9,15 +9,17 @@ import pytest
 from sqlalchemy import false, select
 
 from medfiles import permissions
+from medfiles.audit.event_log import AuditTarget
 from medfiles.database.session import db
 from medfiles.documents.bulk import BulkService, Result
-from medfiles.documents.legacy_ids import OlderService
 from medfiles.documents.listing import ListQuery
 from medfiles.documents.rules import UploadMetadata, UploadPermit
 from medfiles.documents.service import DocumentService
 from medfiles.documents.uploading import Arrivals
 from medfiles.errors import Forbidden, NotFound
+from medfiles.legacy import ids
 from medfiles.models import EntityFile, Patient, PatientShare
+from medfiles.permissions import Action
 from medfiles.previews.service import PreviewService, recipe
 from medfiles.records.service import RecordService
 from medfiles.records.sharing import ShareService
@@ -39,7 +41,6 @@ class Things:
     bulk: BulkService
     previews: PreviewService
     records: RecordService
-    older: OlderService
     older_id: int
     moved_id: int
     shares: ShareService
@@ -50,16 +51,16 @@ class Things:
     gone_id: int
     file: EntityFile
     trashed_id: int
-    permit: UploadPermit
+    require_admin: UploadPermit
 
     @property
     def visit(self) -> Any:
         return self.world.kind("visit")
 
     def attach(self, key: str | None) -> Any:
-        staged = self.documents.stage(self.permit)
+        staged = self.documents.stage(self.require_admin)
         staged.write(samples.pdf())
-        return self.documents.attach(self.permit, staged, UploadMetadata("letter.pdf", idempotency_key=key))
+        return self.documents.attach(self.require_admin, staged, UploadMetadata("letter.pdf", idempotency_key=key))
 
 
 def done(results: Sequence[Result]) -> list[int]:
@@ -85,6 +86,12 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "documents.details": lambda on: on.documents.details(on.file.id),
     "documents.editable": lambda on: on.documents.editable(on.file.id),
     "documents.open": lambda on: on.documents.open(on.file.id),
+    "documents.open_listed": lambda on: on.documents.open_listed(on.file.id),
+    "documents.open_listed of an older file": lambda on: on.documents.open_listed(on.older_id),
+    "documents.open_listed of what was moved": lambda on: on.documents.open_listed(on.moved_id),
+    "documents.authorized_additional": lambda on: on.documents.authorized_additional(
+        on.older_id, Action.VIEW, AuditTarget()
+    ),
     "documents.receive": lambda on: on.documents.receive(on.visit, on.record_id, 1000, files=1),
     "documents.attach": lambda on: on.attach(None),
     "documents.attach of a retry": lambda on: on.attach(KEY),
@@ -92,6 +99,7 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "documents.cancel of what is still on its way": lambda on: on.documents.cancel(on.visit, on.record_id, "later"),
     "documents.edit": lambda on: on.documents.edit(on.file.id, {"description": "Changed"}),
     "documents.trash": lambda on: on.documents.trash(on.file.id),
+    "documents.trash by an older id": lambda on: ids.trash(on.documents, on.moved_id),
     "documents.restore": lambda on: on.documents.restore(on.trashed_id),
     "documents.purge": lambda on: on.documents.purge(on.trashed_id),
     "bulk.trash_many": lambda on: on.bulk.trash_many(on.visit, on.record_id, [on.file.id]),
@@ -101,9 +109,6 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "bulk.open_many": lambda on: on.bulk.open_many(on.visit, on.record_id, [on.file.id]),
     "bulk.across": lambda on: done(on.bulk.across([on.file.id], on.bulk.trash_many)),
     "bulk.open_across": lambda on: on.bulk.open_across([on.file.id]),
-    "older.open_older": lambda on: on.older.open_older(on.older_id),
-    "older.open_older of what was moved": lambda on: on.older.open_older(on.moved_id),
-    "older.trash_older of what was moved": lambda on: on.older.trash_older(on.moved_id),
     "previews.describe": lambda on: on.previews.describe(on.file.id),
     "previews.picture": lambda on: on.previews.picture(on.file.id, on.file.sha256, recipe(480)),
     "previews.page": lambda on: on.previews.page(on.file.id, 1, 480),
@@ -155,10 +160,10 @@ def things(world: World) -> Things:
     intake = documents.receive(world.kind(), record.id, 1000, files=1)
     world.share(patient, "otto@sample.example")
     world.user("max@sample.example")
-    lab, older = world.record("lab-result", patient), world.older()
+    lab = world.record("lab-result", patient)
     shares = ShareService(world.actor(), world.parts.registry, world.parts.storages)
     return Things(
-        world, documents, world.bulk(), world.previews(), records, older, world.older_file(lab).id,
+        world, documents, world.bulk(), world.previews(), records, world.older_file(lab).id,
         world.older_file(lab, moved=True).id, shares, replace(shares, actor=world.actor("otto@sample.example")),
         shares.list(patient.id)[0].share.id, patient.id, record.id, gone.id, file, trashed.id, intake,
     )  # fmt: skip
@@ -180,7 +185,7 @@ def verbs() -> set[str]:
         "previews": (PreviewService,),
         "records": (RecordService,),
     }
-    services |= {"shares": (ShareService,), "older": (OlderService,)}
+    services |= {"shares": (ShareService,)}
     return {
         f"{name}.{verb}"
         for name, classes in services.items()

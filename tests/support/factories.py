@@ -23,9 +23,9 @@ from werkzeug.test import TestResponse
 from medfiles.app import create_app
 from medfiles.database.session import db, transaction
 from medfiles.documents.bulk import BulkService
-from medfiles.documents.legacy_ids import OlderService
 from medfiles.documents.rules import UploadMetadata
 from medfiles.documents.service import DocumentService
+from medfiles.legacy.folder import FILES
 from medfiles.models import (
     AuditEvent,
     EntityFile,
@@ -45,7 +45,6 @@ from medfiles.records.service import RecordService
 from medfiles.sandbox.pool import Sandbox
 from medfiles.services import Services
 from medfiles.storage import journal, live_key
-from medfiles.storage.legacy_folder import FOLDER
 from tests.support import samples
 
 OLDER = datetime(2021, 3, 4, 9, 30)  # naive, as the older feature wrote times
@@ -161,9 +160,6 @@ class World:
     def bulk(self, email: str = "nora@sample.example") -> BulkService:
         return BulkService(self.actor(email), **self._service())
 
-    def older(self, email: str = "nora@sample.example") -> OlderService:
-        return OlderService(self.actor(email), **self._service())
-
     def previews(self, email: str = "nora@sample.example") -> PreviewService:
         renderer = Renderer(self.parts.storages, self.parts.renderers)
         return PreviewService(self.actor(email), self.parts.registry, self.parts.storages, renderer=renderer)
@@ -227,7 +223,7 @@ class World:
         **columns: Any,
     ) -> LabResultFile:
         """A file as the older lab-results feature left it; `moved`: and where it is now."""
-        path = f"{FOLDER}/{uuid.uuid4()}{Path(name).suffix}"
+        path = f"{FILES}/{uuid.uuid4()}{Path(name).suffix}"
         place = self.uploads / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content_for(name) if content is None else content)

@@ -1,4 +1,4 @@
-"""The older lab-results feature's files, before and after they are moved: found, read unaltered, never changed."""
+"""Unmigrated files: listed, counted and downloaded unaltered, before and after the move, and never changed."""
 
 import hashlib
 import os
@@ -33,7 +33,7 @@ def names(answer: TestResponse) -> list[str]:
     return [file["file_name"] for file in answer.json or []]
 
 
-def test_a_file_not_moved_yet_is_downloaded_as_it_lies_there(world: World, lab: Any) -> None:
+def test_an_unmigrated_file_is_downloaded_unaltered(world: World, lab: Any) -> None:
     content = samples.pdf()
     older = world.older_file(lab, content=content)
     answer = world.client().get(DOWNLOAD.format(older.id), buffered=True)
@@ -42,18 +42,18 @@ def test_a_file_not_moved_yet_is_downloaded_as_it_lies_there(world: World, lab: 
     assert answer.headers["Content-Disposition"].startswith("attachment")
 
 
-def test_a_part_of_it_can_be_asked_for(world: World, lab: Any) -> None:
+def test_a_range_of_an_unmigrated_file_can_be_requested(world: World, lab: Any) -> None:
     older = world.older_file(lab, "Note.txt", b"0123456789")
     answer = world.client().get(DOWNLOAD.format(older.id), headers={"Range": "bytes=2-4"}, buffered=True)
     assert (answer.status_code, answer.data, answer.headers["Content-Range"]) == (206, b"234", "bytes 2-4/10")
 
 
-def test_what_the_older_table_says_of_a_size_is_not_believed(world: World, lab: Any) -> None:
+def test_the_size_in_the_older_table_is_not_trusted(world: World, lab: Any) -> None:
     older = world.older_file(lab, "Note.txt", b"0123456789", file_size=3)
     assert world.client().get(DOWNLOAD.format(older.id), buffered=True).data == b"0123456789"
 
 
-def test_what_it_says_of_a_type_is_believed_only_of_ours(world: World, lab: Any) -> None:
+def test_unknown_media_types_of_the_older_table_are_not_sent(world: World, lab: Any) -> None:
     types = ("text/html", "image/svg+xml", "text/plain\r\nX-Bad: 1", "nonsense")
     answers = [
         world.client().get(DOWNLOAD.format(world.older_file(lab, file_type=type).id), buffered=True) for type in types
@@ -62,7 +62,7 @@ def test_what_it_says_of_a_type_is_believed_only_of_ours(world: World, lab: Any)
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "a\r\nX-Bad: 1.pdf", "\u202e", "日本.pdf", " "])
-def test_its_name_is_cleaned_wherever_it_is_shown(world: World, lab: Any, name: str) -> None:
+def test_names_of_unmigrated_files_are_cleaned(world: World, lab: Any, name: str) -> None:
     older = world.older_file(lab, "Note.txt", b"x")
     older.file_name = name
     db.session.commit()
@@ -74,7 +74,7 @@ def test_its_name_is_cleaned_wherever_it_is_shown(world: World, lab: Any, name: 
     assert "/" not in shown
 
 
-def test_after_it_was_moved_its_older_number_leads_to_the_document(world: World, lab: Any) -> None:
+def test_the_older_id_of_a_moved_file_leads_to_the_document(world: World, lab: Any) -> None:
     older = world.older_file(lab, moved=True)
     file = world.files()[0]
     (world.uploads / older.file_path).write_bytes(b"no longer asked for")
@@ -83,13 +83,13 @@ def test_after_it_was_moved_its_older_number_leads_to_the_document(world: World,
     assert answer.headers["Link"] == f'</api/v1/files/{file.id}/download>; rel="successor-version"'
 
 
-def test_numbers_of_ours_are_taken_too(world: World, lab: Any) -> None:
+def test_document_ids_are_accepted_at_older_addresses(world: World, lab: Any) -> None:
     file = world.attach(lab)
     assert world.client().get(DOWNLOAD.format(file.id), buffered=True).status_code == 200
 
 
 @pytest.mark.parametrize("address", ["lab-results", "lab-result"])
-def test_the_list_holds_what_was_moved_once_and_what_was_not(world: World, lab: Any, address: str) -> None:
+def test_the_list_holds_moved_and_unmigrated_files_once(world: World, lab: Any, address: str) -> None:
     waiting, _ = world.older_file(lab, "Waiting.pdf"), world.older_file(lab, "Moved.pdf", moved=True)
     world.attach(lab, "New.pdf")
     answer = listed(world, lab, address)
@@ -102,7 +102,7 @@ def test_the_list_holds_what_was_moved_once_and_what_was_not(world: World, lab: 
 
 @pytest.mark.parametrize("sort", ["name", "date", "size", "type"])
 @pytest.mark.parametrize("order", ["asc", "desc"])
-def test_pages_go_through_old_and_new_in_one_order(world: World, lab: Any, sort: str, order: str) -> None:
+def test_pages_list_unmigrated_files_and_documents_in_one_order(world: World, lab: Any, sort: str, order: str) -> None:
     for number in range(4):
         world.older_file(lab, f"Old {number}.txt", b"x" * (number + 1), uploaded_at=datetime(2020, 1, number + 1))
         world.attach(lab, f"New {number}.txt", b"y" * (number + 2))
@@ -129,7 +129,7 @@ def test_pages_go_through_old_and_new_in_one_order(world: World, lab: Any, sort:
         ({"from": "2021-03-05"}, ["New.txt"]),
     ],
 )
-def test_it_is_searched_and_filtered_among_the_rest(
+def test_search_and_filters_apply_to_unmigrated_files(
     world: World, lab: Any, query: dict[str, str], found: list[str]
 ) -> None:
     world.older_file(lab, "Old.txt")
@@ -137,12 +137,12 @@ def test_it_is_searched_and_filtered_among_the_rest(
     assert names(listed(world, lab, **query)) == found
 
 
-def test_the_trash_holds_none_of_them(world: World, lab: Any) -> None:
+def test_the_trash_lists_no_unmigrated_files(world: World, lab: Any) -> None:
     world.older_file(lab)
     assert names(listed(world, lab, trashed="1")) == []
 
 
-def test_one_that_was_not_moved_cannot_be_deleted(world: World, lab: Any) -> None:
+def test_an_unmigrated_file_cannot_be_deleted(world: World, lab: Any) -> None:
     older = world.older_file(lab)
     answer = world.browser(htmx=False)
     response = answer.client.delete(f"/api/v1/lab-result-files/{older.id}", headers={"X-CSRFToken": answer.token})
@@ -151,7 +151,7 @@ def test_one_that_was_not_moved_cannot_be_deleted(world: World, lab: Any) -> Non
     assert db.session.scalar(select(func.count(LabResultFile.id))) == 1
 
 
-def test_one_that_was_moved_goes_to_the_trash(world: World, lab: Any) -> None:
+def test_a_moved_file_is_trashed_by_its_older_id(world: World, lab: Any) -> None:
     older, browser = world.older_file(lab, moved=True), world.browser(htmx=False)
     path = f"/api/v1/lab-result-files/{older.id}"
     response = browser.client.delete(path, headers={"X-CSRFToken": browser.token})
@@ -160,7 +160,7 @@ def test_one_that_was_moved_goes_to_the_trash(world: World, lab: Any) -> None:
     assert response.headers["Link"] == f'</api/v1/files/{file.id}>; rel="successor-version"'
 
 
-def test_older_addresses_say_that_they_are_on_their_way_out(world: World, lab: Any) -> None:
+def test_older_addresses_are_marked_as_deprecated(world: World, lab: Any) -> None:
     older = world.older_file(lab)
     for answer in (listed(world, lab), world.client().get(DOWNLOAD.format(older.id), buffered=True)):
         assert answer.headers["Deprecation"] == "@1795651200"
@@ -168,7 +168,7 @@ def test_older_addresses_say_that_they_are_on_their_way_out(world: World, lab: A
     assert "Deprecation" not in listed(world, lab, "lab-result").headers
 
 
-def test_an_upload_to_the_older_address_is_a_document_like_any(world: World, lab: Any) -> None:
+def test_an_upload_to_the_older_address_makes_a_document(world: World, lab: Any) -> None:
     browser = world.browser(htmx=False)
     answer = browser.upload(f"/api/v1/lab-results/{lab.id}/files", "Count.pdf", samples.pdf())
     assert (answer.status_code, len(world.files())) == (201, 1)
@@ -176,7 +176,7 @@ def test_an_upload_to_the_older_address_is_a_document_like_any(world: World, lab
 
 
 @pytest.mark.parametrize("moved", [False, True])
-def test_a_stranger_cannot_tell_it_from_one_that_is_not_there(world: World, lab: Any, moved: bool) -> None:
+def test_to_a_stranger_an_older_file_does_not_exist(world: World, lab: Any, moved: bool) -> None:
     older = world.older_file(lab, moved=moved)
     stranger = world.client(OTTO)
     answers = [stranger.get(DOWNLOAD.format(number), buffered=True) for number in (older.id, older.id + 1)]
@@ -185,7 +185,7 @@ def test_a_stranger_cannot_tell_it_from_one_that_is_not_there(world: World, lab:
     assert answers[0].headers.get("Link") == answers[1].headers.get("Link")
 
 
-def test_a_reader_reads_it_and_may_not_delete_it(world: World, lab: Any) -> None:
+def test_a_reader_can_download_but_not_delete_an_unmigrated_file(world: World, lab: Any) -> None:
     older = world.older_file(lab)
     world.share(world.records().patient(lab.patient_id).patient, OTTO)
     otto = world.browser(OTTO, htmx=False)
@@ -194,7 +194,7 @@ def test_a_reader_reads_it_and_may_not_delete_it(world: World, lab: Any) -> None
     assert otto.client.delete(path, headers={"X-CSRFToken": otto.token}).status_code == 403
 
 
-def test_reading_it_stands_in_the_trail(world: World, lab: Any) -> None:
+def test_downloading_an_unmigrated_file_is_audited(world: World, lab: Any) -> None:
     older = world.older_file(lab)
     world.client().get(DOWNLOAD.format(older.id), buffered=True)
     [event] = world.events(action="download")
@@ -205,7 +205,7 @@ def test_reading_it_stands_in_the_trail(world: World, lab: Any) -> None:
     )
 
 
-def test_paths_are_taken_as_older_installations_wrote_them(world: World, lab: Any) -> None:
+def test_every_spelling_of_older_paths_is_accepted(world: World, lab: Any) -> None:
     older = world.older_file(lab, "Note.txt", b"found")
     name = Path(older.file_path).name
     elsewhere = f"/srv/app/data/{older.file_path}"
@@ -234,7 +234,7 @@ def test_a_link_in_the_older_folder_is_not_followed(world: World, lab: Any) -> N
     assert world.client().get(DOWNLOAD.format(older.id), buffered=True).status_code == 503
 
 
-def test_the_older_folder_can_lie_anywhere(make_world: Any, tmp_path: Path) -> None:
+def test_the_older_folder_can_be_set(make_world: Any, tmp_path: Path) -> None:
     world = make_world(OLDER_UPLOADS=str(tmp_path / "old"))
     (tmp_path / "old" / "lab_result_files").mkdir(parents=True)
     (tmp_path / "old" / "lab_result_files" / "a.txt").write_bytes(b"there")
@@ -245,7 +245,7 @@ def test_the_older_folder_can_lie_anywhere(make_world: Any, tmp_path: Path) -> N
 # --- in the widget -----------------------------------------------------------------------------------------------
 
 
-def test_the_widget_lists_it_to_download_and_for_nothing_else(world: World, lab: Any) -> None:
+def test_the_widget_offers_only_download_for_unmigrated_files(world: World, lab: Any) -> None:
     older, file = world.older_file(lab, "Old.pdf"), world.attach(lab, "New.pdf")
     page = world.browser().get(f"/documents/lab-result/{lab.id}").text
     [row] = re.findall(rf'<tbody class="mf-doc" id="[^"]*-doc-{older.id}".*?</tbody>', page, re.DOTALL)
@@ -257,7 +257,7 @@ def test_the_widget_lists_it_to_download_and_for_nothing_else(world: World, lab:
     assert re.search(r"mf-tick\b", other)
 
 
-def test_the_widget_s_link_gives_its_bytes_before_and_after_it_was_moved(world: World, lab: Any) -> None:
+def test_the_widgets_link_works_before_and_after_the_move(world: World, lab: Any) -> None:
     for moved in (False, True):
         older = world.older_file(lab, "Note.txt", b"whole", moved=moved)
         answer = world.client().get(f"/documents/files/{older.id}/download", buffered=True)
@@ -265,7 +265,7 @@ def test_the_widget_s_link_gives_its_bytes_before_and_after_it_was_moved(world: 
         assert answer.headers["Content-Disposition"].startswith("attachment")
 
 
-def test_every_count_holds_it(world: World, lab: Any) -> None:
+def test_every_count_includes_unmigrated_files(world: World, lab: Any) -> None:
     world.older_file(lab, "Old.txt")
     world.older_file(lab, "Moved.txt", moved=True)
     world.attach(lab, "New.txt")
@@ -277,21 +277,21 @@ def test_every_count_holds_it(world: World, lab: Any) -> None:
     assert "3 documents" in world.browser().get(f"/documents/lab-result/{lab.id}/badge").text
 
 
-def test_counts_of_others_hold_none_of_it(world: World, lab: Any) -> None:
+def test_counts_of_other_accounts_do_not_include_them(world: World, lab: Any) -> None:
     world.older_file(lab)
     other = world.record("lab-result", email=OTTO)
     assert world.documents(OTTO).count(world.kind("lab-result"), [lab.id, other.id]) == {other.id: 0}
     assert world.documents(OTTO).totals(lab.patient_id) == {}
 
 
-def test_it_takes_a_place_of_its_record_as_it_will_once_it_is_moved(world: World, lab: Any) -> None:
+def test_unmigrated_files_count_towards_the_limit_of_their_record(world: World, lab: Any) -> None:
     for number in range(world.kind("lab-result").max_files):
         world.older_file(lab, f"{number}.txt", b"x")
     answer = world.browser(htmx=False).upload(f"/api/v1/lab-result/{lab.id}/files", "One more.pdf", samples.pdf())
     assert (answer.status_code, answer.json and answer.json["code"]) == (409, "too-many")
 
 
-def test_choosing_all_chooses_only_what_can_be_chosen(world: World, lab: Any) -> None:
+def test_select_all_leaves_unmigrated_files_out(world: World, lab: Any) -> None:
     for number in range(3):
         world.older_file(lab, f"Old {number}.txt")
     world.store(lab, *(f"New {number}.txt" for number in range(60)))
@@ -299,14 +299,14 @@ def test_choosing_all_chooses_only_what_can_be_chosen(world: World, lab: Any) ->
     assert "Select all 60 documents" in page
 
 
-def test_in_a_form_it_cannot_be_removed(world: World, lab: Any) -> None:
+def test_unmigrated_files_cannot_be_removed_in_a_form(world: World, lab: Any) -> None:
     older = world.older_file(lab, "Old.txt")
     page = world.client().get(f"/lab-results/{lab.id}/edit").text
     assert "Old.txt" in page
     assert f'name="remove" value="{older.id}"' not in page
 
 
-def test_naming_it_in_a_bulk_action_does_nothing_to_it(world: World, lab: Any) -> None:
+def test_bulk_actions_do_not_change_unmigrated_files(world: World, lab: Any) -> None:
     older = world.older_file(lab)
     browser = world.browser(htmx=False)
     for action in ("delete", "purge", "category"):

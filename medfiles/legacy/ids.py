@@ -1,0 +1,27 @@
+"""Documents by their ids in the older lab-results feature."""
+
+from sqlalchemy import select
+
+from medfiles.database.session import db
+from medfiles.documents.service import DocumentService
+from medfiles.errors import Conflict
+from medfiles.models import FIRST_FILE_ID, EntityFile
+from medfiles.permissions import Action
+
+NOT_MOVED = "This document is still in the previous lab results. You can edit it once it has been moved."
+
+
+def document_id(number: int) -> int | None:
+    """Return the id of a document by its older id or by its own; None unless it has been moved."""
+    if number >= FIRST_FILE_ID:
+        return number
+    return db.session.scalar(select(EntityFile.id).where(EntityFile.legacy_id == number))
+
+
+def trash(documents: DocumentService, number: int) -> EntityFile:
+    """Move a document to the trash by its older id; Conflict while it has not been moved."""
+    if (file_id := document_id(number)) is not None:
+        return documents.trash(file_id)
+    with documents.operation("delete", file_id=number) as target:
+        documents.authorized_additional(number, Action.EDIT, target)
+        raise Conflict(NOT_MOVED)
