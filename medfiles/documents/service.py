@@ -7,7 +7,7 @@ from datetime import UTC
 from sqlalchemy import Select, func, select, union_all
 
 from medfiles import permissions
-from medfiles.antivirus.policy import INFECTED, must_be_readable
+from medfiles.antivirus.policy import INFECTED, require_readable
 from medfiles.audit import event_log
 from medfiles.audit.event_log import AuditTarget
 from medfiles.content import DocumentContent, opened
@@ -162,7 +162,7 @@ class DocumentService(UploadService):
         with self.reading("download", file_id=file_id) as target:
             file = self.authorized_file(file_id, Action.VIEW, target)
             self.registry[file.entity_type].allow("download")
-            must_be_readable(file, self.actor)
+            require_readable(file, self.actor)
             return opened(file, self.storages)
 
     def open_listed(self, number: int) -> DocumentContent:

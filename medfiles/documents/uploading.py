@@ -144,7 +144,7 @@ class UploadService(Service):
         if permit.again and (earlier := self._earlier(permit, staged, metadata)):
             return earlier, False
         db.session.rollback()  # no transaction stays open during the scan
-        scan = policy.scanned(self.scanner, staged.path)
+        scan = policy.scan_upload(self.scanner, staged.path)
         storage, key = self.storages.default, live_key(record_type.directory, extension)
         file = EntityFile(
             entity_type=record_type.name, entity_id=permit.record_id,
@@ -183,9 +183,9 @@ class UploadService(Service):
         target.file_id = file.id
         event_log.record(self.actor, "attach", target, size=file.file_size, sha256=file.sha256)
         if file.scan == policy.WAITING:
-            jobs.ask(jobs.SCAN, file.id, SCAN_AFTER)
+            jobs.enqueue(jobs.SCAN, file.id, SCAN_AFTER)
         elif file.file_type in WITH_THUMBNAIL:
-            jobs.ask(jobs.WARM, file.id, WARM_AFTER)
+            jobs.enqueue(jobs.WARM, file.id, WARM_AFTER)
         return file, True
 
     def _discard(self, record_type: RecordType, record_id: int, file: EntityFile, target: AuditTarget) -> Sequence[str]:

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from medfiles.accounts import service as accounts
-from medfiles.antivirus.policy import INFECTED, WAITING, is_held
+from medfiles.antivirus.policy import INFECTED, WAITING, is_blocked
 from medfiles.clock import now
 from medfiles.documents.listing import ListQuery, Page
 from medfiles.documents.service import RecordTotals, version_of
@@ -318,7 +318,7 @@ class FilePresenter:
         record_type = self.registry[file.entity_type]
         name = PurePosixPath(file.file_name)
         additional = self.registry.additional.mark if file.is_additional else None
-        held = not additional and is_held(file, self.actor.user_id)
+        held = not additional and is_blocked(file, self.actor.user_id)
         return FileView(
             id=file.id,
             entity_type=file.entity_type,

@@ -132,7 +132,7 @@ class Migration:
         size = found.bytes_in_all()
         documents = db.session.scalar(select(func.sum(EntityFile.file_size))) or 0
         db.session.rollback()
-        databases = sum(map(database_dump.size_of_database, {db.engine, self.source.engine}))
+        databases = sum(map(database_dump.database_size, {db.engine, self.source.engine}))
         needed = {self.plan.folder: size + int(documents) + databases}
         if root := self.services.storages.default.root:
             needed[root] = size

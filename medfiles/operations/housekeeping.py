@@ -15,7 +15,7 @@ from medfiles.database.session import db, transaction
 from medfiles.documents import lifecycle
 from medfiles.errors import NotFound, StorageError
 from medfiles.models import CancelledUpload, EntityFile, Rendition
-from medfiles.previews.renderer import Renderer, Unshowable
+from medfiles.previews.renderer import NoPreview, Renderer
 from medfiles.record_types.declared import RecordType, Registry
 from medfiles.record_types.media_types import WITH_THUMBNAIL
 from medfiles.sandbox.render.spec import THUMBNAIL, recipe
@@ -142,7 +142,7 @@ def warm_one(renderer: Renderer, file_id: int) -> bool:
 def _warmed(renderer: Renderer, file: EntityFile) -> bool:
     try:
         renderer.picture(opened(file, renderer.storages), recipe(THUMBNAIL), 1)
-    except (NotFound, Unshowable) as error:
+    except (NotFound, NoPreview) as error:
         log.info("no thumbnail", document=file.id, code=error.code)
         return False
     return True

@@ -12,7 +12,7 @@ from typing import NoReturn
 from sqlalchemy import bindparam, delete, insert, select, union_all, update
 
 from medfiles.clock import now
-from medfiles.database.session import db, end_reading, transaction
+from medfiles.database.session import db, end_read, transaction
 from medfiles.errors import StorageError
 from medfiles.models import EntityFile, Rendition, StorageJournal
 from medfiles.storage import Storages
@@ -126,7 +126,7 @@ def _named(keys: Collection[str]) -> set[str]:
     """Return the keys that rows name: a last check before objects are deleted."""
     documents = select(EntityFile.file_path).where(EntityFile.file_path.in_(keys))
     named = set(db.session.scalars(union_all(documents, select(Rendition.key).where(Rendition.key.in_(keys)))))
-    end_reading()
+    end_read()
     return named
 
 

@@ -22,7 +22,7 @@ from medfiles.storage.base import CHUNK, KEY, Listed, Staged, Staging, Stored, c
 
 LOST = "lost+found"
 PROBE = "check"
-AT_ONCE = 2  # concurrent commits: a conditional create sends the whole document in one request
+SYNCHRONOUS = 2  # concurrent commits: a conditional create sends the whole document in one request
 TRIES = 3
 CLIENT = {"connect_timeout": "3s", "read_timeout": "15s", "timeout": "300s", "user_agent": "medfiles"}
 RETRIES: Any = {"max_retries": TRIES - 1, "retry_timeout": timedelta(seconds=60)}
@@ -50,7 +50,7 @@ class ObjectStorage(Staging):
         self.name = name
         self._objects: Any = bucket(url)
         self._probe: Any = bucket(url, {"read_timeout": "3s"}, ONCE)  # a readiness check must answer within seconds
-        self._slots = BoundedSemaphore(AT_ONCE)
+        self._slots = BoundedSemaphore(SYNCHRONOUS)
 
     def commit(self, staged: Staged, key: str) -> Stored:
         check_key(key)

@@ -228,7 +228,7 @@ def test_a_place_that_is_away_ends_it_soon_and_loses_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(ObjectStorage, "commit", away)
         assert command(world).exit_code == 1
-    assert len(tries) == copy_storage.PATIENCE
+    assert len(tries) == copy_storage.MAX_FAILURES
     assert hashes(world) == before
     assert command(world).exit_code == 0
     assert hashes(world) == before

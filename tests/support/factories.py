@@ -284,8 +284,8 @@ class World:
         assert db.session.scalar(select(func.count(StorageJournal.id))) == 0
 
     def keep_house(self) -> None:
-        worker.ask_for_all()
-        while worker.do_next(self.app):
+        worker.schedule_recurring()
+        while worker.run_next(self.app):
             pass
 
     def sweep(self, at: datetime | None = None) -> journal.Swept:

@@ -1,4 +1,4 @@
-"""The one task of this package: is this file what its extension says, and safe to keep?"""
+"""The task `inspect`: is this file what its extension says, and safe to store?"""
 
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
@@ -10,8 +10,8 @@ from medfiles.sandbox.inspect.signatures import (
     NAMES,
     PROGRAMS,
     Damaged,
-    Unlike,
     Unsafe,
+    WrongType,
     identify,
     signature,
 )
@@ -32,19 +32,22 @@ TEXTS = {"json", "text", "xml"}
 
 
 def inspect(file: BinaryIO, extension: str) -> dict[str, Any]:
-    """{"media_type", "pages"}, or {"unsafe": sentence}, or {"unlike": what it is instead, or None} with, where files of
-    that are taken, {"like": the extension they have}."""
+    """Return {"media_type", "pages"}, or why the file is not accepted.
+
+    {"unsafe": sentence}, or {"unlike": what it is instead, or None}, with {"like": extension} where the actual type
+    is accepted under another extension.
+    """
     wanted = BY_EXTENSION[extension]
     try:
         if wanted.signature not in (None, signature(file.read(HEAD))):
-            raise Unlike
+            raise WrongType
         file.seek(0)
         return INSPECTORS[wanted.inspector](file, wanted.name)
     except Unsafe as danger:
         return {"unsafe": str(danger)}
     except Damaged:
         return {"unlike": None}
-    except Unlike:
+    except WrongType:
         return explain(file, wanted)
 
 
@@ -52,7 +55,7 @@ def explain(file: BinaryIO, wanted: MediaType) -> dict[str, Any]:
     file.seek(0)
     kind = identify(file.read())
     if kind in MARKUP | PROGRAMS and wanted.inspector in TEXTS:
-        return {"unsafe": str(text.dangerous(kind))}
+        return {"unsafe": str(text.active_content(kind))}
     if not kind or kind == wanted.content:
         return {"unlike": None}
     like = next((row.extensions[0] for row in MEDIA_TYPES if row.content == kind), None)
