@@ -287,7 +287,7 @@ def test_when_all_threads_but_two_wait_for_previews_the_next_is_told_at_once_and
     kept, new = (world.attach(world.record(), "photo.png", content) for content in (samples.png(), samples.png(31, 9)))
     client = world.client()
     assert seen(client, address(kept, PAGE)).status_code == 200
-    with world.parts.render_slots.entered():
+    with world.parts.render_slots.slot():
         answers = [seen(client, address(file, word)) for file, word in ((kept, PAGE), (new, PAGE), (new, SMALL))]
     assert [answer.status_code for answer in answers] == [200, 503, 204]
     assert [answer.headers.get("Retry-After") for answer in answers] == [None, "5", "5"]
