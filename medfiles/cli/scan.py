@@ -20,7 +20,7 @@ def register(parent: AppGroup) -> None:
 @click.command()
 @click.option(
     "--all",
-    "every",
+    "rescan",
     is_flag=True,
     help="Also scan documents that were scanned before, for example after a signature update.",
 )

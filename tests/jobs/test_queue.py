@@ -320,7 +320,7 @@ def test_while_the_scanner_is_away_all_that_wait_for_it_wait(world: World, monke
 
     handler(monkeypatch, SCAN, run=counted)
     assert [operation_worker.run_next(world.app) for _ in range(2)] == [False, None]
-    assert (asked, {job.failure for job in rows()}) == ([files[0].id], {None, "Away"})
+    assert (asked, {job.failure for job in rows()}) == ([files[0].id], {None, "ScannerUnreachable"})
 
 
 def test_what_was_given_up_is_tried_anew_when_asked_to(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

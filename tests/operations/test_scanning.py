@@ -344,7 +344,7 @@ def test_all_is_scanned_again_for_new_signatures(world: World, scanner: Clamd) -
     set_state(clean.id, scan="clean")
     set_state(wrongly.id, scan="infected", scan_words="Test.Mistake")
     assert rescan(world, scanner) == scanning.ScanResult()
-    assert rescan(world, scanner, every=True).clean == 2
+    assert rescan(world, scanner, rescan=True).clean == 2
     assert state(wrongly.id) == ("clean", None)
     assert [event.file_id for event in world.events(action="release")] == [wrongly.id]
 
