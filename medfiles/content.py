@@ -21,11 +21,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class DocumentContent:
-    """A document that may be read: `read(start, end)` gives chunks of its bytes."""
+    """A document that the actor may read, and where its bytes are."""
 
     file: EntityFile
     storage: Readable
-    others: Storages | None = None  # where it may have been moved to meanwhile
+    others: Storages | None = None  # where another request may have moved it
 
     def size(self) -> int:
         size = self._found(lambda storage, key: storage.stat(key).size)
@@ -43,15 +43,15 @@ class DocumentContent:
         return self._found(ask)
 
     def accel_path(self) -> str | None:
-        """The path by which the reverse proxy finds the bytes itself; None where it cannot."""
+        """Return the path by which the reverse proxy reads the bytes; None where it cannot."""
         return self._found(lambda storage, key: storage.accel_path(storage.stat(key).key))
 
     def link(self, seconds: int) -> str | None:
-        """To the bytes themselves, for whoever has it and so long; None where they go through the app."""
+        """Return a temporary URL of the bytes; None where the storage has no such links."""
         return self._found(lambda storage, key: storage.url(storage.stat(key).key, seconds))
 
     def _found(self, ask: Callable[[Readable, str], T]) -> T:
-        """Ask under the document's key; when it was moved since the row was read, where and under which it is now."""
+        """Call `ask` with the document's storage and key; if it was moved since, with the current ones."""
         key = self.file.file_path
         try:
             return ask(self.storage, key)
@@ -69,7 +69,10 @@ def opened(file: EntityFile, storages: Storages) -> DocumentContent:
 
 
 def proven(chunks: Iterator[bytes], sha256: str) -> Iterator[bytes]:
-    """The last of these chunks only when all together have this hash: StorageError instead."""
+    """Yield the chunks; hold back the last one until the checksum of all is verified.
+
+    Raises StorageError if it does not match.
+    """
     found, held = hashlib.sha256(), b""
     for chunk in chunks:
         if held:

@@ -43,7 +43,7 @@ class Forbidden(MedfilesError):
 
 
 class OutOfScope(Forbidden):
-    """The API token does not allow this, whatever its owner may do."""
+    """The API token does not allow this, even if its owner may do it."""
 
     code = "scope"
 

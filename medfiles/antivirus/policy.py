@@ -2,7 +2,7 @@
 
 Infected files are rejected. A file that could not be scanned is stored, but only its uploader can open it until a later
 scan finds it clean. Documents from before a scanner was configured stay readable until a scan finds malware in them;
-then nobody can open them.
+then they cannot be opened.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The JSON door, for scripts and other programs: /api/v1."""
+"""The JSON API for scripts and other programs: /api/v1."""
 
 from flask import Flask
 

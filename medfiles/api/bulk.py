@@ -1,4 +1,4 @@
-"""Many documents over JSON: counted, changed and downloaded at once, whatever records they belong to."""
+"""Count, change and download many documents at once over JSON, across records."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial

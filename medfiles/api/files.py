@@ -1,4 +1,4 @@
-"""Documents over JSON, each by itself: list, upload, download, change, trash, restore, purge."""
+"""Single documents over JSON: list, upload, download, change, trash, restore, purge."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -126,7 +126,7 @@ def shown(view: Any) -> File:
 
 
 def _changes() -> dict[str, str | None]:
-    """What is to change, sent as JSON or as a form."""
+    """Return the requested changes, sent as JSON or as a form."""
     if request.mimetype in ("application/x-www-form-urlencoded", "multipart/form-data"):
         return checked(Metadata, form()).model_dump(exclude_unset=True)
     return sent(Metadata).model_dump(exclude_unset=True)

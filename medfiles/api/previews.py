@@ -1,4 +1,4 @@
-"""What documents look like, over HTTP for scripts: a page as a picture; text, tables and words as JSON."""
+"""Previews for scripts: pages as pictures; text and tables as JSON."""
 
 from flask import Response, request
 

@@ -1,4 +1,4 @@
-"""Records of every kind over JSON."""
+"""Records of every type over JSON."""
 
 from typing import Any
 

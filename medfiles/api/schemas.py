@@ -1,4 +1,4 @@
-"""What requests and answers hold: one pydantic model each, with the descriptions and examples of the API's document."""
+"""Request and response models, with the descriptions and examples of the OpenAPI document."""
 
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
@@ -43,13 +43,13 @@ def _drop_null_defaults(schema: dict[str, Any]) -> None:
 
 
 class Out(BaseModel):
-    """Base of what is answered."""
+    """Base of response models."""
 
     model_config = ConfigDict(from_attributes=True, json_schema_extra=_gather_example)
 
 
 class In(BaseModel):
-    """Base of what is sent: nothing is coerced, and unknown fields are refused."""
+    """Base of request models: nothing is coerced, unknown fields are rejected."""
 
     model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=_gather_example)
 
@@ -122,7 +122,7 @@ class File(_FileDetails):  # type: ignore[misc]
     pages: int | None = doc("null when unknown", 2)
     scan: Literal["waiting", "infected"] | None = doc(
         "“waiting”: not scanned for malware yet, and only its uploader can open it; “infected”: malware was found, and "
-        "nobody can open it",
+        "it cannot be opened",
         None,
     )
 

@@ -1,4 +1,4 @@
-"""What every handler of the API uses: the blueprint, its description, reading a body, making an answer."""
+"""What API handlers share: the blueprint, operation descriptions, request and response bodies."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -55,14 +55,14 @@ def models() -> Mapping[str, type[BaseModel]]:
 
 
 def sent(model: type[Sent]) -> Sent:
-    """The request's JSON as this model; 415, 400 or 422 otherwise."""
+    """Return the request's JSON as this model; 415, 400 or 422 otherwise."""
     if not request.is_json:
         raise UnsupportedMediaType()
     return checked(model, request.get_data())
 
 
 def form() -> dict[str, Any]:
-    """The request's form; 400 when it is cut off, which the framework would take for one with less in it."""
+    """Return the request's form; 400 if the body is truncated, which Werkzeug would accept."""
     parser = FormDataParser(max_form_memory_size=request.max_form_memory_size, silent=False)
     try:
         _, fields, files = parser.parse(
@@ -87,7 +87,7 @@ def checked(model: type[Sent], data: bytes | Mapping[str, Any]) -> Sent:
 def reply(
     content: BaseModel, status: int = 200, *, etag: str | None = None, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """As JSON; to whoever asked for it before and has it still, 304."""
+    """Return a JSON response, or 304 if the client has this version."""
     response = current_app.response_class(content.model_dump_json(), status, mimetype="application/json")
     response.headers.update(headers or {})
     if etag:
@@ -100,5 +100,5 @@ def reply(
 
 
 def _place(location: Iterable[str | int]) -> str:
-    """ "file_ids.3": where in what was sent it is."""
+    """Return the path of a value in the request, such as "file_ids.3"."""
     return ".".join(str(part) for part in location) or "body"

@@ -214,7 +214,7 @@ class BulkService(DocumentService):
         return [result for chunk in chunks for result in self._run_chunk(task, chunk)]
 
     def _run_chunk(self, task: Task, ids: Sequence[int]) -> Sequence[Result]:
-        """Change all at once; if another person changed one of them meanwhile, halve until only that one fails."""
+        """Change all at once; if another request changed one of them, halve until only that one fails."""
         found, check = _found(ids), task.new_check()
         results = [task.check(file_id, found.get(file_id), check) for file_id in ids]
         try:

@@ -1,5 +1,7 @@
-"""What a file is called and what it is: names are cleaned once at the door, content is judged by its bytes in
-the sandbox, never by what the sender says and never in this process."""
+"""File names and types: clean a name once, detect the type from the bytes in the sandbox.
+
+The type the sender states is never used, and content is never parsed in this process.
+"""
 
 import re
 import unicodedata
@@ -36,15 +38,18 @@ OTHER_ADVICE = "Select the right file."
 
 @dataclass(frozen=True)
 class Found:
-    """What the bytes are. `pages` is None where a format has none or a password hides them."""
+    """The detected media type; `pages` is None for formats without pages or with a password."""
 
     media_type: str
     pages: int | None
 
 
 def clean_name(raw: str) -> str:
-    """The name as the sender wrote it, in NFC, without path, controls and what file systems trip over:
-    1 to 240 bytes of UTF-8, extension kept. Cleaning twice changes nothing. `BadName` when none is left."""
+    """Return the name in NFC, without path, control characters and what file systems reject.
+
+    The result has 1 to 240 bytes of UTF-8 and keeps its extension. Cleaning is idempotent. Raises BadName if no name
+    is left.
+    """
     whole = unicodedata.normalize("NFC", REMOVED.sub("", raw))
     parts = [part for part in re.split(r"[/\\]", whole) if part.strip()]
     name = LEADING.sub("", re.sub(r"\s+", " ", parts[-1] if parts else "")).rstrip(" .")
@@ -54,14 +59,17 @@ def clean_name(raw: str) -> str:
 
 
 def extension_of(name: str) -> str:
-    """In lower case with its dot; "" when there is none."""
+    """Return the extension in lower case with its dot, "" if there is none."""
     stem, dot, extension = name.rpartition(".")
     return dot + extension.lower() if stem else ""
 
 
 def inspect(path: Path, extension: str, sandbox: Sandbox) -> Found:
-    """`EmptyFile`, `TypeNotAllowed`, `ContentMismatch` when the bytes are not what the extension says,
-    `Rejected` when they are unsafe, `sandbox.NotChecked` when looking failed, `sandbox.Busy` in a rush."""
+    """Detect the type of a file and check that it is what its extension says.
+
+    Raises EmptyFile, TypeNotAllowed, ContentMismatch for another type, Rejected for unsafe content, NotChecked if the
+    inspection failed, Busy if no worker was free.
+    """
     if extension not in BY_EXTENSION:
         raise TypeNotAllowed(f"Files of type {extension or 'unknown'} are not accepted.")
     if path.stat().st_size == 0:
@@ -75,8 +83,10 @@ def inspect(path: Path, extension: str, sandbox: Sandbox) -> Found:
 
 
 def recognise(path: Path, extension: str, sandbox: Sandbox) -> Found | None:
-    """As `inspect`, of a file that is kept whatever it is called: what it is, by its extension or else by its content;
-    None when that is nothing we know."""
+    """Detect the type of a file that is kept under any name: by its extension, or else by its content.
+
+    Return None for an unknown type.
+    """
     if extension not in BY_EXTENSION or path.stat().st_size == 0:
         return None
     answer = sandbox.run("inspect", file=path, extension=extension)

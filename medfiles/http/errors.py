@@ -1,4 +1,4 @@
-"""The table of errors: status, code for programs, sentence for people; and how exceptions are answered by it."""
+"""The table of errors: HTTP status, code for programs, sentence for people."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ Answer = Callable[[Exception], Response]
 
 @dataclass(frozen=True)
 class ErrorType:
-    """How one class of exception, and those derived from it, is answered."""
+    """How an exception class and its subclasses are answered."""
 
     error: type[Exception]
     status: int
@@ -239,7 +239,7 @@ TITLES = {  # of problem documents, by status
 
 @dataclass(frozen=True)
 class Refusal:
-    """An error as it is answered. `fields`: field name -> what is wrong with it."""
+    """An error as it is sent; `fields` maps field names to what is wrong with them."""
 
     status: int
     code: str
@@ -317,7 +317,7 @@ def _answer_unknown(error: Exception) -> ResponseReturnValue:
 
 
 def _logged_below(exc_info: Any) -> None:
-    """Flask's own line would carry the real path; `_answer_unknown` logs the endpoint."""
+    """Log nothing: Flask's line has the real path. `_answer_unknown` logs the endpoint instead."""
 
 
 def _headers(error: HTTPException) -> dict[str, str]:

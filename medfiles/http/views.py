@@ -1,4 +1,4 @@
-"""What templates and JSON may see: frozen views of patients, records and documents, without paths, keys or rows."""
+"""Frozen views of patients, records and documents for templates and JSON, without storage keys or rows."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ MOST_TOLD, MOST_LISTED = 3, 20  # refused documents named in a header, on a page
 
 @dataclass(frozen=True)
 class TypeView:
-    """A kind of record, as pages speak of it."""
+    """A record type as pages show it."""
 
     name: str  # "visit": in URLs, CSS classes and events
     plural: str  # "visits": in URLs
@@ -62,18 +62,18 @@ class PatientView:
 
 @dataclass(frozen=True)
 class ShareView:
-    """Somebody whom the owner of a patient gave access."""
+    """An account with access to a patient."""
 
     id: int
     email: str
     can_edit: bool
-    last: datetime | None  # the last moment with access; None: until it is taken back
+    last: datetime | None  # the last moment with access; None until it is revoked
     over: bool
 
 
 @dataclass(frozen=True)
 class Fact:
-    """One labelled value of a record; `value` is text, or a date."""
+    """One labelled value of a record: text or a date."""
 
     label: str
     value: str | date
@@ -118,7 +118,7 @@ class FileView:
     updated_at: datetime
     version: str  # another one after every change
     deleted_at: datetime | None
-    days_left: int | None  # in the trash: days until it goes for ever
+    days_left: int | None  # days until it is deleted permanently, in the trash
     pages: int | None
     preview: bool  # whether documents of its kind can be looked at without downloading them
     scan: str | None = None  # waiting | infected: what a malware scan has to say
@@ -153,7 +153,7 @@ class FileView:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one file of an upload."""
+    """The result of uploading one file."""
 
     file_name: str
     stored: bool
@@ -164,7 +164,7 @@ class Outcome:
 
 
 def told(outcomes: Sequence[Outcome]) -> str:
-    """A line for each of the first few, short enough for a header."""
+    """Return one line for each of the first few, short enough for a header."""
     lines = [f"{outcome.file_name[:80]}: {outcome.message[:200]}" for outcome in outcomes[:MOST_TOLD]]
     left = len(outcomes) - len(lines)
     return "\n".join([*lines, f"And {left} more."] if left else lines)
@@ -172,7 +172,7 @@ def told(outcomes: Sequence[Outcome]) -> str:
 
 @dataclass(frozen=True)
 class Notice:
-    """One sentence about what was just done, with the documents that can be brought back."""
+    """One sentence about the last action, with the documents that Undo restores."""
 
     message: str
     undo: tuple[int, ...] = ()
@@ -181,7 +181,7 @@ class Notice:
 
 @dataclass(frozen=True)
 class PanelView:
-    """The whole widget for one record, or for one that is still to be created."""
+    """The document widget of a record, existing or about to be created."""
 
     type: TypeView
     record: RecordView | None  # None: not created yet
@@ -193,7 +193,7 @@ class PanelView:
     hits: int | None  # how many there are of those; None on further pages
     choosable: int | None  # how many of the hits can be chosen
     next: str | None  # cursor of the next page
-    count: int  # live documents, whatever is searched
+    count: int  # live documents, regardless of the search
     trash_count: int
     can_upload: bool
     can_edit: bool  # edit, delete, restore
@@ -304,7 +304,7 @@ def _facts(record_type: RecordType, field: Field, value: Any, dated: date | None
 
 @dataclass(frozen=True)
 class FilePresenter:
-    """Turns rows into views for one reader: names its own uploads "you", counts days until the trash is emptied."""
+    """Turns document rows into views for one reader: "you" for own uploads, days left in the trash."""
 
     registry: Registry
     actor: Actor
@@ -402,7 +402,7 @@ def panel_view(
 
 
 def empty_panel(record_type: RecordType, patient: PatientView) -> PanelView:
-    """The widget of a record that does not exist yet: files wait in it until the record is saved."""
+    """Return the widget of a record that is not saved yet: selected files are uploaded after that."""
     return PanelView(
         type=type_view(record_type), record=None, patient=patient, place="manager", mode="create", files=(),
         list_query=ListQuery(), hits=0, choosable=0, next=None, count=0, trash_count=0,
@@ -414,7 +414,7 @@ def empty_panel(record_type: RecordType, patient: PatientView) -> PanelView:
 def file_views(
     files: Sequence[Any], *, you: str = "you", titled: bool = False, names: Mapping[int, str] | None = None
 ) -> list[FileView]:
-    """Documents as this reader sees them; `titled` adds each one's record, `names` whose paper it is."""
+    """Return views for the current reader; `titled` adds record titles, `names` the patients' names."""
     others = {file.uploaded_by for file in files if file.uploaded_by} - {actor().user_id}
     presenter = FilePresenter(
         registry=services().registry,

@@ -22,7 +22,7 @@ class Run:
 
 
 def claim(name: str, every: timedelta) -> bool:
-    """Return whether this process should run it: nobody began it within `every`."""
+    """Return whether this process should run it: no process started it within `every`."""
     with transaction() as session:
         lock_row(name)
         is_due = or_(LastRun.begun_at.is_(None), LastRun.begun_at < now() - every)

@@ -76,7 +76,7 @@ def copy_documents(storages: Storages, report: Callable[[int], None] = lambda co
 
 
 def _copy(storages: Storages, file_id: int) -> bool:
-    """Copy one document. Return False if it was moved or deleted by another operation meanwhile."""
+    """Copy one document. Return False if another operation moved or deleted it."""
     for _ in range(ATTEMPTS):
         file = db.session.get(EntityFile, file_id, populate_existing=True)
         if file is None or file.storage == storages.default.name:

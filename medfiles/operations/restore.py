@@ -196,7 +196,7 @@ def _settle_in(connection: Connection, purged: Sequence[int], storage: str) -> N
 
 
 def _statements(tables: Collection[str], purged: Sequence[int], storage: str) -> list[tuple[str, tuple[Any, ...]]]:
-    """What was deleted for ever while the backup was made does not come back."""
+    """Delete what was purged while the backup was made."""
     found: list[tuple[str, tuple[Any, ...]]] = [(f"DELETE FROM {name}", ()) for name in LEFT_BEHIND if name in tables]
     found += [("DELETE FROM entity_files WHERE id = :value", (number,)) for number in purged]
     return [*found, ("UPDATE entity_files SET storage = :value", (storage,))]

@@ -41,7 +41,7 @@ class ScanResult:
 
 @dataclass(frozen=True)
 class QuarantinedFile:
-    """An infected document, which nobody can read, and the signature's name."""
+    """An infected document, which cannot be opened, and the signature's name."""
 
     id: int
     signature: str

@@ -143,7 +143,7 @@ def _has_document() -> Exists:
 
 
 def _lock_document(sha256: str) -> None:
-    """Lock a document with this hash, so that it cannot be purged meanwhile."""
+    """Lock a document with this hash, so that it cannot be purged before the commit."""
     query = select(EntityFile.id).where(EntityFile.sha256 == sha256).limit(1)
     if db.session.scalar(query.with_for_update()) is None:
         raise NotFound()

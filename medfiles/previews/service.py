@@ -38,7 +38,7 @@ class PreviewService(Service):
         return self._picture(file_id, None, recipe(THUMBNAIL), 1)
 
     def page(self, file_id: int, page: int, width: int, window: spec.Window | None = None) -> Picture:
-        """Return a page of the current content, whatever its hash."""
+        """Return a page of the current content, without comparing its hash."""
         return self._picture(file_id, None, recipe(width, window), page)
 
     def _picture(self, file_id: int, sha256: str | None, recipe_key: str, page: int) -> Picture:

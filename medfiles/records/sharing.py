@@ -19,7 +19,7 @@ from medfiles.text import clean_text
 
 LEVELS = (Action.VIEW.value, Action.EDIT.value)
 MOST = 50  # people with access to one patient
-NOBODY = "There is no account with the email “{}”. Check the email, or have this person create an account first."
+NO_ACCOUNT = "There is no account with the email “{}”. Check the email, or have this person create an account first."
 OWNERS = "Only the owner of this patient can change who has access."
 
 
@@ -114,7 +114,7 @@ def _share(patient_id: int, user_id: int) -> PatientShare | None:
 
 def _recipient(patient: Patient, email: str) -> User:
     """Return the active account of this address, which must not be the owner's."""
-    unknown = Rejected.about("email", NOBODY.format(email[:100]))
+    unknown = Rejected.about("email", NO_ACCOUNT.format(email[:100]))
     try:
         user = accounts.find(email)
     except NotFound:

@@ -1,4 +1,4 @@
-"""Pictures: upright, in sRGB, on white, whatever their colour mode."""
+"""Images: upright, in sRGB, on white, for every color mode."""
 
 from io import BytesIO
 from typing import Any, BinaryIO
