@@ -70,7 +70,7 @@ def _sent(record_type: RecordType) -> dict[str, Any]:
 
 def _count(record_type: RecordType, record: Any) -> int:
     if record.deleted_at is not None:
-        return documents().tally(record_type, record.id).trashed
+        return documents().record_totals(record_type, record.id).trashed
     return documents().count(record_type, [record.id]).get(record.id, 0)
 
 

@@ -1,13 +1,14 @@
-"""`flask medfiles previews`: thumbnails made before somebody looks, or everything derived made anew."""
+"""`flask medfiles previews`: make thumbnails in advance, clear the cache."""
 
 import sys
 
 import click
 from flask.cli import AppGroup
 
-from medfiles.cli.output import FINDINGS, explained, json_option, summary
+from medfiles.cli.output import FINDINGS, json_option, report_errors, summary
 from medfiles.http.current import services
 from medfiles.operations import housekeeping
+from medfiles.previews import cache as preview_cache
 
 group = AppGroup("previews", help="Create missing thumbnails, or clear the preview cache.")
 
@@ -18,7 +19,7 @@ def register(parent: AppGroup) -> None:
 
 @group.command()
 @json_option
-@explained
+@report_errors
 def warm(as_json: bool) -> None:
     """Create missing thumbnails. Previews that failed before are not tried again."""
     with click.progressbar(length=housekeeping.cold_count(), label="Creating thumbnails", file=sys.stderr) as bar:
@@ -30,10 +31,10 @@ def warm(as_json: bool) -> None:
 @group.command()
 @click.option("--failed", is_flag=True, help="Clear only failed previews, so that they are tried again.")
 @json_option
-@explained
+@report_errors
 def clear(failed: bool, as_json: bool) -> None:
     """Remove all cached previews. They are created again on demand. Documents are not changed."""
-    swept = housekeeping.clear_previews(services().storages, failed=failed)
+    swept = preview_cache.clear(services().storages, failed=failed)
     sentence = f"Removed {swept.removed} entries. {swept.failed} previews could not be removed yet."
     summary(as_json, sentence, removed=swept.removed, failed=swept.failed)
     if swept.failed:

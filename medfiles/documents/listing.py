@@ -1,13 +1,14 @@
-"""One record's documents, searched, filtered and sorted, in pages that go on behind the last document shown.
+"""Lists of one record's documents: search, filters, sort orders and pages.
 
-A page begins behind a value and an id (its cursor), not at a count: documents added or removed meanwhile neither
-repeat others nor hide them, and the last page is as quick as the first.
+Pages use keyset cursors: a page starts after a sort value and an id, not at an offset. Documents added or removed
+between two requests neither repeat nor hide others, and the last page is as fast as the first.
 """
 
 import base64
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, case, func, literal, select, tuple_
@@ -17,60 +18,127 @@ from medfiles.database.session import db
 from medfiles.errors import Rejected
 from medfiles.models import EntityFile
 from medfiles.record_types.declared import RecordType
-from medfiles.record_types.media_types import KINDS, media_of
+from medfiles.record_types.document_fields import DOCUMENT_FIELDS, DocumentField
+from medfiles.record_types.media_types import BY_NAME, OTHER, group_of
 from medfiles.text import fold
 
-ORDERS = {"date": "desc", "name": "asc", "size": "desc", "type": "asc"}  # each sort with the order it has by itself
-UNCATEGORISED = "none"
+NONE = "none"  # filters by the absence of a detail
 SEARCH_LIMIT = 200
 CURSOR_LIMIT = 4000
 LARGEST = 2**63 - 1
-_other = case((EntityFile.file_type.like("image/%"), "image"), else_="text")
-_media = case(KINDS, value=EntityFile.file_type, else_=_other)
-_by_type: ColumnElement[str] = _media + " " + EntityFile.file_type + " " + EntityFile.sort_name
+Row = tuple[EntityFile, Any]  # a document and its sort value
+SortValue = str | int | date | datetime
 
 
-Row = tuple[EntityFile, Any]  # a document and its value in the sort
+def _whole(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= LARGEST:
+        raise ValueError("not an integer of the database")
+    return number
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a time without a zone")
+    return moment.astimezone(UTC)
+
+
+@dataclass(frozen=True)
+class Sort:
+    """A sort order of lists. To add one, add a row to SORTS.
+
+    label    heading of its column, and in the trash if it differs
+    order    default direction
+    sql      value in the database, never NULL, and in the trash if it differs
+    value    the same value in Python, for documents without a row
+    read     parses the value in a cursor; raises ValueError
+    """
+
+    name: str
+    label: str
+    order: str
+    sql: ColumnElement[Any]
+    value: Callable[[EntityFile], SortValue]
+    read: Callable[[str], SortValue]
+    trash_label: str | None = None
+    trash_sql: ColumnElement[Any] | None = None
+
+    def column(self, trashed: bool) -> ColumnElement[Any]:
+        return self.trash_sql if trashed and self.trash_sql is not None else self.sql
+
+
+_media = case({name: row.group for name, row in BY_NAME.items()}, value=EntityFile.file_type, else_=OTHER)
+
+
+def _detail_sort(field: DocumentField) -> Sort:
+    """Sort by a detail; documents without it come as if it were as small as possible."""
+    least, read = (date.min, date.fromisoformat) if field.kind == "date" else ("", str)
+    value: ColumnElement[Any] = func.coalesce(getattr(EntityFile, field.name), least)
+    return Sort(field.name, field.label, "asc", value, lambda file: getattr(file, field.name) or least, read)
+
+
+DATE = Sort(
+    "date", "Added", "desc", EntityFile.uploaded_at.expression, lambda file: file.uploaded_at, _moment,
+    "Deleted", EntityFile.deleted_at.expression,
+)  # fmt: skip
+SORTS = {
+    sort.name: sort
+    for sort in (
+        DATE,
+        Sort("name", "Name", "asc", EntityFile.sort_name.expression, lambda file: file.sort_name, str),
+        Sort("size", "Size", "desc", EntityFile.file_size.expression, lambda file: file.file_size, _whole),
+        Sort(
+            "type", "Type", "asc", _media + " " + EntityFile.file_type + " " + EntityFile.sort_name,
+            lambda file: f"{group_of(file.file_type)} {file.file_type} {file.sort_name}", str,
+        ),
+        *map(_detail_sort, filter(attrgetter("sort"), DOCUMENT_FIELDS)),
+    )
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Cursor:
-    """The document a page begins behind: its value in the sort, and its id among equal values."""
+    """The document after which a page starts: its sort value, and its id among equal values."""
 
-    value: str | int | datetime
+    value: SortValue
     id: int
 
 
 @dataclass(frozen=True)
 class ListQuery:
-    """Which of a record's documents, in which order. Days are those of `zone`, the first and the last included."""
+    """Which of a record's documents to list, in which order. Days are those of `zone`, both included."""
 
     q: str = ""
-    category: str = ""  # one of the kind's, or "none"
-    media: str = ""  # one of MEDIA
+    media: str = ""  # a key of GROUPS
     from_: date | None = None
     to: date | None = None
     zone: str = "UTC"
-    sort: str = "date"
+    sort: str = "date"  # a name in SORTS
     order: str = "desc"
     cursor: Cursor | None = None
-    trashed: bool = False  # those in the trash instead; their date is the one they went there
+    details: Mapping[str, Any] = field(default_factory=dict)  # values of FILTER_FIELDS by name, or "none"
+    trashed: bool = False  # list the trash instead; the date is then the date of deletion
+
+    def heading(self, sort: str) -> str:
+        """Return the heading of a sort's column."""
+        return self.trashed and SORTS[sort].trash_label or SORTS[sort].label
 
     @property
     def filtered(self) -> bool:
-        return bool(self.q or self.category or self.media or self.from_ or self.to)
+        return bool(self.q or self.details or self.media or self.from_ or self.to)
 
     def query(self) -> dict[str, str]:
-        """The parameters that lead here again, to the first page."""
+        """Return the query parameters of the first page of this list."""
         given = {
             "q": self.q,
-            "category": self.category,
+            **{name: str(value) for name, value in self.details.items()},
             "media": self.media,
             "from": self.from_ and self.from_.isoformat(),
             "to": self.to and self.to.isoformat(),
             "zone": self.zone if self.zone != ListQuery.zone else "",
             "sort": self.sort if self.sort != ListQuery.sort else "",
-            "order": self.order if self.order != ORDERS[self.sort] else "",
+            "order": self.order if self.order != SORTS[self.sort].order else "",
         }
         return {name: value for name, value in given.items() if value}
 
@@ -78,13 +146,13 @@ class ListQuery:
 @dataclass(frozen=True)
 class Page:
     files: Sequence[EntityFile]
-    hits: int | None  # how many match in all; counted for the first page, for others when asked
-    next: str | None  # the cursor of the next page
+    hits: int | None  # how many documents match; None unless it is the first page or the caller asked for it
+    next: str | None  # cursor of the next page
     additional: int = 0  # how many of the hits are additional documents
 
 
 def read_cursor(token: str, sort: str, order: str, trashed: bool) -> Cursor:
-    """Return the cursor that a page ended with; Rejected where it belongs to another list."""
+    """Parse a cursor; raise Rejected if it belongs to another list."""
     try:
         return _read(token, _scope(sort, order, trashed))
     except (ValueError, OverflowError):
@@ -101,32 +169,37 @@ def page(
     counted: bool = False,
     also: Sequence[EntityFile] = (),
 ) -> Page:
-    """Up to `limit` documents behind the cursor, or all of them; `counted`: say on every page how many match.
+    """Return up to `limit` documents after the cursor, or all of them.
 
-    `also`: documents that are in no row of ours, to be listed among the others.
+    counted  count the matching documents on every page, not on the first one alone
+    also     documents without a row of their own, to be listed among the others
     """
-    query = _ordered(select(EntityFile, _value(list_query).label("value")), record_type, record_id, list_query)
-    if list_query.cursor:
-        query = query.where(_behind(list_query, list_query.cursor))
+    sort = SORTS[list_query.sort]
+    value = sort.column(list_query.trashed)
+    query = _ordered(select(EntityFile, value.label("value")), record_type, record_id, list_query)
+    if cursor := list_query.cursor:
+        here = tuple_(value, EntityFile.id)
+        last = tuple_(literal(cursor.value, value.type), literal(cursor.id, EntityFile.id.type))
+        query = query.where(here < last if list_query.order == "desc" else here > last)
     found = db.session.execute(query.limit(None if limit is None else limit + 1)).all()
-    others = [(file, _value_of(file, list_query)) for file in also if _matches(file, list_query)]
+    others = [(file, sort.value(file)) for file in also if _matches(file, list_query)]
     rows = _merged([(file, value) for file, value in found], others, list_query)
     shown = rows[:limit]
     return Page(
         files=[file for file, _ in shown],
-        hits=_hits(record_type, record_id, list_query) + len(others) if counted or not list_query.cursor else None,
+        hits=_hits(record_type, record_id, list_query) + len(others) if counted or not cursor else None,
         next=_token(list_query, Cursor(shown[-1][1], shown[-1][0].id)) if len(rows) > len(shown) else None,
         additional=len(others),
     )
 
 
 def matching(record_type: RecordType, record_id: int, list_query: ListQuery) -> list[int]:
-    """The ids of all documents that match, whatever page they are on, in the order of the list."""
+    """Return the ids of all matching documents on all pages, in the order of the list."""
     return list(db.session.scalars(_ordered(select(EntityFile.id), record_type, record_id, list_query)))
 
 
 def _scope(sort: str, order: str, trashed: bool) -> str:
-    """What a cursor is good for."""
+    """Identify the list a cursor belongs to."""
     return f"{sort} {order} {'trash' if trashed else 'live'}"
 
 
@@ -138,118 +211,67 @@ def _token(list_query: ListQuery, cursor: Cursor) -> str:
 
 def _read(token: str, scope: str) -> Cursor:
     if len(token) > CURSOR_LIMIT:
-        raise ValueError("too long")
+        raise ValueError("longer than any cursor")
     said = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True).decode()
     made_for, number, value = said.split("\n", 2)
     if made_for != scope or "\0" in value:
         raise ValueError("not a cursor of this list")
-    return Cursor(READERS[scope.split()[0]](value), _whole(number))
-
-
-def _whole(text: str) -> int:
-    number = int(text)
-    if not 0 <= number <= LARGEST:
-        raise ValueError("not a number of the database")
-    return number
-
-
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError("a time without a zone")
-    return moment.astimezone(UTC)
-
-
-READERS: Mapping[str, Callable[[str], str | int | datetime]] = {
-    "date": _moment,
-    "name": str,
-    "size": _whole,
-    "type": str,
-}
-
-
-def _value(list_query: ListQuery) -> ColumnElement[Any]:
-    """What the list is sorted by, never NULL among the documents listed."""
-    if list_query.sort == "type":
-        return _by_type
-    if list_query.sort == "date":
-        return _date(list_query)
-    return EntityFile.sort_name.expression if list_query.sort == "name" else EntityFile.file_size.expression
-
-
-def _date(list_query: ListQuery) -> ColumnElement[Any]:
-    return (EntityFile.deleted_at if list_query.trashed else EntityFile.uploaded_at).expression
+    return Cursor(SORTS[scope.split()[0]].read(value), _whole(number))
 
 
 def _ordered(query: Select[Any], record_type: RecordType, record_id: int, list_query: ListQuery) -> Select[Any]:
-    keys = [_value(list_query), EntityFile.id]
-    if (
-        not list_query.trashed
-    ):  # then it is always NULL; PostgreSQL takes the order of an index only when told all of it
-        keys.insert(0, EntityFile.deleted_at)
+    keys = [SORTS[list_query.sort].column(list_query.trashed), EntityFile.id]
+    if not list_query.trashed:
+        keys.insert(0, EntityFile.deleted_at)  # always NULL here, but PostgreSQL uses an index only for its full order
     directed = [key.desc() if list_query.order == "desc" else key.asc() for key in keys]
     return query.where(*_conditions(record_type, record_id, list_query)).order_by(*directed)
 
 
-def _behind(list_query: ListQuery, cursor: Cursor) -> ColumnElement[bool]:
-    value, number = _value(list_query), EntityFile.id
-    here, last = tuple_(value, number), tuple_(literal(cursor.value, value.type), literal(cursor.id, number.type))
-    return here < last if list_query.order == "desc" else here > last
-
-
 def _hits(record_type: RecordType, record_id: int, list_query: ListQuery) -> int:
-    return (
-        db.session.scalar(select(func.count(EntityFile.id)).where(*_conditions(record_type, record_id, list_query)))
-        or 0
-    )
+    query = select(func.count(EntityFile.id)).where(*_conditions(record_type, record_id, list_query))
+    return db.session.scalar(query) or 0
 
 
 def _conditions(record_type: RecordType, record_id: int, list_query: ListQuery) -> list[ColumnElement[bool]]:
-    gone = EntityFile.deleted_at
+    deleted_at = EntityFile.deleted_at
     found = [
         EntityFile.entity_type == record_type.name,
         EntityFile.entity_id == record_id,
-        gone.is_not(None) if list_query.trashed else gone.is_(None),
+        deleted_at.is_not(None) if list_query.trashed else deleted_at.is_(None),
     ]
     found += [EntityFile.search_text.contains(word, autoescape=True) for word in fold(list_query.q).split()]
-    if list_query.category:
-        found.append(EntityFile.category == (None if list_query.category == UNCATEGORISED else list_query.category))
+    for name, wanted_value in list_query.details.items():
+        found.append(getattr(EntityFile, name) == (None if wanted_value == NONE else wanted_value))
     if list_query.media:
         found.append(_media == list_query.media)
+    day = DATE.column(list_query.trashed)
     if list_query.from_:
-        found.append(_date(list_query) >= midnight(list_query.from_, list_query.zone))
+        found.append(day >= midnight(list_query.from_, list_query.zone))
     if list_query.to:
-        found.append(_date(list_query) < midnight(list_query.to + timedelta(days=1), list_query.zone))
+        found.append(day < midnight(list_query.to + timedelta(days=1), list_query.zone))
     return found
 
 
-# --- the same for documents that are in no row of ours -----------------------------------------------------------
-
-
 def _merged(rows: list[Row], others: Sequence[Row], list_query: ListQuery) -> list[Row]:
+    """Add the documents without a row that come after the cursor, in the order of the list."""
     if not others:
         return rows
 
-    def place(row: Row) -> Any:
+    def position(row: Row) -> Any:
         return row[1], row[0].id
 
-    downwards, cursor = list_query.order == "desc", list_query.cursor
+    descending, cursor = list_query.order == "desc", list_query.cursor
     start = (cursor.value, cursor.id) if cursor else None
-    behind = [row for row in others if start is None or (place(row) < start if downwards else place(row) > start)]
-    return sorted([*rows, *behind], key=place, reverse=downwards)
-
-
-def _value_of(file: EntityFile, list_query: ListQuery) -> Any:
-    values = {"date": file.uploaded_at, "name": file.sort_name, "size": file.file_size}
-    return values.get(list_query.sort, f"{media_of(file.file_type)} {file.file_type} {file.sort_name}")
+    after = [row for row in others if start is None or (position(row) < start if descending else position(row) > start)]
+    return sorted([*rows, *after], key=position, reverse=descending)
 
 
 def _matches(file: EntityFile, list_query: ListQuery) -> bool:
     return (
         not list_query.trashed
         and all(word in file.search_text for word in fold(list_query.q).split())
-        and list_query.category in ("", file.category or UNCATEGORISED)
-        and list_query.media in ("", media_of(file.file_type))
+        and all((getattr(file, name) or NONE) == value for name, value in list_query.details.items())
+        and list_query.media in ("", group_of(file.file_type))
         and (list_query.from_ is None or file.uploaded_at >= midnight(list_query.from_, list_query.zone))
         and (list_query.to is None or file.uploaded_at < midnight(list_query.to + timedelta(days=1), list_query.zone))
     )

@@ -1,4 +1,4 @@
-"""How many bytes an account's patients may have, and how many they have: documents in use and in the trash."""
+"""Quota: bytes that the documents of an owner's patients may use, the trash included."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ NO_ROOM = (
 
 @dataclass(frozen=True)
 class Usage:
-    """In bytes; `quota` 0: there is no end."""
+    """In bytes; `quota` is 0 for no limit."""
 
     used: int
     quota: int
@@ -29,18 +29,20 @@ def usage(owner_id: int, quota: int) -> Usage:
     return Usage(int(db.session.scalar(query.where(Patient.user_id == owner_id)) or 0), quota)
 
 
-def must_fit(patient_id: int, size: int, quota: int, *, lock: bool = False) -> None:
-    """OverQuota when so many bytes more are too many for whoever owns the patient; with `lock`, in the transaction that
-    adds them, nobody else adds any to that owner's until the commit."""
+def require_quota(patient_id: int, size: int, quota: int, *, lock: bool = False) -> None:
+    """Raise OverQuota if the patient's owner has no room for `size` more bytes.
+
+    With `lock`, in the transaction that adds them, block other uploads to this owner's patients until the commit.
+    """
     if not quota:
         return
     owner = select(User.id).join(Patient, Patient.user_id == User.id).where(Patient.id == patient_id)
     owner_id = db.session.scalar(owner.with_for_update(of=User, key_share=True) if lock else owner)
     used = usage(owner_id or 0, quota).used
     if used + size > quota:
-        raise OverQuota(NO_ROOM.format(said(used), said(quota)))
+        raise OverQuota(NO_ROOM.format(format_size(used), format_size(quota)))
 
 
-def said(size: int) -> str:
+def format_size(size: int) -> str:
     number, unit = (size / GB, "GB") if size >= GB else (size / MB, "MB") if size >= MB else (size / 1024, "KB")
     return f"{number:.3g} {unit}"

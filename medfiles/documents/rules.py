@@ -1,44 +1,56 @@
-"""What a record takes: leave to send documents, what comes with them, and the checks on both."""
+"""Rules on documents and their records, and what describes an upload."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from medfiles.documents import detection
 from medfiles.errors import Conflict, Rejected, TooLarge, TooMany, TypeNotAllowed
 from medfiles.models import EntityFile, RecordMixin
 from medfiles.record_types.declared import MB, RecordType
+from medfiles.record_types.document_fields import UPLOAD_FIELDS, DocumentField
+from medfiles.record_types.fields import CHECKS
 from medfiles.text import clean_text
 
-DESCRIPTION_LIMIT = 1000
 FORM_OVERHEAD = 64 * 1024  # bytes of an upload that are not the files themselves
 
 
 @dataclass(frozen=True)
 class UploadPermit:
-    """Leave to send documents for one record, given before a byte of them is read."""
+    """Permission to upload documents to one record, granted before a byte of the body is read."""
 
     record_type: RecordType
     record_id: int
     patient_id: int
-    again: bool = False  # an earlier try of the same upload was stored already
+    again: bool = False  # an earlier attempt of the same upload was stored
 
 
 @dataclass(frozen=True)
 class UploadMetadata:
-    """What comes with the bytes of a document."""
+    """What the client sends with the bytes of a document."""
 
     name: str
-    description: str | None = None
-    category: str | None = None
+    details: Mapping[str, str | None] = field(default_factory=dict)
     idempotency_key: str | None = None
 
 
-def must_be_alive(record_type: RecordType, record: RecordMixin) -> None:
+def require_live(file: EntityFile, otherwise: str = "This document is already in the trash.") -> None:
+    if file.deleted_at is not None:
+        raise Conflict(otherwise)
+
+
+def require_trashed(file: EntityFile, otherwise: str = "This document is not in the trash.") -> None:
+    if file.deleted_at is None:
+        raise Conflict(otherwise)
+
+
+def require_live_record(record_type: RecordType, record: RecordMixin) -> None:
     if record.deleted_at is not None:
         raise Conflict(f"This {record_type.title.lower()} is in the trash. Restore it first.")
 
 
-def must_have_room(record_type: RecordType, count: int) -> None:
+def require_room(record_type: RecordType, count: int) -> None:
+    """Raise TooMany if a record with `count` documents cannot take another."""
     if count >= record_type.max_files:
         raise TooMany(
             f"This {record_type.title.lower()} is full ({count} of {record_type.max_files}). "
@@ -59,20 +71,24 @@ def accepted_extension(record_type: RecordType, name: str) -> str:
     return extension
 
 
-def checked_details(record_type: RecordType, description: str | None, category: str | None) -> dict[str, str | None]:
-    if category and category not in record_type.categories:
-        raise Rejected(f"There is no category “{category[:50]}” here. Select one from the list.")
-    return {
-        "description": clean_text(description, DESCRIPTION_LIMIT, "The description"),
-        "category": category or None,
-    }
+def checked_details(record_type: RecordType, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the given details but the name as they are stored. Rejected: one cannot be."""
+    fields = [field for field in UPLOAD_FIELDS if field.name in given]
+    return {field.name: _checked(field, record_type, given[field.name]) for field in fields}
 
 
-def checked_changes(
-    record_type: RecordType, file: EntityFile, changes: Mapping[str, str | None]
-) -> dict[str, str | None]:
-    details = checked_details(record_type, changes.get("description"), changes.get("category"))
-    changed = {name: value for name, value in details.items() if name in changes}
+def _checked(field: DocumentField, record_type: RecordType, value: Any) -> Any:
+    if field.kind == "category":
+        if value and value not in record_type.categories:
+            raise Rejected(f"There is no category “{value[:50]}” here. Select one from the list.")
+        return value or None
+    if field.kind == "text":
+        return clean_text(value, field.limit, f"The {field.label.lower()}")
+    return CHECKS[field.kind](field, value)
+
+
+def checked_changes(record_type: RecordType, file: EntityFile, changes: Mapping[str, Any]) -> dict[str, Any]:
+    changed = checked_details(record_type, changes)
     if "file_name" in changes:
         changed["file_name"] = renamed(file, changes["file_name"] or "")
     return changed

@@ -1,26 +1,30 @@
-"""Every verb on documents: list, count, open, edit, trash, restore, purge; how they arrive is in arrivals."""
+"""Operations on a document: list, count, open, edit, trash, restore, purge. `uploading` has how it is added."""
 
 from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 
-from sqlalchemy import func, select, union_all
+from sqlalchemy import Select, func, select, union_all
 
 from medfiles import permissions
-from medfiles.antivirus.policy import INFECTED, must_be_readable
+from medfiles.antivirus.policy import INFECTED, require_readable
 from medfiles.audit import event_log
 from medfiles.audit.event_log import AuditTarget
-from medfiles.clock import now
 from medfiles.content import DocumentContent, opened
 from medfiles.database.session import db, transaction
-from medfiles.documents import listing, relocation
+from medfiles.documents import lifecycle, listing
 from medfiles.documents.listing import ListQuery
-from medfiles.documents.rules import checked_changes, must_be_alive, must_have_room
-from medfiles.documents.uploading import Arrivals, live_count
+from medfiles.documents.rules import (
+    checked_changes,
+    require_live,
+    require_live_record,
+    require_room,
+    require_trashed,
+)
+from medfiles.documents.uploading import UploadService, count_live
 from medfiles.errors import Conflict, NotFound, Outdated
 from medfiles.models import EntityFile
 from medfiles.permissions import Action
-from medfiles.previews import cache as preview_cache
 from medfiles.record_types.declared import RecordType
 from medfiles.storage import digest, journal
 
@@ -29,13 +33,15 @@ FIRST_TO_TRASH = "Only documents in the trash can be deleted permanently. Move t
 
 
 @dataclass(frozen=True)
-class Tally:
+class RecordTotals:
+    """How many documents of a record are in use and how many are in its trash."""
+
     live: int
     trashed: int
 
 
 @dataclass
-class DocumentService(Arrivals):
+class DocumentService(UploadService):
     def list(
         self,
         record_type: RecordType,
@@ -45,45 +51,36 @@ class DocumentService(Arrivals):
         *,
         counted: bool = False,
     ) -> listing.Page:
-        """A page of a record's documents as `wanted`, by default the newest first; the trash only for who may edit."""
+        """Return a page of a record's documents, by default the newest first. Viewers cannot list the trash."""
         with self.reading("list", entity_type=record_type.name, entity_id=record_id) as target:
-            record = self.authorized_record(
-                record_type, record_id, Action.EDIT if list_query.trashed else Action.VIEW, target
-            )
-            return listing.page(
-                record_type,
-                record_id,
-                list_query,
-                limit,
-                counted=counted,
-                also=self.registry.additional.of_record(record_type.name, record),
-            )
+            action = Action.EDIT if list_query.trashed else Action.VIEW
+            record = self.authorized_record(record_type, record_id, action, target)
+            also = self.registry.additional.of_record(record_type.name, record)
+            return listing.page(record_type, record_id, list_query, limit, counted=counted, also=also)
 
     def matching(self, record_type: RecordType, record_id: int, list_query: ListQuery) -> Sequence[int]:
-        """Ids of all documents of a record that a list of `wanted` would show."""
+        """Return the ids of all documents that the list shows on any page."""
         with self.reading("list", entity_type=record_type.name, entity_id=record_id) as target:
             self.authorized_record(record_type, record_id, Action.EDIT if list_query.trashed else Action.VIEW, target)
             return listing.matching(record_type, record_id, list_query)
 
-    def tally(self, record_type: RecordType, record_id: int) -> Tally:
-        """How many documents a record holds, and how many more are in its trash."""
+    def record_totals(self, record_type: RecordType, record_id: int) -> RecordTotals:
         with self.operation("list", entity_type=record_type.name, entity_id=record_id) as target:
             self.authorized_record(record_type, record_id, Action.VIEW, target)
             query = select(func.count(EntityFile.id), func.count(EntityFile.deleted_at)).where(
                 EntityFile.entity_type == record_type.name, EntityFile.entity_id == record_id
             )
-            every, trashed = db.session.execute(query).one()
-            return Tally(every - trashed + self.registry.additional.count(record_type.name, record_id), trashed)
+            both, trashed = db.session.execute(query).one()
+            live = both - trashed + self.registry.additional.count(record_type.name, record_id)
+            return RecordTotals(live, trashed)
 
-    def twin(self, file: EntityFile) -> EntityFile | None:
-        """The oldest other document of the same record with the same bytes."""
-        query = select(EntityFile).where(
+    def duplicate_of(self, file: EntityFile) -> EntityFile | None:
+        """Return the oldest other document of the same record with the same bytes."""
+        query = self._live().where(
             EntityFile.sha256 == file.sha256,
             EntityFile.id != file.id,
             EntityFile.entity_type == file.entity_type,
             EntityFile.entity_id == file.entity_id,
-            EntityFile.deleted_at.is_(None),
-            EntityFile.patient_id.in_(permissions.patients_for(self.actor)),
         )
         return db.session.scalars(query.order_by(EntityFile.id).limit(1)).first()
 
@@ -111,49 +108,37 @@ class DocumentService(Arrivals):
         return {record_id: (str(title), count) for record_id, title, count in db.session.execute(query)}
 
     def totals(self, patient_id: int) -> Mapping[str, int]:
-        """How many documents a patient has in each kind of record."""
+        """Count a patient's documents per record type."""
         allowed = permissions.patients_for(self.actor)
-        query = select(EntityFile.entity_type, func.count(EntityFile.id)).where(
-            EntityFile.patient_id == patient_id,
-            EntityFile.patient_id.in_(allowed),
-            EntityFile.deleted_at.is_(None),
-        )
-        totals = dict(db.session.execute(query.group_by(EntityFile.entity_type)).all())
+        query = self._live().with_only_columns(EntityFile.entity_type, func.count(EntityFile.id))
+        query = query.where(EntityFile.patient_id == patient_id).group_by(EntityFile.entity_type)
+        totals = dict(db.session.execute(query).all())
         this_patient = allowed.where(allowed.selected_columns[0] == patient_id)
-        for kind, counts in self.registry.additional.per_patient(this_patient).items():
-            totals[kind] = totals.get(kind, 0) + counts[patient_id]
+        for name, counts in self.registry.additional.per_patient(this_patient).items():
+            totals[name] = totals.get(name, 0) + counts[patient_id]
         return totals
 
     def recent(self, patient_id: int | None = None, limit: int = 8) -> Sequence[EntityFile]:
-        """The newest documents of one patient, or of all the actor may see."""
-        allowed = permissions.patients_for(self.actor)
-        query = select(EntityFile).where(EntityFile.patient_id.in_(allowed), EntityFile.deleted_at.is_(None))
+        """Return the newest documents of one patient, or of all the actor can see."""
+        query = self._live().order_by(EntityFile.uploaded_at.desc(), EntityFile.id.desc()).limit(limit)
         if patient_id is not None:
             query = query.where(EntityFile.patient_id == patient_id)
-        return db.session.scalars(
-            query.order_by(EntityFile.uploaded_at.desc(), EntityFile.id.desc()).limit(limit)
-        ).all()
+        return db.session.scalars(query).all()
 
     def quarantined(self, patient_id: int) -> Sequence[EntityFile]:
-        """Documents of a patient in which a scan found something and that are not in the trash."""
-        allowed = permissions.patients_for(self.actor)
-        query = select(EntityFile).where(
-            EntityFile.patient_id == patient_id,
-            EntityFile.patient_id.in_(allowed),
-            EntityFile.scan == INFECTED,
-            EntityFile.deleted_at.is_(None),
-        )
+        """Return a patient's live documents in which the scan found malware."""
+        query = self._live().where(EntityFile.patient_id == patient_id, EntityFile.scan == INFECTED)
         return db.session.scalars(query.order_by(EntityFile.id)).all()
 
     def trashed(self, patient_id: int) -> Sequence[EntityFile]:
-        """All documents of a patient that are in the trash, latest first."""
+        """Return a patient's documents in the trash, the last deleted first."""
         with self.reading("list-trash", patient_id=patient_id) as target:
             self.authorized_patient(patient_id, Action.EDIT, target)
             query = select(EntityFile).where(EntityFile.patient_id == patient_id, EntityFile.deleted_at.is_not(None))
             return db.session.scalars(query.order_by(EntityFile.deleted_at.desc(), EntityFile.id)).all()
 
     def get(self, file_id: int) -> EntityFile:
-        """For what is written down by itself, or shows what an open list has shown."""
+        """Return a document without an audit event, for callers that write their own or show a row again."""
         with self.operation("view", file_id=file_id) as target:
             return self.authorized_file(file_id, Action.VIEW, target)
 
@@ -168,16 +153,16 @@ class DocumentService(Arrivals):
             return self.authorized_file(file_id, Action.VIEW, target)
 
     def editable(self, file_id: int) -> EntityFile:
-        """Refused as `edit` would, before what is to be changed is looked at."""
+        """Return a document that the actor may edit, before the changes themselves are parsed."""
         with self.operation("edit", file_id=file_id) as target:
             return self.authorized_file(file_id, Action.EDIT, target)
 
     def open(self, file_id: int) -> DocumentContent:
-        """A document to read; the trail remembers it before the first byte goes out."""
+        """Return a document's content. The audit event is written before the first byte is read."""
         with self.reading("download", file_id=file_id) as target:
             file = self.authorized_file(file_id, Action.VIEW, target)
             self.registry[file.entity_type].allow("download")
-            must_be_readable(file, self.actor)
+            require_readable(file, self.actor)
             return opened(file, self.storages)
 
     def open_listed(self, number: int) -> DocumentContent:
@@ -211,17 +196,18 @@ class DocumentService(Arrivals):
         before: Mapping[str, str] | None = None,
         versions: Container[str] | None = None,
     ) -> EntityFile:
-        """Change `description`, `category` or `file_name`; absent means unchanged, None or "" means cleared.
+        """Change `description`, `category` or `file_name`; absent means unchanged, None or "" clears the field.
 
-        `before` is what the editor saw: what it left as it was is not changed back, and what somebody else changed
-        meanwhile is not overwritten (Conflict). `versions` are those it may be changed from (Outdated).
+        before    values the form was filled with: fields the editor left alone keep their current value, and a field
+                  that another person changed raises Conflict
+        versions  versions the change may be based on, from `version_of`; any other raises Outdated
         """
         with self.operation("edit", file_id=file_id) as target, transaction():
             file = self.authorized_file(file_id, Action.EDIT, target, lock=True)
             if versions is not None and version_of(file) not in versions:
                 raise Outdated()
-            must_be_live(file, "This document is in the trash. Restore it before you change it.")
-            changed = checked_changes(self.registry[file.entity_type], file, _meant(file, changes, before or {}))
+            require_live(file, "This document is in the trash. Restore it before you change it.")
+            changed = checked_changes(self.registry[file.entity_type], file, _intended(file, changes, before or {}))
             changed = {name: value for name, value in changed.items() if getattr(file, name) != value}
             for name, value in changed.items():
                 setattr(file, name, value)
@@ -232,75 +218,53 @@ class DocumentService(Arrivals):
         with self.operation("delete", file_id=file_id) as target:
             file = self.authorized_file(file_id, Action.EDIT, target)
             self.registry[file.entity_type].allow("delete")
-            must_be_live(file)
-            self._to_trash([file])
+            require_live(file)
+            self._trash([file])
             return file
 
     def restore(self, file_id: int) -> EntityFile:
         with self.operation("restore", file_id=file_id) as target:
             file = self.authorized_file(file_id, Action.EDIT, target)
-            must_be_trashed(file)
-            self._to_life(self.registry[file.entity_type], file.entity_id, [file])
+            require_trashed(file)
+            self._restore(self.registry[file.entity_type], file.entity_id, [file])
             return file
 
     def purge(self, file_id: int) -> None:
-        """Delete a document for ever; only from the trash."""
+        """Delete a document permanently; only from the trash."""
         with self.operation("purge", file_id=file_id) as target:
             with transaction():
                 file = self.authorized_file(file_id, Action.EDIT, target, lock=True)
-                must_be_trashed(file, FIRST_TO_TRASH)
-                keys = self._erase([file])
+                require_trashed(file, FIRST_TO_TRASH)
+                keys = lifecycle.purge(self.registry, self.actor, [file])
             journal.remove(self.storages, keys)
 
-    def _to_trash(self, files: Sequence[EntityFile]) -> None:
-        def change(moved: Sequence[EntityFile]) -> None:
-            for file in moved:
-                file.deleted_at, file.deleted_by = now(), self.actor.user_id
-            self.record_each("delete", moved)
+    def _live(self) -> Select[EntityFile]:
+        """Select the live documents that the actor can see."""
+        allowed = permissions.patients_for(self.actor)
+        return select(EntityFile).where(EntityFile.patient_id.in_(allowed), EntityFile.deleted_at.is_(None))
 
-        relocation.relocate(self.storages, files, relocation.to_trash, change)
+    def _trash(self, files: Sequence[EntityFile]) -> None:
+        with lifecycle.moving_to_trash(self.storages, files) as moved:
+            lifecycle.mark_trashed(self.actor, moved)
 
-    def _to_life(self, record_type: RecordType, record_id: int, files: Sequence[EntityFile]) -> None:
-        """Documents of one record; all of them or, when it has not room for all, none."""
-
-        def change(moved: Sequence[EntityFile]) -> None:
+    def _restore(self, record_type: RecordType, record_id: int, files: Sequence[EntityFile]) -> None:
+        """Restore documents of one record, all of them or, if it has not enough room, none."""
+        with lifecycle.moving_from_trash(self.storages, self.registry, files) as moved:
             record = self.authorized_record(record_type, record_id, Action.EDIT, AuditTarget(), lock=True)
-            must_be_alive(record_type, record)
-            must_have_room(record_type, live_count(self.registry, record_type, record_id) + len(moved) - 1)
-            for file in moved:
-                file.deleted_at = file.deleted_by = None
-            self.record_each("restore", moved)
-
-        relocation.relocate(self.storages, files, relocation.to_life(self.registry), change)
-
-    def _erase(self, files: Sequence[EntityFile]) -> Sequence[str]:
-        """In the open transaction: drop the rows; the keys whose objects have to go once it is committed."""
-        self.record_each("purge", files)
-        for file in files:
-            journal.release(file.storage, [file.file_path])
-            db.session.delete(file)
-        keys = [*(file.file_path for file in files), *preview_cache.release({file.sha256 for file in files})]
-        return [*keys, *self.registry.additional.forget(files)]
+            require_live_record(record_type, record)
+            require_room(record_type, count_live(self.registry, record_type, record_id) + len(moved) - 1)
+            lifecycle.mark_restored(self.actor, moved)
 
 
 def version_of(file: EntityFile) -> str:
-    """What a document is known by until anything about it changes."""
+    """Return a string that changes with every change of the document's row."""
     return file.updated_at.astimezone(UTC).strftime("%Y%m%dT%H%M%S.%f")
 
 
-def _meant(file: EntityFile, changes: Mapping[str, str | None], before: Mapping[str, str]) -> dict[str, str | None]:
-    meant = {name: value for name, value in changes.items() if name not in before or (value or "") != before[name]}
-    for name, value in meant.items():
-        if name in before and (getattr(file, name) or "") not in (before[name], value or ""):
+def _intended(file: EntityFile, changes: Mapping[str, str | None], before: Mapping[str, str]) -> dict[str, str | None]:
+    """Return the fields the editor changed; raise Conflict if another person changed one of them too."""
+    intended = {name: new for name, new in changes.items() if name not in before or str(new or "") != before[name]}
+    for name, value in intended.items():
+        if name in before and str(getattr(file, name) or "") not in (before[name], str(value or "")):
             raise Conflict("This document was changed by someone else. Reload it before you save.")
-    return meant
-
-
-def must_be_live(file: EntityFile, otherwise: str = "This document is already in the trash.") -> None:
-    if file.deleted_at is not None:
-        raise Conflict(otherwise)
-
-
-def must_be_trashed(file: EntityFile, otherwise: str = "This document is not in the trash.") -> None:
-    if file.deleted_at is None:
-        raise Conflict(otherwise)
+    return intended

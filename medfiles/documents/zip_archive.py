@@ -1,4 +1,4 @@
-"""Many documents as one ZIP, made while it is sent: nothing is held whole, and its size is known before."""
+"""Documents as one ZIP archive, written while it is sent; its exact size is known before the first byte."""
 
 import io
 import re
@@ -22,13 +22,13 @@ NOTE_END = (
     "\nDocuments that are still listed are missing from the document store or damaged.\nContact your administrator.\n"
 )
 NOT_ON_WINDOWS = re.compile(r'[<>:"|?*]')
-EARLIEST, LATEST = datetime(1980, 1, 1, tzinfo=UTC), datetime(2038, 1, 19, tzinfo=UTC)  # what its clocks can tell
+EARLIEST, LATEST = datetime(1980, 1, 1, tzinfo=UTC), datetime(2038, 1, 19, tzinfo=UTC)  # range of a ZIP timestamp
 UTF8 = 1 << 11
 
 
 @dataclass(frozen=True)
 class Member:
-    """One document: its name as displayed, its size in bytes, since when it is as it is, and its bytes."""
+    """One document: display name, size in bytes, time of the last change, and a function that reads its bytes."""
 
     name: str
     size: int
@@ -38,8 +38,10 @@ class Member:
 
 @dataclass(frozen=True)
 class Archive:
-    """`size` in bytes, exact. Iterating raises when a document cannot be read or its size is not what was announced:
-    what was sent until then is not an archive."""
+    """Iterate to get the archive's bytes; `size` is their exact number.
+
+    Iterating raises if a document cannot be read or has another size than announced. The archive is then incomplete.
+    """
 
     members: Sequence[Member]
     size: int
@@ -56,42 +58,36 @@ class Archive:
 
 
 def archive(members: Sequence[Member], missing: Sequence[str] = ()) -> Archive:
-    """The members under names that every system keeps apart; `missing` documents are named in a text beside them."""
-    everything = [*members, _note(missing)] if missing else members
-    names = kept_apart([usable(member.name) for member in everything])
-    named = [replace(member, name=name) for member, name in zip(everything, names, strict=True)]
-    return Archive(named, _measured(named))
+    """Return an archive of the members under unique, portable names, with a note that lists `missing` documents."""
+    members = [*members, _note(missing)] if missing else members
+    names = unique_names([portable(member.name) for member in members])
+    members = [replace(member, name=name) for member, name in zip(members, names, strict=True)]
+    return Archive(members, _size_of(members))
 
 
-def usable(name: str) -> str:
-    """The name without what would lead out of a folder or what some system cannot write."""
+def portable(name: str) -> str:
+    """Return the name without path separators and characters that some systems cannot store."""
     try:
         return NOT_ON_WINDOWS.sub("_", detection.clean_name(name))
     except BadName:
         return "Document"
 
 
-def kept_apart(names: Sequence[str]) -> Sequence[str]:
-    """Where two names are the same to a system that ignores case and how accents are written, the later gets a
-    number, one that no document bears itself."""
-    borne, given = {_folded(name) for name in names}, set[str]()
-    numbers: dict[str, int] = {}
-    apart = []
+def unique_names(names: Sequence[str]) -> Sequence[str]:
+    """Number repeated names, without regard to case and Unicode composition, with numbers no other name has."""
+    originals, used = {_folded(name) for name in names}, set[str]()
+    next_number: dict[str, int] = {}
+    unique = []
     for name in names:
         folded = _folded(name)
-        if folded in given:
-            name, numbers[folded] = _numbered(name, numbers.get(folded, 2), borne)
-        given.add(folded)
-        apart.append(name)
-    return apart
-
-
-def _numbered(name: str, number: int, borne: set[str]) -> tuple[str, int]:
-    """The name with the first free number from `number` on, and the number after it."""
-    path = PurePosixPath(name)
-    while _folded(numbered := f"{path.stem} ({number}){path.suffix}") in borne:
-        number += 1
-    return numbered, number + 1
+        if folded in used:
+            path, number = PurePosixPath(name), next_number.get(folded, 2)
+            while _folded(name := f"{path.stem} ({number}){path.suffix}") in originals:
+                number += 1
+            next_number[folded] = number + 1
+        used.add(folded)
+        unique.append(name)
+    return unique
 
 
 def _folded(name: str) -> str:
@@ -103,8 +99,8 @@ def _note(missing: Sequence[str]) -> Member:
     return Member(NOTE, len(content), now(), lambda: iter([content]))
 
 
-def _measured(members: Sequence[Member]) -> int:
-    """What the same writer writes, asked by leaving out all content."""
+def _size_of(members: Sequence[Member]) -> int:
+    """Write the archive without content and count its bytes."""
     sink = _Sink()
     with ZipFile(sink, "w") as zipped:
         for member in members:
@@ -116,7 +112,7 @@ def _measured(members: Sequence[Member]) -> int:
 
 
 def _exactly(member: Member) -> Iterator[bytes]:
-    """Its bytes; raises before one too many of them goes out, and when they end too soon."""
+    """Yield the announced number of bytes; raise before one more is sent, or if there are too few."""
     left = member.size
     with ExitStack() as stack:
         chunks = member.read()
@@ -134,19 +130,19 @@ def _entry(member: Member) -> "Entry":
     moment = min(max(member.modified, EARLIEST), LATEST).astimezone(UTC)
     entry = Entry(member.name, moment.timetuple()[:6])
     entry.file_size = member.size
-    entry.extra = struct.pack("<HHBi", 0x5455, 5, 1, int(moment.timestamp()))  # the same in UTC: ZIP has no time zones
+    entry.extra = struct.pack("<HHBi", 0x5455, 5, 1, int(moment.timestamp()))  # in UTC: ZIP timestamps have no zone
     return entry
 
 
 class Entry(ZipInfo):
-    """A member whose name is UTF-8 and says so: newer Pythons would write some names in the DOS code page."""
+    """A member with a UTF-8 name: newer versions of Python write some names in the DOS code page."""
 
     def _encodeFilenameFlags(self) -> tuple[bytes, int]:
         return self.filename.encode(), self.flag_bits | UTF8
 
 
 class _Sink(io.RawIOBase):
-    """A file that cannot be read or wound back, only emptied: where the archive is written piece by piece."""
+    """A write-only file that is emptied chunk by chunk while the archive is written."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []

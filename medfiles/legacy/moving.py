@@ -16,10 +16,10 @@ from sqlalchemy.exc import DataError, IntegrityError, StatementError
 from medfiles.audit import event_log
 from medfiles.clock import now
 from medfiles.database.session import db, transaction
-from medfiles.documents import detection
+from medfiles.documents import detection, lifecycle
 from medfiles.documents.detection import Found
-from medfiles.documents.relocation import CHANGED
-from medfiles.errors import Conflict, DatabaseUnavailable, IntegrityFailed, MedfilesError, StorageError
+from medfiles.documents.lifecycle import CHANGED
+from medfiles.errors import Conflict, IntegrityFailed, MedfilesError, StorageError
 from medfiles.legacy import log, unmigrated
 from medfiles.legacy.folder import FILES
 from medfiles.legacy.inventory import STAYS, Inventory
@@ -188,19 +188,14 @@ class Mover:
 
     def _store(self, prepared: Sequence[Prepared]) -> None:
         storage, keys = self.services.storages.default, [one.row.file_path for one in prepared]
-        journal.expect(storage.name, keys)
-        try:
+        failures = (MedfilesError, IntegrityError, DataError, StatementError)
+        with lifecycle.storing(self.services.storages, {storage.name: keys}, failures):
             for one in prepared:
                 storage.commit(one.staged, one.row.file_path)
                 self._read_back(one)
             with transaction():
                 self._insert(prepared)
                 journal.settle(keys)
-        except DatabaseUnavailable:
-            raise  # the commit may have happened: only the sweep may decide
-        except (MedfilesError, IntegrityError, DataError, StatementError):
-            journal.abandon(self.services.storages, keys)
-            raise
 
     def _read_back(self, one: Prepared) -> None:
         if digest(self.services.storages.default.open(one.row.file_path))[0] != one.staged.sha256:

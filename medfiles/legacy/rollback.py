@@ -7,12 +7,12 @@ from sqlalchemy import delete, select
 
 from medfiles.audit import event_log
 from medfiles.database.session import db, transaction
+from medfiles.documents import lifecycle
 from medfiles.errors import Conflict
 from medfiles.legacy import log, people, unmigrated
 from medfiles.legacy.source import LegacyFile, Source
 from medfiles.legacy.verification import hash_of_file
 from medfiles.models import EntityFile, LabResult, LegacyId, LegacySource
-from medfiles.previews import cache as preview_cache
 from medfiles.services import Services
 from medfiles.storage import journal
 
@@ -86,11 +86,8 @@ def _give_back(
         event_log.record_each(
             None, "rollback", [(event_log.subject_of(file), {"old_id": file.legacy_id}) for file in locked]
         )
-        for file in locked:
-            journal.release(file.storage, [file.file_path])
-            session.delete(file)
+        keys = lifecycle.erase(locked)
         session.execute(delete(LegacyId).where(LegacyId.kind == "file", LegacyId.new_id.in_(ids)))
-        keys = [*(file.file_path for file in locked), *preview_cache.release({file.sha256 for file in locked})]
     back.failed += journal.remove(services.storages, keys).failed
     back.documents += len(locked)
     back.lost += lost

@@ -1,8 +1,7 @@
-"""Brings documents from where they were kept before to where new ones are kept, while people work with them.
+"""Copy documents from other storages into the default one, while in use.
 
-Each goes by itself: its bytes are read, compared with their SHA-256 and stored under a new key, and the transaction
-that makes its row name that key releases the old one. So it can be stopped at any time, goes on where it was, and a
-document is never without a place.
+Each document is verified by its SHA-256 and stored under a new key; one transaction switches its row and releases the
+old object. So the copy can be stopped and continued at any time.
 """
 
 from collections.abc import Callable
@@ -13,20 +12,26 @@ from typing import Any
 from sqlalchemy import Select, func, select
 
 from medfiles.database.session import db
-from medfiles.documents import relocation
+from medfiles.documents import lifecycle
 from medfiles.errors import Conflict, DatabaseUnavailable, IntegrityFailed, MedfilesError
 from medfiles.models import EntityFile, Rendition, StorageJournal
 from medfiles.previews import cache as preview_cache
 from medfiles.storage import Storages, key_beside
 
-TRIES = 3  # of a document that is moved by others, too
-PATIENCE = 5  # failures in a row after which it is not the document
+ATTEMPTS = 3  # per document, if others move it at the same time
+MAX_FAILURES = 5  # failures in a row after which the storage is to blame, not the documents
 
 
 @dataclass
-class Carried:
-    """How many documents went over; the ids of those that are damaged or could not be read or stored; how many
-    objects are still elsewhere: `documents`, and what has yet to be removed there."""
+class CopyResult:
+    """What one run did and left.
+
+    moved      number of documents copied
+    damaged    ids of documents whose bytes do not match their checksum
+    failed     ids of documents that could not be read or stored
+    documents  number of documents still in other storages
+    others     number of previews and journal entries still in other storages
+    """
 
     moved: int
     damaged: list[int]
@@ -35,22 +40,24 @@ class Carried:
     others: int
 
 
-def elsewhere(storages: Storages) -> int:
-    """How many documents are not where new ones are kept."""
+def count_remaining(storages: Storages) -> int:
+    """Count the documents that are not in the default storage."""
     return _count(select(EntityFile.id).where(EntityFile.storage != storages.default.name))
 
 
-def carry(storages: Storages, report: Callable[[int], None] = lambda count: None) -> Carried:
-    """Bring over every document that is elsewhere; `report` hears how many were looked at. StorageError when either
-    place does not answer any more."""
-    moved, seen, at, in_a_row = 0, 0, 0, 0
+def copy_documents(storages: Storages, report: Callable[[int], None] = lambda count: None) -> CopyResult:
+    """Copy every document that is not in the default storage; call `report` with the number processed.
+
+    Raises StorageError if one of the storages stops answering.
+    """
+    moved, tried, at, in_a_row = 0, 0, 0, 0
     damaged: list[int] = []
     failed: list[int] = []
     query = select(EntityFile.id).where(EntityFile.storage != storages.default.name).order_by(EntityFile.id).limit(1)
     while at := db.session.scalar(query.where(EntityFile.id > at)) or 0:
-        seen += 1
+        tried += 1
         try:
-            moved += _carry(storages, at)
+            moved += _copy(storages, at)
             in_a_row = 0
         except IntegrityFailed:
             damaged.append(at)
@@ -59,27 +66,26 @@ def carry(storages: Storages, report: Callable[[int], None] = lambda count: None
         except MedfilesError:
             failed.append(at)
             in_a_row += 1
-            if in_a_row == PATIENCE:
+            if in_a_row == MAX_FAILURES:
                 raise
-        report(seen)
+        report(tried)
     preview_cache.clear_elsewhere(storages)
     entries = select(StorageJournal.id).where(StorageJournal.storage != storages.default.name)
-    pictures = select(Rendition.id).where(Rendition.storage != storages.default.name)
-    return Carried(moved, damaged, failed, elsewhere(storages), _count(entries) + _count(pictures))
+    previews = select(Rendition.id).where(Rendition.storage != storages.default.name)
+    return CopyResult(moved, damaged, failed, count_remaining(storages), _count(entries) + _count(previews))
 
 
-def _carry(storages: Storages, file_id: int) -> bool:
-    """Whether it was this call that did it: it may go to the trash or for ever at the same time."""
-    for _ in range(TRIES):
+def _copy(storages: Storages, file_id: int) -> bool:
+    """Copy one document. Return False if it was moved or deleted by another operation meanwhile."""
+    for _ in range(ATTEMPTS):
         file = db.session.get(EntityFile, file_id, populate_existing=True)
         if file is None or file.storage == storages.default.name:
             return False
         with suppress(Conflict):
-            relocation.relocate(
-                storages, [file], lambda row: key_beside(row.file_path), lambda rows: None, storages.default
-            )
+            with lifecycle.moving(storages, [file], lambda file: key_beside(file.file_path), storages.default):
+                pass  # the row changes in nothing but its key
             return True
-    raise Conflict(relocation.CHANGED)
+    raise Conflict(lifecycle.CHANGED)
 
 
 def _count(query: Select[Any]) -> int:

@@ -1,4 +1,4 @@
-"""Work on the whole store: sweep the journal, empty the trash, make thumbnails before anybody looks."""
+"""Recurring work on all documents: sweep the journal, empty the trash, render missing thumbnails."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,11 +12,12 @@ from medfiles.audit import event_log
 from medfiles.audit.event_log import AuditTarget
 from medfiles.content import opened
 from medfiles.database.session import db, transaction
+from medfiles.documents import lifecycle
 from medfiles.errors import NotFound, StorageError
 from medfiles.models import CancelledUpload, EntityFile, Rendition
-from medfiles.previews import cache as preview_cache
-from medfiles.previews.renderer import Renderer, Unshowable
+from medfiles.previews.renderer import NoPreview, Renderer
 from medfiles.record_types.declared import RecordType, Registry
+from medfiles.record_types.media_types import WITH_THUMBNAIL
 from medfiles.sandbox.render.spec import THUMBNAIL, recipe
 from medfiles.storage import Storages, journal
 from medfiles.storage.journal import Swept
@@ -24,7 +25,6 @@ from medfiles.storage.journal import Swept
 log = structlog.get_logger("medfiles.operations.housekeeping")
 STAGED_FOR = timedelta(hours=24)  # no upload takes longer
 BATCH = 100
-DRAWN_TYPES = ("application/pdf", "application/dicom", "image/")
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Warmed:
 
 
 def sweep(storages: Storages, report: Callable[[str], None] = lambda key: None) -> Swept:
-    """Reconcile the journal, then clear staged files that no upload writes to any more."""
+    """Sweep the journal, then remove staged files of uploads that ended long ago."""
     swept = journal.sweep(storages, report=report)
     for storage in storages:
         storage.clear_staged(STAGED_FOR.total_seconds())
@@ -49,13 +49,13 @@ def sweep(storages: Storages, report: Callable[[str], None] = lambda key: None) 
 
 
 def forget_cancelled(before: datetime) -> None:
-    """Uploads that were given up before that time have long ended on both sides."""
+    """Delete the keys of uploads cancelled before that time: none of them can still be on its way."""
     with transaction() as session:
         session.execute(delete(CancelledUpload).where(CancelledUpload.at < before))
 
 
 def due(before: datetime) -> Sequence[EntityFile]:
-    """Documents that went to the trash before that time, the oldest first."""
+    """Return documents that were trashed before that time, oldest first."""
     query = select(EntityFile).where(*_is_due(before))
     return db.session.scalars(query.order_by(EntityFile.deleted_at, EntityFile.id)).all()
 
@@ -69,16 +69,18 @@ def purge_expired(
     """Delete permanently what went to the trash before that time: documents, then records that hold none any more."""
     documents = failed = 0
     while ids := _due_ids(before):
-        swept = _purge(ids, before, registry, storages)
+        with transaction() as session:
+            still_due = select(EntityFile).where(EntityFile.id.in_(ids), *_is_due(before)).with_for_update()
+            keys = lifecycle.purge(registry, None, session.scalars(still_due).all())
+        failed += journal.remove(storages, keys).failed
         documents += len(ids)
-        failed += swept.failed
         report(f"{documents} documents")
     records = sum(_purge_records(record_type, before, registry) for record_type in registry)
     return Purged(documents, records, failed)
 
 
 def _is_due(before: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Conditions of expiry. A document imported into the trash stays there for the whole period, too."""
+    """Conditions; a document imported with a long trashed lab result stays for the full time after the import."""
     return EntityFile.deleted_at < before, or_(EntityFile.legacy_id.is_(None), EntityFile.updated_at < before)
 
 
@@ -87,19 +89,6 @@ def _due_ids(before: datetime) -> Sequence[int]:
     ids = db.session.scalars(query).all()
     db.session.rollback()
     return ids
-
-
-def _purge(ids: Sequence[int], before: datetime, registry: Registry, storages: Storages) -> Swept:
-    with transaction() as session:
-        still = select(EntityFile).where(EntityFile.id.in_(ids), *_is_due(before)).with_for_update()
-        files = session.scalars(still).all()
-        event_log.record_each(None, "purge", [(event_log.subject_of(file), {}) for file in files])
-        for file in files:
-            journal.release(file.storage, [file.file_path])
-            session.delete(file)
-        keys = [*(file.file_path for file in files), *preview_cache.release({file.sha256 for file in files})]
-        keys += registry.additional.forget(files)
-    return journal.remove(storages, keys)
 
 
 def _purge_records(record_type: RecordType, before: datetime, registry: Registry) -> int:
@@ -119,12 +108,12 @@ def _purge_records(record_type: RecordType, before: datetime, registry: Registry
 
 
 def cold_count() -> int:
-    """How many documents have no thumbnail yet, nor are known to get none."""
+    """Count documents without a thumbnail for which none has failed."""
     return db.session.scalar(_cold().with_only_columns(func.count(EntityFile.id))) or 0
 
 
 def warm(renderer: Renderer, report: Callable[[], None] = lambda: None) -> Warmed:
-    """Make their thumbnails, one after another."""
+    """Render the missing thumbnails, one after another."""
     made = failed = after = 0
     while files := db.session.scalars(_cold(after).order_by(EntityFile.id).limit(BATCH)).all():
         db.session.expunge_all()
@@ -141,7 +130,7 @@ def warm(renderer: Renderer, report: Callable[[], None] = lambda: None) -> Warme
 
 
 def warm_one(renderer: Renderer, file_id: int) -> bool:
-    """Whether it has a thumbnail now that it had not before; StorageError when that should be tried again."""
+    """Render one thumbnail if it is missing. Return whether it was; raise StorageError if a retry may help."""
     file = db.session.scalar(_cold().where(EntityFile.id == file_id))
     if file is None:
         return False
@@ -153,22 +142,17 @@ def warm_one(renderer: Renderer, file_id: int) -> bool:
 def _warmed(renderer: Renderer, file: EntityFile) -> bool:
     try:
         renderer.picture(opened(file, renderer.storages), recipe(THUMBNAIL), 1)
-    except (NotFound, Unshowable) as error:
+    except (NotFound, NoPreview) as error:
         log.info("no thumbnail", document=file.id, code=error.code)
         return False
     return True
-
-
-def clear_previews(storages: Storages, *, failed: bool = False) -> Swept:
-    """Remove everything that was derived, or only forget what could not be made."""
-    return preview_cache.clear(storages, failed=failed)
 
 
 def _cold(after: int = 0) -> Select[EntityFile]:
     small = select(Rendition.id).where(
         Rendition.sha256 == EntityFile.sha256, Rendition.recipe == recipe(THUMBNAIL), Rendition.page == 1
     )
-    drawn = or_(*(EntityFile.file_type.startswith(start) for start in DRAWN_TYPES))
+    drawn = EntityFile.file_type.in_(WITH_THUMBNAIL)
     harmless = or_(EntityFile.scan.is_(None), EntityFile.scan == CLEAN)
     return select(EntityFile).where(
         EntityFile.id > after, EntityFile.deleted_at.is_(None), drawn, harmless, ~small.exists()

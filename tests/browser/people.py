@@ -78,11 +78,11 @@ class Person:
         kind, service = replace(self.world.kind("visit"), max_files=count), self.world.documents(self.email)
         for number in range(1, count + 1):
             content = samples.txt(f"Note {number}: slept well, no fever.\n")
-            intake = service.receive(kind, record.id, len(content), files=1)
-            staged = service.stage(intake)
+            permit = service.authorize_upload(kind, record.id, len(content), files=1)
+            staged = service.stage(permit)
             staged.write(content)
             service.attach(
-                intake, staged, UploadMetadata(f"Note {number}.txt", category="summary" if number % 10 else None)
+                permit, staged, UploadMetadata(f"Note {number}.txt", {"category": "summary" if number % 10 else None})
             )
 
     def shelf(self) -> Shelf:

@@ -103,12 +103,12 @@ VERBS: dict[str, Callable[[World], Any]] = {
     "trash of a record": trashed,
     "trash of a patient": lambda world: world.documents().trashed(FIRST),
     "count of 500 records": lambda world: world.documents().count(world.kind(), [*range(FIRST, FIRST + 500)]),
-    "count of one": lambda world: world.documents().tally(world.kind(), LONG),
+    "count of one": lambda world: world.documents().record_totals(world.kind(), LONG),
     "totals of a patient": lambda world: world.documents().totals(FIRST),
     "newest of a patient": lambda world: world.documents().recent(FIRST),
     "quarantined": lambda world: world.documents().quarantined(FIRST),
     "one document": lambda world: world.documents().details(FIRST_DOCUMENT),
-    "twin": lambda world: world.documents().twin(world.documents().get(FIRST_DOCUMENT)),
+    "twin": lambda world: world.documents().duplicate_of(world.documents().get(FIRST_DOCUMENT)),
     "records of a patient": lambda world: world.records().list(FIRST, world.kind()),
 }
 FIRST_DOCUMENT = 1_000_000_001

@@ -201,7 +201,7 @@ def test_a_place_taken_meanwhile_leaves_out_the_last_one_only(world: World, monk
     record, kind = world.record("insurance"), world.kind("insurance")
     *ids, faster = trashed(world, record, 5, "insurance")
     stored(world, record, 1)
-    with meanwhile(monkeypatch, "_to_life", elsewhere(world, "restore", faster)):
+    with meanwhile(monkeypatch, "_restore", elsewhere(world, "restore", faster)):
         results = service(world).restore_many(kind, record.id, ids)
     assert done(results) == ids[:3]
     assert errors(results) == {ids[3]: TooMany}
@@ -222,9 +222,9 @@ def test_nothing_is_restored_to_a_record_that_is_in_the_trash_itself(world: Worl
 @pytest.mark.parametrize(
     ("verb", "change", "other"),
     [
-        ("trash_many", "_to_trash", "trash"),
-        ("restore_many", "_to_life", "restore"),
-        ("restore_many", "_to_life", "purge"),
+        ("trash_many", "_trash", "trash"),
+        ("restore_many", "_restore", "restore"),
+        ("restore_many", "_restore", "purge"),
     ],
 )
 def test_one_changed_by_somebody_else_meanwhile_fails_alone(

@@ -83,10 +83,10 @@ class Interrupted(io.BytesIO):
 def on_its_way(world: World, record_id: int, key: str, email: str = NORA) -> Callable[[], EntityFile]:
     """An upload whose bytes are here; to be called when its document is to be stored."""
     service, kind = world.documents(email), world.kind()
-    intake = service.receive(kind, record_id, len(CONTENT), files=1, retry_of=key)
-    staged = service.stage(intake)
+    permit = service.authorize_upload(kind, record_id, len(CONTENT), files=1, retry_of=key)
+    staged = service.stage(permit)
     staged.write(CONTENT)
-    return lambda: service.attach(intake, staged, UploadMetadata("letter.txt", idempotency_key=key))[0]
+    return lambda: service.attach(permit, staged, UploadMetadata("letter.txt", idempotency_key=key))[0]
 
 
 def cancel(world: World, record: Any, key: str = KEY, email: str = NORA) -> None:
@@ -201,10 +201,10 @@ def test_an_upload_and_its_cancel_at_once_leave_nothing(
         return answer
 
     def attach(service: DocumentService, key: str) -> None:
-        intake = service.receive(kind, record_id, len(CONTENT), files=1, retry_of=key)
-        staged = service.stage(intake)
+        permit = service.authorize_upload(kind, record_id, len(CONTENT), files=1, retry_of=key)
+        staged = service.stage(permit)
         staged.write(CONTENT)
-        service.attach(intake, staged, UploadMetadata("letter.txt", idempotency_key=key))
+        service.attach(permit, staged, UploadMetadata("letter.txt", idempotency_key=key))
 
     def give_up(service: DocumentService, key: str) -> None:
         assert not late or stored.acquire(timeout=60)
@@ -220,7 +220,7 @@ def test_a_document_that_is_being_moved_is_taken_back_from_where_it_went(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk.send()
-    looked, hasty, settle, give_up = threading.Event(), [], journal.settle, DocumentService._give_up
+    looked, hasty, settle, give_up = threading.Event(), [], journal.settle, DocumentService._discard
     cancelling = threading.Thread(target=desk.cancel)
 
     def settled(keys: Collection[str]) -> None:
@@ -233,7 +233,7 @@ def test_a_document_that_is_being_moved_is_taken_back_from_where_it_went(
         return give_up(*arguments)
 
     monkeypatch.setattr(journal, "settle", settled)
-    monkeypatch.setattr(DocumentService, "_give_up", noted)
+    monkeypatch.setattr(DocumentService, "_discard", noted)
     desk.world.documents().trash(desk.world.files()[0].id)
     cancelling.join(60)
     assert (hasty, looked.is_set()) == ([False], True)

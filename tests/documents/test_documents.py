@@ -307,7 +307,7 @@ def test_opening_again_within_a_minute_is_one_event(world: World) -> None:
 
 def test_record_trashed_while_a_document_is_added_keeps_it_out(world: World) -> None:
     record, service = world.record(), world.documents()
-    permit = service.receive(world.kind(), record.id, 1000, files=1)
+    permit = service.authorize_upload(world.kind(), record.id, 1000, files=1)
     staged = service.stage(permit)
     staged.write(samples.pdf())
     world.records().delete(world.kind(), record.id)

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from sqlalchemy import String, event, func, inspect, select, text
 
 from medfiles.database.session import db
-from medfiles.documents.listing import ORDERS, ListQuery, Page, matching, page
+from medfiles.documents.listing import SORTS, ListQuery, Page, matching, page
 from medfiles.errors import Rejected
 from medfiles.http.parameters import list_query
 from medfiles.models import EntityFile
 from medfiles.record_types.declared import VISIT
-from medfiles.record_types.media_types import MEDIA, media_of
+from medfiles.record_types.media_types import GROUPS, group_of
 from medfiles.text import fold, sort_key
 from tests.support.extent import Extent
 from tests.support.factories import World
@@ -37,7 +37,7 @@ TYPES = (
     "text/plain",
     "application/dicom",
 )
-ORDERINGS = [(sort, order) for sort in ORDERS for order in ("asc", "desc")]
+ORDERINGS = [(sort, order) for sort in SORTS for order in ("asc", "desc")]
 INDEXES = {
     "date": "ix_entity_files_entity_type_entity_id_deleted_at_uploaded_at_id",
     "name": "ix_entity_files_entity_type_entity_id_deleted_at_sort_name_id",
@@ -125,11 +125,11 @@ papers = st.builds(
 )
 days = st.dates(date(2026, 5, 11), date(2026, 5, 16)).map(str)
 queries = st.fixed_dictionaries(
-    {"sort": st.sampled_from(list(ORDERS)), "order": st.sampled_from(["asc", "desc"])},
+    {"sort": st.sampled_from(list(SORTS)), "order": st.sampled_from(["asc", "desc"])},
     optional={
         "q": words,
         "category": st.sampled_from([*VISIT.categories, "none"]),
-        "media": st.sampled_from(MEDIA),
+        "media": st.sampled_from(list(GROUPS)),
         "from": days,
         "to": days,
         "zone": st.sampled_from(["UTC", "Europe/Berlin", "Pacific/Auckland", "America/Los_Angeles"]),
@@ -145,7 +145,7 @@ def fits(paper: Paper, query: Mapping[str, str], trashed: bool) -> bool:
     return (
         all(word in fold(f"{paper.name}\n{paper.description or ''}") for word in fold(query.get("q", "")).split())
         and query.get("category", paper.category or "none") == (paper.category or "none")
-        and query.get("media", media_of(paper.file_type)) == media_of(paper.file_type)
+        and query.get("media", group_of(paper.file_type)) == group_of(paper.file_type)
         and query.get("from", day) <= day <= query.get("to", day)
     )
 
@@ -155,7 +155,7 @@ def place(paper: Paper, sort: str, trashed: bool) -> tuple[Any, ...]:
         "date": (paper.deleted_at if trashed else paper.at,),
         "name": (sort_key(paper.name),),
         "size": (paper.size,),
-        "type": (media_of(paper.file_type), paper.file_type, sort_key(paper.name)),
+        "type": (group_of(paper.file_type), paper.file_type, sort_key(paper.name)),
     }
     return (*values[sort], paper.id)
 
@@ -414,7 +414,7 @@ def test_empty_parameters_mean_nothing() -> None:
     assert list_query(empty, VISIT) == list_query({}, VISIT) == ListQuery()
 
 
-@pytest.mark.parametrize(("sort", "order"), ORDERS.items())
+@pytest.mark.parametrize(("sort", "order"), [(sort.name, sort.order) for sort in SORTS.values()])
 def test_each_sort_has_an_order_of_its_own(sort: str, order: str) -> None:
     assert list_query({"sort": sort}, VISIT).order == order
 

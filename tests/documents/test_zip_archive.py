@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medfiles.documents.zip_archive import NOTE, Archive, Member, archive, kept_apart, usable
+from medfiles.documents.zip_archive import NOTE, Archive, Member, archive, portable, unique_names
 from medfiles.errors import BlobMissing, IntegrityFailed, StorageError
 
 THEN = datetime(2026, 5, 12, 14, 30, 10, tzinfo=timezone(timedelta(hours=2)))
@@ -103,11 +103,11 @@ def test_equal_names_get_numbers_that_nobody_has(names: list[str], packed: list[
     ],
 )
 def test_a_name_leads_nowhere_and_can_be_written_everywhere(name: str, safe: str) -> None:
-    assert usable(name) == safe
+    assert portable(name) == safe
 
 
 def test_hundreds_of_documents_of_one_name_are_numbered_in_order() -> None:
-    assert kept_apart(["scan.jpg"] * 500)[-1] == "scan (500).jpg"
+    assert unique_names(["scan.jpg"] * 500)[-1] == "scan (500).jpg"
 
 
 @pytest.mark.parametrize("name", ["Bärbel.pdf", "日本.pdf", "plain.pdf"])

@@ -16,7 +16,7 @@ from medfiles.database.session import db
 from medfiles.errors import StorageError
 from medfiles.models import EntityFile
 from medfiles.operations import copy_storage, integrity
-from medfiles.storage import DiskStorage, ObjectStorage, Storages, journal
+from medfiles.storage import DiskStorage, ObjectStorage, Storages, journal, open_storages
 from medfiles.storage.journal import LEASE
 from tests.support import samples
 from tests.support.api_client import script
@@ -79,6 +79,30 @@ def test_every_document_goes_over_and_comes_back_as_it_was(world: World, places:
     assert {file.id: Path(file.file_path).parent for file in world.files()} == folders
 
 
+@pytest.mark.parametrize("kind", ["folders", "buckets"])
+def test_two_stores_of_one_kind_coexist_and_are_copied_into_each_other(
+    kind: str, make_world: Callable[..., World], request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    if kind == "folders":
+        old, new = ((tmp_path / name).as_uri() for name in ("old", "new"))
+    else:
+        bucket = request.getfixturevalue("bucket")
+        old, new = bucket(), bucket()
+    world = make_world(STORAGE_URL=old)
+    there, by, before = shelf(world), script(world), world.parts.storages.default.name
+    world.app.extensions["medfiles"] = replace(
+        world.parts, storages=open_storages(f"second={new}", tmp_path / "staged", also=old)
+    )
+    record = world.record()
+    added = by.upload(f"/visit/{record.id}/files", "new.txt", b"from now on").get_json()["id"]
+    assert {file.storage for file in world.files() if file.id != added} == {before}
+    assert [by.get(f"/files/{at}/download").status_code for at in (added, min(there))] == [200, 200]
+    assert command(world).exit_code == 0
+    assert places_of(world) == {"second"}
+    assert hashes(world).items() >= there.items()
+    assert not list(world.parts.storages[before].keys())
+
+
 def test_the_command_says_what_it_did_and_that_nothing_is_left(world: World, places: tuple[Any, Any]) -> None:
     there = shelf(world)
     keep_in(world, *reversed(places))
@@ -105,7 +129,7 @@ def test_who_reads_while_it_goes_over_gets_it_whole(world: World, places: tuple[
     keep_in(world, *reversed(places))
     document = world.documents().open(file.id)
     db.session.expunge(document.file)
-    assert copy_storage.carry(world.parts.storages).moved == 1
+    assert copy_storage.copy_documents(world.parts.storages).moved == 1
     assert b"".join(document.read()) == b"the letter"
 
 
@@ -133,10 +157,10 @@ def test_stopped_at_any_step_it_goes_on_from_there(
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(journal, step, stop)
-        copy_storage.carry(world.parts.storages)
+        copy_storage.copy_documents(world.parts.storages)
     db.session.rollback()
     assert hashes(world) == there
-    assert copy_storage.carry(world.parts.storages).documents == 0
+    assert copy_storage.copy_documents(world.parts.storages).documents == 0
     world.sweep(now() + LATER)
     assert (hashes(world), [*places[0].keys()]) == (there, [])
     world.assert_settled()
@@ -155,7 +179,7 @@ def test_what_goes_to_the_trash_at_the_same_moment_goes_over_from_there(
         return opened(self, *asked)
 
     monkeypatch.setattr(DiskStorage, "open", trashed_first)
-    assert copy_storage.carry(world.parts.storages).moved == 1
+    assert copy_storage.copy_documents(world.parts.storages).moved == 1
     moved = db.session.get_one(EntityFile, file.id)
     assert (moved.storage, moved.deleted_at is None) == ("objects", False)
     assert moved.file_path.startswith("trash/")
@@ -182,7 +206,7 @@ def test_what_is_deleted_for_ever_at_the_same_moment_is_gone_on_both_sides(
             World(world.app, dict(world._users)).documents().purge(number)
 
     monkeypatch.setattr(ObjectStorage, "commit", purged_first)
-    assert copy_storage.carry(world.parts.storages).moved == 0
+    assert copy_storage.copy_documents(world.parts.storages).moved == 0
     world.sweep(now() + LATER)
     assert [[*place.keys()] for place in places] == [[], []]
 
@@ -204,7 +228,7 @@ def test_a_place_that_is_away_ends_it_soon_and_loses_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(ObjectStorage, "commit", away)
         assert command(world).exit_code == 1
-    assert len(tries) == copy_storage.PATIENCE
+    assert len(tries) == copy_storage.MAX_FAILURES
     assert hashes(world) == before
     assert command(world).exit_code == 0
     assert hashes(world) == before

@@ -15,7 +15,7 @@ from medfiles.documents.bulk import BulkService, Result
 from medfiles.documents.listing import ListQuery
 from medfiles.documents.rules import UploadMetadata, UploadPermit
 from medfiles.documents.service import DocumentService
-from medfiles.documents.uploading import Arrivals
+from medfiles.documents.uploading import UploadService
 from medfiles.errors import Forbidden, NotFound
 from medfiles.legacy import ids
 from medfiles.models import EntityFile, Patient, PatientShare
@@ -51,16 +51,16 @@ class Things:
     gone_id: int
     file: EntityFile
     trashed_id: int
-    permit: UploadPermit
+    require_admin: UploadPermit
 
     @property
     def visit(self) -> Any:
         return self.world.kind("visit")
 
     def attach(self, key: str | None) -> Any:
-        staged = self.documents.stage(self.permit)
+        staged = self.documents.stage(self.require_admin)
         staged.write(samples.pdf())
-        return self.documents.attach(self.permit, staged, UploadMetadata("letter.pdf", idempotency_key=key))
+        return self.documents.attach(self.require_admin, staged, UploadMetadata("letter.pdf", idempotency_key=key))
 
 
 def done(results: Sequence[Result]) -> list[int]:
@@ -72,8 +72,8 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "documents.list of the trash": lambda on: on.documents.list(on.visit, on.record_id, IN_TRASH),
     "documents.matching": lambda on: on.documents.matching(on.visit, on.record_id, ListQuery()),
     "documents.matching in the trash": lambda on: on.documents.matching(on.visit, on.record_id, IN_TRASH),
-    "documents.tally": lambda on: on.documents.tally(on.visit, on.record_id),
-    "documents.twin": lambda on: on.documents.twin(on.file),
+    "documents.record_totals": lambda on: on.documents.record_totals(on.visit, on.record_id),
+    "documents.duplicate_of": lambda on: on.documents.duplicate_of(on.file),
     "documents.count": lambda on: on.documents.count(on.visit, [on.record_id]),
     "documents.badges": lambda on: on.documents.badges(on.visit, [on.record_id]),
     "documents.visible": lambda on: on.documents.visible([on.file.id]),
@@ -92,7 +92,7 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "documents.authorized_additional": lambda on: on.documents.authorized_additional(
         on.older_id, Action.VIEW, AuditTarget()
     ),
-    "documents.receive": lambda on: on.documents.receive(on.visit, on.record_id, 1000, files=1),
+    "documents.authorize_upload": lambda on: on.documents.authorize_upload(on.visit, on.record_id, 1000, files=1),
     "documents.attach": lambda on: on.attach(None),
     "documents.attach of a retry": lambda on: on.attach(KEY),
     "documents.cancel": lambda on: on.documents.cancel(on.visit, on.record_id, KEY),
@@ -109,7 +109,7 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "bulk.open_many": lambda on: on.bulk.open_many(on.visit, on.record_id, [on.file.id]),
     "bulk.across": lambda on: done(on.bulk.across([on.file.id], on.bulk.trash_many)),
     "bulk.open_across": lambda on: on.bulk.open_across([on.file.id]),
-    "previews.look": lambda on: on.previews.look(on.file.id),
+    "previews.describe": lambda on: on.previews.describe(on.file.id),
     "previews.picture": lambda on: on.previews.picture(on.file.id, on.file.sha256, recipe(480)),
     "previews.page": lambda on: on.previews.page(on.file.id, 1, 480),
     "previews.thumbnail": lambda on: on.previews.thumbnail(on.file.id),
@@ -136,9 +136,9 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "records.restore": lambda on: on.records.restore(on.visit, on.gone_id),
     "shares.list": lambda on: on.shares.list(on.patient_id),
     "shares.own": lambda on: on.reader.own(on.patient_id),
-    "shares.give": lambda on: on.shares.give(on.patient_id, "max@sample.example", "view"),
-    "shares.take_back": lambda on: on.shares.take_back(on.share_id),
-    "shares.take_back of one's own": lambda on: on.reader.take_back(on.share_id),
+    "shares.grant": lambda on: on.shares.grant(on.patient_id, "max@sample.example", "view"),
+    "shares.revoke": lambda on: on.shares.revoke(on.share_id),
+    "shares.revoke of one's own": lambda on: on.reader.revoke(on.share_id),
     "records.trail": lambda on: on.records.trail(on.patient_id),
 }
 WITHOUT_ANSWER = {"documents.purge", "documents.cancel"}
@@ -157,7 +157,7 @@ def things(world: World) -> Things:
     db.session.commit()
     documents.trash(trashed.id)
     records.delete(world.kind(), gone.id)
-    intake = documents.receive(world.kind(), record.id, 1000, files=1)
+    permit = documents.authorize_upload(world.kind(), record.id, 1000, files=1)
     world.share(patient, "otto@sample.example")
     world.user("max@sample.example")
     lab = world.record("lab-result", patient)
@@ -165,7 +165,7 @@ def things(world: World) -> Things:
     return Things(
         world, documents, world.bulk(), world.previews(), records, world.older_file(lab).id,
         world.older_file(lab, moved=True).id, shares, replace(shares, actor=world.actor("otto@sample.example")),
-        shares.list(patient.id)[0].share.id, patient.id, record.id, gone.id, file, trashed.id, intake,
+        shares.list(patient.id)[0].share.id, patient.id, record.id, gone.id, file, trashed.id, permit,
     )  # fmt: skip
 
 
@@ -180,7 +180,7 @@ def all_denied(things: Things, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def verbs() -> set[str]:
     services = {
-        "documents": (Arrivals, DocumentService),
+        "documents": (UploadService, DocumentService),
         "bulk": (BulkService,),
         "previews": (PreviewService,),
         "records": (RecordService,),

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from medfiles.clock import now
 from medfiles.database.session import db
-from medfiles.documents import relocation
+from medfiles.documents import lifecycle
 from medfiles.errors import Conflict, DatabaseUnavailable, MedfilesError, NotFound, StorageError
 from medfiles.records.service import RecordService
 from medfiles.storage import journal
@@ -126,18 +126,18 @@ def test_a_marked_document_that_is_in_the_trash_by_now_is_where_it_should_be(for
 def test_a_marked_document_that_is_moved_at_the_same_time_is_said_in_the_form(
     form: Form, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    relocate, somebody = relocation.relocate, [form.world.documents()]
+    moving, somebody = lifecycle.moving, [form.world.documents()]
 
     def trash() -> None:
         with form.world.app.app_context():
             somebody.pop().trash(form.ids[0])
 
-    def after_somebody_else(*arguments: Any) -> None:
+    def after_somebody_else(*arguments: Any) -> lifecycle.Moving:
         if somebody:
             run_at_once([trash])
-        relocate(*arguments)
+        return moving(*arguments)
 
-    monkeypatch.setattr(relocation, "relocate", after_somebody_else)
+    monkeypatch.setattr(lifecycle, "moving", after_somebody_else)
     answer = form.save(*form.ids[:2])
     assert (answer.status_code, "changed elsewhere" in said(answer)) == (409, True)
     assert (control(answer, "reason"), control(answer, "remove")) == (["Hip"], [str(form.ids[1])])
