@@ -106,17 +106,6 @@ def test_the_pages_of_a_list_hold_each_document_once_in_its_order(looked_at: She
     assert {page.headers["X-Total-Count"] for page in pages} == {"7"}
 
 
-@pytest.mark.parametrize("sort", ["date", "name", "size", "type"])
-def test_the_other_order_is_the_reverse(looked_at: Shelf, sort: str) -> None:
-    up, down = (ids_of(looked_at.page(sort=sort, order=order)) for order in ("asc", "desc"))
-    assert up == down[::-1]
-
-
-def test_names_are_sorted_as_people_do(looked_at: Shelf) -> None:
-    names = [file["file_name"] for file in looked_at.page(sort="name").get_json()]
-    assert names[-3:] == ["scan 2.txt", "Scan 10.txt", "Zoë & Co + 100%.txt"]
-
-
 def test_a_link_keeps_what_was_asked_for(shelf: Shelf) -> None:
     asked = {
         "q": "txt & + % #",
@@ -131,15 +120,6 @@ def test_a_link_keeps_what_was_asked_for(shelf: Shelf) -> None:
     following = dict(parse_qsl(urlsplit(next_of(first) or "").query))
     assert {name: following[name] for name in asked} == asked
     assert len({*ids_of(first), *ids_of(second)}) == 2
-
-
-def test_documents_that_come_and_go_meanwhile_neither_repeat_nor_hide_others(shelf: Shelf) -> None:
-    path = f"{shelf.path}?sort=date&order=desc&limit=2"
-    first = shelf.by.get(path)
-    shelf.world.store(shelf.world.records().get(shelf.world.kind(), shelf.record), "newer.txt")
-    shelf.by.delete(f"/files/{ids_of(first)[1]}")
-    rest = list(walk(shelf.by, next_of(first) or ""))
-    assert ids_of(first, *rest) == shelf.ids[::-1]
 
 
 def test_a_page_holds_fifty_unless_it_is_asked_for_up_to_two_hundred(shelf: Shelf) -> None:

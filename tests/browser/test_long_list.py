@@ -9,13 +9,13 @@ from uuid import UUID
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from medfiles.database.session import db, transaction
+from medfiles.database.session import db
 from medfiles.models import EntityFile
 from medfiles.sandbox.pool import Sandbox
 from medfiles.text import fold, sort_key
 from tests.browser.people import Complaints, Person, Site
 from tests.browser.states import fail
-from tests.browser.widget import badge, expect_names, open_visit, row, search
+from tests.browser.widget import badge, expect_names, open_visit, search
 from tests.support.factories import World, install
 from tests.support.server import serve
 
@@ -154,19 +154,3 @@ def test_further_documents_that_fail_to_come_are_asked_for_again(
     problem.get_by_role("button", name="Try again").click()
     expect(page.locator("[data-mf-row]").nth(SHOWN)).to_be_visible()
     assert page.evaluate("document.activeElement !== document.body")
-
-
-def move(number: int, to_trash_at: datetime | None) -> None:
-    with transaction() as session:
-        session.get_one(EntityFile, number).deleted_at = to_trash_at
-
-
-def test_a_document_deleted_while_one_scrolls_hides_no_other(page: Page, owner: tuple[Person, Any]) -> None:
-    visit = owner[1]
-    page.goto(f"/visit/{visit.id}")
-    move(FIRST_ID + COUNT - 10, datetime.now(UTC))
-    scroll(page, 3 * SHOWN)
-    shown = ids(page)
-    move(FIRST_ID + COUNT - 10, None)
-    assert shown == list(range(COUNT - 1, COUNT - 1 - len(shown), -1))
-    expect(row(page, f"Page {COUNT - 120}.pdf")).to_have_count(1)

@@ -13,7 +13,7 @@ from medfiles.accounts import service as accounts
 from medfiles.clock import now
 from medfiles.database.session import db
 from medfiles.errors import StorageError
-from medfiles.models import EntityFile, Patient, StorageJournal, Visit
+from medfiles.models import EntityFile, Patient, StorageJournal
 from tests.support.factories import World
 
 PASSWORD = "a long enough password"
@@ -172,18 +172,6 @@ def test_the_period_can_be_chosen(world: World, period: str, left: int) -> None:
     trashed(world, record, 1)
     assert run(world, "trash", "purge", "--older-than", period).exit_code == 0
     assert len(world.files()) == left
-
-
-def test_a_record_goes_with_its_last_document(world: World) -> None:
-    record = world.record()
-    file = world.attach(record)
-    world.records().delete(world.kind(), record.id)
-    aged(world, file, 40)
-    db.session.get_one(Visit, record.id).deleted_at = now() - timedelta(days=40)
-    db.session.commit()
-    result = run(world, "trash", "purge", "--json")
-    assert json.loads(result.stdout) == {"documents": 1, "records": 1, "failed": 0}
-    assert db.session.get(Visit, record.id) is None
 
 
 def test_what_could_not_be_removed_is_a_finding(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
