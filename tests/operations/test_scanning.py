@@ -270,7 +270,7 @@ def test_it_is_listed_with_its_state_and_without_ways_to_open_it(world: World) -
     for email, words in (("nora@sample.example", "Quarantined"), (OTHER, "Quarantined")):
         page = world.client(email).get(f"/documents/visit/{record.id}").text
         assert words in page
-        assert "“Test.Eicar” in it" in page
+        assert "“Test.Eicar”" in page
         assert f"/documents/files/{file.id}/download" not in page
         assert f"/documents/files/{file.id}/preview" not in page
         assert f"/documents/files/{file.id}/delete" in page
@@ -383,7 +383,7 @@ def test_the_command_says_what_came_of_it(world: World, scanner: Clamd) -> None:
 def test_the_command_needs_a_scanner_that_answers(world: World) -> None:
     assert command(world).exit_code == 2
     done = command(scanned_by(world, AWAY))
-    assert (done.exit_code, "does not answer" in done.output) == (1, True)
+    assert (done.exit_code, "does not respond" in done.output) == (1, True)
 
 
 def test_the_status_page_says_how_the_scanner_is_doing(world: World, scanner: Clamd) -> None:
