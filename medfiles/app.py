@@ -42,7 +42,7 @@ def create_app(environ: Mapping[str, str] | None = None, record_types: Iterable[
     rate_limits.init_app(app)
     security.init_app(app)
     web.init_app(app, settings)
-    rate_limits.guard_sign_in(app)
+    rate_limits.limit_sign_in(app)
     api.init_app(app)
     cli.init_app(app)
     return app

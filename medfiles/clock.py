@@ -1,16 +1,16 @@
-"""The time, in one place."""
+"""The current time and time zones."""
 
 from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
 
 def now() -> datetime:
-    """The current time, aware, in UTC."""
+    """Return the current time, timezone-aware, in UTC."""
     return datetime.now(UTC)
 
 
 def midnight(day: date, zone: str) -> datetime:
-    """When this day begins in a time zone, in UTC."""
+    """Return the start of this day in a time zone, in UTC."""
     return datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC)
 
 

@@ -1,4 +1,4 @@
-"""Every setting of an installation in one table: its name, default, how it is read and what it is for."""
+"""All settings in one table: name, default, parser and help."""
 
 import os
 import re
@@ -13,12 +13,12 @@ PREFIX = "MEDFILES_"
 
 
 class SettingError(ValueError):
-    """A setting that does not exist or cannot be read; the message names it."""
+    """An unknown setting or an invalid value; the message names it."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One environment variable: `default` is what its text would be, `parse` turns the text into the value."""
+    """One environment variable; `parse` turns its text, or `default`, into the value."""
 
     name: str
     default: str
@@ -63,14 +63,14 @@ def between(least: int, most: int) -> Callable[[str], int]:
 
 
 def location(text: str) -> str:
-    """ "/inside/" of a proxy's configuration, or nothing."""
+    """Check an nginx location such as "/inside/", or ""."""
     if text and not re.fullmatch(r"/([A-Za-z0-9_-]+/)+", text):
         raise ValueError("write a path such as /documents-inside/")
     return text
 
 
 def amount(text: str) -> int:
-    """ "500 MB", "10GB" or a number of bytes."""
+    """Parse "500 MB", "10GB" or a number of bytes."""
     found = re.fullmatch(r"(\d{1,15})\s*([KMGT]?)B?", text.strip(), re.ASCII | re.IGNORECASE)
     if not found:
         raise ValueError("write a number of bytes, or one with KB, MB, GB or TB")
@@ -88,7 +88,7 @@ def one_of(*allowed: str) -> Callable[[str], str]:
 
 
 def daemon_address(text: str) -> str:
-    """Check the address of the malware scanner; an empty one means no scanner."""
+    """Check the scanner's address; empty: no scanner."""
     parts = urlsplit(text)
     tcp = parts.scheme == "tcp" and parts.hostname and parts.port
     unix = parts.scheme == "unix" and parts.path.startswith("/") and not parts.netloc
@@ -159,13 +159,13 @@ SETTINGS = (
         "MEDFILES_STORAGE_URL",
         "",
         str,
-        "Document store: file:///folder or s3://bucket/folder?endpoint=…. Empty: uploads in the instance directory.",
+        "Document store: file:///folder or s3://bucket/folder?endpoint=…, or name=URL. Empty: uploads in the instance.",
     ),
     Setting(
         "MEDFILES_STORAGE_ALSO",
         "",
         str,
-        "Previous document store that is still read; `storage copy` copies its documents.",
+        "Other document stores still read, as URL or name=URL, separated by spaces; `storage copy` empties them.",
     ),
     Setting(
         "MEDFILES_DIRECT_LINKS",
@@ -283,7 +283,7 @@ SETTINGS = (
 
 
 def load(environ: Mapping[str, str]) -> dict[str, Any]:
-    """The settings as a dict by name; an unknown MEDFILES_* name or an unreadable value raises `SettingError`."""
+    """Return all settings by name; SettingError for an unknown name or invalid value."""
     unknown = {name for name in environ if name.startswith(PREFIX)} - {setting.name for setting in SETTINGS}
     if unknown:
         raise SettingError(f"Unknown setting {', '.join(sorted(unknown))}: see docs/operate/settings.md.")
@@ -299,7 +299,7 @@ def _read(setting: Setting, environ: Mapping[str, str]) -> Any:
 
 
 def with_places(settings: dict[str, Any]) -> dict[str, Any]:
-    """Fill in what follows from the instance folder."""
+    """Fill in the paths that default to the instance directory."""
     instance: Path = settings["MEDFILES_INSTANCE"]
     return settings | {
         "MEDFILES_DATABASE_URL": settings["MEDFILES_DATABASE_URL"] or f"sqlite:///{instance / 'medfiles.db'}",
@@ -309,7 +309,7 @@ def with_places(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def secret_key(settings: Mapping[str, Any]) -> str:
-    """The configured secret, or the one kept in the instance folder, made on first use, for its owner's eyes only."""
+    """Return the configured secret key, or the one created in the instance directory."""
     if settings["MEDFILES_SECRET_KEY"]:
         return str(settings["MEDFILES_SECRET_KEY"])
     path: Path = settings["MEDFILES_INSTANCE"] / "secret-key"
@@ -319,7 +319,7 @@ def secret_key(settings: Mapping[str, Any]) -> str:
         draft.touch(mode=0o600, exist_ok=False)
         draft.write_text(secrets.token_urlsafe(48))
         try:
-            os.link(draft, path)  # two first starts at once agree on one key: link never overwrites
+            os.link(draft, path)  # never overwrites, so two concurrent first starts agree on one key
         except FileExistsError:
             pass
         finally:

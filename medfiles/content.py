@@ -38,13 +38,13 @@ class DocumentContent:
 
         def ask(storage: Readable, key: str) -> Iterator[bytes]:
             chunks = storage.open(key, start, end)
-            return proven(chunks, self.file.sha256) if whole and storage.remote else chunks
+            return proven(chunks, self.file.sha256) if whole and storage.unverified else chunks
 
         return self._found(ask)
 
-    def place(self) -> tuple[str, str]:
-        """The name of the storage, and the key there, where the bytes are right now."""
-        return self._found(lambda storage, key: (storage.name, storage.stat(key).key))
+    def accel_path(self) -> str | None:
+        """The path by which the reverse proxy finds the bytes itself; None where it cannot."""
+        return self._found(lambda storage, key: storage.accel_path(storage.stat(key).key))
 
     def link(self, seconds: int) -> str | None:
         """To the bytes themselves, for whoever has it and so long; None where they go through the app."""

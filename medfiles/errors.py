@@ -1,10 +1,10 @@
-"""The error tree. Each error carries a sentence a patient can read; no HTTP in it: the doors map codes to statuses."""
+"""The errors of medfiles. http.errors maps their codes to HTTP statuses."""
 
 from typing import Self
 
 
 class MedfilesError(Exception):
-    """Base of everything this product raises on purpose: `code` for programs, `message` for people."""
+    """Base class: `code` is for programs, `message` for people."""
 
     code = "error"
 
@@ -14,7 +14,7 @@ class MedfilesError(Exception):
 
 
 class SignedOut(MedfilesError):
-    """Nobody in particular asks, for something that is not for everybody."""
+    """The request needs an account and has none."""
 
     code = "signed-out"
 
@@ -25,7 +25,7 @@ class SignedOut(MedfilesError):
 
 
 class NotFound(MedfilesError):
-    """Not there, or not the asker's to know about: nobody can tell which."""
+    """Absent, or the account has no access: the two cannot be told apart."""
 
     code = "not-found"
 
@@ -34,7 +34,7 @@ class NotFound(MedfilesError):
 
 
 class Forbidden(MedfilesError):
-    """The asker may see this but may not do that to it."""
+    """The account may see this, but not do this to it."""
 
     code = "forbidden"
 
@@ -43,13 +43,13 @@ class Forbidden(MedfilesError):
 
 
 class OutOfScope(Forbidden):
-    """The token that is used does not reach as far, whatever its owner may do."""
+    """The API token does not allow this, whatever its owner may do."""
 
     code = "scope"
 
 
 class Conflict(MedfilesError):
-    """What was asked does not fit the state things are in."""
+    """The request conflicts with the current state."""
 
     code = "conflict"
 
@@ -72,7 +72,7 @@ class Quarantined(Conflict):
 
 
 class Outdated(MedfilesError):
-    """It is not any more what the asker has seen and wants to change."""
+    """It was changed after the client read it."""
 
     code = "outdated"
 
@@ -85,13 +85,16 @@ class TooMany(Conflict):
 
 
 class OverQuota(Conflict):
-    """The owner of the patient has no room left."""
+    """The patient's owner has no storage left."""
 
     code = "quota"
 
 
 class Rejected(MedfilesError):
-    """What was sent is refused, and nothing of it is kept."""
+    """Invalid input; nothing of it is stored.
+
+    `fields` maps the names of invalid fields or parameters to messages.
+    """
 
     code = "rejected"
 
@@ -101,7 +104,7 @@ class Rejected(MedfilesError):
 
     @classmethod
     def about(cls, field: str, message: str) -> Self:
-        """One field, or one parameter of an address, is what is wrong."""
+        """Reject one field or query parameter."""
         return cls(message, {field: message})
 
 
@@ -130,7 +133,7 @@ class Truncated(Rejected):
 
 
 class Infected(Rejected):
-    """`signature` is what the scanner calls it."""
+    """`signature` is the scanner's name for the malware."""
 
     code = "infected"
 
@@ -140,7 +143,7 @@ class Infected(Rejected):
 
 
 class StorageError(MedfilesError):
-    """Where the bytes are kept does not answer as it should."""
+    """The storage does not answer as it should."""
 
     code = "storage"
 
@@ -168,7 +171,7 @@ class IntegrityFailed(StorageError):
 
 
 class DatabaseUnavailable(StorageError):
-    """The database did not answer; whether the last commit took effect is not known."""
+    """The database did not answer; the last commit may or may not have taken effect."""
 
     code = "database"
 

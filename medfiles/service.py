@@ -11,7 +11,7 @@ from sqlalchemy import Select, bindparam, select
 from medfiles import permissions
 from medfiles.audit import event_log
 from medfiles.audit.event_log import AuditTarget
-from medfiles.database.session import db, end_reading, transaction
+from medfiles.database.session import db, end_read, transaction
 from medfiles.errors import DatabaseUnavailable, Infected, MedfilesError, NotFound, StorageError
 from medfiles.models import EntityFile, Patient, RecordMixin
 from medfiles.permissions import Action, Actor
@@ -67,7 +67,7 @@ class Service:
     @contextmanager
     def reading(self, action: str, **about: Any) -> Iterator[AuditTarget]:
         """Run one operation that reads: write its audit event before the caller sees the result."""
-        end_reading()  # start a new snapshot
+        end_read()  # start a new snapshot
         with self.operation(action, **about) as target:
             yield target
             event_log.record_read(self.actor, action, target)

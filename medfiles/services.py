@@ -7,15 +7,15 @@ from datetime import timedelta
 from typing import Any
 
 from medfiles import config
-from medfiles.antivirus.clamd import Clamd, scanner_at
-from medfiles.audit.chain import Sealer, key_from
-from medfiles.audit.checkpoint import anchor_at
+from medfiles.antivirus.clamd import Clamd, open_scanner
+from medfiles.audit.chain import Sealer, derive_key
+from medfiles.audit.checkpoint import open_anchor
 from medfiles.previews import renderer
 from medfiles.previews.libreoffice import Converter
 from medfiles.previews.renderer import Renderer
 from medfiles.record_types.declared import RecordType, Registry
 from medfiles.record_types.overrides import with_overrides
-from medfiles.sandbox.pool import Room, Sandbox
+from medfiles.sandbox.pool import ConcurrencyLimit, Sandbox
 from medfiles.storage import Storages, open_storages
 
 
@@ -28,7 +28,7 @@ class Services:
     sandbox      workers that inspect uploads
     renderers    workers that render previews
     converter    LibreOffice, where installed
-    room         bounds how many requests may wait for a preview at once
+    render_slots bounds how many requests may wait for a preview at once
     sealer       chains the audit log
     trash_days   days until documents in the trash are deleted permanently
     verify_days  days within which each document's checksum is verified
@@ -43,7 +43,7 @@ class Services:
     sandbox: Sandbox
     renderers: Sandbox
     converter: Converter
-    room: Room
+    render_slots: ConcurrencyLimit
     sealer: Sealer
     trash_days: int
     verify_days: int
@@ -54,7 +54,7 @@ class Services:
 
     @property
     def renderer(self) -> Renderer:
-        return Renderer(self.storages, self.renderers, self.converter, self.room)
+        return Renderer(self.storages, self.renderers, self.converter, self.render_slots)
 
 
 def build(settings: Mapping[str, Any], record_types: Iterable[RecordType]) -> Services:
@@ -74,14 +74,14 @@ def build(settings: Mapping[str, Any], record_types: Iterable[RecordType]) -> Se
         renderers=renderers,
         converter=Converter(settings["MEDFILES_SOFFICE"]),
         sealer=Sealer(
-            key_from(settings["MEDFILES_AUDIT_KEY"] or config.secret_key(settings)),
-            anchor_at(settings["MEDFILES_AUDIT_ANCHOR"], settings["MEDFILES_INSTANCE"]),
+            derive_key(settings["MEDFILES_AUDIT_KEY"] or config.secret_key(settings)),
+            open_anchor(settings["MEDFILES_AUDIT_ANCHOR"], settings["MEDFILES_INSTANCE"]),
         ),
-        room=Room(max(1, settings["MEDFILES_THREADS"] - 2)),
+        render_slots=ConcurrencyLimit(max(1, settings["MEDFILES_THREADS"] - 2)),
         trash_days=settings["MEDFILES_TRASH_DAYS"],
         verify_days=settings["MEDFILES_VERIFY_DAYS"],
         quota=settings["MEDFILES_QUOTA"],
-        scanner=scanner_at(settings["MEDFILES_CLAMD"], settings["MEDFILES_CLAMD_SECONDS"]),
+        scanner=open_scanner(settings["MEDFILES_CLAMD"], settings["MEDFILES_CLAMD_SECONDS"]),
         idle=timedelta(minutes=settings["MEDFILES_IDLE_MINUTES"]),
         longest=timedelta(hours=settings["MEDFILES_SESSION_HOURS"]),
     )

@@ -1,6 +1,6 @@
-"""Text people type: kept as they wrote it, without the characters no database, page or log should ever meet.
+"""Clean text that people type, and derive its search and sort forms.
 
-Beside it stand the forms of it that are searched and sorted by; what changes them needs a migration for stored rows.
+Stored rows hold the search and sort forms: a change of these functions needs a migration.
 """
 
 import re
@@ -9,11 +9,14 @@ import unicodedata
 from medfiles.errors import Rejected
 
 UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
-SORT_KEY_LIMIT = 500  # characters of at most 4 bytes: an entry of a PostgreSQL index holds no more than 2,704 bytes
+SORT_KEY_LIMIT = 500  # characters of up to 4 bytes: a PostgreSQL index entry holds at most 2,704 bytes
 
 
 def clean_text(text: str | None, limit: int, what: str) -> str | None:
-    """The text in NFC without control characters; None when nothing is left; Rejected over `limit` characters."""
+    """Return the text in NFC without control characters; None when it is empty.
+
+    Raise Rejected when it is longer than `limit` characters; `what` names the field in the message.
+    """
     if text is None:
         return None
     text = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -24,18 +27,18 @@ def clean_text(text: str | None, limit: int, what: str) -> str | None:
 
 
 def fold(text: str) -> str:
-    """The text as it is compared in a search: "März" and "MARZ" are one."""
+    """Return the form used for searching: "März" and "MARZ" are equal."""
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     return "".join(letter for letter in folded if not unicodedata.combining(letter))
 
 
 def sort_key(text: str) -> str:
-    """Folded text whose code points sort as people do: "Scan 2" before "Scan 10"."""
+    """Return a natural sort key: "Scan 2" comes before "Scan 10"."""
     return re.sub(r"\d+", _comparable, fold(text)[:SORT_KEY_LIMIT])[:SORT_KEY_LIMIT]
 
 
 def _comparable(run: re.Match[str]) -> str:
-    """Digits behind their count, so that the shorter number comes first whatever its zeros."""
+    """Prefix digits with their count: shorter numbers first, leading zeros ignored."""
     number = str(int(run[0]))
     count = len(number) - 1
     return f"{count}{number}" if count < 9 else f"9{count:03}{number}"

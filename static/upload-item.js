@@ -34,7 +34,7 @@ import { plural, progressWords } from "./upload-words.js";
 
 /** @param {HTMLElement} zone @param {Widget} widget @param {File} file @returns {Item} */
 export function newItem(zone, widget, file) {
-  const [limits, row, sent] = [limitsOf(zone), makeRow(zone, file), { description: "", category: "" }];
+  const [limits, row, sent] = [limitsOf(zone), makeRow(zone, file), {}];
   const fresh = { due: 0, tries: 0, waited: 0, renewed: false, uncertain: false, request: null, samples: [], sent, stored: "" };
   return { file, row, widget, limits, key: newKey(), state: "refused", words: "", task: "send", ...fresh };
 }
@@ -43,10 +43,9 @@ export function newItem(zone, widget, file) {
 export const isActive = ({ state }) => ["queued", "sending", "processing", "waiting", "paused", "cancelling"].includes(state);
 /** @param {Item} item */
 export const takesPlace = ({ state }) => ["held", "queued", "sending", "processing", "waiting", "paused"].includes(state);
-/** @param {Item} item its description or category differs from what was sent */
+/** @param {Item} item its details differ from what was sent */
 export function isRewritten({ row, sent }) {
-  const { description, category } = fields(row);
-  return description !== sent.description || category !== sent.category;
+  return Object.entries(fields(row)).some(([name, value]) => value !== (sent[name] ?? ""));
 }
 
 /** @param {Item} item */

@@ -3,7 +3,7 @@
  */
 import { sizeWords } from "./files.js";
 
-/** @typedef {{ description: string, category: string }} Fields */
+/** @typedef {Record<string, string>} Fields details of a document, by name */
 /** @typedef {{ file: File, before: Size, after: Size }} Smaller */
 /** @typedef {{ width: number, height: number }} Size */
 
@@ -90,8 +90,8 @@ export function fill(row, percent) {
 
 /** @param {HTMLElement} row @returns {Fields} */
 export function fields(row) {
-  const value = (/** @type {string} */ name) => /** @type {HTMLInputElement | null} */ (part(row, name))?.value.trim() ?? "";
-  return { description: value("description"), category: value("category") };
+  const controls = /** @type {NodeListOf<HTMLInputElement>} */ (row.querySelectorAll("[data-mf-detail]"));
+  return Object.fromEntries([...controls].map((control) => [control.dataset.mfDetail ?? "", control.value.trim()]));
 }
 
 /** @param {HTMLElement} row */

@@ -28,117 +28,6 @@ from tests.support.factories import World, install, make_app
 from tests.support.shared_installation import administer, emptied_each_time, environ_in
 
 STARTED = ExitStack()
-# Doors hold no SQL (a contract in setup.cfg): of their tests, those that send every address, race, or go all the way;
-# of those of a move, those that are about what is in the database; of those of a backup, those about its folder alone.
-DOORS = (
-    "browser",
-    "proof/corpus",
-    "proof/faults",
-    "legacy/test_crashes",
-    "legacy/test_moving",
-    "legacy/test_sources",
-    "legacy/test_ways_back",
-    "rules/test_addresses",
-    "rules/test_authorization",
-    "rules/test_held",
-    "rules/test_links",
-    "rules/test_openapi",
-    "rules/test_url_map",
-    "accounts/test_accounts",
-    "audit/test_activity",
-    "api/test_addresses",
-    "api/test_api_previews",
-    "api/test_lists",
-    "api/test_openapi_document",
-    "api/test_page",
-    "api/test_served",
-    "api/test_statuses",
-    "api/test_uploads",
-    "docs/",
-    "http/test_static_files",
-    "audit/test_event_log",
-    "operations/test_backup.py::test_a_backup_of_a_newer",
-    "operations/test_backup.py::test_a_folder_of_any_name",
-    "operations/test_backup.py::test_an_older_file_that",
-    "operations/test_backup.py::test_room_is_asked",
-    "operations/test_backup.py::test_thinning_out_leaves",
-    "operations/test_backup.py::test_what_was_damaged",
-    "cli/test_commands",
-    "test_config",
-    "previews/test_libreoffice",
-    "record_types/test_declared",
-    "record_types/test_lifecycle",
-    "record_types/test_registering",
-    "http/test_content",
-    "http/test_downloads",
-    "http/test_errors",
-    "http/test_file_names",
-    "http/test_uploads",
-    "web/test_bulk",
-    "web/test_lists",
-    "web/test_people",
-    "web/test_previews",
-    "web/test_upload_queue",
-    "web/test_journey_without_script",
-    "http/test_logging",
-    "documents/test_quota",
-    "http/test_rate_limits",
-    "web/test_record_forms",
-    "operations/test_scanning",
-    "http/test_sessions",
-    "database/test_sqlite",
-    "operations/test_status",
-    "test_text",
-    "web/test_token_pages",
-    "accounts/test_api_tokens",
-)
-ON_EVERY_DATABASE = (
-    "browser/test_journey.py::test_an_account_from",
-    "proof/faults/test_lost_commits.py::test_a_commit_that_seems_to_fail_leaves_all_or_nothing[restore",
-    "proof/faults/test_lost_commits.py::test_a_commit_that_seems_to_fail_leaves_all_or_nothing[upload",
-    "proof/faults/test_states.py::test_in_any_order_verbs_are_done_or_not[disk",
-    "proof/faults/test_system_calls.py::test_killed_at_any_system_call_a_verb_is_done_or_not[trash",
-    "proof/faults/test_system_calls.py::test_killed_at_any_system_call_a_verb_is_done_or_not[upload",
-    "legacy/test_crashes.py::test_killed_at_a_step_the_next_run_continues[medfiles.storage.journal",
-    "legacy/test_crashes.py::test_killed_at_a_step_the_next_run_continues[medfiles.operations.backup-copy_database",
-    "legacy/test_crashes.py::test_killed_at_a_step_the_next_run_continues[medfiles.legacy.moving",
-    "legacy/test_crashes.py::test_killed_at_fifty_moments_the_result_is_the_same",
-    "legacy/test_crashes.py::test_killed_during_rollback_the_next_run_completes_it",
-    "legacy/test_moving.py::test_a_lab_result_trashed_during_the_move_takes_its_files_along",
-    "legacy/test_moving.py::test_a_row_that_cannot_be_stored_does_not_stop_the_others",
-    "legacy/test_moving.py::test_a_second_run",
-    "legacy/test_moving.py::test_an_installation_of_real_size",
-    "legacy/test_moving.py::test_documents_can_be_added_during_the_move",
-    "legacy/test_moving.py::test_files_of_a_trashed_lab_result_are_trashed_and_restored_with_it",
-    "legacy/test_moving.py::test_dry_run_reports_everything_and_changes_nothing",
-    "legacy/test_moving.py::test_the_backed_up_database",
-    "legacy/test_moving.py::test_times_are_read",
-    "legacy/test_moving.py::test_verification_finds",
-    "legacy/test_moving.py::test_without_pg_dump",
-    "legacy/test_sources.py::test_another_installation_is_imported_and_not_changed",
-    "legacy/test_sources.py::test_no_password",
-    "legacy/test_sources.py::test_people_who_exist_already_are_matched",
-    "legacy/test_sources.py::test_rollback_keeps_and_reports",
-    "legacy/test_sources.py::test_rollback_removes_imported_people",
-    "legacy/test_sources.py::test_the_backup",
-    "legacy/test_sources.py::test_permanently_deleted_documents_are_not_imported_again",
-    "legacy/test_ways_back.py::test_after_finishing_older_ids",
-    "legacy/test_ways_back.py::test_finishing_deletes_older_rows_and_files_of_what_was_moved",
-    "legacy/test_ways_back.py::test_permanently_deleted_documents_are_not_moved_again",
-    "legacy/test_ways_back.py::test_moving_again_after_a_rollback",
-    "legacy/test_ways_back.py::test_permanent_deletion_deletes_the_older_file",
-    "legacy/test_ways_back.py::test_rollback_reports_changes_made_since",
-    "rules/test_addresses.py::test_who_may_edit",
-    "api/test_addresses.py::test_who_may_edit",
-    "api/test_served.py",
-    "record_types/test_lifecycle.py::test_every_step_is_in_the_activity",
-    "documents/test_quota.py::test_of_many_at_once",
-    "operations/test_scanning.py::test_a_document_that_others_scan",
-    "operations/test_scanning.py::test_all_is_scanned_again",
-    "operations/test_scanning.py::test_what_turns_out",
-    "operations/test_scanning.py::test_what_waited",
-    "operations/test_scanning.py::test_what_was_stored",
-)
 # Where the cases of a test are alike and each takes seconds, the suite tries one in so many, and --full all of them.
 PARTS = {
     "browser/test_states": Part(2, together=True),
@@ -146,11 +35,6 @@ PARTS = {
     "legacy/test_crashes": Part(3),
     "sandbox/render/test_hostile": Part(3),
 }
-FILES = (
-    "proof/faults/test_full_disk",
-    "proof/faults/test_mutants",
-    "proof/faults/test_power_cuts",
-)  # on databases of their own
 SERVER = pytest.StashKey[str]()
 
 
@@ -162,8 +46,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     argon2.default_rounds, argon2.memory_cost = 1, 64  # so slow on purpose that a fifth of the time went by in it
-    config.addinivalue_line("markers", "only_full: too long for anything but --full")
-    config.addinivalue_line("markers", "only_postgres: about PostgreSQL beside SQLite")
+    config.addinivalue_line("markers", "database: also run with --database=postgres")
+    config.addinivalue_line("markers", "database_when_full: also run with --database=postgres --full")
+    config.addinivalue_line("markers", "only_full: too slow for anything but --full")
+    config.addinivalue_line("markers", "only_postgres: run with --database=postgres alone")
+    config.addinivalue_line("markers", "only_sqlite: exception in a module marked database")
     for name in [name for name in os.environ if name.startswith("MEDFILES_")]:
         del os.environ[name]
     if config.getoption("database") != "postgres":
@@ -176,13 +63,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Another database changes nothing for tests that touch none, nor for what a page looks and does like."""
+    """Deselect slow tests without --full, and on PostgreSQL all tests not marked for it."""
     if not config.getoption("full"):
         _keep(config, items, [item for item in items if not item.get_closest_marker("only_full")])
         _keep(config, items, _of_alike_ones(items, config.getoption("seed")))
     if config.getoption("database") == "postgres":
-        concerned = [item for item in items if "new_database" in getattr(item, "fixturenames", ()) and _stores(item)]
-        _keep(config, items, concerned)
+        full = config.getoption("full")
+        _keep(config, items, [item for item in items if _runs_on_postgres(item, full)])
     else:
         _keep(config, items, [item for item in items if not item.get_closest_marker("only_postgres")])
 
@@ -205,10 +92,10 @@ def _of_alike_ones(items: Sequence[pytest.Item], seed: int) -> Iterator[pytest.I
         yield from PARTS[place].chosen(cases, lambda item: item.nodeid.partition("[")[0], seed)
 
 
-def _stores(item: pytest.Item) -> bool:
-    place = item.nodeid.removeprefix("tests/")
-    every = item.config.getoption("full") and place.startswith("proof/faults/") and not place.startswith(FILES)
-    return every or place.startswith(ON_EVERY_DATABASE) or not place.startswith(DOORS)
+def _runs_on_postgres(item: pytest.Item, full: bool) -> bool:
+    markers = {marker.name for marker in item.iter_markers()}
+    wanted = markers & ({"database", "only_postgres", "database_when_full"} if full else {"database", "only_postgres"})
+    return bool(wanted) and "only_sqlite" not in markers and "new_database" in getattr(item, "fixturenames", ())
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

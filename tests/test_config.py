@@ -10,6 +10,7 @@ import pytest
 from medfiles import config
 from medfiles.app import create_app
 from medfiles.config import SETTINGS, SettingError, load, secret_key
+from medfiles.errors import StorageError
 from medfiles.record_types.declared import MB, RECORD_TYPES
 from medfiles.record_types.overrides import with_overrides
 from medfiles.storage import open_storages
@@ -150,9 +151,21 @@ def test_a_store_nobody_knows_is_refused_by_name(url: str, tmp_path: Path) -> No
         open_storages(url, tmp_path)
 
 
-def test_two_places_of_one_sort_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("also", ["file:///other", "a=file:///other a=file:///third", "a=file:///one/"])
+def test_stores_without_a_name_and_a_place_of_their_own_are_refused(also: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="MEDFILES_STORAGE_ALSO"):
-        open_storages("file:///one", tmp_path, also="file:///other")
+        open_storages("file:///one", tmp_path, also=also)
+
+
+def test_stores_of_one_kind_are_found_by_their_names(tmp_path: Path) -> None:
+    also = "file:///old a=file:///third s3://bucket/folder?endpoint=http://localhost:1 b=s3://bucket/other"
+    storages = open_storages("new=file:///one", tmp_path, also=also)
+    assert storages.default.name == "new"
+    assert {storage.name: storage.root for storage in storages} == {
+        "new": Path("/one"), "disk": Path("/old"), "a": Path("/third"), "objects": None, "b": None
+    }  # fmt: skip
+    with pytest.raises(StorageError):
+        storages["c"]
 
 
 def test_the_table_of_settings_names_each_once() -> None:

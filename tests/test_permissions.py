@@ -16,6 +16,8 @@ from medfiles.models import Patient
 from medfiles.permissions import Action
 from tests.support.factories import World
 
+pytestmark = pytest.mark.database
+
 OTTO = "otto@sample.example"
 HOUR = timedelta(hours=1)
 

@@ -1,4 +1,4 @@
-"""Personal tokens for scripts: made, shown once, listed, revoked, and asked for whom a request speaks."""
+"""API tokens: create, list, revoke, authenticate."""
 
 import hashlib
 import hmac
@@ -17,7 +17,7 @@ from medfiles.audit import event_log
 from medfiles.audit.event_log import AuditTarget
 from medfiles.clock import now
 from medfiles.database.session import db, transaction
-from medfiles.database.sqlite import SOON
+from medfiles.database.sqlite import ASYNCHRONOUS
 from medfiles.errors import NotFound, Rejected
 from medfiles.models import ApiToken, Role, User
 from medfiles.permissions import Actor
@@ -26,47 +26,50 @@ from medfiles.text import clean_text
 PREFIX = "mf"
 SHAPE = re.compile(rf"{PREFIX}_([0-9a-f]{{16}})_([A-Za-z0-9_-]{{43}})")
 READ, WRITE = SCOPES = ("read", "write")
-NAME_LIMIT, MOST = 100, 50  # characters; tokens of one account
-USED_WITHIN = timedelta(minutes=1)  # last use is kept to the minute: not every request writes
-LONGEST = timedelta(days=3650)
-NOBODYS = "0" * 64
+NAME_LIMIT, MAX_TOKENS = 100, 50  # characters; tokens of one account
+USED_AT_PRECISION = timedelta(minutes=1)  # precision of the last use, so that not every request writes
+MAX_LIFETIME = timedelta(days=3650)
+UNKNOWN_DIGEST = "0" * 64
 
 
 @dataclass(frozen=True)
-class Bearer:
-    """Whom a request with a token speaks for, and whether it may change anything."""
+class TokenIdentity:
+    """The actor that a token authenticates, and whether it may write."""
 
     actor: Actor
     may_write: bool
 
 
 def create(
-    actor: Actor, name: str, scope: str = READ, patient_id: int | None = None, lasts: timedelta | None = None
+    actor: Actor, name: str, scope: str = READ, patient_id: int | None = None, lifetime: timedelta | None = None
 ) -> tuple[ApiToken, str]:
-    """A new token of the actor's and its text, which is never to be had again."""
+    """Create a token; return it with its text, which cannot be read again.
+
+    `patient_id` restricts it to one patient; `lifetime` None: it never expires. Rejected names the invalid field.
+    """
     name = clean_text(name and " ".join(name.splitlines()), NAME_LIMIT, "The name") or ""
     selector, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
     token = ApiToken(
         user_id=actor.user_id, name=name, selector=selector, digest=_digest(secret), scope=scope,
-        patient_id=patient_id, expires_at=now() + lasts if lasts else None,
+        patient_id=patient_id, expires_at=now() + lifetime if lifetime else None,
     )  # fmt: skip
     with transaction() as session:
-        _check(actor, token, lasts)
+        _check(actor, token, lifetime)
         session.add(token)
         session.flush()
         event_log.record(actor, "create-token", AuditTarget(patient_id, name=name), scope=scope)
     return token, f"{PREFIX}_{selector}_{secret}"
 
 
-def tokens(actor: Actor) -> Sequence[ApiToken]:
-    """The actor's tokens, the newest first; those whose time is over too."""
-    return db.session.scalars(_of(actor).order_by(ApiToken.id.desc())).all()
+def list_tokens(actor: Actor) -> Sequence[ApiToken]:
+    """Return the actor's tokens, newest first, including expired ones."""
+    return db.session.scalars(_own_tokens(actor).order_by(ApiToken.id.desc())).all()
 
 
 def revoke(actor: Actor, token_id: int) -> ApiToken:
-    """From now on nobody gets in with it; NotFound when the actor has no such token."""
+    """Revoke a token at once; NotFound when the actor has no such token."""
     with transaction() as session:
-        token: ApiToken | None = session.scalar(_of(actor).where(ApiToken.id == token_id))
+        token: ApiToken | None = session.scalar(_own_tokens(actor).where(ApiToken.id == token_id))
         if token is None:
             raise NotFound("This token does not exist or was already revoked.")
         event_log.record(actor, "revoke-token", AuditTarget(token.patient_id, name=token.name), scope=token.scope)
@@ -74,8 +77,8 @@ def revoke(actor: Actor, token_id: int) -> ApiToken:
     return token
 
 
-# Of every request of a program, so it is built once, and asks for no more than is looked at.
-_WITH_ITS_ACCOUNT = (
+# Runs for every API request, so it is built once and selects only the columns needed.
+_TOKEN_WITH_ACCOUNT = (
     select(
         ApiToken.id, ApiToken.digest, ApiToken.name, ApiToken.scope, ApiToken.patient_id, ApiToken.expires_at,
         ApiToken.used_at, ApiToken.user_id, User.email, User.active,
@@ -86,45 +89,45 @@ _WITH_ITS_ACCOUNT = (
 )  # fmt: skip
 
 
-def bearer(text: str, address: str | None = None, request_id: str | None = None) -> Bearer | None:
-    """Whom this token speaks for; None when it was never made, was revoked, is over, or its account is disabled."""
+def authenticate(text: str, address: str | None = None, request_id: str | None = None) -> TokenIdentity | None:
+    """Authenticate a token; None if unknown, revoked, expired or its account disabled."""
     shape = SHAPE.fullmatch(text)
     if shape is None:
-        return None  # nor is anything else a header may hold a question to the database
+        return None  # malformed headers cause no query
     selector, secret = shape.groups()
-    token = db.session.execute(_WITH_ITS_ACCOUNT, {"selector": selector}).one_or_none()
-    known = hmac.compare_digest(_digest(secret), token.digest if token else NOBODYS)
+    token = db.session.execute(_TOKEN_WITH_ACCOUNT, {"selector": selector}).one_or_none()
+    known = hmac.compare_digest(_digest(secret), token.digest if token else UNKNOWN_DIGEST)
     if token is None or not known:
         return None
     if not token.active or (token.expires_at is not None and token.expires_at <= now()):
         return None
-    who = (token.user_id, token.email, bool(token.is_admin))
-    _touch(token.id, token.used_at)
-    return Bearer(Actor(*who, address, request_id, token.name, token.patient_id), token.scope == WRITE)
+    owner = (token.user_id, token.email, bool(token.is_admin))
+    _update_used_at(token.id, token.used_at)
+    return TokenIdentity(Actor(*owner, address, request_id, token.name, token.patient_id), token.scope == WRITE)
 
 
-def _check(actor: Actor, token: ApiToken, lasts: timedelta | None) -> None:
-    """In the transaction that makes it."""
+def _check(actor: Actor, token: ApiToken, lifetime: timedelta | None) -> None:
+    """Raise Rejected for invalid values. Call inside the creating transaction."""
     if not token.name:
         raise Rejected.about("name", "Enter a name for the token.")
     if token.scope not in SCOPES:
         raise Rejected.about("scope", "scope must be read or write.")
-    if lasts is not None and not timedelta() < lasts <= LONGEST:
-        raise Rejected.about("days", f"A token can last 1 to {LONGEST.days:,} days, or never expire.")
+    if lifetime is not None and not timedelta() < lifetime <= MAX_LIFETIME:
+        raise Rejected.about("days", f"A token can last 1 to {MAX_LIFETIME.days:,} days, or never expire.")
     if token.patient_id is not None and permissions.level_for(actor, token.patient_id) is None:
         raise Rejected.about("patient", "This patient does not exist, or you have no access to it.")
-    if len(tokens(actor)) >= MOST:
-        raise Rejected.about("name", f"You have {MOST} tokens, the most allowed. Revoke one you no longer need.")
+    if len(list_tokens(actor)) >= MAX_TOKENS:
+        raise Rejected.about("name", f"You have {MAX_TOKENS} tokens, the most allowed. Revoke one you no longer need.")
 
 
-def _of(actor: Actor) -> Select[Any]:
+def _own_tokens(actor: Actor) -> Select[Any]:
     return select(ApiToken).where(ApiToken.user_id == actor.user_id)
 
 
-def _touch(token_id: int, used_at: datetime | None) -> None:
+def _update_used_at(token_id: int, used_at: datetime | None) -> None:
     at = now()
-    if used_at is None or at - used_at >= USED_WITHIN:
-        with transaction(SOON) as session:
+    if used_at is None or at - used_at >= USED_AT_PRECISION:
+        with transaction(ASYNCHRONOUS) as session:
             session.execute(update(ApiToken).where(ApiToken.id == token_id).values(used_at=at))
 
 

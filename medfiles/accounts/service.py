@@ -1,4 +1,4 @@
-"""Accounts and the sessions they have open: made, disabled, listed and ended."""
+"""Accounts and their open sessions: create, disable, list, end."""
 
 import secrets
 import uuid
@@ -23,23 +23,26 @@ from medfiles.models import ApiToken, Patient, Role, Session, User
 from medfiles.permissions import Actor
 
 ADMIN = "admin"
-PASSWORD_LEAST = 10
-PASSWORD_LENGTH = f"A password has from {PASSWORD_LEAST} to 128 characters."
+PASSWORD_MIN_LENGTH = 10
+PASSWORD_LENGTH = f"A password has from {PASSWORD_MIN_LENGTH} to 128 characters."
 
 
-class Accounts(SQLAlchemyUserDatastore):
-    """Flask-Security's, where a new password also ends the tokens: whoever knew the old one may have made some."""
+class UserDatastore(SQLAlchemyUserDatastore):
+    """Flask-Security's datastore, with audit events.
+
+    A new password also revokes the API tokens: a person who knew the old one may have created some.
+    """
 
     def set_uniquifier(self, user: UserMixin, uniquifier: str | None = None) -> None:
         super().set_uniquifier(user, uniquifier)
         event_log.record(actor_for(cast(User, user)), "change-password", AuditTarget())
-        _end_tokens(cast(User, user))
+        _revoke_tokens(cast(User, user))
 
     def tf_set(self, user: UserMixin, *arguments: Any, **more: Any) -> None:
         account = cast(User, user)
         before = account.tf_totp_secret
         super().tf_set(user, *arguments, **more)
-        if account.tf_totp_secret != before:  # it is called at every sign-in, too
+        if account.tf_totp_secret != before:  # called at every sign-in, too
             event_log.record(actor_for(account), "second-step-on", AuditTarget())
 
     def tf_reset(self, user: UserMixin) -> None:
@@ -47,34 +50,34 @@ class Accounts(SQLAlchemyUserDatastore):
         event_log.record(actor_for(cast(User, user)), "second-step-off", AuditTarget())
 
 
-class OneTime(Totp):
-    """Flask-Security's, where a code opens the door once: whoever looked over a shoulder comes too late."""
+class SingleUseTotp(Totp):
+    """Flask-Security's TOTP, where each code works once."""
 
     def get_last_counter(self, user: UserMixin) -> int | None:
         counter: int | None = cast(User, user).tf_last_counter
         return counter
 
     def set_last_counter(self, user: UserMixin, tmatch: TotpMatch) -> None:
-        """In the open transaction; of two that send one code at once, one comes first."""
+        """Mark the code as used, in the open transaction; a concurrent second use fails."""
         is_later = or_(User.tf_last_counter.is_(None), User.tf_last_counter < tmatch.counter)
-        took = update(User).where(User.id == cast(User, user).id, is_later).values(tf_last_counter=tmatch.counter)
-        if not db.session.execute(took).rowcount:  # type: ignore[attr-defined]
+        mark_used = update(User).where(User.id == cast(User, user).id, is_later).values(tf_last_counter=tmatch.counter)
+        if not db.session.execute(mark_used).rowcount:  # type: ignore[attr-defined]
             raise UsedTokenError(expire_time=tmatch.expire_time)
 
 
-datastore = Accounts(db, User, Role)
+datastore = UserDatastore(db, User, Role)
 
 
 def create(email: str, password: str) -> User:
-    """A new account; Conflict when the address has one, Rejected when address or password cannot be used."""
-    address = _normal(email)
-    chosen = _strong(password)
+    """Create an account; Conflict for a taken address, Rejected for invalid input."""
+    address = _normalize_email(email)
+    chosen = _validate_password(password)
     with transaction():
         if db.session.scalar(select(User.id).where(func.lower(User.email) == address.lower())):
             raise Conflict(f"{address} already has an account.")
         user = cast(User, datastore.create_user(email=address, password=hash_password(chosen), active=True))
         db.session.flush()
-        _note("create-account", user)
+        _log_by_operator("create-account", user)
         return user
 
 
@@ -86,46 +89,46 @@ def find(email: str) -> User:
 
 
 def set_password(email: str, password: str) -> None:
-    """A new password; every session and token of the account ends."""
-    chosen = _strong(password)
+    """Set a new password; end all sessions and revoke all tokens."""
+    chosen = _validate_password(password)
     with transaction():
         user = find(email)
         user.password = hash_password(chosen)
-        _note("set-password", user)
-        _end_all(user)
-        _end_tokens(user)
+        _log_by_operator("set-password", user)
+        _end_sessions(user)
+        _revoke_tokens(user)
 
 
 def disable(email: str) -> None:
-    """Nobody signs in to this account any more; every session of it ends."""
+    """Stop sign-in and end all sessions."""
     with transaction():
         user = find(email)
         user.active = False
-        _note("disable-account", user)
-        _end_all(user)
+        _log_by_operator("disable-account", user)
+        _end_sessions(user)
 
 
 def enable(email: str) -> None:
     with transaction():
         user = find(email)
         user.active = True
-        _note("enable-account", user)
+        _log_by_operator("enable-account", user)
 
 
 def clear_second_step(email: str) -> None:
-    """Sign-in asks for the password alone again, as when a phone was lost; every session of the account ends."""
+    """Turn off two-step verification, as for a lost phone; end all sessions."""
     with transaction():
         user = find(email)
         user.tf_primary_method = user.tf_totp_secret = None
-        _note("second-step-off", user)
-        _end_all(user)
+        _log_by_operator("second-step-off", user)
+        _end_sessions(user)
 
 
 def set_admin(email: str, admin: bool) -> None:
     with transaction():
         role = datastore.find_or_create_role(ADMIN, description="Can open the status page; no access to documents")
         user = find(email)
-        _note("make-admin" if admin else "unmake-admin", user)
+        _log_by_operator("make-admin" if admin else "unmake-admin", user)
         if admin:
             datastore.add_role_to_user(user, role)
         else:
@@ -133,23 +136,23 @@ def set_admin(email: str, admin: bool) -> None:
 
 
 @dataclass(frozen=True)
-class Step:
-    """Of signing in or out: `user` is None when the address is nobody's."""
+class SignInStep:
+    """One step of signing in or out; `user` is None for an unknown address."""
 
     action: str
     user: User | None
     address: str | None
     request_id: str
 
-    def passed(self) -> None:
-        """In the open transaction, which does what the step is for."""
+    def log_success(self) -> None:
+        """Log success in the open transaction, which does what the step is for."""
         event_log.record(self._actor(), self.action, AuditTarget())
 
-    def judged(self, right: bool) -> None:
-        """In a transaction of its own: what was not right does nothing else."""
+    def log_result(self, succeeded: bool) -> None:
+        """Log success or failure in a transaction of its own."""
         with transaction():
-            if right:
-                self.passed()
+            if succeeded:
+                self.log_success()
             else:
                 from_nobody = {} if self.user else {"address": self.address}
                 event_log.record(
@@ -170,7 +173,7 @@ def has_password(email: str, password: str) -> bool:
 
 
 def is_empty() -> bool:
-    """Whether nobody uses this installation yet."""
+    """Whether there are no accounts and no patients yet."""
     return not db.session.scalar(select(func.count(User.id))) and not db.session.scalar(select(func.count(Patient.id)))
 
 
@@ -187,63 +190,65 @@ def actor_for(
 
 
 def sessions(actor: Actor, idle: timedelta, longest: timedelta) -> Sequence[Session]:
-    """The actor's open sessions, the one used last first."""
-    query = select(Session).where(_of(actor), Session.seen_at > now() - idle, Session.created_at > now() - longest)
+    """Return the actor's open sessions, most recently used first."""
+    query = select(Session).where(
+        _owned_by(actor), Session.seen_at > now() - idle, Session.created_at > now() - longest
+    )
     return db.session.scalars(query.order_by(Session.seen_at.desc())).all()
 
 
 def end_session(actor: Actor, session_id: int) -> None:
     with transaction() as session:
-        ended = session.execute(delete(Session).where(Session.id == session_id, _of(actor)))
+        ended = session.execute(delete(Session).where(Session.id == session_id, _owned_by(actor)))
         event_log.record(actor, "end-session", AuditTarget(), outcome="done" if ended.rowcount else "refused")
     if not ended.rowcount:
         raise NotFound("This session has already ended.")
 
 
 def clear_sessions(idle: timedelta, longest: timedelta) -> int:
-    """Forget sessions that ended by time; how many there were."""
+    """Delete sessions that ended by time; return how many."""
     with transaction() as session:
         old = (Session.seen_at <= now() - idle) | (Session.created_at <= now() - longest)
         return int(session.execute(delete(Session).where(old)).rowcount)
 
 
-def _note(action: str, user: User) -> None:
-    """What was done to an account by whoever looks after the machine."""
+def _log_by_operator(action: str, user: User) -> None:
+    """Log an operator's change of an account."""
     event_log.record(None, action, AuditTarget(), account=user.id)
 
 
-def _of(actor: Actor) -> ColumnElement[bool]:
+def _owned_by(actor: Actor) -> ColumnElement[bool]:
     return Session.owner == select(User.fs_uniquifier).where(User.id == actor.user_id).scalar_subquery()
 
 
-def _end_all(user: User) -> None:
+def _end_sessions(user: User) -> None:
     db.session.execute(delete(Session).where(Session.owner == user.fs_uniquifier))
-    user.fs_uniquifier = uuid.uuid4().hex  # what sessions of this account are tied to, in this or any later version
+    user.fs_uniquifier = uuid.uuid4().hex  # ends sessions of every version of medfiles
 
 
-def _end_tokens(user: User) -> None:
+def _revoke_tokens(user: User) -> None:
     for token in db.session.scalars(select(ApiToken).where(ApiToken.user_id == user.id)):
         target = AuditTarget(token.patient_id, name=token.name)
         event_log.record(actor_for(user), "revoke-token", target, scope=token.scope, because="new password")
         db.session.delete(token)
 
 
-def _normal(email: str) -> str:
+def _normalize_email(email: str) -> str:
     try:
         return str(_security._mail_util.normalize(email.strip()))
     except ValueError as error:
         raise Rejected(f"{email!r} is not an e-mail address: {error}") from error
 
 
-def _strong(password: str) -> str:
+def _validate_password(password: str) -> str:
     problems, chosen = _security._password_util.validate(password, True)
     if problems:
         raise Rejected(" ".join(str(problem) for problem in problems))
     return str(chosen)
 
 
-def bring(email: str) -> User:
-    """In the open transaction: an account whose password nobody knows, until one is set for it."""
+def create_without_password(email: str) -> User:
+    """Create an account with an unknown password, in the open transaction."""
     made = datastore.create_user(email=email, password=hash_password(secrets.token_urlsafe(32)), active=True)
     db.session.flush()
     return cast(User, made)

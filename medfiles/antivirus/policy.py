@@ -1,8 +1,8 @@
-"""What a malware scan said of a document, and who may read it then.
+"""What a scan result means: whether a document is stored, and who may read it.
 
-Three verdicts: clean, infected, not scanned. What is infected is not stored. What could not be scanned is kept and
-waits: until a later scan finds it clean, only its sender can open it. What was stored before there was a scanner can be
-read by those who always could; when a scan finds something in it later, nobody can.
+Infected files are rejected. A file that could not be scanned is stored, but only its uploader can open it until a later
+scan finds it clean. Documents from before a scanner was configured stay readable until a scan finds malware in them;
+then nobody can open them.
 """
 
 from collections.abc import Iterator
@@ -15,40 +15,41 @@ from medfiles.clock import now
 from medfiles.errors import BeingChecked, Infected, Quarantined
 from medfiles.models import EntityFile
 from medfiles.permissions import Actor
-from medfiles.sandbox.pool import opened
+from medfiles.sandbox.pool import open_file
 
-WAITING, CLEAN, INFECTED = "waiting", "clean", "infected"  # EntityFile.scan; None: not scanned, and nobody waits for it
+WAITING, CLEAN, INFECTED = "waiting", "clean", "infected"  # EntityFile.scan; None: never scanned, readable
 CHUNK = 64 * 1024
 
 
-def scanned(scanner: Clamd | None, path: Path) -> dict[str, Any]:
-    """What the row of a new document says of its scan; Infected when it must not be stored at all."""
+def scan_upload(scanner: Clamd | None, path: Path) -> dict[str, Any]:
+    """Return the scan columns of a new document; raise Infected to reject it."""
     if scanner is None:
         return {}
     verdict = scanner.scan(_chunks(path))
-    if verdict.kind == FOUND:
+    if verdict.result == FOUND:
         raise Infected(
-            f"The malware scanner found “{verdict.words}” in this file. It was not stored. Do not open it.",
-            verdict.words,
+            f"The malware scanner found “{verdict.detail}” in this file. It was not stored. Do not open it.",
+            verdict.detail,
         )
-    if verdict.kind == UNSCANNED:
-        return {"scan": WAITING, "scan_words": verdict.words, "scanned_at": None if verdict.away else now()}
+    if verdict.result == UNSCANNED:
+        return {"scan": WAITING, "scan_words": verdict.detail, "scanned_at": None if verdict.unreachable else now()}
     return {"scan": CLEAN, "scanned_at": now()}
 
 
-def is_held(file: EntityFile, user_id: int | None) -> bool:
-    """Whether this account cannot read it because of a scan."""
+def is_blocked(file: EntityFile, user_id: int | None) -> bool:
+    """Whether this account cannot read the document because of a scan."""
     return file.scan == INFECTED or (file.scan == WAITING and (user_id is None or file.uploaded_by != user_id))
 
 
-def must_be_readable(file: EntityFile, actor: Actor) -> None:
+def require_readable(file: EntityFile, actor: Actor) -> None:
+    """Raise Quarantined or BeingChecked when the actor cannot read the document."""
     if file.scan == INFECTED:
         raise Quarantined()
-    if is_held(file, actor.user_id):
+    if is_blocked(file, actor.user_id):
         raise BeingChecked()
 
 
 def _chunks(path: Path) -> Iterator[bytes]:
-    with opened(path) as file:
+    with open_file(path) as file:
         while chunk := file.read(CHUNK):
             yield chunk

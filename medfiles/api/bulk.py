@@ -12,18 +12,18 @@ from medfiles.errors import Rejected
 from medfiles.http import parameters
 from medfiles.http.current import bulk, documents, services
 from medfiles.http.errors import status_of
-from medfiles.http.rate_limits import MANY, counted
+from medfiles.http.rate_limits import BULK, rate_limited
 from medfiles.http.responses import send_archive
-from medfiles.http.security import reads
+from medfiles.http.security import read_only
 from medfiles.record_types.declared import RecordType
 
 Verb = Callable[[RecordType, int, Sequence[int]], Sequence[Result]]
 
 
 @blueprint.post("/files/batch-counts")
-@counted(MANY)
+@rate_limited(BULK)
 @operation(Counts, body=WhichCounts)
-@reads
+@read_only
 def batch_counts() -> Response:
     """Count the documents of many records."""
     asked = sent(WhichCounts)
@@ -34,7 +34,7 @@ def batch_counts() -> Response:
 
 
 @blueprint.post("/files/bulk")
-@counted(MANY)
+@rate_limited(BULK)
 @operation(Outcomes, body=Bulk)
 def change_many() -> Response:
     """Trash, restore, purge or categorise many documents."""
@@ -46,7 +46,7 @@ def change_many() -> Response:
 
 
 @blueprint.get("/files/archive")
-@counted(MANY)
+@rate_limited(BULK)
 @operation(
     None,
     media="application/zip",

@@ -10,7 +10,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from medfiles.documents.service import FIRST_TO_TRASH
 from medfiles.errors import Conflict, Rejected, SignedOut
 from medfiles.http.errors import ERRORS, Refusal, explained
-from medfiles.http.security import NOT_VALID
+from medfiles.http.security import INVALID_TOKEN
 
 FORM = "The request is not valid. See “errors”."
 LIMIT = "“limit” must be a number from 1 to 200."
@@ -29,7 +29,7 @@ class Example:
 
 
 EXAMPLES: dict[str, Example] = {row.name: Example(row.when, row.example) for row in ERRORS if row.when} | {
-    "wrong-token": Example("The token is invalid, expired or revoked.", SignedOut(NOT_VALID)),
+    "wrong-token": Example("The token is invalid, expired or revoked.", SignedOut(INVALID_TOKEN)),
     "record-in-trash": Example(
         "The record is in the trash.", Conflict("This visit is in the trash. Restore it first.")
     ),

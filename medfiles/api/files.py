@@ -20,7 +20,7 @@ from medfiles.api.schemas import (
 from medfiles.api.toolkit import blueprint, checked, form, operation, reply, sent
 from medfiles.http import parameters, request_body
 from medfiles.http.current import actor, documents
-from medfiles.http.rate_limits import UPLOADS, counted
+from medfiles.http.rate_limits import UPLOADS, rate_limited
 from medfiles.http.responses import send_document
 from medfiles.http.views import file_views
 from medfiles.record_types.declared import RecordType
@@ -42,7 +42,7 @@ def files(type: RecordType, id: int) -> Response:
 
 
 @blueprint.post("/<kind:type>/<int:id>/files")
-@counted(UPLOADS)
+@rate_limited(UPLOADS)
 @operation(
     File,
     {201: "Stored", 200: "This upload was stored before, as this document"},
@@ -121,7 +121,8 @@ def answer(file: Any, status: int = 200, headers: dict[str, str] | None = None) 
 
 
 def shown(view: Any) -> File:
-    return File.model_validate(view)
+    made: File = File.model_validate({**vars(view), **view.details})
+    return made
 
 
 def _changes() -> dict[str, str | None]:

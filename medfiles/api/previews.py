@@ -9,11 +9,10 @@ from medfiles.http import parameters
 from medfiles.http.current import previews
 from medfiles.http.responses import send_picture
 from medfiles.previews.renderer import Preview as DocumentPreview
-from medfiles.previews.service import Unshowable
+from medfiles.previews.service import NoPreview
 from medfiles.sandbox.render import spec
 
 WIDTHS = tuple(map(str, spec.WIDTHS))
-PICTURES = ("pages", "image", "dicom")
 UNAVAILABLE = ("no-preview", "blob-missing", "integrity", "being-checked", "quarantined")
 
 
@@ -24,10 +23,10 @@ def preview(file_id: int) -> Response:
     page = parameters.number(request.args, "page", 1, 1, 999_999)
     width = int(parameters.one_of(request.args, "width", WIDTHS, "960"))
     window = parameters.window(request.args)
-    look = previews().look(file_id)
-    if look.kind in PICTURES:
+    preview = previews().describe(file_id)
+    if preview.is_drawn:
         return send_picture(previews().page(file_id, page, width, window))
-    return reply(_shown(look, page))
+    return reply(_shown(preview, page))
 
 
 @blueprint.get("/files/<int:file_id>/thumbnail")
@@ -37,14 +36,14 @@ def thumbnail(file_id: int) -> Response:
     return send_picture(previews().thumbnail(file_id))
 
 
-def _shown(look: DocumentPreview, page: int) -> Preview:
-    if look.kind == "none":
-        raise Unshowable(look.reason or "")
-    if page > max(len(look.sheets), 1):
+def _shown(preview: DocumentPreview, page: int) -> Preview:
+    if preview.kind == "none":
+        raise NoPreview(preview.reason or "")
+    if page > max(len(preview.sheets), 1):
         raise NotFound()
-    if look.kind == "text":
-        return Preview(TextPreview(kind="text", text=look.text or "", note=look.note))
-    if look.kind == "html":
-        return Preview(HtmlPreview(kind="html", html=look.html or "", note=look.note))
-    names, rows = [sheet.name for sheet in look.sheets], [list(row) for row in look.sheets[page - 1].rows]
-    return Preview(TablePreview(kind="table", rows=rows, sheets=names, note=look.note))
+    if preview.kind == "text":
+        return Preview(TextPreview(kind="text", text=preview.text or "", note=preview.note))
+    if preview.kind == "html":
+        return Preview(HtmlPreview(kind="html", html=preview.html or "", note=preview.note))
+    names, rows = [sheet.name for sheet in preview.sheets], [list(row) for row in preview.sheets[page - 1].rows]
+    return Preview(TablePreview(kind="table", rows=rows, sheets=names, note=preview.note))

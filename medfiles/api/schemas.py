@@ -1,6 +1,6 @@
 """What requests and answers hold: one pydantic model each, with the descriptions and examples of the API's document."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from functools import lru_cache, reduce
 from operator import or_
@@ -12,7 +12,8 @@ from medfiles.documents.listing import CURSOR_LIMIT, SEARCH_LIMIT, SORTS
 from medfiles.http.parameters import LARGEST_ID
 from medfiles.record_types import fields
 from medfiles.record_types.declared import RecordType, Registry
-from medfiles.record_types.media_types import MEDIA
+from medfiles.record_types.document_fields import FILTER_FIELDS, UPLOAD_FIELDS, DocumentField
+from medfiles.record_types.media_types import GROUPS
 from medfiles.sandbox.render.spec import WIDTHS
 
 MOST_IDS = 500
@@ -80,10 +81,20 @@ class Problem(Out):
     errors: list[Wrong] = doc("One for each wrong field; absent when no field is at fault", default=[])
 
 
-class File(Out):
-    """A document, without its bytes. Times are in UTC. A document of the older lab results that has not been moved yet
-    has an id below 1,000,000,001 and neither `sha256` nor `uploaded_by`."""
+def _details(declared: Iterable[DocumentField], about: str, *, sent: bool = True, null: bool = False) -> dict[str, Any]:
+    """Return the members of a model for details of documents; those that are sent may be absent."""
+    members: dict[str, Any] = {}
+    for field in declared:
+        type_: Any = Annotated[date, Field(strict=False)] if field.kind == "date" else str  # forms have text only
+        limit = field.limit if sent and field.kind in ("string", "text") else None
+        examples = [field.example or None] if field.example or not sent else []
+        default = None if sent else ...
+        described = doc(about.format(field.about), *examples, default=default, max_length=limit)
+        members[field.name] = (type_ | None if null else type_, described)
+    return members
 
+
+class _FileStart(Out):
     id: int = doc("From 1,000,000,001; never reused", 1000000001)
     entity_type: str = doc("The type of its record", "visit")
     entity_id: int = doc("Its record", 7)
@@ -91,8 +102,17 @@ class File(Out):
     file_type: str = doc("The media type, read from the bytes", "application/pdf")
     file_size: int = doc("In bytes", 48211)
     sha256: str | None = doc("SHA-256 of the bytes, in lower-case hexadecimal", SHA256)
-    description: str | None = doc(None, "For the orthopaedist")
-    category: str | None = doc("One of the record type's categories", "referral")
+
+
+_FileDetails: Any = create_model(
+    "_FileDetails", __base__=_FileStart, **_details(UPLOAD_FIELDS, "{}", sent=False, null=True)
+)
+
+
+class File(_FileDetails):  # type: ignore[misc]
+    """A document, without its bytes. Times are in UTC. A document of the older lab results that has not been moved yet
+    has an id below 1,000,000,001 and neither `sha256` nor `uploaded_by`."""
+
     uploaded_at: datetime = doc(None, TIME)
     created_at: datetime = doc(None, TIME)
     updated_at: datetime = doc(None, TIME)
@@ -136,20 +156,20 @@ class Preview(RootModel[TextPreview | HtmlPreview | TablePreview]):
     """The preview of a document that has no pages to draw."""
 
 
-class Metadata(In):
-    """Absent fields stay as they are; null or "" clears. `file_name` keeps its extension."""
-
-    description: str | None = doc(None, "Signed by both parents", default=None, max_length=1000)
-    category: str | None = doc("One of the record type's categories", "consent", default=None)
-    file_name: str = doc("1 to 255 characters; the extension stays", default="", max_length=255)
-
-
-class UploadForm(Out):
-    """An upload as a form."""
-
-    file: bytes = doc("The document, with its name; one per request", "%PDF-1.7 …")
-    description: str = doc("What it is", "For the orthopaedist", default=None, max_length=1000)
-    category: str = doc("One of the record type's categories", "referral", default=None)
+Metadata: type[BaseModel] = create_model(
+    "Metadata",
+    __base__=In,
+    __doc__='Absent fields stay as they are; null or "" clears. `file_name` keeps its extension.',
+    **_details(UPLOAD_FIELDS, "{}", null=True),
+    file_name=(str, doc("1 to 255 characters; the extension stays", default="", max_length=255)),
+)
+UploadForm: type[BaseModel] = create_model(
+    "UploadForm",
+    __base__=Out,
+    __doc__="An upload as a form.",
+    file=(bytes, doc("The document, with its name; one per request", "%PDF-1.7 …")),
+    **_details(UPLOAD_FIELDS, "{}"),
+)
 
 
 class WhichCounts(In):
@@ -229,10 +249,12 @@ class Shares(RootModel[list[Share]]):
     """Sorted by email address."""
 
 
-class FilesQuery(Parameters):
+_FilterQuery: Any = create_model("_FilterQuery", __base__=Parameters, **_details(FILTER_FIELDS, "{}, or none"))
+
+
+class FilesQuery(_FilterQuery):  # type: ignore[misc]
     q: str = doc("Words that all occur in the name or the description", "knee", default=None, max_length=SEARCH_LIMIT)
-    category: str = doc("One of the record type's categories, or none", "referral", default=None)
-    media: str = doc("The kind of file", "pdf", default=None, json_schema_extra={"enum": ["", *MEDIA]})
+    media: str = doc("The kind of file", "pdf", default=None, json_schema_extra={"enum": ["", *GROUPS]})
     from_: date = doc(
         "First day of upload, in `zone`; in the trash, of deletion", "2026-05-01", default=None, alias="from"
     )
@@ -247,9 +269,9 @@ class FilesQuery(Parameters):
     limit: int = doc("Documents per page", 50, default=50, ge=1, le=200)
 
 
-class UploadQuery(Parameters):
-    description: str = doc("For raw bytes: what it is", "For the orthopaedist", default=None, max_length=1000)
-    category: str = doc("For raw bytes: one of the record type's categories", "referral", default=None)
+UploadQuery: type[BaseModel] = create_model(
+    "UploadQuery", __base__=Parameters, **_details(UPLOAD_FIELDS, "For raw bytes. {}")
+)
 
 
 class DownloadQuery(Parameters):

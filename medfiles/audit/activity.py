@@ -1,4 +1,4 @@
-"""A patient's activity in words: who did, or tried to do, what to which document or record."""
+"""A patient's activity in words: who did what to which document or record."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,7 +7,7 @@ from medfiles.models import AuditEvent
 from medfiles.permissions import Actor
 from medfiles.record_types.declared import Registry
 
-ACTIONS = {  # what was done, what was tried, icon; {} is the document, record or patient
+ACTIONS = {  # past tense, infinitive, icon; {} is the document, record or patient
     "attach": ("added {}", "add {}", "upload"),
     "download": ("downloaded {}", "download {}", "download"),
     "edit": ("changed {}", "change {}", "pencil"),
@@ -50,7 +50,7 @@ class Line:
     text: str  # "downloaded “Blood count.pdf” (Visit “Annual check-up”)"
     outcome: str  # done | refused
     icon: str
-    document: int | None  # which it is about
+    document: int | None  # id
 
 
 def line(event: AuditEvent, email: str | None, actor: Actor, registry: Registry) -> Line:
@@ -61,7 +61,7 @@ def line(event: AuditEvent, email: str | None, actor: Actor, registry: Registry)
     who += f" (token “{details['token']}”)" if "token" in details and who == "you" else ""
     who += " (with a token)" if "token" in details and event.actor_id != actor.user_id else ""
     name = details.get("name")
-    thing = f"{_what(event, registry)}“{name}”" if name else _thing(event, registry)
+    thing = f"{_type_prefix(event, registry)}“{name}”" if name else _unnamed_target(event, registry)
     text = {
         "done": done.format(thing),
         "refused": f"tried to {tried.format(thing)}",
@@ -70,8 +70,8 @@ def line(event: AuditEvent, email: str | None, actor: Actor, registry: Registry)
     return Line(at=event.at, who=who, text=text, outcome=event.outcome, icon=icon, document=event.file_id)
 
 
-def _what(event: AuditEvent, registry: Registry) -> str:
-    """ "the visit " before a record's name; documents and patients stand for themselves."""
+def _type_prefix(event: AuditEvent, registry: Registry) -> str:
+    """Return "the visit " for a record's name; documents and patients need no type."""
     if event.action == "list-records" and event.entity_type and event.entity_type in registry:
         return f"the {registry[event.entity_type].titles.lower()} of "
     is_record = event.file_id is None and event.entity_id is not None and event.action not in ("attach",)
@@ -80,7 +80,7 @@ def _what(event: AuditEvent, registry: Registry) -> str:
     return f"the {registry[event.entity_type].title.lower()} "
 
 
-def _thing(event: AuditEvent, registry: Registry) -> str:
+def _unnamed_target(event: AuditEvent, registry: Registry) -> str:
     if event.file_id is not None:
         return f"document {event.file_id}"
     if event.entity_type and event.entity_type in registry:

@@ -1,8 +1,8 @@
-"""Chains the events of the trail, so that none can be changed, taken out, put in or cut off without being noticed.
+"""Chain audit events with HMACs, so that any later change is detected.
 
-Each event gets a position and a code over itself and the code before (HMAC-SHA256). Events are written in the
-transactions of what they record and sealed a few seconds later, in the order in which they became visible: one chain in
-every transaction would let everybody wait for everybody.
+Each event gets a position and an HMAC-SHA256 over itself and the HMAC before it: an event that is altered, removed,
+inserted or cut off breaks the chain. Events are sealed a few seconds after their transaction, in the order in which
+they became visible; chaining inside every transaction would serialize all writers.
 """
 
 import hmac
@@ -32,9 +32,9 @@ log = structlog.get_logger("medfiles.audit.chain")
 SEAL, VERIFY = "audit-seal", "audit-verify"  # names of runs
 BATCH = 500
 EVERY = 4.0  # seconds; events are sealed within five
-OVERLAP = 1000  # numbers before the last sealed one that may still become visible
-LATE = timedelta(minutes=2)  # after which an event without a seal is a finding
-START = "0" * 64  # what stands before the first seal
+OVERLAP = 1000  # ids below the last sealed one that may still become visible
+LATE = timedelta(minutes=2)  # after which an unsealed event is a finding
+GENESIS = "0" * 64  # in place of the HMAC before the first seal
 COLUMNS = list(AuditEvent.__table__.columns)
 KINDS = {
     "altered": "this event or the order of events was changed after sealing",
@@ -48,22 +48,22 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Sealer:
-    """`key` is for the codes alone; `anchor` keeps the head."""
+    """The HMAC key, and the anchor that keeps the head outside the database."""
 
     key: bytes
     anchor: Anchor
 
 
 @dataclass(frozen=True)
-class Bad:
-    """`kind` is one of KINDS; `event_id` and `position` where there are such."""
+class Violation:
+    """The first broken link: `kind` is a key of KINDS."""
 
     kind: str
     event_id: int | None = None
     position: int | None = None
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         event = f"event {self.event_id}" if self.event_id is not None else ""
         place = f"position {self.position}" if self.position is not None else ""
         where = ", ".join(filter(None, (event, place)))
@@ -71,8 +71,8 @@ class Bad:
 
 
 @dataclass(frozen=True)
-class Condition:
-    """For the status page: up to when all is sealed, how many events wait, what the last check said."""
+class ChainStatus:
+    """Figures for the status page: last seal, unsealed events, last verification."""
 
     sealed: int
     sealed_at: datetime | None
@@ -80,40 +80,46 @@ class Condition:
     checked: last_runs.Run | None
 
 
-def key_from(secret: str) -> bytes:
-    """A key for nothing but this."""
+def derive_key(secret: str) -> bytes:
+    """Derive the HMAC key from a secret, for this purpose only."""
     return HKDF(SHA256(), 32, salt=None, info=b"medfiles audit trail").derive(secret.encode())
 
 
-def seal(sealer: Sealer, *, all_of_it: bool = False) -> int:
-    """Seal what is not sealed yet, then anchor the head; how many events."""
+def seal(sealer: Sealer, *, everything: bool = False) -> int:
+    """Seal all waiting events, then anchor the head; return how many events.
+
+    `everything`: also look for unsealed events far before the end of the chain.
+    """
     count = 0
-    while batch := _seal_batch(sealer, all_of_it):
+    while batch := _seal_batch(sealer, everything):
         count += batch
     if count and (head := _head()):
-        sealer.anchor.drop(head)
+        sealer.anchor.write(head)
     return count
 
 
 def renew_anchor(sealer: Sealer) -> Head | None:
-    """Take the chain as it is now for right, as after a backup was restored; that it was done is in the trail."""
+    """Accept the chain as it is, as after a restore, and log that in the audit log."""
     with transaction():
         event_log.record(None, "renew-anchor", AuditTarget())
     seal(sealer)
     return _head()
 
 
-def verify(sealer: Sealer, head: Head | None = None) -> Bad | None:
-    """The first event that is not as it was sealed; `head`: what somebody kept elsewhere, instead of the anchor."""
+def verify(sealer: Sealer, head: Head | None = None) -> Violation | None:
+    """Return the first event that is not as sealed, or None.
+
+    `head`: one kept elsewhere, instead of the anchor's.
+    """
     found = _check(sealer, head)
     db.session.rollback()
-    last_runs.ended(VERIFY, finding=found.words if found else None)
+    last_runs.record(VERIFY, finding=found.text if found else None)
     return found
 
 
-def condition() -> Condition:
+def status() -> ChainStatus:
     last = _head()
-    return Condition(
+    return ChainStatus(
         sealed=last.position if last else 0,
         sealed_at=datetime.fromisoformat(last.at) if last else None,
         waiting=db.session.scalar(select(func.count()).select_from(_unsealed().subquery())) or 0,
@@ -124,8 +130,10 @@ def condition() -> Condition:
 def export(
     patient_id: int | None = None, since: datetime | None = None, until: datetime | None = None
 ) -> Iterator[str]:
-    """Events as lines of JSON in the order of the chain, those not sealed yet last; `position` and `mac` let whoever
-    has the key check them."""
+    """Yield events as JSON lines in chain order, unsealed ones last.
+
+    `position` and `mac` allow a check by anyone who holds the key. Bounds are `since` <= at < `until`.
+    """
     query = (
         select(AuditSeal.position, AuditSeal.mac, *COLUMNS)
         .select_from(AuditEvent)
@@ -140,12 +148,12 @@ def export(
         query = query.where(AuditEvent.at < until)
     with db.session.execute(query.execution_options(yield_per=BATCH)) as rows:
         for position, mac, *values in rows:
-            yield json.dumps({"position": position, "mac": mac, **_said(values)})
+            yield json.dumps({"position": position, "mac": mac, **_event_fields(values)})
     db.session.rollback()
 
 
 def start_sealing(app: Any, stop: threading.Event | None = None) -> threading.Thread:
-    """A thread that seals every few seconds; those of several processes take turns."""
+    """Start a thread that seals every few seconds; several processes take turns."""
     stop = stop or threading.Event()
 
     def rounds() -> None:
@@ -155,7 +163,7 @@ def start_sealing(app: Any, stop: threading.Event | None = None) -> threading.Th
                     seal(app.extensions["medfiles"].sealer)
                 except MedfilesError as error:
                     log.error("sealing failed", code=error.code)
-                except (SQLAlchemyError, OSError) as error:  # what is away may be back in a few seconds
+                except (SQLAlchemyError, OSError) as error:  # an outage may be over in a few seconds
                     log.error("sealing failed", code=type(error).__name__)
 
     thread = threading.Thread(target=rounds, name="sealing", daemon=True)
@@ -163,31 +171,33 @@ def start_sealing(app: Any, stop: threading.Event | None = None) -> threading.Th
     return thread
 
 
-def _seal_batch(sealer: Sealer, all_of_it: bool) -> int:
-    if db.session.execute(_unsealed(all_of_it=all_of_it).limit(1)).first() is None:
+def _seal_batch(sealer: Sealer, everything: bool) -> int:
+    if db.session.execute(_unsealed(everything=everything).limit(1)).first() is None:
         db.session.rollback()
         return 0
     with transaction() as session:
-        last_runs.locked(SEAL)  # one at a time
+        last_runs.lock_row(SEAL)  # one at a time
         last = select(AuditSeal.position, AuditSeal.mac).order_by(AuditSeal.position.desc()).limit(1)
-        first, before = session.execute(last).one_or_none() or (0, START)
-        rows = session.execute(_unsealed(all_of_it=all_of_it).order_by(AuditEvent.id).limit(BATCH)).all()
+        first, previous_mac = session.execute(last).one_or_none() or (0, GENESIS)
+        rows = session.execute(_unsealed(everything=everything).order_by(AuditEvent.id).limit(BATCH)).all()
         seals = []
         for position, row in enumerate(rows, first + 1):
-            before = _code(sealer.key, before, row)
-            seals.append({"position": position, "event_id": row[0], "mac": before, "sealed_at": now()})
+            previous_mac = _mac(sealer.key, previous_mac, row)
+            seals.append({"position": position, "event_id": row[0], "mac": previous_mac, "sealed_at": now()})
         if seals:
             session.execute(AuditSeal.__table__.insert(), seals)
         return len(seals)
 
 
-def _unsealed(*, all_of_it: bool = False) -> Select[Any]:
-    """Their ids come first. Near the end of the chain, unless all of it: numbers become visible out of order, but not
-    by much."""
+def _unsealed(*, everything: bool = False) -> Select[Any]:
+    """Select unsealed events near the end of the chain, or all; ids come first.
+
+    Ids become visible out of order, but only within a short range.
+    """
     query = (
         select(*COLUMNS).outerjoin(AuditSeal, AuditSeal.event_id == AuditEvent.id).where(AuditSeal.event_id.is_(None))
     )
-    if all_of_it:
+    if everything:
         return query
     last = select(func.coalesce(func.max(AuditSeal.event_id), 0)).scalar_subquery()
     return query.where(AuditEvent.id > last - OVERLAP)
@@ -200,44 +210,38 @@ def _head() -> Head | None:
     return Head(row[0], row[1], row[2].astimezone(UTC).isoformat()) if row else None
 
 
-def _check(sealer: Sealer, head: Head | None) -> Bad | None:
+def _check(sealer: Sealer, head: Head | None) -> Violation | None:
     query = select(AuditSeal.position, AuditSeal.event_id, AuditSeal.mac, *COLUMNS)
     query = query.outerjoin(AuditEvent, AuditEvent.id == AuditSeal.event_id).order_by(AuditSeal.position)
-    before, known, last = START, head or sealer.anchor.last(), 0
+    previous_mac, known, last = GENESIS, head or sealer.anchor.read(), 0
     with db.session.execute(query.execution_options(yield_per=BATCH)) as rows:
         for position, event_id, mac, *row in rows:
             if position != last + 1:
-                return Bad("deleted", position=last + 1)
-            if bad := _judged(sealer.key, before, position, event_id, mac, row):
-                return bad
+                return Violation("deleted", position=last + 1)
+            if row[0] is None:
+                return Violation("deleted", event_id, position)
+            if not hmac.compare_digest(_mac(sealer.key, previous_mac, row), mac):
+                return Violation("altered", event_id, position)
             if known and position == known.position and mac != known.mac:
-                return Bad("other-chain", event_id, position)
-            before, last = mac, position
+                return Violation("other-chain", event_id, position)
+            previous_mac, last = mac, position
     if known and known.position > last:
-        return Bad("cut-off", position=last + 1)
+        return Violation("cut-off", position=last + 1)
     if last and known is None:
-        return Bad("no-anchor")
-    late = db.session.execute(_unsealed(all_of_it=True).where(AuditEvent.at < now() - LATE).limit(1)).first()
-    return Bad("not-sealed", late[0]) if late else None
+        return Violation("no-anchor")
+    late = db.session.execute(_unsealed(everything=True).where(AuditEvent.at < now() - LATE).limit(1)).first()
+    return Violation("not-sealed", late[0]) if late else None
 
 
-def _judged(key: bytes, before: str, position: int, event_id: int, mac: str, row: Sequence[Any]) -> Bad | None:
-    if row[0] is None:
-        return Bad("deleted", event_id, position)
-    if hmac.compare_digest(_code(key, before, row), mac):
-        return None
-    return Bad("altered", event_id, position)
+def _mac(key: bytes, previous_mac: str, row: Sequence[Any]) -> str:
+    content = json.dumps(_event_fields(row), sort_keys=True, separators=(",", ":"))
+    return hmac.digest(key, f"{previous_mac}\n{content}".encode(), "sha256").hex()
 
 
-def _code(key: bytes, before: str, row: Sequence[Any]) -> str:
-    content = json.dumps(_said(row), sort_keys=True, separators=(",", ":"))
-    return hmac.digest(key, f"{before}\n{content}".encode(), "sha256").hex()
+def _event_fields(row: Sequence[Any]) -> dict[str, Any]:
+    """Return an event's columns in a form that is the same on every database."""
+    return {column.name: _json_value(value) for column, value in zip(COLUMNS, row, strict=True)}
 
 
-def _said(row: Sequence[Any]) -> dict[str, Any]:
-    """An event by its columns, written alike on every database."""
-    return {column.name: _written(value) for column, value in zip(COLUMNS, row, strict=True)}
-
-
-def _written(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     return value.astimezone(UTC).isoformat(timespec="microseconds") if isinstance(value, datetime) else value

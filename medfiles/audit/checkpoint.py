@@ -1,4 +1,4 @@
-"""The head of the trail's chain, outside the database: without it, a tail that was cut off would not be missed."""
+"""Keep the head of the audit chain outside the database, to detect truncation."""
 
 import json
 import logging
@@ -16,12 +16,12 @@ from medfiles.storage.durable import publish
 from medfiles.storage.objects import SCHEMES, bucket
 
 SYSLOG = "syslog:"
-MOST, KEPT = 1024 * 1024, 1000  # bytes of the file, and lines that stay when it has more
+MAX_BYTES, KEPT_LINES = 1024 * 1024, 1000  # bytes after which the file is shortened, and lines it keeps
 
 
 @dataclass(frozen=True)
 class Head:
-    """The last seal: how many there are, and its code."""
+    """The last seal: its position and HMAC."""
 
     position: int
     mac: str
@@ -29,20 +29,22 @@ class Head:
 
 
 class Anchor(Protocol):
-    def drop(self, head: Head) -> None:
-        """Keep this head durably: StorageError."""
+    """A place that keeps heads of the chain."""
 
-    def last(self) -> Head | None:
-        """The newest that was kept; None when there is none, or none can be read back."""
+    def write(self, head: Head) -> None:
+        """Store this head durably, or raise StorageError."""
+
+    def read(self) -> Head | None:
+        """Return the newest head; None when there is none or it cannot be read back."""
 
 
 class FileAnchor:
-    """A line for each head in a file that is only appended to, shortened now and then."""
+    """Append each head as a line to a file, which is shortened now and then."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def drop(self, head: Head) -> None:
+    def write(self, head: Head) -> None:
         try:
             self._shorten()
             with open(os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "w") as file:
@@ -52,8 +54,8 @@ class FileAnchor:
         except OSError as error:
             raise StorageError(f"The audit checkpoint cannot be written: {error.strerror}.") from error
 
-    def last(self) -> Head | None:
-        """A last line that was cut off by a crash is passed over."""
+    def read(self) -> Head | None:
+        """Skip a last line that was cut off by a crash."""
         for line in reversed(self._lines()):
             try:
                 return Head(**json.loads(line))
@@ -70,19 +72,19 @@ class FileAnchor:
             raise StorageError(f"The audit checkpoint cannot be read: {error.strerror}.") from error
 
     def _shorten(self) -> None:
-        if self.path.exists() and self.path.stat().st_size > MOST:
+        if self.path.exists() and self.path.stat().st_size > MAX_BYTES:
             part = self.path.with_name(f"{self.path.name}.part")
-            part.write_text("\n".join(self._lines()[-KEPT:]) + "\n")
+            part.write_text("\n".join(self._lines()[-KEPT_LINES:]) + "\n")
             publish(part, self.path)
 
 
 class SyslogAnchor:
-    """A line of the system's log, which another machine may keep. Not read back: `audit verify --head` is told."""
+    """Log each head to syslog. Not readable: pass it to `audit verify --head`."""
 
     def __init__(self, address: str = "/dev/log") -> None:
         self.address = address
 
-    def drop(self, head: Head) -> None:
+    def write(self, head: Head) -> None:
         try:
             handler = SysLogHandler(self.address, SysLogHandler.LOG_AUTHPRIV)
         except OSError as error:
@@ -91,23 +93,23 @@ class SyslogAnchor:
         handler.emit(logging.makeLogRecord({"msg": f"audit head {head.position}:{head.mac}", "levelno": logging.INFO}))
         handler.close()
 
-    def last(self) -> Head | None:
+    def read(self) -> Head | None:
         return None
 
 
 class BucketAnchor:
-    """The newest head of each day as an object, whose older versions the bucket itself may keep and lock."""
+    """Store each day's newest head as an object; the bucket may version and lock it."""
 
     def __init__(self, url: str) -> None:
         self._objects: Any = bucket(url)
 
-    def drop(self, head: Head) -> None:
+    def write(self, head: Head) -> None:
         try:
             obstore.put(self._objects, f"{head.at[:10]}.json", json.dumps(asdict(head)).encode())
         except (BaseError, OSError) as error:
             raise StorageError("The audit checkpoint cannot be written: the bucket rejects it.") from error
 
-    def last(self) -> Head | None:
+    def read(self) -> Head | None:
         try:
             days = [one["path"] for some in obstore.list(self._objects) for one in some]
             return Head(**json.loads(bytes(obstore.get(self._objects, max(days)).bytes()))) if days else None
@@ -115,8 +117,11 @@ class BucketAnchor:
             raise StorageError("The audit checkpoint cannot be read from its bucket.") from error
 
 
-def anchor_at(place: str, instance: Path) -> Anchor:
-    """`syslog:`, a bucket, or a file; empty: one in the instance folder. ValueError for a bucket's URL that is none."""
+def open_anchor(place: str, instance: Path) -> Anchor:
+    """Return the anchor at `syslog:`, a bucket's URL or a path; "": the default file.
+
+    ValueError for a malformed bucket URL.
+    """
     if place.partition("://")[0] in SCHEMES:
         try:
             return BucketAnchor(place)

@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, case, insert, or_, select
 
 from medfiles.clock import now
-from medfiles.database.session import db, end_reading, transaction
-from medfiles.database.sqlite import SOON
+from medfiles.database.session import db, end_read, transaction
+from medfiles.database.sqlite import ASYNCHRONOUS
 from medfiles.models import AuditEvent, EntityFile, User
 from medfiles.permissions import Actor
 
@@ -135,12 +135,12 @@ def _write_reads(reads: Sequence[Read]) -> None:
     unique = {_key(action, target): (actor, action, target) for actor, action, target in reads}
     actor = reads[0][0]
     known = {tuple(row) for row in db.session.execute(_same_reads(actor, unique.values()))}
-    end_reading()
+    end_read()
     fresh: list[tuple[Actor, str, AuditTarget, Mapping[str, Any]]] = [
         (*read, {}) for key, read in unique.items() if key not in known
     ]
     if fresh:
-        with transaction(SOON):
+        with transaction(ASYNCHRONOUS):
             _insert(fresh)
 
 

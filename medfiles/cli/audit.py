@@ -1,4 +1,4 @@
-"""`flask medfiles audit`: the trail's chain is sealed, verified, exported and anchored."""
+"""`flask medfiles audit`: seal, verify, export and anchor the audit chain."""
 
 import re
 import sys
@@ -10,7 +10,7 @@ from flask.cli import AppGroup
 
 from medfiles.audit import chain
 from medfiles.audit.checkpoint import Head
-from medfiles.cli.output import FINDINGS, explained, json_option, summary
+from medfiles.cli.output import FINDINGS, json_option, report_errors, summary
 from medfiles.http.current import services
 
 group = AppGroup("audit", help="Verify, export and seal the audit log.")
@@ -36,22 +36,22 @@ def register(parent: AppGroup) -> None:
 
 @group.command("seal")
 @json_option
-@explained
+@report_errors
 def seal_now(as_json: bool) -> None:
     """Seal all unsealed events into the audit chain. Servers do this every few seconds."""
-    count = chain.seal(services().sealer, all_of_it=True)
+    count = chain.seal(services().sealer, everything=True)
     summary(as_json, f"Sealed {count:,} events.", sealed=count)
 
 
 @group.command()
 @click.option("--head", type=HeadType(), help="Compare with this checkpoint, POSITION:CODE, instead of the stored one.")
 @json_option
-@explained
+@report_errors
 def verify(head: Head | None, as_json: bool) -> None:
     """Check every event against the chain, and the end of the chain against the checkpoint."""
     bad = chain.verify(services().sealer, head)
-    state = chain.condition()
-    sentence = f"First finding: {bad.words}." if bad else f"All {state.sealed:,} sealed events are unchanged."
+    state = chain.status()
+    sentence = f"First finding: {bad.text}." if bad else f"All {state.sealed:,} sealed events are unchanged."
     finding = {"kind": bad.kind, "event": bad.event_id, "position": bad.position} if bad else None
     summary(as_json, sentence, sealed=state.sealed, waiting=state.waiting, finding=finding)
     if bad:
@@ -68,7 +68,7 @@ def verify(head: Head | None, as_json: bool) -> None:
     default="-",
     help="Write to this file. Default: standard output.",
 )
-@explained
+@report_errors
 def export(patient: int | None, since: datetime | None, until: datetime | None, output: Any) -> None:
     """Export events as JSON Lines with their positions in the chain. They contain names of documents and people."""
     for line in chain.export(patient, since, until):
@@ -77,7 +77,7 @@ def export(patient: int | None, since: datetime | None, until: datetime | None, 
 
 @group.command()
 @json_option
-@explained
+@report_errors
 def anchor(as_json: bool) -> None:
     """Accept the current chain with a new checkpoint, for example after restoring an older database. Logged."""
     head = chain.renew_anchor(services().sealer)

@@ -1,4 +1,4 @@
-"""`flask medfiles backup` and `restore`: a copy of everything, and the way back from it."""
+"""`flask medfiles backup` and `restore`."""
 
 import sys
 from pathlib import Path
@@ -10,8 +10,8 @@ from flask.cli import AppGroup
 
 from medfiles.audit import chain
 from medfiles.audit.chain import Sealer
-from medfiles.cli.output import FINDINGS, explained, json_option, summary
-from medfiles.cli.progress import Teller
+from medfiles.cli.output import FINDINGS, json_option, report_errors, summary
+from medfiles.cli.progress import Progress
 from medfiles.http.current import services
 from medfiles.operations import backup, integrity, restore
 from medfiles.operations.restore import Target
@@ -39,7 +39,7 @@ def register(parent: AppGroup) -> None:
 )
 @click.option("--name", help="With --check: check this backup instead of the newest.")
 @json_option
-@explained
+@report_errors
 def back_up(folder: Path, keep: int | None, mend: bool, only_check: bool, name: str | None, as_json: bool) -> None:
     """Back up the database, all documents and the secret key to FOLDER while the server runs. Content that was copied
     before is not copied again. FOLDER gives access to every document: keep it as safe as the installation."""
@@ -52,7 +52,7 @@ def back_up(folder: Path, keep: int | None, mend: bool, only_check: bool, name: 
 
 
 def _make(folder: Path, keep: int | None, mend: bool, as_json: bool) -> None:
-    tell = Teller().step("Copying", backup.object_count(services().storages))
+    tell = Progress().step("Copying", backup.object_count(services().storages))
     saved = backup.back_up(services().storages, folder, current_app.config["SECRET_KEY"], tell, mend=mend)
     gone = backup.thin_out(folder, keep) if keep else 0
     lines = [*saved.problems, f"Backed up {saved.documents:,} documents as {saved.name} ({saved.copied:,} new)."]
@@ -64,7 +64,7 @@ def _make(folder: Path, keep: int | None, mend: bool, as_json: bool) -> None:
 
 def _check(folder: Path, name: str, as_json: bool) -> None:
     count = backup.manifest(folder, name)["documents"]
-    problems = list(backup.check(folder, name, Teller().step("Reading", count)))
+    problems = list(backup.check(folder, name, Progress().step("Reading", count)))
     last = (
         f"{len(problems):,} findings in {name}. {MEND}"
         if problems
@@ -79,16 +79,16 @@ def _check(folder: Path, name: str, as_json: bool) -> None:
 @FOLDER
 @click.option("--name", help="Restore this backup instead of the newest.")
 @json_option
-@explained
+@report_errors
 def bring_back(folder: Path, name: str | None, as_json: bool) -> None:
     """Restore a backup into this empty installation. Stop the server first. The whole backup is checked before anything
     is changed, and every document is compared afterwards."""
     name = name or backup.newest(folder)
-    tell = Teller().step("Restoring", backup.manifest(folder, name)["documents"])
+    tell = Progress().step("Restoring", backup.manifest(folder, name)["documents"])
     done = restore.restore(services().storages, _target(), folder, name, tell)
     found = [] if done.outdated else [*_verified()]
     if not done.outdated:
-        chain.renew_anchor(_sealer(done.secret))  # the old one, if there is any, knows another chain
+        chain.renew_anchor(_sealer(done.secret))  # an old anchor belongs to another chain
     lines = [*found, f"Restored {done.documents:,} documents from {done.name}."]
     lines += [SECOND_STEPS] * done.key_differs + [OUTDATED] * done.outdated
     facts = {"documents": done.documents, "bytes": done.bytes, "outdated": done.outdated}
@@ -99,14 +99,14 @@ def bring_back(folder: Path, name: str | None, as_json: bool) -> None:
 
 def _verified() -> list[str]:
     storages = services().storages
-    return [one.words for one in (integrity.verify(storages) + integrity.verify_deep(storages)).findings]
+    return [one.text for one in (integrity.verify(storages) + integrity.verify_deep(storages)).findings]
 
 
 def _sealer(secret: str) -> Sealer:
-    """With the key that came back, which this process did not begin with."""
+    """Return a sealer with the restored key, which this process did not start with."""
     config = current_app.config
     own = config["MEDFILES_AUDIT_KEY"] or config["MEDFILES_SECRET_KEY"]
-    return Sealer(chain.key_from(own or secret), services().sealer.anchor)
+    return Sealer(chain.derive_key(own or secret), services().sealer.anchor)
 
 
 def _target() -> Target:

@@ -1,4 +1,4 @@
-"""`flask medfiles db`: to another database."""
+"""`flask medfiles db copy`: copy the installation to another database."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ import click
 from flask import current_app
 from flask.cli import AppGroup
 
-from medfiles.cli.output import explained, json_option, summary
+from medfiles.cli.output import json_option, report_errors, summary
 from medfiles.operations import copy_database
 
 database = AppGroup("db", help="Copy the installation to another database.")
@@ -22,7 +22,7 @@ def register(parent: AppGroup) -> None:
 @database.command("copy")
 @click.argument("url")
 @json_option
-@explained
+@report_errors
 def copy(url: str, as_json: bool) -> None:
     """Copy everything from SQLite into the empty PostgreSQL database at URL and compare every row.
 
@@ -42,7 +42,7 @@ def copy(url: str, as_json: bool) -> None:
 
 
 def _make_tables(url: str) -> None:
-    """By the migrations, as for every new database, in a process that has no other."""
+    """Run the migrations in a process that uses the new database."""
     command = [sys.executable, "-m", "flask", "--app", "medfiles.app:create_app", "db", "upgrade"]
     environ = {"MEDFILES_DATABASE_URL": url, "MEDFILES_INSTANCE": str(current_app.config["MEDFILES_INSTANCE"])}
     done = subprocess.run(command, env=os.environ | environ, capture_output=True, text=True)

@@ -10,8 +10,8 @@ import click
 from flask import current_app
 from flask.cli import AppGroup
 
-from medfiles.cli.output import FINDINGS, explained, json_option, summary
-from medfiles.cli.progress import Teller
+from medfiles.cli.output import FINDINGS, json_option, report_errors, summary
+from medfiles.cli.progress import Progress
 from medfiles.clock import is_zone
 from medfiles.http.current import services
 from medfiles.legacy import finishing, log, report, rollback, source
@@ -69,7 +69,7 @@ def register(parent: AppGroup) -> None:
 @click.option("--names", is_flag=True, help="Show patient names and full account emails.")
 @click.option("--finish", is_flag=True, help="Delete the old rows and files of what was moved. This cannot be undone.")
 @json_option
-@explained
+@report_errors
 def migrate(
     source_url: str | None, source_uploads: Path | None, dry_run: bool, finish: bool, as_json: bool, **wanted: Any
 ) -> None:
@@ -85,14 +85,14 @@ def migrate(
             log.check(older)
             _finish(as_json)
         else:
-            migration = Migration(services(), older, plan, Teller())
+            migration = Migration(services(), older, plan, Progress())
             _tell(migration.analyse()[1] if dry_run else migration.run(), as_json)
 
 
 @click.command("rollback-lab-results")
 @_source_options
 @json_option
-@explained
+@report_errors
 def roll_back(source_url: str | None, source_uploads: Path | None, as_json: bool) -> None:
     """Undo the move: documents become files of the previous feature again. Documents added since are kept."""
     with _source(source_url, source_uploads).at_hand() as older, log.locked(_place()):
@@ -101,7 +101,7 @@ def roll_back(source_url: str | None, source_uploads: Path | None, as_json: bool
         if known is None:
             summary(as_json, "Nothing was moved, so there is nothing to roll back.", documents=0)
             return
-        progress = Teller().step("Rolling back", log.moved_count(known))
+        progress = Progress().step("Rolling back", log.moved_count(known))
         back = rollback.roll_back(services(), older, known, progress)
     words = [f"Rolled back {back.documents:,} documents.", *back.lost, *back.kept]
     words += [f"The {kind} {number} was imported and is kept because it is in use." for kind, number in back.people]
@@ -130,7 +130,7 @@ def _finish(as_json: bool) -> None:
     known = log.current()
     if known is None:
         raise click.ClickException(finishing.FIRST_VERIFY)
-    done = finishing.finish(services(), known, Teller().step("Deleting old files", log.moved_count(known)))
+    done = finishing.finish(services(), known, Progress().step("Deleting old files", log.moved_count(known)))
     words = [f"Deleted {done.removed:,} old files and their rows. The move can no longer be rolled back."]
     words += [f"Old file {number} was kept because its document differs from what was moved." for number in done.kept]
     words += [f"{done.failed:,} files could not be deleted yet. Run this again."] if done.failed else []

@@ -1,4 +1,4 @@
-"""How commands speak: sentences on a terminal, one JSON summary with --json, errors without a trace."""
+"""Command output: sentences, or JSON with --json; errors without a traceback."""
 
 import json
 from collections.abc import Callable
@@ -19,8 +19,8 @@ def summary(as_json: bool, sentence: str, **facts: Any) -> None:
     click.echo(json.dumps(facts, default=str) if as_json else sentence)
 
 
-def explained(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Turn our own errors into one line on standard error and exit status 1."""
+def report_errors(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Report known errors as one line on standard error, exit status 1."""
 
     @wraps(command)
     def run(*arguments: Any, **options: Any) -> Any:

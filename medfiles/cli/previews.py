@@ -1,11 +1,11 @@
-"""`flask medfiles previews`: thumbnails made before somebody looks, or everything derived made anew."""
+"""`flask medfiles previews`: make thumbnails in advance, clear the cache."""
 
 import sys
 
 import click
 from flask.cli import AppGroup
 
-from medfiles.cli.output import FINDINGS, explained, json_option, summary
+from medfiles.cli.output import FINDINGS, json_option, report_errors, summary
 from medfiles.http.current import services
 from medfiles.operations import housekeeping
 from medfiles.previews import cache as preview_cache
@@ -19,7 +19,7 @@ def register(parent: AppGroup) -> None:
 
 @group.command()
 @json_option
-@explained
+@report_errors
 def warm(as_json: bool) -> None:
     """Create missing thumbnails. Previews that failed before are not tried again."""
     with click.progressbar(length=housekeeping.cold_count(), label="Creating thumbnails", file=sys.stderr) as bar:
@@ -31,7 +31,7 @@ def warm(as_json: bool) -> None:
 @group.command()
 @click.option("--failed", is_flag=True, help="Clear only failed previews, so that they are tried again.")
 @json_option
-@explained
+@report_errors
 def clear(failed: bool, as_json: bool) -> None:
     """Remove all cached previews. They are created again on demand. Documents are not changed."""
     swept = preview_cache.clear(services().storages, failed=failed)

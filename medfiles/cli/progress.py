@@ -1,4 +1,4 @@
-"""How long work tells how far it is."""
+"""Progress of long commands on standard error."""
 
 import sys
 import time
@@ -9,34 +9,34 @@ import click
 EVERY = 5.0  # seconds between lines in a log
 
 
-class Teller:
-    """Progress on standard error: one line that changes on a terminal, else a line now and then."""
+class Progress:
+    """Report progress: one changing line on a terminal, else a line now and then."""
 
     def __init__(self) -> None:
         self._on_terminal = sys.stderr.isatty()
 
-    def step(self, words: str, total: int) -> Callable[[int], None]:
-        begun = told = time.monotonic()
+    def step(self, text: str, total: int) -> Callable[[int], None]:
+        begun = reported = time.monotonic()
 
         def progress(done: int) -> None:
-            nonlocal told
+            nonlocal reported
             at = time.monotonic()
-            if done != total and at - told < (0.2 if self._on_terminal else EVERY):
+            if done != total and at - reported < (0.2 if self._on_terminal else EVERY):
                 return
-            told = at
-            self._tell(f"{words}: {done:,} of {total:,} files{_rate(done, total, at - begun)}", done == total)
+            reported = at
+            self._write(f"{text}: {done:,} of {total:,} files{_rate(done, total, at - begun)}", done == total)
 
-        self._tell(f"{words} …", not self._on_terminal)
+        self._write(f"{text} …", not self._on_terminal)
         return progress
 
-    def say(self, words: str) -> None:
-        self._tell(words, True)
+    def say(self, text: str) -> None:
+        self._write(text, True)
 
-    def _tell(self, words: str, for_good: bool) -> None:
+    def _write(self, text: str, newline: bool) -> None:
         if self._on_terminal:
-            click.echo(f"\r\x1b[K{words}", nl=for_good, err=True)
+            click.echo(f"\r\x1b[K{text}", nl=newline, err=True)
         else:
-            click.echo(words, err=True)
+            click.echo(text, err=True)
 
 
 def _rate(done: int, total: int, seconds: float) -> str:

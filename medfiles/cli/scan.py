@@ -1,16 +1,16 @@
-"""`flask medfiles scan`: whether there is malware in what is stored."""
+"""`flask medfiles scan`: scan stored documents for malware."""
 
 import sys
 
 import click
 from flask.cli import AppGroup
 
-from medfiles.cli.output import FINDINGS, explained, json_option, summary
-from medfiles.cli.progress import Teller
+from medfiles.cli.output import FINDINGS, json_option, report_errors, summary
+from medfiles.cli.progress import Progress
 from medfiles.errors import Conflict
 from medfiles.http.current import services
 from medfiles.operations import scanning
-from medfiles.operations.scanning import Scanned
+from medfiles.operations.scanning import ScanResult
 
 
 def register(parent: AppGroup) -> None:
@@ -20,27 +20,27 @@ def register(parent: AppGroup) -> None:
 @click.command()
 @click.option(
     "--all",
-    "every",
+    "rescan",
     is_flag=True,
     help="Also scan documents that were scanned before, for example after a signature update.",
 )
 @json_option
-@explained
-def scan(every: bool, as_json: bool) -> None:
+@report_errors
+def scan(rescan: bool, as_json: bool) -> None:
     """Scan stored documents with ClamAV. The server scans waiting documents automatically."""
     scanner = services().scanner
     if scanner is None:
         raise click.UsageError("No scanner is configured. Set MEDFILES_CLAMD.")
     if scanner.version() is None:
         raise Conflict(f"The scanner at {scanner.address} does not respond.")
-    report = Teller().step("Scanning", scanning.count_due(every=every))
-    done = scanning.scan(services().storages, scanner, every=every, report=report)
-    summary(as_json, _words(done), **vars(done))
+    report = Progress().step("Scanning", scanning.count_due(rescan=rescan))
+    done = scanning.scan(services().storages, scanner, rescan=rescan, report=report)
+    summary(as_json, _report(done), **vars(done))
     if done.infected or done.unscanned or done.away:
         sys.exit(FINDINGS)
 
 
-def _words(done: Scanned) -> str:
+def _report(done: ScanResult) -> str:
     lines = [f"document {number}  quarantined" for number in done.infected]
     lines += [f"document {number}  not scanned" for number in done.unscanned]
     lines.append(f"{done.clean:,} clean, {len(done.infected):,} quarantined, {len(done.unscanned):,} not scanned.")

@@ -1,4 +1,4 @@
-"""`flask medfiles sweep` and `trash`: what housekeeping does every hour, by hand; `storage copy`: to another place."""
+"""`flask medfiles sweep`, `trash` and `storage copy`."""
 
 import re
 import sys
@@ -8,8 +8,8 @@ from datetime import timedelta
 import click
 from flask.cli import AppGroup
 
-from medfiles.cli.output import FINDINGS, explained, json_option, summary
-from medfiles.cli.progress import Teller
+from medfiles.cli.output import FINDINGS, json_option, report_errors, summary
+from medfiles.cli.progress import Progress
 from medfiles.clock import now
 from medfiles.http.current import services
 from medfiles.operations import copy_storage as storage_copier
@@ -38,7 +38,7 @@ def register(parent: AppGroup) -> None:
 
 @click.command()
 @json_option
-@explained
+@report_errors
 def sweep(as_json: bool) -> None:
     """Remove leftovers of interrupted uploads and moves. Safe to run at any time and repeatedly."""
     swept = housekeeping.sweep(services().storages)
@@ -56,7 +56,7 @@ def sweep(as_json: bool) -> None:
     help="List only documents that are in the trash for longer, such as 30d, 12h or 45m.",
 )
 @json_option
-@explained
+@report_errors
 def list_trash(older_than: timedelta, as_json: bool) -> None:
     """List IDs, types and deletion times of documents in the trash, without their names."""
     files = housekeeping.due(now() - older_than)
@@ -70,7 +70,7 @@ def list_trash(older_than: timedelta, as_json: bool) -> None:
     "--older-than", type=Period(), help="Delete what is in the trash for longer. Default: MEDFILES_TRASH_DAYS."
 )
 @json_option
-@explained
+@report_errors
 def purge(older_than: timedelta | None, as_json: bool) -> None:
     """Permanently delete what has expired in the trash."""
     period = timedelta(days=services().trash_days) if older_than is None else older_than
@@ -84,7 +84,7 @@ def purge(older_than: timedelta | None, as_json: bool) -> None:
 
 @storage.command("copy")
 @json_option
-@explained
+@report_errors
 def copy_storage(as_json: bool) -> None:
     """Copy documents from MEDFILES_STORAGE_ALSO to MEDFILES_STORAGE_URL and compare each with its SHA-256.
 
@@ -92,7 +92,7 @@ def copy_storage(as_json: bool) -> None:
     """
     storages = services().storages
     total = storage_copier.count_remaining(storages)
-    done = storage_copier.copy_documents(storages, Teller().step("Copying", total))
+    done = storage_copier.copy_documents(storages, Progress().step("Copying", total))
     sentences = [f"{done.moved} documents copied to {storages.default.name}."]
     if done.damaged:
         sentences.append(f"Damaged, not copied: {_numbers(done.damaged)}.")

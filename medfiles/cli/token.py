@@ -1,4 +1,4 @@
-"""`flask medfiles token`: personal tokens, for scripts that are set up without a browser."""
+"""`flask medfiles token`: API tokens without a browser."""
 
 from datetime import timedelta
 
@@ -7,12 +7,12 @@ from flask.cli import AppGroup
 
 from medfiles.accounts import api_tokens
 from medfiles.accounts import service as accounts
-from medfiles.cli.output import explained, json_option, summary
+from medfiles.cli.output import json_option, report_errors, summary
 from medfiles.http.parameters import LARGEST_ID
 
 group = AppGroup("token", help="Create and revoke API tokens.")
 YEAR = 365
-DAYS = click.IntRange(0, api_tokens.LONGEST.days)
+DAYS = click.IntRange(0, api_tokens.MAX_LIFETIME.days)
 NUMBER = click.IntRange(0, LARGEST_ID)
 
 
@@ -27,7 +27,7 @@ def register(parent: AppGroup) -> None:
 @click.option("--patient", type=NUMBER, help="Limit the token to this patient. Default: all patients of the account.")
 @click.option("--days", type=DAYS, default=YEAR, show_default=True, help="Days until the token expires; 0: never.")
 @json_option
-@explained
+@report_errors
 def create(email: str, name: str, scope: str, patient: int | None, days: int, as_json: bool) -> None:
     """Create a token and print it once, as the last word of the line."""
     actor = accounts.actor_for(accounts.find(email))
@@ -39,10 +39,10 @@ def create(email: str, name: str, scope: str, patient: int | None, days: int, as
 @group.command("list")
 @click.argument("email")
 @json_option
-@explained
+@report_errors
 def list_tokens(email: str, as_json: bool) -> None:
     """List an account's tokens with scope, expiry and last use."""
-    found = api_tokens.tokens(accounts.actor_for(accounts.find(email)))
+    found = api_tokens.list_tokens(accounts.actor_for(accounts.find(email)))
     names = ("id", "name", "scope", "patient_id", "created_at", "expires_at", "used_at")
     rows = [{name: getattr(token, name) for name in names} for token in found]
     lines = [
@@ -56,7 +56,7 @@ def list_tokens(email: str, as_json: bool) -> None:
 @click.argument("email")
 @click.argument("token_id", type=NUMBER)
 @json_option
-@explained
+@report_errors
 def revoke(email: str, token_id: int, as_json: bool) -> None:
     """Revoke a token."""
     token = api_tokens.revoke(accounts.actor_for(accounts.find(email)), token_id)

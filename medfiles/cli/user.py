@@ -1,4 +1,4 @@
-"""`flask medfiles user`: accounts, made and looked after by the operator."""
+"""`flask medfiles user`: create and manage accounts."""
 
 import sys
 
@@ -6,7 +6,7 @@ import click
 from flask.cli import AppGroup
 
 from medfiles.accounts import service as accounts
-from medfiles.cli.output import explained, json_option, summary
+from medfiles.cli.output import json_option, report_errors, summary
 
 group = AppGroup("user", help="Create and manage accounts.")
 password_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
@@ -20,7 +20,7 @@ def register(parent: AppGroup) -> None:
 @click.argument("email")
 @password_stdin
 @json_option
-@explained
+@report_errors
 def create(email: str, password_stdin: bool, as_json: bool) -> None:
     """Create an account."""
     user = accounts.create(email, _password(password_stdin))
@@ -31,7 +31,7 @@ def create(email: str, password_stdin: bool, as_json: bool) -> None:
 @click.argument("email")
 @password_stdin
 @json_option
-@explained
+@report_errors
 def password(email: str, password_stdin: bool, as_json: bool) -> None:
     """Set a new password and end all sessions of the account."""
     accounts.set_password(email, _password(password_stdin))
@@ -42,7 +42,7 @@ def password(email: str, password_stdin: bool, as_json: bool) -> None:
 @click.argument("email")
 @click.option("--undo", is_flag=True, help="Let the account sign in again.")
 @json_option
-@explained
+@report_errors
 def disable(email: str, undo: bool, as_json: bool) -> None:
     """Block an account from signing in, with immediate effect. Its records are kept."""
     if undo:
@@ -56,7 +56,7 @@ def disable(email: str, undo: bool, as_json: bool) -> None:
 @click.argument("email")
 @click.option("--off", is_flag=True, required=True, help="Require only the password.")
 @json_option
-@explained
+@report_errors
 def second_step(email: str, off: bool, as_json: bool) -> None:
     """Turn off two-step verification of an account, for example after a lost phone, and end its sessions."""
     accounts.clear_second_step(email)
@@ -67,7 +67,7 @@ def second_step(email: str, off: bool, as_json: bool) -> None:
 @click.argument("email")
 @click.option("--undo", is_flag=True, help="Remove the role.")
 @json_option
-@explained
+@report_errors
 def admin(email: str, undo: bool, as_json: bool) -> None:
     """Let an account open the status page. It gets no access to more documents."""
     accounts.set_admin(email, not undo)

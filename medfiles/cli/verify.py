@@ -1,4 +1,4 @@
-"""`flask medfiles verify`: whether every document is there and is what it was."""
+"""`flask medfiles verify`: compare storage and database."""
 
 import sys
 from collections.abc import Callable
@@ -6,13 +6,13 @@ from collections.abc import Callable
 import click
 from flask.cli import AppGroup
 
-from medfiles.cli.output import FINDINGS, explained, json_option, summary
-from medfiles.cli.progress import Teller
+from medfiles.cli.output import FINDINGS, json_option, report_errors, summary
+from medfiles.cli.progress import Progress
 from medfiles.clock import now
 from medfiles.config import amount
 from medfiles.http.current import services
 from medfiles.operations import integrity
-from medfiles.operations.integrity import Verified
+from medfiles.operations.integrity import VerifyResult
 
 
 class Amount(click.ParamType[int]):
@@ -36,7 +36,7 @@ def register(parent: AppGroup) -> None:
 @click.option("--most", type=click.IntRange(1), help="With --deep: stop after this many documents.")
 @click.option("--quarantine", is_flag=True, help="Move unknown objects to lost+found in the store.")
 @json_option
-@explained
+@report_errors
 def verify(deep: bool, rate: int | None, most: int | None, quarantine: bool, as_json: bool) -> None:
     """Compare the store with the database. Deletes nothing and is safe while the server runs."""
     if not deep and (rate or most):
@@ -46,19 +46,19 @@ def verify(deep: bool, rate: int | None, most: int | None, quarantine: bool, as_
         began = now()
         due = integrity.due_count(began) if most is None else min(most, integrity.due_count(began))
         done += integrity.verify_deep(
-            services().storages, before=began, most=most, rate=rate, report=_progress("Reading", due)
+            services().storages, before=began, limit=most, rate=rate, report=_progress("Reading", due)
         )
-    summary(as_json, _words(done), **_facts(done))
+    summary(as_json, _report(done), **_facts(done))
     if done.findings:
         sys.exit(FINDINGS)
 
 
 def _progress(words: str, total: int) -> Callable[[int], None]:
-    return Teller().step(words, total)
+    return Progress().step(words, total)
 
 
-def _words(done: Verified) -> str:
-    lines = [f"{one.kind}  {one.words}" for one in done.findings]
+def _report(done: VerifyResult) -> str:
+    lines = [f"{one.kind}  {one.text}" for one in done.findings]
     lines.append(f"{done.objects:,} objects and {done.documents:,} documents compared, {done.read:,} of them read.")
     lines.append(f"{len(done.findings):,} findings." if done.findings else "No findings.")
     if done.set_aside:
@@ -66,7 +66,7 @@ def _words(done: Verified) -> str:
     return "\n".join(lines)
 
 
-def _facts(done: Verified) -> dict[str, object]:
+def _facts(done: VerifyResult) -> dict[str, object]:
     found = [{"kind": one.kind, "storage": one.storage, "key": one.key, "id": one.file_id} for one in done.findings]
     return {
         "objects": done.objects,

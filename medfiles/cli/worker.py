@@ -1,4 +1,4 @@
-"""`flask medfiles worker`: what nobody waits for, done by a process of its own."""
+"""`flask medfiles worker`: run jobs in a process of its own."""
 
 import signal
 import sys
@@ -12,15 +12,15 @@ from flask import current_app
 from flask.cli import AppGroup
 
 from medfiles.audit.chain import start_sealing
-from medfiles.cli.output import FINDINGS, explained, json_option, summary
+from medfiles.cli.output import FINDINGS, json_option, report_errors, summary
 from medfiles.jobs import queue as jobs
 from medfiles.operations import worker as operation_worker
 
-PATIENCE = 20.0  # seconds for the job at hand, once told to stop
+STOP_SECONDS = 20.0  # seconds for the job at hand, once told to stop
 
 
-class ToldToEnd(Exception):
-    """By a signal."""
+class StopRequested(Exception):
+    """A signal asked the worker to stop."""
 
 
 def register(parent: AppGroup) -> None:
@@ -31,46 +31,46 @@ def register(parent: AppGroup) -> None:
 @click.option("--once", is_flag=True, help="Run the jobs that are due, then exit.")
 @click.option("--again", is_flag=True, help="Also run failed jobs again.")
 @json_option
-@explained
+@report_errors
 def worker(once: bool, again: bool, as_json: bool) -> None:
     """Run background jobs: thumbnails, malware scans, integrity checks, emptying the trash. Start any number of workers
     on any host. Ctrl-C or SIGTERM stops after the current job; an unfinished job is taken over by another worker."""
     if again:
-        click.echo(f"{jobs.ask_for_given_up():,} failed jobs will run again.", err=True)
+        click.echo(f"{jobs.retry_given_up():,} failed jobs will run again.", err=True)
     if once:
         _once(as_json)
     else:
-        _on_and_on()
+        _run_until_stopped()
 
 
 def _once(as_json: bool) -> None:
     app, done, failed = _app(), 0, 0
-    while (well := operation_worker.do_next(app)) is not None:
-        done, failed = done + well, failed + (not well)
+    while (succeeded := operation_worker.run_next(app)) is not None:
+        done, failed = done + succeeded, failed + (not succeeded)
     summary(as_json, f"{done:,} jobs done, {failed:,} failed.", done=done, failed=failed)
     if failed:
         sys.exit(FINDINGS)
 
 
-def _on_and_on() -> None:
+def _run_until_stopped() -> None:
     app, stop = _app(), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _told_to_end)
+        signal.signal(number, _request_stop)
     start_sealing(app, stop)
-    thread = threading.Thread(target=operation_worker.work, args=(app, stop), name="work", daemon=True)
+    thread = threading.Thread(target=operation_worker.run_until, args=(app, stop), name="work", daemon=True)
     thread.start()
     click.echo("medfiles worker is running. Press Ctrl-C to stop.", err=True)
-    with suppress(ToldToEnd):
+    with suppress(StopRequested):
         while thread.is_alive():
-            time.sleep(1)  # not for ever: a signal may reach another thread, and is heard when this one wakes
+            time.sleep(1)  # short: a signal that reaches another thread is handled when this one wakes
         raise click.ClickException("Internal error. The worker stopped. Details are in the log.")
     stop.set()
-    thread.join(PATIENCE)
+    thread.join(STOP_SECONDS)
 
 
-def _told_to_end(*_: Any) -> None:
-    """Raised, not noted in the event: its lock may be held by whom the signal interrupts."""
-    raise ToldToEnd
+def _request_stop(*_: Any) -> None:
+    """Raise: setting the event could deadlock on the lock this signal interrupts."""
+    raise StopRequested
 
 
 def _app() -> Any:

@@ -1,1 +1,1 @@
-"""The engine, transactions, and what SQLite needs."""
+"""The engine, transactions, and SQLite's settings."""

@@ -1,4 +1,4 @@
-"""The database handle and transactions: names of constraints, UTC times, durable commits."""
+"""The database handle: constraint names, UTC times, transactions."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
     "pk": "pk_%(table_name)s",
 }
-Id = BigInteger().with_variant(Integer(), "sqlite")  # SQLite numbers rows itself only in a column of type INTEGER
+Id = BigInteger().with_variant(Integer(), "sqlite")  # SQLite assigns ids only in a column of type INTEGER
 
 
 class Base(DeclarativeBase):
@@ -31,7 +31,7 @@ class Base(DeclarativeBase):
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A point in time: aware datetimes in, aware UTC datetimes out, on databases with and without time zones."""
+    """Store aware datetimes; return them in UTC on every database."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -59,21 +59,21 @@ def init_app(app: Flask) -> None:
     migrate.init_app(app, db, directory=str(app.config["MIGRATIONS"]))
     with app.app_context():
         if db.engine.dialect.name == "sqlite":
-            sqlite.promise(db.engine)
+            sqlite.configure(db.engine)
         elif db.engine.dialect.name == "postgresql":
-            _promise_postgresql(db.engine)
+            _configure_postgresql(db.engine)
 
 
 @contextmanager
-def transaction(durable: str = sqlite.AT_ONCE) -> Iterator[Any]:
-    """One write transaction on this context's session: commits at the end, rolls back on any error.
+def transaction(commit: str = sqlite.SYNCHRONOUS) -> Iterator[Any]:
+    """Run a write transaction on the context's session: commit, or roll back on error.
 
     On SQLite it takes the write lock at once (BEGIN IMMEDIATE), so what it reads stays true until it commits.
-    `durable=SOON`: its commit does not wait for the disk. No process that dies undoes it, but a power cut can until the
-    next transaction that waits, which is the sealing of the trail within seconds.
+    `commit=ASYNCHRONOUS`: the commit does not wait for fsync. It survives a crash of the process, but a power cut can
+    undo it until the next durable commit, the sealing of the audit log within seconds. DatabaseUnavailable on failure.
     """
     try:
-        start_writing(durable)
+        begin_write(commit)
         yield db.session
         db.session.commit()
     except OperationalError as error:
@@ -84,24 +84,24 @@ def transaction(durable: str = sqlite.AT_ONCE) -> Iterator[Any]:
         raise
 
 
-def start_writing(durable: str = sqlite.AT_ONCE) -> None:
-    """Begin this session's transaction anew, as a writer."""
+def begin_write(commit: str = sqlite.SYNCHRONOUS) -> None:
+    """Restart the session's transaction as a write transaction."""
     db.session.rollback()
-    db.session.connection(execution_options={sqlite.WRITES: durable})
+    db.session.connection(execution_options={sqlite.WRITES: commit})
 
 
-def end_reading() -> None:
-    """End this session's transaction, which changed nothing. A rollback would forget what was read, too."""
+def end_read() -> None:
+    """End a read transaction; a rollback would also expire what was read."""
     db.session.commit()
 
 
 def check_connection() -> None:
-    """Ask the database one question; raises SQLAlchemy's OperationalError when it cannot answer."""
+    """Run SELECT 1; raise OperationalError when the database does not answer."""
     db.session.execute(text("SELECT 1"))
     db.session.rollback()
 
 
-def _promise_postgresql(engine: Engine) -> None:
+def _configure_postgresql(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def connect(connection: Any, _: Any) -> None:
         with connection.cursor() as cursor:
@@ -112,5 +112,5 @@ def _promise_postgresql(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        if connection.get_execution_options().get(sqlite.WRITES) == sqlite.SOON:
+        if connection.get_execution_options().get(sqlite.WRITES) == sqlite.ASYNCHRONOUS:
             connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")

@@ -6,12 +6,12 @@ from functools import partial
 
 from sqlalchemy import select
 
-from medfiles.antivirus.policy import must_be_readable
+from medfiles.antivirus.policy import require_readable
 from medfiles.audit import event_log
 from medfiles.audit.event_log import AuditTarget, subject_of
 from medfiles.content import DocumentContent, opened
 from medfiles.database.session import db, transaction
-from medfiles.database.sqlite import SOON
+from medfiles.database.sqlite import ASYNCHRONOUS
 from medfiles.documents import lifecycle
 from medfiles.documents.rules import (
     checked_details,
@@ -141,7 +141,7 @@ class BulkService(DocumentService):
 
         with self.operation("edit", entity_type=record_type.name, entity_id=record_id) as target:
             self.authorized_record(record_type, record_id, Action.EDIT, target)
-            new = checked_details(record_type, None, category)["category"]
+            new = checked_details(record_type, {"category": category})["category"]
             return self._run(Task("edit", record_type, record_id, lambda: check, change), ids)
 
     def open_many(self, record_type: RecordType, record_id: int, ids: Sequence[int]) -> Bundle:
@@ -151,13 +151,13 @@ class BulkService(DocumentService):
         def check(file: EntityFile) -> None:
             if file.deleted_at is not None and level == Action.VIEW:
                 raise NotFound()
-            must_be_readable(file, self.actor)
+            require_readable(file, self.actor)
             content = opened(file, self.storages)
             content.size()
             readable[file.id] = content
 
         def log_reads(files: Sequence[EntityFile]) -> None:
-            with transaction(SOON):
+            with transaction(ASYNCHRONOUS):
                 event_log.record_reads(self.actor, "download", files)
 
         with self.operation("download", entity_type=record_type.name, entity_id=record_id) as target:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medfiles.errors import BadName, ContentMismatch, EmptyFile, Rejected, TypeNotAllowed
+from medfiles.record_types.media_types import BY_EXTENSION
 from medfiles.sandbox.pool import Sandbox
 
 MAX_BYTES = 240
@@ -15,26 +16,6 @@ MAX_EXTENSION = 16
 REMOVED = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\u2028\u2029\ud800-\udfff]")
 LEADING = re.compile(r"^(?:[ .]|[A-Za-z]:(?=\S))+")
 DEVICE = re.compile(r"(?:con|prn|aux|nul|clock\$|conin\$|conout\$|(?:com|lpt)[0-9¹²³]) *(?:\.|$)", re.IGNORECASE)
-NAMES = {
-    ".pdf": "a PDF document",
-    ".jpg": "a JPEG image",
-    ".jpeg": "a JPEG image",
-    ".png": "a PNG image",
-    ".tiff": "a TIFF image",
-    ".tif": "a TIFF image",
-    ".bmp": "a BMP image",
-    ".gif": "a GIF image",
-    ".heic": "a HEIC image",
-    ".dcm": "a DICOM image",
-    ".txt": "plain text",
-    ".csv": "comma-separated text",
-    ".xml": "an XML file",
-    ".json": "a JSON file",
-    ".doc": "an old Word document",
-    ".docx": "a Word document",
-    ".xls": "an old Excel workbook",
-    ".xlsx": "an Excel workbook",
-}
 IN_WORD = "Open it in Word and save it as .docx or PDF."
 AS_IMAGE = "Open it on your device and save it as JPG or PNG."
 ADVICE = {  # where renaming does not help
@@ -81,7 +62,7 @@ def extension_of(name: str) -> str:
 def inspect(path: Path, extension: str, sandbox: Sandbox) -> Found:
     """`EmptyFile`, `TypeNotAllowed`, `ContentMismatch` when the bytes are not what the extension says,
     `Rejected` when they are unsafe, `sandbox.NotChecked` when looking failed, `sandbox.Busy` in a rush."""
-    if extension not in NAMES:
+    if extension not in BY_EXTENSION:
         raise TypeNotAllowed(f"Files of type {extension or 'unknown'} are not accepted.")
     if path.stat().st_size == 0:
         raise EmptyFile("This file is empty (0 bytes). Check that it was saved completely, then upload it again.")
@@ -96,7 +77,7 @@ def inspect(path: Path, extension: str, sandbox: Sandbox) -> Found:
 def recognise(path: Path, extension: str, sandbox: Sandbox) -> Found | None:
     """As `inspect`, of a file that is kept whatever it is called: what it is, by its extension or else by its content;
     None when that is nothing we know."""
-    if extension not in NAMES or path.stat().st_size == 0:
+    if extension not in BY_EXTENSION or path.stat().st_size == 0:
         return None
     answer = sandbox.run("inspect", file=path, extension=extension)
     if "like" in answer:
@@ -109,7 +90,7 @@ def mismatch(extension: str, content: str | None, like: str | None = None) -> st
         advice = f"Rename it to end in {like}, then upload it again." if like else ADVICE.get(content, OTHER_ADVICE)
         return f"This file is named {extension} but its content is {content}. {advice}"
     return (
-        f"This file is named {extension} but cannot be read as {NAMES[extension]}. "
+        f"This file is named {extension} but cannot be read as {BY_EXTENSION[extension].description}. "
         "It may be damaged or incomplete. Open it on your device, save it again and upload the new file."
     )
 

@@ -5,9 +5,10 @@ between two requests neither repeat nor hide others, and the last page is as fas
 """
 
 import base64
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, case, func, literal, select, tuple_
@@ -17,15 +18,16 @@ from medfiles.database.session import db
 from medfiles.errors import Rejected
 from medfiles.models import EntityFile
 from medfiles.record_types.declared import RecordType
-from medfiles.record_types.media_types import KINDS, media_of
+from medfiles.record_types.document_fields import DOCUMENT_FIELDS, DocumentField
+from medfiles.record_types.media_types import BY_NAME, OTHER, group_of
 from medfiles.text import fold
 
-UNCATEGORISED = "none"
+NONE = "none"  # filters by the absence of a detail
 SEARCH_LIMIT = 200
 CURSOR_LIMIT = 4000
 LARGEST = 2**63 - 1
 Row = tuple[EntityFile, Any]  # a document and its sort value
-SortValue = str | int | datetime
+SortValue = str | int | date | datetime
 
 
 def _whole(text: str) -> int:
@@ -66,9 +68,16 @@ class Sort:
         return self.trash_sql if trashed and self.trash_sql is not None else self.sql
 
 
-_media = case(
-    KINDS, value=EntityFile.file_type, else_=case((EntityFile.file_type.like("image/%"), "image"), else_="text")
-)
+_media = case({name: row.group for name, row in BY_NAME.items()}, value=EntityFile.file_type, else_=OTHER)
+
+
+def _detail_sort(field: DocumentField) -> Sort:
+    """Sort by a detail; documents without it come as if it were as small as possible."""
+    least, read = (date.min, date.fromisoformat) if field.kind == "date" else ("", str)
+    value: ColumnElement[Any] = func.coalesce(getattr(EntityFile, field.name), least)
+    return Sort(field.name, field.label, "asc", value, lambda file: getattr(file, field.name) or least, read)
+
+
 DATE = Sort(
     "date", "Added", "desc", EntityFile.uploaded_at.expression, lambda file: file.uploaded_at, _moment,
     "Deleted", EntityFile.deleted_at.expression,
@@ -81,8 +90,9 @@ SORTS = {
         Sort("size", "Size", "desc", EntityFile.file_size.expression, lambda file: file.file_size, _whole),
         Sort(
             "type", "Type", "asc", _media + " " + EntityFile.file_type + " " + EntityFile.sort_name,
-            lambda file: f"{media_of(file.file_type)} {file.file_type} {file.sort_name}", str,
+            lambda file: f"{group_of(file.file_type)} {file.file_type} {file.sort_name}", str,
         ),
+        *map(_detail_sort, filter(attrgetter("sort"), DOCUMENT_FIELDS)),
     )
 }  # fmt: skip
 
@@ -100,14 +110,14 @@ class ListQuery:
     """Which of a record's documents to list, in which order. Days are those of `zone`, both included."""
 
     q: str = ""
-    category: str = ""  # one of the record type's, or "none"
-    media: str = ""  # one of MEDIA
+    media: str = ""  # a key of GROUPS
     from_: date | None = None
     to: date | None = None
     zone: str = "UTC"
     sort: str = "date"  # a name in SORTS
     order: str = "desc"
     cursor: Cursor | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)  # values of FILTER_FIELDS by name, or "none"
     trashed: bool = False  # list the trash instead; the date is then the date of deletion
 
     def heading(self, sort: str) -> str:
@@ -116,13 +126,13 @@ class ListQuery:
 
     @property
     def filtered(self) -> bool:
-        return bool(self.q or self.category or self.media or self.from_ or self.to)
+        return bool(self.q or self.details or self.media or self.from_ or self.to)
 
     def query(self) -> dict[str, str]:
         """Return the query parameters of the first page of this list."""
         given = {
             "q": self.q,
-            "category": self.category,
+            **{name: str(value) for name, value in self.details.items()},
             "media": self.media,
             "from": self.from_ and self.from_.isoformat(),
             "to": self.to and self.to.isoformat(),
@@ -230,8 +240,8 @@ def _conditions(record_type: RecordType, record_id: int, list_query: ListQuery) 
         deleted_at.is_not(None) if list_query.trashed else deleted_at.is_(None),
     ]
     found += [EntityFile.search_text.contains(word, autoescape=True) for word in fold(list_query.q).split()]
-    if list_query.category:
-        found.append(EntityFile.category == (None if list_query.category == UNCATEGORISED else list_query.category))
+    for name, wanted_value in list_query.details.items():
+        found.append(getattr(EntityFile, name) == (None if wanted_value == NONE else wanted_value))
     if list_query.media:
         found.append(_media == list_query.media)
     day = DATE.column(list_query.trashed)
@@ -260,8 +270,8 @@ def _matches(file: EntityFile, list_query: ListQuery) -> bool:
     return (
         not list_query.trashed
         and all(word in file.search_text for word in fold(list_query.q).split())
-        and list_query.category in ("", file.category or UNCATEGORISED)
-        and list_query.media in ("", media_of(file.file_type))
+        and all((getattr(file, name) or NONE) == value for name, value in list_query.details.items())
+        and list_query.media in ("", group_of(file.file_type))
         and (list_query.from_ is None or file.uploaded_at >= midnight(list_query.from_, list_query.zone))
         and (list_query.to is None or file.uploaded_at < midnight(list_query.to + timedelta(days=1), list_query.zone))
     )

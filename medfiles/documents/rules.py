@@ -1,15 +1,17 @@
 """Rules on documents and their records, and what describes an upload."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from medfiles.documents import detection
 from medfiles.errors import Conflict, Rejected, TooLarge, TooMany, TypeNotAllowed
 from medfiles.models import EntityFile, RecordMixin
 from medfiles.record_types.declared import MB, RecordType
+from medfiles.record_types.document_fields import UPLOAD_FIELDS, DocumentField
+from medfiles.record_types.fields import CHECKS
 from medfiles.text import clean_text
 
-DESCRIPTION_LIMIT = 1000
 FORM_OVERHEAD = 64 * 1024  # bytes of an upload that are not the files themselves
 
 
@@ -28,8 +30,7 @@ class UploadMetadata:
     """What the client sends with the bytes of a document."""
 
     name: str
-    description: str | None = None
-    category: str | None = None
+    details: Mapping[str, str | None] = field(default_factory=dict)
     idempotency_key: str | None = None
 
 
@@ -70,20 +71,24 @@ def accepted_extension(record_type: RecordType, name: str) -> str:
     return extension
 
 
-def checked_details(record_type: RecordType, description: str | None, category: str | None) -> dict[str, str | None]:
-    if category and category not in record_type.categories:
-        raise Rejected(f"There is no category “{category[:50]}” here. Select one from the list.")
-    return {
-        "description": clean_text(description, DESCRIPTION_LIMIT, "The description"),
-        "category": category or None,
-    }
+def checked_details(record_type: RecordType, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the given details but the name as they are stored. Rejected: one cannot be."""
+    fields = [field for field in UPLOAD_FIELDS if field.name in given]
+    return {field.name: _checked(field, record_type, given[field.name]) for field in fields}
 
 
-def checked_changes(
-    record_type: RecordType, file: EntityFile, changes: Mapping[str, str | None]
-) -> dict[str, str | None]:
-    details = checked_details(record_type, changes.get("description"), changes.get("category"))
-    changed = {name: value for name, value in details.items() if name in changes}
+def _checked(field: DocumentField, record_type: RecordType, value: Any) -> Any:
+    if field.kind == "category":
+        if value and value not in record_type.categories:
+            raise Rejected(f"There is no category “{value[:50]}” here. Select one from the list.")
+        return value or None
+    if field.kind == "text":
+        return clean_text(value, field.limit, f"The {field.label.lower()}")
+    return CHECKS[field.kind](field, value)
+
+
+def checked_changes(record_type: RecordType, file: EntityFile, changes: Mapping[str, Any]) -> dict[str, Any]:
+    changed = checked_details(record_type, changes)
     if "file_name" in changes:
         changed["file_name"] = renamed(file, changes["file_name"] or "")
     return changed

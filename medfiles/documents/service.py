@@ -7,7 +7,7 @@ from datetime import UTC
 from sqlalchemy import Select, func, select, union_all
 
 from medfiles import permissions
-from medfiles.antivirus.policy import INFECTED, must_be_readable
+from medfiles.antivirus.policy import INFECTED, require_readable
 from medfiles.audit import event_log
 from medfiles.audit.event_log import AuditTarget
 from medfiles.content import DocumentContent, opened
@@ -162,7 +162,7 @@ class DocumentService(UploadService):
         with self.reading("download", file_id=file_id) as target:
             file = self.authorized_file(file_id, Action.VIEW, target)
             self.registry[file.entity_type].allow("download")
-            must_be_readable(file, self.actor)
+            require_readable(file, self.actor)
             return opened(file, self.storages)
 
     def open_listed(self, number: int) -> DocumentContent:
@@ -263,8 +263,8 @@ def version_of(file: EntityFile) -> str:
 
 def _intended(file: EntityFile, changes: Mapping[str, str | None], before: Mapping[str, str]) -> dict[str, str | None]:
     """Return the fields the editor changed; raise Conflict if another person changed one of them too."""
-    intended = {name: value for name, value in changes.items() if name not in before or (value or "") != before[name]}
+    intended = {name: new for name, new in changes.items() if name not in before or str(new or "") != before[name]}
     for name, value in intended.items():
-        if name in before and (getattr(file, name) or "") not in (before[name], value or ""):
+        if name in before and str(getattr(file, name) or "") not in (before[name], str(value or "")):
             raise Conflict("This document was changed by someone else. Reload it before you save.")
     return intended

@@ -31,7 +31,7 @@ from medfiles.jobs import queue as jobs
 from medfiles.models import CancelledUpload, EntityFile
 from medfiles.permissions import Action
 from medfiles.record_types.declared import RecordType, Registry
-from medfiles.record_types.media_types import DRAWN, media_of
+from medfiles.record_types.media_types import WITH_THUMBNAIL
 from medfiles.sandbox.pool import Sandbox
 from medfiles.service import Service
 from medfiles.storage import Staged, journal, live_key
@@ -138,13 +138,13 @@ class UploadService(Service):
         extension = accepted_extension(record_type, name)
         if staged.size == 0:
             raise EmptyFile("This file is empty. Check it on your device, then select it again.")
-        details = checked_details(record_type, metadata.description, metadata.category)
+        details = checked_details(record_type, metadata.details)
         staged.finish()
         found = detection.inspect(staged.path, extension, self.sandbox)
         if permit.again and (earlier := self._earlier(permit, staged, metadata)):
             return earlier, False
         db.session.rollback()  # no transaction stays open during the scan
-        scan = policy.scanned(self.scanner, staged.path)
+        scan = policy.scan_upload(self.scanner, staged.path)
         storage, key = self.storages.default, live_key(record_type.directory, extension)
         file = EntityFile(
             entity_type=record_type.name, entity_id=permit.record_id,
@@ -183,9 +183,9 @@ class UploadService(Service):
         target.file_id = file.id
         event_log.record(self.actor, "attach", target, size=file.file_size, sha256=file.sha256)
         if file.scan == policy.WAITING:
-            jobs.ask(jobs.SCAN, file.id, SCAN_AFTER)
-        elif media_of(file.file_type) in DRAWN:
-            jobs.ask(jobs.WARM, file.id, WARM_AFTER)
+            jobs.enqueue(jobs.SCAN, file.id, SCAN_AFTER)
+        elif file.file_type in WITH_THUMBNAIL:
+            jobs.enqueue(jobs.WARM, file.id, WARM_AFTER)
         return file, True
 
     def _discard(self, record_type: RecordType, record_id: int, file: EntityFile, target: AuditTarget) -> Sequence[str]:

@@ -10,10 +10,10 @@ from flask_security import current_user
 
 from medfiles.accounts import service as accounts
 from medfiles.audit import event_log
-from medfiles.database.session import check_connection, start_writing
+from medfiles.database.session import begin_write, check_connection
 from medfiles.documents.bulk import BulkService
 from medfiles.documents.service import DocumentService
-from medfiles.operations.status import ConditionService
+from medfiles.operations.status import StatusService
 from medfiles.permissions import Actor
 from medfiles.previews.service import PreviewService
 from medfiles.records.service import RecordService
@@ -70,8 +70,8 @@ def shares() -> ShareService:
     return ShareService(**_basics())
 
 
-def conditions() -> ConditionService:
-    return ConditionService(**_basics())
+def status_service() -> StatusService:
+    return StatusService(**_basics())
 
 
 class App(Flask):
@@ -95,9 +95,9 @@ def init_app(app: Flask) -> None:
         g.background = getattr(view, "background", False)
 
 
-def begin_writing() -> None:
+def begin_write_transaction() -> None:
     """Begin a write transaction at once, for a library that reads before it writes."""
-    start_writing()
+    begin_write()
 
 
 def check_ready() -> None:

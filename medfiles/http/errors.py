@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException
 from medfiles import errors
 from medfiles.documents.quota import NO_ROOM
 from medfiles.errors import MedfilesError, Rejected
-from medfiles.previews.renderer import Unshowable
+from medfiles.previews.renderer import NoPreview
 from medfiles.sandbox.pool import Busy, NotChecked
 
 log = structlog.get_logger("medfiles.errors")
@@ -170,7 +170,7 @@ ERRORS = (
     ),
     ErrorType(NotChecked, 422, "The content could not be checked safely."),
     ErrorType(
-        Unshowable,
+        NoPreview,
         422,
         "It cannot be shown as pictures, text or a table.",
         sample="This PDF is protected with a password. Download it to open it with the password.",

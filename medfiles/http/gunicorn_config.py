@@ -1,4 +1,7 @@
-"""gunicorn settings: `gunicorn -c python:medfiles.http.gunicorn_config "medfiles.app:create_app()"`."""
+"""gunicorn settings.
+
+Run with `gunicorn -c python:medfiles.http.gunicorn_config "medfiles.app:create_app()"`.
+"""
 
 import os
 import signal
@@ -11,7 +14,7 @@ from gunicorn.http.unreader import SocketUnreader
 from medfiles.audit.chain import start_sealing
 from medfiles.config import load
 from medfiles.http.request_body import CHUNK
-from medfiles.operations.worker import start_working
+from medfiles.operations.worker import start_worker
 
 settings = load(os.environ)
 
@@ -39,4 +42,4 @@ def when_ready(server: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     start_sealing(worker.wsgi)
-    start_working(worker.wsgi)
+    start_worker(worker.wsgi)

@@ -1,4 +1,4 @@
-"""Structured logs: one line an event, with ids and never with names, keys or tokens."""
+"""Structured logs: one line per event, with ids, without names, keys or tokens."""
 
 import logging
 import sys
@@ -13,11 +13,11 @@ request_log = structlog.get_logger("medfiles.request")
 
 
 class Handler(logging.StreamHandler[TextIO]):
-    """Ours, told apart from those that others hung up."""
+    """The handler of `configure`, distinguishable from handlers of libraries."""
 
 
 def configure(style: str) -> None:
-    """Send all logs to standard error as text or JSON; `auto` is text on a terminal."""
+    """Log to standard error as text or JSON; `auto` is text on a terminal."""
     as_text = style == "text" or (style == "auto" and sys.stderr.isatty())
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,

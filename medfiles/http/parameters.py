@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from typing import Any
 
 from medfiles.clock import is_zone
-from medfiles.documents.listing import SEARCH_LIMIT, SORTS, UNCATEGORISED, ListQuery, read_cursor
+from medfiles.documents.listing import NONE, SEARCH_LIMIT, SORTS, ListQuery, read_cursor
 from medfiles.errors import Rejected
 from medfiles.record_types.declared import RecordType
-from medfiles.record_types.media_types import MEDIA
+from medfiles.record_types.document_fields import FILTER_FIELDS, DocumentField
+from medfiles.record_types.fields import CHECKS
+from medfiles.record_types.media_types import GROUPS
 from medfiles.sandbox.render.spec import Window, is_window
 from medfiles.text import clean_text
 
@@ -105,6 +108,18 @@ def window(query: Query) -> Window | None:
     return centre, width
 
 
+def detail(query: Query, field: DocumentField, record_type: RecordType) -> Any:
+    """Return the value of a detail to filter by, or NONE for documents without one."""
+    if field.kind == "category":
+        return one_of(query, field.name, (*record_type.categories, NONE))
+    if (value := query.get(field.name, "")) == NONE:
+        return NONE
+    try:
+        return CHECKS[field.kind](field, value)
+    except Rejected as error:
+        raise Rejected.about(field.name, error.message) from None
+
+
 def list_query(query: Query, record_type: RecordType, *, trashed: bool = False) -> ListQuery:
     """Return how a list is searched, filtered and sorted. Absent and empty parameters mean the same."""
     sort = one_of(query, "sort", tuple(SORTS), ListQuery.sort)
@@ -115,8 +130,8 @@ def list_query(query: Query, record_type: RecordType, *, trashed: bool = False) 
     cursor = query.get("cursor")
     return ListQuery(
         q=clean_text(query.get("q"), SEARCH_LIMIT, "The search term (“q”)") or "",
-        category=one_of(query, "category", (*record_type.categories, UNCATEGORISED)),
-        media=one_of(query, "media", MEDIA),
+        details={field.name: value for field in FILTER_FIELDS if (value := detail(query, field, record_type))},
+        media=one_of(query, "media", tuple(GROUPS)),
         from_=first,
         to=last,
         zone=zone(query, ListQuery.zone),

@@ -1,4 +1,4 @@
-"""Uploads over HTTP: bytes go straight to a staged file, once, and what is short or malformed is refused."""
+"""Read uploads: stream bodies to staged files once, reject truncated ones."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,15 +15,16 @@ from medfiles.documents.rules import FORM_OVERHEAD, UploadMetadata, UploadPermit
 from medfiles.documents.service import DocumentService
 from medfiles.errors import BadName, EmptyFile, MedfilesError, Rejected, TooLarge, Truncated
 from medfiles.record_types.declared import RecordType
+from medfiles.record_types.document_fields import UPLOAD_FIELDS
 from medfiles.storage import Staged
 
 CHUNK = 256 * 1024
-SHORT = "The upload was cut off before it was complete. Please try again."
+TRUNCATED = "The upload was cut off before it was complete. Please try again."
 
 
 @dataclass(frozen=True)
-class Received:
-    """One file as it came in: staged whole, or the reason why it was given up on the way."""
+class ReceivedFile:
+    """One received file: staged completely, or the error that stopped it."""
 
     name: str
     staged: Staged | None
@@ -31,7 +32,10 @@ class Received:
 
 
 class FormFile:
-    """What the form parser writes one file into. Past the limit it lets the rest go by, so that others still arrive."""
+    """The form parser's target for one file.
+
+    Beyond the size limit it drops the rest, so that other files of the form still arrive.
+    """
 
     def __init__(self, staged: Staged, too_large: TooLarge) -> None:
         self.staged = staged
@@ -48,14 +52,14 @@ class FormFile:
         return len(chunk)
 
     def seek(self, *_: Any) -> int:
-        return 0  # the parser rewinds what it wrote; ours is read by its path
+        return 0  # the parser rewinds; the staged file is read by its path
 
     def close(self) -> None:
         return None
 
 
-class Counted:
-    """The request's body, counting what really arrived."""
+class CountingStream:
+    """The request body, with a count of the bytes received."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -67,7 +71,7 @@ class Counted:
         return chunk
 
 
-def announced_length(request: Request) -> int:
+def content_length(request: Request) -> int:
     if request.content_length is None:
         raise LengthRequired()
     return request.content_length
@@ -78,15 +82,17 @@ def is_raw(request: Request) -> bool:
 
 
 def raw_name(request: Request) -> str:
-    """The file name of a raw upload, from `Content-Disposition: attachment; filename*=…`."""
+    """Return a raw upload's name, from `Content-Disposition: attachment; filename*=…`."""
     disposition, options = parse_options_header(request.headers.get("Content-Disposition"))
     if disposition != "attachment" or not options.get("filename"):
         raise BadName("The file name is missing. Send it in Content-Disposition.")
     return options["filename"]
 
 
-def receive(request: Request, service: DocumentService, permit: UploadPermit) -> tuple[list[Received], UploadMetadata]:
-    """Read the body once; the files in it and what was said about all of them. The caller owns what was staged."""
+def receive(
+    request: Request, service: DocumentService, permit: UploadPermit
+) -> tuple[list[ReceivedFile], UploadMetadata]:
+    """Read the body once; return its files and metadata. The caller owns staged files."""
     try:
         return _receive(request, service, permit)
     except MedfilesError as error:
@@ -97,9 +103,9 @@ def receive(request: Request, service: DocumentService, permit: UploadPermit) ->
 def receive_one(
     request: Request, service: DocumentService, record_type: RecordType, record_id: int
 ) -> tuple[Any, bool]:
-    """The one document of this upload, stored, and True; for a retry of the same upload the first one and False."""
-    permit = service.authorize_upload(record_type, record_id, announced_length(request), 1, idempotency_key(request))
-    request.max_content_length = (request.content_length or 0) + 1  # the kind's own limit, just checked, holds instead
+    """Store a single upload; return it and True, on a retry the earlier one and False."""
+    permit = service.authorize_upload(record_type, record_id, content_length(request), 1, idempotency_key(request))
+    request.max_content_length = (request.content_length or 0) + 1  # the record type's limit was just checked
     received, metadata = receive(request, service, permit)
     if len(received) > 1:
         for file in received:
@@ -111,9 +117,9 @@ def receive_one(
 
 
 def store(
-    service: DocumentService, permit: UploadPermit, received: Received, metadata: UploadMetadata
+    service: DocumentService, permit: UploadPermit, received: ReceivedFile, metadata: UploadMetadata
 ) -> tuple[Any, bool]:
-    """What was received becomes a document, or raises why not; False when it is the one an earlier try stored."""
+    """Store a received file as a document; return it, and False for a retry."""
     if received.refusal or received.staged is None:
         error = received.refusal or EmptyFile("This file is empty.")
         service.refuse(permit, received.name, error)
@@ -121,16 +127,17 @@ def store(
     return service.attach(permit, received.staged, replace(metadata, name=received.name))
 
 
-def _give_up(received: Received) -> None:
+def _give_up(received: ReceivedFile) -> None:
     if received.staged is not None:
         received.staged.discard()
 
 
-def _receive(request: Request, service: DocumentService, permit: UploadPermit) -> tuple[list[Received], UploadMetadata]:
+def _receive(
+    request: Request, service: DocumentService, permit: UploadPermit
+) -> tuple[list[ReceivedFile], UploadMetadata]:
     metadata = UploadMetadata(
         name="",
-        description=request.args.get("description"),
-        category=request.args.get("category"),
+        details={field.name: request.args.get(field.name) for field in UPLOAD_FIELDS},
         idempotency_key=idempotency_key(request),
     )
     if is_raw(request):
@@ -145,62 +152,58 @@ def idempotency_key(request: Request) -> str | None:
     return key
 
 
-def _raw(request: Request, service: DocumentService, permit: UploadPermit) -> Received:
-    name, length = raw_name(request), announced_length(request)
+def _raw(request: Request, service: DocumentService, permit: UploadPermit) -> ReceivedFile:
+    name, length = raw_name(request), content_length(request)
     staged = service.stage(permit)
-    sink = FormFile(staged, too_large(permit.record_type))
-    with _given_up_on_error([staged]):
+    form_file = FormFile(staged, too_large(permit.record_type))
+    with _discard_on_error([staged]):
         body, left = request.stream, length
-        while left and sink.refusal is None and (chunk := _read(body, min(CHUNK, left))):
-            sink.write(chunk)
+        while left and form_file.refusal is None and (chunk := _read(body, min(CHUNK, left))):
+            form_file.write(chunk)
             left -= len(chunk)
-        if sink.refusal:
-            raise sink.refusal
+        if form_file.refusal:
+            raise form_file.refusal
         if left:
-            raise Truncated(SHORT)
-    return Received(name, staged)
+            raise Truncated(TRUNCATED)
+    return ReceivedFile(name, staged)
 
 
 def _form(
     request: Request, service: DocumentService, permit: UploadPermit, metadata: UploadMetadata
-) -> tuple[list[Received], UploadMetadata]:
-    sinks: list[FormFile] = []
+) -> tuple[list[ReceivedFile], UploadMetadata]:
+    form_files: list[FormFile] = []
     if request.mimetype != "multipart/form-data":
         raise Rejected("No file was sent. Select one or more files first.")
 
-    def sink(*_: Any, **__: Any) -> FormFile:
-        sinks.append(FormFile(service.stage(permit), too_large(permit.record_type)))
-        return sinks[-1]
+    def form_file(*_: Any, **__: Any) -> FormFile:
+        form_files.append(FormFile(service.stage(permit), too_large(permit.record_type)))
+        return form_files[-1]
 
-    body = Counted(request.stream)
+    body = CountingStream(request.stream)
     parser = FormDataParser(
-        stream_factory=sink,  # type: ignore[arg-type]
+        stream_factory=form_file,  # type: ignore[arg-type]
         max_form_memory_size=4 * FORM_OVERHEAD,
         max_form_parts=permit.record_type.max_files * 4 + 16,
         silent=False,
     )
-    with _given_up_on_error([]) as staged:
-        fields, files = _parse(parser, request, body, staged, sinks)
-        if body.count != announced_length(request):
-            raise Truncated(SHORT)
+    with _discard_on_error([]) as staged:
+        fields, files = _parse(parser, request, body, staged, form_files)
+        if body.count != content_length(request):
+            raise Truncated(TRUNCATED)
         found = [_received(file) for file in files.getlist("file") if file.filename]
         if not found:
             raise Rejected("No file was selected. Select one or more files first.")
         if any(file.filename for name, file in files.items(multi=True) if name != "file"):
             raise Rejected("The file was sent in a field other than “file”. Nothing was added.")
-        for file in sinks:
+        for file in form_files:
             if file.staged not in [received.staged for received in found]:
                 file.staged.discard()
-    said = UploadMetadata(
-        name="",
-        description=fields.get("description", metadata.description),
-        category=fields.get("category", metadata.category),
-        idempotency_key=metadata.idempotency_key,
-    )
-    return found, said
+    return found, replace(metadata, details={name: fields.get(name, value) for name, value in metadata.details.items()})
 
 
-def _parse(parser: FormDataParser, request: Request, body: Counted, staged: list[Staged], sinks: list[FormFile]) -> Any:
+def _parse(
+    parser: FormDataParser, request: Request, body: CountingStream, staged: list[Staged], form_files: list[FormFile]
+) -> Any:
     try:
         _, fields, files = parser.parse(
             body,  # type: ignore[arg-type]
@@ -209,34 +212,34 @@ def _parse(parser: FormDataParser, request: Request, body: Counted, staged: list
             request.mimetype_params,
         )
     except ValueError as error:
-        if body.count < announced_length(request):
-            raise Truncated(SHORT) from error
+        if body.count < content_length(request):
+            raise Truncated(TRUNCATED) from error
         raise Rejected("The upload form could not be read. Please try again.") from error
     except ClientDisconnected as error:
-        raise Truncated(SHORT) from error
+        raise Truncated(TRUNCATED) from error
     except RequestEntityTooLarge as error:
         raise TooLarge(
             "This upload has too many parts, or a field that is too long. Add fewer files at once."
         ) from error
     finally:
-        staged.extend(sink.staged for sink in sinks)
+        staged.extend(form_file.staged for form_file in form_files)
     return fields, files
 
 
-def _received(file: FileStorage) -> Received:
-    sink: FormFile = file.stream  # type: ignore[assignment]
-    return Received(file.filename or "", None if sink.refusal else sink.staged, sink.refusal)
+def _received(file: FileStorage) -> ReceivedFile:
+    form_file: FormFile = file.stream  # type: ignore[assignment]
+    return ReceivedFile(file.filename or "", None if form_file.refusal else form_file.staged, form_file.refusal)
 
 
 def _read(stream: IO[bytes], size: int) -> bytes:
     try:
         return stream.read(size)
     except ClientDisconnected as error:
-        raise Truncated(SHORT) from error
+        raise Truncated(TRUNCATED) from error
 
 
 @contextmanager
-def _given_up_on_error(staged: list[Staged]) -> Iterator[list[Staged]]:
+def _discard_on_error(staged: list[Staged]) -> Iterator[list[Staged]]:
     try:
         yield staged
     except BaseException:

@@ -1,4 +1,4 @@
-"""Documents, pictures and archives as HTTP responses: ranges, conditional requests, digests."""
+"""Documents, pictures and archives as HTTP responses: ranges, ETags, digests."""
 
 import base64
 import re
@@ -15,10 +15,8 @@ from medfiles.content import DocumentContent
 from medfiles.documents.bulk import Bundle
 from medfiles.documents.zip_archive import archive, portable
 from medfiles.previews.service import Picture
-from medfiles.storage import DiskStorage
-from medfiles.storage.disk import Reader
 
-OF_TAGS = ("If-Range", "If-Match", "If-Unmodified-Since")
+PRECONDITIONS = ("If-Range", "If-Match", "If-Unmodified-Since")
 DOCUMENT_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -28,9 +26,9 @@ DOCUMENT_HEADERS = {
 
 
 def send_document(opened: DocumentContent, *, direct: bool = False) -> Response:
-    """The bytes, unaltered: whole, one range of them, or nothing when the asker has them already (RFC 9110).
+    """Send a document: whole, one range, or 304 (RFC 9110).
 
-    `direct`: a link to them instead, where the installation gives such links.
+    `direct`: redirect to a temporary link of the object store, where enabled.
     """
     file = opened.file
     size = opened.size()
@@ -46,8 +44,8 @@ def send_document(opened: DocumentContent, *, direct: bool = False) -> Response:
     if direct and seconds and (link := opened.link(seconds)):
         response.status_code, response.location = 307, link
         return response
-    start, end = _asked_range(file.sha256, size)
-    if place := _handed_on(opened):
+    start, end = _requested_range(file.sha256, size)
+    if place := _accel_path(opened):
         response.headers["X-Accel-Redirect"] = place
         return response
     if (start, end) != (0, size):
@@ -55,20 +53,20 @@ def send_document(opened: DocumentContent, *, direct: bool = False) -> Response:
         response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
     response.content_length = end - start
     if request.method != "HEAD":
-        _send(response, opened.read(start, end))
+        _set_body(response, opened.read(start, end))
     return response
 
 
-def _send(response: Response, chunks: Iterator[bytes]) -> None:
-    """A file of this host goes out by the system's own hands, where the server has a way for that."""
-    if isinstance(chunks, Reader):
+def _set_body(response: Response, chunks: Iterator[bytes]) -> None:
+    """Send a local file with sendfile, where the server supports it."""
+    if hasattr(chunks, "fileno"):
         response.response, response.direct_passthrough = wrap_file(request.environ, cast(IO[bytes], chunks)), True
     else:
         response.response = chunks
 
 
 def send_picture(picture: Picture, **headers: str) -> Response:
-    """A derived picture, or nothing when the asker has it already."""
+    """Send a picture, or 304."""
     response = current_app.response_class(mimetype="image/webp")
     response.headers.update({**DOCUMENT_HEADERS, "Accept-Ranges": "none", **headers})
     response.set_etag(picture.etag)
@@ -82,7 +80,7 @@ def send_picture(picture: Picture, **headers: str) -> Response:
 
 
 def send_archive(bundle: Bundle) -> Response:
-    """Several documents as one ZIP, made while it is sent; its size is known before."""
+    """Stream several documents as one ZIP of known size."""
     made = archive(bundle.members, bundle.missing)
     response = current_app.response_class(stream_with_context(iter(made)), mimetype="application/zip")
     response.headers.update({**DOCUMENT_HEADERS, "Accept-Ranges": "none"})
@@ -92,23 +90,26 @@ def send_archive(bundle: Bundle) -> Response:
     return response
 
 
-def _handed_on(opened: DocumentContent) -> str | None:
-    """Where the proxy in front finds the bytes by itself. What it would judge by tags of its own stays with us."""
+def _accel_path(opened: DocumentContent) -> str | None:
+    """Return the X-Accel-Redirect path for nginx, or None.
+
+    Requests with preconditions stay here, since nginx would evaluate them with ETags of its own.
+    """
     location = current_app.config["MEDFILES_ACCEL"]
-    if not location or any(name in request.headers for name in OF_TAGS):
+    if not location or any(name in request.headers for name in PRECONDITIONS):
         return None
-    storage, key = opened.place()
-    return f"{location}{key}" if storage == DiskStorage.name else None
+    path = opened.accel_path()
+    return f"{location}{path}" if path else None
 
 
-def _asked_range(etag: str, size: int) -> tuple[int, int]:
-    """Start and end of the one range that was asked for; several at once, or an outdated one, get the whole."""
-    asked = request.range
-    if asked is None or asked.units != "bytes" or len(asked.ranges) != 1:
+def _requested_range(etag: str, size: int) -> tuple[int, int]:
+    """Return start and end of the requested range; all for several or outdated ones."""
+    requested = request.range
+    if requested is None or requested.units != "bytes" or len(requested.ranges) != 1:
         return 0, size
     if request.headers.get("If-Range", f'"{etag}"').strip() != f'"{etag}"':
         return 0, size
-    [(start, end)] = asked.ranges
+    [(start, end)] = requested.ranges
     found = Range("bytes", [(max(start, -size), end)]).range_for_length(size)
     if found is None:
         raise RequestedRangeNotSatisfiable(size)

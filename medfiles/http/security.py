@@ -1,4 +1,4 @@
-"""What every request passes before its view: who asks, then a CSRF token on what changes something; headers after."""
+"""Check every request before its view: sign-in, then CSRF; add security headers."""
 
 import re
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from wtforms import ValidationError as BadToken
 from medfiles.accounts import api_tokens
 from medfiles.errors import DatabaseUnavailable, OutOfScope, Rejected, SignedOut
 from medfiles.http import rate_limits
-from medfiles.http.current import begin_writing, services
+from medfiles.http.current import begin_write_transaction, services
 from medfiles.http.parameters import ID_DIGITS
 
 API = "api"  # the blueprint that takes tokens too
@@ -24,7 +24,7 @@ PUBLIC = {
     "api.readable",
     "static",
     "status.healthz",
-    "status.metrics",  # which asks for a token of its own
+    "status.metrics",  # checks a token of its own
     "status.readyz",
     "security.login",
     "security.register",
@@ -41,7 +41,7 @@ CSP = {
     "base-uri": "'none'",
     "frame-ancestors": "'self'",
 }
-WRITES_ACCOUNT = {  # Flask-Security reads, then writes: on SQLite such a transaction must be a writer from the start
+WRITES_ACCOUNT = {  # Flask-Security reads, then writes: on SQLite that must be a write transaction from the start
     "security.change_password",
     "security.register",
     "security.two_factor_setup",
@@ -50,23 +50,23 @@ WRITES_ACCOUNT = {  # Flask-Security reads, then writes: on SQLite such a transa
 }
 WITH_QR_CODE = {"security.two_factor_setup"}  # Flask-Security draws its QR code as a data: image
 FORMS = ("", "application/x-www-form-urlencoded", "multipart/form-data")
-LONGEST_ENTRY = 1000
-CHANGING = ("POST", "PUT", "PATCH", "DELETE")
-NOT_VALID = "Invalid, revoked or expired token."
+MAX_FIELD_LENGTH = 1000
+WRITE_METHODS = ("POST", "PUT", "PATCH", "DELETE")
+INVALID_TOKEN = "Invalid, revoked or expired token."
 csrf = CSRFProtect()
 
 
 class IdConverter(IntegerConverter):
-    """A number that a database can hold; any other is 404."""
+    """A number that fits a database id; anything else is 404."""
 
     regex = f"[0-9]{{1,{ID_DIGITS}}}"  # and no digits of other scripts, which would give one thing two addresses
 
 
-class KindConverter(BaseConverter):
-    """A kind of record, by the names that its subclass has in `regex`; any other word is 404.
+class RecordTypeConverter(BaseConverter):
+    """A record type by name; anything else is 404.
 
-    A word is refused by the pattern, not when it is converted: by then Werkzeug has noted the methods of the address
-    and would answer 405.
+    Subclasses set `regex` to the names: if `to_python` rejected a name, Werkzeug would answer 405, since it collects
+    the methods of matching patterns first.
     """
 
     def to_python(self, value: str) -> Any:
@@ -76,26 +76,29 @@ class KindConverter(BaseConverter):
         return value if isinstance(value, str) else str(value.name)
 
 
-class PluralConverter(KindConverter):
-    """The same in a patient's URLs."""
+class PluralConverter(RecordTypeConverter):
+    """A record type by its plural, as in a patient's URLs."""
 
     def to_url(self, value: Any) -> str:
         return value if isinstance(value, str) else str(value.plural)
 
 
-def _reading(converter: type[KindConverter], words: Iterable[str]) -> type[KindConverter]:
+def _with_names(converter: type[RecordTypeConverter], words: Iterable[str]) -> type[RecordTypeConverter]:
     return type(converter.__name__, (converter,), {"regex": "|".join(map(re.escape, words))})
 
 
-def by_header_or_query(view: Any) -> Any:
-    """Mark an upload view: its CSRF token is never looked for in the body, which stays unread until it is checked."""
-    view.token_outside_body = True
+def csrf_outside_body(view: Any) -> Any:
+    """Mark an upload view: its CSRF token is never read from the body.
+
+    The body stays unread until the request is authorized.
+    """
+    view.csrf_outside_body = True
     return csrf.exempt(view)
 
 
-def reads(view: Any) -> Any:
-    """Mark a view that changes nothing though it is asked by POST: a token that may only read reaches it."""
-    view.reads = True
+def read_only(view: Any) -> Any:
+    """Mark a view that changes nothing despite POST: a read-only token may call it."""
+    view.read_only = True
     return view
 
 
@@ -105,57 +108,59 @@ def init_app(app: Flask) -> None:
     app.config["WTF_CSRF_SSL_STRICT"] = False
     kinds = app.extensions["medfiles"].registry
     names, plurals = [kind.name for kind in kinds], [kind.plural for kind in kinds]
-    kind, plural = _reading(KindConverter, [*names, *plurals]), _reading(PluralConverter, plurals)
+    kind, plural = _with_names(RecordTypeConverter, [*names, *plurals]), _with_names(PluralConverter, plurals)
     app.url_map.converters.update(int=IdConverter, kind=kind, plural=plural)
     csrf.init_app(app)
-    app.before_request(require_somebody)
-    app.before_request(require_token)
+    app.before_request(require_sign_in)
+    app.before_request(require_csrf_token)
     app.after_request(add_headers)
 
 
-def require_somebody() -> None:
+def require_sign_in() -> None:
+    """Require a signed-in account or a valid token; count rate-limited requests."""
     if g.get("database_down") and request.endpoint not in ("static", "status.healthz"):
         raise DatabaseUnavailable()
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if request.blueprint == API and scheme.lower() == "bearer":
-        _speak_for(token.strip())
+        _authenticate_token(token.strip())
     elif current_user.is_authenticated:
         g.account_id = current_user.id
     elif request.endpoint is not None and request.endpoint not in PUBLIC:
         raise SignedOut()
-    if scope := getattr(current_app.view_functions.get(request.endpoint or ""), "counted", None):
-        rate_limits.take(scope)
+    if scope := getattr(current_app.view_functions.get(request.endpoint or ""), "rate_limited", None):
+        rate_limits.count_request(scope)
 
 
-def _speak_for(token: str) -> None:
-    """Let the request act for whoever the token is of; a wrong one is never made good by a session beside it."""
-    found = api_tokens.bearer(token, request.remote_addr, g.request_id)
+def _authenticate_token(token: str) -> None:
+    """Authenticate by token; a session cookie does not make up for a wrong one."""
+    found = api_tokens.authenticate(token, request.remote_addr, g.request_id)
     if found is None:
-        with rate_limits.wrong_token():
-            raise SignedOut(NOT_VALID)
+        with rate_limits.count_wrong_token():
+            raise SignedOut(INVALID_TOKEN)
     g.actor, g.account_id = found.actor, found.actor.user_id
-    if not found.may_write and _changes():
+    if not found.may_write and _is_write():
         raise OutOfScope("This token can only read.")
 
 
-def _changes() -> bool:
-    reads = getattr(current_app.view_functions.get(request.endpoint or ""), "reads", False)
-    return request.method in CHANGING and not reads
+def _is_write() -> bool:
+    read_only = getattr(current_app.view_functions.get(request.endpoint or ""), "read_only", False)
+    return request.method in WRITE_METHODS and not read_only
 
 
-def require_token() -> None:
-    if request.method not in CHANGING or request.endpoint is None:
+def require_csrf_token() -> None:
+    """Require a CSRF token on requests that change something."""
+    if request.method not in WRITE_METHODS or request.endpoint is None:
         return
     if request.content_length is None and "Transfer-Encoding" in request.headers:
         raise LengthRequired()
     if request.blueprint == "security":
         check_security_form()
     if request.endpoint in WRITES_ACCOUNT:
-        begin_writing()
+        begin_write_transaction()
     if "actor" in g:
-        return  # by a token of its own, which no other site's page can send
+        return  # an API token: other sites cannot send it
     view = current_app.view_functions[request.endpoint]
-    outside_body = request.blueprint == API or getattr(view, "token_outside_body", False)
+    outside_body = request.blueprint == API or getattr(view, "csrf_outside_body", False)
     if not outside_body:
         csrf.protect()
         return
@@ -167,11 +172,11 @@ def require_token() -> None:
 
 
 def check_security_form() -> None:
-    """What Flask-Security would stumble over, refused before it sees it."""
+    """Reject form input that would make Flask-Security fail."""
     if request.mimetype not in FORMS:
         raise UnsupportedMediaType()
-    if any(len(value) > LONGEST_ENTRY for value in request.form.values()):
-        raise Rejected(f"Your entry is longer than {LONGEST_ENTRY} characters. Shorten it.")
+    if any(len(value) > MAX_FIELD_LENGTH for value in request.form.values()):
+        raise Rejected(f"Your entry is longer than {MAX_FIELD_LENGTH} characters. Shorten it.")
     try:
         urlsplit(request.values.get("next", ""))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Sessions kept in the app's own database: a copied cookie is dead after sign-out, idle ones end by themselves."""
+"""Sessions in the database, so that sign-out and timeouts end them for good."""
 
 import hashlib
 import secrets
@@ -12,15 +12,15 @@ from sqlalchemy.exc import OperationalError
 
 from medfiles.clock import now
 from medfiles.database.session import db, transaction
-from medfiles.database.sqlite import SOON
+from medfiles.database.sqlite import ASYNCHRONOUS
 from medfiles.models import Session
 
 TOUCH_AFTER = timedelta(seconds=30)
-USER = "_user_id"  # where Flask-Login keeps whom a session belongs to
+USER_KEY = "_user_id"  # Flask-Login's key for the user
 
 
 class DatabaseSessions(ServerSideSessionInterface):  # type: ignore[misc]
-    """Flask-Session's machinery over the `sessions` table, which knows whose session it is and when it was used."""
+    """Flask-Session over the `sessions` table, with owner and last use."""
 
     def __init__(self, app: Flask, idle: timedelta, longest: timedelta) -> None:
         super().__init__(app, key_prefix="", serialization_format="json")
@@ -31,16 +31,16 @@ class DatabaseSessions(ServerSideSessionInterface):  # type: ignore[misc]
         try:
             session = super().open_session(app, request)
         except OperationalError:
-            g.database_down = True  # the gate says so, once there is a request to answer
+            g.database_down = True  # answered in http.security, once there is a request
             session = self.session_class(sid=self._generate_sid(self.sid_length))
-        g.session_owner = session.get(USER)
+        g.session_owner = session.get(USER_KEY)
         g.session_digest = digest_of(session.sid)
         return session
 
     def save_session(self, app: Flask, session: ServerSideSession, response: Response) -> None:
-        if session.get(USER) != g.get("session_owner") and session.get(USER):
-            session["csrf_token"] = secrets.token_hex(32)  # at once: parts of a page that ask together share one
-            self.regenerate(session)  # who signs in leaves the old session id behind
+        if session.get(USER_KEY) != g.get("session_owner") and session.get(USER_KEY):
+            session["csrf_token"] = secrets.token_hex(32)  # now, so that parallel requests of a page share one
+            self.regenerate(session)  # against session fixation
             g.session_seen = None
         if not g.get("database_down"):
             super().save_session(app, session, response)
@@ -53,7 +53,7 @@ class DatabaseSessions(ServerSideSessionInterface):  # type: ignore[misc]
         return bool(session.modified)
 
     def get_expiration_time(self, app: Flask, session: ServerSideSession) -> None:
-        return None  # the cookie goes with the browser, the session by its own clock
+        return None  # a session cookie; the server enforces its own timeouts
 
     def _retrieve_session_data(self, store_id: str) -> dict[str, Any] | None:
         at = now()
@@ -73,11 +73,14 @@ class DatabaseSessions(ServerSideSessionInterface):  # type: ignore[misc]
             session.execute(delete(Session).where(Session.digest == digest_of(store_id)))
 
     def _upsert_session(self, session_lifetime: timedelta, session: ServerSideSession, store_id: str) -> None:
-        """Update the row; insert one only for a session that began in this request: an ended one stays ended."""
+        """Update the row; insert only a session that began in this request.
+
+        Otherwise a session that has ended would come back.
+        """
         data = self.serializer.encode(session)
         digest = digest_of(store_id)
         with transaction() as database:
-            values = {"data": data, "owner": session.get(USER)}
+            values = {"data": data, "owner": session.get(USER_KEY)}
             if g.get("session_seen") is not None:
                 database.execute(update(Session).where(Session.digest == digest).values(**values))
                 return
@@ -88,12 +91,12 @@ class DatabaseSessions(ServerSideSessionInterface):  # type: ignore[misc]
         seen: datetime | None = g.get("session_seen")
         if seen is None or g.get("background") or now() - seen < TOUCH_AFTER:
             return
-        with transaction(SOON) as database:
+        with transaction(ASYNCHRONOUS) as database:
             database.execute(update(Session).where(Session.digest == g.session_digest).values(seen_at=now()))
 
 
 def background(view: Any) -> Any:
-    """Mark a view whose requests the page makes by itself: they do not keep a session alive."""
+    """Mark a view that pages call on their own: it does not keep a session alive."""
     view.background = True
     return view
 

@@ -1,4 +1,4 @@
-"""Scripts, styles, fonts and icons: pages name them by an address that changes with them, for browsers to keep."""
+"""Scripts, styles, fonts and icons under versioned URLs, for long caching."""
 
 import hashlib
 from functools import cache
@@ -8,26 +8,26 @@ from typing import Any
 from flask import Flask, Response, send_from_directory
 
 FOLDER = Path(__file__).resolve().parents[1] / "static"
-FOR_EVER = "public, max-age=31536000, immutable"
-ASK_ANEW = "no-cache"  # other apps embed us by the plain address; after an update no old script may meet a new page
+IMMUTABLE = "public, max-age=31536000, immutable"
+REVALIDATE = "no-cache"  # embedding apps use plain URLs: after an update no old script may run on a new page
 
 
 def init_app(app: Flask) -> None:
     app.view_functions["static"] = send  # Flask's own rule stays
     app.add_url_rule("/static/@<version>/<path:filename>", "static")
-    app.url_defaults(_current)
+    app.url_defaults(_add_version)
 
 
 def send(filename: str, version: str | None = None) -> Response:
-    """A script names the others beside it, so that they come from its version's address too."""
+    """Serve a file; versioned scripts import each other by relative URLs."""
     response = send_from_directory(FOLDER, filename)
-    response.headers["Cache-Control"] = FOR_EVER if version == current_version() else ASK_ANEW
+    response.headers["Cache-Control"] = IMMUTABLE if version == current_version() else REVALIDATE
     return response
 
 
 @cache
 def current_version() -> str:
-    """Another one whenever any of the files is another one; read once a process."""
+    """Return a hash over all files, computed once per process."""
     digest = hashlib.sha256()
     for path in sorted(path for path in FOLDER.rglob("*") if path.is_file()):
         digest.update(path.relative_to(FOLDER).as_posix().encode())
@@ -35,6 +35,6 @@ def current_version() -> str:
     return digest.hexdigest()[:12]
 
 
-def _current(endpoint: str, values: dict[str, Any]) -> None:
+def _add_version(endpoint: str, values: dict[str, Any]) -> None:
     if endpoint == "static":
         values.setdefault("version", current_version())

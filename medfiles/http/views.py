@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from medfiles.accounts import service as accounts
-from medfiles.antivirus.policy import INFECTED, WAITING, is_held
+from medfiles.antivirus.policy import INFECTED, WAITING, is_blocked
 from medfiles.clock import now
 from medfiles.documents.listing import ListQuery, Page
 from medfiles.documents.service import RecordTotals, version_of
@@ -17,20 +17,13 @@ from medfiles.models import EntityFile, Patient, RecordMixin
 from medfiles.permissions import Action, Actor
 from medfiles.record_types.additional import Mark
 from medfiles.record_types.declared import RecordType, Registry
+from medfiles.record_types.document_fields import DOCUMENT_FIELDS, FORM_FIELDS, DocumentField
 from medfiles.record_types.fields import Field
-from medfiles.record_types.media_types import DRAWN, media_of
+from medfiles.record_types.media_types import GROUPS, WITH_THUMBNAIL, group_of
 from medfiles.records.sharing import Grant
 from medfiles.sandbox.render.spec import THUMBNAIL, Window, recipe
 
 MOST_TOLD, MOST_LISTED = 3, 20  # refused documents named in a header, on a page
-MEDIA_WORDS = {
-    "pdf": "PDF",
-    "image": "Photo or scan",
-    "word": "Word",
-    "sheet": "Spreadsheet",
-    "text": "Text",
-    "dicom": "DICOM image",
-}
 
 
 @dataclass(frozen=True)
@@ -47,7 +40,8 @@ class TypeView:
     max_size: int  # bytes
     max_files: int
     categories: tuple[tuple[str, str], ...]  # (("summary", "Summary"), ...)
-    media: tuple[tuple[str, str], ...] = tuple(MEDIA_WORDS.items())  # what a list can be narrowed to
+    details: tuple[DocumentField, ...] = FORM_FIELDS  # of its documents, as forms show them
+    media: tuple[tuple[str, str], ...] = tuple(GROUPS.items())  # what a list can be narrowed to
 
 
 @dataclass(frozen=True)
@@ -116,8 +110,7 @@ class FileView:
     file_type: str  # media type read from the bytes
     file_size: int  # bytes
     sha256: str | None  # None: not read yet
-    description: str | None
-    category: str | None
+    details: Mapping[str, Any]  # by the names of DOCUMENT_FIELDS
     category_label: str | None  # "Lab report"
     uploaded_at: datetime
     uploaded_by: str | None  # "you", or an address
@@ -134,9 +127,24 @@ class FileView:
     additional: Mark | None = None  # of an additional document: it can be downloaded, and nothing else
 
     @property
+    def description(self) -> str | None:
+        return self.details["description"]  # type: ignore[no-any-return]
+
+    @property
+    def category(self) -> str | None:
+        return self.details["category"]  # type: ignore[no-any-return]
+
+    @property
+    def other_details(self) -> Sequence[tuple[str, Any]]:
+        """Label and value of the details that have no place of their own in lists."""
+        others = [field for field in DOCUMENT_FIELDS if field.name not in ("file_name", "description", "category")]
+        return [(field.label, self.details[field.name]) for field in others if self.details[field.name]]
+
+    @property
     def thumbnail(self) -> str | None:
         """The address of its first page, small; None where there is nothing to draw."""
-        return self.picture(THUMBNAIL) if self.kind in DRAWN and not (self.additional or self.held) else None
+        is_drawn = self.file_type in WITH_THUMBNAIL and not (self.additional or self.held)
+        return self.picture(THUMBNAIL) if is_drawn else None
 
     def picture(self, width: int, page: int = 1, window: Window | None = None) -> str:
         """The address of a page as a picture, `width` one of recipes.WIDTHS."""
@@ -310,7 +318,7 @@ class FilePresenter:
         record_type = self.registry[file.entity_type]
         name = PurePosixPath(file.file_name)
         additional = self.registry.additional.mark if file.is_additional else None
-        held = not additional and is_held(file, self.actor.user_id)
+        held = not additional and is_blocked(file, self.actor.user_id)
         return FileView(
             id=file.id,
             entity_type=file.entity_type,
@@ -320,12 +328,11 @@ class FilePresenter:
             file_name=file.file_name,
             stem=name.stem,
             label=name.suffix[1:].upper() or "FILE",
-            kind=media_of(file.file_type),
+            kind=group_of(file.file_type),
             file_type=file.file_type,
             file_size=file.file_size,
             sha256=file.sha256,
-            description=file.description,
-            category=file.category,
+            details={field.name: getattr(file, field.name) for field in DOCUMENT_FIELDS},
             category_label=record_type.category_label(file.category) if file.category else None,
             uploaded_at=file.uploaded_at,
             uploaded_by=self._who(file.uploaded_by),

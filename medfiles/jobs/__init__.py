@@ -1,1 +1,1 @@
-"""The job queue in the database, and when recurring work last ran."""
+"""The job queue in the database, and when recurring jobs last ran."""

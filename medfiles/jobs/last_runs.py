@@ -1,4 +1,4 @@
-"""When long work was last done, so that several processes do it once, and whoever looks after it sees it."""
+"""When long operations last ran, so that several processes run each only once."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,23 +15,23 @@ from medfiles.models import LastRun
 
 @dataclass(frozen=True)
 class Run:
-    """The last that came to its end, with its figures."""
+    """The last completed run and its figures."""
 
     ended_at: datetime
     facts: dict[str, Any]
 
 
 def claim(name: str, every: timedelta) -> bool:
-    """Whether this process is to do it now: nobody began it within that time."""
+    """Return whether this process should run it: nobody began it within `every`."""
     with transaction() as session:
-        locked(name)
+        lock_row(name)
         is_due = or_(LastRun.begun_at.is_(None), LastRun.begun_at < now() - every)
         took = session.execute(update(LastRun).where(LastRun.name == name, is_due).values(begun_at=now()))
         return bool(took.rowcount)
 
 
-def locked(name: str) -> LastRun:
-    """Its row, in the open transaction: until that ends nobody else gets it."""
+def lock_row(name: str) -> LastRun:
+    """Return the row, locked until the open transaction ends."""
     if found := db.session.get(LastRun, name, with_for_update=True):
         return found
     with suppress(IntegrityError), db.session.begin_nested():  # another process may be first
@@ -39,14 +39,14 @@ def locked(name: str) -> LastRun:
     return db.session.get_one(LastRun, name, with_for_update=True, populate_existing=True)
 
 
-def ended(name: str, **facts: Any) -> None:
-    """To be called at its end; it may have been begun without a claim, by hand."""
+def record(name: str, **facts: Any) -> None:
+    """Record that a run completed; it may have been started by hand, without a claim."""
     with transaction():
-        run = locked(name)
+        run = lock_row(name)
         run.ended_at, run.facts = now(), facts
 
 
 def last(name: str) -> Run | None:
-    """None when it never came to its end here."""
+    """Return the last completed run, or None."""
     run = db.session.get(LastRun, name, populate_existing=True)
     return Run(run.ended_at, run.facts or {}) if run and run.ended_at else None

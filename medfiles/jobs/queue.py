@@ -1,7 +1,7 @@
-"""Work that nobody waits for: asked for in the transaction that makes it necessary, done by whoever claims it first.
+"""The job queue: enqueue in a transaction, claim with a lease, run at least once.
 
-A claim is a lease. Whoever holds it renews it while it works; when it dies, the next one takes the job over. So each is
-done at least once, and what does it must bear being done twice.
+The holder of a claim renews its lease while it works. When it dies, the lease expires and another worker takes over.
+So every job must tolerate being run twice.
 """
 
 import secrets
@@ -18,18 +18,22 @@ from medfiles.clock import now
 from medfiles.database.session import db, transaction
 from medfiles.models import Job
 
-WARM, SCAN = "warm", "scan"  # about one document each: make its thumbnail, show it to the malware scanner
+WARM, SCAN = "warm", "scan"  # for one document each: make its thumbnail, scan it for malware
 LEASE = timedelta(seconds=60)
-SETTLED = timedelta(minutes=1)  # several processes start together: what one of them has just done the others leave
+RECENT = timedelta(minutes=1)  # processes start together: do not repeat what another one has just run
 INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+RELEASED = {"holder": None, "lease_until": None}
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A job that is ours until its lease ends; `tries` that others, or we before, did not bring to a good end."""
+    """A job held by this process until its lease expires.
+
+    `tries` counts earlier attempts that failed or were lost.
+    """
 
     id: int
-    kind: str
+    name: str
     subject: int
     tries: int
     holder: str
@@ -37,8 +41,8 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Condition:
-    """For the status page. `due`: what nobody has begun yet though its time has come, since `oldest`."""
+class QueueStatus:
+    """Figures for the status page; `oldest` is when the oldest due job became due."""
 
     due: int
     oldest: datetime | None
@@ -46,15 +50,18 @@ class Condition:
     given_up: int
 
 
-def ask(kind: str, subject: int = 0, after: timedelta = timedelta(0)) -> None:
-    """In the open transaction: have it done then, once, however often it is asked for until it is begun."""
-    asked = {"kind": kind, "subject": subject, "due_at": now() + after, "created_at": now()}
-    db.session.connection().execute(_asking(db.engine.dialect.name), asked)
+def enqueue(kind: str, subject: int = 0, after: timedelta = timedelta(0)) -> None:
+    """Enqueue one job in the open transaction; a job already waiting is not doubled.
+
+    An earlier due time wins, and a job that failed or was given up starts over.
+    """
+    values = {"kind": kind, "subject": subject, "due_at": now() + after, "created_at": now()}
+    db.session.connection().execute(_enqueue_statement(db.engine.dialect.name), values)
 
 
 @cache
-def _asking(dialect: str) -> Any:
-    """Of every upload, so it is built once."""
+def _enqueue_statement(dialect: str) -> Any:
+    """Build the upsert once per dialect: every upload runs it."""
     names = ("kind", "subject", "due_at", "created_at")
     statement: Any = INSERT[dialect](Job.__table__).values({name: bindparam(name) for name in names} | {"tries": 0})
     due = statement.excluded.due_at
@@ -63,24 +70,24 @@ def _asking(dialect: str) -> Any:
     return statement.on_conflict_do_update(index_elements=["kind", "subject"], set_=changed)
 
 
-def ask_again(kind: str, every: timedelta) -> None:
-    """In the open transaction: at a start, have that which is done again and again be done now."""
+def make_due(kind: str, every: timedelta) -> None:
+    """Make a recurring job due now, in the open transaction, as at startup."""
     statement: Any = INSERT[db.engine.dialect.name](Job).values(kind=kind, due_at=now())
     db.session.execute(statement.on_conflict_do_nothing(index_elements=["kind", "subject"]))
-    waits = (Job.lease_until.is_(None), Job.due_at > now(), Job.due_at < now() + every - SETTLED)
+    waits = (Job.lease_until.is_(None), Job.due_at > now(), Job.due_at < now() + every - RECENT)
     db.session.execute(update(Job).where(Job.kind == kind, *waits).values(due_at=now()))
 
 
-def ask_for_given_up() -> int:
-    """Have what was given up be tried anew; how many jobs."""
+def retry_given_up() -> int:
+    """Retry all jobs that were given up; return how many."""
     with transaction() as session:
-        done = session.execute(update(Job).where(Job.due_at.is_(None)).values(due_at=now(), tries=0, failure=None))
-        return int(done.rowcount)
+        jobs = session.execute(update(Job).where(Job.due_at.is_(None)).values(due_at=now(), tries=0, failure=None))
+        return int(jobs.rowcount)
 
 
 def claim(kinds: Collection[str]) -> Claim | None:
-    """One of these kinds that is due and nobody's, for LEASE; None when there is none."""
-    free = select(Job).where(Job.kind.in_(kinds), _is_free()).order_by(Job.due_at, Job.id).limit(1)
+    """Claim one due job with one of these names for LEASE; None when there is none."""
+    free = select(Job).where(Job.kind.in_(kinds), _is_available()).order_by(Job.due_at, Job.id).limit(1)
     found = db.session.scalar(free.with_only_columns(Job.id))
     db.session.rollback()
     if found is None:
@@ -95,53 +102,52 @@ def claim(kinds: Collection[str]) -> Claim | None:
 
 
 def renew(claim: Claim) -> bool:
-    """Hold it for LEASE from now; False when it is ours no more."""
+    """Extend the lease to LEASE from now; False when the claim was lost."""
     with transaction() as session:
         held = session.execute(update(Job).where(*_held(claim)).values(lease_until=now() + LEASE))
         return bool(held.rowcount)
 
 
-def done(claim: Claim, again: timedelta | None = None) -> None:
-    """It came to its end: not to be done any more, or `again` after that time. Asked for meanwhile it stays due."""
-    with transaction() as session:
-        as_it_was = (*_held(claim), Job.due_at == claim.due_at)
-        if again is None:
-            session.execute(delete(Job).where(*as_it_was))
-        else:
-            session.execute(update(Job).where(*as_it_was).values(due_at=now() + again))
-        session.execute(update(Job).where(*_held(claim)).values(tries=0, failure=None, **_let_go()))
+def complete(claim: Claim, repeat_after: timedelta | None = None) -> None:
+    """Complete the job: remove it, or make it due again after this time.
 
-
-def failed(claim: Claim, code: str, again: timedelta | None, *, all_alike: bool = False) -> None:
-    """It did not come to a good end: to be tried `again` after that time, or given up.
-
-    `all_alike`: others of its kind would fail for the same reason, so they wait as long.
+    A job that was enqueued again while it ran stays due.
     """
-    due = None if again is None else now() + again
     with transaction() as session:
-        session.execute(update(Job).where(*_held(claim)).values(due_at=due, failure=code[:50], **_let_go()))
-        if all_alike:
-            others = (Job.kind == claim.kind, Job.lease_until.is_(None), Job.due_at < due)
+        unchanged = (*_held(claim), Job.due_at == claim.due_at)
+        if repeat_after is None:
+            session.execute(delete(Job).where(*unchanged))
+        else:
+            session.execute(update(Job).where(*unchanged).values(due_at=now() + repeat_after))
+        session.execute(update(Job).where(*_held(claim)).values(tries=0, failure=None, **RELEASED))
+
+
+def fail(claim: Claim, code: str, retry_after: timedelta | None, *, delay_others: bool = False) -> None:
+    """Record a failure: retry after this time, or give up when None.
+
+    `delay_others`: the cause affects all jobs with this name, so they wait equally long.
+    """
+    due = None if retry_after is None else now() + retry_after
+    with transaction() as session:
+        session.execute(update(Job).where(*_held(claim)).values(due_at=due, failure=code[:50], **RELEASED))
+        if delay_others:
+            others = (Job.kind == claim.name, Job.lease_until.is_(None), Job.due_at < due)
             session.execute(update(Job).where(*others).values(due_at=due))
 
 
-def condition() -> Condition:
-    overdue = (_is_free(), Job.due_at < now())
+def status() -> QueueStatus:
+    overdue = (_is_available(), Job.due_at < now())
     held, given_up = Job.lease_until >= now(), Job.due_at.is_(None)
     count, oldest = db.session.execute(select(func.count(Job.id), func.min(Job.due_at)).where(*overdue)).one()
-    return Condition(count, oldest, _count(held), _count(given_up))
+    return QueueStatus(count, oldest, _count(held), _count(given_up))
 
 
-def _is_free() -> ColumnElement[bool]:
+def _is_available() -> ColumnElement[bool]:
     return (Job.due_at <= now()) & or_(Job.lease_until.is_(None), Job.lease_until < now())
 
 
 def _held(claim: Claim) -> tuple[ColumnElement[bool], ...]:
     return Job.id == claim.id, Job.holder == claim.holder
-
-
-def _let_go() -> dict[str, Any]:
-    return {"holder": None, "lease_until": None}
 
 
 def _count(where: ColumnElement[bool]) -> int:

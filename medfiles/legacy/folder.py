@@ -35,7 +35,7 @@ class LegacyFolder:
     """The older feature's upload folder at `root`. A key is a path as the older table spells it."""
 
     name = "older"
-    remote = False
+    unverified = False
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -53,6 +53,9 @@ class LegacyFolder:
             return Stored(key, self._path(key).stat().st_size)
 
     def url(self, key: str, seconds: int) -> str | None:
+        return None
+
+    def accel_path(self, key: str) -> str | None:
         return None
 
     def canonical(self, key: str) -> str:

@@ -18,7 +18,7 @@ from medfiles.legacy.verification import Verdict, Verifier
 from medfiles.models import EntityFile, LegacySource
 from medfiles.operations import backup, database_dump
 from medfiles.services import Services
-from medfiles.storage import DiskStorage, durable
+from medfiles.storage import durable
 
 Progress = Callable[[int], None]
 
@@ -132,10 +132,10 @@ class Migration:
         size = found.bytes_in_all()
         documents = db.session.scalar(select(func.sum(EntityFile.file_size))) or 0
         db.session.rollback()
-        databases = sum(map(database_dump.size_of_database, {db.engine, self.source.engine}))
+        databases = sum(map(database_dump.database_size, {db.engine, self.source.engine}))
         needed = {self.plan.folder: size + int(documents) + databases}
-        if isinstance(self.services.storages.default, DiskStorage):
-            needed[self.services.storages.default.root] = size
+        if root := self.services.storages.default.root:
+            needed[root] = size
         return needed
 
     def _label(self, kind: str, number: int, name: str) -> str:

@@ -97,7 +97,7 @@ def _make_user(row: Row, _: int) -> int:
     address = (text(row["email"]) or "").strip()
     if "@" not in address:
         raise Rejected("it has no email")
-    return accounts.bring(address).id
+    return accounts.create_without_password(address).id
 
 
 def _find_patient(row: Row, owner: int) -> Sequence[int]:

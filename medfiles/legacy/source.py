@@ -15,7 +15,7 @@ from sqlalchemy.sql.expression import TableClause
 from medfiles.database.session import db
 from medfiles.errors import Rejected
 from medfiles.legacy.folder import FILES, LegacyFolder
-from medfiles.operations.database_dump import plain
+from medfiles.operations.database_dump import public_url
 
 OWN = "own"
 BATCH = 500
@@ -142,7 +142,7 @@ def shown(address: URL) -> str:
     """Return the address without password and options, and with the absolute path of a file."""
     if address.get_backend_name() == "sqlite":
         return f"sqlite:///{Path(address.database or '').resolve()}"
-    return plain(address).render_as_string()
+    return public_url(address).render_as_string()
 
 
 def moment(value: Any) -> datetime | None:

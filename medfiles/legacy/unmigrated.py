@@ -15,7 +15,7 @@ from medfiles.legacy import ids
 from medfiles.legacy.folder import LegacyFolder, Unreachable
 from medfiles.models import EntityFile, LabResult, LabResultFile, LegacyId, RecordMixin
 from medfiles.record_types.additional import AdditionalDocuments, Figure, Mark
-from medfiles.record_types.media_types import is_known
+from medfiles.record_types.media_types import BY_NAME
 from medfiles.storage import journal
 
 KIND, CATEGORY = "lab-result", "result"
@@ -113,7 +113,7 @@ def _document(row: LabResultFile, record: RecordMixin) -> EntityFile:
     return EntityFile(
         id=row.id, entity_type=KIND, entity_id=record.id, patient_id=record.patient_id,
         file_name=name_of(row.file_name, row.id), file_path=row.file_path, storage=LegacyFolder.name, category=CATEGORY,
-        file_type=row.file_type if is_known(row.file_type) else UNKNOWN, file_size=row.file_size or 0,
+        file_type=row.file_type if row.file_type in BY_NAME else UNKNOWN, file_size=row.file_size or 0,
         description=row.description, uploaded_at=at, created_at=at, updated_at=at,
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""People who sign in, their roles, and the sessions they have open."""
+"""Accounts, their roles and their sessions."""
 
 from datetime import datetime
 
@@ -46,7 +46,7 @@ class User(db.Model, UserMixin):  # type: ignore[name-defined,misc]
 
 
 class Session(db.Model):  # type: ignore[name-defined,misc]
-    """One signed-in browser. `digest` is the SHA-256 of the cookie's value, so that the table gives no cookie away."""
+    """A signed-in browser. `digest` is the SHA-256 of its cookie's value."""
 
     __tablename__ = "sessions"
 

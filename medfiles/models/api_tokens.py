@@ -1,4 +1,4 @@
-"""Personal tokens: what scripts sign in with, in place of a password."""
+"""Personal tokens, with which scripts authenticate instead of a password."""
 
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from medfiles.database.session import Id, UtcDateTime, db
 
 
 class ApiToken(db.Model):  # type: ignore[name-defined,misc]
-    """`selector` finds the row; `digest` is the SHA-256 of the secret behind it, so that the table gives none away."""
+    """`selector` finds the row; `digest` is the SHA-256 of the token's secret."""
 
     __tablename__ = "api_tokens"
     __table_args__ = (

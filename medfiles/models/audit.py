@@ -1,4 +1,4 @@
-"""One row for each thing somebody did, or was refused, to a document, record or patient."""
+"""The audit log: one row for each operation, also for refused ones."""
 
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from medfiles.database.session import Id, UtcDateTime, db
 
 
 class AuditEvent(db.Model):  # type: ignore[name-defined,misc]
-    """Append-only, and without foreign keys: it outlives everything it speaks of."""
+    """Append-only and without foreign keys: events outlive what they are about."""
 
     __tablename__ = "audit_events"
     __table_args__ = (
@@ -36,8 +36,10 @@ class AuditEvent(db.Model):  # type: ignore[name-defined,misc]
 
 
 class AuditSeal(db.Model):  # type: ignore[name-defined,misc]
-    """One event in the chain: `mac` covers the event and the seal before it, so that nothing can be changed, taken out
-    or put in between."""
+    """A link of the hash chain: `mac` covers the event and the previous seal.
+
+    So no event can be changed, removed or inserted unnoticed.
+    """
 
     __tablename__ = "audit_seals"
     __table_args__ = {"sqlite_autoincrement": True}

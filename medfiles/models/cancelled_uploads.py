@@ -1,4 +1,4 @@
-"""Uploads their senders gave up while they were on their way: what still arrives of them is not kept."""
+"""Uploads cancelled by their sender while in progress: what still arrives is not stored."""
 
 from datetime import datetime
 

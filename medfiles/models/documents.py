@@ -1,4 +1,4 @@
-"""A document attached to a record: everything about it but its bytes."""
+"""Documents: everything but their bytes."""
 
 from datetime import datetime
 from typing import Any
@@ -19,16 +19,16 @@ from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from medfiles.clock import now
 from medfiles.database.session import Id, UtcDateTime, db
-from medfiles.text import SORT_KEY_LIMIT, fold, sort_key
+from medfiles.text import SORT_KEY_LIMIT, sort_key
 
 FIRST_FILE_ID = 1_000_000_001  # lower ids belong to additional documents, so that neither is mistaken for the other
 CodePoints = String(SORT_KEY_LIMIT).with_variant(String(SORT_KEY_LIMIT, collation="C"), "postgresql")
 
 
 class EntityFile(db.Model):  # type: ignore[name-defined,misc]
-    """`file_path` is the storage key and `storage` the backend that holds it; `file_size` is in bytes.
+    """A document. `storage` names its backend, `file_path` is the key there; `file_size` in bytes.
 
-    `sort_name` and `search_text` follow `file_name` and `description` by themselves.
+    Setting a detail updates `sort_name` (here) and `search_text` (`record_types.document_fields`).
     """
 
     __tablename__ = "entity_files"
@@ -76,11 +76,9 @@ class EntityFile(db.Model):  # type: ignore[name-defined,misc]
         """Whether another feature keeps it: it is listed among the documents and never stored."""
         return self.id < FIRST_FILE_ID
 
-    @validates("file_name", "description")
-    def _follow(self, key: str, value: str | None) -> str | None:
-        texts = {"file_name": self.file_name, "description": self.description, key: value}
-        self.sort_name = sort_key(texts["file_name"] or "")
-        self.search_text = fold("\n".join(filter(None, texts.values())))
+    @validates("file_name")
+    def _update_sort_name(self, _: str, value: str) -> str:
+        self.sort_name = sort_key(value or "")
         return value
 
 

@@ -1,4 +1,4 @@
-"""What checks of the store found, and when long work was last done."""
+"""Findings of integrity checks, and the last runs of recurring work."""
 
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from medfiles.database.session import Id, UtcDateTime, db
 
 
 class FixityFinding(db.Model):  # type: ignore[name-defined,misc]
-    """Something about the object under `key`; it goes when a later check finds it well."""
+    """A problem with an object; deleted when a later check finds the object intact."""
 
     __tablename__ = "fixity_findings"
     __table_args__ = (UniqueConstraint("storage", "key", "kind"), {"sqlite_autoincrement": True})
@@ -26,7 +26,7 @@ class FixityFinding(db.Model):  # type: ignore[name-defined,misc]
 
 
 class LastRun(db.Model):  # type: ignore[name-defined,misc]
-    """When work of this name was last begun, by whichever process, and last ended, with its figures."""
+    """When work of this name last started and last ended, in any process, with its results."""
 
     __tablename__ = "last_runs"
 

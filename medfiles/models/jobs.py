@@ -1,4 +1,4 @@
-"""Work that nobody waits for."""
+"""The job queue."""
 
 from datetime import datetime
 
@@ -10,9 +10,10 @@ from medfiles.database.session import Id, UtcDateTime, db
 
 
 class Job(db.Model):  # type: ignore[name-defined,misc]
-    """`subject` is the document it is about, 0: the whole installation. Whoever does it has it until `lease_until`.
+    """Background work on the document `subject`, or on the whole installation (0).
 
-    `tries` that came to no good end so far, and the code of the last one's `failure`; `due_at` None: given up.
+    A worker has it until `lease_until`. `tries` counts failed attempts, `failure` is the last one's error code.
+    `due_at` is None when it was given up.
     """
 
     __tablename__ = "jobs"

@@ -1,4 +1,4 @@
-"""Storage keys whose objects no document row names yet, or no longer."""
+"""The storage journal: keys that no document names yet or any longer."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""Patients, who else may see them, and the four kinds of records documents are attached to."""
+"""Patients, their shares, and the records that documents are attached to."""
 
 from datetime import date, datetime
 from typing import Any
@@ -26,7 +26,7 @@ class Patient(db.Model):  # type: ignore[name-defined,misc]
 
 
 class PatientShare(db.Model):  # type: ignore[name-defined,misc]
-    """Access to a patient that its owner gave to another account, until `expires_at` (None: until taken back)."""
+    """Another account's access to a patient, until `expires_at` (None: until revoked)."""
 
     __tablename__ = "patient_shares"
     __table_args__ = (
@@ -44,9 +44,9 @@ class PatientShare(db.Model):  # type: ignore[name-defined,misc]
 
 
 class RecordMixin:
-    """What every kind of record has: a patient, its times, and `deleted_at` while it is in the trash.
+    """Columns of all record types. `deleted_at` is set while a record is in the trash.
 
-    `creation_key` is the key of the form that made it: one form, sent twice, makes one record.
+    `creation_key` comes from the form that created it: a form sent twice creates one record.
     """
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)

@@ -1,4 +1,4 @@
-"""What was derived from documents' bytes: pictures that are kept, and what is known about how they look."""
+"""The preview cache: images rendered from documents, and what can be shown of them."""
 
 from datetime import datetime
 from typing import Any
@@ -11,8 +11,10 @@ from medfiles.database.session import Id, UtcDateTime, db
 
 
 class Rendition(db.Model):  # type: ignore[name-defined,misc]
-    """Of the bytes with this SHA-256, whichever documents have them. A picture has `key`, `storage` and `size`;
-    `facts` say what can be shown; `failure` is the sentence why it could not be made."""
+    """A rendition of all documents with this SHA-256.
+
+    An image has `key`, `storage` and `size`. `facts` say what can be shown, `failure` why rendering failed.
+    """
 
     __tablename__ = "renditions"
     __table_args__ = (UniqueConstraint("sha256", "recipe", "page"), {"sqlite_autoincrement": True})

@@ -1,8 +1,7 @@
-"""A copy of everything, made while people work: the database, every document's bytes, the secret key.
+"""Back up a running installation: database, documents, secret key.
 
-A folder holds any number of backups. The bytes lie once under their SHA-256, however many backups and documents have
-them; each backup is a folder of its own with the database, the list of what it needs, and last of all its manifest.
-It may hold the database and files of another installation, too, from which documents are about to be imported.
+A folder holds any number of backups. Bytes are stored once under their SHA-256, shared by all backups; each backup is a
+folder with the database, the list of objects it needs and, written last, its manifest.
 """
 
 import fcntl
@@ -45,7 +44,7 @@ Report = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Entry:
-    """One object of a backup. `place` is the name of a storage or attached folder, or SOURCE."""
+    """One object of a backup; `place` is the storage's name, or the older folder's."""
 
     sha256: str
     size: int
@@ -55,7 +54,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class BackupStore:
-    """Where the bytes of all backups lie; `mend`: what is there already is read before it is believed."""
+    """The bytes shared by all backups; `mend`: verify existing ones before reuse."""
 
     folder: Path
     mend: bool = False
@@ -67,8 +66,7 @@ class BackupStore:
 
 @dataclass
 class Saved:
-    """`purged` were deleted permanently while the backup was made; `problems` say which documents are not as they were;
-    `files` are those of other features."""
+    """The result: `purged` during the backup, `problems` with documents as sentences."""
 
     name: str
     documents: int = 0
@@ -96,8 +94,10 @@ def back_up(
     mend: bool = False,
     source: ImportSource | None = None,
 ) -> Saved:
-    """Add a backup to `folder`; StorageError when it cannot be written there. `mend`: bytes that are there already and
-    are not what they were are copied anew, for all backups that need them. `source` goes into the backup, too."""
+    """Add a backup to `folder`; StorageError when it cannot be written.
+
+    `mend`: copy damaged bytes again, for all backups that need them. `report` receives the number of documents done.
+    """
     saved = Saved(now().strftime("%Y%m%dT%H%M%S.%fZ"))
     place = folder / saved.name
     try:
@@ -114,7 +114,7 @@ def back_up(
         raise StorageError(f"The backup cannot be written to {folder}: {error.strerror}.") from error
     with transaction():
         event_log.record(None, "backup", AuditTarget(), documents=saved.documents)
-    last_runs.ended(RUN, documents=saved.documents, bytes=saved.bytes, problems=len(saved.problems))
+    last_runs.record(RUN, documents=saved.documents, bytes=saved.bytes, problems=len(saved.problems))
     return saved
 
 
@@ -127,19 +127,19 @@ def object_count(storages: Storages, source: ImportSource | None = None) -> int:
 
 
 def whole(folder: Path) -> Sequence[str]:
-    """The names of the backups in this folder that were ended, the oldest first."""
+    """Return the names of complete backups, oldest first."""
     return sorted(place.name for place in _places(folder) if (place / MANIFEST).is_file())
 
 
 def newest(folder: Path) -> str:
-    """NotFound when none was ended."""
+    """Return the newest complete backup; NotFound when there is none."""
     if not (names := whole(folder)):
         raise NotFound(f"There is no complete backup in {folder}.")
     return names[-1]
 
 
 def manifest(folder: Path, name: str) -> dict[str, Any]:
-    """What its maker wrote last; NotFound, or StorageError when this program cannot read it."""
+    """Return a backup's manifest; NotFound, or StorageError when it is unreadable."""
     try:
         facts = json.loads((folder / name / MANIFEST).read_text())
     except FileNotFoundError as error:
@@ -162,7 +162,7 @@ def object_path(folder: Path, sha256: str) -> Path:
 
 
 def check(folder: Path, name: str, report: Report = lambda done: None) -> Iterator[str]:
-    """Read all of it; a sentence for each part that is not what it was when the backup was made."""
+    """Read everything; yield a sentence for each missing or damaged part."""
     facts = manifest(folder, name)
     for part, sum_ in facts["sums"].items():
         if not _is(folder / name / part, sum_):
@@ -178,13 +178,15 @@ def check(folder: Path, name: str, report: Report = lambda done: None) -> Iterat
 
 
 def thin_out(folder: Path, keep: int) -> int:
-    """Remove all but the newest `keep` backups that were ended, what interrupted ones left, and bytes that none of the
-    rest needs; how many backups went."""
+    """Keep the newest `keep` backups; return how many were removed.
+
+    Also removes what interrupted backups left, and bytes that no remaining backup needs.
+    """
     with _alone(folder):
         names = whole(folder)
         stay = set(names[-keep:])
         for place in [place for place in _places(folder) if place.name not in stay]:
-            (place / MANIFEST).unlink(missing_ok=True)  # first: without it nobody takes the rest for a backup
+            (place / MANIFEST).unlink(missing_ok=True)  # first: without it, the rest is not a backup
             shutil.rmtree(place)
         needed = {entry.sha256 for name in stay for entry in entries(folder, name)}
         for path in (folder / OBJECTS).glob("*/*"):
@@ -194,13 +196,13 @@ def thin_out(folder: Path, keep: int) -> int:
 
 
 def _places(folder: Path) -> Iterator[Path]:
-    """Folders of backups, ended or not. Whatever else somebody keeps there is none of our business."""
+    """Yield backup folders, complete or not, and nothing else kept there."""
     return (place for place in folder.glob("*/") if NAME.fullmatch(place.name) and not place.is_symlink())
 
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """One at a time in a folder."""
+    """Hold the folder's lock: one backup at a time."""
     make_folder(folder)
     with (folder / ".lock").open("w") as lock:
         try:
@@ -211,7 +213,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _copy(storages: Storages, shelf: BackupStore, place: Path, saved: Saved, report: Report) -> dict[str, Any]:
-    """The database first, then the bytes that this copy of it names."""
+    """Copy the database first, then the bytes that this copy names."""
     with _snapshot(db.engine, place / DATABASE) as connection, (place / f"{LIST}.part").open("w") as lines:
         facts = {"dialect": connection.dialect.name, "revision": connection.execute(text(REVISION)).scalar()}
         for row in connection.execution_options(yield_per=500).execute(text(ROWS)):
@@ -233,7 +235,7 @@ def _copy_source(source: ImportSource, shelf: BackupStore, place: Path, saved: S
 
 @contextmanager
 def _snapshot(engine: Engine, target: Path) -> Iterator[Connection]:
-    """A copy of the database at `target`, and a connection that sees exactly what it holds."""
+    """Copy the database to `target`; yield a connection that sees the same state."""
     if engine.dialect.name == "postgresql":
         with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
             copy_database(engine, target, connection.execute(text("SELECT pg_export_snapshot()")).scalar())
@@ -250,7 +252,7 @@ def _snapshot(engine: Engine, target: Path) -> Iterator[Connection]:
 def _document(
     storages: Storages, shelf: BackupStore, saved: Saved, file_id: int, storage: str, key: str, sha256: str, size: int
 ) -> Iterator[Entry]:
-    """Nothing for one that was deleted for ever meanwhile; one that moved is found where it is now."""
+    """Yield the entry of a document; follow it when it moves, skip it when purged."""
     saved.documents += 1
     place = (storage, key)
     while True:
@@ -285,7 +287,7 @@ def _whereabouts(file_id: int) -> tuple[str, str] | None:
 
 
 def _copied(chunks: Iterator[bytes], shelf: BackupStore, saved: Saved) -> tuple[str, int]:
-    """SHA-256 and size of what is kept; it was read back when it was written."""
+    """Copy to the store and read it back; return SHA-256 and size."""
     make_folder(shelf.folder / OBJECTS)
     part = shelf.folder / OBJECTS / "part"
     with part.open("wb") as file:
@@ -326,7 +328,7 @@ def _write(path: Path, content: str) -> None:
 
 
 def _seal(place: Path, saved: Saved, facts: dict[str, Any]) -> None:
-    """Written last: a backup without a manifest is none."""
+    """Write the manifest last: without one, a backup is incomplete."""
     facts |= {
         "format": FORMAT,
         "made_at": now().isoformat(),

@@ -1,4 +1,4 @@
-"""Copies the whole SQLite database of this installation into an empty one of PostgreSQL, and compares every row."""
+"""Copy the SQLite database into an empty PostgreSQL one and compare every row."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,25 +17,25 @@ from medfiles.errors import Conflict, DatabaseUnavailable, IntegrityFailed, Reje
 
 BATCH = 1000  # rows
 VERSION = "alembic_version"
-WRITE = "Enter the URL of a PostgreSQL database: postgresql+psycopg://user:password@host/database."
+EXPECTED_URL = "Enter the URL of a PostgreSQL database: postgresql+psycopg://user:password@host/database."
 
 
 @dataclass
-class Transplanted:
-    """Rows by table; `others`: tables here that are none of medfiles'."""
+class CopyResult:
+    """Rows copied, by table; `others`: tables here that are not medfiles'."""
 
     rows: dict[str, int]
     others: list[str]
 
 
 def target_engine(url: str) -> Engine:
-    """Rejected when this is no address of a PostgreSQL database; DatabaseUnavailable when it does not answer."""
+    """Open the target; Rejected for an invalid URL, DatabaseUnavailable if it is down."""
     try:
         engine = create_engine(make_url(url), hide_parameters=True, poolclass=NullPool)
     except (ArgumentError, ImportError) as error:
-        raise Rejected(WRITE) from error
+        raise Rejected(EXPECTED_URL) from error
     if engine.dialect.name != "postgresql":
-        raise Rejected(WRITE)
+        raise Rejected(EXPECTED_URL)
     try:
         with engine.connect() as connection:
             connection.execute(text("SELECT 1"))
@@ -45,7 +45,7 @@ def target_engine(url: str) -> Engine:
 
 
 def check_is_empty(target: Engine) -> None:
-    """Conflict when anything but empty tables is there."""
+    """Raise Conflict unless all tables are empty."""
     with target.connect() as connection:
         found = MetaData()
         found.reflect(connection)
@@ -54,36 +54,36 @@ def check_is_empty(target: Engine) -> None:
                 raise Conflict(f"The target database is not empty: {table.name} has rows.")
 
 
-def copy_to(target: Engine, report: Callable[[str, int], None] = lambda table, rows: None) -> Transplanted:
-    """Every row of every table, numbers that were given out before included, in one transaction.
+def copy_to(target: Engine, report: Callable[[str, int], None] = lambda table, rows: None) -> CopyResult:
+    """Copy all rows and sequences in one transaction, with writes here locked.
 
-    Nobody can write here meanwhile. `target` has the tables of this version, all empty. IntegrityFailed, and nothing
-    is there, when a row differs in the end; Conflict where this database is none of SQLite.
+    `target` has this version's tables, all empty. Raise IntegrityFailed, and change nothing, when a row differs;
+    Conflict when this database is not SQLite.
     """
     if db.engine.dialect.name != "sqlite":
         raise Conflict("This installation already uses PostgreSQL. Copy its database with pg_dump and pg_restore.")
     tables = db.metadata.sorted_tables
-    with _held(db.engine) as here, target.begin() as there:
-        _must_match(here, there)
+    with _locked(db.engine) as here, target.begin() as there:
+        _check_same_version(here, there)
         try:
             rows = {table.name: _copy(table, here, there, report) for table in tables}
         except (DataError, IntegrityError) as error:
             raise IntegrityFailed(f"PostgreSQL rejected a row: {error.orig}") from error
         for table in tables:
             _compare(table, here, there)
-            _go_on_counting(table, here, there)
+            _advance_sequence(table, here, there)
         others = {*inspect(here).get_table_names()} - {table.name for table in tables} - {VERSION}
-    return Transplanted(rows, sorted(others))
+    return CopyResult(rows, sorted(others))
 
 
 @contextmanager
-def _held(engine: Engine) -> Iterator[Connection]:
-    """One state of it, which nobody changes until the block ends."""
-    with engine.connect().execution_options(**{sqlite.WRITES: sqlite.AT_ONCE}) as connection, connection.begin():
+def _locked(engine: Engine) -> Iterator[Connection]:
+    """Hold the write lock: the database does not change inside the block."""
+    with engine.connect().execution_options(**{sqlite.WRITES: sqlite.SYNCHRONOUS}) as connection, connection.begin():
         yield connection
 
 
-def _must_match(here: Connection, there: Connection) -> None:
+def _check_same_version(here: Connection, there: Connection) -> None:
     versions = [connection.execute(text(f"SELECT version_num FROM {VERSION}")).all() for connection in (here, there)]
     if versions[0] != versions[1]:
         raise Conflict("The two databases have different versions. Update this one with `flask db upgrade`.")
@@ -108,24 +108,24 @@ def _compare(table: Table, here: Connection, there: Connection) -> None:
 
 def _rows(table: Table, connection: Connection) -> Any:
     order: list[Any] = list(table.primary_key.columns)
-    if connection.dialect.name == "postgresql":  # by bytes, as SQLite does
+    if connection.dialect.name == "postgresql":  # bytewise, as SQLite sorts
         order = [column.collate("C") if isinstance(column.type, String) else column for column in order]
     return connection.execute(select(table).order_by(*order), execution_options={"yield_per": BATCH})
 
 
-def _go_on_counting(table: Table, here: Connection, there: Connection) -> None:
-    """A number that was given out is never given out again, not even that of a row that is gone."""
+def _advance_sequence(table: Table, here: Connection, there: Connection) -> None:
+    """Advance the sequence, so that ids of deleted rows are never reused."""
     [first, *more] = table.primary_key.columns
-    asked = text("SELECT pg_get_serial_sequence(:table, :column)").bindparams(table=table.name, column=first.name)
-    if more or not (counter := there.scalar(asked)):
+    query = text("SELECT pg_get_serial_sequence(:table, :column)").bindparams(table=table.name, column=first.name)
+    if more or not (sequence := there.scalar(query)):
         return
-    last = max(there.scalar(select(func.max(first))) or 0, _last(table, here))
+    last = max(there.scalar(select(func.max(first))) or 0, _last_id(table, here))
     if last:
-        there.execute(text("SELECT setval(CAST(:counter AS regclass), :last)"), {"counter": counter, "last": last})
+        there.execute(text("SELECT setval(CAST(:counter AS regclass), :last)"), {"counter": sequence, "last": last})
 
 
-def _last(table: Table, here: Connection) -> int:
-    """The last number that was given out, where SQLite remembers it."""
+def _last_id(table: Table, here: Connection) -> int:
+    """Return the last id given out, where SQLite records it."""
     if not here.scalar(text("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'")):
         return 0
     return here.scalar(text("SELECT seq FROM sqlite_sequence WHERE name = :table"), {"table": table.name}) or 0

@@ -1,7 +1,7 @@
-"""Copy documents from former storages to the default one, while the installation is in use.
+"""Copy documents from other storages into the default one, while in use.
 
-Each document is copied on its own: its bytes are compared with their SHA-256 and stored under a new key, and the
-transaction that makes the row name that key releases the old one. The copy can be stopped and resumed at any time.
+Each document is verified by its SHA-256 and stored under a new key; one transaction switches its row and releases the
+old object. So the copy can be stopped and continued at any time.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from medfiles.previews import cache as preview_cache
 from medfiles.storage import Storages, key_beside
 
 ATTEMPTS = 3  # per document, if others move it at the same time
-PATIENCE = 5  # failures in a row after which the storage is to blame, not the documents
+MAX_FAILURES = 5  # failures in a row after which the storage is to blame, not the documents
 
 
 @dataclass
@@ -50,12 +50,12 @@ def copy_documents(storages: Storages, report: Callable[[int], None] = lambda co
 
     Raises StorageError if one of the storages stops answering.
     """
-    moved, seen, at, in_a_row = 0, 0, 0, 0
+    moved, tried, at, in_a_row = 0, 0, 0, 0
     damaged: list[int] = []
     failed: list[int] = []
     query = select(EntityFile.id).where(EntityFile.storage != storages.default.name).order_by(EntityFile.id).limit(1)
     while at := db.session.scalar(query.where(EntityFile.id > at)) or 0:
-        seen += 1
+        tried += 1
         try:
             moved += _copy(storages, at)
             in_a_row = 0
@@ -66,9 +66,9 @@ def copy_documents(storages: Storages, report: Callable[[int], None] = lambda co
         except MedfilesError:
             failed.append(at)
             in_a_row += 1
-            if in_a_row == PATIENCE:
+            if in_a_row == MAX_FAILURES:
                 raise
-        report(seen)
+        report(tried)
     preview_cache.clear_elsewhere(storages)
     entries = select(StorageJournal.id).where(StorageJournal.storage != storages.default.name)
     previews = select(Rendition.id).where(Rendition.storage != storages.default.name)

@@ -1,4 +1,4 @@
-"""Durable copies: of a whole database while it is used, and of files, read back before they are believed."""
+"""Dump and load a whole database while it is in use."""
 
 import os
 import shutil
@@ -20,8 +20,8 @@ MISSING = (
 )
 
 
-def size_of_database(engine: Engine) -> int:
-    """In bytes; 0 where the database does not say."""
+def database_size(engine: Engine) -> int:
+    """Return the size in bytes; 0 where the database does not report it."""
     with engine.connect() as connection:
         if engine.dialect.name == "postgresql":
             return int(connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar() or 0)
@@ -30,7 +30,7 @@ def size_of_database(engine: Engine) -> int:
 
 
 def copy_database(engine: Engine, target: Path, snapshot: str | None = None) -> None:
-    """One consistent state of it, while others write: an SQLite file, or what pg_dump writes of that snapshot."""
+    """Write one consistent state: an SQLite file, or pg_dump of this snapshot."""
     part = target.with_suffix(".part")
     part.unlink(missing_ok=True)
     if engine.dialect.name == "postgresql":
@@ -50,27 +50,27 @@ def _copy_sqlite(engine: Engine, part: Path) -> None:
 
 
 def dump(engine: Engine, part: Path, snapshot: str | None = None) -> None:
-    """By pg_dump, for pg_restore to read."""
+    """Dump with pg_dump in pg_restore's format."""
     seen = [f"--snapshot={snapshot}"] if snapshot else []
     _run(engine, "pg_dump", "--format=custom", f"--file={part}", *seen)
 
 
 def load(engine: Engine, source: Path) -> None:
-    """What pg_dump wrote, in one transaction, in place of the tables that are there."""
+    """Restore a dump in one transaction, replacing the existing tables."""
     _run(engine, "pg_restore", "--clean", "--if-exists", "--no-owner", "--single-transaction", str(source))
 
 
 def _run(engine: Engine, name: str, *options: str) -> None:
-    """The password is handed over unseen."""
+    """Run a PostgreSQL client; the password goes through the environment."""
     if (program := shutil.which(name)) is None:
         raise StorageError(MISSING.format(name))
-    command = [program, "--no-password", f"--dbname={plain(engine.url).render_as_string()}", *options]
+    command = [program, "--no-password", f"--dbname={public_url(engine.url).render_as_string()}", *options]
     environment = {**os.environ, "PGPASSWORD": engine.url.password or os.environ.get("PGPASSWORD", "")}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise StorageError(f"{name} did not copy the database. {done.stderr.strip()[-300:]}")
 
 
-def plain(address: URL) -> URL:
-    """The address of a PostgreSQL database for every client, without password and options."""
+def public_url(address: URL) -> URL:
+    """Return the database's URL without password and driver options."""
     return URL.create("postgresql", address.username, None, address.host, address.port, address.database)

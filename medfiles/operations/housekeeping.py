@@ -15,8 +15,9 @@ from medfiles.database.session import db, transaction
 from medfiles.documents import lifecycle
 from medfiles.errors import NotFound, StorageError
 from medfiles.models import CancelledUpload, EntityFile, Rendition
-from medfiles.previews.renderer import Renderer, Unshowable
+from medfiles.previews.renderer import NoPreview, Renderer
 from medfiles.record_types.declared import RecordType, Registry
+from medfiles.record_types.media_types import WITH_THUMBNAIL
 from medfiles.sandbox.render.spec import THUMBNAIL, recipe
 from medfiles.storage import Storages, journal
 from medfiles.storage.journal import Swept
@@ -24,7 +25,6 @@ from medfiles.storage.journal import Swept
 log = structlog.get_logger("medfiles.operations.housekeeping")
 STAGED_FOR = timedelta(hours=24)  # no upload takes longer
 BATCH = 100
-DRAWN_TYPES = ("application/pdf", "application/dicom", "image/")
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def warm_one(renderer: Renderer, file_id: int) -> bool:
 def _warmed(renderer: Renderer, file: EntityFile) -> bool:
     try:
         renderer.picture(opened(file, renderer.storages), recipe(THUMBNAIL), 1)
-    except (NotFound, Unshowable) as error:
+    except (NotFound, NoPreview) as error:
         log.info("no thumbnail", document=file.id, code=error.code)
         return False
     return True
@@ -152,7 +152,7 @@ def _cold(after: int = 0) -> Select[EntityFile]:
     small = select(Rendition.id).where(
         Rendition.sha256 == EntityFile.sha256, Rendition.recipe == recipe(THUMBNAIL), Rendition.page == 1
     )
-    drawn = or_(*(EntityFile.file_type.startswith(start) for start in DRAWN_TYPES))
+    drawn = EntityFile.file_type.in_(WITH_THUMBNAIL)
     harmless = or_(EntityFile.scan.is_(None), EntityFile.scan == CLEAN)
     return select(EntityFile).where(
         EntityFile.id > after, EntityFile.deleted_at.is_(None), drawn, harmless, ~small.exists()

@@ -1,5 +1,7 @@
-"""Whether every document is there and is what it was, and nothing lies in the store that nobody names. It reports and
-may set aside; it never deletes, and files of the older feature are none of its business."""
+"""Verify that every document is stored and unaltered, and find unknown objects.
+
+Reports findings and can set objects aside; never deletes. Files of the older feature are not checked.
+"""
 
 import sqlite3
 import time
@@ -27,12 +29,12 @@ KINDS = {
     "altered": "the content differs from what was stored",
     "unreadable": "the object cannot be read",
 }
-TOLD_BY_READING = ("altered", "unreadable")  # a listing can neither say so nor take it back
+FOUND_BY_READING = ("altered", "unreadable")  # a listing can neither find nor clear these
 
 
 @dataclass(frozen=True)
 class Finding:
-    """`kind` is one of KINDS; `file_id` is None when no document names the object."""
+    """`kind` is a key of KINDS; `file_id` is None when no document names the object."""
 
     kind: str
     storage: str
@@ -40,15 +42,17 @@ class Finding:
     file_id: int | None = None
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         what = f"document {self.file_id}" if self.file_id else self.key
         return f"{what}: {KINDS[self.kind]}"
 
 
 @dataclass
-class Verified:
-    """`objects` that were listed, `documents` that were looked for, `read` and `bytes` of those that were read;
-    `set_aside` of the unknown objects."""
+class VerifyResult:
+    """Counts: `objects` listed, `documents` checked, `read` and `bytes` compared.
+
+    `set_aside` counts unknown objects that were moved away.
+    """
 
     objects: int = 0
     documents: int = 0
@@ -57,8 +61,8 @@ class Verified:
     findings: list[Finding] = field(default_factory=list)
     set_aside: int = 0
 
-    def __add__(self, deep: "Verified") -> "Verified":
-        """What was found twice is said once."""
+    def __add__(self, deep: "VerifyResult") -> "VerifyResult":
+        """Add a deep check; report findings of both only once."""
         findings = [*self.findings, *(one for one in deep.findings if one not in self.findings)]
         return replace(self, read=self.read + deep.read, bytes=self.bytes + deep.bytes, findings=findings)
 
@@ -66,58 +70,60 @@ class Verified:
 Report = Callable[[int], None]
 
 
-def verify(storages: Storages, *, quarantine: bool = False, report: Report = lambda done: None) -> Verified:
-    """Objects against rows, by listing: objects first, rows after, and a second look before anything is said. What only
-    reading can tell is asked again of the documents about which it was said before."""
-    began, done = now(), Verified()
-    seen = sqlite3.connect("")  # a temporary file of SQLite's own: a store may hold millions
+def verify(storages: Storages, *, quarantine: bool = False, report: Report = lambda count: None) -> VerifyResult:
+    """Compare listed objects with rows; check each mismatch again before reporting it.
+
+    Objects are listed before rows are read. Documents whose bytes were damaged before are read again.
+    """
+    began, result = now(), VerifyResult()
+    seen = sqlite3.connect("")  # a temporary file: a storage may hold millions of objects
     seen.execute(SEEN)
     for storage in storages:
         for listed in storage.keys():
             seen.execute("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, 0)", (storage.name, listed.key, listed.size))
-            done.objects += 1
+            result.objects += 1
     for files in _documents():
-        done.findings += [found for file in files if (found := _compared(storages, seen, *file))]
-        done.documents += len(files)
-        report(done.documents)
-    _strike_pictures(seen)
+        result.findings += [found for file in files if (found := _compare(storages, seen, *file))]
+        result.documents += len(files)
+        report(result.documents)
+    _mark_named(seen)
     for name, key in seen.execute("SELECT storage, key FROM seen WHERE NOT named").fetchall():
         if _is_unknown(storages, name, key):
-            done.findings.append(Finding("unknown", name, key))
+            result.findings.append(Finding("unknown", name, key))
     seen.close()
     if quarantine:
-        done.set_aside = _set_aside(storages, done.findings)
-    _keep(done.findings, began)
-    done += _read_again(storages)
-    _ended(VERIFY, done)
-    return done
+        result.set_aside = _set_aside(storages, result.findings)
+    _store_findings(result.findings, began)
+    result += _read_again(storages)
+    _record_run(VERIFY, result)
+    return result
 
 
 def verify_deep(
     storages: Storages,
     *,
     before: datetime | None = None,
-    most: int | None = None,
+    limit: int | None = None,
     rate: int | None = None,
-    report: Report = lambda done: None,
-) -> Verified:
-    """Read documents and compare their SHA-256, those first that were checked longest ago.
+    report: Report = lambda count: None,
+) -> VerifyResult:
+    """Read documents and compare their SHA-256, longest unchecked first.
 
-    `before`: only those not checked since (None: now); `most` of them; at most `rate` bytes a second. Interrupted, it
-    goes on where it was, since each batch is written down when it was compared.
+    `before`: only those not checked since (None: now); at most `limit` documents and `rate` bytes per second. Progress
+    is stored after each batch, so an interrupted check continues.
     """
-    before, done, began = before or now(), Verified(), time.monotonic()
+    before, result, began = before or now(), VerifyResult(), time.monotonic()
 
     def paced(read: int) -> None:
         if rate:
-            time.sleep(max(0.0, done.bytes / rate - (time.monotonic() - began)))
+            time.sleep(max(0.0, result.bytes / rate - (time.monotonic() - began)))
         report(read)
 
-    while (most is None or done.read < most) and (ids := _due(before, most, done.read)):
-        _read_all(storages, ids, done, paced)
-    if done.read:
-        _ended(DEEP, done)
-    return done
+    while (limit is None or result.read < limit) and (ids := _due(before, limit, result.read)):
+        _read_all(storages, ids, result, paced)
+    if result.read:
+        _record_run(DEEP, result)
+    return result
 
 
 def total() -> int:
@@ -125,22 +131,24 @@ def total() -> int:
 
 
 def due_count(before: datetime) -> int:
-    """How many documents have not been read and compared since."""
+    """Count documents not checked since."""
     return db.session.scalar(select(func.count(EntityFile.id)).where(_not_checked_since(before))) or 0
 
 
 def keep_checking(storages: Storages, days: int) -> None:
-    """The share of an hour, so that within that many days every document is read and compared; once a day all are
-    looked for."""
-    share = -(-total() // (days * 20))  # of 24 hours: some are slept through
+    """Run an hour's share, so that all documents are checked within `days`.
+
+    Once a day, also compare all objects with rows.
+    """
+    share = -(-total() // (days * 20))  # 20 of 24 hours: some runs are missed
     db.session.rollback()
-    verify_deep(storages, before=now() - timedelta(days=days * 5 / 6), most=share) if share else None
+    verify_deep(storages, before=now() - timedelta(days=days * 5 / 6), limit=share) if share else None
     if last_runs.claim(VERIFY, timedelta(days=1)):
         verify(storages)
 
 
 def findings(limit: int = 100) -> Sequence[FixityFinding]:
-    """What is not as it should be, the newest first."""
+    """Return current findings, newest first."""
     return db.session.scalars(select(FixityFinding).order_by(FixityFinding.id.desc()).limit(limit)).all()
 
 
@@ -150,7 +158,7 @@ def count_findings() -> Mapping[str, int]:
 
 
 def _documents() -> Iterator[Sequence[Any]]:
-    """Id, storage, key and size of every document, live and in the trash."""
+    """Yield batches of (id, storage, key, size) of all documents, trash included."""
     after, columns = 0, (EntityFile.id, EntityFile.storage, EntityFile.file_path, EntityFile.file_size)
     while files := db.session.execute(
         select(*columns).where(EntityFile.id > after).order_by(columns[0]).limit(BATCH)
@@ -160,16 +168,16 @@ def _documents() -> Iterator[Sequence[Any]]:
         after = files[-1][0]
 
 
-def _compared(
+def _compare(
     storages: Storages, seen: sqlite3.Connection, file_id: int, storage: str, key: str, size: int
 ) -> Finding | None:
     found = seen.execute("SELECT size FROM seen WHERE storage = ? AND key = ?", (storage, key)).fetchone()
     seen.execute("UPDATE seen SET named = 1 WHERE storage = ? AND key = ?", (storage, key))
-    return None if found and found[0] == size else _looked_again(storages, file_id)
+    return None if found and found[0] == size else _recheck(storages, file_id)
 
 
-def _looked_again(storages: Storages, file_id: int) -> Finding | None:
-    """It may have been moved to the trash or purged between the two lists: what does its row name now?"""
+def _recheck(storages: Storages, file_id: int) -> Finding | None:
+    """Check again with the current row: the document may have moved or been purged."""
     while row := _row(file_id):
         storage, key, size, _ = row
         try:
@@ -190,7 +198,7 @@ def _row(file_id: int) -> Any:
     return row
 
 
-def _strike_pictures(seen: sqlite3.Connection) -> None:
+def _mark_named(seen: sqlite3.Connection) -> None:
     for model in (Rendition, StorageJournal):
         after, columns = 0, (model.id, model.storage, model.key)
         query = select(*columns).where(model.key.is_not(None)).order_by(model.id).limit(BATCH)
@@ -203,7 +211,7 @@ def _strike_pictures(seen: sqlite3.Connection) -> None:
 
 
 def _is_unknown(storages: Storages, storage: str, key: str) -> bool:
-    """Nobody names it, it is there, and still nobody does: it is not on its way in or out."""
+    """Whether the object exists and is unnamed both before and after looking."""
     if _is_named(key):
         return False
     try:
@@ -214,7 +222,7 @@ def _is_unknown(storages: Storages, storage: str, key: str) -> bool:
 
 
 def _is_named(key: str) -> bool:
-    """Asked in one statement: between two, its name could pass from one table to another unseen."""
+    """Check all tables in one statement: a key can move from one to another."""
     places = (EntityFile.file_path, Rendition.key, StorageJournal.key)
     named = db.session.scalar(select(or_(*(exists().where(place == key) for place in places))))
     db.session.rollback()
@@ -228,38 +236,40 @@ def _set_aside(storages: Storages, found: Sequence[Finding]) -> int:
     return len(unknown)
 
 
-def _read_again(storages: Storages) -> Verified:
-    """Those whose bytes were altered or could not be read when they were last looked at."""
-    done, after = Verified(), 0
-    query = select(FixityFinding.file_id).where(FixityFinding.kind.in_(TOLD_BY_READING)).distinct()
+def _read_again(storages: Storages) -> VerifyResult:
+    """Read documents again that were damaged or unreadable."""
+    result, after = VerifyResult(), 0
+    query = select(FixityFinding.file_id).where(FixityFinding.kind.in_(FOUND_BY_READING)).distinct()
     query = query.order_by(FixityFinding.file_id).limit(READ_AT_ONCE)
     while ids := db.session.scalars(query.where(FixityFinding.file_id > after)).all():
         db.session.rollback()
-        _read_all(storages, ids, done)
+        _read_all(storages, ids, result)
         after = ids[-1] or 0
     db.session.rollback()
-    return done
+    return result
 
 
-def _read_all(storages: Storages, ids: Sequence[Any], done: Verified, report: Report = lambda done: None) -> None:
+def _read_all(
+    storages: Storages, ids: Sequence[Any], result: VerifyResult, report: Report = lambda count: None
+) -> None:
     found = []
     for file_id in ids:
         finding, size = _read(storages, file_id)
         found += [finding] if finding else []
-        done.read += 1
-        done.bytes += size
-        report(done.read)
-    _checked(ids, found)
-    done.findings += found
+        result.read += 1
+        result.bytes += size
+        report(result.read)
+    _store_checked(ids, found)
+    result.findings += found
 
 
 def _not_checked_since(before: datetime) -> Any:
     return or_(EntityFile.last_checked_at.is_(None), EntityFile.last_checked_at < before)
 
 
-def _due(before: datetime, most: int | None, done: int) -> Sequence[Any]:
+def _due(before: datetime, most: int | None, already_read: int) -> Sequence[Any]:
     order = (EntityFile.last_checked_at.is_not(None), EntityFile.last_checked_at, EntityFile.id)
-    limit = READ_AT_ONCE if most is None else min(READ_AT_ONCE, most - done)
+    limit = READ_AT_ONCE if most is None else min(READ_AT_ONCE, most - already_read)
     query = select(EntityFile.id).where(_not_checked_since(before)).order_by(*order).limit(limit)
     ids = db.session.scalars(query).all()
     db.session.rollback()
@@ -267,16 +277,16 @@ def _due(before: datetime, most: int | None, done: int) -> Sequence[Any]:
 
 
 def _read(storages: Storages, file_id: int) -> tuple[Finding | None, int]:
-    """What is wrong with the bytes that its row names, and how many there were; rows that moved are read anew."""
+    """Return what is wrong and how many bytes were read; retry if the row changed."""
     while row := _row(file_id):
         storage, key, size, sha256 = row
-        kind, read = _judged(storages, storage, key, sha256, size)
+        kind, read = _check_bytes(storages, storage, key, sha256, size)
         if kind is None or _row(file_id) == row:
             return Finding(kind, storage, key, file_id) if kind else None, read
     return None, 0
 
 
-def _judged(storages: Storages, storage: str, key: str, sha256: str, size: int) -> tuple[str | None, int]:
+def _check_bytes(storages: Storages, storage: str, key: str, sha256: str, size: int) -> tuple[str | None, int]:
     try:
         found, read = digest(storages[storage].open(key))
     except BlobMissing:
@@ -288,31 +298,31 @@ def _judged(storages: Storages, storage: str, key: str, sha256: str, size: int) 
     return None if found == sha256 else "altered", read
 
 
-def _checked(ids: Sequence[int], found: Sequence[Finding]) -> None:
-    """All that was known of these documents gives way to what was found now."""
+def _store_checked(ids: Sequence[int], found: Sequence[Finding]) -> None:
+    """Replace all earlier findings on these documents."""
     with transaction() as session:
-        quietly = {"last_checked_at": now(), "updated_at": EntityFile.updated_at}
-        session.execute(update(EntityFile).where(EntityFile.id.in_(ids)).values(quietly))
+        values = {"last_checked_at": now(), "updated_at": EntityFile.updated_at}
+        session.execute(update(EntityFile).where(EntityFile.id.in_(ids)).values(values))
         known = {(one.storage, one.key, one.kind) for one in found}
         for row in session.scalars(select(FixityFinding).where(FixityFinding.file_id.in_(ids))):
             if (row.storage, row.key, row.kind) not in known:
                 session.delete(row)
-        _note(found)
+        _store_finding(found)
 
 
-def _keep(found: Sequence[Finding], began: datetime) -> None:
-    """In small transactions: when a disk is away there is a finding for every document."""
+def _store_findings(found: Sequence[Finding], began: datetime) -> None:
+    """Store findings in small transactions: a failed disk causes one per document."""
     for at in range(0, len(found), BATCH):
         with transaction():
-            _note(found[at : at + BATCH])
+            _store_finding(found[at : at + BATCH])
     with transaction() as session:
-        over = (FixityFinding.kind.not_in(TOLD_BY_READING), FixityFinding.last_seen < began)
+        over = (FixityFinding.kind.not_in(FOUND_BY_READING), FixityFinding.last_seen < began)
         session.execute(delete(FixityFinding).where(*over))
         gone = FixityFinding.file_id.is_not(None) & FixityFinding.file_id.not_in(select(EntityFile.id))
         session.execute(delete(FixityFinding).where(gone))
 
 
-def _note(found: Sequence[Finding]) -> None:
+def _store_finding(found: Sequence[Finding]) -> None:
     for one in found:
         same = (FixityFinding.storage == one.storage, FixityFinding.key == one.key, FixityFinding.kind == one.kind)
         row = db.session.scalar(select(FixityFinding).where(*same))
@@ -322,6 +332,6 @@ def _note(found: Sequence[Finding]) -> None:
             db.session.add(FixityFinding(kind=one.kind, storage=one.storage, key=one.key, file_id=one.file_id))
 
 
-def _ended(name: str, done: Verified) -> None:
-    counts = {kind: sum(one.kind == kind for one in done.findings) for kind in KINDS}
-    last_runs.ended(name, objects=done.objects, documents=done.documents, read=done.read, findings=counts)
+def _record_run(name: str, result: VerifyResult) -> None:
+    counts = {kind: sum(one.kind == kind for one in result.findings) for kind in KINDS}
+    last_runs.record(name, objects=result.objects, documents=result.documents, read=result.read, findings=counts)

@@ -1,4 +1,4 @@
-"""Brings a backup back into an empty installation, and lets nobody see it before every byte was compared."""
+"""Restore a backup into an empty installation, verified before it is usable."""
 
 import os
 import shutil
@@ -19,12 +19,12 @@ from medfiles.models import Patient, User
 from medfiles.operations import backup
 from medfiles.operations.backup import DATABASE, SECRET, SOURCE, Entry, entries, manifest, object_path
 from medfiles.operations.database_dump import load
-from medfiles.storage import AttachedFolder, DiskStorage, Storage, Storages, digest
+from medfiles.storage import AttachedFolder, Storage, Storages, digest
 from medfiles.storage.base import CHUNK, make_folder
 from medfiles.storage.durable import check_space, publish, sha256_of
 
 MOST = 20  # sentences about a damaged backup
-# What spoke of the place that the backup was made of: objects on their way, pictures, sessions.
+# State of the installation that was backed up: pending objects, cached previews, sessions.
 LEFT_BEHIND = ("storage_journal", "renditions", "sessions", "fixity_findings", "last_runs")
 
 Report = Callable[[int], None]
@@ -32,7 +32,7 @@ Report = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Restored:
-    """`outdated`: the database is of an older version, and `flask db upgrade` comes next."""
+    """The result; `outdated`: run `flask db upgrade` next."""
 
     name: str
     documents: int
@@ -44,8 +44,10 @@ class Restored:
 
 @dataclass(frozen=True)
 class Target:
-    """Where to: the instance folder, the secret key that it uses, and whether a setting gave that key; `revisions` of
-    the database that this version of the program knows, the newest first."""
+    """The installation to restore into.
+
+    `secret_is_set`: a setting gives the secret key. `revisions`: known database revisions, newest first.
+    """
 
     instance: Path
     secret: str
@@ -56,8 +58,10 @@ class Target:
 def restore(
     storages: Storages, target: Target, folder: Path, name: str | None = None, report: Report = lambda done: None
 ) -> Restored:
-    """Conflict when somebody uses this installation; StorageError, before anything is touched, when the backup is
-    damaged. Interrupted, it can be begun again."""
+    """Restore a backup; it can be repeated after an interruption.
+
+    Conflict when the installation is in use; StorageError, before any change, when the backup is damaged.
+    """
     name = name or backup.newest(folder)
     facts = manifest(folder, name)
     _check_fits(facts, target)
@@ -89,22 +93,20 @@ def _check_fits(facts: dict[str, Any], target: Target) -> None:
 
 
 def _needed(storages: Storages, target: Target, database: Path, listed: Sequence[Entry]) -> dict[Path, int]:
-    """Bytes that are to be written, by folder."""
+    """Return the bytes to be written, by folder."""
     needed = {target.instance: database.stat().st_size}
     for entry in listed:
-        if attached := storages.attached.get(entry.place):
-            root = attached.root
-        elif isinstance(storages.default, DiskStorage):
-            root = storages.default.root
-        else:
-            continue
-        needed[root] = needed.get(root, 0) + entry.size
+        if root := (storages.attached.get(entry.place) or storages.default).root:
+            needed[root] = needed.get(root, 0) + entry.size
     return needed
 
 
 def check_is_empty(storages: Storages, expected: Collection[str] = ()) -> None:
-    """Conflict when there are accounts, patients or documents here, other than those of an interrupted restore, or
-    when something else has tables in the database: it would lose them."""
+    """Raise Conflict unless the installation is empty.
+
+    Documents of an interrupted restore (`expected`) are allowed; tables of other programs would be lost, so they are
+    not.
+    """
     tables = inspect(db.engine).get_table_names()
     if strange := sorted({*tables} - {*db.metadata.tables, "alembic_version"}):
         raise Conflict(
@@ -134,7 +136,7 @@ def _bring_object(source: Path, storage: Storage, entry: Entry) -> None:
                 staged.write(chunk)
         storage.commit(staged, entry.key)
     except KeyTaken:
-        pass  # by an interrupted restore: compared below
+        pass  # from an interrupted restore: compared below
     finally:
         staged.discard()
     if digest(storage.open(entry.key)) != (entry.sha256, entry.size):
@@ -143,7 +145,7 @@ def _bring_object(source: Path, storage: Storage, entry: Entry) -> None:
 
 def _bring_file(source: Path, attached: AttachedFolder, entry: Entry) -> None:
     target = attached.place(entry.key)
-    if target.exists():  # by an interrupted restore, or somebody's
+    if target.exists():  # from an interrupted restore, or from elsewhere
         if sha256_of(target) != entry.sha256:
             raise IntegrityFailed(f"{target} differs from the backup. Nothing was deleted.")
         return
@@ -159,7 +161,7 @@ def _bring_database(source: Path, purged: Sequence[int], storage: str) -> None:
     db.session.remove()
     db.engine.dispose()
     if db.engine.dialect.name == "postgresql":
-        _drop_empty_tables(db.engine)  # those of a newer version would stay
+        _drop_empty_tables(db.engine)  # pg_restore would keep tables of a newer version
         load(db.engine, source)
         with db.engine.begin() as connection:
             _settle_in(connection, purged, storage)
@@ -201,19 +203,22 @@ def _statements(tables: Collection[str], purged: Sequence[int], storage: str) ->
 
 
 def _make_way(target: Path) -> None:
-    """An empty database may be there; a server that has it open would go on writing to nowhere."""
+    """Allow an empty database, but not one that a server has open."""
     if not target.exists():
         make_folder(target.parent)
         return
     try:
         with closing(sqlite3.connect(target, isolation_level=None, timeout=1)) as connection:
-            connection.execute("PRAGMA journal_mode=DELETE")  # needs the file for itself, and clears its log away
+            connection.execute("PRAGMA journal_mode=DELETE")  # needs exclusive access, and removes the WAL
     except sqlite3.OperationalError as error:
         raise Conflict("The database is in use. Stop the server, then restore again.") from error
 
 
 def _bring_secret(target: Target, secret: str) -> bool:
-    """Whether a setting gives another key than the backup has: second steps made under it do not work then."""
+    """Restore the secret key; return whether a setting overrides it with another.
+
+    Two-step verification set up under the old key does not work then.
+    """
     if target.secret_is_set:
         return secret != target.secret
     part = target.instance / "secret-key.part"

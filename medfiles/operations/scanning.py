@@ -1,4 +1,4 @@
-"""Scans what is stored: what waits for it, what was stored before there was a scanner, and all of it when asked to."""
+"""Scan stored documents: waiting ones, unscanned older ones, or all on request."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,19 +19,19 @@ from medfiles.jobs import queue as jobs
 from medfiles.models import EntityFile
 from medfiles.storage import Storages
 
-AGAIN = timedelta(minutes=30)  # after which what the daemon would not judge is shown to it once more
+RETRY_AFTER = timedelta(minutes=30)  # until a document without a verdict is scanned again
 BATCH = 50
-WAITS = EntityFile.scan == WAITING
-UNSEEN = EntityFile.scan.is_(None)
+IS_WAITING = EntityFile.scan == WAITING
+IS_UNSCANNED = EntityFile.scan.is_(None)
 
 
-class Away(ConnectionError):
-    """The daemon does not answer."""
+class ScannerUnreachable(ConnectionError):
+    """The scanner does not answer."""
 
 
 @dataclass
-class Scanned:
-    """What came of it, by document; `away`: the daemon could not be asked any more."""
+class ScanResult:
+    """Results by document id; `away`: the scanner stopped answering."""
 
     clean: int = 0
     infected: list[int] = field(default_factory=list)
@@ -41,17 +41,19 @@ class Scanned:
 
 @dataclass(frozen=True)
 class QuarantinedFile:
-    """A document that nobody can read, by its id; `words`: the signature's name; `scanned_at`: the last time."""
+    """An infected document, which nobody can read, and the signature's name."""
 
     id: int
-    words: str
+    signature: str
     scanned_at: datetime | None
 
 
 @dataclass(frozen=True)
-class Condition:
-    """For the status page. `version` is None where the daemon does not answer; `unseen` documents were stored before
-    there was a scanner, and were not scanned yet."""
+class ScannerStatus:
+    """Figures for the status page; `version` is None when the scanner is down.
+
+    `unseen` counts documents from before the scanner was configured that were not scanned yet.
+    """
 
     configured: bool
     version: Version | None
@@ -61,82 +63,82 @@ class Condition:
 
 
 def scan(
-    storages: Storages, scanner: Clamd, *, every: bool = False, report: Callable[[int], None] = lambda done: None
-) -> Scanned:
-    """Whatever is due; with `every` also what was scanned before, as for new signatures."""
-    done, began = Scanned(), now()
-    due = _not_since(began) if every else _due(began - AGAIN)
-    while not done.away and (ids := _next(due)):
+    storages: Storages, scanner: Clamd, *, rescan: bool = False, report: Callable[[int], None] = lambda count: None
+) -> ScanResult:
+    """Scan all documents that are due, or with `rescan` all, as for new signatures."""
+    result, began = ScanResult(), now()
+    due = _not_scanned_since(began) if rescan else _due(began - RETRY_AFTER)
+    while not result.away and (ids := _next(due)):
         for file_id in ids:
-            if not done.away and _claim(file_id, due):
-                _scan_one(storages, scanner, file_id, done)
-                report(done.clean + len(done.infected) + len(done.unscanned))
-    return done
+            if not result.away and _claim(file_id, due):
+                _scan_one(storages, scanner, file_id, result)
+                report(result.clean + len(result.infected) + len(result.unscanned))
+    return result
 
 
-def count_due(*, every: bool = False) -> int:
+def count_due(*, rescan: bool = False) -> int:
     query = select(func.count(EntityFile.id))
-    return db.session.scalar(query if every else query.where(or_(WAITS, UNSEEN))) or 0
+    return db.session.scalar(query if rescan else query.where(or_(IS_WAITING, IS_UNSCANNED))) or 0
 
 
-def condition(scanner: Clamd | None) -> Condition:
+def status(scanner: Clamd | None) -> ScannerStatus:
     rows = db.session.execute(
         select(EntityFile.id, EntityFile.scan_words, EntityFile.scanned_at).where(EntityFile.scan == INFECTED)
     )
-    return Condition(
+    return ScannerStatus(
         configured=scanner is not None,
         version=scanner.version() if scanner else None,
-        waiting=_count(WAITS),
-        unseen=_count(UNSEEN),
+        waiting=_count(IS_WAITING),
+        unseen=_count(IS_UNSCANNED),
         quarantined=tuple(QuarantinedFile(number, words or "", at) for number, words, at in rows),
     )
 
 
 def scan_due(storages: Storages, scanner: Clamd | None) -> Mapping[str, Any]:
-    """As `scan`, by itself; how many documents came to be what."""
-    if scanner is None or not _next(_due(now() - AGAIN)):
+    """Scan what is due, as a recurring job; return counts by result."""
+    if scanner is None or not _next(_due(now() - RETRY_AFTER)):
         return {}
     if scanner.version() is None:
-        raise Away()
-    done = scan(storages, scanner)
-    return {"clean": done.clean, "infected": len(done.infected), "unscanned": len(done.unscanned)}
+        raise ScannerUnreachable()
+    result = scan(storages, scanner)
+    return {"clean": result.clean, "infected": len(result.infected), "unscanned": len(result.unscanned)}
 
 
 def scan_new(storages: Storages, scanner: Clamd | None, file_id: int) -> Mapping[str, Any]:
-    """A document that could not be scanned when it came. `Away` when it cannot be scanned now either."""
-    done = Scanned()
-    if scanner is None or not _claim(file_id, WAITS & _due(now() - AGAIN)):
+    """Scan a document that was not scanned on upload; `ScannerUnreachable` when it still cannot be."""
+    result = ScanResult()
+    if scanner is None or not _claim(file_id, IS_WAITING & _due(now() - RETRY_AFTER)):
         return {}
-    _scan_one(storages, scanner, file_id, done)
-    if done.away:
-        raise Away()
-    return {"clean": done.clean, "infected": len(done.infected), "unscanned": len(done.unscanned)}
+    _scan_one(storages, scanner, file_id, result)
+    if result.away:
+        raise ScannerUnreachable()
+    return {"clean": result.clean, "infected": len(result.infected), "unscanned": len(result.unscanned)}
 
 
 def _due(before: datetime) -> ColumnElement[bool]:
-    return or_(WAITS, UNSEEN) & _not_since(before)
+    return or_(IS_WAITING, IS_UNSCANNED) & _not_scanned_since(before)
 
 
-def _not_since(before: datetime) -> ColumnElement[bool]:
+def _not_scanned_since(before: datetime) -> ColumnElement[bool]:
     return or_(EntityFile.scanned_at.is_(None), EntityFile.scanned_at < before)
 
 
 def _next(due: ColumnElement[bool]) -> Sequence[int]:
-    """Somebody waits for the first of them."""
-    order = case((WAITS, 0), else_=1), EntityFile.id
+    """Return the next ids, those that people wait for first."""
+    order = case((IS_WAITING, 0), else_=1), EntityFile.id
     ids = db.session.scalars(select(EntityFile.id).where(due).order_by(*order).limit(BATCH)).all()
     db.session.rollback()
     return ids
 
 
 def _claim(file_id: int, due: ColumnElement[bool]) -> bool:
-    """Whether it is this process that scans it. When that dies at it, the document is due again after a while."""
+    """Claim a document by its scan time; after a crash it is due again later."""
     with transaction() as session:
-        took = session.execute(_quietly(file_id).where(due).values(scanned_at=now()))
+        took = session.execute(_update_unversioned(file_id).where(due).values(scanned_at=now()))
         return bool(took.rowcount)
 
 
-def _scan_one(storages: Storages, scanner: Clamd, file_id: int, done: Scanned) -> None:
+def _scan_one(storages: Storages, scanner: Clamd, file_id: int, result: ScanResult) -> None:
     file = db.session.get(EntityFile, file_id, populate_existing=True)
     if file is None:
         return
@@ -146,39 +148,41 @@ def _scan_one(storages: Storages, scanner: Clamd, file_id: int, done: Scanned) -
         verdict = scanner.scan(_chunks(opened(file, storages)))
     except StorageError as error:
         verdict = Verdict(clamd.UNSCANNED, error.code)
-    _keep(file_id, verdict)
-    done.away = verdict.away
-    done.clean += verdict.kind == clamd.CLEAN
-    done.infected += [file_id] if verdict.kind == clamd.INFECTED else []
-    done.unscanned += [file_id] if verdict.kind == clamd.UNSCANNED else []
+    _store_result(file_id, verdict)
+    result.away = verdict.unreachable
+    result.clean += verdict.result == clamd.CLEAN
+    result.infected += [file_id] if verdict.result == clamd.INFECTED else []
+    result.unscanned += [file_id] if verdict.result == clamd.UNSCANNED else []
 
 
 def _chunks(document: DocumentContent) -> Iterator[bytes]:
-    """Opens it not before the scanner takes the first, and closes it when the scanner hangs up."""
+    """Open the document when the scanner asks for data; close it when it hangs up."""
     yield from document.read()
 
 
-def _keep(file_id: int, verdict: Verdict) -> None:
-    """What is new of it goes into the trail. That nothing could be learned changes nothing."""
+def _store_result(file_id: int, verdict: Verdict) -> None:
+    """Store the result and log changes of state; an unscanned result changes none."""
     with transaction() as session:
         file = session.get(EntityFile, file_id, with_for_update=True, populate_existing=True)
         if file is None:
             return
-        if verdict.kind == clamd.UNSCANNED:
-            words = verdict.words if file.scan == WAITING else file.scan_words
-            session.execute(_quietly(file_id).values(scan_words=words, scanned_at=None if verdict.away else now()))
+        if verdict.result == clamd.UNSCANNED:
+            words = verdict.detail if file.scan == WAITING else file.scan_words
+            session.execute(
+                _update_unversioned(file_id).values(scan_words=words, scanned_at=None if verdict.unreachable else now())
+            )
             return
-        state, words = (INFECTED, verdict.words) if verdict.kind == clamd.INFECTED else (CLEAN, None)
+        state, words = (INFECTED, verdict.detail) if verdict.result == clamd.INFECTED else (CLEAN, None)
         if INFECTED in (state, file.scan) and state != file.scan:
             action, details = ("quarantine", {"signature": words}) if words else ("release", {})
             event_log.record(None, action, event_log.subject_of(file), **details)
         if (file.scan, state) == (WAITING, CLEAN):
-            jobs.ask(jobs.WARM, file_id)
-        session.execute(_quietly(file_id).values(scan=state, scan_words=words, scanned_at=now()))
+            jobs.enqueue(jobs.WARM, file_id)
+        session.execute(_update_unversioned(file_id).values(scan=state, scan_words=words, scanned_at=now()))
 
 
-def _quietly(file_id: int) -> Any:
-    """An update that is no change of the document."""
+def _update_unversioned(file_id: int) -> Any:
+    """Return an update that does not count as a change of the document."""
     return update(EntityFile).where(EntityFile.id == file_id).values(updated_at=EntityFile.updated_at)
 
 

@@ -1,4 +1,4 @@
-"""How the installation is doing, in figures, for those who look after it: never whose documents these are."""
+"""Operator metrics. Contains no patient data."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,8 +26,8 @@ from medfiles.storage import Storages
 
 
 @dataclass(frozen=True)
-class Kept:
-    """How much of one kind there is; sizes in bytes."""
+class DocumentCounts:
+    """Counts and bytes of one record type's documents."""
 
     documents: int = 0
     size: int = 0
@@ -37,7 +37,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Journal:
-    """Objects on their way in and out, and how many of them the next sweep has to see to."""
+    """Objects being stored and removed, and how many are overdue for the sweep."""
 
     attach: int
     remove: int
@@ -46,7 +46,7 @@ class Journal:
 
 @dataclass(frozen=True)
 class Process:
-    """One server process of this machine; `memory` in bytes, its workers for uploads and previews included."""
+    """A server process on this machine; `memory` in bytes, sandbox workers included."""
 
     pid: int
     memory: int
@@ -55,16 +55,18 @@ class Process:
 
 
 @dataclass(frozen=True)
-class Condition:
-    """`kinds` by the name of the kind of record; `pictures` are derived and can be made again; `free` bytes of each
-    store, None where there is no end; `oldest_trash` goes for ever first; `findings` of checks by their kind; `runs`:
-    when each kind of long work last came to its end."""
+class Status:
+    """Figures of the installation; sizes in bytes.
+
+    `kinds` by record type; `free` by storage, None for unlimited; `oldest_trash` is purged first; `findings` by kind;
+    `runs` by operation.
+    """
 
     at: datetime
-    kinds: Mapping[str, Kept]
+    kinds: Mapping[str, DocumentCounts]
     pictures: int
     pictures_size: int
-    not_drawn: int
+    failed_pictures: int
     additional: Sequence[Figure]
     oldest_trash: datetime | None
     journal: Journal
@@ -75,38 +77,38 @@ class Condition:
     processes: tuple[Process, ...]
     findings: Mapping[str, int]
     runs: Mapping[str, Run | None]
-    trail: chain.Condition
-    scanner: scanning.Condition
-    jobs: jobs.Condition
+    audit: chain.ChainStatus
+    scanner: scanning.ScannerStatus
+    jobs: jobs.QueueStatus
 
     @property
     def jobs_late(self) -> int:
-        """Seconds that the oldest job which is due has waited for somebody to begin it."""
+        """Seconds for which the oldest due job has waited."""
         return max(0, int((self.at - self.jobs.oldest).total_seconds())) if self.jobs.oldest else 0
 
 
-class ConditionService(Service):
-    """For admins alone."""
+class StatusService(Service):
+    """Status for admins."""
 
-    def read(self, services: Services) -> Condition:
+    def read(self, services: Services) -> Status:
         with self.operation("status"):
-            permit(self.actor)
-            return measured(services)
+            require_admin(self.actor)
+            return measure(services)
 
 
-def permit(actor: Actor) -> None:
+def require_admin(actor: Actor) -> None:
     if not actor.is_admin:
         raise Forbidden("Only administrators can open the status page.")
 
 
-def measured(services: Services) -> Condition:
+def measure(services: Services) -> Status:
     pictures, size, failed = _pictures()
-    return Condition(
+    return Status(
         at=now(),
         kinds=_kinds(services.registry),
         pictures=pictures,
         pictures_size=size,
-        not_drawn=failed,
+        failed_pictures=failed,
         additional=services.registry.additional.figures(),
         oldest_trash=db.session.scalar(select(func.min(EntityFile.deleted_at))),
         journal=_journal(),
@@ -117,13 +119,13 @@ def measured(services: Services) -> Condition:
         processes=processes(),
         findings=integrity.count_findings(),
         runs={name: last_runs.last(name) for name in (integrity.VERIFY, integrity.DEEP, backup.RUN, chain.VERIFY)},
-        trail=chain.condition(),
-        scanner=scanning.condition(services.scanner),
-        jobs=jobs.condition(),
+        audit=chain.status(),
+        scanner=scanning.status(services.scanner),
+        jobs=jobs.status(),
     )
 
 
-def _kinds(registry: Registry) -> dict[str, Kept]:
+def _kinds(registry: Registry) -> dict[str, DocumentCounts]:
     trashed = case((EntityFile.deleted_at.is_not(None), 1), else_=0)
     query = select(
         EntityFile.entity_type,
@@ -133,11 +135,11 @@ def _kinds(registry: Registry) -> dict[str, Kept]:
         func.sum(trashed * EntityFile.file_size),
     ).group_by(EntityFile.entity_type)
     found = {kind: tuple(map(int, figures)) for kind, *figures in db.session.execute(query)}
-    return {record_type.name: _kept(*found.get(record_type.name, (0, 0, 0, 0))) for record_type in registry}
+    return {record_type.name: _document_counts(*found.get(record_type.name, (0, 0, 0, 0))) for record_type in registry}
 
 
-def _kept(count: int, size: int, trashed: int, trashed_size: int) -> Kept:
-    return Kept(count - trashed, size - trashed_size, trashed, trashed_size)
+def _document_counts(count: int, size: int, trashed: int, trashed_size: int) -> DocumentCounts:
+    return DocumentCounts(count - trashed, size - trashed_size, trashed, trashed_size)
 
 
 def _pictures() -> tuple[int, int, int]:
@@ -163,7 +165,7 @@ def _count(column: Any, *where: ColumnElement[bool]) -> int:
 
 
 def processes() -> tuple[Process, ...]:
-    """The server processes beside this one: children of one parent with one command line."""
+    """Return server processes: siblings with the same command line."""
     me = psutil.Process()
     parent = me.parent()
     beside = parent.children() if parent else []
@@ -179,7 +181,7 @@ def _command(process: psutil.Process) -> list[str]:
 
 
 def _process(process: psutil.Process) -> Process | None:
-    """None when it ended meanwhile."""
+    """None when the process has ended."""
     try:
         workers = process.children(recursive=True)
         memory = sum(one.memory_info().rss for one in (process, *workers))

@@ -1,5 +1,4 @@
-"""What is done by itself, every so often or when it was asked for: by the server processes, or by `flask medfiles
-worker` beside them."""
+"""Run jobs, recurring and queued: in server processes or `flask medfiles worker`."""
 
 import threading
 import time
@@ -24,28 +23,31 @@ from medfiles.services import Services
 
 log = structlog.get_logger("medfiles.operations.worker")
 HOUR = timedelta(hours=1)
-POLL = 1.0  # seconds until an idle one looks again
-PAUSE = 10.0  # and until one that could not look tries again
-WORKER = "worker"  # MEDFILES_JOBS: the server processes do none of it
+POLL = 1.0  # seconds between looks for a due job
+PAUSE = 10.0  # seconds after a failed look
+WORKER = "worker"  # MEDFILES_JOBS: server processes run no jobs
 Facts = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Duty:
-    """Done `every` so often; None: when it was asked for. What failed is tried `again` after that time, the next time
-    after twice as long, and so on up to an hour; after that many `tries` it is given up (None: never). `all_alike`:
-    what fails for one subject fails for all, so the others wait as well, and the time does not grow."""
+class JobHandler:
+    """How to run a job.
+
+    It recurs `every` so often (None: only when enqueued). A failed job is retried after `retry_after`, then after twice
+    the time, up to an hour, and given up after `tries` (None: never). `delay_others`: a failure concerns all jobs with
+    this name, so they all wait, without backoff.
+    """
 
     run: Callable[[Services, int], Facts]
     every: timedelta | None = None
-    again: timedelta = timedelta(seconds=10)
+    retry_after: timedelta = timedelta(seconds=10)
     tries: int | None = None
-    all_alike: bool = False
+    delay_others: bool = False
 
 
 def _sweep(services: Services, _: int) -> Facts:
     swept = housekeeping.sweep(services.storages)
-    preview_cache.clear_unwanted(services.storages)
+    preview_cache.clear_orphans(services.storages)
     return vars(swept)
 
 
@@ -77,104 +79,110 @@ def _warm(services: Services, file_id: int) -> Facts:
     return {"made": housekeeping.warm_one(services.renderer, file_id)}
 
 
-DUTIES = {
-    SCAN: Duty(_scan, all_alike=True),
-    WARM: Duty(_warm, tries=5),
-    "sweep": Duty(_sweep, HOUR),
-    "purge": Duty(_purge, HOUR),
-    "forget": Duty(_forget, HOUR),
-    "verify": Duty(_verify, HOUR),
-    "rescan": Duty(_rescan, scanning.AGAIN),
+HANDLERS = {
+    SCAN: JobHandler(_scan, delay_others=True),
+    WARM: JobHandler(_warm, tries=5),
+    "sweep": JobHandler(_sweep, HOUR),
+    "purge": JobHandler(_purge, HOUR),
+    "forget": JobHandler(_forget, HOUR),
+    "verify": JobHandler(_verify, HOUR),
+    "rescan": JobHandler(_rescan, scanning.RETRY_AFTER),
 }
 
 
-def ask_for_all() -> None:
-    """What is done every so often is due now: a server starts, with other settings perhaps."""
+def schedule_recurring() -> None:
+    """Make recurring jobs due immediately at startup: settings may have changed."""
     with transaction():
-        for kind, duty in DUTIES.items():
-            if duty.every:
-                jobs.ask_again(kind, duty.every)
+        for name, handler in HANDLERS.items():
+            if handler.every:
+                jobs.make_due(name, handler.every)
 
 
-def do_next(app: Any) -> bool | None:
-    """One job that is due: whether it came to a good end; None when there was none."""
+def run_next(app: Any) -> bool | None:
+    """Run one due job; return whether it succeeded, None when none is due."""
     with app.app_context():
-        claim = jobs.claim(DUTIES)
-        return None if claim is None else _do(app, claim)
+        claim = jobs.claim(HANDLERS)
+        return None if claim is None else _run(app, claim)
 
 
-def work(app: Any, stop: threading.Event) -> None:
-    """Until told to stop, one job after another."""
+def run_until(app: Any, stop: threading.Event) -> None:
+    """Run jobs until `stop` is set."""
     begun = False
     while not stop.is_set():
         try:
             if not begun:
                 with app.app_context():
-                    ask_for_all()
+                    schedule_recurring()
                 begun = True
-            if do_next(app) is None:
+            if run_next(app) is None:
                 stop.wait(POLL)
-        except (MedfilesError, SQLAlchemyError, OSError) as error:  # what is away may be back in a moment
+        except (MedfilesError, SQLAlchemyError, OSError) as error:  # an outage may be over in a moment
             log.error("no work", code=_code(error))
             stop.wait(PAUSE)
 
 
-def start_working(app: Any, stop: threading.Event | None = None) -> threading.Thread | None:
-    """A thread of a server process that works; None where `flask medfiles worker` does all of it."""
+def start_worker(app: Any, stop: threading.Event | None = None) -> threading.Thread | None:
+    """Start a worker thread; None when only `flask medfiles worker` runs jobs."""
     if app.config["MEDFILES_JOBS"] == WORKER:
         return None
-    thread = threading.Thread(target=work, args=(app, stop or threading.Event()), name="work", daemon=True)
+    thread = threading.Thread(target=run_until, args=(app, stop or threading.Event()), name="work", daemon=True)
     thread.start()
     return thread
 
 
-def _do(app: Any, claim: Claim) -> bool:
-    duty, begun = DUTIES[claim.kind], time.monotonic()
-    if duty.tries and claim.tries >= duty.tries:  # whoever tried it last did not live to say how it went
-        jobs.failed(claim, "lost", None)
-        log.error("given up", job=claim.kind, subject=claim.subject, code="lost")
+def _run(app: Any, claim: Claim) -> bool:
+    handler, begun = HANDLERS[claim.name], time.monotonic()
+    if handler.tries and claim.tries >= handler.tries:  # the last worker died while running it
+        jobs.fail(claim, "lost", None)
+        log.error("given up", job=claim.name, subject=claim.subject, code="lost")
         return False
     try:
         with _renewed(app, claim):
-            facts = duty.run(app.extensions["medfiles"], claim.subject)
-    except Exception as error:  # noqa: BLE001 - of whatever sort: one job that fails must not stop the others
+            facts = handler.run(app.extensions["medfiles"], claim.subject)
+    except Exception as error:  # noqa: BLE001 - one failed job must not stop the others
         db.session.rollback()
-        _failed(claim, duty, error)
+        _failed(claim, handler, error)
         return False
-    jobs.done(claim, duty.every)
+    jobs.complete(claim, handler.every)
     seconds = round(time.monotonic() - begun, 2)
-    tell = log.info if duty.every and any(facts.values()) else log.debug  # thousands of thumbnails are no news
-    tell("done", job=claim.kind, subject=claim.subject, seconds=seconds, **facts)
+    # Thousands of thumbnails are not worth a line each.
+    write_log = log.info if handler.every and any(facts.values()) else log.debug
+    write_log("done", job=claim.name, subject=claim.subject, seconds=seconds, **facts)
     return True
 
 
-def _failed(claim: Claim, duty: Duty, error: Exception) -> None:
-    last = duty.tries is not None and claim.tries + 1 >= duty.tries
-    growth = 1 if duty.all_alike else 2 ** min(claim.tries, 10)
-    jobs.failed(claim, _code(error), None if last else min(duty.again * growth, HOUR), all_alike=duty.all_alike)
+def _failed(claim: Claim, handler: JobHandler, error: Exception) -> None:
+    last = handler.tries is not None and claim.tries + 1 >= handler.tries
+    growth = 1 if handler.delay_others else 2 ** min(claim.tries, 10)
+    jobs.fail(
+        claim,
+        _code(error),
+        None if last else min(handler.retry_after * growth, HOUR),
+        delay_others=handler.delay_others,
+    )
     expected = isinstance(error, MedfilesError | SQLAlchemyError | OSError)
-    tell = log.error if expected else log.exception
-    tell("given up" if last else "failed", job=claim.kind, subject=claim.subject, code=_code(error))
+    write_log = log.error if expected else log.exception
+    write_log("given up" if last else "failed", job=claim.name, subject=claim.subject, code=_code(error))
 
 
 @contextmanager
 def _renewed(app: Any, claim: Claim) -> Iterator[None]:
-    over = threading.Event()
+    finished = threading.Event()
 
-    def renewing() -> None:
-        while not over.wait(jobs.LEASE.total_seconds() / 3):
+    def renew_lease() -> None:
+        while not finished.wait(jobs.LEASE.total_seconds() / 3):
             with app.app_context():
                 try:
                     jobs.renew(claim)
                 except (MedfilesError, SQLAlchemyError) as error:
-                    log.error("lease not renewed", job=claim.kind, code=_code(error))
+                    log.error("lease not renewed", job=claim.name, code=_code(error))
 
-    thread = threading.Thread(target=renewing, name="lease", daemon=True)
+    thread = threading.Thread(target=renew_lease, name="lease", daemon=True)
     thread.start()
     try:
         yield
     finally:
-        over.set()
+        finished.set()
         thread.join()
 
 

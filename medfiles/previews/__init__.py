@@ -1,1 +1,1 @@
-"""What a document looks like: service, cache, renderer."""
+"""What documents look like: previews, pictures, thumbnails."""

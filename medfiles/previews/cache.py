@@ -1,5 +1,4 @@
-"""Rows and objects of what was derived from documents' bytes: found by hash, claimed before they are made, forgotten
-with the last document that has the hash."""
+"""Cached previews by content hash: claim, store, forget with the last document."""
 
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -9,108 +8,112 @@ from sqlalchemy import Exists, Select, delete, exists, select
 from sqlalchemy.exc import IntegrityError
 
 from medfiles.clock import now
-from medfiles.database.session import db, end_reading, transaction
+from medfiles.database.session import db, end_read, transaction
 from medfiles.errors import NotFound
 from medfiles.models import EntityFile, Rendition, StorageJournal
 from medfiles.storage import Storages, journal
 from medfiles.storage.journal import LEASE, Swept
 
-AT_WORK = timedelta(seconds=90)  # whoever claimed a key longer ago than this has died
+CLAIM_TIMEOUT = timedelta(seconds=90)  # after this, the process that claimed a key has died
 BATCH = 100
 
 
-class AlreadyMade(Exception):
-    """Takes the claim back."""
+class AlreadyStored(Exception):
+    """Roll back the claim: the picture was made in the meantime."""
 
 
 def find(sha256: str, recipe: str, page: int) -> Rendition | None:
-    """Out of the session: what is done afterwards expires it not."""
+    """Return the row, detached so that later commits do not expire it."""
     row = db.session.scalar(
         select(Rendition).where(Rendition.sha256 == sha256, Rendition.recipe == recipe, Rendition.page == page)
     )
     if row is not None:
         db.session.expunge(row)
-    end_reading()
+    end_read()
     return row
 
 
 def failure(sha256: str, recipe: str, pages: Collection[int]) -> str | None:
-    """Why one of these pages could not be made, as far as that is known."""
+    """Return why one of these pages failed before, if known."""
     query = select(Rendition.failure).where(Rendition.sha256 == sha256, Rendition.recipe == recipe)
     found: str | None = db.session.scalar(query.where(Rendition.page.in_(pages)).limit(1))
-    end_reading()
+    end_read()
     return found
 
 
 def has_other(sha256: str, recipe: str, page: int) -> bool:
     query = select(Rendition.id).where(Rendition.sha256 == sha256, Rendition.recipe == recipe, Rendition.page != page)
     found = db.session.scalar(query.limit(1)) is not None
-    end_reading()
+    end_read()
     return found
 
 
 def claim(storage: str, key: str) -> bool:
-    """Whether this caller is the one to make what will lie under the key: nobody is at it, and nobody has done it since
-    the caller looked."""
-    with suppress(IntegrityError, AlreadyMade), transaction() as session:
+    """Return whether the caller should make this object.
+
+    False when another caller is making it, or has made it since this caller looked.
+    """
+    with suppress(IntegrityError, AlreadyStored), transaction() as session:
         journal.enter(storage, [key])
         if session.scalar(select(Rendition.id).where(Rendition.key == key)) is not None:
-            raise AlreadyMade
+            raise AlreadyStored
         return True
     return False
 
 
-def is_being_made(key: str) -> bool:
+def is_in_progress(key: str) -> bool:
     query = select(StorageJournal.lease_until).where(StorageJournal.key == key, StorageJournal.action == "attach")
     lease = db.session.scalar(query)
-    end_reading()
-    return lease is not None and lease > now() + LEASE - AT_WORK
+    end_read()
+    return lease is not None and lease > now() + LEASE - CLAIM_TIMEOUT
 
 
-def keep(row: Rendition) -> None:
-    """Make the row name its claimed key; NotFound when the last document with this hash went meanwhile."""
+def store(row: Rendition) -> None:
+    """Store the row of a finished object; NotFound when its last document was purged."""
     with transaction() as session:
-        _must_be_wanted(row.sha256)
+        _lock_document(row.sha256)
         session.add(row)
         session.flush()
         journal.settle([str(row.key)])
 
 
-def remember(row: Rendition) -> None:
-    """A row without an object. When somebody else was faster, theirs stays."""
+def store_failure(row: Rendition) -> None:
+    """Store a row without an object, such as a failure. An existing row wins."""
     with suppress(NotFound), transaction() as session:
-        _must_be_wanted(row.sha256)
+        _lock_document(row.sha256)
         with suppress(IntegrityError), session.begin_nested():
             session.add(row)
 
 
-def lose(row: Rendition) -> None:
-    """Its object is gone, as after a restored backup: it can be made again."""
+def forget(row: Rendition) -> None:
+    """Delete a row whose object is gone, as after a restore, so that it is made again."""
     with transaction() as session:
         session.execute(delete(Rendition).where(Rendition.id == row.id))
 
 
 def release(hashes: Collection[str]) -> Sequence[str]:
-    """In the transaction that deletes documents with these hashes: drop what was derived from those that are the last
-    of theirs; the keys whose objects have to go once it is committed."""
+    """Drop the rows whose last document is deleted in this transaction.
+
+    Return the keys whose objects to remove after the commit.
+    """
     db.session.flush()
-    return _drop(select(Rendition).where(Rendition.sha256.in_(hashes), ~_wanted()))
+    return _drop(select(Rendition).where(Rendition.sha256.in_(hashes), ~_has_document()))
 
 
 def clear(storages: Storages, *, failed: bool = False) -> Swept:
-    """Remove everything that was derived, or forget what could not be made."""
+    """Remove all cached previews, or only recorded failures."""
     query = select(Rendition).where(Rendition.failure.is_not(None)) if failed else select(Rendition)
     return _clear(storages, query)
 
 
 def clear_elsewhere(storages: Storages) -> Swept:
-    """Remove what is not where new ones are kept; it is made anew when it is looked at."""
+    """Remove objects outside the default storage; they are made again on demand."""
     return _clear(storages, select(Rendition).where(Rendition.storage != storages.default.name))
 
 
-def clear_unwanted(storages: Storages) -> Swept:
-    """Remove what belongs to no document any more, as when the last two of one hash are purged at the same time."""
-    return _clear(storages, select(Rendition).where(~_wanted()))
+def clear_orphans(storages: Storages) -> Swept:
+    """Remove orphans, as when the last two documents of a hash go at the same time."""
+    return _clear(storages, select(Rendition).where(~_has_document()))
 
 
 def _clear(storages: Storages, query: Select[Rendition]) -> Swept:
@@ -135,12 +138,12 @@ def _drop(query: Select[Rendition]) -> Sequence[str]:
     return keys
 
 
-def _wanted() -> Exists:
+def _has_document() -> Exists:
     return exists().where(EntityFile.sha256 == Rendition.sha256)
 
 
-def _must_be_wanted(sha256: str) -> None:
-    """Locks one such document, so that it cannot be purged before what is derived from it is named."""
+def _lock_document(sha256: str) -> None:
+    """Lock a document with this hash, so that it cannot be purged meanwhile."""
     query = select(EntityFile.id).where(EntityFile.sha256 == sha256).limit(1)
     if db.session.scalar(query.with_for_update()) is None:
         raise NotFound()

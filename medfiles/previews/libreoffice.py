@@ -1,5 +1,7 @@
-"""Old Word documents as PDF, by the LibreOffice that the operator named: a process of its own for each, with limits,
-a folder of its own that goes with it, and none of our environment."""
+"""Convert old Word documents to PDF with LibreOffice.
+
+Each conversion runs in a process of its own with limits, a temporary folder and an empty environment.
+"""
 
 import os
 import shutil
@@ -17,9 +19,9 @@ from medfiles.sandbox.pool import Busy, NotChecked
 OLD_WORD = "application/msword"
 SECONDS, CPU, MEMORY, LARGEST = 60, 45, 4 * 1024**3, 100 * 1024**2
 PATIENCE = 10.0
-MOST_KEPT = 4  # of what was converted last: somebody turns its pages
+CACHE_SIZE = 4  # recent conversions, whose pages are being read
 ONE_AT_A_TIME = threading.Semaphore(1)
-KEPT: dict[str, bytes] = {}
+CACHE: dict[str, bytes] = {}
 LIMITED = f"""
 import os, resource, sys
 resource.setrlimit(resource.RLIMIT_CPU, ({CPU}, {CPU}))
@@ -30,34 +32,34 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
-class NotConverted(NotChecked):
-    """LibreOffice gave nothing, or took too long."""
+class ConversionFailed(NotChecked):
+    """LibreOffice produced nothing or took too long."""
 
 
 @dataclass(frozen=True)
 class Converter:
-    """`program` is the path of soffice; "" when there is none."""
+    """`program` is the path of soffice, "" when not installed."""
 
     program: str
 
-    def takes(self, media_type: str) -> bool:
+    def supports(self, media_type: str) -> bool:
         return bool(self.program) and media_type == OLD_WORD
 
-    def pdf(self, sha256: str, document: Path) -> bytes:
-        """`NotConverted`; `Busy` when others are at it for as long as a caller may wait."""
+    def to_pdf(self, sha256: str, document: Path) -> bytes:
+        """Return the PDF; raise `ConversionFailed`, or `Busy` when others are converting."""
         if not ONE_AT_A_TIME.acquire(timeout=PATIENCE):
             raise Busy()
         try:
-            if sha256 not in KEPT:
+            if sha256 not in CACHE:
                 with TemporaryDirectory(prefix="medfiles-") as folder:
-                    KEPT[sha256] = self._converted(Path(folder), document)
-            if len(KEPT) > MOST_KEPT:
-                del KEPT[next(iter(KEPT))]
-            return KEPT[sha256]
+                    CACHE[sha256] = self._convert(Path(folder), document)
+            if len(CACHE) > CACHE_SIZE:
+                del CACHE[next(iter(CACHE))]
+            return CACHE[sha256]
         finally:
             ONE_AT_A_TIME.release()
 
-    def _converted(self, folder: Path, document: Path) -> bytes:
+    def _convert(self, folder: Path, document: Path) -> bytes:
         shutil.copyfile(document, folder / "document.doc")
         process = subprocess.Popen(
             [sys.executable, "-I", "-c", LIMITED, *self._command(folder)],
@@ -72,9 +74,9 @@ class Converter:
             process.wait(SECONDS)
             return (folder / "document.pdf").read_bytes()
         except (subprocess.TimeoutExpired, FileNotFoundError) as error:
-            raise NotConverted() from error
+            raise ConversionFailed() from error
         finally:
-            _end(process)
+            _kill_group(process)
 
     def _command(self, folder: Path) -> list[str]:
         profile = f"-env:UserInstallation={(folder / 'profile').as_uri()}"
@@ -82,8 +84,8 @@ class Converter:
         return [self.program, profile, *options, str(folder / "document.doc")]
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """With everything it started: soffice is a script around the real program."""
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    """Kill the process group: soffice is a script around the real program."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

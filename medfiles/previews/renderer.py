@@ -1,4 +1,4 @@
-"""Makes what is derived from documents, in workers of its own, once, and keeps it: no permission is asked here."""
+"""Render previews once, in sandbox workers, and cache them. Checks no permissions."""
 
 import base64
 import time
@@ -22,29 +22,29 @@ from medfiles.errors import (
 )
 from medfiles.models import Rendition
 from medfiles.previews import cache as preview_cache
-from medfiles.previews.libreoffice import Converter, NotConverted
-from medfiles.record_types.media_types import DRAWN, media_of
-from medfiles.sandbox.pool import Busy, Limits, NotChecked, Room, Sandbox, TimedOut
+from medfiles.previews.libreoffice import ConversionFailed, Converter
+from medfiles.record_types.media_types import WITH_THUMBNAIL, group_of
+from medfiles.sandbox.pool import Busy, ConcurrencyLimit, Limits, NotChecked, Sandbox, TimedOut
 from medfiles.sandbox.render import spec
-from medfiles.sandbox.render.spec import Recipe
+from medfiles.sandbox.render.spec import PictureSpec
 from medfiles.storage import Staged, Storages, journal, picture_key
 
 log = structlog.get_logger("medfiles.previews.renderer")
 TASKS = ("medfiles.sandbox.render.tasks",)
-LIMITS = Limits(cpu=15, wall=45.0, jobs=200, queue=10.0, nice=10)  # whoever waits for a page goes first
-PATIENCE = 10.0  # seconds one waits for what somebody else is making
-POLL = 0.05
+LIMITS = Limits(cpu=15, wall=45.0, jobs=200, queue=10.0, nice=10)  # the server goes first
+WAIT_SECONDS = 10.0  # seconds to wait for a picture that another request is rendering
+POLL_SECONDS = 0.05
 BUSY = "Many previews are being prepared. Please try again in a moment."
 CRASHED = "This document cannot be previewed safely. Download it to open it on your device."
 NOT_CONVERTED = "The preview could not be prepared. Download the document to open it on your device."
 NO_CONVERTER, PDF = Converter(""), "application/pdf"
 SLOW = "The preview of this document takes too long. Download it to open it on your device."
-WHOLE = 0  # in place of a page: the document
-SENTENCES = ((TimedOut, SLOW), (NotConverted, NOT_CONVERTED), (NotChecked, CRASHED))
+WHOLE_DOCUMENT = 0  # the page number that stands for the whole document
+MESSAGES = ((TimedOut, SLOW), (ConversionFailed, NOT_CONVERTED), (NotChecked, CRASHED))
 
 
-class Unshowable(Rejected):
-    """The document is there and may be read, but no picture can be made of it."""
+class NoPreview(Rejected):
+    """The document can be read, but no preview can be made of it."""
 
     code = "no-preview"
 
@@ -59,9 +59,9 @@ class Sheet:
 class Preview:
     """What can be shown of a document; sizes in pixels, of its first page.
 
-    `kind` is "pages" (PDF, TIFF), "image", "dicom", "text", "table", "html", or "none" with the sentence why as
-    `reason`. Pages (frames of a DICOM image) count from 1. `windows` are (label, centre, width), the first of them is
-    what is shown by itself; `tags` (label, value). `html` is clean: no scripts, styles, links or pictures in it.
+    `kind` is "pages" (PDF, TIFF), "image", "dicom", "text", "table", "html", or "none" with `reason`. Pages (frames of
+    a DICOM image) count from 1. `windows` are (label, centre, width), the first is the default; `tags` are (label,
+    value). `html` is sanitized: no scripts, styles, links or pictures.
     """
 
     kind: str
@@ -75,21 +75,22 @@ class Preview:
     text: str | None = None
     html: str | None = None
     sheets: tuple[Sheet, ...] = ()
-    note: str | None = None  # the sentence that says what is left out, and how much is shown
+    note: str | None = None  # says how much is shown and what is left out
 
     @property
-    def truncated(self) -> bool:
-        return self.note is not None
+    def is_drawn(self) -> bool:
+        """Whether its pages are shown as pictures."""
+        return self.kind in ("pages", "image", "dicom")
 
     @property
     def window(self) -> spec.Window | None:
-        """What is shown by itself."""
+        """The default window."""
         return self.windows[0][1:] if self.windows else None
 
 
 @dataclass(frozen=True)
 class Picture:
-    """WebP: `size` bytes, `read()` gives chunks of them; `etag` is another one when they are."""
+    """A WebP picture of `size` bytes; `read()` yields chunks; `etag` identifies them."""
 
     size: int
     etag: str
@@ -98,132 +99,142 @@ class Picture:
 
 @dataclass(frozen=True)
 class Renderer:
-    """`sandbox` runs medfiles.previews; documents come as `Opened`, out of the session. Whoever waits for something
-    to be made is in the `room`, so that the server has threads left for everybody else."""
+    """Renders documents, which come as detached `DocumentContent`.
+
+    Callers that wait for rendering take a slot, so that the server keeps threads for other requests.
+    """
 
     storages: Storages
     sandbox: Sandbox
     converter: Converter = NO_CONVERTER
-    room: Room = field(default_factory=Room)
+    render_slots: ConcurrencyLimit = field(default_factory=ConcurrencyLimit)
 
-    def look(self, document: DocumentContent) -> Preview:
+    def describe(self, document: DocumentContent) -> Preview:
         sha256 = document.file.sha256
-        known = preview_cache.find(sha256, spec.LOOK, 0)
+        known = preview_cache.find(sha256, spec.PREVIEW, 0)
         if known is not None:
-            return Preview("none", reason=known.failure) if known.failure else _look(known.facts or {})
+            return Preview("none", reason=known.failure) if known.failure else _preview_from_json(known.facts or {})
         answer = self._run("look", document)
         if "crash" in answer:
-            preview_cache.remember(Rendition(sha256=sha256, recipe=spec.LOOK, page=0, failure=answer["crash"]))
+            preview_cache.store_failure(Rendition(sha256=sha256, recipe=spec.PREVIEW, page=0, failure=answer["crash"]))
             return Preview("none", reason=answer["crash"])
-        if media_of(document.file.file_type) in DRAWN:  # of others the facts are their content
-            preview_cache.remember(Rendition(sha256=sha256, recipe=spec.LOOK, page=0, facts=answer))
-        return _look(answer)
+        if document.file.file_type in WITH_THUMBNAIL:  # others would store their whole content
+            preview_cache.store_failure(Rendition(sha256=sha256, recipe=spec.PREVIEW, page=0, facts=answer))
+        return _preview_from_json(answer)
 
-    def picture(self, document: DocumentContent, word: str, page: int) -> Picture:
-        """NotFound for a word or page that is none, `Unshowable`, `Busy`."""
-        recipe = spec.read(word)
-        self._must_have(document, recipe, page)
-        known = preview_cache.find(document.file.sha256, word, page)
+    def picture(self, document: DocumentContent, recipe: str, page: int) -> Picture:
+        """Return a page; raise NotFound (no such page or recipe), `Unshowable` or `Busy`."""
+        picture_spec = spec.parse_recipe(recipe)
+        self._check_exists(document, picture_spec, page)
+        known = preview_cache.find(document.file.sha256, recipe, page)
         if known is None:
-            self._must_not_have_crashed(document, page)
-        return (known and self._kept(known)) or self._made(document, recipe, word, page)
+            self._check_not_crashed(document, page)
+        return (known and self._open_cached(known)) or self._render_and_cache(document, picture_spec, recipe, page)
 
-    def _must_not_have_crashed(self, document: DocumentContent, page: int) -> None:
-        """What costs a worker at one width does at every other; a document two of whose pages do is given up whole."""
-        if words := preview_cache.failure(document.file.sha256, spec.crash(), (WHOLE, page)):
-            raise Unshowable(words)
+    def _check_not_crashed(self, document: DocumentContent, page: int) -> None:
+        """Raise if a worker crashed on this page at any width, or on two other pages."""
+        if message := preview_cache.failure(document.file.sha256, spec.crash(), (WHOLE_DOCUMENT, page)):
+            raise NoPreview(message)
 
-    def _remember_crash(self, document: DocumentContent, page: int, words: str) -> None:
+    def _remember_crash(self, document: DocumentContent, page: int, message: str) -> None:
         sha256 = document.file.sha256
         if preview_cache.has_other(sha256, spec.crash(), page):
-            preview_cache.remember(Rendition(sha256=sha256, recipe=spec.crash(), page=WHOLE, failure=words))
-        preview_cache.remember(Rendition(sha256=sha256, recipe=spec.crash(), page=page, failure=words))
+            preview_cache.store_failure(
+                Rendition(sha256=sha256, recipe=spec.crash(), page=WHOLE_DOCUMENT, failure=message)
+            )
+        preview_cache.store_failure(Rendition(sha256=sha256, recipe=spec.crash(), page=page, failure=message))
 
-    def _must_have(self, document: DocumentContent, recipe: Recipe, page: int) -> None:
-        kind, pages = media_of(document.file.file_type), document.file.pages
-        if kind == "image" and pages is None:
+    def _check_exists(self, document: DocumentContent, picture_spec: PictureSpec, page: int) -> None:
+        group, pages = group_of(document.file.file_type), document.file.pages
+        if group == "image" and pages is None:
             pages = 1
         if pages is None:
-            look = self.look(document)
-            if look.kind == "none":
-                raise Unshowable(look.reason or CRASHED)
-            pages = look.pages or 0
-        drawn = kind in DRAWN or self.converter.takes(document.file.file_type)
-        if not drawn or not 1 <= page <= pages or (recipe.window and kind != "dicom"):
+            preview = self.describe(document)
+            if preview.kind == "none":
+                raise NoPreview(preview.reason or CRASHED)
+            pages = preview.pages or 0
+        drawn = document.file.file_type in WITH_THUMBNAIL or self.converter.supports(document.file.file_type)
+        if not drawn or not 1 <= page <= pages or (picture_spec.window and group != "dicom"):
             raise NotFound()
 
-    def _kept(self, known: Rendition) -> Picture | None:
-        """None when its object is gone."""
+    def _open_cached(self, known: Rendition) -> Picture | None:
+        """Open a cached picture; None when its object is gone."""
         if known.failure:
-            raise Unshowable(known.failure)
+            raise NoPreview(known.failure)
         storage, key = self.storages[str(known.storage)], str(known.key)
         try:
             size = storage.stat(key).size
         except BlobMissing:
-            preview_cache.lose(known)
+            preview_cache.forget(known)
             return None
         return Picture(size, _etag(known.sha256, known.recipe, known.page), lambda: storage.open(key))
 
-    def _made(self, document: DocumentContent, recipe: Recipe, word: str, page: int) -> Picture:
+    def _render_and_cache(
+        self, document: DocumentContent, picture_spec: PictureSpec, recipe: str, page: int
+    ) -> Picture:
         sha256, storage = document.file.sha256, self.storages.default
-        key = picture_key(sha256, word, page)
-        if not self._is_to_be_kept(document, recipe) or not preview_cache.claim(storage.name, key):
-            return self._others(sha256, word, page, key) or self._drawn(document, recipe, word, page)[0]
+        key = picture_key(sha256, recipe, page)
+        if not self._is_cacheable(document, picture_spec) or not preview_cache.claim(storage.name, key):
+            return (
+                self._wait_for_other(sha256, recipe, page, key) or self._render(document, picture_spec, recipe, page)[0]
+            )
         try:
-            picture, content = self._drawn(document, recipe, word, page)
+            picture, content = self._render(document, picture_spec, recipe, page)
         except MedfilesError as error:
-            if isinstance(error, Unshowable):
-                preview_cache.remember(Rendition(sha256=sha256, recipe=word, page=page, failure=error.message))
+            if isinstance(error, NoPreview):
+                preview_cache.store_failure(Rendition(sha256=sha256, recipe=recipe, page=page, failure=error.message))
             journal.abandon(self.storages, [key])
             raise
-        self._keep(Rendition(sha256=sha256, recipe=word, page=page, key=key, storage=storage.name), content)
+        self._cache(Rendition(sha256=sha256, recipe=recipe, page=page, key=key, storage=storage.name), content)
         return picture
 
-    def _is_to_be_kept(self, document: DocumentContent, recipe: Recipe) -> bool:
-        """Of windows only those that the image itself offers: any number of others can be asked for."""
-        if recipe.window is None:
+    def _is_cacheable(self, document: DocumentContent, picture_spec: PictureSpec) -> bool:
+        """Only cache windows that the file offers: others are unlimited in number."""
+        if picture_spec.window is None:
             return True
         return any(
-            spec.recipe(recipe.width, preset[1:]) == spec.recipe(recipe.width, recipe.window)
-            for preset in self.look(document).windows
+            spec.recipe(picture_spec.width, preset[1:]) == spec.recipe(picture_spec.width, picture_spec.window)
+            for preset in self.describe(document).windows
         )
 
-    def _others(self, sha256: str, word: str, page: int, key: str) -> Picture | None:
-        """What somebody else is making right now, as soon as it is there; None when nobody is."""
-        if preview_cache.is_being_made(key):
-            with self._room():
+    def _wait_for_other(self, sha256: str, recipe: str, page: int, key: str) -> Picture | None:
+        """Wait for another request that makes this picture; None when there is none."""
+        if preview_cache.is_in_progress(key):
+            with self._render_slot():
                 self._wait_for(key)
-        known = preview_cache.find(sha256, word, page)
-        return self._kept(known) if known else None
+        known = preview_cache.find(sha256, recipe, page)
+        return self._open_cached(known) if known else None
 
     def _wait_for(self, key: str) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while preview_cache.is_being_made(key):
+        deadline = time.monotonic() + WAIT_SECONDS
+        while preview_cache.is_in_progress(key):
             if time.monotonic() > deadline:
                 raise Busy(BUSY)
-            time.sleep(POLL)
+            time.sleep(POLL_SECONDS)
 
     @contextmanager
-    def _room(self) -> Iterator[None]:
+    def _render_slot(self) -> Iterator[None]:
         try:
-            with self.room.entered():
+            with self.render_slots.slot():
                 yield
         except Busy:
             raise Busy(BUSY) from None
 
-    def _drawn(self, document: DocumentContent, recipe: Recipe, word: str, page: int) -> tuple[Picture, bytes]:
-        answer = self._run("picture", document, page=page, width=recipe.width, window=recipe.window)
+    def _render(
+        self, document: DocumentContent, picture_spec: PictureSpec, recipe: str, page: int
+    ) -> tuple[Picture, bytes]:
+        answer = self._run("picture", document, page=page, width=picture_spec.width, window=picture_spec.window)
         if "missing" in answer:
             raise NotFound()
         if "crash" in answer:
             self._remember_crash(document, page, answer["crash"])
         if reason := answer.get("crash") or answer.get("reason"):
-            raise Unshowable(reason)
+            raise NoPreview(reason)
         content = base64.b64decode(answer["webp"])
-        return Picture(len(content), _etag(document.file.sha256, word, page), lambda: iter([content])), content
+        return Picture(len(content), _etag(document.file.sha256, recipe, page), lambda: iter([content])), content
 
-    def _keep(self, row: Rendition, content: bytes) -> None:
-        """A store that takes nothing right now is no reason not to show it."""
+    def _cache(self, row: Rendition, content: bytes) -> None:
+        """Cache the picture; when the storage fails, it is still shown."""
         storage, key = self.storages.default, str(row.key)
         row.size = len(content)
         staged = storage.stage(len(content))
@@ -231,12 +242,12 @@ class Renderer:
             staged.write(content)
             try:
                 storage.commit(staged, key)
-            except KeyTaken:  # left by a time that a restored database does not know
+            except KeyTaken:  # left from before a restore, unknown to the restored database
                 storage.delete(key)
                 storage.commit(staged, key)
-            preview_cache.keep(row)
+            preview_cache.store(row)
         except DatabaseUnavailable:
-            raise  # the commit may have happened: only the sweep may decide
+            raise  # the commit may have taken effect: leave the object to the sweep
         except MedfilesError as error:
             log.warning("picture not kept", code=error.code)
             journal.abandon(self.storages, [key])
@@ -244,32 +255,32 @@ class Renderer:
             staged.discard()
 
     def _run(self, task: str, document: DocumentContent, **arguments: Any) -> dict[str, Any]:
-        """The task's answer, or {"crash": sentence} when it cost a worker."""
+        """Return the task's answer, or {"crash": sentence} when a worker died."""
         try:
-            with self._room(), self._local(document) as (path, media_type):
+            with self._render_slot(), self._local_file(document) as (path, media_type):
                 return self.sandbox.run(task, file=path, media_type=media_type, **arguments)
         except NotChecked as error:
             log.warning("document not shown", task=task, type=document.file.file_type, code=error.code)
-            return {"crash": next(words for kind, words in SENTENCES if isinstance(error, kind))}
+            return {"crash": next(message for kind, message in MESSAGES if isinstance(error, kind))}
 
     @contextmanager
-    def _local(self, document: DocumentContent) -> Iterator[tuple[Path, str]]:
-        """A file that a worker can be handed, whatever store it comes from, and what is in it."""
+    def _local_file(self, document: DocumentContent) -> Iterator[tuple[Path, str]]:
+        """Yield a local file of the content, PDF for old Word, and its media type."""
         file = document.file
         with ExitStack() as stack:
-            staged = self._staged(file.file_size, document.read())
+            staged = self._stage(file.file_size, document.read())
             stack.callback(staged.discard)
             if staged.sha256 != file.sha256:
                 raise IntegrityFailed()
-            if not self.converter.takes(file.file_type):
+            if not self.converter.supports(file.file_type):
                 yield staged.path, file.file_type
                 return
-            made = self.converter.pdf(file.sha256, staged.path)
-            converted = self._staged(len(made), iter([made]))
+            made = self.converter.to_pdf(file.sha256, staged.path)
+            converted = self._stage(len(made), iter([made]))
             stack.callback(converted.discard)
             yield converted.path, PDF
 
-    def _staged(self, size: int, chunks: Iterator[bytes]) -> Staged:
+    def _stage(self, size: int, chunks: Iterator[bytes]) -> Staged:
         staged = self.storages.default.stage(size)
         try:
             for chunk in chunks:
@@ -281,8 +292,8 @@ class Renderer:
         return staged
 
 
-def _look(facts: dict[str, Any]) -> Preview:
-    """As it comes out of JSON."""
+def _preview_from_json(facts: dict[str, Any]) -> Preview:
+    """Build a Preview from JSON."""
     known = {field.name for field in fields(Preview)}
     given = {name: value for name, value in facts.items() if name in known}
     for name in ("windows", "tags"):
@@ -291,5 +302,5 @@ def _look(facts: dict[str, Any]) -> Preview:
     return Preview(**given | {"sheets": tuple(sheets)})
 
 
-def _etag(sha256: str, word: str, page: int) -> str:
-    return f"{sha256}-{word}-{page}"
+def _etag(sha256: str, recipe: str, page: int) -> str:
+    return f"{sha256}-{recipe}-{page}"

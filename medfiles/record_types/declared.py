@@ -1,4 +1,4 @@
-"""The kinds of records documents can be attached to. A new kind is declared here, and only here."""
+"""The record types that documents can be attached to. New ones are declared here."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -8,20 +8,16 @@ from medfiles.errors import Forbidden, NotFound
 from medfiles.models import Insurance, LabResult, Procedure, RecordMixin, Visit
 from medfiles.record_types.additional import AdditionalDocuments
 from medfiles.record_types.fields import Field
+from medfiles.record_types.media_types import BY_EXTENSION
 
 MB = 1024 * 1024
 ALL_OPERATIONS = frozenset({"upload", "download", "delete", "preview"})
 LABELS = {"eob": "Explanation of benefits", "test_order": "Test order", "card": "Insurance card"}
-WORDS = {
-    ".pdf": "PDF", ".doc": "Word", ".docx": "Word", ".xls": "Excel", ".xlsx": "Excel", ".jpg": "JPG", ".jpeg": "JPG",
-    ".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP", ".gif": "GIF", ".heic": "HEIC",
-    ".dcm": "DICOM", ".txt": "text", ".csv": "CSV", ".xml": "XML", ".json": "JSON",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class RecordType:
-    """A kind of record: its table, its limits, its fields, and how its cards read. Sizes in bytes."""
+    """A type of record: its table, limits and fields, and what its cards show."""
 
     name: str
     plural: str
@@ -31,12 +27,12 @@ class RecordType:
     titles: str
     icon: str
     accepts: tuple[str, ...]
-    max_size: int
+    max_size: int  # bytes
     max_files: int
     categories: tuple[str, ...]
     fields: tuple[Field, ...]
     title_field: str
-    date_fields: tuple[str, ...]  # the first that is filled dates the record
+    date_fields: tuple[str, ...]  # the first that is set is the record's date
     subtitle_fields: tuple[str, ...] = ()
     tag_fields: tuple[str, ...] = ()
     operations: frozenset[str] = field(default=ALL_OPERATIONS)
@@ -57,13 +53,13 @@ class RecordType:
 
     @property
     def accepts_words(self) -> str:
-        """ "PDF, Word, JPG, PNG or text": what may be added, for people."""
-        words = list(dict.fromkeys(WORDS.get(extension, extension[1:].upper()) for extension in self.accepts))
+        """The accepted formats for people: "PDF, Word, JPG, PNG or text"."""
+        words = list(dict.fromkeys(BY_EXTENSION[extension].label for extension in self.accepts))
         return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 class Registry:
-    """The kinds of an installation, found by name or plural, and the documents another feature adds to them."""
+    """The record types of an installation, by name or plural, and additional documents."""
 
     def __init__(self, types: Iterable[RecordType]) -> None:
         self.additional = AdditionalDocuments()
@@ -86,6 +82,10 @@ class Registry:
 NOTES = Field("notes", "Notes", "text")
 STATUS_OF_TEST = ("Ordered", "In progress", "Completed", "Cancelled")
 STATUS_OF_PROCEDURE = ("Planned", "Completed", "Cancelled")
+LAB_RESULT_FILES = (
+    ".pdf", ".jpg", ".jpeg", ".png", ".tiff", ".tif", ".bmp", ".gif",
+    ".txt", ".csv", ".xml", ".json", ".doc", ".docx", ".xls", ".xlsx", ".heic",
+)  # fmt: skip
 
 LAB_RESULT = RecordType(
     name="lab-result",
@@ -95,25 +95,7 @@ LAB_RESULT = RecordType(
     title="Lab result",
     titles="Lab results",
     icon="flask-conical",
-    accepts=(
-        ".pdf",
-        ".jpg",
-        ".jpeg",
-        ".png",
-        ".tiff",
-        ".tif",
-        ".bmp",
-        ".gif",
-        ".txt",
-        ".csv",
-        ".xml",
-        ".json",
-        ".doc",
-        ".docx",
-        ".xls",
-        ".xlsx",
-        ".heic",
-    ),
+    accepts=LAB_RESULT_FILES,
     max_size=10 * MB,
     max_files=10,
     categories=("result", "report", "image", "document"),

@@ -1,4 +1,4 @@
-"""The fields of patients and records: how each is called, what it may hold, and the check that it does."""
+"""Fields of patients and records, and the validation of their values."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,10 @@ TEXT_LIMIT = 10_000
 
 @dataclass(frozen=True)
 class Field:
-    """One field of a record. `kind`: string (up to `limit` characters), text, date, boolean, object (named parts)."""
+    """A field of a record.
+
+    `kind` is string (up to `limit` characters), text, date, boolean or object (named parts).
+    """
 
     name: str
     label: str
@@ -22,7 +25,7 @@ class Field:
     required: bool = False
     limit: int = 255
     hint: str = ""
-    example: str = ""  # what the descriptions of the API show; the required and these fields stand there
+    example: str = ""  # for the API's description, which shows these fields and the required ones
     choices: tuple[str, ...] = ()  # suggestions, not a closed list
     parts: tuple[tuple[str, str], ...] = ()  # of an object: name and label
     past: bool = False  # of a date: not after today
@@ -43,7 +46,7 @@ PATIENT_FIELDS = (
 
 
 def checked(fields: Sequence[Field], values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values as they may be stored; Rejected with a sentence per field otherwise. Unknown names are refused."""
+    """Return the values as they are stored; raise Rejected with a sentence per field."""
     problems: dict[str, str] = {}
     if unknown := set(values) - {field.name for field in fields}:
         raise Rejected(f"Unknown field: {', '.join(sorted(unknown))[:200]}.")

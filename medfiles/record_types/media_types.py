@@ -1,29 +1,23 @@
-"""The few kinds of documents people tell apart, by the media type read from the bytes."""
+"""The media types of documents, and the groups that people filter them by.
 
-MEDIA = ("pdf", "image", "word", "sheet", "text", "dicom")
-KINDS = {
-    "application/pdf": "pdf",
-    "application/dicom": "dicom",
-    "application/msword": "word",
-    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "word",
-    "application/vnd.ms-excel": "sheet",
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "sheet",
-    "text/csv": "sheet",
+To add a media type, add a row to `MEDIA_TYPES` (in `sandbox.media_types`, where the sandbox reads it, too).
+"""
+
+from medfiles.sandbox.media_types import BY_EXTENSION, BY_NAME, MEDIA_TYPES, MediaType
+
+__all__ = ["BY_EXTENSION", "BY_NAME", "GROUPS", "MEDIA_TYPES", "WITH_THUMBNAIL", "MediaType", "group_of"]
+
+GROUPS = {
+    "pdf": "PDF",
+    "image": "Photo or scan",
+    "word": "Word",
+    "sheet": "Spreadsheet",
+    "text": "Text",
+    "dicom": "DICOM image",
 }
-
-OTHERS = {
-    "image/jpeg", "image/png", "image/tiff", "image/bmp", "image/gif", "image/heic",
-    "text/plain", "application/json", "application/xml",
-}  # fmt: skip
+OTHER = "text"  # the group of documents whose media type is unknown
+WITH_THUMBNAIL = frozenset(row.name for row in MEDIA_TYPES if row.thumbnail)
 
 
-DRAWN = ("pdf", "image", "dicom")  # of which pictures can be made
-
-
-def media_of(file_type: str) -> str:
-    return KINDS.get(file_type) or ("image" if file_type.startswith("image/") else "text")
-
-
-def is_known(file_type: str) -> bool:
-    """Whether documents of this media type are taken here; of any other nothing is believed."""
-    return file_type in KINDS or file_type in OTHERS
+def group_of(media_type: str) -> str:
+    return BY_NAME[media_type].group if media_type in BY_NAME else OTHER

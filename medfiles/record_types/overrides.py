@@ -1,4 +1,4 @@
-"""The TOML file by which an installation overrides the limits of its kinds of records."""
+"""The TOML file with which an installation overrides the limits of its record types."""
 
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from medfiles.config import SettingError
-from medfiles.record_types.declared import MB, WORDS, RecordType, Registry
+from medfiles.record_types.declared import MB, RecordType, Registry
+from medfiles.record_types.media_types import BY_EXTENSION
 
 
 def _words(value: Any) -> bool:
@@ -17,13 +18,13 @@ def _words(value: Any) -> bool:
 OVERRIDES: Mapping[str, Callable[[Any], bool]] = {
     "max_size_mb": lambda value: isinstance(value, int | float) and value > 0,
     "max_files": lambda value: isinstance(value, int) and value > 0,
-    "accepts": lambda value: _words(value) and set(value) <= set(WORDS),
+    "accepts": lambda value: _words(value) and set(value) <= set(BY_EXTENSION),
     "categories": lambda value: _words(value) and all(len(word) <= 100 for word in value),
 }
 
 
 def with_overrides(types: Iterable[RecordType], path: str) -> Registry:
-    """The kinds with the limits that the TOML file at `path` sets; SettingError names what it cannot use."""
+    """Apply the limits in the TOML file at `path`; raise SettingError if one is invalid."""
     if not path:
         return Registry(types)
     try:

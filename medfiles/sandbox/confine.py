@@ -1,5 +1,8 @@
-"""How a worker process gives up its rights: resource limits everywhere, and on Linux Landlock (only Python's
-own files can be opened, none changed) and seccomp (no socket, no new process)."""
+"""Drop a worker's privileges: resource limits, Landlock and seccomp.
+
+Resource limits apply everywhere. On Linux, Landlock leaves only Python's own files readable and none writable,
+and seccomp kills the process when it opens a socket or starts another process.
+"""
 
 import contextlib
 import ctypes
@@ -20,7 +23,7 @@ RIGHTS_BY_VERSION = {1: 13, 2: 14, 3: 15, 4: 15}
 LOAD, EQUALS, ANY_BIT, AT_LEAST, RETURN = 0x20, 0x15, 0x45, 0x35, 0x06
 CALL_NUMBER, ARCHITECTURE, FIRST_ARGUMENT = 0, 4, 16
 
-# architecture -> its audit number, clone, clone3, then what kills: sockets, processes, prying
+# architecture -> its audit number, clone, clone3, forbidden calls: sockets, processes, tracing
 CALLS = {
     "x86_64": (
         0xC000003E,
@@ -38,15 +41,16 @@ CALLS = {
 
 
 def confine(package: str, memory: int, handles: int) -> None:
-    limit(memory, handles)
+    """Drop privileges for good; `memory` in bytes, `handles` open files."""
+    limit_resources(memory, handles)
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
         libc.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0)
-        close_file_system(libc, [package, *sysconfig.get_paths().values()])
-        close_system_calls(libc)
+        restrict_files(libc, [package, *sysconfig.get_paths().values()])
+        restrict_system_calls(libc)
 
 
-def limit(memory: int, handles: int) -> None:
+def limit_resources(memory: int, handles: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (handles, handles))
@@ -55,13 +59,13 @@ def limit(memory: int, handles: int) -> None:
 
 
 def allow_cpu(seconds: int) -> None:
-    """The system counts CPU time over a process's whole life, so each job moves the mark on."""
+    """Allow so many more seconds: RLIMIT_CPU counts over the process's whole life."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(used.ru_utime + used.ru_stime) + seconds, hard))
 
 
-def close_file_system(libc: ctypes.CDLL, readable: list[str]) -> None:
+def restrict_files(libc: ctypes.CDLL, readable: list[str]) -> None:
     version = libc.syscall(LANDLOCK_CREATE, None, ctypes.c_size_t(0), 1)
     if version < 1:
         return
@@ -81,19 +85,22 @@ def allow_reading(libc: ctypes.CDLL, rules: int, folder: str) -> None:
     os.close(handle)
 
 
-def close_system_calls(libc: ctypes.CDLL) -> None:
+def restrict_system_calls(libc: ctypes.CDLL) -> None:
     if platform.machine() in CALLS:
-        code = b"".join(struct.pack("HBBI", *step) for step in program(*CALLS[platform.machine()]))
+        code = b"".join(struct.pack("HBBI", *step) for step in filter_program(*CALLS[platform.machine()]))
         steps = ctypes.create_string_buffer(code, len(code))
         header = struct.pack("HP", len(code) // 8, ctypes.addressof(steps))
         libc.prctl(SET_SECCOMP, SECCOMP_FILTER, ctypes.c_char_p(header), 0, 0)
 
 
-def program(architecture: int, clone: int, clone3: int, deadly: tuple[int, ...]) -> list[tuple[int, int, int, int]]:
-    """A classic BPF program: steps (operation, jump if true, jump if false, value), jumps from the next one.
+def filter_program(
+    architecture: int, clone: int, clone3: int, forbidden: tuple[int, ...]
+) -> list[tuple[int, int, int, int]]:
+    """Build a classic BPF program: (operation, jump if true, jump if false, value).
 
-    New threads are allowed (decoders use them), new processes are not: clone3 hides its flags behind a
-    pointer, so it is said not to exist and the C library falls back on clone."""
+    Threads are allowed, since decoders use them; processes are not. clone3 hides its flags behind a pointer, which BPF
+    cannot follow, so it is reported as not implemented and the C library falls back to clone.
+    """
     return [
         (LOAD, 0, 0, ARCHITECTURE),
         (EQUALS, 1, 0, architecture),
@@ -101,7 +108,7 @@ def program(architecture: int, clone: int, clone3: int, deadly: tuple[int, ...])
         (LOAD, 0, 0, CALL_NUMBER),
         (AT_LEAST, 0, 1, 0x40000000),
         (RETURN, 0, 0, KILL),
-        *(step for call in deadly for step in ((EQUALS, 0, 1, call), (RETURN, 0, 0, KILL))),
+        *(step for call in forbidden for step in ((EQUALS, 0, 1, call), (RETURN, 0, 0, KILL))),
         (EQUALS, 0, 1, clone3),
         (RETURN, 0, 0, UNKNOWN_CALL),
         (EQUALS, 0, 3, clone),

@@ -1,5 +1,4 @@
-"""Run a parser or renderer in a limited worker process: untrusted bytes may crash, hang or bloat that
-process, never ours."""
+"""Run parsers and renderers in worker processes that may crash, hang or bloat."""
 
 import contextlib
 import json
@@ -20,13 +19,13 @@ from typing import IO, Any
 from medfiles.errors import Rejected, StorageError
 
 log = logging.getLogger(__name__)
-AHEAD = 20  # jobs before a worker is worn out: the next one is started then, so that nobody waits for it
+SPARE_AT = 20  # jobs before a worker is worn out, when its successor is started so that no caller waits for it
 INSPECTION = ("medfiles.sandbox.inspect.inspection",)
-NO_PIXELS = ("gdcm", "numpy", "requests")  # pydicom's, half of the time a worker needs to start
+UNUSED_MODULES = ("gdcm", "numpy", "requests")  # optional for pydicom, and half of a worker's start time
 PACKAGE = Path(__file__).resolve().parents[1]
 BOOT = """
 import os, sys
-os.environ["OPENBLAS_NUM_THREADS"] = "1"  # a thread for each processor would use up the address space
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # one thread per processor would exhaust the address space
 sys.path.insert(0, os.path.dirname(sys.argv[1]))
 from medfiles.sandbox.worker import main
 main()
@@ -34,7 +33,7 @@ main()
 
 
 class NotChecked(Rejected):
-    """The content could not be checked safely, so it is not kept."""
+    """The content could not be checked safely, so it is not stored."""
 
     code = "not-checked"
 
@@ -47,11 +46,11 @@ class NotChecked(Rejected):
 
 
 class WorkerDied(NotChecked):
-    """The worker crashed, ran out of memory or did what it must not."""
+    """The worker crashed, ran out of memory or made a forbidden system call."""
 
 
 class TimedOut(NotChecked):
-    """The worker used up its processor time or the time on the wall clock."""
+    """The worker exceeded its CPU time or its wall-clock time."""
 
     def __init__(
         self,
@@ -62,7 +61,7 @@ class TimedOut(NotChecked):
 
 
 class Busy(StorageError):
-    """Every worker was taken for as long as a caller may wait: nothing is wrong with the file."""
+    """No worker became free in time; the file itself is not at fault."""
 
     code = "busy"
 
@@ -72,9 +71,12 @@ class Busy(StorageError):
 
 @dataclass(frozen=True)
 class Limits:
-    """Bytes and seconds. `cpu`, `wall` and `answer` hold for one job, `memory` and `handles` for a worker. `nice`, 0 to
-    19, is how far it stands back when processors are short. `without`: modules that libraries would load when they are
-    there, and that none of its tasks needs."""
+    """Limits of a worker, in bytes and seconds.
+
+    `cpu`, `wall` and `answer` apply to one job; `memory` and `handles` to a worker, which is replaced after `jobs`.
+    `start` is the time a worker may take to start, `queue` the time a caller waits for a free one. `nice`: 0 to 19.
+    `without` names optional modules that libraries must not load, since no task needs them.
+    """
 
     memory: int = 2 * 1024**3
     cpu: int = 10
@@ -89,11 +91,11 @@ class Limits:
 
 
 class Worker:
-    """One process and our end of its socket."""
+    """One worker process and this end of its socket."""
 
     def __init__(self, tasks: Sequence[str], limits: Limits) -> None:
         self.limits, self.owner, self.jobs = limits, os.getpid(), 0
-        self.mid_job = False
+        self.busy = False
         self.channel, theirs = socket.socketpair()
         with theirs:
             self.process = subprocess.Popen(
@@ -108,18 +110,18 @@ class Worker:
 
     @property
     def usable(self) -> bool:
-        """Not after a fork (a child must not share its parent's workers), nor with an answer uncollected."""
-        fresh = self.jobs < self.limits.jobs and not self.mid_job
+        """False when worn out, dead, busy, or inherited from the parent by a fork."""
+        fresh = self.jobs < self.limits.jobs and not self.busy
         return fresh and self.owner == os.getpid() and self.process.poll() is None
 
-    def ask(self, task: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Files go as open descriptors: the worker can read them and reach no other file."""
+    def run(self, task: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Run a task. Files are passed as open descriptors, so no other file is readable."""
         self.jobs += 1
         paths = {name: value for name, value in arguments.items() if isinstance(value, Path)}
         plain = {name: value for name, value in arguments.items() if name not in paths}
         job = {"task": task, "arguments": plain, "files": list(paths)}
         with contextlib.ExitStack() as stack:
-            files = [stack.enter_context(opened(path)) for path in paths.values()]
+            files = [stack.enter_context(open_file(path)) for path in paths.values()]
             reply = self._exchange(task, self.limits.wall, job, [file.fileno() for file in files])
         answer: dict[str, Any] = reply["answer"]
         return answer
@@ -133,54 +135,51 @@ class Worker:
     def _exchange(
         self, task: str, seconds: float, job: dict[str, Any] | None = None, handles: Sequence[int] = ()
     ) -> dict[str, Any]:
-        self.mid_job = True
+        self.busy = True
         try:
             if job:
-                self._tell(json.dumps(job).encode() + b"\n", handles, seconds)
-            reply = self._hear(seconds)
+                self._send(json.dumps(job).encode() + b"\n", handles, seconds)
+            reply = self._receive(seconds)
             if "died" in reply:
                 raise ConnectionAbortedError(reply["died"])
-            self.mid_job = False
+            self.busy = False
             return reply
         except (OSError, ValueError) as error:
-            raise self._fall(task, error) from error
+            raise self._fail(task, error) from error
 
-    def _tell(self, line: bytes, handles: Sequence[int], seconds: float) -> None:
+    def _send(self, line: bytes, handles: Sequence[int], seconds: float) -> None:
         self.channel.settimeout(seconds)
         sent = socket.send_fds(self.channel, [line], handles)
         self.channel.sendall(line[sent:])
 
-    def _hear(self, seconds: float) -> dict[str, Any]:
-        deadline, heard = time.monotonic() + seconds, bytearray()
-        while not heard.endswith(b"\n"):
+    def _receive(self, seconds: float) -> dict[str, Any]:
+        deadline, received = time.monotonic() + seconds, bytearray()
+        while not received.endswith(b"\n"):
             self.channel.settimeout(max(deadline - time.monotonic(), 0.001))
             piece = self.channel.recv(65536)
-            heard += piece
-            if not piece or len(heard) > self.limits.answer:
+            received += piece
+            if not piece or len(received) > self.limits.answer:
                 raise ConnectionResetError("no whole answer")
-        reply: dict[str, Any] = json.loads(heard)
+        reply: dict[str, Any] = json.loads(received)
         return reply
 
-    def _fall(self, task: str, error: Exception) -> NotChecked:
-        if not isinstance(error, TimeoutError):
-            self._settle()
+    def _fail(self, task: str, error: Exception) -> NotChecked:
+        if not isinstance(error, TimeoutError):  # it closed its socket, so it is about to exit: its status tells why
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(timeout=1)
         self.stop()
         status = self.process.returncode
         log.warning("sandbox worker fell: task=%s status=%s cause=%s: %s", task, status, type(error).__name__, error)
         slow = isinstance(error, TimeoutError) or status in (-signal.SIGXCPU, -signal.SIGALRM)
         return TimedOut() if slow else WorkerDied()
 
-    def _settle(self) -> None:
-        """A worker that closed its socket is about to end: wait, so that its own exit status tells why."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(timeout=1)
-
 
 class Sandbox:
-    """At most `workers` processes, started when first needed and shared by all threads of this process.
+    """At most `workers` processes, started on demand and shared by all threads.
 
     `tasks` names modules, or Python files, that hold a table TASKS: name -> function(**arguments) -> dict.
-    An argument that is a Path arrives there as a binary file open for reading; all else travels as JSON."""
+    An argument that is a Path arrives as a binary file open for reading; everything else travels as JSON.
+    """
 
     def __init__(
         self,
@@ -188,23 +187,23 @@ class Sandbox:
         tasks: Sequence[str] = INSPECTION,
         limits: Limits | None = None,
     ) -> None:
-        self.tasks, self.limits = tuple(tasks), limits or Limits(without=NO_PIXELS)
+        self.tasks, self.limits = tuple(tasks), limits or Limits(without=UNUSED_MODULES)
         self._slots: queue.LifoQueue[Worker | None] = queue.LifoQueue()
         self._size = workers
-        self._next: queue.SimpleQueue[Worker] = queue.SimpleQueue()  # started ahead of time, for those soon worn out
+        self._spares: queue.SimpleQueue[Worker] = queue.SimpleQueue()  # successors of workers that are nearly worn out
         self._starting: list[threading.Thread] = []
         self._lock = threading.Lock()
         for _ in range(workers):
             self._slots.put(None)
 
     def run(self, task: str, **arguments: Any) -> dict[str, Any]:
-        """The task's answer; `WorkerDied`, `TimedOut`, or `Busy` when no worker was free in time."""
+        """Return the task's answer, or raise `WorkerDied`, `TimedOut` or `Busy`."""
         with self._worker() as worker:
-            return worker.ask(task, arguments)
+            return worker.run(task, arguments)
 
     def close(self) -> None:
-        """End all workers once their present job is done. A later run starts new ones."""
-        slots = [self._claim() for _ in range(self._size)]
+        """Stop all workers after their current job. A later run starts new ones."""
+        slots = [self._acquire() for _ in range(self._size)]
         for slot in slots:
             if slot:
                 slot.stop()
@@ -213,75 +212,76 @@ class Sandbox:
             starting, self._starting = self._starting, []
         for thread in starting:
             thread.join()
-        while worker := self._ahead():
+        while worker := self._take_spare():
             worker.stop()
 
     @contextlib.contextmanager
     def _worker(self) -> Iterator[Worker]:
-        worker = self._claim()
+        worker = self._acquire()
         try:
             if worker is None or not worker.usable:
-                worker = self._renew(worker)
+                worker = self._replace(worker)
             yield worker
         finally:
             self._release(worker)
 
-    def _claim(self) -> Worker | None:
+    def _acquire(self) -> Worker | None:
         try:
             return self._slots.get(timeout=self.limits.queue)
         except queue.Empty:
             raise Busy() from None
 
-    def _renew(self, worn: Worker | None) -> Worker:
-        if worn:
-            worn.stop()
-        while worker := self._ahead():
+    def _replace(self, old: Worker | None) -> Worker:
+        if old:
+            old.stop()
+        while worker := self._take_spare():
             if worker.usable:
                 return worker
             worker.stop()
         return Worker(self.tasks, self.limits)
 
-    def _ahead(self) -> Worker | None:
+    def _take_spare(self) -> Worker | None:
         try:
-            return self._next.get_nowait()
+            return self._spares.get_nowait()
         except queue.Empty:
             return None
 
-    def _start(self, thread: threading.Thread) -> None:
-        with self._lock:
-            thread.start()
-            self._starting = [*(one for one in self._starting if one.is_alive()), thread]
-
-    def _start_ahead(self) -> None:
-        with contextlib.suppress(NotChecked):  # whoever needs it then starts one
-            self._next.put(Worker(self.tasks, self.limits))
+    def _start_spare(self) -> None:
+        with contextlib.suppress(NotChecked):  # the caller that needs it starts one itself
+            self._spares.put(Worker(self.tasks, self.limits))
 
     def _release(self, worker: Worker | None) -> None:
-        if worker and worker.jobs == self.limits.jobs - AHEAD:
-            self._start(threading.Thread(target=self._start_ahead, name="next worker", daemon=True))
+        if worker and worker.jobs == self.limits.jobs - SPARE_AT:
+            thread = threading.Thread(target=self._start_spare, name="next worker", daemon=True)
+            with self._lock:
+                thread.start()
+                self._starting = [*(one for one in self._starting if one.is_alive()), thread]
         if worker and not worker.usable:
             worker.stop()
             worker = None
         self._slots.put(worker)
 
 
-class Room:
-    """At most `size` callers at once, each of whom may hold a thread of the server for long; one more is `Busy`."""
+class ConcurrencyLimit:
+    """Allow at most `size` callers at once; one more is `Busy`.
+
+    Keeps slow work from taking every thread of the server.
+    """
 
     def __init__(self, size: int = 4) -> None:
-        self._places = threading.BoundedSemaphore(size)
+        self._semaphore = threading.BoundedSemaphore(size)
 
     @contextlib.contextmanager
-    def entered(self) -> Iterator[None]:
-        if not self._places.acquire(blocking=False):
+    def slot(self) -> Iterator[None]:
+        if not self._semaphore.acquire(blocking=False):
             raise Busy()
         try:
             yield
         finally:
-            self._places.release()
+            self._semaphore.release()
 
 
-def opened(path: Path) -> IO[bytes]:
+def open_file(path: Path) -> IO[bytes]:
     try:
         return path.open("rb")
     except OSError as error:

@@ -1,5 +1,4 @@
-"""The other side of sandbox.py: a process that loads its tasks, gives up every right it does not need,
-then answers one job per line on the socket it was born with, until that socket closes."""
+"""A worker process: load tasks, drop privileges, answer one job per line."""
 
 import importlib
 import json
@@ -19,7 +18,7 @@ Task = Callable[..., dict[str, Any]]
 def main() -> None:
     settings = json.loads(sys.argv[2])
     channel = socket.socket(fileno=0)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the server, which then ends us, our job done
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C stops the server, which stops its workers after their job
     sys.excepthook = lambda kind, value, trace: send(channel, {"died": kind.__name__})
     os.nice(settings["nice"])
     sys.modules.update(dict.fromkeys(settings["without"]))
@@ -40,7 +39,7 @@ def load(sources: list[str]) -> dict[str, Task]:
 def serve(channel: socket.socket, tasks: Mapping[str, Task], settings: Mapping[str, Any]) -> None:
     while job := receive(channel):
         confine.allow_cpu(settings["cpu"])
-        signal.setitimer(signal.ITIMER_REAL, settings["wall"])  # a parent that died cannot end a stuck job
+        signal.setitimer(signal.ITIMER_REAL, settings["wall"])  # a dead parent cannot kill a stuck job
         send(channel, {"answer": perform(tasks, *job)})
         signal.setitimer(signal.ITIMER_REAL, 0)
 

@@ -1,4 +1,4 @@
-"""The contract every place for bytes keeps, the grammar of its keys, and the staging area uploads stream into."""
+"""The storage contract, the grammar of keys, and the staging area for uploads."""
 
 import hashlib
 import os
@@ -26,7 +26,7 @@ CHUNK = 256 * 1024
 
 
 def live_key(directory: str, extension: str) -> str:
-    """A new key for a document: random, so that no name, patient or record can be read from it."""
+    """Return a new key for a document: random, so it reveals no name, patient or record."""
     return f"files/{directory}/{uuid.uuid4()}{extension}"
 
 
@@ -35,18 +35,18 @@ def trash_key(day: date, extension: str) -> str:
 
 
 def key_beside(key: str) -> str:
-    """A new key for the same document in the same state: live, or in the trash since that day."""
+    """Return a new key for the same document in the same state, live or in the trash."""
     start, extension = key[: key.rindex("/") + 1], key[key.rindex(".") :]
     return f"{start}{'mf-' if start.startswith('trash/') else ''}{uuid.uuid4()}{extension}"
 
 
 def picture_key(sha256: str, recipe: str, page: int) -> str:
-    """The key of a picture that was derived from the document with this hash."""
+    """Return the key of an image rendered from the document with this hash."""
     return f"previews/{sha256[:2]}/{sha256}-{recipe}/{page}.webp"
 
 
 def digest(chunks: Iterable[bytes]) -> tuple[str, int]:
-    """SHA-256 in hex and size of the bytes, read once."""
+    """Return SHA-256 in hex and size of the bytes, read once."""
     found, size = hashlib.sha256(), 0
     for chunk in chunks:
         found.update(chunk)
@@ -62,7 +62,7 @@ def check_key(key: str) -> str:
 
 @dataclass(frozen=True)
 class Stored:
-    """What is durable under `key`: `size` in bytes, `sha256` in hex (None where it was not computed)."""
+    """A durable object. `size` in bytes; `sha256` in hex, None if not computed."""
 
     key: str
     size: int
@@ -80,11 +80,11 @@ class Listed:
 
 @dataclass
 class Staged:
-    """A local temporary file that takes bytes once, counting and hashing them; over `limit` bytes raises `TooLarge`."""
+    """A local temporary file, hashed while written. `TooLarge` over `limit` bytes."""
 
     path: Path
     limit: int
-    synced: bool = True  # whether its bytes are to be durable here, too
+    synced: bool = True  # whether the local file itself must be durable
     size: int = 0
     _file: IO[bytes] | None = field(default=None, repr=False)
     _hash: Any = field(default_factory=hashlib.sha256, repr=False)
@@ -101,7 +101,7 @@ class Staged:
             raise StorageError() from error
 
     def finish(self) -> None:
-        """Make the bytes durable, if they are to be. A failed fsync is never tried again: the file is given up."""
+        """Close the file, durable if `synced`. A failed fsync is never retried."""
         if self._file is None:
             return
         try:
@@ -114,14 +114,14 @@ class Staged:
             self._close()
 
     def discard(self) -> None:
-        """Quiet when the disk refuses: what stays is cleared away by its age."""
+        """Remove the file. If the disk refuses, `clear_staged` removes it later."""
         self._close()
         with suppress(OSError):
             self.path.unlink()
 
     def _close(self) -> None:
         if self._file is not None:
-            with suppress(OSError):  # closing writes what a full disk did not take before
+            with suppress(OSError):  # closing flushes what a full disk has not taken
                 self._file.close()
             self._file = None
 
@@ -131,22 +131,26 @@ class Staged:
 
 
 class Readable(Protocol):
-    """A place where bytes are.
+    """A backend to read from.
 
-    `remote`: a write that failed there may arrive afterwards, and what is read may have been altered on its way.
+    `name` is the one that rows give. `unverified`: bytes can be altered on the way, so compare whole documents with
+    their hash.
     """
 
     name: str
-    remote: bool
+    unverified: bool
 
     def open(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        """Chunks of the bytes from `start` up to but without `end`: `BlobMissing` before the first chunk."""
+        """Return chunks of the bytes from `start` to before `end`. Raises `BlobMissing`."""
 
     def stat(self, key: str) -> Stored:
         """Size without reading: `BlobMissing`."""
 
     def url(self, key: str, seconds: int) -> str | None:
-        """A direct link that is good for so long, or None: the bytes go through the app."""
+        """A direct link that is valid for so many seconds, or None: the bytes go through the app."""
+
+    def accel_path(self, key: str) -> str | None:
+        """The path of the bytes below MEDFILES_ACCEL, None if the proxy cannot send them."""
 
 
 class AttachedFolder(Readable, Protocol):
@@ -171,41 +175,49 @@ class AttachedFolder(Readable, Protocol):
 
 
 class Storage(Readable, Protocol):
-    """A place for bytes, also new ones. It knows no HTTP, no database and no permission."""
+    """A backend. It knows no HTTP, no database and no permissions.
+
+    `root` is the local folder that holds the bytes, if any. `late_writes`: a write that failed may still arrive.
+    """
+
+    late_writes: bool
+
+    @property
+    def root(self) -> Path | None: ...
 
     def stage(self, limit: int) -> Staged:
-        """A place to stream at most `limit` bytes into."""
+        """Return a temporary file for at most `limit` bytes."""
 
     def commit(self, staged: Staged, key: str) -> Stored:
-        """Make the staged bytes durable under a new key, or nothing at all: `KeyTaken`, `BadKey`, `StorageError`."""
+        """Make the staged bytes durable under a new key, or not at all (`KeyTaken`)."""
 
     def copy(self, key: str, new_key: str) -> Stored:
         """Make the same bytes durable under a new key: `BlobMissing`, `KeyTaken`."""
 
     def delete(self, key: str) -> None:
-        """Remove the object; quiet when it is gone already."""
+        """Remove the object, if it exists."""
 
     def keys(self, prefix: str = "") -> Iterator[Listed]:
-        """Every key of our grammar that starts with `prefix`."""
+        """List the objects under valid keys that start with `prefix`."""
 
     def clear_staged(self, older_than: float) -> int:
-        """Remove staged files that nobody wrote to for so many seconds; how many there were."""
+        """Remove staged files not written to for so many seconds; return how many."""
 
     def check(self) -> None:
-        """Raise `StorageError` when the place cannot take bytes now."""
+        """Raise `StorageError` if the backend cannot be written to now."""
 
     def set_aside(self, key: str) -> None:
-        """Move an object to `lost+found`, where none of our keys leads; quiet when it is gone already."""
+        """Move an object, if it exists, to `lost+found`, where no valid key leads."""
 
     def free(self) -> int | None:
-        """How many bytes it can still take; None when there is no end that is known."""
+        """Return the free bytes, None if unknown or unlimited."""
 
 
 @contextmanager
 def translated(
     taken: type[Exception] = FileExistsError, failed: tuple[type[Exception], ...] = (OSError,)
 ) -> Iterator[None]:
-    """What a backend raises, as errors of ours."""
+    """Translate a backend's exceptions."""
     try:
         yield
     except FileNotFoundError as error:
@@ -217,9 +229,13 @@ def translated(
 
 
 class Staging:
-    """The folder of temporary files that every backend streams uploads into first; `synced`: durable there."""
+    """The folder of temporary files that uploads are streamed into; fsynced if `synced`."""
 
-    remote = False
+    root: Path | None = None
+    late_writes = unverified = False
+
+    def accel_path(self, key: str) -> str | None:
+        return None
 
     def __init__(self, folder: Path, synced: bool = True) -> None:
         self.folder = folder
@@ -247,7 +263,7 @@ class Staging:
 
 
 def make_folder(folder: Path) -> None:
-    """Make missing folders one by one from the top, for their owner only, each durable before the next stands on it."""
+    """Make missing folders from the top, for their owner only, each durable before the next."""
     if folder.is_dir():
         return
     missing = [place for place in (folder, *folder.parents) if not place.exists()]

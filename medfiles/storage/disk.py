@@ -1,4 +1,4 @@
-"""Documents as files below one folder, each durable before anybody is told that it is there."""
+"""Documents as files below one folder, each durable before `commit` returns."""
 
 import errno
 import os
@@ -28,13 +28,14 @@ NO_LINKS = {errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTS
 
 
 class DiskStorage(Staging):
-    """The local or mounted folder `root`; staging lies beside the documents so that a second name publishes them."""
+    """The local or mounted folder `root`. Staged files are published by hard links."""
 
-    name = "disk"
+    NAME = "disk"
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, name: str = NAME) -> None:
         super().__init__(root / "staged")
-        self.root = root
+        self.root: Path = root
+        self.name = name
 
     def commit(self, staged: Staged, key: str) -> Stored:
         path = self._path(key)
@@ -42,7 +43,7 @@ class DiskStorage(Staging):
             staged.finish()
             self._publish(staged.path, path)
             sync_folder(path.parent)
-        staged.discard()  # its other name, if it has two: should that come back after a crash, its age ends it
+        staged.discard()  # its first name; should a crash bring it back, `clear_staged` removes it
         return Stored(key, staged.size, staged.sha256)
 
     def open(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
@@ -74,9 +75,9 @@ class DiskStorage(Staging):
             path.unlink(missing_ok=True)
             if path.parent.is_dir():
                 sync_folder(path.parent)
-        if key.startswith(PICTURES):  # their folders are named by what a document held
+        if key.startswith(PICTURES):  # their folders are named by a document's hash
             for folder in (path.parent, path.parent.parent):
-                with suppress(OSError):  # others are in it
+                with suppress(OSError):  # not empty
                     folder.rmdir()
 
     def keys(self, prefix: str = "") -> Iterator[Listed]:
@@ -85,12 +86,15 @@ class DiskStorage(Staging):
                 path = Path(folder, name)
                 key = path.relative_to(self.root).as_posix()
                 if key.startswith(prefix) and KEY.fullmatch(key):
-                    with suppress(FileNotFoundError):  # gone while the others were listed
+                    with suppress(FileNotFoundError):  # deleted since it was listed
                         found = path.stat()
                         yield Listed(key, time.time() - found.st_mtime, found.st_size)
 
     def url(self, key: str, seconds: int) -> str | None:
         return None
+
+    def accel_path(self, key: str) -> str | None:
+        return check_key(key) if self.name == self.NAME else None  # MEDFILES_ACCEL stands for one folder
 
     def check(self) -> None:
         self.stage(0).discard()
@@ -110,23 +114,23 @@ class DiskStorage(Staging):
             return shutil.disk_usage(self.root).free
 
     def _path(self, key: str) -> Path:
-        """The one place where a key becomes a path; the grammar leaves no way out of the root."""
+        """Turn a key into a path; the grammar of keys allows none outside the root."""
         return self.root / check_key(key)
 
     def _publish(self, staged: Path, path: Path) -> None:
-        """Give the staged file its name, or fail when that is taken."""
+        """Give the staged file its name; fail if it is taken."""
         for last in (False, True):
             make_folder(path.parent)
             try:
                 os.link(staged, path)
                 return
-            except FileNotFoundError:  # the folder was empty, and has just been cleared away
+            except FileNotFoundError:  # the folder was empty and has just been removed
                 if last:
                     raise
             except OSError as error:
                 if error.errno not in NO_LINKS:
                     raise
-                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))  # which the rename then replaces
+                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))  # replaced by the rename
                 os.replace(staged, path)
                 return
 
@@ -141,9 +145,9 @@ class DiskStorage(Staging):
 
 
 class Reader(Iterator[bytes]):
-    """Chunks of an open file, at most `length` bytes of it; `close` gives the file back when nobody reads on.
+    """Chunks of an open file, at most `length` bytes.
 
-    A server that sends files by itself finds it open at their first byte, by its `fileno`.
+    `fileno` lets a server send the file itself, from its current position.
     """
 
     def __init__(self, file: IO[bytes], length: int | None) -> None:

@@ -14,7 +14,7 @@ SPARE = 64 * 1024 * 1024  # bytes left free on every disk
 
 
 def check_space(needed: Mapping[Path, int]) -> None:
-    """StorageError when a disk has not the bytes that are to go to its folders."""
+    """Raise StorageError if a disk lacks the space for what is to be written to its folders."""
     disks: dict[int, tuple[Path, int]] = {}
     for folder, size in needed.items():
         place = next(there for there in (folder, *folder.parents) if there.exists())
@@ -28,14 +28,14 @@ def check_space(needed: Mapping[Path, int]) -> None:
 
 
 def written(chunks: Iterator[bytes], file: BinaryIO) -> Iterator[bytes]:
-    """The same chunks, each written on its way."""
+    """Pass the chunks on, writing each to the file."""
     for chunk in chunks:
         file.write(chunk)
         yield chunk
 
 
 def publish(part: Path, target: Path) -> None:
-    """Give a whole file its name, durably."""
+    """Rename a complete file durably."""
     descriptor = os.open(part, os.O_RDONLY)
     try:
         os.fsync(descriptor)

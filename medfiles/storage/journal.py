@@ -1,7 +1,7 @@
-"""The storage journal: it names every object that no document row names, so that no crash leaves an unknown one.
+"""The write-ahead journal: names every object that no row names.
 
 Before an object is created its key is *expected*; the transaction that makes a row name the key *settles* it; the
-transaction that stops naming a key *releases* it. `sweep` removes what nobody claimed in time.
+transaction that stops naming a key *releases* it. `sweep` removes objects whose lease has expired.
 """
 
 from collections.abc import Callable, Collection
@@ -12,13 +12,13 @@ from typing import NoReturn
 from sqlalchemy import bindparam, delete, insert, select, union_all, update
 
 from medfiles.clock import now
-from medfiles.database.session import db, end_reading, transaction
+from medfiles.database.session import db, end_read, transaction
 from medfiles.errors import StorageError
 from medfiles.models import EntityFile, Rendition, StorageJournal
 from medfiles.storage import Storages
 
 LEASE = timedelta(minutes=15)
-BATCH = 100  # objects removed before their entries are struck out together
+BATCH = 100  # objects removed before their entries are deleted together
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Swept:
     failed: int
 
 
-# Of every upload, so they are built once.
+# Built once: every upload runs them.
 _ENTER = insert(StorageJournal.__table__)
 _STRIKE = delete(StorageJournal.__table__).where(
     StorageJournal.key.in_(bindparam("keys", expanding=True)), StorageJournal.action == "attach"
@@ -35,13 +35,13 @@ _STRIKE = delete(StorageJournal.__table__).where(
 
 
 def expect(storage: str, keys: Collection[str]) -> None:
-    """Commit that objects may soon exist under these keys; to be called before any of them does."""
+    """Commit entries for objects about to be created under these keys."""
     with transaction():
         enter(storage, keys)
 
 
 def enter(storage: str, keys: Collection[str]) -> None:
-    """As `expect`, in a transaction that has more to do."""
+    """As `expect`, in the open transaction."""
     lease = now() + LEASE
     rows = [{"key": key, "storage": storage, "action": "attach", "lease_until": lease} for key in keys]
     if rows:
@@ -49,23 +49,23 @@ def enter(storage: str, keys: Collection[str]) -> None:
 
 
 def settle(keys: Collection[str]) -> None:
-    """In the transaction that makes rows name the keys: strike them out, or abort if the sweep was faster."""
+    """Delete the entries as rows name the keys; abort if the sweep was faster."""
     struck = db.session.connection().execute(_STRIKE, {"keys": list(keys)})
     if struck.rowcount != len(keys):
         _too_late()
 
 
 def release(storage: str, keys: Collection[str]) -> None:
-    """In the transaction that stops naming the keys: note that their objects have to go."""
+    """Enter the keys for removal in the transaction that stops naming them."""
     db.session.add_all(StorageJournal(key=key, storage=storage, action="remove", lease_until=now()) for key in keys)
 
 
 def abandon(storages: Storages, keys: Collection[str]) -> None:
-    """Give up expected keys that no row came to name, and remove what lies under them.
+    """Give up expected keys that no row names, and remove their objects.
 
-    Where a write may arrive that has failed, that is for the sweep, once it cannot any more.
+    Where a failed write may still arrive, the sweep removes them after the lease.
     """
-    late = [storage.name for storage in storages if storage.remote]
+    late = [storage.name for storage in storages if storage.late_writes]
     with transaction() as session:
         given_up = update(StorageJournal).where(StorageJournal.key.in_(keys), StorageJournal.action == "attach")
         session.execute(given_up.where(StorageJournal.storage.not_in(late)).values(action="remove", lease_until=now()))
@@ -78,14 +78,14 @@ def abandon(storages: Storages, keys: Collection[str]) -> None:
 
 
 def remove(storages: Storages, keys: Collection[str]) -> Swept:
-    """Delete the objects of released keys, then their entries; what fails stays for the next sweep."""
+    """Delete released objects, then their entries; leave failures to the next sweep."""
     listed = list(keys)
     swept = [_remove(storages, listed[at : at + BATCH]) for at in range(0, len(listed), BATCH)]
     return Swept(sum(one.removed for one in swept), sum(one.failed for one in swept))
 
 
 def sweep(storages: Storages, at: datetime | None = None, report: Callable[[str], None] = lambda key: None) -> Swept:
-    """Remove every object whose lease ran out before `at`; running it twice changes nothing the second time."""
+    """Remove every object whose lease expired before `at`. Idempotent."""
     at = at or now()
     with transaction() as session:
         session.execute(
@@ -123,10 +123,10 @@ def _deleted(storages: Storages, storage: str, key: str) -> bool:
 
 
 def _named(keys: Collection[str]) -> set[str]:
-    """A second look before bytes go: no key that a row names may ever be removed."""
+    """Return the keys that rows name: a last check before objects are deleted."""
     documents = select(EntityFile.file_path).where(EntityFile.file_path.in_(keys))
     named = set(db.session.scalars(union_all(documents, select(Rendition.key).where(Rendition.key.in_(keys)))))
-    end_reading()
+    end_read()
     return named
 
 

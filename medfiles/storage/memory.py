@@ -1,4 +1,4 @@
-"""Documents in a dictionary: for tests, gone with the process."""
+"""Documents in a dictionary, for tests."""
 
 import threading
 import time
@@ -11,9 +11,10 @@ from medfiles.storage.base import CHUNK, Listed, Staged, Staging, Stored, check_
 
 
 class MemoryStorage(Staging):
-    name = "memory"
+    NAME = "memory"
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = NAME) -> None:
+        self.name = name
         self._temporary = TemporaryDirectory(prefix="medfiles-")
         super().__init__(Path(self._temporary.name))
         self._objects: dict[str, tuple[bytes, float]] = {}

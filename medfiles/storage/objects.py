@@ -1,4 +1,4 @@
-"""Documents in an object store: S3 and what speaks its protocol, Google Cloud Storage, Azure."""
+"""Documents in an object store: S3 and compatible ones, Google Cloud Storage, Azure."""
 
 import hashlib
 import mmap
@@ -22,34 +22,35 @@ from medfiles.storage.base import CHUNK, KEY, Listed, Staged, Staging, Stored, c
 
 LOST = "lost+found"
 PROBE = "check"
-AT_ONCE = 2  # commits: each sends a document whole, to create it only where there is none
+SYNCHRONOUS = 2  # concurrent commits: a conditional create sends the whole document in one request
 TRIES = 3
 CLIENT = {"connect_timeout": "3s", "read_timeout": "15s", "timeout": "300s", "user_agent": "medfiles"}
 RETRIES: Any = {"max_retries": TRIES - 1, "retry_timeout": timedelta(seconds=60)}
 ONCE: Any = {"max_retries": 0}
 SCHEMES = ("s3", "gs", "az")
-# S3 copies only to where nothing is when the copy is the one part of an upload in parts.
+# S3 copies conditionally only as part of a multipart upload.
 OF_S3 = {"checksum_algorithm": "SHA256", "copy_if_not_exists": "multipart"}
 OPTIONS = ("endpoint", "region")
-# No browser that follows a direct link opens it.
+# Browsers save what a direct link leads to instead of opening it.
 AS_FILE: Any = {"attributes": {"Content-Disposition": "attachment"}}
 translated = partial(base.translated, AlreadyExistsError, (BaseError, OSError))
 
 
 class ObjectStorage(Staging):
-    """The bucket, and the folder in it, that `url` names: `s3://bucket/folder?endpoint=https://…&region=…`.
+    """The bucket and folder of `url`: `s3://bucket/folder?endpoint=https://…&region=…`.
 
-    The keys to it come from the environment, under the names the providers' own tools use.
+    Credentials come from the environment, under the names that the providers' own tools use.
     """
 
-    name = "objects"
-    remote = True
+    NAME = "objects"
+    late_writes = unverified = True
 
-    def __init__(self, url: str, staging: Path) -> None:
+    def __init__(self, url: str, staging: Path, name: str = NAME) -> None:
         super().__init__(staging, synced=False)
+        self.name = name
         self._objects: Any = bucket(url)
-        self._probe: Any = bucket(url, {"read_timeout": "3s"}, ONCE)  # whoever asks waits for seconds only
-        self._slots = BoundedSemaphore(AT_ONCE)
+        self._probe: Any = bucket(url, {"read_timeout": "3s"}, ONCE)  # a readiness check must answer within seconds
+        self._slots = BoundedSemaphore(SYNCHRONOUS)
 
     def commit(self, staged: Staged, key: str) -> Stored:
         check_key(key)
@@ -85,7 +86,7 @@ class ObjectStorage(Staging):
                 obstore.copy(self._objects, key, new_key, overwrite=False)
             except AlreadyExistsError:
                 if digest(self.open(key)) != digest(self.open(new_key)):
-                    raise  # else it was our own first try, whose answer was lost
+                    raise  # else it was our own first attempt, whose answer was lost
         return self.stat(new_key)
 
     def stat(self, key: str) -> Stored:
@@ -120,14 +121,14 @@ class ObjectStorage(Staging):
         return None
 
     def _create(self, key: str, content: Any, staged: Staged) -> None:
-        """Some stores accept what came with a wrong checksum: believe none that it has what was sent."""
+        """Create the object and verify it: some stores accept content with a wrong checksum."""
         try:
             told = (
                 obstore.put(self._objects, key, content, **AS_FILE, mode="create", use_multipart=False)["e_tag"] or ""
             )
         except AlreadyExistsError:
             if not self._holds(key, staged):
-                raise  # else it was our own first try, whose answer was lost
+                raise  # else it was our own first attempt, whose answer was lost
             return
         md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
         if told.strip('"') != md5 and not self._holds(key, staged):
@@ -138,7 +139,7 @@ class ObjectStorage(Staging):
 
 
 def mapped(path: Path) -> Any:
-    """What is in the file, as bytes that take no memory of ours."""
+    """Map the file into memory."""
     with path.open("rb") as file:
         try:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -147,7 +148,7 @@ def mapped(path: Path) -> Any:
 
 
 class Received(Iterator[bytes]):
-    """Chunks of an answer that has `length` bytes, or is an error."""
+    """Chunks of a response of exactly `length` bytes; StorageError otherwise."""
 
     def __init__(self, answer: Any, length: int) -> None:
         self._chunks = iter(answer.stream(min_chunk_size=CHUNK))
@@ -165,7 +166,7 @@ class Received(Iterator[bytes]):
 
 
 def bucket(url: str, limits: Mapping[str, str] | None = None, retries: Any = None) -> Any:
-    """As obstore has it: ValueError for a URL that names none or has options that are not known."""
+    """Open obstore's store. ValueError: the URL names no bucket or has unknown options."""
     parts = urlsplit(url)
     asked = {name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
     if parts.scheme not in SCHEMES or not parts.hostname or not asked.keys() <= {*OPTIONS}:

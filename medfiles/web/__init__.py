@@ -1,4 +1,4 @@
-"""The HTML doors: pages and the document widget."""
+"""HTML entry points: pages and the document widget."""
 
 from typing import Any
 
@@ -16,13 +16,13 @@ def init_app(app: Flask, settings: dict[str, Any]) -> None:
     account.init_app(app, settings)
     words.init_app(app)
     http_errors.answered_by(app, "/", errors.answer_error)
-    for door in (records, people, fragments, account, tokens, status):
-        app.register_blueprint(door.blueprint)
-    app.context_processor(_around_every_page)
+    for module in (records, people, fragments, account, tokens, status):
+        app.register_blueprint(module.blueprint)
+    app.context_processor(_page_context)
 
 
-def _around_every_page() -> dict[str, Any]:
-    """Whose page it is and whom it may switch to, which only pages ask for: fragments are many."""
+def _page_context() -> dict[str, Any]:
+    """Return the account and its patients, loaded only by templates that show them."""
     if g.get("bare") or not current_user.is_authenticated:
         return {"account": None, "patients": (), "patient": None}
     email = current_user.email

@@ -1,4 +1,4 @@
-"""The account page, signing out, and how Flask-Security signs people in here."""
+"""The account page, sign-out, and Flask-Security's configuration."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,7 @@ from ua_parser import parse
 
 from medfiles.accounts import api_tokens
 from medfiles.accounts import service as accounts
-from medfiles.accounts.service import Step
+from medfiles.accounts.service import SignInStep
 from medfiles.clock import now
 from medfiles.documents import quota
 from medfiles.http.current import actor, services
@@ -22,35 +22,35 @@ NOT_SHARED = "a patient you no longer have access to"
 
 
 class SignInForm(LoginForm):
-    """Without "remember me": a cookie that outlives the idle logout has no place here."""
+    """Sign-in without "remember me", which would outlive the idle timeout."""
 
     remember = None  # type: ignore[assignment]
 
     def validate(self, **more: Any) -> bool:
-        """Nobody is let in whose coming cannot be written down."""
-        right = super().validate(**more)
+        """Log every attempt; when it cannot be logged, sign-in fails."""
+        succeeded = super().validate(**more)
         if self.email.data and self.password.data:
-            _step("sign-in", self.user).judged(right)
-        return right
+            _sign_in_step("sign-in", self.user).log_result(succeeded)
+        return succeeded
 
 
 class CodeForm(TwoFactorVerifyCodeForm):
     def validate(self, **more: Any) -> bool:
-        right = super().validate(**more)
-        step = _step("second-step", self.user)
-        step.passed() if right else step.judged(False)
-        return right
+        succeeded = super().validate(**more)
+        step = _sign_in_step("second-step", self.user)
+        step.log_success() if succeeded else step.log_result(False)
+        return succeeded
 
 
-OWN: dict[str, Any] = {
+SECURITY_CLASSES: dict[str, Any] = {
     "login_form": SignInForm,
     "two_factor_verify_code_form": CodeForm,
-    "totp_cls": accounts.OneTime,
+    "totp_cls": accounts.SingleUseTotp,
 }
 
 
-def _step(action: str, user: Any) -> Step:
-    return Step(action, user, request.remote_addr, g.request_id)
+def _sign_in_step(action: str, user: Any) -> SignInStep:
+    return SignInStep(action, user, request.remote_addr, g.request_id)
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class TokenView:
     id: int
     name: str
     may_write: bool
-    patient: str | None  # None: all the account has access to
+    patient: str | None  # None: all patients of the account
     used_at: datetime | None
     expires_at: datetime | None
     over: bool
@@ -78,7 +78,7 @@ def account() -> ResponseReturnValue:
     open_sessions = accounts.sessions(actor(), services().idle, services().longest)
     return render_template(
         "account/account.html",
-        sessions=[_shown(entry) for entry in open_sessions],
+        sessions=[_session_view(entry) for entry in open_sessions],
         tokens=_tokens(),
         usage=quota.usage(actor().user_id, services().quota),
         two_factor=bool(current_user.tf_primary_method),
@@ -87,7 +87,7 @@ def account() -> ResponseReturnValue:
 
 @blueprint.post("/sign-out")
 def sign_out() -> ResponseReturnValue:
-    _step("sign-out", current_user._get_current_object()).judged(True)
+    _sign_in_step("sign-out", current_user._get_current_object()).log_result(True)
     logout_user()
     session.clear()
     flash("Signed out.", "ok")
@@ -113,11 +113,11 @@ def _tokens() -> list[TokenView]:
             expires_at=token.expires_at,
             over=token.expires_at is not None and token.expires_at <= now(),
         )
-        for token in api_tokens.tokens(actor())
+        for token in api_tokens.list_tokens(actor())
     ]
 
 
-def _shown(entry: Any) -> SessionView:
+def _session_view(entry: Any) -> SessionView:
     agent = parse(entry.agent or "")
     words = [part.family for part in (agent.user_agent, agent.os) if part and part.family != "Other"]
     current = entry.digest == g.session_digest
@@ -148,9 +148,11 @@ def init_app(app: Flask, settings: dict[str, Any]) -> None:
         SECURITY_TOTP_SECRETS={"1": app.secret_key},
         SECURITY_TOTP_ISSUER="medfiles",
         SECURITY_PASSWORD_HASH="argon2",
-        SECURITY_PASSWORD_SINGLE_HASH={"argon2"},  # not keyed: a restored database opens without the old secret key
-        SECURITY_CACHE_CONTROL=None,  # the gate's own header stands
-        SECURITY_PASSWORD_LENGTH_MIN=accounts.PASSWORD_LEAST,
+        SECURITY_PASSWORD_SINGLE_HASH={
+            "argon2"
+        },  # not keyed: passwords of a restored database work without the old secret key
+        SECURITY_CACHE_CONTROL=None,  # http.security sets the header
+        SECURITY_PASSWORD_LENGTH_MIN=accounts.PASSWORD_MIN_LENGTH,
         SECURITY_EMAIL_VALIDATOR_ARGS={"check_deliverability": False},
         SECURITY_RETURN_GENERIC_RESPONSES=True,
         SECURITY_USE_REGISTER_V2=True,
@@ -163,10 +165,10 @@ def init_app(app: Flask, settings: dict[str, Any]) -> None:
             "ok",
         ),
     )
-    Security(app, accounts.datastore, **OWN)
-    _close_side_doors(app)
+    Security(app, accounts.datastore, **SECURITY_CLASSES)
+    _disable_other_sign_ins(app)
 
 
-def _close_side_doors(app: Flask) -> None:
-    app.login_manager.request_loader(lambda request: None)  # type: ignore[attr-defined]  # no tokens of the library's: they outlive every session
+def _disable_other_sign_ins(app: Flask) -> None:
+    app.login_manager.request_loader(lambda request: None)  # type: ignore[attr-defined]  # Flask-Security's tokens outlive every session
     app.view_functions["security.logout"] = sign_out

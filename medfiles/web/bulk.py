@@ -1,4 +1,4 @@
-"""What is done with several documents of one record at once: those that were ticked, or all that match a search."""
+"""Bulk actions on documents of one record: selected ones, or all that match."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -16,11 +16,12 @@ from medfiles.http.htmx import fragment, is_htmx, trigger
 from medfiles.http.responses import send_archive
 from medfiles.http.views import MOST_LISTED, Notice, Outcome, told
 from medfiles.record_types.declared import RecordType
+from medfiles.record_types.document_fields import FILTER_FIELDS
 from medfiles.web import pages, printing
 from medfiles.web.words import plural
 
-LONGEST_KEY = 255  # characters
-MOST_CHOSEN = 1000
+MAX_KEY = 255  # characters
+MAX_SELECTED = 1000
 NOTHING = "Select one or more documents first."
 
 
@@ -32,18 +33,18 @@ def answer(record_type: RecordType, record_id: int) -> ResponseReturnValue:
 
 
 def trash(record_type: RecordType, record_id: int) -> ResponseReturnValue:
-    results = bulk().trash_many(record_type, record_id, _chosen(record_type, record_id))
+    results = bulk().trash_many(record_type, record_id, _selected(record_type, record_id))
     undo = tuple(result.file_id for result in results if result.error is None)
     return _answer(record_type, record_id, results, "{} moved to trash.", "was not moved to trash.", undo)
 
 
 def restore(record_type: RecordType, record_id: int) -> ResponseReturnValue:
-    results = bulk().restore_many(record_type, record_id, _chosen(record_type, record_id))
+    results = bulk().restore_many(record_type, record_id, _selected(record_type, record_id))
     return _answer(record_type, record_id, results, "{} restored.", "was not restored.")
 
 
 def purge(record_type: RecordType, record_id: int) -> ResponseReturnValue:
-    results = bulk().purge_many(record_type, record_id, _chosen(record_type, record_id))
+    results = bulk().purge_many(record_type, record_id, _selected(record_type, record_id))
     return _answer(record_type, record_id, results, "{} deleted permanently.", "was not deleted.")
 
 
@@ -51,22 +52,22 @@ def categorise(record_type: RecordType, record_id: int) -> ResponseReturnValue:
     category = request.form.get("category")
     if category is None:
         raise Rejected("Select a category first.")
-    results = bulk().categorise(record_type, record_id, _chosen(record_type, record_id), category or None)
+    results = bulk().categorise(record_type, record_id, _selected(record_type, record_id), category or None)
     return _answer(record_type, record_id, results, "Category of {} saved.", "was not changed.")
 
 
 def download(record_type: RecordType, record_id: int) -> ResponseReturnValue:
-    return send_archive(bulk().open_many(record_type, record_id, _chosen(record_type, record_id)))
+    return send_archive(bulk().open_many(record_type, record_id, _selected(record_type, record_id)))
 
 
-def print_chosen(record_type: RecordType, record_id: int) -> ResponseReturnValue:
-    return printing.answer(record_type, record_id, _chosen(record_type, record_id))
+def print_selected(record_type: RecordType, record_id: int) -> ResponseReturnValue:
+    return printing.answer(record_type, record_id, _selected(record_type, record_id))
 
 
 def cancel(record_type: RecordType, record_id: int) -> ResponseReturnValue:
-    """Keep nothing of an upload that its sender gave up."""
+    """Remove what an upload that was cancelled has stored."""
     key = request.form.get("idempotency_key", "")
-    if not (0 < len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
+    if not (0 < len(key) <= MAX_KEY and key.isascii() and key.isprintable()):
         raise Rejected("idempotency_key must be 1 to 255 printable ASCII characters.")
     bulk().cancel(record_type, record_id, key)
     record, view = pages.record_page(record_type, record_id)
@@ -80,7 +81,7 @@ ACTIONS: Mapping[str, Callable[[RecordType, int], ResponseReturnValue]] = {
     "purge": purge,
     "category": categorise,
     "download": download,
-    "print": print_chosen,
+    "print": print_selected,
     "cancel": cancel,
 }
 
@@ -89,22 +90,23 @@ def _trashed() -> bool:
     return request.form.get("view") == "trash"
 
 
-def _wanted(record_type: RecordType) -> ListQuery:
-    """The list's filters, as the form carries them; `category` may be the new one, so the filter is `in_category`."""
-    filters = {**request.form, "category": request.form.get("in_category", ""), "cursor": ""}
+def _list_query(record_type: RecordType) -> ListQuery:
+    """Return the list filters; `in_category` filters, `category` is a new value."""
+    details = {field.name: request.form.get(f"in_{field.name}", "") for field in FILTER_FIELDS}
+    filters = {**request.form, **details, "cursor": ""}
     return parameters.list_query(filters, record_type, trashed=_trashed())
 
 
-def _chosen(record_type: RecordType, record_id: int) -> Sequence[int]:
-    list_query = _wanted(record_type)  # refused before anything is done
+def _selected(record_type: RecordType, record_id: int) -> Sequence[int]:
+    list_query = _list_query(record_type)  # reject invalid filters before anything is changed
     if request.form.get("all") == "1":
         ids = bulk().matching(record_type, record_id, list_query)
     else:
         found = parameters.read_id_lists(request.form.getlist("file_ids"))
         if found is None:
             raise Rejected("file_ids must be numbers.")
-        if len(found) > MOST_CHOSEN:
-            raise Rejected(f"Select up to {MOST_CHOSEN:,} documents at once, or all of them.")
+        if len(found) > MAX_SELECTED:
+            raise Rejected(f"Select up to {MAX_SELECTED:,} documents at once, or all of them.")
         ids = found
     if not ids:
         raise Rejected(NOTHING)
@@ -119,7 +121,7 @@ def _answer(
     failed: str,
     undo: tuple[int, ...] = (),
 ) -> ResponseReturnValue:
-    """How it went: a sentence for all that were done, a line for each that was not."""
+    """Summarize the results: one sentence for successes, one line per failure."""
     refused = [
         Outcome(result.file_name or "A document", False, result.error.message, result.error.code, lead=failed)
         for result in results
@@ -131,7 +133,7 @@ def _answer(
         return _redirected(record_type, record_id, message, refused)
     status = 200 if count else next(status_of(result.error) for result in results if result.error)
     notice = Notice(message, undo=undo) if message else None
-    said: dict[str, Any] = {"list_query": _wanted(record_type), "notice": notice, "outcomes": refused}
+    said: dict[str, Any] = {"list_query": _list_query(record_type), "notice": notice, "outcomes": refused}
     response = pages.announce(pages.answer_body(record_type, record_id, status, **said), record_type, record_id)
     if refused:
         trigger(response, "documents:error", message=told(refused), code=refused[0].code)

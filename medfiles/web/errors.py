@@ -1,4 +1,4 @@
-"""One shape for everything that goes wrong in HTML: a page, or a fragment where htmx asked."""
+"""HTML error responses: a page, or a fragment for htmx."""
 
 from urllib.parse import urlsplit
 
@@ -28,31 +28,31 @@ TITLES = {
 
 def answer_error(error: Exception) -> Response:
     if isinstance(error, SignedOut):
-        return _ask_to_sign_in(error)
+        return _sign_in_response(error)
     refusal = explained(error)
-    if isinstance(error, BadHost):  # and no address of a style or a page can be made for such a host
+    if isinstance(error, BadHost):  # url_for fails for such a host
         return Response(f"{refusal.message}\n", refusal.status, mimetype="text/plain")
-    g.bare = refusal.status >= 500  # what failed for the page may fail for its header, too
+    g.bare = refusal.status >= 500  # what failed for the page may fail for its navigation, too
     context = {"status": refusal.status, "title": TITLES.get(refusal.status, TITLES[400]), "message": refusal.message}
     template = "errors/_error.html" if is_htmx() else "errors/error.html"
-    response = fragment(template, refusal.status, back=_page_before(), **context)
+    response = fragment(template, refusal.status, back=_form_page(), **context)
     response.headers.update(refusal.headers)
     if is_htmx():
         trigger(response, "documents:error", message=refusal.message, code=refusal.code)
     if request.method == "POST":
-        response.headers["HX-Reswap"] = "afterbegin"  # beside what failed, not in its place
+        response.headers["HX-Reswap"] = "afterbegin"  # next to the form, not in its place
     return response
 
 
-def _ask_to_sign_in(error: SignedOut) -> Response:
+def _sign_in_response(error: SignedOut) -> Response:
     if not is_htmx():
-        return redirect(url_for("security.login", next=_here()))  # type: ignore[return-value]
-    response = fragment("errors/_sign_in.html", status_of(error), next_url=_page_around())
+        return redirect(url_for("security.login", next=_current_page()))  # type: ignore[return-value]
+    response = fragment("errors/_sign_in.html", status_of(error), next_url=_htmx_page())
     return trigger(response, "documents:error", message=error.message, code=error.code)
 
 
-def _page_before() -> str | None:
-    """The page of ours that a form was sent from."""
+def _form_page() -> str | None:
+    """Return the page of this app that sent the form."""
     try:
         page = urlsplit(request.referrer or "")
     except ValueError:
@@ -61,8 +61,8 @@ def _page_before() -> str | None:
     return page._replace(scheme="", netloc="").geturl() if ours else None
 
 
-def _page_around() -> str | None:
-    """The page that a fragment was asked for by, as htmx says; None when that is none of this origin."""
+def _htmx_page() -> str | None:
+    """Return the path of the page around an htmx fragment, if on this origin."""
     try:
         path = urlsplit(request.headers.get("HX-Current-URL", "")).path
     except ValueError:
@@ -70,6 +70,6 @@ def _page_around() -> str | None:
     return path if path.startswith("/") and not path.startswith("//") else None
 
 
-def _here() -> str | None:
-    """Where to go on after signing in; a page, never something that would be sent again."""
+def _current_page() -> str | None:
+    """Return the page to open after sign-in; never one that a form was sent to."""
     return request.full_path.rstrip("?") if request.method == "GET" and request.path != "/" else None

@@ -1,4 +1,4 @@
-"""HTML forms made from the fields a kind of record declares, so that a new kind needs no form of its own."""
+"""Forms built from the declared fields of a record type."""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -13,32 +13,32 @@ from medfiles.errors import MedfilesError, Rejected
 from medfiles.http import parameters
 from medfiles.record_types.fields import TEXT_LIMIT, Field
 
-LONGEST_KEY = 64  # characters
+MAX_KEY = 64  # characters
 
 
 class _RecordForm(FlaskForm):  # type: ignore[misc]
     class Meta:
-        csrf = False  # the gate has checked the token before any view runs
+        csrf = False  # checked in http.security before the view
 
 
 def form_for(fields: Sequence[Field], values: Mapping[str, Any] | None = None, prefix: str = "") -> FlaskForm:
-    """A form of these fields, filled with `values` until it was sent."""
+    """Return a form of these fields, filled with `values` until it is submitted."""
     members = {field.name: _control(field) for field in fields}
     return type("RecordForm", (_RecordForm,), members)(data=values, prefix=prefix)
 
 
 def values_of(form: FlaskForm, fields: Sequence[Field], before: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What was entered; parts of an object that the form does not show are kept as they were."""
-    entered: dict[str, Any] = {field.name: form[field.name].data for field in fields}
+    """Return the input; parts of an object that the form does not show are kept."""
+    submitted: dict[str, Any] = {field.name: form[field.name].data for field in fields}
     for field in fields:
         if field.kind == "object":
             kept = (before or {}).get(field.name) or {}
-            entered[field.name] = {**kept, **entered[field.name]}
-    return entered
+            submitted[field.name] = {**kept, **submitted[field.name]}
+    return submitted
 
 
-def explain(form: FlaskForm, error: MedfilesError) -> None:
-    """Put the service's sentences beside the fields they are about."""
+def add_errors(form: FlaskForm, error: MedfilesError) -> None:
+    """Put error messages next to their fields."""
     fields = error.fields if isinstance(error, Rejected) else {}
     for name, message in fields.items():
         form[name].errors = [message]
@@ -46,22 +46,22 @@ def explain(form: FlaskForm, error: MedfilesError) -> None:
         form.form_errors.append(error.message)
 
 
-def entered(names: Sequence[str], prefix: str = "") -> dict[str, str]:
-    """Those of these fields that were sent, with line ends as they are stored."""
+def submitted(names: Sequence[str], prefix: str = "") -> dict[str, str]:
+    """Return those of these fields that were sent, with normalized line ends."""
     sent = {name: request.form[prefix + name] for name in names if prefix + name in request.form}
     return {name: value.replace("\r\n", "\n") for name, value in sent.items()}
 
 
 def creation_key() -> str:
-    """What a form for a new record is known by, however often it is sent; made when it is first shown."""
+    """Return the key that makes repeated submissions create one record."""
     key = request.form.get("creation_key") or uuid.uuid4().hex
-    if not (len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
+    if not (len(key) <= MAX_KEY and key.isascii() and key.isprintable()):
         raise Rejected("creation_key must be up to 64 printable ASCII characters.")
     return key
 
 
-def marked() -> list[int]:
-    """Documents that the form of a record marks for the trash: its fields `remove`."""
+def marked_for_trash() -> list[int]:
+    """Return ids of documents that a record's form marks for the trash (`remove`)."""
     ids = parameters.read_ids(request.form.getlist("remove"))
     if ids is None:
         raise Rejected("remove must contain document IDs.")
@@ -72,7 +72,7 @@ def _control(field: Field) -> Any:
     return CONTROLS[field.kind](field)
 
 
-def _checks(field: Field, limit: int) -> list[Any]:
+def _validators(field: Field, limit: int) -> list[Any]:
     needed = InputRequired(field.missing) if field.required else Optional()
     return [needed, Length(max=limit, message=f"{field.label} can be up to {limit:,} characters long.")]
 
@@ -81,11 +81,11 @@ def _string(field: Field) -> StringField:
     keywords = {"maxlength": field.limit, "autocomplete": "off"}
     if field.choices:
         keywords["list"] = f"mf-choices-{field.name}"
-    return StringField(field.label, _checks(field, field.limit), description=field.hint, render_kw=keywords)
+    return StringField(field.label, _validators(field, field.limit), description=field.hint, render_kw=keywords)
 
 
 def _text(field: Field) -> TextAreaField:
-    return TextAreaField(field.label, _checks(field, TEXT_LIMIT), description=field.hint, render_kw={"rows": 3})
+    return TextAreaField(field.label, _validators(field, TEXT_LIMIT), description=field.hint, render_kw={"rows": 3})
 
 
 def _date(field: Field) -> DateField:

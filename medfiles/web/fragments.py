@@ -1,4 +1,4 @@
-"""The document widget: its parts as HTML fragments, and what its forms do."""
+"""The document widget: its fragments and its forms."""
 
 from dataclasses import replace
 from typing import Any
@@ -12,13 +12,14 @@ from medfiles.http import parameters, request_body, views
 from medfiles.http.current import documents, services
 from medfiles.http.errors import explained, status_of
 from medfiles.http.htmx import fragment, is_htmx, trigger
-from medfiles.http.rate_limits import MANY, UPLOADS, counted
-from medfiles.http.request_body import Received
+from medfiles.http.rate_limits import BULK, UPLOADS, rate_limited
+from medfiles.http.request_body import ReceivedFile
 from medfiles.http.responses import send_document
-from medfiles.http.security import by_header_or_query
+from medfiles.http.security import csrf_outside_body
 from medfiles.http.sessions import background
 from medfiles.http.views import Notice, Outcome
 from medfiles.record_types.declared import RecordType
+from medfiles.record_types.document_fields import DOCUMENT_FIELDS
 from medfiles.web import bulk as web_bulk
 from medfiles.web import forms, pages, previews, printing
 from medfiles.web import records as record_pages
@@ -26,8 +27,8 @@ from medfiles.web.errors import answer_error
 from medfiles.web.words import day, plural
 
 blueprint = Blueprint("documents", __name__, url_prefix="/documents")
-DETAILS = ("file_name", "description", "category")
-VARIANTS, SIZES, MOST_BADGES = ("badge", "text", "icon"), ("xs", "sm", "md", "lg"), 500
+DETAILS = tuple(field.name for field in DOCUMENT_FIELDS)
+VARIANTS, SIZES, MAX_BADGES = ("badge", "text", "icon"), ("xs", "sm", "md", "lg"), 500
 
 
 @blueprint.get("/<kind:type>/<int:id>")
@@ -70,7 +71,7 @@ def file_list(type: RecordType, id: int) -> ResponseReturnValue:
 
 @blueprint.get("/<kind:type>/<int:id>/trash")
 def trash_list(type: RecordType, id: int) -> ResponseReturnValue:
-    list_query = pages.asked_for(type, trashed=True)
+    list_query = pages.requested_list(type, trashed=True)
     if not is_htmx():
         return pages.answer_manager(type, id, list_query=list_query)
     if "cursor" in request.args or request.args.get("part") == "results":
@@ -85,7 +86,7 @@ def badge(type: RecordType, id: int) -> ResponseReturnValue:
     if id not in found:
         raise NotFound()
     title, count = found[id]
-    context = {"type_name": type.name, "id": id, "count": count, "title": title, **_look()}
+    context = {"type_name": type.name, "id": id, "count": count, "title": title, **_badge_style()}
     return fragment("documents/_one_badge.html" if is_htmx() else "documents/badge.html", **context)
 
 
@@ -94,27 +95,25 @@ def badge(type: RecordType, id: int) -> ResponseReturnValue:
 def badges(type: RecordType) -> ResponseReturnValue:
     found = documents().badges(type, _ids())
     shown = [(type.name, record_id, count, title) for record_id, (title, count) in found.items()]
-    return fragment("documents/_badges.html", badges=shown, **_look())
+    return fragment("documents/_badges.html", badges=shown, **_badge_style())
 
 
 @blueprint.post("/<kind:type>/<int:id>/files")
-@counted(UPLOADS)
-@by_header_or_query
+@rate_limited(UPLOADS)
+@csrf_outside_body
 def upload(type: RecordType, id: int) -> ResponseReturnValue:
     raw = request_body.is_raw(request)
     retry_of = request_body.idempotency_key(request)
-    permit = documents().authorize_upload(
-        type, id, request_body.announced_length(request), 1 if raw else None, retry_of
-    )
-    request.max_content_length = (request.content_length or 0) + 1  # the kind's own limit, just checked, holds instead
+    permit = documents().authorize_upload(type, id, request_body.content_length(request), 1 if raw else None, retry_of)
+    request.max_content_length = (request.content_length or 0) + 1  # the record type's limit was just checked
     received, metadata = request_body.receive(request, documents(), permit)
     if raw and is_htmx():
         return _answer_queue(permit, received[0], metadata)
-    return _answer_upload(type, id, [_stored(permit, file, metadata, alone=len(received) == 1) for file in received])
+    return _answer_upload(type, id, [_store(permit, file, metadata, alone=len(received) == 1) for file in received])
 
 
 @blueprint.post("/<kind:type>/<int:id>/bulk")
-@counted(MANY)
+@rate_limited(BULK)
 def bulk(type: RecordType, id: int) -> ResponseReturnValue:
     return web_bulk.answer(type, id)
 
@@ -136,7 +135,7 @@ def print_one(file_id: int) -> ResponseReturnValue:
 
 @blueprint.post("/files/<int:file_id>/edit")
 def edit(file_id: int) -> ResponseReturnValue:
-    file = documents().edit(file_id, forms.entered(DETAILS), forms.entered(DETAILS, "was_"))
+    file = documents().edit(file_id, forms.submitted(DETAILS), forms.submitted(DETAILS, "was_"))
     return pages.answer_change(pages.file_view(file), "kept", f"“{file.file_name}” saved.")
 
 
@@ -161,8 +160,8 @@ def purge(file_id: int) -> ResponseReturnValue:
 
 
 @blueprint.errorhandler(MedfilesError)
-def explain_in_place(error: MedfilesError) -> ResponseReturnValue:
-    """What was refused inside the widget is said inside the widget, which then shows how things are now."""
+def show_error_in_place(error: MedfilesError) -> ResponseReturnValue:
+    """Show the error inside the widget, with the current state."""
     in_place = is_htmx() and request.method == "POST" and not request_body.is_raw(request)
     where = _record_of_request() if in_place and not isinstance(error, SignedOut) else None
     if where is None:
@@ -170,7 +169,7 @@ def explain_in_place(error: MedfilesError) -> ResponseReturnValue:
     refusal = explained(error)
     try:
         trashed = request.form.get("view") == "trash"
-        list_query, notice = pages.asked_for(where[0], trashed=trashed), Notice(refusal.message, tone="error")
+        list_query, notice = pages.requested_list(where[0], trashed=trashed), Notice(refusal.message, tone="error")
         response = pages.answer_body(*where, refusal.status, list_query=list_query, notice=notice)
     except MedfilesError:
         return answer_error(error)
@@ -192,25 +191,27 @@ def _record_of_request() -> tuple[RecordType, int] | None:
 
 
 def _one_row(record_type: RecordType, record_id: int) -> Response:
-    """A document's row once more, or the form to change it, as the links in its row ask for."""
+    """Return a document's row, or its edit form, as links in the row request."""
     state = "edit" if "edit" in request.args else "kept"
-    file = documents().get(pages.document_named("edit" if state == "edit" else "row"))
+    file = documents().get(pages.document_id("edit" if state == "edit" else "row"))
     if (file.entity_type, file.entity_id) != (record_type.name, record_id):
         raise NotFound()
     return pages.answer_row(pages.file_view(file), state, figures=False)
 
 
 def _results(record_type: RecordType, record_id: int, *, trashed: bool) -> Response:
-    """The rows that match; only those of the next page when there is a cursor."""
+    """Return matching rows; with a cursor, only those of the next page."""
     record, view = pages.record_page(record_type, record_id)
-    list_query = pages.asked_for(record_type, trashed=trashed)
+    list_query = pages.requested_list(record_type, trashed=trashed)
     template = "documents/_rows.html" if list_query.cursor else "documents/_results.html"
     shown = pages.panel(record_type, record, view, list_query=list_query, mode=pages.mode(), place=pages.place())
     return fragment(template, panel=shown)
 
 
-def _stored(permit: UploadPermit, received: Received, metadata: UploadMetadata, *, alone: bool) -> tuple[Outcome, int]:
-    """What became of one file, and the status it would have on its own."""
+def _store(
+    permit: UploadPermit, received: ReceivedFile, metadata: UploadMetadata, *, alone: bool
+) -> tuple[Outcome, int]:
+    """Store one file; return the outcome and the status it would have alone."""
     try:
         said = metadata if alone else replace(metadata, idempotency_key=None)
         file, new = request_body.store(documents(), permit, received, said)
@@ -222,8 +223,8 @@ def _stored(permit: UploadPermit, received: Received, metadata: UploadMetadata, 
     return Outcome(file.file_name, True, words, twin and "duplicate", pages.file_view(file)), 201 if new else 200
 
 
-def _answer_queue(permit: UploadPermit, received: Received, metadata: UploadMetadata) -> Response:
-    """To the upload queue of a page: the new document's row, and a word when the same bytes were here before."""
+def _answer_queue(permit: UploadPermit, received: ReceivedFile, metadata: UploadMetadata) -> Response:
+    """Answer the upload queue: the new row, and a note on an earlier duplicate."""
     file, new = request_body.store(documents(), permit, received, metadata)
     twin = documents().duplicate_of(file) if new else None
     view, before = pages.file_view(file), pages.file_view(twin) if twin else None
@@ -250,7 +251,7 @@ def _answer_upload(record_type: RecordType, record_id: int, results: list[tuple[
     return response
 
 
-def _look() -> dict[str, Any]:
+def _badge_style() -> dict[str, Any]:
     variant, size = request.args.get("variant", "badge"), request.args.get("size", "sm")
     if variant not in VARIANTS or size not in SIZES:
         raise Rejected(f"variant must be one of {', '.join(VARIANTS)} and size one of {', '.join(SIZES)}.")
@@ -258,8 +259,8 @@ def _look() -> dict[str, Any]:
 
 
 def _ids() -> list[int]:
-    """`ids=1,2,3`, at most 500 of them."""
+    """Parse `ids=1,2,3`, at most MOST_BADGES."""
     ids = parameters.read_id_lists([request.args.get("ids", "")])
-    if ids is None or len(ids) > MOST_BADGES:
-        raise Rejected(f"ids must be up to {MOST_BADGES} numbers, separated by commas.")
+    if ids is None or len(ids) > MAX_BADGES:
+        raise Rejected(f"ids must be up to {MAX_BADGES} numbers, separated by commas.")
     return ids

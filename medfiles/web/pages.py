@@ -1,4 +1,4 @@
-"""What the HTML doors share: views of patients, records and documents for this reader, and where to go next."""
+"""View models shared by pages, and where to go next."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def file_view(file: Any) -> FileView:
 
 
 def patient_page(patient_id: int, tab: str) -> tuple[PatientView, dict[str, Any]]:
-    """The patient and what every page about it shows around its content."""
+    """Return the patient, and the context of every page about it."""
     summary = records().patient(patient_id)
     patient = views.patient_view(summary.patient, summary.level)
     return patient, {"patient": patient, "tab": tab, "tabs": tabs(patient_id)}
@@ -33,19 +33,19 @@ def tabs(patient_id: int) -> tuple[Any, ...]:
 
 
 def record_page(record_type: RecordType, record_id: int) -> tuple[Any, RecordView]:
-    """The record as it is stored and as it is shown."""
+    """Return the record as stored and as shown."""
     record = records().get(record_type, record_id)
-    return record, shown(record_type, record)
+    return record, record_view(record_type, record)
 
 
-def shown(record_type: RecordType, record: Any, count: int | None = None) -> RecordView:
+def record_view(record_type: RecordType, record: Any, count: int | None = None) -> RecordView:
     summary = records().patient(record.patient_id)
     g.patient = views.patient_view(summary.patient, summary.level)
     return views.record_view(record_type, record, g.patient, count)
 
 
-def asked_for(record_type: RecordType, *, trashed: bool = False) -> ListQuery:
-    """What a list is to be searched, filtered and sorted by: the address says it, or the form of a bulk action."""
+def requested_list(record_type: RecordType, *, trashed: bool = False) -> ListQuery:
+    """Return the list's search, filters and order from the query string."""
     if request.method != "GET":
         return ListQuery(trashed=trashed)
     return parameters.list_query(request.args, record_type, trashed=trashed)
@@ -59,49 +59,49 @@ def mode() -> str:
 
 
 def panel(
-    record_type: RecordType, record: Any, view: RecordView, *, list_query: ListQuery | None = None, **shown_in_it: Any
+    record_type: RecordType, record: Any, view: RecordView, *, list_query: ListQuery | None = None, **context: Any
 ) -> PanelView:
-    """The widget of one record, with a page of its documents."""
-    list_query = list_query or asked_for(record_type)
-    limit = None if shown_in_it.get("marked") else ROWS  # no mark is lost on a page that is not shown
+    """Return the widget of one record with a page of its documents."""
+    list_query = list_query or requested_list(record_type)
+    limit = None if context.get("marked") else ROWS  # show all, so that no mark is lost on another page
     page = documents().list(record_type, record.id, list_query, limit)
     totals = documents().record_totals(record_type, record.id)  # read last: must not be older than the rows below it
-    files, editing = file_views(page.files), _editing(view)
+    files, editing = file_views(page.files), _document_being_edited(view)
     if editing and editing not in [file.id for file in files]:
         file, here = file_view(documents().get(editing)), (record_type.name, record.id, list_query.trashed)
         files[:0] = [file] if (file.entity_type, file.entity_id, file.deleted_at is not None) == here else []
-    shown_in_it["editing"] = editing
-    return views.panel_view(record_type, view, page, files, totals, list_query=list_query, **shown_in_it)
+    context["editing"] = editing
+    return views.panel_view(record_type, view, page, files, totals, list_query=list_query, **context)
 
 
-def _editing(view: RecordView) -> int | None:
-    """`?edit=ID`: the document whose form stands open in a page without script."""
-    return document_named("edit") if view.can_edit and not is_htmx() else None
+def _document_being_edited(view: RecordView) -> int | None:
+    """Return `?edit=ID`: the document whose form is open on a page without scripts."""
+    return document_id("edit") if view.can_edit and not is_htmx() else None
 
 
-def document_named(name: str) -> int:
-    """The document of `?edit=ID` or `?row=ID`; one that nobody has when that is no number."""
+def document_id(name: str) -> int:
+    """Return the id in `?edit=ID` or `?row=ID`; invalid ones match no document."""
     return parameters.id_or_unknown(request.args.get(name)) or 0
 
 
-def answer_manager(record_type: RecordType, record_id: int, status: int = 200, **shown_in_it: Any) -> Response:
-    """The manager as a fragment, or inside a page when it is opened by itself."""
+def answer_manager(record_type: RecordType, record_id: int, status: int = 200, **context: Any) -> Response:
+    """Return the widget as a fragment, or in a page of its own."""
     record, view = record_page(record_type, record_id)
     template = "documents/_manager.html" if is_htmx() else "documents/page.html"
-    return fragment(template, status, panel=panel(record_type, record, view, **shown_in_it), patient=g.patient)
+    return fragment(template, status, panel=panel(record_type, record, view, **context), patient=g.patient)
 
 
-def answer_body(record_type: RecordType, record_id: int, status: int = 200, **shown_in_it: Any) -> Response:
-    """What stands below the upload zone, with the parts around it that change with it."""
+def answer_body(record_type: RecordType, record_id: int, status: int = 200, **context: Any) -> Response:
+    """Return the part below the upload zone."""
     record, view = record_page(record_type, record_id)
-    shown_in_it.setdefault("place", place())
-    return fragment("documents/_list_part.html", status, panel=panel(record_type, record, view, **shown_in_it))
+    context.setdefault("place", place())
+    return fragment("documents/_list_part.html", status, panel=panel(record_type, record, view, **context))
 
 
 def answer_row(
     file: FileView, state: str, status: int = 200, *, figures: bool = True, within: str | None = None, **said: Any
 ) -> Response:
-    """One document's rows after it changed, with the figures around them."""
+    """Return one document's row after a change, with updated figures."""
     record_type = services().registry[file.entity_type]
     record, view = record_page(record_type, file.entity_id)
     nothing, totals = Page((), None, None), documents().record_totals(record_type, record.id)
@@ -114,7 +114,7 @@ def answer_row(
 
 
 def answer_change(file: FileView, state: str, message: str, **said: Any) -> Response:
-    """After a document changed: its row for htmx, else back to where the form was."""
+    """Answer a change: the row for htmx, else a redirect to the form's page."""
     record_type = services().registry[file.entity_type]
     if not is_htmx():
         flash(message, "ok")
@@ -123,18 +123,18 @@ def answer_change(file: FileView, state: str, message: str, **said: Any) -> Resp
 
 
 def announce(response: Response, record_type: RecordType, record_id: int) -> Response:
-    """Tell the page that this record's documents changed, so that badges and lists reload."""
+    """Tell the page that documents changed, so that badges and lists reload."""
     count = documents().count(record_type, [record_id]).get(record_id, 0)
     return trigger(response, "documents:changed", type=record_type.name, id=record_id, count=count)
 
 
 def place() -> str:
-    """Whether the request comes from the whole widget or from a list that stands alone."""
+    """Whether the request comes from the whole widget or a list on its own."""
     return "manager" if request.values.get("within") == "manager" else "list"
 
 
 def next_url(record_type: RecordType, record_id: int) -> str:
-    """The form's own `next` when it is a path of this app, else the manager."""
+    """Return the form's `next` if it is a path of this app, else the widget's page."""
     wanted = request.form.get("next", "")
     if wanted.startswith("/") and not wanted.startswith("//") and "\\" not in wanted and wanted.isprintable():
         return wanted

@@ -1,4 +1,4 @@
-"""People with access to a patient: its owner gives access, changes it and takes it back; others can give theirs up."""
+"""People with access to a patient: share, change, revoke, leave."""
 
 from datetime import timedelta
 from typing import Any
@@ -28,7 +28,7 @@ UTC = "UTC"
 
 class ShareForm(FlaskForm):  # type: ignore[misc]
     class Meta:
-        csrf = False  # the gate has checked the token before any view runs
+        csrf = False  # checked in http.security before the view
 
     email = EmailField(
         "Email",
@@ -57,17 +57,17 @@ def people(patient_id: int) -> ResponseReturnValue:
 @blueprint.post("/patients/<int:patient_id>/people")
 def change(patient_id: int) -> ResponseReturnValue:
     if "remove" in request.form:
-        return _take_back(patient_id, parameters.id_or_unknown(request.form["remove"]) or 0)
+        return _revoke(patient_id, parameters.id_or_unknown(request.form["remove"]) or 0)
     _, context = pages.patient_page(patient_id, "people")
     grants, form = _grants(patient_id), _form()
-    if form.validate_on_submit() and _give(patient_id, form):
+    if form.validate_on_submit() and _share(patient_id, form):
         return redirect(url_for(".people", patient_id=patient_id), 303)
-    status = getattr(form, "refused_with", 422)
+    status = getattr(form, "error_status", 422)
     return render_template("records/people.html", people=grants, form=form, changing=None, **context), status
 
 
 def own_share(patient: views.PatientView) -> int | None:
-    """The number of the reader's own share, which it may give up; None for the owner."""
+    """Return the id of the reader's own share; None for the owner."""
     share = shares().own(patient.id) if patient.access != Action.OWN else None
     return share.id if share else None
 
@@ -77,7 +77,7 @@ def _grants(patient_id: int) -> list[ShareView]:
 
 
 def _changing(grants: list[ShareView]) -> ShareView | None:
-    """`?change=ID`: the access that the form is filled with."""
+    """Return the share in `?change=ID`, to fill the form."""
     wanted = request.args.get("change")
     return next((entry for entry in grants if str(entry.id) == wanted), None)
 
@@ -90,20 +90,20 @@ def _form(changing: ShareView | None = None) -> ShareForm:
     return ShareForm(data={"email": changing.email, "level": level.value, "expires_at": last, "zone": UTC})
 
 
-def _give(patient_id: int, form: Any) -> bool:
+def _share(patient_id: int, form: Any) -> bool:
     zone = form.zone.data if is_zone(form.zone.data) else UTC
     ends = midnight(form.expires_at.data + timedelta(days=1), zone) if form.expires_at.data else None
     try:
         grant, new = shares().grant(patient_id, form.email.data, form.level.data, ends)
     except Rejected as error:
-        forms.explain(form, error)
-        form.refused_with = status_of(error)
+        forms.add_errors(form, error)
+        form.error_status = status_of(error)
         return False
     flash(f"{grant.email} now has access." if new else f"Access of {grant.email} changed.", "ok")
     return True
 
 
-def _take_back(patient_id: int, share_id: int) -> ResponseReturnValue:
+def _revoke(patient_id: int, share_id: int) -> ResponseReturnValue:
     grant = shares().revoke(share_id, patient_id)
     if grant.share.user_id == actor().user_id:
         flash("You left. You no longer have access.", "ok")

@@ -1,4 +1,4 @@
-"""Looking at documents without downloading them: the preview of one, with those beside it in its list."""
+"""The preview of one document, with its neighbours in the list."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,13 +10,12 @@ from medfiles.http.current import documents, previews, services
 from medfiles.http.htmx import fragment, is_htmx
 from medfiles.http.views import FileView, file_views
 from medfiles.previews.service import WIDTHS, Preview
-from medfiles.sandbox.render.spec import Window, boxed
+from medfiles.sandbox.render.spec import Window, fit_size
 from medfiles.web import pages
 from medfiles.web.words import plural
 
-DRAWN = ("pages", "image", "dicom")  # kinds of previews that are made of pictures
-MIDDLE = 960  # pixels: for browsers that choose no size themselves
-BESIDE = 12  # documents shown on either side of the one looked at
+DEFAULT_WIDTH = 960  # pixels: for browsers that choose no size themselves
+NEIGHBOURS = 12  # documents shown on either side of the one looked at
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class PictureView:
 
 @dataclass(frozen=True)
 class WindowView:
-    """A way to see a DICOM image; numbers are its own values."""
+    """A window of a DICOM image, in the image's own values."""
 
     label: str
     center: float
@@ -39,26 +38,26 @@ class WindowView:
 
 @dataclass(frozen=True)
 class NoteView:
-    words: str
+    text: str
     warning: bool = False
 
 
 @dataclass(frozen=True)
 class PlaceView:
-    """Where a document stands in the list it was opened from; `number` 0: the list does not hold it any more."""
+    """The document's position in its list; `number` 0: no longer in it."""
 
-    query: dict[str, str]  # what its list was searched and sorted by
+    query: dict[str, str]  # the list's search, filters and order
     number: int = 0
     total: int = 0
     previous: FileView | None = None
     next: FileView | None = None
-    around: tuple[FileView, ...] = ()  # in order: the first, the nearest ones, the last
+    around: tuple[FileView, ...] = ()  # in list order: the first, the nearest ones, the last
 
 
 @dataclass(frozen=True)
-class LookView:
+class PreviewView:
     file: FileView
-    look: Preview
+    preview: Preview
     place: PlaceView
     page: int
     pages: int
@@ -69,109 +68,111 @@ class LookView:
 
     @property
     def kind(self) -> str:
-        return self.look.kind
+        return self.preview.kind
 
     @property
-    def page_words(self) -> str:
+    def page_label(self) -> str:
         return "Frame" if self.kind == "dicom" else "Page"
 
     @property
-    def stage_words(self) -> str:
-        return f"{self.page_words}s of {self.file.file_name}" if self.pages > 1 else self.file.file_name
+    def stage_label(self) -> str:
+        return f"{self.page_label}s of {self.file.file_name}" if self.pages > 1 else self.file.file_name
 
     @property
-    def spoken(self) -> str:
-        """What people who listen are told when it is shown."""
+    def announcement(self) -> str:
+        """The announcement for screen readers."""
         said = [self.file.file_name]
         said += [f"document {self.place.number} of {self.place.total}"] if self.place.number else []
-        said += [plural(self.pages, self.page_words.lower())] if self.pages > 1 else []
-        said += [self.look.reason or "No preview"] if self.kind == "none" else []
+        said += [plural(self.pages, self.page_label.lower())] if self.pages > 1 else []
+        said += [self.preview.reason or "No preview"] if self.kind == "none" else []
         return ", ".join(said)
 
 
 def answer(file_id: int) -> Response:
-    look = previews().look(file_id)
+    preview = previews().describe(file_id)
     file = pages.file_view(documents().get(file_id))
     template = "previews/_look.html" if is_htmx() else "previews/page.html"
     record, record_view = pages.record_page(services().registry[file.entity_type], file.entity_id)
-    return fragment(template, view=looked_at(file, look, place_of(file)), record=record_view)
+    return fragment(template, view=preview_view(file, preview, place_view(file)), record=record_view)
 
 
-def looked_at(file: FileView, look: Preview, place: PlaceView) -> LookView:
-    page, window = _page(look), parameters.window(request.args)
-    return LookView(
+def preview_view(file: FileView, preview: Preview, place: PlaceView) -> PreviewView:
+    page, window = _page(preview), parameters.window(request.args)
+    return PreviewView(
         file=file,
-        look=look,
+        preview=preview,
         place=place,
         page=page,
-        pages=look.pages or 1,
-        picture=drawn(file, look, page, window) if look.kind in DRAWN else None,
-        windows=_windows(file, look, place, page, window),
+        pages=preview.pages or 1,
+        picture=picture_view(file, preview, page, window) if preview.is_drawn else None,
+        windows=_windows(file, preview, place, page, window),
         can_download="download" in services().registry[file.entity_type].operations,
-        notes=tuple(notes(look)),
+        notes=tuple(notes(preview)),
     )
 
 
-def drawn(file: FileView, look: Preview, page: int, window: Window | None = None, large: int = MIDDLE) -> PictureView:
-    """The page as a picture, in every size that is not larger than the page itself."""
-    sized = [(min(width, _across(look, width)), file.picture(width, page, window)) for width in WIDTHS[1:]]
-    fitting = dict(sized[::-1])  # of two that come out equal the smaller recipe
+def picture_view(
+    file: FileView, preview: Preview, page: int, window: Window | None = None, large: int = DEFAULT_WIDTH
+) -> PictureView:
+    """Return a page's picture in every size up to the page's own."""
+    sized = [(min(width, _rendered_width(preview, width)), file.picture(width, page, window)) for width in WIDTHS[1:]]
+    fitting = dict(sized[::-1])  # of two equal sizes, keep the smaller recipe
     return PictureView(
         src=file.picture(large, page, window),
         srcset=", ".join(f"{url} {width}w" for width, url in sorted(fitting.items())),
-        alt=_alt(file, look, page),
+        alt=_alt(file, preview, page),
     )
 
 
-def _across(look: Preview, width: int) -> int:
-    """How wide a picture of that recipe comes out."""
-    own = look.width or width
-    fits, _ = boxed((own, look.height or own), width)
-    return min(fits, own) if look.kind == "image" else fits
+def _rendered_width(preview: Preview, width: int) -> int:
+    """Return the width in pixels of the picture at this recipe."""
+    own = preview.width or width
+    fits, _ = fit_size((own, preview.height or own), width)
+    return min(fits, own) if preview.kind == "image" else fits
 
 
-def _alt(file: FileView, look: Preview, page: int) -> str:
+def _alt(file: FileView, preview: Preview, page: int) -> str:
     name = file.description or file.file_name
-    if (look.pages or 1) > 1:
-        return f"{'Frame' if look.kind == 'dicom' else 'Page'} {page} of {look.pages} of {file.file_name}"
+    if (preview.pages or 1) > 1:
+        return f"{'Frame' if preview.kind == 'dicom' else 'Page'} {page} of {preview.pages} of {file.file_name}"
     return f"{file.file_name}: {file.description}" if file.description else name
 
 
-def notes(look: Preview) -> list[NoteView]:
-    said = [NoteView("Not for diagnosis", warning=True)] if look.kind == "dicom" else []
-    said += [NoteView("Animated image: only the first frame is shown")] if look.animated else []
-    return said + ([NoteView(look.note)] if look.note else [])
+def notes(preview: Preview) -> list[NoteView]:
+    said = [NoteView("Not for diagnosis", warning=True)] if preview.kind == "dicom" else []
+    said += [NoteView("Animated image: only the first frame is shown")] if preview.animated else []
+    return said + ([NoteView(preview.note)] if preview.note else [])
 
 
-def _page(look: Preview) -> int:
-    """`turn` is what a button without script says, `page` what was typed."""
-    return parameters.nearest(request.args.get("turn") or request.args.get("page"), 1, look.pages or 1)
+def _page(preview: Preview) -> int:
+    """Return the page number; `turn` comes from buttons, `page` from the input."""
+    return parameters.nearest(request.args.get("turn") or request.args.get("page"), 1, preview.pages or 1)
 
 
 def _windows(
-    file: FileView, look: Preview, place: PlaceView, page: int, chosen: Window | None
+    file: FileView, preview: Preview, place: PlaceView, page: int, chosen: Window | None
 ) -> tuple[WindowView, ...]:
-    shown = chosen or look.window
+    shown = chosen or preview.window
     return tuple(
-        WindowView(label, center, width, _through(file, place, page, center, width), (center, width) == shown)
-        for label, center, width in look.windows
+        WindowView(label, center, width, _window_url(file, place, page, center, width), (center, width) == shown)
+        for label, center, width in preview.windows
     )
 
 
-def _through(file: FileView, place: PlaceView, page: int, center: float, width: float) -> str:
+def _window_url(file: FileView, place: PlaceView, page: int, center: float, width: float) -> str:
     query: dict[str, Any] = {"page": page, "window": f"{center},{width}", **place.query}
     return url_for("documents.preview", file_id=file.id, **query)
 
 
-def place_of(file: FileView) -> PlaceView:
-    """Among the documents of the list that the address names, in its order; in the trash among those of the trash."""
+def place_view(file: FileView) -> PlaceView:
+    """Find the document in the list that the query string describes."""
     record_type = services().registry[file.entity_type]
     list_query = parameters.list_query({**request.args, "cursor": ""}, record_type, trashed=file.deleted_at is not None)
     ids = documents().matching(record_type, file.entity_id, list_query)
     if file.id not in ids:
         return PlaceView(list_query.query())
     at = ids.index(file.id)
-    places = sorted({0, *range(max(0, at - BESIDE), min(len(ids), at + BESIDE + 1)), len(ids) - 1})
+    places = sorted({0, *range(max(0, at - NEIGHBOURS), min(len(ids), at + NEIGHBOURS + 1)), len(ids) - 1})
     found = documents().visible([ids[place] for place in places])  # without those deleted at this very moment
     known = {place: found[ids[place]] for place in places if ids[place] in found}
     shown = dict(zip(known, file_views(list(known.values())), strict=True))

@@ -1,4 +1,4 @@
-"""The page that one or several documents of a record are printed from: derived pictures, text and tables."""
+"""The print page of one or several documents of a record."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,23 +12,23 @@ from medfiles.http.views import FileView
 from medfiles.previews.service import Preview
 from medfiles.record_types.declared import RecordType
 from medfiles.web import pages
-from medfiles.web.previews import DRAWN, NoteView, PictureView, drawn, notes
+from medfiles.web.previews import NoteView, PictureView, notes, picture_view
 from medfiles.web.words import number
 
-MOST_DOCUMENTS, MOST_PICTURES = 50, 300  # on one page: each picture is made by the server
-SHARP = 1600  # pixels: a page of paper at about 200 dots per inch
+MAX_DOCUMENTS, MAX_PICTURES = 50, 300  # on one page: the server renders each picture
+PRINT_WIDTH = 1600  # pixels: about 200 dots per inch on paper
 
 
 @dataclass(frozen=True)
-class Printed:
+class PrintedDocument:
     file: FileView
-    look: Preview
+    preview: Preview
     pictures: tuple[PictureView, ...]
     notes: tuple[NoteView, ...]
 
 
 @dataclass(frozen=True)
-class Left:
+class OmittedDocument:
     """A document that is not on the page, and why."""
 
     name: str
@@ -42,41 +42,47 @@ def answer_one(file_id: int) -> Response:
 
 def answer(record_type: RecordType, record_id: int, file_ids: Sequence[int]) -> Response:
     record, view = pages.record_page(record_type, record_id)
-    prints: list[Printed] = []
-    refused: list[Left] = []
+    prints: list[PrintedDocument] = []
+    refused: list[OmittedDocument] = []
     for file_id in file_ids:
-        one = _printed(record_type, record_id, file_id, prints)
-        prints += [one] if isinstance(one, Printed) else []
-        refused += [one] if isinstance(one, Left) else []
+        one = _print_document(record_type, record_id, file_id, prints)
+        prints += [one] if isinstance(one, PrintedDocument) else []
+        refused += [one] if isinstance(one, OmittedDocument) else []
     back = url_for("documents.manager", type=record_type.name, id=record_id)
     return fragment("previews/print.html", prints=prints, refused=refused, record=view, back=back)
 
 
-def _printed(record_type: RecordType, record_id: int, file_id: int, before: Sequence[Printed]) -> Printed | Left:
-    """As much of it as there is room for beside those before it."""
+def _print_document(
+    record_type: RecordType, record_id: int, file_id: int, before: Sequence[PrintedDocument]
+) -> PrintedDocument | OmittedDocument:
+    """Return as much of the document as fits after those before it."""
     try:
         file = documents().get(file_id)
         if (file.entity_type, file.entity_id) != (record_type.name, record_id):
             raise NotFound()
     except NotFound:
-        return Left("A document", "no longer exists.")
-    if len(before) == MOST_DOCUMENTS:
-        return Left(file.file_name, f"is beyond the limit of {MOST_DOCUMENTS} documents. Print it separately.")
+        return OmittedDocument("A document", "no longer exists.")
+    if len(before) == MAX_DOCUMENTS:
+        return OmittedDocument(
+            file.file_name, f"is beyond the limit of {MAX_DOCUMENTS} documents. Print it separately."
+        )
     try:
-        look = previews().look(file_id)
+        preview = previews().describe(file_id)
     except MedfilesError as error:
-        return Left(file.file_name, error.message)
-    room = MOST_PICTURES - sum(len(one.pictures) for one in before)
-    return _laid_out(pages.file_view(file), look, room)
+        return OmittedDocument(file.file_name, error.message)
+    room = MAX_PICTURES - sum(len(one.pictures) for one in before)
+    return _lay_out(pages.file_view(file), preview, room)
 
 
-def _laid_out(file: FileView, look: Preview, room: int) -> Printed | Left:
-    if look.kind == "none":
-        return Left(file.file_name, look.reason or "cannot be printed.")
-    count = (look.pages or 1) if look.kind in DRAWN else 0
+def _lay_out(file: FileView, preview: Preview, room: int) -> PrintedDocument | OmittedDocument:
+    if preview.kind == "none":
+        return OmittedDocument(file.file_name, preview.reason or "cannot be printed.")
+    count = (preview.pages or 1) if preview.is_drawn else 0
     shown = min(count, room)
     if count and not shown:
-        return Left(file.file_name, f"does not fit. The limit is {MOST_PICTURES} pages at once. Print it separately.")
-    pictures = tuple(drawn(file, look, page, large=SHARP) for page in range(1, shown + 1))
+        return OmittedDocument(
+            file.file_name, f"does not fit. The limit is {MAX_PICTURES} pages at once. Print it separately."
+        )
+    pictures = tuple(picture_view(file, preview, page, large=PRINT_WIDTH) for page in range(1, shown + 1))
     cut = f"Only the first {number(shown)} of {number(count)} pages. Download the document to print all of them."
-    return Printed(file, look, pictures, tuple(notes(look)) + ((NoteView(cut),) if shown < count else ()))
+    return PrintedDocument(file, preview, pictures, tuple(notes(preview)) + ((NoteView(cut),) if shown < count else ()))

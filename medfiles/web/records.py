@@ -1,4 +1,4 @@
-"""Pages of patients and their records, each also a fragment for the sheet that opens over a list."""
+"""Pages of patients and records, also as fragments for the side sheet."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ def home() -> ResponseReturnValue:
 @blueprint.route("/patients/new", methods=["GET", "POST"])
 def patient_new() -> ResponseReturnValue:
     form = forms.form_for(PATIENT_FIELDS)
-    patient = _saved(form, PATIENT_FIELDS, records().create_patient)
+    patient = _save(form, PATIENT_FIELDS, records().create_patient)
     if patient:
         flash(f"{patient.first_name} {patient.last_name} added.", "ok")
         return redirect(url_for(".patient", patient_id=patient.id), 303)
@@ -52,10 +52,10 @@ def patient(patient_id: int) -> ResponseReturnValue:
 @blueprint.route("/patients/<int:patient_id>/edit", methods=["GET", "POST"])
 def patient_edit(patient_id: int) -> ResponseReturnValue:
     view, context = pages.patient_page(patient_id, "overview")
-    _must_edit(view)
+    _require_edit(view)
     before = {field.name: getattr(view, field.name) for field in PATIENT_FIELDS}
     form = forms.form_for(PATIENT_FIELDS, before)
-    if _saved(form, PATIENT_FIELDS, lambda values: records().edit_patient(patient_id, values)):
+    if _save(form, PATIENT_FIELDS, lambda values: records().edit_patient(patient_id, values)):
         flash("Saved.", "ok")
         return redirect(url_for(".patient", patient_id=patient_id), 303)
     return _form_page("records/patient_form.html", form, **context)
@@ -73,7 +73,7 @@ def patient_trash(patient_id: int) -> ResponseReturnValue:
 
 @blueprint.get("/patients/<int:patient_id>/activity")
 def patient_activity(patient_id: int) -> ResponseReturnValue:
-    wanted = _narrowed()
+    wanted = _activity_filter()
     _, context = pages.patient_page(patient_id, "activity")
     found = records().trail(patient_id, parameters.id_or_unknown(request.args.get("before")), wanted)
     lines = [activity.line(event, email, actor(), services().registry) for event, email in found.events]
@@ -82,7 +82,8 @@ def patient_activity(patient_id: int) -> ResponseReturnValue:
     return render_template("records/activity.html", trail=lines, older=older, found=found, asked=asked, **context)
 
 
-def _narrowed() -> ActivityFilter:
+def _activity_filter() -> ActivityFilter:
+    """Return the filter of the activity page."""
     kind = request.args.get("kind", "")
     if kind not in ("", *KINDS):
         raise Rejected(f"kind must be one of {', '.join(KINDS)}.")
@@ -105,7 +106,7 @@ def records_of_kind(patient_id: int, plural: RecordType) -> ResponseReturnValue:
 def record_new(patient_id: int, plural: RecordType) -> ResponseReturnValue:
     view = editable_patient(patient_id, plural)
     form, key = forms.form_for(plural.fields), forms.creation_key()
-    record = _saved(form, plural.fields, lambda values: records().create(patient_id, plural, values, key))
+    record = _save(form, plural.fields, lambda values: records().create(patient_id, plural, values, key))
     if record:
         return _answer_record(plural, record.id, f"{plural.title} saved.", created=True)
     return _record_form(form, plural, view, None, views.empty_panel(plural, view), creation_key=key)
@@ -119,18 +120,18 @@ def record(type: RecordType, id: int) -> ResponseReturnValue:
 @blueprint.route("/<kind:type>/<int:id>/edit", methods=["GET", "POST"])
 def record_edit(type: RecordType, id: int) -> ResponseReturnValue:
     record, view = pages.record_page(type, id)
-    _must_edit(view)
+    _require_edit(view)
     require_editable(type, record)
-    form, marked = forms.form_for(type.fields, view.values), forms.marked()
-    if _saved(form, type.fields, lambda values: records().edit(type, id, values, marked), view.values):
-        return _answer_marked(type, id, marked) if marked else _answer_record(type, id, "Saved.")
+    form, marked = forms.form_for(type.fields, view.values), forms.marked_for_trash()
+    if _save(form, type.fields, lambda values: records().edit(type, id, values, marked), view.values):
+        return _answer_trashed(type, id, marked) if marked else _answer_record(type, id, "Saved.")
     return _record_form(form, type, view.patient, view, pages.panel(type, record, view, mode="edit", marked=marked))
 
 
 @blueprint.post("/<kind:type>/<int:id>/delete")
 def record_delete(type: RecordType, id: int) -> ResponseReturnValue:
     record, count = records().delete(type, id)
-    view = pages.shown(type, record, count)
+    view = pages.record_view(type, record, count)
     if is_htmx():
         return _changed(fragment("records/_record_gone.html", record=view, count=count), type, id)
     flash(f"“{view.title}” moved to trash. You can restore it under Trash.", "ok")
@@ -144,7 +145,7 @@ def record_restore(type: RecordType, id: int) -> ResponseReturnValue:
 
 
 def patients(*, counted: bool = False) -> tuple[views.PatientView, ...]:
-    """The patients this account may see, for the switcher and the start page, which alone shows figures."""
+    """Return the account's patients; `counted` adds figures for the start page."""
     if "patients" not in g:
         g.patients = tuple(
             views.patient_view(entry.patient, entry.level, entry.records, entry.files)
@@ -154,13 +155,13 @@ def patients(*, counted: bool = False) -> tuple[views.PatientView, ...]:
 
 
 def editable_patient(patient_id: int, record_type: RecordType) -> views.PatientView:
-    """The patient, if the reader may add records to it."""
+    """Return the patient, or raise Forbidden when the reader cannot edit it."""
     view, _ = pages.patient_page(patient_id, record_type.name)
-    _must_edit(view)
+    _require_edit(view)
     return view
 
 
-def _answer_marked(record_type: RecordType, record_id: int, marked: list[int]) -> Response:
+def _answer_trashed(record_type: RecordType, record_id: int, marked: list[int]) -> Response:
     message = f"{plural(len(marked), 'document')} moved to trash."
     notice = views.Notice(message, undo=tuple(marked))
     return pages.announce(
@@ -168,21 +169,21 @@ def _answer_marked(record_type: RecordType, record_id: int, marked: list[int]) -
     )
 
 
-def _record(record_type: RecordType, record_id: int, **shown_in_it: Any) -> Response:
+def _record(record_type: RecordType, record_id: int, **context: Any) -> Response:
     record, view = pages.record_page(record_type, record_id)
     template = "records/_record.html" if is_htmx() else "records/record.html"
     if record.deleted_at is not None:
-        view = pages.shown(record_type, record, documents().record_totals(record_type, record_id).trashed)
-        return fragment(template, record=view, panel=None, **_around(view.patient, record_type))
+        view = pages.record_view(record_type, record, documents().record_totals(record_type, record_id).trashed)
+        return fragment(template, record=view, panel=None, **_page_context(view.patient, record_type))
     return fragment(
         template,
         record=view,
-        panel=pages.panel(record_type, record, view, **shown_in_it),
-        **_around(view.patient, record_type),
+        panel=pages.panel(record_type, record, view, **context),
+        **_page_context(view.patient, record_type),
     )
 
 
-def _around(patient: views.PatientView, record_type: RecordType) -> dict[str, Any]:
+def _page_context(patient: views.PatientView, record_type: RecordType) -> dict[str, Any]:
     return {
         "patient": patient,
         "tab": record_type.name,
@@ -191,10 +192,10 @@ def _around(patient: views.PatientView, record_type: RecordType) -> dict[str, An
 
 
 def _answer_record(
-    record_type: RecordType, record_id: int, message: str, *, created: bool = False, **shown_in_it: Any
+    record_type: RecordType, record_id: int, message: str, *, created: bool = False, **context: Any
 ) -> Response:
     if is_htmx():
-        response = _changed(_record(record_type, record_id, **shown_in_it), record_type, record_id)
+        response = _changed(_record(record_type, record_id, **context), record_type, record_id)
         return trigger(response, "records:created", type=record_type.name, id=record_id) if created else response
     flash(message, "ok")
     wanted = request.form.get("next") and pages.next_url(record_type, record_id)
@@ -214,30 +215,30 @@ def _record_form(
     context |= {"action": f"{at}/edit" if at else new, "cancel": at or listing, "record": record, "panel": panel}
     template = "records/_record_form.html" if is_htmx() else "records/record_form.html"
     context |= {"type": views.type_view(record_type), "choices": _choices(record_type.fields)}
-    return _form_page(template, form, **(_around(patient, record_type) | context))
+    return _form_page(template, form, **(_page_context(patient, record_type) | context))
 
 
 def _form_page(template: str, form: Any, **context: Any) -> Response:
     context.setdefault("choices", _choices(PATIENT_FIELDS))
-    return fragment(template, getattr(form, "refused_with", 422) if form.errors else 200, form=form, **context)
+    return fragment(template, getattr(form, "error_status", 422) if form.errors else 200, form=form, **context)
 
 
 def _choices(fields: Any) -> dict[str, tuple[str, ...]]:
     return {field.name: field.choices for field in fields if field.choices}
 
 
-def _saved(form: Any, fields: tuple[Field, ...], save: Any, before: Any = None) -> Any:
-    """The saved row, or None when the form was only asked for or has something to correct."""
+def _save(form: Any, fields: tuple[Field, ...], save: Any, before: Any = None) -> Any:
+    """Return the saved row; None when not submitted or invalid."""
     if not form.validate_on_submit():
         return None
     try:
         return save(forms.values_of(form, fields, before))
     except (Rejected, Conflict) as error:
-        forms.explain(form, error)
-        form.refused_with = status_of(error)
+        forms.add_errors(form, error)
+        form.error_status = status_of(error)
         return None
 
 
-def _must_edit(view: views.PatientView | views.RecordView) -> None:
+def _require_edit(view: views.PatientView | views.RecordView) -> None:
     if not view.can_edit:
         raise Forbidden()

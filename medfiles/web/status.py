@@ -1,4 +1,4 @@
-"""Whether the process lives and can do its work, for whatever watches over it; how it is doing, for whoever does."""
+"""Health checks, metrics and the status page."""
 
 import hmac
 import ipaddress
@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from medfiles.errors import MedfilesError, NotFound
 from medfiles.http import views
-from medfiles.http.current import check_ready, conditions, services
+from medfiles.http.current import check_ready, services, status_service
 from medfiles.http.sessions import background
 from medfiles.operations import status as operation_status
 from medfiles.operations.metrics import exposition
@@ -37,7 +37,7 @@ def readyz() -> ResponseReturnValue:
 
 @blueprint.get("/status")
 def status() -> ResponseReturnValue:
-    found = conditions().read(services())
+    found = status_service().read(services())
     kinds = tuple((views.type_view(record_type), found.kinds[record_type.name]) for record_type in services().registry)
     return render_template("status/page.html", status=found, kinds=kinds, trash_days=services().trash_days)
 
@@ -50,7 +50,7 @@ def metrics() -> ResponseReturnValue:
             return Response("token required\n", 401, mimetype="text/plain", headers={"WWW-Authenticate": "Bearer"})
     elif not _is_local():
         raise NotFound()
-    return Response(exposition(operation_status.measured(services())), content_type=CONTENT_TYPE_LATEST)
+    return Response(exposition(operation_status.measure(services())), content_type=CONTENT_TYPE_LATEST)
 
 
 def _has(token: str) -> bool:
@@ -59,7 +59,7 @@ def _has(token: str) -> bool:
 
 
 def _is_local() -> bool:
-    """Asked from this machine, and not through a proxy on it that speaks for somebody else."""
+    """Whether the request comes from this machine, not through a local proxy."""
     behind = any(name in request.headers for name in FORWARDED) and not current_app.config["MEDFILES_PROXIES"]
     try:
         return not behind and ipaddress.ip_address(request.remote_addr or "").is_loopback

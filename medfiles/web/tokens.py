@@ -1,4 +1,4 @@
-"""Personal tokens for scripts: made with the password, shown once, revoked."""
+"""Create API tokens, confirmed by password and shown once, and revoke them."""
 
 from datetime import timedelta
 from typing import Any
@@ -19,7 +19,7 @@ from medfiles.web import forms
 from medfiles.web.records import patients
 
 blueprint = Blueprint("tokens", __name__, url_prefix="/account/tokens")
-LASTS = [
+LIFETIMES = [
     SelectChoice("30", "30 days"),
     SelectChoice("90", "90 days"),
     SelectChoice("365", "1 year"),
@@ -35,7 +35,7 @@ WRONG_PASSWORD = "Wrong password."
 
 class TokenForm(FlaskForm):  # type: ignore[misc]
     class Meta:
-        csrf = False  # the gate has checked the token before any view runs
+        csrf = False  # checked in http.security before the view
 
     name = StringField(
         "Name",
@@ -45,7 +45,7 @@ class TokenForm(FlaskForm):  # type: ignore[misc]
     )
     scope = RadioField("Permission", choices=SCOPES, default=api_tokens.READ)
     patient = SelectField("Patient", choices=[], validate_choice=False)
-    days = SelectField("Expires", choices=LASTS, default="365")
+    days = SelectField("Expires", choices=LIFETIMES, default="365")
     password = PasswordField(
         "Your password",
         [InputRequired("Enter your password.")],
@@ -57,10 +57,10 @@ class TokenForm(FlaskForm):  # type: ignore[misc]
 @blueprint.route("/new", methods=["GET", "POST"])
 def new() -> ResponseReturnValue:
     form = _form()
-    made = _made(form) if form.validate_on_submit() else None
+    made = _create(form) if form.validate_on_submit() else None
     if made:
         return render_template("account/token.html", name=made[0].name, text=made[1])
-    status = getattr(form, "refused_with", 422) if form.errors else 200
+    status = getattr(form, "error_status", 422) if form.errors else 200
     return render_template("account/token_form.html", form=form), status
 
 
@@ -78,7 +78,7 @@ def _form() -> TokenForm:
     return form
 
 
-def _made(form: Any) -> Any:
+def _create(form: Any) -> Any:
     """The token and its text; None when something has to be corrected."""
     try:
         if not accounts.has_password(actor().email, form.password.data):
@@ -87,6 +87,6 @@ def _made(form: Any) -> Any:
         lasts = timedelta(days=days) if days else None
         return api_tokens.create(actor(), form.name.data, form.scope.data, parameters.id_or_unknown(patient), lasts)
     except Rejected as error:
-        forms.explain(form, error)
-        form.refused_with = status_of(error)
+        forms.add_errors(form, error)
+        form.error_status = status_of(error)
         return None

@@ -1,4 +1,4 @@
-"""How pages say things: dates, sizes, ages and numbers as the reader writes them, icons as inlined SVG."""
+"""Format dates, sizes, ages and numbers for the reader's locale; inline icons."""
 
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -41,10 +41,10 @@ def iso(value: date) -> str:
 
 
 def filesize(size: int) -> str:
-    """ "1.8 MB"; MB = 1024 × 1024 bytes, as everywhere in medfiles."""
+    """Format bytes, such as "1.8 MB"; 1 MB is 1024 × 1024 bytes."""
     if size < 1024:
         return plural(size, "byte")
-    steps = ((1024**2, "KB"), (10 * 1024**3, "MB"), (10 * 1024**4, "GB"))  # a limit of 1,500 MB stays one of MB
+    steps = ((1024**2, "KB"), (10 * 1024**3, "MB"), (10 * 1024**4, "GB"))  # a limit of 1,500 MB stays in MB
     unit = next((unit for limit, unit in steps if size < limit), "TB")
     number = size / 1024 ** ("KB", "MB", "GB", "TB").index(unit) / 1024
     pattern = "#,##0" if number >= 10 else "#,##0.#"
@@ -52,7 +52,7 @@ def filesize(size: int) -> str:
 
 
 def age(born: date) -> str:
-    """ "8 years", "5 months" below two years, "12 days" below two months."""
+    """Format an age: "8 years", "5 months" below 2 years, "12 days" below 2 months."""
     today = now().date()
     months = (today.year - born.year) * 12 + today.month - born.month - (today.day < born.day)
     if months >= 24:
@@ -70,8 +70,8 @@ def plural(count: int, word: str) -> str:
     return f"{number(count)} {word}{'' if count == 1 else 's'}"
 
 
-def cleaned(html: str) -> Markup:
-    """What was made of a letter, as markup: cleaned once more here, where it is trusted."""
+def sanitize(html: str) -> Markup:
+    """Sanitize HTML again where it is marked as safe."""
     return Markup(nh3.clean(html, tags=TAGS, attributes=ATTRIBUTES))
 
 
@@ -80,17 +80,17 @@ def init_app(app: Flask) -> None:
 
     @lru_cache
     def icon(name: str) -> Markup:
-        return _inlined(folder / f"{name}.svg")
+        return _inline_svg(folder / f"{name}.svg")
 
     def sheet(name: str) -> Markup:
         return Markup(f"<style>\n{Path(str(app.static_folder), name).read_text()}</style>")
 
     app.jinja_env.globals.update(icon=icon, sheet=sheet)
     words = {"day": day, "moment": moment, "iso": iso, "filesize": filesize, "age": age}
-    app.jinja_env.filters.update(words, number=number, plural=plural, cleaned=cleaned)
+    app.jinja_env.filters.update(words, number=number, plural=plural, sanitize=sanitize)
 
 
-def _inlined(path: Path) -> Markup:
+def _inline_svg(path: Path) -> Markup:
     ElementTree.register_namespace("", SVG)
     root = ElementTree.parse(path).getroot()
     root.attrib.update({"class": "mf-icon", "aria-hidden": "true", "focusable": "false"})

@@ -43,11 +43,6 @@ def test_a_short_password_is_refused(world: World, password: str) -> None:
         accounts.find(EMAIL)
 
 
-def test_a_password_may_be_a_sentence_in_any_script(world: World) -> None:
-    accounts.create(EMAIL, "мой очень длинный пароль 🗝")
-    assert accounts.has_password(EMAIL, "мой очень длинный пароль 🗝")
-
-
 def test_an_account_is_found_however_its_address_is_written(world: World) -> None:
     accounts.create(EMAIL, PASSWORD)
     assert accounts.find(" ADA@sample.EXAMPLE").email == EMAIL

@@ -99,7 +99,7 @@ def test_nobody_makes_a_token_for_somebody_elses_patient(world: World) -> None:
 
 
 def test_an_account_has_fifty_tokens_at_most(world: World) -> None:
-    for _ in range(api_tokens.MOST):
+    for _ in range(api_tokens.MAX_TOKENS):
         api_tokens.create(world.actor(), "Scanner")
     with pytest.raises(Rejected, match="50 tokens"):
         api_tokens.create(world.actor(), "One more")
@@ -146,7 +146,7 @@ def test_a_token_is_compared_without_telling_how_far_it_is_right(world: World, m
     monkeypatch.setattr("medfiles.accounts.api_tokens.hmac.compare_digest", watched)
     for sent in (text, text[:-1] + ("A" if text[-1] != "A" else "B"), f"mf_{'0' * 16}_{'A' * 43}"):
         compared.clear()
-        api_tokens.bearer(sent)
+        api_tokens.authenticate(sent)
         assert [len(digest) for pair in compared for digest in pair] == [64, 64]
 
 

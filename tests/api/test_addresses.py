@@ -404,6 +404,7 @@ def test_a_session_reads_without_its_token(refused: Family) -> None:
     assert set(got.values()) == {200}
 
 
+@pytest.mark.database
 @pytest.mark.parametrize("role", MAY_EDIT)
 def test_who_may_edit_is_answered_exactly(family: Family, role: str) -> None:
     by, wrong = MAY_EDIT[role](family), []

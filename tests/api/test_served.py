@@ -20,6 +20,8 @@ from tests.support.api_client import HOME, RAW, Script, disposition, end, part, 
 from tests.support.factories import World, install, run_at_once
 from tests.support.server import ROOT, serve
 
+pytestmark = pytest.mark.database
+
 SECONDS = 20
 MULTIPART = "multipart/form-data; boundary=b"
 BODY = part("letter.pdf", samples.pdf()) + end()
@@ -114,43 +116,6 @@ def test_a_whole_body_in_many_small_pieces_is_stored(served: Served) -> None:
     path = served.files()
     pieces = [BODY[at : at + 100] for at in range(0, len(BODY), 100)]
     assert served.say(served.head(path, len(BODY), Content_Type=MULTIPART), *pieces) == 201
-
-
-@pytest.mark.parametrize(
-    ("length", "headers"),
-    [
-        ("ten", {}),
-        ("-1", {}),
-        ("1e3", {}),
-        ("9" * 30, {}),
-        ("9" * 5000, {}),
-        ("5", {"Transfer-Encoding": "chunked"}),
-        ("5", {"Authorization": "Bearer \0"}),
-        ("5", {"Idempotency-Key": "k\0ey"}),
-        ("5", {"Idempotency-Key": "k" * 9000}),
-        ("5", {"Content-Type": "multipart/form-data"}),
-        ("5", {"Content-Type": "multipart/form-data; boundary=" + "b" * 5000}),
-        ("5", {"Content-Type": "\xff/\xfe; charset=\xff"}),
-        ("5", {"Content-Encoding": "gzip"}),
-        ("5", {"Host": "\xff"}),
-        ("5", {"X-Forwarded-For": "; DROP TABLE"}),
-    ],
-)
-def test_an_odd_request_is_no_error_of_ours(served: Served, length: str, headers: dict[str, str]) -> None:
-    all_headers = {"Content-Type": RAW, "Content-Disposition": disposition("a.txt"), **headers}
-    status = served.say(served.head(served.files(), length, **all_headers), b"text!")
-    assert status is not None
-    assert status < 500
-    assert served.alive()
-
-
-@pytest.mark.parametrize(
-    "path", ["/%00", "/files/%ff", "/files/\xe9", "/visit/1/files?q=%00", "/files/" + "9" * 3000, "//x"]
-)
-def test_an_odd_address_is_no_error_of_ours(served: Served, path: str) -> None:
-    status = served.say(served.head(f"{HOME}{path}", 0, "GET"))
-    assert status is not None
-    assert status < 500
 
 
 def test_fifty_tries_at_two_processes_under_one_key_are_one_document(served: Served) -> None:

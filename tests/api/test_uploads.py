@@ -13,12 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
 from medfiles.record_types.declared import RECORD_TYPES
-from tests.http.test_file_names import NASTY, parsed
+from tests.http.test_file_names import parsed
 from tests.support import samples
 from tests.support.api_client import HOME, RAW, Script, disposition, end, part, problem, said, script
 from tests.support.extent import Extent
@@ -158,14 +156,6 @@ def test_one_range_is_that_range(desk: Desk) -> None:
         assert "Repr-Digest" in answer.headers  # of the whole document
 
 
-def test_a_range_beyond_the_end_is_not_satisfiable(desk: Desk) -> None:
-    sent = desk.send()
-    for asked in (f"bytes={SIZE}-", f"bytes={SIZE}-{SIZE}", f"bytes={'9' * 4000}-"):
-        answer = desk.download(sent, Range=asked)
-        problem(answer, 416, "range")
-        assert answer.headers["Content-Range"] == f"bytes */{SIZE}"
-
-
 IGNORED = (
     "bytes=0-1,5-6",
     "bytes=" + ",".join(["0-0"] * 2000),
@@ -239,59 +229,12 @@ def assert_round_trip(desk: Desk, answer: TestResponse) -> str:
     return told
 
 
-@pytest.mark.parametrize("by_form", [False, True], ids=["raw", "form"])
-def test_a_name_meant_to_do_harm_comes_back_as_it_is_told(desk: Desk, by_form: bool) -> None:
-    for name in NASTY:
-        if by_form and any(letter in name for letter in "\0\\%"):
-            continue  # which browsers write in another way
-        answer = desk.form(part(name, CONTENT)) if by_form else desk.send(name)
-        assert answer.status_code == 201, name
-        assert_round_trip(desk, answer)
-    folders = {path.parent.name for path in desk.world.uploads.rglob("*") if path.is_file()}
-    assert folders == {"visits"}
-    desk.world.assert_settled()
-
-
 def test_a_name_in_either_form_is_one_name(desk: Desk) -> None:
     for name in ("Ärztebrief für Zoë.txt", "日本語の検査結果.txt", "한국어 검사.txt", "Ünïcödé é.txt"):
         whole, taken_apart = unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)
         for written in (whole, taken_apart):
             for answer in (desk.send(written), desk.form(part(written, CONTENT))):
                 assert assert_round_trip(desk, answer) == whole
-
-
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(stem=st.text(st.characters(exclude_categories=["Cs"]), max_size=200))
-def test_any_name_is_refused_or_comes_back_as_it_is_told(desk: Desk, stem: str) -> None:
-    answer = desk.send(f"{stem}.txt")
-    if answer.status_code != 201:
-        assert answer.status_code in (415, 422)  # ".txt" is a name without an ending
-    else:
-        assert_round_trip(desk, answer)
-
-
-HEADERS = st.text(st.characters(max_codepoint=255, exclude_characters="\r\n"), max_size=60)
-
-
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(named=HEADERS, key=HEADERS, media=HEADERS)
-def test_whatever_stands_in_the_headers_it_is_no_error_of_ours(desk: Desk, named: str, key: str, media: str) -> None:
-    headers = {"Content-Disposition": named, "Idempotency-Key": key}
-    answer = desk.by.ask("POST", desk.files, headers, data=b"text", content_type=media)
-    assert answer.status_code in (200, 201, 400, 415, 422), answer.text
-    raw = desk.by.ask("POST", desk.files, headers, data=b"text", content_type=RAW)
-    assert raw.status_code in (200, 201, 400, 415, 422), raw.text
-
-
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(body=st.binary(max_size=200) | st.lists(st.sampled_from([
-    b"--b\r\n", b"--b--\r\n", b"--b--", b"\r\n", b"\r\n\r\n", b"Content-Disposition: form-data; name=\"file\"", b"x",
-    b"; filename=\"a.txt\"", b"Content-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\nx\r\n",
-    b"Content-Transfer-Encoding: base64\r\n", b"Content-Type: text/plain; charset=\xff\r\n", b"\x00", b"\xff",
-]), max_size=10).map(b"".join))  # fmt: skip
-def test_whatever_a_form_holds_it_is_no_error_of_ours(desk: Desk, body: bytes) -> None:
-    answer = desk.by.form(desk.files, body)
-    assert answer.status_code in (201, 400, 413, 415, 422), answer.text
 
 
 # --- races and retries --------------------------------------------------------------------------------------------
@@ -306,16 +249,6 @@ def at_once(desk: Desk, count: int, content: Callable[[int], bytes], key: str | 
 
     run_at_once([lambda number=number: send(number) for number in range(count)])  # type: ignore[misc]
     return answers
-
-
-def test_two_uploads_race_for_the_last_place_and_one_gets_it(make_desk: Callable[..., Desk]) -> None:
-    desk = make_desk(max_files=3)
-    for _ in range(2):
-        assert desk.send().status_code == 201
-    answers = at_once(desk, 2, lambda number: b"racer %d" % number)
-    assert Counter(answer.status_code for answer in answers) == {201: 1, 409: 1}
-    assert len(desk.world.files()) == 3
-    desk.world.assert_settled()
 
 
 def test_many_uploads_race_for_three_places_and_three_get_them(make_desk: Callable[..., Desk]) -> None:

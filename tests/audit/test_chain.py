@@ -16,14 +16,16 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from medfiles import config
 from medfiles.audit import chain, event_log
-from medfiles.audit.chain import Bad
-from medfiles.audit.checkpoint import FileAnchor, Head, SyslogAnchor, anchor_at
+from medfiles.audit.chain import Violation
+from medfiles.audit.checkpoint import FileAnchor, Head, SyslogAnchor, open_anchor
 from medfiles.audit.event_log import AuditTarget
 from medfiles.clock import now
 from medfiles.database.session import db, transaction
 from medfiles.errors import StorageError
 from medfiles.models import AuditEvent, AuditSeal
 from tests.support.factories import World
+
+pytestmark = pytest.mark.database
 
 Change = Callable[[], None]
 
@@ -58,7 +60,7 @@ def unguarded(*statements: Any) -> None:
                 connection.execute(text(f"ALTER TABLE {table} ENABLE TRIGGER USER"))
 
 
-def check(world: World) -> Bad | None:
+def check(world: World) -> Violation | None:
     return chain.verify(world.parts.sealer)
 
 
@@ -89,21 +91,21 @@ def test_an_altered_event_is_named(world: World, column: str) -> None:
         column, 9 if column.endswith("_id") else "x"
     )
     unguarded(update(AuditEvent).where(AuditEvent.id == event_at(3)).values({column: value}))
-    assert check(world) == Bad("altered", event_at(3), 3)
+    assert check(world) == Violation("altered", event_at(3), 3)
 
 
 def test_a_deleted_event_is_named(world: World) -> None:
     sealed(world)
     gone = event_at(2)
     unguarded(delete(AuditEvent).where(AuditEvent.id == gone))
-    assert check(world) == Bad("deleted", gone, 2)
+    assert check(world) == Violation("deleted", gone, 2)
 
 
 def test_an_event_that_was_deleted_with_its_seal_is_missed(world: World) -> None:
     sealed(world)
     gone = event_at(2)
     unguarded(delete(AuditEvent).where(AuditEvent.id == gone), delete(AuditSeal).where(AuditSeal.position == 2))
-    assert check(world) == Bad("deleted", None, 2)
+    assert check(world) == Violation("deleted", None, 2)
 
 
 def test_events_that_changed_places_are_named(world: World) -> None:
@@ -115,14 +117,14 @@ def test_events_that_changed_places_are_named(world: World) -> None:
         move.where(AuditSeal.position == 3).values(event_id=second),
         move.where(AuditSeal.position == 2).values(event_id=third),
     )
-    assert check(world) == Bad("altered", third, 2)
+    assert check(world) == Violation("altered", third, 2)
 
 
 def test_a_tail_that_was_cut_off_is_missed(world: World) -> None:
     sealed(world)
     tail = [event_at(4), event_at(5)]
     unguarded(delete(AuditEvent).where(AuditEvent.id.in_(tail)), delete(AuditSeal).where(AuditSeal.position > 3))
-    assert check(world) == Bad("cut-off", None, 4)
+    assert check(world) == Violation("cut-off", None, 4)
 
 
 def test_a_chain_that_was_written_anew_with_the_key_is_not_that_of_the_anchor(world: World) -> None:
@@ -130,17 +132,17 @@ def test_a_chain_that_was_written_anew_with_the_key_is_not_that_of_the_anchor(wo
     last = event_at(5)
     unguarded(update(AuditEvent).where(AuditEvent.id == last).values(action="edit"), delete(AuditSeal))
     anchor = world.parts.sealer.anchor
-    kept = anchor.last()
-    chain.seal(world.parts.sealer, all_of_it=True)
+    kept = anchor.read()
+    chain.seal(world.parts.sealer, everything=True)
     assert kept
-    anchor.drop(kept)
-    assert check(world) == Bad("other-chain", last, 5)
+    anchor.write(kept)
+    assert check(world) == Violation("other-chain", last, 5)
 
 
 def test_without_an_anchor_the_check_says_so(world: World) -> None:
     sealed(world)
     (Path(world.app.instance_path) / "audit-anchor").unlink()
-    assert check(world) == Bad("no-anchor")
+    assert check(world) == Violation("no-anchor")
 
 
 def test_an_event_that_was_put_in_later_is_found(world: World) -> None:
@@ -150,7 +152,7 @@ def test_an_event_that_was_put_in_later_is_found(world: World) -> None:
         session.add(late)
         session.flush()
         number = late.id
-    assert check(world) == Bad("not-sealed", number)
+    assert check(world) == Violation("not-sealed", number)
 
 
 def test_an_event_of_this_moment_may_wait_for_its_seal(world: World) -> None:
@@ -210,7 +212,7 @@ def test_a_thread_seals_by_itself(world: World, monkeypatch: pytest.MonkeyPatch)
     assert done.wait(20)
     stop.set()
     thread.join()
-    assert chain.condition().waiting == 0
+    assert chain.status().waiting == 0
 
 
 def test_the_thread_outlives_a_database_that_is_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,17 +254,17 @@ def test_the_database_itself_refuses_changes(world: World, table: str, change: s
 
 def test_another_key_does_not_make_the_same_chain(world: World) -> None:
     sealed(world)
-    other = chain.Sealer(chain.key_from("another secret"), world.parts.sealer.anchor)
-    assert chain.verify(other) == Bad("altered", event_at(1), 1)
+    other = chain.Sealer(chain.derive_key("another secret"), world.parts.sealer.anchor)
+    assert chain.verify(other) == Violation("altered", event_at(1), 1)
 
 
 def test_the_state_of_the_chain_is_known(world: World) -> None:
     sealed(world)
     write(world, 2)
-    state = chain.condition()
+    state = chain.status()
     assert (state.sealed, state.waiting, state.checked) == (5, 2, None)
     check(world)
-    checked = chain.condition().checked
+    checked = chain.status().checked
     assert checked
     assert checked.facts == {"finding": None}
 
@@ -276,42 +278,42 @@ def head(position: int) -> Head:
 
 def test_the_newest_head_counts_and_a_line_that_was_cut_off_does_not(tmp_path: Path) -> None:
     anchor = FileAnchor(tmp_path / "anchor")
-    assert anchor.last() is None
+    assert anchor.read() is None
     for position in (1, 2, 3):
-        anchor.drop(head(position))
+        anchor.write(head(position))
     with (tmp_path / "anchor").open("a") as file:
         file.write('{"position": 4, "ma')
-    assert anchor.last() == head(3)
+    assert anchor.read() == head(3)
 
 
 def test_the_file_is_shortened_and_keeps_the_newest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("medfiles.audit.checkpoint.MOST", 500)
-    monkeypatch.setattr("medfiles.audit.checkpoint.KEPT", 2)
+    monkeypatch.setattr("medfiles.audit.checkpoint.MAX_BYTES", 500)
+    monkeypatch.setattr("medfiles.audit.checkpoint.KEPT_LINES", 2)
     anchor = FileAnchor(tmp_path / "anchor")
     for position in range(1, 30):
-        anchor.drop(head(position))
-    assert anchor.last() == head(29)
+        anchor.write(head(position))
+    assert anchor.read() == head(29)
     assert (tmp_path / "anchor").stat().st_size < 900
 
 
 def test_a_bucket_keeps_the_newest_head_of_each_day(bucket: Callable[[], str], tmp_path: Path) -> None:
-    anchor = anchor_at(bucket(), tmp_path)
-    assert anchor.last() is None
+    anchor = open_anchor(bucket(), tmp_path)
+    assert anchor.read() is None
     for position, day in ((8, "2026-01-02"), (9, "2026-01-02"), (7, "2026-01-01")):
-        anchor.drop(Head(position, "0" * 64, f"{day}T00:00:00+00:00"))
-    assert anchor.last() == Head(9, "0" * 64, "2026-01-02T00:00:00+00:00")
+        anchor.write(Head(position, "0" * 64, f"{day}T00:00:00+00:00"))
+    assert anchor.read() == Head(9, "0" * 64, "2026-01-02T00:00:00+00:00")
 
 
 def test_a_bucket_that_is_away_is_said(bucket: Callable[[], str], tmp_path: Path) -> None:
-    anchor = anchor_at(bucket().replace("documents", "nowhere"), tmp_path)
+    anchor = open_anchor(bucket().replace("documents", "nowhere"), tmp_path)
     with pytest.raises(StorageError):
-        anchor.drop(head(1))
+        anchor.write(head(1))
 
 
 def test_the_system_s_log_gets_the_head(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
         log.bind(str(tmp_path / "log"))
-        SyslogAnchor(str(tmp_path / "log")).drop(head(7))
+        SyslogAnchor(str(tmp_path / "log")).write(head(7))
         assert f"medfiles: audit head 7:{head(7).mac}".encode() in log.recv(2000)
 
 
@@ -334,7 +336,7 @@ def test_the_command_says_that_all_is_well_or_what_is_not(world: World) -> None:
 
 def test_a_head_that_was_kept_elsewhere_replaces_the_anchor(world: World) -> None:
     sealed(world)
-    last = world.parts.sealer.anchor.last()
+    last = world.parts.sealer.anchor.read()
     assert last
     assert run(world, "verify", "--head", f"{last.position}:{last.mac}").exit_code == 0
     assert run(world, "verify", "--head", f"{last.position + 1}:{last.mac}").exit_code == 1
@@ -343,7 +345,7 @@ def test_a_head_that_was_kept_elsewhere_replaces_the_anchor(world: World) -> Non
 
 def test_an_older_database_is_noticed_until_the_anchor_is_renewed(world: World) -> None:
     sealed(world)
-    world.parts.sealer.anchor.drop(head(99))
+    world.parts.sealer.anchor.write(head(99))
     assert "the checkpoint is ahead of the chain" in run(world, "verify").stdout
     assert run(world, "anchor").exit_code == 0
     assert run(world, "verify").exit_code == 0
@@ -364,7 +366,7 @@ def test_an_export_is_a_line_for_each_event_whatever_stands_in_it(world: World) 
 
 def test_an_export_can_be_checked_with_the_key_alone(world: World) -> None:
     sealed(world)
-    before, key = chain.START, chain.key_from(config.secret_key(world.app.config))
+    before, key = chain.GENESIS, chain.derive_key(config.secret_key(world.app.config))
     for line in run(world, "export").stdout.splitlines():
         event = json.loads(line)
         event.pop("position")

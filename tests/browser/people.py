@@ -82,7 +82,7 @@ class Person:
             staged = service.stage(permit)
             staged.write(content)
             service.attach(
-                permit, staged, UploadMetadata(f"Note {number}.txt", category="summary" if number % 10 else None)
+                permit, staged, UploadMetadata(f"Note {number}.txt", {"category": "summary" if number % 10 else None})
             )
 
     def shelf(self) -> Shelf:

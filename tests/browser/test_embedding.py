@@ -211,15 +211,6 @@ def test_several_are_chosen_downloaded_together_and_moved_to_the_trash(host: Hos
     expect(badge(host, visit)).to_have_text("3 documents")
 
 
-def test_one_document_is_downloaded_as_it_was_uploaded(host: Host, person: Person) -> None:
-    visit = person.visit("Letter.pdf")
-    parts_of(host, visit)
-    with host.page.expect_download() as download:
-        row(manager(host, visit), "Letter.pdf").get_by_role("link", name="Download").click()
-    assert download.value.suggested_filename == "Letter.pdf"
-    assert Path(download.value.path()).read_bytes() == samples.pdf()
-
-
 @pytest.fixture
 def many(person: Person) -> Iterator[Any]:
     """A visit with more documents than a page of the list shows; only their rows, which go again."""

@@ -97,12 +97,6 @@ def test_the_question_before_deleting_for_ever_gives_the_focus_back(page: Page, 
     expect(ask).to_be_focused()
 
 
-def test_what_happened_is_said_to_people_who_listen(page: Page, person: Person) -> None:
-    open_visit(page, person.visit("Note.txt"))
-    row(page, "Note.txt").get_by_role("button", name="Move to trash").click()
-    expect(page.locator(".mf-manager [data-mf-live]")).to_contain_text("“Note.txt” moved to trash.")
-
-
 def test_the_first_tab_of_a_page_skips_to_its_content(page: Page, person: Person) -> None:
     page.goto(f"/patients/{person.patient().id}")
     page.keyboard.press("Tab")

@@ -1,12 +1,10 @@
 """The list of a record's documents: sorted, searched, narrowed, changed in place, and failing without the rest."""
 
 import re
-from datetime import UTC, datetime
 
 import pytest
 from playwright.sync_api import Dialog, Locator, Page, Route, expect
 
-from medfiles.database.session import db
 from tests.browser.people import Complaints, Person
 from tests.browser.states import fail
 from tests.browser.widget import (
@@ -90,14 +88,6 @@ def test_show_all_empties_the_search_and_brings_everything_back(page: Page, pers
     expect(search(page)).to_be_focused()
 
 
-def test_a_search_finds_descriptions_and_does_not_mind_accents(page: Page, person: Person) -> None:
-    visit = person.visit(*ADDED)
-    person.attach(visit, "Befund.txt", description="Größe im März")
-    open_visit(page, visit)
-    search(page).fill("MARZ große")
-    expect_names(page, ["Befund.txt"])
-
-
 def test_a_search_that_is_an_address_is_searched_when_the_page_opens(page: Page, person: Person) -> None:
     page.goto(f"/visit/{four(person)}?q=note&sort=name")
     expect_names(page, [SCAN, NOTE])
@@ -122,19 +112,6 @@ def narrow(page: Page) -> None:
     page.locator(".mf-narrowing summary").click()
 
 
-def test_the_list_is_narrowed_to_a_category_or_to_none(page: Page, person: Person) -> None:
-    visit = person.visit(*ADDED)
-    person.attach(visit, "Plan.pdf", category="referral")
-    open_visit(page, visit)
-    narrow(page)
-    in_category = page.locator("[data-mf-filter]").get_by_label("Category")
-    in_category.select_option("Referral")
-    expect_names(page, ["Plan.pdf"])
-    in_category.select_option("No category")
-    expect_names(page, ADDED[::-1])
-    expect_said(page, "4 documents found.")
-
-
 def test_the_list_is_narrowed_to_a_kind_of_file(page: Page, person: Person) -> None:
     page.goto(f"/visit/{four(person)}")
     narrow(page)
@@ -144,27 +121,6 @@ def test_the_list_is_narrowed_to_a_kind_of_file(page: Page, person: Person) -> N
     page.reload()
     expect_names(page, [GROWTH])
     expect(page.get_by_label("File type")).to_be_visible()
-
-
-def test_days_are_those_of_the_reader(page: Page, person: Person) -> None:
-    """In London it is already the first of May when it is half past eleven in the evening in UTC."""
-    visit = person.visit(*ADDED)
-    date(person, visit, LETTER, datetime(2026, 4, 30, 22, 59, tzinfo=UTC))
-    date(person, visit, NOTE, datetime(2026, 4, 30, 23, 30, tzinfo=UTC))
-    date(person, visit, GROWTH, datetime(2026, 5, 1, 22, 59, tzinfo=UTC))
-    date(person, visit, SCAN, datetime(2026, 5, 1, 23, 1, tzinfo=UTC))
-    page.goto(f"/visit/{visit.id}")
-    narrow(page)
-    page.get_by_label("Added from").fill("2026-05-01")
-    expect_names(page, [SCAN, GROWTH, NOTE])
-    page.get_by_label("to", exact=True).fill("2026-05-01")
-    expect_names(page, [GROWTH, NOTE])
-    expect(row(page, NOTE).locator(".mf-cell-added")).to_contain_text("1 May 2026")
-
-
-def date(person: Person, visit: object, name: str, at: datetime) -> None:
-    person.file_named(visit, name).uploaded_at = at
-    db.session.commit()
 
 
 def test_dates_that_cannot_be_are_explained_and_the_list_stays(

@@ -109,26 +109,6 @@ def test_further_documents_come_as_one_scrolls_and_each_once(page: Page, visit: 
     assert shown == list(range(COUNT - 1, COUNT - 1 - len(shown), -1))
 
 
-def test_sorted_by_name_they_come_as_people_count(page: Page, visit: Any) -> None:
-    page.goto(f"/visit/{visit.id}?sort=name")
-    expect(page.locator("[data-mf-row]")).to_have_count(SHOWN)
-    scroll(page, 4 * SHOWN)
-    shown = ids(page)
-    assert shown == list(range(len(shown)))
-
-
-def test_the_search_finds_one_of_them(page: Page, visit: Any) -> None:
-    open_visit(page, visit)
-    search(page).fill("page 7321")
-    expect_names(page, ["Page 7321.pdf"])
-    search(page).fill("page 73")
-    expect(page.locator(".mf-hits")).to_contain_text(f"{sum('73' in str(number) for number in range(COUNT))} documents")
-    scroll(page, 2 * SHOWN)
-    shown = ids(page)
-    assert len(set(shown)) == len(shown)
-    assert all("73" in str(number) for number in shown)
-
-
 def test_old_rows_make_way_before_new_ones_come_and_the_focus_stays(page: Page, visit: Any) -> None:
     page.goto(f"/visit/{visit.id}")
     scroll(page, 3 * SHOWN)

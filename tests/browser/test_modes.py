@@ -249,16 +249,6 @@ def test_every_kind_of_record_is_edited_and_made_with_its_documents(
     expect_saved(page, "Second", "Scan.jpg")
 
 
-def test_what_was_added_follows_the_save_with_progress(page: Page, person: Person) -> None:
-    edit_in_sheet(page, person.visit("Letter.pdf"))
-    pick(page, "Growth.png")
-    hold_uploads(page)
-    save(page).click()
-    expect(heading(page)).to_have_text("Annual check-up")
-    expect(status(page, "Growth.png")).to_contain_text("64%")
-    expect(queued(page, "Growth.png").get_by_role("progressbar")).to_have_attribute("value", "64")
-
-
 @pytest.mark.parametrize("others", [(), ("Scan.jpg",)], ids=["empty", "not empty"])
 def test_a_list_asked_for_before_an_upload_was_stored_does_not_hide_it(
     page: Page, person: Person, others: tuple[str, ...]
@@ -381,18 +371,6 @@ def test_a_save_that_fails_says_so_beside_its_button_and_goes_through_when_tried
     assert (live(person, visit), trashed(person, visit)) == (["Growth.png"], ["Letter.pdf"])
 
 
-def test_a_document_marked_here_may_go_to_the_trash_elsewhere_meanwhile(page: Page, person: Person) -> None:
-    visit = person.visit("Letter.pdf", "Scan.jpg")
-    edit_in_sheet(page, visit)
-    reason(page).fill("Sore knee")
-    mark(page, "Letter.pdf")
-    mark(page, "Scan.jpg")
-    person.world.documents(person.email).trash(person.file_named(visit, "Letter.pdf").id)
-    save(page).click()
-    expect_saved(page, "Sore knee")
-    assert (live(person, visit), trashed(person, visit)) == ([], ["Letter.pdf", "Scan.jpg"])
-
-
 # Create mode
 
 
@@ -439,6 +417,7 @@ def test_the_record_is_shown_while_its_files_are_on_their_way(page: Page, person
     save(page).click()
     expect(heading(page)).to_have_text("Sore knee")
     expect(status(page, "Growth.png")).to_contain_text("64%")
+    expect(queued(page, "Growth.png").get_by_role("progressbar")).to_have_attribute("value", "64")
     expect(status(page, "Note.txt")).to_contain_text("31%")
     assert live(person, only_visit(person, patient)) == []
 
@@ -518,24 +497,6 @@ def test_pressing_save_twice_makes_one_record(
     new(page, patient)
     fill_in(page)
     save(page).dblclick()
-    expect_saved(page, "Sore knee", "Growth.png", "Note.txt")
-
-
-def test_saving_while_offline_keeps_everything_and_works_when_tried_again(
-    page: Page, person: Person, complaints: Complaints, stored_once: Callable[[Any], None]
-) -> None:
-    complaints.expect("net::ERR_INTERNET_DISCONNECTED")
-    complaints.expect("Failed to fetch")
-    patient = person.patient()
-    stored_once(patient)
-    new_in_sheet(page, patient)
-    fill_in(page)
-    page.context.set_offline(True)
-    save(page).click()
-    expect(page.get_by_role("alert")).to_contain_text("Can’t reach the server. Check your connection.")
-    expect(status(page, "Note.txt")).to_have_text(WAITS)
-    page.context.set_offline(False)
-    page.get_by_role("alert").get_by_role("button", name="Try again").click()
     expect_saved(page, "Sore knee", "Growth.png", "Note.txt")
 
 
@@ -667,30 +628,3 @@ def test_a_reader_sees_no_control_that_would_be_refused(
         for address in filter(None, (link.get_attribute("href"), link.get_attribute("hx-get"))):
             answer = page.request.get(address, headers={"HX-Request": "true"})
             assert answer.ok, f"{address} answers {answer.status}"
-
-
-def test_a_reader_downloads_one_document_and_all_of_them(
-    person: Person, reader: Person, open_context: Callable[..., BrowserContext]
-) -> None:
-    visit = shared_visit(person, reader)
-    page = open_context(reader).new_page()
-    open_visit(page, visit)
-    with page.expect_download() as one:
-        row(page, "Letter.pdf").get_by_role("link", name="Download Letter.pdf").click()
-    page.get_by_role("checkbox", name="Select Letter.pdf").check()
-    with page.expect_download() as all_of_them:
-        page.get_by_role("button", name="Download as ZIP").click()
-    assert (one.value.suggested_filename, all_of_them.value.suggested_filename) == (
-        "Letter.pdf",
-        "Annual check-up.zip",
-    )
-
-
-@pytest.mark.parametrize("address", ["/visit/{visit}/edit", "/documents/visit/{visit}?mode=edit"])
-def test_a_reader_who_knows_the_address_of_the_form_is_told_no(
-    person: Person, reader: Person, open_context: Callable[..., BrowserContext], complaints: Complaints, address: str
-) -> None:
-    complaints.expect("403")
-    page = open_context(reader).new_page()
-    page.goto(address.format(visit=shared_visit(person, reader).id))
-    expect(page.get_by_role("heading", level=1)).to_have_text("Not allowed")

@@ -77,12 +77,6 @@ def test_the_sheet_has_the_address_of_its_record_and_back_closes_it(page: Page, 
     expect(page).to_have_url(f"/patients/{visit.patient_id}/visits")
 
 
-def test_the_address_of_a_record_opens_it_as_a_page(page: Page, person: Person) -> None:
-    page.goto(f"/visit/{person.visit('Letter.pdf').id}")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Annual check-up")
-    assert names(page) == ["Letter.pdf"]
-
-
 def test_leaving_a_half_written_form_asks_first(page: Page, person: Person) -> None:
     asked: list[str] = []
 

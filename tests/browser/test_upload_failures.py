@@ -239,22 +239,6 @@ def test_a_file_that_is_not_what_its_name_says_stays_with_the_reason_while_the_o
     expect(page.locator(".mf-upload")).to_have_count(0)
 
 
-def test_a_file_the_server_finds_too_large_is_told_its_limit(
-    page: Page, person: Person, complaints: Complaints, tmp_path: Path
-) -> None:
-    complaints.expect("413")
-    insurance = person.world.record("insurance", person.patient(), person.email)
-    page.goto(f"/insurance/{insurance.id}")
-    page.locator("[data-mf-zone]").evaluate("(zone) => zone.setAttribute('data-mf-max-size', '9000000')")
-    path = tmp_path / "Policy.pdf"
-    path.write_bytes(samples.pdf() + b"%" * 6 * MB)
-    pick_paths(page, path)
-    expect_state(page, "Policy.pdf", "failed")
-    expect(said(page, "Policy.pdf")).to_contain_text("5 MB")
-    expect(button(page, "Try again", "Policy.pdf")).to_be_visible()
-    expect(button(page, "Remove", "Policy.pdf")).to_be_visible()
-
-
 def test_a_record_that_somebody_else_filled_meanwhile_says_so_and_takes_the_file_once_there_is_room(
     page: Page, person: Person, complaints: Complaints
 ) -> None:

@@ -15,6 +15,8 @@ from medfiles.database.session import db
 from medfiles.models import FIRST_FILE_ID
 from tests.support.factories import World
 
+pytestmark = pytest.mark.database
+
 VERSIONS = Path(__file__).parents[2] / "migrations"
 # As installations of the older feature have it.
 LAB_RESULT_FILES = {

@@ -18,6 +18,8 @@ from tests.support.factories import World, at_work, make_app
 from tests.support.large_lists import FIRST, LONG
 from tests.support.shared_installation import environ_in
 
+pytestmark = pytest.mark.database
+
 PAGE = 50
 LARGE = ("entity_files", "visits", "audit_events", "patients")
 

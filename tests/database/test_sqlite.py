@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import func, select, text
 
 from medfiles.database.session import db, transaction
-from medfiles.database.sqlite import AT_ONCE, SOON
+from medfiles.database.sqlite import ASYNCHRONOUS, SYNCHRONOUS
 from medfiles.errors import DatabaseUnavailable
 from medfiles.models import Patient
 from tests.support.factories import World
@@ -43,10 +43,10 @@ def test_what_only_looks_waits_for_no_writer_once_it_is_in_the_trail(
 
 def test_only_what_may_be_durable_soon_does_not_wait_for_the_disk(world: World) -> None:
     found = []
-    for durable in (AT_ONCE, SOON, SOON, AT_ONCE):
+    for durable in (SYNCHRONOUS, ASYNCHRONOUS, ASYNCHRONOUS, SYNCHRONOUS):
         with transaction(durable) as session:
             found.append(session.scalar(text("PRAGMA synchronous")))
-    with transaction(SOON):
+    with transaction(ASYNCHRONOUS):
         pass
     found.append(db.session.scalar(text("PRAGMA synchronous")))  # in one that a library may write in
     assert found == [2, 1, 1, 2, 2]

@@ -21,7 +21,6 @@ from medfiles.errors import (
     BlobMissing,
     Conflict,
     DatabaseUnavailable,
-    Forbidden,
     IntegrityFailed,
     NotFound,
     Rejected,
@@ -30,6 +29,8 @@ from medfiles.errors import (
 )
 from medfiles.storage import journal
 from tests.support.factories import World, run_at_once
+
+pytestmark = pytest.mark.database
 
 NORA, STRANGER = "nora@sample.example", "stranger@sample.example"
 ABSENT = 1_999_999_999
@@ -387,52 +388,6 @@ def test_the_trash_is_opened_for_editors_only(world: World) -> None:
     with pytest.raises(NotFound):
         reader.open_many(world.kind(), record.id, [gone])
     assert len(service(world).open_many(world.kind(), record.id, [kept, gone]).members) == 2
-
-
-def all_verbs(on: BulkService, world: World, record_id: int, ids: list[int]) -> list[Callable[[], Any]]:
-    kind = world.kind()
-    return [
-        lambda: on.trash_many(kind, record_id, ids),
-        lambda: on.restore_many(kind, record_id, ids),
-        lambda: on.purge_many(kind, record_id, ids),
-        lambda: on.categorise(kind, record_id, ids, "referral"),
-        lambda: on.open_many(kind, record_id, ids),
-    ]
-
-
-def test_a_stranger_finds_nothing(world: World) -> None:
-    record = world.record()
-    ids = stored(world, record, 2)
-    for attempt in all_verbs(service(world, STRANGER), world, record.id, ids):
-        with pytest.raises(NotFound):
-            attempt()
-    refused = world.events(actor_id=world.user(STRANGER).id)
-    assert [event.action for event in refused] == ["delete", "restore", "purge", "edit", "download"]
-    assert {(event.outcome, event.entity_id, event.patient_id) for event in refused} == {
-        ("refused", record.id, record.patient_id)
-    }
-    assert live(world) == ids
-
-
-def test_a_reader_may_take_copies_and_nothing_else(world: World) -> None:
-    record = world.record()
-    ids = stored(world, record, 2)
-    *changes, copies = all_verbs(shared(world, record, "view"), world, record.id, ids)
-    for attempt in changes:
-        with pytest.raises(Forbidden):
-            attempt()
-    assert len(copies().members) == 2
-    assert live(world) == ids
-
-
-def test_an_editor_whom_the_record_is_shared_with_may_do_all(world: World) -> None:
-    record, kind = world.record(), world.kind()
-    ids = stored(world, record, 2)
-    editor = shared(world, record, "edit")
-    assert done(editor.categorise(kind, record.id, ids, "referral")) == ids
-    assert done(editor.trash_many(kind, record.id, ids)) == ids
-    assert {file.deleted_by for file in world.files()} == {world.user(STRANGER).id}
-    assert done(editor.restore_many(kind, record.id, ids)) == ids
 
 
 def test_the_trail_tells_each_document_as_the_single_verbs_do(world: World) -> None:

@@ -22,6 +22,8 @@ from medfiles.operations import housekeeping
 from medfiles.storage import journal
 from tests.support.factories import Browser, World, heard, run_at_once
 
+pytestmark = pytest.mark.database
+
 NORA, VERA = "nora@sample.example", "vera@sample.example"
 KEY, CONTENT = "first-try", b"Letter"
 ROUNDS = 12
@@ -304,12 +306,6 @@ def test_a_key_that_is_none_is_refused(desk: Desk, key: str) -> None:
     assert len(desk.world.files()) == 1
 
 
-def test_a_cancel_that_names_no_key_is_refused(desk: Desk) -> None:
-    desk.send()
-    assert desk.browser.post(f"{desk.path}/bulk", action="cancel").status_code == 422
-    assert len(desk.world.files()) == 1
-
-
 @pytest.mark.parametrize(("level", "status", "error"), [("view", 403, Forbidden), (None, 404, NotFound)])
 def test_who_may_not_add_anything_cancels_nothing(
     desk: Desk, level: str | None, status: int, error: type[Exception]
@@ -324,15 +320,6 @@ def test_who_may_not_add_anything_cancels_nothing(
     assert len(desk.world.files()) == 1
     refused = desk.world.events(action="cancel", outcome="refused")
     assert {(event.actor_id, event.reason) for event in refused} == {(desk.world.user(VERA).id, code)}
-
-
-@pytest.mark.parametrize("headers", [{}, {"X-CSRFToken": "made-up"}])
-def test_nothing_is_cancelled_without_the_token(desk: Desk, headers: dict[str, str]) -> None:
-    desk.send()
-    data = {"action": "cancel", "idempotency_key": KEY}
-    answer = desk.browser.client.post(f"{desk.path}/bulk", data=data, headers={"HX-Request": "true", **headers})
-    assert (answer.status_code, heard(answer)["documents:error"]["code"]) == (403, "csrf")
-    assert len(desk.world.files()) == 1
 
 
 # --- what is said about it ----------------------------------------------------------------------------------------

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medfiles.documents.detection import NAMES, Found, clean_name, extension_of
+from medfiles.documents.detection import Found, clean_name, extension_of
 from medfiles.errors import BadName, ContentMismatch, EmptyFile, TypeNotAllowed
+from medfiles.record_types.media_types import BY_EXTENSION
 from tests.support import samples
 from tests.support.samples import SAMPLES, SHEET, WORD
 
@@ -57,7 +58,7 @@ Look = Callable[[bytes, str], Found]
 
 
 def test_every_accepted_type_has_a_sample_and_a_name() -> None:
-    assert SAMPLES.keys() == MEDIA_TYPES.keys() == NAMES.keys()
+    assert SAMPLES.keys() == MEDIA_TYPES.keys() == BY_EXTENSION.keys()
 
 
 @pytest.mark.parametrize(("kind", "extension"), ACCEPTED)
@@ -73,7 +74,7 @@ def test_a_sample_is_refused_under_every_other_extension(look: Look, kind: str, 
 
 @pytest.mark.parametrize("kind", sorted(set(SAMPLES) - {".txt", ".csv", ".json", ".pdf"}))
 def test_the_refusal_names_what_the_content_is(look: Look, kind: str) -> None:
-    with pytest.raises(ContentMismatch, match=f"but its content is {NAMES[kind]}"):
+    with pytest.raises(ContentMismatch, match=f"but its content is {BY_EXTENSION[kind].description}"):
         look(SAMPLES[kind](), ".pdf")
 
 

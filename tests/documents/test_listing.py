@@ -20,10 +20,12 @@ from medfiles.errors import Rejected
 from medfiles.http.parameters import list_query
 from medfiles.models import EntityFile
 from medfiles.record_types.declared import VISIT
-from medfiles.record_types.media_types import MEDIA, media_of
+from medfiles.record_types.media_types import GROUPS, group_of
 from medfiles.text import fold, sort_key
 from tests.support.extent import Extent
 from tests.support.factories import World
+
+pytestmark = pytest.mark.database
 
 MORNING = datetime(2026, 5, 12, 9, 30, tzinfo=UTC)
 TYPES = (
@@ -127,7 +129,7 @@ queries = st.fixed_dictionaries(
     optional={
         "q": words,
         "category": st.sampled_from([*VISIT.categories, "none"]),
-        "media": st.sampled_from(MEDIA),
+        "media": st.sampled_from(list(GROUPS)),
         "from": days,
         "to": days,
         "zone": st.sampled_from(["UTC", "Europe/Berlin", "Pacific/Auckland", "America/Los_Angeles"]),
@@ -143,7 +145,7 @@ def fits(paper: Paper, query: Mapping[str, str], trashed: bool) -> bool:
     return (
         all(word in fold(f"{paper.name}\n{paper.description or ''}") for word in fold(query.get("q", "")).split())
         and query.get("category", paper.category or "none") == (paper.category or "none")
-        and query.get("media", media_of(paper.file_type)) == media_of(paper.file_type)
+        and query.get("media", group_of(paper.file_type)) == group_of(paper.file_type)
         and query.get("from", day) <= day <= query.get("to", day)
     )
 
@@ -153,7 +155,7 @@ def place(paper: Paper, sort: str, trashed: bool) -> tuple[Any, ...]:
         "date": (paper.deleted_at if trashed else paper.at,),
         "name": (sort_key(paper.name),),
         "size": (paper.size,),
-        "type": (media_of(paper.file_type), paper.file_type, sort_key(paper.name)),
+        "type": (group_of(paper.file_type), paper.file_type, sort_key(paper.name)),
     }
     return (*values[sort], paper.id)
 

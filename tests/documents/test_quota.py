@@ -31,6 +31,7 @@ def test_what_does_not_fit_is_refused_with_how_much_is_used(make_world: Callable
     world.assert_settled()
 
 
+@pytest.mark.database
 def test_of_many_at_once_only_as_many_fit_as_there_is_room_for(make_world: Callable[..., World]) -> None:
     world = make_world(QUOTA="10500")
     patient = world.patient()

@@ -13,6 +13,8 @@ from tests.support import samples
 from tests.support.api_client import problem, script
 from tests.support.factories import World
 
+pytestmark = pytest.mark.database
+
 SECONDS = "45"
 
 

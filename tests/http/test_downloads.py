@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 
 from medfiles.storage import DiskStorage
 from tests.support import samples
-from tests.support.factories import World, token_of
+from tests.support.factories import World
 
 CONTENT = b"".join(b"line %06d of a long text\n" % number for number in range(40_000))  # 1,040,000 bytes
 SIZE, DIGEST = len(CONTENT), hashlib.sha256(CONTENT).hexdigest()
@@ -174,25 +174,6 @@ def test_nothing_in_the_address_changes_what_is_sent(shelf: Shelf, query: str) -
     answer = shelf.get()
     for name in ("Content-Disposition", "Content-Type"):
         assert answer.headers[name] == plain.headers[name]
-
-
-def test_a_document_in_the_trash_is_still_its_editors(shelf: Shelf) -> None:
-    [file] = shelf.world.files()
-    shelf.world.documents().trash(file.id)
-    assert shelf.get().data == CONTENT
-
-
-def test_a_document_deleted_for_ever_is_not_found(shelf: Shelf) -> None:
-    [file] = shelf.world.files()
-    shelf.world.documents().trash(file.id)
-    shelf.world.documents().purge(file.id)
-    assert shelf.get().status_code == 404
-
-
-def test_a_link_is_dead_after_signing_out(shelf: Shelf) -> None:
-    shelf.client.post("/sign-out", headers={"X-CSRFToken": token_of(shelf.client)})
-    assert shelf.get().status_code == 302
-    assert shelf.get(HX_Request="true").status_code == 401
 
 
 def test_bytes_that_cannot_be_found_are_not_the_askers_fault(shelf: Shelf) -> None:

@@ -152,13 +152,6 @@ def test_names_meant_to_do_harm_do_none(archive: Archive) -> None:
     archive.world.assert_settled()
 
 
-def test_names_come_by_form_as_by_raw_bytes(archive: Archive) -> None:
-    for name in NASTY:
-        if "\0" not in name and "\\" not in name and "%" not in name:
-            assert archive.send_by_form(name) == 201, name
-            assert_round_trip(archive)
-
-
 @pytest.mark.parametrize(
     "name", ["Ärztebrief für Zoë.txt", "日本語の検査結果.txt", "emoji 🩻 scan.txt", "comma, and; more.txt"]
 )
@@ -167,12 +160,6 @@ def test_an_honest_name_is_kept_to_the_letter(archive: Archive, name: str) -> No
     assert archive.stored()[1] == name
     page = lxml.html.fromstring(archive.client.get(archive.path).data)
     assert page.xpath("//tbody//*[@class='mf-file-name']/text()") == [name]
-
-
-def test_both_spellings_of_one_name_are_shown_alike(archive: Archive) -> None:
-    for name in ("Zoe\u0308.txt", "Zo\u00eb.txt"):
-        archive.send(name)
-    assert [file.file_name for file in archive.world.files()] == ["Zo\u00eb.txt"] * 2
 
 
 def test_a_name_is_as_safe_when_it_is_changed_later(archive: Archive) -> None:

@@ -108,6 +108,7 @@ def test_an_unknown_address_and_a_wrong_password_get_the_same_answer(ada: World)
     assert shown[0] == shown[1]
     assert pages[0].status_code == pages[1].status_code
     assert "There’s a problem" in shown[0]
+    assert "Authentication failed" not in shown[0]  # the library's words
 
 
 def test_a_disabled_account_stays_outside(ada: World) -> None:
@@ -115,24 +116,6 @@ def test_a_disabled_account_stays_outside(ada: World) -> None:
     client = ada.client(None)
     sign_in(client)
     assert not is_in(client)
-
-
-def test_signing_in_needs_the_forms_token(ada: World) -> None:
-    client = ada.client(None)
-    assert client.post("/sign-in", data={"email": EMAIL, "password": PASSWORD}).status_code == 403
-    assert not is_in(client)
-
-
-@pytest.mark.parametrize(
-    "target", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"]
-)
-def test_signing_in_never_leads_to_another_site(ada: World, target: str) -> None:
-    client = ada.client(None)
-    token = form_token(client.get("/sign-in"))
-    answer = client.post(
-        "/sign-in", query_string={"next": target}, data={"csrf_token": token, "email": EMAIL, "password": PASSWORD}
-    )
-    assert re.fullmatch(r"/([^/\\].*)?", answer.headers.get("Location", "/"))
 
 
 def test_signing_in_leads_back_to_where_one_was_going(ada: World) -> None:

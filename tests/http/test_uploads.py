@@ -424,19 +424,6 @@ def test_what_does_not_belong_is_refused_with_its_reason(
     desk.assert_untouched(reason)
 
 
-def test_a_store_that_fails_is_not_the_senders_fault(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("medfiles.storage.disk.os.link", full)
-    answer = desk.form(("a.pdf", samples.pdf()))
-    assert answer.status_code == 503
-    assert "No space" not in answer.text
-    assert desk.world.files() == []
-    desk.world.sweep()
-    desk.world.assert_settled()
-
-
 # --- retries ------------------------------------------------------------------------------------------------------
 
 
@@ -451,22 +438,6 @@ def test_a_retry_finds_the_first_document(desk: Desk, way: str) -> None:
     assert [again().status_code, again().status_code] == [201, 200]
     assert len(desk.world.files()) == 1
     desk.world.assert_settled()
-
-
-def test_another_body_under_the_same_key_is_refused(desk: Desk) -> None:
-    desk.raw(samples.pdf(), **{"Idempotency-Key": "one-try"})
-    answer = desk.raw(samples.pdf(2), **{"Idempotency-Key": "one-try"})
-    assert answer.status_code == 422
-    assert "Idempotency-Key" in answer.text
-    assert len(desk.world.files()) == 1
-    desk.world.assert_settled()
-
-
-def test_a_retry_to_a_record_that_is_full_by_now_finds_the_first_document(small: Desk) -> None:
-    small.raw(samples.pdf(), **{"Idempotency-Key": "one-try"})
-    small.raw(samples.pdf(2))
-    assert small.raw(samples.pdf(), **{"Idempotency-Key": "one-try"}).status_code == 200
-    assert len(small.world.files()) == 2
 
 
 # --- how it comes in ----------------------------------------------------------------------------------------------

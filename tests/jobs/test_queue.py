@@ -30,6 +30,8 @@ from tests.support import samples
 from tests.support.clamav import AWAY, scanned_by
 from tests.support.factories import World
 
+pytestmark = pytest.mark.database
+
 ROOT = Path(__file__).parents[2]
 MINUTE = timedelta(minutes=1)
 
@@ -50,7 +52,7 @@ def given_up() -> list[tuple[str, int, str | None]]:
 
 def ask(kind: str, subject: int = 0, after: timedelta = timedelta(0)) -> None:
     with transaction():
-        jobs.ask(kind, subject, after)
+        jobs.enqueue(kind, subject, after)
 
 
 def make_due() -> None:
@@ -66,8 +68,8 @@ def die() -> None:
             job.lease_until = now() - MINUTE
 
 
-def duty(monkeypatch: pytest.MonkeyPatch, kind: str, **changes: Any) -> None:
-    monkeypatch.setitem(operation_worker.DUTIES, kind, replace(operation_worker.DUTIES[kind], **changes))
+def handler(monkeypatch: pytest.MonkeyPatch, kind: str, **changes: Any) -> None:
+    monkeypatch.setitem(operation_worker.HANDLERS, kind, replace(operation_worker.HANDLERS[kind], **changes))
 
 
 def thumbnails() -> int:
@@ -92,7 +94,7 @@ def test_a_document_that_could_not_be_scanned_is_to_be_scanned_and_then_drawn(wo
     file = scanned_by(world, AWAY).attach(world.record())
     assert told() == [(SCAN, file.id)]
     make_due()
-    assert operation_worker.do_next(scanned_by(world, scanner).app) is True
+    assert operation_worker.run_next(scanned_by(world, scanner).app) is True
     assert told() == [(WARM, file.id)]
     assert db.session.get_one(EntityFile, file.id, populate_existing=True).scan == "clean"
 
@@ -100,7 +102,7 @@ def test_a_document_that_could_not_be_scanned_is_to_be_scanned_and_then_drawn(wo
 def test_what_is_not_committed_is_not_asked_for(world: World) -> None:
     def fails() -> None:
         with transaction():
-            jobs.ask(WARM, 7)
+            jobs.enqueue(WARM, 7)
             raise StorageError
 
     pytest.raises(StorageError, fails)
@@ -163,8 +165,8 @@ def test_who_was_thought_dead_ends_nothing_that_another_one_does(world: World) -
     assert late is not None
     assert other is not None
     assert not jobs.renew(late)
-    jobs.done(late)
-    jobs.failed(late, "late", None)
+    jobs.complete(late)
+    jobs.fail(late, "late", None)
     assert [(job.holder, job.failure) for job in rows()] == [(other.holder, None)]
 
 
@@ -173,24 +175,24 @@ def test_what_is_asked_for_while_it_is_done_is_done_again(world: World) -> None:
     claim = jobs.claim([WARM])
     assert claim is not None
     ask(WARM, 7)
-    jobs.done(claim)
+    jobs.complete(claim)
     again = jobs.claim([WARM])
     assert again is not None
-    jobs.done(again)
+    jobs.complete(again)
     assert told() == []
 
 
 def test_many_at_once_do_each_job_once(world: World) -> None:
     with transaction():
         for number in range(40):
-            jobs.ask(WARM, number + 1)
+            jobs.enqueue(WARM, number + 1)
     taken: list[int] = []
 
     def take() -> None:
         with world.app.app_context():
             while claim := jobs.claim([WARM]):
                 taken.append(claim.subject)
-                jobs.done(claim)
+                jobs.complete(claim)
 
     threads = [threading.Thread(target=take) for _ in range(4)]
     for thread in threads:
@@ -206,7 +208,7 @@ def test_many_at_once_do_each_job_once(world: World) -> None:
 def test_the_thumbnail_is_there_before_anybody_looks(world: World) -> None:
     world.attach(world.record(), "photo.png")
     make_due()
-    assert operation_worker.do_next(world.app) is True
+    assert operation_worker.run_next(world.app) is True
     assert (thumbnails(), told()) == (1, [])
     world.assert_settled()
 
@@ -218,7 +220,7 @@ def test_of_a_document_that_is_gone_none_is_made(world: World, how: str) -> None
     if how == "purged":
         world.documents().purge(file.id)
     make_due()
-    assert operation_worker.do_next(world.app) is True
+    assert operation_worker.run_next(world.app) is True
     assert (thumbnails(), told()) == (0, [])
 
 
@@ -226,30 +228,30 @@ def test_done_twice_it_is_the_same(world: World) -> None:
     file = world.attach(world.record(), "photo.png")
     for _ in range(2):
         ask(WARM, file.id)
-        assert operation_worker.do_next(world.app) is True
+        assert operation_worker.run_next(world.app) is True
     assert thumbnails() == 1
     world.assert_settled()
 
 
 def test_what_is_done_every_so_often_is_due_again(world: World) -> None:
-    operation_worker.ask_for_all()
-    while operation_worker.do_next(world.app):
+    operation_worker.schedule_recurring()
+    while operation_worker.run_next(world.app):
         pass
-    often = {kind: duty.every for kind, duty in operation_worker.DUTIES.items() if duty.every}
+    often = {kind: handler.every for kind, handler in operation_worker.HANDLERS.items() if handler.every}
     left = {job.kind: round(((job.due_at or now()) - now()) / MINUTE) for job in rows()}
     assert left == {kind: round(every / MINUTE) for kind, every in often.items()}
     assert {job.tries for job in rows()} == {0}
 
 
 def test_a_start_has_it_done_now_unless_that_was_just_done(world: World) -> None:
-    operation_worker.ask_for_all()
-    while operation_worker.do_next(world.app):
+    operation_worker.schedule_recurring()
+    while operation_worker.run_next(world.app):
         pass
-    operation_worker.ask_for_all()
-    assert operation_worker.do_next(world.app) is None
+    operation_worker.schedule_recurring()
+    assert operation_worker.run_next(world.app) is None
     with transaction() as session:
         session.scalars(select(Job).where(Job.kind == "purge")).one().due_at = now() + timedelta(minutes=30)
-    operation_worker.ask_for_all()
+    operation_worker.schedule_recurring()
     assert [job.kind for job in rows() if (job.due_at or now()) <= now()] == ["purge"]
 
 
@@ -260,7 +262,7 @@ def test_what_is_due_in_the_trash_goes_for_ever(world: World) -> None:
         session.get_one(EntityFile, file.id).deleted_at = now() - timedelta(days=90)
     ask("purge")
     make_due()
-    while operation_worker.do_next(world.app):
+    while operation_worker.run_next(world.app):
         pass
     assert world.files() == []
 
@@ -274,17 +276,17 @@ def test_what_failed_is_tried_later_and_later_and_given_up_in_the_end(
     def fails(*_: Any) -> Any:
         raise StorageError
 
-    duty(monkeypatch, WARM, run=fails, tries=3)
+    handler(monkeypatch, WARM, run=fails, tries=3)
     ask(WARM, 7)
     waits: list[int | None] = []
     for _ in range(3):
         begun = now()
-        assert operation_worker.do_next(world.app) is False
+        assert operation_worker.run_next(world.app) is False
         [job] = rows()
         waits.append(round((job.due_at - begun).total_seconds()) if job.due_at else None)
         make_due()
     assert (waits, given_up()) == ([10, 20, None], [(WARM, 7, "storage")])
-    assert operation_worker.do_next(world.app) is None
+    assert operation_worker.run_next(world.app) is None
 
 
 def test_what_always_costs_the_life_of_who_does_it_is_given_up(world: World) -> None:
@@ -292,17 +294,17 @@ def test_what_always_costs_the_life_of_who_does_it_is_given_up(world: World) -> 
     for _ in range(5):
         jobs.claim([WARM])
         die()
-    assert operation_worker.do_next(world.app) is False
+    assert operation_worker.run_next(world.app) is False
     assert given_up() == [(WARM, 7, "lost")]
 
 
 def test_a_mistake_in_one_job_does_not_stop_the_others(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    duty(monkeypatch, "sweep", run=lambda *_: 1 // 0)
+    handler(monkeypatch, "sweep", run=lambda *_: 1 // 0)
     ask("sweep", after=-MINUTE)
     ask("forget")
-    assert [operation_worker.do_next(world.app) for _ in range(3)] == [False, True, None]
+    assert [operation_worker.run_next(world.app) for _ in range(3)] == [False, True, None]
     assert [job.failure for job in rows(kind="sweep")] == ["ZeroDivisionError"]
 
 
@@ -310,23 +312,23 @@ def test_while_the_scanner_is_away_all_that_wait_for_it_wait(world: World, monke
     files = [scanned_by(world, AWAY).attach(world.record()) for _ in range(3)]
     make_due()
     asked: list[int] = []
-    scan = operation_worker.DUTIES[SCAN].run
+    scan = operation_worker.HANDLERS[SCAN].run
 
     def counted(parts: Any, subject: int) -> Any:
         asked.append(subject)
         return scan(parts, subject)
 
-    duty(monkeypatch, SCAN, run=counted)
-    assert [operation_worker.do_next(world.app) for _ in range(2)] == [False, None]
-    assert (asked, {job.failure for job in rows()}) == ([files[0].id], {None, "Away"})
+    handler(monkeypatch, SCAN, run=counted)
+    assert [operation_worker.run_next(world.app) for _ in range(2)] == [False, None]
+    assert (asked, {job.failure for job in rows()}) == ([files[0].id], {None, "ScannerUnreachable"})
 
 
 def test_what_was_given_up_is_tried_anew_when_asked_to(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     ask(WARM, 7)
     claim = jobs.claim([WARM])
     assert claim is not None
-    jobs.failed(claim, "storage", None)
-    assert status.measured(world.parts).jobs == jobs.Condition(0, None, 0, 1)
+    jobs.fail(claim, "storage", None)
+    assert status.measure(world.parts).jobs == jobs.QueueStatus(0, None, 0, 1)
     done = world.app.test_cli_runner().invoke(args=["medfiles", "worker", "--once", "--again"])
     assert (done.exit_code, done.stdout, told()) == (0, "1 jobs done, 0 failed.\n", [])
 
@@ -335,7 +337,7 @@ def test_what_was_given_up_is_tried_anew_when_asked_to(world: World, monkeypatch
 
 
 def at_work(world: World, stop: threading.Event, until: Any) -> bool:
-    thread = operation_worker.start_working(world.app, stop)
+    thread = operation_worker.start_worker(world.app, stop)
     assert thread is not None
     deadline = time.monotonic() + 20
     while not until() and time.monotonic() < deadline:
@@ -369,7 +371,7 @@ def test_it_outlives_a_database_or_disk_that_is_away(world: World, monkeypatch: 
 
 def test_a_server_leaves_it_to_the_worker_when_told_so(world: World) -> None:
     world.app.config["MEDFILES_JOBS"] = "worker"
-    assert operation_worker.start_working(world.app) is None
+    assert operation_worker.start_worker(world.app) is None
 
 
 def test_a_long_job_is_held_as_long_as_it_takes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -383,9 +385,9 @@ def test_a_long_job_is_held_as_long_as_it_takes(world: World, monkeypatch: pytes
             held.append(db.session.scalars(select(Job.lease_until)).one() or now())
         return {}
 
-    duty(monkeypatch, WARM, run=long)
+    handler(monkeypatch, WARM, run=long)
     ask(WARM, 7)
-    assert operation_worker.do_next(world.app) is True
+    assert operation_worker.run_next(world.app) is True
     assert len(set(held)) == 3
 
 
@@ -447,7 +449,7 @@ def test_the_job_of_a_worker_that_is_killed_is_done_by_the_next(world: World, en
 
 def test_the_status_page_says_when_nobody_does_what_is_due(world: World) -> None:
     ask(WARM, 7, timedelta(minutes=-10))
-    found = status.measured(world.parts)
+    found = status.measure(world.parts)
     assert (found.jobs.due, found.jobs_late >= 600) == (1, True)
 
 
@@ -455,7 +457,7 @@ def test_older_documents_are_scanned_now_and_again(world: World, scanner: Clamd)
     file = world.attach(world.record())
     scanned_by(world, scanner)
     ask("rescan")
-    while operation_worker.do_next(world.app):
+    while operation_worker.run_next(world.app):
         pass
     assert db.session.get_one(EntityFile, file.id, populate_existing=True).scan == "clean"
 
@@ -466,7 +468,7 @@ def test_without_a_scanner_there_is_nothing_to_scan(world: World) -> None:
 
 def test_while_the_scanner_is_away_older_documents_wait(world: World) -> None:
     world.attach(world.record())
-    with pytest.raises(scanning.Away):
+    with pytest.raises(scanning.ScannerUnreachable):
         scanning.scan_due(world.parts.storages, AWAY)
 
 

@@ -38,6 +38,7 @@ def document_of(number: int) -> EntityFile:
     return found
 
 
+@pytest.mark.database
 def test_an_installation_of_real_size_with_every_fault_is_moved_whole(world: World, extent: Extent) -> None:
     part = extent.of(1, 10)
     sizes = {"users": 25, "patients": 73, "results": 1247 // part, "files": 3891 // part}
@@ -58,6 +59,7 @@ def test_an_installation_of_real_size_with_every_fault_is_moved_whole(world: Wor
     world.assert_settled()
 
 
+@pytest.mark.database
 def test_a_second_run_changes_nothing(world: World) -> None:
     older = planted(world)
     migrate(world)
@@ -68,6 +70,7 @@ def test_a_second_run_changes_nothing(world: World) -> None:
     assert len(world.events(action="migrate")) == len(older.movable)
 
 
+@pytest.mark.database
 def test_dry_run_reports_everything_and_changes_nothing(world: World) -> None:
     older = planted(world)
     before = installation.state(older)
@@ -143,6 +146,7 @@ def test_details_of_the_older_row_are_kept(world: World) -> None:
     assert (document.file_name, document.file_type, document.pages) == ("x.pdf", "application/pdf", 1)
 
 
+@pytest.mark.database
 def test_times_are_read_in_the_zone_that_is_given(world: World) -> None:
     record = world.record("lab-result")
     summer = world.older_file(record, uploaded_at=datetime(2021, 7, 1, 12))
@@ -199,6 +203,7 @@ def test_files_that_cannot_be_moved_are_still_listed(world: World) -> None:
     assert document_of(lost.id).file_size == 11
 
 
+@pytest.mark.database
 def test_files_of_a_trashed_lab_result_are_trashed_and_restored_with_it(world: World) -> None:
     record = world.record("lab-result")
     older = world.older_file(record)
@@ -268,6 +273,7 @@ def test_the_restored_backup_is_the_installation_before_the_move(
     assert {path: hashlib.sha256((other.uploads / path).read_bytes()).hexdigest() for path in files} == files
 
 
+@pytest.mark.database
 def test_the_backed_up_database_is_as_it_was_before(world: World) -> None:
     older = planted(world)
     place = Path(said(migrate(world, "--json"))["backup"]) / "database"
@@ -313,6 +319,7 @@ def test_the_backup_goes_to_the_given_folder(world: World, tmp_path: Path) -> No
     assert (place / backup.MANIFEST).is_file()
 
 
+@pytest.mark.database
 def test_without_pg_dump_only_sqlite_databases_are_moved(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     planted(world, **CLEAN)
     monkeypatch.setenv("PATH", "")
@@ -324,6 +331,7 @@ def test_without_pg_dump_only_sqlite_databases_are_moved(world: World, monkeypat
     assert world.files() == []
 
 
+@pytest.mark.database
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -344,6 +352,7 @@ def test_verification_finds_altered_documents(world: World, change: dict[str, st
     assert migrate(world, "--finish").exit_code == FINDINGS
 
 
+@pytest.mark.database
 def test_verification_finds_a_document_of_the_wrong_patient(world: World) -> None:
     older = world.older_file(world.record("lab-result"), "Note.txt")
     other = world.record("lab-result", email="otto@sample.example")
@@ -355,6 +364,7 @@ def test_verification_finds_a_document_of_the_wrong_patient(world: World) -> Non
     assert f"File {older.id} belongs to another lab result, patient or user than before." in output
 
 
+@pytest.mark.database
 def test_verification_finds_accounts_that_reach_too_much(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     record = world.record("lab-result")
     world.older_file(record, "Note.txt")
@@ -395,6 +405,7 @@ def test_an_unreadable_file_does_not_stop_the_others(world: World, monkeypatch: 
     assert migrate(world).exit_code == 0
 
 
+@pytest.mark.database
 def test_a_row_that_cannot_be_stored_does_not_stop_the_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     record, real = world.record("lab-result"), moving.Mover._row
     bad = world.older_file(record, "Bad.txt")
@@ -450,6 +461,7 @@ def test_a_full_disk_stops_the_move_and_the_next_run_continues(
     assert installation.state(older) == before
 
 
+@pytest.mark.database
 def test_documents_can_be_added_during_the_move(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     older, record, visit = planted(world), world.record("lab-result"), world.record()
     inner, added = moving.Mover._store, list[int]()
@@ -474,6 +486,7 @@ def test_documents_can_be_added_during_the_move(world: World, monkeypatch: pytes
     world.assert_settled()
 
 
+@pytest.mark.database
 def test_a_lab_result_trashed_during_the_move_takes_its_files_along(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

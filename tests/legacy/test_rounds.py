@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
@@ -16,6 +17,8 @@ from tests.legacy.commands import migrate, roll_back, url_of
 from tests.legacy.installation import Older, Planted
 from tests.support.extent import Extent
 from tests.support.factories import World
+
+pytestmark = pytest.mark.database
 
 MakeWorld = Callable[[], AbstractContextManager[World]]
 STEPS = st.lists(st.sampled_from(["migrate", "roll back", "edit", "trash", "restore", "purge"]), max_size=6)

@@ -42,6 +42,7 @@ def of(other: Older) -> tuple[str, ...]:
     return "--source-url", url, "--source-uploads", str(other.uploads)
 
 
+@pytest.mark.database
 def test_another_installation_is_imported_and_not_changed(world: World, other: Older) -> None:
     before = installation.state(other)
     result = migrate(world, "--json", *of(other))
@@ -63,6 +64,7 @@ def mapped(kind: str) -> dict[int, int]:
     return {old: new or 0 for old, new in db.session.execute(query).all()}
 
 
+@pytest.mark.database
 def test_people_who_exist_already_are_matched(world: World, other: Older) -> None:
     user = world.user("USER501@sample.example")
     patient = Patient(user_id=user.id, first_name="first501", last_name=" SAMPLE", birth_date=date(2001, 2, 3))
@@ -140,6 +142,7 @@ def test_a_second_run_continues_the_import(world: World, other: Older) -> None:
     assert (count(User), count(Patient), count(LabResult)) == (3, 5, 20)
 
 
+@pytest.mark.database
 def test_rollback_removes_imported_people(world: World, other: Older) -> None:
     before = installation.state(other)
     migrate(world, *of(other))
@@ -151,6 +154,7 @@ def test_rollback_removes_imported_people(world: World, other: Older) -> None:
     installation.assert_all_moved(other, url_of(world), world.uploads)
 
 
+@pytest.mark.database
 def test_rollback_keeps_and_reports_imported_people_in_use(world: World, other: Older) -> None:
     migrate(world, *of(other))
     record = db.session.get_one(LabResult, mapped("lab-result")[501])
@@ -179,6 +183,7 @@ def test_finished_nothing_is_deleted_at_the_source(world: World, other: Older) -
     installation.assert_all_moved(other, url_of(world), world.uploads)
 
 
+@pytest.mark.database
 def test_permanently_deleted_documents_are_not_imported_again(world: World, other: Older) -> None:
     migrate(world, *of(other))
     file = world.files()[0]
@@ -244,6 +249,7 @@ def test_a_folder_without_lab_result_files_is_refused(world: World, other: Older
     assert (result.exit_code, "lab_result_files" in result.output) == (1, True)
 
 
+@pytest.mark.database
 def test_the_backup_holds_both_databases(world: World, other: Older) -> None:
     place = Path(said(migrate(world, "--json", *of(other)))["backup"])
     assert (place / "database").is_file()
@@ -253,6 +259,7 @@ def test_the_backup_holds_both_databases(world: World, other: Older) -> None:
     assert list(backup.check(place.parent, place.name)) == []
 
 
+@pytest.mark.database
 def test_no_password_of_the_source_is_shown_or_kept(world: World, other: Older) -> None:
     secret = other.engine.url.password
     result = migrate(world, "--json", *of(other))

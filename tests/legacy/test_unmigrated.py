@@ -16,6 +16,8 @@ from medfiles.models import LabResultFile
 from tests.support import samples
 from tests.support.factories import World
 
+pytestmark = pytest.mark.database
+
 OTTO = "otto@sample.example"
 DOWNLOAD = "/api/v1/lab-result-files/{}/download"
 

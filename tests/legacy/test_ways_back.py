@@ -58,6 +58,7 @@ def test_rollback_restores_the_state_before_the_move(world: World) -> None:
     world.assert_settled()
 
 
+@pytest.mark.database
 def test_moving_again_after_a_rollback(world: World) -> None:
     older = planted(world)
     for _ in range(2):
@@ -85,6 +86,7 @@ def test_rollback_keeps_documents_added_since(world: World, lab: Any) -> None:
     assert [file.id for file in world.files()] == [added]
 
 
+@pytest.mark.database
 def test_rollback_reports_changes_made_since(world: World, lab: Any) -> None:
     changed, trashed, same = (world.older_file(lab, f"{number}.txt", b"%d" % number) for number in range(3))
     migrate(world)
@@ -131,6 +133,7 @@ def test_rollback_is_audited(world: World, lab: Any) -> None:
 # --- deleted for ever --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.database
 def test_permanent_deletion_deletes_the_older_file(world: World, lab: Any) -> None:
     older, other = world.older_file(lab), world.older_file(lab)
     migrate(world)
@@ -142,6 +145,7 @@ def test_permanent_deletion_deletes_the_older_file(world: World, lab: Any) -> No
     world.assert_settled()
 
 
+@pytest.mark.database
 def test_permanently_deleted_documents_are_not_moved_again(world: World, lab: Any) -> None:
     older, other = world.older_file(lab), world.older_file(lab)
     migrate(world)
@@ -203,6 +207,7 @@ def test_moving_to_trash_does_not_change_older_files(world: World, lab: Any) -> 
 # --- finished ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.database
 def test_finishing_deletes_older_rows_and_files_of_what_was_moved(world: World) -> None:
     older = planted(world)
     migrate(world)
@@ -221,6 +226,7 @@ def test_finishing_deletes_older_rows_and_files_of_what_was_moved(world: World) 
     world.assert_settled()
 
 
+@pytest.mark.database
 def test_after_finishing_older_ids_still_work(world: World, lab: Any) -> None:
     number = world.older_file(lab, "Note.txt", b"still here").id
     migrate(world)

@@ -23,6 +23,8 @@ from medfiles.operations import backup, database_dump, integrity, restore
 from medfiles.storage import digest
 from tests.support.factories import World
 
+pytestmark = pytest.mark.database
+
 KINDS = ("lab-result", "insurance", "visit", "procedure")
 OF_A_RUN = {*restore.LEFT_BEHIND, "audit_events", "audit_seals"}  # backups and restores leave events
 
@@ -204,6 +206,7 @@ def test_thinning_out_keeps_the_newest_and_what_they_need(lived_in: World, tmp_p
     assert not (tmp_path / "20260101T000000.000000Z").exists()
 
 
+@pytest.mark.only_sqlite
 def test_thinning_out_leaves_alone_what_is_no_backup(lived_in: World, tmp_path: Path) -> None:
     strange = [tmp_path / "photos" / "wedding.jpg", tmp_path / "website" / "manifest.json"]
     strange += [tmp_path / "objects" / "notes" / "list.txt"]
@@ -217,6 +220,7 @@ def test_thinning_out_leaves_alone_what_is_no_backup(lived_in: World, tmp_path: 
     assert [path.read_text() for path in strange] == ["{}"] * 3
 
 
+@pytest.mark.only_sqlite
 @pytest.mark.parametrize(("damage", "option"), [(b"damaged!", ["--mend"]), (b"cut", [])])
 def test_what_was_damaged_in_a_backup_is_copied_anew(
     lived_in: World, tmp_path: Path, damage: bytes, option: list[str]
@@ -229,6 +233,7 @@ def test_what_was_damaged_in_a_backup_is_copied_anew(
     assert [list(backup.check(tmp_path, name)) for name in backup.whole(tmp_path)] == [[], []]
 
 
+@pytest.mark.only_sqlite
 def test_a_folder_of_any_name_takes_backups(lived_in: World, tmp_path: Path) -> None:
     assert save(lived_in, tmp_path / "safe #1 100%41 ?mode=rw").documents == 8
 
@@ -353,6 +358,7 @@ def test_a_backup_of_the_other_kind_of_database_is_refused(lived_in: World, tmp_
         bring(lived_in, tmp_path)
 
 
+@pytest.mark.only_sqlite
 def test_a_backup_of_a_newer_version_is_refused_before_anything_is_touched(
     lived_in: World, make_world: Callable[..., World], tmp_path: Path
 ) -> None:
@@ -386,6 +392,7 @@ def test_tables_of_something_else_are_not_replaced(
     assert list(other.parts.storages.default.keys()) == []
 
 
+@pytest.mark.only_sqlite
 def test_an_older_file_that_is_there_is_not_replaced(
     lived_in: World, make_world: Callable[..., World], tmp_path: Path
 ) -> None:
@@ -401,6 +408,7 @@ def test_an_older_file_that_is_there_is_not_replaced(
     assert bring(other, tmp_path).documents == 8
 
 
+@pytest.mark.only_sqlite
 def test_room_is_asked_of_the_disk_that_takes_the_documents(
     lived_in: World, make_world: Callable[..., World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,11 +16,13 @@ from medfiles.database.session import db
 from medfiles.errors import StorageError
 from medfiles.models import EntityFile
 from medfiles.operations import copy_storage, integrity
-from medfiles.storage import DiskStorage, ObjectStorage, Storages, journal
+from medfiles.storage import DiskStorage, ObjectStorage, Storages, journal, open_storages
 from medfiles.storage.journal import LEASE
 from tests.support import samples
 from tests.support.api_client import script
 from tests.support.factories import World
+
+pytestmark = pytest.mark.database
 
 LATER = LEASE + timedelta(minutes=1)
 
@@ -75,6 +77,30 @@ def test_every_document_goes_over_and_comes_back_as_it_was(world: World, places:
         assert (places_of(world), hashes(world), [*old.keys()]) == ({place.name}, there, [])
         world.assert_settled()
     assert {file.id: Path(file.file_path).parent for file in world.files()} == folders
+
+
+@pytest.mark.parametrize("kind", ["folders", "buckets"])
+def test_two_stores_of_one_kind_coexist_and_are_copied_into_each_other(
+    kind: str, make_world: Callable[..., World], request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    if kind == "folders":
+        old, new = ((tmp_path / name).as_uri() for name in ("old", "new"))
+    else:
+        bucket = request.getfixturevalue("bucket")
+        old, new = bucket(), bucket()
+    world = make_world(STORAGE_URL=old)
+    there, by, before = shelf(world), script(world), world.parts.storages.default.name
+    world.app.extensions["medfiles"] = replace(
+        world.parts, storages=open_storages(f"second={new}", tmp_path / "staged", also=old)
+    )
+    record = world.record()
+    added = by.upload(f"/visit/{record.id}/files", "new.txt", b"from now on").get_json()["id"]
+    assert {file.storage for file in world.files() if file.id != added} == {before}
+    assert [by.get(f"/files/{at}/download").status_code for at in (added, min(there))] == [200, 200]
+    assert command(world).exit_code == 0
+    assert places_of(world) == {"second"}
+    assert hashes(world).items() >= there.items()
+    assert not list(world.parts.storages[before].keys())
 
 
 def test_the_command_says_what_it_did_and_that_nothing_is_left(world: World, places: tuple[Any, Any]) -> None:
@@ -202,7 +228,7 @@ def test_a_place_that_is_away_ends_it_soon_and_loses_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(ObjectStorage, "commit", away)
         assert command(world).exit_code == 1
-    assert len(tries) == copy_storage.PATIENCE
+    assert len(tries) == copy_storage.MAX_FAILURES
     assert hashes(world) == before
     assert command(world).exit_code == 0
     assert hashes(world) == before

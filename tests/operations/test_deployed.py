@@ -35,6 +35,8 @@ from tests.support.factories import World, at_work, install, make_app
 from tests.support.nginx import Front
 from tests.support.server import flask, reserved_port, serve
 
+pytestmark = pytest.mark.database
+
 BEHIND = {
     "MEDFILES_HTTPS": "1",
     "MEDFILES_PROXIES": "1",
@@ -342,9 +344,9 @@ def test_both_hosts_write_one_trail(hosts: Hosts) -> None:
     clinic = hosts.clinic
     for n in range(1, 5):
         assert clinic.client.upload(clinic.visit, f"Letter {n}.pdf", samples.pdf(pages=n), f"{n}").status == 201
-    chain.seal(clinic.world.parts.sealer, all_of_it=True)
+    chain.seal(clinic.world.parts.sealer, everything=True)
     assert chain.verify(clinic.world.parts.sealer) is None
-    assert chain.condition().sealed >= 4
+    assert chain.status().sealed >= 4
 
 
 # --- an upgrade -----------------------------------------------------------------------------------------------------

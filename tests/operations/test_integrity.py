@@ -20,6 +20,8 @@ from medfiles.operations import integrity
 from medfiles.storage import journal, live_key
 from tests.support.factories import World
 
+pytestmark = pytest.mark.database
+
 DAY = timedelta(days=1)
 
 
@@ -314,7 +316,7 @@ def test_document_purged_between_the_two_lists_is_no_finding(
 
     after_listing(world, monkeypatch, lambda: path(world, letters[1]).touch())
     monkeypatch.setattr(integrity, "_documents", purged_after_reading)
-    monkeypatch.setattr(integrity, "_compared", partial(_uncounted, integrity._compared))
+    monkeypatch.setattr(integrity, "_compare", partial(_uncounted, integrity._compare))
     assert found(world) == [("missing", letters[1].id)]
 
 

@@ -40,7 +40,7 @@ def set_state(file_id: int, **values: Any) -> None:
             setattr(session.get_one(EntityFile, file_id), name, value)
 
 
-def rescan(world: World, scanner: Clamd, **options: Any) -> scanning.Scanned:
+def rescan(world: World, scanner: Clamd, **options: Any) -> scanning.ScanResult:
     return scanning.scan(world.parts.storages, scanner, **options)
 
 
@@ -57,7 +57,7 @@ def test_what_is_packed_into_anything_is_found(scanner: Clamd, path: Path) -> No
 
 
 def test_a_chunk_boundary_hides_nothing(scanner: Clamd) -> None:
-    assert scanner.scan([EICAR[:30], EICAR[30:]]).kind == clamd.INFECTED
+    assert scanner.scan([EICAR[:30], EICAR[30:]]).result == clamd.INFECTED
 
 
 def test_beyond_the_daemons_limits_nothing_is_called_clean() -> None:
@@ -89,9 +89,9 @@ def test_the_age_of_signatures_is_read() -> None:
 
 def test_only_the_whole_of_the_right_answer_is_clean() -> None:
     with pretender(answering(b"stream: OK\0")) as address:
-        assert Clamd(address, 5).scan([b"x"]).kind == clamd.CLEAN
+        assert Clamd(address, 5).scan([b"x"]).result == clamd.CLEAN
     with pretender(answering(b"stream: OK")) as address:
-        assert Clamd(address, 5).scan([b"x"]).kind == clamd.UNSCANNED
+        assert Clamd(address, 5).scan([b"x"]).result == clamd.UNSCANNED
 
 
 def test_an_answer_before_everything_was_sent_is_no_verdict() -> None:
@@ -101,7 +101,7 @@ def test_an_answer_before_everything_was_sent_is_no_verdict() -> None:
         line.shutdown(socket.SHUT_RD)
 
     with pretender(too_early) as address:
-        assert Clamd(address, 5).scan([bytes(100_000)] * 200).kind == clamd.UNSCANNED
+        assert Clamd(address, 5).scan([bytes(100_000)] * 200).result == clamd.UNSCANNED
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_an_answer_before_everything_was_sent_is_no_verdict() -> None:
 )  # fmt: skip
 def test_an_answer_that_cannot_be_read_is_no_verdict(said: bytes) -> None:
     with pretender(answering(said)) as address:
-        assert Clamd(address, 5).scan([b"x"]).kind == clamd.UNSCANNED
+        assert Clamd(address, 5).scan([b"x"]).result == clamd.UNSCANNED
 
 
 def hang_up(line: socket.socket) -> None:
@@ -130,7 +130,7 @@ def test_who_cannot_be_asked_says_nothing_about_the_bytes(tmp_path: Path) -> Non
     with pretender(hang_up) as cut, pretender(partial(say_nothing, over)) as silent:
         for address in (AWAY.address, f"unix:{tmp_path}/nobody", cut, silent):
             found = Clamd(address, 0.3).scan([bytes(100_000)] * 100)
-            assert (found.kind, found.away) == (clamd.UNSCANNED, True), address
+            assert (found.result, found.unreachable) == (clamd.UNSCANNED, True), address
             assert Clamd(address, 0.3).version() is None
         over.set()
 
@@ -301,6 +301,7 @@ def test_a_patient_s_page_shows_what_is_in_quarantine_to_delete_it(world: World)
 # --- what is stored -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.database
 def test_what_waited_is_scanned_when_the_daemon_is_back(world: World, scanner: Clamd) -> None:
     file = scanned_by(world, AWAY).attach(world.record())
     before = file.updated_at
@@ -311,6 +312,7 @@ def test_what_waited_is_scanned_when_the_daemon_is_back(world: World, scanner: C
     assert db.session.get_one(EntityFile, file.id).updated_at == before
 
 
+@pytest.mark.database
 def test_what_turns_out_to_be_infected_goes_into_quarantine_and_into_the_trail(world: World, scanner: Clamd) -> None:
     file = scanned_by(world, AWAY).attach(world.record(), "letter.txt", EICAR)
     assert rescan(world, scanner).infected == [file.id]
@@ -319,6 +321,7 @@ def test_what_turns_out_to_be_infected_goes_into_quarantine_and_into_the_trail(w
     assert (event.file_id, (event.details or {})["signature"]) == (file.id, "Test.Eicar.UNOFFICIAL")
 
 
+@pytest.mark.database
 def test_what_was_stored_before_there_was_a_scanner_is_scanned_too(world: World, scanner: Clamd) -> None:
     clean, bad = world.attach(world.record()), world.attach(world.record(), "letter.txt", EICAR)
     done = rescan(world, scanner)
@@ -335,12 +338,13 @@ def test_what_the_daemon_will_not_judge_stays_what_it_was(world: World) -> None:
     assert world.documents().open(old.id).size()
 
 
+@pytest.mark.database
 def test_all_is_scanned_again_for_new_signatures(world: World, scanner: Clamd) -> None:
     clean, wrongly = world.attach(world.record()), world.attach(world.record())
     set_state(clean.id, scan="clean")
     set_state(wrongly.id, scan="infected", scan_words="Test.Mistake")
-    assert rescan(world, scanner) == scanning.Scanned()
-    assert rescan(world, scanner, every=True).clean == 2
+    assert rescan(world, scanner) == scanning.ScanResult()
+    assert rescan(world, scanner, rescan=True).clean == 2
     assert state(wrongly.id) == ("clean", None)
     assert [event.file_id for event in world.events(action="release")] == [wrongly.id]
 
@@ -353,9 +357,10 @@ def test_a_document_whose_bytes_are_gone_does_not_stop_the_others(world: World, 
     assert state(clean.id)[0] == "clean"
 
 
+@pytest.mark.database
 def test_a_document_that_others_scan_is_left_to_them(world: World, scanner: Clamd) -> None:
     file = world.attach(world.record())
-    due = scanning._not_since(datetime.now(UTC))
+    due = scanning._not_scanned_since(datetime.now(UTC))
     assert [scanning._claim(file.id, due) for _ in range(2)] == [True, False]
 
 
@@ -402,4 +407,4 @@ def test_monitoring_is_told(world: World, scanner: Clamd) -> None:
     scanned_by(world, scanner)
     text = world.app.test_client().get("/metrics", environ_overrides={"REMOTE_ADDR": "127.0.0.1"}).text
     assert {"medfiles_scanner_up 1.0", "medfiles_scans_waiting 1.0"} <= set(text.splitlines())
-    assert status.measured(world.parts).scanner.waiting == 1
+    assert status.measure(world.parts).scanner.waiting == 1

@@ -17,7 +17,7 @@ from medfiles.errors import Forbidden
 from medfiles.models import EntityFile, StorageJournal
 from medfiles.operations import backup, integrity
 from medfiles.operations import status as operation_status
-from medfiles.operations.status import ConditionService
+from medfiles.operations.status import StatusService
 from tests.support.factories import World
 
 ADMIN = "admin@example.org"
@@ -42,9 +42,9 @@ def test_documents_are_counted_by_kind_with_their_sizes_and_the_trash_apart(worl
     visit = world.record("visit")
     letter, other = world.attach(visit, "Letter.pdf"), world.attach(visit, "Other.pdf")
     world.documents().trash(other.id)
-    kept = operation_status.measured(world.parts).kinds["visit"]
-    assert kept == operation_status.Kept(1, letter.file_size, 1, other.file_size)
-    assert operation_status.measured(world.parts).kinds["insurance"] == operation_status.Kept()
+    kept = operation_status.measure(world.parts).kinds["visit"]
+    assert kept == operation_status.DocumentCounts(1, letter.file_size, 1, other.file_size)
+    assert operation_status.measure(world.parts).kinds["insurance"] == operation_status.DocumentCounts()
 
 
 def test_entries_of_the_journal_are_counted_and_those_past_their_lease(world: World) -> None:
@@ -52,7 +52,7 @@ def test_entries_of_the_journal_are_counted_and_those_past_their_lease(world: Wo
     with transaction() as session:
         session.add(StorageJournal(key="a", storage="disk", action="attach", lease_until=now() - hour))
         session.add(StorageJournal(key="b", storage="disk", action="remove", lease_until=now() + hour))
-    assert operation_status.measured(world.parts).journal == operation_status.Journal(1, 1, 1)
+    assert operation_status.measure(world.parts).journal == operation_status.Journal(1, 1, 1)
 
 
 def test_the_process_itself_is_among_those_at_work(world: World) -> None:
@@ -66,7 +66,7 @@ def test_only_an_admin_sees_the_page(world: World) -> None:
     assert world.client().get("/status").status_code == 403
     assert world.app.test_client().get("/status").status_code == 302
     with pytest.raises(Forbidden):
-        ConditionService(world.actor(), world.parts.registry, world.parts.storages).read(world.parts)
+        StatusService(world.actor(), world.parts.registry, world.parts.storages).read(world.parts)
 
 
 def test_the_page_says_what_checks_found_and_when_work_was_last_done(world: World, tmp_path: Path) -> None:

@@ -24,9 +24,9 @@ CONVERTS = 'cp "{folder}/made.pdf" "$(dirname "$last")/document.pdf"'
 
 @pytest.fixture(autouse=True)
 def forget() -> Iterator[None]:
-    libreoffice.KEPT.clear()
+    libreoffice.CACHE.clear()
     yield
-    libreoffice.KEPT.clear()
+    libreoffice.CACHE.clear()
 
 
 @pytest.fixture
@@ -70,13 +70,13 @@ def test_what_cannot_be_converted_is_explained_and_not_tried_again(
         Renderer(world.parts.storages, world.parts.renderers, libreoffice.Converter(soffice(does))),
     )
     for _ in range(2):
-        look = renderer.look(world.documents().open(file.id))
+        look = renderer.describe(world.documents().open(file.id))
         assert (look.kind, "Download" in (look.reason or "")) == ("none", True)
     assert (tmp_path / "runs").read_text() == "run\n"
     world.assert_settled()
 
 
 def test_without_libreoffice_it_can_only_be_downloaded(world: World) -> None:
-    look = world.previews().look(old_letter(world).id)
+    look = world.previews().describe(old_letter(world).id)
     assert look.kind == "none"
     assert "Old Word documents" in (look.reason or "")

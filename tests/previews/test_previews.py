@@ -22,12 +22,14 @@ from medfiles.models import EntityFile, Rendition, StorageJournal
 from medfiles.operations import housekeeping
 from medfiles.previews import cache as preview_cache
 from medfiles.previews.renderer import Renderer
-from medfiles.previews.service import Unshowable, recipe
+from medfiles.previews.service import NoPreview, recipe
 from medfiles.sandbox.pool import Limits, Sandbox
 from medfiles.sandbox.render import spec
 from medfiles.storage import journal, picture_key
 from tests.support import samples
 from tests.support.factories import World, run_at_once
+
+pytestmark = pytest.mark.database
 
 SMALL, PAGE = recipe(160), recipe(480)
 # Previewers that do what those of a hostile file might do, and count how often they were asked
@@ -195,7 +197,7 @@ def test_what_somebody_kept_between_looking_and_claiming_is_not_made_again(
 def test_what_can_be_shown_is_remembered_and_text_is_not_copied_into_the_database(world: World) -> None:
     record = world.record("lab-result")
     pages, words = world.attach(record, "scan.tiff", samples.tiff(3)), world.attach(record, "note.txt")
-    looks = [world.previews().look(file.id) for file in (pages, pages, words, words)]
+    looks = [world.previews().describe(file.id) for file in (pages, pages, words, words)]
     assert [(look.kind, look.pages) for look in looks] == [("pages", 3), ("pages", 3), ("text", None), ("text", None)]
     assert looks[2].text == samples.txt().decode()
     assert [row.sha256 for row in rows(world)] == [pages.sha256]
@@ -251,24 +253,12 @@ def test_a_stranger_gets_no_picture_even_of_bytes_they_have_themselves(world: Wo
     assert objects(world) == []
 
 
-def test_in_the_trash_only_who_may_edit_sees_pictures(world: World) -> None:
-    patient = world.patient()
-    file = world.attach(world.record(patient=patient), "photo.png")
-    world.share(patient, "otto@sample.example", "view")
-    world.share(patient, "vera@sample.example", "edit")
-    assert seen(world.client("otto@sample.example"), address(file, SMALL)).status_code == 200
-    world.documents().trash(file.id)
-    assert seen(world.client("otto@sample.example"), address(file, SMALL)).status_code == 404
-    assert seen(world.client("vera@sample.example"), address(file, SMALL)).status_code == 200
-    assert world.previews().look(file.id).kind == "image"
-
-
 def test_looking_is_remembered_once_and_a_thumbnail_is_no_looking(world: World) -> None:
     file = world.attach(world.record(), content=samples.pdf(pages=3))
     world.previews().thumbnail(file.id)
     assert world.events(action="preview") == []
     for page in (1, 2, 3):
-        world.previews().look(file.id)
+        world.previews().describe(file.id)
         world.previews().picture(file.id, file.sha256, PAGE, page)
     [event] = world.events(action="preview")
     assert (event.outcome, event.file_id, event.actor_id) == ("done", file.id, world.user().id)
@@ -279,7 +269,7 @@ def test_a_kind_without_previews_has_thumbnails_all_the_same(world: World) -> No
     assert opened(b"".join(world.previews().thumbnail(file.id).read())).size == (160, 227)
     assert seen(world.client(), address(file, SMALL)).status_code == 200
     with pytest.raises(Forbidden):
-        world.previews().look(file.id)
+        world.previews().describe(file.id)
     for word, page in ((PAGE, 1), (SMALL, 2)):
         assert seen(world.client(), address(file, word, page)).status_code == 403
 
@@ -297,7 +287,7 @@ def test_when_all_threads_but_two_wait_for_previews_the_next_is_told_at_once_and
     kept, new = (world.attach(world.record(), "photo.png", content) for content in (samples.png(), samples.png(31, 9)))
     client = world.client()
     assert seen(client, address(kept, PAGE)).status_code == 200
-    with world.parts.room.entered():
+    with world.parts.render_slots.slot():
         answers = [seen(client, address(file, word)) for file, word in ((kept, PAGE), (new, PAGE), (new, SMALL))]
     assert [answer.status_code for answer in answers] == [200, 503, 204]
     assert [answer.headers.get("Retry-After") for answer in answers] == [None, "5", "5"]
@@ -346,7 +336,7 @@ def test_a_document_that_breaks_its_worker_is_explained_and_not_tried_again(
         answer = seen(world.client(), address(file))
         assert (answer.status_code, reason in answer.get_data(as_text=True)) == (422, True)
     assert sandbox.asked == 1
-    look = world.previews().look(file.id)
+    look = world.previews().describe(file.id)
     assert (look.kind, reason in (look.reason or "")) == ("none", True)
     world.assert_settled()
     fine = photo(world, "fine")
@@ -356,7 +346,7 @@ def test_a_document_that_breaks_its_worker_is_explained_and_not_tried_again(
 def test_what_failed_is_tried_again_after_it_was_cleared(world: World, misbehave: Callable[..., Counted]) -> None:
     sandbox, file = misbehave(), photo(world, "crash")
     for _ in range(2):
-        with pytest.raises(Unshowable):
+        with pytest.raises(NoPreview):
             world.previews().thumbnail(file.id)
         preview_cache.clear(world.parts.storages, failed=True)
     assert sandbox.asked == 2
@@ -368,14 +358,14 @@ def test_another_version_of_the_recipe_tries_again(
     sandbox, file = misbehave(), photo(world, "crash")
     for version in (1, 2):
         monkeypatch.setattr(spec, "VERSION", version)
-        with pytest.raises(Unshowable):
+        with pytest.raises(NoPreview):
             world.previews().thumbnail(file.id)
     assert sandbox.asked == 2
 
 
 def test_a_locked_document_says_so_at_any_width(world: World) -> None:
     file = world.attach(world.record(), "locked.pdf", samples.locked_pdf())
-    look = world.previews().look(file.id)
+    look = world.previews().describe(file.id)
     assert (look.kind, look.reason) == (
         "none",
         "This PDF is protected with a password. Download it to open it with the password.",
@@ -434,7 +424,7 @@ def test_the_trash_keeps_pictures_and_purging_the_last_document_of_a_hash_remove
     for file in (one, other):
         for word in (SMALL, PAGE):
             world.previews().picture(file.id, file.sha256, word)
-        world.previews().look(file.id)
+        world.previews().describe(file.id)
     purge(world, one)
     assert len(objects(world)) == 4
     purge(world, two)
@@ -471,7 +461,7 @@ def test_a_picture_that_is_finished_after_its_document_was_purged_is_not_kept(wo
     world.documents().purge(file.id)
     row = Rendition(sha256=file.sha256, recipe=SMALL, page=1, key=key, storage=storage.name, size=4)
     with pytest.raises(NotFound):
-        preview_cache.keep(row)
+        preview_cache.store(row)
     world.sweep(now() + timedelta(hours=1))
     assert (rows(world), objects(world)) == ([], [])
 
@@ -504,7 +494,7 @@ def test_after_a_crash_in_between_the_picture_is_shown_and_later_kept(world: Wor
     preview_cache.claim(storage.name, key)
     with transaction() as session:
         entry = session.scalars(select(StorageJournal)).one()
-        entry.lease_until = now() + journal.LEASE - preview_cache.AT_WORK
+        entry.lease_until = now() + journal.LEASE - preview_cache.CLAIM_TIMEOUT
     storage.commit(storage.stage(10), key)
     assert opened(b"".join(world.previews().thumbnail(file.id).read())).size == (64, 48)
     assert rows(world) == []
@@ -533,7 +523,7 @@ def test_a_picture_whose_object_is_gone_is_made_again(world: World) -> None:
 
 def test_windows_of_the_image_are_kept_and_any_others_only_shown(world: World) -> None:
     file = world.attach(world.record("procedure"), "slice.dcm", samples.dicom("693_J2KI.dcm"))
-    look = world.previews().look(file.id)
+    look = world.previews().describe(file.id)
     own = (40.0, 100.0)
     assert look.window == own
     for window in (own, (41.5, 333)):
@@ -558,7 +548,7 @@ def test_windows_of_the_image_are_kept_and_any_others_only_shown(world: World) -
 )
 def test_a_recipe_is_written_and_read(window: tuple[float, float] | None, word: str) -> None:
     assert recipe(960, window) == word
-    assert spec.read(word) == spec.Recipe(960, window)
+    assert spec.parse_recipe(word) == spec.PictureSpec(960, window)
 
 
 WRONG = ("v1w960c40x0", "v1w960c040x400", "v1w960c40p0x1", "v1w960c40x400 ", "v1w960c9999999x1", "")
@@ -567,7 +557,7 @@ WRONG = ("v1w960c40x0", "v1w960c040x400", "v1w960c40p0x1", "v1w960c40x400 ", "v1
 @pytest.mark.parametrize("word", WRONG)
 def test_a_word_that_no_recipe_has_is_refused(word: str) -> None:
     with pytest.raises(NotFound):
-        spec.read(word)
+        spec.parse_recipe(word)
 
 
 # --- the command line ---------------------------------------------------------------------------------------------

@@ -227,6 +227,7 @@ def test_a_record_is_trashed_and_restored_in_place(life: Life) -> None:
     assert life.send(life.at(record_id, "/restore")).status_code == 409
 
 
+@pytest.mark.database
 def test_every_step_is_in_the_activity(life: Life) -> None:
     record_id = life.create()
     file_id = life.upload(record_id)

@@ -38,7 +38,7 @@ POST /patients/{patient}/{plural}/new              422 403
 GET  /documents/{type}/new?patient={patient}       200 403
 GET  /{type}/{record}                              200,200 200,404
 GET  /{type}/{record}/edit                         200,409 403,404
-POST /{type}/{record}/edit                         422,409 403,404
+POST /{type}/{record}/edit                         422,409 403,404 remove={file}
 POST /{type}/{record}/delete                       303,409 403,404
 POST /{type}/{record}/restore                      409,303 403,404
 GET  /documents/{type}/{record}                    200,200 200,404

@@ -234,6 +234,7 @@ def test_a_reader_may_look_at_everything_and_change_nothing(
     assert stored(family.world) == before
 
 
+@pytest.mark.database
 @pytest.mark.parametrize("role", EDITS)
 def test_who_may_edit_is_answered_exactly(family: Family, role: Role) -> None:
     asker, wrong = Asker(family, role, {}), list[str]()

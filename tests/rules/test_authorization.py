@@ -51,16 +51,16 @@ class Things:
     gone_id: int
     file: EntityFile
     trashed_id: int
-    permit: UploadPermit
+    require_admin: UploadPermit
 
     @property
     def visit(self) -> Any:
         return self.world.kind("visit")
 
     def attach(self, key: str | None) -> Any:
-        staged = self.documents.stage(self.permit)
+        staged = self.documents.stage(self.require_admin)
         staged.write(samples.pdf())
-        return self.documents.attach(self.permit, staged, UploadMetadata("letter.pdf", idempotency_key=key))
+        return self.documents.attach(self.require_admin, staged, UploadMetadata("letter.pdf", idempotency_key=key))
 
 
 def done(results: Sequence[Result]) -> list[int]:
@@ -109,7 +109,7 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "bulk.open_many": lambda on: on.bulk.open_many(on.visit, on.record_id, [on.file.id]),
     "bulk.across": lambda on: done(on.bulk.across([on.file.id], on.bulk.trash_many)),
     "bulk.open_across": lambda on: on.bulk.open_across([on.file.id]),
-    "previews.look": lambda on: on.previews.look(on.file.id),
+    "previews.describe": lambda on: on.previews.describe(on.file.id),
     "previews.picture": lambda on: on.previews.picture(on.file.id, on.file.sha256, recipe(480)),
     "previews.page": lambda on: on.previews.page(on.file.id, 1, 480),
     "previews.thumbnail": lambda on: on.previews.thumbnail(on.file.id),

@@ -8,6 +8,8 @@ import pytest
 from tests.support.api_client import Script, script
 from tests.support.factories import Browser, World
 
+pytestmark = pytest.mark.database
+
 Statements = Callable[[], list[str]]
 MOST = 12  # for one page, whatever it holds: who asks, the door, the trail, the documents, their count, their senders
 

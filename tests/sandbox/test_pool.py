@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from medfiles.errors import StorageError
-from medfiles.sandbox.pool import AHEAD, BOOT, PACKAGE, Busy, Limits, Sandbox, TimedOut, WorkerDied
+from medfiles.sandbox.pool import BOOT, PACKAGE, SPARE_AT, Busy, Limits, Sandbox, TimedOut, WorkerDied
 
 TASKS = """
 import ctypes, os, socket, subprocess, sys, threading, time
@@ -394,11 +394,11 @@ def test_a_stuck_worker_ends_itself_when_nobody_can_end_it(tasks: str) -> None:
 
 
 def test_the_next_worker_is_there_before_the_last_is_worn_out(tasks: str) -> None:
-    sandbox = Sandbox(1, [tasks], Limits(jobs=AHEAD + 2))
-    first = [sandbox.run("pid")["pid"] for _ in range(AHEAD + 2)]
+    sandbox = Sandbox(1, [tasks], Limits(jobs=SPARE_AT + 2))
+    first = [sandbox.run("pid")["pid"] for _ in range(SPARE_AT + 2)]
     for thread in sandbox._starting:
         thread.join()
-    started = sandbox._next.qsize()
+    started = sandbox._spares.qsize()
     second = sandbox.run("pid")["pid"]
-    assert (len(set(first)), started, second in first, sandbox._next.qsize()) == (1, 1, False, 0)
+    assert (len(set(first)), started, second in first, sandbox._spares.qsize()) == (1, 1, False, 0)
     sandbox.close()

@@ -221,3 +221,9 @@ def test_a_ready_storage_passes_its_check_and_leaves_nothing(storage: Storage) -
 def test_it_knows_how_much_it_can_take_or_that_there_is_no_end(storage: Storage) -> None:
     free = storage.free()
     assert free and free > 0 if storage.name == "disk" else free is None
+
+
+def test_the_proxy_finds_documents_in_the_folder_named_disk_alone(storage: Storage, tmp_path: Path) -> None:
+    stored = put(storage, b"the bytes")
+    assert storage.accel_path(stored) == (stored if storage.name == "disk" else None)
+    assert DiskStorage(tmp_path, "archive").accel_path(stored) is None

@@ -14,6 +14,8 @@ from medfiles.models import StorageJournal
 from medfiles.storage import journal, live_key
 from tests.support.factories import World
 
+pytestmark = pytest.mark.database
+
 LATER = timedelta(hours=1)
 
 

@@ -2,12 +2,19 @@
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 from zlib import crc32
 
+import pytest
+
 Case = TypeVar("Case")
+
+
+def also_on_postgres(cases: Iterable[str], *chosen: str) -> list[Any]:
+    """Return the cases, with the chosen ones marked to run on PostgreSQL too."""
+    return [pytest.param(case, marks=pytest.mark.database) if case in chosen else case for case in cases]
 
 
 @dataclass(frozen=True)

@@ -187,12 +187,12 @@ class World:
         **paper: Any,
     ) -> EntityFile:
         kind = next(record_type for record_type in self.parts.registry if isinstance(record, record_type.model))
-        content = content_for(name) if content is None else content
+        content, key = content_for(name) if content is None else content, paper.pop("idempotency_key", None)
         service = self.documents(email)
-        permit = service.authorize_upload(kind, record.id, len(content), files=1, retry_of=paper.get("idempotency_key"))
+        permit = service.authorize_upload(kind, record.id, len(content), files=1, retry_of=key)
         staged = service.stage(permit)
         staged.write(content)
-        file, _ = service.attach(permit, staged, UploadMetadata(name, **paper))
+        file, _ = service.attach(permit, staged, UploadMetadata(name, paper, key))
         return file
 
     def store(self, record: Any, *names: str, **columns: Any) -> list[int]:
@@ -284,8 +284,8 @@ class World:
         assert db.session.scalar(select(func.count(StorageJournal.id))) == 0
 
     def keep_house(self) -> None:
-        worker.ask_for_all()
-        while worker.do_next(self.app):
+        worker.schedule_recurring()
+        while worker.run_next(self.app):
             pass
 
     def sweep(self, at: datetime | None = None) -> journal.Swept:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from medfiles.documents.zip_archive import NOTE
 from tests.support import samples
 from tests.support.factories import Browser, World, heard
 
@@ -302,36 +301,6 @@ def test_numbers_of_foreign_documents_do_not_flood_the_activity_of_their_patient
     assert len(desk.world.events(action="delete", patient_id=theirs.patient_id)) == 1
 
 
-@pytest.mark.parametrize(
-    ("action", "fields"), [("delete", {}), ("restore", {}), ("purge", {}), ("category", {"category": "referral"})]
-)
-def test_a_reader_changes_nothing(desk: Desk, action: str, fields: dict[str, str]) -> None:
-    ids = desk.put("a.txt")
-    desk.world.share(desk.world.records().patient(desk.record.patient_id).patient, VERA)
-    desk.browser = desk.world.browser(VERA)
-    for answer in (desk.ask(action, *ids, **fields), desk.ask(action, all="1", **fields)):
-        assert answer.status_code == 403
-        assert heard(answer)["documents:error"]["code"] == "forbidden"
-    assert [(file.file_name, file.category, file.deleted_at) for file in desk.world.files()] == [("a.txt", None, None)]
-
-
-@pytest.mark.parametrize("headers", [{}, {"X-CSRFToken": "made-up"}])
-def test_nothing_is_done_without_the_token(desk: Desk, headers: dict[str, str]) -> None:
-    ids = desk.put("a.txt")
-    data = {"action": "delete", "file_ids": str(ids[0])}
-    answer = desk.browser.client.post(f"{desk.documents}/bulk", data=data, headers={"HX-Request": "true", **headers})
-    assert answer.status_code == 403
-    assert heard(answer)["documents:error"]["code"] == "csrf"
-    assert desk.names() == ["a.txt"]
-
-
-def test_a_record_in_the_trash_is_left_as_it_is(desk: Desk) -> None:
-    ids = desk.put("a.txt")
-    desk.world.records().delete(desk.world.kind(), desk.record_id)
-    assert desk.ask("restore", *ids).status_code == 409
-    assert desk.names(trashed=True) == ["a.txt"]
-
-
 # --- without script -----------------------------------------------------------------------------------------------
 
 
@@ -380,52 +349,6 @@ def test_the_archive_holds_each_document_byte_for_byte_under_its_own_name(either
     assert "filename*=UTF-8''Sore%20knee" in answer.headers["Content-Disposition"]
     assert answer.headers["Cache-Control"] == "private, no-store"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
-
-
-def test_two_documents_of_one_name_are_kept_apart(either: Desk) -> None:
-    either.put("Letter.txt", "letter.txt", "Letter.txt", "Letter (2).txt")
-    answer = unzipped(either.ask("download", all="1", sort="date", order="asc"))
-    assert answer == {
-        "Letter.txt": b"Letter 0",
-        "letter (3).txt": b"Letter 1",
-        "Letter (4).txt": b"Letter 2",
-        "Letter (2).txt": b"Letter 3",
-    }
-
-
-def test_a_document_that_is_missing_is_named_in_the_archive(either: Desk) -> None:
-    either.put("a.txt", "b.txt")
-    either.world.parts.storages.default.delete(either.world.files()[0].file_path)
-    answer = unzipped(either.ask("download", all="1"))
-    assert set(answer) == {"b.txt", NOTE}
-    assert b"- a.txt\n" in answer[NOTE]
-
-
-def test_a_reader_takes_copies_of_what_is_not_in_the_trash(either: Desk) -> None:
-    ids = either.put("a.txt", "b.txt")
-    either.trash(ids[1])
-    either.world.share(either.world.records().patient(either.record.patient_id).patient, VERA)
-    either.browser = either.world.browser(VERA)
-    answer = unzipped(either.ask("download", *ids))
-    assert (set(answer), answer["a.txt"]) == ({"a.txt", NOTE}, b"Letter 0")
-    assert b"b.txt" not in answer[NOTE]
-    assert either.ask("download", ids[1]).status_code == 404
-
-
-def test_each_document_of_an_archive_stands_in_the_trail(either: Desk) -> None:
-    ids = either.put("a.txt", "b.txt")
-    either.ask("download", *ids)
-    assert [event.file_id for event in either.world.events(action="download")] == ids
-
-
-def test_foreign_documents_are_not_put_into_an_archive(either: Desk) -> None:
-    theirs = either.world.record(patient=either.world.patient(VERA), email=VERA)
-    [foreign] = either.world.store(theirs, "Secret.txt")
-    assert either.ask("download", foreign).status_code == 404
-    [own] = either.put("a.txt")
-    answer = unzipped(either.ask("download", own, foreign))
-    assert set(answer) == {"a.txt", NOTE}
-    assert b"Secret" not in answer[NOTE]
 
 
 def test_many_documents_are_opened_by_few_statements(desk: Desk, statements: Callable[[], list[str]]) -> None:

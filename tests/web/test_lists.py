@@ -261,15 +261,6 @@ def test_a_document_that_is_not_there_is_not_found(world: World, htmx: bool) -> 
         assert shelf.browser.get(f"{shelf.path}/list", edit=number).status_code == 404
 
 
-@pytest.mark.parametrize("htmx", [True, False], ids=["htmx", "page"])
-def test_somebody_elses_document_is_not_found(world: World, htmx: bool) -> None:
-    shelf = Shelf(world, world.browser(htmx=htmx), world.record())
-    theirs = world.record(patient=world.patient(VERA), email=VERA)
-    [foreign] = world.store(theirs, "Secret.txt")
-    answer = shelf.browser.get(f"{shelf.path}/list", edit=foreign)
-    assert (answer.status_code, "Secret" in answer.text) == (404, False)
-
-
 @pytest.mark.parametrize("state", ["edit", "row"])
 def test_a_row_is_answered_for_documents_of_its_record_only(world: World, state: str) -> None:
     patient = world.patient()
@@ -320,11 +311,6 @@ def test_an_empty_list_speaks_of_adding_only_where_one_can_add(shelf: Shelf) -> 
     assert "Add a letter" not in alone.text
     assert "No documents have been added" in alone.text
     assert "Add a letter" in whole.text
-
-
-def test_the_trash_is_not_shown_to_a_reader(shelf: Shelf) -> None:
-    answer = shelf.seen_by(VERA).browser.get(f"{shelf.path}/trash")
-    assert (answer.status_code, heard(answer)["documents:error"]["code"]) == (403, "forbidden")
 
 
 def test_a_mode_that_is_none_is_refused(shelf: Shelf) -> None:

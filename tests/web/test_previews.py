@@ -275,7 +275,7 @@ def test_several_documents_are_printed_together_and_the_others_named(desk: Desk)
 
 
 def test_what_does_not_fit_on_the_page_is_said(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(printing, "MOST_PICTURES", 4)
+    monkeypatch.setattr(printing, "MAX_PICTURES", 4)
     long, more, text = desk.put("Long.pdf", samples.pdf(6)), desk.put("Photo.png"), desk.put("Note.txt")
     tree = desk.print(long, more, text)
     assert words(tree, ".mf-print-note") == ["Only the first 4 of 6 pages. Download the document to print all of them."]

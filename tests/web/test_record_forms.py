@@ -193,15 +193,6 @@ def test_a_record_that_is_in_the_trash_by_now_is_left_as_it_is(form: Form) -> No
     form.world.assert_settled()
 
 
-@pytest.mark.parametrize(("level", "status"), [("view", 403), (None, 404)])
-def test_who_may_not_change_the_record_removes_nothing_by_its_form(form: Form, level: str | None, status: int) -> None:
-    if level:
-        form.world.share(form.world.records().patient(form.record.patient_id).patient, VERA, level)
-    form.browser = form.world.browser(VERA)
-    assert form.save(form.ids[0]).status_code == status
-    form.assert_unchanged()
-
-
 # --- all of it or nothing -----------------------------------------------------------------------------------------
 
 

@@ -7,6 +7,8 @@ import pytest
 from medfiles.accounts import service as accounts
 from tests.support.factories import World, token_of
 
+pytestmark = pytest.mark.database
+
 HOSTILE = [
     "//evil.example",
     "///evil.example",

@@ -217,4 +217,4 @@ def test_a_token_is_revoked_by_command(eve: World) -> None:
     assert by.get("/patients").status_code == 401
     assert run(eve, "token", "revoke", EMAIL, number).exit_code == FINDINGS
     assert run(eve, "token", "revoke", EMAIL, "9" * 30).exit_code == MISUSE
-    assert api_tokens.tokens(accounts.actor_for(accounts.find(EMAIL))) == []
+    assert api_tokens.list_tokens(accounts.actor_for(accounts.find(EMAIL))) == []

@@ -14,7 +14,7 @@ from flask.cli import AppGroup
 
 from medfiles.accounts import service as accounts
 from medfiles.cli.demo.family import DemoPatient, family
-from medfiles.cli.output import explained
+from medfiles.cli.output import report_errors
 from medfiles.clock import now
 from medfiles.documents.rules import UploadMetadata
 from medfiles.documents.service import DocumentService
@@ -31,7 +31,7 @@ def register(parent: AppGroup) -> None:
 
 @click.command()
 @click.option("--once", is_flag=True, help="Only print the sign-in if this installation is already in use.")
-@explained
+@report_errors
 def demo(once: bool) -> None:
     """Create the demo family in an empty installation and print how to sign in."""
     if accounts.is_empty():
@@ -63,7 +63,8 @@ def _add(actor: Actor, entry: DemoPatient) -> None:
             permit = documents.authorize_upload(record_type, record.id, len(document.content), files=1)
             staged = documents.stage(permit)
             staged.write(document.content)
-            about = UploadMetadata(document.name, document.description, document.category)
+            details = {"description": document.description, "category": document.category}
+            about = UploadMetadata(document.name, details)
             documents.attach(permit, staged, about)
 
 

@@ -1,1 +1,1 @@
-"""What the bytes of a file really are: one module per family of formats, run only inside a sandbox worker."""
+"""Check that a file is what its extension says: one module per format family."""

@@ -1,5 +1,7 @@
-"""DICOM images: the preamble must be harmless, what is deflated is bounded before it is inflated whole,
-and the data set must parse to its end. Referenced files are never followed."""
+"""DICOM: a harmless preamble, bounded inflation, and a complete data set.
+
+Referenced files are never followed.
+"""
 
 import logging
 import zlib
@@ -11,7 +13,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.filereader import read_dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from medfiles.sandbox.inspect.pictures import judge_size
+from medfiles.sandbox.inspect.pictures import check_size
 from medfiles.sandbox.inspect.signatures import (
     ARCHIVES,
     BROKEN,
@@ -19,8 +21,8 @@ from medfiles.sandbox.inspect.signatures import (
     PROGRAMS,
     TAGS,
     Damaged,
-    Unlike,
     Unsafe,
+    WrongType,
     identify,
 )
 
@@ -34,13 +36,13 @@ logging.getLogger("pydicom").disabled = True
 
 
 def inspect(file: BinaryIO, media_type: str) -> dict[str, Any]:
-    judge_start(file.read(PREAMBLE + 4))
+    check_start(file.read(PREAMBLE + 4))
     try:
-        judge_deflated(file)
+        check_inflated_size(file)
         file.seek(0)
         data = pydicom.dcmread(file)
-        judge_whole(data)
-        judge_size((int(data.get("Columns") or 0), int(data.get("Rows") or 0)))
+        check_complete(data)
+        check_size((int(data.get("Columns") or 0), int(data.get("Rows") or 0)))
     except RecursionError as error:
         raise Unsafe("This DICOM file is nested too deeply to be opened safely.") from error
     except BROKEN as error:
@@ -48,10 +50,10 @@ def inspect(file: BinaryIO, media_type: str) -> dict[str, Any]:
     return {"media_type": media_type, "pages": None}
 
 
-def judge_start(start: bytes) -> None:
+def check_start(start: bytes) -> None:
     preamble = start[:PREAMBLE]
     if start[PREAMBLE:] != b"DICM":
-        raise Unlike
+        raise WrongType
     if identify(preamble) in FORBIDDEN or TAGS.search(preamble.lower()):
         raise Unsafe(
             "This DICOM file starts with content that is not part of an image, such as a program or a web page. "
@@ -59,15 +61,12 @@ def judge_start(start: bytes) -> None:
         )
 
 
-def judge_deflated(file: BinaryIO) -> None:
-    """pydicom inflates a deflated data set in one piece, so its size is counted here first."""
+def check_inflated_size(file: BinaryIO) -> None:
+    """Bound the inflated size first: pydicom inflates the data set in one piece."""
     meta = read_dataset(file, False, True, stop_when=lambda tag, vr, length: tag >> 16 != 2)
-    if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-        measure(file.read())
-
-
-def measure(deflated: bytes) -> None:
-    engine, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
+    if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
+        return
+    deflated, engine, size = file.read(), zlib.decompressobj(-zlib.MAX_WBITS), 0
     while deflated and not engine.eof:
         size += len(engine.decompress(deflated, CHUNK))
         deflated = engine.unconsumed_tail
@@ -78,8 +77,8 @@ def measure(deflated: bytes) -> None:
             )
 
 
-def judge_whole(data: pydicom.Dataset) -> None:
-    """pydicom takes a file that was cut off for a shorter or an empty one: its shortened values tell."""
+def check_complete(data: pydicom.Dataset) -> None:
+    """Raise Damaged for a truncated file, which pydicom reads without complaint."""
     raw: list[Any] = [data.get_item(element) for element in list(data.keys())]
     cut = any(
         isinstance(item, RawDataElement) and item.length != UNDEFINED and len(item.value or b"") < item.length

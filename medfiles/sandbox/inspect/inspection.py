@@ -1,7 +1,7 @@
-"""The one task of this package: is this file what its extension says, and safe to keep?"""
+"""The task `inspect`: is this file what its extension says, and safe to store?"""
 
-from collections.abc import Callable
-from typing import Any, BinaryIO, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, BinaryIO
 
 from medfiles.sandbox.inspect import dicom, office, pdf, pictures, text
 from medfiles.sandbox.inspect.signatures import (
@@ -10,72 +10,55 @@ from medfiles.sandbox.inspect.signatures import (
     NAMES,
     PROGRAMS,
     Damaged,
-    Unlike,
     Unsafe,
+    WrongType,
     identify,
     signature,
 )
+from medfiles.sandbox.media_types import BY_EXTENSION, MEDIA_TYPES, MediaType
 
-
-class Type(NamedTuple):
-    """`kind` is its key in NAMES; `start` the signature it must have, None where the opener judges that."""
-
-    kind: str | None
-    start: str | None
-    media_type: str
-    open: Callable[[BinaryIO, str], dict[str, Any]]
-
-
-JPEG = Type("jpeg", "jpeg", "image/jpeg", pictures.inspect)
-TIFF = Type("tiff", "tiff", "image/tiff", pictures.inspect)
-TYPES = {
-    ".pdf": Type("pdf", None, "application/pdf", pdf.inspect),
-    ".jpg": JPEG,
-    ".jpeg": JPEG,
-    ".png": Type("png", "png", "image/png", pictures.inspect),
-    ".tiff": TIFF,
-    ".tif": TIFF,
-    ".bmp": Type("bmp", "bmp", "image/bmp", pictures.inspect),
-    ".gif": Type("gif", "gif", "image/gif", pictures.inspect),
-    ".heic": Type("heic", "heic", "image/heic", pictures.inspect),
-    ".dcm": Type("dicom", None, "application/dicom", dicom.inspect),
-    ".txt": Type(None, None, "text/plain", text.inspect_text),
-    ".csv": Type(None, None, "text/csv", text.inspect_text),
-    ".json": Type(None, None, "application/json", text.inspect_json),
-    ".xml": Type("xml", None, "application/xml", text.inspect_xml),
-    ".doc": Type("doc", "ole", "application/msword", office.inspect_compound),
-    ".xls": Type("xls", "ole", "application/vnd.ms-excel", office.inspect_compound),
-    ".docx": Type("docx", "zip", office.OPEN_XML + "wordprocessingml.document", office.inspect_package),
-    ".xlsx": Type("xlsx", "zip", office.OPEN_XML + "spreadsheetml.sheet", office.inspect_package),
+Inspector = Callable[[BinaryIO, str], dict[str, Any]]
+INSPECTORS: Mapping[str, Inspector] = {
+    "compound": office.inspect_compound,
+    "dicom": dicom.inspect,
+    "image": pictures.inspect,
+    "json": text.inspect_json,
+    "package": office.inspect_package,
+    "pdf": pdf.inspect,
+    "text": text.inspect_text,
+    "xml": text.inspect_xml,
 }
-TEXTS = {".txt", ".csv", ".json", ".xml"}
+TEXTS = {"json", "text", "xml"}
 
 
 def inspect(file: BinaryIO, extension: str) -> dict[str, Any]:
-    """{"media_type", "pages"}, or {"unsafe": sentence}, or {"unlike": what it is instead, or None} with, where files of
-    that are taken, {"like": the extension they have}."""
-    wanted = TYPES[extension]
+    """Return {"media_type", "pages"}, or why the file is not accepted.
+
+    {"unsafe": sentence}, or {"unlike": what it is instead, or None}, with {"like": extension} where the actual type
+    is accepted under another extension.
+    """
+    wanted = BY_EXTENSION[extension]
     try:
-        if wanted.start not in (None, signature(file.read(HEAD))):
-            raise Unlike
+        if wanted.signature not in (None, signature(file.read(HEAD))):
+            raise WrongType
         file.seek(0)
-        return wanted.open(file, wanted.media_type)
+        return INSPECTORS[wanted.inspector](file, wanted.name)
     except Unsafe as danger:
         return {"unsafe": str(danger)}
     except Damaged:
         return {"unlike": None}
-    except Unlike:
-        return explain(file, extension)
+    except WrongType:
+        return explain(file, wanted)
 
 
-def explain(file: BinaryIO, extension: str) -> dict[str, Any]:
+def explain(file: BinaryIO, wanted: MediaType) -> dict[str, Any]:
     file.seek(0)
     kind = identify(file.read())
-    if kind in MARKUP | PROGRAMS and extension in TEXTS:
-        return {"unsafe": str(text.dangerous(kind))}
-    if not kind or kind == TYPES[extension].kind:
+    if kind in MARKUP | PROGRAMS and wanted.inspector in TEXTS:
+        return {"unsafe": str(text.active_content(kind))}
+    if not kind or kind == wanted.content:
         return {"unlike": None}
-    like = next((name for name, taken in TYPES.items() if taken.kind == kind), None)
+    like = next((row.extensions[0] for row in MEDIA_TYPES if row.content == kind), None)
     return {"unlike": NAMES[kind]} | ({"like": like} if like else {})
 
 

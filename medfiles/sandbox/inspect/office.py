@@ -1,5 +1,7 @@
-"""Office documents: the old ones are compound files with a known stream, the new ones ZIP packages, bounded
-before and while they are inflated, whose [Content_Types].xml names the right main part."""
+"""Office documents: compound files (.doc, .xls) and ZIP packages (.docx, .xlsx).
+
+Packages are bounded before and while they are inflated; [Content_Types].xml must name the right main part.
+"""
 
 import re
 import stat
@@ -13,7 +15,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, LargeZipFile, ZipFile,
 
 import olefile
 
-from medfiles.sandbox.inspect.signatures import ARCHIVES, BROKEN, HEAD, Damaged, Unlike, Unsafe, identify
+from medfiles.sandbox.inspect.signatures import ARCHIVES, BROKEN, HEAD, Damaged, Unsafe, WrongType, identify
 from medfiles.sandbox.inspect.text import parse_xml
 
 STREAMS = {"application/msword": ("WordDocument",), "application/vnd.ms-excel": ("Workbook", "Book")}
@@ -25,13 +27,13 @@ MAX_INFLATED = 200 * 1024**2
 LOCAL_HEADER = struct.Struct("<4s5H3L2H")
 ENCRYPTED, SIZES_FOLLOW, ZIP64 = 0x1, 0x8, 0xFFFFFFFF
 CONTENT_TYPES = "[Content_Types].xml"
-OUTSIDE = re.compile(r"^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)|\\|\0")
-SQUEEZED_DRAWINGS = (".emz", ".wmz")
+UNSAFE_NAME = re.compile(r"^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)|\\|\0")
+COMPRESSED_DRAWINGS = (".emz", ".wmz")
 
 
 @dataclass
 class Budget:
-    """How many bytes may still be inflated, counted over a package and what is embedded in it."""
+    """Bytes that may still be inflated, shared by a package and its embedded packages."""
 
     left: int = MAX_INFLATED
 
@@ -48,14 +50,14 @@ def unsafe(reason: str) -> Unsafe:
 def inspect_compound(file: BinaryIO, media_type: str) -> dict[str, Any]:
     try:
         with olefile.OleFileIO(file) as compound:
-            if not any(compound.exists(name) and whole(compound, name) for name in STREAMS[media_type]):
-                raise Unlike
+            if not any(compound.exists(name) and has_whole_stream(compound, name) for name in STREAMS[media_type]):
+                raise WrongType
     except BROKEN as error:
-        raise Unlike from error
+        raise WrongType from error
     return {"media_type": media_type, "pages": None}
 
 
-def whole(compound: olefile.OleFileIO, name: str) -> bool:
+def has_whole_stream(compound: olefile.OleFileIO, name: str) -> bool:
     size: int = compound.get_size(name)
     return 0 < size == len(compound.openstream(name).read())
 
@@ -64,28 +66,28 @@ def inspect_package(file: BinaryIO, media_type: str) -> dict[str, Any]:
     try:
         types = check(file.read(), Budget(), 0)
         if f"{media_type}.main+xml" not in types:
-            raise Unlike
+            raise WrongType
     except (BadZipFile, LargeZipFile, *BROKEN) as error:
         raise Damaged from error
     return {"media_type": media_type, "pages": None}
 
 
 def check(data: bytes, budget: Budget, depth: int) -> set[str]:
-    """The content types the package declares, once every member was found harmless."""
+    """Check every member, then return the content types that the package declares."""
     types: set[str] = set()
     for member, extent in members(data):
         content = b"".join(inflate(extent, member, budget))
         if len(content) != member.file_size or zlib.crc32(content) != member.CRC:
             raise unsafe("the sizes or checksums of its parts are wrong")
         if member.filename == CONTENT_TYPES:
-            types = declared(content)
+            types = declared_types(content)
         check_nested(member.filename, content, budget, depth)
     return types
 
 
 def check_nested(name: str, content: bytes, budget: Budget, depth: int) -> None:
-    """Charts bring their workbook along, one package deep; any other archive inside is a bomb's shape."""
-    kind = identify(content[:HEAD]) if not name.lower().endswith(SQUEEZED_DRAWINGS) else None
+    """Allow an embedded workbook one level deep, as charts have; no other archive."""
+    kind = identify(content[:HEAD]) if not name.lower().endswith(COMPRESSED_DRAWINGS) else None
     if kind in ARCHIVES | {"docx", "xlsx", "powerpoint", "opendocument"}:
         if depth == DEEPEST or "/embeddings/" not in name:
             raise unsafe("it contains other archives")
@@ -94,7 +96,7 @@ def check_nested(name: str, content: bytes, budget: Budget, depth: int) -> None:
 
 
 def members(data: bytes) -> list[tuple[ZipInfo, bytes]]:
-    """Each member with its compressed bytes, in the order they lie in the file."""
+    """Return each member with its compressed bytes, in file order."""
     with ZipFile(BytesIO(data)) as package:
         entries, directory = (
             sorted(package.infolist(), key=lambda entry: entry.header_offset),
@@ -105,21 +107,21 @@ def members(data: bytes) -> list[tuple[ZipInfo, bytes]]:
     if len({entry.filename for entry in entries}) < len(entries):
         raise unsafe("two of its parts have the same name")
     for entry in entries:
-        judge(entry)
+        check_member(entry)
     spans = [span(data, entry) for entry in entries]
-    judge_order([entry.header_offset for entry in entries] + [directory], [end for _, end in spans])
+    check_order([entry.header_offset for entry in entries] + [directory], [end for _, end in spans])
     return [(entry, data[start:end]) for entry, (start, end) in zip(entries, spans, strict=True)]
 
 
-def judge_order(starts: list[int], ends: list[int]) -> None:
-    """Members lie one after another from the first byte on; not every standard library checks that."""
+def check_order(starts: list[int], ends: list[int]) -> None:
+    """Require contiguous members from byte 0 on: zipfile does not check this."""
     if starts[0] > 0 or any(end > following for end, following in zip(ends, starts[1:], strict=True)):
         raise unsafe("its parts overlap, or there is other content before them")
 
 
-def judge(entry: ZipInfo) -> None:
+def check_member(entry: ZipInfo) -> None:
     kind = stat.S_IFMT(entry.external_attr >> 16)
-    if OUTSIDE.search(entry.orig_filename):
+    if UNSAFE_NAME.search(entry.orig_filename):
         raise unsafe("the name of a part points outside the document")
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise unsafe("it contains links or devices")
@@ -130,13 +132,15 @@ def judge(entry: ZipInfo) -> None:
 
 
 def span(data: bytes, entry: ZipInfo) -> tuple[int, int]:
-    """Where the member's bytes begin and end, by its own header, which must say the same as the directory."""
+    """Return start and end of the member's data; its header must match the directory."""
     header = LOCAL_HEADER.unpack_from(data, entry.header_offset)
     magic, _, flags, method, _, _, _, packed, size, name, extra = header
     start = entry.header_offset + LOCAL_HEADER.size + name + extra
     agrees = magic == b"PK\3\4" and method == entry.compress_type and not flags & ENCRYPTED
-    told = flags & SIZES_FOLLOW or ZIP64 in (packed, size) or (packed, size) == (entry.compress_size, entry.file_size)
-    if not (agrees and told):
+    sizes_agree = (
+        flags & SIZES_FOLLOW or ZIP64 in (packed, size) or (packed, size) == (entry.compress_size, entry.file_size)
+    )
+    if not (agrees and sizes_agree):
         raise unsafe("the sizes of its parts are wrong")
     return start, start + entry.compress_size
 
@@ -154,5 +158,5 @@ def inflate(packed: bytes, entry: ZipInfo, budget: Budget) -> Iterator[bytes]:
         yield piece
 
 
-def declared(content: bytes) -> set[str]:
+def declared_types(content: bytes) -> set[str]:
     return {element.get("ContentType", "") for element in parse_xml(content).iter("{*}Override", "{*}Default")}

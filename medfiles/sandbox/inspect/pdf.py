@@ -1,11 +1,11 @@
-"""PDF documents: pdfium must open them and find a page, or say that only the password is missing."""
+"""PDF: pdfium must open it and find a page, or report only a missing password."""
 
 from typing import Any, BinaryIO
 
 import pypdfium2
 from pypdfium2.raw import FPDF_ERR_PASSWORD
 
-from medfiles.sandbox.inspect.signatures import HEAD, Unlike, Unsafe
+from medfiles.sandbox.inspect.signatures import HEAD, Unsafe, WrongType
 
 MAX_PAGES = 20_000
 
@@ -16,13 +16,13 @@ def inspect(file: BinaryIO, media_type: str) -> dict[str, Any]:
         raise (
             Unsafe("This PDF has other content before its start. Open it, save it as a new PDF and upload that.")
             if b"%PDF-" in head[:1024]
-            else Unlike()
+            else WrongType()
         )
     return {"media_type": media_type, "pages": count(file)}
 
 
 def count(file: BinaryIO) -> int | None:
-    """None when it is encrypted. A page's content is not interpreted here: that is the previewer's risk."""
+    """Return the number of pages; None when encrypted. Does not interpret content."""
     file.seek(0)
     try:
         with pypdfium2.PdfDocument(file) as document:
@@ -32,9 +32,9 @@ def count(file: BinaryIO) -> int | None:
     except pypdfium2.PdfiumError as error:
         if error.err_code == FPDF_ERR_PASSWORD:
             return None
-        raise Unlike from error
+        raise WrongType from error
     if pages > MAX_PAGES:
         raise Unsafe(f"This PDF has {pages:,} pages. The limit is {MAX_PAGES:,}. Split it into parts.")
     if pages < 1:
-        raise Unlike
+        raise WrongType
     return pages

@@ -1,4 +1,4 @@
-"""Pictures: the size is judged by the header, then each frame must decode by the one decoder asked for."""
+"""Pictures: check the size in the header, then decode every frame."""
 
 import re
 from typing import Any, BinaryIO
@@ -6,53 +6,46 @@ from typing import Any, BinaryIO
 import pi_heif
 from PIL import Image
 
-from medfiles.sandbox.inspect.signatures import BROKEN, Unlike, Unsafe
+from medfiles.sandbox.inspect.signatures import BROKEN, Unsafe, WrongType
+from medfiles.sandbox.media_types import BY_NAME
 
 MAX_PIXELS = 100_000_000
 MAX_DECODED = 4 * MAX_PIXELS
 MAX_FRAMES = 500
-FORMATS = {
-    "image/jpeg": "JPEG",
-    "image/png": "PNG",
-    "image/tiff": "TIFF",
-    "image/bmp": "BMP",
-    "image/gif": "GIF",
-    "image/heic": "HEIF",
-}
 PAGED = {"image/tiff"}
 FRAMED = {"image/tiff", "image/gif"}
 DECLARATIONS = 1024**2
 HEIC_SIZE = re.compile(rb"ispe\0{4}(.{4})(.{4})", re.DOTALL)
 
 Image.preinit()
-Image.MAX_IMAGE_PIXELS = None  # our own check below refuses instead of warning
+Image.MAX_IMAGE_PIXELS = None  # judge_size rejects instead of warning
 pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
 
 
 def inspect(file: BinaryIO, media_type: str) -> dict[str, Any]:
     try:
-        judge_declared(file)
-        with Image.open(file, formats=[FORMATS[media_type]]) as picture:
-            judge_size(picture.size)
+        check_declared_size(file)
+        with Image.open(file, formats=[BY_NAME[media_type].decoder]) as picture:
+            check_size(picture.size)
             frames = decode(picture, MAX_FRAMES if media_type in FRAMED else 1)
     except BROKEN as error:
-        raise Unlike from error
+        raise WrongType from error
     return {"media_type": media_type, "pages": frames if media_type in PAGED else None}
 
 
-def judge_declared(file: BinaryIO) -> None:
-    """HEIC boxes say the sizes; libheif would read them all before it lets us ask."""
+def check_declared_size(file: BinaryIO) -> None:
+    """Check sizes in HEIC boxes first: libheif would allocate them when opening."""
     head = file.read(DECLARATIONS)
     for box in HEIC_SIZE.finditer(head if head[4:8] == b"ftyp" else b""):
-        judge_size((int.from_bytes(box[1]), int.from_bytes(box[2])))
+        check_size((int.from_bytes(box[1]), int.from_bytes(box[2])))
     file.seek(0)
 
 
 def decode(picture: Image.Image, most: int) -> int:
-    """How many frames there are. Past the budget of decoded pixels frames are only counted."""
+    """Return the number of frames. Beyond MAX_DECODED pixels, frames are only counted."""
     decoded = 0
     for number in range(most):
-        judge_size(picture.size)
+        check_size(picture.size)
         decoded += picture.width * picture.height
         if decoded <= MAX_DECODED:
             picture.load()
@@ -69,7 +62,7 @@ def advance(picture: Image.Image, number: int) -> bool:
     return True
 
 
-def judge_size(size: tuple[int, int]) -> None:
+def check_size(size: tuple[int, int]) -> None:
     width, height = size
     if width * height > MAX_PIXELS:
         raise Unsafe(

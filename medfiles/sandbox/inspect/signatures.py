@@ -1,9 +1,10 @@
-"""The cheap look at a file's first bytes: a table of signatures, the names people know the formats by,
-and the two verdicts every inspector shares."""
+"""File signatures, display names of formats, and the errors inspectors raise."""
 
 import re
 import struct
 import zlib
+
+from medfiles.sandbox.media_types import MEDIA_TYPES, MediaType
 
 HEAD = 4096
 BROKEN = (
@@ -19,7 +20,7 @@ BROKEN = (
     struct.error,
     zlib.error,
 )
-"""What parsers raise on input they did not expect. MemoryError is not among them: it ends the worker."""
+"""What parsers raise on unexpected input. Not MemoryError, which ends the worker."""
 
 SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"%PDF-", "pdf"),
@@ -87,23 +88,18 @@ INSIDE: dict[str, tuple[tuple[bytes, str], ...]] = {
         )
     ),
 }
-NAMES = {
-    "pdf": "a PDF document",
-    "jpeg": "a JPEG image",
-    "png": "a PNG image",
-    "tiff": "a TIFF image",
-    "bmp": "a BMP image",
-    "gif": "a GIF image",
-    "heic": "a HEIC image",
+
+
+def _described(row: MediaType) -> str:
+    """With the extension, where two formats would read alike."""
+    return f"{row.description} ({row.extensions[0]})" if row.signature in ("ole", "zip") else row.description
+
+
+NAMES: dict[str, str] = {row.content: _described(row) for row in MEDIA_TYPES if row.content} | {
     "webp": "a WebP image",
     "avif": "an AVIF image",
     "jpeg 2000": "a JPEG 2000 image",
     "photoshop": "a Photoshop image",
-    "dicom": "a DICOM image",
-    "doc": "an old Word document (.doc)",
-    "docx": "a Word document (.docx)",
-    "xls": "an old Excel workbook (.xls)",
-    "xlsx": "an Excel workbook (.xlsx)",
     "powerpoint": "a presentation",
     "opendocument": "an OpenDocument file",
     "locked office": "an Office document protected with a password",
@@ -126,7 +122,6 @@ NAMES = {
     "postscript": "a PostScript program",
     "svg": "an SVG drawing",
     "web page": "a web page",
-    "xml": "an XML file",
     "sound": "an audio file",
     "film": "a video",
     "database": "a database",
@@ -151,20 +146,20 @@ BLANK = b" \t\r\n\f\v\xef\xbb\xbf"
 BITMAP_HEADERS = {12, 16, 40, 52, 56, 64, 108, 124}
 
 
-class Unlike(Exception):
-    """The bytes cannot be read as the type the name claims: they are something else, or damaged."""
+class WrongType(Exception):
+    """The bytes cannot be read as the type that the extension claims."""
 
 
-class Damaged(Unlike):
-    """Of that type beyond doubt, but too damaged to be read."""
+class Damaged(WrongType):
+    """The type is right, but the file is too damaged to be read."""
 
 
 class Unsafe(Exception):
-    """The bytes may be of that type, but carry a danger: the argument is the sentence that says which."""
+    """The file is dangerous; the argument is the sentence shown to the user."""
 
 
 def identify(data: bytes) -> str | None:
-    """The kind of content (a key of NAMES) or None. The more of the file is given, the finer the answer."""
+    """Return the format as a key of NAMES, or None. More data gives a finer answer."""
     kind = signature(data)
     if kind == "tiff" and data[128:132] == b"DICM":  # DICOM allows a TIFF header in its preamble
         return "dicom"
@@ -175,11 +170,11 @@ def signature(data: bytes) -> str | None:
     for offset, magic, kind in SIGNATURES:
         if data.startswith(magic, offset):
             return kind
-    return container(data) or ("dicom" if data[128:132] == b"DICM" else markup(data[:HEAD]))
+    return compound_signature(data) or ("dicom" if data[128:132] == b"DICM" else markup(data[:HEAD]))
 
 
-def container(data: bytes) -> str | None:
-    """Formats whose signature has more than one part."""
+def compound_signature(data: bytes) -> str | None:
+    """Detect formats whose signature has more than one part."""
     if data[:2] == b"BM" and int.from_bytes(data[14:18], "little") in BITMAP_HEADERS:
         return "bmp"
     if data[:1] == b"\0" and data[4:8] == b"ftyp":

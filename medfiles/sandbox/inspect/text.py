@@ -1,5 +1,4 @@
-"""Text in its forms: plain, comma separated, JSON and XML. It must decode and hold no markup or program in
-disguise; its parsers get neither entities nor network."""
+"""Plain text, CSV, JSON and XML: must decode and hide neither markup nor programs."""
 
 import codecs
 import json
@@ -11,11 +10,11 @@ from typing import Any, BinaryIO
 from charset_normalizer import from_bytes
 from lxml import etree
 
-from medfiles.sandbox.inspect.signatures import HEAD, MARKUP, NAMES, PROGRAMS, Unlike, Unsafe, identify
+from medfiles.sandbox.inspect.signatures import HEAD, MARKUP, NAMES, PROGRAMS, Unsafe, WrongType, identify
 
 SAMPLE = 64 * 1024
 CONTROL_SHARE = 0.02
-MARKED = (
+BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -28,8 +27,8 @@ ACTIVE = {"http://www.w3.org/1999/xhtml", "http://www.w3.org/2000/svg"}
 
 def inspect_text(file: BinaryIO, media_type: str) -> dict[str, Any]:
     data = file.read()
-    judge_start(data[:HEAD])
-    judge_text(decode(data))
+    check_start(data[:HEAD])
+    check_text(decode(data))
     return {"media_type": media_type, "pages": None}
 
 
@@ -40,7 +39,7 @@ def inspect_json(file: BinaryIO, media_type: str) -> dict[str, Any]:
     except RecursionError as error:
         raise Unsafe("This JSON file is nested too deeply to be opened safely.") from error
     except ValueError as error:
-        raise Unlike from error
+        raise WrongType from error
     return {"media_type": media_type, "pages": None}
 
 
@@ -49,7 +48,7 @@ def inspect_xml(file: BinaryIO, media_type: str) -> dict[str, Any]:
     for element in root.iter("{*}svg", "{*}html", "{*}script"):
         name = etree.QName(element)
         if element is root or name.namespace in ACTIVE and name.localname == "script":
-            raise dangerous("svg" if name.localname == "svg" else "web page")
+            raise active_content("svg" if name.localname == "svg" else "web page")
     return {"media_type": media_type, "pages": None}
 
 
@@ -60,7 +59,7 @@ def parse_xml(data: bytes) -> etree._Element:
     try:
         root = etree.fromstring(data, parser)
     except etree.XMLSyntaxError as error:
-        raise Unlike from error
+        raise WrongType from error
     dtd = root.getroottree().docinfo.internalDTD
     if dtd is not None and dtd.entities():
         raise Unsafe(
@@ -73,37 +72,37 @@ def decode(data: bytes) -> str:
     try:
         return data.decode(encoding_of(data))
     except UnicodeError as error:
-        raise Unlike from error
+        raise WrongType from error
 
 
 def encoding_of(data: bytes) -> str:
-    for mark, encoding in MARKED:
+    for mark, encoding in BYTE_ORDER_MARKS:
         if data.startswith(mark):
             return encoding
     try:
         data.decode("utf-8")
         return "utf-8"
     except UnicodeDecodeError:
-        return guess(data)
+        return guess_encoding(data)
 
 
-def guess(data: bytes) -> str:
-    """Only what is not Unicode is guessed, from whole lines around the first byte that is not ASCII."""
+def guess_encoding(data: bytes) -> str:
+    """Guess a legacy encoding from whole lines around the first non-ASCII byte."""
     first = next(place for place, byte in enumerate(data) if byte > 127)
     end = data.rfind(b"\n", first, first + SAMPLE) + 1 or first + SAMPLE
     sample = data[max(0, first - SAMPLE) : end]
     found = from_bytes(sample)
     best = found.best()
     if best is None or b"\0" in data:
-        raise Unlike
+        raise WrongType
     coherence = {match.encoding: match.coherence for match in found}
     western = coherence.get("cp1250", 0) <= coherence.get("cp1252", 0)
-    likely = (encoding for encoding, reads in LIKELY if reads(_decoded(sample, encoding)))
+    likely = (encoding for encoding, reads in CANDIDATES if reads(_decode_or_empty(sample, encoding)))
     return next((encoding for encoding in likely if encoding != "cp1252" or western), best.encoding)
 
 
-def _decoded(sample: bytes, encoding: str) -> str:
-    """Nothing when these bytes are none of that encoding; the last letter may be cut off."""
+def _decode_or_empty(sample: bytes, encoding: str) -> str:
+    """Decode the sample; "" when invalid. The last character may be cut off."""
     try:
         return codecs.getincrementaldecoder(encoding)().decode(sample)
     except UnicodeDecodeError:
@@ -111,12 +110,12 @@ def _decoded(sample: bytes, encoding: str) -> str:
 
 
 def _reads_japanese(text: str) -> bool:
-    """With syllables of full width, and none of half width, as which other bytes would be read."""
+    """Require full-width kana: half-width kana come from misread other encodings."""
     return bool(re.search("[\u3041-\u3093\u30a1-\u30f6]", text)) and not re.search("[\uff61-\uff9f]", text)
 
 
 def _reads_as(letters: str) -> Callable[[str], bool]:
-    """Nearly all that is not ASCII are these letters, in words of their own, with capitals only where they begin."""
+    """Return a test for text whose non-ASCII parts are words of these letters."""
     own, words = re.compile(f"[{letters}]"), re.compile(f"[{letters}]{{3}}")
     mixed = re.compile(f"[A-Za-z][{letters}]|[{letters}][A-Za-z]")
 
@@ -130,16 +129,16 @@ def _reads_as(letters: str) -> Callable[[str], bool]:
 
 
 def _reads_western(text: str) -> bool:
-    """Few letters have marks, and signs stand where signs do: in Central Europe's languages, too, by their encoding."""
+    """Whether few letters have accents, and punctuation is where it belongs."""
     foreign = sum(letter > "\x7f" for letter in text)
-    return 0 < foreign <= 0.35 * len(text) and not ODD.search(text)
+    return 0 < foreign <= 0.35 * len(text) and not IMPLAUSIBLE_WESTERN.search(text)
 
 
-ODD = re.compile(
+IMPLAUSIBLE_WESTERN = re.compile(
     "[^\\W\\d_][\u00a1-\u00a6\u00a8-\u00af\u00b1-\u00b4\u00b6-\u00bf\u0178\u02c6\u02dc\u0192\u2020-\u2022\u2030][^\\W\\d_]"
     "|[a-z][\u00c0-\u00de]|[\u0192\u02c6\u02dc\u00a6\u00a8\u00ac\u00af\u00b8\u00d7]"
 )
-LIKELY: tuple[tuple[str, Callable[[str], bool]], ...] = (
+CANDIDATES: tuple[tuple[str, Callable[[str], bool]], ...] = (
     ("cp932", _reads_japanese),
     ("cp1251", _reads_as("\u0401\u0410-\u044f\u0451\u2013\u2014\u2026\u2116\u00ab\u00bb\u201c-\u201e")),
     ("cp1253", _reads_as("\u0386-\u03ce\u2013\u2014\u2026\u00ab\u00bb\u00b7")),
@@ -148,20 +147,20 @@ LIKELY: tuple[tuple[str, Callable[[str], bool]], ...] = (
 )
 
 
-def judge_text(text: str) -> None:
-    judge_start(text[:HEAD].encode("utf-8", "replace"))
+def check_text(text: str) -> None:
+    check_start(text[:HEAD].encode("utf-8", "replace"))
     controls = len(text) - len(text.translate(CONTROLS))
     if "\0" in text or controls > CONTROL_SHARE * len(text):
-        raise Unlike
+        raise WrongType
 
 
-def judge_start(head: bytes) -> None:
+def check_start(head: bytes) -> None:
     kind = identify(head)
     if kind in MARKUP | PROGRAMS:
-        raise dangerous(kind)
+        raise active_content(kind)
     if kind:
-        raise Unlike
+        raise WrongType
 
 
-def dangerous(kind: str) -> Unsafe:
+def active_content(kind: str) -> Unsafe:
     return Unsafe(f"This file holds {NAMES[kind]}. Such files are not accepted.")

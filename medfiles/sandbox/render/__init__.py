@@ -1,1 +1,1 @@
-"""What the bytes of a document look like: one module per family of formats, run only inside a sandbox worker."""
+"""Render documents as pictures, text and tables: one module per format family."""

@@ -1,4 +1,4 @@
-"""What all previewers share: the answer to "what can be shown", the box a picture fits into, WebP without metadata."""
+"""What all renderers share: the result type, resizing, encoding as WebP."""
 
 import base64
 from dataclasses import asdict, dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from medfiles.sandbox.render.spec import boxed
+from medfiles.sandbox.render.spec import fit_size
 
 QUALITY, EFFORT = 84, 3  # of WebP: sharp letters, and a page in well under a second
 MAX_PIXELS = 100_000_000
@@ -15,8 +15,8 @@ MAX_PAGES = 20_000
 DAMAGED = "This document is too damaged to preview. Download it to open it on your device."
 
 
-class Unshowable(Exception):
-    """It cannot be shown; the argument is the sentence that says why."""
+class CannotRender(Exception):
+    """No preview is possible; the argument is the sentence shown to the user."""
 
 
 class NoSuchPage(Exception):
@@ -24,8 +24,8 @@ class NoSuchPage(Exception):
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What can be shown of a document; sizes in pixels, of its first page."""
+class PreviewData:
+    """What a preview can show; `width` and `height` in pixels, of the first page."""
 
     kind: str
     pages: int | None = None
@@ -33,37 +33,37 @@ class Facts:
     height: int | None = None
     animated: bool = False
     reason: str | None = None
-    windows: tuple[tuple[str, float, float], ...] = ()  # label, center, width; the first is what is shown by itself
+    windows: tuple[tuple[str, float, float], ...] = ()  # label, center, width; the first is the default
     tags: tuple[tuple[str, str], ...] = ()
     text: str | None = None
     html: str | None = None
     sheets: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = ()  # name, rows
-    note: str | None = None  # the sentence that says what is left out
+    note: str | None = None  # says what is left out
 
-    def answer(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def shrunk(image: Image.Image, width: int) -> Image.Image:
-    """Fitted into the box, never enlarged."""
-    size = boxed(image.size, width)
+def fit(image: Image.Image, width: int) -> Image.Image:
+    """Fit into the box for this width; never enlarge."""
+    size = fit_size(image.size, width)
     if size[0] >= image.width:
         return image
     return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
 
 
-def encoded(image: Image.Image) -> dict[str, Any]:
-    """As WebP, with nothing in it but pixels."""
+def encode_webp(image: Image.Image) -> dict[str, Any]:
+    """Encode as WebP without metadata."""
     bare, target = Image.new("RGB", image.size), BytesIO()
     bare.paste(image)
     bare.save(target, "WEBP", quality=QUALITY, method=EFFORT)
     return {"webp": base64.b64encode(target.getvalue()).decode(), "width": image.width, "height": image.height}
 
 
-def judge_size(width: int, height: int) -> None:
+def check_size(width: int, height: int) -> None:
     if width < 1 or height < 1:
-        raise Unshowable(DAMAGED)
+        raise CannotRender(DAMAGED)
     if width * height > MAX_PIXELS:
-        raise Unshowable(
+        raise CannotRender(
             f"This image is {width} × {height} pixels, too large to preview. Download it to open it on your device."
         )

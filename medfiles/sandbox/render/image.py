@@ -1,4 +1,4 @@
-"""Pictures: the right way up, in sRGB, on white, whatever way of writing colours they use."""
+"""Pictures: upright, in sRGB, on white, whatever their colour mode."""
 
 from io import BytesIO
 from typing import Any, BinaryIO
@@ -8,50 +8,45 @@ import pi_heif
 from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from medfiles.sandbox.inspect.signatures import BROKEN
-from medfiles.sandbox.render.base import Facts, NoSuchPage, encoded, judge_size, shrunk
-from medfiles.sandbox.render.spec import boxed
+from medfiles.sandbox.media_types import BY_NAME
+from medfiles.sandbox.render.base import NoSuchPage, PreviewData, check_size, encode_webp, fit
+from medfiles.sandbox.render.spec import fit_size
 
-FORMATS = {
-    "image/jpeg": "JPEG",
-    "image/png": "PNG",
-    "image/tiff": "TIFF",
-    "image/bmp": "BMP",
-    "image/gif": "GIF",
-    "image/heic": "HEIF",
-}
 MAX_FRAMES = 500
-TURNED = (5, 6, 7, 8)  # EXIF orientations that swap width and height
+SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 SRGB = ImageCms.createProfile("sRGB")
 
 Image.preinit()
-Image.MAX_IMAGE_PIXELS = None  # judge_size refuses instead of warning
+Image.MAX_IMAGE_PIXELS = None  # judge_size rejects instead of warning
 pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
 
 
-def look(file: BinaryIO, media_type: str) -> Facts:
-    with Image.open(file, formats=[FORMATS[media_type]]) as image:
-        judge_size(*image.size)
-        is_upright = media_type == "image/tiff"  # Pillow tells the upright size of those
-        width, height = image.size if is_upright else lying(image.size, orientation(image))
+def describe(file: BinaryIO, media_type: str) -> PreviewData:
+    with Image.open(file, formats=[BY_NAME[media_type].decoder]) as image:
+        check_size(*image.size)
+        is_upright = media_type == "image/tiff"  # Pillow reports their upright size
+        width, height = image.size if is_upright else oriented_size(image.size, orientation(image))
         frames = min(getattr(image, "n_frames", 1), MAX_FRAMES)
         if media_type == "image/tiff":
-            return Facts("pages", frames, width, height)
-        return Facts("image", 1, width, height, animated=media_type == "image/gif" and frames > 1)
+            return PreviewData("pages", frames, width, height)
+        return PreviewData("image", 1, width, height, animated=media_type == "image/gif" and frames > 1)
 
 
 def picture(
-    file: BinaryIO, media_type: str, page: int, width: int, window: tuple[float, float] | None
+    file: BinaryIO, page: int, width: int, window: tuple[float, float] | None, *, media_type: str
 ) -> dict[str, Any]:
-    with Image.open(file, formats=[FORMATS[media_type]]) as image:
+    with Image.open(file, formats=[BY_NAME[media_type].decoder]) as image:
         advance(image, page, media_type)
-        judge_size(*image.size)
-        turn = orientation(image)
-        image.draft(None, lying(boxed(lying(image.size, turn), width), turn))  # a JPEG is read at about that size
-        return encoded(plain(upright(image, turn), width))
+        check_size(*image.size)
+        exif_orientation = orientation(image)
+        image.draft(
+            None, oriented_size(fit_size(oriented_size(image.size, exif_orientation), width), exif_orientation)
+        )  # decode a JPEG at about that size
+        return encode_webp(to_plain_rgb(upright(image, exif_orientation), width))
 
 
-def lying(size: tuple[int, int], turn: int) -> tuple[int, int]:
-    return (size[1], size[0]) if turn in TURNED else size
+def oriented_size(size: tuple[int, int], exif_orientation: int) -> tuple[int, int]:
+    return (size[1], size[0]) if exif_orientation in SIDEWAYS else size
 
 
 def advance(image: Image.Image, page: int, media_type: str) -> None:
@@ -67,25 +62,25 @@ def orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except BROKEN:
-        return 1  # a damaged note on a sound picture
+        return 1  # damaged EXIF in an intact picture
 
 
-def upright(image: Image.Image, turn: int) -> Image.Image:
-    return ImageOps.exif_transpose(image) if 1 < turn <= 8 else image
+def upright(image: Image.Image, exif_orientation: int) -> Image.Image:
+    return ImageOps.exif_transpose(image) if 1 < exif_orientation <= 8 else image
 
 
-def plain(image: Image.Image, width: int) -> Image.Image:
-    """Eight bits of red, green and blue at the wanted size."""
+def to_plain_rgb(image: Image.Image, width: int) -> Image.Image:
+    """Return 8-bit RGB at the wanted size."""
     profile = image.info.get("icc_profile")
-    return to_srgb(flat(shrunk(common(image), width)), profile)
+    return to_srgb(flatten(fit(to_resizable_mode(image), width)), profile)
 
 
-def common(image: Image.Image) -> Image.Image:
-    """In a mode that can be made smaller: deep greys at eight bits, palettes in their colours."""
+def to_resizable_mode(image: Image.Image) -> Image.Image:
+    """Convert to a mode that can be resized: 8-bit greys, palettes as colours."""
     if image.mode.startswith("I;16"):
         return Image.fromarray((numpy.asarray(image) >> 8).astype(numpy.uint8))
     if image.mode in ("I", "F"):
-        return stretched(image)
+        return to_eight_bits(image)
     if image.mode in ("P", "PA"):
         return image.convert("RGBA" if "transparency" in image.info or image.mode == "PA" else "RGB")
     if "transparency" in image.info and image.mode in ("1", "L", "RGB"):
@@ -93,15 +88,15 @@ def common(image: Image.Image) -> Image.Image:
     return image.convert("L") if image.mode == "1" else image
 
 
-def stretched(image: Image.Image) -> Image.Image:
-    """Values without a stated range: from their least to their most. Those of a 16-bit PNG have one."""
+def to_eight_bits(image: Image.Image) -> Image.Image:
+    """Scale to the full range; a 16-bit PNG has a defined range, others do not."""
     values = numpy.asarray(image).astype(numpy.float32)
     least, most = (0.0, 65535.0) if image.format == "PNG" else (float(values.min()), float(values.max()))
     return Image.fromarray(((values - least) * (255 / max(most - least, 1e-12))).clip(0, 255).astype(numpy.uint8))
 
 
-def flat(image: Image.Image) -> Image.Image:
-    """What is transparent stands on white."""
+def flatten(image: Image.Image) -> Image.Image:
+    """Put transparent areas on white."""
     if image.mode not in ("RGBA", "LA", "La", "RGBa"):
         return image
     layer = image.convert("RGBA")
@@ -110,17 +105,17 @@ def flat(image: Image.Image) -> Image.Image:
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """A profile that does not fit the picture is as good as none."""
+    """Convert to sRGB; a profile that does not fit the picture is ignored."""
     if image.mode == "LAB":
-        return converted(image, ImageCms.createProfile("LAB"))
+        return convert_profile(image, ImageCms.createProfile("LAB"))
     if profile and image.mode in ("RGB", "CMYK", "L"):
         try:
-            return converted(image, ImageCms.ImageCmsProfile(BytesIO(profile)))
+            return convert_profile(image, ImageCms.ImageCmsProfile(BytesIO(profile)))
         except (ImageCms.PyCMSError, *BROKEN):
             return image.convert("RGB")
     return image.convert("RGB")
 
 
-def converted(image: Image.Image, profile: Any) -> Image.Image:
-    made = ImageCms.profileToProfile(image, profile, SRGB, outputMode="RGB")
-    return made if made is not None else image.convert("RGB")
+def convert_profile(image: Image.Image, profile: Any) -> Image.Image:
+    result = ImageCms.profileToProfile(image, profile, SRGB, outputMode="RGB")
+    return result if result is not None else image.convert("RGB")

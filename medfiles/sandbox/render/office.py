@@ -1,4 +1,4 @@
-"""Word documents as clean HTML: their words and tables, without pictures, links, styles and scripts."""
+"""Word documents as clean HTML, without pictures, links, styles and scripts."""
 
 from io import BytesIO
 from typing import Any, BinaryIO
@@ -9,44 +9,46 @@ import mammoth
 import nh3
 from mammoth import html as markup
 
-from medfiles.sandbox.render.base import DAMAGED, Facts, Unshowable
+from medfiles.sandbox.render.base import DAMAGED, CannotRender, PreviewData
 
-MOST = 300_000  # characters of HTML
+MAX_CHARACTERS = 300_000  # characters of HTML
 TAGS = {
     "b", "blockquote", "br", "em", "h1", "h2", "h3", "h4", "h5", "h6", "i", "li", "ol", "p", "pre", "s", "strong",
     "sub", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "u", "ul",
 }  # fmt: skip
 ATTRIBUTES = {"td": {"colspan", "rowspan"}, "th": {"colspan", "rowspan"}}
-STYLES = "p[style-name='Title'] => h1:fresh\np[style-name='Subtitle'] => h2:fresh"  # mammoth knows headings by itself
+STYLES = "p[style-name='Title'] => h1:fresh\np[style-name='Subtitle'] => h2:fresh"  # mammoth maps headings itself
 PICTURE = "[picture]"
 PICTURES = "Images are left out. Download the document to see them."
-SHORTENED = f"Only the first {MOST:,} characters are shown. Download the document to read all of it."
+SHORTENED = f"Only the first {MAX_CHARACTERS:,} characters are shown. Download the document to read all of it."
 EMPTY = "This document contains no text to preview. Download it to open it on your device."
 OLD = "Old Word documents (.doc) cannot be previewed. Download it to open it on your device."
 
 
-def look(file: BinaryIO) -> Facts:
+def describe(file: BinaryIO) -> PreviewData:
     try:
-        made: str = mammoth.convert_to_html(BytesIO(file.read()), convert_image=left_out, style_map=STYLES).value
+        converted: str = mammoth.convert_to_html(
+            BytesIO(file.read()), convert_image=replace_picture, style_map=STYLES
+        ).value
     except (BadZipFile, ExpatError) as error:
-        raise Unshowable(DAMAGED) from error
-    html = clean(made)
+        raise CannotRender(DAMAGED) from error
+    html = clean(converted)
     if not html.strip():
-        raise Unshowable(EMPTY)
-    notes = [SHORTENED] * (len(made) > MOST) + [PICTURES] * (PICTURE in html)
-    return Facts("html", html=html, note=" ".join(notes) or None)
+        raise CannotRender(EMPTY)
+    notes = [SHORTENED] * (len(converted) > MAX_CHARACTERS) + [PICTURES] * (PICTURE in html)
+    return PreviewData("html", html=html, note=" ".join(notes) or None)
 
 
-def look_at_old(file: BinaryIO) -> Facts:
-    raise Unshowable(OLD)
+def describe_old_word(file: BinaryIO) -> PreviewData:
+    raise CannotRender(OLD)
 
 
-def left_out(image: Any) -> list[Any]:
-    """A picture inside may be of any format and a link to anywhere: neither is opened."""
+def replace_picture(image: Any) -> list[Any]:
+    """Replace a picture: it may have any format and link anywhere, so none is opened."""
     return [markup.text(PICTURE)]
 
 
-def clean(made: str) -> str:
-    """Cut before a tag; what stays open is closed by the cleaner."""
-    cut = made if len(made) <= MOST else made[:MOST].rpartition("<")[0]
+def clean(converted: str) -> str:
+    """Truncate before a tag, then sanitize; nh3 closes open tags."""
+    cut = converted if len(converted) <= MAX_CHARACTERS else converted[:MAX_CHARACTERS].rpartition("<")[0]
     return nh3.clean(cut, tags=TAGS, attributes=ATTRIBUTES, url_schemes=set(), link_rel=None)

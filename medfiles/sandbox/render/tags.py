@@ -1,4 +1,4 @@
-"""What is told of a DICOM image: how it was taken and with what, in words; nothing of whose it is, no free text."""
+"""DICOM tags to show: how and with what it was taken; no identity, no free text."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -44,33 +44,30 @@ PLAIN = (
 
 
 def tags_of(data: Dataset) -> Iterator[tuple[str, str]]:
-    """Label and value; what the file does not say is left out."""
-    modality = word(data, "Modality")
-    yield from said("Image type", MODALITIES.get(modality, modality))
-    yield from said("Date", day(word(data, "AcquisitionDate") or word(data, "StudyDate")))
-    yield from said("Side", SIDES.get(word(data, "Laterality") or word(data, "ImageLaterality"), ""))
-    for label, name, unit in PLAIN:
-        yield from said(label, measured(word(data, name), unit))
-    yield "Size", f"{int(data.Columns)} × {int(data.Rows)} pixels"
-    yield from said("Encoding", str(getattr(data.file_meta.get("TransferSyntaxUID"), "name", "")))
+    """Return pairs of label and value; missing tags are left out."""
+    modality = printable(data, "Modality")
+    tags = [
+        ("Image type", MODALITIES.get(modality, modality)),
+        ("Date", iso_date(printable(data, "AcquisitionDate") or printable(data, "StudyDate"))),
+        ("Side", SIDES.get(printable(data, "Laterality") or printable(data, "ImageLaterality"), "")),
+        *((label, with_unit(printable(data, name), unit)) for label, name, unit in PLAIN),
+        ("Size", f"{int(data.Columns)} × {int(data.Rows)} pixels"),
+        ("Encoding", str(getattr(data.file_meta.get("TransferSyntaxUID"), "name", ""))),
+    ]
+    return ((label, value) for label, value in tags if value)
 
 
-def said(label: str, value: str) -> Iterator[tuple[str, str]]:
-    if value:
-        yield label, value
-
-
-def word(data: Dataset, name: str) -> str:
+def printable(data: Dataset, name: str) -> str:
     value: Any = data.get(name)
     text = "" if value is None else str(value)
     return "".join(letter for letter in text if letter.isprintable()).strip()[:LONGEST]
 
 
-def day(text: str) -> str:
+def iso_date(text: str) -> str:
     return f"{text[:4]}-{text[4:6]}-{text[6:8]}" if len(text) == 8 and text.isdigit() else ""
 
 
-def measured(text: str, unit: str) -> str:
+def with_unit(text: str, unit: str) -> str:
     try:
         return f"{float(text):g} {unit}" if unit and text else text
     except ValueError:

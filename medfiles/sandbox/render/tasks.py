@@ -1,67 +1,62 @@
-"""The two tasks of this package: `look`, what can be shown of a document, and `picture`, one page of it as WebP."""
+"""The tasks `look` (what can be shown) and `picture` (one page as WebP)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, BinaryIO, NamedTuple
 
 from medfiles.sandbox.inspect.signatures import BROKEN
+from medfiles.sandbox.media_types import BY_NAME
 from medfiles.sandbox.render import dicom, image, office, pdf, table, text
-from medfiles.sandbox.render.base import DAMAGED, Facts, NoSuchPage, Unshowable
+from medfiles.sandbox.render.base import DAMAGED, CannotRender, NoSuchPage, PreviewData
 
 Draw = Callable[[BinaryIO, int, int, tuple[float, float] | None], dict[str, Any]]
 
-OPEN_XML = "application/vnd.openxmlformats-officedocument."
-
 
 class Previewer(NamedTuple):
-    look: Callable[[BinaryIO], Facts]
-    draw: Draw | None = None  # None: it has no pictures
+    describe: Callable[[BinaryIO], PreviewData]
+    draw: Draw | None = None  # None: shown as text or tables
 
 
-def pictures(media_type: str) -> Previewer:
-    return Previewer(
-        lambda file: image.look(file, media_type),
-        lambda file, *wanted: image.picture(file, media_type, *wanted),
-    )
-
-
-PREVIEWERS = {
-    "application/pdf": Previewer(pdf.look, pdf.picture),
-    "application/dicom": Previewer(dicom.look, dicom.picture),
-    "application/json": Previewer(text.look),
-    "application/msword": Previewer(office.look_at_old),
-    "application/vnd.ms-excel": Previewer(table.look),
-    f"{OPEN_XML}spreadsheetml.sheet": Previewer(table.look),
-    f"{OPEN_XML}wordprocessingml.document": Previewer(office.look),
-    "application/xml": Previewer(text.look),
-    "text/csv": Previewer(text.look_at_table),
-    "text/plain": Previewer(text.look),
-    **{media_type: pictures(media_type) for media_type in image.FORMATS},
+PREVIEWERS: Mapping[str, Previewer] = {
+    "csv": Previewer(text.describe_csv),
+    "dicom": Previewer(dicom.describe, dicom.picture),
+    "old word": Previewer(office.describe_old_word),
+    "pdf": Previewer(pdf.describe, pdf.picture),
+    "sheet": Previewer(table.describe),
+    "text": Previewer(text.describe),
+    "word": Previewer(office.describe),
 }
 
 
-def look(file: BinaryIO, media_type: str) -> dict[str, Any]:
-    """The fields of `Facts`; of kind "none", with the reason, when it cannot be shown."""
+def previewer(media_type: str) -> Previewer:
+    if (key := BY_NAME[media_type].previewer) != "image":
+        return PREVIEWERS[key]
+    return Previewer(partial(image.describe, media_type=media_type), partial(image.picture, media_type=media_type))
+
+
+def describe(file: BinaryIO, media_type: str) -> dict[str, Any]:
+    """Return the fields of `Facts`; kind "none" with a reason if there is no preview."""
     try:
-        return PREVIEWERS[media_type].look(file).answer()
-    except Unshowable as error:
-        return Facts("none", reason=str(error)).answer()
+        return previewer(media_type).describe(file).as_dict()
+    except CannotRender as error:
+        return PreviewData("none", reason=str(error)).as_dict()
     except (RecursionError, *BROKEN):
-        return Facts("none", reason=DAMAGED).answer()
+        return PreviewData("none", reason=DAMAGED).as_dict()
 
 
 def picture(
     file: BinaryIO, media_type: str, page: int, width: int, window: tuple[float, float] | None = None
 ) -> dict[str, Any]:
-    """{"webp": base64, "width", "height"}, or {"reason": sentence}, or {"missing": true} when there is no such page."""
-    draw = PREVIEWERS[media_type].draw
+    """Return {"webp": base64, "width", "height"}, {"reason"} or {"missing": true}."""
+    draw = previewer(media_type).draw
     try:
         return draw(file, page, width, window) if draw else {"missing": True}
     except NoSuchPage:
         return {"missing": True}
-    except Unshowable as error:
+    except CannotRender as error:
         return {"reason": str(error)}
     except (RecursionError, *BROKEN):
         return {"reason": DAMAGED}
 
 
-TASKS = {"look": look, "picture": picture}
+TASKS = {"look": describe, "picture": picture}

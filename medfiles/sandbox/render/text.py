@@ -1,20 +1,20 @@
-"""Text as it is written, whatever its encoding; comma separated values as the table they are."""
+"""Text in any encoding; CSV as a table."""
 
 import csv
 import io
 from dataclasses import replace
 from typing import BinaryIO
 
-from medfiles.sandbox.inspect.signatures import Unlike
+from medfiles.sandbox.inspect.signatures import WrongType
 from medfiles.sandbox.inspect.text import encoding_of
-from medfiles.sandbox.render.base import DAMAGED, Facts, Unshowable
-from medfiles.sandbox.render.table import MOST_ROWS, tabled
+from medfiles.sandbox.render.base import DAMAGED, CannotRender, PreviewData
+from medfiles.sandbox.render.table import MAX_ROWS, table_preview
 
-MOST = 200_000  # characters
-MOST_CSV = 20 * 1024**2
+MAX_CHARACTERS = 200_000  # characters
+MAX_CSV_CHARACTERS = 20 * 1024**2
 DELIMITERS = ",;\t|"
 SAMPLE = 20_000
-SHORTENED = f"Only the first {MOST:,} characters are shown. Download the document to read all of it."
+SHORTENED = f"Only the first {MAX_CHARACTERS:,} characters are shown. Download the document to read all of it."
 
 
 GUESSED = "This file does not declare its text encoding. It is shown as {}."
@@ -27,25 +27,27 @@ NAMES = {
 }
 
 
-def look(file: BinaryIO) -> Facts:
-    text, guessed = read(file)
-    return Facts("text", text=text[:MOST], note=noted(guessed, SHORTENED if len(text) > MOST else None))
+def describe(file: BinaryIO) -> PreviewData:
+    text, guessed = read_text(file)
+    return PreviewData(
+        "text", text=text[:MAX_CHARACTERS], note=join_notes(guessed, SHORTENED if len(text) > MAX_CHARACTERS else None)
+    )
 
 
-def noted(*notes: str | None) -> str | None:
+def join_notes(*notes: str | None) -> str | None:
     return " ".join(note for note in notes if note) or None
 
 
-def look_at_table(file: BinaryIO) -> Facts:
-    text, guessed = read(file)
-    text = text[:MOST_CSV]
+def describe_csv(file: BinaryIO) -> PreviewData:
+    text, guessed = read_text(file)
+    text = text[:MAX_CSV_CHARACTERS]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(text[:SAMPLE]))  # cells may hold lines
     try:
-        rows = [row for row, _ in zip(reader, range(MOST_ROWS + 1), strict=False)]
+        rows = [row for row, _ in zip(reader, range(MAX_ROWS + 1), strict=False)]
     except csv.Error as error:
-        raise Unshowable(DAMAGED) from error
-    facts = tabled([("", rows)])
-    return replace(facts, note=noted(guessed, facts.note))
+        raise CannotRender(DAMAGED) from error
+    facts = table_preview([("", rows)])
+    return replace(facts, note=join_notes(guessed, facts.note))
 
 
 def delimiter_of(sample: str) -> str:
@@ -55,12 +57,12 @@ def delimiter_of(sample: str) -> str:
         return max(DELIMITERS, key=sample.count)
 
 
-def read(file: BinaryIO) -> tuple[str, str | None]:
-    """What is written, and the sentence that says how it was read when that had to be guessed."""
+def read_text(file: BinaryIO) -> tuple[str, str | None]:
+    """Return the text, and a note when its encoding had to be guessed."""
     data = file.read()
     try:
         encoding = encoding_of(data)
         text = data.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
-    except (Unlike, UnicodeError) as error:
-        raise Unshowable(DAMAGED) from error
+    except (WrongType, UnicodeError) as error:
+        raise CannotRender(DAMAGED) from error
     return text, None if encoding.startswith("utf") else GUESSED.format(NAMES.get(encoding, encoding))

@@ -11,7 +11,7 @@ from typing import Any
 from medfiles.accounts import api_tokens
 from medfiles.accounts.api_tokens import NAME_LIMIT
 from medfiles.documents.detection import clean_name
-from medfiles.documents.rules import DESCRIPTION_LIMIT
+from medfiles.record_types.document_fields import DOCUMENT_FIELDS
 from medfiles.record_types.fields import PATIENT_FIELDS, TEXT_LIMIT, Field
 from medfiles.text import clean_text
 from tests.proof.corpus.desk import KINDS, Desk
@@ -58,6 +58,8 @@ AS_PART = (
     "/documents/{kind}/{record}/badge",
 )
 OF_FILE = ("/documents/files/{file}/preview", "/documents/files/{file}/print")
+
+[DESCRIPTION_LIMIT] = [field.limit for field in DOCUMENT_FIELDS if field.name == "description"]
 
 
 @dataclass(frozen=True)

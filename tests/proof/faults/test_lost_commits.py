@@ -14,6 +14,9 @@ from tests.proof.faults.injecting import Lost, Tally
 from tests.proof.faults.places import Place
 from tests.proof.faults.proxy import Proxy, proxy
 from tests.proof.faults.verbs import CHANGES
+from tests.support.extent import also_on_postgres
+
+pytestmark = pytest.mark.database_when_full
 
 Report = Callable[[str, Tally], None]
 COMMITS = range(1, 7)  # more than any verb needs
@@ -58,7 +61,7 @@ def line(verbs_at_work: Forge, place: Place) -> Iterator[Line]:
         yield Line(verbs_at_work, place, between)
 
 
-@pytest.mark.parametrize("verb", CHANGES)
+@pytest.mark.parametrize("verb", also_on_postgres(CHANGES, "restore", "upload"))
 def test_a_commit_that_seems_to_fail_leaves_all_or_nothing(line: Line, verb: str, report: Report) -> None:
     tally = line.tried(verb, [(when, which) for which in COMMITS for when in ("before", "after")])
     report(f"COMMIT lost: {verb}", tally)

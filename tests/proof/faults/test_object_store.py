@@ -22,6 +22,8 @@ from tests.support import seaweed
 from tests.support.extent import Extent
 from tests.support.factories import World
 
+pytestmark = pytest.mark.database_when_full
+
 LATER = LEASE + timedelta(minutes=1)
 LETTER = b"A letter that must not be lost.\n" * 400
 DONE = 200

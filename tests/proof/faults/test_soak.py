@@ -23,6 +23,8 @@ from tests.support.extent import Extent
 from tests.support.factories import World, install
 from tests.support.server import serve
 
+pytestmark = pytest.mark.database_when_full
+
 Report = Callable[[str, Tally], None]
 
 

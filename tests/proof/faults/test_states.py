@@ -27,8 +27,10 @@ from tests.proof.faults import invariants
 from tests.proof.faults.injecting import Tally
 from tests.proof.faults.invariants import Findings, Objects, Seen
 from tests.proof.faults.verbs import LATER
-from tests.support.extent import Extent
+from tests.support.extent import Extent, also_on_postgres
 from tests.support.factories import World
+
+pytestmark = pytest.mark.database_when_full
 
 STEPS = ("expect", "settle", "release", "remove", "abandon", "commit", "copy", "delete", "COMMIT")
 CRASHES = st.none() | st.tuples(st.sampled_from(STEPS), st.sampled_from(("before", "after")), st.integers(1, 2))
@@ -219,7 +221,7 @@ def crashing(owner: Any, name: str, when: str, which: int) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("backend", ["disk", "memory"])
+@pytest.mark.parametrize("backend", also_on_postgres(("disk", "memory"), "disk"))
 def test_in_any_order_verbs_are_done_or_not(
     make_world: Callable[..., World], backend: str, extent: Extent, report: Callable[[str, Tally], None]
 ) -> None:

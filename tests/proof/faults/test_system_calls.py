@@ -10,12 +10,14 @@ from tests.proof.faults.forked import Forge
 from tests.proof.faults.injecting import Short, Tally
 from tests.proof.faults.places import Place
 from tests.proof.faults.verbs import CHANGES
-from tests.support.extent import Extent
+from tests.support.extent import Extent, also_on_postgres
+
+pytestmark = pytest.mark.database_when_full
 
 Report = Callable[[str, Tally], None]
 
 
-@pytest.mark.parametrize("verb", CHANGES)
+@pytest.mark.parametrize("verb", also_on_postgres(CHANGES, "trash", "upload"))
 def test_killed_at_any_system_call_a_verb_is_done_or_not(
     verbs_at_work: Forge, place: Place, verb: str, log: Path, extent: Extent, report: Report
 ) -> None:

@@ -1,0 +1,61 @@
+"""The details of a document: its name, its description, its category.
+
+A new detail is one entry in DOCUMENT_FIELDS, one column of that name in `models.documents.EntityFile` and one
+migration. Forms, upload parameters, JSON, OpenAPI, editing, search, sort orders and filters follow from the entry.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import event
+
+from medfiles.models import EntityFile
+from medfiles.record_types.fields import Field
+from medfiles.text import fold
+
+
+@dataclass(frozen=True)
+class DocumentField(Field):
+    """A detail of documents. `kind` can also be file_name or category.
+
+    about     what it is, for the API's description
+    upload    sent with the document; a file has its name already
+    search    its words are found by a search
+    sort      lists can be sorted by it; text needs a column of the type `CodePoints`
+    filter    lists can be filtered by it: by one value, or by "none"
+    """
+
+    about: str = ""
+    upload: bool = True
+    search: bool = False
+    sort: bool = False
+    filter: bool = False
+
+
+DOCUMENT_FIELDS = (
+    DocumentField(
+        "file_name", "Name", "file_name", required=True, about="1 to 255 characters; the extension stays",
+        example="Referral.pdf", upload=False, search=True,
+    ),
+    DocumentField(
+        "description", "Description", "text", limit=1000, about="What it is", example="For the orthopaedist",
+        search=True,
+    ),
+    DocumentField(
+        "category", "Category", "category", limit=100, about="One of the record type's categories", example="referral",
+        filter=True,
+    ),
+)  # fmt: skip
+UPLOAD_FIELDS = tuple(field for field in DOCUMENT_FIELDS if field.upload)
+FILTER_FIELDS = tuple(field for field in DOCUMENT_FIELDS if field.filter)
+FORM_FIELDS = tuple(sorted(DOCUMENT_FIELDS, key=lambda field: field.kind == "text"))  # long texts last
+SEARCHED = tuple(field.name for field in DOCUMENT_FIELDS if field.search)
+
+
+def _update_search_text(file: EntityFile, value: Any, _: Any, change: Any) -> None:
+    texts = {name: getattr(file, name) for name in SEARCHED} | {change.key: value}
+    file.search_text = fold("\n".join(str(text) for text in texts.values() if text))
+
+
+for _name in SEARCHED:
+    event.listen(getattr(EntityFile, _name), "set", _update_search_text)

@@ -1,0 +1,54 @@
+"""The media types of documents, one row for each: the table that `record_types.media_types` publishes.
+
+The rows live here, in the lowest layer, because the sandbox's workers read them, too.
+"""
+
+from typing import NamedTuple
+
+
+class MediaType(NamedTuple):
+    """A media type that documents can have, and everything that depends on it."""
+
+    name: str
+    extensions: tuple[str, ...]  # the first is the one suggested for a file with another
+    group: str  # what people filter by: a key of record_types.media_types.GROUPS
+    label: str  # "You can add PDF, Word …"
+    description: str  # "cannot be read as a PDF document"
+    inspector: str  # judges uploads: a key of sandbox.inspect.inspection.INSPECTORS
+    previewer: str  # shows documents: a key of sandbox.render.tasks.PREVIEWERS
+    signature: str | None = None  # what the first bytes must be: a kind of sandbox.inspect.signatures
+    content: str | None = None  # what sandbox.inspect.signatures.identify calls it, if it can
+    thumbnail: bool = False  # pictures of it can be made, in lists and as pages
+    decoder: str = ""  # of images: Pillow's name of the format
+
+
+def _image(name: str, *extensions: str, label: str) -> MediaType:
+    kind, decoder = name.removeprefix("image/"), "HEIF" if name == "image/heic" else label.replace("JPG", "JPEG")
+    return MediaType(
+        name, extensions, "image", label, f"a {kind.upper()} image", "image", "image", kind, kind, True, decoder
+    )
+
+
+_OPEN_XML = "application/vnd.openxmlformats-officedocument."
+_DOCX, _XLSX = f"{_OPEN_XML}wordprocessingml.document", f"{_OPEN_XML}spreadsheetml.sheet"
+_OLD_WORD, _OLD_EXCEL = "an old Word document", "an old Excel workbook"
+MEDIA_TYPES = (
+    MediaType("application/pdf", (".pdf",), "pdf", "PDF", "a PDF document", "pdf", "pdf", None, "pdf", True),
+    _image("image/jpeg", ".jpg", ".jpeg", label="JPG"),
+    _image("image/png", ".png", label="PNG"),
+    _image("image/tiff", ".tiff", ".tif", label="TIFF"),
+    _image("image/bmp", ".bmp", label="BMP"),
+    _image("image/gif", ".gif", label="GIF"),
+    _image("image/heic", ".heic", label="HEIC"),
+    MediaType("application/dicom", (".dcm",), "dicom", "DICOM", "a DICOM image", "dicom", "dicom", None, "dicom", True),
+    MediaType("text/plain", (".txt",), "text", "text", "plain text", "text", "text"),
+    MediaType("text/csv", (".csv",), "sheet", "CSV", "comma-separated text", "text", "csv"),
+    MediaType("application/json", (".json",), "text", "JSON", "a JSON file", "json", "text"),
+    MediaType("application/xml", (".xml",), "text", "XML", "an XML file", "xml", "text", None, "xml"),
+    MediaType("application/msword", (".doc",), "word", "Word", _OLD_WORD, "compound", "old word", "ole", "doc"),
+    MediaType("application/vnd.ms-excel", (".xls",), "sheet", "Excel", _OLD_EXCEL, "compound", "sheet", "ole", "xls"),
+    MediaType(_DOCX, (".docx",), "word", "Word", "a Word document", "package", "word", "zip", "docx"),
+    MediaType(_XLSX, (".xlsx",), "sheet", "Excel", "an Excel workbook", "package", "sheet", "zip", "xlsx"),
+)
+BY_NAME = {row.name: row for row in MEDIA_TYPES}
+BY_EXTENSION = {extension: row for row in MEDIA_TYPES for extension in row.extensions}
