@@ -38,6 +38,7 @@ SILENT = {
     "documents.quarantined",
     "documents.authorize_upload",
     "documents.editable",
+    "documents.authorized_additional",
     "records.patients",
     "records.level",
     "records.counts",
