@@ -72,9 +72,9 @@ IMPOSSIBLE: tuple[tuple[dict[str, Any], str], ...] = (
     ({"name": ""}, "name"),
     ({"name": "\0\u202e"}, "name"),
     ({"scope": "admin"}, "scope"),
-    ({"lasts": timedelta()}, "days"),
-    ({"lasts": timedelta(days=-1)}, "days"),
-    ({"lasts": timedelta(days=3651)}, "days"),
+    ({"lifetime": timedelta()}, "days"),
+    ({"lifetime": timedelta(days=-1)}, "days"),
+    ({"lifetime": timedelta(days=3651)}, "days"),
     ({"patient_id": 1_999_999}, "patient"),
 )
 

@@ -92,7 +92,7 @@ def _recognise(path: Path, extension: str, _: Any) -> Any:
 
 def _inspected(path: Path, extension: str) -> dict[str, Any]:
     inspection: Any = import_module("medfiles.sandbox.inspect.inspection")
-    if extension not in inspection.TYPES:
+    if extension not in inspection.BY_EXTENSION:
         return {}
     with path.open("rb") as file:
         found: dict[str, Any] = inspection.inspect(file, extension)

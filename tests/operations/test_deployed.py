@@ -218,7 +218,7 @@ def test_a_document_that_went_at_that_moment_is_to_be_asked_for_again(clinic: Cl
     with nginx.serve([clinic.server], tmp_path / "empty") as front:
         got = Client(front, clinic.client.token).ask("GET", f"/api/v1/files/{number}/download")
     assert (got.status, got.headers["retry-after"]) == (503, "1")
-    assert b"Please try again." in got.body
+    assert b"Try again." in got.body
 
 
 def test_a_document_that_is_too_large_is_refused_in_words_before_it_is_sent(clinic: Clinic) -> None:

@@ -257,7 +257,7 @@ def command(world: World, *options: str) -> Any:
 def test_the_command_ends_with_0_when_all_is_well(world: World, letters: list[EntityFile]) -> None:
     done = command(world, "--deep", "--rate", "20MB")
     assert (done.exit_code, "No findings." in done.stdout) == (0, True)
-    assert "3 documents compared, 3 of these read" in done.stdout
+    assert "3 documents compared, 3 of them read" in done.stdout
 
 
 def test_the_command_names_what_it_found_and_ends_with_1(world: World, letters: list[EntityFile]) -> None:

@@ -110,7 +110,7 @@ class Looking:
     """In place of the sandbox, whose worker takes longer to start than everything else here."""
 
     def run(self, task: str, file: Path, extension: str) -> Any:
-        with import_module("medfiles.sandbox.pool").opened(file) as opened:
+        with import_module("medfiles.sandbox.pool").open_file(file) as opened:
             return import_module("medfiles.sandbox.inspect.inspection").inspect(opened, extension)
 
 
