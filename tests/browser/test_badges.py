@@ -92,7 +92,7 @@ def test_a_badge_follows_everything_that_is_done_to_the_documents(page: Page, pe
     page.get_by_role("button", name="Undo").click()
     expect(badge(page, visit)).to_have_text("3 documents")
     page.get_by_role("checkbox", name="Select all shown").check()
-    sheet.get_by_role("button", name="Move to trash").click()
+    sheet.get_by_role("button", name="Move to trash", exact=True).click()
     expect(badge(page, visit)).to_have_text("No documents yet")
     page.get_by_role("button", name="Undo").click()
     expect(badge(page, visit)).to_have_text("3 documents")

@@ -203,7 +203,7 @@ def test_several_are_chosen_downloaded_together_and_moved_to_the_trash(host: Hos
             "Letter.pdf": samples.pdf(),
             "Note.txt": samples.txt(),
         }
-    mine.get_by_role("button", name="Move to trash").click()
+    mine.get_by_role("button", name="Move to trash", exact=True).click()
     says(mine, "Scan.jpg")
     says(manager(host, visit), "Scan.jpg")
     expect(badge(host, visit)).to_have_text("1 document")

@@ -183,7 +183,7 @@ def test_what_the_host_hands_down_is_not_taken(host: Host, person: Person) -> No
     alone.get_by_role("searchbox").fill("scan")
     expect(alone.locator(".mf-row")).to_have_count(1)
     alone.locator("input[name=file_ids]").check()
-    alone.get_by_role("button", name="Move to trash").click()
+    alone.get_by_role("button", name="Move to trash", exact=True).click()
     part.get_by_role("link", name="Trash (1)").click()
     expect(part.get_by_role("heading", name="Trash")).to_be_visible()
     pick_nothing(page)

@@ -48,7 +48,7 @@ def said(page: Page) -> Locator:
 
 
 def percent(page: Page) -> int:
-    return int(page.locator("[data-mf-percent]").inner_text().split()[0])
+    return int(page.locator("[data-mf-percent]").inner_text().removesuffix("%"))
 
 
 def pictures(requests: list[Request]) -> list[tuple[str, int]]:
@@ -102,9 +102,9 @@ def test_one_walks_through_the_list_by_keyboard_and_comes_back_to_where_one_was(
     page.keyboard.press("Enter")
     expect(page.get_by_role("link", name="Previous document: B.png")).to_be_focused()  # there is no next one
     page.keyboard.press("?")
-    expect(page.get_by_role("heading", name="Keys")).to_be_visible()
+    expect(page.get_by_role("heading", name="Keyboard shortcuts")).to_be_visible()
     page.keyboard.press("Escape")
-    expect(page.get_by_role("heading", name="Keys")).to_be_hidden()
+    expect(page.get_by_role("heading", name="Keyboard shortcuts")).to_be_hidden()
     page.keyboard.press("Escape")
     expect(page.locator(".mf-look[open]")).to_have_count(0)
     expect(page.get_by_role("link", name="B.png", exact=True)).to_be_focused()
@@ -175,7 +175,7 @@ def test_a_picture_of_a_long_page_is_read_from_its_top(page: Page, person: Perso
     start(page, record(person, Long_png=samples.png(800, 9000)), "Long.png")
     assert percent(page) == 100
     assert page.evaluate(SCROLLED)[1] == 0
-    page.get_by_role("button", name="Fit the picture").click()
+    page.get_by_role("button", name="Fit image").click()
     assert percent(page) < 15
 
 
@@ -225,7 +225,7 @@ def test_fingers_pinch_and_swipe(open_context: Callable[..., BrowserContext], pe
         fingers("touchMove", (150 - spread, 400), (250 + spread, 400))
     fingers("touchEnd")
     assert percent(page) > 2 * fitting
-    page.get_by_role("button", name="Fit the picture").click()
+    page.get_by_role("button", name="Fit image").click()
     fingers("touchStart", (300, 400))
     fingers("touchMove", (200, 400))
     fingers("touchMove", (120, 402))

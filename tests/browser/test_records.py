@@ -49,7 +49,7 @@ def test_a_deleted_record_comes_back_with_its_documents_by_undo(page: Page, pers
     visit = person.visit("Letter.pdf", "Scan.jpg")
     sheet = open_visit(page, visit)
     sheet.get_by_role("button", name="Move visit to trash").click()
-    expect(sheet).to_contain_text("Its 2 documents went with it.")
+    expect(sheet).to_contain_text("With 2 documents.")
     expect(card(page, visit)).to_have_count(0)
     sheet.get_by_role("button", name="Undo").click()
     expect(badge(page, visit)).to_have_text("2 documents")

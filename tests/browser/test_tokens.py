@@ -63,7 +63,7 @@ def test_a_token_is_made_copied_used_and_revoked(page: Page, world: World) -> No
     expect(page.get_by_text(text)).to_have_count(0)
     assert_accessible(page)
     page.get_by_role("button", name="Revoke Scanner in the hall").click()
-    expect(page.get_by_text("Revoked the token “Scanner in the hall”")).to_be_visible()
+    expect(page.get_by_text("Token “Scanner in the hall” revoked.")).to_be_visible()
     assert with_token(world, text).get("/patients").status_code == 401
 
 

@@ -250,7 +250,7 @@ def test_a_record_that_somebody_else_filled_meanwhile_says_so_and_takes_the_file
     expect_state(page, "Note 1.txt", "failed")
     expect(said(page, "Note 1.txt")).to_contain_text("full (8 of 8)")
     press(page, "Move to trash", "Old 1.txt")
-    expect(page.get_by_role("button", name="bring back Old 1.txt")).to_be_visible()
+    expect(page.get_by_role("button", name="restore Old 1.txt")).to_be_visible()
     button(page, "Try again", "Note 1.txt").click()
     expect(row(page, "Note 1.txt")).to_be_visible()
     assert "Note 1.txt" in digests(person, visit)
@@ -407,7 +407,7 @@ def test_a_token_of_an_older_session_is_renewed_without_a_word(
     expect(page.locator(".mf-upload")).to_have_count(0)
     assert digests(person, visit) == digests_of(*notes(4))
     press(page, "Move to trash", "Note 1.txt")
-    expect(page.get_by_role("button", name="bring back Note 1.txt")).to_be_visible()
+    expect(page.get_by_role("button", name="restore Note 1.txt")).to_be_visible()
 
 
 def test_a_token_is_renewed_for_files_that_go_on_after_their_sheet_was_closed(

@@ -329,6 +329,6 @@ def test_a_copy_that_is_skipped_goes_to_the_trash_and_comes_back_by_undo(page: P
     page.get_by_role("button", name="Remove this copy of Growth chart.png").click()
     expect(page.locator(".mf-notice-ok")).to_contain_text("“Growth chart.png” moved to trash.")
     assert {file.file_name for file in kept(person, visit) if file.deleted_at} == {"Growth chart.png"}
-    page.get_by_role("button", name="bring back Growth chart.png").click()
+    page.get_by_role("button", name="restore Growth chart.png").click()
     expect(row(page, "Growth chart.png")).to_be_visible()
     assert [file.deleted_at for file in kept(person, visit)] == [None, None]
