@@ -113,7 +113,7 @@ def test_an_address_that_cannot_be_copied_to_is_refused_in_words(small: World, t
     done = command(small, url)
     assert done.exit_code == 1
     assert "Traceback" not in done.output
-    assert "PostgreSQL" in done.output or "does not answer" in done.output
+    assert "PostgreSQL" in done.output or "is unavailable" in done.output
 
 
 def test_a_row_that_differs_afterwards_undoes_everything(small: World, tables: Engine) -> None:
