@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import click
+
 PREFIX = "MEDFILES_"
 
 
-class SettingError(ValueError):
-    """An unknown setting or an invalid value; the message names it."""
+class SettingError(click.ClickException, ValueError):
+    """The installation cannot start like this: one sentence names the setting, folder or driver, and what to do."""
 
 
 @dataclass(frozen=True)

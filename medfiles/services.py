@@ -1,8 +1,10 @@
 """The resources of one installation, built once at startup from its settings."""
 
 import atexit
+import threading
+import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +12,8 @@ from medfiles import config
 from medfiles.antivirus.clamd import Clamd, open_scanner
 from medfiles.audit.chain import Sealer, derive_key
 from medfiles.audit.checkpoint import open_anchor
+from medfiles.database.session import check_writable
+from medfiles.errors import MedfilesError
 from medfiles.previews import renderer
 from medfiles.previews.libreoffice import Converter
 from medfiles.previews.renderer import Renderer
@@ -17,6 +21,38 @@ from medfiles.record_types.declared import RecordType, Registry
 from medfiles.record_types.overrides import with_overrides
 from medfiles.sandbox.pool import ConcurrencyLimit, Sandbox
 from medfiles.storage import Storages, open_storages
+
+
+@dataclass
+class Readiness:
+    """Whether this process can store documents: a write transaction, and a small file in every storage.
+
+    Tried at most once in `every` seconds, however often it is asked; others wait for a running attempt.
+    """
+
+    storages: Storages
+    every: float = 10.0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _tried: float = float("-inf")
+    _error: MedfilesError | None = None
+
+    def check(self) -> None:
+        """Raise the error that kept the last attempt from writing."""
+        with self._lock:
+            if time.monotonic() - self._tried >= self.every:
+                self._error = self._attempt()
+                self._tried = time.monotonic()
+        if self._error is not None:
+            raise self._error
+
+    def _attempt(self) -> MedfilesError | None:
+        try:
+            check_writable()
+            for storage in self.storages:
+                storage.check()
+        except MedfilesError as error:
+            return error
+        return None
 
 
 @dataclass(frozen=True)
@@ -36,6 +72,7 @@ class Services:
     scanner      malware scanner, None without one
     idle         end a session after this time without requests
     longest      end a session after this time in any case
+    readiness    whether database and storages can store documents
     """
 
     registry: Registry
@@ -51,25 +88,29 @@ class Services:
     scanner: Clamd | None
     idle: timedelta
     longest: timedelta
+    readiness: Readiness
 
     @property
     def renderer(self) -> Renderer:
         return Renderer(self.storages, self.renderers, self.converter, self.render_slots)
 
 
+def storages_of(settings: Mapping[str, Any]) -> Storages:
+    return open_storages(
+        settings["MEDFILES_STORAGE_URL"], settings["MEDFILES_INSTANCE"] / "staged", settings["MEDFILES_STORAGE_ALSO"]
+    )
+
+
 def build(settings: Mapping[str, Any], record_types: Iterable[RecordType]) -> Services:
     """Open storages and create worker pools as the settings say. Workers stop when the process exits."""
+    storages = storages_of(settings)
     sandbox = Sandbox(settings["MEDFILES_INSPECTORS"])
     renderers = Sandbox(settings["MEDFILES_RENDERERS"], renderer.TASKS, renderer.LIMITS)
     atexit.register(sandbox.close)
     atexit.register(renderers.close)
     return Services(
         registry=with_overrides(record_types, settings["MEDFILES_ENTITIES"]),
-        storages=open_storages(
-            settings["MEDFILES_STORAGE_URL"],
-            settings["MEDFILES_INSTANCE"] / "staged",
-            settings["MEDFILES_STORAGE_ALSO"],
-        ),
+        storages=storages,
         sandbox=sandbox,
         renderers=renderers,
         converter=Converter(settings["MEDFILES_SOFFICE"]),
@@ -84,4 +125,5 @@ def build(settings: Mapping[str, Any], record_types: Iterable[RecordType]) -> Se
         scanner=open_scanner(settings["MEDFILES_CLAMD"], settings["MEDFILES_CLAMD_SECONDS"]),
         idle=timedelta(minutes=settings["MEDFILES_IDLE_MINUTES"]),
         longest=timedelta(hours=settings["MEDFILES_SESSION_HOURS"]),
+        readiness=Readiness(storages),
     )

@@ -95,10 +95,10 @@ def end_read() -> None:
     db.session.commit()
 
 
-def check_connection() -> None:
-    """Run SELECT 1; raise OperationalError when the database does not answer."""
-    db.session.execute(text("SELECT 1"))
-    db.session.rollback()
+def check_writable() -> None:
+    """Begin a write transaction and read in it; DatabaseUnavailable if that fails."""
+    with transaction() as session:
+        session.execute(text("SELECT 1"))
 
 
 def _configure_postgresql(engine: Engine) -> None:

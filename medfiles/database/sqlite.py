@@ -1,12 +1,15 @@
 """SQLite: durable commits on every connection, and fair turns for writers."""
 
+import os
 import sqlite3
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 WRITES = "medfiles_writes"  # execution option of write transactions: when their commit is durable
@@ -21,6 +24,15 @@ def configure(engine: Engine) -> None:
     A write transaction takes the lock when it begins.
     """
     write_lock = threading.Lock()
+    file = DatabaseFile(engine.url.database)
+
+    @event.listens_for(engine, "do_connect")
+    def require_file(*_: Any) -> None:
+        file.check()
+
+    @event.listens_for(engine, "engine_disposed")
+    def forget(_: Engine) -> None:
+        file.known = None  # whoever disposes of all connections may replace the file
 
     @event.listens_for(engine, "connect")
     def connect(connection: sqlite3.Connection, _: Any) -> None:
@@ -32,6 +44,10 @@ def configure(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
+        try:
+            file.check()
+        except sqlite3.OperationalError as error:
+            raise OperationalError("BEGIN", None, error) from error
         commit = connection.get_execution_options().get(WRITES)
         _set_synchronous(connection, "NORMAL" if commit == ASYNCHRONOUS else "FULL")
         if commit is None:
@@ -46,6 +62,35 @@ def configure(engine: Engine) -> None:
     def checkin(_: Any, record: ConnectionPoolEntry) -> None:
         if record.info.pop("write_lock", False):
             write_lock.release()
+
+
+class DatabaseFile:
+    """The file of a database, which must stay the one that was opened first.
+
+    SQLite would create a missing file, and go on writing into one that was deleted: what it confirms would be lost.
+    """
+
+    def __init__(self, path: str | None) -> None:
+        self.path = path  # None or "": in memory
+        self.known: tuple[int, int] | None = None
+
+    def check(self) -> None:
+        if not self.path:
+            return
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            raise sqlite3.OperationalError(f"the database {self.path} is missing") from None
+        if self.known not in (None, (found.st_dev, found.st_ino)):
+            raise sqlite3.OperationalError(f"the database {self.path} was replaced: restart the server")
+        self.known = found.st_dev, found.st_ino
+
+
+def create_file(engine: Engine) -> None:
+    """Create the file of a new database, readable by its owner only."""
+    if engine.url.database:
+        with suppress(FileExistsError):
+            os.close(os.open(engine.url.database, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def _set_synchronous(connection: Connection, level: str) -> None:

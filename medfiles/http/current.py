@@ -10,7 +10,7 @@ from flask_security import current_user
 
 from medfiles.accounts import service as accounts
 from medfiles.audit import event_log
-from medfiles.database.session import begin_write, check_connection
+from medfiles.database.session import begin_write
 from medfiles.documents.bulk import BulkService
 from medfiles.documents.service import DocumentService
 from medfiles.operations.status import StatusService
@@ -98,10 +98,3 @@ def init_app(app: Flask) -> None:
 def begin_write_transaction() -> None:
     """Begin a write transaction at once, for a library that reads before it writes."""
     begin_write()
-
-
-def check_ready() -> None:
-    """Raise when the database or the storage cannot do its work."""
-    check_connection()
-    for storage in services().storages:
-        storage.check()

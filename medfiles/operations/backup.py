@@ -32,6 +32,7 @@ from medfiles.storage.durable import publish, sha256_of, written
 
 RUN = "backup"
 FORMAT = 1
+FAR_FEWER = 2  # a backup with more than so many times the documents of the newest is kept
 OBJECTS, DATABASE, LIST, SECRET, MANIFEST = "objects", "database", "objects.jsonl", "secret-key", "manifest.json"
 SOURCE_DATABASE, SOURCE = "source-database", "source"  # of an import; restoring leaves out this part and place
 NAME, SUM = re.compile(r"\d{8}T\d{6}\.\d{6}Z"), re.compile(r"[0-9a-f]{64}")
@@ -180,11 +181,14 @@ def check(folder: Path, name: str, report: Report = lambda done: None) -> Iterat
 def thin_out(folder: Path, keep: int) -> int:
     """Keep the newest `keep` backups; return how many were removed.
 
+    The last one with many documents stays as well, if the newest has far fewer: they may have been lost in between.
     Also removes what interrupted backups left, and bytes that no remaining backup needs.
     """
     with _alone(folder):
         names = whole(folder)
-        stay = set(names[-keep:])
+        counts = {name: int(manifest(folder, name)["documents"]) for name in names}
+        fuller = [name for name in names if counts[name] > FAR_FEWER * counts[names[-1]]]
+        stay = {*names[-keep:], *fuller[-1:]}
         for place in [place for place in _places(folder) if place.name not in stay]:
             (place / MANIFEST).unlink(missing_ok=True)  # first: without it, the rest is not a backup
             shutil.rmtree(place)

@@ -97,7 +97,13 @@ class DiskStorage(Staging):
         return check_key(key) if self.name == self.NAME else None  # MEDFILES_ACCEL stands for one folder
 
     def check(self) -> None:
-        self.stage(0).discard()
+        """Write a small file: on a full disk an empty one could still be created."""
+        staged = self.stage(0)
+        try:
+            staged.write(bytes(4096))
+            staged.finish()
+        finally:
+            staged.discard()
 
     def set_aside(self, key: str) -> None:
         path, target = self._path(key), self.root / LOST / key

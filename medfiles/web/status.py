@@ -6,11 +6,10 @@ import ipaddress
 from flask import Blueprint, Response, current_app, render_template, request
 from flask.typing import ResponseReturnValue
 from prometheus_client import CONTENT_TYPE_LATEST
-from sqlalchemy.exc import SQLAlchemyError
 
 from medfiles.errors import MedfilesError, NotFound
 from medfiles.http import views
-from medfiles.http.current import check_ready, services, status_service
+from medfiles.http.current import services, status_service
 from medfiles.http.sessions import background
 from medfiles.operations import status as operation_status
 from medfiles.operations.metrics import exposition
@@ -29,8 +28,8 @@ def healthz() -> ResponseReturnValue:
 @background
 def readyz() -> ResponseReturnValue:
     try:
-        check_ready()
-    except (MedfilesError, SQLAlchemyError):
+        services().readiness.check()
+    except MedfilesError:
         return Response("not ready\n", 503, mimetype="text/plain", headers={"Retry-After": "5"})
     return Response("ready\n", mimetype="text/plain")
 
