@@ -264,11 +264,15 @@ def test_a_document_that_is_not_there_is_said_and_the_rest_is_saved(lived_in: Wo
 def test_a_backup_that_did_not_come_to_its_end_is_none(
     lived_in: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: Any) -> Iterator[bytes]:
-        raise OSError(28, "No space left on device")
+    write = backup.write_private
+
+    def full(path: Path, content: str) -> None:
+        if path.name == backup.MANIFEST:
+            raise OSError(28, "No space left on device")
+        write(path, content)
 
     with monkeypatch.context() as broken, pytest.raises(StorageError, match="No space left"):
-        broken.setattr(backup, "_seal", full)
+        broken.setattr(backup, "write_private", full)
         save(lived_in, tmp_path)
     assert list(backup.whole(tmp_path)) == []
     assert run(lived_in, "restore", str(tmp_path)).exit_code == 1
