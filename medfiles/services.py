@@ -21,36 +21,21 @@ from medfiles.storage import Storages, open_storages
 
 @dataclass(frozen=True)
 class Services:
-    """What every service, job and command of this installation works with.
+    """What every service, job and command of this installation works with."""
 
-    registry     declared record types with the installation's limits
-    storages     storage backends by name
-    sandbox      workers that inspect uploads
-    renderers    workers that render previews
-    converter    LibreOffice, where installed
-    render_slots bounds how many requests may wait for a preview at once
-    sealer       chains the audit log
-    trash_days   days until documents in the trash are deleted permanently
-    verify_days  days within which each document's checksum is verified
-    quota        bytes per owner of patients, 0 for no limit
-    scanner      malware scanner, None without one
-    idle         end a session after this time without requests
-    longest      end a session after this time in any case
-    """
-
-    registry: Registry
-    storages: Storages
-    sandbox: Sandbox
-    renderers: Sandbox
-    converter: Converter
-    render_slots: ConcurrencyLimit
-    sealer: Sealer
-    trash_days: int
-    verify_days: int
-    quota: int
-    scanner: Clamd | None
-    idle: timedelta
-    longest: timedelta
+    registry: Registry  # declared record types with the installation's limits
+    storages: Storages  # storage backends by name
+    sandbox: Sandbox  # workers that inspect uploads
+    renderers: Sandbox  # workers that render previews
+    converter: Converter  # LibreOffice, where installed
+    render_slots: ConcurrencyLimit  # bounds how many requests may wait for a preview at once
+    sealer: Sealer  # chains the audit log
+    trash_days: int  # days until documents in the trash are deleted permanently
+    verify_days: int  # days within which each document's checksum is verified
+    quota: int  # bytes per owner of patients, 0 for no limit
+    scanner: Clamd | None  # malware scanner, None without one
+    idle: timedelta  # end a session after this time without requests
+    longest: timedelta  # end a session after this time in any case
 
     @property
     def renderer(self) -> Renderer:
@@ -59,23 +44,21 @@ class Services:
 
 def build(settings: Mapping[str, Any], record_types: Iterable[RecordType]) -> Services:
     """Open storages and create worker pools as the settings say. Workers stop when the process exits."""
-    sandbox = Sandbox(settings["MEDFILES_INSPECTORS"])
+    instance, sandbox = settings["MEDFILES_INSTANCE"], Sandbox(settings["MEDFILES_INSPECTORS"])
     renderers = Sandbox(settings["MEDFILES_RENDERERS"], renderer.TASKS, renderer.LIMITS)
     atexit.register(sandbox.close)
     atexit.register(renderers.close)
     return Services(
         registry=with_overrides(record_types, settings["MEDFILES_ENTITIES"]),
         storages=open_storages(
-            settings["MEDFILES_STORAGE_URL"],
-            settings["MEDFILES_INSTANCE"] / "staged",
-            settings["MEDFILES_STORAGE_ALSO"],
+            settings["MEDFILES_STORAGE_URL"], instance / "staged", settings["MEDFILES_STORAGE_ALSO"]
         ),
         sandbox=sandbox,
         renderers=renderers,
         converter=Converter(settings["MEDFILES_SOFFICE"]),
         sealer=Sealer(
             derive_key(settings["MEDFILES_AUDIT_KEY"] or config.secret_key(settings)),
-            open_anchor(settings["MEDFILES_AUDIT_ANCHOR"], settings["MEDFILES_INSTANCE"]),
+            open_anchor(settings["MEDFILES_AUDIT_ANCHOR"], instance),
         ),
         render_slots=ConcurrencyLimit(max(1, settings["MEDFILES_THREADS"] - 2)),
         trash_days=settings["MEDFILES_TRASH_DAYS"],
