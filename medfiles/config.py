@@ -1,4 +1,4 @@
-"""All settings in one table: name, default, parser and summary. The whole text is in docs/operate/settings.md."""
+"""All settings in one table; docs/operate/settings.md explains them."""
 
 import os
 import re

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from medfiles import config
-from medfiles.antivirus.clamd import Clamd, open_scanner
+from medfiles.antivirus.clamd import Clamd
 from medfiles.audit.chain import Sealer, derive_key
 from medfiles.audit.checkpoint import open_anchor
 from medfiles.previews import renderer
@@ -44,7 +44,8 @@ class Services:
 
 def build(settings: Mapping[str, Any], record_types: Iterable[RecordType]) -> Services:
     """Open storages and create worker pools as the settings say. Workers stop when the process exits."""
-    instance, sandbox = settings["MEDFILES_INSTANCE"], Sandbox(settings["MEDFILES_INSPECTORS"])
+    instance, clamd = settings["MEDFILES_INSTANCE"], settings["MEDFILES_CLAMD"]
+    sandbox = Sandbox(settings["MEDFILES_INSPECTORS"])
     renderers = Sandbox(settings["MEDFILES_RENDERERS"], renderer.TASKS, renderer.LIMITS)
     atexit.register(sandbox.close)
     atexit.register(renderers.close)
@@ -64,7 +65,7 @@ def build(settings: Mapping[str, Any], record_types: Iterable[RecordType]) -> Se
         trash_days=settings["MEDFILES_TRASH_DAYS"],
         verify_days=settings["MEDFILES_VERIFY_DAYS"],
         quota=settings["MEDFILES_QUOTA"],
-        scanner=open_scanner(settings["MEDFILES_CLAMD"], settings["MEDFILES_CLAMD_SECONDS"]),
+        scanner=Clamd(clamd, settings["MEDFILES_CLAMD_SECONDS"]) if clamd else None,
         idle=timedelta(minutes=settings["MEDFILES_IDLE_MINUTES"]),
         longest=timedelta(hours=settings["MEDFILES_SESSION_HOURS"]),
     )

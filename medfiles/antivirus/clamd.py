@@ -102,10 +102,6 @@ class Clamd:
             return error
 
 
-def open_scanner(address: str, seconds: float) -> Clamd | None:
-    return Clamd(address, seconds) if address else None
-
-
 def _messages(command: str, chunks: Iterable[bytes] | None) -> Iterator[bytes]:
     yield b"z%s\0" % command.encode()
     if chunks is not None:

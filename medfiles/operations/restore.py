@@ -2,7 +2,7 @@
 
 import shutil
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from itertools import islice
@@ -16,7 +16,7 @@ from medfiles.database.session import db
 from medfiles.errors import Conflict, IntegrityFailed, KeyTaken, StorageError
 from medfiles.models import Patient, User
 from medfiles.operations import backup
-from medfiles.operations.backup import DATABASE, SECRET, SOURCE, Entry, entries, manifest, object_path
+from medfiles.operations.backup import DATABASE, SECRET, SOURCE, Entry, Report, entries, manifest, object_path
 from medfiles.operations.database_dump import load
 from medfiles.storage import AttachedFolder, Storage, Storages, digest
 from medfiles.storage.base import CHUNK, make_folder
@@ -25,8 +25,6 @@ from medfiles.storage.durable import check_space, publish, sha256_of, write_priv
 MOST = 20  # sentences about a damaged backup
 # State of the installation that was backed up: pending objects, cached previews, sessions.
 LEFT_BEHIND = ("storage_journal", "renditions", "sessions", "fixity_findings", "last_runs")
-
-Report = Callable[[int], None]
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,13 @@ def _run(app: Any, claim: Claim) -> bool:
             facts = handler.run(app.extensions["medfiles"], claim.subject)
     except Exception as error:  # noqa: BLE001 - one failed job must not stop the others
         db.session.rollback()
-        _failed(claim, handler, error)
+        last = handler.tries is not None and claim.tries + 1 >= handler.tries
+        growth, code = 1 if handler.delay_others else 2 ** min(claim.tries, 10), error_code(error)
+        retry_after = None if last else min(RETRY_AFTER * growth, HOUR)
+        jobs.fail(claim, code, retry_after, delay_others=handler.delay_others)
+        expected = isinstance(error, MedfilesError | SQLAlchemyError | OSError)
+        write_log = log.error if expected else log.exception
+        write_log("given up" if last else "failed", job=claim.name, subject=claim.subject, code=code)
         return False
     jobs.complete(claim, handler.every)
     seconds = round(time.monotonic() - begun, 2)
@@ -134,16 +140,6 @@ def _run(app: Any, claim: Claim) -> bool:
     write_log = log.info if handler.every and any(facts.values()) else log.debug
     write_log("done", job=claim.name, subject=claim.subject, seconds=seconds, **facts)
     return True
-
-
-def _failed(claim: Claim, handler: JobHandler, error: Exception) -> None:
-    last = handler.tries is not None and claim.tries + 1 >= handler.tries
-    growth = 1 if handler.delay_others else 2 ** min(claim.tries, 10)
-    retry_after = None if last else min(RETRY_AFTER * growth, HOUR)
-    jobs.fail(claim, error_code(error), retry_after, delay_others=handler.delay_others)
-    expected = isinstance(error, MedfilesError | SQLAlchemyError | OSError)
-    write_log = log.error if expected else log.exception
-    write_log("given up" if last else "failed", job=claim.name, subject=claim.subject, code=error_code(error))
 
 
 @contextmanager

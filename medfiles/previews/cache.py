@@ -26,9 +26,7 @@ class AlreadyStored(Exception):
 
 def find(sha256: str, recipe: str, page: int) -> Rendition | None:
     """Return the row, detached so that later commits do not expire it."""
-    row = db.session.scalar(
-        select(Rendition).where(Rendition.sha256 == sha256, Rendition.recipe == recipe, Rendition.page == page)
-    )
+    row = db.session.scalar(select(Rendition).filter_by(sha256=sha256, recipe=recipe, page=page))
     if row is not None:
         db.session.expunge(row)
     end_read()
@@ -37,12 +35,12 @@ def find(sha256: str, recipe: str, page: int) -> Rendition | None:
 
 def failure(sha256: str, recipe: str, pages: Collection[int]) -> str | None:
     """Return why one of these pages failed before, if known."""
-    query = select(Rendition.failure).where(Rendition.sha256 == sha256, Rendition.recipe == recipe)
+    query = select(Rendition.failure).filter_by(sha256=sha256, recipe=recipe)
     return next((found for (found,) in read(query.where(Rendition.page.in_(pages)).limit(1))), None)
 
 
 def has_other(sha256: str, recipe: str, page: int) -> bool:
-    query = select(Rendition.id).where(Rendition.sha256 == sha256, Rendition.recipe == recipe, Rendition.page != page)
+    query = select(Rendition.id).filter_by(sha256=sha256, recipe=recipe).where(Rendition.page != page)
     return bool(read(query.limit(1)))
 
 
