@@ -4,7 +4,7 @@ from typing import Self
 
 
 class MedfilesError(Exception):
-    """Base class: `code` is for programs, `message` for people, `default` the message of an error without its own."""
+    """Base class: `code` is for programs, `message` or else `default` for people."""
 
     code = "error"
     default = ""

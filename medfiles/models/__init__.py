@@ -1,7 +1,7 @@
 """The tables. Importing this package makes every one of them known to the metadata."""
 
 from medfiles.models.accounts import ApiToken, Role, Session, User
-from medfiles.models.audit import AuditEvent, AuditSeal
+from medfiles.models.audit import AuditEvent, AuditPrivate, AuditSeal
 from medfiles.models.documents import FIRST_FILE_ID, CancelledUpload, EntityFile, Rendition
 from medfiles.models.jobs import Job, LastRun
 from medfiles.models.legacy import LabResultFile, LegacyId, LegacySource

@@ -61,7 +61,7 @@ class Session(db.Model):  # type: ignore[name-defined,misc]
 
 
 class ApiToken(db.Model):  # type: ignore[name-defined,misc]
-    """A token with which scripts sign in. `selector` finds the row; `digest` is the SHA-256 of the secret."""
+    """A token for scripts. `selector` finds the row; `digest`: its secret's SHA-256."""
 
     __tablename__ = "api_tokens"
     __table_args__ = (CheckConstraint("scope IN ('read', 'write')", name="scope"), {"sqlite_autoincrement": True})

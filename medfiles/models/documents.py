@@ -1,4 +1,4 @@
-"""Documents: everything but their bytes. What was rendered from them, and cancelled uploads."""
+"""Documents but for their bytes, renditions of them, and cancelled uploads."""
 
 from datetime import datetime
 from typing import Any
@@ -81,7 +81,7 @@ event.listen(
 
 
 class Rendition(db.Model):  # type: ignore[name-defined,misc]
-    """A rendition of all documents with this SHA-256. An image has `key`, `storage` and `size`."""
+    """A rendition of all documents with this SHA-256; an image has a `key`."""
 
     __tablename__ = "renditions"
     __table_args__ = (UniqueConstraint("sha256", "recipe", "page"), {"sqlite_autoincrement": True})
@@ -99,7 +99,7 @@ class Rendition(db.Model):  # type: ignore[name-defined,misc]
 
 
 class CancelledUpload(db.Model):  # type: ignore[name-defined,misc]
-    """An upload that its sender cancelled while in progress: if it still arrives, it is not stored."""
+    """An upload cancelled while in progress: if it still arrives, it is not stored."""
 
     __tablename__ = "cancelled_uploads"
     __table_args__ = (UniqueConstraint("user_id", "idempotency_key"), {"sqlite_autoincrement": True})

@@ -28,7 +28,7 @@ class Job(db.Model):  # type: ignore[name-defined,misc]
 
 
 class LastRun(db.Model):  # type: ignore[name-defined,misc]
-    """When work of this name last started and last ended, in any process, with its results."""
+    """When work of this name last started and ended, in any process, with results."""
 
     __tablename__ = "last_runs"
 

@@ -207,7 +207,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Copier:
-    """Copies content to the folder of all backups and lists it; `mend`: verify what is there before reusing it."""
+    """Copies and lists content; `mend`: verify existing bytes before reusing them."""
 
     folder: Path
     lines: IO[str]
@@ -216,7 +216,7 @@ class Copier:
     mend: bool
 
     def copy_installation(self, storages: Storages, database: Path) -> dict[str, Any]:
-        """Copy the database first, then the bytes that this copy names; return facts about the database."""
+        """Copy the database, then the bytes that the copy names; return facts about it."""
         with _snapshot(db.engine, database) as connection:
             facts = {"dialect": connection.dialect.name, "revision": connection.execute(text(REVISION)).scalar()}
             for row in connection.execution_options(yield_per=500).execute(text(ROWS)):

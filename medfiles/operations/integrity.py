@@ -181,7 +181,7 @@ def _compare(
 
 
 def _check(storages: Storages, file_id: int, *, deep: bool = False) -> tuple[Finding | None, int]:
-    """Return what is wrong and how many bytes were read; start over if the row changed while looking."""
+    """Return what is wrong and the bytes read; start over if the row changed."""
     columns = (EntityFile.storage, EntityFile.file_path, EntityFile.file_size, EntityFile.sha256)
     query = select(*columns).where(EntityFile.id == file_id)
     while row := read(query):

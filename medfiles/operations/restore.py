@@ -89,7 +89,7 @@ def restore(
 
 
 def check_is_empty(storages: Storages, expected: Collection[str] = ()) -> None:
-    """Raise Conflict unless the installation is empty, but for documents of an interrupted restore (`expected`)."""
+    """Raise Conflict unless the installation is empty, but for `expected` keys."""
     tables = inspect(db.engine).get_table_names()
     if strange := sorted({*tables} - {*db.metadata.tables, "alembic_version"}):
         raise Conflict(
@@ -150,7 +150,7 @@ def _bring_database(source: Path, purged: Sequence[int], storage: str) -> None:
 
 
 def _settle(engine: Engine, purged: Sequence[int], storage: str) -> None:
-    """Delete what was left behind or purged while the backup was made; name the storage that holds the documents."""
+    """Delete what stays behind or was purged; set the storage of all documents."""
     with engine.begin() as connection:
         for name in {*LEFT_BEHIND} & {*inspect(connection).get_table_names()}:
             connection.execute(text(f"DELETE FROM {name}"))

@@ -31,7 +31,7 @@ Facts = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class JobHandler:
-    """How to run a job. A failed one is retried after RETRY_AFTER, then after twice the time, up to an hour."""
+    """How to run a job. Failures are retried after RETRY_AFTER, doubled up to HOUR."""
 
     run: Callable[[Services, int], Facts]
     every: timedelta | None = None  # None: it runs only when enqueued

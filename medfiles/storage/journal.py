@@ -4,15 +4,15 @@ Before an object is created its key is *expected*; the transaction that makes a 
 transaction that stops naming a key *releases* it. `sweep` removes objects whose lease has expired.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Row, bindparam, delete, insert, select, union_all, update
+from sqlalchemy import bindparam, delete, exists, insert, or_, select, update
 
 from medfiles.clock import now
-from medfiles.database.session import db, end_read, transaction
+from medfiles.database.session import db, read, transaction
 from medfiles.errors import StorageError
 from medfiles.models import EntityFile, Rendition, StorageJournal
 from medfiles.storage import Storages
@@ -31,6 +31,10 @@ class Swept:
 _ENTER = insert(StorageJournal.__table__)
 _STRIKE = delete(StorageJournal.__table__).where(
     StorageJournal.key.in_(bindparam("keys", expanding=True)), StorageJournal.action == "attach"
+)
+# Whether a row names the key: a last check before an object is deleted.
+_IS_NAMED = or_(
+    exists().where(EntityFile.file_path == StorageJournal.key), exists().where(Rendition.key == StorageJournal.key)
 )
 
 
@@ -82,10 +86,12 @@ def remove(storages: Storages, keys: Collection[str]) -> Swept:
     every, removed, failed = list(keys), 0, 0
     for at in range(0, len(every), BATCH):
         released = (StorageJournal.key.in_(every[at : at + BATCH]), StorageJournal.action == "remove")
-        entries = db.session.execute(select(StorageJournal.key, StorageJournal.storage).where(*released)).all()
-        named = _named(storages, entries)
+        entries = read(select(StorageJournal.key, StorageJournal.storage, _IS_NAMED).where(*released))
+        named = {key for key, _, is_named in entries if is_named}
+        for folder in storages.attached.values():
+            named |= folder.named([key for key, storage, _ in entries if storage == folder.name])
         gone = []
-        for key, storage in entries:
+        for key, storage, _ in entries:
             with suppress(StorageError):
                 if key not in named:
                     (storages.attached.get(storage) or storages[storage]).delete(key)
@@ -109,14 +115,3 @@ def sweep(storages: Storages, at: datetime | None = None, report: Callable[[str]
     for key in keys:
         report(key)
     return remove(storages, keys)
-
-
-def _named(storages: Storages, entries: Sequence[Row[str, str]]) -> set[str]:
-    """Return the keys that rows name: a last check before objects are deleted."""
-    keys = [key for key, _ in entries]
-    documents = select(EntityFile.file_path).where(EntityFile.file_path.in_(keys))
-    named = set(db.session.scalars(union_all(documents, select(Rendition.key).where(Rendition.key.in_(keys)))))
-    end_read()
-    for folder in storages.attached.values():
-        named |= folder.named([key for key, storage in entries if storage == folder.name])
-    return named
