@@ -20,12 +20,9 @@ from medfiles.storage import base
 from medfiles.storage.base import CHUNK, KEY, Staged, Storage, Stored, check_key, digest
 
 LOST = "lost+found"
-PROBE = "check"
 SYNCHRONOUS = 2  # concurrent commits: a conditional create sends the whole document in one request
-TRIES = 3
 CLIENT = {"connect_timeout": "3s", "read_timeout": "15s", "timeout": "300s", "user_agent": "medfiles"}
-RETRIES: Any = {"max_retries": TRIES - 1, "retry_timeout": timedelta(seconds=60)}
-ONCE: Any = {"max_retries": 0}
+RETRIES: Any = {"max_retries": 2, "retry_timeout": timedelta(seconds=60)}
 SCHEMES = ("s3", "gs", "az")
 # S3 copies conditionally only as part of a multipart upload.
 OF_S3 = {"checksum_algorithm": "SHA256", "copy_if_not_exists": "multipart"}
@@ -47,7 +44,7 @@ class ObjectStorage(Storage):
     def __init__(self, url: str, staging: Path, name: str = "") -> None:
         super().__init__(name, staging, synced=False)
         self._objects: Any = bucket(url)
-        self._probe: Any = bucket(url, {"read_timeout": "3s"}, ONCE)  # a readiness check must answer within seconds
+        self._probe: Any = bucket(url, {"read_timeout": "3s"}, {"max_retries": 0})  # readiness answers within seconds
         self._slots = BoundedSemaphore(SYNCHRONOUS)
 
     def commit(self, staged: Staged, key: str) -> Stored:
@@ -108,7 +105,7 @@ class ObjectStorage(Storage):
 
     def check(self) -> None:
         with translated():
-            obstore.put(self._probe, PROBE, b"")
+            obstore.put(self._probe, "check", b"")
 
     def set_aside(self, key: str) -> None:
         with translated(), suppress(FileNotFoundError):
