@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from medfiles import config
-from medfiles.antivirus.clamd import Clamd, open_scanner
+from medfiles.antivirus.clamd import Clamd
 from medfiles.audit.chain import Sealer, derive_key
 from medfiles.audit.checkpoint import open_anchor
 from medfiles.database.session import check_writable
@@ -57,38 +57,22 @@ class Readiness:
 
 @dataclass(frozen=True)
 class Services:
-    """What every service, job and command of this installation works with.
+    """What every service, job and command of this installation works with."""
 
-    registry     declared record types with the installation's limits
-    storages     storage backends by name
-    sandbox      workers that inspect uploads
-    renderers    workers that render previews
-    converter    LibreOffice, where installed
-    render_slots bounds how many requests may wait for a preview at once
-    sealer       chains the audit log
-    trash_days   days until documents in the trash are deleted permanently
-    verify_days  days within which each document's checksum is verified
-    quota        bytes per owner of patients, 0 for no limit
-    scanner      malware scanner, None without one
-    idle         end a session after this time without requests
-    longest      end a session after this time in any case
-    readiness    whether database and storages can store documents
-    """
-
-    registry: Registry
-    storages: Storages
-    sandbox: Sandbox
-    renderers: Sandbox
-    converter: Converter
-    render_slots: ConcurrencyLimit
-    sealer: Sealer
-    trash_days: int
-    verify_days: int
-    quota: int
-    scanner: Clamd | None
-    idle: timedelta
-    longest: timedelta
-    readiness: Readiness
+    registry: Registry  # declared record types with the installation's limits
+    storages: Storages  # storage backends by name
+    sandbox: Sandbox  # workers that inspect uploads
+    renderers: Sandbox  # workers that render previews
+    converter: Converter  # LibreOffice, where installed
+    render_slots: ConcurrencyLimit  # bounds how many requests may wait for a preview at once
+    sealer: Sealer  # chains the audit log
+    trash_days: int  # days until documents in the trash are deleted permanently
+    verify_days: int  # days within which each document's checksum is verified
+    quota: int  # bytes per owner of patients, 0 for no limit
+    scanner: Clamd | None  # malware scanner, None without one
+    idle: timedelta  # end a session after this time without requests
+    longest: timedelta  # end a session after this time in any case
+    readiness: Readiness  # whether database and storages can store documents
 
     @property
     def renderer(self) -> Renderer:
@@ -104,6 +88,7 @@ def storages_of(settings: Mapping[str, Any]) -> Storages:
 def build(settings: Mapping[str, Any], record_types: Iterable[RecordType]) -> Services:
     """Open storages and create worker pools as the settings say. Workers stop when the process exits."""
     storages = storages_of(settings)
+    instance, clamd = settings["MEDFILES_INSTANCE"], settings["MEDFILES_CLAMD"]
     sandbox = Sandbox(settings["MEDFILES_INSPECTORS"])
     renderers = Sandbox(settings["MEDFILES_RENDERERS"], renderer.TASKS, renderer.LIMITS)
     atexit.register(sandbox.close)
@@ -116,13 +101,13 @@ def build(settings: Mapping[str, Any], record_types: Iterable[RecordType]) -> Se
         converter=Converter(settings["MEDFILES_SOFFICE"]),
         sealer=Sealer(
             derive_key(settings["MEDFILES_AUDIT_KEY"] or config.secret_key(settings)),
-            open_anchor(settings["MEDFILES_AUDIT_ANCHOR"], settings["MEDFILES_INSTANCE"]),
+            open_anchor(settings["MEDFILES_AUDIT_ANCHOR"], instance),
         ),
         render_slots=ConcurrencyLimit(max(1, settings["MEDFILES_THREADS"] - 2)),
         trash_days=settings["MEDFILES_TRASH_DAYS"],
         verify_days=settings["MEDFILES_VERIFY_DAYS"],
         quota=settings["MEDFILES_QUOTA"],
-        scanner=open_scanner(settings["MEDFILES_CLAMD"], settings["MEDFILES_CLAMD_SECONDS"]),
+        scanner=Clamd(clamd, settings["MEDFILES_CLAMD_SECONDS"]) if clamd else None,
         idle=timedelta(minutes=settings["MEDFILES_IDLE_MINUTES"]),
         longest=timedelta(hours=settings["MEDFILES_SESSION_HOURS"]),
         readiness=Readiness(storages),

@@ -1,6 +1,6 @@
 """The database handle: constraint names, UTC times, transactions."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import BigInteger, Connection, DateTime, Dialect, Engine, Integer, MetaData, event, text
+from sqlalchemy import BigInteger, Connection, DateTime, Dialect, Engine, Integer, MetaData, event, func, select, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
@@ -93,6 +93,18 @@ def begin_write(commit: str = sqlite.SYNCHRONOUS) -> None:
 def end_read() -> None:
     """End a read transaction; a rollback would also expire what was read."""
     db.session.commit()
+
+
+def read(query: Any) -> Sequence[Any]:
+    """Return all rows of a query and end the read transaction."""
+    rows = db.session.execute(query).all()
+    end_read()
+    return rows
+
+
+def count(column: Any, *where: Any) -> int:
+    """Count the rows that meet the conditions."""
+    return db.session.scalar(select(func.count(column)).where(*where)) or 0
 
 
 def check_writable() -> None:

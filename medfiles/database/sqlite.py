@@ -104,17 +104,13 @@ def _acquire_lock(connection: Connection, deadline: float) -> bool:
     raw: Any = connection.connection.dbapi_connection
     raw.execute("PRAGMA busy_timeout=0")
     try:
-        while (locked := _try_begin(raw)) and time.monotonic() < deadline:
+        while True:
+            try:
+                raw.execute("BEGIN IMMEDIATE")
+                return True
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                    return False
             time.sleep(PAUSE)
-        return locked is False
     finally:
         raw.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
-
-
-def _try_begin(raw: sqlite3.Connection) -> bool | None:
-    """BEGIN IMMEDIATE: False when it began, True when locked, None on another error."""
-    try:
-        raw.execute("BEGIN IMMEDIATE")
-    except sqlite3.OperationalError as error:
-        return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY or None
-    return False

@@ -463,13 +463,13 @@ def test_older_documents_are_scanned_now_and_again(world: World, scanner: Clamd)
 
 
 def test_without_a_scanner_there_is_nothing_to_scan(world: World) -> None:
-    assert scanning.scan_due(world.parts.storages, None) == {}
+    assert scanning.scan_due(replace(world.parts, scanner=None)) == {}
 
 
 def test_while_the_scanner_is_away_older_documents_wait(world: World) -> None:
     world.attach(world.record())
     with pytest.raises(scanning.ScannerUnreachable):
-        scanning.scan_due(world.parts.storages, AWAY)
+        scanning.scan_due(replace(world.parts, scanner=AWAY))
 
 
 def test_a_thumbnail_that_somebody_has_made_meanwhile_is_left(world: World) -> None:

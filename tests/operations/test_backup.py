@@ -21,6 +21,7 @@ from medfiles.legacy.folder import folder_of
 from medfiles.models import EntityFile, Visit
 from medfiles.operations import backup, database_dump, integrity, restore
 from medfiles.storage import digest
+from medfiles.storage.durable import write_private
 from tests.support.factories import World
 
 pytestmark = pytest.mark.database
@@ -264,11 +265,13 @@ def test_a_document_that_is_not_there_is_said_and_the_rest_is_saved(lived_in: Wo
 def test_a_backup_that_did_not_come_to_its_end_is_none(
     lived_in: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: Any) -> Iterator[bytes]:
-        raise OSError(28, "No space left on device")
+    def full(path: Path, content: str) -> None:
+        if path.name == backup.MANIFEST:
+            raise OSError(28, "No space left on device")
+        write_private(path, content)
 
     with monkeypatch.context() as broken, pytest.raises(StorageError, match="No space left"):
-        broken.setattr(backup, "_seal", full)
+        broken.setattr(backup, "write_private", full)
         save(lived_in, tmp_path)
     assert list(backup.whole(tmp_path)) == []
     assert run(lived_in, "restore", str(tmp_path)).exit_code == 1
