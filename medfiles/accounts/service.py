@@ -146,7 +146,9 @@ def log_sign_in(
     Without `commit`, log it in the open transaction, which does what the step is for.
     """
     actor = actor_for(user, address, request_id) if user else None
-    more = {} if succeeded else {"outcome": "refused", "reason": "wrong"} | ({} if user else {"address": address})
+    more: dict[str, Any] = {} if succeeded else {"outcome": "refused", "reason": "wrong"}
+    if user is None:
+        more["address"] = address
     with transaction() if commit else nullcontext():
         event_log.record(actor, action, AuditTarget(), **more)
 

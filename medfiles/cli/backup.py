@@ -49,8 +49,8 @@ def _make(folder: Path, keep: int | None, mend: bool, as_json: bool) -> None:
     gone = backup.thin_out(folder, keep) if keep else 0
     lines = [*saved.problems, f"Backed up {saved.documents:,} documents as {saved.name} ({saved.copied:,} new)."]
     facts = {"documents": saved.documents, "bytes": saved.bytes, "copied": saved.copied, "removed": gone}
-    facts |= {"name": saved.name, "problems": saved.problems, "purged": saved.purged}
-    summary(as_json, "\n".join(lines), ok=not saved.problems, **facts)
+    found = {"problems": saved.problems, "purged": saved.purged}
+    summary(as_json, "\n".join(lines), ok=not saved.problems, name=saved.name, **found, **facts)
 
 
 def _check(folder: Path, name: str, as_json: bool) -> None:

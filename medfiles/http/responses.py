@@ -44,11 +44,8 @@ def send_document(opened: DocumentContent, *, direct: bool = False) -> Response:
         response.status_code, response.location = 307, link
         return response
     start, end = _requested_range(file.sha256, size)
-    location, is_conditional = (
-        current_app.config["MEDFILES_ACCEL"],
-        any(name in request.headers for name in PRECONDITIONS),
-    )
-    if location and not is_conditional and (path := opened.accel_path()):
+    location = current_app.config["MEDFILES_ACCEL"]
+    if location and not any(name in request.headers for name in PRECONDITIONS) and (path := opened.accel_path()):
         response.headers["X-Accel-Redirect"] = f"{location}{path}"
         return response
     if (start, end) != (0, size):
