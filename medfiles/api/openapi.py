@@ -120,8 +120,14 @@ class Describer(FlaskPlugin):
             yield method, declare(view)
 
     def parse_path(self, route: Any, path_parameter_descriptions: object) -> tuple[str, list[Json]]:
-        path = PLACEHOLDER.sub(r"{\1}", route.rule)
-        return path, [_path_parameter(name) for name in PLACEHOLDER.findall(route.rule)]
+        types = [word for record_type in services().registry for word in (record_type.name, record_type.plural)]
+        number, found = {"type": "integer", "minimum": 0, "maximum": LARGEST_ID}, []
+        for name in PLACEHOLDER.findall(route.rule):
+            description, example = PATH_PARAMETERS[name]
+            said = {"name": name, "in": "path", "required": True, "description": description}
+            schema = {"type": "string", "enum": types} if name == "type" else number
+            found.append(said | {"schema": schema, "example": example})
+        return PLACEHOLDER.sub(r"{\1}", route.rule), found
 
 
 def _operations() -> Mapping[str, Operation]:
@@ -131,15 +137,6 @@ def _operations() -> Mapping[str, Operation]:
 
 def _model(model: Model | None) -> type[BaseModel] | None:
     return models()[model] if isinstance(model, str) else model
-
-
-def _path_parameter(name: str) -> Json:
-    description, example = PATH_PARAMETERS[name]
-    record_types = [word for record_type in services().registry for word in (record_type.name, record_type.plural)]
-    number = {"type": "integer", "minimum": 0, "maximum": LARGEST_ID}
-    schema = {"type": "string", "enum": record_types} if name == "type" else number
-    said = {"name": name, "in": "path", "required": True, "description": description}
-    return said | {"schema": schema, "example": example}
 
 
 def _errors(operation: Operation, method: str, path: str) -> Errors:
