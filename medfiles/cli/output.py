@@ -1,6 +1,7 @@
 """Command output: sentences, or JSON with --json; errors without a traceback."""
 
 import json
+import sys
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -12,11 +13,18 @@ from medfiles.errors import MedfilesError
 
 FINDINGS = 1
 NOT_READY = "The database is unavailable, or its tables are missing. Create them with `flask db upgrade`."
-json_option = click.option("--json", "as_json", is_flag=True, help="Print a JSON summary.")
 
 
-def summary(as_json: bool, sentence: str, **facts: Any) -> None:
+def summary(as_json: bool, sentence: str, *, ok: bool = True, **facts: Any) -> None:
+    """Print the result of a command; unless it is `ok`, exit with status 1."""
     click.echo(json.dumps(facts, default=str) if as_json else sentence)
+    if not ok:
+        sys.exit(FINDINGS)
+
+
+def with_summary(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command that ends with a `summary` the option --json, and report its errors."""
+    return click.option("--json", "as_json", is_flag=True, help="Print a JSON summary.")(report_errors(command))
 
 
 def report_errors(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -6,21 +6,16 @@ import click
 from flask.cli import AppGroup
 
 from medfiles.accounts import service as accounts
-from medfiles.cli.output import json_option, report_errors, summary
+from medfiles.cli.output import summary, with_summary
 
 group = AppGroup("user", help="Create and manage accounts.")
 password_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 
 
-def register(parent: AppGroup) -> None:
-    parent.add_command(group)
-
-
 @group.command()
 @click.argument("email")
 @password_stdin
-@json_option
-@report_errors
+@with_summary
 def create(email: str, password_stdin: bool, as_json: bool) -> None:
     """Create an account."""
     user = accounts.create(email, _password(password_stdin))
@@ -30,8 +25,7 @@ def create(email: str, password_stdin: bool, as_json: bool) -> None:
 @group.command()
 @click.argument("email")
 @password_stdin
-@json_option
-@report_errors
+@with_summary
 def password(email: str, password_stdin: bool, as_json: bool) -> None:
     """Set a new password and end all sessions of the account."""
     accounts.set_password(email, _password(password_stdin))
@@ -41,8 +35,7 @@ def password(email: str, password_stdin: bool, as_json: bool) -> None:
 @group.command()
 @click.argument("email")
 @click.option("--undo", is_flag=True, help="Let the account sign in again.")
-@json_option
-@report_errors
+@with_summary
 def disable(email: str, undo: bool, as_json: bool) -> None:
     """Block an account from signing in, with immediate effect. Its records are kept."""
     if undo:
@@ -55,8 +48,7 @@ def disable(email: str, undo: bool, as_json: bool) -> None:
 @group.command("second-step")
 @click.argument("email")
 @click.option("--off", is_flag=True, required=True, help="Require only the password.")
-@json_option
-@report_errors
+@with_summary
 def second_step(email: str, off: bool, as_json: bool) -> None:
     """Turn off two-step verification of an account, for example after a lost phone, and end its sessions."""
     accounts.clear_second_step(email)
@@ -66,8 +58,7 @@ def second_step(email: str, off: bool, as_json: bool) -> None:
 @group.command()
 @click.argument("email")
 @click.option("--undo", is_flag=True, help="Remove the role.")
-@json_option
-@report_errors
+@with_summary
 def admin(email: str, undo: bool, as_json: bool) -> None:
     """Let an account open the status page. It gets no access to more documents."""
     accounts.set_admin(email, not undo)

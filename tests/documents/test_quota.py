@@ -123,8 +123,8 @@ def test_only_ones_own_patients_are_counted(world: World) -> None:
     world.share(theirs, "nora@sample.example", "edit")
     world.attach(world.record(patient=theirs, email=HELPER), "a.txt", LETTER, email=HELPER)
     own = db.session.get_one(Patient, theirs.id).user_id
-    assert quota.usage(own, 0).used == 1000
-    assert quota.usage(world.user().id, 0).used == 0
+    assert quota.used_bytes(own) == 1000
+    assert quota.used_bytes(world.user().id) == 0
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import g
 from flask.testing import FlaskClient
 from PIL import Image
 from sqlalchemy import select
@@ -17,7 +18,7 @@ from werkzeug.test import TestResponse
 from medfiles.clock import now
 from medfiles.database.session import db, transaction
 from medfiles.errors import Forbidden, IntegrityFailed, NotFound
-from medfiles.http.views import FilePresenter
+from medfiles.http.views import file_views
 from medfiles.models import EntityFile, Rendition, StorageJournal
 from medfiles.operations import housekeeping
 from medfiles.previews import cache as preview_cache
@@ -315,13 +316,10 @@ def test_a_row_of_the_list_knows_the_address_of_its_thumbnail(world: World) -> N
     files = [world.attach(record, name) for name in ("letter.pdf", "photo.heic", "note.txt", "sheet.xlsx")]
     client = world.client()
     with world.app.test_request_context():
-        views = [file_view(world, file) for file in files]
+        g.actor = world.actor()
+        views = file_views(files)
     assert [view.thumbnail is not None for view in views] == [True, True, False, False]
     assert [seen(client, view.thumbnail).status_code for view in views if view.thumbnail] == [200, 200]
-
-
-def file_view(world: World, file: EntityFile) -> Any:
-    return FilePresenter(world.parts.registry, world.actor(), 30)(file)
 
 
 # --- what cannot be shown -----------------------------------------------------------------------------------------
