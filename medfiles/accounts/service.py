@@ -163,6 +163,10 @@ def is_empty() -> bool:
     return not db.session.scalar(select(func.count(User.id))) and not db.session.scalar(select(func.count(Patient.id)))
 
 
+def all_accounts() -> Sequence[User]:
+    return db.session.scalars(select(User).order_by(User.email)).unique().all()
+
+
 def emails(user_ids: Collection[int]) -> Mapping[int, str]:
     return dict(db.session.execute(select(User.id, User.email).where(User.id.in_(user_ids))).all())
 

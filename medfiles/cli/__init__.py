@@ -1,13 +1,33 @@
 """The command line: `flask medfiles …`."""
 
-from flask import Flask
-from flask.cli import AppGroup
+from importlib.metadata import version
+
+import click
+from flask import Flask, current_app
+from flask.cli import AppGroup, with_appcontext
 
 from medfiles.cli import audit, backup, database, demo, legacy, previews, scan, storage, token, user, verify, worker
+from medfiles.http.current import services
+from medfiles.operations import instance
+
+MAKES_A_DATABASE = ("restore",)
+
+
+@click.group("medfiles", cls=AppGroup)
+@click.version_option(version("medfiles"), message="medfiles %(version)s")
+@click.option(
+    instance.AS_OWNER, is_flag=True, expose_value=False,
+    help="For root: run as the account that the instance folder belongs to.",
+)  # fmt: skip
+@click.pass_context
+@with_appcontext
+def group(context: click.Context) -> None:
+    """Manage this medfiles installation."""
+    if context.invoked_subcommand not in MAKES_A_DATABASE:
+        instance.require_database(current_app.config, services().storages)
 
 
 def init_app(app: Flask) -> None:
-    group = AppGroup("medfiles", help="Manage this medfiles installation.")
     for command in (
         *(audit.group, database.group, previews.group, storage.storage, storage.trash, token.group, user.group),
         *(backup.back_up, backup.bring_back, demo.demo, legacy.migrate, legacy.roll_back, scan.scan, storage.sweep),

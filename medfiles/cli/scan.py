@@ -16,7 +16,7 @@ def scan(rescan: bool, as_json: bool) -> None:
     """Scan stored documents with ClamAV. The server scans waiting documents automatically."""
     scanner = services().scanner
     if scanner is None:
-        raise click.UsageError("No scanner is configured. Set MEDFILES_CLAMD.")
+        return summary(as_json, "No scanner is configured, so nothing was scanned. Set MEDFILES_CLAMD.", scanner=None)
     if scanner.version() is None:
         raise Conflict(f"The scanner at {scanner.address} does not respond.")
     report = Progress().step("Scanning", scanning.count_due(rescan=rescan))

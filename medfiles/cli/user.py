@@ -22,6 +22,26 @@ def create(email: str, password_stdin: bool, as_json: bool) -> None:
     summary(as_json, f"Created account {user.email}.", id=user.id, email=user.email)
 
 
+@group.command("list")
+@with_summary
+def list_users(as_json: bool) -> None:
+    """List all accounts: id, email, whether they can sign in, are admins and use two-step verification."""
+    found = accounts.all_accounts()
+    rows = [
+        {
+            "id": user.id, "email": user.email, "active": user.active, "admin": user.has_role(accounts.ADMIN),
+            "two_step": bool(user.tf_primary_method),
+        }
+        for user in found
+    ]  # fmt: skip
+    notes = {"admin": "admin", "two_step": "two-step verification"}
+    lines = []
+    for row in rows:
+        said = ["" if row["active"] else "disabled", *(text for name, text in notes.items() if row[name])]
+        lines.append(f"{row['id']:>5}  {row['email']}  {', '.join(filter(None, said))}".rstrip())
+    summary(as_json, "\n".join([*lines, f"{len(rows)} accounts."]), accounts=rows)
+
+
 @group.command()
 @click.argument("email")
 @password_stdin

@@ -52,6 +52,8 @@ def on_starting(server: Any) -> None:
 
 def _require_port() -> None:
     address = settings["MEDFILES_HOST"], settings["MEDFILES_PORT"]
+    if not {"GUNICORN_FD", "LISTEN_FDS"}.isdisjoint(os.environ):
+        return  # the socket is handed over open
     try:
         family = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)[0][0]
         with socket.socket(family) as probe:

@@ -119,7 +119,8 @@ def _has_rows(settings: Mapping[str, Any]) -> bool:
     try:
         return _any_row(engine)
     except OperationalError as error:
-        raise SettingError(f"The database {url.render_as_string()} is unavailable: {error.orig}") from error
+        reason = str(error.orig).splitlines()[0]
+        raise SettingError(f"The database {url.render_as_string()} is unavailable: {reason}.") from error
     finally:
         engine.dispose()
 

@@ -13,6 +13,7 @@ from medfiles.storage.base import CHUNK, KEY, Staged, Storage, Stored, check_key
 
 PICTURES = "previews/"
 LOST = "lost+found"
+PROBE_SIZE = 4096
 NO_LINKS = {errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
@@ -96,9 +97,9 @@ class DiskStorage(Storage):
 
     def check(self) -> None:
         """Write a small file: on a full disk an empty one could still be created."""
-        staged = self.stage(0)
+        staged = self.stage(PROBE_SIZE)
         try:
-            staged.write(bytes(4096))
+            staged.write(bytes(PROBE_SIZE))
             staged.finish()
         finally:
             staged.discard()
