@@ -171,15 +171,20 @@ def start_sealing(app: Any, stop: threading.Event | None = None) -> threading.Th
 
     def rounds() -> None:
         while not stop.wait(EVERY):
-            with app.app_context():
-                try:
-                    seal(app.extensions["medfiles"].sealer)
-                except (MedfilesError, SQLAlchemyError, OSError) as error:  # an outage may be over in a few seconds
-                    log.error("sealing failed", code=error_code(error))
+            seal_waiting(app)
 
     thread = threading.Thread(target=rounds, name="sealing", daemon=True)
     thread.start()
     return thread
+
+
+def seal_waiting(app: Any) -> None:
+    """Seal what waits, as at the end of a process; log a failure."""
+    with app.app_context():
+        try:
+            seal(app.extensions["medfiles"].sealer)
+        except (MedfilesError, SQLAlchemyError, OSError) as error:  # an outage may be over in a few seconds
+            log.error("sealing failed", code=error_code(error))
 
 
 def _seal_batch(sealer: Sealer, everything: bool) -> int:

@@ -1,11 +1,13 @@
 """The command line: `flask medfiles …`."""
 
 from importlib.metadata import version
+from typing import Any
 
 import click
 from flask import Flask, current_app
 from flask.cli import AppGroup, with_appcontext
 
+from medfiles.audit.chain import seal_waiting
 from medfiles.cli import audit, backup, database, demo, legacy, previews, scan, storage, token, user, verify, worker
 from medfiles.http.current import services
 from medfiles.operations import instance
@@ -13,7 +15,22 @@ from medfiles.operations import instance
 MAKES_A_DATABASE = ("restore",)
 
 
-@click.group("medfiles", cls=AppGroup)
+class Commands(AppGroup):
+    """Seals the audit events of a command when it ends, unless it failed: without a server nobody else would."""
+
+    def invoke(self, context: click.Context) -> Any:
+        failed = False
+        try:
+            return super().invoke(context)
+        except click.ClickException:
+            failed = True
+            raise
+        finally:
+            if not failed and context.invoked_subcommand != audit.group.name:  # it says what is sealed
+                seal_waiting(current_app)
+
+
+@click.group("medfiles", cls=Commands)
 @click.version_option(version("medfiles"), message="medfiles %(version)s")
 @click.option(
     instance.AS_OWNER, is_flag=True, expose_value=False,

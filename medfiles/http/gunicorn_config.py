@@ -14,7 +14,7 @@ from typing import Any
 from gunicorn.http.unreader import SocketUnreader
 
 from medfiles import services
-from medfiles.audit.chain import start_sealing
+from medfiles.audit.chain import seal_waiting, start_sealing
 from medfiles.config import SettingError, load
 from medfiles.http.request_body import CHUNK
 from medfiles.operations import instance
@@ -73,6 +73,11 @@ def when_ready(server: Any) -> None:
         print(f"\n  medfiles    {listener}\n", flush=True)
     if sys.stdin.isatty():  # stop when the terminal closes; by default gunicorn reloads
         signal.signal(signal.SIGHUP, lambda *_: server.signal(signal.SIGINT, None))
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    if getattr(worker, "wsgi", None):  # it started
+        seal_waiting(worker.wsgi)
 
 
 def post_worker_init(worker: Any) -> None:

@@ -4,6 +4,7 @@ import hmac
 import json
 import socket
 import threading
+import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -24,6 +25,7 @@ from medfiles.database.session import db, transaction
 from medfiles.errors import StorageError
 from medfiles.models import AuditEvent, AuditSeal
 from tests.support.factories import World
+from tests.support.server import flask, serve
 
 pytestmark = pytest.mark.database
 
@@ -380,3 +382,25 @@ def test_an_export_of_some_days_leaves_the_others_out(world: World) -> None:
     day = now().date()
     assert len(run(world, "export", "--since", day.isoformat()).stdout.splitlines()) == 2
     assert run(world, "export", "--until", day.isoformat()).stdout == ""
+
+
+def test_a_command_leaves_its_events_sealed(world: World) -> None:
+    command = ["medfiles", "user", "create", "new@sample.example", "--password-stdin"]
+    assert world.app.test_cli_runner().invoke(args=command, input="a long password\n").exit_code == 0
+    assert chain.status().waiting == 0
+    assert chain.status().sealed == len(world.events())
+
+
+@pytest.mark.only_sqlite
+def test_a_server_that_is_stopped_leaves_its_events_sealed(tmp_path: Path) -> None:
+    settings = {"MEDFILES_INSTANCE": str(tmp_path / "instance"), "MEDFILES_JOBS": "worker", "MEDFILES_WORKERS": "1"}
+    flask(settings, "db", "upgrade")
+    flask(settings, "medfiles", "user", "create", "new@sample.example", "--password-stdin", typed="a long password\n")
+    create = ["medfiles", "token", "create", "new@sample.example", "--name", "Script", "--scope", "write"]
+    token = flask(settings, *create).split()[-1]
+    with serve(settings) as address:
+        body = json.dumps({"first_name": "Ella", "last_name": "Sample"}).encode()
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        urllib.request.urlopen(urllib.request.Request(f"{address}/api/v1/patients", body, headers), timeout=30).close()
+    checked = json.loads(flask(settings, "medfiles", "audit", "verify", "--json"))
+    assert (checked["sealed"], checked["waiting"]) == (3, 0)
