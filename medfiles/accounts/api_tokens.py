@@ -105,7 +105,8 @@ def authenticate(text: str, address: str | None = None, request_id: str | None =
     if token.used_at is None or at - token.used_at >= USED_AT_PRECISION:
         with transaction(ASYNCHRONOUS) as session:
             session.execute(update(ApiToken).where(ApiToken.id == token.id).values(used_at=at))
-    return TokenIdentity(Actor(*owner, address, request_id, token.name, token.patient_id), token.scope == WRITE)
+    actor = Actor(*owner, address, request_id, token=token.name, token_id=token.id, only_patient=token.patient_id)
+    return TokenIdentity(actor, token.scope == WRITE)
 
 
 def _check(actor: Actor, token: ApiToken, lifetime: timedelta | None) -> None:

@@ -146,11 +146,11 @@ def log_sign_in(
     Without `commit`, log it in the open transaction, which does what the step is for.
     """
     actor = actor_for(user, address, request_id) if user else None
-    more: dict[str, Any] = {} if succeeded else {"outcome": "refused", "reason": "wrong"}
-    if user is None:
-        more["address"] = address
     with transaction() if commit else nullcontext():
-        event_log.record(actor, action, AuditTarget(), **more)
+        if succeeded:
+            event_log.record(actor, action, AuditTarget())
+        else:
+            event_log.record(actor, action, AuditTarget(address=address), outcome="refused", reason="wrong")
 
 
 def has_password(email: str, password: str) -> bool:

@@ -192,9 +192,10 @@ class UploadService(Service):
             raise Rejected(KEY_REUSED)
         if file.uploaded_at < now() - CANCEL_WITHIN:
             raise Conflict("This document has already been added. Move it to trash instead.")
-        target.file_id, target.name = file.id, file.file_name
+        lifecycle.erase_personal([file])
+        target.file_id, target.name = file.id, None
         event_log.record(self.actor, "cancel", target)
-        return lifecycle.erase([file])
+        return lifecycle.delete_rows([file])
 
     def _state(self, record_type: RecordType, record_id: int, key: str | None) -> UploadState:
         values = {"user_id": self.actor.user_id, "key": key, "record_type": record_type.name, "record_id": record_id}
