@@ -399,7 +399,7 @@ def test_a_server_that_is_stopped_leaves_its_events_sealed(tmp_path: Path) -> No
     create = ["medfiles", "token", "create", "new@sample.example", "--name", "Script", "--scope", "write"]
     token = flask(settings, *create).split()[-1]
     with serve(settings) as address:
-        body = json.dumps({"first_name": "Ella", "last_name": "Sample"}).encode()
+        body = json.dumps({"first_name": "Ella", "last_name": "Sample", "birth_date": "2018-03-02"}).encode()
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         urllib.request.urlopen(urllib.request.Request(f"{address}/api/v1/patients", body, headers), timeout=30).close()
     checked = json.loads(flask(settings, "medfiles", "audit", "verify", "--json"))
