@@ -83,7 +83,7 @@ def test_whatever_the_object_store_does_a_verb_is_done_or_not(
 ) -> None:
     tally, chance = Tally(), extent.chance("objects", verb)
     points = [(fault, which, lasting) for fault in FAULTS for which in range(4) for lasting in (False, True)]
-    for fault, which, lasting in points if extent.full else chance.sample(points, 10):
+    for fault, which, lasting in points if extent.full else chance.sample(points, 6):
         file = world.attach(world.record(), "letter.txt", LETTER)
         if verb in ("restore", "purge"):
             world.documents().trash(file.id)
@@ -144,9 +144,7 @@ def wrong(
     return Findings(lost=(*lost,), unknown=(*sorted(unknown),), half=(*half,))
 
 
-def test_a_lost_answer_to_a_stored_document_is_believed_only_of_the_same_bytes(
-    world: World, direct: ObjectStorage, trouble: Trouble
-) -> None:
+def test_lost_response_is_accepted_for_the_same_bytes(world: World, direct: ObjectStorage, trouble: Trouble) -> None:
     trouble.arm("500 after", 0, lasting=False)
     file = world.attach(world.record(), "letter.txt", LETTER)
     assert trouble.asked > 1

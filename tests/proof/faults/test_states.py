@@ -228,7 +228,7 @@ def test_in_any_order_verbs_are_done_or_not(
     world, tally = make_world(**({"STORAGE_URL": "memory://"} if backend == "memory" else {})), Tally()
     machine = type("Run", (Machine,), {"world": world, "tally": tally})
     extents = settings(
-        max_examples=extent.of(500, 8), stateful_step_count=extent.of(50, 20), phases=[Phase.generate],
+        max_examples=extent.of(500, 6), stateful_step_count=extent.of(50, 20), phases=[Phase.generate],
         suppress_health_check=[*HealthCheck], deadline=None, database=None,
     )  # fmt: skip
     run_state_machine_as_test(seed(extent.seed)(machine), settings=extents)
