@@ -26,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Passing SelectField choices as t
 SILENT = {"documents.attach of a retry", "documents.cancel of what is still on its way"} | {
     f"{service}.{name}"
     for service, names in {
-        "documents": "get count badges visible totals recent quarantined editable record_totals duplicate_of"
+        "documents": "get count badges totals recent quarantined editable record_totals duplicate_of"
         " authorize_upload authorized_additional",
         "previews": "thumbnail",
         "records": "patients level counts editable titles titles_of",
@@ -93,13 +93,13 @@ def test_signing_in_and_out_is_written_down_and_so_is_a_wrong_password(ada: Worl
     send(client, "/sign-out", at="/account")
     assert actions(ada, "sign-in", "sign-out") == [("sign-in", "refused"), ("sign-in", "done"), ("sign-out", "done")]
     refused = ada.events(action="sign-in")[0]
-    assert (refused.actor_id, refused.address) == (accounts.find(EMAIL).id, "127.0.0.1")
+    assert (refused.actor_id, refused.personal["address"]) == (accounts.find(EMAIL).id, "127.0.0.1")
 
 
 def test_of_an_address_that_is_nobody_s_only_where_it_came_from_is_kept(ada: World) -> None:
     sign_in(ada.client(None), email="nobody@sample.example")
     [one] = ada.events(action="sign-in")
-    assert (one.actor_id, one.details) == (None, {"address": "127.0.0.1"})
+    assert (one.actor_id, one.personal) == (None, {"address": "127.0.0.1"})
 
 
 def test_the_second_step_is_written_down(ada: World) -> None:

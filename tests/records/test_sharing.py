@@ -9,7 +9,7 @@ from medfiles.clock import now
 from medfiles.documents.rules import UploadMetadata
 from medfiles.errors import NotFound, Rejected
 from medfiles.records.sharing import MOST, ShareService
-from tests.support.factories import World, run_at_once
+from tests.support.factories import World, details_of, run_at_once
 
 pytestmark = pytest.mark.database
 
@@ -127,4 +127,4 @@ def test_what_was_refused_stands_in_the_trail(world: World) -> None:
         shares(world).grant(patient.id, "nobody@sample.example", "view")
     [event] = world.events(action="share")
     assert (event.outcome, event.patient_id) == ("refused", patient.id)
-    assert event.details == {"name": "nobody@sample.example"}
+    assert details_of(event) == {"name": "nobody@sample.example"}

@@ -353,4 +353,4 @@ def test_the_audit_log_names_the_token_that_was_used(family: Family) -> None:
     ids = fresh(family, "visit", "{file}")
     script(family.world).delete(f"/files/{ids['file']}")
     [event] = family.world.events(action="delete", file_id=ids["file"])
-    assert (event.details or {})["token"] == "Script"
+    assert event.personal["token"] == "Script"
