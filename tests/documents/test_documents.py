@@ -61,7 +61,7 @@ def test_ids_begin_above_those_of_the_older_feature_and_are_never_given_twice(wo
 
 
 def test_details_are_kept_and_the_key_of_the_bytes_tells_nothing_about_them(world: World) -> None:
-    details = {"description": "  From Dr. Sample\r\nsigned ", "category": "referral"}
+    details: dict[str, Any] = {"description": "  From Dr. Sample\r\nsigned ", "category": "referral"}
     file = world.attach(world.record(), "Maria HIV result.pdf", **details)
     assert (file.description, file.category) == ("From Dr. Sample\nsigned", "referral")
     assert ("Maria" in file.file_path, file.file_path.startswith("files/visits/")) == (False, True)

@@ -263,7 +263,8 @@ def test_what_can_be_refused_before_reading_costs_no_byte(desk: Desk, reason: st
     differing, body = prepare(desk), Counting(announced=300 * MB)
     before = len(desk.world.files())
     headers = {"X-CSRFToken": desk.token, "Content-Disposition": 'attachment; filename="a.pdf"'}
-    answer = desk.stream(body, **({"length": MB, "headers": headers} | differing))
+    usual: Differing = {"length": MB, "headers": headers}
+    answer = desk.stream(body, **(usual | differing))
     assert (answer.status_code, body.count) == (status, 0)
     assert len(desk.world.files()) == before
     desk.world.assert_settled()

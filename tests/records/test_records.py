@@ -35,13 +35,9 @@ def test_a_record_keeps_every_field_it_was_given_and_asks_for_those_it_needs(wor
 
 
 def test_a_value_that_does_not_fit_and_an_unknown_field_are_refused_by_name(world: World) -> None:
-    wrong = (
-        ("reason", "x" * 256),
-        ("reason", 7),
-        ("date", "soon"),
-        ("date", date(1200, 1, 1)),
-        ("notes", "x" * 10_001),
-    )
+    wrong: tuple[tuple[str, Any], ...] = (
+        ("reason", "x" * 256), ("reason", 7), ("date", "soon"), ("date", date(1200, 1, 1)), ("notes", "x" * 10_001),
+    )  # fmt: skip
     for field, value in wrong:
         with pytest.raises(Rejected) as refused:
             world.record("visit", **{field: value})
