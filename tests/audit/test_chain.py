@@ -70,43 +70,30 @@ def event_at(position: int) -> int:
     return db.session.scalars(select(AuditSeal.event_id).where(AuditSeal.position == position)).one()
 
 
-def test_a_trail_that_nobody_touched_is_as_it_was_written(world: World) -> None:
-    sealed(world, 7)
-    assert check(world) is None
-    assert chain.seal(world.parts.sealer) == 0
-
-
-def test_nothing_that_was_written_is_left_out(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_event_is_sealed_once_and_an_unchanged_log_valid(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chain, "BATCH", 3)
     sealed(world, 10)
+    assert chain.seal(world.parts.sealer) == 0
     assert db.session.scalar(select(func.count(AuditSeal.position))) == 10
     assert check(world) is None
 
 
-@pytest.mark.parametrize(
-    "column",
-    ["actor_id", "action", "outcome", "reason", "patient_id", "entity_id", "file_id", "details", "at"],
-)
-def test_an_altered_event_is_named(world: World, column: str) -> None:
-    sealed(world)
-    value: Any = {"at": now() - timedelta(days=1), "details": {"name": "Other.pdf"}}.get(
-        column, 9 if column.endswith("_id") else "x"
-    )
-    unguarded(update(AuditEvent).where(AuditEvent.id == event_at(3)).values({column: value}))
-    assert check(world) == Violation("altered", event_at(3), 3)
+def test_the_first_altered_event_is_named_whichever_column_changed(world: World) -> None:
+    values: dict[str, Any] = dict.fromkeys(("actor_id", "patient_id", "entity_id", "file_id"), 9)
+    values |= dict.fromkeys(("action", "outcome", "reason"), "x")
+    values |= {"at": now() - timedelta(days=1), "details": {"name": "Other.pdf"}}
+    sealed(world, len(values))
+    for position, (column, value) in reversed(list(enumerate(values.items(), 1))):
+        unguarded(update(AuditEvent).where(AuditEvent.id == event_at(position)).values({column: value}))
+        assert check(world) == Violation("altered", event_at(position), position)
 
 
-def test_a_deleted_event_is_named(world: World) -> None:
+def test_a_deleted_event_is_named_with_or_without_its_seal(world: World) -> None:
     sealed(world)
     gone = event_at(2)
     unguarded(delete(AuditEvent).where(AuditEvent.id == gone))
     assert check(world) == Violation("deleted", gone, 2)
-
-
-def test_an_event_that_was_deleted_with_its_seal_is_missed(world: World) -> None:
-    sealed(world)
-    gone = event_at(2)
-    unguarded(delete(AuditEvent).where(AuditEvent.id == gone), delete(AuditSeal).where(AuditSeal.position == 2))
+    unguarded(delete(AuditSeal).where(AuditSeal.position == 2))
     assert check(world) == Violation("deleted", None, 2)
 
 
@@ -157,12 +144,6 @@ def test_an_event_that_was_put_in_later_is_found(world: World) -> None:
     assert check(world) == Violation("not-sealed", number)
 
 
-def test_an_event_of_this_moment_may_wait_for_its_seal(world: World) -> None:
-    sealed(world)
-    write(world)
-    assert check(world) is None
-
-
 def test_events_that_become_visible_late_are_sealed_with_higher_places(world: World) -> None:
     sealed(world)
     gap = (db.session.scalar(select(func.max(AuditEvent.id))) or 0) + 2
@@ -198,37 +179,16 @@ def test_sealers_of_several_processes_take_turns(world: World) -> None:
     assert check(world) is None
 
 
-def test_a_thread_seals_by_itself(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thread_seals_and_survives_an_unavailable_database(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chain, "EVERY", 0.01)
     write(world, 3)
-    stop, done = threading.Event(), threading.Event()
-    real = chain.seal
-
-    def once(sealer: Any) -> int:
-        count = real(sealer)
-        done.set()
-        return count
-
-    monkeypatch.setattr(chain, "seal", once)
-    thread = chain.start_sealing(world.app, stop)
-    assert done.wait(20)
-    stop.set()
-    thread.join()
-    assert chain.status().waiting == 0
-
-
-def test_the_thread_outlives_a_database_that_is_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chain, "EVERY", 0.01)
-    write(world)
-    stop, done, real, tries = threading.Event(), threading.Event(), chain._unsealed, list[int]()
+    stop, done, real, seal_once, tries = threading.Event(), threading.Event(), chain._unsealed, chain.seal, list[int]()
 
     def away_at_first(**options: Any) -> Any:
         tries.append(1)
         if len(tries) == 1:
             raise OperationalError("SELECT", {}, Exception("away"))
         return real(**options)
-
-    seal_once = chain.seal
 
     def noted(sealer: Any) -> int:
         count = seal_once(sealer)
@@ -241,7 +201,7 @@ def test_the_thread_outlives_a_database_that_is_away(world: World, monkeypatch: 
     assert done.wait(20)
     stop.set()
     thread.join()
-    assert db.session.scalar(select(func.count(AuditSeal.position))) == 1
+    assert (len(tries) > 1, chain.status().waiting) == (True, 0)
 
 
 @pytest.mark.parametrize("table", ["audit_events", "audit_seals"])
@@ -265,7 +225,7 @@ def test_the_state_of_the_chain_is_known(world: World) -> None:
     write(world, 2)
     state = chain.status()
     assert (state.sealed, state.waiting, state.checked) == (5, 2, None)
-    check(world)
+    assert check(world) is None  # new events may wait for their seal
     checked = chain.status().checked
     assert checked
     assert checked.facts == {"finding": None}
