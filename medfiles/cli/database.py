@@ -43,3 +43,6 @@ def copy(url: str, as_json: bool) -> None:
 def _tell(table: str, rows: int) -> None:
     if sys.stderr.isatty():
         click.echo(f"{table}: {rows:,}", err=True)
+
+
+COMMANDS = (group,)

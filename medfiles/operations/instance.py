@@ -70,7 +70,7 @@ def require_database(settings: Mapping[str, Any], storages: Storages) -> None:
     name = url.database if url.get_backend_name() == "sqlite" else url.render_as_string()
     raise SettingError(
         f"The database {name} is {'missing' if is_missing else 'empty'}, but there are documents, such as {document}. "
-        f"{RESTORE}. To start anew, move the documents away first."
+        f"{RESTORE}. To start with an empty installation, move the documents away first."
     )
 
 
