@@ -22,6 +22,7 @@ from medfiles.errors import StorageError
 from medfiles.storage import Storages
 
 AS_OWNER = "--as-owner"
+COPYING = "copying"  # argument of `flask db upgrade -x`: rows follow that belong to the documents
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 OWN_TABLE = "entity_files"  # no other program's database has it
 TABLES_WITH_DATA = ("users", "patients", OWN_TABLE)
