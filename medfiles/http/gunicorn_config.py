@@ -60,7 +60,7 @@ def _require_database() -> None:
         except SettingError as error:
             print(f"Error: {error}", file=sys.stderr, flush=True)
             os._exit(1)
-        except Exception:  # noqa: BLE001 - the child must end here, whatever happened
+        except Exception:  # noqa: BLE001 - the child must end here, on any error
             traceback.print_exc()
             os._exit(1)
         os._exit(0)
