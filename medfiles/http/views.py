@@ -20,7 +20,7 @@ from medfiles.record_types.declared import RecordType, Registry
 from medfiles.record_types.document_fields import DOCUMENT_FIELDS, FORM_FIELDS, DocumentField
 from medfiles.record_types.fields import Field
 from medfiles.record_types.media_types import GROUPS, WITH_THUMBNAIL, group_of
-from medfiles.records.sharing import Grant
+from medfiles.records.sharing import Grant, is_over
 from medfiles.sandbox.render.spec import THUMBNAIL, Window, recipe
 
 MOST_TOLD, MOST_LISTED = 3, 20  # refused documents named in a header, on a page
@@ -260,7 +260,7 @@ def share_view(grant: Grant) -> ShareView:
         email=grant.email,
         can_edit=grant.share.level == Action.EDIT,
         last=last,
-        over=ends is not None and ends <= now(),
+        over=is_over(grant.share),
     )
 
 
@@ -358,7 +358,7 @@ class FilePresenter:
         if deleted_at is None:
             return None
         left = deleted_at + timedelta(days=self.trash_days) - now()
-        return max(0, math.ceil(left / timedelta(days=1)))
+        return min(max(0, math.ceil(left / timedelta(days=1))), self.trash_days)
 
 
 def panel_view(

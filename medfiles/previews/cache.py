@@ -7,7 +7,7 @@ from datetime import timedelta
 from sqlalchemy import Exists, Select, delete, exists, select
 from sqlalchemy.exc import IntegrityError
 
-from medfiles.clock import now
+from medfiles.clock import is_within
 from medfiles.database.session import db, end_read, transaction
 from medfiles.errors import NotFound
 from medfiles.models import EntityFile, Rendition, StorageJournal
@@ -65,7 +65,7 @@ def is_in_progress(key: str) -> bool:
     query = select(StorageJournal.lease_until).where(StorageJournal.key == key, StorageJournal.action == "attach")
     lease = db.session.scalar(query)
     end_read()
-    return lease is not None and lease > now() + LEASE - CLAIM_TIMEOUT
+    return lease is not None and is_within(lease - LEASE, CLAIM_TIMEOUT)
 
 
 def store(row: Rendition) -> None:

@@ -13,6 +13,7 @@ from datetime import date
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from medfiles.clock import SKEW
 from medfiles.errors import BadKey, BlobMissing, KeyTaken, StorageError, TooLarge
 
 UUID4 = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
@@ -281,7 +282,12 @@ def sync_folder(folder: Path) -> None:
 
 
 def _idle(path: Path) -> float:
+    """Return the seconds since a file was written to. A time in the future is set to now."""
     try:
-        return time.time() - path.stat().st_mtime
+        idle = time.time() - path.stat().st_mtime
+        if idle < -SKEW.total_seconds():
+            os.utime(path)
+            return 0.0
+        return idle
     except FileNotFoundError:
         return -1.0
