@@ -6,7 +6,7 @@ from medfiles.models.audit import AuditEvent, AuditPrivate, AuditSeal
 from medfiles.models.cancelled_uploads import CancelledUpload
 from medfiles.models.documents import FIRST_FILE_ID, EntityFile
 from medfiles.models.integrity import FixityFinding, LastRun
-from medfiles.models.jobs import Job
+from medfiles.models.jobs import HousekeepingRound, Job
 from medfiles.models.journal import StorageJournal
 from medfiles.models.legacy import LabResultFile, LegacyId, LegacySource
 from medfiles.models.records import Insurance, LabResult, Patient, PatientShare, Procedure, RecordMixin, Visit
@@ -21,6 +21,7 @@ __all__ = [
     "CancelledUpload",
     "EntityFile",
     "FixityFinding",
+    "HousekeepingRound",
     "Insurance",
     "Job",
     "LabResult",

@@ -1,4 +1,4 @@
-"""The job queue."""
+"""The job queue, and the rounds of housekeeping."""
 
 from datetime import datetime
 
@@ -32,3 +32,13 @@ class Job(db.Model):  # type: ignore[name-defined,misc]
     tries: Mapped[int] = mapped_column(default=0)
     failure: Mapped[str | None] = mapped_column(String(50))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+
+
+class HousekeepingRound(db.Model):  # type: ignore[name-defined,misc]
+    """A round of housekeeping and when it began: at most one in 20 hours (see `jobs.rounds`)."""
+
+    __tablename__ = "housekeeping_rounds"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)

@@ -44,7 +44,8 @@ class PatientShare(db.Model):  # type: ignore[name-defined,misc]
 
 
 class RecordMixin:
-    """Columns of all record types. `deleted_at` is set while a record is in the trash.
+    """Columns of all record types. `deleted_at` is set while a record is in the trash, with `deleted_by` and the
+    housekeeping round in which it went there.
 
     `creation_key` comes from the form that created it: a form sent twice creates one record.
     """
@@ -55,6 +56,7 @@ class RecordMixin:
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, onupdate=now)
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     deleted_by: Mapped[int | None] = mapped_column(Id)
+    deleted_round: Mapped[int | None] = mapped_column(Id)
     creation_key: Mapped[str | None] = mapped_column(String(64))
 
     @declared_attr.directive

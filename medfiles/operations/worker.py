@@ -52,9 +52,7 @@ def _sweep(services: Services, _: int) -> Facts:
 
 
 def _purge(services: Services, _: int) -> Facts:
-    return vars(
-        housekeeping.purge_expired(services.registry, services.storages, now() - timedelta(days=services.trash_days))
-    )
+    return vars(housekeeping.purge_expired(services.registry, services.storages, timedelta(days=services.trash_days)))
 
 
 def _forget(services: Services, _: int) -> Facts:
@@ -157,7 +155,7 @@ def _failed(claim: Claim, handler: JobHandler, error: Exception) -> None:
     jobs.fail(
         claim,
         _code(error),
-        None if last else min(handler.retry_after * growth, HOUR),
+        None if last else min(handler.retry_after * growth, jobs.LONGEST_WAIT),
         delay_others=handler.delay_others,
     )
     expected = isinstance(error, MedfilesError | SQLAlchemyError | OSError)

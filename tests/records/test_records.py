@@ -180,7 +180,7 @@ def test_the_trail_goes_on_where_the_last_page_ended(world: World) -> None:
 
 
 def purge(world: World, days: int) -> housekeeping.Purged:
-    return housekeeping.purge_expired(world.parts.registry, world.parts.storages, now() - timedelta(days=days))
+    return housekeeping.purge_expired(world.parts.registry, world.parts.storages, timedelta(days=days), force=True)
 
 
 def test_the_trash_is_emptied_of_what_is_due_and_of_nothing_else(world: World) -> None:

@@ -8,7 +8,7 @@ That what was deleted for ever, or never was, is not found by anybody needs no r
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -208,7 +208,7 @@ def family_in(world: World, words: str = "") -> Family:
     token, _ = api_tokens.create(world.actor(), "Scanner")
     made = Family(world, patient, session=session, token=token.id)
     erased = {kind: _erased(world, kind, patient) for kind in KINDS}
-    housekeeping.purge_expired(world.parts.registry, world.parts.storages, datetime.max.replace(tzinfo=UTC))
+    housekeeping.purge_expired(world.parts.registry, world.parts.storages, timedelta())
     for kind in KINDS:
         made.ids[kind] = _ids(made, kind, words) | erased[kind]
     return made
