@@ -6,23 +6,24 @@ from datetime import UTC, datetime
 from typing import Any
 
 import psutil
-from sqlalchemy import ColumnElement, case, func, select
+from sqlalchemy import ColumnElement, case, func, not_, select
 
 from medfiles.audit import chain
-from medfiles.clock import now
+from medfiles.clock import is_ahead, now
 from medfiles.database.session import db
 from medfiles.errors import Forbidden
 from medfiles.jobs import last_runs
 from medfiles.jobs import queue as jobs
 from medfiles.jobs.last_runs import Run
 from medfiles.models import EntityFile, Patient, Rendition, Session, StorageJournal, User
-from medfiles.operations import backup, integrity, scanning
+from medfiles.operations import backup, clock_jumps, integrity, scanning
 from medfiles.permissions import Actor
 from medfiles.record_types.additional import Figure
 from medfiles.record_types.declared import Registry
 from medfiles.service import Service
 from medfiles.services import Services
 from medfiles.storage import Storages
+from medfiles.storage.journal import LEASE
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Status:
     """Figures of the installation; sizes in bytes.
 
     `kinds` by record type; `free` by storage, None for unlimited; `oldest_trash` is purged first; `findings` by kind;
-    `runs` by operation.
+    `runs` by operation; `clock_jump` until the clock has run steadily for a day.
     """
 
     at: datetime
@@ -80,6 +81,7 @@ class Status:
     audit: chain.ChainStatus
     scanner: scanning.ScannerStatus
     jobs: jobs.QueueStatus
+    clock_jump: clock_jumps.Jump | None
 
     @property
     def jobs_late(self) -> int:
@@ -122,6 +124,7 @@ def measure(services: Services) -> Status:
         audit=chain.status(),
         scanner=scanning.status(services.scanner),
         jobs=jobs.status(),
+        clock_jump=clock_jumps.status(),
     )
 
 
@@ -149,7 +152,7 @@ def _pictures() -> tuple[int, int, int]:
 
 
 def _journal() -> Journal:
-    overdue = case((StorageJournal.lease_until < now(), 1), else_=0)
+    overdue = case((not_(is_ahead(StorageJournal.lease_until, LEASE)), 1), else_=0)
     query = select(StorageJournal.action, func.count(StorageJournal.id), func.sum(overdue))
     found = {action: (count, late) for action, count, late in db.session.execute(query.group_by(StorageJournal.action))}
     (attach, late), (remove, later) = found.get("attach", (0, 0)), found.get("remove", (0, 0))

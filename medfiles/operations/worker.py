@@ -17,7 +17,7 @@ from medfiles.database.session import db, transaction
 from medfiles.errors import MedfilesError
 from medfiles.jobs import queue as jobs
 from medfiles.jobs.queue import SCAN, WARM, Claim
-from medfiles.operations import housekeeping, integrity, scanning
+from medfiles.operations import clock_jumps, housekeeping, integrity, scanning
 from medfiles.previews import cache as preview_cache
 from medfiles.services import Services
 
@@ -43,6 +43,15 @@ class JobHandler:
     retry_after: timedelta = timedelta(seconds=10)
     tries: int | None = None
     delay_others: bool = False
+
+
+def _check_clock(services: Services, _: int) -> Facts:
+    clock_jumps.check(services.sealer.anchor)
+    with transaction():
+        for name, handler in HANDLERS.items():
+            if handler.every:
+                jobs.limit_wait(name, handler.every)
+    return {}
 
 
 def _sweep(services: Services, _: int) -> Facts:
@@ -78,6 +87,7 @@ def _warm(services: Services, file_id: int) -> Facts:
 
 
 HANDLERS = {
+    "clock": JobHandler(_check_clock, clock_jumps.EVERY),
     SCAN: JobHandler(_scan, delay_others=True),
     WARM: JobHandler(_warm, tries=5),
     "sweep": JobHandler(_sweep, HOUR),
@@ -110,6 +120,7 @@ def run_until(app: Any, stop: threading.Event) -> None:
         try:
             if not begun:
                 with app.app_context():
+                    clock_jumps.check(app.extensions["medfiles"].sealer.anchor)
                     schedule_recurring()
                 begun = True
             if run_next(app) is None:
