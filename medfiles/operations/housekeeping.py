@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, Select, and_, delete, func, not_, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, not_, or_, select, update
 
 from medfiles.antivirus.policy import CLEAN
 from medfiles.audit import event_log
 from medfiles.audit.event_log import AuditTarget
 from medfiles.clock import is_past, now
 from medfiles.content import opened
-from medfiles.database.session import db, transaction
+from medfiles.database.session import count, db, read, transaction
 from medfiles.documents import lifecycle
 from medfiles.errors import NotFound, StorageError
 from medfiles.jobs import rounds
@@ -103,8 +103,8 @@ def purge_expired(
         rounds.begin()
         mend_deletion_times(registry)
     expiry, documents, failed = Expiry.after(retention, force=force), 0, 0
-    db.session.rollback()
-    while ids := _due_ids(expiry):
+    first = select(EntityFile.id).where(_is_due(expiry)).order_by(EntityFile.id).limit(BATCH)
+    while ids := [file_id for (file_id,) in read(first)]:
         with transaction() as session:
             still_due = select(EntityFile).where(EntityFile.id.in_(ids), _is_due(expiry)).with_for_update()
             keys = lifecycle.purge(registry, None, session.scalars(still_due).all())
@@ -118,8 +118,7 @@ def purge_expired(
 def held_back(retention: timedelta) -> int:
     """Count documents that are in the trash for so long by the clock, but not for enough rounds."""
     by_clock, by_both = Expiry.after(retention, force=True), Expiry.after(retention)
-    query = select(func.count(EntityFile.id)).where(_is_due(by_clock), not_(by_both.has_passed(EntityFile)))
-    return db.session.scalar(query) or 0
+    return count(EntityFile.id, _is_due(by_clock), not_(by_both.has_passed(EntityFile)))
 
 
 def mend_deletion_times(registry: Registry) -> int:
@@ -128,7 +127,7 @@ def mend_deletion_times(registry: Registry) -> int:
     Impossible is a time to come, or one before the upload or the creation: a clock was wrong at the deletion. Their
     full time in the trash begins now. What went to the trash together stays together.
     """
-    count, wrong = 0, _impossible(registry)
+    rows, wrong = 0, _impossible(registry)
     db.session.rollback()
     if not wrong:
         return 0
@@ -141,9 +140,9 @@ def mend_deletion_times(registry: Registry) -> int:
             model = registry[entity_type].model
             for row, which in ((EntityFile, files), (model, (model.id == entity_id,))):
                 mended = session.execute(update(row).where(*which, row.deleted_at == deleted_at).values(values))
-                count += mended.rowcount
-    log.warning("deletion times replaced", rows=count)
-    return count
+                rows += mended.rowcount
+    log.warning("deletion times replaced", rows=rows)
+    return rows
 
 
 def _impossible(registry: Registry) -> set[tuple[str, int, datetime]]:
@@ -171,13 +170,6 @@ def _is_due(expiry: Expiry) -> ColumnElement[bool]:
     return expiry.has_passed(EntityFile) & or_(EntityFile.legacy_id.is_(None), EntityFile.updated_at < expiry.before)
 
 
-def _due_ids(expiry: Expiry) -> Sequence[int]:
-    query = select(EntityFile.id).where(_is_due(expiry)).order_by(EntityFile.id).limit(BATCH)
-    ids = db.session.scalars(query).all()
-    db.session.rollback()
-    return ids
-
-
 def _purge_records(record_type: RecordType, expiry: Expiry, registry: Registry) -> int:
     model = record_type.model
     with transaction() as session:
@@ -197,13 +189,14 @@ def _purge_records(record_type: RecordType, expiry: Expiry, registry: Registry) 
 
 def cold_count() -> int:
     """Count documents without a thumbnail for which none has failed."""
-    return db.session.scalar(_cold().with_only_columns(func.count(EntityFile.id))) or 0
+    return count(EntityFile.id, *_cold())
 
 
 def warm(renderer: Renderer, report: Callable[[], None] = lambda: None) -> Warmed:
     """Render the missing thumbnails, one after another."""
     made = failed = after = 0
-    while files := db.session.scalars(_cold(after).order_by(EntityFile.id).limit(BATCH)).all():
+    query = select(EntityFile).where(*_cold()).order_by(EntityFile.id).limit(BATCH)
+    while files := db.session.scalars(query.where(EntityFile.id > after)).all():
         db.session.expunge_all()
         for file in files:
             try:
@@ -219,7 +212,7 @@ def warm(renderer: Renderer, report: Callable[[], None] = lambda: None) -> Warme
 
 def warm_one(renderer: Renderer, file_id: int) -> bool:
     """Render one thumbnail if it is missing. Return whether it was; raise StorageError if a retry may help."""
-    file = db.session.scalar(_cold().where(EntityFile.id == file_id))
+    file = db.session.scalar(select(EntityFile).where(EntityFile.id == file_id, *_cold()))
     if file is None:
         return False
     db.session.expunge(file)
@@ -236,12 +229,11 @@ def _warmed(renderer: Renderer, file: EntityFile) -> bool:
     return True
 
 
-def _cold(after: int = 0) -> Select[EntityFile]:
+def _cold() -> tuple[ColumnElement[bool], ...]:
+    """Conditions: a thumbnail is possible, and none was made or failed."""
     small = select(Rendition.id).where(
         Rendition.sha256 == EntityFile.sha256, Rendition.recipe == recipe(THUMBNAIL), Rendition.page == 1
     )
     drawn = EntityFile.file_type.in_(WITH_THUMBNAIL)
     harmless = or_(EntityFile.scan.is_(None), EntityFile.scan == CLEAN)
-    return select(EntityFile).where(
-        EntityFile.id > after, EntityFile.deleted_at.is_(None), drawn, harmless, ~small.exists()
-    )
+    return EntityFile.deleted_at.is_(None), drawn, harmless, ~small.exists()
