@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ScalarSelect, Select, bindparam, case, literal, or_, select, union_all
+from sqlalchemy import ScalarSelect, Select, and_, bindparam, case, literal, or_, select, union_all
 
-from medfiles.clock import now
+from medfiles.clock import SKEW, now
 from medfiles.database.session import db
 from medfiles.errors import Forbidden, NotFound
 from medfiles.models import Patient, PatientShare
@@ -39,15 +39,19 @@ class Actor:
 
 def levels(actor: Actor) -> Select[tuple[int, str]]:
     """Select (patient_id, level) for every patient the actor can see, to be joined into queries."""
-    both = union_all(*_granted(actor.user_id, now())).subquery()
+    both = union_all(*_granted(actor.user_id, now(), now() + SKEW)).subquery()
     found = select(both.c.patient_id, both.c.level)
     return found if actor.only_patient is None else found.where(both.c.patient_id == actor.only_patient)
 
 
-def _granted(user_id: Any, at: Any) -> tuple[Select[int, str], Select[int, str]]:
-    """Select (patient_id, level) of owned and of currently shared patients. Both arguments may be bind parameters."""
+def _granted(user_id: Any, at: Any, latest: Any) -> tuple[Select[int, str], Select[int, str]]:
+    """Select (patient_id, level) of owned and of currently shared patients. The arguments may be bind parameters.
+
+    A share with an end counts from its start, which is at most `latest`, until its end.
+    """
     owned = select(Patient.id.label("patient_id"), literal("owner").label("level")).where(Patient.user_id == user_id)
-    current = or_(PatientShare.expires_at.is_(None), PatientShare.expires_at > at)
+    lasts = and_(PatientShare.created_at <= latest, PatientShare.expires_at > at)
+    current = or_(PatientShare.expires_at.is_(None), lasts)
     shared = (
         select(PatientShare.patient_id, PatientShare.level)
         .join(Patient, Patient.id == PatientShare.patient_id)
@@ -66,7 +70,7 @@ def patients_for(actor: Actor, action: Action = Action.VIEW) -> Select[tuple[int
 def level_sql(patient_id: Any) -> ScalarSelect[Any]:
     """Scalar subquery: the actor's level, loaded with the row. Bind it with `level_parameters`."""
     found = []
-    for granted in _granted(bindparam("user_id"), bindparam("at")):
+    for granted in _granted(bindparam("user_id"), bindparam("at"), bindparam("latest")):
         whose, level = granted.selected_columns
         found.append(granted.with_only_columns(level).where(whose == patient_id))
     return union_all(*found).scalar_subquery()
@@ -74,7 +78,8 @@ def level_sql(patient_id: Any) -> ScalarSelect[Any]:
 
 def level_parameters(actor: Actor) -> dict[str, Any]:
     """Parameters of a query that contains `level_sql`."""
-    return {"user_id": actor.user_id, "at": now()}
+    at = now()
+    return {"user_id": actor.user_id, "at": at, "latest": at + SKEW}
 
 
 _LEVEL_FOR = select(level_sql(bindparam("patient_id")))  # executed in every request, so it is built once

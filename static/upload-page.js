@@ -91,9 +91,12 @@ export function parse(html) {
   return template.content;
 }
 
+const OVERTAKEN = 300; // seconds by which an answer can be older; beyond that, the server's clock was set back
+
 /** @param {HTMLElement | null} old @param {HTMLElement} fresh older counts are dropped */
 function replace(old, fresh) {
-  if (!old || Number(fresh.dataset.mfAt ?? 0) < Number(old.dataset.mfAt ?? 0)) return;
+  const older = Number(old?.dataset.mfAt ?? 0) - Number(fresh.dataset.mfAt ?? 0);
+  if (!old || (older > 0 && older < OVERTAKEN)) return;
   const focused = old.contains(document.activeElement) ? document.activeElement?.id : "";
   fresh.removeAttribute("hx-swap-oob");
   old.replaceWith(fresh);

@@ -22,7 +22,7 @@ from medfiles.database.session import db
 from medfiles.documents import detection
 from medfiles.previews import renderer
 from medfiles.sandbox.pool import Sandbox
-from tests.support import clamav, postgres, seaweed
+from tests.support import clamav, clocks, postgres, seaweed
 from tests.support.extent import Extent, Part
 from tests.support.factories import World, install, make_app
 from tests.support.shared_installation import administer, emptied_each_time, environ_in
@@ -250,6 +250,12 @@ def make_world(
 def world(usual_world: Callable[[], AbstractContextManager[World]]) -> Iterator[World]:
     with usual_world() as world:
         yield world
+
+
+@pytest.fixture
+def set_clock(monkeypatch: pytest.MonkeyPatch) -> clocks.SetClock:
+    """Sets the product's clock ahead or, with a negative time, behind."""
+    return lambda ahead: clocks.set_by(monkeypatch, ahead)
 
 
 @pytest.fixture

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Select, bindparam, select, update
+from sqlalchemy import Row, Select, bindparam, select, update
 
 from medfiles import permissions
 from medfiles.accounts import service as accounts
 from medfiles.audit import event_log
 from medfiles.audit.event_log import AuditTarget
-from medfiles.clock import now
+from medfiles.clock import is_past, is_within, now
 from medfiles.database.session import db, transaction
 from medfiles.database.sqlite import ASYNCHRONOUS
 from medfiles.errors import NotFound, Rejected
@@ -80,8 +80,8 @@ def revoke(actor: Actor, token_id: int) -> ApiToken:
 # Runs for every API request, so it is built once and selects only the columns needed.
 _TOKEN_WITH_ACCOUNT = (
     select(
-        ApiToken.id, ApiToken.digest, ApiToken.name, ApiToken.scope, ApiToken.patient_id, ApiToken.expires_at,
-        ApiToken.used_at, ApiToken.user_id, User.email, User.active,
+        ApiToken.id, ApiToken.digest, ApiToken.name, ApiToken.scope, ApiToken.patient_id, ApiToken.created_at,
+        ApiToken.expires_at, ApiToken.used_at, ApiToken.user_id, User.email, User.active,
         User.roles.any(Role.name == accounts.ADMIN).label("is_admin"),
     )
     .join(User, User.id == ApiToken.user_id)
@@ -90,7 +90,7 @@ _TOKEN_WITH_ACCOUNT = (
 
 
 def authenticate(text: str, address: str | None = None, request_id: str | None = None) -> TokenIdentity | None:
-    """Authenticate a token; None if unknown, revoked, expired or its account disabled."""
+    """Authenticate a token; None if unknown, revoked, expired, misdated or its account disabled."""
     shape = SHAPE.fullmatch(text)
     if shape is None:
         return None  # malformed headers cause no query
@@ -99,14 +99,23 @@ def authenticate(text: str, address: str | None = None, request_id: str | None =
     known = hmac.compare_digest(_digest(secret), token.digest if token else UNKNOWN_DIGEST)
     if token is None or not known:
         return None
-    if not token.active or (token.expires_at is not None and token.expires_at <= now()):
+    if not token.active or is_expired(token) or is_misdated(token):
         return None
     at, owner = now(), (token.user_id, token.email, bool(token.is_admin))
-    if token.used_at is None or at - token.used_at >= USED_AT_PRECISION:
+    if token.used_at is None or not is_within(token.used_at, USED_AT_PRECISION):
         with transaction(ASYNCHRONOUS) as session:
             session.execute(update(ApiToken).where(ApiToken.id == token.id).values(used_at=at))
     actor = Actor(*owner, address, request_id, token=token.name, token_id=token.id, only_patient=token.patient_id)
     return TokenIdentity(actor, token.scope == WRITE)
+
+
+def is_expired(token: ApiToken | Row[*tuple[Any, ...]]) -> bool:
+    return token.expires_at is not None and token.expires_at <= now()
+
+
+def is_misdated(token: ApiToken | Row[*tuple[Any, ...]]) -> bool:
+    """Whether a token was created or used at a time to come: its expiry cannot be trusted, so it is refused."""
+    return not is_past(max(token.created_at, token.used_at or token.created_at))
 
 
 def _check(actor: Actor, token: ApiToken, lifetime: timedelta | None) -> None:

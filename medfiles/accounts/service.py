@@ -12,11 +12,11 @@ from flask_security.proxies import _security
 from flask_security.totp import Totp
 from passlib.exc import UsedTokenError
 from passlib.totp import TotpMatch
-from sqlalchemy import ColumnElement, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, not_, or_, select, update
 
 from medfiles.audit import event_log
 from medfiles.audit.event_log import AuditTarget
-from medfiles.clock import now
+from medfiles.clock import is_within
 from medfiles.database.session import db, transaction
 from medfiles.errors import Conflict, NotFound, Rejected
 from medfiles.models import ApiToken, Patient, Role, Session, User
@@ -177,9 +177,7 @@ def actor_for(user: User, address: str | None = None, request_id: str | None = N
 
 def sessions(actor: Actor, idle: timedelta, longest: timedelta) -> Sequence[Session]:
     """Return the actor's open sessions, most recently used first."""
-    query = select(Session).where(
-        _owned_by(actor), Session.seen_at > now() - idle, Session.created_at > now() - longest
-    )
+    query = select(Session).where(_owned_by(actor), _is_open(idle, longest))
     return db.session.scalars(query.order_by(Session.seen_at.desc())).all()
 
 
@@ -194,8 +192,11 @@ def end_session(actor: Actor, session_id: int) -> None:
 def clear_sessions(idle: timedelta, longest: timedelta) -> int:
     """Delete sessions that ended by time; return how many."""
     with transaction() as session:
-        old = (Session.seen_at <= now() - idle) | (Session.created_at <= now() - longest)
-        return int(session.execute(delete(Session).where(old)).rowcount)
+        return int(session.execute(delete(Session).where(not_(_is_open(idle, longest)))).rowcount)
+
+
+def _is_open(idle: timedelta, longest: timedelta) -> ColumnElement[bool]:
+    return is_within(Session.seen_at, idle) & is_within(Session.created_at, longest)
 
 
 def _log_by_operator(action: str, user: User) -> None:

@@ -16,13 +16,13 @@ from typing import Any
 import structlog
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from sqlalchemy import Select, func, select, true
+from sqlalchemy import Select, func, not_, select, true
 from sqlalchemy.exc import SQLAlchemyError
 
 from medfiles.audit import event_log
 from medfiles.audit.checkpoint import Anchor, Head
 from medfiles.audit.event_log import AuditTarget
-from medfiles.clock import now
+from medfiles.clock import is_within, now
 from medfiles.database.session import db, read, transaction
 from medfiles.errors import MedfilesError, error_code
 from medfiles.jobs import last_runs
@@ -251,7 +251,7 @@ def _check(sealer: Sealer, head: Head | None) -> Violation | None:
         return Violation("cut-off", position=last + 1)
     if last and known is None:
         return Violation("no-anchor")
-    late = db.session.execute(_unsealed(everything=True).where(AuditEvent.at < now() - LATE).limit(1)).first()
+    late = db.session.execute(_unsealed(everything=True).where(not_(is_within(AuditEvent.at, LATE))).limit(1)).first()
     return Violation("not-sealed", late[0]) if late else None
 
 

@@ -96,8 +96,9 @@ class BucketAnchor:
 
     def read(self) -> Head | None:
         try:
-            days = [one["path"] for some in obstore.list(self._objects) for one in some]
-            return Head(**json.loads(bytes(obstore.get(self._objects, max(days)).bytes()))) if days else None
+            # By the bucket's own clock: with ours ahead, a head was stored under a day that is to come.
+            days = [(one["last_modified"], one["path"]) for some in obstore.list(self._objects) for one in some]
+            return Head(**json.loads(bytes(obstore.get(self._objects, max(days)[1]).bytes()))) if days else None
         except (BaseError, OSError, ValueError, TypeError) as error:
             raise StorageError("The audit checkpoint cannot be read from its bucket.") from error
 

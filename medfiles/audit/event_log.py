@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, case, delete, insert, or_, select
 from sqlalchemy.orm import contains_eager
 
-from medfiles.clock import now
+from medfiles.clock import is_within
 from medfiles.database.session import db, end_read, transaction
 from medfiles.database.sqlite import ASYNCHRONOUS
 from medfiles.models import AuditEvent, AuditPrivate, EntityFile, User
@@ -201,7 +201,7 @@ def _same_reads(actor: Actor, reads: Iterable[Read]) -> Select[Any]:
     entity_type = case((of_record, AuditEvent.entity_type))
     entity_id = case((of_record, AuditEvent.entity_id))
     return select(AuditEvent.action, AuditEvent.patient_id, entity_type, entity_id, AuditEvent.file_id).where(
-        AuditEvent.at > now() - READ_ONCE_WITHIN,
+        is_within(AuditEvent.at, READ_ONCE_WITHIN),
         *_by(actor),
         DONE,
         or_(*(_is_same(action, target) for _, action, target in reads)),
@@ -248,7 +248,7 @@ def _recent(actor: Actor, action: str, outcome: str = "done") -> Select[int | No
         *_by(actor),
         AuditEvent.action == action,
         AuditEvent.outcome == outcome,
-        AuditEvent.at > now() - READ_ONCE_WITHIN,
+        is_within(AuditEvent.at, READ_ONCE_WITHIN),
     )
 
 

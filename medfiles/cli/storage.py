@@ -59,13 +59,24 @@ def list_trash(older_than: timedelta, as_json: bool) -> None:
 @click.option(
     "--older-than", type=Period(), help="Delete what is in the trash for longer. Default: MEDFILES_TRASH_DAYS."
 )
+@click.option("--force", is_flag=True, help="Let the clock decide alone, even if it may have been wrong.")
 @with_summary
-def purge(older_than: timedelta | None, as_json: bool) -> None:
-    """Permanently delete what has expired in the trash."""
+def purge(older_than: timedelta | None, force: bool, as_json: bool) -> None:
+    """Permanently delete what has expired in the trash.
+
+    The clock alone does not decide: half as many rounds of housekeeping as the period has days must have begun since,
+    about one per day. --force deletes without that.
+    """
     period = timedelta(days=services().trash_days) if older_than is None else older_than
     report = (lambda text: click.echo(text, err=True)) if sys.stderr.isatty() else (lambda text: None)
-    purged = housekeeping.purge_expired(services().registry, services().storages, now() - period, report)
+    purged = housekeeping.purge_expired(services().registry, services().storages, period, report, force=force)
     sentence = f"Permanently deleted {purged.documents} documents and {purged.records} records."
+    if waiting := housekeeping.held_back(period):
+        click.echo(
+            f"{waiting} more documents are old enough, but too few rounds of housekeeping have begun since. "
+            "--force deletes them.",
+            err=True,
+        )
     facts = {"documents": purged.documents, "records": purged.records, "failed": purged.failed}
     summary(as_json, sentence, ok=not purged.failed, **facts)
 

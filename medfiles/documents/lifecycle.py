@@ -7,7 +7,6 @@ rows under their locks in one transaction, commit, remove the old objects.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import PurePosixPath
 
 from sqlalchemy import select
@@ -16,7 +15,8 @@ from medfiles.audit import event_log
 from medfiles.clock import now
 from medfiles.database.session import db, transaction
 from medfiles.errors import BlobMissing, Conflict, DatabaseUnavailable, IntegrityFailed, MedfilesError
-from medfiles.models import AuditEvent, EntityFile
+from medfiles.jobs import rounds
+from medfiles.models import AuditEvent, EntityFile, RecordMixin
 from medfiles.permissions import Actor
 from medfiles.previews import cache as preview_cache
 from medfiles.record_types.declared import Registry
@@ -50,18 +50,28 @@ def moving_from_trash(storages: Storages, registry: Registry, files: Sequence[En
     return moving(storages, files, lambda file: live_key(registry[file.entity_type].directory, _extension(file)))
 
 
-def mark_trashed(actor: Actor, files: Sequence[EntityFile], at: datetime | None = None) -> None:
-    """Change and log the rows of documents whose bytes go to the trash, in the open transaction."""
-    for file in files:
-        file.deleted_at, file.deleted_by = at or now(), actor.user_id
+def mark_trashed(actor: Actor, files: Sequence[EntityFile], record: RecordMixin | None = None) -> None:
+    """Change the rows of documents whose bytes go to the trash, and log it, in the open transaction.
+
+    `record`: it goes to the trash with them, at the same time.
+    """
+    at, current = now() if record else None, rounds.current() if files or record else 0
+    for row in _with(record, files):
+        row.deleted_at, row.deleted_by, row.deleted_round = at or now(), actor.user_id, current
     _log(actor, "delete", files)
 
 
-def mark_restored(actor: Actor, files: Sequence[EntityFile]) -> None:
-    """Change and log the rows of documents whose bytes leave the trash, in the open transaction."""
-    for file in files:
-        file.deleted_at = file.deleted_by = None
+def mark_restored(actor: Actor, files: Sequence[EntityFile], record: RecordMixin | None = None) -> None:
+    """Change the rows of documents whose bytes leave the trash, and of their `record`, as `mark_trashed` does."""
+    for row in _with(record, files):
+        row.deleted_at = row.deleted_by = row.deleted_round = None
     _log(actor, "restore", files)
+
+
+def _with(record: RecordMixin | None, files: Sequence[EntityFile]) -> Iterator[EntityFile | RecordMixin]:
+    if record is not None:
+        yield record
+    yield from files
 
 
 def purge(registry: Registry, actor: Actor | None, files: Sequence[EntityFile]) -> Sequence[str]:

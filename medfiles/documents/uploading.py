@@ -12,7 +12,7 @@ from medfiles.antivirus import policy
 from medfiles.antivirus.clamd import Clamd
 from medfiles.audit import event_log
 from medfiles.audit.event_log import AuditTarget
-from medfiles.clock import now
+from medfiles.clock import is_within
 from medfiles.database.session import db, transaction
 from medfiles.documents import detection, lifecycle
 from medfiles.documents.quota import require_quota
@@ -190,7 +190,7 @@ class UploadService(Service):
         """Delete a stored upload in the open transaction; return the keys to remove once it is committed."""
         if (file.entity_type, file.entity_id) != (record_type.name, record_id):
             raise Rejected(KEY_REUSED)
-        if file.uploaded_at < now() - CANCEL_WITHIN:
+        if not is_within(file.uploaded_at, CANCEL_WITHIN):
             raise Conflict("This document has already been added. Move it to trash instead.")
         lifecycle.erase_personal([file])
         target.file_id, target.name = file.id, None

@@ -10,7 +10,7 @@ from flask_session.base import ServerSideSession, ServerSideSessionInterface
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import OperationalError
 
-from medfiles.clock import now
+from medfiles.clock import is_within, now
 from medfiles.database.session import db, transaction
 from medfiles.database.sqlite import ASYNCHRONOUS
 from medfiles.models import Session
@@ -54,11 +54,10 @@ class DatabaseSessions(ServerSideSessionInterface):  # type: ignore[misc]
         return None  # a session cookie; the server enforces its own timeouts
 
     def _retrieve_session_data(self, store_id: str) -> dict[str, Any] | None:
-        at = now()
         query = select(Session).where(
             Session.digest == digest_of(store_id),
-            Session.seen_at > at - self.idle,
-            Session.created_at > at - self.longest,
+            is_within(Session.seen_at, self.idle),
+            is_within(Session.created_at, self.longest),
         )
         row = db.session.scalar(query)
         if row is None:
@@ -85,7 +84,7 @@ class DatabaseSessions(ServerSideSessionInterface):  # type: ignore[misc]
 
     def _touch(self) -> None:
         seen: datetime | None = g.get("session_seen")
-        if seen is None or g.get("background") or now() - seen < TOUCH_AFTER:
+        if seen is None or g.get("background") or is_within(seen, TOUCH_AFTER):
             return
         with transaction(ASYNCHRONOUS) as database:
             database.execute(update(Session).where(Session.digest == g.session_digest).values(seen_at=now()))

@@ -20,7 +20,7 @@ from medfiles.record_types.declared import RecordType
 from medfiles.record_types.document_fields import DOCUMENT_FIELDS
 from medfiles.record_types.fields import Field
 from medfiles.record_types.media_types import WITH_THUMBNAIL, group_of
-from medfiles.records.sharing import Grant
+from medfiles.records.sharing import Grant, is_over
 from medfiles.sandbox.render.spec import THUMBNAIL, Window, recipe
 
 MOST_TOLD, MOST_LISTED = 3, 20  # refused documents named in a header, on a page
@@ -231,7 +231,7 @@ def share_view(grant: Grant) -> ShareView:
         email=grant.email,
         can_edit=grant.share.level == Action.EDIT,
         last=last,
-        over=ends is not None and ends <= now(),
+        over=is_over(grant.share),
     )
 
 
@@ -325,7 +325,8 @@ def file_views(
         record_type, name = registry[file.entity_type], PurePosixPath(file.file_name)
         additional = registry.additional.mark if file.is_additional else None
         held = not additional and is_blocked(file, reader.user_id)
-        purged_at = file.deleted_at and file.deleted_at + timedelta(days=services().trash_days)
+        days = services().trash_days
+        left = file.deleted_at + timedelta(days=days) - now() if file.deleted_at else None
         return FileView(
             **{name: getattr(file, name) for name in UNCHANGED},
             record_title=titles.get((file.entity_type, file.entity_id)),
@@ -337,7 +338,7 @@ def file_views(
             category_label=record_type.category_label(file.category) if file.category else None,
             uploaded_by=emails.get(file.uploaded_by or 0),
             version=version_of(file),
-            days_left=max(0, math.ceil((purged_at - now()) / timedelta(days=1))) if purged_at else None,
+            days_left=None if left is None else min(max(0, math.ceil(left / timedelta(days=1))), days),
             preview="preview" in record_type.operations and not (additional or held),
             scan=file.scan if file.scan in (WAITING, INFECTED) else None,
             signature=file.scan_words if file.scan == INFECTED else None,

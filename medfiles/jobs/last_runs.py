@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import or_, update
+from sqlalchemy import func, not_, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from medfiles.clock import now
+from medfiles.clock import is_past, is_within, now
 from medfiles.database.session import db, transaction
 from medfiles.models import LastRun
 
@@ -25,7 +25,7 @@ def claim(name: str, every: timedelta) -> bool:
     """Return whether this process should run it: no process started it within `every`."""
     with transaction() as session:
         lock_row(name)
-        is_due = or_(LastRun.begun_at.is_(None), LastRun.begun_at < now() - every)
+        is_due = or_(LastRun.begun_at.is_(None), not_(is_within(LastRun.begun_at, every)))
         took = session.execute(update(LastRun).where(LastRun.name == name, is_due).values(begun_at=now()))
         return bool(took.rowcount)
 
@@ -44,6 +44,18 @@ def record(name: str, **facts: Any) -> None:
     with transaction():
         run = lock_row(name)
         run.ended_at, run.facts = now(), facts
+
+
+def newest(without: str) -> datetime | None:
+    """Return when work of any other name last began or ended."""
+    times = select(func.max(LastRun.begun_at), func.max(LastRun.ended_at)).where(LastRun.name != without)
+    return max((at for at in db.session.execute(times).one() if at), default=None)
+
+
+def correct_future() -> None:
+    """Correct what a clock ahead wrote, in the open transaction: ended now at the latest, begun at no known time."""
+    db.session.execute(update(LastRun).where(not_(is_past(LastRun.ended_at))).values(ended_at=now()))
+    db.session.execute(update(LastRun).where(not_(is_past(LastRun.begun_at))).values(begun_at=None))
 
 
 def last(name: str) -> Run | None:

@@ -11,15 +11,16 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, case, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, case, delete, func, not_, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from medfiles.clock import now
+from medfiles.clock import SKEW, is_ahead, now
 from medfiles.database.session import count, db, read, transaction
 from medfiles.models import Job
 
 WARM, SCAN = "warm", "scan"  # for one document each: make its thumbnail, scan it for malware
 LEASE = timedelta(seconds=60)
+LONGEST_WAIT = timedelta(hours=1)  # of a job until it is due: its interval, or the delay after a failure
 RECENT = timedelta(minutes=1)  # processes start together: do not repeat what another one has just run
 INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 RELEASED = {"holder": None, "lease_until": None}
@@ -73,6 +74,16 @@ def make_due(kind: str, every: timedelta) -> None:
     db.session.execute(statement.on_conflict_do_nothing(index_elements=["kind", "subject"]))
     waits = (Job.lease_until.is_(None), Job.due_at > now(), Job.due_at < now() + every - RECENT)
     db.session.execute(update(Job).where(Job.kind == kind, *waits).values(due_at=now()))
+    limit_wait(kind, every)
+
+
+def limit_wait(kind: str, every: timedelta) -> None:
+    """Make a recurring job due now that is due further ahead than its interval, in the open transaction.
+
+    A clock was ahead when it ran last. One that failed may wait for LONGEST_WAIT.
+    """
+    too_far = (Job.kind == kind, Job.failure.is_(None), Job.due_at > now() + every + SKEW)
+    db.session.execute(update(Job).where(*too_far).values(due_at=now()))
 
 
 def retry_given_up() -> int:
@@ -132,13 +143,14 @@ def fail(claim: Claim, code: str, retry_after: timedelta | None, *, delay_others
 
 def status() -> QueueStatus:
     overdue = (_is_available(), Job.due_at < now())
-    held, given_up = Job.lease_until >= now(), Job.due_at.is_(None)
+    held, given_up = is_ahead(Job.lease_until, LEASE), Job.due_at.is_(None)
     due, oldest = db.session.execute(select(func.count(Job.id), func.min(Job.due_at)).where(*overdue)).one()
     return QueueStatus(due, oldest, count(Job.id, held), count(Job.id, given_up))
 
 
 def _is_available() -> ColumnElement[bool]:
-    return (Job.due_at <= now()) & or_(Job.lease_until.is_(None), Job.lease_until < now())
+    free = or_(Job.lease_until.is_(None), not_(is_ahead(Job.lease_until, LEASE)))
+    return not_(is_ahead(Job.due_at, LONGEST_WAIT)) & free
 
 
 def _held(claim: Claim) -> tuple[ColumnElement[bool], ...]:

@@ -20,6 +20,7 @@ from medfiles.documents import detection, lifecycle
 from medfiles.documents.detection import Found
 from medfiles.documents.lifecycle import CHANGED
 from medfiles.errors import Conflict, IntegrityFailed, MedfilesError, StorageError
+from medfiles.jobs import rounds
 from medfiles.legacy import log, unmigrated
 from medfiles.legacy.folder import FILES
 from medfiles.legacy.inventory import STAYS, Inventory
@@ -179,7 +180,8 @@ class Mover:
             storage=self.services.storages.default.name, file_size=staged.size, sha256=staged.sha256,
             file_type=found.media_type if found else unmigrated.UNKNOWN, pages=found.pages if found else None,
             description=old.description, category=unmigrated.CATEGORY, uploaded_at=at, created_at=at, updated_at=now(),
-            deleted_at=gone, deleted_by=record.deleted_by, legacy_id=old.id, extra=_origin(old, name, record, user),
+            deleted_at=gone, deleted_by=record.deleted_by, deleted_round=rounds.current() if gone else None,
+            legacy_id=old.id, extra=_origin(old, name, record, user),
         )  # fmt: skip
 
     @property

@@ -50,6 +50,7 @@ class EntityFile(db.Model):  # type: ignore[name-defined,misc]
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, onupdate=now)
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
     deleted_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    deleted_round: Mapped[int | None] = mapped_column(Id)  # of housekeeping, when it went to the trash
     idempotency_key: Mapped[str | None] = mapped_column(String(255))
     legacy_id: Mapped[int | None] = mapped_column(Id)
     last_checked_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)  # read and found as it was

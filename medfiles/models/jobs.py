@@ -1,4 +1,4 @@
-"""The job queue, and the last runs of recurring work."""
+"""The job queue, the rounds of housekeeping, and the last runs of recurring work."""
 
 from datetime import datetime
 from typing import Any
@@ -25,6 +25,16 @@ class Job(db.Model):  # type: ignore[name-defined,misc]
     tries: Mapped[int] = mapped_column(default=0)  # failed attempts
     failure: Mapped[str | None] = mapped_column(String(50))  # error code of the last one
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+
+
+class HousekeepingRound(db.Model):  # type: ignore[name-defined,misc]
+    """A round of housekeeping and when it began: at most one in 20 hours (see `jobs.rounds`)."""
+
+    __tablename__ = "housekeeping_rounds"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
 
 class LastRun(db.Model):  # type: ignore[name-defined,misc]

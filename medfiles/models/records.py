@@ -52,6 +52,7 @@ class RecordMixin:
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, onupdate=now)
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # set while it is in the trash
     deleted_by: Mapped[int | None] = mapped_column(Id)
+    deleted_round: Mapped[int | None] = mapped_column(Id)  # of housekeeping, when it went to the trash
     creation_key: Mapped[str | None] = mapped_column(String(64))  # of its form: a form sent twice creates one record
 
     @declared_attr.directive

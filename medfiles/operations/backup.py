@@ -20,7 +20,7 @@ from sqlalchemy.engine import Engine
 
 from medfiles.audit import event_log
 from medfiles.audit.event_log import AuditTarget
-from medfiles.clock import now
+from medfiles.clock import SKEW, now
 from medfiles.database.session import db, transaction
 from medfiles.errors import BlobMissing, NotFound, StorageError
 from medfiles.jobs import last_runs
@@ -35,6 +35,7 @@ FORMAT = 1
 FAR_FEWER = 2  # a backup with more than so many times the documents of the newest is kept
 OBJECTS, DATABASE, LIST, SECRET, MANIFEST = "objects", "database", "objects.jsonl", "secret-key", "manifest.json"
 SOURCE_DATABASE, SOURCE = "source-database", "source"  # of an import; restoring leaves out this part and place
+NAMED = "%Y%m%dT%H%M%S.%fZ"  # after the time at which a backup began
 NAME, SUM = re.compile(r"\d{8}T\d{6}\.\d{6}Z"), re.compile(r"[0-9a-f]{64}")
 ROWS = "SELECT id, storage, file_path, sha256, file_size FROM entity_files ORDER BY id"
 REVISION = "SELECT version_num FROM alembic_version"
@@ -87,7 +88,7 @@ def back_up(
 
     `mend`: copy damaged bytes again, for all backups that need them. `report` receives the number of documents done.
     """
-    saved = Saved(now().strftime("%Y%m%dT%H%M%S.%fZ"))
+    saved = Saved(now().strftime(NAMED))
     place = folder / saved.name
     try:
         with _alone(folder):
@@ -121,8 +122,10 @@ def object_count(storages: Storages, source: ImportSource | None = None) -> int:
 
 
 def whole(folder: Path) -> Sequence[str]:
-    """Return the names of complete backups, oldest first."""
-    return sorted(place.name for place in _places(folder) if (place / MANIFEST).is_file())
+    """Return the names of complete backups, oldest first. Those from the future, by a clock ahead, count as oldest."""
+    names = [place.name for place in _places(folder) if (place / MANIFEST).is_file()]
+    latest = (now() + SKEW).strftime(NAMED)
+    return sorted(names, key=lambda name: (name <= latest, name))
 
 
 def newest(folder: Path) -> str:

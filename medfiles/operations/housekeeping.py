@@ -2,19 +2,22 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, delete, or_, select
+from sqlalchemy import ColumnElement, and_, delete, not_, or_, select, update
 
 from medfiles.antivirus.policy import CLEAN
 from medfiles.audit import event_log
 from medfiles.audit.event_log import AuditTarget
+from medfiles.clock import is_past, now
 from medfiles.content import opened
 from medfiles.database.session import count, db, read, transaction
 from medfiles.documents import lifecycle
 from medfiles.errors import NotFound, StorageError
-from medfiles.models import AuditEvent, CancelledUpload, EntityFile, Rendition
+from medfiles.jobs import rounds
+from medfiles.models import AuditEvent, CancelledUpload, EntityFile, RecordMixin, Rendition
 from medfiles.previews.renderer import NoPreview, Renderer
 from medfiles.record_types.declared import RecordType, Registry
 from medfiles.record_types.media_types import WITH_THUMBNAIL
@@ -25,6 +28,7 @@ from medfiles.storage.journal import Swept
 log = structlog.get_logger("medfiles.operations.housekeeping")
 STAGED_FOR = timedelta(hours=24)  # no upload takes longer
 BATCH = 100
+BEGINNING = datetime.min.replace(tzinfo=UTC)  # before any time: unlike IS NOT NULL, it makes SQLite use the index
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,25 @@ class Purged:
     documents: int
     records: int
     failed: int
+
+
+@dataclass(frozen=True)
+class Expiry:
+    """What in the trash has expired: trashed before this time and, unless None, in this round or an earlier one."""
+
+    before: datetime
+    last_round: int | None = None
+
+    @classmethod
+    def after(cls, retention: timedelta, *, force: bool = False) -> "Expiry":
+        """Return the expiry of what stays in the trash so long; `force`: by the clock alone."""
+        last_round = None if force else rounds.current() - rounds.needed(retention)
+        return cls(now() - retention, last_round)
+
+    def has_passed(self, model: type[EntityFile] | type[RecordMixin]) -> ColumnElement[bool]:
+        """Condition on the rows of documents, or of one record type."""
+        by_clock = model.deleted_at < self.before
+        return by_clock if self.last_round is None else by_clock & (model.deleted_round <= self.last_round)
 
 
 @dataclass(frozen=True)
@@ -49,47 +72,112 @@ def sweep(storages: Storages, report: Callable[[str], None] = lambda key: None) 
 
 
 def forget_cancelled(before: datetime) -> None:
-    """Delete the keys of uploads cancelled before that time: none of them can still be on its way."""
+    """Delete the keys of uploads cancelled before that time: none of them can still be on its way.
+
+    A time in the future is set to now.
+    """
     with transaction() as session:
+        session.execute(update(CancelledUpload).where(not_(is_past(CancelledUpload.at))).values(at=now()))
         session.execute(delete(CancelledUpload).where(CancelledUpload.at < before))
 
 
 def due(before: datetime) -> Sequence[EntityFile]:
     """Return documents that were trashed before that time, oldest first."""
-    query = select(EntityFile).where(*_is_due(before))
+    query = select(EntityFile).where(_is_due(Expiry(before)))
     return db.session.scalars(query.order_by(EntityFile.deleted_at, EntityFile.id)).all()
 
 
 def purge_expired(
-    registry: Registry, storages: Storages, before: datetime, report: Callable[[str], None] = lambda text: None
+    registry: Registry,
+    storages: Storages,
+    retention: timedelta,
+    report: Callable[[str], None] = lambda text: None,
+    *,
+    force: bool = False,
 ) -> Purged:
-    """Delete permanently what went to the trash before that time: documents, then records that hold none any more."""
-    documents = failed = 0
-    first = select(EntityFile.id).where(*_is_due(before)).order_by(EntityFile.id).limit(BATCH)
+    """Delete permanently what has been in the trash for so long: documents, then records that hold none any more.
+
+    The clock and the rounds of housekeeping must agree; `force`: the clock decides alone.
+    """
+    if not force:
+        rounds.begin()
+        mend_deletion_times(registry)
+    expiry, documents, failed = Expiry.after(retention, force=force), 0, 0
+    first = select(EntityFile.id).where(_is_due(expiry)).order_by(EntityFile.id).limit(BATCH)
     while ids := [file_id for (file_id,) in read(first)]:
         with transaction() as session:
-            still_due = select(EntityFile).where(EntityFile.id.in_(ids), *_is_due(before)).with_for_update()
+            still_due = select(EntityFile).where(EntityFile.id.in_(ids), _is_due(expiry)).with_for_update()
             keys = lifecycle.purge(registry, None, session.scalars(still_due).all())
         failed += journal.remove(storages, keys).failed
         documents += len(ids)
         report(f"{documents} documents")
-    records = sum(_purge_records(record_type, before, registry) for record_type in registry)
+    records = sum(_purge_records(record_type, expiry, registry) for record_type in registry)
     return Purged(documents, records, failed)
 
 
-def _is_due(before: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Conditions; a document imported with a long trashed lab result stays for the full time after the import."""
-    return EntityFile.deleted_at < before, or_(EntityFile.legacy_id.is_(None), EntityFile.updated_at < before)
+def held_back(retention: timedelta) -> int:
+    """Count documents that are in the trash for so long by the clock, but not for enough rounds."""
+    by_clock, by_both = Expiry.after(retention, force=True), Expiry.after(retention)
+    return count(EntityFile.id, _is_due(by_clock), not_(by_both.has_passed(EntityFile)))
 
 
-def _purge_records(record_type: RecordType, before: datetime, registry: Registry) -> int:
+def mend_deletion_times(registry: Registry) -> int:
+    """Replace impossible deletion times by now; return how many documents and records had one.
+
+    Impossible is a time to come, or one before the upload or the creation: a clock was wrong at the deletion. Their
+    full time in the trash begins now. What went to the trash together stays together.
+    """
+    rows, wrong = 0, _impossible(registry)
+    db.session.rollback()
+    if not wrong:
+        return 0
+    with transaction() as session:
+        current, at = rounds.current(), now()
+        for entity_type, entity_id, deleted_at in wrong:
+            at += timedelta(microseconds=1)  # so that two deletions in one record stay two
+            values = {"deleted_at": at, "deleted_round": current}
+            files = (EntityFile.entity_type == entity_type, EntityFile.entity_id == entity_id)
+            model = registry[entity_type].model
+            for row, which in ((EntityFile, files), (model, (model.id == entity_id,))):
+                mended = session.execute(update(row).where(*which, row.deleted_at == deleted_at).values(values))
+                rows += mended.rowcount
+    log.warning("deletion times replaced", rows=rows)
+    return rows
+
+
+def _impossible(registry: Registry) -> set[tuple[str, int, datetime]]:
+    """Return (record type, record, deletion time) of each deletion at an impossible time."""
+    columns = (EntityFile.entity_type, EntityFile.entity_id, EntityFile.deleted_at)
+    documents = select(*columns).where(_is_impossible(EntityFile, EntityFile.uploaded_at)).distinct()
+    known = {record_type.name for record_type in registry}
+    found = {(kind, number, at) for kind, number, at in db.session.execute(documents) if at and kind in known}
+    for record_type in registry:
+        model = record_type.model
+        records = select(model.id, model.deleted_at).where(_is_impossible(model, model.created_at))
+        found |= {(record_type.name, number, at) for number, at in db.session.execute(records) if at}
+    return found
+
+
+def _is_impossible(model: Any, made_at: Any) -> ColumnElement[bool]:
+    """Condition; a time of creation that is to come itself tells nothing about the deletion."""
+    before_creation = and_(model.deleted_at < made_at, made_at <= now())
+    wrong: ColumnElement[bool] = or_(not_(is_past(model.deleted_at)), before_creation, model.deleted_round.is_(None))
+    return and_(model.deleted_at > BEGINNING, wrong)
+
+
+def _is_due(expiry: Expiry) -> ColumnElement[bool]:
+    """Condition; a document imported with a long trashed lab result stays for the full time after the import."""
+    return expiry.has_passed(EntityFile) & or_(EntityFile.legacy_id.is_(None), EntityFile.updated_at < expiry.before)
+
+
+def _purge_records(record_type: RecordType, expiry: Expiry, registry: Registry) -> int:
     model = record_type.model
     with transaction() as session:
         holds = select(EntityFile.id).where(
             EntityFile.entity_type == record_type.name, EntityFile.entity_id == model.id
         )
         kept = registry.additional.refers_to(record_type.name, model.id.expression)
-        empty = select(model).where(model.deleted_at < before, ~holds.exists(), ~kept)
+        empty = select(model).where(expiry.has_passed(model), ~holds.exists(), ~kept)
         records = session.scalars(empty.with_for_update()).all()
         for record in records:
             of_record = (AuditEvent.entity_type == record_type.name) & (AuditEvent.entity_id == record.id)

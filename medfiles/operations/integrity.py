@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, exists, func, or_, select, update
+from sqlalchemy import delete, exists, func, not_, or_, select, update
 
-from medfiles.clock import now
+from medfiles.clock import is_since, now
 from medfiles.database.session import count, db, read, transaction
 from medfiles.errors import BlobMissing, StorageError
 from medfiles.jobs import last_runs
@@ -254,7 +254,7 @@ def _read_all(
 
 
 def _not_checked_since(before: datetime) -> Any:
-    return or_(EntityFile.last_checked_at.is_(None), EntityFile.last_checked_at < before)
+    return or_(EntityFile.last_checked_at.is_(None), not_(is_since(EntityFile.last_checked_at, before)))
 
 
 def _store_findings(found: Sequence[Finding], began: datetime) -> None:
@@ -263,7 +263,7 @@ def _store_findings(found: Sequence[Finding], began: datetime) -> None:
         with transaction():
             _store_finding(found[at : at + BATCH])
     with transaction() as session:
-        over = (FixityFinding.kind.not_in(FOUND_BY_READING), FixityFinding.last_seen < began)
+        over = (FixityFinding.kind.not_in(FOUND_BY_READING), not_(is_since(FixityFinding.last_seen, began)))
         session.execute(delete(FixityFinding).where(*over))
         gone = FixityFinding.file_id.is_not(None) & FixityFinding.file_id.not_in(select(EntityFile.id))
         session.execute(delete(FixityFinding).where(gone))

@@ -22,6 +22,9 @@ class StatusCollector(Collector):
         yield _labelled("medfiles_findings", "Integrity findings", "kind", self.status.findings)
         jobs = {"due": self.status.jobs.due, "held": self.status.jobs.held, "given_up": self.status.jobs.given_up}
         yield _labelled("medfiles_jobs", "Background jobs", "state", jobs)
+        jump = self.status.clock_jump
+        times = {"stored": int(jump.stored.timestamp()), "clock": int(jump.clock.timestamp())} if jump else {}
+        yield _labelled("medfiles_clock_jump_seconds", "Unix times of the last clock jump", "time", times)
         runs = {name: int(run.ended_at.timestamp()) for name, run in self.status.runs.items() if run}
         yield _labelled("medfiles_last_run_seconds", "Unix time of the last completed run", "run", runs)
         free = {name: size for name, size in self.status.free.items() if size is not None}
@@ -64,6 +67,7 @@ def _single_figures(status: Status) -> Iterator[Metric]:
         "medfiles_quarantined": ("Documents in quarantine", len(status.scanner.quarantined)),
         "medfiles_jobs_late_seconds": ("Seconds the oldest due job has waited", status.jobs_late),
         "medfiles_sessions": ("Signed-in sessions", status.sessions),
+        "medfiles_clock_jumped": ("Whether the clock jumped within a day of running", int(bool(status.clock_jump))),
     }
     figures |= {one.metric: (one.description, one.value) for one in status.additional}
     for name, (description, value) in figures.items():

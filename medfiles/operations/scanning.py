@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, or_, select, update
+from sqlalchemy import ColumnElement, case, not_, or_, select, update
 
 from medfiles.antivirus import clamd
 from medfiles.antivirus.clamd import Clamd, Verdict, Version
 from medfiles.antivirus.policy import CLEAN, INFECTED, WAITING
 from medfiles.audit import event_log
-from medfiles.clock import now
+from medfiles.clock import is_since, now
 from medfiles.content import opened
 from medfiles.database.session import count, db, read, transaction
 from medfiles.errors import StorageError
@@ -120,7 +120,7 @@ def _due(before: datetime) -> ColumnElement[bool]:
 
 
 def _not_scanned_since(before: datetime) -> ColumnElement[bool]:
-    return or_(EntityFile.scanned_at.is_(None), EntityFile.scanned_at < before)
+    return or_(EntityFile.scanned_at.is_(None), not_(is_since(EntityFile.scanned_at, before)))
 
 
 def _next(due: ColumnElement[bool]) -> Sequence[int]:

@@ -5,20 +5,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import psutil
-from sqlalchemy import case, func, select
+from sqlalchemy import case, func, not_, select
 
 from medfiles.audit import chain
-from medfiles.clock import now
+from medfiles.clock import is_ahead, now
 from medfiles.database.session import count, db
 from medfiles.errors import Forbidden
 from medfiles.jobs import last_runs
 from medfiles.jobs import queue as jobs
 from medfiles.jobs.last_runs import Run
 from medfiles.models import EntityFile, Patient, Rendition, Session, StorageJournal, User
-from medfiles.operations import backup, integrity, scanning
+from medfiles.operations import backup, clock_jumps, integrity, scanning
 from medfiles.record_types.additional import Figure
 from medfiles.service import Service
 from medfiles.services import Services
+from medfiles.storage.journal import LEASE
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ class Status:
     audit: chain.ChainStatus
     scanner: scanning.ScannerStatus
     jobs: jobs.QueueStatus
+    clock_jump: clock_jumps.Jump | None  # until the clock has run steadily for a day
 
     @property
     def jobs_late(self) -> int:
@@ -107,7 +109,7 @@ def measure(services: Services) -> Status:
         journal=Journal(
             attach=count(StorageJournal.id, StorageJournal.action == "attach"),
             remove=count(StorageJournal.id, StorageJournal.action == "remove"),
-            overdue=count(StorageJournal.id, StorageJournal.lease_until < now()),
+            overdue=count(StorageJournal.id, not_(is_ahead(StorageJournal.lease_until, LEASE))),
         ),
         free={storage.name: storage.free() for storage in services.storages},
         accounts=count(User.id, User.active.is_(True)),
@@ -119,6 +121,7 @@ def measure(services: Services) -> Status:
         audit=chain.status(),
         scanner=scanning.status(services.scanner),
         jobs=jobs.status(),
+        clock_jump=clock_jumps.status(),
     )
 
 

@@ -17,7 +17,7 @@ from medfiles.database.session import db, transaction
 from medfiles.errors import MedfilesError, error_code
 from medfiles.jobs import queue as jobs
 from medfiles.jobs.queue import SCAN, WARM, Claim
-from medfiles.operations import housekeeping, integrity, scanning
+from medfiles.operations import clock_jumps, housekeeping, integrity, scanning
 from medfiles.previews import cache as preview_cache
 from medfiles.services import Services
 
@@ -31,12 +31,21 @@ Facts = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class JobHandler:
-    """How to run a job. Failures are retried after RETRY_AFTER, doubled up to HOUR."""
+    """How to run a job. Failures are retried after RETRY_AFTER, doubled up to `jobs.LONGEST_WAIT`."""
 
     run: Callable[[Services, int], Facts]
     every: timedelta | None = None  # None: it runs only when enqueued
     tries: int | None = None  # failures after which it is given up; None: never
     delay_others: bool = False  # a failure concerns all jobs with this name: they all wait, without backoff
+
+
+def _check_clock(services: Services, _: int) -> Facts:
+    clock_jumps.check(services.sealer.anchor)
+    with transaction():
+        for name, handler in HANDLERS.items():
+            if handler.every:
+                jobs.limit_wait(name, handler.every)
+    return {}
 
 
 def _sweep(services: Services, _: int) -> Facts:
@@ -46,8 +55,7 @@ def _sweep(services: Services, _: int) -> Facts:
 
 
 def _purge(services: Services, _: int) -> Facts:
-    before = now() - timedelta(days=services.trash_days)
-    return vars(housekeeping.purge_expired(services.registry, services.storages, before))
+    return vars(housekeeping.purge_expired(services.registry, services.storages, timedelta(days=services.trash_days)))
 
 
 def _forget(services: Services, _: int) -> Facts:
@@ -65,6 +73,7 @@ def _warm(services: Services, file_id: int) -> Facts:
 
 
 HANDLERS = {
+    "clock": JobHandler(_check_clock, clock_jumps.EVERY),
     SCAN: JobHandler(scanning.scan_new, delay_others=True),
     WARM: JobHandler(_warm, tries=5),
     "sweep": JobHandler(_sweep, HOUR),
@@ -97,6 +106,7 @@ def run_until(app: Any, stop: threading.Event) -> None:
         try:
             if not begun:
                 with app.app_context():
+                    clock_jumps.check(app.extensions["medfiles"].sealer.anchor)
                     schedule_recurring()
                 begun = True
             if run_next(app) is None:
@@ -128,7 +138,7 @@ def _run(app: Any, claim: Claim) -> bool:
         db.session.rollback()
         last = handler.tries is not None and claim.tries + 1 >= handler.tries
         growth, code = 1 if handler.delay_others else 2 ** min(claim.tries, 10), error_code(error)
-        retry_after = None if last else min(RETRY_AFTER * growth, HOUR)
+        retry_after = None if last else min(RETRY_AFTER * growth, jobs.LONGEST_WAIT)
         jobs.fail(claim, code, retry_after, delay_others=handler.delay_others)
         expected = isinstance(error, MedfilesError | SQLAlchemyError | OSError)
         write_log = log.error if expected else log.exception

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, delete, exists, select
 from sqlalchemy.exc import IntegrityError
 
-from medfiles.clock import now
+from medfiles.clock import is_within
 from medfiles.database.session import db, end_read, read, transaction
 from medfiles.errors import NotFound
 from medfiles.models import EntityFile, Rendition, StorageJournal
@@ -59,7 +59,7 @@ def claim(storage: str, key: str) -> bool:
 
 def is_in_progress(key: str) -> bool:
     query = select(StorageJournal.lease_until).where(StorageJournal.key == key, StorageJournal.action == "attach")
-    return any(lease > now() + LEASE - CLAIM_TIMEOUT for (lease,) in read(query))
+    return any(is_within(lease - LEASE, CLAIM_TIMEOUT) for (lease,) in read(query))
 
 
 def store(row: Rendition) -> None:

@@ -11,7 +11,6 @@ from sqlalchemy import ColumnElement, func, select
 from medfiles import permissions
 from medfiles.audit import event_log
 from medfiles.audit.event_log import EVERYTHING, ActivityFilter, AuditTarget
-from medfiles.clock import now
 from medfiles.database.session import db, transaction
 from medfiles.documents import lifecycle
 from medfiles.errors import Conflict, NotFound, OutOfScope
@@ -192,8 +191,7 @@ class RecordService(Service):
             files = _files(record_type, record_id, EntityFile.deleted_at.is_(None))
             with lifecycle.moving_to_trash(self.storages, files) as moved:
                 locked = self._lock_unchanged(record_type, record_id, None, moved)
-                locked.deleted_at, locked.deleted_by = now(), self.actor.user_id
-                lifecycle.mark_trashed(self.actor, moved, locked.deleted_at)
+                lifecycle.mark_trashed(self.actor, moved, locked)
                 event_log.record(self.actor, "delete-record", target, documents=len(moved))
             return record, len(files)
 
@@ -206,8 +204,7 @@ class RecordService(Service):
             deleted_at, files = record.deleted_at, _trashed_with(record_type, record)
             with lifecycle.moving_from_trash(self.storages, self.registry, files) as moved:
                 locked = self._lock_unchanged(record_type, record_id, deleted_at, moved)
-                locked.deleted_at = locked.deleted_by = None
-                lifecycle.mark_restored(self.actor, moved)
+                lifecycle.mark_restored(self.actor, moved, locked)
                 event_log.record(self.actor, "restore-record", target, documents=len(moved))
             return record, len(files)
 

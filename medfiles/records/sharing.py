@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from medfiles.accounts import service as accounts
 from medfiles.audit import event_log
 from medfiles.audit.event_log import AuditTarget
-from medfiles.clock import now
+from medfiles.clock import is_past, now
 from medfiles.database.session import db, transaction
 from medfiles.errors import Forbidden, NotFound, Rejected
 from medfiles.models import Patient, PatientShare, User
@@ -68,6 +68,8 @@ class ShareService(Service):
                 message = f"{MOST} people have access, the most allowed. Revoke access of one of them first."
                 raise Rejected.about("email", message)
             share = earlier or PatientShare(patient_id=patient_id, user_id=user.id)
+            if earlier and not has_begun(earlier):
+                earlier.created_at = now()
             share.level, share.expires_at = level, expires_at and expires_at.astimezone(UTC)
             session.add(share)
             session.flush()
@@ -105,6 +107,16 @@ class ShareService(Service):
         patient = self.authorized_patient(patient_id, Action.OWN, target, lock=lock)
         target.name = name or target.name
         return patient
+
+
+def has_begun(share: PatientShare) -> bool:
+    """Whether a share was created at a time that is not to come: until then, one with an end does not count."""
+    return is_past(share.created_at)
+
+
+def is_over(share: PatientShare) -> bool:
+    """Whether a share with an end gives no access now."""
+    return share.expires_at is not None and (share.expires_at <= now() or not has_begun(share))
 
 
 def _share(patient_id: int, user_id: int) -> PatientShare | None:

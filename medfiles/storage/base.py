@@ -14,6 +14,7 @@ from datetime import date
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from medfiles.clock import SKEW
 from medfiles.errors import BadKey, BlobMissing, KeyTaken, StorageError, TooLarge
 
 UUID4 = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
@@ -198,11 +199,17 @@ class Storage(Readable):
             staged.discard()
 
     def clear_staged(self, older_than: float) -> int:
-        """Remove staged files not written to for so many seconds; return how many."""
+        """Remove staged files not written to for so many seconds; return how many.
+
+        A time in the future was written by a clock ahead: it is set to now.
+        """
         removed = 0
         for path in self.folder.glob("*.part"):
             with suppress(BlobMissing), translated():  # committed or discarded since it was listed
-                if time.time() - path.stat().st_mtime > older_than:
+                idle = time.time() - path.stat().st_mtime
+                if idle < -SKEW.total_seconds():
+                    os.utime(path)
+                elif idle > older_than:
                     path.unlink()
                     removed += 1
         return removed

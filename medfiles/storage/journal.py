@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import bindparam, delete, exists, insert, or_, select, update
 
-from medfiles.clock import now
+from medfiles.clock import SKEW, now
 from medfiles.database.session import db, read, transaction
 from medfiles.errors import StorageError
 from medfiles.models import EntityFile, Rendition, StorageJournal
@@ -105,9 +105,14 @@ def remove(storages: Storages, keys: Collection[str]) -> Swept:
 
 
 def sweep(storages: Storages, at: datetime | None = None, report: Callable[[str], None] = lambda key: None) -> Swept:
-    """Remove every object whose lease expired before `at`. Idempotent."""
+    """Remove every object whose lease expired before `at`. Idempotent.
+
+    A lease that is longer than LEASE was written by a clock ahead: it is set to now.
+    """
     at = at or now()
     with transaction() as session:
+        too_long = StorageJournal.lease_until > at + LEASE + SKEW
+        session.execute(update(StorageJournal).where(too_long).values(lease_until=at))
         expired = (StorageJournal.action == "attach", StorageJournal.lease_until < at)
         session.execute(update(StorageJournal).where(*expired).values(action="remove"))
         due = select(StorageJournal.key).where(StorageJournal.action == "remove", StorageJournal.lease_until <= at)

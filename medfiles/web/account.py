@@ -12,7 +12,6 @@ from ua_parser import parse
 
 from medfiles.accounts import api_tokens
 from medfiles.accounts import service as accounts
-from medfiles.clock import now
 from medfiles.documents import quota
 from medfiles.http.current import actor, services
 from medfiles.web.records import patients
@@ -64,6 +63,7 @@ class TokenView:
     used_at: datetime | None
     expires_at: datetime | None
     over: bool
+    misdated: bool
 
 
 @blueprint.get("/account")
@@ -103,7 +103,8 @@ def _token_view(token: Any, names: Mapping[int, str]) -> TokenView:
         patient=names.get(token.patient_id, NOT_SHARED) if token.patient_id else None,
         used_at=token.used_at,
         expires_at=token.expires_at,
-        over=token.expires_at is not None and token.expires_at <= now(),
+        over=api_tokens.is_expired(token),
+        misdated=api_tokens.is_misdated(token),
     )
 
 

@@ -22,6 +22,7 @@ from medfiles.errors import NotFound, Rejected
 from medfiles.models import ApiToken, PatientShare
 from tests.http.test_sessions import send, signed_in
 from tests.support.api_client import Script, problem, script, with_token
+from tests.support.clocks import SetClock
 from tests.support.factories import World, details_of
 
 # Flask-Security builds its forms as WTForms would no longer like them.
@@ -31,11 +32,8 @@ NEW = {"new_password": "another long password", "new_password_confirm": "another
 
 
 @pytest.fixture
-def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
-    def move(forward: timedelta) -> None:
-        monkeypatch.setattr(api_tokens, "now", lambda: clock.now() + forward)
-
-    return move
+def later(set_clock: SetClock) -> SetClock:
+    return set_clock
 
 
 def kept() -> list[ApiToken]:

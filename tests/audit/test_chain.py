@@ -4,6 +4,7 @@ import hmac
 import json
 import socket
 import threading
+import time
 import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -262,9 +263,17 @@ def test_the_file_is_shortened_and_keeps_the_newest(tmp_path: Path, monkeypatch:
 def test_a_bucket_keeps_the_newest_head_of_each_day(bucket: Callable[[], str], tmp_path: Path) -> None:
     anchor = open_anchor(bucket(), tmp_path)
     assert anchor.read() is None
-    for position, day in ((8, "2026-01-02"), (9, "2026-01-02"), (7, "2026-01-01")):
+    for position, day in ((7, "2026-01-01"), (8, "2026-01-02"), (9, "2026-01-02")):
         anchor.write(Head(position, "0" * 64, f"{day}T00:00:00+00:00"))
     assert anchor.read() == Head(9, "0" * 64, "2026-01-02T00:00:00+00:00")
+
+
+def test_a_bucket_returns_the_head_that_was_written_last(bucket: Callable[[], str], tmp_path: Path) -> None:
+    anchor = open_anchor(bucket(), tmp_path)
+    anchor.write(Head(1, "aa", "2027-12-01T08:00:00+00:00"))  # the clock was ahead
+    time.sleep(1.1)  # buckets store whole seconds
+    anchor.write(Head(2, "bb", "2026-12-01T08:00:00+00:00"))
+    assert anchor.read() == Head(2, "bb", "2026-12-01T08:00:00+00:00")
 
 
 def test_a_bucket_that_is_away_is_said(bucket: Callable[[], str], tmp_path: Path) -> None:

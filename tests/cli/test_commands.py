@@ -13,6 +13,7 @@ from medfiles.accounts import service as accounts
 from medfiles.clock import now
 from medfiles.database.session import db
 from medfiles.errors import StorageError
+from medfiles.jobs import rounds
 from medfiles.models import EntityFile, Patient, StorageJournal
 from tests.support.factories import World
 
@@ -28,8 +29,12 @@ def run(world: World, *words: str, typed: str | None = None) -> Result:
     return result
 
 
-def aged(world: World, file: EntityFile, days: int) -> None:
-    db.session.get_one(EntityFile, file.id).deleted_at = now() - timedelta(days=days)
+def aged(world: World, file: EntityFile, days: int, rounds_since: int | None = None) -> None:
+    """Let a document have been in the trash for so many days, with one round of housekeeping on each."""
+    row = db.session.get_one(EntityFile, file.id)
+    row.deleted_at = now() - timedelta(days=days)
+    row.uploaded_at = row.deleted_at - timedelta(hours=1)
+    row.deleted_round = rounds.current() - (days if rounds_since is None else rounds_since)
     db.session.commit()
 
 
@@ -124,6 +129,26 @@ def test_what_is_due_is_purged_after_thirty_days_or_the_period_given(world: Worl
         assert run(world, "trash", "purge", "--older-than", period).exit_code == 0
         assert len(world.files()) == left
     world.assert_settled()
+
+
+@pytest.mark.parametrize(
+    ("period", "rounds_since", "left"), [("30d", 14, 1), ("30d", 15, 0), ("12h", 1, 1), ("12h", 2, 0)]
+)
+def test_a_period_purges_only_after_rounds_of_housekeeping(
+    world: World, period: str, rounds_since: int, left: int
+) -> None:
+    aged(world, trashed(world, world.record(), 31), 31, rounds_since)
+    result = run(world, "trash", "purge", "--older-than", period)
+    assert (result.exit_code, len(world.files())) == (0, left)
+    assert ("1 more documents are old enough" in result.stderr) == bool(left)
+
+
+def test_force_purges_by_the_clock_alone(world: World) -> None:
+    record = world.record()
+    old, new = trashed(world, record, 31), trashed(world, record, 29)
+    aged(world, old, 31, 0)
+    assert run(world, "trash", "purge", "--older-than", "30d", "--force").exit_code == 0
+    assert [file.id for file in world.files()] == [new.id]
 
 
 def test_what_could_not_be_removed_is_a_finding(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,11 +11,10 @@ from flask.testing import FlaskClient
 from passlib.totp import TOTP
 from werkzeug.test import TestResponse
 
-from medfiles import clock
 from medfiles.accounts import service as accounts
 from medfiles.database.session import db
-from medfiles.http import sessions
 from medfiles.models import Session
+from tests.support.clocks import SetClock
 from tests.support.factories import World
 
 # Flask-Security builds its forms as WTForms would no longer like them.
@@ -32,11 +31,8 @@ def ada(world: World) -> World:
 
 
 @pytest.fixture
-def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
-    def move(forward: timedelta) -> None:
-        monkeypatch.setattr(sessions, "now", lambda: clock.now() + forward)
-
-    return move
+def later(set_clock: SetClock) -> SetClock:
+    return set_clock
 
 
 def form_token(page: TestResponse) -> str:

@@ -22,6 +22,7 @@ from medfiles.clock import now
 from medfiles.database.session import db, transaction
 from medfiles.errors import StorageError
 from medfiles.jobs import queue as jobs
+from medfiles.jobs import rounds
 from medfiles.jobs.queue import SCAN, WARM
 from medfiles.models import EntityFile, Job, Rendition
 from medfiles.operations import housekeeping, scanning, status
@@ -255,7 +256,9 @@ def test_what_is_due_in_the_trash_goes_for_ever(world: World) -> None:
     file = world.attach(world.record())
     world.documents().trash(file.id)
     with transaction() as session:
-        session.get_one(EntityFile, file.id).deleted_at = now() - timedelta(days=90)
+        row = session.get_one(EntityFile, file.id)
+        row.uploaded_at = row.deleted_at = now() - timedelta(days=90)
+        row.deleted_round = rounds.current() - 15
     ask("purge")
     make_due()
     while operation_worker.run_next(world.app):

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from medfiles.clock import now
 from medfiles.database.session import db
 from medfiles.errors import StorageError
 from medfiles.legacy.folder import folder_of
@@ -162,7 +161,7 @@ def test_expiry_deletes_the_older_file(world: World, lab: Any) -> None:
     older = world.older_file(lab)
     migrate(world)
     world.documents().trash(document_of(older.id).id)
-    housekeeping.purge_expired(world.parts.registry, world.parts.storages, now() + timedelta(days=1))
+    housekeeping.purge_expired(world.parts.registry, world.parts.storages, timedelta())
     assert (rows(), (world.uploads / older.file_path).exists()) == (0, False)
     world.assert_settled()
 

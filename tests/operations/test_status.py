@@ -48,10 +48,10 @@ def test_documents_are_counted_by_kind_with_their_sizes_and_the_trash_apart(worl
 
 
 def test_entries_of_the_journal_are_counted_and_those_past_their_lease(world: World) -> None:
-    hour = timedelta(hours=1)
+    minute = timedelta(minutes=1)
     with transaction() as session:
-        session.add(StorageJournal(key="a", storage="disk", action="attach", lease_until=now() - hour))
-        session.add(StorageJournal(key="b", storage="disk", action="remove", lease_until=now() + hour))
+        session.add(StorageJournal(key="a", storage="disk", action="attach", lease_until=now() - minute))
+        session.add(StorageJournal(key="b", storage="disk", action="remove", lease_until=now() + minute))
     assert operation_status.measure(world.parts).journal == operation_status.Journal(1, 1, 1)
 
 

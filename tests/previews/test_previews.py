@@ -437,7 +437,7 @@ def test_every_way_for_a_document_to_go_takes_its_pictures_along(world: World, w
     if way == "bulk":
         world.bulk().purge_many(world.kind(), record.id, [file.id])
     if way == "expired":
-        housekeeping.purge_expired(world.parts.registry, world.parts.storages, now() + timedelta(days=1))
+        housekeeping.purge_expired(world.parts.registry, world.parts.storages, timedelta())
     assert (world.files(), rows(world), objects(world)) == ([], [], [])
     world.assert_settled()
 

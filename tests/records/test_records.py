@@ -143,7 +143,7 @@ def test_the_activity_is_listed_newest_first_and_continues_after_any_event(world
 
 
 def purge(world: World, days: int) -> housekeeping.Purged:
-    return housekeeping.purge_expired(world.parts.registry, world.parts.storages, now() - timedelta(days=days))
+    return housekeeping.purge_expired(world.parts.registry, world.parts.storages, timedelta(days=days), force=True)
 
 
 def test_the_trash_is_emptied_of_what_is_due_and_of_nothing_else(world: World) -> None:

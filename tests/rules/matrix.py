@@ -8,7 +8,7 @@ and unknown ids are never found and need no status.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -254,7 +254,7 @@ def family_in(world: World, words: str = "") -> Family:
     family = Family(world, world.patient(first_name=words[:60] or "Ella"))
     world.client()
     purged = {kind: _purged(world, kind, family.patient) for kind in KINDS}
-    housekeeping.purge_expired(world.parts.registry, world.parts.storages, datetime.max.replace(tzinfo=UTC))
+    housekeeping.purge_expired(world.parts.registry, world.parts.storages, timedelta())
     for kind in KINDS:
         family.ids[kind] = _ids(family, kind, words) | purged[kind]
     return family

@@ -1,0 +1,47 @@
+"""Housekeeping rounds: a count of days that a wrong clock cannot run ahead.
+
+A round begins at least 20 hours after the last one. What goes to the trash stores the number of the current round, and
+is deleted permanently only when enough rounds have begun since.
+"""
+
+import math
+from datetime import timedelta
+
+from sqlalchemy import func, select
+
+from medfiles.clock import is_past, is_within, now
+from medfiles.database.session import db, transaction
+from medfiles.jobs import last_runs
+from medfiles.models import HousekeepingRound
+
+LOCK = "round"  # row of `last_runs`: one process at a time begins a round
+INTERVAL = timedelta(hours=20)
+LEAST = 2  # rounds for any retention: a clock that is wrong once begins one
+
+
+def current() -> int:
+    """Return the number of the current round, 0 before the first."""
+    return db.session.scalar(select(func.max(HousekeepingRound.id))) or 0
+
+
+def begin() -> int:
+    """Begin a round if the last one is long enough ago; return the number of the current one.
+
+    A last round in the future was begun by a clock ahead: its time is set to now.
+    """
+    with transaction() as session:
+        last_runs.lock_row(LOCK)
+        newest = select(HousekeepingRound).order_by(HousekeepingRound.id.desc()).limit(1)
+        last: HousekeepingRound | None = session.scalar(newest)
+        if last is not None and not is_past(last.at):
+            last.at = now()
+        elif last is None or not is_within(last.at, INTERVAL):
+            last = HousekeepingRound()
+            session.add(last)
+            session.flush()
+        return last.id
+
+
+def needed(retention: timedelta) -> int:
+    """Return how many rounds must have begun within this time in the trash: half as many as it has days."""
+    return max(LEAST, math.ceil(retention / timedelta(days=2))) if retention else 0
