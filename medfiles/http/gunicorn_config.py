@@ -12,7 +12,7 @@ from typing import Any
 from gunicorn.http.unreader import SocketUnreader
 
 from medfiles.audit.chain import start_sealing
-from medfiles.config import load
+from medfiles.config import load, unencrypted
 from medfiles.http.request_body import CHUNK
 from medfiles.operations.worker import start_worker
 
@@ -34,6 +34,8 @@ forwarded_allow_ips = ""  # the app reads forwarded headers, as MEDFILES_PROXIES
 
 
 def when_ready(server: Any) -> None:
+    if warning := unencrypted(settings):
+        server.log.warning(warning)
     for listener in server.LISTENERS:
         print(f"\n  medfiles    {listener}\n", flush=True)
     if sys.stdin.isatty():  # stop when the terminal closes; by default gunicorn reloads
