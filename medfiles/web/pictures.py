@@ -14,7 +14,7 @@ from medfiles.sandbox.render import spec
 from medfiles.web.fragments import blueprint
 
 log = structlog.get_logger("medfiles.pictures")
-IMMUTABLE = "private, max-age=31536000, immutable"
+REVALIDATED = "private, max-age=300, must-revalidate"  # sign-out clears the browser's cache
 
 
 @blueprint.get("/files/<int:file_id>/pictures/<sha256>-<recipe>/<int:page>.webp")
@@ -25,7 +25,7 @@ def picture(file_id: int, sha256: str, recipe: str, page: int) -> ResponseReturn
         if not spec.parse_recipe(recipe).is_thumbnail:
             raise
         return _no_thumbnail(file_id, error)
-    return send_picture(found, **{"Cache-Control": IMMUTABLE})
+    return send_picture(found, **{"Cache-Control": REVALIDATED})
 
 
 def _no_thumbnail(file_id: int, error: MedfilesError) -> Response:
