@@ -100,6 +100,8 @@ class Service:
         """Return the patient; with `lock`, block new records of it until the commit."""
         self.authorize(action, patient_id, target)
         patient = self._patient(patient_id, lock)
+        if lock:
+            permissions.require_level(permissions.current_level(self.actor, patient_id), action)
         target.name = f"{patient.first_name} {patient.last_name}"
         return patient
 
@@ -129,7 +131,7 @@ class Service:
             raise NotFound()
         row: Any = found[0]
         if lock:
-            return row, permissions.level_for(self.actor, row.patient_id)
+            return row, permissions.current_level(self.actor, row.patient_id)
         level = permissions.effective_level(self.actor, row.patient_id, found[1])
         if self.loaded is not None:
             self.loaded.rows[model, number] = row
