@@ -53,6 +53,13 @@ class UserDatastore(SQLAlchemyUserDatastore):
 class SingleUseTotp(Totp):
     """Flask-Security's TOTP, where each code works once."""
 
+    def verify_totp(self, token: str, totp_secret: str, user: UserMixin, window: int = 0) -> bool:
+        """Verify a code; used codes of a phone that is being replaced say nothing about those of the new one."""
+        account = cast(User, user)
+        if totp_secret != account.tf_totp_secret:
+            account.tf_last_counter = None
+        return bool(super().verify_totp(token, totp_secret, user, window))
+
     def get_last_counter(self, user: UserMixin) -> int | None:
         counter: int | None = cast(User, user).tf_last_counter
         return counter
@@ -236,6 +243,11 @@ def _normalize_email(email: str) -> str:
         return str(_security._mail_util.normalize(email.strip()))
     except ValueError as error:
         raise Rejected(f"{email!r} is not an e-mail address: {error}") from error
+
+
+def address_key(email: str) -> str:
+    """Return the form in which an address that was typed is compared; Rejected for what is not an address."""
+    return _normalize_email(email).lower()
 
 
 def _validate_password(password: str) -> str:

@@ -77,7 +77,13 @@ ERRORS = (
         code="error",
         message="This page was open for too long, or you are not allowed to do this. Reload the page and try again.",
     ),
-    ErrorType(errors.OutOfScope, 403, "The token may only read.", sample="This token can only read."),
+    ErrorType(
+        errors.OutOfScope,
+        403,
+        "The token may only read, or has not the scope to give access.",
+        sample="This token can only read.",
+    ),
+    ErrorType(errors.ProofNeeded, 403),
     ErrorType(
         CSRFError,
         403,

@@ -69,6 +69,7 @@ class ShareView:
     can_edit: bool
     last: datetime | None  # the last moment with access; None until it is revoked
     over: bool
+    pending: bool  # not accepted yet: `email` is what the owner typed
 
 
 @dataclass(frozen=True)
@@ -261,6 +262,7 @@ def share_view(grant: Grant) -> ShareView:
         can_edit=grant.share.level == Action.EDIT,
         last=last,
         over=ends is not None and ends <= now(),
+        pending=grant.share.accepted_at is None,
     )
 
 

@@ -58,3 +58,4 @@ class Session(db.Model):  # type: ignore[name-defined,misc]
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, index=True)
     address: Mapped[str | None] = mapped_column(String(64))
     agent: Mapped[str | None] = mapped_column(String(255))
+    proved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # password and code entered again, not used yet

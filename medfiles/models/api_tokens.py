@@ -14,7 +14,7 @@ class ApiToken(db.Model):  # type: ignore[name-defined,misc]
 
     __tablename__ = "api_tokens"
     __table_args__ = (
-        CheckConstraint("scope IN ('read', 'write')", name="scope"),
+        CheckConstraint("scope IN ('read', 'write', 'share')", name="scope"),
         {"sqlite_autoincrement": True},
     )
 

@@ -1,7 +1,7 @@
 """The account page, sign-out, and Flask-Security's configuration."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Blueprint, Flask, flash, g, redirect, render_template, request, session, url_for
@@ -14,7 +14,9 @@ from medfiles.accounts import service as accounts
 from medfiles.accounts.service import SignInStep
 from medfiles.clock import now
 from medfiles.documents import quota
+from medfiles.http import rate_limits
 from medfiles.http.current import actor, services
+from medfiles.web.confirm import NewPasswordForm, confirm
 from medfiles.web.records import patients
 
 blueprint = Blueprint("account", __name__)
@@ -30,7 +32,7 @@ class SignInForm(LoginForm):
         """Log every attempt; when it cannot be logged, sign-in fails."""
         succeeded = super().validate(**more)
         if self.email.data and self.password.data:
-            _sign_in_step("sign-in", self.user).log_result(succeeded)
+            _log(_sign_in_step("sign-in", self.user), succeeded)
         return succeeded
 
 
@@ -38,12 +40,13 @@ class CodeForm(TwoFactorVerifyCodeForm):
     def validate(self, **more: Any) -> bool:
         succeeded = super().validate(**more)
         step = _sign_in_step("second-step", self.user)
-        step.log_success() if succeeded else step.log_result(False)
+        step.log_success() if succeeded else _log(step, False)
         return succeeded
 
 
 SECURITY_CLASSES: dict[str, Any] = {
     "login_form": SignInForm,
+    "change_password_form": NewPasswordForm,
     "two_factor_verify_code_form": CodeForm,
     "totp_cls": accounts.SingleUseTotp,
 }
@@ -51,6 +54,11 @@ SECURITY_CLASSES: dict[str, Any] = {
 
 def _sign_in_step(action: str, user: Any) -> SignInStep:
     return SignInStep(action, user, request.remote_addr, g.request_id)
+
+
+def _log(step: SignInStep, succeeded: bool) -> None:
+    if succeeded or rate_limits.may_record_refusal():
+        step.log_result(succeeded)
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,7 @@ class SessionView:
 class TokenView:
     id: int
     name: str
-    may_write: bool
+    scope: str
     patient: str | None  # None: all patients of the account
     used_at: datetime | None
     expires_at: datetime | None
@@ -85,13 +93,18 @@ def account() -> ResponseReturnValue:
     )
 
 
+blueprint.add_url_rule("/account/verify", "verify", confirm, methods=["GET", "POST"])
+
+
 @blueprint.post("/sign-out")
 def sign_out() -> ResponseReturnValue:
     _sign_in_step("sign-out", current_user._get_current_object()).log_result(True)
     logout_user()
     session.clear()
     flash("Signed out.", "ok")
-    return redirect(url_for("security.login"), 303)
+    response = redirect(url_for("security.login"), 303)
+    response.headers["Clear-Site-Data"] = '"cache"'  # an embedding page shares the origin's cookies and storage
+    return response
 
 
 @blueprint.post("/account/sessions/<int:session_id>/end")
@@ -107,7 +120,7 @@ def _tokens() -> list[TokenView]:
         TokenView(
             id=token.id,
             name=token.name,
-            may_write=token.scope == api_tokens.WRITE,
+            scope=token.scope,
             patient=names.get(token.patient_id, NOT_SHARED) if token.patient_id else None,
             used_at=token.used_at,
             expires_at=token.expires_at,
@@ -136,7 +149,7 @@ def init_app(app: Flask, settings: dict[str, Any]) -> None:
         SECURITY_CHANGE_URL="/account/password",
         SECURITY_POST_CHANGE_VIEW="/account",
         SECURITY_SEND_PASSWORD_CHANGE_EMAIL=False,
-        SECURITY_VERIFY_URL="/account/verify",
+        SECURITY_FRESHNESS=timedelta(minutes=-1),  # off: accounts.proof is stricter
         SECURITY_TWO_FACTOR=True,
         SECURITY_TWO_FACTOR_ENABLED_METHODS=["authenticator"],
         SECURITY_TWO_FACTOR_RESCUE_EMAIL=False,
@@ -158,7 +171,6 @@ def init_app(app: Flask, settings: dict[str, Any]) -> None:
         SECURITY_USE_REGISTER_V2=True,
         SECURITY_STATIC_FOLDER_URL="/static/security",
         SECURITY_MSG_GENERIC_AUTHN_FAILED=("Wrong email or password.", "error"),
-        SECURITY_MSG_REAUTHENTICATION_REQUIRED=("Enter your password to continue.", "info"),
         SECURITY_MSG_PASSWORD_INVALID_LENGTH=(accounts.PASSWORD_LENGTH, "error"),
         SECURITY_MSG_PASSWORD_CHANGE=(
             "Password changed. Your other devices were signed out and your API tokens revoked.",

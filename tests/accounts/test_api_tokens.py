@@ -20,7 +20,7 @@ from medfiles.accounts import service as accounts
 from medfiles.database.session import db, transaction
 from medfiles.errors import NotFound, Rejected
 from medfiles.models import ApiToken, PatientShare
-from tests.http.test_sessions import send, signed_in
+from tests.http.test_sessions import confirm, form_token, send, signed_in
 from tests.support.api_client import Script, problem, script, with_token
 from tests.support.factories import World, details_of
 
@@ -224,7 +224,8 @@ def test_a_new_password_ends_every_token_of_the_account(world: World) -> None:
     by, others = of_ada(world), script(world)
     here = signed_in(world)
     assert status(by) == 200
-    assert send(here, "/account/password", password=PASSWORD, **NEW).status_code == 302
+    confirm(here)
+    assert send(here, "/account/password", **NEW).status_code == 302
     assert "tokens revoked" in here.get("/account").text
     assert [status(by), status(others)] == [401, 200]
     [event] = world.events(action="revoke-token")
@@ -239,7 +240,9 @@ def test_a_password_set_by_command_ends_every_token_too(world: World) -> None:
 
 def test_a_wrong_current_password_ends_no_token(world: World) -> None:
     by = of_ada(world)
-    send(signed_in(world), "/account/password", password="not the password", **NEW)
+    here = signed_in(world)
+    token = form_token(confirm(here, "not the password"))
+    here.post("/account/password", data={"csrf_token": token, **NEW})
     assert status(by) == 200
 
 

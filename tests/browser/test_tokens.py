@@ -1,4 +1,4 @@
-"""Making a personal token: the password, the one look at it, the button that copies it, and taking it back."""
+"""Making a personal token: the one look at it, the button that copies it, the password, and taking it back."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -38,10 +38,15 @@ def assert_accessible(page: Page) -> None:
     page.set_viewport_size({"width": 1440, "height": 900})
 
 
-def fill(page: Page, password: str) -> None:
+def confirm(page: Page, password: str) -> None:
+    expect(page.get_by_role("heading", name="Confirm it’s you")).to_be_visible()
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Continue").click()
+
+
+def fill(page: Page) -> None:
     page.get_by_label("Name", exact=True).fill("Scanner in the hall")
     page.get_by_label("Can edit: also add, change and delete").check()
-    page.get_by_label("Your password").fill(password)
     page.get_by_role("button", name="Create token").click()
 
 
@@ -49,7 +54,7 @@ def test_a_token_is_made_copied_used_and_revoked(page: Page, world: World) -> No
     page.goto("/account")
     page.get_by_role("link", name="Create token").click()
     assert_accessible(page)
-    fill(page, PASSWORD)
+    fill(page)
     shown = page.get_by_label("Scanner in the hall")
     expect(shown).to_be_visible()
     assert_accessible(page)
@@ -62,18 +67,25 @@ def test_a_token_is_made_copied_used_and_revoked(page: Page, world: World) -> No
     expect(page.get_by_role("strong").get_by_text("Scanner in the hall")).to_be_visible()
     expect(page.get_by_text(text)).to_have_count(0)
     assert_accessible(page)
-    page.get_by_role("button", name="Revoke Scanner in the hall").click()
+    page.get_by_role("link", name="Revoke Scanner in the hall").click()
+    assert_accessible(page)
+    confirm(page, PASSWORD)
+    expect(page.get_by_text("No access was given with it.")).to_be_visible()
+    assert_accessible(page)
+    page.get_by_role("button", name="Revoke").click()
     expect(page.get_by_text("Token “Scanner in the hall” revoked.")).to_be_visible()
     assert with_token(world, text).get("/patients").status_code == 401
 
 
-def test_a_wrong_password_is_said_beside_it_and_what_was_typed_stays(page: Page, complaints: Complaints) -> None:
+def test_a_wrong_password_is_said_beside_it_and_the_right_one_leads_on(page: Page, complaints: Complaints) -> None:
     complaints.expect("422")
     page.goto("/account/tokens/new")
+    fill(page)
+    page.goto("/account/tokens/new")
     with page.expect_response(lambda answer: answer.status == 422):
-        fill(page, "not the password")
-    expect(page.get_by_label("Name", exact=True)).to_have_value("Scanner in the hall")
-    expect(page.get_by_label("Can edit: also add, change and delete")).to_be_checked()
-    expect(page.get_by_label("Your password")).to_have_value("")
+        confirm(page, "not the password")
+    expect(page.get_by_label("Password")).to_have_value("")
     expect(page.get_by_text("Wrong password.").first).to_be_visible()
     assert_accessible(page)
+    confirm(page, PASSWORD)
+    expect(page.get_by_role("heading", name="Create API token")).to_be_visible()
