@@ -34,6 +34,8 @@ PATIENT = {"first_name": "Ella", "last_name": "Sample", "birth_date": "2018-03-0
 # this order, so what ends a record comes last.
 ADDRESSES = """
 GET    /patients/{patient}                  200 200
+POST   /invitations/{share}/accept          404 404
+DELETE /invitations/{share}                 404 404
 PUT    /patients/{patient}                  200 403 patient
 GET    /patients/{patient}/{plural}         200 200
 GET    /patients/{patient}/{type}           200 200
@@ -92,6 +94,7 @@ DELETE /shares/{share}                      200 403
 # What concerns nobody's patients but one's own, and what leaves out those that are not: these answer everybody alike.
 OWN = """
 GET    /patients                            200 200
+GET    /invitations                         200 200
 POST   /patients                            201 201 patient
 POST   /files/batch-counts                  200 200 counts
 POST   /files/bulk                          200 200 bulk
@@ -239,8 +242,10 @@ GETS_NOWHERE: dict[str, Callable[[World], Script]] = {
 }
 MAY_EDIT: dict[str, Callable[[Family], Script]] = {
     "the owner's session": lambda family: by_session(family.world, OWNER),
-    "the owner's token": lambda family: script(family.world),
-    "the owner's token for this patient": lambda family: script(family.world, patient_id=family.patient.id),
+    "the owner's token": lambda family: script(family.world, scope=api_tokens.SHARE),
+    "the owner's token for this patient": lambda family: script(
+        family.world, scope=api_tokens.SHARE, patient_id=family.patient.id
+    ),
     "an editor's session": lambda family: by_session(family.world, editor(family)),
     "an editor's token": lambda family: script(family.world, editor(family)),
 }

@@ -17,7 +17,6 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from medfiles.accounts import api_tokens
 from medfiles.database.session import db
 from medfiles.models import Session
 from medfiles.operations import housekeeping
@@ -79,10 +78,9 @@ POST /patients/{patient}/people                    422 403
 MANY = """
 GET  /documents/{type}/badges?ids={record}         200,200 200,200
 """
-# One's own session or token, which no share opens to others.
+# One's own session, which no share opens to others.
 SESSION = """
 POST /account/sessions/{session}/end               303 404
-POST /account/tokens/{token}/revoke                303 404
 """
 # What concerns nobody's patients but one's own, and needs an account.
 OWN = """
@@ -94,6 +92,10 @@ POST /sign-out
 POST /account/sign-out
 GET /account/tokens/new
 POST /account/tokens/new
+GET /account/tokens/1/revoke
+POST /account/tokens/1/revoke
+POST /invitations/1/accept
+POST /invitations/1/decline
 GET /account/password
 POST /account/password
 GET /account/verify
@@ -189,7 +191,6 @@ class Family:
     patient: Any
     ids: dict[str, dict[str, Any]] = field(default_factory=dict)
     session: int = 0
-    token: int = 0
 
     def of(self, kind: str, state: str) -> dict[str, Any]:
         return in_state(self.ids[kind], state)
@@ -205,8 +206,7 @@ def family_in(world: World, words: str = "") -> Family:
     patient = world.patient(first_name=words[:60] or "Ella")
     world.client()
     session = db.session.scalars(select(Session.id)).one()
-    token, _ = api_tokens.create(world.actor(), "Scanner")
-    made = Family(world, patient, session=session, token=token.id)
+    made = Family(world, patient, session=session)
     erased = {kind: _erased(world, kind, patient) for kind in KINDS}
     housekeeping.purge_expired(world.parts.registry, world.parts.storages, datetime.max.replace(tzinfo=UTC))
     for kind in KINDS:
@@ -232,7 +232,7 @@ def _ids(made: Family, kind: str, words: str) -> dict[str, Any]:
     world.records().delete(world.kind(kind), gone.id)
     return {
         "type": kind, "plural": world.kind(kind).plural, "patient": made.patient.id, "sha256": file.sha256,
-        "session": made.session, "token": made.token,
+        "session": made.session,
         "record": record.id, "gone": gone.id, "file": file.id, "trashed": trashed.id, "buried": buried.id,
         "record:buried": gone.id, "file:trashed": trashed.id, "file:buried": buried.id,
     }  # fmt: skip
@@ -255,10 +255,9 @@ def once_more(family: Family, kind: str) -> dict[str, Any]:
     world.records().delete(world.kind(kind), gone.id)
     world.client()
     session = db.session.scalars(select(Session.id).order_by(Session.id.desc())).first()
-    token, _ = api_tokens.create(world.actor(), "Scanner")
     db.session.rollback()  # what is asked next begins anew
     return before | {
-        "session": session, "token": token.id, "record": record.id, "gone": gone.id, "file": file, "trashed": trashed,
+        "session": session, "record": record.id, "gone": gone.id, "file": file, "trashed": trashed,
         "record:buried": gone.id, "file:trashed": trashed, "file:buried": buried,
     }  # fmt: skip
 

@@ -145,6 +145,8 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
 WITHOUT_ANSWER = {"documents.purge", "documents.cancel"}
 # These speak of nothing but the leave to send bytes that `receive` gave, and `attach` asks the door again.
 WITH_LEAVE = {"documents.stage", "documents.refuse"}
+# These are for the account of an address that was invited, which has no access yet: tests/records/test_sharing.py.
+OF_THE_INVITED = {"shares.invitations", "shares.accept", "shares.decline"}
 
 
 @pytest.fixture
@@ -213,7 +215,7 @@ def answered(things: Things, call: Callable[[Things], Any]) -> Any:
 
 
 def test_every_verb_is_in_the_table_of_calls() -> None:
-    assert verbs() - WITH_LEAVE == {name.split(" ")[0] for name in CALLS}
+    assert verbs() - WITH_LEAVE - OF_THE_INVITED == {name.split(" ")[0] for name in CALLS}
 
 
 @pytest.mark.parametrize("name", CALLS)

@@ -56,6 +56,9 @@ GET PUT DELETE /api/v1/{type}/{id}
 POST /api/v1/{type}/{id}/restore
 GET POST /api/v1/patients/{patient}/shares
 DELETE /api/v1/shares/{id}
+GET /api/v1/invitations
+POST /api/v1/invitations/{id}/accept
+DELETE /api/v1/invitations/{id}
 GET POST /api/v1/{type}/{id}/files
 GET DELETE /api/v1/files/{file}
 GET /api/v1/files/{file}/download
@@ -84,7 +87,9 @@ GET POST /account/second-step
 POST /account/second-step/{token}
 POST /account/sessions/{id}/end
 GET POST /account/tokens/new
-POST /account/tokens/{id}/revoke
+GET POST /account/tokens/{id}/revoke
+POST /invitations/{id}/accept
+POST /invitations/{id}/decline
 GET /static/{path}
 GET /static/@{version}/{path}
 GET /static/security/{path}
