@@ -1,7 +1,6 @@
 """Fresh proof of identity: password and, where set, a code, entered again before a change of how one signs in."""
 
 from datetime import timedelta
-from typing import cast
 
 from flask_security.proxies import _security
 from sqlalchemy import ColumnElement, delete, select, update
@@ -69,7 +68,7 @@ def _check_password(actor: Actor, password: str) -> None:
 
 
 def _check_code(user: User, code: str) -> None:
-    if not user.tf_primary_method:
+    if not user.tf_primary_method or not user.tf_totp_secret:
         return
     totp = _security.totp_factory
     if not totp.verify_totp(token=code.strip(), totp_secret=user.tf_totp_secret, user=user, window=CODE_WINDOW):
@@ -77,4 +76,4 @@ def _check_code(user: User, code: str) -> None:
 
 
 def _user(actor: Actor) -> User:
-    return cast(User, db.session.get_one(User, actor.user_id))
+    return db.session.get_one(User, actor.user_id)

@@ -10,7 +10,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from medfiles.documents.service import FIRST_TO_TRASH
 from medfiles.errors import Conflict, Rejected, SignedOut
 from medfiles.http.errors import ERRORS, Refusal, explained
-from medfiles.http.security import INVALID_TOKEN
+from medfiles.permissions import INVALID_TOKEN
 
 FORM = "The request is not valid. See “errors”."
 LIMIT = "“limit” must be a number from 1 to 200."

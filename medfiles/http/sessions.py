@@ -63,7 +63,9 @@ class DatabaseSessions(ServerSideSessionInterface):  # type: ignore[misc]
             return None
         sid = self._generate_sid(self.sid_length)
         try:
-            return self.session_class(self._signer(app).loads(signed, max_age=self.longest.total_seconds()), sid=sid)
+            return self.session_class(
+                self._signer(app).loads(signed, max_age=int(self.longest.total_seconds())), sid=sid
+            )
         except BadSignature:
             return self.session_class(sid=sid)
 

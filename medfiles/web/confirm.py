@@ -44,7 +44,7 @@ class NewPasswordForm(ChangePasswordForm):
         if not super(ChangePasswordForm, self).validate(**more):
             return False
         problems, self.new_password.data = _security.password_util.validate(
-            self.new_password.data, False, user=current_user
+            self.new_password.data or "", False, user=current_user
         )
         if not problems and verify_password(self.new_password.data, current_user.password):
             problems = [SAME_PASSWORD]
@@ -58,7 +58,7 @@ def confirm() -> ResponseReturnValue:
         del form.code
     if form.validate_on_submit():
         try:
-            proof.give(actor(), g.session_digest, form.password.data, form.code.data if form.code else "")
+            proof.give(actor(), g.session_digest, form.password.data or "", (form.code and form.code.data) or "")
             return redirect(_next_page(), 303)
         except Rejected as error:
             forms.add_errors(form, error)

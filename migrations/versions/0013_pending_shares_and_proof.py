@@ -10,7 +10,7 @@ depends_on = None
 
 ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 MOMENT = sa.DateTime(timezone=True)
-KEPT = {"table_kwargs": {"sqlite_autoincrement": True}}
+KEPT = {"sqlite_autoincrement": True}
 
 shares = sa.table(
     "patient_shares",
@@ -34,7 +34,7 @@ def upgrade() -> None:
         values = {"address": email, "address_key": email.lower(), "accepted_at": created_at}
         connection.execute(shares.update().where(shares.c.id == number).values(values))
     highest = _highest_ids()
-    with op.batch_alter_table('patient_shares', **KEPT) as batch:
+    with op.batch_alter_table('patient_shares', table_kwargs=KEPT) as batch:
         batch.alter_column('user_id', existing_type=ID, nullable=True)
         batch.alter_column('address', existing_type=sa.String(length=255), nullable=False)
         batch.alter_column('address_key', existing_type=sa.String(length=255), nullable=False)
@@ -53,7 +53,7 @@ def downgrade() -> None:
     connection.execute(tokens.update().where(tokens.c.scope == "share").values(scope="write"))
     highest = _highest_ids()
     op.drop_index('ix_patient_shares_address_key', 'patient_shares')
-    with op.batch_alter_table('patient_shares', **KEPT) as batch:
+    with op.batch_alter_table('patient_shares', table_kwargs=KEPT) as batch:
         batch.drop_constraint(op.f('ck_patient_shares_accepted'), type_='check')
         batch.drop_constraint('uq_patient_shares_patient_id_address_key', type_='unique')
         batch.alter_column('user_id', existing_type=ID, nullable=False)
@@ -65,7 +65,7 @@ def downgrade() -> None:
 
 
 def _allow_scopes(scopes: str) -> None:
-    with op.batch_alter_table('api_tokens', **KEPT) as batch:
+    with op.batch_alter_table('api_tokens', table_kwargs=KEPT) as batch:
         batch.drop_constraint(op.f('ck_api_tokens_scope'), type_='check')
         batch.create_check_constraint(op.f('ck_api_tokens_scope'), f"scope IN ({scopes})")
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from medfiles import clock
 from medfiles.accounts import api_tokens
 from medfiles.accounts import service as accounts
 from medfiles.database.session import db
@@ -57,7 +58,7 @@ def test_upload_ending_after_its_token_was_revoked_is_refused(world: World) -> N
 def test_upload_ending_after_its_token_expired_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     actor, _ = by_token(world, lifetime=timedelta(hours=1))
     finish = upload(world, actor, lambda: None)
-    ahead = api_tokens.now() + timedelta(hours=2)
+    ahead = clock.now() + timedelta(hours=2)
     monkeypatch.setattr("medfiles.permissions.now", lambda: ahead)
     with pytest.raises(SignedOut):
         finish()
@@ -97,7 +98,7 @@ def refused(world: World, change: str, meanwhile: Callable[[], None], error: typ
     if change.startswith(("restore", "purge")):
         service.trash(file.id)
     before = [(row.deleted_at, row.category) for row in world.files()]
-    run = {
+    changes: dict[str, Callable[[], object]] = {
         "trash": lambda: service.trash(file.id),
         "restore": lambda: service.restore(file.id),
         "purge": lambda: service.purge(file.id),
@@ -107,13 +108,13 @@ def refused(world: World, change: str, meanwhile: Callable[[], None], error: typ
         "restore many": lambda: service.restore_many(kind, record.id, [file.id]),
         "purge many": lambda: service.purge_many(kind, record.id, [file.id]),
         "categorise": lambda: service.categorise(kind, record.id, [file.id], "referral"),
-    }[change]
+    }
     if change in AT_ONCE:
         meanwhile()
     else:
         after_the_first_check(service, meanwhile)
     with pytest.raises(error):
-        run()
+        changes[change]()
     world.assert_settled()
     assert [(row.deleted_at, row.category) for row in world.files()] == before
 
