@@ -51,8 +51,6 @@ class OutOfScope(Forbidden):
 class ProofNeeded(Forbidden):
     """A change of how one signs in needs fresh proof: password and, where set, a code."""
 
-    code = "proof"
-
     def __init__(self, message: str = "Enter your password again, then repeat this.") -> None:
         super().__init__(message)
 

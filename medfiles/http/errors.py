@@ -83,7 +83,6 @@ ERRORS = (
         "The token may only read, or has not the scope to give access.",
         sample="This token can only read.",
     ),
-    ErrorType(errors.ProofNeeded, 403),
     ErrorType(
         CSRFError,
         403,
