@@ -115,10 +115,7 @@ def current_level(actor: Actor, patient_id: int) -> Action | None:
 
 
 def require(actor: Actor, action: Action, patient_id: int) -> Action:
-    """Return the actor's level on this patient.
-
-    Raises NotFound without any access, Forbidden when the level is too low for the action.
-    """
+    """Return the actor's level on this patient; raise as `require_level` does."""
     return require_level(level_for(actor, patient_id), action)
 
 

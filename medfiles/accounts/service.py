@@ -3,7 +3,7 @@
 import secrets
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any, cast
 
@@ -142,39 +142,24 @@ def set_admin(email: str, admin: bool) -> None:
             datastore.remove_role_from_user(user, role)
 
 
-@dataclass(frozen=True)
-class SignInStep:
-    """One step of signing in or out; `user` is None for an unknown address."""
+def log_sign_in(
+    action: str, user: User | None, succeeded: bool, address: str | None, request_id: str, *, commit: bool = True
+) -> None:
+    """Log a step of signing in or out; `user` is None for an unknown address.
 
-    action: str
-    user: User | None
-    address: str | None
-    request_id: str
-
-    def log_success(self) -> None:
-        """Log success in the open transaction, which does what the step is for."""
-        event_log.record(self._actor(), self.action, AuditTarget())
-
-    def log_result(self, succeeded: bool) -> None:
-        """Log success or failure in a transaction of its own."""
-        with transaction():
-            if succeeded:
-                self.log_success()
-            else:
-                target = AuditTarget(address=self.address)
-                event_log.record(self._actor(), self.action, target, outcome="refused", reason="wrong")
-
-    def _actor(self) -> Actor | None:
-        return actor_for(self.user, self.address, self.request_id) if self.user else None
+    Without `commit`, log it in the open transaction, which does what the step is for.
+    """
+    actor = actor_for(user, address, request_id) if user else None
+    more: dict[str, Any] = {} if succeeded else {"outcome": "refused", "reason": "wrong"}
+    with transaction() if commit else nullcontext():
+        event_log.record(actor, action, AuditTarget(address=address), **more)
 
 
 def has_password(email: str, password: str) -> bool:
     user = db.session.scalar(select(User).where(User.email == email))
-    return (
-        user is not None
-        and user.active
-        and verify_password(_security._password_util.normalize(password), user.password)
-    )
+    if user is None or not user.active:
+        return False
+    return bool(verify_password(_security._password_util.normalize(password), user.password))
 
 
 def is_empty() -> bool:
@@ -182,15 +167,15 @@ def is_empty() -> bool:
     return not db.session.scalar(select(func.count(User.id))) and not db.session.scalar(select(func.count(Patient.id)))
 
 
+def all_accounts() -> Sequence[User]:
+    return db.session.scalars(select(User).order_by(User.email)).unique().all()
+
+
 def emails(user_ids: Collection[int]) -> Mapping[int, str]:
     return dict(db.session.execute(select(User.id, User.email).where(User.id.in_(user_ids))).all())
 
 
-def actor_for(
-    user: User,
-    address: str | None = None,
-    request_id: str | None = None,
-) -> Actor:
+def actor_for(user: User, address: str | None = None, request_id: str | None = None) -> Actor:
     return Actor(user.id, user.email, user.has_role(ADMIN), address, request_id)
 
 

@@ -7,7 +7,7 @@ from flask.cli import AppGroup
 
 from medfiles.accounts import api_tokens
 from medfiles.accounts import service as accounts
-from medfiles.cli.output import json_option, report_errors, summary
+from medfiles.cli.output import summary, with_summary
 from medfiles.http.parameters import LARGEST_ID
 from medfiles.records.sharing import given_by_token
 
@@ -17,18 +17,13 @@ DAYS = click.IntRange(0, api_tokens.MAX_LIFETIME.days)
 NUMBER = click.IntRange(0, LARGEST_ID)
 
 
-def register(parent: AppGroup) -> None:
-    parent.add_command(group)
-
-
 @group.command()
 @click.argument("email")
 @click.option("--name", required=True, help="Name of the token, shown to the account's owner.")
 @click.option("--scope", type=click.Choice(api_tokens.SCOPES), default=api_tokens.READ, show_default=True)
 @click.option("--patient", type=NUMBER, help="Limit the token to this patient. Default: all patients of the account.")
 @click.option("--days", type=DAYS, default=YEAR, show_default=True, help="Days until the token expires; 0: never.")
-@json_option
-@report_errors
+@with_summary
 def create(email: str, name: str, scope: str, patient: int | None, days: int, as_json: bool) -> None:
     """Create a token and print it once, as the last word of the line."""
     actor = accounts.actor_for(accounts.find(email))
@@ -39,8 +34,7 @@ def create(email: str, name: str, scope: str, patient: int | None, days: int, as
 
 @group.command("list")
 @click.argument("email")
-@json_option
-@report_errors
+@with_summary
 def list_tokens(email: str, as_json: bool) -> None:
     """List an account's tokens with scope, expiry and last use."""
     found = api_tokens.list_tokens(accounts.actor_for(accounts.find(email)))
@@ -56,8 +50,7 @@ def list_tokens(email: str, as_json: bool) -> None:
 @group.command()
 @click.argument("email")
 @click.argument("token_id", type=NUMBER)
-@json_option
-@report_errors
+@with_summary
 def revoke(email: str, token_id: int, as_json: bool) -> None:
     """Revoke a token and list the access it gave, which stays."""
     actor = accounts.actor_for(accounts.find(email))
@@ -75,3 +68,6 @@ def revoke(email: str, token_id: int, as_json: bool) -> None:
     lines = [f"Revoked token {token.id} “{token.name}” of {email}."]
     lines += [f"It gave {one['email']} {one['level']} access to patient {one['patient_id']}." for one in shared]
     summary(as_json, "\n".join(lines), id=token.id, name=token.name, shared=shared)
+
+
+COMMANDS = (group,)

@@ -6,22 +6,17 @@ from flask import g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import ChangePasswordForm, current_user, verify_password
 from flask_security.proxies import _security
-from flask_wtf import FlaskForm
 from wtforms import PasswordField, StringField
 from wtforms.validators import InputRequired, Length
 
 from medfiles.accounts import proof
-from medfiles.errors import Rejected
 from medfiles.http.current import actor
-from medfiles.web import forms
+from medfiles.web.forms import ServiceForm
 
 SAME_PASSWORD = "This is your current password. Choose a new one."
 
 
-class ConfirmForm(FlaskForm):  # type: ignore[misc]
-    class Meta:
-        csrf = False  # checked in http.security before the view
-
+class ConfirmForm(ServiceForm):
     password = PasswordField(
         "Password",
         [InputRequired("Enter your password."), Length(max=1000)],
@@ -56,13 +51,15 @@ def confirm() -> ResponseReturnValue:
     form = ConfirmForm()
     if not proof.needs_code(actor()):
         del form.code
-    if form.validate_on_submit():
-        try:
-            proof.give(actor(), g.session_digest, form.password.data or "", (form.code and form.code.data) or "")
-            return redirect(_next_page(), 303)
-        except Rejected as error:
-            forms.add_errors(form, error)
-    return render_template("security/verify.html", verify_form=form), 422 if form.errors else 200
+    if form.submit(lambda: _prove(form)):
+        return redirect(_next_page(), 303)
+    return render_template("security/verify.html", verify_form=form), form.http_status
+
+
+def _prove(form: ConfirmForm) -> bool:
+    code = form.code.data if form.code else None
+    proof.give(actor(), g.session_digest, form.password.data or "", code or "")
+    return True
 
 
 def _next_page() -> str:

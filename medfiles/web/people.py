@@ -5,18 +5,17 @@ from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_wtf import FlaskForm
 from wtforms import DateField, EmailField, HiddenField, RadioField, SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import InputRequired, Length, Optional
 
 from medfiles.clock import is_zone, midnight
-from medfiles.errors import Rejected
 from medfiles.http import parameters, views
 from medfiles.http.current import actor, shares
-from medfiles.http.errors import status_of
 from medfiles.http.views import ShareView
 from medfiles.permissions import Action
-from medfiles.web import forms, pages
+from medfiles.records.sharing import Grant
+from medfiles.web import pages
+from medfiles.web.forms import ServiceForm
 
 blueprint = Blueprint("people", __name__)
 LEVELS = [
@@ -26,10 +25,7 @@ LEVELS = [
 UTC = "UTC"
 
 
-class ShareForm(FlaskForm):  # type: ignore[misc]
-    class Meta:
-        csrf = False  # checked in http.security before the view
-
+class ShareForm(ServiceForm):
     email = EmailField(
         "Email",
         [InputRequired("Enter the email."), Length(max=255)],
@@ -50,7 +46,7 @@ class ShareForm(FlaskForm):  # type: ignore[misc]
 def people(patient_id: int) -> ResponseReturnValue:
     _, context = pages.patient_page(patient_id, "people")
     grants = _grants(patient_id)
-    changing = _changing(grants)
+    changing = next((entry for entry in grants if str(entry.id) == request.args.get("change")), None)
     return render_template("records/people.html", people=grants, form=_form(changing), changing=changing, **context)
 
 
@@ -59,11 +55,12 @@ def change(patient_id: int) -> ResponseReturnValue:
     if "remove" in request.form:
         return _revoke(patient_id, parameters.id_or_unknown(request.form["remove"]) or 0)
     _, context = pages.patient_page(patient_id, "people")
-    grants, form = _grants(patient_id), _form()
-    if form.validate_on_submit() and _share(patient_id, form):
+    grants, form = _grants(patient_id), ShareForm()
+    if saved := form.submit(lambda: _share(patient_id, form)):
+        grant, new = saved
+        flash(f"{grant.email} is invited." if new else f"Access of {grant.email} changed.", "ok")
         return redirect(url_for(".people", patient_id=patient_id), 303)
-    status = getattr(form, "error_status", 422)
-    return render_template("records/people.html", people=grants, form=form, changing=None, **context), status
+    return render_template("records/people.html", people=grants, form=form, changing=None, **context), form.http_status
 
 
 @blueprint.post("/invitations/<int:share_id>/accept")
@@ -90,13 +87,7 @@ def _grants(patient_id: int) -> list[ShareView]:
     return [views.share_view(grant) for grant in shares().list(patient_id)]
 
 
-def _changing(grants: list[ShareView]) -> ShareView | None:
-    """Return the share in `?change=ID`, to fill the form."""
-    wanted = request.args.get("change")
-    return next((entry for entry in grants if str(entry.id) == wanted), None)
-
-
-def _form(changing: ShareView | None = None) -> ShareForm:
+def _form(changing: ShareView | None) -> ShareForm:
     if changing is None:
         return ShareForm()
     level = Action.EDIT if changing.can_edit else Action.VIEW
@@ -104,17 +95,10 @@ def _form(changing: ShareView | None = None) -> ShareForm:
     return ShareForm(data={"email": changing.email, "level": level.value, "expires_at": last, "zone": UTC})
 
 
-def _share(patient_id: int, form: Any) -> bool:
+def _share(patient_id: int, form: Any) -> tuple[Grant, bool]:
     zone = form.zone.data if is_zone(form.zone.data) else UTC
     ends = midnight(form.expires_at.data + timedelta(days=1), zone) if form.expires_at.data else None
-    try:
-        grant, new = shares().grant(patient_id, form.email.data, form.level.data, ends)
-    except Rejected as error:
-        forms.add_errors(form, error)
-        form.error_status = status_of(error)
-        return False
-    flash(f"{grant.email} is invited." if new else f"Access of {grant.email} changed.", "ok")
-    return True
+    return shares().grant(patient_id, form.email.data, form.level.data, ends)
 
 
 def _revoke(patient_id: int, share_id: int) -> ResponseReturnValue:

@@ -7,17 +7,16 @@ from flask.typing import ResponseReturnValue
 
 from medfiles.audit import activity
 from medfiles.audit.event_log import KINDS, ActivityFilter
-from medfiles.errors import Conflict, Forbidden, Rejected
+from medfiles.errors import Forbidden, Rejected
 from medfiles.http import parameters, views
 from medfiles.http.current import actor, documents, records, services, shares
-from medfiles.http.errors import status_of
 from medfiles.http.htmx import fragment, is_htmx, trigger
 from medfiles.http.views import file_views
 from medfiles.record_types.declared import RecordType
-from medfiles.record_types.fields import PATIENT_FIELDS, Field
+from medfiles.record_types.fields import PATIENT_FIELDS
 from medfiles.records.service import require_editable
 from medfiles.web import forms, pages, people
-from medfiles.web.words import plural
+from medfiles.web.filters import plural
 
 blueprint = Blueprint("records", __name__)
 MOST_EVENTS = 100  # in one page of the activity
@@ -33,8 +32,7 @@ def home() -> ResponseReturnValue:
 @blueprint.route("/patients/new", methods=["GET", "POST"])
 def patient_new() -> ResponseReturnValue:
     form = forms.form_for(PATIENT_FIELDS)
-    patient = _save(form, PATIENT_FIELDS, records().create_patient)
-    if patient:
+    if patient := form.submit(lambda: records().create_patient(forms.values_of(form, PATIENT_FIELDS))):
         flash(f"{patient.first_name} {patient.last_name} added.", "ok")
         return redirect(url_for(".patient", patient_id=patient.id), 303)
     return _form_page("records/patient_form.html", form, patient=None)
@@ -55,7 +53,7 @@ def patient_edit(patient_id: int) -> ResponseReturnValue:
     _require_edit(view)
     before = {field.name: getattr(view, field.name) for field in PATIENT_FIELDS}
     form = forms.form_for(PATIENT_FIELDS, before)
-    if _save(form, PATIENT_FIELDS, lambda values: records().edit_patient(patient_id, values)):
+    if form.submit(lambda: records().edit_patient(patient_id, forms.values_of(form, PATIENT_FIELDS))):
         flash("Saved.", "ok")
         return redirect(url_for(".patient", patient_id=patient_id), 303)
     return _form_page("records/patient_form.html", form, **context)
@@ -73,23 +71,16 @@ def patient_trash(patient_id: int) -> ResponseReturnValue:
 
 @blueprint.get("/patients/<int:patient_id>/activity")
 def patient_activity(patient_id: int) -> ResponseReturnValue:
-    wanted = _activity_filter()
+    kind, document, who = (request.args.get(name, "") for name in ("kind", "document", "who"))
+    if kind not in ("", *KINDS):
+        raise Rejected(f"kind must be one of {', '.join(KINDS)}.")
+    wanted = ActivityFilter(parameters.id_or_unknown(document), parameters.id_or_unknown(who), kind)
     _, context = pages.patient_page(patient_id, "activity")
     found = records().trail(patient_id, parameters.id_or_unknown(request.args.get("before")), wanted)
     lines = [activity.line(event, email, actor(), services().registry) for event, email in found.events]
     asked = {name: value for name, value in vars(wanted).items() if value}
     older = found.events[-1][0].id if len(found.events) == MOST_EVENTS else None
     return render_template("records/activity.html", trail=lines, older=older, found=found, asked=asked, **context)
-
-
-def _activity_filter() -> ActivityFilter:
-    """Return the filter of the activity page."""
-    kind = request.args.get("kind", "")
-    if kind not in ("", *KINDS):
-        raise Rejected(f"kind must be one of {', '.join(KINDS)}.")
-    return ActivityFilter(
-        parameters.id_or_unknown(request.args.get("document")), parameters.id_or_unknown(request.args.get("who")), kind
-    )
 
 
 @blueprint.get("/patients/<int:patient_id>/<plural:plural>", endpoint="records")
@@ -99,15 +90,18 @@ def records_of_kind(patient_id: int, plural: RecordType) -> ResponseReturnValue:
     counts = documents().count(plural, [row.id for row in rows])
     cards = [views.record_view(plural, row, view, counts.get(row.id, 0)) for row in rows]
     template = "records/_cards.html" if is_htmx() else "records/records.html"
-    return fragment(template, records=cards, type=views.type_view(plural), **context)
+    return fragment(template, records=cards, type=plural, **context)
 
 
 @blueprint.route("/patients/<int:patient_id>/<plural:plural>/new", methods=["GET", "POST"])
 def record_new(patient_id: int, plural: RecordType) -> ResponseReturnValue:
     view = editable_patient(patient_id, plural)
     form, key = forms.form_for(plural.fields), forms.creation_key()
-    record = _save(form, plural.fields, lambda values: records().create(patient_id, plural, values, key))
-    if record:
+
+    def create() -> Any:
+        return records().create(patient_id, plural, forms.values_of(form, plural.fields), key)
+
+    if record := form.submit(create):
         return _answer_record(plural, record.id, f"{plural.title} saved.", created=True)
     return _record_form(form, plural, view, None, views.empty_panel(plural, view), creation_key=key)
 
@@ -123,8 +117,13 @@ def record_edit(type: RecordType, id: int) -> ResponseReturnValue:
     _require_edit(view)
     require_editable(type, record)
     form, marked = forms.form_for(type.fields, view.values), forms.marked_for_trash()
-    if _save(form, type.fields, lambda values: records().edit(type, id, values, marked), view.values):
-        return _answer_trashed(type, id, marked) if marked else _answer_record(type, id, "Saved.")
+    values = view.values  # of the fields' parts that the form does not show
+    if form.submit(lambda: records().edit(type, id, forms.values_of(form, type.fields, values), marked)):
+        if not marked:
+            return _answer_record(type, id, "Saved.")
+        message = f"{plural(len(marked), 'document')} moved to trash."
+        response = _answer_record(type, id, f"Saved. {message}", notice=views.Notice(message, undo=tuple(marked)))
+        return pages.announce(response, type, id)
     return _record_form(form, type, view.patient, view, pages.panel(type, record, view, mode="edit", marked=marked))
 
 
@@ -161,34 +160,20 @@ def editable_patient(patient_id: int, record_type: RecordType) -> views.PatientV
     return view
 
 
-def _answer_trashed(record_type: RecordType, record_id: int, marked: list[int]) -> Response:
-    message = f"{plural(len(marked), 'document')} moved to trash."
-    notice = views.Notice(message, undo=tuple(marked))
-    return pages.announce(
-        _answer_record(record_type, record_id, f"Saved. {message}", notice=notice), record_type, record_id
-    )
-
-
 def _record(record_type: RecordType, record_id: int, **context: Any) -> Response:
     record, view = pages.record_page(record_type, record_id)
     template = "records/_record.html" if is_htmx() else "records/record.html"
     if record.deleted_at is not None:
-        view = pages.record_view(record_type, record, documents().record_totals(record_type, record_id).trashed)
-        return fragment(template, record=view, panel=None, **_page_context(view.patient, record_type))
-    return fragment(
-        template,
-        record=view,
-        panel=pages.panel(record_type, record, view, **context),
-        **_page_context(view.patient, record_type),
-    )
+        panel, count = None, documents().record_totals(record_type, record_id).trashed
+        view = pages.record_view(record_type, record, count)
+    else:
+        panel = pages.panel(record_type, record, view, **context)
+    return fragment(template, record=view, panel=panel, **_page_context(view.patient, record_type))
 
 
 def _page_context(patient: views.PatientView, record_type: RecordType) -> dict[str, Any]:
-    return {
-        "patient": patient,
-        "tab": record_type.name,
-        "on_page": not is_htmx() or request.values.get("on_page") == "1",
-    }
+    on_page = not is_htmx() or request.values.get("on_page") == "1"
+    return {"patient": patient, "tab": record_type.name, "on_page": on_page}
 
 
 def _answer_record(
@@ -214,29 +199,17 @@ def _record_form(
     at = url_for("records.record", type=record_type, id=record.id) if record else None
     context |= {"action": f"{at}/edit" if at else new, "cancel": at or listing, "record": record, "panel": panel}
     template = "records/_record_form.html" if is_htmx() else "records/record_form.html"
-    context |= {"type": views.type_view(record_type), "choices": _choices(record_type.fields)}
+    context |= {"type": record_type, "choices": _choices(record_type.fields)}
     return _form_page(template, form, **(_page_context(patient, record_type) | context))
 
 
 def _form_page(template: str, form: Any, **context: Any) -> Response:
     context.setdefault("choices", _choices(PATIENT_FIELDS))
-    return fragment(template, getattr(form, "error_status", 422) if form.errors else 200, form=form, **context)
+    return fragment(template, form.http_status, form=form, **context)
 
 
 def _choices(fields: Any) -> dict[str, tuple[str, ...]]:
     return {field.name: field.choices for field in fields if field.choices}
-
-
-def _save(form: Any, fields: tuple[Field, ...], save: Any, before: Any = None) -> Any:
-    """Return the saved row; None when not submitted or invalid."""
-    if not form.validate_on_submit():
-        return None
-    try:
-        return save(forms.values_of(form, fields, before))
-    except (Rejected, Conflict) as error:
-        forms.add_errors(form, error)
-        form.error_status = status_of(error)
-        return None
 
 
 def _require_edit(view: views.PatientView | views.RecordView) -> None:
