@@ -1,9 +1,11 @@
 """All settings in one table; docs/operate/settings.md explains them."""
 
+import ipaddress
 import os
 import re
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,6 +121,20 @@ def _read(setting: Setting, environ: Mapping[str, str]) -> Any:
     except (ValueError, BadParameter) as error:
         reason = error.message if isinstance(error, BadParameter) else error
         raise SettingError(f"{setting.name}={text!r} cannot be used: {str(reason).rstrip('.')}.") from error
+
+
+def unencrypted(settings: Mapping[str, Any]) -> str | None:
+    """Return a warning if the server can be reached from other machines without HTTPS."""
+    host = settings["MEDFILES_HOST"].strip("[]")
+    if settings["MEDFILES_HTTPS"] or host == "localhost" or host.startswith("unix:"):
+        return None
+    with suppress(ValueError):
+        if ipaddress.ip_address(host).is_loopback:
+            return None
+    return (
+        f"MEDFILES_HOST={host} can be reached from other machines, but MEDFILES_HTTPS is off: passwords and documents "
+        "would be sent unencrypted. Put a server with HTTPS in front and set MEDFILES_HTTPS=1."
+    )
 
 
 def secret_key(settings: Mapping[str, Any]) -> str:

@@ -46,6 +46,13 @@ class OutOfScope(Forbidden):
     code = "scope"
 
 
+class ProofNeeded(Forbidden):
+    """A change of how one signs in needs fresh proof: password and, where set, a code."""
+
+    def __init__(self, message: str = "Enter your password again, then repeat this.") -> None:
+        super().__init__(message)
+
+
 class Conflict(MedfilesError):
     """The request conflicts with the current state."""
 

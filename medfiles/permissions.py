@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ScalarSelect, Select, and_, bindparam, case, literal, or_, select, union_all
+from sqlalchemy import ScalarSelect, Select, and_, bindparam, case, exists, literal, or_, select, union_all
 
 from medfiles.clock import SKEW, now
 from medfiles.database.session import db
-from medfiles.errors import Forbidden, NotFound
-from medfiles.models import Patient, PatientShare
+from medfiles.errors import Forbidden, NotFound, SignedOut
+from medfiles.models import ApiToken, Patient, PatientShare, User
 
 
 class Action(StrEnum):
@@ -20,6 +20,7 @@ class Action(StrEnum):
     OWN = "owner"
 
 
+INVALID_TOKEN = "Invalid, revoked or expired token."
 RANK = {Action.VIEW: 1, Action.EDIT: 2, Action.OWN: 3}
 
 
@@ -35,6 +36,7 @@ class Actor:
     token: str | None = None  # name of the API token used instead of a session
     token_id: int | None = None
     only_patient: int | None = None  # the only patient this token can see
+    may_share: bool = True  # whether this token may give others access
 
 
 def levels(actor: Actor) -> Select[tuple[int, str]]:
@@ -94,6 +96,27 @@ def level_for(actor: Actor, patient_id: int) -> Action | None:
 def effective_level(actor: Actor, patient_id: int, level: str | None) -> Action | None:
     """Limit the result of `level_sql` to the patient of the actor's token, if it has one."""
     return Action(level) if level and actor.only_patient in (None, patient_id) else None
+
+
+_ACTIVE = exists().where(User.id == bindparam("user_id"), User.active)
+_VALID_TOKEN = exists().where(
+    ApiToken.id == bindparam("token_id"), or_(ApiToken.expires_at.is_(None), ApiToken.expires_at > bindparam("at"))
+)
+_LEVEL_NOW = select(level_sql(bindparam("patient_id")), _ACTIVE, _VALID_TOKEN)
+
+
+def current_level(actor: Actor, patient_id: int) -> Action | None:
+    """Return the level as `level_for` does, inside the transaction of a change: the request may be an hour old.
+
+    Raises SignedOut if the account was disabled, or the token revoked or expired, after the request was accepted.
+    """
+    parameters = {**level_parameters(actor), "patient_id": patient_id, "token_id": actor.token_id}
+    level, active, valid_token = db.session.execute(_LEVEL_NOW, parameters).one()
+    if actor.token_id is not None and not (active and valid_token):
+        raise SignedOut(INVALID_TOKEN)
+    if not active:
+        raise SignedOut()
+    return effective_level(actor, patient_id, level)
 
 
 def require(actor: Actor, action: Action, patient_id: int) -> Action:

@@ -103,6 +103,8 @@ class Service:
         if (Patient, patient_id) not in rows:
             rows[Patient, patient_id] = db.session.get_one(Patient, patient_id, with_for_update=lock)
         patient = cast(Patient, rows[Patient, patient_id])
+        if lock:
+            permissions.require_level(permissions.current_level(self.actor, patient_id), action)
         target.name = f"{patient.first_name} {patient.last_name}"
         return patient
 
@@ -132,7 +134,7 @@ class Service:
             raise NotFound()
         row: Any = found[0]
         if lock:
-            return row, permissions.level_for(self.actor, row.patient_id)
+            return row, permissions.current_level(self.actor, row.patient_id)
         level = permissions.effective_level(self.actor, row.patient_id, found[1])
         if self.loaded is not None:
             self.loaded.rows[model, number] = row

@@ -172,3 +172,16 @@ def test_the_table_of_settings_names_each_once() -> None:
     names = [setting.name for setting in SETTINGS]
     assert len(names) == len(set(names))
     assert all(name.startswith(config.PREFIX) for name in names)
+
+
+@pytest.mark.parametrize(
+    ("host", "https", "warned"),
+    [
+        ("0.0.0.0", "0", True), ("::", "0", True), ("[::]", "0", True), ("192.0.2.7", "0", True),
+        ("clinic.example", "0", True), ("0.0.0.0", "1", False), ("127.0.0.1", "0", False), ("127.0.0.2", "0", False),
+        ("::1", "0", False), ("[::1]", "0", False), ("localhost", "0", False), ("unix:/run/medfiles.sock", "0", False),
+    ],
+)  # fmt: skip
+def test_a_server_open_to_other_machines_without_https_is_warned_about(host: str, https: str, warned: bool) -> None:
+    settings = config.load({"MEDFILES_HOST": host, "MEDFILES_HTTPS": https})
+    assert bool(config.unencrypted(settings)) == warned

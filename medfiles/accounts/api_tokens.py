@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Row, Select, bindparam, select, update
 
 from medfiles import permissions
+from medfiles.accounts import proof
 from medfiles.accounts import service as accounts
 from medfiles.audit import event_log
 from medfiles.audit.event_log import AuditTarget
@@ -25,7 +26,7 @@ from medfiles.text import clean_text
 
 PREFIX = "mf"
 SHAPE = re.compile(rf"{PREFIX}_([0-9a-f]{{16}})_([A-Za-z0-9_-]{{43}})")
-READ, WRITE = SCOPES = ("read", "write")
+READ, WRITE, SHARE = SCOPES = ("read", "write", "share")  # each allows what the one before does
 NAME_LIMIT, MAX_TOKENS = 100, 50  # characters; tokens of one account
 USED_AT_PRECISION = timedelta(minutes=1)  # precision of the last use, so that not every request writes
 MAX_LIFETIME = timedelta(days=3650)
@@ -41,11 +42,20 @@ class TokenIdentity:
 
 
 def create(
-    actor: Actor, name: str, scope: str = READ, patient_id: int | None = None, lifetime: timedelta | None = None
+    actor: Actor,
+    name: str,
+    scope: str = READ,
+    patient_id: int | None = None,
+    lifetime: timedelta | None = None,
+    session_digest: str | None = None,
 ) -> tuple[ApiToken, str]:
     """Create a token; return it with its text, which cannot be read again.
 
-    `patient_id` restricts it to one patient; `lifetime` None: it never expires. Rejected names the invalid field.
+    patient_id      the only patient it can see
+    lifetime        None: it never expires
+    session_digest  the session whose proof is used up; None for an operator's command, which needs none
+
+    Rejected names the invalid field.
     """
     name = clean_text(name and " ".join(name.splitlines()), NAME_LIMIT, "The name") or ""
     selector, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
@@ -54,6 +64,8 @@ def create(
         patient_id=patient_id, expires_at=now() + lifetime if lifetime else None,
     )  # fmt: skip
     with transaction() as session:
+        if session_digest:
+            proof.use(actor, session_digest)
         _check(actor, token, lifetime)
         session.add(token)
         session.flush()
@@ -66,12 +78,20 @@ def list_tokens(actor: Actor) -> Sequence[ApiToken]:
     return db.session.scalars(_own_tokens(actor).order_by(ApiToken.id.desc())).all()
 
 
-def revoke(actor: Actor, token_id: int) -> ApiToken:
-    """Revoke a token at once; NotFound when the actor has no such token."""
+def find(actor: Actor, token_id: int) -> ApiToken:
+    """Return a token of the actor; NotFound when there is none."""
+    token: ApiToken | None = db.session.scalar(_own_tokens(actor).where(ApiToken.id == token_id))
+    if token is None:
+        raise NotFound("This token does not exist or was already revoked.")
+    return token
+
+
+def revoke(actor: Actor, token_id: int, session_digest: str | None = None) -> ApiToken:
+    """Revoke a token at once; NotFound when the actor has no such token. `session_digest` as in `create`."""
     with transaction() as session:
-        token: ApiToken | None = session.scalar(_own_tokens(actor).where(ApiToken.id == token_id))
-        if token is None:
-            raise NotFound("This token does not exist or was already revoked.")
+        token = find(actor, token_id)
+        if session_digest:
+            proof.use(actor, session_digest)
         event_log.record(actor, "revoke-token", AuditTarget(token.patient_id, name=token.name), scope=token.scope)
         session.delete(token)
     return token
@@ -105,8 +125,9 @@ def authenticate(text: str, address: str | None = None, request_id: str | None =
     if token.used_at is None or not is_within(token.used_at, USED_AT_PRECISION):
         with transaction(ASYNCHRONOUS) as session:
             session.execute(update(ApiToken).where(ApiToken.id == token.id).values(used_at=at))
-    actor = Actor(*owner, address, request_id, token=token.name, token_id=token.id, only_patient=token.patient_id)
-    return TokenIdentity(actor, token.scope == WRITE)
+    limits = {"only_patient": token.patient_id, "may_share": token.scope == SHARE}
+    actor = Actor(*owner, address, request_id, token=token.name, token_id=token.id, **limits)
+    return TokenIdentity(actor, token.scope != READ)
 
 
 def is_expired(token: ApiToken | Row[*tuple[Any, ...]]) -> bool:
@@ -123,7 +144,7 @@ def _check(actor: Actor, token: ApiToken, lifetime: timedelta | None) -> None:
     if not token.name:
         raise Rejected.about("name", "Enter a name for the token.")
     if token.scope not in SCOPES:
-        raise Rejected.about("scope", "scope must be read or write.")
+        raise Rejected.about("scope", "scope must be read, write or share.")
     if lifetime is not None and not timedelta() < lifetime <= MAX_LIFETIME:
         raise Rejected.about("days", f"A token can last 1 to {MAX_LIFETIME.days:,} days, or never expire.")
     if token.patient_id is not None and permissions.level_for(actor, token.patient_id) is None:

@@ -53,6 +53,13 @@ class UserDatastore(SQLAlchemyUserDatastore):
 class SingleUseTotp(Totp):
     """Flask-Security's TOTP, where each code works once."""
 
+    def verify_totp(self, token: str, totp_secret: str, user: UserMixin, window: int = 0) -> bool:
+        """Verify a code; used codes of a phone that is being replaced say nothing about those of the new one."""
+        account = cast(User, user)
+        if totp_secret != account.tf_totp_secret:
+            account.tf_last_counter = None
+        return bool(super().verify_totp(token, totp_secret, user, window))
+
     def get_last_counter(self, user: UserMixin) -> int | None:
         counter: int | None = cast(User, user).tf_last_counter
         return counter
@@ -70,10 +77,7 @@ datastore = UserDatastore(db, User, Role)
 
 def create(email: str, password: str) -> User:
     """Create an account; Conflict for a taken address, Rejected for invalid input."""
-    try:
-        address = str(_security._mail_util.normalize(email.strip()))
-    except ValueError as error:
-        raise Rejected(f"{email!r} is not an e-mail address: {error}") from error
+    address = _normalize_email(email)
     chosen = _validate_password(password)
     with transaction():
         if db.session.scalar(select(User.id).where(func.lower(User.email) == address.lower())):
@@ -218,6 +222,18 @@ def _revoke_tokens(user: User) -> None:
         target = AuditTarget(token.patient_id, name=token.name)
         event_log.record(actor_for(user), "revoke-token", target, scope=token.scope, because="new password")
         db.session.delete(token)
+
+
+def _normalize_email(email: str) -> str:
+    try:
+        return str(_security._mail_util.normalize(email.strip()))
+    except ValueError as error:
+        raise Rejected(f"{email!r} is not an e-mail address: {error}") from error
+
+
+def address_key(email: str) -> str:
+    """Return the form in which an address that was typed is compared; Rejected for what is not an address."""
+    return _normalize_email(email).lower()
 
 
 def _validate_password(password: str) -> str:

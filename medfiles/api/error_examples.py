@@ -11,7 +11,7 @@ from medfiles.documents.service import FIRST_TO_TRASH
 from medfiles.documents.uploading import KEY_REUSED
 from medfiles.errors import Conflict, Rejected, SignedOut
 from medfiles.http.errors import ERRORS, Refusal, explained
-from medfiles.http.security import INVALID_TOKEN
+from medfiles.permissions import INVALID_TOKEN
 
 FORM = "The request is not valid. See “errors”."
 LIMIT = "“limit” must be a number from 1 to 200."

@@ -220,7 +220,7 @@ class Patient(Out):
 
 
 class NewShare(In):
-    """Access for another account of this installation."""
+    """Access for the account of an email address, once it accepts."""
 
     email: str = doc(None, "otto@sample.example", min_length=1, max_length=255)
     level: Literal["view", "edit"] = doc("view: view and download. edit: also add, change and delete", "view")
@@ -228,11 +228,24 @@ class NewShare(In):
 
 
 class Share(Out):
-    """The access of another account."""
+    """The access of another account, pending until it accepts."""
 
     id: int = doc(None, 5)
     patient_id: int = doc(None, 3)
     email: str = doc(None, "otto@sample.example")
+    level: Literal["view", "edit"] = doc(None, "view")
+    created_at: datetime = doc(None, TIME)
+    expires_at: datetime | None = doc(None, None)
+    accepted_at: datetime | None = doc("null while pending", TIME)
+    token_id: int | None = doc("The API token that gave it; null: a person", None)
+
+
+class Invitation(Out):
+    """Access that waits for this account to accept it."""
+
+    id: int = doc(None, 5)
+    patient: str = doc("The patient's name", "Ella Sample")
+    owner: str = doc("The email address of the patient's owner", "nora@sample.example")
     level: Literal["view", "edit"] = doc(None, "view")
     created_at: datetime = doc(None, TIME)
     expires_at: datetime | None = doc(None, None)
@@ -246,6 +259,7 @@ Files = _root("Files", list[File], "A page of documents.")
 Outcomes = _root("Outcomes", list[FileOutcome], "One for each document, in the order of the request.")
 Patients = _root("Patients", list[Patient], "Sorted by name.")
 Shares = _root("Shares", list[Share], "Sorted by email address.")
+Invitations = _root("Invitations", list[Invitation], "Newest first.")
 _FilterQuery: Any = create_model("_FilterQuery", __base__=Parameters, **_details(FILTER_FIELDS, "{}, or none"))
 
 

@@ -31,6 +31,8 @@ ACTIONS = {  # past tense, infinitive, icon; {} is the document, record or patie
     "create-token": ("created the API token {}", "create the API token {}", "key-round"),
     "revoke-token": ("revoked the API token {}", "revoke the API token {}", "key-round"),
     "share": ("gave access to {}", "give access to {}", "users"),
+    "accept-share": ("accepted the invitation", "accept the invitation", "users"),
+    "decline-share": ("declined the invitation", "decline the invitation", "users"),
     "unshare": ("revoked access of {}", "revoke access of {}", "users"),
     "view-people": ("viewed who has access to {}", "view who has access to {}", "users"),
     "migrate": ("moved {} from the previous lab results", "move {} from the previous lab results", "folder-open"),

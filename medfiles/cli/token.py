@@ -9,6 +9,7 @@ from medfiles.accounts import api_tokens
 from medfiles.accounts import service as accounts
 from medfiles.cli.output import summary, with_summary
 from medfiles.http.parameters import LARGEST_ID
+from medfiles.records.sharing import given_by_token
 
 group = AppGroup("token", help="Create and revoke API tokens.")
 YEAR = 365
@@ -51,9 +52,22 @@ def list_tokens(email: str, as_json: bool) -> None:
 @click.argument("token_id", type=NUMBER)
 @with_summary
 def revoke(email: str, token_id: int, as_json: bool) -> None:
-    """Revoke a token."""
-    token = api_tokens.revoke(accounts.actor_for(accounts.find(email)), token_id)
-    summary(as_json, f"Revoked token {token.id} “{token.name}” of {email}.", id=token.id, name=token.name)
+    """Revoke a token and list the access it gave, which stays."""
+    actor = accounts.actor_for(accounts.find(email))
+    token = api_tokens.revoke(actor, token_id)
+    shared = [
+        {
+            "id": grant.share.id,
+            "patient_id": grant.share.patient_id,
+            "email": grant.email,
+            "level": grant.share.level,
+            "accepted_at": grant.share.accepted_at,
+        }
+        for grant, _ in given_by_token(actor, token_id)
+    ]
+    lines = [f"Revoked token {token.id} “{token.name}” of {email}."]
+    lines += [f"It gave {one['email']} {one['level']} access to patient {one['patient_id']}." for one in shared]
+    summary(as_json, "\n".join(lines), id=token.id, name=token.name, shared=shared)
 
 
 COMMANDS = (group,)

@@ -112,7 +112,9 @@ class BulkService(DocumentService):
 
         def change(files: Sequence[EntityFile]) -> None:
             with transaction():
-                keys = lifecycle.purge(self.registry, self.actor, _locked(files, check))
+                locked = _locked(files, check)
+                self._require_still_editor(locked)
+                keys = lifecycle.purge(self.registry, self.actor, locked)
             journal.remove(self.storages, keys)
 
         with self.operation("purge", entity_type=record_type.name, entity_id=record_id) as target:
@@ -127,8 +129,9 @@ class BulkService(DocumentService):
 
         def change(files: Sequence[EntityFile]) -> None:
             with transaction():
-                done = []
-                for file in _locked(files, check):
+                done, locked = [], _locked(files, check)
+                self._require_still_editor(locked)
+                for file in locked:
                     done.append((subject_of(file), {"changed": ["category"] if file.category != new else []}))
                     file.category = new
                 event_log.record_each(self.actor, "edit", done)

@@ -243,7 +243,13 @@ class DocumentService(UploadService):
 
     def _trash(self, files: Sequence[EntityFile]) -> None:
         with lifecycle.moving_to_trash(self.storages, files) as moved:
+            self._require_still_editor(moved)
             lifecycle.mark_trashed(self.actor, moved)
+
+    def _require_still_editor(self, files: Sequence[EntityFile]) -> None:
+        """Authorize again in the open transaction, which has locked these documents."""
+        for patient_id in sorted({file.patient_id for file in files}):
+            permissions.require_level(permissions.current_level(self.actor, patient_id), Action.EDIT)
 
     def _restore(self, record_type: RecordType, record_id: int, files: Sequence[EntityFile]) -> None:
         """Restore documents of one record, all of them or, if it has not enough room, none."""

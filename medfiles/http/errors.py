@@ -67,7 +67,12 @@ ERRORS = (
         http.Forbidden, 403, code="error",
         message="This page was open for too long, or you are not allowed to do this. Reload the page and try again.",
     ),
-    ErrorType(errors.OutOfScope, 403, "The token may only read.", sample="This token can only read."),
+    ErrorType(
+        errors.OutOfScope,
+        403,
+        "The token may only read, or has not the scope to give access.",
+        sample="This token can only read.",
+    ),
     ErrorType(
         CSRFError, 403, "There is a session, but no valid `X-CSRFToken`.", code="csrf",
         message="This page was open for too long, so nothing was changed. Reload it and try again.",

@@ -16,7 +16,7 @@ from gunicorn.http.unreader import SocketUnreader
 
 from medfiles import services
 from medfiles.audit.chain import seal_waiting, start_sealing
-from medfiles.config import SettingError, load
+from medfiles.config import SettingError, load, unencrypted
 from medfiles.http.request_body import CHUNK
 from medfiles.operations import instance
 from medfiles.operations.worker import start_worker
@@ -87,6 +87,8 @@ def _require_port() -> None:
 
 
 def when_ready(server: Any) -> None:
+    if warning := unencrypted(settings):
+        server.log.warning(warning)
     for listener in server.LISTENERS:
         print(f"\n  medfiles    {listener}\n", flush=True)
     if sys.stdin.isatty():  # stop when the terminal closes; by default gunicorn reloads

@@ -1,6 +1,7 @@
 """Rate limits: sign-in, codes, tokens, uploads and bulk requests."""
 
 import hashlib
+import ipaddress
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -8,16 +9,16 @@ from typing import Any
 
 from flask import Flask, Response, current_app, g, request, session
 from flask_limiter import Limiter
-from flask_limiter.util import get_remote_address
+from limits import parse
 
 # Seconds for Redis, after which each process counts for itself.
 REDIS_TIMEOUTS: dict[str, str | int] = {"socket_connect_timeout": 1, "socket_timeout": 1}
 SIGN_IN, CODE = "security.login", "security.two_factor_token_validation"
-TOKEN = "tokens.new"
-PASSWORD_AGAIN = ("security.change_password", "security.verify", TOKEN)  # ask for the password again
+CONFIRM = "account.verify"  # asks for password and code again
 SHORT_WINDOW, LONG_WINDOW = "5 minutes", "15 minutes"
 PER_ADDRESS, PER_ACCOUNT = 6, 5  # limits per address and per account, as multiples of the limit for both together
-FAILED = (200, 400, 401, 422)  # a correct form redirects, except that for tokens, which shows the token
+FAILED = (200, 400, 401, 422)  # a correct form redirects
+REFUSALS_PER_CLIENT, REFUSALS_IN_ALL = parse("10 per minute"), parse("300 per minute")  # in the audit log
 UPLOADS, BULK, WRONG_TOKENS = "uploads", "many", "wrong-tokens"
 
 
@@ -31,9 +32,24 @@ def rate_limited(scope: str) -> Callable[[Any], Any]:
     return mark
 
 
+def client_network() -> str:
+    """Return the network that is limited as one client: an IPv4 address, or the /64 of an IPv6 address.
+
+    A /64 is the smallest network a provider assigns, and its user picks addresses in it freely.
+    """
+    try:
+        address = ipaddress.ip_address(request.remote_addr or "")
+    except ValueError:
+        return request.remote_addr or "unknown"  # a Unix socket
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    mapped = address.ipv4_mapped
+    return str(mapped or ipaddress.ip_network((int(address), 64), strict=False))
+
+
 def init_app(app: Flask) -> None:
     app.extensions["medfiles.http.rate_limits"] = Limiter(
-        get_remote_address,
+        client_network,
         app=app,
         storage_uri=app.config["MEDFILES_LIMITS_URL"],
         storage_options=REDIS_TIMEOUTS,
@@ -49,9 +65,20 @@ def count_request(scope: str) -> None:
         pass
 
 
+def may_record_refusal() -> bool:
+    """Whether a refused sign-in may still be written to the audit log: a flood must not fill it.
+
+    Counted in all and, so that one client cannot use that up, per client network.
+    """
+    strategy = _limiter().limiter
+    return bool(strategy.hit(REFUSALS_PER_CLIENT, "refused sign-ins", client_network())) and bool(
+        strategy.hit(REFUSALS_IN_ALL, "refused sign-ins")
+    )
+
+
 def count_wrong_token() -> AbstractContextManager[Any]:
     """Count a wrong token per client address, over all API URLs."""
-    return _limit(WRONG_TOKENS, "TOKEN_FAILURES", get_remote_address)
+    return _limit(WRONG_TOKENS, "TOKEN_FAILURES", client_network)
 
 
 def _limit(scope: str, name: str, key: Callable[[], str]) -> AbstractContextManager[Any]:
@@ -88,18 +115,14 @@ def limit_sign_in(app: Flask) -> None:
         app.view_functions[endpoint] = decorator(app.view_functions[endpoint])
 
     for endpoint in (SIGN_IN, CODE):
-        limit(endpoint, allowed, SHORT_WINDOW, lambda: f"{get_remote_address()} {_hashed_account()}", "both")
-        limit(endpoint, allowed * PER_ADDRESS, SHORT_WINDOW, get_remote_address, "address")
+        limit(endpoint, allowed, SHORT_WINDOW, lambda: f"{client_network()} {_hashed_account()}", "both")
+        limit(endpoint, allowed * PER_ADDRESS, SHORT_WINDOW, client_network, "address")
         limit(endpoint, allowed * PER_ACCOUNT, LONG_WINDOW, _hashed_account, "account")
-    for endpoint in PASSWORD_AGAIN:
-        limit(
-            endpoint, allowed, SHORT_WINDOW, lambda: str(session.get("_user_id", get_remote_address())), "own-password"
-        )
+    limit(CONFIRM, allowed, SHORT_WINDOW, lambda: str(session.get("_user_id", client_network())), "own-password")
 
 
 def _has_failed(response: Response) -> bool:
-    shown = request.endpoint == TOKEN and response.status_code == 200
-    return response.status_code in FAILED and not shown
+    return response.status_code in FAILED
 
 
 def _hashed_account() -> str:

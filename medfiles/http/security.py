@@ -11,12 +11,13 @@ from werkzeug.exceptions import LengthRequired, UnsupportedMediaType
 from werkzeug.routing import BaseConverter, IntegerConverter
 from wtforms import ValidationError as BadToken
 
-from medfiles.accounts import api_tokens
+from medfiles.accounts import api_tokens, proof
 from medfiles.database.session import begin_write
-from medfiles.errors import DatabaseUnavailable, OutOfScope, Rejected, SignedOut
+from medfiles.errors import DatabaseUnavailable, OutOfScope, ProofNeeded, Rejected, SignedOut
 from medfiles.http import rate_limits
-from medfiles.http.current import services
+from medfiles.http.current import actor, services
 from medfiles.http.parameters import ID_DIGITS
+from medfiles.permissions import INVALID_TOKEN
 
 API = "api"  # the blueprint that takes tokens too
 PUBLIC = {
@@ -54,11 +55,18 @@ WRITES_ACCOUNT = {  # Flask-Security reads, then writes: on SQLite that must be 
     "security.two_factor_setup_validate",
     "security.two_factor_token_validation",
 }
+NEEDS_PROOF = {  # changes of how one signs in
+    "security.change_password",
+    "security.two_factor_setup",
+    "security.two_factor_setup_validate",
+    "security.two_factor_token_validation",  # with a session, it would complete a setup too
+    "tokens.new",
+    "tokens.revoke",
+}
 WITH_QR_CODE = {"security.two_factor_setup"}  # Flask-Security draws its QR code as a data: image
 FORMS = ("", "application/x-www-form-urlencoded", "multipart/form-data")
 MAX_FIELD_LENGTH = 1000
 WRITE_METHODS = ("POST", "PUT", "PATCH", "DELETE")
-INVALID_TOKEN = "Invalid, revoked or expired token."
 csrf = CSRFProtect()
 
 
@@ -119,6 +127,7 @@ def init_app(app: Flask) -> None:
     csrf.init_app(app)
     app.before_request(require_sign_in)
     app.before_request(require_csrf_token)
+    app.before_request(require_proof)
     app.after_request(add_headers)
 
 
@@ -174,6 +183,19 @@ def require_csrf_token() -> None:
         validate_csrf(request.headers.get("X-CSRFToken") or in_query)
     except BadToken as error:
         raise CSRFError(str(error)) from error
+
+
+def require_proof() -> None:
+    """Require fresh proof for changes of how one signs in, and use it up in the transaction of the change.
+
+    A change that fails rolls that back. Views with a service of their own pass it the session instead.
+    """
+    if request.endpoint not in NEEDS_PROOF or not current_user.is_authenticated:
+        return
+    if request.method in WRITE_METHODS and request.endpoint in WRITES_ACCOUNT:
+        proof.use(actor(), g.session_digest)
+    elif not proof.is_fresh(g.session_digest):
+        raise ProofNeeded()
 
 
 def check_security_form() -> None:

@@ -1,4 +1,7 @@
-"""Sessions in the database, so that sign-out and timeouts end them for good."""
+"""Sessions in the database, so that sign-out and timeouts end them for good.
+
+Before sign-in there is no row: the CSRF token and notices of a visitor are in a signed cookie.
+"""
 
 import hashlib
 import secrets
@@ -7,6 +10,7 @@ from typing import Any
 
 from flask import Flask, Request, Response, g, request
 from flask_session.base import ServerSideSession, ServerSideSessionInterface
+from itsdangerous import BadSignature, URLSafeTimedSerializer
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import OperationalError
 
@@ -17,6 +21,8 @@ from medfiles.models import Session
 
 TOUCH_AFTER = timedelta(seconds=30)
 USER_KEY = "_user_id"  # Flask-Login's key for the user
+VISITOR = "visitor."  # prefix of cookies that hold the session itself; a session id has no dot
+VISITOR_KEYS = {"csrf_token", "fs_cc", "_flashes", "_fresh", "_permanent"}  # what pages set before sign-in
 
 
 class DatabaseSessions(ServerSideSessionInterface):  # type: ignore[misc]
@@ -28,7 +34,7 @@ class DatabaseSessions(ServerSideSessionInterface):  # type: ignore[misc]
 
     def open_session(self, app: Flask, request: Request) -> ServerSideSession:
         try:
-            session = super().open_session(app, request)
+            session = self._visitor(app, request) or super().open_session(app, request)
         except OperationalError:
             g.database_down = True  # answered in http.security, once there is a request
             session = self.session_class(sid=self._generate_sid(self.sid_length))
@@ -41,9 +47,42 @@ class DatabaseSessions(ServerSideSessionInterface):  # type: ignore[misc]
             session["csrf_token"] = secrets.token_hex(32)  # now, so that parallel requests of a page share one
             self.regenerate(session)  # against session fixation
             g.session_seen = None
-        if not g.get("database_down"):
-            super().save_session(app, session, response)
-            self._touch()
+        if g.get("database_down"):
+            return
+        if session and session.modified and session.keys() <= VISITOR_KEYS:
+            self._save_visitor(app, session, response)
+            return
+        super().save_session(app, session, response)
+        self._touch()
+
+    def _visitor(self, app: Flask, request: Request) -> ServerSideSession | None:
+        """Return the session that the cookie itself holds, under an id of its own in case of sign-in."""
+        prefix, found, signed = request.cookies.get(self.get_cookie_name(app), "").partition(VISITOR)
+        if prefix or not found:
+            return None
+        sid = self._generate_sid(self.sid_length)
+        try:
+            return self.session_class(
+                self._signer(app).loads(signed, max_age=int(self.longest.total_seconds())), sid=sid
+            )
+        except BadSignature:
+            return self.session_class(sid=sid)
+
+    def _save_visitor(self, app: Flask, session: ServerSideSession, response: Response) -> None:
+        if g.get("session_seen") is not None:
+            self._delete_session(self._get_store_id(session.sid))
+        response.set_cookie(
+            self.get_cookie_name(app),
+            VISITOR + str(self._signer(app).dumps(dict(session))),
+            path=self.get_cookie_path(app),
+            secure=self.get_cookie_secure(app),
+            httponly=self.get_cookie_httponly(app),
+            samesite=self.get_cookie_samesite(app),
+        )
+        response.vary.add("Cookie")
+
+    def _signer(self, app: Flask) -> URLSafeTimedSerializer:
+        return URLSafeTimedSerializer(str(app.secret_key), salt="visitor-session")
 
     def should_set_storage(self, app: Flask, session: ServerSideSession) -> bool:
         return bool(session.modified)

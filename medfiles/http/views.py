@@ -55,6 +55,7 @@ class ShareView:
     can_edit: bool
     last: datetime | None  # the last moment with access; None until it is revoked
     over: bool
+    pending: bool  # not accepted yet: `email` is what the owner typed
 
 
 @dataclass(frozen=True)
@@ -232,6 +233,7 @@ def share_view(grant: Grant) -> ShareView:
         can_edit=grant.share.level == Action.EDIT,
         last=last,
         over=is_over(grant.share),
+        pending=grant.share.accepted_at is None,
     )
 
 

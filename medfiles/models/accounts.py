@@ -58,13 +58,17 @@ class Session(db.Model):  # type: ignore[name-defined,misc]
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, index=True)
     address: Mapped[str | None] = mapped_column(String(64))
     agent: Mapped[str | None] = mapped_column(String(255))
+    proved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # password and code entered again, not used yet
 
 
 class ApiToken(db.Model):  # type: ignore[name-defined,misc]
     """A token for scripts. `selector` finds the row; `digest`: its secret's SHA-256."""
 
     __tablename__ = "api_tokens"
-    __table_args__ = (CheckConstraint("scope IN ('read', 'write')", name="scope"), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        CheckConstraint("scope IN ('read', 'write', 'share')", name="scope"),
+        {"sqlite_autoincrement": True},
+    )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)

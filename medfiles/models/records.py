@@ -26,19 +26,29 @@ class Patient(db.Model):  # type: ignore[name-defined,misc]
 
 
 class PatientShare(db.Model):  # type: ignore[name-defined,misc]
-    """Another account's access to a patient, until `expires_at` (None: until revoked)."""
+    """Another account's access to a patient, until `expires_at` (None: until revoked).
+
+    Pending, and without an account, until the account of `address` accepts. `address_key` is the form of the address
+    that is compared; `token_id` names the API token that gave the access.
+    """
 
     __tablename__ = "patient_shares"
     __table_args__ = (
         UniqueConstraint("patient_id", "user_id"),
+        UniqueConstraint("patient_id", "address_key"),
+        CheckConstraint("(user_id IS NULL) = (accepted_at IS NULL)", name="accepted"),
         CheckConstraint("level IN ('view', 'edit')", name="level"),
         {"sqlite_autoincrement": True},
     )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     patient_id: Mapped[int] = mapped_column(ForeignKey("patients.id"))
-    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"), index=True)
+    address: Mapped[str] = mapped_column(String(255))
+    address_key: Mapped[str] = mapped_column(String(255), index=True)
     level: Mapped[str] = mapped_column(String(10))
+    token_id: Mapped[int | None] = mapped_column(Id)
+    accepted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 

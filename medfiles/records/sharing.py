@@ -1,82 +1,101 @@
-"""Sharing: the owner of a patient lets another account view or edit it, optionally until a point in time."""
+"""Sharing: the owner of a patient lets another account view or edit it, optionally until a point in time.
+
+Access begins when the account of that address accepts it after signing in. Until then nothing tells whether there is
+such an account: a share is stored with the address alone, and accounts are not looked up.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, or_, select
 
 from medfiles.accounts import service as accounts
 from medfiles.audit import event_log
 from medfiles.audit.event_log import AuditTarget
 from medfiles.clock import is_past, now
 from medfiles.database.session import db, transaction
-from medfiles.errors import Forbidden, NotFound, Rejected
+from medfiles.errors import Forbidden, NotFound, OutOfScope, Rejected
 from medfiles.models import Patient, PatientShare, User
-from medfiles.permissions import Action
+from medfiles.permissions import Action, Actor
 from medfiles.service import Service
 from medfiles.text import clean_text
 
 LEVELS = (Action.VIEW.value, Action.EDIT.value)
 MOST = 50  # people with access to one patient
-NO_ACCOUNT = "There is no account with the email “{}”. Check the email, or have this person create an account first."
+INVALID_EMAIL = "Enter an email address, such as anna@example.org."
 OWNERS = "Only the owner of this patient can change who has access."
+NO_SHARING = "This token cannot give access. Create one with the scope share."
 
 
 @dataclass(frozen=True)
 class Grant:
-    """A share and the e-mail address of the account that has it."""
+    """A share and its e-mail address: while it is pending the one that was typed, then the account's."""
 
     share: PatientShare
     email: str
 
 
+@dataclass(frozen=True)
+class Invitation:
+    """A pending share as its recipient sees it: whose records, and the owner's e-mail address."""
+
+    share: PatientShare
+    patient: str
+    owner: str
+
+
 @dataclass
 class ShareService(Service):
     def list(self, patient_id: int) -> Sequence[Grant]:
-        """Return all shares of a patient by e-mail address, expired ones included."""
+        """Return all shares of a patient by e-mail address, pending and expired ones included."""
         with self.reading("view-people", patient_id=patient_id) as target:
             self._owned(patient_id, target)
-            query = select(PatientShare, User.email).join(User, User.id == PatientShare.user_id)
-            rows = db.session.execute(query.where(PatientShare.patient_id == patient_id).order_by(User.email))
-            return [Grant(share, email) for share, email in rows]
+            return _grants(PatientShare.patient_id == patient_id)
 
     def own(self, patient_id: int) -> PatientShare | None:
         """Return the actor's own share; None for the owner."""
         with self.operation("view-patient", patient_id=patient_id) as target:
             self.authorize(Action.VIEW, patient_id, target)
-            return _share(patient_id, self.actor.user_id)
+            return db.session.scalar(
+                select(PatientShare).where(
+                    PatientShare.patient_id == patient_id, PatientShare.user_id == self.actor.user_id
+                )
+            )
 
     def grant(self, patient_id: int, email: str, level: str, expires_at: datetime | None = None) -> tuple[Grant, bool]:
-        """Share a patient with the account of this e-mail address; return the share and whether it is new.
+        """Invite the account of this e-mail address, or change its access; return the share and whether it is new.
 
         expires_at  end of access, None for no end
 
-        Raises Rejected, naming the field, for an invalid value.
+        Raises Rejected, naming the field, for an invalid value; OutOfScope for a token that may not give access.
         """
         address = clean_text(email, 255, "The email") or ""
         with self.operation("share", patient_id=patient_id, name=address) as target, transaction() as session:
             patient = self._owned(patient_id, target, lock=True)
-            user = _recipient(patient, address)
+            if not self.actor.may_share:
+                raise OutOfScope(NO_SHARING)
+            key = _recipient(patient, address)
             if level not in LEVELS:
                 raise Rejected.about("level", "level must be view or edit.")
             if expires_at is not None and expires_at <= now():
                 raise Rejected.about("expires_at", "The end of access must be in the future.")
-            earlier = _share(patient_id, user.id)
+            query = select(PatientShare).where(PatientShare.patient_id == patient_id, PatientShare.address_key == key)
+            earlier: PatientShare | None = session.scalar(query.execution_options(populate_existing=True))
             count = select(func.count(PatientShare.id)).where(PatientShare.patient_id == patient_id)
             if earlier is None and (session.scalar(count) or 0) >= MOST:
-                message = f"{MOST} people have access, the most allowed. Revoke access of one of them first."
+                message = f"{MOST} people have access or are invited, the most allowed. Revoke one of them first."
                 raise Rejected.about("email", message)
-            share = earlier or PatientShare(patient_id=patient_id, user_id=user.id)
+            share = earlier or PatientShare(patient_id=patient_id, address=address, address_key=key)
             if earlier and not has_begun(earlier):
                 earlier.created_at = now()
             share.level, share.expires_at = level, expires_at and expires_at.astimezone(UTC)
+            share.token_id = self.actor.token_id
             session.add(share)
             session.flush()
-            target.name = user.email
             until = expires_at.isoformat() if expires_at else None
             event_log.record(self.actor, "share", target, level=level, until=until)
-            return Grant(share, user.email), earlier is None
+            return Grant(share, _email_of(share)), earlier is None
 
     def revoke(self, share_id: int, patient_id: int | None = None) -> Grant:
         """Delete a share. The owner of the patient may, and the account that has it.
@@ -84,20 +103,64 @@ class ShareService(Service):
         Raises NotFound if the share is not of `patient_id`, unless that is None.
         """
         with self.operation("unshare") as target, transaction() as session:
-            share: PatientShare | None = session.get(
-                PatientShare, share_id, populate_existing=True, with_for_update=True
-            )
+            share = _locked(share_id)
             if share is None or patient_id not in (None, share.patient_id):
                 raise NotFound()
             if share.user_id == self.actor.user_id:
                 self.authorize(Action.VIEW, share.patient_id, target)
             else:
                 self._owned(share.patient_id, target)
-            grant = Grant(share, session.get_one(User, share.user_id).email)
+            grant = Grant(share, _email_of(share))
             target.name = grant.email
             event_log.record(self.actor, "unshare", target, level=share.level)
             session.delete(share)
             return grant
+
+    def invitations(self) -> Sequence[Invitation]:
+        """Return the pending shares for the actor's own address, newest first."""
+        query = (
+            select(PatientShare, Patient.first_name, Patient.last_name, User.email)
+            .join(Patient, Patient.id == PatientShare.patient_id)
+            .join(User, User.id == Patient.user_id)
+            .where(*self._is_pending())
+            .order_by(PatientShare.id.desc())
+        )
+        return [Invitation(share, f"{first} {last}", owner) for share, first, last, owner in db.session.execute(query)]
+
+    def accept(self, share_id: int) -> Grant:
+        """Accept an invitation: from now on the actor's account has access. A second call changes nothing."""
+        with self.operation("accept-share") as target, transaction():
+            share = _locked(share_id)
+            if share is None or share.user_id != self.actor.user_id:
+                share = self._invitation(share, target)
+                share.user_id, share.accepted_at = self.actor.user_id, now()
+                event_log.record(self.actor, "accept-share", target, level=share.level)
+            return Grant(share, self.actor.email)
+
+    def decline(self, share_id: int) -> Grant:
+        """Decline an invitation: it is deleted, and the owner sees in the activity that it was declined."""
+        with self.operation("decline-share") as target, transaction() as session:
+            share = self._invitation(_locked(share_id), target)
+            event_log.record(self.actor, "decline-share", target, level=share.level)
+            session.delete(share)
+            return Grant(share, self.actor.email)
+
+    def _invitation(self, share: PatientShare | None, target: AuditTarget) -> PatientShare:
+        """Return the share if it is pending for the actor's own address, or raise NotFound."""
+        query = select(PatientShare.id).where(*self._is_pending())
+        if share is None or db.session.scalar(query.where(PatientShare.id == share.id)) is None:
+            raise NotFound("This invitation does not exist any more.")
+        target.patient_id = share.patient_id
+        return share
+
+    def _is_pending(self) -> Sequence[ColumnElement[bool]]:
+        only = self.actor.only_patient
+        return (
+            PatientShare.address_key == self.actor.email.lower(),
+            PatientShare.accepted_at.is_(None),
+            or_(PatientShare.expires_at.is_(None), PatientShare.expires_at > now()),
+            *([] if only is None else [PatientShare.patient_id == only]),
+        )
 
     def _owned(self, patient_id: int, target: AuditTarget, *, lock: bool = False) -> Patient:
         """Return the patient, which must belong to the actor; a name that the audit target has already is kept."""
@@ -119,20 +182,34 @@ def is_over(share: PatientShare) -> bool:
     return share.expires_at is not None and (share.expires_at <= now() or not has_begun(share))
 
 
-def _share(patient_id: int, user_id: int) -> PatientShare | None:
-    query = select(PatientShare).where(PatientShare.patient_id == patient_id, PatientShare.user_id == user_id)
-    return db.session.scalar(query.execution_options(populate_existing=True))
+def given_by_token(actor: Actor, token_id: int) -> Sequence[tuple[Grant, str]]:
+    """Return the access that this token of the actor gave and that still exists, each with the patient's name."""
+    query = select(Patient.id, Patient.first_name, Patient.last_name).where(Patient.user_id == actor.user_id)
+    names = {number: f"{first} {last}" for number, first, last in db.session.execute(query)}
+    given = _grants(PatientShare.token_id == token_id)
+    return [(grant, names[grant.share.patient_id]) for grant in given if grant.share.patient_id in names]
 
 
-def _recipient(patient: Patient, email: str) -> User:
-    """Return the active account of this address, which must not be the owner's."""
-    unknown = Rejected.about("email", NO_ACCOUNT.format(email[:100]))
+def _grants(*which: ColumnElement[bool]) -> Sequence[Grant]:
+    query = select(PatientShare, func.coalesce(User.email, PatientShare.address).label("email"))
+    query = query.outerjoin(User, User.id == PatientShare.user_id).where(*which).order_by("email")
+    return [Grant(share, email) for share, email in db.session.execute(query)]
+
+
+def _locked(share_id: int) -> PatientShare | None:
+    return db.session.get(PatientShare, share_id, populate_existing=True, with_for_update=True)
+
+
+def _email_of(share: PatientShare) -> str:
+    return share.address if share.user_id is None else db.session.get_one(User, share.user_id).email
+
+
+def _recipient(patient: Patient, address: str) -> str:
+    """Return the key of the address, which must not be the owner's."""
     try:
-        user = accounts.find(email)
-    except NotFound:
-        raise unknown from None
-    if not user.active:
-        raise unknown
-    if user.id == patient.user_id:
+        key = accounts.address_key(address)
+    except Rejected:
+        raise Rejected.about("email", INVALID_EMAIL) from None
+    if key == db.session.get_one(User, patient.user_id).email.lower():
         raise Rejected.about("email", "This is the owner’s own email. Enter the email of another person.")
-    return user
+    return key

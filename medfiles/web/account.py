@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Blueprint, Flask, flash, g, redirect, render_template, request, session, url_for
@@ -13,7 +13,9 @@ from ua_parser import parse
 from medfiles.accounts import api_tokens
 from medfiles.accounts import service as accounts
 from medfiles.documents import quota
+from medfiles.http import rate_limits
 from medfiles.http.current import actor, services
+from medfiles.web.confirm import NewPasswordForm, confirm
 from medfiles.web.records import patients
 
 blueprint = Blueprint("account", __name__)
@@ -42,7 +44,8 @@ class CodeForm(TwoFactorVerifyCodeForm):
 
 
 def _log_sign_in(action: str, user: Any, succeeded: bool, *, commit: bool = True) -> None:
-    accounts.log_sign_in(action, user, succeeded, request.remote_addr, g.request_id, commit=commit)
+    if succeeded or rate_limits.may_record_refusal():
+        accounts.log_sign_in(action, user, succeeded, request.remote_addr, g.request_id, commit=commit)
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class SessionView:
 class TokenView:
     id: int
     name: str
-    may_write: bool
+    scope: str
     patient: str | None  # None: all patients of the account
     used_at: datetime | None
     expires_at: datetime | None
@@ -79,13 +82,18 @@ def account() -> ResponseReturnValue:
     )
 
 
+blueprint.add_url_rule("/account/verify", "verify", confirm, methods=["GET", "POST"])
+
+
 @blueprint.post("/sign-out")
 def sign_out() -> ResponseReturnValue:
     _log_sign_in("sign-out", current_user._get_current_object(), True)
     logout_user()
     session.clear()
     flash("Signed out.", "ok")
-    return redirect(url_for("security.login"), 303)
+    response = redirect(url_for("security.login"), 303)
+    response.headers["Clear-Site-Data"] = '"cache"'  # an embedding page shares the origin's cookies and storage
+    return response
 
 
 @blueprint.post("/account/sessions/<int:session_id>/end")
@@ -99,7 +107,7 @@ def _token_view(token: Any, names: Mapping[int, str]) -> TokenView:
     return TokenView(
         id=token.id,
         name=token.name,
-        may_write=token.scope == api_tokens.WRITE,
+        scope=token.scope,
         patient=names.get(token.patient_id, NOT_SHARED) if token.patient_id else None,
         used_at=token.used_at,
         expires_at=token.expires_at,
@@ -127,7 +135,7 @@ def init_app(app: Flask, settings: dict[str, Any]) -> None:
         SECURITY_CHANGE_URL="/account/password",
         SECURITY_POST_CHANGE_VIEW="/account",
         SECURITY_SEND_PASSWORD_CHANGE_EMAIL=False,
-        SECURITY_VERIFY_URL="/account/verify",
+        SECURITY_FRESHNESS=timedelta(minutes=-1),  # off: accounts.proof is stricter
         SECURITY_TWO_FACTOR=True,
         SECURITY_TWO_FACTOR_ENABLED_METHODS=["authenticator"],
         SECURITY_TWO_FACTOR_RESCUE_EMAIL=False,
@@ -147,13 +155,13 @@ def init_app(app: Flask, settings: dict[str, Any]) -> None:
         SECURITY_USE_REGISTER_V2=True,
         SECURITY_STATIC_FOLDER_URL="/static/security",
         SECURITY_MSG_GENERIC_AUTHN_FAILED=("Wrong email or password.", "error"),
-        SECURITY_MSG_REAUTHENTICATION_REQUIRED=("Enter your password to continue.", "info"),
         SECURITY_MSG_PASSWORD_INVALID_LENGTH=(accounts.PASSWORD_LENGTH, "error"),
         SECURITY_MSG_PASSWORD_CHANGE=(PASSWORD_CHANGED, "ok"),
     )
     Security(
         app, accounts.datastore,
-        login_form=SignInForm, two_factor_verify_code_form=CodeForm, totp_cls=accounts.SingleUseTotp,
+        login_form=SignInForm, change_password_form=NewPasswordForm, two_factor_verify_code_form=CodeForm,
+        totp_cls=accounts.SingleUseTotp,
     )  # fmt: skip
     app.login_manager.request_loader(lambda request: None)  # type: ignore[attr-defined]  # Flask-Security's tokens outlive every session
     app.view_functions["security.logout"] = sign_out

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from flask import Response, g, redirect, request, url_for
 from werkzeug.exceptions import BadHost
 
-from medfiles.errors import SignedOut
+from medfiles.errors import ProofNeeded, SignedOut
 from medfiles.http.errors import OTHER_TITLE, TITLES, explained, status_of
 from medfiles.http.htmx import fragment, is_htmx, trigger
 
@@ -13,6 +13,8 @@ from medfiles.http.htmx import fragment, is_htmx, trigger
 def answer_error(error: Exception) -> Response:
     if isinstance(error, SignedOut):
         return _sign_in_response(error)
+    if isinstance(error, ProofNeeded):
+        return redirect(url_for("account.verify", next=_changing_page()), 303)  # type: ignore[return-value]
     refusal = explained(error)
     if isinstance(error, BadHost):  # url_for fails for such a host
         return Response(f"{refusal.message}\n", refusal.status, mimetype="text/plain")
@@ -41,6 +43,12 @@ def _sign_in_response(error: SignedOut) -> Response:
     next_url = path if path.startswith("/") and not path.startswith("//") else None
     response = fragment("errors/_sign_in.html", status_of(error), next_url=next_url)
     return trigger(response, "documents:error", message=error.message, code=error.code)
+
+
+def _changing_page() -> str:
+    """Return the page where the change begins again once there is proof."""
+    shown = request.url_rule is not None and "GET" in (request.url_rule.methods or ())
+    return request.path if shown else url_for("security.two_factor_setup")
 
 
 def _form_page() -> str | None:

@@ -33,7 +33,7 @@ from medfiles.web.filters import day, plural
 
 blueprint = Blueprint("documents", __name__, url_prefix="/documents")
 log = structlog.get_logger("medfiles.pictures")
-IMMUTABLE = "private, max-age=31536000, immutable"
+REVALIDATED = "private, max-age=300, must-revalidate"  # sign-out clears the browser's cache
 DETAILS = tuple(field.name for field in DOCUMENT_FIELDS)
 VARIANTS, SIZES, MAX_BADGES = ("badge", "text", "icon"), ("xs", "sm", "md", "lg"), 500
 
@@ -153,7 +153,7 @@ def picture(file_id: int, sha256: str, recipe: str, page: int) -> ResponseReturn
         if isinstance(error, BlobMissing):
             log.error("document without its content", file_id=file_id)
         return Response(status=204, headers={"Retry-After": RETRY_SECONDS} if isinstance(error, Busy) else {})
-    return send_picture(found, **{"Cache-Control": IMMUTABLE})
+    return send_picture(found, **{"Cache-Control": REVALIDATED})
 
 
 @blueprint.get("/files/<int:file_id>/print", endpoint="print")

@@ -1,4 +1,4 @@
-"""People with access to a patient: share, change, revoke, leave."""
+"""People with access to a patient: invite, change, revoke, leave; and accept or decline an invitation."""
 
 from datetime import timedelta
 from typing import Any
@@ -29,7 +29,7 @@ class ShareForm(ServiceForm):
     email = EmailField(
         "Email",
         [InputRequired("Enter the email."), Length(max=255)],
-        description="The email this person signs in with",
+        description="The email this person signs in with here",
         render_kw={"maxlength": 255, "autocomplete": "off"},
     )
     level = RadioField("Permission", choices=LEVELS, default=Action.VIEW.value)
@@ -58,9 +58,23 @@ def change(patient_id: int) -> ResponseReturnValue:
     grants, form = _grants(patient_id), ShareForm()
     if saved := form.submit(lambda: _share(patient_id, form)):
         grant, new = saved
-        flash(f"{grant.email} now has access." if new else f"Access of {grant.email} changed.", "ok")
+        flash(f"{grant.email} is invited." if new else f"Access of {grant.email} changed.", "ok")
         return redirect(url_for(".people", patient_id=patient_id), 303)
     return render_template("records/people.html", people=grants, form=form, changing=None, **context), form.http_status
+
+
+@blueprint.post("/invitations/<int:share_id>/accept")
+def accept(share_id: int) -> ResponseReturnValue:
+    grant = shares().accept(share_id)
+    flash("Invitation accepted. You now have access.", "ok")
+    return redirect(url_for("records.patient", patient_id=grant.share.patient_id), 303)
+
+
+@blueprint.post("/invitations/<int:share_id>/decline")
+def decline(share_id: int) -> ResponseReturnValue:
+    shares().decline(share_id)
+    flash("Invitation declined.", "ok")
+    return redirect(url_for("records.home"), 303)
 
 
 def own_share(patient: views.PatientView) -> int | None:
@@ -92,5 +106,6 @@ def _revoke(patient_id: int, share_id: int) -> ResponseReturnValue:
     if grant.share.user_id == actor().user_id:
         flash("You left. You no longer have access.", "ok")
         return redirect(url_for("records.home"), 303)
-    flash(f"Access of {grant.email} revoked.", "ok")
+    pending = grant.share.accepted_at is None
+    flash(f"{'Invitation' if pending else 'Access'} of {grant.email} revoked.", "ok")
     return redirect(url_for(".people", patient_id=patient_id), 303)

@@ -9,7 +9,7 @@ from medfiles.audit import activity
 from medfiles.audit.event_log import KINDS, ActivityFilter
 from medfiles.errors import Forbidden, Rejected
 from medfiles.http import parameters, views
-from medfiles.http.current import actor, documents, records, services
+from medfiles.http.current import actor, documents, records, services, shares
 from medfiles.http.htmx import fragment, is_htmx, trigger
 from medfiles.http.views import file_views
 from medfiles.record_types.declared import RecordType
@@ -26,7 +26,7 @@ MOST_EVENTS = 100  # in one page of the activity
 def home() -> ResponseReturnValue:
     family = patients(counted=True)
     recent = file_views(documents().recent(), titled=True, names={person.id: person.name for person in family})
-    return render_template("records/home.html", patients=family, recent=recent)
+    return render_template("records/home.html", patients=family, recent=recent, invitations=shares().invitations())
 
 
 @blueprint.route("/patients/new", methods=["GET", "POST"])

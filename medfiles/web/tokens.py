@@ -1,18 +1,19 @@
-"""Create API tokens, confirmed by password and shown once, and revoke them."""
+"""Create API tokens, shown once, and revoke them; both need fresh proof."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from flask import Blueprint, flash, redirect, render_template, url_for
+from flask import Blueprint, flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from wtforms import PasswordField, RadioField, SelectChoice, SelectField, StringField  # type: ignore[attr-defined]  # newer than its stubs
+from wtforms import RadioField, SelectChoice, SelectField, StringField  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import InputRequired, Length
 
 from medfiles.accounts import api_tokens
-from medfiles.accounts import service as accounts
-from medfiles.errors import Rejected
 from medfiles.http import parameters
 from medfiles.http.current import actor
+from medfiles.permissions import Action
+from medfiles.records.sharing import given_by_token
 from medfiles.web.forms import ServiceForm
 from medfiles.web.records import patients
 
@@ -26,6 +27,7 @@ LIFETIMES = [
 SCOPES = [
     SelectChoice(api_tokens.READ, "Can view: read and download"),
     SelectChoice(api_tokens.WRITE, "Can edit: also add, change and delete"),
+    SelectChoice(api_tokens.SHARE, "Can edit and share: also give other people access"),
 ]
 EVERY_PATIENT = "Everyone you have access to"
 
@@ -40,12 +42,17 @@ class TokenForm(ServiceForm):
     scope = RadioField("Permission", choices=SCOPES, default=api_tokens.READ)
     patient = SelectField("Patient", choices=[], validate_choice=False)
     days = SelectField("Expires", choices=LIFETIMES, default="365")
-    password = PasswordField(
-        "Your password",
-        [InputRequired("Enter your password.")],
-        description="To make sure it’s you",
-        render_kw={"autocomplete": "current-password"},
-    )
+
+
+@dataclass(frozen=True)
+class TokenShareView:
+    """Access that a token gave."""
+
+    email: str
+    patient: str
+    patient_id: int
+    can_edit: bool
+    pending: bool
 
 
 @blueprint.route("/new", methods=["GET", "POST"])
@@ -58,17 +65,26 @@ def new() -> ResponseReturnValue:
     return render_template("account/token_form.html", form=form), form.http_status
 
 
-@blueprint.post("/<int:token_id>/revoke")
+@blueprint.route("/<int:token_id>/revoke", methods=["GET", "POST"])
 def revoke(token_id: int) -> ResponseReturnValue:
-    token = api_tokens.revoke(actor(), token_id)
+    given = [
+        TokenShareView(
+            grant.email, patient, grant.share.patient_id, grant.share.level == Action.EDIT, not grant.share.accepted_at
+        )
+        for grant, patient in given_by_token(actor(), token_id)
+    ]
+    if request.method == "GET":
+        token = api_tokens.find(actor(), token_id)
+        return render_template("account/token_revoke.html", name=token.name, token_id=token_id, given=given)
+    token = api_tokens.revoke(actor(), token_id, g.session_digest)
+    if given:
+        return render_template("account/token_revoked.html", name=token.name, given=given)
     flash(f"Token “{token.name}” revoked. It no longer works.", "ok")
     return redirect(url_for("account.account", _anchor="tokens"), 303)
 
 
 def _create(form: Any) -> tuple[Any, str]:
     """Return the token and its text."""
-    if not accounts.has_password(actor().email, form.password.data):
-        raise Rejected.about("password", "Wrong password.")
-    days, patient = int(form.days.data), form.patient.data
+    days, only = int(form.days.data), parameters.id_or_unknown(form.patient.data)
     lifetime = timedelta(days=days) if days else None
-    return api_tokens.create(actor(), form.name.data, form.scope.data, parameters.id_or_unknown(patient), lifetime)
+    return api_tokens.create(actor(), form.name.data, form.scope.data, only, lifetime, g.session_digest)

@@ -20,7 +20,7 @@ from medfiles.accounts import service as accounts
 from medfiles.database.session import db, transaction
 from medfiles.errors import NotFound, Rejected
 from medfiles.models import ApiToken, PatientShare
-from tests.http.test_sessions import send, signed_in
+from tests.http.test_sessions import confirm, send, signed_in
 from tests.support.api_client import Script, problem, script, with_token
 from tests.support.clocks import SetClock
 from tests.support.factories import World, details_of
@@ -200,7 +200,8 @@ def test_a_new_password_ends_every_token_of_the_account(world: World) -> None:
     by, others = of_ada(world), script(world)
     here = signed_in(world)
     assert status(by) == 200
-    assert send(here, "/account/password", password=PASSWORD, **NEW).status_code == 302
+    confirm(here)
+    assert send(here, "/account/password", **NEW).status_code == 302
     assert "tokens revoked" in here.get("/account").text
     assert [status(by), status(others)] == [401, 200]
     [event] = world.events(action="revoke-token")
@@ -209,7 +210,7 @@ def test_a_new_password_ends_every_token_of_the_account(world: World) -> None:
 
 def test_tokens_outlive_a_wrong_password_and_signing_out_but_no_password_set_by_command(world: World) -> None:
     by, here = of_ada(world), signed_in(world)
-    assert "There’s a problem" in send(here, "/account/password", password="not the password", **NEW).text
+    assert "There’s a problem" in confirm(here, "not the password").text
     assert accounts.has_password(EMAIL, PASSWORD)
     send(here, "/sign-out", at="/account")
     assert status(by) == 200

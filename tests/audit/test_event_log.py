@@ -15,7 +15,7 @@ from medfiles.audit import event_log
 from medfiles.clock import now
 from medfiles.database.session import db
 from medfiles.errors import DatabaseUnavailable
-from tests.http.test_sessions import EMAIL, PASSWORD, codes_of, is_in, send, sign_in, signed_in
+from tests.http.test_sessions import EMAIL, PASSWORD, codes_of, confirm, is_in, send, sign_in, signed_in
 from tests.rules.test_authorization import CALLS, Things, stored
 from tests.rules.test_authorization import things as things
 from tests.support.factories import World
@@ -30,7 +30,7 @@ SILENT = {"documents.attach of a retry", "documents.cancel of what is still on i
         " authorize_upload authorized_additional",
         "previews": "thumbnail",
         "records": "patients level counts editable titles titles_of",
-        "shares": "own",
+        "shares": "own invitations",
     }.items()
     for name in names.split()
 }
@@ -117,10 +117,12 @@ def test_the_second_step_is_written_down(ada: World) -> None:
 
 def test_a_new_password_is_written_down_whoever_set_it(ada: World) -> None:
     client, new = signed_in(ada), "quite other words"
-    send(client, "/account/password", password=PASSWORD, new_password=new, new_password_confirm=new)
+    confirm(client)
+    send(client, "/account/password", new_password=new, new_password_confirm=new)
     accounts.set_password(EMAIL, PASSWORD)
     found = [(one.action, one.actor_id is None) for one in ada.events() if "password" in one.action]
     assert found == [("change-password", False), ("set-password", True)]
+    assert actions(ada, "confirm") == [("confirm", "done")]
 
 
 def test_what_is_done_to_accounts_by_command_is_written_down(ada: World) -> None:

@@ -1,4 +1,4 @@
-"""Creating an API token: the page that shows it once and copies it."""
+"""Creating an API token: proof, the page that shows it once and copies it, and revoking it."""
 
 from axe_playwright_python.base import AXE_SCRIPT, AxeResults
 from playwright.sync_api import Page, expect
@@ -19,7 +19,6 @@ def test_token_is_created_copied_and_shown_only_once(page: Page, person: Person,
     page.goto("/account/tokens/new")
     page.get_by_label("Name", exact=True).fill("Scanner in the hall")
     page.get_by_label("Can edit: also add, change and delete").check()
-    page.get_by_label("Your password").fill(PASSWORD)
     page.get_by_role("button", name="Create token").click()
     shown = page.get_by_label("Scanner in the hall")
     expect(shown).to_be_visible()
@@ -37,3 +36,10 @@ def test_token_is_created_copied_and_shown_only_once(page: Page, person: Person,
     page.get_by_role("link", name="I’ve saved it").click()
     expect(page.get_by_role("strong").get_by_text("Scanner in the hall")).to_be_visible()
     expect(page.get_by_text(text)).to_have_count(0)
+    page.get_by_role("link", name="Revoke Scanner in the hall").click()
+    expect(page.get_by_role("heading", name="Confirm it’s you")).to_be_visible()
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_text("No access was given with it.")).to_be_visible()
+    page.get_by_role("button", name="Revoke").click()
+    expect(page.get_by_text("Token “Scanner in the hall” revoked.")).to_be_visible()

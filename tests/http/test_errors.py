@@ -38,6 +38,7 @@ STATUSES = {
     errors.BlobMissing: 503,
     errors.KeyTaken: 503,
     errors.BadKey: 503,
+    errors.ProofNeeded: 403,
     errors.IntegrityFailed: 503,
     errors.DatabaseUnavailable: 503,
 }
@@ -80,7 +81,7 @@ def test_an_error_is_said_in_a_sentence_with_its_status(
 ) -> None:
     client = world.client()
     for kind, status in STATUSES.items():
-        if kind is not errors.SignedOut:  # leads to signing in
+        if kind not in (errors.SignedOut, errors.ProofNeeded):  # these lead to a form
             monkeypatch.setitem(world.app.view_functions, endpoint, failing(ours(kind)))
             answer = client.get(path, headers=headers)
             assert (answer.status_code, SAID in answer.text) == (status, True)

@@ -7,9 +7,11 @@ from unittest.mock import Mock
 
 import pytest
 from flask.testing import FlaskClient
+from limits import parse
 
 from medfiles.accounts import service as accounts
-from tests.http.test_sessions import EMAIL, PASSWORD, codes_of, form_token, send, signed_in
+from medfiles.http import rate_limits
+from tests.http.test_sessions import EMAIL, PASSWORD, codes_of, confirm, form_token, send, signed_in
 from tests.support import samples
 from tests.support.api_client import Script, problem
 from tests.support.factories import World
@@ -65,6 +67,35 @@ def test_an_account_that_is_guessed_at_from_everywhere_is_closed_for_a_while(mak
     assert 0 < int(attempt(world, PASSWORD, address=ELSEWHERE).headers["Retry-After"]) <= 900
 
 
+def test_all_addresses_of_an_ipv6_network_are_one_client(make_world: Callable[..., World]) -> None:
+    world = world_of(make_world, SIGN_IN_FAILURES="1")
+    addresses = [f"2001:db8:1:2::{number:x}" for number in range(1, 8)]
+    tries = [attempt(world, email=f"{at[-1]}@sample.example", address=at).status_code for at in addresses]
+    assert tries == [200] * 6 + [429]
+    assert attempt(world, PASSWORD, address="2001:db8:1:3::1").status_code == 302
+
+
+def test_a_flood_of_wrong_passwords_does_not_fill_the_audit_log(make_world: Callable[..., World]) -> None:
+    world = world_of(make_world, SIGN_IN_FAILURES="0")
+    for number in range(25):
+        attempt(world, address=f"2001:db8:1:2::{number:x}")
+    assert len(world.events(action="sign-in", outcome="refused")) == 10
+    attempt(world, address=ELSEWHERE)
+    attempt(world, PASSWORD)
+    assert len(world.events(action="sign-in", outcome="refused")) == 11
+    assert len(world.events(action="sign-in", outcome="done")) == 1
+
+
+def test_a_flood_from_many_networks_does_not_fill_the_audit_log(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = world_of(make_world, SIGN_IN_FAILURES="0")
+    monkeypatch.setattr(rate_limits, "REFUSALS_IN_ALL", parse("5 per minute"))
+    for number in range(8):
+        attempt(world, address=f"198.51.100.{number}")
+    assert len(world.events(action="sign-in", outcome="refused")) == 5
+
+
 def test_unknown_accounts_are_limited_like_known_ones_and_right_passwords_never(
     make_world: Callable[..., World],
 ) -> None:
@@ -104,12 +135,14 @@ def _code(client: FlaskClient, code: str) -> int:
 def test_a_session_that_was_found_open_does_not_lead_to_the_password(make_world: Callable[..., World]) -> None:
     world = world_of(make_world, SIGN_IN_FAILURES="2")
     client = signed_in(world)
-    token = {"name": "Scanner", "scope": "read", "days": "30", "password": PASSWORD}
-    assert [send(client, "/account/tokens/new", **token).status_code for _ in range(3)] == [200] * 3
-    new = {"new_password": "other words of mine", "new_password_confirm": "other words of mine"}
-    tries = [send(client, "/account/password", password="guess", **new).status_code for _ in range(3)]
-    assert tries[-1] == 429
-    assert send(client, "/account/tokens/new", **token).status_code == 429
+    tries = [confirm(client, "guess").status_code for _ in range(3)]
+    assert tries == [422, 422, 429]
+    assert confirm(client).status_code == 429
+
+
+def test_proof_with_the_right_password_is_not_counted(make_world: Callable[..., World]) -> None:
+    client = signed_in(world_of(make_world, SIGN_IN_FAILURES="1"))
+    assert [confirm(client).status_code for _ in range(3)] == [303] * 3
 
 
 def test_without_a_limit_nothing_is_counted(make_world: Callable[..., World]) -> None:

@@ -56,6 +56,11 @@ def signed_in(world: World) -> FlaskClient:
     return client
 
 
+def confirm(client: FlaskClient, password: str = PASSWORD, **code: str) -> TestResponse:
+    """Prove on the page for it who is there."""
+    return send(client, "/account/verify", password=password, **code)
+
+
 def is_in(client: FlaskClient) -> bool:
     return client.get("/").status_code == 200
 
@@ -137,6 +142,58 @@ def test_the_table_of_sessions_gives_no_cookie_away(ada: World) -> None:
     assert all(cookie(client) not in str(vars(row)) for row in rows())
 
 
+# --- before sign-in -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/sign-in?next=/account", "/sign-in/code", "/", "/account", "/nowhere"])
+def test_no_page_before_sign_in_writes_a_row(ada: World, path: str) -> None:
+    client = ada.client(None)
+    for _ in range(3):
+        client.get(path)
+    assert rows() == []
+    assert ada.events(action="sign-in") == []
+
+
+def test_a_wrong_password_leaves_no_session(ada: World) -> None:
+    sign_in(ada.client(None), password="not the password")
+    assert rows() == []
+
+
+def test_the_token_of_one_visitor_is_not_valid_for_another(ada: World) -> None:
+    victim, attacker = ada.client(None), ada.client(None)
+    victim.get("/sign-in")
+    form = {"csrf_token": form_token(attacker.get("/sign-in")), "email": EMAIL, "password": PASSWORD}
+    for client in (victim, ada.client(None)):
+        assert client.post("/sign-in", data=form).status_code == 403
+        assert not is_in(client)
+
+
+@pytest.mark.parametrize("forged", ["visitor.", "visitor.e30.x.y", "visitor.eyJfdXNlciJ9.Z-a.def", "visitor"])
+def test_a_forged_visitor_cookie_holds_nothing(ada: World, forged: str) -> None:
+    client = ada.client(None)
+    client.set_cookie(COOKIE, forged)
+    assert sign_in(client).status_code == 302
+    assert is_in(client)
+
+
+def test_a_visitor_cookie_ends_with_the_longest_session(ada: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = ada.client(None)
+    form = {"csrf_token": form_token(client.get("/sign-in")), "email": EMAIL, "password": PASSWORD}
+    ahead = time.time() + 13 * 3600
+    monkeypatch.setattr("itsdangerous.timed.time.time", lambda: ahead)
+    assert client.post("/sign-in", data=form).status_code == 403
+
+
+def test_what_a_visitor_held_opens_nothing_after_sign_in(ada: World) -> None:
+    client, thief = ada.client(None), ada.client(None)
+    client.get("/sign-in")
+    thief.set_cookie(COOKIE, cookie(client))
+    before = form_token(client.get("/sign-in"))
+    sign_in(client)
+    assert not is_in(thief)
+    assert client.post("/sign-out", data={"csrf_token": before}).status_code == 403
+
+
 # --- cookies ------------------------------------------------------------------------------------------------------
 
 
@@ -181,11 +238,21 @@ def test_signing_out_takes_a_post_and_ends_the_session_of_a_copied_cookie_too(ad
     assert not is_in(client)
 
 
+@pytest.mark.parametrize("path", ["/sign-out", "/account/sign-out"])
+def test_sign_out_leaves_no_row_and_clears_the_cache(ada: World, path: str) -> None:
+    client = signed_in(ada)
+    answer = send(client, path, at="/account")
+    assert answer.headers["Clear-Site-Data"] == '"cache"'
+    assert rows() == []
+    assert "Signed out." in client.get("/sign-in").text
+
+
 def test_a_new_password_ends_the_other_sessions_and_keeps_this_one(ada: World) -> None:
     here, elsewhere = signed_in(ada), signed_in(ada)
     before = cookie(here)
+    confirm(here)
     words = {"new_password": "another long password", "new_password_confirm": "another long password"}
-    assert send(here, "/account/password", password=PASSWORD, **words).status_code == 302
+    assert send(here, "/account/password", **words).status_code == 302
     assert is_in(here)
     assert not is_in(elsewhere)
     assert cookie(here) != before
@@ -193,6 +260,19 @@ def test_a_new_password_ends_the_other_sessions_and_keeps_this_one(ada: World) -
     thief.set_cookie(COOKIE, before)
     assert not is_in(thief)
     assert accounts.has_password(EMAIL, "another long password")
+
+
+def test_a_wrong_current_password_changes_nothing(ada: World) -> None:
+    here, elsewhere = signed_in(ada), signed_in(ada)
+    token = form_token(here.get("/account"))
+    page = confirm(here, "not the password")
+    assert (page.status_code, "Wrong password." in page.text) == (422, True)
+    words = {"new_password": "another long password", "new_password_confirm": "another long password"}
+    answer = here.post("/account/password", data={"csrf_token": token, **words})
+    assert (answer.status_code, answer.location) == (303, "/account/verify?next=/account/password")
+    assert is_in(here)
+    assert is_in(elsewhere)
+    assert accounts.has_password(EMAIL, PASSWORD)
 
 
 def test_another_device_is_signed_out_from_the_account_page(ada: World) -> None:
@@ -270,6 +350,7 @@ def test_no_token_of_the_library_outlives_or_replaces_a_session(ada: World) -> N
 
 def codes_of(client: FlaskClient) -> TOTP:
     """Turn the second step on as a person does, and keep what their phone would."""
+    confirm(client)
     page = send(client, "/account/second-step", setup="authenticator")
     key = re.search(r'<code class="mf-key">([^<]+)</code>', page.text)
     assert key, page.text
@@ -309,6 +390,7 @@ def test_nobody_turns_the_second_step_off_before_passing_it(ada: World) -> None:
 
 def test_the_page_with_the_key_is_not_cached_and_alone_has_a_picture_from_a_data_url(ada: World) -> None:
     client = signed_in(ada)
+    confirm(client)
     page = send(client, "/account/second-step", setup="authenticator")
     assert page.headers["Cache-Control"] == "private, no-store"
     assert "data:" in client.get("/account/second-step").headers["Content-Security-Policy"]

@@ -209,7 +209,7 @@ def test_a_picture_is_sent_for_the_browser_to_keep_and_nobody_else(world: World)
     file = world.attach(world.record(), "photo.png")
     answer = seen(world.client(), address(file))
     assert (answer.status_code, answer.mimetype) == (200, "image/webp")
-    assert answer.headers["Cache-Control"] == "private, max-age=31536000, immutable"
+    assert answer.headers["Cache-Control"] == "private, max-age=300, must-revalidate"
     assert answer.headers["Content-Security-Policy"] == "default-src 'none'; sandbox; frame-ancestors 'none'"
     assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"

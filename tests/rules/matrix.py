@@ -17,7 +17,6 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from medfiles.accounts import api_tokens
 from medfiles.database.session import db
 from medfiles.models import Patient, PatientShare, Session
 from medfiles.operations import housekeeping
@@ -75,12 +74,11 @@ POST /documents/files/{file}/restore               409,303,409 403,404,404
 POST /documents/files/{file}/purge                 409,303,303 403,404,404
 GET  /documents/{type}/badges?ids={record}         200,200 200,200
 """
-# For the owner of a patient, or of a session or token: an editor is answered as a viewer is.
+# For the owner of a patient or of a session: an editor is answered as a viewer is.
 PAGES_OF_OWNERS = """
 GET  /patients/{patient}/people                    200 403
 POST /patients/{patient}/people                    422 403
 POST /account/sessions/{session}/end               303 404
-POST /account/tokens/{token}/revoke                303 404
 """
 # For every account, about nothing that belongs to another.
 PAGES_OF_ACCOUNTS = """
@@ -92,6 +90,10 @@ POST /sign-out
 POST /account/sign-out
 GET /account/tokens/new
 POST /account/tokens/new
+GET /account/tokens/1/revoke
+POST /account/tokens/1/revoke
+POST /invitations/1/accept
+POST /invitations/1/decline
 GET /account/password
 POST /account/password
 GET /account/verify
@@ -148,6 +150,8 @@ GET    /lab-result-files/{older}/download          200 200
 GET    /lab-result-files/{moved}/download          200 200
 DELETE /lab-result-files/{older}                   409 403
 DELETE /lab-result-files/{moved}                   200 403
+POST   /invitations/{share}/accept                 404 404
+DELETE /invitations/{share}                        404 404
 """
 API_OF_OWNERS = """
 GET    /patients/{patient}/shares                  200 403
@@ -156,6 +160,7 @@ DELETE /shares/{share}                             200 403
 """
 API_OF_ACCOUNTS = """
 GET    /patients                                   200 200
+GET    /invitations                                200 200
 POST   /patients                                   201 201 patient
 POST   /files/batch-counts                         200 200 counts
 POST   /files/bulk                                 200 200 bulk
@@ -291,7 +296,7 @@ def _entered(world: World, kind: str, words: str) -> dict[str, Any]:
 
 def _account_ids(world: World) -> dict[str, int]:
     session = db.session.scalars(select(Session.id).order_by(Session.id.desc())).first() or 0
-    return {"session": session, "token": api_tokens.create(world.actor(), "Scanner")[0].id}
+    return {"session": session}
 
 
 def fresh(family: Family, kind: str, path: str) -> dict[str, Any]:

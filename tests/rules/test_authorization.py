@@ -148,6 +148,8 @@ WRITES = [name for name in CALLS if re.match(rf"\w+\.({VERBS})(_|\b)", name)]
 WITHOUT_ANSWER = {"documents.purge", "documents.cancel"}
 # These speak of nothing but the leave to send bytes that `receive` gave, and `attach` asks the door again.
 WITH_LEAVE = {"documents.stage", "documents.refuse"}
+# These are for the account of an address that was invited, which has no access yet: tests/records/test_sharing.py.
+OF_THE_INVITED = {"shares.invitations", "shares.accept", "shares.decline"}
 
 
 @pytest.fixture
@@ -213,7 +215,7 @@ def answered(things: Things, call: Callable[[Things], Any]) -> Any:
 
 
 def test_every_verb_is_in_the_table_of_calls() -> None:
-    assert verbs() - WITH_LEAVE == {name.split(" ")[0] for name in CALLS}
+    assert verbs() - WITH_LEAVE - OF_THE_INVITED == {name.split(" ")[0] for name in CALLS}
 
 
 def test_every_call_that_only_reads_answers_when_nothing_is_denied(things: Things) -> None:

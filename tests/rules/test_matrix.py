@@ -148,7 +148,8 @@ def asker(family: Family, way: str, who: str) -> Asker:
     db.session.rollback()
     if "token" in way:
         other = world.patient(first_name="Other").id if "another" in way else None
-        by = script(world, email(who), patient_id=family.patient.id if "this" in way else other)
+        only = family.patient.id if "this" in way else other
+        by = script(world, email(who), api_tokens.SHARE, patient_id=only)
         return Asker(family, by.client, by.headers, GUARDED_API, None if other else LEVELS.get(who), turn)
     client = world.client(email(who))
     assert client.get("/account").status_code == 200  # the session is equally old for all requests

@@ -21,6 +21,7 @@ from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from medfiles.app import create_app
+from medfiles.clock import now
 from medfiles.database.session import db, transaction
 from medfiles.documents.bulk import BulkService
 from medfiles.documents.rules import UploadMetadata
@@ -246,7 +247,12 @@ class World:
 
     def share(self, patient: Patient, email: str, level: str = "view", expires_at: datetime | None = None) -> None:
         user = self.user(email)
-        db.session.add(PatientShare(patient_id=patient.id, user_id=user.id, level=level, expires_at=expires_at))
+        db.session.add(
+            PatientShare(
+                patient_id=patient.id, user_id=user.id, address=email, address_key=email.lower(), level=level,
+                expires_at=expires_at, accepted_at=now(),
+            )
+        )  # fmt: skip
         db.session.commit()
 
     def client(self, email: str | None = "nora@sample.example") -> FlaskClient:

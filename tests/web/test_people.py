@@ -1,13 +1,15 @@
 """The page of people with access: giving, changing, taking back and giving up, without script."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from werkzeug.test import TestResponse
 
 from medfiles.clock import now
 from medfiles.models import PatientShare
 from medfiles.records.sharing import ShareService
-from tests.support.factories import World
+from tests.support.factories import Browser, World
 
 OTTO = "otto@sample.example"
 VIEW = {"email": OTTO, "level": "view"}
@@ -32,8 +34,38 @@ def test_the_owner_gives_access_by_a_form(world: World, address: str) -> None:
     browser = world.browser(htmx=False)
     answer = browser.post(address, **VIEW)
     assert (answer.status_code, answer.location) == (303, address)
-    assert f"{OTTO} now has access." in browser.get(address).text
-    assert world.browser(OTTO, htmx=False).get(f"/patients/{patient_of(address)}").status_code == 200
+    assert f"{OTTO} is invited." in browser.get(address).text
+    otto, patient = world.browser(OTTO, htmx=False), f"/patients/{patient_of(address)}"
+    assert otto.get(patient).status_code == 404
+    assert accepted(otto).location == patient
+    assert otto.get(patient).status_code == 200
+
+
+def accepted(browser: Browser, verb: str = "accept") -> TestResponse:
+    """Answer the invitation on the start page."""
+    [action] = re.findall(rf'action="(/invitations/\d+/{verb})"', browser.get("/").text)
+    return browser.post(action)
+
+
+def test_an_invitation_is_declined_on_the_start_page(world: World, address: str) -> None:
+    world.browser(htmx=False).post(address, **VIEW)
+    otto = world.browser(OTTO, htmx=False)
+    page = " ".join(otto.get("/").text.split())
+    assert "nora@sample.example invites you to view the records and documents." in page
+    assert accepted(otto, "decline").location == "/"
+    assert "Invitation declined." in otto.get("/").text
+    assert "/invitations/" not in otto.get("/").text
+    assert shares(world, patient_of(address)) == []
+
+
+def test_a_pending_invitation_is_shown_as_such_and_revoked(world: World, address: str) -> None:
+    browser = world.browser(htmx=False)
+    browser.post(address, **VIEW)
+    page = " ".join(browser.get(address).text.split())
+    assert '<span class="mf-chip">Pending</span>' in page
+    browser.post(address, remove=shares(world, patient_of(address))[0].id)
+    assert f"Invitation of {OTTO} revoked." in browser.get(address).text
+    assert "/invitations/" not in world.browser(OTTO, htmx=False).get("/").text
 
 
 @pytest.mark.parametrize(
@@ -49,7 +81,7 @@ def test_the_last_day_is_a_whole_day_in_the_owners_zone_or_utc(
 
 MISTAKES = (
     ({"email": ""}, "Enter the email."),
-    ({"email": "nobody@sample.example"}, "There is no account with the email “nobody@sample.example”."),
+    ({"email": "no address"}, "Enter an email address, such as anna@example.org."),
     ({"email": "nora@sample.example"}, "This is the owner’s own email. Enter the email of another person."),
     ({"level": "owner"}, "Not a valid choice."),
     ({"expires_at": "2020-05-03"}, "The end of access must be in the future."),
@@ -87,6 +119,7 @@ def test_revoking_ends_access_and_an_unknown_share_is_not_found(world: World, ad
 def test_a_reader_gives_its_own_access_up(world: World, address: str) -> None:
     world.browser(htmx=False).post(address, **VIEW)
     otto, patient = world.browser(OTTO, htmx=False), f"/patients/{patient_of(address)}"
+    accepted(otto)
     page = otto.get(patient).text
     assert 'class="mf-give-up"' in page
     number = page.split('name="remove" value="')[1].split('"')[0]

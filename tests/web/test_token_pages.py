@@ -15,14 +15,14 @@ from medfiles.clock import now
 from medfiles.database.session import db
 from medfiles.models import ApiToken
 from tests.cli.test_commands import FINDINGS, MISUSE, run
-from tests.http.test_sessions import EMAIL, PASSWORD, send, signed_in
+from tests.http.test_sessions import EMAIL, PASSWORD, confirm, send, signed_in
 from tests.support.api_client import with_token
 from tests.support.factories import World, token_of
 
 # Flask-Security builds its forms as WTForms would no longer like them.
 pytestmark = pytest.mark.filterwarnings("ignore:Passing SelectField choices as tuples:DeprecationWarning")
 TOKEN = re.compile(r"mf_[0-9a-f]{16}_[\w-]{43}")
-FORM = {"name": "Scanner in the hall", "scope": "write", "patient": "", "days": "30", "password": PASSWORD}
+FORM = {"name": "Scanner in the hall", "scope": "write", "patient": "", "days": "30"}
 
 
 @pytest.fixture
@@ -43,6 +43,7 @@ def rows() -> list[ApiToken]:
 
 
 def make(client: FlaskClient, **wrong: str) -> TestResponse:
+    confirm(client)
     return send(client, "/account/tokens/new", **{**FORM, **wrong})
 
 
@@ -71,6 +72,7 @@ def test_a_token_is_made_and_shown_this_one_time(ada: World, here: FlaskClient) 
 def test_a_token_may_be_for_one_patient(ada: World, here: FlaskClient) -> None:
     values = {"first_name": "Ella", "last_name": "Sample", "birth_date": "2018-03-02"}
     assert send(here, "/patients/new", **values).status_code == 303
+    confirm(here)
     [choice] = lxml.html.fromstring(here.get("/account/tokens/new").data).xpath(
         "//select[@name='patient']/option[@value!='']/@value"
     )
@@ -82,8 +84,6 @@ def test_a_token_may_be_for_one_patient(ada: World, here: FlaskClient) -> None:
 
 
 MISTAKES: tuple[tuple[dict[str, str], str], ...] = (
-    ({"password": "not the password"}, "Wrong password."),
-    ({"password": ""}, "Enter your password."),
     ({"name": ""}, "Enter the name."),
     ({"scope": "admin"}, ""),
     ({"days": "-1"}, ""),
@@ -97,17 +97,20 @@ def test_a_form_with_a_mistake_makes_no_token_and_is_shown_again(here: FlaskClie
         page = make(here, **wrong)
         assert (page.status_code, said in page.text) == (422, True), wrong
         assert TOKEN.search(page.text) is None
-        assert PASSWORD not in page.text
     assert rows() == []
 
 
 def test_a_token_is_revoked_with_one_button(ada: World, here: FlaskClient) -> None:
     by = with_token(ada, shown(make(here)))
-    [action] = lxml.html.fromstring(here.get("/account").data).xpath("//form[contains(@action, '/revoke')]/@action")
+    [action] = lxml.html.fromstring(here.get("/account").data).xpath("//a[contains(@href, '/revoke')]/@href")
+    assert here.get(action).location == f"/account/verify?next={action}"
+    confirm(here)
+    assert "No access was given with it." in here.get(action).text
     answer = here.post(action, data={"csrf_token": token_of(here)}, follow_redirects=True)
     assert "revoked. It no longer works." in answer.text
     assert "Scanner in the hall" in answer.text
     assert by.get("/patients").status_code == 401
+    confirm(here)
     assert here.post(action, data={"csrf_token": token_of(here)}).status_code == 404
 
 
