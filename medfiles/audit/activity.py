@@ -37,6 +37,7 @@ ACTIONS = {  # past tense, infinitive, icon; {} is the document, record or patie
     "rollback": ("moved {} back to the previous lab results", "move {} back to the previous lab results", "undo-2"),
     "quarantine": ("found malware in {}", "scan {} for malware", "triangle-alert"),
     "release": ("released {} from quarantine", "scan {} for malware", "circle-check"),
+    "view-history": ("viewed the history of {}", "view the history of {}", "history"),
     "view-activity": ("viewed the activity of {}", "view the activity of {}", "activity"),
 }
 

@@ -135,7 +135,8 @@ class BulkService(DocumentService):
             with transaction():
                 done = []
                 for file in _locked(files, check):
-                    done.append((subject_of(file), {"changed": ["category"] if file.category != new else []}))
+                    changes = {"category": (file.category, new)} if file.category != new else {}
+                    done.append((replace(subject_of(file), changes=changes), {"changed": sorted(changes)}))
                     file.category = new
                 event_log.record_each(self.actor, "edit", done)
 

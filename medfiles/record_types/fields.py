@@ -45,12 +45,16 @@ PATIENT_FIELDS = (
 )
 
 
-def checked(fields: Sequence[Field], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values as they are stored; raise Rejected with a sentence per field."""
+def checked(fields: Sequence[Field], values: Mapping[str, Any], *, partial: bool = False) -> dict[str, Any]:
+    """Return the values as they are stored; raise Rejected with a sentence per field.
+
+    partial  leave out fields that are absent instead of clearing them
+    """
     problems: dict[str, str] = {}
     if unknown := set(values) - {field.name for field in fields}:
         raise Rejected(f"Unknown field: {', '.join(sorted(unknown))[:200]}.")
-    clean = {field.name: _checked_field(field, values.get(field.name), problems) for field in fields}
+    wanted = [field for field in fields if not partial or field.name in values]
+    clean = {field.name: _checked_field(field, values.get(field.name), problems) for field in wanted}
     if problems:
         raise Rejected("Some fields are not valid. See “errors”.", problems)
     return clean

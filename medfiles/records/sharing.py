@@ -1,8 +1,9 @@
 """Sharing: the owner of a patient lets another account view or edit it, optionally until a point in time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import func, select
 
@@ -11,15 +12,17 @@ from medfiles.audit import event_log
 from medfiles.audit.event_log import AuditTarget
 from medfiles.clock import now
 from medfiles.database.session import db, transaction
-from medfiles.errors import Forbidden, NotFound, Rejected
+from medfiles.errors import Conflict, Forbidden, NotFound, Rejected
 from medfiles.models import Patient, PatientShare, User
 from medfiles.permissions import Action
+from medfiles.record_types.edits import changes_of
 from medfiles.service import Service
 from medfiles.text import clean_text
 
 LEVELS = (Action.VIEW.value, Action.EDIT.value)
 MOST = 50  # people with access to one patient
 NO_ACCOUNT = "There is no account with the email “{}”. Check the email, or have this person create an account first."
+REVOKED = "{} no longer has access. Open this page again to give access."
 OWNERS = "Only the owner of this patient can change who has access."
 
 
@@ -47,33 +50,45 @@ class ShareService(Service):
             self.authorize(Action.VIEW, patient_id, target)
             return _share(patient_id, self.actor.user_id)
 
-    def grant(self, patient_id: int, email: str, level: str, expires_at: datetime | None = None) -> tuple[Grant, bool]:
+    def grant(
+        self,
+        patient_id: int,
+        email: str,
+        level: str,
+        expires_at: datetime | None = None,
+        *,
+        before: Mapping[str, Any] | None = None,
+    ) -> tuple[Grant, bool]:
         """Share a patient with the account of this e-mail address; return the share and whether it is new.
 
         expires_at  end of access, None for no end
+        before      `level` and `expires_at` that the form was filled with: those the owner left alone keep their
+                    current value
 
-        Raises Rejected, naming the field, for an invalid value.
+        Raises Rejected, naming the field, for an invalid value; EditConflict for one that changed in between.
         """
         address = clean_text(email, 255, "The email") or ""
         with self.operation("share", patient_id=patient_id, name=address) as target, transaction() as session:
             patient = self._owned(patient_id, target, lock=True)
             user = _recipient(patient, address)
-            if level not in LEVELS:
-                raise Rejected.about("level", "level must be view or edit.")
-            if expires_at is not None and expires_at <= now():
-                raise Rejected.about("expires_at", "The end of access must be in the future.")
             earlier = _share(patient_id, user.id)
+            if before and earlier is None:
+                raise Conflict(REVOKED.format(user.email))
             count = select(func.count(PatientShare.id)).where(PatientShare.patient_id == patient_id)
             if earlier is None and (session.scalar(count) or 0) >= MOST:
                 message = f"{MOST} people have access, the most allowed. Revoke access of one of them first."
                 raise Rejected.about("email", message)
             share = earlier or PatientShare(patient_id=patient_id, user_id=user.id)
-            share.level, share.expires_at = level, expires_at and expires_at.astimezone(UTC)
+            values = {"level": level, "expires_at": expires_at}
+            changes = changes_of(share, values, before or {}, _checked)
+            target.name = user.email
+            for name, (_, after) in changes.items():
+                setattr(share, name, after)
             session.add(share)
             session.flush()
-            target.name = user.email
-            until = expires_at.isoformat() if expires_at else None
-            event_log.record(self.actor, "share", target, level=level, until=until)
+            target.changes = changes if earlier else None
+            until = share.expires_at.isoformat() if share.expires_at else None
+            event_log.record(self.actor, "share", target, level=share.level, until=until)
             return Grant(share, user.email), earlier is None
 
     def revoke(self, share_id: int, patient_id: int | None = None) -> Grant:
@@ -105,6 +120,16 @@ class ShareService(Service):
         patient = self.authorized_patient(patient_id, Action.OWN, target, lock=lock)
         target.name = name or target.name
         return patient
+
+
+def _checked(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return these fields of a share as they are stored."""
+    level, ends = values.get("level", Action.VIEW), values.get("expires_at")
+    if level not in LEVELS:
+        raise Rejected.about("level", "level must be view or edit.")
+    if ends is not None and ends <= now():
+        raise Rejected.about("expires_at", "The end of access must be in the future.")
+    return {name: value.astimezone(UTC) if isinstance(value, datetime) else value for name, value in values.items()}
 
 
 def _share(patient_id: int, user_id: int) -> PatientShare | None:

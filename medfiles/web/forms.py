@@ -21,10 +21,13 @@ class _RecordForm(FlaskForm):  # type: ignore[misc]
         csrf = False  # checked in http.security before the view
 
 
-def form_for(fields: Sequence[Field], values: Mapping[str, Any] | None = None, prefix: str = "") -> FlaskForm:
-    """Return a form of these fields, filled with `values` until it is submitted."""
+def form_for(
+    fields: Sequence[Field], values: Mapping[str, Any] | None = None, prefix: str = "", *, bound: bool = True
+) -> FlaskForm:
+    """Return a form of these fields, filled with `values` until it is submitted; unless `bound`, also then."""
     members = {field.name: _control(field) for field in fields}
-    return type("RecordForm", (_RecordForm,), members)(data=values, prefix=prefix)
+    keywords = {} if bound else {"formdata": None}
+    return type("RecordForm", (_RecordForm,), members)(data=values, prefix=prefix, **keywords)
 
 
 def values_of(form: FlaskForm, fields: Sequence[Field], before: Mapping[str, Any] | None = None) -> dict[str, Any]:

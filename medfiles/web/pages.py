@@ -66,7 +66,8 @@ def panel(
     limit = None if context.get("marked") else ROWS  # show all, so that no mark is lost on another page
     page = documents().list(record_type, record.id, list_query, limit)
     totals = documents().record_totals(record_type, record.id)  # read last: must not be older than the rows below it
-    files, editing = file_views(page.files), _document_being_edited(view)
+    draft = context.get("draft")
+    files, editing = file_views(page.files), draft.file_id if draft else _document_being_edited(view)
     if editing and editing not in [file.id for file in files]:
         file, here = file_view(documents().get(editing)), (record_type.name, record.id, list_query.trashed)
         files[:0] = [file] if (file.entity_type, file.entity_id, file.deleted_at is not None) == here else []
@@ -99,14 +100,22 @@ def answer_body(record_type: RecordType, record_id: int, status: int = 200, **co
 
 
 def answer_row(
-    file: FileView, state: str, status: int = 200, *, figures: bool = True, within: str | None = None, **said: Any
+    file: FileView,
+    state: str,
+    status: int = 200,
+    *,
+    figures: bool = True,
+    within: str | None = None,
+    draft: Any = None,
+    **said: Any,
 ) -> Response:
     """Return one document's row after a change, with updated figures."""
     record_type = services().registry[file.entity_type]
     record, view = record_page(record_type, file.entity_id)
     nothing, totals = Page((), None, None), documents().record_totals(record_type, record.id)
     seen = ListQuery(trashed=request.form.get("view") == "trash")
-    around = views.panel_view(record_type, view, nothing, (), totals, list_query=seen, place=within or place())
+    where = within or place()
+    around = views.panel_view(record_type, view, nothing, (), totals, list_query=seen, place=where, draft=draft)
     if state == "edit" and not around.can_edit:
         raise Forbidden()
     said |= {"file": file, "state": state, "figures": figures and around.place == "manager"}

@@ -1,7 +1,9 @@
 """People with access to a patient: share, change, revoke, leave."""
 
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -10,20 +12,23 @@ from wtforms import DateField, EmailField, HiddenField, RadioField, SelectChoice
 from wtforms.validators import InputRequired, Length, Optional
 
 from medfiles.clock import is_zone, midnight
-from medfiles.errors import Rejected
+from medfiles.errors import Conflict, EditConflict, Rejected
 from medfiles.http import parameters, views
 from medfiles.http.current import actor, shares
 from medfiles.http.errors import status_of
 from medfiles.http.views import ShareView
 from medfiles.permissions import Action
-from medfiles.web import forms, pages
+from medfiles.web import edits, forms, pages
+from medfiles.web.words import day
 
 blueprint = Blueprint("people", __name__)
+WORDS = ((Action.VIEW.value, "Can view"), (Action.EDIT.value, "Can edit"))
 LEVELS = [
     SelectChoice(Action.VIEW.value, "Can view: see and download everything"),
     SelectChoice(Action.EDIT.value, "Can edit: also add, change and delete records and documents"),
 ]
 UTC = "UTC"
+SECOND = timedelta(seconds=1)
 
 
 class ShareForm(FlaskForm):  # type: ignore[misc]
@@ -44,6 +49,7 @@ class ShareForm(FlaskForm):  # type: ignore[misc]
         render_kw={"min": "2020-01-01", "max": "2200-12-31"},
     )
     zone = HiddenField(default=UTC, render_kw={"data-mf-zone-name": True})
+    was: dict[str, str]
 
 
 @blueprint.get("/patients/<int:patient_id>/people")
@@ -51,7 +57,8 @@ def people(patient_id: int) -> ResponseReturnValue:
     _, context = pages.patient_page(patient_id, "people")
     grants = _grants(patient_id)
     changing = _changing(grants)
-    return render_template("records/people.html", people=grants, form=_form(changing), changing=changing, **context)
+    context |= {"changing": changing, "clashes": ()}
+    return render_template("records/people.html", people=grants, form=_form(changing), **context)
 
 
 @blueprint.post("/patients/<int:patient_id>/people")
@@ -62,8 +69,10 @@ def change(patient_id: int) -> ResponseReturnValue:
     grants, form = _grants(patient_id), _form()
     if form.validate_on_submit() and _share(patient_id, form):
         return redirect(url_for(".people", patient_id=patient_id), 303)
-    status = getattr(form, "error_status", 422)
-    return render_template("records/people.html", people=grants, form=form, changing=None, **context), status
+    status, before = getattr(form, "error_status", 422), _before()
+    changing = next((entry for entry in _grants(patient_id) if before and entry.email == form.email.data), None)
+    context |= {"changing": changing, "clashes": edits.clashes_of(form)}
+    return render_template("records/people.html", people=grants, form=form, **context), status
 
 
 def own_share(patient: views.PatientView) -> int | None:
@@ -84,23 +93,83 @@ def _changing(grants: list[ShareView]) -> ShareView | None:
 
 def _form(changing: ShareView | None = None) -> ShareForm:
     if changing is None:
-        return ShareForm()
+        form = ShareForm()
+        form.was = forms.submitted(("level", "expires_at"), edits.WAS)
+        return form
     level = Action.EDIT if changing.can_edit else Action.VIEW
     last = changing.last.date() if changing.last and not changing.over else None
-    return ShareForm(data={"email": changing.email, "level": level.value, "expires_at": last, "zone": UTC})
+    form = ShareForm(data={"email": changing.email, "level": level.value, "expires_at": last, "zone": UTC})
+    form.was = _was(level, changing.last and changing.last + SECOND)
+    if changing.over:
+        del form.was["expires_at"]  # the form begins without an end
+    return form
+
+
+def _was(level: str, ends: datetime | None) -> dict[str, str]:
+    """Return what the hidden fields say that a form was filled with."""
+    return {"level": level, "expires_at": ends.isoformat() if ends else ""}
+
+
+def _before() -> dict[str, Any]:
+    """Return what the form of an existing share was filled with."""
+    sent = forms.submitted(("level", "expires_at"), edits.WAS)
+    try:
+        return {name: _moment(value) if name == "expires_at" else value for name, value in sent.items()}
+    except ValueError:
+        raise Rejected("was_expires_at must be a time with a zone.") from None
+
+
+def _moment(text: str) -> datetime | None:
+    return datetime.fromisoformat(text).astimezone(ZoneInfo(UTC)) if text else None
+
+
+def _ends(form: Any, before: Mapping[str, Any]) -> datetime | None:
+    """Return the first moment without access; exactly as before if the day was left alone."""
+    zone = form.zone.data if is_zone(form.zone.data) else UTC
+    earlier, last = before.get("expires_at"), form.expires_at.data
+    if earlier and last in {_last(earlier).astimezone(ZoneInfo(each)).date() for each in (zone, UTC)}:
+        return earlier  # type: ignore[no-any-return]
+    return midnight(last + timedelta(days=1), zone) if last else None
+
+
+def _last(ends: datetime) -> datetime:
+    return ends - SECOND
 
 
 def _share(patient_id: int, form: Any) -> bool:
-    zone = form.zone.data if is_zone(form.zone.data) else UTC
-    ends = midnight(form.expires_at.data + timedelta(days=1), zone) if form.expires_at.data else None
+    before = _before()
+    values = {"level": form.level.data, "expires_at": _ends(form, before)}
     try:
-        grant, new = shares().grant(patient_id, form.email.data, form.level.data, ends)
-    except Rejected as error:
+        wanted = edits.resolved(values, before)
+        grant, new = shares().grant(patient_id, form.email.data, wanted["level"], wanted["expires_at"], before=before)
+    except EditConflict as conflict:
+        _show_conflict(patient_id, form, values, before, conflict)
+        return False
+    except (Rejected, Conflict) as error:
         forms.add_errors(form, error)
         form.error_status = status_of(error)
         return False
     flash(f"{grant.email} now has access." if new else f"Access of {grant.email} changed.", "ok")
     return True
+
+
+def _show_conflict(
+    patient_id: int, form: Any, values: Mapping[str, Any], before: Mapping[str, Any], conflict: EditConflict
+) -> None:
+    """Show current values where the owner changed nothing, and both where two tabs changed the same field."""
+    current = next(grant.share for grant in shares().list(patient_id) if grant.email == form.email.data)
+    form.error_status, form.was = status_of(conflict), _was(current.level, current.expires_at)
+    mine = edits.drafted(values, before)
+    if "level" not in mine:
+        form.level.data = current.level
+    if "expires_at" not in mine:
+        form.expires_at.data = _last(current.expires_at).date() if current.expires_at else None
+    theirs = {
+        "level": dict(WORDS)[current.level],
+        "expires_at": day(_last(current.expires_at)) if current.expires_at else "No end date",
+    }
+    for name in conflict.conflicts:
+        form[name].clash = edits.clash(name, name, theirs[name], {})
 
 
 def _revoke(patient_id: int, share_id: int) -> ResponseReturnValue:

@@ -1,5 +1,6 @@
 """Pages of patients and records, also as fragments for the side sheet."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, Response, flash, g, redirect, render_template, request, url_for
@@ -16,7 +17,8 @@ from medfiles.http.views import file_views
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.fields import PATIENT_FIELDS, Field
 from medfiles.records.service import require_editable
-from medfiles.web import forms, pages, people
+from medfiles.web import edits, forms, pages, people
+from medfiles.web.edits import EditForm
 from medfiles.web.words import plural
 
 blueprint = Blueprint("records", __name__)
@@ -53,12 +55,14 @@ def patient(patient_id: int) -> ResponseReturnValue:
 def patient_edit(patient_id: int) -> ResponseReturnValue:
     view, context = pages.patient_page(patient_id, "overview")
     _require_edit(view)
-    before = {field.name: getattr(view, field.name) for field in PATIENT_FIELDS}
-    form = forms.form_for(PATIENT_FIELDS, before)
-    if _save(form, PATIENT_FIELDS, lambda values: records().edit_patient(patient_id, values)):
+    edit = EditForm(PATIENT_FIELDS, {field.name: getattr(view, field.name) for field in PATIENT_FIELDS})
+    if edit.save(
+        lambda values, before: records().edit_patient(patient_id, values, before=before),
+        lambda: edits.last_changes(patient_id),
+    ):
         flash("Saved.", "ok")
         return redirect(url_for(".patient", patient_id=patient_id), 303)
-    return _form_page("records/patient_form.html", form, **context)
+    return _patient_form(edit, context)
 
 
 @blueprint.get("/patients/<int:patient_id>/trash")
@@ -122,10 +126,14 @@ def record_edit(type: RecordType, id: int) -> ResponseReturnValue:
     record, view = pages.record_page(type, id)
     _require_edit(view)
     require_editable(type, record)
-    form, marked = forms.form_for(type.fields, view.values), forms.marked_for_trash()
-    if _save(form, type.fields, lambda values: records().edit(type, id, values, marked), view.values):
+    edit, marked = EditForm(type.fields, view.values), forms.marked_for_trash()
+    if edit.save(
+        lambda values, before: records().edit(type, id, values, marked, before=before),
+        lambda: edits.last_changes(view.patient.id, (type.name, id)),
+    ):
         return _answer_trashed(type, id, marked) if marked else _answer_record(type, id, "Saved.")
-    return _record_form(form, type, view.patient, view, pages.panel(type, record, view, mode="edit", marked=marked))
+    panel = pages.panel(type, record, view, mode="edit", marked=marked)
+    return _record_form(edit.form, type, view.patient, view, panel, seen=edit.seen)
 
 
 @blueprint.post("/<kind:type>/<int:id>/delete")
@@ -206,6 +214,10 @@ def _changed(response: Response, record_type: RecordType, record_id: int) -> Res
     return trigger(response, "records:changed", type=record_type.name, id=record_id)
 
 
+def _patient_form(edit: EditForm, context: Mapping[str, Any]) -> Response:
+    return _form_page("records/patient_form.html", edit.form, seen=edit.seen, **context)
+
+
 def _record_form(
     form: Any, record_type: RecordType, patient: views.PatientView, record: Any, panel: views.PanelView, **context: Any
 ) -> Response:
@@ -219,20 +231,21 @@ def _record_form(
 
 
 def _form_page(template: str, form: Any, **context: Any) -> Response:
-    context.setdefault("choices", _choices(PATIENT_FIELDS))
-    return fragment(template, getattr(form, "error_status", 422) if form.errors else 200, form=form, **context)
+    context = {"choices": _choices(PATIENT_FIELDS), "seen": None, **context}
+    status = getattr(form, "error_status", 422 if form.errors else 200)
+    return fragment(template, status, form=form, clashes=edits.clashes_of(form), **context)
 
 
 def _choices(fields: Any) -> dict[str, tuple[str, ...]]:
     return {field.name: field.choices for field in fields if field.choices}
 
 
-def _save(form: Any, fields: tuple[Field, ...], save: Any, before: Any = None) -> Any:
+def _save(form: Any, fields: tuple[Field, ...], save: Any) -> Any:
     """Return the saved row; None when not submitted or invalid."""
     if not form.validate_on_submit():
         return None
     try:
-        return save(forms.values_of(form, fields, before))
+        return save(forms.values_of(form, fields))
     except (Rejected, Conflict) as error:
         forms.add_errors(form, error)
         form.error_status = status_of(error)

@@ -298,7 +298,9 @@ def test_a_category_is_given_to_all_that_are_not_in_the_trash(world: World) -> N
     assert done(service(world).categorise(kind, record.id, ids[:2], None)) == ids[:2]
     assert [file.category for file in world.files()] == [None, None, "referral", None]
     events = world.events(action="edit", file_id=ids[0])
-    assert [details_of(event) for event in events] == [{"name": "Letter 0.txt", "changed": ["category"]}] * 2
+    said = {"name": "Letter 0.txt", "changed": ["category"]}
+    pairs = [[None, "referral"], ["referral", None]]
+    assert [details_of(event) for event in events] == [said | {"changes": {"category": pair}} for pair in pairs]
 
 
 def test_a_category_that_does_not_exist_changes_nothing(world: World) -> None:

@@ -1,0 +1,150 @@
+"""Forms that change what others may have changed since: what they were filled with, and conflicts to choose from."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from flask import request
+from flask_wtf import FlaskForm
+
+from medfiles.errors import Conflict, EditConflict, Rejected
+from medfiles.http.current import actor, records
+from medfiles.http.errors import status_of
+from medfiles.record_types.declared import RecordType
+from medfiles.record_types.fields import Field
+from medfiles.web import forms
+from medfiles.web.words import day
+
+WAS, KEEP = "was_", "keep_"  # prefixes of form fields: what a field was filled with, which side of a conflict is saved
+MINE, THEIRS = "mine", "theirs"
+LastChanges = Mapping[str, tuple[Any, str | None]]  # audit event and account's address, by field
+
+
+@dataclass(frozen=True)
+class Clash:
+    """A field that two people changed to different values, as its form shows it."""
+
+    name: str
+    id: str  # what ids of its controls begin with
+    theirs: str
+    who: str | None  # "you" or an address; None if unknown
+    at: datetime | None
+    keep: str  # the side chosen so far
+    undecided: bool = False  # the form was submitted without a choice
+
+
+@dataclass(frozen=True)
+class Draft:
+    """Details of a document that could not be saved because of a conflict."""
+
+    file_id: int
+    values: Mapping[str, Any]
+    clashes: Mapping[str, Clash]
+
+
+@dataclass
+class EditForm:
+    """The form of an existing row, which knows what it was filled with."""
+
+    fields: Sequence[Field]
+    current: Mapping[str, Any]
+    before: Mapping[str, Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.form = forms.form_for(self.fields, self.current)
+        self.seen: FlaskForm | None = forms.form_for(self.fields, self.current, WAS)
+        if request.method != "POST":
+            self.before = {}
+        elif any(name.startswith(WAS) for name in request.form):
+            self.before = forms.values_of(self.seen, self.fields)
+        else:
+            self.before, self.seen = {}, None
+
+    def save(self, save: Callable[[Mapping[str, Any], Mapping[str, Any]], Any], last: Callable[[], LastChanges]) -> Any:
+        """Return the saved row; None when not submitted, invalid or in conflict."""
+        if not self.form.validate_on_submit():
+            self._mark(clashing(), last)
+            return None
+        values = forms.values_of(self.form, self.fields, None if self.before else self.current)
+        try:
+            return save(resolved(values, self.before), self.before)
+        except EditConflict as conflict:
+            self.show_conflict(values, conflict, last)
+        except (Rejected, Conflict) as error:
+            self._mark(clashing(), last)
+            forms.add_errors(self.form, error)
+            self.form.error_status = status_of(error)
+        return None
+
+    def show_conflict(self, values: Mapping[str, Any], conflict: EditConflict, last: Callable[[], LastChanges]) -> None:
+        """Fill the form again: with the editor's changes, and with current values where there are none."""
+        shown = dict(self.current) | drafted(values, self.before)
+        self.form = forms.form_for(self.fields, shown, bound=False)
+        self.seen = forms.form_for(self.fields, self.current, WAS, bound=False)
+        self._mark(conflict.conflicts, last)
+        self.form.error_status = status_of(conflict)
+
+    def _mark(self, names: Any, last: Callable[[], LastChanges]) -> None:
+        if not names:
+            return
+        changes, declared = last(), {field.name: field for field in self.fields}
+        for name in names:
+            if name in declared:
+                theirs = value_words(declared[name], self.current[name])
+                self.form[name].clash = clash(name, name, theirs, changes)
+
+
+def clashes_of(form: FlaskForm) -> list[Any]:
+    """Return the fields of a form that are in conflict."""
+    return [control for control in form if hasattr(control, "clash")]
+
+
+def clashing() -> list[str]:
+    """Return the names of the fields that the submitted form showed as conflicts."""
+    return request.form.getlist("conflict")
+
+
+def chosen(name: str) -> str:
+    """Return the side of a conflict that was chosen, "" for none."""
+    keep = request.form.get(KEEP + name, "")
+    return keep if keep in (MINE, THEIRS) else ""
+
+
+def resolved(values: Mapping[str, Any], before: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the values to save after the choices made; raise EditConflict while one is missing."""
+    open_ones = [name for name in clashing() if name in values and not chosen(name)]
+    if open_ones:
+        raise EditConflict({name: (values[name], None) for name in open_ones})
+    theirs = {name for name in clashing() if chosen(name) == THEIRS}
+    return {name: before[name] if name in theirs and name in before else value for name, value in values.items()}
+
+
+def drafted(values: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that the editor changed."""
+    return {name: value for name, value in values.items() if name not in before or value != before[name]}
+
+
+def clash(name: str, id: str, theirs: str, last: LastChanges) -> Clash:
+    event, email = last.get(name, (None, None))
+    who = "you" if event and event.actor_id == actor().user_id else email
+    at, undecided = event.at if event else None, name in clashing() and not chosen(name)
+    return Clash(name, id, theirs, who, at, chosen(name), undecided)
+
+
+def last_changes(patient_id: int, record: tuple[str, int] | None = None, file_id: int | None = None) -> LastChanges:
+    return records().last_changes(patient_id, record, file_id)
+
+
+def value_words(declared: Field, value: Any, record_type: RecordType | None = None) -> str:
+    """Return a stored value, or one kept in the audit log, as people read it; "" if there is none."""
+    if value in (None, "", {}, False):
+        return ""
+    if declared.kind == "date":
+        return day(value if isinstance(value, date) else date.fromisoformat(value))
+    if declared.kind == "object":
+        labels = dict(declared.parts)
+        return "\n".join(f"{labels.get(name, name.capitalize())}: {part}" for name, part in value.items())
+    if declared.kind == "category" and record_type:
+        return record_type.category_label(value)
+    return "Yes" if value is True else str(value)
