@@ -138,7 +138,7 @@ def test_an_editor_changes_back_nothing_that_somebody_else_changed_meanwhile(wor
 def test_an_editor_does_not_overwrite_what_somebody_else_wrote_meanwhile(world: World) -> None:
     file = world.attach(world.record())
     world.documents().edit(file.id, {"description": "Theirs"}, {"description": ""})
-    with pytest.raises(Conflict, match="changed by someone else"):
+    with pytest.raises(Conflict, match="changed this after you opened it"):
         world.documents().edit(file.id, {"description": "Mine"}, {"description": ""})
     assert world.documents().get(file.id).description == "Theirs"
 

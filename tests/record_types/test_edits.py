@@ -33,12 +33,12 @@ def test_without_a_form_to_start_from_all_that_is_sent_is_written(current: Any, 
 @given(before=ROWS, mine=ROWS, theirs=ROWS)
 def test_each_change_of_either_side_is_kept_or_a_conflict_names_it(before: Any, mine: Any, theirs: Any) -> None:
     both = {name for name in before if len({before[name], mine[name], theirs[name]}) == 3}
-    try:
-        changes = edited(theirs, mine, before)
-    except EditConflict as conflict:
-        assert conflict.conflicts == {name: (mine[name], theirs[name]) for name in both}
+    if both:
+        with pytest.raises(EditConflict) as refused:
+            edited(theirs, mine, before)
+        assert refused.value.conflicts == {name: (mine[name], theirs[name]) for name in both}
         return
-    assert not both
+    changes = edited(theirs, mine, before)
     merged = {**theirs, **{name: after for name, (_, after) in changes.items()}}
     assert merged == {name: theirs[name] if mine[name] == before[name] else mine[name] for name in before}
     assert all(changes[name] == (theirs[name], mine[name]) for name in changes)

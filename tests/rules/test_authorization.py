@@ -135,6 +135,9 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "records.edit with marks": lambda on: on.records.edit(on.visit, on.record_id, values_for(on.visit), [on.file.id]),
     "records.delete": lambda on: on.records.delete(on.visit, on.record_id),
     "records.restore": lambda on: on.records.restore(on.visit, on.gone_id),
+    "records.history": lambda on: on.records.history(on.visit, on.record_id),
+    "records.patient_history": lambda on: on.records.patient_history(on.patient_id),
+    "records.last_changes": lambda on: on.records.last_changes(on.patient_id, ("visit", on.record_id)),
     "shares.list": lambda on: on.shares.list(on.patient_id),
     "shares.own": lambda on: on.reader.own(on.patient_id),
     "shares.grant": lambda on: on.shares.grant(on.patient_id, "max@sample.example", "view"),
@@ -152,6 +155,8 @@ def things(world: World) -> Things:
     patient = world.patient()
     documents, records, visit = world.documents(), world.records(), world.kind()
     record = records.create(patient.id, visit, values_for(visit), FORM)
+    records.edit(visit, record.id, {"location": "Health centre"})
+    records.edit_patient(patient.id, {"gender": "Female"})
     gone = world.record(patient=patient, reason="Gone")
     file, trashed = world.attach(record, idempotency_key=KEY), world.attach(record, "old.pdf")
     world.attach(record, "copy.pdf").scan = "infected"
