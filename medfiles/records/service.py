@@ -268,6 +268,21 @@ class RecordService(Service):
                 fields.setdefault(name, (event, email))
         return fields
 
+    def former_value(
+        self, patient_id: int, change: int, field: str, record: tuple[str, int] | None = None
+    ) -> tuple[int | None, Any]:
+        """Return the document, if it was one, and the value that a field had before an edit (id of its event).
+
+        Raises NotFound if there is no such edit, or if the value was erased or never kept.
+        """
+        with self.operation("view-history", patient_id=patient_id) as target:
+            self.authorize(Action.EDIT, patient_id, target)
+            for event, _ in event_log.changes(patient_id, *(record or (None, None)), before=change + 1, limit=1):
+                kept = event.personal.get("changes") or {}
+                if event.id == change and field in kept:
+                    return event.file_id, kept[field][0]
+            raise NotFound()
+
     def _create_again(
         self, record_type: RecordType, record: RecordMixin, fields: Mapping[str, Any], target: AuditTarget
     ) -> RecordMixin:
@@ -278,9 +293,8 @@ class RecordService(Service):
         details = [event.details or {} for event, _ in edits if event.file_id is None]
         if any(each.get("changed") and not each.get("again") for each in details):
             raise Conflict(f"This {record_type.title.lower()} is already saved and was changed since. Open it to edit.")
-        self.save_changes(
-            "edit-record", record, changes_of(record, fields, {}, lambda given: given), target, again=True
-        )
+        changes = changes_of(record, fields, {}, lambda given: given)
+        self.save_changes("edit-record", record, changes, target, again=True)
         return record
 
     def _to_remove(self, record_type: RecordType, record_id: int, remove: Collection[int]) -> Sequence[EntityFile]:

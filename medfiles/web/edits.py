@@ -6,14 +6,17 @@ from datetime import date, datetime
 from typing import Any
 
 from flask import request
+from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
 
 from medfiles.errors import Conflict, EditConflict, Rejected
-from medfiles.http.current import actor, records
+from medfiles.http.current import actor, documents, records, services
 from medfiles.http.errors import status_of
+from medfiles.http.htmx import is_htmx, trigger
 from medfiles.record_types.declared import RecordType
+from medfiles.record_types.document_fields import DOCUMENT_FIELDS
 from medfiles.record_types.fields import Field
-from medfiles.web import forms
+from medfiles.web import forms, pages
 from medfiles.web.words import day
 
 WAS, KEEP = "was_", "keep_"  # prefixes of form fields: what a field was filled with, which side of a conflict is saved
@@ -130,6 +133,34 @@ def clash(name: str, id: str, theirs: str, last: LastChanges) -> Clash:
     who = "you" if event and event.actor_id == actor().user_id else email
     at, undecided = event.at if event else None, name in clashing() and not chosen(name)
     return Clash(name, id, theirs, who, at, chosen(name), undecided)
+
+
+def answer_document(
+    file_id: int, values: Mapping[str, Any], before: Mapping[str, Any], conflict: EditConflict
+) -> ResponseReturnValue:
+    """Return the document's form with both values of each field in conflict."""
+    view = pages.file_view(documents().get(file_id))
+    record_type, record_id = services().registry[view.entity_type], view.entity_id
+    record, _ = pages.record_page(record_type, record_id)
+    last = last_changes(record.patient_id, (record_type.name, record_id), file_id)
+    clashes = {
+        field.name: clash(
+            field.name,
+            f"{field.name}-{file_id}",
+            value_words(field, view.details[field.name], record_type),
+            last,
+        )
+        for field in DOCUMENT_FIELDS
+        if field.name in conflict.conflicts
+    }
+    draft = Draft(file_id, {**view.details, **drafted(values, before)}, clashes)
+    status = status_of(conflict)
+    if not is_htmx():
+        return pages.answer_manager(record_type, record_id, status, draft=draft)
+    response = pages.answer_row(view, "edit", status, figures=False, draft=draft)
+    row = f"#mf-{pages.place()}-{record_type.name}-{record_id}-doc-{file_id}"
+    response.headers.update({"HX-Retarget": row, "HX-Reswap": "outerHTML"})
+    return trigger(response, "documents:error", message=conflict.message, code="edit-conflict")
 
 
 def last_changes(patient_id: int, record: tuple[str, int] | None = None, file_id: int | None = None) -> LastChanges:

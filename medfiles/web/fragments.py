@@ -139,7 +139,7 @@ def edit(file_id: int) -> ResponseReturnValue:
     try:
         file = documents().edit(file_id, edits.resolved(values, before), before)
     except EditConflict as conflict:
-        return _answer_conflict(file_id, values, before, conflict)
+        return edits.answer_document(file_id, values, before, conflict)
     return pages.answer_change(pages.file_view(file), "kept", f"“{file.file_name}” saved.")
 
 
@@ -192,34 +192,6 @@ def _record_of_request() -> tuple[RecordType, int] | None:
     except MedfilesError:
         return None
     return services().registry[file.entity_type], file.entity_id
-
-
-def _answer_conflict(
-    file_id: int, values: dict[str, str], before: dict[str, str], conflict: EditConflict
-) -> ResponseReturnValue:
-    """Return the document's form with both values of each field in conflict."""
-    view = pages.file_view(documents().get(file_id))
-    record_type, record_id = services().registry[view.entity_type], view.entity_id
-    record, _ = pages.record_page(record_type, record_id)
-    last = edits.last_changes(record.patient_id, (record_type.name, record_id), file_id)
-    clashes = {
-        field.name: edits.clash(
-            field.name,
-            f"{field.name}-{file_id}",
-            edits.value_words(field, view.details[field.name], record_type),
-            last,
-        )
-        for field in DOCUMENT_FIELDS
-        if field.name in conflict.conflicts
-    }
-    draft = edits.Draft(file_id, {**view.details, **edits.drafted(values, before)}, clashes)
-    status = status_of(conflict)
-    if not is_htmx():
-        return pages.answer_manager(record_type, record_id, status, draft=draft)
-    response = pages.answer_row(view, "edit", status, figures=False, draft=draft)
-    row = f"#mf-{pages.place()}-{record_type.name}-{record_id}-doc-{file_id}"
-    response.headers.update({"HX-Retarget": row, "HX-Reswap": "outerHTML"})
-    return trigger(response, "documents:error", message=conflict.message, code="edit-conflict")
 
 
 def _one_row(record_type: RecordType, record_id: int) -> Response:

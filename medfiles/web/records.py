@@ -62,7 +62,7 @@ def patient_edit(patient_id: int) -> ResponseReturnValue:
     ):
         flash("Saved.", "ok")
         return redirect(url_for(".patient", patient_id=patient_id), 303)
-    return _patient_form(edit, context)
+    return patient_form(edit, context)
 
 
 @blueprint.get("/patients/<int:patient_id>/trash")
@@ -113,7 +113,7 @@ def record_new(patient_id: int, plural: RecordType) -> ResponseReturnValue:
     record = _save(form, plural.fields, lambda values: records().create(patient_id, plural, values, key))
     if record:
         return _answer_record(plural, record.id, f"{plural.title} saved.", created=True)
-    return _record_form(form, plural, view, None, views.empty_panel(plural, view), creation_key=key)
+    return record_form(form, plural, view, None, views.empty_panel(plural, view), creation_key=key)
 
 
 @blueprint.get("/<kind:type>/<int:id>")
@@ -133,7 +133,7 @@ def record_edit(type: RecordType, id: int) -> ResponseReturnValue:
     ):
         return _answer_trashed(type, id, marked) if marked else _answer_record(type, id, "Saved.")
     panel = pages.panel(type, record, view, mode="edit", marked=marked)
-    return _record_form(edit.form, type, view.patient, view, panel, seen=edit.seen)
+    return record_form(edit.form, type, view.patient, view, panel, seen=edit.seen)
 
 
 @blueprint.post("/<kind:type>/<int:id>/delete")
@@ -214,11 +214,11 @@ def _changed(response: Response, record_type: RecordType, record_id: int) -> Res
     return trigger(response, "records:changed", type=record_type.name, id=record_id)
 
 
-def _patient_form(edit: EditForm, context: Mapping[str, Any]) -> Response:
+def patient_form(edit: EditForm, context: Mapping[str, Any]) -> Response:
     return _form_page("records/patient_form.html", edit.form, seen=edit.seen, **context)
 
 
-def _record_form(
+def record_form(
     form: Any, record_type: RecordType, patient: views.PatientView, record: Any, panel: views.PanelView, **context: Any
 ) -> Response:
     listing = url_for("records.records", patient_id=patient.id, plural=record_type)

@@ -138,6 +138,7 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "records.history": lambda on: on.records.history(on.visit, on.record_id),
     "records.patient_history": lambda on: on.records.patient_history(on.patient_id),
     "records.last_changes": lambda on: on.records.last_changes(on.patient_id, ("visit", on.record_id)),
+    "records.former_value": lambda on: on.records.former_value(on.patient_id, on.change_id, "gender"),
     "shares.list": lambda on: on.shares.list(on.patient_id),
     "shares.own": lambda on: on.reader.own(on.patient_id),
     "shares.grant": lambda on: on.shares.grant(on.patient_id, "max@sample.example", "view"),
