@@ -17,7 +17,7 @@ from medfiles.http.responses import send_archive
 from medfiles.http.views import MOST_LISTED, Notice, Outcome, told
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.document_fields import FILTER_FIELDS
-from medfiles.web import pages, printing
+from medfiles.web import notices, pages, printing
 from medfiles.web.words import plural
 
 MAX_KEY = 255  # characters
@@ -130,7 +130,8 @@ def _answer(
     count = len(results) - len(refused)
     message = done.format(plural(count, "document")) if count else ""
     if not is_htmx():
-        return _redirected(record_type, record_id, message, refused)
+        again = notices.undo_documents(record_type, record_id, undo) if undo else None
+        return _redirected(record_type, record_id, message, refused, again)
     status = 200 if count else next(status_of(result.error) for result in results if result.error)
     notice = Notice(message, undo=undo) if message else None
     said: dict[str, Any] = {"list_query": _list_query(record_type), "notice": notice, "outcomes": refused}
@@ -140,9 +141,11 @@ def _answer(
     return response
 
 
-def _redirected(record_type: RecordType, record_id: int, message: str, refused: Sequence[Outcome]) -> Response:
+def _redirected(
+    record_type: RecordType, record_id: int, message: str, refused: Sequence[Outcome], undo: notices.Undo | None
+) -> Response:
     if message:
-        flash(message, "ok")
+        notices.say(message, undo)
     for outcome in refused[:MOST_LISTED]:
         flash(f"{outcome.file_name} {outcome.lead} {outcome.message}", "error")
     if left := refused[MOST_LISTED:]:

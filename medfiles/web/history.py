@@ -135,8 +135,9 @@ def _page(found: Sequence[tuple[Any, str | None]], here: str) -> dict[str, Any]:
 def _changes(event: Any, email: str | None) -> Iterator[Change]:
     registry = services().registry
     kept: Mapping[str, Sequence[Any]] = event.personal.get("changes") or {}
-    record_type = registry[event.entity_type] if event.entity_type in registry else None
-    document = event.personal.get("name") or "a document" if event.file_id is not None else None
+    is_document = event.file_id is not None
+    record_type = registry[event.entity_type] if is_document else None
+    document = event.personal.get("name", "a document") if is_document else None
     who = activity.who(event, email, actor())
     for field in history.changed_fields(event, registry):
         before, after = (value_words(field, value, record_type) for value in kept.get(field.name, (None, None)))

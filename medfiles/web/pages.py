@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Response, flash, g, redirect, request
+from flask import Response, g, redirect, request
 
 from medfiles.documents.listing import ListQuery, Page
 from medfiles.errors import Forbidden, Rejected
@@ -11,6 +11,7 @@ from medfiles.http.current import documents, records, services
 from medfiles.http.htmx import fragment, is_htmx, trigger
 from medfiles.http.views import FileView, PanelView, PatientView, RecordView, file_views
 from medfiles.record_types.declared import RecordType
+from medfiles.web import notices
 
 ROWS = 50  # documents in one page of a list
 MODES = ("view", "edit")
@@ -123,10 +124,10 @@ def answer_row(
 
 
 def answer_change(file: FileView, state: str, message: str, **said: Any) -> Response:
-    """Answer a change: the row for htmx, else a redirect to the form's page."""
+    """Answer a change: the row for htmx, else a redirect to the form's page. `undo` offers to restore the document."""
     record_type = services().registry[file.entity_type]
     if not is_htmx():
-        flash(message, "ok")
+        notices.say(message, notices.undo_document(file.id, file.file_name) if said.get("undo") else None)
         return redirect(next_url(record_type, file.entity_id), 303)  # type: ignore[return-value]
     return announce(answer_row(file, state, message=message, **said), record_type, file.entity_id)
 

@@ -17,7 +17,7 @@ from medfiles.http.views import file_views
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.fields import PATIENT_FIELDS, Field
 from medfiles.records.service import require_editable
-from medfiles.web import edits, forms, pages, people
+from medfiles.web import edits, forms, notices, pages, people
 from medfiles.web.edits import EditForm
 from medfiles.web.words import plural
 
@@ -140,16 +140,26 @@ def record_edit(type: RecordType, id: int) -> ResponseReturnValue:
 def record_delete(type: RecordType, id: int) -> ResponseReturnValue:
     record, count = records().delete(type, id)
     view = pages.record_view(type, record, count)
+    message, undo = f"“{view.title}” moved to trash.", notices.undo_record(type, id, view.title)
+    if count:
+        message = f"“{view.title}” and its {plural(count, 'document')} moved to trash."
+    listing = url_for(".records", patient_id=record.patient_id, plural=type)
     if is_htmx():
-        return _changed(fragment("records/_record_gone.html", record=view, count=count), type, id)
-    flash(f"“{view.title}” moved to trash. You can restore it under Trash.", "ok")
-    return redirect(url_for(".records", patient_id=record.patient_id, plural=type), 303)
+        said = notices.notice(message, undo) | {"next": listing}
+        return _changed(fragment("_notices.html", said=said), type, id)
+    notices.say(message, undo)
+    return redirect(listing, 303)
 
 
 @blueprint.post("/<kind:type>/<int:id>/restore")
 def record_restore(type: RecordType, id: int) -> ResponseReturnValue:
-    records().restore(type, id)
-    return _answer_record(type, id, f"{type.title} restored with its documents.")
+    record, _ = records().restore(type, id)
+    message = f"{type.title} restored with its documents."
+    if is_htmx() and request.form.get("within") == "notices":
+        here = url_for(".record", type=type, id=id)
+        said = notices.notice(message) | {"open": here, "title": type.title_of(record)}
+        return _changed(fragment("_notices.html", said=said), type, id)
+    return _answer_record(type, id, message)
 
 
 def patients(*, counted: bool = False) -> tuple[views.PatientView, ...]:
@@ -171,10 +181,9 @@ def editable_patient(patient_id: int, record_type: RecordType) -> views.PatientV
 
 def _answer_trashed(record_type: RecordType, record_id: int, marked: list[int]) -> Response:
     message = f"{plural(len(marked), 'document')} moved to trash."
-    notice = views.Notice(message, undo=tuple(marked))
-    return pages.announce(
-        _answer_record(record_type, record_id, f"Saved. {message}", notice=notice), record_type, record_id
-    )
+    notice, undo = views.Notice(message, undo=tuple(marked)), notices.undo_documents(record_type, record_id, marked)
+    response = _answer_record(record_type, record_id, f"Saved. {message}", undo=undo, notice=notice)
+    return pages.announce(response, record_type, record_id)
 
 
 def _record(record_type: RecordType, record_id: int, **context: Any) -> Response:
@@ -200,12 +209,18 @@ def _page_context(patient: views.PatientView, record_type: RecordType) -> dict[s
 
 
 def _answer_record(
-    record_type: RecordType, record_id: int, message: str, *, created: bool = False, **context: Any
+    record_type: RecordType,
+    record_id: int,
+    message: str,
+    *,
+    created: bool = False,
+    undo: notices.Undo | None = None,
+    **context: Any,
 ) -> Response:
     if is_htmx():
         response = _changed(_record(record_type, record_id, **context), record_type, record_id)
         return trigger(response, "records:created", type=record_type.name, id=record_id) if created else response
-    flash(message, "ok")
+    notices.say(message, undo)
     wanted = request.form.get("next") and pages.next_url(record_type, record_id)
     return redirect(wanted or url_for(".record", type=record_type, id=record_id), 303)  # type: ignore[return-value]
 

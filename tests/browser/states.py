@@ -229,6 +229,7 @@ RECORD_TRASH = then(SHEET, TO_TRASH)
 LONG_TRASH = then(LONG, tick(0, 1, 2), press(DELETE_SOME, ".mf-notice-ok"), TO_TRASH)
 PATIENT_TRASH = at("/patients/{patient}/trash")
 EDIT_RECORD = then(SHEET, press(".mf-record-acts a", "#mf-sheet form"))
+MENU = press(".mf-menu-square summary", ".mf-menu-square .mf-pop")
 EDIT_ROW = press(".mf-row [data-mf-action=edit]", ".mf-edit [name=file_name]")
 TOO_LARGE = then(BARE, allow_small_files_only, choose(photo(), shown=ROW.format("refused")))
 BADGES = [
@@ -341,7 +342,8 @@ SIGNED_IN: Mapping[str, State] = {
     "print": then(SCAN, follow(".mf-look-link:has-text('Chest.dcm')", ".mf-print", "/print"), ready),
     "sheet-deleted": then(SHEET, press("[data-mf-action=delete]", "[data-mf-action=undo]")),
     "sheet-twin": then(BARE, choose(GROWTH, shown=".mf-row"), choose(GROWTH_AGAIN, shown=".mf-twin")),
-    "sheet-gone": then(opened("doomed"), press(".mf-record-foot button", ".mf-gone")),
+    "sheet-menu": then(SHEET, MENU),
+    "records-undo": then(opened("doomed"), MENU, press(".mf-menu-square .mf-danger", "#mf-notices form")),
 }
 # What a browser reports about an answer that a state is there to show.
 NOISY: Mapping[str, str] = {

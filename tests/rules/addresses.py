@@ -32,6 +32,8 @@ GET  /patients/{patient}/edit                      200 403
 POST /patients/{patient}/edit                      422 403
 GET  /patients/{patient}/trash                     200 403
 GET  /patients/{patient}/activity                  200 403
+GET  /patients/{patient}/history                   200 403
+POST /patients/{patient}/history/{patient_change}/restore 303 403 field=gender&as_of=999999
 GET  /patients/{patient}/{plural}                  200 200
 GET  /patients/{patient}/{plural}/new              200 403
 POST /patients/{patient}/{plural}/new              422 403
@@ -41,6 +43,8 @@ GET  /{type}/{record}/edit                         200,409 403,404
 POST /{type}/{record}/edit                         422,409 403,404 remove={file}
 POST /{type}/{record}/delete                       303,409 403,404
 POST /{type}/{record}/restore                      409,303 403,404
+GET  /{type}/{record}/history                      200,200 403,404
+POST /{type}/{record}/history/{change}/restore     404,404 403,404 field=notes
 GET  /documents/{type}/{record}                    200,200 200,404
 GET  /documents/{plural}/{record}                  200,200 200,404
 GET  /documents/{type}/{record}/upload-zone        200,200 200,404

@@ -34,12 +34,16 @@ GET POST /patients/{id}/edit
 GET POST /patients/{id}/people
 GET /patients/{id}/trash
 GET /patients/{id}/activity
+GET /patients/{id}/history
+POST /patients/{id}/history/{change}/restore
 GET /patients/{id}/{plural}
 GET POST /patients/{id}/{plural}/new
 GET /{type}/{id}
 GET POST /{type}/{id}/edit
 POST /{type}/{id}/delete
 POST /{type}/{id}/restore
+GET /{type}/{id}/history
+POST /{type}/{id}/history/{change}/restore
 GET /account
 GET /status
 GET /healthz
