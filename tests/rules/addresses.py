@@ -33,7 +33,7 @@ POST /patients/{patient}/edit                      422 403
 GET  /patients/{patient}/trash                     200 403
 GET  /patients/{patient}/activity                  200 403
 GET  /patients/{patient}/history                   200 403
-POST /patients/{patient}/history/{patient_change}/restore 303 403 field=gender&as_of=999999
+POST /patients/{patient}/history/{edit}/restore   303 403 field=gender&as_of={edit}
 GET  /patients/{patient}/{plural}                  200 200
 GET  /patients/{patient}/{plural}/new              200 403
 POST /patients/{patient}/{plural}/new              422 403
@@ -44,7 +44,7 @@ POST /{type}/{record}/edit                         422,409 403,404 remove={file}
 POST /{type}/{record}/delete                       303,409 403,404
 POST /{type}/{record}/restore                      409,303 403,404
 GET  /{type}/{record}/history                      200,200 403,404
-POST /{type}/{record}/history/{change}/restore     404,404 403,404 field=notes
+POST /{type}/{record}/history/{change}/restore     303,404 403,404 field=notes&as_of={change}
 GET  /documents/{type}/{record}                    200,200 200,404
 GET  /documents/{plural}/{record}                  200,200 200,404
 GET  /documents/{type}/{record}/upload-zone        200,200 200,404
@@ -194,6 +194,7 @@ class Family:
     ids: dict[str, dict[str, Any]] = field(default_factory=dict)
     session: int = 0
     token: int = 0
+    edit: int = 0  # the event of an edit of the patient
 
     def of(self, kind: str, state: str) -> dict[str, Any]:
         return in_state(self.ids[kind], state)
@@ -210,7 +211,9 @@ def family_in(world: World, words: str = "") -> Family:
     world.client()
     session = db.session.scalars(select(Session.id)).one()
     token, _ = api_tokens.create(world.actor(), "Scanner")
-    made = Family(world, patient, session=session, token=token.id)
+    world.records().edit_patient(patient.id, {"gender": words[:50] or "Female"})
+    edit = world.events(action="edit-patient")[-1].id
+    made = Family(world, patient, session=session, token=token.id, edit=edit)
     erased = {kind: _erased(world, kind, patient) for kind in KINDS}
     housekeeping.purge_expired(world.parts.registry, world.parts.storages, datetime.max.replace(tzinfo=UTC))
     for kind in KINDS:
@@ -230,16 +233,23 @@ def _ids(made: Family, kind: str, words: str) -> dict[str, Any]:
     world, typed = made.world, _typed(made.world, kind, words)
     record, gone = (world.record(kind, made.patient, **typed) for _ in range(2))
     name, said = f"{words}letter.pdf", words or None
+    change = _edited(world, kind, record, words)
     file, buried = (world.attach(one, name, description=said) for one in (record, gone))
     trashed = world.attach(record, f"{words}old.pdf", description=said)
     world.documents().trash(trashed.id)
     world.records().delete(world.kind(kind), gone.id)
     return {
         "type": kind, "plural": world.kind(kind).plural, "patient": made.patient.id, "sha256": file.sha256,
-        "session": made.session, "token": made.token,
+        "session": made.session, "token": made.token, "edit": made.edit, "change": change,
         "record": record.id, "gone": gone.id, "file": file.id, "trashed": trashed.id, "buried": buried.id,
         "record:buried": gone.id, "file:trashed": trashed.id, "file:buried": buried.id,
     }  # fmt: skip
+
+
+def _edited(world: World, kind: str, record: Any, words: str = "") -> int:
+    """The event of an edit of this record."""
+    world.records().edit(world.kind(kind), record.id, {"notes": f"Changed. {words}"})
+    return world.events(action="edit-record")[-1].id
 
 
 def _typed(world: World, kind: str, words: str) -> dict[str, Any]:
@@ -254,6 +264,7 @@ def once_more(family: Family, kind: str) -> dict[str, Any]:
     """The same things, to be changed by one request."""
     world, before = family.world, family.ids[kind]
     record, gone = (world.record(kind, family.patient) for _ in range(2))
+    change = _edited(world, kind, record)
     [file, trashed], [buried] = world.store(record, "letter.txt", "old.txt"), world.store(gone, "letter.txt")
     world.documents().trash(trashed)
     world.records().delete(world.kind(kind), gone.id)
@@ -262,7 +273,8 @@ def once_more(family: Family, kind: str) -> dict[str, Any]:
     token, _ = api_tokens.create(world.actor(), "Scanner")
     db.session.rollback()  # what is asked next begins anew
     return before | {
-        "session": session, "token": token.id, "record": record.id, "gone": gone.id, "file": file, "trashed": trashed,
+        "session": session, "token": token.id, "change": change,
+        "record": record.id, "gone": gone.id, "file": file, "trashed": trashed,
         "record:buried": gone.id, "file:trashed": trashed, "file:buried": buried,
     }  # fmt: skip
 

@@ -52,6 +52,7 @@ class Things:
     file: EntityFile
     trashed_id: int
     require_admin: UploadPermit
+    change_id: int  # the event of an edit of the patient
 
     @property
     def visit(self) -> Any:
@@ -165,6 +166,7 @@ def things(world: World) -> Things:
     documents.trash(trashed.id)
     records.delete(world.kind(), gone.id)
     permit = documents.authorize_upload(world.kind(), record.id, 1000, files=1)
+    change = world.events(action="edit-patient")[0].id
     world.share(patient, "otto@sample.example")
     world.user("max@sample.example")
     lab = world.record("lab-result", patient)
@@ -172,7 +174,7 @@ def things(world: World) -> Things:
     return Things(
         world, documents, world.bulk(), world.previews(), records, world.older_file(lab).id,
         world.older_file(lab, moved=True).id, shares, replace(shares, actor=world.actor("otto@sample.example")),
-        shares.list(patient.id)[0].share.id, patient.id, record.id, gone.id, file, trashed.id, permit,
+        shares.list(patient.id)[0].share.id, patient.id, record.id, gone.id, file, trashed.id, permit, change,
     )  # fmt: skip
 
 

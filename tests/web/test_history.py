@@ -20,7 +20,7 @@ def words(answer: TestResponse) -> str:
 def changes(answer: TestResponse) -> list[str]:
     """Each change that is listed, without its button."""
     found = html.document_fromstring(answer.text).cssselect(".mf-trail-words")
-    return [" ".join(" ".join(part.text_content().split()) for part in entry.cssselect("p, dl")) for entry in found]
+    return [" ".join(" ".join(part.text_content().split()) for part in entry.cssselect("p, dt, dd")) for entry in found]
 
 
 def buttons(answer: TestResponse) -> list[tuple[str, dict[str, Any]]]:
