@@ -59,10 +59,11 @@ class EditForm:
         self.seen: FlaskForm | None = forms.form_for(self.fields, self.current, WAS)
         if request.method != "POST":
             self.before = {}
-        elif any(name.startswith(WAS) for name in request.form):
-            self.before = forms.values_of(self.seen, self.fields)
-        else:
-            self.before, self.seen = {}, None
+            return
+        sent = {name.removeprefix(WAS).partition("-")[0] for name in request.form if name.startswith(WAS)}
+        self.before = {name: value for name, value in forms.values_of(self.seen, self.fields).items() if name in sent}
+        if not sent:
+            self.seen = None
 
     def save(self, save: Callable[[Mapping[str, Any], Mapping[str, Any]], Any], last: Callable[[], LastChanges]) -> Any:
         """Return the saved row; None when not submitted, invalid or in conflict."""
