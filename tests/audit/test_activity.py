@@ -36,7 +36,7 @@ def test_of_one_document_all_is_told_and_nothing_else(world: World, letter: Any)
     assert lines(world, letter, f"?document={letter.id}") == [
         f"{READER} tried to move “Letter.pdf” to trash denied",
         f"{READER} downloaded “Letter.pdf”",
-        f"{HELPER} changed “Letter.pdf”",
+        f"{HELPER} changed Description of “Letter.pdf”",
         "You added “Letter.pdf”",
     ]
 
@@ -51,7 +51,7 @@ def test_what_was_deleted_for_ever_still_tells_who_did_it(world: World, letter: 
 
 @pytest.mark.parametrize(
     ("kind", "words"),
-    [("looked", "downloaded"), ("changed", "changed “Letter.pdf”"), ("refused", "tried to move “Letter.pdf”")],
+    [("looked", "downloaded"), ("changed", "changed Description of “Letter.pdf”"), ("refused", "tried to move “Letter.pdf”")],
 )
 def test_one_kind_of_doing_is_told_alone(world: World, letter: Any, kind: str, words: str) -> None:
     found = lines(world, letter, f"?document={letter.id}&kind={kind}")

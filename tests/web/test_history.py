@@ -134,6 +134,7 @@ def test_a_patient_has_a_history_of_its_own(world: World) -> None:
     assert changes(page)[0] == "You changed Date of birth Before 2 Mar 2018 After 3 Mar 2018"
     assert f'href="{path}"' in browser.get(f"/patients/{patient.id}").text
     assert [press(browser, button).status_code for button in buttons(page)[:2]] == [303, 303]
+    db.session.rollback()
     shown = world.records().patient(patient.id).patient
     assert (shown.notes, str(shown.birth_date)) == (NOTE, "2018-03-02")
 
