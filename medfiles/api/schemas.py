@@ -375,12 +375,12 @@ def _root(name: str, content: Any, about: str) -> type[BaseModel]:
 
 
 def _input(name: str, declared: tuple[fields.Field, ...]) -> type[BaseModel]:
-    members = {field.name: _member(field, ... if field.required else None) for field in declared}
+    members: dict[str, Any] = {field.name: _member(field, ... if field.required else None) for field in declared}
     return create_model(name, __base__=In, __doc__="What is absent is empty.", **members)
 
 
 def _changes(name: str, declared: tuple[fields.Field, ...]) -> type[BaseModel]:
-    members = {field.name: _member(field, None) for field in declared}
+    members: dict[str, Any] = {field.name: _member(field, None) for field in declared}
     about = 'Absent fields stay as they are; null or "" clears.'
     return create_model(name, __base__=In, __doc__=about, **members)
 

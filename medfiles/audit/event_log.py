@@ -282,16 +282,14 @@ def trail(
 
 
 def changes(
-    patient_id: int,
-    entity_type: str | None = None,
-    entity_id: int | None = None,
-    before: int | None = None,
-    limit: int = 100,
+    patient_id: int, record: tuple[str, int] | None = None, before: int | None = None, limit: int = 100
 ) -> Sequence[tuple[AuditEvent, str | None]]:
     """Edits of a patient's own fields, or of a record and its documents, with the account's address, newest first.
 
+    record  its type and id
     before  id of the last one already seen
     """
+    entity_type, entity_id = record or (None, None)
     query = (
         _with_private()
         .where(

@@ -247,7 +247,7 @@ class RecordService(Service):
         """Return the edits of a record and its documents, newest first; `before` is the id of the last one seen."""
         with self.reading("view-history", entity_type=record_type.name, entity_id=record_id) as target:
             record = self.authorized_record(record_type, record_id, Action.EDIT, target)
-        return event_log.changes(record.patient_id, record_type.name, record_id, before)
+        return event_log.changes(record.patient_id, (record_type.name, record_id), before)
 
     def patient_history(self, patient_id: int, before: int | None = None) -> Sequence[tuple[AuditEvent, str | None]]:
         """Return the edits of a patient's own fields, as `history` does."""
@@ -261,7 +261,7 @@ class RecordService(Service):
         """Return the last edit of each field of a patient, of a record (its type and id) or of a document."""
         with self.operation("view-history", patient_id=patient_id) as target:
             self.authorize(Action.EDIT, patient_id, target)
-        edits = event_log.changes(patient_id, *(record or (None, None)))
+        edits = event_log.changes(patient_id, record)
         fields: dict[str, tuple[AuditEvent, str | None]] = {}
         for event, email in edits:
             for name in (event.details or {}).get("changed", ()) if event.file_id == file_id else ():
@@ -277,7 +277,7 @@ class RecordService(Service):
         """
         with self.operation("view-history", patient_id=patient_id) as target:
             self.authorize(Action.EDIT, patient_id, target)
-            for event, _ in event_log.changes(patient_id, *(record or (None, None)), before=change + 1, limit=1):
+            for event, _ in event_log.changes(patient_id, record, before=change + 1, limit=1):
                 kept = event.personal.get("changes") or {}
                 if event.id == change and field in kept:
                     return event.file_id, kept[field][0]
@@ -289,7 +289,7 @@ class RecordService(Service):
         """Save the form of a new record that was sent before, unless the record was edited since."""
         require_editable(record_type, record)
         target.entity_id, target.name = record.id, record_type.title_of(record)
-        edits = event_log.changes(record.patient_id, record_type.name, record.id)
+        edits = event_log.changes(record.patient_id, (record_type.name, record.id))
         details = [event.details or {} for event, _ in edits if event.file_id is None]
         if any(each.get("changed") and not each.get("again") for each in details):
             raise Conflict(f"This {record_type.title.lower()} is already saved and was changed since. Open it to edit.")

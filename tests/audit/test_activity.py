@@ -51,7 +51,11 @@ def test_what_was_deleted_for_ever_still_tells_who_did_it(world: World, letter: 
 
 @pytest.mark.parametrize(
     ("kind", "words"),
-    [("looked", "downloaded"), ("changed", "changed Description of “Letter.pdf”"), ("refused", "tried to move “Letter.pdf”")],
+    [
+        ("looked", "downloaded"),
+        ("changed", "changed Description of “Letter.pdf”"),
+        ("refused", "tried to move “Letter.pdf”"),
+    ],
 )
 def test_one_kind_of_doing_is_told_alone(world: World, letter: Any, kind: str, words: str) -> None:
     found = lines(world, letter, f"?document={letter.id}&kind={kind}")

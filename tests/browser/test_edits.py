@@ -88,6 +88,7 @@ def test_saving_twice_quickly_leaves_the_record_where_it_is(page: Page, person: 
     visit = person.visit("Letter.pdf")
     page.goto(f"/visit/{visit.id}/edit")
     button = page.get_by_role("button", name="Save", exact=True)
+    button.scroll_into_view_if_needed()
     place: Any = button.bounding_box()
     x, y = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
     page.mouse.click(x, y)

@@ -71,14 +71,14 @@ def other(desk: Desk) -> tuple[str, str]:
 def test_two_tabs_that_change_different_fields_both_have_their_way(desk: Desk) -> None:
     first, second, (name, value) = desk.open(), desk.open(), other(desk)
     assert desk.save(first, notes=NOTE).status_code == 303
-    assert desk.save(second, **{name: value}).status_code == 303
+    assert desk.save({**second, name: value}).status_code == 303
     assert (desk.stored("notes"), desk.stored(name)) == (NOTE, value)
 
 
 def test_a_field_that_both_changed_is_shown_with_both_values_and_nothing_is_saved(desk: Desk) -> None:
     mine, (name, value) = desk.open(), other(desk)
     desk.save(desk.open(OTTO), by=OTTO, notes="Theirs")
-    answer = desk.save(mine, notes=NOTE, **{name: value})
+    answer = desk.save({**mine, name: value}, notes=NOTE)
     assert answer.status_code == 409
     said = words(answer)
     assert "Changed while you were editing" in said
@@ -93,7 +93,7 @@ def test_a_field_that_both_changed_is_shown_with_both_values_and_nothing_is_save
 def test_the_value_that_was_chosen_is_saved_with_all_other_changes(desk: Desk, keep: str, notes: str) -> None:
     mine, (name, value) = desk.open(), other(desk)
     desk.save(desk.open(OTTO), by=OTTO, notes="Theirs")
-    form = filled(desk.save(mine, notes=NOTE, **{name: value}), desk.path)
+    form = filled(desk.save({**mine, name: value}, notes=NOTE), desk.path)
     answer = desk.save(form, notes="Mine, and what they said", keep_notes=keep)
     assert answer.status_code == 303
     assert (desk.stored("notes"), desk.stored(name)) == (notes, value)
@@ -123,9 +123,9 @@ def test_a_form_to_be_corrected_still_knows_what_it_was_filled_with(desk: Desk) 
     mine = desk.open()
     required = "first_name" if "patients" in desk.path else "reason"
     desk.save(desk.open(OTTO), by=OTTO, notes="Theirs")
-    form = filled(desk.save(mine, notes="Mine", **{required: ""}), desk.path)
+    form = filled(desk.save({**mine, required: ""}, notes="Mine"), desk.path)
     assert form["was_notes"] == ""
-    answer = desk.save(form, **{required: "Another"})
+    answer = desk.save({**form, required: "Another"})
     assert (answer.status_code, desk.stored("notes")) == (409, "Theirs")
 
 
@@ -151,11 +151,11 @@ def test_parts_of_an_object_are_merged(world: World) -> None:
     record = world.record("insurance", contact_info={"phone": "1", "email": "a@b.example", "fax": "kept"})
     desk = Desk(world, f"/insurance/{record.id}/edit", record)
     first, second = desk.open(), desk.open()
-    desk.save(first, **{"contact_info-phone": "2", "is_primary": "y"})
-    desk.save(second, **{"contact_info-email": ""})
+    desk.save({**first, "contact_info-phone": "2", "is_primary": "y"})
+    desk.save({**second, "contact_info-email": ""})
     assert desk.stored("contact_info") == {"phone": "2", "fax": "kept"}
     assert desk.stored("is_primary") is True
-    answer = desk.save(second, **{"contact_info-phone": "3"})
+    answer = desk.save({**second, "contact_info-phone": "3"})
     assert (answer.status_code, filled(answer, desk.path)["contact_info-phone"]) == (409, "3")
     assert "Phone: 2" in words(answer)
 
