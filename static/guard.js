@@ -17,7 +17,8 @@ export function guard(now = () => performance.now()) {
 }
 
 const own = typeof document === "undefined" ? null : guard();
-let timer = 0;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let timer;
 
 export function pageChanged() {
   own?.restart();
