@@ -142,7 +142,8 @@ def record_delete(type: RecordType, id: int) -> ResponseReturnValue:
     view = pages.record_view(type, record, count)
     message, undo = f"“{view.title}” moved to trash.", notices.undo_record(type, id, view.title)
     if count:
-        message = f"“{view.title}” and its {plural(count, 'document')} moved to trash."
+        its = "document" if count == 1 else plural(count, "document")
+        message = f"“{view.title}” and its {its} moved to trash."
     listing = url_for(".records", patient_id=record.patient_id, plural=type)
     if is_htmx():
         said = notices.notice(message, undo) | {"next": listing}

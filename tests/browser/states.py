@@ -191,7 +191,8 @@ def edited_twice(page: Page) -> None:
     """The notes are changed in another tab, then here."""
     page.locator("form.mf-form").evaluate("""async (form) => {
       const data = new URLSearchParams(new FormData(form));
-      data.set("notes", `Call the clinic before the next visit. (${Date.now()})`);
+      const texts = ["Call the clinic before the next visit.", "Call the clinic first."];
+      data.set("notes", texts.find((text) => text !== data.get("was_notes")));
       await fetch(form.action, { method: "POST", body: data });
     }""")
     page.get_by_label("Notes").fill("Bring the vaccination card and the list of medicines.")
@@ -200,7 +201,8 @@ def edited_twice(page: Page) -> None:
 def document_edited_twice(page: Page) -> None:
     page.locator("form.mf-edit").evaluate("""async (form) => {
       const data = new URLSearchParams(new FormData(form));
-      data.set("description", `Height and weight since birth. (${Date.now()})`);
+      const texts = ["Height and weight since birth.", "Height since birth."];
+      data.set("description", texts.find((text) => text !== data.get("was_description")));
       await fetch(form.action, { method: "POST", body: data });
     }""")
     page.locator(".mf-edit [name=description]").fill("For the school doctor")
