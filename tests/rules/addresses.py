@@ -6,6 +6,7 @@ That what was deleted for ever, or never was, is not found by anybody needs no r
 """
 
 import re
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -211,8 +212,7 @@ def family_in(world: World, words: str = "") -> Family:
     world.client()
     session = db.session.scalars(select(Session.id)).one()
     token, _ = api_tokens.create(world.actor(), "Scanner")
-    world.records().edit_patient(patient.id, {"gender": words[:50] or "Female"})
-    edit = world.events(action="edit-patient")[-1].id
+    edit = _edited_patient(world, patient, words[:50] or "Female")
     made = Family(world, patient, session=session, token=token.id, edit=edit)
     erased = {kind: _erased(world, kind, patient) for kind in KINDS}
     housekeeping.purge_expired(world.parts.registry, world.parts.storages, datetime.max.replace(tzinfo=UTC))
@@ -252,6 +252,12 @@ def _edited(world: World, kind: str, record: Any, words: str = "") -> int:
     return world.events(action="edit-record")[-1].id
 
 
+def _edited_patient(world: World, patient: Any, gender: str) -> int:
+    """The event of an edit of this patient."""
+    world.records().edit_patient(patient.id, {"gender": gender})
+    return world.events(action="edit-patient")[-1].id
+
+
 def _typed(world: World, kind: str, words: str) -> dict[str, Any]:
     if not words:
         return {}
@@ -265,6 +271,7 @@ def once_more(family: Family, kind: str) -> dict[str, Any]:
     world, before = family.world, family.ids[kind]
     record, gone = (world.record(kind, family.patient) for _ in range(2))
     change = _edited(world, kind, record)
+    edit = _edited_patient(world, family.patient, uuid.uuid4().hex)
     [file, trashed], [buried] = world.store(record, "letter.txt", "old.txt"), world.store(gone, "letter.txt")
     world.documents().trash(trashed)
     world.records().delete(world.kind(kind), gone.id)
@@ -273,7 +280,7 @@ def once_more(family: Family, kind: str) -> dict[str, Any]:
     token, _ = api_tokens.create(world.actor(), "Scanner")
     db.session.rollback()  # what is asked next begins anew
     return before | {
-        "session": session, "token": token.id, "change": change,
+        "session": session, "token": token.id, "change": change, "edit": edit,
         "record": record.id, "gone": gone.id, "file": file, "trashed": trashed,
         "record:buried": gone.id, "file:trashed": trashed, "file:buried": buried,
     }  # fmt: skip
