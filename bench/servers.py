@@ -17,7 +17,7 @@ from medfiles.accounts import api_tokens
 from medfiles.sandbox.pool import Sandbox
 from tests.support import nginx, samples, seaweed
 from tests.support.factories import World, at_work, make_app
-from tests.support.server import ROOT, TIED, environment, flask, serve
+from tests.support.server import ROOT, TIED, environment, flask, free_ports, serve
 
 WORKERS, THREADS = "2", "8"
 ENTITIES = "[visit]\nmax_size_mb = 25\nmax_files = 1000000\n"
@@ -120,7 +120,7 @@ def medfiles(place: Path, **more: str) -> Iterator[Site]:
 def bare(place: Path) -> Iterator[str]:
     """On gunicorn too, with as many processes and threads."""
     place.mkdir()
-    port = nginx.free_ports()[0]
+    [port] = free_ports(1)
     options = {"workers": WORKERS, "threads": THREADS, "worker-class": "gthread", "keep-alive": "5"}
     words = [word for name, value in options.items() for word in (f"--{name}", value)]
     command = [*TIED, sys.executable, "-m", "gunicorn", *words, "--no-control-socket", "--log-level", "warning"]
@@ -138,7 +138,7 @@ def bare(place: Path) -> Iterator[str]:
 def front(place: Path, behind: str, uploads: Path) -> Iterator[str]:
     """nginx by plain http, since encryption would be the same for all: files of its own, and medfiles behind it."""
     place.mkdir()
-    port = nginx.free_ports()[0]
+    [port] = free_ports(1)
     nginx.whole(place, NGINX.format(port=port, root=uploads, uploads=uploads, behind=behind, accel=ACCEL))
     server = subprocess.Popen(nginx.command(place))
     try:

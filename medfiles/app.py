@@ -12,6 +12,7 @@ from medfiles import api, cli, config, legacy, services, web
 from medfiles.database import session
 from medfiles.http import current, errors, logging, rate_limits, security, static_files
 from medfiles.http.sessions import DatabaseSessions
+from medfiles.operations import instance
 from medfiles.record_types.declared import RECORD_TYPES, RecordType
 
 PACKAGE = Path(__file__).resolve().parent
@@ -20,6 +21,7 @@ PACKAGE = Path(__file__).resolve().parent
 def create_app(environ: Mapping[str, str] | None = None, record_types: Iterable[RecordType] = RECORD_TYPES) -> Flask:
     """Create the app from the MEDFILES_* settings in `environ`, by default those of the process."""
     settings = config.load(os.environ if environ is None else environ)
+    instance.prepare(settings)
     logging.configure(settings["MEDFILES_LOG_FORMAT"])
     app = current.App(
         __name__,
@@ -27,7 +29,6 @@ def create_app(environ: Mapping[str, str] | None = None, record_types: Iterable[
         template_folder=str(PACKAGE / "templates"),
         static_folder=str(static_files.FOLDER),
     )
-    settings["MEDFILES_INSTANCE"].mkdir(mode=0o700, parents=True, exist_ok=True)
     app.config.update(_flask_config(settings))
     app.extensions["medfiles"] = installed = services.build(settings, record_types)
     legacy.install(installed, settings["MEDFILES_OLDER_UPLOADS"])

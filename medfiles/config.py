@@ -1,4 +1,4 @@
-"""All settings in one table: name, default, parser and help."""
+"""All settings in one table; docs/operate/settings.md explains them."""
 
 import os
 import re
@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from click import BOOL, BadParameter, Choice, ClickException, IntRange
+
 PREFIX = "MEDFILES_"
 
 
-class SettingError(ValueError):
-    """An unknown setting or an invalid value; the message names it."""
+class SettingError(ClickException, ValueError):
+    """The installation cannot start like this: one sentence names the setting, folder or driver, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -24,42 +26,6 @@ class Setting:
     default: str
     parse: Callable[[str], Any]
     help: str
-
-
-def flag(text: str) -> bool:
-    try:
-        return {
-            "1": True,
-            "true": True,
-            "yes": True,
-            "on": True,
-            "0": False,
-            "false": False,
-            "no": False,
-            "off": False,
-        }[text.lower()]
-    except KeyError:
-        raise ValueError("write 1 or 0") from None
-
-
-def at_least(least: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        number = int(text)
-        if number < least:
-            raise ValueError(f"must be at least {least}")
-        return number
-
-    return parse
-
-
-def between(least: int, most: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        number = int(text)
-        if not least <= number <= most:
-            raise ValueError(f"must be from {least} to {most}")
-        return number
-
-    return parse
 
 
 def location(text: str) -> str:
@@ -78,15 +44,6 @@ def amount(text: str) -> int:
     return int(found[1]) * int(1024**power)
 
 
-def one_of(*allowed: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in allowed:
-            raise ValueError(f"must be one of {', '.join(allowed)}")
-        return text
-
-    return parse
-
-
 def daemon_address(text: str) -> str:
     """Check the scanner's address; empty: no scanner."""
     parts = urlsplit(text)
@@ -102,183 +59,43 @@ def folder(text: str) -> Path:
 
 
 SETTINGS = (
-    Setting(
-        "MEDFILES_INSTANCE",
-        "instance",
-        folder,
-        "Folder for the database, the documents and the secret key.",
-    ),
+    Setting("MEDFILES_INSTANCE", "instance", folder, "Folder for the database, the documents and the secret key."),
     Setting("MEDFILES_HOST", "127.0.0.1", str, "Address the server listens on."),
-    Setting("MEDFILES_PORT", "8000", at_least(0), "Port the server listens on; 0 picks a free one."),
-    Setting("MEDFILES_WORKERS", "2", at_least(1), "Server processes."),
-    Setting("MEDFILES_THREADS", "8", at_least(1), "Threads in each server process."),
-    Setting(
-        "MEDFILES_INSPECTORS",
-        "2",
-        at_least(1),
-        "Sandboxed processes per server process that check uploads.",
-    ),
-    Setting(
-        "MEDFILES_RENDERERS",
-        "2",
-        at_least(1),
-        "Sandboxed processes per server process that render previews.",
-    ),
-    Setting(
-        "MEDFILES_SOFFICE",
-        "",
-        str,
-        "Path of LibreOffice's soffice, for previews of old Word documents. Empty: no preview of them.",
-    ),
-    Setting(
-        "MEDFILES_CLAMD",
-        "",
-        daemon_address,
-        "ClamAV daemon that scans documents for malware: tcp://host:port or unix:/path. Empty: no scans.",
-    ),
-    Setting(
-        "MEDFILES_CLAMD_SECONDS",
-        "30",
-        at_least(1),
-        "Seconds to wait for a scan result; a document without one is stored and scanned later.",
-    ),
-    Setting(
-        "MEDFILES_JOBS",
-        "server",
-        one_of("server", "worker"),
-        "Where background jobs run: server, in the server processes; worker, only in `flask medfiles worker`.",
-    ),
-    Setting("MEDFILES_SECRET_KEY", "", str, "Signs tokens. Empty: generated once and kept in the instance directory."),
-    Setting(
-        "MEDFILES_DATABASE_URL",
-        "",
-        str,
-        "SQLAlchemy URL of the database. Empty: SQLite in the instance directory.",
-    ),
-    Setting(
-        "MEDFILES_STORAGE_URL",
-        "",
-        str,
-        "Document store: file:///folder or s3://bucket/folder?endpoint=…, or name=URL. Empty: uploads in the instance.",
-    ),
-    Setting(
-        "MEDFILES_STORAGE_ALSO",
-        "",
-        str,
-        "Other document stores still read, as URL or name=URL, separated by spaces; `storage copy` empties them.",
-    ),
-    Setting(
-        "MEDFILES_DIRECT_LINKS",
-        "0",
-        between(0, 60),
-        "Lifetime in seconds, up to 60, of direct object store links in the API; 0: no links.",
-    ),
-    Setting(
-        "MEDFILES_ACCEL",
-        "",
-        location,
-        "Internal nginx location of the documents folder, for X-Accel-Redirect: /documents-inside/. Empty: off.",
-    ),
-    Setting(
-        "MEDFILES_OLDER_UPLOADS",
-        "",
-        str,
-        "Folder with lab_result_files/ of the previous lab results feature. Empty: uploads in the instance directory.",
-    ),
-    Setting(
-        "MEDFILES_TRASH_DAYS",
-        "30",
-        at_least(1),
-        "Days a document stays in the trash before it is deleted permanently.",
-    ),
-    Setting(
-        "MEDFILES_VERIFY_DAYS",
-        "30",
-        at_least(1),
-        "Days within which every document is read and compared with its SHA-256.",
-    ),
-    Setting(
-        "MEDFILES_AUDIT_ANCHOR",
-        "",
-        str,
-        "Where audit log checkpoints are kept: a file, syslog: or s3://bucket/folder. Empty: the instance directory.",
-    ),
-    Setting(
-        "MEDFILES_AUDIT_KEY",
-        "",
-        str,
-        "Secret from which the key of the audit chain is derived. Empty: the secret key.",
-    ),
-    Setting("MEDFILES_IDLE_MINUTES", "30", at_least(1), "Minutes without activity after which a session ends."),
-    Setting("MEDFILES_SESSION_HOURS", "12", at_least(1), "Hours after which a session ends, even if active."),
-    Setting(
-        "MEDFILES_ENTITIES",
-        "",
-        str,
-        "TOML file that overrides limits per record type. Empty: the defaults.",
-    ),
-    Setting(
-        "MEDFILES_HTTPS",
-        "0",
-        flag,
-        "1 if the app is served over HTTPS: cookies become __Host- and Secure.",
-    ),
-    Setting(
-        "MEDFILES_PROXIES",
-        "0",
-        at_least(0),
-        "Number of reverse proxies whose X-Forwarded-* headers are trusted.",
-    ),
-    Setting(
-        "MEDFILES_LIMITS_URL",
-        "memory://",
-        str,
-        "Where rate limits are counted: memory:// per server process, redis://host:port/0 across all.",
-    ),
-    Setting(
-        "MEDFILES_TOKEN_FAILURES_PER_MINUTE",
-        "30",
-        at_least(0),
-        "Requests with a wrong token per minute and IP address before they get 429; 0: no limit.",
-    ),
-    Setting(
-        "MEDFILES_SIGN_IN_FAILURES",
-        "10",
-        at_least(0),
-        "Wrong passwords or codes per account and IP address within 5 minutes; 0: no limit.",
-    ),
-    Setting(
-        "MEDFILES_UPLOADS_PER_MINUTE",
-        "600",
-        at_least(0),
-        "Uploads per minute and account; 0: no limit.",
-    ),
-    Setting(
-        "MEDFILES_BULK_PER_MINUTE",
-        "600",
-        at_least(0),
-        "Bulk requests per minute and account: bulk actions, archives, batch counts; 0: no limit.",
-    ),
-    Setting(
-        "MEDFILES_METRICS_TOKEN",
-        "",
-        str,
-        "Bearer token for /metrics. Empty: only local requests are answered.",
-    ),
-    Setting(
-        "MEDFILES_QUOTA",
-        "0",
-        amount,
-        "Storage limit per account, such as 10GB, for all documents of its patients including trash; 0: no limit.",
-    ),
-    Setting("MEDFILES_REGISTRATION", "0", flag, "1: anyone who can open the sign-in page can create an account."),
-    Setting(
-        "MEDFILES_LOG_FORMAT",
-        "auto",
-        one_of("auto", "text", "json"),
-        "Log format; auto: text on a terminal, otherwise JSON.",
-    ),
-    Setting("MEDFILES_DEMO", "1", flag, "0: make run does not create the demo family."),
+    Setting("MEDFILES_PORT", "8000", IntRange(min=0), "Port the server listens on; 0 picks a free one."),
+    Setting("MEDFILES_WORKERS", "2", IntRange(min=1), "Server processes."),
+    Setting("MEDFILES_THREADS", "8", IntRange(min=1), "Threads in each server process."),
+    Setting("MEDFILES_INSPECTORS", "2", IntRange(min=1), "Sandboxed processes per server process that check uploads."),
+    Setting("MEDFILES_RENDERERS", "2", IntRange(min=1), "Sandboxed processes per server process that render previews."),
+    Setting("MEDFILES_SOFFICE", "", str, "Path of LibreOffice's soffice, for previews of old Word documents."),
+    Setting("MEDFILES_CLAMD", "", daemon_address, "ClamAV daemon: tcp://host:port or unix:/path. Empty: no scans."),
+    Setting("MEDFILES_CLAMD_SECONDS", "30", IntRange(min=1), "Seconds to wait for a scan result."),
+    Setting("MEDFILES_JOBS", "server", Choice(("server", "worker")), "Which processes run background jobs."),
+    Setting("MEDFILES_SECRET_KEY", "", str, "Signs tokens. Empty: created once in the instance directory."),
+    Setting("MEDFILES_DATABASE_URL", "", str, "SQLAlchemy URL. Empty: SQLite in the instance directory."),
+    Setting("MEDFILES_STORAGE_URL", "", str, "Document store: file:///folder or s3://bucket/folder?endpoint=…"),
+    Setting("MEDFILES_STORAGE_ALSO", "", str, "Other document stores still read, separated by spaces."),
+    Setting("MEDFILES_DIRECT_LINKS", "0", IntRange(0, 60), "Seconds for which direct links are valid; 0: no links."),
+    Setting("MEDFILES_ACCEL", "", location, "Internal nginx location of the documents folder. Empty: off."),
+    Setting("MEDFILES_OLDER_UPLOADS", "", str, "Folder with lab_result_files/ of the previous lab results feature."),
+    Setting("MEDFILES_TRASH_DAYS", "30", IntRange(min=1), "Days a document stays in the trash."),
+    Setting("MEDFILES_VERIFY_DAYS", "30", IntRange(min=1), "Days within which every document's checksum is verified."),
+    Setting("MEDFILES_AUDIT_ANCHOR", "", str, "Where checkpoints are kept: a file, syslog: or s3://bucket/folder."),
+    Setting("MEDFILES_AUDIT_KEY", "", str, "Secret of the audit chain. Empty: the secret key."),
+    Setting("MEDFILES_IDLE_MINUTES", "30", IntRange(min=1), "Minutes without activity after which a session ends."),
+    Setting("MEDFILES_SESSION_HOURS", "12", IntRange(min=1), "Hours after which a session ends, even if active."),
+    Setting("MEDFILES_ENTITIES", "", str, "TOML file that overrides limits per record type."),
+    Setting("MEDFILES_HTTPS", "0", BOOL, "1 if the app is served over HTTPS: cookies become __Host- and Secure."),
+    Setting("MEDFILES_PROXIES", "0", IntRange(min=0), "Reverse proxies whose X-Forwarded-* headers are trusted."),
+    Setting("MEDFILES_LIMITS_URL", "memory://", str, "Where limits are counted: memory:// or redis://host:port/0."),
+    Setting("MEDFILES_TOKEN_FAILURES_PER_MINUTE", "30", IntRange(min=0), "Wrong tokens per IP address; 0: no limit."),
+    Setting("MEDFILES_SIGN_IN_FAILURES", "10", IntRange(min=0), "Wrong passwords or codes in 5 minutes; 0: no limit."),
+    Setting("MEDFILES_UPLOADS_PER_MINUTE", "600", IntRange(min=0), "Uploads per account; 0: no limit."),
+    Setting("MEDFILES_BULK_PER_MINUTE", "600", IntRange(min=0), "Bulk requests per account; 0: no limit."),
+    Setting("MEDFILES_METRICS_TOKEN", "", str, "Bearer token for /metrics. Empty: only local requests are answered."),
+    Setting("MEDFILES_QUOTA", "0", amount, "Storage per account, such as 10GB, including trash; 0: no limit."),
+    Setting("MEDFILES_REGISTRATION", "0", BOOL, "1: anyone who can open the sign-in page can create an account."),
+    Setting("MEDFILES_LOG_FORMAT", "auto", Choice(("auto", "text", "json")), "auto: text on a terminal, else JSON."),
+    Setting("MEDFILES_DEMO", "1", BOOL, "0: make run does not create the demo family."),
 )
 
 
@@ -287,25 +104,21 @@ def load(environ: Mapping[str, str]) -> dict[str, Any]:
     unknown = {name for name in environ if name.startswith(PREFIX)} - {setting.name for setting in SETTINGS}
     if unknown:
         raise SettingError(f"Unknown setting {', '.join(sorted(unknown))}: see docs/operate/settings.md.")
-    return with_places({setting.name: _read(setting, environ) for setting in SETTINGS})
+    values = {setting.name: _read(setting, environ) for setting in SETTINGS}
+    instance: Path = values["MEDFILES_INSTANCE"]
+    values["MEDFILES_DATABASE_URL"] = values["MEDFILES_DATABASE_URL"] or f"sqlite:///{instance / 'medfiles.db'}"
+    values["MEDFILES_STORAGE_URL"] = values["MEDFILES_STORAGE_URL"] or (instance / "uploads").as_uri()
+    values["MEDFILES_OLDER_UPLOADS"] = Path(values["MEDFILES_OLDER_UPLOADS"] or instance / "uploads").absolute()
+    return values
 
 
 def _read(setting: Setting, environ: Mapping[str, str]) -> Any:
     text = environ.get(setting.name, "").strip() or setting.default
     try:
         return setting.parse(text)
-    except ValueError as error:
-        raise SettingError(f"{setting.name}={text!r} cannot be used: {error}.") from error
-
-
-def with_places(settings: dict[str, Any]) -> dict[str, Any]:
-    """Fill in the paths that default to the instance directory."""
-    instance: Path = settings["MEDFILES_INSTANCE"]
-    return settings | {
-        "MEDFILES_DATABASE_URL": settings["MEDFILES_DATABASE_URL"] or f"sqlite:///{instance / 'medfiles.db'}",
-        "MEDFILES_STORAGE_URL": settings["MEDFILES_STORAGE_URL"] or (instance / "uploads").as_uri(),
-        "MEDFILES_OLDER_UPLOADS": Path(settings["MEDFILES_OLDER_UPLOADS"] or instance / "uploads").absolute(),
-    }
+    except (ValueError, BadParameter) as error:
+        reason = error.message if isinstance(error, BadParameter) else error
+        raise SettingError(f"{setting.name}={text!r} cannot be used: {str(reason).rstrip('.')}.") from error
 
 
 def secret_key(settings: Mapping[str, Any]) -> str:

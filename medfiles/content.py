@@ -8,11 +8,7 @@ from typing import TypeVar
 from sqlalchemy import select
 
 from medfiles.database.session import db
-from medfiles.errors import (
-    BlobMissing,
-    IntegrityFailed,
-    StorageError,
-)
+from medfiles.errors import BlobMissing, IntegrityFailed, StorageError
 from medfiles.models import EntityFile
 from medfiles.storage import Readable, Storages
 

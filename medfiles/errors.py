@@ -5,42 +5,40 @@ from typing import Any, Self
 
 
 class MedfilesError(Exception):
-    """Base class: `code` is for programs, `message` for people."""
+    """Base class: `code` is for programs, `message` or else `default` for people."""
 
     code = "error"
+    default = ""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
+    def __init__(self, message: str = "") -> None:
+        self.message = message or self.default
+        super().__init__(self.message)
+
+
+def error_code(error: Exception) -> str:
+    """Return the code that names any error in the log."""
+    return error.code if isinstance(error, MedfilesError) else type(error).__name__
 
 
 class SignedOut(MedfilesError):
     """The request needs an account and has none."""
 
     code = "signed-out"
-
-    def __init__(
-        self, message: str = "You were signed out. Sign in again to continue. Everything you saved is kept."
-    ) -> None:
-        super().__init__(message)
+    default = "You were signed out. Sign in again to continue. Everything you saved is kept."
 
 
 class NotFound(MedfilesError):
     """Absent, or the account has no access: the two cannot be told apart."""
 
     code = "not-found"
-
-    def __init__(self, message: str = "This page or document does not exist, or you have no access to it.") -> None:
-        super().__init__(message)
+    default = "This page or document does not exist, or you have no access to it."
 
 
 class Forbidden(MedfilesError):
     """The account may see this, but not do this to it."""
 
     code = "forbidden"
-
-    def __init__(self, message: str = "You can view this but not change it.") -> None:
-        super().__init__(message)
+    default = "You can view this but not change it."
 
 
 class OutOfScope(Forbidden):
@@ -57,19 +55,12 @@ class Conflict(MedfilesError):
 
 class BeingChecked(Conflict):
     code = "being-checked"
-
-    def __init__(self, message: str = "The malware scan of this document is not done yet. Try again later.") -> None:
-        super().__init__(message)
+    default = "The malware scan of this document is not done yet. Try again later."
 
 
 class Quarantined(Conflict):
     code = "quarantined"
-
-    def __init__(
-        self,
-        message: str = "The malware scanner found malware in this document. It can be deleted but not opened.",
-    ) -> None:
-        super().__init__(message)
+    default = "The malware scanner found malware in this document. It can be deleted but not opened."
 
 
 class EditConflict(Conflict):
@@ -87,9 +78,7 @@ class Outdated(MedfilesError):
     """It was changed after the client read it."""
 
     code = "outdated"
-
-    def __init__(self, message: str = "This has changed since you opened it. Reload it before you save.") -> None:
-        super().__init__(message)
+    default = "This has changed since you opened it. Reload it before you save."
 
 
 class TooMany(Conflict):
@@ -158,13 +147,12 @@ class StorageError(MedfilesError):
     """The storage does not answer as it should."""
 
     code = "storage"
-
-    def __init__(self, message: str = "The document store is unavailable. Please try again.") -> None:
-        super().__init__(message)
+    default = "The document store is unavailable. Please try again."
 
 
 class BlobMissing(StorageError):
     code = "blob-missing"
+    default = "The content of this document is missing. Contact your administrator."
 
 
 class KeyTaken(StorageError):
@@ -177,15 +165,11 @@ class BadKey(StorageError):
 
 class IntegrityFailed(StorageError):
     code = "integrity"
-
-    def __init__(self, message: str = "This document is damaged. Contact your administrator.") -> None:
-        super().__init__(message)
+    default = "This document is damaged. Contact your administrator."
 
 
 class DatabaseUnavailable(StorageError):
     """The database did not answer; the last commit may or may not have taken effect."""
 
     code = "database"
-
-    def __init__(self, message: str = "The database is unavailable. Please try again.") -> None:
-        super().__init__(message)
+    default = "The database is unavailable. Please try again."

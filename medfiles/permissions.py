@@ -92,10 +92,7 @@ def effective_level(actor: Actor, patient_id: int, level: str | None) -> Action 
 
 
 def require(actor: Actor, action: Action, patient_id: int) -> Action:
-    """Return the actor's level on this patient.
-
-    Raises NotFound without any access, Forbidden when the level is too low for the action.
-    """
+    """Return the actor's level on this patient; raise as `require_level` does."""
     return require_level(level_for(actor, patient_id), action)
 
 

@@ -107,7 +107,10 @@ class Service:
     ) -> Patient:
         """Return the patient; with `lock`, block new records of it until the commit."""
         self.authorize(action, patient_id, target)
-        patient = self._patient(patient_id, lock)
+        rows = {} if self.loaded is None or lock else self.loaded.rows
+        if (Patient, patient_id) not in rows:
+            rows[Patient, patient_id] = db.session.get_one(Patient, patient_id, with_for_update=lock)
+        patient = cast(Patient, rows[Patient, patient_id])
         target.name = f"{patient.first_name} {patient.last_name}"
         return patient
 
@@ -143,14 +146,6 @@ class Service:
             self.loaded.rows[model, number] = row
             self.loaded.levels[row.patient_id] = level
         return row, level
-
-    def _patient(self, patient_id: int, lock: bool) -> Patient:
-        if self.loaded is None or lock:
-            return db.session.get_one(Patient, patient_id, with_for_update=lock)
-        key = (Patient, patient_id)
-        if key not in self.loaded.rows:
-            self.loaded.rows[key] = db.session.get_one(Patient, patient_id)
-        return cast(Patient, self.loaded.rows[key])
 
     def _authorize_row(
         self, action: Action, row: RecordMixin | EntityFile, level: Action | None, target: AuditTarget, name: str

@@ -1,15 +1,19 @@
 """The resources of one installation, built once at startup from its settings."""
 
 import atexit
+import threading
+import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from medfiles import config
-from medfiles.antivirus.clamd import Clamd, open_scanner
+from medfiles.antivirus.clamd import Clamd
 from medfiles.audit.chain import Sealer, derive_key
 from medfiles.audit.checkpoint import open_anchor
+from medfiles.database.session import check_writable
+from medfiles.errors import MedfilesError
 from medfiles.previews import renderer
 from medfiles.previews.libreoffice import Converter
 from medfiles.previews.renderer import Renderer
@@ -19,69 +23,91 @@ from medfiles.sandbox.pool import ConcurrencyLimit, Sandbox
 from medfiles.storage import Storages, open_storages
 
 
-@dataclass(frozen=True)
-class Services:
-    """What every service, job and command of this installation works with.
+@dataclass
+class Readiness:
+    """Whether this process can store documents: a write transaction, and a small file in every storage.
 
-    registry     declared record types with the installation's limits
-    storages     storage backends by name
-    sandbox      workers that inspect uploads
-    renderers    workers that render previews
-    converter    LibreOffice, where installed
-    render_slots bounds how many requests may wait for a preview at once
-    sealer       chains the audit log
-    trash_days   days until documents in the trash are deleted permanently
-    verify_days  days within which each document's checksum is verified
-    quota        bytes per owner of patients, 0 for no limit
-    scanner      malware scanner, None without one
-    idle         end a session after this time without requests
-    longest      end a session after this time in any case
+    Tried at most once in `every` seconds, however often it is asked; others wait for a running attempt.
     """
 
-    registry: Registry
-    storages: Storages
-    sandbox: Sandbox
-    renderers: Sandbox
-    converter: Converter
-    render_slots: ConcurrencyLimit
-    sealer: Sealer
-    trash_days: int
-    verify_days: int
-    quota: int
-    scanner: Clamd | None
-    idle: timedelta
-    longest: timedelta
+    every: float = 10.0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _tried: float = float("-inf")
+    _error: MedfilesError | None = None
+
+    def check(self, storages: Storages) -> None:
+        """Raise the error that kept the last attempt from writing."""
+        with self._lock:
+            if time.monotonic() - self._tried >= self.every:
+                self._error = self._attempt(storages)
+                self._tried = time.monotonic()
+        if self._error is not None:
+            raise self._error
+
+    def _attempt(self, storages: Storages) -> MedfilesError | None:
+        try:
+            check_writable()
+            for storage in storages:
+                storage.check()
+        except MedfilesError as error:
+            return error
+        return None
+
+
+@dataclass(frozen=True)
+class Services:
+    """What every service, job and command of this installation works with."""
+
+    registry: Registry  # declared record types with the installation's limits
+    storages: Storages  # storage backends by name
+    sandbox: Sandbox  # workers that inspect uploads
+    renderers: Sandbox  # workers that render previews
+    converter: Converter  # LibreOffice, where installed
+    render_slots: ConcurrencyLimit  # bounds how many requests may wait for a preview at once
+    sealer: Sealer  # chains the audit log
+    trash_days: int  # days until documents in the trash are deleted permanently
+    verify_days: int  # days within which each document's checksum is verified
+    quota: int  # bytes per owner of patients, 0 for no limit
+    scanner: Clamd | None  # malware scanner, None without one
+    idle: timedelta  # end a session after this time without requests
+    longest: timedelta  # end a session after this time in any case
+    readiness: Readiness  # whether database and storages can store documents
 
     @property
     def renderer(self) -> Renderer:
         return Renderer(self.storages, self.renderers, self.converter, self.render_slots)
 
 
+def storages_of(settings: Mapping[str, Any]) -> Storages:
+    return open_storages(
+        settings["MEDFILES_STORAGE_URL"], settings["MEDFILES_INSTANCE"] / "staged", settings["MEDFILES_STORAGE_ALSO"]
+    )
+
+
 def build(settings: Mapping[str, Any], record_types: Iterable[RecordType]) -> Services:
     """Open storages and create worker pools as the settings say. Workers stop when the process exits."""
+    storages = storages_of(settings)
+    instance, clamd = settings["MEDFILES_INSTANCE"], settings["MEDFILES_CLAMD"]
     sandbox = Sandbox(settings["MEDFILES_INSPECTORS"])
     renderers = Sandbox(settings["MEDFILES_RENDERERS"], renderer.TASKS, renderer.LIMITS)
     atexit.register(sandbox.close)
     atexit.register(renderers.close)
     return Services(
         registry=with_overrides(record_types, settings["MEDFILES_ENTITIES"]),
-        storages=open_storages(
-            settings["MEDFILES_STORAGE_URL"],
-            settings["MEDFILES_INSTANCE"] / "staged",
-            settings["MEDFILES_STORAGE_ALSO"],
-        ),
+        storages=storages,
         sandbox=sandbox,
         renderers=renderers,
         converter=Converter(settings["MEDFILES_SOFFICE"]),
         sealer=Sealer(
             derive_key(settings["MEDFILES_AUDIT_KEY"] or config.secret_key(settings)),
-            open_anchor(settings["MEDFILES_AUDIT_ANCHOR"], settings["MEDFILES_INSTANCE"]),
+            open_anchor(settings["MEDFILES_AUDIT_ANCHOR"], instance),
         ),
         render_slots=ConcurrencyLimit(max(1, settings["MEDFILES_THREADS"] - 2)),
         trash_days=settings["MEDFILES_TRASH_DAYS"],
         verify_days=settings["MEDFILES_VERIFY_DAYS"],
         quota=settings["MEDFILES_QUOTA"],
-        scanner=open_scanner(settings["MEDFILES_CLAMD"], settings["MEDFILES_CLAMD_SECONDS"]),
+        scanner=Clamd(clamd, settings["MEDFILES_CLAMD_SECONDS"]) if clamd else None,
         idle=timedelta(minutes=settings["MEDFILES_IDLE_MINUTES"]),
         longest=timedelta(hours=settings["MEDFILES_SESSION_HOURS"]),
+        readiness=Readiness(),
     )

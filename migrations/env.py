@@ -6,6 +6,9 @@ from alembic import context
 from flask import current_app
 from sqlalchemy import text
 
+from medfiles.database.sqlite import create_file
+from medfiles.operations import instance
+
 migrate = current_app.extensions["migrate"]
 
 
@@ -20,6 +23,10 @@ def render_item(kind: str, item: Any, _: Any) -> Any:
 
 def run_migrations() -> None:
     options = {"render_item": render_item, **migrate.configure_args}
+    if instance.COPYING not in context.get_x_argument():
+        instance.require_database(current_app.config, current_app.extensions["medfiles"].storages)
+    if migrate.db.engine.dialect.name == "sqlite":
+        create_file(migrate.db.engine)
     with migrate.db.engine.connect() as connection:
         if connection.dialect.name == "postgresql":  # several hosts may start at once: one does it, the others wait
             connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))

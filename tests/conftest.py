@@ -30,10 +30,10 @@ from tests.support.shared_installation import administer, emptied_each_time, env
 STARTED = ExitStack()
 # Where the cases of a test are alike and each takes seconds, the suite tries one in so many, and --full all of them.
 PARTS = {
-    "browser/test_states": Part(2, together=True),
-    "browser/": Part(2),
-    "legacy/test_crashes": Part(3),
-    "sandbox/render/test_hostile": Part(3),
+    "browser/test_states": Part(4, together=True),
+    "browser/": Part(3),
+    "legacy/test_crashes": Part(4),
+    "sandbox/render/test_hostile": Part(4),
 }
 SERVER = pytest.StashKey[str]()
 

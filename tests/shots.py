@@ -24,10 +24,7 @@ WIDE, NARROW, TALLEST = (1440, 900), (390, 844), 2000
 PHONE: Any = {"width": NARROW[0], "height": NARROW[1]}
 HALFWAY = re.compile("[4-7][0-9]%")
 SHOTS, README = ROOT / "build" / "shots", ROOT / "docs" / "screenshots"
-LOOKS: Mapping[str, dict[str, Any]] = {
-    "light": {"color_scheme": "light"},
-    "dark": {"color_scheme": "dark"},
-}
+LOOKS: Mapping[str, dict[str, Any]] = {"light": {"color_scheme": "light"}, "dark": {"color_scheme": "dark"}}
 FORCED: Mapping[str, Any] = {"color_scheme": "dark", "forced_colors": "active"}
 
 

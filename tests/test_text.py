@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from medfiles.clock import now
 from medfiles.errors import Rejected
 from medfiles.text import SORT_KEY_LIMIT, UNWANTED, clean_text, fold, sort_key
-from medfiles.web import words
+from medfiles.web import filters
 from tests.support.factories import World
 
 
@@ -111,12 +111,12 @@ def test_what_names_are_sorted_by_is_never_longer_than_its_column(name: str) -> 
     ],
 )
 def test_sizes_are_said_in_the_unit_that_fits(world: World, size: int, said: str) -> None:
-    assert words.filesize(size) == said
+    assert filters.filesize(size) == said
 
 
 @pytest.mark.parametrize(("days", "said"), [(0, "0 days"), (40, "40 days"), (100, "3 months"), (3 * 366, "3 years")])
 def test_ages_are_said_as_people_say_them(world: World, days: int, said: str) -> None:
-    assert words.age(now().date() - timedelta(days=days)) == said
+    assert filters.age(now().date() - timedelta(days=days)) == said
 
 
 @pytest.mark.parametrize(
@@ -130,5 +130,5 @@ def test_ages_are_said_as_people_say_them(world: World, days: int, said: str) ->
 def test_dates_are_written_as_the_reader_writes_them(world: World, accepts: str | None, day: str, moment: str) -> None:
     headers = {"Accept-Language": accepts} if accepts else {}
     with world.app.test_request_context(headers=headers):
-        assert words.day(date(2026, 4, 3)) == day
-        assert words.moment(datetime(2026, 4, 3, 14, 5, tzinfo=UTC)) == moment
+        assert filters.day(date(2026, 4, 3)) == day
+        assert filters.moment(datetime(2026, 4, 3, 14, 5, tzinfo=UTC)) == moment

@@ -6,7 +6,7 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Select, bindparam, select, update
@@ -101,8 +101,10 @@ def authenticate(text: str, address: str | None = None, request_id: str | None =
         return None
     if not token.active or (token.expires_at is not None and token.expires_at <= now()):
         return None
-    owner = (token.user_id, token.email, bool(token.is_admin))
-    _update_used_at(token.id, token.used_at)
+    at, owner = now(), (token.user_id, token.email, bool(token.is_admin))
+    if token.used_at is None or at - token.used_at >= USED_AT_PRECISION:
+        with transaction(ASYNCHRONOUS) as session:
+            session.execute(update(ApiToken).where(ApiToken.id == token.id).values(used_at=at))
     actor = Actor(*owner, address, request_id, token=token.name, token_id=token.id, only_patient=token.patient_id)
     return TokenIdentity(actor, token.scope == WRITE)
 
@@ -123,13 +125,6 @@ def _check(actor: Actor, token: ApiToken, lifetime: timedelta | None) -> None:
 
 def _own_tokens(actor: Actor) -> Select[Any]:
     return select(ApiToken).where(ApiToken.user_id == actor.user_id)
-
-
-def _update_used_at(token_id: int, used_at: datetime | None) -> None:
-    at = now()
-    if used_at is None or at - used_at >= USED_AT_PRECISION:
-        with transaction(ASYNCHRONOUS) as session:
-            session.execute(update(ApiToken).where(ApiToken.id == token_id).values(used_at=at))
 
 
 def _digest(secret: str) -> str:

@@ -3,7 +3,7 @@
 import secrets
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any, cast
 
@@ -70,7 +70,10 @@ datastore = UserDatastore(db, User, Role)
 
 def create(email: str, password: str) -> User:
     """Create an account; Conflict for a taken address, Rejected for invalid input."""
-    address = _normalize_email(email)
+    try:
+        address = str(_security._mail_util.normalize(email.strip()))
+    except ValueError as error:
+        raise Rejected(f"{email!r} is not an e-mail address: {error}") from error
     chosen = _validate_password(password)
     with transaction():
         if db.session.scalar(select(User.id).where(func.lower(User.email) == address.lower())):
@@ -135,39 +138,24 @@ def set_admin(email: str, admin: bool) -> None:
             datastore.remove_role_from_user(user, role)
 
 
-@dataclass(frozen=True)
-class SignInStep:
-    """One step of signing in or out; `user` is None for an unknown address."""
+def log_sign_in(
+    action: str, user: User | None, succeeded: bool, address: str | None, request_id: str, *, commit: bool = True
+) -> None:
+    """Log a step of signing in or out; `user` is None for an unknown address.
 
-    action: str
-    user: User | None
-    address: str | None
-    request_id: str
-
-    def log_success(self) -> None:
-        """Log success in the open transaction, which does what the step is for."""
-        event_log.record(self._actor(), self.action, AuditTarget())
-
-    def log_result(self, succeeded: bool) -> None:
-        """Log success or failure in a transaction of its own."""
-        with transaction():
-            if succeeded:
-                self.log_success()
-            else:
-                target = AuditTarget(address=self.address)
-                event_log.record(self._actor(), self.action, target, outcome="refused", reason="wrong")
-
-    def _actor(self) -> Actor | None:
-        return actor_for(self.user, self.address, self.request_id) if self.user else None
+    Without `commit`, log it in the open transaction, which does what the step is for.
+    """
+    actor = actor_for(user, address, request_id) if user else None
+    more: dict[str, Any] = {} if succeeded else {"outcome": "refused", "reason": "wrong"}
+    with transaction() if commit else nullcontext():
+        event_log.record(actor, action, AuditTarget(address=address), **more)
 
 
 def has_password(email: str, password: str) -> bool:
     user = db.session.scalar(select(User).where(User.email == email))
-    return (
-        user is not None
-        and user.active
-        and verify_password(_security._password_util.normalize(password), user.password)
-    )
+    if user is None or not user.active:
+        return False
+    return bool(verify_password(_security._password_util.normalize(password), user.password))
 
 
 def is_empty() -> bool:
@@ -175,15 +163,15 @@ def is_empty() -> bool:
     return not db.session.scalar(select(func.count(User.id))) and not db.session.scalar(select(func.count(Patient.id)))
 
 
+def all_accounts() -> Sequence[User]:
+    return db.session.scalars(select(User).order_by(User.email)).unique().all()
+
+
 def emails(user_ids: Collection[int]) -> Mapping[int, str]:
     return dict(db.session.execute(select(User.id, User.email).where(User.id.in_(user_ids))).all())
 
 
-def actor_for(
-    user: User,
-    address: str | None = None,
-    request_id: str | None = None,
-) -> Actor:
+def actor_for(user: User, address: str | None = None, request_id: str | None = None) -> Actor:
     return Actor(user.id, user.email, user.has_role(ADMIN), address, request_id)
 
 
@@ -229,13 +217,6 @@ def _revoke_tokens(user: User) -> None:
         target = AuditTarget(token.patient_id, name=token.name)
         event_log.record(actor_for(user), "revoke-token", target, scope=token.scope, because="new password")
         db.session.delete(token)
-
-
-def _normalize_email(email: str) -> str:
-    try:
-        return str(_security._mail_util.normalize(email.strip()))
-    except ValueError as error:
-        raise Rejected(f"{email!r} is not an e-mail address: {error}") from error
 
 
 def _validate_password(password: str) -> str:

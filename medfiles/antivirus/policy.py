@@ -5,7 +5,6 @@ scan finds it clean. Documents from before a scanner was configured stay readabl
 then they cannot be opened.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,8 @@ def scan_upload(scanner: Clamd | None, path: Path) -> dict[str, Any]:
     """Return the scan columns of a new document; raise Infected to reject it."""
     if scanner is None:
         return {}
-    verdict = scanner.scan(_chunks(path))
+    with open_file(path) as file:
+        verdict = scanner.scan(iter(lambda: file.read(CHUNK), b""))
     if verdict.result == FOUND:
         raise Infected(
             f"The malware scanner found “{verdict.detail}” in this file. It was not stored. Do not open it.",
@@ -47,9 +47,3 @@ def require_readable(file: EntityFile, actor: Actor) -> None:
         raise Quarantined()
     if is_blocked(file, actor.user_id):
         raise BeingChecked()
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
-    with open_file(path) as file:
-        while chunk := file.read(CHUNK):
-            yield chunk

@@ -12,6 +12,6 @@ __all__ = ["bulk", "docs_page", "files", "init_app", "legacy", "openapi", "patie
 
 
 def init_app(app: Flask) -> None:
-    app.extensions["medfiles.api"] = models_for(app.extensions["medfiles"].registry)
+    app.extensions["medfiles.api"] = models_for(tuple(app.extensions["medfiles"].registry))
     app.register_blueprint(blueprint)
     answered_by(app, "/api/", answer_error)

@@ -20,13 +20,13 @@ def readable() -> str:
     lead, *texts = api["info"]["description"].split("\n## ")
     operations = [(path, method, said) for path, methods in api["paths"].items() for method, said in methods.items()]
     sections = [(tag, [one for one in operations if tag["name"] in one[2]["tags"]]) for tag in api["tags"]]
-    topics = [_topic(text) for text in texts]
+    topics = [topic(text) for text in texts]
     helpers = (bodies_of, curl, name_of, pretty, sample_of)
     context = {helper.__name__: helper for helper in helpers}
     return render_template("api/docs.html", api=api, lead=lead, topics=topics, sections=sections, **context)
 
 
-def _topic(markdown: str) -> Json:
+def topic(markdown: str) -> Json:
     """Split a topic of the description into its title, paragraphs and sample."""
     title, _, text = markdown.partition("\n\n")
     words, _, sample = text.partition("```\n")

@@ -3,21 +3,22 @@
 The sentences are the product's own: a test provokes the errors and compares.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from medfiles.documents.service import FIRST_TO_TRASH
+from medfiles.documents.uploading import KEY_REUSED
 from medfiles.errors import Conflict, Rejected, SignedOut
 from medfiles.http.errors import ERRORS, Refusal, explained
 from medfiles.http.security import INVALID_TOKEN
 
 FORM = "The request is not valid. See “errors”."
 LIMIT = "“limit” must be a number from 1 to 200."
+NO_FILE = "No file was selected. Select one or more files first."
 
 
-@dataclass(frozen=True)
-class Example:
+class Example(NamedTuple):
     """An error and when it occurs."""
 
     when: str
@@ -28,39 +29,29 @@ class Example:
         return explained(self.error)
 
 
+def _conflict(when: str, message: str) -> Example:
+    return Example(when, Conflict(message))
+
+
 EXAMPLES: dict[str, Example] = {row.name: Example(row.when, row.example) for row in ERRORS if row.when} | {
     "wrong-token": Example("The token is invalid, expired or revoked.", SignedOut(INVALID_TOKEN)),
-    "record-in-trash": Example(
-        "The record is in the trash.", Conflict("This visit is in the trash. Restore it first.")
+    "record-in-trash": _conflict("The record is in the trash.", "This visit is in the trash. Restore it first."),
+    "record-trashed": _conflict(
+        "The record to change is in the trash.", "This visit is in the trash. Restore it before you change it."
     ),
-    "record-trashed": Example(
-        "The record to change is in the trash.",
-        Conflict("This visit is in the trash. Restore it before you change it."),
+    "record-already-in-trash": _conflict("The record is already in the trash.", "This visit is already in the trash."),
+    "record-not-in-trash": _conflict("The record is not in the trash.", "This visit is not in the trash."),
+    "document-in-trash": _conflict(
+        "The document to change is in the trash.", "This document is in the trash. Restore it before you change it."
     ),
-    "record-already-in-trash": Example(
-        "The record is already in the trash.", Conflict("This visit is already in the trash.")
+    "document-already-in-trash": _conflict(
+        "The document is already in the trash.", "This document is already in the trash."
     ),
-    "record-not-in-trash": Example("The record is not in the trash.", Conflict("This visit is not in the trash.")),
-    "document-in-trash": Example(
-        "The document to change is in the trash.",
-        Conflict("This document is in the trash. Restore it before you change it."),
-    ),
-    "document-already-in-trash": Example(
-        "The document is already in the trash.", Conflict("This document is already in the trash.")
-    ),
-    "document-not-in-trash": Example(
-        "The document is not in the trash.", Conflict("This document is not in the trash.")
-    ),
-    "document-not-yet-in-trash": Example("The document is not in the trash.", Conflict(FIRST_TO_TRASH)),
+    "document-not-in-trash": _conflict("The document is not in the trash.", "This document is not in the trash."),
+    "document-not-yet-in-trash": _conflict("The document is not in the trash.", FIRST_TO_TRASH),
     "too-large-json": Example("The body is too large for an operation without a file.", RequestEntityTooLarge()),
     "rejected": Example("A field is missing, unknown or wrong.", Rejected(FORM, {"first_name": "Field required"})),
     "rejected-query": Example("A query parameter is wrong.", Rejected.about("limit", LIMIT)),
-    "rejected-upload": Example(
-        "There is no file, or description or category are wrong.",
-        Rejected("No file was selected. Select one or more files first."),
-    ),
-    "key-used": Example(
-        "The Idempotency-Key belongs to another document.",
-        Rejected("This Idempotency-Key was already used for another document."),
-    ),
+    "rejected-upload": Example("There is no file, or description or category are wrong.", Rejected(NO_FILE)),
+    "key-used": Example("The Idempotency-Key belongs to another document.", Rejected(KEY_REUSED)),
 }

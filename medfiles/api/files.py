@@ -80,7 +80,7 @@ def file(file_id: int) -> Response:
 )
 def download(file_id: int) -> Response:
     """Download a document, byte for byte as it was uploaded."""
-    direct = parameters.flag(request.args, "direct")
+    direct = parameters.flag(request.args, "direct")  # refused before the document is opened
     return send_document(documents().open(file_id), direct=direct)
 
 
@@ -89,7 +89,9 @@ def download(file_id: int) -> Response:
 def edit(file_id: int) -> Response:
     """Change a document's name, description or category."""
     documents().editable(file_id)
-    return answer(documents().edit(file_id, _changes(), versions=versions()))
+    is_form = request.mimetype in ("application/x-www-form-urlencoded", "multipart/form-data")
+    changes = (checked(Metadata, form()) if is_form else sent(Metadata)).model_dump(exclude_unset=True)
+    return answer(documents().edit(file_id, changes, versions=versions()))
 
 
 @blueprint.delete("/files/<int:file_id>")
@@ -122,10 +124,3 @@ def answer(file: Any, status: int = 200, headers: dict[str, str] | None = None) 
 def shown(view: Any) -> File:
     made: File = File.model_validate({**vars(view), **view.details})
     return made
-
-
-def _changes() -> dict[str, str | None]:
-    """Return the requested changes, sent as JSON or as a form."""
-    if request.mimetype in ("application/x-www-form-urlencoded", "multipart/form-data"):
-        return checked(Metadata, form()).model_dump(exclude_unset=True)
-    return sent(Metadata).model_dump(exclude_unset=True)

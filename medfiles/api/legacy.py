@@ -17,6 +17,7 @@ SINCE = "@1795651200"  # 2026-11-26, as RFC 9745 writes it
 LISTS = ("api.files", "api.upload")  # the older feature has these with “lab-results” in their address
 OWN = ("api.download_older", "api.delete_older")
 ALIAS = "/api/v1/lab-results/"
+SUCCESSOR = '<{}>; rel="successor-version"'
 
 EXAMPLES["document-not-moved"] = Example("The older feature still keeps the document.", Conflict(ids.NOT_MOVED))
 
@@ -49,7 +50,7 @@ def announce(response: Response) -> Response:
     """Mark answers of older addresses as deprecated, and name their successors."""
     if request.endpoint in LISTS and request.path.startswith(ALIAS):
         response.headers["Deprecation"] = SINCE
-        _successor(response, request.path.replace(ALIAS, "/api/v1/lab-result/", 1))
+        response.headers.add("Link", SUCCESSOR.format(request.path.replace(ALIAS, "/api/v1/lab-result/", 1)))
     elif request.endpoint in OWN:
         response.headers["Deprecation"] = SINCE
     return response
@@ -58,9 +59,6 @@ def announce(response: Response) -> Response:
 def _with_successor(response: Response, file: Any, endpoint: str) -> Response:
     """Name the document's new address; before it is moved, that of its record's list."""
     listed = url_for("api.files", type=file.entity_type, id=file.entity_id)
-    _successor(response, listed if file.is_additional else url_for(endpoint, file_id=file.id))
+    address = listed if file.is_additional else url_for(endpoint, file_id=file.id)
+    response.headers.add("Link", SUCCESSOR.format(address))
     return response
-
-
-def _successor(response: Response, address: str) -> None:
-    response.headers.add("Link", f'<{address}>; rel="successor-version"')

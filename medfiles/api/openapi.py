@@ -57,6 +57,8 @@ HEADERS: Mapping[Any, Mapping[str, str]] = {  # of answers, by what they hold or
     429: RETRY_AFTER,
     503: RETRY_AFTER,
 }
+TOKEN = "A API token, `mf_…`, from the account page."
+SESSION = "The session of the pages. Changes also need the header `X-CSRFToken`."
 DEPRECATED = {
     "Deprecation": "Since when this address is deprecated (RFC 9745)",
     "Link": 'What to use instead: `<…>; rel="successor-version"`',
@@ -102,7 +104,7 @@ class Describer(FlaskPlugin):
             model = _model(operation.answer)
             answers: dict[int, Any] = {status: (model, words) for status, words in operation.statuses.items()}
             answers |= {304: (None, "Not modified")} if cached else {}
-            answers |= {status: (Problem, TITLES[status]) for status in _errors(operation, method, route.rule)}
+            answers |= {status: (Problem, TITLES[status][0]) for status in _errors(operation, method, route.rule)}
             is_upload = operation.body is UploadForm
             declare = self.spectree.validate(
                 query=operation.query,
@@ -118,8 +120,14 @@ class Describer(FlaskPlugin):
             yield method, declare(view)
 
     def parse_path(self, route: Any, path_parameter_descriptions: object) -> tuple[str, list[Json]]:
-        path = PLACEHOLDER.sub(r"{\1}", route.rule)
-        return path, [_path_parameter(name) for name in PLACEHOLDER.findall(route.rule)]
+        types = [word for record_type in services().registry for word in (record_type.name, record_type.plural)]
+        number, found = {"type": "integer", "minimum": 0, "maximum": LARGEST_ID}, []
+        for name in PLACEHOLDER.findall(route.rule):
+            description, example = PATH_PARAMETERS[name]
+            said = {"name": name, "in": "path", "required": True, "description": description}
+            schema = {"type": "string", "enum": types} if name == "type" else number
+            found.append(said | {"schema": schema, "example": example})
+        return PLACEHOLDER.sub(r"{\1}", route.rule), found
 
 
 def _operations() -> Mapping[str, Operation]:
@@ -129,15 +137,6 @@ def _operations() -> Mapping[str, Operation]:
 
 def _model(model: Model | None) -> type[BaseModel] | None:
     return models()[model] if isinstance(model, str) else model
-
-
-def _path_parameter(name: str) -> Json:
-    description, example = PATH_PARAMETERS[name]
-    record_types = [word for record_type in services().registry for word in (record_type.name, record_type.plural)]
-    number = {"type": "integer", "minimum": 0, "maximum": LARGEST_ID}
-    schema = {"type": "string", "enum": record_types} if name == "type" else number
-    said = {"name": name, "in": "path", "required": True, "description": description}
-    return said | {"schema": schema, "example": example}
 
 
 def _errors(operation: Operation, method: str, path: str) -> Errors:
@@ -173,29 +172,30 @@ def _finished(document: Json) -> Json:
                 if examples := parameter["schema"].pop("examples", None):
                     parameter["example"] = examples[0]
             if operation.body:
-                _finish_body(said["requestBody"]["content"], operation, schemas)
+                content = said["requestBody"]["content"]
+                for body in content.values():
+                    body |= _examples(schemas, body["schema"])
+                if operation.body is UploadForm:
+                    content["application/octet-stream"] = _binary("*/*")
+                if operation.form_too:
+                    content["application/x-www-form-urlencoded"] = content["application/json"]
             errors = _errors(operation, method.upper(), path)
             for status, answer in said["responses"].items():
                 _finish_answer(answer, int(status), operation, errors, schemas)
             said["responses"] = dict(sorted(said["responses"].items()))
     # Models of parameters, the only ones without an example, are spelled out at their operations.
     shown = {name: model for name, model in schemas.items() if "examples" in model or "properties" not in model}
+    cookie = current_app.config["SESSION_COOKIE_NAME"]
     document["components"] = {
         "schemas": shown,
         "examples": {name: {"summary": one.when, "value": one.refusal.problem} for name, one in EXAMPLES.items()},
-        "securitySchemes": _security_schemes(),
+        "securitySchemes": {
+            "token": {"type": "http", "scheme": "bearer", "description": TOKEN},
+            "session": {"type": "apiKey", "in": "cookie", "name": cookie, "description": SESSION},
+        },
     }
     tags = [{"name": name, "description": words} for name, words in TAGS.items()]
     return document | {"tags": tags, "servers": [{"url": "/"}], "security": [{"token": []}, {"session": []}]}
-
-
-def _finish_body(content: Json, operation: Operation, schemas: Json) -> None:
-    for body in content.values():
-        body |= _examples(schemas, body["schema"])
-    if operation.body is UploadForm:
-        content["application/octet-stream"] = _binary("*/*")
-    if operation.form_too:
-        content["application/x-www-form-urlencoded"] = content["application/json"]
 
 
 def _finish_answer(answer: Json, status: int, operation: Operation, errors: Errors, schemas: Json) -> None:
@@ -241,13 +241,3 @@ def _examples_of(schemas: Json, schema: Json) -> Iterator[tuple[str, Any]]:
             yield from _examples_of(schemas, member)
     else:
         yield name, model["examples"][0]
-
-
-def _security_schemes() -> Json:
-    token = "A API token, `mf_…`, from the account page."
-    session = "The session of the pages. Changes also need the header `X-CSRFToken`."
-    cookie = current_app.config["SESSION_COOKIE_NAME"]
-    return {
-        "token": {"type": "http", "scheme": "bearer", "description": token},
-        "session": {"type": "apiKey", "in": "cookie", "name": cookie, "description": session},
-    }

@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel, cre
 from medfiles.documents.listing import CURSOR_LIMIT, SEARCH_LIMIT, SORTS
 from medfiles.http.parameters import LARGEST_ID
 from medfiles.record_types import fields
-from medfiles.record_types.declared import RecordType, Registry
+from medfiles.record_types.declared import RecordType
 from medfiles.record_types.document_fields import FILTER_FIELDS, UPLOAD_FIELDS, DocumentField
 from medfiles.record_types.media_types import GROUPS
 from medfiles.sandbox.render.spec import WIDTHS
@@ -26,6 +26,11 @@ WINDOW = r"^-?[0-9]{1,7}(\.[0-9]{1,3})?,[0-9]{1,7}(\.[0-9]{1,3})?$"
 def doc(description: str | None = None, *examples: Any, default: Any = ..., **more: Any) -> Any:
     """Declare a field with its description and, if there is one, its example."""
     return Field(default, description=description, examples=list(examples) or None, **more)
+
+
+def optional(description: str | None = None, *examples: Any, **more: Any) -> Any:
+    """Declare a field that may be absent."""
+    return doc(description, *examples, default=None, **more)
 
 
 def _gather_example(schema: dict[str, Any]) -> None:
@@ -219,7 +224,7 @@ class NewShare(In):
 
     email: str = doc(None, "otto@sample.example", min_length=1, max_length=255)
     level: Literal["view", "edit"] = doc("view: view and download. edit: also add, change and delete", "view")
-    expires_at: AwareDatetime | None = doc("The first moment without access; null: until revoked", None, default=None)
+    expires_at: AwareDatetime | None = optional("The first moment without access; null: until revoked", None)
 
 
 class Share(Out):
@@ -233,39 +238,27 @@ class Share(Out):
     expires_at: datetime | None = doc(None, None)
 
 
-class Files(RootModel[list[File]]):
-    """A page of documents."""
+def _root(name: str, content: Any, about: str) -> type[RootModel[Any]]:
+    return create_model(name, __base__=RootModel[content], __doc__=about)
 
 
-class Outcomes(RootModel[list[FileOutcome]]):
-    """One for each document, in the order of the request."""
-
-
-class Patients(RootModel[list[Patient]]):
-    """Sorted by name."""
-
-
-class Shares(RootModel[list[Share]]):
-    """Sorted by email address."""
-
-
+Files = _root("Files", list[File], "A page of documents.")
+Outcomes = _root("Outcomes", list[FileOutcome], "One for each document, in the order of the request.")
+Patients = _root("Patients", list[Patient], "Sorted by name.")
+Shares = _root("Shares", list[Share], "Sorted by email address.")
 _FilterQuery: Any = create_model("_FilterQuery", __base__=Parameters, **_details(FILTER_FIELDS, "{}, or none"))
 
 
 class FilesQuery(_FilterQuery):  # type: ignore[misc]
-    q: str = doc("Words that all occur in the name or the description", "knee", default=None, max_length=SEARCH_LIMIT)
-    media: str = doc("The kind of file", "pdf", default=None, json_schema_extra={"enum": ["", *GROUPS]})
-    from_: date = doc(
-        "First day of upload, in `zone`; in the trash, of deletion", "2026-05-01", default=None, alias="from"
-    )
-    to: date = doc("Last day of upload, in `zone`; in the trash, of deletion", "2026-05-31", default=None)
-    zone: str = doc("Time zone of the days; UTC if absent", "Europe/Berlin", default=None)
-    sort: str = doc("By date if absent", "name", default=None, json_schema_extra={"enum": ["", *SORTS]})
-    order: Literal["", "asc", "desc"] = doc("If absent: newest, largest or A first", "asc", default=None)
-    cursor: str = doc(
-        "Where the page starts: from the `Link` of the page before", default=None, max_length=CURSOR_LIMIT
-    )
-    trashed: Literal["0", "1"] = doc("1: the documents in the trash instead; needs edit", "0", default=None)
+    q: str = optional("Words that all occur in the name or the description", "knee", max_length=SEARCH_LIMIT)
+    media: str = optional("The kind of file", "pdf", json_schema_extra={"enum": ["", *GROUPS]})
+    from_: date = optional("First day of upload, in `zone`; in the trash, of deletion", "2026-05-01", alias="from")
+    to: date = optional("Last day of upload, in `zone`; in the trash, of deletion", "2026-05-31")
+    zone: str = optional("Time zone of the days; UTC if absent", "Europe/Berlin")
+    sort: str = optional("By date if absent", "name", json_schema_extra={"enum": ["", *SORTS]})
+    order: Literal["", "asc", "desc"] = optional("If absent: newest, largest or A first", "asc")
+    cursor: str = optional("Where the page starts: from the `Link` of the page before", max_length=CURSOR_LIMIT)
+    trashed: Literal["0", "1"] = optional("1: the documents in the trash instead; needs edit", "0")
     limit: int = doc("Documents per page", 50, default=50, ge=1, le=200)
 
 
@@ -275,8 +268,8 @@ UploadQuery: type[BaseModel] = create_model(
 
 
 class DownloadQuery(Parameters):
-    direct: Literal["0", "1"] = doc(
-        "1: a redirect to the object store, where the installation gives such links; else the bytes", "0", default=None
+    direct: Literal["0", "1"] = optional(
+        "1: a redirect to the object store, where the installation gives such links; else the bytes", "0"
     )
 
 
@@ -289,39 +282,31 @@ class ArchiveQuery(Parameters):
 class PreviewQuery(Parameters):
     page: int = doc("Which page, frame or sheet, counted from 1", 1, default=1, ge=1, le=999_999)
     width: int = doc("The picture's width in pixels, at most", 960, default=960, json_schema_extra={"enum": [*WIDTHS]})
-    window: str = doc("For DICOM: centre and width in the image's own values", "40,400", default=None, pattern=WINDOW)
+    window: str = optional("For DICOM: centre and width in the image's own values", "40,400", pattern=WINDOW)
 
 
 class CacheHeaders(Parameters):
-    etag: str = doc("The `ETag` that you have: 304 if it is still current", ETAG, default=None, alias="If-None-Match")
+    etag: str = optional("The `ETag` that you have: 304 if it is still current", ETAG, alias="If-None-Match")
 
 
 class DownloadHeaders(CacheHeaders):
-    range: str = doc("A part of the document", "bytes=0-1023", default=None, alias="Range")
-    if_range: str = doc(
-        "The `ETag` of the part that you have: the whole document if it differs",
-        '"9f86d081884c7d65"',
-        default=None,
-        alias="If-Range",
+    range: str = optional("A part of the document", "bytes=0-1023", alias="Range")
+    if_range: str = optional(
+        "The `ETag` of the part that you have: the whole document if it differs", '"9f86d081884c7d65"', alias="If-Range"
     )
 
 
 class EditHeaders(Parameters):
-    etag: str = doc("The `ETag` that you saw: 412 if it has changed since", ETAG, default=None, alias="If-Match")
+    etag: str = optional("The `ETag` that you saw: 412 if it has changed since", ETAG, alias="If-Match")
 
 
 class UploadHeaders(Parameters):
-    key: str = doc(
+    key: str = optional(
         "1 to 255 characters of your own for this upload: a retry with the same key stores no second document",
-        "scan-2026-05-12-1",
-        default=None,
-        alias="Idempotency-Key",
-    )
-    disposition: str = doc(
-        "For raw bytes: the name",
-        "attachment; filename*=UTF-8''Referral.pdf",
-        default=None,
-        alias="Content-Disposition",
+        "scan-2026-05-12-1", alias="Idempotency-Key",
+    )  # fmt: skip
+    disposition: str = optional(
+        "For raw bytes: the name", "attachment; filename*=UTF-8''Referral.pdf", alias="Content-Disposition"
     )
 
 
@@ -334,16 +319,12 @@ FIELD_TYPES: Mapping[str, tuple[Any, Any]] = {  # of a declared field: its type 
 }
 
 
-def models_for(registry: Registry) -> Mapping[str, type[BaseModel]]:
+@lru_cache(maxsize=4)
+def models_for(record_types: tuple[RecordType, ...]) -> Mapping[str, type[BaseModel]]:
     """Return by name the models that depend on the record types: "Visit", "VisitInput", "VisitChanges" …
 
     "Record", "RecordInput" and "RecordChanges" stand for a record of any type, "Records" for a list of them.
     """
-    return _models(tuple(registry))
-
-
-@lru_cache(maxsize=4)
-def _models(record_types: tuple[RecordType, ...]) -> Mapping[str, type[BaseModel]]:
     outputs = [_output(record_type) for record_type in record_types]
     inputs = [_input(input_name(record_type), record_type.fields) for record_type in record_types]
     changes = [_changes(changes_name(record_type), record_type.fields) for record_type in record_types]
@@ -370,10 +351,6 @@ def changes_name(record_type: RecordType) -> str:
     return f"{output_name(record_type)}Changes"
 
 
-def _root(name: str, content: Any, about: str) -> type[BaseModel]:
-    return create_model(name, __base__=RootModel[content], __doc__=about)
-
-
 def _input(name: str, declared: tuple[fields.Field, ...]) -> type[BaseModel]:
     members: dict[str, Any] = {field.name: _member(field, ... if field.required else None) for field in declared}
     return create_model(name, __base__=In, __doc__="What is absent is empty.", **members)
@@ -390,7 +367,7 @@ def _member(field: fields.Field, default: Any) -> tuple[Any, Any]:
     limit = {"string": field.limit, "text": fields.TEXT_LIMIT}.get(field.kind)
     about = Field(title=field.label, max_length=limit, min_length=1 if limit and field.required else None)
     value: Any = Annotated[FIELD_TYPES[field.kind][0], about]
-    examples = [_example(field)] if _has_example(field) else []
+    examples = [_example(field)] if field.required or field.example else []
     return (value if field.required else value | None), doc(None, *examples, default=default)
 
 
@@ -398,7 +375,7 @@ def _output(record_type: RecordType) -> type[BaseModel]:
     members: dict[str, Any] = {}
     for field in record_type.fields:
         empty = False if field.kind == "boolean" else None
-        example = _example(field) if _has_example(field) else empty
+        example = _example(field) if field.required or field.example else empty
         members[field.name] = (FIELD_TYPES[field.kind][0] | None, doc(None, example, title=field.label))
     title = next(field for field in record_type.fields if field.name == record_type.title_field)
     members |= {
@@ -411,10 +388,6 @@ def _output(record_type: RecordType) -> type[BaseModel]:
     }
     about = f"A record of type {record_type.name}."
     return create_model(output_name(record_type), __base__=Out, __doc__=about, **members)
-
-
-def _has_example(field: fields.Field) -> bool:
-    return field.required or bool(field.example)
 
 
 def _example(field: fields.Field) -> Any:

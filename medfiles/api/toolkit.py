@@ -1,6 +1,6 @@
 """What API handlers share: the blueprint, operation descriptions, request and response bodies."""
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -78,9 +78,9 @@ def checked(model: type[Sent], data: bytes | Mapping[str, Any]) -> Sent:
         return model.model_validate_json(data) if isinstance(data, bytes) else model.model_validate(data)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
-        if any(wrong["type"] == "json_invalid" for wrong in found):
+        if any(each["type"] == "json_invalid" for each in found):
             raise BadRequest() from error
-        wrong = {_place(wrong["loc"]): wrong["msg"] for wrong in found}
+        wrong = {".".join(map(str, each["loc"])) or "body": each["msg"] for each in found}  # such as "file_ids.3"
         raise Rejected("The request is not valid. See “errors”.", wrong) from error
 
 
@@ -104,8 +104,3 @@ def reply(
     if request.method in ("GET", "HEAD"):
         response.make_conditional(request)
     return response
-
-
-def _place(location: Iterable[str | int]) -> str:
-    """Return the path of a value in the request, such as "file_ids.3"."""
-    return ".".join(str(part) for part in location) or "body"

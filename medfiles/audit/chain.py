@@ -16,15 +16,15 @@ from typing import Any
 import structlog
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, select, true
 from sqlalchemy.exc import SQLAlchemyError
 
 from medfiles.audit import event_log
 from medfiles.audit.checkpoint import Anchor, Head
 from medfiles.audit.event_log import AuditTarget
 from medfiles.clock import now
-from medfiles.database.session import db, transaction
-from medfiles.errors import MedfilesError
+from medfiles.database.session import db, read, transaction
+from medfiles.errors import MedfilesError, error_code
 from medfiles.jobs import last_runs
 from medfiles.models import AuditEvent, AuditPrivate, AuditSeal
 
@@ -75,9 +75,8 @@ class Violation:
 
     @property
     def text(self) -> str:
-        event = f"event {self.event_id}" if self.event_id is not None else ""
-        place = f"position {self.position}" if self.position is not None else ""
-        where = ", ".join(filter(None, (event, place)))
+        places = {"event": self.event_id, "position": self.position}
+        where = ", ".join(f"{name} {number}" for name, number in places.items() if number is not None)
         return f"{where}: {KINDS[self.kind]}" if where else KINDS[self.kind]
 
 
@@ -133,7 +132,7 @@ def status() -> ChainStatus:
     return ChainStatus(
         sealed=last.position if last else 0,
         sealed_at=datetime.fromisoformat(last.at) if last else None,
-        waiting=db.session.scalar(select(func.count()).select_from(_unsealed().subquery())) or 0,
+        waiting=db.session.scalar(_unsealed().with_only_columns(func.count(AuditEvent.id))) or 0,
         checked=last_runs.last(VERIFY),
     )
 
@@ -172,22 +171,24 @@ def start_sealing(app: Any, stop: threading.Event | None = None) -> threading.Th
 
     def rounds() -> None:
         while not stop.wait(EVERY):
-            with app.app_context():
-                try:
-                    seal(app.extensions["medfiles"].sealer)
-                except MedfilesError as error:
-                    log.error("sealing failed", code=error.code)
-                except (SQLAlchemyError, OSError) as error:  # an outage may be over in a few seconds
-                    log.error("sealing failed", code=type(error).__name__)
+            seal_waiting(app)
 
     thread = threading.Thread(target=rounds, name="sealing", daemon=True)
     thread.start()
     return thread
 
 
+def seal_waiting(app: Any) -> None:
+    """Seal what waits, as at the end of a process; log a failure."""
+    with app.app_context():
+        try:
+            seal(app.extensions["medfiles"].sealer)
+        except (MedfilesError, SQLAlchemyError, OSError) as error:  # an outage may be over in a few seconds
+            log.error("sealing failed", code=error_code(error))
+
+
 def _seal_batch(sealer: Sealer, everything: bool) -> int:
-    if db.session.execute(_unsealed(everything=everything).limit(1)).first() is None:
-        db.session.rollback()
+    if not read(_unsealed(everything=everything).limit(1)):
         return 0
     with transaction() as session:
         last_runs.lock_row(SEAL)  # one at a time
@@ -213,20 +214,14 @@ def _unsealed(*, everything: bool = False) -> Select[Any]:
 
     Ids become visible out of order, but only within a short range.
     """
-    query = (
-        select(*COLUMNS).outerjoin(AuditSeal, AuditSeal.event_id == AuditEvent.id).where(AuditSeal.event_id.is_(None))
-    )
-    if everything:
-        return query
+    query = select(*COLUMNS).outerjoin(AuditSeal, AuditSeal.event_id == AuditEvent.id)
     last = select(func.coalesce(func.max(AuditSeal.event_id), 0)).scalar_subquery()
-    return query.where(AuditEvent.id > last - OVERLAP)
+    return query.where(AuditSeal.event_id.is_(None), true() if everything else AuditEvent.id > last - OVERLAP)
 
 
 def _head() -> Head | None:
     query = select(AuditSeal.position, AuditSeal.mac, AuditSeal.sealed_at).order_by(AuditSeal.position.desc()).limit(1)
-    row = db.session.execute(query).one_or_none()
-    db.session.rollback()
-    return Head(row[0], row[1], row[2].astimezone(UTC).isoformat()) if row else None
+    return next((Head(position, mac, at.astimezone(UTC).isoformat()) for position, mac, at in read(query)), None)
 
 
 def _check(sealer: Sealer, head: Head | None) -> Violation | None:
@@ -268,8 +263,7 @@ def _mac(key: bytes, previous_mac: str, row: Sequence[Any], sealed_as: int) -> s
 
 def _event_fields(row: Sequence[Any]) -> dict[str, Any]:
     """Return an event's columns in a form that is the same on every database."""
-    return {column.name: _json_value(value) for column, value in zip(COLUMNS, row, strict=True)}
-
-
-def _json_value(value: Any) -> Any:
-    return value.astimezone(UTC).isoformat(timespec="microseconds") if isinstance(value, datetime) else value
+    return {
+        column.name: value.astimezone(UTC).isoformat(timespec="microseconds") if isinstance(value, datetime) else value
+        for column, value in zip(COLUMNS, row, strict=True)
+    }

@@ -6,13 +6,13 @@ import os
 from dataclasses import asdict, dataclass
 from logging.handlers import SysLogHandler
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import obstore
 from obstore.exceptions import BaseError
 
 from medfiles.errors import StorageError
-from medfiles.storage.durable import publish
+from medfiles.storage.durable import write_private
 from medfiles.storage.objects import SCHEMES, bucket
 
 SYSLOG = "syslog:"
@@ -28,16 +28,6 @@ class Head:
     at: str
 
 
-class Anchor(Protocol):
-    """A place that keeps heads of the chain."""
-
-    def write(self, head: Head) -> None:
-        """Store this head durably, or raise StorageError."""
-
-    def read(self) -> Head | None:
-        """Return the newest head; None when there is none or it cannot be read back."""
-
-
 class FileAnchor:
     """Append each head as a line to a file, which is shortened now and then."""
 
@@ -46,7 +36,8 @@ class FileAnchor:
 
     def write(self, head: Head) -> None:
         try:
-            self._shorten()
+            if self.path.exists() and self.path.stat().st_size > MAX_BYTES:
+                write_private(self.path, "\n".join(self._lines()[-KEPT_LINES:]) + "\n")
             with open(os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "w") as file:
                 file.write(json.dumps(asdict(head)) + "\n")
                 file.flush()
@@ -70,12 +61,6 @@ class FileAnchor:
             return []
         except OSError as error:
             raise StorageError(f"The audit checkpoint cannot be read: {error.strerror}.") from error
-
-    def _shorten(self) -> None:
-        if self.path.exists() and self.path.stat().st_size > MAX_BYTES:
-            part = self.path.with_name(f"{self.path.name}.part")
-            part.write_text("\n".join(self._lines()[-KEPT_LINES:]) + "\n")
-            publish(part, self.path)
 
 
 class SyslogAnchor:
@@ -115,6 +100,10 @@ class BucketAnchor:
             return Head(**json.loads(bytes(obstore.get(self._objects, max(days)).bytes()))) if days else None
         except (BaseError, OSError, ValueError, TypeError) as error:
             raise StorageError("The audit checkpoint cannot be read from its bucket.") from error
+
+
+# A place that keeps heads: `write` stores one durably or raises StorageError; `read` returns the newest, or None.
+Anchor = FileAnchor | SyslogAnchor | BucketAnchor
 
 
 def open_anchor(place: str, instance: Path) -> Anchor:

@@ -1,13 +1,51 @@
 """The command line: `flask medfiles …`."""
 
-from flask import Flask
-from flask.cli import AppGroup
+from importlib.metadata import version
+from typing import Any
 
+import click
+from flask import Flask, current_app
+from flask.cli import AppGroup, with_appcontext
+
+from medfiles.audit.chain import seal_waiting
 from medfiles.cli import audit, backup, database, demo, legacy, previews, scan, storage, token, user, verify, worker
+from medfiles.http.current import services
+from medfiles.operations import instance
+
+MAKES_A_DATABASE = ("restore",)
+
+
+class Commands(AppGroup):
+    """Seals the audit events of a command when it ends, unless it failed. There may be no server to do it."""
+
+    def invoke(self, context: click.Context) -> Any:
+        failed = False
+        try:
+            return super().invoke(context)
+        except click.ClickException:
+            failed = True
+            raise
+        finally:
+            if not failed and context.invoked_subcommand != audit.group.name:  # it says what is sealed
+                seal_waiting(current_app)
+
+
+@click.group("medfiles", cls=Commands)
+@click.version_option(version("medfiles"), message="medfiles %(version)s")
+@click.option(
+    instance.AS_OWNER, is_flag=True, expose_value=False,
+    help="For root: run as the account that the instance folder belongs to.",
+)  # fmt: skip
+@click.pass_context
+@with_appcontext
+def group(context: click.Context) -> None:
+    """Manage this medfiles installation."""
+    if context.invoked_subcommand not in MAKES_A_DATABASE:
+        instance.require_database(current_app.config, services().storages)
 
 
 def init_app(app: Flask) -> None:
-    group = AppGroup("medfiles", help="Manage this medfiles installation.")
     for module in (audit, backup, database, demo, legacy, previews, scan, storage, token, user, verify, worker):
-        module.register(group)
+        for command in module.COMMANDS:
+            group.add_command(command)
     app.cli.add_command(group)

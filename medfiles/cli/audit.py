@@ -1,7 +1,6 @@
 """`flask medfiles audit`: seal, verify, export and anchor the audit chain."""
 
 import re
-import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +9,7 @@ from flask.cli import AppGroup
 
 from medfiles.audit import chain
 from medfiles.audit.checkpoint import Head
-from medfiles.cli.output import FINDINGS, json_option, report_errors, summary
+from medfiles.cli.output import report_errors, summary, with_summary
 from medfiles.http.current import services
 
 group = AppGroup("audit", help="Verify, export and seal the audit log.")
@@ -30,13 +29,8 @@ def _utc(context: Any, parameter: Any, value: datetime | None) -> datetime | Non
     return value.replace(tzinfo=UTC) if value else None
 
 
-def register(parent: AppGroup) -> None:
-    parent.add_command(group)
-
-
 @group.command("seal")
-@json_option
-@report_errors
+@with_summary
 def seal_now(as_json: bool) -> None:
     """Seal all unsealed events into the audit chain. Servers do this every few seconds."""
     count = chain.seal(services().sealer, everything=True)
@@ -45,17 +39,14 @@ def seal_now(as_json: bool) -> None:
 
 @group.command()
 @click.option("--head", type=HeadType(), help="Compare with this checkpoint, POSITION:CODE, instead of the stored one.")
-@json_option
-@report_errors
+@with_summary
 def verify(head: Head | None, as_json: bool) -> None:
     """Check every event against the chain, and the end of the chain against the checkpoint."""
     bad = chain.verify(services().sealer, head)
     state = chain.status()
     sentence = f"First finding: {bad.text}." if bad else f"All {state.sealed:,} sealed events are unchanged."
     finding = {"kind": bad.kind, "event": bad.event_id, "position": bad.position} if bad else None
-    summary(as_json, sentence, sealed=state.sealed, waiting=state.waiting, finding=finding)
-    if bad:
-        sys.exit(FINDINGS)
+    summary(as_json, sentence, ok=not bad, sealed=state.sealed, waiting=state.waiting, finding=finding)
 
 
 @group.command()
@@ -76,10 +67,12 @@ def export(patient: int | None, since: datetime | None, until: datetime | None, 
 
 
 @group.command()
-@json_option
-@report_errors
+@with_summary
 def anchor(as_json: bool) -> None:
     """Accept the current chain with a new checkpoint, for example after restoring an older database. Logged."""
     head = chain.renew_anchor(services().sealer)
     assert head is not None
     summary(as_json, f"The checkpoint is now {head.position}:{head.mac}", position=head.position, mac=head.mac)
+
+
+COMMANDS = (group,)

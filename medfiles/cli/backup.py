@@ -1,16 +1,14 @@
 """`flask medfiles backup` and `restore`."""
 
-import sys
 from pathlib import Path
 
 import click
 from alembic.script import ScriptDirectory
 from flask import current_app
-from flask.cli import AppGroup
 
 from medfiles.audit import chain
 from medfiles.audit.chain import Sealer
-from medfiles.cli.output import FINDINGS, json_option, report_errors, summary
+from medfiles.cli.output import summary, with_summary
 from medfiles.cli.progress import Progress
 from medfiles.http.current import services
 from medfiles.operations import backup, integrity, restore
@@ -25,11 +23,6 @@ OUTDATED = (
 )
 
 
-def register(parent: AppGroup) -> None:
-    parent.add_command(back_up)
-    parent.add_command(bring_back)
-
-
 @click.command("backup")
 @FOLDER
 @click.option("--keep", type=click.IntRange(1), help="Keep only this many of the newest backups.")
@@ -38,8 +31,7 @@ def register(parent: AppGroup) -> None:
     "--check", "only_check", is_flag=True, help="Do not make a backup: check the newest against its checksums."
 )
 @click.option("--name", help="With --check: check this backup instead of the newest.")
-@json_option
-@report_errors
+@with_summary
 def back_up(folder: Path, keep: int | None, mend: bool, only_check: bool, name: str | None, as_json: bool) -> None:
     """Back up the database, all documents and the secret key to FOLDER while the server runs. Content that was copied
     before is not copied again. FOLDER gives access to every document: keep it as safe as the installation."""
@@ -57,59 +49,40 @@ def _make(folder: Path, keep: int | None, mend: bool, as_json: bool) -> None:
     gone = backup.thin_out(folder, keep) if keep else 0
     lines = [*saved.problems, f"Backed up {saved.documents:,} documents as {saved.name} ({saved.copied:,} new)."]
     facts = {"documents": saved.documents, "bytes": saved.bytes, "copied": saved.copied, "removed": gone}
-    summary(as_json, "\n".join(lines), name=saved.name, problems=saved.problems, purged=saved.purged, **facts)
-    if saved.problems:
-        sys.exit(FINDINGS)
+    found = {"problems": saved.problems, "purged": saved.purged}
+    summary(as_json, "\n".join(lines), ok=not saved.problems, name=saved.name, **found, **facts)
 
 
 def _check(folder: Path, name: str, as_json: bool) -> None:
     count = backup.manifest(folder, name)["documents"]
     problems = list(backup.check(folder, name, Progress().step("Reading", count)))
-    last = (
-        f"{len(problems):,} findings in {name}. {MEND}"
-        if problems
-        else f"{name} is complete and undamaged: {count:,} documents."
-    )
-    summary(as_json, "\n".join([*problems, last]), name=name, documents=count, problems=problems)
-    if problems:
-        sys.exit(FINDINGS)
+    findings = f"{len(problems):,} findings in {name}. {MEND}"
+    last = findings if problems else f"{name} is complete and undamaged: {count:,} documents."
+    summary(as_json, "\n".join([*problems, last]), ok=not problems, name=name, documents=count, problems=problems)
 
 
 @click.command("restore")
 @FOLDER
 @click.option("--name", help="Restore this backup instead of the newest.")
-@json_option
-@report_errors
+@with_summary
 def bring_back(folder: Path, name: str | None, as_json: bool) -> None:
     """Restore a backup into this empty installation. Stop the server first. The whole backup is checked before anything
     is changed, and every document is compared afterwards."""
     name = name or backup.newest(folder)
     tell = Progress().step("Restoring", backup.manifest(folder, name)["documents"])
-    done = restore.restore(services().storages, _target(), folder, name, tell)
-    found = [] if done.outdated else [*_verified()]
+    config, storages = current_app.config, services().storages
+    known = [script.revision for script in ScriptDirectory(str(config["MIGRATIONS"])).walk_revisions()]
+    target = Target(config["MEDFILES_INSTANCE"], config["SECRET_KEY"], bool(config["MEDFILES_SECRET_KEY"]), known)
+    done = restore.restore(storages, target, folder, name, tell)
+    found: list[str] = []
     if not done.outdated:
-        chain.renew_anchor(_sealer(done.secret))  # an old anchor belongs to another chain
+        found = [one.text for one in (integrity.verify(storages) + integrity.verify_deep(storages)).findings]
+        key = config["MEDFILES_AUDIT_KEY"] or config["MEDFILES_SECRET_KEY"] or done.secret  # the restored one
+        chain.renew_anchor(Sealer(chain.derive_key(key), services().sealer.anchor))  # an old one has another chain
     lines = [*found, f"Restored {done.documents:,} documents from {done.name}."]
     lines += [SECOND_STEPS] * done.key_differs + [OUTDATED] * done.outdated
     facts = {"documents": done.documents, "bytes": done.bytes, "outdated": done.outdated}
-    summary(as_json, "\n".join(lines), name=done.name, findings=found, **facts)
-    if found:
-        sys.exit(FINDINGS)
+    summary(as_json, "\n".join(lines), ok=not found, name=done.name, findings=found, **facts)
 
 
-def _verified() -> list[str]:
-    storages = services().storages
-    return [one.text for one in (integrity.verify(storages) + integrity.verify_deep(storages)).findings]
-
-
-def _sealer(secret: str) -> Sealer:
-    """Return a sealer with the restored key, which this process did not start with."""
-    config = current_app.config
-    own = config["MEDFILES_AUDIT_KEY"] or config["MEDFILES_SECRET_KEY"]
-    return Sealer(chain.derive_key(own or secret), services().sealer.anchor)
-
-
-def _target() -> Target:
-    config = current_app.config
-    known = [script.revision for script in ScriptDirectory(str(config["MIGRATIONS"])).walk_revisions()]
-    return Target(config["MEDFILES_INSTANCE"], config["SECRET_KEY"], bool(config["MEDFILES_SECRET_KEY"]), known)
+COMMANDS = (back_up, bring_back)

@@ -9,20 +9,15 @@ import click
 from flask import current_app
 from flask.cli import AppGroup
 
-from medfiles.cli.output import json_option, report_errors, summary
-from medfiles.operations import copy_database
+from medfiles.cli.output import summary, with_summary
+from medfiles.operations import copy_database, instance
 
-database = AppGroup("db", help="Copy the installation to another database.")
-
-
-def register(parent: AppGroup) -> None:
-    parent.add_command(database)
+group = AppGroup("db", help="Copy the installation to another database.")
 
 
-@database.command("copy")
+@group.command("copy")
 @click.argument("url")
-@json_option
-@report_errors
+@with_summary
 def copy(url: str, as_json: bool) -> None:
     """Copy everything from SQLite into the empty PostgreSQL database at URL and compare every row.
 
@@ -31,7 +26,21 @@ def copy(url: str, as_json: bool) -> None:
     """
     target = copy_database.target_engine(url)
     copy_database.check_is_empty(target)
-    _make_tables(url)
+    command = [
+        sys.executable,
+        "-m",
+        "flask",
+        "--app",
+        "medfiles.app:create_app",
+        "db",
+        "upgrade",
+        "-x",
+        instance.COPYING,
+    ]
+    environ = {"MEDFILES_DATABASE_URL": url, "MEDFILES_INSTANCE": str(current_app.config["MEDFILES_INSTANCE"])}
+    made = subprocess.run(command, env=os.environ | environ, capture_output=True, text=True)
+    if made.returncode:
+        raise click.ClickException(f"The tables could not be created: {made.stderr.strip().rpartition(chr(10))[2]}")
     done = copy_database.copy_to(target, _tell)
     count = sum(done.rows.values())
     lines = [f"{count:,} rows in {len(done.rows)} tables copied and compared. All rows are identical."]
@@ -41,15 +50,9 @@ def copy(url: str, as_json: bool) -> None:
     summary(as_json, "\n".join(lines), **asdict(done), count=count)
 
 
-def _make_tables(url: str) -> None:
-    """Run the migrations in a process that uses the new database."""
-    command = [sys.executable, "-m", "flask", "--app", "medfiles.app:create_app", "db", "upgrade"]
-    environ = {"MEDFILES_DATABASE_URL": url, "MEDFILES_INSTANCE": str(current_app.config["MEDFILES_INSTANCE"])}
-    done = subprocess.run(command, env=os.environ | environ, capture_output=True, text=True)
-    if done.returncode:
-        raise click.ClickException(f"The tables could not be created: {done.stderr.strip().rpartition(chr(10))[2]}")
-
-
 def _tell(table: str, rows: int) -> None:
     if sys.stderr.isatty():
         click.echo(f"{table}: {rows:,}", err=True)
+
+
+COMMANDS = (group,)

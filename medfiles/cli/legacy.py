@@ -1,16 +1,14 @@
 """`flask medfiles migrate-lab-results` and `rollback-lab-results`."""
 
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 from flask import current_app
-from flask.cli import AppGroup
 
-from medfiles.cli.output import FINDINGS, json_option, report_errors, summary
+from medfiles.cli.output import summary, with_summary
 from medfiles.cli.progress import Progress
 from medfiles.clock import is_zone
 from medfiles.http.current import services
@@ -42,11 +40,6 @@ def _source_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def register(parent: AppGroup) -> None:
-    parent.add_command(migrate)
-    parent.add_command(roll_back)
-
-
 @click.command("migrate-lab-results")
 @_source_options
 @click.option("--dry-run", is_flag=True, help="Analyse only and change nothing. Exits with 1 if there are findings.")
@@ -68,8 +61,7 @@ def register(parent: AppGroup) -> None:
 @click.option("--backup", type=click.Path(file_okay=False, path_type=Path), help="Write the backup to this folder.")
 @click.option("--names", is_flag=True, help="Show patient names and full account emails.")
 @click.option("--finish", is_flag=True, help="Delete the old rows and files of what was moved. This cannot be undone.")
-@json_option
-@report_errors
+@with_summary
 def migrate(
     source_url: str | None, source_uploads: Path | None, dry_run: bool, finish: bool, as_json: bool, **wanted: Any
 ) -> None:
@@ -91,8 +83,7 @@ def migrate(
 
 @click.command("rollback-lab-results")
 @_source_options
-@json_option
-@report_errors
+@with_summary
 def roll_back(source_url: str | None, source_uploads: Path | None, as_json: bool) -> None:
     """Undo the move: documents become files of the previous feature again. Documents added since are kept."""
     with _source(source_url, source_uploads).at_hand() as older, log.locked(_place()):
@@ -106,9 +97,7 @@ def roll_back(source_url: str | None, source_uploads: Path | None, as_json: bool
     words = [f"Rolled back {back.documents:,} documents.", *back.lost, *back.kept]
     words += [f"The {kind} {number} was imported and is kept because it is in use." for kind, number in back.people]
     facts = {"documents": back.documents, "lost": back.lost, "kept": back.kept, "failed": back.failed}
-    summary(as_json, "\n".join(words), **facts, people=back.people)
-    if back.kept or back.failed:
-        sys.exit(FINDINGS)
+    summary(as_json, "\n".join(words), ok=not (back.kept or back.failed), **facts, people=back.people)
 
 
 def _source(url: str | None, uploads: Path | None) -> Source:
@@ -134,23 +123,19 @@ def _finish(as_json: bool) -> None:
     words = [f"Deleted {done.removed:,} old files and their rows. The move can no longer be rolled back."]
     words += [f"Old file {number} was kept because its document differs from what was moved." for number in done.kept]
     words += [f"{done.failed:,} files could not be deleted yet. Run this again."] if done.failed else []
-    summary(as_json, "\n".join(words), removed=done.removed, kept=done.kept, failed=done.failed)
-    if done.kept or done.failed:
-        sys.exit(FINDINGS)
+    facts = {"removed": done.removed, "kept": done.kept, "failed": done.failed}
+    summary(as_json, "\n".join(words), ok=not (done.kept or done.failed), **facts)
 
 
 def _tell(made: Report, as_json: bool) -> None:
-    facts = made.as_json() | {"report": str(_save(made))}
-    summary(as_json, "\n".join([*report.lines(made), f"Report: {facts['report']}"]), **facts)
-    if not made.good:
-        sys.exit(FINDINGS)
-
-
-def _save(made: Report) -> Path:
-    """Save the report as a self-contained page that only its owner can read."""
+    """Print the report, and save it as a self-contained page that only its owner can read."""
     path = _place() / ("analysis.html" if made.dry_run else "report.html")
     draft = path.with_suffix(".part")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(current_app.jinja_env.get_template("legacy/report.html").render(report=made))
     draft.replace(path)
-    return path
+    facts = made.as_json() | {"report": str(path)}
+    summary(as_json, "\n".join([*report.lines(made), f"Report: {path}"]), ok=made.good, **facts)
+
+
+COMMANDS = (migrate, roll_back)

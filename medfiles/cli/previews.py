@@ -5,7 +5,7 @@ import sys
 import click
 from flask.cli import AppGroup
 
-from medfiles.cli.output import FINDINGS, json_option, report_errors, summary
+from medfiles.cli.output import summary, with_summary
 from medfiles.http.current import services
 from medfiles.operations import housekeeping
 from medfiles.previews import cache as preview_cache
@@ -13,13 +13,8 @@ from medfiles.previews import cache as preview_cache
 group = AppGroup("previews", help="Create missing thumbnails, or clear the preview cache.")
 
 
-def register(parent: AppGroup) -> None:
-    parent.add_command(group)
-
-
 @group.command()
-@json_option
-@report_errors
+@with_summary
 def warm(as_json: bool) -> None:
     """Create missing thumbnails. Previews that failed before are not tried again."""
     with click.progressbar(length=housekeeping.cold_count(), label="Creating thumbnails", file=sys.stderr) as bar:
@@ -30,12 +25,12 @@ def warm(as_json: bool) -> None:
 
 @group.command()
 @click.option("--failed", is_flag=True, help="Clear only failed previews, so that they are tried again.")
-@json_option
-@report_errors
+@with_summary
 def clear(failed: bool, as_json: bool) -> None:
     """Remove all cached previews. They are created again on demand. Documents are not changed."""
     swept = preview_cache.clear(services().storages, failed=failed)
     sentence = f"Removed {swept.removed} entries. {swept.failed} previews could not be removed yet."
-    summary(as_json, sentence, removed=swept.removed, failed=swept.failed)
-    if swept.failed:
-        sys.exit(FINDINGS)
+    summary(as_json, sentence, ok=not swept.failed, removed=swept.removed, failed=swept.failed)
+
+
+COMMANDS = (group,)

@@ -8,7 +8,7 @@ from datetime import timedelta
 import click
 from flask.cli import AppGroup
 
-from medfiles.cli.output import FINDINGS, json_option, report_errors, summary
+from medfiles.cli.output import summary, with_summary
 from medfiles.cli.progress import Progress
 from medfiles.clock import now
 from medfiles.http.current import services
@@ -30,22 +30,13 @@ class Period(click.ParamType[timedelta]):
         return timedelta(**{unit: int(found[1])})
 
 
-def register(parent: AppGroup) -> None:
-    parent.add_command(trash)
-    parent.add_command(sweep)
-    parent.add_command(storage)
-
-
 @click.command()
-@json_option
-@report_errors
+@with_summary
 def sweep(as_json: bool) -> None:
     """Remove leftovers of interrupted uploads and moves. Safe to run at any time and repeatedly."""
     swept = housekeeping.sweep(services().storages)
     sentence = f"Removed {swept.removed} unclaimed objects. {swept.failed} could not be removed yet."
-    summary(as_json, sentence, removed=swept.removed, failed=swept.failed)
-    if swept.failed:
-        sys.exit(FINDINGS)
+    summary(as_json, sentence, ok=not swept.failed, removed=swept.removed, failed=swept.failed)
 
 
 @trash.command("list")
@@ -55,8 +46,7 @@ def sweep(as_json: bool) -> None:
     default="0m",
     help="List only documents that are in the trash for longer, such as 30d, 12h or 45m.",
 )
-@json_option
-@report_errors
+@with_summary
 def list_trash(older_than: timedelta, as_json: bool) -> None:
     """List IDs, types and deletion times of documents in the trash, without their names."""
     files = housekeeping.due(now() - older_than)
@@ -69,22 +59,19 @@ def list_trash(older_than: timedelta, as_json: bool) -> None:
 @click.option(
     "--older-than", type=Period(), help="Delete what is in the trash for longer. Default: MEDFILES_TRASH_DAYS."
 )
-@json_option
-@report_errors
+@with_summary
 def purge(older_than: timedelta | None, as_json: bool) -> None:
     """Permanently delete what has expired in the trash."""
     period = timedelta(days=services().trash_days) if older_than is None else older_than
     report = (lambda text: click.echo(text, err=True)) if sys.stderr.isatty() else (lambda text: None)
     purged = housekeeping.purge_expired(services().registry, services().storages, now() - period, report)
     sentence = f"Permanently deleted {purged.documents} documents and {purged.records} records."
-    summary(as_json, sentence, documents=purged.documents, records=purged.records, failed=purged.failed)
-    if purged.failed:
-        sys.exit(FINDINGS)
+    facts = {"documents": purged.documents, "records": purged.records, "failed": purged.failed}
+    summary(as_json, sentence, ok=not purged.failed, **facts)
 
 
 @storage.command("copy")
-@json_option
-@report_errors
+@with_summary
 def copy_storage(as_json: bool) -> None:
     """Copy documents from MEDFILES_STORAGE_ALSO to MEDFILES_STORAGE_URL and compare each with its SHA-256.
 
@@ -106,10 +93,11 @@ def copy_storage(as_json: bool) -> None:
         )
     else:
         sentences.append("The old store is empty. MEDFILES_STORAGE_ALSO can be removed.")
-    summary(as_json, "\n".join(sentences), **asdict(done), storage=storages.default.name)
-    if done.documents:
-        sys.exit(FINDINGS)
+    summary(as_json, "\n".join(sentences), ok=not done.documents, **asdict(done), storage=storages.default.name)
 
 
 def _numbers(ids: list[int]) -> str:
     return ", ".join(map(str, ids[:20])) + (" …" if len(ids) > 20 else "")
+
+
+COMMANDS = (storage, trash, sweep)

@@ -7,7 +7,7 @@ from flask.cli import AppGroup
 
 from medfiles.accounts import api_tokens
 from medfiles.accounts import service as accounts
-from medfiles.cli.output import json_option, report_errors, summary
+from medfiles.cli.output import summary, with_summary
 from medfiles.http.parameters import LARGEST_ID
 
 group = AppGroup("token", help="Create and revoke API tokens.")
@@ -16,18 +16,13 @@ DAYS = click.IntRange(0, api_tokens.MAX_LIFETIME.days)
 NUMBER = click.IntRange(0, LARGEST_ID)
 
 
-def register(parent: AppGroup) -> None:
-    parent.add_command(group)
-
-
 @group.command()
 @click.argument("email")
 @click.option("--name", required=True, help="Name of the token, shown to the account's owner.")
 @click.option("--scope", type=click.Choice(api_tokens.SCOPES), default=api_tokens.READ, show_default=True)
 @click.option("--patient", type=NUMBER, help="Limit the token to this patient. Default: all patients of the account.")
 @click.option("--days", type=DAYS, default=YEAR, show_default=True, help="Days until the token expires; 0: never.")
-@json_option
-@report_errors
+@with_summary
 def create(email: str, name: str, scope: str, patient: int | None, days: int, as_json: bool) -> None:
     """Create a token and print it once, as the last word of the line."""
     actor = accounts.actor_for(accounts.find(email))
@@ -38,8 +33,7 @@ def create(email: str, name: str, scope: str, patient: int | None, days: int, as
 
 @group.command("list")
 @click.argument("email")
-@json_option
-@report_errors
+@with_summary
 def list_tokens(email: str, as_json: bool) -> None:
     """List an account's tokens with scope, expiry and last use."""
     found = api_tokens.list_tokens(accounts.actor_for(accounts.find(email)))
@@ -55,9 +49,11 @@ def list_tokens(email: str, as_json: bool) -> None:
 @group.command()
 @click.argument("email")
 @click.argument("token_id", type=NUMBER)
-@json_option
-@report_errors
+@with_summary
 def revoke(email: str, token_id: int, as_json: bool) -> None:
     """Revoke a token."""
     token = api_tokens.revoke(accounts.actor_for(accounts.find(email)), token_id)
     summary(as_json, f"Revoked token {token.id} “{token.name}” of {email}.", id=token.id, name=token.name)
+
+
+COMMANDS = (group,)

@@ -1,7 +1,6 @@
 """`flask medfiles worker`: run jobs in a process of its own."""
 
 import signal
-import sys
 import threading
 import time
 from contextlib import suppress
@@ -9,10 +8,9 @@ from typing import Any
 
 import click
 from flask import current_app
-from flask.cli import AppGroup
 
 from medfiles.audit.chain import start_sealing
-from medfiles.cli.output import FINDINGS, json_option, report_errors, summary
+from medfiles.cli.output import summary, with_summary
 from medfiles.jobs import queue as jobs
 from medfiles.operations import worker as operation_worker
 
@@ -23,37 +21,26 @@ class StopRequested(Exception):
     """A signal asked the worker to stop."""
 
 
-def register(parent: AppGroup) -> None:
-    parent.add_command(worker)
-
-
 @click.command()
 @click.option("--once", is_flag=True, help="Run the jobs that are due, then exit.")
 @click.option("--again", is_flag=True, help="Also run failed jobs again.")
-@json_option
-@report_errors
+@with_summary
 def worker(once: bool, again: bool, as_json: bool) -> None:
     """Run background jobs: thumbnails, malware scans, integrity checks, emptying the trash. Start any number of workers
     on any host. Ctrl-C or SIGTERM stops after the current job; an unfinished job is taken over by another worker."""
     if again:
         click.echo(f"{jobs.retry_given_up():,} failed jobs will run again.", err=True)
-    if once:
-        _once(as_json)
-    else:
-        _run_until_stopped()
-
-
-def _once(as_json: bool) -> None:
-    app, done, failed = _app(), 0, 0
+    app: Any = current_app._get_current_object()  # type: ignore[attr-defined]
+    if not once:
+        return _run_until_stopped(app)
+    done = failed = 0
     while (succeeded := operation_worker.run_next(app)) is not None:
         done, failed = done + succeeded, failed + (not succeeded)
-    summary(as_json, f"{done:,} jobs done, {failed:,} failed.", done=done, failed=failed)
-    if failed:
-        sys.exit(FINDINGS)
+    summary(as_json, f"{done:,} jobs done, {failed:,} failed.", ok=not failed, done=done, failed=failed)
 
 
-def _run_until_stopped() -> None:
-    app, stop = _app(), threading.Event()
+def _run_until_stopped(app: Any) -> None:
+    stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _request_stop)
     start_sealing(app, stop)
@@ -73,5 +60,4 @@ def _request_stop(*_: Any) -> None:
     raise StopRequested
 
 
-def _app() -> Any:
-    return current_app._get_current_object()  # type: ignore[attr-defined]
+COMMANDS = (worker,)

@@ -1,6 +1,6 @@
 """The database handle: constraint names, UTC times, transactions."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import BigInteger, Connection, DateTime, Dialect, Engine, Integer, MetaData, event, text
+from sqlalchemy import BigInteger, Connection, DateTime, Dialect, Engine, Integer, MetaData, event, func, select, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
@@ -95,10 +95,22 @@ def end_read() -> None:
     db.session.commit()
 
 
-def check_connection() -> None:
-    """Run SELECT 1; raise OperationalError when the database does not answer."""
-    db.session.execute(text("SELECT 1"))
-    db.session.rollback()
+def read(query: Any) -> Sequence[Any]:
+    """Return all rows of a query and end the read transaction."""
+    rows = db.session.execute(query).all()
+    end_read()
+    return rows
+
+
+def count(column: Any, *where: Any) -> int:
+    """Count the rows that meet the conditions."""
+    return db.session.scalar(select(func.count(column)).where(*where)) or 0
+
+
+def check_writable() -> None:
+    """Begin a write transaction and read in it; DatabaseUnavailable if that fails."""
+    with transaction() as session:
+        session.execute(text("SELECT 1"))
 
 
 def _configure_postgresql(engine: Engine) -> None:

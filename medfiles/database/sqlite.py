@@ -1,12 +1,15 @@
 """SQLite: durable commits on every connection, and fair turns for writers."""
 
+import os
 import sqlite3
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 WRITES = "medfiles_writes"  # execution option of write transactions: when their commit is durable
@@ -21,6 +24,15 @@ def configure(engine: Engine) -> None:
     A write transaction takes the lock when it begins.
     """
     write_lock = threading.Lock()
+    file = DatabaseFile(engine.url.database)
+
+    @event.listens_for(engine, "do_connect")
+    def require_file(*_: Any) -> None:
+        file.check()
+
+    @event.listens_for(engine, "engine_disposed")
+    def forget(_: Engine) -> None:
+        file.known = None  # the file may be replaced once all connections are disposed of
 
     @event.listens_for(engine, "connect")
     def connect(connection: sqlite3.Connection, _: Any) -> None:
@@ -32,6 +44,10 @@ def configure(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
+        try:
+            file.check()
+        except sqlite3.OperationalError as error:
+            raise OperationalError("BEGIN", None, error) from error
         commit = connection.get_execution_options().get(WRITES)
         _set_synchronous(connection, "NORMAL" if commit == ASYNCHRONOUS else "FULL")
         if commit is None:
@@ -48,6 +64,35 @@ def configure(engine: Engine) -> None:
             write_lock.release()
 
 
+class DatabaseFile:
+    """The file of a database, which must stay the one that was opened first.
+
+    SQLite would create a missing file, and go on writing into one that was deleted: what it confirms would be lost.
+    """
+
+    def __init__(self, path: str | None) -> None:
+        self.path = path  # None or "": in memory
+        self.known: tuple[int, int] | None = None
+
+    def check(self) -> None:
+        if not self.path:
+            return
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            raise sqlite3.OperationalError(f"the database {self.path} is missing") from None
+        if self.known not in (None, (found.st_dev, found.st_ino)):
+            raise sqlite3.OperationalError(f"the database {self.path} was replaced: restart the server")
+        self.known = found.st_dev, found.st_ino
+
+
+def create_file(engine: Engine) -> None:
+    """Create the file of a new database, readable by its owner only."""
+    if engine.url.database:
+        with suppress(FileExistsError):
+            os.close(os.open(engine.url.database, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
 def _set_synchronous(connection: Connection, level: str) -> None:
     if connection.info.get("synchronous", "FULL") != level:
         connection.exec_driver_sql(f"PRAGMA synchronous={level}")
@@ -59,17 +104,13 @@ def _acquire_lock(connection: Connection, deadline: float) -> bool:
     raw: Any = connection.connection.dbapi_connection
     raw.execute("PRAGMA busy_timeout=0")
     try:
-        while (locked := _try_begin(raw)) and time.monotonic() < deadline:
+        while True:
+            try:
+                raw.execute("BEGIN IMMEDIATE")
+                return True
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                    return False
             time.sleep(PAUSE)
-        return locked is False
     finally:
         raw.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
-
-
-def _try_begin(raw: sqlite3.Connection) -> bool | None:
-    """BEGIN IMMEDIATE: False when it began, True when locked, None on another error."""
-    try:
-        raw.execute("BEGIN IMMEDIATE")
-    except sqlite3.OperationalError as error:
-        return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY or None
-    return False

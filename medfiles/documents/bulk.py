@@ -13,13 +13,7 @@ from medfiles.content import DocumentContent, opened
 from medfiles.database.session import db, transaction
 from medfiles.database.sqlite import ASYNCHRONOUS
 from medfiles.documents import lifecycle
-from medfiles.documents.rules import (
-    checked_details,
-    require_live,
-    require_live_record,
-    require_room,
-    require_trashed,
-)
+from medfiles.documents.rules import checked_details, require_live, require_live_record, require_room, require_trashed
 from medfiles.documents.service import FIRST_TO_TRASH, DocumentService
 from medfiles.documents.uploading import count_live
 from medfiles.documents.zip_archive import Member
@@ -168,11 +162,10 @@ class BulkService(DocumentService):
             results = self._run(Task("download", record_type, record_id, lambda: check, log_reads), ids)
             if all(isinstance(result.error, NotFound) for result in results):
                 raise NotFound()
-        contents = [readable[result.file_id] for result in results if result.error is None]
-        members = [
-            Member(content.file.file_name, content.file.file_size, content.file.uploaded_at, content.read)
-            for content in contents
-        ]
+        members = []
+        for content in (readable[result.file_id] for result in results if result.error is None):
+            file = content.file
+            members.append(Member(file.file_name, file.file_size, file.uploaded_at, content.read))
         return Bundle(title, members, [result.file_name or GONE for result in results if result.error])
 
     def across(
@@ -211,8 +204,8 @@ class BulkService(DocumentService):
 
     def _run(self, task: Task, ids: Sequence[int]) -> Sequence[Result]:
         unique = list(dict.fromkeys(ids))
-        chunks = [unique[at : at + CHUNK] for at in range(0, len(unique), CHUNK)]
-        return [result for chunk in chunks for result in self._run_chunk(task, chunk)]
+        starts = range(0, len(unique), CHUNK)
+        return [result for at in starts for result in self._run_chunk(task, unique[at : at + CHUNK])]
 
     def _run_chunk(self, task: Task, ids: Sequence[int]) -> Sequence[Result]:
         """Change all at once; if another request changed one of them, halve until only that one fails."""

@@ -86,10 +86,7 @@ def delete_rows(files: Sequence[EntityFile]) -> Sequence[str]:
 
 @contextmanager
 def moving(
-    storages: Storages,
-    files: Sequence[EntityFile],
-    new_key: Callable[[EntityFile], str],
-    target: Storage | None = None,
+    storages: Storages, files: Sequence[EntityFile], new_key: Callable[[EntityFile], str], target: Storage | None = None
 ) -> Iterator[Sequence[EntityFile]]:
     """Copy bytes to new keys in the same storages or in `target`, then run the body in the rows' transaction.
 

@@ -154,7 +154,13 @@ class Page:
 def read_cursor(token: str, sort: str, order: str, trashed: bool) -> Cursor:
     """Parse a cursor; raise Rejected if it belongs to another list."""
     try:
-        return _read(token, _scope(sort, order, trashed))
+        if len(token) > CURSOR_LIMIT:
+            raise ValueError("longer than any cursor")
+        said = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True).decode()
+        scope, number, value = said.split("\n", 2)
+        if scope != _scope(sort, order, trashed) or "\0" in value:
+            raise ValueError("not a cursor of this list")
+        return Cursor(SORTS[sort].read(value), _whole(number))
     except (ValueError, OverflowError):
         message = "“cursor” does not belong to this list. Start again without a cursor."
         raise Rejected.about("cursor", message) from None
@@ -185,10 +191,14 @@ def page(
     others = [(file, sort.value(file)) for file in also if _matches(file, list_query)]
     rows = _merged([(file, value) for file, value in found], others, list_query)
     shown = rows[:limit]
+    hits = None
+    if counted or not cursor:
+        matching = select(func.count(EntityFile.id)).where(*_conditions(record_type, record_id, list_query))
+        hits = (db.session.scalar(matching) or 0) + len(others)
     return Page(
         files=[file for file, _ in shown],
-        hits=_hits(record_type, record_id, list_query) + len(others) if counted or not cursor else None,
-        next=_token(list_query, Cursor(shown[-1][1], shown[-1][0].id)) if len(rows) > len(shown) else None,
+        hits=hits,
+        next=_token(list_query, *shown[-1]) if len(rows) > len(shown) else None,
         additional=len(others),
     )
 
@@ -223,20 +233,10 @@ def _scope(sort: str, order: str, trashed: bool) -> str:
     return f"{sort} {order} {'trash' if trashed else 'live'}"
 
 
-def _token(list_query: ListQuery, cursor: Cursor) -> str:
-    value = cursor.value.isoformat() if isinstance(cursor.value, datetime) else cursor.value
-    said = f"{_scope(list_query.sort, list_query.order, list_query.trashed)}\n{cursor.id}\n{value}"
+def _token(list_query: ListQuery, last: EntityFile, sort_value: Any) -> str:
+    value = sort_value.isoformat() if isinstance(sort_value, datetime) else sort_value
+    said = f"{_scope(list_query.sort, list_query.order, list_query.trashed)}\n{last.id}\n{value}"
     return base64.urlsafe_b64encode(said.encode()).decode().rstrip("=")
-
-
-def _read(token: str, scope: str) -> Cursor:
-    if len(token) > CURSOR_LIMIT:
-        raise ValueError("longer than any cursor")
-    said = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True).decode()
-    made_for, number, value = said.split("\n", 2)
-    if made_for != scope or "\0" in value:
-        raise ValueError("not a cursor of this list")
-    return Cursor(SORTS[scope.split()[0]].read(value), _whole(number))
 
 
 def _ordered(query: Select[Any], record_type: RecordType, record_id: int, list_query: ListQuery) -> Select[Any]:
@@ -248,11 +248,6 @@ def _order(list_query: ListQuery) -> list[Any]:
     if not list_query.trashed:
         keys.insert(0, EntityFile.deleted_at)  # always NULL here, but PostgreSQL uses an index only for its full order
     return [key.desc() if list_query.order == "desc" else key.asc() for key in keys]
-
-
-def _hits(record_type: RecordType, record_id: int, list_query: ListQuery) -> int:
-    query = select(func.count(EntityFile.id)).where(*_conditions(record_type, record_id, list_query))
-    return db.session.scalar(query) or 0
 
 
 def _conditions(record_type: RecordType, record_id: int, list_query: ListQuery) -> list[ColumnElement[bool]]:

@@ -1,7 +1,5 @@
 """Quota: bytes that the documents of an owner's patients may use, the trash included."""
 
-from dataclasses import dataclass
-
 from sqlalchemy import func, select
 
 from medfiles.database.session import db
@@ -16,17 +14,9 @@ NO_ROOM = (
 )
 
 
-@dataclass(frozen=True)
-class Usage:
-    """In bytes; `quota` is 0 for no limit."""
-
-    used: int
-    quota: int
-
-
-def usage(owner_id: int, quota: int) -> Usage:
+def used_bytes(owner_id: int) -> int:
     query = select(func.sum(EntityFile.file_size)).join(Patient, Patient.id == EntityFile.patient_id)
-    return Usage(int(db.session.scalar(query.where(Patient.user_id == owner_id)) or 0), quota)
+    return int(db.session.scalar(query.where(Patient.user_id == owner_id)) or 0)
 
 
 def require_quota(patient_id: int, size: int, quota: int, *, lock: bool = False) -> None:
@@ -38,7 +28,7 @@ def require_quota(patient_id: int, size: int, quota: int, *, lock: bool = False)
         return
     owner = select(User.id).join(Patient, Patient.user_id == User.id).where(Patient.id == patient_id)
     owner_id = db.session.scalar(owner.with_for_update(of=User, key_share=True) if lock else owner)
-    used = usage(owner_id or 0, quota).used
+    used = used_bytes(owner_id or 0)
     if used + size > quota:
         raise OverQuota(NO_ROOM.format(format_size(used), format_size(quota)))
 

@@ -8,7 +8,7 @@ from medfiles.documents import detection
 from medfiles.errors import Conflict, Rejected, TooLarge, TooMany, TypeNotAllowed
 from medfiles.models import EntityFile, RecordMixin
 from medfiles.record_types.declared import MB, RecordType
-from medfiles.record_types.document_fields import UPLOAD_FIELDS, DocumentField
+from medfiles.record_types.document_fields import UPLOAD_FIELDS
 from medfiles.record_types.fields import CHECKS
 from medfiles.text import clean_text
 
@@ -73,30 +73,26 @@ def accepted_extension(record_type: RecordType, name: str) -> str:
 
 def checked_details(record_type: RecordType, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the given details but the name as they are stored. Rejected: one cannot be."""
-    fields = [field for field in UPLOAD_FIELDS if field.name in given]
-    return {field.name: _checked(field, record_type, given[field.name]) for field in fields}
-
-
-def _checked(field: DocumentField, record_type: RecordType, value: Any) -> Any:
-    if field.kind == "category":
-        if value and value not in record_type.categories:
-            raise Rejected(f"There is no category “{value[:50]}” here. Select one from the list.")
-        return value or None
-    if field.kind == "text":
-        return clean_text(value, field.limit, f"The {field.label.lower()}")
-    return CHECKS[field.kind](field, value)
+    clean: dict[str, Any] = {}
+    for detail in (detail for detail in UPLOAD_FIELDS if detail.name in given):
+        value = given[detail.name]
+        if detail.kind == "category":
+            if value and value not in record_type.categories:
+                raise Rejected(f"There is no category “{value[:50]}” here. Select one from the list.")
+            clean[detail.name] = value or None
+        elif detail.kind == "text":
+            clean[detail.name] = clean_text(value, detail.limit, f"The {detail.label.lower()}")
+        else:
+            clean[detail.name] = CHECKS[detail.kind](detail, value)
+    return clean
 
 
 def checked_changes(record_type: RecordType, file: EntityFile, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the changed details as they are stored. A new name keeps the document's extension."""
     changed = checked_details(record_type, changes)
     if "file_name" in changes:
-        changed["file_name"] = renamed(file, changes["file_name"] or "")
+        name, extension = detection.clean_name(changes["file_name"] or ""), detection.extension_of(file.file_name)
+        if extension and detection.extension_of(name) != extension:
+            name = detection.clean_name(name + file.file_name[-len(extension) :])
+        changed["file_name"] = name
     return changed
-
-
-def renamed(file: EntityFile, wanted: str) -> str:
-    extension = detection.extension_of(file.file_name)
-    name = detection.clean_name(wanted)
-    if extension and detection.extension_of(name) != extension:
-        name = detection.clean_name(name + file.file_name[-len(extension) :])
-    return name

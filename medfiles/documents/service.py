@@ -13,13 +13,7 @@ from medfiles.content import DocumentContent, opened
 from medfiles.database.session import db, transaction
 from medfiles.documents import lifecycle, listing
 from medfiles.documents.listing import ListQuery
-from medfiles.documents.rules import (
-    checked_changes,
-    require_live,
-    require_live_record,
-    require_room,
-    require_trashed,
-)
+from medfiles.documents.rules import checked_changes, require_live, require_live_record, require_room, require_trashed
 from medfiles.documents.uploading import UploadService, count_live
 from medfiles.errors import NotFound
 from medfiles.models import EntityFile

@@ -38,6 +38,7 @@ from medfiles.storage import Staged, journal, live_key
 
 SCAN_AFTER = timedelta(seconds=10)
 WARM_AFTER = timedelta(seconds=5)  # an open list has requested the thumbnail by then
+KEY_REUSED = "This Idempotency-Key was already used for another document."
 CANCEL_WITHIN = timedelta(hours=1)  # older uploads were acknowledged long ago and can only go to the trash
 # Executed in every upload, so they are built once.
 _BY_KEY = select(EntityFile).where(
@@ -100,13 +101,8 @@ class UploadService(Service):
 
     def attach(self, permit: UploadPermit, staged: Staged, metadata: UploadMetadata) -> tuple[EntityFile, bool]:
         """Store a document and return it and True; for a retry of a stored upload return the first one and False."""
-        with self.operation(
-            "attach",
-            patient_id=permit.patient_id,
-            entity_type=permit.record_type.name,
-            entity_id=permit.record_id,
-            name=metadata.name[:255],
-        ) as target:
+        about = {"entity_type": permit.record_type.name, "entity_id": permit.record_id, "name": metadata.name[:255]}
+        with self.operation("attach", patient_id=permit.patient_id, **about) as target:
             try:
                 return self._attach(permit, staged, metadata, target)
             finally:
@@ -126,7 +122,9 @@ class UploadService(Service):
                 self.authorized_record(record_type, record_id, Action.EDIT, target, lock=True)
                 stored = stored or self._by_key(key, lock=True)
                 if not self._state(record_type, record_id, key).cancelled:
-                    self._mark_cancelled(key)  # also if it is stored: another attempt may be on its way
+                    # Also if it is stored, as another attempt may be on its way; perhaps cancelled on another record.
+                    with suppress(IntegrityError), db.session.begin_nested():
+                        db.session.add(CancelledUpload(user_id=self.actor.user_id, idempotency_key=key))
                 keys = self._discard(record_type, record_id, stored, target) if stored is not None else ()
             journal.remove(self.storages, keys)
 
@@ -178,7 +176,7 @@ class UploadService(Service):
         try:
             db.session.flush()
         except IntegrityError as error:
-            raise _key_reused() from error
+            raise Rejected(KEY_REUSED) from error
         journal.settle([file.file_path])
         target.file_id = file.id
         event_log.record(self.actor, "attach", target, size=file.file_size, sha256=file.sha256)
@@ -191,17 +189,13 @@ class UploadService(Service):
     def _discard(self, record_type: RecordType, record_id: int, file: EntityFile, target: AuditTarget) -> Sequence[str]:
         """Delete a stored upload in the open transaction; return the keys to remove once it is committed."""
         if (file.entity_type, file.entity_id) != (record_type.name, record_id):
-            raise _key_reused()
+            raise Rejected(KEY_REUSED)
         if file.uploaded_at < now() - CANCEL_WITHIN:
             raise Conflict("This document has already been added. Move it to trash instead.")
         lifecycle.erase_personal([file])
         target.file_id, target.name = file.id, None
         event_log.record(self.actor, "cancel", target)
         return lifecycle.delete_rows([file])
-
-    def _mark_cancelled(self, key: str) -> None:
-        with suppress(IntegrityError), db.session.begin_nested():  # the key may have been cancelled on another record
-            db.session.add(CancelledUpload(user_id=self.actor.user_id, idempotency_key=key))
 
     def _state(self, record_type: RecordType, record_id: int, key: str | None) -> UploadState:
         values = {"user_id": self.actor.user_id, "key": key, "record_type": record_type.name, "record_id": record_id}
@@ -214,7 +208,7 @@ class UploadService(Service):
         earlier = self._by_key(metadata.idempotency_key)
         here = (permit.record_type.name, permit.record_id, staged.sha256)
         if earlier and (earlier.entity_type, earlier.entity_id, earlier.sha256) != here:
-            raise _key_reused()
+            raise Rejected(KEY_REUSED)
         return earlier
 
     def _by_key(self, key: str | None, *, lock: bool = False) -> EntityFile | None:
@@ -228,7 +222,3 @@ def count_live(registry: Registry, record_type: RecordType, record_id: int) -> i
     """Count the documents that use up the record's limit; those in its trash do not."""
     live = db.session.scalar(_LIVE, {"record_type": record_type.name, "record_id": record_id})
     return (live or 0) + registry.additional.count(record_type.name, record_id)
-
-
-def _key_reused() -> Rejected:
-    return Rejected("This Idempotency-Key was already used for another document.")

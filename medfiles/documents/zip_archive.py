@@ -59,10 +59,19 @@ class Archive:
 
 def archive(members: Sequence[Member], missing: Sequence[str] = ()) -> Archive:
     """Return an archive of the members under unique, portable names, with a note that lists `missing` documents."""
-    members = [*members, _note(missing)] if missing else members
+    if missing:
+        note = (NOTE_HEAD + "".join(f"- {name}\n" for name in missing) + NOTE_END).encode()
+        members = [*members, Member(NOTE, len(note), now(), lambda: iter([note]))]
     names = unique_names([portable(member.name) for member in members])
     members = [replace(member, name=name) for member, name in zip(members, names, strict=True)]
-    return Archive(members, _size_of(members))
+    sink = _Sink()  # count the bytes of the archive without its content
+    with ZipFile(sink, "w") as zipped:
+        for member in members:
+            entry = _entry(member)
+            with zipped.open(entry, "w"):
+                sink.skip(member.size)
+            entry.file_size = entry.compress_size = member.size
+    return Archive(members, sink.tell())
 
 
 def portable(name: str) -> str:
@@ -92,23 +101,6 @@ def unique_names(names: Sequence[str]) -> Sequence[str]:
 
 def _folded(name: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
-
-
-def _note(missing: Sequence[str]) -> Member:
-    content = (NOTE_HEAD + "".join(f"- {name}\n" for name in missing) + NOTE_END).encode()
-    return Member(NOTE, len(content), now(), lambda: iter([content]))
-
-
-def _size_of(members: Sequence[Member]) -> int:
-    """Write the archive without content and count its bytes."""
-    sink = _Sink()
-    with ZipFile(sink, "w") as zipped:
-        for member in members:
-            entry = _entry(member)
-            with zipped.open(entry, "w"):
-                sink.skip(member.size)
-            entry.file_size = entry.compress_size = member.size
-    return sink.tell()
 
 
 def _exactly(member: Member) -> Iterator[bytes]:

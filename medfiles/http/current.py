@@ -2,7 +2,7 @@
 
 import uuid
 from contextlib import ExitStack
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from flask import Flask, Response, current_app, g, request
 from flask.typing import ResponseReturnValue
@@ -10,16 +10,16 @@ from flask_security import current_user
 
 from medfiles.accounts import service as accounts
 from medfiles.audit import event_log
-from medfiles.database.session import begin_write, check_connection
 from medfiles.documents.bulk import BulkService
-from medfiles.documents.service import DocumentService
 from medfiles.operations.status import StatusService
 from medfiles.permissions import Actor
 from medfiles.previews.service import PreviewService
 from medfiles.records.service import RecordService
 from medfiles.records.sharing import ShareService
-from medfiles.service import Loaded
+from medfiles.service import Loaded, Service
 from medfiles.services import Services
+
+S = TypeVar("S", bound=Service)
 
 
 def services() -> Services:
@@ -33,45 +33,33 @@ def actor() -> Actor:
     return cast(Actor, g.actor)
 
 
-def _basics() -> dict[str, Any]:
-    if "loaded" not in g:
-        g.loaded = Loaded()
-    installed = services()
-    return {
-        "actor": actor(),
-        "registry": installed.registry,
-        "storages": installed.storages,
-        "loaded": g.loaded,
-    }
-
-
-def _uploading() -> dict[str, Any]:
-    installed = services()
-    return {"sandbox": installed.sandbox, "quota": installed.quota, "scanner": installed.scanner}
-
-
-def documents() -> DocumentService:
-    return DocumentService(**_basics(), **_uploading())
-
-
-def bulk() -> BulkService:
-    return BulkService(**_basics(), **_uploading())
+def documents() -> BulkService:
+    return _service(BulkService, "sandbox", "quota", "scanner")
 
 
 def previews() -> PreviewService:
-    return PreviewService(**_basics(), renderer=services().renderer)
+    return _service(PreviewService, "renderer")
 
 
 def records() -> RecordService:
-    return RecordService(**_basics())
+    return _service(RecordService)
 
 
 def shares() -> ShareService:
-    return ShareService(**_basics())
+    return _service(ShareService)
 
 
 def status_service() -> StatusService:
-    return StatusService(**_basics())
+    return _service(StatusService)
+
+
+def _service(service: type[S], *resources: str) -> S:
+    """Return the service of the current actor, with these resources of the installation."""
+    if "loaded" not in g:
+        g.loaded = Loaded()
+    installed = services()
+    more = {name: getattr(installed, name) for name in resources}
+    return service(actor(), installed.registry, installed.storages, loaded=g.loaded, **more)
 
 
 class App(Flask):
@@ -93,15 +81,3 @@ def init_app(app: Flask) -> None:
         g.request_id = uuid.uuid4().hex
         view: Any = current_app.view_functions.get(request.endpoint or "")
         g.background = getattr(view, "background", False)
-
-
-def begin_write_transaction() -> None:
-    """Begin a write transaction at once, for a library that reads before it writes."""
-    begin_write()
-
-
-def check_ready() -> None:
-    """Raise when the database or the storage cannot do its work."""
-    check_connection()
-    for storage in services().storages:
-        storage.check()

@@ -49,40 +49,27 @@ class ErrorType:
 
 ERRORS = (
     ErrorType(
-        http.BadRequest,
-        400,
-        "The request is malformed.",
-        code="malformed",
+        http.BadRequest, 400, "The request is malformed.", code="malformed",
         message="The request could not be understood. Go back, reload the page and try again.",
         api_message="The request could not be understood.",
     ),
     ErrorType(
-        errors.Truncated,
-        400,
-        "Fewer bytes arrived than were announced.",
+        errors.Truncated, 400, "Fewer bytes arrived than were announced.",
         sample="The upload was cut off before it was complete. Please try again.",
     ),
     ErrorType(
-        errors.SignedOut,
-        401,
-        "There is no token.",
-        message=errors.SignedOut().message,
+        errors.SignedOut, 401, "There is no token.", message=errors.SignedOut().message,
         api_message="Send an API token in the header “Authorization: Bearer <token>”.",
     ),
     ErrorType(http.Unauthorized, 401, code="error", message="Sign in first."),
     ErrorType(errors.Forbidden, 403, "You may view it, but not do this."),
     ErrorType(
-        http.Forbidden,
-        403,
-        code="error",
+        http.Forbidden, 403, code="error",
         message="This page was open for too long, or you are not allowed to do this. Reload the page and try again.",
     ),
     ErrorType(errors.OutOfScope, 403, "The token may only read.", sample="This token can only read."),
     ErrorType(
-        CSRFError,
-        403,
-        "There is a session, but no valid `X-CSRFToken`.",
-        code="csrf",
+        CSRFError, 403, "There is a session, but no valid `X-CSRFToken`.", code="csrf",
         message="This page was open for too long, so nothing was changed. Reload it and try again.",
         api_message="The X-CSRFToken header is missing or stale. "
         "Scripts send an API token instead of the session cookie.",
@@ -90,110 +77,76 @@ ERRORS = (
     ErrorType(errors.NotFound, 404, "It does not exist, or it is not yours."),
     ErrorType(http.NotFound, 404, code=errors.NotFound.code, message=errors.NotFound().message),
     ErrorType(
-        http.MethodNotAllowed,
-        405,
-        "The address does not take this method.",
-        code="method",
+        http.MethodNotAllowed, 405, "The address does not take this method.", code="method",
         message="This address does not support this method.",
     ),
     ErrorType(errors.Conflict, 409),
     ErrorType(
-        errors.BeingChecked,
-        409,
+        errors.BeingChecked, 409,
         "It is waiting for a malware scan. Until that is done, only its uploader can open it.",
     ),
     ErrorType(errors.Quarantined, 409, "A malware scan found something in it. It can be deleted, not opened."),
     ErrorType(
-        errors.TooMany,
-        409,
-        "The record is full.",
+        errors.TooMany, 409, "The record is full.",
         sample="This visit is full (8 of 8). Move a document to trash to make room.",
     ),
     ErrorType(
         errors.OverQuota, 409, "The quota of the patient's owner is used up.", sample=NO_ROOM.format("10 GB", "10 GB")
     ),
     ErrorType(
-        http.LengthRequired,
-        411,
-        "There is no `Content-Length`.",
-        code="length-required",
+        http.LengthRequired, 411, "There is no `Content-Length`.", code="length-required",
         message="The Content-Length header is missing.",
     ),
     ErrorType(errors.Outdated, 412, "It has changed since you received that `ETag`."),
     ErrorType(
-        errors.TooLarge,
-        413,
-        "The document is larger than this type of record allows.",
+        errors.TooLarge, 413, "The document is larger than this type of record allows.",
         sample="This file is too large. The limit is 15 MB. Make it smaller or split it, then try again.",
     ),
     ErrorType(http.RequestEntityTooLarge, 413, code=errors.TooLarge.code, message="The request is too large."),
     ErrorType(
-        errors.TypeNotAllowed,
-        415,
-        "This type of record does not accept such files.",
+        errors.TypeNotAllowed, 415, "This type of record does not accept such files.",
         sample=".exe files cannot be added here. You can add PDF, Word, JPG, PNG, text or HEIC.",
     ),
     ErrorType(
-        errors.ContentMismatch,
-        415,
-        "The bytes are not what the extension says.",
+        errors.ContentMismatch, 415, "The bytes are not what the extension says.",
         sample="This file is named .pdf but cannot be read as a PDF document. "
         "It may be damaged or incomplete. Open it on your device, save it again and upload the new file.",
     ),
     ErrorType(
-        http.UnsupportedMediaType,
-        415,
-        "The body is not JSON.",
-        code="media-type",
-        message="Unsupported Media Type.",
-        api_message="The content type must be application/json.",
+        http.UnsupportedMediaType, 415, "The body is not JSON.", code="media-type",
+        message="Unsupported Media Type.", api_message="The content type must be application/json.",
     ),
     ErrorType(
-        http.RequestedRangeNotSatisfiable,
-        416,
-        "The range starts after the end.",
-        code="range",
+        http.RequestedRangeNotSatisfiable, 416, "The range starts after the end.", code="range",
         message="The requested range is beyond the end of the document.",
     ),
     ErrorType(errors.Rejected, 422),
     ErrorType(
-        errors.BadName,
-        422,
-        "There is no name, or no usable one.",
+        errors.BadName, 422, "There is no name, or no usable one.",
         sample="This file has no usable name. Rename it, then upload it again.",
     ),
     ErrorType(
-        errors.EmptyFile,
-        422,
-        "The document has no bytes.",
+        errors.EmptyFile, 422, "The document has no bytes.",
         sample="This file is empty. Check it on your device, then select it again.",
     ),
     ErrorType(NotChecked, 422, "The content could not be checked safely."),
     ErrorType(
-        NoPreview,
-        422,
-        "It cannot be shown as pictures, text or a table.",
+        NoPreview, 422, "It cannot be shown as pictures, text or a table.",
         sample="This PDF is protected with a password. Download it to open it with the password.",
     ),
     ErrorType(
-        errors.Infected,
-        422,
+        errors.Infected, 422,
         "The malware scanner found something in it, so nothing was stored. Only where a scanner is set up.",
         sample="The malware scanner found “Win.Test.EICAR_HDB-1” in this file. It was not stored. Do not open it.",
     ),
     ErrorType(
-        http.TooManyRequests,
-        429,
+        http.TooManyRequests, 429,
         "Too many invalid tokens from one address, or too many uploads or requests for many documents from one "
         "account. `Retry-After` gives the seconds to wait.",
-        code="rate-limited",
-        message="Too many attempts. Wait a moment, then try again.",
+        code="rate-limited", message="Too many attempts. Wait a moment, then try again.",
     ),
     ErrorType(
-        http.InternalServerError,
-        500,
-        "Internal error. Details are in the log.",
-        code="error",
+        http.InternalServerError, 500, "Internal error. Details are in the log.", code="error",
         message="Something went wrong on our side. Everything you saved is kept. Please try again.",
     ),
     ErrorType(errors.StorageError, 503, "The document store does not answer."),
@@ -203,38 +156,33 @@ ERRORS = (
     ),
     ErrorType(Busy, 503, "Too many uploads are being checked."),
     ErrorType(
-        errors.BlobMissing,
-        503,
-        "The content is missing. Contact your administrator.",
+        errors.BlobMissing, 503, "The content is missing. Contact your administrator.",
         sample="The content of this document is missing. Contact your administrator.",
     ),
-    ErrorType(
-        errors.IntegrityFailed,
-        503,
-        "The content is not what was uploaded.",
-    ),
+    ErrorType(errors.IntegrityFailed, 503, "The content is not what was uploaded."),
     ErrorType(errors.KeyTaken, 503, "The storage key is already in use; the next try gets another."),
     ErrorType(errors.BadKey, 503, "The store cannot use the storage key."),
-)
+)  # fmt: skip
 BY_CLASS = {row.error: row for row in ERRORS}
 UNKNOWN = BY_CLASS[http.InternalServerError]
-TITLES = {  # of problem documents, by status
-    400: "Malformed request",
-    401: "Not signed in",
-    403: "Not allowed",
-    404: "Not found",
-    405: "Method not allowed",
-    409: "Not possible right now",
-    411: "Length required",
-    412: "Precondition failed",
-    413: "Too large",
-    415: "Unsupported media type",
-    416: "Range not satisfiable",
-    422: "Not valid",
-    429: "Too many requests",
-    500: "Internal error",
-    503: "Temporarily unavailable",
+TITLES = {  # by status: of a problem document, and of a page
+    400: ("Malformed request", "Something went wrong"),
+    401: ("Not signed in", "Sign in"),
+    403: ("Not allowed", "Not allowed"),
+    404: ("Not found", "Not found"),
+    405: ("Method not allowed", "Not supported"),
+    409: ("Not possible right now", "Not possible right now"),
+    411: ("Length required", "Something went wrong"),
+    412: ("Precondition failed", "Changed since you opened it"),
+    413: ("Too large", "Too large"),
+    415: ("Unsupported media type", "Wrong file type"),
+    416: ("Range not satisfiable", "Something went wrong"),
+    422: ("Not valid", "There’s a problem"),
+    429: ("Too many requests", "Too many attempts"),
+    500: ("Internal error", "Something went wrong"),
+    503: ("Temporarily unavailable", "Temporarily unavailable"),
 }
+OTHER_TITLE = ("Error", "Something went wrong")
 
 
 @dataclass(frozen=True)
@@ -253,7 +201,7 @@ class Refusal:
         """The problem document (RFC 9457)."""
         said = {
             "type": f"/api/v1/docs#{self.code}",
-            "title": TITLES.get(self.status, "Error"),
+            "title": TITLES.get(self.status, OTHER_TITLE)[0],
             "status": self.status,
             "code": self.code,
             "detail": self.api_message or self.message,
@@ -271,7 +219,7 @@ def explained(error: Exception) -> Refusal:
     error = getattr(error, "original_exception", None) or error
     row = _row(error)
     if isinstance(error, HTTPException):
-        headers = _headers(error)
+        headers = {name: value for name, value in error.get_headers() if name.lower() in KEPT_HEADERS}
         if row is UNKNOWN and error.code and error.code != row.status:
             return Refusal(error.code, row.name, f"{error.name}.", headers)
     else:
@@ -282,8 +230,7 @@ def explained(error: Exception) -> Refusal:
 
 
 def _row(error: Exception) -> ErrorType:
-    rows = (BY_CLASS[kind] for kind in type(error).__mro__ if kind in BY_CLASS)
-    return next(rows, UNKNOWN)
+    return next((BY_CLASS[kind] for kind in type(error).__mro__ if kind in BY_CLASS), UNKNOWN)
 
 
 def answered_by(app: Flask, prefix: str, answer: Answer) -> None:
@@ -293,9 +240,9 @@ def answered_by(app: Flask, prefix: str, answer: Answer) -> None:
 
 def init_app(app: Flask) -> None:
     app.register_error_handler(MedfilesError, _answer)
-    app.register_error_handler(HTTPException, _answer_http)
+    app.register_error_handler(HTTPException, lambda error: _answer(error) if (error.code or 0) >= 400 else error)
     app.register_error_handler(500, _answer_unknown)
-    app.log_exception = _logged_below  # type: ignore[method-assign]
+    app.log_exception = lambda exc_info: None  # type: ignore[method-assign]  # its line has the real path: see below
 
 
 def _answer(error: Exception) -> Response:
@@ -303,22 +250,9 @@ def _answer(error: Exception) -> Response:
     return answers[max((prefix for prefix in answers if request.path.startswith(prefix)), key=len)](error)
 
 
-def _answer_http(error: HTTPException) -> ResponseReturnValue:
-    if error.code is None or error.code < 400:
-        return error
-    return _answer(error)
-
-
 def _answer_unknown(error: Exception) -> ResponseReturnValue:
+    """Log the endpoint, not the path."""
     original = getattr(error, "original_exception", None)
     if original is not None and not isinstance(original, MedfilesError):
         log.error("unhandled", endpoint=request.endpoint, exc_info=original)
     return _answer(error)
-
-
-def _logged_below(exc_info: Any) -> None:
-    """Log nothing: Flask's line has the real path. `_answer_unknown` logs the endpoint instead."""
-
-
-def _headers(error: HTTPException) -> dict[str, str]:
-    return {name: value for name, value in error.get_headers() if name.lower() in KEPT_HEADERS}

@@ -3,20 +3,27 @@
 Run with `gunicorn -c python:medfiles.http.gunicorn_config "medfiles.app:create_app()"`.
 """
 
+import errno
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 from typing import Any
 
 from gunicorn.http.unreader import SocketUnreader
 
-from medfiles.audit.chain import start_sealing
-from medfiles.config import load
+from medfiles import services
+from medfiles.audit.chain import seal_waiting, start_sealing
+from medfiles.config import SettingError, load
 from medfiles.http.request_body import CHUNK
+from medfiles.operations import instance
 from medfiles.operations.worker import start_worker
 
-settings = load(os.environ)
+try:
+    settings = load(os.environ)
+except SettingError as error:
+    sys.exit(f"Error: {error}")
 
 bind = f"{settings['MEDFILES_HOST']}:{settings['MEDFILES_PORT']}"
 worker_class = "gthread"
@@ -33,11 +40,44 @@ SocketUnreader.max_body_chunk = CHUNK  # gunicorn copies what it reads ahead of 
 forwarded_allow_ips = ""  # the app reads forwarded headers, as MEDFILES_PROXIES says
 
 
+def on_starting(server: Any) -> None:
+    """Stop with one sentence before there are workers, which could only say it in tracebacks."""
+    try:
+        instance.prepare(settings)
+        instance.require_database(settings, services.storages_of(settings))
+        _require_port()
+    except SettingError as error:
+        sys.exit(f"Error: {error}")
+
+
+def _require_port() -> None:
+    address = settings["MEDFILES_HOST"], settings["MEDFILES_PORT"]
+    if not {"GUNICORN_FD", "LISTEN_FDS"}.isdisjoint(os.environ):
+        return  # the socket is handed over open
+    try:
+        family = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        used = (
+            "is in use by another program" if error.errno == errno.EADDRINUSE else f"cannot be used: {error.strerror}"
+        )
+        raise SettingError(
+            f"Port {address[1]} of {address[0]} {used}. Stop it, or set MEDFILES_PORT or MEDFILES_HOST."
+        ) from error
+
+
 def when_ready(server: Any) -> None:
     for listener in server.LISTENERS:
         print(f"\n  medfiles    {listener}\n", flush=True)
     if sys.stdin.isatty():  # stop when the terminal closes; by default gunicorn reloads
         signal.signal(signal.SIGHUP, lambda *_: server.signal(signal.SIGINT, None))
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    if getattr(worker, "wsgi", None):  # it started
+        seal_waiting(worker.wsgi)
 
 
 def post_worker_init(worker: Any) -> None:

@@ -45,6 +45,13 @@ def read_id_lists(texts: Iterable[str]) -> list[int] | None:
     return read_ids(word for text in texts for word in text.split(",") if word)
 
 
+def opaque_key(name: str, key: str, limit: int) -> str:
+    """Return a key that the client chose; Rejected unless it is printable ASCII of at most `limit` characters."""
+    if not (0 < len(key) <= limit and key.isascii() and key.isprintable()):
+        raise Rejected(f"{name} must be 1 to {limit} printable ASCII characters.")
+    return key
+
+
 def nearest(text: str | None, low: int, high: int) -> int:
     """Return the number in the range that is nearest to what was entered; the lowest where that is no number."""
     return min(max(read_id(text) or 0, low), high)

@@ -10,10 +10,8 @@ from flask import Flask, Response, current_app, g, request, session
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 
-REDIS_TIMEOUTS: dict[str, str | int] = {  # seconds for Redis, after which each process counts for itself
-    "socket_connect_timeout": 1,
-    "socket_timeout": 1,
-}
+# Seconds for Redis, after which each process counts for itself.
+REDIS_TIMEOUTS: dict[str, str | int] = {"socket_connect_timeout": 1, "socket_timeout": 1}
 SIGN_IN, CODE = "security.login", "security.two_factor_token_validation"
 TOKEN = "tokens.new"
 PASSWORD_AGAIN = ("security.change_password", "security.verify", TOKEN)  # ask for the password again
@@ -82,24 +80,21 @@ def limit_sign_in(app: Flask) -> None:
     allowed = app.config["MEDFILES_SIGN_IN_FAILURES"]
     if not allowed:
         return
+
+    def limit(endpoint: str, most: int, window: str, key: Callable[[], str], scope: str) -> None:
+        limiter = app.extensions["medfiles.http.rate_limits"]
+        counted = {"methods": ["POST"], "deduct_when": _has_failed}
+        decorator = limiter.shared_limit(f"{most} per {window}", scope, key_func=key, **counted)
+        app.view_functions[endpoint] = decorator(app.view_functions[endpoint])
+
     for endpoint in (SIGN_IN, CODE):
-        _limit_endpoint(
-            app,
-            endpoint,
-            f"{allowed} per {SHORT_WINDOW}",
-            lambda: f"{get_remote_address()} {_hashed_account()}",
-            "both",
-        )
-        _limit_endpoint(app, endpoint, f"{allowed * PER_ADDRESS} per {SHORT_WINDOW}", get_remote_address, "address")
-        _limit_endpoint(app, endpoint, f"{allowed * PER_ACCOUNT} per {LONG_WINDOW}", _hashed_account, "account")
+        limit(endpoint, allowed, SHORT_WINDOW, lambda: f"{get_remote_address()} {_hashed_account()}", "both")
+        limit(endpoint, allowed * PER_ADDRESS, SHORT_WINDOW, get_remote_address, "address")
+        limit(endpoint, allowed * PER_ACCOUNT, LONG_WINDOW, _hashed_account, "account")
     for endpoint in PASSWORD_AGAIN:
-        _limit_endpoint(app, endpoint, f"{allowed} per {SHORT_WINDOW}", _session_account, "own-password")
-
-
-def _limit_endpoint(app: Flask, endpoint: str, limit: str, key: Callable[[], str], scope: str) -> None:
-    limiter = app.extensions["medfiles.http.rate_limits"]
-    decorator = limiter.shared_limit(limit, scope, key_func=key, methods=["POST"], deduct_when=_has_failed)
-    app.view_functions[endpoint] = decorator(app.view_functions[endpoint])
+        limit(
+            endpoint, allowed, SHORT_WINDOW, lambda: str(session.get("_user_id", get_remote_address())), "own-password"
+        )
 
 
 def _has_failed(response: Response) -> bool:
@@ -111,7 +106,3 @@ def _hashed_account() -> str:
     """Hash the account's key, to keep e-mail addresses out of the limiter store."""
     name = request.form.get("email", "").strip().lower() if request.endpoint == SIGN_IN else ""
     return hashlib.sha256((name or str(session.get("tf_user_id", ""))).encode()).hexdigest()
-
-
-def _session_account() -> str:
-    return str(session.get("_user_id", get_remote_address()))

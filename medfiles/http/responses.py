@@ -2,7 +2,6 @@
 
 import base64
 import re
-from collections.abc import Iterator
 from typing import IO, cast
 
 import contentdisp
@@ -16,7 +15,7 @@ from medfiles.documents.bulk import Bundle
 from medfiles.documents.zip_archive import archive, portable
 from medfiles.previews.service import Picture
 
-PRECONDITIONS = ("If-Range", "If-Match", "If-Unmodified-Since")
+PRECONDITIONS = ("If-Range", "If-Match", "If-Unmodified-Since")  # nginx would evaluate them with ETags of its own
 DOCUMENT_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -45,24 +44,20 @@ def send_document(opened: DocumentContent, *, direct: bool = False) -> Response:
         response.status_code, response.location = 307, link
         return response
     start, end = _requested_range(file.sha256, size)
-    if place := _accel_path(opened):
-        response.headers["X-Accel-Redirect"] = place
+    location = current_app.config["MEDFILES_ACCEL"]
+    if location and not any(name in request.headers for name in PRECONDITIONS) and (path := opened.accel_path()):
+        response.headers["X-Accel-Redirect"] = f"{location}{path}"
         return response
     if (start, end) != (0, size):
         response.status_code = 206
         response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
     response.content_length = end - start
-    if request.method != "HEAD":
-        _set_body(response, opened.read(start, end))
-    return response
-
-
-def _set_body(response: Response, chunks: Iterator[bytes]) -> None:
-    """Send a local file with sendfile, where the server supports it."""
-    if hasattr(chunks, "fileno"):
+    if request.method == "HEAD":
+        return response
+    response.response = chunks = opened.read(start, end)
+    if hasattr(chunks, "fileno"):  # a local file: with sendfile, where the server supports it
         response.response, response.direct_passthrough = wrap_file(request.environ, cast(IO[bytes], chunks)), True
-    else:
-        response.response = chunks
+    return response
 
 
 def send_picture(picture: Picture, **headers: str) -> Response:
@@ -88,18 +83,6 @@ def send_archive(bundle: Bundle) -> Response:
     response.headers["Content-Disposition"] = contentdisp.build("attachment", name)
     response.content_length = made.size
     return response
-
-
-def _accel_path(opened: DocumentContent) -> str | None:
-    """Return the X-Accel-Redirect path for nginx, or None.
-
-    Requests with preconditions stay here, since nginx would evaluate them with ETags of its own.
-    """
-    location = current_app.config["MEDFILES_ACCEL"]
-    if not location or any(name in request.headers for name in PRECONDITIONS):
-        return None
-    path = opened.accel_path()
-    return f"{location}{path}" if path else None
 
 
 def _requested_range(etag: str, size: int) -> tuple[int, int]:

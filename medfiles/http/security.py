@@ -1,7 +1,6 @@
 """Check every request before its view: sign-in, then CSRF; add security headers."""
 
 import re
-from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,9 +12,10 @@ from werkzeug.routing import BaseConverter, IntegerConverter
 from wtforms import ValidationError as BadToken
 
 from medfiles.accounts import api_tokens
+from medfiles.database.session import begin_write
 from medfiles.errors import DatabaseUnavailable, OutOfScope, Rejected, SignedOut
 from medfiles.http import rate_limits
-from medfiles.http.current import begin_write_transaction, services
+from medfiles.http.current import services
 from medfiles.http.parameters import ID_DIGITS
 
 API = "api"  # the blueprint that takes tokens too
@@ -40,6 +40,12 @@ CSP = {
     "form-action": "'self'",
     "base-uri": "'none'",
     "frame-ancestors": "'self'",
+}
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "geolocation=(), microphone=(), payment=(), usb=()",
 }
 WRITES_ACCOUNT = {  # Flask-Security reads, then writes: on SQLite that must be a write transaction from the start
     "security.change_password",
@@ -83,10 +89,6 @@ class PluralConverter(RecordTypeConverter):
         return value if isinstance(value, str) else str(value.plural)
 
 
-def _with_names(converter: type[RecordTypeConverter], words: Iterable[str]) -> type[RecordTypeConverter]:
-    return type(converter.__name__, (converter,), {"regex": "|".join(map(re.escape, words))})
-
-
 def csrf_outside_body(view: Any) -> Any:
     """Mark an upload view: its CSRF token is never read from the body.
 
@@ -106,10 +108,14 @@ def init_app(app: Flask) -> None:
     app.config["WTF_CSRF_CHECK_DEFAULT"] = False
     app.config["WTF_CSRF_TIME_LIMIT"] = None
     app.config["WTF_CSRF_SSL_STRICT"] = False
-    kinds = app.extensions["medfiles"].registry
-    names, plurals = [kind.name for kind in kinds], [kind.plural for kind in kinds]
-    kind, plural = _with_names(RecordTypeConverter, [*names, *plurals]), _with_names(PluralConverter, plurals)
-    app.url_map.converters.update(int=IdConverter, kind=kind, plural=plural)
+    registry = app.extensions["medfiles"].registry
+    plurals = "|".join(re.escape(record_type.plural) for record_type in registry)
+    names = "|".join(re.escape(record_type.name) for record_type in registry)
+    app.url_map.converters.update(
+        int=IdConverter,
+        kind=type("RecordTypeConverter", (RecordTypeConverter,), {"regex": f"{names}|{plurals}"}),
+        plural=type("PluralConverter", (PluralConverter,), {"regex": plurals}),
+    )
     csrf.init_app(app)
     app.before_request(require_sign_in)
     app.before_request(require_csrf_token)
@@ -127,7 +133,7 @@ def require_sign_in() -> None:
         g.account_id = current_user.id
     elif request.endpoint is not None and request.endpoint not in PUBLIC:
         raise SignedOut()
-    if scope := getattr(current_app.view_functions.get(request.endpoint or ""), "rate_limited", None):
+    if scope := _view_attribute("rate_limited"):
         rate_limits.count_request(scope)
 
 
@@ -138,13 +144,14 @@ def _authenticate_token(token: str) -> None:
         with rate_limits.count_wrong_token():
             raise SignedOut(INVALID_TOKEN)
     g.actor, g.account_id = found.actor, found.actor.user_id
-    if not found.may_write and _is_write():
+    is_read = request.method not in WRITE_METHODS or _view_attribute("read_only")
+    if not (found.may_write or is_read):
         raise OutOfScope("This token can only read.")
 
 
-def _is_write() -> bool:
-    read_only = getattr(current_app.view_functions.get(request.endpoint or ""), "read_only", False)
-    return request.method in WRITE_METHODS and not read_only
+def _view_attribute(name: str) -> Any:
+    """Return what a decorator noted on the requested view, or None."""
+    return getattr(current_app.view_functions.get(request.endpoint or ""), name, None)
 
 
 def require_csrf_token() -> None:
@@ -156,12 +163,10 @@ def require_csrf_token() -> None:
     if request.blueprint == "security":
         check_security_form()
     if request.endpoint in WRITES_ACCOUNT:
-        begin_write_transaction()
+        begin_write()
     if "actor" in g:
         return  # an API token: other sites cannot send it
-    view = current_app.view_functions[request.endpoint]
-    outside_body = request.blueprint == API or getattr(view, "csrf_outside_body", False)
-    if not outside_body:
+    if request.blueprint != API and not _view_attribute("csrf_outside_body"):
         csrf.protect()
         return
     in_query = request.args.get("csrf_token") if request.blueprint != API else None
@@ -188,14 +193,9 @@ def add_headers(response: Response) -> Response:
     if request.endpoint != "static":
         response.vary.update(("HX-Request", "HX-History-Restore-Request"))
     policy = CSP | ({"img-src": "'self' blob: data:"} if request.endpoint in WITH_QR_CODE else {})
-    response.headers.setdefault(
-        "Content-Security-Policy", "; ".join(f"{name} {value}" for name, value in policy.items())
-    )
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Referrer-Policy"] = "same-origin"
+    response.headers.setdefault("Content-Security-Policy", "; ".join(map(" ".join, policy.items())))
     response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
-    response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
-    response.headers["Permissions-Policy"] = "geolocation=(), microphone=(), payment=(), usb=()"
+    response.headers.update(HEADERS)
     if request.is_secure:
         response.headers["Strict-Transport-Security"] = "max-age=31536000"
     return response

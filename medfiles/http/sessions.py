@@ -24,8 +24,7 @@ class DatabaseSessions(ServerSideSessionInterface):  # type: ignore[misc]
 
     def __init__(self, app: Flask, idle: timedelta, longest: timedelta) -> None:
         super().__init__(app, key_prefix="", serialization_format="json")
-        self.idle = idle
-        self.longest = longest
+        self.idle, self.longest = idle, longest
 
     def open_session(self, app: Flask, request: Request) -> ServerSideSession:
         try:
@@ -49,8 +48,7 @@ class DatabaseSessions(ServerSideSessionInterface):  # type: ignore[misc]
     def should_set_storage(self, app: Flask, session: ServerSideSession) -> bool:
         return bool(session.modified)
 
-    def should_set_cookie(self, app: Flask, session: ServerSideSession) -> bool:
-        return bool(session.modified)
+    should_set_cookie = should_set_storage
 
     def get_expiration_time(self, app: Flask, session: ServerSideSession) -> None:
         return None  # a session cookie; the server enforces its own timeouts
@@ -77,10 +75,8 @@ class DatabaseSessions(ServerSideSessionInterface):  # type: ignore[misc]
 
         Otherwise a session that has ended would come back.
         """
-        data = self.serializer.encode(session)
-        digest = digest_of(store_id)
+        digest, values = digest_of(store_id), {"data": self.serializer.encode(session), "owner": session.get(USER_KEY)}
         with transaction() as database:
-            values = {"data": data, "owner": session.get(USER_KEY)}
             if g.get("session_seen") is not None:
                 database.execute(update(Session).where(Session.digest == digest).values(**values))
                 return

@@ -15,7 +15,11 @@ REVALIDATE = "no-cache"  # embedding apps use plain URLs: after an update no old
 def init_app(app: Flask) -> None:
     app.view_functions["static"] = send  # Flask's own rule stays
     app.add_url_rule("/static/@<version>/<path:filename>", "static")
-    app.url_defaults(_add_version)
+
+    @app.url_defaults
+    def add_version(endpoint: str, values: dict[str, Any]) -> None:
+        if endpoint == "static":
+            values.setdefault("version", current_version())
 
 
 def send(filename: str, version: str | None = None) -> Response:
@@ -33,8 +37,3 @@ def current_version() -> str:
         digest.update(path.relative_to(FOLDER).as_posix().encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:12]
-
-
-def _add_version(endpoint: str, values: dict[str, Any]) -> None:
-    if endpoint == "static":
-        values.setdefault("version", current_version())

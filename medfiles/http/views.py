@@ -14,35 +14,21 @@ from medfiles.documents.listing import ListQuery, Page
 from medfiles.documents.service import RecordTotals
 from medfiles.http.current import actor, records, services
 from medfiles.models import EntityFile, Patient, RecordMixin
-from medfiles.permissions import Action, Actor
+from medfiles.permissions import Action
 from medfiles.record_types.additional import Mark
-from medfiles.record_types.declared import RecordType, Registry
-from medfiles.record_types.document_fields import DOCUMENT_FIELDS, FORM_FIELDS, DocumentField
+from medfiles.record_types.declared import RecordType
+from medfiles.record_types.document_fields import DOCUMENT_FIELDS
 from medfiles.record_types.edits import version_of
 from medfiles.record_types.fields import Field
-from medfiles.record_types.media_types import GROUPS, WITH_THUMBNAIL, group_of
+from medfiles.record_types.media_types import WITH_THUMBNAIL, group_of
 from medfiles.records.sharing import Grant
 from medfiles.sandbox.render.spec import THUMBNAIL, Window, recipe
 
 MOST_TOLD, MOST_LISTED = 3, 20  # refused documents named in a header, on a page
-
-
-@dataclass(frozen=True)
-class TypeView:
-    """A record type as pages show it."""
-
-    name: str  # "visit": in URLs, CSS classes and events
-    plural: str  # "visits": in URLs
-    title: str  # "Visit"
-    titles: str  # "Visits": tabs and headings
-    icon: str  # name of a file in static/icons
-    accepts: tuple[str, ...]  # (".pdf", ".doc", ...)
-    accepts_words: str  # "PDF, Word, JPG, PNG, HEIC or text"
-    max_size: int  # bytes
-    max_files: int
-    categories: tuple[tuple[str, str], ...]  # (("summary", "Summary"), ...)
-    details: tuple[DocumentField, ...] = FORM_FIELDS  # of its documents, as forms show them
-    media: tuple[tuple[str, str], ...] = tuple(GROUPS.items())  # what a list can be narrowed to
+UNCHANGED = (  # attributes of a document that its view takes over
+    *("id", "entity_type", "entity_id", "file_name", "file_type", "file_size", "sha256", "pages"),
+    *("uploaded_at", "created_at", "updated_at", "deleted_at"),
+)
 
 
 @dataclass(frozen=True)
@@ -84,7 +70,7 @@ class Fact:
 @dataclass(frozen=True)
 class RecordView:
     id: int
-    type: TypeView
+    type: RecordType
     patient: PatientView
     title: str
     date: date | None
@@ -148,7 +134,7 @@ class FileView:
         return self.picture(THUMBNAIL) if is_drawn else None
 
     def picture(self, width: int, page: int = 1, window: Window | None = None) -> str:
-        """The address of a page as a picture, `width` one of recipes.WIDTHS."""
+        """The address of a page as a picture, `width` one of WIDTHS in sandbox.render.spec."""
         return f"/documents/files/{self.id}/pictures/{self.sha256}-{recipe(width, window)}/{page}.webp"
 
 
@@ -184,12 +170,11 @@ class Notice:
 class PanelView:
     """The document widget of a record, existing or about to be created."""
 
-    type: TypeView
+    type: RecordType
     record: RecordView | None  # None: not created yet
     patient: PatientView
-    place: str  # "manager" or, standing alone, "list"
     mode: str  # view | edit | create
-    files: tuple[FileView, ...]  # one page of them
+    files: Sequence[FileView]  # one page of them
     list_query: ListQuery  # what they were searched, filtered and sorted by
     hits: int | None  # how many there are of those; None on further pages
     choosable: int | None  # how many of the hits can be chosen
@@ -200,9 +185,10 @@ class PanelView:
     can_edit: bool  # edit, delete, restore
     can_download: bool
     can_preview: bool
+    place: str = "manager"  # or, standing alone, "list"
     notice: Notice | None = None
-    outcomes: tuple[Outcome, ...] = ()
-    marked: tuple[int, ...] = ()  # in edit mode: go to the trash when the record is saved
+    outcomes: Sequence[Outcome] = ()
+    marked: Sequence[int] = ()  # in edit mode: go to the trash when the record is saved
     at: float = field(default_factory=lambda: now().timestamp())  # of answers that overtake each other the later counts
     editing: int | None = None  # the document whose details are being changed, on pages without script
     draft: Any = None  # its details as `web.edits.Draft`, if they could not be saved
@@ -220,21 +206,6 @@ class PanelView:
     @property
     def show_trash(self) -> bool:
         return self.list_query.trashed
-
-
-def type_view(record_type: RecordType) -> TypeView:
-    return TypeView(
-        name=record_type.name,
-        plural=record_type.plural,
-        title=record_type.title,
-        titles=record_type.titles,
-        icon=record_type.icon,
-        accepts=record_type.accepts,
-        accepts_words=record_type.accepts_words,
-        max_size=record_type.max_size,
-        max_files=record_type.max_files,
-        categories=tuple((name, record_type.category_label(name)) for name in record_type.categories),
-    )
 
 
 def patient_view(patient: Patient, level: Action, records: int | None = None, files: int | None = None) -> PatientView:
@@ -274,7 +245,7 @@ def record_view(
     dated = record_type.date_of(record)
     return RecordView(
         id=record.id,
-        type=type_view(record_type),
+        type=record_type,
         patient=patient,
         title=record_type.title_of(record),
         date=dated,
@@ -304,65 +275,6 @@ def _facts(record_type: RecordType, field: Field, value: Any, dated: date | None
     return (Fact(field.label, value, field.kind == "text"),)
 
 
-@dataclass(frozen=True)
-class FilePresenter:
-    """Turns document rows into views for one reader: "you" for own uploads, days left in the trash."""
-
-    registry: Registry
-    actor: Actor
-    trash_days: int
-    emails: Mapping[int, str] = field(default_factory=dict)
-    titles: Mapping[tuple[str, int], str] = field(default_factory=dict)
-    names: Mapping[int, str] = field(default_factory=dict)
-    you: str = "you"
-
-    def __call__(self, file: EntityFile) -> FileView:
-        record_type = self.registry[file.entity_type]
-        name = PurePosixPath(file.file_name)
-        additional = self.registry.additional.mark if file.is_additional else None
-        held = not additional and is_blocked(file, self.actor.user_id)
-        return FileView(
-            id=file.id,
-            entity_type=file.entity_type,
-            entity_id=file.entity_id,
-            record_title=self.titles.get((file.entity_type, file.entity_id)),
-            patient_name=self.names.get(file.patient_id),
-            file_name=file.file_name,
-            stem=name.stem,
-            label=name.suffix[1:].upper() or "FILE",
-            kind=group_of(file.file_type),
-            file_type=file.file_type,
-            file_size=file.file_size,
-            sha256=file.sha256,
-            details={field.name: getattr(file, field.name) for field in DOCUMENT_FIELDS},
-            category_label=record_type.category_label(file.category) if file.category else None,
-            uploaded_at=file.uploaded_at,
-            uploaded_by=self._who(file.uploaded_by),
-            created_at=file.created_at,
-            updated_at=file.updated_at,
-            version=version_of(file),
-            deleted_at=file.deleted_at,
-            days_left=self._days_left(file.deleted_at),
-            pages=file.pages,
-            preview="preview" in record_type.operations and not (additional or held),
-            scan=file.scan if file.scan in (WAITING, INFECTED) else None,
-            signature=file.scan_words if file.scan == INFECTED else None,
-            held=held,
-            additional=additional,
-        )
-
-    def _who(self, user_id: int | None) -> str | None:
-        if user_id is None:
-            return None
-        return self.you if user_id == self.actor.user_id else self.emails.get(user_id)
-
-    def _days_left(self, deleted_at: datetime | None) -> int | None:
-        if deleted_at is None:
-            return None
-        left = deleted_at + timedelta(days=self.trash_days) - now()
-        return max(0, math.ceil(left / timedelta(days=1)))
-
-
 def panel_view(
     record_type: RecordType,
     record: RecordView,
@@ -370,24 +282,16 @@ def panel_view(
     files: Sequence[FileView],
     totals: RecordTotals,
     *,
-    list_query: ListQuery,
-    place: str = "manager",
     mode: str = "view",
-    notice: Notice | None = None,
-    outcomes: Sequence[Outcome] = (),
-    marked: Sequence[int] = (),
-    editing: int | None = None,
-    draft: Any = None,
+    **context: Any,
 ) -> PanelView:
     changeable = record.can_edit and record.deleted_at is None
     return PanelView(
-        type=type_view(record_type),
+        type=record_type,
         record=record,
         patient=record.patient,
-        place=place,
         mode=mode if changeable else "view",
-        files=tuple(files),
-        list_query=list_query,
+        files=files,
         hits=page.hits,
         choosable=None if page.hits is None else page.hits - page.additional,
         next=page.next,
@@ -397,21 +301,16 @@ def panel_view(
         can_edit=changeable and "delete" in record_type.operations,
         can_download="download" in record_type.operations,
         can_preview="preview" in record_type.operations,
-        notice=notice,
-        outcomes=tuple(outcomes),
-        marked=tuple(marked),
-        editing=editing,
-        draft=draft,
+        **context,
     )
 
 
 def empty_panel(record_type: RecordType, patient: PatientView) -> PanelView:
     """Return the widget of a record that is not saved yet: selected files are uploaded after that."""
     return PanelView(
-        type=type_view(record_type), record=None, patient=patient, place="manager", mode="create", files=(),
-        list_query=ListQuery(), hits=0, choosable=0, next=None, count=0, trash_count=0,
-        can_upload="upload" in record_type.operations, can_edit=True,
-        can_download=False, can_preview=False,
+        type=record_type, record=None, patient=patient, mode="create", files=(), list_query=ListQuery(),
+        hits=0, choosable=0, next=None, count=0, trash_count=0,
+        can_upload="upload" in record_type.operations, can_edit=True, can_download=False, can_preview=False,
     )  # fmt: skip
 
 
@@ -419,14 +318,33 @@ def file_views(
     files: Sequence[Any], *, you: str = "you", titled: bool = False, names: Mapping[int, str] | None = None
 ) -> list[FileView]:
     """Return views for the current reader; `titled` adds record titles, `names` the patients' names."""
-    others = {file.uploaded_by for file in files if file.uploaded_by} - {actor().user_id}
-    presenter = FilePresenter(
-        registry=services().registry,
-        actor=actor(),
-        trash_days=services().trash_days,
-        emails={actor().user_id: actor().email, **(accounts.emails(others) if others else {})},
-        titles=records().titles(files) if titled else {},
-        names=names or {},
-        you=you,
-    )
-    return [presenter(file) for file in files]
+    reader, registry = actor(), services().registry
+    others = {file.uploaded_by for file in files if file.uploaded_by} - {reader.user_id}
+    emails = {**(accounts.emails(others) if others else {}), reader.user_id: you}
+    titles = records().titles(files) if titled else {}
+
+    def view(file: EntityFile) -> FileView:
+        record_type, name = registry[file.entity_type], PurePosixPath(file.file_name)
+        additional = registry.additional.mark if file.is_additional else None
+        held = not additional and is_blocked(file, reader.user_id)
+        purged_at = file.deleted_at and file.deleted_at + timedelta(days=services().trash_days)
+        return FileView(
+            **{name: getattr(file, name) for name in UNCHANGED},
+            record_title=titles.get((file.entity_type, file.entity_id)),
+            patient_name=(names or {}).get(file.patient_id),
+            stem=name.stem,
+            label=name.suffix[1:].upper() or "FILE",
+            kind=group_of(file.file_type),
+            details={field.name: getattr(file, field.name) for field in DOCUMENT_FIELDS},
+            category_label=record_type.category_label(file.category) if file.category else None,
+            uploaded_by=emails.get(file.uploaded_by or 0),
+            version=version_of(file),
+            days_left=max(0, math.ceil((purged_at - now()) / timedelta(days=1))) if purged_at else None,
+            preview="preview" in record_type.operations and not (additional or held),
+            scan=file.scan if file.scan in (WAITING, INFECTED) else None,
+            signature=file.scan_words if file.scan == INFECTED else None,
+            held=held,
+            additional=additional,
+        )
+
+    return [view(file) for file in files]

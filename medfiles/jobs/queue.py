@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, bindparam, case, delete, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from medfiles.clock import now
-from medfiles.database.session import db, transaction
+from medfiles.database.session import count, db, read, transaction
 from medfiles.models import Job
 
 WARM, SCAN = "warm", "scan"  # for one document each: make its thumbnail, scan it for malware
@@ -27,15 +27,12 @@ RELEASED = {"holder": None, "lease_until": None}
 
 @dataclass(frozen=True)
 class Claim:
-    """A job held by this process until its lease expires.
-
-    `tries` counts earlier attempts that failed or were lost.
-    """
+    """A job held by this process until its lease expires."""
 
     id: int
     name: str
     subject: int
-    tries: int
+    tries: int  # earlier attempts that failed or were lost
     holder: str
     due_at: datetime
 
@@ -88,9 +85,7 @@ def retry_given_up() -> int:
 def claim(kinds: Collection[str]) -> Claim | None:
     """Claim one due job with one of these names for LEASE; None when there is none."""
     free = select(Job).where(Job.kind.in_(kinds), _is_available()).order_by(Job.due_at, Job.id).limit(1)
-    found = db.session.scalar(free.with_only_columns(Job.id))
-    db.session.rollback()
-    if found is None:
+    if not read(free.with_only_columns(Job.id)):
         return None
     with transaction() as session:
         job = session.scalar(free.with_for_update(skip_locked=True).execution_options(populate_existing=True))
@@ -138,8 +133,8 @@ def fail(claim: Claim, code: str, retry_after: timedelta | None, *, delay_others
 def status() -> QueueStatus:
     overdue = (_is_available(), Job.due_at < now())
     held, given_up = Job.lease_until >= now(), Job.due_at.is_(None)
-    count, oldest = db.session.execute(select(func.count(Job.id), func.min(Job.due_at)).where(*overdue)).one()
-    return QueueStatus(count, oldest, _count(held), _count(given_up))
+    due, oldest = db.session.execute(select(func.count(Job.id), func.min(Job.due_at)).where(*overdue)).one()
+    return QueueStatus(due, oldest, count(Job.id, held), count(Job.id, given_up))
 
 
 def _is_available() -> ColumnElement[bool]:
@@ -148,7 +143,3 @@ def _is_available() -> ColumnElement[bool]:
 
 def _held(claim: Claim) -> tuple[ColumnElement[bool], ...]:
     return Job.id == claim.id, Job.holder == claim.holder
-
-
-def _count(where: ColumnElement[bool]) -> int:
-    return db.session.scalar(select(func.count(Job.id)).where(where)) or 0

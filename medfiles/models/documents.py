@@ -1,20 +1,9 @@
-"""Documents: everything but their bytes."""
+"""Documents but for their bytes, renditions of them, and cancelled uploads."""
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    DDL,
-    JSON,
-    BigInteger,
-    ForeignKey,
-    Identity,
-    Index,
-    String,
-    Text,
-    UniqueConstraint,
-    event,
-)
+from sqlalchemy import DDL, JSON, BigInteger, ForeignKey, Identity, Index, String, Text, UniqueConstraint, event
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from medfiles.clock import now
@@ -89,3 +78,33 @@ event.listen(
         f"INSERT INTO sqlite_sequence (name, seq) VALUES ('entity_files', {FIRST_FILE_ID - 1})"
     ).execute_if(dialect="sqlite"),
 )
+
+
+class Rendition(db.Model):  # type: ignore[name-defined,misc]
+    """A rendition of all documents with this SHA-256; an image has a `key`."""
+
+    __tablename__ = "renditions"
+    __table_args__ = (UniqueConstraint("sha256", "recipe", "page"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    sha256: Mapped[str] = mapped_column(String(64))
+    recipe: Mapped[str] = mapped_column(String(32))
+    page: Mapped[int]
+    key: Mapped[str | None] = mapped_column(String(500), unique=True)
+    storage: Mapped[str | None] = mapped_column(String(50))
+    size: Mapped[int | None] = mapped_column(BigInteger)
+    facts: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # what can be shown
+    failure: Mapped[str | None] = mapped_column(Text)  # why rendering failed
+    made_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+
+
+class CancelledUpload(db.Model):  # type: ignore[name-defined,misc]
+    """An upload cancelled while in progress: if it still arrives, it is not stored."""
+
+    __tablename__ = "cancelled_uploads"
+    __table_args__ = (UniqueConstraint("user_id", "idempotency_key"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    idempotency_key: Mapped[str] = mapped_column(String(255))
+    at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, index=True)

@@ -1,8 +1,9 @@
-"""The job queue."""
+"""The job queue, and the last runs of recurring work."""
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Index, String, UniqueConstraint
+from sqlalchemy import JSON, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from medfiles.clock import now
@@ -10,25 +11,28 @@ from medfiles.database.session import Id, UtcDateTime, db
 
 
 class Job(db.Model):  # type: ignore[name-defined,misc]
-    """Background work on the document `subject`, or on the whole installation (0).
-
-    A worker has it until `lease_until`. `tries` counts failed attempts, `failure` is the last one's error code.
-    `due_at` is None when it was given up.
-    """
+    """Background work."""
 
     __tablename__ = "jobs"
-    __table_args__ = (
-        UniqueConstraint("kind", "subject"),
-        Index(None, "due_at"),
-        {"sqlite_autoincrement": True},
-    )
+    __table_args__ = (UniqueConstraint("kind", "subject"), Index(None, "due_at"), {"sqlite_autoincrement": True})
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     kind: Mapped[str] = mapped_column(String(50))
-    subject: Mapped[int] = mapped_column(Id, default=0)
-    due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    subject: Mapped[int] = mapped_column(Id, default=0)  # a document; 0: the whole installation
+    due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # None: given up
+    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)  # until then a worker has it
     holder: Mapped[str | None] = mapped_column(String(64))
-    tries: Mapped[int] = mapped_column(default=0)
-    failure: Mapped[str | None] = mapped_column(String(50))
+    tries: Mapped[int] = mapped_column(default=0)  # failed attempts
+    failure: Mapped[str | None] = mapped_column(String(50))  # error code of the last one
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+
+
+class LastRun(db.Model):  # type: ignore[name-defined,misc]
+    """When work of this name last started and ended, in any process, with results."""
+
+    __tablename__ = "last_runs"
+
+    name: Mapped[str] = mapped_column(String(50), primary_key=True)
+    begun_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    facts: Mapped[dict[str, Any] | None] = mapped_column(JSON)

@@ -25,16 +25,14 @@ class LabResultFile(db.Model):  # type: ignore[name-defined,misc]
 
 
 class LegacySource(db.Model):  # type: ignore[name-defined,misc]
-    """A source of older files and the state of its move. `current` is 1 for this installation's one source.
-
-    It is NULL for a source that was rolled back, whose permanently deleted files must not be moved again.
-    """
+    """A source of older files and the state of its move."""
 
     __tablename__ = "legacy_sources"
     __table_args__ = (CheckConstraint("current = 1", name="current"), {"sqlite_autoincrement": True})
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     place: Mapped[str] = mapped_column(String(500), unique=True)  # "own", or the database's address without password
+    # 1 for this installation's one source. NULL: rolled back; files deleted permanently must not be moved again.
     current: Mapped[int | None] = mapped_column(unique=True)
     timezone: Mapped[str] = mapped_column(String(64))
     begun_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)

@@ -44,18 +44,15 @@ class PatientShare(db.Model):  # type: ignore[name-defined,misc]
 
 
 class RecordMixin:
-    """Columns of all record types. `deleted_at` is set while a record is in the trash.
-
-    `creation_key` comes from the form that created it: a form sent twice creates one record.
-    """
+    """Columns of all record types."""
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     notes: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, onupdate=now)
-    deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # set while it is in the trash
     deleted_by: Mapped[int | None] = mapped_column(Id)
-    creation_key: Mapped[str | None] = mapped_column(String(64))
+    creation_key: Mapped[str | None] = mapped_column(String(64))  # of its form: a form sent twice creates one record
 
     @declared_attr.directive
     def __table_args__(cls) -> Any:

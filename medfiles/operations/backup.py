@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from sqlalchemy import Connection, create_engine, func, select, text
 from sqlalchemy.engine import Engine
@@ -28,10 +28,11 @@ from medfiles.models import EntityFile
 from medfiles.operations.database_dump import copy_database
 from medfiles.storage import AttachedFolder, Storages, digest
 from medfiles.storage.base import make_folder
-from medfiles.storage.durable import publish, sha256_of, written
+from medfiles.storage.durable import publish, sha256_of, write_private, written
 
 RUN = "backup"
 FORMAT = 1
+FAR_FEWER = 2  # a backup with more than so many times the documents of the newest is kept
 OBJECTS, DATABASE, LIST, SECRET, MANIFEST = "objects", "database", "objects.jsonl", "secret-key", "manifest.json"
 SOURCE_DATABASE, SOURCE = "source-database", "source"  # of an import; restoring leaves out this part and place
 NAME, SUM = re.compile(r"\d{8}T\d{6}\.\d{6}Z"), re.compile(r"[0-9a-f]{64}")
@@ -50,18 +51,6 @@ class Entry:
     size: int
     place: str
     key: str
-
-
-@dataclass(frozen=True)
-class BackupStore:
-    """The bytes shared by all backups; `mend`: verify existing ones before reuse."""
-
-    folder: Path
-    mend: bool = False
-
-    def has(self, sha256: str, size: int) -> bool:
-        path = object_path(self.folder, sha256)
-        return path.is_file() and path.stat().st_size == size and (not self.mend or _is(path, sha256))
 
 
 @dataclass
@@ -103,13 +92,18 @@ def back_up(
     try:
         with _alone(folder):
             make_folder(place)
-            store = BackupStore(folder, mend)
-            facts = _copy(storages, store, place, saved, report)
-            if source:
-                _copy_source(source, store, place, saved, report)
+            with (place / f"{LIST}.part").open("w") as lines:
+                copier = Copier(folder, lines, saved, report, mend)
+                facts = copier.copy_installation(storages, place / DATABASE)
+                if source:
+                    copy_database(source.engine, place / SOURCE_DATABASE)
+                    copier.copy_files(source.folder, SOURCE)
             publish(place / f"{LIST}.part", place / LIST)
-            _write(place / SECRET, secret)
-            _seal(place, saved, facts)
+            write_private(place / SECRET, secret)
+            facts |= {"format": FORMAT, "made_at": now().isoformat(), "documents": saved.documents}
+            facts |= {"bytes": saved.bytes, "purged": saved.purged, "problems": saved.problems}
+            facts["sums"] = {part: sha256_of(place / part) for part in PARTS if (place / part).exists()}
+            write_private(place / MANIFEST, json.dumps(facts, indent=1))  # last: without it, the backup is incomplete
     except OSError as error:
         raise StorageError(f"The backup cannot be written to {folder}: {error.strerror}.") from error
     with transaction():
@@ -180,11 +174,14 @@ def check(folder: Path, name: str, report: Report = lambda done: None) -> Iterat
 def thin_out(folder: Path, keep: int) -> int:
     """Keep the newest `keep` backups; return how many were removed.
 
+    The last one with many documents stays as well, if the newest has far fewer: they may have been lost in between.
     Also removes what interrupted backups left, and bytes that no remaining backup needs.
     """
     with _alone(folder):
         names = whole(folder)
-        stay = set(names[-keep:])
+        counts = {name: int(manifest(folder, name)["documents"]) for name in names}
+        fuller = [name for name in names if counts[name] > FAR_FEWER * counts[names[-1]]]
+        stay = {*names[-keep:], *fuller[-1:]}
         for place in [place for place in _places(folder) if place.name not in stay]:
             (place / MANIFEST).unlink(missing_ok=True)  # first: without it, the rest is not a backup
             shutil.rmtree(place)
@@ -212,25 +209,90 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _copy(storages: Storages, shelf: BackupStore, place: Path, saved: Saved, report: Report) -> dict[str, Any]:
-    """Copy the database first, then the bytes that this copy names."""
-    with _snapshot(db.engine, place / DATABASE) as connection, (place / f"{LIST}.part").open("w") as lines:
-        facts = {"dialect": connection.dialect.name, "revision": connection.execute(text(REVISION)).scalar()}
-        for row in connection.execution_options(yield_per=500).execute(text(ROWS)):
-            for entry in _document(storages, shelf, saved, *row):
-                _list(lines, saved, entry)
-            report(saved.documents)
-        for attached in storages.attached.values():
-            for entry in _files(attached, attached.name, shelf, saved, report):
-                _list(lines, saved, entry)
-    return facts
+@dataclass(frozen=True)
+class Copier:
+    """Copies and lists content; `mend`: verify existing bytes before reusing them."""
+
+    folder: Path
+    lines: IO[str]
+    saved: Saved
+    report: Report
+    mend: bool
+
+    def copy_installation(self, storages: Storages, database: Path) -> dict[str, Any]:
+        """Copy the database, then the bytes that the copy names; return facts about it."""
+        with _snapshot(db.engine, database) as connection:
+            facts = {"dialect": connection.dialect.name, "revision": connection.execute(text(REVISION)).scalar()}
+            for row in connection.execution_options(yield_per=500).execute(text(ROWS)):
+                self._copy_document(storages, *row)
+                self.report(self.saved.documents)
+            for attached in storages.attached.values():
+                self.copy_files(attached, attached.name)
+        return facts
+
+    def copy_files(self, folder: AttachedFolder, place: str) -> None:
+        """Copy the files of another feature."""
+        for path in folder.paths():
+            try:
+                self._list(*self._copy(folder.read(path)), place, path)
+            except StorageError as error:
+                self.saved.problems.append(f"{path}: {_words(error)}")
+            self.saved.files += 1
+            self.report(self.saved.documents + self.saved.files)
+
+    def _copy_document(self, storages: Storages, number: int, storage: str, key: str, sha256: str, size: int) -> None:
+        """Copy a document; follow it when it moves, skip it when purged."""
+        self.saved.documents += 1
+        place = (storage, key)
+        while True:
+            try:
+                found = (sha256, size) if self._has(sha256, size) else self._copy(storages[place[0]].open(place[1]))
+                break
+            except StorageError as error:
+                query = select(EntityFile.storage, EntityFile.file_path).where(EntityFile.id == number)
+                there = db.session.execute(query).one_or_none()
+                db.session.rollback()
+                if there is None:
+                    self.saved.documents -= 1
+                    self.saved.purged.append(number)
+                    return
+                if place == tuple(there):
+                    self.saved.problems.append(f"document {number}: {_words(error)}")
+                    return
+                place = (there[0], there[1])
+        if found[0] != sha256:
+            words = "its content differs from what was stored; backed up as it is"
+            self.saved.problems.append(f"document {number}: {words}")
+        self._list(*found, storage, key)
+
+    def _copy(self, chunks: Iterator[bytes]) -> tuple[str, int]:
+        """Copy the bytes and read them back; return SHA-256 and size."""
+        make_folder(self.folder / OBJECTS)
+        part = self.folder / OBJECTS / "part"
+        with part.open("wb") as file:
+            sha256, size = digest(written(chunks, file))
+        if self._has(sha256, size):
+            part.unlink()
+            return sha256, size
+        if not _is(part, sha256):
+            raise StorageError(f"{part} differs from what was written. Check the disk.")
+        target = object_path(self.folder, sha256)
+        make_folder(target.parent)
+        publish(part, target)
+        self.saved.copied += 1
+        return sha256, size
+
+    def _has(self, sha256: str, size: int) -> bool:
+        path = object_path(self.folder, sha256)
+        return path.is_file() and path.stat().st_size == size and (not self.mend or _is(path, sha256))
+
+    def _list(self, sha256: str, size: int, place: str, key: str) -> None:
+        self.saved.bytes += size
+        self.lines.write(json.dumps([sha256, size, place, key]) + "\n")
 
 
-def _copy_source(source: ImportSource, shelf: BackupStore, place: Path, saved: Saved, report: Report) -> None:
-    copy_database(source.engine, place / SOURCE_DATABASE)
-    with (place / f"{LIST}.part").open("a") as lines:
-        for entry in _files(source.folder, SOURCE, shelf, saved, report):
-            _list(lines, saved, entry)
+def _words(error: StorageError) -> str:
+    return "its content is missing" if isinstance(error, BlobMissing) else "its content cannot be read"
 
 
 @contextmanager
@@ -247,98 +309,6 @@ def _snapshot(engine: Engine, target: Path) -> Iterator[Connection]:
     with copy.connect() as connection:
         yield connection
     copy.dispose()
-
-
-def _document(
-    storages: Storages, shelf: BackupStore, saved: Saved, file_id: int, storage: str, key: str, sha256: str, size: int
-) -> Iterator[Entry]:
-    """Yield the entry of a document; follow it when it moves, skip it when purged."""
-    saved.documents += 1
-    place = (storage, key)
-    while True:
-        try:
-            found = (
-                (sha256, size) if shelf.has(sha256, size) else _copied(storages[place[0]].open(place[1]), shelf, saved)
-            )
-            break
-        except StorageError as error:
-            if (there := _whereabouts(file_id)) == place:
-                saved.problems.append(f"document {file_id}: {_words(error)}")
-                return
-            if there is None:
-                saved.documents -= 1
-                saved.purged.append(file_id)
-                return
-            place = there
-    if found[0] != sha256:
-        saved.problems.append(f"document {file_id}: its content differs from what was stored; backed up as it is")
-    yield Entry(*found, storage, key)
-
-
-def _words(error: StorageError) -> str:
-    return "its content is missing" if isinstance(error, BlobMissing) else "its content cannot be read"
-
-
-def _whereabouts(file_id: int) -> tuple[str, str] | None:
-    query = select(EntityFile.storage, EntityFile.file_path).where(EntityFile.id == file_id)
-    row = db.session.execute(query).one_or_none()
-    db.session.rollback()
-    return (row[0], row[1]) if row else None
-
-
-def _copied(chunks: Iterator[bytes], shelf: BackupStore, saved: Saved) -> tuple[str, int]:
-    """Copy to the store and read it back; return SHA-256 and size."""
-    make_folder(shelf.folder / OBJECTS)
-    part = shelf.folder / OBJECTS / "part"
-    with part.open("wb") as file:
-        sha256, size = digest(written(chunks, file))
-    target = object_path(shelf.folder, sha256)
-    if shelf.has(sha256, size):
-        part.unlink()
-        return sha256, size
-    if not _is(part, sha256):
-        raise StorageError(f"{part} differs from what was written. Check the disk.")
-    make_folder(target.parent)
-    publish(part, target)
-    saved.copied += 1
-    return sha256, size
-
-
-def _files(folder: AttachedFolder, place: str, shelf: BackupStore, saved: Saved, report: Report) -> Iterator[Entry]:
-    """Files of another feature."""
-    for path in folder.paths():
-        try:
-            yield Entry(*_copied(folder.read(path), shelf, saved), place, path)
-        except StorageError as error:
-            saved.problems.append(f"{path}: {_words(error)}")
-        saved.files += 1
-        report(saved.documents + saved.files)
-
-
-def _list(lines: Any, saved: Saved, entry: Entry) -> None:
-    saved.bytes += entry.size
-    lines.write(json.dumps([entry.sha256, entry.size, entry.place, entry.key]) + "\n")
-
-
-def _write(path: Path, content: str) -> None:
-    part = path.with_name(f"{path.name}.part")
-    part.touch(mode=0o600)
-    part.write_text(content)
-    publish(part, path)
-
-
-def _seal(place: Path, saved: Saved, facts: dict[str, Any]) -> None:
-    """Write the manifest last: without one, a backup is incomplete."""
-    facts |= {
-        "format": FORMAT,
-        "made_at": now().isoformat(),
-        "documents": saved.documents,
-        "bytes": saved.bytes,
-        "purged": saved.purged,
-        "problems": saved.problems,
-        "sums": {part: sha256_of(place / part) for part in PARTS if (place / part).exists()},
-    }
-    _write(place / MANIFEST, json.dumps(facts, indent=1))
 
 
 def _is(path: Path, sha256: str) -> bool:

@@ -1,7 +1,6 @@
 """Copy the SQLite database into an empty PostgreSQL one and compare every row."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
@@ -63,30 +62,22 @@ def copy_to(target: Engine, report: Callable[[str, int], None] = lambda table, r
     if db.engine.dialect.name != "sqlite":
         raise Conflict("This installation already uses PostgreSQL. Copy its database with pg_dump and pg_restore.")
     tables = db.metadata.sorted_tables
-    with _locked(db.engine) as here, target.begin() as there:
-        _check_same_version(here, there)
+    locked = {sqlite.WRITES: sqlite.SYNCHRONOUS}  # hold the write lock: nothing here changes inside the block
+    with db.engine.connect().execution_options(**locked) as here, here.begin(), target.begin() as there:
+        versions = [one.execute(text(f"SELECT version_num FROM {VERSION}")).all() for one in (here, there)]
+        if versions[0] != versions[1]:
+            raise Conflict("The two databases have different versions. Update this one with `flask db upgrade`.")
         try:
             rows = {table.name: _copy(table, here, there, report) for table in tables}
         except (DataError, IntegrityError) as error:
             raise IntegrityFailed(f"PostgreSQL rejected a row: {error.orig}") from error
         for table in tables:
-            _compare(table, here, there)
+            with _rows(table, here) as ours, _rows(table, there) as theirs:
+                if any(tuple(one) != tuple(other) for one, other in zip_longest(ours, theirs, fillvalue=())):
+                    raise IntegrityFailed(f"A copied row of {table.name} differs from its source. Nothing was copied.")
             _advance_sequence(table, here, there)
         others = {*inspect(here).get_table_names()} - {table.name for table in tables} - {VERSION}
     return CopyResult(rows, sorted(others))
-
-
-@contextmanager
-def _locked(engine: Engine) -> Iterator[Connection]:
-    """Hold the write lock: the database does not change inside the block."""
-    with engine.connect().execution_options(**{sqlite.WRITES: sqlite.SYNCHRONOUS}) as connection, connection.begin():
-        yield connection
-
-
-def _check_same_version(here: Connection, there: Connection) -> None:
-    versions = [connection.execute(text(f"SELECT version_num FROM {VERSION}")).all() for connection in (here, there)]
-    if versions[0] != versions[1]:
-        raise Conflict("The two databases have different versions. Update this one with `flask db upgrade`.")
 
 
 def _copy(table: Table, here: Connection, there: Connection, report: Callable[[str, int], None]) -> int:
@@ -97,13 +88,6 @@ def _copy(table: Table, here: Connection, there: Connection, report: Callable[[s
             count += len(rows)
             report(table.name, count)
     return count
-
-
-def _compare(table: Table, here: Connection, there: Connection) -> None:
-    with _rows(table, here) as ours, _rows(table, there) as theirs:
-        for one, other in zip_longest(ours, theirs):
-            if one is None or other is None or tuple(one) != tuple(other):
-                raise IntegrityFailed(f"A copied row of {table.name} differs from its source. Nothing was copied.")
 
 
 def _rows(table: Table, connection: Connection) -> Any:
@@ -119,13 +103,9 @@ def _advance_sequence(table: Table, here: Connection, there: Connection) -> None
     query = text("SELECT pg_get_serial_sequence(:table, :column)").bindparams(table=table.name, column=first.name)
     if more or not (sequence := there.scalar(query)):
         return
-    last = max(there.scalar(select(func.max(first))) or 0, _last_id(table, here))
+    last = there.scalar(select(func.max(first))) or 0
+    if here.scalar(text("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'")):  # the last ids given out
+        given = text("SELECT seq FROM sqlite_sequence WHERE name = :table").bindparams(table=table.name)
+        last = max(last, here.scalar(given) or 0)
     if last:
         there.execute(text("SELECT setval(CAST(:counter AS regclass), :last)"), {"counter": sequence, "last": last})
-
-
-def _last_id(table: Table, here: Connection) -> int:
-    """Return the last id given out, where SQLite records it."""
-    if not here.scalar(text("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'")):
-        return 0
-    return here.scalar(text("SELECT seq FROM sqlite_sequence WHERE name = :table"), {"table": table.name}) or 0

@@ -7,11 +7,10 @@ old object. So the copy can be stopped and continued at any time.
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import select
 
-from medfiles.database.session import db
+from medfiles.database.session import count, db
 from medfiles.documents import lifecycle
 from medfiles.errors import Conflict, DatabaseUnavailable, IntegrityFailed, MedfilesError
 from medfiles.models import EntityFile, Rendition, StorageJournal
@@ -24,25 +23,18 @@ MAX_FAILURES = 5  # failures in a row after which the storage is to blame, not t
 
 @dataclass
 class CopyResult:
-    """What one run did and left.
+    """What one run did and left."""
 
-    moved      number of documents copied
-    damaged    ids of documents whose bytes do not match their checksum
-    failed     ids of documents that could not be read or stored
-    documents  number of documents still in other storages
-    others     number of previews and journal entries still in other storages
-    """
-
-    moved: int
-    damaged: list[int]
-    failed: list[int]
-    documents: int
-    others: int
+    moved: int  # documents copied
+    damaged: list[int]  # ids of documents whose bytes do not match their checksum
+    failed: list[int]  # ids of documents that could not be read or stored
+    documents: int  # documents still in other storages
+    others: int  # previews and journal entries still in other storages
 
 
 def count_remaining(storages: Storages) -> int:
     """Count the documents that are not in the default storage."""
-    return _count(select(EntityFile.id).where(EntityFile.storage != storages.default.name))
+    return count(EntityFile.id, EntityFile.storage != storages.default.name)
 
 
 def copy_documents(storages: Storages, report: Callable[[int], None] = lambda count: None) -> CopyResult:
@@ -50,29 +42,27 @@ def copy_documents(storages: Storages, report: Callable[[int], None] = lambda co
 
     Raises StorageError if one of the storages stops answering.
     """
-    moved, tried, at, in_a_row = 0, 0, 0, 0
-    damaged: list[int] = []
-    failed: list[int] = []
+    result, tried, at, in_a_row = CopyResult(0, [], [], 0, 0), 0, 0, 0
     query = select(EntityFile.id).where(EntityFile.storage != storages.default.name).order_by(EntityFile.id).limit(1)
     while at := db.session.scalar(query.where(EntityFile.id > at)) or 0:
         tried += 1
         try:
-            moved += _copy(storages, at)
+            result.moved += _copy(storages, at)
             in_a_row = 0
         except IntegrityFailed:
-            damaged.append(at)
+            result.damaged.append(at)
         except DatabaseUnavailable:
             raise
         except MedfilesError:
-            failed.append(at)
+            result.failed.append(at)
             in_a_row += 1
             if in_a_row == MAX_FAILURES:
                 raise
         report(tried)
     preview_cache.clear_elsewhere(storages)
-    entries = select(StorageJournal.id).where(StorageJournal.storage != storages.default.name)
-    previews = select(Rendition.id).where(Rendition.storage != storages.default.name)
-    return CopyResult(moved, damaged, failed, count_remaining(storages), _count(entries) + _count(previews))
+    result.documents = count_remaining(storages)
+    result.others = sum(count(one.id, one.storage != storages.default.name) for one in (StorageJournal, Rendition))
+    return result
 
 
 def _copy(storages: Storages, file_id: int) -> bool:
@@ -86,9 +76,3 @@ def _copy(storages: Storages, file_id: int) -> bool:
                 pass  # the row changes in nothing but its key
             return True
     raise Conflict(lifecycle.CHANGED)
-
-
-def _count(query: Select[Any]) -> int:
-    found = db.session.scalar(select(func.count()).select_from(query.subquery())) or 0
-    db.session.rollback()
-    return found

@@ -8,8 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL
-from sqlalchemy.engine import Engine
+from sqlalchemy import URL, Engine
 
 from medfiles.errors import StorageError
 from medfiles.storage.durable import publish
@@ -34,25 +33,16 @@ def copy_database(engine: Engine, target: Path, snapshot: str | None = None) -> 
     part = target.with_suffix(".part")
     part.unlink(missing_ok=True)
     if engine.dialect.name == "postgresql":
-        dump(engine, part, snapshot)
+        seen = [f"--snapshot={snapshot}"] if snapshot else []
+        _run(engine, "pg_dump", "--format=custom", f"--file={part}", *seen)
     else:
-        _copy_sqlite(engine, part)
+        try:
+            with engine.connect() as connection, closing(sqlite3.connect(part)) as copy:
+                raw: Any = connection.connection.dbapi_connection
+                raw.backup(copy)
+        except sqlite3.Error as error:
+            raise StorageError(f"The database cannot be copied to {part.parent}: {error}.") from error
     publish(part, target)
-
-
-def _copy_sqlite(engine: Engine, part: Path) -> None:
-    try:
-        with engine.connect() as connection, closing(sqlite3.connect(part)) as copy:
-            raw: Any = connection.connection.dbapi_connection
-            raw.backup(copy)
-    except sqlite3.Error as error:
-        raise StorageError(f"The database cannot be copied to {part.parent}: {error}.") from error
-
-
-def dump(engine: Engine, part: Path, snapshot: str | None = None) -> None:
-    """Dump with pg_dump in pg_restore's format."""
-    seen = [f"--snapshot={snapshot}"] if snapshot else []
-    _run(engine, "pg_dump", "--format=custom", f"--file={part}", *seen)
 
 
 def load(engine: Engine, source: Path) -> None:

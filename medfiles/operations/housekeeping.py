@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import ColumnElement, Select, delete, func, or_, select
+from sqlalchemy import ColumnElement, delete, or_, select
 
 from medfiles.antivirus.policy import CLEAN
 from medfiles.audit import event_log
 from medfiles.audit.event_log import AuditTarget
 from medfiles.content import opened
-from medfiles.database.session import db, transaction
+from medfiles.database.session import count, db, read, transaction
 from medfiles.documents import lifecycle
 from medfiles.errors import NotFound, StorageError
 from medfiles.models import AuditEvent, CancelledUpload, EntityFile, Rendition
@@ -61,14 +61,12 @@ def due(before: datetime) -> Sequence[EntityFile]:
 
 
 def purge_expired(
-    registry: Registry,
-    storages: Storages,
-    before: datetime,
-    report: Callable[[str], None] = lambda text: None,
+    registry: Registry, storages: Storages, before: datetime, report: Callable[[str], None] = lambda text: None
 ) -> Purged:
     """Delete permanently what went to the trash before that time: documents, then records that hold none any more."""
     documents = failed = 0
-    while ids := _due_ids(before):
+    first = select(EntityFile.id).where(*_is_due(before)).order_by(EntityFile.id).limit(BATCH)
+    while ids := [file_id for (file_id,) in read(first)]:
         with transaction() as session:
             still_due = select(EntityFile).where(EntityFile.id.in_(ids), *_is_due(before)).with_for_update()
             keys = lifecycle.purge(registry, None, session.scalars(still_due).all())
@@ -82,13 +80,6 @@ def purge_expired(
 def _is_due(before: datetime) -> tuple[ColumnElement[bool], ...]:
     """Conditions; a document imported with a long trashed lab result stays for the full time after the import."""
     return EntityFile.deleted_at < before, or_(EntityFile.legacy_id.is_(None), EntityFile.updated_at < before)
-
-
-def _due_ids(before: datetime) -> Sequence[int]:
-    query = select(EntityFile.id).where(*_is_due(before)).order_by(EntityFile.id).limit(BATCH)
-    ids = db.session.scalars(query).all()
-    db.session.rollback()
-    return ids
 
 
 def _purge_records(record_type: RecordType, before: datetime, registry: Registry) -> int:
@@ -110,13 +101,14 @@ def _purge_records(record_type: RecordType, before: datetime, registry: Registry
 
 def cold_count() -> int:
     """Count documents without a thumbnail for which none has failed."""
-    return db.session.scalar(_cold().with_only_columns(func.count(EntityFile.id))) or 0
+    return count(EntityFile.id, *_cold())
 
 
 def warm(renderer: Renderer, report: Callable[[], None] = lambda: None) -> Warmed:
     """Render the missing thumbnails, one after another."""
     made = failed = after = 0
-    while files := db.session.scalars(_cold(after).order_by(EntityFile.id).limit(BATCH)).all():
+    query = select(EntityFile).where(*_cold()).order_by(EntityFile.id).limit(BATCH)
+    while files := db.session.scalars(query.where(EntityFile.id > after)).all():
         db.session.expunge_all()
         for file in files:
             try:
@@ -132,7 +124,7 @@ def warm(renderer: Renderer, report: Callable[[], None] = lambda: None) -> Warme
 
 def warm_one(renderer: Renderer, file_id: int) -> bool:
     """Render one thumbnail if it is missing. Return whether it was; raise StorageError if a retry may help."""
-    file = db.session.scalar(_cold().where(EntityFile.id == file_id))
+    file = db.session.scalar(select(EntityFile).where(EntityFile.id == file_id, *_cold()))
     if file is None:
         return False
     db.session.expunge(file)
@@ -149,12 +141,11 @@ def _warmed(renderer: Renderer, file: EntityFile) -> bool:
     return True
 
 
-def _cold(after: int = 0) -> Select[EntityFile]:
+def _cold() -> tuple[ColumnElement[bool], ...]:
+    """Conditions: a thumbnail is possible, and none was made or failed."""
     small = select(Rendition.id).where(
         Rendition.sha256 == EntityFile.sha256, Rendition.recipe == recipe(THUMBNAIL), Rendition.page == 1
     )
     drawn = EntityFile.file_type.in_(WITH_THUMBNAIL)
     harmless = or_(EntityFile.scan.is_(None), EntityFile.scan == CLEAN)
-    return select(EntityFile).where(
-        EntityFile.id > after, EntityFile.deleted_at.is_(None), drawn, harmless, ~small.exists()
-    )
+    return EntityFile.deleted_at.is_(None), drawn, harmless, ~small.exists()

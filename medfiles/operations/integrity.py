@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import delete, exists, func, or_, select, update
 
 from medfiles.clock import now
-from medfiles.database.session import db, transaction
+from medfiles.database.session import count, db, read, transaction
 from medfiles.errors import BlobMissing, StorageError
 from medfiles.jobs import last_runs
 from medfiles.models import EntityFile, FixityFinding, Rendition, StorageJournal
@@ -22,6 +22,7 @@ from medfiles.storage import Storages, digest
 BATCH, READ_AT_ONCE = 500, 50
 VERIFY, DEEP = "verify", "verify-deep"  # names of runs
 SEEN = "CREATE TABLE seen (storage TEXT, key TEXT, size INTEGER, named INTEGER DEFAULT 0, PRIMARY KEY (storage, key))"
+NAMED = "UPDATE seen SET named = 1 WHERE storage = ? AND key = ?"
 KINDS = {
     "missing": "the document's object is missing",
     "wrong-size": "the size of the object has changed",
@@ -29,6 +30,7 @@ KINDS = {
     "altered": "the content differs from what was stored",
     "unreadable": "the object cannot be read",
 }
+Report = Callable[[int], None]
 FOUND_BY_READING = ("altered", "unreadable")  # a listing can neither find nor clear these
 
 
@@ -49,25 +51,19 @@ class Finding:
 
 @dataclass
 class VerifyResult:
-    """Counts: `objects` listed, `documents` checked, `read` and `bytes` compared.
+    """What a check found, and how much it checked."""
 
-    `set_aside` counts unknown objects that were moved away.
-    """
-
-    objects: int = 0
-    documents: int = 0
-    read: int = 0
-    bytes: int = 0
+    objects: int = 0  # listed
+    documents: int = 0  # compared with the listing
+    read: int = 0  # documents whose content was compared
+    bytes: int = 0  # of these documents
     findings: list[Finding] = field(default_factory=list)
-    set_aside: int = 0
+    set_aside: int = 0  # unknown objects moved to lost+found
 
     def __add__(self, deep: "VerifyResult") -> "VerifyResult":
         """Add a deep check; report findings of both only once."""
         findings = [*self.findings, *(one for one in deep.findings if one not in self.findings)]
         return replace(self, read=self.read + deep.read, bytes=self.bytes + deep.bytes, findings=findings)
-
-
-Report = Callable[[int], None]
 
 
 def verify(storages: Storages, *, quarantine: bool = False, report: Report = lambda count: None) -> VerifyResult:
@@ -86,13 +82,18 @@ def verify(storages: Storages, *, quarantine: bool = False, report: Report = lam
         result.findings += [found for file in files if (found := _compare(storages, seen, *file))]
         result.documents += len(files)
         report(result.documents)
-    _mark_named(seen)
+    for model in (Rendition, StorageJournal):
+        after, named = 0, select(model.id, model.storage, model.key).where(model.key.is_not(None)).order_by(model.id)
+        while rows := read(named.where(model.id > after).limit(BATCH)):
+            seen.executemany(NAMED, [(storage, key) for _, storage, key in rows])
+            after = rows[-1][0]
     for name, key in seen.execute("SELECT storage, key FROM seen WHERE NOT named").fetchall():
         if _is_unknown(storages, name, key):
             result.findings.append(Finding("unknown", name, key))
+            if quarantine:
+                storages[name].set_aside(key)
+                result.set_aside += 1
     seen.close()
-    if quarantine:
-        result.set_aside = _set_aside(storages, result.findings)
     _store_findings(result.findings, began)
     result += _read_again(storages)
     _record_run(VERIFY, result)
@@ -119,7 +120,12 @@ def verify_deep(
             time.sleep(max(0.0, result.bytes / rate - (time.monotonic() - began)))
         report(read)
 
-    while (limit is None or result.read < limit) and (ids := _due(before, limit, result.read)):
+    order = (EntityFile.last_checked_at.is_not(None), EntityFile.last_checked_at, EntityFile.id)
+    due = select(EntityFile.id).where(_not_checked_since(before)).order_by(*order)
+    while limit is None or result.read < limit:
+        most = READ_AT_ONCE if limit is None else min(READ_AT_ONCE, limit - result.read)
+        if not (ids := [file_id for (file_id,) in read(due.limit(most))]):
+            break
         _read_all(storages, ids, result, paced)
     if result.read:
         _record_run(DEEP, result)
@@ -127,12 +133,12 @@ def verify_deep(
 
 
 def total() -> int:
-    return db.session.scalar(select(func.count(EntityFile.id))) or 0
+    return count(EntityFile.id)
 
 
 def due_count(before: datetime) -> int:
     """Count documents not checked since."""
-    return db.session.scalar(select(func.count(EntityFile.id)).where(_not_checked_since(before))) or 0
+    return count(EntityFile.id, _not_checked_since(before))
 
 
 def keep_checking(storages: Storages, days: int) -> None:
@@ -142,7 +148,8 @@ def keep_checking(storages: Storages, days: int) -> None:
     """
     share = -(-total() // (days * 20))  # 20 of 24 hours: some runs are missed
     db.session.rollback()
-    verify_deep(storages, before=now() - timedelta(days=days * 5 / 6), limit=share) if share else None
+    if share:
+        verify_deep(storages, before=now() - timedelta(days=days * 5 / 6), limit=share)
     if last_runs.claim(VERIFY, timedelta(days=1)):
         verify(storages)
 
@@ -160,10 +167,7 @@ def count_findings() -> Mapping[str, int]:
 def _documents() -> Iterator[Sequence[Any]]:
     """Yield batches of (id, storage, key, size) of all documents, trash included."""
     after, columns = 0, (EntityFile.id, EntityFile.storage, EntityFile.file_path, EntityFile.file_size)
-    while files := db.session.execute(
-        select(*columns).where(EntityFile.id > after).order_by(columns[0]).limit(BATCH)
-    ).all():
-        db.session.rollback()
+    while files := read(select(*columns).where(EntityFile.id > after).order_by(columns[0]).limit(BATCH)):
         yield files
         after = files[-1][0]
 
@@ -172,42 +176,30 @@ def _compare(
     storages: Storages, seen: sqlite3.Connection, file_id: int, storage: str, key: str, size: int
 ) -> Finding | None:
     found = seen.execute("SELECT size FROM seen WHERE storage = ? AND key = ?", (storage, key)).fetchone()
-    seen.execute("UPDATE seen SET named = 1 WHERE storage = ? AND key = ?", (storage, key))
-    return None if found and found[0] == size else _recheck(storages, file_id)
+    seen.execute(NAMED, (storage, key))
+    return None if found and found[0] == size else _check(storages, file_id)[0]
 
 
-def _recheck(storages: Storages, file_id: int) -> Finding | None:
-    """Check again with the current row: the document may have moved or been purged."""
-    while row := _row(file_id):
-        storage, key, size, _ = row
+def _check(storages: Storages, file_id: int, *, deep: bool = False) -> tuple[Finding | None, int]:
+    """Return what is wrong and the bytes read; start over if the row changed."""
+    columns = (EntityFile.storage, EntityFile.file_path, EntityFile.file_size, EntityFile.sha256)
+    query = select(*columns).where(EntityFile.id == file_id)
+    while row := read(query):
+        [(storage, key, size, sha256)] = row
+        kind, done = None, 0
         try:
-            kind = None if storages[storage].stat(key).size == size else "wrong-size"
+            if deep:
+                found, done = digest(storages[storage].open(key))
+                kind = "wrong-size" if done != size else "altered" if found != sha256 else None
+            elif storages[storage].stat(key).size != size:
+                kind = "wrong-size"
         except BlobMissing:
             kind = "missing"
-        except StorageError:
+        except (StorageError, OSError):
             kind = "unreadable"
-        if kind is None or _row(file_id) == row:
-            return Finding(kind, storage, key, file_id) if kind else None
-    return None
-
-
-def _row(file_id: int) -> Any:
-    columns = (EntityFile.storage, EntityFile.file_path, EntityFile.file_size, EntityFile.sha256)
-    row = db.session.execute(select(*columns).where(EntityFile.id == file_id)).one_or_none()
-    db.session.rollback()
-    return row
-
-
-def _mark_named(seen: sqlite3.Connection) -> None:
-    for model in (Rendition, StorageJournal):
-        after, columns = 0, (model.id, model.storage, model.key)
-        query = select(*columns).where(model.key.is_not(None)).order_by(model.id).limit(BATCH)
-        while rows := db.session.execute(query.where(model.id > after)).all():
-            db.session.rollback()
-            named = [(storage, key) for _, storage, key in rows]
-            seen.executemany("UPDATE seen SET named = 1 WHERE storage = ? AND key = ?", named)
-            after = rows[-1][0]
-    db.session.rollback()
+        if kind is None or read(query) == row:
+            return Finding(kind, storage, key, file_id) if kind else None, done
+    return None, 0
 
 
 def _is_unknown(storages: Storages, storage: str, key: str) -> bool:
@@ -224,16 +216,8 @@ def _is_unknown(storages: Storages, storage: str, key: str) -> bool:
 def _is_named(key: str) -> bool:
     """Check all tables in one statement: a key can move from one to another."""
     places = (EntityFile.file_path, Rendition.key, StorageJournal.key)
-    named = db.session.scalar(select(or_(*(exists().where(place == key) for place in places))))
-    db.session.rollback()
+    [(named,)] = read(select(or_(*(exists().where(place == key) for place in places))))
     return bool(named)
-
-
-def _set_aside(storages: Storages, found: Sequence[Finding]) -> int:
-    unknown = [one for one in found if one.kind == "unknown"]
-    for one in unknown:
-        storages[one.storage].set_aside(one.key)
-    return len(unknown)
 
 
 def _read_again(storages: Storages) -> VerifyResult:
@@ -241,65 +225,23 @@ def _read_again(storages: Storages) -> VerifyResult:
     result, after = VerifyResult(), 0
     query = select(FixityFinding.file_id).where(FixityFinding.kind.in_(FOUND_BY_READING)).distinct()
     query = query.order_by(FixityFinding.file_id).limit(READ_AT_ONCE)
-    while ids := db.session.scalars(query.where(FixityFinding.file_id > after)).all():
-        db.session.rollback()
-        _read_all(storages, ids, result)
-        after = ids[-1] or 0
-    db.session.rollback()
+    while rows := read(query.where(FixityFinding.file_id > after)):
+        _read_all(storages, [file_id for (file_id,) in rows], result)
+        after = rows[-1][0]
     return result
 
 
 def _read_all(
-    storages: Storages, ids: Sequence[Any], result: VerifyResult, report: Report = lambda count: None
+    storages: Storages, ids: Sequence[int], result: VerifyResult, report: Report = lambda count: None
 ) -> None:
+    """Read these documents; their findings replace all earlier ones."""
     found = []
     for file_id in ids:
-        finding, size = _read(storages, file_id)
+        finding, size = _check(storages, file_id, deep=True)
         found += [finding] if finding else []
         result.read += 1
         result.bytes += size
         report(result.read)
-    _store_checked(ids, found)
-    result.findings += found
-
-
-def _not_checked_since(before: datetime) -> Any:
-    return or_(EntityFile.last_checked_at.is_(None), EntityFile.last_checked_at < before)
-
-
-def _due(before: datetime, most: int | None, already_read: int) -> Sequence[Any]:
-    order = (EntityFile.last_checked_at.is_not(None), EntityFile.last_checked_at, EntityFile.id)
-    limit = READ_AT_ONCE if most is None else min(READ_AT_ONCE, most - already_read)
-    query = select(EntityFile.id).where(_not_checked_since(before)).order_by(*order).limit(limit)
-    ids = db.session.scalars(query).all()
-    db.session.rollback()
-    return ids
-
-
-def _read(storages: Storages, file_id: int) -> tuple[Finding | None, int]:
-    """Return what is wrong and how many bytes were read; retry if the row changed."""
-    while row := _row(file_id):
-        storage, key, size, sha256 = row
-        kind, read = _check_bytes(storages, storage, key, sha256, size)
-        if kind is None or _row(file_id) == row:
-            return Finding(kind, storage, key, file_id) if kind else None, read
-    return None, 0
-
-
-def _check_bytes(storages: Storages, storage: str, key: str, sha256: str, size: int) -> tuple[str | None, int]:
-    try:
-        found, read = digest(storages[storage].open(key))
-    except BlobMissing:
-        return "missing", 0
-    except (StorageError, OSError):
-        return "unreadable", 0
-    if read != size:
-        return "wrong-size", read
-    return None if found == sha256 else "altered", read
-
-
-def _store_checked(ids: Sequence[int], found: Sequence[Finding]) -> None:
-    """Replace all earlier findings on these documents."""
     with transaction() as session:
         values = {"last_checked_at": now(), "updated_at": EntityFile.updated_at}
         session.execute(update(EntityFile).where(EntityFile.id.in_(ids)).values(values))
@@ -308,6 +250,11 @@ def _store_checked(ids: Sequence[int], found: Sequence[Finding]) -> None:
             if (row.storage, row.key, row.kind) not in known:
                 session.delete(row)
         _store_finding(found)
+    result.findings += found
+
+
+def _not_checked_since(before: datetime) -> Any:
+    return or_(EntityFile.last_checked_at.is_(None), EntityFile.last_checked_at < before)
 
 
 def _store_findings(found: Sequence[Finding], began: datetime) -> None:

@@ -20,7 +20,8 @@ class StatusCollector(Collector):
             "medfiles_journal_entries", "Pending entries of the storage journal", "action", vars(self.status.journal)
         )
         yield _labelled("medfiles_findings", "Integrity findings", "kind", self.status.findings)
-        yield _labelled("medfiles_jobs", "Background jobs", "state", _jobs(self.status))
+        jobs = {"due": self.status.jobs.due, "held": self.status.jobs.held, "given_up": self.status.jobs.given_up}
+        yield _labelled("medfiles_jobs", "Background jobs", "state", jobs)
         runs = {name: int(run.ended_at.timestamp()) for name, run in self.status.runs.items() if run}
         yield _labelled("medfiles_last_run_seconds", "Unix time of the last completed run", "run", runs)
         free = {name: size for name, size in self.status.free.items() if size is not None}
@@ -67,10 +68,6 @@ def _single_figures(status: Status) -> Iterator[Metric]:
     figures |= {one.metric: (one.description, one.value) for one in status.additional}
     for name, (description, value) in figures.items():
         yield GaugeMetricFamily(name, description, value=value)
-
-
-def _jobs(status: Status) -> Mapping[str, int]:
-    return {"due": status.jobs.due, "held": status.jobs.held, "given_up": status.jobs.given_up}
 
 
 def _labelled(name: str, description: str, label: str, values: Mapping[str, int]) -> Metric:

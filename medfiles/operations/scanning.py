@@ -5,18 +5,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, func, or_, select, update
+from sqlalchemy import ColumnElement, case, or_, select, update
 
 from medfiles.antivirus import clamd
 from medfiles.antivirus.clamd import Clamd, Verdict, Version
 from medfiles.antivirus.policy import CLEAN, INFECTED, WAITING
 from medfiles.audit import event_log
 from medfiles.clock import now
-from medfiles.content import DocumentContent, opened
-from medfiles.database.session import db, transaction
+from medfiles.content import opened
+from medfiles.database.session import count, db, read, transaction
 from medfiles.errors import StorageError
 from medfiles.jobs import queue as jobs
 from medfiles.models import EntityFile
+from medfiles.services import Services
 from medfiles.storage import Storages
 
 RETRY_AFTER = timedelta(minutes=30)  # until a document without a verdict is scanned again
@@ -38,6 +39,10 @@ class ScanResult:
     unscanned: list[int] = field(default_factory=list)
     away: bool = False
 
+    @property
+    def counts(self) -> Mapping[str, int]:
+        return {"clean": self.clean, "infected": len(self.infected), "unscanned": len(self.unscanned)}
+
 
 @dataclass(frozen=True)
 class QuarantinedFile:
@@ -50,15 +55,12 @@ class QuarantinedFile:
 
 @dataclass(frozen=True)
 class ScannerStatus:
-    """Figures for the status page; `version` is None when the scanner is down.
-
-    `unseen` counts documents from before the scanner was configured that were not scanned yet.
-    """
+    """Figures for the status page."""
 
     configured: bool
-    version: Version | None
+    version: Version | None  # None: the scanner is down
     waiting: int
-    unseen: int
+    unseen: int  # documents from before the scanner was configured, not scanned yet
     quarantined: tuple[QuarantinedFile, ...]
 
 
@@ -72,13 +74,12 @@ def scan(
         for file_id in ids:
             if not result.away and _claim(file_id, due):
                 _scan_one(storages, scanner, file_id, result)
-                report(result.clean + len(result.infected) + len(result.unscanned))
+                report(sum(result.counts.values()))
     return result
 
 
 def count_due(*, rescan: bool = False) -> int:
-    query = select(func.count(EntityFile.id))
-    return db.session.scalar(query if rescan else query.where(or_(IS_WAITING, IS_UNSCANNED))) or 0
+    return count(EntityFile.id, *([] if rescan else [or_(IS_WAITING, IS_UNSCANNED)]))
 
 
 def status(scanner: Clamd | None) -> ScannerStatus:
@@ -88,31 +89,30 @@ def status(scanner: Clamd | None) -> ScannerStatus:
     return ScannerStatus(
         configured=scanner is not None,
         version=scanner.version() if scanner else None,
-        waiting=_count(IS_WAITING),
-        unseen=_count(IS_UNSCANNED),
+        waiting=count(EntityFile.id, IS_WAITING),
+        unseen=count(EntityFile.id, IS_UNSCANNED),
         quarantined=tuple(QuarantinedFile(number, words or "", at) for number, words, at in rows),
     )
 
 
-def scan_due(storages: Storages, scanner: Clamd | None) -> Mapping[str, Any]:
+def scan_due(services: Services, _: int = 0) -> Mapping[str, int]:
     """Scan what is due, as a recurring job; return counts by result."""
-    if scanner is None or not _next(_due(now() - RETRY_AFTER)):
+    if services.scanner is None or not _next(_due(now() - RETRY_AFTER)):
         return {}
-    if scanner.version() is None:
+    if services.scanner.version() is None:
         raise ScannerUnreachable()
-    result = scan(storages, scanner)
-    return {"clean": result.clean, "infected": len(result.infected), "unscanned": len(result.unscanned)}
+    return scan(services.storages, services.scanner).counts
 
 
-def scan_new(storages: Storages, scanner: Clamd | None, file_id: int) -> Mapping[str, Any]:
+def scan_new(services: Services, file_id: int) -> Mapping[str, int]:
     """Scan a document that was not scanned on upload; `ScannerUnreachable` when it still cannot be."""
     result = ScanResult()
-    if scanner is None or not _claim(file_id, IS_WAITING & _due(now() - RETRY_AFTER)):
+    if services.scanner is None or not _claim(file_id, IS_WAITING & _due(now() - RETRY_AFTER)):
         return {}
-    _scan_one(storages, scanner, file_id, result)
+    _scan_one(services.storages, services.scanner, file_id, result)
     if result.away:
         raise ScannerUnreachable()
-    return {"clean": result.clean, "infected": len(result.infected), "unscanned": len(result.unscanned)}
+    return result.counts
 
 
 def _due(before: datetime) -> ColumnElement[bool]:
@@ -126,9 +126,7 @@ def _not_scanned_since(before: datetime) -> ColumnElement[bool]:
 def _next(due: ColumnElement[bool]) -> Sequence[int]:
     """Return the next ids, those that people wait for first."""
     order = case((IS_WAITING, 0), else_=1), EntityFile.id
-    ids = db.session.scalars(select(EntityFile.id).where(due).order_by(*order).limit(BATCH)).all()
-    db.session.rollback()
-    return ids
+    return [file_id for (file_id,) in read(select(EntityFile.id).where(due).order_by(*order).limit(BATCH))]
 
 
 def _claim(file_id: int, due: ColumnElement[bool]) -> bool:
@@ -145,7 +143,7 @@ def _scan_one(storages: Storages, scanner: Clamd, file_id: int, result: ScanResu
     db.session.expunge(file)
     db.session.rollback()
     try:
-        verdict = scanner.scan(_chunks(opened(file, storages)))
+        verdict = scanner.scan(_chunks(file, storages))
     except StorageError as error:
         verdict = Verdict(clamd.UNSCANNED, error.code)
     _store_result(file_id, verdict)
@@ -155,9 +153,9 @@ def _scan_one(storages: Storages, scanner: Clamd, file_id: int, result: ScanResu
     result.unscanned += [file_id] if verdict.result == clamd.UNSCANNED else []
 
 
-def _chunks(document: DocumentContent) -> Iterator[bytes]:
+def _chunks(file: EntityFile, storages: Storages) -> Iterator[bytes]:
     """Open the document when the scanner asks for data; close it when it hangs up."""
-    yield from document.read()
+    yield from opened(file, storages).read()
 
 
 def _store_result(file_id: int, verdict: Verdict) -> None:
@@ -168,9 +166,8 @@ def _store_result(file_id: int, verdict: Verdict) -> None:
             return
         if verdict.result == clamd.UNSCANNED:
             words = verdict.detail if file.scan == WAITING else file.scan_words
-            session.execute(
-                _update_unversioned(file_id).values(scan_words=words, scanned_at=None if verdict.unreachable else now())
-            )
+            at = None if verdict.unreachable else now()
+            session.execute(_update_unversioned(file_id).values(scan_words=words, scanned_at=at))
             return
         state, words = (INFECTED, verdict.detail) if verdict.result == clamd.INFECTED else (CLEAN, None)
         if INFECTED in (state, file.scan) and state != file.scan:
@@ -184,7 +181,3 @@ def _store_result(file_id: int, verdict: Verdict) -> None:
 def _update_unversioned(file_id: int) -> Any:
     """Return an update that does not count as a change of the document."""
     return update(EntityFile).where(EntityFile.id == file_id).values(updated_at=EntityFile.updated_at)
-
-
-def _count(*where: ColumnElement[bool]) -> int:
-    return db.session.scalar(select(func.count(EntityFile.id)).where(*where)) or 0

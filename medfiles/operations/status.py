@@ -3,26 +3,22 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import psutil
-from sqlalchemy import ColumnElement, case, func, select
+from sqlalchemy import case, func, select
 
 from medfiles.audit import chain
 from medfiles.clock import now
-from medfiles.database.session import db
+from medfiles.database.session import count, db
 from medfiles.errors import Forbidden
 from medfiles.jobs import last_runs
 from medfiles.jobs import queue as jobs
 from medfiles.jobs.last_runs import Run
 from medfiles.models import EntityFile, Patient, Rendition, Session, StorageJournal, User
 from medfiles.operations import backup, integrity, scanning
-from medfiles.permissions import Actor
 from medfiles.record_types.additional import Figure
-from medfiles.record_types.declared import Registry
 from medfiles.service import Service
 from medfiles.services import Services
-from medfiles.storage import Storages
 
 
 @dataclass(frozen=True)
@@ -56,27 +52,23 @@ class Process:
 
 @dataclass(frozen=True)
 class Status:
-    """Figures of the installation; sizes in bytes.
-
-    `kinds` by record type; `free` by storage, None for unlimited; `oldest_trash` is purged first; `findings` by kind;
-    `runs` by operation.
-    """
+    """Figures of the installation; sizes in bytes."""
 
     at: datetime
-    kinds: Mapping[str, DocumentCounts]
+    kinds: Mapping[str, DocumentCounts]  # by record type
     pictures: int
     pictures_size: int
     failed_pictures: int
     additional: Sequence[Figure]
-    oldest_trash: datetime | None
+    oldest_trash: datetime | None  # purged first
     journal: Journal
-    free: Mapping[str, int | None]
+    free: Mapping[str, int | None]  # by storage; None: unlimited
     accounts: int
     patients: int
     sessions: int
     processes: tuple[Process, ...]
-    findings: Mapping[str, int]
-    runs: Mapping[str, Run | None]
+    findings: Mapping[str, int]  # by kind
+    runs: Mapping[str, Run | None]  # by operation
     audit: chain.ChainStatus
     scanner: scanning.ScannerStatus
     jobs: jobs.QueueStatus
@@ -92,30 +84,35 @@ class StatusService(Service):
 
     def read(self, services: Services) -> Status:
         with self.operation("status"):
-            require_admin(self.actor)
+            if not self.actor.is_admin:
+                raise Forbidden("Only administrators can open the status page.")
             return measure(services)
 
 
-def require_admin(actor: Actor) -> None:
-    if not actor.is_admin:
-        raise Forbidden("Only administrators can open the status page.")
-
-
 def measure(services: Services) -> Status:
-    pictures, size, failed = _pictures()
+    query = select(func.count(Rendition.key), func.sum(Rendition.size), func.count(Rendition.failure))
+    pictures, size, failed = db.session.execute(query).one()
+    live, bytes_ = case((EntityFile.deleted_at.is_(None), 1), else_=0), EntityFile.file_size
+    figures = [func.sum(one) for one in (live, live * bytes_, 1 - live, (1 - live) * bytes_)]
+    by_type = select(EntityFile.entity_type, *figures).group_by(EntityFile.entity_type)
+    found = {kind: DocumentCounts(*map(int, values)) for kind, *values in db.session.execute(by_type)}
     return Status(
         at=now(),
-        kinds=_kinds(services.registry),
+        kinds={record_type.name: found.get(record_type.name, DocumentCounts()) for record_type in services.registry},
         pictures=pictures,
-        pictures_size=size,
+        pictures_size=int(size or 0),
         failed_pictures=failed,
         additional=services.registry.additional.figures(),
         oldest_trash=db.session.scalar(select(func.min(EntityFile.deleted_at))),
-        journal=_journal(),
-        free=_free(services.storages),
-        accounts=_count(User.id, User.active.is_(True)),
-        patients=_count(Patient.id),
-        sessions=_count(Session.id, Session.owner.is_not(None)),
+        journal=Journal(
+            attach=count(StorageJournal.id, StorageJournal.action == "attach"),
+            remove=count(StorageJournal.id, StorageJournal.action == "remove"),
+            overdue=count(StorageJournal.id, StorageJournal.lease_until < now()),
+        ),
+        free={storage.name: storage.free() for storage in services.storages},
+        accounts=count(User.id, User.active.is_(True)),
+        patients=count(Patient.id),
+        sessions=count(Session.id, Session.owner.is_not(None)),
         processes=processes(),
         findings=integrity.count_findings(),
         runs={name: last_runs.last(name) for name in (integrity.VERIFY, integrity.DEEP, backup.RUN, chain.VERIFY)},
@@ -125,59 +122,11 @@ def measure(services: Services) -> Status:
     )
 
 
-def _kinds(registry: Registry) -> dict[str, DocumentCounts]:
-    trashed = case((EntityFile.deleted_at.is_not(None), 1), else_=0)
-    query = select(
-        EntityFile.entity_type,
-        func.count(EntityFile.id),
-        func.sum(EntityFile.file_size),
-        func.sum(trashed),
-        func.sum(trashed * EntityFile.file_size),
-    ).group_by(EntityFile.entity_type)
-    found = {kind: tuple(map(int, figures)) for kind, *figures in db.session.execute(query)}
-    return {record_type.name: _document_counts(*found.get(record_type.name, (0, 0, 0, 0))) for record_type in registry}
-
-
-def _document_counts(count: int, size: int, trashed: int, trashed_size: int) -> DocumentCounts:
-    return DocumentCounts(count - trashed, size - trashed_size, trashed, trashed_size)
-
-
-def _pictures() -> tuple[int, int, int]:
-    query = select(func.count(Rendition.key), func.sum(Rendition.size), func.count(Rendition.failure))
-    count, size, failed = db.session.execute(query).one()
-    return count, int(size or 0), failed
-
-
-def _journal() -> Journal:
-    overdue = case((StorageJournal.lease_until < now(), 1), else_=0)
-    query = select(StorageJournal.action, func.count(StorageJournal.id), func.sum(overdue))
-    found = {action: (count, late) for action, count, late in db.session.execute(query.group_by(StorageJournal.action))}
-    (attach, late), (remove, later) = found.get("attach", (0, 0)), found.get("remove", (0, 0))
-    return Journal(attach, remove, int(late) + int(later))
-
-
-def _free(storages: Storages) -> dict[str, int | None]:
-    return {storage.name: storage.free() for storage in storages}
-
-
-def _count(column: Any, *where: ColumnElement[bool]) -> int:
-    return db.session.scalar(select(func.count(column)).where(*where)) or 0
-
-
 def processes() -> tuple[Process, ...]:
     """Return server processes: siblings with the same command line."""
-    me = psutil.Process()
-    parent = me.parent()
-    beside = parent.children() if parent else []
-    alike = [one for one in beside if _command(one) == _command(me)] or [me]
+    me = psutil.Process().as_dict(["ppid", "cmdline"])
+    alike = [one for one in psutil.process_iter(["ppid", "cmdline"]) if one.info == me]
     return tuple(found for one in alike if (found := _process(one)))
-
-
-def _command(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []
 
 
 def _process(process: psutil.Process) -> Process | None:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from medfiles.accounts import service as accounts
 from medfiles.clock import now
 from medfiles.database.session import db, transaction
-from medfiles.errors import MedfilesError
+from medfiles.errors import MedfilesError, error_code
 from medfiles.jobs import queue as jobs
 from medfiles.jobs.queue import SCAN, WARM, Claim
 from medfiles.operations import housekeeping, integrity, scanning
@@ -22,7 +22,7 @@ from medfiles.previews import cache as preview_cache
 from medfiles.services import Services
 
 log = structlog.get_logger("medfiles.operations.worker")
-HOUR = timedelta(hours=1)
+RETRY_AFTER, HOUR = timedelta(seconds=10), timedelta(hours=1)
 POLL = 1.0  # seconds between looks for a due job
 PAUSE = 10.0  # seconds after a failed look
 WORKER = "worker"  # MEDFILES_JOBS: server processes run no jobs
@@ -31,18 +31,12 @@ Facts = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class JobHandler:
-    """How to run a job.
-
-    It recurs `every` so often (None: only when enqueued). A failed job is retried after `retry_after`, then after twice
-    the time, up to an hour, and given up after `tries` (None: never). `delay_others`: a failure concerns all jobs with
-    this name, so they all wait, without backoff.
-    """
+    """How to run a job. Failures are retried after RETRY_AFTER, doubled up to HOUR."""
 
     run: Callable[[Services, int], Facts]
-    every: timedelta | None = None
-    retry_after: timedelta = timedelta(seconds=10)
-    tries: int | None = None
-    delay_others: bool = False
+    every: timedelta | None = None  # None: it runs only when enqueued
+    tries: int | None = None  # failures after which it is given up; None: never
+    delay_others: bool = False  # a failure concerns all jobs with this name: they all wait, without backoff
 
 
 def _sweep(services: Services, _: int) -> Facts:
@@ -52,9 +46,8 @@ def _sweep(services: Services, _: int) -> Facts:
 
 
 def _purge(services: Services, _: int) -> Facts:
-    return vars(
-        housekeeping.purge_expired(services.registry, services.storages, now() - timedelta(days=services.trash_days))
-    )
+    before = now() - timedelta(days=services.trash_days)
+    return vars(housekeeping.purge_expired(services.registry, services.storages, before))
 
 
 def _forget(services: Services, _: int) -> Facts:
@@ -67,26 +60,18 @@ def _verify(services: Services, _: int) -> Facts:
     return {}
 
 
-def _rescan(services: Services, _: int) -> Facts:
-    return scanning.scan_due(services.storages, services.scanner)
-
-
-def _scan(services: Services, file_id: int) -> Facts:
-    return scanning.scan_new(services.storages, services.scanner, file_id)
-
-
 def _warm(services: Services, file_id: int) -> Facts:
     return {"made": housekeeping.warm_one(services.renderer, file_id)}
 
 
 HANDLERS = {
-    SCAN: JobHandler(_scan, delay_others=True),
+    SCAN: JobHandler(scanning.scan_new, delay_others=True),
     WARM: JobHandler(_warm, tries=5),
     "sweep": JobHandler(_sweep, HOUR),
     "purge": JobHandler(_purge, HOUR),
     "forget": JobHandler(_forget, HOUR),
     "verify": JobHandler(_verify, HOUR),
-    "rescan": JobHandler(_rescan, scanning.RETRY_AFTER),
+    "rescan": JobHandler(scanning.scan_due, scanning.RETRY_AFTER),
 }
 
 
@@ -102,7 +87,7 @@ def run_next(app: Any) -> bool | None:
     """Run one due job; return whether it succeeded, None when none is due."""
     with app.app_context():
         claim = jobs.claim(HANDLERS)
-        return None if claim is None else _run(app, claim)
+        return _run(app, claim) if claim else None
 
 
 def run_until(app: Any, stop: threading.Event) -> None:
@@ -117,7 +102,7 @@ def run_until(app: Any, stop: threading.Event) -> None:
             if run_next(app) is None:
                 stop.wait(POLL)
         except (MedfilesError, SQLAlchemyError, OSError) as error:  # an outage may be over in a moment
-            log.error("no work", code=_code(error))
+            log.error("no work", code=error_code(error))
             stop.wait(PAUSE)
 
 
@@ -141,7 +126,13 @@ def _run(app: Any, claim: Claim) -> bool:
             facts = handler.run(app.extensions["medfiles"], claim.subject)
     except Exception as error:  # noqa: BLE001 - one failed job must not stop the others
         db.session.rollback()
-        _failed(claim, handler, error)
+        last = handler.tries is not None and claim.tries + 1 >= handler.tries
+        growth, code = 1 if handler.delay_others else 2 ** min(claim.tries, 10), error_code(error)
+        retry_after = None if last else min(RETRY_AFTER * growth, HOUR)
+        jobs.fail(claim, code, retry_after, delay_others=handler.delay_others)
+        expected = isinstance(error, MedfilesError | SQLAlchemyError | OSError)
+        write_log = log.error if expected else log.exception
+        write_log("given up" if last else "failed", job=claim.name, subject=claim.subject, code=code)
         return False
     jobs.complete(claim, handler.every)
     seconds = round(time.monotonic() - begun, 2)
@@ -149,20 +140,6 @@ def _run(app: Any, claim: Claim) -> bool:
     write_log = log.info if handler.every and any(facts.values()) else log.debug
     write_log("done", job=claim.name, subject=claim.subject, seconds=seconds, **facts)
     return True
-
-
-def _failed(claim: Claim, handler: JobHandler, error: Exception) -> None:
-    last = handler.tries is not None and claim.tries + 1 >= handler.tries
-    growth = 1 if handler.delay_others else 2 ** min(claim.tries, 10)
-    jobs.fail(
-        claim,
-        _code(error),
-        None if last else min(handler.retry_after * growth, HOUR),
-        delay_others=handler.delay_others,
-    )
-    expected = isinstance(error, MedfilesError | SQLAlchemyError | OSError)
-    write_log = log.error if expected else log.exception
-    write_log("given up" if last else "failed", job=claim.name, subject=claim.subject, code=_code(error))
 
 
 @contextmanager
@@ -175,7 +152,7 @@ def _renewed(app: Any, claim: Claim) -> Iterator[None]:
                 try:
                     jobs.renew(claim)
                 except (MedfilesError, SQLAlchemyError) as error:
-                    log.error("lease not renewed", job=claim.name, code=_code(error))
+                    log.error("lease not renewed", job=claim.name, code=error_code(error))
 
     thread = threading.Thread(target=renew_lease, name="lease", daemon=True)
     thread.start()
@@ -184,7 +161,3 @@ def _renewed(app: Any, claim: Claim) -> Iterator[None]:
     finally:
         finished.set()
         thread.join()
-
-
-def _code(error: Exception) -> str:
-    return error.code if isinstance(error, MedfilesError) else type(error).__name__

@@ -3,12 +3,13 @@
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import Exists, Select, delete, exists, select
+from sqlalchemy import ColumnElement, delete, exists, select
 from sqlalchemy.exc import IntegrityError
 
 from medfiles.clock import now
-from medfiles.database.session import db, end_read, transaction
+from medfiles.database.session import db, end_read, read, transaction
 from medfiles.errors import NotFound
 from medfiles.models import EntityFile, Rendition, StorageJournal
 from medfiles.storage import Storages, journal
@@ -16,6 +17,7 @@ from medfiles.storage.journal import LEASE, Swept
 
 CLAIM_TIMEOUT = timedelta(seconds=90)  # after this, the process that claimed a key has died
 BATCH = 100
+HAS_DOCUMENT = exists().where(EntityFile.sha256 == Rendition.sha256)
 
 
 class AlreadyStored(Exception):
@@ -24,9 +26,7 @@ class AlreadyStored(Exception):
 
 def find(sha256: str, recipe: str, page: int) -> Rendition | None:
     """Return the row, detached so that later commits do not expire it."""
-    row = db.session.scalar(
-        select(Rendition).where(Rendition.sha256 == sha256, Rendition.recipe == recipe, Rendition.page == page)
-    )
+    row = db.session.scalar(select(Rendition).filter_by(sha256=sha256, recipe=recipe, page=page))
     if row is not None:
         db.session.expunge(row)
     end_read()
@@ -35,17 +35,13 @@ def find(sha256: str, recipe: str, page: int) -> Rendition | None:
 
 def failure(sha256: str, recipe: str, pages: Collection[int]) -> str | None:
     """Return why one of these pages failed before, if known."""
-    query = select(Rendition.failure).where(Rendition.sha256 == sha256, Rendition.recipe == recipe)
-    found: str | None = db.session.scalar(query.where(Rendition.page.in_(pages)).limit(1))
-    end_read()
-    return found
+    query = select(Rendition.failure).filter_by(sha256=sha256, recipe=recipe)
+    return next((found for (found,) in read(query.where(Rendition.page.in_(pages)).limit(1))), None)
 
 
 def has_other(sha256: str, recipe: str, page: int) -> bool:
-    query = select(Rendition.id).where(Rendition.sha256 == sha256, Rendition.recipe == recipe, Rendition.page != page)
-    found = db.session.scalar(query.limit(1)) is not None
-    end_read()
-    return found
+    query = select(Rendition.id).filter_by(sha256=sha256, recipe=recipe).where(Rendition.page != page)
+    return bool(read(query.limit(1)))
 
 
 def claim(storage: str, key: str) -> bool:
@@ -63,9 +59,7 @@ def claim(storage: str, key: str) -> bool:
 
 def is_in_progress(key: str) -> bool:
     query = select(StorageJournal.lease_until).where(StorageJournal.key == key, StorageJournal.action == "attach")
-    lease = db.session.scalar(query)
-    end_read()
-    return lease is not None and lease > now() + LEASE - CLAIM_TIMEOUT
+    return any(lease > now() + LEASE - CLAIM_TIMEOUT for (lease,) in read(query))
 
 
 def store(row: Rendition) -> None:
@@ -77,12 +71,12 @@ def store(row: Rendition) -> None:
         journal.settle([str(row.key)])
 
 
-def store_failure(row: Rendition) -> None:
-    """Store a row without an object, such as a failure. An existing row wins."""
+def store_facts(sha256: str, recipe: str, page: int, **facts: Any) -> None:
+    """Store a row without an object: `facts` or a `failure`. An existing row wins."""
     with suppress(NotFound), transaction() as session:
-        _lock_document(row.sha256)
+        _lock_document(sha256)
         with suppress(IntegrityError), session.begin_nested():
-            session.add(row)
+            session.add(Rendition(sha256=sha256, recipe=recipe, page=page, **facts))
 
 
 def forget(row: Rendition) -> None:
@@ -97,49 +91,44 @@ def release(hashes: Collection[str]) -> Sequence[str]:
     Return the keys whose objects to remove after the commit.
     """
     db.session.flush()
-    return _drop(select(Rendition).where(Rendition.sha256.in_(hashes), ~_has_document()))
+    return _drop(Rendition.sha256.in_(hashes), ~HAS_DOCUMENT)
 
 
 def clear(storages: Storages, *, failed: bool = False) -> Swept:
     """Remove all cached previews, or only recorded failures."""
-    query = select(Rendition).where(Rendition.failure.is_not(None)) if failed else select(Rendition)
-    return _clear(storages, query)
+    return _clear(storages, *([Rendition.failure.is_not(None)] if failed else []))
 
 
 def clear_elsewhere(storages: Storages) -> Swept:
     """Remove objects outside the default storage; they are made again on demand."""
-    return _clear(storages, select(Rendition).where(Rendition.storage != storages.default.name))
+    return _clear(storages, Rendition.storage != storages.default.name)
 
 
 def clear_orphans(storages: Storages) -> Swept:
     """Remove orphans, as when the last two documents of a hash go at the same time."""
-    return _clear(storages, select(Rendition).where(~_has_document()))
+    return _clear(storages, ~HAS_DOCUMENT)
 
 
-def _clear(storages: Storages, query: Select[Rendition]) -> Swept:
+def _clear(storages: Storages, *where: ColumnElement[bool]) -> Swept:
     removed = failed = 0
     while True:
         with transaction() as session:
-            ids = session.scalars(query.with_only_columns(Rendition.id).order_by(Rendition.id).limit(BATCH)).all()
-            keys = _drop(select(Rendition).where(Rendition.id.in_(ids)))
+            ids = session.scalars(select(Rendition.id).where(*where).order_by(Rendition.id).limit(BATCH)).all()
+            keys = _drop(Rendition.id.in_(ids))
         if not ids:
             return Swept(removed, failed)
         swept = journal.remove(storages, keys)
         removed, failed = removed + len(ids), failed + swept.failed
 
 
-def _drop(query: Select[Rendition]) -> Sequence[str]:
+def _drop(*where: ColumnElement[bool]) -> Sequence[str]:
     keys = []
-    for row in db.session.scalars(query.with_for_update()).all():
+    for row in db.session.scalars(select(Rendition).where(*where).with_for_update()).all():
         if row.key and row.storage:
             journal.release(row.storage, [row.key])
             keys.append(row.key)
         db.session.delete(row)
     return keys
-
-
-def _has_document() -> Exists:
-    return exists().where(EntityFile.sha256 == Rendition.sha256)
 
 
 def _lock_document(sha256: str) -> None:

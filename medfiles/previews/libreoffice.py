@@ -61,8 +61,10 @@ class Converter:
 
     def _convert(self, folder: Path, document: Path) -> bytes:
         shutil.copyfile(document, folder / "document.doc")
+        profile = f"-env:UserInstallation={(folder / 'profile').as_uri()}"
+        options = ["--headless", "--norestore", "--convert-to", "pdf", "--outdir", str(folder)]
         process = subprocess.Popen(
-            [sys.executable, "-I", "-c", LIMITED, *self._command(folder)],
+            [sys.executable, "-I", "-c", LIMITED, self.program, profile, *options, str(folder / "document.doc")],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -76,16 +78,6 @@ class Converter:
         except (subprocess.TimeoutExpired, FileNotFoundError) as error:
             raise ConversionFailed() from error
         finally:
-            _kill_group(process)
-
-    def _command(self, folder: Path) -> list[str]:
-        profile = f"-env:UserInstallation={(folder / 'profile').as_uri()}"
-        options = ["--headless", "--norestore", "--convert-to", "pdf", "--outdir", str(folder)]
-        return [self.program, profile, *options, str(folder / "document.doc")]
-
-
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill the process group: soffice is a script around the real program."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # the whole group: soffice is a script around the real program
+            process.wait()

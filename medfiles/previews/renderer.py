@@ -3,12 +3,13 @@
 import base64
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, fields
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
+from pydantic import TypeAdapter
 
 from medfiles.content import DocumentContent
 from medfiles.errors import (
@@ -27,7 +28,7 @@ from medfiles.record_types.media_types import WITH_THUMBNAIL, group_of
 from medfiles.sandbox.pool import Busy, ConcurrencyLimit, Limits, NotChecked, Sandbox, TimedOut
 from medfiles.sandbox.render import spec
 from medfiles.sandbox.render.spec import PictureSpec
-from medfiles.storage import Staged, Storages, journal, picture_key
+from medfiles.storage import Storages, journal, picture_key
 
 log = structlog.get_logger("medfiles.previews.renderer")
 TASKS = ("medfiles.sandbox.render.tasks",)
@@ -49,8 +50,7 @@ class NoPreview(Rejected):
     code = "no-preview"
 
 
-@dataclass(frozen=True)
-class Sheet:
+class Sheet(NamedTuple):
     name: str
     rows: tuple[tuple[str, ...], ...]
 
@@ -88,6 +88,9 @@ class Preview:
         return self.windows[0][1:] if self.windows else None
 
 
+PREVIEW_FROM_JSON = TypeAdapter(Preview).validate_python
+
+
 @dataclass(frozen=True)
 class Picture:
     """A WebP picture of `size` bytes; `read()` yields chunks; `etag` identifies them."""
@@ -113,36 +116,25 @@ class Renderer:
         sha256 = document.file.sha256
         known = preview_cache.find(sha256, spec.PREVIEW, 0)
         if known is not None:
-            return Preview("none", reason=known.failure) if known.failure else _preview_from_json(known.facts or {})
+            return Preview("none", reason=known.failure) if known.failure else PREVIEW_FROM_JSON(known.facts or {})
         answer = self._run("look", document)
         if "crash" in answer:
-            preview_cache.store_failure(Rendition(sha256=sha256, recipe=spec.PREVIEW, page=0, failure=answer["crash"]))
+            preview_cache.store_facts(sha256, spec.PREVIEW, 0, failure=answer["crash"])
             return Preview("none", reason=answer["crash"])
         if document.file.file_type in WITH_THUMBNAIL:  # others would store their whole content
-            preview_cache.store_failure(Rendition(sha256=sha256, recipe=spec.PREVIEW, page=0, facts=answer))
-        return _preview_from_json(answer)
+            preview_cache.store_facts(sha256, spec.PREVIEW, 0, facts=answer)
+        return PREVIEW_FROM_JSON(answer)
 
     def picture(self, document: DocumentContent, recipe: str, page: int) -> Picture:
-        """Return a page; raise NotFound (no such page or recipe), `Unshowable` or `Busy`."""
-        picture_spec = spec.parse_recipe(recipe)
-        self._check_exists(document, picture_spec, page)
-        known = preview_cache.find(document.file.sha256, recipe, page)
-        if known is None:
-            self._check_not_crashed(document, page)
-        return (known and self._open_cached(known)) or self._render_and_cache(document, picture_spec, recipe, page)
-
-    def _check_not_crashed(self, document: DocumentContent, page: int) -> None:
-        """Raise if a worker crashed on this page at any width, or on two other pages."""
-        if message := preview_cache.failure(document.file.sha256, spec.crash(), (WHOLE_DOCUMENT, page)):
-            raise NoPreview(message)
-
-    def _remember_crash(self, document: DocumentContent, page: int, message: str) -> None:
+        """Return a page; raise NotFound (no such page or recipe), `NoPreview` or `Busy`."""
+        self._check_exists(document, spec.parse_recipe(recipe), page)
         sha256 = document.file.sha256
-        if preview_cache.has_other(sha256, spec.crash(), page):
-            preview_cache.store_failure(
-                Rendition(sha256=sha256, recipe=spec.crash(), page=WHOLE_DOCUMENT, failure=message)
-            )
-        preview_cache.store_failure(Rendition(sha256=sha256, recipe=spec.crash(), page=page, failure=message))
+        if known := preview_cache.find(sha256, recipe, page):
+            return self._open_cached(known) or self._render_and_cache(document, recipe, page)
+        # A worker crashed on this page at any width, or on two other pages.
+        if message := preview_cache.failure(sha256, spec.crash(), (WHOLE_DOCUMENT, page)):
+            raise NoPreview(message)
+        return self._render_and_cache(document, recipe, page)
 
     def _check_exists(self, document: DocumentContent, picture_spec: PictureSpec, page: int) -> None:
         group, pages = group_of(document.file.file_type), document.file.pages
@@ -169,20 +161,16 @@ class Renderer:
             return None
         return Picture(size, _etag(known.sha256, known.recipe, known.page), lambda: storage.open(key))
 
-    def _render_and_cache(
-        self, document: DocumentContent, picture_spec: PictureSpec, recipe: str, page: int
-    ) -> Picture:
+    def _render_and_cache(self, document: DocumentContent, recipe: str, page: int) -> Picture:
         sha256, storage = document.file.sha256, self.storages.default
         key = picture_key(sha256, recipe, page)
-        if not self._is_cacheable(document, picture_spec) or not preview_cache.claim(storage.name, key):
-            return (
-                self._wait_for_other(sha256, recipe, page, key) or self._render(document, picture_spec, recipe, page)[0]
-            )
+        if not self._is_cacheable(document, spec.parse_recipe(recipe)) or not preview_cache.claim(storage.name, key):
+            return self._wait_for_other(sha256, recipe, page, key) or self._render(document, recipe, page)[0]
         try:
-            picture, content = self._render(document, picture_spec, recipe, page)
+            picture, content = self._render(document, recipe, page)
         except MedfilesError as error:
             if isinstance(error, NoPreview):
-                preview_cache.store_failure(Rendition(sha256=sha256, recipe=recipe, page=page, failure=error.message))
+                preview_cache.store_facts(sha256, recipe, page, failure=error.message)
             journal.abandon(self.storages, [key])
             raise
         self._cache(Rendition(sha256=sha256, recipe=recipe, page=page, key=key, storage=storage.name), content)
@@ -190,27 +178,22 @@ class Renderer:
 
     def _is_cacheable(self, document: DocumentContent, picture_spec: PictureSpec) -> bool:
         """Only cache windows that the file offers: others are unlimited in number."""
-        if picture_spec.window is None:
-            return True
-        return any(
-            spec.recipe(picture_spec.width, preset[1:]) == spec.recipe(picture_spec.width, picture_spec.window)
-            for preset in self.describe(document).windows
+        width, window = picture_spec.width, picture_spec.window
+        return window is None or any(
+            spec.recipe(width, preset[1:]) == spec.recipe(width, window) for preset in self.describe(document).windows
         )
 
     def _wait_for_other(self, sha256: str, recipe: str, page: int, key: str) -> Picture | None:
         """Wait for another request that makes this picture; None when there is none."""
         if preview_cache.is_in_progress(key):
             with self._render_slot():
-                self._wait_for(key)
+                deadline = time.monotonic() + WAIT_SECONDS
+                while preview_cache.is_in_progress(key):
+                    if time.monotonic() > deadline:
+                        raise Busy(BUSY)
+                    time.sleep(POLL_SECONDS)
         known = preview_cache.find(sha256, recipe, page)
         return self._open_cached(known) if known else None
-
-    def _wait_for(self, key: str) -> None:
-        deadline = time.monotonic() + WAIT_SECONDS
-        while preview_cache.is_in_progress(key):
-            if time.monotonic() > deadline:
-                raise Busy(BUSY)
-            time.sleep(POLL_SECONDS)
 
     @contextmanager
     def _render_slot(self) -> Iterator[None]:
@@ -220,39 +203,37 @@ class Renderer:
         except Busy:
             raise Busy(BUSY) from None
 
-    def _render(
-        self, document: DocumentContent, picture_spec: PictureSpec, recipe: str, page: int
-    ) -> tuple[Picture, bytes]:
+    def _render(self, document: DocumentContent, recipe: str, page: int) -> tuple[Picture, bytes]:
+        sha256, picture_spec = document.file.sha256, spec.parse_recipe(recipe)
         answer = self._run("picture", document, page=page, width=picture_spec.width, window=picture_spec.window)
         if "missing" in answer:
             raise NotFound()
         if "crash" in answer:
-            self._remember_crash(document, page, answer["crash"])
+            if preview_cache.has_other(sha256, spec.crash(), page):
+                preview_cache.store_facts(sha256, spec.crash(), WHOLE_DOCUMENT, failure=answer["crash"])
+            preview_cache.store_facts(sha256, spec.crash(), page, failure=answer["crash"])
         if reason := answer.get("crash") or answer.get("reason"):
             raise NoPreview(reason)
         content = base64.b64decode(answer["webp"])
-        return Picture(len(content), _etag(document.file.sha256, recipe, page), lambda: iter([content])), content
+        return Picture(len(content), _etag(sha256, recipe, page), lambda: iter([content])), content
 
     def _cache(self, row: Rendition, content: bytes) -> None:
         """Cache the picture; when the storage fails, it is still shown."""
         storage, key = self.storages.default, str(row.key)
         row.size = len(content)
-        staged = storage.stage(len(content))
         try:
-            staged.write(content)
-            try:
-                storage.commit(staged, key)
-            except KeyTaken:  # left from before a restore, unknown to the restored database
-                storage.delete(key)
-                storage.commit(staged, key)
-            preview_cache.store(row)
+            with storage.staged([content], len(content)) as staged:
+                try:
+                    storage.commit(staged, key)
+                except KeyTaken:  # left from before a restore, unknown to the restored database
+                    storage.delete(key)
+                    storage.commit(staged, key)
+                preview_cache.store(row)
         except DatabaseUnavailable:
             raise  # the commit may have taken effect: leave the object to the sweep
         except MedfilesError as error:
             log.warning("picture not kept", code=error.code)
             journal.abandon(self.storages, [key])
-        finally:
-            staged.discard()
 
     def _run(self, task: str, document: DocumentContent, **arguments: Any) -> dict[str, Any]:
         """Return the task's answer, or {"crash": sentence} when a worker died."""
@@ -266,40 +247,18 @@ class Renderer:
     @contextmanager
     def _local_file(self, document: DocumentContent) -> Iterator[tuple[Path, str]]:
         """Yield a local file of the content, PDF for old Word, and its media type."""
-        file = document.file
-        with ExitStack() as stack:
-            staged = self._stage(file.file_size, document.read())
-            stack.callback(staged.discard)
+        file, storage = document.file, self.storages.default
+        with storage.staged(document.read(), file.file_size) as staged:
+            staged.finish()
             if staged.sha256 != file.sha256:
                 raise IntegrityFailed()
             if not self.converter.supports(file.file_type):
                 yield staged.path, file.file_type
                 return
             made = self.converter.to_pdf(file.sha256, staged.path)
-            converted = self._stage(len(made), iter([made]))
-            stack.callback(converted.discard)
-            yield converted.path, PDF
-
-    def _stage(self, size: int, chunks: Iterator[bytes]) -> Staged:
-        staged = self.storages.default.stage(size)
-        try:
-            for chunk in chunks:
-                staged.write(chunk)
-            staged.finish()
-        except MedfilesError:
-            staged.discard()
-            raise
-        return staged
-
-
-def _preview_from_json(facts: dict[str, Any]) -> Preview:
-    """Build a Preview from JSON."""
-    known = {field.name for field in fields(Preview)}
-    given = {name: value for name, value in facts.items() if name in known}
-    for name in ("windows", "tags"):
-        given[name] = tuple(tuple(entry) for entry in given.get(name, ()))
-    sheets = (Sheet(name, tuple(tuple(row) for row in rows)) for name, rows in facts.get("sheets", ()))
-    return Preview(**given | {"sheets": tuple(sheets)})
+            with storage.staged([made], len(made)) as converted:
+                converted.finish()
+                yield converted.path, PDF
 
 
 def _etag(sha256: str, recipe: str, page: int) -> str:

@@ -1,6 +1,6 @@
 """The record types that documents can be attached to. New ones are declared here."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -19,14 +19,14 @@ LABELS = {"eob": "Explanation of benefits", "test_order": "Test order", "card": 
 class RecordType:
     """A type of record: its table, limits and fields, and what its cards show."""
 
-    name: str
-    plural: str
+    name: str  # "visit": in URLs, CSS classes and events
+    plural: str  # "visits": in a patient's URLs
     directory: str
     model: type[RecordMixin]
-    title: str
-    titles: str
-    icon: str
-    accepts: tuple[str, ...]
+    title: str  # "Visit"
+    titles: str  # "Visits": tabs and headings
+    icon: str  # name of a file in static/icons
+    accepts: tuple[str, ...]  # (".pdf", ".doc", ...)
     max_size: int  # bytes
     max_files: int
     categories: tuple[str, ...]
@@ -45,6 +45,11 @@ class RecordType:
 
     def category_label(self, category: str) -> str:
         return LABELS.get(category, category.replace("_", " ").capitalize())
+
+    @property
+    def category_labels(self) -> Sequence[tuple[str, str]]:
+        """(("summary", "Summary"), ...), as forms offer them."""
+        return [(category, self.category_label(category)) for category in self.categories]
 
     def allow(self, operation: str) -> None:
         """Raise Forbidden unless documents of this type support the operation."""
@@ -118,7 +123,7 @@ LAB_RESULT = RecordType(
         Field("test_code", "Code", limit=50, hint="LOINC or the laboratory’s own code"),
         NOTES,
     ),
-)
+)  # fmt: skip
 
 INSURANCE = RecordType(
     name="insurance",
@@ -139,10 +144,7 @@ INSURANCE = RecordType(
     tag_fields=("status", "insurance_type"),
     fields=(
         Field(
-            "insurance_type",
-            "Type of insurance",
-            required=True,
-            limit=50,
+            "insurance_type", "Type of insurance", required=True, limit=50,
             choices=("Medical", "Dental", "Vision", "Prescription"),
         ),
         Field("company_name", "Insurer", required=True, example="Sample Mutual"),
@@ -157,20 +159,16 @@ INSURANCE = RecordType(
         Field("employer_group", "Employer or group"),
         Field("policy_holder_name", "Policyholder"),
         Field(
-            "relationship_to_holder",
-            "Relationship to policyholder",
-            limit=100,
+            "relationship_to_holder", "Relationship to policyholder", limit=100,
             choices=("Self", "Spouse", "Child", "Other"),
         ),
         Field(
-            "contact_info",
-            "Contact",
-            "object",
+            "contact_info", "Contact", "object",
             parts=(("phone", "Phone"), ("email", "Email"), ("website", "Website"), ("address", "Address")),
         ),
         NOTES,
     ),
-)
+)  # fmt: skip
 
 VISIT = RecordType(
     name="visit",
@@ -190,17 +188,12 @@ VISIT = RecordType(
     tag_fields=("visit_type",),
     fields=(
         Field(
-            "reason",
-            "Reason for the visit",
-            required=True,
-            hint="For example: Annual check-up",
-            example="Annual check-up",
+            "reason", "Reason for the visit", required=True,
+            hint="For example: Annual check-up", example="Annual check-up",
         ),
         Field("date", "Date", "date", required=True),
         Field(
-            "visit_type",
-            "Type of visit",
-            limit=100,
+            "visit_type", "Type of visit", limit=100,
             choices=("Primary care", "Specialist", "Emergency", "Telehealth", "Dental"),
         ),
         Field("location", "Location", example="Health centre"),
@@ -211,7 +204,7 @@ VISIT = RecordType(
         Field("follow_up_instructions", "Follow-up", "text"),
         NOTES,
     ),
-)
+)  # fmt: skip
 
 PROCEDURE = RecordType(
     name="procedure",
@@ -230,18 +223,10 @@ PROCEDURE = RecordType(
     subtitle_fields=("facility", "practitioner"),
     tag_fields=("status", "procedure_type"),
     fields=(
-        Field(
-            "procedure_name",
-            "Procedure name",
-            required=True,
-            hint="For example: Knee X-ray",
-            example="Knee X-ray",
-        ),
+        Field("procedure_name", "Procedure name", required=True, hint="For example: Knee X-ray", example="Knee X-ray"),
         Field("date", "Date", "date", required=True),
         Field(
-            "procedure_type",
-            "Type of procedure",
-            limit=100,
+            "procedure_type", "Type of procedure", limit=100,
             choices=("Imaging", "Surgery", "Endoscopy", "Dental", "Vaccination", "Therapy"),
         ),
         Field("status", "Status", limit=50, choices=STATUS_OF_PROCEDURE),
@@ -252,6 +237,6 @@ PROCEDURE = RecordType(
         Field("outcome", "Outcome", "text", example="No fracture."),
         NOTES,
     ),
-)
+)  # fmt: skip
 
 RECORD_TYPES = (LAB_RESULT, VISIT, PROCEDURE, INSURANCE)

@@ -54,20 +54,17 @@ def checked(fields: Sequence[Field], values: Mapping[str, Any], *, partial: bool
     if unknown := set(values) - {field.name for field in fields}:
         raise Rejected(f"Unknown field: {', '.join(sorted(unknown))[:200]}.")
     wanted = [field for field in fields if not partial or field.name in values]
-    clean = {field.name: _checked_field(field, values.get(field.name), problems) for field in wanted}
+    clean: dict[str, Any] = {}
+    for field in wanted:
+        try:
+            clean[field.name] = CHECKS[field.kind](field, values.get(field.name))
+        except Rejected as error:
+            problems[field.name] = error.message
+        else:
+            if field.required and clean[field.name] in (None, ""):
+                problems[field.name] = field.missing
     if problems:
         raise Rejected("Some fields are not valid. See “errors”.", problems)
-    return clean
-
-
-def _checked_field(field: Field, value: Any, problems: dict[str, str]) -> Any:
-    try:
-        clean = CHECKS[field.kind](field, value)
-    except Rejected as error:
-        problems[field.name] = error.message
-        return None
-    if field.required and clean in (None, ""):
-        problems[field.name] = field.missing
     return clean
 
 

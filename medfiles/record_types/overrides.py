@@ -31,10 +31,10 @@ def with_overrides(types: Iterable[RecordType], path: str) -> Registry:
         tables = tomllib.loads(Path(path).read_text())
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise SettingError(f"MEDFILES_ENTITIES={path!r} cannot be read: {error}.") from error
-    types = tuple(types)
-    if unknown := set(tables) - {kind.name for kind in types}:
+    by_name = {record_type.name: record_type for record_type in types}
+    if unknown := set(tables) - set(by_name):
         raise SettingError(f"{path}: there is no record type named {', '.join(sorted(unknown))}.")
-    return Registry(_overridden(kind, tables.get(kind.name, {})) for kind in types)
+    return Registry((by_name | {name: _overridden(by_name[name], table) for name, table in tables.items()}).values())
 
 
 def _overridden(record_type: RecordType, table: Any) -> RecordType:

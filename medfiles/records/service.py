@@ -1,5 +1,6 @@
 """Operations on patients and their records, and the activity of a patient."""
 
+from collections import Counter
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -54,8 +55,13 @@ class RecordService(Service):
         allowed = permissions.levels(self.actor).subquery()
         query = select(Patient, allowed.c.level).join(allowed, allowed.c.patient_id == Patient.id)
         rows = db.session.execute(query.order_by(Patient.first_name, Patient.last_name, Patient.id)).all()
-        records, files = (self._record_counts(), self._file_counts()) if counted else ({}, {})
-        return [Summary(row, Action(level), records.get(row.id, 0), files.get(row.id, 0)) for row, level in rows]
+        records, files = Counter[int](), Counter[int]()
+        if counted:
+            records = self._live_per_patient(record_type.model for record_type in self.registry)
+            files = self._live_per_patient([EntityFile])
+            for additional in self.registry.additional.per_patient(permissions.patients_for(self.actor)).values():
+                files.update(additional)
+        return [Summary(row, Action(level), records[row.id], files[row.id]) for row, level in rows]
 
     def patient(self, patient_id: int) -> Summary:
         with self.reading("view-patient", patient_id=patient_id) as target:
@@ -125,7 +131,7 @@ class RecordService(Service):
                 model = record_type.model
                 query = select(model).where(model.patient_id == patient_id, model.deleted_at.is_not(None))
                 for record in db.session.scalars(query):
-                    found.append((record_type, record, len(self._trashed_with(record_type, record))))
+                    found.append((record_type, record, len(_trashed_with(record_type, record))))
         return sorted(found, key=lambda entry: cast(datetime, entry[1].deleted_at), reverse=True)
 
     def get(self, record_type: RecordType, record_id: int) -> RecordMixin:
@@ -225,7 +231,7 @@ class RecordService(Service):
             record = self.authorized_record(record_type, record_id, Action.EDIT, target)
             if record.deleted_at is None:
                 raise Conflict(f"This {record_type.title.lower()} is not in the trash.")
-            deleted_at, files = record.deleted_at, self._trashed_with(record_type, record)
+            deleted_at, files = record.deleted_at, _trashed_with(record_type, record)
             with lifecycle.moving_from_trash(self.storages, self.registry, files) as moved:
                 locked = self._lock_unchanged(record_type, record_id, deleted_at, moved)
                 locked.deleted_at = locked.deleted_by = None
@@ -317,28 +323,13 @@ class RecordService(Service):
             raise Conflict(lifecycle.CHANGED)
         return record
 
-    def _trashed_with(self, record_type: RecordType, record: RecordMixin) -> Sequence[EntityFile]:
-        return _files(record_type, record.id, EntityFile.deleted_at == record.deleted_at)
-
-    def _record_counts(self) -> dict[int, int]:
-        totals: dict[int, int] = {}
-        for record_type in self.registry:
-            model, allowed = record_type.model, permissions.patients_for(self.actor)
-            query = select(model.patient_id, func.count(model.id)).where(model.deleted_at.is_(None))
-            for patient_id, count in db.session.execute(
-                query.where(model.patient_id.in_(allowed)).group_by(model.patient_id)
-            ):
-                totals[patient_id] = totals.get(patient_id, 0) + count
-        return totals
-
-    def _file_counts(self) -> dict[int, int]:
-        query = select(EntityFile.patient_id, func.count(EntityFile.id)).where(
-            EntityFile.deleted_at.is_(None), EntityFile.patient_id.in_(permissions.patients_for(self.actor))
-        )
-        counts = dict(db.session.execute(query.group_by(EntityFile.patient_id)).all())
-        for additional in self.registry.additional.per_patient(permissions.patients_for(self.actor)).values():
-            for patient_id, count in additional.items():
-                counts[patient_id] = counts.get(patient_id, 0) + count
+    def _live_per_patient(self, models: Iterable[Any]) -> Counter[int]:
+        """Count the live rows of these tables per patient that the actor can see."""
+        counts, allowed = Counter[int](), permissions.patients_for(self.actor)
+        for model in models:
+            live = select(model.patient_id, func.count(model.id)).where(model.deleted_at.is_(None))
+            query = live.where(model.patient_id.in_(allowed)).group_by(model.patient_id)
+            counts.update(dict(db.session.execute(query).all()))
         return counts
 
 
@@ -347,6 +338,10 @@ def _files(record_type: RecordType, record_id: int, which: ColumnElement[bool]) 
         EntityFile.entity_type == record_type.name, EntityFile.entity_id == record_id, which
     )
     return db.session.scalars(query.order_by(EntityFile.id)).all()
+
+
+def _trashed_with(record_type: RecordType, record: RecordMixin) -> Sequence[EntityFile]:
+    return _files(record_type, record.id, EntityFile.deleted_at == record.deleted_at)
 
 
 def require_editable(record_type: RecordType, record: RecordMixin) -> None:

@@ -19,28 +19,9 @@ from medfiles.storage.base import (
     trash_key,
 )
 from medfiles.storage.disk import DiskStorage
-from medfiles.storage.memory import MemoryStorage
-from medfiles.storage.objects import SCHEMES, ObjectStorage
+from medfiles.storage.objects import SCHEMES, MemoryStorage, ObjectStorage
 
-__all__ = [
-    "AttachedFolder",
-    "DiskStorage",
-    "MemoryStorage",
-    "ObjectStorage",
-    "Readable",
-    "Staged",
-    "Storage",
-    "Storages",
-    "Stored",
-    "digest",
-    "key_beside",
-    "live_key",
-    "open_storages",
-    "picture_key",
-    "trash_key",
-]
-
-NAMED = re.compile(r"(?P<name>[a-z][a-z0-9-]{0,49})=(?P<url>.*)")
+NAMED = re.compile(r"([a-z][a-z0-9-]{0,49})=(.*)")
 
 
 class Storages:
@@ -78,35 +59,30 @@ def open_storages(url: str, staging: Path, also: str = "") -> Storages:
 
     Rows give a backend's name: `disk` or `objects`, or the one before its URL, as in `archive=s3://bucket`.
     """
-    places = [("MEDFILES_STORAGE_URL", url), *(("MEDFILES_STORAGE_ALSO", item) for item in also.split())]
-    opened = [_opened(setting, item, staging) for setting, item in places]
-    addresses, names = [_split(item)[1].rstrip("/") for _, item in places], [storage.name for storage in opened]
+    opened = [_open(item, "MEDFILES_STORAGE_ALSO", staging) for item in also.split()]
+    opened.insert(0, _open(url, "MEDFILES_STORAGE_URL", staging))
+    names, addresses = [storage.name for storage, _ in opened], {address.rstrip("/") for _, address in opened}
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise ValueError(
             f"MEDFILES_STORAGE_ALSO: two stores are named {twice!r}. Name one: new-name=file:///folder. "
             "Existing documents are found under the name their store had when they were added."
         )
-    if len(set(addresses)) < len(addresses):
+    if len(addresses) < len(opened):
         raise ValueError("MEDFILES_STORAGE_ALSO: one store cannot have two names.")
-    return Storages(*opened)
+    return Storages(*(storage for storage, _ in opened))
 
 
-def _split(item: str) -> tuple[str, str]:
-    """The name and the URL of `name=url`; the name is empty if there is none."""
-    found = NAMED.fullmatch(item)
-    return (found["name"], found["url"]) if found else ("", item)
-
-
-def _opened(setting: str, item: str, staging: Path) -> Storage:
-    name, url = _split(item)
+def _open(item: str, setting: str, staging: Path) -> tuple[Storage, str]:
+    """Open `name=URL` or a URL; return the backend and the URL."""
+    named = NAMED.fullmatch(item)
+    name, url = named.groups() if named else ("", item)
     parts = urlsplit(url)
     if parts.scheme == "file" and not parts.netloc and parts.path:
-        return DiskStorage(Path(unquote(parts.path)), name or DiskStorage.NAME)
-    if parts.scheme == "memory":
-        return MemoryStorage(name or MemoryStorage.NAME)
-    if parts.scheme not in SCHEMES:
+        return DiskStorage(Path(unquote(parts.path)), name), url
+    backend = MemoryStorage if parts.scheme == "memory" else ObjectStorage
+    if parts.scheme not in ("memory", *SCHEMES):
         raise ValueError(f"{setting}={item!r} cannot be used: write file:///folder or s3://bucket/folder.")
     try:
-        return ObjectStorage(url, staging, name or ObjectStorage.NAME)
+        return backend(url, staging, name), url
     except ValueError as error:
         raise ValueError(f"{setting}={item!r} cannot be used: {error}.") from error

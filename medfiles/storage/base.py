@@ -6,6 +6,7 @@ import re
 import secrets
 import time
 import uuid
+from abc import abstractmethod
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ EXTENSION = r"\.[a-z0-9]{1,10}"
 KEY = re.compile(
     rf"(files/[a-z][a-z0-9-]{{0,49}}/{UUID4}{EXTENSION}"
     rf"|trash/\d{{4}}-\d\d-\d\d/mf-{UUID4}{EXTENSION}"
-    rf"|previews/[0-9a-f]{{2}}/[0-9a-f]{{64}}-[a-z0-9]{{1,32}}/\d{{1,6}}\.webp)",
+    rf"|previews/[0-9a-f]{{2}}/[0-9a-f]{{64}}-[a-z0-9]{{1,32}}/\d{{1,6}}\.webp)"
 )
 CHUNK = 256 * 1024
 
@@ -69,15 +70,6 @@ class Stored:
     sha256: str | None = None
 
 
-@dataclass(frozen=True)
-class Listed:
-    """One object of a listing; `age` in seconds, `size` in bytes."""
-
-    key: str
-    age: float
-    size: int
-
-
 @dataclass
 class Staged:
     """A local temporary file, hashed while written. `TooLarge` over `limit` bytes."""
@@ -95,10 +87,8 @@ class Staged:
             raise TooLarge("This file is larger than the limit.")
         self._hash.update(chunk)
         assert self._file is not None
-        try:
+        with translated():
             return self._file.write(chunk)
-        except OSError as error:
-            raise StorageError() from error
 
     def finish(self) -> None:
         """Close the file, durable if `synced`. A failed fsync is never retried."""
@@ -131,14 +121,10 @@ class Staged:
 
 
 class Readable(Protocol):
-    """A backend to read from.
+    """A backend to read from."""
 
-    `name` is the one that rows give. `unverified`: bytes can be altered on the way, so compare whole documents with
-    their hash.
-    """
-
-    name: str
-    unverified: bool
+    name: str  # the one that rows give
+    unverified: bool  # bytes can be altered on the way, so whole documents are compared with their hash
 
     def open(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Return chunks of the bytes from `start` to before `end`. Raises `BlobMissing`."""
@@ -148,9 +134,11 @@ class Readable(Protocol):
 
     def url(self, key: str, seconds: int) -> str | None:
         """A direct link that is valid for so many seconds, or None: the bytes go through the app."""
+        return None
 
     def accel_path(self, key: str) -> str | None:
         """The path of the bytes below MEDFILES_ACCEL, None if the proxy cannot send them."""
+        return None
 
 
 class AttachedFolder(Readable, Protocol):
@@ -174,43 +162,78 @@ class AttachedFolder(Readable, Protocol):
         """Return those of these keys that a row of the feature may still name."""
 
 
-class Storage(Readable, Protocol):
+class Storage(Readable):
     """A backend. It knows no HTTP, no database and no permissions.
 
-    `root` is the local folder that holds the bytes, if any. `late_writes`: a write that failed may still arrive.
+    Uploads are streamed into temporary files in `folder`, fsynced if `synced`.
     """
 
-    late_writes: bool
+    NAME: str  # where the settings give no other
+    root: Path | None = None  # the local folder that holds the bytes, if any
+    unverified = False
+    late_writes = False  # whether a write that failed may still arrive
 
-    @property
-    def root(self) -> Path | None: ...
+    def __init__(self, name: str, folder: Path, synced: bool = True) -> None:
+        self.name = name or self.NAME
+        self.folder = folder
+        self.synced = synced
 
     def stage(self, limit: int) -> Staged:
         """Return a temporary file for at most `limit` bytes."""
+        path = self.folder / f"{secrets.token_hex(16)}.part"
+        with translated():
+            make_folder(self.folder)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        return Staged(path, limit, self.synced, _file=os.fdopen(descriptor, "wb"))
 
-    def commit(self, staged: Staged, key: str) -> Stored:
-        """Make the staged bytes durable under a new key, or not at all (`KeyTaken`)."""
-
-    def copy(self, key: str, new_key: str) -> Stored:
-        """Make the same bytes durable under a new key: `BlobMissing`, `KeyTaken`."""
-
-    def delete(self, key: str) -> None:
-        """Remove the object, if it exists."""
-
-    def keys(self, prefix: str = "") -> Iterator[Listed]:
-        """List the objects under valid keys that start with `prefix`."""
+    @contextmanager
+    def staged(self, chunks: Iterable[bytes], limit: int) -> Iterator[Staged]:
+        """Yield a temporary file of these bytes; remove it afterwards."""
+        staged = self.stage(limit)
+        try:
+            for chunk in chunks:
+                staged.write(chunk)
+            yield staged
+        finally:
+            staged.discard()
 
     def clear_staged(self, older_than: float) -> int:
         """Remove staged files not written to for so many seconds; return how many."""
+        removed = 0
+        for path in self.folder.glob("*.part"):
+            with suppress(BlobMissing), translated():  # committed or discarded since it was listed
+                if time.time() - path.stat().st_mtime > older_than:
+                    path.unlink()
+                    removed += 1
+        return removed
 
+    @abstractmethod
+    def commit(self, staged: Staged, key: str) -> Stored:
+        """Make the staged bytes durable under a new key, or not at all (`KeyTaken`)."""
+
+    @abstractmethod
+    def copy(self, key: str, new_key: str) -> Stored:
+        """Make the same bytes durable under a new key: `BlobMissing`, `KeyTaken`."""
+
+    @abstractmethod
+    def delete(self, key: str) -> None:
+        """Remove the object, if it exists."""
+
+    @abstractmethod
+    def keys(self, prefix: str = "") -> Iterator[Stored]:
+        """List the objects under valid keys that start with `prefix`."""
+
+    @abstractmethod
     def check(self) -> None:
         """Raise `StorageError` if the backend cannot be written to now."""
 
+    @abstractmethod
     def set_aside(self, key: str) -> None:
         """Move an object, if it exists, to `lost+found`, where no valid key leads."""
 
     def free(self) -> int | None:
         """Return the free bytes, None if unknown or unlimited."""
+        return None
 
 
 @contextmanager
@@ -221,45 +244,11 @@ def translated(
     try:
         yield
     except FileNotFoundError as error:
-        raise BlobMissing("The content of this document is missing. Contact your administrator.") from error
+        raise BlobMissing() from error
     except taken as error:
         raise KeyTaken() from error
     except failed as error:
         raise StorageError() from error
-
-
-class Staging:
-    """The folder of temporary files that uploads are streamed into; fsynced if `synced`."""
-
-    root: Path | None = None
-    late_writes = unverified = False
-
-    def accel_path(self, key: str) -> str | None:
-        return None
-
-    def __init__(self, folder: Path, synced: bool = True) -> None:
-        self.folder = folder
-        self.synced = synced
-
-    def stage(self, limit: int) -> Staged:
-        path = self.folder / f"{secrets.token_hex(16)}.part"
-        try:
-            make_folder(self.folder)
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except OSError as error:
-            raise StorageError() from error
-        return Staged(path, limit, self.synced, _file=os.fdopen(descriptor, "wb"))
-
-    def clear_staged(self, older_than: float) -> int:
-        if not self.folder.is_dir():
-            return 0
-        left = [path for path in self.folder.glob("*.part") if _idle(path) > older_than]
-        try:
-            for path in left:
-                path.unlink(missing_ok=True)
-        except OSError as error:
-            raise StorageError() from error
-        return len(left)
 
 
 def make_folder(folder: Path) -> None:
@@ -278,10 +267,3 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _idle(path: Path) -> float:
-    try:
-        return time.time() - path.stat().st_mtime
-    except FileNotFoundError:
-        return -1.0

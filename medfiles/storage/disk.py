@@ -3,45 +3,47 @@
 import errno
 import os
 import shutil
-import time
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from medfiles.storage.base import (
-    CHUNK,
-    KEY,
-    Listed,
-    Staged,
-    Staging,
-    Stored,
-    check_key,
-    make_folder,
-    sync_folder,
-    translated,
-)
+from medfiles.storage.base import CHUNK, KEY, Staged, Storage, Stored, check_key, make_folder, sync_folder, translated
 
 PICTURES = "previews/"
 LOST = "lost+found"
+PROBE_SIZE = 4096
 NO_LINKS = {errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
-class DiskStorage(Staging):
+class DiskStorage(Storage):
     """The local or mounted folder `root`. Staged files are published by hard links."""
 
     NAME = "disk"
 
-    def __init__(self, root: Path, name: str = NAME) -> None:
-        super().__init__(root / "staged")
+    def __init__(self, root: Path, name: str = "") -> None:
+        super().__init__(name, root / "staged")
         self.root: Path = root
-        self.name = name
 
     def commit(self, staged: Staged, key: str) -> Stored:
         path = self._path(key)
         with translated():
             staged.finish()
-            self._publish(staged.path, path)
+            for last in (False, True):
+                make_folder(path.parent)
+                try:
+                    os.link(staged.path, path)
+                    break
+                except FileNotFoundError:  # the folder was empty and has just been removed
+                    if last:
+                        raise
+                except OSError as error:
+                    if error.errno not in NO_LINKS:
+                        raise
+                    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))  # replaced by the rename
+                    os.replace(staged.path, path)
+                    break
             sync_folder(path.parent)
         staged.discard()  # its first name; should a crash bring it back, `clear_staged` removes it
         return Stored(key, staged.size, staged.sha256)
@@ -61,7 +63,8 @@ class DiskStorage(Staging):
             except OSError as error:
                 if error.errno not in NO_LINKS:
                     raise
-                return self._copy_bytes(key, new_key)
+                with self.staged(self.open(key), self.stat(key).size) as staged:
+                    return self.commit(staged, new_key)
             sync_folder(target.parent)
         return self.stat(new_key)
 
@@ -80,24 +83,26 @@ class DiskStorage(Staging):
                 with suppress(OSError):  # not empty
                     folder.rmdir()
 
-    def keys(self, prefix: str = "") -> Iterator[Listed]:
+    def keys(self, prefix: str = "") -> Iterator[Stored]:
         for folder, _, names in os.walk(self.root):
             for name in names:
                 path = Path(folder, name)
                 key = path.relative_to(self.root).as_posix()
                 if key.startswith(prefix) and KEY.fullmatch(key):
                     with suppress(FileNotFoundError):  # deleted since it was listed
-                        found = path.stat()
-                        yield Listed(key, time.time() - found.st_mtime, found.st_size)
-
-    def url(self, key: str, seconds: int) -> str | None:
-        return None
+                        yield Stored(key, path.stat().st_size)
 
     def accel_path(self, key: str) -> str | None:
         return check_key(key) if self.name == self.NAME else None  # MEDFILES_ACCEL stands for one folder
 
     def check(self) -> None:
-        self.stage(0).discard()
+        """Write a small file: on a full disk an empty one could still be created."""
+        staged = self.stage(PROBE_SIZE)
+        try:
+            staged.write(bytes(PROBE_SIZE))
+            staged.finish()
+        finally:
+            staged.discard()
 
     def set_aside(self, key: str) -> None:
         path, target = self._path(key), self.root / LOST / key
@@ -117,32 +122,6 @@ class DiskStorage(Staging):
         """Turn a key into a path; the grammar of keys allows none outside the root."""
         return self.root / check_key(key)
 
-    def _publish(self, staged: Path, path: Path) -> None:
-        """Give the staged file its name; fail if it is taken."""
-        for last in (False, True):
-            make_folder(path.parent)
-            try:
-                os.link(staged, path)
-                return
-            except FileNotFoundError:  # the folder was empty and has just been removed
-                if last:
-                    raise
-            except OSError as error:
-                if error.errno not in NO_LINKS:
-                    raise
-                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))  # replaced by the rename
-                os.replace(staged, path)
-                return
-
-    def _copy_bytes(self, key: str, new_key: str) -> Stored:
-        staged = self.stage(self.stat(key).size)
-        try:
-            for chunk in self.open(key):
-                staged.write(chunk)
-            return self.commit(staged, new_key)
-        finally:
-            staged.discard()
-
 
 class Reader(Iterator[bytes]):
     """Chunks of an open file, at most `length` bytes.
@@ -152,7 +131,7 @@ class Reader(Iterator[bytes]):
 
     def __init__(self, file: IO[bytes], length: int | None) -> None:
         self._file = file
-        self._left = length
+        self._left = sys.maxsize if length is None else length
 
     def __next__(self) -> bytes:
         chunk = self.read(CHUNK)
@@ -163,9 +142,8 @@ class Reader(Iterator[bytes]):
     def read(self, size: int) -> bytes:
         if self._file.closed:
             return b""
-        chunk = self._file.read(size if self._left is None else min(size, max(0, self._left)))
-        if self._left is not None:
-            self._left -= len(chunk)
+        chunk = self._file.read(max(0, min(size, self._left)))
+        self._left -= len(chunk)
         if not chunk:
             self.close()
         return chunk

@@ -36,13 +36,19 @@ def written(chunks: Iterator[bytes], file: BinaryIO) -> Iterator[bytes]:
 
 def publish(part: Path, target: Path) -> None:
     """Rename a complete file durably."""
-    descriptor = os.open(part, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
     part.replace(target)
     sync_folder(target.parent)
+
+
+def write_private(path: Path, content: str) -> None:
+    """Write a small file durably, for its owner only."""
+    part = path.with_name(f"{path.name}.part")
+    part.unlink(missing_ok=True)
+    part.touch(mode=0o600)
+    part.write_text(content)
+    publish(part, path)
 
 
 def sha256_of(path: Path) -> str:

@@ -5,14 +5,14 @@ transaction that stops naming a key *releases* it. `sweep` removes objects whose
 """
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NoReturn
 
 from sqlalchemy import bindparam, delete, exists, insert, or_, select, update
 
 from medfiles.clock import now
-from medfiles.database.session import db, end_read, transaction
+from medfiles.database.session import db, read, transaction
 from medfiles.errors import StorageError
 from medfiles.models import EntityFile, Rendition, StorageJournal
 from medfiles.storage import Storages
@@ -31,6 +31,10 @@ class Swept:
 _ENTER = insert(StorageJournal.__table__)
 _STRIKE = delete(StorageJournal.__table__).where(
     StorageJournal.key.in_(bindparam("keys", expanding=True)), StorageJournal.action == "attach"
+)
+# Whether a row names the key: a last check before an object is deleted.
+_IS_NAMED = or_(
+    exists().where(EntityFile.file_path == StorageJournal.key), exists().where(Rendition.key == StorageJournal.key)
 )
 
 
@@ -52,7 +56,7 @@ def settle(keys: Collection[str]) -> None:
     """Delete the entries as rows name the keys; abort if the sweep was faster."""
     struck = db.session.connection().execute(_STRIKE, {"keys": list(keys)})
     if struck.rowcount != len(keys):
-        _too_late()
+        raise StorageError("This took too long. Nothing was changed. Please try again.")
 
 
 def release(storage: str, keys: Collection[str]) -> None:
@@ -79,56 +83,35 @@ def abandon(storages: Storages, keys: Collection[str]) -> None:
 
 def remove(storages: Storages, keys: Collection[str]) -> Swept:
     """Delete released objects, then their entries; leave failures to the next sweep."""
-    listed = list(keys)
-    swept = [_remove(storages, listed[at : at + BATCH]) for at in range(0, len(listed), BATCH)]
-    return Swept(sum(one.removed for one in swept), sum(one.failed for one in swept))
+    every, removed, failed = list(keys), 0, 0
+    for at in range(0, len(every), BATCH):
+        released = (StorageJournal.key.in_(every[at : at + BATCH]), StorageJournal.action == "remove")
+        entries = read(select(StorageJournal.key, StorageJournal.storage, _IS_NAMED).where(*released))
+        named = {key for key, _, is_named in entries if is_named}
+        for folder in storages.attached.values():
+            named |= folder.named([key for key, storage, _ in entries if storage == folder.name])
+        gone = []
+        for key, storage, _ in entries:
+            with suppress(StorageError):
+                if key not in named:
+                    (storages.attached.get(storage) or storages[storage]).delete(key)
+                    gone.append(key)
+        if gone:
+            with transaction() as session:
+                struck = (StorageJournal.key.in_(gone), StorageJournal.action == "remove")
+                session.execute(delete(StorageJournal).where(*struck))
+        removed, failed = removed + len(gone), failed + len(entries) - len(gone)
+    return Swept(removed, failed)
 
 
 def sweep(storages: Storages, at: datetime | None = None, report: Callable[[str], None] = lambda key: None) -> Swept:
     """Remove every object whose lease expired before `at`. Idempotent."""
     at = at or now()
     with transaction() as session:
-        session.execute(
-            update(StorageJournal)
-            .where(StorageJournal.action == "attach", StorageJournal.lease_until < at)
-            .values(action="remove")
-        )
+        expired = (StorageJournal.action == "attach", StorageJournal.lease_until < at)
+        session.execute(update(StorageJournal).where(*expired).values(action="remove"))
         due = select(StorageJournal.key).where(StorageJournal.action == "remove", StorageJournal.lease_until <= at)
         keys = session.scalars(due.order_by(StorageJournal.id)).all()
     for key in keys:
         report(key)
     return remove(storages, keys)
-
-
-def _remove(storages: Storages, keys: Collection[str]) -> Swept:
-    released = (StorageJournal.key.in_(keys), StorageJournal.action == "remove")
-    found = db.session.execute(select(StorageJournal.key, StorageJournal.storage, _IS_NAMED).where(*released)).all()
-    end_read()
-    entries = [(key, storage) for key, storage, _ in found]
-    named = {key for key, _, is_named in found if is_named}
-    for folder in storages.attached.values():
-        named |= folder.named([key for key, storage in entries if storage == folder.name])
-    gone = [key for key, storage in entries if key not in named and _deleted(storages, storage, key)]
-    if gone:
-        with transaction() as session:
-            struck = (StorageJournal.key.in_(gone), StorageJournal.action == "remove")
-            session.execute(delete(StorageJournal).where(*struck))
-    return Swept(len(gone), len(entries) - len(gone))
-
-
-# Whether a row names the key: a last check before an object is deleted.
-_IS_NAMED = or_(
-    exists().where(EntityFile.file_path == StorageJournal.key), exists().where(Rendition.key == StorageJournal.key)
-)
-
-
-def _deleted(storages: Storages, storage: str, key: str) -> bool:
-    try:
-        (storages.attached.get(storage) or storages[storage]).delete(key)
-    except StorageError:
-        return False
-    return True
-
-
-def _too_late() -> NoReturn:
-    raise StorageError("This took too long. Nothing was changed. Please try again.")

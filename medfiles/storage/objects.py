@@ -2,7 +2,6 @@
 
 import hashlib
 import mmap
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import timedelta
@@ -14,19 +13,16 @@ from urllib.parse import parse_qs, urlsplit
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, GenericError
-from obstore.store import from_url
+from obstore.store import MemoryStore, from_url
 
 from medfiles.errors import StorageError
 from medfiles.storage import base
-from medfiles.storage.base import CHUNK, KEY, Listed, Staged, Staging, Stored, check_key, digest
+from medfiles.storage.base import CHUNK, KEY, Staged, Storage, Stored, check_key, digest
 
 LOST = "lost+found"
-PROBE = "check"
 SYNCHRONOUS = 2  # concurrent commits: a conditional create sends the whole document in one request
-TRIES = 3
 CLIENT = {"connect_timeout": "3s", "read_timeout": "15s", "timeout": "300s", "user_agent": "medfiles"}
-RETRIES: Any = {"max_retries": TRIES - 1, "retry_timeout": timedelta(seconds=60)}
-ONCE: Any = {"max_retries": 0}
+RETRIES: Any = {"max_retries": 2, "retry_timeout": timedelta(seconds=60)}
 SCHEMES = ("s3", "gs", "az")
 # S3 copies conditionally only as part of a multipart upload.
 OF_S3 = {"checksum_algorithm": "SHA256", "copy_if_not_exists": "multipart"}
@@ -36,7 +32,7 @@ AS_FILE: Any = {"attributes": {"Content-Disposition": "attachment"}}
 translated = partial(base.translated, AlreadyExistsError, (BaseError, OSError))
 
 
-class ObjectStorage(Staging):
+class ObjectStorage(Storage):
     """The bucket and folder of `url`: `s3://bucket/folder?endpoint=https://…&region=…`.
 
     Credentials come from the environment, under the names that the providers' own tools use.
@@ -45,18 +41,17 @@ class ObjectStorage(Staging):
     NAME = "objects"
     late_writes = unverified = True
 
-    def __init__(self, url: str, staging: Path, name: str = NAME) -> None:
-        super().__init__(staging, synced=False)
-        self.name = name
+    def __init__(self, url: str, staging: Path, name: str = "") -> None:
+        super().__init__(name, staging, synced=False)
         self._objects: Any = bucket(url)
-        self._probe: Any = bucket(url, {"read_timeout": "3s"}, ONCE)  # a readiness check must answer within seconds
+        self._probe: Any = bucket(url, {"read_timeout": "3s"}, {"max_retries": 0})  # readiness answers within seconds
         self._slots = BoundedSemaphore(SYNCHRONOUS)
 
     def commit(self, staged: Staged, key: str) -> Stored:
         check_key(key)
         staged.finish()
-        with self._slots, translated():
-            content = mapped(staged.path)
+        with self._slots, translated(), staged.path.open("rb") as file:
+            content: Any = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if staged.size else b""
             if (hashlib.sha256(content).hexdigest(), len(content)) != (staged.sha256, staged.size):
                 raise StorageError()  # the temporary file is not what was received
             self._create(key, content, staged)
@@ -76,7 +71,7 @@ class ObjectStorage(Staging):
                     return iter(())
                 raise
             first, last = answer.range
-            return Received(answer, last - first)
+            return received(answer, last - first)
 
     def copy(self, key: str, new_key: str) -> Stored:
         check_key(new_key)
@@ -97,12 +92,12 @@ class ObjectStorage(Staging):
         with translated(), suppress(FileNotFoundError):
             obstore.delete(self._objects, check_key(key))
 
-    def keys(self, prefix: str = "") -> Iterator[Listed]:
+    def keys(self, prefix: str = "") -> Iterator[Stored]:
         with translated():
             for listed in obstore.list(self._objects, prefix=prefix.rpartition("/")[0] or None):
                 for one in listed:
                     if one["path"].startswith(prefix) and KEY.fullmatch(one["path"]):
-                        yield Listed(one["path"], max(0, time.time() - one["last_modified"].timestamp()), one["size"])
+                        yield Stored(one["path"], one["size"])
 
     def url(self, key: str, seconds: int) -> str | None:
         with translated():
@@ -110,64 +105,57 @@ class ObjectStorage(Staging):
 
     def check(self) -> None:
         with translated():
-            obstore.put(self._probe, PROBE, b"")
+            obstore.put(self._probe, "check", b"")
 
     def set_aside(self, key: str) -> None:
         with translated(), suppress(FileNotFoundError):
             obstore.copy(self._objects, check_key(key), f"{LOST}/{key}")
             obstore.delete(self._objects, key)
 
-    def free(self) -> int | None:
-        return None
-
     def _create(self, key: str, content: Any, staged: Staged) -> None:
         """Create the object and verify it: some stores accept content with a wrong checksum."""
         try:
-            told = (
-                obstore.put(self._objects, key, content, **AS_FILE, mode="create", use_multipart=False)["e_tag"] or ""
-            )
+            answer = obstore.put(self._objects, key, content, **AS_FILE, mode="create", use_multipart=False)
         except AlreadyExistsError:
             if not self._holds(key, staged):
                 raise  # else it was our own first attempt, whose answer was lost
             return
         md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
-        if told.strip('"') != md5 and not self._holds(key, staged):
+        if (answer["e_tag"] or "").strip('"') != md5 and not self._holds(key, staged):
             raise StorageError()
 
     def _holds(self, key: str, staged: Staged) -> bool:
         return digest(self.open(key)) == (staged.sha256, staged.size)
 
 
-def mapped(path: Path) -> Any:
-    """Map the file into memory."""
-    with path.open("rb") as file:
-        try:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except ValueError:
-            return b""
+class MemoryStorage(ObjectStorage):
+    """Objects in the memory of this process, for tests: `memory://`."""
+
+    NAME = "memory"
+    late_writes = unverified = False
+
+    def url(self, key: str, seconds: int) -> str | None:
+        return None
 
 
-class Received(Iterator[bytes]):
-    """Chunks of a response of exactly `length` bytes; StorageError otherwise."""
-
-    def __init__(self, answer: Any, length: int) -> None:
-        self._chunks = iter(answer.stream(min_chunk_size=CHUNK))
-        self._left = length
-
-    def __next__(self) -> bytes:
-        with translated():
-            chunk = bytes(next(self._chunks, b""))
-        if not chunk and not self._left:
-            raise StopIteration
-        self._left -= len(chunk)
-        if not chunk or self._left < 0:
-            raise StorageError()
-        return chunk
+def received(answer: Any, length: int) -> Iterator[bytes]:
+    """Yield a response of exactly `length` bytes; StorageError otherwise."""
+    with translated():
+        for part in answer.stream(min_chunk_size=CHUNK):
+            chunk = bytes(part)
+            length -= len(chunk)
+            if length < 0:
+                raise StorageError()
+            yield chunk
+    if length:
+        raise StorageError()
 
 
 def bucket(url: str, limits: Mapping[str, str] | None = None, retries: Any = None) -> Any:
     """Open obstore's store. ValueError: the URL names no bucket or has unknown options."""
     parts = urlsplit(url)
+    if parts.scheme == "memory":
+        return MemoryStore()
     asked = {name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
     if parts.scheme not in SCHEMES or not parts.hostname or not asked.keys() <= {*OPTIONS}:
         raise ValueError("write s3://bucket/folder?endpoint=https://…&region=… (or gs://, az://)")

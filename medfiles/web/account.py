@@ -1,5 +1,6 @@
 """The account page, sign-out, and Flask-Security's configuration."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,6 @@ from ua_parser import parse
 
 from medfiles.accounts import api_tokens
 from medfiles.accounts import service as accounts
-from medfiles.accounts.service import SignInStep
 from medfiles.clock import now
 from medfiles.documents import quota
 from medfiles.http.current import actor, services
@@ -19,6 +19,7 @@ from medfiles.web.records import patients
 
 blueprint = Blueprint("account", __name__)
 NOT_SHARED = "a patient you no longer have access to"
+PASSWORD_CHANGED = "Password changed. Your other devices were signed out and your API tokens revoked."
 
 
 class SignInForm(LoginForm):
@@ -30,27 +31,19 @@ class SignInForm(LoginForm):
         """Log every attempt; when it cannot be logged, sign-in fails."""
         succeeded = super().validate(**more)
         if self.email.data and self.password.data:
-            _sign_in_step("sign-in", self.user).log_result(succeeded)
+            _log_sign_in("sign-in", self.user, succeeded)
         return succeeded
 
 
 class CodeForm(TwoFactorVerifyCodeForm):
     def validate(self, **more: Any) -> bool:
         succeeded = super().validate(**more)
-        step = _sign_in_step("second-step", self.user)
-        step.log_success() if succeeded else step.log_result(False)
+        _log_sign_in("second-step", self.user, succeeded, commit=not succeeded)
         return succeeded
 
 
-SECURITY_CLASSES: dict[str, Any] = {
-    "login_form": SignInForm,
-    "two_factor_verify_code_form": CodeForm,
-    "totp_cls": accounts.SingleUseTotp,
-}
-
-
-def _sign_in_step(action: str, user: Any) -> SignInStep:
-    return SignInStep(action, user, request.remote_addr, g.request_id)
+def _log_sign_in(action: str, user: Any, succeeded: bool, *, commit: bool = True) -> None:
+    accounts.log_sign_in(action, user, succeeded, request.remote_addr, g.request_id, commit=commit)
 
 
 @dataclass(frozen=True)
@@ -75,19 +68,20 @@ class TokenView:
 
 @blueprint.get("/account")
 def account() -> ResponseReturnValue:
+    names = {person.id: person.name for person in patients()}
     open_sessions = accounts.sessions(actor(), services().idle, services().longest)
     return render_template(
         "account/account.html",
         sessions=[_session_view(entry) for entry in open_sessions],
-        tokens=_tokens(),
-        usage=quota.usage(actor().user_id, services().quota),
+        tokens=[_token_view(token, names) for token in api_tokens.list_tokens(actor())],
+        usage={"used": quota.used_bytes(actor().user_id), "quota": services().quota},
         two_factor=bool(current_user.tf_primary_method),
     )
 
 
 @blueprint.post("/sign-out")
 def sign_out() -> ResponseReturnValue:
-    _sign_in_step("sign-out", current_user._get_current_object()).log_result(True)
+    _log_sign_in("sign-out", current_user._get_current_object(), True)
     logout_user()
     session.clear()
     flash("Signed out.", "ok")
@@ -101,20 +95,16 @@ def end_session(session_id: int) -> ResponseReturnValue:
     return redirect(url_for(".account"), 303)
 
 
-def _tokens() -> list[TokenView]:
-    names = {person.id: person.name for person in patients()}
-    return [
-        TokenView(
-            id=token.id,
-            name=token.name,
-            may_write=token.scope == api_tokens.WRITE,
-            patient=names.get(token.patient_id, NOT_SHARED) if token.patient_id else None,
-            used_at=token.used_at,
-            expires_at=token.expires_at,
-            over=token.expires_at is not None and token.expires_at <= now(),
-        )
-        for token in api_tokens.list_tokens(actor())
-    ]
+def _token_view(token: Any, names: Mapping[int, str]) -> TokenView:
+    return TokenView(
+        id=token.id,
+        name=token.name,
+        may_write=token.scope == api_tokens.WRITE,
+        patient=names.get(token.patient_id, NOT_SHARED) if token.patient_id else None,
+        used_at=token.used_at,
+        expires_at=token.expires_at,
+        over=token.expires_at is not None and token.expires_at <= now(),
+    )
 
 
 def _session_view(entry: Any) -> SessionView:
@@ -148,9 +138,7 @@ def init_app(app: Flask, settings: dict[str, Any]) -> None:
         SECURITY_TOTP_SECRETS={"1": app.secret_key},
         SECURITY_TOTP_ISSUER="medfiles",
         SECURITY_PASSWORD_HASH="argon2",
-        SECURITY_PASSWORD_SINGLE_HASH={
-            "argon2"
-        },  # not keyed: passwords of a restored database work without the old secret key
+        SECURITY_PASSWORD_SINGLE_HASH={"argon2"},  # not keyed: a restored database works without its secret key
         SECURITY_CACHE_CONTROL=None,  # http.security sets the header
         SECURITY_PASSWORD_LENGTH_MIN=accounts.PASSWORD_MIN_LENGTH,
         SECURITY_EMAIL_VALIDATOR_ARGS={"check_deliverability": False},
@@ -160,15 +148,11 @@ def init_app(app: Flask, settings: dict[str, Any]) -> None:
         SECURITY_MSG_GENERIC_AUTHN_FAILED=("Wrong email or password.", "error"),
         SECURITY_MSG_REAUTHENTICATION_REQUIRED=("Enter your password to continue.", "info"),
         SECURITY_MSG_PASSWORD_INVALID_LENGTH=(accounts.PASSWORD_LENGTH, "error"),
-        SECURITY_MSG_PASSWORD_CHANGE=(
-            "Password changed. Your other devices were signed out and your API tokens revoked.",
-            "ok",
-        ),
+        SECURITY_MSG_PASSWORD_CHANGE=(PASSWORD_CHANGED, "ok"),
     )
-    Security(app, accounts.datastore, **SECURITY_CLASSES)
-    _disable_other_sign_ins(app)
-
-
-def _disable_other_sign_ins(app: Flask) -> None:
+    Security(
+        app, accounts.datastore,
+        login_form=SignInForm, two_factor_verify_code_form=CodeForm, totp_cls=accounts.SingleUseTotp,
+    )  # fmt: skip
     app.login_manager.request_loader(lambda request: None)  # type: ignore[attr-defined]  # Flask-Security's tokens outlive every session
     app.view_functions["security.logout"] = sign_out

@@ -7,9 +7,8 @@ from typing import Any
 
 from flask import request
 from flask.typing import ResponseReturnValue
-from flask_wtf import FlaskForm
 
-from medfiles.errors import Conflict, EditConflict, Rejected
+from medfiles.errors import EditConflict
 from medfiles.http.current import actor, documents, records, services
 from medfiles.http.errors import status_of
 from medfiles.http.htmx import is_htmx, trigger
@@ -17,7 +16,8 @@ from medfiles.record_types.declared import RecordType
 from medfiles.record_types.document_fields import DOCUMENT_FIELDS
 from medfiles.record_types.fields import Field
 from medfiles.web import forms, pages
-from medfiles.web.words import day
+from medfiles.web.filters import day
+from medfiles.web.forms import ServiceForm
 
 WAS, KEEP = "was_", "keep_"  # prefixes of form fields: what a field was filled with, which side of a conflict is saved
 MINE, THEIRS = "mine", "theirs"
@@ -56,7 +56,7 @@ class EditForm:
 
     def __post_init__(self) -> None:
         self.form = forms.form_for(self.fields, self.current)
-        self.seen: FlaskForm | None = forms.form_for(self.fields, self.current, WAS)
+        self.seen: ServiceForm | None = forms.form_for(self.fields, self.current, WAS)
         if request.method != "POST":
             self.before = {}
             return
@@ -67,19 +67,19 @@ class EditForm:
 
     def save(self, save: Callable[[Mapping[str, Any], Mapping[str, Any]], Any], last: Callable[[], LastChanges]) -> Any:
         """Return the saved row; None when not submitted, invalid or in conflict."""
-        if not self.form.validate_on_submit():
+        submitted = self.form
+
+        def merge() -> Any:
+            values = forms.values_of(submitted, self.fields, None if self.before else self.current)
+            try:
+                return save(resolved(values, self.before), self.before)
+            except EditConflict as conflict:
+                return self.show_conflict(values, conflict, last)
+
+        saved = submitted.submit(merge)
+        if self.form is submitted and not saved:
             self._mark(clashing(), last)
-            return None
-        values = forms.values_of(self.form, self.fields, None if self.before else self.current)
-        try:
-            return save(resolved(values, self.before), self.before)
-        except EditConflict as conflict:
-            self.show_conflict(values, conflict, last)
-        except (Rejected, Conflict) as error:
-            self._mark(clashing(), last)
-            forms.add_errors(self.form, error)
-            self.form.error_status = status_of(error)
-        return None
+        return saved
 
     def show_conflict(self, values: Mapping[str, Any], conflict: EditConflict, last: Callable[[], LastChanges]) -> None:
         """Fill the form again: with the editor's changes, and with current values where there are none."""
@@ -99,7 +99,7 @@ class EditForm:
                 self.form[name].clash = clash(name, name, theirs, changes)
 
 
-def clashes_of(form: FlaskForm) -> list[Any]:
+def clashes_of(form: ServiceForm) -> list[Any]:
     """Return the fields of a form that are in conflict."""
     return [control for control in form if hasattr(control, "clash")]
 

@@ -6,24 +6,8 @@ from flask import Response, g, redirect, request, url_for
 from werkzeug.exceptions import BadHost
 
 from medfiles.errors import SignedOut
-from medfiles.http.errors import explained, status_of
+from medfiles.http.errors import OTHER_TITLE, TITLES, explained, status_of
 from medfiles.http.htmx import fragment, is_htmx, trigger
-
-TITLES = {
-    400: "Something went wrong",
-    401: "Sign in",
-    403: "Not allowed",
-    404: "Not found",
-    405: "Not supported",
-    409: "Not possible right now",
-    413: "Too large",
-    415: "Wrong file type",
-    412: "Changed since you opened it",
-    422: "There’s a problem",
-    429: "Too many attempts",
-    500: "Something went wrong",
-    503: "Temporarily unavailable",
-}
 
 
 def answer_error(error: Exception) -> Response:
@@ -33,7 +17,8 @@ def answer_error(error: Exception) -> Response:
     if isinstance(error, BadHost):  # url_for fails for such a host
         return Response(f"{refusal.message}\n", refusal.status, mimetype="text/plain")
     g.bare = refusal.status >= 500  # what failed for the page may fail for its navigation, too
-    context = {"status": refusal.status, "title": TITLES.get(refusal.status, TITLES[400]), "message": refusal.message}
+    _, title = TITLES.get(refusal.status, OTHER_TITLE)
+    context = {"status": refusal.status, "title": title, "message": refusal.message}
     template = "errors/_error.html" if is_htmx() else "errors/error.html"
     response = fragment(template, refusal.status, back=_form_page(), **context)
     response.headers.update(refusal.headers)
@@ -46,8 +31,15 @@ def answer_error(error: Exception) -> Response:
 
 def _sign_in_response(error: SignedOut) -> Response:
     if not is_htmx():
-        return redirect(url_for("security.login", next=_current_page()))  # type: ignore[return-value]
-    response = fragment("errors/_sign_in.html", status_of(error), next_url=_htmx_page())
+        is_page = request.method == "GET" and request.path != "/"  # never one that a form was sent to
+        wanted = request.full_path.rstrip("?") if is_page else None
+        return redirect(url_for("security.login", next=wanted))  # type: ignore[return-value]
+    try:
+        path = urlsplit(request.headers.get("HX-Current-URL", "")).path  # of the page around the fragment
+    except ValueError:
+        path = ""
+    next_url = path if path.startswith("/") and not path.startswith("//") else None
+    response = fragment("errors/_sign_in.html", status_of(error), next_url=next_url)
     return trigger(response, "documents:error", message=error.message, code=error.code)
 
 
@@ -59,17 +51,3 @@ def _form_page() -> str | None:
         return None
     ours = request.method == "POST" and page.netloc == request.host and not page.path.startswith("//")
     return page._replace(scheme="", netloc="").geturl() if ours else None
-
-
-def _htmx_page() -> str | None:
-    """Return the path of the page around an htmx fragment, if on this origin."""
-    try:
-        path = urlsplit(request.headers.get("HX-Current-URL", "")).path
-    except ValueError:
-        return None
-    return path if path.startswith("/") and not path.startswith("//") else None
-
-
-def _current_page() -> str | None:
-    """Return the page to open after sign-in; never one that a form was sent to."""
-    return request.full_path.rstrip("?") if request.method == "GET" and request.path != "/" else None

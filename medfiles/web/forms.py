@@ -1,33 +1,58 @@
 """Forms built from the declared fields of a record type."""
 
 import uuid
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from flask import request
 from flask_wtf import FlaskForm
 from wtforms import BooleanField, DateField, Form, FormField, StringField, TextAreaField
 from wtforms.validators import InputRequired, Length, Optional
 
-from medfiles.errors import MedfilesError, Rejected
+from medfiles.errors import Conflict, Rejected
 from medfiles.http import parameters
+from medfiles.http.errors import status_of
 from medfiles.record_types.fields import TEXT_LIMIT, Field
 
-MAX_KEY = 64  # characters
+T = TypeVar("T")
 
 
-class _RecordForm(FlaskForm):  # type: ignore[misc]
+class ServiceForm(FlaskForm):  # type: ignore[misc]
+    """A form that shows the errors of a service next to its fields."""
+
+    error_status: int | None = None  # of the error of the service, even if no field has one
+
     class Meta:
         csrf = False  # checked in http.security before the view
+
+    @property
+    def http_status(self) -> int:
+        return self.error_status or (422 if self.errors else 200)
+
+    def submit(self, save: Callable[[], T]) -> T | None:
+        """Return the result of `save`; None when the form is not submitted or has errors."""
+        if not self.validate_on_submit():
+            return None
+        try:
+            return save()
+        except (Rejected, Conflict) as error:
+            fields = error.fields if isinstance(error, Rejected) else {}
+            for name, message in fields.items():
+                self[name].errors = [message]
+            if not fields:
+                self.form_errors.append(error.message)
+            self.error_status = status_of(error)
+            return None
 
 
 def form_for(
     fields: Sequence[Field], values: Mapping[str, Any] | None = None, prefix: str = "", *, bound: bool = True
-) -> FlaskForm:
+) -> ServiceForm:
     """Return a form of these fields, filled with `values` until it is submitted; unless `bound`, also then."""
-    members = {field.name: _control(field) for field in fields}
+    members = {field.name: CONTROLS[field.kind](field) for field in fields}
     keywords = {} if bound else {"formdata": None}
-    return type("RecordForm", (_RecordForm,), members)(data=values, prefix=prefix, **keywords)
+    form: ServiceForm = type("RecordForm", (ServiceForm,), members)(data=values, prefix=prefix, **keywords)
+    return form
 
 
 def values_of(form: FlaskForm, fields: Sequence[Field], before: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -40,15 +65,6 @@ def values_of(form: FlaskForm, fields: Sequence[Field], before: Mapping[str, Any
     return submitted
 
 
-def add_errors(form: FlaskForm, error: MedfilesError) -> None:
-    """Put error messages next to their fields."""
-    fields = error.fields if isinstance(error, Rejected) else {}
-    for name, message in fields.items():
-        form[name].errors = [message]
-    if not fields:
-        form.form_errors.append(error.message)
-
-
 def submitted(names: Sequence[str], prefix: str = "") -> dict[str, str]:
     """Return those of these fields that were sent, with normalized line ends."""
     sent = {name: request.form[prefix + name] for name in names if prefix + name in request.form}
@@ -57,10 +73,7 @@ def submitted(names: Sequence[str], prefix: str = "") -> dict[str, str]:
 
 def creation_key() -> str:
     """Return the key that makes repeated submissions create one record."""
-    key = request.form.get("creation_key") or uuid.uuid4().hex
-    if not (len(key) <= MAX_KEY and key.isascii() and key.isprintable()):
-        raise Rejected("creation_key must be up to 64 printable ASCII characters.")
-    return key
+    return parameters.opaque_key("creation_key", request.form.get("creation_key") or uuid.uuid4().hex, 64)
 
 
 def marked_for_trash() -> list[int]:
@@ -71,12 +84,10 @@ def marked_for_trash() -> list[int]:
     return ids
 
 
-def _control(field: Field) -> Any:
-    return CONTROLS[field.kind](field)
-
-
-def _validators(field: Field, limit: int) -> list[Any]:
+def _validators(field: Field, limit: int | None = None) -> list[Any]:
     needed = InputRequired(field.missing) if field.required else Optional()
+    if limit is None:
+        return [needed]
     return [needed, Length(max=limit, message=f"{field.label} can be up to {limit:,} characters long.")]
 
 
@@ -92,10 +103,8 @@ def _text(field: Field) -> TextAreaField:
 
 
 def _date(field: Field) -> DateField:
-    needed = InputRequired(field.missing) if field.required else Optional()
-    return DateField(
-        field.label, [needed], description=field.hint, render_kw={"min": "1850-01-01", "max": "2200-12-31"}
-    )
+    years = {"min": "1850-01-01", "max": "2200-12-31"}
+    return DateField(field.label, _validators(field), description=field.hint, render_kw=years)
 
 
 def _boolean(field: Field) -> BooleanField:

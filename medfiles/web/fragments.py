@@ -3,30 +3,37 @@
 from dataclasses import replace
 from typing import Any
 
+import structlog
 from flask import Blueprint, Response, flash, redirect, request
 from flask.typing import ResponseReturnValue
 
 from medfiles.documents.rules import UploadMetadata, UploadPermit
-from medfiles.errors import BadName, EditConflict, MedfilesError, NotFound, Rejected, SignedOut
+from medfiles.errors import BadName, BlobMissing, EditConflict, MedfilesError, NotFound, Rejected, SignedOut
 from medfiles.http import parameters, request_body, views
 from medfiles.http.current import documents, services
-from medfiles.http.errors import explained, status_of
+from medfiles.http.current import previews as document_previews
+from medfiles.http.errors import RETRY_SECONDS, explained, status_of
 from medfiles.http.htmx import fragment, is_htmx, trigger
 from medfiles.http.rate_limits import BULK, UPLOADS, rate_limited
 from medfiles.http.request_body import ReceivedFile
-from medfiles.http.responses import send_document
+from medfiles.http.responses import send_document, send_picture
 from medfiles.http.security import csrf_outside_body
 from medfiles.http.sessions import background
 from medfiles.http.views import Notice, Outcome
+from medfiles.previews.service import NoPreview
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.document_fields import DOCUMENT_FIELDS
+from medfiles.sandbox.pool import Busy
+from medfiles.sandbox.render import spec
 from medfiles.web import bulk as web_bulk
 from medfiles.web import edits, forms, pages, previews, printing
 from medfiles.web import records as record_pages
 from medfiles.web.errors import answer_error
-from medfiles.web.words import day, plural
+from medfiles.web.filters import day, plural
 
 blueprint = Blueprint("documents", __name__, url_prefix="/documents")
+log = structlog.get_logger("medfiles.pictures")
+IMMUTABLE = "private, max-age=31536000, immutable"
 DETAILS = tuple(field.name for field in DOCUMENT_FIELDS)
 VARIANTS, SIZES, MAX_BADGES = ("badge", "text", "icon"), ("xs", "sm", "md", "lg"), 500
 
@@ -62,8 +69,12 @@ def upload_zone(type: RecordType, id: int) -> ResponseReturnValue:
 def file_list(type: RecordType, id: int) -> ResponseReturnValue:
     if not is_htmx():
         return pages.answer_manager(type, id)
-    if "row" in request.args or "edit" in request.args:
-        return _one_row(type, id)
+    if "row" in request.args or "edit" in request.args:  # its row, or the form to edit it
+        state, name = ("edit", "edit") if "edit" in request.args else ("kept", "row")
+        file = documents().get(pages.document_id(name))
+        if (file.entity_type, file.entity_id) != (type.name, id):
+            raise NotFound()
+        return pages.answer_row(pages.file_view(file), state, figures=False)
     if "cursor" in request.args or request.args.get("part") == "results":
         return _results(type, id, trashed=False)
     return pages.answer_body(type, id, mode=pages.mode())
@@ -93,7 +104,10 @@ def badge(type: RecordType, id: int) -> ResponseReturnValue:
 @blueprint.get("/<kind:type>/badges")
 @background
 def badges(type: RecordType) -> ResponseReturnValue:
-    found = documents().badges(type, _ids())
+    ids = parameters.read_id_lists([request.args.get("ids", "")])
+    if ids is None or len(ids) > MAX_BADGES:
+        raise Rejected(f"ids must be up to {MAX_BADGES} numbers, separated by commas.")
+    found = documents().badges(type, ids)
     shown = [(type.name, record_id, count, title) for record_id, (title, count) in found.items()]
     return fragment("documents/_badges.html", badges=shown, **_badge_style())
 
@@ -128,9 +142,24 @@ def preview(file_id: int) -> ResponseReturnValue:
     return previews.answer(file_id)
 
 
+@blueprint.get("/files/<int:file_id>/pictures/<sha256>-<recipe>/<int:page>.webp")
+def picture(file_id: int, sha256: str, recipe: str, page: int) -> ResponseReturnValue:
+    """Return a page as a picture. Without a thumbnail answer 204: lists show an icon, browsers log no error."""
+    try:
+        found = document_previews().picture(file_id, sha256, recipe, page)
+    except (NoPreview, Busy, BlobMissing) as error:
+        if not spec.parse_recipe(recipe).is_thumbnail:
+            raise
+        if isinstance(error, BlobMissing):
+            log.error("document without its content", file_id=file_id)
+        return Response(status=204, headers={"Retry-After": RETRY_SECONDS} if isinstance(error, Busy) else {})
+    return send_picture(found, **{"Cache-Control": IMMUTABLE})
+
+
 @blueprint.get("/files/<int:file_id>/print", endpoint="print")
 def print_one(file_id: int) -> ResponseReturnValue:
-    return printing.answer_one(file_id)
+    file = documents().get(file_id)
+    return printing.answer(services().registry[file.entity_type], file.entity_id, [file_id])
 
 
 @blueprint.post("/files/<int:file_id>/edit")
@@ -177,9 +206,8 @@ def show_error_in_place(error: MedfilesError) -> ResponseReturnValue:
         response = pages.answer_body(*where, refusal.status, list_query=list_query, notice=notice)
     except MedfilesError:
         return answer_error(error)
-    response.headers.update(refusal.headers)
-    response.headers.update({"HX-Retarget": f"#mf-{pages.place()}-{where[0].name}-{where[1]}-body"})
-    response.headers.update({"HX-Reswap": "outerHTML"})
+    retarget = f"#mf-{pages.place()}-{where[0].name}-{where[1]}-body"
+    response.headers.update(refusal.headers | {"HX-Retarget": retarget, "HX-Reswap": "outerHTML"})
     return trigger(response, "documents:error", message=refusal.message, code=refusal.code)
 
 
@@ -192,15 +220,6 @@ def _record_of_request() -> tuple[RecordType, int] | None:
     except MedfilesError:
         return None
     return services().registry[file.entity_type], file.entity_id
-
-
-def _one_row(record_type: RecordType, record_id: int) -> Response:
-    """Return a document's row, or its edit form, as links in the row request."""
-    state = "edit" if "edit" in request.args else "kept"
-    file = documents().get(pages.document_id("edit" if state == "edit" else "row"))
-    if (file.entity_type, file.entity_id) != (record_type.name, record_id):
-        raise NotFound()
-    return pages.answer_row(pages.file_view(file), state, figures=False)
 
 
 def _results(record_type: RecordType, record_id: int, *, trashed: bool) -> Response:
@@ -260,11 +279,3 @@ def _badge_style() -> dict[str, Any]:
     if variant not in VARIANTS or size not in SIZES:
         raise Rejected(f"variant must be one of {', '.join(VARIANTS)} and size one of {', '.join(SIZES)}.")
     return {"variant": variant, "size": size, "sheet": request.args.get("sheet") == "1"}
-
-
-def _ids() -> list[int]:
-    """Parse `ids=1,2,3`, at most MOST_BADGES."""
-    ids = parameters.read_id_lists([request.args.get("ids", "")])
-    if ids is None or len(ids) > MAX_BADGES:
-        raise Rejected(f"ids must be up to {MAX_BADGES} numbers, separated by commas.")
-    return ids

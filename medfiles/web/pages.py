@@ -30,7 +30,7 @@ def patient_page(patient_id: int, tab: str) -> tuple[PatientView, dict[str, Any]
 
 def tabs(patient_id: int) -> tuple[Any, ...]:
     counts = records().counts(patient_id)
-    return tuple((views.type_view(record_type), counts[record_type.name]) for record_type in services().registry)
+    return tuple((record_type, counts[record_type.name]) for record_type in services().registry)
 
 
 def record_page(record_type: RecordType, record_id: int) -> tuple[Any, RecordView]:
@@ -67,18 +67,14 @@ def panel(
     limit = None if context.get("marked") else ROWS  # show all, so that no mark is lost on another page
     page = documents().list(record_type, record.id, list_query, limit)
     totals = documents().record_totals(record_type, record.id)  # read last: must not be older than the rows below it
-    draft = context.get("draft")
-    files, editing = file_views(page.files), draft.file_id if draft else _document_being_edited(view)
+    files, draft = file_views(page.files), context.get("draft")
+    without_script = view.can_edit and not is_htmx()
+    editing = draft.file_id if draft else (document_id("edit") if without_script else None)
     if editing and editing not in [file.id for file in files]:
         file, here = file_view(documents().get(editing)), (record_type.name, record.id, list_query.trashed)
         files[:0] = [file] if (file.entity_type, file.entity_id, file.deleted_at is not None) == here else []
     context["editing"] = editing
     return views.panel_view(record_type, view, page, files, totals, list_query=list_query, **context)
-
-
-def _document_being_edited(view: RecordView) -> int | None:
-    """Return `?edit=ID`: the document whose form is open on a page without scripts."""
-    return document_id("edit") if view.can_edit and not is_htmx() else None
 
 
 def document_id(name: str) -> int:

@@ -7,19 +7,20 @@ from zoneinfo import ZoneInfo
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_wtf import FlaskForm
 from wtforms import DateField, EmailField, HiddenField, RadioField, SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import InputRequired, Length, Optional
 
 from medfiles.clock import is_zone, midnight
-from medfiles.errors import Conflict, EditConflict, Rejected
+from medfiles.errors import EditConflict, Rejected
 from medfiles.http import parameters, views
 from medfiles.http.current import actor, shares
 from medfiles.http.errors import status_of
 from medfiles.http.views import ShareView
 from medfiles.permissions import Action
+from medfiles.records.sharing import Grant
 from medfiles.web import edits, forms, pages
-from medfiles.web.words import day
+from medfiles.web.filters import day
+from medfiles.web.forms import ServiceForm
 
 blueprint = Blueprint("people", __name__)
 WORDS = ((Action.VIEW.value, "Can view"), (Action.EDIT.value, "Can edit"))
@@ -31,10 +32,7 @@ UTC = "UTC"
 SECOND = timedelta(seconds=1)
 
 
-class ShareForm(FlaskForm):  # type: ignore[misc]
-    class Meta:
-        csrf = False  # checked in http.security before the view
-
+class ShareForm(ServiceForm):
     email = EmailField(
         "Email",
         [InputRequired("Enter the email."), Length(max=255)],
@@ -56,7 +54,7 @@ class ShareForm(FlaskForm):  # type: ignore[misc]
 def people(patient_id: int) -> ResponseReturnValue:
     _, context = pages.patient_page(patient_id, "people")
     grants = _grants(patient_id)
-    changing = _changing(grants)
+    changing = next((entry for entry in grants if str(entry.id) == request.args.get("change")), None)
     context |= {"changing": changing, "clashes": ()}
     return render_template("records/people.html", people=grants, form=_form(changing), **context)
 
@@ -66,13 +64,15 @@ def change(patient_id: int) -> ResponseReturnValue:
     if "remove" in request.form:
         return _revoke(patient_id, parameters.id_or_unknown(request.form["remove"]) or 0)
     _, context = pages.patient_page(patient_id, "people")
-    grants, form = _grants(patient_id), _form()
-    if form.validate_on_submit() and _share(patient_id, form):
+    grants, form = _grants(patient_id), _form(None)
+    if saved := form.submit(lambda: _share(patient_id, form)):
+        grant, new = saved
+        flash(f"{grant.email} now has access." if new else f"Access of {grant.email} changed.", "ok")
         return redirect(url_for(".people", patient_id=patient_id), 303)
-    status, before = getattr(form, "error_status", 422), _before()
+    before = _before()
     changing = next((entry for entry in _grants(patient_id) if before and entry.email == form.email.data), None)
     context |= {"changing": changing, "clashes": edits.clashes_of(form)}
-    return render_template("records/people.html", people=grants, form=form, **context), status
+    return render_template("records/people.html", people=grants, form=form, **context), form.http_status
 
 
 def own_share(patient: views.PatientView) -> int | None:
@@ -85,13 +85,7 @@ def _grants(patient_id: int) -> list[ShareView]:
     return [views.share_view(grant) for grant in shares().list(patient_id)]
 
 
-def _changing(grants: list[ShareView]) -> ShareView | None:
-    """Return the share in `?change=ID`, to fill the form."""
-    wanted = request.args.get("change")
-    return next((entry for entry in grants if str(entry.id) == wanted), None)
-
-
-def _form(changing: ShareView | None = None) -> ShareForm:
+def _form(changing: ShareView | None) -> ShareForm:
     if changing is None:
         form = ShareForm()
         form.was = forms.submitted(("level", "expires_at"), edits.WAS)
@@ -136,21 +130,16 @@ def _last(ends: datetime) -> datetime:
     return ends - SECOND
 
 
-def _share(patient_id: int, form: Any) -> bool:
+def _share(patient_id: int, form: Any) -> tuple[Grant, bool] | None:
+    """Return the share and whether it is new; None when it is in conflict."""
     before = _before()
     values = {"level": form.level.data, "expires_at": _ends(form, before)}
     try:
         wanted = edits.resolved(values, before)
-        grant, new = shares().grant(patient_id, form.email.data, wanted["level"], wanted["expires_at"], before=before)
+        return shares().grant(patient_id, form.email.data, wanted["level"], wanted["expires_at"], before=before)
     except EditConflict as conflict:
         _show_conflict(patient_id, form, values, before, conflict)
-        return False
-    except (Rejected, Conflict) as error:
-        forms.add_errors(form, error)
-        form.error_status = status_of(error)
-        return False
-    flash(f"{grant.email} now has access." if new else f"Access of {grant.email} changed.", "ok")
-    return True
+        return None
 
 
 def _show_conflict(

@@ -1,6 +1,7 @@
 """The preview of one document, with its neighbours in the list."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Response, request, url_for
@@ -12,7 +13,7 @@ from medfiles.http.views import FileView, file_views
 from medfiles.previews.service import WIDTHS, Preview
 from medfiles.sandbox.render.spec import Window, fit_size
 from medfiles.web import pages
-from medfiles.web.words import plural
+from medfiles.web.filters import plural
 
 DEFAULT_WIDTH = 960  # pixels: for browsers that choose no size themselves
 NEIGHBOURS = 12  # documents shown on either side of the one looked at
@@ -62,9 +63,9 @@ class PreviewView:
     page: int
     pages: int
     picture: PictureView | None
-    windows: tuple[WindowView, ...]
+    windows: Sequence[WindowView]
     can_download: bool
-    notes: tuple[NoteView, ...] = field(default=())
+    notes: Sequence[NoteView]
 
     @property
     def kind(self) -> str:
@@ -97,7 +98,14 @@ def answer(file_id: int) -> Response:
 
 
 def preview_view(file: FileView, preview: Preview, place: PlaceView) -> PreviewView:
-    page, window = _page(preview), parameters.window(request.args)
+    window, turned_to = parameters.window(request.args), request.args.get("turn") or request.args.get("page")
+    page = parameters.nearest(turned_to, 1, preview.pages or 1)  # `turn` comes from buttons, `page` from the input
+
+    def window_view(label: str, center: float, width: float) -> WindowView:
+        query: dict[str, Any] = {"page": page, "window": f"{center},{width}", **place.query}
+        url = url_for("documents.preview", file_id=file.id, **query)
+        return WindowView(label, center, width, url, (center, width) == (window or preview.window))
+
     return PreviewView(
         file=file,
         preview=preview,
@@ -105,9 +113,9 @@ def preview_view(file: FileView, preview: Preview, place: PlaceView) -> PreviewV
         page=page,
         pages=preview.pages or 1,
         picture=picture_view(file, preview, page, window) if preview.is_drawn else None,
-        windows=_windows(file, preview, place, page, window),
+        windows=[window_view(*preset) for preset in preview.windows],
         can_download="download" in services().registry[file.entity_type].operations,
-        notes=tuple(notes(preview)),
+        notes=notes(preview),
     )
 
 
@@ -115,53 +123,26 @@ def picture_view(
     file: FileView, preview: Preview, page: int, window: Window | None = None, large: int = DEFAULT_WIDTH
 ) -> PictureView:
     """Return a page's picture in every size up to the page's own."""
-    sized = [(min(width, _rendered_width(preview, width)), file.picture(width, page, window)) for width in WIDTHS[1:]]
-    fitting = dict(sized[::-1])  # of two equal sizes, keep the smaller recipe
+    alt = f"{file.file_name}: {file.description}" if file.description else file.file_name
+    if (preview.pages or 1) > 1:
+        alt = f"{'Frame' if preview.kind == 'dicom' else 'Page'} {page} of {preview.pages} of {file.file_name}"
+    fitting: dict[int, str] = {}
+    for width in reversed(WIDTHS[1:]):  # of two equal sizes, keep the smaller one
+        own = preview.width or width
+        fits, _ = fit_size((own, preview.height or own), width)
+        shown = min(fits, own) if preview.kind == "image" else fits
+        fitting[min(width, shown)] = file.picture(width, page, window)
     return PictureView(
         src=file.picture(large, page, window),
         srcset=", ".join(f"{url} {width}w" for width, url in sorted(fitting.items())),
-        alt=_alt(file, preview, page),
+        alt=alt,
     )
-
-
-def _rendered_width(preview: Preview, width: int) -> int:
-    """Return the width in pixels of the picture at this recipe."""
-    own = preview.width or width
-    fits, _ = fit_size((own, preview.height or own), width)
-    return min(fits, own) if preview.kind == "image" else fits
-
-
-def _alt(file: FileView, preview: Preview, page: int) -> str:
-    name = file.description or file.file_name
-    if (preview.pages or 1) > 1:
-        return f"{'Frame' if preview.kind == 'dicom' else 'Page'} {page} of {preview.pages} of {file.file_name}"
-    return f"{file.file_name}: {file.description}" if file.description else name
 
 
 def notes(preview: Preview) -> list[NoteView]:
     said = [NoteView("Not for diagnosis", warning=True)] if preview.kind == "dicom" else []
     said += [NoteView("Animated image: only the first frame is shown")] if preview.animated else []
     return said + ([NoteView(preview.note)] if preview.note else [])
-
-
-def _page(preview: Preview) -> int:
-    """Return the page number; `turn` comes from buttons, `page` from the input."""
-    return parameters.nearest(request.args.get("turn") or request.args.get("page"), 1, preview.pages or 1)
-
-
-def _windows(
-    file: FileView, preview: Preview, place: PlaceView, page: int, chosen: Window | None
-) -> tuple[WindowView, ...]:
-    shown = chosen or preview.window
-    return tuple(
-        WindowView(label, center, width, _window_url(file, place, page, center, width), (center, width) == shown)
-        for label, center, width in preview.windows
-    )
-
-
-def _window_url(file: FileView, place: PlaceView, page: int, center: float, width: float) -> str:
-    query: dict[str, Any] = {"page": page, "window": f"{center},{width}", **place.query}
-    return url_for("documents.preview", file_id=file.id, **query)
 
 
 def place_view(file: FileView) -> PlaceView:
@@ -172,11 +153,5 @@ def place_view(file: FileView) -> PlaceView:
     if not number:
         return PlaceView(list_query.query())
     shown = dict(zip([place for place, _ in near], file_views([file for _, file in near]), strict=True))
-    return PlaceView(
-        query=list_query.query(),
-        number=number,
-        total=total,
-        previous=shown.get(number - 1),
-        next=shown.get(number + 1),
-        around=tuple(shown.values()),
-    )
+    around = tuple(shown.values())
+    return PlaceView(list_query.query(), number, total, shown.get(number - 1), shown.get(number + 1), around)

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from flask import Response, url_for
 
 from medfiles.errors import MedfilesError, NotFound
-from medfiles.http.current import documents, previews, services
+from medfiles.http.current import documents, previews
 from medfiles.http.htmx import fragment
 from medfiles.http.views import FileView
 from medfiles.previews.service import Preview
 from medfiles.record_types.declared import RecordType
 from medfiles.web import pages
+from medfiles.web.filters import number
 from medfiles.web.previews import NoteView, PictureView, notes, picture_view
-from medfiles.web.words import number
 
 MAX_DOCUMENTS, MAX_PICTURES = 50, 300  # on one page: the server renders each picture
 PRINT_WIDTH = 1600  # pixels: about 200 dots per inch on paper
@@ -24,7 +24,7 @@ class PrintedDocument:
     file: FileView
     preview: Preview
     pictures: tuple[PictureView, ...]
-    notes: tuple[NoteView, ...]
+    notes: Sequence[NoteView]
 
 
 @dataclass(frozen=True)
@@ -35,19 +35,16 @@ class OmittedDocument:
     reason: str
 
 
-def answer_one(file_id: int) -> Response:
-    file = documents().get(file_id)
-    return answer(services().registry[file.entity_type], file.entity_id, [file_id])
-
-
 def answer(record_type: RecordType, record_id: int, file_ids: Sequence[int]) -> Response:
     record, view = pages.record_page(record_type, record_id)
     prints: list[PrintedDocument] = []
     refused: list[OmittedDocument] = []
     for file_id in file_ids:
         one = _print_document(record_type, record_id, file_id, prints)
-        prints += [one] if isinstance(one, PrintedDocument) else []
-        refused += [one] if isinstance(one, OmittedDocument) else []
+        if isinstance(one, PrintedDocument):
+            prints.append(one)
+        else:
+            refused.append(one)
     back = url_for("documents.manager", type=record_type.name, id=record_id)
     return fragment("previews/print.html", prints=prints, refused=refused, record=view, back=back)
 
@@ -62,27 +59,20 @@ def _print_document(
             raise NotFound()
     except NotFound:
         return OmittedDocument("A document", "no longer exists.")
+    name = file.file_name
     if len(before) == MAX_DOCUMENTS:
-        return OmittedDocument(
-            file.file_name, f"is beyond the limit of {MAX_DOCUMENTS} documents. Print it separately."
-        )
+        return OmittedDocument(name, f"is beyond the limit of {MAX_DOCUMENTS} documents. Print it separately.")
     try:
         preview = previews().describe(file_id)
     except MedfilesError as error:
-        return OmittedDocument(file.file_name, error.message)
-    room = MAX_PICTURES - sum(len(one.pictures) for one in before)
-    return _lay_out(pages.file_view(file), preview, room)
-
-
-def _lay_out(file: FileView, preview: Preview, room: int) -> PrintedDocument | OmittedDocument:
+        return OmittedDocument(name, error.message)
     if preview.kind == "none":
-        return OmittedDocument(file.file_name, preview.reason or "cannot be printed.")
+        return OmittedDocument(name, preview.reason or "cannot be printed.")
     count = (preview.pages or 1) if preview.is_drawn else 0
-    shown = min(count, room)
+    shown = min(count, MAX_PICTURES - sum(len(one.pictures) for one in before))
     if count and not shown:
-        return OmittedDocument(
-            file.file_name, f"does not fit. The limit is {MAX_PICTURES} pages at once. Print it separately."
-        )
-    pictures = tuple(picture_view(file, preview, page, large=PRINT_WIDTH) for page in range(1, shown + 1))
+        return OmittedDocument(name, f"does not fit. The limit is {MAX_PICTURES} pages at once. Print it separately.")
+    view = pages.file_view(file)
+    pictures = tuple(picture_view(view, preview, page, large=PRINT_WIDTH) for page in range(1, shown + 1))
     cut = f"Only the first {number(shown)} of {number(count)} pages. Download the document to print all of them."
-    return PrintedDocument(file, preview, pictures, tuple(notes(preview)) + ((NoteView(cut),) if shown < count else ()))
+    return PrintedDocument(view, preview, pictures, notes(preview) + ([NoteView(cut)] if shown < count else []))

@@ -8,18 +8,17 @@ from flask.typing import ResponseReturnValue
 
 from medfiles.audit import activity
 from medfiles.audit.event_log import KINDS, ActivityFilter
-from medfiles.errors import Conflict, Forbidden, Rejected
+from medfiles.errors import Forbidden, Rejected
 from medfiles.http import parameters, views
 from medfiles.http.current import actor, documents, records, services
-from medfiles.http.errors import status_of
 from medfiles.http.htmx import fragment, is_htmx, trigger
 from medfiles.http.views import file_views
 from medfiles.record_types.declared import RecordType
-from medfiles.record_types.fields import PATIENT_FIELDS, Field
+from medfiles.record_types.fields import PATIENT_FIELDS
 from medfiles.records.service import require_editable
 from medfiles.web import edits, forms, notices, pages, people
 from medfiles.web.edits import EditForm
-from medfiles.web.words import plural
+from medfiles.web.filters import plural
 
 blueprint = Blueprint("records", __name__)
 MOST_EVENTS = 100  # in one page of the activity
@@ -35,8 +34,7 @@ def home() -> ResponseReturnValue:
 @blueprint.route("/patients/new", methods=["GET", "POST"])
 def patient_new() -> ResponseReturnValue:
     form = forms.form_for(PATIENT_FIELDS)
-    patient = _save(form, PATIENT_FIELDS, records().create_patient)
-    if patient:
+    if patient := form.submit(lambda: records().create_patient(forms.values_of(form, PATIENT_FIELDS))):
         flash(f"{patient.first_name} {patient.last_name} added.", "ok")
         return redirect(url_for(".patient", patient_id=patient.id), 303)
     return _form_page("records/patient_form.html", form, patient=None)
@@ -77,23 +75,16 @@ def patient_trash(patient_id: int) -> ResponseReturnValue:
 
 @blueprint.get("/patients/<int:patient_id>/activity")
 def patient_activity(patient_id: int) -> ResponseReturnValue:
-    wanted = _activity_filter()
+    kind, document, who = (request.args.get(name, "") for name in ("kind", "document", "who"))
+    if kind not in ("", *KINDS):
+        raise Rejected(f"kind must be one of {', '.join(KINDS)}.")
+    wanted = ActivityFilter(parameters.id_or_unknown(document), parameters.id_or_unknown(who), kind)
     _, context = pages.patient_page(patient_id, "activity")
     found = records().trail(patient_id, parameters.id_or_unknown(request.args.get("before")), wanted)
     lines = [activity.line(event, email, actor(), services().registry) for event, email in found.events]
     asked = {name: value for name, value in vars(wanted).items() if value}
     older = found.events[-1][0].id if len(found.events) == MOST_EVENTS else None
     return render_template("records/activity.html", trail=lines, older=older, found=found, asked=asked, **context)
-
-
-def _activity_filter() -> ActivityFilter:
-    """Return the filter of the activity page."""
-    kind = request.args.get("kind", "")
-    if kind not in ("", *KINDS):
-        raise Rejected(f"kind must be one of {', '.join(KINDS)}.")
-    return ActivityFilter(
-        parameters.id_or_unknown(request.args.get("document")), parameters.id_or_unknown(request.args.get("who")), kind
-    )
 
 
 @blueprint.get("/patients/<int:patient_id>/<plural:plural>", endpoint="records")
@@ -103,15 +94,18 @@ def records_of_kind(patient_id: int, plural: RecordType) -> ResponseReturnValue:
     counts = documents().count(plural, [row.id for row in rows])
     cards = [views.record_view(plural, row, view, counts.get(row.id, 0)) for row in rows]
     template = "records/_cards.html" if is_htmx() else "records/records.html"
-    return fragment(template, records=cards, type=views.type_view(plural), **context)
+    return fragment(template, records=cards, type=plural, **context)
 
 
 @blueprint.route("/patients/<int:patient_id>/<plural:plural>/new", methods=["GET", "POST"])
 def record_new(patient_id: int, plural: RecordType) -> ResponseReturnValue:
     view = editable_patient(patient_id, plural)
     form, key = forms.form_for(plural.fields), forms.creation_key()
-    record = _save(form, plural.fields, lambda values: records().create(patient_id, plural, values, key))
-    if record:
+
+    def create() -> Any:
+        return records().create(patient_id, plural, forms.values_of(form, plural.fields), key)
+
+    if record := form.submit(create):
         return _answer_record(plural, record.id, f"{plural.title} saved.", created=True)
     return record_form(form, plural, view, None, views.empty_panel(plural, view), creation_key=key)
 
@@ -131,7 +125,12 @@ def record_edit(type: RecordType, id: int) -> ResponseReturnValue:
         lambda values, before: records().edit(type, id, values, marked, before=before),
         lambda: edits.last_changes(view.patient.id, (type.name, id)),
     ):
-        return _answer_trashed(type, id, marked) if marked else _answer_record(type, id, "Saved.")
+        if not marked:
+            return _answer_record(type, id, "Saved.")
+        message = f"{plural(len(marked), 'document')} moved to trash."
+        notice, undo = views.Notice(message, undo=tuple(marked)), notices.undo_documents(type, id, marked)
+        response = _answer_record(type, id, f"Saved. {message}", undo=undo, notice=notice)
+        return pages.announce(response, type, id)
     panel = pages.panel(type, record, view, mode="edit", marked=marked)
     return record_form(edit.form, type, view.patient, view, panel, seen=edit.seen)
 
@@ -180,33 +179,20 @@ def editable_patient(patient_id: int, record_type: RecordType) -> views.PatientV
     return view
 
 
-def _answer_trashed(record_type: RecordType, record_id: int, marked: list[int]) -> Response:
-    message = f"{plural(len(marked), 'document')} moved to trash."
-    notice, undo = views.Notice(message, undo=tuple(marked)), notices.undo_documents(record_type, record_id, marked)
-    response = _answer_record(record_type, record_id, f"Saved. {message}", undo=undo, notice=notice)
-    return pages.announce(response, record_type, record_id)
-
-
 def _record(record_type: RecordType, record_id: int, **context: Any) -> Response:
     record, view = pages.record_page(record_type, record_id)
     template = "records/_record.html" if is_htmx() else "records/record.html"
     if record.deleted_at is not None:
-        view = pages.record_view(record_type, record, documents().record_totals(record_type, record_id).trashed)
-        return fragment(template, record=view, panel=None, **_page_context(view.patient, record_type))
-    return fragment(
-        template,
-        record=view,
-        panel=pages.panel(record_type, record, view, **context),
-        **_page_context(view.patient, record_type),
-    )
+        panel, count = None, documents().record_totals(record_type, record_id).trashed
+        view = pages.record_view(record_type, record, count)
+    else:
+        panel = pages.panel(record_type, record, view, **context)
+    return fragment(template, record=view, panel=panel, **_page_context(view.patient, record_type))
 
 
 def _page_context(patient: views.PatientView, record_type: RecordType) -> dict[str, Any]:
-    return {
-        "patient": patient,
-        "tab": record_type.name,
-        "on_page": not is_htmx() or request.values.get("on_page") == "1",
-    }
+    on_page = not is_htmx() or request.values.get("on_page") == "1"
+    return {"patient": patient, "tab": record_type.name, "on_page": on_page}
 
 
 def _answer_record(
@@ -242,30 +228,17 @@ def record_form(
     at = url_for("records.record", type=record_type, id=record.id) if record else None
     context |= {"action": f"{at}/edit" if at else new, "cancel": at or listing, "record": record, "panel": panel}
     template = "records/_record_form.html" if is_htmx() else "records/record_form.html"
-    context |= {"type": views.type_view(record_type), "choices": _choices(record_type.fields)}
+    context |= {"type": record_type, "choices": _choices(record_type.fields)}
     return _form_page(template, form, **(_page_context(patient, record_type) | context))
 
 
 def _form_page(template: str, form: Any, **context: Any) -> Response:
     context = {"choices": _choices(PATIENT_FIELDS), "seen": None, **context}
-    status = getattr(form, "error_status", 422 if form.errors else 200)
-    return fragment(template, status, form=form, clashes=edits.clashes_of(form), **context)
+    return fragment(template, form.http_status, form=form, clashes=edits.clashes_of(form), **context)
 
 
 def _choices(fields: Any) -> dict[str, tuple[str, ...]]:
     return {field.name: field.choices for field in fields if field.choices}
-
-
-def _save(form: Any, fields: tuple[Field, ...], save: Any) -> Any:
-    """Return the saved row; None when not submitted or invalid."""
-    if not form.validate_on_submit():
-        return None
-    try:
-        return save(forms.values_of(form, fields))
-    except (Rejected, Conflict) as error:
-        forms.add_errors(form, error)
-        form.error_status = status_of(error)
-        return None
 
 
 def _require_edit(view: views.PatientView | views.RecordView) -> None:

@@ -6,11 +6,9 @@ import ipaddress
 from flask import Blueprint, Response, current_app, render_template, request
 from flask.typing import ResponseReturnValue
 from prometheus_client import CONTENT_TYPE_LATEST
-from sqlalchemy.exc import SQLAlchemyError
 
 from medfiles.errors import MedfilesError, NotFound
-from medfiles.http import views
-from medfiles.http.current import check_ready, services, status_service
+from medfiles.http.current import services, status_service
 from medfiles.http.sessions import background
 from medfiles.operations import status as operation_status
 from medfiles.operations.metrics import exposition
@@ -29,8 +27,8 @@ def healthz() -> ResponseReturnValue:
 @background
 def readyz() -> ResponseReturnValue:
     try:
-        check_ready()
-    except (MedfilesError, SQLAlchemyError):
+        services().readiness.check(services().storages)
+    except MedfilesError:
         return Response("not ready\n", 503, mimetype="text/plain", headers={"Retry-After": "5"})
     return Response("ready\n", mimetype="text/plain")
 
@@ -38,7 +36,7 @@ def readyz() -> ResponseReturnValue:
 @blueprint.get("/status")
 def status() -> ResponseReturnValue:
     found = status_service().read(services())
-    kinds = tuple((views.type_view(record_type), found.kinds[record_type.name]) for record_type in services().registry)
+    kinds = tuple((record_type, found.kinds[record_type.name]) for record_type in services().registry)
     return render_template("status/page.html", status=found, kinds=kinds, trash_days=services().trash_days)
 
 
@@ -46,16 +44,12 @@ def status() -> ResponseReturnValue:
 @background
 def metrics() -> ResponseReturnValue:
     if token := current_app.config["MEDFILES_METRICS_TOKEN"]:
-        if not _has(token):
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), token.encode()):
             return Response("token required\n", 401, mimetype="text/plain", headers={"WWW-Authenticate": "Bearer"})
     elif not _is_local():
         raise NotFound()
     return Response(exposition(operation_status.measure(services())), content_type=CONTENT_TYPE_LATEST)
-
-
-def _has(token: str) -> bool:
-    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode())
 
 
 def _is_local() -> bool:

@@ -5,7 +5,6 @@ from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
-from flask_wtf import FlaskForm
 from wtforms import PasswordField, RadioField, SelectChoice, SelectField, StringField  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import InputRequired, Length
 
@@ -14,8 +13,7 @@ from medfiles.accounts import service as accounts
 from medfiles.errors import Rejected
 from medfiles.http import parameters
 from medfiles.http.current import actor
-from medfiles.http.errors import status_of
-from medfiles.web import forms
+from medfiles.web.forms import ServiceForm
 from medfiles.web.records import patients
 
 blueprint = Blueprint("tokens", __name__, url_prefix="/account/tokens")
@@ -30,13 +28,9 @@ SCOPES = [
     SelectChoice(api_tokens.WRITE, "Can edit: also add, change and delete"),
 ]
 EVERY_PATIENT = "Everyone you have access to"
-WRONG_PASSWORD = "Wrong password."
 
 
-class TokenForm(FlaskForm):  # type: ignore[misc]
-    class Meta:
-        csrf = False  # checked in http.security before the view
-
+class TokenForm(ServiceForm):
     name = StringField(
         "Name",
         [InputRequired("Enter the name."), Length(max=api_tokens.NAME_LIMIT)],
@@ -56,12 +50,12 @@ class TokenForm(FlaskForm):  # type: ignore[misc]
 
 @blueprint.route("/new", methods=["GET", "POST"])
 def new() -> ResponseReturnValue:
-    form = _form()
-    made = _create(form) if form.validate_on_submit() else None
-    if made:
+    form = TokenForm()
+    every = SelectChoice("", EVERY_PATIENT)
+    form.patient.choices = [every, *(SelectChoice(str(each.id), each.name) for each in patients())]
+    if made := form.submit(lambda: _create(form)):
         return render_template("account/token.html", name=made[0].name, text=made[1])
-    status = getattr(form, "error_status", 422) if form.errors else 200
-    return render_template("account/token_form.html", form=form), status
+    return render_template("account/token_form.html", form=form), form.http_status
 
 
 @blueprint.post("/<int:token_id>/revoke")
@@ -71,22 +65,10 @@ def revoke(token_id: int) -> ResponseReturnValue:
     return redirect(url_for("account.account", _anchor="tokens"), 303)
 
 
-def _form() -> TokenForm:
-    form = TokenForm()
-    every = SelectChoice("", EVERY_PATIENT)
-    form.patient.choices = [every, *(SelectChoice(str(each.id), each.name) for each in patients())]
-    return form
-
-
-def _create(form: Any) -> Any:
-    """The token and its text; None when something has to be corrected."""
-    try:
-        if not accounts.has_password(actor().email, form.password.data):
-            raise Rejected(WRONG_PASSWORD, {"password": WRONG_PASSWORD})
-        days, patient = int(form.days.data), form.patient.data
-        lasts = timedelta(days=days) if days else None
-        return api_tokens.create(actor(), form.name.data, form.scope.data, parameters.id_or_unknown(patient), lasts)
-    except Rejected as error:
-        forms.add_errors(form, error)
-        form.error_status = status_of(error)
-        return None
+def _create(form: Any) -> tuple[Any, str]:
+    """Return the token and its text."""
+    if not accounts.has_password(actor().email, form.password.data):
+        raise Rejected.about("password", "Wrong password.")
+    days, patient = int(form.days.data), form.patient.data
+    lifetime = timedelta(days=days) if days else None
+    return api_tokens.create(actor(), form.name.data, form.scope.data, parameters.id_or_unknown(patient), lifetime)

@@ -95,26 +95,19 @@ def ids_of(*answers: TestResponse) -> list[int]:
 # --- pages --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("order", ["asc", "desc"])
 @pytest.mark.parametrize("sort", ["date", "name", "size", "type"])
-def test_the_pages_of_a_list_hold_each_document_once_in_its_order(looked_at: Shelf, sort: str, order: str) -> None:
-    whole = ids_of(looked_at.page(sort=sort, order=order, limit=200))
-    pages = list(walk(looked_at.by, f"{looked_at.path}?sort={sort}&order={order}&limit=3"))
+def test_the_pages_of_a_list_hold_each_document_once_in_its_order(looked_at: Shelf, sort: str) -> None:
+    whole = ids_of(looked_at.page(sort=sort, limit=7))
+    pages = list(walk(looked_at.by, f"{looked_at.path}?sort={sort}&limit=3"))
     assert [len(page.get_json()) for page in pages] == [3, 3, 1]
     assert ids_of(*pages) == whole
     assert sorted(whole) == looked_at.ids
     assert {page.headers["X-Total-Count"] for page in pages} == {"7"}
+    assert next_of(looked_at.page(limit=7)) is None
 
 
 def test_a_link_keeps_what_was_asked_for(shelf: Shelf) -> None:
-    asked = {
-        "q": "txt & + % #",
-        "media": "text",
-        "sort": "name",
-        "order": "desc",
-        "limit": "1",
-        "zone": "Europe/Berlin",
-    }
+    asked = {"q": "txt & + % #", "media": "text", "sort": "name", "order": "desc", "limit": "1", "zone": "Asia/Tokyo"}
     shelf.world.store(shelf.world.records().get(shelf.world.kind(), shelf.record), *["a txt & + % #.txt"] * 2)
     [first, second] = walk(shelf.by, f"{shelf.path}?{shelf.page(**asked).request.query_string.decode()}")
     following = dict(parse_qsl(urlsplit(next_of(first) or "").query))
@@ -129,8 +122,7 @@ def test_a_page_holds_fifty_unless_it_is_asked_for_up_to_two_hundred(shelf: Shel
     assert [len(page.get_json()) for page in walk(shelf.by, f"{shelf.path}?limit=200")] == [200, 7]
 
 
-def test_the_last_page_and_an_empty_list_lead_nowhere(looked_at: Shelf) -> None:
-    assert next_of(looked_at.page(limit=7)) is None
+def test_an_empty_list_has_one_page(looked_at: Shelf) -> None:
     nothing = looked_at.page(q="nobody calls it so")
     assert (nothing.get_json(), nothing.headers["X-Total-Count"], next_of(nothing)) == ([], "0", None)
 
@@ -147,7 +139,7 @@ def test_the_trash_is_a_list_of_its_own(shelf: Shelf) -> None:
 def test_a_cursor_of_one_list_is_none_of_another(looked_at: Shelf) -> None:
     cursor = dict(parse_qsl(urlsplit(next_of(looked_at.page(limit=2)) or "").query))["cursor"]
     for query in ({"sort": "name"}, {"order": "asc"}, {"trashed": "1"}):
-        problem(looked_at.page(cursor=cursor, **query), 422, "rejected")
+        assert problem(looked_at.page(cursor=cursor, **query), 422, "rejected")
 
 
 # --- what is held already -----------------------------------------------------------------------------------------
@@ -198,30 +190,19 @@ def change(shelf: Shelf, held: str, **changes: Any) -> TestResponse:
     return shelf.by.put(f"{shelf.file}/metadata", changes or {"description": "Mine"}, If_Match=held)
 
 
-def test_what_nobody_changed_meanwhile_is_changed(shelf: Shelf) -> None:
+def test_only_the_current_version_is_changed(shelf: Shelf) -> None:
     etag = shelf.by.get(shelf.file).headers["ETag"]
     answer = change(shelf, etag)
     assert (answer.status_code, answer.get_json()["description"]) == (200, "Mine")
     assert answer.headers["ETag"] == shelf.by.get(shelf.file).headers["ETag"] != etag
-
-
-def test_what_somebody_changed_meanwhile_is_not_overwritten(shelf: Shelf) -> None:
-    etag = shelf.by.get(shelf.file).headers["ETag"]
-    shelf.by.put(f"{shelf.file}/metadata", {"description": "Theirs"})
-    problem(change(shelf, etag), 412, "outdated")
-    assert shelf.by.get(shelf.file).get_json()["description"] == "Theirs"
+    assert problem(change(shelf, etag, description="Theirs"), 412, "outdated")
+    assert shelf.by.get(shelf.file).get_json()["description"] == "Mine"
 
 
 HELD = (
-    ("*", 200),
-    ('"other", {etag}', 200),
-    ("W/{etag}", 412),
-    ('"other"', 412),
-    ('"*"', 412),
-    ("", 412),
-    ("nonsense without quotes", 412),
-    ('"' + "x" * 5000 + '"', 412),
-)
+    ("*", 200), ('"other", {etag}', 200), ("W/{etag}", 412), ('"other"', 412), ('"*"', 412), ("", 412),
+    ("nonsense without quotes", 412), ('"' + "x" * 5000 + '"', 412),
+)  # fmt: skip
 
 
 def test_a_version_is_compared_to_the_letter(shelf: Shelf) -> None:
@@ -237,14 +218,6 @@ def test_a_version_ends_with_every_move(shelf: Shelf) -> None:
         assert move.headers["ETag"] not in seen
         seen.append(move.headers["ETag"])
     assert seen[-1] == shelf.by.get(shelf.file).headers["ETag"]
-
-
-def test_whoever_may_only_read_learns_nothing_from_a_wrong_version(shelf: Shelf) -> None:
-    patient = shelf.world.records().get(shelf.world.kind(), shelf.record).patient_id
-    shelf.world.share(shelf.world.records().patient(patient).patient, "vera@sample.example")
-    for email, status in (("vera@sample.example", 403), ("otto@sample.example", 404)):
-        shelf.by = script(shelf.world, email)
-        assert change(shelf, '"other"').status_code == status
 
 
 # --- one document -------------------------------------------------------------------------------------------------
@@ -271,16 +244,6 @@ def test_details_come_by_form_as_by_json(shelf: Shelf, media_type: str) -> None:
     assert answer.status_code == 200, answer.text
     assert {name: value for name, value in answer.get_json().items() if name in DETAILS} == said
     assert shelf.by.ask("PUT", f"{shelf.file}/metadata", data={"colour": "red"}).status_code == 422
-
-
-def test_a_form_of_details_without_its_end_is_refused(shelf: Shelf) -> None:
-    body = b'--b\r\nContent-Disposition: form-data; name="description"\r\n\r\nSaid\r\n--b--\r\n'
-    for cut in (3, 8, 30, 60):
-        answer = shelf.by.ask(
-            "PUT", f"{shelf.file}/metadata", data=body[:-cut], content_type="multipart/form-data; boundary=b"
-        )
-        assert answer.status_code in (400, 422)
-    assert shelf.by.get(shelf.file).get_json()["description"] is None
 
 
 def test_a_document_is_told_whole_and_nothing_of_the_inside(looked_at: Shelf) -> None:

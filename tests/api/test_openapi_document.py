@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 from flask.testing import FlaskClient
 from openapi_schema_validator import OAS31Validator
-from openapi_spec_validator import validate
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from medfiles import errors
 from medfiles.accounts import api_tokens
@@ -68,7 +68,7 @@ def mistakes(api: dict[str, Any], schema: dict[str, Any], value: Any) -> list[st
 
 
 def test_the_document_is_valid_openapi(api: dict[str, Any]) -> None:
-    validate(api)
+    assert [error.message for error in OpenAPIV31SpecValidator(api).iter_errors()] == []
 
 
 def test_every_body_answer_and_error_has_an_example(api: dict[str, Any]) -> None:
@@ -122,11 +122,6 @@ def test_every_address_of_the_api_is_in_the_document(world: World, api: dict[str
     views = {rule.endpoint for rule in world.app.url_map.iter_rules() if rule.rule.startswith("/api/")}
     ids = {f"api.{said['operationId']}" for _, said in operations(api)}
     assert views - ids == {"api.document", "api.readable"}
-
-
-def test_no_two_operations_have_one_id(api: dict[str, Any]) -> None:
-    ids = [said["operationId"] for _, said in operations(api)]
-    assert len(ids) == len(set(ids))
 
 
 def test_an_older_address_says_so_in_its_answers(api: dict[str, Any]) -> None:
@@ -282,7 +277,7 @@ def provoke_downloads(world: World, script: Script) -> None:
 def provoke_fullness(world: World, script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
     room = 10 * 1024**3
     with monkeypatch.context() as full:
-        full.setattr(quota, "usage", lambda owner, most: quota.Usage(room, most))
+        full.setattr(quota, "used_bytes", lambda owner: room)
         full.setitem(world.app.extensions, "medfiles", replace(world.parts, quota=room))
         script.upload(f"/visit/{world.record().id}/files", "letter.pdf", samples.pdf(8))
 

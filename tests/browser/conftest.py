@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ def browser() -> Iterator[Browser]:
 def site(new_database: Callable[[Path], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     place = tmp_path_factory.mktemp("site")
     settings = {"MEDFILES_INSTANCE": str(place), "MEDFILES_DATABASE_URL": new_database(place), "MEDFILES_WORKERS": "1"}
+    settings["MEDFILES_JOBS"] = "worker"  # there is none: thumbnails are rendered when a page asks for them
     with serve(settings) as address:
         yield Site(address, settings)
 
@@ -78,18 +80,11 @@ def open_context(browser: Browser, site: Site, complaints: Complaints) -> Iterat
             *,
             width: int = 1440,
             height: int = 900,
-            script: bool = True,
             touch: bool = False,
             address: str = site.address,
         ) -> BrowserContext:
-            context = browser.new_context(
-                base_url=address,
-                viewport={"width": width, "height": height},
-                **USUAL,
-                java_script_enabled=script,
-                has_touch=touch,
-                is_mobile=touch,
-            )
+            options = {"base_url": address, "viewport": {"width": width, "height": height}, **USUAL}
+            context = browser.new_context(**options, has_touch=touch, is_mobile=touch)
             stack.callback(context.close)
             context.set_default_timeout(SECONDS * 1000)
             context.add_init_script(TELL_BREACHES)
@@ -109,38 +104,41 @@ def own_page(open_context: Callable[..., BrowserContext], person: Person) -> Pag
 
 
 @pytest.fixture(scope="session")
-def shared_context(browser: Browser, site: Site) -> Iterator[BrowserContext]:
-    """Each new context loads and compiles everything anew: most tests take turns in this one."""
-    context = browser.new_context(
-        base_url=site.address,
-        viewport={"width": 1440, "height": 900},
-        **USUAL,
-    )
-    context.set_default_timeout(SECONDS * 1000)
-    context.add_init_script(TELL_BREACHES)
-    context.add_init_script(A_SECOND_LATER)
-    keeper = context.new_page()  # keeps the process that draws the site's pages
-    keeper.goto("/healthz")
-    yield context
-    context.close()
+def shared_context(browser: Browser, site: Site) -> Iterator[Callable[[bool], BrowserContext]]:
+    """Give the context with or without script. A new context loads and compiles everything again."""
+    with ExitStack() as stack:
+
+        @cache
+        def opened(script: bool) -> BrowserContext:
+            options = {"base_url": site.address, "viewport": {"width": 1440, "height": 900}, **USUAL}
+            context = browser.new_context(**options, java_script_enabled=script)
+            stack.callback(context.close)
+            context.set_default_timeout(SECONDS * 1000)
+            context.add_init_script(TELL_BREACHES)
+            context.add_init_script(A_SECOND_LATER)
+            keeper = context.new_page()  # keeps the process that renders the site's pages
+            keeper.goto("/healthz")
+            return context
+
+        yield opened
 
 
 @pytest.fixture(scope="session")
-def taking_a_turn(shared_context: BrowserContext, site: Site) -> Turn:
-    """Lends the shared context as if it were new: nobody signed in, nothing stored, allowed or intercepted."""
+def taking_a_turn(shared_context: Callable[[bool], BrowserContext], site: Site) -> Turn:
+    """Lend a shared context as if it were new: not signed in, nothing stored, allowed or intercepted."""
 
     @contextmanager
-    def turn(complaints: Complaints) -> Iterator[BrowserContext]:
-        keeper = shared_context.pages[0]
-        shared_context.clear_cookies()
-        keeper.evaluate("localStorage.clear()")
-        with listening(shared_context, site.address, complaints):
-            yield shared_context
-            for page in shared_context.pages[1:]:
+    def turn(complaints: Complaints, *, script: bool = True) -> Iterator[BrowserContext]:
+        context = shared_context(script)
+        context.clear_cookies()
+        context.pages[0].evaluate("localStorage.clear()")
+        with listening(context, site.address, complaints):
+            yield context
+            for page in context.pages[1:]:
                 page.close()
-        shared_context.unroute_all(behavior="ignoreErrors")
-        shared_context.set_offline(False)
-        shared_context.clear_permissions()
+        context.unroute_all(behavior="ignoreErrors")
+        context.set_offline(False)
+        context.clear_permissions()
 
     return turn
 
@@ -149,5 +147,13 @@ def taking_a_turn(shared_context: BrowserContext, site: Site) -> Turn:
 def page(taking_a_turn: Turn, person: Person, complaints: Complaints, site: Site) -> Iterator[Page]:
     """A page of a browser in which `person` is signed in."""
     with taking_a_turn(complaints) as context:
+        person.sign_in(context, site.address)
+        yield context.new_page()
+
+
+@pytest.fixture
+def plain_page(taking_a_turn: Turn, person: Person, complaints: Complaints, site: Site) -> Iterator[Page]:
+    """As `page`, in a browser that runs no script."""
+    with taking_a_turn(complaints, script=False) as context:
         person.sign_in(context, site.address)
         yield context.new_page()

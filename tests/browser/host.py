@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from playwright.sync_api import Locator, Page, Request, Route
 
@@ -73,7 +74,7 @@ class Host:
         }
 
         def answer(route: Route) -> None:
-            kind, body = answers[path_of(route.request)]
+            kind, body = answers[urlsplit(route.request.url).path]
             route.fulfill(content_type=f"{kind}; charset=utf-8", body=body, headers={"Content-Security-Policy": POLICY})
 
         self.page.unroute(THEIRS)
@@ -86,7 +87,3 @@ class Host:
 
     def part(self, name: str) -> Locator:
         return self.page.locator(f"#mf-{name}")
-
-
-def path_of(request: Request) -> str:
-    return "/" + request.url.split("/", 3)[3].split("?")[0]

@@ -2,15 +2,14 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, FilePayload, Request, WebError
 
 from medfiles.accounts import service as accounts
-from medfiles.database.session import db
-from medfiles.documents.rules import UploadMetadata
+from medfiles.database.session import db, transaction
 from medfiles.models import EntityFile
 from tests.browser import papers
 from tests.support import samples
@@ -81,15 +80,11 @@ class Person:
 
     def pile(self, record: Any, count: int) -> None:
         """Notes 1, 2, 3 … on a visit, more than it takes, as from before its limit; each tenth without a category."""
-        kind, service = replace(self.world.kind("visit"), max_files=count), self.world.documents(self.email)
-        for number in range(1, count + 1):
-            content = samples.txt(f"Note {number}: slept well, no fever.\n")
-            permit = service.authorize_upload(kind, record.id, len(content), files=1)
-            staged = service.stage(permit)
-            staged.write(content)
-            service.attach(
-                permit, staged, UploadMetadata(f"Note {number}.txt", {"category": "summary" if number % 10 else None})
-            )
+        names = (f"Note {number}.txt" for number in range(1, count + 1))
+        ids = self.world.store(record, *names, email=self.email, category="summary")
+        with transaction() as session:
+            for file_id in ids[9::10]:
+                session.get_one(EntityFile, file_id).category = None
 
     def shelf(self) -> Shelf:
         """Things in every state that a page can show."""
@@ -176,7 +171,7 @@ class Complaints:
         return [heard for heard in self.heard if not any(words in heard for words in self.expected)]
 
 
-Turn = Callable[[Complaints], AbstractContextManager[BrowserContext]]
+Turn = Callable[..., AbstractContextManager[BrowserContext]]
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from PIL import Image
-from playwright.sync_api import FilePayload, Page, Route
+from playwright.sync_api import FilePayload, Page
 
 from tests.browser.people import Shelf, real_file
 from tests.support import samples
@@ -73,37 +73,15 @@ def hold_uploads(page: Page) -> None:
     }""")
 
 
-def fail_uploads(page: Page) -> None:
-    def fail(route: Route) -> None:
-        route.fulfill(status=503, headers={"Retry-After": "5"}, body="")
-
-    page.route("**/files*", fail)
-
-
-def refuse_uploads(page: Page) -> None:
-    def refuse(route: Route) -> None:
-        route.fulfill(status=403, body="")
-
-    page.route("**/files*", refuse)
-
-
-def sign_out(page: Page) -> None:
-    page.context.clear_cookies()
-
-
-def go_offline(page: Page) -> None:
-    page.context.set_offline(True)
-
-
 def allow_small_files_only(page: Page) -> None:
     page.locator("[data-mf-zone]").evaluate("(zone) => zone.setAttribute('data-mf-max-size', '400000')")
 
 
-def fail(address: str, status: int = 503) -> Callable[[Page], None]:
+def fail(address: str, status: int = 503, headers: dict[str, str] | None = None) -> Callable[[Page], None]:
     """From here on this gives no answer but an error."""
 
     def step(page: Page) -> None:
-        page.route(address, lambda route: route.fulfill(status=status, body=""))
+        page.route(address, lambda route: route.fulfill(status=status, headers=headers, body=""))
 
     return step
 
@@ -306,10 +284,16 @@ SIGNED_IN: Mapping[str, State] = {
     "queue-refused": then(BARE, choose(WRONG, EMPTY, shown=ROW.format("refused"))),
     "queue-no-room": then(BARE, hold_uploads, choose(*NINE, shown="[data-mf-code=too-many]")),
     "queue-sending": then(BARE, hold_uploads, choose(*FILES, shown="[data-mf-status]:text('64%')")),
-    "queue-waiting": then(BARE, fail_uploads, choose(*FILES, shown=ROW.format("waiting"))),
-    "queue-failed": then(BARE, refuse_uploads, choose(GROWTH, LETTER, shown=ROW.format("failed"))),
-    "queue-offline": then(BARE, go_offline, choose(GROWTH, LETTER, shown=ROW.format("paused"))),
-    "queue-signed-out": then(BARE, sign_out, choose(GROWTH, LETTER, shown="[data-mf-upload-signed-out]")),
+    "queue-waiting": then(
+        BARE, fail("**/files*", headers={"Retry-After": "5"}), choose(*FILES, shown=ROW.format("waiting"))
+    ),
+    "queue-failed": then(BARE, fail("**/files*", 403), choose(GROWTH, LETTER, shown=ROW.format("failed"))),
+    "queue-offline": then(
+        BARE, lambda page: page.context.set_offline(True), choose(GROWTH, LETTER, shown=ROW.format("paused"))
+    ),
+    "queue-signed-out": then(
+        BARE, lambda page: page.context.clear_cookies(), choose(GROWTH, LETTER, shown="[data-mf-upload-signed-out]")
+    ),
     "queue-too-large": TOO_LARGE,
     "queue-smaller": then(TOO_LARGE, press("[data-mf-smaller]", "[data-mf-offer]:not([hidden])")),
     "queue-elsewhere": then(
@@ -349,6 +333,8 @@ SIGNED_IN: Mapping[str, State] = {
     "activity": at("/patients/{patient}/activity"),
     "account": at("/account"),
     "account-menu": then(at("/account"), press(".mf-menu-round", ".mf-menu-end .mf-pop")),
+    "token": at("/account/tokens/new"),
+    "token-errors": then(at("/account/tokens/new"), press(SAVE, ".mf-summary")),
     "status": at("/status"),
     "password": at("/account/password"),
     "second-step": at("/account/second-step"),
@@ -377,6 +363,6 @@ SIGNED_IN: Mapping[str, State] = {
 NOISY: Mapping[str, str] = {
     "sheet-list-failed": "503", "queue-waiting": "503", "queue-failed": "403", "queue-signed-out": "401",
     "queue-offline": "ERR_INTERNET_DISCONNECTED", "sheet-form-errors": "422", "record-form-errors": "422",
-    "patient-form-errors": "422", "people-errors": "422", "error": "404", "look-failed": "500",
+    "patient-form-errors": "422", "people-errors": "422", "token-errors": "422", "error": "404", "look-failed": "500",
     "sheet-edit-row-conflict": "409", "sheet-form-conflict": "409", "patient-form-conflict": "409",
 }  # fmt: skip

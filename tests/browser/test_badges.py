@@ -1,31 +1,23 @@
 """Badges: how many documents a record has, in every look, from one request, and right without a reload."""
 
 import re
-from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, Request, Route, expect
+from playwright.sync_api import Page, Request, Route, expect
 
-from tests.browser.people import Complaints, Person
+from tests.browser.people import Complaints, Person, Shelf
+from tests.browser.states import embedded
 from tests.browser.widget import badge, card, open_visit, pick, press, row
 
 PAPERS = ("Letter.pdf", "Scan.jpg", "Note.txt")
 SIZES = ("xs", "sm", "md", "lg")
-SEEN = """(state) => {
-  Object.defineProperty(document, "visibilityState", { value: state, configurable: true });
-  document.dispatchEvent(new Event("visibilitychange"));
-}"""
+BADGES = re.compile(r"/badges?(\?|$)")
 
 
 def asked(page: Page) -> list[Request]:
     """Requests for badges, from now on."""
     found: list[Request] = []
-
-    def note(request: Request) -> None:
-        if re.search(r"/(badges|badge)(\?|$)", request.url):
-            found.append(request)
-
-    page.on("request", note)
+    page.on("request", lambda request: found.append(request) if BADGES.search(request.url) else None)
     return found
 
 
@@ -33,34 +25,22 @@ def listing(patient_id: int) -> str:
     return f"/patients/{patient_id}/visits"
 
 
-@pytest.mark.parametrize(
-    ("variant", "words", "none"),
-    [
-        ("badge", "3 documents", "No documents yet"),
-        ("text", "3 documents", "No documents yet"),
-        ("icon", "3", "0"),
-    ],
-)
-def test_a_badge_alone_has_every_look_and_always_the_same_name(
-    page: Page, person: Person, variant: str, words: str, none: str
-) -> None:
+def test_badges_grow_with_their_size_and_keep_their_accessible_name(page: Page, person: Person) -> None:
     visit, bare = person.visit(*PAPERS), person.visit(reason="Vaccination")
-    heights = []
-    for size in SIZES:
-        page.goto(f"/documents/visit/{bare.id}/badge?variant={variant}&size={size}")
-        expect(badge(page, bare)).to_have_text(none)
-        expect(badge(page, bare)).to_have_accessible_name("No documents yet, open Vaccination")
-        page.goto(f"/documents/visit/{visit.id}/badge?variant={variant}&size={size}")
-        expect(badge(page, visit)).to_have_text(words)
-        expect(badge(page, visit)).to_have_accessible_name("3 documents, open Annual check-up")
-        expect(badge(page, visit).locator("svg")).to_have_count(0 if variant == "text" else 1)
-        heights.append(badge(page, visit).evaluate("(one) => one.getBoundingClientRect().height"))
-    assert heights == sorted(set(heights)), "each size is larger than the one before"
-    badge(page, visit).click()
-    expect(page).to_have_url(f"/visit/{visit.id}")
+    looks = [f"badge?variant={variant}&size={size}" for variant in ("badge", "text", "icon") for size in SIZES]
+    paths = [f"/documents/visit/{shown.id}/{look}" for shown in (visit, bare) for look in looks]
+    embedded(*paths, shown=".mf-badge-holder .mf-badge")(page, Shelf(visit.patient_id))
+    words = ["3 documents"] * 8 + ["3"] * 4 + ["No documents yet"] * 8 + ["0"] * 4
+    badges = page.locator(".mf-badge-holder .mf-badge")
+    expect(badges).to_have_text(words)
+    expect(page.get_by_role("link", name="3 documents, open Annual check-up")).to_have_count(12)
+    expect(page.get_by_role("link", name="No documents yet, open Vaccination")).to_have_count(12)
+    heights = badges.evaluate_all("(all) => all.map((one) => one.getBoundingClientRect().height)")
+    for first in range(0, 12, 4):
+        assert heights[first : first + 4] == sorted(set(heights[first : first + 4]))
 
 
-def test_all_badges_of_a_page_are_loading_first_and_come_by_one_request(page: Page, person: Person) -> None:
+def test_all_badges_of_a_page_show_loading_and_come_with_one_request(page: Page, person: Person) -> None:
     visit = person.visit(*PAPERS)
     patient = person.world.records(person.email).patient(visit.patient_id).patient
     one, bare = person.visit("Note.txt", patient=patient), person.visit(patient=patient, reason="Vaccination")
@@ -81,7 +61,7 @@ def test_all_badges_of_a_page_are_loading_first_and_come_by_one_request(page: Pa
     assert len(requests) == 1
 
 
-def test_a_badge_follows_everything_that_is_done_to_the_documents(page: Page, person: Person) -> None:
+def test_badge_follows_uploads_trash_undo_and_edits(page: Page, person: Person) -> None:
     visit = person.visit("Letter.pdf")
     sheet = open_visit(page, visit)
     expect(badge(page, visit)).to_have_text("1 document")
@@ -103,40 +83,8 @@ def test_a_badge_follows_everything_that_is_done_to_the_documents(page: Page, pe
     expect(badge(page, visit)).to_have_attribute("aria-label", "2 documents, open Annual check-up")
 
 
-def test_a_change_in_one_tab_is_in_the_badges_of_the_others(page: Page, person: Person) -> None:
-    visit = person.visit("Letter.pdf")
-    other, alone = page.context.new_page(), page.context.new_page()
-    other.goto(listing(visit.patient_id))
-    alone.goto(f"/documents/visit/{visit.id}/badge")
-    expect(badge(other, visit)).to_have_text("1 document")
-    open_visit(page, visit)
-    pick(page, "Growth.png")
-    expect(badge(other, visit)).to_have_text("2 documents")
-    expect(badge(alone, visit)).to_have_text("2 documents")
-
-
-def test_what_somebody_else_did_is_in_the_badges_when_the_tab_is_looked_at_again(
-    own_page: Page, person: Person
-) -> None:
-    page = own_page
-    visit = person.visit("Letter.pdf")
-    alone = page.context.new_page()
-    for tab, address in ((page, listing(visit.patient_id)), (alone, f"/documents/visit/{visit.id}/badge")):
-        tab.clock.install()
-        tab.goto(address)
-        expect(badge(tab, visit)).to_have_text("1 document")
-        tab.evaluate(SEEN, "hidden")
-    person.attach(visit, "Note.txt")
-    for tab in (page, alone):
-        tab.clock.fast_forward(10_000)
-        tab.evaluate(SEEN, "visible")
-        expect(badge(tab, visit)).to_have_text("2 documents")
-
-
 @pytest.mark.parametrize("alone", [False, True], ids=["list", "alone"])
-def test_the_last_of_several_changes_counts_however_late_the_first_answer_is(
-    page: Page, person: Person, *, alone: bool
-) -> None:
+def test_badge_shows_the_last_change_when_an_earlier_answer_is_late(page: Page, person: Person, *, alone: bool) -> None:
     visit = person.visit("Letter.pdf")
     page.goto(f"/documents/visit/{visit.id}/badge" if alone else listing(visit.patient_id))
     expect(badge(page, visit)).to_have_text("1 document")
@@ -153,9 +101,7 @@ def test_the_last_of_several_changes_counts_however_late_the_first_answer_is(
     expect(badge(page, visit)).to_have_text("2 documents")
 
 
-def test_badges_that_cannot_be_had_stay_links_and_come_with_the_next_change(
-    page: Page, person: Person, complaints: Complaints
-) -> None:
+def test_badges_that_fail_to_load_are_links_for_now(page: Page, person: Person, complaints: Complaints) -> None:
     complaints.expect("503")
     visit = person.visit("Letter.pdf")
     page.route("**/badges?*", lambda route: route.fulfill(status=503, body=""), times=1)
@@ -169,22 +115,7 @@ def test_badges_that_cannot_be_had_stay_links_and_come_with_the_next_change(
     expect(badge(page, visit)).to_have_text("2 documents")
 
 
-def test_without_script_the_counts_stand_there(open_context: Callable[..., BrowserContext], person: Person) -> None:
-    visit = person.visit(*PAPERS)
-    bare = person.visit(
-        patient=person.world.records(person.email).patient(visit.patient_id).patient, reason="Vaccination"
-    )
-    page = open_context(person, script=False).new_page()
-    page.goto(listing(visit.patient_id))
-    expect(page.get_by_role("link", name="No documents yet, open Vaccination")).to_have_attribute(
-        "href", f"/visit/{bare.id}"
-    )
-    expect(page.locator(".mf-badge-loading >> visible=true")).to_have_count(0)
-    page.get_by_role("link", name="3 documents, open Annual check-up").click()
-    expect(page).to_have_url(f"/visit/{visit.id}")
-
-
-def test_a_badge_opens_its_record_in_the_sheet_and_gets_the_focus_back(page: Page, person: Person) -> None:
+def test_badge_opens_its_record_in_the_sheet_and_gets_the_focus_back(page: Page, person: Person) -> None:
     visit = person.visit(*PAPERS)
     page.goto(listing(visit.patient_id))
     page.wait_for_load_state("networkidle")  # a click while the badge gives way to the newer one would hit neither
@@ -195,13 +126,14 @@ def test_a_badge_opens_its_record_in_the_sheet_and_gets_the_focus_back(page: Pag
     expect(card(page, visit)).to_be_visible()
 
 
-def test_a_record_saved_in_the_sheet_keeps_the_badges_of_the_list(page: Page, person: Person) -> None:
+def test_record_saved_in_the_sheet_updates_card_heading_and_badge(page: Page, person: Person) -> None:
     visit = person.visit(*PAPERS)
     sheet = open_visit(page, visit)
     sheet.get_by_role("link", name="Edit Annual check-up").click()
     page.get_by_label("Reason for the visit").fill("Sore knee")
     requests = asked(page)
     page.get_by_role("button", name="Save", exact=True).click()
+    expect(sheet.get_by_role("heading", level=1)).to_have_text("Sore knee")
     expect(card(page, visit)).to_have_text("Sore knee")
     expect(badge(page, visit)).to_have_text("3 documents")
     expect(badge(page, visit)).to_have_attribute("aria-label", "3 documents, open Sore knee")

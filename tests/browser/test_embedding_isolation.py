@@ -111,7 +111,7 @@ def asking(host: Host, visit: Any, css: str, attributes: str) -> list[tuple[str,
 
 
 @pytest.mark.parametrize("state", [shown, asking])
-def test_rules_of_the_host_do_not_reach_into_the_widget(page: Page, person: Person, state: Any) -> None:
+def test_style_rules_of_the_host_do_not_reach_into_the_widget(page: Page, person: Person, state: Any) -> None:
     visit = person.visit("Letter.pdf", "Scan.jpg", "Note.txt", "Growth.png", "Old.txt")
     person.attach(visit, "Old card.png", description="Both sides.", category="referral")
     for name in ("Old.txt", "Scan.jpg"):
@@ -131,7 +131,7 @@ THEIRS = """<h1 class="htmx-indicator">Front desk</h1>
 
 
 @pytest.mark.parametrize("htmx", ["4.0.1", "2.0.11", ""])
-def test_the_host_looks_as_it_does_without_medfiles(page: Page, person: Person, htmx: str) -> None:
+def test_host_looks_as_it_does_without_medfiles(page: Page, person: Person, htmx: str) -> None:
     visit, host = person.visit("Letter.pdf"), Host(page, htmx)
     host.build(THEIRS, ours="")
     without = look(page, OUTSIDE)
@@ -153,7 +153,7 @@ LATER = """(more) => {
 }"""
 
 
-def test_what_the_host_hands_down_is_not_taken(host: Host, person: Person) -> None:
+def test_inherited_htmx_attributes_of_the_host_are_ignored(host: Host, person: Person) -> None:
     visit = person.visit("Letter.pdf", "Scan.jpg", "Note.txt", "Growth.png")
     at, page = f"/documents/visit/{visit.id}", host.page
     asked: list[Dialog] = []
@@ -218,7 +218,7 @@ DRAG = """() => {
 }"""
 
 
-def test_clicks_keys_forms_and_drops_of_the_host_stay_its_own(host: Host, person: Person) -> None:
+def test_clicks_keys_forms_and_drops_of_the_host_are_untouched(host: Host, person: Person) -> None:
     visit, page = person.visit("Letter.pdf"), host.page
     theirs = (
         '<form id="theirs"><input id="name" name="name"><button id="save">Save</button></form><div id="drop">Drop</div>'
@@ -236,7 +236,7 @@ def test_clicks_keys_forms_and_drops_of_the_host_stay_its_own(host: Host, person
     assert host.part(f"manager-visit-{visit.id}").locator(".mf-upload").count() == 0
 
 
-def test_the_hosts_own_steps_back_and_forward_do_not_load_its_page_again(host: Host, person: Person) -> None:
+def test_history_of_the_host_does_not_reload_its_page(host: Host, person: Person) -> None:
     visit, page = person.visit("Letter.pdf"), host.page
     host.parts(f"/documents/visit/{visit.id}")
     expect(host.part(f"manager-visit-{visit.id}")).to_be_visible()
@@ -249,7 +249,7 @@ def test_the_hosts_own_steps_back_and_forward_do_not_load_its_page_again(host: H
     assert page.evaluate("window.stillHere") is True
 
 
-def test_nothing_of_a_patient_is_left_in_the_storage_of_the_browser(host: Host, person: Person) -> None:
+def test_browser_storage_holds_no_patient_data(host: Host, person: Person) -> None:
     visit, page = person.visit("Letter.pdf"), host.page
     go = '<a id="go" href="#" hx-get="/host/page.css" hx-target="#hostmain" hx-push-url="/host/other">Go</a>'
     at = f"/documents/visit/{visit.id}"
@@ -262,7 +262,7 @@ def test_nothing_of_a_patient_is_left_in_the_storage_of_the_browser(host: Host, 
     assert "/documents/" not in stored
 
 
-def test_a_token_of_the_host_does_not_take_the_place_of_ours(host: Host, person: Person) -> None:
+def test_csrf_token_of_the_host_does_not_replace_ours(host: Host, person: Person) -> None:
     visit, page = person.visit(), host.page
     host.build(column(f"/documents/visit/{visit.id}"), attributes=""" hx-headers='{"X-CSRFToken": "theirs"}'""")
     pick(page, {"name": "Note.txt", "mimeType": "text/plain", "buffer": samples.txt()})

@@ -51,7 +51,7 @@ def stored(person: Person, visit: Any) -> dict[str, tuple[str | None, str | None
     return {file.file_name: (file.category, file.description) for file in files}
 
 
-def test_files_follow_the_record_once_the_host_says_it_is_there(host: Host, person: Person) -> None:
+def test_files_are_uploaded_once_the_host_has_created_the_record(host: Host, person: Person) -> None:
     patient = filled(host, person, "Letter.pdf", "Note.txt")
     letter = host.page.locator(".mf-upload").filter(has_text="Letter.pdf")
     letter.get_by_label("Category").select_option("Referral")
@@ -61,7 +61,7 @@ def test_files_follow_the_record_once_the_host_says_it_is_there(host: Host, pers
     assert stored(person, visit) == {"Letter.pdf": ("referral", "From the front desk"), "Note.txt": (None, None)}
 
 
-def test_the_form_of_the_documentation_saves_a_record_and_its_files(host: Host, person: Person) -> None:
+def test_documented_form_saves_a_record_and_its_files(host: Host, person: Person) -> None:
     visit = person.visit()
 
     def save(route: Route) -> None:
@@ -77,30 +77,17 @@ def test_the_form_of_the_documentation_saves_a_record_and_its_files(host: Host, 
     assert list(stored(person, visit)) == ["Letter.pdf"]
 
 
-def test_nothing_is_sent_before_the_record_is_there(host: Host, person: Person) -> None:
-    filled(host, person, "Letter.pdf")
-    host.page.locator("#save").click()
-    assert [request.url for request in host.sent if request.method == "POST"] == []
-
-
-def test_the_hosts_form_holds_its_own_fields_and_no_others(host: Host, person: Person) -> None:
-    filled(host, person, "Letter.pdf")
-    host.page.get_by_label("Reason").fill("Sore knee")
-    host.page.locator("#save").click()
-    assert host.page.evaluate("sent") == [[["reason", "Sore knee"]]]
-
-
-def test_enter_in_a_field_of_the_widget_does_not_send_the_hosts_form(host: Host, person: Person) -> None:
+def test_form_of_the_host_is_submitted_by_the_host_alone_and_with_its_own_fields(host: Host, person: Person) -> None:
     filled(host, person, "Letter.pdf")
     host.page.locator(".mf-upload").get_by_label("Description").press_sequentially("Knee\n")
     assert host.page.evaluate("sent") == []
+    host.page.get_by_label("Reason").fill("Sore knee")
     host.page.get_by_label("Reason").press("Enter")
-    assert len(host.page.evaluate("sent")) == 1
+    assert host.page.evaluate("sent") == [[["reason", "Sore knee"]]]
+    assert [request.url for request in host.sent if request.method == "POST"] == []
 
 
-def test_a_file_that_failed_is_tried_again_against_the_record_that_is_there(
-    host: Host, person: Person, complaints: Complaints
-) -> None:
+def test_failed_file_is_tried_again_with_the_created_record(host: Host, person: Person, complaints: Complaints) -> None:
     complaints.expect("422")
 
     def refuse(route: Route) -> None:
@@ -116,7 +103,7 @@ def test_a_file_that_failed_is_tried_again_against_the_record_that_is_there(
     assert list(stored(person, visit)) == ["Letter.pdf"]
 
 
-def test_the_widget_of_the_new_record_takes_over_what_is_still_on_its_way(host: Host, person: Person) -> None:
+def test_widget_of_the_created_record_takes_over_pending_uploads(host: Host, person: Person) -> None:
     patient = filled(host, person, "Letter.pdf")
     waiting: list[Route] = []
     host.page.route("**/documents/visit/*/files*", lambda route: waiting.append(route))

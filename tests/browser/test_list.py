@@ -1,4 +1,4 @@
-"""The list of a record's documents: sorted, searched, narrowed, changed in place, and failing without the rest."""
+"""The list of a record's documents: sorted, searched, filtered, edited in place, and failing without the rest."""
 
 import re
 
@@ -7,16 +7,7 @@ from playwright.sync_api import Dialog, Locator, Page, Route, expect
 
 from tests.browser.people import Complaints, Person
 from tests.browser.states import fail
-from tests.browser.widget import (
-    expect_names,
-    expect_said,
-    names,
-    open_visit,
-    pick,
-    press,
-    row,
-    search,
-)
+from tests.browser.widget import expect_names, expect_said, names, open_visit, pick, press, row, search
 from tests.support import samples
 
 NOTE, SCAN, GROWTH, LETTER = "Note 10.txt", "Note 2.txt", "Growth.png", "Letter.pdf"
@@ -43,7 +34,7 @@ def heading(page: Page, name: str) -> Locator:
 
 
 @pytest.mark.parametrize("name", SORTED)
-def test_a_heading_sorts_keeps_the_focus_and_the_address_follows(page: Page, person: Person, name: str) -> None:
+def test_heading_sorts_keeps_the_focus_and_updates_the_address(page: Page, person: Person, name: str) -> None:
     page.goto(f"/visit/{four(person)}")
     expect(heading(page, "Added")).to_have_attribute("aria-sort", "descending")
     heading(page, name).get_by_role("link").focus()
@@ -61,9 +52,7 @@ def test_a_heading_sorts_keeps_the_focus_and_the_address_follows(page: Page, per
     expect_names(page, SORTED[name])
 
 
-def test_searching_as_one_types_leaves_the_caret_in_the_field_and_says_how_many_were_found(
-    page: Page, person: Person
-) -> None:
+def test_search_while_typing_keeps_the_caret_and_announces_the_number_found(page: Page, person: Person) -> None:
     page.goto(f"/visit/{four(person)}")
     search(page).press_sequentially("nte 1")
     expect_said(page, "Nothing found.")
@@ -77,27 +66,7 @@ def test_searching_as_one_types_leaves_the_caret_in_the_field_and_says_how_many_
     expect(page).to_have_url(re.compile(r"\?q=note\+1&zone=Europe%2FLondon$"))
 
 
-def test_show_all_empties_the_search_and_brings_everything_back(page: Page, person: Person) -> None:
-    visit = four(person)
-    page.goto(f"/visit/{visit}")
-    search(page).fill("growth")
-    expect_names(page, [GROWTH])
-    page.get_by_role("link", name="Show all").click()
-    expect_names(page, ADDED[::-1])
-    expect(search(page)).to_have_value("")
-    expect(search(page)).to_be_focused()
-
-
-def test_a_search_that_is_an_address_is_searched_when_the_page_opens(page: Page, person: Person) -> None:
-    page.goto(f"/visit/{four(person)}?q=note&sort=name")
-    expect_names(page, [SCAN, NOTE])
-    expect(search(page)).to_have_value("note")
-    heading(page, "Size").get_by_role("link").click()
-    expect_names(page, [NOTE, SCAN])
-    expect(search(page)).to_have_value("note")
-
-
-def test_sorting_keeps_what_was_typed_into_the_search(page: Page, person: Person) -> None:
+def test_sorting_keeps_the_search_until_show_all(page: Page, person: Person) -> None:
     page.goto(f"/visit/{four(person)}")
     search(page).fill("note")
     expect_names(page, [SCAN, NOTE])
@@ -106,29 +75,24 @@ def test_sorting_keeps_what_was_typed_into_the_search(page: Page, person: Person
     search(page).fill("note 1")
     expect_names(page, [NOTE])
     expect(page).to_have_url(re.compile("sort=name"))
+    page.get_by_role("link", name="Show all").click()
+    expect_names(page, SORTED["Name"])
+    expect(search(page)).to_have_value("")
+    expect(search(page)).to_be_focused()
 
 
-def narrow(page: Page) -> None:
-    page.locator(".mf-narrowing summary").click()
-
-
-def test_the_list_is_narrowed_to_a_kind_of_file(page: Page, person: Person) -> None:
+def test_list_is_filtered_by_file_type(page: Page, person: Person) -> None:
     page.goto(f"/visit/{four(person)}")
-    narrow(page)
+    page.locator(".mf-narrowing summary").click()
     page.get_by_label("File type").select_option("Photo or scan")
     expect_names(page, [GROWTH])
     expect(page).to_have_url(re.compile("media=image"))
-    page.reload()
-    expect_names(page, [GROWTH])
-    expect(page.get_by_label("File type")).to_be_visible()
 
 
-def test_dates_that_cannot_be_are_explained_and_the_list_stays(
-    page: Page, person: Person, complaints: Complaints
-) -> None:
+def test_impossible_date_range_is_explained(page: Page, person: Person, complaints: Complaints) -> None:
     complaints.expect("422")
     page.goto(f"/visit/{four(person)}")
-    narrow(page)
+    page.locator(".mf-narrowing summary").click()
     page.get_by_label("to", exact=True).fill("2020-05-01")
     expect(page.get_by_text("Nothing found", exact=True)).to_be_visible()
     page.get_by_label("Added from").fill("2021-05-01")
@@ -138,7 +102,7 @@ def test_dates_that_cannot_be_are_explained_and_the_list_stays(
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
-def test_the_search_is_there_from_the_fourth_document_on(page: Page, person: Person) -> None:
+def test_search_appears_with_the_fourth_document(page: Page, person: Person) -> None:
     visit = person.visit(*ADDED[:3])
     open_visit(page, visit)
     expect(search(page)).to_be_hidden()
@@ -169,7 +133,7 @@ def test_name_description_and_category_are_edited_in_place(page: Page, person: P
 
 
 @pytest.mark.parametrize("leave", ["Cancel", "Escape"])
-def test_an_edit_is_left_without_a_change(page: Page, person: Person, leave: str) -> None:
+def test_edit_is_canceled_without_a_change(page: Page, person: Person, leave: str) -> None:
     visit = person.visit("Letter.pdf", "Note.txt")
     sheet = open_visit(page, visit)
     form = edit(page, "Letter.pdf")
@@ -184,9 +148,7 @@ def test_an_edit_is_left_without_a_change(page: Page, person: Person, leave: str
     assert sorted(names(page)) == ["Letter.pdf", "Note.txt"]
 
 
-def test_a_name_that_cannot_be_is_refused_in_place_and_what_was_written_stays(
-    page: Page, person: Person, complaints: Complaints
-) -> None:
+def test_unusable_name_is_refused_and_the_input_is_kept(page: Page, person: Person, complaints: Complaints) -> None:
     complaints.expect("422")
     open_visit(page, person.visit("Letter.pdf"))
     form = edit(page, "Letter.pdf")
@@ -200,14 +162,20 @@ def test_a_name_that_cannot_be_is_refused_in_place_and_what_was_written_stays(
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
-def test_after_an_edit_is_saved_or_left_the_sheet_closes_without_a_question(page: Page, person: Person) -> None:
+def questions(page: Page, answer: str) -> list[str]:
+    """Answer every question of the page with "accept" or "dismiss"; return those asked so far."""
     asked: list[str] = []
 
-    def answer(dialog: Dialog) -> None:
+    def reply(dialog: Dialog) -> None:
         asked.append(dialog.message)
-        dialog.accept()
+        getattr(dialog, answer)()
 
-    page.on("dialog", answer)
+    page.on("dialog", reply)
+    return asked
+
+
+def test_sheet_closes_without_a_question_after_an_edit_is_saved_or_canceled(page: Page, person: Person) -> None:
+    asked = questions(page, "accept")
     sheet = open_visit(page, person.visit("Letter.pdf", "Note.txt"))
     edit(page, "Letter.pdf").get_by_label("Name").fill("Opinion.pdf")
     page.keyboard.press("Enter")
@@ -220,44 +188,23 @@ def test_after_an_edit_is_saved_or_left_the_sheet_closes_without_a_question(page
     assert asked == []
 
 
-def staying(page: Page) -> list[str]:
-    """Answers every question with no: what was asked."""
-    asked: list[str] = []
-
-    def stay(dialog: Dialog) -> None:
-        asked.append(dialog.message)
-        dialog.dismiss()
-
-    page.on("dialog", stay)
-    return asked
-
-
-def test_leaving_a_half_written_edit_asks_first(page: Page, person: Person) -> None:
-    asked = staying(page)
-    open_visit(page, person.visit("Letter.pdf"))
-    edit(page, "Letter.pdf").get_by_label("Name").fill("Opinion.pdf")
-    page.get_by_role("button", name="Close").click()
-    expect(page.get_by_label("Name", exact=True)).to_have_value("Opinion.pdf")
-    assert asked == ["Discard changes?"]
-
-
-@pytest.mark.parametrize("how", ["sorting", "escape"])
-def test_what_is_half_written_is_not_taken_away_without_asking(page: Page, person: Person, how: str) -> None:
-    asked = staying(page)
+@pytest.mark.parametrize("how", ["sorting", "Escape", "Close"])
+def test_unsaved_edit_is_not_discarded_without_asking(page: Page, person: Person, how: str) -> None:
+    asked = questions(page, "dismiss")
     open_visit(page, person.visit("Letter.pdf", "Note.txt"))
     name = edit(page, "Letter.pdf").get_by_label("Name")
     name.fill("Opinion.pdf")
     if how == "sorting":
         page.get_by_role("columnheader", name="Size").get_by_role("link").click()
-    else:
+    elif how == "Escape":
         name.press("Escape")
+    else:
+        page.get_by_role("button", name="Close").click()
     expect(page.get_by_label("Name", exact=True)).to_have_value("Opinion.pdf")
     assert asked == ["Discard changes?"]
 
 
-def test_a_list_that_fails_is_told_while_the_rest_lives_and_try_again_brings_it(
-    page: Page, person: Person, complaints: Complaints
-) -> None:
+def test_list_that_fails_to_load_can_be_tried_again(page: Page, person: Person, complaints: Complaints) -> None:
     complaints.expect("503")
     visit = person.visit("Letter.pdf", "Note.txt")
     open_visit(page, visit)
@@ -275,7 +222,7 @@ def test_a_list_that_fails_is_told_while_the_rest_lives_and_try_again_brings_it(
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
-def test_what_arrives_while_the_trash_is_open_is_in_the_list_and_not_in_the_trash(page: Page, person: Person) -> None:
+def test_upload_that_ends_while_the_trash_is_open_is_added_to_the_list_only(page: Page, person: Person) -> None:
     held: list[Route] = []
     open_visit(page, person.visit("Letter.pdf", "Note.txt"))
     press(page, "Move to trash", "Note.txt")
@@ -291,9 +238,7 @@ def test_what_arrives_while_the_trash_is_open_is_in_the_list_and_not_in_the_tras
     expect_names(page, ["Growth.png", "Letter.pdf"])
 
 
-def test_a_search_that_fails_keeps_the_list_and_what_was_typed(
-    page: Page, person: Person, complaints: Complaints
-) -> None:
+def test_search_that_fails_keeps_the_list_and_the_words(page: Page, person: Person, complaints: Complaints) -> None:
     complaints.expect("503")
     page.goto(f"/visit/{four(person)}")
     fail("**/list?*")(page)

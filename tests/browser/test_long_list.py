@@ -1,4 +1,4 @@
-"""Ten thousand documents on one record: shown as one scrolls, each once, and searched."""
+"""Ten thousand documents on one record: loaded while scrolling, each once, and searched."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -32,7 +32,7 @@ ROOMY = "[visit]\nmax_files = 20000\n"
 
 @pytest.fixture(scope="module")
 def site(new_database: Callable[[Path], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A server whose visits take more than usual."""
+    """A server whose visits hold more than usual."""
     place = tmp_path_factory.mktemp("roomy")
     (place / "entities.toml").write_text(ROOMY)
     settings = {
@@ -47,7 +47,7 @@ def site(new_database: Callable[[Path], str], tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture(scope="module")
 def owner(site: Site, sandbox: Sandbox) -> Iterator[tuple[Person, Any]]:
-    """Somebody with a visit of 10,000 documents, put there as rows: their bytes are nobody's concern here."""
+    """An account and its visit with 10,000 documents: only their rows."""
     with install(site.settings, sandbox) as world:
         person = Person(world, "archive@sample.example")
         visit = person.visit()
@@ -57,12 +57,12 @@ def owner(site: Site, sandbox: Sandbox) -> Iterator[tuple[Person, Any]]:
 
 
 def document(visit: Any, number: int) -> dict[str, Any]:
-    """Three of them at the same moment each time, so that a page often ends among equals."""
+    """Return a row. Three share each moment, so that a page often ends among equals."""
     name, at = f"Page {number}.pdf", BEGINNING + timedelta(hours=number // 3)
     return {
         "id": FIRST_ID + number, "entity_type": "visit", "entity_id": visit.id, "patient_id": visit.patient_id,
         "file_name": name, "file_path": f"files/visits/{UUID(int=number, version=4)}.pdf", "storage": "disk",
-        "file_type": "text/plain",  # a thumbnail would be looked for in vain
+        "file_type": "text/plain",  # no thumbnail is requested
         "file_size": 1000 + number, "sha256": "0" * 64, "uploaded_at": at, "created_at": at, "updated_at": at,
         "sort_name": sort_key(name), "search_text": fold(f"{name}\n"),
     }  # fmt: skip
@@ -89,7 +89,7 @@ def ids(page: Page) -> list[int]:
 
 
 def scroll(page: Page, until: int) -> None:
-    """With the wheel, as a person would, until so many are there."""
+    """Turn the wheel until so many rows are loaded."""
     page.locator(".mf-row").first.hover()
     for count in range(2 * SHOWN, until + 1, SHOWN):
         while page.locator("[data-mf-row]").count() < count:
@@ -97,19 +97,17 @@ def scroll(page: Page, until: int) -> None:
             page.locator("[data-mf-row]").nth(count - 1).or_(page.locator(".mf-next-rows")).first.wait_for()
 
 
-@pytest.mark.parametrize("where", ["the sheet", "the page"])
-def test_further_documents_come_as_one_scrolls_and_each_once(page: Page, visit: Any, where: str) -> None:
-    if where == "the sheet":
-        open_visit(page, visit)
-    else:
-        page.goto(f"/visit/{visit.id}")
+def test_further_documents_load_while_scrolling_and_each_once(page: Page, visit: Any) -> None:
+    open_visit(page, visit)
+    expect(page.locator(".mf-manager-head")).to_contain_text("10,000 of 20,000")
+    expect(badge(page, visit)).to_have_text("10,000 documents")
     expect(page.locator("[data-mf-row]")).to_have_count(SHOWN)
     scroll(page, 4 * SHOWN)
     shown = ids(page)
     assert shown == list(range(COUNT - 1, COUNT - 1 - len(shown), -1))
 
 
-def test_old_rows_make_way_before_new_ones_come_and_the_focus_stays(page: Page, visit: Any) -> None:
+def test_old_rows_are_removed_before_new_ones_are_swapped_in_and_the_focus_stays(page: Page, visit: Any) -> None:
     page.goto(f"/visit/{visit.id}")
     scroll(page, 3 * SHOWN)
     page.evaluate(REMEMBER_ROWS)
@@ -123,9 +121,7 @@ def test_old_rows_make_way_before_new_ones_come_and_the_focus_stays(page: Page, 
     assert page.evaluate("window.rows") == [0, 0]
 
 
-def test_a_search_that_fails_keeps_all_rows_that_were_scrolled_to(
-    page: Page, visit: Any, complaints: Complaints
-) -> None:
+def test_search_that_fails_keeps_all_rows_loaded_so_far(page: Page, visit: Any, complaints: Complaints) -> None:
     complaints.expect("503")
     page.goto(f"/visit/{visit.id}")
     scroll(page, 3 * SHOWN)
@@ -135,15 +131,7 @@ def test_a_search_that_fails_keeps_all_rows_that_were_scrolled_to(
     assert page.locator("[data-mf-row]").count() >= 3 * SHOWN
 
 
-def test_counts_are_told_and_the_badge_bears_them(page: Page, visit: Any) -> None:
-    open_visit(page, visit)
-    expect(page.locator(".mf-manager-head")).to_contain_text("10,000 of 20,000")
-    expect(badge(page, visit)).to_have_text("10,000 documents")
-
-
-def test_further_documents_that_fail_to_come_are_asked_for_again(
-    page: Page, visit: Any, complaints: Complaints
-) -> None:
+def test_rows_that_fail_to_load_are_requested_again(page: Page, visit: Any, complaints: Complaints) -> None:
     complaints.expect("503")
     page.goto(f"/visit/{visit.id}")
     fail("**/list?*")(page)

@@ -1,4 +1,4 @@
-"""Looking at documents in the dialog: walking, pages, size, medical pictures, tables, failures; keyboard and touch."""
+"""The preview dialog: navigation, pages, zoom, DICOM images, tables, failures; by keyboard and touch."""
 
 import re
 from collections.abc import Callable
@@ -79,7 +79,7 @@ def failing(status: int, times: int = 1000, **headers: str) -> Callable[[Route],
     return answer
 
 
-def test_one_walks_through_the_list_by_keyboard_and_comes_back_to_where_one_was(page: Page, person: Person) -> None:
+def test_keys_step_through_the_list_and_the_focus_returns_to_its_row(page: Page, person: Person) -> None:
     one = record(person, C_txt=samples.txt("three"), B_png=samples.png(), A_pdf=samples.pdf(2))
     page.goto(f"/documents/lab-result/{one.id}")
     page.get_by_role("link", name="B.png", exact=True).focus()
@@ -110,7 +110,7 @@ def test_one_walks_through_the_list_by_keyboard_and_comes_back_to_where_one_was(
     expect(page.get_by_role("link", name="B.png", exact=True)).to_be_focused()
 
 
-def test_what_is_shown_was_drawn_by_the_server_and_the_eye_opens_it_too(page: Page, person: Person) -> None:
+def test_preview_button_opens_only_pictures_rendered_by_the_server(page: Page, person: Person) -> None:
     one = record(person, B_pdf=samples.pdf(), A_jpg=samples.jpeg(1200, 900))
     asked: list[Request] = []
     page.on("request", lambda request: asked.append(request))
@@ -129,7 +129,7 @@ def test_what_is_shown_was_drawn_by_the_server_and_the_eye_opens_it_too(page: Pa
     assert not [request for request in asked if "/download" in request.url]
 
 
-def test_three_hundred_pages_come_when_they_are_read(page: Page, person: Person) -> None:
+def test_pages_of_a_long_document_load_on_demand(page: Page, person: Person) -> None:
     asked: list[Request] = []
     one = record(person, Long_pdf=samples.pdf(300))
     page.on("request", lambda request: asked.append(request))
@@ -171,7 +171,7 @@ def test_short_pages_are_turned_one_by_one(page: Page, person: Person) -> None:
             expect(page.locator("[data-mf-rail] [aria-current]")).to_have_text(str(number))
 
 
-def test_a_picture_of_a_long_page_is_read_from_its_top(page: Page, person: Person) -> None:
+def test_picture_of_a_long_page_is_shown_from_its_top(page: Page, person: Person) -> None:
     start(page, record(person, Long_png=samples.png(800, 9000)), "Long.png")
     assert percent(page) == 100
     assert page.evaluate(SCROLLED)[1] == 0
@@ -179,7 +179,7 @@ def test_a_picture_of_a_long_page_is_read_from_its_top(page: Page, person: Perso
     assert percent(page) < 15
 
 
-def test_a_picture_is_made_larger_turned_and_moved(page: Page, person: Person) -> None:
+def test_picture_is_zoomed_rotated_and_moved(page: Page, person: Person) -> None:
     start(page, record(person, Wide_jpg=samples.jpeg(4000, 2000)), "Wide.jpg")
     fitting = percent(page)
     assert fitting < 40
@@ -233,7 +233,7 @@ def test_fingers_pinch_and_swipe(open_context: Callable[..., BrowserContext], pe
     shown(page, "B.txt")
 
 
-def test_a_medical_picture_has_frames_and_windows(page: Page, person: Person) -> None:
+def test_dicom_image_has_frames_and_windows(page: Page, person: Person) -> None:
     asked: list[Request] = []
     one = record(person, Scan_dcm=papers.scan(6))
     page.on("request", lambda request: asked.append(request))
@@ -261,7 +261,7 @@ def test_a_medical_picture_has_frames_and_windows(page: Page, person: Person) ->
     expect(page.get_by_role("button", name="Play frames")).to_have_attribute("aria-pressed", "false")
 
 
-def test_sheets_of_a_table_are_tabs(page: Page, person: Person) -> None:
+def test_sheets_of_a_workbook_are_tabs(page: Page, person: Person) -> None:
     start(page, record(person, Values_xlsx=papers.workbook("First", "Second")), "Values.xlsx")
     first, second = page.get_by_role("tabpanel", name="First"), page.get_by_role("tabpanel", name="Second")
     expect(first.get_by_role("table")).to_be_visible()
@@ -272,7 +272,7 @@ def test_sheets_of_a_table_are_tabs(page: Page, person: Person) -> None:
     expect(first).to_be_hidden()
 
 
-def test_a_server_that_is_busy_is_asked_again(page: Page, person: Person, complaints: Complaints) -> None:
+def test_busy_server_is_asked_again(page: Page, person: Person, complaints: Complaints) -> None:
     complaints.expect("503")
     one = record(person, A_png=samples.png())
     page.route("**/preview", failing(503, 2, **{"Retry-After": "1"}))
@@ -281,7 +281,7 @@ def test_a_server_that_is_busy_is_asked_again(page: Page, person: Person, compla
     expect(page.locator("[data-mf-picture=shown]")).to_have_count(1)
 
 
-def test_what_fails_says_so_and_is_tried_again(page: Page, person: Person, complaints: Complaints) -> None:
+def test_failed_preview_is_explained_and_can_be_tried_again(page: Page, person: Person, complaints: Complaints) -> None:
     for words in ("500", "404", "401"):
         complaints.expect(words)
     one = record(person, B_png=samples.png(), A_png=samples.png(80, 60))
@@ -316,7 +316,7 @@ def file_id(page: Page, name: str) -> int:
     return int(address.split("/")[3])
 
 
-def test_an_answer_that_comes_too_late_is_dropped(page: Page, person: Person) -> None:
+def test_late_response_is_dropped(page: Page, person: Person) -> None:
     one = record(person, C_txt=samples.txt("three"), B_txt=samples.txt("two"), A_txt=samples.txt("one"))
     start(page, one, "A.txt")
     held: list[Route] = []
@@ -334,7 +334,7 @@ def test_an_answer_that_comes_too_late_is_dropped(page: Page, person: Person) ->
     expect(page.locator(".mf-look-in")).to_have_count(0)
 
 
-def test_a_search_is_walked_through_and_an_upload_is_seen_at_once(page: Page, person: Person) -> None:
+def test_preview_steps_through_search_results_and_shows_new_uploads(page: Page, person: Person) -> None:
     one = record(
         person, **{f"Scan {number}_txt": samples.txt(f"{number}") for number in range(3)}, Letter_txt=b"Dear all"
     )
@@ -348,9 +348,7 @@ def test_a_search_is_walked_through_and_an_upload_is_seen_at_once(page: Page, pe
     expect(shown(page, "Scan 1.txt").get_by_text("2 of 3", exact=True)).to_be_visible()
 
 
-def test_a_thumbnail_that_is_late_comes_later_and_one_that_cannot_be_made_leaves_its_tile(
-    page: Page, person: Person
-) -> None:
+def test_late_thumbnail_is_loaded_and_an_impossible_one_leaves_its_tile(page: Page, person: Person) -> None:
     one = person.world.record("lab-result", person.patient(), person.email)
     late, never = (
         person.attach(one, name, content=content)
@@ -365,7 +363,7 @@ def test_a_thumbnail_that_is_late_comes_later_and_one_that_cannot_be_made_leaves
 
 
 @pytest.mark.parametrize("htmx", ["2.0.11", "4.0.1"])
-def test_it_works_in_a_page_of_somebody_else(page: Page, person: Person, htmx: str) -> None:
+def test_preview_works_in_a_page_of_another_application(page: Page, person: Person, htmx: str) -> None:
     one = record(person, B_pdf=samples.pdf(2), A_png=samples.png())
     host = Host(page, htmx)
     attributes = """ hx-target="#theirs" hx-headers='{"X-Host": "leak"}'"""
@@ -387,7 +385,7 @@ def test_it_works_in_a_page_of_somebody_else(page: Page, person: Person, htmx: s
     assert [request for request in host.asked("/preview") if "x-host" in request.headers] == []
 
 
-def test_documents_are_printed_when_their_pages_have_come(own_page: Page, person: Person) -> None:
+def test_documents_are_printed_when_their_pages_are_loaded(own_page: Page, person: Person) -> None:
     page = own_page
     page.context.add_init_script("window.print = () => document.documentElement.setAttribute('data-printed', '')")
     one = record(person, Note_txt=samples.txt(), Locked_pdf=samples.locked_pdf(), Letter_pdf=samples.pdf(3))
@@ -401,19 +399,3 @@ def test_documents_are_printed_when_their_pages_have_come(own_page: Page, person
     paper.get_by_role("button", name="Print").click()
     expect(paper.locator("html")).to_have_attribute("data-printed", "")
     assert paper.pdf(prefer_css_page_size=True).count(b"/Type /Page\n") == 5  # what is left out, three pages, the note
-
-
-def test_without_script_it_is_a_page_with_links(open_context: Callable[..., BrowserContext], person: Person) -> None:
-    page = open_context(person, script=False).new_page()
-    one = record(person, B_pdf=samples.pdf(3), A_xlsx=papers.workbook("First", "Second"))
-    page.goto(f"/documents/lab-result/{one.id}")
-    page.get_by_role("link", name="A.xlsx", exact=True).click()
-    expect(page.get_by_role("table")).to_have_count(2)
-    page.get_by_role("link", name="Next document: B.pdf").click()
-    expect(page.get_by_role("img", name="Page 1 of 3 of B.pdf")).to_be_visible()
-    page.get_by_role("button", name="Next page").click()
-    expect(page.get_by_role("img", name="Page 2 of 3 of B.pdf")).to_be_visible()
-    page.get_by_role("textbox", name="Page").fill("3")
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("img", name="Page 3 of 3 of B.pdf")).to_be_visible()
-    page.get_by_role("link", name="Print B.pdf").click()

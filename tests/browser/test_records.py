@@ -1,9 +1,9 @@
-"""Records in the sheet: made, corrected, deleted and brought back, with an address of their own."""
+"""Records in the sheet: created, corrected, trashed and restored, with an address of their own."""
 
-from playwright.sync_api import Dialog, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.people import Complaints, Person
-from tests.browser.widget import badge, card, expect_names, names, open_visit
+from tests.browser.widget import badge, card, expect_names, open_visit
 
 
 def start_visit(page: Page, person: Person) -> None:
@@ -18,7 +18,7 @@ def delete(sheet: Locator) -> None:
     sheet.get_by_role("button", name="Move visit to trash").click()
 
 
-def test_a_new_record_is_in_the_list_behind_the_sheet_at_once(page: Page, person: Person) -> None:
+def test_new_record_is_in_the_list_behind_the_sheet_at_once(page: Page, person: Person) -> None:
     start_visit(page, person)
     page.get_by_label("Reason for the visit").fill("Sore knee")
     page.get_by_label("Date", exact=True).fill("2026-05-12")
@@ -28,9 +28,7 @@ def test_a_new_record_is_in_the_list_behind_the_sheet_at_once(page: Page, person
     expect(page.locator(".mf-tabs [aria-current]")).to_have_text("Visits 1")
 
 
-def test_what_is_missing_is_said_beside_its_field_and_in_a_summary(
-    page: Page, person: Person, complaints: Complaints
-) -> None:
+def test_missing_field_is_named_here_and_in_the_summary(page: Page, person: Person, complaints: Complaints) -> None:
     complaints.expect("422")
     start_visit(page, person)
     page.get_by_label("Reason for the visit").fill("Sore knee")
@@ -41,17 +39,7 @@ def test_what_is_missing_is_said_beside_its_field_and_in_a_summary(
     expect(page.get_by_label("Reason for the visit")).to_have_value("Sore knee")
 
 
-def test_an_edited_record_shows_its_new_facts_everywhere(page: Page, person: Person) -> None:
-    visit = person.visit()
-    sheet = open_visit(page, visit)
-    sheet.get_by_role("link", name="Edit").click()
-    page.get_by_label("Reason for the visit").fill("Follow-up")
-    page.get_by_role("button", name="Save", exact=True).click()
-    expect(sheet.get_by_role("heading", level=1)).to_have_text("Follow-up")
-    expect(card(page, visit)).to_have_text("Follow-up")
-
-
-def test_a_deleted_record_comes_back_with_its_documents_by_undo(page: Page, person: Person) -> None:
+def test_trashed_record_is_restored_with_its_documents_by_undo(page: Page, person: Person) -> None:
     visit = person.visit("Letter.pdf", "Scan.jpg")
     delete(open_visit(page, visit))
     notice = page.locator("#mf-notices")
@@ -66,18 +54,7 @@ def test_a_deleted_record_comes_back_with_its_documents_by_undo(page: Page, pers
     expect_names(page, ["Scan.jpg", "Letter.pdf"])
 
 
-def test_a_deleted_record_is_restored_from_the_trash_of_its_patient(page: Page, person: Person) -> None:
-    visit = person.visit("Letter.pdf")
-    delete(open_visit(page, visit))
-    expect(page.get_by_role("button", name="Undo")).to_be_visible()
-    page.goto(f"/patients/{visit.patient_id}/trash")
-    page.get_by_role("button", name="Restore Annual check-up").click()
-    expect(page.get_by_text("The trash is empty")).to_be_visible()
-    open_visit(page, visit)
-    assert names(page) == ["Letter.pdf"]
-
-
-def test_the_sheet_has_the_address_of_its_record_and_back_closes_it(page: Page, person: Person) -> None:
+def test_sheet_has_the_address_of_its_record_and_back_closes_it(page: Page, person: Person) -> None:
     visit = person.visit("Letter.pdf")
     open_visit(page, visit)
     expect(page).to_have_url(f"/visit/{visit.id}")
@@ -86,22 +63,7 @@ def test_the_sheet_has_the_address_of_its_record_and_back_closes_it(page: Page, 
     expect(page).to_have_url(f"/patients/{visit.patient_id}/visits")
 
 
-def test_leaving_a_half_written_form_asks_first(page: Page, person: Person) -> None:
-    asked: list[str] = []
-
-    def stay(dialog: Dialog) -> None:
-        asked.append(dialog.message)
-        dialog.dismiss()
-
-    page.on("dialog", stay)
-    start_visit(page, person)
-    page.get_by_label("Reason for the visit").fill("Sore knee")
-    page.keyboard.press("Escape")
-    expect(page.get_by_label("Reason for the visit")).to_have_value("Sore knee")
-    assert asked == ["Discard changes?"]
-
-
-def test_one_switches_between_patients(page: Page, person: Person) -> None:
+def test_switcher_leads_to_another_patient(page: Page, person: Person) -> None:
     person.patient()
     person.world.patient(person.email, "Theo")
     page.goto("/")

@@ -30,9 +30,7 @@ def other(page: Page) -> Page:
     return page.context.new_page()
 
 
-def test_what_one_tab_deletes_goes_from_the_list_and_the_badge_of_the_other(
-    page: Page, other: Page, person: Person
-) -> None:
+def test_trash_in_one_tab_updates_list_and_badge_of_the_other(page: Page, other: Page, person: Person) -> None:
     visit = person.visit(*NAMES)
     open_visit(page, visit)
     page.locator("h1").first.focus()
@@ -44,16 +42,20 @@ def test_what_one_tab_deletes_goes_from_the_list_and_the_badge_of_the_other(
     expect(badge(page, visit)).to_have_text("2 documents")
 
 
-def test_what_one_tab_adds_is_in_the_other(page: Page, other: Page, person: Person) -> None:
+def test_upload_in_one_tab_is_shown_in_the_others(page: Page, other: Page, person: Person) -> None:
     visit = person.visit("Note.txt")
+    alone = page.context.new_page()
     page.goto(f"/visit/{visit.id}")
     other.goto(f"/visit/{visit.id}")
+    alone.goto(f"/documents/visit/{visit.id}/badge")
+    expect(badge(alone, visit)).to_have_text("1 document")
     pick(other, "Scan.jpg")
     expect_names(page, ["Scan.jpg", "Note.txt"])
+    expect(badge(alone, visit)).to_have_text("2 documents")
     expect(other.locator(".mf-row")).to_have_count(2)
 
 
-def test_a_tab_in_which_somebody_writes_is_told_instead_of_changed(page: Page, other: Page, person: Person) -> None:
+def test_tab_with_an_open_edit_is_notified_instead_of_changed(page: Page, other: Page, person: Person) -> None:
     visit = person.visit(*NAMES)
     open_visit(page, visit)
     row(page, "Letter.pdf").get_by_role("link", name="Edit").click()
@@ -71,7 +73,7 @@ def test_a_tab_in_which_somebody_writes_is_told_instead_of_changed(page: Page, o
     assert page.evaluate("document.activeElement !== document.body")
 
 
-def test_what_was_chosen_stays_chosen_until_one_looks_at_the_changes(page: Page, other: Page, person: Person) -> None:
+def test_selection_is_kept_until_the_changes_are_shown(page: Page, other: Page, person: Person) -> None:
     visit = person.visit(*NAMES)
     open_visit(page, visit)
     tick(page, "Letter.pdf")
@@ -81,9 +83,7 @@ def test_what_was_chosen_stays_chosen_until_one_looks_at_the_changes(page: Page,
     expect(page.get_by_role("checkbox", name="Select Letter.pdf")).to_be_checked()
 
 
-def test_deleting_what_was_deleted_elsewhere_is_explained_and_the_list_is_set_right(
-    page: Page, person: Person, complaints: Complaints
-) -> None:
+def test_trashing_a_trashed_document_is_explained(page: Page, person: Person, complaints: Complaints) -> None:
     complaints.expect("409")
     visit = person.visit(*NAMES)
     open_visit(page, visit)
@@ -96,9 +96,7 @@ def test_deleting_what_was_deleted_elsewhere_is_explained_and_the_list_is_set_ri
     assert page.evaluate("document.activeElement !== document.body")
 
 
-def test_editing_what_was_deleted_elsewhere_is_explained_and_what_was_written_stays(
-    page: Page, person: Person, complaints: Complaints
-) -> None:
+def test_edit_of_a_trashed_document_keeps_the_input(page: Page, person: Person, complaints: Complaints) -> None:
     complaints.expect("409")
     visit = person.visit(*NAMES)
     open_visit(page, visit)
@@ -113,7 +111,7 @@ def test_editing_what_was_deleted_elsewhere_is_explained_and_what_was_written_st
     expect_names(page, ["Letter.pdf", "Note.txt"])
 
 
-def test_two_who_edit_one_document_do_not_take_back_each_others_words(page: Page, person: Person) -> None:
+def test_concurrent_edits_of_different_fields_are_both_kept(page: Page, person: Person) -> None:
     visit = person.visit(*NAMES)
     open_visit(page, visit)
     row(page, "Growth.png").get_by_role("link", name="Edit").click()
@@ -124,7 +122,7 @@ def test_two_who_edit_one_document_do_not_take_back_each_others_words(page: Page
     expect(row(page, "Curve.png")).to_contain_text("Written elsewhere")
 
 
-def test_what_was_purged_elsewhere_is_explained(page: Page, person: Person, complaints: Complaints) -> None:
+def test_document_purged_elsewhere_is_explained(page: Page, person: Person, complaints: Complaints) -> None:
     complaints.expect("404")
     visit = person.visit(*NAMES)
     open_visit(page, visit)
@@ -138,14 +136,17 @@ def test_what_was_purged_elsewhere_is_explained(page: Page, person: Person, comp
     expect_names(page, ["Letter.pdf", "Note.txt"])
 
 
-def test_badges_and_list_are_looked_at_again_when_one_comes_back_to_the_tab(page: Page, person: Person) -> None:
+def test_badges_and_list_are_refreshed_when_the_tab_is_shown_again(page: Page, person: Person) -> None:
     visit = person.visit(*NAMES)
-    page.goto(f"/patients/{visit.patient_id}/visits")
-    expect(badge(page, visit)).to_have_text("3 documents")
-    person.world.documents(person.email).trash(person.file_named(visit, "Note.txt").id)
-    page.evaluate(AWAY_AND_BACK)
-    expect(badge(page, visit)).to_have_text("2 documents")
+    addresses = (f"/patients/{visit.patient_id}/visits", f"/documents/visit/{visit.id}/badge")
+    for address, before, name in zip(addresses, (3, 2), ("Note.txt", "Growth.png"), strict=True):
+        page.goto(address)
+        expect(badge(page, visit)).to_have_text(f"{before} documents")
+        person.world.documents(person.email).trash(person.file_named(visit, name).id)
+        page.evaluate(AWAY_AND_BACK)
+        expect(badge(page, visit)).to_have_text("2 documents" if before == 3 else "1 document")
     page.goto(f"/visit/{visit.id}")
-    person.world.documents(person.email).trash(person.file_named(visit, "Growth.png").id)
-    page.evaluate(AWAY_AND_BACK)
     expect_names(page, ["Letter.pdf"])
+    person.attach(visit, "Scan.jpg")
+    page.evaluate(AWAY_AND_BACK)
+    expect_names(page, ["Scan.jpg", "Letter.pdf"])

@@ -1,4 +1,4 @@
-"""Uploads when something goes wrong: said in words with a way on, and no file is lost or stored twice."""
+"""Uploads when something fails: explained with a way to continue, and no file is lost or stored twice."""
 
 import json
 import re
@@ -46,7 +46,7 @@ PASSWORD = "a long and quiet river"
 SIGNED_OUT = "You were signed out. Sign in again in another tab. Your files are kept here."
 
 
-class Fickle:
+class Restartable:
     """A server of one test's own, which stops in the middle of anything and comes back at the same address."""
 
     def __init__(self, settings: Mapping[str, str], port: int) -> None:
@@ -57,19 +57,16 @@ class Fickle:
     def start(self) -> None:
         self.address = self.running.enter_context(serve(self.settings, self.port))
 
-    def stop(self) -> None:
-        self.running.close()
-
 
 @pytest.fixture
-def fickle(new_database: Callable[[Path], str], tmp_path: Path) -> Iterator[Fickle]:
+def server(new_database: Callable[[Path], str], tmp_path: Path) -> Iterator[Restartable]:
     settings = {"MEDFILES_INSTANCE": str(tmp_path), "MEDFILES_DATABASE_URL": new_database(tmp_path)}
     settings |= {"MEDFILES_WORKERS": "1", "GUNICORN_CMD_ARGS": "--graceful-timeout 0"}
     with reserved_port() as port:
-        server = Fickle(settings, port)
+        server = Restartable(settings, port)
         server.start()
         yield server
-        server.stop()
+        server.running.close()
 
 
 def look_again(page: Page) -> None:
@@ -77,14 +74,13 @@ def look_again(page: Page) -> None:
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
 
 
-def test_a_busy_server_is_asked_again_when_it_said_and_stores_the_file_once(
-    page: Page, person: Person, complaints: Complaints
-) -> None:
+def test_busy_server_is_retried_after_the_delay_it_asks_for(page: Page, person: Person, complaints: Complaints) -> None:
     complaints.expect("503")
     visit = person.visit()
     open_visit(page, visit)
     requests = sent(page)
-    answer_first(page, 503, headers={"Retry-After": "2"})
+    html = {"body": "<h1>nginx</h1>", "content_type": "text/html"}
+    answer_first(page, 503, headers={"Retry-After": "2"}, **html)
     pick(page, note(1))
     expect(said(page, "Note 1.txt")).to_have_text(re.compile(r"^The server is busy\. Retrying in [12] s\.$"))
     expect(row(page, "Note 1.txt")).to_be_visible()
@@ -94,9 +90,7 @@ def test_a_busy_server_is_asked_again_when_it_said_and_stores_the_file_once(
 
 
 @pytest.mark.parametrize("by", ["the button", "showing the tab again"])
-def test_a_file_that_waits_for_long_is_tried_again_at_once_by(
-    page: Page, person: Person, complaints: Complaints, by: str
-) -> None:
+def test_waiting_file_is_retried_at_once_by(page: Page, person: Person, complaints: Complaints, by: str) -> None:
     complaints.expect("503")
     open_visit(page, person.visit())
     answer_first(page, 503, headers={"Retry-After": "100"})
@@ -109,9 +103,7 @@ def test_a_file_that_waits_for_long_is_tried_again_at_once_by(
     expect(row(page, "Note 1.txt")).to_be_visible()
 
 
-def test_a_file_whose_answer_was_lost_is_stored_exactly_once(
-    page: Page, person: Person, complaints: Complaints
-) -> None:
+def test_file_is_stored_once_although_its_response_was_lost(page: Page, person: Person, complaints: Complaints) -> None:
     complaints.expect("net::ERR_CONNECTION_RESET")
     visit = person.visit()
     open_visit(page, visit)
@@ -125,9 +117,7 @@ def test_a_file_whose_answer_was_lost_is_stored_exactly_once(
     assert len(kept(person, visit)) == 1
 
 
-def test_nothing_is_kept_of_a_file_cancelled_while_it_waits_to_be_tried_again(
-    own_page: Page, person: Person, complaints: Complaints
-) -> None:
+def test_file_canceled_before_a_retry_is_not_kept(own_page: Page, person: Person, complaints: Complaints) -> None:
     page = own_page
     complaints.expect("net::ERR_CONNECTION_RESET")
     visit = person.visit()
@@ -143,23 +133,25 @@ def test_nothing_is_kept_of_a_file_cancelled_while_it_waits_to_be_tried_again(
     expect_nothing_kept(page, person, visit)
 
 
-def test_a_server_that_stops_during_an_upload_gets_the_file_whole_and_once_when_it_is_back_after_20_seconds(
-    fickle: Fickle, sandbox: Sandbox, open_context: Callable[..., BrowserContext], complaints: Complaints
+def test_upload_survives_a_server_that_is_down_for_20_seconds(
+    server: Restartable, sandbox: Sandbox, open_context: Callable[..., BrowserContext], complaints: Complaints
 ) -> None:
     complaints.expect("net::ERR_")
     file = long_note("Diary.txt", 3)
-    with install(fickle.settings, sandbox) as world:
+    with install(server.settings, sandbox) as world:
         person = Person(world, "patient-one@sample.example")
-        page, visit = open_context(person, address=fickle.address).new_page(), person.visit()
+        page, visit = open_context(person, address=server.address).new_page(), person.visit()
         open_visit(page, visit)
         page.clock.install()
         requests, throttle = sent(page), slow(page, MB // 2)
         pick(page, file)
         eventually(page, lambda: staged(person))
-        fickle.stop()
-        let_pass(page, 20)
+        server.running.close()
+        for _ in range(10):
+            expect_state(page, "Diary.txt", "waiting")
+            page.clock.run_for(2_000)
         expect(said(page, "Diary.txt")).to_contain_text("Can’t reach the server. Retrying in")
-        fickle.start()
+        server.start()
         throttle.detach()
         page.clock.run_for(30_000)
         expect(row(page, "Diary.txt")).to_be_visible()
@@ -168,15 +160,7 @@ def test_a_server_that_stops_during_an_upload_gets_the_file_whole_and_once_when_
         assert len(world.files()) == 1
 
 
-def let_pass(page: Page, seconds: int) -> None:
-    """That much time of a page whose file waits for better times, however often it is tried meanwhile."""
-    for _ in range(seconds // 2):
-        expect_state(page, "Diary.txt", "waiting")
-        page.clock.run_for(2_000)
-    expect_state(page, "Diary.txt", "waiting")
-
-
-def test_a_file_chosen_offline_waits_and_goes_on_by_itself(page: Page, person: Person, complaints: Complaints) -> None:
+def test_file_selected_offline_waits_and_resumes(page: Page, person: Person, complaints: Complaints) -> None:
     complaints.expect("net::ERR_INTERNET_DISCONNECTED")
     visit = person.visit()
     open_visit(page, visit)
@@ -189,9 +173,7 @@ def test_a_file_chosen_offline_waits_and_goes_on_by_itself(page: Page, person: P
     assert digests(person, visit) == digests_of(note(1))
 
 
-def test_a_connection_lost_before_the_answer_came_pauses_the_file_and_stores_it_once(
-    page: Page, person: Person, complaints: Complaints
-) -> None:
+def test_file_whose_connection_was_lost_is_stored_once(page: Page, person: Person, complaints: Complaints) -> None:
     complaints.expect("net::ERR_")
     visit = person.visit()
     open_visit(page, visit)
@@ -206,9 +188,7 @@ def test_a_connection_lost_before_the_answer_came_pauses_the_file_and_stores_it_
     assert len(names(page)) == len(kept(person, visit)) == 1
 
 
-def test_a_file_that_was_deleted_before_its_turn_is_not_tried_for_ever(
-    page: Page, person: Person, complaints: Complaints, tmp_path: Path
-) -> None:
+def test_file_deleted_before_its_turn_fails(page: Page, person: Person, complaints: Complaints, tmp_path: Path) -> None:
     complaints.expect("net::ERR_")
     open_visit(page, person.visit())
     path = tmp_path / "Note.txt"
@@ -222,9 +202,7 @@ def test_a_file_that_was_deleted_before_its_turn_is_not_tried_for_ever(
     expect_state(page, "Note.txt", "failed")
 
 
-def test_a_file_that_is_not_what_its_name_says_stays_with_the_reason_while_the_others_are_stored(
-    page: Page, person: Person, complaints: Complaints
-) -> None:
+def test_file_with_wrong_content_stays_with_its_reason(page: Page, person: Person, complaints: Complaints) -> None:
     complaints.expect("415")
     visit = person.visit()
     open_visit(page, visit)
@@ -239,9 +217,7 @@ def test_a_file_that_is_not_what_its_name_says_stays_with_the_reason_while_the_o
     expect(page.locator(".mf-upload")).to_have_count(0)
 
 
-def test_a_record_that_somebody_else_filled_meanwhile_says_so_and_takes_the_file_once_there_is_room(
-    page: Page, person: Person, complaints: Complaints
-) -> None:
+def test_file_for_a_full_record_is_added_once_there_is_room(page: Page, person: Person, complaints: Complaints) -> None:
     complaints.expect("409")
     visit = person.visit(*(f"Old {number}.txt" for number in range(7)))
     open_visit(page, visit)
@@ -256,9 +232,7 @@ def test_a_record_that_somebody_else_filled_meanwhile_says_so_and_takes_the_file
     assert "Note 1.txt" in digests(person, visit)
 
 
-def test_a_category_the_server_does_not_know_is_said_and_can_be_put_right(
-    page: Page, person: Person, complaints: Complaints
-) -> None:
+def test_unknown_category_is_reported_and_can_be_corrected(page: Page, person: Person, complaints: Complaints) -> None:
     complaints.expect("422")
     visit = person.visit()
     open_visit(page, visit)
@@ -279,52 +253,18 @@ def test_a_category_the_server_does_not_know_is_said_and_can_be_put_right(
     assert person.file_named(visit, "Note 4.txt").category == "summary"
 
 
-@pytest.mark.parametrize(
-    ("status", "words"),
-    [
-        (429, "Too many files at once."),
-        (500, "Something went wrong on our side."),
-        (502, "The server is unavailable."),
-        (504, "The server took too long."),
-    ],
-)
-def test_what_a_proxy_answers_for_a_while_is_put_in_words_and_tried_again(
-    page: Page, person: Person, complaints: Complaints, status: int, words: str
-) -> None:
-    complaints.expect(str(status))
-    visit = person.visit()
-    open_visit(page, visit)
-    answer_first(page, status, headers={"Retry-After": "1"}, body="<h1>nginx</h1>", content_type="text/html")
-    pick(page, note(1))
-    expect(said(page, "Note 1.txt")).to_contain_text(f"{words} Retrying in 1 s.")
-    expect(row(page, "Note 1.txt")).to_be_visible()
-    assert digests(person, visit) == digests_of(note(1))
-
-
-@pytest.mark.parametrize(
-    ("status", "words"),
-    [
-        (403, "You can’t add documents here."),
-        (404, "This record no longer exists."),
-        (413, "This file is too large."),
-        (415, "This type of file can’t be added here."),
-        (418, "The server did not accept this file."),
-    ],
-)
-def test_what_a_proxy_refuses_is_put_in_words_and_the_file_is_not_lost(
-    page: Page, person: Person, complaints: Complaints, status: int, words: str
-) -> None:
-    complaints.expect(str(status))
+def test_proxy_error_is_explained_and_the_file_is_not_lost(page: Page, person: Person, complaints: Complaints) -> None:
+    complaints.expect("413")
     open_visit(page, person.visit())
-    answer_first(page, status, body="<h1>nginx</h1>", content_type="text/html")
+    answer_first(page, 413, body="<h1>nginx</h1>", content_type="text/html")
     pick(page, note(1))
-    expect(said(page, "Note 1.txt")).to_have_text(words)
+    expect(said(page, "Note 1.txt")).to_have_text("This file is too large.")
     expect_state(page, "Note 1.txt", "failed")
     button(page, "Try again", "Note 1.txt").click()
     expect(row(page, "Note 1.txt")).to_be_visible()
 
 
-def test_a_sentence_of_the_server_is_shown_as_it_is(page: Page, person: Person, complaints: Complaints) -> None:
+def test_message_of_the_server_is_shown_as_text(page: Page, person: Person, complaints: Complaints) -> None:
     complaints.expect("409")
     open_visit(page, person.visit())
     words = "This record is being moved. <b>Please</b> wait a minute."
@@ -334,9 +274,7 @@ def test_a_sentence_of_the_server_is_shown_as_it_is(page: Page, person: Person, 
     expect(said(page, "Note 1.txt")).to_have_text(words)
 
 
-def test_a_file_is_given_up_after_some_minutes_and_can_be_tried_again(
-    own_page: Page, person: Person, complaints: Complaints
-) -> None:
+def test_file_fails_after_minutes_of_retries(own_page: Page, person: Person, complaints: Complaints) -> None:
     page = own_page
     complaints.expect("503")
     visit = person.visit()
@@ -365,13 +303,13 @@ def wait_until_given_up(page: Page) -> None:
     raise AssertionError("it was never given up")
 
 
-def test_files_wait_through_a_lost_session_and_go_on_after_signing_in_in_another_tab(
-    open_context: Callable[..., BrowserContext], person: Person, complaints: Complaints
+def test_files_wait_until_the_user_signs_in_again_elsewhere(
+    page: Page, person: Person, site: Site, complaints: Complaints
 ) -> None:
     complaints.expect("401")
     visit = person.visit()
     accounts.set_password(person.email, PASSWORD)
-    page = open_context(person).new_page()
+    person.sign_in(page.context, site.address)  # a new password ends other sessions
     open_visit(page, visit)
     page.context.clear_cookies()
     pick(page, *notes(4))
@@ -381,21 +319,18 @@ def test_files_wait_through_a_lost_session_and_go_on_after_signing_in_in_another
     expect(line).to_have_text(f"{SIGNED_OUT} Sign in")
     with page.context.expect_page() as opened:
         line.get_by_role("link", name="Sign in").click()
-    sign_in(opened.value, person.email)
+    tab = opened.value
+    tab.get_by_label("Email").fill(person.email)
+    tab.get_by_label("Password").fill(PASSWORD)
+    tab.get_by_role("button", name="Sign in").click()
+    expect(tab.get_by_role("heading", level=1)).not_to_have_text("Sign in")
     look_again(page)
     expect(page.locator(".mf-row")).to_have_count(4)
     expect(line).to_have_count(0)
     assert digests(person, visit) == digests_of(*notes(4))
 
 
-def sign_in(tab: Page, email: str) -> None:
-    tab.get_by_label("Email").fill(email)
-    tab.get_by_label("Password").fill(PASSWORD)
-    tab.get_by_role("button", name="Sign in").click()
-    expect(tab.get_by_role("heading", level=1)).not_to_have_text("Sign in")
-
-
-def test_a_token_of_an_older_session_is_renewed_without_a_word(
+def test_csrf_token_of_an_old_session_is_renewed(
     page: Page, person: Person, site: Site, complaints: Complaints
 ) -> None:
     complaints.expect("403")
@@ -410,7 +345,7 @@ def test_a_token_of_an_older_session_is_renewed_without_a_word(
     expect(page.get_by_role("button", name="restore Note 1.txt")).to_be_visible()
 
 
-def test_a_token_is_renewed_for_files_that_go_on_after_their_sheet_was_closed(
+def test_csrf_token_is_renewed_without_the_sheet(
     page: Page, person: Person, site: Site, complaints: Complaints
 ) -> None:
     complaints.expect("403")

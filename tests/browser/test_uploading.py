@@ -1,4 +1,4 @@
-"""Files on their way: what a row of the queue shows, real progress, three at a time, giving up, going elsewhere."""
+"""Uploads in progress: what a row of the queue shows, real progress, three at a time, canceling, leaving."""
 
 import re
 from contextlib import suppress
@@ -28,10 +28,11 @@ from tests.browser.uploads import (
     slow,
     staged,
 )
-from tests.browser.widget import badge, card, focused, names, open_visit, pick, row
+from tests.browser.widget import badge, focused, names, open_visit, pick, row
 from tests.support import samples
 
 MB = 1024 * 1024
+SIZE = 4 * MB
 REMEMBER_PROGRESS = """() => {
   window.steps = [0];
   const look = ({ target: bar }) => bar.localName === "progress" && bar.hasAttribute("value") && steps.push(bar.value);
@@ -44,7 +45,7 @@ def field(page: Page, label: str, name: str) -> Locator:
     return queued(page, name).get_by_label(f"{label}: {name}")
 
 
-def test_a_row_shows_picture_name_and_size_while_the_file_is_on_its_way(page: Page, person: Person) -> None:
+def test_row_shows_picture_name_and_size_during_the_upload(page: Page, person: Person) -> None:
     open_visit(page, person.visit())
     hold(page)
     pick(page, payload("Growth.png", samples.png(), "image/png"), "Letter.pdf")
@@ -56,7 +57,7 @@ def test_a_row_shows_picture_name_and_size_while_the_file_is_on_its_way(page: Pa
     expect(row(page, "Growth.png")).to_have_count(0)
 
 
-def test_description_and_category_are_sent_along_with_a_file_that_still_waits(page: Page, person: Person) -> None:
+def test_description_and_category_entered_while_waiting_are_sent_with_the_file(page: Page, person: Person) -> None:
     visit = person.visit()
     open_visit(page, visit)
     held = hold(page)
@@ -75,7 +76,7 @@ def test_description_and_category_are_sent_along_with_a_file_that_still_waits(pa
     assert (stored.description, stored.category) == ("Fever at night & in the morning", "summary")
 
 
-def test_what_is_written_while_a_file_is_sent_is_saved_when_the_row_is_left(page: Page, person: Person) -> None:
+def test_details_entered_during_the_upload_are_saved_when_the_row_loses_focus(page: Page, person: Person) -> None:
     visit = person.visit()
     open_visit(page, visit)
     held = hold(page)
@@ -93,7 +94,7 @@ def test_what_is_written_while_a_file_is_sent_is_saved_when_the_row_is_left(page
     assert (stored.description, stored.category) == ("First half, second half", "referral")
 
 
-def test_a_list_that_changes_meanwhile_leaves_the_focus_where_somebody_writes(page: Page, person: Person) -> None:
+def test_list_that_changes_leaves_the_focus_in_the_field(page: Page, person: Person) -> None:
     visit = person.visit("Old.txt")
     open_visit(page, visit)
     hold(page)
@@ -107,12 +108,13 @@ def test_a_list_that_changes_meanwhile_leaves_the_focus_where_somebody_writes(pa
     expect(field(page, "Description", "Note 1.txt")).to_be_focused()
 
 
-def test_progress_rises_in_steps_and_matches_what_the_server_has_received(page: Page, person: Person) -> None:
-    visit, file = person.visit(), long_note("Diary.txt", 3)
+def test_progress_rises_in_steps_and_matches_the_bytes_received(page: Page, person: Person) -> None:
+    visit, file = person.visit(), long_note("Diary.txt", SIZE // MB)
     open_visit(page, visit)
     slow(page, MB)
     page.evaluate(REMEMBER_PROGRESS)
     pick(page, file)
+    expect(said(page, "Diary.txt")).to_have_text(re.compile(r"^\d+% · [\d.]+ [KM]B/s · about \d+ seconds? left$"))
     for before, shown, after in watch_progress(page, person):
         assert before - MB < shown < after + MB
     expect(row(page, "Diary.txt")).to_be_visible()
@@ -123,12 +125,12 @@ def test_progress_rises_in_steps_and_matches_what_the_server_has_received(page: 
 
 
 def watch_progress(page: Page, person: Person) -> list[tuple[int, int, int]]:
-    """Until all is sent: what the server had, what the page showed, what the server had then; in bytes of 3 MB."""
+    """Until all is sent: what the server had, what the page showed, what the server had then; in bytes."""
     eventually(page, lambda: received(person))
     looks = []
-    while 0 < (before := received(person)) < 3 * MB and (shown := page.evaluate("window.steps.at(-1)")) < 100:
+    while 0 < (before := received(person)) < SIZE and (shown := page.evaluate("window.steps.at(-1)")) < 100:
         if (after := received(person)) >= before:  # else it has just been stored
-            looks.append((before, int(shown / 100 * 3 * MB), after))
+            looks.append((before, int(shown / 100 * SIZE), after))
         page.wait_for_timeout(50)
     assert len(looks) >= 3
     return looks
@@ -141,29 +143,7 @@ def received(person: Person) -> int:
     return 0
 
 
-def test_progress_says_percent_speed_and_time_left(page: Page, person: Person) -> None:
-    open_visit(page, person.visit())
-    throttle = slow(page, MB)
-    pick(page, long_note("Diary.txt", 4))
-    expect(said(page, "Diary.txt")).to_have_text(re.compile(r"^\d+% · [\d.]+ [KM]B/s · about \d+ seconds? left$"))
-    button(page, "Cancel", "Diary.txt").click()
-    throttle.detach()
-    expect(page.locator(".mf-upload")).to_have_count(0)
-
-
-def test_a_file_that_is_all_sent_is_said_to_be_processed(page: Page, person: Person) -> None:
-    open_visit(page, person.visit())
-    answers = Answers(page)
-    pick(page, note(1))
-    answers.wait()
-    expect_state(page, "Note 1.txt", "processing")
-    expect(said(page, "Note 1.txt")).to_have_text("Processing…")
-    assert queued(page, "Note 1.txt").locator("progress").get_attribute("value") is None
-    answers.give()
-    expect(row(page, "Note 1.txt")).to_be_visible()
-
-
-def test_nothing_is_kept_of_a_file_cancelled_while_it_is_sent(page: Page, person: Person) -> None:
+def test_nothing_is_kept_of_a_file_canceled_during_the_upload(page: Page, person: Person) -> None:
     visit = person.visit()
     open_visit(page, visit)
     slow(page, MB)
@@ -176,12 +156,15 @@ def test_nothing_is_kept_of_a_file_cancelled_while_it_is_sent(page: Page, person
     assert names(page) == []
 
 
-def test_nothing_is_kept_of_a_file_cancelled_after_the_server_stored_it(page: Page, person: Person) -> None:
+def test_nothing_is_kept_of_a_file_canceled_after_the_server_stored_it(page: Page, person: Person) -> None:
     visit = person.visit()
     open_visit(page, visit)
     answers = Answers(page)
     pick(page, note(1))
     answers.wait()
+    expect_state(page, "Note 1.txt", "processing")
+    expect(said(page, "Note 1.txt")).to_have_text("Processing…")
+    assert queued(page, "Note 1.txt").locator("progress").get_attribute("value") is None
     assert digests(person, visit) == digests_of(note(1))
     button(page, "Cancel", "Note 1.txt").click()
     expect(page.locator(".mf-upload")).to_have_count(0)
@@ -190,7 +173,7 @@ def test_nothing_is_kept_of_a_file_cancelled_after_the_server_stored_it(page: Pa
     assert names(page) == []
 
 
-def test_a_file_cancelled_before_its_turn_is_never_sent(page: Page, person: Person) -> None:
+def test_file_canceled_before_its_turn_is_never_sent(page: Page, person: Person) -> None:
     visit = person.visit()
     open_visit(page, visit)
     held = hold(page)
@@ -205,7 +188,7 @@ def test_a_file_cancelled_before_its_turn_is_never_sent(page: Page, person: Pers
     assert digests(person, visit) == digests_of(*notes(3))
 
 
-def test_three_files_are_sent_at_a_time_in_the_order_they_were_chosen(page: Page, person: Person) -> None:
+def test_three_files_are_sent_at_a_time_in_the_order_selected(page: Page, person: Person) -> None:
     open_visit(page, person.visit())
     held = hold(page)
     pick(page, *notes(5))
@@ -225,7 +208,7 @@ def test_three_files_are_sent_at_a_time_in_the_order_they_were_chosen(page: Page
     assert (sorted(order[:3]), order[3:]) == (["1", "2", "3"], ["4", "5"])  # of three at a time any may come first
 
 
-def test_leaving_the_page_is_asked_about_while_a_file_is_on_its_way(page: Page, person: Person) -> None:
+def test_leaving_the_page_asks_during_an_upload(page: Page, person: Person) -> None:
     open_visit(page, person.visit())
     held = hold(page)
     pick(page, note(1))
@@ -238,7 +221,7 @@ def test_leaving_the_page_is_asked_about_while_a_file_is_on_its_way(page: Page, 
     expect(row(page, "Note 1.txt")).to_be_visible()
 
 
-def test_leaving_the_page_is_not_asked_about_when_all_is_done(page: Page, person: Person) -> None:
+def test_leaving_the_page_does_not_ask_when_all_uploads_are_done(page: Page, person: Person) -> None:
     open_visit(page, person.visit())
     pick(page, note(1))
     expect(page.locator(".mf-upload")).to_have_count(0)
@@ -249,7 +232,7 @@ def test_leaving_the_page_is_not_asked_about_when_all_is_done(page: Page, person
     assert asked == []
 
 
-def test_files_go_on_after_the_sheet_is_closed_and_the_way_back_shows_the_same_row(page: Page, person: Person) -> None:
+def test_uploads_continue_after_the_sheet_is_closed_and_reopens_with_the_row(page: Page, person: Person) -> None:
     visit = person.visit()
     open_visit(page, visit)
     held = hold(page)
@@ -269,20 +252,7 @@ def test_files_go_on_after_the_sheet_is_closed_and_the_way_back_shows_the_same_r
     expect(page.locator(".mf-row")).to_have_count(2)
 
 
-def test_files_that_end_while_their_sheet_is_closed_are_in_the_list_when_it_opens(page: Page, person: Person) -> None:
-    visit = person.visit()
-    open_visit(page, visit)
-    held = hold(page)
-    pick(page, note(1))
-    page.get_by_role("button", name="Close").click()
-    held[0].continue_()
-    expect(page.locator("#mf-uploads")).to_have_count(0)
-    card(page, visit).click()
-    expect(row(page, "Note 1.txt")).to_be_visible()
-    expect(page.locator(".mf-upload")).to_have_count(0)
-
-
-def test_choosing_cancelling_and_trying_again_need_no_mouse(page: Page, person: Person, complaints: Complaints) -> None:
+def test_selecting_canceling_and_retrying_need_no_mouse(page: Page, person: Person, complaints: Complaints) -> None:
     complaints.expect("422")
     open_visit(page, person.visit())
     answer_first(page, 422)
@@ -308,7 +278,7 @@ def tab_to(page: Page, words: str) -> None:
     raise AssertionError(f"Tab never came to “{words}”")
 
 
-def test_focus_goes_to_the_next_row_and_then_to_the_one_before_when_a_row_goes(page: Page, person: Person) -> None:
+def test_focus_moves_to_the_next_row_or_else_the_previous_when_a_row_is_removed(page: Page, person: Person) -> None:
     open_visit(page, person.visit())
     hold(page)
     pick(page, *notes(6))
@@ -318,7 +288,7 @@ def test_focus_goes_to_the_next_row_and_then_to_the_one_before_when_a_row_goes(p
     expect(button(page, "Cancel", "Note 4.txt")).to_be_focused()
 
 
-def test_the_start_each_result_and_the_total_are_said_aloud_but_never_a_percentage(page: Page, person: Person) -> None:
+def test_start_results_and_total_are_announced_but_never_a_percentage(page: Page, person: Person) -> None:
     open_visit(page, person.visit())
     listen(page)
     slow(page, MB)
@@ -337,7 +307,7 @@ def test_the_start_each_result_and_the_total_are_said_aloud_but_never_a_percenta
     assert "left" not in words
 
 
-def test_a_new_document_tells_its_day_as_the_others_do(page: Page, person: Person) -> None:
+def test_new_document_shows_its_date_like_the_others(page: Page, person: Person) -> None:
     open_visit(page, person.visit("Letter.pdf"))
     pick(page, "Note.txt")
     expect(row(page, "Note.txt").locator("time")).to_have_text(row(page, "Letter.pdf").locator("time").inner_text())

@@ -120,10 +120,6 @@ class Answers:
         self.devtools.send("Fetch.failRequest", {"requestId": self.held[0], "errorReason": "ConnectionReset"})
         self.devtools.send("Fetch.disable")
 
-    def give(self) -> None:
-        self.wait()
-        self.devtools.send("Fetch.disable")
-
 
 def slow(page: Page, bytes_a_second: int) -> CDPSession:
     """Uploads of this page go no faster, until the session that is returned is detached."""

@@ -1,8 +1,6 @@
 """What the tests do with a record in the sheet and its documents, as a person would."""
 
-import hashlib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import FilePayload, Locator, Page, expect
@@ -70,14 +68,6 @@ def pick(page: Page, *files: str | FilePayload) -> None:
 def press(page: Page, words: str, name: str) -> None:
     """The button of one document: "Delete", "Restore" …"""
     row(page, name).get_by_role("button", name=words).click()
-
-
-def downloaded_sha256(page: Page, name: str) -> tuple[str, str]:
-    """The name a download is saved under, and what was received."""
-    with page.expect_download() as download:
-        row(page, name).get_by_role("link", name="Download").click()
-    content = Path(download.value.path()).read_bytes()
-    return download.value.suggested_filename, hashlib.sha256(content).hexdigest()
 
 
 def focused(page: Page) -> str:

@@ -15,32 +15,12 @@ import pytest
 from PIL import Image, ImageOps
 
 from medfiles.cli.demo.documents import draw
-from medfiles.cli.demo.family import FOLDER, DemoDocument, DemoRecord, family, move_dates
+from medfiles.cli.demo.family import FOLDER, DemoDocument, family, move_dates
+from medfiles.record_types.declared import RECORD_TYPES
 
 TODAY = date(2027, 2, 28)
 DRAWN = date(2026, 6, 1)
-MB = 1024 * 1024
-LIMITS = {
-    "lab-result": (
-        ".pdf .jpg .jpeg .png .tiff .tif .bmp .gif .txt .csv .xml .json .doc .docx .xls .xlsx .heic",
-        10 * MB, 10, "result report image document",
-    ),
-    "insurance": (".pdf .jpg .jpeg .png .doc .docx .heic", 5 * MB, 5, "card policy claim eob correspondence"),
-    "visit": (
-        ".pdf .doc .docx .jpg .jpeg .png .txt .heic",
-        15 * MB, 8, "summary referral prescription test_order correspondence",
-    ),
-    "procedure": (
-        ".pdf .doc .docx .jpg .jpeg .png .dcm .heic",
-        20 * MB, 12, "consent report image instructions billing",
-    ),
-}  # fmt: skip
-REQUIRED = {
-    "lab-result": {"test_name"},
-    "insurance": {"insurance_type", "company_name", "member_name", "member_id", "effective_date"},
-    "visit": {"reason", "date"},
-    "procedure": {"procedure_name", "date"},
-}
+TYPES = {record_type.name: record_type for record_type in RECORD_TYPES}
 FAMILY = family(TODAY)
 RECORDS = [record for patient in FAMILY for record in patient.records]
 FILES = [(record, document) for record in RECORDS for document in record.documents]
@@ -53,9 +33,13 @@ LETTERS = [
 ]
 
 
+def texts_of(pdf_data: bytes) -> list[str]:
+    with pypdfium2.PdfDocument(pdf_data) as pdf:
+        return [page.get_textpage().get_text_bounded() for page in pdf]
+
+
 def pdf_opens(data: bytes) -> bool:
-    with pypdfium2.PdfDocument(data) as pdf:
-        return all("NOT A REAL DOCUMENT" in page.get_textpage().get_text_bounded() for page in pdf)
+    return all("NOT A REAL DOCUMENT" in text for text in texts_of(data))
 
 
 def picture_opens(data: bytes) -> bool:
@@ -97,22 +81,16 @@ def extension(document: DemoDocument) -> str:
     return PurePath(document.name).suffix
 
 
-def text_of(pdf_data: bytes) -> str:
-    with pypdfium2.PdfDocument(pdf_data) as pdf:
-        return "\n".join(page.get_textpage().get_text_bounded() for page in pdf)
-
-
-@pytest.mark.parametrize(("record", "document"), FILES, ids=[document.name for _, document in FILES])
-def test_demo_file_opens_and_stays_within_its_limits(record: DemoRecord, document: DemoDocument) -> None:
-    accepts, max_size, _, categories = LIMITS[record.record_type]
-    assert OPENERS[extension(document)](document.content)
-    assert extension(document) in accepts.split()
-    assert 0 < len(document.content) <= max_size
-    assert document.category is None or document.category in categories.split()
-
-
-def test_every_file_type_is_there() -> None:
-    assert {extension(document) for _, document in FILES} == OPENERS.keys()
+@pytest.mark.parametrize("suffix", OPENERS)
+def test_demo_files_open_and_stay_within_their_limits(suffix: str) -> None:
+    found = [(record, document) for record, document in FILES if extension(document) == suffix]
+    assert found
+    for record, document in found:
+        record_type = TYPES[record.record_type]
+        assert OPENERS[suffix](document.content)
+        assert suffix in record_type.accepts
+        assert 0 < len(document.content) <= record_type.max_size
+        assert document.category in (None, *record_type.categories)
 
 
 def test_family_is_two_adults_and_two_children() -> None:
@@ -121,16 +99,14 @@ def test_family_is_two_adults_and_two_children() -> None:
 
 
 def test_every_record_has_its_required_fields() -> None:
-    assert [record for record in RECORDS if REQUIRED[record.record_type] - record.fields.keys()] == []
+    required = {name: {field.name for field in kind.fields if field.required} for name, kind in TYPES.items()}
+    assert [record for record in RECORDS if required[record.record_type] - record.fields.keys()] == []
 
 
-def test_there_are_records_without_documents_and_a_full_one() -> None:
-    left = [LIMITS[record.record_type][2] - len(record.documents) for record in RECORDS]
+def test_there_are_empty_and_full_records_and_documents_with_and_without_a_description() -> None:
+    left = [TYPES[record.record_type].max_files - len(record.documents) for record in RECORDS]
     assert min(left) == 0
     assert any(not record.documents for record in RECORDS)
-
-
-def test_some_documents_have_a_description_and_some_do_not() -> None:
     assert {document.description is None for _, document in FILES} == {True, False}
 
 
@@ -151,13 +127,14 @@ def test_phone_photo_is_stored_on_its_side_and_turned_by_its_exif() -> None:
 # --- dates move with the day the demo is created --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("born", "document"), LETTERS, ids=[document.name for _, document in LETTERS])
-def test_every_date_in_a_letter_is_moved(born: date, document: DemoDocument) -> None:
-    birth_date, written = re.findall(r"\d\d [A-Z][a-z]{2} \d{4}", text_of(document.content))
-    assert birth_date == f"{born:%d %b %Y}"
-    assert written in {f"{TODAY - timedelta(days=ago):%d %b %Y}" for ago in range(1000)}
-    moved_back = move_dates(document.content, DRAWN - TODAY)
-    assert moved_back in {path.read_bytes() for path in (FOLDER / "documents").glob("*.pdf")}
+def test_every_date_in_a_letter_is_moved() -> None:
+    committed = {path.read_bytes() for path in (FOLDER / "documents").glob("*.pdf")}
+    assert len(LETTERS) > 5
+    for born, document in LETTERS:
+        birth_date, written = re.findall(r"\d\d [A-Z][a-z]{2} \d{4}", "\n".join(texts_of(document.content)))
+        assert birth_date == f"{born:%d %b %Y}"
+        assert written in {f"{TODAY - timedelta(days=ago):%d %b %Y}" for ago in range(1000)}
+        assert move_dates(document.content, DRAWN - TODAY) in committed
 
 
 def test_dates_in_tables_photos_and_scans_are_moved() -> None:

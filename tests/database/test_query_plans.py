@@ -1,4 +1,4 @@
-"""Among a million documents, what a list, a search, a count or the trash reads is found by an index."""
+"""With 200,000 documents (--full: a million) an index finds what a list, search, count or the trash reads."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -14,6 +14,7 @@ from medfiles.database.session import db
 from medfiles.http.parameters import list_query
 from medfiles.sandbox.pool import Sandbox
 from tests.support import large_lists
+from tests.support.extent import Extent
 from tests.support.factories import World, at_work, make_app
 from tests.support.large_lists import FIRST, LONG
 from tests.support.shared_installation import environ_in
@@ -26,12 +27,12 @@ LARGE = ("entity_files", "visits", "audit_events", "patients")
 
 @pytest.fixture(scope="module")
 def large(
-    tmp_path_factory: pytest.TempPathFactory, new_database: Callable[[Path], str], sandbox: Sandbox
+    tmp_path_factory: pytest.TempPathFactory, new_database: Callable[[Path], str], sandbox: Sandbox, extent: Extent
 ) -> Iterator[Flask]:
     place = tmp_path_factory.mktemp("large")
     app = make_app(environ_in(place, new_database(place)), sandbox)
     with at_work(app) as world:
-        large_lists.a_million(world.user().id, world.user("other@sample.example").id)
+        large_lists.fill(world.user().id, world.user("other@sample.example").id, extent.of(10, 2))
     yield app
     app.extensions["medfiles"].renderers.close()
 

@@ -13,9 +13,7 @@ from medfiles.models import Patient
 from tests.support.factories import World
 
 
-def test_a_writer_is_told_when_another_holds_the_database_for_too_long(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_writer_fails_when_the_database_is_locked_for_too_long(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("medfiles.database.sqlite.BUSY_SECONDS", 0.05)
     holder = sqlite3.connect(str(db.engine.url.database), isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
@@ -26,9 +24,7 @@ def test_a_writer_is_told_when_another_holds_the_database_for_too_long(
     world.patient()
 
 
-def test_what_only_looks_waits_for_no_writer_once_it_is_in_the_trail(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_repeated_reads_do_not_wait_for_a_writer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("medfiles.database.sqlite.BUSY_SECONDS", 0.05)
     document = world.attach(world.record()).id
     world.documents().details(document)

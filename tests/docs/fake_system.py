@@ -6,6 +6,7 @@ and services are only noted in ROOT/calls; units are run by their own ExecStart 
 
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -15,21 +16,11 @@ import urllib.request
 from contextlib import suppress
 from pathlib import Path
 
-import psutil
-
 CHECKOUT = Path(__file__).parents[2]
 COPIED = (
-    "deploy",
-    "medfiles",
-    "migrations",
-    "requirements",
-    "static",
-    "templates",
-    "gunicorn.conf.py",
-    "pyproject.toml",
-    "setup.cfg",
-    "wsgi.py",
-)
+    "deploy", "medfiles", "migrations", "requirements", "static", "templates", "gunicorn.conf.py", "pyproject.toml",
+    "setup.cfg", "wsgi.py",
+)  # fmt: skip
 FAKED = ("apt-get", "git", "install", "make", "runuser", "systemctl", "useradd")
 MOVED = re.compile(r"(?<![\w.])/(srv/medfiles|var/lib/medfiles|backup/medfiles|etc/(?=medfiles|systemd|nginx))")
 SECONDS = 120
@@ -103,23 +94,21 @@ def start(root: Path, unit: str, file: Path, instance: str) -> None:
 def await_port(port: int, server: "subprocess.Popen[bytes]") -> None:
     end = time.monotonic() + SECONDS
     while server.poll() is None and time.monotonic() < end:
-        try:
+        with suppress(OSError):
             urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
             return
+        with suppress(subprocess.TimeoutExpired):
+            server.wait(0.1)
     sys.exit("The server did not start.")
 
 
 def stop(root: Path, unit: str) -> None:
     number = root / f"{unit}.pid"
-    with suppress(psutil.NoSuchProcess):
-        server = psutil.Process(int(number.read_text()))
-        server.send_signal(signal.SIGINT)
-        end = time.monotonic() + SECONDS
-        while server.status() != psutil.STATUS_ZOMBIE and time.monotonic() < end:
-            time.sleep(0.1)
+    with suppress(ProcessLookupError):
+        server = os.pidfd_open(int(number.read_text()))
+        signal.pidfd_send_signal(server, signal.SIGINT)
+        select.select([server], [], [], SECONDS)  # readable once the process has ended
+        os.close(server)
     number.unlink()
 
 

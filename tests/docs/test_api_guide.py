@@ -16,13 +16,14 @@ import pytest
 
 from medfiles.api.openapi import openapi
 from medfiles.sandbox.pool import Sandbox
+from tests.docs import pages
 from tests.support.factories import World, install
 from tests.support.server import ROOT, environment, serve
 from tests.support.tools import need
 
 GUIDE = ROOT / "docs" / "api.md"
 READER = "you@example.org"
-FENCE = re.compile(r"^```(sh|json)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
 LINE = re.compile(r"\bcurl\b.*#\s+(\d{3})$", re.MULTILINE)
 MARK = "--- next block ---"
 # Says of every request on standard error what it was and how it was answered, and is otherwise the curl of the machine.
@@ -41,11 +42,7 @@ class Typed:
 
 
 def blocks() -> list[tuple[str, str]]:
-    return [(found[1], found[2]) for found in FENCE.finditer(GUIDE.read_text())]
-
-
-def shown_statuses() -> list[int]:
-    return [int(status) for kind, text in blocks() if kind == "sh" for status in LINE.findall(text)]
+    return [(block.language, block.text) for block in pages.blocks(GUIDE) if block.language in ("sh", "json")]
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +50,7 @@ def installed(
     tmp_path_factory: pytest.TempPathFactory, new_database: Callable[[Path], str], sandbox: Sandbox
 ) -> Iterator[tuple[World, dict[str, str]]]:
     place = tmp_path_factory.mktemp("guide")
-    settings = {
-        "MEDFILES_INSTANCE": str(place),
-        "MEDFILES_DATABASE_URL": new_database(place),
-        "MEDFILES_WORKERS": "1",
-    }
+    settings = {"MEDFILES_INSTANCE": str(place), "MEDFILES_DATABASE_URL": new_database(place), "MEDFILES_WORKERS": "1"}
     with install(settings, sandbox) as world:
         for email in (READER, "other@example.org"):
             world.user(email)
@@ -84,9 +77,8 @@ def as_typed(address: str, desk: Path) -> Iterator[str]:
     """The guide's lines for this server and this machine; after the token was made, in a folder of its own."""
     for kind, text in blocks():
         if kind == "sh":
-            yield text.replace("http://127.0.0.1:8000", address).replace(
-                ".venv/bin/flask", f"{sys.executable} -m flask"
-            )
+            here = text.replace("http://127.0.0.1:8000", address)
+            yield here.replace(".venv/bin/flask", f"{sys.executable} -m flask")
             yield f"cd {desk}"
         yield f"echo; echo '{MARK}'"
 
@@ -105,14 +97,13 @@ def shape(value: Any) -> Any:
 
 
 def test_every_line_is_answered_as_the_guide_says(typed: Typed) -> None:
-    assert [status for status, *_ in typed.requests] == shown_statuses()
+    shown = [int(status) for kind, text in blocks() if kind == "sh" for status in LINE.findall(text)]
+    assert [status for status, *_ in typed.requests] == shown
     assert typed.complaints == ""
 
 
 def test_every_curl_line_shows_a_status() -> None:
-    lines = [
-        line for kind, text in blocks() if kind == "sh" for line in text.splitlines() if re.search(r"\bcurl ", line)
-    ]
+    lines = [line for kind, text in blocks() if kind == "sh" for line in text.splitlines() if "curl " in line]
     assert len(lines) > 30
     assert [line for line in lines if not LINE.search(line)] == []
 

@@ -75,39 +75,25 @@ def test_a_name_that_a_document_bears_itself_stays_with_it(names: list[str]) -> 
 @pytest.mark.parametrize(
     ("names", "packed"),
     [
-        (["Letter.pdf", "Letter.pdf"], ["Letter.pdf", "Letter (2).pdf"]),
         (["Letter.pdf", "letter.PDF"], ["Letter.pdf", "letter (2).PDF"]),
         (["Caf\u00e9.txt", "Cafe\u0301.txt"], ["Caf\u00e9.txt", "Caf\u00e9 (2).txt"]),
         (["Straße.txt", "STRASSE.txt"], ["Straße.txt", "STRASSE (2).txt"]),
         (["Letter.pdf", "Letter.pdf", "Letter (2).pdf"], ["Letter.pdf", "Letter (3).pdf", "Letter (2).pdf"]),
-        (["日本.pdf", "日本.pdf"], ["日本.pdf", "日本 (2).pdf"]),
         (["report", "report"], ["report", "report (2)"]),
     ],
 )
-def test_equal_names_get_numbers_that_nobody_has(names: list[str], packed: list[str]) -> None:
+def test_equal_names_get_numbers_that_are_not_used_yet(names: list[str], packed: list[str]) -> None:
     assert names_in(*names) == packed
-
-
-@pytest.mark.parametrize(
-    ("name", "safe"),
-    [
-        ("../../etc/passwd", "passwd"),
-        ("C:\\Windows\\win.ini", "win.ini"),
-        ("/abs.pdf", "abs.pdf"),
-        ("..", "Document"),
-        ("", "Document"),
-        ("CON.pdf", "_CON.pdf"),
-        ("Blood: 5.1? <low>.pdf", "Blood_ 5.1_ _low_.pdf"),
-        ("a\x00b\n.pdf", "ab.pdf"),
-        ("Brief von Dr. Größe.pdf", "Brief von Dr. Größe.pdf"),
-    ],
-)
-def test_a_name_leads_nowhere_and_can_be_written_everywhere(name: str, safe: str) -> None:
-    assert portable(name) == safe
-
-
-def test_hundreds_of_documents_of_one_name_are_numbered_in_order() -> None:
     assert unique_names(["scan.jpg"] * 500)[-1] == "scan (500).jpg"
+
+
+def test_a_name_leads_nowhere_and_can_be_written_everywhere() -> None:
+    names = {
+        "../../etc/passwd": "passwd", "C:\\Windows\\win.ini": "win.ini", "/abs.pdf": "abs.pdf", "..": "Document",
+        "": "Document", "CON.pdf": "_CON.pdf", "Blood: 5.1? <low>.pdf": "Blood_ 5.1_ _low_.pdf", "a\x00b.pdf": "ab.pdf",
+        "Brief von Dr. Größe.pdf": "Brief von Dr. Größe.pdf",
+    }  # fmt: skip
+    assert {name: portable(name) for name in names} == names
 
 
 @pytest.mark.parametrize("name", ["Bärbel.pdf", "日本.pdf", "plain.pdf"])
@@ -138,16 +124,11 @@ def test_what_is_missing_is_named_in_a_text() -> None:
     text = zipped.read(NOTE).decode()
     assert "could not be added to this archive:\n\n- Referral Größe.pdf\n- X-ray.dcm\n" in text
 
-
-def test_the_text_never_takes_the_name_of_a_document() -> None:
+    assert names_in("a.pdf") == ["a.pdf"]
     assert names_in(NOTE.upper(), missing=("b.pdf",)) == [NOTE.upper(), "Missing documents (2).txt"]
 
 
-def test_nothing_missing_is_nothing_to_tell() -> None:
-    assert names_in("a.pdf") == ["a.pdf"]
-
-
-@pytest.mark.parametrize("size", [0, 1, 2999, 3001, 10_000])
+@pytest.mark.parametrize("size", [0, 2999, 3001])
 def test_bytes_that_are_more_or_fewer_than_announced_end_the_stream(size: int) -> None:
     made = archive([member("a.pdf", b"x" * 3000, size), member("b.pdf")])
     sent = bytearray()

@@ -23,15 +23,15 @@ def linking(make_world: Callable[..., World], bucket: Callable[[], str]) -> Worl
     return make_world(STORAGE_URL=bucket(), DIRECT_LINKS=SECONDS)
 
 
-def test_whoever_asks_for_a_link_gets_one_to_the_bytes(linking: World) -> None:
+def test_a_link_leads_to_the_bytes_and_is_a_download_in_the_audit_log(linking: World) -> None:
     file = linking.attach(linking.record())
     told = script(linking).ask("GET", f"/files/{file.id}/download?direct=1")
     assert (told.status_code, told.data) == (307, b"")
     assert told.headers["Cache-Control"] == "private, no-store"
     with urllib.request.urlopen(told.location, timeout=20) as answer:
         assert sha256(answer.read()).hexdigest() == file.sha256
-    [query] = [urllib.parse.parse_qs(urllib.parse.urlsplit(told.location).query)]
-    assert query["X-Amz-Expires"] == [SECONDS]
+    assert urllib.parse.parse_qs(urllib.parse.urlsplit(told.location).query)["X-Amz-Expires"] == [SECONDS]
+    assert [event.file_id for event in linking.events(action="download")] == [file.id]
 
 
 def test_a_link_that_was_altered_leads_nowhere(linking: World) -> None:
@@ -45,39 +45,24 @@ def test_a_link_that_was_altered_leads_nowhere(linking: World) -> None:
         refused.value.close()
 
 
-def test_a_link_is_a_download_in_the_trail(linking: World) -> None:
-    file = linking.attach(linking.record())
-    script(linking).ask("GET", f"/files/{file.id}/download?direct=1")
-    assert [event.file_id for event in linking.events(action="download")] == [file.id]
+def test_without_asking_or_access_there_is_no_link(linking: World) -> None:
+    path = f"/files/{linking.attach(linking.record()).id}/download"
+    answer = script(linking).get(path)
+    assert (answer.status_code, answer.data) == (200, samples.pdf())
+    assert problem(script(linking, "otto@sample.example").ask("GET", f"{path}?direct=1"), 404, "not-found")
 
 
-def test_nobody_gets_a_link_to_what_is_not_theirs(linking: World) -> None:
-    file = linking.attach(linking.record())
-    problem(script(linking, "otto@sample.example").ask("GET", f"/files/{file.id}/download?direct=1"), 404, "not-found")
+@pytest.mark.parametrize("seconds", ["0", SECONDS])
+def test_a_disk_has_no_links(make_world: Callable[..., World], seconds: str) -> None:
+    world = make_world(DIRECT_LINKS=seconds)
+    answer = script(world).ask("GET", f"/files/{world.attach(world.record()).id}/download?direct=1")
+    assert (answer.status_code, answer.data) == (200, samples.pdf())
 
 
-def test_whoever_does_not_ask_gets_the_bytes(linking: World) -> None:
-    file = linking.attach(linking.record())
-    got = script(linking).get(f"/files/{file.id}/download")
-    assert (got.status_code, got.data) == (200, samples.pdf())
-
-
-def test_where_there_are_no_links_the_bytes_come(world: World) -> None:
-    file = world.attach(world.record())
-    got = script(world).ask("GET", f"/files/{file.id}/download?direct=1")
-    assert (got.status_code, got.data) == (200, samples.pdf())
-
-
-def test_a_disk_has_no_links_whatever_is_set(make_world: Callable[..., World]) -> None:
-    world = make_world(DIRECT_LINKS=SECONDS)
-    file = world.attach(world.record())
-    assert script(world).ask("GET", f"/files/{file.id}/download?direct=1").status_code == 200
-
-
-def test_they_are_off_by_themselves_and_never_good_for_longer_than_a_minute() -> None:
+def test_links_are_off_by_default_and_never_valid_for_more_than_a_minute() -> None:
     assert load({})["MEDFILES_DIRECT_LINKS"] == 0
     for seconds in ("61", "-1"):
-        with pytest.raises(SettingError, match="from 0 to 60"):
+        with pytest.raises(SettingError, match="0<=x<=60"):
             load({"MEDFILES_DIRECT_LINKS": seconds})
 
 

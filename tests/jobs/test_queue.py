@@ -28,7 +28,7 @@ from medfiles.operations import housekeeping, scanning, status
 from medfiles.operations import worker as operation_worker
 from tests.support import samples
 from tests.support.clamav import AWAY, scanned_by
-from tests.support.factories import World
+from tests.support.factories import World, run_at_once
 
 pytestmark = pytest.mark.database
 
@@ -194,11 +194,7 @@ def test_many_at_once_do_each_job_once(world: World) -> None:
                 taken.append(claim.subject)
                 jobs.complete(claim)
 
-    threads = [threading.Thread(target=take) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_at_once([take] * 4)
     assert (sorted(taken), told()) == ([*range(1, 41)], [])
 
 
@@ -270,9 +266,7 @@ def test_what_is_due_in_the_trash_goes_for_ever(world: World) -> None:
 # --- failed ---------------------------------------------------------------------------------------------------------
 
 
-def test_what_failed_is_tried_later_and_later_and_given_up_in_the_end(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failed_job_is_retried_with_backoff_and_then_given_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: Any) -> Any:
         raise StorageError
 
@@ -298,7 +292,7 @@ def test_what_always_costs_the_life_of_who_does_it_is_given_up(world: World) -> 
     assert given_up() == [(WARM, 7, "lost")]
 
 
-def test_a_mistake_in_one_job_does_not_stop_the_others(
+def test_failed_job_leaves_others(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     handler(monkeypatch, "sweep", run=lambda *_: 1 // 0)
@@ -463,13 +457,13 @@ def test_older_documents_are_scanned_now_and_again(world: World, scanner: Clamd)
 
 
 def test_without_a_scanner_there_is_nothing_to_scan(world: World) -> None:
-    assert scanning.scan_due(world.parts.storages, None) == {}
+    assert scanning.scan_due(replace(world.parts, scanner=None)) == {}
 
 
 def test_while_the_scanner_is_away_older_documents_wait(world: World) -> None:
     world.attach(world.record())
     with pytest.raises(scanning.ScannerUnreachable):
-        scanning.scan_due(world.parts.storages, AWAY)
+        scanning.scan_due(replace(world.parts, scanner=AWAY))
 
 
 def test_a_thumbnail_that_somebody_has_made_meanwhile_is_left(world: World) -> None:

@@ -4,13 +4,16 @@ import json
 from typing import Any
 
 from click.testing import Result
+from sqlalchemy import select
 
 from medfiles.database.session import db
+from medfiles.models import EntityFile
 from tests.legacy import installation
 from tests.legacy.installation import Older
 from tests.support.factories import World
 
 FINDINGS, MISUSE = 1, 2
+DOWNLOAD = "/api/v1/lab-result-files/{}/download"
 
 
 def run(world: World, *words: str) -> Result:
@@ -36,7 +39,7 @@ def url_of(world: World) -> str:
 
 def planted(world: World, **sizes: Any) -> Older:
     """An older installation in this one, with every fault."""
-    sizes = {"users": 3, "patients": 5, "results": 20, "files": 80} | sizes
+    sizes = {"users": 3, "patients": 5, "results": 20, "files": 45} | sizes
     return installation.plant(url_of(world), world.uploads, **sizes)
 
 
@@ -48,3 +51,10 @@ def said(result: Result) -> Any:
 
 def assert_moved(older: Older, world: World) -> None:
     installation.assert_all_moved(older, url_of(world), world.uploads)
+
+
+def document_of(number: int) -> EntityFile:
+    """The document that this older file became."""
+    db.session.rollback()
+    found: EntityFile = db.session.scalars(select(EntityFile).where(EntityFile.legacy_id == number)).one()
+    return found

@@ -26,7 +26,7 @@ STEPS = [
     (LEGACY + "log", "begin"),
     ("medfiles.operations.backup", "copy_database"),
     ("medfiles.operations.backup", "_copied"),
-    ("medfiles.operations.backup", "_seal"),
+    ("medfiles.operations.backup", "write_private"),
     (LEGACY + "migration", "Migration.back_up"),
     (LEGACY + "people", "bring_along"),
     ("medfiles.storage.journal", "expect"),
@@ -76,7 +76,7 @@ def assert_as_uninterrupted(older: installation.Older, world: World, before: Map
     ("module", "name"),
     [pytest.param(*step, marks=pytest.mark.database) if step in ON_POSTGRES else step for step in STEPS],
 )
-def test_killed_at_a_step_the_next_run_continues(
+def test_killed_run_is_continued(
     world: World, environ: Mapping[str, str], runner: Runner, module: str, name: str
 ) -> None:
     older = planted(world, **SMALL)
@@ -88,7 +88,7 @@ def test_killed_at_a_step_the_next_run_continues(
 
 
 @pytest.mark.database
-def test_killed_at_fifty_moments_the_result_is_the_same(
+def test_run_killed_often_is_completed(
     world: World, environ: Mapping[str, str], runner: Runner, extent: Extent
 ) -> None:
     older, chance = planted(world, **(SMALL | {"files": 120})), random.Random(50)

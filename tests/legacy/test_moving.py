@@ -24,18 +24,22 @@ from medfiles.operations import backup, housekeeping, restore
 from medfiles.sandbox.pool import Limits, Sandbox
 from medfiles.storage import DiskStorage, Staged
 from tests.legacy import installation
-from tests.legacy.commands import FINDINGS, MISUSE, assert_moved, migrate, planted, run, said, url_of
+from tests.legacy.commands import (
+    DOWNLOAD,
+    FINDINGS,
+    MISUSE,
+    assert_moved,
+    document_of,
+    migrate,
+    planted,
+    run,
+    said,
+    url_of,
+)
 from tests.support.extent import Extent
 from tests.support.factories import World
 
-DOWNLOAD = "/api/v1/lab-result-files/{}/download"
 CLEAN = {"users": 2, "patients": 3, "results": 9, "files": 20, "faults": False}
-
-
-def document_of(number: int) -> EntityFile:
-    db.session.rollback()
-    found: EntityFile = db.session.scalars(select(EntityFile).where(EntityFile.legacy_id == number)).one()
-    return found
 
 
 @pytest.mark.database
@@ -89,17 +93,14 @@ def test_dry_run_reports_everything_and_changes_nothing(world: World) -> None:
 
 
 def test_without_findings_the_exit_status_is_0(world: World) -> None:
+    assert migrate(world, "--dry-run").exit_code == 0
+    assert migrate(world).exit_code == 0
     planted(world, **CLEAN)
     assert migrate(world, "--dry-run").exit_code == 0
     assert migrate(world).exit_code == 0
 
 
-def test_an_installation_without_older_files_has_nothing_to_move(world: World) -> None:
-    assert migrate(world, "--dry-run").exit_code == 0
-    assert migrate(world).exit_code == 0
-
-
-def test_output_is_by_user_and_patient_without_names(world: World) -> None:
+def test_output_is_by_user_and_patient_with_names_only_on_request(world: World) -> None:
     older = planted(world, **CLEAN)
     output = migrate(world).output
     of_user = sum(file.user == 1 for file in older.files)
@@ -112,13 +113,9 @@ def test_output_is_by_user_and_patient_without_names(world: World) -> None:
     assert "Isolation: no user has access to a document of another user’s patient" in output
     assert "First2" not in output
     assert "user1@" not in output
-
-
-def test_output_with_names_option_shows_names(world: World) -> None:
-    planted(world, **CLEAN)
-    output = migrate(world, "--names").output
-    assert "User 1 (user1@sample.example)" in output
-    assert "Patient 2 (First2 Sample)" in output
+    named = migrate(world, "--names").output
+    assert "User 1 (user1@sample.example)" in named
+    assert "Patient 2 (First2 Sample)" in named
 
 
 def test_the_report_is_saved_as_a_page_only_its_owner_can_read(world: World) -> None:
@@ -257,9 +254,7 @@ def test_the_backup_holds_every_file_and_passes_its_check(world: World) -> None:
     assert {file.sha256 for file in older.files if file.sha256} <= set(kept.values())
 
 
-def test_the_restored_backup_is_the_installation_before_the_move(
-    world: World, make_world: Callable[..., World]
-) -> None:
+def test_restored_backup_is_the_state_before_the_move(world: World, make_world: Callable[..., World]) -> None:
     older, added = planted(world), world.attach(world.record(), "New.txt")
     place = Path(said(migrate(world, "--json"))["backup"])
     other = make_world()
@@ -296,7 +291,7 @@ def test_an_interrupted_backup_is_completed_by_the_next_run(world: World, monkey
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as broken:
-        broken.setattr(backup, "_seal", full)
+        broken.setattr(backup, "write_private", full)
         result = migrate(world)
     assert (result.exit_code, "No space left on device" in result.output) == (1, True)
     assert world.files() == []
@@ -434,10 +429,8 @@ def test_bytes_that_read_back_differently_stop_the_move(world: World, monkeypatc
     world.assert_settled()
 
 
-@pytest.mark.parametrize(("owner", "name"), [(Staged, "write"), (Staged, "finish"), (DiskStorage, "_publish")])
-def test_a_full_disk_stops_the_move_and_the_next_run_continues(
-    world: World, monkeypatch: pytest.MonkeyPatch, owner: type, name: str
-) -> None:
+@pytest.mark.parametrize(("owner", "name"), [(Staged, "write"), (Staged, "finish"), (DiskStorage, "commit")])
+def test_run_continues_after_a_full_disk(world: World, monkeypatch: pytest.MonkeyPatch, owner: type, name: str) -> None:
     older, calls, inner = planted(world), 0, getattr(owner, name)
     before = installation.state(older)
 
@@ -487,9 +480,7 @@ def test_documents_can_be_added_during_the_move(world: World, monkeypatch: pytes
 
 
 @pytest.mark.database
-def test_a_lab_result_trashed_during_the_move_takes_its_files_along(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lab_result_trashed_during_the_move_takes_its_files(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     record = world.record("lab-result")
     older, inner, done = world.older_file(record), moving.Mover._store, list[Any]()
 

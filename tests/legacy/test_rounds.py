@@ -26,7 +26,7 @@ STEPS = st.lists(st.sampled_from(["migrate", "roll back", "edit", "trash", "rest
 
 def test_rounds_lose_nothing(usual_world: MakeWorld, extent: Extent) -> None:
     @settings(
-        max_examples=extent.of(50, 4), deadline=None, suppress_health_check=[*HealthCheck], phases=[Phase.generate]
+        max_examples=extent.of(50, 3), deadline=None, suppress_health_check=[*HealthCheck], phases=[Phase.generate]
     )
     @given(files=st.integers(20, 40), seed=st.integers(0, 10_000), batch=st.integers(1, 15), steps=STEPS)
     def rounds(**chosen: Any) -> None:

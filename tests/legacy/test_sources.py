@@ -34,7 +34,7 @@ def other(world: World, tmp_path: Path, new_database: Callable[[Path], str]) -> 
 
 
 def plant(url: str, uploads: Path) -> Older:
-    return installation.plant(url, uploads, own=False, first_id=501, users=3, patients=5, results=20, files=80)
+    return installation.plant(url, uploads, own=False, first_id=501, users=3, patients=5, results=20, files=45)
 
 
 def of(other: Older) -> tuple[str, ...]:
@@ -59,6 +59,15 @@ def count(model: Any) -> int:
     return db.session.scalar(select(func.count(model.id))) or 0
 
 
+def existing(world: World, email: str = "user501@sample.example", **values: Any) -> Patient:
+    """A patient of this installation who is like one of the other's."""
+    same = {"first_name": "First501", "last_name": "Sample", "birth_date": date(2001, 2, 3)}
+    patient = Patient(user_id=world.user(email).id, **(same | values))
+    db.session.add(patient)
+    db.session.commit()
+    return patient
+
+
 def mapped(kind: str) -> dict[int, int]:
     query = select(LegacyId.old_id, LegacyId.new_id).where(LegacyId.kind == kind)
     return {old: new or 0 for old, new in db.session.execute(query).all()}
@@ -66,15 +75,12 @@ def mapped(kind: str) -> dict[int, int]:
 
 @pytest.mark.database
 def test_people_who_exist_already_are_matched(world: World, other: Older) -> None:
-    user = world.user("USER501@sample.example")
-    patient = Patient(user_id=user.id, first_name="first501", last_name=" SAMPLE", birth_date=date(2001, 2, 3))
-    db.session.add(patient)
-    db.session.flush()
+    patient = existing(world, "USER501@sample.example", first_name="first501", last_name=" SAMPLE")
     record = LabResult(patient_id=patient.id, test_name="Test 501", completed_date=date(2019, 2, 3))
     db.session.add(record)
     db.session.commit()
     migrate(world, *of(other))
-    assert mapped("user")[501] == user.id
+    assert mapped("user")[501] == patient.user_id
     assert mapped("patient")[501] == patient.id
     assert mapped("lab-result")[501] == record.id
     assert (count(User), count(Patient), count(LabResult)) == (3, 5, 20)
@@ -83,33 +89,22 @@ def test_people_who_exist_already_are_matched(world: World, other: Older) -> Non
 @pytest.mark.parametrize(
     "value", [{"last_name": "Somebody"}, {"birth_date": date(2001, 2, 4)}, {"first_name": "First50"}]
 )
-def test_a_patient_with_another_name_or_birth_date_is_not_matched(
-    world: World, other: Older, value: dict[str, Any]
-) -> None:
-    user = world.user("user501@sample.example")
-    same = {"first_name": "First501", "last_name": "Sample", "birth_date": date(2001, 2, 3)}
-    patient = Patient(user_id=user.id, **(same | value))
-    db.session.add(patient)
-    db.session.commit()
+def test_patient_with_other_name_or_birthday_is_not_matched(world: World, other: Older, value: dict[str, Any]) -> None:
+    patient = existing(world, **value)
     migrate(world, *of(other))
     assert mapped("patient")[501] != patient.id
     assert count(Patient) == 6
 
 
 def test_ambiguous_patients_are_not_matched(world: World, other: Older) -> None:
-    user = world.user("user501@sample.example")
     for _ in range(2):
-        db.session.add(Patient(user_id=user.id, first_name="First501", last_name="Sample", birth_date=date(2001, 2, 3)))
-    db.session.commit()
+        existing(world)
     migrate(world, *of(other))
     assert count(Patient) == 7
 
 
 def test_the_same_name_under_another_account_is_not_matched(world: World, other: Older) -> None:
-    stranger = world.user("otto@sample.example")
-    patient = Patient(user_id=stranger.id, first_name="First501", last_name="Sample", birth_date=date(2001, 2, 3))
-    db.session.add(patient)
-    db.session.commit()
+    patient = existing(world, "otto@sample.example")
     migrate(world, *of(other))
     assert patient.id not in mapped("patient").values()
     assert not db.session.scalars(select(EntityFile).where(EntityFile.patient_id == patient.id)).all()

@@ -12,24 +12,26 @@ from medfiles.clock import now
 from medfiles.database.session import db
 from medfiles.errors import StorageError
 from medfiles.legacy.folder import folder_of
-from medfiles.models import EntityFile, LabResultFile, LegacyId, LegacySource
+from medfiles.models import LabResultFile, LegacyId, LegacySource
 from medfiles.operations import housekeeping
 from tests.legacy import installation
-from tests.legacy.commands import FINDINGS, MISUSE, assert_moved, migrate, planted, roll_back, said
+from tests.legacy.commands import (
+    DOWNLOAD,
+    FINDINGS,
+    MISUSE,
+    assert_moved,
+    document_of,
+    migrate,
+    planted,
+    roll_back,
+    said,
+)
 from tests.support.factories import World
-
-DOWNLOAD = "/api/v1/lab-result-files/{}/download"
 
 
 @pytest.fixture
 def lab(world: World) -> Any:
     return world.record("lab-result")
-
-
-def document_of(number: int) -> EntityFile:
-    db.session.rollback()
-    found: EntityFile = db.session.scalars(select(EntityFile).where(EntityFile.legacy_id == number)).one()
-    return found
 
 
 def rows() -> int:
@@ -179,9 +181,7 @@ def test_a_shared_older_file_stays_until_the_last_row_is_deleted(world: World, l
     world.assert_settled()
 
 
-def test_an_older_file_that_cannot_be_deleted_is_left_to_the_sweep(
-    world: World, lab: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sweep_deletes_an_older_file_left_behind(world: World, lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     older = world.older_file(lab)
     migrate(world)
 

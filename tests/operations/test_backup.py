@@ -21,10 +21,12 @@ from medfiles.legacy.folder import folder_of
 from medfiles.models import EntityFile, Visit
 from medfiles.operations import backup, database_dump, integrity, restore
 from medfiles.storage import digest
+from medfiles.storage.durable import write_private
 from tests.support.factories import World
 
 pytestmark = pytest.mark.database
 
+MakeWorld = Callable[..., World]
 KINDS = ("lab-result", "insurance", "visit", "procedure")
 OF_A_RUN = {*restore.LEFT_BEHIND, "audit_events", "audit_seals"}  # backups and restores leave events
 
@@ -82,7 +84,7 @@ def objects(folder: Path) -> list[Path]:
     return sorted(path for path in (folder / "objects").glob("*/*"))
 
 
-def test_what_comes_back_is_what_was_there(lived_in: World, make_world: Callable[..., World], tmp_path: Path) -> None:
+def test_what_comes_back_is_what_was_there(lived_in: World, make_world: MakeWorld, tmp_path: Path) -> None:
     before, bytes_before = rows(lived_in), contents(lived_in)
     older = {path: (lived_in.uploads / path).read_bytes() for path in folder_of(lived_in.parts.storages).paths()}
     made = run(lived_in, "backup", str(tmp_path / "safe"), "--json")
@@ -97,8 +99,8 @@ def test_what_comes_back_is_what_was_there(lived_in: World, make_world: Callable
     assert integrity.count_findings() == {}
 
 
-def test_from_a_folder_it_comes_back_in_a_bucket_and_from_there_in_a_folder(
-    lived_in: World, make_world: Callable[..., World], bucket: Callable[[], str], tmp_path: Path
+def test_backup_moves_between_folder_and_bucket(
+    lived_in: World, make_world: MakeWorld, bucket: Callable[[], str], tmp_path: Path
 ) -> None:
     before = contents(lived_in)
     save(lived_in, tmp_path / "folder")
@@ -112,9 +114,7 @@ def test_from_a_folder_it_comes_back_in_a_bucket_and_from_there_in_a_folder(
     back.assert_settled()
 
 
-def test_the_trail_comes_back_with_its_chain_and_goes_on(
-    lived_in: World, make_world: Callable[..., World], tmp_path: Path
-) -> None:
+def test_audit_chain_is_restored_and_continues(lived_in: World, make_world: MakeWorld, tmp_path: Path) -> None:
     run(lived_in, "audit", "seal")
     run(lived_in, "backup", str(tmp_path))
     events = [(event.id, event.action) for event in lived_in.events()]
@@ -126,7 +126,7 @@ def test_the_trail_comes_back_with_its_chain_and_goes_on(
     assert [(event.id, event.action) for event in other.events()][: len(events) - 1] == events[:-1]
 
 
-def test_what_came_back_is_at_work_again(lived_in: World, make_world: Callable[..., World], tmp_path: Path) -> None:
+def test_what_came_back_is_at_work_again(lived_in: World, make_world: MakeWorld, tmp_path: Path) -> None:
     save(lived_in, tmp_path)
     trashed = next(file.id for file in lived_in.files() if file.deleted_at)
     other = make_world()
@@ -138,9 +138,7 @@ def test_what_came_back_is_at_work_again(lived_in: World, make_world: Callable[.
     other.assert_settled()
 
 
-def test_a_backup_beside_people_at_work_is_one_moment_of_it(
-    world: World, make_world: Callable[..., World], tmp_path: Path
-) -> None:
+def test_backup_during_writes_is_consistent(world: World, make_world: MakeWorld, tmp_path: Path) -> None:
     visits = [int(world.record().id) for _ in range(3)]
     documents = world.documents()
 
@@ -165,8 +163,8 @@ def test_a_backup_beside_people_at_work_is_one_moment_of_it(
     assert not (integrity.verify(other.parts.storages) + integrity.verify_deep(other.parts.storages)).findings
 
 
-def test_what_is_deleted_for_ever_meanwhile_does_not_come_back(
-    lived_in: World, make_world: Callable[..., World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_document_purged_during_the_backup_is_not_restored(
+    lived_in: World, make_world: MakeWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy, documents = database_dump.copy_database, lived_in.documents()
     gone = next(file.id for file in lived_in.files() if file.deleted_at)
@@ -222,9 +220,7 @@ def test_thinning_out_leaves_alone_what_is_no_backup(lived_in: World, tmp_path: 
 
 @pytest.mark.only_sqlite
 @pytest.mark.parametrize(("damage", "option"), [(b"damaged!", ["--mend"]), (b"cut", [])])
-def test_what_was_damaged_in_a_backup_is_copied_anew(
-    lived_in: World, tmp_path: Path, damage: bytes, option: list[str]
-) -> None:
+def test_damaged_object_is_copied_again(lived_in: World, tmp_path: Path, damage: bytes, option: list[str]) -> None:
     first = save(lived_in, tmp_path).name
     backup.object_path(tmp_path, lived_in.files()[0].sha256).write_bytes(damage)
     assert len(list(backup.check(tmp_path, first))) == 1
@@ -261,14 +257,14 @@ def test_a_document_that_is_not_there_is_said_and_the_rest_is_saved(lived_in: Wo
     assert not list(backup.check(tmp_path, backup.newest(tmp_path)))
 
 
-def test_a_backup_that_did_not_come_to_its_end_is_none(
-    lived_in: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: Any) -> Iterator[bytes]:
-        raise OSError(28, "No space left on device")
+def test_incomplete_backup_is_not_listed(lived_in: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, content: str) -> None:
+        if path.name == backup.MANIFEST:
+            raise OSError(28, "No space left on device")
+        write_private(path, content)
 
     with monkeypatch.context() as broken, pytest.raises(StorageError, match="No space left"):
-        broken.setattr(backup, "_seal", full)
+        broken.setattr(backup, "write_private", full)
         save(lived_in, tmp_path)
     assert list(backup.whole(tmp_path)) == []
     assert run(lived_in, "restore", str(tmp_path)).exit_code == 1
@@ -276,9 +272,7 @@ def test_a_backup_that_did_not_come_to_its_end_is_none(
 
 
 @pytest.mark.parametrize("part", ["database", "objects.jsonl", "secret-key", "an object", "a lost object"])
-def test_damage_is_named_before_anything_is_touched(
-    lived_in: World, make_world: Callable[..., World], tmp_path: Path, part: str
-) -> None:
+def test_damage_is_reported_before_changes(lived_in: World, make_world: MakeWorld, tmp_path: Path, part: str) -> None:
     name = save(lived_in, tmp_path).name
     place = objects(tmp_path)[0] if "object" in part and "." not in part else tmp_path / name / part
     if "lost" in part:
@@ -302,9 +296,7 @@ def test_nothing_is_restored_over_an_installation_in_use(lived_in: World, tmp_pa
     assert rows(lived_in) == before
 
 
-def test_nothing_is_restored_beside_documents_that_nobody_knows(
-    lived_in: World, make_world: Callable[..., World], tmp_path: Path
-) -> None:
+def test_restore_needs_an_empty_document_store(lived_in: World, make_world: MakeWorld, tmp_path: Path) -> None:
     save(lived_in, tmp_path)
     other = make_world()
     shutil.copytree(lived_in.uploads / "files", other.uploads / "files")
@@ -315,8 +307,8 @@ def test_nothing_is_restored_beside_documents_that_nobody_knows(
         bring(other, tmp_path)
 
 
-def test_an_interrupted_restore_is_begun_again(
-    lived_in: World, make_world: Callable[..., World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_interrupted_restore_starts_over(
+    lived_in: World, make_world: MakeWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save(lived_in, tmp_path)
     before, other = contents(lived_in), make_world()
@@ -359,9 +351,7 @@ def test_a_backup_of_the_other_kind_of_database_is_refused(lived_in: World, tmp_
 
 
 @pytest.mark.only_sqlite
-def test_a_backup_of_a_newer_version_is_refused_before_anything_is_touched(
-    lived_in: World, make_world: Callable[..., World], tmp_path: Path
-) -> None:
+def test_backup_of_a_newer_version_is_refused(lived_in: World, make_world: MakeWorld, tmp_path: Path) -> None:
     place = tmp_path / save(lived_in, tmp_path).name / "manifest.json"
     place.write_text(json.dumps(json.loads(place.read_text()) | {"revision": "not made yet"}))
     done = run(other := make_world(), "restore", str(tmp_path))
@@ -369,18 +359,14 @@ def test_a_backup_of_a_newer_version_is_refused_before_anything_is_touched(
     assert (list(other.parts.storages.default.keys()), other.files()) == ([], [])
 
 
-def test_a_backup_of_an_older_version_says_what_comes_next(
-    lived_in: World, make_world: Callable[..., World], tmp_path: Path
-) -> None:
+def test_backup_of_an_older_version_needs_upgrade(lived_in: World, make_world: MakeWorld, tmp_path: Path) -> None:
     place = tmp_path / save(lived_in, tmp_path).name / "manifest.json"
     place.write_text(json.dumps(json.loads(place.read_text()) | {"revision": "0001"}))
     done = run(make_world(), "restore", str(tmp_path))
     assert (done.exit_code, "flask db upgrade" in done.stdout) == (0, True)
 
 
-def test_tables_of_something_else_are_not_replaced(
-    lived_in: World, make_world: Callable[..., World], tmp_path: Path
-) -> None:
+def test_foreign_tables_are_not_replaced(lived_in: World, make_world: MakeWorld, tmp_path: Path) -> None:
     save(lived_in, tmp_path)
     other = make_world()
     with db.engine.begin() as connection:
@@ -393,9 +379,7 @@ def test_tables_of_something_else_are_not_replaced(
 
 
 @pytest.mark.only_sqlite
-def test_an_older_file_that_is_there_is_not_replaced(
-    lived_in: World, make_world: Callable[..., World], tmp_path: Path
-) -> None:
+def test_existing_older_file_is_not_replaced(lived_in: World, make_world: MakeWorld, tmp_path: Path) -> None:
     save(lived_in, tmp_path)
     [path], other = folder_of(lived_in.parts.storages).paths(), make_world()
     place = other.uploads / path
@@ -409,8 +393,8 @@ def test_an_older_file_that_is_there_is_not_replaced(
 
 
 @pytest.mark.only_sqlite
-def test_room_is_asked_of_the_disk_that_takes_the_documents(
-    lived_in: World, make_world: Callable[..., World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_restore_checks_the_space_of_the_target_disk(
+    lived_in: World, make_world: MakeWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save(lived_in, tmp_path / "safe")
     asked: dict[Path, int] = {}
@@ -419,8 +403,8 @@ def test_room_is_asked_of_the_disk_that_takes_the_documents(
     assert asked[tmp_path / "elsewhere"] == sum(file.file_size for file in lived_in.files())
 
 
-def test_a_restore_that_cannot_write_says_so_and_is_begun_again(
-    lived_in: World, make_world: Callable[..., World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_restore_on_a_full_disk_is_reported(
+    lived_in: World, make_world: MakeWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save(lived_in, tmp_path)
 
@@ -442,7 +426,7 @@ def test_misuse_ends_with_2(world: World, tmp_path: Path, options: list[str]) ->
     assert run(world, "backup", str(tmp_path), *options).exit_code == 2
 
 
-def test_bytes_that_differ_when_read_back_are_named_and_not_kept(
+def test_bytes_that_read_back_wrong_are_not_kept(
     lived_in: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def flipped(chunks: Iterator[bytes], file: Any) -> Iterator[bytes]:

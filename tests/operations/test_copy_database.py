@@ -70,9 +70,7 @@ def facts(world: World) -> dict[int, Any]:
     return {file.id: (file.file_name, file.sha256, file.uploaded_at, file.deleted_at) for file in world.files()}
 
 
-def test_everything_is_there_and_work_goes_on(
-    small: World, target: str, tmp_path: Path, sandbox: Sandbox, renderers: Sandbox
-) -> None:
+def test_copy_is_complete(small: World, target: str, tmp_path: Path, sandbox: Sandbox, renderers: Sandbox) -> None:
     last = max(file.id for file in small.files()) + 1  # was given to what is deleted for ever
     rows = facts(small)
     done = command(small, target, "--json")
@@ -89,9 +87,7 @@ def test_everything_is_there_and_work_goes_on(
         assert b"".join(large.documents().open(large.files()[0].id).read())
 
 
-def test_the_trail_is_still_right_there(
-    small: World, target: str, tmp_path: Path, sandbox: Sandbox, renderers: Sandbox
-) -> None:
+def test_copied_log_verifies(small: World, target: str, tmp_path: Path, sandbox: Sandbox, renderers: Sandbox) -> None:
     assert small.app.test_cli_runner().invoke(args=["medfiles", "audit", "seal"]).exit_code == 0
     events = db.session.scalar(select(func.count(AuditEvent.id)))
     assert command(small, target).exit_code == 0

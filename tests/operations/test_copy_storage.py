@@ -80,7 +80,7 @@ def test_every_document_goes_over_and_comes_back_as_it_was(world: World, places:
 
 
 @pytest.mark.parametrize("kind", ["folders", "buckets"])
-def test_two_stores_of_one_kind_coexist_and_are_copied_into_each_other(
+def test_two_stores_of_one_kind_coexist(
     kind: str, make_world: Callable[..., World], request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     if kind == "folders":
@@ -145,7 +145,7 @@ def test_a_damaged_document_stays_where_it_is_and_is_named(world: World, places:
 
 
 @pytest.mark.parametrize("step", ["expect", "settle", "remove"])
-def test_stopped_at_any_step_it_goes_on_from_there(
+def test_killed_copy_continues(
     world: World, places: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     """What is left over in the middle goes with the sweep, on either side."""
@@ -166,7 +166,7 @@ def test_stopped_at_any_step_it_goes_on_from_there(
     world.assert_settled()
 
 
-def test_what_goes_to_the_trash_at_the_same_moment_goes_over_from_there(
+def test_trash_during_the_copy_is_copied(
     world: World, places: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = world.attach(world.record(), "letter.txt", b"the letter")
@@ -187,9 +187,7 @@ def test_what_goes_to_the_trash_at_the_same_moment_goes_over_from_there(
     world.assert_settled()
 
 
-def test_what_is_deleted_for_ever_at_the_same_moment_is_gone_on_both_sides(
-    world: World, places: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_purge_during_the_copy_wins(world: World, places: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     number = world.attach(world.record(), "letter.txt", b"the letter").id
     world.documents().trash(number)
     keep_in(world, *reversed(places))
@@ -211,7 +209,7 @@ def test_what_is_deleted_for_ever_at_the_same_moment_is_gone_on_both_sides(
     assert [[*place.keys()] for place in places] == [[], []]
 
 
-def test_a_place_that_is_away_ends_it_soon_and_loses_nothing(
+def test_unavailable_target_ends_the_copy_without_loss(
     world: World, places: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record = world.record()

@@ -45,7 +45,7 @@ def old_letter(world: World) -> EntityFile:
     return world.attach(world.record(), "letter.doc")
 
 
-def test_an_old_word_document_is_shown_as_the_pages_it_would_print(
+def test_old_word_document_is_shown_as_pages(
     make_world: Callable[..., World], soffice: Callable[[str], str], tmp_path: Path
 ) -> None:
     world = make_world(SOFFICE=soffice(CONVERTS))

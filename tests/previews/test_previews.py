@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import g
 from flask.testing import FlaskClient
 from PIL import Image
 from sqlalchemy import select
@@ -17,7 +18,7 @@ from werkzeug.test import TestResponse
 from medfiles.clock import now
 from medfiles.database.session import db, transaction
 from medfiles.errors import Forbidden, IntegrityFailed, NotFound
-from medfiles.http.views import FilePresenter
+from medfiles.http.views import file_views
 from medfiles.models import EntityFile, Rendition, StorageJournal
 from medfiles.operations import housekeeping
 from medfiles.previews import cache as preview_cache
@@ -154,9 +155,7 @@ def test_what_costs_a_worker_at_one_width_is_tried_at_no_other(world: World, mis
     assert sandbox.asked == 1
 
 
-def test_a_document_two_of_whose_pages_cost_a_worker_is_given_up_whole(
-    world: World, misbehave: Callable[..., Counted]
-) -> None:
+def test_document_is_given_up_after_two_pages_crash_a_worker(world: World, misbehave: Callable[..., Counted]) -> None:
     sandbox, file = misbehave(), photo(world, "crash")
     with transaction():
         db.session.get_one(EntityFile, file.id).pages = 9
@@ -182,7 +181,7 @@ def test_several_at_once_make_one(world: World, misbehave: Callable[..., Counted
     world.assert_settled()
 
 
-def test_what_somebody_kept_between_looking_and_claiming_is_not_made_again(
+def test_picture_stored_before_the_claim_is_not_rendered_again(
     world: World, misbehave: Callable[..., Counted], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox, file, find = misbehave(), photo(world, "fine"), preview_cache.find
@@ -280,7 +279,7 @@ def test_a_thumbnail_that_cannot_be_made_is_nothing_to_complain_about(world: Wor
     assert (small.status_code, small.data, large.status_code) == (204, b"", 422)
 
 
-def test_when_all_threads_but_two_wait_for_previews_the_next_is_told_at_once_and_what_is_kept_still_comes(
+def test_exhausted_preview_pool_returns_503_but_serves_cached_pictures(
     make_world: Callable[..., World],
 ) -> None:
     world = make_world(THREADS="3")
@@ -301,9 +300,7 @@ def test_a_document_that_changed_in_the_store_is_not_hidden_behind_its_tile(worl
     assert seen(world.client(), address(file, SMALL)).status_code == 503
 
 
-def test_a_document_that_is_missing_in_the_store_has_its_tile_and_is_in_the_log(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_document_missing_in_storage_has_its_tile_and_is_logged(world: World, caplog: pytest.LogCaptureFixture) -> None:
     file = world.attach(world.record(), "photo.png")
     (world.uploads / file.file_path).unlink()
     assert seen(world.client(), address(file, SMALL)).status_code == 204
@@ -315,20 +312,17 @@ def test_a_row_of_the_list_knows_the_address_of_its_thumbnail(world: World) -> N
     files = [world.attach(record, name) for name in ("letter.pdf", "photo.heic", "note.txt", "sheet.xlsx")]
     client = world.client()
     with world.app.test_request_context():
-        views = [file_view(world, file) for file in files]
+        g.actor = world.actor()
+        views = file_views(files)
     assert [view.thumbnail is not None for view in views] == [True, True, False, False]
     assert [seen(client, view.thumbnail).status_code for view in views if view.thumbnail] == [200, 200]
-
-
-def file_view(world: World, file: EntityFile) -> Any:
-    return FilePresenter(world.parts.registry, world.actor(), 30)(file)
 
 
 # --- what cannot be shown -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("word", "reason"), [("crash", "safely"), ("eat", "safely"), ("spin", "too long")])
-def test_a_document_that_breaks_its_worker_is_explained_and_not_tried_again(
+def test_document_that_crashes_a_worker_is_not_tried_again(
     world: World, misbehave: Callable[..., Counted], word: str, reason: str
 ) -> None:
     sandbox, file = misbehave(), photo(world, word)
@@ -352,7 +346,7 @@ def test_what_failed_is_tried_again_after_it_was_cleared(world: World, misbehave
     assert sandbox.asked == 2
 
 
-def test_another_version_of_the_recipe_tries_again(
+def test_new_recipe_tries_again(
     world: World, misbehave: Callable[..., Counted], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox, file = misbehave(), photo(world, "crash")
@@ -383,9 +377,7 @@ def test_bytes_that_changed_in_the_store_are_not_shown(world: World) -> None:
     world.assert_settled()
 
 
-def test_when_all_workers_are_taken_others_are_told_to_come_back_and_uploads_go_on(
-    world: World, misbehave: Callable[..., Counted]
-) -> None:
+def test_busy_workers_return_503_and_uploads_continue(world: World, misbehave: Callable[..., Counted]) -> None:
     misbehave(cpu=30, wall=3.0)
     record = world.record()
     endless, fine = photo(world, "spin", record), photo(world, "fine", record)
@@ -417,7 +409,7 @@ def purge(world: World, file: EntityFile) -> None:
     world.documents().purge(file.id)
 
 
-def test_the_trash_keeps_pictures_and_purging_the_last_document_of_a_hash_removes_them(world: World) -> None:
+def test_pictures_are_removed_with_the_last_document_of_a_hash(world: World) -> None:
     record = world.record()
     one, two, other = (world.attach(record, name, samples.png(size)) for name, size in
                        (("one.png", 64), ("two.png", 64), ("other.png", 99)))  # fmt: skip

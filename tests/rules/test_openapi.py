@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
-from openapi_spec_validator import OpenAPIV31SpecValidator
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import (
@@ -49,32 +48,6 @@ def site(
             for _ in range(3):
                 world.store(world.record(record_type.name, patient), "letter.txt", "second.txt")
         yield world, script(world)
-
-
-@pytest.fixture(scope="module")
-def document(site: tuple[World, Script]) -> dict[str, Any]:
-    found: dict[str, Any] = site[1].get("/openapi.json").get_json()
-    return found
-
-
-def test_the_document_is_one(document: dict[str, Any]) -> None:
-    assert document["openapi"].startswith("3.1")
-    assert [error.message for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
-
-
-def test_the_document_has_every_operation_once(site: tuple[World, Script], document: dict[str, Any]) -> None:
-    said = {(path, method.upper()) for path, methods in document["paths"].items() for method in methods}
-    rules = [rule for rule in site[0].app.url_map.iter_rules() if rule.endpoint.startswith("api.")]
-    assert len(said) == sum(len((rule.methods or set()) - {"HEAD", "OPTIONS"}) for rule in rules) - 2
-    names = [said["operationId"] for methods in document["paths"].values() for said in methods.values()]
-    assert len(names) == len(set(names))
-    assert all(path.startswith(HOME) for path in document["paths"])
-
-
-def test_the_document_is_not_sent_again_to_who_holds_it(site: tuple[World, Script]) -> None:
-    etag = site[1].get("/openapi.json").headers["ETag"]
-    answer = site[1].get("/openapi.json", If_None_Match=etag)
-    assert (answer.status_code, answer.data) == (304, b"")
 
 
 def known(case: Any, document_ids: list[int]) -> None:

@@ -12,24 +12,11 @@ from medfiles.sandbox.pool import NotChecked
 from tests.support import samples
 
 DISGUISED = [
-    b"<!DOCTYPE html>",
-    b"<html>",
-    b" \r\n\t<HTML lang=de>",
-    b"\xef\xbb\xbf<script>alert(1)</script>",
-    b"<svg onload=x>",
-    b"<body>",
-    b"<iframe src=x>",
-    b"<!-- hello -->",
-    b"<?php echo 1;",
-    b"#!/bin/sh",
-    b"MZ and more",
-    b"\x7fELF and more",
-    b"%!PS-Adobe",
-    "<html>".encode("utf-16"),
-    "<script>".encode("utf-32"),
-    b"<a href=x>",
+    b"<!DOCTYPE html>", b"<html>", b" \r\n\t<HTML lang=de>", b"\xef\xbb\xbf<script>alert(1)</script>",
+    b"<svg onload=x>", b"<body>", b"<iframe src=x>", b"<!-- hello -->", b"<?php echo 1;", b"#!/bin/sh", b"MZ and more",
+    b"\x7fELF and more", b"%!PS-Adobe", "<html>".encode("utf-16"), "<script>".encode("utf-32"), b"<a href=x>",
     b"<?xml version='1.0'?><svg/>",
-]
+]  # fmt: skip
 
 
 Look = Callable[[bytes, str], Found]
@@ -156,15 +143,10 @@ def test_a_tiff_that_points_back_to_itself_is_answered(look: Look) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "CT_small.dcm",
-        "MR_small_bigendian.dcm",
-        "image_dfl.dcm",
-        "JPEG2000.dcm",
-        "rtplan.dcm",
-        "waveform_ecg.dcm",
+        "CT_small.dcm", "MR_small_bigendian.dcm", "image_dfl.dcm", "JPEG2000.dcm", "rtplan.dcm", "waveform_ecg.dcm",
         "test-SR.dcm",
     ],
-)
+)  # fmt: skip
 def test_dicom_of_many_kinds_is_accepted(look: Look, name: str) -> None:
     assert look(samples.dicom(name), ".dcm") == Found("application/dicom", None)
 
@@ -177,23 +159,11 @@ def test_a_harmless_dicom_preamble_is_accepted(look: Look, preamble: bytes) -> N
 @pytest.mark.parametrize(
     "preamble",
     [
-        b"MZ\x90\0",
-        b"\x7fELF",
-        b"\xfe\xed\xfa\xce",
-        b"\xcf\xfa\xed\xfe",
-        b"\xca\xfe\xba\xbe",
-        b"#!/bin/sh\n",
-        b"<script>",
-        b"<html>",
-        b"  <svg ",
-        b"<?xml ?>",
-        b"%PDF-1.7",
-        b"PK\3\4",
-        b"7z\xbc\xaf\x27\x1c",
-        b"text <script>",
-        b"{\\rtf1",
+        b"MZ\x90\0", b"\x7fELF", b"\xfe\xed\xfa\xce", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"#!/bin/sh\n",
+        b"<script>", b"<html>", b"  <svg ", b"<?xml ?>", b"%PDF-1.7", b"PK\3\4", b"7z\xbc\xaf\x27\x1c",
+        b"text <script>", b"{\\rtf1",
     ],
-)
+)  # fmt: skip
 def test_a_dicom_preamble_that_is_a_program_or_document_is_unsafe(look: Look, preamble: bytes) -> None:
     with pytest.raises(Rejected, match="starts with content that is not part of an image") as refusal:
         look(samples.dicom(preamble=preamble), ".dcm")
@@ -241,14 +211,11 @@ def test_a_document_type_without_entities_is_not_loaded_and_accepted(look: Look)
 @pytest.mark.parametrize(
     "body",
     [
-        "<svg xmlns='http://www.w3.org/2000/svg'/>",
-        "<html xmlns='http://www.w3.org/1999/xhtml'/>",
-        "<html/>",
+        "<svg xmlns='http://www.w3.org/2000/svg'/>", "<html xmlns='http://www.w3.org/1999/xhtml'/>", "<html/>",
         "<!-- x --><svg:svg xmlns:svg='http://www.w3.org/2000/svg'/>",
-        "<r><script xmlns='http://www.w3.org/1999/xhtml'>alert(1)</script></r>",
-        "<html><p>unclosed</html>",
+        "<r><script xmlns='http://www.w3.org/1999/xhtml'>alert(1)</script></r>", "<html><p>unclosed</html>",
     ],
-)
+)  # fmt: skip
 def test_xml_that_a_browser_would_run_is_unsafe(look: Look, body: str) -> None:
     with pytest.raises(Rejected, match="Such files are not accepted"):
         look(body.encode(), ".xml")

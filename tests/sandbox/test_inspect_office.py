@@ -4,16 +4,13 @@ import gzip
 import io
 import struct
 import zipfile
-from collections.abc import Callable
 
 import pytest
 
-from medfiles.documents.detection import Found
 from medfiles.errors import ContentMismatch, Rejected
+from tests.sandbox.test_inspect import Look, edited
 from tests.support import samples
 from tests.support.samples import WORD
-
-Look = Callable[[bytes, str], Found]
 
 
 def zipped(*members: tuple[zipfile.ZipInfo | str, bytes]) -> bytes:
@@ -28,12 +25,6 @@ def linked(name: str, mode: int) -> zipfile.ZipInfo:
     info = zipfile.ZipInfo(name)
     info.external_attr = mode << 16
     return info
-
-
-def edited(data: bytes, at: int, form: str, *values: int) -> bytes:
-    changed = bytearray(data)
-    struct.pack_into(form, changed, at, *values)
-    return bytes(changed)
 
 
 def test_the_older_stream_name_of_excel_is_known(look: Look) -> None:

@@ -46,25 +46,17 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[Step]:
     return steps
 
 
-def test_bytes_are_synced_before_they_have_their_name_and_the_folder_after(
-    storage: DiskStorage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bytes_are_synced_before_name_and_folder(storage: DiskStorage, monkeypatch: pytest.MonkeyPatch) -> None:
     put(storage)
     staged = storage.stage(1000)
     staged.write(b"paper")
     steps = recorded(monkeypatch)
     path = storage.root / storage.commit(staged, live_key("visits", ".pdf")).key
-    assert steps == [
-        ("fsync", str(staged.path)),
-        ("link", str(path)),
-        ("fsync", str(path.parent)),
-    ]
+    assert steps == [("fsync", str(staged.path)), ("link", str(path)), ("fsync", str(path.parent))]
     assert [*storage.folder.iterdir()] == []
 
 
-def test_each_new_folder_is_durable_before_anything_stands_in_it(
-    storage: DiskStorage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_new_folder_is_durable_before_its_content(storage: DiskStorage, monkeypatch: pytest.MonkeyPatch) -> None:
     staged = storage.stage(1000)
     steps = recorded(monkeypatch)
     path = storage.root / storage.commit(staged, live_key("visits", ".pdf")).key

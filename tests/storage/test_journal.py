@@ -44,15 +44,10 @@ def objects(world: World) -> set[str]:
     return {listed.key for listed in world.parts.storages.default.keys()}
 
 
-def test_an_expected_key_is_there_for_others_to_see_at_once(world: World) -> None:
+def test_an_expected_key_is_visible_to_others_until_it_is_settled(world: World) -> None:
     key = live_key("visits", ".pdf")
     journal.expect("disk", [key])
     assert entries() == {key: "attach"}
-
-
-def test_settling_strikes_the_entry_out(world: World) -> None:
-    key = live_key("visits", ".pdf")
-    journal.expect("disk", [key])
     with transaction():
         journal.settle([key])
     assert entries() == {}
@@ -76,15 +71,8 @@ def test_the_sweep_leaves_a_lease_that_still_runs(world: World) -> None:
 def test_the_sweep_removes_what_nobody_claimed_in_time(world: World) -> None:
     key = store(world)
     journal.expect("disk", [key])
-    assert world.sweep(now() + LATER).removed == 1
-    assert objects(world) == set()
-    assert entries() == {}
-
-
-def test_a_second_sweep_changes_nothing(world: World) -> None:
-    journal.expect("disk", [store(world)])
-    world.sweep(now() + LATER)
-    assert world.sweep(now() + LATER) == journal.Swept(0, 0)
+    assert [world.sweep(now() + LATER) for _ in range(2)] == [journal.Swept(1, 0), journal.Swept(0, 0)]
+    assert (objects(world), entries()) == (set(), {})
 
 
 def test_the_sweep_never_removes_what_a_row_names(world: World) -> None:
@@ -153,9 +141,7 @@ def at_removal(patch: pytest.MonkeyPatch, world: World) -> None:
 
 
 @pytest.mark.parametrize("step", [at_commit_of_bytes, after_commit_of_bytes, at_settling])
-def test_an_upload_that_crashes_anywhere_is_wholly_gone_after_the_sweep(
-    world: World, monkeypatch: pytest.MonkeyPatch, step: Step
-) -> None:
+def test_sweep_removes_an_upload_that_crashed(world: World, monkeypatch: pytest.MonkeyPatch, step: Step) -> None:
     record = world.record()
     with monkeypatch.context() as patch, pytest.raises(Crash):
         step(patch, world)
@@ -169,7 +155,7 @@ def test_an_upload_that_crashes_anywhere_is_wholly_gone_after_the_sweep(
 
 @pytest.mark.parametrize("step", [at_copy, after_copy, at_settling])
 @pytest.mark.parametrize("verb", ["trash", "restore"])
-def test_a_move_that_crashes_before_its_commit_never_happened(
+def test_move_crashed_before_commit_is_undone(
     world: World, monkeypatch: pytest.MonkeyPatch, step: Step, verb: str
 ) -> None:
     file = world.attach(world.record())
@@ -189,7 +175,7 @@ def test_a_move_that_crashes_before_its_commit_never_happened(
 
 @pytest.mark.parametrize("step", [at_removal, at_delete])
 @pytest.mark.parametrize("verb", ["trash", "restore", "purge"])
-def test_a_change_that_crashes_after_its_commit_happened(
+def test_change_crashed_after_commit_is_kept(
     world: World, monkeypatch: pytest.MonkeyPatch, step: Step, verb: str
 ) -> None:
     file = world.attach(world.record())
@@ -206,9 +192,7 @@ def test_a_change_that_crashes_after_its_commit_happened(
     world.assert_settled()
 
 
-def test_a_commit_whose_answer_was_lost_keeps_the_bytes_and_the_retry_finds_them(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_retry_after_a_lost_commit_response_finds_the_document(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The transaction took effect, the caller was told it had failed: nothing may be unlinked."""
     record = world.record()
     session, real = db.session(), db.session().commit

@@ -63,9 +63,10 @@ def _signatures() -> str:
 
 def _wait_for(scanner: Clamd, process: "subprocess.Popen[bytes]", log: Path) -> None:
     end = time.monotonic() + SECONDS
-    while scanner.version() is None:  # asked anew as fast as the system answers
+    while scanner.version() is None:
         if process.poll() is not None or time.monotonic() > end:
             raise RuntimeError(f"clamd did not start: {log.read_text() if log.exists() else 'it wrote no log'}")
+        time.sleep(0.02)
 
 
 @contextmanager

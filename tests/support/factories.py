@@ -200,10 +200,10 @@ class World:
         file, _ = service.attach(permit, staged, UploadMetadata(name, paper, key))
         return file
 
-    def store(self, record: Any, *names: str, **columns: Any) -> list[int]:
+    def store(self, record: Any, *names: str, email: str = "nora@sample.example", **columns: Any) -> list[int]:
         """Text documents as uploads leave them, without the time it takes to look into them; their ids."""
         kind = next(record_type for record_type in self.parts.registry if isinstance(record, record_type.model))
-        owner, storage, files = self.user().id, self.parts.storages.default, []
+        owner, storage, files = self.user(email).id, self.parts.storages.default, []
         for number, name in enumerate(names):
             key, staged = live_key(kind.directory, ".txt"), storage.stage(1000)
             staged.write(f"Letter {number}".encode())

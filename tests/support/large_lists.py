@@ -6,7 +6,7 @@ from sqlalchemy import text
 
 from medfiles.database.session import db
 
-PATIENTS, VISITS, DOCUMENTS = 20_000, 5, 10  # visits of each patient, documents of each visit: a million
+PATIENTS, VISITS = 20_000, 5  # visits of each patient
 FIRST, LONG = 1000, 999  # numbers of the first patient and visit, and of a visit with very many documents
 NUMBERS = {
     "sqlite": "(WITH RECURSIVE counted(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM counted WHERE n + 1 < :count)"
@@ -71,16 +71,16 @@ def events(count: int, each: int) -> None:
     _run(EVENTS, count=count, each=each)
 
 
-def a_million(owner: int, other: int) -> None:
-    """The first five patients are one account's, all the others another's; the first of them has one more visit, LONG,
-    with 10,000 documents."""
+def fill(owner: int, other: int, each: int) -> None:
+    """Fill 100,000 visits with `each` documents. The first five patients are one account's, the others another's; the
+    first of them has one more visit, LONG, with 10,000 documents."""
     patients(owner, FIRST, 5)
     patients(other, FIRST + 5, PATIENTS - 5)
     visits(FIRST, FIRST, PATIENTS * VISITS, VISITS)
     visits(FIRST, LONG, 1, 1)
     documents(FIRST, LONG, 10_000, 10_000)
-    documents(FIRST, FIRST, PATIENTS * VISITS * DOCUMENTS - 10_000, DOCUMENTS, VISITS, 10_000)
-    events(300_000, 10)
+    documents(FIRST, FIRST, PATIENTS * VISITS * each - 10_000, each, VISITS, 10_000)
+    events(30_000 * each, each)
     analyse()
 
 

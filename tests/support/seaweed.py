@@ -1,13 +1,12 @@
 """A real object store for tests: SeaweedFS, on free ports of this machine alone, until the block ends."""
 
 import os
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import from_url
 
-from tests.support.server import TIED
+from tests.support.server import TIED, free_ports
 
 PROGRAM = Path(sys.executable).with_name("weed")
 KEYS = {"AWS_ACCESS_KEY_ID": "sample", "AWS_SECRET_ACCESS_KEY": "a sample of a secret"}
@@ -37,7 +36,7 @@ def url(endpoint: str, folder: str) -> str:
 def server() -> Iterator[str]:
     """The endpoint, "http://127.0.0.1:…", of a store with one empty bucket; `KEYS` open it."""
     with tempfile.TemporaryDirectory(prefix="medfiles-weed-") as folder:
-        ports = _free_ports()
+        ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
         command = [
             *TIED, str(PROGRAM), f"-logdir={folder}", "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
             "-volume.max=64", "-webdav=false", "-admin.ui=false", "-s3.autoCreateBucket=false",
@@ -54,14 +53,6 @@ def server() -> Iterator[str]:
         finally:
             store.kill()
             store.wait()
-
-
-def _free_ports() -> dict[str, int]:
-    with ExitStack() as held:
-        holders = [held.enter_context(socket.socket()) for _ in PORTS]
-        for holder in holders:
-            holder.bind(("127.0.0.1", 0))
-        return {name: holder.getsockname()[1] for name, holder in zip(PORTS, holders, strict=True)}
 
 
 def _wait(store: subprocess.Popen[bytes], endpoint: str, log: Path) -> None:

@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -29,6 +29,12 @@ def reserved_port() -> Iterator[int]:
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # lets `serve` bind it as well
         holder.bind(("127.0.0.1", 0))
         yield holder.getsockname()[1]
+
+
+def free_ports(count: int) -> list[int]:
+    with ExitStack() as held:
+        holders = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [holder.getsockname()[1] for holder in holders]
 
 
 @contextmanager

@@ -68,10 +68,7 @@ class Tool:
 
 TOOLS = {
     "node": Tool(
-        "the library of Playwright's Node.js",
-        "browser tests",
-        ("libatomic1",),
-        partial(runs, NODE, "--version"),
+        "the library of Playwright's Node.js", "browser tests", ("libatomic1",), partial(runs, NODE, "--version")
     ),
     "chromium": Tool("Chromium", "browser tests", ("chromium-headless-shell",), partial(runs, *CHROMIUM)),
     "curl": Tool("curl", "tests of docs/api.md", ("curl",), partial(runs, "curl", "--version")),
@@ -105,7 +102,7 @@ def need(*names: str) -> None:
             sentence = f"{TOOLS[name].tests} need {TOOLS[name].title} (Debian: {' '.join(TOOLS[name].packages)})"
             if IS_ROOT:
                 raise Missing(f"{sentence}: run `make tools`.")
-            pytest.skip(sentence)
+            pytest.skip(sentence)  # installing it may need rights that this user lacks
 
 
 def install(tools: Sequence[Tool]) -> None:

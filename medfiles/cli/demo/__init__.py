@@ -10,7 +10,6 @@ from pathlib import Path
 
 import click
 from flask import current_app
-from flask.cli import AppGroup
 
 from medfiles.accounts import service as accounts
 from medfiles.cli.demo.family import DemoPatient, family
@@ -23,10 +22,6 @@ from medfiles.permissions import Actor
 from medfiles.records.service import RecordService
 
 EMAIL = "nora@sample.example"
-
-
-def register(parent: AppGroup) -> None:
-    parent.add_command(demo)
 
 
 @click.command()
@@ -89,3 +84,6 @@ def _print_sign_in() -> None:
     account = _account()
     if account:
         click.echo(f"\n  sign in     {account['email']}\n  password    {account['password']}")
+
+
+COMMANDS = (demo,)

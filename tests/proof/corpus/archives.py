@@ -5,7 +5,8 @@ import struct
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from tests.sandbox.test_inspect_office import edited, linked, zipped
+from tests.sandbox.test_inspect import edited
+from tests.sandbox.test_inspect_office import linked, zipped
 from tests.support import samples
 
 OUTSIDE = ("../up.xml", "word/../../up.xml", "/etc/passwd", "C:/autoexec.bat", "word\\up.xml", "..\\up.xml", "word/..")

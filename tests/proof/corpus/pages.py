@@ -12,18 +12,8 @@ ROOT = Path(__file__).parents[3]
 WRITTEN = (*(ROOT / "templates").rglob("*.html"), *(ROOT / "static").rglob("*.svg"))
 # What templates and icons write, what WTForms makes of fields, and what the parser adds.
 TAGS = {tag for path in WRITTEN for tag in re.findall(r"<([a-z][a-z0-9-]*)", path.read_text())} | {
-    "html",
-    "head",
-    "body",
-    "input",
-    "select",
-    "option",
-    "textarea",
-    "label",
-    "ul",
-    "li",
-    "tbody",
-}
+    "html", "head", "body", "input", "select", "option", "textarea", "label", "ul", "li", "tbody",
+}  # fmt: skip
 ADDRESSES = ("href", "src", "action", "formaction", "data", "poster", "background", "cite", "srcset", "xlink:href")
 OURS = re.compile(
     r"[/#?](?![/\\])|[/#?]?$|data:image/svg\+xml;base64,|https://www\.rfc-editor\.org/|\.\.?/|http://localhost/"

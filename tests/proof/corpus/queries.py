@@ -34,54 +34,35 @@ ASKED: Mapping[str, tuple[str, ...]] = {
 }
 VALUES = (
     "", " ", "0", "-1", "1", "1.5", "1e9", "9" * 18, "9" * 19, "9" * 400, "0x10", "١٢", "²", "1,2", ",", ",,1", "1;2",
-    "1 2", "1\0", "\0", "%00",
-    "null", "None", "true", "[]", "{}", "*", "%", "_", "\\", "'", '"', "<", "../..", "..%2f..", "/etc/passwd", "C:\\",
-    "file:///etc/passwd",
-    "http://evil.example", "//evil.example", "javascript:alert(1)", "\r\nSet-Cookie: a=b", "\ud800", "\u202e",
-    "\U0010ffff", "a" * 201, "a" * 5000,
+    "1 2", "1\0", "\0", "%00", "null", "None", "true", "[]", "{}", "*", "%", "_", "\\", "'", '"', "<", "../..",
+    "..%2f..", "/etc/passwd", "C:\\", "file:///etc/passwd", "http://evil.example", "//evil.example",
+    "javascript:alert(1)", "\r\nSet-Cookie: a=b", "\ud800", "\u202e", "\U0010ffff", "a" * 201, "a" * 5000,
     "2026-02-30", "0000-00-00", "10000-01-01", "-1-01-01", "1849-12-31", "2201-01-01", "2026-11-26T00:00", "2026-W48",
-    "now", "26.11.2026",
-    "UTC", "Europe/Zurich", "europe/zurich", "../UTC", "/etc/localtime", "Etc/GMT+25", "zone.tab", "posixrules",
-    "Europe", "UTC\0", "a" * 300,
-    "name", "NAME", "name,date", "asc", "ASC", "desc;", "pdf", "PDF", "image", "none", "summary", "edit", "view",
-    "manager", "badge", "xs",
-    "bm90aGluZw", "eyJ2IjoxfQ", "eyJ2IjogIjEiLCAiaWQiOiAxfQ==", "W10=", "bnVsbA==", "AAAA", "=", "====", "a===",
-    "-_-_", "🩻",
-    "40,400", "40", "40,", ",400", "nan,nan", "inf,inf", "1e308,1e308", "-1,-1", "0,0", "40,400,1", "40,1e400",
-    "40;400",
+    "now", "26.11.2026", "UTC", "Europe/Zurich", "europe/zurich", "../UTC", "/etc/localtime", "Etc/GMT+25", "zone.tab",
+    "posixrules", "Europe", "UTC\0", "a" * 300, "name", "NAME", "name,date", "asc", "ASC", "desc;", "pdf", "PDF",
+    "image", "none", "summary", "edit", "view", "manager", "badge", "xs", "bm90aGluZw", "eyJ2IjoxfQ",
+    "eyJ2IjogIjEiLCAiaWQiOiAxfQ==", "W10=", "bnVsbA==", "AAAA", "=", "====", "a===", "-_-_", "🩻", "40,400", "40",
+    "40,", ",400", "nan,nan", "inf,inf", "1e308,1e308", "-1,-1", "0,0", "40,400,1", "40,1e400", "40;400",
 )  # fmt: skip
 OWN, FEW = 15, 4  # values for each parameter, and strings of each collection
 PLACES = (
     "/static/{}", "/static/@x/{}", "/static/security/{}", "/documents/{}/1", "/documents/visit/{}",
-    "/documents/visit/{}/list",
-    "/documents/files/{}/download", "/documents/files/{}/preview", "/documents/files/1/pictures/{}/1.webp",
-    "/patients/{}", "/visit/{}",
-    "/{}/1", "/{}", "/api/v1/{}/1/files", "/api/v1/files/{}", "/api/v1/files/{}/download",
-    "/api/v1/lab-result-files/{}/download", "/api/v1/{}",
+    "/documents/visit/{}/list", "/documents/files/{}/download", "/documents/files/{}/preview",
+    "/documents/files/1/pictures/{}/1.webp", "/patients/{}", "/visit/{}", "/{}/1", "/{}", "/api/v1/{}/1/files",
+    "/api/v1/files/{}", "/api/v1/files/{}/download", "/api/v1/lab-result-files/{}/download", "/api/v1/{}",
     "/account/sessions/{}/end", "/account/second-step/{}",
 )  # fmt: skip
 CLIMBING = (
     "../../../../etc/passwd", "..%2f..%2f..%2fetc%2fpasswd", "%2e%2e/%2e%2e/etc/passwd", "..%252f..%252fetc/passwd",
-    "....//....//etc/passwd",
-    "..\\..\\windows\\win.ini", "..%5c..%5cwin.ini", "/etc/passwd", "//etc/passwd", "%00", "a%00.css", ".", "..", "./",
-    "~root", "CON", "nul.css",
-    "medfiles.css/", "medfiles.css%00", "medfiles.css::$DATA", "..;/", "%c0%ae%c0%ae/", "%ff", "*", "[a]", "?(x)",
-    "1%0a", "1%20", "+1", "-1", "1.0",
-    "0x1", "9" * 19, "9" * 5000, "1e1", "١", "1/../2", "{{7*7}}", "${7*7}", "<script>", "'--", "%27", "\ud800",
-    "instance/secret-key", "secret-key",
+    "....//....//etc/passwd", "..\\..\\windows\\win.ini", "..%5c..%5cwin.ini", "/etc/passwd", "//etc/passwd", "%00",
+    "a%00.css", ".", "..", "./", "~root", "CON", "nul.css", "medfiles.css/", "medfiles.css%00", "medfiles.css::$DATA",
+    "..;/", "%c0%ae%c0%ae/", "%ff", "*", "[a]", "?(x)", "1%0a", "1%20", "+1", "-1", "1.0", "0x1", "9" * 19, "9" * 5000,
+    "1e1", "١", "1/../2", "{{7*7}}", "${7*7}", "<script>", "'--", "%27", "\ud800", "instance/secret-key", "secret-key",
     "medfiles.db", "uploads/files", "../instance/medfiles.db", "../medfiles.db",
 )  # fmt: skip
 FORMS: Mapping[str, tuple[str, ...]] = {
     "/documents/visit/{visit}/bulk": (
-        "action",
-        "file_ids",
-        "all",
-        "category",
-        "view",
-        "q",
-        "in_category",
-        "idempotency_key",
-        "next",
+        "action", "file_ids", "all", "category", "view", "q", "in_category", "idempotency_key", "next",
     ),
     "/documents/files/{file}/edit": ("description", "category", "was_description", "was_category", "next", "view"),
     "/patients/new": ("first_name", "birth_date", "gender"),
@@ -91,7 +72,7 @@ FORMS: Mapping[str, tuple[str, ...]] = {
     "/account/tokens/new": ("name", "scope", "patient", "days"),
     "/account/password": ("password", "new_password"),
     "/sign-in": ("email", "password", "next", "remember"),
-}
+}  # fmt: skip
 
 
 def queries() -> Iterator[Input]:
@@ -156,20 +137,13 @@ def unquoted(path: str) -> str:
 def entered(path: str, name: str, value: str, desk: Desk) -> TestResponse:
     """One field of a form that is otherwise right; bulk actions are about a document that nobody has."""
     right: dict[str, str | bytes] = {
-        "reason": "Check-up",
-        "date": "2026-05-12",
-        "first_name": "Ella",
-        "last_name": "Sample",
+        "reason": "Check-up", "date": "2026-05-12", "first_name": "Ella", "last_name": "Sample",
         "birth_date": "2018-03-02",
-    }
+    }  # fmt: skip
     right |= {
-        "action": "delete",
-        "file_ids": "1999999999",
-        "email": "nobody@sample.example",
-        "level": "view",
-        "name": "x",
+        "action": "delete", "file_ids": "1999999999", "email": "nobody@sample.example", "level": "view", "name": "x",
         "password": "x",
-    }
+    }  # fmt: skip
     sent: dict[str, str | bytes] = {**right, name: value.encode("utf-8", "surrogatepass")}
     if name == "all":
         sent["action"] = "print"

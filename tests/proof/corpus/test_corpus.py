@@ -27,7 +27,7 @@ BATCHES = 4
 
 @pytest.mark.parametrize("batch", range(BATCHES))
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_hostile_input_is_met_as_it_should_be(
+def test_hostile_input_is_handled(
     desk: Desk, family: str, batch: int, share: int, record_property: Callable[[str, object], None]
 ) -> None:
     inputs = some(family, list(FAMILIES[family]()), share)[batch::BATCHES]
@@ -38,7 +38,7 @@ def test_every_hostile_input_is_met_as_it_should_be(
 
 
 @pytest.mark.parametrize("in_parts", [False, True], ids=["on pages", "in parts of pages"])
-def test_text_stays_text_wherever_it_is_shown(
+def test_text_is_escaped_wherever_it_is_shown(
     desk: Desk, in_parts: bool, share: int, record_property: Callable[[str, object], None]
 ) -> None:
     """Every other set of strings on whole pages, the others in the parts that scripts ask for."""

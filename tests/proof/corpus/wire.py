@@ -50,20 +50,9 @@ def get(*lines: bytes, path: bytes = b"{page}", version: bytes = b"HTTP/1.1") ->
 
 def lengths() -> Iterator[Message]:
     for value in (
-        b"-1",
-        b"+12",
-        b"0x0c",
-        b"12abc",
-        b"1e1",
-        b"\xd9\xa1",
-        b"12, 12",
-        b"12, 13",
-        b" ",
-        b"1_2",
-        b"9" * 400,
-        b"12.0",
+        b"-1", b"+12", b"0x0c", b"12abc", b"1e1", b"\xd9\xa1", b"12, 12", b"12, 13", b" ", b"1_2", b"9" * 400, b"12.0",
         b'"12"',
-    ):
+    ):  # fmt: skip
         yield Message(
             f"length {value!r}", upload(b"Content-Length: " + value), refused=value not in (b"12, 12", b"+12")
         )
@@ -75,26 +64,13 @@ def lengths() -> Iterator[Message]:
     yield Message("two lengths", upload(b"Content-Length: 12", b"Content-Length: 13"), refused=True)
     yield Message("the same length twice", upload(b"Content-Length: 12", b"Content-Length: 12"))
     for coding in (
-        b"chunked",
-        b"Chunked",
-        b"x",
-        b"gzip, chunked",
-        b"chunked, chunked",
-        b"identity",
-        b" chunked",
-        b"\x0bchunked",
-        b"chunked, identity",
-        b"",
-    ):
+        b"chunked", b"Chunked", b"x", b"gzip, chunked", b"chunked, chunked", b"identity", b" chunked", b"\x0bchunked",
+        b"chunked, identity", b"",
+    ):  # fmt: skip
         for chunks in (
-            b"c\r\nSome words.\n\r\n0\r\n\r\n",
-            b"c;x=y\r\nSome words.\n\r\n0\r\n\r\n",
-            b"zz\r\n",
-            b"-1\r\n",
-            b"ffffffffffffffffffff\r\nx",
-            b"c\r\nSome",
-            b"",
-        ):
+            b"c\r\nSome words.\n\r\n0\r\n\r\n", b"c;x=y\r\nSome words.\n\r\n0\r\n\r\n", b"zz\r\n", b"-1\r\n",
+            b"ffffffffffffffffffff\r\nx", b"c\r\nSome", b"",
+        ):  # fmt: skip
             yield Message(
                 f"{coding!r} with {chunks[:12]!r}",
                 upload(b"Transfer-Encoding: " + coding, body=chunks),
@@ -121,52 +97,23 @@ def lines() -> Iterator[Message]:
         yield Message(f"line {line[:40]!r} on an upload", upload(b"Content-Length: 12", line))
     for path in (
         b"", b"*", b"/\0", b"/%", b"/%zz", b"/%00", b"/\xff", b"/" + b"a" * 9000, b"//" * 3000, b"/../../etc/passwd",
-        b"/static/..%2f..%2fetc/passwd",
-        b"http://evil.example/", b"http://localhost/", b"http://[", b"?", b"#", b"/#x", b"/ /", b"/\t", b"/a b",
-        b"localhost:80", b"/?" + b"a=b&" * 2000, b"/;x=y",
+        b"/static/..%2f..%2fetc/passwd", b"http://evil.example/", b"http://localhost/", b"http://[", b"?", b"#",
+        b"/#x", b"/ /", b"/\t", b"/a b", b"localhost:80", b"/?" + b"a=b&" * 2000, b"/;x=y",
     ):  # fmt: skip
         yield Message(f"path {path[:40]!r}", get(path=path))
     for version in (
-        b"HTTP/0.9",
-        b"HTTP/1.0",
-        b"HTTP/2.0",
-        b"HTTP/3",
-        b"HTTP/1.1x",
-        b"http/1.1",
-        b"HTTP/9.9",
-        b"",
-        b"RTSP/1.0",
-    ):
+        b"HTTP/0.9", b"HTTP/1.0", b"HTTP/2.0", b"HTTP/3", b"HTTP/1.1x", b"http/1.1", b"HTTP/9.9", b"", b"RTSP/1.0",
+    ):  # fmt: skip
         yield Message(f"version {version!r}", get(version=version))
     for method in (
-        b"",
-        b"get",
-        b"TRACE",
-        b"CONNECT",
-        b"PROPFIND",
-        b"PURGE",
-        b"OPTIONS",
-        b"HEAD",
-        b"A" * 5000,
-        b"G\0T",
-        b"GET GET",
-        b"\xff",
-        b"POST",
-        b"DELETE",
-    ):
+        b"", b"get", b"TRACE", b"CONNECT", b"PROPFIND", b"PURGE", b"OPTIONS", b"HEAD", b"A" * 5000, b"G\0T",
+        b"GET GET", b"\xff", b"POST", b"DELETE",
+    ):  # fmt: skip
         yield Message(f"method {method[:20]!r}", get().replace(b"GET", method, 1))
     for data in (
-        b"",
-        b"\0",
-        b"\r\n\r\n",
-        b"\n\n",
-        b"\x16\x03\x01\x02\0\x01\0",
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        b"PROXY TCP4 1.2.3.4 1.2.3.4 1 1\r\n",
-        b"x" * 70_000,
-        b"GET",
-        b"GET /",
-    ):
+        b"", b"\0", b"\r\n\r\n", b"\n\n", b"\x16\x03\x01\x02\0\x01\0", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"PROXY TCP4 1.2.3.4 1.2.3.4 1 1\r\n", b"x" * 70_000, b"GET", b"GET /",
+    ):  # fmt: skip
         yield Message(f"no request {data[:20]!r}", data)
     yield Message("two at once", get().replace(b"close", b"keep-alive") + get())
     smuggled = get(path=b"/patients/new")

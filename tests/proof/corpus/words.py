@@ -24,39 +24,22 @@ from tests.support.factories import Browser
 FILE_NAME = 100  # characters of a name that surely stays whole
 PLAIN = "Word"
 RIGHT = {
-    "first_name": "Ella",
-    "last_name": "Sample",
-    "birth_date": "2018-03-02",
-    "date": "2026-05-12",
+    "first_name": "Ella", "last_name": "Sample", "birth_date": "2018-03-02", "date": "2026-05-12",
     "effective_date": "2026-01-01",
-}
+}  # fmt: skip
 AROUND = ("/", "/account", "/patients/new", "/account/tokens/new")
 OF_PATIENT = (
-    "",
-    "/edit",
-    "/people",
-    "/trash",
-    "/activity",
-    "/lab-results",
-    "/visits",
-    "/procedures",
-    "/insurances",
+    "", "/edit", "/people", "/trash", "/activity", "/lab-results", "/visits", "/procedures", "/insurances",
     "/visits/new",
-)
+)  # fmt: skip
 OF_RECORD = (
-    "/{kind}/{record}",
-    "/{kind}/{record}/edit",
-    "/documents/{kind}/{record}",
-    "/documents/{kind}/{record}?edit={file}",
-    "/documents/{kind}/{record}/trash",
-)
+    "/{kind}/{record}", "/{kind}/{record}/edit", "/documents/{kind}/{record}",
+    "/documents/{kind}/{record}?edit={file}", "/documents/{kind}/{record}/trash",
+)  # fmt: skip
 AS_PART = (
-    "/{kind}/{record}/edit",
-    "/documents/{kind}/{record}",
-    "/documents/{kind}/{record}/list",
-    "/documents/{kind}/{record}/list?edit={file}",
-    "/documents/{kind}/{record}/badge",
-)
+    "/{kind}/{record}/edit", "/documents/{kind}/{record}", "/documents/{kind}/{record}/list",
+    "/documents/{kind}/{record}/list?edit={file}", "/documents/{kind}/{record}/badge",
+)  # fmt: skip
 OF_FILE = ("/documents/files/{file}/preview", "/documents/files/{file}/print")
 
 [DESCRIPTION_LIMIT] = [field.limit for field in DOCUMENT_FIELDS if field.name == "description"]

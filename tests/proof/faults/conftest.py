@@ -54,10 +54,11 @@ def place(
 
 @pytest.fixture
 def report(request: pytest.FixtureRequest, extent: Extent) -> Callable[[str, Tally], None]:
-    """Adds a line to the table and fails over what was found."""
+    """Add a line to the table; fail when no fault was reached or something was found."""
 
     def tell(what: str, tally: Tally) -> None:
         request.node.user_properties.append((TRIED, _line(what, tally)))
+        assert tally.tried, "no fault was reached"
         assert [(point, findings) for point, findings in tally.found] == [], f"seed {extent.seed}"
 
     return tell

@@ -1,6 +1,7 @@
 """Installations that faults are done to: one is made, and put back as it was before every try."""
 
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -114,8 +115,8 @@ class Rows:
 def wait_until_alone(database: str) -> None:
     """A killed program's last statement may still be running on the server."""
     with psycopg.connect(invariants.plain(database), autocommit=True) as connection:
-        while connection.execute(BUSY).fetchone() != (0,):  # asked anew as fast as the server answers
-            pass
+        while connection.execute(BUSY).fetchone() != (0,):
+            time.sleep(0.002)
 
 
 def _all(table: str) -> sql.Composed:

@@ -22,7 +22,7 @@ SIZE, ROOM = "12m", 600_000  # of the disk; and what is more than any verb needs
 @pytest.fixture(scope="module")
 def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A small file system in memory, which only root may mount."""
-    if not tools.IS_ROOT:
+    if not tools.IS_ROOT:  # a real file system is the only disk that is really full
         pytest.skip("a full disk needs root, to mount a small one")
     folder = tmp_path_factory.mktemp("small")
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "medfiles-tests", str(folder)], check=True)

@@ -1,7 +1,10 @@
 """The faults find the mistakes they are there to find: each turns one of them red, where the product stays green."""
 
+import os
 import random
+import shutil
 import sqlite3
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -10,12 +13,13 @@ import pytest
 
 from tests.proof.faults import cutting, injecting, invariants
 from tests.proof.faults.cutting import Cutter
-from tests.proof.faults.forked import Forge, forge
+from tests.proof.faults.forked import ROOT, Forge, forge
 from tests.proof.faults.injecting import Lost, Point, Tally
-from tests.proof.faults.mutating import PATCHES, mutant
 from tests.proof.faults.places import Place
 from tests.support.extent import Extent
 
+PATCHES = Path(__file__).parent / "mutants"
+BESIDE = ("migrations", "static", "templates", "tests")
 Try = Callable[[Forge, Cutter], Tally]
 STRAY = (
     "INSERT INTO storage_journal (key, storage, action, lease_until)"
@@ -33,6 +37,20 @@ def cutter(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
 def mutants_at_work() -> Iterator[Forge]:
     with forge() as running:
         yield running
+
+
+def mutant(name: str, folder: Path) -> Path:
+    """Return the folder of a product with one mistake; a patch that no longer fits is an error."""
+    shutil.copytree(ROOT / "medfiles", folder / "medfiles", symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    for other in BESIDE:
+        (folder / other).symlink_to(ROOT / other)
+    alone = {**os.environ, "GIT_CEILING_DIRECTORIES": str(folder.parent)}
+    done = subprocess.run(
+        ["git", "apply", str(PATCHES / f"{name}.patch")], cwd=folder, env=alone, stderr=subprocess.PIPE, text=True
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"mutants/{name}.patch no longer fits the product: {done.stderr}")
+    return folder
 
 
 def killed(verb: str, call: str, *which: int) -> Try:

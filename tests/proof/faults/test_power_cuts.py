@@ -29,9 +29,7 @@ def test_cut_off_from_power_at_any_change_a_verb_is_done_or_not(
     report(f"power cut: {verb}", cutting.tried(verbs_at_work, cutter, some))
 
 
-def test_what_was_read_is_in_the_trail_for_good_once_it_is_sealed(
-    verbs_at_work: Forge, cutter: Cutter, place: Place
-) -> None:
+def test_download_stays_in_the_audit_log_once_sealed(verbs_at_work: Forge, cutter: Cutter, place: Place) -> None:
     answer, _ = cutter.run(verbs_at_work, Cut("open_and_seal", 0, 0.0, 0))
     assert answer == 200
     with closing(sqlite3.connect(place.database.removeprefix("sqlite:///"))) as rows:

@@ -99,9 +99,7 @@ def test_uploads_outlive_the_workers_that_are_killed_under_them(site: Site, exte
 
 
 @pytest.mark.only_full
-def test_under_load_nothing_is_refused_but_for_the_rate_and_memory_stays(
-    site: Site, extent: Extent, report: Report
-) -> None:
+def test_load_causes_no_errors_and_no_memory_growth(site: Site, extent: Extent, report: Report) -> None:
     end = time.monotonic() + 300
     people = crowd.people(site.world, site.address, 64, extent.seed, lambda: time.monotonic() < end, persists=False)
     first: Counter[int] = Counter()

@@ -22,7 +22,7 @@ def test_killed_at_any_system_call_a_verb_is_done_or_not(
     verbs_at_work: Forge, place: Place, verb: str, log: Path, extent: Extent, report: Report
 ) -> None:
     points = [*injecting.kill_points(injecting.calls_of(verbs_at_work, place, verb, log), verb)]
-    some = injecting.chosen(points, extent.of(1000, 10), extent.chance("kill", verb))
+    some = injecting.chosen(points, extent.of(1000, 6), extent.chance("kill", verb))
     report(f"kill -9 at a system call: {verb}", injecting.tried(verbs_at_work, place, some))
 
 
@@ -31,7 +31,7 @@ def test_refused_by_the_system_at_any_call_a_verb_never_lies(
     verbs_at_work: Forge, place: Place, verb: str, log: Path, extent: Extent, report: Report
 ) -> None:
     points = [*injecting.error_points(injecting.calls_of(verbs_at_work, place, verb, log), verb)]
-    some = injecting.chosen(points, extent.of(1000, 10), extent.chance("error", verb))
+    some = injecting.chosen(points, extent.of(1000, 6), extent.chance("error", verb))
     report(f"EIO or ENOSPC at a system call: {verb}", injecting.tried(verbs_at_work, place, some))
 
 

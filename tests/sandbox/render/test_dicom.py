@@ -36,13 +36,8 @@ NOT_SHOWN = {
     "nested_priv_SQ.dcm": BROKEN,
 }
 WHO = (
-    "PatientName",
-    "PatientID",
-    "ReferringPhysicianName",
-    "OperatorsName",
-    "PerformingPhysicianName",
-    "PatientAddress",
-)
+    "PatientName", "PatientID", "ReferringPhysicianName", "OperatorsName", "PerformingPhysicianName", "PatientAddress",
+)  # fmt: skip
 BARS = (
     (255, 0, 0),
     (255, 128, 128),
@@ -249,15 +244,9 @@ def test_what_is_told_of_an_image_is_how_it_was_taken(show: Previewer) -> None:
     }
     tags = dict(show.look(image(bands(0, 100), **said, **who), DICOM)["tags"])
     assert tags == {
-        "Image type": "CT",
-        "Date": "2024-05-03",
-        "Side": "left",
-        "Body part": "KNEE",
-        "Device": "Maker",
-        "Tube voltage": "120 kV",
-        "Size": "48 × 48 pixels",
-        "Encoding": "Explicit VR Little Endian",
-    }
+        "Image type": "CT", "Date": "2024-05-03", "Side": "left", "Body part": "KNEE", "Device": "Maker",
+        "Tube voltage": "120 kV", "Size": "48 × 48 pixels", "Encoding": "Explicit VR Little Endian",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("size", [(65535, 65535), (0, 100), (40000, 40000)])

@@ -1,7 +1,6 @@
 """Pictures of every kind come out the right way up, in the right colours, and with nothing but pixels in them."""
 
 import struct
-import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -66,35 +65,19 @@ def chunks(webp: bytes) -> list[bytes]:
     return found
 
 
-def png(pixels: bytes, width: int, height: int, depth: int, kind: int, interlaced: bool = False) -> bytes:
-    """From raw lines, each with its filter byte in front."""
-    header = struct.pack(">2I5B", width, height, depth, kind, 0, 0, int(interlaced))
-    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(pixels)), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name, body in parts
-    )
-
-
 def interlaced(image: Image.Image) -> bytes:
     """Adam7: seven passes, each of some of the columns of some of the lines."""
     values, lines = numpy.asarray(image), b""
-    for x, y, across, down in (
-        (0, 0, 8, 8),
-        (4, 0, 8, 8),
-        (0, 4, 4, 8),
-        (2, 0, 4, 4),
-        (0, 2, 2, 4),
-        (1, 0, 2, 2),
-        (0, 1, 1, 2),
-    ):
+    passes = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+    for x, y, across, down in passes:
         lines += b"".join(b"\0" + line.tobytes() for line in values[y::down, x::across])
-    return png(lines, *image.size, 8, 2, interlaced=True)
+    return samples.png_file(*image.size, 8, 2, lines, interlaced=True)
 
 
 def deep_png(values: NDArray[Any]) -> bytes:
     kind = 2 if values.ndim == 3 else 0
     lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in values)
-    return png(lines, values.shape[1], values.shape[0], 16, kind)
+    return samples.png_file(values.shape[1], values.shape[0], 16, kind, lines)
 
 
 def steps(*levels: int) -> NDArray[numpy.uint16]:
@@ -128,9 +111,7 @@ def in_srgb(colour: Colour, primaries: dict[str, tuple[float, float, float]]) ->
 
 @pytest.mark.parametrize("orientation", UPRIGHT)
 @pytest.mark.parametrize(("form", "media_type"), [("JPEG", "image/jpeg"), ("PNG", "image/png"), ("TIFF", "image/tiff")])
-def test_a_photo_stands_upright_however_the_camera_was_held(
-    show: Previewer, form: str, media_type: str, orientation: int
-) -> None:
+def test_photo_is_upright_in_every_orientation(show: Previewer, form: str, media_type: str, orientation: int) -> None:
     data = with_exif(lying(orientation, quarters()), form, orientation)
     picture = show.picture(data, media_type)
     assert picture.size == (96, 64)

@@ -1,13 +1,25 @@
-"""Findings of integrity checks, and the last runs of recurring work."""
+"""Stored objects: the storage journal, and findings of integrity checks."""
 
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import JSON, String, UniqueConstraint
+from sqlalchemy import CheckConstraint, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from medfiles.clock import now
 from medfiles.database.session import Id, UtcDateTime, db
+
+
+class StorageJournal(db.Model):  # type: ignore[name-defined,misc]
+    """A key that no document names yet or any longer."""
+
+    __tablename__ = "storage_journal"
+    __table_args__ = (CheckConstraint("action IN ('attach', 'remove')", name="action"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    key: Mapped[str] = mapped_column(String(500), unique=True)
+    storage: Mapped[str] = mapped_column(String(50))
+    action: Mapped[str] = mapped_column(String(10))
+    lease_until: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
 
 
 class FixityFinding(db.Model):  # type: ignore[name-defined,misc]
@@ -23,14 +35,3 @@ class FixityFinding(db.Model):  # type: ignore[name-defined,misc]
     file_id: Mapped[int | None] = mapped_column(Id, index=True)  # the document; None: no row names the object
     first_seen: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     last_seen: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
-
-
-class LastRun(db.Model):  # type: ignore[name-defined,misc]
-    """When work of this name last started and last ended, in any process, with its results."""
-
-    __tablename__ = "last_runs"
-
-    name: Mapped[str] = mapped_column(String(50), primary_key=True)
-    begun_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    facts: Mapped[dict[str, Any] | None] = mapped_column(JSON)

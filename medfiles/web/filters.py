@@ -1,4 +1,4 @@
-"""Format dates, sizes, ages and numbers for the reader's locale; inline icons."""
+"""Jinja filters and globals: dates, sizes, ages and numbers in the reader's locale; inline icons."""
 
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -13,6 +13,8 @@ from flask import Flask, request
 from markupsafe import Markup
 
 from medfiles.clock import now
+from medfiles.record_types.document_fields import FORM_FIELDS
+from medfiles.record_types.media_types import GROUPS
 
 LOCALES = ("en", "en-GB", "en-US", "en-CA", "en-AU", "en-NZ", "en-IE", "en-IN", "en-ZA")
 TAGS = {
@@ -20,7 +22,6 @@ TAGS = {
     "sub", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "u", "ul",
 }  # fmt: skip
 ATTRIBUTES = {"td": {"colspan", "rowspan"}, "th": {"colspan", "rowspan"}}
-SVG = "http://www.w3.org/2000/svg"
 
 
 def locale() -> Locale:
@@ -80,18 +81,14 @@ def init_app(app: Flask) -> None:
 
     @lru_cache
     def icon(name: str) -> Markup:
-        return _inline_svg(folder / f"{name}.svg")
+        ElementTree.register_namespace("", "http://www.w3.org/2000/svg")
+        root = ElementTree.parse(folder / f"{name}.svg").getroot()
+        root.attrib.update({"class": "mf-icon", "aria-hidden": "true", "focusable": "false"})
+        return Markup(ElementTree.tostring(root, encoding="unicode"))
 
     def sheet(name: str) -> Markup:
         return Markup(f"<style>\n{Path(str(app.static_folder), name).read_text()}</style>")
 
-    app.jinja_env.globals.update(icon=icon, sheet=sheet)
-    words = {"day": day, "moment": moment, "iso": iso, "filesize": filesize, "age": age}
-    app.jinja_env.filters.update(words, number=number, plural=plural, sanitize=sanitize)
-
-
-def _inline_svg(path: Path) -> Markup:
-    ElementTree.register_namespace("", SVG)
-    root = ElementTree.parse(path).getroot()
-    root.attrib.update({"class": "mf-icon", "aria-hidden": "true", "focusable": "false"})
-    return Markup(ElementTree.tostring(root, encoding="unicode"))
+    app.jinja_env.globals.update(icon=icon, sheet=sheet, document_fields=FORM_FIELDS, media_groups=GROUPS)
+    for function in (day, moment, iso, filesize, age, number, plural, sanitize):
+        app.jinja_env.filters[function.__name__] = function

@@ -1,0 +1,136 @@
+"""What must hold before anything is opened: whose the instance folder is, who can read it, and that nothing is lost.
+
+Each failure is one sentence that names the folder, setting or driver, and what to do. Nothing is created in place of
+something that is missing.
+"""
+
+import os
+import pwd
+import stat
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+from sqlalchemy.pool import NullPool
+
+from medfiles.config import SettingError
+from medfiles.errors import StorageError
+from medfiles.storage import Storages
+
+AS_OWNER = "--as-owner"
+COPYING = "copying"  # argument of `flask db upgrade -x`: rows follow that belong to the documents
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+OWN_TABLE = "entity_files"  # no other program's database has it
+TABLES_WITH_DATA = ("users", "patients", OWN_TABLE)
+DRIVERS = "Install it: pip install --require-hashes -r requirements/server.txt"
+RESTORE = "Restore a backup (docs/operate/backup.md)"
+
+
+def prepare(settings: Mapping[str, Any]) -> None:
+    """Create or check the instance folder, for this process and the files it will create."""
+    os.umask(0o077)
+    folder: Path = settings["MEDFILES_INSTANCE"]
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.stat()
+    except OSError as error:
+        raise SettingError(f"The instance folder {folder} cannot be used: {error.strerror}.") from error
+    _require_owner(folder, found.st_uid, found.st_gid)
+    if stat.S_IMODE(found.st_mode) & OTHERS:
+        raise SettingError(
+            f"The instance folder {folder} is open to other accounts of this machine. Run: chmod 700 {folder}"
+        )
+    _require_driver(settings["MEDFILES_DATABASE_URL"])
+    if not settings["MEDFILES_SECRET_KEY"] and not (folder / "secret-key").exists() and _has_rows(settings):
+        raise SettingError(
+            f"The secret key {folder / 'secret-key'} is missing, but this installation has data. {RESTORE}, copy the "
+            "key back, or set MEDFILES_SECRET_KEY to a new one: then everyone signs in again, two-step verification is "
+            "set up again, and the audit log no longer verifies."
+        )
+
+
+def require_database(settings: Mapping[str, Any], storages: Storages) -> None:
+    """Raise SettingError if the database is missing or empty while there are documents.
+
+    An installation that has neither is new.
+    """
+    url = make_url(settings["MEDFILES_DATABASE_URL"])
+    is_missing = _is_missing_file(url)
+    if not is_missing and _has_rows(settings):
+        return
+    try:
+        document = next((listed.key for storage in storages for listed in storage.keys("files/")), None)
+    except StorageError:
+        return  # what cannot be seen cannot be compared; uploads and /readyz report the storage
+    if document is None:
+        return
+    name = url.database if url.get_backend_name() == "sqlite" else url.render_as_string()
+    raise SettingError(
+        f"The database {name} is {'missing' if is_missing else 'empty'}, but there are documents, such as {document}. "
+        f"{RESTORE}. To start with an empty installation, move the documents away first."
+    )
+
+
+def _require_owner(folder: Path, owner: int, group: int) -> None:
+    if os.geteuid() == owner:
+        return
+    if os.geteuid() == 0 and AS_OWNER in sys.argv:
+        os.setgroups([group])
+        os.setgid(group)
+        os.setuid(owner)
+        return
+    name = _account(owner)
+    hint = f", or add {AS_OWNER}: flask medfiles {AS_OWNER} …" if os.geteuid() == 0 else ""
+    raise SettingError(
+        f"The instance folder {folder} belongs to the account {name}, but this is {_account(os.geteuid())}. What it "
+        f"created could not be read by the service. Run it as {name}: runuser -u {name} -- …{hint}"
+    )
+
+
+def _account(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
+
+
+def _require_driver(database_url: str) -> None:
+    try:
+        make_url(database_url).get_dialect().import_dbapi()
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise SettingError(f"MEDFILES_DATABASE_URL cannot be used: {error}.") from error
+    except ImportError as error:
+        raise SettingError(f"MEDFILES_DATABASE_URL needs the driver {error.name}. {DRIVERS}") from error
+
+
+def _is_missing_file(url: URL) -> bool:
+    return url.get_backend_name() == "sqlite" and bool(url.database) and not Path(str(url.database)).exists()
+
+
+def _has_rows(settings: Mapping[str, Any]) -> bool:
+    """Whether the database has accounts, patients or documents. One that is unavailable may have some."""
+    url = make_url(settings["MEDFILES_DATABASE_URL"])
+    if _is_missing_file(url):
+        return False
+    engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
+    try:
+        return _any_row(engine)
+    except OperationalError as error:
+        reason = str(error.orig).splitlines()[0]
+        raise SettingError(f"The database {url.render_as_string()} is unavailable: {reason}.") from error
+    finally:
+        engine.dispose()
+
+
+def _any_row(engine: Engine) -> bool:
+    with engine.connect() as connection:
+        tables = set(inspect(connection).get_table_names())
+        return OWN_TABLE in tables and any(
+            connection.execute(text(f"SELECT 1 FROM {table} LIMIT 1")).first() is not None
+            for table in TABLES_WITH_DATA
+            if table in tables
+        )
