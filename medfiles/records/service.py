@@ -265,7 +265,9 @@ class RecordService(Service):
         self, patient_id: int, record: tuple[str, int] | None = None, file_id: int | None = None
     ) -> Mapping[str, tuple[AuditEvent, str | None]]:
         """Return the last edit of each field of a patient, of a record (its type and id) or of a document."""
-        with self.operation("view-history", patient_id=patient_id) as target:
+        entity_type, entity_id = record or (None, None)
+        about = {"patient_id": patient_id, "entity_type": entity_type, "entity_id": entity_id}
+        with self.reading("view-history", **about) as target:
             self.authorize(Action.EDIT, patient_id, target)
         edits = event_log.changes(patient_id, record)
         fields: dict[str, tuple[AuditEvent, str | None]] = {}
@@ -281,13 +283,16 @@ class RecordService(Service):
 
         Raises NotFound if there is no such edit, or if the value was erased or never kept.
         """
-        with self.operation("view-history", patient_id=patient_id) as target:
+        entity_type, entity_id = record or (None, None)
+        about = {"patient_id": patient_id, "entity_type": entity_type, "entity_id": entity_id}
+        with self.reading("view-history", **about) as target:
             self.authorize(Action.EDIT, patient_id, target)
-            for event, _ in event_log.changes(patient_id, record, before=change + 1, limit=1):
-                kept = event.personal.get("changes") or {}
-                if event.id == change and field in kept:
-                    return event.file_id, kept[field][0]
-            raise NotFound()
+            found = event_log.changes(patient_id, record, before=change + 1, limit=1)
+            kept = {event.id: (event.file_id, event.personal.get("changes") or {}) for event, _ in found}
+            file_id, changes = kept.get(change, (None, {}))
+            if field not in changes:
+                raise NotFound()
+        return file_id, changes[field][0]
 
     def _create_again(
         self, record_type: RecordType, record: RecordMixin, fields: Mapping[str, Any], target: AuditTarget
