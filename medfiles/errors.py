@@ -1,6 +1,7 @@
 """The errors of medfiles. http.errors maps their codes to HTTP statuses."""
 
-from typing import Self
+from collections.abc import Mapping
+from typing import Any, Self
 
 
 class MedfilesError(Exception):
@@ -67,6 +68,17 @@ class BeingChecked(Conflict):
 class Quarantined(Conflict):
     code = "quarantined"
     default = "The malware scanner found malware in this document. It can be deleted but not opened."
+
+
+class EditConflict(Conflict):
+    """Two people changed the same fields to different values.
+
+    `conflicts` maps the names of these fields to the value that was sent and the value that is stored.
+    """
+
+    def __init__(self, conflicts: Mapping[str, tuple[Any, Any]]) -> None:
+        super().__init__("Someone else changed this after you opened it. Choose which values to save.")
+        self.conflicts = conflicts
 
 
 class Outdated(MedfilesError):

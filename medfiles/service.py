@@ -16,6 +16,7 @@ from medfiles.errors import DatabaseUnavailable, Infected, MedfilesError, NotFou
 from medfiles.models import EntityFile, Patient, RecordMixin
 from medfiles.permissions import Action, Actor
 from medfiles.record_types.declared import RecordType, Registry
+from medfiles.record_types.edits import Changes
 from medfiles.storage import Storages
 
 
@@ -81,6 +82,13 @@ class Service:
                     continue
                 found = {"signature": error.signature} if isinstance(error, Infected) else {}
                 event_log.record(self.actor, action, target, outcome=outcome, reason=error.code, **found)
+
+    def save_changes(self, action: str, row: Any, changes: Changes, target: AuditTarget, **details: Any) -> None:
+        """Write changed fields and the event with their former values, in the open transaction."""
+        for name, (_, after) in changes.items():
+            setattr(row, name, after)
+        target.changes = changes
+        event_log.record(self.actor, action, target, **{"changed": sorted(changes), **details})
 
     def authorize(self, action: Action, patient_id: int, target: AuditTarget) -> Action:
         """Return the actor's level on the patient, or raise NotFound or Forbidden.

@@ -79,7 +79,7 @@ on("htmx:beforeSwap htmx:before:swap", (event) => {
   if (code < 400 && source.matches(".mf-body") && isOvertaken(source)) return drop(event);
   if (source.matches("[data-mf-look]") && preview.isOld(source)) return drop(event);
   if (code < 400 || !(near(event, ".mf") ?? source.closest?.(".mf"))) return;
-  const written = code < 500 && !!source.closest?.(".mf-edit"); // keep the entered values
+  const written = code < 500 && !!source.closest?.(".mf-edit") && words(event)?.code !== "edit-conflict"; // keep the entered values
   const stale = words(event)?.code === "csrf" && renewed !== source;
   const kept = written || (!!source.closest?.(".mf-form") && [401, 403].includes(code));
   const alone = kept || stale || (!header(event, "HX-Retarget") && !!source.closest?.(".mf-body, .mf-manager-head, .mf-badge-holder, [data-mf-badges], [data-mf-look]"));

@@ -7,6 +7,7 @@ import { announce, htmx, near, on } from "./dom.js";
 import { fit } from "./fit.js";
 import * as focus from "./focus.js";
 import * as fresh from "./fresh.js";
+import * as guard from "./guard.js";
 import * as list from "./list.js";
 import * as preview from "./preview.js";
 import * as sheet from "./sheet.js";
@@ -43,6 +44,7 @@ doc.addEventListener("keydown", (event) => {
   }
   const menu = event.key === "Escape" && doc.querySelector("details.mf-menu[open]");
   if (!menu) return;
+  if (menu.closest("dialog")) event.preventDefault(); // the sheet stays
   menu.removeAttribute("open");
   /** @type {HTMLElement | null} */ (menu.querySelector("summary"))?.focus();
 });
@@ -81,6 +83,8 @@ on("htmx:afterSwap htmx:after:swap", (event) => {
   const record = target?.matches?.("article.mf-record") && doc.querySelector(".mf-main article.mf-record");
   const whole = (sheet.isSheet(target) ? target : record)?.querySelector?.(".mf-manager");
   if (whole) fresh.acting(whole.id); // it already shows the change of this response
+  if (target?.id === "mf-notices") return sheet.showNotice(target);
+  if (sheet.isSheet(target) || record) guard.pageChanged();
   if (sheet.isSheet(target)) return sheet.showSheet();
   if (record) return sheet.showPage(record);
   const part = target?.id ? doc.getElementById(target.id) : null;
@@ -108,6 +112,7 @@ function bring() {
 }
 
 doc.documentElement.classList.add("mf-js");
+guard.start();
 upload.start();
 unsaved.start();
 fresh.start();

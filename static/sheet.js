@@ -1,7 +1,7 @@
 /**
  * The sheet: a record beside its list, with its own URL.
  */
-import { near, on } from "./dom.js";
+import { announce, near, on } from "./dom.js";
 import * as unsaved from "./unsaved.js";
 
 const doc = document;
@@ -31,6 +31,13 @@ export function showSheet() {
 
 export function closeSheet() {
   if (sheet && unsaved.mayLeave(sheet)) sheet.close();
+}
+
+/** @param {Element} notices the part of the page that says what was just done, after its response */
+export function showNotice(notices) {
+  if (sheet?.open) sheet.close(); // it showed what is gone now
+  announce(/** @type {HTMLElement | null} */ (notices.querySelector("p"))?.innerText ?? "");
+  /** @type {HTMLElement | null} */ (notices.querySelector("[data-mf-focus]"))?.focus();
 }
 
 function sheetClosed() {

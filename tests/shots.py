@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from medfiles.accounts import service as accounts
 from medfiles.sandbox.pool import Sandbox
 from tests.browser.chromium import launch
-from tests.browser.people import Person, Shelf
+from tests.browser.people import A_SECOND_LATER, Person, Shelf
 from tests.browser.states import LETTER, SIGNED_IN, SIGNED_OUT, State, at, opened, photo, renamed
 from tests.browser.uploads import slow
 from tests.support.factories import World, install
@@ -68,6 +68,7 @@ class Studio:
     ) -> Iterator[Page]:
         options = {"locale": "en-GB", "reduced_motion": "reduce"} | context_options
         context = self.browser.new_context(base_url=self.address, **options)
+        context.add_init_script(A_SECOND_LATER)
         if person is not None:
             person.sign_in(context, self.address)
         page = context.new_page()

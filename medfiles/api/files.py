@@ -17,7 +17,7 @@ from medfiles.api.schemas import (
     UploadHeaders,
     UploadQuery,
 )
-from medfiles.api.toolkit import blueprint, checked, form, operation, reply, sent
+from medfiles.api.toolkit import blueprint, checked, form, operation, reply, sent, versions
 from medfiles.http import parameters, request_body
 from medfiles.http.current import actor, documents
 from medfiles.http.rate_limits import UPLOADS, rate_limited
@@ -89,10 +89,9 @@ def download(file_id: int) -> Response:
 def edit(file_id: int) -> Response:
     """Change a document's name, description or category."""
     documents().editable(file_id)
-    versions = request.if_match.as_set() if request.headers.get("If-Match", "*").strip() != "*" else None
     is_form = request.mimetype in ("application/x-www-form-urlencoded", "multipart/form-data")
     changes = (checked(Metadata, form()) if is_form else sent(Metadata)).model_dump(exclude_unset=True)
-    return answer(documents().edit(file_id, changes, versions=versions))
+    return answer(documents().edit(file_id, changes, versions=versions()))
 
 
 @blueprint.delete("/files/<int:file_id>")

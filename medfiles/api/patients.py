@@ -4,11 +4,12 @@ from typing import Any
 
 from flask import Response, url_for
 
-from medfiles.api.schemas import Patient, Patients
-from medfiles.api.toolkit import blueprint, models, operation, reply, sent
+from medfiles.api.schemas import EditHeaders, Patient, Patients
+from medfiles.api.toolkit import blueprint, models, operation, reply, sent, versions
 from medfiles.http import views
 from medfiles.http.current import records
 from medfiles.permissions import Action
+from medfiles.record_types.edits import version_of
 
 
 @blueprint.get("/patients")
@@ -24,7 +25,7 @@ def patients() -> Response:
 def create_patient() -> Response:
     """Add a patient of your own."""
     made = records().create_patient(sent(models()["PatientInput"]).model_dump())
-    return reply(_shown(made, Action.OWN), 201, headers={"Location": url_for("api.patient", patient_id=made.id)})
+    return _answer(made, Action.OWN, 201, {"Location": url_for("api.patient", patient_id=made.id)})
 
 
 @blueprint.get("/patients/<int:patient_id>")
@@ -32,16 +33,20 @@ def create_patient() -> Response:
 def patient(patient_id: int) -> Response:
     """Return a patient."""
     found = records().patient(patient_id)
-    return reply(_shown(found.patient, found.level))
+    return _answer(found.patient, found.level)
 
 
 @blueprint.put("/patients/<int:patient_id>")
-@operation(Patient, body="PatientInput")
+@operation(Patient, body="PatientChanges", headers=EditHeaders, errors=("outdated",))
 def edit_patient(patient_id: int) -> Response:
-    """Replace a patient's fields."""
+    """Change a patient's fields."""
     level = records().level(patient_id, Action.EDIT, "edit-patient")
-    changed = records().edit_patient(patient_id, sent(models()["PatientInput"]).model_dump())
-    return reply(_shown(changed, level))
+    changes = sent(models()["PatientChanges"]).model_dump(exclude_unset=True)
+    return _answer(records().edit_patient(patient_id, changes, versions=versions()), level)
+
+
+def _answer(patient: Any, level: Action, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return reply(_shown(patient, level), status, etag=f"{version_of(patient)}/{level}", headers=headers)
 
 
 def _shown(patient: Any, level: Action) -> Patient:

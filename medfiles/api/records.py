@@ -5,11 +5,12 @@ from typing import Any
 from flask import Response, url_for
 from pydantic import BaseModel
 
-from medfiles.api.schemas import input_name, output_name
-from medfiles.api.toolkit import blueprint, models, operation, reply, sent
+from medfiles.api.schemas import EditHeaders, changes_name, input_name, output_name
+from medfiles.api.toolkit import blueprint, models, operation, reply, sent, versions
 from medfiles.http.current import documents, records
 from medfiles.permissions import Action
 from medfiles.record_types.declared import RecordType
+from medfiles.record_types.edits import version_of
 
 
 @blueprint.get("/patients/<int:patient_id>/<kind:type>")
@@ -27,8 +28,8 @@ def records_of_kind(patient_id: int, type: RecordType) -> Response:
 def create_record(patient_id: int, type: RecordType) -> Response:
     """Add a record."""
     records().level(patient_id, Action.EDIT, "create-record")
-    made = records().create(patient_id, type, _sent(type))
-    return reply(_shown(type, made, 0), 201, headers={"Location": url_for("api.record", type=type, id=made.id)})
+    made = records().create(patient_id, type, sent(models()[input_name(type)]).model_dump())
+    return _answer(type, made, 0, 201, {"Location": url_for("api.record", type=type, id=made.id)})
 
 
 @blueprint.get("/<kind:type>/<int:id>")
@@ -36,16 +37,17 @@ def create_record(patient_id: int, type: RecordType) -> Response:
 def record(type: RecordType, id: int) -> Response:
     """Return a record; one in the trash only if you may edit it."""
     found = records().get(type, id)
-    return reply(_shown(type, found, _count(type, found)))
+    return _answer(type, found, _count(type, found))
 
 
 @blueprint.put("/<kind:type>/<int:id>")
-@operation("Record", body="RecordInput", errors=("record-trashed",))
+@operation("Record", body="RecordChanges", headers=EditHeaders, errors=("record-trashed", "outdated"))
 def edit_record(type: RecordType, id: int) -> Response:
-    """Replace a record's fields."""
+    """Change a record's fields."""
     records().editable(type, id)
-    changed = records().edit(type, id, _sent(type))
-    return reply(_shown(type, changed, _count(type, changed)))
+    changes = sent(models()[changes_name(type)]).model_dump(exclude_unset=True)
+    changed = records().edit(type, id, changes, versions=versions())
+    return _answer(type, changed, _count(type, changed))
 
 
 @blueprint.delete("/<kind:type>/<int:id>")
@@ -53,7 +55,7 @@ def edit_record(type: RecordType, id: int) -> Response:
 def delete_record(type: RecordType, id: int) -> Response:
     """Move a record and its documents to the trash."""
     gone, count = records().delete(type, id)
-    return reply(_shown(type, gone, count))
+    return _answer(type, gone, count)
 
 
 @blueprint.post("/<kind:type>/<int:id>/restore")
@@ -61,11 +63,14 @@ def delete_record(type: RecordType, id: int) -> Response:
 def restore_record(type: RecordType, id: int) -> Response:
     """Restore a record with the documents that were deleted with it."""
     restored, _ = records().restore(type, id)
-    return reply(_shown(type, restored, _count(type, restored)))
+    return _answer(type, restored, _count(type, restored))
 
 
-def _sent(record_type: RecordType) -> dict[str, Any]:
-    return sent(models()[input_name(record_type)]).model_dump()
+def _answer(
+    record_type: RecordType, record: Any, count: int, status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
+    shown, etag = _shown(record_type, record, count), f"{version_of(record)}/{count}"
+    return reply(shown, status, etag=etag, headers=headers)
 
 
 def _count(record_type: RecordType, record: Any) -> int:

@@ -335,17 +335,22 @@ FIELD_TYPES: Mapping[str, tuple[Any, Any]] = {  # of a declared field: its type 
 
 @lru_cache(maxsize=4)
 def models_for(record_types: tuple[RecordType, ...]) -> Mapping[str, type[BaseModel]]:
-    """Return by name the models that depend on the record types: "Visit", "VisitInput" … and "PatientInput".
+    """Return by name the models that depend on the record types: "Visit", "VisitInput", "VisitChanges" …
 
-    "Record" and "RecordInput" stand for a record of any type, "Records" for a list of them.
+    "Record", "RecordInput" and "RecordChanges" stand for a record of any type, "Records" for a list of them.
     """
     outputs = [_output(record_type) for record_type in record_types]
     inputs = [_input(input_name(record_type), record_type.fields) for record_type in record_types]
+    changes = [_changes(changes_name(record_type), record_type.fields) for record_type in record_types]
     record: Any = _root("Record", reduce(or_, outputs), "A record of the type in the address.")
     records = _root("Records", list[record], "The latest first.")
     record_input = _root("RecordInput", reduce(or_, inputs), "The fields of the type in the address.")
+    record_changes = _root("RecordChanges", reduce(or_, changes), "Fields of the type in the address.")
     patient_input = _input("PatientInput", fields.PATIENT_FIELDS)
-    return {model.__name__: model for model in (*outputs, *inputs, record, records, record_input, patient_input)}
+    patient_changes = _changes("PatientChanges", fields.PATIENT_FIELDS)
+    of_patients = (patient_input, patient_changes)
+    every = (*outputs, *inputs, *changes, record, records, record_input, record_changes, *of_patients)
+    return {model.__name__: model for model in every}
 
 
 def output_name(record_type: RecordType) -> str:
@@ -356,17 +361,28 @@ def input_name(record_type: RecordType) -> str:
     return f"{output_name(record_type)}Input"
 
 
+def changes_name(record_type: RecordType) -> str:
+    return f"{output_name(record_type)}Changes"
+
+
 def _input(name: str, declared: tuple[fields.Field, ...]) -> type[BaseModel]:
-    members: dict[str, Any] = {}
-    for field in declared:
-        limit = {"string": field.limit, "text": fields.TEXT_LIMIT}.get(field.kind)
-        about = Field(title=field.label, max_length=limit, min_length=1 if limit and field.required else None)
-        value: Any = Annotated[FIELD_TYPES[field.kind][0], about]
-        examples = [_example(field)] if field.required or field.example else []
-        members[field.name] = (
-            (value, doc(None, *examples)) if field.required else (value | None, optional(None, *examples))
-        )
-    return create_model(name, __base__=In, __doc__="All fields are replaced: what is absent is emptied.", **members)
+    members: dict[str, Any] = {field.name: _member(field, ... if field.required else None) for field in declared}
+    return create_model(name, __base__=In, __doc__="What is absent is empty.", **members)
+
+
+def _changes(name: str, declared: tuple[fields.Field, ...]) -> type[BaseModel]:
+    members: dict[str, Any] = {field.name: _member(field, None) for field in declared}
+    about = 'Absent fields stay as they are; null or "" clears.'
+    return create_model(name, __base__=In, __doc__=about, **members)
+
+
+def _member(field: fields.Field, default: Any) -> tuple[Any, Any]:
+    """Return a field of a model: its type and description."""
+    limit = {"string": field.limit, "text": fields.TEXT_LIMIT}.get(field.kind)
+    about = Field(title=field.label, max_length=limit, min_length=1 if limit and field.required else None)
+    value: Any = Annotated[FIELD_TYPES[field.kind][0], about]
+    examples = [_example(field)] if field.required or field.example else []
+    return (value if field.required else value | None), doc(None, *examples, default=default)
 
 
 def _output(record_type: RecordType) -> type[BaseModel]:

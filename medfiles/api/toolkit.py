@@ -1,6 +1,6 @@
 """What API handlers share: the blueprint, operation descriptions, request and response bodies."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -82,6 +82,13 @@ def checked(model: type[Sent], data: bytes | Mapping[str, Any]) -> Sent:
             raise BadRequest() from error
         wrong = {".".join(map(str, each["loc"])) or "body": each["msg"] for each in found}  # such as "file_ids.3"
         raise Rejected("The request is not valid. See “errors”.", wrong) from error
+
+
+def versions() -> Container[str] | None:
+    """Return the versions that `If-Match` allows; None for any. What follows a "/" in an ETag is no part of it."""
+    if request.headers.get("If-Match", "*").strip() == "*":
+        return None
+    return {etag.partition("/")[0] for etag in request.if_match.as_set()}
 
 
 def reply(

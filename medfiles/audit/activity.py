@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from medfiles.audit import history
 from medfiles.models import AuditEvent
 from medfiles.permissions import Actor
 from medfiles.record_types.declared import Registry
@@ -39,6 +40,7 @@ ACTIONS = {  # past tense, infinitive, icon; {} is the document, record or patie
     "rollback": ("moved {} back to the previous lab results", "move {} back to the previous lab results", "undo-2"),
     "quarantine": ("found malware in {}", "scan {} for malware", "triangle-alert"),
     "release": ("released {} from quarantine", "scan {} for malware", "circle-check"),
+    "view-history": ("viewed the history of {}", "view the history of {}", "history"),
     "view-activity": ("viewed the activity of {}", "view the activity of {}", "activity"),
 }
 
@@ -58,17 +60,26 @@ class Line:
 def line(event: AuditEvent, email: str | None, actor: Actor, registry: Registry) -> Line:
     word = event.action.replace("-", " ")
     done, tried, icon = ACTIONS.get(event.action, (f"{word} {{}}", f"{word} {{}}", "info"))
-    who = "medfiles" if event.actor_id is None else "you" if event.actor_id == actor.user_id else email or "an account"
-    if event.token_id is not None:
-        token = event.personal.get("token")
-        who += f" (token “{token}”)" if who == "you" and token else " (with a token)"
     name = event.personal.get("name")
     thing = f"{_type_prefix(event, registry)}“{name}”" if name else _unnamed_target(event, registry)
+    if event.outcome == "done" and (fields := history.labels(event, registry)):
+        thing = f"{fields} of {thing}"
     text = {
         "done": done.format(thing),
         "failed": f"tried to {tried.format(thing)}, but it failed",
     }.get(event.outcome, f"tried to {tried.format(thing)}")
-    return Line(at=event.at, who=who, text=text, outcome=event.outcome, icon=icon, document=event.file_id)
+    return Line(
+        at=event.at, who=who(event, email, actor), text=text, outcome=event.outcome, icon=icon, document=event.file_id
+    )
+
+
+def who(event: AuditEvent, email: str | None, actor: Actor) -> str:
+    """Return who acted, for this reader: "you", an address, or "medfiles" itself."""
+    words = "medfiles" if event.actor_id is None else "you" if event.actor_id == actor.user_id else email
+    if event.token_id is None:
+        return words or "an account"
+    token = event.personal.get("token")
+    return f"{words or 'an account'}" + (f" (token “{token}”)" if words == "you" and token else " (with a token)")
 
 
 def _type_prefix(event: AuditEvent, registry: Registry) -> str:

@@ -24,9 +24,10 @@ from medfiles.permissions import Actor
 
 READ_ONCE_WITHIN = timedelta(minutes=1)
 LOOKED = (
-    "download", "list", "list-records", "list-trash", "preview", "print", "view", "view-activity", "view-patient",
-    "view-people", "view-record",
+    "download", "list", "list-records", "list-trash", "preview", "print", "view", "view-activity", "view-history",
+    "view-patient", "view-people", "view-record",
 )  # fmt: skip
+EDITS = ("edit", "edit-patient", "edit-record")
 ACCESS = ("accept-share", "create-token", "decline-share", "revoke-token", "share", "unshare")
 DONE = AuditEvent.outcome == "done"
 KINDS = {
@@ -268,15 +269,7 @@ def trail(
     patient_id: int, before: int | None = None, limit: int = 100, narrowed: ActivityFilter = EVERYTHING
 ) -> Sequence[tuple[AuditEvent, str | None]]:
     """A patient's events with the account's address, newest first; `before` is the id of the last one already seen."""
-    query = (
-        select(AuditEvent, User.email)
-        .outerjoin(User, User.id == AuditEvent.actor_id)
-        .outerjoin(AuditEvent.private)
-        .options(contains_eager(AuditEvent.private))
-        .where(AuditEvent.patient_id == patient_id)
-        .order_by(AuditEvent.id.desc())
-        .limit(limit)
-    )
+    query = _with_private().where(AuditEvent.patient_id == patient_id).order_by(AuditEvent.id.desc()).limit(limit)
     if before is not None:
         query = query.where(AuditEvent.id < before)
     if narrowed.document is not None:
@@ -286,6 +279,41 @@ def trail(
     if narrowed.kind:
         query = query.where(KINDS[narrowed.kind])
     return [(event, email) for event, email in db.session.execute(query)]
+
+
+def changes(
+    patient_id: int, record: tuple[str, int] | None = None, before: int | None = None, limit: int = 100
+) -> Sequence[tuple[AuditEvent, str | None]]:
+    """Edits of a patient's own fields, or of a record and its documents, with the account's address, newest first.
+
+    record  its type and id
+    before  id of the last one already seen
+    """
+    entity_type, entity_id = record or (None, None)
+    query = (
+        _with_private()
+        .where(
+            AuditEvent.patient_id == patient_id,
+            AuditEvent.entity_type.is_not_distinct_from(entity_type),
+            AuditEvent.entity_id.is_not_distinct_from(entity_id),
+            AuditEvent.action.in_(EDITS),
+            DONE,
+        )
+        .order_by(AuditEvent.id.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        query = query.where(AuditEvent.id < before)
+    return [(event, email) for event, email in db.session.execute(query)]
+
+
+def _with_private() -> Select[AuditEvent, str]:
+    return (
+        select(AuditEvent, User.email)
+        .outerjoin(User, User.id == AuditEvent.actor_id)
+        .outerjoin(AuditEvent.private)
+        .options(contains_eager(AuditEvent.private))
+    )
 
 
 def people(patient_id: int) -> Sequence[tuple[int, str]]:

@@ -132,7 +132,8 @@ class BulkService(DocumentService):
                 done, locked = [], _locked(files, check)
                 self._require_still_editor(locked)
                 for file in locked:
-                    done.append((subject_of(file), {"changed": ["category"] if file.category != new else []}))
+                    changes = {"category": (file.category, new)} if file.category != new else {}
+                    done.append((replace(subject_of(file), changes=changes), {"changed": sorted(changes)}))
                     file.category = new
                 event_log.record_each(self.actor, "edit", done)
 

@@ -2,13 +2,12 @@
 
 from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC
+from functools import partial
 
 from sqlalchemy import Select, func, select, union_all
 
 from medfiles import permissions
 from medfiles.antivirus.policy import INFECTED, require_readable
-from medfiles.audit import event_log
 from medfiles.audit.event_log import AuditTarget
 from medfiles.content import DocumentContent, opened
 from medfiles.database.session import db, transaction
@@ -16,10 +15,11 @@ from medfiles.documents import lifecycle, listing
 from medfiles.documents.listing import ListQuery
 from medfiles.documents.rules import checked_changes, require_live, require_live_record, require_room, require_trashed
 from medfiles.documents.uploading import UploadService, count_live
-from medfiles.errors import Conflict, NotFound, Outdated
+from medfiles.errors import NotFound
 from medfiles.models import EntityFile
 from medfiles.permissions import Action
 from medfiles.record_types.declared import RecordType
+from medfiles.record_types.edits import changes_of, require_version
 from medfiles.storage import digest, journal
 
 NEWEST = ListQuery()
@@ -197,19 +197,15 @@ class DocumentService(UploadService):
         """Change `description`, `category` or `file_name`; absent means unchanged, None or "" clears the field.
 
         before    values the form was filled with: fields the editor left alone keep their current value, and a field
-                  that another person changed raises Conflict
+                  that both changed raises EditConflict
         versions  versions the change may be based on, from `version_of`; any other raises Outdated
         """
         with self.operation("edit", file_id=file_id) as target, transaction():
             file = self.authorized_file(file_id, Action.EDIT, target, lock=True)
-            if versions is not None and version_of(file) not in versions:
-                raise Outdated()
+            require_version(file, versions)
             require_live(file, "This document is in the trash. Restore it before you change it.")
-            changed = checked_changes(self.registry[file.entity_type], file, _intended(file, changes, before or {}))
-            changed = {name: value for name, value in changed.items() if getattr(file, name) != value}
-            for name, value in changed.items():
-                setattr(file, name, value)
-            event_log.record(self.actor, "edit", target, changed=sorted(changed))
+            check = partial(checked_changes, self.registry[file.entity_type], file)
+            self.save_changes("edit", file, changes_of(file, changes, before or {}, check), target)
             return file
 
     def trash(self, file_id: int) -> EntityFile:
@@ -258,17 +254,3 @@ class DocumentService(UploadService):
             require_live_record(record_type, record)
             require_room(record_type, count_live(self.registry, record_type, record_id) + len(moved) - 1)
             lifecycle.mark_restored(self.actor, moved)
-
-
-def version_of(file: EntityFile) -> str:
-    """Return a string that changes with every change of the document's row."""
-    return file.updated_at.astimezone(UTC).strftime("%Y%m%dT%H%M%S.%f")
-
-
-def _intended(file: EntityFile, changes: Mapping[str, str | None], before: Mapping[str, str]) -> dict[str, str | None]:
-    """Return the fields the editor changed; raise Conflict if another person changed one of them too."""
-    intended = {name: new for name, new in changes.items() if name not in before or str(new or "") != before[name]}
-    for name, value in intended.items():
-        if name in before and str(getattr(file, name) or "") not in (before[name], str(value or "")):
-            raise Conflict("This document was changed by someone else. Reload it before you save.")
-    return intended

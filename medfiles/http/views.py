@@ -11,13 +11,14 @@ from medfiles.accounts import service as accounts
 from medfiles.antivirus.policy import INFECTED, WAITING, is_blocked
 from medfiles.clock import now
 from medfiles.documents.listing import ListQuery, Page
-from medfiles.documents.service import RecordTotals, version_of
+from medfiles.documents.service import RecordTotals
 from medfiles.http.current import actor, records, services
 from medfiles.models import EntityFile, Patient, RecordMixin
 from medfiles.permissions import Action
 from medfiles.record_types.additional import Mark
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.document_fields import DOCUMENT_FIELDS
+from medfiles.record_types.edits import version_of
 from medfiles.record_types.fields import Field
 from medfiles.record_types.media_types import WITH_THUMBNAIL, group_of
 from medfiles.records.sharing import Grant, is_over
@@ -191,6 +192,7 @@ class PanelView:
     marked: Sequence[int] = ()  # in edit mode: go to the trash when the record is saved
     at: float = field(default_factory=lambda: now().timestamp())  # of answers that overtake each other the later counts
     editing: int | None = None  # the document whose details are being changed, on pages without script
+    draft: Any = None  # its details as `web.edits.Draft`, if they could not be saved
 
     @property
     def dom_id(self) -> str:

@@ -45,13 +45,17 @@ PATIENT_FIELDS = (
 )
 
 
-def checked(fields: Sequence[Field], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values as they are stored; raise Rejected with a sentence per field."""
+def checked(fields: Sequence[Field], values: Mapping[str, Any], *, partial: bool = False) -> dict[str, Any]:
+    """Return the values as they are stored; raise Rejected with a sentence per field.
+
+    partial  leave out fields that are absent instead of clearing them
+    """
     problems: dict[str, str] = {}
     if unknown := set(values) - {field.name for field in fields}:
         raise Rejected(f"Unknown field: {', '.join(sorted(unknown))[:200]}.")
+    wanted = [field for field in fields if not partial or field.name in values]
     clean: dict[str, Any] = {}
-    for field in fields:
+    for field in wanted:
         try:
             clean[field.name] = CHECKS[field.kind](field, values.get(field.name))
         except Rejected as error:

@@ -1,9 +1,10 @@
 """Operations on patients and their records, and the activity of a patient."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, func, select
@@ -17,6 +18,7 @@ from medfiles.errors import Conflict, NotFound, OutOfScope
 from medfiles.models import AuditEvent, EntityFile, Patient, RecordMixin
 from medfiles.permissions import Action
 from medfiles.record_types.declared import RecordType
+from medfiles.record_types.edits import changes_of, require_version
 from medfiles.record_types.fields import PATIENT_FIELDS, checked
 from medfiles.service import Service
 
@@ -82,11 +84,20 @@ class RecordService(Service):
             event_log.record(self.actor, "create-patient", target)
             return patient
 
-    def edit_patient(self, patient_id: int, values: Mapping[str, Any]) -> Patient:
+    def edit_patient(
+        self,
+        patient_id: int,
+        values: Mapping[str, Any],
+        *,
+        before: Mapping[str, Any] | None = None,
+        versions: Container[str] | None = None,
+    ) -> Patient:
+        """Change fields of a patient; absent means unchanged. `before` and `versions` are as for `edit`."""
         with self.operation("edit-patient", patient_id=patient_id) as target, transaction():
-            patient = self.authorized_patient(patient_id, Action.EDIT, target)
-            changed = _apply(patient, checked(PATIENT_FIELDS, values))
-            event_log.record(self.actor, "edit-patient", target, changed=changed)
+            patient = self.authorized_patient(patient_id, Action.EDIT, target, lock=True)
+            require_version(patient, versions)
+            changes = changes_of(patient, values, before or {}, partial(checked, PATIENT_FIELDS, partial=True))
+            self.save_changes("edit-patient", patient, changes, target)
             return patient
 
     def counts(self, patient_id: int) -> dict[str, int]:
@@ -161,7 +172,7 @@ class RecordService(Service):
                 model = record_type.model
                 query = select(model).where(model.patient_id == patient_id, model.creation_key == key)
                 if earlier := db.session.scalar(query):
-                    return self._save(record_type, earlier, fields, target)
+                    return self._create_again(record_type, earlier, fields, target)
             record = record_type.model(patient_id=patient_id, creation_key=key, **fields)  # type: ignore[call-arg]
             session.add(record)
             session.flush()
@@ -170,15 +181,32 @@ class RecordService(Service):
             return record
 
     def edit(
-        self, record_type: RecordType, record_id: int, values: Mapping[str, Any], remove: Collection[int] = ()
+        self,
+        record_type: RecordType,
+        record_id: int,
+        values: Mapping[str, Any],
+        remove: Collection[int] = (),
+        *,
+        before: Mapping[str, Any] | None = None,
+        versions: Container[str] | None = None,
     ) -> RecordMixin:
-        """Save a record and, in the same transaction, move its documents with the ids in `remove` to the trash."""
+        """Change fields of a record; absent means unchanged.
+
+        remove    ids of its documents that move to the trash in the same transaction
+        before    values the form was filled with: fields the editor left alone keep their current value, and a field
+                  that both changed raises EditConflict
+        versions  versions the change may be based on, from `version_of`; any other raises Outdated
+        """
         with self.operation("edit-record", entity_type=record_type.name, entity_id=record_id) as target:
             record = self.authorized_record(record_type, record_id, Action.EDIT, target)
-            fields, files = checked(record_type.fields, values), self._to_remove(record_type, record_id, remove)
+            files, before = self._to_remove(record_type, record_id, remove), before or {}
+            check = partial(checked, record_type.fields, partial=True)
+            changes_of(record, values, before, check)  # refuse before bytes are copied
             with lifecycle.moving_to_trash(self.storages, files) as moved:
                 locked = self.authorized_record(record_type, record_id, Action.EDIT, target, lock=True)
-                self._save(record_type, locked, fields, target)
+                require_version(locked, versions)
+                require_editable(record_type, locked)
+                self.save_changes("edit-record", locked, changes_of(locked, values, before, check), target)
                 lifecycle.mark_trashed(self.actor, moved)
             return record
 
@@ -216,12 +244,65 @@ class RecordService(Service):
         events = event_log.trail(patient_id, before, narrowed=narrowed)
         return Activity(events, event_log.people(patient_id), name)
 
-    def _save(
+    def history(
+        self, record_type: RecordType, record_id: int, before: int | None = None
+    ) -> Sequence[tuple[AuditEvent, str | None]]:
+        """Return the edits of a record and its documents, newest first; `before` is the id of the last one seen."""
+        with self.reading("view-history", entity_type=record_type.name, entity_id=record_id) as target:
+            record = self.authorized_record(record_type, record_id, Action.EDIT, target)
+        return event_log.changes(record.patient_id, (record_type.name, record_id), before)
+
+    def patient_history(self, patient_id: int, before: int | None = None) -> Sequence[tuple[AuditEvent, str | None]]:
+        """Return the edits of a patient's own fields, as `history` does."""
+        with self.reading("view-history", patient_id=patient_id) as target:
+            self.authorized_patient(patient_id, Action.EDIT, target)
+        return event_log.changes(patient_id, before=before)
+
+    def last_changes(
+        self, patient_id: int, record: tuple[str, int] | None = None, file_id: int | None = None
+    ) -> Mapping[str, tuple[AuditEvent, str | None]]:
+        """Return the last edit of each field of a patient, of a record (its type and id) or of a document."""
+        entity_type, entity_id = record or (None, None)
+        about = {"patient_id": patient_id, "entity_type": entity_type, "entity_id": entity_id}
+        with self.reading("view-history", **about) as target:
+            self.authorize(Action.EDIT, patient_id, target)
+        edits = event_log.changes(patient_id, record)
+        fields: dict[str, tuple[AuditEvent, str | None]] = {}
+        for event, email in edits:
+            for name in (event.details or {}).get("changed", ()) if event.file_id == file_id else ():
+                fields.setdefault(name, (event, email))
+        return fields
+
+    def former_value(
+        self, patient_id: int, change: int, field: str, record: tuple[str, int] | None = None
+    ) -> tuple[int | None, Any]:
+        """Return the document, if it was one, and the value that a field had before an edit (id of its event).
+
+        Raises NotFound if there is no such edit, or if the value was erased or never kept.
+        """
+        entity_type, entity_id = record or (None, None)
+        about = {"patient_id": patient_id, "entity_type": entity_type, "entity_id": entity_id}
+        with self.reading("view-history", **about) as target:
+            self.authorize(Action.EDIT, patient_id, target)
+            found = event_log.changes(patient_id, record, before=change + 1, limit=1)
+            kept = {event.id: (event.file_id, event.personal.get("changes") or {}) for event, _ in found}
+            file_id, changes = kept.get(change, (None, {}))
+            if field not in changes:
+                raise NotFound()
+        return file_id, changes[field][0]
+
+    def _create_again(
         self, record_type: RecordType, record: RecordMixin, fields: Mapping[str, Any], target: AuditTarget
     ) -> RecordMixin:
+        """Save the form of a new record that was sent before, unless the record was edited since."""
         require_editable(record_type, record)
         target.entity_id, target.name = record.id, record_type.title_of(record)
-        event_log.record(self.actor, "edit-record", target, changed=_apply(record, fields))
+        edits = event_log.changes(record.patient_id, (record_type.name, record.id))
+        details = [event.details or {} for event, _ in edits if event.file_id is None]
+        if any(each.get("changed") and not each.get("again") for each in details):
+            raise Conflict(f"This {record_type.title.lower()} is already saved and was changed since. Open it to edit.")
+        changes = changes_of(record, fields, {}, lambda given: given)
+        self.save_changes("edit-record", record, changes, target, again=True)
         return record
 
     def _to_remove(self, record_type: RecordType, record_id: int, remove: Collection[int]) -> Sequence[EntityFile]:
@@ -268,10 +349,3 @@ def _trashed_with(record_type: RecordType, record: RecordMixin) -> Sequence[Enti
 def require_editable(record_type: RecordType, record: RecordMixin) -> None:
     if record.deleted_at is not None:
         raise Conflict(f"This {record_type.title.lower()} is in the trash. Restore it before you change it.")
-
-
-def _apply(row: Any, values: Mapping[str, Any]) -> Sequence[str]:
-    changed = [name for name, value in values.items() if getattr(row, name) != value]
-    for name in changed:
-        setattr(row, name, values[name])
-    return sorted(changed)

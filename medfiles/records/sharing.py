@@ -4,9 +4,10 @@ Access begins when the account of that address accepts it after signing in. Unti
 such an account: a share is stored with the address alone, and accounts are not looked up.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, func, or_, select
 
@@ -15,15 +16,17 @@ from medfiles.audit import event_log
 from medfiles.audit.event_log import AuditTarget
 from medfiles.clock import is_past, now
 from medfiles.database.session import db, transaction
-from medfiles.errors import Forbidden, NotFound, OutOfScope, Rejected
+from medfiles.errors import Conflict, Forbidden, NotFound, OutOfScope, Rejected
 from medfiles.models import Patient, PatientShare, User
 from medfiles.permissions import Action, Actor
+from medfiles.record_types.edits import changes_of
 from medfiles.service import Service
 from medfiles.text import clean_text
 
 LEVELS = (Action.VIEW.value, Action.EDIT.value)
 MOST = 50  # people with access to one patient
 INVALID_EMAIL = "Enter an email address, such as anna@example.org."
+REVOKED = "{} no longer has access. Open this page again to give access."
 OWNERS = "Only the owner of this patient can change who has access."
 NO_SHARING = "This token cannot give access. Create one with the scope share."
 
@@ -63,12 +66,23 @@ class ShareService(Service):
                 )
             )
 
-    def grant(self, patient_id: int, email: str, level: str, expires_at: datetime | None = None) -> tuple[Grant, bool]:
+    def grant(
+        self,
+        patient_id: int,
+        email: str,
+        level: str,
+        expires_at: datetime | None = None,
+        *,
+        before: Mapping[str, Any] | None = None,
+    ) -> tuple[Grant, bool]:
         """Invite the account of this e-mail address, or change its access; return the share and whether it is new.
 
         expires_at  end of access, None for no end
+        before      `level` and `expires_at` that the form was filled with: those the owner left alone keep their
+                    current value
 
-        Raises Rejected, naming the field, for an invalid value; OutOfScope for a token that may not give access.
+        Raises Rejected, naming the field, for an invalid value; EditConflict for one that changed in between;
+        OutOfScope for a token that may not give access.
         """
         address = clean_text(email, 255, "The email") or ""
         with self.operation("share", patient_id=patient_id, name=address) as target, transaction() as session:
@@ -76,12 +90,10 @@ class ShareService(Service):
             if not self.actor.may_share:
                 raise OutOfScope(NO_SHARING)
             key = _recipient(patient, address)
-            if level not in LEVELS:
-                raise Rejected.about("level", "level must be view or edit.")
-            if expires_at is not None and expires_at <= now():
-                raise Rejected.about("expires_at", "The end of access must be in the future.")
             query = select(PatientShare).where(PatientShare.patient_id == patient_id, PatientShare.address_key == key)
             earlier: PatientShare | None = session.scalar(query.execution_options(populate_existing=True))
+            if before and earlier is None:
+                raise Conflict(REVOKED.format(address))
             count = select(func.count(PatientShare.id)).where(PatientShare.patient_id == patient_id)
             if earlier is None and (session.scalar(count) or 0) >= MOST:
                 message = f"{MOST} people have access or are invited, the most allowed. Revoke one of them first."
@@ -89,12 +101,16 @@ class ShareService(Service):
             share = earlier or PatientShare(patient_id=patient_id, address=address, address_key=key)
             if earlier and not has_begun(earlier):
                 earlier.created_at = now()
-            share.level, share.expires_at = level, expires_at and expires_at.astimezone(UTC)
+            values = {"level": level, "expires_at": expires_at}
+            changes = changes_of(share, values, before or {}, _checked)
+            for name, (_, after) in changes.items():
+                setattr(share, name, after)
             share.token_id = self.actor.token_id
             session.add(share)
             session.flush()
-            until = expires_at.isoformat() if expires_at else None
-            event_log.record(self.actor, "share", target, level=level, until=until)
+            target.changes = changes if earlier else None
+            until = share.expires_at.isoformat() if share.expires_at else None
+            event_log.record(self.actor, "share", target, level=share.level, until=until)
             return Grant(share, _email_of(share)), earlier is None
 
     def revoke(self, share_id: int, patient_id: int | None = None) -> Grant:
@@ -170,6 +186,16 @@ class ShareService(Service):
         patient = self.authorized_patient(patient_id, Action.OWN, target, lock=lock)
         target.name = name or target.name
         return patient
+
+
+def _checked(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return these fields of a share as they are stored."""
+    level, ends = values.get("level", Action.VIEW), values.get("expires_at")
+    if level not in LEVELS:
+        raise Rejected.about("level", "level must be view or edit.")
+    if ends is not None and ends <= now():
+        raise Rejected.about("expires_at", "The end of access must be in the future.")
+    return {name: value.astimezone(UTC) if isinstance(value, datetime) else value for name, value in values.items()}
 
 
 def has_begun(share: PatientShare) -> bool:

@@ -17,7 +17,7 @@ from medfiles.http.responses import send_archive
 from medfiles.http.views import MOST_LISTED, Notice, Outcome, told
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.document_fields import FILTER_FIELDS
-from medfiles.web import pages, printing
+from medfiles.web import notices, pages, printing
 from medfiles.web.filters import plural
 
 MAX_SELECTED = 1000
@@ -100,7 +100,7 @@ def _answer(
     message = done.format(plural(count, "document")) if count else ""
     if not is_htmx():
         if message:
-            flash(message, "ok")
+            notices.say(message, notices.undo_documents(record_type, record_id, undo) if undo else None)
         for outcome in refused[:MOST_LISTED]:
             flash(f"{outcome.file_name} {outcome.lead} {outcome.message}", "error")
         if left := refused[MOST_LISTED:]:

@@ -20,14 +20,14 @@ T = TypeVar("T")
 class ServiceForm(FlaskForm):  # type: ignore[misc]
     """A form that shows the errors of a service next to its fields."""
 
-    error_status = 422
+    error_status: int | None = None  # of the error of the service, even if no field has one
 
     class Meta:
         csrf = False  # checked in http.security before the view
 
     @property
     def http_status(self) -> int:
-        return self.error_status if self.errors else 200
+        return self.error_status or (422 if self.errors else 200)
 
     def submit(self, save: Callable[[], T]) -> T | None:
         """Return the result of `save`; None when the form is not submitted or has errors."""
@@ -45,10 +45,13 @@ class ServiceForm(FlaskForm):  # type: ignore[misc]
             return None
 
 
-def form_for(fields: Sequence[Field], values: Mapping[str, Any] | None = None) -> ServiceForm:
-    """Return a form of these fields, filled with `values` until it is submitted."""
+def form_for(
+    fields: Sequence[Field], values: Mapping[str, Any] | None = None, prefix: str = "", *, bound: bool = True
+) -> ServiceForm:
+    """Return a form of these fields, filled with `values` until it is submitted; unless `bound`, also then."""
     members = {field.name: CONTROLS[field.kind](field) for field in fields}
-    form: ServiceForm = type("RecordForm", (ServiceForm,), members)(data=values)
+    keywords = {} if bound else {"formdata": None}
+    form: ServiceForm = type("RecordForm", (ServiceForm,), members)(data=values, prefix=prefix, **keywords)
     return form
 
 

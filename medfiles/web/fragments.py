@@ -8,7 +8,7 @@ from flask import Blueprint, Response, flash, redirect, request
 from flask.typing import ResponseReturnValue
 
 from medfiles.documents.rules import UploadMetadata, UploadPermit
-from medfiles.errors import BadName, BlobMissing, MedfilesError, NotFound, Rejected, SignedOut
+from medfiles.errors import BadName, BlobMissing, EditConflict, MedfilesError, NotFound, Rejected, SignedOut
 from medfiles.http import parameters, request_body, views
 from medfiles.http.current import documents, services
 from medfiles.http.current import previews as document_previews
@@ -26,7 +26,7 @@ from medfiles.record_types.document_fields import DOCUMENT_FIELDS
 from medfiles.sandbox.pool import Busy
 from medfiles.sandbox.render import spec
 from medfiles.web import bulk as web_bulk
-from medfiles.web import forms, pages, previews, printing
+from medfiles.web import edits, forms, pages, previews, printing
 from medfiles.web import records as record_pages
 from medfiles.web.errors import answer_error
 from medfiles.web.filters import day, plural
@@ -164,7 +164,11 @@ def print_one(file_id: int) -> ResponseReturnValue:
 
 @blueprint.post("/files/<int:file_id>/edit")
 def edit(file_id: int) -> ResponseReturnValue:
-    file = documents().edit(file_id, forms.submitted(DETAILS), forms.submitted(DETAILS, "was_"))
+    values, before = forms.submitted(DETAILS), forms.submitted(DETAILS, edits.WAS)
+    try:
+        file = documents().edit(file_id, edits.resolved(values, before), before)
+    except EditConflict as conflict:
+        return edits.answer_document(file_id, values, before, conflict)
     return pages.answer_change(pages.file_view(file), "kept", f"“{file.file_name}” saved.")
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Response, flash, g, redirect, request
+from flask import Response, g, redirect, request
 
 from medfiles.documents.listing import ListQuery, Page
 from medfiles.errors import Forbidden, Rejected
@@ -11,6 +11,7 @@ from medfiles.http.current import documents, records, services
 from medfiles.http.htmx import fragment, is_htmx, trigger
 from medfiles.http.views import FileView, PanelView, PatientView, RecordView, file_views
 from medfiles.record_types.declared import RecordType
+from medfiles.web import notices
 
 ROWS = 50  # documents in one page of a list
 MODES = ("view", "edit")
@@ -66,8 +67,9 @@ def panel(
     limit = None if context.get("marked") else ROWS  # show all, so that no mark is lost on another page
     page = documents().list(record_type, record.id, list_query, limit)
     totals = documents().record_totals(record_type, record.id)  # read last: must not be older than the rows below it
-    files = file_views(page.files)
-    editing = document_id("edit") if view.can_edit and not is_htmx() else None  # the form on a page without scripts
+    files, draft = file_views(page.files), context.get("draft")
+    without_script = view.can_edit and not is_htmx()
+    editing = draft.file_id if draft else (document_id("edit") if without_script else None)
     if editing and editing not in [file.id for file in files]:
         file, here = file_view(documents().get(editing)), (record_type.name, record.id, list_query.trashed)
         files[:0] = [file] if (file.entity_type, file.entity_id, file.deleted_at is not None) == here else []
@@ -95,14 +97,22 @@ def answer_body(record_type: RecordType, record_id: int, status: int = 200, **co
 
 
 def answer_row(
-    file: FileView, state: str, status: int = 200, *, figures: bool = True, within: str | None = None, **said: Any
+    file: FileView,
+    state: str,
+    status: int = 200,
+    *,
+    figures: bool = True,
+    within: str | None = None,
+    draft: Any = None,
+    **said: Any,
 ) -> Response:
     """Return one document's row after a change, with updated figures."""
     record_type = services().registry[file.entity_type]
     record, view = record_page(record_type, file.entity_id)
     nothing, totals = Page((), None, None), documents().record_totals(record_type, record.id)
     seen = ListQuery(trashed=request.form.get("view") == "trash")
-    around = views.panel_view(record_type, view, nothing, (), totals, list_query=seen, place=within or place())
+    where = within or place()
+    around = views.panel_view(record_type, view, nothing, (), totals, list_query=seen, place=where, draft=draft)
     if state == "edit" and not around.can_edit:
         raise Forbidden()
     said |= {"file": file, "state": state, "figures": figures and around.place == "manager"}
@@ -110,10 +120,10 @@ def answer_row(
 
 
 def answer_change(file: FileView, state: str, message: str, **said: Any) -> Response:
-    """Answer a change: the row for htmx, else a redirect to the form's page."""
+    """Answer a change: the row for htmx, else a redirect to the form's page. `undo` offers to restore the document."""
     record_type = services().registry[file.entity_type]
     if not is_htmx():
-        flash(message, "ok")
+        notices.say(message, notices.undo_document(file.id, file.file_name) if said.get("undo") else None)
         return redirect(next_url(record_type, file.entity_id), 303)  # type: ignore[return-value]
     return announce(answer_row(file, state, message=message, **said), record_type, file.entity_id)
 

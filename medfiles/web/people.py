@@ -1,7 +1,9 @@
 """People with access to a patient: invite, change, revoke, leave; and accept or decline an invitation."""
 
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -9,20 +11,25 @@ from wtforms import DateField, EmailField, HiddenField, RadioField, SelectChoice
 from wtforms.validators import InputRequired, Length, Optional
 
 from medfiles.clock import is_zone, midnight
+from medfiles.errors import EditConflict, Rejected
 from medfiles.http import parameters, views
 from medfiles.http.current import actor, shares
+from medfiles.http.errors import status_of
 from medfiles.http.views import ShareView
 from medfiles.permissions import Action
 from medfiles.records.sharing import Grant
-from medfiles.web import pages
+from medfiles.web import edits, forms, pages
+from medfiles.web.filters import day
 from medfiles.web.forms import ServiceForm
 
 blueprint = Blueprint("people", __name__)
+WORDS = ((Action.VIEW.value, "Can view"), (Action.EDIT.value, "Can edit"))
 LEVELS = [
     SelectChoice(Action.VIEW.value, "Can view: see and download everything"),
     SelectChoice(Action.EDIT.value, "Can edit: also add, change and delete records and documents"),
 ]
 UTC = "UTC"
+SECOND = timedelta(seconds=1)
 
 
 class ShareForm(ServiceForm):
@@ -40,6 +47,7 @@ class ShareForm(ServiceForm):
         render_kw={"min": "2020-01-01", "max": "2200-12-31"},
     )
     zone = HiddenField(default=UTC, render_kw={"data-mf-zone-name": True})
+    was: dict[str, str]
 
 
 @blueprint.get("/patients/<int:patient_id>/people")
@@ -47,7 +55,8 @@ def people(patient_id: int) -> ResponseReturnValue:
     _, context = pages.patient_page(patient_id, "people")
     grants = _grants(patient_id)
     changing = next((entry for entry in grants if str(entry.id) == request.args.get("change")), None)
-    return render_template("records/people.html", people=grants, form=_form(changing), changing=changing, **context)
+    context |= {"changing": changing, "clashes": ()}
+    return render_template("records/people.html", people=grants, form=_form(changing), **context)
 
 
 @blueprint.post("/patients/<int:patient_id>/people")
@@ -55,12 +64,15 @@ def change(patient_id: int) -> ResponseReturnValue:
     if "remove" in request.form:
         return _revoke(patient_id, parameters.id_or_unknown(request.form["remove"]) or 0)
     _, context = pages.patient_page(patient_id, "people")
-    grants, form = _grants(patient_id), ShareForm()
+    grants, form = _grants(patient_id), _form(None)
     if saved := form.submit(lambda: _share(patient_id, form)):
         grant, new = saved
         flash(f"{grant.email} is invited." if new else f"Access of {grant.email} changed.", "ok")
         return redirect(url_for(".people", patient_id=patient_id), 303)
-    return render_template("records/people.html", people=grants, form=form, changing=None, **context), form.http_status
+    before = _before()
+    changing = next((entry for entry in _grants(patient_id) if before and entry.email == form.email.data), None)
+    context |= {"changing": changing, "clashes": edits.clashes_of(form)}
+    return render_template("records/people.html", people=grants, form=form, **context), form.http_status
 
 
 @blueprint.post("/invitations/<int:share_id>/accept")
@@ -89,16 +101,78 @@ def _grants(patient_id: int) -> list[ShareView]:
 
 def _form(changing: ShareView | None) -> ShareForm:
     if changing is None:
-        return ShareForm()
+        form = ShareForm()
+        form.was = forms.submitted(("level", "expires_at"), edits.WAS)
+        return form
     level = Action.EDIT if changing.can_edit else Action.VIEW
     last = changing.last.date() if changing.last and not changing.over else None
-    return ShareForm(data={"email": changing.email, "level": level.value, "expires_at": last, "zone": UTC})
+    form = ShareForm(data={"email": changing.email, "level": level.value, "expires_at": last, "zone": UTC})
+    form.was = _was(level, changing.last and changing.last + SECOND)
+    if changing.over:
+        del form.was["expires_at"]  # the form begins without an end
+    return form
 
 
-def _share(patient_id: int, form: Any) -> tuple[Grant, bool]:
+def _was(level: str, ends: datetime | None) -> dict[str, str]:
+    """Return what the hidden fields say that a form was filled with."""
+    return {"level": level, "expires_at": ends.isoformat() if ends else ""}
+
+
+def _before() -> dict[str, Any]:
+    """Return what the form of an existing share was filled with."""
+    sent = forms.submitted(("level", "expires_at"), edits.WAS)
+    try:
+        return {name: _moment(value) if name == "expires_at" else value for name, value in sent.items()}
+    except ValueError:
+        raise Rejected("was_expires_at must be a time with a zone.") from None
+
+
+def _moment(text: str) -> datetime | None:
+    return datetime.fromisoformat(text).astimezone(ZoneInfo(UTC)) if text else None
+
+
+def _ends(form: Any, before: Mapping[str, Any]) -> datetime | None:
+    """Return the first moment without access; exactly as before if the day was left alone."""
     zone = form.zone.data if is_zone(form.zone.data) else UTC
-    ends = midnight(form.expires_at.data + timedelta(days=1), zone) if form.expires_at.data else None
-    return shares().grant(patient_id, form.email.data, form.level.data, ends)
+    earlier, last = before.get("expires_at"), form.expires_at.data
+    if earlier and last in {_last(earlier).astimezone(ZoneInfo(each)).date() for each in (zone, UTC)}:
+        return earlier  # type: ignore[no-any-return]
+    return midnight(last + timedelta(days=1), zone) if last else None
+
+
+def _last(ends: datetime) -> datetime:
+    return ends - SECOND
+
+
+def _share(patient_id: int, form: Any) -> tuple[Grant, bool] | None:
+    """Return the share and whether it is new; None when it is in conflict."""
+    before = _before()
+    values = {"level": form.level.data, "expires_at": _ends(form, before)}
+    try:
+        wanted = edits.resolved(values, before)
+        return shares().grant(patient_id, form.email.data, wanted["level"], wanted["expires_at"], before=before)
+    except EditConflict as conflict:
+        _show_conflict(patient_id, form, values, before, conflict)
+        return None
+
+
+def _show_conflict(
+    patient_id: int, form: Any, values: Mapping[str, Any], before: Mapping[str, Any], conflict: EditConflict
+) -> None:
+    """Show current values where the owner changed nothing, and both where two tabs changed the same field."""
+    current = next(grant.share for grant in shares().list(patient_id) if grant.email == form.email.data)
+    form.error_status, form.was = status_of(conflict), _was(current.level, current.expires_at)
+    mine = edits.drafted(values, before)
+    if "level" not in mine:
+        form.level.data = current.level
+    if "expires_at" not in mine:
+        form.expires_at.data = _last(current.expires_at).date() if current.expires_at else None
+    theirs = {
+        "level": dict(WORDS)[current.level],
+        "expires_at": day(_last(current.expires_at)) if current.expires_at else "No end date",
+    }
+    for name in conflict.conflicts:
+        form[name].clash = edits.clash(name, name, theirs[name], {})
 
 
 def _revoke(patient_id: int, share_id: int) -> ResponseReturnValue:

@@ -1,5 +1,6 @@
 """Pages of patients and records, also as fragments for the side sheet."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, Response, flash, g, redirect, render_template, request, url_for
@@ -15,7 +16,8 @@ from medfiles.http.views import file_views
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.fields import PATIENT_FIELDS
 from medfiles.records.service import require_editable
-from medfiles.web import forms, pages, people
+from medfiles.web import edits, forms, notices, pages, people
+from medfiles.web.edits import EditForm
 from medfiles.web.filters import plural
 
 blueprint = Blueprint("records", __name__)
@@ -51,12 +53,14 @@ def patient(patient_id: int) -> ResponseReturnValue:
 def patient_edit(patient_id: int) -> ResponseReturnValue:
     view, context = pages.patient_page(patient_id, "overview")
     _require_edit(view)
-    before = {field.name: getattr(view, field.name) for field in PATIENT_FIELDS}
-    form = forms.form_for(PATIENT_FIELDS, before)
-    if form.submit(lambda: records().edit_patient(patient_id, forms.values_of(form, PATIENT_FIELDS))):
+    edit = EditForm(PATIENT_FIELDS, {field.name: getattr(view, field.name) for field in PATIENT_FIELDS})
+    if edit.save(
+        lambda values, before: records().edit_patient(patient_id, values, before=before),
+        lambda: edits.last_changes(patient_id),
+    ):
         flash("Saved.", "ok")
         return redirect(url_for(".patient", patient_id=patient_id), 303)
-    return _form_page("records/patient_form.html", form, **context)
+    return patient_form(edit, context)
 
 
 @blueprint.get("/patients/<int:patient_id>/trash")
@@ -103,7 +107,7 @@ def record_new(patient_id: int, plural: RecordType) -> ResponseReturnValue:
 
     if record := form.submit(create):
         return _answer_record(plural, record.id, f"{plural.title} saved.", created=True)
-    return _record_form(form, plural, view, None, views.empty_panel(plural, view), creation_key=key)
+    return record_form(form, plural, view, None, views.empty_panel(plural, view), creation_key=key)
 
 
 @blueprint.get("/<kind:type>/<int:id>")
@@ -116,31 +120,46 @@ def record_edit(type: RecordType, id: int) -> ResponseReturnValue:
     record, view = pages.record_page(type, id)
     _require_edit(view)
     require_editable(type, record)
-    form, marked = forms.form_for(type.fields, view.values), forms.marked_for_trash()
-    values = view.values  # of the fields' parts that the form does not show
-    if form.submit(lambda: records().edit(type, id, forms.values_of(form, type.fields, values), marked)):
+    edit, marked = EditForm(type.fields, view.values), forms.marked_for_trash()
+    if edit.save(
+        lambda values, before: records().edit(type, id, values, marked, before=before),
+        lambda: edits.last_changes(view.patient.id, (type.name, id)),
+    ):
         if not marked:
             return _answer_record(type, id, "Saved.")
         message = f"{plural(len(marked), 'document')} moved to trash."
-        response = _answer_record(type, id, f"Saved. {message}", notice=views.Notice(message, undo=tuple(marked)))
+        notice, undo = views.Notice(message, undo=tuple(marked)), notices.undo_documents(type, id, marked)
+        response = _answer_record(type, id, f"Saved. {message}", undo=undo, notice=notice)
         return pages.announce(response, type, id)
-    return _record_form(form, type, view.patient, view, pages.panel(type, record, view, mode="edit", marked=marked))
+    panel = pages.panel(type, record, view, mode="edit", marked=marked)
+    return record_form(edit.form, type, view.patient, view, panel, seen=edit.seen)
 
 
 @blueprint.post("/<kind:type>/<int:id>/delete")
 def record_delete(type: RecordType, id: int) -> ResponseReturnValue:
     record, count = records().delete(type, id)
     view = pages.record_view(type, record, count)
+    message, undo = f"“{view.title}” moved to trash.", notices.undo_record(type, id, view.title)
+    if count:
+        its = "document" if count == 1 else plural(count, "document")
+        message = f"“{view.title}” and its {its} moved to trash."
+    listing = url_for(".records", patient_id=record.patient_id, plural=type)
     if is_htmx():
-        return _changed(fragment("records/_record_gone.html", record=view, count=count), type, id)
-    flash(f"“{view.title}” moved to trash. You can restore it under Trash.", "ok")
-    return redirect(url_for(".records", patient_id=record.patient_id, plural=type), 303)
+        said = notices.notice(message, undo) | {"next": listing}
+        return _changed(fragment("_notices.html", said=said), type, id)
+    notices.say(message, undo)
+    return redirect(listing, 303)
 
 
 @blueprint.post("/<kind:type>/<int:id>/restore")
 def record_restore(type: RecordType, id: int) -> ResponseReturnValue:
-    records().restore(type, id)
-    return _answer_record(type, id, f"{type.title} restored with its documents.")
+    record, _ = records().restore(type, id)
+    message = f"{type.title} restored with its documents."
+    if is_htmx() and request.form.get("within") == "notices":
+        here = url_for(".record", type=type, id=id)
+        said = notices.notice(message) | {"open": here, "title": type.title_of(record)}
+        return _changed(fragment("_notices.html", said=said), type, id)
+    return _answer_record(type, id, message)
 
 
 def patients(*, counted: bool = False) -> tuple[views.PatientView, ...]:
@@ -177,12 +196,18 @@ def _page_context(patient: views.PatientView, record_type: RecordType) -> dict[s
 
 
 def _answer_record(
-    record_type: RecordType, record_id: int, message: str, *, created: bool = False, **context: Any
+    record_type: RecordType,
+    record_id: int,
+    message: str,
+    *,
+    created: bool = False,
+    undo: notices.Undo | None = None,
+    **context: Any,
 ) -> Response:
     if is_htmx():
         response = _changed(_record(record_type, record_id, **context), record_type, record_id)
         return trigger(response, "records:created", type=record_type.name, id=record_id) if created else response
-    flash(message, "ok")
+    notices.say(message, undo)
     wanted = request.form.get("next") and pages.next_url(record_type, record_id)
     return redirect(wanted or url_for(".record", type=record_type, id=record_id), 303)  # type: ignore[return-value]
 
@@ -191,7 +216,11 @@ def _changed(response: Response, record_type: RecordType, record_id: int) -> Res
     return trigger(response, "records:changed", type=record_type.name, id=record_id)
 
 
-def _record_form(
+def patient_form(edit: EditForm, context: Mapping[str, Any]) -> Response:
+    return _form_page("records/patient_form.html", edit.form, seen=edit.seen, **context)
+
+
+def record_form(
     form: Any, record_type: RecordType, patient: views.PatientView, record: Any, panel: views.PanelView, **context: Any
 ) -> Response:
     listing = url_for("records.records", patient_id=patient.id, plural=record_type)
@@ -204,8 +233,8 @@ def _record_form(
 
 
 def _form_page(template: str, form: Any, **context: Any) -> Response:
-    context.setdefault("choices", _choices(PATIENT_FIELDS))
-    return fragment(template, form.http_status, form=form, **context)
+    context = {"choices": _choices(PATIENT_FIELDS), "seen": None, **context}
+    return fragment(template, form.http_status, form=form, clashes=edits.clashes_of(form), **context)
 
 
 def _choices(fields: Any) -> dict[str, tuple[str, ...]]:

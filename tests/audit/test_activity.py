@@ -36,7 +36,7 @@ def test_of_one_document_all_is_told_and_nothing_else(world: World, letter: Any)
     assert lines(world, letter, f"?document={letter.id}") == [
         f"{READER} tried to move “Letter.pdf” to trash denied",
         f"{READER} downloaded “Letter.pdf”",
-        f"{HELPER} changed “Letter.pdf”",
+        f"{HELPER} changed Description of “Letter.pdf”",
         "You added “Letter.pdf”",
     ]
 
@@ -50,7 +50,8 @@ def test_what_was_deleted_for_ever_still_tells_who_did_it(world: World, letter: 
 
 
 def test_the_activity_is_filtered_by_kind_and_by_person(world: World, letter: Any) -> None:
-    for kind, words in (("looked", "downloaded"), ("changed", "changed “Letter"), ("refused", "tried to move “Letter")):
+    changed = "changed Description of “Letter"
+    for kind, words in (("looked", "downloaded"), ("changed", changed), ("refused", "tried to move “Letter")):
         found = lines(world, letter, f"?document={letter.id}&kind={kind}")
         assert any(words in line for line in found)
         assert len(found) < 4

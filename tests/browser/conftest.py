@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from medfiles.sandbox.pool import Sandbox
 from tests.browser.chromium import launch
-from tests.browser.people import TELL_BREACHES, Complaints, Person, Site, Turn, listening
+from tests.browser.people import A_SECOND_LATER, TELL_BREACHES, Complaints, Person, Site, Turn, listening
 from tests.support.factories import World, at_work, make_app
 from tests.support.server import serve
 from tests.support.tools import need
@@ -88,6 +88,7 @@ def open_context(browser: Browser, site: Site, complaints: Complaints) -> Iterat
             stack.callback(context.close)
             context.set_default_timeout(SECONDS * 1000)
             context.add_init_script(TELL_BREACHES)
+            context.add_init_script(A_SECOND_LATER)
             stack.enter_context(listening(context, address, complaints))
             if person is not None:
                 person.sign_in(context, address)
@@ -114,6 +115,7 @@ def shared_context(browser: Browser, site: Site) -> Iterator[Callable[[bool], Br
             stack.callback(context.close)
             context.set_default_timeout(SECONDS * 1000)
             context.add_init_script(TELL_BREACHES)
+            context.add_init_script(A_SECOND_LATER)
             keeper = context.new_page()  # keeps the process that renders the site's pages
             keeper.goto("/healthz")
             return context

@@ -18,6 +18,12 @@ from tests.support import samples
 from tests.support.factories import World
 
 TELL_BREACHES = "addEventListener('securitypolicyviolation', (event) => console.error(event.violatedDirective));"
+# A clock in which a second passes whenever one looks, so that no test waits for the first second of a page to end.
+A_SECOND_LATER = """{
+  const now = performance.now.bind(performance);
+  let looks = 0;
+  performance.now = () => now() + 1000 * ++looks;
+}"""
 LONG_NAME = "Letter from the orthopaedics clinic about the left knee, second opinion.pdf"
 
 
@@ -92,6 +98,7 @@ class Person:
         visit = self.visit(*files, patient=patient, visit_type="Primary care", location="Health centre")
         self.attach(visit, LONG_NAME, description="Says that no operation is needed for now.", category="referral")
         self.world.documents(self.email).trash(self.file_named(visit, "Old note.txt").id)
+        self.edit(visit)
         gone = self.visit("Receipt.txt", patient=patient, reason="Booked twice")
         self.world.records(self.email).delete(self.world.kind("visit"), gone.id)
         bare = self.visit(patient=patient, reason="Vaccination")
@@ -102,6 +109,14 @@ class Person:
         return Shelf(
             patient.id, visit.id, bare.id, gone.id, full, long, *shared, *self.sights(patient), doomed.id, *self.held()
         )  # fmt: skip
+
+    def edit(self, visit: Any) -> None:
+        """Changes for the history of a visit, of a document and of the patient."""
+        records = self.world.records(self.email)
+        records.edit(self.world.kind("visit"), visit.id, {"notes": "Bring the vaccination card."})
+        records.edit(self.world.kind("visit"), visit.id, {"notes": None, "practitioner": "Dr Placeholder"})
+        self.world.documents(self.email).edit(self.file_named(visit, "Growth.png").id, {"category": "summary"})
+        records.edit_patient(visit.patient_id, {"notes": "Allergic to penicillin."})
 
     def held(self) -> tuple[int, int]:
         """A visit, and its patient, with what waits for a malware scan and what it found something in."""

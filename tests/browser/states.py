@@ -165,6 +165,27 @@ def change_elsewhere(page: Page) -> None:
     }""")
 
 
+def edited_twice(page: Page) -> None:
+    """The notes are changed in another tab, then here."""
+    page.locator("form.mf-form").evaluate("""async (form) => {
+      const data = new URLSearchParams(new FormData(form));
+      const texts = ["Call the clinic before the next visit.", "Call the clinic first."];
+      data.set("notes", texts.find((text) => text !== data.get("was_notes")));
+      await fetch(form.action, { method: "POST", body: data });
+    }""")
+    page.get_by_label("Notes").fill("Bring the vaccination card and the list of medicines.")
+
+
+def document_edited_twice(page: Page) -> None:
+    page.locator("form.mf-edit").evaluate("""async (form) => {
+      const data = new URLSearchParams(new FormData(form));
+      const texts = ["Height and weight since birth.", "Height since birth."];
+      data.set("description", texts.find((text) => text !== data.get("was_description")));
+      await fetch(form.action, { method: "POST", body: data });
+    }""")
+    page.locator(".mf-edit [name=description]").fill("For the school doctor")
+
+
 def embedded(*paths: str, shown: str) -> State:
     """Parts of the widget by themselves, as another page embeds them."""
 
@@ -207,7 +228,9 @@ RECORD_TRASH = then(SHEET, TO_TRASH)
 LONG_TRASH = then(LONG, tick(0, 1, 2), press(DELETE_SOME, ".mf-notice-ok"), TO_TRASH)
 PATIENT_TRASH = at("/patients/{patient}/trash")
 EDIT_RECORD = then(SHEET, press(".mf-record-acts a", "#mf-sheet form"))
+MENU = press(".mf-menu-square summary", ".mf-menu-square .mf-pop")
 EDIT_ROW = press(".mf-row [data-mf-action=edit]", ".mf-edit [name=file_name]")
+SAVE_ROW = ".mf-edit [data-mf-action=edit]"
 TOO_LARGE = then(BARE, allow_small_files_only, choose(photo(), shown=ROW.format("refused")))
 BADGES = [
     f"/documents/visit/{record}/badge?variant={variant}&size={size}"
@@ -246,6 +269,12 @@ SIGNED_IN: Mapping[str, State] = {
     "sheet-empty": BARE,
     "sheet-full": opened("full", "insurances", "insurance"),
     "sheet-edit-row": then(SHEET, EDIT_ROW),
+    "sheet-edit-row-conflict": then(SHEET, EDIT_ROW, document_edited_twice, press(SAVE_ROW, ".mf-clash")),
+    "sheet-form-conflict": then(EDIT_RECORD, edited_twice, press(SAVE, ".mf-clash")),
+    "patient-form-conflict": then(at("/patients/{patient}/edit"), edited_twice, press(SAVE, ".mf-clash")),
+    "record-history": at("/visit/{visit}/history"),
+    "patient-history": at("/patients/{patient}/history"),
+    "patient-menu": then(at("/patients/{patient}"), MENU),
     "sheet-changed-elsewhere": then(SHEET, EDIT_ROW, change_elsewhere),
     "sheet-list-failed": then(
         SHEET, fail("**/trash?*"), press(".mf-manager-head [data-mf-action=view]", ".mf-problem")
@@ -327,11 +356,13 @@ SIGNED_IN: Mapping[str, State] = {
     "print": then(SCAN, follow(".mf-look-link:has-text('Chest.dcm')", ".mf-print", "/print"), ready),
     "sheet-deleted": then(SHEET, press("[data-mf-action=delete]", "[data-mf-action=undo]")),
     "sheet-twin": then(BARE, choose(GROWTH, shown=".mf-row"), choose(GROWTH_AGAIN, shown=".mf-twin")),
-    "sheet-gone": then(opened("doomed"), press(".mf-record-foot button", ".mf-gone")),
+    "sheet-menu": then(SHEET, MENU),
+    "records-undo": then(opened("doomed"), MENU, press(".mf-menu-square .mf-danger", "#mf-notices form")),
 }
 # What a browser reports about an answer that a state is there to show.
 NOISY: Mapping[str, str] = {
     "sheet-list-failed": "503", "queue-waiting": "503", "queue-failed": "403", "queue-signed-out": "401",
     "queue-offline": "ERR_INTERNET_DISCONNECTED", "sheet-form-errors": "422", "record-form-errors": "422",
     "patient-form-errors": "422", "people-errors": "422", "token-errors": "422", "error": "404", "look-failed": "500",
+    "sheet-edit-row-conflict": "409", "sheet-form-conflict": "409", "patient-form-conflict": "409",
 }  # fmt: skip

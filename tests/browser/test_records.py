@@ -1,15 +1,21 @@
 """Records in the sheet: created, corrected, trashed and restored, with an address of their own."""
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.people import Complaints, Person
-from tests.browser.widget import badge, card, names, open_visit
+from tests.browser.widget import badge, card, expect_names, open_visit
 
 
 def start_visit(page: Page, person: Person) -> None:
     page.goto(f"/patients/{person.patient().id}/visits")
     page.get_by_role("link", name="New visit").click()
     expect(page.locator("#mf-sheet[open]").get_by_role("heading", level=1)).to_have_text("New visit")
+
+
+def delete(sheet: Locator) -> None:
+    """Move the record in the sheet to the trash by the menu of its head."""
+    sheet.get_by_text("More actions for").locator("..").click()
+    sheet.get_by_role("button", name="Move visit to trash").click()
 
 
 def test_new_record_is_in_the_list_behind_the_sheet_at_once(page: Page, person: Person) -> None:
@@ -35,13 +41,17 @@ def test_missing_field_is_named_here_and_in_the_summary(page: Page, person: Pers
 
 def test_trashed_record_is_restored_with_its_documents_by_undo(page: Page, person: Person) -> None:
     visit = person.visit("Letter.pdf", "Scan.jpg")
-    sheet = open_visit(page, visit)
-    sheet.get_by_role("button", name="Move visit to trash").click()
-    expect(sheet).to_contain_text("With 2 documents.")
+    delete(open_visit(page, visit))
+    notice = page.locator("#mf-notices")
+    expect(notice).to_contain_text("“Annual check-up” and its 2 documents moved to trash.")
     expect(card(page, visit)).to_have_count(0)
-    sheet.get_by_role("button", name="Undo").click()
+    expect(page.locator("#mf-sheet[open]")).to_have_count(0)
+    expect(page).to_have_url(f"/patients/{visit.patient_id}/visits")
+    expect(notice.get_by_role("button", name="Undo")).to_be_focused()
+    notice.get_by_role("button", name="Undo").click()
     expect(badge(page, visit)).to_have_text("2 documents")
-    assert sorted(names(page)) == ["Letter.pdf", "Scan.jpg"]
+    notice.get_by_role("link", name="Open").click()
+    expect_names(page, ["Scan.jpg", "Letter.pdf"])
 
 
 def test_sheet_has_the_address_of_its_record_and_back_closes_it(page: Page, person: Person) -> None:

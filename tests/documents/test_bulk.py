@@ -264,7 +264,9 @@ def test_a_category_is_given_to_all_that_are_not_in_the_trash(world: World) -> N
         service(world).categorise(kind, record.id, ids, "nonsense")
     assert [file.category for file in world.files()] == [None, None, "referral", None]
     events = world.events(action="edit", file_id=ids[0])
-    assert [details_of(event) for event in events] == [{"name": "Letter 0.txt", "changed": ["category"]}] * 2
+    said = {"name": "Letter 0.txt", "changed": ["category"]}
+    pairs = [[None, "referral"], ["referral", None]]
+    assert [details_of(event) for event in events] == [said | {"changes": {"category": pair}} for pair in pairs]
 
 
 def test_documents_are_opened_for_one_archive_with_the_record_as_its_title(world: World) -> None:

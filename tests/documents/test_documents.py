@@ -113,7 +113,7 @@ def test_a_form_neither_undoes_nor_overwrites_what_another_editor_changed_since_
     world.documents().edit(file.id, {"description": "Theirs"}, seen)
     changed = world.documents().edit(file.id, {"file_name": "b.pdf", "category": "", "description": ""}, seen)
     assert (changed.file_name, changed.description) == ("b.pdf", "Theirs")
-    with pytest.raises(Conflict, match="changed by someone else"):
+    with pytest.raises(Conflict, match="changed this after you opened it"):
         world.documents().edit(file.id, {"description": "Mine"}, {"description": ""})
     assert world.documents().get(file.id).description == "Theirs"
 

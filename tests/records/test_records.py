@@ -65,7 +65,7 @@ def test_editing_changes_the_record_and_says_in_the_trail_what(world: World) -> 
     edited: Any = world.records().get(world.kind(), record.id)
     assert edited.reason == "Hip"
     [event] = world.events(action="edit-record")
-    assert details_of(event) == {"changed": ["reason"], "name": "Knee"}
+    assert details_of(event) == {"changed": ["reason"], "name": "Knee", "changes": {"reason": ["Knee", "Hip"]}}
 
 
 def test_deleting_a_record_takes_its_documents_along(world: World) -> None:

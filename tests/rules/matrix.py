@@ -6,6 +6,7 @@ and unknown ids are never found and need no status.
 """
 
 import re
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -35,6 +36,8 @@ GET  /patients/{patient}/edit                      200 403
 POST /patients/{patient}/edit                      422 403
 GET  /patients/{patient}/trash                     200 403
 GET  /patients/{patient}/activity                  200 403
+GET  /patients/{patient}/history                   200 403
+POST /patients/{patient}/history/{edit}/restore    303 403 field=gender&as_of={edit}
 GET  /patients/{patient}/{plural}                  200 200
 GET  /patients/{patient}/{plural}/new              200 403
 POST /patients/{patient}/{plural}/new              422 403
@@ -44,6 +47,8 @@ GET  /{type}/{record}/edit                         200,409 403,404
 POST /{type}/{record}/edit                         422,409 403,404 remove={file}
 POST /{type}/{record}/delete                       303,409 403,404
 POST /{type}/{record}/restore                      409,303 403,404
+GET  /{type}/{record}/history                      200,200 403,404
+POST /{type}/{record}/history/{change}/restore     303,404 403,404 field=notes&as_of={change}
 GET  /documents/{type}/{record}                    200,200 200,404
 GET  /documents/{plural}/{record}                  200,200 200,404
 GET  /documents/{type}/{record}/upload-zone        200,200 200,404
@@ -258,10 +263,11 @@ def family_in(world: World, words: str = "") -> Family:
     """Create a family; `words` go into every text that people can enter."""
     family = Family(world, world.patient(first_name=words[:60] or "Ella"))
     world.client()
+    edit = _edited_patient(world, family.patient, words[:50] or "Female")
     purged = {kind: _purged(world, kind, family.patient) for kind in KINDS}
     housekeeping.purge_expired(world.parts.registry, world.parts.storages, timedelta())
     for kind in KINDS:
-        family.ids[kind] = _ids(family, kind, words) | purged[kind]
+        family.ids[kind] = _ids(family, kind, words) | purged[kind] | {"edit": edit}
     return family
 
 
@@ -275,6 +281,7 @@ def _purged(world: World, kind: str, patient: Patient) -> dict[str, int]:
 def _ids(family: Family, kind: str, words: str) -> dict[str, Any]:
     world, entered = family.world, _entered(family.world, kind, words)
     record, gone = (world.record(kind, family.patient, **entered) for _ in range(2))
+    change = _edited(world, kind, record, words)
     name, description = f"{words}letter.pdf", words or None
     file, buried = (world.attach(one, name, description=description) for one in (record, gone))
     trashed = world.attach(record, f"{words}old.pdf", description=description)
@@ -282,9 +289,21 @@ def _ids(family: Family, kind: str, words: str) -> dict[str, Any]:
     world.records().delete(world.kind(kind), gone.id)
     return {
         "type": kind, "plural": world.kind(kind).plural, "patient": family.patient.id, "sha256": file.sha256,
-        **_account_ids(world), "record": record.id, "file": file.id, "trashed": trashed.id,
+        **_account_ids(world), "change": change, "record": record.id, "file": file.id, "trashed": trashed.id,
         "record:record trashed": gone.id, "file:trashed": trashed.id, "file:record trashed": buried.id,
     }  # fmt: skip
+
+
+def _edited(world: World, kind: str, record: Any, words: str = "") -> int:
+    """Edit the record and return the id of the event."""
+    world.records().edit(world.kind(kind), record.id, {"notes": f"Changed. {words}"})
+    return world.events(action="edit-record")[-1].id
+
+
+def _edited_patient(world: World, patient: Patient, gender: str) -> int:
+    """Edit the patient and return the id of the event."""
+    world.records().edit_patient(patient.id, {"gender": gender})
+    return world.events(action="edit-patient")[-1].id
 
 
 def _entered(world: World, kind: str, words: str) -> dict[str, Any]:
@@ -304,11 +323,14 @@ def fresh(family: Family, kind: str, path: str) -> dict[str, Any]:
     world, ids = family.world, dict(family.ids[kind])
     if "{record}" in path or "{file}" in path:
         record, gone = (world.record(kind, family.patient) for _ in range(2))
+        ids["change"] = _edited(world, kind, record)
         [file, trashed], [buried] = world.store(record, "letter.txt", "old.txt"), world.store(gone, "letter.txt")
         world.documents().trash(trashed)
         world.records().delete(world.kind(kind), gone.id)
         ids |= {"record": record.id, "file": file, "trashed": trashed, "file:trashed": trashed}
         ids |= {"record:record trashed": gone.id, "file:record trashed": buried}
+    if "{edit}" in path:
+        ids["edit"] = _edited_patient(world, family.patient, uuid.uuid4().hex)
     if "/account/" in path:
         world.client()
         ids |= _account_ids(world)

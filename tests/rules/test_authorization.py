@@ -53,6 +53,7 @@ class Things:
     file: EntityFile
     trashed_id: int
     require_admin: UploadPermit
+    change_id: int  # the event of an edit of the patient
 
     @property
     def visit(self) -> Any:
@@ -136,6 +137,10 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "records.edit with marks": lambda on: on.records.edit(on.visit, on.record_id, values_for(on.visit), [on.file.id]),
     "records.delete": lambda on: on.records.delete(on.visit, on.record_id),
     "records.restore": lambda on: on.records.restore(on.visit, on.gone_id),
+    "records.history": lambda on: on.records.history(on.visit, on.record_id),
+    "records.patient_history": lambda on: on.records.patient_history(on.patient_id),
+    "records.last_changes": lambda on: on.records.last_changes(on.patient_id, ("visit", on.record_id)),
+    "records.former_value": lambda on: on.records.former_value(on.patient_id, on.change_id, "gender"),
     "shares.list": lambda on: on.shares.list(on.patient_id),
     "shares.own": lambda on: on.reader.own(on.patient_id),
     "shares.grant": lambda on: on.shares.grant(on.patient_id, "max@sample.example", "view"),
@@ -157,6 +162,8 @@ def things(world: World) -> Things:
     patient = world.patient()
     documents, records, visit = world.documents(), world.records(), world.kind()
     record = records.create(patient.id, visit, values_for(visit), FORM)
+    records.create(patient.id, visit, values_for(visit) | {"location": "Health centre"}, FORM)  # an edit of the record
+    records.edit_patient(patient.id, {"gender": "Female"})
     gone = world.record(patient=patient, reason="Gone")
     file, trashed = world.attach(record, idempotency_key=KEY), world.attach(record, "old.pdf")
     world.attach(record, "copy.pdf").scan = "infected"
@@ -164,6 +171,7 @@ def things(world: World) -> Things:
     documents.trash(trashed.id)
     records.delete(world.kind(), gone.id)
     permit = documents.authorize_upload(world.kind(), record.id, 1000, files=1)
+    change = world.events(action="edit-patient")[0].id
     world.share(patient, "otto@sample.example")
     world.user("max@sample.example")
     lab = world.record("lab-result", patient)
@@ -171,7 +179,7 @@ def things(world: World) -> Things:
     return Things(
         world, documents, world.bulk(), world.previews(), records, world.older_file(lab).id,
         world.older_file(lab, moved=True).id, shares, replace(shares, actor=world.actor("otto@sample.example")),
-        shares.list(patient.id)[0].share.id, patient.id, record.id, gone.id, file, trashed.id, permit,
+        shares.list(patient.id)[0].share.id, patient.id, record.id, gone.id, file, trashed.id, permit, change,
     )  # fmt: skip
 
 

@@ -102,7 +102,7 @@ def test_without_script_one_is_led_to_the_record_that_was_saved(form: Form) -> N
 def test_the_trail_knows_the_saving_and_each_marked_document(form: Form) -> None:
     form.save(*form.ids[:2])
     [saved] = form.world.events(action="edit-record")
-    assert details_of(saved) == {"name": "Knee", "changed": ["reason"]}
+    assert details_of(saved) == {"name": "Knee", "changed": ["reason"], "changes": {"reason": ["Knee", "Hip"]}}
     moved = form.world.events(action="delete")
     assert [(event.file_id, event.outcome) for event in moved] == [(file_id, "done") for file_id in form.ids[:2]]
 

@@ -1,0 +1,35 @@
+"""The fields that an edit changed, as they are declared."""
+
+from collections.abc import Sequence
+
+from medfiles.models import AuditEvent
+from medfiles.record_types.declared import Registry
+from medfiles.record_types.document_fields import DOCUMENT_FIELDS
+from medfiles.record_types.fields import PATIENT_FIELDS, Field
+
+MOST_NAMED = 3
+
+
+def changed_fields(event: AuditEvent, registry: Registry) -> Sequence[Field]:
+    """Return the fields that this event changed, in their declared order; those no longer declared last."""
+    names = (event.details or {}).get("changed") or ()
+    declared = [field for field in _declared(event, registry) if field.name in names]
+    known = {field.name for field in declared}
+    return [*declared, *(Field(name, name.replace("_", " ").capitalize()) for name in names if name not in known)]
+
+
+def labels(event: AuditEvent, registry: Registry) -> str:
+    """Return the labels of the changed fields as words: "Notes and Location", "" if there are none."""
+    every = [field.label for field in changed_fields(event, registry)]
+    named, left = every[:MOST_NAMED], len(every) - MOST_NAMED
+    if left > 0:
+        named.append(f"{left} more")
+    return " and ".join([", ".join(named[:-1]), named[-1]]) if len(named) > 1 else "".join(named)
+
+
+def _declared(event: AuditEvent, registry: Registry) -> Sequence[Field]:
+    if event.file_id is not None:
+        return DOCUMENT_FIELDS
+    if event.entity_type is None:
+        return PATIENT_FIELDS
+    return registry[event.entity_type].fields if event.entity_type in registry else ()

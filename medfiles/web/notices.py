@@ -1,0 +1,43 @@
+"""What was just done, in one sentence, with the form that undoes it."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from flask import flash, url_for
+
+from medfiles.record_types.declared import RecordType
+
+
+@dataclass(frozen=True)
+class Undo:
+    """A form that undoes the last action."""
+
+    action: str  # where it is sent
+    label: str  # what it does, for screen readers: "restore Referral.pdf"
+    fields: Sequence[tuple[str, str]] = ()
+    in_place: bool = False  # whether its answer can replace the notice instead of the page
+
+
+def say(message: str, undo: Undo | None = None) -> None:
+    """Show the sentence on the next page."""
+    flash(notice(message, undo), "ok")  # type: ignore[arg-type]  # kept as JSON
+
+
+def notice(message: str, undo: Undo | None = None) -> dict[str, object]:
+    return {"message": message, "undo": asdict(undo) if undo else None}
+
+
+def undo_record(record_type: RecordType, record_id: int, title: str) -> Undo:
+    action = url_for("records.record_restore", type=record_type, id=record_id)
+    return Undo(action, f"restore {title}", in_place=True)
+
+
+def undo_document(file_id: int, name: str) -> Undo:
+    return Undo(url_for("documents.restore", file_id=file_id), f"restore {name}")
+
+
+def undo_documents(record_type: RecordType, record_id: int, ids: Sequence[int]) -> Undo:
+    """Restore these documents of a record."""
+    action = url_for("documents.bulk", type=record_type, id=record_id)
+    fields = (("action", "restore"), ("file_ids", ",".join(map(str, ids))))
+    return Undo(action, f"restore {len(ids)} document{'' if len(ids) == 1 else 's'}", fields)
