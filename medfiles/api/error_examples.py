@@ -8,7 +8,7 @@ from typing import NamedTuple
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from medfiles.documents.service import FIRST_TO_TRASH
-from medfiles.documents.uploading import KEY_REUSED
+from medfiles.documents.uploading import ADDED_THEN_TRASHED, KEY_REUSED
 from medfiles.errors import Conflict, Rejected, SignedOut
 from medfiles.http.errors import ERRORS, Refusal, explained
 from medfiles.http.security import INVALID_TOKEN
@@ -49,6 +49,7 @@ EXAMPLES: dict[str, Example] = {row.name: Example(row.when, row.example) for row
     ),
     "document-not-in-trash": _conflict("The document is not in the trash.", "This document is not in the trash."),
     "document-not-yet-in-trash": _conflict("The document is not in the trash.", FIRST_TO_TRASH),
+    "added-then-trashed": _conflict("An earlier attempt was stored and is in the trash.", ADDED_THEN_TRASHED),
     "too-large-json": Example("The body is too large for an operation without a file.", RequestEntityTooLarge()),
     "rejected": Example("A field is missing, unknown or wrong.", Rejected(FORM, {"first_name": "Field required"})),
     "rejected-query": Example("A query parameter is wrong.", Rejected.about("limit", LIMIT)),

@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import PurePosixPath
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from medfiles.audit import event_log
 from medfiles.clock import now
 from medfiles.database.session import db, transaction
 from medfiles.errors import BlobMissing, Conflict, DatabaseUnavailable, IntegrityFailed, MedfilesError
-from medfiles.models import AuditEvent, EntityFile
+from medfiles.models import AuditEvent, EntityFile, UploadKey
 from medfiles.permissions import Actor
 from medfiles.previews import cache as preview_cache
 from medfiles.record_types.declared import Registry
@@ -72,8 +72,10 @@ def purge(registry: Registry, actor: Actor | None, files: Sequence[EntityFile]) 
 
 
 def erase_personal(files: Sequence[EntityFile]) -> None:
-    """Erase what past events say of these documents beyond that they happened, in the open transaction."""
-    event_log.erase_private(AuditEvent.file_id.in_([file.id for file in files]))
+    """Erase what events and keys of uploads say of these documents, in the open transaction; both stay as such."""
+    ids = [file.id for file in files]
+    event_log.erase_private(AuditEvent.file_id.in_(ids))
+    db.session.execute(update(UploadKey).where(UploadKey.file_id.in_(ids)).values(sha256=None))
 
 
 def delete_rows(files: Sequence[EntityFile]) -> Sequence[str]:
