@@ -47,7 +47,16 @@ def group(context: click.Context) -> None:
 def init_app(app: Flask) -> None:
     for command in (
         *(audit.group, database.group, previews.group, storage.storage, storage.trash, token.group, user.group),
-        *(backup.back_up, backup.bring_back, demo.demo, legacy.migrate, legacy.roll_back, scan.scan, storage.sweep),
+        *(
+            backup.back_up,
+            backup.bring_back,
+            demo.demo,
+            legacy.migrate,
+            legacy.roll_back,
+            scan.scan,
+            storage.erase,
+            storage.sweep,
+        ),
         *(verify.verify, worker.worker),
     ):
         group.add_command(command)
