@@ -2,12 +2,14 @@
 
 from urllib.parse import urlsplit
 
-from flask import Response, g, redirect, request, url_for
+from flask import Response, current_app, g, redirect, request, url_for
 from werkzeug.exceptions import BadHost
 
 from medfiles.errors import SignedOut
 from medfiles.http.errors import OTHER_TITLE, TITLES, explained, status_of
 from medfiles.http.htmx import fragment, is_htmx, trigger
+
+SIGN_IN_FIRST = "Sign in to see these documents."
 
 
 def answer_error(error: Exception) -> Response:
@@ -39,8 +41,10 @@ def _sign_in_response(error: SignedOut) -> Response:
     except ValueError:
         path = ""
     next_url = path if path.startswith("/") and not path.startswith("//") else None
-    response = fragment("errors/_sign_in.html", status_of(error), next_url=next_url)
-    return trigger(response, "documents:error", message=error.message, code=error.code)
+    had_session = current_app.config["SESSION_COOKIE_NAME"] in request.cookies
+    response = fragment("errors/_sign_in.html", status_of(error), next_url=next_url, had_session=had_session)
+    message = error.message if had_session else SIGN_IN_FIRST
+    return trigger(response, "documents:error", message=message, code=error.code)
 
 
 def _form_page() -> str | None:
