@@ -54,8 +54,7 @@ class Line:
 
 
 def line(event: AuditEvent, email: str | None, actor: Actor, registry: Registry) -> Line:
-    word = event.action.replace("-", " ")
-    done, tried, icon = ACTIONS.get(event.action, (f"{word} {{}}", f"{word} {{}}", "info"))
+    done, tried, icon = ACTIONS.get(event.action) or _unknown_action(event.action)
     who = "medfiles" if event.actor_id is None else "you" if event.actor_id == actor.user_id else email or "an account"
     if event.token_id is not None:
         token = event.personal.get("token")
@@ -67,6 +66,12 @@ def line(event: AuditEvent, email: str | None, actor: Actor, registry: Registry)
         "failed": f"tried to {tried.format(thing)}, but it failed",
     }.get(event.outcome, f"tried to {tried.format(thing)}")
     return Line(at=event.at, who=who, text=text, outcome=event.outcome, icon=icon, document=event.file_id)
+
+
+def _unknown_action(action: str) -> tuple[str, str, str]:
+    """Describe an action of a newer version, or of one that was withdrawn."""
+    text = action.replace("-", " ").replace("{", "{{").replace("}", "}}") + " {}"
+    return text, text, "info"
 
 
 def _type_prefix(event: AuditEvent, registry: Registry) -> str:
