@@ -26,6 +26,12 @@ class SignedOut(MedfilesError):
     default = "You were signed out. Sign in again to continue. Everything you saved is kept."
 
 
+class WrongHost(MedfilesError):
+    """The request names a host that is not the installation's public one."""
+
+    code = "wrong-host"
+
+
 class NotFound(MedfilesError):
     """Absent, or the account has no access: the two cannot be told apart."""
 

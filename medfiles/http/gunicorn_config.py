@@ -69,8 +69,9 @@ def _require_port() -> None:
 
 
 def when_ready(server: Any) -> None:
-    for listener in server.LISTENERS:
-        print(f"\n  medfiles    {listener}\n", flush=True)
+    public = settings["MEDFILES_PUBLIC_URL"]
+    for address in [public] if public else server.LISTENERS:
+        print(f"\n  medfiles    {address}\n", flush=True)
     if sys.stdin.isatty():  # stop when the terminal closes; by default gunicorn reloads
         signal.signal(signal.SIGHUP, lambda *_: server.signal(signal.SIGINT, None))
 

@@ -13,7 +13,7 @@ from wtforms import ValidationError as BadToken
 
 from medfiles.accounts import api_tokens
 from medfiles.database.session import begin_write
-from medfiles.errors import DatabaseUnavailable, OutOfScope, Rejected, SignedOut
+from medfiles.errors import DatabaseUnavailable, OutOfScope, Rejected, SignedOut, WrongHost
 from medfiles.http import rate_limits
 from medfiles.http.current import services
 from medfiles.http.parameters import ID_DIGITS
@@ -54,6 +54,7 @@ WRITES_ACCOUNT = {  # Flask-Security reads, then writes: on SQLite that must be 
     "security.two_factor_setup_validate",
     "security.two_factor_token_validation",
 }
+FOR_PROBES = {"status.healthz", "status.metrics", "status.readyz"}  # probes on this machine use its address
 WITH_QR_CODE = {"security.two_factor_setup"}  # Flask-Security draws its QR code as a data: image
 FORMS = ("", "application/x-www-form-urlencoded", "multipart/form-data")
 MAX_FIELD_LENGTH = 1000
@@ -117,9 +118,19 @@ def init_app(app: Flask) -> None:
         plural=type("PluralConverter", (PluralConverter,), {"regex": plurals}),
     )
     csrf.init_app(app)
+    app.before_request(require_public_host)
     app.before_request(require_sign_in)
     app.before_request(require_csrf_token)
     app.after_request(add_headers)
+
+
+def require_public_host() -> None:
+    """Require the host name of MEDFILES_PUBLIC_URL, where it is set. Proxies may leave out the port."""
+    public = current_app.config["MEDFILES_PUBLIC_URL"]
+    if not public or request.endpoint in FOR_PROBES:
+        return
+    if urlsplit(f"//{request.host}").hostname != urlsplit(public).hostname:
+        raise WrongHost(f"This server does not answer under this name. Open {public} instead.")
 
 
 def require_sign_in() -> None:

@@ -16,6 +16,7 @@ from tests.support.factories import World, heard, token_of
 HTMX = {"HX-Request": "true"}
 SAID = "A sentence for people."
 STATUSES = {
+    errors.WrongHost: 400,
     errors.SignedOut: 401,
     errors.NotFound: 404,
     errors.Forbidden: 403,
