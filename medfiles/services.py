@@ -30,25 +30,24 @@ class Readiness:
     Tried at most once in `every` seconds, however often it is asked; others wait for a running attempt.
     """
 
-    storages: Storages
     every: float = 10.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _tried: float = float("-inf")
     _error: MedfilesError | None = None
 
-    def check(self) -> None:
+    def check(self, storages: Storages) -> None:
         """Raise the error that kept the last attempt from writing."""
         with self._lock:
             if time.monotonic() - self._tried >= self.every:
-                self._error = self._attempt()
+                self._error = self._attempt(storages)
                 self._tried = time.monotonic()
         if self._error is not None:
             raise self._error
 
-    def _attempt(self) -> MedfilesError | None:
+    def _attempt(self, storages: Storages) -> MedfilesError | None:
         try:
             check_writable()
-            for storage in self.storages:
+            for storage in storages:
                 storage.check()
         except MedfilesError as error:
             return error
@@ -110,5 +109,5 @@ def build(settings: Mapping[str, Any], record_types: Iterable[RecordType]) -> Se
         scanner=Clamd(clamd, settings["MEDFILES_CLAMD_SECONDS"]) if clamd else None,
         idle=timedelta(minutes=settings["MEDFILES_IDLE_MINUTES"]),
         longest=timedelta(hours=settings["MEDFILES_SESSION_HOURS"]),
-        readiness=Readiness(storages),
+        readiness=Readiness(),
     )

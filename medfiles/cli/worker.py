@@ -58,3 +58,6 @@ def _run_until_stopped(app: Any) -> None:
 def _request_stop(*_: Any) -> None:
     """Raise: setting the event could deadlock on the lock this signal interrupts."""
     raise StopRequested
+
+
+COMMANDS = (worker,)

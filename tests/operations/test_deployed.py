@@ -248,7 +248,7 @@ def test_plain_http_leads_to_https_and_the_address_of_who_asks_is_known(clinic: 
     told.value.close()
     clinic.client.ask("GET", f"/api/v1/visit/{clinic.visit}/files", X_Forwarded_For="198.51.100.9")
     [event] = clinic.world.events(action="list", entity_id=clinic.visit)
-    assert event.address == "127.0.0.1"
+    assert event.personal["address"] == "127.0.0.1"
 
 
 # --- several hosts --------------------------------------------------------------------------------------------------

@@ -204,12 +204,13 @@ def test_readiness_is_tried_once_in_ten_seconds(world: World, monkeypatch: pytes
     for _ in range(5):
         assert world.client(None).get("/readyz").status_code == 200
     assert len(attempts) == 1
-    world.parts.readiness.every = 0
+    monkeypatch.setattr(world.parts.readiness, "every", 0)
     world.client(None).get("/readyz")
     assert len(attempts) == 2
 
 
-def test_a_full_disk_is_not_ready(world: World) -> None:
+def test_a_full_disk_is_not_ready(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(world.parts.readiness, "every", 0)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))  # an empty file could still be created
     try:
