@@ -125,6 +125,12 @@ SETTINGS = (
         "Sandboxed processes per server process that render previews.",
     ),
     Setting(
+        "MEDFILES_SANDBOX",
+        "warn",
+        one_of("warn", "require"),
+        "When a layer of the sandbox is missing: warn in log, status page and metrics; require, refuse to start.",
+    ),
+    Setting(
         "MEDFILES_SOFFICE",
         "",
         str,

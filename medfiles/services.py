@@ -2,7 +2,7 @@
 
 import atexit
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -15,7 +15,7 @@ from medfiles.previews.libreoffice import Converter
 from medfiles.previews.renderer import Renderer
 from medfiles.record_types.declared import RecordType, Registry
 from medfiles.record_types.overrides import with_overrides
-from medfiles.sandbox.pool import ConcurrencyLimit, Sandbox
+from medfiles.sandbox.pool import INSPECTION_LIMITS, ConcurrencyLimit, Sandbox
 from medfiles.storage import Storages, open_storages
 
 
@@ -59,8 +59,9 @@ class Services:
 
 def build(settings: Mapping[str, Any], record_types: Iterable[RecordType]) -> Services:
     """Open storages and create worker pools as the settings say. Workers stop when the process exits."""
-    sandbox = Sandbox(settings["MEDFILES_INSPECTORS"])
-    renderers = Sandbox(settings["MEDFILES_RENDERERS"], renderer.TASKS, renderer.LIMITS)
+    confined = {"require_confinement": settings["MEDFILES_SANDBOX"] == "require"}
+    sandbox = Sandbox(settings["MEDFILES_INSPECTORS"], limits=replace(INSPECTION_LIMITS, **confined))
+    renderers = Sandbox(settings["MEDFILES_RENDERERS"], renderer.TASKS, replace(renderer.LIMITS, **confined))
     atexit.register(sandbox.close)
     atexit.register(renderers.close)
     return Services(

@@ -13,8 +13,11 @@ from gunicorn.http.unreader import SocketUnreader
 
 from medfiles.audit.chain import start_sealing
 from medfiles.config import load
+from medfiles.http import logging
 from medfiles.http.request_body import CHUNK
+from medfiles.operations.confinement import NotConfined, check_sandbox
 from medfiles.operations.worker import start_worker
+from medfiles.sandbox.pool import Sandbox
 
 settings = load(os.environ)
 
@@ -31,6 +34,15 @@ loglevel = "warning"
 control_socket_disable = True
 SocketUnreader.max_body_chunk = CHUNK  # gunicorn copies what it reads ahead of the app
 forwarded_allow_ips = ""  # the app reads forwarded headers, as MEDFILES_PROXIES says
+
+
+def on_starting(server: Any) -> None:
+    """Check the sandbox once, before any process serves."""
+    logging.configure(settings["MEDFILES_LOG_FORMAT"])
+    try:
+        check_sandbox(Sandbox(), settings["MEDFILES_SANDBOX"] == "require")
+    except NotConfined as error:
+        sys.exit(error.message)
 
 
 def when_ready(server: Any) -> None:

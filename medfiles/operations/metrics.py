@@ -20,6 +20,8 @@ class StatusCollector(Collector):
             "medfiles_journal_entries", "Pending entries of the storage journal", "action", vars(self.status.journal)
         )
         yield _labelled("medfiles_findings", "Integrity findings", "kind", self.status.findings)
+        layers = {name: int(not reason) for name, reason in self.status.sandbox.items()}
+        yield _labelled("medfiles_sandbox_layer", "Whether a layer of the sandbox is active", "layer", layers)
         yield _labelled("medfiles_jobs", "Background jobs", "state", _jobs(self.status))
         runs = {name: int(run.ended_at.timestamp()) for name, run in self.status.runs.items() if run}
         yield _labelled("medfiles_last_run_seconds", "Unix time of the last completed run", "run", runs)

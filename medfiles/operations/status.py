@@ -20,6 +20,7 @@ from medfiles.operations import backup, integrity, scanning
 from medfiles.permissions import Actor
 from medfiles.record_types.additional import Figure
 from medfiles.record_types.declared import Registry
+from medfiles.sandbox.pool import Layers, missing_layers
 from medfiles.service import Service
 from medfiles.services import Services
 from medfiles.storage import Storages
@@ -59,7 +60,7 @@ class Status:
     """Figures of the installation; sizes in bytes.
 
     `kinds` by record type; `free` by storage, None for unlimited; `oldest_trash` is purged first; `findings` by kind;
-    `runs` by operation.
+    `runs` by operation; `sandbox` by layer, "" if active, otherwise why it is missing.
     """
 
     at: datetime
@@ -80,6 +81,11 @@ class Status:
     audit: chain.ChainStatus
     scanner: scanning.ScannerStatus
     jobs: jobs.QueueStatus
+    sandbox: Layers
+
+    @property
+    def missing_layers(self) -> Layers:
+        return missing_layers(self.sandbox)
 
     @property
     def jobs_late(self) -> int:
@@ -122,6 +128,7 @@ def measure(services: Services) -> Status:
         audit=chain.status(),
         scanner=scanning.status(services.scanner),
         jobs=jobs.status(),
+        sandbox=services.sandbox.layers(),
     )
 
 
