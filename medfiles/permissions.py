@@ -33,6 +33,7 @@ class Actor:
     address: str | None = None
     request_id: str | None = None
     token: str | None = None  # name of the API token used instead of a session
+    token_id: int | None = None
     only_patient: int | None = None  # the only patient this token can see
 
 

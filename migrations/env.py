@@ -27,6 +27,8 @@ def run_migrations() -> None:
         with context.begin_transaction():
             context.run_migrations()
         connection.commit()
+        for call in connection.info.pop("after commit", ()):  # what a migration may do only once it is certain
+            call()
 
 
 run_migrations()

@@ -103,7 +103,8 @@ def authenticate(text: str, address: str | None = None, request_id: str | None =
         return None
     owner = (token.user_id, token.email, bool(token.is_admin))
     _update_used_at(token.id, token.used_at)
-    return TokenIdentity(Actor(*owner, address, request_id, token.name, token.patient_id), token.scope == WRITE)
+    actor = Actor(*owner, address, request_id, token=token.name, token_id=token.id, only_patient=token.patient_id)
+    return TokenIdentity(actor, token.scope == WRITE)
 
 
 def _check(actor: Actor, token: ApiToken, lifetime: timedelta | None) -> None:

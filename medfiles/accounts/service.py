@@ -154,10 +154,8 @@ class SignInStep:
             if succeeded:
                 self.log_success()
             else:
-                from_nobody = {} if self.user else {"address": self.address}
-                event_log.record(
-                    self._actor(), self.action, AuditTarget(), outcome="refused", reason="wrong", **from_nobody
-                )
+                target = AuditTarget(address=self.address)
+                event_log.record(self._actor(), self.action, target, outcome="refused", reason="wrong")
 
     def _actor(self) -> Actor | None:
         return actor_for(self.user, self.address, self.request_id) if self.user else None

@@ -57,16 +57,15 @@ def line(event: AuditEvent, email: str | None, actor: Actor, registry: Registry)
     word = event.action.replace("-", " ")
     done, tried, icon = ACTIONS.get(event.action, (f"{word} {{}}", f"{word} {{}}", "info"))
     who = "medfiles" if event.actor_id is None else "you" if event.actor_id == actor.user_id else email or "an account"
-    details = event.details or {}
-    who += f" (token “{details['token']}”)" if "token" in details and who == "you" else ""
-    who += " (with a token)" if "token" in details and event.actor_id != actor.user_id else ""
-    name = details.get("name")
+    if event.token_id is not None:
+        token = event.personal.get("token")
+        who += f" (token “{token}”)" if who == "you" and token else " (with a token)"
+    name = event.personal.get("name")
     thing = f"{_type_prefix(event, registry)}“{name}”" if name else _unnamed_target(event, registry)
     text = {
         "done": done.format(thing),
-        "refused": f"tried to {tried.format(thing)}",
         "failed": f"tried to {tried.format(thing)}, but it failed",
-    }[event.outcome]
+    }.get(event.outcome, f"tried to {tried.format(thing)}")
     return Line(at=event.at, who=who, text=text, outcome=event.outcome, icon=icon, document=event.file_id)
 
 

@@ -26,7 +26,7 @@ from medfiles.clock import now
 from medfiles.database.session import db, transaction
 from medfiles.errors import MedfilesError
 from medfiles.jobs import last_runs
-from medfiles.models import AuditEvent, AuditSeal
+from medfiles.models import AuditEvent, AuditPrivate, AuditSeal
 
 log = structlog.get_logger("medfiles.audit.chain")
 SEAL, VERIFY = "audit-seal", "audit-verify"  # names of runs
@@ -36,8 +36,19 @@ OVERLAP = 1000  # ids below the last sealed one that may still become visible
 LATE = timedelta(minutes=2)  # after which an unsealed event is a finding
 GENESIS = "0" * 64  # in place of the HMAC before the first seal
 COLUMNS = list(AuditEvent.__table__.columns)
+PRIVATE = (AuditPrivate.salt, AuditPrivate.content)
+# The columns that a seal of each format covers. A new column needs a new format: earlier seals stay as they are.
+FORMATS = {
+    2: (
+        "id", "at", "actor_id", "token_id", "action", "outcome", "reason", "patient_id", "entity_type", "entity_id",
+        "file_id", "request_id", "details", "private_hash",
+    ),
+}  # fmt: skip
+FORMAT = max(FORMATS)
 KINDS = {
     "altered": "this event or the order of events was changed after sealing",
+    "altered-private": "the personal part of this event was changed",
+    "unknown-format": "this event was sealed by a newer version of medfiles",
     "deleted": "this event is missing",
     "cut-off": "the checkpoint is ahead of the chain",
     "other-chain": "the checkpoint does not match the chain",
@@ -132,12 +143,14 @@ def export(
 ) -> Iterator[str]:
     """Yield events as JSON lines in chain order, unsealed ones last.
 
-    `position` and `mac` allow a check by anyone who holds the key. Bounds are `since` <= at < `until`.
+    `position`, `mac` and `format` allow a check by anyone who holds the key; `private` has the personal part, unless it
+    was erased, and `salt` what its hash began with. Bounds are `since` <= at < `until`.
     """
     query = (
-        select(AuditSeal.position, AuditSeal.mac, *COLUMNS)
+        select(AuditSeal.position, AuditSeal.mac, AuditSeal.format, *PRIVATE, *COLUMNS)
         .select_from(AuditEvent)
         .outerjoin(AuditSeal, AuditSeal.event_id == AuditEvent.id)
+        .outerjoin(AuditPrivate, AuditPrivate.event_id == AuditEvent.id)
         .order_by(AuditSeal.position.is_(None), AuditSeal.position, AuditEvent.id)
     )
     if patient_id is not None:
@@ -147,8 +160,9 @@ def export(
     if until:
         query = query.where(AuditEvent.at < until)
     with db.session.execute(query.execution_options(yield_per=BATCH)) as rows:
-        for position, mac, *values in rows:
-            yield json.dumps({"position": position, "mac": mac, **_event_fields(values)})
+        for position, mac, sealed_as, salt, private, *values in rows:
+            chained = {"position": position, "mac": mac, "format": sealed_as, "salt": salt, "private": private}
+            yield json.dumps({**chained, **_event_fields(values)})
     db.session.rollback()
 
 
@@ -182,8 +196,13 @@ def _seal_batch(sealer: Sealer, everything: bool) -> int:
         rows = session.execute(_unsealed(everything=everything).order_by(AuditEvent.id).limit(BATCH)).all()
         seals = []
         for position, row in enumerate(rows, first + 1):
-            previous_mac = _mac(sealer.key, previous_mac, row)
-            seals.append({"position": position, "event_id": row[0], "mac": previous_mac, "sealed_at": now()})
+            previous_mac = _mac(sealer.key, previous_mac, row, FORMAT)
+            seals.append(
+                {
+                    "position": position, "event_id": row[0], "mac": previous_mac, "sealed_at": now(),
+                    "format": FORMAT,
+                }
+            )  # fmt: skip
         if seals:
             session.execute(AuditSeal.__table__.insert(), seals)
         return len(seals)
@@ -211,17 +230,25 @@ def _head() -> Head | None:
 
 
 def _check(sealer: Sealer, head: Head | None) -> Violation | None:
-    query = select(AuditSeal.position, AuditSeal.event_id, AuditSeal.mac, *COLUMNS)
-    query = query.outerjoin(AuditEvent, AuditEvent.id == AuditSeal.event_id).order_by(AuditSeal.position)
+    query = (
+        select(AuditSeal.position, AuditSeal.event_id, AuditSeal.mac, AuditSeal.format, *PRIVATE, *COLUMNS)
+        .outerjoin(AuditEvent, AuditEvent.id == AuditSeal.event_id)
+        .outerjoin(AuditPrivate, AuditPrivate.event_id == AuditSeal.event_id)
+        .order_by(AuditSeal.position)
+    )
     previous_mac, known, last = GENESIS, head or sealer.anchor.read(), 0
     with db.session.execute(query.execution_options(yield_per=BATCH)) as rows:
-        for position, event_id, mac, *row in rows:
+        for position, event_id, mac, sealed_as, salt, private, *row in rows:
             if position != last + 1:
                 return Violation("deleted", position=last + 1)
             if row[0] is None:
                 return Violation("deleted", event_id, position)
-            if not hmac.compare_digest(_mac(sealer.key, previous_mac, row), mac):
+            if sealed_as not in FORMATS:
+                return Violation("unknown-format", event_id, position)
+            if not hmac.compare_digest(_mac(sealer.key, previous_mac, row, sealed_as), mac):
                 return Violation("altered", event_id, position)
+            if salt is not None and event_log.private_hash(salt, private) != _event_fields(row)["private_hash"]:
+                return Violation("altered-private", event_id, position)
             if known and position == known.position and mac != known.mac:
                 return Violation("other-chain", event_id, position)
             previous_mac, last = mac, position
@@ -233,8 +260,9 @@ def _check(sealer: Sealer, head: Head | None) -> Violation | None:
     return Violation("not-sealed", late[0]) if late else None
 
 
-def _mac(key: bytes, previous_mac: str, row: Sequence[Any]) -> str:
-    content = json.dumps(_event_fields(row), sort_keys=True, separators=(",", ":"))
+def _mac(key: bytes, previous_mac: str, row: Sequence[Any], sealed_as: int) -> str:
+    fields = _event_fields(row)
+    content = json.dumps({name: fields[name] for name in FORMATS[sealed_as]}, sort_keys=True, separators=(",", ":"))
     return hmac.digest(key, f"{previous_mac}\n{content}".encode(), "sha256").hex()
 
 

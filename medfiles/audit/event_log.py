@@ -1,18 +1,25 @@
-"""Audit events: who did what, or was refused what, to which document, record and patient."""
+"""Audit events: who did what, or was refused what, to which document, record and patient.
 
+What is personal in an event is kept apart and can be erased; the event itself holds a salted hash of it.
+"""
+
+import hashlib
+import json
+import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, insert, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, delete, insert, or_, select
+from sqlalchemy.orm import contains_eager
 
 from medfiles.clock import now
 from medfiles.database.session import db, end_read, transaction
 from medfiles.database.sqlite import ASYNCHRONOUS
-from medfiles.models import AuditEvent, EntityFile, User
+from medfiles.models import AuditEvent, AuditPrivate, EntityFile, User
 from medfiles.permissions import Actor
 
 READ_ONCE_WITHIN = timedelta(minutes=1)
@@ -39,6 +46,8 @@ class AuditTarget:
     entity_id: int | None = None
     file_id: int | None = None
     name: str | None = None  # of the document, record or patient at that time
+    changes: Mapping[str, Sequence[Any]] | None = None  # [before, after] by field
+    address: str | None = None  # where it came from, if there is no actor
 
 
 def subject_of(file: EntityFile) -> AuditTarget:
@@ -70,7 +79,8 @@ def record_each(
     _insert([(actor, action, target, details) for target, details in subjects], outcome, reason)
 
 
-_ADD = insert(AuditEvent.__table__)
+_ADD_EVENTS = insert(AuditEvent.__table__).returning(AuditEvent.private_hash, AuditEvent.id)
+_ADD_PRIVATE = insert(AuditPrivate.__table__)
 
 
 def _insert(
@@ -78,15 +88,18 @@ def _insert(
     outcome: str = "done",
     reason: str | None = None,
 ) -> None:
-    rows = []
+    rows: list[dict[str, Any]] = []
+    private: dict[str, dict[str, Any]] = {}  # by hash, which is unique because of the salt
     for actor, action, target, details in events:
-        token = {"token": actor.token} if actor and actor.token else {}
-        name = {"name": target.name} if target.name else {}
+        content, salt, digest = _personal(actor, target), secrets.token_hex(16), None
+        if content:
+            digest = private_hash(salt, content)
+            private[digest] = {"salt": salt, "content": content}
         rows.append(
             {
                 "actor_id": actor.user_id if actor else None,
+                "token_id": actor.token_id if actor else None,
                 "request_id": actor.request_id if actor else None,
-                "address": actor.address if actor else None,
                 "action": action,
                 "outcome": outcome,
                 "reason": reason,
@@ -94,11 +107,42 @@ def _insert(
                 "entity_type": target.entity_type,
                 "entity_id": target.entity_id,
                 "file_id": target.file_id,
-                "details": {**details, **token, **name} or None,
+                "details": dict(details) or None,
+                "private_hash": digest,
             }
         )
-    if rows:
-        db.session.connection().execute(_ADD, rows)
+    if not rows:
+        return
+    connection = db.session.connection()
+    ids = dict(connection.execute(_ADD_EVENTS, rows).all())
+    if private:
+        connection.execute(_ADD_PRIVATE, [{"event_id": ids[digest], **row} for digest, row in private.items()])
+
+
+def _personal(actor: Actor | None, target: AuditTarget) -> dict[str, Any]:
+    content = {
+        "name": target.name,
+        "changes": target.changes
+        and {name: [_plain(value) for value in pair] for name, pair in target.changes.items()},
+        "token": actor and actor.token,
+        "address": actor.address if actor else target.address,
+    }
+    return {name: value for name, value in content.items() if value}
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def private_hash(salt: str, content: Mapping[str, Any]) -> str:
+    """Return what the event keeps of its personal part: without the salt it tells nothing about it."""
+    return hashlib.sha256(f"{salt}\n{json.dumps(content, sort_keys=True, separators=(',', ':'))}".encode()).hexdigest()
+
+
+def erase_private(which: ColumnElement[bool]) -> None:
+    """Erase the personal part of these events, in the open transaction: their subject is deleted permanently."""
+    events = select(AuditEvent.id).where(which)
+    db.session.execute(delete(AuditPrivate).where(AuditPrivate.event_id.in_(events)))
 
 
 Read = tuple[Actor, str, AuditTarget]
@@ -158,10 +202,15 @@ def _same_reads(actor: Actor, reads: Iterable[Read]) -> Select[Any]:
     entity_id = case((of_record, AuditEvent.entity_id))
     return select(AuditEvent.action, AuditEvent.patient_id, entity_type, entity_id, AuditEvent.file_id).where(
         AuditEvent.at > now() - READ_ONCE_WITHIN,
-        AuditEvent.actor_id == actor.user_id,
+        *_by(actor),
         DONE,
         or_(*(_is_same(action, target) for _, action, target in reads)),
     )
+
+
+def _by(actor: Actor) -> tuple[ColumnElement[bool], ...]:
+    """What a token reads is recorded apart from what its owner reads."""
+    return AuditEvent.actor_id == actor.user_id, AuditEvent.token_id.is_not_distinct_from(actor.token_id)
 
 
 def _is_same(action: str, target: AuditTarget) -> ColumnElement[bool]:
@@ -196,7 +245,7 @@ def is_known_refusal(actor: Actor, action: str, target: AuditTarget, reason: str
 
 def _recent(actor: Actor, action: str, outcome: str = "done") -> Select[int | None]:
     return select(AuditEvent.file_id).where(
-        AuditEvent.actor_id == actor.user_id,
+        *_by(actor),
         AuditEvent.action == action,
         AuditEvent.outcome == outcome,
         AuditEvent.at > now() - READ_ONCE_WITHIN,
@@ -222,6 +271,8 @@ def trail(
     query = (
         select(AuditEvent, User.email)
         .outerjoin(User, User.id == AuditEvent.actor_id)
+        .outerjoin(AuditEvent.private)
+        .options(contains_eager(AuditEvent.private))
         .where(AuditEvent.patient_id == patient_id)
         .order_by(AuditEvent.id.desc())
         .limit(limit)
@@ -245,9 +296,12 @@ def people(patient_id: int) -> Sequence[tuple[int, str]]:
 
 
 def last_name_of(patient_id: int, file_id: int) -> str | None:
-    """What a document of this patient was called last, also when it is gone; None when it never was one of theirs."""
-    query = select(AuditEvent).where(AuditEvent.patient_id == patient_id, AuditEvent.file_id == file_id)
-    for event in db.session.scalars(query.order_by(AuditEvent.id.desc()).limit(20)):
-        if event.details and "name" in event.details:
-            return str(event.details["name"])
-    return None
+    """What a document of this patient was called last; None when it never was one of theirs or its name is erased."""
+    query = (
+        select(AuditPrivate.content)
+        .join(AuditEvent, AuditEvent.id == AuditPrivate.event_id)
+        .where(AuditEvent.patient_id == patient_id, AuditEvent.file_id == file_id)
+        .order_by(AuditEvent.id.desc())
+        .limit(20)
+    )
+    return next((content["name"] for content in db.session.scalars(query) if "name" in content), None)

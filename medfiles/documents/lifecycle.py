@@ -6,7 +6,7 @@ rows under their locks in one transaction, commit, remove the old objects.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import PurePosixPath
 
@@ -16,7 +16,7 @@ from medfiles.audit import event_log
 from medfiles.clock import now
 from medfiles.database.session import db, transaction
 from medfiles.errors import BlobMissing, Conflict, DatabaseUnavailable, IntegrityFailed, MedfilesError
-from medfiles.models import EntityFile
+from medfiles.models import AuditEvent, EntityFile
 from medfiles.permissions import Actor
 from medfiles.previews import cache as preview_cache
 from medfiles.record_types.declared import Registry
@@ -66,12 +66,18 @@ def mark_restored(actor: Actor, files: Sequence[EntityFile]) -> None:
 
 def purge(registry: Registry, actor: Actor | None, files: Sequence[EntityFile]) -> Sequence[str]:
     """Delete documents permanently, in the open transaction. Return the keys to remove once it is committed."""
-    _log(actor, "purge", files)
-    return [*erase(files), *registry.additional.forget(files)]
+    erase_personal(files)
+    event_log.record_each(actor, "purge", [(replace(event_log.subject_of(file), name=None), {}) for file in files])
+    return [*delete_rows(files), *registry.additional.forget(files)]
 
 
-def erase(files: Sequence[EntityFile]) -> Sequence[str]:
-    """Delete rows and previews as `purge` does, but leave the audit event and additional documents to the caller."""
+def erase_personal(files: Sequence[EntityFile]) -> None:
+    """Erase what past events say of these documents beyond that they happened, in the open transaction."""
+    event_log.erase_private(AuditEvent.file_id.in_([file.id for file in files]))
+
+
+def delete_rows(files: Sequence[EntityFile]) -> Sequence[str]:
+    """Delete rows and previews as `purge` does, but leave the audit log and additional documents to the caller."""
     for file in files:
         journal.release(file.storage, [file.file_path])
         db.session.delete(file)

@@ -198,6 +198,26 @@ def matching(record_type: RecordType, record_id: int, list_query: ListQuery) -> 
     return list(db.session.scalars(_ordered(select(EntityFile.id), record_type, record_id, list_query)))
 
 
+def around(
+    record_type: RecordType, record_id: int, list_query: ListQuery, file_id: int, reach: int
+) -> tuple[int, int, Sequence[tuple[int, EntityFile]]]:
+    """Find a document in the whole list, by one statement.
+
+    Returns its place, counted from 1, and the number of documents, both 0 if it is not in the list; and with their
+    places those at most `reach` before or after it, the first and the last.
+    """
+    order = _order(list_query)
+    number, total = func.row_number().over(order_by=order).label("number"), func.count().over().label("total")
+    listed = select(EntityFile.id, number, total).where(*_conditions(record_type, record_id, list_query)).cte("listed")
+    here = select(listed.c.number).where(listed.c.id == file_id).scalar_subquery()
+    near = listed.c.number.between(here - reach, here + reach)
+    shown = near | (here.is_not(None) & listed.c.number.in_([1, listed.c.total]))
+    query = select(EntityFile, listed.c.number, listed.c.total).join(listed, listed.c.id == EntityFile.id).where(shown)
+    rows = db.session.execute(query.order_by(listed.c.number)).all()
+    place = next((number for file, number, _ in rows if file.id == file_id), 0)
+    return place, rows[0].total if rows else 0, [(number, file) for file, number, _ in rows]
+
+
 def _scope(sort: str, order: str, trashed: bool) -> str:
     """Identify the list a cursor belongs to."""
     return f"{sort} {order} {'trash' if trashed else 'live'}"
@@ -220,11 +240,14 @@ def _read(token: str, scope: str) -> Cursor:
 
 
 def _ordered(query: Select[Any], record_type: RecordType, record_id: int, list_query: ListQuery) -> Select[Any]:
+    return query.where(*_conditions(record_type, record_id, list_query)).order_by(*_order(list_query))
+
+
+def _order(list_query: ListQuery) -> list[Any]:
     keys = [SORTS[list_query.sort].column(list_query.trashed), EntityFile.id]
     if not list_query.trashed:
         keys.insert(0, EntityFile.deleted_at)  # always NULL here, but PostgreSQL uses an index only for its full order
-    directed = [key.desc() if list_query.order == "desc" else key.asc() for key in keys]
-    return query.where(*_conditions(record_type, record_id, list_query)).order_by(*directed)
+    return [key.desc() if list_query.order == "desc" else key.asc() for key in keys]
 
 
 def _hits(record_type: RecordType, record_id: int, list_query: ListQuery) -> int:

@@ -64,6 +64,16 @@ class DocumentService(UploadService):
             self.authorized_record(record_type, record_id, Action.EDIT if list_query.trashed else Action.VIEW, target)
             return listing.matching(record_type, record_id, list_query)
 
+    def around(
+        self, file: EntityFile, list_query: ListQuery, reach: int
+    ) -> tuple[int, int, Sequence[tuple[int, EntityFile]]]:
+        """Return a document's place in the list of its record, as `listing.around` does."""
+        record_type = self.registry[file.entity_type]
+        with self.reading("list", entity_type=file.entity_type, entity_id=file.entity_id) as target:
+            level = Action.EDIT if list_query.trashed else Action.VIEW
+            self.authorized_record(record_type, file.entity_id, level, target)
+            return listing.around(record_type, file.entity_id, list_query, file.id, reach)
+
     def record_totals(self, record_type: RecordType, record_id: int) -> RecordTotals:
         with self.operation("list", entity_type=record_type.name, entity_id=record_id) as target:
             self.authorized_record(record_type, record_id, Action.VIEW, target)
@@ -141,12 +151,6 @@ class DocumentService(UploadService):
         """Return a document without an audit event, for callers that write their own or show a row again."""
         with self.operation("view", file_id=file_id) as target:
             return self.authorized_file(file_id, Action.VIEW, target)
-
-    def visible(self, file_ids: Collection[int]) -> Mapping[int, EntityFile]:
-        """Return those of these documents that exist and that the actor can see, by id."""
-        allowed = permissions.patients_for(self.actor)
-        query = select(EntityFile).where(EntityFile.id.in_(file_ids), EntityFile.patient_id.in_(allowed))
-        return {file.id: file for file in db.session.scalars(query)}
 
     def details(self, file_id: int) -> EntityFile:
         with self.reading("view", file_id=file_id) as target:

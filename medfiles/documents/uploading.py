@@ -194,9 +194,10 @@ class UploadService(Service):
             raise _key_reused()
         if file.uploaded_at < now() - CANCEL_WITHIN:
             raise Conflict("This document has already been added. Move it to trash instead.")
-        target.file_id, target.name = file.id, file.file_name
+        lifecycle.erase_personal([file])
+        target.file_id, target.name = file.id, None
         event_log.record(self.actor, "cancel", target)
-        return lifecycle.erase([file])
+        return lifecycle.delete_rows([file])
 
     def _mark_cancelled(self, key: str) -> None:
         with suppress(IntegrityError), db.session.begin_nested():  # the key may have been cancelled on another record

@@ -86,7 +86,7 @@ def _give_back(
         event_log.record_each(
             None, "rollback", [(event_log.subject_of(file), {"old_id": file.legacy_id}) for file in locked]
         )
-        keys = lifecycle.erase(locked)
+        keys = lifecycle.delete_rows(locked)
         session.execute(delete(LegacyId).where(LegacyId.kind == "file", LegacyId.new_id.in_(ids)))
     back.failed += journal.remove(services.storages, keys).failed
     back.documents += len(locked)

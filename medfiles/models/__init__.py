@@ -2,7 +2,7 @@
 
 from medfiles.models.accounts import Role, Session, User, roles_users
 from medfiles.models.api_tokens import ApiToken
-from medfiles.models.audit import AuditEvent, AuditSeal
+from medfiles.models.audit import AuditEvent, AuditPrivate, AuditSeal
 from medfiles.models.cancelled_uploads import CancelledUpload
 from medfiles.models.documents import FIRST_FILE_ID, EntityFile
 from medfiles.models.integrity import FixityFinding, LastRun
@@ -16,6 +16,7 @@ __all__ = [
     "FIRST_FILE_ID",
     "ApiToken",
     "AuditEvent",
+    "AuditPrivate",
     "AuditSeal",
     "CancelledUpload",
     "EntityFile",

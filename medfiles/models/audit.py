@@ -4,14 +4,18 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, Index, String
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from medfiles.clock import now
 from medfiles.database.session import Id, UtcDateTime, db
 
 
 class AuditEvent(db.Model):  # type: ignore[name-defined,misc]
-    """Append-only and without foreign keys: events outlive what they are about."""
+    """Append-only and without foreign keys: events outlive what they are about.
+
+    Nothing personal is in this table: names, addresses and former values are in `audit_private`, and `private_hash`
+    is the salted hash of them.
+    """
 
     __tablename__ = "audit_events"
     __table_args__ = (
@@ -23,6 +27,7 @@ class AuditEvent(db.Model):  # type: ignore[name-defined,misc]
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     actor_id: Mapped[int | None] = mapped_column(Id)
+    token_id: Mapped[int | None] = mapped_column(Id)  # the API token used instead of a session
     action: Mapped[str] = mapped_column(String(50))
     outcome: Mapped[str] = mapped_column(String(20))
     reason: Mapped[str | None] = mapped_column(String(50))
@@ -31,14 +36,37 @@ class AuditEvent(db.Model):  # type: ignore[name-defined,misc]
     entity_id: Mapped[int | None] = mapped_column(Id)
     file_id: Mapped[int | None] = mapped_column(Id)
     request_id: Mapped[str | None] = mapped_column(String(64))
-    address: Mapped[str | None] = mapped_column(String(64))
     details: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    private_hash: Mapped[str | None] = mapped_column(String(64))
+
+    private: Mapped["AuditPrivate | None"] = relationship(
+        primaryjoin="foreign(AuditEvent.id) == AuditPrivate.event_id", viewonly=True, uselist=False
+    )
+
+    @property
+    def personal(self) -> dict[str, Any]:
+        """The content of `private`, empty after its erasure."""
+        return self.private.content if self.private else {}
+
+
+class AuditPrivate(db.Model):  # type: ignore[name-defined,misc]
+    """The personal part of an event. Permanent deletion erases the row, salt included; the chain still verifies.
+
+    `content` has these keys where they apply: `name` of the document, record, patient or account at that time,
+    `token` (its name), `address` the request came from, `changes` ({field: [before, after]}).
+    """
+
+    __tablename__ = "audit_private"
+
+    event_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
+    salt: Mapped[str] = mapped_column(String(32))
+    content: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 
 class AuditSeal(db.Model):  # type: ignore[name-defined,misc]
     """A link of the hash chain: `mac` covers the event and the previous seal.
 
-    So no event can be changed, removed or inserted unnoticed.
+    So no event can be changed, removed or inserted unnoticed. `format` names the columns that `mac` covers.
     """
 
     __tablename__ = "audit_seals"
@@ -48,3 +76,4 @@ class AuditSeal(db.Model):  # type: ignore[name-defined,misc]
     event_id: Mapped[int] = mapped_column(Id, unique=True)
     mac: Mapped[str] = mapped_column(String(64))
     sealed_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    format: Mapped[int] = mapped_column(default=2)

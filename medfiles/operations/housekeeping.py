@@ -14,7 +14,7 @@ from medfiles.content import opened
 from medfiles.database.session import db, transaction
 from medfiles.documents import lifecycle
 from medfiles.errors import NotFound, StorageError
-from medfiles.models import CancelledUpload, EntityFile, Rendition
+from medfiles.models import AuditEvent, CancelledUpload, EntityFile, Rendition
 from medfiles.previews.renderer import NoPreview, Renderer
 from medfiles.record_types.declared import RecordType, Registry
 from medfiles.record_types.media_types import WITH_THUMBNAIL
@@ -101,8 +101,9 @@ def _purge_records(record_type: RecordType, before: datetime, registry: Registry
         empty = select(model).where(model.deleted_at < before, ~holds.exists(), ~kept)
         records = session.scalars(empty.with_for_update()).all()
         for record in records:
-            target = AuditTarget(record.patient_id, record_type.name, record.id, name=record_type.title_of(record))
-            event_log.record(None, "purge-record", target)
+            of_record = (AuditEvent.entity_type == record_type.name) & (AuditEvent.entity_id == record.id)
+            event_log.erase_private(of_record)
+            event_log.record(None, "purge-record", AuditTarget(record.patient_id, record_type.name, record.id))
             session.delete(record)
     return len(records)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NoReturn
 
-from sqlalchemy import bindparam, delete, insert, select, union_all, update
+from sqlalchemy import bindparam, delete, exists, insert, or_, select, update
 
 from medfiles.clock import now
 from medfiles.database.session import db, end_read, transaction
@@ -102,8 +102,10 @@ def sweep(storages: Storages, at: datetime | None = None, report: Callable[[str]
 
 def _remove(storages: Storages, keys: Collection[str]) -> Swept:
     released = (StorageJournal.key.in_(keys), StorageJournal.action == "remove")
-    entries = db.session.execute(select(StorageJournal.key, StorageJournal.storage).where(*released)).all()
-    named = _named(keys)
+    found = db.session.execute(select(StorageJournal.key, StorageJournal.storage, _IS_NAMED).where(*released)).all()
+    end_read()
+    entries = [(key, storage) for key, storage, _ in found]
+    named = {key for key, _, is_named in found if is_named}
     for folder in storages.attached.values():
         named |= folder.named([key for key, storage in entries if storage == folder.name])
     gone = [key for key, storage in entries if key not in named and _deleted(storages, storage, key)]
@@ -114,20 +116,18 @@ def _remove(storages: Storages, keys: Collection[str]) -> Swept:
     return Swept(len(gone), len(entries) - len(gone))
 
 
+# Whether a row names the key: a last check before an object is deleted.
+_IS_NAMED = or_(
+    exists().where(EntityFile.file_path == StorageJournal.key), exists().where(Rendition.key == StorageJournal.key)
+)
+
+
 def _deleted(storages: Storages, storage: str, key: str) -> bool:
     try:
         (storages.attached.get(storage) or storages[storage]).delete(key)
     except StorageError:
         return False
     return True
-
-
-def _named(keys: Collection[str]) -> set[str]:
-    """Return the keys that rows name: a last check before objects are deleted."""
-    documents = select(EntityFile.file_path).where(EntityFile.file_path.in_(keys))
-    named = set(db.session.scalars(union_all(documents, select(Rendition.key).where(Rendition.key.in_(keys)))))
-    end_read()
-    return named
 
 
 def _too_late() -> NoReturn:

@@ -168,19 +168,15 @@ def place_view(file: FileView) -> PlaceView:
     """Find the document in the list that the query string describes."""
     record_type = services().registry[file.entity_type]
     list_query = parameters.list_query({**request.args, "cursor": ""}, record_type, trashed=file.deleted_at is not None)
-    ids = documents().matching(record_type, file.entity_id, list_query)
-    if file.id not in ids:
+    number, total, near = documents().around(documents().get(file.id), list_query, NEIGHBOURS)
+    if not number:
         return PlaceView(list_query.query())
-    at = ids.index(file.id)
-    places = sorted({0, *range(max(0, at - NEIGHBOURS), min(len(ids), at + NEIGHBOURS + 1)), len(ids) - 1})
-    found = documents().visible([ids[place] for place in places])  # without those deleted at this very moment
-    known = {place: found[ids[place]] for place in places if ids[place] in found}
-    shown = dict(zip(known, file_views(list(known.values())), strict=True))
+    shown = dict(zip([place for place, _ in near], file_views([file for _, file in near]), strict=True))
     return PlaceView(
         query=list_query.query(),
-        number=at + 1,
-        total=len(ids),
-        previous=shown.get(at - 1),
-        next=shown.get(at + 1),
+        number=number,
+        total=total,
+        previous=shown.get(number - 1),
+        next=shown.get(number + 1),
         around=tuple(shown.values()),
     )

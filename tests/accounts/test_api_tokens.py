@@ -22,7 +22,7 @@ from medfiles.errors import NotFound, Rejected
 from medfiles.models import ApiToken, PatientShare
 from tests.http.test_sessions import send, signed_in
 from tests.support.api_client import Script, problem, script, with_token
-from tests.support.factories import World
+from tests.support.factories import World, details_of
 
 # Flask-Security builds its forms as WTForms would no longer like them.
 pytestmark = pytest.mark.filterwarnings("ignore:Passing SelectField choices as tuples:DeprecationWarning")
@@ -110,7 +110,7 @@ def test_the_trail_remembers_who_made_and_revoked_a_token(world: World) -> None:
     token, _ = api_tokens.create(world.actor(), "Scanner", api_tokens.WRITE)
     api_tokens.revoke(world.actor(), token.id)
     found = [event for action in ("create-token", "revoke-token") for event in world.events(action=action)]
-    assert [event.details for event in found] == [{"scope": "write", "name": "Scanner"}] * 2
+    assert [details_of(event) for event in found] == [{"scope": "write", "name": "Scanner"}] * 2
 
 
 # --- used ---------------------------------------------------------------------------------------------------------
@@ -228,7 +228,7 @@ def test_a_new_password_ends_every_token_of_the_account(world: World) -> None:
     assert "tokens revoked" in here.get("/account").text
     assert [status(by), status(others)] == [401, 200]
     [event] = world.events(action="revoke-token")
-    assert event.details == {"scope": "read", "name": "Scanner", "because": "new password"}
+    assert details_of(event) == {"scope": "read", "name": "Scanner", "because": "new password"}
 
 
 def test_a_password_set_by_command_ends_every_token_too(world: World) -> None:

@@ -463,4 +463,4 @@ def test_the_trail_names_the_token_that_was_used(family: Family) -> None:
     by, file = script(family.world), family.ids["visit"]["file"]
     by.delete(f"/files/{file}")
     [event] = family.world.events(action="delete", file_id=file)
-    assert (event.details or {})["token"] == "Script"
+    assert event.personal["token"] == "Script"

@@ -32,7 +32,6 @@ SILENT = {
     "documents.duplicate_of",
     "documents.count",
     "documents.badges",
-    "documents.visible",
     "documents.totals",
     "documents.recent",
     "documents.quarantined",
@@ -106,13 +105,13 @@ def test_signing_in_and_out_is_written_down_and_so_is_a_wrong_password(ada: Worl
     send(client, "/sign-out", at="/account")
     assert actions(ada, "sign-in", "sign-out") == [("sign-in", "refused"), ("sign-in", "done"), ("sign-out", "done")]
     refused = ada.events(action="sign-in")[0]
-    assert (refused.actor_id, refused.address) == (accounts.find(EMAIL).id, "127.0.0.1")
+    assert (refused.actor_id, refused.personal["address"]) == (accounts.find(EMAIL).id, "127.0.0.1")
 
 
 def test_of_an_address_that_is_nobody_s_only_where_it_came_from_is_kept(ada: World) -> None:
     sign_in(ada.client(None), email="nobody@sample.example")
     [one] = ada.events(action="sign-in")
-    assert (one.actor_id, one.details) == (None, {"address": "127.0.0.1"})
+    assert (one.actor_id, one.personal) == (None, {"address": "127.0.0.1"})
 
 
 def test_the_second_step_is_written_down(ada: World) -> None:

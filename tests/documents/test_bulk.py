@@ -28,7 +28,7 @@ from medfiles.errors import (
     TooMany,
 )
 from medfiles.storage import journal
-from tests.support.factories import World, run_at_once
+from tests.support.factories import World, details_of, run_at_once
 
 pytestmark = pytest.mark.database
 
@@ -298,7 +298,7 @@ def test_a_category_is_given_to_all_that_are_not_in_the_trash(world: World) -> N
     assert done(service(world).categorise(kind, record.id, ids[:2], None)) == ids[:2]
     assert [file.category for file in world.files()] == [None, None, "referral", None]
     events = world.events(action="edit", file_id=ids[0])
-    assert [event.details for event in events] == [{"name": "Letter 0.txt", "changed": ["category"]}] * 2
+    assert [details_of(event) for event in events] == [{"name": "Letter 0.txt", "changed": ["category"]}] * 2
 
 
 def test_a_category_that_does_not_exist_changes_nothing(world: World) -> None:
@@ -421,7 +421,7 @@ def test_refusals_are_told_as_the_single_verbs_do(world: World) -> None:
 def told(world: World, file_id: int) -> list[tuple[Any, ...]]:
     return [
         (event.action, event.outcome, event.reason, event.actor_id, event.patient_id, event.entity_type,
-         event.entity_id, event.address, event.details)
+         event.entity_id, event.personal.get("address"), details_of(event))
         for event in world.events(file_id=file_id)
     ]  # fmt: skip
 

@@ -196,7 +196,7 @@ def test_two_good_files_and_a_bad_one_are_told_apart(desk: Desk) -> None:
     assert heard(answer)["documents:error"]["message"]
     desk.world.assert_settled()
     [refused] = desk.world.events(outcome="refused")
-    assert (refused.action, refused.reason, (refused.details or {})["name"]) == ("attach", "content-mismatch", "b.pdf")
+    assert (refused.action, refused.reason, refused.personal["name"]) == ("attach", "content-mismatch", "b.pdf")
 
 
 def test_the_same_is_told_without_script(desk: Desk) -> None:

@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 from medfiles.database.session import db
 from medfiles.models import LabResultFile
 from tests.support import samples
-from tests.support.factories import World
+from tests.support.factories import World, details_of
 
 pytestmark = pytest.mark.database
 
@@ -200,7 +200,7 @@ def test_downloading_an_unmigrated_file_is_audited(world: World, lab: Any) -> No
     older = world.older_file(lab)
     world.client().get(DOWNLOAD.format(older.id), buffered=True)
     [event] = world.events(action="download")
-    assert (event.file_id, event.patient_id, event.details) == (
+    assert (event.file_id, event.patient_id, details_of(event)) == (
         older.id,
         lab.patient_id,
         {"name": "Blood count.pdf"},

@@ -13,7 +13,7 @@ from medfiles.database.session import db
 from medfiles.errors import Conflict, Rejected
 from medfiles.models import LabResultFile, Visit
 from medfiles.operations import housekeeping
-from tests.support.factories import World, run_at_once, values_for
+from tests.support.factories import World, details_of, run_at_once, values_for
 
 pytestmark = pytest.mark.database
 
@@ -77,7 +77,7 @@ def test_editing_changes_the_record_and_says_in_the_trail_what(world: World) -> 
     edited: Any = world.records().get(world.kind(), record.id)
     assert edited.reason == "Hip"
     [event] = world.events(action="edit-record")
-    assert event.details == {"changed": ["reason"], "name": "Knee"}
+    assert details_of(event) == {"changed": ["reason"], "name": "Knee"}
 
 
 def test_deleting_a_record_takes_its_documents_along(world: World) -> None:

@@ -9,7 +9,7 @@ from medfiles.clock import now
 from medfiles.documents.rules import UploadMetadata
 from medfiles.errors import NotFound, Rejected
 from medfiles.records.sharing import MOST, ShareService
-from tests.support.factories import World, run_at_once
+from tests.support.factories import World, details_of, run_at_once
 
 pytestmark = pytest.mark.database
 
@@ -140,7 +140,7 @@ def test_what_was_refused_stands_in_the_trail(world: World) -> None:
     with pytest.raises(Rejected):
         shares(world).grant(patient.id, "nobody@sample.example", "view")
     [event] = world.events(action="share")
-    assert (event.outcome, event.patient_id, event.details) == (
+    assert (event.outcome, event.patient_id, details_of(event)) == (
         "refused",
         patient.id,
         {"name": "nobody@sample.example"},

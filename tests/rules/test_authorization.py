@@ -71,12 +71,13 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "documents.list": lambda on: on.documents.list(on.visit, on.record_id),
     "documents.list of the trash": lambda on: on.documents.list(on.visit, on.record_id, IN_TRASH),
     "documents.matching": lambda on: on.documents.matching(on.visit, on.record_id, ListQuery()),
+    "documents.around": lambda on: on.documents.around(on.file, ListQuery(), 3),
+    "documents.around in the trash": lambda on: on.documents.around(on.file, IN_TRASH, 3),
     "documents.matching in the trash": lambda on: on.documents.matching(on.visit, on.record_id, IN_TRASH),
     "documents.record_totals": lambda on: on.documents.record_totals(on.visit, on.record_id),
     "documents.duplicate_of": lambda on: on.documents.duplicate_of(on.file),
     "documents.count": lambda on: on.documents.count(on.visit, [on.record_id]),
     "documents.badges": lambda on: on.documents.badges(on.visit, [on.record_id]),
-    "documents.visible": lambda on: on.documents.visible([on.file.id]),
     "documents.totals": lambda on: on.documents.totals(on.patient_id),
     "documents.recent": lambda on: on.documents.recent(),
     "documents.recent of a patient": lambda on: on.documents.recent(on.patient_id),
@@ -198,7 +199,7 @@ def verbs() -> set[str]:
 def stored(world: World) -> dict[str, Any]:
     """All rows but the trail's, and all bytes."""
     db.session.rollback()
-    tables = [table for table in db.metadata.sorted_tables if table.name != "audit_events"]
+    tables = [table for table in db.metadata.sorted_tables if table.name not in ("audit_events", "audit_private")]
     rows = {table.name: db.session.execute(select(table).order_by(*table.primary_key)).all() for table in tables}
     return rows | {str(path): path.read_bytes() for path in world.uploads.rglob("*") if path.is_file()}
 

@@ -116,6 +116,11 @@ def make_app(
     return app
 
 
+def details_of(event: AuditEvent) -> dict[str, Any]:
+    """Return an event's details with the personal ones, but without the address."""
+    return {**(event.details or {}), **{name: value for name, value in event.personal.items() if name != "address"}}
+
+
 @dataclass
 class World:
     """One installation and short ways to do things in it."""

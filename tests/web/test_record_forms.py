@@ -17,7 +17,7 @@ from medfiles.documents import lifecycle
 from medfiles.errors import Conflict, DatabaseUnavailable, MedfilesError, NotFound, StorageError
 from medfiles.records.service import RecordService
 from medfiles.storage import journal
-from tests.support.factories import Browser, World, heard, run_at_once, values_for
+from tests.support.factories import Browser, World, details_of, heard, run_at_once, values_for
 
 NORA, VERA = "nora@sample.example", "vera@sample.example"
 KEY = "6f1c"
@@ -106,7 +106,7 @@ def test_without_script_one_is_led_to_the_record_that_was_saved(form: Form) -> N
 def test_the_trail_knows_the_saving_and_each_marked_document(form: Form) -> None:
     form.save(*form.ids[:2])
     [saved] = form.world.events(action="edit-record")
-    assert saved.details == {"name": "Knee", "changed": ["reason"]}
+    assert details_of(saved) == {"name": "Knee", "changed": ["reason"]}
     moved = form.world.events(action="delete")
     assert [(event.file_id, event.outcome) for event in moved] == [(file_id, "done") for file_id in form.ids[:2]]
 
