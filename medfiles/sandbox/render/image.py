@@ -37,7 +37,7 @@ def picture(
         image.draft(
             None, oriented_size(fit_size(oriented_size(image.size, exif_orientation), width), exif_orientation)
         )  # decode a JPEG at about that size
-        return encode_webp(to_plain_rgb(upright(image, exif_orientation), width))
+        return encode_webp(to_plain_rgb(ImageOps.exif_transpose(image) if 1 < exif_orientation <= 8 else image, width))
 
 
 def oriented_size(size: tuple[int, int], exif_orientation: int) -> tuple[int, int]:
@@ -58,10 +58,6 @@ def orientation(image: Image.Image) -> int:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except BROKEN:
         return 1  # damaged EXIF in an intact picture
-
-
-def upright(image: Image.Image, exif_orientation: int) -> Image.Image:
-    return ImageOps.exif_transpose(image) if 1 < exif_orientation <= 8 else image
 
 
 def to_plain_rgb(image: Image.Image, width: int) -> Image.Image:
