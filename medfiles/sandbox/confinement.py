@@ -108,8 +108,7 @@ def _libc() -> ctypes.CDLL:
 
 
 def _check(result: int) -> int:
-    """Return a call's result, or raise the error it failed with."""
+    """Return a call's result, or raise what it failed with."""
     if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
+        raise Missing(os.strerror(ctypes.get_errno()))
     return result
