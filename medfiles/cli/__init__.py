@@ -8,7 +8,21 @@ from flask import Flask, current_app
 from flask.cli import AppGroup, with_appcontext
 
 from medfiles.audit.chain import seal_waiting
-from medfiles.cli import audit, backup, database, demo, legacy, previews, scan, storage, token, user, verify, worker
+from medfiles.cli import (
+    audit,
+    backup,
+    database,
+    demo,
+    legacy,
+    previews,
+    scan,
+    status,
+    storage,
+    token,
+    user,
+    verify,
+    worker,
+)  # fmt: skip
 from medfiles.http.current import services
 from medfiles.operations import instance
 
@@ -45,7 +59,7 @@ def group(context: click.Context) -> None:
 
 
 def init_app(app: Flask) -> None:
-    for module in (audit, backup, database, demo, legacy, previews, scan, storage, token, user, verify, worker):
+    for module in (audit, backup, database, demo, legacy, previews, scan, status, storage, token, user, verify, worker):
         for command in module.COMMANDS:
             group.add_command(command)
     app.cli.add_command(group)
