@@ -81,8 +81,8 @@ class UploadService(Service):
     ) -> UploadPermit:
         """Grant permission to upload `announced` bytes in at most `files` documents, before any of them is read.
 
-        `retry_of` is the upload's Idempotency-Key: a retry of a stored upload is granted to those who can see the
-        document, wherever it is now and even if the record is full.
+        `retry_of` is the upload's Idempotency-Key: a retry of a stored upload is granted if the actor can see
+        the document, wherever it is now and even if the record is full.
         """
         with self.operation("attach", entity_type=record_type.name, entity_id=record_id) as target:
             row: EntityFile | RecordMixin
