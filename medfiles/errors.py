@@ -26,6 +26,9 @@ class SignedOut(MedfilesError):
     default = "You were signed out. Sign in again to continue. Everything you saved is kept."
 
 
+OTHER_HOST = "This server does not answer under this name. Open {} instead."
+
+
 class WrongHost(MedfilesError):
     """The request names a host that is not the installation's public one."""
 

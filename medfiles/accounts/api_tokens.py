@@ -1,4 +1,4 @@
-"""API tokens: create, list, revoke, authenticate."""
+"""API tokens: create, list, confirm, revoke, authenticate."""
 
 import hashlib
 import hmac
@@ -18,7 +18,7 @@ from medfiles.audit.event_log import AuditTarget
 from medfiles.clock import now
 from medfiles.database.session import db, transaction
 from medfiles.database.sqlite import ASYNCHRONOUS
-from medfiles.errors import NotFound, Rejected
+from medfiles.errors import NotFound, Rejected, SignedOut
 from medfiles.models import ApiToken, Role, User
 from medfiles.permissions import Actor
 from medfiles.text import clean_text
@@ -29,6 +29,8 @@ READ, WRITE = SCOPES = ("read", "write")
 NAME_LIMIT, MAX_TOKENS = 100, 50  # characters; tokens of one account
 USED_AT_PRECISION = timedelta(minutes=1)  # precision of the last use, so that not every request writes
 MAX_LIFETIME = timedelta(days=3650)
+NO_TOKEN = "This token does not exist or was already revoked."
+SUSPENDED = "This token is suspended since a backup was restored. Its owner can confirm it on the account page."
 UNKNOWN_DIGEST = "0" * 64
 
 
@@ -66,12 +68,20 @@ def list_tokens(actor: Actor) -> Sequence[ApiToken]:
     return db.session.scalars(_own_tokens(actor).order_by(ApiToken.id.desc())).all()
 
 
+def confirm(actor: Actor, token_id: int) -> ApiToken:
+    """Let a suspended token work again; NotFound when the actor has no such token."""
+    with transaction():
+        token = _own_token(actor, token_id)
+        if token.suspended_at is not None:
+            token.suspended_at = None
+            event_log.record(actor, "confirm-token", AuditTarget(token.patient_id, name=token.name), scope=token.scope)
+    return token
+
+
 def revoke(actor: Actor, token_id: int) -> ApiToken:
     """Revoke a token at once; NotFound when the actor has no such token."""
     with transaction() as session:
-        token: ApiToken | None = session.scalar(_own_tokens(actor).where(ApiToken.id == token_id))
-        if token is None:
-            raise NotFound("This token does not exist or was already revoked.")
+        token = _own_token(actor, token_id)
         event_log.record(actor, "revoke-token", AuditTarget(token.patient_id, name=token.name), scope=token.scope)
         session.delete(token)
     return token
@@ -81,7 +91,7 @@ def revoke(actor: Actor, token_id: int) -> ApiToken:
 _TOKEN_WITH_ACCOUNT = (
     select(
         ApiToken.id, ApiToken.digest, ApiToken.name, ApiToken.scope, ApiToken.patient_id, ApiToken.expires_at,
-        ApiToken.used_at, ApiToken.user_id, User.email, User.active,
+        ApiToken.used_at, ApiToken.suspended_at, ApiToken.user_id, User.email, User.active,
         User.roles.any(Role.name == accounts.ADMIN).label("is_admin"),
     )
     .join(User, User.id == ApiToken.user_id)
@@ -90,7 +100,10 @@ _TOKEN_WITH_ACCOUNT = (
 
 
 def authenticate(text: str, address: str | None = None, request_id: str | None = None) -> TokenIdentity | None:
-    """Authenticate a token; None if unknown, revoked, expired or its account disabled."""
+    """Authenticate a token; None if unknown, revoked, expired or its account disabled.
+
+    Raises SignedOut if it is suspended: who has it may know why it does not work.
+    """
     shape = SHAPE.fullmatch(text)
     if shape is None:
         return None  # malformed headers cause no query
@@ -101,6 +114,8 @@ def authenticate(text: str, address: str | None = None, request_id: str | None =
         return None
     if not token.active or (token.expires_at is not None and token.expires_at <= now()):
         return None
+    if token.suspended_at is not None:
+        raise SignedOut(SUSPENDED)
     at, owner = now(), (token.user_id, token.email, bool(token.is_admin))
     if token.used_at is None or at - token.used_at >= USED_AT_PRECISION:
         with transaction(ASYNCHRONOUS) as session:
@@ -121,6 +136,13 @@ def _check(actor: Actor, token: ApiToken, lifetime: timedelta | None) -> None:
         raise Rejected.about("patient", "This patient does not exist, or you have no access to it.")
     if len(list_tokens(actor)) >= MAX_TOKENS:
         raise Rejected.about("name", f"You have {MAX_TOKENS} tokens, the most allowed. Revoke one you no longer need.")
+
+
+def _own_token(actor: Actor, token_id: int) -> ApiToken:
+    token: ApiToken | None = db.session.scalar(_own_tokens(actor).where(ApiToken.id == token_id).with_for_update())
+    if token is None:
+        raise NotFound(NO_TOKEN)
+    return token
 
 
 def _own_tokens(actor: Actor) -> Select[Any]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from medfiles.accounts.api_tokens import SUSPENDED
 from medfiles.documents.service import FIRST_TO_TRASH
 from medfiles.documents.uploading import ADDED_THEN_TRASHED, KEY_REUSED
 from medfiles.errors import Conflict, Rejected, SignedOut
@@ -35,6 +36,9 @@ def _conflict(when: str, message: str) -> Example:
 
 EXAMPLES: dict[str, Example] = {row.name: Example(row.when, row.example) for row in ERRORS if row.when} | {
     "wrong-token": Example("The token is invalid, expired or revoked.", SignedOut(INVALID_TOKEN)),
+    "suspended-token": Example(
+        "A backup was restored, and the token's owner has not confirmed it.", SignedOut(SUSPENDED)
+    ),
     "record-in-trash": _conflict("The record is in the trash.", "This visit is in the trash. Restore it first."),
     "record-trashed": _conflict(
         "The record to change is in the trash.", "This visit is in the trash. Restore it before you change it."

@@ -29,6 +29,7 @@ ACTIONS = {  # past tense, infinitive, icon; {} is the document, record or patie
     "create-patient": ("created the patient {}", "create the patient {}", "plus"),
     "edit-patient": ("changed the patient {}", "change the patient {}", "pencil"),
     "create-token": ("created the API token {}", "create the API token {}", "key-round"),
+    "confirm-token": ("confirmed the API token {}", "confirm the API token {}", "key-round"),
     "revoke-token": ("revoked the API token {}", "revoke the API token {}", "key-round"),
     "share": ("gave access to {}", "give access to {}", "users"),
     "unshare": ("revoked access of {}", "revoke access of {}", "users"),

@@ -27,7 +27,7 @@ LOOKED = (
     "download", "list", "list-records", "list-trash", "preview", "print", "view", "view-activity", "view-patient",
     "view-people", "view-record",
 )  # fmt: skip
-ACCESS = ("create-token", "revoke-token", "share", "unshare")
+ACCESS = ("confirm-token", "create-token", "revoke-token", "share", "unshare")
 DONE = AuditEvent.outcome == "done"
 KINDS = {
     "looked": DONE & AuditEvent.action.in_(LOOKED),

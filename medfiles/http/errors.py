@@ -57,7 +57,10 @@ ERRORS = (
         errors.Truncated, 400, "Fewer bytes arrived than were announced.",
         sample="The upload was cut off before it was complete. Please try again.",
     ),
-    ErrorType(errors.WrongHost, 400),
+    ErrorType(
+        errors.WrongHost, 400, "The request names another host than the server's public one.",
+        sample=errors.OTHER_HOST.format("https://records.example.org"),
+    ),
     ErrorType(
         errors.SignedOut, 401, "There is no token.", message=errors.SignedOut().message,
         api_message="Send an API token in the header “Authorization: Bearer <token>”.",

@@ -13,7 +13,7 @@ from wtforms import ValidationError as BadToken
 
 from medfiles.accounts import api_tokens
 from medfiles.database.session import begin_write
-from medfiles.errors import DatabaseUnavailable, OutOfScope, Rejected, SignedOut, WrongHost
+from medfiles.errors import OTHER_HOST, DatabaseUnavailable, OutOfScope, Rejected, SignedOut, WrongHost
 from medfiles.http import rate_limits
 from medfiles.http.current import services
 from medfiles.http.parameters import ID_DIGITS
@@ -130,7 +130,7 @@ def require_public_host() -> None:
     if not public or request.endpoint in FOR_PROBES:
         return
     if urlsplit(f"//{request.host}").hostname != urlsplit(public).hostname:
-        raise WrongHost(f"This server does not answer under this name. Open {public} instead.")
+        raise WrongHost(OTHER_HOST.format(public))
 
 
 def require_sign_in() -> None:

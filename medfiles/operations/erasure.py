@@ -1,6 +1,7 @@
 """Erase deleted content from the files of the database, where it stays readable after its rows are gone."""
 
 from contextlib import closing
+from typing import Any
 
 from medfiles.database import sqlite
 from medfiles.database.session import db
@@ -8,7 +9,7 @@ from medfiles.errors import DatabaseUnavailable
 from medfiles.models import AuditPrivate, EntityFile, Rendition, StorageJournal, UploadKey
 from medfiles.record_types.declared import Registry
 
-TABLES = (
+TABLES: tuple[Any, ...] = (
     AuditPrivate,
     EntityFile,
     Rendition,

@@ -64,6 +64,7 @@ class TokenView:
     used_at: datetime | None
     expires_at: datetime | None
     over: bool
+    suspended: bool  # until confirmed
 
 
 @blueprint.get("/account")
@@ -104,6 +105,7 @@ def _token_view(token: Any, names: Mapping[int, str]) -> TokenView:
         used_at=token.used_at,
         expires_at=token.expires_at,
         over=token.expires_at is not None and token.expires_at <= now(),
+        suspended=token.suspended_at is not None,
     )
 
 

@@ -58,6 +58,13 @@ def new() -> ResponseReturnValue:
     return render_template("account/token_form.html", form=form), form.http_status
 
 
+@blueprint.post("/<int:token_id>/confirm")
+def confirm(token_id: int) -> ResponseReturnValue:
+    token = api_tokens.confirm(actor(), token_id)
+    flash(f"Token “{token.name}” confirmed. It works again.", "ok")
+    return redirect(url_for("account.account", _anchor="tokens"), 303)
+
+
 @blueprint.post("/<int:token_id>/revoke")
 def revoke(token_id: int) -> ResponseReturnValue:
     token = api_tokens.revoke(actor(), token_id)

@@ -96,4 +96,5 @@ def test_events_of_an_unknown_version_are_shown_and_exported(
 
 def test_the_page_of_the_activity_knows_every_icon_of_its_table(world: World) -> None:
     with world.app.test_request_context():
-        assert all(world.app.jinja_env.globals["icon"](icon) for _, _, icon in activity.ACTIONS.values())
+        draw: Any = world.app.jinja_env.globals["icon"]
+        assert all(draw(icon) for _, _, icon in activity.ACTIONS.values())

@@ -80,6 +80,7 @@ PAGES_OF_OWNERS = """
 GET  /patients/{patient}/people                    200 403
 POST /patients/{patient}/people                    422 403
 POST /account/sessions/{session}/end               303 404
+POST /account/tokens/{token}/confirm               303 404
 POST /account/tokens/{token}/revoke                303 404
 """
 # For every account, about nothing that belongs to another.
