@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +48,29 @@ def on_starting(server: Any) -> None:
     """Stop with one sentence before there are workers, which could only say it in tracebacks."""
     try:
         instance.prepare(settings)
-        instance.require_database(settings, services.storages_of(settings))
+        _require_database()
         _require_port()
         logging.configure(settings["MEDFILES_LOG_FORMAT"])
         check_sandbox(Sandbox(), settings["MEDFILES_SANDBOX"] == "require")
     except SettingError as error:
         sys.exit(f"Error: {error}")
+
+
+def _require_database() -> None:
+    """Check in another process: the object store's client starts threads, which workers would lack after a fork."""
+    child = os.fork()
+    if child == 0:
+        try:
+            instance.require_database(settings, services.storages_of(settings))
+        except SettingError as error:
+            print(f"Error: {error}", file=sys.stderr, flush=True)
+            os._exit(1)
+        except Exception:  # noqa: BLE001 - the child must end here, on any error
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
+        sys.exit(1)
 
 
 def _require_port() -> None:
