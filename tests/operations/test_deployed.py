@@ -257,7 +257,7 @@ def test_slow_uploads_wait_in_nginx_and_leave_room_for_others(clinic: Clinic) ->
     content = samples.pdf(trailer="%" + "x" * SMALL_BODY + "\n")
     with ExitStack() as stack:
         slow = []
-        for number in range(2 * UPLOADS_PER_ACCOUNT):
+        for number in range(UPLOADS_PER_ACCOUNT + 1):
             connection = clinic.client.begin_upload(clinic.visit, f"{number}.pdf", f"slow-{number}", len(content))
             stack.callback(connection.close)
             connection.endheaders(content[:1000])
@@ -265,7 +265,7 @@ def test_slow_uploads_wait_in_nginx_and_leave_room_for_others(clinic: Clinic) ->
         assert clinic.client.upload(clinic.visit, "Quick.pdf", content, "quick").status == 201
         for connection in slow:
             connection.send(content[1000:])
-        assert [connection.getresponse().status for connection in slow] == [201] * len(slow)
+            assert connection.getresponse().status == 201
 
 
 def test_only_nginx_can_open_what_is_on_its_way(clinic: Clinic) -> None:
@@ -284,7 +284,7 @@ def test_plain_http_leads_to_https_and_the_address_of_who_asks_is_known(clinic: 
     told.value.close()
     clinic.client.ask("GET", f"/api/v1/visit/{clinic.visit}/files", X_Forwarded_For="198.51.100.9")
     [event] = clinic.world.events(action="list", entity_id=clinic.visit)
-    assert event.address == "127.0.0.1"
+    assert event.personal["address"] == "127.0.0.1"
 
 
 # --- several hosts --------------------------------------------------------------------------------------------------
