@@ -3,7 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -18,7 +18,7 @@ UPLOADS_PER_ACCOUNT = 6
 WAIT_SECONDS = 20.0
 SMALL_BODY = 16 * 1024  # the server receives such bodies before it gives the request a thread
 NO_ROOM = "Too many files are being uploaded. Please try again in a moment."
-BODIES = "bodies"
+BODIES, FORMS = "bodies", "forms"
 
 
 @dataclass
@@ -68,7 +68,7 @@ class PlacedBody:
     def read(self, size: int = -1) -> bytes:
         if not self._begun:
             self._begun = True
-            self._place.enter_context(_place_for_body())
+            _take_places(self._place)
             g.capacity.callback(self._place.close)
         chunk = self._stream.read(size)
         self._left -= len(chunk)
@@ -93,14 +93,18 @@ def bound_body() -> None:
 
 def admit_upload() -> None:
     """Take one of the account's places until the request ends."""
+    g.uploading = True
     _take_slot()
     g.capacity.enter_context(_room().place(g.account_id, UPLOADS_PER_ACCOUNT, TooManyUploads()))
 
 
-def _place_for_body() -> AbstractContextManager[None]:
+def _take_places(places: ExitStack) -> None:
     _take_slot()
     end_read()  # no connection to the database is held while the bytes are received
-    return _room().place(BODIES, max(1, current_app.config["MEDFILES_THREADS"] // 2), Busy(NO_ROOM))
+    threads: int = current_app.config["MEDFILES_THREADS"]
+    if "uploading" not in g:  # forms, which may come from strangers, leave room for uploads
+        places.enter_context(_room().place(FORMS, max(1, threads // 4), Busy(NO_ROOM)))
+    places.enter_context(_room().place(BODIES, max(1, threads // 2), Busy(NO_ROOM)))
 
 
 def _take_slot() -> None:

@@ -127,6 +127,23 @@ def test_a_form_that_is_larger_than_a_page_needs_a_place_and_a_small_one_does_no
     assert client.post("/patients/new", data={**sent, "notes": "x" * SMALL_BODY}).status_code == 503
 
 
+def test_large_forms_of_strangers_leave_room_for_uploads(uploads: Make) -> None:
+    ann = uploads(THREADS="8")
+
+    def sign_in(body: io.BytesIO) -> TestResponse:
+        sent = {"wsgi.input": body, "CONTENT_LENGTH": str(len(LARGE))}
+        form = "application/x-www-form-urlencoded"
+        return ann.world.app.test_client().post("/sign-in", content_type=form, environ_overrides=sent)
+
+    for _ in range(2):
+        body = Held(LARGE)
+        ann.begun.append((body, ann.pool.submit(sign_in, body)))
+        assert body.asked.wait(SECONDS)
+    assert sign_in(io.BytesIO(LARGE)).status_code == 503
+    assert ann.whole().status_code == 201
+    assert 503 not in ann.finish()
+
+
 def test_an_account_has_six_uploads_at_a_time_and_leaves_room_to_others(uploads: Make) -> None:
     ann = uploads(THREADS="32")
     ben = uploads(BEN)
