@@ -66,6 +66,7 @@ SETTINGS = (
     Setting("MEDFILES_THREADS", "32", IntRange(min=1), "Threads in each server process."),
     Setting("MEDFILES_INSPECTORS", "2", IntRange(min=1), "Sandboxed processes per server process that check uploads."),
     Setting("MEDFILES_RENDERERS", "2", IntRange(min=1), "Sandboxed processes per server process that render previews."),
+    Setting("MEDFILES_SANDBOX", "warn", Choice(("warn", "require")), "require: refuse to start without a layer."),
     Setting("MEDFILES_SOFFICE", "", str, "Path of LibreOffice's soffice, for previews of old Word documents."),
     Setting("MEDFILES_CLAMD", "", daemon_address, "ClamAV daemon: tcp://host:port or unix:/path. Empty: no scans."),
     Setting("MEDFILES_CLAMD_SECONDS", "30", IntRange(min=1), "Seconds to wait for a scan result."),

@@ -4,7 +4,7 @@ import atexit
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -19,7 +19,7 @@ from medfiles.previews.libreoffice import Converter
 from medfiles.previews.renderer import Renderer
 from medfiles.record_types.declared import RecordType, Registry
 from medfiles.record_types.overrides import with_overrides
-from medfiles.sandbox.pool import ConcurrencyLimit, Sandbox
+from medfiles.sandbox.pool import INSPECTION_LIMITS, ConcurrencyLimit, Sandbox
 from medfiles.storage import Storages, open_storages
 
 
@@ -30,25 +30,24 @@ class Readiness:
     Tried at most once in `every` seconds, however often it is asked; others wait for a running attempt.
     """
 
-    storages: Storages
     every: float = 10.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _tried: float = float("-inf")
     _error: MedfilesError | None = None
 
-    def check(self) -> None:
+    def check(self, storages: Storages) -> None:
         """Raise the error that kept the last attempt from writing."""
         with self._lock:
             if time.monotonic() - self._tried >= self.every:
-                self._error = self._attempt()
+                self._error = self._attempt(storages)
                 self._tried = time.monotonic()
         if self._error is not None:
             raise self._error
 
-    def _attempt(self) -> MedfilesError | None:
+    def _attempt(self, storages: Storages) -> MedfilesError | None:
         try:
             check_writable()
-            for storage in self.storages:
+            for storage in storages:
                 storage.check()
         except MedfilesError as error:
             return error
@@ -87,15 +86,15 @@ def storages_of(settings: Mapping[str, Any]) -> Storages:
 
 def build(settings: Mapping[str, Any], record_types: Iterable[RecordType]) -> Services:
     """Open storages and create worker pools as the settings say. Workers stop when the process exits."""
-    storages = storages_of(settings)
+    confined = {"require_confinement": settings["MEDFILES_SANDBOX"] == "require"}
     instance, clamd = settings["MEDFILES_INSTANCE"], settings["MEDFILES_CLAMD"]
-    sandbox = Sandbox(settings["MEDFILES_INSPECTORS"])
-    renderers = Sandbox(settings["MEDFILES_RENDERERS"], renderer.TASKS, renderer.LIMITS)
+    sandbox = Sandbox(settings["MEDFILES_INSPECTORS"], limits=replace(INSPECTION_LIMITS, **confined))
+    renderers = Sandbox(settings["MEDFILES_RENDERERS"], renderer.TASKS, replace(renderer.LIMITS, **confined))
     atexit.register(sandbox.close)
     atexit.register(renderers.close)
     return Services(
         registry=with_overrides(record_types, settings["MEDFILES_ENTITIES"]),
-        storages=storages,
+        storages=storages_of(settings),
         sandbox=sandbox,
         renderers=renderers,
         converter=Converter(settings["MEDFILES_SOFFICE"]),
@@ -110,5 +109,5 @@ def build(settings: Mapping[str, Any], record_types: Iterable[RecordType]) -> Se
         scanner=Clamd(clamd, settings["MEDFILES_CLAMD_SECONDS"]) if clamd else None,
         idle=timedelta(minutes=settings["MEDFILES_IDLE_MINUTES"]),
         longest=timedelta(hours=settings["MEDFILES_SESSION_HOURS"]),
-        readiness=Readiness(storages),
+        readiness=Readiness(),
     )

@@ -23,7 +23,8 @@ def render_item(kind: str, item: Any, _: Any) -> Any:
 
 def run_migrations() -> None:
     options = {"render_item": render_item, **migrate.configure_args}
-    instance.require_database(current_app.config, current_app.extensions["medfiles"].storages)
+    if instance.COPYING not in context.get_x_argument():
+        instance.require_database(current_app.config, current_app.extensions["medfiles"].storages)
     if migrate.db.engine.dialect.name == "sqlite":
         create_file(migrate.db.engine)
     with migrate.db.engine.connect() as connection:

@@ -8,7 +8,21 @@ from flask import Flask, current_app
 from flask.cli import AppGroup, with_appcontext
 
 from medfiles.audit.chain import seal_waiting
-from medfiles.cli import audit, backup, database, demo, legacy, previews, scan, storage, token, user, verify, worker
+from medfiles.cli import (
+    audit,
+    backup,
+    database,
+    demo,
+    legacy,
+    previews,
+    scan,
+    status,
+    storage,
+    token,
+    user,
+    verify,
+    worker,
+)  # fmt: skip
 from medfiles.http.current import services
 from medfiles.operations import instance
 
@@ -16,7 +30,7 @@ MAKES_A_DATABASE = ("restore",)
 
 
 class Commands(AppGroup):
-    """Seals the audit events of a command when it ends, unless it failed: without a server nobody else would."""
+    """Seals the audit events of a command when it ends, unless it failed. There may be no server to do it."""
 
     def invoke(self, context: click.Context) -> Any:
         failed = False
@@ -45,10 +59,7 @@ def group(context: click.Context) -> None:
 
 
 def init_app(app: Flask) -> None:
-    for command in (
-        *(audit.group, database.group, previews.group, storage.storage, storage.trash, token.group, user.group),
-        *(backup.back_up, backup.bring_back, demo.demo, legacy.migrate, legacy.roll_back, scan.scan, storage.sweep),
-        *(verify.verify, worker.worker),
-    ):
-        group.add_command(command)
+    for module in (audit, backup, database, demo, legacy, previews, scan, status, storage, token, user, verify, worker):
+        for command in module.COMMANDS:
+            group.add_command(command)
     app.cli.add_command(group)

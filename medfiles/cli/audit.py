@@ -73,3 +73,6 @@ def anchor(as_json: bool) -> None:
     head = chain.renew_anchor(services().sealer)
     assert head is not None
     summary(as_json, f"The checkpoint is now {head.position}:{head.mac}", position=head.position, mac=head.mac)
+
+
+COMMANDS = (group,)

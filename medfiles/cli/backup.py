@@ -83,3 +83,6 @@ def bring_back(folder: Path, name: str | None, as_json: bool) -> None:
     lines += [SECOND_STEPS] * done.key_differs + [OUTDATED] * done.outdated
     facts = {"documents": done.documents, "bytes": done.bytes, "outdated": done.outdated}
     summary(as_json, "\n".join(lines), ok=not found, name=done.name, findings=found, **facts)
+
+
+COMMANDS = (back_up, bring_back)

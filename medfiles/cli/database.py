@@ -10,7 +10,7 @@ from flask import current_app
 from flask.cli import AppGroup
 
 from medfiles.cli.output import summary, with_summary
-from medfiles.operations import copy_database
+from medfiles.operations import copy_database, instance
 
 group = AppGroup("db", help="Copy the installation to another database.")
 
@@ -26,7 +26,17 @@ def copy(url: str, as_json: bool) -> None:
     """
     target = copy_database.target_engine(url)
     copy_database.check_is_empty(target)
-    command = [sys.executable, "-m", "flask", "--app", "medfiles.app:create_app", "db", "upgrade"]
+    command = [
+        sys.executable,
+        "-m",
+        "flask",
+        "--app",
+        "medfiles.app:create_app",
+        "db",
+        "upgrade",
+        "-x",
+        instance.COPYING,
+    ]
     environ = {"MEDFILES_DATABASE_URL": url, "MEDFILES_INSTANCE": str(current_app.config["MEDFILES_INSTANCE"])}
     made = subprocess.run(command, env=os.environ | environ, capture_output=True, text=True)
     if made.returncode:
@@ -43,3 +53,6 @@ def copy(url: str, as_json: bool) -> None:
 def _tell(table: str, rows: int) -> None:
     if sys.stderr.isatty():
         click.echo(f"{table}: {rows:,}", err=True)
+
+
+COMMANDS = (group,)

@@ -136,3 +136,6 @@ def _tell(made: Report, as_json: bool) -> None:
     draft.replace(path)
     facts = made.as_json() | {"report": str(path)}
     summary(as_json, "\n".join([*report.lines(made), f"Report: {path}"]), ok=made.good, **facts)
+
+
+COMMANDS = (migrate, roll_back)

@@ -31,3 +31,6 @@ def clear(failed: bool, as_json: bool) -> None:
     swept = preview_cache.clear(services().storages, failed=failed)
     sentence = f"Removed {swept.removed} entries. {swept.failed} previews could not be removed yet."
     summary(as_json, sentence, ok=not swept.failed, removed=swept.removed, failed=swept.failed)
+
+
+COMMANDS = (group,)

@@ -27,3 +27,6 @@ def scan(rescan: bool, as_json: bool) -> None:
     if done.away:
         lines.append("The scanner stopped responding.")
     summary(as_json, "\n".join(lines), ok=not (done.infected or done.unscanned or done.away), **vars(done))
+
+
+COMMANDS = (scan,)

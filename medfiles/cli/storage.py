@@ -98,3 +98,6 @@ def copy_storage(as_json: bool) -> None:
 
 def _numbers(ids: list[int]) -> str:
     return ", ".join(map(str, ids[:20])) + (" …" if len(ids) > 20 else "")
+
+
+COMMANDS = (storage, trash, sweep)

@@ -54,3 +54,6 @@ def revoke(email: str, token_id: int, as_json: bool) -> None:
     """Revoke a token."""
     token = api_tokens.revoke(accounts.actor_for(accounts.find(email)), token_id)
     summary(as_json, f"Revoked token {token.id} “{token.name}” of {email}.", id=token.id, name=token.name)
+
+
+COMMANDS = (group,)

@@ -45,3 +45,6 @@ def verify(deep: bool, rate: int | None, most: int | None, quarantine: bool, as_
         lines.append(f"{done.set_aside:,} objects moved to lost+found.")
     found = [{"kind": one.kind, "storage": one.storage, "key": one.key, "id": one.file_id} for one in done.findings]
     summary(as_json, "\n".join(lines), ok=not found, **vars(done) | {"findings": found})
+
+
+COMMANDS = (verify,)

@@ -32,7 +32,7 @@ def configure(engine: Engine) -> None:
 
     @event.listens_for(engine, "engine_disposed")
     def forget(_: Engine) -> None:
-        file.known = None  # whoever disposes of all connections may replace the file
+        file.known = None  # the file may be replaced once all connections are disposed of
 
     @event.listens_for(engine, "connect")
     def connect(connection: sqlite3.Connection, _: Any) -> None:

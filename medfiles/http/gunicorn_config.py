@@ -16,9 +16,12 @@ from gunicorn.http.unreader import SocketUnreader
 from medfiles import services
 from medfiles.audit.chain import seal_waiting, start_sealing
 from medfiles.config import SettingError, load
+from medfiles.http import logging
 from medfiles.http.request_body import CHUNK
 from medfiles.operations import instance
+from medfiles.operations.confinement import check_sandbox
 from medfiles.operations.worker import start_worker
+from medfiles.sandbox.pool import Sandbox
 
 try:
     settings = load(os.environ)
@@ -46,6 +49,8 @@ def on_starting(server: Any) -> None:
         instance.prepare(settings)
         instance.require_database(settings, services.storages_of(settings))
         _require_port()
+        logging.configure(settings["MEDFILES_LOG_FORMAT"])
+        check_sandbox(Sandbox(), settings["MEDFILES_SANDBOX"] == "require")
     except SettingError as error:
         sys.exit(f"Error: {error}")
 

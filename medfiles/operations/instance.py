@@ -22,6 +22,7 @@ from medfiles.errors import StorageError
 from medfiles.storage import Storages
 
 AS_OWNER = "--as-owner"
+COPYING = "copying"  # argument of `flask db upgrade -x`: rows follow that belong to the documents
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 OWN_TABLE = "entity_files"  # no other program's database has it
 TABLES_WITH_DATA = ("users", "patients", OWN_TABLE)
@@ -70,7 +71,7 @@ def require_database(settings: Mapping[str, Any], storages: Storages) -> None:
     name = url.database if url.get_backend_name() == "sqlite" else url.render_as_string()
     raise SettingError(
         f"The database {name} is {'missing' if is_missing else 'empty'}, but there are documents, such as {document}. "
-        f"{RESTORE}. To start anew, move the documents away first."
+        f"{RESTORE}. To start with an empty installation, move the documents away first."
     )
 
 

@@ -17,6 +17,7 @@ from medfiles.jobs.last_runs import Run
 from medfiles.models import EntityFile, Patient, Rendition, Session, StorageJournal, User
 from medfiles.operations import backup, integrity, scanning
 from medfiles.record_types.additional import Figure
+from medfiles.sandbox.pool import Layers, missing_layers
 from medfiles.service import Service
 from medfiles.services import Services
 
@@ -72,6 +73,11 @@ class Status:
     audit: chain.ChainStatus
     scanner: scanning.ScannerStatus
     jobs: jobs.QueueStatus
+    sandbox: Layers  # "" if active, otherwise why it is missing
+
+    @property
+    def missing_layers(self) -> Layers:
+        return missing_layers(self.sandbox)
 
     @property
     def jobs_late(self) -> int:
@@ -119,6 +125,7 @@ def measure(services: Services) -> Status:
         audit=chain.status(),
         scanner=scanning.status(services.scanner),
         jobs=jobs.status(),
+        sandbox=services.sandbox.layers(),
     )
 
 

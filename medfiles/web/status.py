@@ -27,7 +27,7 @@ def healthz() -> ResponseReturnValue:
 @background
 def readyz() -> ResponseReturnValue:
     try:
-        services().readiness.check()
+        services().readiness.check(services().storages)
     except MedfilesError:
         return Response("not ready\n", 503, mimetype="text/plain", headers={"Retry-After": "5"})
     return Response("ready\n", mimetype="text/plain")

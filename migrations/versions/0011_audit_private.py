@@ -62,9 +62,9 @@ def upgrade() -> None:
     for row in _batches(events, events.c.id, *(events.c[name] for name in OLD)):
         _separate(row, bool({("file", row.file_id), (row.entity_type, row.entity_id)} & gone))
     op.drop_column('audit_events', 'address')
+    _seal_again(NEW, last)
     if op.get_bind().dialect.name == "postgresql":
         op.alter_column('audit_seals', 'format', server_default=None)
-    _seal_again(NEW, last)
     _refuse_changes(more=[("audit_private", ("UPDATE",))])
 
 

@@ -160,6 +160,8 @@ def earlier(make_world: Callable[..., World]) -> World:
             for row in OLD_LOG[table]:
                 names, values = ", ".join(row), ", ".join(f":{name}" for name in row)
                 connection.execute(text(f"INSERT INTO {table} ({names}) VALUES ({values})"), row)
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT setval('audit_events_id_seq', (SELECT max(id) FROM audit_events))"))
     (Path(world.app.instance_path) / "audit-anchor").write_text(OLD_LOG["checkpoint"] + "\n")
     return world
 

@@ -133,7 +133,7 @@ def test_readiness_asks_database_and_storage(
     world: World, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     client = world.client(None)
-    world.parts.readiness.every = 0
+    monkeypatch.setattr(world.parts.readiness, "every", 0)
     assert (client.get("/readyz").status_code, client.get("/readyz").text) == (200, "ready\n")
     with monkeypatch.context() as patch:
         patch.setattr(world.parts.storages.default, "check", failing(errors.StorageError(INSIDE)))

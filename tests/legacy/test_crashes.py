@@ -26,7 +26,7 @@ STEPS = [
     (LEGACY + "log", "begin"),
     ("medfiles.operations.backup", "copy_database"),
     ("medfiles.operations.backup", "_copied"),
-    ("medfiles.operations.backup", "_seal"),
+    ("medfiles.operations.backup", "write_private"),
     (LEGACY + "migration", "Migration.back_up"),
     (LEGACY + "people", "bring_along"),
     ("medfiles.storage.journal", "expect"),

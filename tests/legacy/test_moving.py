@@ -291,7 +291,7 @@ def test_an_interrupted_backup_is_completed_by_the_next_run(world: World, monkey
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as broken:
-        broken.setattr(backup, "_seal", full)
+        broken.setattr(backup, "write_private", full)
         result = migrate(world)
     assert (result.exit_code, "No space left on device" in result.output) == (1, True)
     assert world.files() == []
@@ -429,7 +429,7 @@ def test_bytes_that_read_back_differently_stop_the_move(world: World, monkeypatc
     world.assert_settled()
 
 
-@pytest.mark.parametrize(("owner", "name"), [(Staged, "write"), (Staged, "finish"), (DiskStorage, "_publish")])
+@pytest.mark.parametrize(("owner", "name"), [(Staged, "write"), (Staged, "finish"), (DiskStorage, "commit")])
 def test_run_continues_after_a_full_disk(world: World, monkeypatch: pytest.MonkeyPatch, owner: type, name: str) -> None:
     older, calls, inner = planted(world), 0, getattr(owner, name)
     before = installation.state(older)

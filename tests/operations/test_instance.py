@@ -204,7 +204,7 @@ def test_readiness_is_tried_once_in_ten_seconds(world: World, monkeypatch: pytes
     for _ in range(5):
         assert world.client(None).get("/readyz").status_code == 200
     assert len(attempts) == 1
-    world.parts.readiness.every = 0
+    monkeypatch.setattr(world.parts.readiness, "every", 0)
     world.client(None).get("/readyz")
     assert len(attempts) == 2
 

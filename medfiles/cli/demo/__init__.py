@@ -84,3 +84,6 @@ def _print_sign_in() -> None:
     account = _account()
     if account:
         click.echo(f"\n  sign in     {account['email']}\n  password    {account['password']}")
+
+
+COMMANDS = (demo,)

@@ -160,12 +160,15 @@ def test_whether_it_is_ready_is_asked_once_and_told_soon(world: World, direct: O
     trouble.mend()
 
 
-def test_pages_are_shown_while_the_store_is_away(world: World, direct: ObjectStorage, trouble: Trouble) -> None:
+def test_pages_are_shown_while_the_store_is_away(
+    world: World, direct: ObjectStorage, trouble: Trouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
     record = world.record()
     world.attach(record, "letter.txt", LETTER)
     trouble.arm("503 before", 0, lasting=True)
     try:
         assert "letter.txt" in world.client().get(f"/documents/visit/{record.id}").text
+        monkeypatch.setattr(world.parts.readiness, "every", 0)
         assert world.client().get("/readyz").status_code == 503
     finally:
         trouble.mend()
