@@ -30,7 +30,7 @@ LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,9})[ \t]*\r\n", re.IGNOREC
 EXPECT = re.compile(rb"\r\nexpect:", re.IGNORECASE)
 
 
-class Unreader(SocketUnreader):
+class Unreader(SocketUnreader):  # type: ignore[misc]
     """Reads bodies, each at a minimum rate; heads were received before."""
 
     begun = started = 0.0  # begun: the body; started: the present window
