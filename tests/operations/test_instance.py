@@ -209,7 +209,8 @@ def test_readiness_is_tried_once_in_ten_seconds(world: World, monkeypatch: pytes
     assert len(attempts) == 2
 
 
-def test_a_full_disk_is_not_ready(world: World) -> None:
+def test_a_full_disk_is_not_ready(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(world.parts.readiness, "every", 0)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))  # an empty file could still be created
     try:
