@@ -73,7 +73,7 @@ SETTINGS = (
     Setting("MEDFILES_PORT", "8000", IntRange(min=0), "Port the server listens on; 0 picks a free one."),
     Setting("MEDFILES_PUBLIC_URL", "", public_url, "Address people open. If set, requests for other hosts get 400."),
     Setting("MEDFILES_WORKERS", "2", IntRange(min=1), "Server processes."),
-    Setting("MEDFILES_THREADS", "8", IntRange(min=1), "Threads in each server process."),
+    Setting("MEDFILES_THREADS", "32", IntRange(min=1), "Threads in each server process."),
     Setting("MEDFILES_INSPECTORS", "2", IntRange(min=1), "Sandboxed processes per server process that check uploads."),
     Setting("MEDFILES_RENDERERS", "2", IntRange(min=1), "Sandboxed processes per server process that render previews."),
     Setting("MEDFILES_SANDBOX", "warn", Choice(("warn", "require")), "require: refuse to start without a layer."),

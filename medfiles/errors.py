@@ -88,6 +88,13 @@ class OverQuota(Conflict):
     code = "quota"
 
 
+class TooManyUploads(MedfilesError):
+    """The account has as many uploads under way as it may have at a time."""
+
+    code = "too-many-uploads"
+    default = "Too many of your files are being uploaded at once. Please try again in a moment."
+
+
 class Rejected(MedfilesError):
     """Invalid input; nothing of it is stored.
 

@@ -61,7 +61,7 @@ def files(type: RecordType, id: int) -> Response:
             "type-not-allowed",
         ),
         *("content-mismatch", "rejected-upload", "key-used", "bad-name", "empty-file", "not-checked", "infected"),
-        *("storage", "busy"),
+        *("storage", "busy", "too-many-uploads"),
     ),
 )
 def upload(type: RecordType, id: int) -> Response:

@@ -30,7 +30,7 @@ except SettingError as error:
     sys.exit(f"Error: {error}")
 
 bind = f"{settings['MEDFILES_HOST']}:{settings['MEDFILES_PORT']}"
-worker_class = "gthread"
+worker_class = "medfiles.http.gunicorn_worker.Worker"
 workers = settings["MEDFILES_WORKERS"]
 threads = settings["MEDFILES_THREADS"]
 timeout = 120

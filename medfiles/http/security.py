@@ -14,7 +14,7 @@ from wtforms import ValidationError as BadToken
 from medfiles.accounts import api_tokens
 from medfiles.database.session import begin_write
 from medfiles.errors import OTHER_HOST, DatabaseUnavailable, OutOfScope, Rejected, SignedOut, WrongHost
-from medfiles.http import rate_limits
+from medfiles.http import rate_limits, upload_check
 from medfiles.http.current import services
 from medfiles.http.parameters import ID_DIGITS
 
@@ -144,7 +144,7 @@ def require_sign_in() -> None:
         g.account_id = current_user.id
     elif request.endpoint is not None and request.endpoint not in PUBLIC:
         raise SignedOut()
-    if scope := _view_attribute("rate_limited"):
+    if (scope := _view_attribute("rate_limited")) and not upload_check.asked():
         rate_limits.count_request(scope)
 
 

@@ -40,6 +40,7 @@ STATUSES = {
     errors.KeyTaken: 503,
     errors.BadKey: 503,
     errors.IntegrityFailed: 503,
+    errors.TooManyUploads: 429,
     errors.DatabaseUnavailable: 503,
 }
 INSIDE = "psycopg SELECT secret_column FROM /srv/instance/uploads/files/visits"
@@ -86,7 +87,7 @@ def test_an_error_is_said_in_a_sentence_with_its_status(
             answer = client.get(path, headers=headers)
             assert (answer.status_code, SAID in answer.text) == (status, True)
             assert ("<html" in answer.text) is not bool(headers)
-            assert answer.headers.get("Retry-After") == ("5" if status == 503 else None)
+            assert answer.headers.get("Retry-After") == ("5" if status in (429, 503) else None)
             assert answer.mimetype == "text/html"
 
 
