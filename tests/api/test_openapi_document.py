@@ -19,6 +19,7 @@ from medfiles.api.openapi import openapi
 from medfiles.clock import now
 from medfiles.database.session import db, transaction
 from medfiles.documents import quota
+from medfiles.http import capacity
 from medfiles.http.errors import ERRORS
 from medfiles.models import ApiToken
 from medfiles.sandbox.pool import Busy, NotChecked
@@ -301,6 +302,10 @@ def provoke_fullness(world: World, script: Script, monkeypatch: pytest.MonkeyPat
     with monkeypatch.context() as full:
         full.setattr(quota, "used_bytes", lambda owner: room)
         full.setitem(world.app.extensions, "medfiles", replace(world.parts, quota=room))
+        script.upload(f"/visit/{world.record().id}/files", "letter.pdf", samples.pdf(8))
+    with monkeypatch.context() as full:
+        full.setattr(capacity, "UPLOADS_PER_ACCOUNT", 0)
+        full.setitem(world.app.extensions, "medfiles.http.capacity", capacity.Room(queue=0))
         script.upload(f"/visit/{world.record().id}/files", "letter.pdf", samples.pdf(8))
 
 
