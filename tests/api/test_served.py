@@ -112,7 +112,7 @@ def test_a_whole_body_in_many_small_pieces_is_stored(served: Served) -> None:
     assert served.say(served.head(path, len(BODY), Content_Type=MULTIPART), *pieces) == 201
 
 
-def test_fifty_tries_at_two_processes_under_one_key_are_one_document(served: Served) -> None:
+def test_tries_at_two_processes_under_one_key_are_one_document(served: Served) -> None:
     path, answers = served.files(), list[tuple[int, int]]()
     before = {file.id for file in served.world.files()}
 
