@@ -60,6 +60,10 @@ CORPORA := filetype pillow puremagic pypdf
 	  mkdir $$name && tar -xzf $$name-*.tar.gz --strip-components=1 -C $$name && rm $$name-*.tar.gz || exit 1; done
 	@touch $@
 
+# The public address of a server on this computer; one that others reach needs a name of its own.
+LOCAL = $(if $(filter 127.0.0.1 localhost,$(or $(MEDFILES_HOST),127.0.0.1)),$(if $(filter-out 0,$(or $(MEDFILES_PORT),8000)),http://localhost:$(or $(MEDFILES_PORT),8000)))
+
+run: export MEDFILES_PUBLIC_URL ?= $(LOCAL)
 run: setup
 	@$(FLASK) db upgrade
 	@[ "$${MEDFILES_DEMO:-1}" = 0 ] || $(FLASK) medfiles demo --once

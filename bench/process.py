@@ -27,7 +27,8 @@ def starts(bench: Bench) -> Iterator[Contest]:
             assert address
         return seconds * 1000
 
-    (bench.place / "start" / "instance").mkdir(parents=True)
+    (bench.place / "start").mkdir()
+    (bench.place / "start" / "instance").mkdir(mode=0o700)
     command = [sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade"]
     subprocess.run(command, env=environment(settings_in(bench.place / "start")), check=True, stderr=subprocess.DEVNULL)
     yield contest("Start to first answer", "ms", {OURS: start}, bench.rounds)

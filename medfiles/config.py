@@ -46,6 +46,15 @@ def amount(text: str) -> int:
     return int(found[1]) * int(1024**power)
 
 
+def public_url(text: str) -> str:
+    """Check the address people open, such as https://records.example.org; empty: not set."""
+    parts = urlsplit(text)
+    extra = parts.path.strip("/") or parts.query or parts.fragment or parts.username
+    if text and (parts.scheme not in ("http", "https") or not parts.hostname or extra):
+        raise ValueError("must be http:// or https:// and a host name, without a path")
+    return text.rstrip("/")
+
+
 def daemon_address(text: str) -> str:
     """Check the scanner's address; empty: no scanner."""
     parts = urlsplit(text)
@@ -64,10 +73,12 @@ SETTINGS = (
     Setting("MEDFILES_INSTANCE", "instance", folder, "Folder for the database, the documents and the secret key."),
     Setting("MEDFILES_HOST", "127.0.0.1", str, "Address the server listens on."),
     Setting("MEDFILES_PORT", "8000", IntRange(min=0), "Port the server listens on; 0 picks a free one."),
+    Setting("MEDFILES_PUBLIC_URL", "", public_url, "Address people open. If set, requests for other hosts get 400."),
     Setting("MEDFILES_WORKERS", "2", IntRange(min=1), "Server processes."),
-    Setting("MEDFILES_THREADS", "8", IntRange(min=1), "Threads in each server process."),
+    Setting("MEDFILES_THREADS", "32", IntRange(min=1), "Threads in each server process."),
     Setting("MEDFILES_INSPECTORS", "2", IntRange(min=1), "Sandboxed processes per server process that check uploads."),
     Setting("MEDFILES_RENDERERS", "2", IntRange(min=1), "Sandboxed processes per server process that render previews."),
+    Setting("MEDFILES_SANDBOX", "warn", Choice(("warn", "require")), "require: refuse to start without a layer."),
     Setting("MEDFILES_SOFFICE", "", str, "Path of LibreOffice's soffice, for previews of old Word documents."),
     Setting("MEDFILES_CLAMD", "", daemon_address, "ClamAV daemon: tcp://host:port or unix:/path. Empty: no scans."),
     Setting("MEDFILES_CLAMD_SECONDS", "30", IntRange(min=1), "Seconds to wait for a scan result."),

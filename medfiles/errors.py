@@ -27,6 +27,15 @@ class SignedOut(MedfilesError):
     default = "You were signed out. Sign in again to continue. Everything you saved is kept."
 
 
+OTHER_HOST = "This server does not answer under this name. Open {} instead."
+
+
+class WrongHost(MedfilesError):
+    """The request names a host that is not the installation's public one."""
+
+    code = "wrong-host"
+
+
 class NotFound(MedfilesError):
     """Absent, or the account has no access: the two cannot be told apart."""
 
@@ -96,6 +105,13 @@ class OverQuota(Conflict):
     """The patient's owner has no storage left."""
 
     code = "quota"
+
+
+class TooManyUploads(MedfilesError):
+    """The account has as many uploads under way as it may have at a time."""
+
+    code = "too-many-uploads"
+    default = "Too many of your files are being uploaded at once. Please try again in a moment."
 
 
 class Rejected(MedfilesError):

@@ -4,7 +4,7 @@ import atexit
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -19,7 +19,7 @@ from medfiles.previews.libreoffice import Converter
 from medfiles.previews.renderer import Renderer
 from medfiles.record_types.declared import RecordType, Registry
 from medfiles.record_types.overrides import with_overrides
-from medfiles.sandbox.pool import ConcurrencyLimit, Sandbox
+from medfiles.sandbox.pool import INSPECTION_LIMITS, ConcurrencyLimit, Sandbox
 from medfiles.storage import Storages, open_storages
 
 
@@ -86,15 +86,15 @@ def storages_of(settings: Mapping[str, Any]) -> Storages:
 
 def build(settings: Mapping[str, Any], record_types: Iterable[RecordType]) -> Services:
     """Open storages and create worker pools as the settings say. Workers stop when the process exits."""
-    storages = storages_of(settings)
+    confined = {"require_confinement": settings["MEDFILES_SANDBOX"] == "require"}
     instance, clamd = settings["MEDFILES_INSTANCE"], settings["MEDFILES_CLAMD"]
-    sandbox = Sandbox(settings["MEDFILES_INSPECTORS"])
-    renderers = Sandbox(settings["MEDFILES_RENDERERS"], renderer.TASKS, renderer.LIMITS)
+    sandbox = Sandbox(settings["MEDFILES_INSPECTORS"], limits=replace(INSPECTION_LIMITS, **confined))
+    renderers = Sandbox(settings["MEDFILES_RENDERERS"], renderer.TASKS, replace(renderer.LIMITS, **confined))
     atexit.register(sandbox.close)
     atexit.register(renderers.close)
     return Services(
         registry=with_overrides(record_types, settings["MEDFILES_ENTITIES"]),
-        storages=storages,
+        storages=storages_of(settings),
         sandbox=sandbox,
         renderers=renderers,
         converter=Converter(settings["MEDFILES_SOFFICE"]),

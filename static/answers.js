@@ -133,7 +133,8 @@ function explain(event, source) {
   clear(place);
   const body = [404, 409].includes(code) && source.closest(".mf-doc")?.closest(".mf-body");
   const gone = body && problem(body, code === 404 ? "This document no longer exists." : (words(event)?.message ?? general(code)), "Show list");
-  const line = code === 401 ? signIn(place) : gone || problem(source, words(event)?.message ?? general(code));
+  const said = words(event)?.message ?? general(code);
+  const line = code === 401 ? signIn(place, said) : gone || (code === 404 ? notice(said) : problem(source, said));
   const head = place.querySelector(":scope > .mf-manager-head");
   const foot = place.querySelector(":scope > .mf-buttons"); // next to the submit button
   if (foot) foot.before(line);
@@ -141,14 +142,14 @@ function explain(event, source) {
   if (code >= 400 && code < 500) line.querySelector("button, a")?.focus();
 }
 
-/** @param {string} text @param {HTMLElement} way link or button */
-function line(text, way) {
+/** @param {string} text @param {HTMLElement} [way] link or button; without it, trying again would not help */
+function notice(text, way) {
   const said = doc.createElement("p");
   const whole = doc.createElement("div");
   Object.assign(whole, { className: "mf-problem", role: "alert" });
-  way.classList.add("mf-button", "mf-small");
+  way?.classList.add("mf-button", "mf-small");
   said.textContent = text;
-  whole.append(said, way);
+  whole.append(said, ...(way ? [way] : []));
   return /** @type {any} */ (whole);
 }
 
@@ -156,7 +157,7 @@ function line(text, way) {
 function problem(source, text, way = "Try again") {
   const button = doc.createElement("button");
   Object.assign(button, { type: "button", textContent: way });
-  const whole = line(text, button);
+  const whole = notice(text, button);
   button.addEventListener("click", () => {
     if (source.matches(".mf-next-rows")) /** @type {HTMLElement | null | undefined} */ (source.previousElementSibling?.querySelector("[data-mf-action]"))?.focus();
     else focus.remember(button);
@@ -172,13 +173,17 @@ function signInAddress() {
   return pending() || unsaved.isWritten(doc) ? known : `${known}?next=${encodeURIComponent(location.pathname)}`;
 }
 
-/** @param {Element} place */
-function signIn(place) {
+const SIGN_IN_FIRST = "Sign in to see these documents."; // to people without a session
+
+/** @param {Element} place @param {string} said by the server */
+function signIn(place, said) {
   const link = doc.createElement("a");
   const waits = pending() || unsaved.isWritten(doc);
   link.href = signInAddress();
   if (waits) Object.assign(link, { target: "_blank", rel: "noopener" });
-  link.textContent = "Sign in again";
+  const first = said === SIGN_IN_FIRST && !waits && !doc.querySelector("[data-mf-csrf]"); // nothing here needed a session
+  link.textContent = first ? "Sign in" : "Sign in again";
   link.toggleAttribute("data-mf-signed-out", !!place);
-  return line(waits ? "You were signed out. Sign in again in another tab, then continue here. Your entries are kept." : "You were signed out. Sign in again to continue. Everything you saved is kept.", link);
+  if (first) return notice(said, link);
+  return notice(waits ? "You were signed out. Sign in again in another tab, then continue here. Your entries are kept." : "You were signed out. Sign in again to continue. Everything you saved is kept.", link);
 }

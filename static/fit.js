@@ -9,16 +9,36 @@ const format = (style, whole) => ({
   ...(whole && { timeZone: "UTC" }),
 });
 
+/** @param {Date} date @param {string} style @param {boolean} [whole] @returns {string} */
+const inWords = (date, style, whole = false) => new Intl.DateTimeFormat(undefined, format(style, whole)).format(date);
+
+/** @param {HTMLElement} trail whose lines the server grouped by days in UTC: groups them by days of the user */
+function regroup(trail) {
+  const groups = [];
+  let shown = "";
+  for (const line of trail.querySelectorAll("li")) {
+    const day = inWords(new Date(line.querySelector("time")?.dateTime ?? NaN), "day");
+    if (day !== shown) {
+      const [heading, list] = [document.createElement("h2"), document.createElement("ol")];
+      heading.textContent = shown = day;
+      groups.push(heading, list);
+    }
+    /** @type {HTMLElement} */ (groups.at(-1)).append(line);
+  }
+  trail.replaceChildren(...groups);
+}
+
 /** Shows times in the user's zone and scrolls to the current tab. */
 export function fit() {
   const tab = /** @type {HTMLElement | null} */ (document.querySelector(".mf-tabs [aria-current]"));
   tab?.closest(".mf-tabs")?.scrollTo({ left: tab.offsetLeft - 24 });
+  const trail = /** @type {HTMLElement | null} */ (document.querySelector(".mf-trail:has(time[data-mf-when])"));
+  if (trail) regroup(trail);
   for (const time of /** @type {NodeListOf<HTMLTimeElement>} */ (document.querySelectorAll("time[data-mf-when]"))) {
     const date = new Date(time.dateTime);
-    const moved = date.getDate() !== date.getUTCDate();
-    const style = time.dataset.mfWhen === "time" && moved ? "moment" : String(time.dataset.mfWhen);
+    const style = String(time.dataset.mfWhen);
     time.removeAttribute("data-mf-when");
-    if (!isNaN(date.valueOf())) time.textContent = new Intl.DateTimeFormat(undefined, format(style, time.dateTime.length === 10)).format(date);
+    if (!isNaN(date.valueOf())) time.textContent = inWords(date, style, time.dateTime.length === 10);
   }
   for (const input of /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("input[data-mf-day]"))) {
     input.value = new Date(String(input.dataset.mfDay)).toLocaleDateString("sv"); // the format of date fields: 2026-05-12

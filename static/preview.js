@@ -23,6 +23,10 @@ let opener = null;
 let key = "";
 let tried = 0;
 let again = 0;
+/** whether the open dialog has an entry in the history, so that Back closes it and nothing else */
+let entered = false;
+/** whether that entry is being removed because the dialog was closed in another way */
+let leaving = false;
 
 /** @param {Element | null} source @returns {HTMLElement | null} body of the dialog it targets */
 export function bodyOf(source) {
@@ -49,7 +53,35 @@ function pressed(source) {
   key = "stage";
   body.replaceChildren(frame(dialog, source.dataset.mfLookName ?? ""));
   if (!source.hasAttribute("commandfor") || !("commandForElement" in HTMLButtonElement.prototype)) dialog.showModal();
+  enter();
 }
+
+function enter() {
+  entered = true;
+  if (!leaving) history.pushState({ ...history.state, mfLook: true }, "");
+}
+
+function leave() {
+  if (!entered) return;
+  entered = false;
+  leaving = Boolean(history.state?.mfLook);
+  if (leaving) history.back();
+}
+
+/** @param {PopStateEvent} event nothing around the dialog may answer it: its page stays */
+function wentBack(event) {
+  if (!leaving && !entered) return;
+  event.stopImmediatePropagation();
+  if (leaving) {
+    leaving = false;
+    if (entered) enter(); // opened again in the meantime
+    return;
+  }
+  entered = false;
+  /** @type {HTMLDialogElement | null} */ (doc.querySelector("dialog.mf-look[open]"))?.close();
+}
+
+addEventListener("popstate", wentBack); // now: browsers call listeners of window in this order, and the sheet has one
 
 /** @param {HTMLDialogElement} dialog @param {HTMLElement} source the current content stays until the next has loaded */
 function walkFrom(dialog, source) {
@@ -160,6 +192,7 @@ function walk(root, where) {
 function closed({ target }) {
   const dialog = target instanceof Element && target.matches("dialog.mf-look") ? target : null;
   if (!dialog) return;
+  leave();
   stop();
   clearTimeout(again);
   latest = null;

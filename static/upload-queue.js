@@ -5,8 +5,8 @@
 import * as page from "./upload-page.js";
 import * as transfer from "./transfer.js";
 import * as view from "./upload-row.js";
-import { barWords, isActive, isIdle, isRewritten, isUnfinished, stateWords } from "./upload-item.js";
-import { durationWords, plural } from "./upload-words.js";
+import { barWords, isActive, isIdle, isRewritten, isUnfinished, stateWords, takesPlace } from "./upload-item.js";
+import { durationWords, plural, roomAgainWords, roomWords } from "./upload-words.js";
 
 /** @typedef {import("./transfer.js").Answer} Answer */
 /** @typedef {import("./upload-page.js").Widget} Widget */
@@ -87,14 +87,18 @@ function go(item) {
   next();
 }
 
-/** Resumes everything that is waiting or paused. */
+/** @param {Item} item @returns {boolean} whether it failed only because the server could not be reached for too long */
+const isOutage = ({ state, task, row }) => state === "failed" && task === "send" && row.dataset.mfCode === "outage";
+
+/** Resumes everything that is waiting or paused, or failed because of an outage. */
 export function goOn() {
-  for (const item of signedOut ? [] : items.filter(isIdle)) go(Object.assign(item, { tries: 0, waited: 0 }));
+  for (const item of signedOut ? [] : items.filter((one) => isIdle(one) || isOutage(one))) go(Object.assign(item, { tries: 0, waited: 0 }));
 }
 
 /** @param {Item} item @returns {transfer.Request} */
 function askSend(item) {
   const { file, key, row, widget } = item;
+  delete row.dataset.mfCode;
   Object.assign(item, { sent: view.fields(row), samples: [{ at: Date.now(), bytes: 0 }] });
   change(item, "sending");
   const [type, name] = ["application/octet-stream", transfer.disposition(file.name)];
@@ -200,6 +204,7 @@ async function tryLater(item, answer) {
   const delay = transfer.retryDelay(++item.tries, answer.wait);
   item.waited += delay;
   if (item.waited <= transfer.PATIENCE) return wait(item, "waiting", delay, answer.message);
+  item.row.dataset.mfCode = "outage";
   fail(item, `${answer.message} Try again in ${durationWords(Math.max(60, answer.wait / 1_000))}.`);
 }
 
@@ -291,6 +296,7 @@ export const itemOf = (element) => items.find(({ row }) => row.contains(element)
 /** @param {Item} item */
 function remove(item) {
   items = items.filter((other) => other !== item);
+  recheckRoom();
   view.keepFocus(item.row, () => item.row.remove());
   view.release(item.row);
   drawBar();
@@ -310,6 +316,17 @@ export const discard = (managerId) => items.filter(({ state, widget }) => ["held
 
 /* The page around it */
 
+/** Says beside files that did not fit whether they fit now. */
+function recheckRoom() {
+  const full = items.filter(({ state, row }) => ["refused", "failed"].includes(state) && row.dataset.mfCode === "too-many");
+  for (const item of full) {
+    const { limits, widget } = item;
+    const fits = widget.free > itemsOf(widget).filter(takesPlace).length;
+    const words = fits ? roomAgainWords(limits.one) : roomWords(limits.one, widget.free, limits.maxFiles);
+    if (item.words !== words && (fits || item.words === roomAgainWords(limits.one))) change(item, item.state, words);
+  }
+}
+
 /** After a swap: moves the rows into the current list of their record. */
 export function attach() {
   page.learnAll();
@@ -319,6 +336,7 @@ export function attach() {
     if (rows.some((row, index) => list && list.children[index] !== row)) list?.replaceChildren(...rows);
     itemsOf(widget).forEach((item) => view.tell(item.row, stateWords(item, signedOut)));
   }
+  recheckRoom();
   drawBar();
   drawSignedOut();
 }

@@ -1,4 +1,4 @@
-"""Upload every file of a folder to a record: python3 upload_folder.py FOLDER http://127.0.0.1:8000/api/v1/visit/7
+"""Upload every file of a folder to a record: python3 upload_folder.py FOLDER http://localhost:8000/api/v1/visit/7
 
 Reads the API token from the environment variable TOKEN. Retries on errors; running it again stores nothing twice.
 """

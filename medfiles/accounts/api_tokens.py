@@ -1,4 +1,4 @@
-"""API tokens: create, list, revoke, authenticate."""
+"""API tokens: create, list, confirm, revoke, authenticate."""
 
 import hashlib
 import hmac
@@ -19,7 +19,7 @@ from medfiles.audit.event_log import AuditTarget
 from medfiles.clock import is_past, is_within, now
 from medfiles.database.session import db, transaction
 from medfiles.database.sqlite import ASYNCHRONOUS
-from medfiles.errors import NotFound, Rejected
+from medfiles.errors import NotFound, Rejected, SignedOut
 from medfiles.models import ApiToken, Role, User
 from medfiles.permissions import Actor
 from medfiles.text import clean_text
@@ -30,6 +30,8 @@ READ, WRITE, SHARE = SCOPES = ("read", "write", "share")  # each allows what the
 NAME_LIMIT, MAX_TOKENS = 100, 50  # characters; tokens of one account
 USED_AT_PRECISION = timedelta(minutes=1)  # precision of the last use, so that not every request writes
 MAX_LIFETIME = timedelta(days=3650)
+NO_TOKEN = "This token does not exist or was already revoked."
+SUSPENDED = "This token is suspended since a backup was restored. Its owner can confirm it on the account page."
 UNKNOWN_DIGEST = "0" * 64
 
 
@@ -78,18 +80,31 @@ def list_tokens(actor: Actor) -> Sequence[ApiToken]:
     return db.session.scalars(_own_tokens(actor).order_by(ApiToken.id.desc())).all()
 
 
-def find(actor: Actor, token_id: int) -> ApiToken:
+def find(actor: Actor, token_id: int, *, lock: bool = False) -> ApiToken:
     """Return a token of the actor; NotFound when there is none."""
-    token: ApiToken | None = db.session.scalar(_own_tokens(actor).where(ApiToken.id == token_id))
+    query = _own_tokens(actor).where(ApiToken.id == token_id)
+    token: ApiToken | None = db.session.scalar(query.with_for_update() if lock else query)
     if token is None:
-        raise NotFound("This token does not exist or was already revoked.")
+        raise NotFound(NO_TOKEN)
+    return token
+
+
+def confirm(actor: Actor, token_id: int, session_digest: str | None = None) -> ApiToken:
+    """Let a suspended token work again; NotFound when the actor has no such token. `session_digest` as in `create`."""
+    with transaction():
+        token = find(actor, token_id, lock=True)
+        if session_digest:
+            proof.use(actor, session_digest)
+        if token.suspended_at is not None:
+            token.suspended_at = None
+            event_log.record(actor, "confirm-token", AuditTarget(token.patient_id, name=token.name), scope=token.scope)
     return token
 
 
 def revoke(actor: Actor, token_id: int, session_digest: str | None = None) -> ApiToken:
     """Revoke a token at once; NotFound when the actor has no such token. `session_digest` as in `create`."""
     with transaction() as session:
-        token = find(actor, token_id)
+        token = find(actor, token_id, lock=True)
         if session_digest:
             proof.use(actor, session_digest)
         event_log.record(actor, "revoke-token", AuditTarget(token.patient_id, name=token.name), scope=token.scope)
@@ -101,7 +116,7 @@ def revoke(actor: Actor, token_id: int, session_digest: str | None = None) -> Ap
 _TOKEN_WITH_ACCOUNT = (
     select(
         ApiToken.id, ApiToken.digest, ApiToken.name, ApiToken.scope, ApiToken.patient_id, ApiToken.created_at,
-        ApiToken.expires_at, ApiToken.used_at, ApiToken.user_id, User.email, User.active,
+        ApiToken.expires_at, ApiToken.used_at, ApiToken.suspended_at, ApiToken.user_id, User.email, User.active,
         User.roles.any(Role.name == accounts.ADMIN).label("is_admin"),
     )
     .join(User, User.id == ApiToken.user_id)
@@ -110,7 +125,10 @@ _TOKEN_WITH_ACCOUNT = (
 
 
 def authenticate(text: str, address: str | None = None, request_id: str | None = None) -> TokenIdentity | None:
-    """Authenticate a token; None if unknown, revoked, expired, misdated or its account disabled."""
+    """Authenticate a token; None if unknown, revoked, expired, misdated or its account disabled.
+
+    Raises SignedOut if it is suspended: who has it may know why it does not work.
+    """
     shape = SHAPE.fullmatch(text)
     if shape is None:
         return None  # malformed headers cause no query
@@ -121,6 +139,8 @@ def authenticate(text: str, address: str | None = None, request_id: str | None =
         return None
     if not token.active or is_expired(token) or is_misdated(token):
         return None
+    if token.suspended_at is not None:
+        raise SignedOut(SUSPENDED)
     at, owner = now(), (token.user_id, token.email, bool(token.is_admin))
     if token.used_at is None or not is_within(token.used_at, USED_AT_PRECISION):
         with transaction(ASYNCHRONOUS) as session:

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from medfiles.accounts.api_tokens import SUSPENDED
 from medfiles.documents.service import FIRST_TO_TRASH
-from medfiles.documents.uploading import KEY_REUSED
+from medfiles.documents.uploading import ADDED_THEN_TRASHED, KEY_REUSED
 from medfiles.errors import Conflict, Rejected, SignedOut
 from medfiles.http.errors import ERRORS, Refusal, explained
 from medfiles.permissions import INVALID_TOKEN
@@ -35,6 +36,9 @@ def _conflict(when: str, message: str) -> Example:
 
 EXAMPLES: dict[str, Example] = {row.name: Example(row.when, row.example) for row in ERRORS if row.when} | {
     "wrong-token": Example("The token is invalid, expired or revoked.", SignedOut(INVALID_TOKEN)),
+    "suspended-token": Example(
+        "A backup was restored, and the token's owner has not confirmed it.", SignedOut(SUSPENDED)
+    ),
     "record-in-trash": _conflict("The record is in the trash.", "This visit is in the trash. Restore it first."),
     "record-trashed": _conflict(
         "The record to change is in the trash.", "This visit is in the trash. Restore it before you change it."
@@ -49,6 +53,7 @@ EXAMPLES: dict[str, Example] = {row.name: Example(row.when, row.example) for row
     ),
     "document-not-in-trash": _conflict("The document is not in the trash.", "This document is not in the trash."),
     "document-not-yet-in-trash": _conflict("The document is not in the trash.", FIRST_TO_TRASH),
+    "added-then-trashed": _conflict("An earlier attempt was stored and is in the trash.", ADDED_THEN_TRASHED),
     "too-large-json": Example("The body is too large for an operation without a file.", RequestEntityTooLarge()),
     "rejected": Example("A field is missing, unknown or wrong.", Rejected(FORM, {"first_name": "Field required"})),
     "rejected-query": Example("A query parameter is wrong.", Rejected.about("limit", LIMIT)),

@@ -50,9 +50,18 @@ def files(type: RecordType, id: int) -> Response:
     query=UploadQuery,
     headers=UploadHeaders,
     errors=(
-        *("malformed", "truncated", "record-in-trash", "too-many", "quota", "too-large", "type-not-allowed"),
+        *(
+            "malformed",
+            "truncated",
+            "record-in-trash",
+            "added-then-trashed",
+            "too-many",
+            "quota",
+            "too-large",
+            "type-not-allowed",
+        ),
         *("content-mismatch", "rejected-upload", "key-used", "bad-name", "empty-file", "not-checked", "infected"),
-        *("storage", "busy"),
+        *("storage", "busy", "too-many-uploads"),
     ),
 )
 def upload(type: RecordType, id: int) -> Response:

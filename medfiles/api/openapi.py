@@ -141,7 +141,15 @@ def _model(model: Model | None) -> type[BaseModel] | None:
 
 def _errors(operation: Operation, method: str, path: str) -> Errors:
     """Return the names of the error examples of an operation, by status."""
-    names = {"signed-out", "wrong-token", "rate-limited", "database", *operation.errors}
+    names = {
+        "signed-out",
+        "wrong-token",
+        "suspended-token",
+        "wrong-host",
+        "rate-limited",
+        "database",
+        *operation.errors,
+    }
     if "{" in path or "<" in path:
         names |= {"forbidden", "not-found"}
     if method != "GET":

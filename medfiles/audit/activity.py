@@ -30,6 +30,7 @@ ACTIONS = {  # past tense, infinitive, icon; {} is the document, record or patie
     "create-patient": ("created the patient {}", "create the patient {}", "plus"),
     "edit-patient": ("changed the patient {}", "change the patient {}", "pencil"),
     "create-token": ("created the API token {}", "create the API token {}", "key-round"),
+    "confirm-token": ("confirmed the API token {}", "confirm the API token {}", "key-round"),
     "revoke-token": ("revoked the API token {}", "revoke the API token {}", "key-round"),
     "share": ("gave access to {}", "give access to {}", "users"),
     "accept-share": ("accepted the invitation", "accept the invitation", "users"),
@@ -58,8 +59,7 @@ class Line:
 
 
 def line(event: AuditEvent, email: str | None, actor: Actor, registry: Registry) -> Line:
-    word = event.action.replace("-", " ")
-    done, tried, icon = ACTIONS.get(event.action, (f"{word} {{}}", f"{word} {{}}", "info"))
+    done, tried, icon = ACTIONS.get(event.action) or _unknown_action(event.action)
     name = event.personal.get("name")
     thing = f"{_type_prefix(event, registry)}“{name}”" if name else _unnamed_target(event, registry)
     if event.outcome == "done" and (fields := history.labels(event, registry)):
@@ -80,6 +80,12 @@ def who(event: AuditEvent, email: str | None, actor: Actor) -> str:
         return words or "an account"
     token = event.personal.get("token")
     return f"{words or 'an account'}" + (f" (token “{token}”)" if words == "you" and token else " (with a token)")
+
+
+def _unknown_action(action: str) -> tuple[str, str, str]:
+    """Describe an action of a newer version, or of one that was withdrawn."""
+    text = action.replace("-", " ").replace("{", "{{").replace("}", "}}") + " {}"
+    return text, text, "info"
 
 
 def _type_prefix(event: AuditEvent, registry: Registry) -> str:

@@ -28,7 +28,7 @@ LOOKED = (
     "view-patient", "view-people", "view-record",
 )  # fmt: skip
 EDITS = ("edit", "edit-patient", "edit-record")
-ACCESS = ("accept-share", "create-token", "decline-share", "revoke-token", "share", "unshare")
+ACCESS = ("accept-share", "confirm-token", "create-token", "decline-share", "revoke-token", "share", "unshare")
 DONE = AuditEvent.outcome == "done"
 KINDS = {
     "looked": DONE & AuditEvent.action.in_(LOOKED),

@@ -1,5 +1,6 @@
 """`flask medfiles backup` and `restore`."""
 
+from dataclasses import asdict, astuple
 from pathlib import Path
 
 import click
@@ -16,6 +17,10 @@ from medfiles.operations.restore import Target
 
 FOLDER = click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 SECOND_STEPS = "MEDFILES_SECRET_KEY differs from the key of the backup: two-step verification must be set up again."
+TOKENS = (
+    "API tokens suspended until their owners confirm them on the account page: {}.",
+    "API tokens of an older version revoked: {}.",
+)
 MEND = "Run a backup with --mend to copy again what the installation still has."
 OUTDATED = (
     "The backup is from an older version. Run `flask db upgrade`, then `flask medfiles verify --deep` and "
@@ -80,8 +85,10 @@ def bring_back(folder: Path, name: str | None, as_json: bool) -> None:
         key = config["MEDFILES_AUDIT_KEY"] or config["MEDFILES_SECRET_KEY"] or done.secret  # the restored one
         chain.renew_anchor(Sealer(chain.derive_key(key), services().sealer.anchor))  # an old one has another chain
     lines = [*found, f"Restored {done.documents:,} documents from {done.name}."]
+    lines += [text.format(count) for text, count in zip(TOKENS, astuple(done.tokens), strict=True) if count]
     lines += [SECOND_STEPS] * done.key_differs + [OUTDATED] * done.outdated
     facts = {"documents": done.documents, "bytes": done.bytes, "outdated": done.outdated}
+    facts |= {f"{state}_tokens": count for state, count in asdict(done.tokens).items()}
     summary(as_json, "\n".join(lines), ok=not found, name=done.name, findings=found, **facts)
 
 

@@ -15,14 +15,15 @@ TIME = "%Y-%m-%d %H:%M UTC"
 def status(as_json: bool) -> None:
     """Show the main figures of the status page, without patient data.
 
-    Exit status 1 if something needs attention: integrity findings, jobs that were given up, or a clock that jumped.
+    Exit status 1 if something needs attention: integrity findings, jobs that were given up, a clock that jumped, or a
+    missing layer of the sandbox.
     """
     found = operation_status.measure(services())
     jump = found.clock_jump
     summary(
         as_json,
         _report(found),
-        ok=not (found.findings or found.jobs.given_up or jump),
+        ok=not (found.findings or found.jobs.given_up or jump or found.missing_layers),
         at=found.at,
         documents=sum(counts.documents for counts in found.kinds.values()),
         trashed=sum(counts.trashed for counts in found.kinds.values()),
@@ -34,12 +35,14 @@ def status(as_json: bool) -> None:
         scans_waiting=found.scanner.waiting,
         last_runs={name: run.ended_at for name, run in found.runs.items() if run},
         clock_jump=jump.facts if jump else None,
+        sandbox_missing=found.missing_layers,
     )
 
 
 def _report(found: Status) -> str:
     kinds, backup, jump = found.kinds.values(), found.runs["backup"], found.clock_jump
     findings = ", ".join(f"{count:,} {kind}" for kind, count in found.findings.items()) or "none"
+    missing = ", ".join(f"{layer} missing ({reason})" for layer, reason in found.missing_layers.items())
     moved = f"clock jumped from {jump.stored:{TIME}} to {jump.clock:{TIME}}" if jump else "steady"
     return "\n".join(
         [
@@ -51,6 +54,7 @@ def _report(found: Status) -> str:
             f"scans      {found.scanner.waiting:,} pending",
             f"backup     {backup.ended_at:{TIME}}" if backup else "backup     never",
             f"clock      {moved}, {jump.hint}" if jump and jump.hint else f"clock      {moved}",
+            f"sandbox    {missing or 'complete'}",
         ]
     )
 

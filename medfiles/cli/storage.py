@@ -13,7 +13,7 @@ from medfiles.cli.progress import Progress
 from medfiles.clock import now
 from medfiles.http.current import services
 from medfiles.operations import copy_storage as storage_copier
-from medfiles.operations import housekeeping
+from medfiles.operations import erasure, housekeeping
 
 trash = AppGroup("trash", help="List the trash of all patients, or delete what has expired.")
 storage = AppGroup("storage", help="Copy documents to another store.")
@@ -37,6 +37,17 @@ def sweep(as_json: bool) -> None:
     swept = housekeeping.sweep(services().storages)
     sentence = f"Removed {swept.removed} unclaimed objects. {swept.failed} could not be removed yet."
     summary(as_json, sentence, ok=not swept.failed, removed=swept.removed, failed=swept.failed)
+
+
+@click.command()
+@click.option("--now", "at_once", is_flag=True, help="Erase it now. Without this option, a job does within 24 hours.")
+@with_summary
+def erase(at_once: bool, as_json: bool) -> None:
+    """Erase permanently deleted content from the files of the database. Safe while the server runs."""
+    if not at_once:
+        raise click.UsageError("Permanently deleted content is erased within 24 hours. Add --now to erase it now.")
+    erasure.erase(services().registry)
+    summary(as_json, "Erased permanently deleted content from the database files.", erased=True)
 
 
 @trash.command("list")
@@ -111,4 +122,4 @@ def _numbers(ids: list[int]) -> str:
     return ", ".join(map(str, ids[:20])) + (" …" if len(ids) > 20 else "")
 
 
-COMMANDS = (storage, trash, sweep)
+COMMANDS = (storage, trash, erase, sweep)

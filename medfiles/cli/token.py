@@ -38,13 +38,24 @@ def create(email: str, name: str, scope: str, patient: int | None, days: int, as
 def list_tokens(email: str, as_json: bool) -> None:
     """List an account's tokens with scope, expiry and last use."""
     found = api_tokens.list_tokens(accounts.actor_for(accounts.find(email)))
-    names = ("id", "name", "scope", "patient_id", "created_at", "expires_at", "used_at")
+    names = ("id", "name", "scope", "patient_id", "created_at", "expires_at", "used_at", "suspended_at")
     rows = [{name: getattr(token, name) for name in names} for token in found]
     lines = [
-        f"{row['id']:>5}  {row['scope']:<5}  expires {row['expires_at']}  used {row['used_at']}  {row['name']}"
+        f"{row['id']:>5}  {row['scope']:<5}  expires {row['expires_at']}  used {row['used_at']}  "
+        f"{'suspended  ' if row['suspended_at'] else ''}{row['name']}"
         for row in rows
     ]
     summary(as_json, "\n".join([*lines, f"{len(rows)} tokens."]), tokens=rows)
+
+
+@group.command()
+@click.argument("email")
+@click.argument("token_id", type=NUMBER)
+@with_summary
+def confirm(email: str, token_id: int, as_json: bool) -> None:
+    """Let a token work again that was suspended when a backup was restored."""
+    token = api_tokens.confirm(accounts.actor_for(accounts.find(email)), token_id)
+    summary(as_json, f"Confirmed token {token.id} “{token.name}” of {email}.", id=token.id, name=token.name)
 
 
 @group.command()

@@ -11,8 +11,10 @@ from flask import current_app
 
 from medfiles.audit.chain import start_sealing
 from medfiles.cli.output import summary, with_summary
+from medfiles.http.current import services
 from medfiles.jobs import queue as jobs
 from medfiles.operations import worker as operation_worker
+from medfiles.operations.confinement import check_sandbox
 
 STOP_SECONDS = 20.0  # seconds for the job at hand, once told to stop
 
@@ -28,6 +30,7 @@ class StopRequested(Exception):
 def worker(once: bool, again: bool, as_json: bool) -> None:
     """Run background jobs: thumbnails, malware scans, integrity checks, emptying the trash. Start any number of workers
     on any host. Ctrl-C or SIGTERM stops after the current job; an unfinished job is taken over by another worker."""
+    check_sandbox(services().sandbox, current_app.config["MEDFILES_SANDBOX"] == "require")
     if again:
         click.echo(f"{jobs.retry_given_up():,} failed jobs will run again.", err=True)
     app: Any = current_app._get_current_object()  # type: ignore[attr-defined]

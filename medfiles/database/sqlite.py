@@ -15,7 +15,14 @@ from sqlalchemy.pool import ConnectionPoolEntry
 WRITES = "medfiles_writes"  # execution option of write transactions: when their commit is durable
 SYNCHRONOUS, ASYNCHRONOUS = "at-once", "soon"  # with its own fsync, or with the next commit that waits for fsync
 BUSY_SECONDS, PAUSE = 15, 0.001
-PRAGMAS = {"journal_mode": "WAL", "synchronous": "FULL", "foreign_keys": "ON", "busy_timeout": BUSY_SECONDS * 1000}
+TRUNCATE_SECONDS = 2  # writers wait for as long
+PRAGMAS = {
+    "journal_mode": "WAL",
+    "synchronous": "FULL",
+    "foreign_keys": "ON",
+    "secure_delete": "ON",  # overwrite deleted content
+    "busy_timeout": BUSY_SECONDS * 1000,
+}
 
 
 def configure(engine: Engine) -> None:
@@ -91,6 +98,15 @@ def create_file(engine: Engine) -> None:
     if engine.url.database:
         with suppress(FileExistsError):
             os.close(os.open(engine.url.database, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
+def truncate_log(connection: Any) -> bool:
+    """Write the write-ahead log back into the database file and empty it; False if readers or writers kept it busy."""
+    connection.execute(f"PRAGMA busy_timeout={TRUNCATE_SECONDS * 1000}")
+    try:
+        return not connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    finally:
+        connection.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
 
 
 def _set_synchronous(connection: Connection, level: str) -> None:

@@ -7,21 +7,24 @@ rows under their locks in one transaction, commit, remove the old objects.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import PurePosixPath
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from medfiles.audit import event_log
 from medfiles.clock import now
 from medfiles.database.session import db, transaction
 from medfiles.errors import BlobMissing, Conflict, DatabaseUnavailable, IntegrityFailed, MedfilesError
+from medfiles.jobs import queue as jobs
 from medfiles.jobs import rounds
-from medfiles.models import AuditEvent, EntityFile, RecordMixin
+from medfiles.models import AuditEvent, EntityFile, RecordMixin, UploadKey
 from medfiles.permissions import Actor
 from medfiles.previews import cache as preview_cache
 from medfiles.record_types.declared import Registry
 from medfiles.storage import Storage, Storages, journal, live_key, trash_key
 
+ERASE_AFTER = timedelta(hours=12)  # one job for many deletions, and time for retries within a day
 CHANGED = "This was changed elsewhere. Reload the page to see the current state."
 
 Moving = AbstractContextManager[Sequence[EntityFile]]
@@ -83,8 +86,16 @@ def purge(registry: Registry, actor: Actor | None, files: Sequence[EntityFile]) 
 
 
 def erase_personal(files: Sequence[EntityFile]) -> None:
-    """Erase what past events say of these documents beyond that they happened, in the open transaction."""
-    event_log.erase_private(AuditEvent.file_id.in_([file.id for file in files]))
+    """Erase what events and keys of uploads say of these documents, in the open transaction; both stay as such."""
+    ids = [file.id for file in files]
+    event_log.erase_private(AuditEvent.file_id.in_(ids))
+    db.session.execute(update(UploadKey).where(UploadKey.file_id.in_(ids)).values(sha256=None))
+    erase_later()
+
+
+def erase_later() -> None:
+    """Have what the open transaction deletes permanently erased from the database's files as well."""
+    jobs.enqueue(jobs.ERASE, after=ERASE_AFTER)
 
 
 def delete_rows(files: Sequence[EntityFile]) -> Sequence[str]:

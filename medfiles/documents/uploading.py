@@ -22,13 +22,14 @@ from medfiles.documents.rules import (
     UploadPermit,
     accepted_extension,
     checked_details,
+    require_live,
     require_live_record,
     require_room,
     too_large,
 )
 from medfiles.errors import Conflict, EmptyFile, MedfilesError, Rejected
 from medfiles.jobs import queue as jobs
-from medfiles.models import CancelledUpload, EntityFile
+from medfiles.models import CancelledUpload, EntityFile, RecordMixin, UploadKey
 from medfiles.permissions import Action
 from medfiles.record_types.declared import RecordType, Registry
 from medfiles.record_types.media_types import WITH_THUMBNAIL
@@ -39,10 +40,11 @@ from medfiles.storage import Staged, journal, live_key
 SCAN_AFTER = timedelta(seconds=10)
 WARM_AFTER = timedelta(seconds=5)  # an open list has requested the thumbnail by then
 KEY_REUSED = "This Idempotency-Key was already used for another document."
+ADDED_THEN_TRASHED = "This document was added and is in the trash now."
 CANCEL_WITHIN = timedelta(hours=1)  # older uploads were acknowledged long ago and can only go to the trash
 # Executed in every upload, so they are built once.
-_BY_KEY = select(EntityFile).where(
-    EntityFile.uploaded_by == bindparam("user_id"), EntityFile.idempotency_key == bindparam("key")
+_BY_KEY = select(UploadKey).where(
+    UploadKey.user_id == bindparam("user_id"), UploadKey.idempotency_key == bindparam("key")
 )
 _CANCELLED = select(CancelledUpload.id).where(
     CancelledUpload.user_id == bindparam("user_id"), CancelledUpload.idempotency_key == bindparam("key")
@@ -52,14 +54,13 @@ _LIVE = select(func.count(EntityFile.id)).where(
     EntityFile.entity_id == bindparam("record_id"),
     EntityFile.deleted_at.is_(None),
 )
-_STATE = select(_BY_KEY.exists(), _CANCELLED.exists(), _LIVE.scalar_subquery())
+_STATE = select(_CANCELLED.exists(), _LIVE.scalar_subquery())
 
 
 @dataclass(frozen=True)
 class UploadState:
-    """Whether an earlier attempt of an upload was stored or cancelled, and how many live documents its record has."""
+    """Whether an upload was cancelled, and how many live documents its record has."""
 
-    stored: bool
     cancelled: bool
     live: int
 
@@ -80,19 +81,24 @@ class UploadService(Service):
     ) -> UploadPermit:
         """Grant permission to upload `announced` bytes in at most `files` documents, before any of them is read.
 
-        `retry_of` is the upload's Idempotency-Key: a retry of a stored upload is granted even if the record is full.
+        `retry_of` is the upload's Idempotency-Key: a retry of a stored upload is granted if the actor can see
+        the document, wherever it is now and even if the record is full.
         """
         with self.operation("attach", entity_type=record_type.name, entity_id=record_id) as target:
-            record = self.authorized_record(record_type, record_id, Action.EDIT, target)
+            row: EntityFile | RecordMixin
+            if key := self._by_key(record_type, record_id, retry_of):
+                row = self._uploaded_as(key, Action.VIEW, target)
+            else:
+                row = self.authorized_record(record_type, record_id, Action.EDIT, target)
             record_type.allow("upload")
-            require_live_record(record_type, record)
+            if key is None:
+                require_live_record(record_type, row)
             if announced > record_type.max_size * (files or record_type.max_files) + FORM_OVERHEAD:
                 raise too_large(record_type)
-            state = self._state(record_type, record_id, retry_of)
-            if files == 1 and not state.stored:
-                require_room(record_type, state.live)
-                require_quota(record.patient_id, max(1, announced - FORM_OVERHEAD), self.quota)
-            permit = UploadPermit(record_type, record_id, record.patient_id, again=state.stored)
+            if files == 1 and key is None:
+                require_room(record_type, self._state(record_type, record_id, retry_of).live)
+                require_quota(row.patient_id, max(1, announced - FORM_OVERHEAD), self.quota)
+            permit = UploadPermit(record_type, record_id, row.patient_id, again=key is not None)
         db.session.rollback()  # no transaction stays open while the bytes are received
         return permit
 
@@ -118,14 +124,15 @@ class UploadService(Service):
         """Discard the upload with this Idempotency-Key, whether it is stored already or still being sent."""
         with self.operation("cancel", entity_type=record_type.name, entity_id=record_id) as target:
             with transaction():
-                stored = self._by_key(key, lock=True)  # before its record, in the order in which a move locks them
-                self.authorized_record(record_type, record_id, Action.EDIT, target, lock=True)
-                stored = stored or self._by_key(key, lock=True)
+                stored = self._by_key(record_type, record_id, key, lock=True)
+                if stored is None:
+                    self.authorized_record(record_type, record_id, Action.EDIT, target, lock=True)
+                    stored = self._by_key(record_type, record_id, key, lock=True)  # stored since, perhaps
+                keys = self._discard(stored, target) if stored is not None else ()
                 if not self._state(record_type, record_id, key).cancelled:
                     # Also if it is stored, as another attempt may be on its way; perhaps cancelled on another record.
                     with suppress(IntegrityError), db.session.begin_nested():
                         db.session.add(CancelledUpload(user_id=self.actor.user_id, idempotency_key=key))
-                keys = self._discard(record_type, record_id, stored, target) if stored is not None else ()
             journal.remove(self.storages, keys)
 
     def _attach(
@@ -139,7 +146,7 @@ class UploadService(Service):
         details = checked_details(record_type, metadata.details)
         staged.finish()
         found = detection.inspect(staged.path, extension, self.sandbox)
-        if permit.again and (earlier := self._earlier(permit, staged, metadata)):
+        if permit.again and (earlier := self._earlier(permit, staged, metadata, target)):
             return earlier, False
         db.session.rollback()  # no transaction stays open during the scan
         scan = policy.scan_upload(self.scanner, staged.path)
@@ -163,10 +170,10 @@ class UploadService(Service):
     ) -> tuple[EntityFile, bool]:
         """Lock the record, check everything again and add the row; or return the row of an earlier attempt."""
         record = self.authorized_record(permit.record_type, permit.record_id, Action.EDIT, AuditTarget(), lock=True)
+        if earlier := self._earlier(permit, staged, metadata, target):
+            return earlier, False  # another attempt of the same upload was faster
         require_live_record(permit.record_type, record)
         state = self._state(permit.record_type, record.id, metadata.idempotency_key)
-        if state.stored and (earlier := self._earlier(permit, staged, metadata)):
-            return earlier, False  # another attempt of the same upload was faster
         if state.cancelled:
             raise Conflict("This upload was cancelled.")
         require_room(permit.record_type, state.live)
@@ -175,6 +182,8 @@ class UploadService(Service):
         db.session.add(file)
         try:
             db.session.flush()
+            if metadata.idempotency_key is not None:
+                self._remember(metadata.idempotency_key, file)
         except IntegrityError as error:
             raise Rejected(KEY_REUSED) from error
         journal.settle([file.file_path])
@@ -186,36 +195,61 @@ class UploadService(Service):
             jobs.enqueue(jobs.WARM, file.id, WARM_AFTER)
         return file, True
 
-    def _discard(self, record_type: RecordType, record_id: int, file: EntityFile, target: AuditTarget) -> Sequence[str]:
+    def _discard(self, key: UploadKey, target: AuditTarget) -> Sequence[str]:
         """Delete a stored upload in the open transaction; return the keys to remove once it is committed."""
-        if (file.entity_type, file.entity_id) != (record_type.name, record_id):
-            raise Rejected(KEY_REUSED)
+        file = self._uploaded_as(key, Action.EDIT, target, lock=True)
         if not is_within(file.uploaded_at, CANCEL_WITHIN):
             raise Conflict("This document has already been added. Move it to trash instead.")
         lifecycle.erase_personal([file])
         target.file_id, target.name = file.id, None
         event_log.record(self.actor, "cancel", target)
+        db.session.delete(key)
         return lifecycle.delete_rows([file])
 
     def _state(self, record_type: RecordType, record_id: int, key: str | None) -> UploadState:
         values = {"user_id": self.actor.user_id, "key": key, "record_type": record_type.name, "record_id": record_id}
-        stored, cancelled, live = db.session.execute(_STATE, values).one()
+        cancelled, live = db.session.execute(_STATE, values).one()
         live += self.registry.additional.count(record_type.name, record_id)
-        return UploadState(bool(stored), bool(cancelled), live)
+        return UploadState(bool(cancelled), live)
 
-    def _earlier(self, permit: UploadPermit, staged: Staged, metadata: UploadMetadata) -> EntityFile | None:
+    def _earlier(
+        self, permit: UploadPermit, staged: Staged, metadata: UploadMetadata, target: AuditTarget
+    ) -> EntityFile | None:
         """Return the document that an earlier attempt of the same upload stored."""
-        earlier = self._by_key(metadata.idempotency_key)
-        here = (permit.record_type.name, permit.record_id, staged.sha256)
-        if earlier and (earlier.entity_type, earlier.entity_id, earlier.sha256) != here:
+        key = self._by_key(permit.record_type, permit.record_id, metadata.idempotency_key)
+        if key is None:
+            return None
+        file = self._uploaded_as(key, Action.VIEW, target)
+        if key.sha256 != staged.sha256:
             raise Rejected(KEY_REUSED)
-        return earlier
+        return file
 
-    def _by_key(self, key: str | None, *, lock: bool = False) -> EntityFile | None:
+    def _by_key(
+        self, record_type: RecordType, record_id: int, key: str | None, *, lock: bool = False
+    ) -> UploadKey | None:
+        """Return the stored upload with this key; raise Rejected if it was sent to another record."""
         if key is None:
             return None
         query = _BY_KEY.with_for_update() if lock else _BY_KEY
-        return db.session.scalar(query, {"user_id": self.actor.user_id, "key": key})
+        found = db.session.scalar(query, {"user_id": self.actor.user_id, "key": key})
+        if found and (found.entity_type, found.entity_id) != (record_type.name, record_id):
+            raise Rejected(KEY_REUSED)
+        return found
+
+    def _uploaded_as(self, key: UploadKey, action: Action, target: AuditTarget, *, lock: bool = False) -> EntityFile:
+        """Return the document, wherever it is now. Raises Conflict if it is in the trash, NotFound if it is gone."""
+        file = self.authorized_file(key.file_id, action, target, lock=lock)
+        require_live(file, ADDED_THEN_TRASHED)
+        return file
+
+    def _remember(self, key: str, file: EntityFile) -> None:
+        db.session.add(
+            UploadKey(
+                user_id=self.actor.user_id, idempotency_key=key, entity_type=file.entity_type, entity_id=file.entity_id,
+                sha256=file.sha256, file_id=file.id,
+            )
+        )  # fmt: skip
+        db.session.flush()
 
 
 def count_live(registry: Registry, record_type: RecordType, record_id: int) -> int:

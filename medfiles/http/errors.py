@@ -58,6 +58,10 @@ ERRORS = (
         sample="The upload was cut off before it was complete. Please try again.",
     ),
     ErrorType(
+        errors.WrongHost, 400, "The request names another host than the server's public one.",
+        sample=errors.OTHER_HOST.format("https://records.example.org"),
+    ),
+    ErrorType(
         errors.SignedOut, 401, "There is no token.", message=errors.SignedOut().message,
         api_message="Send an API token in the header “Authorization: Bearer <token>”.",
     ),
@@ -151,6 +155,10 @@ ERRORS = (
         code="rate-limited", message="Too many attempts. Wait a moment, then try again.",
     ),
     ErrorType(
+        errors.TooManyUploads, 429,
+        "More than 6 uploads of the account were under way at a time, and none ended within 20 seconds.",
+    ),
+    ErrorType(
         http.InternalServerError, 500, "Internal error. Details are in the log.", code="error",
         message="Something went wrong on our side. Everything you saved is kept. Please try again.",
     ),
@@ -159,7 +167,7 @@ ERRORS = (
     ErrorType(
         OperationalError, 503, code=errors.DatabaseUnavailable.code, message=errors.DatabaseUnavailable().message
     ),
-    ErrorType(Busy, 503, "Too many uploads are being checked."),
+    ErrorType(Busy, 503, "Too many uploads are being received or checked."),
     ErrorType(
         errors.BlobMissing, 503, "The content is missing. Contact your administrator.",
         sample="The content of this document is missing. Contact your administrator.",
@@ -228,7 +236,7 @@ def explained(error: Exception) -> Refusal:
         if row is UNKNOWN and error.code and error.code != row.status:
             return Refusal(error.code, row.name, f"{error.name}.", headers)
     else:
-        headers = {"Retry-After": RETRY_SECONDS} if row.status == 503 else {}
+        headers = {"Retry-After": RETRY_SECONDS} if row.status in (429, 503) else {}
     message = error.message if isinstance(error, MedfilesError) else row.message
     fields = error.fields if isinstance(error, Rejected) else {}
     return Refusal(row.status, row.name, message, headers, fields, row.api_message if message == row.message else "")

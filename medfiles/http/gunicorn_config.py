@@ -17,9 +17,12 @@ from gunicorn.http.unreader import SocketUnreader
 from medfiles import services
 from medfiles.audit.chain import seal_waiting, start_sealing
 from medfiles.config import SettingError, load, unencrypted
+from medfiles.http import logging
 from medfiles.http.request_body import CHUNK
 from medfiles.operations import instance
+from medfiles.operations.confinement import check_sandbox
 from medfiles.operations.worker import start_worker
+from medfiles.sandbox.pool import Sandbox
 
 try:
     settings = load(os.environ)
@@ -27,7 +30,7 @@ except SettingError as error:
     sys.exit(f"Error: {error}")
 
 bind = f"{settings['MEDFILES_HOST']}:{settings['MEDFILES_PORT']}"
-worker_class = "gthread"
+worker_class = "medfiles.http.gunicorn_worker.Worker"
 workers = settings["MEDFILES_WORKERS"]
 threads = settings["MEDFILES_THREADS"]
 timeout = 120
@@ -47,6 +50,8 @@ def on_starting(server: Any) -> None:
         instance.prepare(settings)
         _require_database()
         _require_port()
+        logging.configure(settings["MEDFILES_LOG_FORMAT"])
+        check_sandbox(Sandbox(), settings["MEDFILES_SANDBOX"] == "require")
     except SettingError as error:
         sys.exit(f"Error: {error}")
 
@@ -89,8 +94,9 @@ def _require_port() -> None:
 def when_ready(server: Any) -> None:
     if warning := unencrypted(settings):
         server.log.warning(warning)
-    for listener in server.LISTENERS:
-        print(f"\n  medfiles    {listener}\n", flush=True)
+    public = settings["MEDFILES_PUBLIC_URL"]
+    for address in [public] if public else server.LISTENERS:
+        print(f"\n  medfiles    {address}\n", flush=True)
     if sys.stdin.isatty():  # stop when the terminal closes; by default gunicorn reloads
         signal.signal(signal.SIGHUP, lambda *_: server.signal(signal.SIGINT, None))
 

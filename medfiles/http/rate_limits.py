@@ -91,7 +91,7 @@ def _limit(scope: str, name: str, key: Callable[[], str]) -> AbstractContextMana
 
 def _add_retry_after(response: Response) -> Response:
     if response.status_code == 429 and (limit := _limiter().current_limit):
-        response.headers["Retry-After"] = str(max(1, int(limit.window[0] - time.time()) + 1))
+        response.headers.setdefault("Retry-After", str(max(1, int(limit.window[0] - time.time()) + 1)))
     return response
 
 

@@ -12,6 +12,7 @@ from werkzeug.http import parse_options_header
 from medfiles.documents.rules import FORM_OVERHEAD, UploadMetadata, UploadPermit, too_large
 from medfiles.documents.service import DocumentService
 from medfiles.errors import BadName, EmptyFile, MedfilesError, Rejected, TooLarge, Truncated
+from medfiles.http import capacity, upload_check
 from medfiles.http.parameters import opaque_key
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.document_fields import UPLOAD_FIELDS
@@ -69,9 +70,10 @@ class CountingStream:
 
 
 def content_length(request: Request) -> int:
-    if request.content_length is None:
+    length = upload_check.announced_length()
+    if length is None:
         raise LengthRequired()
-    return request.content_length
+    return length
 
 
 def is_raw(request: Request) -> bool:
@@ -87,8 +89,10 @@ def receive(
     request: Request, service: DocumentService, permit: UploadPermit
 ) -> tuple[list[ReceivedFile], UploadMetadata]:
     """Read the body once; return its files and metadata. The caller owns staged files."""
+    upload_check.end_check()
     details = {field.name: request.args.get(field.name) for field in UPLOAD_FIELDS}
     try:
+        capacity.admit_upload()
         metadata = UploadMetadata("", details, idempotency_key(request))
         if is_raw(request):
             return [_receive_raw(request, service, permit)], metadata

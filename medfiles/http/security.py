@@ -13,8 +13,16 @@ from wtforms import ValidationError as BadToken
 
 from medfiles.accounts import api_tokens, proof
 from medfiles.database.session import begin_write
-from medfiles.errors import DatabaseUnavailable, OutOfScope, ProofNeeded, Rejected, SignedOut
-from medfiles.http import rate_limits
+from medfiles.errors import (
+    OTHER_HOST,
+    DatabaseUnavailable,
+    OutOfScope,
+    ProofNeeded,
+    Rejected,
+    SignedOut,
+    WrongHost,
+)
+from medfiles.http import rate_limits, upload_check
 from medfiles.http.current import actor, services
 from medfiles.http.parameters import ID_DIGITS
 from medfiles.permissions import INVALID_TOKEN
@@ -60,9 +68,11 @@ NEEDS_PROOF = {  # changes of how one signs in
     "security.two_factor_setup",
     "security.two_factor_setup_validate",
     "security.two_factor_token_validation",  # with a session, it would complete a setup too
+    "tokens.confirm",
     "tokens.new",
     "tokens.revoke",
 }
+FOR_PROBES = {"status.healthz", "status.metrics", "status.readyz"}  # probes on this machine use its address
 WITH_QR_CODE = {"security.two_factor_setup"}  # Flask-Security draws its QR code as a data: image
 FORMS = ("", "application/x-www-form-urlencoded", "multipart/form-data")
 MAX_FIELD_LENGTH = 1000
@@ -125,10 +135,20 @@ def init_app(app: Flask) -> None:
         plural=type("PluralConverter", (PluralConverter,), {"regex": plurals}),
     )
     csrf.init_app(app)
+    app.before_request(require_public_host)
     app.before_request(require_sign_in)
     app.before_request(require_csrf_token)
     app.before_request(require_proof)
     app.after_request(add_headers)
+
+
+def require_public_host() -> None:
+    """Require the host name of MEDFILES_PUBLIC_URL, where it is set. Proxies may leave out the port."""
+    public = current_app.config["MEDFILES_PUBLIC_URL"]
+    if not public or request.endpoint in FOR_PROBES:
+        return
+    if urlsplit(f"//{request.host}").hostname != urlsplit(public).hostname:
+        raise WrongHost(OTHER_HOST.format(public))
 
 
 def require_sign_in() -> None:
@@ -142,7 +162,7 @@ def require_sign_in() -> None:
         g.account_id = current_user.id
     elif request.endpoint is not None and request.endpoint not in PUBLIC:
         raise SignedOut()
-    if scope := _view_attribute("rate_limited"):
+    if (scope := _view_attribute("rate_limited")) and not upload_check.asked():
         rate_limits.count_request(scope)
 
 

@@ -8,7 +8,7 @@ import secrets
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask import Flask, Request, Response, g, request
+from flask import Flask, Request, Response, current_app, g, request
 from flask_session.base import ServerSideSession, ServerSideSessionInterface
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from sqlalchemy import delete, select, update
@@ -23,6 +23,12 @@ TOUCH_AFTER = timedelta(seconds=30)
 USER_KEY = "_user_id"  # Flask-Login's key for the user
 VISITOR = "visitor."  # prefix of cookies that hold the session itself; a session id has no dot
 VISITOR_KEYS = {"csrf_token", "fs_cc", "_flashes", "_fresh", "_permanent"}  # what pages set before sign-in
+
+
+def had_session() -> bool:
+    """Return whether the browser has the cookie of a signed-in session, which may have ended."""
+    cookie = request.cookies.get(current_app.config["SESSION_COOKIE_NAME"], "")
+    return bool(cookie) and not cookie.startswith(VISITOR)
 
 
 class DatabaseSessions(ServerSideSessionInterface):  # type: ignore[misc]

@@ -99,6 +99,25 @@ class Rendition(db.Model):  # type: ignore[name-defined,misc]
     made_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
 
+class UploadKey(db.Model):  # type: ignore[name-defined,misc]
+    """The Idempotency-Key of a stored upload, with the record and the bytes it was sent for.
+
+    Neither changes when the document goes elsewhere. The row outlives the document, so that a late retry does not store
+    it again; without the hash once the document is permanently deleted.
+    """
+
+    __tablename__ = "upload_keys"
+    __table_args__ = (UniqueConstraint("user_id", "idempotency_key"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    idempotency_key: Mapped[str] = mapped_column(String(255))
+    entity_type: Mapped[str] = mapped_column(String(50))
+    entity_id: Mapped[int] = mapped_column(Id)
+    sha256: Mapped[str | None] = mapped_column(String(64))
+    file_id: Mapped[int] = mapped_column(Id, index=True)
+
+
 class CancelledUpload(db.Model):  # type: ignore[name-defined,misc]
     """An upload cancelled while in progress: if it still arrives, it is not stored."""
 

@@ -184,6 +184,8 @@ def _purge_records(record_type: RecordType, expiry: Expiry, registry: Registry) 
             event_log.erase_private(of_record)
             event_log.record(None, "purge-record", AuditTarget(record.patient_id, record_type.name, record.id))
             session.delete(record)
+        if records:
+            lifecycle.erase_later()
     return len(records)
 
 

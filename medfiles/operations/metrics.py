@@ -20,6 +20,8 @@ class StatusCollector(Collector):
             "medfiles_journal_entries", "Pending entries of the storage journal", "action", vars(self.status.journal)
         )
         yield _labelled("medfiles_findings", "Integrity findings", "kind", self.status.findings)
+        layers = {name: int(not reason) for name, reason in self.status.sandbox.items()}
+        yield _labelled("medfiles_sandbox_layer", "Whether a layer of the sandbox is active", "layer", layers)
         jobs = {"due": self.status.jobs.due, "held": self.status.jobs.held, "given_up": self.status.jobs.given_up}
         yield _labelled("medfiles_jobs", "Background jobs", "state", jobs)
         jump = self.status.clock_jump

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from sqlalchemy import URL, Engine, MetaData, create_engine, func, inspect, select, text
+from sqlalchemy import URL, Connection, Engine, MetaData, create_engine, func, inspect, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from medfiles.clock import now
 from medfiles.database.session import db
 from medfiles.errors import Conflict, IntegrityFailed, KeyTaken, StorageError
-from medfiles.models import Patient, User
+from medfiles.models import ApiToken, Patient, User
 from medfiles.operations import backup
 from medfiles.operations.backup import DATABASE, SECRET, SOURCE, Entry, Report, entries, manifest, object_path
 from medfiles.operations.database_dump import load
@@ -28,6 +29,14 @@ LEFT_BEHIND = ("storage_journal", "renditions", "sessions", "fixity_findings", "
 
 
 @dataclass(frozen=True)
+class Tokens:
+    """API tokens of the backup, none of which works: `revoked` if their version could not suspend them."""
+
+    suspended: int = 0
+    revoked: int = 0
+
+
+@dataclass(frozen=True)
 class Restored:
     """The result; `outdated`: run `flask db upgrade` next."""
 
@@ -37,6 +46,7 @@ class Restored:
     outdated: bool
     secret: str = field(repr=False)
     key_differs: bool
+    tokens: Tokens
 
 
 @dataclass(frozen=True)
@@ -81,11 +91,13 @@ def restore(
             report(done)
         secret = (folder / name / SECRET).read_text()
         differs = _bring_secret(target, secret)
-        _bring_database(folder / name / DATABASE, facts["purged"], storages.default.name)  # last: then it is in use
+        tokens = _bring_database(
+            folder / name / DATABASE, facts["purged"], storages.default.name
+        )  # last: then it is in use
     except (OSError, sqlite3.Error, SQLAlchemyError) as error:
         raise StorageError(f"The restore is incomplete: {error}. Restore again.") from error
     outdated = facts["revision"] != target.revisions[0]
-    return Restored(name, facts["documents"], facts["bytes"], outdated, secret, differs)
+    return Restored(name, facts["documents"], facts["bytes"], outdated, secret, differs, tokens)
 
 
 def check_is_empty(storages: Storages, expected: Collection[str] = ()) -> None:
@@ -128,7 +140,7 @@ def _bring_file(source: Path, attached: AttachedFolder, entry: Entry) -> None:
     publish(part, target)
 
 
-def _bring_database(source: Path, purged: Sequence[int], storage: str) -> None:
+def _bring_database(source: Path, purged: Sequence[int], storage: str) -> Tokens:
     db.session.remove()
     db.engine.dispose()
     if db.engine.dialect.name == "postgresql":
@@ -136,27 +148,38 @@ def _bring_database(source: Path, purged: Sequence[int], storage: str) -> None:
         tables.reflect(db.engine)
         tables.drop_all(db.engine)  # pg_restore would keep tables of a newer version
         load(db.engine, source)
-        _settle(db.engine, purged, storage)
-        return
+        return _settle(db.engine, purged, storage)
     target = Path(str(db.engine.url.database))
     part = target.with_name(f"{target.name}.part")
     shutil.copyfile(source, part)
     copy = create_engine(URL.create("sqlite", database=str(part)), poolclass=NullPool)
     with copy.connect() as connection:
         connection.exec_driver_sql("PRAGMA journal_mode=DELETE")
-    _settle(copy, purged, storage)
+    tokens = _settle(copy, purged, storage)
     _make_way(target)
     publish(part, target)
+    return tokens
 
 
-def _settle(engine: Engine, purged: Sequence[int], storage: str) -> None:
-    """Delete what stays behind or was purged; set the storage of all documents."""
+def _settle(engine: Engine, purged: Sequence[int], storage: str) -> Tokens:
+    """Delete what stays behind or was purged; set the storage of all documents; suspend API tokens."""
     with engine.begin() as connection:
         for name in {*LEFT_BEHIND} & {*inspect(connection).get_table_names()}:
             connection.execute(text(f"DELETE FROM {name}"))
         for number in purged:
             connection.execute(text("DELETE FROM entity_files WHERE id = :id"), {"id": number})
         connection.execute(text("UPDATE entity_files SET storage = :name"), {"name": storage})
+        return _suspend_tokens(connection)
+
+
+def _suspend_tokens(connection: Connection) -> Tokens:
+    """Suspend all API tokens: some may have been revoked since the backup. Delete those that cannot be suspended."""
+    found = inspect(connection)
+    if ApiToken.__tablename__ not in found.get_table_names():
+        return Tokens()
+    if any(column["name"] == "suspended_at" for column in found.get_columns(ApiToken.__tablename__)):
+        return Tokens(suspended=connection.execute(update(ApiToken).values(suspended_at=now())).rowcount)
+    return Tokens(revoked=connection.execute(text(f"DELETE FROM {ApiToken.__tablename__}")).rowcount)
 
 
 def _make_way(target: Path) -> None:

@@ -17,6 +17,7 @@ from medfiles.jobs.last_runs import Run
 from medfiles.models import EntityFile, Patient, Rendition, Session, StorageJournal, User
 from medfiles.operations import backup, clock_jumps, integrity, scanning
 from medfiles.record_types.additional import Figure
+from medfiles.sandbox.pool import Layers, missing_layers
 from medfiles.service import Service
 from medfiles.services import Services
 from medfiles.storage.journal import LEASE
@@ -74,6 +75,11 @@ class Status:
     scanner: scanning.ScannerStatus
     jobs: jobs.QueueStatus
     clock_jump: clock_jumps.Jump | None  # until the clock has run steadily for a day
+    sandbox: Layers  # "" if active, otherwise why it is missing
+
+    @property
+    def missing_layers(self) -> Layers:
+        return missing_layers(self.sandbox)
 
     @property
     def jobs_late(self) -> int:
@@ -122,6 +128,7 @@ def measure(services: Services) -> Status:
         scanner=scanning.status(services.scanner),
         jobs=jobs.status(),
         clock_jump=clock_jumps.status(),
+        sandbox=services.sandbox.layers(),
     )
 
 

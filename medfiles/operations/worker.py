@@ -16,8 +16,8 @@ from medfiles.clock import now
 from medfiles.database.session import db, transaction
 from medfiles.errors import MedfilesError, error_code
 from medfiles.jobs import queue as jobs
-from medfiles.jobs.queue import SCAN, WARM, Claim
-from medfiles.operations import clock_jumps, housekeeping, integrity, scanning
+from medfiles.jobs.queue import ERASE, SCAN, WARM, Claim
+from medfiles.operations import clock_jumps, erasure, housekeeping, integrity, scanning
 from medfiles.previews import cache as preview_cache
 from medfiles.services import Services
 
@@ -72,8 +72,14 @@ def _warm(services: Services, file_id: int) -> Facts:
     return {"made": housekeeping.warm_one(services.renderer, file_id)}
 
 
+def _erase(services: Services, _: int) -> Facts:
+    erasure.erase(services.registry)
+    return {}
+
+
 HANDLERS = {
     "clock": JobHandler(_check_clock, clock_jumps.EVERY),
+    ERASE: JobHandler(_erase),
     SCAN: JobHandler(scanning.scan_new, delay_others=True),
     WARM: JobHandler(_warm, tries=5),
     "sweep": JobHandler(_sweep, HOUR),

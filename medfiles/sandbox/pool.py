@@ -11,8 +11,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,8 +21,8 @@ from medfiles.errors import Rejected, StorageError
 log = logging.getLogger(__name__)
 SPARE_AT = 20  # jobs before a worker is worn out, when its successor is started so that no caller waits for it
 INSPECTION = ("medfiles.sandbox.inspect.inspection",)
-UNUSED_MODULES = ("gdcm", "numpy", "requests")  # optional for pydicom, and half of a worker's start time
 PACKAGE = Path(__file__).resolve().parents[1]
+Layers = Mapping[str, str]  # layer of the confinement -> "" if active, otherwise why it is missing
 BOOT = """
 import os, sys
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # one thread per processor would exhaust the address space
@@ -75,7 +75,8 @@ class Limits:
 
     `cpu`, `wall` and `answer` apply to one job; `memory` and `handles` to a worker, which is replaced after `jobs`.
     `start` is the time a worker may take to start, `queue` the time a caller waits for a free one. `nice`: 0 to 19.
-    `without` names optional modules that libraries must not load, since no task needs them.
+    `without` names optional modules that libraries must not load, since no task needs them. `require_confinement`: run
+    nothing in a worker that lacks a layer. `landlock`: the version to use instead of the one the kernel reports.
     """
 
     memory: int = 2 * 1024**3
@@ -88,6 +89,11 @@ class Limits:
     queue: float = 30.0
     nice: int = 0
     without: tuple[str, ...] = ()
+    require_confinement: bool = False
+    landlock: int | None = None
+
+
+INSPECTION_LIMITS = Limits(without=("gdcm", "numpy", "requests"))  # optional for pydicom, half of a worker's start time
 
 
 class Worker:
@@ -106,7 +112,9 @@ class Worker:
                 cwd="/",
                 env={},
             )
-        self._exchange("start", limits.start)
+        self.layers: Layers = self._exchange("start", limits.start)
+        if limits.require_confinement and (missing := missing_layers(self.layers)):
+            raise self._fail("start", ConnectionAbortedError(f"not confined: {missing}"))
 
     @property
     def usable(self) -> bool:
@@ -122,9 +130,7 @@ class Worker:
         job = {"task": task, "arguments": plain, "files": list(paths)}
         with contextlib.ExitStack() as stack:
             files = [stack.enter_context(open_file(path)) for path in paths.values()]
-            reply = self._exchange(task, self.limits.wall, job, [file.fileno() for file in files])
-        answer: dict[str, Any] = reply["answer"]
-        return answer
+            return self._exchange(task, self.limits.wall, job, [file.fileno() for file in files])
 
     def stop(self) -> None:
         self.channel.close()
@@ -140,11 +146,9 @@ class Worker:
             if job:
                 self._send(json.dumps(job).encode() + b"\n", handles, seconds)
             reply = self._receive(seconds)
-            if "died" in reply:
-                raise ConnectionAbortedError(reply["died"])
             self.busy = False
             return reply
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise self._fail(task, error) from error
 
     def _send(self, line: bytes, handles: Sequence[int], seconds: float) -> None:
@@ -160,8 +164,12 @@ class Worker:
             received += piece
             if not piece or len(received) > self.limits.answer:
                 raise ConnectionResetError("no whole answer")
-        reply: dict[str, Any] = json.loads(received)
-        return reply
+        match json.loads(received):
+            case {"answer": dict(answer)}:
+                return answer
+            case {"died": str(cause)} if cause.isidentifier():  # it goes to the log
+                raise ConnectionAbortedError(cause)
+        raise ValueError("not an answer")
 
     def _fail(self, task: str, error: Exception) -> NotChecked:
         if not isinstance(error, TimeoutError):  # it closed its socket, so it is about to exit: its status tells why
@@ -185,14 +193,15 @@ class Sandbox:
         self,
         workers: int = 2,
         tasks: Sequence[str] = INSPECTION,
-        limits: Limits | None = None,
+        limits: Limits = INSPECTION_LIMITS,
     ) -> None:
-        self.tasks, self.limits = tuple(tasks), limits or Limits(without=UNUSED_MODULES)
+        self.tasks, self.limits = tuple(tasks), limits
         self._slots: queue.LifoQueue[Worker | None] = queue.LifoQueue()
         self._size = workers
         self._spares: queue.SimpleQueue[Worker] = queue.SimpleQueue()  # successors of workers that are nearly worn out
         self._starting: list[threading.Thread] = []
         self._lock = threading.Lock()
+        self._layers: Layers | None = None
         for _ in range(workers):
             self._slots.put(None)
 
@@ -200,6 +209,17 @@ class Sandbox:
         """Return the task's answer, or raise `WorkerDied`, `TimedOut` or `Busy`."""
         with self._worker() as worker:
             return worker.run(task, arguments)
+
+    def layers(self) -> Layers:
+        """Return the layers of the confinement that a worker reported; start and end one to ask, if need be."""
+        if self._layers is None:
+            try:
+                probe = Worker((), replace(self.limits, require_confinement=False))
+            except NotChecked:
+                return {"worker": "does not start"}
+            self._layers = probe.layers
+            probe.stop()
+        return self._layers
 
     def close(self) -> None:
         """Stop all workers after their current job. A later run starts new ones."""
@@ -281,6 +301,11 @@ class ConcurrencyLimit:
             self._semaphore.release()
 
 
+def missing_layers(layers: Layers) -> dict[str, str]:
+    """Return the layers that are not active, each with the reason."""
+    return {name: reason for name, reason in layers.items() if reason}
+
+
 def open_file(path: Path) -> IO[bytes]:
     try:
         return path.open("rb")
@@ -297,6 +322,7 @@ def command(tasks: Sequence[str], limits: Limits) -> list[str]:
         "wall": limits.wall + 1,
         "nice": limits.nice,
         "without": limits.without,
+        "landlock": limits.landlock,
     }
     flags = ["-I", "-X", "utf8", "-W", "ignore"]
     return [sys.executable, *flags, "-c", BOOT, str(PACKAGE), json.dumps(settings)]

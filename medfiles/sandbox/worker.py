@@ -1,8 +1,11 @@
 """A worker process: load tasks, drop privileges, answer one job per line."""
 
+import contextlib
+import encodings
 import importlib
 import json
 import os
+import pkgutil
 import runpy
 import signal
 import socket
@@ -10,9 +13,10 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from medfiles.sandbox import confine
+from medfiles.sandbox import confinement
 
 Task = Callable[..., dict[str, Any]]
+LATE_IMPORTS = ("_strptime", "colorsys", "heapq", "xml.dom.expatbuilder")  # which libraries import on use
 
 
 def main() -> None:
@@ -23,8 +27,8 @@ def main() -> None:
     os.nice(settings["nice"])
     sys.modules.update(dict.fromkeys(settings["without"]))
     tasks = load(settings["tasks"])
-    confine.confine(sys.argv[1], settings["memory"], settings["handles"])
-    send(channel, {"ready": sorted(tasks)})
+    layers = confinement.confine(settings["memory"], settings["handles"], settings["landlock"])
+    send(channel, {"answer": layers})
     serve(channel, tasks, settings)
 
 
@@ -33,12 +37,22 @@ def load(sources: list[str]) -> dict[str, Task]:
     for source in sources:
         named = runpy.run_path(source) if source.endswith(".py") else vars(importlib.import_module(source))
         tasks.update(named["TASKS"])
+    if tasks:
+        import_in_advance()
     return tasks
+
+
+def import_in_advance() -> None:
+    """Import what tasks would import later: a confined worker cannot open files, not even Python's own."""
+    codecs = [f"encodings.{module.name}" for module in pkgutil.iter_modules(encodings.__path__)]
+    for name in (*LATE_IMPORTS, *codecs):
+        with contextlib.suppress(ImportError):  # encodings of Windows, or of a library this Python was built without
+            importlib.import_module(name)
 
 
 def serve(channel: socket.socket, tasks: Mapping[str, Task], settings: Mapping[str, Any]) -> None:
     while job := receive(channel):
-        confine.allow_cpu(settings["cpu"])
+        confinement.allow_cpu(settings["cpu"])
         signal.setitimer(signal.ITIMER_REAL, settings["wall"])  # a dead parent cannot kill a stuck job
         send(channel, {"answer": perform(tasks, *job)})
         signal.setitimer(signal.ITIMER_REAL, 0)

@@ -67,6 +67,7 @@ class TokenView:
     expires_at: datetime | None
     over: bool
     misdated: bool
+    suspended: bool  # until confirmed
 
 
 @blueprint.get("/account")
@@ -113,6 +114,7 @@ def _token_view(token: Any, names: Mapping[int, str]) -> TokenView:
         expires_at=token.expires_at,
         over=api_tokens.is_expired(token),
         misdated=api_tokens.is_misdated(token),
+        suspended=token.suspended_at is not None,
     )
 
 

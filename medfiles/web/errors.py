@@ -8,6 +8,9 @@ from werkzeug.exceptions import BadHost
 from medfiles.errors import ProofNeeded, SignedOut
 from medfiles.http.errors import OTHER_TITLE, TITLES, explained, status_of
 from medfiles.http.htmx import fragment, is_htmx, trigger
+from medfiles.http.sessions import had_session
+
+SIGN_IN_FIRST = "Sign in to see these documents."
 
 
 def answer_error(error: Exception) -> Response:
@@ -41,8 +44,10 @@ def _sign_in_response(error: SignedOut) -> Response:
     except ValueError:
         path = ""
     next_url = path if path.startswith("/") and not path.startswith("//") else None
-    response = fragment("errors/_sign_in.html", status_of(error), next_url=next_url)
-    return trigger(response, "documents:error", message=error.message, code=error.code)
+    known = had_session()
+    response = fragment("errors/_sign_in.html", status_of(error), next_url=next_url, had_session=known)
+    message = error.message if known else SIGN_IN_FIRST
+    return trigger(response, "documents:error", message=message, code=error.code)
 
 
 def _changing_page() -> str:

@@ -1,4 +1,4 @@
-"""Create API tokens, shown once, and revoke them; both need fresh proof."""
+"""Create API tokens, shown once, confirm suspended ones, and revoke them. Each needs fresh proof."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -63,6 +63,16 @@ def new() -> ResponseReturnValue:
     if made := form.submit(lambda: _create(form)):
         return render_template("account/token.html", name=made[0].name, text=made[1])
     return render_template("account/token_form.html", form=form), form.http_status
+
+
+@blueprint.route("/<int:token_id>/confirm", methods=["GET", "POST"])
+def confirm(token_id: int) -> ResponseReturnValue:
+    if request.method == "GET":
+        token = api_tokens.find(actor(), token_id)
+        return render_template("account/token_confirm.html", name=token.name, token_id=token_id)
+    token = api_tokens.confirm(actor(), token_id, g.session_digest)
+    flash(f"Token “{token.name}” confirmed. It works again.", "ok")
+    return redirect(url_for("account.account", _anchor="tokens"), 303)
 
 
 @blueprint.route("/<int:token_id>/revoke", methods=["GET", "POST"])

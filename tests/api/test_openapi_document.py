@@ -16,9 +16,12 @@ from medfiles.antivirus.clamd import INFECTED, Clamd, Verdict
 from medfiles.api import patients
 from medfiles.api.error_examples import EXAMPLES, Example
 from medfiles.api.openapi import openapi
-from medfiles.database.session import db
+from medfiles.clock import now
+from medfiles.database.session import db, transaction
 from medfiles.documents import quota
+from medfiles.http import capacity
 from medfiles.http.errors import ERRORS
+from medfiles.models import ApiToken
 from medfiles.sandbox.pool import Busy, NotChecked
 from tests.support import samples
 from tests.support.factories import World
@@ -191,6 +194,7 @@ def test_the_examples_of_errors_are_what_is_really_answered(
     provoke_fullness(world, script, monkeypatch)
     provoke_scans(world, script, monkeypatch)
     said = script.said | over_the_limit(make_world(TOKEN_FAILURES_PER_MINUTE="1"))
+    said |= of_another_host(make_world(PUBLIC_URL="https://records.example.org"))
     assert {key(example) for example in EXAMPLES.values() if type(example.error) not in BY_ITSELF} - said == set()
 
 
@@ -211,6 +215,7 @@ def provoke_around(world: World, script: Script, monkeypatch: pytest.MonkeyPatch
     reader.ask("POST", "/patients", json=ELLA)
     session.ask("POST", "/patients", json=ELLA)
     wrong.ask("GET", "/patients")
+    suspend(world, script)
     nobody.ask("GET", "/patients")
     script.ask("GET", "/patients/999")
     script.ask("PATCH", "/patients")
@@ -218,6 +223,21 @@ def provoke_around(world: World, script: Script, monkeypatch: pytest.MonkeyPatch
         patched.setattr(patients, "records", None)
         script.ask("GET", "/patients")
     script.said |= reader.said | session.said | wrong.said | nobody.said
+
+
+def suspend(world: World, script: Script) -> None:
+    token, text = api_tokens.create(world.actor(), "Suspended")
+    with transaction() as session:
+        session.get_one(ApiToken, token.id).suspended_at = now()
+    suspended = Script(world, text)
+    suspended.ask("GET", "/patients")
+    script.said |= suspended.said
+
+
+def of_another_host(world: World) -> set[Found]:
+    by = Script(world, "")
+    by.ask("GET", "/patients")
+    return by.said
 
 
 def provoke_bodies(script: Script) -> None:
@@ -240,6 +260,9 @@ def provoke_uploads(world: World, script: Script) -> None:
     script.ask("POST", files, headers={"Transfer-Encoding": "chunked"}, environ_overrides={"CONTENT_LENGTH": ""})
     for content in (letter, note):
         script.upload(files, "letter.pdf" if content is letter else "note.txt", content, **{"Idempotency-Key": "one"})
+    trashed = script.upload(files, "note.txt", note, **{"Idempotency-Key": "two"})["id"]
+    script.ask("DELETE", f"/files/{trashed}")
+    script.upload(files, "note.txt", note, **{"Idempotency-Key": "two"})
 
 
 def provoke_states(world: World, script: Script) -> None:
@@ -279,6 +302,10 @@ def provoke_fullness(world: World, script: Script, monkeypatch: pytest.MonkeyPat
     with monkeypatch.context() as full:
         full.setattr(quota, "used_bytes", lambda owner: room)
         full.setitem(world.app.extensions, "medfiles", replace(world.parts, quota=room))
+        script.upload(f"/visit/{world.record().id}/files", "letter.pdf", samples.pdf(8))
+    with monkeypatch.context() as full:
+        full.setattr(capacity, "UPLOADS_PER_ACCOUNT", 0)
+        full.setitem(world.app.extensions, "medfiles.http.capacity", capacity.Room(queue=0))
         script.upload(f"/visit/{world.record().id}/files", "letter.pdf", samples.pdf(8))
 
 

@@ -6,6 +6,9 @@ from typing import Any
 import lxml.html
 import pytest
 
+from medfiles.audit import activity, event_log
+from medfiles.audit.event_log import AuditTarget
+from medfiles.database.session import transaction
 from tests.support.factories import World
 
 HELPER, READER = "max@sample.example", "otto@sample.example"
@@ -71,3 +74,28 @@ def test_a_document_of_another_account_and_an_impossible_number_find_nothing(wor
 def test_the_form_of_a_document_leads_to_who_looked_at_it(world: World, letter: Any) -> None:
     form = world.browser().get(f"/documents/visit/{letter.entity_id}/list?edit={letter.id}").text
     assert f"/patients/{letter.patient_id}/activity?document={letter.id}" in form
+
+
+@pytest.mark.parametrize("outcome", ["done", "refused", "failed", "postponed"])
+@pytest.mark.parametrize("entity_type", [None, "visit", "hologram"])
+def test_events_of_an_unknown_version_are_shown_and_exported(
+    world: World, letter: Any, outcome: str, entity_type: str | None
+) -> None:
+    target = AuditTarget(letter.patient_id, entity_type, letter.entity_id if entity_type else None)
+    with transaction():
+        for action in ("beam-up", "odd {0} {name}"):
+            event_log.record(world.actor(), action, target, outcome=outcome, extra={"deep": [1, None]})
+    shown = lines(world, letter)
+    assert any("beam up" in line for line in shown)
+    assert any("odd {0} {name}" in line for line in shown)
+    for kind in event_log.KINDS:
+        found = lines(world, letter, f"?kind={kind}")
+        assert any("beam up" in line for line in found) == (kind == ("changed" if outcome == "done" else "refused"))
+    exported = world.app.test_cli_runner().invoke(args=["medfiles", "audit", "export"])
+    assert (exported.exit_code, "beam-up" in exported.output) == (0, True)
+
+
+def test_the_page_of_the_activity_knows_every_icon_of_its_table(world: World) -> None:
+    with world.app.test_request_context():
+        draw: Any = world.app.jinja_env.globals["icon"]
+        assert all(draw(icon) for _, _, icon in activity.ACTIONS.values())

@@ -209,7 +209,9 @@ def test_long_list_loads_while_it_is_scrolled(host: Host, many: Any) -> None:
 
 
 @pytest.mark.parametrize("htmx", ["4.0.1", "2.0.11", ""])
-def test_each_part_says_that_the_session_ended(page: Page, person: Person, complaints: Complaints, htmx: str) -> None:
+def test_each_part_asks_people_without_a_session_to_sign_in(
+    page: Page, person: Person, complaints: Complaints, htmx: str
+) -> None:
     complaints.expect("401")
     visit = person.visit("Note.txt")
     page.context.clear_cookies()
@@ -218,9 +220,9 @@ def test_each_part_says_that_the_session_ended(page: Page, person: Person, compl
     said = host.page.get_by_role("alert")
     expect(said).to_have_count(3)
     for part in range(3):
-        expect(said.nth(part)).to_contain_text("You were signed out.")
+        expect(said.nth(part)).to_contain_text("Sign in to see these documents.")
     assert host.page.evaluate(IDS) == []
-    said.last.get_by_role("link", name="Sign in again").click()
+    said.last.get_by_role("link", name="Sign in", exact=True).click()
     expect(host.page).to_have_url("/sign-in?next=/host.html")
 
 

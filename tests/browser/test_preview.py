@@ -10,7 +10,7 @@ from playwright.sync_api import BrowserContext, Locator, Page, Request, Route, e
 from tests.browser import papers
 from tests.browser.host import Host, placeholder
 from tests.browser.people import Complaints, Person
-from tests.browser.widget import pick, row, search
+from tests.browser.widget import open_visit, pick, row, search
 from tests.support import samples
 
 PICTURE = re.compile(r"/pictures/[0-9a-f]{64}-(\w+)/(\d+)\.webp$")
@@ -399,3 +399,31 @@ def test_documents_are_printed_when_their_pages_are_loaded(own_page: Page, perso
     paper.get_by_role("button", name="Print").click()
     expect(paper.locator("html")).to_have_attribute("data-printed", "")
     assert paper.pdf(prefer_css_page_size=True).count(b"/Type /Page\n") == 5  # what is left out, three pages, the note
+
+
+@pytest.mark.parametrize("closed_by", ["back", "Escape"])
+def test_back_closes_the_preview_before_it_leaves_the_page(page: Page, person: Person, closed_by: str) -> None:
+    one = record(person, B_png=samples.png(), A_txt=samples.txt("one"))
+    page.goto("/")
+    start(page, one, "B.png")
+    page.keyboard.press("ArrowLeft")
+    shown(page, "A.txt")
+    page.go_back() if closed_by == "back" else page.keyboard.press("Escape")
+    expect(page.locator(".mf-look[open]")).to_have_count(0)
+    page.wait_for_function("!history.state?.mfLook")
+    expect(page).to_have_url(re.compile(rf"/documents/lab-result/{one.id}$"))
+    expect(page.get_by_role("link", name="B.png", exact=True)).to_be_visible()
+    page.go_back()
+    expect(page).to_have_url(re.compile(r"^[^/]+//[^/]+/$"))
+
+
+def test_back_closes_the_preview_and_not_the_sheet_around_it(page: Page, person: Person) -> None:
+    visit = person.visit("Note.txt")
+    sheet = open_visit(page, visit)
+    sheet.get_by_role("link", name="Note.txt", exact=True).click()
+    shown(page, "Note.txt")
+    page.go_back()
+    expect(page.locator(".mf-look[open]")).to_have_count(0)
+    expect(sheet).to_be_visible()
+    page.go_back()
+    expect(sheet).to_be_hidden()

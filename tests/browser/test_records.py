@@ -1,8 +1,12 @@
 """Records in the sheet: created, corrected, trashed and restored, with an address of their own."""
 
-from playwright.sync_api import Locator, Page, expect
+from datetime import UTC, datetime
 
-from tests.browser.people import Complaints, Person
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from medfiles.database.session import transaction
+from medfiles.models import AuditEvent
+from tests.browser.people import Complaints, Person, Site
 from tests.browser.widget import badge, card, expect_names, open_visit
 
 
@@ -71,3 +75,18 @@ def test_switcher_leads_to_another_patient(page: Page, person: Person) -> None:
     page.locator(".mf-switcher summary").click()
     page.get_by_role("navigation", name="Patients").get_by_role("link", name="Theo Sample").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Theo Sample")
+
+
+def test_activity_is_grouped_by_the_days_of_the_reader(browser: Browser, person: Person, site: Site) -> None:
+    patient = person.patient()
+    with transaction() as session:
+        for at in (datetime(2026, 1, 1, 20, 0, tzinfo=UTC), datetime(2026, 1, 2, 3, 0, tzinfo=UTC)):
+            session.add(AuditEvent(at=at, action="view-patient", outcome="done", patient_id=patient.id))
+    with browser.new_context(base_url=site.address, locale="en-GB", timezone_id="America/New_York") as context:
+        person.sign_in(context, site.address)
+        page = context.new_page()
+        page.goto(f"/patients/{patient.id}/activity")
+        day = page.get_by_role("heading", name="1 Jan 2026")
+        expect(day).to_have_count(1)
+        expect(page.get_by_role("heading", name="2 Jan 2026")).to_have_count(0)
+        expect(page.locator(".mf-trail h2:text-is('1 Jan 2026') + ol time")).to_have_text(["22:00", "15:00"])

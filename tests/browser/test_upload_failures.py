@@ -227,6 +227,7 @@ def test_file_for_a_full_record_is_added_once_there_is_room(page: Page, person: 
     expect(said(page, "Note 1.txt")).to_contain_text("full (8 of 8)")
     press(page, "Move to trash", "Old 1.txt")
     expect(page.get_by_role("button", name="restore Old 1.txt")).to_be_visible()
+    expect(said(page, "Note 1.txt")).to_have_text("This visit has room for this file now. Try again to add it.")
     button(page, "Try again", "Note 1.txt").click()
     expect(row(page, "Note 1.txt")).to_be_visible()
     assert "Note 1.txt" in digests(person, visit)
@@ -274,7 +275,10 @@ def test_message_of_the_server_is_shown_as_text(page: Page, person: Person, comp
     expect(said(page, "Note 1.txt")).to_have_text(words)
 
 
-def test_file_fails_after_minutes_of_retries(own_page: Page, person: Person, complaints: Complaints) -> None:
+@pytest.mark.parametrize("by", ["the button", "showing the tab again"])
+def test_file_fails_after_minutes_of_retries_and_can_be_sent_later(
+    own_page: Page, person: Person, complaints: Complaints, by: str
+) -> None:
     page = own_page
     complaints.expect("503")
     visit = person.visit()
@@ -287,7 +291,10 @@ def test_file_fails_after_minutes_of_retries(own_page: Page, person: Person, com
     expect(said(page, "Note 1.txt")).to_have_text("The server is busy. Try again in 1 minute.")
     assert 5 < len(requests) < 20
     page.unroute_all()
-    button(page, "Try again", "Note 1.txt").click()
+    if by == "the button":
+        button(page, "Try again", "Note 1.txt").click()
+    else:
+        look_again(page)
     expect(row(page, "Note 1.txt")).to_be_visible()
     assert len(keys(requests)) == 1
     assert digests(person, visit) == digests_of(note(1))

@@ -77,7 +77,7 @@ def as_typed(address: str, desk: Path) -> Iterator[str]:
     """The guide's lines for this server and this machine; after the token was made, in a folder of its own."""
     for kind, text in blocks():
         if kind == "sh":
-            here = text.replace("http://127.0.0.1:8000", address)
+            here = text.replace("http://localhost:8000", address)
             yield here.replace(".venv/bin/flask", f"{sys.executable} -m flask")
             yield f"cd {desk}"
         yield f"echo; echo '{MARK}'"

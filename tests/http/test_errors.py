@@ -16,6 +16,7 @@ from tests.support.factories import World, heard, token_of
 HTMX = {"HX-Request": "true"}
 SAID = "A sentence for people."
 STATUSES = {
+    errors.WrongHost: 400,
     errors.SignedOut: 401,
     errors.NotFound: 404,
     errors.Forbidden: 403,
@@ -41,6 +42,7 @@ STATUSES = {
     errors.BadKey: 503,
     errors.ProofNeeded: 403,
     errors.IntegrityFailed: 503,
+    errors.TooManyUploads: 429,
     errors.DatabaseUnavailable: 503,
 }
 INSIDE = "psycopg SELECT secret_column FROM /srv/instance/uploads/files/visits"
@@ -87,7 +89,7 @@ def test_an_error_is_said_in_a_sentence_with_its_status(
             answer = client.get(path, headers=headers)
             assert (answer.status_code, SAID in answer.text) == (status, True)
             assert ("<html" in answer.text) is not bool(headers)
-            assert answer.headers.get("Retry-After") == ("5" if status == 503 else None)
+            assert answer.headers.get("Retry-After") == ("5" if status in (429, 503) else None)
             assert answer.mimetype == "text/html"
 
 

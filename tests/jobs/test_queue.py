@@ -218,7 +218,7 @@ def test_of_a_document_that_is_gone_none_is_made(world: World, how: str) -> None
         world.documents().purge(file.id)
     make_due()
     assert operation_worker.run_next(world.app) is True
-    assert (thumbnails(), told()) == (0, [])
+    assert (thumbnails(), rows(kind=WARM)) == (0, [])
 
 
 def test_done_twice_it_is_the_same(world: World) -> None:

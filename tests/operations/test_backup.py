@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask_migrate import downgrade, upgrade
 from sqlalchemy import select, text
 
+from medfiles.accounts import api_tokens
+from medfiles.accounts import service as accounts
 from medfiles.audit import chain
 from medfiles.database.session import db
 from medfiles.errors import Conflict, IntegrityFailed, StorageError
@@ -22,6 +25,7 @@ from medfiles.models import EntityFile, Visit
 from medfiles.operations import backup, database_dump, integrity, restore
 from medfiles.storage import digest
 from medfiles.storage.durable import write_private
+from tests.support.api_client import with_token
 from tests.support.factories import World
 
 pytestmark = pytest.mark.database
@@ -364,6 +368,28 @@ def test_backup_of_an_older_version_needs_upgrade(lived_in: World, make_world: M
     place.write_text(json.dumps(json.loads(place.read_text()) | {"revision": "0001"}))
     done = run(make_world(), "restore", str(tmp_path))
     assert (done.exit_code, "flask db upgrade" in done.stdout) == (0, True)
+
+
+def test_api_tokens_of_a_backup_are_suspended(lived_in: World, make_world: MakeWorld, tmp_path: Path) -> None:
+    _, secret = api_tokens.create(lived_in.actor(), "Scanner")
+    save(lived_in, tmp_path)
+    other = make_world()
+    done = run(other, "restore", str(tmp_path), "--json")
+    assert (json.loads(done.stdout)["suspended_tokens"], json.loads(done.stdout)["revoked_tokens"]) == (1, 0)
+    assert with_token(other, secret).get("/patients").status_code == 401
+    nora = accounts.actor_for(accounts.find("nora@sample.example"))
+    api_tokens.confirm(nora, api_tokens.list_tokens(nora)[0].id)
+    assert with_token(other, secret).get("/patients").status_code == 200
+
+
+def test_api_tokens_of_a_version_without_suspension_are_revoked(lived_in: World) -> None:
+    api_tokens.create(lived_in.actor(), "Scanner")
+    db.session.remove()
+    downgrade(revision="0014")
+    with db.engine.begin() as connection:
+        assert restore._suspend_tokens(connection) == restore.Tokens(revoked=1)
+        assert connection.execute(text("SELECT count(*) FROM api_tokens")).scalar() == 0
+    upgrade()
 
 
 def test_foreign_tables_are_not_replaced(lived_in: World, make_world: MakeWorld, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from flask import Flask
 from medfiles.accounts import api_tokens
 from medfiles.audit import chain
 from medfiles.database.session import db
+from medfiles.http.capacity import SMALL_BODY, UPLOADS_PER_ACCOUNT
 from medfiles.models import EntityFile
 from medfiles.operations import integrity
 from medfiles.sandbox.pool import Sandbox
@@ -77,9 +78,13 @@ class Client:
     def upload(self, visit: int, name: str, content: bytes, key: str) -> Answer:
         return self.ask("POST", f"/api/v1/visit/{visit}/files", content, **self.about(name, key))
 
-    def begin_upload(self, visit: int, name: str, key: str, length: int) -> http.client.HTTPSConnection:
-        """Return a connection that lacks the end of the headers and the body."""
-        connection = self.connection()
+    def begin_upload(
+        self, visit: int, name: str, key: str, length: int, server: str = ""
+    ) -> http.client.HTTPConnection:
+        """Return a connection, to the server past nginx if given, that lacks the end of the headers and the body."""
+        connection = (
+            http.client.HTTPConnection(urlsplit(server).netloc, timeout=SECONDS) if server else self.connection()
+        )
         connection.putrequest("POST", f"/api/v1/visit/{visit}/files")
         for header, value in self.headers({**self.about(name, key), "Content-Length": str(length)}).items():
             connection.putheader(header, value)
@@ -237,6 +242,37 @@ def test_a_document_that_is_too_large_is_refused_in_words_before_it_is_sent(clin
     connection.close()
 
 
+def test_an_upload_to_anothers_record_is_refused_in_words_before_it_is_sent(clinic: Clinic) -> None:
+    other = clinic.world.record(email=f"{uuid.uuid4().hex}@sample.example").id
+    connection = clinic.client.begin_upload(other, "Film.pdf", "1", 1024**2)
+    connection.endheaders()
+    answer = connection.getresponse()
+    assert (answer.status, json.load(answer)["code"]) == (404, "not-found")
+    connection.close()
+    [event] = clinic.world.events(action="attach", entity_id=other)
+    assert event.outcome == "refused"
+
+
+def test_slow_uploads_wait_in_nginx_and_leave_room_for_others(clinic: Clinic) -> None:
+    content = samples.pdf(trailer="%" + "x" * SMALL_BODY + "\n")
+    with ExitStack() as stack:
+        slow = []
+        for number in range(UPLOADS_PER_ACCOUNT + 1):
+            connection = clinic.client.begin_upload(clinic.visit, f"{number}.pdf", f"slow-{number}", len(content))
+            stack.callback(connection.close)
+            connection.endheaders(content[:1000])
+            slow.append(connection)
+        assert clinic.client.upload(clinic.visit, "Quick.pdf", content, "quick").status == 201
+        for connection in slow:
+            connection.send(content[1000:])
+            assert connection.getresponse().status == 201
+
+
+def test_only_nginx_can_open_what_is_on_its_way(clinic: Clinic) -> None:
+    folders = [clinic.client.front.folder / name for name in ("medfiles-uploads", "medfiles-answers")]
+    assert [folder.stat().st_mode & 0o777 for folder in folders] == [0o700, 0o700]
+
+
 def test_plain_http_leads_to_https_and_the_address_of_who_asks_is_known(clinic: Clinic) -> None:
     class Stay(urllib.request.HTTPRedirectHandler):
         def redirect_request(self, *_: Any) -> None:
@@ -291,7 +327,7 @@ def hosts(
         world = stack.enter_context(install(inside, sandbox))
         servers = [stack.enter_context(serve(settings)) for settings in (left, right)]
         front = stack.enter_context(nginx.serve(servers))
-        yield Hosts(clinic_in(world, front), (places[1], places[2]))
+        yield Hosts(clinic_in(world, front, servers[0]), (places[1], places[2]))
 
 
 @pytest.mark.only_postgres
@@ -315,7 +351,8 @@ def test_a_host_that_stops_in_the_middle_of_an_upload_costs_nothing(hosts: Hosts
 
 def half_sent(hosts: Hosts, content: bytes) -> bool:
     """Half of it goes to one of the hosts, which stops then; whether the upload was not acknowledged."""
-    connection = hosts.clinic.client.begin_upload(hosts.clinic.visit, "X-ray report.pdf", "half", len(content))
+    clinic = hosts.clinic
+    connection = clinic.client.begin_upload(clinic.visit, "X-ray report.pdf", "half", len(content), clinic.server)
     connection.endheaders(content[: len(content) // 2])
     end = time.monotonic() + SECONDS
     while not (there := hosts.receiving()) and time.monotonic() < end:

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 CHECKOUT = "/srv/medfiles/"
+HARDENING = re.compile(r"NoNew|Private|Protect|Restrict|Lock|Capability|UMask|StateDirectory|SystemCall|MemoryDeny")
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +62,20 @@ def test_every_command_of_a_unit_is_one(path: Path, commands: Flask) -> None:
             assert (ROOT / words[words.index("-c") + 1]).exists(), line
     assert lines
     assert service["workingdirectory"] + "/" == CHECKOUT
+
+
+def test_all_units_are_hardened_alike() -> None:
+    found = {path.name: {line for line in path.read_text().splitlines() if HARDENING.match(line)} for path in UNITS}
+    server = found["medfiles@.service"]
+    assert len(server) > 10
+    assert found == dict.fromkeys(found, server)
+
+
+def test_the_backup_unit_can_write_the_backup_folder_beside_the_instance() -> None:
+    lines = (DEPLOY / "systemd" / "medfiles-backup.service").read_text().splitlines()
+    [command] = [line for line in lines if line.startswith("ExecStart=")]
+    [writable] = [line.removeprefix("ReadWritePaths=") for line in lines if line.startswith("ReadWritePaths=")]
+    assert f" medfiles backup {writable} " in command
 
 
 def test_services_wait_for_others_that_there_are() -> None:

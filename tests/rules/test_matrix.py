@@ -288,7 +288,7 @@ def test_signed_out_visitors_and_api_tokens_get_no_further_than_the_sign_in_page
         for state in operation.states:
             answer = ask(client, operation, in_state(ids, state), HTMX if way == "fragment" else headers)
             if way == "fragment":
-                assert (answer.status_code, b"Sign in again" in answer.data, b"<html" in answer.data) == (
+                assert (answer.status_code, b"Sign in to see" in answer.data, b"<html" in answer.data) == (
                     401,
                     True,
                     False,

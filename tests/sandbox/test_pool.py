@@ -2,7 +2,6 @@
 next job works."""
 
 import contextlib
-import json
 import os
 import select
 import signal
@@ -18,7 +17,7 @@ from typing import Any
 import pytest
 
 from medfiles.errors import StorageError
-from medfiles.sandbox.pool import BOOT, PACKAGE, SPARE_AT, Busy, Limits, Sandbox, TimedOut, WorkerDied
+from medfiles.sandbox.pool import PACKAGE, SPARE_AT, Busy, Limits, Sandbox, TimedOut, WorkerDied, command
 
 TASKS = """
 import ctypes, os, socket, subprocess, sys, threading, time
@@ -72,6 +71,9 @@ TASKS = {
     "shout": lambda: {"text": "x" * 5_000_000},
     "thread": thread,
     "garbage": lambda: os.write(0, b"not json\\n"),
+    "nothing": lambda: os.write(0, b"{}\\n") and time.sleep(60),
+    "list": lambda: os.write(0, b"[1]\\n") and time.sleep(60),
+    "nested": lambda: os.write(0, b"[" * 100_000 + b"\\n") and time.sleep(60),
 }
 """
 PARENT = f"""
@@ -197,7 +199,23 @@ def test_the_worker_never_loads_the_web_application(shared: Sandbox) -> None:
 
 
 @pytest.mark.parametrize(
-    "task", ["crash", "fail", "eat", "exit", "socket", "datagram", "fork", "program", "signal", "open many", "garbage"]
+    "task",
+    [
+        "crash",
+        "fail",
+        "eat",
+        "exit",
+        "socket",
+        "datagram",
+        "fork",
+        "program",
+        "signal",
+        "open many",
+        "garbage",
+        "nothing",
+        "list",
+        "nested",
+    ],
 )
 def test_a_worker_that_does_what_it_must_not_dies_and_the_next_job_works(shared: Sandbox, task: str) -> None:
     pid = pid_of(shared)
@@ -358,11 +376,10 @@ def test_a_forked_process_starts_workers_of_its_own(tasks: str) -> None:
 
 
 def test_a_stuck_worker_ends_itself_when_nobody_can_end_it(tasks: str) -> None:
-    settings = {"tasks": [tasks], "memory": 2**31, "handles": 64, "cpu": 10, "wall": 0.2, "nice": 0, "without": []}
     ours, theirs = socket.socketpair()
     with ours, theirs:
         process = subprocess.Popen(
-            [sys.executable, "-I", "-c", BOOT, str(PACKAGE), json.dumps(settings)],
+            command([tasks], Limits(wall=-0.8)),  # it allows itself one second more
             stdin=theirs.fileno(),
             stderr=subprocess.DEVNULL,
         )

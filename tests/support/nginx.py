@@ -47,11 +47,15 @@ http {{
 
 @dataclass(frozen=True)
 class Front:
-    """`address` of the servers behind it, "https://127.0.0.1:…", and of plain http; `trust` knows its certificate."""
+    """`address` of the servers behind it, "https://127.0.0.1:…", and of plain http; `trust` knows its certificate.
+
+    `folder` has its files.
+    """
 
     address: str
     plain: str
     trust: ssl.SSLContext
+    folder: Path
 
 
 @contextmanager
@@ -66,7 +70,7 @@ def serve(servers: Sequence[str], uploads: Path | None = None) -> Iterator[Front
         process = subprocess.Popen(command(folder))
         try:
             _wait(process, https, folder / "error.log")
-            yield Front(f"https://127.0.0.1:{https}", f"http://127.0.0.1:{http}", trust)
+            yield Front(f"https://127.0.0.1:{https}", f"http://127.0.0.1:{http}", trust, folder)
         finally:
             process.terminate()
             process.wait()
@@ -85,6 +89,7 @@ def write(folder: Path, servers: Sequence[str], uploads: Path, https: int, http:
         ("/etc/ssl/medfiles", str(folder)),
         ("/etc/nginx/medfiles-site.conf;", f"{folder}/medfiles-site.conf;"),
         ("alias /var/lib/medfiles/uploads/;", f"alias {uploads}/;"),
+        ("/var/lib/medfiles-", f"{folder}/medfiles-"),
     ):
         assert old in changed, old
         changed = changed.replace(old, new)

@@ -7,12 +7,12 @@ from datetime import timedelta
 import lxml.html
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
 from medfiles.accounts import service as accounts
 from medfiles.clock import now
-from medfiles.database.session import db
+from medfiles.database.session import db, transaction
 from medfiles.models import ApiToken
 from tests.cli.test_commands import FINDINGS, MISUSE, run
 from tests.http.test_sessions import EMAIL, PASSWORD, confirm, send, signed_in
@@ -186,3 +186,31 @@ def test_a_token_is_revoked_by_command(eve: World) -> None:
         assert run(eve, "token", "revoke", email, number).exit_code == status
         assert by.get("/patients").status_code == answer
     assert run(eve, "token", "revoke", EMAIL, "9" * 30).exit_code == MISUSE
+
+
+def test_a_suspended_token_works_again_once_its_owner_confirms_it(ada: World, here: FlaskClient) -> None:
+    by = with_token(ada, shown(make(here)))
+    with transaction() as session:
+        session.execute(update(ApiToken).values(suspended_at=now()))
+    answer = by.get("/patients")
+    assert (answer.status_code, "suspended" in answer.get_json()["detail"]) == (401, True)
+    page = lxml.html.fromstring(here.get("/account").data)
+    assert "Suspended" in page.text_content()
+    [action] = page.xpath("//form[contains(@action, '/confirm')]/@action")
+    other = ada.client("nora@sample.example")
+    assert other.post(action, data={"csrf_token": token_of(other)}).status_code == 404
+    answer = here.post(action, data={"csrf_token": token_of(here)}, follow_redirects=True)
+    assert ("confirmed. It works again." in answer.text, "Suspended" in answer.text) == (True, False)
+    assert by.get("/patients").status_code == 200
+    [event] = ada.events(action="confirm-token")
+    assert (event.outcome, event.personal["name"]) == ("done", "Scanner in the hall")
+
+
+def test_a_suspended_token_is_listed_and_confirmed_by_command(eve: World) -> None:
+    by = with_token(eve, run(eve, "token", "create", EMAIL, "--name", "Scanner").stdout.split()[-1])
+    with transaction() as session:
+        session.execute(update(ApiToken).values(suspended_at=now()))
+    assert "suspended  Scanner" in run(eve, "token", "list", EMAIL).stdout
+    assert run(eve, "token", "confirm", EMAIL, str(rows()[0].id)).exit_code == 0
+    assert "suspended" not in run(eve, "token", "list", EMAIL).stdout
+    assert by.get("/patients").status_code == 200

@@ -3,11 +3,10 @@
 import re
 from typing import Any, BinaryIO
 
-import pi_heif
 from PIL import Image
 
 from medfiles.sandbox.inspect.signatures import BROKEN, Unsafe, WrongType
-from medfiles.sandbox.media_types import BY_NAME
+from medfiles.sandbox.pillow import open_image
 
 MAX_PIXELS = 100_000_000
 MAX_DECODED = 4 * MAX_PIXELS
@@ -17,15 +16,11 @@ FRAMED = {"image/tiff", "image/gif"}
 DECLARATIONS = 1024**2
 HEIC_SIZE = re.compile(rb"ispe\0{4}(.{4})(.{4})", re.DOTALL)
 
-Image.preinit()
-Image.MAX_IMAGE_PIXELS = None  # judge_size rejects instead of warning
-pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
-
 
 def inspect(file: BinaryIO, media_type: str) -> dict[str, Any]:
     try:
         check_declared_size(file)
-        with Image.open(file, formats=[BY_NAME[media_type].decoder]) as picture:
+        with open_image(file, media_type) as picture:
             check_size(picture.size)
             frames = decode(picture, MAX_FRAMES if media_type in FRAMED else 1)
     except BROKEN as error:

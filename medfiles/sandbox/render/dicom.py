@@ -19,7 +19,7 @@ from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
 
 from medfiles.sandbox.render.base import DAMAGED, CannotRender, NoSuchPage, PreviewData, check_size, encode_webp, fit
-from medfiles.sandbox.render.grey import GreyTables, Window
+from medfiles.sandbox.render.grayscale import GrayscaleTransform, Window
 from medfiles.sandbox.render.image import to_srgb
 from medfiles.sandbox.render.tags import tags_of
 
@@ -95,7 +95,7 @@ def square_pixel_size(data: Dataset, size: tuple[int, int]) -> tuple[int, int]:
 def render(data: Dataset, index: int, window: Window | None) -> Image.Image:
     values, kind = decode(data, index), photometric(data)
     if kind in GREY:
-        shown = GreyTables(data, index).to_grey(values, window)
+        shown = GrayscaleTransform(data, index).to_grayscale(values, window)
         return Image.fromarray(255 - shown if kind == "MONOCHROME1" else shown)
     if kind == "PALETTE COLOR":
         values = apply_color_lut(values, data)
@@ -125,11 +125,11 @@ def eight_bits(data: Dataset, values: Values) -> Values:
 
 def window_presets(data: Dataset) -> Iterator[tuple[str, float, float]]:
     """Yield windows as (label, centre, width); the first is the default."""
-    tables = GreyTables(data, 0)
-    own = [] if data.get("VOILUTSequence") else tables.windows()
+    transform = GrayscaleTransform(data, 0)
+    own = [] if data.get("VOILUTSequence") else transform.windows()
     standard = STANDARD_WINDOWS.get(str(data.get("Modality")), ())
     seen: set[tuple[float, float]] = set()
-    for label, center, width in [*own[:MAX_WINDOWS], (FULL, *tables.full_range(decode(data, 0))), *standard]:
+    for label, center, width in [*own[:MAX_WINDOWS], (FULL, *transform.full_range(decode(data, 0))), *standard]:
         center, width = round(center, 3), round(width, 3)
         if 0 < width <= LARGEST and abs(center) <= LARGEST and (center, width) not in seen:
             seen.add((center, width))

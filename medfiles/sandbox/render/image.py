@@ -4,11 +4,10 @@ from io import BytesIO
 from typing import Any, BinaryIO
 
 import numpy
-import pi_heif
 from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from medfiles.sandbox.inspect.signatures import BROKEN
-from medfiles.sandbox.media_types import BY_NAME
+from medfiles.sandbox.pillow import open_image
 from medfiles.sandbox.render.base import NoSuchPage, PreviewData, check_size, encode_webp, fit
 from medfiles.sandbox.render.spec import fit_size
 
@@ -16,13 +15,9 @@ MAX_FRAMES = 500
 SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 SRGB = ImageCms.createProfile("sRGB")
 
-Image.preinit()
-Image.MAX_IMAGE_PIXELS = None  # judge_size rejects instead of warning
-pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
-
 
 def describe(file: BinaryIO, media_type: str) -> PreviewData:
-    with Image.open(file, formats=[BY_NAME[media_type].decoder]) as image:
+    with open_image(file, media_type) as image:
         check_size(*image.size)
         is_upright = media_type == "image/tiff"  # Pillow reports their upright size
         width, height = image.size if is_upright else oriented_size(image.size, orientation(image))
@@ -35,14 +30,14 @@ def describe(file: BinaryIO, media_type: str) -> PreviewData:
 def picture(
     file: BinaryIO, page: int, width: int, window: tuple[float, float] | None, *, media_type: str
 ) -> dict[str, Any]:
-    with Image.open(file, formats=[BY_NAME[media_type].decoder]) as image:
+    with open_image(file, media_type) as image:
         advance(image, page, media_type)
         check_size(*image.size)
         exif_orientation = orientation(image)
         image.draft(
             None, oriented_size(fit_size(oriented_size(image.size, exif_orientation), width), exif_orientation)
         )  # decode a JPEG at about that size
-        return encode_webp(to_plain_rgb(upright(image, exif_orientation), width))
+        return encode_webp(to_plain_rgb(ImageOps.exif_transpose(image) if 1 < exif_orientation <= 8 else image, width))
 
 
 def oriented_size(size: tuple[int, int], exif_orientation: int) -> tuple[int, int]:
@@ -63,10 +58,6 @@ def orientation(image: Image.Image) -> int:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except BROKEN:
         return 1  # damaged EXIF in an intact picture
-
-
-def upright(image: Image.Image, exif_orientation: int) -> Image.Image:
-    return ImageOps.exif_transpose(image) if 1 < exif_orientation <= 8 else image
 
 
 def to_plain_rgb(image: Image.Image, width: int) -> Image.Image:

@@ -1,4 +1,4 @@
-"""Map stored DICOM values to grey: modality table, then a window or VOI table."""
+"""The grayscale transformations of DICOM: modality LUT, then a window or VOI LUT."""
 
 from typing import Any
 
@@ -12,8 +12,8 @@ Window = tuple[float, float]
 FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 
 
-class GreyTables:
-    """The lookup tables of one frame, from the image or its functional groups."""
+class GrayscaleTransform:
+    """The transformations of one frame, from the image or its functional groups."""
 
     def __init__(self, data: Dataset, index: int) -> None:
         self.data = data
@@ -28,8 +28,8 @@ class GreyTables:
 
     def windows(self) -> list[tuple[str, float, float]]:
         """Return (label, centre, width) of the windows in the file."""
-        centers, widths = numbers(self.voi.get("WindowCenter")), numbers(self.voi.get("WindowWidth"))
-        labels = texts(self.voi.get("WindowCenterWidthExplanation"))
+        centers, widths = (map(float, as_list(self.voi.get(name))) for name in ("WindowCenter", "WindowWidth"))
+        labels = [str(label).strip() for label in as_list(self.voi.get("WindowCenterWidthExplanation"))]
         pairs = zip(centers, widths, strict=False)
         return [
             (label_of(labels, place), center, width)
@@ -50,7 +50,7 @@ class GreyTables:
         )
         return (least + most + 1) / 2, most - least + 1
 
-    def to_grey(self, values: Values, window: Window | None) -> Values:
+    def to_grayscale(self, values: Values, window: Window | None) -> Values:
         """Return 0 to 255 through this window; None: as the file says."""
         if window is None and self.data.get("VOILUTSequence"):
             depth = int(self.data.VOILUTSequence[0].LUTDescriptor[2])
@@ -87,14 +87,6 @@ def find_dataset(data: Dataset, index: int, sequence: str, name: str) -> Dataset
     groups = [*per_frame[index : index + 1], *(shared or ())]
     found = (group[sequence][0] for group in groups if sequence in group and group[sequence].value)
     return next(found, data)
-
-
-def numbers(value: Any) -> list[float]:
-    return [float(entry) for entry in as_list(value)]
-
-
-def texts(value: Any) -> list[str]:
-    return [str(entry).strip() for entry in as_list(value)]
 
 
 def as_list(value: Any) -> list[Any]:

@@ -1,0 +1,124 @@
+"""Keep threads free: bound how many requests read bodies, inspect uploads or wait to do so."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import IO
+
+from flask import Flask, current_app, g, request
+
+from medfiles.database.session import end_read
+from medfiles.errors import MedfilesError, TooManyUploads
+from medfiles.http.current import services
+from medfiles.sandbox.pool import Busy
+
+UPLOADS_PER_ACCOUNT = 6
+WAIT_SECONDS = 20.0
+SMALL_BODY = 16 * 1024  # the server receives such bodies before it gives the request a thread
+NO_ROOM = "Too many files are being uploaded. Please try again in a moment."
+BODIES, FORMS = "bodies", "forms"
+
+
+@dataclass
+class Room:
+    """Places by key. At most `queue` callers wait for one, each at most `seconds`."""
+
+    queue: int
+    seconds: float = WAIT_SECONDS
+    _taken: Counter[object] = field(default_factory=Counter)
+    _waiting: int = 0
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+
+    @contextmanager
+    def place(self, key: object, size: int, full: MedfilesError) -> Iterator[None]:
+        """Take one of `size` places; raise `full` when none becomes free or too many wait already."""
+        with self._changed:
+            if self._taken[key] >= size:
+                self._wait(key, size, full)
+            self._taken[key] += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken[key] -= 1
+                if not self._taken[key]:
+                    del self._taken[key]
+                self._changed.notify_all()
+
+    def _wait(self, key: object, size: int, full: MedfilesError) -> None:
+        if self._waiting >= self.queue:
+            raise full
+        self._waiting += 1
+        try:
+            if not self._changed.wait_for(lambda: self._taken[key] < size, self.seconds):
+                raise full
+        finally:
+            self._waiting -= 1
+
+
+class PlacedBody:
+    """A request body that waits for a place before its first byte and gives it back after its last one."""
+
+    def __init__(self, stream: IO[bytes], length: int) -> None:
+        self._stream, self._left, self._place = stream, length, ExitStack()
+        self._begun = False
+
+    def read(self, size: int = -1) -> bytes:
+        if not self._begun:
+            self._begun = True
+            _take_places(self._place)
+            g.capacity.callback(self._place.close)
+        chunk = self._stream.read(size)
+        self._left -= len(chunk)
+        if self._left <= 0 or not chunk:
+            self._place.close()
+        return chunk
+
+
+def init_app(app: Flask) -> None:
+    app.extensions["medfiles.http.capacity"] = Room(app.config["MEDFILES_THREADS"] // 4)
+    app.before_request(bound_body)
+    app.teardown_request(_leave)
+
+
+def bound_body() -> None:
+    """Make a body that a client may send slowly wait for its place."""
+    g.capacity = ExitStack()
+    length = request.content_length or 0
+    if length > SMALL_BODY or (length and "Expect" in request.headers):
+        request.environ["wsgi.input"] = PlacedBody(request.environ["wsgi.input"], length)
+
+
+def admit_upload() -> None:
+    """Take one of the account's places until the request ends."""
+    g.uploading = True
+    _take_slot()
+    g.capacity.enter_context(_room().place(g.account_id, UPLOADS_PER_ACCOUNT, TooManyUploads()))
+
+
+def _take_places(places: ExitStack) -> None:
+    _take_slot()
+    end_read()  # no connection to the database is held while the bytes are received
+    threads: int = current_app.config["MEDFILES_THREADS"]
+    if "uploading" not in g:  # forms, which may come from strangers, leave room for uploads
+        places.enter_context(_room().place(FORMS, max(1, threads // 4), Busy(NO_ROOM)))
+    places.enter_context(_room().place(BODIES, max(1, threads // 2), Busy(NO_ROOM)))
+
+
+def _take_slot() -> None:
+    """Count this request, until it ends, among those that leave two threads free."""
+    if "slot" not in g:
+        g.slot = g.capacity.enter_context(services().render_slots.slot())
+
+
+def _room() -> Room:
+    room: Room = current_app.extensions["medfiles.http.capacity"]
+    return room
+
+
+def _leave(_: BaseException | None) -> None:
+    if "capacity" in g:
+        g.pop("capacity").close()
+        g.pop("slot", None)

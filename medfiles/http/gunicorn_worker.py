@@ -1,0 +1,161 @@
+"""A gunicorn worker in which slow clients hold connections, not threads.
+
+gunicorn gives a request its thread when the first bytes arrive, reads bodies without a time limit, and waits seconds
+for the client before it closes a connection.
+"""
+
+import os
+import re
+import socket
+import time
+from collections import deque
+from contextlib import suppress
+from functools import partial
+from selectors import EVENT_READ
+from typing import Any
+
+from gunicorn.http.unreader import SocketUnreader
+from gunicorn.workers.gthread import ThreadWorker
+
+from medfiles.http.capacity import SMALL_BODY
+
+HEAD_SECONDS = 20.0  # for the head of a request, and its body if that is small
+HEAD_BYTES = 64 * 1024
+STALL_SECONDS = 60.0  # until a client that takes no more of an answer is given up
+RATE, WINDOW = 1024, 60.0  # bytes a second that a body must have over so many seconds
+BODY_SECONDS = 3600.0
+DRAIN_SECONDS = 0.05  # for what has arrived of a body that was refused
+LINGER_SECONDS, LINGER_BYTES = 2.0, 1024 * 1024  # for more of it, until the client has read the answer
+LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,9})[ \t]*\r\n", re.IGNORECASE)
+EXPECT = re.compile(rb"\r\nexpect:", re.IGNORECASE)
+
+
+class Unreader(SocketUnreader):  # type: ignore[misc]
+    """Reads bodies, each at a minimum rate; heads were received before."""
+
+    begun = started = 0.0  # begun: the body; started: the present window
+    received = 0
+
+    def begin_body(self) -> None:
+        self.begun, self.started, self.received = time.monotonic(), time.monotonic(), 0
+
+    def end_body(self) -> None:
+        self.begun = 0.0
+
+    def chunk(self, size_hint: int | None = None) -> bytes:
+        if not self.begun:
+            return b""  # a head that has not arrived whole is over
+        now = time.monotonic()
+        if self.received >= RATE * WINDOW:
+            self.started, self.received = now, 0
+        left = min(self.started + WINDOW, self.begun + BODY_SECONDS) - now
+        if left <= 0:
+            raise TimeoutError("the body is too slow")
+        usual = self.sock.gettimeout()
+        self.sock.settimeout(min(left, usual or left))
+        try:
+            piece: bytes = super().chunk(size_hint)
+        finally:
+            self.sock.settimeout(usual)
+        self.received += len(piece)
+        return piece
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]
+    """gthread whose poller receives heads and small bodies, and closes connections."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.closing: deque[Any] = deque()  # in the order of their time limits
+
+    def enqueue_req(self, conn: Any) -> None:
+        """Give a request a thread; first let the poller wait until it has arrived."""
+        if not conn.initialized:
+            conn.init()
+            conn.parser.unreader = Unreader(conn.sock)
+        conn.parser.unreader.end_body()
+        conn.sock.setblocking(False)
+        conn.data_ready = True
+        if self._has_arrived(conn):
+            super().enqueue_req(conn)
+            return
+        conn.timeout = time.monotonic() + HEAD_SECONDS
+        self.pending_conns.append(conn)
+        self.poller.register(conn.sock, EVENT_READ, partial(self.on_pending_socket_readable, conn))
+
+    def on_pending_socket_readable(self, conn: Any, client: Any) -> None:
+        if self._has_arrived(conn):
+            super().on_pending_socket_readable(conn, client)
+
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        conn.sock.settimeout(STALL_SECONDS)
+        conn.parser.unreader.begin_body()
+        try:
+            return super().handle_request(req, conn)
+        except TimeoutError:
+            self.log.debug("The client took too long.")
+            return False
+
+    def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:
+        return keepalive and bool(conn.parser.finish_body(deadline=time.monotonic() + DRAIN_SECONDS))
+
+    def finish_request(self, conn: Any, fs: Any) -> None:
+        if fs.cancelled() or fs.exception() or fs.result():
+            super().finish_request(conn, fs)
+            return
+        try:
+            conn.sock.shutdown(socket.SHUT_WR)
+            conn.sock.setblocking(False)
+            self.poller.register(conn.sock, EVENT_READ, partial(self._drain, conn))
+        except (OSError, ValueError):
+            self._drop(conn)
+            return
+        conn.timeout, conn.drained = time.monotonic() + LINGER_SECONDS, 0
+        self.closing.append(conn)
+
+    def murder_pending(self) -> None:
+        super().murder_pending()
+        while self.closing and self.closing[0].timeout <= time.monotonic():
+            self._finish_closing(self.closing[0])
+
+    def _has_arrived(self, conn: Any) -> bool:
+        """Receive what there is; tell whether the request can be parsed without waiting for more."""
+        buffer = conn.parser.unreader.buf
+        buffer.seek(0, os.SEEK_END)
+        try:
+            piece = conn.sock.recv(SMALL_BODY)
+        except BlockingIOError:
+            piece = None
+        except OSError:
+            return True
+        buffer.write(piece or b"")
+        return piece == b"" or is_whole(buffer.getvalue())
+
+    def _drain(self, conn: Any, client: Any) -> None:
+        """Discard what the client still sends: closing earlier would cut off the answer."""
+        piece = b""
+        with suppress(OSError):
+            piece = client.recv(HEAD_BYTES)
+        conn.drained += len(piece)
+        if not piece or conn.drained >= LINGER_BYTES:
+            self._finish_closing(conn)
+
+    def _finish_closing(self, conn: Any) -> None:
+        self.poller.unregister(conn.sock)
+        self.closing.remove(conn)
+        self._drop(conn)
+
+    def _drop(self, conn: Any) -> None:
+        self.nr_conns -= 1
+        conn.close()
+
+
+def is_whole(request: bytes) -> bool:
+    """Tell whether a head is there, and its body if that is small; also when it is too long ever to be."""
+    end = request.find(b"\r\n\r\n")
+    if end < 0:
+        return len(request) > HEAD_BYTES
+    head = request[: end + 2]
+    announced = LENGTH.search(head)
+    length = int(announced[1]) if announced and not EXPECT.search(head) else 0
+    return length > SMALL_BODY or len(request) >= end + 4 + length
