@@ -7,10 +7,12 @@ from datetime import timedelta
 import pytest
 from flask.testing import FlaskClient
 from passlib.totp import TOTP
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from medfiles.accounts import api_tokens
 from medfiles.accounts import service as accounts
-from medfiles.database.session import db
+from medfiles.clock import now
+from medfiles.database.session import db, transaction
 from medfiles.models import ApiToken, User
 from tests.http.test_sessions import (
     EMAIL,
@@ -36,6 +38,7 @@ CHANGES: dict[str, tuple[str, dict[str, str]]] = {
     "two-step off": ("/account/second-step", {"setup": "disable"}),
     "two-step replaced": ("/account/second-step", {"setup": "authenticator"}),
     "token created": ("/account/tokens/new", TOKEN),
+    "token confirmed": ("/account/tokens/1/confirm", {}),
     "token revoked": ("/account/tokens/1/revoke", {}),
 }
 
@@ -133,6 +136,18 @@ def test_two_changes_at_once_need_two_proofs(ada: World) -> None:
     run_at_once([create] * 4)
     assert sorted(results) == [200, 303, 303, 303]
     assert len(way_in()[3]) == 1  # type: ignore[arg-type]
+
+
+def test_suspended_token_is_confirmed_on_its_page(ada: World) -> None:
+    client = signed_in(ada)
+    token, text = api_tokens.create(accounts.actor_for(accounts.find(EMAIL)), "Scanner")
+    path = f"/account/tokens/{token.id}/confirm"
+    with transaction() as session:
+        session.execute(update(ApiToken).values(suspended_at=now()))
+    confirm(client)
+    assert "Confirm “Scanner”" in client.get(path).text
+    assert post(client, path, {})[0] == 303
+    assert api_tokens.authenticate(text) is not None
 
 
 def test_proof_of_one_session_is_none_of_another(ada: World) -> None:

@@ -10,9 +10,13 @@ PARTS = ("", "/list", "/badge", "/upload-zone")
 HTMX = {"HX-Request": "true"}
 
 
+@pytest.mark.parametrize("seen", [False, True], ids=["new", "saw the sign-in page"])
 @pytest.mark.parametrize("part", PARTS)
-def test_people_who_never_signed_in_are_asked_to_sign_in(world: World, part: str) -> None:
-    answer = world.client(None).get(f"/documents/visit/{world.record().id}{part}", headers=HTMX)
+def test_people_who_never_signed_in_are_asked_to_sign_in(world: World, part: str, seen: bool) -> None:
+    client = world.client(None)
+    if seen:
+        client.get("/sign-in")
+    answer = client.get(f"/documents/visit/{world.record().id}{part}", headers=HTMX)
     assert (answer.status_code, "signed out" in answer.text) == (401, False)
     assert heard(answer)["documents:error"]["message"] == "Sign in to see these documents."
     assert "Sign in to see these documents." in answer.text
