@@ -95,6 +95,8 @@ POST /sign-out
 POST /account/sign-out
 GET /account/tokens/new
 POST /account/tokens/new
+GET /account/tokens/1/confirm
+POST /account/tokens/1/confirm
 GET /account/tokens/1/revoke
 POST /account/tokens/1/revoke
 POST /invitations/1/accept
