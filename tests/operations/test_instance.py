@@ -149,7 +149,8 @@ def test_a_setting_that_cannot_be_used_is_one_sentence(
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_a_missing_secret_key_beside_data_is_not_replaced(world: World) -> None:
+def test_a_missing_secret_key_beside_data_is_not_replaced(make_world: Callable[..., World]) -> None:
+    world = make_world()
     world.patient()
     settings = world.app.config
     (Path(world.app.instance_path) / "secret-key").unlink()
