@@ -162,7 +162,7 @@ class Mover:
             raise Stays("unreadable", STAYS["unreadable"]) from error
 
     def _recognised(self, staged: Staged, extension: str) -> Found | None:
-        """Detect the file type. None if it is unknown or inspection failed; the file is moved anyway."""
+        """Detect the file type. None if it is unknown or the inspection failed: the file is moved anyway."""
         try:
             return detection.recognise(staged.path, extension, self.services.sandbox)
         except MedfilesError:

@@ -10,7 +10,7 @@ from medfiles.database.session import Id, UtcDateTime, db
 
 
 class StorageJournal(db.Model):  # type: ignore[name-defined,misc]
-    """A key that no document names yet, or that none names any longer."""
+    """A key that no document names yet, or no longer names."""
 
     __tablename__ = "storage_journal"
     __table_args__ = (CheckConstraint("action IN ('attach', 'remove')", name="action"), {"sqlite_autoincrement": True})

@@ -30,9 +30,9 @@ LEFT_BEHIND = ("storage_journal", "renditions", "sessions", "fixity_findings", "
 
 @dataclass(frozen=True)
 class Tokens:
-    """Numbers of API tokens in the backup, none of which works until it is confirmed.
+    """Numbers of API tokens in the backup. None of them works right after the restore.
 
-    They are `suspended`, or `revoked` if the backup's version of medfiles could not suspend them.
+    They are `suspended` until confirmed, or `revoked` if the backup's version of medfiles could not suspend them.
     """
 
     suspended: int = 0
@@ -203,7 +203,7 @@ def _make_way(target: Path) -> None:
 def _bring_secret(target: Target, secret: str) -> bool:
     """Restore the secret key; return whether a setting overrides it with a different key.
 
-    In that case, two-step verification that was set up with the restored key does not work.
+    In that case, two-step verification that was set up with the backup's key does not work.
     """
     if target.secret_is_set:
         return secret != target.secret
