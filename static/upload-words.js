@@ -43,7 +43,7 @@ const withArticle = (one) => `${/^[aeiou]/i.test(one) ? "an" : "a"} ${one}`;
 /** @param {number} count more than one @param {string} one @param {number} most @returns {string} */
 export const overflowWords = (count, one, most) => `${count} files don’t fit: ${withArticle(one)} can hold ${most}.`;
 
-/** @param {string} one @returns {string} beside a file that was refused while the record was full */
+/** @param {string} one @returns {string} message for a file that was refused because the record was full */
 export const roomAgainWords = (one) => `This ${one} has room for this file now. Try again to add it.`;
 
 /** @param {string} one @param {number} free remaining capacity of the record @param {number} most @returns {string} */

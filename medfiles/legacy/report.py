@@ -1,4 +1,4 @@
-"""The report of a move: as text, as JSON, and as the data of the saved page."""
+"""The report of a migration: as text, as JSON, and as the data of the saved page."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -10,13 +10,13 @@ from medfiles.legacy.verification import Count, Verdict
 
 INVOLVED = """SELECT id, email FROM users
               WHERE id IN (SELECT user FROM patients UNION SELECT user FROM files) ORDER BY id"""
-MOST_NUMBERS = 20  # shown of one finding
+MOST_NUMBERS = 20  # listed per finding
 
 
 @dataclass(frozen=True)
 class PatientLine:
     id: int
-    label: str  # "Patient 15", with the name where the plan says so
+    label: str  # "Patient 15", with the name if the plan allows it
     files: int
     checked: Count | None = None
 
@@ -32,7 +32,7 @@ class UserLine:
 
 @dataclass(frozen=True)
 class Found:
-    """All findings of one kind: ids of older files, or sentences where there is no id."""
+    """All findings of one kind: ids of older files, and sentences for findings without an id."""
 
     kind: str
     words: str
@@ -65,7 +65,7 @@ class Report:
 
     @property
     def good(self) -> bool:
-        """Whether a dry run found nothing, or a move moved and verified everything."""
+        """Whether a dry run found nothing, or a migration moved and verified everything."""
         if self.dry_run:
             return not self.findings
         return (self.finished or (self.verdict is not None and self.verdict.passed)) and not self.stays
@@ -88,7 +88,7 @@ class Report:
 def people_lines(
     found: Inventory, label: Callable[[str, int, str], str], verdict: Verdict | None = None
 ) -> list[UserLine]:
-    """Return every user that has files or patients, with the patients."""
+    """Return all users that have files or patients, with their patients."""
     checked = verdict or Verdict()
     return [
         UserLine(
@@ -111,7 +111,7 @@ def _patient_lines(
 
 
 def grouped(found: Inventory) -> list[Found]:
-    """Group the findings by kind, those about files that cannot be moved first."""
+    """Group the findings by kind. Kinds that keep files from being moved come first."""
     kinds: dict[str, tuple[str, list[int], list[str]]] = {}
     for finding in found.findings():
         words, numbers, details = kinds.setdefault(finding.kind, (finding.words, [], []))

@@ -1,4 +1,4 @@
-"""Rollback of a move: delete the documents that were made, so that the older files, never deleted, are shown again."""
+"""Roll back a migration: delete the documents it created, so that the older files are listed again."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,9 +24,9 @@ FINISHED = "The move is finished: the old files are deleted and it can no longer
 class TakenBack:
     """Result of a rollback.
 
-    :param lost: sentences about changes made since the move, which are lost
-    :param kept: sentences about documents that stay because their older file is gone or altered
-    :param people: (kind, id) of what the move created and is in use now, so that it stays
+    :param lost: sentences about changes made since the migration, which are lost
+    :param kept: sentences about documents that stay because their older file is missing or altered
+    :param people: (kind, id) of rows that the migration created and that stay because they are in use
     """
 
     documents: int = 0
@@ -39,9 +39,9 @@ class TakenBack:
 def roll_back(
     services: Services, source: Source, known: LegacySource, report: Callable[[int], None] = lambda done: None
 ) -> TakenBack:
-    """Take a move back; Conflict once it was finished.
+    """Roll back a migration. Raises Conflict if it has been finished.
 
-    Documents added since stay, and what was deleted permanently stays deleted.
+    Documents added since stay. What was deleted permanently stays deleted.
     """
     if known.finishing_at is not None:
         raise Conflict(FINISHED)
@@ -67,7 +67,7 @@ def _moved(after: int) -> Sequence[EntityFile]:
 
 
 def _is_unaltered(source: Source, older: Mapping[int, LegacyFile], file: EntityFile, back: TakenBack) -> bool:
-    """Whether the older file still is what the document was made from."""
+    """Return whether the older file is still the one the document was made from."""
     row = older.get(log.number_of(file))
     if row is not None and hash_of_file(row, source) == file.sha256:
         return True

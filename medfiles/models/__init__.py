@@ -1,4 +1,4 @@
-"""The tables. Importing this package makes every one of them known to the metadata."""
+"""The database tables. Importing this package registers all of them with the metadata."""
 
 from medfiles.models.accounts import ApiToken, Role, Session, User
 from medfiles.models.audit import AuditEvent, AuditPrivate, AuditSeal

@@ -28,8 +28,8 @@ class Patient(db.Model):  # type: ignore[name-defined,misc]
 class PatientShare(db.Model):  # type: ignore[name-defined,misc]
     """Another account's access to a patient, until `expires_at` (None: until revoked).
 
-    Pending, and without an account, until the account of `address` accepts. `address_key` is the form of the address
-    that is compared; `token_id` names the API token that gave the access.
+    A share is pending, without an account, until the account with `address` accepts it. `address_key` is the normalized
+    address used in comparisons; `token_id` is the API token that gave the access.
     """
 
     __tablename__ = "patient_shares"
@@ -54,7 +54,7 @@ class PatientShare(db.Model):  # type: ignore[name-defined,misc]
 
 
 class RecordMixin:
-    """Columns of all record types."""
+    """Columns shared by all record types."""
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     notes: Mapped[str | None] = mapped_column(Text)
@@ -62,8 +62,8 @@ class RecordMixin:
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, onupdate=now)
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # set while it is in the trash
     deleted_by: Mapped[int | None] = mapped_column(Id)
-    deleted_round: Mapped[int | None] = mapped_column(Id)  # of housekeeping, when it went to the trash
-    creation_key: Mapped[str | None] = mapped_column(String(64))  # of its form: a form sent twice creates one record
+    deleted_round: Mapped[int | None] = mapped_column(Id)  # housekeeping round in which it was trashed
+    creation_key: Mapped[str | None] = mapped_column(String(64))  # a form submitted twice creates only one record
 
     @declared_attr.directive
     def __table_args__(cls) -> Any:

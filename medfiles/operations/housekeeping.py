@@ -28,7 +28,7 @@ from medfiles.storage.journal import Swept
 log = structlog.get_logger("medfiles.operations.housekeeping")
 STAGED_FOR = timedelta(hours=24)  # no upload takes longer
 BATCH = 100
-BEGINNING = datetime.min.replace(tzinfo=UTC)  # before any time: unlike IS NOT NULL, it makes SQLite use the index
+BEGINNING = datetime.min.replace(tzinfo=UTC)  # before all stored times; unlike IS NOT NULL, lets SQLite use the index
 
 
 @dataclass(frozen=True)
@@ -40,19 +40,22 @@ class Purged:
 
 @dataclass(frozen=True)
 class Expiry:
-    """What in the trash has expired: trashed before this time and, unless None, in this round or an earlier one."""
+    """What has expired in the trash: everything trashed before this time.
+
+    Unless `last_round` is None, it must also have been trashed in that round of housekeeping or an earlier one.
+    """
 
     before: datetime
     last_round: int | None = None
 
     @classmethod
     def after(cls, retention: timedelta, *, force: bool = False) -> "Expiry":
-        """Return the expiry of what stays in the trash so long; `force`: by the clock alone."""
+        """Return the expiry for this retention period. `force`: by the clock alone."""
         last_round = None if force else rounds.current() - rounds.needed(retention)
         return cls(now() - retention, last_round)
 
     def has_passed(self, model: type[EntityFile] | type[RecordMixin]) -> ColumnElement[bool]:
-        """Condition on the rows of documents, or of one record type."""
+        """Return the condition for expired documents, or for expired records of one type."""
         by_clock = model.deleted_at < self.before
         return by_clock if self.last_round is None else by_clock & (model.deleted_round <= self.last_round)
 
@@ -64,7 +67,7 @@ class Warmed:
 
 
 def sweep(storages: Storages, report: Callable[[str], None] = lambda key: None) -> Swept:
-    """Sweep the journal, then remove staged files of uploads that ended long ago."""
+    """Sweep the journal, then remove the staged files of uploads that ended long ago."""
     swept = journal.sweep(storages, report=report)
     for storage in storages:
         storage.clear_staged(STAGED_FOR.total_seconds())
@@ -72,7 +75,7 @@ def sweep(storages: Storages, report: Callable[[str], None] = lambda key: None) 
 
 
 def forget_cancelled(before: datetime) -> None:
-    """Delete the keys of uploads cancelled before that time: none of them can still be on its way.
+    """Delete the keys of uploads canceled before that time, none of which can still arrive.
 
     A time in the future is set to now.
     """
@@ -95,9 +98,10 @@ def purge_expired(
     *,
     force: bool = False,
 ) -> Purged:
-    """Delete permanently what has been in the trash for so long: documents, then records that hold none any more.
+    """Permanently delete what has been in the trash longer than `retention`.
 
-    The clock and the rounds of housekeeping must agree; `force`: the clock decides alone.
+    Documents are deleted first, then records that no longer have any. Both the clock and the number of housekeeping
+    rounds must have passed the retention; `force`: the clock alone decides.
     """
     if not force:
         rounds.begin()
@@ -116,16 +120,17 @@ def purge_expired(
 
 
 def held_back(retention: timedelta) -> int:
-    """Count documents that are in the trash for so long by the clock, but not for enough rounds."""
+    """Count documents whose retention has passed by the clock, but not by rounds of housekeeping."""
     by_clock, by_both = Expiry.after(retention, force=True), Expiry.after(retention)
     return count(EntityFile.id, _is_due(by_clock), not_(by_both.has_passed(EntityFile)))
 
 
 def mend_deletion_times(registry: Registry) -> int:
-    """Replace impossible deletion times by now; return how many documents and records had one.
+    """Replace impossible deletion times with now; return how many documents and records had one.
 
-    Impossible is a time to come, or one before the upload or the creation: a clock was wrong at the deletion. Their
-    full time in the trash begins now. What went to the trash together stays together.
+    A deletion time is impossible if it is in the future, or before the upload or creation: the clock was wrong. It is
+    also replaced if its round is unknown. The full retention begins now. Documents and records that were trashed
+    together stay together.
     """
     rows, wrong = 0, _impossible(registry)
     db.session.rollback()
@@ -134,7 +139,7 @@ def mend_deletion_times(registry: Registry) -> int:
     with transaction() as session:
         current, at = rounds.current(), now()
         for entity_type, entity_id, deleted_at in wrong:
-            at += timedelta(microseconds=1)  # so that two deletions in one record stay two
+            at += timedelta(microseconds=1)  # keep separate deletions in one record apart
             values = {"deleted_at": at, "deleted_round": current}
             files = (EntityFile.entity_type == entity_type, EntityFile.entity_id == entity_id)
             model = registry[entity_type].model
@@ -146,7 +151,7 @@ def mend_deletion_times(registry: Registry) -> int:
 
 
 def _impossible(registry: Registry) -> set[tuple[str, int, datetime]]:
-    """Return (record type, record, deletion time) of each deletion at an impossible time."""
+    """Return (record type, record id, deletion time) of each impossible deletion."""
     columns = (EntityFile.entity_type, EntityFile.entity_id, EntityFile.deleted_at)
     documents = select(*columns).where(_is_impossible(EntityFile, EntityFile.uploaded_at)).distinct()
     known = {record_type.name for record_type in registry}
@@ -159,14 +164,20 @@ def _impossible(registry: Registry) -> set[tuple[str, int, datetime]]:
 
 
 def _is_impossible(model: Any, made_at: Any) -> ColumnElement[bool]:
-    """Condition; a time of creation that is to come itself tells nothing about the deletion."""
+    """Return the condition for an impossible deletion time.
+
+    A creation time in the future is wrong itself, so it says nothing about the deletion.
+    """
     before_creation = and_(model.deleted_at < made_at, made_at <= now())
     wrong: ColumnElement[bool] = or_(not_(is_past(model.deleted_at)), before_creation, model.deleted_round.is_(None))
     return and_(model.deleted_at > BEGINNING, wrong)
 
 
 def _is_due(expiry: Expiry) -> ColumnElement[bool]:
-    """Condition; a document imported with a long trashed lab result stays for the full time after the import."""
+    """Return the condition for expired documents.
+
+    A document that was imported with a lab result already in the trash stays for the full retention after the import.
+    """
     return expiry.has_passed(EntityFile) & or_(EntityFile.legacy_id.is_(None), EntityFile.updated_at < expiry.before)
 
 
@@ -190,12 +201,12 @@ def _purge_records(record_type: RecordType, expiry: Expiry, registry: Registry) 
 
 
 def cold_count() -> int:
-    """Count documents without a thumbnail for which none has failed."""
+    """Count documents that have no thumbnail, unless rendering it has failed."""
     return count(EntityFile.id, *_cold())
 
 
 def warm(renderer: Renderer, report: Callable[[], None] = lambda: None) -> Warmed:
-    """Render the missing thumbnails, one after another."""
+    """Render the missing thumbnails one after another."""
     made = failed = after = 0
     query = select(EntityFile).where(*_cold()).order_by(EntityFile.id).limit(BATCH)
     while files := db.session.scalars(query.where(EntityFile.id > after)).all():
@@ -213,7 +224,10 @@ def warm(renderer: Renderer, report: Callable[[], None] = lambda: None) -> Warme
 
 
 def warm_one(renderer: Renderer, file_id: int) -> bool:
-    """Render one thumbnail if it is missing. Return whether it was; raise StorageError if a retry may help."""
+    """Render one thumbnail if it is missing; return whether it was rendered.
+
+    Raises StorageError if a retry may help.
+    """
     file = db.session.scalar(select(EntityFile).where(EntityFile.id == file_id, *_cold()))
     if file is None:
         return False
@@ -232,7 +246,7 @@ def _warmed(renderer: Renderer, file: EntityFile) -> bool:
 
 
 def _cold() -> tuple[ColumnElement[bool], ...]:
-    """Conditions: a thumbnail is possible, and none was made or failed."""
+    """Return the conditions for documents that can have a thumbnail but for which none was made or failed."""
     small = select(Rendition.id).where(
         Rendition.sha256 == EntityFile.sha256, Rendition.recipe == recipe(THUMBNAIL), Rendition.page == 1
     )

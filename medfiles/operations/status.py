@@ -25,7 +25,7 @@ from medfiles.storage.journal import LEASE
 
 @dataclass(frozen=True)
 class DocumentCounts:
-    """Counts and bytes of one record type's documents."""
+    """Number and size in bytes of one record type's documents."""
 
     documents: int = 0
     size: int = 0
@@ -35,7 +35,7 @@ class DocumentCounts:
 
 @dataclass(frozen=True)
 class Journal:
-    """Objects being stored and removed, and how many are overdue for the sweep."""
+    """Objects being stored or removed, and how many are overdue for the sweep."""
 
     attach: int
     remove: int
@@ -44,7 +44,7 @@ class Journal:
 
 @dataclass(frozen=True)
 class Process:
-    """A server process on this machine; `memory` in bytes, sandbox workers included."""
+    """A server process on this machine. `memory` is in bytes and includes its sandbox workers."""
 
     pid: int
     memory: int
@@ -54,7 +54,7 @@ class Process:
 
 @dataclass(frozen=True)
 class Status:
-    """Figures of the installation; sizes in bytes."""
+    """Figures of the installation. Sizes are in bytes."""
 
     at: datetime
     kinds: Mapping[str, DocumentCounts]  # by record type
@@ -62,7 +62,7 @@ class Status:
     pictures_size: int
     failed_pictures: int
     additional: Sequence[Figure]
-    oldest_trash: datetime | None  # purged first
+    oldest_trash: datetime | None  # the first to be purged
     journal: Journal
     free: Mapping[str, int | None]  # by storage; None: unlimited
     accounts: int
@@ -83,12 +83,12 @@ class Status:
 
     @property
     def jobs_late(self) -> int:
-        """Seconds for which the oldest due job has waited."""
+        """How many seconds the oldest due job has waited."""
         return max(0, int((self.at - self.jobs.oldest).total_seconds())) if self.jobs.oldest else 0
 
 
 class StatusService(Service):
-    """Status for admins."""
+    """The status of the installation, for administrators."""
 
     def read(self, services: Services) -> Status:
         with self.operation("status"):
@@ -133,14 +133,14 @@ def measure(services: Services) -> Status:
 
 
 def processes() -> tuple[Process, ...]:
-    """Return server processes: siblings with the same command line."""
+    """Return the server processes: siblings with the same command line."""
     me = psutil.Process().as_dict(["ppid", "cmdline"])
     alike = [one for one in psutil.process_iter(["ppid", "cmdline"]) if one.info == me]
     return tuple(found for one in alike if (found := _process(one)))
 
 
 def _process(process: psutil.Process) -> Process | None:
-    """None when the process has ended."""
+    """Return the figures of a process; None if it has ended."""
     try:
         workers = process.children(recursive=True)
         memory = sum(one.memory_info().rss for one in (process, *workers))

@@ -24,12 +24,12 @@ PASSWORD_CHANGED = "Password changed. Your other devices were signed out and you
 
 
 class SignInForm(LoginForm):
-    """Sign-in without "remember me", which would outlive the idle timeout."""
+    """A sign-in form without "remember me", which would outlive the idle timeout."""
 
     remember = None  # type: ignore[assignment]
 
     def validate(self, **more: Any) -> bool:
-        """Log every attempt; when it cannot be logged, sign-in fails."""
+        """Validate, and log every attempt. If it cannot be logged, sign-in fails."""
         succeeded = super().validate(**more)
         if self.email.data and self.password.data:
             _log_sign_in("sign-in", self.user, succeeded)

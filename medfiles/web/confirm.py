@@ -1,4 +1,4 @@
-"""“Confirm it’s you”: password and code again, before a change of how one signs in."""
+"""“Confirm it’s you”: ask for password and code again before a change of sign-in settings."""
 
 from urllib.parse import urlsplit
 
@@ -31,7 +31,7 @@ class ConfirmForm(ServiceForm):
 
 
 class NewPasswordForm(ChangePasswordForm):
-    """A new password. The current one was just asked for, by `ConfirmForm`."""
+    """A form for a new password. `ConfirmForm` has just asked for the current one."""
 
     password = None  # type: ignore[assignment]
 
@@ -63,7 +63,7 @@ def _prove(form: ConfirmForm) -> bool:
 
 
 def _next_page() -> str:
-    """Return the page of the account that asked for proof."""
+    """Return the account page that asked for proof."""
     try:
         wanted = urlsplit(request.args.get("next", ""))
     except ValueError:

@@ -90,7 +90,7 @@ def decline(share_id: int) -> ResponseReturnValue:
 
 
 def own_share(patient: views.PatientView) -> int | None:
-    """Return the id of the reader's own share; None for the owner."""
+    """Return the id of the user's own share; None for the owner."""
     share = shares().own(patient.id) if patient.access != Action.OWN else None
     return share.id if share else None
 
@@ -109,12 +109,12 @@ def _form(changing: ShareView | None) -> ShareForm:
     form = ShareForm(data={"email": changing.email, "level": level.value, "expires_at": last, "zone": UTC})
     form.was = _was(level, changing.last and changing.last + SECOND)
     if changing.over:
-        del form.was["expires_at"]  # the form begins without an end
+        del form.was["expires_at"]  # the form starts without an end
     return form
 
 
 def _was(level: str, ends: datetime | None) -> dict[str, str]:
-    """Return what the hidden fields say that a form was filled with."""
+    """Return the hidden fields, which say what a form was filled with."""
     return {"level": level, "expires_at": ends.isoformat() if ends else ""}
 
 
@@ -132,7 +132,7 @@ def _moment(text: str) -> datetime | None:
 
 
 def _ends(form: Any, before: Mapping[str, Any]) -> datetime | None:
-    """Return the first moment without access; exactly as before if the day was left alone."""
+    """Return the first moment without access. It stays exactly as before if the day was left alone."""
     zone = form.zone.data if is_zone(form.zone.data) else UTC
     earlier, last = before.get("expires_at"), form.expires_at.data
     if earlier and last in {_last(earlier).astimezone(ZoneInfo(each)).date() for each in (zone, UTC)}:
@@ -145,7 +145,7 @@ def _last(ends: datetime) -> datetime:
 
 
 def _share(patient_id: int, form: Any) -> tuple[Grant, bool] | None:
-    """Return the share and whether it is new; None when it is in conflict."""
+    """Return the share and whether it is new; None if there is a conflict."""
     before = _before()
     values = {"level": form.level.data, "expires_at": _ends(form, before)}
     try:

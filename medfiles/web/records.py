@@ -1,4 +1,4 @@
-"""Pages of patients and records, also as fragments for the side sheet."""
+"""Pages of patients and records. Records are also fragments for the side sheet."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +21,7 @@ from medfiles.web.edits import EditForm
 from medfiles.web.filters import plural
 
 blueprint = Blueprint("records", __name__)
-MOST_EVENTS = 100  # in one page of the activity
+MOST_EVENTS = 100  # per page of the activity
 
 
 @blueprint.get("/")
@@ -163,7 +163,7 @@ def record_restore(type: RecordType, id: int) -> ResponseReturnValue:
 
 
 def patients(*, counted: bool = False) -> tuple[views.PatientView, ...]:
-    """Return the account's patients; `counted` adds figures for the start page."""
+    """Return the account's patients. `counted`: with the numbers shown on the start page."""
     if "patients" not in g:
         g.patients = tuple(
             views.patient_view(entry.patient, entry.level, entry.records, entry.files)
@@ -173,7 +173,7 @@ def patients(*, counted: bool = False) -> tuple[views.PatientView, ...]:
 
 
 def editable_patient(patient_id: int, record_type: RecordType) -> views.PatientView:
-    """Return the patient, or raise Forbidden when the reader cannot edit it."""
+    """Return the patient. Raises Forbidden if the user cannot edit it."""
     view, _ = pages.patient_page(patient_id, record_type.name)
     _require_edit(view)
     return view

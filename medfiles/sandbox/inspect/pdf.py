@@ -1,4 +1,4 @@
-"""PDF: pdfium must open it and find a page, or report only a missing password."""
+"""Inspect PDF files: pdfium must open them and find a page, or report only a missing password."""
 
 from typing import Any, BinaryIO
 
@@ -22,7 +22,7 @@ def inspect(file: BinaryIO, media_type: str) -> dict[str, Any]:
 
 
 def count(file: BinaryIO) -> int | None:
-    """Return the number of pages; None when encrypted. Does not interpret content."""
+    """Return the number of pages; None if the file is encrypted. Does not interpret page content."""
     file.seek(0)
     try:
         with pypdfium2.PdfDocument(file) as document:
