@@ -21,7 +21,7 @@ CHUNK = 64 * 1024
 
 
 def scan_upload(scanner: Clamd | None, path: Path) -> dict[str, Any]:
-    """Return the scan columns of a new document; raise Infected to reject it."""
+    """Scan an upload and return the scan columns of its document. Raises Infected if malware is found."""
     if scanner is None:
         return {}
     with open_file(path) as file:

@@ -259,7 +259,7 @@ def _found(ids: Sequence[int]) -> Mapping[int, EntityFile]:
 
 
 def _locked(files: Sequence[EntityFile], check: Check) -> Sequence[EntityFile]:
-    """Lock the rows in the open transaction and check them again."""
+    """Lock the rows in the open transaction and check them again. Raises Conflict if one of them is gone."""
     ids = sorted(file.id for file in files)
     query = select(EntityFile).where(EntityFile.id.in_(ids)).order_by(EntityFile.id)
     locked = db.session.scalars(query.with_for_update().execution_options(populate_existing=True)).all()

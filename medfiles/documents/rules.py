@@ -27,7 +27,7 @@ class UploadPermit:
 
 @dataclass(frozen=True)
 class UploadMetadata:
-    """What the client sends with the bytes of a document."""
+    """The name and details that the client sends with a document's bytes."""
 
     name: str
     details: Mapping[str, str | None] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The table of errors: HTTP status, code for programs, sentence for people."""
+"""The table of errors: the HTTP status, the code for programs, and the message for people."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

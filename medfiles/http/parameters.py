@@ -98,7 +98,7 @@ def day(query: Query, name: str) -> date | None:
 
 
 def zone(query: Query, default: str) -> str:
-    """Return the name of a time zone."""
+    """Return the name of a time zone. Raises Rejected if it is not one."""
     name = query.get("zone") or default
     if not is_zone(name):
         raise refused("zone", "must be a time zone such as Europe/Berlin.")

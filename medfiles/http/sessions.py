@@ -32,7 +32,7 @@ def had_session() -> bool:
 
 
 class DatabaseSessions(ServerSideSessionInterface):  # type: ignore[misc]
-    """Flask-Session over the `sessions` table, with owner and last use."""
+    """Flask-Session backed by the `sessions` table, with owner and last use."""
 
     def __init__(self, app: Flask, idle: timedelta, longest: timedelta) -> None:
         super().__init__(app, key_prefix="", serialization_format="json")

@@ -61,7 +61,7 @@ class ShareView:
 
 @dataclass(frozen=True)
 class Fact:
-    """One labelled value of a record: text or a date."""
+    """One labeled value of a record: text or a date."""
 
     label: str
     value: str | date
