@@ -17,12 +17,15 @@ PREFIX = "MEDFILES_"
 
 
 class SettingError(ClickException, ValueError):
-    """The installation cannot start like this: one sentence names the setting, folder or driver, and what to do."""
+    """The installation cannot start as configured.
+
+    The message is one sentence that names the setting, folder or driver and says what to do.
+    """
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One environment variable; `parse` turns its text, or `default`, into the value."""
+    """One environment variable. `parse` converts its text, or `default`, to the value."""
 
     name: str
     default: str
@@ -31,7 +34,7 @@ class Setting:
 
 
 def location(text: str) -> str:
-    """Check an nginx location such as "/inside/", or ""."""
+    """Validate an nginx location such as "/inside/"; empty means off."""
     if text and not re.fullmatch(r"/([A-Za-z0-9_-]+/)+", text):
         raise ValueError("write a path such as /documents-inside/")
     return text
@@ -47,7 +50,7 @@ def amount(text: str) -> int:
 
 
 def public_url(text: str) -> str:
-    """Check the address people open, such as https://records.example.org; empty: not set."""
+    """Validate the address people open, such as https://records.example.org; empty means not set."""
     parts = urlsplit(text)
     extra = parts.path.strip("/") or parts.query or parts.fragment or parts.username
     if text and (parts.scheme not in ("http", "https") or not parts.hostname or extra):
@@ -56,7 +59,7 @@ def public_url(text: str) -> str:
 
 
 def daemon_address(text: str) -> str:
-    """Check the scanner's address; empty: no scanner."""
+    """Validate the scanner's address; empty means no scanner."""
     parts = urlsplit(text)
     tcp = parts.scheme == "tcp" and parts.hostname and parts.port
     unix = parts.scheme == "unix" and parts.path.startswith("/") and not parts.netloc
@@ -113,7 +116,7 @@ SETTINGS = (
 
 
 def load(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return all settings by name; SettingError for an unknown name or invalid value."""
+    """Return all settings by name. Raises SettingError for an unknown name or invalid value."""
     unknown = {name for name in environ if name.startswith(PREFIX)} - {setting.name for setting in SETTINGS}
     if unknown:
         raise SettingError(f"Unknown setting {', '.join(sorted(unknown))}: see docs/operate/settings.md.")
@@ -135,7 +138,7 @@ def _read(setting: Setting, environ: Mapping[str, str]) -> Any:
 
 
 def unencrypted(settings: Mapping[str, Any]) -> str | None:
-    """Return a warning if the server can be reached from other machines without HTTPS."""
+    """Return a warning if the server can be reached from other machines without HTTPS, else None."""
     host = settings["MEDFILES_HOST"].strip("[]")
     if settings["MEDFILES_HTTPS"] or host == "localhost" or host.startswith("unix:"):
         return None
@@ -149,7 +152,7 @@ def unencrypted(settings: Mapping[str, Any]) -> str | None:
 
 
 def secret_key(settings: Mapping[str, Any]) -> str:
-    """Return the configured secret key, or the one created in the instance directory."""
+    """Return the configured secret key, or the one in the instance directory, creating it if needed."""
     if settings["MEDFILES_SECRET_KEY"]:
         return str(settings["MEDFILES_SECRET_KEY"])
     path: Path = settings["MEDFILES_INSTANCE"] / "secret-key"

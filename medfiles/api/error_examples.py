@@ -1,6 +1,6 @@
-"""The errors a client may meet, as the API's document shows them: one for each row of the error table, and variants.
+"""Examples of the errors that a client may get, for the OpenAPI document: one per row of the error table, and variants.
 
-The sentences are the product's own: a test provokes the errors and compares.
+They contain the messages that clients really get: a test provokes each error and compares.
 """
 
 from typing import NamedTuple

@@ -25,7 +25,7 @@ from medfiles.http.responses import send_document
 from medfiles.http.views import file_views
 from medfiles.record_types.declared import RecordType
 
-USUAL, MOST = 50, 200  # documents in one page of a list
+USUAL, MOST = 50, 200  # documents per page of a list: default and maximum
 
 
 @blueprint.get("/<kind:type>/<int:id>/files")
@@ -89,7 +89,7 @@ def file(file_id: int) -> Response:
 )
 def download(file_id: int) -> Response:
     """Download a document, byte for byte as it was uploaded."""
-    direct = parameters.flag(request.args, "direct")  # refused before the document is opened
+    direct = parameters.flag(request.args, "direct")  # validated before the document is opened
     return send_document(documents().open(file_id), direct=direct)
 
 

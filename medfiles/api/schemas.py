@@ -24,7 +24,7 @@ WINDOW = r"^-?[0-9]{1,7}(\.[0-9]{1,3})?,[0-9]{1,7}(\.[0-9]{1,3})?$"
 
 
 def doc(description: str | None = None, *examples: Any, default: Any = ..., **more: Any) -> Any:
-    """Declare a field with its description and, if there is one, its example."""
+    """Declare a field with its description and its example, if any."""
     return Field(default, description=description, examples=list(examples) or None, **more)
 
 
@@ -34,14 +34,14 @@ def optional(description: str | None = None, *examples: Any, **more: Any) -> Any
 
 
 def _gather_example(schema: dict[str, Any]) -> None:
-    """Make one example of a model from those of its fields."""
+    """Build a model's example from the examples of its fields."""
     _drop_null_defaults(schema)
     found = schema["properties"].items()
     schema["examples"] = [{name: field.pop("examples")[0] for name, field in found if "examples" in field}]
 
 
 def _drop_null_defaults(schema: dict[str, Any]) -> None:
-    """Drop null as a default: it stands for absent here, which is not always the same as null."""
+    """Drop defaults of null: here they mean "absent", which is not always the same as null."""
     for field in schema["properties"].values():
         if field.get("default", "") is None:
             del field["default"]
@@ -60,7 +60,7 @@ class In(BaseModel):
 
 
 class Parameters(BaseModel):
-    """Base of query parameters and headers. These models describe; `parameters` parses."""
+    """Base of query parameters and headers. These models only describe them; `http.parameters` parses them."""
 
     model_config = ConfigDict(json_schema_extra=_drop_null_defaults)
 
@@ -87,7 +87,7 @@ class Problem(Out):
 
 
 def _details(declared: Iterable[DocumentField], about: str, *, sent: bool = True, null: bool = False) -> dict[str, Any]:
-    """Return the members of a model for details of documents; those that are sent may be absent."""
+    """Return the members of a model for document details. In a request (`sent`), each of them may be absent."""
     members: dict[str, Any] = {}
     for field in declared:
         type_: Any = Annotated[date, Field(strict=False)] if field.kind == "date" else str  # forms have text only
@@ -149,7 +149,7 @@ class HtmlPreview(Out):
 
 
 class TablePreview(Out):
-    """The `rows` of the sheet with the number `page`; `sheets` names all that can be shown."""
+    """The `rows` of sheet number `page`; `sheets` names all sheets that can be shown."""
 
     kind: Literal["table"] = doc(None, "table")
     rows: list[list[str]] = doc(None, [["Test", "Value"], ["HbA1c", "5.4"]])
@@ -199,7 +199,7 @@ class Bulk(In):
 
 
 class FileOutcome(Out):
-    """What became of one document."""
+    """The result for one document."""
 
     id: int = doc(None, 1000000001)
     status: int = doc("The status that a request for this document alone would have had", 200)
@@ -220,7 +220,7 @@ class Patient(Out):
 
 
 class NewShare(In):
-    """Access for the account of an email address, once it accepts."""
+    """Access for the account with this email address, once it accepts."""
 
     email: str = doc(None, "otto@sample.example", min_length=1, max_length=255)
     level: Literal["view", "edit"] = doc("view: view and download. edit: also add, change and delete", "view")
@@ -241,7 +241,7 @@ class Share(Out):
 
 
 class Invitation(Out):
-    """Access that waits for this account to accept it."""
+    """Access that this account has been offered but has not accepted."""
 
     id: int = doc(None, 5)
     patient: str = doc("The patient's name", "Ella Sample")
@@ -324,7 +324,7 @@ class UploadHeaders(Parameters):
     )
 
 
-FIELD_TYPES: Mapping[str, tuple[Any, Any]] = {  # of a declared field: its type and an example
+FIELD_TYPES: Mapping[str, tuple[Any, Any]] = {  # type and example of a declared field, by its kind
     "string": (str, "Something"),
     "text": (str, "Some words."),
     "date": (date, DAY),
@@ -335,7 +335,7 @@ FIELD_TYPES: Mapping[str, tuple[Any, Any]] = {  # of a declared field: its type 
 
 @lru_cache(maxsize=4)
 def models_for(record_types: tuple[RecordType, ...]) -> Mapping[str, type[BaseModel]]:
-    """Return by name the models that depend on the record types: "Visit", "VisitInput", "VisitChanges" …
+    """Return the models that depend on the record types, by name: "Visit", "VisitInput", "VisitChanges" …
 
     "Record", "RecordInput" and "RecordChanges" stand for a record of any type, "Records" for a list of them.
     """
@@ -377,7 +377,7 @@ def _changes(name: str, declared: tuple[fields.Field, ...]) -> type[BaseModel]:
 
 
 def _member(field: fields.Field, default: Any) -> tuple[Any, Any]:
-    """Return a field of a model: its type and description."""
+    """Return a model's field as its type and description."""
     limit = {"string": field.limit, "text": fields.TEXT_LIMIT}.get(field.kind)
     about = Field(title=field.label, max_length=limit, min_length=1 if limit and field.required else None)
     value: Any = Annotated[FIELD_TYPES[field.kind][0], about]

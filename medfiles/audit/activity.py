@@ -51,7 +51,7 @@ class Line:
     """One line of a patient's activity."""
 
     at: datetime
-    who: str  # "you" or an address or "medfiles"
+    who: str  # "you", an e-mail address or "medfiles"
     text: str  # "downloaded “Blood count.pdf” (Visit “Annual check-up”)"
     outcome: str  # done | refused
     icon: str
@@ -74,7 +74,7 @@ def line(event: AuditEvent, email: str | None, actor: Actor, registry: Registry)
 
 
 def who(event: AuditEvent, email: str | None, actor: Actor) -> str:
-    """Return who acted, for this reader: "you", an address, or "medfiles" itself."""
+    """Return who acted, as shown to this reader: "you", an e-mail address, or "medfiles" itself."""
     words = "medfiles" if event.actor_id is None else "you" if event.actor_id == actor.user_id else email
     if event.token_id is None:
         return words or "an account"
@@ -83,13 +83,13 @@ def who(event: AuditEvent, email: str | None, actor: Actor) -> str:
 
 
 def _unknown_action(action: str) -> tuple[str, str, str]:
-    """Describe an action of a newer version, or of one that was withdrawn."""
+    """Describe an action that is unknown here, for example because a newer version of medfiles logged it."""
     text = action.replace("-", " ").replace("{", "{{").replace("}", "}}") + " {}"
     return text, text, "info"
 
 
 def _type_prefix(event: AuditEvent, registry: Registry) -> str:
-    """Return "the visit " for a record's name; documents and patients need no type."""
+    """Return a prefix such as "the visit " for a record's name. Documents and patients need none."""
     if event.action == "list-records" and event.entity_type and event.entity_type in registry:
         return f"the {registry[event.entity_type].titles.lower()} of "
     is_record = event.file_id is None and event.entity_id is not None and event.action not in ("attach",)

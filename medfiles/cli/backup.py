@@ -83,7 +83,7 @@ def bring_back(folder: Path, name: str | None, as_json: bool) -> None:
     if not done.outdated:
         found = [one.text for one in (integrity.verify(storages) + integrity.verify_deep(storages)).findings]
         key = config["MEDFILES_AUDIT_KEY"] or config["MEDFILES_SECRET_KEY"] or done.secret  # the restored one
-        chain.renew_anchor(Sealer(chain.derive_key(key), services().sealer.anchor))  # an old one has another chain
+        chain.renew_anchor(Sealer(chain.derive_key(key), services().sealer.anchor))  # the old head is of another chain
     lines = [*found, f"Restored {done.documents:,} documents from {done.name}."]
     lines += [text.format(count) for text, count in zip(TOKENS, astuple(done.tokens), strict=True) if count]
     lines += [SECOND_STEPS] * done.key_differs + [OUTDATED] * done.outdated

@@ -109,7 +109,7 @@ def _source(url: str | None, uploads: Path | None) -> Source:
 
 
 def _place() -> Path:
-    """Create and return the folder of these commands: lock, backups and reports."""
+    """Return the folder for the lock, backups and reports of these commands, creating it if needed."""
     place = Path(current_app.config["MEDFILES_INSTANCE"], FOLDER)
     place.mkdir(mode=0o700, exist_ok=True)
     return place
@@ -128,7 +128,7 @@ def _finish(as_json: bool) -> None:
 
 
 def _tell(made: Report, as_json: bool) -> None:
-    """Print the report, and save it as a self-contained page that only its owner can read."""
+    """Print the report and save it as a self-contained HTML page that only its owner can read."""
     path = _place() / ("analysis.html" if made.dry_run else "report.html")
     draft = path.with_suffix(".part")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:

@@ -1,4 +1,4 @@
-"""`flask medfiles previews`: make thumbnails in advance, clear the cache."""
+"""`flask medfiles previews`: create thumbnails in advance, clear the cache."""
 
 import sys
 

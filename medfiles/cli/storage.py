@@ -75,8 +75,8 @@ def list_trash(older_than: timedelta, as_json: bool) -> None:
 def purge(older_than: timedelta | None, force: bool, as_json: bool) -> None:
     """Permanently delete what has expired in the trash.
 
-    The clock alone does not decide: half as many rounds of housekeeping as the period has days must have begun since,
-    about one per day. --force deletes without that.
+    The clock is not trusted alone: rounds of housekeeping must also have begun since, half as many as the period has
+    days. About one begins per day. --force skips this check.
     """
     period = timedelta(days=services().trash_days) if older_than is None else older_than
     report = (lambda text: click.echo(text, err=True)) if sys.stderr.isatty() else (lambda text: None)

@@ -1,7 +1,7 @@
-"""What happens to row, bytes, previews and audit log when a document is stored, moved, trashed, restored or purged.
+"""Keep row, bytes, previews and audit log consistent when a document is stored, moved, trashed, restored or purged.
 
-Wherever a crash interrupts it, each object is named by a row or by the journal: journal the new keys, write, change the
-rows under their locks in one transaction, commit, remove the old objects.
+Every change takes the same steps: journal the new keys, write the objects, change the locked rows in one transaction,
+commit, remove the old objects. Wherever a crash interrupts it, a row or the journal names each object.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ from medfiles.previews import cache as preview_cache
 from medfiles.record_types.declared import Registry
 from medfiles.storage import Storage, Storages, journal, live_key, trash_key
 
-ERASE_AFTER = timedelta(hours=12)  # one job for many deletions, and time for retries within a day
+ERASE_AFTER = timedelta(hours=12)  # so that one job serves many deletions, and retries still fit into a day
 CHANGED = "This was changed elsewhere. Reload the page to see the current state."
 
 Moving = AbstractContextManager[Sequence[EntityFile]]
@@ -44,19 +44,19 @@ class Move:
 
 
 def moving_to_trash(storages: Storages, files: Sequence[EntityFile]) -> Moving:
-    """Move documents' bytes to the trash; the body of the `with` must call `mark_trashed`."""
+    """Move documents' bytes to the trash. The body of the `with` must call `mark_trashed`."""
     return moving(storages, files, lambda file: trash_key(now().date(), _extension(file)))
 
 
 def moving_from_trash(storages: Storages, registry: Registry, files: Sequence[EntityFile]) -> Moving:
-    """Move documents' bytes out of the trash; the body of the `with` must call `mark_restored`."""
+    """Move documents' bytes out of the trash. The body of the `with` must call `mark_restored`."""
     return moving(storages, files, lambda file: live_key(registry[file.entity_type].directory, _extension(file)))
 
 
 def mark_trashed(actor: Actor, files: Sequence[EntityFile], record: RecordMixin | None = None) -> None:
-    """Change the rows of documents whose bytes go to the trash, and log it, in the open transaction.
+    """Mark the rows of documents whose bytes move to the trash, and log it, in the open transaction.
 
-    `record`: it goes to the trash with them, at the same time.
+    A `record` is trashed together with its documents, with the same deletion time.
     """
     at = now() if record else None
     for row in _with(record, files):
@@ -66,7 +66,10 @@ def mark_trashed(actor: Actor, files: Sequence[EntityFile], record: RecordMixin 
 
 
 def mark_restored(actor: Actor, files: Sequence[EntityFile], record: RecordMixin | None = None) -> None:
-    """Change the rows of documents whose bytes leave the trash, and of their `record`, as `mark_trashed` does."""
+    """Unmark the rows of documents whose bytes leave the trash, and of their `record`, and log it.
+
+    Like `mark_trashed`, this is part of the open transaction.
+    """
     for row in _with(record, files):
         row.deleted_at = row.deleted_by = row.deleted_round = None
     _log(actor, "restore", files)
@@ -79,14 +82,17 @@ def _with(record: RecordMixin | None, files: Sequence[EntityFile]) -> Iterator[E
 
 
 def purge(registry: Registry, actor: Actor | None, files: Sequence[EntityFile]) -> Sequence[str]:
-    """Delete documents permanently, in the open transaction. Return the keys to remove once it is committed."""
+    """Permanently delete documents in the open transaction. Return the keys to remove after its commit."""
     erase_personal(files)
     event_log.record_each(actor, "purge", [(replace(event_log.subject_of(file), name=None), {}) for file in files])
     return [*delete_rows(files), *registry.additional.forget(files)]
 
 
 def erase_personal(files: Sequence[EntityFile]) -> None:
-    """Erase what events and keys of uploads say of these documents, in the open transaction; both stay as such."""
+    """Erase personal data about these documents from audit events and upload keys, in the open transaction.
+
+    The events and keys themselves are kept.
+    """
     ids = [file.id for file in files]
     event_log.erase_private(AuditEvent.file_id.in_(ids))
     db.session.execute(update(UploadKey).where(UploadKey.file_id.in_(ids)).values(sha256=None))
@@ -94,12 +100,15 @@ def erase_personal(files: Sequence[EntityFile]) -> None:
 
 
 def erase_later() -> None:
-    """Have what the open transaction deletes permanently erased from the database's files as well."""
+    """Enqueue a job that erases what the open transaction deletes from the database files as well."""
     jobs.enqueue(jobs.ERASE, after=ERASE_AFTER)
 
 
 def delete_rows(files: Sequence[EntityFile]) -> Sequence[str]:
-    """Delete rows and previews as `purge` does, but leave the audit log and additional documents to the caller."""
+    """Delete rows and previews as `purge` does, but leave the audit log and additional documents to the caller.
+
+    Return the keys to remove after the commit.
+    """
     for file in files:
         journal.release(file.storage, [file.file_path])
         db.session.delete(file)
@@ -110,10 +119,10 @@ def delete_rows(files: Sequence[EntityFile]) -> Sequence[str]:
 def moving(
     storages: Storages, files: Sequence[EntityFile], new_key: Callable[[EntityFile], str], target: Storage | None = None
 ) -> Iterator[Sequence[EntityFile]]:
-    """Copy bytes to new keys in the same storages or in `target`, then run the body in the rows' transaction.
+    """Copy bytes to new keys in the same storages or in `target`, then run the body in the transaction for the rows.
 
-    Yield the locked rows, which name their new keys once the body is done. An error in the body undoes everything.
-    Raises Conflict if another operation moved one of the documents first.
+    Yields the locked rows. They get their new keys after the body; an error in the body undoes everything. Raises
+    Conflict if another operation moved one of the documents first.
     """
     moves = {
         file.id: Move(
@@ -142,13 +151,13 @@ def moving(
 def storing(
     storages: Storages, expected: Mapping[str, Sequence[str]], failures: tuple[type[Exception], ...] = (MedfilesError,)
 ) -> Iterator[None]:
-    """Journal the keys that the body is about to write, by storage; on one of these failures remove what it wrote."""
+    """Journal the keys that the body will write, by storage. On one of the `failures`, remove what it wrote."""
     for storage, keys in expected.items():
         journal.expect(storage, keys)
     try:
         yield
     except DatabaseUnavailable:
-        raise  # the commit may have happened: only the sweep may decide
+        raise  # the commit may have succeeded, so leave the decision to the sweep
     except failures:
         journal.abandon(storages, [key for keys in expected.values() for key in keys])
         raise
@@ -177,7 +186,7 @@ def _copy(storages: Storages, move: Move) -> None:
 
 
 def _lock(moves: Mapping[int, Move]) -> Sequence[EntityFile]:
-    """Lock the rows in the order of their ids; raise Conflict if one does not name its old key any more."""
+    """Lock the rows in the order of their ids. Raises Conflict if one of them no longer has its old key."""
     query = select(EntityFile).where(EntityFile.id.in_(moves)).order_by(EntityFile.id)
     files = db.session.scalars(query.with_for_update().execution_options(populate_existing=True)).all()
     if [(file.id, file.file_path) for file in files] != [(at, moves[at].old) for at in sorted(moves)]:

@@ -1,4 +1,4 @@
-"""The table of errors: HTTP status, code for programs, sentence for people."""
+"""The table of errors: the HTTP status, the code for programs, and the message for people."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,24 +26,24 @@ Answer = Callable[[Exception], Response]
 
 @dataclass(frozen=True)
 class ErrorType:
-    """How an exception class and its subclasses are answered."""
+    """The response to an exception class and its subclasses."""
 
     error: type[Exception]
     status: int
-    when: str = ""  # for the description of the API; without it, no example there
-    code: str = ""  # of an exception from a library; our own carry theirs
-    message: str = ""  # the same
-    api_message: str = ""  # instead of `message`, where that speaks of pages
-    sample: str = ""  # a message as it can occur, of an exception that has no fixed one
+    when: str = ""  # for the OpenAPI document; without it, there is no example
+    code: str = ""  # for exceptions from libraries; our own define theirs
+    message: str = ""  # likewise
+    api_message: str = ""  # replaces `message` in the API if that mentions pages
+    sample: str = ""  # example message for an exception without a fixed one
 
     @property
     def example(self) -> Exception:
-        """One such error, with a message as people see it."""
+        """An example of such an error, with a message as people see it."""
         return self.error(self.sample) if self.sample else self.error()
 
     @property
     def name(self) -> str:
-        """The code; also the name of its example in the description of the API."""
+        """The error code, which also names its example in the OpenAPI document."""
         return self.code or str(getattr(self.error, "code", ""))
 
 
@@ -178,7 +178,7 @@ ERRORS = (
 )  # fmt: skip
 BY_CLASS = {row.error: row for row in ERRORS}
 UNKNOWN = BY_CLASS[http.InternalServerError]
-TITLES = {  # by status: of a problem document, and of a page
+TITLES = {  # by status: title of a problem document, title of a page
     400: ("Malformed request", "Something went wrong"),
     401: ("Not signed in", "Sign in"),
     403: ("Not allowed", "Not allowed"),
@@ -200,14 +200,14 @@ OTHER_TITLE = ("Error", "Something went wrong")
 
 @dataclass(frozen=True)
 class Refusal:
-    """An error as it is sent; `fields` maps field names to what is wrong with them."""
+    """An error as it is sent to the client. `fields` maps field names to error messages."""
 
     status: int
     code: str
     message: str
     headers: dict[str, str] = field(default_factory=dict)
     fields: dict[str, str] = field(default_factory=dict)
-    api_message: str = ""  # where `message` speaks of pages
+    api_message: str = ""  # replaces `message` in the API if that mentions pages
 
     @property
     def problem(self) -> dict[str, Any]:
@@ -228,7 +228,7 @@ def status_of(error: MedfilesError) -> int:
 
 
 def explained(error: Exception) -> Refusal:
-    """Return how to answer an exception; unknown ones reveal nothing."""
+    """Return what to tell the client about an exception. An unknown exception reveals nothing."""
     error = getattr(error, "original_exception", None) or error
     row = _row(error)
     if isinstance(error, HTTPException):
@@ -247,7 +247,7 @@ def _row(error: Exception) -> ErrorType:
 
 
 def answered_by(app: Flask, prefix: str, answer: Answer) -> None:
-    """Register how errors under a prefix of addresses are answered; the longest prefix counts."""
+    """Register how to answer errors under a URL prefix. The longest matching prefix wins."""
     app.extensions.setdefault("medfiles.http.errors", {})[prefix] = answer
 
 
@@ -255,7 +255,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(MedfilesError, _answer)
     app.register_error_handler(HTTPException, lambda error: _answer(error) if (error.code or 0) >= 400 else error)
     app.register_error_handler(500, _answer_unknown)
-    app.log_exception = lambda exc_info: None  # type: ignore[method-assign]  # its line has the real path: see below
+    app.log_exception = lambda exc_info: None  # type: ignore[method-assign]  # it logs the real path: see below
 
 
 def _answer(error: Exception) -> Response:
@@ -264,7 +264,7 @@ def _answer(error: Exception) -> Response:
 
 
 def _answer_unknown(error: Exception) -> ResponseReturnValue:
-    """Log the endpoint, not the path."""
+    """Answer an unexpected error, and log it with its endpoint instead of its path."""
     original = getattr(error, "original_exception", None)
     if original is not None and not isinstance(original, MedfilesError):
         log.error("unhandled", endpoint=request.endpoint, exc_info=original)

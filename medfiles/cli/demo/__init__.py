@@ -73,7 +73,7 @@ def _remember(password: str) -> None:
 
 
 def _account() -> dict[str, str] | None:
-    """Return the demo account while its first password is still valid."""
+    """Return the demo account if its initial password is still valid, else None."""
     if not _file().exists():
         return None
     known: dict[str, str] = json.loads(_file().read_text())
