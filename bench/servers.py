@@ -106,7 +106,7 @@ def settings_in(place: Path, **more: str) -> dict[str, str]:
 @contextmanager
 def medfiles(place: Path, **more: str) -> Iterator[Site]:
     place.mkdir(exist_ok=True)
-    (place / "instance").mkdir(exist_ok=True)
+    (place / "instance").mkdir(mode=0o700, exist_ok=True)
     settings = settings_in(place, **more)
     flask(settings, "db", "upgrade")
     app = make_app(settings, Sandbox(1))
