@@ -19,6 +19,7 @@ from medfiles.database.session import count, db, read, transaction
 from medfiles.models import Job
 
 WARM, SCAN = "warm", "scan"  # for one document each: make its thumbnail, scan it for malware
+MOVE = "move"  # for one patient: move the bytes of documents that went to the trash or left it without them
 LEASE = timedelta(seconds=60)
 LONGEST_WAIT = timedelta(hours=1)  # of a job until it is due: its interval, or the delay after a failure
 RECENT = timedelta(minutes=1)  # processes start together: do not repeat what another one has just run

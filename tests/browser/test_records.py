@@ -71,3 +71,16 @@ def test_switcher_leads_to_another_patient(page: Page, person: Person) -> None:
     page.locator(".mf-switcher summary").click()
     page.get_by_role("navigation", name="Patients").get_by_role("link", name="Theo Sample").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Theo Sample")
+
+
+def test_patient_moved_to_trash_is_back_with_everything_after_undo(page: Page, person: Person) -> None:
+    visit = person.visit("Letter.pdf")
+    patient = f"/patients/{visit.patient_id}"
+    page.goto(patient)
+    page.get_by_text("More actions for").locator("..").click()
+    page.get_by_role("button", name="Move patient to trash").click()
+    expect(page).to_have_url("/")
+    expect(page.get_by_role("heading", name="Patients in the trash")).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    expect(page).to_have_url(patient)
+    expect(page.get_by_text("Letter.pdf").first).to_be_visible()
