@@ -75,9 +75,10 @@ def mark_trashed(actor: Actor, files: Sequence[EntityFile], record: RecordMixin 
 
     `record`: it goes to the trash with them, at the same time.
     """
-    at, current = now() if record else None, rounds.current() if files or record else 0
+    at = now() if record else None
     for row in _with(record, files):
-        row.deleted_at, row.deleted_by, row.deleted_round = at or now(), actor.user_id, current
+        row.deleted_at, row.deleted_by = at or now(), actor.user_id
+        row.deleted_round = rounds.CURRENT
     _log(actor, "delete", files)
 
 

@@ -19,9 +19,12 @@ INTERVAL = timedelta(hours=20)
 LEAST = 2  # rounds for any retention: a clock that is wrong once begins one
 
 
+CURRENT = select(func.coalesce(func.max(HousekeepingRound.id), 0)).scalar_subquery()  # in the statement that stores it
+
+
 def current() -> int:
     """Return the number of the current round, 0 before the first."""
-    return db.session.scalar(select(func.max(HousekeepingRound.id))) or 0
+    return db.session.scalar(select(CURRENT)) or 0
 
 
 def begin() -> int:

@@ -9,9 +9,7 @@ from flask.testing import FlaskClient
 from passlib.totp import TOTP
 from sqlalchemy import select
 
-from medfiles.accounts import proof
 from medfiles.accounts import service as accounts
-from medfiles.clock import now
 from medfiles.database.session import db
 from medfiles.models import ApiToken, User
 from tests.http.test_sessions import (
@@ -26,6 +24,7 @@ from tests.http.test_sessions import (
     sign_in,
     signed_in,
 )
+from tests.support.clocks import SetClock
 from tests.support.factories import World, run_at_once, token_of
 
 # Flask-Security builds its forms as WTForms would no longer like them.
@@ -84,12 +83,11 @@ def test_password_without_the_code_is_no_proof(ada: World) -> None:
     assert client.get("/account/password").status_code == 200
 
 
-def test_proof_is_old_after_five_minutes(ada: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proof_is_old_after_five_minutes(ada: World, set_clock: SetClock) -> None:
     client = signed_in(ada)
     confirm(client)
-    for minutes, status in ((4, 200), (6, 303), (-6, 303)):  # a clock put back makes no proof fresh either
-        at = now() + timedelta(minutes=minutes)
-        monkeypatch.setattr(proof, "now", lambda at=at: at)
+    for minutes, status in ((4, 200), (6, 303), (-6, 302)):  # before sign-in: the session itself is refused
+        set_clock(timedelta(minutes=minutes))
         assert client.get("/account/password").status_code == status
 
 
@@ -157,13 +155,12 @@ def test_setup_prepared_in_another_account_needs_proof(ada: World) -> None:
     assert accounts.find(EMAIL).tf_primary_method is None
 
 
-def test_second_step_of_sign_in_completes_no_setup_without_proof(ada: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_second_step_of_sign_in_completes_no_setup_without_proof(ada: World, set_clock: SetClock) -> None:
     client = signed_in(ada)
     confirm(client)
     page = send(client, "/account/second-step", setup="authenticator")
     [key] = re.findall(r'<code class="mf-key">([^<]+)</code>', page.text)
-    at = now() + timedelta(minutes=6)
-    monkeypatch.setattr(proof, "now", lambda: at)
+    set_clock(timedelta(minutes=6))
     code = TOTP(key=key.replace("-", "")).generate().token
     assert post(client, "/sign-in/code", {"code": code})[0] == 303
     assert accounts.find(EMAIL).tf_primary_method is None

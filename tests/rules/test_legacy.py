@@ -86,7 +86,7 @@ def test_without_the_legacy_package_the_product_works(tmp_path: Path) -> None:
     for name in NAMED_IN:
         source = (package / name).read_text()
         source = re.sub(r"^ *legacy\.install\(.*\n", "", source, flags=re.MULTILINE)
-        (package / name).write_text(re.sub(r'"?\blegacy\b"?, ', "", source))
+        (package / name).write_text(re.sub(r'"?\blegacy\b"?,\s+', "", source))
     environ = {**os.environ, "PYTHONPATH": str(tmp_path), "MEDFILES_INSTANCE": str(tmp_path / "instance")}
     environ |= {"MEDFILES_SECRET_KEY": "a key of this test alone, long enough", "MEDFILES_HTTPS": "0"}
     command = [sys.executable, "-W", "ignore", "-c", JOURNEY]
