@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from sqlalchemy import Select, func, select, union_all
+from sqlalchemy import Select, func, not_, select, union_all
 
 from medfiles import permissions
 from medfiles.antivirus.policy import INFECTED, require_readable
@@ -135,10 +135,14 @@ class DocumentService(UploadService):
         return db.session.scalars(query.order_by(EntityFile.id)).all()
 
     def trashed(self, patient_id: int) -> Sequence[EntityFile]:
-        """Return a patient's documents in the trash, the last deleted first."""
+        """Return a patient's documents in the trash but those of records in the trash, the last deleted first."""
         with self.reading("list-trash", patient_id=patient_id) as target:
             self.authorized_patient(patient_id, Action.EDIT, target)
             query = select(EntityFile).where(EntityFile.patient_id == patient_id, EntityFile.deleted_at.is_not(None))
+            for record_type in self.registry:
+                model, of_type = record_type.model, EntityFile.entity_type == record_type.name
+                gone = select(model.id).where(model.id == EntityFile.entity_id, model.deleted_at.is_not(None))
+                query = query.where(not_(of_type & gone.exists()))
             return db.session.scalars(query.order_by(EntityFile.deleted_at.desc(), EntityFile.id)).all()
 
     def get(self, file_id: int) -> EntityFile:

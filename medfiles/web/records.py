@@ -86,9 +86,7 @@ def patient_restore(patient_id: int) -> ResponseReturnValue:
 def patient_trash(patient_id: int) -> ResponseReturnValue:
     view, context = pages.patient_page(patient_id, "trash")
     deleted = [views.record_view(kind, record, view, count) for kind, record, count in records().trashed(patient_id)]
-    gone = {(record.type.name, record.id) for record in deleted}
-    files = [file for file in documents().trashed(patient_id) if (file.entity_type, file.entity_id) not in gone]
-    shown = file_views(files, titled=True)
+    shown = file_views(documents().trashed(patient_id), titled=True)
     return render_template("records/patient_trash.html", records=deleted, files=shown, **context)
 
 

@@ -8,7 +8,7 @@ import pytest
 from medfiles.database.session import db
 from medfiles.documents import lifecycle
 from medfiles.errors import Conflict
-from medfiles.models import Visit
+from medfiles.models import Patient, Visit
 from medfiles.operations import housekeeping
 from tests.support.factories import World
 
@@ -159,3 +159,14 @@ def test_an_expired_large_record_is_purged_wherever_its_bytes_are(world: World) 
     assert (purged.documents, purged.records) == (MANY, 1)
     world.keep_house()
     world.assert_settled()
+
+
+def test_the_trash_of_a_patient_lists_a_record_and_not_its_documents(world: World) -> None:
+    record = large(world)
+    [alone] = world.store(world.record(patient=db.session.get_one(Patient, record.patient_id)), "alone.txt")
+    world.documents().trash(alone)
+    world.records().delete(world.kind(), record.id)
+    assert [(found.id, number) for _, found, number in world.records().trashed(record.patient_id)] == [
+        (record.id, MANY)
+    ]
+    assert [file.id for file in world.documents().trashed(record.patient_id)] == [alone]
