@@ -49,18 +49,27 @@ def levels(actor: Actor) -> Select[tuple[int, str]]:
 def _granted(user_id: Any, at: Any, latest: Any) -> tuple[Select[int, str], Select[int, str]]:
     """Return two queries for (patient_id, level): of owned patients, and of those currently shared with the user.
 
-    A share that expires is current if it was created no later than `latest` and expires after `at`. The arguments may
-    be bind parameters.
+    Patients in the trash are left out, so nothing below them can be listed, counted or opened. A share that expires is
+    current if it was created no later than `latest` and expires after `at`. The arguments may be bind parameters.
     """
-    owned = select(Patient.id.label("patient_id"), literal("owner").label("level")).where(Patient.user_id == user_id)
+    owned = select(Patient.id.label("patient_id"), literal("owner").label("level"))
+    owned = owned.where(Patient.user_id == user_id, Patient.deleted_at.is_(None))
     lasts = and_(PatientShare.created_at <= latest, PatientShare.expires_at > at)
     current = or_(PatientShare.expires_at.is_(None), lasts)
     shared = (
         select(PatientShare.patient_id, PatientShare.level)
         .join(Patient, Patient.id == PatientShare.patient_id)
-        .where(PatientShare.user_id == user_id, Patient.user_id != user_id, current)
+        .where(PatientShare.user_id == user_id, Patient.user_id != user_id, Patient.deleted_at.is_(None), current)
     )
     return owned, shared
+
+
+def trashed_patients(actor: Actor) -> Select[int]:
+    """Select the ids of the patients in the trash that the actor may restore: those it owns."""
+    owned = select(Patient.id).where(
+        Patient.user_id == actor.user_id, Patient.deleted_at.is_not(None), Patient.purge_began_at.is_(None)
+    )
+    return owned if actor.only_patient is None else owned.where(Patient.id == actor.only_patient)
 
 
 def patients_for(actor: Actor, action: Action = Action.VIEW) -> Select[tuple[int]]:

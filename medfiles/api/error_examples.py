@@ -45,6 +45,10 @@ EXAMPLES: dict[str, Example] = {row.name: Example(row.when, row.example) for row
     ),
     "record-already-in-trash": _conflict("The record is already in the trash.", "This visit is already in the trash."),
     "record-not-in-trash": _conflict("The record is not in the trash.", "This visit is not in the trash."),
+    "patient-already-in-trash": _conflict(
+        "The patient is already in the trash.", "This patient is already in the trash."
+    ),
+    "patient-not-in-trash": _conflict("The patient is not in the trash.", "This patient is not in the trash."),
     "document-in-trash": _conflict(
         "The document to change is in the trash.", "This document is in the trash. Restore it before you change it."
     ),

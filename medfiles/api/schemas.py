@@ -217,6 +217,11 @@ class Patient(Out):
     gender: str | None = doc(None, "Female")
     notes: str | None = doc(None, None)
     access: Literal["owner", "edit", "view"] = doc("Your permission", "owner")
+    deleted_at: datetime | None = doc("When it was moved to the trash", None)
+
+
+class PatientsQuery(Parameters):
+    trashed: Literal["0", "1"] = optional("1: your own patients in the trash instead, the last deleted first", "0")
 
 
 class NewShare(In):

@@ -61,7 +61,7 @@ def erase(at_once: bool, as_json: bool) -> None:
 def list_trash(older_than: timedelta, as_json: bool) -> None:
     """List IDs, types and deletion times of documents in the trash, without their names."""
     files = housekeeping.due(now() - older_than)
-    rows = [{"id": file.id, "type": file.entity_type, "deleted_at": file.deleted_at} for file in files]
+    rows = [{"id": file.id, "type": file.entity_type, "deleted_at": at} for file, at in files]
     lines = [f"{row['id']}  {row['type']:<12} {row['deleted_at']}" for row in rows]
     summary(as_json, "\n".join([*lines, f"{len(rows)} documents in the trash."]), documents=rows)
 
@@ -81,14 +81,17 @@ def purge(older_than: timedelta | None, force: bool, as_json: bool) -> None:
     period = timedelta(days=services().trash_days) if older_than is None else older_than
     report = (lambda text: click.echo(text, err=True)) if sys.stderr.isatty() else (lambda text: None)
     purged = housekeeping.purge_expired(services().registry, services().storages, period, report, force=force)
-    sentence = f"Permanently deleted {purged.documents} documents and {purged.records} records."
+    sentence = (
+        f"Permanently deleted {purged.documents} documents, {purged.records} records and {purged.patients} patients."
+    )
     if waiting := housekeeping.held_back(period):
         click.echo(
             f"{waiting} more documents are old enough, but too few rounds of housekeeping have begun since. "
             "--force deletes them.",
             err=True,
         )
-    facts = {"documents": purged.documents, "records": purged.records, "failed": purged.failed}
+    facts = {"documents": purged.documents, "records": purged.records, "patients": purged.patients}
+    facts |= {"failed": purged.failed}
     summary(as_json, sentence, ok=not purged.failed, **facts)
 
 

@@ -1,10 +1,10 @@
 """Operations on documents: list, count, open, edit, trash, restore, purge. For uploads, see `uploading`."""
 
-from collections.abc import Collection, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from sqlalchemy import Select, func, select, union_all
+from sqlalchemy import Select, func, not_, select, union_all
 
 from medfiles import permissions
 from medfiles.antivirus.policy import INFECTED, require_readable
@@ -15,7 +15,7 @@ from medfiles.documents import lifecycle, listing
 from medfiles.documents.listing import ListQuery
 from medfiles.documents.rules import checked_changes, require_live, require_live_record, require_room, require_trashed
 from medfiles.documents.uploading import UploadService, count_live
-from medfiles.errors import NotFound
+from medfiles.errors import Conflict, NotFound
 from medfiles.models import EntityFile
 from medfiles.permissions import Action
 from medfiles.record_types.declared import RecordType
@@ -135,10 +135,14 @@ class DocumentService(UploadService):
         return db.session.scalars(query.order_by(EntityFile.id)).all()
 
     def trashed(self, patient_id: int) -> Sequence[EntityFile]:
-        """Return a patient's documents in the trash, most recently deleted first."""
+        """Return a patient's documents in the trash, most recently deleted first, without those of trashed records."""
         with self.reading("list-trash", patient_id=patient_id) as target:
             self.authorized_patient(patient_id, Action.EDIT, target)
             query = select(EntityFile).where(EntityFile.patient_id == patient_id, EntityFile.deleted_at.is_not(None))
+            for record_type in self.registry:
+                model, of_type = record_type.model, EntityFile.entity_type == record_type.name
+                gone = select(model.id).where(model.id == EntityFile.entity_id, model.deleted_at.is_not(None))
+                query = query.where(not_(of_type & gone.exists()))
             return db.session.scalars(query.order_by(EntityFile.deleted_at.desc(), EntityFile.id)).all()
 
     def get(self, file_id: int) -> EntityFile:
@@ -213,14 +217,14 @@ class DocumentService(UploadService):
             file = self.authorized_file(file_id, Action.EDIT, target)
             self.registry[file.entity_type].allow("delete")
             require_live(file)
-            self._trash([file])
+            self._unless_moved(file, self._trash)
             return file
 
     def restore(self, file_id: int) -> EntityFile:
         with self.operation("restore", file_id=file_id) as target:
             file = self.authorized_file(file_id, Action.EDIT, target)
             require_trashed(file)
-            self._restore(self.registry[file.entity_type], file.entity_id, [file])
+            self._unless_moved(file, partial(self._restore, self.registry[file.entity_type], file.entity_id))
             return file
 
     def purge(self, file_id: int) -> None:
@@ -236,6 +240,17 @@ class DocumentService(UploadService):
         """Return a query for the live documents that the actor can see."""
         allowed = permissions.patients_for(self.actor)
         return select(EntityFile).where(EntityFile.patient_id.in_(allowed), EntityFile.deleted_at.is_(None))
+
+    def _unless_moved(self, file: EntityFile, change: Callable[[Sequence[EntityFile]], None]) -> None:
+        """Change a document; try again if its bytes alone were moved in between, as a job does after a restore."""
+        file_id, key, deleted_at = file.id, file.file_path, file.deleted_at
+        try:
+            change([file])
+        except Conflict:
+            current = db.session.get(EntityFile, file_id, populate_existing=True)
+            if current is None or current.file_path == key or current.deleted_at != deleted_at:
+                raise
+            change([current])
 
     def _trash(self, files: Sequence[EntityFile]) -> None:
         with lifecycle.moving_to_trash(self.storages, files) as moved:

@@ -43,6 +43,7 @@ class PatientView:
     notes: str | None
     access: str  # owner | edit | view
     can_edit: bool  # edit the patient, add and change records
+    deleted_at: datetime | None
     record_count: int | None = None
     file_count: int | None = None
 
@@ -221,6 +222,7 @@ def patient_view(patient: Patient, level: Action, records: int | None = None, fi
         notes=patient.notes,
         access=level.value,
         can_edit=level != Action.VIEW,
+        deleted_at=patient.deleted_at,
         record_count=records,
         file_count=files,
     )

@@ -101,7 +101,8 @@ def _make_user(row: Row, _: int) -> int:
 
 
 def _find_patient(row: Row, owner: int) -> Sequence[int]:
-    query = select(Patient).where(Patient.user_id == owner, Patient.birth_date == day(row["birth_date"]))
+    born = Patient.birth_date == day(row["birth_date"])
+    query = select(Patient).where(Patient.user_id == owner, born, Patient.deleted_at.is_(None))
     named = (_folded(row["first_name"]), _folded(row["last_name"]))
     return [
         patient.id

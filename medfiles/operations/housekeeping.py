@@ -17,7 +17,16 @@ from medfiles.database.session import count, db, read, transaction
 from medfiles.documents import lifecycle
 from medfiles.errors import NotFound, StorageError
 from medfiles.jobs import rounds
-from medfiles.models import AuditEvent, CancelledUpload, EntityFile, RecordMixin, Rendition
+from medfiles.models import (
+    ApiToken,
+    AuditEvent,
+    CancelledUpload,
+    EntityFile,
+    Patient,
+    PatientShare,
+    Rendition,
+    TrashMixin,
+)
 from medfiles.previews.renderer import NoPreview, Renderer
 from medfiles.record_types.declared import RecordType, Registry
 from medfiles.record_types.media_types import WITH_THUMBNAIL
@@ -36,6 +45,7 @@ class Purged:
     documents: int
     records: int
     failed: int
+    patients: int = 0
 
 
 @dataclass(frozen=True)
@@ -54,8 +64,8 @@ class Expiry:
         last_round = None if force else rounds.current() - rounds.needed(retention)
         return cls(now() - retention, last_round)
 
-    def has_passed(self, model: type[EntityFile] | type[RecordMixin]) -> ColumnElement[bool]:
-        """Return the condition for expired documents, or for expired records of one type."""
+    def has_passed(self, model: type[EntityFile] | type[TrashMixin]) -> ColumnElement[bool]:
+        """Return the condition for expired documents, records of one type, or patients."""
         by_clock = model.deleted_at < self.before
         return by_clock if self.last_round is None else by_clock & (model.deleted_round <= self.last_round)
 
@@ -84,10 +94,13 @@ def forget_cancelled(before: datetime) -> None:
         session.execute(delete(CancelledUpload).where(CancelledUpload.at < before))
 
 
-def due(before: datetime) -> Sequence[EntityFile]:
-    """Return documents that were trashed before that time, oldest first."""
-    query = select(EntityFile).where(_is_due(Expiry(before)))
-    return db.session.scalars(query.order_by(EntityFile.deleted_at, EntityFile.id)).all()
+def due(before: datetime) -> Sequence[tuple[EntityFile, datetime]]:
+    """Return documents trashed before that time, themselves or with their patient, and when, oldest first."""
+    own = select(EntityFile, EntityFile.deleted_at).where(_is_due(Expiry(before)))
+    with_patient = select(EntityFile, Patient.deleted_at).join(Patient, Patient.id == EntityFile.patient_id)
+    with_patient = with_patient.where(Expiry(before).has_passed(Patient), not_(_is_due(Expiry(before))))
+    found = [(file, at) for query in (own, with_patient) for file, at in db.session.execute(query) if at]
+    return sorted(found, key=lambda entry: (entry[1], entry[0].id))
 
 
 def purge_expired(
@@ -100,44 +113,126 @@ def purge_expired(
 ) -> Purged:
     """Permanently delete what has been in the trash longer than `retention`.
 
-    Documents are deleted first, then records that no longer have any. Both the clock and the number of housekeeping
-    rounds must have passed the retention; `force`: the clock alone decides.
+    Documents are deleted first, then records that no longer have any, then patients with everything below them. Both
+    the clock and the number of housekeeping rounds must have passed the retention; `force`: the clock alone decides.
+    One transaction deletes at most BATCH documents or records.
     """
     if not force:
         rounds.begin()
         mend_deletion_times(registry)
-    expiry, documents, failed = Expiry.after(retention, force=force), 0, 0
-    first = select(EntityFile.id).where(_is_due(expiry)).order_by(EntityFile.id).limit(BATCH)
-    while ids := [file_id for (file_id,) in read(first)]:
+    expiry = Expiry.after(retention, force=force)
+    purge = _Purge(registry, storages, report)
+    purge.delete_documents(_is_due(expiry))
+    for record_type in registry:
+        purge.delete_records(record_type, expiry.has_passed(record_type.model))
+    _begin_purge(registry, expiry)
+    for (patient_id,) in read(select(Patient.id).where(Patient.purge_began_at.is_not(None)).order_by(Patient.id)):
+        purge.delete_patient(patient_id)
+    return Purged(purge.documents, purge.records, purge.failed, purge.patients)
+
+
+def _begin_purge(registry: Registry, expiry: Expiry) -> None:
+    """Mark the patients that have expired: from now on they cannot be restored, and every run continues the purge.
+
+    A patient with additional documents stays in the trash until the other feature has handed them over.
+    """
+    expired = (expiry.has_passed(Patient), Patient.purge_began_at.is_(None))
+    patients: Any = select(Patient.id).where(*expired)
+    counts = registry.additional.per_patient(patients).values()
+    held = {patient_id for of_type in counts for patient_id, number in of_type.items() if number}
+    with transaction() as session:
+        began = update(Patient).where(*expired, Patient.id.not_in(held)).values(purge_began_at=now())
+        session.execute(began)
+
+
+@dataclass
+class _Purge:
+    """One run of permanent deletion, in batches, and what it has deleted so far."""
+
+    registry: Registry
+    storages: Storages
+    report: Callable[[str], None]
+    documents: int = 0
+    records: int = 0
+    patients: int = 0
+    failed: int = 0
+
+    def delete_documents(self, which: ColumnElement[bool]) -> None:
+        first = select(EntityFile.id).where(which).order_by(EntityFile.id).limit(BATCH)
+        while ids := [file_id for (file_id,) in read(first)]:
+            with transaction() as session:
+                still_due = select(EntityFile).where(EntityFile.id.in_(ids), which).with_for_update()
+                keys = lifecycle.purge(self.registry, None, session.scalars(still_due).all())
+            self.failed += journal.remove(self.storages, keys).failed
+            self.documents += len(ids)
+            self.report(f"{self.documents} documents")
+
+    def delete_records(self, record_type: RecordType, which: ColumnElement[bool]) -> None:
+        """Delete those of these records that hold no documents and that no other feature needs."""
+        model = record_type.model
+        holds = select(EntityFile.id).where(
+            EntityFile.entity_type == record_type.name, EntityFile.entity_id == model.id
+        )
+        kept = self.registry.additional.refers_to(record_type.name, model.id.expression)
+        empty = select(model).where(which, ~holds.exists(), ~kept).order_by(model.id).limit(BATCH)
+        deleted = BATCH
+        while deleted == BATCH:
+            with transaction() as session:
+                records = session.scalars(empty.with_for_update()).all()
+                for record in records:
+                    of_record = (AuditEvent.entity_type == record_type.name) & (AuditEvent.entity_id == record.id)
+                    event_log.erase_private(of_record)
+                    event_log.record(None, "purge-record", AuditTarget(record.patient_id, record_type.name, record.id))
+                    session.delete(record)
+                if records:
+                    lifecycle.erase_later()
+            deleted = len(records)
+            self.records += deleted
+
+    def delete_patient(self, patient_id: int) -> None:
+        """Delete everything below a patient, then the patient, unless another feature needs one of the records."""
+        self.delete_documents(EntityFile.patient_id == patient_id)
+        for record_type in self.registry:
+            self.delete_records(record_type, record_type.model.patient_id == patient_id)
+        left = (select(one.model.id).where(one.model.patient_id == patient_id).exists() for one in self.registry)
         with transaction() as session:
-            still_due = select(EntityFile).where(EntityFile.id.in_(ids), _is_due(expiry)).with_for_update()
-            keys = lifecycle.purge(registry, None, session.scalars(still_due).all())
-        failed += journal.remove(storages, keys).failed
-        documents += len(ids)
-        report(f"{documents} documents")
-    records = sum(_purge_records(record_type, expiry, registry) for record_type in registry)
-    return Purged(documents, records, failed)
+            patient = session.get_one(Patient, patient_id, with_for_update=True, populate_existing=True)
+            if session.scalar(select(or_(*left))):
+                return
+            session.execute(delete(PatientShare).where(PatientShare.patient_id == patient_id))
+            session.execute(delete(ApiToken).where(ApiToken.patient_id == patient_id))
+            event_log.erase_private(AuditEvent.patient_id == patient_id)
+            event_log.record(None, "purge-patient", AuditTarget(patient_id))
+            session.delete(patient)
+            lifecycle.erase_later()
+        self.patients += 1
 
 
 def held_back(retention: timedelta) -> int:
     """Count documents whose retention has passed by the clock, but not by rounds of housekeeping."""
     by_clock, by_both = Expiry.after(retention, force=True), Expiry.after(retention)
-    return count(EntityFile.id, _is_due(by_clock), not_(by_both.has_passed(EntityFile)))
+    own = and_(_is_due(by_clock), not_(by_both.has_passed(EntityFile)))
+    patients = select(Patient.id).where(by_clock.has_passed(Patient), not_(by_both.has_passed(Patient)))
+    return count(EntityFile.id, or_(own, EntityFile.patient_id.in_(patients)))
 
 
 def mend_deletion_times(registry: Registry) -> int:
-    """Replace impossible deletion times with now; return how many documents and records had one.
+    """Replace impossible deletion times with now; return how many documents, records and patients had one.
 
     A deletion time is impossible if it is in the future, or before the upload or creation: the clock was wrong. It is
     also replaced if its round is unknown. The full retention begins now. Documents and records that were trashed
     together stay together.
     """
-    rows, wrong = 0, _impossible(registry)
+    wrong = _impossible(registry)
+    wrong_patients = _is_impossible(Patient, Patient.created_at)
+    any_patient = db.session.scalar(select(select(Patient.id).where(wrong_patients).exists()))
     db.session.rollback()
-    if not wrong:
+    if not wrong and not any_patient:
         return 0
     with transaction() as session:
         current, at = rounds.current(), now()
+        of_patients = update(Patient).where(wrong_patients).values(deleted_at=at, deleted_round=current)
+        rows: int = session.execute(of_patients).rowcount
         for entity_type, entity_id, deleted_at in wrong:
             at += timedelta(microseconds=1)  # keep separate deletions in one record apart
             values = {"deleted_at": at, "deleted_round": current}
@@ -179,25 +274,6 @@ def _is_due(expiry: Expiry) -> ColumnElement[bool]:
     A document that was imported with a lab result already in the trash stays for the full retention after the import.
     """
     return expiry.has_passed(EntityFile) & or_(EntityFile.legacy_id.is_(None), EntityFile.updated_at < expiry.before)
-
-
-def _purge_records(record_type: RecordType, expiry: Expiry, registry: Registry) -> int:
-    model = record_type.model
-    with transaction() as session:
-        holds = select(EntityFile.id).where(
-            EntityFile.entity_type == record_type.name, EntityFile.entity_id == model.id
-        )
-        kept = registry.additional.refers_to(record_type.name, model.id.expression)
-        empty = select(model).where(expiry.has_passed(model), ~holds.exists(), ~kept)
-        records = session.scalars(empty.with_for_update()).all()
-        for record in records:
-            of_record = (AuditEvent.entity_type == record_type.name) & (AuditEvent.entity_id == record.id)
-            event_log.erase_private(of_record)
-            event_log.record(None, "purge-record", AuditTarget(record.patient_id, record_type.name, record.id))
-            session.delete(record)
-        if records:
-            lifecycle.erase_later()
-    return len(records)
 
 
 def cold_count() -> int:
@@ -252,4 +328,4 @@ def _cold() -> tuple[ColumnElement[bool], ...]:
     )
     drawn = EntityFile.file_type.in_(WITH_THUMBNAIL)
     harmless = or_(EntityFile.scan.is_(None), EntityFile.scan == CLEAN)
-    return EntityFile.deleted_at.is_(None), drawn, harmless, ~small.exists()
+    return not_(lifecycle.IN_TRASH), drawn, harmless, ~small.exists()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import psutil
-from sqlalchemy import case, func, not_, select
+from sqlalchemy import and_, case, func, not_, select
 
 from medfiles.audit import chain
 from medfiles.clock import is_ahead, now
@@ -100,9 +100,12 @@ class StatusService(Service):
 def measure(services: Services) -> Status:
     query = select(func.count(Rendition.key), func.sum(Rendition.size), func.count(Rendition.failure))
     pictures, size, failed = db.session.execute(query).one()
-    live, bytes_ = case((EntityFile.deleted_at.is_(None), 1), else_=0), EntityFile.file_size
+    is_live = and_(EntityFile.deleted_at.is_(None), Patient.deleted_at.is_(None))
+    live, bytes_ = case((is_live, 1), else_=0), EntityFile.file_size
     figures = [func.sum(one) for one in (live, live * bytes_, 1 - live, (1 - live) * bytes_)]
-    by_type = select(EntityFile.entity_type, *figures).group_by(EntityFile.entity_type)
+    by_type = select(EntityFile.entity_type, *figures).join(Patient, Patient.id == EntityFile.patient_id)
+    by_type = by_type.group_by(EntityFile.entity_type)
+    oldest = select(*(select(func.min(one.deleted_at)).scalar_subquery() for one in (EntityFile, Patient)))
     found = {kind: DocumentCounts(*map(int, values)) for kind, *values in db.session.execute(by_type)}
     return Status(
         at=now(),
@@ -111,7 +114,7 @@ def measure(services: Services) -> Status:
         pictures_size=int(size or 0),
         failed_pictures=failed,
         additional=services.registry.additional.figures(),
-        oldest_trash=db.session.scalar(select(func.min(EntityFile.deleted_at))),
+        oldest_trash=min(filter(None, db.session.execute(oldest).one()), default=None),
         journal=Journal(
             attach=count(StorageJournal.id, StorageJournal.action == "attach"),
             remove=count(StorageJournal.id, StorageJournal.action == "remove"),
@@ -119,7 +122,7 @@ def measure(services: Services) -> Status:
         ),
         free={storage.name: storage.free() for storage in services.storages},
         accounts=count(User.id, User.active.is_(True)),
-        patients=count(Patient.id),
+        patients=count(Patient.id, Patient.deleted_at.is_(None)),
         sessions=count(Session.id, Session.owner.is_not(None)),
         processes=processes(),
         findings=integrity.count_findings(),

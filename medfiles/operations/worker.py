@@ -14,9 +14,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from medfiles.accounts import service as accounts
 from medfiles.clock import now
 from medfiles.database.session import db, transaction
+from medfiles.documents import lifecycle
 from medfiles.errors import MedfilesError, error_code
 from medfiles.jobs import queue as jobs
-from medfiles.jobs.queue import ERASE, SCAN, WARM, Claim
+from medfiles.jobs.queue import ERASE, MOVE, SCAN, WARM, Claim
 from medfiles.operations import clock_jumps, erasure, housekeeping, integrity, scanning
 from medfiles.previews import cache as preview_cache
 from medfiles.services import Services
@@ -77,11 +78,16 @@ def _erase(services: Services, _: int) -> Facts:
     return {}
 
 
+def _move(services: Services, patient_id: int) -> Facts:
+    return {"moved": lifecycle.move_pending(services.storages, services.registry, patient_id)}
+
+
 HANDLERS = {
     "clock": JobHandler(_check_clock, clock_jumps.EVERY),
     ERASE: JobHandler(_erase),
     SCAN: JobHandler(scanning.scan_new, delay_others=True),
     WARM: JobHandler(_warm, tries=5),
+    MOVE: JobHandler(_move),
     "sweep": JobHandler(_sweep, HOUR),
     "purge": JobHandler(_purge, HOUR),
     "forget": JobHandler(_forget, HOUR),

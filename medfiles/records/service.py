@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, func, select
 from medfiles import permissions
 from medfiles.audit import event_log
 from medfiles.audit.event_log import EVERYTHING, ActivityFilter, AuditTarget
-from medfiles.database.session import db, transaction
+from medfiles.database.session import count, db, transaction
 from medfiles.documents import lifecycle
 from medfiles.errors import Conflict, NotFound, OutOfScope
 from medfiles.models import AuditEvent, EntityFile, Patient, RecordMixin
@@ -103,6 +103,33 @@ class RecordService(Service):
             self.save_changes("edit-patient", patient, changes, target)
             return patient
 
+    def trashed_patients(self) -> Sequence[Patient]:
+        """Return the actor's own patients in the trash, the last deleted first."""
+        query = select(Patient).where(Patient.id.in_(permissions.trashed_patients(self.actor)))
+        return db.session.scalars(query.order_by(Patient.deleted_at.desc(), Patient.id)).all()
+
+    def delete_patient(self, patient_id: int) -> Patient:
+        """Move a patient with everything below it to the trash. The bytes of its documents follow in a job."""
+        with self.operation("delete-patient", patient_id=patient_id) as target, transaction():
+            if self._trashed_patient(patient_id, target):
+                raise Conflict("This patient is already in the trash.")
+            patient = self.authorized_patient(patient_id, Action.OWN, target, lock=True)
+            lifecycle.trash_patient(self.actor, patient)
+            live = (EntityFile.patient_id == patient_id, EntityFile.deleted_at.is_(None))
+            event_log.record(self.actor, "delete-patient", target, documents=count(EntityFile.id, *live))
+            return patient
+
+    def restore_patient(self, patient_id: int) -> Patient:
+        """Restore a patient with everything that was live when it was deleted, and access as it was."""
+        with self.operation("restore-patient", patient_id=patient_id) as target, transaction():
+            patient = self._trashed_patient(patient_id, target)
+            if patient is None:
+                self.authorize(Action.OWN, patient_id, target)
+                raise Conflict("This patient is not in the trash.")
+            lifecycle.restore_patient(patient)
+            event_log.record(self.actor, "restore-patient", target)
+            return patient
+
     def counts(self, patient_id: int) -> dict[str, int]:
         """Count a patient's records by record type."""
         with self.operation("view-patient", patient_id=patient_id) as target:
@@ -133,7 +160,8 @@ class RecordService(Service):
                 model = record_type.model
                 query = select(model).where(model.patient_id == patient_id, model.deleted_at.is_not(None))
                 for record in db.session.scalars(query):
-                    found.append((record_type, record, len(_trashed_with(record_type, record))))
+                    number = count(EntityFile.id, *_of(record_type, record.id, _is_at(record.deleted_at)))
+                    found.append((record_type, record, number))
         return sorted(found, key=lambda entry: cast(datetime, entry[1].deleted_at), reverse=True)
 
     def get(self, record_type: RecordType, record_id: int) -> RecordMixin:
@@ -214,11 +242,20 @@ class RecordService(Service):
             return record
 
     def delete(self, record_type: RecordType, record_id: int) -> tuple[RecordMixin, int]:
-        """Move a record with its documents to the trash; return the record and the number of documents."""
+        """Move a record with its documents to the trash; return the record and the number of documents.
+
+        A job moves the bytes if there are more than LARGE documents.
+        """
         with self.operation("delete-record", entity_type=record_type.name, entity_id=record_id) as target:
             record = self.authorized_record(record_type, record_id, Action.EDIT, target)
             if record.deleted_at is not None:
                 raise Conflict(f"This {record_type.title.lower()} is already in the trash.")
+            if self._is_large(record_type, record):
+                with transaction():
+                    locked, number = self._lock_all(record_type, record)
+                    lifecycle.trash_all(self.actor, record_type, locked, number)
+                    event_log.record(self.actor, "delete-record", target, documents=number)
+                return locked, number
             files = _files(record_type, record_id, EntityFile.deleted_at.is_(None))
             with lifecycle.moving_to_trash(self.storages, files) as moved:
                 locked = self._lock_unchanged(record_type, record_id, None, moved)
@@ -227,11 +264,20 @@ class RecordService(Service):
             return record, len(files)
 
     def restore(self, record_type: RecordType, record_id: int) -> tuple[RecordMixin, int]:
-        """Restore a record and the documents trashed with it; return the record and the number of documents."""
+        """Restore a record and the documents trashed with it; return the record and the number of documents.
+
+        A job moves the bytes if there are more than LARGE documents.
+        """
         with self.operation("restore-record", entity_type=record_type.name, entity_id=record_id) as target:
             record = self.authorized_record(record_type, record_id, Action.EDIT, target)
             if record.deleted_at is None:
                 raise Conflict(f"This {record_type.title.lower()} is not in the trash.")
+            if self._is_large(record_type, record):
+                with transaction():
+                    locked, number = self._lock_all(record_type, record)
+                    lifecycle.restore_all(record_type, locked, number)
+                    event_log.record(self.actor, "restore-record", target, documents=number)
+                return locked, number
             deleted_at, files = record.deleted_at, _trashed_with(record_type, record)
             with lifecycle.moving_from_trash(self.storages, self.registry, files) as moved:
                 locked = self._lock_unchanged(record_type, record_id, deleted_at, moved)
@@ -329,6 +375,31 @@ class RecordService(Service):
             raise Conflict(lifecycle.CHANGED)
         return record
 
+    def _is_large(self, record_type: RecordType, record: RecordMixin) -> bool:
+        """Whether many documents are in the state of the record: live, or trashed with it."""
+        return count(EntityFile.id, *_of(record_type, record.id, _is_at(record.deleted_at))) > lifecycle.LARGE
+
+    def _lock_all(self, record_type: RecordType, record: RecordMixin) -> tuple[RecordMixin, int]:
+        """Lock the record and those documents; return the record and their number.
+
+        Raises Conflict if the state of the record changed since it was read.
+        """
+        record_id, deleted_at = record.id, record.deleted_at
+        number = lifecycle.lock_all(record_type.name, record_id, deleted_at)
+        locked = self.authorized_record(record_type, record_id, Action.EDIT, AuditTarget(), lock=True)
+        if locked.deleted_at != deleted_at:
+            raise Conflict(lifecycle.CHANGED)
+        return locked, number
+
+    def _trashed_patient(self, patient_id: int, target: AuditTarget) -> Patient | None:
+        """Lock and return the patient if it is in the trash and the actor may restore it."""
+        mine = Patient.id.in_(permissions.trashed_patients(self.actor))
+        query = select(Patient).where(Patient.id == patient_id, mine).with_for_update()
+        patient: Patient | None = db.session.scalar(query.execution_options(populate_existing=True))
+        if patient is not None:
+            target.name = f"{patient.first_name} {patient.last_name}"
+        return patient
+
     def _live_per_patient(self, models: Iterable[Any]) -> Counter[int]:
         """Count the live rows of these tables for each patient that the actor can see."""
         counts, allowed = Counter[int](), permissions.patients_for(self.actor)
@@ -340,10 +411,17 @@ class RecordService(Service):
 
 
 def _files(record_type: RecordType, record_id: int, which: ColumnElement[bool]) -> Sequence[EntityFile]:
-    query = select(EntityFile).where(
-        EntityFile.entity_type == record_type.name, EntityFile.entity_id == record_id, which
-    )
+    query = select(EntityFile).where(*_of(record_type, record_id, which))
     return db.session.scalars(query.order_by(EntityFile.id)).all()
+
+
+def _of(record_type: RecordType, record_id: int, which: ColumnElement[bool]) -> tuple[ColumnElement[bool], ...]:
+    return EntityFile.entity_type == record_type.name, EntityFile.entity_id == record_id, which
+
+
+def _is_at(deleted_at: datetime | None) -> ColumnElement[bool]:
+    """Condition: the document went to the trash at this time; None: it is live."""
+    return EntityFile.deleted_at == deleted_at
 
 
 def _trashed_with(record_type: RecordType, record: RecordMixin) -> Sequence[EntityFile]:

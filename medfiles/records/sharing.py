@@ -175,6 +175,7 @@ class ShareService(Service):
             PatientShare.address_key == self.actor.email.lower(),
             PatientShare.accepted_at.is_(None),
             or_(PatientShare.expires_at.is_(None), PatientShare.expires_at > now()),
+            PatientShare.patient_id.in_(select(Patient.id).where(Patient.deleted_at.is_(None))),
             *([] if only is None else [PatientShare.patient_id == only]),
         )
 
@@ -213,7 +214,8 @@ def is_over(share: PatientShare) -> bool:
 
 def given_by_token(actor: Actor, token_id: int) -> Sequence[tuple[Grant, str]]:
     """Return the access that was given by this token of the actor and still exists, with patients' names."""
-    query = select(Patient.id, Patient.first_name, Patient.last_name).where(Patient.user_id == actor.user_id)
+    query = select(Patient.id, Patient.first_name, Patient.last_name)
+    query = query.where(Patient.user_id == actor.user_id, Patient.deleted_at.is_(None))
     names = {number: f"{first} {last}" for number, first, last in db.session.execute(query)}
     given = _grants(PatientShare.token_id == token_id)
     return [(grant, names[grant.share.patient_id]) for grant in given if grant.share.patient_id in names]

@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 from medfiles.errors import StorageError
 from medfiles.storage.base import (
+    TRASH,
     AttachedFolder,
     Readable,
     Staged,

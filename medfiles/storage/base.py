@@ -19,9 +19,10 @@ from medfiles.errors import BadKey, BlobMissing, KeyTaken, StorageError, TooLarg
 
 UUID4 = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 EXTENSION = r"\.[a-z0-9]{1,10}"
+TRASH = "trash/"  # prefix of the keys of documents in the trash
 KEY = re.compile(
     rf"(files/[a-z][a-z0-9-]{{0,49}}/{UUID4}{EXTENSION}"
-    rf"|trash/\d{{4}}-\d\d-\d\d/mf-{UUID4}{EXTENSION}"
+    rf"|{TRASH}\d{{4}}-\d\d-\d\d/mf-{UUID4}{EXTENSION}"
     rf"|previews/[0-9a-f]{{2}}/[0-9a-f]{{64}}-[a-z0-9]{{1,32}}/\d{{1,6}}\.webp)"
 )
 CHUNK = 256 * 1024
@@ -33,13 +34,13 @@ def live_key(directory: str, extension: str) -> str:
 
 
 def trash_key(day: date, extension: str) -> str:
-    return f"trash/{day.isoformat()}/mf-{uuid.uuid4()}{extension}"
+    return f"{TRASH}{day.isoformat()}/mf-{uuid.uuid4()}{extension}"
 
 
 def key_beside(key: str) -> str:
     """Return a new key for the same document in the same state, live or in the trash."""
     start, extension = key[: key.rindex("/") + 1], key[key.rindex(".") :]
-    return f"{start}{'mf-' if start.startswith('trash/') else ''}{uuid.uuid4()}{extension}"
+    return f"{start}{'mf-' if start.startswith(TRASH) else ''}{uuid.uuid4()}{extension}"
 
 
 def picture_key(sha256: str, recipe: str, page: int) -> str:

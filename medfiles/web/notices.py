@@ -27,6 +27,10 @@ def notice(message: str, undo: Undo | None = None) -> dict[str, object]:
     return {"message": message, "undo": asdict(undo) if undo else None}
 
 
+def undo_patient(patient_id: int, name: str) -> Undo:
+    return Undo(url_for("records.patient_restore", patient_id=patient_id), f"restore {name}")
+
+
 def undo_record(record_type: RecordType, record_id: int, title: str) -> Undo:
     action = url_for("records.record_restore", type=record_type, id=record_id)
     return Undo(action, f"restore {title}", in_place=True)

@@ -225,7 +225,7 @@ def test_files_moved_into_the_trash_stay_there_for_the_whole_period(world: World
     assert document_of(older.id).deleted_at is not None
     assert (world.uploads / older.file_path).exists()
     assert housekeeping.due(now() - timedelta(days=30)) == []
-    assert [file.legacy_id for file in housekeeping.due(now() + timedelta(seconds=1))] == [older.id]
+    assert [file.legacy_id for file, _ in housekeeping.due(now() + timedelta(seconds=1))] == [older.id]
 
 
 def test_each_moved_document_has_an_audit_event(world: World) -> None:
