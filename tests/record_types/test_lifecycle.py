@@ -222,7 +222,7 @@ def test_old_records_are_purged_from_the_trash(life: Life) -> None:
     result = life.world.app.test_cli_runner().invoke(
         args=["medfiles", "trash", "purge", "--older-than", "0m", "--json"]
     )
-    assert json.loads(result.stdout) == {"documents": 1, "records": 1, "failed": 0}
+    assert json.loads(result.stdout) == {"documents": 1, "records": 1, "patients": 0, "failed": 0}
     assert life.send(life.at(record_id, "/restore")).status_code == 404
     life.world.assert_settled()
 
