@@ -208,8 +208,8 @@ def test_every_step_is_in_the_activity(life: Life) -> None:
     life.send(life.at(record_id, "/delete"))
     activity = life.text(f"/patients/{life.patient_id}/activity")
     title = life.record_type.title_of(life.world.records().get(life.record_type, record_id))
-    for word in ("added", "downloaded", "changed", "moved", "restored"):
-        assert f"You {word} “letter.pdf”" in activity
+    for words in ("added", "downloaded", "changed Description of", "moved", "restored"):
+        assert f"You {words} “letter.pdf”" in activity
     for words in ("created", "moved"):
         assert re.search(rf"You {words} (the {life.record_type.title.lower()} )?“{title}”", activity)
 
