@@ -25,7 +25,7 @@ from medfiles.record_types.declared import Registry
 from medfiles.storage import Storage, Storages, journal, live_key, trash_key
 
 ERASE_AFTER = timedelta(hours=12)  # one job for many deletions, and time for retries within a day
-CHANGED = "This was changed elsewhere. Reload the page to see the current state."
+CHANGED = "This was changed elsewhere. Reload the page to see the latest version."
 
 Moving = AbstractContextManager[Sequence[EntityFile]]
 

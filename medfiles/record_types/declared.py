@@ -85,8 +85,8 @@ class Registry:
 
 
 NOTES = Field("notes", "Notes", "text")
-STATUS_OF_TEST = ("Ordered", "In progress", "Completed", "Cancelled")
-STATUS_OF_PROCEDURE = ("Planned", "Completed", "Cancelled")
+STATUS_OF_TEST = ("Ordered", "In progress", "Completed", "Canceled")
+STATUS_OF_PROCEDURE = ("Planned", "Completed", "Canceled")
 LAB_RESULT_FILES = (
     ".pdf", ".jpg", ".jpeg", ".png", ".tiff", ".tif", ".bmp", ".gif",
     ".txt", ".csv", ".xml", ".json", ".doc", ".docx", ".xls", ".xlsx", ".heic",
@@ -196,7 +196,7 @@ VISIT = RecordType(
             "visit_type", "Type of visit", limit=100,
             choices=("Primary care", "Specialist", "Emergency", "Telehealth", "Dental"),
         ),
-        Field("location", "Location", example="Health centre"),
+        Field("location", "Location", example="Health center"),
         Field("practitioner", "Clinician"),
         Field("chief_complaint", "Chief complaint", "text"),
         Field("diagnosis", "Diagnosis", "text"),
