@@ -27,10 +27,10 @@ class SignedOut(MedfilesError):
     """The request requires a signed-in account."""
 
     code = "signed-out"
-    default = "You were signed out. Sign in again to continue. Everything you saved is kept."
+    default = "You were signed out. Sign in again to continue. Your saved changes are safe."
 
 
-OTHER_HOST = "This server does not answer under this name. Open {} instead."
+OTHER_HOST = "This server is not available under this name. Go to {} instead."
 
 
 class WrongHost(MedfilesError):
@@ -43,7 +43,7 @@ class NotFound(MedfilesError):
     """It does not exist, or the account has no access; clients cannot tell which."""
 
     code = "not-found"
-    default = "This page or document does not exist, or you have no access to it."
+    default = "This page or document does not exist, or you do not have access to it."
 
 
 class Forbidden(MedfilesError):
@@ -62,7 +62,7 @@ class OutOfScope(Forbidden):
 class ProofNeeded(Forbidden):
     """A change to credentials requires fresh proof of identity: the password and, if set up, a code."""
 
-    def __init__(self, message: str = "Enter your password again, then repeat this.") -> None:
+    def __init__(self, message: str = "Confirm your password, then try again.") -> None:
         super().__init__(message)
 
 
@@ -74,12 +74,12 @@ class Conflict(MedfilesError):
 
 class BeingChecked(Conflict):
     code = "being-checked"
-    default = "The malware scan of this document is not done yet. Try again later."
+    default = "This document has not been scanned for malware yet. Try again later."
 
 
 class Quarantined(Conflict):
     code = "quarantined"
-    default = "The malware scanner found malware in this document. It can be deleted but not opened."
+    default = "Malware was found in this document. You can delete it but not open it."
 
 
 class EditConflict(Conflict):
@@ -97,7 +97,7 @@ class Outdated(MedfilesError):
     """The resource was changed after the client read it."""
 
     code = "outdated"
-    default = "This has changed since you opened it. Reload it before you save."
+    default = "This has changed since you opened it. Reload it before saving."
 
 
 class TooMany(Conflict):
@@ -114,7 +114,7 @@ class TooManyUploads(MedfilesError):
     """The account has reached its limit of concurrent uploads."""
 
     code = "too-many-uploads"
-    default = "Too many of your files are being uploaded at once. Please try again in a moment."
+    default = "You are uploading too many files at once. Please try again in a moment."
 
 
 class Rejected(MedfilesError):

@@ -114,7 +114,7 @@ on("htmx:sendError htmx:timeout htmx:responseError htmx:error htmx:response:erro
 });
 
 /** @param {number} code */
-const general = (code) => (code >= 500 ? "Something went wrong on our side." : code ? "That didn’t work." : "Can’t reach the server. Check your connection.");
+const general = (code) => (code >= 500 ? "Something went wrong on our end." : code ? "That didn’t work." : "Can’t reach the server. Check your connection.");
 
 /** @param {CustomEvent} event @param {Element} source requested a preview */
 function explainPreview(event, source) {
@@ -185,5 +185,5 @@ function signIn(place, said) {
   link.textContent = first ? "Sign in" : "Sign in again";
   link.toggleAttribute("data-mf-signed-out", !!place);
   if (first) return notice(said, link);
-  return notice(waits ? "You were signed out. Sign in again in another tab, then continue here. Your entries are kept." : "You were signed out. Sign in again to continue. Everything you saved is kept.", link);
+  return notice(waits ? "You were signed out. Sign in again in another tab, then continue here. You won’t lose what you entered." : "You were signed out. Sign in again to continue. Your saved changes are safe.", link);
 }

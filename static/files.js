@@ -128,7 +128,7 @@ export function refusal(file, { accepts, acceptsWords, maxSize, one }) {
 function tooLarge(file, maxSize) {
   const [limit, size] = [sizeWords(maxSize), sizeWords(file.size)];
   const [what, todo] = canShrink(file) ? ["photo", "Make it smaller"] : ["file", "Make it smaller or split it"];
-  const message = `This ${what} is ${size === limit ? "slightly larger" : size}. The limit is ${limit}. ${todo}, then try again.`;
+  const message = `This ${what} is ${size === limit ? `slightly over ${limit}` : size}. The limit is ${limit}. ${todo}, then try again.`;
   return { code: "too-large", message };
 }
 

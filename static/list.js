@@ -116,7 +116,7 @@ function submitted(event) {
   const field = /** @type {HTMLInputElement | null} */ (form.querySelector("[name=csrf_token]"));
   if (field && token) field.value = token;
   form.target = prints || pending() || isWritten(doc) ? "_blank" : ""; // in this tab it would interrupt the uploads
-  announce(prints ? "Opening the pages to print in a new tab." : "Download started.", form);
+  announce(prints ? "Opening the print view in a new tab." : "Download started.", form);
 }
 
 /* The URL follows the search on our own pages */

@@ -63,7 +63,7 @@ async function copy(button) {
     words.textContent = "Copied";
     announce("Copied.");
   } catch {
-    announce("Could not copy. The text is selected: copy it manually.");
+    announce("Couldn’t copy. The text is selected so you can copy it yourself.");
   }
 }
 

@@ -64,7 +64,7 @@ export function stateWords({ state, words, widget, samples, file, due, task }, s
     sending: progressWords(samples.at(-1)?.bytes ?? 0, file.size, rate(samples, now)),
     processing: "Processing…",
     waiting: `${words} Retrying in ${seconds} s.`,
-    paused: signedOut ? "Paused. Sign in again to continue." : "You’re offline. The upload resumes when you’re back online.",
+    paused: signedOut ? "Paused. Sign in again to continue." : "You’re offline. The upload will resume when you’re back online.",
     cancelling: "Cancelling…",
     done: task === "save" ? "Added. Saving your changes…" : "Added.",
   }[state];

@@ -15,7 +15,7 @@ import { durationWords, plural, roomAgainWords, roomWords } from "./upload-words
 /** @typedef {import("./upload-item.js").Task} Task */
 
 const UNREADABLE = "This file can no longer be read. Select it again.";
-const SIGNED_OUT = "You were signed out. Sign in again in another tab. Your files are kept here.";
+const SIGNED_OUT = "You were signed out. Sign in again in another tab. Your files will stay here.";
 
 /** @type {Item[]} */
 let items = [];
@@ -146,7 +146,7 @@ function stored(item, answer) {
   page.dispatch(item.widget, answer.events);
   item.stored = page.place(answer.html, item.widget.id);
   item.uncertain = !item.stored;
-  if (!item.stored) return fail(item, "Unexpected answer from the server. Check whether the file is in the list before you try again.");
+  if (!item.stored) return fail(item, "Unexpected response from the server. Check whether the file is in the list before you try again.");
   item.widget.added++;
   page.say(item.widget, `${item.file.name} added.`);
   finish(item);
@@ -173,7 +173,7 @@ function saved(item, answer) {
 function cancelled(item, answer) {
   if (answer.status < 300) page.dispatch(item.widget, answer.events);
   page.place(answer.html, item.widget.id);
-  page.say(item.widget, `${item.file.name} cancelled.`);
+  page.say(item.widget, `${item.file.name} canceled.`);
   remove(item);
 }
 

@@ -30,8 +30,8 @@ READ, WRITE, SHARE = SCOPES = ("read", "write", "share")  # each includes the on
 NAME_LIMIT, MAX_TOKENS = 100, 50  # characters; tokens per account
 USED_AT_PRECISION = timedelta(minutes=1)  # precision of `used_at`, so that not every request writes it
 MAX_LIFETIME = timedelta(days=3650)
-NO_TOKEN = "This token does not exist or was already revoked."
-SUSPENDED = "This token is suspended since a backup was restored. Its owner can confirm it on the account page."
+NO_TOKEN = "This token does not exist or has already been revoked."
+SUSPENDED = "This token was suspended when a backup was restored. Its owner can confirm it on the account page."
 UNKNOWN_DIGEST = "0" * 64
 
 
@@ -172,11 +172,11 @@ def _check(actor: Actor, token: ApiToken, lifetime: timedelta | None) -> None:
     if token.scope not in SCOPES:
         raise Rejected.about("scope", "scope must be read, write or share.")
     if lifetime is not None and not timedelta() < lifetime <= MAX_LIFETIME:
-        raise Rejected.about("days", f"A token can last 1 to {MAX_LIFETIME.days:,} days, or never expire.")
+        raise Rejected.about("days", f"A token can be valid for 1 to {MAX_LIFETIME.days:,} days, or never expire.")
     if token.patient_id is not None and permissions.level_for(actor, token.patient_id) is None:
-        raise Rejected.about("patient", "This patient does not exist, or you have no access to it.")
+        raise Rejected.about("patient", "This patient does not exist, or you do not have access to it.")
     if len(list_tokens(actor)) >= MAX_TOKENS:
-        raise Rejected.about("name", f"You have {MAX_TOKENS} tokens, the most allowed. Revoke one you no longer need.")
+        raise Rejected.about("name", f"You’ve reached the limit of {MAX_TOKENS} tokens. Revoke one you no longer need.")
 
 
 def _own_tokens(actor: Actor) -> Select[Any]:

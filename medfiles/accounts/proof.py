@@ -17,7 +17,7 @@ from medfiles.permissions import Actor
 VALID_FOR = timedelta(minutes=5)
 CODE_WINDOW = 120  # seconds by which a phone's clock may differ, the same as at sign-in
 WRONG_PASSWORD = "Wrong password."
-WRONG_CODE = "This code is wrong or was already used. Enter the next one."
+WRONG_CODE = "This code is wrong or has already been used. Enter the next one."
 
 
 def needs_code(actor: Actor) -> bool:

@@ -24,7 +24,7 @@ from medfiles.permissions import Actor
 
 ADMIN = "admin"
 PASSWORD_MIN_LENGTH = 10
-PASSWORD_LENGTH = f"A password has from {PASSWORD_MIN_LENGTH} to 128 characters."
+PASSWORD_LENGTH = f"Passwords must be {PASSWORD_MIN_LENGTH} to 128 characters long."
 
 
 class UserDatastore(SQLAlchemyUserDatastore):
@@ -91,7 +91,7 @@ def create(email: str, password: str) -> User:
 def find(email: str) -> User:
     user: User | None = db.session.scalar(select(User).where(func.lower(User.email) == email.strip().lower()))
     if user is None:
-        raise NotFound(f"There is no account {email}.")
+        raise NotFound(f"There is no account for {email}.")
     return user
 
 
@@ -228,7 +228,7 @@ def _normalize_email(email: str) -> str:
     try:
         return str(_security._mail_util.normalize(email.strip()))
     except ValueError as error:
-        raise Rejected(f"{email!r} is not an e-mail address: {error}") from error
+        raise Rejected(f"{email!r} is not an email address: {error}") from error
 
 
 def address_key(email: str) -> str:

@@ -28,7 +28,7 @@ def scan_upload(scanner: Clamd | None, path: Path) -> dict[str, Any]:
         verdict = scanner.scan(iter(lambda: file.read(CHUNK), b""))
     if verdict.result == FOUND:
         raise Infected(
-            f"The malware scanner found “{verdict.detail}” in this file. It was not stored. Do not open it.",
+            f"The malware scanner found “{verdict.detail}” in this file, so it was not added. Do not open the file.",
             verdict.detail,
         )
     if verdict.result == UNSCANNED:

@@ -59,8 +59,8 @@ EXAMPLES: dict[str, Example] = {row.name: Example(row.when, row.example) for row
     "document-not-yet-in-trash": _conflict("The document is not in the trash.", FIRST_TO_TRASH),
     "added-then-trashed": _conflict("An earlier attempt was stored and is in the trash.", ADDED_THEN_TRASHED),
     "too-large-json": Example("The body is too large for an operation without a file.", RequestEntityTooLarge()),
-    "rejected": Example("A field is missing, unknown or wrong.", Rejected(FORM, {"first_name": "Field required"})),
-    "rejected-query": Example("A query parameter is wrong.", Rejected.about("limit", LIMIT)),
-    "rejected-upload": Example("There is no file, or description or category are wrong.", Rejected(NO_FILE)),
+    "rejected": Example("A field is missing, unknown or invalid.", Rejected(FORM, {"first_name": "Field required"})),
+    "rejected-query": Example("A query parameter is invalid.", Rejected.about("limit", LIMIT)),
+    "rejected-upload": Example("The file is missing, or the description or category is invalid.", Rejected(NO_FILE)),
     "key-used": Example("The Idempotency-Key belongs to another document.", Rejected(KEY_REUSED)),
 }

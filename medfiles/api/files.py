@@ -45,7 +45,7 @@ def files(type: RecordType, id: int) -> Response:
 @rate_limited(UPLOADS)
 @operation(
     File,
-    {201: "Stored", 200: "This upload was stored before, as this document"},
+    {201: "Stored", 200: "This upload was already stored, as this document"},
     body=UploadForm,
     query=UploadQuery,
     headers=UploadHeaders,
@@ -81,7 +81,7 @@ def file(file_id: int) -> Response:
 @blueprint.get("/files/<int:file_id>/download")
 @operation(
     None,
-    {200: "OK", 206: "The requested part", 307: "The bytes are in the object store"},
+    {200: "OK", 206: "The requested part", 307: "The bytes are available from the object store"},
     media="*/*",
     query=DownloadQuery,
     headers=DownloadHeaders,

@@ -39,28 +39,28 @@ PATH_PARAMETERS = {  # description and example
     "id": ("A record's id", 7),
     "file_id": ("A document's id", 1000000001),
     "share_id": ("A share's id", 5),
-    "number": ("A document's id in the older feature; its new id works, too", 42),
+    "number": ("A document's id in the older feature; its new id also works", 42),
 }
 RETRY_AFTER = {"Retry-After": "Seconds to wait"}
 HEADERS: Mapping[Any, Mapping[str, str]] = {  # of responses, by content or status
     **dict.fromkeys((File, Patient, "Record"), {"ETag": "For `If-Match` in a later change"}),
-    Files: {"Link": 'The next page: `<…>; rel="next"`', "X-Total-Count": "How many match, on all pages"},
+    Files: {"Link": 'The next page: `<…>; rel="next"`', "X-Total-Count": "Number of matches on all pages"},
     "*/*": {
         "ETag": "The SHA-256 of the document",
         "Repr-Digest": "The SHA-256 of the document (RFC 9530)",
         "Content-Disposition": "Its name (RFC 6266)",
-        "Content-Range": "With 206: which part it is, and of how many bytes",
+        "Content-Range": "With 206: which part this is, and the total number of bytes",
     },
     "image/webp": {"ETag": "Changes with the picture"},
-    "application/zip": {"Content-Disposition": "A name for the ZIP", "Content-Length": "Its exact size"},
-    307: {"Location": "The address, valid for a minute at most"},
+    "application/zip": {"Content-Disposition": "A file name for the ZIP", "Content-Length": "Its exact size"},
+    307: {"Location": "The URL, valid for up to a minute"},
     429: RETRY_AFTER,
     503: RETRY_AFTER,
 }
-TOKEN = "An API token, `mf_…`, from the account page."
-SESSION = "The session of the pages. Changes also need the header `X-CSRFToken`."
+TOKEN = "An API token (`mf_…`) from the account page."
+SESSION = "The browser session of the pages. Changes also need the `X-CSRFToken` header."
 DEPRECATED = {
-    "Deprecation": "Since when this address is deprecated (RFC 9745)",
+    "Deprecation": "When this URL was deprecated (RFC 9745)",
     "Link": 'What to use instead: `<…>; rel="successor-version"`',
 }
 

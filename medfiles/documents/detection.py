@@ -98,7 +98,7 @@ def recognise(path: Path, extension: str, sandbox: Sandbox) -> Found | None:
 def mismatch(extension: str, content: str | None, like: str | None = None) -> str:
     if content:
         advice = f"Rename it to end in {like}, then upload it again." if like else ADVICE.get(content, OTHER_ADVICE)
-        return f"This file is named {extension} but its content is {content}. {advice}"
+        return f"This file is named {extension} but is actually {content}. {advice}"
     return (
         f"This file is named {extension} but cannot be read as {BY_EXTENSION[extension].description}. "
         "It may be damaged or incomplete. Open it on your device, save it again and upload the new file."

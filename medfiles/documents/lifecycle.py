@@ -29,7 +29,7 @@ from medfiles.storage import TRASH, Storage, Storages, journal, live_key, trash_
 
 log = structlog.get_logger("medfiles.documents.lifecycle")
 ERASE_AFTER = timedelta(hours=12)  # so that one job serves many deletions, and retries still fit into a day
-CHANGED = "This was changed elsewhere. Reload the page to see the current state."
+CHANGED = "This was changed elsewhere. Reload the page to see the latest version."
 LARGE = 50  # documents: with more, a record's rows change in one transaction and a job moves the bytes afterwards
 BATCH = 100  # documents whose bytes a job moves in one transaction
 # A patient's own row alone says that the patient is in the trash, and everything below it.

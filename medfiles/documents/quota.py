@@ -9,7 +9,7 @@ from medfiles.record_types.declared import MB
 
 GB = 1024 * MB
 NO_ROOM = (
-    "{} of {} used: there is not enough storage left. Delete documents permanently from the trash, or ask your "
+    "{} of {} used. There is not enough storage left. Permanently delete documents from the trash, or ask your "
     "administrator for more storage."
 )
 

@@ -81,7 +81,7 @@ def checked_details(record_type: RecordType, given: Mapping[str, Any]) -> dict[s
         value = given[detail.name]
         if detail.kind == "category":
             if value and value not in record_type.categories:
-                raise Rejected(f"There is no category “{value[:50]}” here. Select one from the list.")
+                raise Rejected(f"The category “{value[:50]}” does not exist here. Select one from the list.")
             clean[detail.name] = value or None
         elif detail.kind == "text":
             clean[detail.name] = clean_text(value, detail.limit, f"The {detail.label.lower()}")

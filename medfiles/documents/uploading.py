@@ -40,7 +40,7 @@ from medfiles.storage import Staged, journal, live_key
 SCAN_AFTER = timedelta(seconds=10)
 WARM_AFTER = timedelta(seconds=5)  # by then, an open list has requested the thumbnail
 KEY_REUSED = "This Idempotency-Key was already used for another document."
-ADDED_THEN_TRASHED = "This document was added and is in the trash now."
+ADDED_THEN_TRASHED = "This document was added earlier and is now in the trash."
 CANCEL_WITHIN = timedelta(hours=1)  # older uploads were acknowledged long ago and can only go to the trash
 # Executed in every upload, so they are built once.
 _BY_KEY = select(UploadKey).where(
@@ -175,7 +175,7 @@ class UploadService(Service):
         require_live_record(permit.record_type, record)
         state = self._state(permit.record_type, record.id, metadata.idempotency_key)
         if state.cancelled:
-            raise Conflict("This upload was cancelled.")
+            raise Conflict("This upload was canceled.")
         require_room(permit.record_type, state.live)
         require_quota(record.patient_id, file.file_size, self.quota, lock=True)
         file.patient_id = record.patient_id

@@ -18,9 +18,7 @@ from medfiles.errors import BadName, IntegrityFailed
 
 NOTE = "Missing documents.txt"
 NOTE_HEAD = "These documents could not be added to this archive:\n\n"
-NOTE_END = (
-    "\nDocuments that are still listed are missing from the document store or damaged.\nContact your administrator.\n"
-)
+NOTE_END = "\nDocuments that still appear in the list are missing or damaged.\nContact your administrator.\n"
 NOT_ON_WINDOWS = re.compile(r'[<>:"|?*]')
 EARLIEST, LATEST = datetime(1980, 1, 1, tzinfo=UTC), datetime(2038, 1, 19, tzinfo=UTC)  # range of a ZIP timestamp
 UTF8 = 1 << 11
@@ -115,7 +113,7 @@ def _exactly(member: Member) -> Iterator[bytes]:
                 break
             yield chunk
     if left != 0:
-        raise IntegrityFailed("A document changed during the download. Please download again.")
+        raise IntegrityFailed("A document changed during the download. Please try again.")
 
 
 def _entry(member: Member) -> "Entry":

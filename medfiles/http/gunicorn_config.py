@@ -87,7 +87,7 @@ def _require_port() -> None:
             "is in use by another program" if error.errno == errno.EADDRINUSE else f"cannot be used: {error.strerror}"
         )
         raise SettingError(
-            f"Port {address[1]} of {address[0]} {used}. Stop it, or set MEDFILES_PORT or MEDFILES_HOST."
+            f"Port {address[1]} on {address[0]} {used}. Stop it, or set MEDFILES_PORT or MEDFILES_HOST."
         ) from error
 
 

@@ -114,7 +114,7 @@ def window(query: Query) -> Window | None:
     except ValueError:
         centre, width = 0, 0
     if not (text.isascii() and is_window((centre, width))):
-        raise refused("window", "must be a centre and a width, such as 40,400.")
+        raise refused("window", "must be a center and a width, such as 40,400.")
     return centre, width
 
 

@@ -32,18 +32,18 @@ STAYS = {
     "outside": "its path points outside the upload folder",
     "link": "its path is a link, not a file",
     "orphan": "its lab result does not exist",
-    "broken-chain": "its lab result belongs to no patient of an account",
-    "number": f"its number is {FIRST_FILE_ID:,} or more",
+    "broken-chain": "its lab result does not belong to a patient with an account",
+    "number": f"its ID is {FIRST_FILE_ID:,} or higher",
     "unreadable": "it cannot be read",
 }
 # Findings about files that can be moved.
 MOVES = {
-    "duplicate": "another row has the same file: each becomes its own document",
-    "size": "its size differs from the table",
+    "duplicate": "another row has the same file: each becomes a separate document",
+    "size": "its size differs from the one in the table",
     "empty": "it is empty",
-    "name": "its name will be cleaned",
-    "time": "it has no upload time: the time of its lab result is used",
-    "unnamed": "no row refers to it: it is not moved, but is in the backup",
+    "name": "its name will be cleaned up",
+    "time": "it has no upload time, so the time of its lab result is used",
+    "unnamed": "no row refers to it, so it is not moved but is included in the backup",
 }
 
 

@@ -38,10 +38,10 @@ def check(source: Source) -> None:
     known = current()
     if known is not None and known.place != source.place:
         raise Conflict(
-            f"This installation already moves old files from {_words(known.place)}. It can have only one source."
+            f"This installation is already moving old files from {_words(known.place)}. It can have only one source."
         )
     if not source.is_own and db.session.scalar(select(func.count(LabResultFile.id))):
-        raise Conflict("This installation has old files of its own, and can have only one source.")
+        raise Conflict("This installation has its own old files and can have only one source.")
     db.session.rollback()
 
 
@@ -60,7 +60,7 @@ def begin(source: Source, timezone: str) -> LegacySource:
             known.timezone, known.begun_at, known.backed_up_at = timezone, now(), None
         elif known.timezone != timezone and _has_moved(known):
             raise Conflict(
-                f"Files moved before used the time zone {known.timezone}. Use the same one, or roll back first."
+                f"Earlier files were moved with the time zone {known.timezone}. Use the same one, or roll back first."
             )
         known.timezone, known.current = timezone, 1
     return _detached(known)

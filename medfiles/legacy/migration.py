@@ -62,7 +62,7 @@ class Migration:
         """Determine what there is to move. Changes nothing."""
         log.check(self.source)
         totals = dict(self.source.totals())
-        begun, found = now(), analyse(self.source, self.teller.step("Analysing files", totals["lab_result_files"]))
+        begun, found = now(), analyse(self.source, self.teller.step("Analyzing files", totals["lab_result_files"]))
         trash = found.ask("SELECT COUNT(*), COALESCE(SUM(size), 0) FROM trash")[0]
         made = Report(self.source.place, self.plan.timezone, begun, True, totals, found.bytes_in_all() - trash[1])
         made.trash_files, made.trash_bytes = trash

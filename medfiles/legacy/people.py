@@ -83,7 +83,7 @@ def _only(kind: Kind, known: LegacySource, candidates: Sequence[int]) -> int | N
     )
     free = set(candidates) - set(db.session.scalars(taken))
     if kind.name == USER and candidates and not free:
-        raise Rejected("another account of the source has the same email")
+        raise Rejected("another account in the source has the same email")
     return free.pop() if len(free) == 1 else None
 
 

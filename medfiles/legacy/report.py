@@ -158,7 +158,7 @@ def _verification(report: Report, verdict: Verdict) -> Iterator[str]:
         yield f"  Without a user: {_checked(unknown)}"
     yield f"  Total: {_checked(verdict.total)}"
     yield from (f"  PROBLEM: {problem}" for problem in verdict.problems)
-    isolated = "no user has access to a document of another user’s patient" if not verdict.leaks else "FAILED"
+    isolated = "no user has access to documents of another user’s patients" if not verdict.leaks else "FAILED"
     yield f"  Isolation: {isolated}"
     yield from (f"  PROBLEM: {leak}" for leak in verdict.leaks)
 
@@ -168,11 +168,11 @@ def _summary(report: Report) -> Iterator[str]:
         yield f"Nothing was changed. {_some(report.stays, 'file')} cannot be moved."
         return
     if report.finished:
-        yield "This move is finished: everything that can be moved has been moved."
+        yield "The move is finished: everything that can be moved has been moved."
         return
     yield f"Moved {_some(report.moved, 'file')} now; {_some(report.stays, 'file')} cannot be moved but can be opened."
     passed = report.verdict is not None and report.verdict.passed
-    yield "Verification passed." if passed else "Verification FAILED: do not delete any old file."
+    yield "Verification passed." if passed else "Verification FAILED. Do not delete any old files."
 
 
 def _checked(count: Count | None) -> str:

@@ -17,7 +17,7 @@ from medfiles.services import Services
 from medfiles.storage import journal
 
 BATCH = 100
-FINISHED = "The move is finished: the old files are deleted and it can no longer be rolled back."
+FINISHED = "The move is finished: the old files have been deleted, so it can no longer be rolled back."
 
 
 @dataclass
@@ -71,7 +71,7 @@ def _is_unaltered(source: Source, older: Mapping[int, LegacyFile], file: EntityF
     row = older.get(log.number_of(file))
     if row is not None and hash_of_file(row, source) == file.sha256:
         return True
-    back.kept.append(f"Document {file.id} was kept: old file {file.legacy_id} is missing or was changed.")
+    back.kept.append(f"Document {file.id} was kept: old file {file.legacy_id} is missing or has changed.")
     return False
 
 
@@ -101,11 +101,11 @@ def _changes(file: EntityFile, row: LegacyFile) -> list[str]:
     }
     changed = [what for what, (here, there) in now_and_then.items() if here != there]
     words = (
-        [f"Old file {row.id}: {' and '.join(changed)} changed since as document {file.id} and was lost."]
+        [f"Old file {row.id}: changes made to the {' and '.join(changed)} of document {file.id} were lost."]
         if changed
         else []
     )
     record = db.session.get(LabResult, file.entity_id)
     if file.deleted_at is not None and (record is None or record.deleted_at != file.deleted_at):
-        words.append(f"Old file {row.id} was in the trash as document {file.id} and is restored.")
+        words.append(f"Old file {row.id} was in the trash as document {file.id} and has been restored.")
     return words

@@ -219,7 +219,8 @@ def _tables(engine: Engine) -> Mapping[str, TableClause]:
         there = columns[name]
         if missing := [needed for needed in NEEDED[name] if needed not in there]:
             raise Rejected(
-                f"The table {name} has no {', '.join(missing)}: it is not a database of the previous lab results."
+                f"The table {name} has no {', '.join(missing)}, so this is not a database of the "
+                "previous lab results feature."
             )
         tables[name] = table(name, *(column(one) for one in (*NEEDED[name], *WANTED[name]) if one in there))
     return tables

@@ -121,15 +121,15 @@ class Verifier:
             people.users.get(file.user),
         )
         if here != there:
-            yield "belongs to another lab result, patient or user than before."
+            yield "belongs to a different lab result, patient or user than before."
         if ids.document_id(file.id) != document.id:
-            yield "is not found by its old number."
+            yield "cannot be found by its old ID."
         new = hash_of(opened(document, self.services.storages))
         if new != document.sha256:
-            yield "has different content than when it was moved." if new else "cannot be read at its new place."
+            yield "has different content from when it was moved." if new else "cannot be read in its new location."
         old = hash_of_file(file, self.source)
         if old != document.sha256:
-            yield "has different content at its old place." if old else "cannot be read at its old place."
+            yield "has different content in its old location." if old else "cannot be read in its old location."
 
     def _count_here(self) -> None:
         """Check that each patient has as many documents as were moved to it."""

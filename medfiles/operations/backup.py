@@ -269,7 +269,7 @@ class Copier:
                     return
                 place = (there[0], there[1])
         if found[0] != sha256:
-            words = "its content differs from what was stored; backed up as it is"
+            words = "its content differs from what was stored; backed up as is"
             self.saved.problems.append(f"document {number}: {words}")
         self._list(*found, storage, key)
 

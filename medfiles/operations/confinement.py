@@ -17,5 +17,5 @@ def check_sandbox(sandbox: Sandbox, required: bool) -> None:
         named = ", ".join(f"{layer} ({reason})" for layer, reason in missing.items())
         raise SettingError(
             f"The sandbox that opens uploaded files is incomplete: {named}. "
-            "Mend that, or accept it with MEDFILES_SANDBOX=warn."
+            "Fix this, or accept it with MEDFILES_SANDBOX=warn."
         )

@@ -42,14 +42,14 @@ def prepare(settings: Mapping[str, Any]) -> None:
     _require_owner(folder, found.st_uid, found.st_gid)
     if stat.S_IMODE(found.st_mode) & OTHERS:
         raise SettingError(
-            f"The instance folder {folder} is open to other accounts of this machine. Run: chmod 700 {folder}"
+            f"The instance folder {folder} is open to other accounts on this machine. Run: chmod 700 {folder}"
         )
     _require_driver(settings["MEDFILES_DATABASE_URL"])
     if not settings["MEDFILES_SECRET_KEY"] and not (folder / "secret-key").exists() and _has_rows(settings):
         raise SettingError(
             f"The secret key {folder / 'secret-key'} is missing, but this installation has data. {RESTORE}, copy the "
-            "key back, or set MEDFILES_SECRET_KEY to a new one: then everyone signs in again, two-step verification is "
-            "set up again, and the audit log no longer verifies."
+            "key back, or set MEDFILES_SECRET_KEY to a new one. With a new key, everyone must sign in again and set up "
+            "two-step verification again, and the audit log no longer verifies."
         )
 
 
@@ -86,8 +86,9 @@ def _require_owner(folder: Path, owner: int, group: int) -> None:
     name = _account(owner)
     hint = f", or add {AS_OWNER}: flask medfiles {AS_OWNER} …" if os.geteuid() == 0 else ""
     raise SettingError(
-        f"The instance folder {folder} belongs to the account {name}, but this is {_account(os.geteuid())}. What it "
-        f"created could not be read by the service. Run it as {name}: runuser -u {name} -- …{hint}"
+        f"The instance folder {folder} belongs to the account {name}, but this command runs as "
+        f"{_account(os.geteuid())}. The service could not read what it creates. Run it as {name}: "
+        f"runuser -u {name} -- …{hint}"
     )
 
 

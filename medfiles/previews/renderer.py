@@ -42,7 +42,7 @@ BUSY = "Many previews are being prepared. Please try again in a moment."
 CRASHED = "This document cannot be previewed safely. Download it to open it on your device."
 NOT_CONVERTED = "The preview could not be prepared. Download the document to open it on your device."
 NO_CONVERTER, PDF = Converter(""), "application/pdf"
-SLOW = "The preview of this document takes too long. Download it to open it on your device."
+SLOW = "The preview of this document is taking too long. Download it to open it on your device."
 WHOLE_DOCUMENT = 0  # the page number that stands for the whole document
 MESSAGES = ((TimedOut, SLOW), (ConversionFailed, NOT_CONVERTED), (NotChecked, CRASHED))
 

@@ -196,7 +196,7 @@ VISIT = RecordType(
             "visit_type", "Type of visit", limit=100,
             choices=("Primary care", "Specialist", "Emergency", "Telehealth", "Dental"),
         ),
-        Field("location", "Location", example="Health centre"),
+        Field("location", "Location", example="Health center"),
         Field("practitioner", "Clinician"),
         Field("chief_complaint", "Chief complaint", "text"),
         Field("diagnosis", "Diagnosis", "text"),

@@ -34,11 +34,11 @@ class DocumentField(Field):
 
 DOCUMENT_FIELDS = (
     DocumentField(
-        "file_name", "Name", "file_name", required=True, about="1 to 255 characters; the extension stays",
+        "file_name", "Name", "file_name", required=True, about="1 to 255 characters; the extension cannot be changed",
         example="Referral.pdf", upload=False, search=True,
     ),
     DocumentField(
-        "description", "Description", "text", limit=1000, about="What it is", example="For the orthopaedist",
+        "description", "Description", "text", limit=1000, about="What it is", example="For the orthopedist",
         search=True,
     ),
     DocumentField(

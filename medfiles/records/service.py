@@ -350,7 +350,9 @@ class RecordService(Service):
         edits = event_log.changes(record.patient_id, (record_type.name, record.id))
         details = [event.details or {} for event, _ in edits if event.file_id is None]
         if any(each.get("changed") and not each.get("again") for each in details):
-            raise Conflict(f"This {record_type.title.lower()} is already saved and was changed since. Open it to edit.")
+            raise Conflict(
+                f"This {record_type.title.lower()} has already been saved and changed since then. Open it to edit it."
+            )
         changes = changes_of(record, fields, {}, lambda given: given)
         self.save_changes("edit-record", record, changes, target, again=True)
         return record

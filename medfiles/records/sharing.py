@@ -26,9 +26,9 @@ from medfiles.text import clean_text
 LEVELS = (Action.VIEW.value, Action.EDIT.value)
 MOST = 50  # most people with access, or invited, per patient
 INVALID_EMAIL = "Enter an email address, such as anna@example.org."
-REVOKED = "{} no longer has access. Open this page again to give access."
+REVOKED = "{} no longer has access. Reload this page to give access again."
 OWNERS = "Only the owner of this patient can change who has access."
-NO_SHARING = "This token cannot give access. Create one with the scope share."
+NO_SHARING = "This token cannot give access. Create one with the “share” scope."
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class ShareService(Service):
                 raise Conflict(REVOKED.format(address))
             count = select(func.count(PatientShare.id)).where(PatientShare.patient_id == patient_id)
             if earlier is None and (session.scalar(count) or 0) >= MOST:
-                message = f"{MOST} people have access or are invited, the most allowed. Revoke one of them first."
+                message = f"You can give access to up to {MOST} people. Revoke someone’s access first."
                 raise Rejected.about("email", message)
             share = earlier or PatientShare(patient_id=patient_id, address=address, address_key=key)
             if earlier and not has_begun(earlier):
@@ -165,7 +165,7 @@ class ShareService(Service):
         """Return the share if it is pending for the actor's own address. Raises NotFound otherwise."""
         query = select(PatientShare.id).where(*self._is_pending())
         if share is None or db.session.scalar(query.where(PatientShare.id == share.id)) is None:
-            raise NotFound("This invitation does not exist any more.")
+            raise NotFound("This invitation no longer exists.")
         target.patient_id = share.patient_id
         return share
 
@@ -195,7 +195,7 @@ def _checked(values: Mapping[str, Any]) -> Mapping[str, Any]:
     if level not in LEVELS:
         raise Rejected.about("level", "level must be view or edit.")
     if ends is not None and ends <= now():
-        raise Rejected.about("expires_at", "The end of access must be in the future.")
+        raise Rejected.about("expires_at", "Access must end in the future.")
     return {name: value.astimezone(UTC) if isinstance(value, datetime) else value for name, value in values.items()}
 
 
@@ -242,5 +242,5 @@ def _recipient(patient: Patient, address: str) -> str:
     except Rejected:
         raise Rejected.about("email", INVALID_EMAIL) from None
     if key == db.session.get_one(User, patient.user_id).email.lower():
-        raise Rejected.about("email", "This is the owner’s own email. Enter the email of another person.")
+        raise Rejected.about("email", "This is the owner’s email. Enter someone else’s.")
     return key

@@ -39,7 +39,7 @@ def answer(record_type: RecordType, record_id: int) -> ResponseReturnValue:
         return printing.answer(*what)
     if action == "category":
         results = service.categorise(*what, request.form["category"] or None)
-        return _answer(record_type, record_id, results, "Category of {} saved.", "was not changed.")
+        return _answer(record_type, record_id, results, "Category saved for {}.", "was not changed.")
     if action == "restore":
         return _answer(record_type, record_id, service.restore_many(*what), "{} restored.", "was not restored.")
     if action == "purge":

@@ -13,7 +13,7 @@ from medfiles.accounts import proof
 from medfiles.http.current import actor
 from medfiles.web.forms import ServiceForm
 
-SAME_PASSWORD = "This is your current password. Choose a new one."
+SAME_PASSWORD = "This is your current password. Choose a different one."
 
 
 class ConfirmForm(ServiceForm):
@@ -25,7 +25,7 @@ class ConfirmForm(ServiceForm):
     code = StringField(
         "Code",
         [InputRequired("Enter the code."), Length(max=20)],
-        description="The 6-digit code your authenticator app shows",
+        description="The 6-digit code from your authenticator app",
         render_kw={"autocomplete": "one-time-code", "inputmode": "numeric", "maxlength": 20},
     )
 

@@ -117,7 +117,7 @@ def _is_overtaken(name: str, last: edits.LastChanges) -> bool:
 
 def _restored(name: str, fields: Sequence[Any], here: str) -> ResponseReturnValue:
     label = next((field.label for field in fields if field.name == name), name)
-    flash(f"Former value of “{label}” restored.", "ok")
+    flash(f"Previous value of “{label}” restored.", "ok")
     return redirect(here, 303)
 
 

@@ -35,15 +35,15 @@ SECOND = timedelta(seconds=1)
 class ShareForm(ServiceForm):
     email = EmailField(
         "Email",
-        [InputRequired("Enter the email."), Length(max=255)],
-        description="The email this person signs in with here",
+        [InputRequired("Enter an email address."), Length(max=255)],
+        description="The email this person uses to sign in here",
         render_kw={"maxlength": 255, "autocomplete": "off"},
     )
     level = RadioField("Permission", choices=LEVELS, default=Action.VIEW.value)
     expires_at = DateField(
         "Access ends (optional)",
         [Optional()],
-        description="Last day of access. Empty: no end date.",
+        description="The last day of access. Leave empty for no end date.",
         render_kw={"min": "2020-01-01", "max": "2200-12-31"},
     )
     zone = HiddenField(default=UTC, render_kw={"data-mf-zone-name": True})
@@ -67,7 +67,7 @@ def change(patient_id: int) -> ResponseReturnValue:
     grants, form = _grants(patient_id), _form(None)
     if saved := form.submit(lambda: _share(patient_id, form)):
         grant, new = saved
-        flash(f"{grant.email} is invited." if new else f"Access of {grant.email} changed.", "ok")
+        flash(f"{grant.email} was invited." if new else f"Access for {grant.email} changed.", "ok")
         return redirect(url_for(".people", patient_id=patient_id), 303)
     before = _before()
     changing = next((entry for entry in _grants(patient_id) if before and entry.email == form.email.data), None)
@@ -181,5 +181,5 @@ def _revoke(patient_id: int, share_id: int) -> ResponseReturnValue:
         flash("You left. You no longer have access.", "ok")
         return redirect(url_for("records.home"), 303)
     pending = grant.share.accepted_at is None
-    flash(f"{'Invitation' if pending else 'Access'} of {grant.email} revoked.", "ok")
+    flash(f"{'Invitation' if pending else 'Access'} for {grant.email} revoked.", "ok")
     return redirect(url_for(".people", patient_id=patient_id), 303)

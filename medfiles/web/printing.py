@@ -74,5 +74,5 @@ def _print_document(
         return OmittedDocument(name, f"does not fit. The limit is {MAX_PICTURES} pages at once. Print it separately.")
     view = pages.file_view(file)
     pictures = tuple(picture_view(view, preview, page, large=PRINT_WIDTH) for page in range(1, shown + 1))
-    cut = f"Only the first {number(shown)} of {number(count)} pages. Download the document to print all of them."
+    cut = f"Only the first {number(shown)} of {number(count)} pages are shown. Download the document to print the rest."
     return PrintedDocument(view, preview, pictures, notes(preview) + ([NoteView(cut)] if shown < count else []))

@@ -29,14 +29,14 @@ SCOPES = [
     SelectChoice(api_tokens.WRITE, "Can edit: also add, change and delete"),
     SelectChoice(api_tokens.SHARE, "Can edit and share: also give other people access"),
 ]
-EVERY_PATIENT = "Everyone you have access to"
+EVERY_PATIENT = "All patients you have access to"
 
 
 class TokenForm(ServiceForm):
     name = StringField(
         "Name",
-        [InputRequired("Enter the name."), Length(max=api_tokens.NAME_LIMIT)],
-        description="For example: Scanner in the hall",
+        [InputRequired("Enter a name."), Length(max=api_tokens.NAME_LIMIT)],
+        description="For example: Hallway scanner",
         render_kw={"maxlength": api_tokens.NAME_LIMIT, "autocomplete": "off"},
     )
     scope = RadioField("Permission", choices=SCOPES, default=api_tokens.READ)

@@ -77,7 +77,7 @@ def test_a_command_about_an_unknown_account_is_refused(world: World) -> None:
     for words in ("password nobody@sample.example --password-stdin", "disable nobody@sample.example"):
         result = run(world, "user", *words.split(), typed=PASSWORD)
         assert result.exit_code == FINDINGS
-        assert "There is no account nobody@sample.example." in result.stderr
+        assert "There is no account for nobody@sample.example." in result.stderr
 
 
 def test_a_new_password_and_disabling_an_account_end_its_sessions(world: World) -> None:

@@ -72,7 +72,7 @@ def test_a_command_of_another_account_is_refused_and_names_the_owner(folder: Pat
     os.chown(folder, NOBODY, NOBODY)
     done = run(folder, "flask", "--app", "wsgi", "medfiles", "user", "list")
     assert done.returncode == 1
-    assert "belongs to the account nobody, but this is root" in done.stderr
+    assert "belongs to the account nobody, but this command runs as root" in done.stderr
     assert "Traceback" not in done.stderr
     assert list(folder.iterdir()) == []
 

@@ -166,7 +166,7 @@ def things(world: World) -> Things:
     patient = world.patient()
     documents, records, visit = world.documents(), world.records(), world.kind()
     record = records.create(patient.id, visit, values_for(visit), FORM)
-    records.create(patient.id, visit, values_for(visit) | {"location": "Health centre"}, FORM)  # an edit of the record
+    records.create(patient.id, visit, values_for(visit) | {"location": "Health center"}, FORM)  # an edit of the record
     records.edit_patient(patient.id, {"gender": "Female"})
     gone = world.record(patient=patient, reason="Gone")
     file, trashed = world.attach(record, idempotency_key=KEY), world.attach(record, "old.pdf")

@@ -25,7 +25,7 @@ EMAIL = "nora@sample.example"
 
 
 @click.command()
-@click.option("--once", is_flag=True, help="Only print the sign-in if this installation is already in use.")
+@click.option("--once", is_flag=True, help="Print only the sign-in details if this installation is already in use.")
 @report_errors
 def demo(once: bool) -> None:
     """Create the demo family in an empty installation and print how to sign in."""

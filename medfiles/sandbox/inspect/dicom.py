@@ -72,7 +72,7 @@ def check_inflated_size(file: BinaryIO) -> None:
         deflated = engine.unconsumed_tail
         if size > MAX_INFLATED:
             raise Unsafe(
-                f"This DICOM file unpacks to more than {MAX_INFLATED // 1024**2} MB, too much to open. "
+                f"This DICOM file unpacks to more than {MAX_INFLATED // 1024**2} MB, too large to open. "
                 "Export it again without compression."
             )
 

@@ -44,7 +44,10 @@ class Budget:
 
 
 def unsafe(reason: str) -> Unsafe:
-    return Unsafe(f"This Office document could not be checked safely: {reason}. Open it and save it as a new document.")
+    return Unsafe(
+        f"This Office document could not be checked safely: {reason}. "
+        "Open it and save it as a new document, then upload that."
+    )
 
 
 def inspect_compound(file: BinaryIO, media_type: str) -> dict[str, Any]:

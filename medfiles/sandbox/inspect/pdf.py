@@ -14,7 +14,7 @@ def inspect(file: BinaryIO, media_type: str) -> dict[str, Any]:
     head = file.read(HEAD)
     if not head.startswith(b"%PDF-"):
         raise (
-            Unsafe("This PDF has other content before its start. Open it, save it as a new PDF and upload that.")
+            Unsafe("This PDF has unexpected content at the beginning. Save it as a new PDF, then upload that.")
             if b"%PDF-" in head[:1024]
             else WrongType()
         )
@@ -34,7 +34,7 @@ def count(file: BinaryIO) -> int | None:
             return None
         raise WrongType from error
     if pages > MAX_PAGES:
-        raise Unsafe(f"This PDF has {pages:,} pages. The limit is {MAX_PAGES:,}. Split it into parts.")
+        raise Unsafe(f"This PDF has {pages:,} pages. The limit is {MAX_PAGES:,}. Split it into smaller files.")
     if pages < 1:
         raise WrongType
     return pages

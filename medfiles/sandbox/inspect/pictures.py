@@ -61,6 +61,6 @@ def check_size(size: tuple[int, int]) -> None:
     width, height = size
     if width * height > MAX_PIXELS:
         raise Unsafe(
-            f"This image is {width} × {height} = {width * height / 1e6:,.0f} megapixels large; at most "
-            f"{MAX_PIXELS // 10**6} can be opened safely. Save it smaller and send it again."
+            f"This image is {width} × {height} pixels ({width * height / 1e6:,.0f} megapixels). The limit is "
+            f"{MAX_PIXELS // 10**6} megapixels. Make it smaller, then upload it again."
         )

@@ -163,4 +163,4 @@ def check_start(head: bytes) -> None:
 
 
 def active_content(kind: str) -> Unsafe:
-    return Unsafe(f"This file holds {NAMES[kind]}. Such files are not accepted.")
+    return Unsafe(f"This file contains {NAMES[kind]}. Such files are not accepted.")
