@@ -122,7 +122,7 @@ def test_a_port_in_use_is_one_sentence(folder: Path) -> None:
         port = str(taken.getsockname()[1])
         done = run(folder, "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app", MEDFILES_PORT=port)
     assert done.stderr.strip().splitlines() == [
-        f"Error: Port {port} of 127.0.0.1 is in use by another program. Stop it, or set MEDFILES_PORT or MEDFILES_HOST."
+        f"Error: Port {port} on 127.0.0.1 is in use by another program. Stop it, or set MEDFILES_PORT or MEDFILES_HOST."
     ]
 
 
