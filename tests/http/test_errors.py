@@ -23,6 +23,7 @@ STATUSES = {
     errors.Conflict: 409,
     errors.Outdated: 412,
     errors.TooMany: 409,
+    errors.EditConflict: 409,
     errors.OverQuota: 409,
     errors.BeingChecked: 409,
     errors.Quarantined: 409,
@@ -81,7 +82,7 @@ def test_an_error_is_said_in_a_sentence_with_its_status(
 ) -> None:
     client = world.client()
     for kind, status in STATUSES.items():
-        if kind not in (errors.SignedOut, errors.ProofNeeded):  # these lead to a form
+        if kind not in (errors.SignedOut, errors.ProofNeeded, errors.EditConflict):  # these lead to a form
             monkeypatch.setitem(world.app.view_functions, endpoint, failing(ours(kind)))
             answer = client.get(path, headers=headers)
             assert (answer.status_code, SAID in answer.text) == (status, True)
