@@ -10,6 +10,7 @@ from dataclasses import replace
 from itertools import count
 
 from bench import report
+from bench.deletion import deletions
 from bench.downloads import downloads
 from bench.ground import BARE, HANDED_ON, NGINX, OURS, Bench
 from bench.pages import pages, pictures
@@ -34,6 +35,8 @@ AIMS: Mapping[str, tuple[str, Callable[[Mapping[str, Figure]], bool]]] = {
     "List of 10,000 documents": ("≤ 8 ms", lambda of: of["API"].median <= 8),
     "Counts of 500 records": ("≤ 10 ms", lambda of: of[OURS].median <= 10),
     "Page with 50 cards": ("≤ 40 ms", lambda of: of[OURS].median <= 40),
+    "Trash of a record with 10,000 documents": ("≤ 1 s", lambda of: of["to the trash"].median <= 1000),
+    "Trash of a patient with 10,000 documents": ("≤ 1 s", lambda of: of["to the trash"].median <= 1000),
     "Start to first answer": ("≤ 1,500 ms", lambda of: of[OURS].median <= 1500),
     "Others beside 64 slow uploads and 64 half heads": ("≤ 1 s", lambda of: of[HANDED_ON].most <= 1000),
     "Others beside 32 slow uploads": ("≤ 3 s", lambda of: of[OURS].most <= 3000),
@@ -47,6 +50,7 @@ PARTS = {
     "download": downloads,
     "page": pages,
     "picture": pictures,
+    "trash": deletions,
     "start": starts,
     "memory": memory,
     "slow": slow,

@@ -1,4 +1,4 @@
-"""Builds the Flask app: wiring in order, nothing else."""
+"""Build the Flask app: wire everything up in order, nothing else."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).resolve().parent
 
 
 def create_app(environ: Mapping[str, str] | None = None, record_types: Iterable[RecordType] = RECORD_TYPES) -> Flask:
-    """Create the app from the MEDFILES_* settings in `environ`, by default those of the process."""
+    """Create the app from the MEDFILES_* settings in `environ` (default: the process environment)."""
     settings = config.load(os.environ if environ is None else environ)
     instance.prepare(settings)
     logging.configure(settings["MEDFILES_LOG_FORMAT"])
@@ -58,11 +58,11 @@ def _flask_config(settings: Mapping[str, Any]) -> dict[str, Any]:
         "SECRET_KEY": config.secret_key(settings),
         "SQLALCHEMY_DATABASE_URI": settings["MEDFILES_DATABASE_URL"],
         "SQLALCHEMY_ENGINE_OPTIONS": {
-            "hide_parameters": True,  # no names in traces
-            "pool_pre_ping": not settings["MEDFILES_DATABASE_URL"].startswith("sqlite"),  # a file never hangs up
+            "hide_parameters": True,  # keep personal data out of tracebacks
+            "pool_pre_ping": not settings["MEDFILES_DATABASE_URL"].startswith("sqlite"),  # SQLite never hangs up
         },
         "MIGRATIONS": PACKAGE / "migrations",
-        "MAX_CONTENT_LENGTH": 1024 * 1024,  # except uploads, which have the limits of their record type
+        "MAX_CONTENT_LENGTH": 1024 * 1024,  # uploads have the limit of their record type instead
         "SESSION_COOKIE_NAME": "__Host-medfiles" if secure else "medfiles",
         "SESSION_COOKIE_SECURE": secure,
         "SESSION_COOKIE_HTTPONLY": True,

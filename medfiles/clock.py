@@ -1,4 +1,4 @@
-"""The current time, time zones, and windows between stored times and now."""
+"""The current time, time zones, and comparisons of stored times with now."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, overload
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
     from sqlalchemy.sql.elements import SQLCoreOperations
 
-SKEW = timedelta(minutes=5)  # by which the clocks of several servers may differ
+SKEW = timedelta(minutes=5)  # how far the clocks of different servers may differ
 
 
 def now() -> datetime:
@@ -21,9 +21,10 @@ def is_past(at: datetime) -> bool: ...
 @overload
 def is_past(at: "SQLCoreOperations[Any]") -> "ColumnElement[bool]": ...
 def is_past(at: Any) -> Any:
-    """Return whether a stored time is not to come; for a column, the condition.
+    """Return whether a stored time is in the past; for a column, return the SQL condition.
 
-    Up to SKEW ahead counts as now. A time beyond that was written while a clock was wrong, or the clock is wrong now.
+    A time up to SKEW ahead counts as past, because server clocks differ. A time further ahead was written while a clock
+    was wrong, or the clock is wrong now.
     """
     return at <= now() + SKEW
 
@@ -33,7 +34,10 @@ def is_since(at: datetime, start: datetime) -> bool: ...
 @overload
 def is_since(at: "SQLCoreOperations[Any]", start: datetime) -> "ColumnElement[bool]": ...
 def is_since(at: Any, start: datetime) -> Any:
-    """Return whether a stored time is between `start` and now, as `is_past` has it; for a column, the condition."""
+    """Return whether a stored time is between `start` and now; for a column, return the SQL condition.
+
+    As in `is_past`, a time up to SKEW ahead still counts.
+    """
     return (at >= start) & is_past(at)
 
 
@@ -42,7 +46,10 @@ def is_within(at: datetime, period: timedelta) -> bool: ...
 @overload
 def is_within(at: "SQLCoreOperations[Any]", period: timedelta) -> "ColumnElement[bool]": ...
 def is_within(at: Any, period: timedelta) -> Any:
-    """As `is_since`, for the `period` that ends now."""
+    """Return whether a stored time is within the last `period`; for a column, return the SQL condition.
+
+    As in `is_past`, a time up to SKEW ahead still counts.
+    """
     return is_since(at, now() - period)
 
 
@@ -51,23 +58,23 @@ def is_ahead(at: datetime, longest: timedelta) -> bool: ...
 @overload
 def is_ahead(at: "SQLCoreOperations[Any]", longest: timedelta) -> "ColumnElement[bool]": ...
 def is_ahead(at: Any, longest: timedelta) -> Any:
-    """Return whether a lease or due time is still to come; for a column, the condition.
+    """Return whether a lease or due time is in the future; for a column, return the SQL condition.
 
-    `longest` is how far ahead it can have been set. One that is further ahead than that and SKEW is not to come: it was
+    `longest` is the furthest ahead it can have been set. A time beyond that plus SKEW does not count as future: it was
     set while a clock was wrong.
     """
     return (at > now()) & (at <= now() + longest + SKEW)
 
 
 def midnight(day: date, zone: str) -> datetime:
-    """Return the start of this day in a time zone, in UTC."""
+    """Return the start of a day in a time zone, converted to UTC."""
     return datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC)
 
 
 def is_zone(name: str) -> bool:
-    """Whether this is the name of a time zone, such as Europe/Berlin."""
+    """Return whether `name` is a time zone, such as Europe/Berlin."""
     try:
         ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # unknown, not a name at all, a folder of the time zone files
+    except (KeyError, ValueError, OSError):  # unknown, malformed, or a directory of the time zone database
         return False
     return True

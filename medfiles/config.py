@@ -17,12 +17,15 @@ PREFIX = "MEDFILES_"
 
 
 class SettingError(ClickException, ValueError):
-    """The installation cannot start like this: one sentence names the setting, folder or driver, and what to do."""
+    """The installation cannot start as configured.
+
+    The message is one sentence that names the setting, folder or driver and says what to do.
+    """
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One environment variable; `parse` turns its text, or `default`, into the value."""
+    """One environment variable. `parse` converts its text, or `default`, to the value."""
 
     name: str
     default: str
@@ -31,9 +34,9 @@ class Setting:
 
 
 def location(text: str) -> str:
-    """Check an nginx location such as "/inside/", or ""."""
+    """Validate an nginx location such as "/inside/"; empty means off."""
     if text and not re.fullmatch(r"/([A-Za-z0-9_-]+/)+", text):
-        raise ValueError("write a path such as /documents-inside/")
+        raise ValueError("must be a path such as /documents-inside/")
     return text
 
 
@@ -41,22 +44,22 @@ def amount(text: str) -> int:
     """Parse "500 MB", "10GB" or a number of bytes."""
     found = re.fullmatch(r"(\d{1,15})\s*([KMGT]?)B?", text.strip(), re.ASCII | re.IGNORECASE)
     if not found:
-        raise ValueError("write a number of bytes, or one with KB, MB, GB or TB")
+        raise ValueError("must be a number of bytes, or a number with KB, MB, GB or TB")
     power = " KMGT".index(found[2].upper() or " ")
     return int(found[1]) * int(1024**power)
 
 
 def public_url(text: str) -> str:
-    """Check the address people open, such as https://records.example.org; empty: not set."""
+    """Validate the address people open, such as https://records.example.org; empty means not set."""
     parts = urlsplit(text)
     extra = parts.path.strip("/") or parts.query or parts.fragment or parts.username
     if text and (parts.scheme not in ("http", "https") or not parts.hostname or extra):
-        raise ValueError("must be http:// or https:// and a host name, without a path")
+        raise ValueError("must be http:// or https:// followed by a host name, without a path")
     return text.rstrip("/")
 
 
 def daemon_address(text: str) -> str:
-    """Check the scanner's address; empty: no scanner."""
+    """Validate the scanner's address; empty means no scanner."""
     parts = urlsplit(text)
     tcp = parts.scheme == "tcp" and parts.hostname and parts.port
     unix = parts.scheme == "unix" and parts.path.startswith("/") and not parts.netloc
@@ -78,7 +81,7 @@ SETTINGS = (
     Setting("MEDFILES_THREADS", "32", IntRange(min=1), "Threads in each server process."),
     Setting("MEDFILES_INSPECTORS", "2", IntRange(min=1), "Sandboxed processes per server process that check uploads."),
     Setting("MEDFILES_RENDERERS", "2", IntRange(min=1), "Sandboxed processes per server process that render previews."),
-    Setting("MEDFILES_SANDBOX", "warn", Choice(("warn", "require")), "require: refuse to start without a layer."),
+    Setting("MEDFILES_SANDBOX", "warn", Choice(("warn", "require")), "require: refuse to start if a layer is missing."),
     Setting("MEDFILES_SOFFICE", "", str, "Path of LibreOffice's soffice, for previews of old Word documents."),
     Setting("MEDFILES_CLAMD", "", daemon_address, "ClamAV daemon: tcp://host:port or unix:/path. Empty: no scans."),
     Setting("MEDFILES_CLAMD_SECONDS", "30", IntRange(min=1), "Seconds to wait for a scan result."),
@@ -86,7 +89,7 @@ SETTINGS = (
     Setting("MEDFILES_SECRET_KEY", "", str, "Signs tokens. Empty: created once in the instance directory."),
     Setting("MEDFILES_DATABASE_URL", "", str, "SQLAlchemy URL. Empty: SQLite in the instance directory."),
     Setting("MEDFILES_STORAGE_URL", "", str, "Document store: file:///folder or s3://bucket/folder?endpoint=…"),
-    Setting("MEDFILES_STORAGE_ALSO", "", str, "Other document stores still read, separated by spaces."),
+    Setting("MEDFILES_STORAGE_ALSO", "", str, "Other document stores to read from, separated by spaces."),
     Setting("MEDFILES_DIRECT_LINKS", "0", IntRange(0, 60), "Seconds for which direct links are valid; 0: no links."),
     Setting("MEDFILES_ACCEL", "", location, "Internal nginx location of the documents folder. Empty: off."),
     Setting("MEDFILES_OLDER_UPLOADS", "", str, "Folder with lab_result_files/ of the previous lab results feature."),
@@ -113,7 +116,7 @@ SETTINGS = (
 
 
 def load(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return all settings by name; SettingError for an unknown name or invalid value."""
+    """Return all settings by name. Raises SettingError for an unknown name or invalid value."""
     unknown = {name for name in environ if name.startswith(PREFIX)} - {setting.name for setting in SETTINGS}
     if unknown:
         raise SettingError(f"Unknown setting {', '.join(sorted(unknown))}: see docs/operate/settings.md.")
@@ -135,7 +138,7 @@ def _read(setting: Setting, environ: Mapping[str, str]) -> Any:
 
 
 def unencrypted(settings: Mapping[str, Any]) -> str | None:
-    """Return a warning if the server can be reached from other machines without HTTPS."""
+    """Return a warning if the server can be reached from other machines without HTTPS, else None."""
     host = settings["MEDFILES_HOST"].strip("[]")
     if settings["MEDFILES_HTTPS"] or host == "localhost" or host.startswith("unix:"):
         return None
@@ -144,12 +147,12 @@ def unencrypted(settings: Mapping[str, Any]) -> str | None:
             return None
     return (
         f"MEDFILES_HOST={host} can be reached from other machines, but MEDFILES_HTTPS is off: passwords and documents "
-        "would be sent unencrypted. Put a server with HTTPS in front and set MEDFILES_HTTPS=1."
+        "would be sent unencrypted. Put an HTTPS reverse proxy in front and set MEDFILES_HTTPS=1."
     )
 
 
 def secret_key(settings: Mapping[str, Any]) -> str:
-    """Return the configured secret key, or the one created in the instance directory."""
+    """Return the configured secret key, or the one in the instance directory, creating it if needed."""
     if settings["MEDFILES_SECRET_KEY"]:
         return str(settings["MEDFILES_SECRET_KEY"])
     path: Path = settings["MEDFILES_INSTANCE"] / "secret-key"

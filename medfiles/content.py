@@ -1,4 +1,4 @@
-"""A document's bytes, wherever they are stored now."""
+"""Access to a document's bytes, wherever they are currently stored."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -17,11 +17,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class DocumentContent:
-    """A document that the actor may read, and where its bytes are."""
+    """A document that the actor may read, and access to its bytes."""
 
     file: EntityFile
     storage: Readable
-    others: Storages | None = None  # where another request may have moved it
+    others: Storages | None = None  # all storages, in case another request has moved the document
 
     def size(self) -> int:
         size = self._found(lambda storage, key: storage.stat(key).size)
@@ -39,15 +39,15 @@ class DocumentContent:
         return self._found(ask)
 
     def accel_path(self) -> str | None:
-        """Return the path by which the reverse proxy reads the bytes; None where it cannot."""
+        """Return the path from which the reverse proxy can serve the bytes, or None if it cannot."""
         return self._found(lambda storage, key: storage.accel_path(storage.stat(key).key))
 
     def link(self, seconds: int) -> str | None:
-        """Return a temporary URL of the bytes; None where the storage has no such links."""
+        """Return a temporary URL for the bytes, or None if the storage does not support such links."""
         return self._found(lambda storage, key: storage.url(storage.stat(key).key, seconds))
 
     def _found(self, ask: Callable[[Readable, str], T]) -> T:
-        """Call `ask` with the document's storage and key; if it was moved since, with the current ones."""
+        """Call `ask` with the document's storage and key; if it has been moved, retry with the current ones."""
         key = self.file.file_path
         try:
             return ask(self.storage, key)
@@ -65,9 +65,9 @@ def opened(file: EntityFile, storages: Storages) -> DocumentContent:
 
 
 def proven(chunks: Iterator[bytes], sha256: str) -> Iterator[bytes]:
-    """Yield the chunks; hold back the last one until the checksum of all is verified.
+    """Yield the chunks, but hold back the last one until the checksum of the whole is verified.
 
-    Raises StorageError if it does not match.
+    Raises StorageError if the checksum does not match.
     """
     found, held = hashlib.sha256(), b""
     for chunk in chunks:

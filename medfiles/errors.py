@@ -1,11 +1,14 @@
-"""The errors of medfiles. http.errors maps their codes to HTTP statuses."""
+"""The exceptions of medfiles. `http.errors` maps them to HTTP statuses."""
 
 from collections.abc import Mapping
 from typing import Any, Self
 
 
 class MedfilesError(Exception):
-    """Base class: `code` is for programs, `message` or else `default` for people."""
+    """Base class of all errors.
+
+    `code` is for programs. `message` is for people; without one, `default` is used.
+    """
 
     code = "error"
     default = ""
@@ -16,50 +19,50 @@ class MedfilesError(Exception):
 
 
 def error_code(error: Exception) -> str:
-    """Return the code that names any error in the log."""
+    """Return the code under which an exception of any kind is logged."""
     return error.code if isinstance(error, MedfilesError) else type(error).__name__
 
 
 class SignedOut(MedfilesError):
-    """The request needs an account and has none."""
+    """The request requires a signed-in account."""
 
     code = "signed-out"
-    default = "You were signed out. Sign in again to continue. Everything you saved is kept."
+    default = "You were signed out. Sign in again to continue. Your saved changes are safe."
 
 
-OTHER_HOST = "This server does not answer under this name. Open {} instead."
+OTHER_HOST = "This server is not available under this name. Go to {} instead."
 
 
 class WrongHost(MedfilesError):
-    """The request names a host that is not the installation's public one."""
+    """The request's host name is not the installation's public one."""
 
     code = "wrong-host"
 
 
 class NotFound(MedfilesError):
-    """Absent, or the account has no access: the two cannot be told apart."""
+    """It does not exist, or the account has no access; clients cannot tell which."""
 
     code = "not-found"
-    default = "This page or document does not exist, or you have no access to it."
+    default = "This page or document does not exist, or you do not have access to it."
 
 
 class Forbidden(MedfilesError):
-    """The account may see this, but not do this to it."""
+    """The account may view this but not perform the operation."""
 
     code = "forbidden"
     default = "You can view this but not change it."
 
 
 class OutOfScope(Forbidden):
-    """The API token does not allow this, even if its owner may do it."""
+    """The API token's scope does not allow this, even if its owner may do it."""
 
     code = "scope"
 
 
 class ProofNeeded(Forbidden):
-    """A change of how one signs in needs fresh proof: password and, where set, a code."""
+    """A change to credentials requires fresh proof of identity: the password and, if set up, a code."""
 
-    def __init__(self, message: str = "Enter your password again, then repeat this.") -> None:
+    def __init__(self, message: str = "Confirm your password, then try again.") -> None:
         super().__init__(message)
 
 
@@ -71,18 +74,18 @@ class Conflict(MedfilesError):
 
 class BeingChecked(Conflict):
     code = "being-checked"
-    default = "The malware scan of this document is not done yet. Try again later."
+    default = "This document has not been scanned for malware yet. Try again later."
 
 
 class Quarantined(Conflict):
     code = "quarantined"
-    default = "The malware scanner found malware in this document. It can be deleted but not opened."
+    default = "Malware was found in this document. You can delete it but not open it."
 
 
 class EditConflict(Conflict):
     """Two people changed the same fields to different values.
 
-    `conflicts` maps the names of these fields to the value that was sent and the value that is stored.
+    `conflicts` maps each of these fields to the value that was sent and the value that is stored.
     """
 
     def __init__(self, conflicts: Mapping[str, tuple[Any, Any]]) -> None:
@@ -91,10 +94,10 @@ class EditConflict(Conflict):
 
 
 class Outdated(MedfilesError):
-    """It was changed after the client read it."""
+    """The resource was changed after the client read it."""
 
     code = "outdated"
-    default = "This has changed since you opened it. Reload it before you save."
+    default = "This has changed since you opened it. Reload it before saving."
 
 
 class TooMany(Conflict):
@@ -102,22 +105,22 @@ class TooMany(Conflict):
 
 
 class OverQuota(Conflict):
-    """The patient's owner has no storage left."""
+    """The quota of the patient's owner leaves no room for this."""
 
     code = "quota"
 
 
 class TooManyUploads(MedfilesError):
-    """The account has as many uploads under way as it may have at a time."""
+    """The account has reached its limit of concurrent uploads."""
 
     code = "too-many-uploads"
-    default = "Too many of your files are being uploaded at once. Please try again in a moment."
+    default = "You are uploading too many files at once. Please try again in a moment."
 
 
 class Rejected(MedfilesError):
-    """Invalid input; nothing of it is stored.
+    """Invalid input; nothing was stored.
 
-    `fields` maps the names of invalid fields or parameters to messages.
+    `fields` maps the names of invalid fields or parameters to error messages.
     """
 
     code = "rejected"
@@ -128,7 +131,7 @@ class Rejected(MedfilesError):
 
     @classmethod
     def about(cls, field: str, message: str) -> Self:
-        """Reject one field or query parameter."""
+        """Return the error for one invalid field or query parameter."""
         return cls(message, {field: message})
 
 
@@ -157,7 +160,7 @@ class Truncated(Rejected):
 
 
 class Infected(Rejected):
-    """`signature` is the scanner's name for the malware."""
+    """The scanner found malware; `signature` is its name for it."""
 
     code = "infected"
 
@@ -167,7 +170,7 @@ class Infected(Rejected):
 
 
 class StorageError(MedfilesError):
-    """The storage does not answer as it should."""
+    """The storage failed or is unavailable."""
 
     code = "storage"
     default = "The document store is unavailable. Please try again."

@@ -1,4 +1,4 @@
-"""Who may do what: a patient's owner and the accounts it is shared with. Others see nothing."""
+"""Who may do what: a patient's owner and the accounts the patient is shared with. Others see nothing."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,7 +13,7 @@ from medfiles.models import ApiToken, Patient, PatientShare, User
 
 
 class Action(StrEnum):
-    """What an actor may do with a patient and everything that belongs to it, lowest first."""
+    """Access levels for a patient and everything that belongs to it, lowest first."""
 
     VIEW = "view"
     EDIT = "edit"
@@ -40,37 +40,50 @@ class Actor:
 
 
 def levels(actor: Actor) -> Select[tuple[int, str]]:
-    """Select (patient_id, level) for every patient the actor can see, to be joined into queries."""
+    """Return a query for (patient_id, level) of every patient the actor can see, to join into other queries."""
     both = union_all(*_granted(actor.user_id, now(), now() + SKEW)).subquery()
     found = select(both.c.patient_id, both.c.level)
     return found if actor.only_patient is None else found.where(both.c.patient_id == actor.only_patient)
 
 
 def _granted(user_id: Any, at: Any, latest: Any) -> tuple[Select[int, str], Select[int, str]]:
-    """Select (patient_id, level) of owned and of currently shared patients. The arguments may be bind parameters.
+    """Return two queries for (patient_id, level): of owned patients, and of those currently shared with the user.
 
-    A share with an end counts from its start, which is at most `latest`, until its end.
+    Patients in the trash are left out, so nothing below them can be listed, counted or opened. A share that expires is
+    current if it was created no later than `latest` and expires after `at`. The arguments may be bind parameters.
     """
-    owned = select(Patient.id.label("patient_id"), literal("owner").label("level")).where(Patient.user_id == user_id)
+    owned = select(Patient.id.label("patient_id"), literal("owner").label("level"))
+    owned = owned.where(Patient.user_id == user_id, Patient.deleted_at.is_(None))
     lasts = and_(PatientShare.created_at <= latest, PatientShare.expires_at > at)
     current = or_(PatientShare.expires_at.is_(None), lasts)
     shared = (
         select(PatientShare.patient_id, PatientShare.level)
         .join(Patient, Patient.id == PatientShare.patient_id)
-        .where(PatientShare.user_id == user_id, Patient.user_id != user_id, current)
+        .where(PatientShare.user_id == user_id, Patient.user_id != user_id, Patient.deleted_at.is_(None), current)
     )
     return owned, shared
 
 
+def trashed_patients(actor: Actor) -> Select[int]:
+    """Select the ids of the patients in the trash that the actor may restore: those it owns."""
+    owned = select(Patient.id).where(
+        Patient.user_id == actor.user_id, Patient.deleted_at.is_not(None), Patient.purge_began_at.is_(None)
+    )
+    return owned if actor.only_patient is None else owned.where(Patient.id == actor.only_patient)
+
+
 def patients_for(actor: Actor, action: Action = Action.VIEW) -> Select[tuple[int]]:
-    """Select the ids of the patients on whom the actor may perform this action."""
+    """Return a query for the ids of all patients for whom the actor's level allows `action`."""
     allowed = levels(actor).subquery()
     rank = case({level.value: number for level, number in RANK.items()}, value=allowed.c.level, else_=0)
     return select(allowed.c.patient_id).where(rank >= RANK[action])
 
 
 def level_sql(patient_id: Any) -> ScalarSelect[Any]:
-    """Scalar subquery: the actor's level, loaded with the row. Bind it with `level_parameters`."""
+    """Return a scalar subquery for the actor's level, to be loaded with the row.
+
+    Bind its parameters with `level_parameters`.
+    """
     found = []
     for granted in _granted(bindparam("user_id"), bindparam("at"), bindparam("latest")):
         whose, level = granted.selected_columns
@@ -79,7 +92,7 @@ def level_sql(patient_id: Any) -> ScalarSelect[Any]:
 
 
 def level_parameters(actor: Actor) -> dict[str, Any]:
-    """Parameters of a query that contains `level_sql`."""
+    """Return the bind parameters for a query that contains `level_sql`."""
     at = now()
     return {"user_id": actor.user_id, "at": at, "latest": at + SKEW}
 
@@ -88,13 +101,13 @@ _LEVEL_FOR = select(level_sql(bindparam("patient_id")))  # executed in every req
 
 
 def level_for(actor: Actor, patient_id: int) -> Action | None:
-    """Return the actor's level on this patient, None for no access."""
+    """Return the actor's level for this patient, or None without access."""
     level = db.session.scalar(_LEVEL_FOR, {**level_parameters(actor), "patient_id": patient_id})
     return effective_level(actor, patient_id, level)
 
 
 def effective_level(actor: Actor, patient_id: int, level: str | None) -> Action | None:
-    """Limit the result of `level_sql` to the patient of the actor's token, if it has one."""
+    """Return a result of `level_sql` as an Action, or None if the actor's token is limited to another patient."""
     return Action(level) if level and actor.only_patient in (None, patient_id) else None
 
 
@@ -106,9 +119,10 @@ _LEVEL_NOW = select(level_sql(bindparam("patient_id")), _ACTIVE, _VALID_TOKEN)
 
 
 def current_level(actor: Actor, patient_id: int) -> Action | None:
-    """Return the level as `level_for` does, inside the transaction of a change: the request may be an hour old.
+    """Return the actor's level for this patient, checked again inside the transaction of a change.
 
-    Raises SignedOut if the account was disabled, or the token revoked or expired, after the request was accepted.
+    The request may have been accepted an hour ago. Raises SignedOut if the account has been disabled since, or the
+    token revoked or expired.
     """
     parameters = {**level_parameters(actor), "patient_id": patient_id, "token_id": actor.token_id}
     level, active, valid_token = db.session.execute(_LEVEL_NOW, parameters).one()
@@ -120,12 +134,12 @@ def current_level(actor: Actor, patient_id: int) -> Action | None:
 
 
 def require(actor: Actor, action: Action, patient_id: int) -> Action:
-    """Return the actor's level on this patient; raise as `require_level` does."""
+    """Return the actor's level for this patient. Raises NotFound or Forbidden as `require_level` does."""
     return require_level(level_for(actor, patient_id), action)
 
 
 def require_level(level: Action | None, action: Action) -> Action:
-    """Return the level; raise NotFound if there is none, Forbidden if it is too low."""
+    """Return the level. Raises NotFound if it is None, Forbidden if it is too low for `action`."""
     if level is None:
         raise NotFound()
     if RANK[level] < RANK[action]:

@@ -22,10 +22,10 @@ from medfiles.storage import Storages
 
 @cache
 def _row(model: Any, lock: bool) -> Select[Any]:
-    """Select a row and the actor's level on its patient.
+    """Return the query for a row and the actor's level for its patient.
 
-    With `lock` select the row alone: the level that counts is the one read after the row is locked.
-    Executed in every request, so it is built once.
+    With `lock`, select only the row, because the level must be read after the row is locked. The query is cached:
+    every request executes it.
     """
     query = select(model) if lock else select(model, permissions.level_sql(model.patient_id))
     query = query.where(model.id == bindparam("id")).execution_options(populate_existing=True)
@@ -34,7 +34,7 @@ def _row(model: Any, lock: bool) -> Select[Any]:
 
 @dataclass
 class Loaded:
-    """Rows and access levels that one request has loaded: each is asked for once."""
+    """The rows and access levels that a request has loaded, so that it loads each only once."""
 
     rows: dict[tuple[Any, int], Any] = field(default_factory=dict)
     levels: dict[int, Action | None] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class Service:
 
     @contextmanager
     def operation(self, action: str, **about: Any) -> Iterator[AuditTarget]:
-        """Run one operation: record a refusal or failure in the audit log, then raise it again."""
+        """Run one operation. A refusal or failure is recorded in the audit log and raised again."""
         target = AuditTarget(**about)
         try:
             yield target
@@ -67,14 +67,14 @@ class Service:
 
     @contextmanager
     def reading(self, action: str, **about: Any) -> Iterator[AuditTarget]:
-        """Run one operation that reads: write its audit event before the caller sees the result."""
+        """Run one read operation. Its audit event is recorded before the caller gets the result."""
         end_read()  # start a new snapshot
         with self.operation(action, **about) as target:
             yield target
             event_log.record_read(self.actor, action, target)
 
     def record_refusals(self, action: str, refused: Sequence[tuple[AuditTarget, MedfilesError]]) -> None:
-        """Write the events in a transaction of their own: the one of the operation was rolled back."""
+        """Record refusals in a separate transaction, because that of the operation was rolled back."""
         with suppress(DatabaseUnavailable), transaction():
             for target, error in refused:
                 outcome = "failed" if isinstance(error, StorageError) else "refused"
@@ -84,16 +84,16 @@ class Service:
                 event_log.record(self.actor, action, target, outcome=outcome, reason=error.code, **found)
 
     def save_changes(self, action: str, row: Any, changes: Changes, target: AuditTarget, **details: Any) -> None:
-        """Write changed fields and the event with their former values, in the open transaction."""
+        """Apply changed fields to the row and record them with their previous values, in the open transaction."""
         for name, (_, after) in changes.items():
             setattr(row, name, after)
         target.changes = changes
         event_log.record(self.actor, action, target, **{"changed": sorted(changes), **details})
 
     def authorize(self, action: Action, patient_id: int, target: AuditTarget) -> Action:
-        """Return the actor's level on the patient, or raise NotFound or Forbidden.
+        """Return the actor's level for the patient. Raises NotFound or Forbidden if it does not allow the action.
 
-        Every access to a patient passes here or `_authorize_row`.
+        Every access to a patient goes through this method or `_authorize_row`.
         """
         target.patient_id = patient_id
         if self.loaded is None:
@@ -105,7 +105,7 @@ class Service:
     def authorized_patient(
         self, patient_id: int, action: Action, target: AuditTarget, *, lock: bool = False
     ) -> Patient:
-        """Return the patient; with `lock`, block new records of it until the commit."""
+        """Return the patient. With `lock`, block new records for the patient until the commit."""
         self.authorize(action, patient_id, target)
         rows = {} if self.loaded is None or lock else self.loaded.rows
         if (Patient, patient_id) not in rows:
@@ -119,14 +119,14 @@ class Service:
     def authorized_record(
         self, record_type: RecordType, record_id: int, action: Action, target: AuditTarget, *, lock: bool = False
     ) -> RecordMixin:
-        """Return the record, trashed or not; with `lock`, block changes to it and its documents until the commit."""
+        """Return the record, trashed or not. With `lock`, block changes to it and its documents until the commit."""
         record, level = self._row(record_type.model, record_id, lock)
         target.entity_type, target.entity_id = record_type.name, record_id
         self._authorize_row(action, record, level, target, record_type.title_of(record))
         return cast(RecordMixin, record)
 
     def authorized_file(self, file_id: int, action: Action, target: AuditTarget, *, lock: bool = False) -> EntityFile:
-        """Return the document, trashed or not; with `lock`, block changes to it until the commit."""
+        """Return the document, trashed or not. With `lock`, block changes to it until the commit."""
         file, level = self._row(EntityFile, file_id, lock)
         target.entity_type, target.entity_id = file.entity_type, file.entity_id
         self._authorize_row(action, file, level, target, file.file_name)
@@ -152,7 +152,7 @@ class Service:
     def _authorize_row(
         self, action: Action, row: RecordMixin | EntityFile, level: Action | None, target: AuditTarget, name: str
     ) -> None:
-        """Raise unless the level allows the action. Trashed rows do not exist for viewers."""
+        """Raise NotFound or Forbidden unless the level allows the action. Viewers cannot see trashed rows."""
         target.patient_id = row.patient_id
         level = permissions.require_level(level, Action.VIEW)
         target.name = name

@@ -25,9 +25,9 @@ from medfiles.storage import Storages, open_storages
 
 @dataclass
 class Readiness:
-    """Whether this process can store documents: a write transaction, and a small file in every storage.
+    """Check whether this process can store documents: a write transaction, and a small file in every storage.
 
-    Tried at most once in `every` seconds, however often it is asked; others wait for a running attempt.
+    An attempt is made at most once every `every` seconds. Concurrent callers wait for a running attempt.
     """
 
     every: float = 10.0
@@ -36,7 +36,7 @@ class Readiness:
     _error: MedfilesError | None = None
 
     def check(self, storages: Storages) -> None:
-        """Raise the error that kept the last attempt from writing."""
+        """Raise the error of the last attempt, if it failed."""
         with self._lock:
             if time.monotonic() - self._tried >= self.every:
                 self._error = self._attempt(storages)
@@ -56,22 +56,22 @@ class Readiness:
 
 @dataclass(frozen=True)
 class Services:
-    """What every service, job and command of this installation works with."""
+    """The resources that all services, jobs and commands of this installation share."""
 
     registry: Registry  # declared record types with the installation's limits
     storages: Storages  # storage backends by name
     sandbox: Sandbox  # workers that inspect uploads
     renderers: Sandbox  # workers that render previews
-    converter: Converter  # LibreOffice, where installed
+    converter: Converter  # LibreOffice, if installed
     render_slots: ConcurrencyLimit  # bounds how many requests may wait for a preview at once
     sealer: Sealer  # chains the audit log
     trash_days: int  # days until documents in the trash are deleted permanently
     verify_days: int  # days within which each document's checksum is verified
-    quota: int  # bytes per owner of patients, 0 for no limit
-    scanner: Clamd | None  # malware scanner, None without one
+    quota: int  # bytes per patient owner; 0: no limit
+    scanner: Clamd | None  # malware scanner, if configured
     idle: timedelta  # end a session after this time without requests
-    longest: timedelta  # end a session after this time in any case
-    readiness: Readiness  # whether database and storages can store documents
+    longest: timedelta  # end a session after this time, even if active
+    readiness: Readiness  # checks that documents can be stored
 
     @property
     def renderer(self) -> Renderer:
@@ -85,7 +85,7 @@ def storages_of(settings: Mapping[str, Any]) -> Storages:
 
 
 def build(settings: Mapping[str, Any], record_types: Iterable[RecordType]) -> Services:
-    """Open storages and create worker pools as the settings say. Workers stop when the process exits."""
+    """Open the storages and create the worker pools from the settings. Workers stop when the process exits."""
     confined = {"require_confinement": settings["MEDFILES_SANDBOX"] == "require"}
     instance, clamd = settings["MEDFILES_INSTANCE"], settings["MEDFILES_CLAMD"]
     sandbox = Sandbox(settings["MEDFILES_INSPECTORS"], limits=replace(INSPECTION_LIMITS, **confined))

@@ -1,6 +1,6 @@
-"""Clean text that people type, and derive its search and sort forms.
+"""Clean text entered by users, and derive its search and sort forms.
 
-Stored rows hold the search and sort forms: a change of these functions needs a migration.
+Rows store the search and sort forms, so a change to these functions requires a migration.
 """
 
 import re
@@ -13,9 +13,9 @@ SORT_KEY_LIMIT = 500  # characters of up to 4 bytes: a PostgreSQL index entry ho
 
 
 def clean_text(text: str | None, limit: int, what: str) -> str | None:
-    """Return the text in NFC without control characters; None when it is empty.
+    """Return the text in NFC without control characters, or None if it is empty.
 
-    Raise Rejected when it is longer than `limit` characters; `what` names the field in the message.
+    Raises Rejected if it is longer than `limit` characters; `what` names the field in the message.
     """
     if text is None:
         return None
@@ -27,7 +27,7 @@ def clean_text(text: str | None, limit: int, what: str) -> str | None:
 
 
 def fold(text: str) -> str:
-    """Return the form used for searching: "März" and "MARZ" are equal."""
+    """Return the form used for search, in which "März" and "MARZ" are equal."""
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     return "".join(letter for letter in folded if not unicodedata.combining(letter))
 
@@ -38,7 +38,7 @@ def sort_key(text: str) -> str:
 
 
 def _comparable(run: re.Match[str]) -> str:
-    """Prefix digits with their count: shorter numbers first, leading zeros ignored."""
+    """Prefix a number with its digit count, so that shorter numbers sort first. Leading zeros are ignored."""
     number = str(int(run[0]))
     count = len(number) - 1
     return f"{count}{number}" if count < 9 else f"9{count:03}{number}"

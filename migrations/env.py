@@ -1,4 +1,4 @@
-"""How Alembic reaches the app's database: inside the app context that Flask-Migrate opens."""
+"""Run migrations in the app's database, inside the app context that Flask-Migrate opens."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ PLAIN = {"UtcDateTime": "sa.DateTime(timezone=True)", "AsaList": "sa.UnicodeText
 
 
 def render_item(kind: str, item: Any, _: Any) -> Any:
-    """Migrations name the plain type below each of our own, so that they stand without the app's code."""
+    """Render our own column types as plain ones, so that migrations do not depend on the app's code."""
     return PLAIN.get(type(item).__name__, False) if kind == "type" else False
 
 

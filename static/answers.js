@@ -20,7 +20,7 @@ const header = ({ detail }, name) => (detail.ctx ? detail.ctx.response?.headers?
 const sourceOf = ({ detail, target }) => detail.ctx?.sourceElement ?? detail.requestConfig?.elt ?? detail.elt ?? target;
 
 const PLACES = ".mf-edit, .mf-form, .mf-next-rows td, .mf-badge-holder, .mf-body, .mf-manager, .mf-record, .mf-sheet, #mf-cards, .mf-main, .mf";
-/** @param {EventTarget | null} source @returns {Element | null} the part of the page that shows the error */
+/** @param {EventTarget | null} source @returns {Element | null} the part of the page in which to show the error */
 const placeOf = (source) => (source instanceof Element ? (source.querySelector(":scope > tr > td > [data-mf-more]") ?? source).closest(PLACES) : null);
 /** @param {Element | null} place */
 const clear = (place) => place?.querySelectorAll(":scope > .mf-problem").forEach((old) => old.remove());
@@ -36,7 +36,7 @@ function isUnwelcome({ target, detail }) {
   return !form && !!place?.closest?.(".mf-body") && unsaved.isWritten(place) && !unsaved.mayLose();
 }
 
-/** @param {CustomEvent} event headers a host page adds to its own requests are removed from ours */
+/** @param {CustomEvent} event removes headers from our requests that a host page adds to all of its own */
 function addToken(event) {
   const { target, detail } = event;
   if (isUnwelcome(event)) return event.preventDefault();
@@ -90,7 +90,7 @@ on("htmx:beforeSwap htmx:before:swap", (event) => {
   else if (alone) explain(event, source);
 });
 
-/** @param {CustomEvent} event @param {Element} source was refused because a new sign-in replaced the session */
+/** @param {CustomEvent} event @param {Element} source its request was refused because a new sign-in replaced the session */
 async function renew(event, source) {
   renewed = source;
   if (await unsaved.renewToken(source)) again(source);
@@ -114,7 +114,7 @@ on("htmx:sendError htmx:timeout htmx:responseError htmx:error htmx:response:erro
 });
 
 /** @param {number} code */
-const general = (code) => (code >= 500 ? "Something went wrong on our side." : code ? "That didn’t work." : "Can’t reach the server. Check your connection.");
+const general = (code) => (code >= 500 ? "Something went wrong on our end." : code ? "That didn’t work." : "Can’t reach the server. Check your connection.");
 
 /** @param {CustomEvent} event @param {Element} source requested a preview */
 function explainPreview(event, source) {
@@ -142,7 +142,7 @@ function explain(event, source) {
   if (code >= 400 && code < 500) line.querySelector("button, a")?.focus();
 }
 
-/** @param {string} text @param {HTMLElement} [way] link or button; without it, trying again would not help */
+/** @param {string} text @param {HTMLElement} [way] a link or button; omitted if trying again would not help */
 function notice(text, way) {
   const said = doc.createElement("p");
   const whole = doc.createElement("div");
@@ -167,13 +167,13 @@ function problem(source, text, way = "Try again") {
   return whole;
 }
 
-/** @returns {string} URL, with a way back here unless leaving would lose changes */
+/** @returns {string} sign-in URL, with a way back here unless leaving would lose changes */
 function signInAddress() {
   const known = /** @type {HTMLElement | null} */ (doc.querySelector("[data-mf-sign-in]"))?.dataset.mfSignIn ?? "/sign-in";
   return pending() || unsaved.isWritten(doc) ? known : `${known}?next=${encodeURIComponent(location.pathname)}`;
 }
 
-const SIGN_IN_FIRST = "Sign in to see these documents."; // to people without a session
+const SIGN_IN_FIRST = "Sign in to see these documents."; // for users without a session
 
 /** @param {Element} place @param {string} said by the server */
 function signIn(place, said) {
@@ -185,5 +185,5 @@ function signIn(place, said) {
   link.textContent = first ? "Sign in" : "Sign in again";
   link.toggleAttribute("data-mf-signed-out", !!place);
   if (first) return notice(said, link);
-  return notice(waits ? "You were signed out. Sign in again in another tab, then continue here. Your entries are kept." : "You were signed out. Sign in again to continue. Everything you saved is kept.", link);
+  return notice(waits ? "You were signed out. Sign in again in another tab, then continue here. You won’t lose what you entered." : "You were signed out. Sign in again to continue. Your saved changes are safe.", link);
 }

@@ -1,5 +1,5 @@
 /**
- * Photos over the limit are reduced on request; scans, PDFs and DICOM are never altered.
+ * Reduces photos over the limit on request; scans, PDFs and DICOM files are never altered.
  */
 
 import { cleaned, endingOf, lay, pathOf } from "./files-names.js";
@@ -28,7 +28,7 @@ export const canShrink = (file, accepts = [".jpg", ".jpeg"]) =>
   PHOTO.test(endingOf(file.name)) && accepts.includes(endingOf(asJpeg(file.name)));
 
 /**
- * The same photo as an upright JPEG under `maxSize` bytes, verified before it is returned.
+ * Returns the photo as an upright JPEG under `maxSize` bytes, verified before it is returned.
  * @param {File} file @param {number} maxSize @returns {Promise<{ file: File, before: Size, after: Size }>} rejects with a message for the user
  */
 export async function smaller(file, maxSize) {
@@ -43,7 +43,7 @@ export async function smaller(file, maxSize) {
   return { file: result, before, after };
 }
 
-/** @param {File} file checks its bytes: a scan that is only named .jpg is not altered */
+/** @param {File} file checks its bytes, so that a scan that is merely named .jpg is not altered */
 async function mustBePhoto(file) {
   const head = await file.slice(0, 12).arrayBuffer().catch(sentence(GONE));
   if (!head.byteLength) throw new Error(GONE);
@@ -134,7 +134,7 @@ function alike(original, { width, height }, result) {
   return apart <= Math.max(2, mean(one.map((grey) => Math.abs(grey - middle))) / 3); // a page of text has little contrast when scaled down
 }
 
-/** @param {HTMLImageElement} image @returns {number[]} its scaled-down greys, halved step by step because a single step would skip most pixels */
+/** @param {HTMLImageElement} image @returns {number[]} its scaled-down gray values, halved step by step because a single step would skip most pixels */
 function glance(image) {
   let context = drawn(image, { width: 1024, height: 1024 });
   for (let side = 512; side >= 64; side /= 2) context = drawn(context.canvas, { width: side, height: side });

@@ -1,5 +1,5 @@
 /**
- * Files from picker, drop, paste and camera, and the checks before anything is sent.
+ * Files from the picker, drop, paste and camera, and the checks before anything is sent.
  */
 
 import { cleaned, endingOf, lay, pathOf } from "./files-names.js";
@@ -34,7 +34,8 @@ const hidden = (path) => path.some((part, depth) => JUNK.test(part) || (depth > 
 export const visible = (files) => [...files].filter((file) => !hidden(pathOf(file)));
 
 /**
- * Files and everything in folders. Call it while the drop event is handled: the list is empty afterwards.
+ * Returns the dropped files, and all files in dropped folders. Must be called while the drop event is being handled: the
+ * list is empty afterwards.
  * @param {DataTransfer} transfer
  * @param {(path: string) => void} unread called for each unreadable file or folder
  * @returns {Promise<File[]>}
@@ -108,7 +109,7 @@ function dated(word, file, time) {
   return new File([file], name, { type: file.type, lastModified: file.lastModified });
 }
 
-/* Checks: repeated by the server; made here before the upload */
+/* Checks made before the upload; the server repeats them */
 
 /** @param {File} file @param {Rules} rules @returns {Refusal | null} */
 export function refusal(file, { accepts, acceptsWords, maxSize, one }) {
@@ -127,7 +128,7 @@ export function refusal(file, { accepts, acceptsWords, maxSize, one }) {
 function tooLarge(file, maxSize) {
   const [limit, size] = [sizeWords(maxSize), sizeWords(file.size)];
   const [what, todo] = canShrink(file) ? ["photo", "Make it smaller"] : ["file", "Make it smaller or split it"];
-  const message = `This ${what} is ${size === limit ? "slightly larger" : size}. The limit is ${limit}. ${todo}, then try again.`;
+  const message = `This ${what} is ${size === limit ? `slightly over ${limit}` : size}. The limit is ${limit}. ${todo}, then try again.`;
   return { code: "too-large", message };
 }
 

@@ -12,7 +12,7 @@ const format = (style, whole) => ({
 /** @param {Date} date @param {string} style @param {boolean} [whole] @returns {string} */
 const inWords = (date, style, whole = false) => new Intl.DateTimeFormat(undefined, format(style, whole)).format(date);
 
-/** @param {HTMLElement} trail whose lines the server grouped by days in UTC: groups them by days of the user */
+/** @param {HTMLElement} trail its lines are grouped by UTC day; regroups them by the user's days */
 function regroup(trail) {
   const groups = [];
   let shown = "";
@@ -28,7 +28,7 @@ function regroup(trail) {
   trail.replaceChildren(...groups);
 }
 
-/** Shows times in the user's zone and scrolls to the current tab. */
+/** Shows times in the user's time zone and scrolls to the current tab. */
 export function fit() {
   const tab = /** @type {HTMLElement | null} */ (document.querySelector(".mf-tabs [aria-current]"));
   tab?.closest(".mf-tabs")?.scrollTo({ left: tab.offsetLeft - 24 });

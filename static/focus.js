@@ -1,5 +1,5 @@
 /**
- * Where focus moves after a swap replaced the pressed control.
+ * Where focus moves when a swap has replaced the pressed control.
  */
 import { acting } from "./fresh.js";
 

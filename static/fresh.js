@@ -8,14 +8,14 @@ const CALM_AFTER = 3_000; // milliseconds a tab must be hidden before its widget
 let channel;
 /** @type {Map<string, Set<string>>} lists to refresh until they contain these rows; "" means always */
 const stale = new Map();
-/** the widget whose own change is pending: its response shows it */
+/** the widget whose own change is pending; the response will show it */
 let busy = "";
 let left = 0;
 
 /** @param {string} prefix */
 export const acting = (prefix) => (busy = prefix);
 
-/** @param {HTMLElement | null} body refreshes; deferred while a request is pending @param {string} [row] skipped if it then contains this row */
+/** @param {HTMLElement | null} body is refreshed now, or once its pending request has ended @param {string} [row] skipped if it then contains this row */
 export function refresh(body, row = "") {
   if (!body) return;
   stale.set(body.id, (stale.get(body.id) ?? new Set()).add(row));
@@ -67,7 +67,7 @@ function offer(body) {
   announce(words.textContent, body);
 }
 
-/** @param {HTMLElement} body changed just now: a pending response is outdated */
+/** @param {HTMLElement} body has just changed, so a pending response is outdated */
 function overtake(body) {
   if (body.matches(".htmx-request")) stale.set(body.id, new Set([""]));
   catchUp();

@@ -7,7 +7,7 @@ import { isWritten } from "./unsaved.js";
 import { pending } from "./upload.js";
 
 const doc = document;
-/** @type {HTMLInputElement | null} the last one ticked, start of a range */
+/** @type {HTMLInputElement | null} the last one ticked, where a range starts */
 let anchor = null;
 
 /* Selection */
@@ -116,7 +116,7 @@ function submitted(event) {
   const field = /** @type {HTMLInputElement | null} */ (form.querySelector("[name=csrf_token]"));
   if (field && token) field.value = token;
   form.target = prints || pending() || isWritten(doc) ? "_blank" : ""; // in this tab it would interrupt the uploads
-  announce(prints ? "Opening the pages to print in a new tab." : "Download started.", form);
+  announce(prints ? "Opening the print view in a new tab." : "Download started.", form);
 }
 
 /* The URL follows the search on our own pages */
@@ -133,7 +133,7 @@ function follow(results) {
 
 const MANY = 100;
 
-/** @param {CustomEvent} event empties the table first: with many rows, re-associating each with its form takes seconds */
+/** @param {CustomEvent} event empties the table first, because re-associating many rows with their form takes seconds */
 function makeWay({ defaultPrevented, detail }) {
   const aim = detail.ctx?.target ?? detail.target;
   const table = /** @type {HTMLTableElement | null | undefined} */ (aim?.matches?.(".mf-results, .mf-body") && aim.querySelector(".mf-table"));
@@ -161,6 +161,6 @@ export function start() {
   doc.addEventListener("click", clicked);
   doc.addEventListener("change", changed);
   doc.addEventListener("submit", submitted, true);
-  on("htmx:beforeSwap htmx:before:swap", makeWay); // after answers.js, which may drop the response
+  on("htmx:beforeSwap htmx:before:swap", makeWay); // added after answers.js, which may drop the response
   refreshed();
 }

@@ -16,7 +16,7 @@ import * as upload from "./upload.js";
 
 const doc = document;
 
-/* Presses */
+/* Clicks and keys */
 
 /** @type {Record<string, (button: HTMLElement) => void>} */
 const presses = {
@@ -35,16 +35,16 @@ doc.addEventListener("click", (event) => {
   }
 });
 doc.addEventListener("keydown", (event) => {
-  if (event.repeat && ["Enter", " "].includes(event.key) && near(event, "button, a")?.closest(".mf-manager, .mf-body")) event.preventDefault(); // a held key presses once
+  if (event.repeat && ["Enter", " "].includes(event.key) && near(event, "button, a")?.closest(".mf-manager, .mf-body")) event.preventDefault(); // holding a key counts once
   const leave = event.key === "Escape" && near(event, ".mf-edit")?.querySelector("[data-mf-cancel-edit]");
   if (leave) {
-    event.preventDefault(); // the sheet stays
+    event.preventDefault(); // keep the sheet open
     if (!unsaved.isWritten(near(event, ".mf-doc")) || unsaved.mayLose()) /** @type {HTMLElement} */ (leave).click();
     return;
   }
   const menu = event.key === "Escape" && doc.querySelector("details.mf-menu[open]");
   if (!menu) return;
-  if (menu.closest("dialog")) event.preventDefault(); // the sheet stays
+  if (menu.closest("dialog")) event.preventDefault(); // keep the sheet open
   menu.removeAttribute("open");
   /** @type {HTMLElement | null} */ (menu.querySelector("summary"))?.focus();
 });
@@ -63,7 +63,7 @@ async function copy(button) {
     words.textContent = "Copied";
     announce("Copied.");
   } catch {
-    announce("Could not copy. The text is selected: copy it manually.");
+    announce("Couldn’t copy. The text is selected so you can copy it yourself.");
   }
 }
 
@@ -82,7 +82,7 @@ on("htmx:afterSwap htmx:after:swap", (event) => {
   list.refreshed();
   const record = target?.matches?.("article.mf-record") && doc.querySelector(".mf-main article.mf-record");
   const whole = (sheet.isSheet(target) ? target : record)?.querySelector?.(".mf-manager");
-  if (whole) fresh.acting(whole.id); // it already shows the change of this response
+  if (whole) fresh.acting(whole.id); // this response already shows the change
   if (target?.id === "mf-notices") return sheet.showNotice(target);
   if (sheet.isSheet(target) || record) guard.pageChanged();
   if (sheet.isSheet(target)) return sheet.showSheet();
@@ -101,7 +101,7 @@ if (!("commandForElement" in HTMLButtonElement.prototype)) {
   });
 }
 
-/** Loads the vendored htmx if the page has none; deferred scripts have run by now. */
+/** Loads the vendored htmx if the page has none; deferred scripts have already run. */
 function bring() {
   if (htmx()) return;
   const [config, script] = [doc.createElement("meta"), doc.createElement("script")];

@@ -96,7 +96,7 @@ export class Dicom {
     return this.draw(frame);
   }
 
-  /** @param {number} frame @returns {Promise<void>} once loaded, or superseded */
+  /** @param {number} frame @returns {Promise<void>} resolves once loaded or superseded */
   async draw(frame) {
     const holder = /** @type {HTMLElement} */ (this.stage.column.querySelector("[data-mf-picture]"));
     const shown = /** @type {HTMLImageElement} */ (holder.querySelector("img"));

@@ -1,5 +1,5 @@
 /**
- * Images rendered by the server: loading, retried while it is busy, failed.
+ * Images rendered by the server: loading, retries while it is busy, failures.
  */
 import { near, on } from "./dom.js";
 
@@ -46,7 +46,7 @@ function reason(answer) {
   }
 }
 
-/** @param {HTMLImageElement} picture thumbnail that failed to load: retried if the server is busy, otherwise the tile below is enough */
+/** @param {HTMLImageElement} picture a thumbnail that failed to load: retried if the server is busy; otherwise the tile below suffices */
 async function failedThumbnail(picture) {
   const answer = await fetch(picture.src).catch(() => null);
   const tried = tries.get(picture) ?? 0;

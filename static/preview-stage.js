@@ -86,7 +86,7 @@ export class Stage {
     return frame;
   }
 
-  /** @param {number} page centre of the kept range */
+  /** @param {number} page center of the kept range */
   fill(page) {
     this.range = zoom.around(page, this.pages, MOST);
     const [from, to] = this.range;
@@ -161,7 +161,7 @@ export class Stage {
     announce(`${this.word} ${wanted} of ${this.pages}`, this.root);
   }
 
-  /** Current page: the one navigated to, or after scrolling the one a third down the stage. */
+  /** The current page: the one navigated to or, after scrolling, the one at a third of the stage's height. */
   scrolled() {
     if (!this.paged) return;
     const [from, to] = this.range;
@@ -198,7 +198,7 @@ export class Stage {
 
   /* Size */
 
-  /** Whether the image is so tall that fitting it whole would leave a thin strip. */
+  /** Whether the image is so tall that it would be a thin strip if fitted whole. */
   isTape() {
     return this.kind === "image" && this.size.height > 3 * this.size.width;
   }
@@ -228,7 +228,7 @@ export class Stage {
     this.tell();
   }
 
-  /** @param {number} scale @param {Point} [point] in the window that stays fixed; default: the centre */
+  /** @param {number} scale @param {Point} [point] in the window that stays fixed; default: the center */
   zoomTo(scale, point) {
     const box = this.element.getBoundingClientRect();
     const held = point ?? { x: box.left + box.width / 2, y: box.top + box.height / 2 };
@@ -273,7 +273,7 @@ export class Stage {
     this.later = setTimeout(() => this.sharpen(), CALM);
   }
 
-  /** Visible images are requested at display size; others once they become visible. */
+  /** Requests visible images at display size; others once they become visible. */
   sharpen() {
     const across = `${Math.max(1, Math.round(this.size.width * this.scale))}px`;
     const { top, bottom } = this.element.getBoundingClientRect();
@@ -336,7 +336,7 @@ export class Stage {
     const { element } = this;
     if (start.pointerType !== "mouse" || start.button || /** @type {Element} */ (start.target).closest("button")) return;
     const { offsetX, offsetY } = start;
-    if (start.target === element && (offsetX > element.clientWidth || offsetY > element.clientHeight)) return; // its scroll bars
+    if (start.target === element && (offsetX > element.clientWidth || offsetY > element.clientHeight)) return; // on a scroll bar
     const [left, top] = [element.scrollLeft, element.scrollTop];
     const move = (/** @type {PointerEvent} */ event) => element.scrollTo({ left: left - event.clientX + start.clientX, top: top - event.clientY + start.clientY, behavior: "instant" });
     const end = () => {

@@ -45,7 +45,7 @@ export function pageOf(text, pages, now) {
   return Number.isNaN(number) ? now : Math.min(pages, Math.max(1, number));
 }
 
-/** @param {number} page @param {number} pages @param {number} most @returns {[number, number]} first and last page kept in the DOM, centred on this one */
+/** @param {number} page @param {number} pages @param {number} most @returns {[number, number]} first and last page kept in the DOM, centered on this one */
 export function around(page, pages, most) {
   const first = Math.max(1, Math.min(pages - most + 1, page - Math.floor(most / 2)));
   return [first, Math.min(pages, first + most - 1)];
@@ -65,7 +65,7 @@ export function pageAt(edges, at) {
 /** @param {number} number @returns {string} as spelled in image URLs */
 const spelled = (number) => String(Number(number.toFixed(3))).replace("-", "n").replace(".", "p");
 
-/** @param {string} url of an image @param {number} page @param {[number, number] | null} [window] centre and width; unchanged if omitted @returns {string} URL of that page and window */
+/** @param {string} url of an image @param {number} page @param {[number, number] | null} [window] center and width; unchanged if omitted @returns {string} URL of that page and window */
 export function address(url, page, window) {
   const [, base = url, seen = ""] = PICTURE.exec(url) ?? [];
   const through = window === undefined ? seen : window ? `c${spelled(window[0])}x${spelled(window[1])}` : "";

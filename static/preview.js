@@ -40,7 +40,7 @@ const dialogOf = (body) => /** @type {HTMLDialogElement | null | undefined} */ (
 
 /* Opening, waiting, failing */
 
-/** @param {HTMLElement} source was pressed */
+/** @param {HTMLElement} source the pressed control */
 function pressed(source) {
   const body = bodyOf(source);
   const dialog = dialogOf(body);
@@ -68,22 +68,22 @@ function leave() {
   if (leaving) history.back();
 }
 
-/** @param {PopStateEvent} event nothing around the dialog may answer it: its page stays */
+/** @param {PopStateEvent} event is not passed on: the page around the dialog must not change */
 function wentBack(event) {
   if (!leaving && !entered) return;
   event.stopImmediatePropagation();
   if (leaving) {
     leaving = false;
-    if (entered) enter(); // opened again in the meantime
+    if (entered) enter(); // it was opened again in the meantime
     return;
   }
   entered = false;
   /** @type {HTMLDialogElement | null} */ (doc.querySelector("dialog.mf-look[open]"))?.close();
 }
 
-addEventListener("popstate", wentBack); // now: browsers call listeners of window in this order, and the sheet has one
+addEventListener("popstate", wentBack); // must come before the sheet's listener: window listeners run in the order they were added
 
-/** @param {HTMLDialogElement} dialog @param {HTMLElement} source the current content stays until the next has loaded */
+/** @param {HTMLDialogElement} dialog @param {HTMLElement} source the current content stays until the new content has loaded */
 function walkFrom(dialog, source) {
   const active = /** @type {HTMLElement | null} */ (doc.activeElement);
   key = active?.dataset.mfKey ?? source.dataset.mfKey ?? "stage";
@@ -138,7 +138,7 @@ function waitFor(line, retry, words, after) {
   again = setTimeout(() => {
     if (!retry.isConnected) return;
     retry.click();
-    tried = before; // pressed() resets it
+    tried = before; // because pressed() resets it
   }, Math.min(10, after || 2) * 1000); // prettier-ignore
 }
 
@@ -153,7 +153,7 @@ export function shown(body) {
   tried = 0;
   dialog.removeAttribute("data-mf-slow");
   fit();
-  htmx().process(root); // htmx 2 processes it later: until then its links would leave the page
+  htmx().process(root); // htmx 2 would process it later, and until then its links would leave the page
   enhance(root);
   const same = key && root.querySelector(`[data-mf-key="${CSS.escape(key)}"]`);
   const other = { previous: "next", next: "previous" }[key];
@@ -204,7 +204,7 @@ function closed({ target }) {
   next?.focus();
 }
 
-/* Presses and keys */
+/* Clicks and keys */
 
 /** @type {Record<string, (button: HTMLElement) => void>} */
 const presses = {
@@ -229,12 +229,12 @@ function clicked(event) {
   }
 }
 
-/** @param {MouseEvent} event opened in a new tab with a modifier key */
+/** @param {MouseEvent} event a link was opened in a new tab with a modifier key */
 function elsewhere(event) {
   if ((event.ctrlKey || event.metaKey || event.shiftKey) && near(event, "a[data-mf-look]")) event.stopImmediatePropagation();
 }
 
-/** @param {Event} event a page was entered, or a button beside it pressed */
+/** @param {Event} event a page number was entered, or a button beside it pressed */
 function submitted(event) {
   const form = near(event, ".mf-look-turn");
   if (!form || !stage) return;

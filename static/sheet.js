@@ -33,9 +33,9 @@ export function closeSheet() {
   if (sheet && unsaved.mayLeave(sheet)) sheet.close();
 }
 
-/** @param {Element} notices the part of the page that says what was just done, after its response */
+/** @param {Element} notices the part of the page that says what was just done */
 export function showNotice(notices) {
-  if (sheet?.open) sheet.close(); // it showed what is gone now
+  if (sheet?.open) sheet.close(); // it shows what has just been removed
   announce(/** @type {HTMLElement | null} */ (notices.querySelector("p"))?.innerText ?? "");
   /** @type {HTMLElement | null} */ (notices.querySelector("[data-mf-focus]"))?.focus();
 }
@@ -53,7 +53,7 @@ sheet?.addEventListener("cancel", (event) => {
   closeSheet();
 });
 addEventListener("popstate", () => {
-  if (!sheet) return; // the history of a host page is not ours
+  if (!sheet) return; // the browser history belongs to the host page
   if (sheet.open && !unsaved.mayLeave(sheet)) history.pushState({ mfSheet: true }, "", shown);
   else if (sheet.open) sheet.close();
   else if (history.state?.mfSheet || location.pathname !== home) location.reload();

@@ -53,7 +53,7 @@ export function disposition(name) {
   return `attachment; filename*=UTF-8''${encoded}`;
 }
 
-/** @param {string} address @param {Record<string, string>} fields empty values are left out */
+/** @param {string} address @param {Record<string, string>} fields empty values are omitted */
 export function withQuery(address, fields) {
   const query = new URLSearchParams(Object.entries(fields).filter(([, value]) => value)).toString();
   return query ? address + (address.includes("?") ? "&" : "?") + query : address;

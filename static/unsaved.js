@@ -1,5 +1,5 @@
 /**
- * Unsaved changes: confirmed before they are lost, and sent again with a fresh token after a new sign-in replaced the
+ * Unsaved changes: asks before they are lost, and sends them again with a fresh token when a new sign-in has replaced the
  * session.
  */
 import { near } from "./dom.js";

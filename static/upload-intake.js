@@ -13,7 +13,7 @@ import { overflowWords, plural, roomWords } from "./upload-words.js";
 /** @typedef {import("./upload-page.js").Widget} Widget */
 
 const SHRINKING = "Making a smaller copy…";
-const UNREAD = "This could not be read. Check it on your device, then select it again.";
+const UNREAD = "This file or folder couldn’t be read. Check it on your device, then select it again.";
 
 /** @param {number} free remaining capacity of the record @param {number} queued files already in the queue @param {number} count @returns {number} how many more of them fit */
 export const fitting = (free, queued, count) => Math.max(0, Math.min(count, free - queued));
@@ -97,7 +97,7 @@ function sayTaken(widget, fresh) {
   const tooMany = refused.filter(({ row }) => row.dataset.mfCode === "too-many");
   const { one, maxFiles } = refused[0]?.limits ?? { one: "", maxFiles: 0 };
   if (refused.length > 2 && tooMany.length === refused.length) page.say(widget, overflowWords(refused.length, one, maxFiles));
-  else if (refused.length > 2) page.say(widget, `${refused.length} files can’t be added. See the reason beside each file.`);
+  else if (refused.length > 2) page.say(widget, `${refused.length} files can’t be added. See the reason next to each file.`);
   else refused.forEach(({ file, words }) => page.say(widget, `${file.name}: ${words}`));
 }
 

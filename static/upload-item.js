@@ -43,14 +43,14 @@ export function newItem(zone, widget, file) {
 export const isActive = ({ state }) => ["queued", "sending", "processing", "waiting", "paused", "cancelling"].includes(state);
 /** @param {Item} item */
 export const takesPlace = ({ state }) => ["held", "queued", "sending", "processing", "waiting", "paused"].includes(state);
-/** @param {Item} item its details differ from what was sent */
+/** @param {Item} item whose details differ from what was sent */
 export function isRewritten({ row, sent }) {
   return Object.entries(fields(row)).some(([name, value]) => value !== (sent[name] ?? ""));
 }
 
 /** @param {Item} item */
 export const isUnfinished = (item) => isActive(item) || ["held", "failed"].includes(item.state) || (item.state === "done" && (item.task === "save" || isRewritten(item)));
-/** @param {Item} item no request is running, and it will continue automatically */
+/** @param {Item} item that has no running request and will continue automatically */
 export const isIdle = ({ request, state, task }) => !request && (state === "waiting" || state === "paused" || (task !== "send" && state !== "failed"));
 
 /** @param {Item} item @param {boolean} signedOut @param {number} [now] @returns {string} */
@@ -64,7 +64,7 @@ export function stateWords({ state, words, widget, samples, file, due, task }, s
     sending: progressWords(samples.at(-1)?.bytes ?? 0, file.size, rate(samples, now)),
     processing: "Processing…",
     waiting: `${words} Retrying in ${seconds} s.`,
-    paused: signedOut ? "Paused. Sign in again to continue." : "You’re offline. The upload resumes when you’re back online.",
+    paused: signedOut ? "Paused. Sign in again to continue." : "You’re offline. The upload will resume when you’re back online.",
     cancelling: "Cancelling…",
     done: task === "save" ? "Added. Saving your changes…" : "Added.",
   }[state];

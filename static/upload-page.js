@@ -8,7 +8,7 @@ import { refresh } from "./fresh.js";
 
 /** @typedef {{ accepts: string[], acceptsWords: string, maxSize: number, maxFiles: number, one: string }} Limits */
 /**
- * @typedef {object} Widget one record's widget, remembered while it is not in the page
+ * @typedef {object} Widget a record's widget, remembered even while it is not on the page
  * @property {string} id of its element
  * @property {string} url
  * @property {string} upload
@@ -91,9 +91,9 @@ export function parse(html) {
   return template.content;
 }
 
-const OVERTAKEN = 300; // seconds by which an answer can be older; beyond that, the server's clock was set back
+const OVERTAKEN = 300; // seconds by which a response can be late; if more, the server's clock was set back
 
-/** @param {HTMLElement | null} old @param {HTMLElement} fresh older counts are dropped */
+/** @param {HTMLElement | null} old @param {HTMLElement} fresh ignored if its counts are older */
 function replace(old, fresh) {
   const older = Number(old?.dataset.mfAt ?? 0) - Number(fresh.dataset.mfAt ?? 0);
   if (!old || (older > 0 && older < OVERTAKEN)) return;
@@ -155,7 +155,7 @@ function signedOutLine(words, href) {
   return line;
 }
 
-/** @param {[Widget, string][]} lines about files whose record is not in the page */
+/** @param {[Widget, string][]} lines about files whose record is not on the page */
 export function drawBar(lines) {
   const old = document.getElementById("mf-uploads");
   const home = [...document.querySelectorAll("dialog.mf[open]:not(.mf-look)")].at(-1) ?? document.body;

@@ -15,7 +15,7 @@ import { durationWords, plural, roomAgainWords, roomWords } from "./upload-words
 /** @typedef {import("./upload-item.js").Task} Task */
 
 const UNREADABLE = "This file can no longer be read. Select it again.";
-const SIGNED_OUT = "You were signed out. Sign in again in another tab. Your files are kept here.";
+const SIGNED_OUT = "You were signed out. Sign in again in another tab. Your files will stay here.";
 
 /** @type {Item[]} */
 let items = [];
@@ -34,7 +34,7 @@ export const join = (item) => items.push(item);
 /** @param {Item} item */
 export const has = (item) => items.includes(item);
 
-/* Moving on */
+/* State changes */
 
 /** @returns {State} of a file that can be sent */
 export const waiting = () => (signedOut ? "paused" : "queued");
@@ -79,7 +79,7 @@ function run(item) {
   request.answer.then((answer) => item.request === request && settle(item, answer));
 }
 
-/** @param {Item} item retries at once */
+/** @param {Item} item retries immediately */
 function go(item) {
   clearTimeout(item.timer);
   if (item.task !== "send") return run(item);
@@ -87,7 +87,7 @@ function go(item) {
   next();
 }
 
-/** @param {Item} item @returns {boolean} whether it failed only because the server could not be reached for too long */
+/** @param {Item} item @returns {boolean} whether it failed only because the server was unreachable for too long */
 const isOutage = ({ state, task, row }) => state === "failed" && task === "send" && row.dataset.mfCode === "outage";
 
 /** Resumes everything that is waiting or paused, or failed because of an outage. */
@@ -146,7 +146,7 @@ function stored(item, answer) {
   page.dispatch(item.widget, answer.events);
   item.stored = page.place(answer.html, item.widget.id);
   item.uncertain = !item.stored;
-  if (!item.stored) return fail(item, "Unexpected answer from the server. Check whether the file is in the list before you try again.");
+  if (!item.stored) return fail(item, "Unexpected response from the server. Check whether the file is in the list before you try again.");
   item.widget.added++;
   page.say(item.widget, `${item.file.name} added.`);
   finish(item);
@@ -173,7 +173,7 @@ function saved(item, answer) {
 function cancelled(item, answer) {
   if (answer.status < 300) page.dispatch(item.widget, answer.events);
   page.place(answer.html, item.widget.id);
-  page.say(item.widget, `${item.file.name} cancelled.`);
+  page.say(item.widget, `${item.file.name} canceled.`);
   remove(item);
 }
 
@@ -217,7 +217,7 @@ function wait(item, state, delay, words) {
 
 /* A stale token, a lost session */
 
-/** @param {Widget} widget @returns {Promise<number>} a status; 401 as well when the answer brought no token */
+/** @param {Widget} widget @returns {Promise<number>} a status; also 401 if the response contains no token */
 function renew(widget) {
   renewal ??= askToken(widget).finally(() => {
     renewal = null;
@@ -269,7 +269,7 @@ export async function resume() {
 
 /* User actions */
 
-/** @param {Item} item if the server may have the file, it is removed there */
+/** @param {Item} item is also removed from the server if it may have arrived there */
 export function cancel(item) {
   const { request, task, uncertain } = item;
   clearTimeout(item.timer);
@@ -290,7 +290,7 @@ export function retry(item) {
   resume();
 }
 
-/** @param {Element} element @returns {Item | undefined} whose row contains it */
+/** @param {Element} element @returns {Item | undefined} the one whose row contains it */
 export const itemOf = (element) => items.find(({ row }) => row.contains(element));
 
 /** @param {Item} item */
@@ -316,7 +316,7 @@ export const discard = (managerId) => items.filter(({ state, widget }) => ["held
 
 /* The page around it */
 
-/** Says beside files that did not fit whether they fit now. */
+/** Updates the message of files that did not fit: whether they fit now. */
 function recheckRoom() {
   const full = items.filter(({ state, row }) => ["refused", "failed"].includes(state) && row.dataset.mfCode === "too-many");
   for (const item of full) {
@@ -366,7 +366,7 @@ function drawBar() {
   page.drawBar(away.map((widget) => [widget, barWords(itemsOf(widget))]));
 }
 
-/** @param {Widget} widget whose last file may be finished */
+/** @param {Widget} widget whose last file may have finished */
 function rest(widget) {
   const own = itemsOf(widget);
   const failed = own.filter(({ state }) => state === "failed").length;

@@ -134,7 +134,7 @@ function neighbour(row) {
 /** @param {HTMLElement} row */
 export const leave = (row) => neighbour(row)?.focus();
 
-/** @param {HTMLElement} row @param {() => void} change may hide or remove the focused element */
+/** @param {HTMLElement} row @param {() => void} change can hide or remove the focused element */
 export function keepFocus(row, change) {
   const active = document.activeElement;
   const inside = row.contains(active);

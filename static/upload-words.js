@@ -10,17 +10,17 @@ const WORDS = {
   403: "You can’t add documents here.",
   404: "This record no longer exists.",
   408: "The connection was too slow.",
-  409: "This file was not added because something else changed. Check the list, then try again.",
+  409: "This file wasn’t added because something changed in the meantime. Check the list, then try again.",
   413: "This file is too large.",
   415: "This type of file can’t be added here.",
-  429: "Too many files at once.",
+  429: "Too many uploads at once.",
   502: "The server is unavailable.",
   503: "The server is busy.",
   504: "The server took too long.",
 };
 
 /** @param {number} status @returns {string} for a response without its own message */
-export const statusWords = (status) => WORDS[status] ?? (status >= 500 ? "Something went wrong on our side." : "The server did not accept this file.");
+export const statusWords = (status) => WORDS[status] ?? (status >= 500 ? "Something went wrong on our end." : "The server didn’t accept this file.");
 
 /** @param {number} count @param {string} word */
 export const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
@@ -43,8 +43,8 @@ const withArticle = (one) => `${/^[aeiou]/i.test(one) ? "an" : "a"} ${one}`;
 /** @param {number} count more than one @param {string} one @param {number} most @returns {string} */
 export const overflowWords = (count, one, most) => `${count} files don’t fit: ${withArticle(one)} can hold ${most}.`;
 
-/** @param {string} one @returns {string} beside a file that was refused while the record was full */
-export const roomAgainWords = (one) => `This ${one} has room for this file now. Try again to add it.`;
+/** @param {string} one @returns {string} message for a file that was refused because the record was full */
+export const roomAgainWords = (one) => `This ${one} now has room for this file. Try again to add it.`;
 
 /** @param {string} one @param {number} free remaining capacity of the record @param {number} most @returns {string} */
 export function roomWords(one, free, most) {

@@ -13,7 +13,7 @@ export { discard, isHeld, pending } from "./upload-queue.js";
 
 /** @type {HTMLElement | null} the focused control in a row when a swap started */
 let typing = null;
-/** @type {EventTarget | null} the last element files were dragged onto */
+/** @type {EventTarget | null} the last element that files were dragged onto */
 let entered = null;
 let picking = ""; // the widget whose file picker was opened last
 
@@ -60,7 +60,7 @@ function open(zone, input) {
   input.click();
 }
 
-/** @returns {HTMLElement | null | undefined} of the widget whose picker was opened, in case a swap replaced it */
+/** @returns {HTMLElement | null | undefined} zone of the widget whose picker was opened, even if a swap has replaced it */
 const zoneNow = () => document.getElementById(picking)?.querySelector("[data-mf-zone]");
 
 /** @param {Event} event */
@@ -106,7 +106,7 @@ async function drop(zone, dataTransfer) {
   intake.add(zone, inOrder(files), unread);
 }
 
-/** @param {DragEvent} event leaving the last entered element means leaving the window */
+/** @param {DragEvent} event the pointer left the window if it left the element that it entered last */
 function dragLeave(event) {
   if (event.target === entered) mark(null);
 }

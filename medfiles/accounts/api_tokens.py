@@ -26,12 +26,12 @@ from medfiles.text import clean_text
 
 PREFIX = "mf"
 SHAPE = re.compile(rf"{PREFIX}_([0-9a-f]{{16}})_([A-Za-z0-9_-]{{43}})")
-READ, WRITE, SHARE = SCOPES = ("read", "write", "share")  # each allows what the one before does
-NAME_LIMIT, MAX_TOKENS = 100, 50  # characters; tokens of one account
-USED_AT_PRECISION = timedelta(minutes=1)  # precision of the last use, so that not every request writes
+READ, WRITE, SHARE = SCOPES = ("read", "write", "share")  # each includes the one before
+NAME_LIMIT, MAX_TOKENS = 100, 50  # characters; tokens per account
+USED_AT_PRECISION = timedelta(minutes=1)  # precision of `used_at`, so that not every request writes it
 MAX_LIFETIME = timedelta(days=3650)
-NO_TOKEN = "This token does not exist or was already revoked."
-SUSPENDED = "This token is suspended since a backup was restored. Its owner can confirm it on the account page."
+NO_TOKEN = "This token does not exist or has already been revoked."
+SUSPENDED = "This token was suspended when a backup was restored. Its owner can confirm it on the account page."
 UNKNOWN_DIGEST = "0" * 64
 
 
@@ -51,13 +51,13 @@ def create(
     lifetime: timedelta | None = None,
     session_digest: str | None = None,
 ) -> tuple[ApiToken, str]:
-    """Create a token; return it with its text, which cannot be read again.
+    """Create a token and return it with its text, which cannot be retrieved later.
 
-    patient_id      the only patient it can see
+    patient_id      the only patient the token gives access to; None: all patients of the account
     lifetime        None: it never expires
-    session_digest  the session whose proof is used up; None for an operator's command, which needs none
+    session_digest  the session whose proof of identity is used up; None for an operator's command, which needs none
 
-    Rejected names the invalid field.
+    Raises Rejected, which names the invalid field.
     """
     name = clean_text(name and " ".join(name.splitlines()), NAME_LIMIT, "The name") or ""
     selector, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
@@ -81,7 +81,7 @@ def list_tokens(actor: Actor) -> Sequence[ApiToken]:
 
 
 def find(actor: Actor, token_id: int, *, lock: bool = False) -> ApiToken:
-    """Return a token of the actor; NotFound when there is none."""
+    """Return one of the actor's tokens. Raises NotFound if the actor has no such token."""
     query = _own_tokens(actor).where(ApiToken.id == token_id)
     token: ApiToken | None = db.session.scalar(query.with_for_update() if lock else query)
     if token is None:
@@ -90,7 +90,10 @@ def find(actor: Actor, token_id: int, *, lock: bool = False) -> ApiToken:
 
 
 def confirm(actor: Actor, token_id: int, session_digest: str | None = None) -> ApiToken:
-    """Let a suspended token work again; NotFound when the actor has no such token. `session_digest` as in `create`."""
+    """Reactivate a suspended token. Raises NotFound if the actor has no such token.
+
+    `session_digest` has the same meaning as in `create`.
+    """
     with transaction():
         token = find(actor, token_id, lock=True)
         if session_digest:
@@ -102,7 +105,10 @@ def confirm(actor: Actor, token_id: int, session_digest: str | None = None) -> A
 
 
 def revoke(actor: Actor, token_id: int, session_digest: str | None = None) -> ApiToken:
-    """Revoke a token at once; NotFound when the actor has no such token. `session_digest` as in `create`."""
+    """Revoke a token with immediate effect. Raises NotFound if the actor has no such token.
+
+    `session_digest` has the same meaning as in `create`.
+    """
     with transaction() as session:
         token = find(actor, token_id, lock=True)
         if session_digest:
@@ -125,13 +131,13 @@ _TOKEN_WITH_ACCOUNT = (
 
 
 def authenticate(text: str, address: str | None = None, request_id: str | None = None) -> TokenIdentity | None:
-    """Authenticate a token; None if unknown, revoked, expired, misdated or its account disabled.
+    """Authenticate a token. Return None if it is unknown, revoked, expired or misdated, or its account is disabled.
 
-    Raises SignedOut if it is suspended: who has it may know why it does not work.
+    Raises SignedOut if the token is suspended, so that its holder learns why it does not work.
     """
     shape = SHAPE.fullmatch(text)
     if shape is None:
-        return None  # malformed headers cause no query
+        return None  # a malformed token is not worth a query
     selector, secret = shape.groups()
     token = db.session.execute(_TOKEN_WITH_ACCOUNT, {"selector": selector}).one_or_none()
     known = hmac.compare_digest(_digest(secret), token.digest if token else UNKNOWN_DIGEST)
@@ -155,22 +161,22 @@ def is_expired(token: ApiToken | Row[*tuple[Any, ...]]) -> bool:
 
 
 def is_misdated(token: ApiToken | Row[*tuple[Any, ...]]) -> bool:
-    """Whether a token was created or used at a time to come: its expiry cannot be trusted, so it is refused."""
+    """Return whether a token was created or used in the future. Its expiry cannot be trusted, so it is refused."""
     return not is_past(max(token.created_at, token.used_at or token.created_at))
 
 
 def _check(actor: Actor, token: ApiToken, lifetime: timedelta | None) -> None:
-    """Raise Rejected for invalid values. Call inside the creating transaction."""
+    """Raise Rejected if a value is invalid. Call it in the transaction that creates the token."""
     if not token.name:
         raise Rejected.about("name", "Enter a name for the token.")
     if token.scope not in SCOPES:
         raise Rejected.about("scope", "scope must be read, write or share.")
     if lifetime is not None and not timedelta() < lifetime <= MAX_LIFETIME:
-        raise Rejected.about("days", f"A token can last 1 to {MAX_LIFETIME.days:,} days, or never expire.")
+        raise Rejected.about("days", f"A token can be valid for 1 to {MAX_LIFETIME.days:,} days, or never expire.")
     if token.patient_id is not None and permissions.level_for(actor, token.patient_id) is None:
-        raise Rejected.about("patient", "This patient does not exist, or you have no access to it.")
+        raise Rejected.about("patient", "This patient does not exist, or you do not have access to it.")
     if len(list_tokens(actor)) >= MAX_TOKENS:
-        raise Rejected.about("name", f"You have {MAX_TOKENS} tokens, the most allowed. Revoke one you no longer need.")
+        raise Rejected.about("name", f"You’ve reached the limit of {MAX_TOKENS} tokens. Revoke one you no longer need.")
 
 
 def _own_tokens(actor: Actor) -> Select[Any]:

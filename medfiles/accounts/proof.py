@@ -1,4 +1,4 @@
-"""Fresh proof of identity: password and, where set, a code, entered again before a change of how one signs in."""
+"""Fresh proof of identity: the password and, if set up, a code, entered again before a change to credentials."""
 
 from datetime import timedelta
 
@@ -15,9 +15,9 @@ from medfiles.models import Session, User
 from medfiles.permissions import Actor
 
 VALID_FOR = timedelta(minutes=5)
-CODE_WINDOW = 120  # seconds by which a phone's clock may differ, as at sign-in
+CODE_WINDOW = 120  # seconds by which a phone's clock may differ, the same as at sign-in
 WRONG_PASSWORD = "Wrong password."
-WRONG_CODE = "This code is wrong or was already used. Enter the next one."
+WRONG_CODE = "This code is wrong or has already been used. Enter the next one."
 
 
 def needs_code(actor: Actor) -> bool:
@@ -25,9 +25,9 @@ def needs_code(actor: Actor) -> bool:
 
 
 def give(actor: Actor, digest: str, password: str, code: str = "") -> None:
-    """Check password and code, and note in the session with this digest that they were right.
+    """Check password and code, and mark the session with this digest as proved.
 
-    Raises Rejected, naming the field.
+    Raises Rejected, which names the wrong field.
     """
     try:
         _check_password(actor, password)
@@ -46,9 +46,9 @@ def is_fresh(digest: str) -> bool:
 
 
 def use(actor: Actor, digest: str) -> None:
-    """Use up the proof for one change, in its open transaction, and end the other sessions of the account.
+    """Use up the proof for one change, in the change's transaction, and end the account's other sessions.
 
-    Raises ProofNeeded if there is none: each change needs its own.
+    Raises ProofNeeded if there is no fresh proof. Each change needs a new one.
     """
     used = db.session.execute(update(Session).where(*_fresh(digest)).values(proved_at=None))
     if not used.rowcount:  # type: ignore[attr-defined]

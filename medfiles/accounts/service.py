@@ -24,13 +24,13 @@ from medfiles.permissions import Actor
 
 ADMIN = "admin"
 PASSWORD_MIN_LENGTH = 10
-PASSWORD_LENGTH = f"A password has from {PASSWORD_MIN_LENGTH} to 128 characters."
+PASSWORD_LENGTH = f"Passwords must be {PASSWORD_MIN_LENGTH} to 128 characters long."
 
 
 class UserDatastore(SQLAlchemyUserDatastore):
     """Flask-Security's datastore, with audit events.
 
-    A new password also revokes the API tokens: a person who knew the old one may have created some.
+    Changing the password also revokes the API tokens, because someone who knew the old one may have created them.
     """
 
     def set_uniquifier(self, user: UserMixin, uniquifier: str | None = None) -> None:
@@ -42,7 +42,7 @@ class UserDatastore(SQLAlchemyUserDatastore):
         account = cast(User, user)
         before = account.tf_totp_secret
         super().tf_set(user, *arguments, **more)
-        if account.tf_totp_secret != before:  # called at every sign-in, too
+        if account.tf_totp_secret != before:  # also called at every sign-in
             event_log.record(actor_for(account), "second-step-on", AuditTarget())
 
     def tf_reset(self, user: UserMixin) -> None:
@@ -51,10 +51,10 @@ class UserDatastore(SQLAlchemyUserDatastore):
 
 
 class SingleUseTotp(Totp):
-    """Flask-Security's TOTP, where each code works once."""
+    """Flask-Security's TOTP, except that each code works only once."""
 
     def verify_totp(self, token: str, totp_secret: str, user: UserMixin, window: int = 0) -> bool:
-        """Verify a code; used codes of a phone that is being replaced say nothing about those of the new one."""
+        """Verify a code. For a new phone's secret, forget which codes of the old one were used."""
         account = cast(User, user)
         if totp_secret != account.tf_totp_secret:
             account.tf_last_counter = None
@@ -65,7 +65,7 @@ class SingleUseTotp(Totp):
         return counter
 
     def set_last_counter(self, user: UserMixin, tmatch: TotpMatch) -> None:
-        """Mark the code as used, in the open transaction; a concurrent second use fails."""
+        """Mark the code as used, in the open transaction. Raises UsedTokenError if it was used concurrently."""
         is_later = or_(User.tf_last_counter.is_(None), User.tf_last_counter < tmatch.counter)
         mark_used = update(User).where(User.id == cast(User, user).id, is_later).values(tf_last_counter=tmatch.counter)
         if not db.session.execute(mark_used).rowcount:  # type: ignore[attr-defined]
@@ -76,7 +76,7 @@ datastore = UserDatastore(db, User, Role)
 
 
 def create(email: str, password: str) -> User:
-    """Create an account; Conflict for a taken address, Rejected for invalid input."""
+    """Create an account. Raises Conflict if the address is taken, Rejected if the input is invalid."""
     address = _normalize_email(email)
     chosen = _validate_password(password)
     with transaction():
@@ -91,12 +91,12 @@ def create(email: str, password: str) -> User:
 def find(email: str) -> User:
     user: User | None = db.session.scalar(select(User).where(func.lower(User.email) == email.strip().lower()))
     if user is None:
-        raise NotFound(f"There is no account {email}.")
+        raise NotFound(f"There is no account for {email}.")
     return user
 
 
 def set_password(email: str, password: str) -> None:
-    """Set a new password; end all sessions and revoke all tokens."""
+    """Set a new password, end all sessions and revoke all tokens."""
     chosen = _validate_password(password)
     with transaction():
         user = find(email)
@@ -107,7 +107,7 @@ def set_password(email: str, password: str) -> None:
 
 
 def disable(email: str) -> None:
-    """Stop sign-in and end all sessions."""
+    """Block sign-in and end all sessions."""
     with transaction():
         user = find(email)
         user.active = False
@@ -123,7 +123,7 @@ def enable(email: str) -> None:
 
 
 def clear_second_step(email: str) -> None:
-    """Turn off two-step verification, as for a lost phone; end all sessions."""
+    """Turn off two-step verification, for example after a lost phone, and end all sessions."""
     with transaction():
         user = find(email)
         user.tf_primary_method = user.tf_totp_secret = None
@@ -152,9 +152,9 @@ def log_sign_in(
     reason: str = "wrong",
     commit: bool = True,
 ) -> None:
-    """Log a step of signing in or out; `user` is None for an unknown address, `reason` of a refusal its code.
+    """Log a step of signing in or out. `user` is None if the address is unknown; `reason` is the code of a refusal.
 
-    Without `commit`, log it in the open transaction, which does what the step is for.
+    With `commit=False`, log it in the open transaction, which also performs the step.
     """
     actor = actor_for(user, address, request_id) if user else None
     more: dict[str, Any] = {} if succeeded else {"outcome": "refused", "reason": reason}
@@ -170,7 +170,7 @@ def has_password(email: str, password: str) -> bool:
 
 
 def is_empty() -> bool:
-    """Whether there are no accounts and no patients yet."""
+    """Return whether there are no accounts and no patients."""
     return not db.session.scalar(select(func.count(User.id))) and not db.session.scalar(select(func.count(Patient.id)))
 
 
@@ -201,7 +201,7 @@ def end_session(actor: Actor, session_id: int) -> None:
 
 
 def clear_sessions(idle: timedelta, longest: timedelta) -> int:
-    """Delete sessions that ended by time; return how many."""
+    """Delete sessions that have timed out; return how many."""
     with transaction() as session:
         return int(session.execute(delete(Session).where(not_(_is_open(idle, longest)))).rowcount)
 
@@ -211,7 +211,7 @@ def _is_open(idle: timedelta, longest: timedelta) -> ColumnElement[bool]:
 
 
 def _log_by_operator(action: str, user: User) -> None:
-    """Log an operator's change of an account."""
+    """Log a change to an account by an operator."""
     event_log.record(None, action, AuditTarget(), account=user.id)
 
 
@@ -221,7 +221,7 @@ def _owned_by(actor: Actor) -> ColumnElement[bool]:
 
 def _end_sessions(user: User) -> None:
     db.session.execute(delete(Session).where(Session.owner == user.fs_uniquifier))
-    user.fs_uniquifier = uuid.uuid4().hex  # ends sessions of every version of medfiles
+    user.fs_uniquifier = uuid.uuid4().hex  # also ends sessions that another version of medfiles created
 
 
 def _revoke_tokens(user: User) -> None:
@@ -235,11 +235,11 @@ def _normalize_email(email: str) -> str:
     try:
         return str(_security._mail_util.normalize(email.strip()))
     except ValueError as error:
-        raise Rejected(f"{email!r} is not an e-mail address: {error}") from error
+        raise Rejected(f"{email!r} is not an email address: {error}") from error
 
 
 def address_key(email: str) -> str:
-    """Return the form in which an address that was typed is compared; Rejected for what is not an address."""
+    """Return an e-mail address in the form used for comparison. Raises Rejected if it is not an address."""
     return _normalize_email(email).lower()
 
 
@@ -251,7 +251,7 @@ def _validate_password(password: str) -> str:
 
 
 def create_without_password(email: str) -> User:
-    """Create an account with an unknown password, in the open transaction."""
+    """Create an account with a random password that is not kept, in the open transaction."""
     made = datastore.create_user(email=email, password=hash_password(secrets.token_urlsafe(32)), active=True)
     db.session.flush()
     return cast(User, made)

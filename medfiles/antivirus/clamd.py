@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 CLEAN, INFECTED, UNSCANNED = "clean", "infected", "unscanned"
 MAX_REPLY = 4096  # bytes of a reply
-VERSION_SECONDS = 3  # the status page waits for it
+VERSION_SECONDS = 3  # short, because the status page waits for the reply
 BEYOND_LIMITS = "Heuristics.Limits.Exceeded"  # reported for files that were scanned only in part
 HUNG_UP = "hung up: "
 VERSION = re.compile(r"ClamAV (?P<engine>[^/]+)(?:/(?P<signatures>\d+)/(?P<made>.+))?")
@@ -41,7 +41,7 @@ class Version:
 
 @dataclass(frozen=True)
 class Clamd:
-    """A daemon at tcp://host:port or unix:/path; `seconds` bounds a whole exchange."""
+    """A daemon at tcp://host:port or unix:/path. `seconds` limits the duration of a whole exchange."""
 
     address: str
     seconds: float
@@ -60,7 +60,7 @@ class Clamd:
         return Verdict(UNSCANNED, reply[:255] or "the daemon said nothing", unreachable=not reply)
 
     def version(self) -> Version | None:
-        """Return the version; None when the daemon does not answer."""
+        """Return the daemon's version, or None if it does not answer."""
         reply = self._request("VERSION", None, min(self.seconds, VERSION_SECONDS))
         found = None if isinstance(reply, OSError) else VERSION.fullmatch(reply)
         if found is None:
@@ -71,9 +71,10 @@ class Clamd:
         return Version(found["engine"].strip(), int(found["signatures"]) if found["signatures"] else None, made_at)
 
     def _request(self, command: str, chunks: Iterable[bytes] | None, seconds: float) -> str | OSError:
-        """Send a command and return the reply, or the OSError.
+        """Send a command and return the reply, or the OSError if the exchange failed.
 
-        A reply that came before everything was sent starts with HUNG_UP: it cannot be a verdict on the whole stream.
+        If the daemon hung up before everything was sent, the reply is prefixed with HUNG_UP: it cannot be a verdict on
+        the whole stream.
         """
         end = time.monotonic() + seconds  # one deadline for everything sent and received
 

@@ -21,14 +21,14 @@ CHUNK = 64 * 1024
 
 
 def scan_upload(scanner: Clamd | None, path: Path) -> dict[str, Any]:
-    """Return the scan columns of a new document; raise Infected to reject it."""
+    """Scan an upload and return the scan columns of its document. Raises Infected if malware is found."""
     if scanner is None:
         return {}
     with open_file(path) as file:
         verdict = scanner.scan(iter(lambda: file.read(CHUNK), b""))
     if verdict.result == FOUND:
         raise Infected(
-            f"The malware scanner found “{verdict.detail}” in this file. It was not stored. Do not open it.",
+            f"The malware scanner found “{verdict.detail}” in this file, so it was not added. Do not open the file.",
             verdict.detail,
         )
     if verdict.result == UNSCANNED:
@@ -37,12 +37,12 @@ def scan_upload(scanner: Clamd | None, path: Path) -> dict[str, Any]:
 
 
 def is_blocked(file: EntityFile, user_id: int | None) -> bool:
-    """Whether this account cannot read the document because of a scan."""
+    """Return whether a scan result keeps this account from reading the document."""
     return file.scan == INFECTED or (file.scan == WAITING and (user_id is None or file.uploaded_by != user_id))
 
 
 def require_readable(file: EntityFile, actor: Actor) -> None:
-    """Raise Quarantined or BeingChecked when the actor cannot read the document."""
+    """Raise Quarantined or BeingChecked if the actor cannot read the document."""
     if file.scan == INFECTED:
         raise Quarantined()
     if is_blocked(file, actor.user_id):

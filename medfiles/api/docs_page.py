@@ -1,4 +1,4 @@
-"""The page at /api/v1/docs: the OpenAPI document for reading, without scripts."""
+"""The page at /api/v1/docs: the OpenAPI document rendered as HTML, without scripts."""
 
 import json
 import shlex
@@ -27,7 +27,7 @@ def readable() -> str:
 
 
 def topic(markdown: str) -> Json:
-    """Split a topic of the description into its title, paragraphs and sample."""
+    """Split a topic of the description into its title, anchor, paragraphs and sample."""
     title, _, text = markdown.partition("\n\n")
     words, _, sample = text.partition("```\n")
     anchor = title.lower().replace(" ", "-")
@@ -35,12 +35,12 @@ def topic(markdown: str) -> Json:
 
 
 def name_of(schema: Json) -> str:
-    """Return the name of the model that a schema refers to; "" where it refers to none."""
+    """Return the name of the model that a schema refers to, or "" if it refers to none."""
     return str(schema.get("$ref", "")).rpartition("/")[2]
 
 
 def bodies_of(said: Json) -> dict[str, list[str]]:
-    """Return the media types that an operation takes, by model; that of raw bytes is ""."""
+    """Return the media types that an operation accepts, by model name; "" stands for raw bytes."""
     found: dict[str, list[str]] = {}
     for media, body in said.get("requestBody", {}).get("content", {}).items():
         found.setdefault(name_of(body["schema"]), []).append(media)
@@ -48,7 +48,10 @@ def bodies_of(said: Json) -> dict[str, list[str]]:
 
 
 def sample_of(content: Json) -> tuple[str, Any]:
-    """Return the example of a JSON body, and its model's name where it is one of several: then a visit's."""
+    """Return an example of a JSON body and its model's name.
+
+    If the body is one of several models, a visit is preferred; if there is only one, the name is "".
+    """
     if "examples" not in content:
         return "", content["example"]
     name = next((name for name in content["examples"] if name.startswith("Visit")), next(iter(content["examples"])))
@@ -56,7 +59,7 @@ def sample_of(content: Json) -> tuple[str, Any]:
 
 
 def curl(path: str, method: str, said: Json) -> str:
-    """Return the command line for an operation, with the examples of its parameters."""
+    """Return a curl command for an operation, filled in with the examples of its parameters."""
     values = {one["name"]: one["example"] for one in said["parameters"] if one["in"] == "path"}
     query = {one["name"]: one["example"] for one in said["parameters"] if one["in"] == "query" and one["required"]}
     address = path.format(**values) + (f"?{urlencode(query, safe=',')}" if query else "")

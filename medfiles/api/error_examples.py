@@ -1,6 +1,6 @@
-"""The errors a client may meet, as the API's document shows them: one for each row of the error table, and variants.
+"""Examples of the errors that a client may get, for the OpenAPI document: one per row of the error table, and variants.
 
-The sentences are the product's own: a test provokes the errors and compares.
+They contain the messages that clients really get: a test provokes each error and compares.
 """
 
 from typing import NamedTuple
@@ -45,6 +45,10 @@ EXAMPLES: dict[str, Example] = {row.name: Example(row.when, row.example) for row
     ),
     "record-already-in-trash": _conflict("The record is already in the trash.", "This visit is already in the trash."),
     "record-not-in-trash": _conflict("The record is not in the trash.", "This visit is not in the trash."),
+    "patient-already-in-trash": _conflict(
+        "The patient is already in the trash.", "This patient is already in the trash."
+    ),
+    "patient-not-in-trash": _conflict("The patient is not in the trash.", "This patient is not in the trash."),
     "document-in-trash": _conflict(
         "The document to change is in the trash.", "This document is in the trash. Restore it before you change it."
     ),
@@ -55,8 +59,8 @@ EXAMPLES: dict[str, Example] = {row.name: Example(row.when, row.example) for row
     "document-not-yet-in-trash": _conflict("The document is not in the trash.", FIRST_TO_TRASH),
     "added-then-trashed": _conflict("An earlier attempt was stored and is in the trash.", ADDED_THEN_TRASHED),
     "too-large-json": Example("The body is too large for an operation without a file.", RequestEntityTooLarge()),
-    "rejected": Example("A field is missing, unknown or wrong.", Rejected(FORM, {"first_name": "Field required"})),
-    "rejected-query": Example("A query parameter is wrong.", Rejected.about("limit", LIMIT)),
-    "rejected-upload": Example("There is no file, or description or category are wrong.", Rejected(NO_FILE)),
+    "rejected": Example("A field is missing, unknown or invalid.", Rejected(FORM, {"first_name": "Field required"})),
+    "rejected-query": Example("A query parameter is invalid.", Rejected.about("limit", LIMIT)),
+    "rejected-upload": Example("The file is missing, or the description or category is invalid.", Rejected(NO_FILE)),
     "key-used": Example("The Idempotency-Key belongs to another document.", Rejected(KEY_REUSED)),
 }

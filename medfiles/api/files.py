@@ -25,7 +25,7 @@ from medfiles.http.responses import send_document
 from medfiles.http.views import file_views
 from medfiles.record_types.declared import RecordType
 
-USUAL, MOST = 50, 200  # documents in one page of a list
+USUAL, MOST = 50, 200  # documents per page of a list: default and maximum
 
 
 @blueprint.get("/<kind:type>/<int:id>/files")
@@ -45,7 +45,7 @@ def files(type: RecordType, id: int) -> Response:
 @rate_limited(UPLOADS)
 @operation(
     File,
-    {201: "Stored", 200: "This upload was stored before, as this document"},
+    {201: "Stored", 200: "This upload was already stored, as this document"},
     body=UploadForm,
     query=UploadQuery,
     headers=UploadHeaders,
@@ -81,7 +81,7 @@ def file(file_id: int) -> Response:
 @blueprint.get("/files/<int:file_id>/download")
 @operation(
     None,
-    {200: "OK", 206: "The requested part", 307: "The bytes are in the object store"},
+    {200: "OK", 206: "The requested part", 307: "The bytes are available from the object store"},
     media="*/*",
     query=DownloadQuery,
     headers=DownloadHeaders,
@@ -89,7 +89,7 @@ def file(file_id: int) -> Response:
 )
 def download(file_id: int) -> Response:
     """Download a document, byte for byte as it was uploaded."""
-    direct = parameters.flag(request.args, "direct")  # refused before the document is opened
+    direct = parameters.flag(request.args, "direct")  # validated before the document is opened
     return send_document(documents().open(file_id), direct=direct)
 
 

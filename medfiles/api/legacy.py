@@ -1,4 +1,4 @@
-"""Deprecated addresses of the older lab-results feature, answered by the same services."""
+"""Deprecated URLs of the older lab-results feature, answered by the same services."""
 
 from typing import Any
 
@@ -13,8 +13,8 @@ from medfiles.http.current import documents
 from medfiles.http.responses import send_document
 from medfiles.legacy import ids
 
-SINCE = "@1795651200"  # 2026-11-26, as RFC 9745 writes it
-LISTS = ("api.files", "api.upload")  # the older feature has these with “lab-results” in their address
+SINCE = "@1795651200"  # 2026-11-26, in the format of RFC 9745
+LISTS = ("api.files", "api.upload")  # in the older feature, their URLs contain “lab-results”
 OWN = ("api.download_older", "api.delete_older")
 ALIAS = "/api/v1/lab-results/"
 SUCCESSOR = '<{}>; rel="successor-version"'
@@ -47,7 +47,7 @@ def delete_older(number: int) -> Response:
 
 @blueprint.after_request
 def announce(response: Response) -> Response:
-    """Mark answers of older addresses as deprecated, and name their successors."""
+    """Mark responses of older URLs as deprecated, with links to their successors."""
     if request.endpoint in LISTS and request.path.startswith(ALIAS):
         response.headers["Deprecation"] = SINCE
         response.headers.add("Link", SUCCESSOR.format(request.path.replace(ALIAS, "/api/v1/lab-result/", 1)))
@@ -57,7 +57,7 @@ def announce(response: Response) -> Response:
 
 
 def _with_successor(response: Response, file: Any, endpoint: str) -> Response:
-    """Name the document's new address; before it is moved, that of its record's list."""
+    """Add a link to the document's new URL or, until it has been moved, to its record's document list."""
     listed = url_for("api.files", type=file.entity_type, id=file.entity_id)
     address = listed if file.is_additional else url_for(endpoint, file_id=file.id)
     response.headers.add("Link", SUCCESSOR.format(address))

@@ -2,20 +2,22 @@
 
 from typing import Any
 
-from flask import Response, url_for
+from flask import Response, request, url_for
 
-from medfiles.api.schemas import EditHeaders, Patient, Patients
+from medfiles.api.schemas import EditHeaders, Patient, Patients, PatientsQuery
 from medfiles.api.toolkit import blueprint, models, operation, reply, sent, versions
-from medfiles.http import views
+from medfiles.http import parameters, views
 from medfiles.http.current import records
 from medfiles.permissions import Action
 from medfiles.record_types.edits import version_of
 
 
 @blueprint.get("/patients")
-@operation(Patients)
+@operation(Patients, query=PatientsQuery)
 def patients() -> Response:
     """List the patients you can view, by name."""
+    if parameters.flag(request.args, "trashed"):
+        return reply(Patients([_shown(one, Action.OWN) for one in records().trashed_patients()]))
     found = records().patients()
     return reply(Patients([_shown(entry.patient, entry.level) for entry in found]))
 
@@ -43,6 +45,20 @@ def edit_patient(patient_id: int) -> Response:
     level = records().level(patient_id, Action.EDIT, "edit-patient")
     changes = sent(models()["PatientChanges"]).model_dump(exclude_unset=True)
     return _answer(records().edit_patient(patient_id, changes, versions=versions()), level)
+
+
+@blueprint.delete("/patients/<int:patient_id>")
+@operation(Patient, errors=("patient-already-in-trash",))
+def delete_patient(patient_id: int) -> Response:
+    """Move a patient with all records and documents to the trash; only the owner may."""
+    return reply(_shown(records().delete_patient(patient_id), Action.OWN))
+
+
+@blueprint.post("/patients/<int:patient_id>/restore")
+@operation(Patient, errors=("patient-not-in-trash",))
+def restore_patient(patient_id: int) -> Response:
+    """Restore a patient with everything that was not in the trash before; only the owner may."""
+    return reply(_shown(records().restore_patient(patient_id), Action.OWN))
 
 
 def _answer(patient: Any, level: Action, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -1,4 +1,4 @@
-"""Errors over JSON: problem details (RFC 9457)."""
+"""Error responses of the JSON API: problem details (RFC 9457)."""
 
 from flask import Response, current_app
 
@@ -9,7 +9,7 @@ MEDIA_TYPE = "application/problem+json"
 
 
 def answer_error(error: Exception) -> Response:
-    """Answer an exception with its problem document."""
+    """Return the response to an exception: its problem document."""
     refusal = explained(error)
     body = Problem.model_validate(refusal.problem).model_dump_json(exclude_defaults=True)
     response = current_app.response_class(body, refusal.status, refusal.headers, mimetype=MEDIA_TYPE)

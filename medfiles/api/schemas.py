@@ -24,7 +24,7 @@ WINDOW = r"^-?[0-9]{1,7}(\.[0-9]{1,3})?,[0-9]{1,7}(\.[0-9]{1,3})?$"
 
 
 def doc(description: str | None = None, *examples: Any, default: Any = ..., **more: Any) -> Any:
-    """Declare a field with its description and, if there is one, its example."""
+    """Declare a field with its description and its example, if any."""
     return Field(default, description=description, examples=list(examples) or None, **more)
 
 
@@ -34,14 +34,14 @@ def optional(description: str | None = None, *examples: Any, **more: Any) -> Any
 
 
 def _gather_example(schema: dict[str, Any]) -> None:
-    """Make one example of a model from those of its fields."""
+    """Build a model's example from the examples of its fields."""
     _drop_null_defaults(schema)
     found = schema["properties"].items()
     schema["examples"] = [{name: field.pop("examples")[0] for name, field in found if "examples" in field}]
 
 
 def _drop_null_defaults(schema: dict[str, Any]) -> None:
-    """Drop null as a default: it stands for absent here, which is not always the same as null."""
+    """Drop defaults of null: here they mean "absent", which is not always the same as null."""
     for field in schema["properties"].values():
         if field.get("default", "") is None:
             del field["default"]
@@ -60,7 +60,7 @@ class In(BaseModel):
 
 
 class Parameters(BaseModel):
-    """Base of query parameters and headers. These models describe; `parameters` parses."""
+    """Base of query parameters and headers. These models only describe them; `http.parameters` parses them."""
 
     model_config = ConfigDict(json_schema_extra=_drop_null_defaults)
 
@@ -68,7 +68,7 @@ class Parameters(BaseModel):
 class Wrong(Out):
     """What is wrong with one field or query parameter."""
 
-    field: str = doc("Its name; inside a list with its position: `file_ids.3`", "limit")
+    field: str = doc("Its name, followed by the position if it is in a list: `file_ids.3`", "limit")
     detail: str = doc(None, "“limit” must be a number.")
 
 
@@ -87,7 +87,7 @@ class Problem(Out):
 
 
 def _details(declared: Iterable[DocumentField], about: str, *, sent: bool = True, null: bool = False) -> dict[str, Any]:
-    """Return the members of a model for details of documents; those that are sent may be absent."""
+    """Return the members of a model for document details. In a request (`sent`), each of them may be absent."""
     members: dict[str, Any] = {}
     for field in declared:
         type_: Any = Annotated[date, Field(strict=False)] if field.kind == "date" else str  # forms have text only
@@ -103,10 +103,10 @@ class _FileStart(Out):
     id: int = doc("From 1,000,000,001; never reused", 1000000001)
     entity_type: str = doc("The type of its record", "visit")
     entity_id: int = doc("Its record", 7)
-    file_name: str = doc("As its sender wrote it, in Unicode NFC, 1 to 255 characters", "Referral.pdf")
+    file_name: str = doc("As sent, in Unicode NFC, 1 to 255 characters", "Referral.pdf")
     file_type: str = doc("The media type, read from the bytes", "application/pdf")
     file_size: int = doc("In bytes", 48211)
-    sha256: str | None = doc("SHA-256 of the bytes, in lower-case hexadecimal", SHA256)
+    sha256: str | None = doc("SHA-256 of the bytes, in lowercase hexadecimal", SHA256)
 
 
 _FileDetails: Any = create_model(
@@ -122,8 +122,8 @@ class File(_FileDetails):  # type: ignore[misc]
     created_at: datetime = doc(None, TIME)
     updated_at: datetime = doc(None, TIME)
     deleted_at: datetime | None = doc("When it was moved to the trash", None)
-    uploaded_by: str | None = doc("The account's email; null when the account is gone", "maria@sample.example")
-    preview: bool = doc("Whether medfiles can show it", True)
+    uploaded_by: str | None = doc("The account's email; null if the account no longer exists", "maria@sample.example")
+    preview: bool = doc("Whether medfiles can preview it", True)
     pages: int | None = doc("null when unknown", 2)
     scan: Literal["waiting", "infected"] | None = doc(
         "“waiting”: not scanned for malware yet, and only its uploader can open it; “infected”: malware was found, and "
@@ -133,7 +133,7 @@ class File(_FileDetails):  # type: ignore[misc]
 
 
 class TextPreview(Out):
-    """The text of a document. `note` says what is left out, if anything is."""
+    """The text of a document. `note` says what is left out, if anything."""
 
     kind: Literal["text"] = doc(None, "text")
     text: str = doc(None, "Fasting glucose 5.1 mmol/l")
@@ -149,7 +149,7 @@ class HtmlPreview(Out):
 
 
 class TablePreview(Out):
-    """The `rows` of the sheet with the number `page`; `sheets` names all that can be shown."""
+    """The `rows` of sheet number `page`; `sheets` names all sheets that can be shown."""
 
     kind: Literal["table"] = doc(None, "table")
     rows: list[list[str]] = doc(None, [["Test", "Value"], ["HbA1c", "5.4"]])
@@ -166,7 +166,7 @@ Metadata: type[BaseModel] = create_model(
     __base__=In,
     __doc__='Absent fields stay as they are; null or "" clears. `file_name` keeps its extension.',
     **_details(UPLOAD_FIELDS, "{}", null=True),
-    file_name=(str, doc("1 to 255 characters; the extension stays", default="", max_length=255)),
+    file_name=(str, doc("1 to 255 characters; the extension cannot be changed", default="", max_length=255)),
 )
 UploadForm: type[BaseModel] = create_model(
     "UploadForm",
@@ -199,10 +199,10 @@ class Bulk(In):
 
 
 class FileOutcome(Out):
-    """What became of one document."""
+    """The result for one document."""
 
     id: int = doc(None, 1000000001)
-    status: int = doc("The status that a request for this document alone would have had", 200)
+    status: int = doc("The status that a request for this document alone would have returned", 200)
     code: str = doc("`done`, or the code of an error", "done")
     detail: str = doc(None, "Done.")
 
@@ -217,10 +217,15 @@ class Patient(Out):
     gender: str | None = doc(None, "Female")
     notes: str | None = doc(None, None)
     access: Literal["owner", "edit", "view"] = doc("Your permission", "owner")
+    deleted_at: datetime | None = doc("When it was moved to the trash", None)
+
+
+class PatientsQuery(Parameters):
+    trashed: Literal["0", "1"] = optional("1: your own patients in the trash instead, the last deleted first", "0")
 
 
 class NewShare(In):
-    """Access for the account of an email address, once it accepts."""
+    """Access for the account with this email address, once it accepts."""
 
     email: str = doc(None, "otto@sample.example", min_length=1, max_length=255)
     level: Literal["view", "edit"] = doc("view: view and download. edit: also add, change and delete", "view")
@@ -241,7 +246,7 @@ class Share(Out):
 
 
 class Invitation(Out):
-    """Access that waits for this account to accept it."""
+    """Access that this account has been offered but has not accepted."""
 
     id: int = doc(None, 5)
     patient: str = doc("The patient's name", "Ella Sample")
@@ -264,15 +269,15 @@ _FilterQuery: Any = create_model("_FilterQuery", __base__=Parameters, **_details
 
 
 class FilesQuery(_FilterQuery):  # type: ignore[misc]
-    q: str = optional("Words that all occur in the name or the description", "knee", max_length=SEARCH_LIMIT)
+    q: str = optional("Words that must all occur in the name or description", "knee", max_length=SEARCH_LIMIT)
     media: str = optional("The kind of file", "pdf", json_schema_extra={"enum": ["", *GROUPS]})
     from_: date = optional("First day of upload, in `zone`; in the trash, of deletion", "2026-05-01", alias="from")
     to: date = optional("Last day of upload, in `zone`; in the trash, of deletion", "2026-05-31")
-    zone: str = optional("Time zone of the days; UTC if absent", "Europe/Berlin")
-    sort: str = optional("By date if absent", "name", json_schema_extra={"enum": ["", *SORTS]})
-    order: Literal["", "asc", "desc"] = optional("If absent: newest, largest or A first", "asc")
-    cursor: str = optional("Where the page starts: from the `Link` of the page before", max_length=CURSOR_LIMIT)
-    trashed: Literal["0", "1"] = optional("1: the documents in the trash instead; needs edit", "0")
+    zone: str = optional("Time zone of the days. Default: UTC", "Europe/Berlin")
+    sort: str = optional("Default: date", "name", json_schema_extra={"enum": ["", *SORTS]})
+    order: Literal["", "asc", "desc"] = optional("Default: newest, largest or A first", "asc")
+    cursor: str = optional("Where the page starts: from the `Link` of the previous page", max_length=CURSOR_LIMIT)
+    trashed: Literal["0", "1"] = optional("1: documents in the trash instead; requires edit access", "0")
     limit: int = doc("Documents per page", 50, default=50, ge=1, le=200)
 
 
@@ -283,7 +288,7 @@ UploadQuery: type[BaseModel] = create_model(
 
 class DownloadQuery(Parameters):
     direct: Literal["0", "1"] = optional(
-        "1: a redirect to the object store, where the installation gives such links; else the bytes", "0"
+        "1: a redirect to the object store if the installation supports it; otherwise the bytes", "0"
     )
 
 
@@ -295,28 +300,30 @@ class ArchiveQuery(Parameters):
 
 class PreviewQuery(Parameters):
     page: int = doc("Which page, frame or sheet, counted from 1", 1, default=1, ge=1, le=999_999)
-    width: int = doc("The picture's width in pixels, at most", 960, default=960, json_schema_extra={"enum": [*WIDTHS]})
-    window: str = optional("For DICOM: centre and width in the image's own values", "40,400", pattern=WINDOW)
+    width: int = doc(
+        "The maximum width of the picture in pixels", 960, default=960, json_schema_extra={"enum": [*WIDTHS]}
+    )
+    window: str = optional("For DICOM: center and width in the image's own values", "40,400", pattern=WINDOW)
 
 
 class CacheHeaders(Parameters):
-    etag: str = optional("The `ETag` that you have: 304 if it is still current", ETAG, alias="If-None-Match")
+    etag: str = optional("The `ETag` you have: 304 if it is still current", ETAG, alias="If-None-Match")
 
 
 class DownloadHeaders(CacheHeaders):
     range: str = optional("A part of the document", "bytes=0-1023", alias="Range")
     if_range: str = optional(
-        "The `ETag` of the part that you have: the whole document if it differs", '"9f86d081884c7d65"', alias="If-Range"
+        "The `ETag` of the part you have: the whole document if it differs", '"9f86d081884c7d65"', alias="If-Range"
     )
 
 
 class EditHeaders(Parameters):
-    etag: str = optional("The `ETag` that you saw: 412 if it has changed since", ETAG, alias="If-Match")
+    etag: str = optional("The `ETag` you last received: 412 if it has changed since then", ETAG, alias="If-Match")
 
 
 class UploadHeaders(Parameters):
     key: str = optional(
-        "1 to 255 characters of your own for this upload: a retry with the same key stores no second document",
+        "A key you choose for this upload, 1 to 255 characters: a retry with it stores no second document",
         "scan-2026-05-12-1", alias="Idempotency-Key",
     )  # fmt: skip
     disposition: str = optional(
@@ -324,7 +331,7 @@ class UploadHeaders(Parameters):
     )
 
 
-FIELD_TYPES: Mapping[str, tuple[Any, Any]] = {  # of a declared field: its type and an example
+FIELD_TYPES: Mapping[str, tuple[Any, Any]] = {  # type and example of a declared field, by its kind
     "string": (str, "Something"),
     "text": (str, "Some words."),
     "date": (date, DAY),
@@ -335,17 +342,17 @@ FIELD_TYPES: Mapping[str, tuple[Any, Any]] = {  # of a declared field: its type 
 
 @lru_cache(maxsize=4)
 def models_for(record_types: tuple[RecordType, ...]) -> Mapping[str, type[BaseModel]]:
-    """Return by name the models that depend on the record types: "Visit", "VisitInput", "VisitChanges" …
+    """Return the models that depend on the record types, by name: "Visit", "VisitInput", "VisitChanges" …
 
     "Record", "RecordInput" and "RecordChanges" stand for a record of any type, "Records" for a list of them.
     """
     outputs = [_output(record_type) for record_type in record_types]
     inputs = [_input(input_name(record_type), record_type.fields) for record_type in record_types]
     changes = [_changes(changes_name(record_type), record_type.fields) for record_type in record_types]
-    record: Any = _root("Record", reduce(or_, outputs), "A record of the type in the address.")
-    records = _root("Records", list[record], "The latest first.")
-    record_input = _root("RecordInput", reduce(or_, inputs), "The fields of the type in the address.")
-    record_changes = _root("RecordChanges", reduce(or_, changes), "Fields of the type in the address.")
+    record: Any = _root("Record", reduce(or_, outputs), "A record of the type in the URL.")
+    records = _root("Records", list[record], "Newest first.")
+    record_input = _root("RecordInput", reduce(or_, inputs), "The fields of the type in the URL.")
+    record_changes = _root("RecordChanges", reduce(or_, changes), "Fields of the type in the URL.")
     patient_input = _input("PatientInput", fields.PATIENT_FIELDS)
     patient_changes = _changes("PatientChanges", fields.PATIENT_FIELDS)
     of_patients = (patient_input, patient_changes)
@@ -367,7 +374,7 @@ def changes_name(record_type: RecordType) -> str:
 
 def _input(name: str, declared: tuple[fields.Field, ...]) -> type[BaseModel]:
     members: dict[str, Any] = {field.name: _member(field, ... if field.required else None) for field in declared}
-    return create_model(name, __base__=In, __doc__="What is absent is empty.", **members)
+    return create_model(name, __base__=In, __doc__="Absent fields are empty.", **members)
 
 
 def _changes(name: str, declared: tuple[fields.Field, ...]) -> type[BaseModel]:
@@ -377,7 +384,7 @@ def _changes(name: str, declared: tuple[fields.Field, ...]) -> type[BaseModel]:
 
 
 def _member(field: fields.Field, default: Any) -> tuple[Any, Any]:
-    """Return a field of a model: its type and description."""
+    """Return a model's field as its type and description."""
     limit = {"string": field.limit, "text": fields.TEXT_LIMIT}.get(field.kind)
     about = Field(title=field.label, max_length=limit, min_length=1 if limit and field.required else None)
     value: Any = Annotated[FIELD_TYPES[field.kind][0], about]

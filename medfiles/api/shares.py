@@ -16,7 +16,9 @@ def shares_of(patient_id: int) -> Response:
 
 
 @blueprint.post("/patients/<int:patient_id>/shares")
-@operation(Share, {201: "Invited", 200: "The address had access or was invited before; it was changed"}, body=NewShare)
+@operation(
+    Share, {201: "Invited", 200: "The address already had access or an invitation, which was changed"}, body=NewShare
+)
 def share(patient_id: int) -> Response:
     """Invite an account to a patient, or change its access. A token needs the scope share."""
     shares().list(patient_id)

@@ -1,4 +1,4 @@
-"""What API handlers share: the blueprint, operation descriptions, request and response bodies."""
+"""Code shared by the API handlers: the blueprint, operation descriptions, request and response bodies."""
 
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ Model = type[BaseModel] | str  # a class, or the name of one that depends on the
 
 @dataclass(frozen=True)
 class Operation:
-    """What the OpenAPI document says of a handler beyond its address and docstring.
+    """What the OpenAPI document says about a handler beyond its URL and docstring.
 
-    :param answer: the model of a success; None where it has no JSON
-    :param statuses: of success, each with a description
-    :param media: the media type of a success that is not JSON
+    :param answer: the model of a successful response; None if it is not JSON
+    :param statuses: the statuses of a successful response, each with a description
+    :param media: the media type of a successful response that is not JSON
     :param errors: names of the error examples that are specific to this operation
-    :param form_too: the JSON body may be a form instead
+    :param form_too: whether a form is accepted in place of the JSON body
     """
 
     answer: Model | None
@@ -40,7 +40,7 @@ class Operation:
 
 
 def operation(answer: Model | None, statuses: Mapping[int, str] | None = None, **more: Any) -> Callable[[View], View]:
-    """Mark a handler as an operation of the API. Its docstring is the summary."""
+    """Mark a handler as an operation of the API. Its docstring becomes the summary."""
 
     def mark(view: View) -> View:
         view.operation = Operation(answer, statuses or {200: "OK"}, **more)  # type: ignore[attr-defined]
@@ -55,14 +55,14 @@ def models() -> Mapping[str, type[BaseModel]]:
 
 
 def sent(model: type[Sent]) -> Sent:
-    """Return the request's JSON as this model; 415, 400 or 422 otherwise."""
+    """Return the request's JSON as this model, or answer 415, 400 or 422 if that is not possible."""
     if not request.is_json:
         raise UnsupportedMediaType()
     return checked(model, request.get_data())
 
 
 def form() -> dict[str, Any]:
-    """Return the request's form; 400 if the body is truncated, which Werkzeug would accept."""
+    """Return the request's form. Answer 400 if the body is truncated, which Werkzeug would accept."""
     parser = FormDataParser(max_form_memory_size=request.max_form_memory_size, silent=False)
     try:
         _, fields, files = parser.parse(
@@ -85,7 +85,10 @@ def checked(model: type[Sent], data: bytes | Mapping[str, Any]) -> Sent:
 
 
 def versions() -> Container[str] | None:
-    """Return the versions that `If-Match` allows; None for any. What follows a "/" in an ETag is no part of it."""
+    """Return the versions that `If-Match` allows, or None if it allows any.
+
+    A "/" in an ETag ends the version.
+    """
     if request.headers.get("If-Match", "*").strip() == "*":
         return None
     return {etag.partition("/")[0] for etag in request.if_match.as_set()}
@@ -94,7 +97,7 @@ def versions() -> Container[str] | None:
 def reply(
     content: BaseModel, status: int = 200, *, etag: str | None = None, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Return a JSON response, or 304 if the client has this version."""
+    """Return a JSON response, or 304 if the client already has this version."""
     response = current_app.response_class(content.model_dump_json(), status, mimetype="application/json")
     response.headers.update(headers or {})
     if etag:

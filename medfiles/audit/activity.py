@@ -12,7 +12,7 @@ ACTIONS = {  # past tense, infinitive, icon; {} is the document, record or patie
     "attach": ("added {}", "add {}", "upload"),
     "download": ("downloaded {}", "download {}", "download"),
     "edit": ("changed {}", "change {}", "pencil"),
-    "cancel": ("cancelled the upload of {}", "cancel the upload of {}", "x"),
+    "cancel": ("canceled the upload of {}", "cancel the upload of {}", "x"),
     "delete": ("moved {} to trash", "move {} to trash", "trash-2"),
     "restore": ("restored {}", "restore {}", "undo-2"),
     "purge": ("permanently deleted {}", "permanently delete {}", "trash-2"),
@@ -29,13 +29,16 @@ ACTIONS = {  # past tense, infinitive, icon; {} is the document, record or patie
     "view-patient": ("viewed {}", "view {}", "eye"),
     "create-patient": ("created the patient {}", "create the patient {}", "plus"),
     "edit-patient": ("changed the patient {}", "change the patient {}", "pencil"),
+    "delete-patient": ("moved the patient {} to trash", "move the patient {} to trash", "trash-2"),
+    "restore-patient": ("restored the patient {}", "restore the patient {}", "undo-2"),
+    "purge-patient": ("permanently deleted the patient {}", "permanently delete the patient {}", "trash-2"),
     "create-token": ("created the API token {}", "create the API token {}", "key-round"),
     "confirm-token": ("confirmed the API token {}", "confirm the API token {}", "key-round"),
     "revoke-token": ("revoked the API token {}", "revoke the API token {}", "key-round"),
     "share": ("gave access to {}", "give access to {}", "users"),
     "accept-share": ("accepted the invitation", "accept the invitation", "users"),
     "decline-share": ("declined the invitation", "decline the invitation", "users"),
-    "unshare": ("revoked access of {}", "revoke access of {}", "users"),
+    "unshare": ("revoked access for {}", "revoke access for {}", "users"),
     "view-people": ("viewed who has access to {}", "view who has access to {}", "users"),
     "migrate": ("moved {} from the previous lab results", "move {} from the previous lab results", "folder-open"),
     "rollback": ("moved {} back to the previous lab results", "move {} back to the previous lab results", "undo-2"),
@@ -51,7 +54,7 @@ class Line:
     """One line of a patient's activity."""
 
     at: datetime
-    who: str  # "you" or an address or "medfiles"
+    who: str  # "you", an e-mail address or "medfiles"
     text: str  # "downloaded “Blood count.pdf” (Visit “Annual check-up”)"
     outcome: str  # done | refused
     icon: str
@@ -74,7 +77,7 @@ def line(event: AuditEvent, email: str | None, actor: Actor, registry: Registry)
 
 
 def who(event: AuditEvent, email: str | None, actor: Actor) -> str:
-    """Return who acted, for this reader: "you", an address, or "medfiles" itself."""
+    """Return who acted, as shown to this reader: "you", an e-mail address, or "medfiles" itself."""
     words = "medfiles" if event.actor_id is None else "you" if event.actor_id == actor.user_id else email
     if event.token_id is None:
         return words or "an account"
@@ -83,13 +86,13 @@ def who(event: AuditEvent, email: str | None, actor: Actor) -> str:
 
 
 def _unknown_action(action: str) -> tuple[str, str, str]:
-    """Describe an action of a newer version, or of one that was withdrawn."""
+    """Describe an action that is unknown here, for example because a newer version of medfiles logged it."""
     text = action.replace("-", " ").replace("{", "{{").replace("}", "}}") + " {}"
     return text, text, "info"
 
 
 def _type_prefix(event: AuditEvent, registry: Registry) -> str:
-    """Return "the visit " for a record's name; documents and patients need no type."""
+    """Return a prefix such as "the visit " for a record's name. Documents and patients need none."""
     if event.action == "list-records" and event.entity_type and event.entity_type in registry:
         return f"the {registry[event.entity_type].titles.lower()} of "
     is_record = event.file_id is None and event.entity_id is not None and event.action not in ("attach",)

@@ -29,15 +29,15 @@ from medfiles.jobs import last_runs
 from medfiles.models import AuditEvent, AuditPrivate, AuditSeal
 
 log = structlog.get_logger("medfiles.audit.chain")
-SEAL, VERIFY = "audit-seal", "audit-verify"  # names of runs
+SEAL, VERIFY = "audit-seal", "audit-verify"  # names in `last_runs`
 BATCH = 500
 EVERY = 4.0  # seconds; events are sealed within five
 OVERLAP = 1000  # ids below the last sealed one that may still become visible
-LATE = timedelta(minutes=2)  # after which an unsealed event is a finding
-GENESIS = "0" * 64  # in place of the HMAC before the first seal
+LATE = timedelta(minutes=2)  # age at which an unsealed event becomes a finding
+GENESIS = "0" * 64  # takes the place of an HMAC before the first seal
 COLUMNS = list(AuditEvent.__table__.columns)
 PRIVATE = (AuditPrivate.salt, AuditPrivate.content)
-# The columns that a seal of each format covers. A new column needs a new format: earlier seals stay as they are.
+# The columns that a seal of each format covers. A new column needs a new format, since existing seals do not change.
 FORMATS = {
     2: (
         "id", "at", "actor_id", "token_id", "action", "outcome", "reason", "patient_id", "entity_type", "entity_id",
@@ -59,7 +59,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Sealer:
-    """The HMAC key, and the anchor that keeps the head outside the database."""
+    """The HMAC key, and the anchor that keeps the head of the chain outside the database."""
 
     key: bytes
     anchor: Anchor
@@ -67,7 +67,7 @@ class Sealer:
 
 @dataclass(frozen=True)
 class Violation:
-    """The first broken link: `kind` is a key of KINDS."""
+    """The first problem found in the chain. `kind` is a key of KINDS."""
 
     kind: str
     event_id: int | None = None
@@ -91,14 +91,14 @@ class ChainStatus:
 
 
 def derive_key(secret: str) -> bytes:
-    """Derive the HMAC key from a secret, for this purpose only."""
+    """Derive the chain's HMAC key from a secret. The key serves no other purpose."""
     return HKDF(SHA256(), 32, salt=None, info=b"medfiles audit trail").derive(secret.encode())
 
 
 def seal(sealer: Sealer, *, everything: bool = False) -> int:
-    """Seal all waiting events, then anchor the head and which accounts changed; return how many events.
+    """Seal all waiting events, anchor the new head and changed accounts, and return the number of events sealed.
 
-    `everything`: also look for unsealed events far before the end of the chain.
+    With `everything`, also look for unsealed events far before the end of the chain.
     """
     count, accounts = 0, set[int]()
     while rows := _seal_batch(sealer, everything):
@@ -112,7 +112,7 @@ def seal(sealer: Sealer, *, everything: bool = False) -> int:
 
 
 def renew_anchor(sealer: Sealer) -> Head | None:
-    """Accept the chain as it is, as after a restore, and log that in the audit log."""
+    """Accept the chain as it is, for example after a restore, and record that in the audit log."""
     with transaction():
         event_log.record(None, "renew-anchor", AuditTarget())
     seal(sealer)
@@ -120,9 +120,9 @@ def renew_anchor(sealer: Sealer) -> Head | None:
 
 
 def verify(sealer: Sealer, head: Head | None = None) -> Violation | None:
-    """Return the first event that is not as sealed, or None.
+    """Check the whole chain, record the run, and return the first violation, or None.
 
-    `head`: one kept elsewhere, instead of the anchor's.
+    `head` is the checkpoint to compare with, for example one kept elsewhere. By default, the anchor's is used.
     """
     found = _check(sealer, head)
     db.session.rollback()
@@ -145,8 +145,8 @@ def export(
 ) -> Iterator[str]:
     """Yield events as JSON lines in chain order, unsealed ones last.
 
-    `position`, `mac` and `format` allow a check by anyone who holds the key; `private` has the personal part, unless it
-    was erased, and `salt` what its hash began with. Bounds are `since` <= at < `until`.
+    `position`, `mac` and `format` allow anyone who holds the key to verify the events. `private` is the personal part,
+    unless it was erased, and `salt` is the salt of its hash. Only events with `since` <= at < `until` are exported.
     """
     query = (
         select(AuditSeal.position, AuditSeal.mac, AuditSeal.format, *PRIVATE, *COLUMNS)
@@ -169,7 +169,7 @@ def export(
 
 
 def start_sealing(app: Any, stop: threading.Event | None = None) -> threading.Thread:
-    """Start a thread that seals every few seconds; several processes take turns."""
+    """Start a thread that seals waiting events every few seconds. Several processes take turns."""
     stop = stop or threading.Event()
 
     def rounds() -> None:
@@ -182,7 +182,7 @@ def start_sealing(app: Any, stop: threading.Event | None = None) -> threading.Th
 
 
 def seal_waiting(app: Any) -> None:
-    """Seal what waits, as at the end of a process; log a failure."""
+    """Seal waiting events, for example when a process ends. A failure is logged, not raised."""
     with app.app_context():
         try:
             seal(app.extensions["medfiles"].sealer)
@@ -195,7 +195,7 @@ def _seal_batch(sealer: Sealer, everything: bool) -> Sequence[Any]:
     if not read(_unsealed(everything=everything).limit(1)):
         return ()
     with transaction() as session:
-        last_runs.lock_row(SEAL)  # one at a time
+        last_runs.lock_row(SEAL)  # one process at a time
         last = select(AuditSeal.position, AuditSeal.mac).order_by(AuditSeal.position.desc()).limit(1)
         first, previous_mac = session.execute(last).one_or_none() or (0, GENESIS)
         rows: Sequence[Any] = session.execute(
@@ -216,7 +216,7 @@ def _seal_batch(sealer: Sealer, everything: bool) -> Sequence[Any]:
 
 
 def _unsealed(*, everything: bool = False) -> Select[Any]:
-    """Select unsealed events near the end of the chain, or all; ids come first.
+    """Return a query for the unsealed events near the end of the chain, or for all. The first column is the id.
 
     Ids become visible out of order, but only within a short range.
     """

@@ -22,7 +22,7 @@ from medfiles.storage.durable import write_private
 from medfiles.storage.objects import SCHEMES, bucket
 
 SYSLOG = "syslog:"
-MAX_BYTES, KEPT_LINES = 1024 * 1024, 1000  # bytes after which the file is shortened, and lines of each kind it keeps
+MAX_BYTES, KEPT_LINES = 1024 * 1024, 1000  # size at which the file is shortened, and lines of each kind it keeps
 ACCOUNTS = "accounts"  # key of a line, folder of a bucket
 STAMP = "%Y%m%dT%H%M%S.%fZ"  # time of a change; backups are named alike
 UNREADABLE = "The audit checkpoint cannot be read from its bucket."
@@ -38,7 +38,7 @@ class Head:
 
 
 class FileAnchor:
-    """Append each head as a line to a file, which is shortened now and then."""
+    """Append each head as a line to a file, which is shortened when it grows too large."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -71,7 +71,7 @@ class FileAnchor:
             raise StorageError(f"The audit checkpoint cannot be written: {error.strerror}.") from error
 
     def read(self) -> Head | None:
-        """Skip a last line that was cut off by a crash."""
+        """Return the newest head. Skip a last line that was cut off by a crash."""
         for line in reversed(self._lines()):
             with suppress(ValueError, TypeError):
                 return Head(**json.loads(line))
@@ -87,7 +87,7 @@ class FileAnchor:
 
 
 class SyslogAnchor:
-    """Log each head to syslog. Not readable: pass it to `audit verify --head`."""
+    """Log each head to syslog. It cannot be read back: pass it to `audit verify --head`."""
 
     def __init__(self, address: str = "/dev/log") -> None:
         self.address = address
@@ -115,7 +115,7 @@ class SyslogAnchor:
 
 
 class BucketAnchor:
-    """Store each day's newest head as an object; the bucket may version and lock it."""
+    """Store each day's newest head as an object, which the bucket may version and lock."""
 
     def __init__(self, url: str) -> None:
         self._objects: Any = bucket(url)
@@ -128,7 +128,7 @@ class BucketAnchor:
 
     def read(self) -> Head | None:
         try:
-            # By the bucket's own clock: with ours ahead, a head was stored under a day that is to come.
+            # Sort by the bucket's own clock: if ours was ahead, a head was stored under a future date.
             days = [(changed, path) for changed, path in self._listed() if not path.startswith(f"{ACCOUNTS}/")]
             return Head(**self._get(max(days)[1])) if days else None
         except (BaseError, OSError, ValueError, TypeError) as error:
@@ -158,15 +158,15 @@ def _has_accounts(line: str) -> bool:
     return line.startswith(f'{{"{ACCOUNTS}"')
 
 
-# A place that keeps heads: `write` stores one durably or raises StorageError; `read` returns the newest, or None.
+# A place that keeps heads: `write` stores one durably or raises StorageError, `read` returns the newest or None.
 # `write_changed` stores ids of accounts; `changed_since` returns those stored since a STAMP, where they can be read.
 Anchor = FileAnchor | SyslogAnchor | BucketAnchor
 
 
 def open_anchor(place: str, instance: Path) -> Anchor:
-    """Return the anchor at `syslog:`, a bucket's URL or a path; "": the default file.
+    """Return the anchor for `syslog:`, a bucket URL or a path; "" stands for the default file.
 
-    ValueError for a malformed bucket URL.
+    Raises ValueError for a malformed bucket URL.
     """
     if place.partition("://")[0] in SCHEMES:
         try:

@@ -1,6 +1,6 @@
 """Audit events: who did what, or was refused what, to which document, record and patient.
 
-What is personal in an event is kept apart and can be erased; the event itself holds a salted hash of it.
+The personal part of an event is stored separately and can be erased. The event itself holds only a salted hash of it.
 """
 
 import hashlib
@@ -44,15 +44,15 @@ KINDS = {
 
 @dataclass
 class AuditTarget:
-    """What an event is about; filled in while the operation runs."""
+    """What an event is about. It is filled in while the operation runs."""
 
     patient_id: int | None = None
     entity_type: str | None = None
     entity_id: int | None = None
     file_id: int | None = None
-    name: str | None = None  # of the document, record or patient at that time
+    name: str | None = None  # the document's, record's or patient's name at that time
     changes: Mapping[str, Sequence[Any]] | None = None  # [before, after] by field
-    address: str | None = None  # where it came from, if there is no actor
+    address: str | None = None  # the client's IP address, if there is no actor
 
 
 def subject_of(file: EntityFile) -> AuditTarget:
@@ -68,7 +68,7 @@ def record(
     reason: str | None = None,
     **details: Any,
 ) -> None:
-    """Add one event to the open transaction, which commits or rolls back both."""
+    """Add one event to the open transaction, so that it is committed or rolled back together with the change."""
     record_each(actor, action, [(target, details)], outcome=outcome, reason=reason)
 
 
@@ -80,7 +80,7 @@ def record_each(
     outcome: str = "done",
     reason: str | None = None,
 ) -> None:
-    """Add one event per target with its details, by one statement and without flushing the session."""
+    """Add one event per target, with its details, in one statement and without flushing the session."""
     _insert([(actor, action, target, details) for target, details in subjects], outcome, reason)
 
 
@@ -140,12 +140,15 @@ def _plain(value: Any) -> Any:
 
 
 def private_hash(salt: str, content: Mapping[str, Any]) -> str:
-    """Return what the event keeps of its personal part: without the salt it tells nothing about it."""
+    """Return the salted hash that an event keeps of its personal part.
+
+    Once the salt is erased, the hash reveals nothing about the personal part.
+    """
     return hashlib.sha256(f"{salt}\n{json.dumps(content, sort_keys=True, separators=(',', ':'))}".encode()).hexdigest()
 
 
 def erase_private(which: ColumnElement[bool]) -> None:
-    """Erase the personal part of these events, in the open transaction: their subject is deleted permanently."""
+    """Erase the personal part of these events, in the transaction that permanently deletes their subject."""
     events = select(AuditEvent.id).where(which)
     db.session.execute(delete(AuditPrivate).where(AuditPrivate.event_id.in_(events)))
 
@@ -156,7 +159,7 @@ _pending: ContextVar[list[Read] | None] = ContextVar("pending reads", default=No
 
 @contextmanager
 def batched_reads() -> Iterator[None]:
-    """Write the read events of this block together when it ends: one query, one insert."""
+    """Collect the read events of the block and write them together when it ends: one query, one insert."""
     reads: list[Read] = []
     before = _pending.set(reads)
     try:
@@ -168,10 +171,11 @@ def batched_reads() -> Iterator[None]:
 
 
 def record_read(actor: Actor, action: str, target: AuditTarget) -> None:
-    """Record a read once per target, account and minute, so that a series of ranges is one event.
+    """Record a read at most once per target, account and minute, so that a series of range requests is one event.
 
-    Inside `batched_reads` the event is written when that block ends. Otherwise this ends the session's transaction,
-    which must not have changed anything, and writes in one of its own: reads wait for no writer and for no fsync.
+    Inside `batched_reads`, the event is written when that block ends. Otherwise this function ends the session's
+    transaction, which must not have changed anything, and writes the event in a separate one. So the read itself needs
+    no write lock, and nothing waits for fsync.
     """
     pending = _pending.get()
     if pending is None:
@@ -194,14 +198,14 @@ def _write_reads(reads: Sequence[Read]) -> None:
 
 
 def _key(action: str, target: AuditTarget) -> tuple[str, int | None, str | None, int | None, int | None]:
-    """What makes two reads the same. The record of a document follows from the document."""
+    """Return the key by which two reads count as the same. A document implies its record."""
     if target.file_id is not None:
         return action, target.patient_id, None, None, target.file_id
     return action, target.patient_id, target.entity_type, target.entity_id, None
 
 
 def _same_reads(actor: Actor, reads: Iterable[Read]) -> Select[Any]:
-    """Select the keys of those reads that were recorded within the last minute."""
+    """Return a query for the keys of those reads that were already recorded within the last minute."""
     of_record = AuditEvent.file_id.is_(None)
     entity_type = case((of_record, AuditEvent.entity_type))
     entity_id = case((of_record, AuditEvent.entity_id))
@@ -214,7 +218,7 @@ def _same_reads(actor: Actor, reads: Iterable[Read]) -> Select[Any]:
 
 
 def _by(actor: Actor) -> tuple[ColumnElement[bool], ...]:
-    """What a token reads is recorded apart from what its owner reads."""
+    """Return conditions for the actor's events. Reads by a token are separate from reads by its owner."""
     return AuditEvent.actor_id == actor.user_id, AuditEvent.token_id.is_not_distinct_from(actor.token_id)
 
 
@@ -231,7 +235,7 @@ def _is_same(action: str, target: AuditTarget) -> ColumnElement[bool]:
 
 
 def record_reads(actor: Actor, action: str, files: Sequence[EntityFile]) -> None:
-    """Record reads of many documents in the open transaction, each once per minute, with one query for all."""
+    """Record reads of many documents in the open transaction, each at most once per minute, checked by one query."""
     known = set(db.session.scalars(_recent(actor, action).where(AuditEvent.file_id.in_([file.id for file in files]))))
     record_each(actor, action, [(subject_of(file), {}) for file in files if file.id not in known])
 
@@ -245,7 +249,7 @@ def changed_account(event: Any) -> int | None:
 
 
 def is_known_refusal(actor: Actor, action: str, target: AuditTarget, reason: str) -> bool:
-    """Return whether the same was refused within the last minute, so that retries do not fill the log."""
+    """Return whether the same refusal was recorded within the last minute, so that retries do not fill the log."""
     same = _recent(actor, action, "refused").where(
         AuditEvent.reason == reason,
         AuditEvent.patient_id == target.patient_id,
@@ -267,7 +271,7 @@ def _recent(actor: Actor, action: str, outcome: str = "done") -> Select[int | No
 
 @dataclass(frozen=True)
 class ActivityFilter:
-    """What of a patient's events is asked for: about one document, by one account, of one kind (a key of KINDS)."""
+    """Filter for a patient's events: about one document, by one account, of one kind (a key of KINDS)."""
 
     document: int | None = None
     who: int | None = None
@@ -280,7 +284,10 @@ EVERYTHING = ActivityFilter()
 def trail(
     patient_id: int, before: int | None = None, limit: int = 100, narrowed: ActivityFilter = EVERYTHING
 ) -> Sequence[tuple[AuditEvent, str | None]]:
-    """A patient's events with the account's address, newest first; `before` is the id of the last one already seen."""
+    """Return a patient's events, each with the account's e-mail address, newest first.
+
+    `before` is the id of the last event that was already shown.
+    """
     query = _with_private().where(AuditEvent.patient_id == patient_id).order_by(AuditEvent.id.desc()).limit(limit)
     if before is not None:
         query = query.where(AuditEvent.id < before)
@@ -296,10 +303,12 @@ def trail(
 def changes(
     patient_id: int, record: tuple[str, int] | None = None, before: int | None = None, limit: int = 100
 ) -> Sequence[tuple[AuditEvent, str | None]]:
-    """Edits of a patient's own fields, or of a record and its documents, with the account's address, newest first.
+    """Return edits of a patient's own fields, or of a record and its documents, newest first.
 
-    record  its type and id
-    before  id of the last one already seen
+    Each comes with the account's e-mail address.
+
+    record  type and id of the record; None: the patient's own fields
+    before  id of the last event that was already shown
     """
     entity_type, entity_id = record or (None, None)
     query = (
@@ -329,14 +338,14 @@ def _with_private() -> Select[AuditEvent, str]:
 
 
 def people(patient_id: int) -> Sequence[tuple[int, str]]:
-    """Accounts that stand in a patient's events, with their addresses."""
+    """Return the ids and e-mail addresses of the accounts that appear in a patient's events."""
     theirs = select(AuditEvent.actor_id).where(AuditEvent.patient_id == patient_id).distinct()
     query = select(User.id, User.email).where(User.id.in_(theirs)).order_by(User.email)
     return [(number, email) for number, email in db.session.execute(query)]
 
 
 def last_name_of(patient_id: int, file_id: int) -> str | None:
-    """What a document of this patient was called last; None when it never was one of theirs or its name is erased."""
+    """Return the most recent name of a document, or None if it never was this patient's or its name was erased."""
     query = (
         select(AuditPrivate.content)
         .join(AuditEvent, AuditEvent.id == AuditPrivate.event_id)

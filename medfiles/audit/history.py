@@ -1,4 +1,4 @@
-"""The fields that an edit changed, as they are declared."""
+"""The declared fields that an edit changed."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ def changed_fields(event: AuditEvent, registry: Registry) -> Sequence[Field]:
 
 
 def labels(event: AuditEvent, registry: Registry) -> str:
-    """Return the labels of the changed fields as words: "Notes and Location", "" if there are none."""
+    """Return the labels of the changed fields as text, such as "Notes and Location"; "" if there are none."""
     every = [field.label for field in changed_fields(event, registry)]
     named, left = every[:MOST_NAMED], len(every) - MOST_NAMED
     if left > 0:

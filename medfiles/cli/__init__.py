@@ -30,7 +30,10 @@ MAKES_A_DATABASE = ("restore",)
 
 
 class Commands(AppGroup):
-    """Seals the audit events of a command when it ends, unless it failed. There may be no server to do it."""
+    """Seal a command's audit events when it ends, because no server may be running to do so.
+
+    A command that ends with an error message seals nothing.
+    """
 
     def invoke(self, context: click.Context) -> Any:
         failed = False
@@ -40,7 +43,7 @@ class Commands(AppGroup):
             failed = True
             raise
         finally:
-            if not failed and context.invoked_subcommand != audit.group.name:  # it says what is sealed
+            if not failed and context.invoked_subcommand != audit.group.name:  # these report what they seal
                 seal_waiting(current_app)
 
 

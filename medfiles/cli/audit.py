@@ -69,7 +69,7 @@ def export(patient: int | None, since: datetime | None, until: datetime | None, 
 @group.command()
 @with_summary
 def anchor(as_json: bool) -> None:
-    """Accept the current chain with a new checkpoint, for example after restoring an older database. Logged."""
+    """Accept the current chain with a new checkpoint, for example after restoring an older database. This is logged."""
     head = chain.renew_anchor(services().sealer)
     assert head is not None
     summary(as_json, f"The checkpoint is now {head.position}:{head.mac}", position=head.position, mac=head.mac)

@@ -18,16 +18,16 @@ from medfiles.operations import backup, integrity, restore
 from medfiles.operations.restore import Target
 
 FOLDER = click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-SECOND_STEPS = "MEDFILES_SECRET_KEY differs from the key of the backup: two-step verification must be set up again."
+SECOND_STEPS = "MEDFILES_SECRET_KEY differs from the key in the backup: two-step verification must be set up again."
 TOKENS = (
     "API tokens suspended until their owners confirm them on the account page: {}.",
-    "API tokens of an older version revoked: {}.",
+    "API tokens from an older version revoked: {}.",
 )
 CHANGED = (
     "Accounts that changed since this backup: {}. Their passwords, two-step verification, roles, tokens and shares are "
     "those of the backup: change them again."
 )
-MEND = "Run a backup with --mend to copy again what the installation still has."
+MEND = "Run a backup with --mend to copy the damaged content again, if the installation still has it."
 OUTDATED = (
     "The backup is from an older version. Run `flask db upgrade`, then `flask medfiles verify --deep` and "
     "`flask medfiles audit anchor`."
@@ -36,18 +36,18 @@ OUTDATED = (
 
 @click.command("backup")
 @FOLDER
-@click.option("--keep", type=click.IntRange(1), help="Keep only this many of the newest backups.")
-@click.option("--mend", is_flag=True, help="Also read what was copied before, and copy damaged content again.")
+@click.option("--keep", type=click.IntRange(1), help="Keep only this many backups, the newest ones.")
+@click.option("--mend", is_flag=True, help="Also read previously copied content, and copy damaged content again.")
 @click.option(
-    "--check", "only_check", is_flag=True, help="Do not make a backup: check the newest against its checksums."
+    "--check", "only_check", is_flag=True, help="Check the newest backup against its checksums instead of making one."
 )
 @click.option("--name", help="With --check: check this backup instead of the newest.")
 @with_summary
 def back_up(folder: Path, keep: int | None, mend: bool, only_check: bool, name: str | None, as_json: bool) -> None:
     """Back up the database, all documents and the secret key to FOLDER while the server runs. Content that was copied
-    before is not copied again. FOLDER gives access to every document: keep it as safe as the installation."""
+    before is not copied again. FOLDER gives access to every document: protect it like the installation itself."""
     if name and not only_check or only_check and (keep or mend):
-        raise click.UsageError("--name can only be used with --check, --keep and --mend only without it.")
+        raise click.UsageError("--name requires --check. --keep and --mend cannot be used with --check.")
     if only_check:
         _check(folder, name or backup.newest(folder), as_json)
     else:
@@ -90,7 +90,7 @@ def bring_back(folder: Path, name: str | None, as_json: bool) -> None:
     if not done.outdated:
         found = [one.text for one in (integrity.verify(storages) + integrity.verify_deep(storages)).findings]
         key = config["MEDFILES_AUDIT_KEY"] or config["MEDFILES_SECRET_KEY"] or done.secret  # the restored one
-        chain.renew_anchor(Sealer(chain.derive_key(key), services().sealer.anchor))  # an old one has another chain
+        chain.renew_anchor(Sealer(chain.derive_key(key), services().sealer.anchor))  # the old head is of another chain
     lines = [*found, f"Restored {done.documents:,} documents from {done.name}."]
     lines += [text.format(count) for text, count in zip(TOKENS, astuple(done.tokens), strict=True) if count]
     lines += [CHANGED.format(", ".join(sorted(changed.values())))] * bool(changed)

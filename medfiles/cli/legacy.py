@@ -42,7 +42,7 @@ def _source_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command("migrate-lab-results")
 @_source_options
-@click.option("--dry-run", is_flag=True, help="Analyse only and change nothing. Exits with 1 if there are findings.")
+@click.option("--dry-run", is_flag=True, help="Analyze only; change nothing. Exits with 1 if there are findings.")
 @click.option(
     "--source-timezone",
     "timezone",
@@ -60,12 +60,14 @@ def _source_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option("--backup", type=click.Path(file_okay=False, path_type=Path), help="Write the backup to this folder.")
 @click.option("--names", is_flag=True, help="Show patient names and full account emails.")
-@click.option("--finish", is_flag=True, help="Delete the old rows and files of what was moved. This cannot be undone.")
+@click.option(
+    "--finish", is_flag=True, help="Delete the old rows and files of everything that was moved. This cannot be undone."
+)
 @with_summary
 def migrate(
     source_url: str | None, source_uploads: Path | None, dry_run: bool, finish: bool, as_json: bool, **wanted: Any
 ) -> None:
-    """Move the files of the previous lab results feature. Safe to interrupt and run again; no old file is deleted
+    """Move the files of the previous lab results feature. Safe to interrupt and run again; no old files are deleted
     before --finish."""
     if dry_run and finish:
         raise click.UsageError("--dry-run and --finish cannot be used together.")
@@ -85,7 +87,7 @@ def migrate(
 @_source_options
 @with_summary
 def roll_back(source_url: str | None, source_uploads: Path | None, as_json: bool) -> None:
-    """Undo the move: documents become files of the previous feature again. Documents added since are kept."""
+    """Undo the move: documents become files of the previous feature again. Documents added since then are kept."""
     with _source(source_url, source_uploads).at_hand() as older, log.locked(_place()):
         log.check(older)
         known = log.current()
@@ -109,7 +111,7 @@ def _source(url: str | None, uploads: Path | None) -> Source:
 
 
 def _place() -> Path:
-    """Create and return the folder of these commands: lock, backups and reports."""
+    """Return the folder for the lock, backups and reports of these commands, creating it if needed."""
     place = Path(current_app.config["MEDFILES_INSTANCE"], FOLDER)
     place.mkdir(mode=0o700, exist_ok=True)
     return place
@@ -128,7 +130,7 @@ def _finish(as_json: bool) -> None:
 
 
 def _tell(made: Report, as_json: bool) -> None:
-    """Print the report, and save it as a self-contained page that only its owner can read."""
+    """Print the report and save it as a self-contained HTML page that only its owner can read."""
     path = _place() / ("analysis.html" if made.dry_run else "report.html")
     draft = path.with_suffix(".part")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:

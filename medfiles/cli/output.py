@@ -1,4 +1,4 @@
-"""Command output: sentences, or JSON with --json; errors without a traceback."""
+"""Command output: text, or JSON with --json. Errors are reported without a traceback."""
 
 import json
 import sys
@@ -17,7 +17,7 @@ NOT_READY = "The database is unavailable, or its tables are missing. Create them
 
 
 class Failure(click.ClickException):
-    """A command that failed; `code` is that of the API's errors."""
+    """The error of a failed command. `code` is the same as in the API, or "usage" for misuse."""
 
     def __init__(self, message: str, code: str, as_json: bool, exit_code: int = FINDINGS) -> None:
         super().__init__(message)
@@ -32,7 +32,7 @@ class Failure(click.ClickException):
 
 
 def summary(as_json: bool, sentence: str, *, ok: bool = True, **facts: Any) -> None:
-    """Print the result of a command; unless it is `ok`, exit with status 1."""
+    """Print the result of a command. Exit with status 1 unless `ok`."""
     click.echo(json.dumps(facts, default=_plain) if as_json else sentence)
     if not ok:
         sys.exit(FINDINGS)
@@ -43,14 +43,14 @@ def _plain(value: Any) -> str:
 
 
 def with_summary(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command that ends with a `summary` the option --json, and report its errors."""
+    """Add the option --json to a command that ends with `summary`, and report its errors."""
     return click.option("--json", "as_json", is_flag=True, help="Print a JSON summary.")(report_errors(command))
 
 
 def report_errors(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Report known errors as one line on standard error, or with --json as an object on standard output.
+    """Report known errors as one line on standard error or, with --json, as an object on standard output.
 
-    The exit status is 1, or 2 for misuse.
+    The exit status is then 1, or 2 for misuse.
     """
 
     @wraps(command)

@@ -1,4 +1,4 @@
-"""`flask medfiles previews`: make thumbnails in advance, clear the cache."""
+"""`flask medfiles previews`: create thumbnails in advance, clear the cache."""
 
 import sys
 
@@ -16,7 +16,7 @@ group = AppGroup("previews", help="Create missing thumbnails, or clear the previ
 @group.command()
 @with_summary
 def warm(as_json: bool) -> None:
-    """Create missing thumbnails. Previews that failed before are not tried again."""
+    """Create missing thumbnails. Previews that failed before are not retried."""
     with click.progressbar(length=housekeeping.cold_count(), label="Creating thumbnails", file=sys.stderr) as bar:
         warmed = housekeeping.warm(services().renderer, lambda: bar.update(1))
     sentence = f"Created {warmed.made} thumbnails. {warmed.failed} documents cannot be previewed."
@@ -24,7 +24,7 @@ def warm(as_json: bool) -> None:
 
 
 @group.command()
-@click.option("--failed", is_flag=True, help="Clear only failed previews, so that they are tried again.")
+@click.option("--failed", is_flag=True, help="Clear only failed previews, so that they are retried.")
 @with_summary
 def clear(failed: bool, as_json: bool) -> None:
     """Remove all cached previews. They are created again on demand. Documents are not changed."""

@@ -10,7 +10,7 @@ EVERY = 5.0  # seconds between lines in a log
 
 
 class Progress:
-    """Report progress: one changing line on a terminal, else a line now and then."""
+    """Report progress: one line that is updated on a terminal, otherwise a new line every few seconds."""
 
     def __init__(self) -> None:
         self._on_terminal = sys.stderr.isatty()

@@ -15,8 +15,8 @@ TIME = "%Y-%m-%d %H:%M UTC"
 def status(as_json: bool) -> None:
     """Show the main figures of the status page, without patient data.
 
-    Exit status 1 if something needs attention: integrity findings, jobs that were given up, a clock that jumped, or a
-    missing layer of the sandbox.
+    Exit status 1 if something needs attention: integrity findings, failed jobs, a clock that jumped, or a missing
+    layer of the sandbox.
     """
     found = operation_status.measure(services())
     jump = found.clock_jump

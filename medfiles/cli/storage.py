@@ -40,7 +40,7 @@ def sweep(as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--now", "at_once", is_flag=True, help="Erase it now. Without this option, a job does within 24 hours.")
+@click.option("--now", "at_once", is_flag=True, help="Erase it now instead of leaving it to a job within 24 hours.")
 @with_summary
 def erase(at_once: bool, as_json: bool) -> None:
     """Erase permanently deleted content from the files of the database. Safe while the server runs."""
@@ -55,40 +55,45 @@ def erase(at_once: bool, as_json: bool) -> None:
     "--older-than",
     type=Period(),
     default="0m",
-    help="List only documents that are in the trash for longer, such as 30d, 12h or 45m.",
+    help="List only documents that have been in the trash longer than this, such as 30d, 12h or 45m.",
 )
 @with_summary
 def list_trash(older_than: timedelta, as_json: bool) -> None:
     """List IDs, types and deletion times of documents in the trash, without their names."""
     files = housekeeping.due(now() - older_than)
-    rows = [{"id": file.id, "type": file.entity_type, "deleted_at": file.deleted_at} for file in files]
+    rows = [{"id": file.id, "type": file.entity_type, "deleted_at": at} for file, at in files]
     lines = [f"{row['id']}  {row['type']:<12} {row['deleted_at']}" for row in rows]
     summary(as_json, "\n".join([*lines, f"{len(rows)} documents in the trash."]), documents=rows)
 
 
 @trash.command()
 @click.option(
-    "--older-than", type=Period(), help="Delete what is in the trash for longer. Default: MEDFILES_TRASH_DAYS."
+    "--older-than",
+    type=Period(),
+    help="Delete what has been in the trash longer than this. Default: MEDFILES_TRASH_DAYS.",
 )
-@click.option("--force", is_flag=True, help="Let the clock decide alone, even if it may have been wrong.")
+@click.option("--force", is_flag=True, help="Trust the clock alone, even if it may have been wrong.")
 @with_summary
 def purge(older_than: timedelta | None, force: bool, as_json: bool) -> None:
     """Permanently delete what has expired in the trash.
 
-    The clock alone does not decide: half as many rounds of housekeeping as the period has days must have begun since,
-    about one per day. --force deletes without that.
+    The clock alone is not enough: at least half as many housekeeping rounds as the period has days must have started
+    since then. About one starts per day. --force deletes without this check.
     """
     period = timedelta(days=services().trash_days) if older_than is None else older_than
     report = (lambda text: click.echo(text, err=True)) if sys.stderr.isatty() else (lambda text: None)
     purged = housekeeping.purge_expired(services().registry, services().storages, period, report, force=force)
-    sentence = f"Permanently deleted {purged.documents} documents and {purged.records} records."
+    sentence = (
+        f"Permanently deleted {purged.documents} documents, {purged.records} records and {purged.patients} patients."
+    )
     if waiting := housekeeping.held_back(period):
         click.echo(
-            f"{waiting} more documents are old enough, but too few rounds of housekeeping have begun since. "
-            "--force deletes them.",
+            f"{waiting} more documents are old enough, but too few housekeeping rounds have started since then. "
+            "Use --force to delete them.",
             err=True,
         )
-    facts = {"documents": purged.documents, "records": purged.records, "failed": purged.failed}
+    facts = {"documents": purged.documents, "records": purged.records, "patients": purged.patients}
+    facts |= {"failed": purged.failed}
     summary(as_json, sentence, ok=not purged.failed, **facts)
 
 
@@ -106,7 +111,7 @@ def copy_storage(as_json: bool) -> None:
     if done.damaged:
         sentences.append(f"Damaged, not copied: {_numbers(done.damaged)}.")
     if done.failed:
-        sentences.append(f"Not copied, run this again: {_numbers(done.failed)}.")
+        sentences.append(f"Not copied: {_numbers(done.failed)}. Run this again.")
     if done.documents:
         sentences.append(f"{done.documents} documents are still in the old store.")
     elif done.others:
@@ -114,7 +119,7 @@ def copy_storage(as_json: bool) -> None:
             f"{done.others} unclaimed objects are still in the old store. `sweep` removes them when they expire."
         )
     else:
-        sentences.append("The old store is empty. MEDFILES_STORAGE_ALSO can be removed.")
+        sentences.append("The old store is empty. You can remove MEDFILES_STORAGE_ALSO.")
     summary(as_json, "\n".join(sentences), ok=not done.documents, **asdict(done), storage=storages.default.name)
 
 

@@ -28,7 +28,7 @@ def create(email: str, name: str, scope: str, patient: int | None, days: int, as
     """Create a token and print it once, as the last word of the line."""
     actor = accounts.actor_for(accounts.find(email))
     token, text = api_tokens.create(actor, name, scope, patient, timedelta(days=days) if days else None)
-    sentence = f"Created token {token.id} “{token.name}” of {actor.email}: {text}"
+    sentence = f"Created token {token.id} “{token.name}” for {actor.email}: {text}"
     summary(as_json, sentence, id=token.id, name=token.name, scope=scope, expires_at=token.expires_at, token=text)
 
 
@@ -53,7 +53,7 @@ def list_tokens(email: str, as_json: bool) -> None:
 @click.argument("token_id", type=NUMBER)
 @with_summary
 def confirm(email: str, token_id: int, as_json: bool) -> None:
-    """Let a token work again that was suspended when a backup was restored."""
+    """Reactivate a token that was suspended when a backup was restored."""
     token = api_tokens.confirm(accounts.actor_for(accounts.find(email)), token_id)
     summary(as_json, f"Confirmed token {token.id} “{token.name}” of {email}.", id=token.id, name=token.name)
 
@@ -63,7 +63,7 @@ def confirm(email: str, token_id: int, as_json: bool) -> None:
 @click.argument("token_id", type=NUMBER)
 @with_summary
 def revoke(email: str, token_id: int, as_json: bool) -> None:
-    """Revoke a token and list the access it gave, which stays."""
+    """Revoke a token and list the access it gave, which remains in effect."""
     actor = accounts.actor_for(accounts.find(email))
     token = api_tokens.revoke(actor, token_id)
     shared = [

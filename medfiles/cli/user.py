@@ -49,7 +49,7 @@ def list_users(as_json: bool) -> None:
 def password(email: str, password_stdin: bool, as_json: bool) -> None:
     """Set a new password and end all sessions of the account."""
     accounts.set_password(email, _password(password_stdin))
-    summary(as_json, f"Password of {email} changed. All its sessions have ended.", email=email)
+    summary(as_json, f"Password changed for {email}. All sessions of the account have ended.", email=email)
 
 
 @group.command()
@@ -70,9 +70,9 @@ def disable(email: str, undo: bool, as_json: bool) -> None:
 @click.option("--off", is_flag=True, required=True, help="Require only the password.")
 @with_summary
 def second_step(email: str, off: bool, as_json: bool) -> None:
-    """Turn off two-step verification of an account, for example after a lost phone, and end its sessions."""
+    """Turn off two-step verification for an account, for example after a lost phone, and end its sessions."""
     accounts.clear_second_step(email)
-    summary(as_json, f"Two-step verification of {email} is off. Set it up again after the next sign-in.", email=email)
+    summary(as_json, f"Two-step verification is off for {email}. Set it up again after the next sign-in.", email=email)
 
 
 @group.command()
@@ -80,7 +80,7 @@ def second_step(email: str, off: bool, as_json: bool) -> None:
 @click.option("--undo", is_flag=True, help="Remove the role.")
 @with_summary
 def admin(email: str, undo: bool, as_json: bool) -> None:
-    """Let an account open the status page. It gets no access to more documents."""
+    """Let an account open the status page. This does not give it access to more documents."""
     accounts.set_admin(email, not undo)
     summary(as_json, f"{email} {'is no longer' if undo else 'is now'} an admin.", email=email, admin=not undo)
 

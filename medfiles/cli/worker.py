@@ -1,4 +1,4 @@
-"""`flask medfiles worker`: run jobs in a process of its own."""
+"""`flask medfiles worker`: run jobs in a separate process."""
 
 import signal
 import threading
@@ -16,7 +16,7 @@ from medfiles.jobs import queue as jobs
 from medfiles.operations import worker as operation_worker
 from medfiles.operations.confinement import check_sandbox
 
-STOP_SECONDS = 20.0  # seconds for the job at hand, once told to stop
+STOP_SECONDS = 20.0  # seconds that the current job has to finish after a stop signal
 
 
 class StopRequested(Exception):
@@ -59,7 +59,7 @@ def _run_until_stopped(app: Any) -> None:
 
 
 def _request_stop(*_: Any) -> None:
-    """Raise: setting the event could deadlock on the lock this signal interrupts."""
+    """Raise StopRequested. Setting the event here could deadlock on a lock held by the interrupted code."""
     raise StopRequested
 
 

@@ -68,9 +68,11 @@ def init_app(app: Flask) -> None:
 def transaction(commit: str = sqlite.SYNCHRONOUS) -> Iterator[Any]:
     """Run a write transaction on the context's session: commit, or roll back on error.
 
-    On SQLite it takes the write lock at once (BEGIN IMMEDIATE), so what it reads stays true until it commits.
-    `commit=ASYNCHRONOUS`: the commit does not wait for fsync. It survives a crash of the process, but a power cut can
-    undo it until the next durable commit, the sealing of the audit log within seconds. DatabaseUnavailable on failure.
+    On SQLite, it takes the write lock at once (BEGIN IMMEDIATE), so what it reads cannot change before it commits.
+    With `commit=ASYNCHRONOUS`, the commit does not wait for fsync. It survives a crash of the process, but a power cut
+    can undo it until the next durable commit, at the latest when the audit log is sealed a few seconds later.
+
+    Raises DatabaseUnavailable if the database fails.
     """
     try:
         begin_write(commit)
@@ -91,7 +93,7 @@ def begin_write(commit: str = sqlite.SYNCHRONOUS) -> None:
 
 
 def end_read() -> None:
-    """End a read transaction; a rollback would also expire what was read."""
+    """End a read transaction by committing it. A rollback would also expire the loaded rows."""
     db.session.commit()
 
 
@@ -108,7 +110,7 @@ def count(column: Any, *where: Any) -> int:
 
 
 def check_writable() -> None:
-    """Begin a write transaction and read in it; DatabaseUnavailable if that fails."""
+    """Begin a write transaction and read in it. Raises DatabaseUnavailable if that fails."""
     with transaction() as session:
         session.execute(text("SELECT 1"))
 

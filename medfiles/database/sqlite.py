@@ -15,7 +15,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 WRITES = "medfiles_writes"  # execution option of write transactions: when their commit is durable
 SYNCHRONOUS, ASYNCHRONOUS = "at-once", "soon"  # with its own fsync, or with the next commit that waits for fsync
 BUSY_SECONDS, PAUSE = 15, 0.001
-TRUNCATE_SECONDS = 2  # writers wait for as long
+TRUNCATE_SECONDS = 2  # writers wait for up to as long
 PRAGMAS = {
     "journal_mode": "WAL",
     "synchronous": "FULL",
@@ -26,9 +26,9 @@ PRAGMAS = {
 
 
 def configure(engine: Engine) -> None:
-    """Enforce durable commits and foreign keys (else RuntimeError) on an engine.
+    """Enforce durable commits and foreign keys on an engine, and take the write lock when a write transaction begins.
 
-    A write transaction takes the lock when it begins.
+    Connecting raises RuntimeError if this SQLite cannot guarantee durable commits and foreign keys.
     """
     write_lock = threading.Lock()
     file = DatabaseFile(engine.url.database)
@@ -72,9 +72,9 @@ def configure(engine: Engine) -> None:
 
 
 class DatabaseFile:
-    """The file of a database, which must stay the one that was opened first.
+    """The database file, which must remain the one that was opened first.
 
-    SQLite would create a missing file, and go on writing into one that was deleted: what it confirms would be lost.
+    SQLite would create a missing file and keep writing to a deleted one, so confirmed changes would be lost.
     """
 
     def __init__(self, path: str | None) -> None:
@@ -101,7 +101,10 @@ def create_file(engine: Engine) -> None:
 
 
 def truncate_log(connection: Any) -> bool:
-    """Write the write-ahead log back into the database file and empty it; False if readers or writers kept it busy."""
+    """Write the write-ahead log back into the database file and truncate it.
+
+    Return False if readers or writers kept it busy.
+    """
     connection.execute(f"PRAGMA busy_timeout={TRUNCATE_SECONDS * 1000}")
     try:
         return not connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
@@ -116,7 +119,10 @@ def _set_synchronous(connection: Connection, level: str) -> None:
 
 
 def _acquire_lock(connection: Connection, deadline: float) -> bool:
-    """Poll for the lock until `deadline`: SQLite's own backoff lets newcomers pass."""
+    """Poll for the write lock until `deadline`, because SQLite's own backoff lets newcomers overtake.
+
+    Return whether the lock was acquired.
+    """
     raw: Any = connection.connection.dbapi_connection
     raw.execute("PRAGMA busy_timeout=0")
     try:

@@ -1,4 +1,4 @@
-"""Operations on many documents of one record: authorized once, and an error in one document does not affect others."""
+"""Operations on many documents of one record. Each is authorized once; an error in one document affects no others."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ Check = Callable[[EntityFile], None]
 
 @dataclass(frozen=True)
 class Result:
-    """The outcome for one document: `error` says why nothing was done. `file_name` is None for a missing document."""
+    """The outcome for one document. `error` says why nothing was done; `file_name` is None for a missing document."""
 
     file_id: int
     file_name: str | None
@@ -41,7 +41,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Bundle:
-    """Documents of the record `title` to be read as one archive, and the names of those that cannot be read."""
+    """Documents to be read as one archive named `title`, and the names of those that cannot be read."""
 
     title: str
     members: Sequence[Member]
@@ -52,8 +52,8 @@ class Bundle:
 class Task:
     """An operation on documents of a record.
 
-    new_check  returns a check that raises for a document that cannot be changed; called once per chunk
-    change     changes the documents that passed, all of them or none
+    new_check  returns a check that raises if a document cannot be changed; called once per chunk
+    change     changes all documents that passed the check, or none of them
     """
 
     action: str
@@ -79,7 +79,7 @@ class Task:
 
 @dataclass
 class BulkService(DocumentService):
-    """Each operation returns one result per distinct id, in the order given."""
+    """Bulk operations on documents. Each returns one result per distinct id, in the order given."""
 
     def trash_many(self, record_type: RecordType, record_id: int, ids: Sequence[int]) -> Sequence[Result]:
         with self.operation("delete", entity_type=record_type.name, entity_id=record_id) as target:
@@ -88,7 +88,7 @@ class BulkService(DocumentService):
             return self._run(Task("delete", record_type, record_id, lambda: require_live, self._trash), ids)
 
     def restore_many(self, record_type: RecordType, record_id: int, ids: Sequence[int]) -> Sequence[Result]:
-        """Restore as many as the record has room for, in the order given."""
+        """Restore as many documents as the record has room for, in the order given."""
 
         def new_check() -> Check:
             count = count_live(self.registry, record_type, record_id)
@@ -107,7 +107,7 @@ class BulkService(DocumentService):
             return self._run(Task("restore", record_type, record_id, new_check, change), ids)
 
     def purge_many(self, record_type: RecordType, record_id: int, ids: Sequence[int]) -> Sequence[Result]:
-        """Delete documents permanently; only from the trash."""
+        """Permanently delete documents that are in the trash."""
         check = partial(require_trashed, otherwise=FIRST_TO_TRASH)
 
         def change(files: Sequence[EntityFile]) -> None:
@@ -143,7 +143,10 @@ class BulkService(DocumentService):
             return self._run(Task("edit", record_type, record_id, lambda: check, change), ids)
 
     def open_many(self, record_type: RecordType, record_id: int, ids: Sequence[int]) -> Bundle:
-        """Return documents to be read. Their audit events are written before the first byte is read."""
+        """Return documents to be read as one archive. Raises NotFound if the actor can see none of them.
+
+        Audit events are written before the first byte is read.
+        """
         readable: dict[int, DocumentContent] = {}
 
         def check(file: EntityFile) -> None:
@@ -190,7 +193,10 @@ class BulkService(DocumentService):
         return list(results.values())
 
     def open_across(self, ids: Sequence[int]) -> Bundle:
-        """Return documents of any records to be read as one archive; NotFound if none of them can be."""
+        """Return documents of any records to be read as one archive.
+
+        Raises the first document's error, usually NotFound, if nothing can be opened.
+        """
         bundles: list[Bundle] = []
 
         def collect(record_type: RecordType, record_id: int, some: Sequence[int]) -> Sequence[Result]:
@@ -211,7 +217,7 @@ class BulkService(DocumentService):
         return [result for at in starts for result in self._run_chunk(task, unique[at : at + CHUNK])]
 
     def _run_chunk(self, task: Task, ids: Sequence[int]) -> Sequence[Result]:
-        """Change all at once; if another request changed one of them, halve until only that one fails."""
+        """Change all documents at once. If another request changed one of them, halve until only that one fails."""
         found, check = _found(ids), task.new_check()
         results = [task.check(file_id, found.get(file_id), check) for file_id in ids]
         try:
@@ -225,7 +231,10 @@ class BulkService(DocumentService):
         return results
 
     def _log_refusals(self, task: Task, results: Sequence[Result], found: Mapping[int, EntityFile]) -> None:
-        """Record each refusal; of documents of other records only one per patient, so no list of ids floods a log."""
+        """Record each refusal, but only one per patient for documents of other records.
+
+        Otherwise a long list of ids could flood a patient's log.
+        """
         own, others = [], {}
         for result in results:
             if result.error is None:
@@ -250,7 +259,7 @@ def _found(ids: Sequence[int]) -> Mapping[int, EntityFile]:
 
 
 def _locked(files: Sequence[EntityFile], check: Check) -> Sequence[EntityFile]:
-    """Lock the rows in the open transaction and check them again."""
+    """Lock the rows in the open transaction and check them again. Raises Conflict if one of them is gone."""
     ids = sorted(file.id for file in files)
     query = select(EntityFile).where(EntityFile.id.in_(ids)).order_by(EntityFile.id)
     locked = db.session.scalars(query.with_for_update().execution_options(populate_existing=True)).all()

@@ -1,6 +1,6 @@
-"""File names and types: clean a name once, detect the type from the bytes in the sandbox.
+"""File names and types: clean a name once, and detect the type from the bytes in the sandbox.
 
-The type the sender states is never used, and content is never parsed in this process.
+The type that the sender claims is never used, and content is never parsed in this process.
 """
 
 import re
@@ -14,7 +14,7 @@ from medfiles.sandbox.pool import Sandbox
 
 MAX_BYTES = 240
 MAX_EXTENSION = 16
-# C0, DEL, C1; marks that turn the direction of writing; byte order mark; separators; lone surrogates
+# C0, DEL, C1; bidirectional controls; byte order mark; line separators; lone surrogates
 REMOVED = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\u2028\u2029\ud800-\udfff]")
 LEADING = re.compile(r"^(?:[ .]|[A-Za-z]:(?=\S))+")
 DEVICE = re.compile(r"(?:con|prn|aux|nul|clock\$|conin\$|conout\$|(?:com|lpt)[0-9¹²³]) *(?:\.|$)", re.IGNORECASE)
@@ -38,17 +38,17 @@ OTHER_ADVICE = "Select the right file."
 
 @dataclass(frozen=True)
 class Found:
-    """The detected media type; `pages` is None for formats without pages or with a password."""
+    """The detected media type; `pages` is None for formats without pages and for password-protected files."""
 
     media_type: str
     pages: int | None
 
 
 def clean_name(raw: str) -> str:
-    """Return the name in NFC, without path, control characters and what file systems reject.
+    """Return the name in NFC, without path, control characters and anything else that file systems reject.
 
-    The result has 1 to 240 bytes of UTF-8 and keeps its extension. Cleaning is idempotent. Raises BadName if no name
-    is left.
+    The result has 1 to 240 bytes of UTF-8 and keeps its extension. Cleaning is idempotent. Raises BadName if nothing
+    usable is left.
     """
     whole = unicodedata.normalize("NFC", REMOVED.sub("", raw))
     parts = [part for part in re.split(r"[/\\]", whole) if part.strip()]
@@ -59,16 +59,16 @@ def clean_name(raw: str) -> str:
 
 
 def extension_of(name: str) -> str:
-    """Return the extension in lower case with its dot, "" if there is none."""
+    """Return the extension in lower case with its dot, or "" if there is none."""
     stem, dot, extension = name.rpartition(".")
     return dot + extension.lower() if stem else ""
 
 
 def inspect(path: Path, extension: str, sandbox: Sandbox) -> Found:
-    """Detect the type of a file and check that it is what its extension says.
+    """Detect a file's type and check that it matches the extension.
 
-    Raises EmptyFile, TypeNotAllowed, ContentMismatch for another type, Rejected for unsafe content, NotChecked if the
-    inspection failed, Busy if no worker was free.
+    Raises EmptyFile, TypeNotAllowed for an unknown extension, ContentMismatch if the types differ, Rejected for unsafe
+    content, NotChecked if the inspection failed, or Busy if no worker was free.
     """
     if extension not in BY_EXTENSION:
         raise TypeNotAllowed(f"Files of type {extension or 'unknown'} are not accepted.")
@@ -83,9 +83,9 @@ def inspect(path: Path, extension: str, sandbox: Sandbox) -> Found:
 
 
 def recognise(path: Path, extension: str, sandbox: Sandbox) -> Found | None:
-    """Detect the type of a file that is kept under any name: by its extension, or else by its content.
+    """Detect the type of a file that is kept even if its name is wrong: by its extension, or else by its content.
 
-    Return None for an unknown type.
+    Return None if the type is unknown.
     """
     if extension not in BY_EXTENSION or path.stat().st_size == 0:
         return None
@@ -98,7 +98,7 @@ def recognise(path: Path, extension: str, sandbox: Sandbox) -> Found | None:
 def mismatch(extension: str, content: str | None, like: str | None = None) -> str:
     if content:
         advice = f"Rename it to end in {like}, then upload it again." if like else ADVICE.get(content, OTHER_ADVICE)
-        return f"This file is named {extension} but its content is {content}. {advice}"
+        return f"This file is named {extension} but is actually {content}. {advice}"
     return (
         f"This file is named {extension} but cannot be read as {BY_EXTENSION[extension].description}. "
         "It may be damaged or incomplete. Open it on your device, save it again and upload the new file."

@@ -1,31 +1,48 @@
-"""What happens to row, bytes, previews and audit log when a document is stored, moved, trashed, restored or purged.
+"""Keep row, bytes, previews and audit log consistent when a document is stored, moved, trashed, restored or purged.
 
-Wherever a crash interrupts it, each object is named by a row or by the journal: journal the new keys, write, change the
-rows under their locks in one transaction, commit, remove the old objects.
+Every change takes the same steps: journal the new keys, write the objects, change the locked rows in one transaction,
+commit, remove the old objects. Wherever a crash interrupts it, a row or the journal names each object.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import PurePosixPath
+from typing import Any
 
-from sqlalchemy import select, update
+import structlog
+from sqlalchemy import ColumnElement, exists, not_, or_, select, update
+from sqlalchemy.orm.attributes import flag_modified
 
 from medfiles.audit import event_log
 from medfiles.clock import now
-from medfiles.database.session import db, transaction
+from medfiles.database.session import db, read, transaction
 from medfiles.errors import BlobMissing, Conflict, DatabaseUnavailable, IntegrityFailed, MedfilesError
 from medfiles.jobs import queue as jobs
 from medfiles.jobs import rounds
-from medfiles.models import AuditEvent, EntityFile, RecordMixin, UploadKey
+from medfiles.models import AuditEvent, EntityFile, Patient, RecordMixin, UploadKey
 from medfiles.permissions import Actor
 from medfiles.previews import cache as preview_cache
-from medfiles.record_types.declared import Registry
-from medfiles.storage import Storage, Storages, journal, live_key, trash_key
+from medfiles.record_types.declared import RecordType, Registry
+from medfiles.storage import TRASH, Storage, Storages, journal, live_key, trash_key
 
-ERASE_AFTER = timedelta(hours=12)  # one job for many deletions, and time for retries within a day
-CHANGED = "This was changed elsewhere. Reload the page to see the current state."
+log = structlog.get_logger("medfiles.documents.lifecycle")
+ERASE_AFTER = timedelta(hours=12)  # so that one job serves many deletions, and retries still fit into a day
+CHANGED = "This was changed elsewhere. Reload the page to see the latest version."
+LARGE = 50  # documents: with more, a record's rows change in one transaction and a job moves the bytes afterwards
+BATCH = 100  # documents whose bytes a job moves in one transaction
+# A patient's own row alone says that the patient is in the trash, and everything below it.
+IN_TRASH = or_(
+    EntityFile.deleted_at.is_not(None),
+    exists(
+        select(Patient.id)
+        .where(Patient.id == EntityFile.patient_id, Patient.deleted_at.is_not(None))
+        .correlate(EntityFile)
+    ),
+)
+_AT_TRASH_KEY = EntityFile.file_path.startswith(TRASH)
+_MISPLACED = or_(IN_TRASH & not_(_AT_TRASH_KEY), not_(IN_TRASH) & _AT_TRASH_KEY)
 
 Moving = AbstractContextManager[Sequence[EntityFile]]
 
@@ -41,22 +58,23 @@ class Move:
     new: str
     size: int
     sha256: str
+    deleted_at: datetime | None  # of the row, which must not go to the trash or leave it during the copy
 
 
 def moving_to_trash(storages: Storages, files: Sequence[EntityFile]) -> Moving:
-    """Move documents' bytes to the trash; the body of the `with` must call `mark_trashed`."""
+    """Move documents' bytes to the trash. The body of the `with` must call `mark_trashed`."""
     return moving(storages, files, lambda file: trash_key(now().date(), _extension(file)))
 
 
 def moving_from_trash(storages: Storages, registry: Registry, files: Sequence[EntityFile]) -> Moving:
-    """Move documents' bytes out of the trash; the body of the `with` must call `mark_restored`."""
+    """Move documents' bytes out of the trash. The body of the `with` must call `mark_restored`."""
     return moving(storages, files, lambda file: live_key(registry[file.entity_type].directory, _extension(file)))
 
 
 def mark_trashed(actor: Actor, files: Sequence[EntityFile], record: RecordMixin | None = None) -> None:
-    """Change the rows of documents whose bytes go to the trash, and log it, in the open transaction.
+    """Mark the rows of documents whose bytes move to the trash, and log it, in the open transaction.
 
-    `record`: it goes to the trash with them, at the same time.
+    A `record` is trashed together with its documents, with the same deletion time.
     """
     at = now() if record else None
     for row in _with(record, files):
@@ -66,7 +84,10 @@ def mark_trashed(actor: Actor, files: Sequence[EntityFile], record: RecordMixin 
 
 
 def mark_restored(actor: Actor, files: Sequence[EntityFile], record: RecordMixin | None = None) -> None:
-    """Change the rows of documents whose bytes leave the trash, and of their `record`, as `mark_trashed` does."""
+    """Unmark the rows of documents whose bytes leave the trash, and of their `record`, and log it.
+
+    Like `mark_trashed`, this is part of the open transaction.
+    """
     for row in _with(record, files):
         row.deleted_at = row.deleted_by = row.deleted_round = None
     _log(actor, "restore", files)
@@ -78,15 +99,106 @@ def _with(record: RecordMixin | None, files: Sequence[EntityFile]) -> Iterator[E
     yield from files
 
 
+def lock_all(entity_type: str, entity_id: int, deleted_at: datetime | None) -> int:
+    """Lock a record's documents that went to the trash at this time, None for the live ones; return how many.
+
+    Lock the record after them, in the open transaction: moves lock in this order.
+    """
+    query = select(EntityFile.id).where(*_of_record(entity_type, entity_id, deleted_at)).order_by(EntityFile.id)
+    return len(db.session.scalars(query.with_for_update()).all())
+
+
+def trash_all(actor: Actor, record_type: RecordType, record: RecordMixin, number: int) -> None:
+    """Move a record and its `number` documents, locked by `lock_all`, to the trash by a fixed number of statements.
+
+    The documents keep their keys until a job has moved the bytes, and the event of the record stands for all of them.
+    """
+    _change_all(record_type, record, number, now(), actor.user_id, rounds.current())
+
+
+def restore_all(record_type: RecordType, record: RecordMixin, number: int) -> None:
+    """Restore a record and the documents trashed with it, as `trash_all` does."""
+    _change_all(record_type, record, number, None, None, None)
+
+
+def _change_all(
+    record_type: RecordType, record: RecordMixin, number: int, at: datetime | None, by: int | None, current: int | None
+) -> None:
+    state = {"deleted_at": at, "deleted_by": by, "deleted_round": current}
+    change = update(EntityFile).where(*_of_record(record_type.name, record.id, record.deleted_at)).values(state)
+    changed: Any = db.session.execute(change, execution_options={"synchronize_session": False})
+    if changed.rowcount != number:
+        raise Conflict(CHANGED)
+    for name, value in state.items():
+        setattr(record, name, value)
+    jobs.enqueue(jobs.MOVE, record.patient_id)
+
+
+def _of_record(entity_type: str, entity_id: int, deleted_at: datetime | None) -> tuple[ColumnElement[bool], ...]:
+    same_time = EntityFile.deleted_at == deleted_at
+    return EntityFile.entity_type == entity_type, EntityFile.entity_id == entity_id, same_time
+
+
+def trash_patient(actor: Actor, patient: Patient) -> None:
+    """Move a locked patient to the trash, in the open transaction: with everything below it, whose rows stay as is."""
+    patient.deleted_at, patient.deleted_by, patient.deleted_round = now(), actor.user_id, rounds.current()
+    jobs.enqueue(jobs.MOVE, patient.id)
+
+
+def restore_patient(patient: Patient) -> None:
+    """Restore a locked patient, in the open transaction: what was in the trash before stays there."""
+    patient.deleted_at = patient.deleted_by = patient.deleted_round = None
+    jobs.enqueue(jobs.MOVE, patient.id)
+
+
+def move_pending(storages: Storages, registry: Registry, patient_id: int) -> int:
+    """Move the bytes of a patient's documents that went to the trash, or left it, without them; return how many.
+
+    Each batch is a move of its own that the journal makes whole, so this can be interrupted and repeated. A change of
+    state in between counts at once: what a restored record or patient still has at its live keys stays there.
+    """
+    moved = after = 0
+    pending = select(EntityFile.id).where(EntityFile.patient_id == patient_id, _MISPLACED).order_by(EntityFile.id)
+    while ids := [number for (number,) in read(pending.where(EntityFile.id > after).limit(BATCH))]:
+        after = ids[-1]
+        moved += _move_some(storages, registry, ids)
+    return moved
+
+
+def _move_some(storages: Storages, registry: Registry, ids: Sequence[int]) -> int:
+    """Move all at once; if one was changed or lost, halve until only that one stays where it is."""
+    files = db.session.scalars(select(EntityFile).where(EntityFile.id.in_(ids), _MISPLACED)).all()
+    try:
+        with moving(storages, files, lambda file: _key_after_change(registry, file)) as moved:
+            for file in moved:
+                flag_modified(file, "updated_at")  # keep it: the document itself did not change
+        return len(files)
+    except (Conflict, BlobMissing) as error:
+        if half := len(ids) // 2:
+            return _move_some(storages, registry, ids[:half]) + _move_some(storages, registry, ids[half:])
+        log.info("not moved", document=ids[0], code=error.code)
+        return 0
+
+
+def _key_after_change(registry: Registry, file: EntityFile) -> str:
+    """Return a new key in the trash for a document at a live key, and the other way round."""
+    if file.file_path.startswith(TRASH):
+        return live_key(registry[file.entity_type].directory, _extension(file))
+    return trash_key(now().date(), _extension(file))
+
+
 def purge(registry: Registry, actor: Actor | None, files: Sequence[EntityFile]) -> Sequence[str]:
-    """Delete documents permanently, in the open transaction. Return the keys to remove once it is committed."""
+    """Permanently delete documents in the open transaction. Return the keys to remove after its commit."""
     erase_personal(files)
     event_log.record_each(actor, "purge", [(replace(event_log.subject_of(file), name=None), {}) for file in files])
     return [*delete_rows(files), *registry.additional.forget(files)]
 
 
 def erase_personal(files: Sequence[EntityFile]) -> None:
-    """Erase what events and keys of uploads say of these documents, in the open transaction; both stay as such."""
+    """Erase personal data about these documents from audit events and upload keys, in the open transaction.
+
+    The events and keys themselves are kept.
+    """
     ids = [file.id for file in files]
     event_log.erase_private(AuditEvent.file_id.in_(ids))
     db.session.execute(update(UploadKey).where(UploadKey.file_id.in_(ids)).values(sha256=None))
@@ -94,12 +206,15 @@ def erase_personal(files: Sequence[EntityFile]) -> None:
 
 
 def erase_later() -> None:
-    """Have what the open transaction deletes permanently erased from the database's files as well."""
+    """Enqueue a job that erases what the open transaction deletes from the database files as well."""
     jobs.enqueue(jobs.ERASE, after=ERASE_AFTER)
 
 
 def delete_rows(files: Sequence[EntityFile]) -> Sequence[str]:
-    """Delete rows and previews as `purge` does, but leave the audit log and additional documents to the caller."""
+    """Delete rows and previews as `purge` does, but leave the audit log and additional documents to the caller.
+
+    Return the keys to remove after the commit.
+    """
     for file in files:
         journal.release(file.storage, [file.file_path])
         db.session.delete(file)
@@ -110,15 +225,15 @@ def delete_rows(files: Sequence[EntityFile]) -> Sequence[str]:
 def moving(
     storages: Storages, files: Sequence[EntityFile], new_key: Callable[[EntityFile], str], target: Storage | None = None
 ) -> Iterator[Sequence[EntityFile]]:
-    """Copy bytes to new keys in the same storages or in `target`, then run the body in the rows' transaction.
+    """Copy bytes to new keys in the same storages or in `target`, then run the body in the transaction for the rows.
 
-    Yield the locked rows, which name their new keys once the body is done. An error in the body undoes everything.
-    Raises Conflict if another operation moved one of the documents first.
+    Yields the locked rows. They get their new keys after the body; an error in the body undoes everything. Raises
+    Conflict if another operation moved one of the documents first.
     """
     moves = {
         file.id: Move(
             file.id, file.storage, file.file_path, target.name if target else file.storage, new_key(file),
-            file.file_size, file.sha256,
+            file.file_size, file.sha256, file.deleted_at,
         )
         for file in files
     }  # fmt: skip
@@ -142,13 +257,13 @@ def moving(
 def storing(
     storages: Storages, expected: Mapping[str, Sequence[str]], failures: tuple[type[Exception], ...] = (MedfilesError,)
 ) -> Iterator[None]:
-    """Journal the keys that the body is about to write, by storage; on one of these failures remove what it wrote."""
+    """Journal the keys that the body will write, by storage. On one of the `failures`, remove what it wrote."""
     for storage, keys in expected.items():
         journal.expect(storage, keys)
     try:
         yield
     except DatabaseUnavailable:
-        raise  # the commit may have happened: only the sweep may decide
+        raise  # the commit may have succeeded, so leave the decision to the sweep
     except failures:
         journal.abandon(storages, [key for keys in expected.values() for key in keys])
         raise
@@ -177,10 +292,11 @@ def _copy(storages: Storages, move: Move) -> None:
 
 
 def _lock(moves: Mapping[int, Move]) -> Sequence[EntityFile]:
-    """Lock the rows in the order of their ids; raise Conflict if one does not name its old key any more."""
+    """Lock the rows in the order of their ids. Raises Conflict if one of them has another key or state by now."""
     query = select(EntityFile).where(EntityFile.id.in_(moves)).order_by(EntityFile.id)
     files = db.session.scalars(query.with_for_update().execution_options(populate_existing=True)).all()
-    if [(file.id, file.file_path) for file in files] != [(at, moves[at].old) for at in sorted(moves)]:
+    expected = [(at, moves[at].old, moves[at].deleted_at) for at in sorted(moves)]
+    if [(file.id, file.file_path, file.deleted_at) for file in files] != expected:
         raise Conflict(CHANGED)
     return files
 

@@ -1,7 +1,8 @@
 """Lists of one record's documents: search, filters, sort orders and pages.
 
-Pages use keyset cursors: a page starts after a sort value and an id, not at an offset. Documents added or removed
-between two requests neither repeat nor hide others, and the last page is as fast as the first.
+Lists use keyset pagination. A cursor holds the sort value and the id of the last document on a page, and the next page
+continues with the documents that sort after it, instead of at an offset. Documents that are added or removed between
+two requests therefore cause no duplicates or gaps, and the last page is as fast as the first.
 """
 
 import base64
@@ -22,7 +23,7 @@ from medfiles.record_types.document_fields import DOCUMENT_FIELDS, DocumentField
 from medfiles.record_types.media_types import BY_NAME, OTHER, group_of
 from medfiles.text import fold
 
-NONE = "none"  # filters by the absence of a detail
+NONE = "none"  # filter value for documents without a detail
 SEARCH_LIMIT = 200
 CURSOR_LIMIT = 4000
 LARGEST = 2**63 - 1
@@ -48,11 +49,11 @@ def _moment(text: str) -> datetime:
 class Sort:
     """A sort order of lists. To add one, add a row to SORTS.
 
-    label    heading of its column, and in the trash if it differs
+    label    column heading; in the trash, `trash_label` if given
     order    default direction
-    sql      value in the database, never NULL, and in the trash if it differs
+    sql      value in the database, never NULL; in the trash, `trash_sql` if given
     value    the same value in Python, for documents without a row
-    read     parses the value in a cursor; raises ValueError
+    read     parses the value in a cursor; raises ValueError if it is invalid
     """
 
     name: str
@@ -72,7 +73,7 @@ _media = case({name: row.group for name, row in BY_NAME.items()}, value=EntityFi
 
 
 def _detail_sort(field: DocumentField) -> Sort:
-    """Sort by a detail; documents without it come as if it were as small as possible."""
+    """Return the sort order for a detail. Documents without it sort as if it had the smallest possible value."""
     least, read = (date.min, date.fromisoformat) if field.kind == "date" else ("", str)
     value: ColumnElement[Any] = func.coalesce(getattr(EntityFile, field.name), least)
     return Sort(field.name, field.label, "asc", value, lambda file: getattr(file, field.name) or least, read)
@@ -99,7 +100,7 @@ SORTS = {
 
 @dataclass(frozen=True)
 class Cursor:
-    """The document after which a page starts: its sort value, and its id among equal values."""
+    """The document after which a page starts: its sort value, and its id to break ties."""
 
     value: SortValue
     id: int
@@ -107,7 +108,10 @@ class Cursor:
 
 @dataclass(frozen=True)
 class ListQuery:
-    """Which of a record's documents to list, in which order. Days are those of `zone`, both included."""
+    """Which of a record's documents to list, and in which order.
+
+    `from_` and `to` are days in the time zone `zone`, both inclusive.
+    """
 
     q: str = ""
     media: str = ""  # a key of GROUPS
@@ -121,7 +125,7 @@ class ListQuery:
     trashed: bool = False  # list the trash instead; the date is then the date of deletion
 
     def heading(self, sort: str) -> str:
-        """Return the heading of a sort's column."""
+        """Return the column heading of a sort order."""
         return self.trashed and SORTS[sort].trash_label or SORTS[sort].label
 
     @property
@@ -146,13 +150,13 @@ class ListQuery:
 @dataclass(frozen=True)
 class Page:
     files: Sequence[EntityFile]
-    hits: int | None  # how many documents match; None unless it is the first page or the caller asked for it
+    hits: int | None  # number of matching documents; None on later pages unless the caller asked for it
     next: str | None  # cursor of the next page
-    additional: int = 0  # how many of the hits are additional documents
+    additional: int = 0  # number of hits that are additional documents
 
 
 def read_cursor(token: str, sort: str, order: str, trashed: bool) -> Cursor:
-    """Parse a cursor; raise Rejected if it belongs to another list."""
+    """Parse a cursor. Raises Rejected if it is invalid or belongs to another list."""
     try:
         if len(token) > CURSOR_LIMIT:
             raise ValueError("longer than any cursor")
@@ -175,10 +179,10 @@ def page(
     counted: bool = False,
     also: Sequence[EntityFile] = (),
 ) -> Page:
-    """Return up to `limit` documents after the cursor, or all of them.
+    """Return the documents after the cursor: up to `limit`, or all of them.
 
-    counted  count the matching documents on every page, not on the first one alone
-    also     documents without a row of their own, to be listed among the others
+    counted  count the matching documents on every page, not only on the first
+    also     documents without a row, to be listed among the others
     """
     sort = SORTS[list_query.sort]
     value = sort.column(list_query.trashed)
@@ -211,10 +215,11 @@ def matching(record_type: RecordType, record_id: int, list_query: ListQuery) -> 
 def around(
     record_type: RecordType, record_id: int, list_query: ListQuery, file_id: int, reach: int
 ) -> tuple[int, int, Sequence[tuple[int, EntityFile]]]:
-    """Find a document in the whole list, by one statement.
+    """Find a document and its neighbors in the whole list, in one statement.
 
-    Returns its place, counted from 1, and the number of documents, both 0 if it is not in the list; and with their
-    places those at most `reach` before or after it, the first and the last.
+    Returns the document's position, counted from 1, the number of documents in the list, and documents with their
+    positions: those at most `reach` before or after it, the first and the last. If the document is not in the list,
+    both numbers are 0.
     """
     order = _order(list_query)
     number, total = func.row_number().over(order_by=order).label("number"), func.count().over().label("total")
@@ -229,7 +234,7 @@ def around(
 
 
 def _scope(sort: str, order: str, trashed: bool) -> str:
-    """Identify the list a cursor belongs to."""
+    """Return the part of a cursor that identifies the list it belongs to."""
     return f"{sort} {order} {'trash' if trashed else 'live'}"
 
 
@@ -246,7 +251,7 @@ def _ordered(query: Select[Any], record_type: RecordType, record_id: int, list_q
 def _order(list_query: ListQuery) -> list[Any]:
     keys = [SORTS[list_query.sort].column(list_query.trashed), EntityFile.id]
     if not list_query.trashed:
-        keys.insert(0, EntityFile.deleted_at)  # always NULL here, but PostgreSQL uses an index only for its full order
+        keys.insert(0, EntityFile.deleted_at)  # always NULL here, but PostgreSQL needs it to sort by the index
     return [key.desc() if list_query.order == "desc" else key.asc() for key in keys]
 
 
@@ -271,7 +276,7 @@ def _conditions(record_type: RecordType, record_id: int, list_query: ListQuery) 
 
 
 def _merged(rows: list[Row], others: Sequence[Row], list_query: ListQuery) -> list[Row]:
-    """Add the documents without a row that come after the cursor, in the order of the list."""
+    """Merge the documents without a row that come after the cursor into the rows, in list order."""
     if not others:
         return rows
 

@@ -1,4 +1,4 @@
-"""Quota: bytes that the documents of an owner's patients may use, the trash included."""
+"""Quota: how many bytes the documents of an owner's patients may use, including those in the trash."""
 
 from sqlalchemy import func, select
 
@@ -9,7 +9,7 @@ from medfiles.record_types.declared import MB
 
 GB = 1024 * MB
 NO_ROOM = (
-    "{} of {} used: there is not enough storage left. Delete documents permanently from the trash, or ask your "
+    "{} of {} used. There is not enough storage left. Permanently delete documents from the trash, or ask your "
     "administrator for more storage."
 )
 
@@ -22,7 +22,7 @@ def used_bytes(owner_id: int) -> int:
 def require_quota(patient_id: int, size: int, quota: int, *, lock: bool = False) -> None:
     """Raise OverQuota if the patient's owner has no room for `size` more bytes.
 
-    With `lock`, in the transaction that adds them, block other uploads to this owner's patients until the commit.
+    With `lock`, for the transaction that adds them, block other uploads to this owner's patients until the commit.
     """
     if not quota:
         return

@@ -1,4 +1,4 @@
-"""Rules on documents and their records, and what describes an upload."""
+"""Rules for documents and their records, and the permit and metadata of an upload."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ FORM_OVERHEAD = 64 * 1024  # bytes of an upload that are not the files themselve
 
 @dataclass(frozen=True)
 class UploadPermit:
-    """Permission to upload documents to one record, granted before a byte of the body is read."""
+    """Permission to upload documents to one record, granted before any of the body is read."""
 
     record_type: RecordType
     record_id: int
@@ -27,7 +27,7 @@ class UploadPermit:
 
 @dataclass(frozen=True)
 class UploadMetadata:
-    """What the client sends with the bytes of a document."""
+    """The name and details that the client sends with a document's bytes."""
 
     name: str
     details: Mapping[str, str | None] = field(default_factory=dict)
@@ -72,13 +72,16 @@ def accepted_extension(record_type: RecordType, name: str) -> str:
 
 
 def checked_details(record_type: RecordType, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the given details but the name as they are stored. Rejected: one cannot be."""
+    """Return the given details, except the name, in the form in which they are stored.
+
+    Raises Rejected if a value is invalid.
+    """
     clean: dict[str, Any] = {}
     for detail in (detail for detail in UPLOAD_FIELDS if detail.name in given):
         value = given[detail.name]
         if detail.kind == "category":
             if value and value not in record_type.categories:
-                raise Rejected(f"There is no category “{value[:50]}” here. Select one from the list.")
+                raise Rejected(f"The category “{value[:50]}” does not exist here. Select one from the list.")
             clean[detail.name] = value or None
         elif detail.kind == "text":
             clean[detail.name] = clean_text(value, detail.limit, f"The {detail.label.lower()}")
@@ -88,7 +91,7 @@ def checked_details(record_type: RecordType, given: Mapping[str, Any]) -> dict[s
 
 
 def checked_changes(record_type: RecordType, file: EntityFile, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the changed details as they are stored. A new name keeps the document's extension."""
+    """Return the changed details in the form in which they are stored. A new name keeps the document's extension."""
     changed = checked_details(record_type, changes)
     if "file_name" in changes:
         name, extension = detection.clean_name(changes["file_name"] or ""), detection.extension_of(file.file_name)

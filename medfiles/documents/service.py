@@ -1,10 +1,10 @@
-"""Operations on a document: list, count, open, edit, trash, restore, purge. `uploading` has how it is added."""
+"""Operations on documents: list, count, open, edit, trash, restore, purge. For uploads, see `uploading`."""
 
-from collections.abc import Collection, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from sqlalchemy import Select, func, select, union_all
+from sqlalchemy import Select, func, not_, select, union_all
 
 from medfiles import permissions
 from medfiles.antivirus.policy import INFECTED, require_readable
@@ -15,7 +15,7 @@ from medfiles.documents import lifecycle, listing
 from medfiles.documents.listing import ListQuery
 from medfiles.documents.rules import checked_changes, require_live, require_live_record, require_room, require_trashed
 from medfiles.documents.uploading import UploadService, count_live
-from medfiles.errors import NotFound
+from medfiles.errors import Conflict, NotFound
 from medfiles.models import EntityFile
 from medfiles.permissions import Action
 from medfiles.record_types.declared import RecordType
@@ -28,7 +28,7 @@ FIRST_TO_TRASH = "Only documents in the trash can be deleted permanently. Move t
 
 @dataclass(frozen=True)
 class RecordTotals:
-    """How many documents of a record are in use and how many are in its trash."""
+    """How many documents of a record are live and how many are in the trash."""
 
     live: int
     trashed: int
@@ -45,7 +45,7 @@ class DocumentService(UploadService):
         *,
         counted: bool = False,
     ) -> listing.Page:
-        """Return a page of a record's documents, by default the newest first. Viewers cannot list the trash."""
+        """Return a page of a record's documents, newest first by default. Viewers cannot list the trash."""
         with self.reading("list", entity_type=record_type.name, entity_id=record_id) as target:
             action = Action.EDIT if list_query.trashed else Action.VIEW
             record = self.authorized_record(record_type, record_id, action, target)
@@ -61,7 +61,7 @@ class DocumentService(UploadService):
     def around(
         self, file: EntityFile, list_query: ListQuery, reach: int
     ) -> tuple[int, int, Sequence[tuple[int, EntityFile]]]:
-        """Return a document's place in the list of its record, as `listing.around` does."""
+        """Return a document's position and neighbors in the list of its record, as `listing.around` does."""
         record_type = self.registry[file.entity_type]
         with self.reading("list", entity_type=file.entity_type, entity_id=file.entity_id) as target:
             level = Action.EDIT if list_query.trashed else Action.VIEW
@@ -79,7 +79,7 @@ class DocumentService(UploadService):
             return RecordTotals(live, trashed)
 
     def duplicate_of(self, file: EntityFile) -> EntityFile | None:
-        """Return the oldest other document of the same record with the same bytes."""
+        """Return the oldest other document of the same record with the same bytes, or None."""
         query = self._live().where(
             EntityFile.sha256 == file.sha256,
             EntityFile.id != file.id,
@@ -93,7 +93,7 @@ class DocumentService(UploadService):
         return {record_id: count for record_id, (_, count) in self.badges(record_type, record_ids).items()}
 
     def badges(self, record_type: RecordType, record_ids: Collection[int]) -> Mapping[int, tuple[str, int]]:
-        """Return title and number of documents per record, in one query. Records the actor cannot see are left out."""
+        """Return title and document count per record, in one query. Records the actor cannot see are left out."""
         model, allowed = record_type.model, permissions.patients_for(self.actor)
         title = getattr(model, record_type.title_field)
         documents = select(EntityFile.entity_id.label("record_id")).where(
@@ -123,7 +123,7 @@ class DocumentService(UploadService):
         return totals
 
     def recent(self, patient_id: int | None = None, limit: int = 8) -> Sequence[EntityFile]:
-        """Return the newest documents of one patient, or of all the actor can see."""
+        """Return the newest documents of one patient, or of all patients the actor can see."""
         query = self._live().order_by(EntityFile.uploaded_at.desc(), EntityFile.id.desc()).limit(limit)
         if patient_id is not None:
             query = query.where(EntityFile.patient_id == patient_id)
@@ -135,14 +135,18 @@ class DocumentService(UploadService):
         return db.session.scalars(query.order_by(EntityFile.id)).all()
 
     def trashed(self, patient_id: int) -> Sequence[EntityFile]:
-        """Return a patient's documents in the trash, the last deleted first."""
+        """Return a patient's documents in the trash, most recently deleted first, without those of trashed records."""
         with self.reading("list-trash", patient_id=patient_id) as target:
             self.authorized_patient(patient_id, Action.EDIT, target)
             query = select(EntityFile).where(EntityFile.patient_id == patient_id, EntityFile.deleted_at.is_not(None))
+            for record_type in self.registry:
+                model, of_type = record_type.model, EntityFile.entity_type == record_type.name
+                gone = select(model.id).where(model.id == EntityFile.entity_id, model.deleted_at.is_not(None))
+                query = query.where(not_(of_type & gone.exists()))
             return db.session.scalars(query.order_by(EntityFile.deleted_at.desc(), EntityFile.id)).all()
 
     def get(self, file_id: int) -> EntityFile:
-        """Return a document without an audit event, for callers that write their own or show a row again."""
+        """Return a document without an audit event, for callers that record their own or show a row again."""
         with self.operation("view", file_id=file_id) as target:
             return self.authorized_file(file_id, Action.VIEW, target)
 
@@ -151,7 +155,7 @@ class DocumentService(UploadService):
             return self.authorized_file(file_id, Action.VIEW, target)
 
     def editable(self, file_id: int) -> EntityFile:
-        """Return a document that the actor may edit, before the changes themselves are parsed."""
+        """Return a document if the actor may edit it. Call it before parsing the changes."""
         with self.operation("edit", file_id=file_id) as target:
             return self.authorized_file(file_id, Action.EDIT, target)
 
@@ -164,7 +168,7 @@ class DocumentService(UploadService):
             return opened(file, self.storages)
 
     def open_listed(self, number: int) -> DocumentContent:
-        """Open a document by its id in a list: a stored one, or an additional one."""
+        """Return the content of a document by its id in a list, which may be that of an additional document."""
         additional = self.registry.additional
         if (file_id := additional.document_id(number)) is not None:
             return self.open(file_id)
@@ -174,13 +178,13 @@ class DocumentService(UploadService):
         except NotFound:
             if additional.document_id(number) is None:
                 raise
-            return self.open_listed(number)  # it was stored between the two looks
+            return self.open_listed(number)  # it was moved here between the two lookups
         content = DocumentContent(file, self.storages.attached[file.storage])
-        file.sha256, file.file_size = digest(content.read())  # the size another feature noted may be wrong
+        file.sha256, file.file_size = digest(content.read())  # the size recorded by the other feature may be wrong
         return content
 
     def authorized_additional(self, number: int, action: Action, target: AuditTarget) -> EntityFile:
-        """Return the additional document with this id, or raise NotFound or Forbidden."""
+        """Return the additional document with this id. Raises NotFound or Forbidden without access."""
         if (file := self.registry.additional.find(number)) is None:
             raise NotFound()
         self.authorized_record(self.registry[file.entity_type], file.entity_id, action, target)
@@ -194,11 +198,11 @@ class DocumentService(UploadService):
         before: Mapping[str, str] | None = None,
         versions: Container[str] | None = None,
     ) -> EntityFile:
-        """Change `description`, `category` or `file_name`; absent means unchanged, None or "" clears the field.
+        """Change a document's details or `file_name`. Absent fields stay unchanged; None or "" clears a field.
 
-        before    values the form was filled with: fields the editor left alone keep their current value, and a field
-                  that both changed raises EditConflict
-        versions  versions the change may be based on, from `version_of`; any other raises Outdated
+        before    values the form was filled with: fields that the editor did not change keep their current value; a
+                  field that someone else changed too, to another value, raises EditConflict
+        versions  versions the change may be based on, as `version_of` returns them; any other raises Outdated
         """
         with self.operation("edit", file_id=file_id) as target, transaction():
             file = self.authorized_file(file_id, Action.EDIT, target, lock=True)
@@ -213,18 +217,18 @@ class DocumentService(UploadService):
             file = self.authorized_file(file_id, Action.EDIT, target)
             self.registry[file.entity_type].allow("delete")
             require_live(file)
-            self._trash([file])
+            self._unless_moved(file, self._trash)
             return file
 
     def restore(self, file_id: int) -> EntityFile:
         with self.operation("restore", file_id=file_id) as target:
             file = self.authorized_file(file_id, Action.EDIT, target)
             require_trashed(file)
-            self._restore(self.registry[file.entity_type], file.entity_id, [file])
+            self._unless_moved(file, partial(self._restore, self.registry[file.entity_type], file.entity_id))
             return file
 
     def purge(self, file_id: int) -> None:
-        """Delete a document permanently; only from the trash."""
+        """Permanently delete a document that is in the trash."""
         with self.operation("purge", file_id=file_id) as target:
             with transaction():
                 file = self.authorized_file(file_id, Action.EDIT, target, lock=True)
@@ -233,9 +237,20 @@ class DocumentService(UploadService):
             journal.remove(self.storages, keys)
 
     def _live(self) -> Select[EntityFile]:
-        """Select the live documents that the actor can see."""
+        """Return a query for the live documents that the actor can see."""
         allowed = permissions.patients_for(self.actor)
         return select(EntityFile).where(EntityFile.patient_id.in_(allowed), EntityFile.deleted_at.is_(None))
+
+    def _unless_moved(self, file: EntityFile, change: Callable[[Sequence[EntityFile]], None]) -> None:
+        """Change a document; try again if its bytes alone were moved in between, as a job does after a restore."""
+        file_id, key, deleted_at = file.id, file.file_path, file.deleted_at
+        try:
+            change([file])
+        except Conflict:
+            current = db.session.get(EntityFile, file_id, populate_existing=True)
+            if current is None or current.file_path == key or current.deleted_at != deleted_at:
+                raise
+            change([current])
 
     def _trash(self, files: Sequence[EntityFile]) -> None:
         with lifecycle.moving_to_trash(self.storages, files) as moved:
@@ -243,12 +258,12 @@ class DocumentService(UploadService):
             lifecycle.mark_trashed(self.actor, moved)
 
     def _require_still_editor(self, files: Sequence[EntityFile]) -> None:
-        """Authorize again in the open transaction, which has locked these documents."""
+        """Authorize again in the open transaction, which has locked the documents."""
         for patient_id in sorted({file.patient_id for file in files}):
             permissions.require_level(permissions.current_level(self.actor, patient_id), Action.EDIT)
 
     def _restore(self, record_type: RecordType, record_id: int, files: Sequence[EntityFile]) -> None:
-        """Restore documents of one record, all of them or, if it has not enough room, none."""
+        """Restore documents of one record: all of them, or none if the record does not have enough room."""
         with lifecycle.moving_from_trash(self.storages, self.registry, files) as moved:
             record = self.authorized_record(record_type, record_id, Action.EDIT, AuditTarget(), lock=True)
             require_live_record(record_type, record)

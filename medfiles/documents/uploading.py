@@ -38,9 +38,9 @@ from medfiles.service import Service
 from medfiles.storage import Staged, journal, live_key
 
 SCAN_AFTER = timedelta(seconds=10)
-WARM_AFTER = timedelta(seconds=5)  # an open list has requested the thumbnail by then
+WARM_AFTER = timedelta(seconds=5)  # by then, an open list has requested the thumbnail
 KEY_REUSED = "This Idempotency-Key was already used for another document."
-ADDED_THEN_TRASHED = "This document was added and is in the trash now."
+ADDED_THEN_TRASHED = "This document was added earlier and is now in the trash."
 CANCEL_WITHIN = timedelta(hours=1)  # older uploads were acknowledged long ago and can only go to the trash
 # Executed in every upload, so they are built once.
 _BY_KEY = select(UploadKey).where(
@@ -79,10 +79,10 @@ class UploadService(Service):
         files: int | None = None,
         retry_of: str | None = None,
     ) -> UploadPermit:
-        """Grant permission to upload `announced` bytes in at most `files` documents, before any of them is read.
+        """Grant permission to upload `announced` bytes in at most `files` documents, before any of them are read.
 
-        `retry_of` is the upload's Idempotency-Key: a retry of a stored upload is granted if the actor can see
-        the document, wherever it is now and even if the record is full.
+        `retry_of` is the upload's Idempotency-Key. The retry of an upload that was already stored is granted if the
+        actor can see the document, wherever it is now, and even if the record is full.
         """
         with self.operation("attach", entity_type=record_type.name, entity_id=record_id) as target:
             row: EntityFile | RecordMixin
@@ -106,7 +106,7 @@ class UploadService(Service):
         return self.storages.default.stage(permit.record_type.max_size)
 
     def attach(self, permit: UploadPermit, staged: Staged, metadata: UploadMetadata) -> tuple[EntityFile, bool]:
-        """Store a document and return it and True; for a retry of a stored upload return the first one and False."""
+        """Store a document. Return it and whether it is new: a retry returns the document stored first, and False."""
         about = {"entity_type": permit.record_type.name, "entity_id": permit.record_id, "name": metadata.name[:255]}
         with self.operation("attach", patient_id=permit.patient_id, **about) as target:
             try:
@@ -121,16 +121,16 @@ class UploadService(Service):
             event_log.record(self.actor, "attach", target, outcome="refused", reason=error.code)
 
     def cancel(self, record_type: RecordType, record_id: int, key: str) -> None:
-        """Discard the upload with this Idempotency-Key, whether it is stored already or still being sent."""
+        """Discard the upload with this Idempotency-Key, whether it is already stored or still being sent."""
         with self.operation("cancel", entity_type=record_type.name, entity_id=record_id) as target:
             with transaction():
                 stored = self._by_key(record_type, record_id, key, lock=True)
                 if stored is None:
                     self.authorized_record(record_type, record_id, Action.EDIT, target, lock=True)
-                    stored = self._by_key(record_type, record_id, key, lock=True)  # stored since, perhaps
+                    stored = self._by_key(record_type, record_id, key, lock=True)  # may be stored by now
                 keys = self._discard(stored, target) if stored is not None else ()
                 if not self._state(record_type, record_id, key).cancelled:
-                    # Also if it is stored, as another attempt may be on its way; perhaps cancelled on another record.
+                    # Even if stored: another attempt may be on its way. Ignore a concurrent cancel of the same key.
                     with suppress(IntegrityError), db.session.begin_nested():
                         db.session.add(CancelledUpload(user_id=self.actor.user_id, idempotency_key=key))
             journal.remove(self.storages, keys)
@@ -168,14 +168,14 @@ class UploadService(Service):
     def _insert(
         self, permit: UploadPermit, staged: Staged, metadata: UploadMetadata, file: EntityFile, target: AuditTarget
     ) -> tuple[EntityFile, bool]:
-        """Lock the record, check everything again and add the row; or return the row of an earlier attempt."""
+        """Lock the record, check everything again and add the row, or return the row of an earlier attempt."""
         record = self.authorized_record(permit.record_type, permit.record_id, Action.EDIT, AuditTarget(), lock=True)
         if earlier := self._earlier(permit, staged, metadata, target):
             return earlier, False  # another attempt of the same upload was faster
         require_live_record(permit.record_type, record)
         state = self._state(permit.record_type, record.id, metadata.idempotency_key)
         if state.cancelled:
-            raise Conflict("This upload was cancelled.")
+            raise Conflict("This upload was canceled.")
         require_room(permit.record_type, state.live)
         require_quota(record.patient_id, file.file_size, self.quota, lock=True)
         file.patient_id = record.patient_id
@@ -215,7 +215,10 @@ class UploadService(Service):
     def _earlier(
         self, permit: UploadPermit, staged: Staged, metadata: UploadMetadata, target: AuditTarget
     ) -> EntityFile | None:
-        """Return the document that an earlier attempt of the same upload stored."""
+        """Return the document stored by an earlier attempt of the same upload, or None.
+
+        Raises Rejected if that attempt sent other bytes.
+        """
         key = self._by_key(permit.record_type, permit.record_id, metadata.idempotency_key)
         if key is None:
             return None
@@ -227,7 +230,7 @@ class UploadService(Service):
     def _by_key(
         self, record_type: RecordType, record_id: int, key: str | None, *, lock: bool = False
     ) -> UploadKey | None:
-        """Return the stored upload with this key; raise Rejected if it was sent to another record."""
+        """Return the stored upload with this key, or None. Raises Rejected if it belongs to another record."""
         if key is None:
             return None
         query = _BY_KEY.with_for_update() if lock else _BY_KEY
@@ -237,7 +240,10 @@ class UploadService(Service):
         return found
 
     def _uploaded_as(self, key: UploadKey, action: Action, target: AuditTarget, *, lock: bool = False) -> EntityFile:
-        """Return the document, wherever it is now. Raises Conflict if it is in the trash, NotFound if it is gone."""
+        """Return the upload's document, wherever it is now.
+
+        Raises Conflict if it is in the trash, NotFound if it was deleted permanently.
+        """
         file = self.authorized_file(key.file_id, action, target, lock=lock)
         require_live(file, ADDED_THEN_TRASHED)
         return file
@@ -253,6 +259,6 @@ class UploadService(Service):
 
 
 def count_live(registry: Registry, record_type: RecordType, record_id: int) -> int:
-    """Count the documents that use up the record's limit; those in its trash do not."""
+    """Count the documents that count toward the record's limit, which excludes those in the trash."""
     live = db.session.scalar(_LIVE, {"record_type": record_type.name, "record_id": record_id})
     return (live or 0) + registry.additional.count(record_type.name, record_id)

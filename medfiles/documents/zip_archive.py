@@ -18,9 +18,7 @@ from medfiles.errors import BadName, IntegrityFailed
 
 NOTE = "Missing documents.txt"
 NOTE_HEAD = "These documents could not be added to this archive:\n\n"
-NOTE_END = (
-    "\nDocuments that are still listed are missing from the document store or damaged.\nContact your administrator.\n"
-)
+NOTE_END = "\nDocuments that still appear in the list are missing or damaged.\nContact your administrator.\n"
 NOT_ON_WINDOWS = re.compile(r'[<>:"|?*]')
 EARLIEST, LATEST = datetime(1980, 1, 1, tzinfo=UTC), datetime(2038, 1, 19, tzinfo=UTC)  # range of a ZIP timestamp
 UTF8 = 1 << 11
@@ -38,9 +36,9 @@ class Member:
 
 @dataclass(frozen=True)
 class Archive:
-    """Iterate to get the archive's bytes; `size` is their exact number.
+    """A ZIP archive. Iterate over it to get its bytes; `size` is their exact number.
 
-    Iterating raises if a document cannot be read or has another size than announced. The archive is then incomplete.
+    Iterating raises if a document cannot be read or its size is not the announced one. The archive is then incomplete.
     """
 
     members: Sequence[Member]
@@ -58,13 +56,13 @@ class Archive:
 
 
 def archive(members: Sequence[Member], missing: Sequence[str] = ()) -> Archive:
-    """Return an archive of the members under unique, portable names, with a note that lists `missing` documents."""
+    """Return an archive of the members with unique, portable names, and a note that lists `missing` documents."""
     if missing:
         note = (NOTE_HEAD + "".join(f"- {name}\n" for name in missing) + NOTE_END).encode()
         members = [*members, Member(NOTE, len(note), now(), lambda: iter([note]))]
     names = unique_names([portable(member.name) for member in members])
     members = [replace(member, name=name) for member, name in zip(members, names, strict=True)]
-    sink = _Sink()  # count the bytes of the archive without its content
+    sink = _Sink()  # compute the size of the archive without reading any content
     with ZipFile(sink, "w") as zipped:
         for member in members:
             entry = _entry(member)
@@ -75,7 +73,7 @@ def archive(members: Sequence[Member], missing: Sequence[str] = ()) -> Archive:
 
 
 def portable(name: str) -> str:
-    """Return the name without path separators and characters that some systems cannot store."""
+    """Return the name without path separators or characters that some systems cannot store."""
     try:
         return NOT_ON_WINDOWS.sub("_", detection.clean_name(name))
     except BadName:
@@ -83,7 +81,7 @@ def portable(name: str) -> str:
 
 
 def unique_names(names: Sequence[str]) -> Sequence[str]:
-    """Number repeated names, without regard to case and Unicode composition, with numbers no other name has."""
+    """Make names unique by numbering repeated ones, ignoring case and Unicode composition."""
     originals, used = {_folded(name) for name in names}, set[str]()
     next_number: dict[str, int] = {}
     unique = []
@@ -104,7 +102,7 @@ def _folded(name: str) -> str:
 
 
 def _exactly(member: Member) -> Iterator[bytes]:
-    """Yield the announced number of bytes; raise before one more is sent, or if there are too few."""
+    """Yield the announced number of bytes. Raises IntegrityFailed if there are too few, or before one too many."""
     left = member.size
     with ExitStack() as stack:
         chunks = member.read()
@@ -115,7 +113,7 @@ def _exactly(member: Member) -> Iterator[bytes]:
                 break
             yield chunk
     if left != 0:
-        raise IntegrityFailed("A document changed during the download. Please download again.")
+        raise IntegrityFailed("A document changed during the download. Please try again.")
 
 
 def _entry(member: Member) -> "Entry":
@@ -127,7 +125,7 @@ def _entry(member: Member) -> "Entry":
 
 
 class Entry(ZipInfo):
-    """A member with a UTF-8 name: newer versions of Python write some names in the DOS code page."""
+    """A member whose name is always UTF-8. Newer versions of Python write some names in the DOS code page."""
 
     def _encodeFilenameFlags(self) -> tuple[bytes, int]:
         return self.filename.encode(), self.flag_bits | UTF8

@@ -1,1 +1,1 @@
-"""What the HTML and JSON entry points share."""
+"""Code shared by the HTML and JSON entry points."""

@@ -1,4 +1,4 @@
-"""Keep threads free: bound how many requests read bodies, inspect uploads or wait to do so."""
+"""Keep threads free: limit how many requests read bodies, inspect uploads or wait to do so."""
 
 import threading
 from collections import Counter
@@ -23,7 +23,7 @@ BODIES, FORMS = "bodies", "forms"
 
 @dataclass
 class Room:
-    """Places by key. At most `queue` callers wait for one, each at most `seconds`."""
+    """Places per key. At most `queue` callers wait for a place, each for at most `seconds`."""
 
     queue: int
     seconds: float = WAIT_SECONDS
@@ -33,7 +33,7 @@ class Room:
 
     @contextmanager
     def place(self, key: object, size: int, full: MedfilesError) -> Iterator[None]:
-        """Take one of `size` places; raise `full` when none becomes free or too many wait already."""
+        """Hold one of `size` places. Raises `full` if none becomes free or too many callers already wait."""
         with self._changed:
             if self._taken[key] >= size:
                 self._wait(key, size, full)
@@ -59,7 +59,7 @@ class Room:
 
 
 class PlacedBody:
-    """A request body that waits for a place before its first byte and gives it back after its last one."""
+    """A request body that waits for a place before its first byte is read, and frees it after the last one."""
 
     def __init__(self, stream: IO[bytes], length: int) -> None:
         self._stream, self._left, self._place = stream, length, ExitStack()
@@ -84,7 +84,7 @@ def init_app(app: Flask) -> None:
 
 
 def bound_body() -> None:
-    """Make a body that a client may send slowly wait for its place."""
+    """Replace a body that the client may send slowly with one that waits for a place."""
     g.capacity = ExitStack()
     length = request.content_length or 0
     if length > SMALL_BODY or (length and "Expect" in request.headers):
@@ -92,7 +92,7 @@ def bound_body() -> None:
 
 
 def admit_upload() -> None:
-    """Take one of the account's places until the request ends."""
+    """Take one of the account's upload places until the request ends. Raises TooManyUploads if none is free."""
     g.uploading = True
     _take_slot()
     g.capacity.enter_context(_room().place(g.account_id, UPLOADS_PER_ACCOUNT, TooManyUploads()))
@@ -100,15 +100,15 @@ def admit_upload() -> None:
 
 def _take_places(places: ExitStack) -> None:
     _take_slot()
-    end_read()  # no connection to the database is held while the bytes are received
+    end_read()  # hold no database connection while the bytes are received
     threads: int = current_app.config["MEDFILES_THREADS"]
-    if "uploading" not in g:  # forms, which may come from strangers, leave room for uploads
+    if "uploading" not in g:  # forms, which anyone can send, leave room for uploads
         places.enter_context(_room().place(FORMS, max(1, threads // 4), Busy(NO_ROOM)))
     places.enter_context(_room().place(BODIES, max(1, threads // 2), Busy(NO_ROOM)))
 
 
 def _take_slot() -> None:
-    """Count this request, until it ends, among those that leave two threads free."""
+    """Take one of the slots that leave two threads free, until the request ends."""
     if "slot" not in g:
         g.slot = g.capacity.enter_context(services().render_slots.slot())
 

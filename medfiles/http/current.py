@@ -1,4 +1,4 @@
-"""Who makes the current request, and the services that act for them."""
+"""The actor of the current request, and the services that act on their behalf."""
 
 import uuid
 from contextlib import ExitStack
@@ -27,7 +27,7 @@ def services() -> Services:
 
 
 def actor() -> Actor:
-    """Return who makes this request. Only valid after the sign-in check."""
+    """Return the actor of this request. Only valid after the sign-in check."""
     if "actor" not in g:
         g.actor = accounts.actor_for(current_user._get_current_object(), request.remote_addr, g.request_id)
     return cast(Actor, g.actor)
@@ -54,7 +54,7 @@ def status_service() -> StatusService:
 
 
 def _service(service: type[S], *resources: str) -> S:
-    """Return the service of the current actor, with these resources of the installation."""
+    """Return a service for the current actor, with these resources of the installation."""
     if "loaded" not in g:
         g.loaded = Loaded()
     installed = services()
@@ -63,7 +63,7 @@ def _service(service: type[S], *resources: str) -> S:
 
 
 class App(Flask):
-    """Flask that writes a request's read events before its response, in one batch."""
+    """A Flask app that writes a request's read events in one batch before it sends the response."""
 
     def dispatch_request(self) -> ResponseReturnValue:
         with ExitStack() as unsent:

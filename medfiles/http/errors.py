@@ -1,4 +1,4 @@
-"""The table of errors: HTTP status, code for programs, sentence for people."""
+"""The table of errors: the HTTP status, the code for programs, and the message for people."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,24 +26,24 @@ Answer = Callable[[Exception], Response]
 
 @dataclass(frozen=True)
 class ErrorType:
-    """How an exception class and its subclasses are answered."""
+    """The response to an exception class and its subclasses."""
 
     error: type[Exception]
     status: int
-    when: str = ""  # for the description of the API; without it, no example there
-    code: str = ""  # of an exception from a library; our own carry theirs
-    message: str = ""  # the same
-    api_message: str = ""  # instead of `message`, where that speaks of pages
-    sample: str = ""  # a message as it can occur, of an exception that has no fixed one
+    when: str = ""  # for the OpenAPI document; without it, there is no example
+    code: str = ""  # for exceptions from libraries; our own define theirs
+    message: str = ""  # likewise
+    api_message: str = ""  # replaces `message` in the API if that mentions pages
+    sample: str = ""  # example message for an exception without a fixed one
 
     @property
     def example(self) -> Exception:
-        """One such error, with a message as people see it."""
+        """An example of such an error, with a message as people see it."""
         return self.error(self.sample) if self.sample else self.error()
 
     @property
     def name(self) -> str:
-        """The code; also the name of its example in the description of the API."""
+        """The error code, which also names its example in the OpenAPI document."""
         return self.code or str(getattr(self.error, "code", ""))
 
 
@@ -58,43 +58,43 @@ ERRORS = (
         sample="The upload was cut off before it was complete. Please try again.",
     ),
     ErrorType(
-        errors.WrongHost, 400, "The request names another host than the server's public one.",
+        errors.WrongHost, 400, "The request names a host other than the server's public one.",
         sample=errors.OTHER_HOST.format("https://records.example.org"),
     ),
     ErrorType(
-        errors.SignedOut, 401, "There is no token.", message=errors.SignedOut().message,
+        errors.SignedOut, 401, "No token was sent.", message=errors.SignedOut().message,
         api_message="Send an API token in the header “Authorization: Bearer <token>”.",
     ),
     ErrorType(http.Unauthorized, 401, code="error", message="Sign in first."),
-    ErrorType(errors.Forbidden, 403, "You may view it, but not do this."),
+    ErrorType(errors.Forbidden, 403, "You can view it but not do this."),
     ErrorType(
         http.Forbidden, 403, code="error",
-        message="This page was open for too long, or you are not allowed to do this. Reload the page and try again.",
+        message="This page was open too long, or you are not allowed to do this. Reload the page and try again.",
     ),
     ErrorType(
         errors.OutOfScope,
         403,
-        "The token may only read, or has not the scope to give access.",
+        "The token is read-only, or its scope does not include giving access.",
         sample="This token can only read.",
     ),
     ErrorType(
         CSRFError, 403, "There is a session, but no valid `X-CSRFToken`.", code="csrf",
-        message="This page was open for too long, so nothing was changed. Reload it and try again.",
+        message="This page was open too long, so nothing was changed. Reload it and try again.",
         api_message="The X-CSRFToken header is missing or stale. "
         "Scripts send an API token instead of the session cookie.",
     ),
     ErrorType(errors.NotFound, 404, "It does not exist, or it is not yours."),
     ErrorType(http.NotFound, 404, code=errors.NotFound.code, message=errors.NotFound().message),
     ErrorType(
-        http.MethodNotAllowed, 405, "The address does not take this method.", code="method",
+        http.MethodNotAllowed, 405, "The address does not support this method.", code="method",
         message="This address does not support this method.",
     ),
     ErrorType(errors.Conflict, 409),
     ErrorType(
         errors.BeingChecked, 409,
-        "It is waiting for a malware scan. Until that is done, only its uploader can open it.",
+        "It is waiting for a malware scan. Until then, only its uploader can open it.",
     ),
-    ErrorType(errors.Quarantined, 409, "A malware scan found something in it. It can be deleted, not opened."),
+    ErrorType(errors.Quarantined, 409, "Malware was found in it. It can be deleted but not opened."),
     ErrorType(
         errors.TooMany, 409, "The record is full.",
         sample="This visit is full (8 of 8). Move a document to trash to make room.",
@@ -117,7 +117,7 @@ ERRORS = (
         sample=".exe files cannot be added here. You can add PDF, Word, JPG, PNG, text or HEIC.",
     ),
     ErrorType(
-        errors.ContentMismatch, 415, "The bytes are not what the extension says.",
+        errors.ContentMismatch, 415, "The content does not match the extension.",
         sample="This file is named .pdf but cannot be read as a PDF document. "
         "It may be damaged or incomplete. Open it on your device, save it again and upload the new file.",
     ),
@@ -131,11 +131,11 @@ ERRORS = (
     ),
     ErrorType(errors.Rejected, 422),
     ErrorType(
-        errors.BadName, 422, "There is no name, or no usable one.",
+        errors.BadName, 422, "The name is missing or unusable.",
         sample="This file has no usable name. Rename it, then upload it again.",
     ),
     ErrorType(
-        errors.EmptyFile, 422, "The document has no bytes.",
+        errors.EmptyFile, 422, "The document is empty.",
         sample="This file is empty. Check it on your device, then select it again.",
     ),
     ErrorType(NotChecked, 422, "The content could not be checked safely."),
@@ -145,8 +145,9 @@ ERRORS = (
     ),
     ErrorType(
         errors.Infected, 422,
-        "The malware scanner found something in it, so nothing was stored. Only where a scanner is set up.",
-        sample="The malware scanner found “Win.Test.EICAR_HDB-1” in this file. It was not stored. Do not open it.",
+        "Malware was found in it, so nothing was stored. Only if a scanner is configured.",
+        sample="The malware scanner found “Win.Test.EICAR_HDB-1” in this file, so it was not added. "
+        "Do not open the file.",
     ),
     ErrorType(
         http.TooManyRequests, 429,
@@ -156,14 +157,14 @@ ERRORS = (
     ),
     ErrorType(
         errors.TooManyUploads, 429,
-        "More than 6 uploads of the account were under way at a time, and none ended within 20 seconds.",
+        "The account had more than 6 uploads in progress, and none of them finished within 20 seconds.",
     ),
     ErrorType(
         http.InternalServerError, 500, "Internal error. Details are in the log.", code="error",
-        message="Something went wrong on our side. Everything you saved is kept. Please try again.",
+        message="Something went wrong on our end. Your saved changes are safe. Please try again.",
     ),
-    ErrorType(errors.StorageError, 503, "The document store does not answer."),
-    ErrorType(errors.DatabaseUnavailable, 503, "The database does not answer."),
+    ErrorType(errors.StorageError, 503, "The document store is not responding."),
+    ErrorType(errors.DatabaseUnavailable, 503, "The database is not responding."),
     ErrorType(
         OperationalError, 503, code=errors.DatabaseUnavailable.code, message=errors.DatabaseUnavailable().message
     ),
@@ -172,13 +173,13 @@ ERRORS = (
         errors.BlobMissing, 503, "The content is missing. Contact your administrator.",
         sample="The content of this document is missing. Contact your administrator.",
     ),
-    ErrorType(errors.IntegrityFailed, 503, "The content is not what was uploaded."),
-    ErrorType(errors.KeyTaken, 503, "The storage key is already in use; the next try gets another."),
+    ErrorType(errors.IntegrityFailed, 503, "The content differs from what was uploaded."),
+    ErrorType(errors.KeyTaken, 503, "The storage key is already in use. The next attempt gets a different one."),
     ErrorType(errors.BadKey, 503, "The store cannot use the storage key."),
 )  # fmt: skip
 BY_CLASS = {row.error: row for row in ERRORS}
 UNKNOWN = BY_CLASS[http.InternalServerError]
-TITLES = {  # by status: of a problem document, and of a page
+TITLES = {  # by status: title of a problem document, title of a page
     400: ("Malformed request", "Something went wrong"),
     401: ("Not signed in", "Sign in"),
     403: ("Not allowed", "Not allowed"),
@@ -200,14 +201,14 @@ OTHER_TITLE = ("Error", "Something went wrong")
 
 @dataclass(frozen=True)
 class Refusal:
-    """An error as it is sent; `fields` maps field names to what is wrong with them."""
+    """An error as it is sent to the client. `fields` maps field names to error messages."""
 
     status: int
     code: str
     message: str
     headers: dict[str, str] = field(default_factory=dict)
     fields: dict[str, str] = field(default_factory=dict)
-    api_message: str = ""  # where `message` speaks of pages
+    api_message: str = ""  # replaces `message` in the API if that mentions pages
 
     @property
     def problem(self) -> dict[str, Any]:
@@ -228,7 +229,7 @@ def status_of(error: MedfilesError) -> int:
 
 
 def explained(error: Exception) -> Refusal:
-    """Return how to answer an exception; unknown ones reveal nothing."""
+    """Return what to tell the client about an exception. An unknown exception reveals nothing."""
     error = getattr(error, "original_exception", None) or error
     row = _row(error)
     if isinstance(error, HTTPException):
@@ -247,7 +248,7 @@ def _row(error: Exception) -> ErrorType:
 
 
 def answered_by(app: Flask, prefix: str, answer: Answer) -> None:
-    """Register how errors under a prefix of addresses are answered; the longest prefix counts."""
+    """Register how to answer errors under a URL prefix. The longest matching prefix wins."""
     app.extensions.setdefault("medfiles.http.errors", {})[prefix] = answer
 
 
@@ -255,7 +256,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(MedfilesError, _answer)
     app.register_error_handler(HTTPException, lambda error: _answer(error) if (error.code or 0) >= 400 else error)
     app.register_error_handler(500, _answer_unknown)
-    app.log_exception = lambda exc_info: None  # type: ignore[method-assign]  # its line has the real path: see below
+    app.log_exception = lambda exc_info: None  # type: ignore[method-assign]  # it logs the real path: see below
 
 
 def _answer(error: Exception) -> Response:
@@ -264,7 +265,7 @@ def _answer(error: Exception) -> Response:
 
 
 def _answer_unknown(error: Exception) -> ResponseReturnValue:
-    """Log the endpoint, not the path."""
+    """Answer an unexpected error, and log it with its endpoint instead of its path."""
     original = getattr(error, "original_exception", None)
     if original is not None and not isinstance(original, MedfilesError):
         log.error("unhandled", endpoint=request.endpoint, exc_info=original)

@@ -45,7 +45,7 @@ forwarded_allow_ips = ""  # the app reads forwarded headers, as MEDFILES_PROXIES
 
 
 def on_starting(server: Any) -> None:
-    """Stop with one sentence before there are workers, which could only say it in tracebacks."""
+    """Check the installation before workers start, to exit with one sentence instead of tracebacks."""
     try:
         instance.prepare(settings)
         _require_database()
@@ -57,7 +57,7 @@ def on_starting(server: Any) -> None:
 
 
 def _require_database() -> None:
-    """Check in another process: the object store's client starts threads, which workers would lack after a fork."""
+    """Check in a child process: the object store's client starts threads, which would not survive a fork."""
     child = os.fork()
     if child == 0:
         try:
@@ -87,7 +87,7 @@ def _require_port() -> None:
             "is in use by another program" if error.errno == errno.EADDRINUSE else f"cannot be used: {error.strerror}"
         )
         raise SettingError(
-            f"Port {address[1]} of {address[0]} {used}. Stop it, or set MEDFILES_PORT or MEDFILES_HOST."
+            f"Port {address[1]} on {address[0]} {used}. Stop it, or set MEDFILES_PORT or MEDFILES_HOST."
         ) from error
 
 
@@ -102,7 +102,7 @@ def when_ready(server: Any) -> None:
 
 
 def worker_exit(server: Any, worker: Any) -> None:
-    if getattr(worker, "wsgi", None):  # it started
+    if getattr(worker, "wsgi", None):  # the worker has started
         seal_waiting(worker.wsgi)
 
 

@@ -1,7 +1,7 @@
 """A gunicorn worker in which slow clients hold connections, not threads.
 
-gunicorn gives a request its thread when the first bytes arrive, reads bodies without a time limit, and waits seconds
-for the client before it closes a connection.
+gunicorn itself gives a request its thread when the first bytes arrive, reads bodies without a time limit, and waits
+several seconds for the client before it closes a connection.
 """
 
 import os
@@ -19,21 +19,21 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from medfiles.http.capacity import SMALL_BODY
 
-HEAD_SECONDS = 20.0  # for the head of a request, and its body if that is small
+HEAD_SECONDS = 20.0  # to receive the head of a request, and its body if that is small
 HEAD_BYTES = 64 * 1024
-STALL_SECONDS = 60.0  # until a client that takes no more of an answer is given up
-RATE, WINDOW = 1024, 60.0  # bytes a second that a body must have over so many seconds
+STALL_SECONDS = 60.0  # until a client that stops reading the response is dropped
+RATE, WINDOW = 1024, 60.0  # bytes per second that a body must reach within each window of seconds
 BODY_SECONDS = 3600.0
-DRAIN_SECONDS = 0.05  # for what has arrived of a body that was refused
-LINGER_SECONDS, LINGER_BYTES = 2.0, 1024 * 1024  # for more of it, until the client has read the answer
+DRAIN_SECONDS = 0.05  # to discard what has already arrived of a refused body
+LINGER_SECONDS, LINGER_BYTES = 2.0, 1024 * 1024  # to discard the rest until the client has read the response
 LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,9})[ \t]*\r\n", re.IGNORECASE)
 EXPECT = re.compile(rb"\r\nexpect:", re.IGNORECASE)
 
 
 class Unreader(SocketUnreader):  # type: ignore[misc]
-    """Reads bodies, each at a minimum rate; heads were received before."""
+    """Read request bodies at a minimum rate. Heads have already been received."""
 
-    begun = started = 0.0  # begun: the body; started: the present window
+    begun = started = 0.0  # when the body began; when the current window started
     received = 0
 
     def begin_body(self) -> None:
@@ -44,7 +44,7 @@ class Unreader(SocketUnreader):  # type: ignore[misc]
 
     def chunk(self, size_hint: int | None = None) -> bytes:
         if not self.begun:
-            return b""  # a head that has not arrived whole is over
+            return b""  # nothing more will arrive of an incomplete head
         now = time.monotonic()
         if self.received >= RATE * WINDOW:
             self.started, self.received = now, 0
@@ -62,14 +62,14 @@ class Unreader(SocketUnreader):  # type: ignore[misc]
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
-    """gthread whose poller receives heads and small bodies, and closes connections."""
+    """A gthread worker whose poller receives heads and small bodies, and closes connections."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.closing: deque[Any] = deque()  # in the order of their time limits
+        self.closing: deque[Any] = deque()  # ordered by deadline
 
     def enqueue_req(self, conn: Any) -> None:
-        """Give a request a thread; first let the poller wait until it has arrived."""
+        """Give a request a thread once it has arrived; until then, leave it to the poller."""
         if not conn.initialized:
             conn.init()
             conn.parser.unreader = Unreader(conn.sock)
@@ -119,7 +119,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._finish_closing(self.closing[0])
 
     def _has_arrived(self, conn: Any) -> bool:
-        """Receive what there is; tell whether the request can be parsed without waiting for more."""
+        """Receive the available bytes; return whether the request can be parsed without waiting for more."""
         buffer = conn.parser.unreader.buf
         buffer.seek(0, os.SEEK_END)
         try:
@@ -132,7 +132,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         return piece == b"" or is_whole(buffer.getvalue())
 
     def _drain(self, conn: Any, client: Any) -> None:
-        """Discard what the client still sends: closing earlier would cut off the answer."""
+        """Discard what the client still sends. Closing the connection earlier would cut off the response."""
         piece = b""
         with suppress(OSError):
             piece = client.recv(HEAD_BYTES)
@@ -151,7 +151,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
 
 def is_whole(request: bytes) -> bool:
-    """Tell whether a head is there, and its body if that is small; also when it is too long ever to be."""
+    """Return whether the head of a request is complete, and its body if that is small.
+
+    Also return True if the head is too long to be accepted.
+    """
     end = request.find(b"\r\n\r\n")
     if end < 0:
         return len(request) > HEAD_BYTES

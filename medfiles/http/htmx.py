@@ -7,7 +7,7 @@ from flask import Response, make_response, render_template, request
 
 
 def is_htmx() -> bool:
-    """Whether to send a fragment; history restoration needs the whole page."""
+    """Return whether to send a fragment. History restoration needs the whole page."""
     return request.headers.get("HX-Request") == "true" and "HX-History-Restore-Request" not in request.headers
 
 
@@ -17,7 +17,7 @@ def fragment(template: str, status: int = 200, /, **context: Any) -> Response:
 
 
 def trigger(response: Response, event: str, **detail: Any) -> Response:
-    """Add an event for htmx to dispatch when it receives this response."""
+    """Add an event that htmx dispatches when it receives this response."""
     events = json.loads(response.headers.get("HX-Trigger", "{}"))
     response.headers["HX-Trigger"] = json.dumps({**events, event: detail})
     return response

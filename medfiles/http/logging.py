@@ -13,11 +13,11 @@ request_log = structlog.get_logger("medfiles.request")
 
 
 class Handler(logging.StreamHandler[TextIO]):
-    """The handler of `configure`, distinguishable from handlers of libraries."""
+    """The handler installed by `configure`, distinguishable from the handlers of libraries."""
 
 
 def configure(style: str) -> None:
-    """Log to standard error as text or JSON; `auto` is text on a terminal."""
+    """Log to standard error as text or JSON. `auto` means text on a terminal and JSON otherwise."""
     as_text = style == "text" or (style == "auto" and sys.stderr.isatty())
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,

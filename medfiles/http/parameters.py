@@ -1,4 +1,4 @@
-"""Numbers, dates, ids and choices from query parameters and form fields, parsed one way for pages and scripts."""
+"""Numbers, dates, ids and choices in query parameters and form fields, parsed the same way for pages and the API."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
@@ -14,51 +14,54 @@ from medfiles.record_types.media_types import GROUPS
 from medfiles.sandbox.render.spec import Window, is_window
 from medfiles.text import clean_text
 
-ID_DIGITS = 18  # any number of so many digits fits the database's integers
-LARGEST_ID = 2**63 - 1  # of the database's integers; no row has it
+ID_DIGITS = 18  # any number with this many digits fits into a database integer
+LARGEST_ID = 2**63 - 1  # the largest database integer; no row has this id
 YEARS = range(1850, 2201)
 Query = Mapping[str, str]
 
 
 def read_id(text: str | None) -> int | None:
-    """Return an id, or None where the text is none. ASCII digits only: other spellings would give one row two URLs."""
+    """Return the text as an id, or None if it is not an id.
+
+    Only ASCII digits are accepted, since other spellings would give one row two URLs.
+    """
     if text and text.isascii() and text.isdigit() and len(text) <= ID_DIGITS:
         return int(text)
     return None
 
 
 def id_or_unknown(text: str | None) -> int | None:
-    """Return an id, None for no text, and for any other text an id that no row has."""
+    """Return the text as an id, None if it is empty, or an id that no row has if it is anything else."""
     found = read_id(text)
     return LARGEST_ID if text and found is None else found
 
 
 def read_ids(texts: Iterable[str]) -> list[int] | None:
-    """Return ids, or None where one of the texts is none."""
+    """Return the texts as ids, or None if one of them is not an id."""
     found = [read_id(text) for text in texts]
     ids = [number for number in found if number is not None]
     return ids if len(ids) == len(found) else None
 
 
 def read_id_lists(texts: Iterable[str]) -> list[int] | None:
-    """Return the ids in texts such as "1,2,3", or None where one of their words is none."""
+    """Return the ids in texts such as "1,2,3", or None if one of the parts is not an id."""
     return read_ids(word for text in texts for word in text.split(",") if word)
 
 
 def opaque_key(name: str, key: str, limit: int) -> str:
-    """Return a key that the client chose; Rejected unless it is printable ASCII of at most `limit` characters."""
+    """Return a key chosen by the client. Raises Rejected unless it is 1 to `limit` characters of printable ASCII."""
     if not (0 < len(key) <= limit and key.isascii() and key.isprintable()):
         raise Rejected(f"{name} must be 1 to {limit} printable ASCII characters.")
     return key
 
 
 def nearest(text: str | None, low: int, high: int) -> int:
-    """Return the number in the range that is nearest to what was entered; the lowest where that is no number."""
+    """Return the entered number, limited to the range; the lowest number if the text is not a number."""
     return min(max(read_id(text) or 0, low), high)
 
 
 def number(query: Query, name: str, default: int, low: int, high: int) -> int:
-    """Return a whole number; Rejected when it is out of range."""
+    """Return a whole number. Raises Rejected if it is out of range."""
     found = read_id(query.get(name, str(default)))
     if found is None or not low <= found <= high:
         raise refused(name, f"must be a number from {low} to {high:,}.")
@@ -66,7 +69,7 @@ def number(query: Query, name: str, default: int, low: int, high: int) -> int:
 
 
 def one_of(query: Query, name: str, allowed: Sequence[str], default: str = "") -> str:
-    """Return one of the allowed words, or the default where the parameter is absent or empty."""
+    """Return one of the allowed words, or the default if the parameter is absent or empty."""
     value = query.get(name) or default
     if value != default and value not in allowed:
         raise refused(name, f"must be {', '.join(allowed[:-1])} or {allowed[-1]}.")
@@ -74,7 +77,7 @@ def one_of(query: Query, name: str, allowed: Sequence[str], default: str = "") -
 
 
 def flag(query: Query, name: str) -> bool:
-    """Return whether a parameter is 1 rather than 0."""
+    """Return whether a parameter is 1; 0 and absent are False."""
     value = query.get(name, "0")
     if value not in ("0", "1"):
         raise refused(name, "must be 1 or 0.")
@@ -82,7 +85,7 @@ def flag(query: Query, name: str) -> bool:
 
 
 def day(query: Query, name: str) -> date | None:
-    """Return an ISO date of a plausible year."""
+    """Return an ISO date in a plausible year, or None if the parameter is absent or empty."""
     if not (value := query.get(name)):
         return None
     try:
@@ -95,7 +98,7 @@ def day(query: Query, name: str) -> date | None:
 
 
 def zone(query: Query, default: str) -> str:
-    """Return the name of a time zone."""
+    """Return the name of a time zone. Raises Rejected if it is not one."""
     name = query.get("zone") or default
     if not is_zone(name):
         raise refused("zone", "must be a time zone such as Europe/Berlin.")
@@ -103,7 +106,7 @@ def zone(query: Query, default: str) -> str:
 
 
 def window(query: Query) -> Window | None:
-    """Return centre and width of the grey values of a DICOM image: `window=40,400`."""
+    """Return the center and width of a DICOM window, such as `window=40,400`, or None if it is absent or empty."""
     if not (text := query.get("window")):
         return None
     try:
@@ -111,7 +114,7 @@ def window(query: Query) -> Window | None:
     except ValueError:
         centre, width = 0, 0
     if not (text.isascii() and is_window((centre, width))):
-        raise refused("window", "must be a centre and a width, such as 40,400.")
+        raise refused("window", "must be a center and a width, such as 40,400.")
     return centre, width
 
 
@@ -128,7 +131,7 @@ def detail(query: Query, field: DocumentField, record_type: RecordType) -> Any:
 
 
 def list_query(query: Query, record_type: RecordType, *, trashed: bool = False) -> ListQuery:
-    """Return how a list is searched, filtered and sorted. Absent and empty parameters mean the same."""
+    """Return how to search, filter and sort a list. Empty parameters count as absent."""
     sort = one_of(query, "sort", tuple(SORTS), ListQuery.sort)
     order = one_of(query, "order", ("asc", "desc"), SORTS[sort].order)
     first, last = day(query, "from"), day(query, "to")
@@ -150,5 +153,5 @@ def list_query(query: Query, record_type: RecordType, *, trashed: bool = False) 
 
 
 def refused(name: str, why: str) -> Rejected:
-    """Return the error for a wrong parameter."""
+    """Return the error for an invalid parameter."""
     return Rejected.about(name, f"“{name}” {why}")

@@ -14,7 +14,7 @@ from limits import parse
 
 from medfiles.accounts import service as accounts
 
-# Seconds for Redis, after which each process counts for itself.
+# Timeouts for Redis in seconds; if it does not respond, each process counts on its own.
 REDIS_TIMEOUTS: dict[str, str | int] = {"socket_connect_timeout": 1, "socket_timeout": 1}
 SIGN_IN, CODE = "security.login", "security.two_factor_token_validation"
 CONFIRM = "account.verify"  # asks for password and code again
@@ -22,7 +22,7 @@ EVENTS = {SIGN_IN: "sign-in", CODE: "second-step", CONFIRM: "confirm"}  # in the
 SHORT_WINDOW, LONG_WINDOW = "5 minutes", "15 minutes"
 PER_ADDRESS, PER_ACCOUNT = 6, 5  # limits per address and per account, as multiples of the limit for both together
 FAILED = (200, 400, 401, 422)  # a correct form redirects
-REFUSALS_PER_CLIENT, REFUSALS_IN_ALL = parse("10 per minute"), parse("300 per minute")  # in the audit log
+REFUSALS_PER_CLIENT, REFUSALS_IN_ALL = parse("10 per minute"), parse("300 per minute")  # for the audit log
 UPLOADS, BULK, WRONG_TOKENS = "uploads", "many", "wrong-tokens"
 
 
@@ -37,9 +37,9 @@ def rate_limited(scope: str) -> Callable[[Any], Any]:
 
 
 def client_network() -> str:
-    """Return the network that is limited as one client: an IPv4 address, or the /64 of an IPv6 address.
+    """Return the network that counts as one client: an IPv4 address, or the /64 of an IPv6 address.
 
-    A /64 is the smallest network a provider assigns, and its user picks addresses in it freely.
+    A /64 is the smallest network that providers assign, and its user can choose any address in it.
     """
     try:
         address = ipaddress.ip_address(request.remote_addr or "")
@@ -64,15 +64,15 @@ def init_app(app: Flask) -> None:
 
 
 def count_request(scope: str) -> None:
-    """Count a request of this account; 429 beyond the limit."""
+    """Count a request by this account. Answer 429 beyond the limit."""
     with _limit(scope, {UPLOADS: "UPLOADS", BULK: "BULK"}[scope], lambda: str(g.account_id)):
         pass
 
 
 def may_record_refusal() -> bool:
-    """Whether a refused sign-in may still be written to the audit log: a flood must not fill it.
+    """Return whether a refused sign-in may be written to the audit log, so that a flood does not fill it.
 
-    Counted in all and, so that one client cannot use that up, per client network.
+    There is a limit for all clients together and one per client network, so that one client cannot use up the first.
     """
     strategy = _limiter().limiter
     return bool(strategy.hit(REFUSALS_PER_CLIENT, "refused sign-ins", client_network())) and bool(
@@ -81,7 +81,7 @@ def may_record_refusal() -> bool:
 
 
 def count_wrong_token() -> AbstractContextManager[Any]:
-    """Count a wrong token per client address, over all API URLs."""
+    """Count a wrong token per client network, across all API URLs."""
     return _limit(WRONG_TOKENS, "TOKEN_FAILURES", client_network)
 
 
@@ -104,9 +104,9 @@ def _limiter() -> Any:
 
 
 def limit_sign_in(app: Flask) -> None:
-    """Limit failed sign-ins; beyond the limit, correct ones are refused too.
+    """Limit failed sign-ins. Beyond the limit, correct ones are refused too.
 
-    Counted per address and account together, per address, and per account.
+    Failures are counted per address and account together, per address, and per account.
     """
     allowed = app.config["MEDFILES_SIGN_IN_FAILURES"]
     if not allowed:

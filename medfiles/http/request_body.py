@@ -1,4 +1,4 @@
-"""Read uploads: stream bodies to staged files once, reject truncated ones."""
+"""Read uploads: stream each body to staged files once, and reject truncated ones."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ TRUNCATED = "The upload was cut off before it was complete. Please try again."
 
 @dataclass(frozen=True)
 class ReceivedFile:
-    """One received file: staged completely, or the error that stopped it."""
+    """One received file: either staged completely, or the error that stopped it."""
 
     name: str
     staged: Staged | None
@@ -34,7 +34,7 @@ class ReceivedFile:
 class FormFile:
     """The form parser's target for one file.
 
-    Beyond the size limit it drops the rest, so that other files of the form still arrive.
+    Beyond the size limit, the rest of the file is discarded so that the form's other files still arrive.
     """
 
     def __init__(self, staged: Staged, too_large: TooLarge) -> None:
@@ -88,7 +88,7 @@ def idempotency_key(request: Request) -> str | None:
 def receive(
     request: Request, service: DocumentService, permit: UploadPermit
 ) -> tuple[list[ReceivedFile], UploadMetadata]:
-    """Read the body once; return its files and metadata. The caller owns staged files."""
+    """Read the body once and return its files and metadata. The caller must store or discard the staged files."""
     upload_check.end_check()
     details = {field.name: request.args.get(field.name) for field in UPLOAD_FIELDS}
     try:
@@ -105,7 +105,7 @@ def receive(
 def receive_one(
     request: Request, service: DocumentService, record_type: RecordType, record_id: int
 ) -> tuple[Any, bool]:
-    """Store a single upload; return it and True, on a retry the earlier one and False."""
+    """Store a single upload. Return its document and True, or the earlier document and False for a retry."""
     permit = service.authorize_upload(record_type, record_id, content_length(request), 1, idempotency_key(request))
     request.max_content_length = (request.content_length or 0) + 1  # the record type's limit was just checked
     received, metadata = receive(request, service, permit)
@@ -122,7 +122,10 @@ def receive_one(
 def store(
     service: DocumentService, permit: UploadPermit, received: ReceivedFile, metadata: UploadMetadata
 ) -> tuple[Any, bool]:
-    """Store a received file as a document; return it, and False for a retry."""
+    """Store a received file as a document. Return the document and True, or False for a retry.
+
+    Raises the error that stopped the file from being received, if any.
+    """
     if received.refusal or received.staged is None:
         error = received.refusal or EmptyFile("This file is empty.")
         service.refuse(permit, received.name, error)
@@ -131,7 +134,7 @@ def store(
 
 
 def _receive_raw(request: Request, service: DocumentService, permit: UploadPermit) -> ReceivedFile:
-    """Receive a body that is the file, named by `Content-Disposition: attachment; filename*=…`."""
+    """Receive a body that consists of the file, named by `Content-Disposition: attachment; filename*=…`."""
     disposition, options = parse_options_header(request.headers.get("Content-Disposition"))
     if disposition != "attachment" or not options.get("filename"):
         raise BadName("The file name is missing. Send it in Content-Disposition.")

@@ -15,7 +15,7 @@ from medfiles.documents.bulk import Bundle
 from medfiles.documents.zip_archive import archive, portable
 from medfiles.previews.service import Picture
 
-PRECONDITIONS = ("If-Range", "If-Match", "If-Unmodified-Since")  # nginx would evaluate them with ETags of its own
+PRECONDITIONS = ("If-Range", "If-Match", "If-Unmodified-Since")  # nginx would evaluate them against its own ETags
 DOCUMENT_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -25,9 +25,9 @@ DOCUMENT_HEADERS = {
 
 
 def send_document(opened: DocumentContent, *, direct: bool = False) -> Response:
-    """Send a document: whole, one range, or 304 (RFC 9110).
+    """Send a whole document, one range of it, or 304 (RFC 9110).
 
-    `direct`: redirect to a temporary link of the object store, where enabled.
+    With `direct`, redirect to a temporary link to the object store, if enabled.
     """
     file = opened.file
     size = opened.size()
@@ -61,7 +61,7 @@ def send_document(opened: DocumentContent, *, direct: bool = False) -> Response:
 
 
 def send_picture(picture: Picture, **headers: str) -> Response:
-    """Send a picture, or 304."""
+    """Send a picture, or 304 if the client already has it."""
     response = current_app.response_class(mimetype="image/webp")
     response.headers.update({**DOCUMENT_HEADERS, "Accept-Ranges": "none", **headers})
     response.set_etag(picture.etag)
@@ -86,7 +86,10 @@ def send_archive(bundle: Bundle) -> Response:
 
 
 def _requested_range(etag: str, size: int) -> tuple[int, int]:
-    """Return start and end of the requested range; all for several or outdated ones."""
+    """Return the start and end of the requested range.
+
+    The whole document is returned for several ranges and for an outdated `If-Range`.
+    """
     requested = request.range
     if requested is None or requested.units != "bytes" or len(requested.ranges) != 1:
         return 0, size

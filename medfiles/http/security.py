@@ -1,4 +1,4 @@
-"""Check every request before its view: sign-in, then CSRF; add security headers."""
+"""Check host, sign-in, CSRF token and fresh proof before every view; add security headers."""
 
 import re
 from typing import Any
@@ -27,13 +27,13 @@ from medfiles.http.current import actor, services
 from medfiles.http.parameters import ID_DIGITS
 from medfiles.permissions import INVALID_TOKEN
 
-API = "api"  # the blueprint that takes tokens too
+API = "api"  # the blueprint that also accepts tokens
 PUBLIC = {
     "api.document",
     "api.readable",
     "static",
     "status.healthz",
-    "status.metrics",  # checks a token of its own
+    "status.metrics",  # checks its own token
     "status.readyz",
     "security.login",
     "security.register",
@@ -63,16 +63,16 @@ WRITES_ACCOUNT = {  # Flask-Security reads, then writes: on SQLite that must be 
     "security.two_factor_setup_validate",
     "security.two_factor_token_validation",
 }
-NEEDS_PROOF = {  # changes of how one signs in
+NEEDS_PROOF = {  # changes to credentials
     "security.change_password",
     "security.two_factor_setup",
     "security.two_factor_setup_validate",
-    "security.two_factor_token_validation",  # with a session, it would complete a setup too
+    "security.two_factor_token_validation",  # with a session, it would also complete a setup
     "tokens.confirm",
     "tokens.new",
     "tokens.revoke",
 }
-FOR_PROBES = {"status.healthz", "status.metrics", "status.readyz"}  # probes on this machine use its address
+FOR_PROBES = {"status.healthz", "status.metrics", "status.readyz"}  # local probes use the machine's address
 WITH_QR_CODE = {"security.two_factor_setup"}  # Flask-Security draws its QR code as a data: image
 FORMS = ("", "application/x-www-form-urlencoded", "multipart/form-data")
 MAX_FIELD_LENGTH = 1000
@@ -83,7 +83,7 @@ csrf = CSRFProtect()
 class IdConverter(IntegerConverter):
     """A number that fits a database id; anything else is 404."""
 
-    regex = f"[0-9]{{1,{ID_DIGITS}}}"  # and no digits of other scripts, which would give one thing two addresses
+    regex = f"[0-9]{{1,{ID_DIGITS}}}"  # no digits of other scripts, which would give one resource two URLs
 
 
 class RecordTypeConverter(BaseConverter):
@@ -108,7 +108,7 @@ class PluralConverter(RecordTypeConverter):
 
 
 def csrf_outside_body(view: Any) -> Any:
-    """Mark an upload view: its CSRF token is never read from the body.
+    """Mark an upload view, whose CSRF token is never read from the body.
 
     The body stays unread until the request is authorized.
     """
@@ -117,7 +117,7 @@ def csrf_outside_body(view: Any) -> Any:
 
 
 def read_only(view: Any) -> Any:
-    """Mark a view that changes nothing despite POST: a read-only token may call it."""
+    """Mark a POST view that changes nothing, so that a read-only token may call it."""
     view.read_only = True
     return view
 
@@ -143,7 +143,7 @@ def init_app(app: Flask) -> None:
 
 
 def require_public_host() -> None:
-    """Require the host name of MEDFILES_PUBLIC_URL, where it is set. Proxies may leave out the port."""
+    """Require the host name of MEDFILES_PUBLIC_URL, if set. Proxies may omit the port."""
     public = current_app.config["MEDFILES_PUBLIC_URL"]
     if not public or request.endpoint in FOR_PROBES:
         return
@@ -167,7 +167,7 @@ def require_sign_in() -> None:
 
 
 def _authenticate_token(token: str) -> None:
-    """Authenticate by token; a session cookie does not make up for a wrong one."""
+    """Authenticate by token. A wrong token is refused even if there is a valid session cookie."""
     found = api_tokens.authenticate(token, request.remote_addr, g.request_id)
     if found is None:
         with rate_limits.count_wrong_token():
@@ -179,7 +179,7 @@ def _authenticate_token(token: str) -> None:
 
 
 def _view_attribute(name: str) -> Any:
-    """Return what a decorator noted on the requested view, or None."""
+    """Return the attribute that a decorator set on the requested view, or None."""
     return getattr(current_app.view_functions.get(request.endpoint or ""), name, None)
 
 
@@ -206,9 +206,9 @@ def require_csrf_token() -> None:
 
 
 def require_proof() -> None:
-    """Require fresh proof for changes of how one signs in, and use it up in the transaction of the change.
+    """Require fresh proof of identity for changes to credentials, and use it up in the change's transaction.
 
-    A change that fails rolls that back. Views with a service of their own pass it the session instead.
+    If the change fails, the proof is not used up. Views that call a service pass it the session, and it uses the proof.
     """
     if request.endpoint not in NEEDS_PROOF or not current_user.is_authenticated:
         return

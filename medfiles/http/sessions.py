@@ -1,6 +1,6 @@
 """Sessions in the database, so that sign-out and timeouts end them for good.
 
-Before sign-in there is no row: the CSRF token and notices of a visitor are in a signed cookie.
+Before sign-in there is no row: a visitor's CSRF token and notices are kept in a signed cookie.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ def had_session() -> bool:
 
 
 class DatabaseSessions(ServerSideSessionInterface):  # type: ignore[misc]
-    """Flask-Session over the `sessions` table, with owner and last use."""
+    """Flask-Session backed by the `sessions` table, with owner and last use."""
 
     def __init__(self, app: Flask, idle: timedelta, longest: timedelta) -> None:
         super().__init__(app, key_prefix="", serialization_format="json")
@@ -42,7 +42,7 @@ class DatabaseSessions(ServerSideSessionInterface):  # type: ignore[misc]
         try:
             session = self._visitor(app, request) or super().open_session(app, request)
         except OperationalError:
-            g.database_down = True  # answered in http.security, once there is a request
+            g.database_down = True  # http.security answers this once the request is set up
             session = self.session_class(sid=self._generate_sid(self.sid_length))
         g.session_owner = session.get(USER_KEY)
         g.session_digest = digest_of(session.sid)
@@ -50,8 +50,8 @@ class DatabaseSessions(ServerSideSessionInterface):  # type: ignore[misc]
 
     def save_session(self, app: Flask, session: ServerSideSession, response: Response) -> None:
         if session.get(USER_KEY) != g.get("session_owner") and session.get(USER_KEY):
-            session["csrf_token"] = secrets.token_hex(32)  # now, so that parallel requests of a page share one
-            self.regenerate(session)  # against session fixation
+            session["csrf_token"] = secrets.token_hex(32)  # set now, so that a page's parallel requests share it
+            self.regenerate(session)  # prevents session fixation
             g.session_seen = None
         if g.get("database_down"):
             return
@@ -62,7 +62,7 @@ class DatabaseSessions(ServerSideSessionInterface):  # type: ignore[misc]
         self._touch()
 
     def _visitor(self, app: Flask, request: Request) -> ServerSideSession | None:
-        """Return the session that the cookie itself holds, under an id of its own in case of sign-in."""
+        """Return the session that the cookie itself holds, with a new id in case of sign-in, or None."""
         prefix, found, signed = request.cookies.get(self.get_cookie_name(app), "").partition(VISITOR)
         if prefix or not found:
             return None
@@ -114,9 +114,9 @@ class DatabaseSessions(ServerSideSessionInterface):  # type: ignore[misc]
             session.execute(delete(Session).where(Session.digest == digest_of(store_id)))
 
     def _upsert_session(self, session_lifetime: timedelta, session: ServerSideSession, store_id: str) -> None:
-        """Update the row; insert only a session that began in this request.
+        """Update the session's row, or insert it if the session began in this request.
 
-        Otherwise a session that has ended would come back.
+        Inserting any other session would revive one that has ended.
         """
         digest, values = digest_of(store_id), {"data": self.serializer.encode(session), "owner": session.get(USER_KEY)}
         with transaction() as database:
@@ -135,7 +135,7 @@ class DatabaseSessions(ServerSideSessionInterface):  # type: ignore[misc]
 
 
 def background(view: Any) -> Any:
-    """Mark a view that pages call on their own: it does not keep a session alive."""
+    """Mark a view that pages call automatically, so that it does not keep a session alive."""
     view.background = True
     return view
 

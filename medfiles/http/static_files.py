@@ -23,7 +23,7 @@ def init_app(app: Flask) -> None:
 
 
 def send(filename: str, version: str | None = None) -> Response:
-    """Serve a file; versioned scripts import each other by relative URLs."""
+    """Serve a static file. Versioned scripts import each other by relative URLs."""
     response = send_from_directory(FOLDER, filename)
     response.headers["Cache-Control"] = IMMUTABLE if version == current_version() else REVALIDATE
     return response
@@ -31,7 +31,7 @@ def send(filename: str, version: str | None = None) -> Response:
 
 @cache
 def current_version() -> str:
-    """Return a hash over all files, computed once per process."""
+    """Return a hash of all static files, computed once per process."""
     digest = hashlib.sha256()
     for path in sorted(path for path in FOLDER.rglob("*") if path.is_file()):
         digest.update(path.relative_to(FOLDER).as_posix().encode())

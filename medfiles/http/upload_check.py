@@ -1,8 +1,8 @@
 """Tell a reverse proxy whether an upload would be accepted, before it receives the body.
 
-The proxy sends the upload's head with its length in `Medfiles-Upload-Length` and without a body. The answer is 204 if
-session or token, permission, CSRF token and length allow the upload, else 403: the proxy then passes on the upload
-itself, unread, to get the full answer.
+The proxy sends the upload's headers without its body, and its length in `Medfiles-Upload-Length`. The response is 204
+if session or token, permission, CSRF token and length allow the upload, and 403 otherwise. After a 403, the proxy
+passes on the upload itself, unread, to get the full response.
 """
 
 from flask import Flask, Response, abort, request
@@ -19,12 +19,12 @@ def asked() -> bool:
 
 
 def announced_length() -> int | None:
-    """Return the length of the upload that this request sends or asks about."""
+    """Return the length of the upload that the request sends or asks about."""
     return request.headers.get(HEADER, type=int) if asked() else request.content_length
 
 
 def end_check() -> None:
-    """Answer here if the request only asks; the upload is allowed."""
+    """End the request with 204 if it only asks, since the upload is allowed."""
     if asked():
         abort(Response(status=204))
 

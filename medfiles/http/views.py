@@ -24,8 +24,8 @@ from medfiles.record_types.media_types import WITH_THUMBNAIL, group_of
 from medfiles.records.sharing import Grant, is_over
 from medfiles.sandbox.render.spec import THUMBNAIL, Window, recipe
 
-MOST_TOLD, MOST_LISTED = 3, 20  # refused documents named in a header, on a page
-UNCHANGED = (  # attributes of a document that its view takes over
+MOST_TOLD, MOST_LISTED = 3, 20  # refused documents named in a header; on a page
+UNCHANGED = (  # attributes of a document that its view copies
     *("id", "entity_type", "entity_id", "file_name", "file_type", "file_size", "sha256", "pages"),
     *("uploaded_at", "created_at", "updated_at", "deleted_at"),
 )
@@ -43,6 +43,7 @@ class PatientView:
     notes: str | None
     access: str  # owner | edit | view
     can_edit: bool  # edit the patient, add and change records
+    deleted_at: datetime | None
     record_count: int | None = None
     file_count: int | None = None
 
@@ -61,7 +62,7 @@ class ShareView:
 
 @dataclass(frozen=True)
 class Fact:
-    """One labelled value of a record: text or a date."""
+    """One labeled value of a record: text or a date."""
 
     label: str
     value: str | date
@@ -104,15 +105,15 @@ class FileView:
     uploaded_by: str | None  # "you", or an address
     created_at: datetime
     updated_at: datetime
-    version: str  # another one after every change
+    version: str  # differs after every change
     deleted_at: datetime | None
     days_left: int | None  # days until it is deleted permanently, in the trash
     pages: int | None
-    preview: bool  # whether documents of its kind can be looked at without downloading them
-    scan: str | None = None  # waiting | infected: what a malware scan has to say
-    signature: str | None = None  # what was found
-    held: bool = False  # this reader cannot open it because of that
-    additional: Mark | None = None  # of an additional document: it can be downloaded, and nothing else
+    preview: bool  # whether a preview is offered
+    scan: str | None = None  # waiting | infected: state of the malware scan
+    signature: str | None = None  # name of the malware found
+    held: bool = False  # whether the scan keeps this reader from opening it
+    additional: Mark | None = None  # set for an additional document, which can only be downloaded
 
     @property
     def description(self) -> str | None:
@@ -124,18 +125,18 @@ class FileView:
 
     @property
     def other_details(self) -> Sequence[tuple[str, Any]]:
-        """Label and value of the details that have no place of their own in lists."""
+        """Labels and values of the details that lists do not show separately."""
         others = [field for field in DOCUMENT_FIELDS if field.name not in ("file_name", "description", "category")]
         return [(field.label, self.details[field.name]) for field in others if self.details[field.name]]
 
     @property
     def thumbnail(self) -> str | None:
-        """The address of its first page, small; None where there is nothing to draw."""
+        """The URL of a small picture of the first page, or None if there is nothing to draw."""
         is_drawn = self.file_type in WITH_THUMBNAIL and not (self.additional or self.held)
         return self.picture(THUMBNAIL) if is_drawn else None
 
     def picture(self, width: int, page: int = 1, window: Window | None = None) -> str:
-        """The address of a page as a picture, `width` one of WIDTHS in sandbox.render.spec."""
+        """Return the URL of a page as a picture. `width` is one of WIDTHS in sandbox.render.spec."""
         return f"/documents/files/{self.id}/pictures/{self.sha256}-{recipe(width, window)}/{page}.webp"
 
 
@@ -152,7 +153,7 @@ class Outcome:
 
 
 def told(outcomes: Sequence[Outcome]) -> str:
-    """Return one line for each of the first few, short enough for a header."""
+    """Return one line for each of the first few outcomes, short enough for a header."""
     lines = [f"{outcome.file_name[:80]}: {outcome.message[:200]}" for outcome in outcomes[:MOST_TOLD]]
     left = len(outcomes) - len(lines)
     return "\n".join([*lines, f"And {left} more."] if left else lines)
@@ -176,9 +177,9 @@ class PanelView:
     patient: PatientView
     mode: str  # view | edit | create
     files: Sequence[FileView]  # one page of them
-    list_query: ListQuery  # what they were searched, filtered and sorted by
-    hits: int | None  # how many there are of those; None on further pages
-    choosable: int | None  # how many of the hits can be chosen
+    list_query: ListQuery  # how they were searched, filtered and sorted
+    hits: int | None  # number of matching documents; None on later pages
+    choosable: int | None  # number of hits that can be selected
     next: str | None  # cursor of the next page
     count: int  # live documents, regardless of the search
     trash_count: int
@@ -186,22 +187,22 @@ class PanelView:
     can_edit: bool  # edit, delete, restore
     can_download: bool
     can_preview: bool
-    place: str = "manager"  # or, standing alone, "list"
+    place: str = "manager"  # or "list", if it is shown on its own
     notice: Notice | None = None
     outcomes: Sequence[Outcome] = ()
-    marked: Sequence[int] = ()  # in edit mode: go to the trash when the record is saved
-    at: float = field(default_factory=lambda: now().timestamp())  # of answers that overtake each other the later counts
+    marked: Sequence[int] = ()  # in edit mode: documents to trash when the record is saved
+    at: float = field(default_factory=lambda: now().timestamp())  # if responses overtake each other, the latest wins
     editing: int | None = None  # the document whose details are being changed, on pages without script
     draft: Any = None  # its details as `web.edits.Draft`, if they could not be saved
 
     @property
     def dom_id(self) -> str:
-        """What every id in it begins with: "mf-manager-visit-7"."""
+        """The prefix of all ids in the widget, such as "mf-manager-visit-7"."""
         return f"mf-{self.place}-{self.type.name}-{self.record.id if self.record else 'new'}"
 
     @property
     def free(self) -> int:
-        """Places left on the record."""
+        """How many more documents fit on the record."""
         return max(0, self.type.max_files - self.count)
 
     @property
@@ -221,6 +222,7 @@ def patient_view(patient: Patient, level: Action, records: int | None = None, fi
         notes=patient.notes,
         access=level.value,
         can_edit=level != Action.VIEW,
+        deleted_at=patient.deleted_at,
         record_count=records,
         file_count=files,
     )
@@ -308,7 +310,7 @@ def panel_view(
 
 
 def empty_panel(record_type: RecordType, patient: PatientView) -> PanelView:
-    """Return the widget of a record that is not saved yet: selected files are uploaded after that."""
+    """Return the widget for a record that is not saved yet. Selected files are uploaded once it is."""
     return PanelView(
         type=record_type, record=None, patient=patient, mode="create", files=(), list_query=ListQuery(),
         hits=0, choosable=0, next=None, count=0, trash_count=0,

@@ -22,7 +22,7 @@ class Run:
 
 
 def claim(name: str, every: timedelta) -> bool:
-    """Return whether this process should run it: no process started it within `every`."""
+    """Claim a run for this process. Return False if a run was already started within `every`."""
     with transaction() as session:
         lock_row(name)
         is_due = or_(LastRun.begun_at.is_(None), not_(is_within(LastRun.begun_at, every)))
@@ -40,25 +40,28 @@ def lock_row(name: str) -> LastRun:
 
 
 def record(name: str, **facts: Any) -> None:
-    """Record that a run completed; it may have been started by hand, without a claim."""
+    """Record that a run completed. It may have been started manually, without a claim."""
     with transaction():
         run = lock_row(name)
         run.ended_at, run.facts = now(), facts
 
 
 def newest(without: str) -> datetime | None:
-    """Return when work of any other name last began or ended."""
+    """Return when any operation other than `without` last began or ended, or None."""
     times = select(func.max(LastRun.begun_at), func.max(LastRun.ended_at)).where(LastRun.name != without)
     return max((at for at in db.session.execute(times).one() if at), default=None)
 
 
 def correct_future() -> None:
-    """Correct what a clock ahead wrote, in the open transaction: ended now at the latest, begun at no known time."""
+    """Correct times in the future, which a clock that was ahead wrote, in the open transaction.
+
+    An end in the future becomes now, a start in the future becomes unknown.
+    """
     db.session.execute(update(LastRun).where(not_(is_past(LastRun.ended_at))).values(ended_at=now()))
     db.session.execute(update(LastRun).where(not_(is_past(LastRun.begun_at))).values(begun_at=None))
 
 
 def last(name: str) -> Run | None:
-    """Return the last completed run, or None."""
+    """Return the last completed run, or None if there is none."""
     run = db.session.get(LastRun, name, populate_existing=True)
     return Run(run.ended_at, run.facts or {}) if run and run.ended_at else None

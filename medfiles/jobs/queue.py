@@ -18,10 +18,11 @@ from medfiles.clock import SKEW, is_ahead, now
 from medfiles.database.session import count, db, read, transaction
 from medfiles.models import Job
 
-WARM, SCAN = "warm", "scan"  # for one document each: make its thumbnail, scan it for malware
-ERASE = "erase"  # what was deleted permanently
+WARM, SCAN = "warm", "scan"  # for one document each: create its thumbnail, scan it for malware
+MOVE = "move"  # for one patient: move the bytes of documents whose rows were trashed or restored without them
+ERASE = "erase"  # erase permanently deleted content from the database files
 LEASE = timedelta(seconds=60)
-LONGEST_WAIT = timedelta(hours=1)  # of a job until it is due: its interval, or the delay after a failure
+LONGEST_WAIT = timedelta(hours=1)  # longest time until a job is due: its interval, or the delay after a failure
 RECENT = timedelta(minutes=1)  # processes start together: do not repeat what another one has just run
 INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 RELEASED = {"holder": None, "lease_until": None}
@@ -50,9 +51,9 @@ class QueueStatus:
 
 
 def enqueue(kind: str, subject: int = 0, after: timedelta = timedelta(0)) -> None:
-    """Enqueue one job in the open transaction; a job already waiting is not doubled.
+    """Enqueue one job in the open transaction. A job that is already waiting is not duplicated.
 
-    An earlier due time wins, and a job that failed or was given up starts over.
+    Of two due times, the earlier wins. A job that failed or was given up starts over.
     """
     values = {"kind": kind, "subject": subject, "due_at": now() + after, "created_at": now()}
     db.session.connection().execute(_enqueue_statement(db.engine.dialect.name), values)
@@ -70,7 +71,7 @@ def _enqueue_statement(dialect: str) -> Any:
 
 
 def make_due(kind: str, every: timedelta) -> None:
-    """Make a recurring job due now, in the open transaction, as at startup."""
+    """Make a recurring job due now, in the open transaction, for example at startup."""
     statement: Any = INSERT[db.engine.dialect.name](Job).values(kind=kind, due_at=now())
     db.session.execute(statement.on_conflict_do_nothing(index_elements=["kind", "subject"]))
     waits = (Job.lease_until.is_(None), Job.due_at > now(), Job.due_at < now() + every - RECENT)
@@ -79,9 +80,9 @@ def make_due(kind: str, every: timedelta) -> None:
 
 
 def limit_wait(kind: str, every: timedelta) -> None:
-    """Make a recurring job due now that is due further ahead than its interval, in the open transaction.
+    """Make a recurring job due now if it is due further ahead than its interval, in the open transaction.
 
-    A clock was ahead when it ran last. One that failed may wait for LONGEST_WAIT.
+    A clock was then ahead when the job last ran. Failed jobs are left alone, since they may wait up to LONGEST_WAIT.
     """
     too_far = (Job.kind == kind, Job.failure.is_(None), Job.due_at > now() + every + SKEW)
     db.session.execute(update(Job).where(*too_far).values(due_at=now()))
@@ -95,7 +96,7 @@ def retry_given_up() -> int:
 
 
 def claim(kinds: Collection[str]) -> Claim | None:
-    """Claim one due job with one of these names for LEASE; None when there is none."""
+    """Claim one due job of one of these kinds for LEASE. Return None if no job is due."""
     free = select(Job).where(Job.kind.in_(kinds), _is_available()).order_by(Job.due_at, Job.id).limit(1)
     if not read(free.with_only_columns(Job.id)):
         return None
@@ -109,14 +110,14 @@ def claim(kinds: Collection[str]) -> Claim | None:
 
 
 def renew(claim: Claim) -> bool:
-    """Extend the lease to LEASE from now; False when the claim was lost."""
+    """Extend the lease to LEASE from now. Return False if the claim was lost."""
     with transaction() as session:
         held = session.execute(update(Job).where(*_held(claim)).values(lease_until=now() + LEASE))
         return bool(held.rowcount)
 
 
 def complete(claim: Claim, repeat_after: timedelta | None = None) -> None:
-    """Complete the job: remove it, or make it due again after this time.
+    """Complete the job: remove it, or make it due again after `repeat_after`.
 
     A job that was enqueued again while it ran stays due.
     """
@@ -130,9 +131,9 @@ def complete(claim: Claim, repeat_after: timedelta | None = None) -> None:
 
 
 def fail(claim: Claim, code: str, retry_after: timedelta | None, *, delay_others: bool = False) -> None:
-    """Record a failure: retry after this time, or give up when None.
+    """Record a failure. The job is retried after `retry_after`, or given up if that is None.
 
-    `delay_others`: the cause affects all jobs with this name, so they wait equally long.
+    With `delay_others`, the cause affects all jobs of this kind, so they wait just as long.
     """
     due = None if retry_after is None else now() + retry_after
     with transaction() as session:

@@ -1,7 +1,7 @@
-"""Housekeeping rounds: a count of days that a wrong clock cannot run ahead.
+"""Housekeeping rounds: a count of days that a wrong clock cannot speed up.
 
-A round begins at least 20 hours after the last one. What goes to the trash stores the number of the current round, and
-is deleted permanently only when enough rounds have begun since.
+A round begins at least 20 hours after the last one. Documents and records in the trash store the number of the round in
+which they were trashed, and are permanently deleted only after enough rounds have begun since.
 """
 
 import math
@@ -16,21 +16,21 @@ from medfiles.models import HousekeepingRound
 
 LOCK = "round"  # row of `last_runs`: one process at a time begins a round
 INTERVAL = timedelta(hours=20)
-LEAST = 2  # rounds for any retention: a clock that is wrong once begins one
+LEAST = 2  # rounds for any retention, because a clock that is wrong once can begin one
 
 
-CURRENT = select(func.coalesce(func.max(HousekeepingRound.id), 0)).scalar_subquery()  # in the statement that stores it
+CURRENT = select(func.coalesce(func.max(HousekeepingRound.id), 0)).scalar_subquery()  # for the statement that stores it
 
 
 def current() -> int:
-    """Return the number of the current round, 0 before the first."""
+    """Return the number of the current round, or 0 before the first."""
     return db.session.scalar(select(CURRENT)) or 0
 
 
 def begin() -> int:
-    """Begin a round if the last one is long enough ago; return the number of the current one.
+    """Begin a round if the last one began long enough ago; return the number of the current round.
 
-    A last round in the future was begun by a clock ahead: its time is set to now.
+    If the last round is dated in the future, a clock was ahead: its time is set to now.
     """
     with transaction() as session:
         last_runs.lock_row(LOCK)
@@ -46,5 +46,5 @@ def begin() -> int:
 
 
 def needed(retention: timedelta) -> int:
-    """Return how many rounds must have begun within this time in the trash: half as many as it has days."""
+    """Return how many rounds must begin during a retention time in the trash: half its number of days."""
     return max(LEAST, math.ceil(retention / timedelta(days=2))) if retention else 0

@@ -1,9 +1,9 @@
-"""Import from the older lab-results feature: nothing is lost, and everything can be taken back.
+"""Migrate documents from the older lab-results feature, without losing any and with a way back.
 
-`install` shows the older feature's files among the documents until they are moved (`unmigrated`, `folder`, `ids`).
-`migration` moves them, step by step: analysis, backup, people, moving, verification. Each step can be killed anywhere
-and repeated. `finishing` and `rollback` are the two ways a move ends. No other package but the entry points' own
-`legacy` modules imports this one.
+`install` lists the older feature's files among the documents until they are moved (`unmigrated`, `folder`, `ids`).
+`migration` moves them step by step: analysis, backup, people, moving, verification. Each step can be interrupted at any
+point and repeated. A migration ends with `finishing` or with `rollback`. Apart from the entry points' own `legacy`
+modules, no other package imports this one.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ from medfiles.services import Services
 
 
 def install(services: Services, uploads: Path) -> None:
-    """Add the older feature's files below `uploads` to what this installation lists, counts, backs up and restores."""
+    """Include the older feature's files below `uploads` in lists, counts, backups and restores."""
     folder = LegacyFolder(uploads)
     services.storages.attach(folder)
     services.registry.additional = Unmigrated(folder)

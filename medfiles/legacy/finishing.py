@@ -1,4 +1,4 @@
-"""Finishing a move: delete the older rows and files of what was moved. There is no way back afterwards."""
+"""Finish a migration: delete the older rows and files of moved documents. This cannot be undone."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,10 @@ FIRST_VERIFY = "The last verification failed or never ran. Run migrate-lab-resul
 
 @dataclass(frozen=True)
 class Finished:
-    """Result of finishing. `kept` are older ids whose document differs from what was moved: their files stay."""
+    """Result of finishing a migration.
+
+    `kept` holds the older ids of documents whose content has changed since the move; their older files are kept.
+    """
 
     removed: int
     kept: Sequence[int]
@@ -30,9 +33,9 @@ class Finished:
 
 
 def finish(services: Services, known: LegacySource, report: Callable[[int], None] = lambda done: None) -> Finished:
-    """Delete older rows and files; Conflict unless the last verification passed.
+    """Delete older rows and files. Raises Conflict unless the last verification passed.
 
-    Every document is read once more before its older file is deleted. Another installation's files are not touched.
+    Every document is read once more before its older file is deleted. Files of another installation are never deleted.
     """
     if known.verified_at is None:
         raise Conflict(FIRST_VERIFY)
@@ -52,7 +55,7 @@ def finish(services: Services, known: LegacySource, report: Callable[[int], None
 
 
 def _moved(after: int) -> Sequence[EntityFile]:
-    """Return the next documents whose older row still exists."""
+    """Return the next batch of moved documents whose older row still exists."""
     query = select(EntityFile).join(LabResultFile, LabResultFile.id == EntityFile.legacy_id)
     found = db.session.scalars(query.where(EntityFile.legacy_id > after).order_by(EntityFile.legacy_id).limit(BATCH))
     files = found.all()

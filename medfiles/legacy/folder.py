@@ -1,6 +1,6 @@
-"""The folder of the older lab-results feature: its files are read where they are and never changed.
+"""The upload folder of the older lab-results feature. Its files are read in place and never modified.
 
-A file is deleted only when its document was deleted permanently, or when the move was finished.
+A file is deleted only when its document is deleted permanently or the migration is finished.
 """
 
 import os
@@ -22,7 +22,7 @@ FILES, TRASH = "lab_result_files", "trash"
 
 
 class Unreachable(BlobMissing):
-    """A path of the older table that leads to no file. `reason`: missing, outside (of the folder) or link."""
+    """A path in the older table that leads to no file. `reason` is missing, outside (the folder) or link."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(
@@ -32,7 +32,7 @@ class Unreachable(BlobMissing):
 
 
 class LegacyFolder:
-    """The older feature's upload folder at `root`. A key is a path as the older table spells it."""
+    """The older feature's upload folder at `root`. Keys are paths as stored in the older table."""
 
     name = "older"
     unverified = False
@@ -41,14 +41,14 @@ class LegacyFolder:
         self.root = root
 
     def open(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        """Chunks of the bytes from `start` up to but without `end`: `BlobMissing` before the first chunk."""
+        """Return chunks of the bytes from `start` to before `end`. Raises `BlobMissing` before the first chunk."""
         with translated():
             file = os.fdopen(os.open(self._path(key), os.O_RDONLY | os.O_NOFOLLOW), "rb")
             file.seek(start)
         return Reader(file, None if end is None else end - start)
 
     def stat(self, key: str) -> Stored:
-        """Size without reading: `BlobMissing`."""
+        """Return the size without reading the content. Raises `BlobMissing`."""
         with translated():
             return Stored(key, self._path(key).stat().st_size)
 
@@ -59,22 +59,22 @@ class LegacyFolder:
         return None
 
     def canonical(self, key: str) -> str:
-        """The one spelling of this path, from `root`: `Unreachable`."""
+        """Return the canonical form of this path, relative to `root`. Raises `Unreachable`."""
         return f"{FILES}/{self._path(key).relative_to(os.path.realpath(self.root / FILES)).as_posix()}"
 
     def delete(self, key: str) -> None:
-        """Remove the file; quiet when it is gone already."""
+        """Delete the file, if it exists."""
         with translated(), suppress(BlobMissing):
             path = self._path(key)
             path.unlink(missing_ok=True)
             sync_folder(path.parent)
 
     def files(self) -> Iterator[str]:
-        """Every file, named by a row or not, as a path from `root`. Links are left out."""
+        """Return all files as paths relative to `root`, whether or not a row names them. Skips symbolic links."""
         return (path for path in self._below(FILES) if not (self.root / path).is_symlink())
 
     def trash(self) -> Iterator[str]:
-        """Files of the older feature's own trash, which is beside ours under other names."""
+        """Return the files of the older feature's trash, which shares a folder with ours but uses other names."""
         return (path for path in self._below(TRASH) if not KEY.fullmatch(path))
 
     def paths(self) -> Iterator[str]:
@@ -93,7 +93,10 @@ class LegacyFolder:
         return self.root / path
 
     def named(self, keys: Collection[str]) -> set[str]:
-        """Files that a row of the older table may still name: however it spells a path, the file's name ends it."""
+        """Return the subset of these keys that a row of the older table may still name.
+
+        Only file names are compared, because rows spell paths in different ways.
+        """
         if not keys:
             return set()
         paths = db.session.scalars(select(LabResultFile.file_path).execution_options(yield_per=1000))
@@ -106,10 +109,10 @@ class LegacyFolder:
             yield from (Path(start, Path(folder).relative_to(top), name).as_posix() for name in sorted(names))
 
     def _path(self, key: str) -> Path:
-        """The one place where a path of the older table becomes one of ours: a regular file in its folder, no link.
+        """Resolve a path of the older table to a regular file in the folder. Raises `Unreachable`.
 
-        Its paths were written from the upload folder, from the folder around it, or absolute; the folder may have had
-        another name or place then.
+        This is the only place that interprets these paths. They were written relative to the upload folder, relative to
+        the folder around it, or absolute; the folder may have been renamed or moved since.
         """
         inside, reason = Path(os.path.realpath(self.root / FILES)), "outside"
         tail = key.rpartition(f"{FILES}/")[2]
@@ -127,5 +130,5 @@ class LegacyFolder:
 
 
 def folder_of(storages: Storages) -> LegacyFolder:
-    """Return the older feature's folder of this installation."""
+    """Return this installation's folder of the older feature."""
     return cast(LegacyFolder, storages.attached[LegacyFolder.name])

@@ -1,4 +1,4 @@
-"""Documents by their ids in the older lab-results feature."""
+"""Look up documents by their ids in the older lab-results feature."""
 
 from sqlalchemy import select
 
@@ -12,14 +12,14 @@ NOT_MOVED = "This document is still in the previous lab results. You can edit it
 
 
 def document_id(number: int) -> int | None:
-    """Return the id of a document by its older id or by its own; None unless it has been moved."""
+    """Return a document's id, given its older id or its own. None if it has not been moved."""
     if number >= FIRST_FILE_ID:
         return number
     return db.session.scalar(select(EntityFile.id).where(EntityFile.legacy_id == number))
 
 
 def trash(documents: DocumentService, number: int) -> EntityFile:
-    """Move a document to the trash by its older id; Conflict while it has not been moved."""
+    """Move a document to the trash by its older id. Raises Conflict if it has not been moved yet."""
     if (file_id := document_id(number)) is not None:
         return documents.trash(file_id)
     with documents.operation("delete", file_id=number) as target:

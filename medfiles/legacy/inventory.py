@@ -1,6 +1,6 @@
-"""Analysis of a source: what there is to move, and what is wrong with it. Changes nothing.
+"""Analyze a source: what there is to move, and what is wrong with it. Changes nothing.
 
-The result is kept in a temporary database, so that 100,000 files take no more memory than ten.
+The result is kept in a temporary database, so that memory use does not grow with the number of files.
 """
 
 import sqlite3
@@ -26,30 +26,30 @@ CREATE INDEX by_path ON files (path);
 CREATE INDEX of_patient ON files (patient);
 CREATE INDEX by_patient ON patients (user, id);
 """
-# Reasons why a file cannot be moved, as the report words them.
+# Reasons why a file cannot be moved, as worded in the report.
 STAYS = {
     "missing": "the file is missing",
     "outside": "its path points outside the upload folder",
     "link": "its path is a link, not a file",
     "orphan": "its lab result does not exist",
-    "broken-chain": "its lab result belongs to no patient of an account",
-    "number": f"its number is {FIRST_FILE_ID:,} or more",
+    "broken-chain": "its lab result does not belong to a patient with an account",
+    "number": f"its ID is {FIRST_FILE_ID:,} or higher",
     "unreadable": "it cannot be read",
 }
 # Findings about files that can be moved.
 MOVES = {
-    "duplicate": "another row has the same file: each becomes its own document",
-    "size": "its size differs from the table",
+    "duplicate": "another row has the same file: each becomes a separate document",
+    "size": "its size differs from the one in the table",
     "empty": "it is empty",
-    "name": "its name will be cleaned",
-    "time": "it has no upload time: the time of its lab result is used",
-    "unnamed": "no row refers to it: it is not moved, but is in the backup",
+    "name": "its name will be cleaned up",
+    "time": "it has no upload time, so the time of its lab result is used",
+    "unnamed": "no row refers to it, so it is not moved but is included in the backup",
 }
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A finding about one older file. `kind` is a key of STAYS or MOVES, or was found by a later step."""
+    """A finding about an older file. `kind` is a key of STAYS or MOVES, or belongs to a later step."""
 
     kind: str
     old_id: int | None
@@ -71,11 +71,11 @@ class Inventory:
         return iter(self._db.execute(query, values))
 
     def users(self) -> Iterator[tuple[int, str]]:
-        """Ids and addresses of the users that have files."""
+        """Return the ids and e-mail addresses of the users that have files."""
         return self.each("SELECT id, email FROM users WHERE id IN (SELECT user FROM files) ORDER BY id")
 
     def batches(self, user: int | None, size: int) -> Iterator[Sequence[int]]:
-        """Ids of a user's files, or of those whose user is unknown, up to `size` at a time."""
+        """Yield the ids of a user's files, up to `size` at a time. `user` None: files whose user is unknown."""
         after = -(2**63)
         query = "SELECT id FROM files WHERE user IS ? AND id > ? ORDER BY id LIMIT ?"
         while ids := [number for (number,) in self.ask(query, user, after, size)]:
@@ -86,18 +86,18 @@ class Inventory:
         return int(self.ask("SELECT COUNT(*) FROM files WHERE user IS ?", user)[0][0])
 
     def bytes_in_all(self) -> int:
-        """Size of all files: for each row, for each file that no row names, and in the older trash."""
+        """Return the size in bytes of all files: one per row, those that no row names, and the older trash."""
         tables = ("files", "unnamed", "trash")
         return sum(int(self.ask(f"SELECT COALESCE(SUM(size), 0) FROM {table}")[0][0]) for table in tables)
 
     def staying(self, numbers: Sequence[int]) -> set[int]:
-        """Return those of these files that cannot be moved."""
+        """Return the subset of these files that cannot be moved."""
         marks = ", ".join("?" * len(numbers))
         query = f"SELECT id FROM files WHERE id IN ({marks}) AND stays IS NOT NULL"
         return {number for (number,) in self.ask(query, *numbers)}
 
     def stay(self, number: int, kind: str, words: str) -> None:
-        """Note that a file cannot be moved."""
+        """Record that a file cannot be moved."""
         self._db.execute("UPDATE files SET stays = ? WHERE id = ?", (kind, number))
         self.add("findings", kind, number, words)
 
@@ -107,7 +107,7 @@ class Inventory:
 
 
 def analyse(source: Source, report: Callable[[int], None] = lambda done: None) -> Inventory:
-    """Look at every row and file of the source. `report` is called with the number of files done."""
+    """Examine every row and file of the source. `report` receives the number of files processed."""
     found = Inventory()
     for row in source.rows("users"):
         found.add("users", row["id"], row["email"])
@@ -162,7 +162,7 @@ def _find_duplicates(found: Inventory) -> None:
 
 
 def _look_around(source: Source, found: Inventory) -> None:
-    """Find the older trash, and the files that no row names."""
+    """Find the files in the older trash, and the files that no row names."""
     for path in source.folder.trash():
         found.add("trash", path, _size(source, path))
     for path in source.folder.files():

@@ -1,4 +1,4 @@
-"""State of a move between its runs: the one source, the steps done, and new ids by older ids."""
+"""The state of a migration between runs: its source, the completed steps, and new ids by older ids."""
 
 import fcntl
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -18,7 +18,7 @@ AT_WORK = "Another move or rollback is running. Wait until it has finished, then
 
 @contextmanager
 def locked(instance: Path) -> Iterator[None]:
-    """Hold the lock of this installation's move; Conflict when another process holds it."""
+    """Hold the lock of this installation's migration. Raises Conflict if another process holds it."""
     with (instance / "legacy.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -28,25 +28,29 @@ def locked(instance: Path) -> Iterator[None]:
 
 
 def current() -> LegacySource | None:
-    """Return the source of this installation, or None while none was chosen."""
+    """Return this installation's source, or None if none has been chosen."""
     found: LegacySource | None = db.session.scalar(select(LegacySource).where(LegacySource.current == 1))
     return _detached(found) if found else None
 
 
 def check(source: Source) -> None:
-    """Raise Conflict when this installation has another source already."""
+    """Raise Conflict if this installation already has another source."""
     known = current()
     if known is not None and known.place != source.place:
         raise Conflict(
-            f"This installation already moves old files from {_words(known.place)}. It can have only one source."
+            f"This installation is already moving old files from {_words(known.place)}. It can have only one source."
         )
     if not source.is_own and db.session.scalar(select(func.count(LabResultFile.id))):
-        raise Conflict("This installation has old files of its own, and can have only one source.")
+        raise Conflict("This installation has its own old files and can have only one source.")
     db.session.rollback()
 
 
 def begin(source: Source, timezone: str) -> LegacySource:
-    """Make this the source of this installation, with the time zone of its times; return it if it is already."""
+    """Set this installation's source and the time zone of its timestamps; return the row.
+
+    Can be repeated with the same source. Raises Conflict for another source, or for another time zone once files have
+    been moved.
+    """
     check(source)
     with transaction() as session:
         known: LegacySource | None = session.scalar(select(LegacySource).where(LegacySource.place == source.place))
@@ -56,14 +60,14 @@ def begin(source: Source, timezone: str) -> LegacySource:
             known.timezone, known.begun_at, known.backed_up_at = timezone, now(), None
         elif known.timezone != timezone and _has_moved(known):
             raise Conflict(
-                f"Files moved before used the time zone {known.timezone}. Use the same one, or roll back first."
+                f"Earlier files were moved with the time zone {known.timezone}. Use the same one, or roll back first."
             )
         known.timezone, known.current = timezone, 1
     return _detached(known)
 
 
 def note(known: LegacySource, **values: object) -> None:
-    """Commit a step of the move."""
+    """Record progress of the migration and commit it."""
     with transaction() as session:
         session.execute(update(LegacySource).where(LegacySource.id == known.id).values(**values))
     for name, value in values.items():
@@ -71,7 +75,7 @@ def note(known: LegacySource, **values: object) -> None:
 
 
 def ids(known: LegacySource, kind: str, old_ids: Collection[int]) -> Mapping[int, int | None]:
-    """Return new ids by older ids, as far as known; None for what was deleted permanently."""
+    """Return new ids by older ids, where known. An id is None if its row was deleted permanently."""
     query = select(LegacyId.old_id, LegacyId.new_id).where(
         LegacyId.source_id == known.id, LegacyId.kind == kind, LegacyId.old_id.in_(old_ids)
     )
@@ -79,14 +83,17 @@ def ids(known: LegacySource, kind: str, old_ids: Collection[int]) -> Mapping[int
 
 
 def new_ids(known: LegacySource, kind: str, old_ids: Iterable[int | None]) -> Mapping[int | None, int | None]:
-    """Return the ids here of users, patients or lab results: the same ids where the tables are this installation's."""
+    """Return the ids that users, patients or lab results have here, by their older ids.
+
+    They are the same if the source is this installation's own tables.
+    """
     wanted = {number for number in old_ids if number is not None}
     found: Mapping[int, int | None] = {number: number for number in wanted}
     return dict((found if known.place == OWN else ids(known, kind, wanted)).items())
 
 
 def enter(known: LegacySource, kind: str, old_id: int, new_id: int, *, brought: bool = True) -> None:
-    """Note a new id in the open transaction."""
+    """Record a new id in the open transaction."""
     db.session.add(LegacyId(source_id=known.id, kind=kind, old_id=old_id, new_id=new_id, brought=brought))
 
 
@@ -102,7 +109,7 @@ def number_of(file: EntityFile) -> int:
 
 
 def end(known: LegacySource) -> None:
-    """Free the installation for another source, after a rollback. What was deleted permanently stays noted."""
+    """Make room for another source after a rollback. Records of permanently deleted files are kept."""
     with transaction() as session:
         session.execute(delete(LegacyId).where(LegacyId.source_id == known.id, LegacyId.new_id.is_not(None)))
         kept = session.scalar(select(func.count()).where(LegacyId.source_id == known.id))
@@ -112,7 +119,7 @@ def end(known: LegacySource) -> None:
 
 
 def _detached(known: LegacySource) -> LegacySource:
-    """Detached, so that later commits do not expire it."""
+    """Detach the row, so that later commits do not expire it."""
     db.session.expunge(known)
     db.session.rollback()
     return known

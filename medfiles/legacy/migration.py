@@ -1,4 +1,4 @@
-"""The move, step by step. Each step finds what an earlier run did and continues from there."""
+"""Run a migration step by step. Each step continues where an earlier run stopped."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -24,10 +24,10 @@ Progress = Callable[[int], None]
 
 
 class Teller(Protocol):
-    """Receiver of progress."""
+    """Receives progress reports."""
 
     def step(self, words: str, total: int) -> Progress:
-        """Begin a step of `total` files; call the result with the number of files done."""
+        """Begin a step of `total` files; return a function that receives the number of files processed."""
 
     def say(self, words: str) -> None:
         """Print a line."""
@@ -35,13 +35,13 @@ class Teller(Protocol):
 
 @dataclass(frozen=True)
 class Plan:
-    """Options of a move.
+    """Options of a migration.
 
-    :param folder: where the backup goes
-    :param secret: the secret key of this installation, which its backup holds
-    :param timezone: zone of the older feature's times
-    :param batch: files in one transaction
-    :param names: show names of patients and whole e-mail addresses
+    :param folder: where the backup is written
+    :param secret: this installation's secret key, which becomes part of the backup
+    :param timezone: time zone of the older feature's timestamps
+    :param batch: files per transaction
+    :param names: show patient names and full e-mail addresses
     """
 
     folder: Path
@@ -59,10 +59,10 @@ class Migration:
     teller: Teller
 
     def analyse(self) -> tuple[Inventory, Report]:
-        """Find out what there is to move. Changes nothing."""
+        """Determine what there is to move. Changes nothing."""
         log.check(self.source)
         totals = dict(self.source.totals())
-        begun, found = now(), analyse(self.source, self.teller.step("Analysing files", totals["lab_result_files"]))
+        begun, found = now(), analyse(self.source, self.teller.step("Analyzing files", totals["lab_result_files"]))
         trash = found.ask("SELECT COUNT(*), COALESCE(SUM(size), 0) FROM trash")[0]
         made = Report(self.source.place, self.plan.timezone, begun, True, totals, found.bytes_in_all() - trash[1])
         made.trash_files, made.trash_bytes = trash
@@ -84,7 +84,10 @@ class Migration:
         return made
 
     def back_up(self, found: Inventory, known: LegacySource) -> str:
-        """Back up this installation and the source; return the folder. A complete backup of an earlier run is kept."""
+        """Back up this installation and the source; return the backup's folder.
+
+        A complete backup of an earlier run is reused.
+        """
         if known.backed_up_at is not None and known.backup:
             made = Path(known.backup)
             if made.name in backup.whole(made.parent):
@@ -128,7 +131,7 @@ class Migration:
         return count
 
     def _needed(self, found: Inventory) -> dict[Path, int]:
-        """Bytes to be written, by folder: the backup, and the new documents."""
+        """Return how many bytes will be written to each folder: for the backup, and for the new documents."""
         size = found.bytes_in_all()
         documents = db.session.scalar(select(func.sum(EntityFile.file_size))) or 0
         db.session.rollback()
@@ -139,13 +142,13 @@ class Migration:
         return needed
 
     def _label(self, kind: str, number: int, name: str) -> str:
-        """Name a user or patient in a line; names and whole e-mail addresses only where the plan says so."""
+        """Describe a user or patient; names and full e-mail addresses only if the plan allows them."""
         if kind == "user":
             return f"User {number} ({name if self.plan.names else _masked(name)})"
         return f"Patient {number} ({name})" if self.plan.names else f"Patient {number}"
 
 
 def _masked(address: str) -> str:
-    """ "n…@sample.example": identifies an account without writing its address into logs."""
+    """Mask an address, as in "n…@sample.example", so that logs identify an account but not its address."""
     local, at, host = address.partition("@")
     return f"{local[:1]}…{at}{host}" if at else "…"

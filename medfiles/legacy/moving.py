@@ -1,6 +1,6 @@
-"""Moving: copy the bytes of older files under new keys, read them back, then write their rows in one transaction.
+"""Move files: copy their bytes under new keys, read them back, then insert the rows in one transaction.
 
-A file that cannot be moved is reported and stays where it is. It does not hold up the others.
+A file that cannot be moved is reported and stays where it is. The others are still moved.
 """
 
 import re
@@ -36,7 +36,7 @@ TRIES = 3
 
 
 class Stays(Exception):
-    """A file cannot be moved. `kind` and `words` say why."""
+    """A file cannot be moved. `kind` and `words` give the reason."""
 
     def __init__(self, kind: str, words: str) -> None:
         super().__init__(words)
@@ -45,7 +45,7 @@ class Stays(Exception):
 
 @dataclass(frozen=True)
 class Prepared:
-    """A file whose bytes are read and hashed, and its future row."""
+    """A file that has been read and hashed, with its future row."""
 
     old: LegacyFile
     staged: Staged
@@ -54,14 +54,14 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Here:
-    """Lab results, patients and users here, by their older ids."""
+    """This installation's lab results, patients and users, by their older ids."""
 
     results: Mapping[int | None, LabResult]
     patients: Mapping[int | None, int | None]
     users: Mapping[int | None, int | None]
 
     def record_of(self, old: LegacyFile) -> LabResult:
-        """Return the lab result of a file, which must belong to the same patient as before."""
+        """Return the lab result of a file. Raises `Stays` unless it belongs to the same patient as before."""
         record = self.results.get(old.lab_result)
         if record is None:
             raise Stays("orphan", "its lab result is missing here")
@@ -78,18 +78,18 @@ class Mover:
     found: Inventory
 
     def move(self, numbers: Sequence[int]) -> int:
-        """Make documents of those of these files that are none yet; return how many were made."""
+        """Turn the files that have not been moved yet into documents; return how many were moved."""
         for _ in range(TRIES):
             try:
                 return self._move(numbers)
             except Conflict:
-                continue  # a record went to the trash or came back in between
+                continue  # a record was trashed or restored concurrently
             except (IntegrityError, DataError, StatementError):
                 return self._move_halves(numbers)
         raise Conflict(CHANGED)
 
     def _move_halves(self, numbers: Sequence[int]) -> int:
-        """Halve the batch until only the file that cannot be stored is left out."""
+        """Bisect the batch until only the files that cannot be stored are left out."""
         if len(numbers) == 1:
             self.found.stay(numbers[0], "unreadable", "its details in the table cannot be stored")
             return 0
@@ -115,7 +115,7 @@ class Mover:
         return list(self.source.files([number for number in numbers if number not in done | stays]))
 
     def _prepared(self, files: Sequence[LegacyFile]) -> Iterator[Prepared]:
-        """Prepare one file after another: when a disk is full, the caller discards those before it."""
+        """Prepare files one by one, so that the caller can discard the earlier ones if the disk is full."""
         here = self._here(files)
         for old in files:
             try:
@@ -162,7 +162,7 @@ class Mover:
             raise Stays("unreadable", STAYS["unreadable"]) from error
 
     def _recognised(self, staged: Staged, extension: str) -> Found | None:
-        """Detect the type; None also when the inspection failed: the file is moved all the same."""
+        """Detect the file type. None if it is unknown or the inspection failed: the file is moved anyway."""
         try:
             return detection.recognise(staged.path, extension, self.services.sandbox)
         except MedfilesError:
@@ -204,7 +204,10 @@ class Mover:
             raise IntegrityFailed("The written content differs from what was read. Check the disk before you continue.")
 
     def _insert(self, prepared: Sequence[Prepared]) -> None:
-        """Insert under the locks of the records, which must not have been trashed or restored in between."""
+        """Lock the records and insert the rows.
+
+        Raises Conflict if a record was trashed or restored since the files were prepared.
+        """
         results = sorted({one.row.entity_id for one in prepared})
         query = select(LabResult).where(LabResult.id.in_(results)).order_by(LabResult.id)
         locked = db.session.scalars(query.with_for_update().execution_options(populate_existing=True)).all()
@@ -222,7 +225,7 @@ class Mover:
 
 
 def _origin(old: LegacyFile, name: str, record: LabResult, user: int | None) -> dict[str, Any]:
-    """Return the origin of a document, and what the older row said that is not kept elsewhere."""
+    """Return a document's origin, and details of the older row that are not stored elsewhere."""
     origin: dict[str, Any] = {
         "user_id": user, "patient_id": record.patient_id, "migrated_from": FILES, "migrated_at": now().isoformat(),
         "old_id": old.id, "old_path": old.path, "old_type": old.type, "old_size": old.size,
@@ -231,7 +234,7 @@ def _origin(old: LegacyFile, name: str, record: LabResult, user: int | None) -> 
 
 
 def _moment(old: LegacyFile, zone: str) -> datetime | None:
-    """Return the time of upload. The older feature wrote local times without their zone."""
+    """Return the upload time in UTC. The older feature stored local times without a time zone."""
     at = old.uploaded_at
     if at is None:
         return None

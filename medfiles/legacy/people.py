@@ -1,4 +1,4 @@
-"""Users, patients and lab results of another installation: matched with those here, or created."""
+"""Match users, patients and lab results of another installation with those here, or create them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,9 +27,9 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Kind:
-    """Users, patients or lab results: how to find a row's counterpart here, and how to create one.
+    """A kind of row (user, patient or lab result): how to find its counterpart here, and how to create one.
 
-    `find` and `make` get the new id of the row's owner. `find` returns the ids of all candidates.
+    `find` and `make` receive the new id of the row's owner. `find` returns the ids of all candidates.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Kind:
 
 
 def bring_along(source: Source, known: LegacySource, found: Inventory) -> None:
-    """Match or create every user, patient and lab result of the source; those that fail become findings."""
+    """Match or create every user, patient and lab result of the source. Failures become findings."""
     if source.is_own:
         return
     for kind in KINDS:
@@ -65,7 +65,7 @@ def _bring(row: Row, kind: Kind, known: LegacySource, found: Inventory) -> None:
         belongs, column = kind.owner
         owner = log.ids(known, belongs, [row[column]]).get(row[column]) or 0
         if not owner:
-            return  # its owner is not here: a finding already, or the chain is broken
+            return  # its owner was not imported: already reported, or the chain is broken
     try:
         with db.session.begin_nested():
             match = _only(kind, known, kind.find(row, owner))
@@ -77,13 +77,13 @@ def _bring(row: Row, kind: Kind, known: LegacySource, found: Inventory) -> None:
 
 
 def _only(kind: Kind, known: LegacySource, candidates: Sequence[int]) -> int | None:
-    """Return the one candidate that is not matched yet; None when there is none or more than one."""
+    """Return the only candidate that is not matched yet; None if there is none or more than one."""
     taken = select(LegacyId.new_id).where(
         LegacyId.source_id == known.id, LegacyId.kind == kind.name, LegacyId.new_id.in_(candidates)
     )
     free = set(candidates) - set(db.session.scalars(taken))
     if kind.name == USER and candidates and not free:
-        raise Rejected("another account of the source has the same email")
+        raise Rejected("another account in the source has the same email")
     return free.pop() if len(free) == 1 else None
 
 
@@ -101,7 +101,8 @@ def _make_user(row: Row, _: int) -> int:
 
 
 def _find_patient(row: Row, owner: int) -> Sequence[int]:
-    query = select(Patient).where(Patient.user_id == owner, Patient.birth_date == day(row["birth_date"]))
+    born = Patient.birth_date == day(row["birth_date"])
+    query = select(Patient).where(Patient.user_id == owner, born, Patient.deleted_at.is_(None))
     named = (_folded(row["first_name"]), _folded(row["last_name"]))
     return [
         patient.id
@@ -165,7 +166,7 @@ KINDS = (
 
 
 def take_back(known: LegacySource) -> Sequence[tuple[str, int]]:
-    """Delete what the move created and is unused since; return (kind, new id) of what stays."""
+    """Delete rows that the migration created and that are unused; return (kind, new id) of the others."""
     stays: list[tuple[str, int]] = []
     for kind in reversed(KINDS):
         after: int | None = 0
@@ -188,7 +189,7 @@ def _take_back_some(kind: Kind, known: LegacySource, after: int, stays: list[tup
 
 
 def _deleted(kind: Kind, row: Any) -> bool:
-    """Delete a row unless it was changed or is referred to; return whether it was deleted."""
+    """Delete a row unless it was changed or is referenced; return whether it was deleted."""
     if _is_changed(kind, row):
         return False
     try:

@@ -1,4 +1,4 @@
-"""The report of a move: as text, as JSON, and as the data of the saved page."""
+"""The report of a migration: as text, as JSON, and as the data of the saved page."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -10,13 +10,13 @@ from medfiles.legacy.verification import Count, Verdict
 
 INVOLVED = """SELECT id, email FROM users
               WHERE id IN (SELECT user FROM patients UNION SELECT user FROM files) ORDER BY id"""
-MOST_NUMBERS = 20  # shown of one finding
+MOST_NUMBERS = 20  # listed per finding
 
 
 @dataclass(frozen=True)
 class PatientLine:
     id: int
-    label: str  # "Patient 15", with the name where the plan says so
+    label: str  # "Patient 15", with the name if the plan allows it
     files: int
     checked: Count | None = None
 
@@ -32,7 +32,7 @@ class UserLine:
 
 @dataclass(frozen=True)
 class Found:
-    """All findings of one kind: ids of older files, or sentences where there is no id."""
+    """All findings of one kind: ids of older files, and sentences for findings without an id."""
 
     kind: str
     words: str
@@ -65,7 +65,7 @@ class Report:
 
     @property
     def good(self) -> bool:
-        """Whether a dry run found nothing, or a move moved and verified everything."""
+        """Whether a dry run found nothing, or a migration moved and verified everything."""
         if self.dry_run:
             return not self.findings
         return (self.finished or (self.verdict is not None and self.verdict.passed)) and not self.stays
@@ -88,7 +88,7 @@ class Report:
 def people_lines(
     found: Inventory, label: Callable[[str, int, str], str], verdict: Verdict | None = None
 ) -> list[UserLine]:
-    """Return every user that has files or patients, with the patients."""
+    """Return all users that have files or patients, with their patients."""
     checked = verdict or Verdict()
     return [
         UserLine(
@@ -111,7 +111,7 @@ def _patient_lines(
 
 
 def grouped(found: Inventory) -> list[Found]:
-    """Group the findings by kind, those about files that cannot be moved first."""
+    """Group the findings by kind. Kinds that keep files from being moved come first."""
     kinds: dict[str, tuple[str, list[int], list[str]]] = {}
     for finding in found.findings():
         words, numbers, details = kinds.setdefault(finding.kind, (finding.words, [], []))
@@ -158,7 +158,7 @@ def _verification(report: Report, verdict: Verdict) -> Iterator[str]:
         yield f"  Without a user: {_checked(unknown)}"
     yield f"  Total: {_checked(verdict.total)}"
     yield from (f"  PROBLEM: {problem}" for problem in verdict.problems)
-    isolated = "no user has access to a document of another user’s patient" if not verdict.leaks else "FAILED"
+    isolated = "no user has access to documents of another user’s patients" if not verdict.leaks else "FAILED"
     yield f"  Isolation: {isolated}"
     yield from (f"  PROBLEM: {leak}" for leak in verdict.leaks)
 
@@ -168,11 +168,11 @@ def _summary(report: Report) -> Iterator[str]:
         yield f"Nothing was changed. {_some(report.stays, 'file')} cannot be moved."
         return
     if report.finished:
-        yield "This move is finished: everything that can be moved has been moved."
+        yield "The move is finished: everything that can be moved has been moved."
         return
     yield f"Moved {_some(report.moved, 'file')} now; {_some(report.stays, 'file')} cannot be moved but can be opened."
     passed = report.verdict is not None and report.verdict.passed
-    yield "Verification passed." if passed else "Verification FAILED: do not delete any old file."
+    yield "Verification passed." if passed else "Verification FAILED. Do not delete any old files."
 
 
 def _checked(count: Count | None) -> str:

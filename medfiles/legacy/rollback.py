@@ -1,4 +1,4 @@
-"""Rollback of a move: delete the documents that were made, so that the older files, never deleted, are shown again."""
+"""Roll back a migration: delete the documents it created, so that the older files are listed again."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,16 +17,16 @@ from medfiles.services import Services
 from medfiles.storage import journal
 
 BATCH = 100
-FINISHED = "The move is finished: the old files are deleted and it can no longer be rolled back."
+FINISHED = "The move is finished: the old files have been deleted, so it can no longer be rolled back."
 
 
 @dataclass
 class TakenBack:
     """Result of a rollback.
 
-    :param lost: sentences about changes made since the move, which are lost
-    :param kept: sentences about documents that stay because their older file is gone or altered
-    :param people: (kind, id) of what the move created and is in use now, so that it stays
+    :param lost: sentences about changes made since the migration, which are lost
+    :param kept: sentences about documents that stay because their older file is missing or altered
+    :param people: (kind, id) of rows that the migration created and that stay because they are in use
     """
 
     documents: int = 0
@@ -39,9 +39,9 @@ class TakenBack:
 def roll_back(
     services: Services, source: Source, known: LegacySource, report: Callable[[int], None] = lambda done: None
 ) -> TakenBack:
-    """Take a move back; Conflict once it was finished.
+    """Roll back a migration. Raises Conflict if it has been finished.
 
-    Documents added since stay, and what was deleted permanently stays deleted.
+    Documents added since stay. What was deleted permanently stays deleted.
     """
     if known.finishing_at is not None:
         raise Conflict(FINISHED)
@@ -67,11 +67,11 @@ def _moved(after: int) -> Sequence[EntityFile]:
 
 
 def _is_unaltered(source: Source, older: Mapping[int, LegacyFile], file: EntityFile, back: TakenBack) -> bool:
-    """Whether the older file still is what the document was made from."""
+    """Return whether the older file is still the one the document was made from."""
     row = older.get(log.number_of(file))
     if row is not None and hash_of_file(row, source) == file.sha256:
         return True
-    back.kept.append(f"Document {file.id} was kept: old file {file.legacy_id} is missing or was changed.")
+    back.kept.append(f"Document {file.id} was kept: old file {file.legacy_id} is missing or has changed.")
     return False
 
 
@@ -101,11 +101,11 @@ def _changes(file: EntityFile, row: LegacyFile) -> list[str]:
     }
     changed = [what for what, (here, there) in now_and_then.items() if here != there]
     words = (
-        [f"Old file {row.id}: {' and '.join(changed)} changed since as document {file.id} and was lost."]
+        [f"Old file {row.id}: changes made to the {' and '.join(changed)} of document {file.id} were lost."]
         if changed
         else []
     )
     record = db.session.get(LabResult, file.entity_id)
     if file.deleted_at is not None and (record is None or record.deleted_at != file.deleted_at):
-        words.append(f"Old file {row.id} was in the trash as document {file.id} and is restored.")
+        words.append(f"Old file {row.id} was in the trash as document {file.id} and has been restored.")
     return words

@@ -1,4 +1,4 @@
-"""Tables and files of the older feature: this installation's own, or another one's, which is only read."""
+"""The older feature's tables and files: this installation's own, or another one's, which are only read."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -38,9 +38,9 @@ WANTED: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class LegacyFile:
-    """A row of the older table and the ids it belongs to, None where the chain is broken.
+    """A row of the older table with the ids it belongs to, which are None where the chain is broken.
 
-    `uploaded_at` is naive. `size` is in bytes, as the table claims.
+    `uploaded_at` is naive. `size` is in bytes, as the table states it.
     """
 
     id: int
@@ -57,7 +57,7 @@ class LegacyFile:
 
 @dataclass(frozen=True)
 class Source:
-    """A source. `place` identifies it: "own", or the address of the database without its password."""
+    """A source of older files. `place` identifies it: "own", or the database URL without its password."""
 
     place: str
     engine: Engine
@@ -70,7 +70,7 @@ class Source:
 
     @contextmanager
     def at_hand(self) -> Iterator["Source"]:
-        """Close connections to another installation afterwards."""
+        """Close the connections to another installation on exit."""
         try:
             yield self
         finally:
@@ -84,13 +84,13 @@ class Source:
             return {name: int(connection.scalar(query) or 0) for name, query in counts.items()}
 
     def files(self, ids: Collection[int] | None = None) -> Iterator[LegacyFile]:
-        """All files by id, or those with these ids."""
+        """Return all files, or those with these ids, ordered by id."""
         if ids is not None:
             return iter(self._files(self.tables["lab_result_files"].c.id.in_(ids), None))
         return self._all_files()
 
     def rows(self, name: str) -> Iterator[Mapping[str, Any]]:
-        """All rows of a table by id, read in batches."""
+        """Yield all rows of a table, ordered by id. They are read in batches."""
         after, rows = None, self.tables[name]
         query = select(*_columns(rows, name)).order_by(rows.c.id).limit(BATCH)
         while found := self._read(query if after is None else query.where(rows.c.id > after)):
@@ -127,7 +127,10 @@ def own(folder: LegacyFolder) -> Source:
 
 
 def other(url: str, uploads: Path) -> Source:
-    """Open another installation's database and upload folder for reading; Rejected when they cannot be used."""
+    """Open another installation's database and upload folder for reading.
+
+    Raises Rejected if they cannot be used.
+    """
     address = _address(url)
     if not (uploads / FILES).is_dir():
         raise Rejected(f"{uploads} is not an upload folder of the previous lab results feature: it has no {FILES}/.")
@@ -139,14 +142,14 @@ def other(url: str, uploads: Path) -> Source:
 
 
 def shown(address: URL) -> str:
-    """Return the address without password and options, and with the absolute path of a file."""
+    """Return the database URL without password and options. The path of an SQLite file is made absolute."""
     if address.get_backend_name() == "sqlite":
         return f"sqlite:///{Path(address.database or '').resolve()}"
     return public_url(address).render_as_string()
 
 
 def moment(value: Any) -> datetime | None:
-    """Parse a time without a zone, as a database or a text in SQLite gives it; None where there is none."""
+    """Return the time in a database value, which SQLite may give as text; None if it holds none."""
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)
@@ -161,7 +164,7 @@ def day(value: Any) -> date | None:
 
 
 def text(value: Any) -> str | None:
-    """Return text without the characters that a database refuses."""
+    """Return a value as text, without the characters that databases reject."""
     if value is None:
         return None
     decoded = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
@@ -210,13 +213,14 @@ def _arguments(address: URL) -> dict[str, Any]:
 
 
 def _tables(engine: Engine) -> Mapping[str, TableClause]:
-    """Return the four tables with their columns. Values have no types: they are parsed when they are read."""
+    """Return the four tables with their columns. Columns are untyped; values are parsed when read."""
     tables, columns = {}, _columns_there(engine)
     for name in NEEDED:
         there = columns[name]
         if missing := [needed for needed in NEEDED[name] if needed not in there]:
             raise Rejected(
-                f"The table {name} has no {', '.join(missing)}: it is not a database of the previous lab results."
+                f"The table {name} has no {', '.join(missing)}, so this is not a database of the "
+                "previous lab results feature."
             )
         tables[name] = table(name, *(column(one) for one in (*NEEDED[name], *WANTED[name]) if one in there))
     return tables
@@ -228,7 +232,7 @@ def _columns_there(engine: Engine) -> Mapping[str, set[str]]:
         known = [name for name in NEEDED if inspector.has_table(name)]
         found = {name: {entry["name"] for entry in inspector.get_columns(name)} for name in known}
     if engine is not db.engine:
-        engine.dispose()  # nothing stays open when this is the wrong database
+        engine.dispose()  # leave no connection open if this is the wrong database
     return {name: found.get(name, set()) for name in NEEDED}
 
 

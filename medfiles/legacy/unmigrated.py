@@ -1,4 +1,4 @@
-"""Files of the older lab-results feature that have not been moved: shown among the documents until they are."""
+"""Files of the older lab-results feature that have not been moved, listed among the documents."""
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -19,7 +19,7 @@ from medfiles.record_types.media_types import BY_NAME
 from medfiles.storage import journal
 
 KIND, CATEGORY = "lab-result", "result"
-UNKNOWN = "application/octet-stream"  # the media type of what is not recognized
+UNKNOWN = "application/octet-stream"  # media type of unrecognized files
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,10 @@ class Unmigrated(AdditionalDocuments):
         return select(LabResultFile.id).where(LabResultFile.lab_result_id == record_id).exists()
 
     def forget(self, files: Sequence[EntityFile]) -> Sequence[str]:
-        """Delete what these documents were moved from, and remember it, so that no later run moves it again."""
+        """Delete the older rows of these documents, and record them so that no later run moves them again.
+
+        Returns the released keys, whose files are deleted after the commit.
+        """
         moved = {file.legacy_id: file.id for file in files if file.legacy_id is not None}
         if not moved:
             return ()
@@ -86,7 +89,7 @@ class Unmigrated(AdditionalDocuments):
 
 
 def drop(folder: LegacyFolder, numbers: Collection[int]) -> Sequence[str]:
-    """In the open transaction, delete rows of the older table; return the keys of files no other row of it names."""
+    """Delete older rows in the open transaction; return the keys of files that no other row names."""
     found = db.session.scalars(select(LabResultFile).where(LabResultFile.id.in_(numbers))).all()
     paths: set[str] = set()
     for row in found:
@@ -100,7 +103,7 @@ def drop(folder: LegacyFolder, numbers: Collection[int]) -> Sequence[str]:
 
 
 def name_of(name: str, number: int) -> str:
-    """The older name as names are here; one made of its number when nothing usable is left of it."""
+    """Return a cleaned file name, or one made from the older id if nothing usable is left of it."""
     try:
         return detection.clean_name(name)
     except BadName:
@@ -108,7 +111,7 @@ def name_of(name: str, number: int) -> str:
 
 
 def _document(row: LabResultFile, record: RecordMixin) -> EntityFile:
-    """What the file will be once it is moved, as far as that is known without reading it; never stored."""
+    """Return the document that the file will become, as far as known without reading it. Never stored."""
     at = row.uploaded_at.replace(tzinfo=UTC) if row.uploaded_at else record.created_at
     return EntityFile(
         id=row.id, entity_type=KIND, entity_id=record.id, patient_id=record.patient_id,

@@ -1,4 +1,4 @@
-"""Independent check of a move: compares every older file with the document it became."""
+"""Verify a migration independently: compare every older file with the document made from it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ BATCH = 100
 
 @dataclass
 class Count:
-    """Counts of a user's or patient's older files: all, moved, not movable, permanently deleted."""
+    """Counts of a user's or patient's older files: total, moved, not movable, permanently deleted."""
 
     files: int = 0
     moved: int = 0
@@ -34,7 +34,7 @@ class Count:
 
 @dataclass
 class Verdict:
-    """Result of a verification. `leaks` are documents that an account reaches without access to their patient."""
+    """Result of a verification. `leaks` are documents that an account can see without access to the patient."""
 
     total: Count = field(default_factory=Count)
     users: dict[int | None, Count] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class People:
-    """Owners of the patients here, and new ids by older ids."""
+    """Owners of this installation's patients, and new ids by older ids."""
 
     owners: Mapping[int, int]
     results: Mapping[int | None, int | None]
@@ -121,18 +121,18 @@ class Verifier:
             people.users.get(file.user),
         )
         if here != there:
-            yield "belongs to another lab result, patient or user than before."
+            yield "belongs to a different lab result, patient or user than before."
         if ids.document_id(file.id) != document.id:
-            yield "is not found by its old number."
+            yield "cannot be found by its old ID."
         new = hash_of(opened(document, self.services.storages))
         if new != document.sha256:
-            yield "has different content than when it was moved." if new else "cannot be read at its new place."
+            yield "has different content from when it was moved." if new else "cannot be read in its new location."
         old = hash_of_file(file, self.source)
         if old != document.sha256:
-            yield "has different content at its old place." if old else "cannot be read at its old place."
+            yield "has different content in its old location." if old else "cannot be read in its old location."
 
     def _count_here(self) -> None:
-        """Check the other way around: for each patient, there are as many documents as were moved."""
+        """Check that each patient has as many documents as were moved to it."""
         query = select(EntityFile.patient_id, func.count()).where(EntityFile.legacy_id.is_not(None))
         here = dict(db.session.execute(query.group_by(EntityFile.patient_id)).all())
         db.session.rollback()
@@ -146,7 +146,7 @@ class Verifier:
                 self.verdict.problems.append(f"Patient {patient_id} has {counts}.")
 
     def _leaks(self) -> Iterator[str]:
-        """Ask the product's own query: who reaches a moved document owns its patient or has a share."""
+        """Check, with the product's own query, that only owners and accounts with a share see moved documents."""
         for user_id, email in db.session.execute(select(User.id, User.email).order_by(User.id)).all():
             lasts = or_(PatientShare.expires_at.is_(None), PatientShare.expires_at > now())
             given = select(PatientShare.patient_id).where(PatientShare.user_id == user_id, lasts)
@@ -163,7 +163,7 @@ class Verifier:
 
 
 def hash_of(document: DocumentContent) -> str | None:
-    """Return the SHA-256 of a document's stored bytes; None when they cannot be read."""
+    """Return the SHA-256 of a document's stored bytes; None if they cannot be read."""
     try:
         return digest(document.read())[0]
     except (MedfilesError, OSError):
@@ -171,5 +171,5 @@ def hash_of(document: DocumentContent) -> str | None:
 
 
 def hash_of_file(file: LegacyFile, source: Source) -> str | None:
-    """Return the SHA-256 of an older file's bytes; None when they cannot be read."""
+    """Return the SHA-256 of an older file's bytes; None if they cannot be read."""
     return hash_of(DocumentContent(EntityFile(id=file.id, file_path=file.path), source.folder))

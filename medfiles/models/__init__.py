@@ -1,9 +1,18 @@
-"""The tables. Importing this package makes every one of them known to the metadata."""
+"""The database tables. Importing this package registers all of them with the metadata."""
 
 from medfiles.models.accounts import ApiToken, Role, Session, User
 from medfiles.models.audit import AuditEvent, AuditPrivate, AuditSeal
 from medfiles.models.documents import FIRST_FILE_ID, CancelledUpload, EntityFile, Rendition, UploadKey
 from medfiles.models.jobs import HousekeepingRound, Job, LastRun
 from medfiles.models.legacy import LabResultFile, LegacyId, LegacySource
-from medfiles.models.records import Insurance, LabResult, Patient, PatientShare, Procedure, RecordMixin, Visit
+from medfiles.models.records import (
+    Insurance,
+    LabResult,
+    Patient,
+    PatientShare,
+    Procedure,
+    RecordMixin,
+    TrashMixin,
+    Visit,
+)
 from medfiles.models.storage import FixityFinding, StorageJournal

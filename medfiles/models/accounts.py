@@ -38,7 +38,7 @@ class User(db.Model, UserMixin):  # type: ignore[name-defined,misc]
     fs_uniquifier: Mapped[str] = mapped_column(String(64), unique=True)
     tf_primary_method: Mapped[str | None] = mapped_column(String(64))
     tf_totp_secret: Mapped[str | None] = mapped_column(String(255))
-    tf_last_counter: Mapped[int | None] = mapped_column(BigInteger)  # of the code that was used last
+    tf_last_counter: Mapped[int | None] = mapped_column(BigInteger)  # counter of the last code used
     tf_phone_number: Mapped[str | None] = mapped_column(String(128))  # Flask-Security reads it; SMS is not offered
     create_datetime: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     update_datetime: Mapped[datetime] = mapped_column(UtcDateTime, default=now, onupdate=now)
@@ -46,23 +46,23 @@ class User(db.Model, UserMixin):  # type: ignore[name-defined,misc]
 
 
 class Session(db.Model):  # type: ignore[name-defined,misc]
-    """A signed-in browser. `digest` is the SHA-256 of its cookie's value."""
+    """A browser session. `digest` is the SHA-256 of its cookie's value."""
 
     __tablename__ = "sessions"
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     digest: Mapped[str] = mapped_column(String(64), unique=True)
-    owner: Mapped[str | None] = mapped_column(String(64), index=True)  # the account's fs_uniquifier: a new one ends all
+    owner: Mapped[str | None] = mapped_column(String(64), index=True)  # fs_uniquifier; changing it ends all sessions
     data: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, index=True)
     address: Mapped[str | None] = mapped_column(String(64))
     agent: Mapped[str | None] = mapped_column(String(255))
-    proved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # password and code entered again, not used yet
+    proved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # time of fresh proof that is not used yet
 
 
 class ApiToken(db.Model):  # type: ignore[name-defined,misc]
-    """A token for scripts. `selector` finds the row; `digest`: its secret's SHA-256."""
+    """An API token. `selector` finds the row; `digest` is the SHA-256 of its secret."""
 
     __tablename__ = "api_tokens"
     __table_args__ = (
@@ -76,8 +76,8 @@ class ApiToken(db.Model):  # type: ignore[name-defined,misc]
     selector: Mapped[str] = mapped_column(String(32), unique=True)
     digest: Mapped[str] = mapped_column(String(64))
     scope: Mapped[str] = mapped_column(String(10))
-    patient_id: Mapped[int | None] = mapped_column(ForeignKey("patients.id"))  # None: all its account may see
+    patient_id: Mapped[int | None] = mapped_column(ForeignKey("patients.id"))  # None: all patients of the account
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    suspended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # by a restore, until its owner confirms it
+    suspended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # set by a restore until the owner confirms it

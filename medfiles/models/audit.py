@@ -1,4 +1,4 @@
-"""The audit log: one row for each operation, also for refused ones."""
+"""The audit log: one row per operation, including refused ones."""
 
 from datetime import datetime
 from typing import Any
@@ -11,10 +11,10 @@ from medfiles.database.session import Id, UtcDateTime, db
 
 
 class AuditEvent(db.Model):  # type: ignore[name-defined,misc]
-    """Append-only and without foreign keys: events outlive what they are about.
+    """An audit event. Append-only and without foreign keys, because events outlive their subjects.
 
-    Nothing personal is in this table: names, addresses and former values are in `audit_private`, and `private_hash`
-    is the salted hash of them.
+    This table contains no personal data: names, addresses and former values are in `audit_private`, and `private_hash`
+    is their salted hash.
     """
 
     __tablename__ = "audit_events"
@@ -45,15 +45,15 @@ class AuditEvent(db.Model):  # type: ignore[name-defined,misc]
 
     @property
     def personal(self) -> dict[str, Any]:
-        """The content of `private`, empty after its erasure."""
+        """The content of `private`; empty once erased."""
         return self.private.content if self.private else {}
 
 
 class AuditPrivate(db.Model):  # type: ignore[name-defined,misc]
-    """The personal part of an event. Permanent deletion erases the row, salt included; the chain still verifies.
+    """The personal data of an event. Permanent deletion erases the row and its salt; the chain still verifies.
 
-    `content` has these keys where they apply: `name` of the document, record, patient or account at that time,
-    `token` (its name), `address` the request came from, `changes` ({field: [before, after]}).
+    `content` has these keys where they apply: `name` of the document, record, patient or account at that time, `token`
+    (its name), `address` that the request came from, `changes` ({field: [before, after]}).
     """
 
     __tablename__ = "audit_private"
@@ -66,7 +66,7 @@ class AuditPrivate(db.Model):  # type: ignore[name-defined,misc]
 class AuditSeal(db.Model):  # type: ignore[name-defined,misc]
     """A link of the hash chain: `mac` covers the event and the previous seal.
 
-    So no event can be changed, removed or inserted unnoticed. `format` names the columns that `mac` covers.
+    Thus no event can be changed, removed or inserted unnoticed. `format` identifies the columns that `mac` covers.
     """
 
     __tablename__ = "audit_seals"

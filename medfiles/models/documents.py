@@ -1,4 +1,4 @@
-"""Documents but for their bytes, renditions of them, and cancelled uploads."""
+"""Documents (except their bytes), their renditions, and canceled uploads."""
 
 from datetime import datetime
 from typing import Any
@@ -10,14 +10,14 @@ from medfiles.clock import now
 from medfiles.database.session import Id, UtcDateTime, db
 from medfiles.text import SORT_KEY_LIMIT, sort_key
 
-FIRST_FILE_ID = 1_000_000_001  # lower ids belong to additional documents, so that neither is mistaken for the other
+FIRST_FILE_ID = 1_000_000_001  # lower ids are reserved for additional documents, so that the two never collide
 CodePoints = String(SORT_KEY_LIMIT).with_variant(String(SORT_KEY_LIMIT, collation="C"), "postgresql")
 
 
 class EntityFile(db.Model):  # type: ignore[name-defined,misc]
-    """A document. `storage` names its backend, `file_path` is the key there; `file_size` in bytes.
+    """A document. `storage` names its backend, `file_path` is its key there, `file_size` is in bytes.
 
-    Setting a detail updates `sort_name` (here) and `search_text` (`record_types.document_fields`).
+    Setting a detail updates `sort_name` (below) and `search_text`. See `record_types.document_fields`.
     """
 
     __tablename__ = "entity_files"
@@ -50,12 +50,12 @@ class EntityFile(db.Model):  # type: ignore[name-defined,misc]
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, onupdate=now)
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
     deleted_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
-    deleted_round: Mapped[int | None] = mapped_column(Id)  # of housekeeping, when it went to the trash
+    deleted_round: Mapped[int | None] = mapped_column(Id)  # housekeeping round in which it was trashed
     idempotency_key: Mapped[str | None] = mapped_column(String(255))
     legacy_id: Mapped[int | None] = mapped_column(Id)
-    last_checked_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)  # read and found as it was
-    scan: Mapped[str | None] = mapped_column(String(20), index=True)  # one of those in quarantine; None: not scanned
-    scan_words: Mapped[str | None] = mapped_column(String(255))  # the signature's name, or why it is not scanned
+    last_checked_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)  # content last read and verified
+    scan: Mapped[str | None] = mapped_column(String(20), index=True)  # a state of antivirus.policy; None: never scanned
+    scan_words: Mapped[str | None] = mapped_column(String(255))  # the signature's name, or why it was not scanned
     scanned_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     extra: Mapped[dict[str, Any] | None] = mapped_column("metadata", JSON)
     sort_name: Mapped[str] = mapped_column(CodePoints)
@@ -63,7 +63,7 @@ class EntityFile(db.Model):  # type: ignore[name-defined,misc]
 
     @property
     def is_additional(self) -> bool:
-        """Whether another feature keeps it: it is listed among the documents and never stored."""
+        """Whether another feature keeps the document: it is listed here but never stored."""
         return self.id < FIRST_FILE_ID
 
     @validates("file_name")
@@ -82,7 +82,7 @@ event.listen(
 
 
 class Rendition(db.Model):  # type: ignore[name-defined,misc]
-    """A rendition of all documents with this SHA-256; an image has a `key`."""
+    """A rendition shared by all documents with this SHA-256. Only images have a `key`."""
 
     __tablename__ = "renditions"
     __table_args__ = (UniqueConstraint("sha256", "recipe", "page"), {"sqlite_autoincrement": True})
@@ -94,7 +94,7 @@ class Rendition(db.Model):  # type: ignore[name-defined,misc]
     key: Mapped[str | None] = mapped_column(String(500), unique=True)
     storage: Mapped[str | None] = mapped_column(String(50))
     size: Mapped[int | None] = mapped_column(BigInteger)
-    facts: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # what can be shown
+    facts: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # description of the preview
     failure: Mapped[str | None] = mapped_column(Text)  # why rendering failed
     made_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
@@ -102,8 +102,8 @@ class Rendition(db.Model):  # type: ignore[name-defined,misc]
 class UploadKey(db.Model):  # type: ignore[name-defined,misc]
     """The Idempotency-Key of a stored upload, with the record and the bytes it was sent for.
 
-    Neither changes when the document goes elsewhere. The row outlives the document, so that a late retry does not store
-    it again; without the hash once the document is permanently deleted.
+    Both stay the same if the document is moved. The row outlives the document, so that a late retry does not store it
+    again; the hash is cleared when the document is deleted permanently.
     """
 
     __tablename__ = "upload_keys"
@@ -119,7 +119,7 @@ class UploadKey(db.Model):  # type: ignore[name-defined,misc]
 
 
 class CancelledUpload(db.Model):  # type: ignore[name-defined,misc]
-    """An upload cancelled while in progress: if it still arrives, it is not stored."""
+    """An upload that was canceled while in progress. If it still arrives, it is not stored."""
 
     __tablename__ = "cancelled_uploads"
     __table_args__ = (UniqueConstraint("user_id", "idempotency_key"), {"sqlite_autoincrement": True})

@@ -1,4 +1,4 @@
-"""The job queue, the rounds of housekeeping, and the last runs of recurring work."""
+"""The job queue, housekeeping rounds, and the last runs of recurring work."""
 
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from medfiles.database.session import Id, UtcDateTime, db
 
 
 class Job(db.Model):  # type: ignore[name-defined,misc]
-    """Background work."""
+    """A background job."""
 
     __tablename__ = "jobs"
     __table_args__ = (UniqueConstraint("kind", "subject"), Index(None, "due_at"), {"sqlite_autoincrement": True})
@@ -20,15 +20,15 @@ class Job(db.Model):  # type: ignore[name-defined,misc]
     kind: Mapped[str] = mapped_column(String(50))
     subject: Mapped[int] = mapped_column(Id, default=0)  # a document; 0: the whole installation
     due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # None: given up
-    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)  # until then a worker has it
+    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)  # held by a worker until then
     holder: Mapped[str | None] = mapped_column(String(64))
     tries: Mapped[int] = mapped_column(default=0)  # failed attempts
-    failure: Mapped[str | None] = mapped_column(String(50))  # error code of the last one
+    failure: Mapped[str | None] = mapped_column(String(50))  # error code of the last failure
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
 
 class HousekeepingRound(db.Model):  # type: ignore[name-defined,misc]
-    """A round of housekeeping and when it began: at most one in 20 hours (see `jobs.rounds`)."""
+    """A housekeeping round and when it began. At most one begins in 20 hours (see `jobs.rounds`)."""
 
     __tablename__ = "housekeeping_rounds"
     __table_args__ = {"sqlite_autoincrement": True}
@@ -38,7 +38,7 @@ class HousekeepingRound(db.Model):  # type: ignore[name-defined,misc]
 
 
 class LastRun(db.Model):  # type: ignore[name-defined,misc]
-    """When work of this name last started and ended, in any process, with results."""
+    """When work of this name last started and ended, in any process, and its results."""
 
     __tablename__ = "last_runs"
 

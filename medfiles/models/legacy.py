@@ -1,4 +1,4 @@
-"""Tables of the older lab-results feature, exactly as installations have them, and of the move."""
+"""Tables of the older lab-results feature, exactly as they exist in installations, and of its migration."""
 
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from medfiles.database.session import Id, UtcDateTime, db
 
 
 class LabResultFile(db.Model):  # type: ignore[name-defined,misc]
-    """A file of the older feature. `uploaded_at` is naive, as that feature wrote it; our limits do not apply."""
+    """A file of the older feature. `uploaded_at` is naive, as that feature stored it. Our limits do not apply."""
 
     __tablename__ = "lab_result_files"
 
@@ -25,14 +25,14 @@ class LabResultFile(db.Model):  # type: ignore[name-defined,misc]
 
 
 class LegacySource(db.Model):  # type: ignore[name-defined,misc]
-    """A source of older files and the state of its move."""
+    """A source of older files and the state of its migration."""
 
     __tablename__ = "legacy_sources"
     __table_args__ = (CheckConstraint("current = 1", name="current"), {"sqlite_autoincrement": True})
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
-    place: Mapped[str] = mapped_column(String(500), unique=True)  # "own", or the database's address without password
-    # 1 for this installation's one source. NULL: rolled back; files deleted permanently must not be moved again.
+    place: Mapped[str] = mapped_column(String(500), unique=True)  # "own", or the database URL without its password
+    # 1 for the current source. NULL: rolled back, kept so that permanently deleted files are not moved again.
     current: Mapped[int | None] = mapped_column(unique=True)
     timezone: Mapped[str] = mapped_column(String(64))
     begun_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
@@ -44,9 +44,9 @@ class LegacySource(db.Model):  # type: ignore[name-defined,misc]
 
 
 class LegacyId(db.Model):  # type: ignore[name-defined,misc]
-    """The id here of an older user, patient, lab result or file; NULL when it was deleted permanently.
+    """The new id of an older user, patient, lab result or file; NULL if it was deleted permanently.
 
-    `brought`: created by the move rather than matched.
+    `brought`: created by the migration rather than matched with an existing row.
     """
 
     __tablename__ = "legacy_ids"

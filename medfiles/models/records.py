@@ -10,7 +10,20 @@ from medfiles.clock import now
 from medfiles.database.session import Id, UtcDateTime, db
 
 
-class Patient(db.Model):  # type: ignore[name-defined,misc]
+class TrashMixin:
+    """Set while it is in the trash: when and by whom it went there, and in which round of housekeeping."""
+
+    deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    deleted_by: Mapped[int | None] = mapped_column(Id)
+    deleted_round: Mapped[int | None] = mapped_column(Id)
+
+
+class Patient(TrashMixin, db.Model):  # type: ignore[name-defined,misc]
+    """While a patient is in the trash, so is everything below it, whose rows do not change.
+
+    Once `purge_began_at` is set, the patient cannot be restored any more.
+    """
+
     __tablename__ = "patients"
     __table_args__ = {"sqlite_autoincrement": True}
 
@@ -23,13 +36,14 @@ class Patient(db.Model):  # type: ignore[name-defined,misc]
     notes: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, onupdate=now)
+    purge_began_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class PatientShare(db.Model):  # type: ignore[name-defined,misc]
     """Another account's access to a patient, until `expires_at` (None: until revoked).
 
-    Pending, and without an account, until the account of `address` accepts. `address_key` is the form of the address
-    that is compared; `token_id` names the API token that gave the access.
+    A share is pending, without an account, until the account with `address` accepts it. `address_key` is the normalized
+    address used in comparisons; `token_id` is the API token that gave the access.
     """
 
     __tablename__ = "patient_shares"
@@ -53,17 +67,14 @@ class PatientShare(db.Model):  # type: ignore[name-defined,misc]
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
 
-class RecordMixin:
-    """Columns of all record types."""
+class RecordMixin(TrashMixin):
+    """Columns shared by all record types."""
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     notes: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, onupdate=now)
-    deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # set while it is in the trash
-    deleted_by: Mapped[int | None] = mapped_column(Id)
-    deleted_round: Mapped[int | None] = mapped_column(Id)  # of housekeeping, when it went to the trash
-    creation_key: Mapped[str | None] = mapped_column(String(64))  # of its form: a form sent twice creates one record
+    creation_key: Mapped[str | None] = mapped_column(String(64))  # a form submitted twice creates only one record
 
     @declared_attr.directive
     def __table_args__(cls) -> Any:

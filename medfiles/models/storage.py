@@ -1,4 +1,4 @@
-"""Stored objects: the storage journal, and findings of integrity checks."""
+"""The storage journal, and findings of integrity checks."""
 
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from medfiles.database.session import Id, UtcDateTime, db
 
 
 class StorageJournal(db.Model):  # type: ignore[name-defined,misc]
-    """A key that no document names yet or any longer."""
+    """A key that no document names yet, or no longer names."""
 
     __tablename__ = "storage_journal"
     __table_args__ = (CheckConstraint("action IN ('attach', 'remove')", name="action"), {"sqlite_autoincrement": True})
@@ -23,7 +23,7 @@ class StorageJournal(db.Model):  # type: ignore[name-defined,misc]
 
 
 class FixityFinding(db.Model):  # type: ignore[name-defined,misc]
-    """A problem with an object; deleted when a later check finds the object intact."""
+    """A problem with an object. Deleted when a later check finds the object intact."""
 
     __tablename__ = "fixity_findings"
     __table_args__ = (UniqueConstraint("storage", "key", "kind"), {"sqlite_autoincrement": True})

@@ -1,7 +1,7 @@
 """Back up a running installation: database, documents, secret key.
 
-A folder holds any number of backups. Bytes are stored once under their SHA-256, shared by all backups; each backup is a
-folder with the database, the list of objects it needs and, written last, its manifest.
+A folder holds any number of backups. Content is stored once under its SHA-256 and shared by all backups. Each backup is
+a folder with the database, the list of objects it needs and, written last, its manifest.
 """
 
 import fcntl
@@ -32,10 +32,10 @@ from medfiles.storage.durable import publish, sha256_of, write_private, written
 
 RUN = "backup"
 FORMAT = 1
-FAR_FEWER = 2  # a backup with more than so many times the documents of the newest is kept
+FAR_FEWER = 2  # keep a backup with more than this many times the documents of the newest
 OBJECTS, DATABASE, LIST, SECRET, MANIFEST = "objects", "database", "objects.jsonl", "secret-key", "manifest.json"
-SOURCE_DATABASE, SOURCE = "source-database", "source"  # of an import; restoring leaves out this part and place
-NAMED = "%Y%m%dT%H%M%S.%fZ"  # after the time at which a backup began
+SOURCE_DATABASE, SOURCE = "source-database", "source"  # of an import; not restored
+NAMED = "%Y%m%dT%H%M%S.%fZ"  # backups are named after the time they began
 NAME, SUM = re.compile(r"\d{8}T\d{6}\.\d{6}Z"), re.compile(r"[0-9a-f]{64}")
 ROWS = "SELECT id, storage, file_path, sha256, file_size FROM entity_files ORDER BY id"
 REVISION = "SELECT version_num FROM alembic_version"
@@ -46,7 +46,7 @@ Report = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Entry:
-    """One object of a backup; `place` is the storage's name, or the older folder's."""
+    """An object in a backup. `place` names its storage or attached folder, or is SOURCE for an import."""
 
     sha256: str
     size: int
@@ -56,7 +56,7 @@ class Entry:
 
 @dataclass
 class Saved:
-    """The result: `purged` during the backup, `problems` with documents as sentences."""
+    """Result of a backup: the documents `purged` while it ran, and `problems` with documents as sentences."""
 
     name: str
     documents: int = 0
@@ -69,7 +69,7 @@ class Saved:
 
 @dataclass(frozen=True)
 class ImportSource:
-    """Another installation, whose database and files go into the backup made before they are imported."""
+    """Another installation, whose database and files are backed up before they are imported."""
 
     engine: Engine
     folder: AttachedFolder
@@ -84,9 +84,10 @@ def back_up(
     mend: bool = False,
     source: ImportSource | None = None,
 ) -> Saved:
-    """Add a backup to `folder`; StorageError when it cannot be written.
+    """Add a backup to `folder`. Raises StorageError if it cannot be written.
 
-    `mend`: copy damaged bytes again, for all backups that need them. `report` receives the number of documents done.
+    `mend`: verify content that is already in `folder` and copy it again if damaged, which repairs all backups that need
+    it. `report` receives the number of documents processed.
     """
     saved = Saved(now().strftime(NAMED))
     place = folder / saved.name
@@ -114,7 +115,7 @@ def back_up(
 
 
 def object_count(storages: Storages, source: ImportSource | None = None) -> int:
-    """Count the documents and files that a backup made now would hold."""
+    """Count the documents and files that a backup made now would contain."""
     folders = [*storages.attached.values(), *([source.folder] if source else [])]
     documents = db.session.scalar(select(func.count(EntityFile.id))) or 0
     db.session.rollback()
@@ -122,21 +123,24 @@ def object_count(storages: Storages, source: ImportSource | None = None) -> int:
 
 
 def whole(folder: Path) -> Sequence[str]:
-    """Return the names of complete backups, oldest first. Those from the future, by a clock ahead, count as oldest."""
+    """Return the names of complete backups, oldest first.
+
+    Backups dated in the future, by a clock that was ahead, count as oldest.
+    """
     names = [place.name for place in _places(folder) if (place / MANIFEST).is_file()]
     latest = (now() + SKEW).strftime(NAMED)
     return sorted(names, key=lambda name: (name <= latest, name))
 
 
 def newest(folder: Path) -> str:
-    """Return the newest complete backup; NotFound when there is none."""
+    """Return the name of the newest complete backup. Raises NotFound if there is none."""
     if not (names := whole(folder)):
         raise NotFound(f"There is no complete backup in {folder}.")
     return names[-1]
 
 
 def manifest(folder: Path, name: str) -> dict[str, Any]:
-    """Return a backup's manifest; NotFound, or StorageError when it is unreadable."""
+    """Return a backup's manifest. Raises NotFound if it is missing, StorageError if it is unreadable."""
     try:
         facts = json.loads((folder / name / MANIFEST).read_text())
     except FileNotFoundError as error:
@@ -159,7 +163,7 @@ def object_path(folder: Path, sha256: str) -> Path:
 
 
 def check(folder: Path, name: str, report: Report = lambda done: None) -> Iterator[str]:
-    """Read everything; yield a sentence for each missing or damaged part."""
+    """Read a whole backup and verify its checksums. Yields a sentence for each missing or damaged part."""
     facts = manifest(folder, name)
     for part, sum_ in facts["sums"].items():
         if not _is(folder / name / part, sum_):
@@ -175,10 +179,11 @@ def check(folder: Path, name: str, report: Report = lambda done: None) -> Iterat
 
 
 def thin_out(folder: Path, keep: int) -> int:
-    """Keep the newest `keep` backups; return how many were removed.
+    """Keep the newest `keep` backups; return how many others were removed.
 
-    The last one with many documents stays as well, if the newest has far fewer: they may have been lost in between.
-    Also removes what interrupted backups left, and bytes that no remaining backup needs.
+    If the newest backup has far fewer documents than an earlier one, the last such fuller backup is kept as well, since
+    documents may have been lost in between. Also removes what interrupted backups left behind, and content that no
+    remaining backup needs.
     """
     with _alone(folder):
         names = whole(folder)
@@ -186,7 +191,7 @@ def thin_out(folder: Path, keep: int) -> int:
         fuller = [name for name in names if counts[name] > FAR_FEWER * counts[names[-1]]]
         stay = {*names[-keep:], *fuller[-1:]}
         for place in [place for place in _places(folder) if place.name not in stay]:
-            (place / MANIFEST).unlink(missing_ok=True)  # first: without it, the rest is not a backup
+            (place / MANIFEST).unlink(missing_ok=True)  # first: without a manifest, the rest is not a backup
             shutil.rmtree(place)
         needed = {entry.sha256 for name in stay for entry in entries(folder, name)}
         for path in (folder / OBJECTS).glob("*/*"):
@@ -196,13 +201,13 @@ def thin_out(folder: Path, keep: int) -> int:
 
 
 def _places(folder: Path) -> Iterator[Path]:
-    """Yield backup folders, complete or not, and nothing else kept there."""
+    """Return the folders of backups, complete or not, ignoring everything else."""
     return (place for place in folder.glob("*/") if NAME.fullmatch(place.name) and not place.is_symlink())
 
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock: one backup at a time."""
+    """Hold the folder's lock, so that only one backup runs at a time."""
     make_folder(folder)
     with (folder / ".lock").open("w") as lock:
         try:
@@ -214,7 +219,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Copier:
-    """Copies and lists content; `mend`: verify existing bytes before reusing them."""
+    """Copies content and lists it. `mend`: verify existing content before reusing it."""
 
     folder: Path
     lines: IO[str]
@@ -223,7 +228,7 @@ class Copier:
     mend: bool
 
     def copy_installation(self, storages: Storages, database: Path) -> dict[str, Any]:
-        """Copy the database, then the bytes that the copy names; return facts about it."""
+        """Copy the database, then the content that the copy refers to; return facts for the manifest."""
         with _snapshot(db.engine, database) as connection:
             facts = {"dialect": connection.dialect.name, "revision": connection.execute(text(REVISION)).scalar()}
             for row in connection.execution_options(yield_per=500).execute(text(ROWS)):
@@ -234,7 +239,7 @@ class Copier:
         return facts
 
     def copy_files(self, folder: AttachedFolder, place: str) -> None:
-        """Copy the files of another feature."""
+        """Copy the files of another feature or installation."""
         for path in folder.paths():
             try:
                 self._list(*self._copy(folder.read(path)), place, path)
@@ -244,7 +249,7 @@ class Copier:
             self.report(self.saved.documents + self.saved.files)
 
     def _copy_document(self, storages: Storages, number: int, storage: str, key: str, sha256: str, size: int) -> None:
-        """Copy a document; follow it when it moves, skip it when purged."""
+        """Copy a document. Follow it if it has moved; skip it if it has been purged."""
         self.saved.documents += 1
         place = (storage, key)
         while True:
@@ -264,12 +269,12 @@ class Copier:
                     return
                 place = (there[0], there[1])
         if found[0] != sha256:
-            words = "its content differs from what was stored; backed up as it is"
+            words = "its content differs from what was stored; backed up as is"
             self.saved.problems.append(f"document {number}: {words}")
         self._list(*found, storage, key)
 
     def _copy(self, chunks: Iterator[bytes]) -> tuple[str, int]:
-        """Copy the bytes and read them back; return SHA-256 and size."""
+        """Copy content and read it back; return its SHA-256 and size."""
         make_folder(self.folder / OBJECTS)
         part = self.folder / OBJECTS / "part"
         with part.open("wb") as file:

@@ -1,4 +1,4 @@
-"""Notice that the clock jumped: the present time does not fit the times that were stored last."""
+"""Detect jumps of the system clock: the current time does not fit the times that were stored last."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ from medfiles.jobs import last_runs
 from medfiles.models import AuditEvent
 
 log = structlog.get_logger("medfiles.operations.clock_jumps")
-RUN = "clock"  # name of the run: when the clock was last checked, and its last jump
+RUN = "clock"  # run that records the last check of the clock and its last jump
 JUMP = timedelta(days=1)
-STEADY = timedelta(hours=24)  # of running without a jump, until the last one is over
+STEADY = timedelta(hours=24)  # the clock must run this long without a jump until the last one is over
 EVERY = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
 class Jump:
-    """The newest stored time, and what the clock said next."""
+    """A clock jump: the newest stored time, and the next reading of the clock."""
 
     stored: datetime
     clock: datetime
@@ -39,7 +39,7 @@ class Jump:
 
 
 def check(anchor: Anchor) -> Jump | None:
-    """Compare the clock with the newest stored times; return the jump that is not over.
+    """Compare the clock with the newest stored times; return the current jump, if any.
 
     Also corrects last runs that ended in the future, so that a missing backup is noticed in time.
     """
@@ -60,7 +60,7 @@ def check(anchor: Anchor) -> Jump | None:
 
 
 def status() -> Jump | None:
-    """Return the last jump, until the clock has run steadily for STEADY."""
+    """Return the last jump; None once the clock has run steadily for STEADY."""
     last = last_runs.last(RUN)
     if last and last.ended_at - now() > JUMP:
         return Jump(last.ended_at, now())
@@ -68,9 +68,9 @@ def status() -> Jump | None:
 
 
 def _newest(anchor: Anchor) -> datetime | None:
-    """Return the latest of: the last event, the last runs of other work, the checkpoint of the audit log.
+    """Return the latest of these times: last audit event, last runs of other work, audit log checkpoint.
 
-    The last event is the one with the highest id: the log keeps the times of a clock that was ahead.
+    The last event is the one with the highest id, because the log keeps times written while the clock was ahead.
     """
     event = db.session.scalar(select(AuditEvent.at).order_by(AuditEvent.id.desc()).limit(1))
     run = last_runs.newest(without=RUN)
@@ -84,9 +84,9 @@ def _newest(anchor: Anchor) -> datetime | None:
 
 
 def _find_jump(checked: datetime | None, stored: datetime | None, at: datetime) -> Jump | None:
-    """Return the jump since the last check, or without one since the newest stored time.
+    """Return the jump since the last check or, if there was none, since the newest stored time.
 
-    That time may be long ago where the clock is checked but nothing else happens.
+    Once the clock is checked regularly, an old stored time is not a jump: nothing else may have happened since.
     """
     if checked and abs(at - checked) > JUMP:
         return Jump(checked, at)

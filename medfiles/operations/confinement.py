@@ -9,7 +9,7 @@ log = structlog.get_logger("medfiles.operations.confinement")
 
 
 def check_sandbox(sandbox: Sandbox, required: bool) -> None:
-    """Log each missing layer; raise SettingError if all are required."""
+    """Log each missing layer. Raises SettingError if a layer is missing and all are `required`."""
     missing = missing_layers(sandbox.layers())
     for layer, reason in missing.items():
         log.warning("sandbox layer missing", layer=layer, reason=reason)
@@ -17,5 +17,5 @@ def check_sandbox(sandbox: Sandbox, required: bool) -> None:
         named = ", ".join(f"{layer} ({reason})" for layer, reason in missing.items())
         raise SettingError(
             f"The sandbox that opens uploaded files is incomplete: {named}. "
-            "Mend that, or accept it with MEDFILES_SANDBOX=warn."
+            "Fix this, or accept it with MEDFILES_SANDBOX=warn."
         )

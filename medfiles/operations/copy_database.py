@@ -1,4 +1,4 @@
-"""Copy the SQLite database into an empty PostgreSQL one and compare every row."""
+"""Copy the SQLite database into an empty PostgreSQL database and compare every row."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ EXPECTED_URL = "Enter the URL of a PostgreSQL database: postgresql+psycopg://use
 
 @dataclass
 class CopyResult:
-    """Rows copied, by table; `others`: tables here that are not medfiles'."""
+    """Result of a copy: rows by table. `others` are tables that do not belong to medfiles, not copied."""
 
     rows: dict[str, int]
     others: list[str]
 
 
 def target_engine(url: str) -> Engine:
-    """Open the target; Rejected for an invalid URL, DatabaseUnavailable if it is down."""
+    """Connect to the target. Raises Rejected for an invalid URL, DatabaseUnavailable if it is down."""
     try:
         engine = create_engine(make_url(url), hide_parameters=True, poolclass=NullPool)
     except (ArgumentError, ImportError) as error:
@@ -54,15 +54,15 @@ def check_is_empty(target: Engine) -> None:
 
 
 def copy_to(target: Engine, report: Callable[[str, int], None] = lambda table, rows: None) -> CopyResult:
-    """Copy all rows and sequences in one transaction, with writes here locked.
+    """Copy all rows and sequences in one transaction while the source is locked for writing.
 
-    `target` has this version's tables, all empty. Raise IntegrityFailed, and change nothing, when a row differs;
-    Conflict when this database is not SQLite.
+    `target` must have this version's tables, all empty. Raises IntegrityFailed, and changes nothing, if a row differs;
+    Conflict if the source is not SQLite or the versions differ.
     """
     if db.engine.dialect.name != "sqlite":
         raise Conflict("This installation already uses PostgreSQL. Copy its database with pg_dump and pg_restore.")
     tables = db.metadata.sorted_tables
-    locked = {sqlite.WRITES: sqlite.SYNCHRONOUS}  # hold the write lock: nothing here changes inside the block
+    locked = {sqlite.WRITES: sqlite.SYNCHRONOUS}  # hold the write lock, so that the source does not change
     with db.engine.connect().execution_options(**locked) as here, here.begin(), target.begin() as there:
         versions = [one.execute(text(f"SELECT version_num FROM {VERSION}")).all() for one in (here, there)]
         if versions[0] != versions[1]:
@@ -92,7 +92,7 @@ def _copy(table: Table, here: Connection, there: Connection, report: Callable[[s
 
 def _rows(table: Table, connection: Connection) -> Any:
     order: list[Any] = list(table.primary_key.columns)
-    if connection.dialect.name == "postgresql":  # bytewise, as SQLite sorts
+    if connection.dialect.name == "postgresql":  # by bytes, as SQLite sorts
         order = [column.collate("C") if isinstance(column.type, String) else column for column in order]
     return connection.execute(select(table).order_by(*order), execution_options={"yield_per": BATCH})
 
@@ -104,7 +104,7 @@ def _advance_sequence(table: Table, here: Connection, there: Connection) -> None
     if more or not (sequence := there.scalar(query)):
         return
     last = there.scalar(select(func.max(first))) or 0
-    if here.scalar(text("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'")):  # the last ids given out
+    if here.scalar(text("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'")):  # the last ids assigned
         given = text("SELECT seq FROM sqlite_sequence WHERE name = :table").bindparams(table=table.name)
         last = max(last, here.scalar(given) or 0)
     if last:

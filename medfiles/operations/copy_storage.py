@@ -1,7 +1,7 @@
-"""Copy documents from other storages into the default one, while in use.
+"""Copy documents from other storages into the default one while the installation is in use.
 
-Each document is verified by its SHA-256 and stored under a new key; one transaction switches its row and releases the
-old object. So the copy can be stopped and continued at any time.
+Each document is verified by its SHA-256 and stored under a new key; one transaction updates its row and releases the
+old object. The copy can therefore be stopped and continued at any time.
 """
 
 from collections.abc import Callable
@@ -17,13 +17,13 @@ from medfiles.models import EntityFile, Rendition, StorageJournal
 from medfiles.previews import cache as preview_cache
 from medfiles.storage import Storages, key_beside
 
-ATTEMPTS = 3  # per document, if others move it at the same time
-MAX_FAILURES = 5  # failures in a row after which the storage is to blame, not the documents
+ATTEMPTS = 3  # per document, if it is being moved concurrently
+MAX_FAILURES = 5  # consecutive failures that point to the storage rather than the documents
 
 
 @dataclass
 class CopyResult:
-    """What one run did and left."""
+    """Result of one run of the copy."""
 
     moved: int  # documents copied
     damaged: list[int]  # ids of documents whose bytes do not match their checksum
@@ -38,9 +38,9 @@ def count_remaining(storages: Storages) -> int:
 
 
 def copy_documents(storages: Storages, report: Callable[[int], None] = lambda count: None) -> CopyResult:
-    """Copy every document that is not in the default storage; call `report` with the number processed.
+    """Copy every document that is not in the default storage. `report` receives the number processed.
 
-    Raises StorageError if one of the storages stops answering.
+    Raises StorageError if one of the storages stops responding.
     """
     result, tried, at, in_a_row = CopyResult(0, [], [], 0, 0), 0, 0, 0
     query = select(EntityFile.id).where(EntityFile.storage != storages.default.name).order_by(EntityFile.id).limit(1)
@@ -66,13 +66,13 @@ def copy_documents(storages: Storages, report: Callable[[int], None] = lambda co
 
 
 def _copy(storages: Storages, file_id: int) -> bool:
-    """Copy one document. Return False if another operation moved or deleted it."""
+    """Copy one document; return False if another operation moved or deleted it."""
     for _ in range(ATTEMPTS):
         file = db.session.get(EntityFile, file_id, populate_existing=True)
         if file is None or file.storage == storages.default.name:
             return False
         with suppress(Conflict):
             with lifecycle.moving(storages, [file], lambda file: key_beside(file.file_path), storages.default):
-                pass  # the row changes in nothing but its key
+                pass  # nothing else in the row changes
             return True
     raise Conflict(lifecycle.CHANGED)

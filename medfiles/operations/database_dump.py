@@ -20,7 +20,7 @@ MISSING = (
 
 
 def database_size(engine: Engine) -> int:
-    """Return the size in bytes; 0 where the database does not report it."""
+    """Return the database's size in bytes; 0 if the database does not report it."""
     with engine.connect() as connection:
         if engine.dialect.name == "postgresql":
             return int(connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar() or 0)
@@ -29,7 +29,7 @@ def database_size(engine: Engine) -> int:
 
 
 def copy_database(engine: Engine, target: Path, snapshot: str | None = None) -> None:
-    """Write one consistent state: an SQLite file, or pg_dump of this snapshot."""
+    """Write a consistent copy: an SQLite file, or a pg_dump of this snapshot."""
     part = target.with_suffix(".part")
     part.unlink(missing_ok=True)
     if engine.dialect.name == "postgresql":
@@ -51,7 +51,7 @@ def load(engine: Engine, source: Path) -> None:
 
 
 def _run(engine: Engine, name: str, *options: str) -> None:
-    """Run a PostgreSQL client; the password goes through the environment."""
+    """Run a PostgreSQL client program. The password is passed through the environment."""
     if (program := shutil.which(name)) is None:
         raise StorageError(MISSING.format(name))
     command = [program, "--no-password", f"--dbname={public_url(engine.url).render_as_string()}", *options]
@@ -62,5 +62,5 @@ def _run(engine: Engine, name: str, *options: str) -> None:
 
 
 def public_url(address: URL) -> URL:
-    """Return the database's URL without password and driver options."""
+    """Return the database URL without its password and driver options."""
     return URL.create("postgresql", address.username, None, address.host, address.port, address.database)

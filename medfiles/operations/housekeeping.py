@@ -17,7 +17,16 @@ from medfiles.database.session import count, db, read, transaction
 from medfiles.documents import lifecycle
 from medfiles.errors import NotFound, StorageError
 from medfiles.jobs import rounds
-from medfiles.models import AuditEvent, CancelledUpload, EntityFile, RecordMixin, Rendition
+from medfiles.models import (
+    ApiToken,
+    AuditEvent,
+    CancelledUpload,
+    EntityFile,
+    Patient,
+    PatientShare,
+    Rendition,
+    TrashMixin,
+)
 from medfiles.previews.renderer import NoPreview, Renderer
 from medfiles.record_types.declared import RecordType, Registry
 from medfiles.record_types.media_types import WITH_THUMBNAIL
@@ -28,7 +37,7 @@ from medfiles.storage.journal import Swept
 log = structlog.get_logger("medfiles.operations.housekeeping")
 STAGED_FOR = timedelta(hours=24)  # no upload takes longer
 BATCH = 100
-BEGINNING = datetime.min.replace(tzinfo=UTC)  # before any time: unlike IS NOT NULL, it makes SQLite use the index
+BEGINNING = datetime.min.replace(tzinfo=UTC)  # before all stored times; unlike IS NOT NULL, lets SQLite use the index
 
 
 @dataclass(frozen=True)
@@ -36,23 +45,27 @@ class Purged:
     documents: int
     records: int
     failed: int
+    patients: int = 0
 
 
 @dataclass(frozen=True)
 class Expiry:
-    """What in the trash has expired: trashed before this time and, unless None, in this round or an earlier one."""
+    """What has expired in the trash: everything trashed before this time.
+
+    Unless `last_round` is None, it must also have been trashed in that round of housekeeping or an earlier one.
+    """
 
     before: datetime
     last_round: int | None = None
 
     @classmethod
     def after(cls, retention: timedelta, *, force: bool = False) -> "Expiry":
-        """Return the expiry of what stays in the trash so long; `force`: by the clock alone."""
+        """Return the expiry for this retention period. `force`: by the clock alone."""
         last_round = None if force else rounds.current() - rounds.needed(retention)
         return cls(now() - retention, last_round)
 
-    def has_passed(self, model: type[EntityFile] | type[RecordMixin]) -> ColumnElement[bool]:
-        """Condition on the rows of documents, or of one record type."""
+    def has_passed(self, model: type[EntityFile] | type[TrashMixin]) -> ColumnElement[bool]:
+        """Return the condition for expired documents, records of one type, or patients."""
         by_clock = model.deleted_at < self.before
         return by_clock if self.last_round is None else by_clock & (model.deleted_round <= self.last_round)
 
@@ -64,7 +77,7 @@ class Warmed:
 
 
 def sweep(storages: Storages, report: Callable[[str], None] = lambda key: None) -> Swept:
-    """Sweep the journal, then remove staged files of uploads that ended long ago."""
+    """Sweep the journal, then remove the staged files of uploads that ended long ago."""
     swept = journal.sweep(storages, report=report)
     for storage in storages:
         storage.clear_staged(STAGED_FOR.total_seconds())
@@ -72,7 +85,7 @@ def sweep(storages: Storages, report: Callable[[str], None] = lambda key: None) 
 
 
 def forget_cancelled(before: datetime) -> None:
-    """Delete the keys of uploads cancelled before that time: none of them can still be on its way.
+    """Delete the keys of uploads canceled before that time, none of which can still arrive.
 
     A time in the future is set to now.
     """
@@ -81,10 +94,13 @@ def forget_cancelled(before: datetime) -> None:
         session.execute(delete(CancelledUpload).where(CancelledUpload.at < before))
 
 
-def due(before: datetime) -> Sequence[EntityFile]:
-    """Return documents that were trashed before that time, oldest first."""
-    query = select(EntityFile).where(_is_due(Expiry(before)))
-    return db.session.scalars(query.order_by(EntityFile.deleted_at, EntityFile.id)).all()
+def due(before: datetime) -> Sequence[tuple[EntityFile, datetime]]:
+    """Return documents trashed before that time, themselves or with their patient, and when, oldest first."""
+    own = select(EntityFile, EntityFile.deleted_at).where(_is_due(Expiry(before)))
+    with_patient = select(EntityFile, Patient.deleted_at).join(Patient, Patient.id == EntityFile.patient_id)
+    with_patient = with_patient.where(Expiry(before).has_passed(Patient), not_(_is_due(Expiry(before))))
+    found = [(file, at) for query in (own, with_patient) for file, at in db.session.execute(query) if at]
+    return sorted(found, key=lambda entry: (entry[1], entry[0].id))
 
 
 def purge_expired(
@@ -95,46 +111,130 @@ def purge_expired(
     *,
     force: bool = False,
 ) -> Purged:
-    """Delete permanently what has been in the trash for so long: documents, then records that hold none any more.
+    """Permanently delete what has been in the trash longer than `retention`.
 
-    The clock and the rounds of housekeeping must agree; `force`: the clock decides alone.
+    Documents are deleted first, then records that no longer have any, then patients with everything below them. Both
+    the clock and the number of housekeeping rounds must have passed the retention; `force`: the clock alone decides.
+    One transaction deletes at most BATCH documents or records.
     """
     if not force:
         rounds.begin()
         mend_deletion_times(registry)
-    expiry, documents, failed = Expiry.after(retention, force=force), 0, 0
-    first = select(EntityFile.id).where(_is_due(expiry)).order_by(EntityFile.id).limit(BATCH)
-    while ids := [file_id for (file_id,) in read(first)]:
+    expiry = Expiry.after(retention, force=force)
+    purge = _Purge(registry, storages, report)
+    purge.delete_documents(_is_due(expiry))
+    for record_type in registry:
+        purge.delete_records(record_type, expiry.has_passed(record_type.model))
+    _begin_purge(registry, expiry)
+    for (patient_id,) in read(select(Patient.id).where(Patient.purge_began_at.is_not(None)).order_by(Patient.id)):
+        purge.delete_patient(patient_id)
+    return Purged(purge.documents, purge.records, purge.failed, purge.patients)
+
+
+def _begin_purge(registry: Registry, expiry: Expiry) -> None:
+    """Mark the patients that have expired: from now on they cannot be restored, and every run continues the purge.
+
+    A patient with additional documents stays in the trash until the other feature has handed them over.
+    """
+    expired = (expiry.has_passed(Patient), Patient.purge_began_at.is_(None))
+    patients: Any = select(Patient.id).where(*expired)
+    counts = registry.additional.per_patient(patients).values()
+    held = {patient_id for of_type in counts for patient_id, number in of_type.items() if number}
+    with transaction() as session:
+        began = update(Patient).where(*expired, Patient.id.not_in(held)).values(purge_began_at=now())
+        session.execute(began)
+
+
+@dataclass
+class _Purge:
+    """One run of permanent deletion, in batches, and what it has deleted so far."""
+
+    registry: Registry
+    storages: Storages
+    report: Callable[[str], None]
+    documents: int = 0
+    records: int = 0
+    patients: int = 0
+    failed: int = 0
+
+    def delete_documents(self, which: ColumnElement[bool]) -> None:
+        first = select(EntityFile.id).where(which).order_by(EntityFile.id).limit(BATCH)
+        while ids := [file_id for (file_id,) in read(first)]:
+            with transaction() as session:
+                still_due = select(EntityFile).where(EntityFile.id.in_(ids), which).with_for_update()
+                keys = lifecycle.purge(self.registry, None, session.scalars(still_due).all())
+            self.failed += journal.remove(self.storages, keys).failed
+            self.documents += len(ids)
+            self.report(f"{self.documents} documents")
+
+    def delete_records(self, record_type: RecordType, which: ColumnElement[bool]) -> None:
+        """Delete those of these records that hold no documents and that no other feature needs."""
+        model = record_type.model
+        holds = select(EntityFile.id).where(
+            EntityFile.entity_type == record_type.name, EntityFile.entity_id == model.id
+        )
+        kept = self.registry.additional.refers_to(record_type.name, model.id.expression)
+        empty = select(model).where(which, ~holds.exists(), ~kept).order_by(model.id).limit(BATCH)
+        deleted = BATCH
+        while deleted == BATCH:
+            with transaction() as session:
+                records = session.scalars(empty.with_for_update()).all()
+                for record in records:
+                    of_record = (AuditEvent.entity_type == record_type.name) & (AuditEvent.entity_id == record.id)
+                    event_log.erase_private(of_record)
+                    event_log.record(None, "purge-record", AuditTarget(record.patient_id, record_type.name, record.id))
+                    session.delete(record)
+                if records:
+                    lifecycle.erase_later()
+            deleted = len(records)
+            self.records += deleted
+
+    def delete_patient(self, patient_id: int) -> None:
+        """Delete everything below a patient, then the patient, unless another feature needs one of the records."""
+        self.delete_documents(EntityFile.patient_id == patient_id)
+        for record_type in self.registry:
+            self.delete_records(record_type, record_type.model.patient_id == patient_id)
+        left = (select(one.model.id).where(one.model.patient_id == patient_id).exists() for one in self.registry)
         with transaction() as session:
-            still_due = select(EntityFile).where(EntityFile.id.in_(ids), _is_due(expiry)).with_for_update()
-            keys = lifecycle.purge(registry, None, session.scalars(still_due).all())
-        failed += journal.remove(storages, keys).failed
-        documents += len(ids)
-        report(f"{documents} documents")
-    records = sum(_purge_records(record_type, expiry, registry) for record_type in registry)
-    return Purged(documents, records, failed)
+            patient = session.get_one(Patient, patient_id, with_for_update=True, populate_existing=True)
+            if session.scalar(select(or_(*left))):
+                return
+            session.execute(delete(PatientShare).where(PatientShare.patient_id == patient_id))
+            session.execute(delete(ApiToken).where(ApiToken.patient_id == patient_id))
+            event_log.erase_private(AuditEvent.patient_id == patient_id)
+            event_log.record(None, "purge-patient", AuditTarget(patient_id))
+            session.delete(patient)
+            lifecycle.erase_later()
+        self.patients += 1
 
 
 def held_back(retention: timedelta) -> int:
-    """Count documents that are in the trash for so long by the clock, but not for enough rounds."""
+    """Count documents whose retention has passed by the clock, but not by rounds of housekeeping."""
     by_clock, by_both = Expiry.after(retention, force=True), Expiry.after(retention)
-    return count(EntityFile.id, _is_due(by_clock), not_(by_both.has_passed(EntityFile)))
+    own = and_(_is_due(by_clock), not_(by_both.has_passed(EntityFile)))
+    patients = select(Patient.id).where(by_clock.has_passed(Patient), not_(by_both.has_passed(Patient)))
+    return count(EntityFile.id, or_(own, EntityFile.patient_id.in_(patients)))
 
 
 def mend_deletion_times(registry: Registry) -> int:
-    """Replace impossible deletion times by now; return how many documents and records had one.
+    """Replace impossible deletion times with now; return how many documents, records and patients had one.
 
-    Impossible is a time to come, or one before the upload or the creation: a clock was wrong at the deletion. Their
-    full time in the trash begins now. What went to the trash together stays together.
+    A deletion time is impossible if it is in the future, or before the upload or creation: the clock was wrong. It is
+    also replaced if its round is unknown. The full retention begins now. Documents and records that were trashed
+    together stay together.
     """
-    rows, wrong = 0, _impossible(registry)
+    wrong = _impossible(registry)
+    wrong_patients = _is_impossible(Patient, Patient.created_at)
+    any_patient = db.session.scalar(select(select(Patient.id).where(wrong_patients).exists()))
     db.session.rollback()
-    if not wrong:
+    if not wrong and not any_patient:
         return 0
     with transaction() as session:
         current, at = rounds.current(), now()
+        of_patients = update(Patient).where(wrong_patients).values(deleted_at=at, deleted_round=current)
+        rows: int = session.execute(of_patients).rowcount
         for entity_type, entity_id, deleted_at in wrong:
-            at += timedelta(microseconds=1)  # so that two deletions in one record stay two
+            at += timedelta(microseconds=1)  # keep separate deletions in one record apart
             values = {"deleted_at": at, "deleted_round": current}
             files = (EntityFile.entity_type == entity_type, EntityFile.entity_id == entity_id)
             model = registry[entity_type].model
@@ -146,7 +246,7 @@ def mend_deletion_times(registry: Registry) -> int:
 
 
 def _impossible(registry: Registry) -> set[tuple[str, int, datetime]]:
-    """Return (record type, record, deletion time) of each deletion at an impossible time."""
+    """Return (record type, record id, deletion time) of each impossible deletion."""
     columns = (EntityFile.entity_type, EntityFile.entity_id, EntityFile.deleted_at)
     documents = select(*columns).where(_is_impossible(EntityFile, EntityFile.uploaded_at)).distinct()
     known = {record_type.name for record_type in registry}
@@ -159,43 +259,30 @@ def _impossible(registry: Registry) -> set[tuple[str, int, datetime]]:
 
 
 def _is_impossible(model: Any, made_at: Any) -> ColumnElement[bool]:
-    """Condition; a time of creation that is to come itself tells nothing about the deletion."""
+    """Return the condition for an impossible deletion time.
+
+    A creation time in the future is wrong itself, so it says nothing about the deletion.
+    """
     before_creation = and_(model.deleted_at < made_at, made_at <= now())
     wrong: ColumnElement[bool] = or_(not_(is_past(model.deleted_at)), before_creation, model.deleted_round.is_(None))
     return and_(model.deleted_at > BEGINNING, wrong)
 
 
 def _is_due(expiry: Expiry) -> ColumnElement[bool]:
-    """Condition; a document imported with a long trashed lab result stays for the full time after the import."""
+    """Return the condition for expired documents.
+
+    A document that was imported with a lab result already in the trash stays for the full retention after the import.
+    """
     return expiry.has_passed(EntityFile) & or_(EntityFile.legacy_id.is_(None), EntityFile.updated_at < expiry.before)
 
 
-def _purge_records(record_type: RecordType, expiry: Expiry, registry: Registry) -> int:
-    model = record_type.model
-    with transaction() as session:
-        holds = select(EntityFile.id).where(
-            EntityFile.entity_type == record_type.name, EntityFile.entity_id == model.id
-        )
-        kept = registry.additional.refers_to(record_type.name, model.id.expression)
-        empty = select(model).where(expiry.has_passed(model), ~holds.exists(), ~kept)
-        records = session.scalars(empty.with_for_update()).all()
-        for record in records:
-            of_record = (AuditEvent.entity_type == record_type.name) & (AuditEvent.entity_id == record.id)
-            event_log.erase_private(of_record)
-            event_log.record(None, "purge-record", AuditTarget(record.patient_id, record_type.name, record.id))
-            session.delete(record)
-        if records:
-            lifecycle.erase_later()
-    return len(records)
-
-
 def cold_count() -> int:
-    """Count documents without a thumbnail for which none has failed."""
+    """Count documents that have no thumbnail, unless rendering it has failed."""
     return count(EntityFile.id, *_cold())
 
 
 def warm(renderer: Renderer, report: Callable[[], None] = lambda: None) -> Warmed:
-    """Render the missing thumbnails, one after another."""
+    """Render the missing thumbnails one after another."""
     made = failed = after = 0
     query = select(EntityFile).where(*_cold()).order_by(EntityFile.id).limit(BATCH)
     while files := db.session.scalars(query.where(EntityFile.id > after)).all():
@@ -213,7 +300,10 @@ def warm(renderer: Renderer, report: Callable[[], None] = lambda: None) -> Warme
 
 
 def warm_one(renderer: Renderer, file_id: int) -> bool:
-    """Render one thumbnail if it is missing. Return whether it was; raise StorageError if a retry may help."""
+    """Render one thumbnail if it is missing; return whether it was rendered.
+
+    Raises StorageError if a retry may help.
+    """
     file = db.session.scalar(select(EntityFile).where(EntityFile.id == file_id, *_cold()))
     if file is None:
         return False
@@ -232,10 +322,10 @@ def _warmed(renderer: Renderer, file: EntityFile) -> bool:
 
 
 def _cold() -> tuple[ColumnElement[bool], ...]:
-    """Conditions: a thumbnail is possible, and none was made or failed."""
+    """Return the conditions for documents that can have a thumbnail but for which none was made or failed."""
     small = select(Rendition.id).where(
         Rendition.sha256 == EntityFile.sha256, Rendition.recipe == recipe(THUMBNAIL), Rendition.page == 1
     )
     drawn = EntityFile.file_type.in_(WITH_THUMBNAIL)
     harmless = or_(EntityFile.scan.is_(None), EntityFile.scan == CLEAN)
-    return EntityFile.deleted_at.is_(None), drawn, harmless, ~small.exists()
+    return not_(lifecycle.IN_TRASH), drawn, harmless, ~small.exists()

@@ -1,7 +1,7 @@
-"""What must hold before anything is opened: whose the instance folder is, who can read it, and that nothing is lost.
+"""Startup checks: the instance folder's owner and permissions, and that no data is missing.
 
-Each failure is one sentence that names the folder, setting or driver, and what to do. Nothing is created in place of
-something that is missing.
+Each error is one sentence that names the folder, setting or driver, and what to do. Missing data is never replaced with
+something empty.
 """
 
 import os
@@ -22,16 +22,16 @@ from medfiles.errors import StorageError
 from medfiles.storage import Storages
 
 AS_OWNER = "--as-owner"
-COPYING = "copying"  # argument of `flask db upgrade -x`: rows follow that belong to the documents
+COPYING = "copying"  # `flask db upgrade -x copying`: the rows of the documents are copied next
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
-OWN_TABLE = "entity_files"  # no other program's database has it
+OWN_TABLE = "entity_files"  # exists only in databases of medfiles
 TABLES_WITH_DATA = ("users", "patients", OWN_TABLE)
 DRIVERS = "Install it: pip install --require-hashes -r requirements/server.txt"
 RESTORE = "Restore a backup (docs/operate/backup.md)"
 
 
 def prepare(settings: Mapping[str, Any]) -> None:
-    """Create or check the instance folder, for this process and the files it will create."""
+    """Create or check the instance folder, and keep new files private. Raises SettingError."""
     os.umask(0o077)
     folder: Path = settings["MEDFILES_INSTANCE"]
     try:
@@ -42,19 +42,19 @@ def prepare(settings: Mapping[str, Any]) -> None:
     _require_owner(folder, found.st_uid, found.st_gid)
     if stat.S_IMODE(found.st_mode) & OTHERS:
         raise SettingError(
-            f"The instance folder {folder} is open to other accounts of this machine. Run: chmod 700 {folder}"
+            f"The instance folder {folder} is open to other accounts on this machine. Run: chmod 700 {folder}"
         )
     _require_driver(settings["MEDFILES_DATABASE_URL"])
     if not settings["MEDFILES_SECRET_KEY"] and not (folder / "secret-key").exists() and _has_rows(settings):
         raise SettingError(
             f"The secret key {folder / 'secret-key'} is missing, but this installation has data. {RESTORE}, copy the "
-            "key back, or set MEDFILES_SECRET_KEY to a new one: then everyone signs in again, two-step verification is "
-            "set up again, and the audit log no longer verifies."
+            "key back, or set MEDFILES_SECRET_KEY to a new one. With a new key, everyone must sign in again and set up "
+            "two-step verification again, and the audit log no longer verifies."
         )
 
 
 def require_database(settings: Mapping[str, Any], storages: Storages) -> None:
-    """Raise SettingError if the database is missing or empty while there are documents.
+    """Raise SettingError if the database is missing or empty although there are documents.
 
     An installation that has neither is new.
     """
@@ -65,7 +65,7 @@ def require_database(settings: Mapping[str, Any], storages: Storages) -> None:
     try:
         document = next((listed.key for storage in storages for listed in storage.keys("files/")), None)
     except StorageError:
-        return  # what cannot be seen cannot be compared; uploads and /readyz report the storage
+        return  # nothing to compare with; uploads and /readyz report the failure of the storage
     if document is None:
         return
     name = url.database if url.get_backend_name() == "sqlite" else url.render_as_string()
@@ -86,8 +86,9 @@ def _require_owner(folder: Path, owner: int, group: int) -> None:
     name = _account(owner)
     hint = f", or add {AS_OWNER}: flask medfiles {AS_OWNER} …" if os.geteuid() == 0 else ""
     raise SettingError(
-        f"The instance folder {folder} belongs to the account {name}, but this is {_account(os.geteuid())}. What it "
-        f"created could not be read by the service. Run it as {name}: runuser -u {name} -- …{hint}"
+        f"The instance folder {folder} belongs to the account {name}, but this command runs as "
+        f"{_account(os.geteuid())}. The service could not read what it creates. Run it as {name}: "
+        f"runuser -u {name} -- …{hint}"
     )
 
 
@@ -112,7 +113,10 @@ def _is_missing_file(url: URL) -> bool:
 
 
 def _has_rows(settings: Mapping[str, Any]) -> bool:
-    """Whether the database has accounts, patients or documents. One that is unavailable may have some."""
+    """Return whether the database has accounts, patients or documents.
+
+    Raises SettingError if the database is unavailable, since it may have some.
+    """
     url = make_url(settings["MEDFILES_DATABASE_URL"])
     if _is_missing_file(url):
         return False

@@ -1,6 +1,7 @@
 """Verify that every document is stored and unaltered, and find unknown objects.
 
-Reports findings and can set objects aside; never deletes. Files of the older feature are not checked.
+Problems are reported, and unknown objects can be set aside; nothing is deleted. Files of the older feature are not
+checked.
 """
 
 import sqlite3
@@ -31,12 +32,12 @@ KINDS = {
     "unreadable": "the object cannot be read",
 }
 Report = Callable[[int], None]
-FOUND_BY_READING = ("altered", "unreadable")  # a listing can neither find nor clear these
+FOUND_BY_READING = ("altered", "unreadable")  # these are found and cleared only by reading the content
 
 
 @dataclass(frozen=True)
 class Finding:
-    """`kind` is a key of KINDS; `file_id` is None when no document names the object."""
+    """A problem with an object. `kind` is a key of KINDS; `file_id` is None if no document names the object."""
 
     kind: str
     storage: str
@@ -51,25 +52,25 @@ class Finding:
 
 @dataclass
 class VerifyResult:
-    """What a check found, and how much it checked."""
+    """Findings of a check, and how much was checked."""
 
     objects: int = 0  # listed
     documents: int = 0  # compared with the listing
     read: int = 0  # documents whose content was compared
-    bytes: int = 0  # of these documents
+    bytes: int = 0  # read of these documents
     findings: list[Finding] = field(default_factory=list)
     set_aside: int = 0  # unknown objects moved to lost+found
 
     def __add__(self, deep: "VerifyResult") -> "VerifyResult":
-        """Add a deep check; report findings of both only once."""
+        """Add the result of a deep check. Findings of both are listed only once."""
         findings = [*self.findings, *(one for one in deep.findings if one not in self.findings)]
         return replace(self, read=self.read + deep.read, bytes=self.bytes + deep.bytes, findings=findings)
 
 
 def verify(storages: Storages, *, quarantine: bool = False, report: Report = lambda count: None) -> VerifyResult:
-    """Compare listed objects with rows; check each mismatch again before reporting it.
+    """Compare listed objects with rows. Each mismatch is checked again before it is reported.
 
-    Objects are listed before rows are read. Documents whose bytes were damaged before are read again.
+    Objects are listed before rows are read. Documents whose content was found damaged earlier are read again.
     """
     began, result = now(), VerifyResult()
     seen = sqlite3.connect("")  # a temporary file: a storage may hold millions of objects
@@ -108,10 +109,10 @@ def verify_deep(
     rate: int | None = None,
     report: Report = lambda count: None,
 ) -> VerifyResult:
-    """Read documents and compare their SHA-256, longest unchecked first.
+    """Read documents and compare their SHA-256, those unchecked the longest first.
 
-    `before`: only those not checked since (None: now); at most `limit` documents and `rate` bytes per second. Progress
-    is stored after each batch, so an interrupted check continues.
+    `before`: only documents not checked since then (None: now). At most `limit` documents and `rate` bytes per second
+    are read. Progress is stored after each batch, so an interrupted check can continue.
     """
     before, result, began = before or now(), VerifyResult(), time.monotonic()
 
@@ -137,12 +138,12 @@ def total() -> int:
 
 
 def due_count(before: datetime) -> int:
-    """Count documents not checked since."""
+    """Count documents that have not been checked since then."""
     return count(EntityFile.id, _not_checked_since(before))
 
 
 def keep_checking(storages: Storages, days: int) -> None:
-    """Run an hour's share, so that all documents are checked within `days`.
+    """Check one hour's share of the documents, so that all are checked within `days`.
 
     Once a day, also compare all objects with rows.
     """
@@ -181,7 +182,10 @@ def _compare(
 
 
 def _check(storages: Storages, file_id: int, *, deep: bool = False) -> tuple[Finding | None, int]:
-    """Return what is wrong and the bytes read; start over if the row changed."""
+    """Check a document; return the finding, if any, and the number of bytes read.
+
+    Starts over if the row changed in between.
+    """
     columns = (EntityFile.storage, EntityFile.file_path, EntityFile.file_size, EntityFile.sha256)
     query = select(*columns).where(EntityFile.id == file_id)
     while row := read(query):
@@ -203,7 +207,7 @@ def _check(storages: Storages, file_id: int, *, deep: bool = False) -> tuple[Fin
 
 
 def _is_unknown(storages: Storages, storage: str, key: str) -> bool:
-    """Whether the object exists and is unnamed both before and after looking."""
+    """Return whether the object exists and no row names it, neither before nor after the object is found."""
     if _is_named(key):
         return False
     try:
@@ -214,14 +218,17 @@ def _is_unknown(storages: Storages, storage: str, key: str) -> bool:
 
 
 def _is_named(key: str) -> bool:
-    """Check all tables in one statement: a key can move from one to another."""
+    """Return whether a row names the key.
+
+    All tables are checked in one statement, because a key can move from one to another.
+    """
     places = (EntityFile.file_path, Rendition.key, StorageJournal.key)
     [(named,)] = read(select(or_(*(exists().where(place == key) for place in places))))
     return bool(named)
 
 
 def _read_again(storages: Storages) -> VerifyResult:
-    """Read documents again that were damaged or unreadable."""
+    """Read documents again that earlier checks found damaged or unreadable."""
     result, after = VerifyResult(), 0
     query = select(FixityFinding.file_id).where(FixityFinding.kind.in_(FOUND_BY_READING)).distinct()
     query = query.order_by(FixityFinding.file_id).limit(READ_AT_ONCE)
@@ -234,7 +241,7 @@ def _read_again(storages: Storages) -> VerifyResult:
 def _read_all(
     storages: Storages, ids: Sequence[int], result: VerifyResult, report: Report = lambda count: None
 ) -> None:
-    """Read these documents; their findings replace all earlier ones."""
+    """Read these documents. Their findings replace all earlier ones."""
     found = []
     for file_id in ids:
         finding, size = _check(storages, file_id, deep=True)
@@ -258,7 +265,10 @@ def _not_checked_since(before: datetime) -> Any:
 
 
 def _store_findings(found: Sequence[Finding], began: datetime) -> None:
-    """Store findings in small transactions: a failed disk causes one per document."""
+    """Store findings in small transactions, since a failed disk causes one per document.
+
+    Earlier findings that no longer apply are deleted.
+    """
     for at in range(0, len(found), BATCH):
         with transaction():
             _store_finding(found[at : at + BATCH])

@@ -1,4 +1,4 @@
-"""Restore a backup into an empty installation, verified before it is usable."""
+"""Restore a backup into an empty installation, which is verified before it can be used."""
 
 import shutil
 import sqlite3
@@ -23,14 +23,17 @@ from medfiles.storage import AttachedFolder, Storage, Storages, digest
 from medfiles.storage.base import CHUNK, make_folder
 from medfiles.storage.durable import check_space, publish, sha256_of, write_private
 
-MOST = 20  # sentences about a damaged backup
-# State of the installation that was backed up: pending objects, cached previews, sessions.
+MOST = 20  # problems listed in an error message
+# Tables emptied after a restore: pending objects, cached previews and sessions of the original installation.
 LEFT_BEHIND = ("storage_journal", "renditions", "sessions", "fixity_findings", "last_runs")
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """API tokens of the backup, none of which works: `revoked` if their version could not suspend them."""
+    """Numbers of API tokens in the backup. None of them works right after the restore.
+
+    They are `suspended` until confirmed, or `revoked` if the backup's version of medfiles could not suspend them.
+    """
 
     suspended: int = 0
     revoked: int = 0
@@ -38,7 +41,7 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Restored:
-    """The result; `outdated`: run `flask db upgrade` next."""
+    """Result of a restore. `outdated`: `flask db upgrade` must be run next."""
 
     name: str
     documents: int
@@ -62,9 +65,9 @@ class Target:
 def restore(
     storages: Storages, target: Target, folder: Path, name: str | None = None, report: Report = lambda done: None
 ) -> Restored:
-    """Restore a backup; it can be repeated after an interruption.
+    """Restore a backup. This can be repeated after an interruption.
 
-    Conflict when the installation is in use; StorageError, before any change, when the backup is damaged.
+    Raises Conflict if the installation is in use; StorageError, before any change, if the backup is damaged.
     """
     name = name or backup.newest(folder)
     facts, dialect = manifest(folder, name), db.engine.dialect.name
@@ -93,7 +96,7 @@ def restore(
         differs = _bring_secret(target, secret)
         tokens = _bring_database(
             folder / name / DATABASE, facts["purged"], storages.default.name
-        )  # last: then it is in use
+        )  # last: from now on, the installation is in use
     except (OSError, sqlite3.Error, SQLAlchemyError) as error:
         raise StorageError(f"The restore is incomplete: {error}. Restore again.") from error
     outdated = facts["revision"] != target.revisions[0]
@@ -101,7 +104,7 @@ def restore(
 
 
 def check_is_empty(storages: Storages, expected: Collection[str] = ()) -> None:
-    """Raise Conflict unless the installation is empty, but for `expected` keys."""
+    """Raise Conflict unless the installation is empty, except for objects under the `expected` keys."""
     tables = inspect(db.engine).get_table_names()
     if strange := sorted({*tables} - {*db.metadata.tables, "alembic_version"}):
         raise Conflict(
@@ -162,7 +165,7 @@ def _bring_database(source: Path, purged: Sequence[int], storage: str) -> Tokens
 
 
 def _settle(engine: Engine, purged: Sequence[int], storage: str) -> Tokens:
-    """Delete what stays behind or was purged; set the storage of all documents; suspend API tokens."""
+    """Delete rows that are not restored or were purged, set the storage of documents, suspend API tokens."""
     with engine.begin() as connection:
         for name in {*LEFT_BEHIND} & {*inspect(connection).get_table_names()}:
             connection.execute(text(f"DELETE FROM {name}"))
@@ -173,7 +176,10 @@ def _settle(engine: Engine, purged: Sequence[int], storage: str) -> Tokens:
 
 
 def _suspend_tokens(connection: Connection) -> Tokens:
-    """Suspend all API tokens: some may have been revoked since the backup. Delete those that cannot be suspended."""
+    """Suspend all API tokens, since some may have been revoked after the backup was made.
+
+    Tokens that cannot be suspended are deleted.
+    """
     found = inspect(connection)
     if ApiToken.__tablename__ not in found.get_table_names():
         return Tokens()
@@ -183,7 +189,7 @@ def _suspend_tokens(connection: Connection) -> Tokens:
 
 
 def _make_way(target: Path) -> None:
-    """Allow an empty database, but not one that a server has open."""
+    """Make sure that the database can be replaced. Raises Conflict if a server has it open."""
     if not target.exists():
         make_folder(target.parent)
         return
@@ -195,9 +201,9 @@ def _make_way(target: Path) -> None:
 
 
 def _bring_secret(target: Target, secret: str) -> bool:
-    """Restore the secret key; return whether a setting overrides it with another.
+    """Restore the secret key; return whether a setting overrides it with a different key.
 
-    Two-step verification set up under the old key does not work then.
+    In that case, two-step verification that was set up with the backup's key does not work.
     """
     if target.secret_is_set:
         return secret != target.secret

@@ -1,4 +1,4 @@
-"""Scan stored documents: waiting ones, unscanned older ones, or all on request."""
+"""Scan stored documents: those waiting for a scan, older unscanned ones, or all on request."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,12 +27,12 @@ IS_UNSCANNED = EntityFile.scan.is_(None)
 
 
 class ScannerUnreachable(ConnectionError):
-    """The scanner does not answer."""
+    """The scanner does not respond."""
 
 
 @dataclass
 class ScanResult:
-    """Results by document id; `away`: the scanner stopped answering."""
+    """Result of a scan, with document ids. `away`: the scanner stopped responding."""
 
     clean: int = 0
     infected: list[int] = field(default_factory=list)
@@ -46,7 +46,7 @@ class ScanResult:
 
 @dataclass(frozen=True)
 class QuarantinedFile:
-    """An infected document, which cannot be opened, and the signature's name."""
+    """An infected document, which cannot be opened, and the name of the signature it matched."""
 
     id: int
     signature: str
@@ -55,7 +55,7 @@ class QuarantinedFile:
 
 @dataclass(frozen=True)
 class ScannerStatus:
-    """Figures for the status page."""
+    """Figures of the scanner for the status page."""
 
     configured: bool
     version: Version | None  # None: the scanner is down
@@ -67,7 +67,7 @@ class ScannerStatus:
 def scan(
     storages: Storages, scanner: Clamd, *, rescan: bool = False, report: Callable[[int], None] = lambda count: None
 ) -> ScanResult:
-    """Scan all documents that are due, or with `rescan` all, as for new signatures."""
+    """Scan all documents that are due. `rescan`: scan all, as after an update of the signatures."""
     result, began = ScanResult(), now()
     due = _not_scanned_since(began) if rescan else _due(began - RETRY_AFTER)
     while not result.away and (ids := _next(due)):
@@ -96,7 +96,10 @@ def status(scanner: Clamd | None) -> ScannerStatus:
 
 
 def scan_due(services: Services, _: int = 0) -> Mapping[str, int]:
-    """Scan what is due, as a recurring job; return counts by result."""
+    """Scan what is due, as a recurring job; return counts by result.
+
+    Raises `ScannerUnreachable` if the scanner does not respond.
+    """
     if services.scanner is None or not _next(_due(now() - RETRY_AFTER)):
         return {}
     if services.scanner.version() is None:
@@ -105,7 +108,10 @@ def scan_due(services: Services, _: int = 0) -> Mapping[str, int]:
 
 
 def scan_new(services: Services, file_id: int) -> Mapping[str, int]:
-    """Scan a document that was not scanned on upload; `ScannerUnreachable` when it still cannot be."""
+    """Scan a document that was not scanned on upload; return counts by result.
+
+    Raises `ScannerUnreachable` if it still cannot be scanned.
+    """
     result = ScanResult()
     if services.scanner is None or not _claim(file_id, IS_WAITING & _due(now() - RETRY_AFTER)):
         return {}
@@ -124,13 +130,13 @@ def _not_scanned_since(before: datetime) -> ColumnElement[bool]:
 
 
 def _next(due: ColumnElement[bool]) -> Sequence[int]:
-    """Return the next ids, those that people wait for first."""
+    """Return the next ids, starting with documents that users are waiting for."""
     order = case((IS_WAITING, 0), else_=1), EntityFile.id
     return [file_id for (file_id,) in read(select(EntityFile.id).where(due).order_by(*order).limit(BATCH))]
 
 
 def _claim(file_id: int, due: ColumnElement[bool]) -> bool:
-    """Claim a document by its scan time; after a crash it is due again later."""
+    """Claim a document by setting its scan time. After a crash it becomes due again later."""
     with transaction() as session:
         took = session.execute(_update_unversioned(file_id).where(due).values(scanned_at=now()))
         return bool(took.rowcount)
@@ -154,12 +160,12 @@ def _scan_one(storages: Storages, scanner: Clamd, file_id: int, result: ScanResu
 
 
 def _chunks(file: EntityFile, storages: Storages) -> Iterator[bytes]:
-    """Open the document when the scanner asks for data; close it when it hangs up."""
+    """Yield the document's content: opened when the scanner asks for data, closed when it hangs up."""
     yield from opened(file, storages).read()
 
 
 def _store_result(file_id: int, verdict: Verdict) -> None:
-    """Store the result and log changes of state; an unscanned result changes none."""
+    """Store the result and log changes of state. An unsuccessful scan changes no state."""
     with transaction() as session:
         file = session.get(EntityFile, file_id, with_for_update=True, populate_existing=True)
         if file is None:
@@ -179,5 +185,5 @@ def _store_result(file_id: int, verdict: Verdict) -> None:
 
 
 def _update_unversioned(file_id: int) -> Any:
-    """Return an update that does not count as a change of the document."""
+    """Return an update statement that does not count as a change of the document."""
     return update(EntityFile).where(EntityFile.id == file_id).values(updated_at=EntityFile.updated_at)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import psutil
-from sqlalchemy import case, func, not_, select
+from sqlalchemy import and_, case, func, not_, select
 
 from medfiles.audit import chain
 from medfiles.clock import is_ahead, now
@@ -25,7 +25,7 @@ from medfiles.storage.journal import LEASE
 
 @dataclass(frozen=True)
 class DocumentCounts:
-    """Counts and bytes of one record type's documents."""
+    """Number and size in bytes of one record type's documents."""
 
     documents: int = 0
     size: int = 0
@@ -35,7 +35,7 @@ class DocumentCounts:
 
 @dataclass(frozen=True)
 class Journal:
-    """Objects being stored and removed, and how many are overdue for the sweep."""
+    """Objects being stored or removed, and how many are overdue for the sweep."""
 
     attach: int
     remove: int
@@ -44,7 +44,7 @@ class Journal:
 
 @dataclass(frozen=True)
 class Process:
-    """A server process on this machine; `memory` in bytes, sandbox workers included."""
+    """A server process on this machine. `memory` is in bytes and includes its sandbox workers."""
 
     pid: int
     memory: int
@@ -54,7 +54,7 @@ class Process:
 
 @dataclass(frozen=True)
 class Status:
-    """Figures of the installation; sizes in bytes."""
+    """Figures of the installation. Sizes are in bytes."""
 
     at: datetime
     kinds: Mapping[str, DocumentCounts]  # by record type
@@ -62,7 +62,7 @@ class Status:
     pictures_size: int
     failed_pictures: int
     additional: Sequence[Figure]
-    oldest_trash: datetime | None  # purged first
+    oldest_trash: datetime | None  # the first to be purged
     journal: Journal
     free: Mapping[str, int | None]  # by storage; None: unlimited
     accounts: int
@@ -83,12 +83,12 @@ class Status:
 
     @property
     def jobs_late(self) -> int:
-        """Seconds for which the oldest due job has waited."""
+        """How many seconds the oldest due job has waited."""
         return max(0, int((self.at - self.jobs.oldest).total_seconds())) if self.jobs.oldest else 0
 
 
 class StatusService(Service):
-    """Status for admins."""
+    """The status of the installation, for administrators."""
 
     def read(self, services: Services) -> Status:
         with self.operation("status"):
@@ -100,9 +100,12 @@ class StatusService(Service):
 def measure(services: Services) -> Status:
     query = select(func.count(Rendition.key), func.sum(Rendition.size), func.count(Rendition.failure))
     pictures, size, failed = db.session.execute(query).one()
-    live, bytes_ = case((EntityFile.deleted_at.is_(None), 1), else_=0), EntityFile.file_size
+    is_live = and_(EntityFile.deleted_at.is_(None), Patient.deleted_at.is_(None))
+    live, bytes_ = case((is_live, 1), else_=0), EntityFile.file_size
     figures = [func.sum(one) for one in (live, live * bytes_, 1 - live, (1 - live) * bytes_)]
-    by_type = select(EntityFile.entity_type, *figures).group_by(EntityFile.entity_type)
+    by_type = select(EntityFile.entity_type, *figures).join(Patient, Patient.id == EntityFile.patient_id)
+    by_type = by_type.group_by(EntityFile.entity_type)
+    oldest = select(*(select(func.min(one.deleted_at)).scalar_subquery() for one in (EntityFile, Patient)))
     found = {kind: DocumentCounts(*map(int, values)) for kind, *values in db.session.execute(by_type)}
     return Status(
         at=now(),
@@ -111,7 +114,7 @@ def measure(services: Services) -> Status:
         pictures_size=int(size or 0),
         failed_pictures=failed,
         additional=services.registry.additional.figures(),
-        oldest_trash=db.session.scalar(select(func.min(EntityFile.deleted_at))),
+        oldest_trash=min(filter(None, db.session.execute(oldest).one()), default=None),
         journal=Journal(
             attach=count(StorageJournal.id, StorageJournal.action == "attach"),
             remove=count(StorageJournal.id, StorageJournal.action == "remove"),
@@ -119,7 +122,7 @@ def measure(services: Services) -> Status:
         ),
         free={storage.name: storage.free() for storage in services.storages},
         accounts=count(User.id, User.active.is_(True)),
-        patients=count(Patient.id),
+        patients=count(Patient.id, Patient.deleted_at.is_(None)),
         sessions=count(Session.id, Session.owner.is_not(None)),
         processes=processes(),
         findings=integrity.count_findings(),
@@ -133,14 +136,14 @@ def measure(services: Services) -> Status:
 
 
 def processes() -> tuple[Process, ...]:
-    """Return server processes: siblings with the same command line."""
+    """Return the server processes: siblings with the same command line."""
     me = psutil.Process().as_dict(["ppid", "cmdline"])
     alike = [one for one in psutil.process_iter(["ppid", "cmdline"]) if one.info == me]
     return tuple(found for one in alike if (found := _process(one)))
 
 
 def _process(process: psutil.Process) -> Process | None:
-    """None when the process has ended."""
+    """Return the figures of a process; None if it has ended."""
     try:
         workers = process.children(recursive=True)
         memory = sum(one.memory_info().rss for one in (process, *workers))

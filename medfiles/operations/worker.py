@@ -1,4 +1,4 @@
-"""Run jobs, recurring and queued: in server processes or `flask medfiles worker`."""
+"""Run recurring and queued jobs, in server processes or in `flask medfiles worker`."""
 
 import threading
 import time
@@ -14,24 +14,25 @@ from sqlalchemy.exc import SQLAlchemyError
 from medfiles.accounts import service as accounts
 from medfiles.clock import now
 from medfiles.database.session import db, transaction
+from medfiles.documents import lifecycle
 from medfiles.errors import MedfilesError, error_code
 from medfiles.jobs import queue as jobs
-from medfiles.jobs.queue import ERASE, SCAN, WARM, Claim
+from medfiles.jobs.queue import ERASE, MOVE, SCAN, WARM, Claim
 from medfiles.operations import clock_jumps, erasure, housekeeping, integrity, scanning
 from medfiles.previews import cache as preview_cache
 from medfiles.services import Services
 
 log = structlog.get_logger("medfiles.operations.worker")
 RETRY_AFTER, HOUR = timedelta(seconds=10), timedelta(hours=1)
-POLL = 1.0  # seconds between looks for a due job
-PAUSE = 10.0  # seconds after a failed look
-WORKER = "worker"  # MEDFILES_JOBS: server processes run no jobs
+POLL = 1.0  # seconds between polls for a due job
+PAUSE = 10.0  # seconds to wait after a failed poll
+WORKER = "worker"  # value of MEDFILES_JOBS: server processes run no jobs
 Facts = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class JobHandler:
-    """How to run a job. Failures are retried after RETRY_AFTER, doubled up to `jobs.LONGEST_WAIT`."""
+    """How to run a job. Failures are retried after RETRY_AFTER, doubling up to `jobs.LONGEST_WAIT`."""
 
     run: Callable[[Services, int], Facts]
     every: timedelta | None = None  # None: it runs only when enqueued
@@ -77,11 +78,16 @@ def _erase(services: Services, _: int) -> Facts:
     return {}
 
 
+def _move(services: Services, patient_id: int) -> Facts:
+    return {"moved": lifecycle.move_pending(services.storages, services.registry, patient_id)}
+
+
 HANDLERS = {
     "clock": JobHandler(_check_clock, clock_jumps.EVERY),
     ERASE: JobHandler(_erase),
     SCAN: JobHandler(scanning.scan_new, delay_others=True),
     WARM: JobHandler(_warm, tries=5),
+    MOVE: JobHandler(_move),
     "sweep": JobHandler(_sweep, HOUR),
     "purge": JobHandler(_purge, HOUR),
     "forget": JobHandler(_forget, HOUR),
@@ -91,7 +97,7 @@ HANDLERS = {
 
 
 def schedule_recurring() -> None:
-    """Make recurring jobs due immediately at startup: settings may have changed."""
+    """Make recurring jobs due immediately at startup, since settings may have changed."""
     with transaction():
         for name, handler in HANDLERS.items():
             if handler.every:
@@ -99,7 +105,7 @@ def schedule_recurring() -> None:
 
 
 def run_next(app: Any) -> bool | None:
-    """Run one due job; return whether it succeeded, None when none is due."""
+    """Run one due job; return whether it succeeded, or None if none is due."""
     with app.app_context():
         claim = jobs.claim(HANDLERS)
         return _run(app, claim) if claim else None
@@ -117,13 +123,13 @@ def run_until(app: Any, stop: threading.Event) -> None:
                 begun = True
             if run_next(app) is None:
                 stop.wait(POLL)
-        except (MedfilesError, SQLAlchemyError, OSError) as error:  # an outage may be over in a moment
+        except (MedfilesError, SQLAlchemyError, OSError) as error:  # the outage may be short
             log.error("no work", code=error_code(error))
             stop.wait(PAUSE)
 
 
 def start_worker(app: Any, stop: threading.Event | None = None) -> threading.Thread | None:
-    """Start a worker thread; None when only `flask medfiles worker` runs jobs."""
+    """Start a worker thread. Return None if only `flask medfiles worker` runs jobs."""
     if app.config["MEDFILES_JOBS"] == WORKER:
         return None
     thread = threading.Thread(target=run_until, args=(app, stop or threading.Event()), name="work", daemon=True)
@@ -152,7 +158,7 @@ def _run(app: Any, claim: Claim) -> bool:
         return False
     jobs.complete(claim, handler.every)
     seconds = round(time.monotonic() - begun, 2)
-    # Thousands of thumbnails are not worth a line each.
+    # Thousands of thumbnails are not worth an info line each.
     write_log = log.info if handler.every and any(facts.values()) else log.debug
     write_log("done", job=claim.name, subject=claim.subject, seconds=seconds, **facts)
     return True

@@ -1,1 +1,1 @@
-"""What documents look like: previews, pictures, thumbnails."""
+"""Previews of documents: descriptions, page images, thumbnails."""

@@ -1,4 +1,4 @@
-"""Cached previews by content hash: claim, store, forget with the last document."""
+"""Cached previews by content hash: claimed, stored, and dropped with the last document."""
 
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -15,17 +15,17 @@ from medfiles.models import EntityFile, Rendition, StorageJournal
 from medfiles.storage import Storages, journal
 from medfiles.storage.journal import LEASE, Swept
 
-CLAIM_TIMEOUT = timedelta(seconds=90)  # after this, the process that claimed a key has died
+CLAIM_TIMEOUT = timedelta(seconds=90)  # after this, the process that claimed a key is presumed dead
 BATCH = 100
 HAS_DOCUMENT = exists().where(EntityFile.sha256 == Rendition.sha256)
 
 
 class AlreadyStored(Exception):
-    """Roll back the claim: the picture was made in the meantime."""
+    """Raised to roll back a claim, because the picture was made in the meantime."""
 
 
 def find(sha256: str, recipe: str, page: int) -> Rendition | None:
-    """Return the row, detached so that later commits do not expire it."""
+    """Return the row of a cached preview, detached so that later commits do not expire it."""
     row = db.session.scalar(select(Rendition).filter_by(sha256=sha256, recipe=recipe, page=page))
     if row is not None:
         db.session.expunge(row)
@@ -34,7 +34,7 @@ def find(sha256: str, recipe: str, page: int) -> Rendition | None:
 
 
 def failure(sha256: str, recipe: str, pages: Collection[int]) -> str | None:
-    """Return why one of these pages failed before, if known."""
+    """Return why rendering one of these pages failed earlier, if it did."""
     query = select(Rendition.failure).filter_by(sha256=sha256, recipe=recipe)
     return next((found for (found,) in read(query.where(Rendition.page.in_(pages)).limit(1))), None)
 
@@ -45,9 +45,9 @@ def has_other(sha256: str, recipe: str, page: int) -> bool:
 
 
 def claim(storage: str, key: str) -> bool:
-    """Return whether the caller should make this object.
+    """Claim an object; return whether the caller should make it.
 
-    False when another caller is making it, or has made it since this caller looked.
+    False if another caller is making it, or has made it since this caller checked.
     """
     with suppress(IntegrityError, AlreadyStored), transaction() as session:
         journal.enter(storage, [key])
@@ -63,7 +63,7 @@ def is_in_progress(key: str) -> bool:
 
 
 def store(row: Rendition) -> None:
-    """Store the row of a finished object; NotFound when its last document was purged."""
+    """Store the row of a finished object. Raises NotFound if its last document was purged."""
     with transaction() as session:
         _lock_document(row.sha256)
         session.add(row)
@@ -72,7 +72,7 @@ def store(row: Rendition) -> None:
 
 
 def store_facts(sha256: str, recipe: str, page: int, **facts: Any) -> None:
-    """Store a row without an object: `facts` or a `failure`. An existing row wins."""
+    """Store a row without an object: `facts` or a `failure`. An existing row is kept."""
     with suppress(NotFound), transaction() as session:
         _lock_document(sha256)
         with suppress(IntegrityError), session.begin_nested():
@@ -80,7 +80,7 @@ def store_facts(sha256: str, recipe: str, page: int, **facts: Any) -> None:
 
 
 def forget(row: Rendition) -> None:
-    """Delete a row whose object is gone, as after a restore, so that it is made again."""
+    """Delete a row whose object is missing, for example after a restore, so that it is rendered again."""
     with transaction() as session:
         session.execute(delete(Rendition).where(Rendition.id == row.id))
 
@@ -88,24 +88,24 @@ def forget(row: Rendition) -> None:
 def release(hashes: Collection[str]) -> Sequence[str]:
     """Drop the rows whose last document is deleted in this transaction.
 
-    Return the keys whose objects to remove after the commit.
+    Returns the keys of the objects to remove after the commit.
     """
     db.session.flush()
     return _drop(Rendition.sha256.in_(hashes), ~HAS_DOCUMENT)
 
 
 def clear(storages: Storages, *, failed: bool = False) -> Swept:
-    """Remove all cached previews, or only recorded failures."""
+    """Remove all cached previews, or only the recorded failures."""
     return _clear(storages, *([Rendition.failure.is_not(None)] if failed else []))
 
 
 def clear_elsewhere(storages: Storages) -> Swept:
-    """Remove objects outside the default storage; they are made again on demand."""
+    """Remove previews outside the default storage. They are rendered again on demand."""
     return _clear(storages, Rendition.storage != storages.default.name)
 
 
 def clear_orphans(storages: Storages) -> Swept:
-    """Remove orphans, as when the last two documents of a hash go at the same time."""
+    """Remove previews without a document, left if the last two with one hash are deleted concurrently."""
     return _clear(storages, ~HAS_DOCUMENT)
 
 

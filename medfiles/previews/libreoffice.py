@@ -1,6 +1,6 @@
 """Convert old Word documents to PDF with LibreOffice.
 
-Each conversion runs in a process of its own with limits, a temporary folder and an empty environment.
+Each conversion runs in its own process, with resource limits, a temporary folder and an empty environment.
 """
 
 import os
@@ -19,7 +19,7 @@ from medfiles.sandbox.pool import Busy, NotChecked
 OLD_WORD = "application/msword"
 SECONDS, CPU, MEMORY, LARGEST = 60, 45, 4 * 1024**3, 100 * 1024**2
 PATIENCE = 10.0
-CACHE_SIZE = 4  # recent conversions, whose pages are being read
+CACHE_SIZE = 4  # recent conversions, whose pages may be requested next
 ONE_AT_A_TIME = threading.Semaphore(1)
 CACHE: dict[str, bytes] = {}
 LIMITED = f"""
@@ -38,7 +38,7 @@ class ConversionFailed(NotChecked):
 
 @dataclass(frozen=True)
 class Converter:
-    """`program` is the path of soffice, "" when not installed."""
+    """Converts documents with LibreOffice. `program` is the path of soffice, "" if not installed."""
 
     program: str
 
@@ -46,7 +46,7 @@ class Converter:
         return bool(self.program) and media_type == OLD_WORD
 
     def to_pdf(self, sha256: str, document: Path) -> bytes:
-        """Return the PDF; raise `ConversionFailed`, or `Busy` when others are converting."""
+        """Return the PDF. Raises `ConversionFailed`, or `Busy` if another conversion takes too long."""
         if not ONE_AT_A_TIME.acquire(timeout=PATIENCE):
             raise Busy()
         try:
@@ -79,5 +79,5 @@ class Converter:
             raise ConversionFailed() from error
         finally:
             with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # the whole group: soffice is a script around the real program
+                os.killpg(process.pid, signal.SIGKILL)  # the group: soffice is a wrapper script
             process.wait()

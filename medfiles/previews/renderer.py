@@ -1,4 +1,7 @@
-"""Render previews once, in sandbox workers, and cache them. Checks no permissions."""
+"""Render previews in sandbox workers, and cache them. Checks no permissions.
+
+To preview another format, add a previewer to `sandbox/render/tasks.py` and name it in `sandbox/media_types.py`.
+"""
 
 import base64
 import time
@@ -32,14 +35,14 @@ from medfiles.storage import Storages, journal, picture_key
 
 log = structlog.get_logger("medfiles.previews.renderer")
 TASKS = ("medfiles.sandbox.render.tasks",)
-LIMITS = Limits(cpu=15, wall=45.0, jobs=200, queue=10.0, nice=10)  # the server goes first
+LIMITS = Limits(cpu=15, wall=45.0, jobs=200, queue=10.0, nice=10)  # lower priority than the server
 WAIT_SECONDS = 10.0  # seconds to wait for a picture that another request is rendering
 POLL_SECONDS = 0.05
 BUSY = "Many previews are being prepared. Please try again in a moment."
 CRASHED = "This document cannot be previewed safely. Download it to open it on your device."
 NOT_CONVERTED = "The preview could not be prepared. Download the document to open it on your device."
 NO_CONVERTER, PDF = Converter(""), "application/pdf"
-SLOW = "The preview of this document takes too long. Download it to open it on your device."
+SLOW = "The preview of this document is taking too long. Download it to open it on your device."
 WHOLE_DOCUMENT = 0  # the page number that stands for the whole document
 MESSAGES = ((TimedOut, SLOW), (ConversionFailed, NOT_CONVERTED), (NotChecked, CRASHED))
 
@@ -57,11 +60,11 @@ class Sheet(NamedTuple):
 
 @dataclass(frozen=True)
 class Preview:
-    """What can be shown of a document; sizes in pixels, of its first page.
+    """What can be shown of a document. Sizes are in pixels, of its first page.
 
-    `kind` is "pages" (PDF, TIFF), "image", "dicom", "text", "table", "html", or "none" with `reason`. Pages (frames of
-    a DICOM image) count from 1. `windows` are (label, centre, width), the first is the default; `tags` are (label,
-    value). `html` is sanitized: no scripts, styles, links or pictures.
+    `kind` is "pages" (PDF, TIFF), "image", "dicom", "text", "table", "html", or "none" with a `reason`. Pages (frames
+    of a DICOM image) count from 1. `windows` are (label, center, width), the default first; `tags` are (label, value).
+    `html` is sanitized: it has no scripts, styles, links or pictures.
     """
 
     kind: str
@@ -79,12 +82,12 @@ class Preview:
 
     @property
     def is_drawn(self) -> bool:
-        """Whether its pages are shown as pictures."""
+        """Whether its pages are shown as images."""
         return self.kind in ("pages", "image", "dicom")
 
     @property
     def window(self) -> spec.Window | None:
-        """The default window."""
+        """The default DICOM window, if any."""
         return self.windows[0][1:] if self.windows else None
 
 
@@ -93,7 +96,7 @@ PREVIEW_FROM_JSON = TypeAdapter(Preview).validate_python
 
 @dataclass(frozen=True)
 class Picture:
-    """A WebP picture of `size` bytes; `read()` yields chunks; `etag` identifies them."""
+    """A WebP image of `size` bytes. `read()` yields its chunks; `etag` identifies its content."""
 
     size: int
     etag: str
@@ -102,7 +105,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Renderer:
-    """Renders documents, which come as detached `DocumentContent`.
+    """Renders documents, given as detached `DocumentContent`.
 
     Callers that wait for rendering take a slot, so that the server keeps threads for other requests.
     """
@@ -121,17 +124,17 @@ class Renderer:
         if "crash" in answer:
             preview_cache.store_facts(sha256, spec.PREVIEW, 0, failure=answer["crash"])
             return Preview("none", reason=answer["crash"])
-        if document.file.file_type in WITH_THUMBNAIL:  # others would store their whole content
+        if document.file.file_type in WITH_THUMBNAIL:  # previews of other types contain the whole document
             preview_cache.store_facts(sha256, spec.PREVIEW, 0, facts=answer)
         return PREVIEW_FROM_JSON(answer)
 
     def picture(self, document: DocumentContent, recipe: str, page: int) -> Picture:
-        """Return a page; raise NotFound (no such page or recipe), `NoPreview` or `Busy`."""
+        """Return a page. Raises NotFound (no such page or recipe), `NoPreview` or `Busy`."""
         self._check_exists(document, spec.parse_recipe(recipe), page)
         sha256 = document.file.sha256
         if known := preview_cache.find(sha256, recipe, page):
             return self._open_cached(known) or self._render_and_cache(document, recipe, page)
-        # A worker crashed on this page at any width, or on two other pages.
+        # Do not retry if workers crashed on this page at any width, or on two other pages.
         if message := preview_cache.failure(sha256, spec.crash(), (WHOLE_DOCUMENT, page)):
             raise NoPreview(message)
         return self._render_and_cache(document, recipe, page)
@@ -150,7 +153,7 @@ class Renderer:
             raise NotFound()
 
     def _open_cached(self, known: Rendition) -> Picture | None:
-        """Open a cached picture; None when its object is gone."""
+        """Open a cached picture; None if its object is missing."""
         if known.failure:
             raise NoPreview(known.failure)
         storage, key = self.storages[str(known.storage)], str(known.key)
@@ -177,14 +180,14 @@ class Renderer:
         return picture
 
     def _is_cacheable(self, document: DocumentContent, picture_spec: PictureSpec) -> bool:
-        """Only cache windows that the file offers: others are unlimited in number."""
+        """Return whether to cache the picture. Of windows, only the file's own: others are unlimited in number."""
         width, window = picture_spec.width, picture_spec.window
         return window is None or any(
             spec.recipe(width, preset[1:]) == spec.recipe(width, window) for preset in self.describe(document).windows
         )
 
     def _wait_for_other(self, sha256: str, recipe: str, page: int, key: str) -> Picture | None:
-        """Wait for another request that makes this picture; None when there is none."""
+        """Return the picture that another request is rendering or has cached; None if there is none."""
         if preview_cache.is_in_progress(key):
             with self._render_slot():
                 deadline = time.monotonic() + WAIT_SECONDS
@@ -218,7 +221,7 @@ class Renderer:
         return Picture(len(content), _etag(sha256, recipe, page), lambda: iter([content])), content
 
     def _cache(self, row: Rendition, content: bytes) -> None:
-        """Cache the picture; when the storage fails, it is still shown."""
+        """Cache the picture. If the storage fails, the picture is still shown."""
         storage, key = self.storages.default, str(row.key)
         row.size = len(content)
         try:
@@ -236,7 +239,7 @@ class Renderer:
             journal.abandon(self.storages, [key])
 
     def _run(self, task: str, document: DocumentContent, **arguments: Any) -> dict[str, Any]:
-        """Return the task's answer, or {"crash": sentence} when a worker died."""
+        """Return the task's result, or {"crash": sentence} if it could not be completed safely."""
         try:
             with self._render_slot(), self._local_file(document) as (path, media_type):
                 return self.sandbox.run(task, file=path, media_type=media_type, **arguments)
@@ -246,7 +249,7 @@ class Renderer:
 
     @contextmanager
     def _local_file(self, document: DocumentContent) -> Iterator[tuple[Path, str]]:
-        """Yield a local file of the content, PDF for old Word, and its media type."""
+        """Yield a local file with the content (as PDF for old Word documents) and its media type."""
         file, storage = document.file, self.storages.default
         with storage.staged(document.read(), file.file_size) as staged:
             staged.finish()

@@ -1,4 +1,4 @@
-"""View documents: what can be shown, pages as pictures, thumbnails."""
+"""View documents: descriptions of previews, page images, thumbnails."""
 
 from dataclasses import dataclass, field
 
@@ -21,20 +21,20 @@ class PreviewService(Service):
     renderer: Renderer = field(kw_only=True)
 
     def describe(self, file_id: int) -> Preview:
-        """Return what can be shown of a document; logged as a view."""
+        """Return what can be shown of a document. Logged as a view."""
         with self.reading("preview", file_id=file_id) as target:
             document = self._open(file_id, target, thumbnail=False)
         return self.renderer.describe(document)
 
     def picture(self, file_id: int, sha256: str, recipe_key: str, page: int = 1) -> Picture:
-        """Return one page, counted from 1, as the recipe says.
+        """Return one page, counted from 1, rendered according to the recipe.
 
-        NotFound for an unknown page, recipe or hash; `NoPreview` when it cannot be rendered; `Busy` under load.
+        Raises NotFound for an unknown page, recipe or hash; `NoPreview` if it cannot be rendered; `Busy` under load.
         """
         return self._picture(file_id, sha256, recipe_key, page)
 
     def thumbnail(self, file_id: int) -> Picture:
-        """Return the small first page, for all record types, even without previews."""
+        """Return a small image of the first page, even for record types without previews."""
         return self._picture(file_id, None, recipe(THUMBNAIL), 1)
 
     def page(self, file_id: int, page: int, width: int, window: spec.Window | None = None) -> Picture:
@@ -42,7 +42,7 @@ class PreviewService(Service):
         return self._picture(file_id, None, recipe(width, window), page)
 
     def _picture(self, file_id: int, sha256: str | None, recipe_key: str, page: int) -> Picture:
-        """Do not log thumbnails: showing one in a list is not viewing the document."""
+        """Return a page. Thumbnails are not logged: showing one in a list is not viewing the document."""
         thumbnail = page == 1 and recipe_key == recipe(THUMBNAIL)
         with (self.operation if thumbnail else self.reading)("preview", file_id=file_id) as target:
             document = self._open(file_id, target, thumbnail=thumbnail)
@@ -51,11 +51,11 @@ class PreviewService(Service):
         return self.renderer.picture(document, recipe_key, page)
 
     def _open(self, file_id: int, target: AuditTarget, *, thumbnail: bool) -> DocumentContent:
-        """Authorize and detach: no transaction stays open while a worker renders."""
+        """Authorize and detach the document, so that no transaction stays open while a worker renders."""
         file = self.authorized_file(file_id, Action.VIEW, target)
         if not thumbnail:
             self.registry[file.entity_type].allow("preview")
         require_readable(file, self.actor)
-        if file in db.session:  # the request may have detached it before
+        if file in db.session:  # it may be detached already
             db.session.expunge(file)
         return opened(file, self.storages)

@@ -1,4 +1,4 @@
-"""Hooks for documents that another feature keeps: listed, counted and downloaded among ours, never changed."""
+"""Hooks for documents of another feature: listed, counted and downloaded with ours, never changed."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -9,14 +9,14 @@ from medfiles.models import EntityFile, RecordMixin
 
 
 class Mark(NamedTuple):
-    """Label of an additional document in lists, and the tooltip that says what can be done with it."""
+    """The label of an additional document in lists, and a tooltip that says what can be done with it."""
 
     label: str
     hint: str
 
 
 class Figure(NamedTuple):
-    """A number for operators: on the status page while it is not 0, and as a metric."""
+    """A figure for operators: a metric, and shown on the status page unless it is 0."""
 
     title: str
     noun: str
@@ -27,10 +27,11 @@ class Figure(NamedTuple):
 
 
 class AdditionalDocuments:
-    """The additional documents of an installation: none. A feature that has some overrides every method.
+    """Additional documents of an installation. This base class has none.
 
-    An additional document is shown as an `EntityFile` that is never stored, with an id below `FIRST_FILE_ID`; its
-    `storage` names one of `Storages.attached`. `kind` is the name of a record type.
+    A feature that has some overrides every method. An additional document is represented by an `EntityFile` that is
+    never stored and has an id below `FIRST_FILE_ID`; its `storage` names one of `Storages.attached`. `kind` is the name
+    of a record type.
     """
 
     mark = Mark("", "")
@@ -44,32 +45,32 @@ class AdditionalDocuments:
         return 0
 
     def record_ids(self, kind: str, record_ids: Collection[int]) -> Select[Any] | None:
-        """Select the id of the record of each document; None when records of this kind have none."""
+        """Return a query for the record id of each document; None if records of this kind have none."""
         return None
 
     def per_patient(self, patients: Select[tuple[int]]) -> Mapping[str, Mapping[int, int]]:
-        """Count the documents on live records: kind -> patient -> count, for these patients."""
+        """Count the documents of these patients' live records, by kind and patient."""
         return {}
 
     def find(self, number: int) -> EntityFile | None:
-        """Return the document with this id, or None. The caller authorizes."""
+        """Return the document with this id, or None. The caller must authorize."""
         return None
 
     def document_id(self, number: int) -> int | None:
-        """Return the id of the stored document that an id in a list means; None while it is an additional one."""
+        """Return the id of the stored document that a listed id refers to; None if it is an additional one."""
         return number
 
     def refers_to(self, kind: str, record_id: ColumnElement[int]) -> ColumnElement[bool]:
-        """Whether the feature still needs the row of a record, so that it cannot be deleted permanently."""
+        """Return the condition that the feature still needs a record's row, which keeps it from being deleted."""
         return false()
 
     def forget(self, files: Sequence[EntityFile]) -> Sequence[str]:
-        """In the transaction that deletes stored documents permanently, delete what they were made from.
+        """Delete the originals of stored documents, in the transaction that permanently deletes the documents.
 
-        Returns the released keys, whose files go after the commit.
+        Returns the released keys, whose files are deleted after the commit.
         """
         return ()
 
     def figures(self) -> Sequence[Figure]:
-        """Return the feature's numbers for operators."""
+        """Return the feature's figures for operators."""
         return ()

@@ -1,4 +1,4 @@
-"""The record types that documents can be attached to. New ones are declared here."""
+"""The record types that documents can be attached to. Declare new ones here."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ LABELS = {"eob": "Explanation of benefits", "test_order": "Test order", "card": 
 
 @dataclass(frozen=True)
 class RecordType:
-    """A type of record: its table, limits and fields, and what its cards show."""
+    """A record type: its table, limits and fields, and what its cards show."""
 
     name: str  # "visit": in URLs, CSS classes and events
     plural: str  # "visits": in a patient's URLs
@@ -32,7 +32,7 @@ class RecordType:
     categories: tuple[str, ...]
     fields: tuple[Field, ...]
     title_field: str
-    date_fields: tuple[str, ...]  # the first that is set is the record's date
+    date_fields: tuple[str, ...]  # the first one set is the record's date
     subtitle_fields: tuple[str, ...] = ()
     tag_fields: tuple[str, ...] = ()
     operations: frozenset[str] = field(default=ALL_OPERATIONS)
@@ -48,7 +48,7 @@ class RecordType:
 
     @property
     def category_labels(self) -> Sequence[tuple[str, str]]:
-        """(("summary", "Summary"), ...), as forms offer them."""
+        """Categories and their labels, such as ("summary", "Summary"), for forms."""
         return [(category, self.category_label(category)) for category in self.categories]
 
     def allow(self, operation: str) -> None:
@@ -58,13 +58,13 @@ class RecordType:
 
     @property
     def accepts_words(self) -> str:
-        """The accepted formats for people: "PDF, Word, JPG, PNG or text"."""
+        """The accepted formats in words: "PDF, Word, JPG, PNG or text"."""
         words = list(dict.fromkeys(BY_EXTENSION[extension].label for extension in self.accepts))
         return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 class Registry:
-    """The record types of an installation, by name or plural, and additional documents."""
+    """The record types of an installation, by name or plural, and its additional documents."""
 
     def __init__(self, types: Iterable[RecordType]) -> None:
         self.additional = AdditionalDocuments()
@@ -196,7 +196,7 @@ VISIT = RecordType(
             "visit_type", "Type of visit", limit=100,
             choices=("Primary care", "Specialist", "Emergency", "Telehealth", "Dental"),
         ),
-        Field("location", "Location", example="Health centre"),
+        Field("location", "Location", example="Health center"),
         Field("practitioner", "Clinician"),
         Field("chief_complaint", "Chief complaint", "text"),
         Field("diagnosis", "Diagnosis", "text"),

@@ -1,6 +1,6 @@
-"""The details of a document: its name, its description, its category.
+"""The details of a document, such as its name, description and category.
 
-A new detail is one entry in DOCUMENT_FIELDS, one column of that name in `models.documents.EntityFile` and one
+To add a detail, add an entry to DOCUMENT_FIELDS, a column of the same name to `models.documents.EntityFile`, and a
 migration. Forms, upload parameters, JSON, OpenAPI, editing, search, sort orders and filters follow from the entry.
 """
 
@@ -18,11 +18,11 @@ from medfiles.text import fold
 class DocumentField(Field):
     """A detail of documents. `kind` can also be file_name or category.
 
-    about     what it is, for the API's description
-    upload    sent with the document; a file has its name already
-    search    its words are found by a search
+    about     description for the API documentation
+    upload    can be sent with an upload; a file already has its name
+    search    is searched for words
     sort      lists can be sorted by it; text needs a column of the type `CodePoints`
-    filter    lists can be filtered by it: by one value, or by "none"
+    filter    lists can be filtered by one of its values, or by "none"
     """
 
     about: str = ""
@@ -34,11 +34,11 @@ class DocumentField(Field):
 
 DOCUMENT_FIELDS = (
     DocumentField(
-        "file_name", "Name", "file_name", required=True, about="1 to 255 characters; the extension stays",
+        "file_name", "Name", "file_name", required=True, about="1 to 255 characters; the extension cannot be changed",
         example="Referral.pdf", upload=False, search=True,
     ),
     DocumentField(
-        "description", "Description", "text", limit=1000, about="What it is", example="For the orthopaedist",
+        "description", "Description", "text", limit=1000, about="What it is", example="For the orthopedist",
         search=True,
     ),
     DocumentField(

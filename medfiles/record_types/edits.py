@@ -1,4 +1,7 @@
-"""What an edit changes: the fields its author changed, unless someone else changed one of them to something else."""
+"""Merge an edit with changes that others made in the meantime, or report a conflict.
+
+Only the fields that the editor changed are written.
+"""
 
 from collections.abc import Callable, Container, Mapping
 from datetime import UTC, datetime
@@ -28,13 +31,13 @@ def require_version(row: Versioned, versions: Container[str] | None) -> None:
 
 
 def changes_of(row: Any, values: Mapping[str, Any], before: Mapping[str, Any], check: Check) -> Changes:
-    """Return what has to be written to the row.
+    """Return the changes to write to the row.
 
-    values  what the editor sent; an absent field is unchanged
-    before  what the editor started from, where known: fields equal to it were left alone and keep their current value
-    check   returns values as they are stored, or raises Rejected
+    values  what the editor sent; absent fields stay unchanged
+    before  what the editor started from, if known: fields equal to it were left alone and keep their current value
+    check   returns values in their stored form, or raises Rejected
 
-    Raises EditConflict if both the editor and someone else changed a field, to different values.
+    Raises EditConflict if the editor and someone else changed a field to different values.
     """
 
     def as_stored(name: str, value: Any) -> Any:
@@ -61,7 +64,10 @@ def changes_of(row: Any, values: Mapping[str, Any], before: Mapping[str, Any], c
 
 
 def merge(current: Any, wanted: Any, before: Any) -> Any:
-    """Merge two changes of one value, of an object part by part; raise ValueError if they contradict each other."""
+    """Merge two changes of one value; objects are merged part by part.
+
+    Raises ValueError if the changes contradict each other.
+    """
     if wanted == before:
         return current
     if current in (before, wanted):

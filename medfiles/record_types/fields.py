@@ -25,14 +25,14 @@ class Field:
     required: bool = False
     limit: int = 255
     hint: str = ""
-    example: str = ""  # for the API's description, which shows these fields and the required ones
+    example: str = ""  # in the API documentation, which shows fields with an example and required ones
     choices: tuple[str, ...] = ()  # suggestions, not a closed list
     parts: tuple[tuple[str, str], ...] = ()  # of an object: name and label
     past: bool = False  # of a date: not after today
 
     @property
     def missing(self) -> str:
-        """ "Enter the start date.", the error of a required field without a value."""
+        """The error for a required field without a value: "Enter the start date.", for example."""
         return f"Enter the {self.label[0].lower()}{self.label[1:]}."
 
 
@@ -46,7 +46,7 @@ PATIENT_FIELDS = (
 
 
 def checked(fields: Sequence[Field], values: Mapping[str, Any], *, partial: bool = False) -> dict[str, Any]:
-    """Return the values as they are stored; raise Rejected with a sentence per field.
+    """Return the values in their stored form. Raises Rejected with a sentence per invalid field.
 
     partial  leave out fields that are absent instead of clearing them
     """

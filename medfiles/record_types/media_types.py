@@ -1,6 +1,6 @@
-"""The media types of documents, and the groups that people filter them by.
+"""The media types of documents, and the groups by which people filter them.
 
-To add a media type, add a row to `MEDIA_TYPES` (in `sandbox.media_types`, where the sandbox reads it, too).
+To add a media type, add a row to `MEDIA_TYPES` in `sandbox.media_types`, which the sandbox reads as well.
 """
 
 from medfiles.sandbox.media_types import BY_EXTENSION, BY_NAME, MEDIA_TYPES, MediaType
@@ -15,7 +15,7 @@ GROUPS = {
     "text": "Text",
     "dicom": "DICOM image",
 }
-OTHER = "text"  # the group of documents whose media type is unknown
+OTHER = "text"  # group of documents with an unknown media type
 WITH_THUMBNAIL = frozenset(row.name for row in MEDIA_TYPES if row.thumbnail)
 
 

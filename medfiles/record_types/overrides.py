@@ -1,4 +1,4 @@
-"""The TOML file with which an installation overrides the limits of its record types."""
+"""Override the limits of record types with an installation's TOML file."""
 
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
@@ -24,7 +24,7 @@ OVERRIDES: Mapping[str, Callable[[Any], bool]] = {
 
 
 def with_overrides(types: Iterable[RecordType], path: str) -> Registry:
-    """Apply the limits in the TOML file at `path`; raise SettingError if one is invalid."""
+    """Apply the limits in the TOML file at `path`. Raises SettingError if one is invalid."""
     if not path:
         return Registry(types)
     try:

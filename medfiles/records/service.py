@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, func, select
 from medfiles import permissions
 from medfiles.audit import event_log
 from medfiles.audit.event_log import EVERYTHING, ActivityFilter, AuditTarget
-from medfiles.database.session import db, transaction
+from medfiles.database.session import count, db, transaction
 from medfiles.documents import lifecycle
 from medfiles.errors import Conflict, NotFound, OutOfScope
 from medfiles.models import AuditEvent, EntityFile, Patient, RecordMixin
@@ -27,9 +27,9 @@ from medfiles.service import Service
 class Activity:
     """A patient's audit events, newest first.
 
-    events    each with the e-mail address of the account
+    events    audit events, each with the e-mail address of its account
     people    accounts that appear in any event of the patient, with their addresses
-    document  last known name of the document that the events were filtered by
+    document  last known name of the document by which the events were filtered
     """
 
     events: Sequence[tuple[AuditEvent, str | None]]
@@ -39,7 +39,7 @@ class Activity:
 
 @dataclass(frozen=True)
 class Summary:
-    """A patient, the actor's level on it, and its numbers of records and documents."""
+    """A patient, the actor's access level, and the numbers of records and documents."""
 
     patient: Patient
     level: Action
@@ -50,7 +50,7 @@ class Summary:
 @dataclass
 class RecordService(Service):
     def patients(self, *, counted: bool = True) -> Sequence[Summary]:
-        """Return the patients the actor can see, by name. Unless `counted`, the numbers are 0."""
+        """Return the patients the actor can see, ordered by name. Numbers are 0 unless `counted`."""
         allowed = permissions.levels(self.actor).subquery()
         query = select(Patient, allowed.c.level).join(allowed, allowed.c.patient_id == Patient.id)
         rows = db.session.execute(query.order_by(Patient.first_name, Patient.last_name, Patient.id)).all()
@@ -68,7 +68,10 @@ class RecordService(Service):
             return Summary(patient, self.authorize(Action.VIEW, patient_id, target))
 
     def level(self, patient_id: int, action: Action = Action.VIEW, operation: str = "view-patient") -> Action:
-        """Return the actor's level, which must allow the action. A refusal is logged as `operation`."""
+        """Return the actor's level on a patient, after checking that it allows the action.
+
+        A refusal is logged as `operation`.
+        """
         with self.operation(operation, patient_id=patient_id) as target:
             return self.authorize(action, patient_id, target)
 
@@ -92,7 +95,7 @@ class RecordService(Service):
         before: Mapping[str, Any] | None = None,
         versions: Container[str] | None = None,
     ) -> Patient:
-        """Change fields of a patient; absent means unchanged. `before` and `versions` are as for `edit`."""
+        """Change fields of a patient; absent fields stay unchanged. For `before` and `versions`, see `edit`."""
         with self.operation("edit-patient", patient_id=patient_id) as target, transaction():
             patient = self.authorized_patient(patient_id, Action.EDIT, target, lock=True)
             require_version(patient, versions)
@@ -100,8 +103,35 @@ class RecordService(Service):
             self.save_changes("edit-patient", patient, changes, target)
             return patient
 
+    def trashed_patients(self) -> Sequence[Patient]:
+        """Return the actor's own patients in the trash, the last deleted first."""
+        query = select(Patient).where(Patient.id.in_(permissions.trashed_patients(self.actor)))
+        return db.session.scalars(query.order_by(Patient.deleted_at.desc(), Patient.id)).all()
+
+    def delete_patient(self, patient_id: int) -> Patient:
+        """Move a patient with everything below it to the trash. The bytes of its documents follow in a job."""
+        with self.operation("delete-patient", patient_id=patient_id) as target, transaction():
+            if self._trashed_patient(patient_id, target):
+                raise Conflict("This patient is already in the trash.")
+            patient = self.authorized_patient(patient_id, Action.OWN, target, lock=True)
+            lifecycle.trash_patient(self.actor, patient)
+            live = (EntityFile.patient_id == patient_id, EntityFile.deleted_at.is_(None))
+            event_log.record(self.actor, "delete-patient", target, documents=count(EntityFile.id, *live))
+            return patient
+
+    def restore_patient(self, patient_id: int) -> Patient:
+        """Restore a patient with everything that was live when it was deleted, and access as it was."""
+        with self.operation("restore-patient", patient_id=patient_id) as target, transaction():
+            patient = self._trashed_patient(patient_id, target)
+            if patient is None:
+                self.authorize(Action.OWN, patient_id, target)
+                raise Conflict("This patient is not in the trash.")
+            lifecycle.restore_patient(patient)
+            event_log.record(self.actor, "restore-patient", target)
+            return patient
+
     def counts(self, patient_id: int) -> dict[str, int]:
-        """Count a patient's records per record type."""
+        """Count a patient's records by record type."""
         with self.operation("view-patient", patient_id=patient_id) as target:
             self.authorize(Action.VIEW, patient_id, target)
             counts = {}
@@ -112,7 +142,7 @@ class RecordService(Service):
             return counts
 
     def list(self, patient_id: int, record_type: RecordType) -> Sequence[RecordMixin]:
-        """Return a patient's records of a type, the latest first."""
+        """Return a patient's records of a type, latest first."""
         with self.reading("list-records", patient_id=patient_id, entity_type=record_type.name) as target:
             self.authorized_patient(patient_id, Action.VIEW, target)
             query = select(record_type.model).where(
@@ -122,7 +152,7 @@ class RecordService(Service):
         return sorted(records, key=lambda record: (record_type.date_of(record) or date.min, record.id), reverse=True)
 
     def trashed(self, patient_id: int) -> Sequence[tuple[RecordType, RecordMixin, int]]:
-        """Return a patient's records in the trash, each with the number of documents that restoring it restores."""
+        """Return a patient's trashed records, each with the number of documents restored along with it."""
         with self.reading("list-trash", patient_id=patient_id) as target:
             self.authorized_patient(patient_id, Action.EDIT, target)
             found = []
@@ -130,7 +160,8 @@ class RecordService(Service):
                 model = record_type.model
                 query = select(model).where(model.patient_id == patient_id, model.deleted_at.is_not(None))
                 for record in db.session.scalars(query):
-                    found.append((record_type, record, len(_trashed_with(record_type, record))))
+                    number = count(EntityFile.id, *_of(record_type, record.id, _is_at(record.deleted_at)))
+                    found.append((record_type, record, number))
         return sorted(found, key=lambda entry: cast(datetime, entry[1].deleted_at), reverse=True)
 
     def get(self, record_type: RecordType, record_id: int) -> RecordMixin:
@@ -138,7 +169,7 @@ class RecordService(Service):
             return self.authorized_record(record_type, record_id, Action.VIEW, target)
 
     def editable(self, record_type: RecordType, record_id: int) -> RecordMixin:
-        """Return a record that the actor may edit, before the changes themselves are parsed."""
+        """Return a record after checking that the actor may edit it, before the changes are parsed."""
         with self.operation("edit-record", entity_type=record_type.name, entity_id=record_id) as target:
             return self.authorized_record(record_type, record_id, Action.EDIT, target)
 
@@ -161,7 +192,7 @@ class RecordService(Service):
     def create(
         self, patient_id: int, record_type: RecordType, values: Mapping[str, Any], key: str | None = None
     ) -> RecordMixin:
-        """Create a record. A second call with the same `key` saves its values to the record of the first."""
+        """Create a record. A second call with the same `key` saves its values to the first call's record."""
         with (
             self.operation("create-record", patient_id=patient_id, entity_type=record_type.name) as target,
             transaction() as session,
@@ -190,18 +221,18 @@ class RecordService(Service):
         before: Mapping[str, Any] | None = None,
         versions: Container[str] | None = None,
     ) -> RecordMixin:
-        """Change fields of a record; absent means unchanged.
+        """Change fields of a record; absent fields stay unchanged.
 
         remove    ids of its documents that move to the trash in the same transaction
         before    values the form was filled with: fields the editor left alone keep their current value, and a field
-                  that both changed raises EditConflict
-        versions  versions the change may be based on, from `version_of`; any other raises Outdated
+                  that the editor and someone else both changed raises EditConflict
+        versions  versions that the change may be based on, from `version_of`; any other raises Outdated
         """
         with self.operation("edit-record", entity_type=record_type.name, entity_id=record_id) as target:
             record = self.authorized_record(record_type, record_id, Action.EDIT, target)
             files, before = self._to_remove(record_type, record_id, remove), before or {}
             check = partial(checked, record_type.fields, partial=True)
-            changes_of(record, values, before, check)  # refuse before bytes are copied
+            changes_of(record, values, before, check)  # refuse before any bytes are copied
             with lifecycle.moving_to_trash(self.storages, files) as moved:
                 locked = self.authorized_record(record_type, record_id, Action.EDIT, target, lock=True)
                 require_version(locked, versions)
@@ -211,11 +242,20 @@ class RecordService(Service):
             return record
 
     def delete(self, record_type: RecordType, record_id: int) -> tuple[RecordMixin, int]:
-        """Move a record with its documents to the trash; return it and their number."""
+        """Move a record with its documents to the trash; return the record and the number of documents.
+
+        A job moves the bytes if there are more than LARGE documents.
+        """
         with self.operation("delete-record", entity_type=record_type.name, entity_id=record_id) as target:
             record = self.authorized_record(record_type, record_id, Action.EDIT, target)
             if record.deleted_at is not None:
                 raise Conflict(f"This {record_type.title.lower()} is already in the trash.")
+            if self._is_large(record_type, record):
+                with transaction():
+                    locked, number = self._lock_all(record_type, record)
+                    lifecycle.trash_all(self.actor, record_type, locked, number)
+                    event_log.record(self.actor, "delete-record", target, documents=number)
+                return locked, number
             files = _files(record_type, record_id, EntityFile.deleted_at.is_(None))
             with lifecycle.moving_to_trash(self.storages, files) as moved:
                 locked = self._lock_unchanged(record_type, record_id, None, moved)
@@ -224,11 +264,20 @@ class RecordService(Service):
             return record, len(files)
 
     def restore(self, record_type: RecordType, record_id: int) -> tuple[RecordMixin, int]:
-        """Restore a record with the documents that were trashed with it; return it and their number."""
+        """Restore a record and the documents trashed with it; return the record and the number of documents.
+
+        A job moves the bytes if there are more than LARGE documents.
+        """
         with self.operation("restore-record", entity_type=record_type.name, entity_id=record_id) as target:
             record = self.authorized_record(record_type, record_id, Action.EDIT, target)
             if record.deleted_at is None:
                 raise Conflict(f"This {record_type.title.lower()} is not in the trash.")
+            if self._is_large(record_type, record):
+                with transaction():
+                    locked, number = self._lock_all(record_type, record)
+                    lifecycle.restore_all(record_type, locked, number)
+                    event_log.record(self.actor, "restore-record", target, documents=number)
+                return locked, number
             deleted_at, files = record.deleted_at, _trashed_with(record_type, record)
             with lifecycle.moving_from_trash(self.storages, self.registry, files) as moved:
                 locked = self._lock_unchanged(record_type, record_id, deleted_at, moved)
@@ -237,7 +286,7 @@ class RecordService(Service):
             return record, len(files)
 
     def trail(self, patient_id: int, before: int | None = None, narrowed: ActivityFilter = EVERYTHING) -> Activity:
-        """Return the audit events of a patient, for its owner and accounts that can edit."""
+        """Return a patient's audit events, for its owner and for accounts that can edit."""
         with self.reading("view-activity", patient_id=patient_id) as target:
             self.authorized_patient(patient_id, Action.EDIT, target)
         name = event_log.last_name_of(patient_id, narrowed.document) if narrowed.document is not None else None
@@ -247,13 +296,13 @@ class RecordService(Service):
     def history(
         self, record_type: RecordType, record_id: int, before: int | None = None
     ) -> Sequence[tuple[AuditEvent, str | None]]:
-        """Return the edits of a record and its documents, newest first; `before` is the id of the last one seen."""
+        """Return the edits of a record and its documents, newest first. `before`: id of the last one seen."""
         with self.reading("view-history", entity_type=record_type.name, entity_id=record_id) as target:
             record = self.authorized_record(record_type, record_id, Action.EDIT, target)
         return event_log.changes(record.patient_id, (record_type.name, record_id), before)
 
     def patient_history(self, patient_id: int, before: int | None = None) -> Sequence[tuple[AuditEvent, str | None]]:
-        """Return the edits of a patient's own fields, as `history` does."""
+        """Return the edits of a patient's own fields, newest first. `before` is as in `history`."""
         with self.reading("view-history", patient_id=patient_id) as target:
             self.authorized_patient(patient_id, Action.EDIT, target)
         return event_log.changes(patient_id, before=before)
@@ -261,7 +310,7 @@ class RecordService(Service):
     def last_changes(
         self, patient_id: int, record: tuple[str, int] | None = None, file_id: int | None = None
     ) -> Mapping[str, tuple[AuditEvent, str | None]]:
-        """Return the last edit of each field of a patient, of a record (its type and id) or of a document."""
+        """Return the last edit of each field of a patient, a record (given as type and id) or a document."""
         entity_type, entity_id = record or (None, None)
         about = {"patient_id": patient_id, "entity_type": entity_type, "entity_id": entity_id}
         with self.reading("view-history", **about) as target:
@@ -276,9 +325,10 @@ class RecordService(Service):
     def former_value(
         self, patient_id: int, change: int, field: str, record: tuple[str, int] | None = None
     ) -> tuple[int | None, Any]:
-        """Return the document, if it was one, and the value that a field had before an edit (id of its event).
+        """Return the id of the edited document, if any, and the value that a field had before an edit.
 
-        Raises NotFound if there is no such edit, or if the value was erased or never kept.
+        `change` is the id of the edit's event. Raises NotFound if there is no such edit, or if the value was erased or
+        never kept.
         """
         entity_type, entity_id = record or (None, None)
         about = {"patient_id": patient_id, "entity_type": entity_type, "entity_id": entity_id}
@@ -294,19 +344,21 @@ class RecordService(Service):
     def _create_again(
         self, record_type: RecordType, record: RecordMixin, fields: Mapping[str, Any], target: AuditTarget
     ) -> RecordMixin:
-        """Save the form of a new record that was sent before, unless the record was edited since."""
+        """Save the form of a new record when it is sent again. Raises Conflict if the record was edited since."""
         require_editable(record_type, record)
         target.entity_id, target.name = record.id, record_type.title_of(record)
         edits = event_log.changes(record.patient_id, (record_type.name, record.id))
         details = [event.details or {} for event, _ in edits if event.file_id is None]
         if any(each.get("changed") and not each.get("again") for each in details):
-            raise Conflict(f"This {record_type.title.lower()} is already saved and was changed since. Open it to edit.")
+            raise Conflict(
+                f"This {record_type.title.lower()} has already been saved and changed since then. Open it to edit it."
+            )
         changes = changes_of(record, fields, {}, lambda given: given)
         self.save_changes("edit-record", record, changes, target, again=True)
         return record
 
     def _to_remove(self, record_type: RecordType, record_id: int, remove: Collection[int]) -> Sequence[EntityFile]:
-        """Return these documents of the record without those that are already in the trash."""
+        """Return these documents of the record, except those already in the trash."""
         if not remove:
             return ()
         record_type.allow("delete")
@@ -318,15 +370,40 @@ class RecordService(Service):
     def _lock_unchanged(
         self, record_type: RecordType, record_id: int, deleted_at: datetime | None, moved: Sequence[EntityFile]
     ) -> RecordMixin:
-        """Lock the record; raise Conflict if it or its documents changed while their bytes were copied."""
+        """Lock the record. Raises Conflict if it or its documents changed while bytes were copied."""
         record = self.authorized_record(record_type, record_id, Action.EDIT, AuditTarget(), lock=True)
         files = _files(record_type, record_id, EntityFile.deleted_at == deleted_at)
         if record.deleted_at != deleted_at or {file.id for file in moved} != {file.id for file in files}:
             raise Conflict(lifecycle.CHANGED)
         return record
 
+    def _is_large(self, record_type: RecordType, record: RecordMixin) -> bool:
+        """Whether many documents are in the state of the record: live, or trashed with it."""
+        return count(EntityFile.id, *_of(record_type, record.id, _is_at(record.deleted_at))) > lifecycle.LARGE
+
+    def _lock_all(self, record_type: RecordType, record: RecordMixin) -> tuple[RecordMixin, int]:
+        """Lock the record and those documents; return the record and their number.
+
+        Raises Conflict if the state of the record changed since it was read.
+        """
+        record_id, deleted_at = record.id, record.deleted_at
+        number = lifecycle.lock_all(record_type.name, record_id, deleted_at)
+        locked = self.authorized_record(record_type, record_id, Action.EDIT, AuditTarget(), lock=True)
+        if locked.deleted_at != deleted_at:
+            raise Conflict(lifecycle.CHANGED)
+        return locked, number
+
+    def _trashed_patient(self, patient_id: int, target: AuditTarget) -> Patient | None:
+        """Lock and return the patient if it is in the trash and the actor may restore it."""
+        mine = Patient.id.in_(permissions.trashed_patients(self.actor))
+        query = select(Patient).where(Patient.id == patient_id, mine).with_for_update()
+        patient: Patient | None = db.session.scalar(query.execution_options(populate_existing=True))
+        if patient is not None:
+            target.name = f"{patient.first_name} {patient.last_name}"
+        return patient
+
     def _live_per_patient(self, models: Iterable[Any]) -> Counter[int]:
-        """Count the live rows of these tables per patient that the actor can see."""
+        """Count the live rows of these tables for each patient that the actor can see."""
         counts, allowed = Counter[int](), permissions.patients_for(self.actor)
         for model in models:
             live = select(model.patient_id, func.count(model.id)).where(model.deleted_at.is_(None))
@@ -336,10 +413,17 @@ class RecordService(Service):
 
 
 def _files(record_type: RecordType, record_id: int, which: ColumnElement[bool]) -> Sequence[EntityFile]:
-    query = select(EntityFile).where(
-        EntityFile.entity_type == record_type.name, EntityFile.entity_id == record_id, which
-    )
+    query = select(EntityFile).where(*_of(record_type, record_id, which))
     return db.session.scalars(query.order_by(EntityFile.id)).all()
+
+
+def _of(record_type: RecordType, record_id: int, which: ColumnElement[bool]) -> tuple[ColumnElement[bool], ...]:
+    return EntityFile.entity_type == record_type.name, EntityFile.entity_id == record_id, which
+
+
+def _is_at(deleted_at: datetime | None) -> ColumnElement[bool]:
+    """Condition: the document went to the trash at this time; None: it is live."""
+    return EntityFile.deleted_at == deleted_at
 
 
 def _trashed_with(record_type: RecordType, record: RecordMixin) -> Sequence[EntityFile]:

@@ -1,7 +1,7 @@
-"""Sharing: the owner of a patient lets another account view or edit it, optionally until a point in time.
+"""Sharing: the owner of a patient lets another account view or edit it, optionally for a limited time.
 
-Access begins when the account of that address accepts it after signing in. Until then nothing tells whether there is
-such an account: a share is stored with the address alone, and accounts are not looked up.
+Access begins when the account with the given address signs in and accepts. Until then, nothing reveals whether such an
+account exists: the share is stored with the address alone, and accounts are not looked up.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,16 +24,16 @@ from medfiles.service import Service
 from medfiles.text import clean_text
 
 LEVELS = (Action.VIEW.value, Action.EDIT.value)
-MOST = 50  # people with access to one patient
+MOST = 50  # most people with access, or invited, per patient
 INVALID_EMAIL = "Enter an email address, such as anna@example.org."
-REVOKED = "{} no longer has access. Open this page again to give access."
+REVOKED = "{} no longer has access. Reload this page to give access again."
 OWNERS = "Only the owner of this patient can change who has access."
-NO_SHARING = "This token cannot give access. Create one with the scope share."
+NO_SHARING = "This token cannot give access. Create one with the “share” scope."
 
 
 @dataclass(frozen=True)
 class Grant:
-    """A share and its e-mail address: while it is pending the one that was typed, then the account's."""
+    """A share with its e-mail address: the one entered while it is pending, then the account's."""
 
     share: PatientShare
     email: str
@@ -41,7 +41,7 @@ class Grant:
 
 @dataclass(frozen=True)
 class Invitation:
-    """A pending share as its recipient sees it: whose records, and the owner's e-mail address."""
+    """A pending share as its recipient sees it, with the patient's name and the owner's e-mail address."""
 
     share: PatientShare
     patient: str
@@ -51,7 +51,7 @@ class Invitation:
 @dataclass
 class ShareService(Service):
     def list(self, patient_id: int) -> Sequence[Grant]:
-        """Return all shares of a patient by e-mail address, pending and expired ones included."""
+        """Return all shares of a patient, pending and expired ones included, ordered by e-mail address."""
         with self.reading("view-people", patient_id=patient_id) as target:
             self._owned(patient_id, target)
             return _grants(PatientShare.patient_id == patient_id)
@@ -75,14 +75,14 @@ class ShareService(Service):
         *,
         before: Mapping[str, Any] | None = None,
     ) -> tuple[Grant, bool]:
-        """Invite the account of this e-mail address, or change its access; return the share and whether it is new.
+        """Invite the account with this e-mail address, or change its access.
 
-        expires_at  end of access, None for no end
+        expires_at  end of access; None: no end
         before      `level` and `expires_at` that the form was filled with: those the owner left alone keep their
                     current value
 
-        Raises Rejected, naming the field, for an invalid value; EditConflict for one that changed in between;
-        OutOfScope for a token that may not give access.
+        Returns the share and whether it is new. Raises Rejected, with the name of the invalid field; EditConflict if a
+        field was changed in between; OutOfScope for a token that may not give access.
         """
         address = clean_text(email, 255, "The email") or ""
         with self.operation("share", patient_id=patient_id, name=address) as target, transaction() as session:
@@ -96,7 +96,7 @@ class ShareService(Service):
                 raise Conflict(REVOKED.format(address))
             count = select(func.count(PatientShare.id)).where(PatientShare.patient_id == patient_id)
             if earlier is None and (session.scalar(count) or 0) >= MOST:
-                message = f"{MOST} people have access or are invited, the most allowed. Revoke one of them first."
+                message = f"You can give access to up to {MOST} people. Revoke someone’s access first."
                 raise Rejected.about("email", message)
             share = earlier or PatientShare(patient_id=patient_id, address=address, address_key=key)
             if earlier and not has_begun(earlier):
@@ -114,9 +114,9 @@ class ShareService(Service):
             return Grant(share, _email_of(share)), earlier is None
 
     def revoke(self, share_id: int, patient_id: int | None = None) -> Grant:
-        """Delete a share. The owner of the patient may, and the account that has it.
+        """Delete a share. The owner of the patient and the account with the share may do so.
 
-        Raises NotFound if the share is not of `patient_id`, unless that is None.
+        Raises NotFound if `patient_id` is given and the share is of another patient.
         """
         with self.operation("unshare") as target, transaction() as session:
             share = _locked(share_id)
@@ -144,7 +144,7 @@ class ShareService(Service):
         return [Invitation(share, f"{first} {last}", owner) for share, first, last, owner in db.session.execute(query)]
 
     def accept(self, share_id: int) -> Grant:
-        """Accept an invitation: from now on the actor's account has access. A second call changes nothing."""
+        """Accept an invitation, which gives the actor's account access. A second call changes nothing."""
         with self.operation("accept-share") as target, transaction():
             share = _locked(share_id)
             if share is None or share.user_id != self.actor.user_id:
@@ -154,7 +154,7 @@ class ShareService(Service):
             return Grant(share, self.actor.email)
 
     def decline(self, share_id: int) -> Grant:
-        """Decline an invitation: it is deleted, and the owner sees in the activity that it was declined."""
+        """Decline an invitation. It is deleted, and the owner's activity list shows that it was declined."""
         with self.operation("decline-share") as target, transaction() as session:
             share = self._invitation(_locked(share_id), target)
             event_log.record(self.actor, "decline-share", target, level=share.level)
@@ -162,10 +162,10 @@ class ShareService(Service):
             return Grant(share, self.actor.email)
 
     def _invitation(self, share: PatientShare | None, target: AuditTarget) -> PatientShare:
-        """Return the share if it is pending for the actor's own address, or raise NotFound."""
+        """Return the share if it is pending for the actor's own address. Raises NotFound otherwise."""
         query = select(PatientShare.id).where(*self._is_pending())
         if share is None or db.session.scalar(query.where(PatientShare.id == share.id)) is None:
-            raise NotFound("This invitation does not exist any more.")
+            raise NotFound("This invitation no longer exists.")
         target.patient_id = share.patient_id
         return share
 
@@ -175,11 +175,12 @@ class ShareService(Service):
             PatientShare.address_key == self.actor.email.lower(),
             PatientShare.accepted_at.is_(None),
             or_(PatientShare.expires_at.is_(None), PatientShare.expires_at > now()),
+            PatientShare.patient_id.in_(select(Patient.id).where(Patient.deleted_at.is_(None))),
             *([] if only is None else [PatientShare.patient_id == only]),
         )
 
     def _owned(self, patient_id: int, target: AuditTarget, *, lock: bool = False) -> Patient:
-        """Return the patient, which must belong to the actor; a name that the audit target has already is kept."""
+        """Return the patient, which must belong to the actor. Keeps a name already set in the audit target."""
         name = target.name
         if self.authorize(Action.VIEW, patient_id, target) != Action.OWN:
             raise Forbidden(OWNERS)
@@ -189,28 +190,32 @@ class ShareService(Service):
 
 
 def _checked(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return these fields of a share as they are stored."""
+    """Validate these fields of a share, and return them in their stored form."""
     level, ends = values.get("level", Action.VIEW), values.get("expires_at")
     if level not in LEVELS:
         raise Rejected.about("level", "level must be view or edit.")
     if ends is not None and ends <= now():
-        raise Rejected.about("expires_at", "The end of access must be in the future.")
+        raise Rejected.about("expires_at", "Access must end in the future.")
     return {name: value.astimezone(UTC) if isinstance(value, datetime) else value for name, value in values.items()}
 
 
 def has_begun(share: PatientShare) -> bool:
-    """Whether a share was created at a time that is not to come: until then, one with an end does not count."""
+    """Return whether the share's creation time is in the past.
+
+    A creation time in the future is wrong, so a share with an end gives no access until then.
+    """
     return is_past(share.created_at)
 
 
 def is_over(share: PatientShare) -> bool:
-    """Whether a share with an end gives no access now."""
+    """Return whether a share with an end gives no access now."""
     return share.expires_at is not None and (share.expires_at <= now() or not has_begun(share))
 
 
 def given_by_token(actor: Actor, token_id: int) -> Sequence[tuple[Grant, str]]:
-    """Return the access that this token of the actor gave and that still exists, each with the patient's name."""
-    query = select(Patient.id, Patient.first_name, Patient.last_name).where(Patient.user_id == actor.user_id)
+    """Return the access that was given by this token of the actor and still exists, with patients' names."""
+    query = select(Patient.id, Patient.first_name, Patient.last_name)
+    query = query.where(Patient.user_id == actor.user_id, Patient.deleted_at.is_(None))
     names = {number: f"{first} {last}" for number, first, last in db.session.execute(query)}
     given = _grants(PatientShare.token_id == token_id)
     return [(grant, names[grant.share.patient_id]) for grant in given if grant.share.patient_id in names]
@@ -231,11 +236,11 @@ def _email_of(share: PatientShare) -> str:
 
 
 def _recipient(patient: Patient, address: str) -> str:
-    """Return the key of the address, which must not be the owner's."""
+    """Return the key of the address. Raises Rejected if it is invalid, or the owner's own."""
     try:
         key = accounts.address_key(address)
     except Rejected:
         raise Rejected.about("email", INVALID_EMAIL) from None
     if key == db.session.get_one(User, patient.user_id).email.lower():
-        raise Rejected.about("email", "This is the owner’s own email. Enter the email of another person.")
+        raise Rejected.about("email", "This is the owner’s email. Enter someone else’s.")
     return key

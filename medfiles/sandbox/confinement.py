@@ -1,8 +1,8 @@
-"""Drop a worker's privileges for good, in layers that each hold without the others.
+"""Drop a worker's privileges irreversibly, in layers that are independent of each other.
 
-Resource limits apply everywhere. On Linux, `no_new_privs` keeps set-user-id programs from helping, Landlock closes the
-file system, and seccomp leaves only the system calls that decoding bytes needs. Each layer reports whether it is
-active, so that a missing one is never silent.
+Resource limits apply on every platform. On Linux, `no_new_privs` makes set-user-id programs useless, Landlock closes
+the file system, and seccomp allows only the system calls needed to decode bytes. Each layer reports whether it is
+active, so that a missing one is never overlooked.
 """
 
 import ctypes
@@ -30,9 +30,9 @@ class Missing(Exception):
 
 
 def confine(memory: int, handles: int, landlock_version: int | None = None) -> Layers:
-    """Drop privileges; `memory` in bytes, `handles` open files.
+    """Drop privileges. `memory` is in bytes, `handles` the number of open files.
 
-    `landlock_version` stands for what the kernel reports, 0 for a kernel without Landlock.
+    `landlock_version` replaces the version that the kernel reports; 0: a kernel without Landlock.
     """
     layers: dict[str, Callable[[], None]] = {
         "resource-limits": lambda: limit_resources(memory, handles),
@@ -61,7 +61,7 @@ def limit_resources(memory: int, handles: int) -> None:
 
 
 def allow_cpu(seconds: int) -> None:
-    """Allow so many more seconds: RLIMIT_CPU counts over the process's whole life."""
+    """Allow this many more seconds of CPU time: RLIMIT_CPU counts over the whole life of the process."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(used.ru_utime + used.ru_stime) + seconds, hard))
@@ -72,7 +72,7 @@ def forbid_new_privileges() -> None:
 
 
 def restrict_files(version: int | None) -> None:
-    """Forbid every kind of access that this version of Landlock knows, to every file."""
+    """Forbid access to all files, of every kind that this version of Landlock knows."""
     libc = _libc()
     if version is None:
         version = _check(libc.syscall(CREATE_RULESET, None, ctypes.c_size_t(0), REPORT_VERSION))
@@ -108,7 +108,7 @@ def _libc() -> ctypes.CDLL:
 
 
 def _check(result: int) -> int:
-    """Return a call's result, or raise what it failed with."""
+    """Return the result of a call. Raises `Missing` with the error if the call failed."""
     if result < 0:
         raise Missing(os.strerror(ctypes.get_errno()))
     return result

@@ -1,25 +1,25 @@
-"""The media types of documents, one row for each: the table that `record_types.media_types` publishes.
+"""The media types of documents, one row each. `record_types.media_types` publishes this table.
 
-The rows live here, in the lowest layer, because the sandbox's workers read them, too.
+It is defined here, in the lowest layer, because sandbox workers read it as well.
 """
 
 from typing import NamedTuple
 
 
 class MediaType(NamedTuple):
-    """A media type that documents can have, and everything that depends on it."""
+    """A media type of documents, and everything that depends on it."""
 
     name: str
-    extensions: tuple[str, ...]  # the first is the one suggested for a file with another
-    group: str  # what people filter by: a key of record_types.media_types.GROUPS
+    extensions: tuple[str, ...]  # the first is suggested for a file with a wrong one
+    group: str  # filter group: a key of record_types.media_types.GROUPS
     label: str  # "You can add PDF, Word …"
     description: str  # "cannot be read as a PDF document"
-    inspector: str  # judges uploads: a key of sandbox.inspect.inspection.INSPECTORS
+    inspector: str  # checks uploads: a key of sandbox.inspect.inspection.INSPECTORS
     previewer: str  # shows documents: a key of sandbox.render.tasks.PREVIEWERS
-    signature: str | None = None  # what the first bytes must be: a kind of sandbox.inspect.signatures
-    content: str | None = None  # what sandbox.inspect.signatures.identify calls it, if it can
-    thumbnail: bool = False  # pictures of it can be made, in lists and as pages
-    decoder: str = ""  # of images: Pillow's name of the format
+    signature: str | None = None  # signature it must have: a kind in sandbox.inspect.signatures
+    content: str | None = None  # result of sandbox.inspect.signatures.identify, if any
+    thumbnail: bool = False  # can be rendered as images: thumbnails and pages
+    decoder: str = ""  # for images: Pillow's name of the format
 
 
 def _image(name: str, *extensions: str, label: str) -> MediaType:

@@ -1,4 +1,4 @@
-"""Pillow, set up for files from strangers."""
+"""Pillow, configured for untrusted files."""
 
 from typing import BinaryIO
 
@@ -13,5 +13,5 @@ pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=Fa
 
 
 def open_image(file: BinaryIO, media_type: str) -> Image.Image:
-    """Open with the decoder of this media type and no other."""
+    """Open an image with the decoder of this media type and no other."""
     return Image.open(file, formats=[BY_NAME[media_type].decoder])

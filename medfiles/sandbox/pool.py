@@ -1,4 +1,4 @@
-"""Run parsers and renderers in worker processes that may crash, hang or bloat."""
+"""Run parsers and renderers in worker processes, which may crash, hang or use too much memory."""
 
 import contextlib
 import json
@@ -19,10 +19,10 @@ from typing import IO, Any
 from medfiles.errors import Rejected, StorageError
 
 log = logging.getLogger(__name__)
-SPARE_AT = 20  # jobs before a worker is worn out, when its successor is started so that no caller waits for it
+SPARE_AT = 20  # jobs left when a worker's replacement is started, so that no caller waits for it
 INSPECTION = ("medfiles.sandbox.inspect.inspection",)
 PACKAGE = Path(__file__).resolve().parents[1]
-Layers = Mapping[str, str]  # layer of the confinement -> "" if active, otherwise why it is missing
+Layers = Mapping[str, str]  # confinement layer -> "" if active, otherwise why it is missing
 BOOT = """
 import os, sys
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # one thread per processor would exhaust the address space
@@ -50,7 +50,7 @@ class WorkerDied(NotChecked):
 
 
 class TimedOut(NotChecked):
-    """The worker exceeded its CPU time or its wall-clock time."""
+    """The worker exceeded its CPU time or wall-clock time."""
 
     def __init__(
         self,
@@ -73,10 +73,11 @@ class Busy(StorageError):
 class Limits:
     """Limits of a worker, in bytes and seconds.
 
-    `cpu`, `wall` and `answer` apply to one job; `memory` and `handles` to a worker, which is replaced after `jobs`.
-    `start` is the time a worker may take to start, `queue` the time a caller waits for a free one. `nice`: 0 to 19.
-    `without` names optional modules that libraries must not load, since no task needs them. `require_confinement`: run
-    nothing in a worker that lacks a layer. `landlock`: the version to use instead of the one the kernel reports.
+    `cpu`, `wall` and `answer` apply to one job; `memory` and `handles` to a worker, which is replaced after `jobs`
+    jobs. `start` is how long a worker may take to start, `queue` how long a caller waits for a free one. `nice` is 0 to
+    19. `without` names optional modules that libraries must not load, because no task needs them.
+    `require_confinement`: run nothing in a worker that lacks a layer. `landlock`: version to use instead of the one
+    that the kernel reports.
     """
 
     memory: int = 2 * 1024**3
@@ -97,7 +98,7 @@ INSPECTION_LIMITS = Limits(without=("gdcm", "numpy", "requests"))  # optional fo
 
 
 class Worker:
-    """One worker process and this end of its socket."""
+    """A worker process and this end of its socket."""
 
     def __init__(self, tasks: Sequence[str], limits: Limits) -> None:
         self.limits, self.owner, self.jobs = limits, os.getpid(), 0
@@ -118,12 +119,12 @@ class Worker:
 
     @property
     def usable(self) -> bool:
-        """False when worn out, dead, busy, or inherited from the parent by a fork."""
+        """Whether it can take a job: not worn out, dead, busy, or inherited from the parent by a fork."""
         fresh = self.jobs < self.limits.jobs and not self.busy
         return fresh and self.owner == os.getpid() and self.process.poll() is None
 
     def run(self, task: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Run a task. Files are passed as open descriptors, so no other file is readable."""
+        """Run a task. Files are passed as open descriptors, so that no other file is readable."""
         self.jobs += 1
         paths = {name: value for name, value in arguments.items() if isinstance(value, Path)}
         plain = {name: value for name, value in arguments.items() if name not in paths}
@@ -167,7 +168,7 @@ class Worker:
         match json.loads(received):
             case {"answer": dict(answer)}:
                 return answer
-            case {"died": str(cause)} if cause.isidentifier():  # it goes to the log
+            case {"died": str(cause)} if cause.isidentifier():  # safe to log
                 raise ConnectionAbortedError(cause)
         raise ValueError("not an answer")
 
@@ -183,10 +184,10 @@ class Worker:
 
 
 class Sandbox:
-    """At most `workers` processes, started on demand and shared by all threads.
+    """A pool of at most `workers` processes, started on demand and shared by all threads.
 
-    `tasks` names modules, or Python files, that hold a table TASKS: name -> function(**arguments) -> dict.
-    An argument that is a Path arrives as a binary file open for reading; everything else travels as JSON.
+    `tasks` lists modules, or Python files, that define a table TASKS: name -> function(**arguments) -> dict. An
+    argument that is a Path arrives as a binary file open for reading; everything else is sent as JSON.
     """
 
     def __init__(
@@ -198,7 +199,7 @@ class Sandbox:
         self.tasks, self.limits = tuple(tasks), limits
         self._slots: queue.LifoQueue[Worker | None] = queue.LifoQueue()
         self._size = workers
-        self._spares: queue.SimpleQueue[Worker] = queue.SimpleQueue()  # successors of workers that are nearly worn out
+        self._spares: queue.SimpleQueue[Worker] = queue.SimpleQueue()  # replacements for worn-out workers
         self._starting: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._layers: Layers | None = None
@@ -206,12 +207,12 @@ class Sandbox:
             self._slots.put(None)
 
     def run(self, task: str, **arguments: Any) -> dict[str, Any]:
-        """Return the task's answer, or raise `WorkerDied`, `TimedOut` or `Busy`."""
+        """Run a task and return its result. Raises `WorkerDied`, `TimedOut` or `Busy`."""
         with self._worker() as worker:
             return worker.run(task, arguments)
 
     def layers(self) -> Layers:
-        """Return the layers of the confinement that a worker reported; start and end one to ask, if need be."""
+        """Return the confinement layers that a worker reported. If none has, start one just to ask."""
         if self._layers is None:
             try:
                 probe = Worker((), replace(self.limits, require_confinement=False))
@@ -283,9 +284,9 @@ class Sandbox:
 
 
 class ConcurrencyLimit:
-    """Allow at most `size` callers at once; one more is `Busy`.
+    """Allow at most `size` callers at once. Further callers get `Busy`.
 
-    Keeps slow work from taking every thread of the server.
+    This keeps slow work from occupying every thread of the server.
     """
 
     def __init__(self, size: int = 4) -> None:
@@ -302,7 +303,7 @@ class ConcurrencyLimit:
 
 
 def missing_layers(layers: Layers) -> dict[str, str]:
-    """Return the layers that are not active, each with the reason."""
+    """Return the inactive layers, each with the reason."""
     return {name: reason for name, reason in layers.items() if reason}
 
 

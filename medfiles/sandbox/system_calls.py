@@ -1,15 +1,15 @@
-"""The system calls of a worker: an allow-list, as a seccomp filter.
+"""The system calls that a worker may make: an allow-list, as a seccomp filter.
 
-What is not on the list looks as if the kernel did not have it (ENOSYS), so that a C library that tries a newer call
-falls back to an older one. Opening a file or looking one up by name is refused in the way of a file without
-permission. Calls that only an attacker makes end the process.
+A call that is not on the list fails as if the kernel did not have it (ENOSYS), so that a C library that tries a newer
+call falls back to an older one. Opening a file, or looking one up by name, fails as if permission were denied. Calls
+that only an attacker would make kill the process.
 """
 
 import errno
 import struct
 
 # fmt: off
-# name: number on x86-64, number on ARM64 (None: the machine does not have the call)
+# name: number on x86-64, number on ARM64 (None: the architecture does not have the call)
 ALLOWED: dict[str, tuple[int, int | None]] = {
     # memory
     "brk": (12, 214), "mmap": (9, 222), "munmap": (11, 215), "mprotect": (10, 226), "mremap": (25, 216),
@@ -101,7 +101,7 @@ def filter_program(machine: str, pid: int) -> bytes:
 
 
 def only(number: int, argument: int, values: tuple[int, ...], otherwise: int) -> list[Step]:
-    """Allow a call if the argument, 32 bits wide, has one of the values."""
+    """Allow a call only if an argument (32 bits) has one of the values; return `otherwise` if not."""
     checks = [(EQUALS, len(values) - place, 0, value) for place, value in enumerate(values)]
     return [
         (EQUALS, 0, len(values) + 3, number),

@@ -1,4 +1,4 @@
-"""A worker process: load tasks, drop privileges, answer one job per line."""
+"""A worker process: load tasks, drop privileges, run one job per line of input."""
 
 import contextlib
 import encodings
@@ -16,7 +16,7 @@ from typing import Any
 from medfiles.sandbox import confinement
 
 Task = Callable[..., dict[str, Any]]
-LATE_IMPORTS = ("_strptime", "colorsys", "heapq", "xml.dom.expatbuilder")  # which libraries import on use
+LATE_IMPORTS = ("_strptime", "colorsys", "heapq", "xml.dom.expatbuilder")  # imported by libraries on first use
 
 
 def main() -> None:
@@ -46,7 +46,7 @@ def import_in_advance() -> None:
     """Import what tasks would import later: a confined worker cannot open files, not even Python's own."""
     codecs = [f"encodings.{module.name}" for module in pkgutil.iter_modules(encodings.__path__)]
     for name in (*LATE_IMPORTS, *codecs):
-        with contextlib.suppress(ImportError):  # encodings of Windows, or of a library this Python was built without
+        with contextlib.suppress(ImportError):  # encodings for Windows, or ones this Python was built without
             importlib.import_module(name)
 
 

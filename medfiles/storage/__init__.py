@@ -1,4 +1,4 @@
-"""Storage backends. One takes new documents; each row names the one that holds its bytes."""
+"""Storage backends. The default one takes new documents; each row names the one that holds its bytes."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 from medfiles.errors import StorageError
 from medfiles.storage.base import (
+    TRASH,
     AttachedFolder,
     Readable,
     Staged,
@@ -25,7 +26,7 @@ NAMED = re.compile(r"([a-z][a-z0-9-]{0,49})=(.*)")
 
 
 class Storages:
-    """The backends of an installation by name; `default` takes what is new.
+    """The storage backends of an installation by name. `default` takes new documents.
 
     `attached` are folders of other features. They take no documents and are not iterated over.
     """
@@ -51,13 +52,13 @@ class Storages:
 
 
 def open_storages(url: str, staging: Path, also: str = "") -> Storages:
-    """Open the backends that the settings name. ValueError for a setting that cannot be used.
+    """Open the backends named in the settings. Raises ValueError if a setting cannot be used.
 
-    url      MEDFILES_STORAGE_URL: where new documents go, `file:///folder` or `s3://bucket/folder`
-    also     MEDFILES_STORAGE_ALSO: where others are, separated by spaces
-    staging  folder of uploads on their way to a bucket
+    url      MEDFILES_STORAGE_URL: where new documents are stored, `file:///folder` or `s3://bucket/folder`
+    also     MEDFILES_STORAGE_ALSO: where other documents are stored, separated by spaces
+    staging  folder for uploads on their way to a bucket
 
-    Rows give a backend's name: `disk` or `objects`, or the one before its URL, as in `archive=s3://bucket`.
+    Rows contain the name of a backend: `disk` or `objects`, or the name before its URL, as in `archive=s3://bucket`.
     """
     opened = [_open(item, "MEDFILES_STORAGE_ALSO", staging) for item in also.split()]
     opened.insert(0, _open(url, "MEDFILES_STORAGE_URL", staging))
@@ -73,7 +74,7 @@ def open_storages(url: str, staging: Path, also: str = "") -> Storages:
 
 
 def _open(item: str, setting: str, staging: Path) -> tuple[Storage, str]:
-    """Open `name=URL` or a URL; return the backend and the URL."""
+    """Open a backend, given as a URL or as `name=URL`; return the backend and the URL."""
     named = NAMED.fullmatch(item)
     name, url = named.groups() if named else ("", item)
     parts = urlsplit(url)

@@ -1,4 +1,4 @@
-"""The storage contract, the grammar of keys, and the staging area for uploads."""
+"""The storage contract, the format of keys, and the staging area for uploads."""
 
 import hashlib
 import os
@@ -19,27 +19,28 @@ from medfiles.errors import BadKey, BlobMissing, KeyTaken, StorageError, TooLarg
 
 UUID4 = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 EXTENSION = r"\.[a-z0-9]{1,10}"
+TRASH = "trash/"  # prefix of the keys of documents in the trash
 KEY = re.compile(
     rf"(files/[a-z][a-z0-9-]{{0,49}}/{UUID4}{EXTENSION}"
-    rf"|trash/\d{{4}}-\d\d-\d\d/mf-{UUID4}{EXTENSION}"
+    rf"|{TRASH}\d{{4}}-\d\d-\d\d/mf-{UUID4}{EXTENSION}"
     rf"|previews/[0-9a-f]{{2}}/[0-9a-f]{{64}}-[a-z0-9]{{1,32}}/\d{{1,6}}\.webp)"
 )
 CHUNK = 256 * 1024
 
 
 def live_key(directory: str, extension: str) -> str:
-    """Return a new key for a document: random, so it reveals no name, patient or record."""
+    """Return a new key for a document. It is random, so that it reveals no name, patient or record."""
     return f"files/{directory}/{uuid.uuid4()}{extension}"
 
 
 def trash_key(day: date, extension: str) -> str:
-    return f"trash/{day.isoformat()}/mf-{uuid.uuid4()}{extension}"
+    return f"{TRASH}{day.isoformat()}/mf-{uuid.uuid4()}{extension}"
 
 
 def key_beside(key: str) -> str:
     """Return a new key for the same document in the same state, live or in the trash."""
     start, extension = key[: key.rindex("/") + 1], key[key.rindex(".") :]
-    return f"{start}{'mf-' if start.startswith('trash/') else ''}{uuid.uuid4()}{extension}"
+    return f"{start}{'mf-' if start.startswith(TRASH) else ''}{uuid.uuid4()}{extension}"
 
 
 def picture_key(sha256: str, recipe: str, page: int) -> str:
@@ -48,7 +49,7 @@ def picture_key(sha256: str, recipe: str, page: int) -> str:
 
 
 def digest(chunks: Iterable[bytes]) -> tuple[str, int]:
-    """Return SHA-256 in hex and size of the bytes, read once."""
+    """Return the SHA-256 in hex and the size of these bytes, reading them once."""
     found, size = hashlib.sha256(), 0
     for chunk in chunks:
         found.update(chunk)
@@ -64,7 +65,7 @@ def check_key(key: str) -> str:
 
 @dataclass(frozen=True)
 class Stored:
-    """A durable object. `size` in bytes; `sha256` in hex, None if not computed."""
+    """A durable object. `size` is in bytes; `sha256` is in hex, None if not computed."""
 
     key: str
     size: int
@@ -73,7 +74,7 @@ class Stored:
 
 @dataclass
 class Staged:
-    """A local temporary file, hashed while written. `TooLarge` over `limit` bytes."""
+    """A local temporary file, hashed while it is written. Raises `TooLarge` beyond `limit` bytes."""
 
     path: Path
     limit: int
@@ -92,7 +93,7 @@ class Staged:
             return self._file.write(chunk)
 
     def finish(self) -> None:
-        """Close the file, durable if `synced`. A failed fsync is never retried."""
+        """Close the file, durably if `synced`. A failed fsync is never retried."""
         if self._file is None:
             return
         try:
@@ -105,14 +106,14 @@ class Staged:
             self._close()
 
     def discard(self) -> None:
-        """Remove the file. If the disk refuses, `clear_staged` removes it later."""
+        """Delete the file. If that fails, `clear_staged` deletes it later."""
         self._close()
         with suppress(OSError):
             self.path.unlink()
 
     def _close(self) -> None:
         if self._file is not None:
-            with suppress(OSError):  # closing flushes what a full disk has not taken
+            with suppress(OSError):  # closing flushes, which fails on a full disk
                 self._file.close()
             self._file = None
 
@@ -122,57 +123,58 @@ class Staged:
 
 
 class Readable(Protocol):
-    """A backend to read from."""
+    """A backend that can be read from."""
 
-    name: str  # the one that rows give
-    unverified: bool  # bytes can be altered on the way, so whole documents are compared with their hash
+    name: str  # as stored in rows
+    unverified: bool  # bytes may be altered in transit, so whole documents are compared with their hash
 
     def open(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Return chunks of the bytes from `start` to before `end`. Raises `BlobMissing`."""
 
     def stat(self, key: str) -> Stored:
-        """Size without reading: `BlobMissing`."""
+        """Return the size without reading the content. Raises `BlobMissing`."""
 
     def url(self, key: str, seconds: int) -> str | None:
-        """A direct link that is valid for so many seconds, or None: the bytes go through the app."""
+        """Return a direct link that is valid for this many seconds; None if bytes must go through the app."""
         return None
 
     def accel_path(self, key: str) -> str | None:
-        """The path of the bytes below MEDFILES_ACCEL, None if the proxy cannot send them."""
+        """Return the path of the bytes below MEDFILES_ACCEL; None if the proxy cannot send them."""
         return None
 
 
 class AttachedFolder(Readable, Protocol):
-    """A folder that another feature's rows name: read, backed up and restored, and deleted from when they are gone."""
+    """A folder of another feature: its files are read, backed up, restored, and deleted with their rows."""
 
     root: Path
 
     def delete(self, key: str) -> None:
-        """Remove a file; quiet when it is gone already."""
+        """Delete a file, if it exists."""
 
     def paths(self) -> Iterator[str]:
-        """Every file that belongs in a backup, as a path from `root`."""
+        """Return every file that belongs in a backup, as a path relative to `root`."""
 
     def read(self, path: str) -> Iterator[bytes]:
-        """Chunks of one of `paths()`: `BlobMissing` or `StorageError`."""
+        """Yield chunks of one of `paths()`. Raises `BlobMissing` or `StorageError`."""
 
     def place(self, path: str) -> Path:
-        """Where a file of a backup is restored to; `BadKey` when the path leads out of the folder."""
+        """Return where to restore a file of a backup. Raises `BadKey` if the path leads out of the folder."""
 
     def named(self, keys: Collection[str]) -> set[str]:
-        """Return those of these keys that a row of the feature may still name."""
+        """Return the subset of these keys that a row of the feature may still name."""
 
 
 class Storage(Readable):
-    """A backend. It knows no HTTP, no database and no permissions.
+    """A storage backend. It knows nothing about HTTP, the database or permissions.
 
-    Uploads are streamed into temporary files in `folder`, fsynced if `synced`.
+    Uploads are streamed into temporary files in `folder`, which are fsynced if `synced`. To add a backend, subclass
+    this. Register it in `storage._open`.
     """
 
-    NAME: str  # where the settings give no other
+    NAME: str  # default name, if the settings give none
     root: Path | None = None  # the local folder that holds the bytes, if any
     unverified = False
-    late_writes = False  # whether a write that failed may still arrive
+    late_writes = False  # whether a failed write may still take effect later
 
     def __init__(self, name: str, folder: Path, synced: bool = True) -> None:
         self.name = name or self.NAME
@@ -189,7 +191,7 @@ class Storage(Readable):
 
     @contextmanager
     def staged(self, chunks: Iterable[bytes], limit: int) -> Iterator[Staged]:
-        """Yield a temporary file of these bytes; remove it afterwards."""
+        """Yield a temporary file with these bytes. Delete it afterwards."""
         staged = self.stage(limit)
         try:
             for chunk in chunks:
@@ -199,9 +201,9 @@ class Storage(Readable):
             staged.discard()
 
     def clear_staged(self, older_than: float) -> int:
-        """Remove staged files not written to for so many seconds; return how many.
+        """Delete staged files that were not written to for this many seconds; return their number.
 
-        A time in the future was written by a clock ahead: it is set to now.
+        A modification time in the future, written by a clock that was ahead, is set to now.
         """
         removed = 0
         for path in self.folder.glob("*.part"):
@@ -216,11 +218,11 @@ class Storage(Readable):
 
     @abstractmethod
     def commit(self, staged: Staged, key: str) -> Stored:
-        """Make the staged bytes durable under a new key, or not at all (`KeyTaken`)."""
+        """Make the staged bytes durable under a new key, or change nothing. Raises `KeyTaken`."""
 
     @abstractmethod
     def copy(self, key: str, new_key: str) -> Stored:
-        """Make the same bytes durable under a new key: `BlobMissing`, `KeyTaken`."""
+        """Make the same bytes durable under a new key. Raises `BlobMissing` or `KeyTaken`."""
 
     @abstractmethod
     def delete(self, key: str) -> None:
@@ -239,7 +241,7 @@ class Storage(Readable):
         """Move an object, if it exists, to `lost+found`, where no valid key leads."""
 
     def free(self) -> int | None:
-        """Return the free bytes, None if unknown or unlimited."""
+        """Return the free space in bytes; None if unknown or unlimited."""
         return None
 
 
@@ -247,7 +249,7 @@ class Storage(Readable):
 def translated(
     taken: type[Exception] = FileExistsError, failed: tuple[type[Exception], ...] = (OSError,)
 ) -> Iterator[None]:
-    """Translate a backend's exceptions."""
+    """Translate a backend's exceptions into those of `medfiles.errors`."""
     try:
         yield
     except FileNotFoundError as error:
@@ -259,7 +261,7 @@ def translated(
 
 
 def make_folder(folder: Path) -> None:
-    """Make missing folders from the top, for their owner only, each durable before the next."""
+    """Create missing folders from the top, accessible to their owner only, each durable before the next."""
     if folder.is_dir():
         return
     missing = [place for place in (folder, *folder.parents) if not place.exists()]

@@ -1,4 +1,4 @@
-"""Documents as files below one folder, each durable before `commit` returns."""
+"""Store documents as files in a folder, each durable before `commit` returns."""
 
 import errno
 import os
@@ -18,7 +18,7 @@ NO_LINKS = {errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTS
 
 
 class DiskStorage(Storage):
-    """The local or mounted folder `root`. Staged files are published by hard links."""
+    """A local or mounted folder, `root`. Staged files are published by hard links."""
 
     NAME = "disk"
 
@@ -45,7 +45,7 @@ class DiskStorage(Storage):
                     os.replace(staged.path, path)
                     break
             sync_folder(path.parent)
-        staged.discard()  # its first name; should a crash bring it back, `clear_staged` removes it
+        staged.discard()  # removes the staging name; `clear_staged` does if a crash brings it back
         return Stored(key, staged.size, staged.sha256)
 
     def open(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
@@ -78,7 +78,7 @@ class DiskStorage(Storage):
             path.unlink(missing_ok=True)
             if path.parent.is_dir():
                 sync_folder(path.parent)
-        if key.startswith(PICTURES):  # their folders are named by a document's hash
+        if key.startswith(PICTURES):  # their folders are named after a document's hash
             for folder in (path.parent, path.parent.parent):
                 with suppress(OSError):  # not empty
                     folder.rmdir()
@@ -93,10 +93,10 @@ class DiskStorage(Storage):
                         yield Stored(key, path.stat().st_size)
 
     def accel_path(self, key: str) -> str | None:
-        return check_key(key) if self.name == self.NAME else None  # MEDFILES_ACCEL stands for one folder
+        return check_key(key) if self.name == self.NAME else None  # MEDFILES_ACCEL serves one folder
 
     def check(self) -> None:
-        """Write a small file: on a full disk an empty one could still be created."""
+        """Write a small file. On a full disk, an empty one could still be created."""
         staged = self.stage(PROBE_SIZE)
         try:
             staged.write(bytes(PROBE_SIZE))
@@ -119,14 +119,14 @@ class DiskStorage(Storage):
             return shutil.disk_usage(self.root).free
 
     def _path(self, key: str) -> Path:
-        """Turn a key into a path; the grammar of keys allows none outside the root."""
+        """Return the path for a key. The format of keys allows none outside the root."""
         return self.root / check_key(key)
 
 
 class Reader(Iterator[bytes]):
-    """Chunks of an open file, at most `length` bytes.
+    """Iterates over the chunks of an open file, up to `length` bytes.
 
-    `fileno` lets a server send the file itself, from its current position.
+    `fileno` lets a server send the file directly, from its current position.
     """
 
     def __init__(self, file: IO[bytes], length: int | None) -> None:

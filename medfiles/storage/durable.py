@@ -1,4 +1,4 @@
-"""Files written durably outside of a storage backend: space, fsync, checksums."""
+"""Write files durably outside of a storage backend: free space, fsync, checksums."""
 
 import hashlib
 import os
@@ -10,11 +10,11 @@ from typing import BinaryIO
 from medfiles.errors import StorageError
 from medfiles.storage.base import sync_folder
 
-SPARE = 64 * 1024 * 1024  # bytes left free on every disk
+SPARE = 64 * 1024 * 1024  # bytes to leave free on every disk
 
 
 def check_space(needed: Mapping[Path, int]) -> None:
-    """Raise StorageError if a disk lacks the space for what is to be written to its folders."""
+    """Raise StorageError if a disk lacks space for what will be written to these folders."""
     disks: dict[int, tuple[Path, int]] = {}
     for folder, size in needed.items():
         place = next(there for there in (folder, *folder.parents) if there.exists())
@@ -28,7 +28,7 @@ def check_space(needed: Mapping[Path, int]) -> None:
 
 
 def written(chunks: Iterator[bytes], file: BinaryIO) -> Iterator[bytes]:
-    """Pass the chunks on, writing each to the file."""
+    """Write the chunks to the file and pass them on."""
     for chunk in chunks:
         file.write(chunk)
         yield chunk
@@ -43,7 +43,7 @@ def publish(part: Path, target: Path) -> None:
 
 
 def write_private(path: Path, content: str) -> None:
-    """Write a small file durably, for its owner only."""
+    """Write a small file durably, accessible to its owner only."""
     part = path.with_name(f"{path.name}.part")
     part.unlink(missing_ok=True)
     part.touch(mode=0o600)

@@ -1,7 +1,7 @@
-"""The write-ahead journal: names every object that no row names.
+"""The write-ahead journal, which names every object that no row names.
 
-Before an object is created its key is *expected*; the transaction that makes a row name the key *settles* it; the
-transaction that stops naming a key *releases* it. `sweep` removes objects whose lease has expired.
+A key is *expected* before its object is created, *settled* by the transaction that makes a row name it, and *released*
+by the transaction that stops naming it. `sweep` removes objects whose lease has expired.
 """
 
 from collections.abc import Callable, Collection
@@ -18,7 +18,7 @@ from medfiles.models import EntityFile, Rendition, StorageJournal
 from medfiles.storage import Storages
 
 LEASE = timedelta(minutes=15)
-BATCH = 100  # objects removed before their entries are deleted together
+BATCH = 100  # objects removed per transaction that deletes their entries
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Swept:
     failed: int
 
 
-# Built once: every upload runs them.
+# Built once, because every upload runs them.
 _ENTER = insert(StorageJournal.__table__)
 _STRIKE = delete(StorageJournal.__table__).where(
     StorageJournal.key.in_(bindparam("keys", expanding=True)), StorageJournal.action == "attach"
@@ -45,7 +45,7 @@ def expect(storage: str, keys: Collection[str]) -> None:
 
 
 def enter(storage: str, keys: Collection[str]) -> None:
-    """As `expect`, in the open transaction."""
+    """Add the same entries as `expect`, but in the open transaction."""
     lease = now() + LEASE
     rows = [{"key": key, "storage": storage, "action": "attach", "lease_until": lease} for key in keys]
     if rows:
@@ -53,21 +53,21 @@ def enter(storage: str, keys: Collection[str]) -> None:
 
 
 def settle(keys: Collection[str]) -> None:
-    """Delete the entries as rows name the keys; abort if the sweep was faster."""
+    """Delete the entries of keys that rows now name. Raises StorageError if the sweep came first."""
     struck = db.session.connection().execute(_STRIKE, {"keys": list(keys)})
     if struck.rowcount != len(keys):
         raise StorageError("This took too long. Nothing was changed. Please try again.")
 
 
 def release(storage: str, keys: Collection[str]) -> None:
-    """Enter the keys for removal in the transaction that stops naming them."""
+    """Mark the objects for removal, in the transaction that stops naming their keys."""
     db.session.add_all(StorageJournal(key=key, storage=storage, action="remove", lease_until=now()) for key in keys)
 
 
 def abandon(storages: Storages, keys: Collection[str]) -> None:
     """Give up expected keys that no row names, and remove their objects.
 
-    Where a failed write may still arrive, the sweep removes them after the lease.
+    If a failed write may still take effect, the sweep removes the object after its lease.
     """
     late = [storage.name for storage in storages if storage.late_writes]
     with transaction() as session:
@@ -82,7 +82,7 @@ def abandon(storages: Storages, keys: Collection[str]) -> None:
 
 
 def remove(storages: Storages, keys: Collection[str]) -> Swept:
-    """Delete released objects, then their entries; leave failures to the next sweep."""
+    """Delete released objects, then their entries. Failures are left to the next sweep."""
     every, removed, failed = list(keys), 0, 0
     for at in range(0, len(every), BATCH):
         released = (StorageJournal.key.in_(every[at : at + BATCH]), StorageJournal.action == "remove")
@@ -107,7 +107,7 @@ def remove(storages: Storages, keys: Collection[str]) -> Swept:
 def sweep(storages: Storages, at: datetime | None = None, report: Callable[[str], None] = lambda key: None) -> Swept:
     """Remove every object whose lease expired before `at`. Idempotent.
 
-    A lease that is longer than LEASE was written by a clock ahead: it is set to now.
+    A lease longer than LEASE, written by a clock that was ahead, is set to now.
     """
     at = at or now()
     with transaction() as session:

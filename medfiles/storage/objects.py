@@ -1,4 +1,4 @@
-"""Documents in an object store: S3 and compatible ones, Google Cloud Storage, Azure."""
+"""Store documents in an object store: S3 and compatible ones, Google Cloud Storage, Azure."""
 
 import hashlib
 import mmap
@@ -24,18 +24,18 @@ SYNCHRONOUS = 2  # concurrent commits: a conditional create sends the whole docu
 CLIENT = {"connect_timeout": "3s", "read_timeout": "15s", "timeout": "300s", "user_agent": "medfiles"}
 RETRIES: Any = {"max_retries": 2, "retry_timeout": timedelta(seconds=60)}
 SCHEMES = ("s3", "gs", "az")
-# S3 copies conditionally only as part of a multipart upload.
+# S3 supports conditional copies only in multipart uploads.
 OF_S3 = {"checksum_algorithm": "SHA256", "copy_if_not_exists": "multipart"}
 OPTIONS = ("endpoint", "region")
-# Browsers save what a direct link leads to instead of opening it.
+# Makes browsers save the file behind a direct link instead of opening it.
 AS_FILE: Any = {"attributes": {"Content-Disposition": "attachment"}}
 translated = partial(base.translated, AlreadyExistsError, (BaseError, OSError))
 
 
 class ObjectStorage(Storage):
-    """The bucket and folder of `url`: `s3://bucket/folder?endpoint=https://…&region=…`.
+    """The bucket and folder in `url`: `s3://bucket/folder?endpoint=https://…&region=…`.
 
-    Credentials come from the environment, under the names that the providers' own tools use.
+    Credentials come from the environment, in the variables that the providers' own tools use.
     """
 
     NAME = "objects"
@@ -44,7 +44,7 @@ class ObjectStorage(Storage):
     def __init__(self, url: str, staging: Path, name: str = "") -> None:
         super().__init__(name, staging, synced=False)
         self._objects: Any = bucket(url)
-        self._probe: Any = bucket(url, {"read_timeout": "3s"}, {"max_retries": 0})  # readiness answers within seconds
+        self._probe: Any = bucket(url, {"read_timeout": "3s"}, {"max_retries": 0})  # for quick readiness checks
         self._slots = BoundedSemaphore(SYNCHRONOUS)
 
     def commit(self, staged: Staged, key: str) -> Stored:
@@ -53,7 +53,7 @@ class ObjectStorage(Storage):
         with self._slots, translated(), staged.path.open("rb") as file:
             content: Any = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if staged.size else b""
             if (hashlib.sha256(content).hexdigest(), len(content)) != (staged.sha256, staged.size):
-                raise StorageError()  # the temporary file is not what was received
+                raise StorageError()  # the temporary file differs from what was received
             self._create(key, content, staged)
         staged.discard()
         return Stored(key, staged.size, staged.sha256)
@@ -81,7 +81,7 @@ class ObjectStorage(Storage):
                 obstore.copy(self._objects, key, new_key, overwrite=False)
             except AlreadyExistsError:
                 if digest(self.open(key)) != digest(self.open(new_key)):
-                    raise  # else it was our own first attempt, whose answer was lost
+                    raise  # otherwise our first attempt succeeded, but its response was lost
         return self.stat(new_key)
 
     def stat(self, key: str) -> Stored:
@@ -113,12 +113,12 @@ class ObjectStorage(Storage):
             obstore.delete(self._objects, key)
 
     def _create(self, key: str, content: Any, staged: Staged) -> None:
-        """Create the object and verify it: some stores accept content with a wrong checksum."""
+        """Create the object and verify it, because some stores accept content with a wrong checksum."""
         try:
             answer = obstore.put(self._objects, key, content, **AS_FILE, mode="create", use_multipart=False)
         except AlreadyExistsError:
             if not self._holds(key, staged):
-                raise  # else it was our own first attempt, whose answer was lost
+                raise  # otherwise our first attempt succeeded, but its response was lost
             return
         md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
         if (answer["e_tag"] or "").strip('"') != md5 and not self._holds(key, staged):
@@ -139,7 +139,7 @@ class MemoryStorage(ObjectStorage):
 
 
 def received(answer: Any, length: int) -> Iterator[bytes]:
-    """Yield a response of exactly `length` bytes; StorageError otherwise."""
+    """Yield a response of exactly `length` bytes. Raises StorageError otherwise."""
     with translated():
         for part in answer.stream(min_chunk_size=CHUNK):
             chunk = bytes(part)
@@ -152,7 +152,7 @@ def received(answer: Any, length: int) -> Iterator[bytes]:
 
 
 def bucket(url: str, limits: Mapping[str, str] | None = None, retries: Any = None) -> Any:
-    """Open obstore's store. ValueError: the URL names no bucket or has unknown options."""
+    """Open an obstore store. Raises ValueError if the URL names no bucket or has unknown options."""
     parts = urlsplit(url)
     if parts.scheme == "memory":
         return MemoryStore()

@@ -20,16 +20,16 @@ from medfiles.web.records import patients
 
 blueprint = Blueprint("account", __name__)
 NOT_SHARED = "a patient you no longer have access to"
-PASSWORD_CHANGED = "Password changed. Your other devices were signed out and your API tokens revoked."
+PASSWORD_CHANGED = "Password changed. Your other devices were signed out, and your API tokens were revoked."
 
 
 class SignInForm(LoginForm):
-    """Sign-in without "remember me", which would outlive the idle timeout."""
+    """A sign-in form without "remember me", which would outlive the idle timeout."""
 
     remember = None  # type: ignore[assignment]
 
     def validate(self, **more: Any) -> bool:
-        """Log every attempt; when it cannot be logged, sign-in fails."""
+        """Validate, and log every attempt. If it cannot be logged, sign-in fails."""
         succeeded = super().validate(**more)
         if self.email.data and self.password.data:
             _log_sign_in("sign-in", self.user, succeeded)
@@ -159,6 +159,17 @@ def init_app(app: Flask, settings: dict[str, Any]) -> None:
         SECURITY_MSG_GENERIC_AUTHN_FAILED=("Wrong email or password.", "error"),
         SECURITY_MSG_PASSWORD_INVALID_LENGTH=(accounts.PASSWORD_LENGTH, "error"),
         SECURITY_MSG_PASSWORD_CHANGE=(PASSWORD_CHANGED, "ok"),
+        SECURITY_MSG_EMAIL_NOT_PROVIDED=("Enter your email.", "error"),
+        SECURITY_MSG_INVALID_EMAIL_ADDRESS=("Enter an email address, such as anna@example.org.", "error"),
+        SECURITY_MSG_PASSWORD_NOT_PROVIDED=("Enter your password.", "error"),
+        SECURITY_MSG_RETYPE_PASSWORD_MISMATCH=("The passwords do not match.", "error"),
+        SECURITY_MSG_TWO_FACTOR_INVALID_TOKEN=("This code is wrong or has already been used.", "error"),
+        SECURITY_MSG_TWO_FACTOR_LOGIN_SUCCESSFUL=("Signed in.", "ok"),
+        SECURITY_MSG_TWO_FACTOR_CHANGE_METHOD_SUCCESSFUL=("Two-step verification is on.", "ok"),
+        SECURITY_MSG_TWO_FACTOR_DISABLED=("Two-step verification is off.", "ok"),
+        SECURITY_MSG_TWO_FACTOR_METHOD_NOT_AVAILABLE=("This method is not available. Choose another one.", "error"),
+        SECURITY_MSG_TWO_FACTOR_PERMISSION_DENIED=("Enter your email and password first.", "error"),
+        SECURITY_MSG_TWO_FACTOR_SETUP_EXPIRED=("Setup took longer than %(within)s. Start again.", "error"),
     )
     Security(
         app, accounts.datastore,

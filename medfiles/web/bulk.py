@@ -1,4 +1,4 @@
-"""Bulk actions on documents of one record: selected ones, or all that match."""
+"""Bulk actions on the documents of one record: selected ones, or all that match."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -39,7 +39,7 @@ def answer(record_type: RecordType, record_id: int) -> ResponseReturnValue:
         return printing.answer(*what)
     if action == "category":
         results = service.categorise(*what, request.form["category"] or None)
-        return _answer(record_type, record_id, results, "Category of {} saved.", "was not changed.")
+        return _answer(record_type, record_id, results, "Category saved for {}.", "was not changed.")
     if action == "restore":
         return _answer(record_type, record_id, service.restore_many(*what), "{} restored.", "was not restored.")
     if action == "purge":
@@ -51,7 +51,7 @@ def answer(record_type: RecordType, record_id: int) -> ResponseReturnValue:
 
 
 def _cancel(record_type: RecordType, record_id: int) -> ResponseReturnValue:
-    """Remove what an upload that was cancelled has stored."""
+    """Remove what a canceled upload has stored."""
     key = parameters.opaque_key("idempotency_key", request.form.get("idempotency_key", ""), 255)
     documents().cancel(record_type, record_id, key)
     record, view = pages.record_page(record_type, record_id)
@@ -60,7 +60,7 @@ def _cancel(record_type: RecordType, record_id: int) -> ResponseReturnValue:
 
 
 def _list_query(record_type: RecordType) -> ListQuery:
-    """Return the list filters; `in_category` filters, `category` is a new value."""
+    """Return the list's filters. `in_category` is the filter, `category` the new value."""
     details = {field.name: request.form.get(f"in_{field.name}", "") for field in FILTER_FIELDS}
     filters = {**request.form, **details, "cursor": ""}
     return parameters.list_query(filters, record_type, trashed=request.form.get("view") == "trash")

@@ -1,4 +1,4 @@
-"""“Confirm it’s you”: password and code again, before a change of how one signs in."""
+"""“Confirm it’s you”: ask for password and code again before a change of sign-in settings."""
 
 from urllib.parse import urlsplit
 
@@ -13,7 +13,7 @@ from medfiles.accounts import proof
 from medfiles.http.current import actor
 from medfiles.web.forms import ServiceForm
 
-SAME_PASSWORD = "This is your current password. Choose a new one."
+SAME_PASSWORD = "This is your current password. Choose a different one."
 
 
 class ConfirmForm(ServiceForm):
@@ -25,13 +25,13 @@ class ConfirmForm(ServiceForm):
     code = StringField(
         "Code",
         [InputRequired("Enter the code."), Length(max=20)],
-        description="The 6-digit code your authenticator app shows",
+        description="The 6-digit code from your authenticator app",
         render_kw={"autocomplete": "one-time-code", "inputmode": "numeric", "maxlength": 20},
     )
 
 
 class NewPasswordForm(ChangePasswordForm):
-    """A new password. The current one was just asked for, by `ConfirmForm`."""
+    """A form for a new password. `ConfirmForm` has just asked for the current one."""
 
     password = None  # type: ignore[assignment]
 
@@ -63,7 +63,7 @@ def _prove(form: ConfirmForm) -> bool:
 
 
 def _next_page() -> str:
-    """Return the page of the account that asked for proof."""
+    """Return the account page that asked for proof."""
     try:
         wanted = urlsplit(request.args.get("next", ""))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Forms that change what others may have changed since: what they were filled with, and conflicts to choose from."""
+"""Forms for rows that others may have changed in the meantime: initial values, and conflicts to resolve."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,17 +19,17 @@ from medfiles.web import forms, pages
 from medfiles.web.filters import day
 from medfiles.web.forms import ServiceForm
 
-WAS, KEEP = "was_", "keep_"  # prefixes of form fields: what a field was filled with, which side of a conflict is saved
+WAS, KEEP = "was_", "keep_"  # prefixes of form fields: initial value, side of a conflict to save
 MINE, THEIRS = "mine", "theirs"
 LastChanges = Mapping[str, tuple[Any, str | None]]  # audit event and account's address, by field
 
 
 @dataclass(frozen=True)
 class Clash:
-    """A field that two people changed to different values, as its form shows it."""
+    """A field that two people changed to different values, as shown in its form."""
 
     name: str
-    id: str  # what ids of its controls begin with
+    id: str  # prefix of its controls' ids
     theirs: str
     who: str | None  # "you" or an address; None if unknown
     at: datetime | None
@@ -48,7 +48,7 @@ class Draft:
 
 @dataclass
 class EditForm:
-    """The form of an existing row, which knows what it was filled with."""
+    """The form of an existing row. It remembers the values it was filled with."""
 
     fields: Sequence[Field]
     current: Mapping[str, Any]
@@ -66,7 +66,7 @@ class EditForm:
             self.seen = None
 
     def save(self, save: Callable[[Mapping[str, Any], Mapping[str, Any]], Any], last: Callable[[], LastChanges]) -> Any:
-        """Return the saved row; None when not submitted, invalid or in conflict."""
+        """Save the form; return the saved row, or None if not submitted, invalid or in conflict."""
         submitted = self.form
 
         def merge() -> Any:
@@ -82,7 +82,7 @@ class EditForm:
         return saved
 
     def show_conflict(self, values: Mapping[str, Any], conflict: EditConflict, last: Callable[[], LastChanges]) -> None:
-        """Fill the form again: with the editor's changes, and with current values where there are none."""
+        """Fill the form again, with the editor's changes and otherwise with current values."""
         shown = dict(self.current) | drafted(values, self.before)
         self.form = forms.form_for(self.fields, shown, bound=False)
         self.seen = forms.form_for(self.fields, self.current, WAS, bound=False)
@@ -110,13 +110,13 @@ def clashing() -> list[str]:
 
 
 def chosen(name: str) -> str:
-    """Return the side of a conflict that was chosen, "" for none."""
+    """Return which side of a conflict was chosen, "" if none."""
     keep = request.form.get(KEEP + name, "")
     return keep if keep in (MINE, THEIRS) else ""
 
 
 def resolved(values: Mapping[str, Any], before: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the values to save after the choices made; raise EditConflict while one is missing."""
+    """Return the values to save after the choices made. Raises EditConflict if one is missing."""
     open_ones = [name for name in clashing() if name in values and not chosen(name)]
     if open_ones:
         raise EditConflict({name: (values[name], None) for name in open_ones})
@@ -139,7 +139,7 @@ def clash(name: str, id: str, theirs: str, last: LastChanges) -> Clash:
 def answer_document(
     file_id: int, values: Mapping[str, Any], before: Mapping[str, Any], conflict: EditConflict
 ) -> ResponseReturnValue:
-    """Return the document's form with both values of each field in conflict."""
+    """Return the document's form with both values of each conflicting field."""
     view = pages.file_view(documents().get(file_id))
     record_type, record_id = services().registry[view.entity_type], view.entity_id
     record, _ = pages.record_page(record_type, record_id)
@@ -169,7 +169,7 @@ def last_changes(patient_id: int, record: tuple[str, int] | None = None, file_id
 
 
 def value_words(declared: Field, value: Any, record_type: RecordType | None = None) -> str:
-    """Return a stored value, or one kept in the audit log, as people read it; "" if there is none."""
+    """Return a stored value, or one from the audit log, as readable text; "" if there is none."""
     if value in (None, "", {}, False):
         return ""
     if declared.kind == "date":

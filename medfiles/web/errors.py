@@ -30,13 +30,13 @@ def answer_error(error: Exception) -> Response:
     if is_htmx():
         trigger(response, "documents:error", message=refusal.message, code=refusal.code)
     if request.method == "POST":
-        response.headers["HX-Reswap"] = "afterbegin"  # next to the form, not in its place
+        response.headers["HX-Reswap"] = "afterbegin"  # beside the form instead of replacing it
     return response
 
 
 def _sign_in_response(error: SignedOut) -> Response:
     if not is_htmx():
-        is_page = request.method == "GET" and request.path != "/"  # never one that a form was sent to
+        is_page = request.method == "GET" and request.path != "/"  # never a URL that a form was sent to
         wanted = request.full_path.rstrip("?") if is_page else None
         return redirect(url_for("security.login", next=wanted))  # type: ignore[return-value]
     try:
@@ -51,13 +51,13 @@ def _sign_in_response(error: SignedOut) -> Response:
 
 
 def _changing_page() -> str:
-    """Return the page where the change begins again once there is proof."""
+    """Return the page on which the change can be started again after proof."""
     shown = request.url_rule is not None and "GET" in (request.url_rule.methods or ())
     return request.path if shown else url_for("security.two_factor_setup")
 
 
 def _form_page() -> str | None:
-    """Return the page of this app that sent the form."""
+    """Return the page of this app that sent the form, if any."""
     try:
         page = urlsplit(request.referrer or "")
     except ValueError:

@@ -42,7 +42,7 @@ def iso(value: date) -> str:
 
 
 def filesize(size: int) -> str:
-    """Format bytes, such as "1.8 MB"; 1 MB is 1024 × 1024 bytes."""
+    """Format a size in bytes, such as "1.8 MB". 1 MB is 1024 × 1024 bytes."""
     if size < 1024:
         return plural(size, "byte")
     steps = ((1024**2, "KB"), (10 * 1024**3, "MB"), (10 * 1024**4, "GB"))  # a limit of 1,500 MB stays in MB
@@ -72,7 +72,7 @@ def plural(count: int, word: str) -> str:
 
 
 def sanitize(html: str) -> Markup:
-    """Sanitize HTML again where it is marked as safe."""
+    """Sanitize HTML once more before marking it as safe."""
     return Markup(nh3.clean(html, tags=TAGS, attributes=ATTRIBUTES))
 
 

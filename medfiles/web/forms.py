@@ -18,9 +18,9 @@ T = TypeVar("T")
 
 
 class ServiceForm(FlaskForm):  # type: ignore[misc]
-    """A form that shows the errors of a service next to its fields."""
+    """A form that shows a service's errors next to its fields."""
 
-    error_status: int | None = None  # of the error of the service, even if no field has one
+    error_status: int | None = None  # for the service's error, even if no field has one
 
     class Meta:
         csrf = False  # checked in http.security before the view
@@ -30,7 +30,7 @@ class ServiceForm(FlaskForm):  # type: ignore[misc]
         return self.error_status or (422 if self.errors else 200)
 
     def submit(self, save: Callable[[], T]) -> T | None:
-        """Return the result of `save`; None when the form is not submitted or has errors."""
+        """Return the result of `save`; None if the form was not submitted or has errors."""
         if not self.validate_on_submit():
             return None
         try:
@@ -48,7 +48,10 @@ class ServiceForm(FlaskForm):  # type: ignore[misc]
 def form_for(
     fields: Sequence[Field], values: Mapping[str, Any] | None = None, prefix: str = "", *, bound: bool = True
 ) -> ServiceForm:
-    """Return a form of these fields, filled with `values` until it is submitted; unless `bound`, also then."""
+    """Return a form with these fields, filled with `values`.
+
+    Submitted values replace them, unless `bound` is False.
+    """
     members = {field.name: CONTROLS[field.kind](field) for field in fields}
     keywords = {} if bound else {"formdata": None}
     form: ServiceForm = type("RecordForm", (ServiceForm,), members)(data=values, prefix=prefix, **keywords)
@@ -56,7 +59,7 @@ def form_for(
 
 
 def values_of(form: FlaskForm, fields: Sequence[Field], before: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return the input; parts of an object that the form does not show are kept."""
+    """Return the submitted values. Parts of an object that the form does not show are kept."""
     submitted: dict[str, Any] = {field.name: form[field.name].data for field in fields}
     for field in fields:
         if field.kind == "object":
@@ -66,18 +69,18 @@ def values_of(form: FlaskForm, fields: Sequence[Field], before: Mapping[str, Any
 
 
 def submitted(names: Sequence[str], prefix: str = "") -> dict[str, str]:
-    """Return those of these fields that were sent, with normalized line ends."""
+    """Return those of these fields that were submitted, with normalized line endings."""
     sent = {name: request.form[prefix + name] for name in names if prefix + name in request.form}
     return {name: value.replace("\r\n", "\n") for name, value in sent.items()}
 
 
 def creation_key() -> str:
-    """Return the key that makes repeated submissions create one record."""
+    """Return the key that makes repeated submissions create only one record."""
     return parameters.opaque_key("creation_key", request.form.get("creation_key") or uuid.uuid4().hex, 64)
 
 
 def marked_for_trash() -> list[int]:
-    """Return ids of documents that a record's form marks for the trash (`remove`)."""
+    """Return the ids of the documents that a record's form marks for the trash (`remove`)."""
     ids = parameters.read_ids(request.form.getlist("remove"))
     if ids is None:
         raise Rejected("remove must contain document IDs.")

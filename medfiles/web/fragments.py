@@ -69,7 +69,7 @@ def upload_zone(type: RecordType, id: int) -> ResponseReturnValue:
 def file_list(type: RecordType, id: int) -> ResponseReturnValue:
     if not is_htmx():
         return pages.answer_manager(type, id)
-    if "row" in request.args or "edit" in request.args:  # its row, or the form to edit it
+    if "row" in request.args or "edit" in request.args:  # one row, or the form to edit it
         state, name = ("edit", "edit") if "edit" in request.args else ("kept", "row")
         file = documents().get(pages.document_id(name))
         if (file.entity_type, file.entity_id) != (type.name, id):
@@ -144,7 +144,10 @@ def preview(file_id: int) -> ResponseReturnValue:
 
 @blueprint.get("/files/<int:file_id>/pictures/<sha256>-<recipe>/<int:page>.webp")
 def picture(file_id: int, sha256: str, recipe: str, page: int) -> ResponseReturnValue:
-    """Return a page as a picture. Without a thumbnail answer 204: lists show an icon, browsers log no error."""
+    """Return a page as an image.
+
+    If there is no thumbnail, respond with 204: lists then show an icon, and browsers log no error.
+    """
     try:
         found = document_previews().picture(file_id, sha256, recipe, page)
     except (NoPreview, Busy, BlobMissing) as error:
@@ -194,7 +197,7 @@ def purge(file_id: int) -> ResponseReturnValue:
 
 @blueprint.errorhandler(MedfilesError)
 def show_error_in_place(error: MedfilesError) -> ResponseReturnValue:
-    """Show the error inside the widget, with the current state."""
+    """Show the error inside the widget, together with its current state."""
     in_place = is_htmx() and request.method == "POST" and not request_body.is_raw(request)
     where = _record_of_request() if in_place and not isinstance(error, SignedOut) else None
     if where is None:
@@ -234,7 +237,7 @@ def _results(record_type: RecordType, record_id: int, *, trashed: bool) -> Respo
 def _store(
     permit: UploadPermit, received: ReceivedFile, metadata: UploadMetadata, *, alone: bool
 ) -> tuple[Outcome, int]:
-    """Store one file; return the outcome and the status it would have alone."""
+    """Store one file; return the outcome, and the status of a response about this file alone."""
     try:
         said = metadata if alone else replace(metadata, idempotency_key=None)
         file, new = request_body.store(documents(), permit, received, said)
@@ -247,7 +250,7 @@ def _store(
 
 
 def _answer_queue(permit: UploadPermit, received: ReceivedFile, metadata: UploadMetadata) -> Response:
-    """Answer the upload queue: the new row, and a note on an earlier duplicate."""
+    """Answer the upload queue with the new row, and a note if the file is a duplicate."""
     file, new = request_body.store(documents(), permit, received, metadata)
     twin = documents().duplicate_of(file) if new else None
     view, before = pages.file_view(file), pages.file_view(twin) if twin else None

@@ -1,4 +1,4 @@
-"""History of a record or patient: each change of a field with its former value, which can be restored."""
+"""The history of a record or patient: each change of a field, with its former value to restore."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,17 +20,17 @@ from medfiles.web import records as record_pages
 from medfiles.web.edits import EditForm, value_words
 
 blueprint = Blueprint("history", __name__)
-MOST_EDITS = 100  # in one page
+MOST_EDITS = 100  # per page
 
 
 @dataclass(frozen=True)
 class Change:
-    """One field of one edit."""
+    """One field of an edit."""
 
-    edit: int  # id of the event
+    edit: int  # id of the audit event
     at: datetime
     who: str
-    document: str | None  # its name at that time
+    document: str | None  # its name at the time
     name: str
     label: str
     before: str
@@ -117,7 +117,7 @@ def _is_overtaken(name: str, last: edits.LastChanges) -> bool:
 
 def _restored(name: str, fields: Sequence[Any], here: str) -> ResponseReturnValue:
     label = next((field.label for field in fields if field.name == name), name)
-    flash(f"Former value of “{label}” restored.", "ok")
+    flash(f"Previous value of “{label}” restored.", "ok")
     return redirect(here, 303)
 
 

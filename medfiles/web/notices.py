@@ -1,4 +1,4 @@
-"""What was just done, in one sentence, with the form that undoes it."""
+"""Notices: what was just done, in one sentence, with a form that undoes it."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,10 +12,10 @@ from medfiles.record_types.declared import RecordType
 class Undo:
     """A form that undoes the last action."""
 
-    action: str  # where it is sent
-    label: str  # what it does, for screen readers: "restore Referral.pdf"
+    action: str  # URL that it is sent to
+    label: str  # for screen readers, such as "restore Referral.pdf"
     fields: Sequence[tuple[str, str]] = ()
-    in_place: bool = False  # whether its answer can replace the notice instead of the page
+    in_place: bool = False  # whether the response can replace the notice instead of the page
 
 
 def say(message: str, undo: Undo | None = None) -> None:
@@ -25,6 +25,10 @@ def say(message: str, undo: Undo | None = None) -> None:
 
 def notice(message: str, undo: Undo | None = None) -> dict[str, object]:
     return {"message": message, "undo": asdict(undo) if undo else None}
+
+
+def undo_patient(patient_id: int, name: str) -> Undo:
+    return Undo(url_for("records.patient_restore", patient_id=patient_id), f"restore {name}")
 
 
 def undo_record(record_type: RecordType, record_id: int, title: str) -> Undo:
@@ -37,7 +41,7 @@ def undo_document(file_id: int, name: str) -> Undo:
 
 
 def undo_documents(record_type: RecordType, record_id: int, ids: Sequence[int]) -> Undo:
-    """Restore these documents of a record."""
+    """Return a form that restores these documents of a record."""
     action = url_for("documents.bulk", type=record_type, id=record_id)
     fields = (("action", "restore"), ("file_ids", ",".join(map(str, ids))))
     return Undo(action, f"restore {len(ids)} document{'' if len(ids) == 1 else 's'}", fields)

@@ -1,4 +1,4 @@
-"""View models shared by pages, and where to go next."""
+"""View models shared by pages, common responses, and redirects."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from medfiles.http.views import FileView, PanelView, PatientView, RecordView, fi
 from medfiles.record_types.declared import RecordType
 from medfiles.web import notices
 
-ROWS = 50  # documents in one page of a list
+ROWS = 50  # documents per page of a list
 MODES = ("view", "edit")
 
 
@@ -22,7 +22,7 @@ def file_view(file: Any) -> FileView:
 
 
 def patient_page(patient_id: int, tab: str) -> tuple[PatientView, dict[str, Any]]:
-    """Return the patient, and the context of every page about it."""
+    """Return the patient, and the context shared by all pages about it."""
     summary = records().patient(patient_id)
     patient = views.patient_view(summary.patient, summary.level)
     return patient, {"patient": patient, "tab": tab, "tabs": tabs(patient_id)}
@@ -34,7 +34,7 @@ def tabs(patient_id: int) -> tuple[Any, ...]:
 
 
 def record_page(record_type: RecordType, record_id: int) -> tuple[Any, RecordView]:
-    """Return the record as stored and as shown."""
+    """Return the record as stored, and as shown."""
     record = records().get(record_type, record_id)
     return record, record_view(record_type, record)
 
@@ -62,7 +62,7 @@ def mode() -> str:
 def panel(
     record_type: RecordType, record: Any, view: RecordView, *, list_query: ListQuery | None = None, **context: Any
 ) -> PanelView:
-    """Return the widget of one record with a page of its documents."""
+    """Return the widget of one record, with a page of its documents."""
     list_query = list_query or requested_list(record_type)
     limit = None if context.get("marked") else ROWS  # show all, so that no mark is lost on another page
     page = documents().list(record_type, record.id, list_query, limit)
@@ -78,19 +78,19 @@ def panel(
 
 
 def document_id(name: str) -> int:
-    """Return the id in `?edit=ID` or `?row=ID`; invalid ones match no document."""
+    """Return the id in `?edit=ID` or `?row=ID`; 0, which matches no document, if it is invalid."""
     return parameters.id_or_unknown(request.args.get(name)) or 0
 
 
 def answer_manager(record_type: RecordType, record_id: int, status: int = 200, **context: Any) -> Response:
-    """Return the widget as a fragment, or in a page of its own."""
+    """Return the widget as a fragment, or on a page of its own."""
     record, view = record_page(record_type, record_id)
     template = "documents/_manager.html" if is_htmx() else "documents/page.html"
     return fragment(template, status, panel=panel(record_type, record, view, **context), patient=g.patient)
 
 
 def answer_body(record_type: RecordType, record_id: int, status: int = 200, **context: Any) -> Response:
-    """Return the part below the upload zone."""
+    """Return the part of the widget below the upload zone."""
     record, view = record_page(record_type, record_id)
     context.setdefault("place", place())
     return fragment("documents/_list_part.html", status, panel=panel(record_type, record, view, **context))
@@ -120,7 +120,10 @@ def answer_row(
 
 
 def answer_change(file: FileView, state: str, message: str, **said: Any) -> Response:
-    """Answer a change: the row for htmx, else a redirect to the form's page. `undo` offers to restore the document."""
+    """Respond to a change with the row for htmx, or else with a redirect to the form's page.
+
+    `undo`: offer to restore the document.
+    """
     record_type = services().registry[file.entity_type]
     if not is_htmx():
         notices.say(message, notices.undo_document(file.id, file.file_name) if said.get("undo") else None)
@@ -129,18 +132,18 @@ def answer_change(file: FileView, state: str, message: str, **said: Any) -> Resp
 
 
 def announce(response: Response, record_type: RecordType, record_id: int) -> Response:
-    """Tell the page that documents changed, so that badges and lists reload."""
+    """Tell the page that documents changed, so that it reloads badges and lists."""
     count = documents().count(record_type, [record_id]).get(record_id, 0)
     return trigger(response, "documents:changed", type=record_type.name, id=record_id, count=count)
 
 
 def place() -> str:
-    """Whether the request comes from the whole widget or a list on its own."""
+    """Return "manager" if the request comes from the whole widget, "list" if from a list on its own."""
     return "manager" if request.values.get("within") == "manager" else "list"
 
 
 def next_url(record_type: RecordType, record_id: int) -> str:
-    """Return the form's `next` if it is a path of this app, else the widget's page."""
+    """Return the form's `next` if it is a path of this app, otherwise the widget's page."""
     wanted = request.form.get("next", "")
     if wanted.startswith("/") and not wanted.startswith("//") and "\\" not in wanted and wanted.isprintable():
         return wanted

@@ -35,15 +35,15 @@ SECOND = timedelta(seconds=1)
 class ShareForm(ServiceForm):
     email = EmailField(
         "Email",
-        [InputRequired("Enter the email."), Length(max=255)],
-        description="The email this person signs in with here",
+        [InputRequired("Enter an email address."), Length(max=255)],
+        description="The email this person uses to sign in here",
         render_kw={"maxlength": 255, "autocomplete": "off"},
     )
     level = RadioField("Permission", choices=LEVELS, default=Action.VIEW.value)
     expires_at = DateField(
         "Access ends (optional)",
         [Optional()],
-        description="Last day of access. Empty: no end date.",
+        description="The last day of access. Leave empty for no end date.",
         render_kw={"min": "2020-01-01", "max": "2200-12-31"},
     )
     zone = HiddenField(default=UTC, render_kw={"data-mf-zone-name": True})
@@ -67,7 +67,7 @@ def change(patient_id: int) -> ResponseReturnValue:
     grants, form = _grants(patient_id), _form(None)
     if saved := form.submit(lambda: _share(patient_id, form)):
         grant, new = saved
-        flash(f"{grant.email} is invited." if new else f"Access of {grant.email} changed.", "ok")
+        flash(f"{grant.email} was invited." if new else f"Access for {grant.email} changed.", "ok")
         return redirect(url_for(".people", patient_id=patient_id), 303)
     before = _before()
     changing = next((entry for entry in _grants(patient_id) if before and entry.email == form.email.data), None)
@@ -90,7 +90,7 @@ def decline(share_id: int) -> ResponseReturnValue:
 
 
 def own_share(patient: views.PatientView) -> int | None:
-    """Return the id of the reader's own share; None for the owner."""
+    """Return the id of the user's own share; None for the owner."""
     share = shares().own(patient.id) if patient.access != Action.OWN else None
     return share.id if share else None
 
@@ -109,12 +109,12 @@ def _form(changing: ShareView | None) -> ShareForm:
     form = ShareForm(data={"email": changing.email, "level": level.value, "expires_at": last, "zone": UTC})
     form.was = _was(level, changing.last and changing.last + SECOND)
     if changing.over:
-        del form.was["expires_at"]  # the form begins without an end
+        del form.was["expires_at"]  # the form starts without an end
     return form
 
 
 def _was(level: str, ends: datetime | None) -> dict[str, str]:
-    """Return what the hidden fields say that a form was filled with."""
+    """Return the hidden fields, which say what a form was filled with."""
     return {"level": level, "expires_at": ends.isoformat() if ends else ""}
 
 
@@ -132,7 +132,7 @@ def _moment(text: str) -> datetime | None:
 
 
 def _ends(form: Any, before: Mapping[str, Any]) -> datetime | None:
-    """Return the first moment without access; exactly as before if the day was left alone."""
+    """Return the first moment without access. It stays exactly as before if the day was left alone."""
     zone = form.zone.data if is_zone(form.zone.data) else UTC
     earlier, last = before.get("expires_at"), form.expires_at.data
     if earlier and last in {_last(earlier).astimezone(ZoneInfo(each)).date() for each in (zone, UTC)}:
@@ -145,7 +145,7 @@ def _last(ends: datetime) -> datetime:
 
 
 def _share(patient_id: int, form: Any) -> tuple[Grant, bool] | None:
-    """Return the share and whether it is new; None when it is in conflict."""
+    """Return the share and whether it is new; None if there is a conflict."""
     before = _before()
     values = {"level": form.level.data, "expires_at": _ends(form, before)}
     try:
@@ -181,5 +181,5 @@ def _revoke(patient_id: int, share_id: int) -> ResponseReturnValue:
         flash("You left. You no longer have access.", "ok")
         return redirect(url_for("records.home"), 303)
     pending = grant.share.accepted_at is None
-    flash(f"{'Invitation' if pending else 'Access'} of {grant.email} revoked.", "ok")
+    flash(f"{'Invitation' if pending else 'Access'} for {grant.email} revoked.", "ok")
     return redirect(url_for(".people", patient_id=patient_id), 303)

@@ -1,4 +1,4 @@
-"""The preview of one document, with its neighbours in the list."""
+"""The preview of one document, with its neighbors in the list."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from medfiles.sandbox.render.spec import Window, fit_size
 from medfiles.web import pages
 from medfiles.web.filters import plural
 
-DEFAULT_WIDTH = 960  # pixels: for browsers that choose no size themselves
-NEIGHBOURS = 12  # documents shown on either side of the one looked at
+DEFAULT_WIDTH = 960  # pixels; for browsers that cannot select a size
+NEIGHBOURS = 12  # documents shown on either side of the current one
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class PictureView:
 
 @dataclass(frozen=True)
 class WindowView:
-    """A window of a DICOM image, in the image's own values."""
+    """A DICOM window (brightness and contrast) to choose from, in the units of the image's values."""
 
     label: str
     center: float
@@ -45,7 +45,7 @@ class NoteView:
 
 @dataclass(frozen=True)
 class PlaceView:
-    """The document's position in its list; `number` 0: no longer in it."""
+    """The document's position in its list. `number` is 0 if it is no longer there."""
 
     query: dict[str, str]  # the list's search, filters and order
     number: int = 0
@@ -81,7 +81,7 @@ class PreviewView:
 
     @property
     def announcement(self) -> str:
-        """The announcement for screen readers."""
+        """What screen readers announce."""
         said = [self.file.file_name]
         said += [f"document {self.place.number} of {self.place.total}"] if self.place.number else []
         said += [plural(self.pages, self.page_label.lower())] if self.pages > 1 else []
@@ -122,7 +122,7 @@ def preview_view(file: FileView, preview: Preview, place: PlaceView) -> PreviewV
 def picture_view(
     file: FileView, preview: Preview, page: int, window: Window | None = None, large: int = DEFAULT_WIDTH
 ) -> PictureView:
-    """Return a page's picture in every size up to the page's own."""
+    """Return the image of a page, with a URL for every size up to the page's own."""
     alt = f"{file.file_name}: {file.description}" if file.description else file.file_name
     if (preview.pages or 1) > 1:
         alt = f"{'Frame' if preview.kind == 'dicom' else 'Page'} {page} of {preview.pages} of {file.file_name}"

@@ -1,4 +1,4 @@
-"""The print page of one or several documents of a record."""
+"""The print page for one or more documents of a record."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class PrintedDocument:
 
 @dataclass(frozen=True)
 class OmittedDocument:
-    """A document that is not on the page, and why."""
+    """A document that was left out of the page, and the reason."""
 
     name: str
     reason: str
@@ -52,7 +52,7 @@ def answer(record_type: RecordType, record_id: int, file_ids: Sequence[int]) -> 
 def _print_document(
     record_type: RecordType, record_id: int, file_id: int, before: Sequence[PrintedDocument]
 ) -> PrintedDocument | OmittedDocument:
-    """Return as much of the document as fits after those before it."""
+    """Return as much of the document as still fits on the page."""
     try:
         file = documents().get(file_id)
         if (file.entity_type, file.entity_id) != (record_type.name, record_id):
@@ -74,5 +74,5 @@ def _print_document(
         return OmittedDocument(name, f"does not fit. The limit is {MAX_PICTURES} pages at once. Print it separately.")
     view = pages.file_view(file)
     pictures = tuple(picture_view(view, preview, page, large=PRINT_WIDTH) for page in range(1, shown + 1))
-    cut = f"Only the first {number(shown)} of {number(count)} pages. Download the document to print all of them."
+    cut = f"Only the first {number(shown)} of {number(count)} pages are shown. Download the document to print the rest."
     return PrintedDocument(view, preview, pictures, notes(preview) + ([NoteView(cut)] if shown < count else []))

@@ -1,4 +1,4 @@
-"""Pages of patients and records, also as fragments for the side sheet."""
+"""Pages of patients and records. Records are also fragments for the side sheet."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +13,7 @@ from medfiles.http import parameters, views
 from medfiles.http.current import actor, documents, records, services, shares
 from medfiles.http.htmx import fragment, is_htmx, trigger
 from medfiles.http.views import file_views
+from medfiles.permissions import Action
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.fields import PATIENT_FIELDS
 from medfiles.records.service import require_editable
@@ -21,14 +22,17 @@ from medfiles.web.edits import EditForm
 from medfiles.web.filters import plural
 
 blueprint = Blueprint("records", __name__)
-MOST_EVENTS = 100  # in one page of the activity
+MOST_EVENTS = 100  # per page of the activity
 
 
 @blueprint.get("/")
 def home() -> ResponseReturnValue:
     family = patients(counted=True)
     recent = file_views(documents().recent(), titled=True, names={person.id: person.name for person in family})
-    return render_template("records/home.html", patients=family, recent=recent, invitations=shares().invitations())
+    trashed = [views.patient_view(one, Action.OWN) for one in records().trashed_patients()]
+    return render_template(
+        "records/home.html", patients=family, recent=recent, trashed=trashed, invitations=shares().invitations()
+    )
 
 
 @blueprint.route("/patients/new", methods=["GET", "POST"])
@@ -63,13 +67,26 @@ def patient_edit(patient_id: int) -> ResponseReturnValue:
     return patient_form(edit, context)
 
 
+@blueprint.post("/patients/<int:patient_id>/delete")
+def patient_delete(patient_id: int) -> ResponseReturnValue:
+    view = views.patient_view(records().delete_patient(patient_id), Action.OWN)
+    message = f"{view.name} moved to trash with all records and documents."
+    notices.say(message, notices.undo_patient(patient_id, view.name))
+    return redirect(url_for(".home"), 303)
+
+
+@blueprint.post("/patients/<int:patient_id>/restore")
+def patient_restore(patient_id: int) -> ResponseReturnValue:
+    view = views.patient_view(records().restore_patient(patient_id), Action.OWN)
+    notices.say(f"{view.name} restored with all records and documents.")
+    return redirect(url_for(".patient", patient_id=patient_id), 303)
+
+
 @blueprint.get("/patients/<int:patient_id>/trash")
 def patient_trash(patient_id: int) -> ResponseReturnValue:
     view, context = pages.patient_page(patient_id, "trash")
     deleted = [views.record_view(kind, record, view, count) for kind, record, count in records().trashed(patient_id)]
-    gone = {(record.type.name, record.id) for record in deleted}
-    files = [file for file in documents().trashed(patient_id) if (file.entity_type, file.entity_id) not in gone]
-    shown = file_views(files, titled=True)
+    shown = file_views(documents().trashed(patient_id), titled=True)
     return render_template("records/patient_trash.html", records=deleted, files=shown, **context)
 
 
@@ -163,7 +180,7 @@ def record_restore(type: RecordType, id: int) -> ResponseReturnValue:
 
 
 def patients(*, counted: bool = False) -> tuple[views.PatientView, ...]:
-    """Return the account's patients; `counted` adds figures for the start page."""
+    """Return the account's patients. `counted`: with the numbers shown on the start page."""
     if "patients" not in g:
         g.patients = tuple(
             views.patient_view(entry.patient, entry.level, entry.records, entry.files)
@@ -173,7 +190,7 @@ def patients(*, counted: bool = False) -> tuple[views.PatientView, ...]:
 
 
 def editable_patient(patient_id: int, record_type: RecordType) -> views.PatientView:
-    """Return the patient, or raise Forbidden when the reader cannot edit it."""
+    """Return the patient. Raises Forbidden if the user cannot edit it."""
     view, _ = pages.patient_page(patient_id, record_type.name)
     _require_edit(view)
     return view

@@ -1,4 +1,4 @@
-"""Create API tokens, shown once, confirm suspended ones, and revoke them. Each needs fresh proof."""
+"""API tokens: create (shown once), confirm if suspended, and revoke. Each needs fresh proof."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -29,14 +29,14 @@ SCOPES = [
     SelectChoice(api_tokens.WRITE, "Can edit: also add, change and delete"),
     SelectChoice(api_tokens.SHARE, "Can edit and share: also give other people access"),
 ]
-EVERY_PATIENT = "Everyone you have access to"
+EVERY_PATIENT = "All patients you have access to"
 
 
 class TokenForm(ServiceForm):
     name = StringField(
         "Name",
-        [InputRequired("Enter the name."), Length(max=api_tokens.NAME_LIMIT)],
-        description="For example: Scanner in the hall",
+        [InputRequired("Enter a name."), Length(max=api_tokens.NAME_LIMIT)],
+        description="For example: Hallway scanner",
         render_kw={"maxlength": api_tokens.NAME_LIMIT, "autocomplete": "off"},
     )
     scope = RadioField("Permission", choices=SCOPES, default=api_tokens.READ)
@@ -46,7 +46,7 @@ class TokenForm(ServiceForm):
 
 @dataclass(frozen=True)
 class TokenShareView:
-    """Access that a token gave."""
+    """Access that was given by a token."""
 
     email: str
     patient: str
@@ -94,7 +94,7 @@ def revoke(token_id: int) -> ResponseReturnValue:
 
 
 def _create(form: Any) -> tuple[Any, str]:
-    """Return the token and its text."""
+    """Create a token; return it and its text."""
     days, only = int(form.days.data), parameters.id_or_unknown(form.patient.data)
     lifetime = timedelta(days=days) if days else None
     return api_tokens.create(actor(), form.name.data, form.scope.data, only, lifetime, g.session_digest)

@@ -1,4 +1,4 @@
-"""Accounts, patients, records, documents, the audit trail and the storage journal; the older feature's table."""
+"""Accounts, patients, records, documents, audit log and storage journal; the older feature's table."""
 
 import sqlalchemy as sa
 from alembic import op

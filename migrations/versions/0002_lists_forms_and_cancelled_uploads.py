@@ -1,4 +1,4 @@
-"""What lists are sorted and searched by, the keys of forms that make records, and uploads given up on their way."""
+"""Columns for sorting and searching lists, creation keys of records, and canceled uploads."""
 
 import re
 import unicodedata
@@ -67,7 +67,10 @@ def fill() -> None:
 
 
 def require() -> None:
-    """SQLite can only do this by copying the table, and would number documents anew after it."""
+    """Make the columns required.
+
+    SQLite can only do this by copying the table, after which it would reset the numbering of documents.
+    """
     connection = op.get_bind()
     sqlite = connection.dialect.name == "sqlite"
     numbered = sa.text("SELECT seq FROM sqlite_sequence WHERE name = 'entity_files'")
@@ -82,7 +85,7 @@ def require() -> None:
 
 
 def forms(number: int, name: str, description: str | None) -> dict[str, int | str]:
-    """As they were made when this migration was written."""
+    """Return the columns for sorting and searching, computed as when this migration was written."""
     searched = fold(f"{name}\n{description}" if description else name)
     sort_name = re.sub(r"\d+", comparable, fold(name)[:500])[:500]
     return {"of": number, "sorted_by": sort_name, "searched_in": searched}

@@ -1,4 +1,4 @@
-"""What scripts sign in with."""
+"""API tokens for scripts."""
 
 import sqlalchemy as sa
 from alembic import op

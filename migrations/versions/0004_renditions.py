@@ -1,4 +1,4 @@
-"""What was derived from documents' bytes."""
+"""Renditions of documents."""
 
 import sqlalchemy as sa
 from alembic import op

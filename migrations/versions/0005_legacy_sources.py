@@ -1,4 +1,4 @@
-"""Where older files come from, how far they are moved, and what became of them."""
+"""Sources of older files, the state of their migration, and new ids by older ids."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""When each document was last read and compared, what was found, and when long work was last done."""
+"""When each document was last checked, findings of integrity checks, and last runs of recurring work."""
 
 import sqlalchemy as sa
 from alembic import op

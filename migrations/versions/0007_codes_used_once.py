@@ -1,4 +1,4 @@
-"""Which code of the second step was used last, so that none opens the door twice."""
+"""The last two-step verification code used, so that no code works twice."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""The chain over the trail, and triggers that let nobody change or delete what stands in either."""
+"""The hash chain over the audit log, and triggers that make both append-only."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What a malware scan said of each document."""
+"""Results of malware scans."""
 
 import sqlalchemy as sa
 from alembic import op

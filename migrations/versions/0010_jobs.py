@@ -1,4 +1,4 @@
-"""Work that nobody waits for, with leases."""
+"""Background jobs, with leases."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,7 +1,8 @@
-"""Move what is personal in audit events to a table of its own, and seal the log again.
+"""Move the personal data of audit events to a table of its own, and seal the log again.
 
-The seals cover the events' columns, so moving anything breaks them. The old chain is verified first, and the migration
-stops if it fails. Then everything is sealed in the new format, after an event `reseal` that names the old head.
+The seals cover the columns of events, so moving anything breaks them. The old chain is verified first, and the
+migration stops if that fails. Then everything is sealed in the new format, after an event `reseal` that names the old
+head.
 """
 
 import hashlib
@@ -83,7 +84,7 @@ def downgrade() -> None:
 
 
 def _deleted_for_good() -> set[tuple[str, int]]:
-    """Return what was deleted permanently: nothing personal of it is kept."""
+    """Return what was deleted permanently, whose personal data is not kept."""
     done = sa.select(events).where(events.c.outcome == "done")
     files = op.get_bind().execute(done.where(events.c.action.in_(["purge", "cancel"]), events.c.file_id.is_not(None)))
     records = op.get_bind().execute(done.where(events.c.action == "purge-record"))
@@ -91,7 +92,7 @@ def _deleted_for_good() -> set[tuple[str, int]]:
 
 
 def _separate(row: Any, gone: bool) -> None:
-    """Move name, token and address of one event to `audit_private`, or erase them."""
+    """Move the name, token and address of an event to `audit_private`, or erase them."""
     details = dict(row.details or {})
     content = {"name": details.pop("name", None), "token": details.pop("token", None),
                "address": row.address or details.pop("address", None)}
@@ -116,7 +117,7 @@ def _put_back(number: int, content: dict[str, Any]) -> None:
 
 
 def _verify(columns: tuple[str, ...]) -> tuple[int, str] | None:
-    """Return (position, MAC) of the last seal, or None if nothing is sealed; stop if the chain is broken."""
+    """Return (position, MAC) of the last seal, or None if nothing is sealed. Stops if the chain is broken."""
     checkpoint, position, mac, broken = _sealer().anchor.read(), 0, GENESIS, None
     for row in _chain(columns):
         expected = _mac(mac, row, columns) if row.id is not None and row.position == position + 1 else ""
@@ -136,7 +137,7 @@ def _verify(columns: tuple[str, ...]) -> tuple[int, str] | None:
 
 
 def _seal_again(columns: tuple[str, ...], old: tuple[int, str] | None) -> None:
-    """Compute all seals anew, add an event that names the old head, and renew the checkpoint after the commit."""
+    """Recompute all seals, add an event that names the old head, and renew the checkpoint after the commit."""
     if old is None:
         return
     bind, mac = op.get_bind(), GENESIS
@@ -158,14 +159,14 @@ def _sealer() -> Any:
 
 
 def _chain(columns: tuple[str, ...]) -> Iterator[Any]:
-    """Yield seals with their events, in the order of the chain."""
+    """Return the seals with their events, in the order of the chain."""
     joined = seals.outerjoin(events, events.c.id == seals.c.event_id)
     wanted = [seals.c.position, seals.c.mac, *(events.c[name] for name in columns)]
     return _batches(joined, seals.c.position, *wanted)
 
 
 def _batches(table: Any, key: Any, *columns: Any) -> Iterator[Any]:
-    """Yield rows in the order of a unique key; the table may be changed meanwhile."""
+    """Yield rows ordered by a unique key. The table may change while they are read."""
     last = -1
     query = sa.select(key.label("_key"), *columns).select_from(table).order_by(key).limit(BATCH)
     while rows := op.get_bind().execute(query.where(key > last)).all():
@@ -196,7 +197,7 @@ def _allow_changes() -> None:
 
 
 def _refuse_changes(more: Sequence[tuple[str, tuple[str, ...]]] = ()) -> None:
-    """Make the tables append-only again; of a personal part `more` forbids the change but not the deletion."""
+    """Make the tables append-only again. `more` names further tables, with the changes to refuse."""
     for table, changes in [*((table, ("UPDATE", "DELETE")) for table in SEALED), *more]:
         if op.get_bind().dialect.name == "postgresql":
             op.execute(

@@ -1,4 +1,4 @@
-"""Rounds of housekeeping, and the round in which each document and record went to the trash."""
+"""Housekeeping rounds, and the round in which each document and record went to the trash."""
 
 from datetime import UTC, datetime
 

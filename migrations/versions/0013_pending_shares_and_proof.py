@@ -1,4 +1,4 @@
-"""Shares that wait for their account to accept, the token scope `share`, and fresh proof of a session."""
+"""Pending shares, the token scope `share`, and fresh proof of sessions."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -202,7 +202,7 @@ def test_a_new_password_ends_every_token_of_the_account(world: World) -> None:
     assert status(by) == 200
     confirm(here)
     assert send(here, "/account/password", **NEW).status_code == 302
-    assert "tokens revoked" in here.get("/account").text
+    assert "tokens were revoked" in here.get("/account").text
     assert [status(by), status(others)] == [401, 200]
     [event] = world.events(action="revoke-token")
     assert details_of(event) == {"scope": "read", "name": "Scanner", "because": "new password"}

@@ -284,6 +284,10 @@ def provoke_states(world: World, script: Script) -> None:
     script.ask("POST", f"/files/{left}/restore")
     older = world.older_file(world.record("lab-result"))
     script.ask("DELETE", f"/lab-result-files/{older.id}")
+    patient = world.patient()
+    script.ask("POST", f"/patients/{patient.id}/restore")
+    for _ in range(2):
+        script.ask("DELETE", f"/patients/{patient.id}")
 
 
 def provoke_downloads(world: World, script: Script) -> None:

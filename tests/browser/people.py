@@ -95,7 +95,7 @@ class Person:
         patient = self.patient()
         accounts.set_admin(self.email, True)
         files = ("Growth.png", "Summary.docx", "Old note.txt")
-        visit = self.visit(*files, patient=patient, visit_type="Primary care", location="Health centre")
+        visit = self.visit(*files, patient=patient, visit_type="Primary care", location="Health center")
         self.attach(visit, LONG_NAME, description="Says that no operation is needed for now.", category="referral")
         self.world.documents(self.email).trash(self.file_named(visit, "Old note.txt").id)
         self.edit(visit)

@@ -123,7 +123,7 @@ def test_selected_documents_get_a_category(page: Page, person: Person) -> None:
     tick(page, "Note 1.txt", "Note 3.txt")
     page.get_by_label("Category for the selected documents").select_option("Referral")
     bulk(page, "Set category").click()
-    expect_said(page, "Category of 2 documents saved.")
+    expect_said(page, "Category saved for 2 documents.")
     expect(page.locator(".mf-file-category")).to_have_text(["Referral", "Referral"])
     expect(row(page, "Note 3.txt")).to_contain_text("Referral")
     assert page.evaluate("document.activeElement !== document.body")

@@ -30,9 +30,9 @@ def test_two_tabs_change_different_fields_and_nothing_is_lost(page: Page, other:
     page.get_by_label("Notes").fill(NOTE)
     save(page)
     expect(page.locator(".mf-facts")).to_contain_text(NOTE)
-    other.get_by_label("Location").fill("Health centre")
+    other.get_by_label("Location").fill("Health center")
     save(other)
-    expect(other.locator(".mf-facts")).to_contain_text("Health centre")
+    expect(other.locator(".mf-facts")).to_contain_text("Health center")
     expect(other.locator(".mf-facts")).to_contain_text(NOTE)
 
 
@@ -48,7 +48,7 @@ def test_a_conflict_in_the_sheet_shows_both_values_and_one_is_chosen(
     save(other)
     expect(other.locator(".mf-facts")).to_contain_text("Written in the other tab")
     sheet.get_by_label("Notes").fill(NOTE)
-    sheet.get_by_label("Location").fill("Health centre")
+    sheet.get_by_label("Location").fill("Health center")
     save(page)
     alert = sheet.get_by_role("alert")
     expect(alert).to_be_focused()
@@ -57,11 +57,11 @@ def test_a_conflict_in_the_sheet_shows_both_values_and_one_is_chosen(
     expect(sheet.get_by_role("radio", name="Saved by you elsewhere")).to_have_accessible_description(
         "Written in the other tab"
     )
-    expect(sheet.get_by_label("Location")).to_have_value("Health centre")
+    expect(sheet.get_by_label("Location")).to_have_value("Health center")
     sheet.get_by_role("radio", name="Yours").check()
     save(page)
     expect(sheet.locator(".mf-facts")).to_contain_text(NOTE)
-    expect(sheet.locator(".mf-facts")).to_contain_text("Health centre")
+    expect(sheet.locator(".mf-facts")).to_contain_text("Health center")
 
 
 def test_a_conflict_in_the_row_of_a_document_is_settled_there(

@@ -240,7 +240,7 @@ def test_failed_part_can_be_tried_again(host: Host, person: Person, complaints: 
     host.parts(at, f"{at}/list", f"{at}/badge")
     for part, locator in shown.items():
         expect(locator).to_have_count(int(part != failing))
-    expect(host.page.get_by_role("alert")).to_contain_text("Something went wrong on our side.")
+    expect(host.page.get_by_role("alert")).to_contain_text("Something went wrong on our end.")
     assert "Bad gateway" not in host.page.inner_text("body")
     host.page.unroute(f"**{at}{failing}")
     host.page.get_by_role("button", name="Try again").click()

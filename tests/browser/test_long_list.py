@@ -127,7 +127,7 @@ def test_search_that_fails_keeps_all_rows_loaded_so_far(page: Page, visit: Any, 
     scroll(page, 3 * SHOWN)
     fail("**/list?*")(page)
     search(page).fill("page 7321")
-    expect(page.locator(".mf-body > .mf-problem")).to_contain_text("Something went wrong on our side.")
+    expect(page.locator(".mf-body > .mf-problem")).to_contain_text("Something went wrong on our end.")
     assert page.locator("[data-mf-row]").count() >= 3 * SHOWN
 
 
@@ -137,7 +137,7 @@ def test_rows_that_fail_to_load_are_requested_again(page: Page, visit: Any, comp
     fail("**/list?*")(page)
     page.locator(".mf-next-rows").scroll_into_view_if_needed()
     problem = page.locator(".mf-next-rows").get_by_role("alert")
-    expect(problem).to_contain_text("Something went wrong on our side.")
+    expect(problem).to_contain_text("Something went wrong on our end.")
     page.unroute("**/list?*")
     problem.get_by_role("button", name="Try again").click()
     expect(page.locator("[data-mf-row]").nth(SHOWN)).to_be_visible()

@@ -307,7 +307,7 @@ def test_failed_save_can_be_tried_again(page: Page, person: Person, complaints: 
     pick(page, "Growth.png")
     save(page).click()
     expect(page.get_by_role("alert")).to_be_in_viewport()
-    expect(page.get_by_role("alert")).to_contain_text("Something went wrong on our side.")
+    expect(page.get_by_role("alert")).to_contain_text("Something went wrong on our end.")
     expect(reason(page)).to_have_value("Sore knee")
     expect(mark_of(page, "Letter.pdf")).to_be_checked()
     expect(said(page, "Growth.png")).to_have_text(WAITS)

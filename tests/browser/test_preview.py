@@ -250,7 +250,7 @@ def test_dicom_image_has_frames_and_windows(page: Page, person: Person) -> None:
     expect(picture).to_have_attribute("src", re.compile(r"cn600x1500/3\.webp$"))
     expect(page.get_by_role("button", name="Lung")).to_have_attribute("aria-pressed", "true")
     asked.clear()
-    page.get_by_role("slider", name="Centre").focus()
+    page.get_by_role("slider", name="Center").focus()
     for _ in range(5):
         page.keyboard.press("ArrowRight")
     expect(picture).to_have_attribute("src", re.compile(r"cn595x1500/3\.webp$"))
@@ -289,7 +289,7 @@ def test_failed_preview_is_explained_and_can_be_tried_again(page: Page, person: 
     page.goto(f"/documents/lab-result/{one.id}")
     page.get_by_role("link", name="A.png", exact=True).click()
     look = page.locator(".mf-look[open]")
-    expect(look.get_by_role("alert")).to_have_text("Something went wrong on our side.")
+    expect(look.get_by_role("alert")).to_have_text("Something went wrong on our end.")
     expect(look.get_by_role("link", name="Download")).to_be_visible()
     expect(look.get_by_role("button", name="Try again")).to_be_focused()
     pictures = re.compile(r"-v1w(480|960)/")

@@ -90,3 +90,16 @@ def test_activity_is_grouped_by_the_days_of_the_reader(browser: Browser, person:
         expect(day).to_have_count(1)
         expect(page.get_by_role("heading", name="2 Jan 2026")).to_have_count(0)
         expect(page.locator(".mf-trail h2:text-is('1 Jan 2026') + ol time")).to_have_text(["22:00", "15:00"])
+
+
+def test_patient_moved_to_trash_is_back_with_everything_after_undo(page: Page, person: Person) -> None:
+    visit = person.visit("Letter.pdf")
+    patient = f"/patients/{visit.patient_id}"
+    page.goto(patient)
+    page.get_by_text("More actions for").locator("..").click()
+    page.get_by_role("button", name="Move patient to trash").click()
+    expect(page).to_have_url("/")
+    expect(page.get_by_role("heading", name="Patients in the trash")).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    expect(page).to_have_url(patient)
+    expect(page.get_by_text("Letter.pdf").first).to_be_visible()

@@ -40,6 +40,6 @@ def test_token_is_created_copied_and_shown_only_once(page: Page, person: Person,
     expect(page.get_by_role("heading", name="Confirm it’s you")).to_be_visible()
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Continue").click()
-    expect(page.get_by_text("No access was given with it.")).to_be_visible()
+    expect(page.get_by_text("This token was not used to give anyone access.")).to_be_visible()
     page.get_by_role("button", name="Revoke").click()
     expect(page.get_by_text("Token “Scanner in the hall” revoked.")).to_be_visible()

@@ -43,7 +43,7 @@ from tests.support.server import reserved_port, serve
 
 MB = 1024 * 1024
 PASSWORD = "a long and quiet river"
-SIGNED_OUT = "You were signed out. Sign in again in another tab. Your files are kept here."
+SIGNED_OUT = "You were signed out. Sign in again in another tab. Your files will stay here."
 
 
 class Restartable:
@@ -167,7 +167,7 @@ def test_file_selected_offline_waits_and_resumes(page: Page, person: Person, com
     page.context.set_offline(True)
     pick(page, note(1))
     expect_state(page, "Note 1.txt", "paused")
-    expect(said(page, "Note 1.txt")).to_have_text("You’re offline. The upload resumes when you’re back online.")
+    expect(said(page, "Note 1.txt")).to_have_text("You’re offline. The upload will resume when you’re back online.")
     page.context.set_offline(False)
     expect(row(page, "Note 1.txt")).to_be_visible()
     assert digests(person, visit) == digests_of(note(1))
@@ -227,7 +227,7 @@ def test_file_for_a_full_record_is_added_once_there_is_room(page: Page, person: 
     expect(said(page, "Note 1.txt")).to_contain_text("full (8 of 8)")
     press(page, "Move to trash", "Old 1.txt")
     expect(page.get_by_role("button", name="restore Old 1.txt")).to_be_visible()
-    expect(said(page, "Note 1.txt")).to_have_text("This visit has room for this file now. Try again to add it.")
+    expect(said(page, "Note 1.txt")).to_have_text("This visit now has room for this file. Try again to add it.")
     button(page, "Try again", "Note 1.txt").click()
     expect(row(page, "Note 1.txt")).to_be_visible()
     assert "Note 1.txt" in digests(person, visit)

@@ -78,7 +78,7 @@ def test_a_command_about_an_unknown_account_is_refused(world: World) -> None:
     for words in ("password nobody@sample.example --password-stdin", "disable nobody@sample.example"):
         result = run(world, "user", *words.split(), typed=PASSWORD)
         assert result.exit_code == FINDINGS
-        assert "There is no account nobody@sample.example." in result.stderr
+        assert "There is no account for nobody@sample.example." in result.stderr
 
 
 def test_accounts_are_listed_with_what_they_can_do(world: World) -> None:

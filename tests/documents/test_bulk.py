@@ -260,7 +260,7 @@ def test_a_category_is_given_to_all_that_are_not_in_the_trash(world: World) -> N
     assert [file.category for file in world.files()] == ["referral"] * 3 + [None]
     assert done(service(world).categorise(kind, record.id, ids[:2], None)) == ids[:2]
     assert [file.category for file in world.files()] == [None, None, "referral", None]
-    with pytest.raises(Rejected, match="no category"):
+    with pytest.raises(Rejected, match="does not exist here"):
         service(world).categorise(kind, record.id, ids, "nonsense")
     assert [file.category for file in world.files()] == [None, None, "referral", None]
     events = world.events(action="edit", file_id=ids[0])

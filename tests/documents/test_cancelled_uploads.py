@@ -113,7 +113,7 @@ def test_the_sender_of_what_arrives_too_late_is_told(desk: Desk) -> None:
     environ = {"wsgi.input": body, "CONTENT_LENGTH": str(len(CONTENT))}
     answer = desk.browser.client.post(f"{desk.path}/files", headers=headers, environ_overrides=environ)
     assert (answer.status_code, body.jobs) == (409, [])
-    assert heard(answer) == {"documents:error": {"message": "This upload was cancelled.", "code": "conflict"}}
+    assert heard(answer) == {"documents:error": {"message": "This upload was canceled.", "code": "conflict"}}
     desk.assert_empty()
 
 
@@ -296,7 +296,7 @@ def test_the_audit_log_has_what_was_cancelled_and_what_arrived_too_late(desk: De
     assert (event.outcome, event.actor_id, event.file_id) == ("done", desk.world.user().id, file_id)
     assert (event.entity_id, event.patient_id) == (desk.record_id, desk.record.patient_id)
     activity = desk.browser.get(f"/patients/{event.patient_id}/activity").text
-    assert f"cancelled the upload of document {file_id}" in activity
+    assert f"canceled the upload of document {file_id}" in activity
     desk.send()
     [event] = desk.world.events(action="attach", outcome="refused")
     assert (event.reason, event.personal.get("name")) == ("conflict", "letter.txt")

@@ -59,7 +59,7 @@ def test_the_refusal_says_what_to_do(look: Look) -> None:
     with pytest.raises(ContentMismatch) as refusal:
         look(samples.png(), ".pdf")
     assert refusal.value.message == (
-        "This file is named .pdf but its content is a PNG image. Rename it to end in .png, then upload it again."
+        "This file is named .pdf but is actually a PNG image. Rename it to end in .png, then upload it again."
     )
 
 
@@ -79,7 +79,7 @@ def test_truncated_files_random_bytes_and_programs_are_refused(look: Look, kind:
     with pytest.raises(ContentMismatch):
         look(bytes(range(256)) * 40, kind)
     for name, content in PROGRAMS.items() if kind not in TEXTS else ():
-        with pytest.raises(ContentMismatch, match=f"its content is {name}"):
+        with pytest.raises(ContentMismatch, match=f"is actually {name}"):
             look(content, kind)
 
 

@@ -167,7 +167,7 @@ test("a file over the limit is refused with both sizes", () => {
 });
 
 test("a file one byte over the limit is not said to have the size that is allowed", () => {
-  assert.match(refusal(made("Photo.jpg", 15 * MB + 1), RULES)?.message ?? "", /^This photo is slightly larger\. The limit is 15 MB\. Make it smaller, then/);
+  assert.match(refusal(made("Photo.jpg", 15 * MB + 1), RULES)?.message ?? "", /^This photo is slightly over 15 MB\. The limit is 15 MB\. Make it smaller, then/);
 });
 
 for (const name of ["a.jpg", "a.JPEG", "IMG_1.HEIC", "a.webp"])

@@ -110,7 +110,7 @@ def test_output_is_by_user_and_patient_with_names_only_on_request(world: World) 
     assert f"Patient 2: {of_patient} files" in output
     assert f"User 1: {of_user} of {of_user} files moved" in output
     assert f"Patient 2: {of_patient} of {of_patient} files moved" in output
-    assert "Isolation: no user has access to a document of another user’s patient" in output
+    assert "Isolation: no user has access to documents of another user’s patients" in output
     assert "First2" not in output
     assert "user1@" not in output
     named = migrate(world, "--names").output
@@ -225,7 +225,7 @@ def test_files_moved_into_the_trash_stay_there_for_the_whole_period(world: World
     assert document_of(older.id).deleted_at is not None
     assert (world.uploads / older.file_path).exists()
     assert housekeeping.due(now() - timedelta(days=30)) == []
-    assert [file.legacy_id for file in housekeeping.due(now() + timedelta(seconds=1))] == [older.id]
+    assert [file.legacy_id for file, _ in housekeeping.due(now() + timedelta(seconds=1))] == [older.id]
 
 
 def test_each_moved_document_has_an_audit_event(world: World) -> None:
@@ -330,9 +330,9 @@ def test_without_pg_dump_only_sqlite_databases_are_moved(world: World, monkeypat
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"sha256": "0" * 64}, "has different content than when it was moved"),
+        ({"sha256": "0" * 64}, "has different content from when it was moved"),
         ({"file_path": "files/lab-results/00000000-0000-4000-8000-000000000000.txt"}, "cannot be read"),
-        ({"category": "other", "entity_type": "visit"}, "belongs to another"),
+        ({"category": "other", "entity_type": "visit"}, "belongs to a different"),
     ],
 )
 def test_verification_finds_altered_documents(world: World, change: dict[str, str], words: str) -> None:
@@ -356,7 +356,7 @@ def test_verification_finds_a_document_of_the_wrong_patient(world: World) -> Non
     document.patient_id, document.entity_id = other.patient_id, other.id
     db.session.commit()
     output = migrate(world).output
-    assert f"File {older.id} belongs to another lab result, patient or user than before." in output
+    assert f"File {older.id} belongs to a different lab result, patient or user than before." in output
 
 
 @pytest.mark.database

@@ -203,7 +203,7 @@ def test_a_second_source_is_refused(world: World, other: Older, tmp_path: Path) 
 def test_a_source_is_refused_where_there_are_older_files_already(world: World, other: Older) -> None:
     world.older_file(world.record("lab-result"))
     result = migrate(world, *of(other))
-    assert (result.exit_code, "old files of its own" in result.output) == (1, True)
+    assert (result.exit_code, "its own old files" in result.output) == (1, True)
     assert world.files() == []
 
 

@@ -86,8 +86,11 @@ def test_the_status_command_counts_what_needs_attention(world: World) -> None:
     lines = dict(line.split(maxsplit=1) for line in run(world, "status").output.splitlines() if "audit" not in line)
     assert lines == {
         "documents": "1",
+        "trash": "0",
         "findings": "none",
         "jobs": lines["jobs"],
         "scans": "0 pending",
+        "backup": "never",
+        "clock": "steady",
         "sandbox": "complete",
     }

@@ -110,7 +110,7 @@ def test_the_command_says_what_it_did_and_that_nothing_is_left(world: World, pla
     assert told == {
         "moved": len(there), "damaged": [], "failed": [], "documents": 0, "others": 0, "storage": "objects"
     }  # fmt: skip
-    assert "MEDFILES_STORAGE_ALSO can be removed" in command(world).stdout
+    assert "You can remove MEDFILES_STORAGE_ALSO" in command(world).stdout
 
 
 def test_until_it_went_over_a_document_is_served_from_where_it_is(world: World, places: tuple[Any, Any]) -> None:

@@ -73,7 +73,7 @@ def test_a_command_of_another_account_is_refused_and_names_the_owner(folder: Pat
     os.chown(folder, NOBODY, NOBODY)
     done = run(folder, "flask", "--app", "wsgi", "medfiles", "user", "list")
     assert done.returncode == 1
-    assert "belongs to the account nobody, but this is root" in done.stderr
+    assert "belongs to the account nobody, but this command runs as root" in done.stderr
     assert "Traceback" not in done.stderr
     assert list(folder.iterdir()) == []
 
@@ -123,7 +123,7 @@ def test_a_port_in_use_is_one_sentence(folder: Path) -> None:
         port = str(taken.getsockname()[1])
         done = run(folder, "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app", MEDFILES_PORT=port)
     assert done.stderr.strip().splitlines() == [
-        f"Error: Port {port} of 127.0.0.1 is in use by another program. Stop it, or set MEDFILES_PORT or MEDFILES_HOST."
+        f"Error: Port {port} on 127.0.0.1 is in use by another program. Stop it, or set MEDFILES_PORT or MEDFILES_HOST."
     ]
 
 
@@ -150,7 +150,8 @@ def test_a_setting_that_cannot_be_used_is_one_sentence(
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_a_missing_secret_key_beside_data_is_not_replaced(world: World) -> None:
+def test_a_missing_secret_key_beside_data_is_not_replaced(make_world: Callable[..., World]) -> None:
+    world = make_world()
     world.patient()
     settings = world.app.config
     (Path(world.app.instance_path) / "secret-key").unlink()

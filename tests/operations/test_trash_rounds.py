@@ -87,7 +87,7 @@ def test_a_worker_process_a_year_ahead_purges_nothing(world: World) -> None:
 def test_the_purge_command_a_year_ahead_purges_nothing(world: World) -> None:
     trashed(world)
     environ = {name: str(world.app.config[name]) for name in ("MEDFILES_INSTANCE", "MEDFILES_DATABASE_URL")}
-    assert "deleted 0 documents and 0 records" in flask(environ, YEAR, "medfiles", "trash", "purge").stdout
+    assert "deleted 0 documents, 0 records and 0 patients" in flask(environ, YEAR, "medfiles", "trash", "purge").stdout
     assert left() == (2, 1)
 
 

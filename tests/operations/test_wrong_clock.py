@@ -170,7 +170,9 @@ def test_a_file_staged_a_year_ahead_is_removed_in_a_day(world: World, monkeypatc
 
 def test_a_document_added_a_year_ahead_cannot_be_cancelled(world: World, set_clock: SetClock) -> None:
     record = world.record()
-    world.store(record, "a.txt", uploaded_at=now() + YEAR, idempotency_key="key")
+    file = world.attach(record, "a.txt", idempotency_key="key")
+    with transaction() as session:
+        session.execute(update(EntityFile).where(EntityFile.id == file.id).values(uploaded_at=now() + YEAR))
     with pytest.raises(Conflict):
         world.documents().cancel(world.kind(), record.id, "key")
 

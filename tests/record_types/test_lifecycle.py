@@ -208,8 +208,8 @@ def test_every_step_is_in_the_activity(life: Life) -> None:
     life.send(life.at(record_id, "/delete"))
     activity = life.text(f"/patients/{life.patient_id}/activity")
     title = life.record_type.title_of(life.world.records().get(life.record_type, record_id))
-    for word in ("added", "downloaded", "changed", "moved", "restored"):
-        assert f"You {word} “letter.pdf”" in activity
+    for words in ("added", "downloaded", "changed Description of", "moved", "restored"):
+        assert f"You {words} “letter.pdf”" in activity
     for words in ("created", "moved"):
         assert re.search(rf"You {words} (the {life.record_type.title.lower()} )?“{title}”", activity)
 
@@ -222,7 +222,7 @@ def test_old_records_are_purged_from_the_trash(life: Life) -> None:
     result = life.world.app.test_cli_runner().invoke(
         args=["medfiles", "trash", "purge", "--older-than", "0m", "--json"]
     )
-    assert json.loads(result.stdout) == {"documents": 1, "records": 1, "failed": 0}
+    assert json.loads(result.stdout) == {"documents": 1, "records": 1, "patients": 0, "failed": 0}
     assert life.send(life.at(record_id, "/restore")).status_code == 404
     life.world.assert_settled()
 

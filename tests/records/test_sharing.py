@@ -253,7 +253,7 @@ def test_the_owner_reads_who_was_given_what_and_who_opened_it(world: World) -> N
     told = " ".join(page.split())
     assert f"<strong>You</strong> gave access to “{OTTO}”" in told
     assert f"<strong>{OTTO}</strong> downloaded “letter.pdf”" in told
-    assert f"<strong>You</strong> revoked access of “{OTTO}”" in told
+    assert f"<strong>You</strong> revoked access for “{OTTO}”" in told
 
 
 def test_what_was_refused_stands_in_the_trail(world: World) -> None:

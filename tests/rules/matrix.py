@@ -79,8 +79,11 @@ POST /documents/files/{file}/restore               409,303,409 403,404,404
 POST /documents/files/{file}/purge                 409,303,303 403,404,404
 GET  /documents/{type}/badges?ids={record}         200,200 200,200
 """
-# For the owner of a patient or of a session: an editor is answered as a viewer is.
+# For the owner of a patient or of a session: an editor is answered as a viewer is. A patient is restored right after it
+# was deleted.
 PAGES_OF_OWNERS = """
+POST /patients/{patient}/delete                    303 403
+POST /patients/{patient}/restore                   303 403
 GET  /patients/{patient}/people                    200 403
 POST /patients/{patient}/people                    422 403
 POST /account/sessions/{session}/end               303 404
@@ -95,6 +98,8 @@ POST /sign-out
 POST /account/sign-out
 GET /account/tokens/new
 POST /account/tokens/new
+GET /account/tokens/1/confirm
+POST /account/tokens/1/confirm
 GET /account/tokens/1/revoke
 POST /account/tokens/1/revoke
 POST /invitations/1/accept
@@ -159,12 +164,15 @@ POST   /invitations/{share}/accept                 404 404
 DELETE /invitations/{share}                        404 404
 """
 API_OF_OWNERS = """
+DELETE /patients/{patient}                         200 403
+POST   /patients/{patient}/restore                 200 403
 GET    /patients/{patient}/shares                  200 403
 POST   /patients/{patient}/shares                  201 403 share
 DELETE /shares/{share}                             200 403
 """
 API_OF_ACCOUNTS = """
 GET    /patients                                   200 200
+GET    /patients?trashed=1                         200 200
 GET    /invitations                                200 200
 POST   /patients                                   201 201 patient
 POST   /files/batch-counts                         200 200 counts

@@ -54,6 +54,7 @@ class Things:
     trashed_id: int
     require_admin: UploadPermit
     change_id: int  # the event of an edit of the patient
+    away_id: int  # a patient in the trash
 
     @property
     def visit(self) -> Any:
@@ -121,6 +122,9 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "records.level": lambda on: on.records.level(on.patient_id),
     "records.create_patient": lambda on: on.records.create_patient(PATIENT),
     "records.edit_patient": lambda on: on.records.edit_patient(on.patient_id, PATIENT),
+    "records.delete_patient": lambda on: on.records.delete_patient(on.patient_id),
+    "records.trashed_patients": lambda on: on.records.trashed_patients(),
+    "records.restore_patient": lambda on: on.records.restore_patient(on.away_id),
     "records.counts": lambda on: on.records.counts(on.patient_id),
     "records.list": lambda on: on.records.list(on.patient_id, on.visit),
     "records.trashed": lambda on: on.records.trashed(on.patient_id),
@@ -162,7 +166,7 @@ def things(world: World) -> Things:
     patient = world.patient()
     documents, records, visit = world.documents(), world.records(), world.kind()
     record = records.create(patient.id, visit, values_for(visit), FORM)
-    records.create(patient.id, visit, values_for(visit) | {"location": "Health centre"}, FORM)  # an edit of the record
+    records.create(patient.id, visit, values_for(visit) | {"location": "Health center"}, FORM)  # an edit of the record
     records.edit_patient(patient.id, {"gender": "Female"})
     gone = world.record(patient=patient, reason="Gone")
     file, trashed = world.attach(record, idempotency_key=KEY), world.attach(record, "old.pdf")
@@ -175,11 +179,12 @@ def things(world: World) -> Things:
     world.share(patient, "otto@sample.example")
     world.user("max@sample.example")
     lab = world.record("lab-result", patient)
+    away = records.delete_patient(world.patient().id).id
     shares = ShareService(world.actor(), world.parts.registry, world.parts.storages)
     return Things(
         world, documents, world.bulk(), world.previews(), records, world.older_file(lab).id,
         world.older_file(lab, moved=True).id, shares, replace(shares, actor=world.actor("otto@sample.example")),
-        shares.list(patient.id)[0].share.id, patient.id, record.id, gone.id, file, trashed.id, permit, change,
+        shares.list(patient.id)[0].share.id, patient.id, record.id, gone.id, file, trashed.id, permit, change, away,
     )  # fmt: skip
 
 
@@ -189,6 +194,7 @@ def all_denied(things: Things, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(permissions, "effective_level", lambda *_: None)
     monkeypatch.setattr(permissions, "levels", lambda *_: nobody)
+    monkeypatch.setattr(permissions, "trashed_patients", lambda *_: select(Patient.id).where(false()))
     monkeypatch.setattr(permissions, "patients_for", lambda *_: select(Patient.id).where(false()))
 
 

@@ -5,6 +5,7 @@ both answers are compared byte for byte, except for CSRF tokens. Record types ta
 asked about each of them, and so does every role.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -192,6 +193,39 @@ def test_each_role_gets_the_status_of_the_table_and_changes_only_what_it_may(
     assert wrong == []
     assert bool(writes) == (by.level in (Action.EDIT, Action.OWN))
     family.world.assert_settled()
+
+
+@pytest.mark.parametrize(
+    ("way", "who"),
+    [
+        pytest.param("page", "owner", marks=pytest.mark.database),
+        ("page", "editor"),
+        ("fragment", "viewer"),
+        pytest.param("API token", "owner", marks=pytest.mark.database),
+        ("API token", "viewer"),
+        ("API session", "editor"),
+        ("token for this patient", "owner"),
+    ],
+)
+def test_nothing_below_a_patient_in_the_trash_can_be_told_from_what_never_existed(
+    family: Family, way: str, who: str
+) -> None:
+    by, patient_id = asker(family, way, who), family.patient.id
+    by.level = None
+    own = ("/patients/{patient}/delete", "/patients/{patient}/restore", f"{HOME}/patients/{{patient}}")
+    below = [
+        operation for operation in by.operations if re.search(r"\{(patient|record|file|older|moved)\}", str(operation))
+    ]
+    family.world.records().delete_patient(patient_id)
+    before = stored(family.world)
+    wrong = list[str]()
+    for operation in below:
+        if who != "owner" or operation.method == "GET" or not operation.path.endswith(own):
+            for state in operation.states:
+                wrong += by.wrong(operation, state, operation.hidden)
+    assert wrong == []
+    assert stored(family.world) == before
+    family.world.records().restore_patient(patient_id)
 
 
 @pytest.mark.parametrize("who", ["stranger", "admin", "former viewer"])

@@ -82,7 +82,7 @@ def test_a_pdf_locked_with_a_password_is_accepted_without_pages(look: Look) -> N
 
 @pytest.mark.parametrize("before", [b"<html><script>alert(1)</script>", b"MZ\x90\0", b"\n", b"PK\3\4"])
 def test_a_pdf_that_does_not_start_at_its_first_byte_is_unsafe(look: Look, before: bytes) -> None:
-    with pytest.raises(Rejected, match="other content before its start") as refusal:
+    with pytest.raises(Rejected, match="unexpected content at the beginning") as refusal:
         look(before + samples.pdf(), ".pdf")
     assert refusal.type is Rejected
 

@@ -17,7 +17,7 @@ VERA = "vera@sample.example"
 ABSENT = 1_999_999_999
 NOON = datetime(2026, 5, 3, 12, tzinfo=UTC)
 LATE_EVENING = datetime(2026, 5, 1, 22, 30, tzinfo=UTC)  # in Berlin it is the second of May already
-NOT_FOUND = "does not exist, or you have no access to it"
+NOT_FOUND = "does not exist, or you do not have access to it"
 
 
 @dataclass
@@ -120,8 +120,8 @@ def test_in_the_trash_the_answer_is_the_trash(desk: Desk) -> None:
 
 def test_a_category_is_given_and_an_unknown_one_rejected(desk: Desk) -> None:
     ids = desk.put("a.txt", "b.txt", category="summary")
-    assert "Category of 2 documents saved." in desk.ask("category", *ids, category="referral").text
-    for fields, said in (({}, "Select a category first."), ({"category": "nonsense"}, "There is no category")):
+    assert "Category saved for 2 documents." in desk.ask("category", *ids, category="referral").text
+    for fields, said in (({}, "Select a category first."), ({"category": "nonsense"}, "does not exist here")):
         answer = desk.ask("category", *ids, **fields)
         assert (answer.status_code, said in answer.text) == (422, True)
     assert [file.category for file in desk.world.files()] == ["referral"] * 2

@@ -80,7 +80,7 @@ def test_a_former_value_is_restored_and_that_is_a_change_too(world: World, recor
     answer = press(browser, buttons(page)[0])
     assert (answer.status_code, answer.location) == (303, f"/visit/{record.id}/history")
     assert stored(world, record, "notes") == NOTE
-    assert "Former value of “Notes” restored." in words(browser.get(answer.location))
+    assert "Previous value of “Notes” restored." in words(browser.get(answer.location))
     day = next(button for button in buttons(page) if button[1]["field"] == "date")
     assert press(browser, day).status_code == 303
     assert str(stored(world, record, "date")) == "2026-05-12"
@@ -108,9 +108,9 @@ def test_another_field_that_changed_since_is_none(world: World, record: Any) -> 
     edit(world, record, notes=None)
     browser = world.browser(htmx=False)
     page = browser.get(f"/visit/{record.id}/history")
-    edit(world, record, OTTO, location="Health centre")
+    edit(world, record, OTTO, location="Health center")
     assert press(browser, buttons(page)[0]).status_code == 303
-    assert (stored(world, record, "notes"), stored(world, record, "location")) == (NOTE, "Health centre")
+    assert (stored(world, record, "notes"), stored(world, record, "location")) == (NOTE, "Health center")
 
 
 def test_a_detail_of_a_document_is_restored(world: World, record: Any) -> None:
@@ -168,7 +168,7 @@ def test_edits_from_before_values_were_kept_are_listed_without_them(world: World
     db.session.commit()
     browser = world.browser(htmx=False)
     page = browser.get(f"/visit/{record.id}/history")
-    assert changes(page) == ["You changed Notes The values were not kept."]
+    assert changes(page) == ["You changed Notes The previous value was not kept."]
     number = world.events(action="edit-record")[0].id
     answer = browser.post(f"/visit/{record.id}/history/{number}/restore", field="notes", as_of=number)
     assert (answer.status_code, stored(world, record, "notes")) == (404, NOTE)
@@ -192,7 +192,7 @@ def test_permanent_deletion_leaves_no_former_value(world: World, record: Any) ->
 
 
 def test_what_the_activity_says_was_changed(world: World, record: Any) -> None:
-    edit(world, record, notes=NOTE, location="Health centre")
+    edit(world, record, notes=NOTE, location="Health center")
     edit(world, record, notes="A", location="B", diagnosis="C", practitioner="D")
     page = words(world.browser(htmx=False).get(f"/patients/{record.patient_id}/activity"))
     assert "changed Location and Notes of the visit “Knee”" in page

@@ -159,7 +159,7 @@ def test_documents_are_searched_and_sorted(reader: Reader) -> None:
     assert reader.names == ["Befund März.txt"]
     reader.follow("Show all")
     reader.send("Search", category="none")
-    assert "Nothing found" in reader.words
+    assert "No matching documents" in reader.words
     reader.follow("Show all")
     reader.follow("Name")
     assert reader.names == ["Befund März.txt", "Letter.pdf", "Scan.jpg"]

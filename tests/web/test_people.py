@@ -34,7 +34,7 @@ def test_the_owner_gives_access_by_a_form(world: World, address: str) -> None:
     browser = world.browser(htmx=False)
     answer = browser.post(address, **VIEW)
     assert (answer.status_code, answer.location) == (303, address)
-    assert f"{OTTO} is invited." in browser.get(address).text
+    assert f"{OTTO} was invited." in browser.get(address).text
     otto, patient = world.browser(OTTO, htmx=False), f"/patients/{patient_of(address)}"
     assert otto.get(patient).status_code == 404
     assert accepted(otto).location == patient
@@ -51,7 +51,7 @@ def test_an_invitation_is_declined_on_the_start_page(world: World, address: str)
     world.browser(htmx=False).post(address, **VIEW)
     otto = world.browser(OTTO, htmx=False)
     page = " ".join(otto.get("/").text.split())
-    assert "nora@sample.example invites you to view the records and documents." in page
+    assert "nora@sample.example invited you to view these records and documents." in page
     assert accepted(otto, "decline").location == "/"
     assert "Invitation declined." in otto.get("/").text
     assert "/invitations/" not in otto.get("/").text
@@ -64,7 +64,7 @@ def test_a_pending_invitation_is_shown_as_such_and_revoked(world: World, address
     page = " ".join(browser.get(address).text.split())
     assert '<span class="mf-chip">Pending</span>' in page
     browser.post(address, remove=shares(world, patient_of(address))[0].id)
-    assert f"Invitation of {OTTO} revoked." in browser.get(address).text
+    assert f"Invitation for {OTTO} revoked." in browser.get(address).text
     assert "/invitations/" not in world.browser(OTTO, htmx=False).get("/").text
 
 
@@ -80,11 +80,11 @@ def test_the_last_day_is_a_whole_day_in_the_owners_zone_or_utc(
 
 
 MISTAKES = (
-    ({"email": ""}, "Enter the email."),
+    ({"email": ""}, "Enter an email address."),
     ({"email": "no address"}, "Enter an email address, such as anna@example.org."),
-    ({"email": "nora@sample.example"}, "This is the owner’s own email. Enter the email of another person."),
+    ({"email": "nora@sample.example"}, "This is the owner’s email. Enter someone else’s."),
     ({"level": "owner"}, "Not a valid choice."),
-    ({"expires_at": "2020-05-03"}, "The end of access must be in the future."),
+    ({"expires_at": "2020-05-03"}, "Access must end in the future."),
     ({"expires_at": "soon"}, "Not a valid date value."),
 )
 
@@ -101,7 +101,7 @@ def test_changing_begins_with_what_there_is(world: World, address: str) -> None:
     browser = world.browser(htmx=False)
     browser.post(address, email=OTTO, level="edit", expires_at="2031-05-03")
     page = browser.get(address, change=shares(world, patient_of(address))[0].id).text
-    assert f"Change access of {OTTO}" in page
+    assert f"Change access for {OTTO}" in page
     assert 'value="2031-05-03"' in page
     assert 'checked class="mf-check" id="level-1"' in page
 

@@ -249,7 +249,9 @@ def test_what_does_not_fit_on_the_page_is_said(desk: Desk, monkeypatch: pytest.M
     monkeypatch.setattr(printing, "MAX_PICTURES", 4)
     long, more, text = desk.put("Long.pdf", samples.pdf(6)), desk.put("Photo.png"), desk.put("Note.txt")
     tree = desk.print(long, more, text)
-    assert words(tree, ".mf-print-note") == ["Only the first 4 of 6 pages. Download the document to print all of them."]
+    assert words(tree, ".mf-print-note") == [
+        "Only the first 4 of 6 pages are shown. Download the document to print the rest."
+    ]
     assert "Photo.png does not fit" in words(tree, ".mf-print-refused li")[0]
     assert words(tree, ".mf-print-caption h2") == ["Long.pdf", "Note.txt"]
 

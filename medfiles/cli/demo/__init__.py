@@ -25,7 +25,7 @@ EMAIL = "nora@sample.example"
 
 
 @click.command()
-@click.option("--once", is_flag=True, help="Only print the sign-in if this installation is already in use.")
+@click.option("--once", is_flag=True, help="Print only the sign-in details if this installation is already in use.")
 @report_errors
 def demo(once: bool) -> None:
     """Create the demo family in an empty installation and print how to sign in."""
@@ -73,7 +73,7 @@ def _remember(password: str) -> None:
 
 
 def _account() -> dict[str, str] | None:
-    """Return the demo account while its first password is still valid."""
+    """Return the demo account if its initial password is still valid, else None."""
     if not _file().exists():
         return None
     known: dict[str, str] = json.loads(_file().read_text())

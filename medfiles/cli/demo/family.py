@@ -27,7 +27,7 @@ class DemoDocument:
 
 @dataclass(frozen=True)
 class DemoRecord:
-    """`fields` are named as in the forms of the record type."""
+    """A record and its documents. `fields` are named as in the forms of the record type."""
 
     record_type: str
     fields: dict[str, Any]
@@ -41,7 +41,7 @@ class DemoPatient:
 
 
 def family(today: date) -> list[DemoPatient]:
-    """Return two adults and two children. Every date keeps its distance from `today`."""
+    """Return two adults and two children, with every date shifted to keep its distance from `today`."""
     data = tomllib.loads((FOLDER / "family.toml").read_text())
     by = today - data["today"]
     patients = []
@@ -64,9 +64,9 @@ def _moved(fields: dict[str, Any], by: timedelta) -> dict[str, Any]:
 
 
 def move_dates(content: bytes, by: timedelta) -> bytes:
-    """Move the dates that a file holds as plain text.
+    """Shift the dates that a file contains as plain text.
 
-    A date keeps its width, so offsets and lengths inside PDF, EXIF and DICOM stay right.
+    Each date keeps its width, so offsets and lengths inside PDF, EXIF and DICOM files stay correct.
     """
     for layout, pattern in DATES.items():
 

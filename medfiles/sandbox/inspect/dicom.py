@@ -1,6 +1,6 @@
-"""DICOM: a harmless preamble, bounded inflation, and a complete data set.
+"""Inspect DICOM files: harmless preamble, bounded decompressed size, complete data set.
 
-Referenced files are never followed.
+Referenced files are never opened.
 """
 
 import logging
@@ -62,7 +62,7 @@ def check_start(start: bytes) -> None:
 
 
 def check_inflated_size(file: BinaryIO) -> None:
-    """Bound the inflated size first: pydicom inflates the data set in one piece."""
+    """Check the decompressed size first, because pydicom inflates the data set in one piece."""
     meta = read_dataset(file, False, True, stop_when=lambda tag, vr, length: tag >> 16 != 2)
     if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
         return
@@ -72,7 +72,7 @@ def check_inflated_size(file: BinaryIO) -> None:
         deflated = engine.unconsumed_tail
         if size > MAX_INFLATED:
             raise Unsafe(
-                f"This DICOM file unpacks to more than {MAX_INFLATED // 1024**2} MB, too much to open. "
+                f"This DICOM file unpacks to more than {MAX_INFLATED // 1024**2} MB, too large to open. "
                 "Export it again without compression."
             )
 

@@ -32,10 +32,10 @@ TEXTS = {"json", "text", "xml"}
 
 
 def inspect(file: BinaryIO, extension: str) -> dict[str, Any]:
-    """Return {"media_type", "pages"}, or why the file is not accepted.
+    """Return {"media_type", "pages"}, or the reason why the file is not accepted.
 
-    {"unsafe": sentence}, or {"unlike": what it is instead, or None}, with {"like": extension} where the actual type
-    is accepted under another extension.
+    The reason is {"unsafe": sentence}, or {"unlike": what it is instead, or None}. The latter also has {"like":
+    extension} if the actual type is accepted under another extension.
     """
     wanted = BY_EXTENSION[extension]
     try:

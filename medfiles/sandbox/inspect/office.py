@@ -1,6 +1,6 @@
-"""Office documents: compound files (.doc, .xls) and ZIP packages (.docx, .xlsx).
+"""Inspect Office documents: compound files (.doc, .xls) and ZIP packages (.docx, .xlsx).
 
-Packages are bounded before and while they are inflated; [Content_Types].xml must name the right main part.
+The size of packages is limited before and during decompression; [Content_Types].xml must name the right main part.
 """
 
 import re
@@ -33,7 +33,7 @@ COMPRESSED_DRAWINGS = (".emz", ".wmz")
 
 @dataclass
 class Budget:
-    """Bytes that may still be inflated, shared by a package and its embedded packages."""
+    """Bytes that may still be decompressed, shared by a package and its embedded packages."""
 
     left: int = MAX_INFLATED
 
@@ -44,7 +44,10 @@ class Budget:
 
 
 def unsafe(reason: str) -> Unsafe:
-    return Unsafe(f"This Office document could not be checked safely: {reason}. Open it and save it as a new document.")
+    return Unsafe(
+        f"This Office document could not be checked safely: {reason}. "
+        "Open it and save it as a new document, then upload that."
+    )
 
 
 def inspect_compound(file: BinaryIO, media_type: str) -> dict[str, Any]:
@@ -73,7 +76,7 @@ def inspect_package(file: BinaryIO, media_type: str) -> dict[str, Any]:
 
 
 def check(data: bytes, budget: Budget, depth: int) -> set[str]:
-    """Check every member, then return the content types that the package declares."""
+    """Check every member; return the content types that the package declares."""
     types: set[str] = set()
     for member, extent in members(data):
         content = b"".join(inflate(extent, member, budget))
@@ -86,7 +89,7 @@ def check(data: bytes, budget: Budget, depth: int) -> set[str]:
 
 
 def check_nested(name: str, content: bytes, budget: Budget, depth: int) -> None:
-    """Allow an embedded workbook one level deep, as charts have; no other archive."""
+    """Allow one level of embedded workbooks, as charts have, but no other archives."""
     kind = identify(content[:HEAD]) if not name.lower().endswith(COMPRESSED_DRAWINGS) else None
     if kind in ARCHIVES | {"docx", "xlsx", "powerpoint", "opendocument"}:
         if depth == DEEPEST or "/embeddings/" not in name:
@@ -114,7 +117,7 @@ def members(data: bytes) -> list[tuple[ZipInfo, bytes]]:
 
 
 def check_order(starts: list[int], ends: list[int]) -> None:
-    """Require contiguous members from byte 0 on: zipfile does not check this."""
+    """Require that members start at byte 0 and do not overlap, which zipfile does not check."""
     if starts[0] > 0 or any(end > following for end, following in zip(ends, starts[1:], strict=True)):
         raise unsafe("its parts overlap, or there is other content before them")
 
@@ -132,7 +135,7 @@ def check_member(entry: ZipInfo) -> None:
 
 
 def span(data: bytes, entry: ZipInfo) -> tuple[int, int]:
-    """Return start and end of the member's data; its header must match the directory."""
+    """Return start and end of a member's data. Its local header must match the directory."""
     header = LOCAL_HEADER.unpack_from(data, entry.header_offset)
     magic, _, flags, method, _, _, _, packed, size, name, extra = header
     start = entry.header_offset + LOCAL_HEADER.size + name + extra

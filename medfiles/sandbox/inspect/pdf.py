@@ -1,4 +1,4 @@
-"""PDF: pdfium must open it and find a page, or report only a missing password."""
+"""Inspect PDF files: pdfium must open them and find a page, or report only a missing password."""
 
 from typing import Any, BinaryIO
 
@@ -14,7 +14,7 @@ def inspect(file: BinaryIO, media_type: str) -> dict[str, Any]:
     head = file.read(HEAD)
     if not head.startswith(b"%PDF-"):
         raise (
-            Unsafe("This PDF has other content before its start. Open it, save it as a new PDF and upload that.")
+            Unsafe("This PDF has unexpected content at the beginning. Save it as a new PDF, then upload that.")
             if b"%PDF-" in head[:1024]
             else WrongType()
         )
@@ -22,7 +22,7 @@ def inspect(file: BinaryIO, media_type: str) -> dict[str, Any]:
 
 
 def count(file: BinaryIO) -> int | None:
-    """Return the number of pages; None when encrypted. Does not interpret content."""
+    """Return the number of pages; None if the file is encrypted. Does not interpret page content."""
     file.seek(0)
     try:
         with pypdfium2.PdfDocument(file) as document:
@@ -34,7 +34,7 @@ def count(file: BinaryIO) -> int | None:
             return None
         raise WrongType from error
     if pages > MAX_PAGES:
-        raise Unsafe(f"This PDF has {pages:,} pages. The limit is {MAX_PAGES:,}. Split it into parts.")
+        raise Unsafe(f"This PDF has {pages:,} pages. The limit is {MAX_PAGES:,}. Split it into smaller files.")
     if pages < 1:
         raise WrongType
     return pages

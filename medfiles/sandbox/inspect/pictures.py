@@ -1,4 +1,4 @@
-"""Pictures: check the size in the header, then decode every frame."""
+"""Inspect images: check the size in the header, then decode every frame."""
 
 import re
 from typing import Any, BinaryIO
@@ -29,7 +29,7 @@ def inspect(file: BinaryIO, media_type: str) -> dict[str, Any]:
 
 
 def check_declared_size(file: BinaryIO) -> None:
-    """Check sizes in HEIC boxes first: libheif would allocate them when opening."""
+    """Check the sizes in HEIC boxes first, because libheif would allocate them on opening."""
     head = file.read(DECLARATIONS)
     for box in HEIC_SIZE.finditer(head if head[4:8] == b"ftyp" else b""):
         check_size((int.from_bytes(box[1]), int.from_bytes(box[2])))
@@ -37,7 +37,7 @@ def check_declared_size(file: BinaryIO) -> None:
 
 
 def decode(picture: Image.Image, most: int) -> int:
-    """Return the number of frames. Beyond MAX_DECODED pixels, frames are only counted."""
+    """Return the number of frames. Beyond MAX_DECODED pixels, frames are counted but not decoded."""
     decoded = 0
     for number in range(most):
         check_size(picture.size)
@@ -61,6 +61,6 @@ def check_size(size: tuple[int, int]) -> None:
     width, height = size
     if width * height > MAX_PIXELS:
         raise Unsafe(
-            f"This image is {width} × {height} = {width * height / 1e6:,.0f} megapixels large; at most "
-            f"{MAX_PIXELS // 10**6} can be opened safely. Save it smaller and send it again."
+            f"This image is {width} × {height} pixels ({width * height / 1e6:,.0f} megapixels). The limit is "
+            f"{MAX_PIXELS // 10**6} megapixels. Make it smaller, then upload it again."
         )

@@ -1,4 +1,4 @@
-"""File signatures, display names of formats, and the errors inspectors raise."""
+"""File signatures, display names of formats, and the errors that inspectors raise."""
 
 import re
 import struct
@@ -20,7 +20,7 @@ BROKEN = (
     struct.error,
     zlib.error,
 )
-"""What parsers raise on unexpected input. Not MemoryError, which ends the worker."""
+"""What parsers raise on unexpected input. Excludes MemoryError, which ends the worker."""
 
 SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"%PDF-", "pdf"),
@@ -91,7 +91,7 @@ INSIDE: dict[str, tuple[tuple[bytes, str], ...]] = {
 
 
 def _described(row: MediaType) -> str:
-    """With the extension, where two formats would read alike."""
+    """Return the description, with the extension if two formats would otherwise read alike."""
     return f"{row.description} ({row.extensions[0]})" if row.signature in ("ole", "zip") else row.description
 
 
@@ -147,7 +147,7 @@ BITMAP_HEADERS = {12, 16, 40, 52, 56, 64, 108, 124}
 
 
 class WrongType(Exception):
-    """The bytes cannot be read as the type that the extension claims."""
+    """The bytes are not of the type that the extension claims."""
 
 
 class Damaged(WrongType):
@@ -155,11 +155,11 @@ class Damaged(WrongType):
 
 
 class Unsafe(Exception):
-    """The file is dangerous; the argument is the sentence shown to the user."""
+    """The file is dangerous. The argument is the sentence shown to the user."""
 
 
 def identify(data: bytes) -> str | None:
-    """Return the format as a key of NAMES, or None. More data gives a finer answer."""
+    """Return the format as a key of NAMES, or None. More data gives a more specific answer."""
     kind = signature(data)
     if kind == "tiff" and data[128:132] == b"DICM":  # DICOM allows a TIFF header in its preamble
         return "dicom"
@@ -174,7 +174,7 @@ def signature(data: bytes) -> str | None:
 
 
 def compound_signature(data: bytes) -> str | None:
-    """Detect formats whose signature has more than one part."""
+    """Detect formats whose signature consists of several parts."""
     if data[:2] == b"BM" and int.from_bytes(data[14:18], "little") in BITMAP_HEADERS:
         return "bmp"
     if data[:1] == b"\0" and data[4:8] == b"ftyp":

@@ -1,4 +1,4 @@
-"""Plain text, CSV, JSON and XML: must decode and hide neither markup nor programs."""
+"""Inspect plain text, CSV, JSON and XML: decodable, and not a web page or program in disguise."""
 
 import codecs
 import json
@@ -87,7 +87,7 @@ def encoding_of(data: bytes) -> str:
 
 
 def guess_encoding(data: bytes) -> str:
-    """Guess a legacy encoding from whole lines around the first non-ASCII byte."""
+    """Guess a legacy encoding from the whole lines around the first non-ASCII byte."""
     first = next(place for place, byte in enumerate(data) if byte > 127)
     end = data.rfind(b"\n", first, first + SAMPLE) + 1 or first + SAMPLE
     sample = data[max(0, first - SAMPLE) : end]
@@ -102,7 +102,7 @@ def guess_encoding(data: bytes) -> str:
 
 
 def _decode_or_empty(sample: bytes, encoding: str) -> str:
-    """Decode the sample; "" when invalid. The last character may be cut off."""
+    """Decode the sample; return "" if it is invalid. The last character may be cut off."""
     try:
         return codecs.getincrementaldecoder(encoding)().decode(sample)
     except UnicodeDecodeError:
@@ -110,12 +110,12 @@ def _decode_or_empty(sample: bytes, encoding: str) -> str:
 
 
 def _reads_japanese(text: str) -> bool:
-    """Require full-width kana: half-width kana come from misread other encodings."""
+    """Return whether the text has full-width kana; half-width kana are a sign of other encodings."""
     return bool(re.search("[\u3041-\u3093\u30a1-\u30f6]", text)) and not re.search("[\uff61-\uff9f]", text)
 
 
 def _reads_as(letters: str) -> Callable[[str], bool]:
-    """Return a test for text whose non-ASCII parts are words of these letters."""
+    """Return a predicate for text whose non-ASCII parts are words of these letters."""
     own, words = re.compile(f"[{letters}]"), re.compile(f"[{letters}]{{3}}")
     mixed = re.compile(f"[A-Za-z][{letters}]|[{letters}][A-Za-z]")
 
@@ -129,7 +129,7 @@ def _reads_as(letters: str) -> Callable[[str], bool]:
 
 
 def _reads_western(text: str) -> bool:
-    """Whether few letters have accents, and punctuation is where it belongs."""
+    """Return whether few letters have accents and the punctuation is plausible."""
     foreign = sum(letter > "\x7f" for letter in text)
     return 0 < foreign <= 0.35 * len(text) and not IMPLAUSIBLE_WESTERN.search(text)
 
@@ -163,4 +163,4 @@ def check_start(head: bytes) -> None:
 
 
 def active_content(kind: str) -> Unsafe:
-    return Unsafe(f"This file holds {NAMES[kind]}. Such files are not accepted.")
+    return Unsafe(f"This file contains {NAMES[kind]}. Such files are not accepted.")

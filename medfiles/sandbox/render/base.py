@@ -1,4 +1,4 @@
-"""What all renderers share: the result type, resizing, encoding as WebP."""
+"""Shared by all renderers: the result type, resizing, encoding as WebP."""
 
 import base64
 from dataclasses import asdict, dataclass
@@ -9,23 +9,23 @@ from PIL import Image
 
 from medfiles.sandbox.render.spec import fit_size
 
-QUALITY, EFFORT = 84, 3  # of WebP: sharp letters, and a page in well under a second
+QUALITY, EFFORT = 84, 3  # for WebP: sharp text, and a page in well under a second
 MAX_PIXELS = 100_000_000
 MAX_PAGES = 20_000
 DAMAGED = "This document is too damaged to preview. Download it to open it on your device."
 
 
 class CannotRender(Exception):
-    """No preview is possible; the argument is the sentence shown to the user."""
+    """No preview is possible. The argument is the sentence shown to the user."""
 
 
 class NoSuchPage(Exception):
-    """The document has fewer pages."""
+    """The document does not have this page."""
 
 
 @dataclass(frozen=True)
 class PreviewData:
-    """What a preview can show; `width` and `height` in pixels, of the first page."""
+    """What a preview shows. `width` and `height` are those of the first page, in pixels."""
 
     kind: str
     pages: int | None = None
@@ -45,7 +45,7 @@ class PreviewData:
 
 
 def fit(image: Image.Image, width: int) -> Image.Image:
-    """Fit into the box for this width; never enlarge."""
+    """Fit the image into the box for this width. Never enlarge it."""
     size = fit_size(image.size, width)
     if size[0] >= image.width:
         return image
@@ -53,7 +53,7 @@ def fit(image: Image.Image, width: int) -> Image.Image:
 
 
 def encode_webp(image: Image.Image) -> dict[str, Any]:
-    """Encode as WebP without metadata."""
+    """Encode the image as WebP, without metadata."""
     bare, target = Image.new("RGB", image.size), BytesIO()
     bare.paste(image)
     bare.save(target, "WEBP", quality=QUALITY, method=EFFORT)

@@ -13,7 +13,7 @@ FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 
 
 class GrayscaleTransform:
-    """The transformations of one frame, from the image or its functional groups."""
+    """The grayscale transformations of one frame, from the image or its functional groups."""
 
     def __init__(self, data: Dataset, index: int) -> None:
         self.data = data
@@ -27,7 +27,7 @@ class GrayscaleTransform:
         return modality_values.astype(numpy.float32) if modality_values.dtype.kind == "f" else modality_values
 
     def windows(self) -> list[tuple[str, float, float]]:
-        """Return (label, centre, width) of the windows in the file."""
+        """Return the file's windows as (label, center, width)."""
         centers, widths = (map(float, as_list(self.voi.get(name))) for name in ("WindowCenter", "WindowWidth"))
         labels = [str(label).strip() for label in as_list(self.voi.get("WindowCenterWidthExplanation"))]
         pairs = zip(centers, widths, strict=False)
@@ -38,7 +38,7 @@ class GrayscaleTransform:
         ]
 
     def full_range(self, values: Values) -> Window:
-        """Return the window that spans the frame's values, padding left out."""
+        """Return the window that spans the frame's values, excluding padding."""
         padding, within = self.data.get("PixelPaddingValue"), values
         if padding is not None and values.dtype.kind in "iu" and (values != padding).any():
             within = values[values != padding]
@@ -51,7 +51,7 @@ class GrayscaleTransform:
         return (least + most + 1) / 2, most - least + 1
 
     def to_grayscale(self, values: Values, window: Window | None) -> Values:
-        """Return 0 to 255 through this window; None: as the file says."""
+        """Map values to 0 to 255 through this window; None: as the file specifies."""
         if window is None and self.data.get("VOILUTSequence"):
             depth = int(self.data.VOILUTSequence[0].LUTDescriptor[2])
             return to_bytes(apply_voi(self.modality_values(values).astype(numpy.int32), self.data), 0, 2**depth - 1)
@@ -62,7 +62,7 @@ class GrayscaleTransform:
         return self.apply_window(self.modality_values(values), window or own[0][1:])
 
     def apply_window(self, modality_values: Values, window: Window) -> Values:
-        """Apply a window as PS3.3 C.11.2.1.2 and C.11.2.1.3 define."""
+        """Apply a window as defined in PS3.3 C.11.2.1.2 and C.11.2.1.3."""
         center, width = window
         function = self.voi.get("VOILUTFunction") or FUNCTIONS[0]
         if function == "SIGMOID":
@@ -80,7 +80,7 @@ def to_bytes(values: Values, least: float, span: float) -> Values:
 
 
 def find_dataset(data: Dataset, index: int, sequence: str, name: str) -> Dataset:
-    """Return the data set with it: the image, its frame's group or the shared group."""
+    """Return the data set that has this attribute: the image, its frame's group or the shared group."""
     if name in data:
         return data
     per_frame, shared = data.get("PerFrameFunctionalGroupsSequence") or (), data.get("SharedFunctionalGroupsSequence")

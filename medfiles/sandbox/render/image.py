@@ -1,4 +1,4 @@
-"""Images: upright, in sRGB, on white, for every color mode."""
+"""Render images upright, in sRGB, on white, from every color mode."""
 
 from io import BytesIO
 from typing import Any, BinaryIO
@@ -19,7 +19,7 @@ SRGB = ImageCms.createProfile("sRGB")
 def describe(file: BinaryIO, media_type: str) -> PreviewData:
     with open_image(file, media_type) as image:
         check_size(*image.size)
-        is_upright = media_type == "image/tiff"  # Pillow reports their upright size
+        is_upright = media_type == "image/tiff"  # Pillow already reports the upright size
         width, height = image.size if is_upright else oriented_size(image.size, orientation(image))
         frames = min(getattr(image, "n_frames", 1), MAX_FRAMES)
         if media_type == "image/tiff":
@@ -61,13 +61,13 @@ def orientation(image: Image.Image) -> int:
 
 
 def to_plain_rgb(image: Image.Image, width: int) -> Image.Image:
-    """Return 8-bit RGB at the wanted size."""
+    """Convert to 8-bit RGB at the requested size."""
     profile = image.info.get("icc_profile")
     return to_srgb(flatten(fit(to_resizable_mode(image), width)), profile)
 
 
 def to_resizable_mode(image: Image.Image) -> Image.Image:
-    """Convert to a mode that can be resized: 8-bit greys, palettes as colours."""
+    """Convert to a mode that can be resized: 8-bit grayscale, and palettes as colors."""
     if image.mode.startswith("I;16"):
         return Image.fromarray((numpy.asarray(image) >> 8).astype(numpy.uint8))
     if image.mode in ("I", "F"):
@@ -80,14 +80,14 @@ def to_resizable_mode(image: Image.Image) -> Image.Image:
 
 
 def to_eight_bits(image: Image.Image) -> Image.Image:
-    """Scale to the full range; a 16-bit PNG has a defined range, others do not."""
+    """Scale to the full 8-bit range. Only a 16-bit PNG has a defined range; others use their own values."""
     values = numpy.asarray(image).astype(numpy.float32)
     least, most = (0.0, 65535.0) if image.format == "PNG" else (float(values.min()), float(values.max()))
     return Image.fromarray(((values - least) * (255 / max(most - least, 1e-12))).clip(0, 255).astype(numpy.uint8))
 
 
 def flatten(image: Image.Image) -> Image.Image:
-    """Put transparent areas on white."""
+    """Put transparent images on a white background."""
     if image.mode not in ("RGBA", "LA", "La", "RGBa"):
         return image
     layer = image.convert("RGBA")
@@ -96,7 +96,7 @@ def flatten(image: Image.Image) -> Image.Image:
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Convert to sRGB; a profile that does not fit the picture is ignored."""
+    """Convert to sRGB. A profile that does not fit the image is ignored."""
     if image.mode == "LAB":
         return convert_profile(image, ImageCms.createProfile("LAB"))
     if profile and image.mode in ("RGB", "CMYK", "L"):

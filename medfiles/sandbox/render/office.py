@@ -1,4 +1,4 @@
-"""Word documents as clean HTML, without pictures, links, styles and scripts."""
+"""Render Word documents as clean HTML without pictures, links, styles or scripts."""
 
 from io import BytesIO
 from typing import Any, BinaryIO
@@ -44,11 +44,11 @@ def describe_old_word(file: BinaryIO) -> PreviewData:
 
 
 def replace_picture(image: Any) -> list[Any]:
-    """Replace a picture: it may have any format and link anywhere, so none is opened."""
+    """Replace a picture with a placeholder: it may have any format and link anywhere, so none is opened."""
     return [markup.text(PICTURE)]
 
 
 def clean(converted: str) -> str:
-    """Truncate before a tag, then sanitize; nh3 closes open tags."""
+    """Truncate before a tag, then sanitize. nh3 closes open tags."""
     cut = converted if len(converted) <= MAX_CHARACTERS else converted[:MAX_CHARACTERS].rpartition("<")[0]
     return nh3.clean(cut, tags=TAGS, attributes=ATTRIBUTES, url_schemes=set(), link_rel=None)

@@ -1,4 +1,4 @@
-"""PDF: render pages with pdfium, including forms and annotations, without scripts."""
+"""Render PDF pages with pdfium, including forms and annotations, without scripts."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from pypdfium2.raw import FPDF_ERR_PASSWORD
 from medfiles.sandbox.render.base import DAMAGED, MAX_PAGES, CannotRender, NoSuchPage, PreviewData, encode_webp
 from medfiles.sandbox.render.spec import fit_size
 
-SCREEN = 96 / 72  # pixels in a point
+SCREEN = 96 / 72  # pixels per point
 LOCKED = "This PDF is protected with a password. Download it to open it with the password."
 
 

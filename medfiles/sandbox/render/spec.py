@@ -1,4 +1,4 @@
-"""What a rendered picture looks like, and its short form in URLs and storage keys."""
+"""The specification of a rendered picture, and its short form in URLs and storage keys."""
 
 import re
 from dataclasses import dataclass
@@ -6,18 +6,18 @@ from math import sqrt
 
 from medfiles.errors import NotFound
 
-VERSION = 1  # a new version renders every picture again and retries failures
+VERSION = 1  # increase it to render every picture again and retry failures
 THUMBNAIL = 160
 WIDTHS = (THUMBNAIL, 480, 960, 1600, 2400)  # pixels
-MAX_HEIGHT, MAX_AREA = 16_000, 16_000_000  # pixels of a picture: its height, and in total
-THUMBNAIL_RATIO = 2.5  # largest height of a thumbnail, in multiples of THUMBNAIL
+MAX_HEIGHT, MAX_AREA = 16_000, 16_000_000  # limits of a picture in pixels: height, and total
+THUMBNAIL_RATIO = 2.5  # maximum height of a thumbnail, in multiples of THUMBNAIL
 PREVIEW = f"v{VERSION}look"
-LARGEST = 1_000_000  # centre or width of a window
+LARGEST = 1_000_000  # limit for the center or width of a window
 FIGURE = r"n?\d{1,7}(?:p\d{1,3})?"
 PATTERN = re.compile(rf"v\d+w(\d{{3,4}})(?:c({FIGURE})x({FIGURE}))?", re.ASCII)
 MAX_LENGTH = 32
 
-Window = tuple[float, float]  # centre and width, in the image's own values
+Window = tuple[float, float]  # center and width, in the units of the image's values
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class PictureSpec:
 
 
 def recipe(width: int, window: Window | None = None) -> str:
-    """Return the short form, such as v1w960c40x400; NotFound for an invalid request."""
+    """Return the short form, such as v1w960c40x400. Raises NotFound for an invalid request."""
     word = f"v{VERSION}w{width}" + (f"c{_format_number(window[0])}x{_format_number(window[1])}" if window else "")
     if width not in WIDTHS or (window and not is_window(window)) or len(word) > MAX_LENGTH:
         raise NotFound()
@@ -44,7 +44,7 @@ def recipe(width: int, window: Window | None = None) -> str:
 
 
 def parse_recipe(word: str) -> PictureSpec:
-    """Parse a short form; NotFound unless `recipe` returns exactly this one."""
+    """Parse a short form. Raises NotFound unless `recipe` returns exactly this one."""
     found = PATTERN.fullmatch(word)
     if not found:
         raise NotFound()
@@ -55,7 +55,7 @@ def parse_recipe(word: str) -> PictureSpec:
 
 
 def fit_size(size: tuple[float, float], width: int) -> tuple[int, int]:
-    """Return (width, height) in pixels of a picture at most `width` wide."""
+    """Return (width, height) in pixels of a picture that is at most `width` wide."""
     across, down = size
     high = width * THUMBNAIL_RATIO if width == THUMBNAIL else MAX_HEIGHT
     scale = min(width / across, high / down, sqrt(MAX_AREA / (across * down)))
@@ -63,12 +63,12 @@ def fit_size(size: tuple[float, float], width: int) -> tuple[int, int]:
 
 
 def crash() -> str:
-    """Return the recipe under which a crash of the worker is recorded."""
+    """Return the recipe under which a worker crash is recorded."""
     return f"v{VERSION}crash"
 
 
 def is_window(window: Window) -> bool:
-    """Whether a window is in range: three decimals are kept, and width is above 0."""
+    """Return whether a window is in range. Three decimals are kept, and the width must be above 0."""
     center, width = window
     return abs(center) <= LARGEST and 0 < round(width, 3) <= LARGEST
 

@@ -1,4 +1,4 @@
-"""Workbooks: their first sheets, rows and columns as text."""
+"""Render the first sheets, rows and columns of workbooks as text."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
@@ -31,7 +31,7 @@ def rows_of(book: CalamineWorkbook, name: str) -> list[list[Any]]:
 
 
 def table_preview(sheets: Sequence[tuple[str, list[list[Any]]]], *, more: bool = False) -> PreviewData:
-    """Cut rows to what is shown; `more`: there are further sheets."""
+    """Truncate the rows to what is shown. `more`: there are further sheets."""
     shown = tuple((name, tuple(cells(rows[:MAX_ROWS]))) for name, rows in sheets)
     if not any(rows for _, rows in shown):
         raise CannotRender(EMPTY)
@@ -53,7 +53,7 @@ def cells(rows: Iterable[Sequence[Any]]) -> Iterator[tuple[str, ...]]:
 
 
 def cell_text(value: Any) -> str:
-    """Format a cell; 5.0 is shown as the 5 that was entered."""
+    """Format a cell. 5.0 is shown as 5, as it was entered."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):

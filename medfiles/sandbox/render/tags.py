@@ -1,4 +1,4 @@
-"""DICOM tags to show: how and with what it was taken; no identity, no free text."""
+"""The DICOM tags to show: how and with what the image was taken; no identity, no free text."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -44,7 +44,7 @@ PLAIN = (
 
 
 def tags_of(data: Dataset) -> Iterator[tuple[str, str]]:
-    """Return pairs of label and value; missing tags are left out."""
+    """Return pairs of label and value. Missing tags are left out."""
     modality = printable(data, "Modality")
     tags = [
         ("Image type", MODALITIES.get(modality, modality)),

@@ -1,4 +1,4 @@
-"""Text in any encoding; CSV as a table."""
+"""Render text in any encoding, and CSV as a table."""
 
 import csv
 import io
@@ -41,7 +41,7 @@ def join_notes(*notes: str | None) -> str | None:
 def describe_csv(file: BinaryIO) -> PreviewData:
     text, guessed = read_text(file)
     text = text[:MAX_CSV_CHARACTERS]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(text[:SAMPLE]))  # cells may hold lines
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(text[:SAMPLE]))  # cells may have newlines
     try:
         rows = [row for row, _ in zip(reader, range(MAX_ROWS + 1), strict=False)]
     except csv.Error as error:
@@ -58,7 +58,7 @@ def delimiter_of(sample: str) -> str:
 
 
 def read_text(file: BinaryIO) -> tuple[str, str | None]:
-    """Return the text, and a note when its encoding had to be guessed."""
+    """Return the text, and a note if its encoding had to be guessed."""
     data = file.read()
     try:
         encoding = encoding_of(data)

@@ -15,13 +15,19 @@ from typing import Any
 
 import psycopg
 
-DOCUMENTS = "SELECT id, file_path, file_size, sha256, deleted_at, file_name, description FROM entity_files ORDER BY id"
+DOCUMENTS = (
+    "SELECT f.id, file_path, file_size, sha256, coalesce(f.deleted_at, p.deleted_at), file_name, description,"
+    " entity_id, patient_id FROM entity_files f JOIN patients p ON p.id = patient_id ORDER BY f.id"
+)
 PICTURES = "SELECT key, size FROM renditions WHERE key IS NOT NULL"
 JOURNAL = "SELECT key FROM storage_journal"
 CHANGES = (
-    "SELECT file_id, action FROM audit_events WHERE outcome = 'done' AND file_id IS NOT NULL"
-    " AND action IN ('attach', 'delete', 'restore', 'purge', 'cancel') ORDER BY id"
+    "SELECT patient_id, entity_id, file_id, action FROM audit_events WHERE outcome = 'done' AND action IN"
+    " ('attach', 'delete', 'restore', 'purge', 'cancel', 'delete-record', 'restore-record', 'delete-patient',"
+    " 'restore-patient') ORDER BY id"
 )
+STATES = {"attach": "live", "restore": "live", "delete": "trashed", "purge": "gone", "cancel": "gone"}
+Change = tuple[int, int | None, int | None, str]  # patient, record, document, action
 Paper = tuple[str, bool, str, str]  # SHA-256, in the trash, name, description
 
 
@@ -34,6 +40,26 @@ class Document:
     trashed: bool
     name: str
     description: str
+    record: int
+    patient: int
+
+    @property
+    def state(self) -> str:
+        return "trashed" if self.trashed else "live"
+
+    def told(self, changes: Iterable["Change"]) -> str:
+        """What the trail says of it: live, trashed or gone. All records are of one type."""
+        own, with_record, with_patient = "gone", False, False
+        for patient, record, number, action in changes:
+            if number == self.id:
+                own, with_record = STATES[action], False
+            elif number is None and patient == self.patient and action in ("delete-patient", "restore-patient"):
+                with_patient = action == "delete-patient"
+            elif number is None and record == self.record and own == "live" and action == "delete-record":
+                own, with_record = "trashed", True
+            elif number is None and record == self.record and with_record and action == "restore-record":
+                own, with_record = "live", False
+        return "trashed" if with_patient and own == "live" else own
 
 
 @dataclass(frozen=True)
@@ -67,7 +93,7 @@ class Seen:
     documents: tuple[Document, ...]
     pictures: Mapping[str, int]
     journal: frozenset[str]
-    changes: tuple[tuple[int, str], ...]
+    changes: tuple[Change, ...]
     objects: Objects = field(repr=False)
 
     def papers(self) -> frozenset[Paper]:
@@ -81,7 +107,9 @@ class Seen:
     def settled(self) -> Findings:
         """And what holds once everything is reconciled."""
         left = (f"{key} is still in the journal" for key in sorted(self.journal))
-        return self.always() + Findings(half=(*left,))
+        astray = (one for one in self.documents if one.trashed != one.key.startswith("trash/"))
+        places = (f"document {one.id} is {one.state}, its bytes are at {one.key}" for one in astray)
+        return self.always() + Findings(half=(*left, *places))
 
     def _lost(self) -> Iterable[str]:
         for one in self.documents:
@@ -99,15 +127,15 @@ class Seen:
 
     def _untold(self) -> Iterable[str]:
         """A change and its event are written together."""
-        last = dict(self.changes)
         for one in self.documents:
-            said = last.pop(one.id, "nothing")
-            if said not in (("delete",) if one.trashed else ("attach", "restore")):
-                yield f"document {one.id} is {'trashed' if one.trashed else 'live'}, its trail says {said}"
+            if (said := one.told(self.changes)) != one.state:
+                yield f"document {one.id} is {one.state}, its trail says {said}"
+        last = {number: action for _, _, number, action in self.changes if number is not None}
+        here = {one.id for one in self.documents}
         yield from (
-            f"document {number} is gone, its trail says {said}"
-            for number, said in last.items()
-            if said not in ("purge", "cancel")
+            f"document {number} is gone, its trail says {action}"
+            for number, action in last.items()
+            if number not in here and STATES[action] != "gone"
         )
 
 
@@ -123,8 +151,10 @@ def look(database: str, store: Path | Objects) -> Seen:
     )
 
 
-def _document(number: int, key: str, size: int, sha256: str, gone: Any, name: str, description: str | None) -> Document:
-    return Document(number, key, size, sha256, gone is not None, name, description or "")
+def _document(
+    number: int, key: str, size: int, sha256: str, gone: Any, name: str, description: str | None, *above: int
+) -> Document:
+    return Document(number, key, size, sha256, gone is not None, name, description or "", *above)
 
 
 def ask(database: str, *statements: str) -> list[list[Any]]:

@@ -5,14 +5,19 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from medfiles.accounts import api_tokens
+from medfiles.clock import now
+from medfiles.database.session import db
+from medfiles.documents import lifecycle
 from medfiles.sandbox.pool import Sandbox
 from tests.proof.faults import invariants
 from tests.proof.faults.forked import Forge
@@ -75,12 +80,26 @@ def store_in(home: Path) -> Path:
 
 
 def furnished(world: World) -> Mapping[str, Any]:
-    """Two documents, one of them in the trash, and a token to work on them."""
-    visit = world.record("visit")
+    """A visit with two documents, one of them in the trash, a visit in the trash with two, and a token to work on them;
+    a patient who has long been in the trash, with a visit and two documents."""
+    patient, away = world.patient(), world.patient()
+    visit, gone, other = (world.record("visit", whose) for whose in (patient, patient, away))
+    for record in (gone, other):
+        for name in ("Letter.txt", "Bill.txt"):
+            world.attach(record, name)
+    with patch.object(lifecycle, "LARGE", 0):
+        world.records().delete(world.kind(), gone.id)
+    world.records().delete_patient(away.id).deleted_at = now() - timedelta(days=100)
+    db.session.commit()
+    for one in (patient, away):
+        lifecycle.move_pending(world.parts.storages, world.parts.registry, one.id)
     live, trashed = (world.attach(visit, name).id for name in ("Plan.txt", "Old plan.txt"))
     world.documents().trash(trashed)
     _, token = api_tokens.create(world.actor("nora@sample.example"), "Script", api_tokens.WRITE, None, None)
-    return {"visit": visit.id, "live": live, "trashed": trashed, "token": token, "room": world.kind("visit").max_files}
+    return {
+        "visit": visit.id, "live": live, "trashed": trashed, "token": token, "room": world.kind("visit").max_files,
+        "patient": patient.id, "gone": gone.id, "away": away.id,
+    }  # fmt: skip
 
 
 class Rows:

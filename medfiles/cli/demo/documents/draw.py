@@ -1,7 +1,7 @@
 """Draw the demo's documents from contents.toml: `.venv/bin/python medfiles/cli/demo/documents/draw.py`.
 
-Needs the libraries of `make setup-dev`. Dates are drawn in the fixed-width layouts that `family.py` can move; PDF files
-stay uncompressed so that it finds them.
+Requires the libraries that `make setup-dev` installs. Dates have the fixed-width formats that `family.py` can shift,
+and PDF files are not compressed, so that it finds them.
 """
 
 import random
@@ -121,7 +121,7 @@ def table(rows: Sequence[Sequence[str]], colour: Color) -> Table:
 
 
 class Signature(Flowable):
-    """A line with something like handwriting on it. The same name always signs the same way."""
+    """A signature line with imitated handwriting. The same name always has the same signature."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -145,7 +145,7 @@ class Signature(Flowable):
 
 
 def photo(patient: Patient, paper: Any, desk: Any, texts: Sequence[Any], phone_time: datetime | None = None) -> bytes:
-    """A card or a sheet on a desk. A phone stores it on its side, unevenly lit, with EXIF."""
+    """Draw a card or a sheet on a desk. With `phone_time`, it is sideways and unevenly lit, and has EXIF data."""
     width, height = paper["size"]
     sheet = Image.new("RGBA", (width, height))
     pen = ImageDraw.Draw(sheet)
@@ -170,21 +170,21 @@ def photo(patient: Patient, paper: Any, desk: Any, texts: Sequence[Any], phone_t
         light = Image.linear_gradient("L").resize(picture.size).point([255 - level // 4 for level in range(256)])
         picture = Image.composite(picture, Image.new("RGB", picture.size, "#2a2118"), light)
         picture = picture.transpose(Image.Transpose.ROTATE_90)
-        exif[0x0112] = 6  # orientation: turned upright when it is shown
+        exif[0x0112] = 6  # orientation: viewers turn it upright
         exif[0x010F], exif[0x0110], exif[0x0132] = "Sample", "Example Phone 1", f"{phone_time:%Y:%m:%d %H:%M:%S}"
     picture.save(file, "JPEG", quality=66, optimize=True, exif=exif)
     return file.getvalue()
 
 
 def grain(size: Sequence[int], seed: int, low: int, high: int) -> Image.Image:
-    """Soft noise between two grey levels."""
+    """Return soft noise between two gray levels."""
     width, height = size[0] // 6, size[1] // 6
     noise = Image.frombytes("L", (width, height), random.Random(seed).randbytes(width * height))
     return noise.point([low + (high - low) * level // 255 for level in range(256)]).resize((size[0], size[1]))
 
 
 def growth_chart(patient: Patient, title: str, heights: Sequence[float]) -> bytes:
-    """Height in cm by age in years. The grey lines show an invented normal range."""
+    """Draw a chart of height in cm by age in years. Gray lines show an invented normal range."""
 
     def spot(age: float, height: float) -> tuple[float, float]:
         return 90 + age * 105, 710 - (height - 50) * 6
@@ -211,7 +211,7 @@ def growth_chart(patient: Patient, title: str, heights: Sequence[float]) -> byte
 
 
 def xray(patient: Patient, tags: Mapping[str, Any], bones: Sequence[Any], flesh: Sequence[Any]) -> bytes:
-    """A DICOM file as a hospital writes it: 12 of 16 bits, JPEG 2000."""
+    """Create a DICOM file like those from hospitals: 12 of 16 bits, JPEG 2000."""
     data, file = Dataset(), BytesIO()
     data.SOPClassUID = DigitalXRayImageStorageForPresentation
     data.SOPInstanceUID, data.StudyInstanceUID, data.SeriesInstanceUID = (UID(f"{UID_ROOT}{n}") for n in (1, 2, 3))
@@ -224,7 +224,7 @@ def xray(patient: Patient, tags: Mapping[str, Any], bones: Sequence[Any], flesh:
 
 
 def knee(bones: Sequence[Any], flesh: Sequence[Any]) -> numpy.ndarray[Any, numpy.dtype[numpy.uint16]]:
-    """Soft shapes: bones dense at the rim and lighter inside, as the shadow of a tube is."""
+    """Draw a knee in soft shapes. Bones are dense at the rim and lighter inside, like the shadow of a tube."""
 
     def shape(blur: float, outline: Sequence[Sequence[int]]) -> Image.Image:
         picture = Image.new("L", (512, 512))

@@ -1,0 +1,55 @@
+"""Deleting a patient and getting it back on pages, without script."""
+
+import re
+
+from tests.support.factories import Browser, World
+
+
+def action(page: str, verb: str) -> str:
+    """The address of the form on the page that does this to a patient."""
+    [found] = set(re.findall(rf'action="(/patients/\d+/{verb})"', page))
+    return str(found)
+
+
+def deleted(world: World) -> tuple[Browser, int]:
+    """A browser that has just moved a patient to the trash on the patient's page, and the patient."""
+    browser, patient = world.browser(htmx=False), world.patient()
+    answer = browser.post(action(browser.get(f"/patients/{patient.id}").text, "delete"))
+    assert (answer.status_code, answer.location) == (303, "/")
+    return browser, patient.id
+
+
+def test_a_patient_is_moved_to_the_trash_in_its_menu_and_undo_brings_it_back(world: World) -> None:
+    browser, patient_id = deleted(world)
+    [notice] = re.findall(r'<div class="mf-notice.*?</div>', browser.get("/").text, re.DOTALL)
+    assert "Ella Sample moved to trash with all records and documents." in notice
+    answer = browser.post(action(notice, "restore"))
+    assert (answer.status_code, answer.location) == (303, f"/patients/{patient_id}")
+    assert "Ella Sample restored with all records and documents." in browser.get(answer.location).text
+
+
+def test_a_patient_in_the_trash_is_restored_on_the_start_page_later(world: World) -> None:
+    browser, patient_id = deleted(world)
+    browser.get("/")
+    page = browser.get("/").text
+    assert "Patients in the trash" in page
+    assert f'href="/patients/{patient_id}"' not in page
+    assert browser.get(f"/patients/{patient_id}").status_code == 404
+    browser.post(action(page, "restore"))
+    assert browser.get(f"/patients/{patient_id}").status_code == 200
+    assert "Patients in the trash" not in browser.get("/").text
+
+
+def test_only_the_owner_finds_the_way_to_the_trash(world: World) -> None:
+    patient = world.patient()
+    world.share(patient, "otto@sample.example", "edit")
+    page = world.browser("otto@sample.example", htmx=False).get(f"/patients/{patient.id}").text
+    assert f"/patients/{patient.id}/delete" not in page
+
+
+def test_the_activity_says_who_deleted_and_restored_a_patient(world: World) -> None:
+    browser, patient_id = deleted(world)
+    browser.post(f"/patients/{patient_id}/restore")
+    page = browser.get(f"/patients/{patient_id}/activity").text
+    assert "moved the patient" in page
+    assert "restored the patient" in page
