@@ -208,14 +208,15 @@ def test_revoking_a_token_lists_the_access_it_gave(ada: World, here: FlaskClient
     patient = ada.patient(EMAIL).id
     by = with_token(ada, shown(make(here, scope="share")))
     for level in ("view", "edit"):
-        assert by.post(f"/patients/{patient}/shares", {"email": f"{level}@sample.example", "level": level})
+        share = {"email": f"{level}@sample.example", "level": level}
+        assert by.post(f"/patients/{patient}/shares", share).status_code == 201
     ada.share(ada.records(EMAIL).patient(patient).patient, "by-hand@sample.example")
     action = f"/account/tokens/{rows()[0].id}/revoke"
     confirm(here)
     pages = [here.get(action), here.post(action, data={"csrf_token": token_of(here)})]
     for page in pages:
         listed = [" ".join(item.text_content().split()) for item in lxml.html.fromstring(page.data).xpath("//main//li")]
-        assert [item.partition(" (not accepted yet)")[0] for item in listed] == [
+        assert [item.partition(" (invitation pending)")[0] for item in listed] == [
             "edit@sample.example can edit Ella Sample",
             "view@sample.example can view Ella Sample",
         ]
