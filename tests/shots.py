@@ -19,7 +19,7 @@ from tests.browser.uploads import slow
 from tests.support.factories import World, install
 from tests.support.server import ROOT, flask, serve
 
-DEMO, NEWCOMER = "nora@sample.example", "newcomer@sample.example"
+DEMO, NEWCOMER = "anna@sample.example", "newcomer@sample.example"
 WIDE, NARROW, TALLEST = (1440, 900), (390, 844), 2000
 PHONE: Any = {"width": NARROW[0], "height": NARROW[1]}
 HALFWAY = re.compile("[4-7][0-9]%")

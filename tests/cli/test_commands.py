@@ -225,7 +225,7 @@ def test_the_demo_is_made_once_and_its_account_signs_in(make_world: Callable[...
     first, second = run(world, "demo", "--once"), run(world, "demo", "--once")
     assert (first.exit_code, second.exit_code) == (0, 0)
     assert first.stdout == second.stdout
-    assert db.session.scalar(db.select(db.func.count(Patient.id))) == 4
+    assert db.session.scalar(db.select(db.func.count(Patient.id))) == 5
     email, password = re.findall(r"(?:sign in|password) +(\S+)", first.stdout)
     client = world.client(None)
     form = {"email": email, "password": password, "csrf_token": form_token(client.get("/sign-in").text)}
@@ -245,7 +245,7 @@ def test_the_demo_stays_out_of_an_installation_in_use(world: World) -> None:
 
 def test_the_demos_password_is_printed_as_long_as_it_holds(world: World) -> None:
     run(world, "demo", "--once")
-    accounts.set_password("nora@sample.example", "a password of her own")
+    accounts.set_password("anna@sample.example", "a password of her own")
     assert "password" not in run(world, "demo", "--once").stdout
 
 

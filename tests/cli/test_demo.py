@@ -1,13 +1,14 @@
 """The demo family stays within the limits of its record types, and its files are what their names say."""
 
 import csv
+import html
 import io
 import re
 import tomllib
 import zipfile
 from collections.abc import Callable
-from datetime import date, timedelta
-from pathlib import Path, PurePath
+from datetime import date, datetime
+from pathlib import PurePath
 
 import pydicom
 import pypdfium2
@@ -19,18 +20,17 @@ from medfiles.cli.demo.family import FOLDER, DemoDocument, family, move_dates
 from medfiles.record_types.declared import RECORD_TYPES
 
 TODAY = date(2027, 2, 28)
-DRAWN = date(2026, 6, 1)
+DRAWN = date(2026, 11, 30)
 TYPES = {record_type.name: record_type for record_type in RECORD_TYPES}
 FAMILY = family(TODAY)
 RECORDS = [record for patient in FAMILY for record in patient.records]
 FILES = [(record, document) for record in RECORDS for document in record.documents]
-LETTERS = [
-    (patient.fields["birth_date"], document)
-    for patient in FAMILY
-    for record in patient.records
-    for document in record.documents
-    if document.name.endswith(".pdf")
-]
+PAPERS = [document for _, document in FILES if document.name.endswith(".pdf")]
+BY_HAND = {
+    "martin-blood-pressure-at-home.csv", "martin-cholesterol-over-three-years.xlsx", "martin-phone-call-notes.txt",
+    "martin-questions-for-next-visit.docx",
+}  # fmt: skip
+LAYOUTS = {"%d %b %Y": r"\b\d\d [A-Z][a-z]{2} \d{4}\b", "%d.%m.%Y": r"\b\d\d\.\d\d\.\d{4}\b"}
 
 
 def texts_of(pdf_data: bytes) -> list[str]:
@@ -39,7 +39,7 @@ def texts_of(pdf_data: bytes) -> list[str]:
 
 
 def pdf_opens(data: bytes) -> bool:
-    return all("NOT A REAL DOCUMENT" in text for text in texts_of(data))
+    return all("not a real document" in text for text in texts_of(data))
 
 
 def picture_opens(data: bytes) -> bool:
@@ -51,7 +51,8 @@ def picture_opens(data: bytes) -> bool:
 def dicom_opens(data: bytes) -> bool:
     image = pydicom.dcmread(io.BytesIO(data))
     return bool(
-        image.pixel_array.shape == (1024, 1024)
+        min(image.pixel_array.shape) >= 512
+        and image.ImageComments == "SAMPLE, not a real document"
         and image.PhotometricInterpretation == "MONOCHROME2"
         and data[:128] == bytes(128)
     )
@@ -63,7 +64,7 @@ def csv_opens(data: bytes) -> bool:
 
 
 def text_opens(data: bytes) -> bool:
-    return "NOT A REAL DOCUMENT" in data.decode()
+    return "not a real document" in data.decode()
 
 
 def office_opens(data: bytes) -> bool:
@@ -93,9 +94,15 @@ def test_demo_files_open_and_stay_within_their_limits(suffix: str) -> None:
         assert document.category in (None, *record_type.categories)
 
 
-def test_family_is_two_adults_and_two_children() -> None:
+def test_family_is_three_generations() -> None:
     ages = sorted((TODAY - patient.fields["birth_date"]).days // 365 for patient in FAMILY)
-    assert [age >= 18 for age in ages] == [False, False, True, True]
+    assert [(age >= 18) + (age >= 65) for age in ages] == [0, 0, 1, 1, 2]
+
+
+def test_documents_span_years_and_some_have_several_pages() -> None:
+    assert 45 <= len(FILES) <= 65
+    assert len({document.date.year for _, document in FILES}) >= 6
+    assert sum(len(texts_of(document.content)) > 1 for document in PAPERS) >= 6
 
 
 def test_every_record_has_its_required_fields() -> None:
@@ -118,7 +125,7 @@ def test_nothing_completed_is_in_the_future() -> None:
 
 
 def test_phone_photo_is_stored_on_its_side_and_turned_by_its_exif() -> None:
-    photo = next(document for _, document in FILES if document.name == "IMG_2041.jpg").content
+    photo = next(document for _, document in FILES if document.name == "Exercise sheet.jpg").content
     with Image.open(io.BytesIO(photo)) as picture:
         assert picture.width > picture.height
         assert ImageOps.exif_transpose(picture).width < picture.width
@@ -127,14 +134,28 @@ def test_phone_photo_is_stored_on_its_side_and_turned_by_its_exif() -> None:
 # --- dates move with the day the demo is created --------------------------------------------------------------------
 
 
-def test_every_date_in_a_letter_is_moved() -> None:
+def dates_in(text: str) -> list[date]:
+    found = [(day, layout) for layout, pattern in LAYOUTS.items() for day in re.findall(pattern, text)]
+    return sorted(datetime.strptime(day, layout).date() for day, layout in found)
+
+
+def test_every_date_on_paper_is_moved() -> None:
     committed = {path.read_bytes() for path in (FOLDER / "documents").glob("*.pdf")}
-    assert len(LETTERS) > 5
-    for born, document in LETTERS:
-        birth_date, written = re.findall(r"\d\d [A-Z][a-z]{2} \d{4}", "\n".join(texts_of(document.content)))
-        assert birth_date == f"{born:%d %b %Y}"
-        assert written in {f"{TODAY - timedelta(days=ago):%d %b %Y}" for ago in range(1000)}
-        assert move_dates(document.content, DRAWN - TODAY) in committed
+    for document in PAPERS:
+        before = move_dates(document.content, DRAWN - TODAY)
+        assert before in committed
+        drawn, moved = ("\n".join(texts_of(content)) for content in (before, document.content))
+        assert dates_in(drawn)
+        assert dates_in(moved) == [day + (TODAY - DRAWN) for day in dates_in(drawn)]
+        assert not re.search(r"\d (January|February|March|April|May|June|July|August|September)|20[12]\d$", moved)
+
+
+def test_paper_says_its_date_and_the_birth_date_of_its_patient() -> None:
+    for patient in FAMILY:
+        for document in (document for record in patient.records for document in record.documents):
+            if document.name.endswith(".pdf"):
+                said = dates_in("\n".join(texts_of(document.content)))
+                assert {document.date, patient.fields["birth_date"]} <= set(said), document.name
 
 
 def test_dates_in_tables_photos_and_scans_are_moved() -> None:
@@ -142,11 +163,11 @@ def test_dates_in_tables_photos_and_scans_are_moved() -> None:
     by_name = {record.fields.get("test_name", record.fields.get("procedure_name")): record.fields for record in RECORDS}
     *_, last = csv.reader(io.StringIO(content["Blood pressure at home.csv"].decode()))
     assert last[0] == by_name["Blood pressure diary"]["completed_date"].isoformat()
-    scan = pydicom.dcmread(io.BytesIO(content["Left knee, front view.dcm"]))
-    assert scan.StudyDate == f"{by_name['Knee X-ray, left']['date']:%Y%m%d}"
-    assert scan.PatientBirthDate == f"{FAMILY[0].fields['birth_date']:%Y%m%d}"
-    with Image.open(io.BytesIO(content["IMG_2041.jpg"])) as photo:
-        assert photo.getexif()[0x0132] == f"{TODAY - (DRAWN - date(2026, 2, 2)):%Y:%m:%d} 18:20:00"
+    scan = pydicom.dcmread(io.BytesIO(content["X-ray left wrist.dcm"]))
+    assert scan.StudyDate == f"{by_name['X-ray of the left wrist']['date']:%Y%m%d}"
+    assert scan.PatientBirthDate == f"{FAMILY[2].fields['birth_date']:%Y%m%d}"
+    with Image.open(io.BytesIO(content["Exercise sheet.jpg"])) as photo:
+        assert photo.getexif()[0x0132] == f"{TODAY - (DRAWN - date(2026, 11, 12)):%Y:%m:%d} 18:20:00"
 
 
 @pytest.mark.parametrize("today", [date(2024, 2, 29), date(2028, 2, 29), date(2040, 12, 31)])
@@ -173,10 +194,13 @@ def test_every_committed_document_is_used_once_and_all_are_small() -> None:
     assert sum(path.stat().st_size for path in paths) <= 600_000
 
 
-def test_committed_documents_are_what_the_script_draws(tmp_path: Path) -> None:
-    draw.draw(tmp_path)
+def test_committed_documents_say_what_their_source_says() -> None:
+    """Only letters and digits, in any order: lines break where they like."""
+    source = draw.papers(draw.people())
+    articles = dict(re.findall(r'<article data-file="(.*?)".*?>(.*?)</article>', source, re.DOTALL))
     committed = {path.name: path for path in (FOLDER / "documents").iterdir() if path.suffix in OPENERS}
-    written_by_hand = {"martin-blood-pressure-at-home.csv", "martin-phone-call-notes.txt"}
-    assert {path.name for path in tmp_path.iterdir()} == committed.keys() - written_by_hand
-    for letter in tmp_path.glob("*.pdf"):
-        assert letter.read_bytes() == committed[letter.name].read_bytes()
+    assert articles.keys() == committed.keys() - BY_HAND
+    for name in (name for name in articles if name.endswith(".pdf")):
+        said = html.unescape(re.sub(r"<.*?>", " ", articles[name], flags=re.DOTALL))
+        printed = "".join(texts_of(committed[name].read_bytes()))
+        assert sorted(re.sub(r"\W", "", printed)) == sorted(re.sub(r"\W", "", said)), name

@@ -6,22 +6,24 @@ import json
 import os
 import secrets
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 from flask import current_app
 
 from medfiles.accounts import service as accounts
-from medfiles.cli.demo.family import DemoPatient, family
+from medfiles.cli.demo.family import DemoDocument, DemoPatient, family
 from medfiles.cli.output import report_errors
 from medfiles.clock import now
 from medfiles.documents.rules import UploadMetadata
 from medfiles.documents.service import DocumentService
 from medfiles.http.current import services
 from medfiles.permissions import Actor
+from medfiles.record_types.declared import RecordType
 from medfiles.records.service import RecordService
 
-EMAIL = "nora@sample.example"
+EMAIL = "anna@sample.example"
 
 
 @click.command()
@@ -41,26 +43,31 @@ def _create() -> None:
     accounts.create(EMAIL, password)
     _remember(password)
     actor = accounts.actor_for(accounts.find(EMAIL))
-    with click.progressbar(family(now().date()), label="Creating the demo family", file=sys.stderr) as patients:
-        for patient in patients:
-            _add(actor, patient)
+    papers = [paper for patient in family(now().date()) for paper in _add(actor, patient)]
+    papers.sort(key=lambda paper: paper[2].date)
+    with click.progressbar(papers, label="Creating the demo family", file=sys.stderr) as steps:
+        for record_type, record_id, document in steps:
+            _attach(actor, record_type, record_id, document)
 
 
-def _add(actor: Actor, entry: DemoPatient) -> None:
-    registry, storages = services().registry, services().storages
-    records = RecordService(actor, registry, storages)
-    documents = DocumentService(actor, registry, storages, sandbox=services().sandbox)
+def _add(actor: Actor, entry: DemoPatient) -> Iterator[tuple[RecordType, int, DemoDocument]]:
+    """Create a patient with records. Yield the documents, which are not attached yet."""
+    registry = services().registry
+    records = RecordService(actor, registry, services().storages)
     patient = records.create_patient(entry.fields)
     for item in entry.records:
         record_type = registry[item.record_type]
         record = records.create(patient.id, record_type, item.fields)
-        for document in item.documents:
-            permit = documents.authorize_upload(record_type, record.id, len(document.content), files=1)
-            staged = documents.stage(permit)
-            staged.write(document.content)
-            details = {"description": document.description, "category": document.category}
-            about = UploadMetadata(document.name, details)
-            documents.attach(permit, staged, about)
+        yield from ((record_type, record.id, document) for document in item.documents)
+
+
+def _attach(actor: Actor, record_type: RecordType, record_id: int, document: DemoDocument) -> None:
+    documents = DocumentService(actor, services().registry, services().storages, sandbox=services().sandbox)
+    permit = documents.authorize_upload(record_type, record_id, len(document.content), files=1)
+    staged = documents.stage(permit)
+    staged.write(document.content)
+    details = {"description": document.description, "category": document.category}
+    documents.attach(permit, staged, UploadMetadata(document.name, details))
 
 
 def _file() -> Path:

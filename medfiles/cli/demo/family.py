@@ -11,6 +11,7 @@ from typing import Any
 FOLDER = Path(__file__).parent
 DATES: Mapping[str, bytes] = {
     "%d %b %Y": rb"\b\d\d [A-Z][a-z]{2} \d{4}\b",  # letters
+    "%d.%m.%Y": rb"\b\d\d\.\d\d\.\d{4}\b",  # forms
     "%Y-%m-%d": rb"\b\d{4}-\d\d-\d\d\b",  # tables
     "%Y:%m:%d": rb"\b\d{4}:\d\d:\d\d\b",  # EXIF
     "%Y%m%d": rb"\b(?:19|20)\d{6}\b",  # DICOM
@@ -19,15 +20,18 @@ DATES: Mapping[str, bytes] = {
 
 @dataclass(frozen=True)
 class DemoDocument:
+    """`date` is what the paper says; in the order of these dates the documents are added."""
+
     content: bytes
     name: str
+    date: date
     category: str | None = None
     description: str | None = None
 
 
 @dataclass(frozen=True)
 class DemoRecord:
-    """A record and its documents. `fields` are named as in the forms of the record type."""
+    """`fields` are named as in the forms of the record type."""
 
     record_type: str
     fields: dict[str, Any]
@@ -41,7 +45,7 @@ class DemoPatient:
 
 
 def family(today: date) -> list[DemoPatient]:
-    """Return two adults and two children, with every date shifted to keep its distance from `today`."""
+    """Return three generations. Every date keeps its distance from `today`."""
     data = tomllib.loads((FOLDER / "family.toml").read_text())
     by = today - data["today"]
     patients = []
@@ -51,12 +55,13 @@ def family(today: date) -> list[DemoPatient]:
     return patients
 
 
-def _record(by: timedelta, type: str, documents: Iterable[dict[str, str]] = (), **fields: Any) -> DemoRecord:
-    return DemoRecord(type, _moved(fields, by), [_document(by, **document) for document in documents])
+def _record(by: timedelta, type: str, documents: Iterable[dict[str, Any]] = (), **fields: Any) -> DemoRecord:
+    day = fields.get("date") or fields.get("completed_date") or fields.get("effective_date")
+    return DemoRecord(type, _moved(fields, by), [_document(by, **{"date": day, **document}) for document in documents])
 
 
-def _document(by: timedelta, file: str, **about: str) -> DemoDocument:
-    return DemoDocument(content=move_dates((FOLDER / "documents" / file).read_bytes(), by), **about)
+def _document(by: timedelta, file: str, **about: Any) -> DemoDocument:
+    return DemoDocument(content=move_dates((FOLDER / "documents" / file).read_bytes(), by), **_moved(about, by))
 
 
 def _moved(fields: dict[str, Any], by: timedelta) -> dict[str, Any]:
@@ -64,9 +69,9 @@ def _moved(fields: dict[str, Any], by: timedelta) -> dict[str, Any]:
 
 
 def move_dates(content: bytes, by: timedelta) -> bytes:
-    """Shift the dates that a file contains as plain text.
+    """Move the dates that a file holds as plain text.
 
-    Each date keeps its width, so offsets and lengths inside PDF, EXIF and DICOM files stay correct.
+    A date keeps its width, so offsets and lengths inside PDF, EXIF and DICOM stay right.
     """
     for layout, pattern in DATES.items():
 

@@ -1,273 +1,248 @@
-"""Draw the demo's documents from contents.toml: `.venv/bin/python medfiles/cli/demo/documents/draw.py`.
+"""Print and photograph the papers of `papers.html`: `.venv/bin/python medfiles/cli/demo/documents/draw.py`.
 
-Requires the libraries that `make setup-dev` installs. Dates have the fixed-width formats that `family.py` can shift,
-and PDF files are not compressed, so that it finds them.
+Needs the libraries of `make setup-dev`, Chromium and the Liberation fonts. Text, tables and office files are written by
+hand.
 """
 
-import random
+import json
+import os
+import re
+import shutil
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
-from functools import partial
+import zlib
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from io import BytesIO
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import docx
+import jinja2
 import numpy
-import openpyxl
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
 from pydicom.dataset import Dataset
-from pydicom.uid import JPEG2000, UID, DigitalXRayImageStorageForPresentation
-from reportlab.lib.colors import Color, HexColor
-from reportlab.lib.pagesizes import A4
-from reportlab.lib.styles import ParagraphStyle
-from reportlab.lib.units import mm
-from reportlab.pdfgen.canvas import Canvas
-from reportlab.platypus import Flowable, PageBreak, Paragraph, SimpleDocTemplate, Table
+from pydicom.uid import JPEG2000, UID, DigitalXRayImageStorageForPresentation, MRImageStorage
+from reportlab.pdfbase.pdfmetrics import stringWidth
 
-FOLDER = Path(__file__).parent
-CONTENTS = tomllib.loads((FOLDER / "contents.toml").read_text())
-PRACTICES: Mapping[str, Sequence[str]] = CONTENTS.pop("practices")
-NOTICE = "SAMPLE - NOT A REAL DOCUMENT"
-INK, FAINT, RULE, LIGHT, PEN = "#27313c", "#5b6673", "#cfd6de", "#f1f4f7", "#1d3a8a"
-WIDTH, HEIGHT = A4
-MARGIN = 22 * mm
-TEXT = ParagraphStyle("text", fontName="Helvetica", fontSize=11, leading=16.5, spaceAfter=8)
-TITLE = ParagraphStyle("title", TEXT, fontName="Helvetica-Bold", fontSize=18, leading=24, spaceAfter=4)
-HEADING = ParagraphStyle("heading", TEXT, fontName="Helvetica-Bold", fontSize=12, spaceBefore=9, spaceAfter=4)
-SMALL = ParagraphStyle("small", TEXT, fontSize=9.5, leading=13, textColor=HexColor(FAINT), spaceAfter=14)
-CELL = ParagraphStyle("cell", TEXT, fontSize=10, leading=14, spaceAfter=0)
+from medfiles.cli.demo.family import DATES, FOLDER
+
+HERE = FOLDER / "documents"
+INTER = FOLDER.parents[2] / "static" / "vendor" / "inter" / "inter-latin-wght-normal.woff2"
+NOTICE = "SAMPLE, not a real document"
 UID_ROOT = "1.2.826.0.1.3680043.8.498.2026.4711."
-
-Patient = Mapping[str, Any]
-
-
-def draw(folder: Path = FOLDER) -> None:
-    family = tomllib.loads((FOLDER.parent / "family.toml").read_text())["patients"]
-    patients = {patient["first_name"].lower(): patient for patient in family}
-    for function, files in CONTENTS.items():
-        for name, contents in files.items():
-            (folder / name).write_bytes(FUNCTIONS[function](patients[name.partition("-")[0]], **contents))
+ONLY = "name => document.querySelectorAll('article').forEach(one => { one.hidden = one.dataset.file != name })"
+FONTS: Mapping[bytes, str] = {
+    b"LiberationSans": "Helvetica", b"LiberationSans-Bold": "Helvetica-Bold",
+    b"LiberationSerif": "Times-Roman", b"LiberationSerif-Bold": "Times-Bold",
+    b"LiberationSerif-Italic": "Times-Italic", b"LiberationSerif-BoldItalic": "Times-BoldItalic",
+    b"LiberationMono": "Courier", b"LiberationMono-Bold": "Courier-Bold",
+}  # fmt: skip
 
 
-def letter(patient: Patient, practice: str, title: str, date: date, body: Sequence[Any]) -> bytes:
-    name, *_, colour = PRACTICES[practice]
-    about = f"{patient['first_name']} {patient['last_name']} · born {patient['birth_date']:%d %b %Y} · {date:%d %b %Y}"
-    story = [Paragraph(title, TITLE), Paragraph(about, SMALL), *(flowable(part, HexColor(colour)) for part in body)]
-    page, file = partial(letterhead, practice), BytesIO()
-    sheet = SimpleDocTemplate(
-        file, pagesize=A4, pageCompression=0, invariant=1, title=title, author=name, subject=NOTICE,
-        leftMargin=MARGIN, rightMargin=MARGIN, topMargin=46 * mm, bottomMargin=24 * mm,
-    )  # fmt: skip
-    sheet.build(story, onFirstPage=page, onLaterPages=page)
+def draw(folder: Path = HERE) -> None:
+    patients = people()
+    with opened(papers(patients)) as page:
+        for paper in page.eval_on_selector_all("article", "all => all.map(one => ({...one.dataset}))"):
+            page.evaluate(ONLY, paper["file"])
+            (folder / paper["file"]).write_bytes(file_of(page, paper, patients))
+
+
+def people() -> dict[str, dict[str, Any]]:
+    """The patients of `family.toml` by lower-case first name, each with the member ID of the insurance."""
+    patients = tomllib.loads((FOLDER / "family.toml").read_text())["patients"]
+    for patient in patients:
+        patient["member_id"] = next(entry["member_id"] for entry in patient["records"] if "member_id" in entry)
+    return {patient["first_name"].lower(): patient for patient in patients}
+
+
+def papers(patients: Mapping[str, Any]) -> str:
+    """The papers as HTML. A date is kept on one line by spaces that `compact` makes plain again."""
+    templates = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    style = templates.get_template("papers.css").render(inter=b64encode(INTER.read_bytes()).decode())
+    body = templates.get_template("papers.html").render(patients)
+    body = re.sub(r"\b(\d\d) ([A-Z][a-z]{2}) (\d{4})\b", "\\1\u00a0\\2\u00a0\\3", body)
+    return f"<!doctype html><html lang=en><meta charset=utf-8><style>{style}</style><body>{body}"
+
+
+@contextmanager
+def opened(html: str) -> Iterator[Page]:
+    installed = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=installed, args=["--no-sandbox"] if os.geteuid() == 0 else []
+        )
+        page = browser.new_page(device_scale_factor=1.35)
+        page.set_content(html)
+        page.evaluate("document.fonts.ready")
+        yield page
+        browser.close()
+
+
+def file_of(page: Page, paper: Mapping[str, str], patients: Mapping[str, Any]) -> bytes:
+    if "as" not in paper:
+        return compact(page.pdf(prefer_css_page_size=True, print_background=True), paper["title"])
+    picture = Image.open(BytesIO(page.locator("article:not([hidden]) > *").screenshot())).convert("RGB")
+    if paper["as"] == "photo":
+        return photo(picture, paper["taken"])
+    if paper["as"] == "film":
+        return film(picture, patients[paper["file"].partition("-")[0]], json.loads(paper["tags"]))
+    file = BytesIO()
+    picture.quantize(32).save(file, "PNG", optimize=True)
     return file.getvalue()
 
 
-def letterhead(practice: str, pen: Canvas, sheet: Any) -> None:
-    name, line, address, phone, colour = PRACTICES[practice]
-    top, left, right = HEIGHT - 16 * mm, MARGIN, WIDTH - MARGIN
-    pen.setFillColor(HexColor(colour))
-    pen.rect(0, HEIGHT - 4 * mm, WIDTH, 4 * mm, stroke=0, fill=1)
-    pen.roundRect(left, top - 11 * mm, 13 * mm, 13 * mm, 2.5 * mm, stroke=0, fill=1)
-    pen.setFont("Helvetica-Bold", 13)
-    pen.setFillColor(HexColor("#ffffff"))
-    pen.drawCentredString(left + 6.5 * mm, top - 6.2 * mm, "".join(word[0] for word in name.split()[:2]))
-    pen.setFillColor(HexColor(INK))
-    pen.drawString(left + 17 * mm, top - 3.2 * mm, name)
-    pen.setFillColor(HexColor(FAINT))
-    pen.setFont("Helvetica", 8.5)
-    pen.drawString(left + 17 * mm, top - 8.4 * mm, line)
-    pen.drawRightString(right, top - 3.2 * mm, address)
-    pen.drawRightString(right, top - 8.4 * mm, f"Phone {phone}")
-    pen.setFont("Helvetica", 7)
-    pen.drawString(left, 12 * mm, NOTICE)
-    pen.drawRightString(right, 12 * mm, f"{name} · page {sheet.page}")
-    pen.setStrokeColor(HexColor(RULE))
-    pen.line(left, 17 * mm, right, 17 * mm)
+# --- PDF --------------------------------------------------------------------------------------------------------------
 
 
-def flowable(part: Any, colour: Color) -> Flowable:
-    if isinstance(part, list):
-        return table(part, colour)
-    if part == "---":
-        return PageBreak()
-    if part.startswith("~ "):
-        return Signature(part[2:])
-    if part.startswith("# "):
-        return Paragraph(part[2:], HEADING)
-    for box, sign in (("[x]", "✔"), ("[ ]", "❏")):
-        part = part.replace(box, f'<font name="ZapfDingbats">{sign}</font>&nbsp;&nbsp;')
-    return Paragraph(part, TEXT)
+def compact(pdf: bytes, title: str) -> bytes:
+    """Set the text of a printed file as plain strings in the fonts that every reader has.
+
+    Chromium embeds fonts and writes the numbers of their glyphs, in which `family.py` would find no date. Streams are
+    compressed, but for the few lines with a date.
+    """
+    objects = {int(number): body for number, body in re.findall(rb"(?<=\n)(\d+) 0 obj\n(.*?)\nendobj", pdf, re.DOTALL)}
+    fonts = {number: Font(body, objects) for number, body in objects.items() if b"/Subtype /Type0" in body}
+    for number, font in fonts.items():
+        objects[number] = f"<</Type /Font /Subtype /Type1 /BaseFont /{font.name} /Encoding /WinAnsiEncoding>>".encode()
+    pages = {int(found) for body in objects.values() for found in re.findall(rb"/Contents (\d+) 0 R", body)}
+    for number, body in list(objects.items()):
+        head, _, data = body.partition(b" stream\n")
+        if not data or b"/Image" in head:
+            continue
+        lines = plain(zlib.decompress(data.removesuffix(b"\nendstream")), fonts)
+        if number not in pages:
+            objects[number] = stream(lines, head)
+            continue
+        blocks = re.split(rb"(?<=\n)(BT\n.*?ET\n)", lines, flags=re.DOTALL)
+        parts = [b"".join(part) for _, part in groupby(blocks, has_date)]
+        first = max(objects) + 1
+        objects |= {first + n: stream(part) for n, part in enumerate(parts)}
+        objects[number] = b"[%s]" % b" ".join(b"%d 0 R" % (first + n) for n in range(len(parts)))
+    return written(objects, int(re.findall(rb"/Root (\d+) 0 R", pdf)[0]), title)
 
 
-def table(rows: Sequence[Sequence[str]], colour: Color) -> Table:
-    share = (WIDTH - 2 * MARGIN) / (len(rows[0]) + 1)
-    style: list[Any] = [
-        ("BACKGROUND", (0, 0), (-1, 0), HexColor(LIGHT)),
-        ("LINEBELOW", (0, 0), (-1, 0), 1, colour),
-        ("LINEBELOW", (0, 1), (-1, -1), 0.4, HexColor(RULE)),
-    ]
-    bold = [[row is rows[0] or cell.endswith("!") for cell in row] for row in rows]
-    cells = [
-        [
-            Paragraph(f"<b>{cell.rstrip('!')}</b>" if strong else cell, CELL)
-            for cell, strong in zip(row, marks, strict=True)
-        ]
-        for row, marks in zip(rows, bold, strict=True)
-    ]
-    widths = [2 * share] + [share] * (len(rows[0]) - 1)
-    return Table(cells, widths, style=style, spaceBefore=4, spaceAfter=10)
+class Font:
+    """One of Chromium's fonts: the standard font of the same widths, and the characters of its glyphs."""
+
+    def __init__(self, body: bytes, objects: Mapping[int, bytes]) -> None:
+        [name] = re.findall(rb"/BaseFont /(?:[A-Z]{6}\+)?(\S+)", body)
+        self.name = FONTS[name.removesuffix(b"-Regular")]
+        [mapping] = re.findall(rb"/ToUnicode (\d+) 0 R", body)
+        data = objects[int(mapping)].partition(b" stream\n")[2].removesuffix(b"\nendstream")
+        text = zlib.decompress(data) if b"/Filter" in objects[int(mapping)] else data
+        self.letters: dict[int, str] = {}
+        for first, last, letter in re.findall(rb"<(\w{4})> (?:<(\w{4})> )?<(\w{4})>", text):
+            for n in range(int(last or first, 16) - int(first, 16) + 1):
+                self.letters[int(first, 16) + n] = chr(int(letter, 16) + n).replace("\u00a0", " ")
+
+    def text(self, block: bytes) -> str:
+        glyphs = [code for run in re.findall(rb"<(\w+)> Tj", block) for code in re.findall(rb"\w{4}", run)]
+        return "".join(self.letters[int(code, 16)] for code in glyphs)
 
 
-class Signature(Flowable):
-    """A signature line with imitated handwriting. The same name always has the same signature."""
+def plain(lines: bytes, fonts: Mapping[int, Font]) -> bytes:
+    """Write each run of glyphs as one string, and fewer digits of every number."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self.name, self.width, self.height = name, 70 * mm, 22 * mm
+    def string(block: re.Match[bytes]) -> bytes:
+        [(number, size)] = re.findall(rb"/F(\d+) (\S+) Tf", block[0])
+        font = fonts[int(number)]
+        text, before = font.text(block[0]), font.text(block[0].rpartition(b" Td ")[0])
+        wide = sum(map(float, re.findall(rb"(\S+) 0 Td", block[0])))
+        gap = (wide - stringWidth(before, font.name, float(size))) / max(len(before), 1)
+        literal = re.sub(rb"([()\\])", rb"\\\1", text.encode("cp1252"))
+        [place] = re.findall(rb"[^\n]+ Tm", block[0])
+        return b"BT\n/F%s %s Tf\n%s\n%.3f Tc\n(%s) Tj\nET\n" % (number, size, place, gap, literal)
 
-    def draw(self) -> None:
-        pen, dice, x = self.canv, random.Random(self.name), 4.0
-        path = pen.beginPath()
-        path.moveTo(x, 36)
-        for _ in range(len(self.name) // 2):
-            step, top, low = dice.uniform(8, 14), dice.uniform(38, 58), dice.uniform(24, 34)
-            path.curveTo(x + step * 0.2, top, x + step * 0.9, top, x + step, low)
-            x += step
-        pen.setStrokeColor(HexColor(PEN))
-        pen.drawPath(path)
-        pen.setStrokeColor(HexColor(RULE))
-        pen.line(0, 22, self.width, 22)
-        pen.setFillColor(HexColor(FAINT))
-        pen.setFont("Helvetica", 8.5)
-        pen.drawString(0, 11, self.name)
+    def shorter(number: re.Match[bytes]) -> bytes:
+        value = float(number[0])
+        return f"{value:.{2 if abs(value) >= 1 else 5}f}".rstrip("0").rstrip(".").encode()
+
+    lines = re.sub(rb"(?<![\w.])-?\d*\.\d{3,}(?![\w.])", shorter, lines)
+    return re.sub(rb"BT\n.*?ET\n", string, lines, flags=re.DOTALL)
 
 
-def photo(patient: Patient, paper: Any, desk: Any, texts: Sequence[Any], phone_time: datetime | None = None) -> bytes:
-    """Draw a card or a sheet on a desk. With `phone_time`, it is sideways and unevenly lit, and has EXIF data."""
-    width, height = paper["size"]
-    sheet = Image.new("RGBA", (width, height))
-    pen = ImageDraw.Draw(sheet)
-    pen.rounded_rectangle((0, 0, width - 1, height - 1), paper["radius"], fill="#fbfaf6")
-    top, bottom, colour = paper["band"]
-    pen.rectangle((0, top, width, bottom), fill=colour)
-    texts = [*texts, (52, height - 46, 20, FAINT, NOTICE)]
-    for x, y, size, ink, words in texts:
-        pen.text((x, y), words, font=ImageFont.load_default(size), fill=ink, spacing=size * 0.8)
-    corners = Image.new("L", sheet.size)
-    ImageDraw.Draw(corners).rounded_rectangle((0, 0, width - 1, height - 1), paper["radius"], fill=255)
-    sheet.putalpha(corners)
-    turned = sheet.rotate(desk["angle"], Image.Resampling.BICUBIC, expand=True)
-    picture = Image.merge("RGB", [grain(desk["size"], level, level, level + 14) for level in desk["colour"]])
-    x, y = (picture.width - turned.width) // 2, (picture.height - turned.height) // 2
-    shadow = Image.new("L", picture.size)
-    shadow.paste(128, (x + 10, y + 16), turned.getchannel("A"))
-    picture.paste("#16110c", (0, 0), shadow.filter(ImageFilter.GaussianBlur(16)))
-    picture.paste(turned, (x, y), turned)
+def has_date(lines: bytes) -> bool:
+    return any(re.search(pattern, lines) for pattern in DATES.values())
+
+
+def stream(lines: bytes, head: bytes = b"<<>>") -> bytes:
+    """A stream of page contents. `head` is what it was printed with."""
+    head = re.sub(rb"\n?/(Filter /\w+|Length \d+)", b"", head).removesuffix(b">>")
+    if not has_date(lines):
+        head, lines = head + b" /Filter /FlateDecode", zlib.compress(lines, 9)
+    return b"%s /Length %d>> stream\n%s\nendstream" % (head, len(lines), lines)
+
+
+def written(objects: Mapping[int, bytes], root: int, title: str) -> bytes:
+    """A PDF file of the objects that `root` leads to."""
+    order = [root]
+    for number in order:
+        head = objects[number].partition(b" stream\n")[0]
+        order += [found for found in dict.fromkeys(references(head)) if found not in order]
+    number_of = {old: new for new, old in enumerate(order, start=1)}
+    info = b"<</Title (%s) /Creator (medfiles demo) /Subject (%s)>>" % (title.encode("cp1252"), NOTICE.encode())
+    file, offsets = bytearray(b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n"), []
+    for body in [*(renumbered(objects[old], number_of) for old in order), info]:
+        offsets.append(len(file))
+        file += b"%d 0 obj\n%s\nendobj\n" % (len(offsets), body)
+    table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
+    start, size = len(file), len(offsets) + 1
+    file += b"xref\n0 %d\n0000000000 65535 f \n%s" % (size, table)
+    file += b"trailer\n<</Size %d /Root 1 0 R /Info %d 0 R>>\nstartxref\n%d\n%%%%EOF\n" % (size, size - 1, start)
+    return bytes(file)
+
+
+def references(head: bytes) -> list[int]:
+    return [int(found) for found in re.findall(rb"(\d+) 0 R\b", head)]
+
+
+def renumbered(body: bytes, number_of: Mapping[int, int]) -> bytes:
+    head, mark, data = body.partition(b" stream\n")
+    return re.sub(rb"(\d+) 0 R\b", lambda found: b"%d 0 R" % number_of[int(found[1])], head) + mark + data
+
+
+# --- photos and films -------------------------------------------------------------------------------------------------
+
+
+def photo(picture: Image.Image, taken: str) -> bytes:
+    """A picture as a phone stores it: an upright one on its side."""
     exif, file = Image.Exif(), BytesIO()
-    if phone_time:
-        light = Image.linear_gradient("L").resize(picture.size).point([255 - level // 4 for level in range(256)])
-        picture = Image.composite(picture, Image.new("RGB", picture.size, "#2a2118"), light)
+    if picture.height > picture.width:
         picture = picture.transpose(Image.Transpose.ROTATE_90)
-        exif[0x0112] = 6  # orientation: viewers turn it upright
-        exif[0x010F], exif[0x0110], exif[0x0132] = "Sample", "Example Phone 1", f"{phone_time:%Y:%m:%d %H:%M:%S}"
-    picture.save(file, "JPEG", quality=66, optimize=True, exif=exif)
+        exif[0x0112] = 6  # orientation: turned upright when it is shown
+    exif[0x010F], exif[0x0110], exif[0x0132] = "Sample", "Example Phone 1", f"{taken.replace('-', ':')}:00"
+    picture.save(file, "JPEG", quality=48, optimize=True, progressive=True, exif=exif)
     return file.getvalue()
 
 
-def grain(size: Sequence[int], seed: int, low: int, high: int) -> Image.Image:
-    """Return soft noise between two gray levels."""
-    width, height = size[0] // 6, size[1] // 6
-    noise = Image.frombytes("L", (width, height), random.Random(seed).randbytes(width * height))
-    return noise.point([low + (high - low) * level // 255 for level in range(256)]).resize((size[0], size[1]))
-
-
-def growth_chart(patient: Patient, title: str, heights: Sequence[float]) -> bytes:
-    """Draw a chart of height in cm by age in years. Gray lines show an invented normal range."""
-
-    def spot(age: float, height: float) -> tuple[float, float]:
-        return 90 + age * 105, 710 - (height - 50) * 6
-
-    chart, file = Image.new("RGB", (1200, 800), "white"), BytesIO()
-    pen = ImageDraw.Draw(chart)
-    pen.text((80, 34), title, font=ImageFont.load_default(36), fill=INK)
-    pen.text((80, 764), f"Height in cm, age in years. {NOTICE}", font=ImageFont.load_default(20), fill=FAINT)
-    for age in range(11):
-        pen.line((spot(age, 50), spot(age, 150)), fill=RULE)
-        pen.text((90 + age * 105, 728), str(age), font=ImageFont.load_default(22), fill=FAINT, anchor="mt")
-    for height in range(50, 151, 20):
-        pen.line((spot(0, height), spot(10, height)), fill=RULE)
-        pen.text((76, spot(0, height)[1]), str(height), font=ImageFont.load_default(22), fill=FAINT, anchor="rm")
-    for shift in (-4, 0, 4):
-        usual = [spot(age, 54 + 24 * age**0.56 + shift * (1 + age / 9)) for age in range(11)]
-        pen.line(usual, fill="#b3bdc8", width=4, joint="curve")
-    points = [spot(age, height) for age, height in enumerate(heights)]
-    pen.line(points, fill="#6b4fb8", width=6, joint="curve")
-    for point in points:
-        pen.circle(point, 9, fill="#6b4fb8")
-    chart.quantize(64).save(file, "PNG", optimize=True)
-    return file.getvalue()
-
-
-def xray(patient: Patient, tags: Mapping[str, Any], bones: Sequence[Any], flesh: Sequence[Any]) -> bytes:
-    """Create a DICOM file like those from hospitals: 12 of 16 bits, JPEG 2000."""
-    data, file = Dataset(), BytesIO()
-    data.SOPClassUID = DigitalXRayImageStorageForPresentation
-    data.SOPInstanceUID, data.StudyInstanceUID, data.SeriesInstanceUID = (UID(f"{UID_ROOT}{n}") for n in (1, 2, 3))
+def film(picture: Image.Image, patient: Mapping[str, Any], tags: Mapping[str, Any]) -> bytes:
+    """A DICOM file as a hospital writes it: 12 of 16 bits, JPEG 2000, a little noise."""
+    data, file, scan = Dataset(), BytesIO(), tags["Modality"] == "MR"
+    data.SOPClassUID = MRImageStorage if scan else DigitalXRayImageStorageForPresentation
+    data.StudyInstanceUID, data.SeriesInstanceUID, data.SOPInstanceUID = (
+        UID(f"{UID_ROOT}{tags['StudyDate']}{tags['StudyTime']}.{part}") for part in (1, 2, 3)
+    )
+    data.PatientName, data.PatientID = f"{patient['last_name']}^{patient['first_name']}", patient["member_id"]
+    data.PatientBirthDate = f"{patient['birth_date']:%Y%m%d}"
+    data.InstitutionName, data.ImageComments = "Exampleton Imaging Centre", NOTICE
+    data.WindowCenter, data.WindowWidth = 2048, 4095
     for name, value in tags.items():
         setattr(data, name, value)
-    data.set_pixel_data(knee(bones, flesh), "MONOCHROME2", 12, generate_instance_uid=False)
-    data.compress(JPEG2000, j2k_cr=[32], generate_instance_uid=False)
+    width = 512 if scan else 1000
+    grey = picture.convert("L").resize((width, round(picture.height * width / picture.width)), Image.Resampling.LANCZOS)
+    noise = numpy.random.default_rng(4711).normal(128, 40, (grey.height // 2, grey.width // 2)).clip(0, 255)
+    speckle = numpy.asarray(Image.fromarray(noise.astype(numpy.uint8)).resize(grey.size), float) - 128
+    level = numpy.asarray(grey, float)
+    pixels = (16 * (level + speckle * (0.03 + level / 1800))).clip(0, 4095).astype(numpy.uint16)
+    data.set_pixel_data(pixels, "MONOCHROME2", 12, generate_instance_uid=False)
+    data.compress(JPEG2000, j2k_cr=[80], generate_instance_uid=False)
     data.save_as(file, enforce_file_format=True)
     return file.getvalue()
 
-
-def knee(bones: Sequence[Any], flesh: Sequence[Any]) -> numpy.ndarray[Any, numpy.dtype[numpy.uint16]]:
-    """Draw a knee in soft shapes. Bones are dense at the rim and lighter inside, like the shadow of a tube."""
-
-    def shape(blur: float, outline: Sequence[Sequence[int]]) -> Image.Image:
-        picture = Image.new("L", (512, 512))
-        ImageDraw.Draw(picture).polygon([(x, y) for x, y in outline], fill=255)
-        return picture.filter(ImageFilter.GaussianBlur(blur))
-
-    leg = Image.new("L", (512, 512), 64)
-    for outline in bones:
-        rim = shape(7, outline).point([255 * (level > 127) for level in range(256)])
-        core = rim.filter(ImageFilter.MinFilter(15)).filter(ImageFilter.GaussianBlur(9))
-        bone = Image.composite(Image.new("L", leg.size, 158), Image.new("L", leg.size, 214), core)
-        bone = Image.blend(bone, grain(leg.size, 11, 0, 26), 0.12)
-        leg.paste(bone, (0, 0), rim.filter(ImageFilter.GaussianBlur(1.6)))
-    kneecap = Image.new("L", leg.size)
-    ImageDraw.Draw(kneecap).circle((256, 172), 44, fill=90)
-    leg.paste(236, (0, 0), kneecap.filter(ImageFilter.GaussianBlur(4)))
-    soft = Image.composite(leg, Image.new("L", leg.size, 12), shape(9, flesh)).resize((1024, 1024))
-    noise = numpy.random.default_rng(4711).normal(0, 24, (1024, 1024))
-    return numpy.clip(numpy.asarray(soft) * 15.0 + noise, 0, 4095).astype(numpy.uint16)
-
-
-def word(patient: Patient, title: str, lines: Sequence[str]) -> bytes:
-    document, file = docx.Document(), BytesIO()
-    document.add_heading(title)
-    for line in lines:
-        document.add_paragraph(line, "List Bullet")
-    document.add_paragraph(NOTICE)
-    document.save(file)
-    return file.getvalue()
-
-
-def workbook(patient: Patient, rows: Sequence[Sequence[str | int]]) -> bytes:
-    book, file = openpyxl.Workbook(), BytesIO()
-    for row in (*rows, [NOTICE]):
-        book.active.append(row)
-    book.active.column_dimensions["A"].width = 18
-    book.save(file)
-    return file.getvalue()
-
-
-FUNCTIONS: Mapping[str, Callable[..., bytes]] = {
-    function.__name__: function for function in (letter, photo, growth_chart, xray, word, workbook)
-}
 
 if __name__ == "__main__":
     draw()
