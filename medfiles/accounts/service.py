@@ -143,14 +143,21 @@ def set_admin(email: str, admin: bool) -> None:
 
 
 def log_sign_in(
-    action: str, user: User | None, succeeded: bool, address: str | None, request_id: str, *, commit: bool = True
+    action: str,
+    user: User | None,
+    succeeded: bool,
+    address: str | None,
+    request_id: str,
+    *,
+    reason: str = "wrong",
+    commit: bool = True,
 ) -> None:
-    """Log a step of signing in or out. `user` is None if the address is unknown.
+    """Log a step of signing in or out. `user` is None if the address is unknown; `reason` is the code of a refusal.
 
     With `commit=False`, log it in the open transaction, which also performs the step.
     """
     actor = actor_for(user, address, request_id) if user else None
-    more: dict[str, Any] = {} if succeeded else {"outcome": "refused", "reason": "wrong"}
+    more: dict[str, Any] = {} if succeeded else {"outcome": "refused", "reason": reason}
     with transaction() if commit else nullcontext():
         event_log.record(actor, action, AuditTarget(address=address), **more)
 

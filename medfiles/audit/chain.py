@@ -96,13 +96,16 @@ def derive_key(secret: str) -> bytes:
 
 
 def seal(sealer: Sealer, *, everything: bool = False) -> int:
-    """Seal all waiting events, anchor the new head, and return the number of events sealed.
+    """Seal all waiting events, anchor the new head and changed accounts, and return the number of events sealed.
 
     With `everything`, also look for unsealed events far before the end of the chain.
     """
-    count = 0
-    while batch := _seal_batch(sealer, everything):
-        count += batch
+    count, accounts = 0, set[int]()
+    while rows := _seal_batch(sealer, everything):
+        count += len(rows)
+        accounts |= {account for row in rows if (account := event_log.changed_account(row)) is not None}
+    if accounts:
+        sealer.anchor.write_changed(accounts, now())
     if count and (head := _head()):
         sealer.anchor.write(head)
     return count
@@ -187,14 +190,17 @@ def seal_waiting(app: Any) -> None:
             log.error("sealing failed", code=error_code(error))
 
 
-def _seal_batch(sealer: Sealer, everything: bool) -> int:
+def _seal_batch(sealer: Sealer, everything: bool) -> Sequence[Any]:
+    """Seal the next events and return their rows."""
     if not read(_unsealed(everything=everything).limit(1)):
-        return 0
+        return ()
     with transaction() as session:
         last_runs.lock_row(SEAL)  # one process at a time
         last = select(AuditSeal.position, AuditSeal.mac).order_by(AuditSeal.position.desc()).limit(1)
         first, previous_mac = session.execute(last).one_or_none() or (0, GENESIS)
-        rows = session.execute(_unsealed(everything=everything).order_by(AuditEvent.id).limit(BATCH)).all()
+        rows: Sequence[Any] = session.execute(
+            _unsealed(everything=everything).order_by(AuditEvent.id).limit(BATCH)
+        ).all()
         seals = []
         for position, row in enumerate(rows, first + 1):
             previous_mac = _mac(sealer.key, previous_mac, row, FORMAT)
@@ -206,7 +212,7 @@ def _seal_batch(sealer: Sealer, everything: bool) -> int:
             )  # fmt: skip
         if seals:
             session.execute(AuditSeal.__table__.insert(), seals)
-        return len(seals)
+        return rows
 
 
 def _unsealed(*, everything: bool = False) -> Select[Any]:

@@ -1,9 +1,15 @@
-"""Keep the head of the audit chain outside the database, to detect truncation."""
+"""Keep the head of the audit chain outside the database, to detect truncation.
+
+Beside it are the ids of accounts that changed, for the restore of a backup that does not know of it.
+"""
 
 import json
 import logging
 import os
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from logging.handlers import SysLogHandler
 from pathlib import Path
 from typing import Any
@@ -16,7 +22,10 @@ from medfiles.storage.durable import write_private
 from medfiles.storage.objects import SCHEMES, bucket
 
 SYSLOG = "syslog:"
-MAX_BYTES, KEPT_LINES = 1024 * 1024, 1000  # size at which the file is shortened, and number of lines it keeps
+MAX_BYTES, KEPT_LINES = 1024 * 1024, 1000  # size at which the file is shortened, and lines of each kind it keeps
+ACCOUNTS = "accounts"  # key of a line, folder of a bucket
+STAMP = "%Y%m%dT%H%M%S.%fZ"  # time of a change; backups are named alike
+UNREADABLE = "The audit checkpoint cannot be read from its bucket."
 
 
 @dataclass(frozen=True)
@@ -35,11 +44,27 @@ class FileAnchor:
         self.path = path
 
     def write(self, head: Head) -> None:
+        self._append(asdict(head))
+
+    def write_changed(self, accounts: Collection[int], at: datetime) -> None:
+        self._append({ACCOUNTS: sorted(accounts), "at": at.strftime(STAMP)})
+
+    def changed_since(self, stamp: str) -> set[int]:
+        found: set[int] = set()
+        for line in filter(_has_accounts, self._lines()):
+            with suppress(ValueError):
+                entry = json.loads(line)
+                found.update(entry[ACCOUNTS] if entry["at"] >= stamp else ())
+        return found
+
+    def _append(self, entry: Mapping[str, Any]) -> None:
         try:
             if self.path.exists() and self.path.stat().st_size > MAX_BYTES:
-                write_private(self.path, "\n".join(self._lines()[-KEPT_LINES:]) + "\n")
+                lines = self._lines()
+                earlier = [line for line in lines[:-KEPT_LINES] if _has_accounts(line)][-KEPT_LINES:]
+                write_private(self.path, "\n".join([*earlier, *lines[-KEPT_LINES:]]) + "\n")
             with open(os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "w") as file:
-                file.write(json.dumps(asdict(head)) + "\n")
+                file.write(json.dumps(entry) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
@@ -48,10 +73,8 @@ class FileAnchor:
     def read(self) -> Head | None:
         """Return the newest head. Skip a last line that was cut off by a crash."""
         for line in reversed(self._lines()):
-            try:
+            with suppress(ValueError, TypeError):
                 return Head(**json.loads(line))
-            except (ValueError, TypeError):
-                continue
         return None
 
     def _lines(self) -> list[str]:
@@ -70,16 +93,25 @@ class SyslogAnchor:
         self.address = address
 
     def write(self, head: Head) -> None:
+        self._log(f"audit head {head.position}:{head.mac}")
+
+    def write_changed(self, accounts: Collection[int], at: datetime) -> None:
+        self._log(f"audit accounts {','.join(map(str, sorted(accounts)))}")
+
+    def read(self) -> Head | None:
+        return None
+
+    def changed_since(self, stamp: str) -> set[int]:
+        return set()
+
+    def _log(self, message: str) -> None:
         try:
             handler = SysLogHandler(self.address, SysLogHandler.LOG_AUTHPRIV)
         except OSError as error:
             raise StorageError("The system log is unavailable.") from error
         handler.ident = "medfiles: "
-        handler.emit(logging.makeLogRecord({"msg": f"audit head {head.position}:{head.mac}", "levelno": logging.INFO}))
+        handler.emit(logging.makeLogRecord({"msg": message, "levelno": logging.INFO}))
         handler.close()
-
-    def read(self) -> Head | None:
-        return None
 
 
 class BucketAnchor:
@@ -89,21 +121,45 @@ class BucketAnchor:
         self._objects: Any = bucket(url)
 
     def write(self, head: Head) -> None:
-        try:
-            obstore.put(self._objects, f"{head.at[:10]}.json", json.dumps(asdict(head)).encode())
-        except (BaseError, OSError) as error:
-            raise StorageError("The audit checkpoint cannot be written: the bucket rejects it.") from error
+        self._put(f"{head.at[:10]}.json", asdict(head))
+
+    def write_changed(self, accounts: Collection[int], at: datetime) -> None:
+        self._put(f"{ACCOUNTS}/{at.strftime(STAMP)}.json", sorted(accounts))
 
     def read(self) -> Head | None:
         try:
             # Sort by the bucket's own clock: if ours was ahead, a head was stored under a future date.
-            days = [(one["last_modified"], one["path"]) for some in obstore.list(self._objects) for one in some]
-            return Head(**json.loads(bytes(obstore.get(self._objects, max(days)[1]).bytes()))) if days else None
+            days = [(changed, path) for changed, path in self._listed() if not path.startswith(f"{ACCOUNTS}/")]
+            return Head(**self._get(max(days)[1])) if days else None
         except (BaseError, OSError, ValueError, TypeError) as error:
-            raise StorageError("The audit checkpoint cannot be read from its bucket.") from error
+            raise StorageError(UNREADABLE) from error
+
+    def changed_since(self, stamp: str) -> set[int]:
+        try:
+            paths = [path for _, path in self._listed(ACCOUNTS) if path >= f"{ACCOUNTS}/{stamp}"]
+            return {account for path in paths for account in self._get(path)}
+        except (BaseError, OSError, ValueError, TypeError) as error:
+            raise StorageError(UNREADABLE) from error
+
+    def _put(self, path: str, entry: Any) -> None:
+        try:
+            obstore.put(self._objects, path, json.dumps(entry).encode())
+        except (BaseError, OSError) as error:
+            raise StorageError("The audit checkpoint cannot be written: the bucket rejects it.") from error
+
+    def _get(self, path: str) -> Any:
+        return json.loads(bytes(obstore.get(self._objects, path).bytes()))
+
+    def _listed(self, prefix: str | None = None) -> Sequence[tuple[datetime, str]]:
+        return [(one["last_modified"], one["path"]) for some in obstore.list(self._objects, prefix) for one in some]
+
+
+def _has_accounts(line: str) -> bool:
+    return line.startswith(f'{{"{ACCOUNTS}"')
 
 
 # A place that keeps heads: `write` stores one durably or raises StorageError, `read` returns the newest or None.
+# `write_changed` stores ids of accounts; `changed_since` returns those stored since a STAMP, where they can be read.
 Anchor = FileAnchor | SyslogAnchor | BucketAnchor
 
 

@@ -29,6 +29,10 @@ LOOKED = (
 )  # fmt: skip
 EDITS = ("edit", "edit-patient", "edit-record")
 ACCESS = ("accept-share", "confirm-token", "create-token", "decline-share", "revoke-token", "share", "unshare")
+ACCOUNT_CHANGES = (  # which an earlier backup would undo
+    "change-password", "create-account", "disable-account", "enable-account", "make-admin", "revoke-token",
+    "second-step-off", "second-step-on", "set-password", "unmake-admin", "unshare",
+)  # fmt: skip
 DONE = AuditEvent.outcome == "done"
 KINDS = {
     "looked": DONE & AuditEvent.action.in_(LOOKED),
@@ -234,6 +238,14 @@ def record_reads(actor: Actor, action: str, files: Sequence[EntityFile]) -> None
     """Record reads of many documents in the open transaction, each at most once per minute, checked by one query."""
     known = set(db.session.scalars(_recent(actor, action).where(AuditEvent.file_id.in_([file.id for file in files]))))
     record_each(actor, action, [(subject_of(file), {}) for file in files if file.id not in known])
+
+
+def changed_account(event: Any) -> int | None:
+    """Return the id of the account that an event changed: how one signs in to it, or who it lets in."""
+    if event.action not in ACCOUNT_CHANGES or event.outcome != "done":
+        return None
+    account: int | None = (event.details or {}).get("account", event.actor_id)
+    return account
 
 
 def is_known_refusal(actor: Actor, action: str, target: AuditTarget, reason: str) -> bool:

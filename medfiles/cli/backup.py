@@ -2,11 +2,13 @@
 
 from dataclasses import asdict, astuple
 from pathlib import Path
+from typing import Any
 
 import click
 from alembic.script import ScriptDirectory
 from flask import current_app
 
+from medfiles.accounts import service as accounts
 from medfiles.audit import chain
 from medfiles.audit.chain import Sealer
 from medfiles.cli.output import summary, with_summary
@@ -20,6 +22,10 @@ SECOND_STEPS = "MEDFILES_SECRET_KEY differs from the key in the backup: two-step
 TOKENS = (
     "API tokens suspended until their owners confirm them on the account page: {}.",
     "API tokens from an older version revoked: {}.",
+)
+CHANGED = (
+    "Accounts that changed since this backup: {}. Their passwords, two-step verification, roles, tokens and shares are "
+    "those of the backup: change them again."
 )
 MEND = "Run a backup with --mend to copy the damaged content again, if the installation still has it."
 OUTDATED = (
@@ -79,6 +85,7 @@ def bring_back(folder: Path, name: str | None, as_json: bool) -> None:
     known = [script.revision for script in ScriptDirectory(str(config["MIGRATIONS"])).walk_revisions()]
     target = Target(config["MEDFILES_INSTANCE"], config["SECRET_KEY"], bool(config["MEDFILES_SECRET_KEY"]), known)
     done = restore.restore(storages, target, folder, name, tell)
+    changed = accounts.emails(services().sealer.anchor.changed_since(name))
     found: list[str] = []
     if not done.outdated:
         found = [one.text for one in (integrity.verify(storages) + integrity.verify_deep(storages)).findings]
@@ -86,9 +93,11 @@ def bring_back(folder: Path, name: str | None, as_json: bool) -> None:
         chain.renew_anchor(Sealer(chain.derive_key(key), services().sealer.anchor))  # the old head is of another chain
     lines = [*found, f"Restored {done.documents:,} documents from {done.name}."]
     lines += [text.format(count) for text, count in zip(TOKENS, astuple(done.tokens), strict=True) if count]
+    lines += [CHANGED.format(", ".join(sorted(changed.values())))] * bool(changed)
     lines += [SECOND_STEPS] * done.key_differs + [OUTDATED] * done.outdated
-    facts = {"documents": done.documents, "bytes": done.bytes, "outdated": done.outdated}
+    facts: dict[str, Any] = {"documents": done.documents, "bytes": done.bytes, "outdated": done.outdated}
     facts |= {f"{state}_tokens": count for state, count in asdict(done.tokens).items()}
+    facts |= {"changed_accounts": [{"id": number, "email": changed[number]} for number in sorted(changed)]}
     summary(as_json, "\n".join(lines), ok=not found, name=done.name, findings=found, **facts)
 
 

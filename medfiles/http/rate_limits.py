@@ -9,12 +9,16 @@ from typing import Any
 
 from flask import Flask, Response, current_app, g, request, session
 from flask_limiter import Limiter
+from flask_security import current_user
 from limits import parse
+
+from medfiles.accounts import service as accounts
 
 # Timeouts for Redis in seconds; if it does not respond, each process counts on its own.
 REDIS_TIMEOUTS: dict[str, str | int] = {"socket_connect_timeout": 1, "socket_timeout": 1}
 SIGN_IN, CODE = "security.login", "security.two_factor_token_validation"
 CONFIRM = "account.verify"  # asks for password and code again
+EVENTS = {SIGN_IN: "sign-in", CODE: "second-step", CONFIRM: "confirm"}  # in the audit log
 SHORT_WINDOW, LONG_WINDOW = "5 minutes", "15 minutes"
 PER_ADDRESS, PER_ACCOUNT = 6, 5  # limits per address and per account, as multiples of the limit for both together
 FAILED = (200, 400, 401, 422)  # a correct form redirects
@@ -110,7 +114,7 @@ def limit_sign_in(app: Flask) -> None:
 
     def limit(endpoint: str, most: int, window: str, key: Callable[[], str], scope: str) -> None:
         limiter = app.extensions["medfiles.http.rate_limits"]
-        counted = {"methods": ["POST"], "deduct_when": _has_failed}
+        counted = {"methods": ["POST"], "deduct_when": _has_failed, "on_breach": _record_refusal}
         decorator = limiter.shared_limit(f"{most} per {window}", scope, key_func=key, **counted)
         app.view_functions[endpoint] = decorator(app.view_functions[endpoint])
 
@@ -119,6 +123,14 @@ def limit_sign_in(app: Flask) -> None:
         limit(endpoint, allowed * PER_ADDRESS, SHORT_WINDOW, client_network, "address")
         limit(endpoint, allowed * PER_ACCOUNT, LONG_WINDOW, _hashed_account, "account")
     limit(CONFIRM, allowed, SHORT_WINDOW, lambda: str(session.get("_user_id", client_network())), "own-password")
+
+
+def _record_refusal(_: Any) -> None:
+    """Record an attempt beyond the limit; whose account it was for is not looked up."""
+    if may_record_refusal():
+        user = current_user._get_current_object() if current_user.is_authenticated else None
+        action, address = EVENTS[str(request.endpoint)], request.remote_addr
+        accounts.log_sign_in(action, user, False, address, g.request_id, reason="rate-limited")
 
 
 def _has_failed(response: Response) -> bool:

@@ -68,11 +68,10 @@ class DatabaseSessions(ServerSideSessionInterface):  # type: ignore[misc]
             return None
         sid = self._generate_sid(self.sid_length)
         try:
-            return self.session_class(
-                self._signer(app).loads(signed, max_age=int(self.longest.total_seconds())), sid=sid
-            )
+            held, signed_at = self._signer(app).loads(signed, return_timestamp=True)
         except BadSignature:
             return self.session_class(sid=sid)
+        return self.session_class(held if is_within(signed_at, self.longest) else None, sid=sid)
 
     def _save_visitor(self, app: Flask, session: ServerSideSession, response: Response) -> None:
         if g.get("session_seen") is not None:

@@ -13,7 +13,7 @@ from medfiles.accounts import api_tokens
 from medfiles.accounts import service as accounts
 from medfiles.clock import now
 from medfiles.database.session import db, transaction
-from medfiles.models import ApiToken, User
+from medfiles.models import ApiToken, Session, User
 from tests.http.test_sessions import (
     EMAIL,
     PASSWORD,
@@ -92,6 +92,15 @@ def test_proof_is_old_after_five_minutes(ada: World, set_clock: SetClock) -> Non
     for minutes, status in ((4, 200), (6, 303), (-6, 302)):  # before sign-in: the session itself is refused
         set_clock(timedelta(minutes=minutes))
         assert client.get("/account/password").status_code == status
+
+
+@pytest.mark.parametrize(("minutes", "status"), [(4, 200), (6, 303)])
+def test_proof_given_while_the_clock_was_ahead_is_none(ada: World, minutes: int, status: int) -> None:
+    client = signed_in(ada)
+    confirm(client)
+    with transaction() as session:
+        session.execute(update(Session).values(proved_at=now() + timedelta(minutes=minutes)))
+    assert client.get("/account/password").status_code == status
 
 
 @pytest.mark.parametrize("change", ["password", "two-step off", "token created"])

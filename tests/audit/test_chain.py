@@ -8,7 +8,7 @@ import time
 import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from sqlalchemy import delete, func, inspect, select, text, update
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from medfiles import config
+from medfiles.accounts import service as accounts
 from medfiles.audit import chain, event_log
 from medfiles.audit.chain import Violation
 from medfiles.audit.checkpoint import FileAnchor, Head, SyslogAnchor, open_anchor
@@ -287,6 +288,38 @@ def test_the_system_s_log_gets_the_head(tmp_path: Path) -> None:
         log.bind(str(tmp_path / "log"))
         SyslogAnchor(str(tmp_path / "log")).write(head(7))
         assert f"medfiles: audit head 7:{head(7).mac}".encode() in log.recv(2000)
+
+
+@pytest.mark.parametrize("place", ["file", "bucket"])
+def test_changed_accounts_are_kept_beside_the_head(place: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    anchor = open_anchor(request.getfixturevalue("bucket")() if place == "bucket" else "", tmp_path)
+    assert anchor.changed_since("2026") == set()
+    anchor.write(head(7))
+    for day, numbers in enumerate(({4, 2}, {3}, {2, 9}), 1):
+        anchor.write_changed(numbers, datetime(2026, 1, day, tzinfo=UTC))
+    since = [anchor.changed_since(f"2026010{day}T000000.000000Z") for day in (1, 2, 3, 4)]
+    assert since == [{2, 3, 4, 9}, {2, 3, 9}, {2, 9}, set()]
+    assert anchor.read() == head(7)
+
+
+def test_a_shortened_file_keeps_changed_accounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("medfiles.audit.checkpoint.MAX_BYTES", 500)
+    monkeypatch.setattr("medfiles.audit.checkpoint.KEPT_LINES", 2)
+    anchor = FileAnchor(tmp_path / "anchor")
+    anchor.write_changed({7}, now())
+    for position in range(1, 30):
+        anchor.write(head(position))
+    assert anchor.changed_since("2026") == {7}
+
+
+def test_sealing_notes_which_accounts_changed(world: World) -> None:
+    email = "nora@sample.example"
+    world.attach(world.record())
+    chain.seal(world.parts.sealer)
+    assert world.parts.sealer.anchor.changed_since("2026") == set()
+    accounts.disable(email)
+    chain.seal(world.parts.sealer)
+    assert world.parts.sealer.anchor.changed_since("2026") == {accounts.find(email).id}
 
 
 # --- by command -----------------------------------------------------------------------------------------------------

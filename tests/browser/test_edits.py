@@ -127,6 +127,19 @@ def test_a_click_on_a_deletion_in_the_first_second_is_ignored(stopped: Page, per
     expect(stopped.locator(".mf-card-record h2")).to_have_text("Annual check-up")
 
 
+def test_a_deletion_looks_disabled_in_the_first_second(
+    open_context: Callable[..., BrowserContext], person: Person
+) -> None:
+    page = open_context(person).new_page()
+    page.clock.install(time=0)
+    page.clock.pause_at(1000)
+    delete, looks = open_menu(page, person.visit()), list[str]()
+    for milliseconds in (0, 900, 200):
+        page.clock.run_for(milliseconds)
+        looks.append(delete.evaluate("button => getComputedStyle(button).color"))
+    assert looks[0] == looks[1] != looks[2]
+
+
 def test_the_keyboard_deletes_in_the_first_second_too(stopped: Page, person: Person) -> None:
     open_menu(stopped, person.visit()).press("Enter")
     expect(stopped.locator("#mf-notices")).to_contain_text("“Annual check-up” moved to trash.")

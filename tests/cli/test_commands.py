@@ -3,7 +3,8 @@
 import json
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -78,6 +79,33 @@ def test_a_command_about_an_unknown_account_is_refused(world: World) -> None:
         result = run(world, "user", *words.split(), typed=PASSWORD)
         assert result.exit_code == FINDINGS
         assert "There is no account for nobody@sample.example." in result.stderr
+
+
+def test_accounts_are_listed_with_what_they_can_do(world: World) -> None:
+    for email in ("nora@sample.example", "otto@sample.example"):
+        world.user(email)
+    accounts.set_admin("nora@sample.example", True)
+    accounts.disable("otto@sample.example")
+    listed = json.loads(run(world, "user", "list", "--json").stdout)["accounts"]
+    assert [(one["email"], one["active"], one["admin"], one["two_step"]) for one in listed] == [
+        ("nora@sample.example", True, True, False),
+        ("otto@sample.example", False, False, False),
+    ]
+    assert "otto@sample.example  disabled" in run(world, "user", "list").stdout
+
+
+def test_with_json_errors_and_times_are_for_programs(world: World) -> None:
+    result = run(world, "user", "disable", "nobody@sample.example", "--json")
+    said = json.loads(result.stdout)["error"]
+    assert (result.exit_code, said["code"], "nobody@sample.example" in said["message"]) == (FINDINGS, "not-found", True)
+    world.user()
+    run(world, "token", "create", "nora@sample.example", "--name", "Scanner")
+    [token] = json.loads(run(world, "token", "list", "nora@sample.example", "--json").stdout)["tokens"]
+    assert datetime.fromisoformat(token["expires_at"]).tzinfo
+
+
+def test_the_version_is_printed(world: World) -> None:
+    assert run(world, "--version").stdout == f"medfiles {version('medfiles')}\n"
 
 
 def test_a_new_password_and_disabling_an_account_end_its_sessions(world: World) -> None:

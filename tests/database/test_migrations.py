@@ -12,7 +12,8 @@ from flask_migrate import downgrade, upgrade
 from sqlalchemy import inspect
 
 from medfiles.database.session import db
-from medfiles.models import FIRST_FILE_ID
+from medfiles.jobs import rounds
+from medfiles.models import FIRST_FILE_ID, Visit
 from tests.support.factories import World
 
 pytestmark = pytest.mark.database
@@ -73,6 +74,20 @@ def test_file_ids_start_above_the_older_features_after_migrating_again(migrated:
     downgrade(revision="base")
     upgrade()
     assert migrated.attach(migrated.record()).id == FIRST_FILE_ID
+
+
+def test_the_trash_of_an_earlier_version_begins_in_the_current_round(migrated: World) -> None:
+    record = migrated.record()
+    trashed, kept = migrated.store(record, "trashed.txt", "kept.txt")
+    other = migrated.record()
+    migrated.documents().trash(trashed)
+    migrated.records().delete(migrated.kind(), other.id)
+    db.session.remove()
+    downgrade(revision="0011")
+    upgrade()
+    rows = {file.id: file.deleted_round for file in migrated.files()}
+    assert rows == {trashed: rounds.current(), kept: None}
+    assert db.session.get_one(Visit, other.id).deleted_round == rounds.current() == 1
 
 
 def test_there_is_one_line_of_migrations() -> None:

@@ -49,6 +49,11 @@ def test_only_what_may_be_durable_soon_does_not_wait_for_the_disk(world: World) 
     assert world.app
 
 
+def test_deleted_content_is_overwritten(world: World) -> None:
+    assert db.session.scalar(text("PRAGMA secure_delete")) == 1
+    assert world.app
+
+
 def test_a_writer_that_fails_leaves_the_turn_to_the_next(world: World) -> None:
     with pytest.raises(ZeroDivisionError), transaction():
         raise ZeroDivisionError

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+import lxml.html
 import pytest
 from werkzeug.test import TestResponse
 
@@ -116,6 +117,39 @@ def test_an_upload_waits_for_another_to_be_received(uploads: Make) -> None:
     assert not last.done()
     assert ann.finish() == [201] * 4
     assert last.result(SECONDS).status_code == 201
+
+
+def test_an_upload_waits_at_most_twenty_seconds(uploads: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann = uploads(seconds=Room(1).seconds, THREADS="8")
+    waited: list[float] = []
+    changed = ann.world.app.extensions["medfiles.http.capacity"]._changed
+    monkeypatch.setattr(changed, "wait_for", lambda _, seconds: waited.append(seconds))
+    ann.begin(4)
+    assert ann.whole().get_json()["code"] == "busy"
+    assert waited == [20]
+
+
+def test_without_script_a_page_says_that_there_is_no_room_and_offers_another_try(uploads: Make) -> None:
+    ann = uploads(THREADS="8")
+    browser, record = ann.world.browser(ANN, htmx=False), ann.world.record(email=ANN)
+    ann.begin(4)
+    here = f"/documents/visit/{record.id}"
+    answer = browser.client.post(
+        f"{here}/files?csrf_token={browser.token}", data={"file": (io.BytesIO(LARGE), "letter.pdf")},
+        headers={"Referer": f"http://localhost{here}"},
+    )  # fmt: skip
+    page = lxml.html.fromstring(answer.text)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert "Too many files are being uploaded" in page.text_content()
+    assert page.xpath("//a[normalize-space()='Try again']/@href") == [here]
+
+
+def test_inspection_waits_in_the_room_of_previews(uploads: Make) -> None:
+    ann = uploads(THREADS="3")  # one of which may render or inspect
+    with ann.world.parts.render_slots.slot():
+        refused = ann.whole(samples.pdf())
+    assert (refused.status_code, refused.get_json()["code"], refused.headers["Retry-After"]) == (503, "busy", "5")
+    assert ann.whole(samples.pdf()).status_code == 201
 
 
 def test_a_form_that_is_larger_than_a_page_needs_a_place_and_a_small_one_does_not(uploads: Make) -> None:

@@ -1,13 +1,17 @@
 """The gunicorn worker: slow clients hold connections, not threads."""
 
+import re
 import socket
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from http.client import HTTPResponse
+from pathlib import Path
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 
 from medfiles.http import gunicorn_worker
@@ -95,6 +99,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]
     with serve(settings) as address:
         at = urlsplit(address)
         yield str(at.hostname), int(at.port or 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_what_the_server_creates_is_for_its_account_alone(server: tuple[str, int]) -> None:
+    listening = [found.pid for found in psutil.net_connections("tcp") if found.laddr == server]
+    masks = {
+        re.findall(r"^Umask:\t(\d+)$", Path(f"/proc/{pid}/status").read_text(), re.M)[0] for pid in listening if pid
+    }
+    assert masks == {"0077"}
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,17 @@
 """The public address: other host names are refused, except for probes, and nothing else makes absolute URLs."""
 
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from medfiles.config import SettingError, load
+from medfiles.http import gunicorn_config
 from tests.support.factories import World
+from tests.support.server import environment
 
 PUBLIC = "https://records.example.org"
 ROOT = Path(__file__).parents[2]
@@ -52,6 +56,34 @@ def test_forwarded_hosts_count_behind_a_trusted_proxy(make_world: Callable[..., 
 def test_an_address_with_more_or_less_than_scheme_and_host_is_refused(text: str) -> None:
     with pytest.raises(SettingError, match="MEDFILES_PUBLIC_URL"):
         load({"MEDFILES_PUBLIC_URL": text})
+
+
+@pytest.mark.parametrize(
+    ("settings", "address"),
+    [
+        ({}, "http://localhost:8000"),
+        ({"MEDFILES_PORT": "9001"}, "http://localhost:9001"),
+        ({"MEDFILES_PUBLIC_URL": PUBLIC}, PUBLIC),
+        ({"MEDFILES_HOST": "0.0.0.0"}, ""),
+    ],
+)
+def test_make_run_sets_the_public_address_to_this_computer(
+    tmp_path: Path, settings: dict[str, str], address: str
+) -> None:
+    server = tmp_path / "gunicorn"
+    server.write_text('#!/bin/sh\nprintf %s "$MEDFILES_PUBLIC_URL"\n')
+    server.chmod(0o700)
+    command = ["make", "-s", "-o", "setup", "run", f"BIN={tmp_path}", "FLASK=true", "TIED="]
+    done = subprocess.run(command, cwd=ROOT, env=environment(settings), capture_output=True, text=True, check=True)
+    assert done.stdout == address
+
+
+def test_the_server_prints_the_public_address(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(gunicorn_config.settings, "MEDFILES_PUBLIC_URL", PUBLIC)
+    gunicorn_config.when_ready(SimpleNamespace(LISTENERS=["http://127.0.0.1:8000"]))
+    assert capsys.readouterr().out.split() == ["medfiles", PUBLIC]
 
 
 def test_no_address_is_made_from_the_request() -> None:

@@ -96,6 +96,20 @@ def test_a_flood_from_many_networks_does_not_fill_the_audit_log(
     assert len(world.events(action="sign-in", outcome="refused")) == 5
 
 
+def refusals(world: World, action: str) -> list[tuple[str | None, bool]]:
+    """The reason of each refusal, and whether it names an account."""
+    return [(one.reason, one.actor_id is not None) for one in world.events(action=action, outcome="refused")]
+
+
+def test_attempts_while_blocked_are_recorded_and_bounded_too(make_world: Callable[..., World]) -> None:
+    world = world_of(make_world, SIGN_IN_FAILURES="1")
+    assert statuses(world, 3) == [200, 429, 429]
+    assert refusals(world, "sign-in") == [("wrong", True), ("rate-limited", False), ("rate-limited", False)]
+    assert {event.personal["address"] for event in world.events(action="sign-in")} == {HERE}
+    statuses(world, 9)
+    assert len(refusals(world, "sign-in")) == 10
+
+
 def test_unknown_accounts_are_limited_like_known_ones_and_right_passwords_never(
     make_world: Callable[..., World],
 ) -> None:
@@ -125,6 +139,7 @@ def test_codes_of_the_second_step_cannot_be_guessed(make_world: Callable[..., Wo
     wrong = f"{(int(phone.generate(time.time() + 30).token) + 1) % 1_000_000:06}"
     assert [_code(client, wrong) for _ in range(3)] == [200, 200, 429]
     assert _code(client, phone.generate(time.time() + 30).token) == 429
+    assert [reason for reason, _ in refusals(world, "second-step")] == ["wrong"] * 2 + ["rate-limited"] * 2
 
 
 def _code(client: FlaskClient, code: str) -> int:
@@ -138,6 +153,7 @@ def test_a_session_that_was_found_open_does_not_lead_to_the_password(make_world:
     tries = [confirm(client, "guess").status_code for _ in range(3)]
     assert tries == [422, 422, 429]
     assert confirm(client).status_code == 429
+    assert refusals(world, "confirm") == [("rejected", True)] * 2 + [("rate-limited", True)] * 2
 
 
 def test_proof_with_the_right_password_is_not_counted(make_world: Callable[..., World]) -> None:

@@ -392,6 +392,24 @@ def test_api_tokens_of_a_version_without_suspension_are_revoked(lived_in: World)
     upgrade()
 
 
+def test_accounts_that_changed_since_the_backup_are_listed(make_world: MakeWorld, tmp_path: Path) -> None:
+    anchor, otto = str(tmp_path / "anchor"), "otto@sample.example"
+    world = make_world(AUDIT_ANCHOR=anchor)
+    for email in (otto, "nora@sample.example"):
+        world.user(email)
+    accounts.set_admin("nora@sample.example", True)
+    run(world, "audit", "seal")
+    made = json.loads(run(world, "backup", str(tmp_path / "safe"), "--json").stdout)["name"]
+    accounts.disable(otto)
+    accounts.create("later@sample.example", "a long enough password")
+    run(world, "audit", "seal")
+    other = make_world(AUDIT_ANCHOR=anchor)
+    done = run(other, "restore", str(tmp_path / "safe"), "--json")
+    said = json.loads(done.stdout)
+    assert (said["name"], said["changed_accounts"]) == (made, [{"id": world._users[otto], "email": otto}])
+    assert accounts.find(otto).active
+
+
 def test_foreign_tables_are_not_replaced(lived_in: World, make_world: MakeWorld, tmp_path: Path) -> None:
     save(lived_in, tmp_path)
     other = make_world()

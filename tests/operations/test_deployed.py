@@ -38,10 +38,12 @@ from tests.support.server import flask, reserved_port, serve
 
 pytestmark = pytest.mark.database
 
+THREADS = 8
 BEHIND = {
     "MEDFILES_HTTPS": "1",
     "MEDFILES_PROXIES": "1",
     "MEDFILES_WORKERS": "1",
+    "MEDFILES_THREADS": str(THREADS),
     "MEDFILES_SECRET_KEY": "the same on every host, and only for tests",
     "MEDFILES_ACCEL": "/documents-inside/",
 }
@@ -266,6 +268,20 @@ def test_slow_uploads_wait_in_nginx_and_leave_room_for_others(clinic: Clinic) ->
         for connection in slow:
             connection.send(content[1000:])
             assert connection.getresponse().status == 201
+
+
+def test_slow_downloads_wait_in_nginx_and_leave_room_for_others(clinic: Clinic) -> None:
+    content = samples.pdf(trailer="%" + "x" * 12 * 1024**2 + "\n")
+    number = clinic.client.upload(clinic.visit, "Film.pdf", content, "1").json["id"]
+    path = f"/api/v1/files/{number}/download"
+    with ExitStack() as stack:
+        slow = [clinic.client.connection() for _ in range(THREADS + 1)]
+        for connection in slow:
+            stack.callback(connection.close)
+            past_accel = {"If_Range": f'"{sha_of(content)}"', "Connection": "close"}  # medfiles sends the bytes itself
+            connection.request("GET", path, headers=clinic.client.headers(past_accel))
+        assert clinic.client.ask("GET", f"/api/v1/visit/{clinic.visit}/files").status == 200
+        assert [connection.getresponse().read() == content for connection in slow] == [True] * len(slow)
 
 
 def test_only_nginx_can_open_what_is_on_its_way(clinic: Clinic) -> None:

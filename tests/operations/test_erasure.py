@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from medfiles.clock import now
 from medfiles.database.session import db, transaction
@@ -56,6 +56,17 @@ def test_erasing_fails_while_a_reader_needs_the_log(world: World, monkeypatch: p
         with pytest.raises(DatabaseUnavailable):
             erasure.erase(world.parts.registry)
     erasure.erase(world.parts.registry)
+
+
+@pytest.mark.only_postgres
+def test_tables_of_what_was_purged_are_vacuumed(world: World) -> None:
+    purged(world)
+    query = text("SELECT relname FROM pg_stat_user_tables WHERE vacuum_count > 0")
+    erasure.erase(world.parts.registry)
+    with db.engine.connect() as connection:
+        connection.execute(text("SELECT pg_stat_clear_snapshot()"))
+        vacuumed = set(connection.scalars(query))
+    assert {"audit_private", "entity_files", "upload_keys", "visits", "storage_journal"} <= vacuumed
 
 
 def test_a_permanent_deletion_is_erased_within_a_day(world: World) -> None:

@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -208,6 +209,20 @@ def test_readiness_is_tried_once_in_ten_seconds(world: World, monkeypatch: pytes
     monkeypatch.setattr(world.parts.readiness, "every", 0)
     world.client(None).get("/readyz")
     assert len(attempts) == 2
+
+
+@pytest.mark.parametrize(("timeout", "status"), [(30, 200), (0.1, 503)])
+def test_readiness_waits_for_a_writer_as_long_as_a_change_does(
+    lived_in: World, monkeypatch: pytest.MonkeyPatch, timeout: float, status: int
+) -> None:
+    monkeypatch.setattr("medfiles.database.sqlite.BUSY_SECONDS", timeout)
+    holder = sqlite3.connect(database_of(lived_in), isolation_level=None, check_same_thread=False)
+    holder.execute("BEGIN IMMEDIATE")
+    release = threading.Timer(1, holder.execute, ["ROLLBACK"])
+    release.start()
+    assert lived_in.client(None).get("/readyz").status_code == status
+    release.join()
+    holder.close()
 
 
 def test_a_full_disk_is_not_ready(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from medfiles.accounts import api_tokens
 from medfiles.accounts import service as accounts
 from medfiles.clock import now
 from medfiles.documents.rules import UploadMetadata
 from medfiles.errors import NotFound, Rejected
-from medfiles.records.sharing import MOST, Grant, ShareService
-from tests.support.api_client import script
+from medfiles.records.sharing import MOST, Grant, ShareService, given_by_token
+from tests.support.api_client import problem, script
 from tests.support.factories import World, details_of, run_at_once
 
 pytestmark = pytest.mark.database
@@ -107,12 +108,28 @@ def told(world: World, owner: str, email: str) -> tuple[Any, ...]:
     again = browser.post(path, email=email.upper(), level="edit")
     page, listed = browser.get(path).text, by.get(f"/patients/{patient_id}/shares").get_json()
     changed = by.post(f"/patients/{patient_id}/shares", {"email": email, "level": "view"})
+    token = api_tokens.list_tokens(world.actor(owner))[0]
+    given_by = [(given.email, patient) for given, patient in given_by_token(world.actor(owner), token.id)]
+    elsewhere = [browser.get(page).text for page in ("/", f"/patients/{patient_id}", f"/patients/{patient_id}/history")]
     removed = browser.post(path, remove=listed[0]["id"])
     activity = browser.get(f"/patients/{patient_id}/activity").text
     answers = [(one.status_code, plain(str(one.location), email)) for one in (given, again, changed, removed)]
-    texts = [plain(text, email) for text in (page, str(listed), changed.text, activity)]
+    said = (page, str(listed), changed.text, activity, str(given_by), *elsewhere)
+    texts = [plain(text.replace(owner, "OWNER"), email) for text in said]
     events = [(one.action, one.outcome, plain(str(details_of(one)), email)) for one in world.events()[before:]]
     return answers, texts, events
+
+
+@pytest.mark.parametrize(("scope", "status"), [("read", 403), ("write", 403), ("share", 201)])
+def test_only_tokens_of_the_scope_share_give_access(world: World, scope: str, status: int) -> None:
+    patient_id, _ = world.patient().id, world.user(OTTO)
+    path, by = f"/patients/{patient_id}/shares", script(world, scope=scope)
+    answer = by.post(path, {"email": OTTO, "level": "view"})
+    assert (answer.status_code, len(shares(world).list(patient_id))) == (status, int(status == 201))
+    assert status == 201 or problem(answer, 403, "scope")
+    shares(world).grant(patient_id, OTTO, "view")
+    assert by.post(path, {"email": OTTO, "level": "edit"}).status_code == (200 if status == 201 else 403)
+    assert shares(world).list(patient_id)[0].share.level == ("edit" if status == 201 else "view")
 
 
 def plain(text: str, email: str) -> str:

@@ -71,6 +71,14 @@ def test_all_units_are_hardened_alike() -> None:
     assert found == dict.fromkeys(found, server)
 
 
+def test_whatever_decodes_documents_is_started_with_all_layers_of_the_sandbox() -> None:
+    units = {path.name: path.read_text() for path in UNITS}
+    required = {name for name, text in units.items() if "Environment=MEDFILES_SANDBOX=require" in text.splitlines()}
+    assert required == set(units) - {"medfiles-backup.service"}
+    assert re.search(r"^ENV .*\bMEDFILES_SANDBOX=require\b", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
+    assert "MEDFILES_SANDBOX" not in (DEPLOY / "compose.yaml").read_text()  # which would count instead
+
+
 def test_the_backup_unit_can_write_the_backup_folder_beside_the_instance() -> None:
     lines = (DEPLOY / "systemd" / "medfiles-backup.service").read_text().splitlines()
     [command] = [line for line in lines if line.startswith("ExecStart=")]

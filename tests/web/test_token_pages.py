@@ -188,6 +188,41 @@ def test_a_token_is_revoked_by_command(eve: World) -> None:
     assert run(eve, "token", "revoke", EMAIL, "9" * 30).exit_code == MISUSE
 
 
+def test_revoking_by_command_lists_the_access_the_token_gave(eve: World) -> None:
+    patient = eve.patient(EMAIL).id
+    text = run(eve, "token", "create", EMAIL, "--name", "Scanner", "--scope", "share").stdout.split()[-1]
+    share = with_token(eve, text).post(f"/patients/{patient}/shares", {"email": "max@sample.example", "level": "view"})
+    result = run(eve, "token", "revoke", EMAIL, str(rows()[0].id), "--json")
+    [said] = json.loads(result.stdout)["shared"]
+    assert said == {
+        "id": share.get_json()["id"],
+        "patient_id": patient,
+        "email": "max@sample.example",
+        "level": "view",
+        "accepted_at": None,
+    }
+
+
+def test_revoking_a_token_lists_the_access_it_gave(ada: World, here: FlaskClient) -> None:
+    ada._users[EMAIL] = accounts.find(EMAIL).id
+    patient = ada.patient(EMAIL).id
+    by = with_token(ada, shown(make(here, scope="share")))
+    for level in ("view", "edit"):
+        share = {"email": f"{level}@sample.example", "level": level}
+        assert by.post(f"/patients/{patient}/shares", share).status_code == 201
+    ada.share(ada.records(EMAIL).patient(patient).patient, "by-hand@sample.example")
+    action = f"/account/tokens/{rows()[0].id}/revoke"
+    confirm(here)
+    pages = [here.get(action), here.post(action, data={"csrf_token": token_of(here)})]
+    for page in pages:
+        listed = [" ".join(item.text_content().split()) for item in lxml.html.fromstring(page.data).xpath("//main//li")]
+        assert [item.partition(" (invitation pending)")[0] for item in listed] == [
+            "edit@sample.example can edit Ella Sample",
+            "view@sample.example can view Ella Sample",
+        ]
+    assert by.get("/patients").status_code == 401
+
+
 def test_a_suspended_token_works_again_once_its_owner_confirms_it(ada: World, here: FlaskClient) -> None:
     by = with_token(ada, shown(make(here)))
     with transaction() as session:
