@@ -79,8 +79,8 @@ SETTINGS = (
     Setting("MEDFILES_PUBLIC_URL", "", public_url, "Address people open. If set, requests for other hosts get 400."),
     Setting("MEDFILES_WORKERS", "2", IntRange(min=1), "Server processes."),
     Setting("MEDFILES_THREADS", "32", IntRange(min=1), "Threads in each server process."),
-    Setting("MEDFILES_INSPECTORS", "2", IntRange(min=1), "Sandboxed processes per server process that check uploads."),
-    Setting("MEDFILES_RENDERERS", "2", IntRange(min=1), "Sandboxed processes per server process that render previews."),
+    Setting("MEDFILES_INSPECTORS", "2", IntRange(min=1), "Sandboxed upload-checking processes per server process."),
+    Setting("MEDFILES_RENDERERS", "2", IntRange(min=1), "Sandboxed preview-rendering processes per server process."),
     Setting("MEDFILES_SANDBOX", "warn", Choice(("warn", "require")), "require: refuse to start if a layer is missing."),
     Setting("MEDFILES_SOFFICE", "", str, "Path of LibreOffice's soffice, for previews of old Word documents."),
     Setting("MEDFILES_CLAMD", "", daemon_address, "ClamAV daemon: tcp://host:port or unix:/path. Empty: no scans."),
@@ -102,7 +102,9 @@ SETTINGS = (
     Setting("MEDFILES_ENTITIES", "", str, "TOML file that overrides limits per record type."),
     Setting("MEDFILES_HTTPS", "0", BOOL, "1 if the app is served over HTTPS: cookies become __Host- and Secure."),
     Setting("MEDFILES_PROXIES", "0", IntRange(min=0), "Reverse proxies whose X-Forwarded-* headers are trusted."),
-    Setting("MEDFILES_LIMITS_URL", "memory://", str, "Where limits are counted: memory:// or redis://host:port/0."),
+    Setting(
+        "MEDFILES_LIMITS_URL", "memory://", str, "Where rate-limit counters are kept: memory:// or redis://host:port/0."
+    ),
     Setting("MEDFILES_TOKEN_FAILURES_PER_MINUTE", "30", IntRange(min=0), "Wrong tokens per IP address; 0: no limit."),
     Setting("MEDFILES_SIGN_IN_FAILURES", "10", IntRange(min=0), "Wrong passwords or codes in 5 minutes; 0: no limit."),
     Setting("MEDFILES_UPLOADS_PER_MINUTE", "600", IntRange(min=0), "Uploads per account; 0: no limit."),

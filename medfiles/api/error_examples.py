@@ -57,7 +57,9 @@ EXAMPLES: dict[str, Example] = {row.name: Example(row.when, row.example) for row
     ),
     "document-not-in-trash": _conflict("The document is not in the trash.", "This document is not in the trash."),
     "document-not-yet-in-trash": _conflict("The document is not in the trash.", FIRST_TO_TRASH),
-    "added-then-trashed": _conflict("An earlier attempt was stored and is in the trash.", ADDED_THEN_TRASHED),
+    "added-then-trashed": _conflict(
+        "An earlier attempt succeeded, and its document is now in the trash.", ADDED_THEN_TRASHED
+    ),
     "too-large-json": Example("The body is too large for an operation without a file.", RequestEntityTooLarge()),
     "rejected": Example("A field is missing, unknown or invalid.", Rejected(FORM, {"first_name": "Field required"})),
     "rejected-query": Example("A query parameter is invalid.", Rejected.about("limit", LIMIT)),

@@ -44,7 +44,7 @@ class Storages:
 
     def attach(self, folder: AttachedFolder) -> None:
         if folder.name in self._by_name:
-            raise ValueError(f"MEDFILES_STORAGE_ALSO: no store can be named {folder.name!r}.")
+            raise ValueError(f"MEDFILES_STORAGE_ALSO: the name {folder.name!r} is reserved. Choose another name.")
         self.attached[folder.name] = folder
 
     def __iter__(self) -> Iterator[Storage]:
