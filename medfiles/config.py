@@ -25,7 +25,7 @@ class SettingError(ClickException, ValueError):
 
 @dataclass(frozen=True)
 class Setting:
-    """One environment variable. `parse` converts its text, or `default`, to the value."""
+    """One environment variable. `parse` converts its text, or `default` if it is unset or empty, to the value."""
 
     name: str
     default: str
@@ -34,7 +34,7 @@ class Setting:
 
 
 def location(text: str) -> str:
-    """Validate an nginx location such as "/inside/"; empty means off."""
+    """Validate an nginx location such as "/inside/". An empty string disables it."""
     if text and not re.fullmatch(r"/([A-Za-z0-9_-]+/)+", text):
         raise ValueError("must be a path such as /documents-inside/")
     return text
@@ -50,7 +50,7 @@ def amount(text: str) -> int:
 
 
 def public_url(text: str) -> str:
-    """Validate the address people open, such as https://records.example.org; empty means not set."""
+    """Validate the URL that people open, such as https://records.example.org. An empty string means none."""
     parts = urlsplit(text)
     extra = parts.path.strip("/") or parts.query or parts.fragment or parts.username
     if text and (parts.scheme not in ("http", "https") or not parts.hostname or extra):
@@ -59,7 +59,7 @@ def public_url(text: str) -> str:
 
 
 def daemon_address(text: str) -> str:
-    """Validate the scanner's address; empty means no scanner."""
+    """Validate the scanner's address. An empty string means no scanner."""
     parts = urlsplit(text)
     tcp = parts.scheme == "tcp" and parts.hostname and parts.port
     unix = parts.scheme == "unix" and parts.path.startswith("/") and not parts.netloc
@@ -118,7 +118,7 @@ SETTINGS = (
 
 
 def load(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return all settings by name. Raises SettingError for an unknown name or invalid value."""
+    """Return all settings by name. Raises SettingError if a name is unknown or a value is invalid."""
     unknown = {name for name in environ if name.startswith(PREFIX)} - {setting.name for setting in SETTINGS}
     if unknown:
         raise SettingError(f"Unknown setting {', '.join(sorted(unknown))}: see docs/operate/settings.md.")

@@ -1,6 +1,6 @@
-"""Examples of the errors that a client may get, for the OpenAPI document: one per row of the error table, and variants.
+"""Error examples for the OpenAPI document: one for each row in the error table, plus variants.
 
-They contain the messages that clients really get: a test provokes each error and compares.
+They contain the messages that clients actually receive. A test provokes each error and compares the messages.
 """
 
 from typing import NamedTuple

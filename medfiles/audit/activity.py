@@ -1,4 +1,4 @@
-"""A patient's activity in words: who did what to which document or record."""
+"""Describe a patient's activity in words: who did what to which document or record."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -86,13 +86,13 @@ def who(event: AuditEvent, email: str | None, actor: Actor) -> str:
 
 
 def _unknown_action(action: str) -> tuple[str, str, str]:
-    """Describe an action that is unknown here, for example because a newer version of medfiles logged it."""
+    """Describe an action that is not in ACTIONS, for example one logged by a newer version of medfiles."""
     text = action.replace("-", " ").replace("{", "{{").replace("}", "}}") + " {}"
     return text, text, "info"
 
 
 def _type_prefix(event: AuditEvent, registry: Registry) -> str:
-    """Return a prefix such as "the visit " for a record's name. Documents and patients need none."""
+    """Return a prefix for a record's name, such as "the visit ". Documents and patients have none."""
     if event.action == "list-records" and event.entity_type and event.entity_type in registry:
         return f"the {registry[event.entity_type].titles.lower()} of "
     is_record = event.file_id is None and event.entity_id is not None and event.action not in ("attach",)
