@@ -1,4 +1,4 @@
-"""Scripts, styles, fonts and icons under versioned URLs, for long caching."""
+"""Serve scripts, styles, fonts and icons under versioned URLs, which browsers can cache for a year."""
 
 import hashlib
 from functools import cache
@@ -9,7 +9,7 @@ from flask import Flask, Response, send_from_directory
 
 FOLDER = Path(__file__).resolve().parents[1] / "static"
 IMMUTABLE = "public, max-age=31536000, immutable"
-REVALIDATE = "no-cache"  # embedding apps use plain URLs: after an update no old script may run on a new page
+REVALIDATE = "no-cache"  # embedding apps use plain URLs: after an update, a new page must not run an old script
 
 
 def init_app(app: Flask) -> None:

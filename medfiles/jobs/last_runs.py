@@ -1,4 +1,4 @@
-"""When long operations last ran, so that several processes run each only once."""
+"""Record when long operations last ran, so that only one of several processes runs each."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from medfiles.models import LastRun
 
 @dataclass(frozen=True)
 class Run:
-    """The last completed run and its figures."""
+    """The last completed run of an operation, and its figures."""
 
     ended_at: datetime
     facts: dict[str, Any]
@@ -31,7 +31,7 @@ def claim(name: str, every: timedelta) -> bool:
 
 
 def lock_row(name: str) -> LastRun:
-    """Return the row, locked until the open transaction ends."""
+    """Return the operation's row, locked until the open transaction ends."""
     if found := db.session.get(LastRun, name, with_for_update=True):
         return found
     with suppress(IntegrityError), db.session.begin_nested():  # another process may be first
@@ -53,9 +53,9 @@ def newest(without: str) -> datetime | None:
 
 
 def correct_future() -> None:
-    """Correct times in the future, which a clock that was ahead wrote, in the open transaction.
+    """In the open transaction, correct future times that were stored while the clock was ahead.
 
-    An end in the future becomes now, a start in the future becomes unknown.
+    A future end time becomes now; a future start time becomes unknown.
     """
     db.session.execute(update(LastRun).where(not_(is_past(LastRun.ended_at))).values(ended_at=now()))
     db.session.execute(update(LastRun).where(not_(is_past(LastRun.begun_at))).values(begun_at=None))

@@ -58,7 +58,7 @@ class Session(db.Model):  # type: ignore[name-defined,misc]
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, index=True)
     address: Mapped[str | None] = mapped_column(String(64))
     agent: Mapped[str | None] = mapped_column(String(255))
-    proved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # time of fresh proof that is not used yet
+    proved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # time of fresh proof that has not been used
 
 
 class ApiToken(db.Model):  # type: ignore[name-defined,misc]
