@@ -66,7 +66,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.closing: deque[Any] = deque()  # ordered by deadline
+        self.closing: deque[Any] = deque()  # in order of deadline
 
     def enqueue_req(self, conn: Any) -> None:
         """Assign a thread to a request that has arrived; leave any other request to the poller."""

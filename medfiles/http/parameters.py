@@ -69,7 +69,7 @@ def number(query: Query, name: str, default: int, low: int, high: int) -> int:
 
 
 def one_of(query: Query, name: str, allowed: Sequence[str], default: str = "") -> str:
-    """Return one of the allowed words, or the default if the parameter is absent or empty."""
+    """Return one of the allowed words, or the default if absent or empty. Raises Rejected for any other word."""
     value = query.get(name) or default
     if value != default and value not in allowed:
         raise refused(name, f"must be {', '.join(allowed[:-1])} or {allowed[-1]}.")

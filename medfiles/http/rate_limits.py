@@ -81,7 +81,7 @@ def may_record_refusal() -> bool:
 
 
 def count_wrong_token() -> AbstractContextManager[Any]:
-    """Count a wrong token per client network, across all API URLs."""
+    """Count a wrong token for the client's network, across all API URLs."""
     return _limit(WRONG_TOKENS, "TOKEN_FAILURES", client_network)
 
 

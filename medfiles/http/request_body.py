@@ -107,7 +107,7 @@ def receive_one(
 ) -> tuple[Any, bool]:
     """Store a single upload. Return its document and True, or the earlier document and False for a retry."""
     permit = service.authorize_upload(record_type, record_id, content_length(request), 1, idempotency_key(request))
-    request.max_content_length = (request.content_length or 0) + 1  # the record type's limit was just checked
+    request.max_content_length = (request.content_length or 0) + 1  # the record type's limit has just been checked
     received, metadata = receive(request, service, permit)
     if len(received) > 1:
         for file in received:

@@ -81,13 +81,13 @@ csrf = CSRFProtect()
 
 
 class IdConverter(IntegerConverter):
-    """An integer that fits a database id; anything else results in 404."""
+    """An integer that fits a database id; anything else results in a 404."""
 
     regex = f"[0-9]{{1,{ID_DIGITS}}}"  # ASCII: digits of other scripts would give a resource several URLs
 
 
 class RecordTypeConverter(BaseConverter):
-    """A record type, given by its name; any other name results in 404.
+    """A record type, given by its name; any other name results in a 404.
 
     Subclasses set `regex` to the names. If `to_python` rejected a name instead, Werkzeug would respond with 405,
     because it collects the methods of matching patterns first.
@@ -194,7 +194,7 @@ def require_csrf_token() -> None:
     if request.endpoint in WRITES_ACCOUNT:
         begin_write()
     if "actor" in g:
-        return  # other sites cannot send an API token
+        return  # no CSRF: other sites cannot send an API token
     if request.blueprint != API and not _view_attribute("csrf_outside_body"):
         csrf.protect()
         return

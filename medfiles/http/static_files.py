@@ -13,7 +13,7 @@ REVALIDATE = "no-cache"  # embedding apps use plain URLs: after an update, a new
 
 
 def init_app(app: Flask) -> None:
-    app.view_functions["static"] = send  # Flask's own rule stays
+    app.view_functions["static"] = send  # Flask's own URL rule is kept
     app.add_url_rule("/static/@<version>/<path:filename>", "static")
 
     @app.url_defaults
@@ -23,7 +23,7 @@ def init_app(app: Flask) -> None:
 
 
 def send(filename: str, version: str | None = None) -> Response:
-    """Serve a static file. Versioned scripts import each other by relative URLs."""
+    """Serve a static file. Scripts import each other by relative URLs, which keeps the version."""
     response = send_from_directory(FOLDER, filename)
     response.headers["Cache-Control"] = IMMUTABLE if version == current_version() else REVALIDATE
     return response

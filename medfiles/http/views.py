@@ -42,7 +42,7 @@ class PatientView:
     gender: str | None
     notes: str | None
     access: str  # owner | edit | view
-    can_edit: bool  # edit the patient, add and change records
+    can_edit: bool  # may edit the patient, and add and change records
     deleted_at: datetime | None
     record_count: int | None = None
     file_count: int | None = None
@@ -184,7 +184,7 @@ class PanelView:
     count: int  # live documents, regardless of the search
     trash_count: int
     can_upload: bool
-    can_edit: bool  # edit, delete, restore
+    can_edit: bool  # may edit, delete and restore documents
     can_download: bool
     can_preview: bool
     place: str = "manager"  # or "list", if it is shown on its own

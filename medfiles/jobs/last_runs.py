@@ -34,7 +34,7 @@ def lock_row(name: str) -> LastRun:
     """Return the operation's row, locked until the open transaction ends."""
     if found := db.session.get(LastRun, name, with_for_update=True):
         return found
-    with suppress(IntegrityError), db.session.begin_nested():  # another process may be first
+    with suppress(IntegrityError), db.session.begin_nested():  # another process may insert it first
         db.session.add(LastRun(name=name))
     return db.session.get_one(LastRun, name, with_for_update=True, populate_existing=True)
 
@@ -47,7 +47,7 @@ def record(name: str, **facts: Any) -> None:
 
 
 def newest(without: str) -> datetime | None:
-    """Return when any operation other than `without` last began or ended, or None."""
+    """Return when any operation other than `without` last began or ended, or None if none has."""
     times = select(func.max(LastRun.begun_at), func.max(LastRun.ended_at)).where(LastRun.name != without)
     return max((at for at in db.session.execute(times).one() if at), default=None)
 

@@ -93,9 +93,9 @@ class LegacyFolder:
         return self.root / path
 
     def named(self, keys: Collection[str]) -> set[str]:
-        """Return those of the keys that a row of the older table may still name.
+        """Return which of these keys a row of the older table may still name.
 
-        Only file names are compared, because rows spell paths in different ways.
+        Only file names are compared, because the form of the paths varies between rows.
         """
         if not keys:
             return set()

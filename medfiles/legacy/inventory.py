@@ -75,7 +75,7 @@ class Inventory:
         return self.each("SELECT id, email FROM users WHERE id IN (SELECT user FROM files) ORDER BY id")
 
     def batches(self, user: int | None, size: int) -> Iterator[Sequence[int]]:
-        """Yield the ids of a user's files, up to `size` at a time. If `user` is None: files whose user is unknown."""
+        """Yield the ids of a user's files, up to `size` at a time. If `user` is None, yield those without a user."""
         after = -(2**63)
         query = "SELECT id FROM files WHERE user IS ? AND id > ? ORDER BY id LIMIT ?"
         while ids := [number for (number,) in self.ask(query, user, after, size)]:
@@ -91,7 +91,7 @@ class Inventory:
         return sum(int(self.ask(f"SELECT COALESCE(SUM(size), 0) FROM {table}")[0][0]) for table in tables)
 
     def staying(self, numbers: Sequence[int]) -> set[int]:
-        """Return the ids of those files that cannot be moved."""
+        """Return which of these files cannot be moved."""
         marks = ", ".join("?" * len(numbers))
         query = f"SELECT id FROM files WHERE id IN ({marks}) AND stays IS NOT NULL"
         return {number for (number,) in self.ask(query, *numbers)}

@@ -78,7 +78,7 @@ class Mover:
     found: Inventory
 
     def move(self, numbers: Sequence[int]) -> int:
-        """Turn those files that have not been moved yet into documents; return how many were moved."""
+        """Turn files that have not been moved yet into documents; return how many were moved."""
         for _ in range(TRIES):
             try:
                 return self._move(numbers)

@@ -41,7 +41,7 @@ class Kind:
 
 
 def bring_along(source: Source, known: LegacySource, found: Inventory) -> None:
-    """Match or create every user, patient and lab result of the source. Failures become findings."""
+    """Match or create every user, patient and lab result of the source. Failures are recorded as findings."""
     if source.is_own:
         return
     for kind in KINDS:

@@ -32,7 +32,7 @@ class UserLine:
 
 @dataclass(frozen=True)
 class Found:
-    """All findings of one kind: ids of older files, and sentences for findings without an id or with other words."""
+    """All findings of one kind: ids of older files, and sentences for findings that have no id or differ in wording."""
 
     kind: str
     words: str

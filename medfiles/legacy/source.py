@@ -38,7 +38,7 @@ WANTED: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class LegacyFile:
-    """A row of the older table, with the ids of its lab result, patient and user, or None if they do not exist.
+    """A row of the older table, with the ids of its lab result, patient and user (None if missing).
 
     `uploaded_at` is naive. `size` is in bytes, as recorded in the table.
     """

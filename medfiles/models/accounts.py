@@ -76,7 +76,7 @@ class ApiToken(db.Model):  # type: ignore[name-defined,misc]
     selector: Mapped[str] = mapped_column(String(32), unique=True)
     digest: Mapped[str] = mapped_column(String(64))
     scope: Mapped[str] = mapped_column(String(10))
-    patient_id: Mapped[int | None] = mapped_column(ForeignKey("patients.id"))  # None: all patients of the account
+    patient_id: Mapped[int | None] = mapped_column(ForeignKey("patients.id"))  # None: all of the account's patients
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

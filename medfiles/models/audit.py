@@ -50,7 +50,7 @@ class AuditEvent(db.Model):  # type: ignore[name-defined,misc]
 
 
 class AuditPrivate(db.Model):  # type: ignore[name-defined,misc]
-    """An event's personal data. Permanent deletion erases the row and its salt; the chain still verifies.
+    """An event's personal data. Permanent deletion erases the row and its salt; the chain can still be verified.
 
     `content` has these keys if they apply: `name` (of the document, record, patient or account at that time), `token`
     (its name), `address` (that the request came from) and `changes` ({field: [before, after]}).

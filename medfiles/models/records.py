@@ -19,7 +19,7 @@ class TrashMixin:
 
 
 class Patient(TrashMixin, db.Model):  # type: ignore[name-defined,misc]
-    """A patient. Everything belonging to a trashed patient is in the trash too, although its own rows do not change.
+    """A patient, whose records and documents are trashed along with the patient, although their rows do not change.
 
     Once `purge_began_at` is set, the patient can no longer be restored.
     """

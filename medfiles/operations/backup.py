@@ -181,9 +181,9 @@ def check(folder: Path, name: str, report: Report = lambda done: None) -> Iterat
 def thin_out(folder: Path, keep: int) -> int:
     """Keep the newest `keep` backups; return how many others were removed.
 
-    If the newest backup has far fewer documents than an earlier one, the last such fuller backup is kept as well, since
-    documents may have been lost in between. Also removes the remains of interrupted backups, and content that no
-    remaining backup needs.
+    If earlier backups have far more documents than the newest, the last of these is kept as well, since documents may
+    have been lost in between. Also removes the remains of interrupted backups, and content that no remaining backup
+    needs.
     """
     with _alone(folder):
         names = whole(folder)

@@ -1,4 +1,4 @@
-"""Detect jumps of the system clock by comparing the current time with the newest stored times."""
+"""Detect jumps in the system clock by comparing the current time with the newest stored times."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

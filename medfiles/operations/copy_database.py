@@ -23,7 +23,7 @@ EXPECTED_URL = "Enter the URL of a PostgreSQL database: postgresql+psycopg://use
 
 @dataclass
 class CopyResult:
-    """The result of a copy: row counts by table. `others` lists tables of other software, which are not copied."""
+    """The result of a copy: row counts by table. `others` lists tables unknown to medfiles, which are not copied."""
 
     rows: dict[str, int]
     others: list[str]
@@ -58,8 +58,8 @@ def check_is_empty(target: Engine) -> None:
 def copy_to(target: Engine, report: Callable[[str, int], None] = lambda table, rows: None) -> CopyResult:
     """Copy all rows and sequences in one transaction while the source is locked against writes.
 
-    `target` must have this version's tables, all empty. Raises IntegrityFailed, and changes nothing, if a row differs;
-    Conflict if the source is not SQLite or the versions differ.
+    `target` must have this version's tables, all empty. Raises IntegrityFailed, and changes nothing, if a row differs,
+    or Conflict if the source is not SQLite or the versions differ.
     """
     if db.engine.dialect.name != "sqlite":
         raise Conflict("This installation already uses PostgreSQL. Copy its database with pg_dump and pg_restore.")

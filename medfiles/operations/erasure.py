@@ -15,7 +15,7 @@ TABLES: tuple[Any, ...] = (
     Rendition,
     StorageJournal,
     UploadKey,
-)  # changed by permanent deletion, as are the tables of records
+)  # permanent deletion changes these and the tables of records
 
 
 def erase(registry: Registry) -> None:

@@ -95,7 +95,7 @@ def forget_cancelled(before: datetime) -> None:
 
 
 def due(before: datetime) -> Sequence[tuple[EntityFile, datetime]]:
-    """Return documents trashed before this time, alone or with their patient, and when; oldest first."""
+    """Return documents trashed before this time, alone or with their patient, with deletion times, oldest first."""
     own = select(EntityFile, EntityFile.deleted_at).where(_is_due(Expiry(before)))
     with_patient = select(EntityFile, Patient.deleted_at).join(Patient, Patient.id == EntityFile.patient_id)
     with_patient = with_patient.where(Expiry(before).has_passed(Patient), not_(_is_due(Expiry(before))))
@@ -246,7 +246,7 @@ def mend_deletion_times(registry: Registry) -> int:
 
 
 def _impossible(registry: Registry) -> set[tuple[str, int, datetime]]:
-    """Return (record type, record id, deletion time) of each impossible deletion."""
+    """Return (record type, record id, deletion time) for each impossible deletion."""
     columns = (EntityFile.entity_type, EntityFile.entity_id, EntityFile.deleted_at)
     documents = select(*columns).where(_is_impossible(EntityFile, EntityFile.uploaded_at)).distinct()
     known = {record_type.name for record_type in registry}

@@ -70,7 +70,7 @@ class VerifyResult:
 def verify(storages: Storages, *, quarantine: bool = False, report: Report = lambda count: None) -> VerifyResult:
     """Compare stored objects with database rows. Each mismatch is checked again before it is reported.
 
-    Objects are listed before rows are read. Documents whose content was damaged at an earlier check are read again.
+    Objects are listed before rows are read. Documents that failed an earlier content check are read again.
     """
     began, result = now(), VerifyResult()
     seen = sqlite3.connect("")  # a temporary file: a storage may hold millions of objects
@@ -166,7 +166,7 @@ def count_findings() -> Mapping[str, int]:
 
 
 def _documents() -> Iterator[Sequence[Any]]:
-    """Yield batches of (id, storage, key, size) of all documents, trash included."""
+    """Yield batches of (id, storage, key, size) for all documents, including those in the trash."""
     after, columns = 0, (EntityFile.id, EntityFile.storage, EntityFile.file_path, EntityFile.file_size)
     while files := read(select(*columns).where(EntityFile.id > after).order_by(columns[0]).limit(BATCH)):
         yield files

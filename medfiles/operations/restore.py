@@ -54,7 +54,7 @@ class Restored:
 
 @dataclass(frozen=True)
 class Target:
-    """The installation to restore into."""
+    """The installation to restore a backup into."""
 
     instance: Path
     secret: str

@@ -62,7 +62,7 @@ class Status:
     pictures_size: int
     failed_pictures: int
     additional: Sequence[Figure]
-    oldest_trash: datetime | None  # time of the oldest deletion
+    oldest_trash: datetime | None  # deletion time of the item longest in the trash
     journal: Journal
     free: Mapping[str, int | None]  # by storage; None: unlimited
     accounts: int

@@ -35,7 +35,7 @@ class JobHandler:
     """How to run a job. Failed jobs are retried after RETRY_AFTER, which doubles up to `jobs.LONGEST_WAIT`."""
 
     run: Callable[[Services, int], Facts]
-    every: timedelta | None = None  # None: it runs only when enqueued
+    every: timedelta | None = None  # None: the job runs only when enqueued
     tries: int | None = None  # number of failures after which it is given up; None: never
     delay_others: bool = False  # a failure affects all jobs with this name: all wait, without backoff
 
