@@ -12,7 +12,10 @@ const format = (style, whole) => ({
 /** @param {Date} date @param {string} style @param {boolean} [whole] @returns {string} */
 const inWords = (date, style, whole = false) => new Intl.DateTimeFormat(undefined, format(style, whole)).format(date);
 
-/** @param {HTMLElement} trail its lines are grouped by UTC day; regroups them by the user's days */
+/**
+ * Regroups lines by day in the user's time zone; the server groups them by UTC day.
+ * @param {HTMLElement} trail
+ */
 function regroup(trail) {
   const groups = [];
   let shown = "";

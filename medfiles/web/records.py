@@ -1,4 +1,4 @@
-"""Pages of patients and records. Records are also fragments for the side sheet."""
+"""Pages for patients and records. Records are also served as fragments for the side sheet."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,7 +22,7 @@ from medfiles.web.edits import EditForm
 from medfiles.web.filters import plural
 
 blueprint = Blueprint("records", __name__)
-MOST_EVENTS = 100  # per page of the activity
+MOST_EVENTS = 100  # per page of the activity list
 
 
 @blueprint.get("/")
@@ -180,7 +180,7 @@ def record_restore(type: RecordType, id: int) -> ResponseReturnValue:
 
 
 def patients(*, counted: bool = False) -> tuple[views.PatientView, ...]:
-    """Return the account's patients. `counted`: with the numbers shown on the start page."""
+    """Return the account's patients; if `counted`, with the counts shown on the start page."""
     if "patients" not in g:
         g.patients = tuple(
             views.patient_view(entry.patient, entry.level, entry.records, entry.files)
@@ -190,7 +190,7 @@ def patients(*, counted: bool = False) -> tuple[views.PatientView, ...]:
 
 
 def editable_patient(patient_id: int, record_type: RecordType) -> views.PatientView:
-    """Return the patient. Raises Forbidden if the user cannot edit it."""
+    """Return the patient. Raises Forbidden unless the user has edit access."""
     view, _ = pages.patient_page(patient_id, record_type.name)
     _require_edit(view)
     return view
