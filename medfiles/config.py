@@ -121,7 +121,7 @@ def load(environ: Mapping[str, str]) -> dict[str, Any]:
     """Return all settings by name. Raises SettingError if a name is unknown or a value is invalid."""
     unknown = {name for name in environ if name.startswith(PREFIX)} - {setting.name for setting in SETTINGS}
     if unknown:
-        raise SettingError(f"Unknown setting {', '.join(sorted(unknown))}: see docs/operate/settings.md.")
+        raise SettingError(f"Unknown settings: {', '.join(sorted(unknown))}. See docs/operate/settings.md.")
     values = {setting.name: _read(setting, environ) for setting in SETTINGS}
     instance: Path = values["MEDFILES_INSTANCE"]
     values["MEDFILES_DATABASE_URL"] = values["MEDFILES_DATABASE_URL"] or f"sqlite:///{instance / 'medfiles.db'}"

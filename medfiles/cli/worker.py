@@ -25,7 +25,7 @@ class StopRequested(Exception):
 
 @click.command()
 @click.option("--once", is_flag=True, help="Run the jobs that are due, then exit.")
-@click.option("--again", is_flag=True, help="Also run failed jobs again.")
+@click.option("--again", is_flag=True, help="Also retry failed jobs.")
 @with_summary
 def worker(once: bool, again: bool, as_json: bool) -> None:
     """Run background jobs: thumbnails, malware scans, integrity checks, emptying the trash. Start any number of workers

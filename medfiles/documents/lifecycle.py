@@ -152,10 +152,10 @@ def restore_patient(patient: Patient) -> None:
 
 
 def move_pending(storages: Storages, registry: Registry, patient_id: int) -> int:
-    """Move the bytes of a patient's documents that were trashed or restored without moving them. Return how many.
+    """Move the bytes of a patient's documents that were trashed or restored before their bytes were moved.
 
-    Each batch is a separate move, protected by the journal, so this can be interrupted and repeated. Each batch follows
-    the current state: bytes that are still at live keys when their record or patient is restored stay there.
+    Return the number of documents moved. Each batch is a separate, journaled move, so this can be interrupted and
+    repeated. It uses the current state: bytes still at live keys stay there if their record or patient was restored.
     """
     moved = after = 0
     pending = select(EntityFile.id).where(EntityFile.patient_id == patient_id, _MISPLACED).order_by(EntityFile.id)

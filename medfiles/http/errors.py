@@ -66,7 +66,7 @@ ERRORS = (
         api_message="Send an API token in the header “Authorization: Bearer <token>”.",
     ),
     ErrorType(http.Unauthorized, 401, code="error", message="Sign in first."),
-    ErrorType(errors.Forbidden, 403, "You can view it but not do this."),
+    ErrorType(errors.Forbidden, 403, "You have view access, which does not allow this."),
     ErrorType(
         http.Forbidden, 403, code="error",
         message="This page was open too long, or you are not allowed to do this. Reload the page and try again.",
@@ -113,7 +113,7 @@ ERRORS = (
     ),
     ErrorType(http.RequestEntityTooLarge, 413, code=errors.TooLarge.code, message="The request is too large."),
     ErrorType(
-        errors.TypeNotAllowed, 415, "This type of record does not accept such files.",
+        errors.TypeNotAllowed, 415, "This type of record does not accept this type of file.",
         sample=".exe files cannot be added here. You can add PDF, Word, JPG, PNG, text or HEIC.",
     ),
     ErrorType(
