@@ -66,7 +66,7 @@ ERRORS = (
         api_message="Send an API token in the header “Authorization: Bearer <token>”.",
     ),
     ErrorType(http.Unauthorized, 401, code="error", message="Sign in first."),
-    ErrorType(errors.Forbidden, 403, "You have view access, which does not allow this."),
+    ErrorType(errors.Forbidden, 403, "Your access does not allow this."),
     ErrorType(
         http.Forbidden, 403, code="error",
         message="This page was open too long, or you are not allowed to do this. Reload the page and try again.",
