@@ -120,6 +120,9 @@ class Service:
         self, record_type: RecordType, record_id: int, action: Action, target: AuditTarget, *, lock: bool = False
     ) -> RecordMixin:
         """Return the record, trashed or not. With `lock`, block changes to it and its documents until the commit."""
+        if record_type is self.registry.patient:
+            target.entity_type, target.entity_id = record_type.name, record_id
+            return cast(RecordMixin, self.authorized_patient(record_id, action, target, lock=lock))
         record, level = self._row(record_type.model, record_id, lock)
         target.entity_type, target.entity_id = record_type.name, record_id
         self._authorize_row(action, record, level, target, record_type.title_of(record))

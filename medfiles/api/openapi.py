@@ -123,7 +123,9 @@ class Describer(FlaskPlugin):
             yield method, declare(view)
 
     def parse_path(self, route: Any, path_parameter_descriptions: object) -> tuple[str, list[Json]]:
-        types = [word for record_type in services().registry for word in (record_type.name, record_type.plural)]
+        registry = services().registry
+        known = registry if "<record_kind:" in route.rule else registry.every
+        types = [word for record_type in known for word in (record_type.name, record_type.plural)]
         number, found = {"type": "integer", "minimum": 0, "maximum": LARGEST_ID}, []
         for name in PLACEHOLDER.findall(route.rule):
             description, example = PATH_PARAMETERS[name]

@@ -13,7 +13,7 @@ from medfiles.record_types.declared import RecordType
 from medfiles.record_types.edits import version_of
 
 
-@blueprint.get("/patients/<int:patient_id>/<kind:type>")
+@blueprint.get("/patients/<int:patient_id>/<record_kind:type>")
 @operation("Records")
 def records_of_kind(patient_id: int, type: RecordType) -> Response:
     """List a patient's records of one type, the latest first."""
@@ -23,7 +23,7 @@ def records_of_kind(patient_id: int, type: RecordType) -> Response:
     return reply(models()["Records"].model_validate(shown))
 
 
-@blueprint.post("/patients/<int:patient_id>/<kind:type>")
+@blueprint.post("/patients/<int:patient_id>/<record_kind:type>")
 @operation("Record", {201: "Created"}, body="RecordInput")
 def create_record(patient_id: int, type: RecordType) -> Response:
     """Add a record."""
@@ -32,7 +32,7 @@ def create_record(patient_id: int, type: RecordType) -> Response:
     return _answer(type, made, 0, 201, {"Location": url_for("api.record", type=type, id=made.id)})
 
 
-@blueprint.get("/<kind:type>/<int:id>")
+@blueprint.get("/<record_kind:type>/<int:id>")
 @operation("Record")
 def record(type: RecordType, id: int) -> Response:
     """Return a record; one in the trash only if you may edit it."""
@@ -40,7 +40,7 @@ def record(type: RecordType, id: int) -> Response:
     return _answer(type, found, _count(type, found))
 
 
-@blueprint.put("/<kind:type>/<int:id>")
+@blueprint.put("/<record_kind:type>/<int:id>")
 @operation("Record", body="RecordChanges", headers=EditHeaders, errors=("record-trashed", "outdated"))
 def edit_record(type: RecordType, id: int) -> Response:
     """Change a record's fields."""
@@ -50,7 +50,7 @@ def edit_record(type: RecordType, id: int) -> Response:
     return _answer(type, changed, _count(type, changed))
 
 
-@blueprint.delete("/<kind:type>/<int:id>")
+@blueprint.delete("/<record_kind:type>/<int:id>")
 @operation("Record", errors=("record-already-in-trash",))
 def delete_record(type: RecordType, id: int) -> Response:
     """Move a record and its documents to the trash."""
@@ -58,7 +58,7 @@ def delete_record(type: RecordType, id: int) -> Response:
     return _answer(type, gone, count)
 
 
-@blueprint.post("/<kind:type>/<int:id>/restore")
+@blueprint.post("/<record_kind:type>/<int:id>/restore")
 @operation("Record", errors=("record-not-in-trash",))
 def restore_record(type: RecordType, id: int) -> Response:
     """Restore a record with the documents that were deleted with it."""

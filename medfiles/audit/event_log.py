@@ -21,6 +21,7 @@ from medfiles.database.session import db, end_read, transaction
 from medfiles.database.sqlite import ASYNCHRONOUS
 from medfiles.models import AuditEvent, AuditPrivate, EntityFile, User
 from medfiles.permissions import Actor
+from medfiles.record_types.declared import PATIENT
 
 READ_ONCE_WITHIN = timedelta(minutes=1)
 LOOKED = (
@@ -303,23 +304,20 @@ def trail(
 def changes(
     patient_id: int, record: tuple[str, int] | None = None, before: int | None = None, limit: int = 100
 ) -> Sequence[tuple[AuditEvent, str | None]]:
-    """Return edits to a patient's own fields, or to a record and its documents, newest first.
+    """Return edits to a patient or a record, and to the documents attached to it, newest first.
 
     Each edit comes with the account's e-mail address.
 
-    record  type and id of the record; None: the patient's own fields
+    record  type and id of the record; None: the patient
     before  id of the last event that was already shown
     """
-    entity_type, entity_id = record or (None, None)
+    entity_type, entity_id = record or (PATIENT.name, patient_id)
+    about = and_(AuditEvent.entity_type == entity_type, AuditEvent.entity_id == entity_id)
+    if record is None:
+        about = or_(about, AuditEvent.entity_type.is_(None))
     query = (
         _with_private()
-        .where(
-            AuditEvent.patient_id == patient_id,
-            AuditEvent.entity_type.is_not_distinct_from(entity_type),
-            AuditEvent.entity_id.is_not_distinct_from(entity_id),
-            AuditEvent.action.in_(EDITS),
-            DONE,
-        )
+        .where(AuditEvent.patient_id == patient_id, about, AuditEvent.action.in_(EDITS), DONE)
         .order_by(AuditEvent.id.desc())
         .limit(limit)
     )

@@ -1,6 +1,7 @@
 """Check the host, sign-in, CSRF token and fresh proof before every view; add security headers."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -89,6 +90,7 @@ class IdConverter(IntegerConverter):
 class RecordTypeConverter(BaseConverter):
     """A record type, given by its name; any other name results in a 404.
 
+    `kind` accepts every type that documents can be attached to, `record_kind` only types of records, not the patient.
     Subclasses set `regex` to the names. If `to_python` rejected a name instead, Werkzeug would respond with 405,
     because it collects the methods of matching patterns first.
     """
@@ -127,11 +129,13 @@ def init_app(app: Flask) -> None:
     app.config["WTF_CSRF_TIME_LIMIT"] = None
     app.config["WTF_CSRF_SSL_STRICT"] = False
     registry = app.extensions["medfiles"].registry
-    plurals = "|".join(re.escape(record_type.plural) for record_type in registry)
-    names = "|".join(re.escape(record_type.name) for record_type in registry)
+    plurals = _either(record_type.plural for record_type in registry)
+    names = _either(name for record_type in registry for name in (record_type.name, record_type.plural))
+    with_patient = f"{names}|{_either((registry.patient.name, registry.patient.plural))}"
     app.url_map.converters.update(
         int=IdConverter,
-        kind=type("RecordTypeConverter", (RecordTypeConverter,), {"regex": f"{names}|{plurals}"}),
+        kind=type("RecordTypeConverter", (RecordTypeConverter,), {"regex": with_patient}),
+        record_kind=type("RecordTypeConverter", (RecordTypeConverter,), {"regex": names}),
         plural=type("PluralConverter", (PluralConverter,), {"regex": plurals}),
     )
     csrf.init_app(app)
@@ -140,6 +144,11 @@ def init_app(app: Flask) -> None:
     app.before_request(require_csrf_token)
     app.before_request(require_proof)
     app.after_request(add_headers)
+
+
+def _either(names: Iterable[str]) -> str:
+    """Return a regular expression that matches each of the names."""
+    return "|".join(map(re.escape, names))
 
 
 def require_public_host() -> None:

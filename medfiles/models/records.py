@@ -3,8 +3,9 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
-from sqlalchemy.orm import Mapped, declared_attr, mapped_column
+from sqlalchemy import JSON, CheckConstraint, ColumnElement, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.ext.hybrid import hybrid_property
+from sqlalchemy.orm import Mapped, declared_attr, mapped_column, synonym
 
 from medfiles.clock import now
 from medfiles.database.session import Id, UtcDateTime, db
@@ -21,7 +22,8 @@ class TrashMixin:
 class Patient(TrashMixin, db.Model):  # type: ignore[name-defined,misc]
     """A patient, whose records and documents are trashed along with the patient, although their rows do not change.
 
-    Once `purge_began_at` is set, the patient can no longer be restored.
+    Once `purge_began_at` is set, the patient can no longer be restored. Documents can be attached to a patient as to a
+    record, so a patient has a `patient_id` too.
     """
 
     __tablename__ = "patients"
@@ -37,6 +39,16 @@ class Patient(TrashMixin, db.Model):  # type: ignore[name-defined,misc]
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, onupdate=now)
     purge_began_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    patient_id: Mapped[int] = synonym("id")
+
+    @hybrid_property
+    def full_name(self) -> str:
+        return f"{self.first_name} {self.last_name}"
+
+    @full_name.inplace.expression
+    @classmethod
+    def _full_name(cls) -> ColumnElement[str]:
+        return cls.first_name + " " + cls.last_name
 
 
 class PatientShare(db.Model):  # type: ignore[name-defined,misc]

@@ -249,7 +249,7 @@ def _impossible(registry: Registry) -> set[tuple[str, int, datetime]]:
     """Return (record type, record id, deletion time) for each impossible deletion."""
     columns = (EntityFile.entity_type, EntityFile.entity_id, EntityFile.deleted_at)
     documents = select(*columns).where(_is_impossible(EntityFile, EntityFile.uploaded_at)).distinct()
-    known = {record_type.name for record_type in registry}
+    known = {record_type.name for record_type in registry.every}
     found = {(kind, number, at) for kind, number, at in db.session.execute(documents) if at and kind in known}
     for record_type in registry:
         model = record_type.model

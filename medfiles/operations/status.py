@@ -109,7 +109,7 @@ def measure(services: Services) -> Status:
     found = {kind: DocumentCounts(*map(int, values)) for kind, *values in db.session.execute(by_type)}
     return Status(
         at=now(),
-        kinds={record_type.name: found.get(record_type.name, DocumentCounts()) for record_type in services.registry},
+        kinds={one.name: found.get(one.name, DocumentCounts()) for one in services.registry.every},
         pictures=pictures,
         pictures_size=int(size or 0),
         failed_pictures=failed,

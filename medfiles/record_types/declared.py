@@ -5,14 +5,17 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from medfiles.errors import Forbidden, NotFound
-from medfiles.models import Insurance, LabResult, Procedure, RecordMixin, Visit
+from medfiles.models import Insurance, LabResult, Patient, Procedure, RecordMixin, Visit
 from medfiles.record_types.additional import AdditionalDocuments
-from medfiles.record_types.fields import Field
+from medfiles.record_types.fields import PATIENT_FIELDS, Field
 from medfiles.record_types.media_types import BY_EXTENSION
 
 MB = 1024 * 1024
 ALL_OPERATIONS = frozenset({"upload", "download", "delete", "preview"})
-LABELS = {"eob": "Explanation of benefits", "test_order": "Test order", "card": "Insurance card"}
+LABELS = {
+    "eob": "Explanation of benefits", "test_order": "Test order", "card": "Insurance card", "id": "ID",
+    "directive": "Advance directive",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -64,12 +67,18 @@ class RecordType:
 
 
 class Registry:
-    """The record types of an installation, looked up by name or plural, and its additional documents."""
+    """The record types of an installation, looked up by name or plural, and its additional documents.
 
-    def __init__(self, types: Iterable[RecordType]) -> None:
+    Iteration yields the types of records. `every` also contains `patient`, because documents that belong to no single
+    record are attached to the patient.
+    """
+
+    def __init__(self, types: Iterable[RecordType], patient: RecordType | None = None) -> None:
         self.additional = AdditionalDocuments()
+        self.patient = patient or PATIENT
         self._types = tuple(types)
-        self._by_name = {name: kind for kind in self._types for name in (kind.name, kind.plural)}
+        self.every = (*self._types, self.patient)
+        self._by_name = {name: kind for kind in self.every for name in (kind.name, kind.plural)}
 
     def __iter__(self) -> Iterator[RecordType]:
         return iter(self._types)
@@ -240,3 +249,20 @@ PROCEDURE = RecordType(
 )  # fmt: skip
 
 RECORD_TYPES = (LAB_RESULT, VISIT, PROCEDURE, INSURANCE)
+
+PATIENT = RecordType(
+    name="patient",
+    plural="patients",
+    directory="patients",
+    model=Patient,  # not a record, but has the attributes that documents need
+    title="Patient",
+    titles="Patients",
+    icon="user",
+    accepts=tuple(dict.fromkeys(extension for kind in RECORD_TYPES for extension in kind.accepts)),
+    max_size=50 * MB,
+    max_files=10_000,
+    categories=("id", "vaccination", "medication", "directive", "correspondence", "other"),
+    title_field="full_name",
+    date_fields=(),
+    fields=PATIENT_FIELDS,
+)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from medfiles.config import SettingError
-from medfiles.record_types.declared import MB, RecordType, Registry
+from medfiles.record_types.declared import MB, PATIENT, RecordType, Registry
 from medfiles.record_types.media_types import BY_EXTENSION
 
 
@@ -31,10 +31,11 @@ def with_overrides(types: Iterable[RecordType], path: str) -> Registry:
         tables = tomllib.loads(Path(path).read_text())
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise SettingError(f"MEDFILES_ENTITIES={path!r} cannot be read: {error}.") from error
-    by_name = {record_type.name: record_type for record_type in types}
+    by_name = {record_type.name: record_type for record_type in (*types, PATIENT)}
     if unknown := set(tables) - set(by_name):
         raise SettingError(f"{path}: there is no record type named {', '.join(sorted(unknown))}.")
-    return Registry((by_name | {name: _overridden(by_name[name], table) for name, table in tables.items()}).values())
+    by_name |= {name: _overridden(by_name[name], table) for name, table in tables.items()}
+    return Registry(patient=by_name.pop(PATIENT.name), types=by_name.values())
 
 
 def _overridden(record_type: RecordType, table: Any) -> RecordType:

@@ -176,7 +176,7 @@ class RecordService(Service):
     def titles(self, files: Sequence[EntityFile]) -> Mapping[tuple[str, int], str]:
         """Return the titles of the records that these documents are attached to."""
         titles: dict[tuple[str, int], str] = {}
-        for record_type in self.registry:
+        for record_type in self.registry.every:
             ids = {file.entity_id for file in files if file.entity_type == record_type.name}
             titles |= {(record_type.name, at): title for at, title in self.titles_of(record_type, ids).items()}
         return titles
@@ -304,7 +304,7 @@ class RecordService(Service):
         return event_log.changes(record.patient_id, (record_type.name, record_id), before)
 
     def patient_history(self, patient_id: int, before: int | None = None) -> Sequence[tuple[AuditEvent, str | None]]:
-        """Return the edits to a patient's own fields, newest first. For `before`, see `history`."""
+        """Return the edits to a patient and the patient's own documents, newest first. For `before`, see `history`."""
         with self.reading("view-history", patient_id=patient_id) as target:
             self.authorized_patient(patient_id, Action.EDIT, target)
         return event_log.changes(patient_id, before=before)

@@ -41,12 +41,12 @@ VARIANTS, SIZES, MAX_BADGES = ("badge", "text", "icon"), ("xs", "sm", "md", "lg"
 @blueprint.get("/<kind:type>/<int:id>")
 def manager(type: RecordType, id: int) -> ResponseReturnValue:
     mode = pages.mode()
-    if mode == "edit" and not is_htmx():
+    if mode == "edit" and not is_htmx() and type is not services().registry.patient:
         return record_pages.record_edit(type, id)
     return pages.answer_manager(type, id, mode=mode)
 
 
-@blueprint.get("/<kind:type>/new")
+@blueprint.get("/<record_kind:type>/new")
 def manager_new(type: RecordType) -> ResponseReturnValue:
     patient_id = parameters.read_id(request.args.get("patient"))
     if patient_id is None:

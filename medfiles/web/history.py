@@ -38,7 +38,7 @@ class Change:
     is_kept: bool  # whether the former value is known
 
 
-@blueprint.get("/<kind:type>/<int:id>/history")
+@blueprint.get("/<record_kind:type>/<int:id>/history")
 def record(type: RecordType, id: int) -> ResponseReturnValue:
     before = _number("before")
     _, view = pages.record_page(type, id)
@@ -54,7 +54,7 @@ def patient(patient_id: int) -> ResponseReturnValue:
     return render_template("records/patient_history.html", **context)
 
 
-@blueprint.post("/<kind:type>/<int:id>/history/<int:change>/restore")
+@blueprint.post("/<record_kind:type>/<int:id>/history/<int:change>/restore")
 def restore_in_record(type: RecordType, id: int, change: int) -> ResponseReturnValue:
     found = records().editable(type, id)
     name, at = request.form.get("field", ""), (type.name, id)
@@ -79,11 +79,14 @@ def restore_in_record(type: RecordType, id: int, change: int) -> ResponseReturnV
 @blueprint.post("/patients/<int:patient_id>/history/<int:change>/restore")
 def restore_in_patient(patient_id: int, change: int) -> ResponseReturnValue:
     name = request.form.get("field", "")
-    _, value = records().former_value(patient_id, change, name)
+    file_id, value = records().former_value(patient_id, change, name)
+    is_overtaken = _is_overtaken(name, edits.last_changes(patient_id, file_id=file_id))
+    if file_id is not None:
+        return _restore_document(file_id, name, value, is_overtaken)
     view, context = pages.patient_page(patient_id, "overview")
     current = {field.name: getattr(view, field.name) for field in PATIENT_FIELDS}
     try:
-        _refuse_if(_is_overtaken(name, edits.last_changes(patient_id)), name, value)
+        _refuse_if(is_overtaken, name, value)
         records().edit_patient(patient_id, {name: value}, before={name: current[name]})
     except EditConflict as conflict:
         edit = EditForm(PATIENT_FIELDS, current)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from flask import Blueprint, Response, flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -51,6 +52,15 @@ def patient(patient_id: int) -> ResponseReturnValue:
     recent = file_views(documents().recent(patient_id), titled=True)
     held = file_views(documents().quarantined(patient_id), titled=True)
     return render_template("records/patient.html", recent=recent, held=held, **context)
+
+
+@blueprint.route("/patient/<int:patient_id>", methods=["GET", "POST"], defaults={"part": ""})
+@blueprint.route("/patient/<int:patient_id>/<path:part>", methods=["GET", "POST"])
+def patient_as_record(patient_id: int, part: str) -> ResponseReturnValue:
+    """Redirect from the URLs that a patient would have as a record."""
+    query = request.query_string.decode("latin-1")
+    path = f"/{quote(part)}" if part else ""
+    return redirect(url_for(".patient", patient_id=patient_id) + path + (f"?{query}" if query else ""), 308)
 
 
 @blueprint.route("/patients/<int:patient_id>/edit", methods=["GET", "POST"])
@@ -127,12 +137,12 @@ def record_new(patient_id: int, plural: RecordType) -> ResponseReturnValue:
     return record_form(form, plural, view, None, views.empty_panel(plural, view), creation_key=key)
 
 
-@blueprint.get("/<kind:type>/<int:id>")
+@blueprint.get("/<record_kind:type>/<int:id>")
 def record(type: RecordType, id: int) -> ResponseReturnValue:
     return _record(type, id)
 
 
-@blueprint.route("/<kind:type>/<int:id>/edit", methods=["GET", "POST"])
+@blueprint.route("/<record_kind:type>/<int:id>/edit", methods=["GET", "POST"])
 def record_edit(type: RecordType, id: int) -> ResponseReturnValue:
     record, view = pages.record_page(type, id)
     _require_edit(view)
@@ -152,7 +162,7 @@ def record_edit(type: RecordType, id: int) -> ResponseReturnValue:
     return record_form(edit.form, type, view.patient, view, panel, seen=edit.seen)
 
 
-@blueprint.post("/<kind:type>/<int:id>/delete")
+@blueprint.post("/<record_kind:type>/<int:id>/delete")
 def record_delete(type: RecordType, id: int) -> ResponseReturnValue:
     record, count = records().delete(type, id)
     view = pages.record_view(type, record, count)
@@ -168,7 +178,7 @@ def record_delete(type: RecordType, id: int) -> ResponseReturnValue:
     return redirect(listing, 303)
 
 
-@blueprint.post("/<kind:type>/<int:id>/restore")
+@blueprint.post("/<record_kind:type>/<int:id>/restore")
 def record_restore(type: RecordType, id: int) -> ResponseReturnValue:
     record, _ = records().restore(type, id)
     message = f"{type.title} restored with its documents."

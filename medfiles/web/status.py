@@ -36,7 +36,7 @@ def readyz() -> ResponseReturnValue:
 @blueprint.get("/status")
 def status() -> ResponseReturnValue:
     found = status_service().read(services())
-    kinds = tuple((record_type, found.kinds[record_type.name]) for record_type in services().registry)
+    kinds = tuple((record_type, found.kinds[record_type.name]) for record_type in services().registry.every)
     return render_template("status/page.html", status=found, kinds=kinds, trash_days=services().trash_days)
 
 

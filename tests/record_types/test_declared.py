@@ -7,7 +7,7 @@ import pytest
 
 from medfiles.config import SettingError
 from medfiles.errors import NotFound, TooMany, TypeNotAllowed
-from medfiles.record_types.declared import MB, RECORD_TYPES, Registry
+from medfiles.record_types.declared import MB, PATIENT, RECORD_TYPES, Registry
 from medfiles.record_types.overrides import with_overrides
 from tests.support.factories import World
 
@@ -29,6 +29,11 @@ CONTRACT = {  # name: alias, directory, extensions, megabytes, documents, catego
         "procedures", "procedures", ".pdf .doc .docx .jpg .jpeg .png .dcm .heic", 20, 12,
         "consent report image instructions billing", True,
     ),
+    "patient": (
+        "patients", "patients",
+        ".pdf .jpg .jpeg .png .tiff .tif .bmp .gif .txt .csv .xml .json .doc .docx .xls .xlsx .heic .dcm",
+        50, 10_000, "id vaccination medication directive correspondence other", True,
+    ),
 }  # fmt: skip
 
 
@@ -38,7 +43,7 @@ def test_the_kinds_have_the_limits_of_the_contract() -> None:
             record_type.plural, record_type.directory, " ".join(record_type.accepts), record_type.max_size // MB,
             record_type.max_files, " ".join(record_type.categories), "preview" in record_type.operations,
         )
-        for record_type in RECORD_TYPES
+        for record_type in (*RECORD_TYPES, PATIENT)
     }  # fmt: skip
     assert found == CONTRACT
 
@@ -46,8 +51,15 @@ def test_the_kinds_have_the_limits_of_the_contract() -> None:
 def test_a_type_is_found_by_name_and_by_plural() -> None:
     registry = Registry(RECORD_TYPES)
     assert registry["visit"] is registry["visits"]
+    assert registry["patient"] is registry["patients"]
     with pytest.raises(NotFound):
         registry["immunization"]
+
+
+def test_a_patient_takes_every_format_that_a_record_takes_but_is_not_a_record() -> None:
+    registry = Registry(RECORD_TYPES)
+    assert set(PATIENT.accepts) == {extension for kind in registry for extension in kind.accepts}
+    assert [*registry.every] == [*registry, PATIENT]
 
 
 def test_every_field_of_a_kind_is_a_column_of_its_table() -> None:
@@ -63,11 +75,13 @@ def overrides(tmp_path: Path, text: str) -> str:
 
 def test_limits_can_be_overridden_per_type(tmp_path: Path) -> None:
     limits = '[visit]\nmax_size_mb = 2.5\nmax_files = 1\naccepts = [".pdf"]\ncategories = ["letter"]\n'
+    limits += "[patient]\nmax_files = 3\n"
     registry = with_overrides(RECORD_TYPES, overrides(tmp_path, limits))
     visit = registry["visit"]
     found = (visit.max_size, visit.max_files, visit.accepts, visit.categories)
     assert found == (int(2.5 * MB), 1, (".pdf",), ("letter",))
     assert registry["procedure"].max_files == 12
+    assert (registry["patient"].max_files, len([*registry])) == (3, 4)
 
 
 def test_overridden_limits_are_enforced(make_world: Callable[..., World], tmp_path: Path) -> None:

@@ -78,6 +78,13 @@ POST /documents/files/{file}/delete                303,409,409 403,404,404
 POST /documents/files/{file}/restore               409,303,409 403,404,404
 POST /documents/files/{file}/purge                 409,303,303 403,404,404
 GET  /documents/{type}/badges?ids={record}         200,200 200,200
+GET  /documents/patient/{patient}                  200 200
+GET  /documents/patients/{patient}/list            200 200
+GET  /documents/patient/{patient}/trash            200 403
+GET  /documents/patient/{patient}/badge            200 200
+GET  /documents/patient/badges?ids={patient}       200 200
+POST /documents/patient/{patient}/files            422 403
+POST /documents/patient/{patient}/bulk             200 403 action=cancel&idempotency_key=some-try
 """
 # For the owner of a patient or of a session: an editor is answered as a viewer is. A patient is restored right after it
 # was deleted.
@@ -93,6 +100,10 @@ PAGES_OF_ACCOUNTS = """
 GET /
 GET /patients/new
 POST /patients/new
+GET /patient/1
+POST /patient/1
+GET /patient/1/history
+POST /patient/1/edit
 GET /account
 POST /sign-out
 POST /account/sign-out
@@ -146,6 +157,9 @@ GET    /{type}/{record}/files                      200,200 200,404
 GET    /{type}/{record}/files?q=l&category=none&media=pdf&from=2026-01-01&sort=name&order=desc&limit=1 200,200 200,404
 GET    /{type}/{record}/files?trashed=1            200,200 403,404
 POST   /{type}/{record}/files                      201,409 403,404 bytes
+GET    /patient/{patient}/files                    200 200
+GET    /patients/{patient}/files?trashed=1         200 403
+POST   /patient/{patient}/files                    201 403 bytes
 GET    /files/{file}                               200,200,200 200,404,404
 GET    /files/{file}/download                      200,200,200 200,404,404
 GET    /files/{file}/preview                       200,200,200 200,404,404

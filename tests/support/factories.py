@@ -193,7 +193,7 @@ class World:
         email: str = "nora@sample.example",
         **paper: Any,
     ) -> EntityFile:
-        kind = next(record_type for record_type in self.parts.registry if isinstance(record, record_type.model))
+        kind = next(kind for kind in self.parts.registry.every if isinstance(record, kind.model))
         content, key = content_for(name) if content is None else content, paper.pop("idempotency_key", None)
         service = self.documents(email)
         permit = service.authorize_upload(kind, record.id, len(content), files=1, retry_of=key)
@@ -204,7 +204,7 @@ class World:
 
     def store(self, record: Any, *names: str, email: str = "nora@sample.example", **columns: Any) -> list[int]:
         """Text documents as uploads leave them, without the time it takes to look into them; their ids."""
-        kind = next(record_type for record_type in self.parts.registry if isinstance(record, record_type.model))
+        kind = next(kind for kind in self.parts.registry.every if isinstance(record, kind.model))
         owner, storage, files = self.user(email).id, self.parts.storages.default, []
         for number, name in enumerate(names):
             key, staged = live_key(kind.directory, ".txt"), storage.stage(1000)
