@@ -14,6 +14,7 @@ from passlib.exc import UsedTokenError
 from passlib.totp import TotpMatch
 from sqlalchemy import ColumnElement, delete, func, not_, or_, select, update
 
+from medfiles.accounts import passwords
 from medfiles.audit import event_log
 from medfiles.audit.event_log import AuditTarget
 from medfiles.clock import is_within
@@ -23,6 +24,8 @@ from medfiles.models import ApiToken, Patient, Role, Session, User
 from medfiles.permissions import Actor
 
 ADMIN = "admin"
+NO_ACCOUNT = "nobody@unknown.example"
+ADMIN_ROLE = "Can open the status page; no access to documents"
 PASSWORD_MIN_LENGTH = 10
 PASSWORD_LENGTH = f"Passwords must be {PASSWORD_MIN_LENGTH} to 128 characters long."
 
@@ -134,7 +137,7 @@ def clear_second_step(email: str) -> None:
 
 def set_admin(email: str, admin: bool) -> None:
     with transaction():
-        role = datastore.find_or_create_role(ADMIN, description="Can open the status page; no access to documents")
+        role = datastore.find_or_create_role(ADMIN, description=ADMIN_ROLE)
         user = find(email)
         _log_by_operator("make-admin" if admin else "unmake-admin", user)
         if admin:
@@ -167,6 +170,8 @@ def has_password(email: str, password: str) -> bool:
     user = db.session.scalar(select(User).where(User.email == email))
     if user is None or not user.active:
         return False
+    if passwords.is_bcrypt(user.password):
+        return passwords.matches(password, user.password or "")
     return bool(verify_password(_security._password_util.normalize(password), user.password))
 
 
@@ -249,6 +254,48 @@ def _validate_password(password: str) -> str:
     if problems:
         raise Rejected(" ".join(str(problem) for problem in problems))
     return str(chosen)
+
+
+def bring_along(
+    email: str, *, password: str | None, active: bool, username: str | None, full_name: str | None, admin: bool
+) -> User:
+    """Create an account that another application had, in the open transaction.
+
+    password  its bcrypt hash, which the first sign-in replaces; None: a random password that no one knows
+    """
+    user = (
+        create_without_password(email)
+        if password is None
+        else cast(User, datastore.create_user(email=email, password=password, active=True))
+    )
+    user.active, user.username, user.full_name = active, username, full_name
+    if admin:
+        role = datastore.find_or_create_role(ADMIN, description=ADMIN_ROLE)
+        datastore.add_role_to_user(user, role)
+    db.session.flush()
+    _log_by_operator("create-account", user)
+    if admin:
+        _log_by_operator("make-admin", user)
+    return user
+
+
+def find_by_username(username: str) -> User | None:
+    """Return the account that has this user name from another application, ignoring case."""
+    query = select(User).where(func.lower(User.username) == username.strip().lower())
+    found: User | None = db.session.scalar(query)
+    return found
+
+
+def address_for(entered: str) -> str:
+    """Return the address of the account with this user name; an address, and what is unknown, as entered.
+
+    Where accounts have user names, an unknown one results in an address without an account, so that both look alike.
+    """
+    if "@" in entered or not entered.strip():
+        return entered
+    if (user := find_by_username(entered)) is not None:
+        return user.email
+    return NO_ACCOUNT if db.session.scalar(select(User.id).where(User.username.is_not(None)).limit(1)) else entered
 
 
 def create_without_password(email: str) -> User:

@@ -1,6 +1,6 @@
 """The database tables. Importing this package registers all of them with the metadata."""
 
-from medfiles.models.accounts import ApiToken, Role, Session, User
+from medfiles.models.accounts import BCRYPT, ApiToken, Role, Session, User
 from medfiles.models.audit import AuditEvent, AuditPrivate, AuditSeal
 from medfiles.models.documents import FIRST_FILE_ID, CancelledUpload, EntityFile, Rendition, UploadKey
 from medfiles.models.jobs import HousekeepingRound, Job, LastRun

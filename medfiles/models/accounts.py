@@ -2,13 +2,15 @@
 
 from datetime import datetime
 
-from flask_security import AsaList, RoleMixin, UserMixin
+from flask_security import AsaList, RoleMixin, UserMixin, hash_password
 from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, LargeBinary, String, Table
 from sqlalchemy.ext.mutable import MutableList
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from medfiles.clock import now
 from medfiles.database.session import Base, Id, UtcDateTime, db
+
+BCRYPT = "$2"  # how a bcrypt hash begins
 
 roles_users = Table(
     "roles_users",
@@ -36,6 +38,9 @@ class User(db.Model, UserMixin):  # type: ignore[name-defined,misc]
     password: Mapped[str | None] = mapped_column(String(255))
     active: Mapped[bool] = mapped_column(default=True)
     fs_uniquifier: Mapped[str] = mapped_column(String(64), unique=True)
+    # From another application whose accounts were imported: another way to enter the address, and the name.
+    username: Mapped[str | None] = mapped_column(String(255), unique=True, index=True)
+    full_name: Mapped[str | None] = mapped_column(String(255))
     tf_primary_method: Mapped[str | None] = mapped_column(String(64))
     tf_totp_secret: Mapped[str | None] = mapped_column(String(255))
     tf_last_counter: Mapped[int | None] = mapped_column(BigInteger)  # counter of the last code used
@@ -43,6 +48,13 @@ class User(db.Model, UserMixin):  # type: ignore[name-defined,misc]
     create_datetime: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     update_datetime: Mapped[datetime] = mapped_column(UtcDateTime, default=now, onupdate=now)
     roles: Mapped[list[Role]] = relationship(secondary=roles_users, lazy="selectin")  # type: ignore[assignment]
+
+    def verify_and_update_password(self, password: str) -> bool:
+        """Verify a password, except against a bcrypt hash: `accounts.passwords` does so before, and replaces it."""
+        if self.password is not None and self.password.startswith(BCRYPT):
+            hash_password(password)  # takes the time that verifying takes
+            return False
+        return bool(super().verify_and_update_password(password))
 
 
 class Session(db.Model):  # type: ignore[name-defined,misc]

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from flask_security import LoginForm, Security, TwoFactorVerifyCodeForm, current_user, logout_user
 from ua_parser import parse
 
-from medfiles.accounts import api_tokens
+from medfiles.accounts import api_tokens, passwords
 from medfiles.accounts import service as accounts
 from medfiles.documents import quota
 from medfiles.http import rate_limits
@@ -29,8 +29,19 @@ class SignInForm(LoginForm):
     remember = None  # type: ignore[assignment]
 
     def validate(self, **more: Any) -> bool:
-        """Validate the form and log the attempt. If the attempt cannot be logged, sign-in fails."""
+        """Validate the form and log the attempt. If the attempt cannot be logged, sign-in fails.
+
+        An account from another application may enter its user name there instead of its address. A refusal takes the
+        same time whether or not the account exists, and however its password is hashed.
+        """
+        entered, password = self.email.data or "", self.password.data or ""
+        self.email.data = accounts.address_for(entered)
+        has_bcrypt = passwords.replace_bcrypt(self.email.data, password)
         succeeded = super().validate(**more)
+        if not succeeded:
+            self.email.data = entered
+            if not has_bcrypt:
+                passwords.spend_time(password)
         if self.email.data and self.password.data:
             _log_sign_in("sign-in", self.user, succeeded)
         return succeeded
