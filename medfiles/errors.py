@@ -46,6 +46,13 @@ class NotFound(MedfilesError):
     default = "This page or document does not exist, or you do not have access to it."
 
 
+class Renumbered(MedfilesError):
+    """The number is that of an imported record in the installation it came from. Here, the record has another one."""
+
+    code = "renumbered"
+    default = "This lab result has a new number since it was imported. See the Link header."
+
+
 class Forbidden(MedfilesError):
     """The account may view the resource but not perform the operation."""
 

@@ -29,7 +29,7 @@ USUAL, MOST = 50, 200  # documents per page of a list: default and maximum
 
 
 @blueprint.get("/<kind:type>/<int:id>/files")
-@operation(Files, query=FilesQuery)
+@operation(Files, query=FilesQuery, errors=("renumbered",))
 def files(type: RecordType, id: int) -> Response:
     """List a record's documents, page by page."""
     list_query = parameters.list_query(request.args, type, trashed=parameters.flag(request.args, "trashed"))
@@ -53,6 +53,7 @@ def files(type: RecordType, id: int) -> Response:
         *(
             "malformed",
             "truncated",
+            "renumbered",
             "record-in-trash",
             "added-then-trashed",
             "too-many",

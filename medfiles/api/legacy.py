@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from flask import Response, request, url_for
+from flask import Response, g, request, url_for
 
 from medfiles.api.error_examples import EXAMPLES, Example
 from medfiles.api.files import answer
 from medfiles.api.schemas import DownloadHeaders, File
 from medfiles.api.toolkit import blueprint, operation
-from medfiles.errors import Conflict
-from medfiles.http.current import documents
+from medfiles.errors import Conflict, NotFound, Renumbered
+from medfiles.http.current import documents, services
 from medfiles.http.responses import send_document
 from medfiles.legacy import ids
 
@@ -45,12 +45,30 @@ def delete_older(number: int) -> Response:
     return _with_successor(answer(file), file, "api.file")
 
 
+@blueprint.before_request
+def require_current_number() -> None:
+    """Refuse a lab result's number in the installation it was imported from, where it has another number here.
+
+    Without this, the number could lead to another lab result, even to another patient's.
+    """
+    if request.endpoint not in LISTS or not request.path.startswith(ALIAS):
+        return
+    old = (request.view_args or {})["id"]
+    if (new := ids.renumbered(old)) == old:
+        return
+    if new is None or new not in documents().count(services().registry[ids.KIND], [new]):
+        raise NotFound()
+    g.successor = f"/api/v1/lab-result/{new}/files"
+    raise Renumbered()
+
+
 @blueprint.after_request
 def announce(response: Response) -> Response:
     """Mark responses from older URLs as deprecated. For lists, also add a link to the successor."""
     if request.endpoint in LISTS and request.path.startswith(ALIAS):
         response.headers["Deprecation"] = SINCE
-        response.headers.add("Link", SUCCESSOR.format(request.path.replace(ALIAS, "/api/v1/lab-result/", 1)))
+        successor = g.pop("successor", None) or request.path.replace(ALIAS, "/api/v1/lab-result/", 1)
+        response.headers.add("Link", SUCCESSOR.format(successor))
     elif request.endpoint in OWN:
         response.headers["Deprecation"] = SINCE
     return response

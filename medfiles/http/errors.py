@@ -91,6 +91,10 @@ ERRORS = (
     ),
     ErrorType(errors.Conflict, 409),
     ErrorType(
+        errors.Renumbered, 410,
+        "The URL uses `lab-results` with the number of an imported lab result in the installation it came from.",
+    ),
+    ErrorType(
         errors.BeingChecked, 409,
         "It is waiting for a malware scan. Until then, only its uploader can open it.",
     ),
@@ -186,6 +190,7 @@ TITLES = {  # by status: the title in a problem document, and the title on a pag
     404: ("Not found", "Not found"),
     405: ("Method not allowed", "Not supported"),
     409: ("Not possible right now", "Not possible right now"),
+    410: ("Moved to a new number", "Moved to a new number"),
     411: ("Length required", "Something went wrong"),
     412: ("Precondition failed", "Changed since you opened it"),
     413: ("Too large", "Too large"),

@@ -5,9 +5,10 @@ from sqlalchemy import select
 from medfiles.database.session import db
 from medfiles.documents.service import DocumentService
 from medfiles.errors import Conflict
-from medfiles.models import FIRST_FILE_ID, EntityFile
+from medfiles.models import FIRST_FILE_ID, EntityFile, LegacyId, LegacySource
 from medfiles.permissions import Action
 
+OWN, KIND = "own", "lab-result"
 NOT_MOVED = "This document is still in the previous lab results. You can edit it once it has been moved."
 
 
@@ -16,6 +17,17 @@ def document_id(number: int) -> int | None:
     if number >= FIRST_FILE_ID:
         return number
     return db.session.scalar(select(EntityFile.id).where(EntityFile.legacy_id == number))
+
+
+def renumbered(number: int) -> int | None:
+    """Return the number here of the lab result that has this one where it was imported from.
+
+    Returns the same number if it is not ambiguous, or None if that lab result was not imported.
+    """
+    imported = (LegacyId.kind == KIND, LegacyId.old_id == number, LegacySource.place != OWN)
+    query = select(LegacyId.new_id).join(LegacySource, LegacySource.id == LegacyId.source_id).where(*imported)
+    found = db.session.execute(query.limit(1)).first()
+    return number if found is None else found[0]
 
 
 def trash(documents: DocumentService, number: int) -> EntityFile:
