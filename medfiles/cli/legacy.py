@@ -63,9 +63,16 @@ def _source_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--finish", is_flag=True, help="Delete the old rows and files of everything that was moved. This cannot be undone."
 )
+@click.option("--leave", type=click.IntRange(1), help="With --finish: leave this many files behind, unmoved.")
 @with_summary
 def migrate(
-    source_url: str | None, source_uploads: Path | None, dry_run: bool, finish: bool, as_json: bool, **wanted: Any
+    source_url: str | None,
+    source_uploads: Path | None,
+    dry_run: bool,
+    finish: bool,
+    leave: int | None,
+    as_json: bool,
+    **wanted: Any,
 ) -> None:
     """Move the files of the previous lab results feature. Safe to interrupt and run again; no old files are deleted
     before --finish."""
@@ -77,7 +84,10 @@ def migrate(
     with _source(source_url, source_uploads).at_hand() as older, log.locked(place):
         if finish:
             log.check(older)
-            _finish(as_json)
+            if older.is_own:
+                _finish(as_json, leave)
+            else:
+                summary(as_json, finishing.OF_ANOTHER, removed=0, kept=[], failed=0)
         else:
             migration = Migration(services(), older, plan, Progress())
             _tell(migration.analyse()[1] if dry_run else migration.run(), as_json)
@@ -117,11 +127,12 @@ def _place() -> Path:
     return place
 
 
-def _finish(as_json: bool) -> None:
+def _finish(as_json: bool, leave: int | None) -> None:
     known = log.current()
     if known is None:
         raise click.ClickException(finishing.FIRST_VERIFY)
-    done = finishing.finish(services(), known, Progress().step("Deleting old files", log.moved_count(known)))
+    progress = Progress().step("Deleting old files", log.moved_count(known))
+    done = finishing.finish(services(), known, progress, leave=leave)
     words = [f"Deleted {done.removed:,} old files and their rows. The move can no longer be rolled back."]
     words += [f"Old file {number} was kept because its document differs from what was moved." for number in done.kept]
     words += [f"{done.failed:,} files could not be deleted yet. Run this again."] if done.failed else []

@@ -12,7 +12,8 @@ EVERY = 5.0  # seconds between lines in a log
 class Progress:
     """Report progress: on a terminal, update one line; otherwise, write a new line every few seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, noun: str = "files") -> None:
+        self._noun = noun
         self._on_terminal = sys.stderr.isatty()
 
     def step(self, text: str, total: int) -> Callable[[int], None]:
@@ -24,7 +25,7 @@ class Progress:
             if done != total and at - reported < (0.2 if self._on_terminal else EVERY):
                 return
             reported = at
-            self._write(f"{text}: {done:,} of {total:,} files{_rate(done, total, at - begun)}", done == total)
+            self._write(f"{text}: {done:,} of {total:,} {self._noun}{_rate(done, total, at - begun)}", done == total)
 
         self._write(f"{text} …", not self._on_terminal)
         return progress

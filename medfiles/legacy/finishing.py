@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from medfiles.clock import now
 from medfiles.content import opened
@@ -20,6 +20,13 @@ BATCH = 100
 FIRST_VERIFY = "The last verification failed or never ran. Run migrate-lab-results without --finish first."
 
 
+OF_ANOTHER = "There is nothing to finish: files of another installation are never deleted."
+LEFT = (
+    "{0:,} files have not been moved and would no longer be looked at. Resolve the findings of migrate-lab-results, "
+    "or finish without them with --leave {0}."
+)
+
+
 @dataclass(frozen=True)
 class Finished:
     """The result of finishing a migration.
@@ -32,13 +39,24 @@ class Finished:
     failed: int
 
 
-def finish(services: Services, known: LegacySource, report: Callable[[int], None] = lambda done: None) -> Finished:
+def finish(
+    services: Services,
+    known: LegacySource,
+    report: Callable[[int], None] = lambda done: None,
+    *,
+    leave: int | None = None,
+) -> Finished:
     """Delete the older rows and files of moved documents. Raises Conflict unless the last verification passed.
+
+    leave  number of files that are not moved and may stay behind; Conflict is raised if it is a different number
 
     Every document is read once more before its older file is deleted. Files of another installation are never deleted.
     """
     if known.verified_at is None:
         raise Conflict(FIRST_VERIFY)
+    left = unmoved()
+    if left != (leave or 0):
+        raise Conflict(LEFT.format(left))
     if known.finishing_at is None:
         log.note(known, finishing_at=now())
     removed, failed, kept, after = 0, 0, list[int](), 0
@@ -52,6 +70,12 @@ def finish(services: Services, known: LegacySource, report: Callable[[int], None
     if not kept and not failed:
         log.note(known, finished_at=now())
     return Finished(removed, kept, failed)
+
+
+def unmoved() -> int:
+    """Count the older files that have not become documents."""
+    query = select(func.count(LabResultFile.id)).where(unmigrated.is_unmigrated())
+    return db.session.scalar(query) or 0
 
 
 def _moved(after: int) -> Sequence[EntityFile]:

@@ -4,6 +4,7 @@ A file is deleted only when its document is deleted permanently or the migration
 """
 
 import os
+import re
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -32,10 +33,14 @@ class Unreachable(BlobMissing):
 
 
 class LegacyFolder:
-    """The older feature's upload folder at `root`. Keys are paths as stored in the older table."""
+    """The older feature's upload folder at `root`. Keys are paths as stored in the older table.
+
+    `tops` are the folders below `root` that hold files.
+    """
 
     name = "older"
     unverified = False
+    tops: tuple[str, ...] = (FILES,)
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -60,7 +65,11 @@ class LegacyFolder:
 
     def canonical(self, key: str) -> str:
         """Return the canonical form of this path, relative to `root`. Raises `Unreachable` if it leads to no file."""
-        return f"{FILES}/{self._path(key).relative_to(os.path.realpath(self.root / FILES)).as_posix()}"
+        path = self._path(key)
+        for top in self.tops:
+            if path.is_relative_to(inside := os.path.realpath(self.root / top)):
+                return f"{top}/{path.relative_to(inside).as_posix()}"
+        raise Unreachable("outside")
 
     def delete(self, key: str) -> None:
         """Delete the file, if it exists."""
@@ -71,7 +80,7 @@ class LegacyFolder:
 
     def files(self) -> Iterator[str]:
         """Return the paths of all files, relative to `root`, whether or not a row names them. Skips symbolic links."""
-        return (path for path in self._below(FILES) if not (self.root / path).is_symlink())
+        return (path for top in self.tops for path in self._below(top) if not (self.root / path).is_symlink())
 
     def trash(self) -> Iterator[str]:
         """Return the files in the older feature's trash, which shares a folder with ours but uses different names."""
@@ -88,7 +97,7 @@ class LegacyFolder:
 
     def place(self, path: str) -> Path:
         parts = PurePosixPath(path).parts
-        if parts[:1] not in ((FILES,), (TRASH,)) or ".." in parts:
+        if not parts or parts[0] not in (*self.tops, TRASH) or ".." in parts:
             raise BadKey(f"{path} points outside the folder of the previous feature.")
         return self.root / path
 
@@ -112,14 +121,12 @@ class LegacyFolder:
         """Resolve a path from the older table to a regular file in the folder. Raises `Unreachable` if there is none.
 
         This is the only place that interprets these paths. They were written relative to the upload folder, relative to
-        the folder around it, or absolute; the folder may have been renamed or moved since.
+        the folder around it, or absolute, on Windows with backslashes; the folder may have been renamed or moved since.
         """
-        inside, reason = Path(os.path.realpath(self.root / FILES)), "outside"
-        tail = key.rpartition(f"{FILES}/")[2]
-        tries = (self.root / key, self.root.parent / key, self.root / FILES / key, self.root / FILES / tail)
-        for named in tries if "\0" not in key else ():
+        reason = "outside"
+        for top, named in self._candidates(key) if "\0" not in key else ():
             place = Path(os.path.realpath(named.parent)) / named.name
-            if not place.is_relative_to(inside):
+            if not place.is_relative_to(os.path.realpath(self.root / top)):
                 continue
             if os.path.islink(place):
                 raise Unreachable("link")
@@ -127,6 +134,16 @@ class LegacyFolder:
                 return place
             reason = "missing"
         raise Unreachable(reason)
+
+    def _candidates(self, key: str) -> Iterator[tuple[str, Path]]:
+        """Yield the places a path may mean, each with the folder that must contain it."""
+        for written in dict.fromkeys((key, key.replace("\\", "/"))):
+            for top in self.tops:
+                tail = re.split(rf"(?:^|/){top}/", written)[-1]
+                yield top, self.root / written
+                yield top, self.root.parent / written
+                yield top, self.root / top / written
+                yield top, self.root / top / tail
 
 
 def folder_of(storages: Storages) -> LegacyFolder:

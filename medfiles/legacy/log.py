@@ -4,13 +4,14 @@ import fcntl
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from sqlalchemy import delete, func, select, update
 
 from medfiles.clock import now
 from medfiles.database.session import db, transaction
 from medfiles.errors import Conflict
-from medfiles.legacy.source import OWN, Source
+from medfiles.legacy.source import OWN
 from medfiles.models import EntityFile, LabResultFile, LegacyId, LegacySource
 
 AT_WORK = "Another move or rollback is running. Wait until it has finished, then run this again."
@@ -33,7 +34,17 @@ def current() -> LegacySource | None:
     return _detached(found) if found else None
 
 
-def check(source: Source) -> None:
+class Place(Protocol):
+    """An installation that files come from."""
+
+    @property
+    def place(self) -> str: ...
+
+    @property
+    def is_own(self) -> bool: ...
+
+
+def check(source: Place) -> None:
     """Raise Conflict if this installation already has another source."""
     known = current()
     if known is not None and known.place != source.place:
@@ -45,7 +56,7 @@ def check(source: Source) -> None:
     db.session.rollback()
 
 
-def begin(source: Source, timezone: str) -> LegacySource:
+def begin(source: Place, timezone: str) -> LegacySource:
     """Set this installation's source and the time zone of its timestamps; return the row.
 
     Can be repeated with the same source. Raises Conflict for a different source, or for a different time zone once
@@ -95,6 +106,15 @@ def new_ids(known: LegacySource, kind: str, old_ids: Iterable[int | None]) -> Ma
 def enter(known: LegacySource, kind: str, old_id: int, new_id: int, *, brought: bool = True) -> None:
     """Record the new id for an older one in the open transaction."""
     db.session.add(LegacyId(source_id=known.id, kind=kind, old_id=old_id, new_id=new_id, brought=brought))
+
+
+def replace(known: LegacySource, kind: str, old_id: int, new_id: int | None, *, brought: bool) -> None:
+    """Record the new id for an older one in the open transaction, in place of any earlier entry."""
+    entry = db.session.get(LegacyId, (known.id, kind, old_id))
+    if entry is None:
+        db.session.add(LegacyId(source_id=known.id, kind=kind, old_id=old_id, new_id=new_id, brought=brought))
+    else:
+        entry.new_id, entry.brought = new_id, brought
 
 
 def moved_count(known: LegacySource) -> int:

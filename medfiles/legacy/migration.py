@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from medfiles.clock import now
 from medfiles.database.session import db
-from medfiles.legacy import log, people, report
+from medfiles.legacy import finishing, log, people, report
 from medfiles.legacy.inventory import Inventory, analyse
 from medfiles.legacy.moving import Mover
 from medfiles.legacy.report import Report
@@ -72,7 +72,8 @@ class Migration:
     def run(self) -> Report:
         found, made = self.analyse()
         known = log.begin(self.source, self.plan.timezone)
-        made.dry_run, made.finished, made.backup = False, known.finishing_at is not None, known.backup
+        made.dry_run, made.backup = False, known.backup
+        made.finished = known.finishing_at is not None and not finishing.unmoved()
         if made.finished:
             return made
         made.backup = self.back_up(found, known)
@@ -104,7 +105,7 @@ class Migration:
         return folder
 
     def move(self, found: Inventory, known: LegacySource) -> int:
-        mover, moved = Mover(self.services, self.source, known, found), 0
+        mover, moved = Mover(self.services, self.source.folder, found, self.source, known), 0
         progress = self.teller.step("Moving", found.ask("SELECT COUNT(*) FROM files")[0][0])
         done = 0
         for user in [*(one for one, _ in found.users()), None]:

@@ -1,55 +1,29 @@
-"""Move files: copy their bytes to new keys, read the copies back, then insert the rows in one transaction.
-
-A file that cannot be moved is reported and stays where it is. Other files are still moved.
-"""
+"""Move the files of the older lab-results feature."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
-from sqlalchemy.exc import DataError, IntegrityError, StatementError
 
-from medfiles.audit import event_log
 from medfiles.clock import now
-from medfiles.database.session import db, transaction
-from medfiles.documents import detection, lifecycle
-from medfiles.documents.detection import Found
+from medfiles.database.session import db
+from medfiles.documents import detection
 from medfiles.documents.lifecycle import CHANGED
-from medfiles.errors import Conflict, IntegrityFailed, MedfilesError, StorageError
+from medfiles.errors import Conflict
 from medfiles.jobs import rounds
 from medfiles.legacy import log, unmigrated
+from medfiles.legacy.batches import BatchMover, Content, Prepared, Stays
 from medfiles.legacy.folder import FILES
-from medfiles.legacy.inventory import STAYS, Inventory
+from medfiles.legacy.inventory import Inventory
 from medfiles.legacy.source import LegacyFile, Source
 from medfiles.models import EntityFile, LabResult, LegacySource
 from medfiles.record_types.declared import RecordType
-from medfiles.services import Services
-from medfiles.storage import Staged, digest, journal, live_key, trash_key
+from medfiles.storage import live_key, trash_key
 from medfiles.storage.base import EXTENSION
-
-ANY_SIZE = 2**62
-TRIES = 3
-
-
-class Stays(Exception):
-    """Raised if a file cannot be moved. `kind` and `words` give the reason."""
-
-    def __init__(self, kind: str, words: str) -> None:
-        super().__init__(words)
-        self.kind, self.words = kind, words
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A file that has been read and hashed, with its future row."""
-
-    old: LegacyFile
-    staged: Staged
-    row: EntityFile
 
 
 @dataclass(frozen=True)
@@ -70,67 +44,35 @@ class Here:
         return record
 
 
+@dataclass(frozen=True)
+class Target:
+    """The lab result of a file, and the id of the patient's owner."""
+
+    record: LabResult
+    user: int | None
+
+
 @dataclass
-class Mover:
-    services: Services
+class Mover(BatchMover):
+    found: Inventory
     source: Source
     known: LegacySource
-    found: Inventory
 
-    def move(self, numbers: Sequence[int]) -> int:
-        """Turn files that have not been moved yet into documents; return how many were moved."""
-        for _ in range(TRIES):
-            try:
-                return self._move(numbers)
-            except Conflict:
-                continue  # a record was trashed or restored concurrently
-            except (IntegrityError, DataError, StatementError):
-                return self._move_halves(numbers)
-        raise Conflict(CHANGED)
-
-    def _move_halves(self, numbers: Sequence[int]) -> int:
-        """Bisect the batch until only the files that cannot be stored are left out."""
-        if len(numbers) == 1:
-            self.found.stay(numbers[0], "unreadable", "its details in the table cannot be stored")
-            return 0
-        half = len(numbers) // 2
-        return self.move(numbers[:half]) + self.move(numbers[half:])
-
-    def _move(self, numbers: Sequence[int]) -> int:
-        prepared: list[Prepared] = []
-        try:
-            prepared.extend(self._prepared(self._still_to_move(numbers)))
-            if prepared:
-                self._store(prepared)
-        finally:
-            for one in prepared:
-                one.staged.discard()
-        return len(prepared)
-
-    def _still_to_move(self, numbers: Sequence[int]) -> Sequence[LegacyFile]:
+    def still_to_move(self, numbers: Sequence[int]) -> Sequence[LegacyFile]:
         done = set(log.ids(self.known, "file", numbers))
         done |= set(db.session.scalars(select(EntityFile.legacy_id).where(EntityFile.legacy_id.in_(numbers))))
         db.session.rollback()
         stays = self.found.staying(numbers)
         return list(self.source.files([number for number in numbers if number not in done | stays]))
 
-    def _prepared(self, files: Sequence[LegacyFile]) -> Iterator[Prepared]:
-        """Prepare files one by one, so that the caller can discard the earlier ones if the disk is full."""
-        here = self._here(files)
+    def targets(self, files: Sequence[LegacyFile]) -> Mapping[int, Target]:
+        here, found = self._here(files), {}
         for old in files:
             try:
-                yield self._prepare(old, here)
+                found[old.id] = Target(here.record_of(old), here.users.get(old.user))
             except Stays as error:
                 self.found.stay(old.id, error.kind, error.words)
-
-    def _prepare(self, old: LegacyFile, here: Here) -> Prepared:
-        record = here.record_of(old)
-        staged = self._read(old)
-        try:
-            return Prepared(old, staged, self._row(old, record, here.users.get(old.user), staged))
-        except BaseException:
-            staged.discard()
-            raise
+        return found
 
     def _here(self, files: Sequence[LegacyFile]) -> Here:
         results = log.new_ids(self.known, "lab-result", [old.lab_result for old in files])
@@ -144,35 +86,13 @@ class Mover:
             log.new_ids(self.known, "user", [old.user for old in files]),
         )
 
-    def _read(self, old: LegacyFile) -> Staged:
-        staged = self.services.storages.default.stage(ANY_SIZE)
-        try:
-            for chunk in self._chunks(old):
-                _write(staged, chunk)
-            _finish(staged)
-        except BaseException:
-            staged.discard()
-            raise
-        return staged
+    def extension(self, old: LegacyFile) -> str:
+        return detection.extension_of(unmigrated.name_of(old.name, old.id)) or detection.extension_of(old.path)
 
-    def _chunks(self, old: LegacyFile) -> Iterator[bytes]:
-        try:
-            yield from self.source.folder.open(old.path)
-        except (OSError, StorageError) as error:
-            raise Stays("unreadable", STAYS["unreadable"]) from error
-
-    def _recognised(self, staged: Staged, extension: str) -> Found | None:
-        """Detect the file type. Return None if it is unknown or the inspection fails; the file is moved anyway."""
-        try:
-            return detection.recognise(staged.path, extension, self.services.sandbox)
-        except MedfilesError:
-            return None
-
-    def _row(self, old: LegacyFile, record: LabResult, user: int | None, staged: Staged) -> EntityFile:
+    def row(self, old: LegacyFile, target: Target, content: Content) -> EntityFile:
+        record, staged, found = target.record, content.staged, content.found
         name, gone, kind = unmigrated.name_of(old.name, old.id), record.deleted_at, self._kind
-        written = detection.extension_of(name) or detection.extension_of(old.path)
-        extension = written if re.fullmatch(EXTENSION, written) else ".bin"
-        found = self._recognised(staged, written)
+        extension = key_extension(self.extension(old))
         at = _moment(old, self.known.timezone) or record.created_at
         return EntityFile(
             entity_type=kind.name, entity_id=record.id, patient_id=record.patient_id, file_name=name,
@@ -181,33 +101,15 @@ class Mover:
             file_type=found.media_type if found else unmigrated.UNKNOWN, pages=found.pages if found else None,
             description=old.description, category=unmigrated.CATEGORY, uploaded_at=at, created_at=at, updated_at=now(),
             deleted_at=gone, deleted_by=record.deleted_by, deleted_round=rounds.current() if gone else None,
-            legacy_id=old.id, extra=_origin(old, name, record, user),
+            legacy_id=old.id, extra=_origin(old, name, record, target.user),
         )  # fmt: skip
 
     @property
     def _kind(self) -> RecordType:
         return self.services.registry[unmigrated.KIND]
 
-    def _store(self, prepared: Sequence[Prepared]) -> None:
-        storage, keys = self.services.storages.default, [one.row.file_path for one in prepared]
-        failures = (MedfilesError, IntegrityError, DataError, StatementError)
-        with lifecycle.storing(self.services.storages, {storage.name: keys}, failures):
-            for one in prepared:
-                storage.commit(one.staged, one.row.file_path)
-                self._read_back(one)
-            with transaction():
-                self._insert(prepared)
-                journal.settle(keys)
-
-    def _read_back(self, one: Prepared) -> None:
-        if digest(self.services.storages.default.open(one.row.file_path))[0] != one.staged.sha256:
-            raise IntegrityFailed("The written content differs from what was read. Check the disk before you continue.")
-
-    def _insert(self, prepared: Sequence[Prepared]) -> None:
-        """Lock the records and insert the documents.
-
-        Raises Conflict if a record was trashed or restored since the files were prepared.
-        """
+    def lock(self, prepared: Sequence[Prepared]) -> None:
+        """Lock the lab results. Raises Conflict if one was trashed or restored since the files were prepared."""
         results = sorted({one.row.entity_id for one in prepared})
         query = select(LabResult).where(LabResult.id.in_(results)).order_by(LabResult.id)
         locked = db.session.scalars(query.with_for_update().execution_options(populate_existing=True)).all()
@@ -216,12 +118,15 @@ class Mover:
             record = records.get(one.row.entity_id)
             if record is None or record.deleted_at != one.row.deleted_at:
                 raise Conflict(CHANGED)
-        db.session.add_all([one.row for one in prepared])
-        db.session.flush()
-        for one in prepared:
-            log.enter(self.known, "file", one.old.id, one.row.id)
-        found = [(event_log.subject_of(one.row), {"old_id": one.old.id, "sha256": one.row.sha256}) for one in prepared]
-        event_log.record_each(None, "migrate", found)
+
+    def record(self, one: Prepared) -> Mapping[str, Any]:
+        log.enter(self.known, "file", one.old.id, one.row.id)
+        return {"old_id": one.old.id, "sha256": one.row.sha256}
+
+
+def key_extension(written: str) -> str:
+    """Return the extension for a document's key: the written one, if keys may have it."""
+    return written if re.fullmatch(EXTENSION, written) else ".bin"
 
 
 def _origin(old: LegacyFile, name: str, record: LabResult, user: int | None) -> dict[str, Any]:
@@ -239,17 +144,3 @@ def _moment(old: LegacyFile, zone: str) -> datetime | None:
     if at is None:
         return None
     return (at if at.tzinfo else at.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
-
-
-def _write(staged: Staged, chunk: bytes) -> None:
-    try:
-        staged.write(chunk)
-    except OSError as error:
-        raise StorageError(f"Documents cannot be written: {error.strerror}.") from error
-
-
-def _finish(staged: Staged) -> None:
-    try:
-        staged.finish()
-    except OSError as error:
-        raise StorageError(f"Documents cannot be written: {error.strerror}.") from error

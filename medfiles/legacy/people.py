@@ -16,8 +16,9 @@ from medfiles.clock import now
 from medfiles.database.session import db, transaction
 from medfiles.errors import Rejected
 from medfiles.legacy import log
+from medfiles.legacy.connection import day, moment, text
 from medfiles.legacy.inventory import Inventory
-from medfiles.legacy.source import Source, day, moment, text
+from medfiles.legacy.source import Source
 from medfiles.models import EntityFile, LabResult, LegacyId, LegacySource, Patient, User
 
 BATCH = 100

@@ -10,7 +10,7 @@ from medfiles.database.session import db, transaction
 from medfiles.documents import lifecycle
 from medfiles.errors import Conflict
 from medfiles.legacy import log, people, unmigrated
-from medfiles.legacy.source import LegacyFile, Source
+from medfiles.legacy.source import OWN, LegacyFile, Source
 from medfiles.legacy.verification import hash_of_file
 from medfiles.models import EntityFile, LabResult, LegacyId, LegacySource
 from medfiles.services import Services
@@ -43,7 +43,7 @@ def roll_back(
 
     Documents added since the migration are kept. Permanently deleted documents stay deleted.
     """
-    if known.finishing_at is not None:
+    if known.finishing_at is not None and known.place == OWN:
         raise Conflict(FINISHED)
     log.note(known, verified_at=None)
     back, after = TakenBack(), 0

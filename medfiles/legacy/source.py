@@ -3,22 +3,27 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, column, create_engine, func, inspect, null, select, table
-from sqlalchemy.engine import URL, Engine, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy import ColumnElement, Select, column, func, inspect, null, select, table
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.sql.expression import TableClause
 
 from medfiles.database.session import db
 from medfiles.errors import Rejected
+from medfiles.legacy.connection import columns_of, connect, first_line, moment, read, text
 from medfiles.legacy.folder import FILES, LegacyFolder
-from medfiles.operations.database_dump import public_url
 
 OWN = "own"
 BATCH = 500
+NEWER = "entity_files"  # where newer versions of MediKeep keep the files of all records
+MEDIKEEP = (
+    "This database also holds files of other records, which this command would leave behind. "
+    "Use `flask medfiles import medikeep` instead."
+)
 NEEDED: Mapping[str, tuple[str, ...]] = {
     "users": ("id", "email"),
     "patients": ("id", "user_id", "first_name", "last_name", "birth_date"),
@@ -117,8 +122,7 @@ class Source:
         return [_legacy_file(row._mapping) for row in rows]
 
     def _read(self, query: Select[Any]) -> Sequence[Any]:
-        with self.engine.connect() as connection:
-            return connection.execute(query).all()
+        return read(self.engine, query)
 
 
 def own(folder: LegacyFolder) -> Source:
@@ -131,44 +135,17 @@ def other(url: str, uploads: Path) -> Source:
 
     Raises Rejected if they cannot be used.
     """
-    address = _address(url)
+    place, engine = connect(url)
     if not (uploads / FILES).is_dir():
         raise Rejected(f"{uploads} is not an upload folder of the previous lab results feature: it has no {FILES}/.")
     try:
-        engine = create_engine(_read_only(address), connect_args=_arguments(address), hide_parameters=True)
-        return Source(shown(address), engine, LegacyFolder(uploads.resolve()), _tables(engine))
-    except (SQLAlchemyError, ImportError) as error:
-        raise Rejected(f"The database {shown(address)} cannot be read: {_first_line(error)}") from error
-
-
-def shown(address: URL) -> str:
-    """Return the database URL without its password and options. The path of an SQLite file is made absolute."""
-    if address.get_backend_name() == "sqlite":
-        return f"sqlite:///{Path(address.database or '').resolve()}"
-    return public_url(address).render_as_string()
-
-
-def moment(value: Any) -> datetime | None:
-    """Parse a time from a database value, which SQLite may return as text. Return None if it is not a time."""
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            return None
-    return value if isinstance(value, datetime) else None
-
-
-def day(value: Any) -> date | None:
-    found = moment(value)
-    return found.date() if found else value if isinstance(value, date) else None
-
-
-def text(value: Any) -> str | None:
-    """Return a value as text, without the characters that databases reject."""
-    if value is None:
-        return None
-    decoded = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
-    return decoded.replace("\0", "").encode(errors="replace").decode()
+        there = columns_of(engine)
+        engine.dispose()
+        if NEWER in there:
+            raise Rejected(MEDIKEEP)
+        return Source(place, engine, LegacyFolder(uploads.resolve()), _tables(engine))
+    except SQLAlchemyError as error:
+        raise Rejected(f"The database {place} cannot be read: {first_line(error)}") from error
 
 
 def _legacy_file(row: Mapping[str, Any]) -> LegacyFile:
@@ -184,32 +161,6 @@ def _legacy_file(row: Mapping[str, Any]) -> LegacyFile:
         description=text(row["description"]),
         uploaded_at=moment(row["uploaded_at"]),
     )
-
-
-def _address(url: str) -> URL:
-    try:
-        address = make_url(url)
-        backend = address.get_backend_name()
-        address.get_dialect()
-    except (ArgumentError, NoSuchModuleError) as error:
-        raise Rejected("--source-url must be an SQLAlchemy URL such as sqlite:////folder/app.db.") from error
-    if backend not in ("sqlite", "postgresql"):
-        raise Rejected("Only SQLite and PostgreSQL databases are supported.")
-    if backend == "sqlite" and not Path(address.database or "").is_file():
-        raise Rejected(f"There is no database {address.database}.")
-    return address.set(drivername="postgresql+psycopg") if address.drivername == "postgresql" else address
-
-
-def _read_only(address: URL) -> URL:
-    if address.get_backend_name() != "sqlite":
-        return address
-    return address.set(database=f"file:{Path(address.database or '').resolve()}", query={"mode": "ro", "uri": "true"})
-
-
-def _arguments(address: URL) -> dict[str, Any]:
-    if address.get_backend_name() == "sqlite":
-        return {}
-    return {"options": "-c default_transaction_read_only=on"}
 
 
 def _tables(engine: Engine) -> Mapping[str, TableClause]:
@@ -238,7 +189,3 @@ def _columns_there(engine: Engine) -> Mapping[str, set[str]]:
 
 def _columns(rows: TableClause, name: str) -> list[Any]:
     return [rows.c[one] if one in rows.c else null().label(one) for one in (*NEEDED[name], *WANTED[name])]
-
-
-def _first_line(error: Exception) -> str:
-    return str(getattr(error, "orig", None) or error).strip().split("\n")[0]

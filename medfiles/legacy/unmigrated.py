@@ -34,32 +34,34 @@ class Unmigrated(AdditionalDocuments):
     def of_record(self, kind: str, record: RecordMixin) -> Sequence[EntityFile]:
         if kind != KIND:
             return ()
-        rows = db.session.scalars(select(LabResultFile).where(LabResultFile.lab_result_id == record.id, _unmigrated()))
+        rows = db.session.scalars(
+            select(LabResultFile).where(LabResultFile.lab_result_id == record.id, is_unmigrated())
+        )
         return [_document(row, record) for row in rows]
 
     def count(self, kind: str, record_id: int) -> int:
         if kind != KIND:
             return 0
-        query = select(func.count(LabResultFile.id)).where(LabResultFile.lab_result_id == record_id, _unmigrated())
+        query = select(func.count(LabResultFile.id)).where(LabResultFile.lab_result_id == record_id, is_unmigrated())
         return db.session.scalar(query) or 0
 
     def record_ids(self, kind: str, record_ids: Collection[int]) -> Select[Any] | None:
         if kind != KIND:
             return None
-        return select(LabResultFile.lab_result_id).where(LabResultFile.lab_result_id.in_(record_ids), _unmigrated())
+        return select(LabResultFile.lab_result_id).where(LabResultFile.lab_result_id.in_(record_ids), is_unmigrated())
 
     def per_patient(self, patients: Select[tuple[int]]) -> Mapping[str, Mapping[int, int]]:
         query = (
             select(LabResult.patient_id, func.count(LabResultFile.id))
             .join(LabResultFile, LabResultFile.lab_result_id == LabResult.id)
-            .where(LabResult.patient_id.in_(patients), LabResult.deleted_at.is_(None), _unmigrated())
+            .where(LabResult.patient_id.in_(patients), LabResult.deleted_at.is_(None), is_unmigrated())
         )
         counts = dict(db.session.execute(query.group_by(LabResult.patient_id)).all())
         return {KIND: counts} if counts else {}
 
     def find(self, number: int) -> EntityFile | None:
         query = select(LabResultFile, LabResult).join(LabResult, LabResult.id == LabResultFile.lab_result_id)
-        found = db.session.execute(query.where(LabResultFile.id == number, _unmigrated())).one_or_none()
+        found = db.session.execute(query.where(LabResultFile.id == number, is_unmigrated())).one_or_none()
         return _document(*found) if found else None
 
     def document_id(self, number: int) -> int | None:
@@ -121,6 +123,7 @@ def _document(row: LabResultFile, record: RecordMixin) -> EntityFile:
     )  # fmt: skip
 
 
-def _unmigrated() -> ColumnElement[bool]:
+def is_unmigrated() -> ColumnElement[bool]:
+    """Return the condition for rows of the older table that have not become documents."""
     moved: Any = exists().where(EntityFile.legacy_id == LabResultFile.id)
     return ~moved  # type: ignore[no-any-return]

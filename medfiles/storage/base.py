@@ -10,7 +10,7 @@ import secrets
 import time
 import uuid
 from abc import abstractmethod
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date
@@ -221,6 +221,11 @@ class Storage(Readable):
     @abstractmethod
     def commit(self, staged: Staged, key: str) -> Stored:
         """Store the staged bytes durably under a new key, or change nothing. Raises `KeyTaken`."""
+
+    def commit_all(self, pairs: Sequence[tuple[Staged, str]]) -> None:
+        """Store many staged files as `commit` does. If one fails, the caller removes those already stored."""
+        for staged, key in pairs:
+            self.commit(staged, key)
 
     @abstractmethod
     def copy(self, key: str, new_key: str) -> Stored:

@@ -4,7 +4,7 @@ import errno
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -27,6 +27,19 @@ class DiskStorage(Storage):
         self.root: Path = root
 
     def commit(self, staged: Staged, key: str) -> Stored:
+        self.commit_all([(staged, key)])
+        return Stored(key, staged.size, staged.sha256)
+
+    def commit_all(self, pairs: Sequence[tuple[Staged, str]]) -> None:
+        """Publish all files, then make each folder durable once."""
+        folders = dict.fromkeys(self._publish(staged, key).parent for staged, key in pairs)
+        with translated():
+            for folder in folders:
+                sync_folder(folder)
+        for staged, _ in pairs:
+            staged.discard()  # removes the staged name; if a crash brings it back, `clear_staged` removes it
+
+    def _publish(self, staged: Staged, key: str) -> Path:
         path = self._path(key)
         with translated():
             staged.finish()
@@ -44,9 +57,7 @@ class DiskStorage(Storage):
                     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))  # replaced by the rename
                     os.replace(staged.path, path)
                     break
-            sync_folder(path.parent)
-        staged.discard()  # removes the staged name; if a crash brings it back, `clear_staged` removes it
-        return Stored(key, staged.size, staged.sha256)
+        return path
 
     def open(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         with translated():

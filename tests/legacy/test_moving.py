@@ -402,7 +402,7 @@ def test_an_unreadable_file_does_not_stop_the_others(world: World, monkeypatch: 
 
 @pytest.mark.database
 def test_a_row_that_cannot_be_stored_does_not_stop_the_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    record, real = world.record("lab-result"), moving.Mover._row
+    record, real = world.record("lab-result"), moving.Mover.row
     bad = world.older_file(record, "Bad.txt")
     good = [world.older_file(record, f"{number}.txt") for number in range(4)]
 
@@ -411,7 +411,7 @@ def test_a_row_that_cannot_be_stored_does_not_stop_the_others(world: World, monk
         made.patient_id = 999_999 if old.id == bad.id else made.patient_id
         return made
 
-    monkeypatch.setattr(moving.Mover, "_row", row)
+    monkeypatch.setattr(moving.Mover, "row", row)
     result = migrate(world, "--json")
     assert [one["numbers"] for one in said(result)["findings"] if one["kind"] == "unreadable"] == [[bad.id]]
     assert {file.legacy_id for file in world.files()} == {file.id for file in good}
@@ -429,7 +429,7 @@ def test_bytes_that_read_back_differently_stop_the_move(world: World, monkeypatc
     world.assert_settled()
 
 
-@pytest.mark.parametrize(("owner", "name"), [(Staged, "write"), (Staged, "finish"), (DiskStorage, "commit")])
+@pytest.mark.parametrize(("owner", "name"), [(Staged, "write"), (Staged, "finish"), (DiskStorage, "_publish")])
 def test_run_continues_after_a_full_disk(world: World, monkeypatch: pytest.MonkeyPatch, owner: type, name: str) -> None:
     older, calls, inner = planted(world), 0, getattr(owner, name)
     before = installation.state(older)
