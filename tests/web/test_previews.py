@@ -176,8 +176,8 @@ def test_without_script_the_preview_is_a_page_of_its_own(desk: Desk) -> None:
     assert tree.cssselect(".mf-back a")[0].get("href") == f"/documents/lab-result/{desk.record_id}?sort=name"
 
 
-def test_of_an_insurance_there_are_thumbnails_and_no_preview(world: World) -> None:
-    desk = Desk(world, world.browser(), world.record("insurance"))
+def test_without_previews_there_are_thumbnails_and_no_dialog(without_previews: World) -> None:
+    desk = Desk(without_previews, without_previews.browser(), without_previews.record("insurance"))
     file_id = desk.put("Card.png")
     tree = parsed(desk.browser.get(f"/documents/insurance/{desk.record_id}"))
     [thumb] = tree.cssselect(".mf-row .mf-thumb img")
@@ -203,6 +203,7 @@ def test_a_recent_document_opens_and_its_record_is_one_link_further(desk: Desk) 
     tree = parsed(desk.browser.get("/"))
     assert [one.get("href") for one in tree.cssselect(".mf-recent a")] == [
         f"/insurance/{insurance.id}",
+@pytest.mark.usefixtures("without_previews")
         f"/insurance/{insurance.id}",
         f"/documents/files/{file_id}/preview",
         f"/lab-result/{desk.record_id}",
@@ -254,8 +255,8 @@ def test_what_does_not_fit_on_the_page_is_said(desk: Desk, monkeypatch: pytest.M
     assert words(tree, ".mf-print-caption h2") == ["Long.pdf", "Note.txt"]
 
 
-def test_nothing_is_printed_of_what_may_not_be_previewed(world: World) -> None:
-    desk = Desk(world, world.browser(), world.record("insurance"))
+def test_nothing_is_printed_of_what_may_not_be_previewed(without_previews: World) -> None:
+    desk = Desk(without_previews, without_previews.browser(), without_previews.record("insurance"))
     file_id = desk.put("Card.png")
     answer = desk.browser.get(f"/documents/files/{file_id}/print")
     assert "do not support this" in answer.text
