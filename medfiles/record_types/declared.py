@@ -137,7 +137,6 @@ INSURANCE = RecordType(
     max_size=5 * MB,
     max_files=5,
     categories=("card", "policy", "claim", "eob", "correspondence"),
-    operations=ALL_OPERATIONS - {"preview"},
     title_field="company_name",
     date_fields=("effective_date",),
     subtitle_fields=("plan_name", "insurance_type"),

@@ -351,11 +351,6 @@ def share_ids(family: Family) -> dict[str, Any]:
     return {"share": share, "email": f"helper-{number}@sample.example"}
 
 
-def kinds_of(operation: Operation) -> Sequence[str]:
-    """Return the record types that the row's statuses hold for: insurance has no previews."""
-    return KINDS[:3] if "/preview" in operation.path else KINDS
-
-
 def ask(
     client: FlaskClient, operation: Operation, ids: Mapping[str, Any], headers: Mapping[str, str] | None = None
 ) -> TestResponse:

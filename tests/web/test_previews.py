@@ -187,6 +187,13 @@ def test_without_previews_there_are_thumbnails_and_no_dialog(without_previews: W
     assert desk.browser.get(f"/documents/files/{file_id}/preview").status_code == 403
 
 
+def test_an_insurance_card_is_shown_in_the_preview(world: World) -> None:
+    desk = Desk(world, world.browser(), world.record("insurance"))
+    tree = desk.look(desk.put("Card.png"))
+    [picture] = tree.cssselect("img[srcset]")
+    assert desk.browser.get(picture.get("src")).mimetype == "image/webp"
+
+
 def test_a_row_opens_the_dialog_of_its_list(desk: Desk) -> None:
     file_id = desk.put("Letter.pdf")
     tree = parsed(desk.browser.get(f"/documents/lab-result/{desk.record_id}?q=letter"))
@@ -196,6 +203,7 @@ def test_a_row_opens_the_dialog_of_its_list(desk: Desk) -> None:
     assert tree.cssselect(f"dialog#{eye.get('commandfor')} {eye.get('hx-target')}")
 
 
+@pytest.mark.usefixtures("without_previews")
 def test_a_recent_document_opens_and_its_record_is_one_link_further(desk: Desk) -> None:
     file_id = desk.put("Letter.pdf")
     insurance = desk.world.record("insurance")
@@ -203,7 +211,6 @@ def test_a_recent_document_opens_and_its_record_is_one_link_further(desk: Desk) 
     tree = parsed(desk.browser.get("/"))
     assert [one.get("href") for one in tree.cssselect(".mf-recent a")] == [
         f"/insurance/{insurance.id}",
-@pytest.mark.usefixtures("without_previews")
         f"/insurance/{insurance.id}",
         f"/documents/files/{file_id}/preview",
         f"/lab-result/{desk.record_id}",
