@@ -25,6 +25,7 @@ from medfiles.records.sharing import Grant, is_over
 from medfiles.sandbox.render.spec import THUMBNAIL, Window, recipe
 
 MOST_TOLD, MOST_LISTED = 3, 20  # refused documents named in a header, on a page
+from medfiles.text import initials
 UNCHANGED = (  # attributes of a document that its view takes over
     *("id", "entity_type", "entity_id", "file_name", "file_type", "file_size", "sha256", "pages"),
     *("uploaded_at", "created_at", "updated_at", "deleted_at"),
@@ -42,7 +43,9 @@ class PatientView:
     gender: str | None
     notes: str | None
     access: str  # owner | edit | view
+    allergies: str | None
     can_edit: bool  # edit the patient, add and change records
+    hue: int  # 1 to 8: the color that marks what belongs to the patient
     record_count: int | None = None
     file_count: int | None = None
 
@@ -215,7 +218,7 @@ def patient_view(patient: Patient, level: Action, records: int | None = None, fi
         name=f"{patient.first_name} {patient.last_name}",
         first_name=patient.first_name,
         last_name=patient.last_name,
-        initials=(patient.first_name[:1] + patient.last_name[:1]).upper(),
+        initials=initials(f"{patient.first_name} {patient.last_name}"),
         birth_date=patient.birth_date,
         gender=patient.gender,
         notes=patient.notes,
@@ -230,7 +233,9 @@ def share_view(grant: Grant) -> ShareView:
     ends = grant.share.expires_at
     last = ends - timedelta(seconds=1) if ends else None  # it ends at a midnight: the day before is the last
     return ShareView(
+        allergies=patient.allergies,
         id=grant.share.id,
+        hue=patient.hue,
         email=grant.email,
         can_edit=grant.share.level == Action.EDIT,
         last=last,

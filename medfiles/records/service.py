@@ -20,6 +20,7 @@ from medfiles.permissions import Action
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.edits import changes_of, require_version
 from medfiles.record_types.fields import PATIENT_FIELDS, checked
+from medfiles.records import hues
 from medfiles.service import Service
 
 
@@ -73,16 +74,22 @@ class RecordService(Service):
             return self.authorize(action, patient_id, target)
 
     def create_patient(self, values: Mapping[str, Any]) -> Patient:
-        """Create a patient owned by the actor."""
+        """Create a patient owned by the actor; without a `hue` it is assigned one."""
         with self.operation("create-patient") as target, transaction() as session:
             if self.actor.only_patient is not None:
                 raise OutOfScope("This token is limited to one patient and cannot add patients.")
+            if values.get("hue") is None:
+                values = {**values, "hue": self.unused_hue()}
             patient = Patient(user_id=self.actor.user_id, **checked(PATIENT_FIELDS, values))
             session.add(patient)
             session.flush()
             self.authorized_patient(patient.id, Action.OWN, target)
             event_log.record(self.actor, "create-patient", target)
             return patient
+
+    def unused_hue(self) -> int:
+        """Return the hue that the fewest patients have whom the actor can see."""
+        return hues.least_used(Patient.id.in_(permissions.patients_for(self.actor)))
 
     def edit_patient(
         self,

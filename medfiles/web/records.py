@@ -33,7 +33,7 @@ def home() -> ResponseReturnValue:
 
 @blueprint.route("/patients/new", methods=["GET", "POST"])
 def patient_new() -> ResponseReturnValue:
-    form = forms.form_for(PATIENT_FIELDS)
+    form = forms.form_for(PATIENT_FIELDS, {"hue": records().unused_hue()})
     if patient := form.submit(lambda: records().create_patient(forms.values_of(form, PATIENT_FIELDS))):
         flash(f"{patient.first_name} {patient.last_name} added.", "ok")
         return redirect(url_for(".patient", patient_id=patient.id), 303)
