@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel, create_model
 
-from medfiles.documents.listing import CURSOR_LIMIT, SEARCH_LIMIT, SORTS
+from medfiles.documents.cursors import CURSOR_LIMIT
+from medfiles.documents.listing import SEARCH_LIMIT, SORTS
 from medfiles.http.parameters import LARGEST_ID
 from medfiles.record_types import fields
 from medfiles.record_types.declared import RecordType
@@ -215,10 +216,10 @@ class Patient(Out):
     last_name: str = doc(None, "Sample")
     birth_date: date = doc(None, "2018-03-02")
     gender: str | None = doc(None, "Female")
-    notes: str | None = doc(None, None)
     allergies: str | None = doc(None, "Penicillin")
-    access: Literal["owner", "edit", "view"] = doc("Your permission", "owner")
+    notes: str | None = doc(None, None)
     hue: int = doc("The number of the color that marks the patient", 3)
+    access: Literal["owner", "edit", "view"] = doc("Your permission", "owner")
 
 
 class NewShare(In):
@@ -332,8 +333,8 @@ FIELD_TYPES: Mapping[str, tuple[Any, Any]] = {  # of a declared field: its type 
     "date": (date, DAY),
     "boolean": (bool, True),
     "object": (dict[str, str | None], {}),
-}
     "choice": (int, 1),
+}
 
 
 @lru_cache(maxsize=4)

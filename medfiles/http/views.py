@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -22,10 +23,11 @@ from medfiles.record_types.edits import version_of
 from medfiles.record_types.fields import Field
 from medfiles.record_types.media_types import WITH_THUMBNAIL, group_of
 from medfiles.records.sharing import Grant, is_over
+from medfiles.records.timeline import Entry
 from medfiles.sandbox.render.spec import THUMBNAIL, Window, recipe
+from medfiles.text import initials
 
 MOST_TOLD, MOST_LISTED = 3, 20  # refused documents named in a header, on a page
-from medfiles.text import initials
 UNCHANGED = (  # attributes of a document that its view takes over
     *("id", "entity_type", "entity_id", "file_name", "file_type", "file_size", "sha256", "pages"),
     *("uploaded_at", "created_at", "updated_at", "deleted_at"),
@@ -41,11 +43,11 @@ class PatientView:
     initials: str  # "MS"
     birth_date: date
     gender: str | None
-    notes: str | None
-    access: str  # owner | edit | view
     allergies: str | None
-    can_edit: bool  # edit the patient, add and change records
+    notes: str | None
     hue: int  # 1 to 8: the color that marks what belongs to the patient
+    access: str  # owner | edit | view
+    can_edit: bool  # edit the patient, add and change records
     record_count: int | None = None
     file_count: int | None = None
 
@@ -92,8 +94,9 @@ class FileView:
     id: int
     entity_type: str  # "visit"
     entity_id: int
+    type: RecordType  # of its record
     record_title: str | None  # filled in lists that mix records
-    patient_name: str | None  # filled in lists that mix patients
+    patient: PatientView | None  # filled in lists that mix patients
     file_name: str
     stem: str  # name without extension
     label: str  # "PDF", "JPG": the tile beside the name
@@ -140,6 +143,15 @@ class FileView:
     def picture(self, width: int, page: int = 1, window: Window | None = None) -> str:
         """The address of a page as a picture, `width` one of WIDTHS in sandbox.render.spec."""
         return f"/documents/files/{self.id}/pictures/{self.sha256}-{recipe(width, window)}/{page}.webp"
+
+
+@dataclass(frozen=True)
+class EntryView:
+    """A record in the timeline, and its newest documents that can be shown as pictures."""
+
+    record: RecordView
+    day: date
+    pictured: Sequence[FileView]
 
 
 @dataclass(frozen=True)
@@ -221,7 +233,9 @@ def patient_view(patient: Patient, level: Action, records: int | None = None, fi
         initials=initials(f"{patient.first_name} {patient.last_name}"),
         birth_date=patient.birth_date,
         gender=patient.gender,
+        allergies=patient.allergies,
         notes=patient.notes,
+        hue=patient.hue,
         access=level.value,
         can_edit=level != Action.VIEW,
         record_count=records,
@@ -233,9 +247,7 @@ def share_view(grant: Grant) -> ShareView:
     ends = grant.share.expires_at
     last = ends - timedelta(seconds=1) if ends else None  # it ends at a midnight: the day before is the last
     return ShareView(
-        allergies=patient.allergies,
         id=grant.share.id,
-        hue=patient.hue,
         email=grant.email,
         can_edit=grant.share.level == Action.EDIT,
         last=last,
@@ -282,6 +294,18 @@ def _facts(record_type: RecordType, field: Field, value: Any, dated: date | None
     return (Fact(field.label, value, field.kind == "text"),)
 
 
+def entry_views(entries: Sequence[Entry], patient: PatientView) -> list[EntryView]:
+    pictured = iter(file_views([file for entry in entries for file in entry.pictured]))
+    return [
+        EntryView(
+            record=record_view(entry.record_type, entry.record, patient, entry.documents),
+            day=entry.day,
+            pictured=tuple(islice(pictured, len(entry.pictured))),
+        )
+        for entry in entries
+    ]
+
+
 def panel_view(
     record_type: RecordType,
     record: RecordView,
@@ -322,9 +346,9 @@ def empty_panel(record_type: RecordType, patient: PatientView) -> PanelView:
 
 
 def file_views(
-    files: Sequence[Any], *, you: str = "you", titled: bool = False, names: Mapping[int, str] | None = None
+    files: Sequence[Any], *, you: str = "you", titled: bool = False, people: Mapping[int, PatientView] | None = None
 ) -> list[FileView]:
-    """Return views for the current reader; `titled` adds record titles, `names` the patients' names."""
+    """Return views for the current reader; `titled` adds record titles, `people` the patients."""
     reader, registry = actor(), services().registry
     others = {file.uploaded_by for file in files if file.uploaded_by} - {reader.user_id}
     emails = {**(accounts.emails(others) if others else {}), reader.user_id: you}
@@ -338,8 +362,9 @@ def file_views(
         left = file.deleted_at + timedelta(days=days) - now() if file.deleted_at else None
         return FileView(
             **{name: getattr(file, name) for name in UNCHANGED},
+            type=record_type,
             record_title=titles.get((file.entity_type, file.entity_id)),
-            patient_name=(names or {}).get(file.patient_id),
+            patient=(people or {}).get(file.patient_id),
             stem=name.stem,
             label=name.suffix[1:].upper() or "FILE",
             kind=group_of(file.file_type),

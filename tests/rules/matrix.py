@@ -32,6 +32,8 @@ ABSENT = 1_999_999_999
 PATIENT = {"first_name": "Ella", "last_name": "Sample", "birth_date": "2018-03-02", "notes": "Changed"}
 PAGES = """
 GET  /patients/{patient}                           200 200
+GET  /patients/{patient}?year=2026&type=visit      200 200
+GET  /patients/{patient}/documents                 200 200
 GET  /patients/{patient}/edit                      200 403
 POST /patients/{patient}/edit                      422 403
 GET  /patients/{patient}/trash                     200 403

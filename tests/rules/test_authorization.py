@@ -24,6 +24,7 @@ from medfiles.permissions import Action
 from medfiles.previews.service import PreviewService, recipe
 from medfiles.records.service import RecordService
 from medfiles.records.sharing import ShareService
+from medfiles.records.timeline import TimelineQuery
 from medfiles.service import Service
 from tests.support import samples
 from tests.support.factories import World, values_for
@@ -72,6 +73,8 @@ def done(results: Sequence[Result]) -> list[int]:
 CALLS: Mapping[str, Callable[[Things], Any]] = {
     "documents.list": lambda on: on.documents.list(on.visit, on.record_id),
     "documents.list of the trash": lambda on: on.documents.list(on.visit, on.record_id, IN_TRASH),
+    "documents.of_patient": lambda on: on.documents.of_patient(on.patient_id).files,
+    "documents.of_patient in the trash": lambda on: on.documents.of_patient(on.patient_id, IN_TRASH).files,
     "documents.matching": lambda on: on.documents.matching(on.visit, on.record_id, ListQuery()),
     "documents.around": lambda on: on.documents.around(on.file, ListQuery(), 3),
     "documents.around in the trash": lambda on: on.documents.around(on.file, IN_TRASH, 3),
@@ -123,11 +126,12 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "records.edit_patient": lambda on: on.records.edit_patient(on.patient_id, PATIENT),
     "records.counts": lambda on: on.records.counts(on.patient_id),
     "records.list": lambda on: on.records.list(on.patient_id, on.visit),
+    "records.timeline": lambda on: on.records.timeline(on.patient_id, TimelineQuery(), 10).entries,
+    "records.timeline_totals": lambda on: on.records.timeline_totals(on.patient_id).by_type_and_year,
     "records.trashed": lambda on: on.records.trashed(on.patient_id),
     "records.get": lambda on: on.records.get(on.visit, on.record_id),
     "records.editable": lambda on: on.records.editable(on.visit, on.record_id),
     "records.titles": lambda on: on.records.titles([on.file]),
-    "records.titles_of": lambda on: on.records.titles_of(on.visit, [on.record_id]),
     "records.create": lambda on: on.records.create(on.patient_id, on.visit, values_for(on.visit)),
     "records.create by a form": lambda on: on.records.create(on.patient_id, on.visit, values_for(on.visit), "form"),
     "records.create by a form sent before": lambda on: on.records.create(
@@ -156,12 +160,12 @@ WITH_LEAVE = {"documents.stage", "documents.refuse"}
 # These are for the account of an address that was invited, which has no access yet: tests/records/test_sharing.py.
 OF_THE_INVITED = {"shares.invitations", "shares.accept", "shares.decline"}
 
+OF_NOBODY = {"records.unused_hue"}  # the number of a color
+
 
 @pytest.fixture
 def things(world: World) -> Things:
     patient = world.patient()
-OF_NOBODY = {"records.unused_hue"}  # the number of a color
-
     documents, records, visit = world.documents(), world.records(), world.kind()
     record = records.create(patient.id, visit, values_for(visit), FORM)
     records.create(patient.id, visit, values_for(visit) | {"location": "Health centre"}, FORM)  # an edit of the record

@@ -1,4 +1,4 @@
-"""Colors and allergies of patients: in the form, on their pages and over the API."""
+"""Faces, allergies and documents of patients: in the form, on their pages, over the API and on the start page."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ from werkzeug.test import TestResponse
 
 from medfiles.database.session import db
 from medfiles.models import Patient
+from tests.support import samples
 from tests.support.api_client import script
 from tests.support.factories import Browser, World
 
@@ -31,7 +32,7 @@ def checked(answer: TestResponse) -> list[str]:
 
 
 def patients(world: World) -> list[Patient]:
-    db.session.rollback()  # read what requests have changed
+    db.session.expunge_all()  # read what requests have changed
     return [entry.patient for entry in world.records().patients(counted=False)]
 
 
@@ -107,3 +108,45 @@ def test_the_api_keeps_color_and_allergies(world: World) -> None:
         assert by.put(f"/patients/{made['id']}", json={"hue": hue}).status_code == 422
         assert by.post("/patients", json={**NAMED, "hue": hue}).status_code == 422
     assert [patient.hue for patient in patients(world)] == [6]
+
+
+def test_the_documents_of_all_records_are_listed_newest_first(world: World, page: Browser) -> None:
+    patient, other, stranger = world.patient(), world.patient(first_name="Theo"), world.browser("otto@sample.example")
+    visit, insurance = world.record("visit", patient, reason="Knee"), world.record("insurance", patient)
+    world.attach(visit, "Letter.pdf", category="referral")
+    world.attach(insurance, "Card.png", samples.png(), category="card")
+    world.attach(world.record("visit", other), "Theirs.pdf")
+    world.documents().trash(world.attach(visit, "Trashed.txt").id)
+    here = f"/patients/{patient.id}/documents"
+
+    def listed(**query: str) -> list[str]:
+        return [link.text for link in tree(page.get(here, **query)).cssselect(".mf-recent .mf-file-name")]
+
+    assert listed() == ["Card.png", "Letter.pdf"]
+    assert listed(category="card") == listed(media="image") == ["Card.png"]
+    assert listed(q="letter") == listed(category="referral") == ["Letter.pdf"]
+    assert listed(sort="name", order="desc") == ["Letter.pdf", "Card.png"]
+    assert "Knee" in page.get(here).text
+    assert page.get(here, category="recipe").status_code == 422
+    assert stranger.get(here).status_code == 404
+
+
+def test_a_long_list_of_documents_goes_on_where_the_page_ended(world: World) -> None:
+    patient = world.patient()
+    for _ in range(2):
+        world.store(world.record("visit", patient), *[f"{number}.txt" for number in range(30)])
+    lab_result = world.record("lab-result", patient)
+    world.older_file(lab_result, "Older.pdf")
+    found, path = list[int](), f"/patients/{patient.id}/documents"
+    while path:
+        answer = tree(world.browser().get(path))
+        found.append(len(answer.cssselect(".mf-recent-item")))
+        path = next(iter(answer.xpath("//a[contains(@href, 'cursor=')]/@href")), "")
+    assert found == [50, 11]
+
+
+def test_the_start_page_shows_whose_document_is_new(world: World, page: Browser) -> None:
+    for name in ("Ella", "Theo"):
+        world.attach(world.record("visit", world.patient(first_name=name), reason=f"Visit of {name}"))
+    about = [line.text_content() for line in tree(page.get("/")).cssselect(".mf-recent .mf-file-about")]
+    assert [[name in line for name in ("Theo Sample", "Visit of Theo")] for line in about] == [[True] * 2, [False] * 2]
