@@ -93,8 +93,9 @@ def _unknown_action(action: str) -> tuple[str, str, str]:
 
 def _type_prefix(event: AuditEvent, registry: Registry) -> str:
     """Return a prefix such as "the visit " for a record's name. Documents and patients need none."""
-    if event.action == "list-records" and event.entity_type and event.entity_type in registry:
-        return f"the {registry[event.entity_type].titles.lower()} of "
+    if event.action == "list-records":
+        known = event.entity_type is not None and event.entity_type in registry
+        return f"the {registry[str(event.entity_type)].titles.lower() if known else 'records'} of "
     is_record = event.file_id is None and event.entity_id is not None and event.action not in ("attach",)
     if not is_record or event.entity_type is None or event.entity_type not in registry:
         return ""

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from medfiles.clock import now
 from medfiles.record_types.document_fields import FORM_FIELDS
 from medfiles.record_types.media_types import GROUPS
+from medfiles.text import initials
 
 LOCALES = ("en", "en-GB", "en-US", "en-CA", "en-AU", "en-NZ", "en-IE", "en-IN", "en-ZA")
 TAGS = {
@@ -90,5 +91,5 @@ def init_app(app: Flask) -> None:
         return Markup(f"<style>\n{Path(str(app.static_folder), name).read_text()}</style>")
 
     app.jinja_env.globals.update(icon=icon, sheet=sheet, document_fields=FORM_FIELDS, media_groups=GROUPS)
-    for function in (day, moment, iso, filesize, age, number, plural, sanitize):
+    for function in (day, moment, iso, filesize, age, number, plural, sanitize, initials):
         app.jinja_env.filters[function.__name__] = function

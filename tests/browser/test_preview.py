@@ -341,7 +341,7 @@ def test_preview_steps_through_search_results_and_shows_new_uploads(page: Page, 
     page.goto(f"/documents/lab-result/{one.id}")
     pick(page, {"name": "Photo.png", "mimeType": "image/png", "buffer": samples.png(300, 200)})
     thumb = row(page, "Photo.png").locator(".mf-thumb img")
-    expect(thumb).to_have_js_property("naturalWidth", 160)
+    expect(thumb).to_have_js_property("naturalWidth", 240)
     search(page).fill("scan")
     expect(page.locator(".mf-row")).to_have_count(3)
     page.get_by_role("link", name="Scan 1.txt", exact=True).click()

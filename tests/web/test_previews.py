@@ -176,8 +176,8 @@ def test_without_script_the_preview_is_a_page_of_its_own(desk: Desk) -> None:
     assert tree.cssselect(".mf-back a")[0].get("href") == f"/documents/lab-result/{desk.record_id}?sort=name"
 
 
-def test_of_an_insurance_there_are_thumbnails_and_no_preview(world: World) -> None:
-    desk = Desk(world, world.browser(), world.record("insurance"))
+def test_without_previews_there_are_thumbnails_and_no_dialog(without_previews: World) -> None:
+    desk = Desk(without_previews, without_previews.browser(), without_previews.record("insurance"))
     file_id = desk.put("Card.png")
     tree = parsed(desk.browser.get(f"/documents/insurance/{desk.record_id}"))
     [thumb] = tree.cssselect(".mf-row .mf-thumb img")
@@ -185,6 +185,13 @@ def test_of_an_insurance_there_are_thumbnails_and_no_preview(world: World) -> No
     assert desk.browser.get(thumb.get("src")).mimetype == "image/webp"
     assert not tree.cssselect("[data-mf-look], .mf-look, [value=print]")
     assert desk.browser.get(f"/documents/files/{file_id}/preview").status_code == 403
+
+
+def test_an_insurance_card_is_shown_in_the_preview(world: World) -> None:
+    desk = Desk(world, world.browser(), world.record("insurance"))
+    tree = desk.look(desk.put("Card.png"))
+    [picture] = tree.cssselect("img[srcset]")
+    assert desk.browser.get(picture.get("src")).mimetype == "image/webp"
 
 
 def test_a_row_opens_the_dialog_of_its_list(desk: Desk) -> None:
@@ -196,6 +203,7 @@ def test_a_row_opens_the_dialog_of_its_list(desk: Desk) -> None:
     assert tree.cssselect(f"dialog#{eye.get('commandfor')} {eye.get('hx-target')}")
 
 
+@pytest.mark.usefixtures("without_previews")
 def test_a_recent_document_opens_and_its_record_is_one_link_further(desk: Desk) -> None:
     file_id = desk.put("Letter.pdf")
     insurance = desk.world.record("insurance")
@@ -256,8 +264,8 @@ def test_what_does_not_fit_on_the_page_is_said(desk: Desk, monkeypatch: pytest.M
     assert words(tree, ".mf-print-caption h2") == ["Long.pdf", "Note.txt"]
 
 
-def test_nothing_is_printed_of_what_may_not_be_previewed(world: World) -> None:
-    desk = Desk(world, world.browser(), world.record("insurance"))
+def test_nothing_is_printed_of_what_may_not_be_previewed(without_previews: World) -> None:
+    desk = Desk(without_previews, without_previews.browser(), without_previews.record("insurance"))
     file_id = desk.put("Card.png")
     answer = desk.browser.get(f"/documents/files/{file_id}/print")
     assert "do not support this" in answer.text
