@@ -30,8 +30,8 @@ function regroup(trail) {
 
 /** Shows times in the user's time zone and scrolls to the current tab. */
 export function fit() {
-  const tab = /** @type {HTMLElement | null} */ (document.querySelector(".mf-tabs [aria-current]"));
-  tab?.closest(".mf-tabs")?.scrollTo({ left: tab.offsetLeft - 24 });
+  const tab = /** @type {HTMLElement | null} */ (document.querySelector(".mf-scroll [aria-current]"));
+  tab?.closest(".mf-scroll")?.scrollTo({ left: tab.offsetLeft - 24 });
   const trail = /** @type {HTMLElement | null} */ (document.querySelector(".mf-trail:has(time[data-mf-when])"));
   if (trail) regroup(trail);
   for (const time of /** @type {NodeListOf<HTMLTimeElement>} */ (document.querySelectorAll("time[data-mf-when]"))) {

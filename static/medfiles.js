@@ -4,12 +4,15 @@
  */
 import "./answers.js";
 import { announce, htmx, near, on } from "./dom.js";
+import * as card from "./card.js";
 import { fit } from "./fit.js";
 import * as focus from "./focus.js";
 import * as fresh from "./fresh.js";
 import * as guard from "./guard.js";
+import * as layout from "./layout.js";
 import * as list from "./list.js";
 import * as preview from "./preview.js";
+import * as rowMenu from "./row-menu.js";
 import * as sheet from "./sheet.js";
 import * as unsaved from "./unsaved.js";
 import * as upload from "./upload.js";
@@ -80,6 +83,7 @@ on("htmx:afterSwap htmx:after:swap", (event) => {
   if (target?.matches?.(".mf-look-body")) return preview.shown(target);
   fit();
   list.refreshed();
+  layout.lay();
   const record = target?.matches?.("article.mf-record") && doc.querySelector(".mf-main article.mf-record");
   const whole = (sheet.isSheet(target) ? target : record)?.querySelector?.(".mf-manager");
   if (whole) fresh.acting(whole.id); // this response already shows the change
@@ -117,6 +121,9 @@ upload.start();
 unsaved.start();
 fresh.start();
 list.start();
+layout.start();
+rowMenu.start();
+card.start();
 preview.start();
 fit();
 doc.readyState === "complete" ? bring() : addEventListener("load", bring);

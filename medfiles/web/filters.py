@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import nh3
 from babel import Locale
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date, format_datetime, format_skeleton
 from babel.numbers import format_decimal
 from flask import Flask, request
 from markupsafe import Markup
@@ -32,6 +32,11 @@ def locale() -> Locale:
 
 def day(value: date) -> str:
     return format_date(value, "d MMM y" if locale().territory != "US" else "medium", locale=locale())
+
+
+def short_day(value: date) -> str:
+    """Format a day under the heading of its year, such as "18 Nov"."""
+    return format_skeleton("MMMd", value, locale=locale())
 
 
 def moment(value: datetime) -> str:
@@ -91,5 +96,5 @@ def init_app(app: Flask) -> None:
         return Markup(f"<style>\n{Path(str(app.static_folder), name).read_text()}</style>")
 
     app.jinja_env.globals.update(icon=icon, sheet=sheet, document_fields=FORM_FIELDS, media_groups=GROUPS)
-    for function in (day, moment, iso, filesize, age, number, plural, sanitize, initials):
+    for function in (day, short_day, moment, iso, filesize, age, number, plural, sanitize, initials):
         app.jinja_env.filters[function.__name__] = function

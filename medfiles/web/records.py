@@ -59,9 +59,8 @@ def patient(patient_id: int) -> ResponseReturnValue:
     context |= _timeline(view, query)
     context["years"] = records().timeline_totals(patient_id).of_years(query.types)
     context |= {"counts": documents().totals(patient_id), "own_share": people.own_share(view)}
-    recent = file_views(documents().recent(patient_id), titled=True)
     held = file_views(documents().quarantined(patient_id), titled=True)
-    return render_template("records/patient.html", recent=recent, held=held, **context)
+    return render_template("records/patient.html", held=held, **context)
 
 
 def _timeline(patient: views.PatientView, query: TimelineQuery) -> dict[str, Any]:
@@ -85,6 +84,12 @@ def patient_documents(patient_id: int) -> ResponseReturnValue:
     context |= {"files": file_views(page.files, titled=True), "hits": page.hits, "older": older}
     template = "records/_documents.html" if list_query.cursor and is_htmx() else "records/patient_documents.html"
     return fragment(template, list_query=list_query, **context)
+
+
+@blueprint.get("/patients/<int:patient_id>/profile")
+def patient_profile(patient_id: int) -> ResponseReturnValue:
+    _, context = pages.patient_page(patient_id, "profile")
+    return render_template("records/patient_profile.html", **context)
 
 
 @blueprint.route("/patients/<int:patient_id>/edit", methods=["GET", "POST"])

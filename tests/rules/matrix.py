@@ -34,6 +34,7 @@ PAGES = """
 GET  /patients/{patient}                           200 200
 GET  /patients/{patient}?year=2026&type=visit      200 200
 GET  /patients/{patient}/documents                 200 200
+GET  /patients/{patient}/profile                   200 200
 GET  /patients/{patient}/edit                      200 403
 POST /patients/{patient}/edit                      422 403
 GET  /patients/{patient}/trash                     200 403
