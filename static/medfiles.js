@@ -28,6 +28,7 @@ const presses = {
   "[data-mf-reload]": () => location.reload(),
   "[data-mf-open]": sheet.openedBy,
   "[data-mf-copy]": copy,
+  "[data-mf-reveal]": reveal,
   "[data-mf-action], .mf-bulk button": focus.remember,
 };
 
@@ -69,6 +70,14 @@ async function copy(button) {
   } catch {
     announce("Couldn’t copy. The text is selected so you can copy it yourself.");
   }
+}
+
+/** @param {HTMLElement} button shows the password in the field it names, or hides it again */
+function reveal(button) {
+  const field = /** @type {HTMLInputElement} */ (doc.getElementById(button.dataset.mfReveal ?? ""));
+  const shown = field.type === "password";
+  field.type = shown ? "text" : "password";
+  button.setAttribute("aria-pressed", String(shown));
 }
 
 /** @param {Element} part newly swapped content */
