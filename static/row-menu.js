@@ -15,7 +15,7 @@ function build(button) {
   const menu = /** @type {HTMLElement | null | undefined} */ (template?.content.firstElementChild?.cloneNode(true));
   if (!menu || !row) return null;
   const { mfRow = "" } = row.dataset;
-  const able = (button.dataset.mfMenu ?? "").split(" ");
+  const able = (button.dataset.mfMenu || "open download edit delete").split(" ");
   menu.querySelectorAll("[data-mf-can]").forEach((part) => able.includes(part.getAttribute("data-mf-can") ?? "") || part.remove());
   for (const part of menu.querySelectorAll("a, button")) {
     for (const { name, value } of [...part.attributes]) {
