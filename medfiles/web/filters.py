@@ -34,6 +34,13 @@ def day(value: date) -> str:
     return format_date(value, "d MMM y" if locale().territory != "US" else "medium", locale=locale())
 
 
+def short_day(value: date) -> str:
+    """Format a day without its year if that is the current one."""
+    if value.year != now().year:
+        return day(value)
+    return format_date(value, "d MMM" if locale().territory != "US" else "MMM d", locale=locale())
+
+
 def moment(value: datetime) -> str:
     return format_datetime(value.astimezone(UTC), "d MMM y, HH:mm", locale=locale()) + " UTC"
 
@@ -91,5 +98,5 @@ def init_app(app: Flask) -> None:
         return Markup(f"<style>\n{Path(str(app.static_folder), name).read_text()}</style>")
 
     app.jinja_env.globals.update(icon=icon, sheet=sheet, document_fields=FORM_FIELDS, media_groups=GROUPS)
-    for function in (day, moment, iso, filesize, age, number, plural, sanitize, initials):
+    for function in (day, short_day, moment, iso, filesize, age, number, plural, sanitize, initials):
         app.jinja_env.filters[function.__name__] = function

@@ -13,9 +13,7 @@ LONGEST_LINE = 120
 def test_bundle_matches_its_sources() -> None:
     listed = {name: digest for digest, name in (line.split() for line in SUMS.read_text().splitlines())}
     files = [*PARTS, *(STATIC / "dist").glob("*.css")]
-    present = {
-        path.relative_to(STATIC).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
-    }
+    present = {path.relative_to(STATIC).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
     assert listed == present, "Run `make assets`."
 
 
