@@ -32,7 +32,8 @@ MOST_RECENT = 12  # documents on the home page: two rows of six
 @blueprint.get("/")
 def home() -> ResponseReturnValue:
     family = patients(counted=True)
-    recent = file_views(documents().recent(limit=MOST_RECENT), titled=True, people={person.id: person for person in family})
+    owners = {person.id: person for person in family}
+    recent = file_views(documents().recent(limit=MOST_RECENT), titled=True, people=owners)
     trashed = [views.patient_view(one, Action.OWN) for one in records().trashed_patients()]
     return render_template(
         "records/home.html", patients=family, recent=recent, trashed=trashed, invitations=shares().invitations()
