@@ -102,12 +102,13 @@ node_modules/npm.stamp: package.json package-lock.json .npmrc | setup-dev
 	@$(BIN)/npm ci --ignore-scripts --loglevel=error
 	@touch $@
 
-# The bundle is committed, so that running medfiles needs no Node.js. Font paths stay as written in tokens.css.
+# The bundles are committed, so that running medfiles needs no Node.js. Font paths stay as written in tokens.css.
 ESBUILD := $(BIN)/node node_modules/esbuild/bin/esbuild --bundle --minify --line-limit=1000 --log-level=warning
 
 assets: node_modules/npm.stamp
 	@$(ESBUILD) static/css/medfiles.css --external:vendor/* --outfile=static/dist/medfiles.css
-	@cd static && LC_ALL=C sha256sum css/*.css dist/*.css > dist/SHA256SUMS
+	@$(ESBUILD) static/js/medfiles.js --format=esm --outfile=static/dist/medfiles.js
+	@cd static && LC_ALL=C sha256sum css/*.css js/*.js dist/*.css dist/*.js > dist/SHA256SUMS
 
 TSC := $(BIN)/node node_modules/typescript/bin/tsc
 

@@ -35,6 +35,13 @@ def day(value: date) -> str:
 
 
 def short_day(value: date) -> str:
+    """Format a day without its year if that is the current one."""
+    if value.year != now().year:
+        return day(value)
+    return format_date(value, "d MMM" if locale().territory != "US" else "MMM d", locale=locale())
+
+
+def day_of_year(value: date) -> str:
     """Format a day under the heading of its year, such as "18 Nov"."""
     return format_skeleton("MMMd", value, locale=locale())
 
@@ -96,5 +103,5 @@ def init_app(app: Flask) -> None:
         return Markup(f"<style>\n{Path(str(app.static_folder), name).read_text()}</style>")
 
     app.jinja_env.globals.update(icon=icon, sheet=sheet, document_fields=FORM_FIELDS, media_groups=GROUPS)
-    for function in (day, short_day, moment, iso, filesize, age, number, plural, sanitize, initials):
+    for function in (day, short_day, day_of_year, moment, iso, filesize, age, number, plural, sanitize, initials):
         app.jinja_env.filters[function.__name__] = function

@@ -26,12 +26,14 @@ from medfiles.web.filters import plural
 blueprint = Blueprint("records", __name__)
 MOST_EVENTS = 100  # per page of the activity
 MOST_ENTRIES = 50  # per page of the timeline
+MOST_RECENT = 12  # documents on the home page: two rows of six
 
 
 @blueprint.get("/")
 def home() -> ResponseReturnValue:
     family = patients(counted=True)
-    recent = file_views(documents().recent(), titled=True, people={person.id: person for person in family})
+    owners = {person.id: person for person in family}
+    recent = file_views(documents().recent(limit=MOST_RECENT), titled=True, people=owners)
     trashed = [views.patient_view(one, Action.OWN) for one in records().trashed_patients()]
     return render_template(
         "records/home.html", patients=family, recent=recent, trashed=trashed, invitations=shares().invitations()

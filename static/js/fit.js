@@ -2,15 +2,21 @@
  * What the server cannot know: the user's time zone and the window's width.
  */
 
-/** @param {string} style @param {boolean} whole @returns {Intl.DateTimeFormatOptions} */
-const format = (style, whole) => ({
-  ...(style !== "time" && { day: "numeric", month: "short", year: "numeric" }),
-  ...(style !== "day" && { hour: "2-digit", minute: "2-digit" }),
-  ...(whole && { timeZone: "UTC" }),
-});
+/** @param {Date} date @param {string} style @param {boolean} whole @returns {Intl.DateTimeFormatOptions} */
+function format(date, style, whole) {
+  const dated = style === "short" ? date.getFullYear() !== new Date().getFullYear() : style !== "time";
+  return {
+    ...(style !== "time" && { day: "numeric", month: "short" }),
+    ...(dated && { year: "numeric" }),
+    ...(["moment", "time"].includes(style) && { hour: "2-digit", minute: "2-digit" }),
+    ...(whole && { timeZone: "UTC" }),
+  };
+}
 
 /** @param {Date} date @param {string} style @param {boolean} [whole] @returns {string} */
-const inWords = (date, style, whole = false) => new Intl.DateTimeFormat(undefined, format(style, whole)).format(date);
+function inWords(date, style, whole = false) {
+  return new Intl.DateTimeFormat(undefined, format(date, style, whole)).format(date);
+}
 
 /** @param {HTMLElement} trail its lines are grouped by UTC day; regroups them by the user's days */
 function regroup(trail) {
