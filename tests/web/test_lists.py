@@ -82,8 +82,7 @@ def page_of(answer: TestResponse) -> Any:
 
 
 def names_in(answer: TestResponse) -> list[str]:
-    found: list[str] = page_of(answer).xpath("//tr//*[@class='mf-file-name']/text()")
-    return found
+    return [name.text_content() for name in page_of(answer).xpath("//tr//*[@class='mf-file-name']")]
 
 
 def rows_in(answer: TestResponse) -> list[int]:
@@ -148,7 +147,7 @@ def test_without_script_a_link_leads_from_page_to_page(long_shelf: Shelf) -> Non
     seen, path = [], f"{reader.path}?sort=name"
     while path:
         page = page_of(reader.browser.get(path))
-        seen.append(page.xpath("//tr//*[@class='mf-file-name']/text()"))
+        seen.append([name.text_content() for name in page.xpath("//tr//*[@class='mf-file-name']")])
         path = next(iter(page.xpath("//a[@data-mf-more]/@href")), "")
     assert [len(names) for names in seen] == [ROWS, ROWS, MANY - 2 * ROWS]
     assert sum(seen, []) == [f"Letter {number}.txt" for number in range(MANY)]

@@ -56,7 +56,7 @@ def words(tree: Any, selector: str) -> list[str]:
 
 
 def place(tree: Any) -> str:
-    return words(tree, ".mf-look-words strong")[0]
+    return words(tree, ".mf-look-number")[0]
 
 
 def beside(tree: Any) -> list[str]:
@@ -107,7 +107,7 @@ def test_neighbours_are_those_of_the_search_or_the_trash(desk: Desk) -> None:
     first, letter, last = (desk.put(name) for name in ("Scan 1.txt", "Letter.txt", "Scan 2.txt"))
     assert place(desk.look(first, q="scan", sort="name")) == "1 of 2"
     assert beside(desk.look(last, q="scan", sort="name")) == ["Previous document: Scan 1.txt"]
-    assert not desk.look(letter, q="scan").cssselect(".mf-look-words strong, .mf-look-walk")
+    assert not desk.look(letter, q="scan").cssselect(".mf-look-number, .mf-look-walk")
     for file_id in (first, last):
         desk.world.documents().trash(file_id)
     assert place(desk.look(first, sort="name")) == "1 of 2"
@@ -197,10 +197,9 @@ def test_an_insurance_card_is_shown_in_the_preview(world: World) -> None:
 def test_a_row_opens_the_dialog_of_its_list(desk: Desk) -> None:
     file_id = desk.put("Letter.pdf")
     tree = parsed(desk.browser.get(f"/documents/lab-result/{desk.record_id}?q=letter"))
-    link, eye = tree.cssselect(".mf-row [data-mf-look]")
-    assert link.get("href") == eye.get("hx-get") == f"/documents/files/{file_id}/preview?q=letter"
-    assert (eye.get("command"), eye.get("commandfor")) == ("show-modal", link.get("data-mf-look"))
-    assert tree.cssselect(f"dialog#{eye.get('commandfor')} {eye.get('hx-target')}")
+    [link] = tree.cssselect(".mf-row [data-mf-look]")
+    assert link.get("href") == link.get("hx-get") == f"/documents/files/{file_id}/preview?q=letter"
+    assert tree.cssselect(f"dialog#{link.get('data-mf-look')} {link.get('hx-target')}")
 
 
 @pytest.mark.usefixtures("without_previews")
