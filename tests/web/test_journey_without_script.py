@@ -130,7 +130,7 @@ def test_three_files_are_sent_in_one_form_and_come_back_byte_for_byte(reader: Re
     assert "3 of 8" in reader.words
     for name, content in FILES.items():
         reader.follow(f"Actions for {name}")
-        reader.follow("Download")
+        reader.follow(f"Download {name}")
         assert hashlib.sha256(reader.content).hexdigest() == hashlib.sha256(content).hexdigest()
         reader.go(reader.came_from)
 
@@ -141,13 +141,13 @@ def test_a_document_is_edited_deleted_restored_and_deleted_for_ever(reader: Read
     reader.send("Save", file_name="Second opinion.pdf", category="summary", description="No operation is needed.")
     assert "“Second opinion.pdf” saved." in reader.words
     reader.follow("Actions for Second opinion.pdf")
-    reader.send("Move to trash", file_ids=[])
+    reader.send("Move to trash Second opinion.pdf")
     reader.follow("Trash (1)")
     reader.send("Restore Second opinion.pdf")
     reader.follow("Back to documents")
     assert "1 of 8" in reader.words
     reader.follow("Actions for Second opinion.pdf")
-    reader.send("Move to trash", file_ids=[])
+    reader.send("Move to trash Second opinion.pdf")
     reader.follow("Trash (1)")
     [tick] = reader.page.xpath("//input[@name='file_ids']/@value")
     reader.send("Delete permanently", file_ids=tick)
