@@ -49,8 +49,6 @@ class PatientView:
     access: str  # owner | edit | view
     can_edit: bool  # edit the patient, add and change records
     deleted_at: datetime | None
-    record_count: int | None = None
-    file_count: int | None = None
 
 
 @dataclass(frozen=True)
@@ -225,7 +223,7 @@ class PanelView:
         return self.list_query.trashed
 
 
-def patient_view(patient: Patient, level: Action, records: int | None = None, files: int | None = None) -> PatientView:
+def patient_view(patient: Patient, level: Action) -> PatientView:
     return PatientView(
         id=patient.id,
         name=f"{patient.first_name} {patient.last_name}",
@@ -240,8 +238,6 @@ def patient_view(patient: Patient, level: Action, records: int | None = None, fi
         access=level.value,
         can_edit=level != Action.VIEW,
         deleted_at=patient.deleted_at,
-        record_count=records,
-        file_count=files,
     )
 
 

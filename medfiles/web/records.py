@@ -31,7 +31,7 @@ MOST_RECENT = 12  # documents on the home page: two rows of six
 
 @blueprint.get("/")
 def home() -> ResponseReturnValue:
-    family = patients(counted=True)
+    family = patients()
     owners = {person.id: person for person in family}
     recent = file_views(documents().recent(limit=MOST_RECENT), titled=True, people=owners)
     trashed = [views.patient_view(one, Action.OWN) for one in records().trashed_patients()]
@@ -220,12 +220,11 @@ def record_restore(type: RecordType, id: int) -> ResponseReturnValue:
     return _answer_record(type, id, message)
 
 
-def patients(*, counted: bool = False) -> tuple[views.PatientView, ...]:
-    """Return the account's patients. `counted`: with the numbers shown on the start page."""
+def patients() -> tuple[views.PatientView, ...]:
+    """Return the account's patients, ordered by name."""
     if "patients" not in g:
         g.patients = tuple(
-            views.patient_view(entry.patient, entry.level, entry.records, entry.files)
-            for entry in records().patients(counted=counted)
+            views.patient_view(entry.patient, entry.level) for entry in records().patients(counted=False)
         )
     return tuple(g.patients)
 

@@ -237,6 +237,7 @@ LONG_TRASH = then(LONG, tick(0, 1, 2), press(DELETE_SOME, ".mf-notice-ok"), TO_T
 PATIENT_TRASH = at("/patients/{patient}/trash")
 EDIT_RECORD = then(SHEET, press(".mf-record-acts a", "#mf-sheet form"))
 MENU = press(".mf-menu-square summary", ".mf-menu-square .mf-pop")
+ACCOUNT_MENU = ":is(.mf-side, .mf-tabbar) summary:visible"
 ROW_MENU = press(".mf-row .mf-dots", ".mf-row-menu")
 EDIT_ROW = both(ROW_MENU, press(".mf-row-menu [data-mf-action=edit]", ".mf-edit [name=file_name]"))
 SAVE_ROW = ".mf-edit [data-mf-action=edit]"
@@ -267,7 +268,6 @@ SIGNED_OUT: Mapping[str, State] = {
 }
 SIGNED_IN: Mapping[str, State] = {
     "home": at("/"),
-    "home-switcher": then(at("/"), press(".mf-switcher summary", ".mf-switcher .mf-pop")),
     "patient": at("/patients/{patient}"),
     "patient-form": at("/patients/{patient}/edit"),
     "patient-form-errors": then(at("/patients/new"), press(SAVE, ".mf-summary")),
@@ -343,7 +343,7 @@ SIGNED_IN: Mapping[str, State] = {
     "patient-shared": then(at("/patients/{theirs}"), press(".mf-give-up summary", ".mf-give-up[open]")),
     "activity": at("/patients/{patient}/activity"),
     "account": at("/account"),
-    "account-menu": then(at("/account"), press(".mf-menu-round", ".mf-menu-end .mf-pop")),
+    "account-menu": then(at("/account"), press(ACCOUNT_MENU, "details[open] > .mf-pop")),
     "token": at("/account/tokens/new"),
     "token-errors": then(at("/account/tokens/new"), press(SAVE, ".mf-summary")),
     "status": at("/status"),

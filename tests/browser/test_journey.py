@@ -20,7 +20,7 @@ def test_account_from_the_command_line_takes_its_first_document_all_the_way(page
     page.get_by_label("Email").fill(email)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
-    page.get_by_role("link", name="Add patient").click()
+    page.get_by_role("link", name="Add person").click()
     for label, value in (("First name", "Maria"), ("Last name", "Sample"), ("Date of birth", "1984-11-03")):
         page.get_by_label(label).fill(value)
     page.get_by_role("button", name="Add patient").click()

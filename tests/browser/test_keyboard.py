@@ -14,7 +14,7 @@ def test_enter_opens_a_card_and_the_sheet_holds_the_focus_until_escape(page: Pag
     expect(page.locator("#mf-sheet[open]").get_by_role("heading", level=1)).to_be_focused()
     for _ in range(12):
         page.keyboard.press("Tab")
-        assert page.evaluate("!document.activeElement.closest('.mf-main, .mf-header')")
+        assert page.evaluate("!document.activeElement.closest('.mf-main, .mf-side')")
     page.keyboard.press("Escape")
     expect(page.locator("#mf-sheet[open]")).to_have_count(0)
     expect(card(page, visit)).to_be_focused()

@@ -67,13 +67,14 @@ def test_sheet_has_the_address_of_its_record_and_back_closes_it(page: Page, pers
     expect(page).to_have_url(f"/patients/{visit.patient_id}/visits")
 
 
-def test_switcher_leads_to_another_patient(page: Page, person: Person) -> None:
+def test_sidebar_leads_to_another_patient(page: Page, person: Person) -> None:
     person.patient()
     person.world.patient(person.email, "Theo")
     page.goto("/")
-    page.get_by_role("link", name="Ella Sample").click()
-    page.locator(".mf-switcher summary").click()
-    page.get_by_role("navigation", name="Patients").get_by_role("link", name="Theo Sample").click()
+    page.get_by_role("main").get_by_role("link", name="Ella Sample").click()
+    people = page.get_by_role("navigation", name="People")
+    expect(people.get_by_role("link", name="Ella Sample")).to_have_attribute("aria-current", "true")
+    people.get_by_role("link", name="Theo Sample").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Theo Sample")
 
 

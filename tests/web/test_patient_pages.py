@@ -120,12 +120,12 @@ def test_the_documents_of_all_records_are_listed_newest_first(world: World, page
     here = f"/patients/{patient.id}/documents"
 
     def listed(**query: str) -> list[str]:
-        return [link.text for link in tree(page.get(here, **query)).cssselect(".mf-recent .mf-file-name")]
+        return [link.text for link in tree(page.get(here, **query)).cssselect(".mf-page-tile .mf-stretch")]
 
-    assert listed() == ["Card.png", "Letter.pdf"]
-    assert listed(category="card") == listed(media="image") == ["Card.png"]
-    assert listed(q="letter") == listed(category="referral") == ["Letter.pdf"]
-    assert listed(sort="name", order="desc") == ["Letter.pdf", "Card.png"]
+    assert listed() == ["Card", "Letter"]
+    assert listed(category="card") == listed(media="image") == ["Card"]
+    assert listed(q="letter") == listed(category="referral") == ["Letter"]
+    assert listed(sort="name", order="desc") == ["Letter", "Card"]
     assert "Knee" in page.get(here).text
     assert page.get(here, category="recipe").status_code == 422
     assert stranger.get(here).status_code == 404
@@ -140,7 +140,7 @@ def test_a_long_list_of_documents_goes_on_where_the_page_ended(world: World) -> 
     found, path = list[int](), f"/patients/{patient.id}/documents"
     while path:
         answer = tree(world.browser().get(path))
-        found.append(len(answer.cssselect(".mf-recent-item")))
+        found.append(len(answer.cssselect(".mf-page-tile")))
         path = next(iter(answer.xpath("//a[contains(@href, 'cursor=')]/@href")), "")
     assert found == [50, 11]
 
@@ -148,5 +148,5 @@ def test_a_long_list_of_documents_goes_on_where_the_page_ended(world: World) -> 
 def test_the_start_page_shows_whose_document_is_new(world: World, page: Browser) -> None:
     for name in ("Ella", "Theo"):
         world.attach(world.record("visit", world.patient(first_name=name), reason=f"Visit of {name}"))
-    about = [line.text_content() for line in tree(page.get("/")).cssselect(".mf-recent .mf-file-about")]
-    assert [[name in line for name in ("Theo Sample", "Visit of Theo")] for line in about] == [[True] * 2, [False] * 2]
+    about = [line.text_content() for line in tree(page.get("/")).cssselect(".mf-page-tile-words")]
+    assert [[name in line for name in ("Theo ·", "Visit of Theo")] for line in about] == [[True] * 2, [False] * 2]

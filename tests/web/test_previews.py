@@ -208,7 +208,7 @@ def test_a_recent_document_opens_and_its_record_is_one_link_further(desk: Desk) 
     insurance = desk.world.record("insurance")
     desk.world.attach(insurance, "Card.png")
     tree = parsed(desk.browser.get("/"))
-    assert [one.get("href") for one in tree.cssselect(".mf-recent a")] == [
+    assert [one.get("href") for one in tree.cssselect(".mf-page-tiles a")] == [
         f"/insurance/{insurance.id}",
         f"/insurance/{insurance.id}",
         f"/documents/files/{file_id}/preview",
@@ -221,7 +221,7 @@ def test_uploaded_and_recent_documents_and_those_in_the_trash_have_thumbnails(de
     answer = desk.browser.upload(f"/documents/lab-result/{desk.record_id}/files", "Photo.png", samples.png())
     [thumb] = lxml.html.fromstring(answer.text).cssselect(".mf-row .mf-thumb img")
     assert desk.browser.get(thumb.get("src")).mimetype == "image/webp"
-    assert parsed(desk.browser.get("/")).cssselect(".mf-recent .mf-thumb img")
+    assert parsed(desk.browser.get("/")).cssselect(".mf-page-tiles .mf-paper img")
     desk.world.documents().trash(desk.put("Scan.png"))
     trash = parsed(desk.browser.get(f"/patients/{desk.record.patient_id}/trash"))
     assert trash.cssselect(".mf-recent .mf-thumb img")
