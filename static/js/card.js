@@ -47,8 +47,9 @@ function scrolled({ target }) {
 /** @param {HTMLElement} button */
 async function copy(button) {
   const live = button.closest("[data-mf-wallet]")?.querySelector("[data-mf-wallet-live]");
-  const text = await navigator.clipboard.writeText(button.dataset.mfCopyWords ?? "").then(() => "Copied.", () => "Could not copy.");
-  if (live) live.textContent = text;
+  const written = navigator.clipboard.writeText(button.dataset.mfCopyWords ?? "");
+  const words = await written.then(() => "Copied.", () => "Couldn’t copy."); // prettier-ignore
+  if (live) live.textContent = words;
 }
 
 /** @param {Event} event the dialog was opened or closed */

@@ -11,8 +11,10 @@ const chosen = () => (/(?:^|; )mf-layout=grid(?:;|$)/.test(doc.cookie) ? "grid" 
 /** Lays every list out as chosen; after any swap. */
 export function lay() {
   const layout = chosen();
-  doc.querySelectorAll("[data-mf-view=list][data-mf-layout]").forEach((body) => body.setAttribute("data-mf-layout", layout));
-  doc.querySelectorAll("[data-mf-layout-as]").forEach((one) => one.setAttribute("aria-pressed", String(one.getAttribute("data-mf-layout-as") === layout)));
+  for (const body of doc.querySelectorAll("[data-mf-view=list][data-mf-layout]")) body.setAttribute("data-mf-layout", layout);
+  for (const button of doc.querySelectorAll("[data-mf-layout-as]")) {
+    button.setAttribute("aria-pressed", String(button.getAttribute("data-mf-layout-as") === layout));
+  }
 }
 
 /** @param {Event} event */

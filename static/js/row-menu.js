@@ -7,21 +7,26 @@ const doc = document;
 const GAP = 4; // pixels between the button and its menu
 const EDGE = 8; // pixels between the menu and the edge of the window
 
+/** @param {Element} part of a menu @param {string} id of the document it is about */
+function address(part, id) {
+  for (const name of ["href", "formaction", "hx-get", "hx-post"]) {
+    const url = part.getAttribute(name);
+    if (url) part.setAttribute(name, url.replace("/files/0/", `/files/${id}/`).replace("edit=0", `edit=${id}`));
+  }
+}
+
 /** @param {HTMLElement} button @returns {HTMLElement | null} the menu of its row */
 function build(button) {
-  const place = button.closest(".mf-body");
-  const template = /** @type {HTMLTemplateElement | null | undefined} */ (place?.querySelector("template[data-mf-menu-of]"));
+  /** @type {HTMLTemplateElement | null | undefined} */
+  const template = button.closest(".mf-body")?.querySelector("template[data-mf-menu-of]");
   const row = /** @type {HTMLElement | null} */ (button.closest("[data-mf-row]"));
   const menu = /** @type {HTMLElement | null | undefined} */ (template?.content.firstElementChild?.cloneNode(true));
   if (!menu || !row) return null;
-  const { mfRow = "" } = row.dataset;
   const able = (button.dataset.mfMenu || "open download edit delete").split(" ");
-  menu.querySelectorAll("[data-mf-can]").forEach((part) => able.includes(part.getAttribute("data-mf-can") ?? "") || part.remove());
-  for (const part of menu.querySelectorAll("a, button")) {
-    for (const { name, value } of [...part.attributes]) {
-      if (["href", "formaction", "hx-get", "hx-post"].includes(name)) part.setAttribute(name, value.replace("/files/0/", `/files/${mfRow}/`).replace("edit=0", `edit=${mfRow}`));
-    }
+  for (const part of menu.querySelectorAll("[data-mf-can]")) {
+    if (!able.includes(part.getAttribute("data-mf-can") ?? "")) part.remove();
   }
+  menu.querySelectorAll("a, button").forEach((part) => address(part, row.dataset.mfRow ?? ""));
   const name = row.querySelector(".mf-file-name")?.textContent ?? "";
   menu.querySelectorAll("[data-mf-named]").forEach((part) => (part.textContent = ` ${name}`));
   menu.setAttribute("aria-label", button.textContent ?? "");
@@ -55,7 +60,7 @@ function open(button) {
   doc.querySelectorAll(".mf-row-menu").forEach((old) => old.remove());
   button.after(menu);
   htmx()?.process(menu);
-  menu.addEventListener("toggle", (event) => button.setAttribute("aria-expanded", String(/** @type {any} */ (event).newState === "open")));
+  menu.addEventListener("toggle", () => button.setAttribute("aria-expanded", String(menu.matches(":popover-open"))));
   button.focus(); // where the focus returns when the menu closes
   menu.showPopover();
   put(menu, button);
@@ -71,7 +76,7 @@ function clicked(event) {
   }
   const menu = near(event, ".mf-row-menu");
   if (near(event, "[data-mf-menu-open]")) {
-    const link = /** @type {HTMLElement | null | undefined} */ (near(event, "[data-mf-row]")?.querySelector(".mf-look-link"));
+    const link = near(event, "[data-mf-row]")?.querySelector(".mf-look-link");
     close();
     link?.focus();
     link?.click();
@@ -93,9 +98,14 @@ function keyed(event) {
   items.at(next % items.length)?.focus();
 }
 
+/** @param {Event} event the menu does not follow its button */
+function scrolled({ target }) {
+  if (!(target instanceof Element && target.closest(".mf-row-menu"))) close();
+}
+
 export function start() {
   doc.addEventListener("click", clicked);
   doc.addEventListener("keydown", keyed);
-  doc.addEventListener("scroll", (event) => event.target instanceof Node && !shown()?.contains(event.target) && close(), true);
+  doc.addEventListener("scroll", scrolled, true);
   on("resize", close, window);
 }
