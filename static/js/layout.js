@@ -11,7 +11,8 @@ const chosen = () => (/(?:^|; )mf-layout=grid(?:;|$)/.test(doc.cookie) ? "grid" 
 /** Lays every list out as chosen; after any swap. */
 export function lay() {
   const layout = chosen();
-  for (const body of doc.querySelectorAll("[data-mf-view=list][data-mf-layout]")) body.setAttribute("data-mf-layout", layout);
+  const bodies = doc.querySelectorAll("[data-mf-view=list][data-mf-layout]");
+  bodies.forEach((body) => body.setAttribute("data-mf-layout", layout));
   for (const button of doc.querySelectorAll("[data-mf-layout-as]")) {
     button.setAttribute("aria-pressed", String(button.getAttribute("data-mf-layout-as") === layout));
   }

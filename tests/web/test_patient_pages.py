@@ -1,5 +1,6 @@
 """Faces, allergies and documents of patients: in the form, on their pages, over the API and on the start page."""
 
+from datetime import date
 from typing import Any
 
 import lxml.html
@@ -150,3 +151,43 @@ def test_the_start_page_shows_whose_document_is_new(world: World, page: Browser)
         world.attach(world.record("visit", world.patient(first_name=name), reason=f"Visit of {name}"))
     about = [line.text_content() for line in tree(page.get("/")).cssselect(".mf-page-tile-words")]
     assert [[name in line for name in ("Theo ·", "Visit of Theo")] for line in about] == [[True] * 2, [False] * 2]
+
+
+def test_entries_of_the_timeline_show_day_status_and_how_many_documents_are_left(world: World, page: Browser) -> None:
+    patient = world.patient()
+    visit = world.record("visit", patient, reason="Knee", date=date(2026, 11, 8))
+    for number in range(5):
+        world.attach(visit, f"{number}.png", samples.png())
+    world.record("lab-result", patient, status="Ordered", labs_result="2 out of range")
+    world.record("procedure", patient, status="Completed")
+    entries = tree(page.get(f"/patients/{patient.id}")).cssselect(".mf-entry")
+    [knee] = [entry for entry in entries if entry.get("href") == f"/visit/{visit.id}"]
+    assert knee.cssselect("time")[0].text == "8 Nov"
+    assert len(knee.cssselect(".mf-thumb img")) == 3
+    assert [rest.text for rest in knee.cssselect(".mf-rest")] == ["+2", "+4"]  # on a phone one of them is shown
+    tags = [tag.text for entry in entries for tag in entry.cssselect(".mf-tag")]
+    assert sorted(tags) == ["2 out of range", "Ordered"]
+
+
+def test_the_profile_says_who_the_patient_is_and_a_reader_cannot_edit_it(world: World, page: Browser) -> None:
+    patient = world.patient()
+    world.records().edit_patient(patient.id, {"allergies": "Latex", "notes": "Blood group 0"})
+    path = f"/patients/{patient.id}/profile"
+    profile = tree(page.get(path)).cssselect(".mf-profile")[0]
+    assert all(words in profile.text_content() for words in ("Ella", "Sample", "Latex", "Blood group 0"))
+    assert profile.cssselect(f"a[href='/patients/{patient.id}/edit']")
+    world.share(patient, "vera@sample.example")
+    assert not tree(world.browser("vera@sample.example", htmx=False).get(path)).cssselect("a[href$='/edit']")
+
+
+def test_the_card_of_an_insurance_stands_on_top_with_its_front_first(world: World, page: Browser) -> None:
+    insurance = world.record("insurance", world.patient(), member_id="EMH 4471")
+    path = f"/insurance/{insurance.id}"
+    assert not tree(page.get(path)).cssselect(".mf-cards-on-top")
+    world.attach(insurance, "Card back.png", samples.png(), category="card")
+    world.attach(insurance, "Card front.png", samples.png(90, 60), category="card")
+    world.attach(insurance, "Policy.pdf", samples.pdf(), category="policy")
+    top = tree(page.get(path)).cssselect(".mf-cards-on-top")[0]
+    alts = [image.get("alt") for image in top.cssselect("li img")]
+    assert alts == ["Front of the card: Card front", "Back of the card: Card back"]
+    assert top.cssselect("[data-mf-copy-words='EMH 4471']")
