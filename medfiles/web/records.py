@@ -84,6 +84,7 @@ def patient_documents(patient_id: int) -> ResponseReturnValue:
     here: dict[str, Any] = {"patient_id": patient_id, **list_query.query()}
     older = page.next and url_for(".patient_documents", **here, cursor=page.next)
     context |= {"files": file_views(page.files, titled=True), "hits": page.hits, "older": older}
+    context["counts"] = documents().totals(patient_id)
     template = "records/_documents.html" if list_query.cursor and is_htmx() else "records/patient_documents.html"
     return fragment(template, list_query=list_query, **context)
 
@@ -91,7 +92,7 @@ def patient_documents(patient_id: int) -> ResponseReturnValue:
 @blueprint.get("/patients/<int:patient_id>/profile")
 def patient_profile(patient_id: int) -> ResponseReturnValue:
     _, context = pages.patient_page(patient_id, "profile")
-    return render_template("records/patient_profile.html", **context)
+    return render_template("records/patient_profile.html", counts=documents().totals(patient_id), **context)
 
 
 @blueprint.route("/patients/<int:patient_id>/edit", methods=["GET", "POST"])
