@@ -149,8 +149,8 @@ class DocumentService(UploadService):
             query = select(EntityFile).where(EntityFile.patient_id == patient_id, EntityFile.deleted_at.is_not(None))
             for record_type in self.registry:
                 model, of_type = record_type.model, EntityFile.entity_type == record_type.name
-                gone = select(model.id).where(model.id == EntityFile.entity_id, model.deleted_at.is_not(None))
-                query = query.where(not_(of_type & gone.exists()))
+                gone = select(model.id).where(model.patient_id == patient_id, model.deleted_at.is_not(None))
+                query = query.where(not_(of_type & EntityFile.entity_id.in_(gone)))
             return db.session.scalars(query.order_by(EntityFile.deleted_at.desc(), EntityFile.id)).all()
 
     def get(self, file_id: int) -> EntityFile:

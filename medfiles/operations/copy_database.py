@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from sqlalchemy import Connection, Engine, MetaData, String, Table, create_engine, func, inspect, select, text
+from sqlalchemy import Connection, Engine, MetaData, String, Table, create_engine, delete, func, inspect, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DataError, IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
@@ -13,9 +13,11 @@ from sqlalchemy.pool import NullPool
 from medfiles.database import sqlite
 from medfiles.database.session import db
 from medfiles.errors import Conflict, DatabaseUnavailable, IntegrityFailed, Rejected
+from medfiles.models import HousekeepingRound
 
 BATCH = 1000  # rows
 VERSION = "alembic_version"
+SEEDED = HousekeepingRound.__tablename__  # a migration inserts its first row, which the copy replaces
 EXPECTED_URL = "Enter the URL of a PostgreSQL database: postgresql+psycopg://user:password@host/database."
 
 
@@ -44,12 +46,12 @@ def target_engine(url: str) -> Engine:
 
 
 def check_is_empty(target: Engine) -> None:
-    """Raise Conflict unless all tables are empty."""
+    """Raise Conflict unless all tables are empty, except for what migrations insert."""
     with target.connect() as connection:
         found = MetaData()
         found.reflect(connection)
         for table in found.sorted_tables:
-            if table.name != VERSION and connection.scalar(select(func.count()).select_from(table)):
+            if table.name not in (VERSION, SEEDED) and connection.scalar(select(func.count()).select_from(table)):
                 raise Conflict(f"The target database is not empty: {table.name} has rows.")
 
 
@@ -67,6 +69,7 @@ def copy_to(target: Engine, report: Callable[[str, int], None] = lambda table, r
         versions = [one.execute(text(f"SELECT version_num FROM {VERSION}")).all() for one in (here, there)]
         if versions[0] != versions[1]:
             raise Conflict("The two databases have different versions. Update this one with `flask db upgrade`.")
+        there.execute(delete(HousekeepingRound))
         try:
             rows = {table.name: _copy(table, here, there, report) for table in tables}
         except (DataError, IntegrityError) as error:

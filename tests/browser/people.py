@@ -7,12 +7,10 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, FilePayload, Request, WebError
-from sqlalchemy import update
 
 from medfiles.accounts import service as accounts
-from medfiles.clock import now
 from medfiles.database.session import db, transaction
-from medfiles.models import EntityFile, Session
+from medfiles.models import EntityFile
 from tests.browser import papers
 from tests.support import samples
 from tests.support.factories import World
@@ -62,8 +60,7 @@ class Person:
     def sign_in(self, context: BrowserContext, address: str) -> None:
         """Begin a session of this account, as the form would have; it takes no time to hash a password."""
         client, name = self.world.client(self.email), self.world.app.config["SESSION_COOKIE_NAME"]
-        with transaction() as session:  # and entered the password again, so that pages that ask for it are shown
-            session.execute(update(Session).values(proved_at=now()))
+        self.world.prove()  # so that pages that ask for the password again are shown
         cookie = client.get_cookie(name)
         assert cookie is not None
         context.add_cookies([{"name": name, "value": cookie.value, "url": address}])

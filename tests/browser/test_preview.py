@@ -39,7 +39,7 @@ def start(page: Page, record: Any, name: str, kind: str = "lab-result") -> Locat
 
 
 def shown(page: Page, name: str) -> Locator:
-    expect(page.locator(".mf-look[open] [data-mf-state=shown] #mf-look-name")).to_have_text(name)
+    expect(page.locator(".mf-look[open] [data-mf-state=shown][data-mf-ready] #mf-look-name")).to_have_text(name)
     return page.locator(".mf-look[open]")
 
 

@@ -101,7 +101,7 @@ def test_a_stored_upload_is_removed_with_its_bytes(desk: Desk) -> None:
 def test_an_upload_under_way_is_refused_when_it_arrives(desk: Desk) -> None:
     arrive = on_its_way(desk.world, desk.record_id, KEY)
     assert desk.cancel().status_code == 200
-    with pytest.raises(Conflict, match="cancelled"):
+    with pytest.raises(Conflict, match="canceled"):
         arrive()
     desk.assert_empty()
 
@@ -121,7 +121,7 @@ def test_another_try_of_what_was_taken_back_is_not_kept_either(desk: Desk) -> No
     desk.send()
     arrive = on_its_way(desk.world, desk.record_id, KEY)
     desk.cancel()
-    with pytest.raises(Conflict, match="cancelled"):
+    with pytest.raises(Conflict, match="canceled"):
         arrive()
     assert desk.send().status_code == 409
     desk.assert_empty()

@@ -94,9 +94,9 @@ def test_rollback_reports_changes_made_since(world: World, lab: Any) -> None:
     world.documents().edit(document_of(changed.id).id, {"file_name": "Other", "description": "New words"})
     world.documents().trash(document_of(trashed.id).id)
     lost = said(roll_back(world, "--json"))["lost"]
-    assert [words.split(" as ")[0] for words in lost] == [
-        f"Old file {changed.id}: name and description changed since",
-        f"Old file {trashed.id} was in the trash",
+    assert [words.split(" document ")[0] for words in lost] == [
+        f"Old file {changed.id}: changes made to the name and description of",
+        f"Old file {trashed.id} was in the trash as",
     ]
     listed = world.client().get(f"/api/v1/lab-result/{lab.id}/files").json or []
     assert {file["id"] for file in listed} == {changed.id, trashed.id, same.id}

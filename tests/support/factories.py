@@ -17,7 +17,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from itsdangerous import URLSafeTimedSerializer
 from jinja2.bccache import Bucket, BytecodeCache
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
 
 from medfiles.app import create_app
@@ -34,6 +34,7 @@ from medfiles.models import (
     Patient,
     PatientShare,
     Rendition,
+    Session,
     StorageJournal,
     User,
 )
@@ -263,6 +264,11 @@ class World:
                 session["_user_id"] = self.user(email).fs_uniquifier
                 session["_fresh"] = True
         return client
+
+    def prove(self) -> None:
+        """Let all sessions have entered their password again."""
+        with transaction() as session:
+            session.execute(update(Session).values(proved_at=now()))
 
     def browser(self, email: str = "nora@sample.example", *, htmx: bool = True) -> "Browser":
         return Browser(self.client(email), htmx)

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
+from medfiles.accounts import api_tokens
 from medfiles.accounts import service as accounts
 from medfiles.config import SETTINGS
 from medfiles.database.session import db
@@ -70,7 +71,7 @@ class Desk:
         record = self.world.records().get(self.world.kind("visit"), self.records["visit"])
         self.file = self.world.attach(record, "letter.txt", samples.txt()).id
         accounts.set_password(self.world.user().email, PASSWORD)
-        self.by, self.browser = script(self.world), self.world.browser()
+        self.by, self.browser = script(self.world, scope=api_tokens.SHARE), self.world.browser()
         self.plain = self.world.browser(htmx=False)
         self.stranger = Browser(self.world.client(None), False)
 

@@ -186,6 +186,7 @@ class Household:
             yield f"the {rest}", self.got(f"/patients/{self.patient}/{rest}")
 
     def got(self, address: str) -> str:
+        self.desk.world.prove()
         agent = self.said("device", **{"user agent": PLAIN})["user agent"]
         headers = {"User-Agent": agent.encode("utf-8", "replace").decode("latin-1").translate(ENDS)}
         answer = self.browser.client.get(address, headers=headers)
