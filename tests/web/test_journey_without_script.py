@@ -59,7 +59,7 @@ class Reader:
     @property
     def names(self) -> list[str]:
         """The documents listed, in their order."""
-        return [name.text_content() for name in self.page.xpath("//span[@class='mf-file-name']")]
+        return [name.text_content() for name in self.page.xpath("//tr//span[@class='mf-file-name']")]
 
     def ticks(self, *names: str) -> list[str]:
         """What these documents are ticked with."""
@@ -196,6 +196,6 @@ def test_a_record_is_deleted_and_brought_back_with_its_documents(reader: Reader)
     reader.follow("Trash")
     reader.send("Restore Sore knee")
     assert "The trash is empty" in reader.words
-    reader.follow("Visits")
-    reader.follow("Sore knee")
+    reader.follow("Timeline")
+    reader.follow("12 May Sore knee")
     assert "2 of 8" in reader.words
