@@ -78,7 +78,7 @@ test: expectations tools corpus
 	@$(EVERY) test-sqlite test-postgres
 
 expectations:
-	@echo "The tests take about 12 minutes on two processors. What is installed for them the first time takes a few more:"
+	@echo "The tests take about 25 minutes on two processors. What is installed for them the first time takes a few more:"
 	@echo "600 MB are downloaded and fill 1.4 GB here; as root on Debian, another 300 MB for 800 MB of packages."
 
 test-%:

@@ -1,3 +1,3 @@
-"""medfiles keeps the documents of a family's or clinic's medical records."""
+"""medfiles stores medical record documents for families and clinics."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""Build the Flask app: wire everything up in order, nothing else."""
+"""Create the Flask app and initialize its components in order."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -59,10 +59,10 @@ def _flask_config(settings: Mapping[str, Any]) -> dict[str, Any]:
         "SQLALCHEMY_DATABASE_URI": settings["MEDFILES_DATABASE_URL"],
         "SQLALCHEMY_ENGINE_OPTIONS": {
             "hide_parameters": True,  # keep personal data out of tracebacks
-            "pool_pre_ping": not settings["MEDFILES_DATABASE_URL"].startswith("sqlite"),  # SQLite never hangs up
+            "pool_pre_ping": not settings["MEDFILES_DATABASE_URL"].startswith("sqlite"),  # SQLite never disconnects
         },
         "MIGRATIONS": PACKAGE / "migrations",
-        "MAX_CONTENT_LENGTH": 1024 * 1024,  # uploads have the limit of their record type instead
+        "MAX_CONTENT_LENGTH": 1024 * 1024,  # uploads are limited by their record type instead
         "SESSION_COOKIE_NAME": "__Host-medfiles" if secure else "medfiles",
         "SESSION_COOKIE_SECURE": secure,
         "SESSION_COOKIE_HTTPONLY": True,

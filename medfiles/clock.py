@@ -1,4 +1,4 @@
-"""The current time, time zones, and comparisons of stored times with now."""
+"""Get the current time, compare stored times with it, and convert between time zones."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, overload
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
     from sqlalchemy.sql.elements import SQLCoreOperations
 
-SKEW = timedelta(minutes=5)  # how far the clocks of different servers may differ
+SKEW = timedelta(minutes=5)  # maximum difference between server clocks
 
 
 def now() -> datetime:
@@ -23,8 +23,8 @@ def is_past(at: "SQLCoreOperations[Any]") -> "ColumnElement[bool]": ...
 def is_past(at: Any) -> Any:
     """Return whether a stored time is in the past; for a column, return the SQL condition.
 
-    A time up to SKEW ahead counts as past, because server clocks differ. A time further ahead was written while a clock
-    was wrong, or the clock is wrong now.
+    A time up to SKEW ahead counts as past, because server clocks differ. A time further ahead means that a clock was
+    wrong when the time was written, or that this server's clock is wrong now.
     """
     return at <= now() + SKEW
 
@@ -60,14 +60,14 @@ def is_ahead(at: "SQLCoreOperations[Any]", longest: timedelta) -> "ColumnElement
 def is_ahead(at: Any, longest: timedelta) -> Any:
     """Return whether a lease or due time is in the future; for a column, return the SQL condition.
 
-    `longest` is the furthest ahead it can have been set. A time beyond that plus SKEW does not count as future: it was
+    `longest` is how far ahead the time can have been set. A time beyond that plus SKEW does not count as future: it was
     set while a clock was wrong.
     """
     return (at > now()) & (at <= now() + longest + SKEW)
 
 
 def midnight(day: date, zone: str) -> datetime:
-    """Return the start of a day in a time zone, converted to UTC."""
+    """Return when a day starts in a time zone, as a UTC time."""
     return datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC)
 
 
@@ -75,6 +75,6 @@ def is_zone(name: str) -> bool:
     """Return whether `name` is a time zone, such as Europe/Berlin."""
     try:
         ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # unknown, malformed, or a directory of the time zone database
+    except (KeyError, ValueError, OSError):  # unknown, malformed, or a directory in the time zone database
         return False
     return True

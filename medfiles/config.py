@@ -25,7 +25,7 @@ class SettingError(ClickException, ValueError):
 
 @dataclass(frozen=True)
 class Setting:
-    """One environment variable. `parse` converts its text, or `default`, to the value."""
+    """One environment variable. `parse` converts its text, or `default` if it is unset or empty, to the value."""
 
     name: str
     default: str
@@ -34,7 +34,7 @@ class Setting:
 
 
 def location(text: str) -> str:
-    """Validate an nginx location such as "/inside/"; empty means off."""
+    """Validate an nginx location such as "/inside/". An empty string disables it."""
     if text and not re.fullmatch(r"/([A-Za-z0-9_-]+/)+", text):
         raise ValueError("must be a path such as /documents-inside/")
     return text
@@ -50,7 +50,7 @@ def amount(text: str) -> int:
 
 
 def public_url(text: str) -> str:
-    """Validate the address people open, such as https://records.example.org; empty means not set."""
+    """Validate the URL that people open, such as https://records.example.org. An empty string means none."""
     parts = urlsplit(text)
     extra = parts.path.strip("/") or parts.query or parts.fragment or parts.username
     if text and (parts.scheme not in ("http", "https") or not parts.hostname or extra):
@@ -59,7 +59,7 @@ def public_url(text: str) -> str:
 
 
 def daemon_address(text: str) -> str:
-    """Validate the scanner's address; empty means no scanner."""
+    """Validate the scanner's address. An empty string means no scanner."""
     parts = urlsplit(text)
     tcp = parts.scheme == "tcp" and parts.hostname and parts.port
     unix = parts.scheme == "unix" and parts.path.startswith("/") and not parts.netloc
@@ -79,8 +79,8 @@ SETTINGS = (
     Setting("MEDFILES_PUBLIC_URL", "", public_url, "Address people open. If set, requests for other hosts get 400."),
     Setting("MEDFILES_WORKERS", "2", IntRange(min=1), "Server processes."),
     Setting("MEDFILES_THREADS", "32", IntRange(min=1), "Threads in each server process."),
-    Setting("MEDFILES_INSPECTORS", "2", IntRange(min=1), "Sandboxed processes per server process that check uploads."),
-    Setting("MEDFILES_RENDERERS", "2", IntRange(min=1), "Sandboxed processes per server process that render previews."),
+    Setting("MEDFILES_INSPECTORS", "2", IntRange(min=1), "Sandboxed upload-checking processes per server process."),
+    Setting("MEDFILES_RENDERERS", "2", IntRange(min=1), "Sandboxed preview-rendering processes per server process."),
     Setting("MEDFILES_SANDBOX", "warn", Choice(("warn", "require")), "require: refuse to start if a layer is missing."),
     Setting("MEDFILES_SOFFICE", "", str, "Path of LibreOffice's soffice, for previews of old Word documents."),
     Setting("MEDFILES_CLAMD", "", daemon_address, "ClamAV daemon: tcp://host:port or unix:/path. Empty: no scans."),
@@ -102,7 +102,9 @@ SETTINGS = (
     Setting("MEDFILES_ENTITIES", "", str, "TOML file that overrides limits per record type."),
     Setting("MEDFILES_HTTPS", "0", BOOL, "1 if the app is served over HTTPS: cookies become __Host- and Secure."),
     Setting("MEDFILES_PROXIES", "0", IntRange(min=0), "Reverse proxies whose X-Forwarded-* headers are trusted."),
-    Setting("MEDFILES_LIMITS_URL", "memory://", str, "Where limits are counted: memory:// or redis://host:port/0."),
+    Setting(
+        "MEDFILES_LIMITS_URL", "memory://", str, "Where rate-limit counters are kept: memory:// or redis://host:port/0."
+    ),
     Setting("MEDFILES_TOKEN_FAILURES_PER_MINUTE", "30", IntRange(min=0), "Wrong tokens per IP address; 0: no limit."),
     Setting("MEDFILES_SIGN_IN_FAILURES", "10", IntRange(min=0), "Wrong passwords or codes in 5 minutes; 0: no limit."),
     Setting("MEDFILES_UPLOADS_PER_MINUTE", "600", IntRange(min=0), "Uploads per account; 0: no limit."),
@@ -116,10 +118,10 @@ SETTINGS = (
 
 
 def load(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return all settings by name. Raises SettingError for an unknown name or invalid value."""
+    """Return all settings by name. Raises SettingError if a name is unknown or a value is invalid."""
     unknown = {name for name in environ if name.startswith(PREFIX)} - {setting.name for setting in SETTINGS}
     if unknown:
-        raise SettingError(f"Unknown setting {', '.join(sorted(unknown))}: see docs/operate/settings.md.")
+        raise SettingError(f"Unknown settings: {', '.join(sorted(unknown))}. See docs/operate/settings.md.")
     values = {setting.name: _read(setting, environ) for setting in SETTINGS}
     instance: Path = values["MEDFILES_INSTANCE"]
     values["MEDFILES_DATABASE_URL"] = values["MEDFILES_DATABASE_URL"] or f"sqlite:///{instance / 'medfiles.db'}"

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class DocumentContent:
-    """A document that the actor may read, and access to its bytes."""
+    """A document that the actor may read, with access to its bytes."""
 
     file: EntityFile
     storage: Readable
@@ -47,7 +47,7 @@ class DocumentContent:
         return self._found(lambda storage, key: storage.url(storage.stat(key).key, seconds))
 
     def _found(self, ask: Callable[[Readable, str], T]) -> T:
-        """Call `ask` with the document's storage and key; if it has been moved, retry with the current ones."""
+        """Call `ask` with the document's storage and key. If the document was moved, retry with the current ones."""
         key = self.file.file_path
         try:
             return ask(self.storage, key)
@@ -65,7 +65,7 @@ def opened(file: EntityFile, storages: Storages) -> DocumentContent:
 
 
 def proven(chunks: Iterator[bytes], sha256: str) -> Iterator[bytes]:
-    """Yield the chunks, but hold back the last one until the checksum of the whole is verified.
+    """Yield the chunks, but hold back the last one until the checksum of all chunks is verified.
 
     Raises StorageError if the checksum does not match.
     """

@@ -1,13 +1,13 @@
-"""The exceptions of medfiles. `http.errors` maps them to HTTP statuses."""
+"""Exceptions raised by medfiles. `http.errors` maps them to HTTP statuses."""
 
 from collections.abc import Mapping
 from typing import Any, Self
 
 
 class MedfilesError(Exception):
-    """Base class of all errors.
+    """Base class for all medfiles errors.
 
-    `code` is for programs. `message` is for people; without one, `default` is used.
+    `code` is for programs, `message` for people. If no message is given, `default` is used.
     """
 
     code = "error"
@@ -19,7 +19,7 @@ class MedfilesError(Exception):
 
 
 def error_code(error: Exception) -> str:
-    """Return the code under which an exception of any kind is logged."""
+    """Return the code to log for an exception, even if it is not a MedfilesError."""
     return error.code if isinstance(error, MedfilesError) else type(error).__name__
 
 
@@ -34,33 +34,33 @@ OTHER_HOST = "This server is not available under this name. Go to {} instead."
 
 
 class WrongHost(MedfilesError):
-    """The request's host name is not the installation's public one."""
+    """The request's host name is not the installation's public host name."""
 
     code = "wrong-host"
 
 
 class NotFound(MedfilesError):
-    """It does not exist, or the account has no access; clients cannot tell which."""
+    """The resource does not exist, or the account cannot access it; clients cannot tell which."""
 
     code = "not-found"
     default = "This page or document does not exist, or you do not have access to it."
 
 
 class Forbidden(MedfilesError):
-    """The account may view this but not perform the operation."""
+    """The account may view the resource but not perform the operation."""
 
     code = "forbidden"
     default = "You can view this but not change it."
 
 
 class OutOfScope(Forbidden):
-    """The API token's scope does not allow this, even if its owner may do it."""
+    """The API token's scope does not allow the operation, even if the token's owner may perform it."""
 
     code = "scope"
 
 
 class ProofNeeded(Forbidden):
-    """A change to credentials requires fresh proof of identity: the password and, if set up, a code."""
+    """Changing credentials requires fresh proof of identity: the password and, if set up, a two-step code."""
 
     def __init__(self, message: str = "Confirm your password, then try again.") -> None:
         super().__init__(message)
@@ -85,7 +85,7 @@ class Quarantined(Conflict):
 class EditConflict(Conflict):
     """Two people changed the same fields to different values.
 
-    `conflicts` maps each of these fields to the value that was sent and the value that is stored.
+    `conflicts` maps each of these fields to the submitted value and the stored value.
     """
 
     def __init__(self, conflicts: Mapping[str, tuple[Any, Any]]) -> None:
@@ -94,7 +94,7 @@ class EditConflict(Conflict):
 
 
 class Outdated(MedfilesError):
-    """The resource was changed after the client read it."""
+    """The resource has changed since the client read it."""
 
     code = "outdated"
     default = "This has changed since you opened it. Reload it before saving."
@@ -105,20 +105,20 @@ class TooMany(Conflict):
 
 
 class OverQuota(Conflict):
-    """The quota of the patient's owner leaves no room for this."""
+    """The operation would exceed the storage quota of the patient's owner."""
 
     code = "quota"
 
 
 class TooManyUploads(MedfilesError):
-    """The account has reached its limit of concurrent uploads."""
+    """The account has reached its limit on concurrent uploads."""
 
     code = "too-many-uploads"
     default = "You are uploading too many files at once. Please try again in a moment."
 
 
 class Rejected(MedfilesError):
-    """Invalid input; nothing was stored.
+    """The input is invalid; nothing was stored.
 
     `fields` maps the names of invalid fields or parameters to error messages.
     """
@@ -131,7 +131,7 @@ class Rejected(MedfilesError):
 
     @classmethod
     def about(cls, field: str, message: str) -> Self:
-        """Return the error for one invalid field or query parameter."""
+        """Return an error about one invalid field or query parameter."""
         return cls(message, {field: message})
 
 
@@ -160,7 +160,7 @@ class Truncated(Rejected):
 
 
 class Infected(Rejected):
-    """The scanner found malware; `signature` is its name for it."""
+    """The scanner found malware; `signature` is the scanner's name for it."""
 
     code = "infected"
 
@@ -170,7 +170,7 @@ class Infected(Rejected):
 
 
 class StorageError(MedfilesError):
-    """The storage failed or is unavailable."""
+    """A storage backend failed or is unavailable."""
 
     code = "storage"
     default = "The document store is unavailable. Please try again."
@@ -195,7 +195,7 @@ class IntegrityFailed(StorageError):
 
 
 class DatabaseUnavailable(StorageError):
-    """The database did not answer; the last commit may or may not have taken effect."""
+    """The database did not respond; the last commit may or may not have taken effect."""
 
     code = "database"
     default = "The database is unavailable. Please try again."

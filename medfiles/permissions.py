@@ -1,4 +1,4 @@
-"""Who may do what: a patient's owner and the accounts the patient is shared with. Others see nothing."""
+"""Access control. Only a patient's owner and the accounts the patient is shared with can see the patient."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,7 +13,7 @@ from medfiles.models import ApiToken, Patient, PatientShare, User
 
 
 class Action(StrEnum):
-    """Access levels for a patient and everything that belongs to it, lowest first."""
+    """Access levels for a patient and that patient's records and documents, lowest first."""
 
     VIEW = "view"
     EDIT = "edit"
@@ -35,22 +35,23 @@ class Actor:
     request_id: str | None = None
     token: str | None = None  # name of the API token used instead of a session
     token_id: int | None = None
-    only_patient: int | None = None  # the only patient this token can see
-    may_share: bool = True  # whether this token may give others access
+    only_patient: int | None = None  # the only patient this token can access
+    may_share: bool = True  # whether this token may grant access to others
 
 
 def levels(actor: Actor) -> Select[tuple[int, str]]:
-    """Return a query for (patient_id, level) of every patient the actor can see, to join into other queries."""
+    """Return a query for (patient_id, level) for every patient the actor can see, to join into other queries."""
     both = union_all(*_granted(actor.user_id, now(), now() + SKEW)).subquery()
     found = select(both.c.patient_id, both.c.level)
     return found if actor.only_patient is None else found.where(both.c.patient_id == actor.only_patient)
 
 
 def _granted(user_id: Any, at: Any, latest: Any) -> tuple[Select[int, str], Select[int, str]]:
-    """Return two queries for (patient_id, level): of owned patients, and of those currently shared with the user.
+    """Return two queries for (patient_id, level): one for owned patients, one for those currently shared with the user.
 
-    Patients in the trash are left out, so nothing below them can be listed, counted or opened. A share that expires is
-    current if it was created no later than `latest` and expires after `at`. The arguments may be bind parameters.
+    Patients in the trash are excluded, so nothing that belongs to them can be listed, counted or opened. A share with
+    an expiry is current if it was created no later than `latest` and expires after `at`. The arguments may be bind
+    parameters.
     """
     owned = select(Patient.id.label("patient_id"), literal("owner").label("level"))
     owned = owned.where(Patient.user_id == user_id, Patient.deleted_at.is_(None))
@@ -65,7 +66,7 @@ def _granted(user_id: Any, at: Any, latest: Any) -> tuple[Select[int, str], Sele
 
 
 def trashed_patients(actor: Actor) -> Select[int]:
-    """Select the ids of the patients in the trash that the actor may restore: those it owns."""
+    """Return a query for the ids of the trashed patients that the actor may restore: those the actor owns."""
     owned = select(Patient.id).where(
         Patient.user_id == actor.user_id, Patient.deleted_at.is_not(None), Patient.purge_began_at.is_(None)
     )
@@ -80,7 +81,7 @@ def patients_for(actor: Actor, action: Action = Action.VIEW) -> Select[tuple[int
 
 
 def level_sql(patient_id: Any) -> ScalarSelect[Any]:
-    """Return a scalar subquery for the actor's level, to be loaded with the row.
+    """Return a scalar subquery for the actor's level, to load together with a row.
 
     Bind its parameters with `level_parameters`.
     """
@@ -101,13 +102,13 @@ _LEVEL_FOR = select(level_sql(bindparam("patient_id")))  # executed in every req
 
 
 def level_for(actor: Actor, patient_id: int) -> Action | None:
-    """Return the actor's level for this patient, or None without access."""
+    """Return the actor's level for this patient, or None if the actor has no access."""
     level = db.session.scalar(_LEVEL_FOR, {**level_parameters(actor), "patient_id": patient_id})
     return effective_level(actor, patient_id, level)
 
 
 def effective_level(actor: Actor, patient_id: int, level: str | None) -> Action | None:
-    """Return a result of `level_sql` as an Action, or None if the actor's token is limited to another patient."""
+    """Convert a `level_sql` result to an Action, or to None if it is empty or the token excludes this patient."""
     return Action(level) if level and actor.only_patient in (None, patient_id) else None
 
 
@@ -119,10 +120,10 @@ _LEVEL_NOW = select(level_sql(bindparam("patient_id")), _ACTIVE, _VALID_TOKEN)
 
 
 def current_level(actor: Actor, patient_id: int) -> Action | None:
-    """Return the actor's level for this patient, checked again inside the transaction of a change.
+    """Return the actor's level for this patient, checked again in the transaction that makes a change.
 
-    The request may have been accepted an hour ago. Raises SignedOut if the account has been disabled since, or the
-    token revoked or expired.
+    The request may have been authorized an hour ago. Raises SignedOut if the account has since been disabled, or if the
+    token has since been revoked or has expired.
     """
     parameters = {**level_parameters(actor), "patient_id": patient_id, "token_id": actor.token_id}
     level, active, valid_token = db.session.execute(_LEVEL_NOW, parameters).one()
@@ -139,7 +140,7 @@ def require(actor: Actor, action: Action, patient_id: int) -> Action:
 
 
 def require_level(level: Action | None, action: Action) -> Action:
-    """Return the level. Raises NotFound if it is None, Forbidden if it is too low for `action`."""
+    """Return the level. Raises NotFound if it is None, or Forbidden if it is too low for `action`."""
     if level is None:
         raise NotFound()
     if RANK[level] < RANK[action]:

@@ -1,4 +1,4 @@
-"""Base class of the services: authorize, load the row, write the audit event."""
+"""Base class for services: authorize the actor, load rows, write audit events."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -22,10 +22,10 @@ from medfiles.storage import Storages
 
 @cache
 def _row(model: Any, lock: bool) -> Select[Any]:
-    """Return the query for a row and the actor's level for its patient.
+    """Return the query for a row and the actor's access level for its patient.
 
-    With `lock`, select only the row, because the level must be read after the row is locked. The query is cached:
-    every request executes it.
+    With `lock`, the query selects only the row, because the level must be read after the row is locked. Queries are
+    cached, because every request executes one.
     """
     query = select(model) if lock else select(model, permissions.level_sql(model.patient_id))
     query = query.where(model.id == bindparam("id")).execution_options(populate_existing=True)
@@ -34,7 +34,7 @@ def _row(model: Any, lock: bool) -> Select[Any]:
 
 @dataclass
 class Loaded:
-    """The rows and access levels that a request has loaded, so that it loads each only once."""
+    """Cache of the rows and access levels that a request has loaded, so that it loads each only once."""
 
     rows: dict[tuple[Any, int], Any] = field(default_factory=dict)
     levels: dict[int, Action | None] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class Loaded:
 
 @dataclass
 class Service:
-    """Operations of one actor on the records and stored documents of this installation."""
+    """Operations that one actor performs on this installation's records and documents."""
 
     actor: Actor
     registry: Registry
@@ -55,7 +55,7 @@ class Service:
 
     @contextmanager
     def operation(self, action: str, **about: Any) -> Iterator[AuditTarget]:
-        """Run one operation. A refusal or failure is recorded in the audit log and raised again."""
+        """Run one operation. Record a refusal or failure in the audit log, then re-raise it."""
         target = AuditTarget(**about)
         try:
             yield target
@@ -67,14 +67,14 @@ class Service:
 
     @contextmanager
     def reading(self, action: str, **about: Any) -> Iterator[AuditTarget]:
-        """Run one read operation. Its audit event is recorded before the caller gets the result."""
+        """Run one read operation, and record its audit event before the caller gets the result."""
         end_read()  # start a new snapshot
         with self.operation(action, **about) as target:
             yield target
             event_log.record_read(self.actor, action, target)
 
     def record_refusals(self, action: str, refused: Sequence[tuple[AuditTarget, MedfilesError]]) -> None:
-        """Record refusals in a separate transaction, because that of the operation was rolled back."""
+        """Record refusals in a separate transaction, because the operation's own was rolled back."""
         with suppress(DatabaseUnavailable), transaction():
             for target, error in refused:
                 outcome = "failed" if isinstance(error, StorageError) else "refused"
@@ -84,14 +84,14 @@ class Service:
                 event_log.record(self.actor, action, target, outcome=outcome, reason=error.code, **found)
 
     def save_changes(self, action: str, row: Any, changes: Changes, target: AuditTarget, **details: Any) -> None:
-        """Apply changed fields to the row and record them with their previous values, in the open transaction."""
+        """Apply changes to the row and log them with the previous values, in the open transaction."""
         for name, (_, after) in changes.items():
             setattr(row, name, after)
         target.changes = changes
         event_log.record(self.actor, action, target, **{"changed": sorted(changes), **details})
 
     def authorize(self, action: Action, patient_id: int, target: AuditTarget) -> Action:
-        """Return the actor's level for the patient. Raises NotFound or Forbidden if it does not allow the action.
+        """Return the actor's access level for the patient. Raises NotFound or Forbidden if it is too low for `action`.
 
         Every access to a patient goes through this method or `_authorize_row`.
         """
@@ -105,7 +105,7 @@ class Service:
     def authorized_patient(
         self, patient_id: int, action: Action, target: AuditTarget, *, lock: bool = False
     ) -> Patient:
-        """Return the patient. With `lock`, block new records for the patient until the commit."""
+        """Return the patient. With `lock`, lock the row, which blocks new records for the patient until the commit."""
         self.authorize(action, patient_id, target)
         rows = {} if self.loaded is None or lock else self.loaded.rows
         if (Patient, patient_id) not in rows:
@@ -152,7 +152,7 @@ class Service:
     def _authorize_row(
         self, action: Action, row: RecordMixin | EntityFile, level: Action | None, target: AuditTarget, name: str
     ) -> None:
-        """Raise NotFound or Forbidden unless the level allows the action. Viewers cannot see trashed rows."""
+        """Raise NotFound or Forbidden if the level does not allow the action. Viewers cannot see trashed rows."""
         target.patient_id = row.patient_id
         level = permissions.require_level(level, Action.VIEW)
         target.name = name

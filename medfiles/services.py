@@ -1,4 +1,4 @@
-"""The resources of one installation, built once at startup from its settings."""
+"""The shared resources of an installation, built from its settings at startup."""
 
 import atexit
 import threading
@@ -25,9 +25,9 @@ from medfiles.storage import Storages, open_storages
 
 @dataclass
 class Readiness:
-    """Check whether this process can store documents: a write transaction, and a small file in every storage.
+    """Check that this process can store documents, using a write transaction and a small file in each storage.
 
-    An attempt is made at most once every `every` seconds. Concurrent callers wait for a running attempt.
+    The check runs at most once every `every` seconds. Concurrent callers wait for one that is already running.
     """
 
     every: float = 10.0
@@ -36,7 +36,7 @@ class Readiness:
     _error: MedfilesError | None = None
 
     def check(self, storages: Storages) -> None:
-        """Raise the error of the last attempt, if it failed."""
+        """Raise the error from the last attempt, if it failed."""
         with self._lock:
             if time.monotonic() - self._tried >= self.every:
                 self._error = self._attempt(storages)
@@ -56,14 +56,14 @@ class Readiness:
 
 @dataclass(frozen=True)
 class Services:
-    """The resources that all services, jobs and commands of this installation share."""
+    """The resources shared by all services, jobs and commands in this installation."""
 
     registry: Registry  # declared record types with the installation's limits
     storages: Storages  # storage backends by name
     sandbox: Sandbox  # workers that inspect uploads
     renderers: Sandbox  # workers that render previews
     converter: Converter  # LibreOffice, if installed
-    render_slots: ConcurrencyLimit  # bounds how many requests may wait for a preview at once
+    render_slots: ConcurrencyLimit  # limits how many requests can wait for a preview at once
     sealer: Sealer  # chains the audit log
     trash_days: int  # days until documents in the trash are deleted permanently
     verify_days: int  # days within which each document's checksum is verified
@@ -85,7 +85,7 @@ def storages_of(settings: Mapping[str, Any]) -> Storages:
 
 
 def build(settings: Mapping[str, Any], record_types: Iterable[RecordType]) -> Services:
-    """Open the storages and create the worker pools from the settings. Workers stop when the process exits."""
+    """Build the shared resources from the settings. Sandbox workers stop when the process exits."""
     confined = {"require_confinement": settings["MEDFILES_SANDBOX"] == "require"}
     instance, clamd = settings["MEDFILES_INSTANCE"], settings["MEDFILES_CLAMD"]
     sandbox = Sandbox(settings["MEDFILES_INSPECTORS"], limits=replace(INSPECTION_LIMITS, **confined))

@@ -1,6 +1,6 @@
-"""Clean text entered by users, and derive its search and sort forms.
+"""Clean user-entered text, and derive its search and sort forms.
 
-Rows store the search and sort forms, so a change to these functions requires a migration.
+The database stores both forms, so changing these functions requires a migration.
 """
 
 import re
@@ -16,7 +16,7 @@ SORT_KEY_LIMIT = 500  # characters of up to 4 bytes: a PostgreSQL index entry ho
 def clean_text(text: str | None, limit: int, what: str) -> str | None:
     """Return the text in NFC without control characters, or None if it is empty.
 
-    Raises Rejected if it is longer than `limit` characters; `what` names the field in the message.
+    Raises Rejected if the text is longer than `limit` characters; `what` names the field in the message.
     """
     if text is None:
         return None

@@ -1,4 +1,4 @@
-"""API tokens: create, list, confirm, revoke, authenticate."""
+"""Create, list, confirm, revoke and authenticate API tokens."""
 
 import hashlib
 import hmac
@@ -26,9 +26,9 @@ from medfiles.text import clean_text
 
 PREFIX = "mf"
 SHAPE = re.compile(rf"{PREFIX}_([0-9a-f]{{16}})_([A-Za-z0-9_-]{{43}})")
-READ, WRITE, SHARE = SCOPES = ("read", "write", "share")  # each includes the one before
+READ, WRITE, SHARE = SCOPES = ("read", "write", "share")  # each scope includes the previous one
 NAME_LIMIT, MAX_TOKENS = 100, 50  # characters; tokens per account
-USED_AT_PRECISION = timedelta(minutes=1)  # precision of `used_at`, so that not every request writes it
+USED_AT_PRECISION = timedelta(minutes=1)  # precision of `used_at`, to avoid a write on every request
 MAX_LIFETIME = timedelta(days=3650)
 NO_TOKEN = "This token does not exist or has already been revoked."
 SUSPENDED = "This token was suspended when a backup was restored. Its owner can confirm it on the account page."
@@ -37,7 +37,7 @@ UNKNOWN_DIGEST = "0" * 64
 
 @dataclass(frozen=True)
 class TokenIdentity:
-    """The actor that a token authenticates, and whether it may write."""
+    """The actor authenticated by a token, and whether the token allows changes."""
 
     actor: Actor
     may_write: bool
@@ -53,11 +53,11 @@ def create(
 ) -> tuple[ApiToken, str]:
     """Create a token and return it with its text, which cannot be retrieved later.
 
-    patient_id      the only patient the token gives access to; None: all patients of the account
-    lifetime        None: it never expires
-    session_digest  the session whose proof of identity is used up; None for an operator's command, which needs none
+    patient_id      the only patient the token gives access to; None for all of the account's patients
+    lifetime        how long the token is valid; None if it never expires
+    session_digest  the session whose proof of identity to use up; None for operator commands, which need no proof
 
-    Raises Rejected, which names the invalid field.
+    Raises Rejected, naming the field, if a value is invalid.
     """
     name = clean_text(name and " ".join(name.splitlines()), NAME_LIMIT, "The name") or ""
     selector, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
@@ -131,7 +131,7 @@ _TOKEN_WITH_ACCOUNT = (
 
 
 def authenticate(text: str, address: str | None = None, request_id: str | None = None) -> TokenIdentity | None:
-    """Authenticate a token. Return None if it is unknown, revoked, expired or misdated, or its account is disabled.
+    """Authenticate a token. Return None if it is unknown, revoked, expired or misdated, or if its account is disabled.
 
     Raises SignedOut if the token is suspended, so that its holder learns why it does not work.
     """
@@ -161,12 +161,12 @@ def is_expired(token: ApiToken | Row[*tuple[Any, ...]]) -> bool:
 
 
 def is_misdated(token: ApiToken | Row[*tuple[Any, ...]]) -> bool:
-    """Return whether a token was created or used in the future. Its expiry cannot be trusted, so it is refused."""
+    """Return whether a token's creation or last use is dated in the future, so that its expiry cannot be trusted."""
     return not is_past(max(token.created_at, token.used_at or token.created_at))
 
 
 def _check(actor: Actor, token: ApiToken, lifetime: timedelta | None) -> None:
-    """Raise Rejected if a value is invalid. Call it in the transaction that creates the token."""
+    """Raise Rejected if a value is invalid. Call this in the transaction that creates the token."""
     if not token.name:
         raise Rejected.about("name", "Enter a name for the token.")
     if token.scope not in SCOPES:

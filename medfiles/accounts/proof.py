@@ -1,4 +1,4 @@
-"""Fresh proof of identity: the password and, if set up, a code, entered again before a change to credentials."""
+"""Fresh proof of identity, required to change credentials: the password and, if set up, a two-step code."""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ from medfiles.models import Session, User
 from medfiles.permissions import Actor
 
 VALID_FOR = timedelta(minutes=5)
-CODE_WINDOW = 120  # seconds by which a phone's clock may differ, the same as at sign-in
+CODE_WINDOW = 120  # seconds that a phone's clock may be off, the same as at sign-in
 WRONG_PASSWORD = "Wrong password."
 WRONG_CODE = "This code is wrong or has already been used. Enter the next one."
 
@@ -25,9 +25,9 @@ def needs_code(actor: Actor) -> bool:
 
 
 def give(actor: Actor, digest: str, password: str, code: str = "") -> None:
-    """Check password and code, and mark the session with this digest as proved.
+    """Check the password and code, and record the proof in the session with this digest.
 
-    Raises Rejected, which names the wrong field.
+    Raises Rejected, naming the field, if the password or code is wrong.
     """
     try:
         _check_password(actor, password)
@@ -46,9 +46,9 @@ def is_fresh(digest: str) -> bool:
 
 
 def use(actor: Actor, digest: str) -> None:
-    """Use up the proof for one change, in the change's transaction, and end the account's other sessions.
+    """Use up the session's proof, in the transaction that makes the change, and end the account's other sessions.
 
-    Raises ProofNeeded if there is no fresh proof. Each change needs a new one.
+    Raises ProofNeeded if there is no fresh proof. Each change requires new proof.
     """
     used = db.session.execute(update(Session).where(*_fresh(digest)).values(proved_at=None))
     if not used.rowcount:  # type: ignore[attr-defined]

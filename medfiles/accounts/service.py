@@ -1,4 +1,4 @@
-"""Accounts and their open sessions: create, disable, list, end."""
+"""Create and manage accounts, and list and end their sessions."""
 
 import secrets
 import uuid
@@ -28,9 +28,10 @@ PASSWORD_LENGTH = f"Passwords must be {PASSWORD_MIN_LENGTH} to 128 characters lo
 
 
 class UserDatastore(SQLAlchemyUserDatastore):
-    """Flask-Security's datastore, with audit events.
+    """Flask-Security's datastore, extended with audit events.
 
-    Changing the password also revokes the API tokens, because someone who knew the old one may have created them.
+    Changing the password also revokes the account's API tokens, because someone who knew the old password may have
+    created them.
     """
 
     def set_uniquifier(self, user: UserMixin, uniquifier: str | None = None) -> None:
@@ -54,7 +55,7 @@ class SingleUseTotp(Totp):
     """Flask-Security's TOTP, except that each code works only once."""
 
     def verify_totp(self, token: str, totp_secret: str, user: UserMixin, window: int = 0) -> bool:
-        """Verify a code. For a new phone's secret, forget which codes of the old one were used."""
+        """Verify a code. For a new secret, such as a new phone's, forget the last code used with the old one."""
         account = cast(User, user)
         if totp_secret != account.tf_totp_secret:
             account.tf_last_counter = None
@@ -76,7 +77,7 @@ datastore = UserDatastore(db, User, Role)
 
 
 def create(email: str, password: str) -> User:
-    """Create an account. Raises Conflict if the address is taken, Rejected if the input is invalid."""
+    """Create an account. Raises Conflict if the address is taken, or Rejected if the input is invalid."""
     address = _normalize_email(email)
     chosen = _validate_password(password)
     with transaction():
@@ -152,7 +153,7 @@ def log_sign_in(
     reason: str = "wrong",
     commit: bool = True,
 ) -> None:
-    """Log a step of signing in or out. `user` is None if the address is unknown; `reason` is the code of a refusal.
+    """Log a sign-in or sign-out step. `user` is None if the email address is unknown; `reason` is the refusal code.
 
     With `commit=False`, log it in the open transaction, which also performs the step.
     """
@@ -201,7 +202,7 @@ def end_session(actor: Actor, session_id: int) -> None:
 
 
 def clear_sessions(idle: timedelta, longest: timedelta) -> int:
-    """Delete sessions that have timed out; return how many."""
+    """Delete sessions that have timed out, and return how many."""
     with transaction() as session:
         return int(session.execute(delete(Session).where(not_(_is_open(idle, longest)))).rowcount)
 
@@ -211,7 +212,7 @@ def _is_open(idle: timedelta, longest: timedelta) -> ColumnElement[bool]:
 
 
 def _log_by_operator(action: str, user: User) -> None:
-    """Log a change to an account by an operator."""
+    """Log a change that an operator made to an account."""
     event_log.record(None, action, AuditTarget(), account=user.id)
 
 
@@ -239,7 +240,7 @@ def _normalize_email(email: str) -> str:
 
 
 def address_key(email: str) -> str:
-    """Return an e-mail address in the form used for comparison. Raises Rejected if it is not an address."""
+    """Normalize an email address for comparison. Raises Rejected if it is not a valid address."""
     return _normalize_email(email).lower()
 
 
@@ -251,7 +252,7 @@ def _validate_password(password: str) -> str:
 
 
 def create_without_password(email: str) -> User:
-    """Create an account with a random password that is not kept, in the open transaction."""
+    """Create an account with a random password that no one knows, in the open transaction."""
     made = datastore.create_user(email=email, password=hash_password(secrets.token_urlsafe(32)), active=True)
     db.session.flush()
     return cast(User, made)

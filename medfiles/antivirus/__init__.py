@@ -1,1 +1,1 @@
-"""The ClamAV client, and what a scan result means for a document."""
+"""The ClamAV client, and the policy for scan results."""

@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 CLEAN, INFECTED, UNSCANNED = "clean", "infected", "unscanned"
-MAX_REPLY = 4096  # bytes of a reply
+MAX_REPLY = 4096  # maximum size of a reply in bytes
 VERSION_SECONDS = 3  # short, because the status page waits for the reply
-BEYOND_LIMITS = "Heuristics.Limits.Exceeded"  # reported for files that were scanned only in part
+BEYOND_LIMITS = "Heuristics.Limits.Exceeded"  # reported for files that were only partly scanned
 HUNG_UP = "hung up: "
 VERSION = re.compile(r"ClamAV (?P<engine>[^/]+)(?:/(?P<signatures>\d+)/(?P<made>.+))?")
 
@@ -27,12 +27,12 @@ class Verdict:
 
     result: str  # CLEAN, INFECTED or UNSCANNED
     detail: str = ""  # the signature's name, or why the bytes were not scanned
-    unreachable: bool = False  # the daemon did not answer: the result says nothing about these bytes
+    unreachable: bool = False  # the daemon did not answer, so the result says nothing about these bytes
 
 
 @dataclass(frozen=True)
 class Version:
-    """The daemon's version, and the number and date of its signatures, if any."""
+    """The daemon's version, and the version number and date of its signatures, if any."""
 
     engine: str
     signatures: int | None = None
@@ -41,7 +41,7 @@ class Version:
 
 @dataclass(frozen=True)
 class Clamd:
-    """A daemon at tcp://host:port or unix:/path. `seconds` limits the duration of a whole exchange."""
+    """Client for a daemon at tcp://host:port or unix:/path. `seconds` is the time limit for a whole exchange."""
 
     address: str
     seconds: float
@@ -60,7 +60,7 @@ class Clamd:
         return Verdict(UNSCANNED, reply[:255] or "the daemon said nothing", unreachable=not reply)
 
     def version(self) -> Version | None:
-        """Return the daemon's version, or None if it does not answer."""
+        """Return the daemon's version, or None if it cannot be read."""
         reply = self._request("VERSION", None, min(self.seconds, VERSION_SECONDS))
         found = None if isinstance(reply, OSError) else VERSION.fullmatch(reply)
         if found is None:
@@ -73,8 +73,8 @@ class Clamd:
     def _request(self, command: str, chunks: Iterable[bytes] | None, seconds: float) -> str | OSError:
         """Send a command and return the reply, or the OSError if the exchange failed.
 
-        If the daemon hung up before everything was sent, the reply is prefixed with HUNG_UP: it cannot be a verdict on
-        the whole stream.
+        If the daemon hung up before everything was sent, the reply is prefixed with HUNG_UP, because it cannot be a
+        verdict on the whole stream.
         """
         end = time.monotonic() + seconds  # one deadline for everything sent and received
 
@@ -87,7 +87,7 @@ class Clamd:
         try:
             with _connect(self.address, seconds) as connection:
                 start, reply = HUNG_UP, b""
-                with suppress(BrokenPipeError, ConnectionResetError):  # its reply says why it hung up
+                with suppress(BrokenPipeError, ConnectionResetError):  # the reply says why the daemon hung up
                     for message in _messages(command, chunks):
                         wait()
                         connection.sendall(message)

@@ -1,8 +1,8 @@
-"""What a scan result means: whether a document is stored, and who may read it.
+"""Decide from a scan result whether to store a document and who may read it.
 
 Infected files are rejected. A file that could not be scanned is stored, but only its uploader can open it until a later
-scan finds it clean. Documents from before a scanner was configured stay readable until a scan finds malware in them;
-then they cannot be opened.
+scan finds it clean. Documents stored before a scanner was configured stay readable unless a later scan finds malware in
+them.
 """
 
 from pathlib import Path
@@ -23,7 +23,7 @@ CHUNK = 64 * 1024
 
 
 def scan_upload(scanner: Clamd | None, path: Path) -> dict[str, Any]:
-    """Scan an upload and return the scan columns of its document. Raises Infected if malware is found."""
+    """Scan an upload and return its document's scan columns. Raises Infected if malware is found."""
     if scanner is None:
         return {}
     with open_file(path) as file:
@@ -39,7 +39,7 @@ def scan_upload(scanner: Clamd | None, path: Path) -> dict[str, Any]:
 
 
 def is_blocked(file: EntityFile, user_id: int | None) -> bool:
-    """Return whether a scan result keeps this account from reading the document."""
+    """Return whether the document's scan result prevents this account from reading it."""
     return file.scan == INFECTED or (file.scan == WAITING and (user_id is None or file.uploaded_by != user_id))
 
 

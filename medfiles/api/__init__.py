@@ -1,4 +1,8 @@
-"""The JSON API for scripts and other programs: /api/v1."""
+"""The JSON API for scripts and other programs: /api/v1.
+
+To add an operation, write a handler in the module for its resource and decorate it with `@blueprint.<method>` and
+`@operation(...)`. Import new modules below, so that their handlers are registered.
+"""
 
 from flask import Flask
 

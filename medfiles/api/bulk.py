@@ -1,4 +1,4 @@
-"""Count, change and download many documents at once over JSON, across records."""
+"""Endpoints to count, change and download many documents at once, across records."""
 
 from collections.abc import Callable, Sequence
 from functools import partial

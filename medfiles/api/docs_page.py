@@ -27,7 +27,7 @@ def readable() -> str:
 
 
 def topic(markdown: str) -> Json:
-    """Split a topic of the description into its title, anchor, paragraphs and sample."""
+    """Split a topic in the API description into its title, anchor, paragraphs and sample."""
     title, _, text = markdown.partition("\n\n")
     words, _, sample = text.partition("```\n")
     anchor = title.lower().replace(" ", "-")
@@ -50,7 +50,7 @@ def bodies_of(said: Json) -> dict[str, list[str]]:
 def sample_of(content: Json) -> tuple[str, Any]:
     """Return an example of a JSON body and its model's name.
 
-    If the body is one of several models, a visit is preferred; if there is only one, the name is "".
+    If the body can be one of several models, prefer a visit. If there is only one model, the name is "".
     """
     if "examples" not in content:
         return "", content["example"]
@@ -59,7 +59,7 @@ def sample_of(content: Json) -> tuple[str, Any]:
 
 
 def curl(path: str, method: str, said: Json) -> str:
-    """Return a curl command for an operation, filled in with the examples of its parameters."""
+    """Return a curl command for an operation, filled in with examples for its parameters."""
     values = {one["name"]: one["example"] for one in said["parameters"] if one["in"] == "path"}
     query = {one["name"]: one["example"] for one in said["parameters"] if one["in"] == "query" and one["required"]}
     address = path.format(**values) + (f"?{urlencode(query, safe=',')}" if query else "")

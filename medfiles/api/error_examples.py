@@ -1,6 +1,6 @@
-"""Examples of the errors that a client may get, for the OpenAPI document: one per row of the error table, and variants.
+"""Error examples for the OpenAPI document: one for each row in the error table, plus variants.
 
-They contain the messages that clients really get: a test provokes each error and compares.
+They contain the messages that clients actually receive. A test provokes each error and compares the messages.
 """
 
 from typing import NamedTuple
@@ -57,7 +57,9 @@ EXAMPLES: dict[str, Example] = {row.name: Example(row.when, row.example) for row
     ),
     "document-not-in-trash": _conflict("The document is not in the trash.", "This document is not in the trash."),
     "document-not-yet-in-trash": _conflict("The document is not in the trash.", FIRST_TO_TRASH),
-    "added-then-trashed": _conflict("An earlier attempt was stored and is in the trash.", ADDED_THEN_TRASHED),
+    "added-then-trashed": _conflict(
+        "An earlier attempt succeeded, and its document is now in the trash.", ADDED_THEN_TRASHED
+    ),
     "too-large-json": Example("The body is too large for an operation without a file.", RequestEntityTooLarge()),
     "rejected": Example("A field is missing, unknown or invalid.", Rejected(FORM, {"first_name": "Field required"})),
     "rejected-query": Example("A query parameter is invalid.", Rejected.about("limit", LIMIT)),

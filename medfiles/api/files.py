@@ -1,4 +1,4 @@
-"""Single documents over JSON: list, upload, download, change, trash, restore, purge."""
+"""Endpoints for single documents: list, upload, download, change, trash, restore, purge."""
 
 from typing import Any
 from urllib.parse import urlencode

@@ -1,4 +1,4 @@
-"""Deprecated URLs of the older lab-results feature, answered by the same services."""
+"""Deprecated URLs from the older lab results feature, handled by the same services."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from medfiles.http.current import documents
 from medfiles.http.responses import send_document
 from medfiles.legacy import ids
 
-SINCE = "@1795651200"  # 2026-11-26, in the format of RFC 9745
+SINCE = "@1795651200"  # 2026-11-26, in RFC 9745 format
 LISTS = ("api.files", "api.upload")  # in the older feature, their URLs contain “lab-results”
 OWN = ("api.download_older", "api.delete_older")
 ALIAS = "/api/v1/lab-results/"
@@ -47,7 +47,7 @@ def delete_older(number: int) -> Response:
 
 @blueprint.after_request
 def announce(response: Response) -> Response:
-    """Mark responses of older URLs as deprecated, with links to their successors."""
+    """Mark responses from older URLs as deprecated. For lists, also add a link to the successor."""
     if request.endpoint in LISTS and request.path.startswith(ALIAS):
         response.headers["Deprecation"] = SINCE
         response.headers.add("Link", SUCCESSOR.format(request.path.replace(ALIAS, "/api/v1/lab-result/", 1)))

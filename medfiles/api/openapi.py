@@ -23,7 +23,7 @@ VERSION = "1.0"
 PLACEHOLDER = re.compile(r"<(?:\w+:)?(\w+)>")
 Json = dict[str, Any]
 Errors = Mapping[int, list[str]]  # status -> names of examples
-BYTES = {"*/*": "%PDF-1.7 …", "application/zip": "PK …", "image/webp": "RIFF … WEBP"}  # the first bytes of each
+BYTES = {"*/*": "%PDF-1.7 …", "application/zip": "PK …", "image/webp": "RIFF … WEBP"}  # first bytes by media type
 TAGS = {
     "patients": "Patients",
     "records": "Records",
@@ -42,7 +42,7 @@ PATH_PARAMETERS = {  # description and example
     "number": ("A document's id in the older feature; its new id also works", 42),
 }
 RETRY_AFTER = {"Retry-After": "Seconds to wait"}
-HEADERS: Mapping[Any, Mapping[str, str]] = {  # of responses, by content or status
+HEADERS: Mapping[Any, Mapping[str, str]] = {  # response headers, by content or status
     **dict.fromkeys((File, Patient, "Record"), {"ETag": "For `If-Match` in a later change"}),
     Files: {"Link": 'The next page: `<…>; rel="next"`', "X-Total-Count": "Number of matches on all pages"},
     "*/*": {
@@ -117,7 +117,7 @@ class Describer(FlaskPlugin):
                 resp=Answers(**{f"HTTP_{status}": answer for status, answer in answers.items()}),
                 tags=[view.__module__.rpartition(".")[2]],
                 deprecated=operation.deprecated,
-                validation_error_status=401,  # described already; for another status, spectree would add its own model
+                validation_error_status=401,  # already described; for another status, spectree would add its own model
                 operation_id=route.endpoint.rpartition(".")[2],
             )
             yield method, declare(view)
@@ -168,10 +168,10 @@ def _errors(operation: Operation, method: str, path: str) -> Errors:
 
 
 def _finished(document: Json) -> Json:
-    """Add what spectree cannot describe: problem documents, headers, examples, bodies that are not JSON."""
+    """Add what spectree cannot describe: problem documents, headers, examples and non-JSON bodies."""
     schemas = document["components"]["schemas"]
     for model in schemas.values():
-        if "examples" in model:  # in the order of the fields, not alphabetical
+        if "examples" in model:  # in field order, not alphabetical
             [example] = model["examples"]
             model["examples"] = [{name: example[name] for name in model["properties"] if name in example}]
     for path, methods in document["paths"].items():
@@ -194,7 +194,7 @@ def _finished(document: Json) -> Json:
             for status, answer in said["responses"].items():
                 _finish_answer(answer, int(status), operation, errors, schemas)
             said["responses"] = dict(sorted(said["responses"].items()))
-    # Models of parameters, the only ones without an example, are already inlined in their operations.
+    # Parameter models, the only ones without an example, are already inlined in their operations.
     shown = {name: model for name, model in schemas.items() if "examples" in model or "properties" not in model}
     cookie = current_app.config["SESSION_COOKIE_NAME"]
     document["components"] = {
@@ -235,7 +235,7 @@ def _binary(media: str) -> Json:
 
 
 def _examples(schemas: Json, schema: Json) -> Json:
-    """Return a model's example as a media type object holds it; for a union, one example per member."""
+    """Return a model's example in the form of a media type object; for a union, one example per member."""
     found = dict(_examples_of(schemas, schema))
     if len(found) == 1:
         return {"example": next(iter(found.values()))}

@@ -1,4 +1,4 @@
-"""Patients over JSON."""
+"""Endpoints for patients."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Previews for scripts: pages as pictures; text and tables as JSON."""
+"""Endpoints for previews: pages as pictures, text and tables as JSON."""
 
 from flask import Response, request
 

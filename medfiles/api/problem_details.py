@@ -1,4 +1,4 @@
-"""Error responses of the JSON API: problem details (RFC 9457)."""
+"""Error responses for the JSON API: problem details (RFC 9457)."""
 
 from flask import Response, current_app
 
@@ -9,7 +9,7 @@ MEDIA_TYPE = "application/problem+json"
 
 
 def answer_error(error: Exception) -> Response:
-    """Return the response to an exception: its problem document."""
+    """Return the problem details response for an exception."""
     refusal = explained(error)
     body = Problem.model_validate(refusal.problem).model_dump_json(exclude_defaults=True)
     response = current_app.response_class(body, refusal.status, refusal.headers, mimetype=MEDIA_TYPE)

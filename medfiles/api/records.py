@@ -1,4 +1,4 @@
-"""Records of every type over JSON."""
+"""Endpoints for records of every type."""
 
 from typing import Any
 

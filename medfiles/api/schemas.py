@@ -1,4 +1,4 @@
-"""Request and response models, with the descriptions and examples of the OpenAPI document."""
+"""Request and response models, with descriptions and examples for the OpenAPI document."""
 
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
@@ -25,12 +25,12 @@ WINDOW = r"^-?[0-9]{1,7}(\.[0-9]{1,3})?,[0-9]{1,7}(\.[0-9]{1,3})?$"
 
 
 def doc(description: str | None = None, *examples: Any, default: Any = ..., **more: Any) -> Any:
-    """Declare a field with its description and its example, if any."""
+    """Declare a field with its description and examples, if any."""
     return Field(default, description=description, examples=list(examples) or None, **more)
 
 
 def optional(description: str | None = None, *examples: Any, **more: Any) -> Any:
-    """Declare a field that may be absent."""
+    """Declare an optional field."""
     return doc(description, *examples, default=None, **more)
 
 
@@ -42,7 +42,7 @@ def _gather_example(schema: dict[str, Any]) -> None:
 
 
 def _drop_null_defaults(schema: dict[str, Any]) -> None:
-    """Drop defaults of null: here they mean "absent", which is not always the same as null."""
+    """Drop null defaults: here, they mean "absent", which is not always the same as null."""
     for field in schema["properties"].values():
         if field.get("default", "") is None:
             del field["default"]
@@ -88,10 +88,10 @@ class Problem(Out):
 
 
 def _details(declared: Iterable[DocumentField], about: str, *, sent: bool = True, null: bool = False) -> dict[str, Any]:
-    """Return the members of a model for document details. In a request (`sent`), each of them may be absent."""
+    """Return a model's fields for document details. In a request (`sent`), each field is optional."""
     members: dict[str, Any] = {}
     for field in declared:
-        type_: Any = Annotated[date, Field(strict=False)] if field.kind == "date" else str  # forms have text only
+        type_: Any = Annotated[date, Field(strict=False)] if field.kind == "date" else str  # forms contain only text
         limit = field.limit if sent and field.kind in ("string", "text") else None
         examples = [field.example or None] if field.example or not sent else []
         default = None if sent else ...
@@ -348,7 +348,7 @@ FIELD_TYPES: Mapping[str, tuple[Any, Any]] = {  # type and example of a declared
 def models_for(record_types: tuple[RecordType, ...]) -> Mapping[str, type[BaseModel]]:
     """Return the models that depend on the record types, by name: "Visit", "VisitInput", "VisitChanges" …
 
-    "Record", "RecordInput" and "RecordChanges" stand for a record of any type, "Records" for a list of them.
+    "Record", "RecordInput" and "RecordChanges" stand for a record of any type, and "Records" for a list of records.
     """
     outputs = [_output(record_type) for record_type in record_types]
     inputs = [_input(input_name(record_type), record_type.fields) for record_type in record_types]
@@ -388,7 +388,7 @@ def _changes(name: str, declared: tuple[fields.Field, ...]) -> type[BaseModel]:
 
 
 def _member(field: fields.Field, default: Any) -> tuple[Any, Any]:
-    """Return a model's field as its type and description."""
+    """Return the type and description of a model's field."""
     limit = {"string": field.limit, "text": fields.TEXT_LIMIT}.get(field.kind)
     numbers = [number for number, _ in field.options]
     about = Field(

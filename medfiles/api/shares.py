@@ -1,4 +1,4 @@
-"""People with access to a patient, and invitations, over JSON."""
+"""Endpoints for people with access to a patient, and for invitations."""
 
 from flask import Response
 

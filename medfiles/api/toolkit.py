@@ -1,4 +1,4 @@
-"""Code shared by the API handlers: the blueprint, operation descriptions, request and response bodies."""
+"""Shared code for API handlers: the blueprint, operation descriptions, request and response bodies."""
 
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ Model = type[BaseModel] | str  # a class, or the name of one that depends on the
 class Operation:
     """What the OpenAPI document says about a handler beyond its URL and docstring.
 
-    :param answer: the model of a successful response; None if it is not JSON
-    :param statuses: the statuses of a successful response, each with a description
+    :param answer: the model for a successful response; None if it is not JSON
+    :param statuses: the statuses for a successful response, each with a description
     :param media: the media type of a successful response that is not JSON
     :param errors: names of the error examples that are specific to this operation
     :param form_too: whether a form is accepted in place of the JSON body
@@ -40,7 +40,7 @@ class Operation:
 
 
 def operation(answer: Model | None, statuses: Mapping[int, str] | None = None, **more: Any) -> Callable[[View], View]:
-    """Mark a handler as an operation of the API. Its docstring becomes the summary."""
+    """Mark a handler as an API operation. The handler's docstring becomes the summary."""
 
     def mark(view: View) -> View:
         view.operation = Operation(answer, statuses or {200: "OK"}, **more)  # type: ignore[attr-defined]
@@ -55,14 +55,14 @@ def models() -> Mapping[str, type[BaseModel]]:
 
 
 def sent(model: type[Sent]) -> Sent:
-    """Return the request's JSON as this model, or answer 415, 400 or 422 if that is not possible."""
+    """Parse the request's JSON as this model. Respond with 415, 400 or 422 if that is not possible."""
     if not request.is_json:
         raise UnsupportedMediaType()
     return checked(model, request.get_data())
 
 
 def form() -> dict[str, Any]:
-    """Return the request's form. Answer 400 if the body is truncated, which Werkzeug would accept."""
+    """Return the request's form. Respond with 400 if the body is truncated, which Werkzeug would accept."""
     parser = FormDataParser(max_form_memory_size=request.max_form_memory_size, silent=False)
     try:
         _, fields, files = parser.parse(
@@ -87,7 +87,7 @@ def checked(model: type[Sent], data: bytes | Mapping[str, Any]) -> Sent:
 def versions() -> Container[str] | None:
     """Return the versions that `If-Match` allows, or None if it allows any.
 
-    A "/" in an ETag ends the version.
+    Within an ETag, the version ends at the first "/".
     """
     if request.headers.get("If-Match", "*").strip() == "*":
         return None

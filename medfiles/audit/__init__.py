@@ -1,1 +1,1 @@
-"""The audit log: events, their wording for people, the hash chain and checkpoints."""
+"""The audit log: events, their descriptions in words, the hash chain and checkpoints."""

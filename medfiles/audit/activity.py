@@ -1,4 +1,4 @@
-"""A patient's activity in words: who did what to which document or record."""
+"""Describe a patient's activity in words: who did what to which document or record."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -86,13 +86,13 @@ def who(event: AuditEvent, email: str | None, actor: Actor) -> str:
 
 
 def _unknown_action(action: str) -> tuple[str, str, str]:
-    """Describe an action that is unknown here, for example because a newer version of medfiles logged it."""
+    """Describe an action that is not in ACTIONS, for example one logged by a newer version of medfiles."""
     text = action.replace("-", " ").replace("{", "{{").replace("}", "}}") + " {}"
     return text, text, "info"
 
 
 def _type_prefix(event: AuditEvent, registry: Registry) -> str:
-    """Return a prefix such as "the visit " for a record's name. Documents and patients need none."""
+    """Return a prefix for a record's name, such as "the visit ". Documents and patients have none."""
     if event.action == "list-records":
         known = event.entity_type is not None and event.entity_type in registry
         return f"the {registry[str(event.entity_type)].titles.lower() if known else 'records'} of "

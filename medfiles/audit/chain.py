@@ -1,8 +1,8 @@
 """Chain audit events with HMACs, so that any later change is detected.
 
-Each event gets a position and an HMAC-SHA256 over itself and the HMAC before it: an event that is altered, removed,
-inserted or cut off breaks the chain. Events are sealed a few seconds after their transaction, in the order in which
-they became visible; chaining inside every transaction would serialize all writers.
+Each event gets a position and an HMAC-SHA256 over the event and the previous HMAC: altering, removing, inserting or
+truncating events breaks the chain. Events are sealed a few seconds after their transaction, in the order in which they
+became visible, because chaining them inside each transaction would serialize all writers.
 """
 
 import hmac
@@ -32,12 +32,12 @@ log = structlog.get_logger("medfiles.audit.chain")
 SEAL, VERIFY = "audit-seal", "audit-verify"  # names in `last_runs`
 BATCH = 500
 EVERY = 4.0  # seconds; events are sealed within five
-OVERLAP = 1000  # ids below the last sealed one that may still become visible
+OVERLAP = 1000  # how far below the last sealed id an event may still appear
 LATE = timedelta(minutes=2)  # age at which an unsealed event becomes a finding
-GENESIS = "0" * 64  # takes the place of an HMAC before the first seal
+GENESIS = "0" * 64  # replaces the previous HMAC in the first seal
 COLUMNS = list(AuditEvent.__table__.columns)
 PRIVATE = (AuditPrivate.salt, AuditPrivate.content)
-# The columns that a seal of each format covers. A new column needs a new format, since existing seals do not change.
+# The columns that each seal format covers. A new column requires a new format, because existing seals do not change.
 FORMATS = {
     2: (
         "id", "at", "actor_id", "token_id", "action", "outcome", "reason", "patient_id", "entity_type", "entity_id",
@@ -59,7 +59,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Sealer:
-    """The HMAC key, and the anchor that keeps the head of the chain outside the database."""
+    """The HMAC key, and the anchor that stores the head of the chain outside the database."""
 
     key: bytes
     anchor: Anchor
@@ -82,7 +82,7 @@ class Violation:
 
 @dataclass(frozen=True)
 class ChainStatus:
-    """Figures for the status page: last seal, unsealed events, last verification."""
+    """Figures for the status page: the last seal, the number of unsealed events, and the last verification."""
 
     sealed: int
     sealed_at: datetime | None
@@ -91,14 +91,14 @@ class ChainStatus:
 
 
 def derive_key(secret: str) -> bytes:
-    """Derive the chain's HMAC key from a secret. The key serves no other purpose."""
+    """Derive the chain's HMAC key from a secret. The key is used for nothing else."""
     return HKDF(SHA256(), 32, salt=None, info=b"medfiles audit trail").derive(secret.encode())
 
 
 def seal(sealer: Sealer, *, everything: bool = False) -> int:
-    """Seal all waiting events, anchor the new head and changed accounts, and return the number of events sealed.
+    """Seal all waiting events, anchor the new head and any changed accounts, and return the number of events sealed.
 
-    With `everything`, also look for unsealed events far before the end of the chain.
+    With `everything`, also look for unsealed events well before the end of the chain.
     """
     count, accounts = 0, set[int]()
     while rows := _seal_batch(sealer, everything):
@@ -112,7 +112,7 @@ def seal(sealer: Sealer, *, everything: bool = False) -> int:
 
 
 def renew_anchor(sealer: Sealer) -> Head | None:
-    """Accept the chain as it is, for example after a restore, and record that in the audit log."""
+    """Accept the current chain, for example after a restore, and record this in the audit log."""
     with transaction():
         event_log.record(None, "renew-anchor", AuditTarget())
     seal(sealer)
@@ -122,7 +122,7 @@ def renew_anchor(sealer: Sealer) -> Head | None:
 def verify(sealer: Sealer, head: Head | None = None) -> Violation | None:
     """Check the whole chain, record the run, and return the first violation, or None.
 
-    `head` is the checkpoint to compare with, for example one kept elsewhere. By default, the anchor's is used.
+    `head` is the checkpoint to compare with, for example one stored elsewhere. The default is the anchor's checkpoint.
     """
     found = _check(sealer, head)
     db.session.rollback()
@@ -143,7 +143,7 @@ def status() -> ChainStatus:
 def export(
     patient_id: int | None = None, since: datetime | None = None, until: datetime | None = None
 ) -> Iterator[str]:
-    """Yield events as JSON lines in chain order, unsealed ones last.
+    """Yield events as JSON lines in chain order, followed by unsealed events.
 
     `position`, `mac` and `format` allow anyone who holds the key to verify the events. `private` is the personal part,
     unless it was erased, and `salt` is the salt of its hash. Only events with `since` <= at < `until` are exported.
@@ -169,7 +169,7 @@ def export(
 
 
 def start_sealing(app: Any, stop: threading.Event | None = None) -> threading.Thread:
-    """Start a thread that seals waiting events every few seconds. Several processes take turns."""
+    """Start a thread that seals waiting events every few seconds. If several processes do, they take turns."""
     stop = stop or threading.Event()
 
     def rounds() -> None:
@@ -191,7 +191,7 @@ def seal_waiting(app: Any) -> None:
 
 
 def _seal_batch(sealer: Sealer, everything: bool) -> Sequence[Any]:
-    """Seal the next events and return their rows."""
+    """Seal the next batch of events and return their rows."""
     if not read(_unsealed(everything=everything).limit(1)):
         return ()
     with transaction() as session:
@@ -216,7 +216,7 @@ def _seal_batch(sealer: Sealer, everything: bool) -> Sequence[Any]:
 
 
 def _unsealed(*, everything: bool = False) -> Select[Any]:
-    """Return a query for the unsealed events near the end of the chain, or for all. The first column is the id.
+    """Return a query for unsealed events near the end of the chain, or for all of them. The first column is the id.
 
     Ids become visible out of order, but only within a short range.
     """

@@ -1,6 +1,6 @@
-"""Keep the head of the audit chain outside the database, to detect truncation.
+"""Store the head of the audit chain outside the database, to detect truncation.
 
-Beside it are the ids of accounts that changed, for the restore of a backup that does not know of it.
+The ids of changed accounts are stored with it, so that restoring a backup can report the changes that it undoes.
 """
 
 import json
@@ -22,9 +22,9 @@ from medfiles.storage.durable import write_private
 from medfiles.storage.objects import SCHEMES, bucket
 
 SYSLOG = "syslog:"
-MAX_BYTES, KEPT_LINES = 1024 * 1024, 1000  # size at which the file is shortened, and lines of each kind it keeps
-ACCOUNTS = "accounts"  # key of a line, folder of a bucket
-STAMP = "%Y%m%dT%H%M%S.%fZ"  # time of a change; backups are named alike
+MAX_BYTES, KEPT_LINES = 1024 * 1024, 1000  # file size that triggers trimming, and lines of each kind kept
+ACCOUNTS = "accounts"  # key in a line, folder in a bucket
+STAMP = "%Y%m%dT%H%M%S.%fZ"  # format for the time of a change; backup names use it, too
 UNREADABLE = "The audit checkpoint cannot be read from its bucket."
 
 
@@ -38,7 +38,7 @@ class Head:
 
 
 class FileAnchor:
-    """Append each head as a line to a file, which is shortened when it grows too large."""
+    """Append each head as a line to a file, which is trimmed when it grows too large."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -71,7 +71,7 @@ class FileAnchor:
             raise StorageError(f"The audit checkpoint cannot be written: {error.strerror}.") from error
 
     def read(self) -> Head | None:
-        """Return the newest head. Skip a last line that was cut off by a crash."""
+        """Return the newest head, skipping a last line that a crash cut off."""
         for line in reversed(self._lines()):
             with suppress(ValueError, TypeError):
                 return Head(**json.loads(line))
@@ -87,7 +87,7 @@ class FileAnchor:
 
 
 class SyslogAnchor:
-    """Log each head to syslog. It cannot be read back: pass it to `audit verify --head`."""
+    """Log each head to syslog. Heads cannot be read back: pass one to `audit verify --head`."""
 
     def __init__(self, address: str = "/dev/log") -> None:
         self.address = address
@@ -128,7 +128,7 @@ class BucketAnchor:
 
     def read(self) -> Head | None:
         try:
-            # Sort by the bucket's own clock: if ours was ahead, a head was stored under a future date.
+            # Sort by the bucket's own clock: if ours was ahead, a head may be stored under a future date.
             days = [(changed, path) for changed, path in self._listed() if not path.startswith(f"{ACCOUNTS}/")]
             return Head(**self._get(max(days)[1])) if days else None
         except (BaseError, OSError, ValueError, TypeError) as error:
@@ -158,15 +158,15 @@ def _has_accounts(line: str) -> bool:
     return line.startswith(f'{{"{ACCOUNTS}"')
 
 
-# A place that keeps heads: `write` stores one durably or raises StorageError, `read` returns the newest or None.
-# `write_changed` stores ids of accounts; `changed_since` returns those stored since a STAMP, where they can be read.
+# Stores heads: `write` stores one durably or raises StorageError; `read` returns the newest, or None.
+# `write_changed` stores account ids; `changed_since` returns those stored since a STAMP, if they can be read back.
 Anchor = FileAnchor | SyslogAnchor | BucketAnchor
 
 
 def open_anchor(place: str, instance: Path) -> Anchor:
     """Return the anchor for `syslog:`, a bucket URL or a path; "" stands for the default file.
 
-    Raises ValueError for a malformed bucket URL.
+    Raises ValueError if a bucket URL is malformed.
     """
     if place.partition("://")[0] in SCHEMES:
         try:

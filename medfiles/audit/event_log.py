@@ -1,6 +1,6 @@
 """Audit events: who did what, or was refused what, to which document, record and patient.
 
-The personal part of an event is stored separately and can be erased. The event itself holds only a salted hash of it.
+An event's personal part is stored separately and can be erased. The event itself holds only a salted hash of that part.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ LOOKED = (
 )  # fmt: skip
 EDITS = ("edit", "edit-patient", "edit-record")
 ACCESS = ("accept-share", "confirm-token", "create-token", "decline-share", "revoke-token", "share", "unshare")
-ACCOUNT_CHANGES = (  # which an earlier backup would undo
+ACCOUNT_CHANGES = (  # restoring an earlier backup undoes these
     "change-password", "create-account", "disable-account", "enable-account", "make-admin", "revoke-token",
     "second-step-off", "second-step-on", "set-password", "unmake-admin", "unshare",
 )  # fmt: skip
@@ -44,7 +44,7 @@ KINDS = {
 
 @dataclass
 class AuditTarget:
-    """What an event is about. It is filled in while the operation runs."""
+    """What an event is about, filled in while the operation runs."""
 
     patient_id: int | None = None
     entity_type: str | None = None
@@ -140,7 +140,7 @@ def _plain(value: Any) -> Any:
 
 
 def private_hash(salt: str, content: Mapping[str, Any]) -> str:
-    """Return the salted hash that an event keeps of its personal part.
+    """Return the salted hash that an event stores for its personal part.
 
     Once the salt is erased, the hash reveals nothing about the personal part.
     """
@@ -148,7 +148,7 @@ def private_hash(salt: str, content: Mapping[str, Any]) -> str:
 
 
 def erase_private(which: ColumnElement[bool]) -> None:
-    """Erase the personal part of these events, in the transaction that permanently deletes their subject."""
+    """Erase the personal parts of these events, in the transaction that permanently deletes their subject."""
     events = select(AuditEvent.id).where(which)
     db.session.execute(delete(AuditPrivate).where(AuditPrivate.event_id.in_(events)))
 
@@ -159,7 +159,7 @@ _pending: ContextVar[list[Read] | None] = ContextVar("pending reads", default=No
 
 @contextmanager
 def batched_reads() -> Iterator[None]:
-    """Collect the read events of the block and write them together when it ends: one query, one insert."""
+    """Collect the read events in the block and write them in one batch when it ends."""
     reads: list[Read] = []
     before = _pending.set(reads)
     try:
@@ -171,11 +171,11 @@ def batched_reads() -> Iterator[None]:
 
 
 def record_read(actor: Actor, action: str, target: AuditTarget) -> None:
-    """Record a read at most once per target, account and minute, so that a series of range requests is one event.
+    """Record a read at most once per target, account and minute, so that a series of range requests logs one event.
 
-    Inside `batched_reads`, the event is written when that block ends. Otherwise this function ends the session's
-    transaction, which must not have changed anything, and writes the event in a separate one. So the read itself needs
-    no write lock, and nothing waits for fsync.
+    Inside `batched_reads`, the event is written when that block ends. Otherwise, this function ends the session's
+    transaction, which must not have changed anything, and writes the event in a separate one. The read itself therefore
+    needs no write lock, and nothing waits for fsync.
     """
     pending = _pending.get()
     if pending is None:
@@ -198,14 +198,14 @@ def _write_reads(reads: Sequence[Read]) -> None:
 
 
 def _key(action: str, target: AuditTarget) -> tuple[str, int | None, str | None, int | None, int | None]:
-    """Return the key by which two reads count as the same. A document implies its record."""
+    """Return the key that is the same for repeated reads. A document's key omits its record, which it implies."""
     if target.file_id is not None:
         return action, target.patient_id, None, None, target.file_id
     return action, target.patient_id, target.entity_type, target.entity_id, None
 
 
 def _same_reads(actor: Actor, reads: Iterable[Read]) -> Select[Any]:
-    """Return a query for the keys of those reads that were already recorded within the last minute."""
+    """Return a query for the keys of the reads that were already recorded within the last minute."""
     of_record = AuditEvent.file_id.is_(None)
     entity_type = case((of_record, AuditEvent.entity_type))
     entity_id = case((of_record, AuditEvent.entity_id))
@@ -235,13 +235,13 @@ def _is_same(action: str, target: AuditTarget) -> ColumnElement[bool]:
 
 
 def record_reads(actor: Actor, action: str, files: Sequence[EntityFile]) -> None:
-    """Record reads of many documents in the open transaction, each at most once per minute, checked by one query."""
+    """Record reads of many documents in the open transaction, each at most once per minute, using one query."""
     known = set(db.session.scalars(_recent(actor, action).where(AuditEvent.file_id.in_([file.id for file in files]))))
     record_each(actor, action, [(subject_of(file), {}) for file in files if file.id not in known])
 
 
 def changed_account(event: Any) -> int | None:
-    """Return the id of the account that an event changed: how one signs in to it, or who it lets in."""
+    """Return the id of the account whose sign-in, roles, tokens or shares an event changed, or None."""
     if event.action not in ACCOUNT_CHANGES or event.outcome != "done":
         return None
     account: int | None = (event.details or {}).get("account", event.actor_id)
@@ -271,7 +271,7 @@ def _recent(actor: Actor, action: str, outcome: str = "done") -> Select[int | No
 
 @dataclass(frozen=True)
 class ActivityFilter:
-    """Filter for a patient's events: about one document, by one account, of one kind (a key of KINDS)."""
+    """Filter for a patient's events: by document, account and kind (a key of KINDS)."""
 
     document: int | None = None
     who: int | None = None
@@ -303,9 +303,9 @@ def trail(
 def changes(
     patient_id: int, record: tuple[str, int] | None = None, before: int | None = None, limit: int = 100
 ) -> Sequence[tuple[AuditEvent, str | None]]:
-    """Return edits of a patient's own fields, or of a record and its documents, newest first.
+    """Return edits to a patient's own fields, or to a record and its documents, newest first.
 
-    Each comes with the account's e-mail address.
+    Each edit comes with the account's e-mail address.
 
     record  type and id of the record; None: the patient's own fields
     before  id of the last event that was already shown
@@ -345,7 +345,7 @@ def people(patient_id: int) -> Sequence[tuple[int, str]]:
 
 
 def last_name_of(patient_id: int, file_id: int) -> str | None:
-    """Return the most recent name of a document, or None if it never was this patient's or its name was erased."""
+    """Return a document's last recorded name, or None if it never belonged to this patient or the name was erased."""
     query = (
         select(AuditPrivate.content)
         .join(AuditEvent, AuditEvent.id == AuditPrivate.event_id)

@@ -1,4 +1,4 @@
-"""The declared fields that an edit changed."""
+"""Find and name the fields that an edit changed."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ MOST_NAMED = 3
 
 
 def changed_fields(event: AuditEvent, registry: Registry) -> Sequence[Field]:
-    """Return the fields that this event changed, in their declared order; those no longer declared last."""
+    """Return the fields that this event changed, in declared order, followed by those no longer declared."""
     names = (event.details or {}).get("changed") or ()
     declared = [field for field in _declared(event, registry) if field.name in names]
     known = {field.name for field in declared}

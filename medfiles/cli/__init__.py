@@ -30,9 +30,9 @@ MAKES_A_DATABASE = ("restore",)
 
 
 class Commands(AppGroup):
-    """Seal a command's audit events when it ends, because no server may be running to do so.
+    """Seal a command's audit events when the command ends, because no server may be running to do it.
 
-    A command that ends with an error message seals nothing.
+    If the command ends with an error message, nothing is sealed.
     """
 
     def invoke(self, context: click.Context) -> Any:
@@ -43,7 +43,7 @@ class Commands(AppGroup):
             failed = True
             raise
         finally:
-            if not failed and context.invoked_subcommand != audit.group.name:  # these report what they seal
+            if not failed and context.invoked_subcommand != audit.group.name:  # audit commands report what they seal
                 seal_waiting(current_app)
 
 

@@ -89,8 +89,8 @@ def bring_back(folder: Path, name: str | None, as_json: bool) -> None:
     found: list[str] = []
     if not done.outdated:
         found = [one.text for one in (integrity.verify(storages) + integrity.verify_deep(storages)).findings]
-        key = config["MEDFILES_AUDIT_KEY"] or config["MEDFILES_SECRET_KEY"] or done.secret  # the restored one
-        chain.renew_anchor(Sealer(chain.derive_key(key), services().sealer.anchor))  # the old head is of another chain
+        key = config["MEDFILES_AUDIT_KEY"] or config["MEDFILES_SECRET_KEY"] or done.secret  # the restored key
+        chain.renew_anchor(Sealer(chain.derive_key(key), services().sealer.anchor))  # the old head is another chain's
     lines = [*found, f"Restored {done.documents:,} documents from {done.name}."]
     lines += [text.format(count) for text, count in zip(TOKENS, astuple(done.tokens), strict=True) if count]
     lines += [CHANGED.format(", ".join(sorted(changed.values())))] * bool(changed)

@@ -17,7 +17,7 @@ NOT_READY = "The database is unavailable, or its tables are missing. Create them
 
 
 class Failure(click.ClickException):
-    """The error of a failed command. `code` is the same as in the API, or "usage" for misuse."""
+    """The error from a failed command. `code` is the same as in the API, or "usage" for incorrect usage."""
 
     def __init__(self, message: str, code: str, as_json: bool, exit_code: int = FINDINGS) -> None:
         super().__init__(message)
@@ -43,14 +43,14 @@ def _plain(value: Any) -> str:
 
 
 def with_summary(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the option --json to a command that ends with `summary`, and report its errors."""
+    """Add the --json option to a command that ends with `summary`, and report its errors."""
     return click.option("--json", "as_json", is_flag=True, help="Print a JSON summary.")(report_errors(command))
 
 
 def report_errors(command: Callable[..., Any]) -> Callable[..., Any]:
     """Report known errors as one line on standard error or, with --json, as an object on standard output.
 
-    The exit status is then 1, or 2 for misuse.
+    The exit status is then 1, or 2 for incorrect usage.
     """
 
     @wraps(command)

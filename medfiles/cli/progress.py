@@ -1,4 +1,4 @@
-"""Progress of long commands on standard error."""
+"""Report the progress of long commands on standard error."""
 
 import sys
 import time
@@ -10,7 +10,7 @@ EVERY = 5.0  # seconds between lines in a log
 
 
 class Progress:
-    """Report progress: one line that is updated on a terminal, otherwise a new line every few seconds."""
+    """Report progress: on a terminal, update one line; otherwise, write a new line every few seconds."""
 
     def __init__(self) -> None:
         self._on_terminal = sys.stderr.isatty()

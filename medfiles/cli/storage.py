@@ -1,4 +1,4 @@
-"""`flask medfiles sweep`, `trash` and `storage copy`."""
+"""`flask medfiles sweep`, `erase`, `trash` and `storage copy`."""
 
 import re
 import sys

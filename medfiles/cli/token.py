@@ -1,4 +1,4 @@
-"""`flask medfiles token`: API tokens without a browser."""
+"""`flask medfiles token`: manage API tokens without a browser."""
 
 from datetime import timedelta
 

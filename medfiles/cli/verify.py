@@ -22,7 +22,7 @@ class Amount(click.ParamType[int]):
 
 
 @click.command()
-@click.option("--deep", is_flag=True, help="Read every document and compare its SHA-256, least recently checked first.")
+@click.option("--deep", is_flag=True, help="Read every document and verify its SHA-256, least recently checked first.")
 @click.option("--rate", type=Amount(), help="With --deep: read at most this much per second, such as 20MB.")
 @click.option("--most", type=click.IntRange(1), help="With --deep: stop after this many documents.")
 @click.option("--quarantine", is_flag=True, help="Move unknown objects to lost+found in the store.")

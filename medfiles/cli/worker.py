@@ -16,7 +16,7 @@ from medfiles.jobs import queue as jobs
 from medfiles.operations import worker as operation_worker
 from medfiles.operations.confinement import check_sandbox
 
-STOP_SECONDS = 20.0  # seconds that the current job has to finish after a stop signal
+STOP_SECONDS = 20.0  # seconds the current job has to finish after a stop signal
 
 
 class StopRequested(Exception):
@@ -25,7 +25,7 @@ class StopRequested(Exception):
 
 @click.command()
 @click.option("--once", is_flag=True, help="Run the jobs that are due, then exit.")
-@click.option("--again", is_flag=True, help="Also run failed jobs again.")
+@click.option("--again", is_flag=True, help="Also retry failed jobs.")
 @with_summary
 def worker(once: bool, again: bool, as_json: bool) -> None:
     """Run background jobs: thumbnails, malware scans, integrity checks, emptying the trash. Start any number of workers
@@ -52,7 +52,7 @@ def _run_until_stopped(app: Any) -> None:
     click.echo("medfiles worker is running. Press Ctrl-C to stop.", err=True)
     with suppress(StopRequested):
         while thread.is_alive():
-            time.sleep(1)  # short: a signal that reaches another thread is handled when this one wakes
+            time.sleep(1)  # short, because a signal that reaches another thread is handled when this one wakes
         raise click.ClickException("Internal error. The worker stopped. Details are in the log.")
     stop.set()
     thread.join(STOP_SECONDS)

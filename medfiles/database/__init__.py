@@ -1,1 +1,1 @@
-"""The engine, transactions, and SQLite's settings."""
+"""The database handle, transactions and SQLite configuration."""

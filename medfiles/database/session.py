@@ -1,4 +1,4 @@
-"""The database handle: constraint names, UTC times, transactions."""
+"""The database handle, constraint naming, UTC datetimes and transactions."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -37,7 +37,7 @@ NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
     "pk": "pk_%(table_name)s",
 }
-Id = BigInteger().with_variant(Integer(), "sqlite")  # SQLite assigns ids only in a column of type INTEGER
+Id = BigInteger().with_variant(Integer(), "sqlite")  # SQLite assigns ids only in INTEGER columns
 
 
 class Base(DeclarativeBase):
@@ -45,7 +45,7 @@ class Base(DeclarativeBase):
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """Store aware datetimes; return them in UTC on every database."""
+    """Store timezone-aware datetimes, and return them in UTC on every database."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -80,11 +80,12 @@ def init_app(app: Flask) -> None:
 
 @contextmanager
 def transaction(commit: str = sqlite.SYNCHRONOUS) -> Iterator[Any]:
-    """Run a write transaction on the context's session: commit, or roll back on error.
+    """Run a write transaction on the app context's session. Commit at the end, or roll back on error.
 
-    On SQLite, it takes the write lock at once (BEGIN IMMEDIATE), so what it reads cannot change before it commits.
-    With `commit=ASYNCHRONOUS`, the commit does not wait for fsync. It survives a crash of the process, but a power cut
-    can undo it until the next durable commit, at the latest when the audit log is sealed a few seconds later.
+    On SQLite, the transaction takes the write lock immediately (BEGIN IMMEDIATE), so the data it reads cannot change
+    before the commit. With `commit=ASYNCHRONOUS`, the commit does not wait for fsync. It survives a process crash, but
+    a power failure can undo it until the next durable commit, at the latest when the audit log is sealed a few seconds
+    later.
 
     Raises DatabaseUnavailable if the database fails.
     """
@@ -101,7 +102,7 @@ def transaction(commit: str = sqlite.SYNCHRONOUS) -> Iterator[Any]:
 
 
 def begin_write(commit: str = sqlite.SYNCHRONOUS) -> None:
-    """Restart the session's transaction as a write transaction."""
+    """Roll back the session's transaction and begin a write transaction."""
     db.session.rollback()
     db.session.connection(execution_options={sqlite.WRITES: commit})
 
@@ -131,7 +132,7 @@ def utc_day(moment: Any) -> Any:
 
 
 def check_writable() -> None:
-    """Begin a write transaction and read in it. Raises DatabaseUnavailable if that fails."""
+    """Check that a write transaction can begin and commit. Raises DatabaseUnavailable if it cannot."""
     with transaction() as session:
         session.execute(text("SELECT 1"))
 

@@ -1,4 +1,4 @@
-"""SQLite: durable commits on every connection, and fair turns for writers."""
+"""Configure SQLite for durable commits, and give writers fair turns."""
 
 import os
 import sqlite3
@@ -12,10 +12,10 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-WRITES = "medfiles_writes"  # execution option of write transactions: when their commit is durable
+WRITES = "medfiles_writes"  # execution option for write transactions: when the commit becomes durable
 SYNCHRONOUS, ASYNCHRONOUS = "at-once", "soon"  # with its own fsync, or with the next commit that waits for fsync
 BUSY_SECONDS, PAUSE = 15, 0.001
-TRUNCATE_SECONDS = 2  # writers wait for up to as long
+TRUNCATE_SECONDS = 2  # writers may have to wait this long
 PRAGMAS = {
     "journal_mode": "WAL",
     "synchronous": "FULL",
@@ -28,7 +28,7 @@ PRAGMAS = {
 def configure(engine: Engine) -> None:
     """Enforce durable commits and foreign keys on an engine, and take the write lock when a write transaction begins.
 
-    Connecting raises RuntimeError if this SQLite cannot guarantee durable commits and foreign keys.
+    Connecting raises RuntimeError if this build of SQLite cannot guarantee durable commits and foreign keys.
     """
     write_lock = threading.Lock()
     file = DatabaseFile(engine.url.database)
@@ -43,7 +43,7 @@ def configure(engine: Engine) -> None:
 
     @event.listens_for(engine, "connect")
     def connect(connection: sqlite3.Connection, _: Any) -> None:
-        connection.isolation_level = None  # the driver begins no transactions: `begin` below does
+        connection.isolation_level = None  # transactions are begun by `begin` below, not by the driver
         for name, value in PRAGMAS.items():
             connection.execute(f"PRAGMA {name}={value}")
         if [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "foreign_keys")] != [2, 1]:
@@ -72,9 +72,9 @@ def configure(engine: Engine) -> None:
 
 
 class DatabaseFile:
-    """The database file, which must remain the one that was opened first.
+    """The database file, which must not be deleted or replaced while it is in use.
 
-    SQLite would create a missing file and keep writing to a deleted one, so confirmed changes would be lost.
+    Otherwise, SQLite would create a missing file or keep writing to a deleted one, and confirmed changes would be lost.
     """
 
     def __init__(self, path: str | None) -> None:
@@ -94,7 +94,7 @@ class DatabaseFile:
 
 
 def create_file(engine: Engine) -> None:
-    """Create the file of a new database, readable by its owner only."""
+    """Create the file for a new database, readable only by its owner."""
     if engine.url.database:
         with suppress(FileExistsError):
             os.close(os.open(engine.url.database, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
@@ -103,7 +103,7 @@ def create_file(engine: Engine) -> None:
 def truncate_log(connection: Any) -> bool:
     """Write the write-ahead log back into the database file and truncate it.
 
-    Return False if readers or writers kept it busy.
+    Return False if readers or writers kept the log busy.
     """
     connection.execute(f"PRAGMA busy_timeout={TRUNCATE_SECONDS * 1000}")
     try:
@@ -119,7 +119,7 @@ def _set_synchronous(connection: Connection, level: str) -> None:
 
 
 def _acquire_lock(connection: Connection, deadline: float) -> bool:
-    """Poll for the write lock until `deadline`, because SQLite's own backoff lets newcomers overtake.
+    """Poll for the write lock until `deadline`, because SQLite's own backoff lets newer writers overtake.
 
     Return whether the lock was acquired.
     """

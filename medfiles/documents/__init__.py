@@ -1,1 +1,1 @@
-"""Documents: upload, list, edit, trash, restore, ZIP, limits and rules."""
+"""Upload, list, edit, trash, restore and zip documents, and enforce their limits and rules."""

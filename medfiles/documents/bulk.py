@@ -1,4 +1,4 @@
-"""Operations on many documents of one record. Each is authorized once; an error in one document affects no others."""
+"""Bulk operations on a record's documents. Each is authorized once. An error in one document does not affect others."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ from medfiles.permissions import Action
 from medfiles.record_types.declared import RecordType
 from medfiles.storage import journal
 
-CHUNK = 100  # documents in one transaction
+CHUNK = 100  # documents per transaction
 TRASHED = "This document is in the trash. Restore it first."
 GONE = "A document that no longer exists"
 
@@ -41,7 +41,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Bundle:
-    """Documents to be read as one archive named `title`, and the names of those that cannot be read."""
+    """Documents to read as one archive named `title`, and the names of documents that cannot be read."""
 
     title: str
     members: Sequence[Member]
@@ -50,7 +50,7 @@ class Bundle:
 
 @dataclass(frozen=True)
 class Task:
-    """An operation on documents of a record.
+    """A bulk operation on a record's documents.
 
     new_check  returns a check that raises if a document cannot be changed; called once per chunk
     change     changes all documents that passed the check, or none of them
@@ -143,7 +143,7 @@ class BulkService(DocumentService):
             return self._run(Task("edit", record_type, record_id, lambda: check, change), ids)
 
     def open_many(self, record_type: RecordType, record_id: int, ids: Sequence[int]) -> Bundle:
-        """Return documents to be read as one archive. Raises NotFound if the actor can see none of them.
+        """Return documents to read as one archive. Raises NotFound if the actor can see none of them.
 
         Audit events are written before the first byte is read.
         """
@@ -177,7 +177,7 @@ class BulkService(DocumentService):
     def across(
         self, ids: Sequence[int], operation: Callable[[RecordType, int, Sequence[int]], Sequence[Result]]
     ) -> Sequence[Result]:
-        """Run a bulk operation on documents of any records, once per record."""
+        """Run a bulk operation on documents from any records, once per record."""
         found = _found(ids)
         by_record: dict[tuple[str, int], list[int]] = {}
         for file_id in ids:
@@ -193,9 +193,9 @@ class BulkService(DocumentService):
         return list(results.values())
 
     def open_across(self, ids: Sequence[int]) -> Bundle:
-        """Return documents of any records to be read as one archive.
+        """Return documents from any records to read as one archive.
 
-        Raises the first document's error, usually NotFound, if nothing can be opened.
+        Raises the first document's error, usually NotFound, if no document can be opened.
         """
         bundles: list[Bundle] = []
 
@@ -217,7 +217,7 @@ class BulkService(DocumentService):
         return [result for at in starts for result in self._run_chunk(task, unique[at : at + CHUNK])]
 
     def _run_chunk(self, task: Task, ids: Sequence[int]) -> Sequence[Result]:
-        """Change all documents at once. If another request changed one of them, halve until only that one fails."""
+        """Change all documents at once. If another request changed one, halve the chunk until only that one fails."""
         found, check = _found(ids), task.new_check()
         results = [task.check(file_id, found.get(file_id), check) for file_id in ids]
         try:
@@ -231,7 +231,7 @@ class BulkService(DocumentService):
         return results
 
     def _log_refusals(self, task: Task, results: Sequence[Result], found: Mapping[int, EntityFile]) -> None:
-        """Record each refusal, but only one per patient for documents of other records.
+        """Record each refusal, but only one per patient for documents in other records.
 
         Otherwise a long list of ids could flood a patient's log.
         """
@@ -250,7 +250,7 @@ class BulkService(DocumentService):
 
 
 def _found(ids: Sequence[int]) -> Mapping[int, EntityFile]:
-    """Load the current rows, detached, so later commits do not expire them."""
+    """Load the current rows and detach them, so that later commits do not expire them."""
     query = select(EntityFile).where(EntityFile.id.in_(ids)).execution_options(populate_existing=True)
     files = db.session.scalars(query).all()
     for file in files:
@@ -259,7 +259,7 @@ def _found(ids: Sequence[int]) -> Mapping[int, EntityFile]:
 
 
 def _locked(files: Sequence[EntityFile], check: Check) -> Sequence[EntityFile]:
-    """Lock the rows in the open transaction and check them again. Raises Conflict if one of them is gone."""
+    """Lock the rows in the open transaction and check them again. Raises Conflict if a row no longer exists."""
     ids = sorted(file.id for file in files)
     query = select(EntityFile).where(EntityFile.id.in_(ids)).order_by(EntityFile.id)
     locked = db.session.scalars(query.with_for_update().execution_options(populate_existing=True)).all()

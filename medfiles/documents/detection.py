@@ -1,6 +1,6 @@
-"""File names and types: clean a name once, and detect the type from the bytes in the sandbox.
+"""Clean file names, and detect file types from the bytes in the sandbox.
 
-The type that the sender claims is never used, and content is never parsed in this process.
+The type claimed by the sender is never used, and content is never parsed in this process.
 """
 
 import re
@@ -20,7 +20,7 @@ LEADING = re.compile(r"^(?:[ .]|[A-Za-z]:(?=\S))+")
 DEVICE = re.compile(r"(?:con|prn|aux|nul|clock\$|conin\$|conout\$|(?:com|lpt)[0-9¹²³]) *(?:\.|$)", re.IGNORECASE)
 IN_WORD = "Open it in Word and save it as .docx or PDF."
 AS_IMAGE = "Open it on your device and save it as JPG or PNG."
-ADVICE = {  # where renaming does not help
+ADVICE = {  # for content that renaming cannot fix
     "an OpenDocument file": IN_WORD,
     "a rich text document": IN_WORD,
     "an old Office document": IN_WORD,
@@ -45,7 +45,7 @@ class Found:
 
 
 def clean_name(raw: str) -> str:
-    """Return the name in NFC, without path, control characters and anything else that file systems reject.
+    """Return the name in NFC, without a path, control characters or anything else that file systems reject.
 
     The result has 1 to 240 bytes of UTF-8 and keeps its extension. Cleaning is idempotent. Raises BadName if nothing
     usable is left.
@@ -67,8 +67,8 @@ def extension_of(name: str) -> str:
 def inspect(path: Path, extension: str, sandbox: Sandbox) -> Found:
     """Detect a file's type and check that it matches the extension.
 
-    Raises EmptyFile, TypeNotAllowed for an unknown extension, ContentMismatch if the types differ, Rejected for unsafe
-    content, NotChecked if the inspection failed, or Busy if no worker was free.
+    Raises TypeNotAllowed if the extension is unknown, EmptyFile if the file is empty, ContentMismatch if the types
+    differ, Rejected if the content is unsafe, NotChecked if the inspection failed, or Busy if no worker was free.
     """
     if extension not in BY_EXTENSION:
         raise TypeNotAllowed(f"Files of type {extension or 'unknown'} are not accepted.")
@@ -83,7 +83,7 @@ def inspect(path: Path, extension: str, sandbox: Sandbox) -> Found:
 
 
 def recognise(path: Path, extension: str, sandbox: Sandbox) -> Found | None:
-    """Detect the type of a file that is kept even if its name is wrong: by its extension, or else by its content.
+    """Detect the type of a file that is kept even if its extension does not match its content.
 
     Return None if the type is unknown.
     """

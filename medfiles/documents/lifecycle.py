@@ -1,7 +1,7 @@
-"""Keep row, bytes, previews and audit log consistent when a document is stored, moved, trashed, restored or purged.
+"""Keep rows, bytes, previews and audit log consistent when documents are stored, moved, trashed, restored or purged.
 
 Every change takes the same steps: journal the new keys, write the objects, change the locked rows in one transaction,
-commit, remove the old objects. Wherever a crash interrupts it, a row or the journal names each object.
+commit, remove the old objects. If a crash interrupts a change, a row or the journal still names each object.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,11 +28,11 @@ from medfiles.record_types.declared import RecordType, Registry
 from medfiles.storage import TRASH, Storage, Storages, journal, live_key, trash_key
 
 log = structlog.get_logger("medfiles.documents.lifecycle")
-ERASE_AFTER = timedelta(hours=12)  # so that one job serves many deletions, and retries still fit into a day
+ERASE_AFTER = timedelta(hours=12)  # so that one job covers many deletions, and retries still fit within a day
 CHANGED = "This was changed elsewhere. Reload the page to see the latest version."
-LARGE = 50  # documents: with more, a record's rows change in one transaction and a job moves the bytes afterwards
+LARGE = 50  # if a record has more documents, its rows change in one transaction and a job moves the bytes afterwards
 BATCH = 100  # documents whose bytes a job moves in one transaction
-# A patient's own row alone says that the patient is in the trash, and everything below it.
+# When a patient is trashed, only the patient's own row changes, not those of the patient's records and documents.
 IN_TRASH = or_(
     EntityFile.deleted_at.is_not(None),
     exists(
@@ -49,7 +49,7 @@ Moving = AbstractContextManager[Sequence[EntityFile]]
 
 @dataclass(frozen=True)
 class Move:
-    """A copy of one document's bytes from `old` in storage `source` to `new` in storage `target`."""
+    """A planned copy of one document's bytes from `old` in storage `source` to `new` in storage `target`."""
 
     file_id: int
     source: str
@@ -58,23 +58,23 @@ class Move:
     new: str
     size: int
     sha256: str
-    deleted_at: datetime | None  # of the row, which must not go to the trash or leave it during the copy
+    deleted_at: datetime | None  # the row's value, which must not change during the copy
 
 
 def moving_to_trash(storages: Storages, files: Sequence[EntityFile]) -> Moving:
-    """Move documents' bytes to the trash. The body of the `with` must call `mark_trashed`."""
+    """Move documents' bytes to the trash. The `with` body must call `mark_trashed`."""
     return moving(storages, files, lambda file: trash_key(now().date(), _extension(file)))
 
 
 def moving_from_trash(storages: Storages, registry: Registry, files: Sequence[EntityFile]) -> Moving:
-    """Move documents' bytes out of the trash. The body of the `with` must call `mark_restored`."""
+    """Move documents' bytes out of the trash. The `with` body must call `mark_restored`."""
     return moving(storages, files, lambda file: live_key(registry[file.entity_type].directory, _extension(file)))
 
 
 def mark_trashed(actor: Actor, files: Sequence[EntityFile], record: RecordMixin | None = None) -> None:
-    """Mark the rows of documents whose bytes move to the trash, and log it, in the open transaction.
+    """Mark documents as trashed and log this, in the open transaction of `moving_to_trash`.
 
-    A `record` is trashed together with its documents, with the same deletion time.
+    A `record` is trashed together with its documents and gets the same deletion time.
     """
     at = now() if record else None
     for row in _with(record, files):
@@ -84,9 +84,9 @@ def mark_trashed(actor: Actor, files: Sequence[EntityFile], record: RecordMixin 
 
 
 def mark_restored(actor: Actor, files: Sequence[EntityFile], record: RecordMixin | None = None) -> None:
-    """Unmark the rows of documents whose bytes leave the trash, and of their `record`, and log it.
+    """Mark documents and their `record`, if given, as restored, and log this.
 
-    Like `mark_trashed`, this is part of the open transaction.
+    This runs in the open transaction of `moving_from_trash`.
     """
     for row in _with(record, files):
         row.deleted_at = row.deleted_by = row.deleted_round = None
@@ -100,18 +100,18 @@ def _with(record: RecordMixin | None, files: Sequence[EntityFile]) -> Iterator[E
 
 
 def lock_all(entity_type: str, entity_id: int, deleted_at: datetime | None) -> int:
-    """Lock a record's documents that went to the trash at this time, None for the live ones; return how many.
+    """Lock a record's documents that were trashed at this time, or its live documents if None. Return how many.
 
-    Lock the record after them, in the open transaction: moves lock in this order.
+    The caller must lock the record afterwards, in the same transaction, because moves lock in this order.
     """
     query = select(EntityFile.id).where(*_of_record(entity_type, entity_id, deleted_at)).order_by(EntityFile.id)
     return len(db.session.scalars(query.with_for_update()).all())
 
 
 def trash_all(actor: Actor, record_type: RecordType, record: RecordMixin, number: int) -> None:
-    """Move a record and its `number` documents, locked by `lock_all`, to the trash by a fixed number of statements.
+    """Trash a record and its `number` documents, locked by `lock_all`, with a fixed number of statements.
 
-    The documents keep their keys until a job has moved the bytes, and the event of the record stands for all of them.
+    The documents keep their keys until a job has moved the bytes. The record's audit event covers all of them.
     """
     _change_all(record_type, record, number, now(), actor.user_id, rounds.current())
 
@@ -140,22 +140,22 @@ def _of_record(entity_type: str, entity_id: int, deleted_at: datetime | None) ->
 
 
 def trash_patient(actor: Actor, patient: Patient) -> None:
-    """Move a locked patient to the trash, in the open transaction: with everything below it, whose rows stay as is."""
+    """Trash a locked patient, in the open transaction. The rows of the patient's records and documents stay as is."""
     patient.deleted_at, patient.deleted_by, patient.deleted_round = now(), actor.user_id, rounds.current()
     jobs.enqueue(jobs.MOVE, patient.id)
 
 
 def restore_patient(patient: Patient) -> None:
-    """Restore a locked patient, in the open transaction: what was in the trash before stays there."""
+    """Restore a locked patient, in the open transaction. Anything that was trashed separately stays in the trash."""
     patient.deleted_at = patient.deleted_by = patient.deleted_round = None
     jobs.enqueue(jobs.MOVE, patient.id)
 
 
 def move_pending(storages: Storages, registry: Registry, patient_id: int) -> int:
-    """Move the bytes of a patient's documents that went to the trash, or left it, without them; return how many.
+    """Move the bytes of a patient's documents that were trashed or restored before their bytes were moved.
 
-    Each batch is a move of its own that the journal makes whole, so this can be interrupted and repeated. A change of
-    state in between counts at once: what a restored record or patient still has at its live keys stays there.
+    Return the number of documents moved. Each batch is a separate, journaled move, so this can be interrupted and
+    repeated. It uses the current state: bytes still at live keys stay there if their record or patient was restored.
     """
     moved = after = 0
     pending = select(EntityFile.id).where(EntityFile.patient_id == patient_id, _MISPLACED).order_by(EntityFile.id)
@@ -166,12 +166,12 @@ def move_pending(storages: Storages, registry: Registry, patient_id: int) -> int
 
 
 def _move_some(storages: Storages, registry: Registry, ids: Sequence[int]) -> int:
-    """Move all at once; if one was changed or lost, halve until only that one stays where it is."""
+    """Move all documents at once. If one was changed or lost, halve the batch until only that one is not moved."""
     files = db.session.scalars(select(EntityFile).where(EntityFile.id.in_(ids), _MISPLACED)).all()
     try:
         with moving(storages, files, lambda file: _key_after_change(registry, file)) as moved:
             for file in moved:
-                flag_modified(file, "updated_at")  # keep it: the document itself did not change
+                flag_modified(file, "updated_at")  # keep its value, because the document itself did not change
         return len(files)
     except (Conflict, BlobMissing) as error:
         if half := len(ids) // 2:
@@ -181,14 +181,14 @@ def _move_some(storages: Storages, registry: Registry, ids: Sequence[int]) -> in
 
 
 def _key_after_change(registry: Registry, file: EntityFile) -> str:
-    """Return a new key in the trash for a document at a live key, and the other way round."""
+    """Return a new trash key for a document at a live key, and vice versa."""
     if file.file_path.startswith(TRASH):
         return live_key(registry[file.entity_type].directory, _extension(file))
     return trash_key(now().date(), _extension(file))
 
 
 def purge(registry: Registry, actor: Actor | None, files: Sequence[EntityFile]) -> Sequence[str]:
-    """Permanently delete documents in the open transaction. Return the keys to remove after its commit."""
+    """Permanently delete documents in the open transaction. Return the keys to remove after the commit."""
     erase_personal(files)
     event_log.record_each(actor, "purge", [(replace(event_log.subject_of(file), name=None), {}) for file in files])
     return [*delete_rows(files), *registry.additional.forget(files)]
@@ -206,7 +206,7 @@ def erase_personal(files: Sequence[EntityFile]) -> None:
 
 
 def erase_later() -> None:
-    """Enqueue a job that erases what the open transaction deletes from the database files as well."""
+    """Enqueue a job that erases from the database files what the open transaction deletes."""
     jobs.enqueue(jobs.ERASE, after=ERASE_AFTER)
 
 
@@ -225,9 +225,9 @@ def delete_rows(files: Sequence[EntityFile]) -> Sequence[str]:
 def moving(
     storages: Storages, files: Sequence[EntityFile], new_key: Callable[[EntityFile], str], target: Storage | None = None
 ) -> Iterator[Sequence[EntityFile]]:
-    """Copy bytes to new keys in the same storages or in `target`, then run the body in the transaction for the rows.
+    """Copy documents' bytes to new keys in the same storages or in `target`, then run the body in a transaction.
 
-    Yields the locked rows. They get their new keys after the body; an error in the body undoes everything. Raises
+    Yields the locked rows, which get their new keys after the body. An error in the body undoes everything. Raises
     Conflict if another operation moved one of the documents first.
     """
     moves = {
@@ -257,7 +257,7 @@ def moving(
 def storing(
     storages: Storages, expected: Mapping[str, Sequence[str]], failures: tuple[type[Exception], ...] = (MedfilesError,)
 ) -> Iterator[None]:
-    """Journal the keys that the body will write, by storage. On one of the `failures`, remove what it wrote."""
+    """Journal the keys, by storage, that the body will write. If it raises one of `failures`, remove what it wrote."""
     for storage, keys in expected.items():
         journal.expect(storage, keys)
     try:
@@ -292,7 +292,7 @@ def _copy(storages: Storages, move: Move) -> None:
 
 
 def _lock(moves: Mapping[int, Move]) -> Sequence[EntityFile]:
-    """Lock the rows in the order of their ids. Raises Conflict if one of them has another key or state by now."""
+    """Lock the rows in id order. Raises Conflict if one is missing or its key or deletion time has changed."""
     query = select(EntityFile).where(EntityFile.id.in_(moves)).order_by(EntityFile.id)
     files = db.session.scalars(query.with_for_update().execution_options(populate_existing=True)).all()
     expected = [(at, moves[at].old, moves[at].deleted_at) for at in sorted(moves)]

@@ -1,4 +1,7 @@
-"""Lists of documents, of one record or of a patient: search, filters, sort orders and pages."""
+"""List the documents of a record or a patient, with search, filters, sorting and pagination.
+
+Each sort order is a row of SORTS. To add a sort order, add a row.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,13 +37,13 @@ def _moment(text: str) -> datetime:
 
 @dataclass(frozen=True)
 class Sort:
-    """A sort order of lists. To add one, add a row to SORTS.
+    """A sort order for document lists.
 
-    label    column heading; in the trash, `trash_label` if given
+    label    column heading; for the trash, `trash_label` if given
     order    default direction
-    sql      value in the database, never NULL; in the trash, `trash_sql` if given
-    value    the same value in Python, for documents without a row
-    read     parses the value in a cursor; raises ValueError if it is invalid
+    sql      value in the database, never NULL; for the trash, `trash_sql` if given
+    value    function that returns the same value in Python, for documents without a row
+    read     function that parses the value in a cursor; raises ValueError if it is invalid
     """
 
     name: str
@@ -60,7 +63,7 @@ _media = case({name: row.group for name, row in BY_NAME.items()}, value=EntityFi
 
 
 def _detail_sort(field: DocumentField) -> Sort:
-    """Return the sort order for a detail. Documents without it sort as if it had the smallest possible value."""
+    """Return the sort order for a detail. Documents without the detail sort as if it had the lowest possible value."""
     least, read = (date.min, date.fromisoformat) if field.kind == "date" else ("", str)
     value: ColumnElement[Any] = func.coalesce(getattr(EntityFile, field.name), least)
     return Sort(field.name, field.label, "asc", value, lambda file: getattr(file, field.name) or least, read)
@@ -101,10 +104,10 @@ class ListQuery:
     order: str = "desc"
     cursor: Cursor | None = None
     details: Mapping[str, Any] = field(default_factory=dict)  # values of FILTER_FIELDS by name, or "none"
-    trashed: bool = False  # list the trash instead; the date is then the date of deletion
+    trashed: bool = False  # list the trash instead; dates are then deletion dates
 
     def heading(self, sort: str) -> str:
-        """Return the column heading of a sort order."""
+        """Return the column heading for a sort order."""
         return self.trashed and SORTS[sort].trash_label or SORTS[sort].label
 
     @property
@@ -112,7 +115,7 @@ class ListQuery:
         return bool(self.q or self.details or self.media or self.from_ or self.to)
 
     def query(self) -> dict[str, str]:
-        """Return the query parameters of the first page of this list."""
+        """Return the query parameters for the first page of this list."""
         given = {
             "q": self.q,
             **{name: str(value) for name, value in self.details.items()},
@@ -158,7 +161,7 @@ def page(
     """Return the documents after the cursor: up to `limit`, or all of them.
 
     counted  count the matching documents on every page, not only on the first
-    also     documents without a row, to be listed among the others
+    also     documents without a row, to list among the others
     """
     sort = SORTS[list_query.sort]
     value = sort.column(list_query.trashed)
@@ -193,9 +196,9 @@ def around(
 ) -> tuple[int, int, Sequence[tuple[int, EntityFile]]]:
     """Find a document and its neighbors in the whole list, in one statement.
 
-    Returns the document's position, counted from 1, the number of documents in the list, and documents with their
-    positions: those at most `reach` before or after it, the first and the last. If the document is not in the list,
-    both numbers are 0.
+    Returns the document's position, counted from 1, the number of documents in the list, and some documents with their
+    positions: those at most `reach` places before or after it, the first and the last. If the document is not in the
+    list, both numbers are 0.
     """
     order = _order(list_query)
     number, total = func.row_number().over(order_by=order).label("number"), func.count().over().label("total")
@@ -227,7 +230,7 @@ def _ordered(query: Select[Any], where: Where, list_query: ListQuery) -> Select[
 def _order(list_query: ListQuery) -> list[Any]:
     keys = [SORTS[list_query.sort].column(list_query.trashed), EntityFile.id]
     if not list_query.trashed:
-        keys.insert(0, EntityFile.deleted_at)  # always NULL here, but PostgreSQL needs it to sort by the index
+        keys.insert(0, EntityFile.deleted_at)  # always NULL here, but PostgreSQL needs it to sort by index
     return [key.desc() if list_query.order == "desc" else key.asc() for key in keys]
 
 
@@ -248,7 +251,7 @@ def _conditions(where: Where, list_query: ListQuery) -> list[ColumnElement[bool]
 
 
 def _merged(rows: list[Row], others: Sequence[Row], list_query: ListQuery) -> list[Row]:
-    """Merge the documents without a row that come after the cursor into the rows, in list order."""
+    """Merge the documents without a row that sort after the cursor into the rows, in list order."""
     if not others:
         return rows
 

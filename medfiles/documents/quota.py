@@ -1,4 +1,4 @@
-"""Quota: how many bytes the documents of an owner's patients may use, including those in the trash."""
+"""Limit the bytes that the documents of an owner's patients may use, including documents in the trash."""
 
 from sqlalchemy import func, select
 
@@ -22,7 +22,8 @@ def used_bytes(owner_id: int) -> int:
 def require_quota(patient_id: int, size: int, quota: int, *, lock: bool = False) -> None:
     """Raise OverQuota if the patient's owner has no room for `size` more bytes.
 
-    With `lock`, for the transaction that adds them, block other uploads to this owner's patients until the commit.
+    With `lock`, block other uploads for this owner's patients until the commit. Use it in the transaction that adds the
+    document.
     """
     if not quota:
         return

@@ -1,4 +1,4 @@
-"""Rules for documents and their records, and the permit and metadata of an upload."""
+"""Rules for documents and their records, and the permit and metadata for an upload."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from medfiles.record_types.document_fields import UPLOAD_FIELDS
 from medfiles.record_types.fields import CHECKS
 from medfiles.text import clean_text
 
-FORM_OVERHEAD = 64 * 1024  # bytes of an upload that are not the files themselves
+FORM_OVERHEAD = 64 * 1024  # bytes in an upload request in addition to the files
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class UploadPermit:
     record_type: RecordType
     record_id: int
     patient_id: int
-    again: bool = False  # an earlier attempt of the same upload was stored
+    again: bool = False  # an earlier attempt at the same upload was stored
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def accepted_extension(record_type: RecordType, name: str) -> str:
 
 
 def checked_details(record_type: RecordType, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the given details, except the name, in the form in which they are stored.
+    """Validate the given details, except the name, and return them in their stored form.
 
     Raises Rejected if a value is invalid.
     """
@@ -91,7 +91,7 @@ def checked_details(record_type: RecordType, given: Mapping[str, Any]) -> dict[s
 
 
 def checked_changes(record_type: RecordType, file: EntityFile, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the changed details in the form in which they are stored. A new name keeps the document's extension."""
+    """Validate the changes and return them in their stored form. A new name keeps the document's extension."""
     changed = checked_details(record_type, changes)
     if "file_name" in changes:
         name, extension = detection.clean_name(changes["file_name"] or ""), detection.extension_of(file.file_name)

@@ -28,7 +28,7 @@ FIRST_TO_TRASH = "Only documents in the trash can be deleted permanently. Move t
 
 @dataclass(frozen=True)
 class RecordTotals:
-    """How many documents of a record are live and how many are in the trash."""
+    """How many of a record's documents are live and how many are in the trash."""
 
     live: int
     trashed: int
@@ -61,7 +61,7 @@ class DocumentService(UploadService):
             return listing.page(listing.of_patient(patient_id), list_query, limit, also=also)
 
     def matching(self, record_type: RecordType, record_id: int, list_query: ListQuery) -> Sequence[int]:
-        """Return the ids of all documents that the list shows on any page."""
+        """Return the ids of all matching documents, on all pages."""
         with self.reading("list", entity_type=record_type.name, entity_id=record_id) as target:
             self.authorized_record(record_type, record_id, Action.EDIT if list_query.trashed else Action.VIEW, target)
             return listing.matching(record_type, record_id, list_query)
@@ -69,7 +69,7 @@ class DocumentService(UploadService):
     def around(
         self, file: EntityFile, list_query: ListQuery, reach: int
     ) -> tuple[int, int, Sequence[tuple[int, EntityFile]]]:
-        """Return a document's position and neighbors in the list of its record, as `listing.around` does."""
+        """Return a document's position and neighbors in its record's list, as `listing.around` does."""
         record_type = self.registry[file.entity_type]
         with self.reading("list", entity_type=file.entity_type, entity_id=file.entity_id) as target:
             level = Action.EDIT if list_query.trashed else Action.VIEW
@@ -97,11 +97,11 @@ class DocumentService(UploadService):
         return db.session.scalars(query.order_by(EntityFile.id).limit(1)).first()
 
     def count(self, record_type: RecordType, record_ids: Collection[int]) -> Mapping[int, int]:
-        """Count documents per record, in one query. Records the actor cannot see are left out."""
+        """Count documents per record, in one query. Omit records the actor cannot see."""
         return {record_id: count for record_id, (_, count) in self.badges(record_type, record_ids).items()}
 
     def badges(self, record_type: RecordType, record_ids: Collection[int]) -> Mapping[int, tuple[str, int]]:
-        """Return title and document count per record, in one query. Records the actor cannot see are left out."""
+        """Return each record's title and document count, in one query. Omit records the actor cannot see."""
         model, allowed = record_type.model, permissions.patients_for(self.actor)
         title = getattr(model, record_type.title_field)
         documents = select(EntityFile.entity_id.label("record_id")).where(
@@ -131,19 +131,19 @@ class DocumentService(UploadService):
         return totals
 
     def recent(self, patient_id: int | None = None, limit: int = 8) -> Sequence[EntityFile]:
-        """Return the newest documents of one patient, or of all patients the actor can see."""
+        """Return the newest documents for one patient, or for all patients the actor can see."""
         query = self._live().order_by(EntityFile.uploaded_at.desc(), EntityFile.id.desc()).limit(limit)
         if patient_id is not None:
             query = query.where(EntityFile.patient_id == patient_id)
         return db.session.scalars(query).all()
 
     def quarantined(self, patient_id: int) -> Sequence[EntityFile]:
-        """Return a patient's live documents in which the scan found malware."""
+        """Return a patient's live documents in which a scan found malware."""
         query = self._live().where(EntityFile.patient_id == patient_id, EntityFile.scan == INFECTED)
         return db.session.scalars(query.order_by(EntityFile.id)).all()
 
     def trashed(self, patient_id: int) -> Sequence[EntityFile]:
-        """Return a patient's documents in the trash, most recently deleted first, without those of trashed records."""
+        """Return a patient's trashed documents, most recently deleted first, except those of trashed records."""
         with self.reading("list-trash", patient_id=patient_id) as target:
             self.authorized_patient(patient_id, Action.EDIT, target)
             query = select(EntityFile).where(EntityFile.patient_id == patient_id, EntityFile.deleted_at.is_not(None))
@@ -154,7 +154,7 @@ class DocumentService(UploadService):
             return db.session.scalars(query.order_by(EntityFile.deleted_at.desc(), EntityFile.id)).all()
 
     def get(self, file_id: int) -> EntityFile:
-        """Return a document without an audit event, for callers that record their own or show a row again."""
+        """Return a document without logging a view, for callers that log their own event or show a row again."""
         with self.operation("view", file_id=file_id) as target:
             return self.authorized_file(file_id, Action.VIEW, target)
 
@@ -163,7 +163,7 @@ class DocumentService(UploadService):
             return self.authorized_file(file_id, Action.VIEW, target)
 
     def editable(self, file_id: int) -> EntityFile:
-        """Return a document if the actor may edit it. Call it before parsing the changes."""
+        """Return a document if the actor may edit it. Call this before parsing the changes."""
         with self.operation("edit", file_id=file_id) as target:
             return self.authorized_file(file_id, Action.EDIT, target)
 
@@ -176,7 +176,7 @@ class DocumentService(UploadService):
             return opened(file, self.storages)
 
     def open_listed(self, number: int) -> DocumentContent:
-        """Return the content of a document by its id in a list, which may be that of an additional document."""
+        """Return a document's content by its id in a list, which may be the id of an additional document."""
         additional = self.registry.additional
         if (file_id := additional.document_id(number)) is not None:
             return self.open(file_id)
@@ -192,7 +192,7 @@ class DocumentService(UploadService):
         return content
 
     def authorized_additional(self, number: int, action: Action, target: AuditTarget) -> EntityFile:
-        """Return the additional document with this id. Raises NotFound or Forbidden without access."""
+        """Return the additional document with this id. Raises NotFound or Forbidden if access is denied."""
         if (file := self.registry.additional.find(number)) is None:
             raise NotFound()
         self.authorized_record(self.registry[file.entity_type], file.entity_id, action, target)
@@ -208,9 +208,10 @@ class DocumentService(UploadService):
     ) -> EntityFile:
         """Change a document's details or `file_name`. Absent fields stay unchanged; None or "" clears a field.
 
-        before    values the form was filled with: fields that the editor did not change keep their current value; a
-                  field that someone else changed too, to another value, raises EditConflict
-        versions  versions the change may be based on, as `version_of` returns them; any other raises Outdated
+        before    the form's initial values: fields that the editor left unchanged keep their current value; raises
+                  EditConflict if the editor and someone else changed a field to different values
+        versions  versions that the change may be based on, as returned by `version_of`; raises Outdated if the
+                  document has any other version
         """
         with self.operation("edit", file_id=file_id) as target, transaction():
             file = self.authorized_file(file_id, Action.EDIT, target, lock=True)
@@ -250,7 +251,7 @@ class DocumentService(UploadService):
         return select(EntityFile).where(EntityFile.patient_id.in_(allowed), EntityFile.deleted_at.is_(None))
 
     def _unless_moved(self, file: EntityFile, change: Callable[[Sequence[EntityFile]], None]) -> None:
-        """Change a document; try again if its bytes alone were moved in between, as a job does after a restore."""
+        """Change a document. Retry if only its bytes were moved in the meantime, as a job does after a restore."""
         file_id, key, deleted_at = file.id, file.file_path, file.deleted_at
         try:
             change([file])
@@ -266,12 +267,12 @@ class DocumentService(UploadService):
             lifecycle.mark_trashed(self.actor, moved)
 
     def _require_still_editor(self, files: Sequence[EntityFile]) -> None:
-        """Authorize again in the open transaction, which has locked the documents."""
+        """Authorize the actor again in the open transaction, which has locked the documents."""
         for patient_id in sorted({file.patient_id for file in files}):
             permissions.require_level(permissions.current_level(self.actor, patient_id), Action.EDIT)
 
     def _restore(self, record_type: RecordType, record_id: int, files: Sequence[EntityFile]) -> None:
-        """Restore documents of one record: all of them, or none if the record does not have enough room."""
+        """Restore these documents of one record, or none of them if the record does not have enough room."""
         with lifecycle.moving_from_trash(self.storages, self.registry, files) as moved:
             record = self.authorized_record(record_type, record_id, Action.EDIT, AuditTarget(), lock=True)
             require_live_record(record_type, record)

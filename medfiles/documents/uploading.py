@@ -1,4 +1,4 @@
-"""Uploads: grant permission, store each document exactly once, cancel."""
+"""Authorize uploads, store each document exactly once, and cancel uploads."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -41,8 +41,8 @@ SCAN_AFTER = timedelta(seconds=10)
 WARM_AFTER = timedelta(seconds=5)  # by then, an open list has requested the thumbnail
 KEY_REUSED = "This Idempotency-Key was already used for another document."
 ADDED_THEN_TRASHED = "This document was added earlier and is now in the trash."
-CANCEL_WITHIN = timedelta(hours=1)  # older uploads were acknowledged long ago and can only go to the trash
-# Executed in every upload, so they are built once.
+CANCEL_WITHIN = timedelta(hours=1)  # older uploads were acknowledged long ago and can only be trashed
+# Executed for every upload, so they are built once.
 _BY_KEY = select(UploadKey).where(
     UploadKey.user_id == bindparam("user_id"), UploadKey.idempotency_key == bindparam("key")
 )
@@ -68,7 +68,7 @@ class UploadState:
 @dataclass
 class UploadService(Service):
     sandbox: Sandbox = field(kw_only=True)
-    quota: int = field(default=0, kw_only=True)  # bytes per owner of patients, 0 for no limit
+    quota: int = field(default=0, kw_only=True)  # bytes per patient owner; 0: no limit
     scanner: Clamd | None = field(default=None, kw_only=True)
 
     def authorize_upload(
@@ -79,10 +79,10 @@ class UploadService(Service):
         files: int | None = None,
         retry_of: str | None = None,
     ) -> UploadPermit:
-        """Grant permission to upload `announced` bytes in at most `files` documents, before any of them are read.
+        """Grant permission to upload `announced` bytes in at most `files` documents, before reading any of the bytes.
 
-        `retry_of` is the upload's Idempotency-Key. The retry of an upload that was already stored is granted if the
-        actor can see the document, wherever it is now, and even if the record is full.
+        `retry_of` is the upload's Idempotency-Key. Retrying an upload that was already stored is allowed if the actor
+        can see the document, wherever it is now, even if the record is full.
         """
         with self.operation("attach", entity_type=record_type.name, entity_id=record_id) as target:
             row: EntityFile | RecordMixin
@@ -106,7 +106,7 @@ class UploadService(Service):
         return self.storages.default.stage(permit.record_type.max_size)
 
     def attach(self, permit: UploadPermit, staged: Staged, metadata: UploadMetadata) -> tuple[EntityFile, bool]:
-        """Store a document. Return it and whether it is new: a retry returns the document stored first, and False."""
+        """Store a document. Return it and True, or False with the document that an earlier attempt stored."""
         about = {"entity_type": permit.record_type.name, "entity_id": permit.record_id, "name": metadata.name[:255]}
         with self.operation("attach", patient_id=permit.patient_id, **about) as target:
             try:
@@ -130,7 +130,7 @@ class UploadService(Service):
                     stored = self._by_key(record_type, record_id, key, lock=True)  # may be stored by now
                 keys = self._discard(stored, target) if stored is not None else ()
                 if not self._state(record_type, record_id, key).cancelled:
-                    # Even if stored: another attempt may be on its way. Ignore a concurrent cancel of the same key.
+                    # Even if stored, because another attempt may be under way. Ignore a concurrent cancel of this key.
                     with suppress(IntegrityError), db.session.begin_nested():
                         db.session.add(CancelledUpload(user_id=self.actor.user_id, idempotency_key=key))
             journal.remove(self.storages, keys)
@@ -168,10 +168,10 @@ class UploadService(Service):
     def _insert(
         self, permit: UploadPermit, staged: Staged, metadata: UploadMetadata, file: EntityFile, target: AuditTarget
     ) -> tuple[EntityFile, bool]:
-        """Lock the record, check everything again and add the row, or return the row of an earlier attempt."""
+        """Lock the record, check everything again and add the row, or return the row from an earlier attempt."""
         record = self.authorized_record(permit.record_type, permit.record_id, Action.EDIT, AuditTarget(), lock=True)
         if earlier := self._earlier(permit, staged, metadata, target):
-            return earlier, False  # another attempt of the same upload was faster
+            return earlier, False  # another attempt at the same upload was faster
         require_live_record(permit.record_type, record)
         state = self._state(permit.record_type, record.id, metadata.idempotency_key)
         if state.cancelled:
@@ -196,7 +196,7 @@ class UploadService(Service):
         return file, True
 
     def _discard(self, key: UploadKey, target: AuditTarget) -> Sequence[str]:
-        """Delete a stored upload in the open transaction; return the keys to remove once it is committed."""
+        """Delete a stored upload in the open transaction. Return the keys to remove after the commit."""
         file = self._uploaded_as(key, Action.EDIT, target, lock=True)
         if not is_within(file.uploaded_at, CANCEL_WITHIN):
             raise Conflict("This document has already been added. Move it to trash instead.")
@@ -215,7 +215,7 @@ class UploadService(Service):
     def _earlier(
         self, permit: UploadPermit, staged: Staged, metadata: UploadMetadata, target: AuditTarget
     ) -> EntityFile | None:
-        """Return the document stored by an earlier attempt of the same upload, or None.
+        """Return the document stored by an earlier attempt at the same upload, or None.
 
         Raises Rejected if that attempt sent other bytes.
         """
@@ -242,7 +242,7 @@ class UploadService(Service):
     def _uploaded_as(self, key: UploadKey, action: Action, target: AuditTarget, *, lock: bool = False) -> EntityFile:
         """Return the upload's document, wherever it is now.
 
-        Raises Conflict if it is in the trash, NotFound if it was deleted permanently.
+        Raises Conflict if it is in the trash, or NotFound if it was deleted permanently.
         """
         file = self.authorized_file(key.file_id, action, target, lock=lock)
         require_live(file, ADDED_THEN_TRASHED)
@@ -259,6 +259,6 @@ class UploadService(Service):
 
 
 def count_live(registry: Registry, record_type: RecordType, record_id: int) -> int:
-    """Count the documents that count toward the record's limit, which excludes those in the trash."""
+    """Count the documents that count toward the record's limit: all except those in the trash."""
     live = db.session.scalar(_LIVE, {"record_type": record_type.name, "record_id": record_id})
     return (live or 0) + registry.additional.count(record_type.name, record_id)

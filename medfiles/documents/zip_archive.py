@@ -1,4 +1,4 @@
-"""Documents as one ZIP archive, written while it is sent; its exact size is known before the first byte."""
+"""Write documents to one ZIP archive while it is sent. Its exact size is known before the first byte."""
 
 import io
 import re
@@ -36,9 +36,10 @@ class Member:
 
 @dataclass(frozen=True)
 class Archive:
-    """A ZIP archive. Iterate over it to get its bytes; `size` is their exact number.
+    """A ZIP archive. Iterate over it to get its bytes; `size` is its exact size in bytes.
 
-    Iterating raises if a document cannot be read or its size is not the announced one. The archive is then incomplete.
+    Iterating raises an error if a document cannot be read or is not of the announced size. The archive is then
+    incomplete.
     """
 
     members: Sequence[Member]
@@ -56,7 +57,7 @@ class Archive:
 
 
 def archive(members: Sequence[Member], missing: Sequence[str] = ()) -> Archive:
-    """Return an archive of the members with unique, portable names, and a note that lists `missing` documents."""
+    """Return an archive of the members with unique, portable names, and a note that lists any `missing` documents."""
     if missing:
         note = (NOTE_HEAD + "".join(f"- {name}\n" for name in missing) + NOTE_END).encode()
         members = [*members, Member(NOTE, len(note), now(), lambda: iter([note]))]
@@ -102,7 +103,7 @@ def _folded(name: str) -> str:
 
 
 def _exactly(member: Member) -> Iterator[bytes]:
-    """Yield the announced number of bytes. Raises IntegrityFailed if there are too few, or before one too many."""
+    """Yield the announced number of bytes. Raises IntegrityFailed if the document has more or fewer bytes."""
     left = member.size
     with ExitStack() as stack:
         chunks = member.read()

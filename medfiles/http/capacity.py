@@ -1,4 +1,4 @@
-"""Keep threads free: limit how many requests read bodies, inspect uploads or wait to do so."""
+"""Keep threads free by limiting how many requests read bodies, inspect uploads, or wait to do either."""
 
 import threading
 from collections import Counter
@@ -16,14 +16,14 @@ from medfiles.sandbox.pool import Busy
 
 UPLOADS_PER_ACCOUNT = 6
 WAIT_SECONDS = 20.0
-SMALL_BODY = 16 * 1024  # the server receives such bodies before it gives the request a thread
+SMALL_BODY = 16 * 1024  # the server receives bodies up to this size before it assigns the request a thread
 NO_ROOM = "Too many files are being uploaded. Please try again in a moment."
 BODIES, FORMS = "bodies", "forms"
 
 
 @dataclass
 class Room:
-    """Places per key. At most `queue` callers wait for a place, each for at most `seconds`."""
+    """A limited number of places per key. At most `queue` callers wait for one, each for at most `seconds`."""
 
     queue: int
     seconds: float = WAIT_SECONDS
@@ -33,7 +33,7 @@ class Room:
 
     @contextmanager
     def place(self, key: object, size: int, full: MedfilesError) -> Iterator[None]:
-        """Hold one of `size` places. Raises `full` if none becomes free or too many callers already wait."""
+        """Hold one of the key's `size` places. Raises `full` if too many callers wait or none becomes free in time."""
         with self._changed:
             if self._taken[key] >= size:
                 self._wait(key, size, full)
@@ -59,7 +59,7 @@ class Room:
 
 
 class PlacedBody:
-    """A request body that waits for a place before its first byte is read, and frees it after the last one."""
+    """A request body that waits for a place before its first byte is read and releases it after the last."""
 
     def __init__(self, stream: IO[bytes], length: int) -> None:
         self._stream, self._left, self._place = stream, length, ExitStack()
@@ -84,7 +84,7 @@ def init_app(app: Flask) -> None:
 
 
 def bound_body() -> None:
-    """Replace a body that the client may send slowly with one that waits for a place."""
+    """Make a body that the client may send slowly wait for a place before it is read."""
     g.capacity = ExitStack()
     length = request.content_length or 0
     if length > SMALL_BODY or (length and "Expect" in request.headers):
@@ -92,7 +92,7 @@ def bound_body() -> None:
 
 
 def admit_upload() -> None:
-    """Take one of the account's upload places until the request ends. Raises TooManyUploads if none is free."""
+    """Hold one of the account's upload places until the request ends. Raises TooManyUploads if none becomes free."""
     g.uploading = True
     _take_slot()
     g.capacity.enter_context(_room().place(g.account_id, UPLOADS_PER_ACCOUNT, TooManyUploads()))
@@ -102,13 +102,13 @@ def _take_places(places: ExitStack) -> None:
     _take_slot()
     end_read()  # hold no database connection while the bytes are received
     threads: int = current_app.config["MEDFILES_THREADS"]
-    if "uploading" not in g:  # forms, which anyone can send, leave room for uploads
+    if "uploading" not in g:  # limit forms, which anyone can send, to leave room for uploads
         places.enter_context(_room().place(FORMS, max(1, threads // 4), Busy(NO_ROOM)))
     places.enter_context(_room().place(BODIES, max(1, threads // 2), Busy(NO_ROOM)))
 
 
 def _take_slot() -> None:
-    """Take one of the slots that leave two threads free, until the request ends."""
+    """Hold a slot until the request ends. The number of slots leaves two threads free."""
     if "slot" not in g:
         g.slot = g.capacity.enter_context(services().render_slots.slot())
 

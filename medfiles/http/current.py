@@ -1,4 +1,4 @@
-"""The actor of the current request, and the services that act on their behalf."""
+"""The current request's actor, and the services that act on the actor's behalf."""
 
 import uuid
 from contextlib import ExitStack
@@ -27,7 +27,7 @@ def services() -> Services:
 
 
 def actor() -> Actor:
-    """Return the actor of this request. Only valid after the sign-in check."""
+    """Return the current request's actor. Valid only after the sign-in check."""
     if "actor" not in g:
         g.actor = accounts.actor_for(current_user._get_current_object(), request.remote_addr, g.request_id)
     return cast(Actor, g.actor)
@@ -54,7 +54,7 @@ def status_service() -> StatusService:
 
 
 def _service(service: type[S], *resources: str) -> S:
-    """Return a service for the current actor, with these resources of the installation."""
+    """Return a service for the current actor, with the named resources of the installation."""
     if "loaded" not in g:
         g.loaded = Loaded()
     installed = services()
@@ -71,7 +71,7 @@ class App(Flask):
                 response = super().dispatch_request()
                 if isinstance(response, Response):
                     unsent.callback(response.close)
-            unsent.pop_all()  # the events are written, so the response may go out
+            unsent.pop_all()  # the events have been written, so the response may be sent
         return response
 
 

@@ -1,4 +1,4 @@
-"""The table of errors: the HTTP status, the code for programs, and the message for people."""
+"""The error table: HTTP status, code for programs, and message for people."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -30,20 +30,20 @@ class ErrorType:
 
     error: type[Exception]
     status: int
-    when: str = ""  # for the OpenAPI document; without it, there is no example
-    code: str = ""  # for exceptions from libraries; our own define theirs
+    when: str = ""  # shown in the OpenAPI document; if empty, the error has no example there
+    code: str = ""  # for exceptions from libraries; our own classes define their codes
     message: str = ""  # likewise
     api_message: str = ""  # replaces `message` in the API if that mentions pages
     sample: str = ""  # example message for an exception without a fixed one
 
     @property
     def example(self) -> Exception:
-        """An example of such an error, with a message as people see it."""
+        """An example of this error, with the message that users see."""
         return self.error(self.sample) if self.sample else self.error()
 
     @property
     def name(self) -> str:
-        """The error code, which also names its example in the OpenAPI document."""
+        """The error code, which is also the name of its example in the OpenAPI document."""
         return self.code or str(getattr(self.error, "code", ""))
 
 
@@ -66,7 +66,7 @@ ERRORS = (
         api_message="Send an API token in the header “Authorization: Bearer <token>”.",
     ),
     ErrorType(http.Unauthorized, 401, code="error", message="Sign in first."),
-    ErrorType(errors.Forbidden, 403, "You can view it but not do this."),
+    ErrorType(errors.Forbidden, 403, "Your access does not allow this."),
     ErrorType(
         http.Forbidden, 403, code="error",
         message="This page was open too long, or you are not allowed to do this. Reload the page and try again.",
@@ -113,7 +113,7 @@ ERRORS = (
     ),
     ErrorType(http.RequestEntityTooLarge, 413, code=errors.TooLarge.code, message="The request is too large."),
     ErrorType(
-        errors.TypeNotAllowed, 415, "This type of record does not accept such files.",
+        errors.TypeNotAllowed, 415, "This type of record does not accept this type of file.",
         sample=".exe files cannot be added here. You can add PDF, Word, JPG, PNG, text or HEIC.",
     ),
     ErrorType(
@@ -179,7 +179,7 @@ ERRORS = (
 )  # fmt: skip
 BY_CLASS = {row.error: row for row in ERRORS}
 UNKNOWN = BY_CLASS[http.InternalServerError]
-TITLES = {  # by status: title of a problem document, title of a page
+TITLES = {  # by status: the title in a problem document, and the title on a page
     400: ("Malformed request", "Something went wrong"),
     401: ("Not signed in", "Sign in"),
     403: ("Not allowed", "Not allowed"),
@@ -201,7 +201,7 @@ OTHER_TITLE = ("Error", "Something went wrong")
 
 @dataclass(frozen=True)
 class Refusal:
-    """An error as it is sent to the client. `fields` maps field names to error messages."""
+    """An error as sent to the client. `fields` maps field names to error messages."""
 
     status: int
     code: str
@@ -229,7 +229,7 @@ def status_of(error: MedfilesError) -> int:
 
 
 def explained(error: Exception) -> Refusal:
-    """Return what to tell the client about an exception. An unknown exception reveals nothing."""
+    """Return the error to send to the client for an exception. Unknown exceptions reveal no details."""
     error = getattr(error, "original_exception", None) or error
     row = _row(error)
     if isinstance(error, HTTPException):
@@ -248,7 +248,7 @@ def _row(error: Exception) -> ErrorType:
 
 
 def answered_by(app: Flask, prefix: str, answer: Answer) -> None:
-    """Register how to answer errors under a URL prefix. The longest matching prefix wins."""
+    """Register the function that responds to errors under a URL prefix. The longest matching prefix wins."""
     app.extensions.setdefault("medfiles.http.errors", {})[prefix] = answer
 
 
@@ -256,7 +256,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(MedfilesError, _answer)
     app.register_error_handler(HTTPException, lambda error: _answer(error) if (error.code or 0) >= 400 else error)
     app.register_error_handler(500, _answer_unknown)
-    app.log_exception = lambda exc_info: None  # type: ignore[method-assign]  # it logs the real path: see below
+    app.log_exception = lambda exc_info: None  # type: ignore[method-assign]  # Flask's own logs the path: see below
 
 
 def _answer(error: Exception) -> Response:
@@ -265,7 +265,7 @@ def _answer(error: Exception) -> Response:
 
 
 def _answer_unknown(error: Exception) -> ResponseReturnValue:
-    """Answer an unexpected error, and log it with its endpoint instead of its path."""
+    """Respond to an unexpected error, and log it with the endpoint instead of the path."""
     original = getattr(error, "original_exception", None)
     if original is not None and not isinstance(original, MedfilesError):
         log.error("unhandled", endpoint=request.endpoint, exc_info=original)

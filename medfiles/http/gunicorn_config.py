@@ -36,16 +36,16 @@ threads = settings["MEDFILES_THREADS"]
 timeout = 120
 graceful_timeout = 30
 keepalive = 5
-worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # heartbeats never wait for a disk
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # so that heartbeats never wait for a disk
 accesslog = None  # the app logs one line per request
 loglevel = "warning"
 control_socket_disable = True
 SocketUnreader.max_body_chunk = CHUNK  # gunicorn copies what it reads ahead of the app
-forwarded_allow_ips = ""  # the app reads forwarded headers, as MEDFILES_PROXIES says
+forwarded_allow_ips = ""  # the app itself reads forwarded headers, as set by MEDFILES_PROXIES
 
 
 def on_starting(server: Any) -> None:
-    """Check the installation before workers start, to exit with one sentence instead of tracebacks."""
+    """Check the installation before workers start, so that an error prints one sentence instead of tracebacks."""
     try:
         instance.prepare(settings)
         _require_database()
@@ -57,7 +57,7 @@ def on_starting(server: Any) -> None:
 
 
 def _require_database() -> None:
-    """Check in a child process: the object store's client starts threads, which would not survive a fork."""
+    """Check in a child process, because the object store's client starts threads, which do not survive a fork."""
     child = os.fork()
     if child == 0:
         try:
@@ -65,7 +65,7 @@ def _require_database() -> None:
         except SettingError as error:
             print(f"Error: {error}", file=sys.stderr, flush=True)
             os._exit(1)
-        except Exception:  # noqa: BLE001 - the child must end here, on any error
+        except Exception:  # noqa: BLE001 - the child must exit here after any error
             traceback.print_exc()
             os._exit(1)
         os._exit(0)
@@ -76,7 +76,7 @@ def _require_database() -> None:
 def _require_port() -> None:
     address = settings["MEDFILES_HOST"], settings["MEDFILES_PORT"]
     if not {"GUNICORN_FD", "LISTEN_FDS"}.isdisjoint(os.environ):
-        return  # the socket is handed over open
+        return  # the process inherits a socket that is already open
     try:
         family = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)[0][0]
         with socket.socket(family) as probe:
@@ -97,7 +97,7 @@ def when_ready(server: Any) -> None:
     public = settings["MEDFILES_PUBLIC_URL"]
     for address in [public] if public else server.LISTENERS:
         print(f"\n  medfiles    {address}\n", flush=True)
-    if sys.stdin.isatty():  # stop when the terminal closes; by default gunicorn reloads
+    if sys.stdin.isatty():  # stop when the terminal closes; by default, gunicorn would reload
         signal.signal(signal.SIGHUP, lambda *_: server.signal(signal.SIGINT, None))
 
 

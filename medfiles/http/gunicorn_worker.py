@@ -1,7 +1,7 @@
 """A gunicorn worker in which slow clients hold connections, not threads.
 
-gunicorn itself gives a request its thread when the first bytes arrive, reads bodies without a time limit, and waits
-several seconds for the client before it closes a connection.
+gunicorn's own worker assigns a thread to a request when the first bytes arrive, reads bodies without a time limit, and
+waits several seconds for the client before it closes a connection.
 """
 
 import os
@@ -19,19 +19,19 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from medfiles.http.capacity import SMALL_BODY
 
-HEAD_SECONDS = 20.0  # to receive the head of a request, and its body if that is small
+HEAD_SECONDS = 20.0  # to receive a request's head, and its body if that is small
 HEAD_BYTES = 64 * 1024
-STALL_SECONDS = 60.0  # until a client that stops reading the response is dropped
-RATE, WINDOW = 1024, 60.0  # bytes per second that a body must reach within each window of seconds
+STALL_SECONDS = 60.0  # before a client that stops reading the response is dropped
+RATE, WINDOW = 1024, 60.0  # minimum bytes per second of a body, on average over each window of seconds
 BODY_SECONDS = 3600.0
-DRAIN_SECONDS = 0.05  # to discard what has already arrived of a refused body
-LINGER_SECONDS, LINGER_BYTES = 2.0, 1024 * 1024  # to discard the rest until the client has read the response
+DRAIN_SECONDS = 0.05  # to discard the part of a refused body that has already arrived
+LINGER_SECONDS, LINGER_BYTES = 2.0, 1024 * 1024  # limits for discarding the rest while the client reads the response
 LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,9})[ \t]*\r\n", re.IGNORECASE)
 EXPECT = re.compile(rb"\r\nexpect:", re.IGNORECASE)
 
 
 class Unreader(SocketUnreader):  # type: ignore[misc]
-    """Read request bodies at a minimum rate. Heads have already been received."""
+    """Read request bodies, requiring a minimum rate. Heads have already been received."""
 
     begun = started = 0.0  # when the body began; when the current window started
     received = 0
@@ -44,7 +44,7 @@ class Unreader(SocketUnreader):  # type: ignore[misc]
 
     def chunk(self, size_hint: int | None = None) -> bytes:
         if not self.begun:
-            return b""  # nothing more will arrive of an incomplete head
+            return b""  # the rest of an incomplete head is not read
         now = time.monotonic()
         if self.received >= RATE * WINDOW:
             self.started, self.received = now, 0
@@ -66,10 +66,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.closing: deque[Any] = deque()  # ordered by deadline
+        self.closing: deque[Any] = deque()  # in order of deadline
 
     def enqueue_req(self, conn: Any) -> None:
-        """Give a request a thread once it has arrived; until then, leave it to the poller."""
+        """Assign a thread to a request that has arrived; leave any other request to the poller."""
         if not conn.initialized:
             conn.init()
             conn.parser.unreader = Unreader(conn.sock)
@@ -132,7 +132,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         return piece == b"" or is_whole(buffer.getvalue())
 
     def _drain(self, conn: Any, client: Any) -> None:
-        """Discard what the client still sends. Closing the connection earlier would cut off the response."""
+        """Discard further data from the client. Closing the connection earlier would cut off the response."""
         piece = b""
         with suppress(OSError):
             piece = client.recv(HEAD_BYTES)
@@ -151,7 +151,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
 
 def is_whole(request: bytes) -> bool:
-    """Return whether the head of a request is complete, and its body if that is small.
+    """Return whether a request's head and, if it is small, its body are complete.
 
     Also return True if the head is too long to be accepted.
     """

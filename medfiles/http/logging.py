@@ -1,4 +1,4 @@
-"""Structured logs: one line per event, with ids, without names, keys or tokens."""
+"""Structured logs: one line per event, with ids but no names, keys or tokens."""
 
 import logging
 import sys
@@ -13,7 +13,7 @@ request_log = structlog.get_logger("medfiles.request")
 
 
 class Handler(logging.StreamHandler[TextIO]):
-    """The handler installed by `configure`, distinguishable from the handlers of libraries."""
+    """The handler that `configure` installs, distinguishable from handlers installed by libraries."""
 
 
 def configure(style: str) -> None:

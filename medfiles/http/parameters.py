@@ -1,4 +1,4 @@
-"""Numbers, dates, ids and choices in query parameters and form fields, parsed the same way for pages and the API."""
+"""Parse numbers, dates, ids and choices in query parameters and form fields, the same way for pages and the API."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
@@ -25,9 +25,9 @@ Query = Mapping[str, str]
 
 
 def read_id(text: str | None) -> int | None:
-    """Return the text as an id, or None if it is not an id.
+    """Parse an id. Return None if the text is not an id.
 
-    Only ASCII digits are accepted, since other spellings would give one row two URLs.
+    Only ASCII digits are accepted, because digits of other scripts would give a row several URLs.
     """
     if text and text.isascii() and text.isdigit() and len(text) <= ID_DIGITS:
         return int(text)
@@ -35,20 +35,20 @@ def read_id(text: str | None) -> int | None:
 
 
 def id_or_unknown(text: str | None) -> int | None:
-    """Return the text as an id, None if it is empty, or an id that no row has if it is anything else."""
+    """Parse an id. Return None if the text is empty, or an id that no row has if it is not an id."""
     found = read_id(text)
     return LARGEST_ID if text and found is None else found
 
 
 def read_ids(texts: Iterable[str]) -> list[int] | None:
-    """Return the texts as ids, or None if one of them is not an id."""
+    """Parse ids. Return None if any of the texts is not an id."""
     found = [read_id(text) for text in texts]
     ids = [number for number in found if number is not None]
     return ids if len(ids) == len(found) else None
 
 
 def read_id_lists(texts: Iterable[str]) -> list[int] | None:
-    """Return the ids in texts such as "1,2,3", or None if one of the parts is not an id."""
+    """Parse ids from lists such as "1,2,3". Return None if any part is not an id."""
     return read_ids(word for text in texts for word in text.split(",") if word)
 
 
@@ -60,12 +60,12 @@ def opaque_key(name: str, key: str, limit: int) -> str:
 
 
 def nearest(text: str | None, low: int, high: int) -> int:
-    """Return the entered number, limited to the range; the lowest number if the text is not a number."""
+    """Parse a number and clamp it to the range. Return the lowest number if the text is not a number."""
     return min(max(read_id(text) or 0, low), high)
 
 
 def number(query: Query, name: str, default: int, low: int, high: int) -> int:
-    """Return a whole number. Raises Rejected if it is out of range."""
+    """Return a whole number. Raises Rejected if the parameter is not a number or is out of range."""
     found = read_id(query.get(name, str(default)))
     if found is None or not low <= found <= high:
         raise refused(name, f"must be a number from {low} to {high:,}.")
@@ -73,7 +73,7 @@ def number(query: Query, name: str, default: int, low: int, high: int) -> int:
 
 
 def one_of(query: Query, name: str, allowed: Sequence[str], default: str = "") -> str:
-    """Return one of the allowed words, or the default if the parameter is absent or empty."""
+    """Return one of the allowed words, or the default if absent or empty. Raises Rejected for any other word."""
     value = query.get(name) or default
     if value != default and value not in allowed:
         raise refused(name, f"must be {', '.join(allowed[:-1])} or {allowed[-1]}.")
@@ -81,7 +81,7 @@ def one_of(query: Query, name: str, allowed: Sequence[str], default: str = "") -
 
 
 def flag(query: Query, name: str) -> bool:
-    """Return whether a parameter is 1; 0 and absent are False."""
+    """Return whether a parameter is 1. Raises Rejected unless it is 1, 0 or absent."""
     value = query.get(name, "0")
     if value not in ("0", "1"):
         raise refused(name, "must be 1 or 0.")
@@ -89,7 +89,7 @@ def flag(query: Query, name: str) -> bool:
 
 
 def day(query: Query, name: str) -> date | None:
-    """Return an ISO date in a plausible year, or None if the parameter is absent or empty."""
+    """Return an ISO date, or None if absent or empty. Raises Rejected if it is malformed or implausible."""
     if not (value := query.get(name)):
         return None
     try:
@@ -102,7 +102,7 @@ def day(query: Query, name: str) -> date | None:
 
 
 def zone(query: Query, default: str) -> str:
-    """Return the name of a time zone. Raises Rejected if it is not one."""
+    """Return the name of a time zone. Raises Rejected if the zone is unknown."""
     name = query.get("zone") or default
     if not is_zone(name):
         raise refused("zone", "must be a time zone such as Europe/Berlin.")
@@ -110,7 +110,7 @@ def zone(query: Query, default: str) -> str:
 
 
 def window(query: Query) -> Window | None:
-    """Return the center and width of a DICOM window, such as `window=40,400`, or None if it is absent or empty."""
+    """Return the center and width of a DICOM window (`window=40,400`), or None if the parameter is absent or empty."""
     if not (text := query.get("window")):
         return None
     try:
@@ -130,7 +130,7 @@ class Categorized(Protocol):
 
 
 def detail(query: Query, field: DocumentField, listed: Categorized) -> Any:
-    """Return the value of a detail to filter by, or NONE for documents without one."""
+    """Return the filter value for a detail. NONE selects documents without a value."""
     if field.kind == "category":
         return one_of(query, field.name, (*listed.categories, NONE))
     if (value := query.get(field.name, "")) == NONE:
@@ -142,7 +142,7 @@ def detail(query: Query, field: DocumentField, listed: Categorized) -> Any:
 
 
 def list_query(query: Query, listed: Categorized, *, trashed: bool = False) -> ListQuery:
-    """Return how to search, filter and sort a list. Empty parameters count as absent."""
+    """Return the search, filters and sort order for a document list. Empty parameters count as absent."""
     sort = one_of(query, "sort", tuple(SORTS), ListQuery.sort)
     order = one_of(query, "order", ("asc", "desc"), SORTS[sort].order)
     first, last = day(query, "from"), day(query, "to")

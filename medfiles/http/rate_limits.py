@@ -1,4 +1,4 @@
-"""Rate limits: sign-in, codes, tokens, uploads and bulk requests."""
+"""Rate limits for sign-in, codes, tokens, uploads and bulk requests."""
 
 import hashlib
 import ipaddress
@@ -14,15 +14,15 @@ from limits import parse
 
 from medfiles.accounts import service as accounts
 
-# Timeouts for Redis in seconds; if it does not respond, each process counts on its own.
+# Redis timeouts in seconds. If Redis does not respond, each process keeps its own counts.
 REDIS_TIMEOUTS: dict[str, str | int] = {"socket_connect_timeout": 1, "socket_timeout": 1}
 SIGN_IN, CODE = "security.login", "security.two_factor_token_validation"
-CONFIRM = "account.verify"  # asks for password and code again
+CONFIRM = "account.verify"  # asks for the password and code again
 EVENTS = {SIGN_IN: "sign-in", CODE: "second-step", CONFIRM: "confirm"}  # in the audit log
 SHORT_WINDOW, LONG_WINDOW = "5 minutes", "15 minutes"
-PER_ADDRESS, PER_ACCOUNT = 6, 5  # limits per address and per account, as multiples of the limit for both together
-FAILED = (200, 400, 401, 422)  # a correct form redirects
-REFUSALS_PER_CLIENT, REFUSALS_IN_ALL = parse("10 per minute"), parse("300 per minute")  # for the audit log
+PER_ADDRESS, PER_ACCOUNT = 6, 5  # limits per address and per account, as multiples of the limit per combination
+FAILED = (200, 400, 401, 422)  # a successful attempt redirects
+REFUSALS_PER_CLIENT, REFUSALS_IN_ALL = parse("10 per minute"), parse("300 per minute")  # in the audit log
 UPLOADS, BULK, WRONG_TOKENS = "uploads", "many", "wrong-tokens"
 
 
@@ -37,7 +37,7 @@ def rate_limited(scope: str) -> Callable[[Any], Any]:
 
 
 def client_network() -> str:
-    """Return the network that counts as one client: an IPv4 address, or the /64 of an IPv6 address.
+    """Return the network counted as one client: an IPv4 address, or the /64 of an IPv6 address.
 
     A /64 is the smallest network that providers assign, and its user can choose any address in it.
     """
@@ -64,15 +64,15 @@ def init_app(app: Flask) -> None:
 
 
 def count_request(scope: str) -> None:
-    """Count a request by this account. Answer 429 beyond the limit."""
+    """Count a request by the current account. Respond with 429 beyond the limit."""
     with _limit(scope, {UPLOADS: "UPLOADS", BULK: "BULK"}[scope], lambda: str(g.account_id)):
         pass
 
 
 def may_record_refusal() -> bool:
-    """Return whether a refused sign-in may be written to the audit log, so that a flood does not fill it.
+    """Count a refused sign-in; return whether to write it to the audit log, which a flood must not fill.
 
-    There is a limit for all clients together and one per client network, so that one client cannot use up the first.
+    Besides the limit for all clients, there is one per client network, so that no client can use up the former alone.
     """
     strategy = _limiter().limiter
     return bool(strategy.hit(REFUSALS_PER_CLIENT, "refused sign-ins", client_network())) and bool(
@@ -81,7 +81,7 @@ def may_record_refusal() -> bool:
 
 
 def count_wrong_token() -> AbstractContextManager[Any]:
-    """Count a wrong token per client network, across all API URLs."""
+    """Count a wrong token for the client's network, across all API URLs."""
     return _limit(WRONG_TOKENS, "TOKEN_FAILURES", client_network)
 
 
@@ -104,7 +104,7 @@ def _limiter() -> Any:
 
 
 def limit_sign_in(app: Flask) -> None:
-    """Limit failed sign-ins. Beyond the limit, correct ones are refused too.
+    """Limit failed sign-ins. Beyond the limit, even correct ones are refused.
 
     Failures are counted per address and account together, per address, and per account.
     """
@@ -126,7 +126,7 @@ def limit_sign_in(app: Flask) -> None:
 
 
 def _record_refusal(_: Any) -> None:
-    """Record an attempt beyond the limit; whose account it was for is not looked up."""
+    """Record an attempt beyond the limit, without looking up the account it was for."""
     if may_record_refusal():
         user = current_user._get_current_object() if current_user.is_authenticated else None
         action, address = EVENTS[str(request.endpoint)], request.remote_addr

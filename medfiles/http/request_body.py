@@ -1,4 +1,4 @@
-"""Read uploads: stream each body to staged files once, and reject truncated ones."""
+"""Receive uploads: read each body once into staged files, and reject truncated bodies."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ TRUNCATED = "The upload was cut off before it was complete. Please try again."
 
 @dataclass(frozen=True)
 class ReceivedFile:
-    """One received file: either staged completely, or the error that stopped it."""
+    """A received file: either completely staged, or with the error that stopped it."""
 
     name: str
     staged: Staged | None
@@ -34,7 +34,7 @@ class ReceivedFile:
 class FormFile:
     """The form parser's target for one file.
 
-    Beyond the size limit, the rest of the file is discarded so that the form's other files still arrive.
+    If the file exceeds the size limit, the rest is discarded, so that the form's other files can still be received.
     """
 
     def __init__(self, staged: Staged, too_large: TooLarge) -> None:
@@ -58,7 +58,7 @@ class FormFile:
 
 
 class CountingStream:
-    """The request body, with a count of the bytes received."""
+    """A request body that counts the bytes received."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream, self.count = stream, 0
@@ -107,7 +107,7 @@ def receive_one(
 ) -> tuple[Any, bool]:
     """Store a single upload. Return its document and True, or the earlier document and False for a retry."""
     permit = service.authorize_upload(record_type, record_id, content_length(request), 1, idempotency_key(request))
-    request.max_content_length = (request.content_length or 0) + 1  # the record type's limit was just checked
+    request.max_content_length = (request.content_length or 0) + 1  # the record type's limit has just been checked
     received, metadata = receive(request, service, permit)
     if len(received) > 1:
         for file in received:
@@ -122,7 +122,7 @@ def receive_one(
 def store(
     service: DocumentService, permit: UploadPermit, received: ReceivedFile, metadata: UploadMetadata
 ) -> tuple[Any, bool]:
-    """Store a received file as a document. Return the document and True, or False for a retry.
+    """Store a received file as a document. Return the document, and True unless this is a retry.
 
     Raises the error that stopped the file from being received, if any.
     """
@@ -134,7 +134,7 @@ def store(
 
 
 def _receive_raw(request: Request, service: DocumentService, permit: UploadPermit) -> ReceivedFile:
-    """Receive a body that consists of the file, named by `Content-Disposition: attachment; filename*=…`."""
+    """Receive a body that is the file itself, named in `Content-Disposition: attachment; filename*=…`."""
     disposition, options = parse_options_header(request.headers.get("Content-Disposition"))
     if disposition != "attachment" or not options.get("filename"):
         raise BadName("The file name is missing. Send it in Content-Disposition.")

@@ -1,4 +1,4 @@
-"""Documents, pictures and archives as HTTP responses: ranges, ETags, digests."""
+"""Send documents, pictures and archives as HTTP responses, with ranges, ETags and digests."""
 
 import base64
 import re
@@ -27,7 +27,7 @@ DOCUMENT_HEADERS = {
 def send_document(opened: DocumentContent, *, direct: bool = False) -> Response:
     """Send a whole document, one range of it, or 304 (RFC 9110).
 
-    With `direct`, redirect to a temporary link to the object store, if enabled.
+    With `direct`, redirect to a temporary object store link, if enabled.
     """
     file = opened.file
     size = opened.size()
@@ -55,7 +55,7 @@ def send_document(opened: DocumentContent, *, direct: bool = False) -> Response:
     if request.method == "HEAD":
         return response
     response.response = chunks = opened.read(start, end)
-    if hasattr(chunks, "fileno"):  # a local file: with sendfile, where the server supports it
+    if hasattr(chunks, "fileno"):  # a local file: use sendfile, if the server supports it
         response.response, response.direct_passthrough = wrap_file(request.environ, cast(IO[bytes], chunks)), True
     return response
 
@@ -88,7 +88,7 @@ def send_archive(bundle: Bundle) -> Response:
 def _requested_range(etag: str, size: int) -> tuple[int, int]:
     """Return the start and end of the requested range.
 
-    The whole document is returned for several ranges and for an outdated `If-Range`.
+    Several ranges, or an outdated `If-Range`, result in the range of the whole document.
     """
     requested = request.range
     if requested is None or requested.units != "bytes" or len(requested.ranges) != 1:

@@ -1,4 +1,4 @@
-"""Check host, sign-in, CSRF token and fresh proof before every view; add security headers."""
+"""Check the host, sign-in, CSRF token and fresh proof before every view; add security headers."""
 
 import re
 from typing import Any
@@ -56,7 +56,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "geolocation=(), microphone=(), payment=(), usb=()",
 }
-WRITES_ACCOUNT = {  # Flask-Security reads, then writes: on SQLite that must be a write transaction from the start
+WRITES_ACCOUNT = {  # Flask-Security reads before it writes: SQLite needs a write transaction from the start
     "security.change_password",
     "security.register",
     "security.two_factor_setup",
@@ -67,13 +67,13 @@ NEEDS_PROOF = {  # changes to credentials
     "security.change_password",
     "security.two_factor_setup",
     "security.two_factor_setup_validate",
-    "security.two_factor_token_validation",  # with a session, it would also complete a setup
+    "security.two_factor_token_validation",  # in a signed-in session, this also completes a setup
     "tokens.confirm",
     "tokens.new",
     "tokens.revoke",
 }
-FOR_PROBES = {"status.healthz", "status.metrics", "status.readyz"}  # local probes use the machine's address
-WITH_QR_CODE = {"security.two_factor_setup"}  # Flask-Security draws its QR code as a data: image
+FOR_PROBES = {"status.healthz", "status.metrics", "status.readyz"}  # local probes use the machine's own address
+WITH_QR_CODE = {"security.two_factor_setup"}  # Flask-Security embeds its QR code as a data: image
 FORMS = ("", "application/x-www-form-urlencoded", "multipart/form-data")
 MAX_FIELD_LENGTH = 1000
 WRITE_METHODS = ("POST", "PUT", "PATCH", "DELETE")
@@ -81,16 +81,16 @@ csrf = CSRFProtect()
 
 
 class IdConverter(IntegerConverter):
-    """A number that fits a database id; anything else is 404."""
+    """An integer that fits a database id; anything else results in a 404."""
 
-    regex = f"[0-9]{{1,{ID_DIGITS}}}"  # no digits of other scripts, which would give one resource two URLs
+    regex = f"[0-9]{{1,{ID_DIGITS}}}"  # ASCII: digits of other scripts would give a resource several URLs
 
 
 class RecordTypeConverter(BaseConverter):
-    """A record type by name; anything else is 404.
+    """A record type, given by its name; any other name results in a 404.
 
-    Subclasses set `regex` to the names: if `to_python` rejected a name, Werkzeug would answer 405, since it collects
-    the methods of matching patterns first.
+    Subclasses set `regex` to the names. If `to_python` rejected a name instead, Werkzeug would respond with 405,
+    because it collects the methods of matching patterns first.
     """
 
     def to_python(self, value: str) -> Any:
@@ -101,7 +101,7 @@ class RecordTypeConverter(BaseConverter):
 
 
 class PluralConverter(RecordTypeConverter):
-    """A record type by its plural, as in a patient's URLs."""
+    """A record type, given by its plural, as in a patient's URLs."""
 
     def to_url(self, value: Any) -> str:
         return value if isinstance(value, str) else str(value.plural)
@@ -167,7 +167,7 @@ def require_sign_in() -> None:
 
 
 def _authenticate_token(token: str) -> None:
-    """Authenticate by token. A wrong token is refused even if there is a valid session cookie."""
+    """Authenticate with an API token. An invalid token is refused even if the session cookie is valid."""
     found = api_tokens.authenticate(token, request.remote_addr, g.request_id)
     if found is None:
         with rate_limits.count_wrong_token():
@@ -179,12 +179,12 @@ def _authenticate_token(token: str) -> None:
 
 
 def _view_attribute(name: str) -> Any:
-    """Return the attribute that a decorator set on the requested view, or None."""
+    """Return an attribute that a decorator set on the requested view, or None."""
     return getattr(current_app.view_functions.get(request.endpoint or ""), name, None)
 
 
 def require_csrf_token() -> None:
-    """Require a CSRF token on requests that change something."""
+    """Require a CSRF token for requests that change data."""
     if request.method not in WRITE_METHODS or request.endpoint is None:
         return
     if request.content_length is None and "Transfer-Encoding" in request.headers:
@@ -194,7 +194,7 @@ def require_csrf_token() -> None:
     if request.endpoint in WRITES_ACCOUNT:
         begin_write()
     if "actor" in g:
-        return  # an API token: other sites cannot send it
+        return  # no CSRF: other sites cannot send an API token
     if request.blueprint != API and not _view_attribute("csrf_outside_body"):
         csrf.protect()
         return
@@ -208,7 +208,7 @@ def require_csrf_token() -> None:
 def require_proof() -> None:
     """Require fresh proof of identity for changes to credentials, and use it up in the change's transaction.
 
-    If the change fails, the proof is not used up. Views that call a service pass it the session, and it uses the proof.
+    If the change fails, the proof is not used up. In views that call a service, the service uses the proof.
     """
     if request.endpoint not in NEEDS_PROOF or not current_user.is_authenticated:
         return

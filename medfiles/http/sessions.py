@@ -1,6 +1,6 @@
-"""Sessions in the database, so that sign-out and timeouts end them for good.
+"""Store sessions in the database, so that sign-out and timeouts end them for good.
 
-Before sign-in there is no row: a visitor's CSRF token and notices are kept in a signed cookie.
+Before sign-in, there is no row; a visitor's CSRF token and notices are kept in a signed cookie.
 """
 
 import hashlib
@@ -22,17 +22,17 @@ from medfiles.models import Session
 TOUCH_AFTER = timedelta(seconds=30)
 USER_KEY = "_user_id"  # Flask-Login's key for the user
 VISITOR = "visitor."  # prefix of cookies that hold the session itself; a session id has no dot
-VISITOR_KEYS = {"csrf_token", "fs_cc", "_flashes", "_fresh", "_permanent"}  # what pages set before sign-in
+VISITOR_KEYS = {"csrf_token", "fs_cc", "_flashes", "_fresh", "_permanent"}  # keys that pages set before sign-in
 
 
 def had_session() -> bool:
-    """Return whether the browser has the cookie of a signed-in session, which may have ended."""
+    """Return whether the browser sent the cookie of a signed-in session, even one that has ended."""
     cookie = request.cookies.get(current_app.config["SESSION_COOKIE_NAME"], "")
     return bool(cookie) and not cookie.startswith(VISITOR)
 
 
 class DatabaseSessions(ServerSideSessionInterface):  # type: ignore[misc]
-    """Flask-Session backed by the `sessions` table, with owner and last use."""
+    """A Flask-Session backend that stores sessions in the `sessions` table, with owner and time of last use."""
 
     def __init__(self, app: Flask, idle: timedelta, longest: timedelta) -> None:
         super().__init__(app, key_prefix="", serialization_format="json")
@@ -42,7 +42,7 @@ class DatabaseSessions(ServerSideSessionInterface):  # type: ignore[misc]
         try:
             session = self._visitor(app, request) or super().open_session(app, request)
         except OperationalError:
-            g.database_down = True  # http.security answers this once the request is set up
+            g.database_down = True  # http.security reports this once the request is set up
             session = self.session_class(sid=self._generate_sid(self.sid_length))
         g.session_owner = session.get(USER_KEY)
         g.session_digest = digest_of(session.sid)
@@ -62,7 +62,7 @@ class DatabaseSessions(ServerSideSessionInterface):  # type: ignore[misc]
         self._touch()
 
     def _visitor(self, app: Flask, request: Request) -> ServerSideSession | None:
-        """Return the session that the cookie itself holds, with a new id in case of sign-in, or None."""
+        """Return the session stored in the cookie itself, with a new id in case the visitor signs in, or None."""
         prefix, found, signed = request.cookies.get(self.get_cookie_name(app), "").partition(VISITOR)
         if prefix or not found:
             return None
@@ -114,7 +114,7 @@ class DatabaseSessions(ServerSideSessionInterface):  # type: ignore[misc]
             session.execute(delete(Session).where(Session.digest == digest_of(store_id)))
 
     def _upsert_session(self, session_lifetime: timedelta, session: ServerSideSession, store_id: str) -> None:
-        """Update the session's row, or insert it if the session began in this request.
+        """Update the session's row, or insert one if the session began in this request.
 
         Inserting any other session would revive one that has ended.
         """

@@ -1,4 +1,4 @@
-"""Scripts, styles, fonts and icons under versioned URLs, for long caching."""
+"""Serve scripts, styles, fonts and icons under versioned URLs, which browsers can cache for a year."""
 
 import hashlib
 from functools import cache
@@ -9,11 +9,11 @@ from flask import Flask, Response, send_from_directory
 
 FOLDER = Path(__file__).resolve().parents[1] / "static"
 IMMUTABLE = "public, max-age=31536000, immutable"
-REVALIDATE = "no-cache"  # embedding apps use plain URLs: after an update no old script may run on a new page
+REVALIDATE = "no-cache"  # embedding apps use plain URLs: after an update, a new page must not run an old script
 
 
 def init_app(app: Flask) -> None:
-    app.view_functions["static"] = send  # Flask's own rule stays
+    app.view_functions["static"] = send  # Flask's own URL rule is kept
     app.add_url_rule("/static/@<version>/<path:filename>", "static")
 
     @app.url_defaults
@@ -23,7 +23,7 @@ def init_app(app: Flask) -> None:
 
 
 def send(filename: str, version: str | None = None) -> Response:
-    """Serve a static file. Versioned scripts import each other by relative URLs."""
+    """Serve a static file. Scripts import each other by relative URLs, which keeps the version."""
     response = send_from_directory(FOLDER, filename)
     response.headers["Cache-Control"] = IMMUTABLE if version == current_version() else REVALIDATE
     return response

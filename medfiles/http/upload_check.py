@@ -2,7 +2,7 @@
 
 The proxy sends the upload's headers without its body, and its length in `Medfiles-Upload-Length`. The response is 204
 if session or token, permission, CSRF token and length allow the upload, and 403 otherwise. After a 403, the proxy
-passes on the upload itself, unread, to get the full response.
+forwards the upload itself, unread, to get the full response.
 """
 
 from flask import Flask, Response, abort, request
@@ -24,7 +24,7 @@ def announced_length() -> int | None:
 
 
 def end_check() -> None:
-    """End the request with 204 if it only asks, since the upload is allowed."""
+    """Respond with 204 if the request is only a check, since the upload is allowed."""
     if asked():
         abort(Response(status=204))
 

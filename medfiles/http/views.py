@@ -1,4 +1,4 @@
-"""Frozen views of patients, records and documents for templates and JSON, without storage keys or rows."""
+"""Frozen views of patients, records and documents for templates and JSON, without storage keys or database rows."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -27,8 +27,8 @@ from medfiles.records.timeline import Entry
 from medfiles.sandbox.render.spec import THUMBNAIL, Window, recipe
 from medfiles.text import initials
 
-MOST_TOLD, MOST_LISTED = 3, 20  # refused documents named in a header; on a page
-UNCHANGED = (  # attributes of a document that its view copies
+MOST_TOLD, MOST_LISTED = 3, 20  # most refused documents named in a header, and on a page
+UNCHANGED = (  # document attributes that the view copies
     *("id", "entity_type", "entity_id", "file_name", "file_type", "file_size", "sha256", "pages"),
     *("uploaded_at", "created_at", "updated_at", "deleted_at"),
 )
@@ -47,7 +47,7 @@ class PatientView:
     notes: str | None
     hue: int  # 1 to 8: the color that marks what belongs to the patient
     access: str  # owner | edit | view
-    can_edit: bool  # edit the patient, add and change records
+    can_edit: bool  # may edit the patient, and add and change records
     deleted_at: datetime | None
 
 
@@ -58,14 +58,14 @@ class ShareView:
     id: int
     email: str
     can_edit: bool
-    last: datetime | None  # the last moment with access; None until it is revoked
+    last: datetime | None  # the last moment with access; None: until revoked
     over: bool
     pending: bool  # not accepted yet: `email` is what the owner typed
 
 
 @dataclass(frozen=True)
 class Fact:
-    """One labeled value of a record: text or a date."""
+    """A labeled value of a record: text or a date."""
 
     label: str
     value: str | date
@@ -82,7 +82,7 @@ class RecordView:
     subtitle: str | None  # where or by whom: "Orthopaedics clinic"
     tags: tuple[str, ...]  # short words shown as chips: status, visit type
     facts: tuple[Fact, ...]
-    file_count: int | None  # None where it is not shown
+    file_count: int | None  # None if it is not shown
     deleted_at: datetime | None
     can_edit: bool
     values: dict[str, Any] = field(default_factory=dict)  # the raw fields, for forms and JSON
@@ -94,29 +94,29 @@ class FileView:
     entity_type: str  # "visit"
     entity_id: int
     type: RecordType  # of its record
-    record_title: str | None  # filled in lists that mix records
-    patient: PatientView | None  # filled in lists that mix patients
+    record_title: str | None  # set in lists that mix records
+    patient: PatientView | None  # set in lists that mix patients
     file_name: str
     stem: str  # name without extension
-    label: str  # "PDF", "JPG": the tile beside the name
-    kind: str  # pdf | image | word | sheet | text | dicom: colour of the tile
+    label: str  # "PDF", "JPG": shown on the tile beside the name
+    kind: str  # pdf | image | word | sheet | text | dicom: determines the tile's color
     file_type: str  # media type read from the bytes
     file_size: int  # bytes
     sha256: str | None  # None: not read yet
-    details: Mapping[str, Any]  # by the names of DOCUMENT_FIELDS
+    details: Mapping[str, Any]  # keyed by the names of DOCUMENT_FIELDS
     category_label: str | None  # "Lab report"
     uploaded_at: datetime
-    uploaded_by: str | None  # "you", or an address
+    uploaded_by: str | None  # "you", or an e-mail address
     created_at: datetime
     updated_at: datetime
     version: str  # differs after every change
     deleted_at: datetime | None
-    days_left: int | None  # days until it is deleted permanently, in the trash
+    days_left: int | None  # in the trash: days until permanent deletion
     pages: int | None
     preview: bool  # whether a preview is offered
     scan: str | None = None  # waiting | infected: state of the malware scan
     signature: str | None = None  # name of the malware found
-    held: bool = False  # whether the scan keeps this reader from opening it
+    held: bool = False  # whether its scan state keeps this reader from opening it
     additional: Mark | None = None  # set for an additional document, which can only be downloaded
 
     @property
@@ -135,12 +135,12 @@ class FileView:
 
     @property
     def thumbnail(self) -> str | None:
-        """The URL of a small picture of the first page, or None if there is nothing to draw."""
+        """The URL of a thumbnail of the first page, or None if the document has no thumbnail."""
         is_drawn = self.file_type in WITH_THUMBNAIL and not (self.additional or self.held)
         return self.picture(THUMBNAIL) if is_drawn else None
 
     def picture(self, width: int, page: int = 1, window: Window | None = None) -> str:
-        """Return the URL of a page as a picture. `width` is one of WIDTHS in sandbox.render.spec."""
+        """Return the URL of a picture of a page. `width` must be one of WIDTHS in sandbox.render.spec."""
         return f"/documents/files/{self.id}/pictures/{self.sha256}-{recipe(width, window)}/{page}.webp"
 
 
@@ -174,7 +174,7 @@ def told(outcomes: Sequence[Outcome]) -> str:
 
 @dataclass(frozen=True)
 class Notice:
-    """One sentence about the last action, with the documents that Undo restores."""
+    """A sentence about the last action, with the documents that Undo restores."""
 
     message: str
     undo: tuple[int, ...] = ()
@@ -183,21 +183,21 @@ class Notice:
 
 @dataclass(frozen=True)
 class PanelView:
-    """The document widget of a record, existing or about to be created."""
+    """The document widget for a record that exists or is about to be created."""
 
     type: RecordType
     record: RecordView | None  # None: not created yet
     patient: PatientView
     mode: str  # view | edit | create
-    files: Sequence[FileView]  # one page of them
-    list_query: ListQuery  # how they were searched, filtered and sorted
+    files: Sequence[FileView]  # one page of documents
+    list_query: ListQuery  # the search, filters and sort order used
     hits: int | None  # number of matching documents; None on later pages
-    choosable: int | None  # number of hits that can be selected
+    choosable: int | None  # number of matching documents that can be selected
     next: str | None  # cursor of the next page
     count: int  # live documents, regardless of the search
     trash_count: int
     can_upload: bool
-    can_edit: bool  # edit, delete, restore
+    can_edit: bool  # may edit, delete and restore documents
     can_download: bool
     can_preview: bool
     place: str = "manager"  # or "list", if it is shown on its own
@@ -205,7 +205,7 @@ class PanelView:
     outcomes: Sequence[Outcome] = ()
     marked: Sequence[int] = ()  # in edit mode: documents to trash when the record is saved
     at: float = field(default_factory=lambda: now().timestamp())  # if responses overtake each other, the latest wins
-    editing: int | None = None  # the document whose details are being changed, on pages without script
+    editing: int | None = None  # the document whose details are being edited, without JavaScript
     draft: Any = None  # its details as `web.edits.Draft`, if they could not be saved
 
     @property
@@ -215,7 +215,7 @@ class PanelView:
 
     @property
     def free(self) -> int:
-        """How many more documents fit on the record."""
+        """The number of documents that can still be added to the record."""
         return max(0, self.type.max_files - self.count)
 
     @property
@@ -243,7 +243,7 @@ def patient_view(patient: Patient, level: Action) -> PatientView:
 
 def share_view(grant: Grant) -> ShareView:
     ends = grant.share.expires_at
-    last = ends - timedelta(seconds=1) if ends else None  # it ends at a midnight: the day before is the last
+    last = ends - timedelta(seconds=1) if ends else None  # access ends at midnight, so the day before is the last
     return ShareView(
         id=grant.share.id,
         email=grant.email,
@@ -335,7 +335,7 @@ def panel_view(
 
 
 def empty_panel(record_type: RecordType, patient: PatientView) -> PanelView:
-    """Return the widget for a record that is not saved yet. Selected files are uploaded once it is."""
+    """Return the widget for a record that is not saved yet. Selected files are uploaded once the record is saved."""
     return PanelView(
         type=record_type, record=None, patient=patient, mode="create", files=(), list_query=ListQuery(),
         hits=0, choosable=0, next=None, count=0, trash_count=0,

@@ -1,1 +1,1 @@
-"""The job queue in the database, and when recurring jobs last ran."""
+"""The database-backed job queue, and the times when operations last ran."""

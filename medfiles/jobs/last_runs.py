@@ -1,4 +1,4 @@
-"""When long operations last ran, so that several processes run each only once."""
+"""Record when long operations last ran, so that only one of several processes runs each."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from medfiles.models import LastRun
 
 @dataclass(frozen=True)
 class Run:
-    """The last completed run and its figures."""
+    """The last completed run of an operation, and its figures."""
 
     ended_at: datetime
     facts: dict[str, Any]
@@ -31,10 +31,10 @@ def claim(name: str, every: timedelta) -> bool:
 
 
 def lock_row(name: str) -> LastRun:
-    """Return the row, locked until the open transaction ends."""
+    """Return the operation's row, locked until the open transaction ends."""
     if found := db.session.get(LastRun, name, with_for_update=True):
         return found
-    with suppress(IntegrityError), db.session.begin_nested():  # another process may be first
+    with suppress(IntegrityError), db.session.begin_nested():  # another process may insert it first
         db.session.add(LastRun(name=name))
     return db.session.get_one(LastRun, name, with_for_update=True, populate_existing=True)
 
@@ -47,15 +47,15 @@ def record(name: str, **facts: Any) -> None:
 
 
 def newest(without: str) -> datetime | None:
-    """Return when any operation other than `without` last began or ended, or None."""
+    """Return when any operation other than `without` last began or ended, or None if none has."""
     times = select(func.max(LastRun.begun_at), func.max(LastRun.ended_at)).where(LastRun.name != without)
     return max((at for at in db.session.execute(times).one() if at), default=None)
 
 
 def correct_future() -> None:
-    """Correct times in the future, which a clock that was ahead wrote, in the open transaction.
+    """In the open transaction, correct future times that were stored while the clock was ahead.
 
-    An end in the future becomes now, a start in the future becomes unknown.
+    A future end time becomes now; a future start time becomes unknown.
     """
     db.session.execute(update(LastRun).where(not_(is_past(LastRun.ended_at))).values(ended_at=now()))
     db.session.execute(update(LastRun).where(not_(is_past(LastRun.begun_at))).values(begun_at=None))

@@ -1,7 +1,7 @@
-"""The job queue: enqueue in a transaction, claim with a lease, run at least once.
+"""The job queue: jobs are enqueued in a transaction, claimed with a lease, and run at least once.
 
-The holder of a claim renews its lease while it works. When it dies, the lease expires and another worker takes over.
-So every job must tolerate being run twice.
+A worker renews the lease on its job while running it. If the worker dies, the lease expires and another worker takes
+over, so every job must tolerate being run twice.
 """
 
 import secrets
@@ -23,7 +23,7 @@ MOVE = "move"  # for one patient: move the bytes of documents whose rows were tr
 ERASE = "erase"  # erase permanently deleted content from the database files
 LEASE = timedelta(seconds=60)
 LONGEST_WAIT = timedelta(hours=1)  # longest time until a job is due: its interval, or the delay after a failure
-RECENT = timedelta(minutes=1)  # processes start together: do not repeat what another one has just run
+RECENT = timedelta(minutes=1)  # do not repeat what another process, started at the same time, has just run
 INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 RELEASED = {"holder": None, "lease_until": None}
 
@@ -61,7 +61,7 @@ def enqueue(kind: str, subject: int = 0, after: timedelta = timedelta(0)) -> Non
 
 @cache
 def _enqueue_statement(dialect: str) -> Any:
-    """Build the upsert once per dialect: every upload runs it."""
+    """Build the upsert. Cached per dialect, because every upload runs it."""
     names = ("kind", "subject", "due_at", "created_at")
     statement: Any = INSERT[dialect](Job.__table__).values({name: bindparam(name) for name in names} | {"tries": 0})
     due = statement.excluded.due_at
@@ -80,16 +80,17 @@ def make_due(kind: str, every: timedelta) -> None:
 
 
 def limit_wait(kind: str, every: timedelta) -> None:
-    """Make a recurring job due now if it is due further ahead than its interval, in the open transaction.
+    """In the open transaction, make a recurring job due now if its due time is further ahead than its interval.
 
-    A clock was then ahead when the job last ran. Failed jobs are left alone, since they may wait up to LONGEST_WAIT.
+    In that case, the clock was ahead when the job last ran. Failed jobs are left alone, since they may wait up to
+    LONGEST_WAIT.
     """
     too_far = (Job.kind == kind, Job.failure.is_(None), Job.due_at > now() + every + SKEW)
     db.session.execute(update(Job).where(*too_far).values(due_at=now()))
 
 
 def retry_given_up() -> int:
-    """Retry all jobs that were given up; return how many."""
+    """Retry all jobs that were given up; return how many there were."""
     with transaction() as session:
         jobs = session.execute(update(Job).where(Job.due_at.is_(None)).values(due_at=now(), tries=0, failure=None))
         return int(jobs.rowcount)

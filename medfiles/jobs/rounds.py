@@ -1,7 +1,7 @@
 """Housekeeping rounds: a count of days that a wrong clock cannot speed up.
 
-A round begins at least 20 hours after the last one. Documents and records in the trash store the number of the round in
-which they were trashed, and are permanently deleted only after enough rounds have begun since.
+A round begins at least 20 hours after the previous one. Each item in the trash stores the number of the round in which
+it was trashed, and is permanently deleted only once enough rounds have begun since.
 """
 
 import math
@@ -14,12 +14,12 @@ from medfiles.database.session import db, transaction
 from medfiles.jobs import last_runs
 from medfiles.models import HousekeepingRound
 
-LOCK = "round"  # row of `last_runs`: one process at a time begins a round
+LOCK = "round"  # row of `last_runs`, locked so that only one process begins a round
 INTERVAL = timedelta(hours=20)
-LEAST = 2  # rounds for any retention, because a clock that is wrong once can begin one
+LEAST = 2  # minimum for any retention, because a clock that is wrong once can begin a round
 
 
-CURRENT = select(func.coalesce(func.max(HousekeepingRound.id), 0)).scalar_subquery()  # for the statement that stores it
+CURRENT = select(func.coalesce(func.max(HousekeepingRound.id), 0)).scalar_subquery()  # for statements that store it
 
 
 def current() -> int:
@@ -30,7 +30,7 @@ def current() -> int:
 def begin() -> int:
     """Begin a round if the last one began long enough ago; return the number of the current round.
 
-    If the last round is dated in the future, a clock was ahead: its time is set to now.
+    If the last round is dated in the future, the clock was ahead, so its time is set to now.
     """
     with transaction() as session:
         last_runs.lock_row(LOCK)
@@ -46,5 +46,5 @@ def begin() -> int:
 
 
 def needed(retention: timedelta) -> int:
-    """Return how many rounds must begin during a retention time in the trash: half its number of days."""
+    """Return how many rounds must begin during a retention period: half its number of days, at least LEAST."""
     return max(LEAST, math.ceil(retention / timedelta(days=2))) if retention else 0

@@ -1,4 +1,4 @@
-"""Migrate documents from the older lab-results feature, without losing any and with a way back.
+"""Migrate documents from the older lab-results feature, without losing any and with a way to roll back.
 
 `install` lists the older feature's files among the documents until they are moved (`unmigrated`, `folder`, `ids`).
 `migration` moves them step by step: analysis, backup, people, moving, verification. Each step can be interrupted at any

@@ -22,9 +22,9 @@ FIRST_VERIFY = "The last verification failed or never ran. Run migrate-lab-resul
 
 @dataclass(frozen=True)
 class Finished:
-    """Result of finishing a migration.
+    """The result of finishing a migration.
 
-    `kept` holds the older ids of documents whose content has changed since the move; their older files are kept.
+    `kept` lists the older ids of documents whose content is altered or unreadable; their older files are kept.
     """
 
     removed: int
@@ -33,7 +33,7 @@ class Finished:
 
 
 def finish(services: Services, known: LegacySource, report: Callable[[int], None] = lambda done: None) -> Finished:
-    """Delete older rows and files. Raises Conflict unless the last verification passed.
+    """Delete the older rows and files of moved documents. Raises Conflict unless the last verification passed.
 
     Every document is read once more before its older file is deleted. Files of another installation are never deleted.
     """

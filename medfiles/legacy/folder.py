@@ -22,7 +22,7 @@ FILES, TRASH = "lab_result_files", "trash"
 
 
 class Unreachable(BlobMissing):
-    """A path in the older table that leads to no file. `reason` is missing, outside (the folder) or link."""
+    """Raised if a path in the older table leads to no file. `reason` is missing, outside (the folder) or link."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(
@@ -41,14 +41,14 @@ class LegacyFolder:
         self.root = root
 
     def open(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        """Return chunks of the bytes from `start` to before `end`. Raises `BlobMissing` before the first chunk."""
+        """Return the bytes from `start` to before `end`, in chunks. Raises `BlobMissing` if there is no file."""
         with translated():
             file = os.fdopen(os.open(self._path(key), os.O_RDONLY | os.O_NOFOLLOW), "rb")
             file.seek(start)
         return Reader(file, None if end is None else end - start)
 
     def stat(self, key: str) -> Stored:
-        """Return the size without reading the content. Raises `BlobMissing`."""
+        """Return the size without reading the content. Raises `BlobMissing` if there is no file."""
         with translated():
             return Stored(key, self._path(key).stat().st_size)
 
@@ -59,7 +59,7 @@ class LegacyFolder:
         return None
 
     def canonical(self, key: str) -> str:
-        """Return the canonical form of this path, relative to `root`. Raises `Unreachable`."""
+        """Return the canonical form of this path, relative to `root`. Raises `Unreachable` if it leads to no file."""
         return f"{FILES}/{self._path(key).relative_to(os.path.realpath(self.root / FILES)).as_posix()}"
 
     def delete(self, key: str) -> None:
@@ -70,11 +70,11 @@ class LegacyFolder:
             sync_folder(path.parent)
 
     def files(self) -> Iterator[str]:
-        """Return all files as paths relative to `root`, whether or not a row names them. Skips symbolic links."""
+        """Return the paths of all files, relative to `root`, whether or not a row names them. Skips symbolic links."""
         return (path for path in self._below(FILES) if not (self.root / path).is_symlink())
 
     def trash(self) -> Iterator[str]:
-        """Return the files of the older feature's trash, which shares a folder with ours but uses other names."""
+        """Return the files in the older feature's trash, which shares a folder with ours but uses different names."""
         return (path for path in self._below(TRASH) if not KEY.fullmatch(path))
 
     def paths(self) -> Iterator[str]:
@@ -93,9 +93,9 @@ class LegacyFolder:
         return self.root / path
 
     def named(self, keys: Collection[str]) -> set[str]:
-        """Return the subset of these keys that a row of the older table may still name.
+        """Return which of these keys a row of the older table may still name.
 
-        Only file names are compared, because rows spell paths in different ways.
+        Only file names are compared, because the form of the paths varies between rows.
         """
         if not keys:
             return set()
@@ -109,7 +109,7 @@ class LegacyFolder:
             yield from (Path(start, Path(folder).relative_to(top), name).as_posix() for name in sorted(names))
 
     def _path(self, key: str) -> Path:
-        """Resolve a path of the older table to a regular file in the folder. Raises `Unreachable`.
+        """Resolve a path from the older table to a regular file in the folder. Raises `Unreachable` if there is none.
 
         This is the only place that interprets these paths. They were written relative to the upload folder, relative to
         the folder around it, or absolute; the folder may have been renamed or moved since.
@@ -130,5 +130,5 @@ class LegacyFolder:
 
 
 def folder_of(storages: Storages) -> LegacyFolder:
-    """Return this installation's folder of the older feature."""
+    """Return the older feature's upload folder in this installation."""
     return cast(LegacyFolder, storages.attached[LegacyFolder.name])

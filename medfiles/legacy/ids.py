@@ -12,14 +12,14 @@ NOT_MOVED = "This document is still in the previous lab results. You can edit it
 
 
 def document_id(number: int) -> int | None:
-    """Return a document's id, given its older id or its own. None if it has not been moved."""
+    """Return a document's id, given that id or its older one, or None if the document has not been moved."""
     if number >= FIRST_FILE_ID:
         return number
     return db.session.scalar(select(EntityFile.id).where(EntityFile.legacy_id == number))
 
 
 def trash(documents: DocumentService, number: int) -> EntityFile:
-    """Move a document to the trash by its older id. Raises Conflict if it has not been moved yet."""
+    """Move the document with this older id to the trash. Raises Conflict if it has not been moved yet."""
     if (file_id := document_id(number)) is not None:
         return documents.trash(file_id)
     with documents.operation("delete", file_id=number) as target:

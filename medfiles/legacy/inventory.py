@@ -1,4 +1,4 @@
-"""Analyze a source: what there is to move, and what is wrong with it. Changes nothing.
+"""Analyze a source: find the files to move and any problems with them. Changes nothing.
 
 The result is kept in a temporary database, so that memory use does not grow with the number of files.
 """
@@ -71,11 +71,11 @@ class Inventory:
         return iter(self._db.execute(query, values))
 
     def users(self) -> Iterator[tuple[int, str]]:
-        """Return the ids and e-mail addresses of the users that have files."""
+        """Return the ids and e-mail addresses of the users who have files."""
         return self.each("SELECT id, email FROM users WHERE id IN (SELECT user FROM files) ORDER BY id")
 
     def batches(self, user: int | None, size: int) -> Iterator[Sequence[int]]:
-        """Yield the ids of a user's files, up to `size` at a time. `user` None: files whose user is unknown."""
+        """Yield the ids of a user's files, up to `size` at a time. If `user` is None, yield those without a user."""
         after = -(2**63)
         query = "SELECT id FROM files WHERE user IS ? AND id > ? ORDER BY id LIMIT ?"
         while ids := [number for (number,) in self.ask(query, user, after, size)]:
@@ -86,12 +86,12 @@ class Inventory:
         return int(self.ask("SELECT COUNT(*) FROM files WHERE user IS ?", user)[0][0])
 
     def bytes_in_all(self) -> int:
-        """Return the size in bytes of all files: one per row, those that no row names, and the older trash."""
+        """Return the total size in bytes: one file per row, files that no row names, and the older trash."""
         tables = ("files", "unnamed", "trash")
         return sum(int(self.ask(f"SELECT COALESCE(SUM(size), 0) FROM {table}")[0][0]) for table in tables)
 
     def staying(self, numbers: Sequence[int]) -> set[int]:
-        """Return the subset of these files that cannot be moved."""
+        """Return which of these files cannot be moved."""
         marks = ", ".join("?" * len(numbers))
         query = f"SELECT id FROM files WHERE id IN ({marks}) AND stays IS NOT NULL"
         return {number for (number,) in self.ask(query, *numbers)}

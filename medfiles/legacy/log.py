@@ -1,4 +1,4 @@
-"""The state of a migration between runs: its source, the completed steps, and new ids by older ids."""
+"""The state of a migration between runs: its source, completed steps, and mappings from older ids to new ones."""
 
 import fcntl
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -18,7 +18,7 @@ AT_WORK = "Another move or rollback is running. Wait until it has finished, then
 
 @contextmanager
 def locked(instance: Path) -> Iterator[None]:
-    """Hold the lock of this installation's migration. Raises Conflict if another process holds it."""
+    """Hold this installation's migration lock. Raises Conflict if another process holds it."""
     with (instance / "legacy.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -48,8 +48,8 @@ def check(source: Source) -> None:
 def begin(source: Source, timezone: str) -> LegacySource:
     """Set this installation's source and the time zone of its timestamps; return the row.
 
-    Can be repeated with the same source. Raises Conflict for another source, or for another time zone once files have
-    been moved.
+    Can be repeated with the same source. Raises Conflict for a different source, or for a different time zone once
+    files have been moved.
     """
     check(source)
     with transaction() as session:
@@ -67,7 +67,7 @@ def begin(source: Source, timezone: str) -> LegacySource:
 
 
 def note(known: LegacySource, **values: object) -> None:
-    """Record progress of the migration and commit it."""
+    """Record the migration's progress and commit it."""
     with transaction() as session:
         session.execute(update(LegacySource).where(LegacySource.id == known.id).values(**values))
     for name, value in values.items():
@@ -75,7 +75,7 @@ def note(known: LegacySource, **values: object) -> None:
 
 
 def ids(known: LegacySource, kind: str, old_ids: Collection[int]) -> Mapping[int, int | None]:
-    """Return new ids by older ids, where known. An id is None if its row was deleted permanently."""
+    """Map these older ids to new ones, leaving out unknown ids. Permanently deleted rows map to None."""
     query = select(LegacyId.old_id, LegacyId.new_id).where(
         LegacyId.source_id == known.id, LegacyId.kind == kind, LegacyId.old_id.in_(old_ids)
     )
@@ -83,9 +83,9 @@ def ids(known: LegacySource, kind: str, old_ids: Collection[int]) -> Mapping[int
 
 
 def new_ids(known: LegacySource, kind: str, old_ids: Iterable[int | None]) -> Mapping[int | None, int | None]:
-    """Return the ids that users, patients or lab results have here, by their older ids.
+    """Map the older ids of users, patients or lab results to their ids in this installation.
 
-    They are the same if the source is this installation's own tables.
+    The ids are the same if the source is this installation's own tables.
     """
     wanted = {number for number in old_ids if number is not None}
     found: Mapping[int, int | None] = {number: number for number in wanted}
@@ -93,7 +93,7 @@ def new_ids(known: LegacySource, kind: str, old_ids: Iterable[int | None]) -> Ma
 
 
 def enter(known: LegacySource, kind: str, old_id: int, new_id: int, *, brought: bool = True) -> None:
-    """Record a new id in the open transaction."""
+    """Record the new id for an older one in the open transaction."""
     db.session.add(LegacyId(source_id=known.id, kind=kind, old_id=old_id, new_id=new_id, brought=brought))
 
 
@@ -109,7 +109,7 @@ def number_of(file: EntityFile) -> int:
 
 
 def end(known: LegacySource) -> None:
-    """Make room for another source after a rollback. Records of permanently deleted files are kept."""
+    """Release the source after a rollback, so that another can be used. Keeps entries for permanently deleted files."""
     with transaction() as session:
         session.execute(delete(LegacyId).where(LegacyId.source_id == known.id, LegacyId.new_id.is_not(None)))
         kept = session.scalar(select(func.count()).where(LegacyId.source_id == known.id))

@@ -27,7 +27,7 @@ class Teller(Protocol):
     """Receives progress reports."""
 
     def step(self, words: str, total: int) -> Progress:
-        """Begin a step of `total` files; return a function that receives the number of files processed."""
+        """Begin a step with `total` files; return a callback for the number of files processed."""
 
     def say(self, words: str) -> None:
         """Print a line."""
@@ -35,13 +35,13 @@ class Teller(Protocol):
 
 @dataclass(frozen=True)
 class Plan:
-    """Options of a migration.
+    """Options for a migration.
 
-    :param folder: where the backup is written
+    :param folder: folder for the backup
     :param secret: this installation's secret key, which becomes part of the backup
     :param timezone: time zone of the older feature's timestamps
     :param batch: files per transaction
-    :param names: show patient names and full e-mail addresses
+    :param names: whether to show patient names and full e-mail addresses
     """
 
     folder: Path
@@ -59,7 +59,7 @@ class Migration:
     teller: Teller
 
     def analyse(self) -> tuple[Inventory, Report]:
-        """Determine what there is to move. Changes nothing."""
+        """Analyze the source; return the findings and a report. Changes nothing."""
         log.check(self.source)
         totals = dict(self.source.totals())
         begun, found = now(), analyse(self.source, self.teller.step("Analyzing files", totals["lab_result_files"]))
@@ -86,7 +86,7 @@ class Migration:
     def back_up(self, found: Inventory, known: LegacySource) -> str:
         """Back up this installation and the source; return the backup's folder.
 
-        A complete backup of an earlier run is reused.
+        A complete backup from an earlier run is reused.
         """
         if known.backed_up_at is not None and known.backup:
             made = Path(known.backup)
@@ -142,7 +142,7 @@ class Migration:
         return needed
 
     def _label(self, kind: str, number: int, name: str) -> str:
-        """Describe a user or patient; names and full e-mail addresses only if the plan allows them."""
+        """Describe a user or patient, with the name or full e-mail address only if the plan allows it."""
         if kind == "user":
             return f"User {number} ({name if self.plan.names else _masked(name)})"
         return f"Patient {number} ({name})" if self.plan.names else f"Patient {number}"

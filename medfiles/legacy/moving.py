@@ -1,6 +1,6 @@
-"""Move files: copy their bytes under new keys, read them back, then insert the rows in one transaction.
+"""Move files: copy their bytes to new keys, read the copies back, then insert the rows in one transaction.
 
-A file that cannot be moved is reported and stays where it is. The others are still moved.
+A file that cannot be moved is reported and stays where it is. Other files are still moved.
 """
 
 import re
@@ -36,7 +36,7 @@ TRIES = 3
 
 
 class Stays(Exception):
-    """A file cannot be moved. `kind` and `words` give the reason."""
+    """Raised if a file cannot be moved. `kind` and `words` give the reason."""
 
     def __init__(self, kind: str, words: str) -> None:
         super().__init__(words)
@@ -54,14 +54,14 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Here:
-    """This installation's lab results, patients and users, by their older ids."""
+    """This installation's lab results, patients and users, keyed by their older ids."""
 
     results: Mapping[int | None, LabResult]
     patients: Mapping[int | None, int | None]
     users: Mapping[int | None, int | None]
 
     def record_of(self, old: LegacyFile) -> LabResult:
-        """Return the lab result of a file. Raises `Stays` unless it belongs to the same patient as before."""
+        """Return a file's lab result. Raises `Stays` if it is missing or belongs to a different patient than before."""
         record = self.results.get(old.lab_result)
         if record is None:
             raise Stays("orphan", "its lab result is missing here")
@@ -78,7 +78,7 @@ class Mover:
     found: Inventory
 
     def move(self, numbers: Sequence[int]) -> int:
-        """Turn the files that have not been moved yet into documents; return how many were moved."""
+        """Turn files that have not been moved yet into documents; return how many were moved."""
         for _ in range(TRIES):
             try:
                 return self._move(numbers)
@@ -162,7 +162,7 @@ class Mover:
             raise Stays("unreadable", STAYS["unreadable"]) from error
 
     def _recognised(self, staged: Staged, extension: str) -> Found | None:
-        """Detect the file type. None if it is unknown or the inspection failed: the file is moved anyway."""
+        """Detect the file type. Return None if it is unknown or the inspection fails; the file is moved anyway."""
         try:
             return detection.recognise(staged.path, extension, self.services.sandbox)
         except MedfilesError:
@@ -204,7 +204,7 @@ class Mover:
             raise IntegrityFailed("The written content differs from what was read. Check the disk before you continue.")
 
     def _insert(self, prepared: Sequence[Prepared]) -> None:
-        """Lock the records and insert the rows.
+        """Lock the records and insert the documents.
 
         Raises Conflict if a record was trashed or restored since the files were prepared.
         """

@@ -1,4 +1,4 @@
-"""Match users, patients and lab results of another installation with those here, or create them."""
+"""Match users, patients and lab results from another installation with those here, or create them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,13 +36,13 @@ class Kind:
     name: str
     table: str
     model: Any
-    owner: tuple[str, str] | None  # kind and column of the owner
+    owner: tuple[str, str] | None  # the owner's kind, and the column with its id
     find: Callable[[Row, int], Sequence[int]]
     make: Callable[[Row, int], int]
 
 
 def bring_along(source: Source, known: LegacySource, found: Inventory) -> None:
-    """Match or create every user, patient and lab result of the source. Failures become findings."""
+    """Match or create every user, patient and lab result of the source. Failures are recorded as findings."""
     if source.is_own:
         return
     for kind in KINDS:
@@ -78,7 +78,7 @@ def _bring(row: Row, kind: Kind, known: LegacySource, found: Inventory) -> None:
 
 
 def _only(kind: Kind, known: LegacySource, candidates: Sequence[int]) -> int | None:
-    """Return the only candidate that is not matched yet; None if there is none or more than one."""
+    """Return the only candidate that is not matched yet, or None if there is not exactly one."""
     taken = select(LegacyId.new_id).where(
         LegacyId.source_id == known.id, LegacyId.kind == kind.name, LegacyId.new_id.in_(candidates)
     )
@@ -168,7 +168,7 @@ KINDS = (
 
 
 def take_back(known: LegacySource) -> Sequence[tuple[str, int]]:
-    """Delete rows that the migration created and that are unused; return (kind, new id) of the others."""
+    """Delete unused rows that the migration created; return the kind and id of those in use."""
     stays: list[tuple[str, int]] = []
     for kind in reversed(KINDS):
         after: int | None = 0

@@ -1,4 +1,4 @@
-"""The report of a migration: as text, as JSON, and as the data of the saved page."""
+"""The report on a migration: as text, as JSON, and as data for the saved page."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -32,7 +32,7 @@ class UserLine:
 
 @dataclass(frozen=True)
 class Found:
-    """All findings of one kind: ids of older files, and sentences for findings without an id."""
+    """All findings of one kind: ids of older files, and sentences for findings that have no id or differ in wording."""
 
     kind: str
     words: str
@@ -65,7 +65,7 @@ class Report:
 
     @property
     def good(self) -> bool:
-        """Whether a dry run found nothing, or a migration moved and verified everything."""
+        """Whether a dry run had no findings, or a migration moved and verified everything."""
         if self.dry_run:
             return not self.findings
         return (self.finished or (self.verdict is not None and self.verdict.passed)) and not self.stays
@@ -88,7 +88,7 @@ class Report:
 def people_lines(
     found: Inventory, label: Callable[[str, int, str], str], verdict: Verdict | None = None
 ) -> list[UserLine]:
-    """Return all users that have files or patients, with their patients."""
+    """Return all users who have files or patients, with their patients."""
     checked = verdict or Verdict()
     return [
         UserLine(

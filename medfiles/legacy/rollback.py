@@ -22,11 +22,11 @@ FINISHED = "The move is finished: the old files have been deleted, so it can no 
 
 @dataclass
 class TakenBack:
-    """Result of a rollback.
+    """The result of a rollback.
 
     :param lost: sentences about changes made since the migration, which are lost
-    :param kept: sentences about documents that stay because their older file is missing or altered
-    :param people: (kind, id) of rows that the migration created and that stay because they are in use
+    :param kept: sentences about documents that were kept because their older file is missing or altered
+    :param people: kind and id of rows that the migration created and that were kept because they are in use
     """
 
     documents: int = 0
@@ -41,7 +41,7 @@ def roll_back(
 ) -> TakenBack:
     """Roll back a migration. Raises Conflict if it has been finished.
 
-    Documents added since stay. What was deleted permanently stays deleted.
+    Documents added since the migration are kept. Permanently deleted documents stay deleted.
     """
     if known.finishing_at is not None:
         raise Conflict(FINISHED)
@@ -67,7 +67,7 @@ def _moved(after: int) -> Sequence[EntityFile]:
 
 
 def _is_unaltered(source: Source, older: Mapping[int, LegacyFile], file: EntityFile, back: TakenBack) -> bool:
-    """Return whether the older file is still the one the document was made from."""
+    """Return whether the older file still has the content that was moved. If not, the document is kept."""
     row = older.get(log.number_of(file))
     if row is not None and hash_of_file(row, source) == file.sha256:
         return True

@@ -1,4 +1,4 @@
-"""The older feature's tables and files: this installation's own, or another one's, which are only read."""
+"""The older feature's tables and files: this installation's own or, read-only, another installation's."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -38,9 +38,9 @@ WANTED: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class LegacyFile:
-    """A row of the older table with the ids it belongs to, which are None where the chain is broken.
+    """A row of the older table, with the ids of its lab result, patient and user (None if missing).
 
-    `uploaded_at` is naive. `size` is in bytes, as the table states it.
+    `uploaded_at` is naive. `size` is in bytes, as recorded in the table.
     """
 
     id: int
@@ -70,7 +70,7 @@ class Source:
 
     @contextmanager
     def at_hand(self) -> Iterator["Source"]:
-        """Close the connections to another installation on exit."""
+        """Close the connections to another installation's database on exit."""
         try:
             yield self
         finally:
@@ -90,7 +90,7 @@ class Source:
         return self._all_files()
 
     def rows(self, name: str) -> Iterator[Mapping[str, Any]]:
-        """Yield all rows of a table, ordered by id. They are read in batches."""
+        """Yield all rows of a table, ordered by id and read in batches."""
         after, rows = None, self.tables[name]
         query = select(*_columns(rows, name)).order_by(rows.c.id).limit(BATCH)
         while found := self._read(query if after is None else query.where(rows.c.id > after)):
@@ -122,7 +122,7 @@ class Source:
 
 
 def own(folder: LegacyFolder) -> Source:
-    """Return this installation's own tables and upload folder."""
+    """Return this installation's own tables and upload folder as a source."""
     return Source(OWN, db.engine, folder, _tables(db.engine))
 
 
@@ -142,14 +142,14 @@ def other(url: str, uploads: Path) -> Source:
 
 
 def shown(address: URL) -> str:
-    """Return the database URL without password and options. The path of an SQLite file is made absolute."""
+    """Return the database URL without its password and options. The path of an SQLite file is made absolute."""
     if address.get_backend_name() == "sqlite":
         return f"sqlite:///{Path(address.database or '').resolve()}"
     return public_url(address).render_as_string()
 
 
 def moment(value: Any) -> datetime | None:
-    """Return the time in a database value, which SQLite may give as text; None if it holds none."""
+    """Parse a time from a database value, which SQLite may return as text. Return None if it is not a time."""
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)

@@ -76,9 +76,9 @@ class Unmigrated(AdditionalDocuments):
         return select(LabResultFile.id).where(LabResultFile.lab_result_id == record_id).exists()
 
     def forget(self, files: Sequence[EntityFile]) -> Sequence[str]:
-        """Delete the older rows of these documents, and record them so that no later run moves them again.
+        """Delete these documents' older rows, and record their ids so that no later run moves them again.
 
-        Returns the released keys, whose files are deleted after the commit.
+        Returns the released keys, whose files can be deleted after the commit.
         """
         moved = {file.legacy_id: file.id for file in files if file.legacy_id is not None}
         if not moved:
@@ -108,7 +108,7 @@ def drop(folder: LegacyFolder, numbers: Collection[int]) -> Sequence[str]:
 
 
 def name_of(name: str, number: int) -> str:
-    """Return a cleaned file name, or one made from the older id if nothing usable is left of it."""
+    """Return a cleaned-up file name, or one made from the older id if nothing usable remains."""
     try:
         return detection.clean_name(name)
     except BadName:
@@ -116,7 +116,7 @@ def name_of(name: str, number: int) -> str:
 
 
 def _document(row: LabResultFile, record: RecordMixin) -> EntityFile:
-    """Return the document that the file will become, as far as known without reading it. Never stored."""
+    """Return the document that the file will become, as far as known without reading it. It is never stored."""
     at = row.uploaded_at.replace(tzinfo=UTC) if row.uploaded_at else record.created_at
     return EntityFile(
         id=row.id, entity_type=KIND, entity_id=record.id, patient_id=record.patient_id,

@@ -24,7 +24,7 @@ BATCH = 100
 
 @dataclass
 class Count:
-    """Counts of a user's or patient's older files: total, moved, not movable, permanently deleted."""
+    """Numbers of a user's or patient's older files: in total, moved, not moved, and permanently deleted."""
 
     files: int = 0
     moved: int = 0
@@ -34,7 +34,7 @@ class Count:
 
 @dataclass
 class Verdict:
-    """Result of a verification. `leaks` are documents that an account can see without access to the patient."""
+    """The result of a verification. `leaks` lists accounts that see documents without access to the patient."""
 
     total: Count = field(default_factory=Count)
     users: dict[int | None, Count] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class People:
-    """Owners of this installation's patients, and new ids by older ids."""
+    """The owners of this installation's patients, and mappings from older ids to new ones."""
 
     owners: Mapping[int, int]
     results: Mapping[int | None, int | None]
@@ -132,7 +132,7 @@ class Verifier:
             yield "has different content in its old location." if old else "cannot be read in its old location."
 
     def _count_here(self) -> None:
-        """Check that each patient has as many documents as were moved to it."""
+        """Check that each patient has exactly as many moved documents as were counted."""
         query = select(EntityFile.patient_id, func.count()).where(EntityFile.legacy_id.is_not(None))
         here = dict(db.session.execute(query.group_by(EntityFile.patient_id)).all())
         db.session.rollback()
@@ -146,7 +146,7 @@ class Verifier:
                 self.verdict.problems.append(f"Patient {patient_id} has {counts}.")
 
     def _leaks(self) -> Iterator[str]:
-        """Check, with the product's own query, that only owners and accounts with a share see moved documents."""
+        """Find accounts that, by the product's own query, see moved documents but neither own nor share the patient."""
         for user_id, email in db.session.execute(select(User.id, User.email).order_by(User.id)).all():
             lasts = or_(PatientShare.expires_at.is_(None), PatientShare.expires_at > now())
             given = select(PatientShare.patient_id).where(PatientShare.user_id == user_id, lasts)
@@ -163,7 +163,7 @@ class Verifier:
 
 
 def hash_of(document: DocumentContent) -> str | None:
-    """Return the SHA-256 of a document's stored bytes; None if they cannot be read."""
+    """Return the SHA-256 of a document's stored bytes, or None if they cannot be read."""
     try:
         return digest(document.read())[0]
     except (MedfilesError, OSError):
@@ -171,5 +171,5 @@ def hash_of(document: DocumentContent) -> str | None:
 
 
 def hash_of_file(file: LegacyFile, source: Source) -> str | None:
-    """Return the SHA-256 of an older file's bytes; None if they cannot be read."""
+    """Return the SHA-256 of an older file's bytes, or None if they cannot be read."""
     return hash_of(DocumentContent(EntityFile(id=file.id, file_path=file.path), source.folder))

@@ -58,7 +58,7 @@ class Session(db.Model):  # type: ignore[name-defined,misc]
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, index=True)
     address: Mapped[str | None] = mapped_column(String(64))
     agent: Mapped[str | None] = mapped_column(String(255))
-    proved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # time of fresh proof that is not used yet
+    proved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # time of fresh proof that has not been used
 
 
 class ApiToken(db.Model):  # type: ignore[name-defined,misc]
@@ -76,7 +76,7 @@ class ApiToken(db.Model):  # type: ignore[name-defined,misc]
     selector: Mapped[str] = mapped_column(String(32), unique=True)
     digest: Mapped[str] = mapped_column(String(64))
     scope: Mapped[str] = mapped_column(String(10))
-    patient_id: Mapped[int | None] = mapped_column(ForeignKey("patients.id"))  # None: all patients of the account
+    patient_id: Mapped[int | None] = mapped_column(ForeignKey("patients.id"))  # None: all of the account's patients
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -50,10 +50,10 @@ class AuditEvent(db.Model):  # type: ignore[name-defined,misc]
 
 
 class AuditPrivate(db.Model):  # type: ignore[name-defined,misc]
-    """The personal data of an event. Permanent deletion erases the row and its salt; the chain still verifies.
+    """An event's personal data. Permanent deletion erases the row and its salt; the chain can still be verified.
 
-    `content` has these keys where they apply: `name` of the document, record, patient or account at that time, `token`
-    (its name), `address` that the request came from, `changes` ({field: [before, after]}).
+    `content` has these keys if they apply: `name` (of the document, record, patient or account at that time), `token`
+    (its name), `address` (that the request came from) and `changes` ({field: [before, after]}).
     """
 
     __tablename__ = "audit_private"
@@ -66,7 +66,7 @@ class AuditPrivate(db.Model):  # type: ignore[name-defined,misc]
 class AuditSeal(db.Model):  # type: ignore[name-defined,misc]
     """A link of the hash chain: `mac` covers the event and the previous seal.
 
-    Thus no event can be changed, removed or inserted unnoticed. `format` identifies the columns that `mac` covers.
+    This way, no event can be changed, removed or inserted unnoticed. `format` identifies the columns that `mac` covers.
     """
 
     __tablename__ = "audit_seals"

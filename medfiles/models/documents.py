@@ -1,4 +1,4 @@
-"""Documents (except their bytes), their renditions, and canceled uploads."""
+"""Documents (without their bytes), their renditions, upload keys and canceled uploads."""
 
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,7 @@ CodePoints = String(SORT_KEY_LIMIT).with_variant(String(SORT_KEY_LIMIT, collatio
 class EntityFile(db.Model):  # type: ignore[name-defined,misc]
     """A document. `storage` names its backend, `file_path` is its key there, `file_size` is in bytes.
 
-    Setting a detail updates `sort_name` (below) and `search_text`. See `record_types.document_fields`.
+    Setting a detail updates `search_text` (see `record_types.document_fields`); setting the name updates `sort_name`.
     """
 
     __tablename__ = "entity_files"
@@ -53,7 +53,7 @@ class EntityFile(db.Model):  # type: ignore[name-defined,misc]
     deleted_round: Mapped[int | None] = mapped_column(Id)  # housekeeping round in which it was trashed
     idempotency_key: Mapped[str | None] = mapped_column(String(255))
     legacy_id: Mapped[int | None] = mapped_column(Id)
-    last_checked_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)  # content last read and verified
+    last_checked_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)  # when the content was verified
     scan: Mapped[str | None] = mapped_column(String(20), index=True)  # a state of antivirus.policy; None: never scanned
     scan_words: Mapped[str | None] = mapped_column(String(255))  # the signature's name, or why it was not scanned
     scanned_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -63,7 +63,7 @@ class EntityFile(db.Model):  # type: ignore[name-defined,misc]
 
     @property
     def is_additional(self) -> bool:
-        """Whether another feature keeps the document: it is listed here but never stored."""
+        """Whether the document belongs to another feature, so that it is listed here but never stored."""
         return self.id < FIRST_FILE_ID
 
     @validates("file_name")
@@ -100,7 +100,7 @@ class Rendition(db.Model):  # type: ignore[name-defined,misc]
 
 
 class UploadKey(db.Model):  # type: ignore[name-defined,misc]
-    """The Idempotency-Key of a stored upload, with the record and the bytes it was sent for.
+    """The Idempotency-Key of a stored upload, with the record and the content it was sent for.
 
     Both stay the same if the document is moved. The row outlives the document, so that a late retry does not store it
     again; the hash is cleared when the document is deleted permanently.

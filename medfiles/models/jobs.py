@@ -18,17 +18,17 @@ class Job(db.Model):  # type: ignore[name-defined,misc]
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     kind: Mapped[str] = mapped_column(String(50))
-    subject: Mapped[int] = mapped_column(Id, default=0)  # a document; 0: the whole installation
+    subject: Mapped[int] = mapped_column(Id, default=0)  # a document or patient; 0: the whole installation
     due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # None: given up
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)  # held by a worker until then
     holder: Mapped[str | None] = mapped_column(String(64))
-    tries: Mapped[int] = mapped_column(default=0)  # failed attempts
+    tries: Mapped[int] = mapped_column(default=0)  # attempts since it was enqueued or last succeeded
     failure: Mapped[str | None] = mapped_column(String(50))  # error code of the last failure
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
 
 class HousekeepingRound(db.Model):  # type: ignore[name-defined,misc]
-    """A housekeeping round and when it began. At most one begins in 20 hours (see `jobs.rounds`)."""
+    """A housekeeping round and when it began. At most one begins every 20 hours (see `jobs.rounds`)."""
 
     __tablename__ = "housekeeping_rounds"
     __table_args__ = {"sqlite_autoincrement": True}
@@ -38,7 +38,7 @@ class HousekeepingRound(db.Model):  # type: ignore[name-defined,misc]
 
 
 class LastRun(db.Model):  # type: ignore[name-defined,misc]
-    """When work of this name last started and ended, in any process, and its results."""
+    """The last start and end of an operation, in any process, and its results."""
 
     __tablename__ = "last_runs"
 

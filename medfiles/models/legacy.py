@@ -1,4 +1,4 @@
-"""Tables of the older lab-results feature, exactly as they exist in installations, and of its migration."""
+"""Tables of the older lab-results feature, exactly as they exist in installations, and tables for its migration."""
 
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from medfiles.database.session import Id, UtcDateTime, db
 
 
 class LabResultFile(db.Model):  # type: ignore[name-defined,misc]
-    """A file of the older feature. `uploaded_at` is naive, as that feature stored it. Our limits do not apply."""
+    """A file of the older feature. `uploaded_at` is naive, as that feature stored it. Our limits do not apply to it."""
 
     __tablename__ = "lab_result_files"
 

@@ -11,7 +11,7 @@ from medfiles.database.session import Id, UtcDateTime, db
 
 
 class TrashMixin:
-    """Set while it is in the trash: when and by whom it went there, and in which round of housekeeping."""
+    """When, by whom and in which housekeeping round a row was moved to the trash; None while it is not in the trash."""
 
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     deleted_by: Mapped[int | None] = mapped_column(Id)
@@ -19,9 +19,9 @@ class TrashMixin:
 
 
 class Patient(TrashMixin, db.Model):  # type: ignore[name-defined,misc]
-    """While a patient is in the trash, so is everything below it, whose rows do not change.
+    """A patient, whose records and documents are trashed along with the patient, although their rows do not change.
 
-    Once `purge_began_at` is set, the patient cannot be restored any more.
+    Once `purge_began_at` is set, the patient can no longer be restored.
     """
 
     __tablename__ = "patients"
@@ -45,7 +45,7 @@ class PatientShare(db.Model):  # type: ignore[name-defined,misc]
     """Another account's access to a patient, until `expires_at` (None: until revoked).
 
     A share is pending, without an account, until the account with `address` accepts it. `address_key` is the normalized
-    address used in comparisons; `token_id` is the API token that gave the access.
+    address used in comparisons; `token_id` is the API token that granted access.
     """
 
     __tablename__ = "patient_shares"
@@ -78,7 +78,7 @@ class RecordMixin(TrashMixin):
     notes: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, onupdate=now)
-    creation_key: Mapped[str | None] = mapped_column(String(64))  # a form submitted twice creates only one record
+    creation_key: Mapped[str | None] = mapped_column(String(64))  # so that a form submitted twice creates one record
 
     @declared_attr.directive
     def __table_args__(cls) -> Any:

@@ -1,4 +1,4 @@
-"""The storage journal, and findings of integrity checks."""
+"""The storage journal, and the findings of integrity checks."""
 
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from medfiles.database.session import Id, UtcDateTime, db
 
 
 class StorageJournal(db.Model):  # type: ignore[name-defined,misc]
-    """A key that no document names yet, or no longer names."""
+    """A storage key that is not yet, or no longer, used by a document."""
 
     __tablename__ = "storage_journal"
     __table_args__ = (CheckConstraint("action IN ('attach', 'remove')", name="action"), {"sqlite_autoincrement": True})

@@ -1,1 +1,1 @@
-"""What an operator runs or schedules: worker, backup, checks, copies, status."""
+"""Operations that an operator runs or schedules: worker, backups, checks, copies and status."""

@@ -1,4 +1,4 @@
-"""Back up a running installation: database, documents, secret key.
+"""Back up a running installation: its database, documents and secret key.
 
 A folder holds any number of backups. Content is stored once under its SHA-256 and shared by all backups. Each backup is
 a folder with the database, the list of objects it needs and, written last, its manifest.
@@ -32,10 +32,10 @@ from medfiles.storage.durable import publish, sha256_of, write_private, written
 
 RUN = "backup"
 FORMAT = 1
-FAR_FEWER = 2  # keep a backup with more than this many times the documents of the newest
+FAR_FEWER = 2  # keep a backup with more than this many times as many documents as the newest
 OBJECTS, DATABASE, LIST, SECRET, MANIFEST = "objects", "database", "objects.jsonl", "secret-key", "manifest.json"
-SOURCE_DATABASE, SOURCE = "source-database", "source"  # of an import; not restored
-NAMED = "%Y%m%dT%H%M%S.%fZ"  # backups are named after the time they began
+SOURCE_DATABASE, SOURCE = "source-database", "source"  # from an import; not restored
+NAMED = "%Y%m%dT%H%M%S.%fZ"  # a backup is named after the time it began
 NAME, SUM = re.compile(r"\d{8}T\d{6}\.\d{6}Z"), re.compile(r"[0-9a-f]{64}")
 ROWS = "SELECT id, storage, file_path, sha256, file_size FROM entity_files ORDER BY id"
 REVISION = "SELECT version_num FROM alembic_version"
@@ -56,7 +56,7 @@ class Entry:
 
 @dataclass
 class Saved:
-    """Result of a backup: the documents `purged` while it ran, and `problems` with documents as sentences."""
+    """The result of a backup. `purged` lists documents permanently deleted while it ran; `problems` are sentences."""
 
     name: str
     documents: int = 0
@@ -86,8 +86,8 @@ def back_up(
 ) -> Saved:
     """Add a backup to `folder`. Raises StorageError if it cannot be written.
 
-    `mend`: verify content that is already in `folder` and copy it again if damaged, which repairs all backups that need
-    it. `report` receives the number of documents processed.
+    With `mend`, content that is already in `folder` is verified, and copied again if damaged, which repairs all backups
+    that need it. `report` receives the number of documents processed.
     """
     saved = Saved(now().strftime(NAMED))
     place = folder / saved.name
@@ -125,7 +125,7 @@ def object_count(storages: Storages, source: ImportSource | None = None) -> int:
 def whole(folder: Path) -> Sequence[str]:
     """Return the names of complete backups, oldest first.
 
-    Backups dated in the future, by a clock that was ahead, count as oldest.
+    Backups dated in the future, because the clock was ahead, count as the oldest.
     """
     names = [place.name for place in _places(folder) if (place / MANIFEST).is_file()]
     latest = (now() + SKEW).strftime(NAMED)
@@ -140,7 +140,7 @@ def newest(folder: Path) -> str:
 
 
 def manifest(folder: Path, name: str) -> dict[str, Any]:
-    """Return a backup's manifest. Raises NotFound if it is missing, StorageError if it is unreadable."""
+    """Return a backup's manifest. Raises NotFound if it is missing, or StorageError if it is unreadable."""
     try:
         facts = json.loads((folder / name / MANIFEST).read_text())
     except FileNotFoundError as error:
@@ -181,9 +181,9 @@ def check(folder: Path, name: str, report: Report = lambda done: None) -> Iterat
 def thin_out(folder: Path, keep: int) -> int:
     """Keep the newest `keep` backups; return how many others were removed.
 
-    If the newest backup has far fewer documents than an earlier one, the last such fuller backup is kept as well, since
-    documents may have been lost in between. Also removes what interrupted backups left behind, and content that no
-    remaining backup needs.
+    If earlier backups have far more documents than the newest, the last of these is kept as well, since documents may
+    have been lost in between. Also removes the remains of interrupted backups, and content that no remaining backup
+    needs.
     """
     with _alone(folder):
         names = whole(folder)
@@ -201,7 +201,7 @@ def thin_out(folder: Path, keep: int) -> int:
 
 
 def _places(folder: Path) -> Iterator[Path]:
-    """Return the folders of backups, complete or not, ignoring everything else."""
+    """Return the folders of all backups, complete or not, ignoring everything else."""
     return (place for place in folder.glob("*/") if NAME.fullmatch(place.name) and not place.is_symlink())
 
 
@@ -219,7 +219,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Copier:
-    """Copies content and lists it. `mend`: verify existing content before reusing it."""
+    """Copies content into a backup and lists it. With `mend`, existing content is verified before it is reused."""
 
     folder: Path
     lines: IO[str]

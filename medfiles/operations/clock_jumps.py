@@ -1,4 +1,4 @@
-"""Detect jumps of the system clock: the current time does not fit the times that were stored last."""
+"""Detect jumps in the system clock by comparing the current time with the newest stored times."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ from medfiles.jobs import last_runs
 from medfiles.models import AuditEvent
 
 log = structlog.get_logger("medfiles.operations.clock_jumps")
-RUN = "clock"  # run that records the last check of the clock and its last jump
+RUN = "clock"  # run that records when the clock was last checked, and its last jump
 JUMP = timedelta(days=1)
-STEADY = timedelta(hours=24)  # the clock must run this long without a jump until the last one is over
+STEADY = timedelta(hours=24)  # how long the clock must run without a jump before the last one is over
 EVERY = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
 class Jump:
-    """A clock jump: the newest stored time, and the next reading of the clock."""
+    """A clock jump: the newest stored time, and the clock reading that followed."""
 
     stored: datetime
     clock: datetime
@@ -60,7 +60,7 @@ def check(anchor: Anchor) -> Jump | None:
 
 
 def status() -> Jump | None:
-    """Return the last jump; None once the clock has run steadily for STEADY."""
+    """Return the last jump, or None once the clock has run steadily for STEADY."""
     last = last_runs.last(RUN)
     if last and last.ended_at - now() > JUMP:
         return Jump(last.ended_at, now())
@@ -68,7 +68,7 @@ def status() -> Jump | None:
 
 
 def _newest(anchor: Anchor) -> datetime | None:
-    """Return the latest of these times: last audit event, last runs of other work, audit log checkpoint.
+    """Return the latest time among the last audit event, the last runs of other operations, and the audit checkpoint.
 
     The last event is the one with the highest id, because the log keeps times written while the clock was ahead.
     """
@@ -84,9 +84,9 @@ def _newest(anchor: Anchor) -> datetime | None:
 
 
 def _find_jump(checked: datetime | None, stored: datetime | None, at: datetime) -> Jump | None:
-    """Return the jump since the last check or, if there was none, since the newest stored time.
+    """Return the jump since the last check or, if there is none, the jump since the newest stored time.
 
-    Once the clock is checked regularly, an old stored time is not a jump: nothing else may have happened since.
+    Once the clock is checked regularly, an old stored time is not a jump: nothing else may have been stored since.
     """
     if checked and abs(at - checked) > JUMP:
         return Jump(checked, at)

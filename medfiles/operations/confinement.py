@@ -9,7 +9,7 @@ log = structlog.get_logger("medfiles.operations.confinement")
 
 
 def check_sandbox(sandbox: Sandbox, required: bool) -> None:
-    """Log each missing layer. Raises SettingError if a layer is missing and all are `required`."""
+    """Log each missing sandbox layer. Raises SettingError if a layer is missing and `required` is set."""
     missing = missing_layers(sandbox.layers())
     for layer, reason in missing.items():
         log.warning("sandbox layer missing", layer=layer, reason=reason)

@@ -23,14 +23,14 @@ EXPECTED_URL = "Enter the URL of a PostgreSQL database: postgresql+psycopg://use
 
 @dataclass
 class CopyResult:
-    """Result of a copy: rows by table. `others` are tables that do not belong to medfiles, not copied."""
+    """The result of a copy: row counts by table. `others` lists tables unknown to medfiles, which are not copied."""
 
     rows: dict[str, int]
     others: list[str]
 
 
 def target_engine(url: str) -> Engine:
-    """Connect to the target. Raises Rejected for an invalid URL, DatabaseUnavailable if it is down."""
+    """Connect to the target. Raises Rejected if the URL is invalid, or DatabaseUnavailable if it is down."""
     try:
         engine = create_engine(make_url(url), hide_parameters=True, poolclass=NullPool)
     except (ArgumentError, ImportError) as error:
@@ -46,7 +46,7 @@ def target_engine(url: str) -> Engine:
 
 
 def check_is_empty(target: Engine) -> None:
-    """Raise Conflict unless all tables are empty, except for what migrations insert."""
+    """Raise Conflict unless all tables are empty, except for rows that migrations insert."""
     with target.connect() as connection:
         found = MetaData()
         found.reflect(connection)
@@ -56,10 +56,10 @@ def check_is_empty(target: Engine) -> None:
 
 
 def copy_to(target: Engine, report: Callable[[str, int], None] = lambda table, rows: None) -> CopyResult:
-    """Copy all rows and sequences in one transaction while the source is locked for writing.
+    """Copy all rows and sequences in one transaction while the source is locked against writes.
 
-    `target` must have this version's tables, all empty. Raises IntegrityFailed, and changes nothing, if a row differs;
-    Conflict if the source is not SQLite or the versions differ.
+    `target` must have this version's tables, all empty. Raises IntegrityFailed, and changes nothing, if a row differs,
+    or Conflict if the source is not SQLite or the versions differ.
     """
     if db.engine.dialect.name != "sqlite":
         raise Conflict("This installation already uses PostgreSQL. Copy its database with pg_dump and pg_restore.")
@@ -95,13 +95,13 @@ def _copy(table: Table, here: Connection, there: Connection, report: Callable[[s
 
 def _rows(table: Table, connection: Connection) -> Any:
     order: list[Any] = list(table.primary_key.columns)
-    if connection.dialect.name == "postgresql":  # by bytes, as SQLite sorts
+    if connection.dialect.name == "postgresql":  # sort by bytes, as SQLite does
         order = [column.collate("C") if isinstance(column.type, String) else column for column in order]
     return connection.execute(select(table).order_by(*order), execution_options={"yield_per": BATCH})
 
 
 def _advance_sequence(table: Table, here: Connection, there: Connection) -> None:
-    """Advance the sequence, so that ids of deleted rows are never reused."""
+    """Advance the table's sequence, so that ids of deleted rows are never reused."""
     [first, *more] = table.primary_key.columns
     query = text("SELECT pg_get_serial_sequence(:table, :column)").bindparams(table=table.name, column=first.name)
     if more or not (sequence := there.scalar(query)):

@@ -23,7 +23,7 @@ MAX_FAILURES = 5  # consecutive failures that point to the storage rather than t
 
 @dataclass
 class CopyResult:
-    """Result of one run of the copy."""
+    """The result of one run of the copy."""
 
     moved: int  # documents copied
     damaged: list[int]  # ids of documents whose bytes do not match their checksum

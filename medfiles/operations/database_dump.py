@@ -20,7 +20,7 @@ MISSING = (
 
 
 def database_size(engine: Engine) -> int:
-    """Return the database's size in bytes; 0 if the database does not report it."""
+    """Return the database's size in bytes, or 0 if the database does not report it."""
     with engine.connect() as connection:
         if engine.dialect.name == "postgresql":
             return int(connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar() or 0)
@@ -29,7 +29,7 @@ def database_size(engine: Engine) -> int:
 
 
 def copy_database(engine: Engine, target: Path, snapshot: str | None = None) -> None:
-    """Write a consistent copy: an SQLite file, or a pg_dump of this snapshot."""
+    """Write a consistent copy of the database: an SQLite file or a pg_dump, of `snapshot` if given."""
     part = target.with_suffix(".part")
     part.unlink(missing_ok=True)
     if engine.dialect.name == "postgresql":

@@ -1,4 +1,4 @@
-"""Erase deleted content from database files, where it stays readable after its rows are deleted."""
+"""Erase deleted content from database files, where it remains readable after its rows are deleted."""
 
 from contextlib import closing
 from typing import Any
@@ -15,11 +15,11 @@ TABLES: tuple[Any, ...] = (
     Rendition,
     StorageJournal,
     UploadKey,
-)  # changed by permanent deletion, as are the tables of records
+)  # permanent deletion changes these and the tables of records
 
 
 def erase(registry: Registry) -> None:
-    """Erase what has been deleted permanently. Raises DatabaseUnavailable if the database is too busy.
+    """Erase permanently deleted content. Raises DatabaseUnavailable if the database is too busy.
 
     SQLite overwrites deleted rows (`secure_delete`), but its write-ahead log keeps earlier pages until it is truncated.
     PostgreSQL removes deleted rows from their pages when the table is vacuumed.

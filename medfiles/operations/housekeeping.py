@@ -50,9 +50,9 @@ class Purged:
 
 @dataclass(frozen=True)
 class Expiry:
-    """What has expired in the trash: everything trashed before this time.
+    """The condition under which an item in the trash has expired: it was trashed before `before`.
 
-    Unless `last_round` is None, it must also have been trashed in that round of housekeeping or an earlier one.
+    Unless `last_round` is None, it must also have been trashed in that housekeeping round or an earlier one.
     """
 
     before: datetime
@@ -60,12 +60,12 @@ class Expiry:
 
     @classmethod
     def after(cls, retention: timedelta, *, force: bool = False) -> "Expiry":
-        """Return the expiry for this retention period. `force`: by the clock alone."""
+        """Return the expiry for this retention period. With `force`, the clock alone decides."""
         last_round = None if force else rounds.current() - rounds.needed(retention)
         return cls(now() - retention, last_round)
 
     def has_passed(self, model: type[EntityFile] | type[TrashMixin]) -> ColumnElement[bool]:
-        """Return the condition for expired documents, records of one type, or patients."""
+        """Return the SQL condition for expired documents, records of one type, or patients."""
         by_clock = model.deleted_at < self.before
         return by_clock if self.last_round is None else by_clock & (model.deleted_round <= self.last_round)
 
@@ -85,9 +85,9 @@ def sweep(storages: Storages, report: Callable[[str], None] = lambda key: None) 
 
 
 def forget_cancelled(before: datetime) -> None:
-    """Delete the keys of uploads canceled before that time, none of which can still arrive.
+    """Delete the keys of uploads canceled before this time, which can no longer arrive.
 
-    A time in the future is set to now.
+    Cancellation times in the future are set to now.
     """
     with transaction() as session:
         session.execute(update(CancelledUpload).where(not_(is_past(CancelledUpload.at))).values(at=now()))
@@ -95,7 +95,7 @@ def forget_cancelled(before: datetime) -> None:
 
 
 def due(before: datetime) -> Sequence[tuple[EntityFile, datetime]]:
-    """Return documents trashed before that time, themselves or with their patient, and when, oldest first."""
+    """Return documents trashed before this time, alone or with their patient, with deletion times, oldest first."""
     own = select(EntityFile, EntityFile.deleted_at).where(_is_due(Expiry(before)))
     with_patient = select(EntityFile, Patient.deleted_at).join(Patient, Patient.id == EntityFile.patient_id)
     with_patient = with_patient.where(Expiry(before).has_passed(Patient), not_(_is_due(Expiry(before))))
@@ -113,8 +113,8 @@ def purge_expired(
 ) -> Purged:
     """Permanently delete what has been in the trash longer than `retention`.
 
-    Documents are deleted first, then records that no longer have any, then patients with everything below them. Both
-    the clock and the number of housekeeping rounds must have passed the retention; `force`: the clock alone decides.
+    Documents are deleted first, then records that no longer have any, then patients with everything that belongs to
+    them. The retention must have passed by the clock and by housekeeping rounds; with `force`, the clock alone decides.
     One transaction deletes at most BATCH documents or records.
     """
     if not force:
@@ -132,7 +132,7 @@ def purge_expired(
 
 
 def _begin_purge(registry: Registry, expiry: Expiry) -> None:
-    """Mark the patients that have expired: from now on they cannot be restored, and every run continues the purge.
+    """Mark expired patients: they can no longer be restored, and every run continues their purge.
 
     A patient with additional documents stays in the trash until the other feature has handed them over.
     """
@@ -147,7 +147,7 @@ def _begin_purge(registry: Registry, expiry: Expiry) -> None:
 
 @dataclass
 class _Purge:
-    """One run of permanent deletion, in batches, and what it has deleted so far."""
+    """A run of permanent deletion in batches, with counts of what it has deleted so far."""
 
     registry: Registry
     storages: Storages
@@ -168,7 +168,7 @@ class _Purge:
             self.report(f"{self.documents} documents")
 
     def delete_records(self, record_type: RecordType, which: ColumnElement[bool]) -> None:
-        """Delete those of these records that hold no documents and that no other feature needs."""
+        """Delete the matching records that have no documents and that no other feature needs."""
         model = record_type.model
         holds = select(EntityFile.id).where(
             EntityFile.entity_type == record_type.name, EntityFile.entity_id == model.id
@@ -190,7 +190,7 @@ class _Purge:
             self.records += deleted
 
     def delete_patient(self, patient_id: int) -> None:
-        """Delete everything below a patient, then the patient, unless another feature needs one of the records."""
+        """Delete everything belonging to a patient, then the patient, unless another feature needs a record."""
         self.delete_documents(EntityFile.patient_id == patient_id)
         for record_type in self.registry:
             self.delete_records(record_type, record_type.model.patient_id == patient_id)
@@ -209,7 +209,7 @@ class _Purge:
 
 
 def held_back(retention: timedelta) -> int:
-    """Count documents whose retention has passed by the clock, but not by rounds of housekeeping."""
+    """Count documents whose retention has passed by the clock, but not by housekeeping rounds."""
     by_clock, by_both = Expiry.after(retention, force=True), Expiry.after(retention)
     own = and_(_is_due(by_clock), not_(by_both.has_passed(EntityFile)))
     patients = select(Patient.id).where(by_clock.has_passed(Patient), not_(by_both.has_passed(Patient)))
@@ -217,11 +217,11 @@ def held_back(retention: timedelta) -> int:
 
 
 def mend_deletion_times(registry: Registry) -> int:
-    """Replace impossible deletion times with now; return how many documents, records and patients had one.
+    """Replace impossible deletion times with the current time; return how many rows had one.
 
-    A deletion time is impossible if it is in the future, or before the upload or creation: the clock was wrong. It is
-    also replaced if its round is unknown. The full retention begins now. Documents and records that were trashed
-    together stay together.
+    A deletion time in the future, or before the upload or creation, is impossible: the clock was wrong. Deletion times
+    without a known round are replaced too. The full retention period starts over. Documents and records that were
+    trashed together stay together.
     """
     wrong = _impossible(registry)
     wrong_patients = _is_impossible(Patient, Patient.created_at)
@@ -246,7 +246,7 @@ def mend_deletion_times(registry: Registry) -> int:
 
 
 def _impossible(registry: Registry) -> set[tuple[str, int, datetime]]:
-    """Return (record type, record id, deletion time) of each impossible deletion."""
+    """Return (record type, record id, deletion time) for each impossible deletion."""
     columns = (EntityFile.entity_type, EntityFile.entity_id, EntityFile.deleted_at)
     documents = select(*columns).where(_is_impossible(EntityFile, EntityFile.uploaded_at)).distinct()
     known = {record_type.name for record_type in registry}
@@ -261,7 +261,7 @@ def _impossible(registry: Registry) -> set[tuple[str, int, datetime]]:
 def _is_impossible(model: Any, made_at: Any) -> ColumnElement[bool]:
     """Return the condition for an impossible deletion time.
 
-    A creation time in the future is wrong itself, so it says nothing about the deletion.
+    A creation time in the future is itself wrong, so it says nothing about the deletion.
     """
     before_creation = and_(model.deleted_at < made_at, made_at <= now())
     wrong: ColumnElement[bool] = or_(not_(is_past(model.deleted_at)), before_creation, model.deleted_round.is_(None))
@@ -277,12 +277,12 @@ def _is_due(expiry: Expiry) -> ColumnElement[bool]:
 
 
 def cold_count() -> int:
-    """Count documents that have no thumbnail, unless rendering it has failed."""
+    """Count documents that have no thumbnail yet, except those for which rendering failed."""
     return count(EntityFile.id, *_cold())
 
 
 def warm(renderer: Renderer, report: Callable[[], None] = lambda: None) -> Warmed:
-    """Render the missing thumbnails one after another."""
+    """Render all missing thumbnails, one at a time."""
     made = failed = after = 0
     query = select(EntityFile).where(*_cold()).order_by(EntityFile.id).limit(BATCH)
     while files := db.session.scalars(query.where(EntityFile.id > after)).all():
@@ -322,7 +322,7 @@ def _warmed(renderer: Renderer, file: EntityFile) -> bool:
 
 
 def _cold() -> tuple[ColumnElement[bool], ...]:
-    """Return the conditions for documents that can have a thumbnail but for which none was made or failed."""
+    """Return the conditions for documents that can have a thumbnail but for which none has been attempted."""
     small = select(Rendition.id).where(
         Rendition.sha256 == EntityFile.sha256, Rendition.recipe == recipe(THUMBNAIL), Rendition.page == 1
     )

@@ -1,7 +1,7 @@
 """Startup checks: the instance folder's owner and permissions, and that no data is missing.
 
-Each error is one sentence that names the folder, setting or driver, and what to do. Missing data is never replaced with
-something empty.
+Each error is one sentence that names the folder, setting or driver and says what to do. Missing data is reported, never
+replaced with an empty database or a new key.
 """
 
 import os
@@ -22,16 +22,16 @@ from medfiles.errors import StorageError
 from medfiles.storage import Storages
 
 AS_OWNER = "--as-owner"
-COPYING = "copying"  # `flask db upgrade -x copying`: the rows of the documents are copied next
+COPYING = "copying"  # `flask db upgrade -x copying`: the documents' rows are copied next
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
-OWN_TABLE = "entity_files"  # exists only in databases of medfiles
+OWN_TABLE = "entity_files"  # exists only in medfiles databases
 TABLES_WITH_DATA = ("users", "patients", OWN_TABLE)
 DRIVERS = "Install it: pip install --require-hashes -r requirements/server.txt"
 RESTORE = "Restore a backup (docs/operate/backup.md)"
 
 
 def prepare(settings: Mapping[str, Any]) -> None:
-    """Create or check the instance folder, and keep new files private. Raises SettingError."""
+    """Create or check the instance folder, and keep new files private. Raises SettingError if a check fails."""
     os.umask(0o077)
     folder: Path = settings["MEDFILES_INSTANCE"]
     try:
@@ -56,7 +56,7 @@ def prepare(settings: Mapping[str, Any]) -> None:
 def require_database(settings: Mapping[str, Any], storages: Storages) -> None:
     """Raise SettingError if the database is missing or empty although there are documents.
 
-    An installation that has neither is new.
+    An installation with neither data nor documents is new.
     """
     url = make_url(settings["MEDFILES_DATABASE_URL"])
     is_missing = _is_missing_file(url)
@@ -65,7 +65,7 @@ def require_database(settings: Mapping[str, Any], storages: Storages) -> None:
     try:
         document = next((listed.key for storage in storages for listed in storage.keys("files/")), None)
     except StorageError:
-        return  # nothing to compare with; uploads and /readyz report the failure of the storage
+        return  # nothing to compare with; uploads and /readyz report the storage failure
     if document is None:
         return
     name = url.database if url.get_backend_name() == "sqlite" else url.render_as_string()
@@ -115,7 +115,7 @@ def _is_missing_file(url: URL) -> bool:
 def _has_rows(settings: Mapping[str, Any]) -> bool:
     """Return whether the database has accounts, patients or documents.
 
-    Raises SettingError if the database is unavailable, since it may have some.
+    Raises SettingError if the database is unavailable, since it may contain data.
     """
     url = make_url(settings["MEDFILES_DATABASE_URL"])
     if _is_missing_file(url):

@@ -52,25 +52,25 @@ class Finding:
 
 @dataclass
 class VerifyResult:
-    """Findings of a check, and how much was checked."""
+    """The findings of a check, and how much was checked."""
 
     objects: int = 0  # listed
     documents: int = 0  # compared with the listing
     read: int = 0  # documents whose content was compared
-    bytes: int = 0  # read of these documents
+    bytes: int = 0  # read from these documents
     findings: list[Finding] = field(default_factory=list)
     set_aside: int = 0  # unknown objects moved to lost+found
 
     def __add__(self, deep: "VerifyResult") -> "VerifyResult":
-        """Add the result of a deep check. Findings of both are listed only once."""
+        """Add the result of a deep check. Findings that occur in both are listed once."""
         findings = [*self.findings, *(one for one in deep.findings if one not in self.findings)]
         return replace(self, read=self.read + deep.read, bytes=self.bytes + deep.bytes, findings=findings)
 
 
 def verify(storages: Storages, *, quarantine: bool = False, report: Report = lambda count: None) -> VerifyResult:
-    """Compare listed objects with rows. Each mismatch is checked again before it is reported.
+    """Compare stored objects with database rows. Each mismatch is checked again before it is reported.
 
-    Objects are listed before rows are read. Documents whose content was found damaged earlier are read again.
+    Objects are listed before rows are read. Documents that failed an earlier content check are read again.
     """
     began, result = now(), VerifyResult()
     seen = sqlite3.connect("")  # a temporary file: a storage may hold millions of objects
@@ -109,10 +109,10 @@ def verify_deep(
     rate: int | None = None,
     report: Report = lambda count: None,
 ) -> VerifyResult:
-    """Read documents and compare their SHA-256, those unchecked the longest first.
+    """Read documents and verify their SHA-256, starting with those not checked for the longest time.
 
-    `before`: only documents not checked since then (None: now). At most `limit` documents and `rate` bytes per second
-    are read. Progress is stored after each batch, so an interrupted check can continue.
+    Reads only documents not checked since `before` (default: now), at most `limit` of them, and at most `rate` bytes
+    per second. Progress is stored after each batch, so an interrupted check can continue.
     """
     before, result, began = before or now(), VerifyResult(), time.monotonic()
 
@@ -138,16 +138,16 @@ def total() -> int:
 
 
 def due_count(before: datetime) -> int:
-    """Count documents that have not been checked since then."""
+    """Count documents that have not been checked since this time."""
     return count(EntityFile.id, _not_checked_since(before))
 
 
 def keep_checking(storages: Storages, days: int) -> None:
     """Check one hour's share of the documents, so that all are checked within `days`.
 
-    Once a day, also compare all objects with rows.
+    Once a day, also compare all objects with the database.
     """
-    share = -(-total() // (days * 20))  # 20 of 24 hours: some runs are missed
+    share = -(-total() // (days * 20))  # 20 runs a day instead of 24, since some are missed
     db.session.rollback()
     if share:
         verify_deep(storages, before=now() - timedelta(days=days * 5 / 6), limit=share)
@@ -166,7 +166,7 @@ def count_findings() -> Mapping[str, int]:
 
 
 def _documents() -> Iterator[Sequence[Any]]:
-    """Yield batches of (id, storage, key, size) of all documents, trash included."""
+    """Yield batches of (id, storage, key, size) for all documents, including those in the trash."""
     after, columns = 0, (EntityFile.id, EntityFile.storage, EntityFile.file_path, EntityFile.file_size)
     while files := read(select(*columns).where(EntityFile.id > after).order_by(columns[0]).limit(BATCH)):
         yield files
@@ -184,7 +184,7 @@ def _compare(
 def _check(storages: Storages, file_id: int, *, deep: bool = False) -> tuple[Finding | None, int]:
     """Check a document; return the finding, if any, and the number of bytes read.
 
-    Starts over if the row changed in between.
+    Starts over if the row has changed during the check.
     """
     columns = (EntityFile.storage, EntityFile.file_path, EntityFile.file_size, EntityFile.sha256)
     query = select(*columns).where(EntityFile.id == file_id)
@@ -207,7 +207,7 @@ def _check(storages: Storages, file_id: int, *, deep: bool = False) -> tuple[Fin
 
 
 def _is_unknown(storages: Storages, storage: str, key: str) -> bool:
-    """Return whether the object exists and no row names it, neither before nor after the object is found."""
+    """Return whether the object exists and no row names it, either before or after the object is found."""
     if _is_named(key):
         return False
     try:
@@ -228,7 +228,7 @@ def _is_named(key: str) -> bool:
 
 
 def _read_again(storages: Storages) -> VerifyResult:
-    """Read documents again that earlier checks found damaged or unreadable."""
+    """Reread documents that earlier checks found damaged or unreadable."""
     result, after = VerifyResult(), 0
     query = select(FixityFinding.file_id).where(FixityFinding.kind.in_(FOUND_BY_READING)).distinct()
     query = query.order_by(FixityFinding.file_id).limit(READ_AT_ONCE)
@@ -241,7 +241,7 @@ def _read_again(storages: Storages) -> VerifyResult:
 def _read_all(
     storages: Storages, ids: Sequence[int], result: VerifyResult, report: Report = lambda count: None
 ) -> None:
-    """Read these documents. Their findings replace all earlier ones."""
+    """Read these documents. The new findings replace all earlier ones about them."""
     found = []
     for file_id in ids:
         finding, size = _check(storages, file_id, deep=True)

@@ -1,4 +1,4 @@
-"""The status figures in Prometheus format."""
+"""The status figures in the Prometheus format."""
 
 from collections.abc import Iterator, Mapping
 

@@ -1,4 +1,4 @@
-"""Restore a backup into an empty installation, which is verified before it can be used."""
+"""Restore a backup into an empty installation, and verify it before the installation can be used."""
 
 import shutil
 import sqlite3
@@ -30,9 +30,9 @@ LEFT_BEHIND = ("storage_journal", "renditions", "sessions", "fixity_findings", "
 
 @dataclass(frozen=True)
 class Tokens:
-    """Numbers of API tokens in the backup. None of them works right after the restore.
+    """Numbers of API tokens in the backup, none of which works right after the restore.
 
-    They are `suspended` until confirmed, or `revoked` if the backup's version of medfiles could not suspend them.
+    Tokens are `suspended` until confirmed, or `revoked` if the backup's version of medfiles could not suspend them.
     """
 
     suspended: int = 0
@@ -41,7 +41,7 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Restored:
-    """Result of a restore. `outdated`: `flask db upgrade` must be run next."""
+    """The result of a restore. If `outdated`, run `flask db upgrade` next."""
 
     name: str
     documents: int
@@ -54,7 +54,7 @@ class Restored:
 
 @dataclass(frozen=True)
 class Target:
-    """The installation to restore into."""
+    """The installation to restore a backup into."""
 
     instance: Path
     secret: str
@@ -65,9 +65,9 @@ class Target:
 def restore(
     storages: Storages, target: Target, folder: Path, name: str | None = None, report: Report = lambda done: None
 ) -> Restored:
-    """Restore a backup. This can be repeated after an interruption.
+    """Restore a backup. Can be repeated after an interruption.
 
-    Raises Conflict if the installation is in use; StorageError, before any change, if the backup is damaged.
+    Raises Conflict if the installation is in use, or StorageError, before any change, if the backup is damaged.
     """
     name = name or backup.newest(folder)
     facts, dialect = manifest(folder, name), db.engine.dialect.name
@@ -165,7 +165,7 @@ def _bring_database(source: Path, purged: Sequence[int], storage: str) -> Tokens
 
 
 def _settle(engine: Engine, purged: Sequence[int], storage: str) -> Tokens:
-    """Delete rows that are not restored or were purged, set the storage of documents, suspend API tokens."""
+    """Delete rows that must not be restored or were purged, set the documents' storage, and suspend API tokens."""
     with engine.begin() as connection:
         for name in {*LEFT_BEHIND} & {*inspect(connection).get_table_names()}:
             connection.execute(text(f"DELETE FROM {name}"))
@@ -203,7 +203,7 @@ def _make_way(target: Path) -> None:
 def _bring_secret(target: Target, secret: str) -> bool:
     """Restore the secret key; return whether a setting overrides it with a different key.
 
-    In that case, two-step verification that was set up with the backup's key does not work.
+    If so, two-step verification that was set up with the backup's key does not work.
     """
     if target.secret_is_set:
         return secret != target.secret

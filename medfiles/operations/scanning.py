@@ -1,4 +1,4 @@
-"""Scan stored documents: those waiting for a scan, older unscanned ones, or all on request."""
+"""Scan stored documents: those waiting for a scan, older unscanned ones or, on request, all."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from medfiles.models import EntityFile
 from medfiles.services import Services
 from medfiles.storage import Storages
 
-RETRY_AFTER = timedelta(minutes=30)  # until a document without a verdict is scanned again
+RETRY_AFTER = timedelta(minutes=30)  # before a document without a verdict is scanned again
 BATCH = 50
 IS_WAITING = EntityFile.scan == WAITING
 IS_UNSCANNED = EntityFile.scan.is_(None)
@@ -32,7 +32,7 @@ class ScannerUnreachable(ConnectionError):
 
 @dataclass
 class ScanResult:
-    """Result of a scan, with document ids. `away`: the scanner stopped responding."""
+    """The result of a scan, with document ids. `away` is set if the scanner stopped responding."""
 
     clean: int = 0
     infected: list[int] = field(default_factory=list)
@@ -55,19 +55,19 @@ class QuarantinedFile:
 
 @dataclass(frozen=True)
 class ScannerStatus:
-    """Figures of the scanner for the status page."""
+    """The scanner's figures for the status page."""
 
     configured: bool
     version: Version | None  # None: the scanner is down
     waiting: int
-    unseen: int  # documents from before the scanner was configured, not scanned yet
+    unseen: int  # documents stored before the scanner was configured and not scanned yet
     quarantined: tuple[QuarantinedFile, ...]
 
 
 def scan(
     storages: Storages, scanner: Clamd, *, rescan: bool = False, report: Callable[[int], None] = lambda count: None
 ) -> ScanResult:
-    """Scan all documents that are due. `rescan`: scan all, as after an update of the signatures."""
+    """Scan all due documents or, with `rescan`, every document, for example after a signature update."""
     result, began = ScanResult(), now()
     due = _not_scanned_since(began) if rescan else _due(began - RETRY_AFTER)
     while not result.away and (ids := _next(due)):
@@ -96,7 +96,7 @@ def status(scanner: Clamd | None) -> ScannerStatus:
 
 
 def scan_due(services: Services, _: int = 0) -> Mapping[str, int]:
-    """Scan what is due, as a recurring job; return counts by result.
+    """Scan all due documents as a recurring job; return counts by result.
 
     Raises `ScannerUnreachable` if the scanner does not respond.
     """
@@ -136,7 +136,7 @@ def _next(due: ColumnElement[bool]) -> Sequence[int]:
 
 
 def _claim(file_id: int, due: ColumnElement[bool]) -> bool:
-    """Claim a document by setting its scan time. After a crash it becomes due again later."""
+    """Claim a document by setting its scan time. After a crash, the document becomes due again later."""
     with transaction() as session:
         took = session.execute(_update_unversioned(file_id).where(due).values(scanned_at=now()))
         return bool(took.rowcount)
@@ -165,7 +165,7 @@ def _chunks(file: EntityFile, storages: Storages) -> Iterator[bytes]:
 
 
 def _store_result(file_id: int, verdict: Verdict) -> None:
-    """Store the result and log changes of state. An unsuccessful scan changes no state."""
+    """Store the result of a scan and log a change of state. An unsuccessful scan does not change the state."""
     with transaction() as session:
         file = session.get(EntityFile, file_id, with_for_update=True, populate_existing=True)
         if file is None:
@@ -185,5 +185,5 @@ def _store_result(file_id: int, verdict: Verdict) -> None:
 
 
 def _update_unversioned(file_id: int) -> Any:
-    """Return an update statement that does not count as a change of the document."""
+    """Return an update statement that does not count as a change to the document."""
     return update(EntityFile).where(EntityFile.id == file_id).values(updated_at=EntityFile.updated_at)

@@ -35,7 +35,7 @@ class DocumentCounts:
 
 @dataclass(frozen=True)
 class Journal:
-    """Objects being stored or removed, and how many are overdue for the sweep."""
+    """Numbers of objects being stored or removed, and of those overdue for the sweep."""
 
     attach: int
     remove: int
@@ -54,7 +54,7 @@ class Process:
 
 @dataclass(frozen=True)
 class Status:
-    """Figures of the installation. Sizes are in bytes."""
+    """Figures about the installation. Sizes are in bytes."""
 
     at: datetime
     kinds: Mapping[str, DocumentCounts]  # by record type
@@ -62,7 +62,7 @@ class Status:
     pictures_size: int
     failed_pictures: int
     additional: Sequence[Figure]
-    oldest_trash: datetime | None  # the first to be purged
+    oldest_trash: datetime | None  # deletion time of the item longest in the trash
     journal: Journal
     free: Mapping[str, int | None]  # by storage; None: unlimited
     accounts: int
@@ -75,7 +75,7 @@ class Status:
     scanner: scanning.ScannerStatus
     jobs: jobs.QueueStatus
     clock_jump: clock_jumps.Jump | None  # until the clock has run steadily for a day
-    sandbox: Layers  # "" if active, otherwise why it is missing
+    sandbox: Layers  # by layer: "" if active, otherwise why it is missing
 
     @property
     def missing_layers(self) -> Layers:
@@ -83,7 +83,7 @@ class Status:
 
     @property
     def jobs_late(self) -> int:
-        """How many seconds the oldest due job has waited."""
+        """The number of seconds the oldest due job has waited."""
         return max(0, int((self.at - self.jobs.oldest).total_seconds())) if self.jobs.oldest else 0
 
 
@@ -136,14 +136,14 @@ def measure(services: Services) -> Status:
 
 
 def processes() -> tuple[Process, ...]:
-    """Return the server processes: siblings with the same command line."""
+    """Return the server processes, which are siblings with the same command line."""
     me = psutil.Process().as_dict(["ppid", "cmdline"])
     alike = [one for one in psutil.process_iter(["ppid", "cmdline"]) if one.info == me]
     return tuple(found for one in alike if (found := _process(one)))
 
 
 def _process(process: psutil.Process) -> Process | None:
-    """Return the figures of a process; None if it has ended."""
+    """Return a process's figures, or None if it has ended."""
     try:
         workers = process.children(recursive=True)
         memory = sum(one.memory_info().rss for one in (process, *workers))

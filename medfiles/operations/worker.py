@@ -26,18 +26,18 @@ log = structlog.get_logger("medfiles.operations.worker")
 RETRY_AFTER, HOUR = timedelta(seconds=10), timedelta(hours=1)
 POLL = 1.0  # seconds between polls for a due job
 PAUSE = 10.0  # seconds to wait after a failed poll
-WORKER = "worker"  # value of MEDFILES_JOBS: server processes run no jobs
+WORKER = "worker"  # value of MEDFILES_JOBS with which server processes run no jobs
 Facts = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class JobHandler:
-    """How to run a job. Failures are retried after RETRY_AFTER, doubling up to `jobs.LONGEST_WAIT`."""
+    """How to run a job. Failed jobs are retried after RETRY_AFTER, which doubles up to `jobs.LONGEST_WAIT`."""
 
     run: Callable[[Services, int], Facts]
-    every: timedelta | None = None  # None: it runs only when enqueued
-    tries: int | None = None  # failures after which it is given up; None: never
-    delay_others: bool = False  # a failure concerns all jobs with this name: they all wait, without backoff
+    every: timedelta | None = None  # None: the job runs only when enqueued
+    tries: int | None = None  # number of failures after which it is given up; None: never
+    delay_others: bool = False  # a failure affects all jobs with this name: all wait, without backoff
 
 
 def _check_clock(services: Services, _: int) -> Facts:

@@ -1,1 +1,1 @@
-"""Previews of documents: descriptions, page images, thumbnails."""
+"""Document previews: descriptions, page images and thumbnails."""

@@ -1,4 +1,7 @@
-"""Cached previews by content hash: claimed, stored, and dropped with the last document."""
+"""The preview cache, keyed by content hash.
+
+A cached preview is dropped along with the last document that has the same content.
+"""
 
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -21,11 +24,11 @@ HAS_DOCUMENT = exists().where(EntityFile.sha256 == Rendition.sha256)
 
 
 class AlreadyStored(Exception):
-    """Raised to roll back a claim, because the picture was made in the meantime."""
+    """Raised to roll back a claim because the picture has been stored in the meantime."""
 
 
 def find(sha256: str, recipe: str, page: int) -> Rendition | None:
-    """Return the row of a cached preview, detached so that later commits do not expire it."""
+    """Return the row for a cached preview, detached so that later commits do not expire it."""
     row = db.session.scalar(select(Rendition).filter_by(sha256=sha256, recipe=recipe, page=page))
     if row is not None:
         db.session.expunge(row)
@@ -34,7 +37,7 @@ def find(sha256: str, recipe: str, page: int) -> Rendition | None:
 
 
 def failure(sha256: str, recipe: str, pages: Collection[int]) -> str | None:
-    """Return why rendering one of these pages failed earlier, if it did."""
+    """Return the recorded reason why one of these pages could not be rendered, if any."""
     query = select(Rendition.failure).filter_by(sha256=sha256, recipe=recipe)
     return next((found for (found,) in read(query.where(Rendition.page.in_(pages)).limit(1))), None)
 
@@ -45,9 +48,9 @@ def has_other(sha256: str, recipe: str, page: int) -> bool:
 
 
 def claim(storage: str, key: str) -> bool:
-    """Claim an object; return whether the caller should make it.
+    """Claim an object and return whether the caller should render it.
 
-    False if another caller is making it, or has made it since this caller checked.
+    Returns False if another caller is rendering it or has stored it since this caller checked.
     """
     with suppress(IntegrityError, AlreadyStored), transaction() as session:
         journal.enter(storage, [key])
@@ -63,7 +66,7 @@ def is_in_progress(key: str) -> bool:
 
 
 def store(row: Rendition) -> None:
-    """Store the row of a finished object. Raises NotFound if its last document was purged."""
+    """Store the row for a finished object. Raises NotFound if its last document has been purged."""
     with transaction() as session:
         _lock_document(row.sha256)
         session.add(row)
@@ -72,7 +75,7 @@ def store(row: Rendition) -> None:
 
 
 def store_facts(sha256: str, recipe: str, page: int, **facts: Any) -> None:
-    """Store a row without an object: `facts` or a `failure`. An existing row is kept."""
+    """Store a row that has no object, only `facts` or a `failure`. Keep any existing row."""
     with suppress(NotFound), transaction() as session:
         _lock_document(sha256)
         with suppress(IntegrityError), session.begin_nested():
@@ -80,13 +83,13 @@ def store_facts(sha256: str, recipe: str, page: int, **facts: Any) -> None:
 
 
 def forget(row: Rendition) -> None:
-    """Delete a row whose object is missing, for example after a restore, so that it is rendered again."""
+    """Delete a row whose object is missing (for example, after a restore) so that it is rendered again."""
     with transaction() as session:
         session.execute(delete(Rendition).where(Rendition.id == row.id))
 
 
 def release(hashes: Collection[str]) -> Sequence[str]:
-    """Drop the rows whose last document is deleted in this transaction.
+    """Drop the rows whose last document is being deleted in this transaction.
 
     Returns the keys of the objects to remove after the commit.
     """
@@ -100,12 +103,12 @@ def clear(storages: Storages, *, failed: bool = False) -> Swept:
 
 
 def clear_elsewhere(storages: Storages) -> Swept:
-    """Remove previews outside the default storage. They are rendered again on demand."""
+    """Remove previews stored outside the default storage. They are rendered again on demand."""
     return _clear(storages, Rendition.storage != storages.default.name)
 
 
 def clear_orphans(storages: Storages) -> Swept:
-    """Remove previews without a document, left if the last two with one hash are deleted concurrently."""
+    """Remove orphaned previews, left behind if the last two documents with a hash are deleted concurrently."""
     return _clear(storages, ~HAS_DOCUMENT)
 
 
@@ -132,7 +135,7 @@ def _drop(*where: ColumnElement[bool]) -> Sequence[str]:
 
 
 def _lock_document(sha256: str) -> None:
-    """Lock a document with this hash, so that it cannot be purged before the commit."""
+    """Lock a document with this hash so that it cannot be purged before the commit. Raises NotFound if none exists."""
     query = select(EntityFile.id).where(EntityFile.sha256 == sha256).limit(1)
     if db.session.scalar(query.with_for_update()) is None:
         raise NotFound()

@@ -19,7 +19,7 @@ from medfiles.sandbox.pool import Busy, NotChecked
 OLD_WORD = "application/msword"
 SECONDS, CPU, MEMORY, LARGEST = 60, 45, 4 * 1024**3, 100 * 1024**2
 PATIENCE = 10.0
-CACHE_SIZE = 4  # recent conversions, whose pages may be requested next
+CACHE_SIZE = 4  # recent conversions to keep, because more of their pages may be requested
 ONE_AT_A_TIME = threading.Semaphore(1)
 CACHE: dict[str, bytes] = {}
 LIMITED = f"""
@@ -38,7 +38,7 @@ class ConversionFailed(NotChecked):
 
 @dataclass(frozen=True)
 class Converter:
-    """Converts documents with LibreOffice. `program` is the path of soffice, "" if not installed."""
+    """A LibreOffice converter. `program` is the path to soffice, or "" if it is not installed."""
 
     program: str
 
@@ -46,7 +46,7 @@ class Converter:
         return bool(self.program) and media_type == OLD_WORD
 
     def to_pdf(self, sha256: str, document: Path) -> bytes:
-        """Return the PDF. Raises `ConversionFailed`, or `Busy` if another conversion takes too long."""
+        """Return the document as a PDF. Raises `ConversionFailed`, or `Busy` if another conversion takes too long."""
         if not ONE_AT_A_TIME.acquire(timeout=PATIENCE):
             raise Busy()
         try:
@@ -79,5 +79,5 @@ class Converter:
             raise ConversionFailed() from error
         finally:
             with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # the group: soffice is a wrapper script
+                os.killpg(process.pid, signal.SIGKILL)  # the whole process group, because soffice is a wrapper script
             process.wait()

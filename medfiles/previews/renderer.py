@@ -1,6 +1,7 @@
-"""Render previews in sandbox workers, and cache them. Checks no permissions.
+"""Render previews in sandbox workers and cache them. Permissions are not checked here.
 
-To preview another format, add a previewer to `sandbox/render/tasks.py` and name it in `sandbox/media_types.py`.
+To support another format, add its signature in `sandbox/inspect`, a previewer in `sandbox/render/tasks.py`, and a row
+that names both in `sandbox/media_types.py`.
 """
 
 import base64
@@ -43,12 +44,12 @@ CRASHED = "This document cannot be previewed safely. Download it to open it on y
 NOT_CONVERTED = "The preview could not be prepared. Download the document to open it on your device."
 NO_CONVERTER, PDF = Converter(""), "application/pdf"
 SLOW = "The preview of this document is taking too long. Download it to open it on your device."
-WHOLE_DOCUMENT = 0  # the page number that stands for the whole document
+WHOLE_DOCUMENT = 0  # page number that stands for the whole document
 MESSAGES = ((TimedOut, SLOW), (ConversionFailed, NOT_CONVERTED), (NotChecked, CRASHED))
 
 
 class NoPreview(Rejected):
-    """The document can be read, but no preview can be made of it."""
+    """The document is readable, but no preview of it can be rendered."""
 
     code = "no-preview"
 
@@ -60,11 +61,11 @@ class Sheet(NamedTuple):
 
 @dataclass(frozen=True)
 class Preview:
-    """What can be shown of a document. Sizes are in pixels, of its first page.
+    """The preview of a document. Sizes are in pixels and apply to the first page.
 
-    `kind` is "pages" (PDF, TIFF), "image", "dicom", "text", "table", "html", or "none" with a `reason`. Pages (frames
-    of a DICOM image) count from 1. `windows` are (label, center, width), the default first; `tags` are (label, value).
-    `html` is sanitized: it has no scripts, styles, links or pictures.
+    `kind` is "pages" (PDF, TIFF), "image", "dicom", "text", "table", "html", or "none" with a `reason`. Pages (or
+    frames, for DICOM images) are numbered from 1. `windows` contains (label, center, width) tuples, the default first;
+    `tags` contains (label, value) pairs. `html` is sanitized: it has no scripts, styles, links or pictures.
     """
 
     kind: str
@@ -78,11 +79,11 @@ class Preview:
     text: str | None = None
     html: str | None = None
     sheets: tuple[Sheet, ...] = ()
-    note: str | None = None  # says how much is shown and what is left out
+    note: str | None = None  # states what the preview leaves out
 
     @property
     def is_drawn(self) -> bool:
-        """Whether its pages are shown as images."""
+        """Whether the pages are shown as images."""
         return self.kind in ("pages", "image", "dicom")
 
     @property
@@ -105,9 +106,9 @@ class Picture:
 
 @dataclass(frozen=True)
 class Renderer:
-    """Renders documents, given as detached `DocumentContent`.
+    """Renders previews of documents, which are passed as detached `DocumentContent`.
 
-    Callers that wait for rendering take a slot, so that the server keeps threads for other requests.
+    Every caller that waits for rendering takes a slot, so that some threads remain free for other requests.
     """
 
     storages: Storages
@@ -129,12 +130,12 @@ class Renderer:
         return PREVIEW_FROM_JSON(answer)
 
     def picture(self, document: DocumentContent, recipe: str, page: int) -> Picture:
-        """Return a page. Raises NotFound (no such page or recipe), `NoPreview` or `Busy`."""
+        """Return a page as an image. Raises NotFound (no such page or recipe), `NoPreview` or `Busy`."""
         self._check_exists(document, spec.parse_recipe(recipe), page)
         sha256 = document.file.sha256
         if known := preview_cache.find(sha256, recipe, page):
             return self._open_cached(known) or self._render_and_cache(document, recipe, page)
-        # Do not retry if workers crashed on this page at any width, or on two other pages.
+        # Do not retry if a worker has already crashed on this page (at any width) or on two other pages.
         if message := preview_cache.failure(sha256, spec.crash(), (WHOLE_DOCUMENT, page)):
             raise NoPreview(message)
         return self._render_and_cache(document, recipe, page)
@@ -153,7 +154,7 @@ class Renderer:
             raise NotFound()
 
     def _open_cached(self, known: Rendition) -> Picture | None:
-        """Open a cached picture; None if its object is missing."""
+        """Return a cached picture, or None if its object is missing."""
         if known.failure:
             raise NoPreview(known.failure)
         storage, key = self.storages[str(known.storage)], str(known.key)
@@ -180,14 +181,17 @@ class Renderer:
         return picture
 
     def _is_cacheable(self, document: DocumentContent, picture_spec: PictureSpec) -> bool:
-        """Return whether to cache the picture. Of windows, only the file's own: others are unlimited in number."""
+        """Return whether to cache the picture.
+
+        Of all windows, only the presets are cached, because there is no limit to the number of others.
+        """
         width, window = picture_spec.width, picture_spec.window
         return window is None or any(
             spec.recipe(width, preset[1:]) == spec.recipe(width, window) for preset in self.describe(document).windows
         )
 
     def _wait_for_other(self, sha256: str, recipe: str, page: int, key: str) -> Picture | None:
-        """Return the picture that another request is rendering or has cached; None if there is none."""
+        """Wait for any other request that is rendering the picture. Return the cached picture, or None."""
         if preview_cache.is_in_progress(key):
             with self._render_slot():
                 deadline = time.monotonic() + WAIT_SECONDS
@@ -228,7 +232,7 @@ class Renderer:
             with storage.staged([content], len(content)) as staged:
                 try:
                     storage.commit(staged, key)
-                except KeyTaken:  # left from before a restore, unknown to the restored database
+                except KeyTaken:  # left over from before a restore and unknown to the restored database
                     storage.delete(key)
                     storage.commit(staged, key)
                 preview_cache.store(row)
@@ -239,7 +243,7 @@ class Renderer:
             journal.abandon(self.storages, [key])
 
     def _run(self, task: str, document: DocumentContent, **arguments: Any) -> dict[str, Any]:
-        """Return the task's result, or {"crash": sentence} if it could not be completed safely."""
+        """Return the task's result, or {"crash": message} if the task could not be completed safely."""
         try:
             with self._render_slot(), self._local_file(document) as (path, media_type):
                 return self.sandbox.run(task, file=path, media_type=media_type, **arguments)
@@ -249,7 +253,7 @@ class Renderer:
 
     @contextmanager
     def _local_file(self, document: DocumentContent) -> Iterator[tuple[Path, str]]:
-        """Yield a local file with the content (as PDF for old Word documents) and its media type."""
+        """Yield a local copy of the content and its media type. Old Word documents become PDFs if possible."""
         file, storage = document.file, self.storages.default
         with storage.staged(document.read(), file.file_size) as staged:
             staged.finish()

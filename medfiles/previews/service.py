@@ -1,4 +1,4 @@
-"""View documents: descriptions of previews, page images, thumbnails."""
+"""View documents: preview descriptions, page images and thumbnails."""
 
 from dataclasses import dataclass, field
 
@@ -21,13 +21,13 @@ class PreviewService(Service):
     renderer: Renderer = field(kw_only=True)
 
     def describe(self, file_id: int) -> Preview:
-        """Return what can be shown of a document. Logged as a view."""
+        """Return the preview of a document. The call is logged as a view."""
         with self.reading("preview", file_id=file_id) as target:
             document = self._open(file_id, target, thumbnail=False)
         return self.renderer.describe(document)
 
     def picture(self, file_id: int, sha256: str, recipe_key: str, page: int = 1) -> Picture:
-        """Return one page, counted from 1, rendered according to the recipe.
+        """Return one page, numbered from 1, rendered according to the recipe.
 
         Raises NotFound for an unknown page, recipe or hash; `NoPreview` if it cannot be rendered; `Busy` under load.
         """
@@ -38,11 +38,11 @@ class PreviewService(Service):
         return self._picture(file_id, None, recipe(THUMBNAIL), 1)
 
     def page(self, file_id: int, page: int, width: int, window: spec.Window | None = None) -> Picture:
-        """Return a page of the current content, without comparing its hash."""
+        """Return a page of the current content, without checking its hash."""
         return self._picture(file_id, None, recipe(width, window), page)
 
     def _picture(self, file_id: int, sha256: str | None, recipe_key: str, page: int) -> Picture:
-        """Return a page. Thumbnails are not logged: showing one in a list is not viewing the document."""
+        """Return a page. Thumbnails are not logged, because seeing one in a list is not viewing the document."""
         thumbnail = page == 1 and recipe_key == recipe(THUMBNAIL)
         with (self.operation if thumbnail else self.reading)("preview", file_id=file_id) as target:
             document = self._open(file_id, target, thumbnail=thumbnail)
@@ -51,11 +51,11 @@ class PreviewService(Service):
         return self.renderer.picture(document, recipe_key, page)
 
     def _open(self, file_id: int, target: AuditTarget, *, thumbnail: bool) -> DocumentContent:
-        """Authorize and detach the document, so that no transaction stays open while a worker renders."""
+        """Authorize access to the document and detach it, so that no transaction stays open while a worker renders."""
         file = self.authorized_file(file_id, Action.VIEW, target)
         if not thumbnail:
             self.registry[file.entity_type].allow("preview")
         require_readable(file, self.actor)
-        if file in db.session:  # it may be detached already
+        if file in db.session:  # it may already be detached
             db.session.expunge(file)
         return opened(file, self.storages)

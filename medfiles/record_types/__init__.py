@@ -1,1 +1,1 @@
-"""Declared record types and their fields, limits and media types."""
+"""The record types and their fields, limits and media types."""

@@ -1,4 +1,4 @@
-"""Hooks for documents of another feature: listed, counted and downloaded with ours, never changed."""
+"""Hooks for another feature's documents, which are listed, counted and downloaded with ours but never changed."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -9,14 +9,14 @@ from medfiles.models import EntityFile, RecordMixin
 
 
 class Mark(NamedTuple):
-    """The label of an additional document in lists, and a tooltip that says what can be done with it."""
+    """The label for additional documents in lists, with a tooltip that says what can be done with them."""
 
     label: str
     hint: str
 
 
 class Figure(NamedTuple):
-    """A figure for operators: a metric, and shown on the status page unless it is 0."""
+    """A figure for operators, exported as a metric and shown on the status page unless it is 0."""
 
     title: str
     noun: str
@@ -27,17 +27,17 @@ class Figure(NamedTuple):
 
 
 class AdditionalDocuments:
-    """Additional documents of an installation. This base class has none.
+    """The additional documents of an installation. This base class provides none.
 
-    A feature that has some overrides every method. An additional document is represented by an `EntityFile` that is
-    never stored and has an id below `FIRST_FILE_ID`; its `storage` names one of `Storages.attached`. `kind` is the name
-    of a record type.
+    A feature that provides some overrides every method. An additional document is represented by an `EntityFile` that
+    is never stored and has an id below `FIRST_FILE_ID`; its `storage` names one of `Storages.attached`. `kind` is the
+    name of a record type.
     """
 
     mark = Mark("", "")
 
     def of_record(self, kind: str, record: RecordMixin) -> Sequence[EntityFile]:
-        """List the documents of one record."""
+        """Return the documents attached to a record."""
         return ()
 
     def of_patient(self, patient_id: int) -> Sequence[EntityFile]:
@@ -45,31 +45,31 @@ class AdditionalDocuments:
         return ()
 
     def count(self, kind: str, record_id: int) -> int:
-        """Count the documents of one record."""
+        """Count the documents attached to a record."""
         return 0
 
     def record_ids(self, kind: str, record_ids: Collection[int]) -> Select[Any] | None:
-        """Return a query for the record id of each document; None if records of this kind have none."""
+        """Return a query for the record id of each document of these records; None if this record type has none."""
         return None
 
     def per_patient(self, patients: Select[tuple[int]]) -> Mapping[str, Mapping[int, int]]:
-        """Count the documents of these patients' live records, by kind and patient."""
+        """Count the documents attached to these patients' live records, by record type and patient."""
         return {}
 
     def find(self, number: int) -> EntityFile | None:
-        """Return the document with this id, or None. The caller must authorize."""
+        """Return the document with this id, or None. The caller must check permissions."""
         return None
 
     def document_id(self, number: int) -> int | None:
-        """Return the id of the stored document that a listed id refers to; None if it is an additional one."""
+        """Resolve an id from a list to the id of a stored document; None if it is an additional document."""
         return number
 
     def refers_to(self, kind: str, record_id: ColumnElement[int]) -> ColumnElement[bool]:
-        """Return the condition that the feature still needs a record's row, which keeps it from being deleted."""
+        """Return a condition that is true while the feature still needs a record's row, which must then be kept."""
         return false()
 
     def forget(self, files: Sequence[EntityFile]) -> Sequence[str]:
-        """Delete the originals of stored documents, in the transaction that permanently deletes the documents.
+        """Delete the originals of stored documents in the transaction that permanently deletes those documents.
 
         Returns the released keys, whose files are deleted after the commit.
         """

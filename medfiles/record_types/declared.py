@@ -48,7 +48,7 @@ class RecordType:
 
     @property
     def category_labels(self) -> Sequence[tuple[str, str]]:
-        """Categories and their labels, such as ("summary", "Summary"), for forms."""
+        """Pairs of category and label for forms, such as ("summary", "Summary")."""
         return [(category, self.category_label(category)) for category in self.categories]
 
     def allow(self, operation: str) -> None:
@@ -64,7 +64,7 @@ class RecordType:
 
 
 class Registry:
-    """The record types of an installation, by name or plural, and its additional documents."""
+    """The record types of an installation, looked up by name or plural, and its additional documents."""
 
     def __init__(self, types: Iterable[RecordType]) -> None:
         self.additional = AdditionalDocuments()

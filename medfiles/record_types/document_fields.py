@@ -1,7 +1,7 @@
 """The details of a document, such as its name, description and category.
 
 To add a detail, add an entry to DOCUMENT_FIELDS, a column of the same name to `models.documents.EntityFile`, and a
-migration. Forms, upload parameters, JSON, OpenAPI, editing, search, sort orders and filters follow from the entry.
+migration. Forms, upload parameters, JSON, OpenAPI, editing, search, sort orders and filters are derived from the entry.
 """
 
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from medfiles.text import fold
 
 @dataclass(frozen=True)
 class DocumentField(Field):
-    """A detail of documents. `kind` can also be file_name or category.
+    """A document detail. `kind` can also be file_name or category.
 
     about     description for the API documentation
-    upload    can be sent with an upload; a file already has its name
-    search    is searched for words
-    sort      lists can be sorted by it; text needs a column of the type `CodePoints`
-    filter    lists can be filtered by one of its values, or by "none"
+    upload    whether it can be sent with an upload; the name comes from the file itself
+    search    whether searches include it
+    sort      whether lists can be sorted by it; text needs a `CodePoints` column
+    filter    whether lists can be filtered by one of its values, or by "none"
     """
 
     about: str = ""

@@ -19,13 +19,13 @@ class Versioned(Protocol):
 
 
 def version_of(row: Versioned) -> str:
-    """Return a string that changes with every change of the row."""
+    """Return a version string that changes whenever the row does."""
     updated_at: datetime = row.updated_at
     return updated_at.astimezone(UTC).strftime("%Y%m%dT%H%M%S.%f")
 
 
 def require_version(row: Versioned, versions: Container[str] | None) -> None:
-    """Raise Outdated unless the row has one of these versions; None allows any."""
+    """Raise Outdated unless the row's version is one of these; None allows any version."""
     if versions is not None and version_of(row) not in versions:
         raise Outdated()
 
@@ -33,7 +33,7 @@ def require_version(row: Versioned, versions: Container[str] | None) -> None:
 def changes_of(row: Any, values: Mapping[str, Any], before: Mapping[str, Any], check: Check) -> Changes:
     """Return the changes to write to the row.
 
-    values  what the editor sent; absent fields stay unchanged
+    values  what the editor submitted; absent fields stay unchanged
     before  what the editor started from, if known: fields equal to it were left alone and keep their current value
     check   returns values in their stored form, or raises Rejected
 
@@ -64,7 +64,7 @@ def changes_of(row: Any, values: Mapping[str, Any], before: Mapping[str, Any], c
 
 
 def merge(current: Any, wanted: Any, before: Any) -> Any:
-    """Merge two changes of one value; objects are merged part by part.
+    """Merge two changes to one value. Objects are merged part by part.
 
     Raises ValueError if the changes contradict each other.
     """

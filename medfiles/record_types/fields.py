@@ -1,4 +1,4 @@
-"""Fields of patients and records, and the validation of their values."""
+"""The fields of patients and records, and the validation of their values."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,16 +36,16 @@ class Field:
     required: bool = False
     limit: int = 255
     hint: str = ""
-    example: str = ""  # in the API documentation, which shows fields with an example and required ones
+    example: str = ""  # for the API documentation, which shows required fields and fields with an example
     choices: tuple[str, ...] = ()  # suggestions, not a closed list
-    parts: tuple[tuple[str, str], ...] = ()  # of an object: name and label
-    past: bool = False  # of a date: not after today
-    options: tuple[tuple[int, str], ...] = ()  # of a choice: number and label
-    assigned: bool = False  # never empty: a service assigns a value to a new row that comes without one
+    parts: tuple[tuple[str, str], ...] = ()  # for objects: name and label of each part
+    past: bool = False  # for dates: not after today
+    options: tuple[tuple[int, str], ...] = ()  # for choices: number and label of each option
+    assigned: bool = False  # never empty: a service assigns a value to a new row that has none
 
     @property
     def missing(self) -> str:
-        """The error for a required field without a value: "Enter the start date.", for example."""
+        """The error message ("Enter the start date.") for a required field that is empty."""
         verb = "Choose" if self.options else "Enter"
         return f"{verb} the {self.label[0].lower()}{self.label[1:]}."
 
@@ -62,9 +62,9 @@ PATIENT_FIELDS = (
 
 
 def checked(fields: Sequence[Field], values: Mapping[str, Any], *, partial: bool = False) -> dict[str, Any]:
-    """Return the values in their stored form. Raises Rejected with a sentence per invalid field.
+    """Return the values in their stored form. Raises Rejected with a message for each invalid field.
 
-    partial  leave out fields that are absent instead of clearing them
+    partial  whether to leave absent fields out of the result instead of clearing them
     """
     problems: dict[str, str] = {}
     if unknown := set(values) - {field.name for field in fields}:

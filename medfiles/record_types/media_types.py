@@ -1,6 +1,6 @@
-"""The media types of documents, and the groups by which people filter them.
+"""Document media types, and the groups that users can filter by.
 
-To add a media type, add a row to `MEDIA_TYPES` in `sandbox.media_types`, which the sandbox reads as well.
+To add a media type, add a row to `MEDIA_TYPES` in `sandbox.media_types`, which the sandbox also reads.
 """
 
 from medfiles.sandbox.media_types import BY_EXTENSION, BY_NAME, MEDIA_TYPES, MediaType
@@ -15,7 +15,7 @@ GROUPS = {
     "text": "Text",
     "dicom": "DICOM image",
 }
-OTHER = "text"  # group of documents with an unknown media type
+OTHER = "text"  # the group for unknown media types
 WITH_THUMBNAIL = frozenset(row.name for row in MEDIA_TYPES if row.thumbnail)
 
 

@@ -1,4 +1,4 @@
-"""Override the limits of record types with an installation's TOML file."""
+"""Override record type limits with values from an installation's TOML file."""
 
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
@@ -24,7 +24,7 @@ OVERRIDES: Mapping[str, Callable[[Any], bool]] = {
 
 
 def with_overrides(types: Iterable[RecordType], path: str) -> Registry:
-    """Apply the limits in the TOML file at `path`. Raises SettingError if one is invalid."""
+    """Return a registry with the overrides in the TOML file at `path`, if any. Raises SettingError if it is invalid."""
     if not path:
         return Registry(types)
     try:

@@ -1,4 +1,4 @@
-"""Operations on patients and their records, and the activity of a patient."""
+"""Operations on patients and their records, and a patient's activity."""
 
 from collections import Counter
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
@@ -30,8 +30,8 @@ class Activity:
     """A patient's audit events, newest first.
 
     events    audit events, each with the e-mail address of its account
-    people    accounts that appear in any event of the patient, with their addresses
-    document  last known name of the document by which the events were filtered
+    people    accounts that appear in any of the patient's events, with their addresses
+    document  last known name of the document that the events were filtered by, if any
     """
 
     events: Sequence[tuple[AuditEvent, str | None]]
@@ -41,7 +41,7 @@ class Activity:
 
 @dataclass(frozen=True)
 class Summary:
-    """A patient, the actor's access level, and the numbers of records and documents."""
+    """A patient with the actor's access level and the number of records and documents."""
 
     patient: Patient
     level: Action
@@ -52,7 +52,7 @@ class Summary:
 @dataclass
 class RecordService(Service):
     def patients(self, *, counted: bool = True) -> Sequence[Summary]:
-        """Return the patients the actor can see, ordered by name. Numbers are 0 unless `counted`."""
+        """Return the patients the actor can see, ordered by name. Counts are 0 unless `counted`."""
         allowed = permissions.levels(self.actor).subquery()
         query = select(Patient, allowed.c.level).join(allowed, allowed.c.patient_id == Patient.id)
         rows = db.session.execute(query.order_by(Patient.first_name, Patient.last_name, Patient.id)).all()
@@ -70,9 +70,9 @@ class RecordService(Service):
             return Summary(patient, self.authorize(Action.VIEW, patient_id, target))
 
     def level(self, patient_id: int, action: Action = Action.VIEW, operation: str = "view-patient") -> Action:
-        """Return the actor's level on a patient, after checking that it allows the action.
+        """Return the actor's access level for a patient, after checking that it allows the action.
 
-        A refusal is logged as `operation`.
+        A denial is logged under the name `operation`.
         """
         with self.operation(operation, patient_id=patient_id) as target:
             return self.authorize(action, patient_id, target)
@@ -103,7 +103,7 @@ class RecordService(Service):
         before: Mapping[str, Any] | None = None,
         versions: Container[str] | None = None,
     ) -> Patient:
-        """Change fields of a patient; absent fields stay unchanged. For `before` and `versions`, see `edit`."""
+        """Change a patient's fields; absent fields stay unchanged. For `before` and `versions`, see `edit`."""
         with self.operation("edit-patient", patient_id=patient_id) as target, transaction():
             patient = self.authorized_patient(patient_id, Action.EDIT, target, lock=True)
             require_version(patient, versions)
@@ -112,12 +112,12 @@ class RecordService(Service):
             return patient
 
     def trashed_patients(self) -> Sequence[Patient]:
-        """Return the actor's own patients in the trash, the last deleted first."""
+        """Return the actor's own patients that are in the trash, the most recently deleted first."""
         query = select(Patient).where(Patient.id.in_(permissions.trashed_patients(self.actor)))
         return db.session.scalars(query.order_by(Patient.deleted_at.desc(), Patient.id)).all()
 
     def delete_patient(self, patient_id: int) -> Patient:
-        """Move a patient with everything below it to the trash. The bytes of its documents follow in a job."""
+        """Move a patient, with all records and documents, to the trash. A job moves the bytes afterwards."""
         with self.operation("delete-patient", patient_id=patient_id) as target, transaction():
             if self._trashed_patient(patient_id, target):
                 raise Conflict("This patient is already in the trash.")
@@ -128,7 +128,7 @@ class RecordService(Service):
             return patient
 
     def restore_patient(self, patient_id: int) -> Patient:
-        """Restore a patient with everything that was live when it was deleted, and access as it was."""
+        """Restore a patient, with all shares and everything else that was live at the time of deletion."""
         with self.operation("restore-patient", patient_id=patient_id) as target, transaction():
             patient = self._trashed_patient(patient_id, target)
             if patient is None:
@@ -151,7 +151,7 @@ class RecordService(Service):
             return dict(db.session.execute(union_all(*arms)).all())
 
     def list(self, patient_id: int, record_type: RecordType) -> Sequence[RecordMixin]:
-        """Return a patient's records of a type, latest first."""
+        """Return a patient's records of one type, newest first."""
         with self.reading("list-records", patient_id=patient_id, entity_type=record_type.name) as target:
             self.authorized_patient(patient_id, Action.VIEW, target)
             query = select(record_type.model).where(
@@ -173,7 +173,7 @@ class RecordService(Service):
             return timeline.totals(self.registry, patient_id)
 
     def trashed(self, patient_id: int) -> Sequence[tuple[RecordType, RecordMixin, int]]:
-        """Return a patient's trashed records, each with the number of documents restored along with it."""
+        """Return a patient's trashed records, each with the number of documents that would be restored with it."""
         with self.reading("list-trash", patient_id=patient_id) as target:
             self.authorized_patient(patient_id, Action.EDIT, target)
             found = []
@@ -190,7 +190,7 @@ class RecordService(Service):
             return self.authorized_record(record_type, record_id, Action.VIEW, target)
 
     def editable(self, record_type: RecordType, record_id: int) -> RecordMixin:
-        """Return a record after checking that the actor may edit it, before the changes are parsed."""
+        """Return a record after checking that the actor may edit it. Called before the changes are parsed."""
         with self.operation("edit-record", entity_type=record_type.name, entity_id=record_id) as target:
             return self.authorized_record(record_type, record_id, Action.EDIT, target)
 
@@ -209,7 +209,7 @@ class RecordService(Service):
     def create(
         self, patient_id: int, record_type: RecordType, values: Mapping[str, Any], key: str | None = None
     ) -> RecordMixin:
-        """Create a record. A second call with the same `key` saves its values to the first call's record."""
+        """Create a record. A second call with the same `key` updates the record that the first call created."""
         with (
             self.operation("create-record", patient_id=patient_id, entity_type=record_type.name) as target,
             transaction() as session,
@@ -238,18 +238,20 @@ class RecordService(Service):
         before: Mapping[str, Any] | None = None,
         versions: Container[str] | None = None,
     ) -> RecordMixin:
-        """Change fields of a record; absent fields stay unchanged.
+        """Change a record's fields; absent fields stay unchanged.
 
-        remove    ids of its documents that move to the trash in the same transaction
-        before    values the form was filled with: fields the editor left alone keep their current value, and a field
-                  that the editor and someone else both changed raises EditConflict
-        versions  versions that the change may be based on, from `version_of`; any other raises Outdated
+        remove    ids of the record's documents to move to the trash in the same transaction
+        before    values the form was filled with; fields that the editor left alone keep their current value
+        versions  versions (from `version_of`) that the change may be based on
+
+        Raises EditConflict if the editor and someone else changed a field to different values, or Outdated if the
+        record has none of the versions.
         """
         with self.operation("edit-record", entity_type=record_type.name, entity_id=record_id) as target:
             record = self.authorized_record(record_type, record_id, Action.EDIT, target)
             files, before = self._to_remove(record_type, record_id, remove), before or {}
             check = partial(checked, record_type.fields, partial=True)
-            changes_of(record, values, before, check)  # refuse before any bytes are copied
+            changes_of(record, values, before, check)  # report a conflict before any bytes are copied
             with lifecycle.moving_to_trash(self.storages, files) as moved:
                 locked = self.authorized_record(record_type, record_id, Action.EDIT, target, lock=True)
                 require_version(locked, versions)
@@ -259,9 +261,9 @@ class RecordService(Service):
             return record
 
     def delete(self, record_type: RecordType, record_id: int) -> tuple[RecordMixin, int]:
-        """Move a record with its documents to the trash; return the record and the number of documents.
+        """Move a record and its documents to the trash; return the record and the number of documents.
 
-        A job moves the bytes if there are more than LARGE documents.
+        If there are more than LARGE documents, a job moves their bytes afterwards.
         """
         with self.operation("delete-record", entity_type=record_type.name, entity_id=record_id) as target:
             record = self.authorized_record(record_type, record_id, Action.EDIT, target)
@@ -283,7 +285,7 @@ class RecordService(Service):
     def restore(self, record_type: RecordType, record_id: int) -> tuple[RecordMixin, int]:
         """Restore a record and the documents trashed with it; return the record and the number of documents.
 
-        A job moves the bytes if there are more than LARGE documents.
+        If there are more than LARGE documents, a job moves their bytes afterwards.
         """
         with self.operation("restore-record", entity_type=record_type.name, entity_id=record_id) as target:
             record = self.authorized_record(record_type, record_id, Action.EDIT, target)
@@ -303,7 +305,7 @@ class RecordService(Service):
             return record, len(files)
 
     def trail(self, patient_id: int, before: int | None = None, narrowed: ActivityFilter = EVERYTHING) -> Activity:
-        """Return a patient's audit events, for its owner and for accounts that can edit."""
+        """Return a patient's audit events. Only the owner and accounts that can edit may see them."""
         with self.reading("view-activity", patient_id=patient_id) as target:
             self.authorized_patient(patient_id, Action.EDIT, target)
         name = event_log.last_name_of(patient_id, narrowed.document) if narrowed.document is not None else None
@@ -313,13 +315,13 @@ class RecordService(Service):
     def history(
         self, record_type: RecordType, record_id: int, before: int | None = None
     ) -> Sequence[tuple[AuditEvent, str | None]]:
-        """Return the edits of a record and its documents, newest first. `before`: id of the last one seen."""
+        """Return the edits to a record and its documents, newest first. `before` is the id of the last one seen."""
         with self.reading("view-history", entity_type=record_type.name, entity_id=record_id) as target:
             record = self.authorized_record(record_type, record_id, Action.EDIT, target)
         return event_log.changes(record.patient_id, (record_type.name, record_id), before)
 
     def patient_history(self, patient_id: int, before: int | None = None) -> Sequence[tuple[AuditEvent, str | None]]:
-        """Return the edits of a patient's own fields, newest first. `before` is as in `history`."""
+        """Return the edits to a patient's own fields, newest first. For `before`, see `history`."""
         with self.reading("view-history", patient_id=patient_id) as target:
             self.authorized_patient(patient_id, Action.EDIT, target)
         return event_log.changes(patient_id, before=before)
@@ -327,7 +329,7 @@ class RecordService(Service):
     def last_changes(
         self, patient_id: int, record: tuple[str, int] | None = None, file_id: int | None = None
     ) -> Mapping[str, tuple[AuditEvent, str | None]]:
-        """Return the last edit of each field of a patient, a record (given as type and id) or a document."""
+        """Return the last edit to each field of a patient, a record (given as type and id) or a document."""
         entity_type, entity_id = record or (None, None)
         about = {"patient_id": patient_id, "entity_type": entity_type, "entity_id": entity_id}
         with self.reading("view-history", **about) as target:
@@ -344,8 +346,8 @@ class RecordService(Service):
     ) -> tuple[int | None, Any]:
         """Return the id of the edited document, if any, and the value that a field had before an edit.
 
-        `change` is the id of the edit's event. Raises NotFound if there is no such edit, or if the value was erased or
-        never kept.
+        `change` is the id of the edit's event. Raises NotFound if the edit does not exist, or if the value was erased
+        or never kept.
         """
         entity_type, entity_id = record or (None, None)
         about = {"patient_id": patient_id, "entity_type": entity_type, "entity_id": entity_id}
@@ -361,7 +363,7 @@ class RecordService(Service):
     def _create_again(
         self, record_type: RecordType, record: RecordMixin, fields: Mapping[str, Any], target: AuditTarget
     ) -> RecordMixin:
-        """Save the form of a new record when it is sent again. Raises Conflict if the record was edited since."""
+        """Save a resubmitted form for a new record. Raises Conflict if the record has been edited since."""
         require_editable(record_type, record)
         target.entity_id, target.name = record.id, record_type.title_of(record)
         edits = event_log.changes(record.patient_id, (record_type.name, record.id))
@@ -375,7 +377,7 @@ class RecordService(Service):
         return record
 
     def _to_remove(self, record_type: RecordType, record_id: int, remove: Collection[int]) -> Sequence[EntityFile]:
-        """Return these documents of the record, except those already in the trash."""
+        """Return these documents, except those in the trash. Raises NotFound if one is not attached to the record."""
         if not remove:
             return ()
         record_type.allow("delete")
@@ -387,7 +389,7 @@ class RecordService(Service):
     def _lock_unchanged(
         self, record_type: RecordType, record_id: int, deleted_at: datetime | None, moved: Sequence[EntityFile]
     ) -> RecordMixin:
-        """Lock the record. Raises Conflict if it or its documents changed while bytes were copied."""
+        """Lock the record. Raises Conflict if it or its documents changed while bytes were being copied."""
         record = self.authorized_record(record_type, record_id, Action.EDIT, AuditTarget(), lock=True)
         files = _files(record_type, record_id, EntityFile.deleted_at == deleted_at)
         if record.deleted_at != deleted_at or {file.id for file in moved} != {file.id for file in files}:
@@ -395,13 +397,13 @@ class RecordService(Service):
         return record
 
     def _is_large(self, record_type: RecordType, record: RecordMixin) -> bool:
-        """Whether many documents are in the state of the record: live, or trashed with it."""
+        """Return whether more than LARGE documents share the record's state: live, or trashed with it."""
         return count(EntityFile.id, *_of(record_type, record.id, _is_at(record.deleted_at))) > lifecycle.LARGE
 
     def _lock_all(self, record_type: RecordType, record: RecordMixin) -> tuple[RecordMixin, int]:
-        """Lock the record and those documents; return the record and their number.
+        """Lock the record and the documents that share its state; return the record and their number.
 
-        Raises Conflict if the state of the record changed since it was read.
+        Raises Conflict if the record's state has changed since it was read.
         """
         record_id, deleted_at = record.id, record.deleted_at
         number = lifecycle.lock_all(record_type.name, record_id, deleted_at)
@@ -411,7 +413,7 @@ class RecordService(Service):
         return locked, number
 
     def _trashed_patient(self, patient_id: int, target: AuditTarget) -> Patient | None:
-        """Lock and return the patient if it is in the trash and the actor may restore it."""
+        """Lock and return a patient in the trash that the actor may restore; None if there is none with this id."""
         mine = Patient.id.in_(permissions.trashed_patients(self.actor))
         query = select(Patient).where(Patient.id == patient_id, mine).with_for_update()
         patient: Patient | None = db.session.scalar(query.execution_options(populate_existing=True))
@@ -420,7 +422,7 @@ class RecordService(Service):
         return patient
 
     def _live_per_patient(self, models: Iterable[Any]) -> Counter[int]:
-        """Count the live rows of these tables for each patient that the actor can see."""
+        """Count the live rows in these tables for each patient that the actor can see."""
         counts, allowed = Counter[int](), permissions.patients_for(self.actor)
         for model in models:
             live = select(model.patient_id, func.count(model.id)).where(model.deleted_at.is_(None))
@@ -439,7 +441,7 @@ def _of(record_type: RecordType, record_id: int, which: ColumnElement[bool]) -> 
 
 
 def _is_at(deleted_at: datetime | None) -> ColumnElement[bool]:
-    """Condition: the document went to the trash at this time; None: it is live."""
+    """Return a condition for documents moved to the trash at this time; None stands for live documents."""
     return EntityFile.deleted_at == deleted_at
 
 

@@ -1,6 +1,6 @@
-"""Sharing: the owner of a patient lets another account view or edit it, optionally for a limited time.
+"""Sharing: a patient's owner grants other accounts view or edit access, optionally for a limited time.
 
-Access begins when the account with the given address signs in and accepts. Until then, nothing reveals whether such an
+Access begins when the account with the given address signs in and accepts. Until then, nothing reveals whether that
 account exists: the share is stored with the address alone, and accounts are not looked up.
 """
 
@@ -24,7 +24,7 @@ from medfiles.service import Service
 from medfiles.text import clean_text
 
 LEVELS = (Action.VIEW.value, Action.EDIT.value)
-MOST = 50  # most people with access, or invited, per patient
+MOST = 50  # maximum number of people per patient who have access or are invited
 INVALID_EMAIL = "Enter an email address, such as anna@example.org."
 REVOKED = "{} no longer has access. Reload this page to give access again."
 OWNERS = "Only the owner of this patient can change who has access."
@@ -33,7 +33,7 @@ NO_SHARING = "This token cannot give access. Create one with the “share” sco
 
 @dataclass(frozen=True)
 class Grant:
-    """A share with its e-mail address: the one entered while it is pending, then the account's."""
+    """A share with its e-mail address: the invited one while the share is pending, then the account's."""
 
     share: PatientShare
     email: str
@@ -51,13 +51,13 @@ class Invitation:
 @dataclass
 class ShareService(Service):
     def list(self, patient_id: int) -> Sequence[Grant]:
-        """Return all shares of a patient, pending and expired ones included, ordered by e-mail address."""
+        """Return all shares of a patient, including pending and expired ones, ordered by e-mail address."""
         with self.reading("view-people", patient_id=patient_id) as target:
             self._owned(patient_id, target)
             return _grants(PatientShare.patient_id == patient_id)
 
     def own(self, patient_id: int) -> PatientShare | None:
-        """Return the actor's own share; None for the owner."""
+        """Return the actor's own share of a patient; None for the owner."""
         with self.operation("view-patient", patient_id=patient_id) as target:
             self.authorize(Action.VIEW, patient_id, target)
             return db.session.scalar(
@@ -77,12 +77,12 @@ class ShareService(Service):
     ) -> tuple[Grant, bool]:
         """Invite the account with this e-mail address, or change its access.
 
-        expires_at  end of access; None: no end
-        before      `level` and `expires_at` that the form was filled with: those the owner left alone keep their
-                    current value
+        expires_at  when access ends; None if it does not
+        before      the `level` and `expires_at` that the form was filled with; a value that the owner left alone
+                    stays as it is now
 
         Returns the share and whether it is new. Raises Rejected, with the name of the invalid field; EditConflict if a
-        field was changed in between; OutOfScope for a token that may not give access.
+        field was changed in the meantime; OutOfScope if the actor's token may not grant access.
         """
         address = clean_text(email, 255, "The email") or ""
         with self.operation("share", patient_id=patient_id, name=address) as target, transaction() as session:
@@ -114,9 +114,9 @@ class ShareService(Service):
             return Grant(share, _email_of(share)), earlier is None
 
     def revoke(self, share_id: int, patient_id: int | None = None) -> Grant:
-        """Delete a share. The owner of the patient and the account with the share may do so.
+        """Delete a share. Only the patient's owner and the account that has the share may do so.
 
-        Raises NotFound if `patient_id` is given and the share is of another patient.
+        Raises NotFound if `patient_id` is given and the share belongs to another patient.
         """
         with self.operation("unshare") as target, transaction() as session:
             share = _locked(share_id)
@@ -144,7 +144,7 @@ class ShareService(Service):
         return [Invitation(share, f"{first} {last}", owner) for share, first, last, owner in db.session.execute(query)]
 
     def accept(self, share_id: int) -> Grant:
-        """Accept an invitation, which gives the actor's account access. A second call changes nothing."""
+        """Accept an invitation, which grants the actor's account access. A second call changes nothing."""
         with self.operation("accept-share") as target, transaction():
             share = _locked(share_id)
             if share is None or share.user_id != self.actor.user_id:
@@ -162,7 +162,7 @@ class ShareService(Service):
             return Grant(share, self.actor.email)
 
     def _invitation(self, share: PatientShare | None, target: AuditTarget) -> PatientShare:
-        """Return the share if it is pending for the actor's own address. Raises NotFound otherwise."""
+        """Return the share. Raises NotFound unless it is pending for the actor's own address."""
         query = select(PatientShare.id).where(*self._is_pending())
         if share is None or db.session.scalar(query.where(PatientShare.id == share.id)) is None:
             raise NotFound("This invitation no longer exists.")
@@ -180,7 +180,7 @@ class ShareService(Service):
         )
 
     def _owned(self, patient_id: int, target: AuditTarget, *, lock: bool = False) -> Patient:
-        """Return the patient, which must belong to the actor. Keeps a name already set in the audit target."""
+        """Return the patient. Raises Forbidden unless the actor is the owner. Keeps a name already set in `target`."""
         name = target.name
         if self.authorize(Action.VIEW, patient_id, target) != Action.OWN:
             raise Forbidden(OWNERS)
@@ -190,7 +190,7 @@ class ShareService(Service):
 
 
 def _checked(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Validate these fields of a share, and return them in their stored form."""
+    """Validate these share fields and return them in their stored form."""
     level, ends = values.get("level", Action.VIEW), values.get("expires_at")
     if level not in LEVELS:
         raise Rejected.about("level", "level must be view or edit.")
@@ -202,18 +202,18 @@ def _checked(values: Mapping[str, Any]) -> Mapping[str, Any]:
 def has_begun(share: PatientShare) -> bool:
     """Return whether the share's creation time is in the past.
 
-    A creation time in the future is wrong, so a share with an end gives no access until then.
+    A creation time in the future is wrong, so a share that has an end grants no access until then.
     """
     return is_past(share.created_at)
 
 
 def is_over(share: PatientShare) -> bool:
-    """Return whether a share with an end gives no access now."""
+    """Return whether the share has an end and currently grants no access."""
     return share.expires_at is not None and (share.expires_at <= now() or not has_begun(share))
 
 
 def given_by_token(actor: Actor, token_id: int) -> Sequence[tuple[Grant, str]]:
-    """Return the access that was given by this token of the actor and still exists, with patients' names."""
+    """Return the shares that the actor granted with this token and that still exist, with the patients' names."""
     query = select(Patient.id, Patient.first_name, Patient.last_name)
     query = query.where(Patient.user_id == actor.user_id, Patient.deleted_at.is_(None))
     names = {number: f"{first} {last}" for number, first, last in db.session.execute(query)}
@@ -236,7 +236,7 @@ def _email_of(share: PatientShare) -> str:
 
 
 def _recipient(patient: Patient, address: str) -> str:
-    """Return the key of the address. Raises Rejected if it is invalid, or the owner's own."""
+    """Return the key for the address. Raises Rejected if the address is invalid or the owner's own."""
     try:
         key = accounts.address_key(address)
     except Rejected:

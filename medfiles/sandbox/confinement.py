@@ -1,7 +1,7 @@
-"""Drop a worker's privileges irreversibly, in layers that are independent of each other.
+"""Irreversibly drop a worker's privileges, in independent layers.
 
-Resource limits apply on every platform. On Linux, `no_new_privs` makes set-user-id programs useless, Landlock closes
-the file system, and seccomp allows only the system calls needed to decode bytes. Each layer reports whether it is
+Resource limits apply on every platform. On Linux, `no_new_privs` makes set-user-id programs useless, Landlock blocks
+access to files, and seccomp allows only the system calls needed to decode bytes. Each layer reports whether it is
 active, so that a missing one is never overlooked.
 """
 
@@ -19,20 +19,20 @@ from medfiles.sandbox.system_calls import MACHINES, SECCOMP, filter_program
 NO_NEW_PRIVILEGES = 38  # prctl
 FILTER, ALL_THREADS = 1, 1  # seccomp: set a filter, for all threads
 CREATE_RULESET, RESTRICT_SELF, REPORT_VERSION = 444, 446, 1
-FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}  # Landlock version -> bits of file access it knows; 16 since version 5
+FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}  # Landlock version -> number of file access rights; 16 since version 5
 NETWORK_RIGHTS, SCOPES = 0b11, 0b11  # TCP bind and connect since version 4; abstract sockets and signals since 6
 
 Layers = dict[str, str]  # name -> "" if active, otherwise why it is missing
 
 
 class Missing(Exception):
-    """A layer is not available; the argument says why."""
+    """A layer is not available. The argument says why."""
 
 
 def confine(memory: int, handles: int, landlock_version: int | None = None) -> Layers:
-    """Drop privileges. `memory` is in bytes, `handles` the number of open files.
+    """Drop privileges. `memory` is a limit in bytes, and `handles` a limit on open files.
 
-    `landlock_version` replaces the version that the kernel reports; 0: a kernel without Landlock.
+    `landlock_version` overrides the version that the kernel reports; 0 stands for a kernel without Landlock.
     """
     layers: dict[str, Callable[[], None]] = {
         "resource-limits": lambda: limit_resources(memory, handles),
@@ -61,7 +61,7 @@ def limit_resources(memory: int, handles: int) -> None:
 
 
 def allow_cpu(seconds: int) -> None:
-    """Allow this many more seconds of CPU time: RLIMIT_CPU counts over the whole life of the process."""
+    """Allow this many more seconds of CPU time. RLIMIT_CPU covers the whole lifetime of the process."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(used.ru_utime + used.ru_stime) + seconds, hard))
@@ -72,7 +72,7 @@ def forbid_new_privileges() -> None:
 
 
 def restrict_files(version: int | None) -> None:
-    """Forbid access to all files, of every kind that this version of Landlock knows."""
+    """Forbid every kind of access that this version of Landlock can restrict, above all to files."""
     libc = _libc()
     if version is None:
         version = _check(libc.syscall(CREATE_RULESET, None, ctypes.c_size_t(0), REPORT_VERSION))

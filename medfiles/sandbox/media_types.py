@@ -1,25 +1,25 @@
-"""The media types of documents, one row each. `record_types.media_types` publishes this table.
+"""Document media types, one per row. `record_types.media_types` re-exports this table.
 
-It is defined here, in the lowest layer, because sandbox workers read it as well.
+It is defined here, in the lowest layer, because sandbox workers also read it.
 """
 
 from typing import NamedTuple
 
 
 class MediaType(NamedTuple):
-    """A media type of documents, and everything that depends on it."""
+    """A document media type and everything that depends on it."""
 
     name: str
-    extensions: tuple[str, ...]  # the first is suggested for a file with a wrong one
+    extensions: tuple[str, ...]  # the first is suggested for files with a wrong extension
     group: str  # filter group: a key of record_types.media_types.GROUPS
     label: str  # "You can add PDF, Word …"
     description: str  # "cannot be read as a PDF document"
     inspector: str  # checks uploads: a key of sandbox.inspect.inspection.INSPECTORS
     previewer: str  # shows documents: a key of sandbox.render.tasks.PREVIEWERS
-    signature: str | None = None  # signature it must have: a kind in sandbox.inspect.signatures
+    signature: str | None = None  # required signature: a kind in sandbox.inspect.signatures
     content: str | None = None  # result of sandbox.inspect.signatures.identify, if any
     thumbnail: bool = False  # can be rendered as images: thumbnails and pages
-    decoder: str = ""  # for images: Pillow's name of the format
+    decoder: str = ""  # for images: Pillow's name for the format
 
 
 def _image(name: str, *extensions: str, label: str) -> MediaType:

@@ -1,4 +1,4 @@
-"""Run parsers and renderers in worker processes, which may crash, hang or use too much memory."""
+"""Run parsers and renderers in worker processes, because they may crash, hang or use too much memory."""
 
 import contextlib
 import json
@@ -19,7 +19,7 @@ from typing import IO, Any
 from medfiles.errors import Rejected, StorageError
 
 log = logging.getLogger(__name__)
-SPARE_AT = 20  # jobs left when a worker's replacement is started, so that no caller waits for it
+SPARE_AT = 20  # jobs left when a worker's replacement is started early, so that no caller waits for it
 INSPECTION = ("medfiles.sandbox.inspect.inspection",)
 PACKAGE = Path(__file__).resolve().parents[1]
 Layers = Mapping[str, str]  # confinement layer -> "" if active, otherwise why it is missing
@@ -50,7 +50,7 @@ class WorkerDied(NotChecked):
 
 
 class TimedOut(NotChecked):
-    """The worker exceeded its CPU time or wall-clock time."""
+    """The worker exceeded its limit of CPU time or wall-clock time."""
 
     def __init__(
         self,
@@ -71,13 +71,13 @@ class Busy(StorageError):
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of a worker, in bytes and seconds.
+    """Limits for a worker, in bytes and seconds.
 
-    `cpu`, `wall` and `answer` apply to one job; `memory` and `handles` to a worker, which is replaced after `jobs`
-    jobs. `start` is how long a worker may take to start, `queue` how long a caller waits for a free one. `nice` is 0 to
-    19. `without` names optional modules that libraries must not load, because no task needs them.
-    `require_confinement`: run nothing in a worker that lacks a layer. `landlock`: version to use instead of the one
-    that the kernel reports.
+    `cpu`, `wall` and `answer` apply to each job; `memory` and `handles` apply to the worker, which is replaced after
+    `jobs` jobs. `start` limits how long a worker takes to start, and `queue` how long a caller waits for a free one.
+    `nice` is 0 to 19. `without` names optional modules that libraries must not load, because no task needs them. With
+    `require_confinement`, no job is run in a worker that lacks a layer. `landlock` is the version to use instead of the
+    one that the kernel reports.
     """
 
     memory: int = 2 * 1024**3
@@ -98,7 +98,7 @@ INSPECTION_LIMITS = Limits(without=("gdcm", "numpy", "requests"))  # optional fo
 
 
 class Worker:
-    """A worker process and this end of its socket."""
+    """A worker process and our end of its socket."""
 
     def __init__(self, tasks: Sequence[str], limits: Limits) -> None:
         self.limits, self.owner, self.jobs = limits, os.getpid(), 0
@@ -119,12 +119,12 @@ class Worker:
 
     @property
     def usable(self) -> bool:
-        """Whether it can take a job: not worn out, dead, busy, or inherited from the parent by a fork."""
+        """Whether the worker can take a job: it is not worn out, busy, dead, or inherited through a fork."""
         fresh = self.jobs < self.limits.jobs and not self.busy
         return fresh and self.owner == os.getpid() and self.process.poll() is None
 
     def run(self, task: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Run a task. Files are passed as open descriptors, so that no other file is readable."""
+        """Run a task. Files are passed as open descriptors, so that the worker needs no access to any other file."""
         self.jobs += 1
         paths = {name: value for name, value in arguments.items() if isinstance(value, Path)}
         plain = {name: value for name, value in arguments.items() if name not in paths}
@@ -173,7 +173,7 @@ class Worker:
         raise ValueError("not an answer")
 
     def _fail(self, task: str, error: Exception) -> NotChecked:
-        if not isinstance(error, TimeoutError):  # it closed its socket, so it is about to exit: its status tells why
+        if not isinstance(error, TimeoutError):  # it closed its socket and is about to exit: its status says why
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(timeout=1)
         self.stop()
@@ -184,10 +184,10 @@ class Worker:
 
 
 class Sandbox:
-    """A pool of at most `workers` processes, started on demand and shared by all threads.
+    """A pool of up to `workers` processes, started on demand and shared by all threads.
 
-    `tasks` lists modules, or Python files, that define a table TASKS: name -> function(**arguments) -> dict. An
-    argument that is a Path arrives as a binary file open for reading; everything else is sent as JSON.
+    `tasks` lists modules or Python files, each with a table TASKS: name -> function(**arguments) -> dict. A Path
+    argument arrives as a binary file open for reading; all other arguments are sent as JSON.
     """
 
     def __init__(
@@ -212,7 +212,7 @@ class Sandbox:
             return worker.run(task, arguments)
 
     def layers(self) -> Layers:
-        """Return the confinement layers that a worker reported. If none has, start one just to ask."""
+        """Return the confinement layers that a worker reports. The first call starts a worker just to ask."""
         if self._layers is None:
             try:
                 probe = Worker((), replace(self.limits, require_confinement=False))
@@ -223,7 +223,7 @@ class Sandbox:
         return self._layers
 
     def close(self) -> None:
-        """Stop all workers after their current job. A later run starts new ones."""
+        """Stop all workers after their current jobs. A later run starts new ones."""
         slots = [self._acquire() for _ in range(self._size)]
         for slot in slots:
             if slot:
@@ -284,7 +284,7 @@ class Sandbox:
 
 
 class ConcurrencyLimit:
-    """Allow at most `size` callers at once. Further callers get `Busy`.
+    """A limit of `size` concurrent callers. Any further caller gets `Busy`.
 
     This keeps slow work from occupying every thread of the server.
     """

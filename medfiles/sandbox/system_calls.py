@@ -1,15 +1,15 @@
-"""The system calls that a worker may make: an allow-list, as a seccomp filter.
+"""The system calls that a worker may make: an allow-list in the form of a seccomp filter.
 
 A call that is not on the list fails as if the kernel did not have it (ENOSYS), so that a C library that tries a newer
-call falls back to an older one. Opening a file, or looking one up by name, fails as if permission were denied. Calls
-that only an attacker would make kill the process.
+call falls back to an older one. Opening a file or looking one up by name fails as if permission were denied (EACCES).
+Calls that only an attacker would make kill the process.
 """
 
 import errno
 import struct
 
 # fmt: off
-# name: number on x86-64, number on ARM64 (None: the architecture does not have the call)
+# name: number on x86-64, number on ARM64 (None if the architecture does not have the call)
 ALLOWED: dict[str, tuple[int, int | None]] = {
     # memory
     "brk": (12, 214), "mmap": (9, 222), "munmap": (11, 215), "mprotect": (10, 226), "mremap": (25, 216),
@@ -56,9 +56,9 @@ FATAL: dict[str, tuple[int, int | None]] = {
     "reboot": (169, 142),
 }
 # fmt: on
-MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column in the tables, number in the kernel's audit
+MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column in the tables, AUDIT_ARCH number
 SECCOMP = (317, 277)  # the call that installs a filter
-OTHER_ABI = 0x40000000  # bit of the calls of x32, a second table of x86-64
+OTHER_ABI = 0x40000000  # bit that marks calls of x32, a second call table of x86-64
 
 ALLOW, KILL, REFUSE = 0x7FFF0000, 0x80000000, 0x00050000  # REFUSE plus an error number
 NO_SUCH_CALL, NO_ACCESS, NOT_PERMITTED = REFUSE | errno.ENOSYS, REFUSE | errno.EACCES, REFUSE | errno.EPERM
@@ -90,8 +90,8 @@ def filter_program(machine: str, pid: int) -> bytes:
             if (number := numbers[column]) is not None:
                 steps += [(EQUALS, 0, 1, number), (RETURN, 0, 0, action)]
     steps += only((56, 220)[column], 0, THREAD, KILL)  # clone
-    steps += only((234, 131)[column], 0, (pid,), KILL)  # tgkill, by which a process aborts itself
-    steps += only((302, 261)[column], 0, (0,), KILL)  # prlimit64 of the process itself
+    steps += only((234, 131)[column], 0, (pid,), KILL)  # tgkill, with which a process aborts itself
+    steps += only((302, 261)[column], 0, (0,), KILL)  # prlimit64, on the process itself
     steps += only((72, 25)[column], 1, CONTROLS, NOT_PERMITTED)  # fcntl
     steps += only((16, 29)[column], 1, DEVICE_CONTROLS, NOT_PERMITTED)  # ioctl
     steps += only((157, 167)[column], 0, THREAD_NAMES, NOT_PERMITTED)  # prctl
@@ -101,7 +101,7 @@ def filter_program(machine: str, pid: int) -> bytes:
 
 
 def only(number: int, argument: int, values: tuple[int, ...], otherwise: int) -> list[Step]:
-    """Allow a call only if an argument (32 bits) has one of the values; return `otherwise` if not."""
+    """Return steps that allow a call only if a 32-bit argument has one of the values; `otherwise` applies if not."""
     checks = [(EQUALS, len(values) - place, 0, value) for place, value in enumerate(values)]
     return [
         (EQUALS, 0, len(values) + 3, number),

@@ -1,4 +1,4 @@
-"""A worker process: load tasks, drop privileges, run one job per line of input."""
+"""The worker process: load tasks, drop privileges, and run one job per line of input."""
 
 import contextlib
 import encodings
@@ -22,7 +22,7 @@ LATE_IMPORTS = ("_strptime", "colorsys", "heapq", "xml.dom.expatbuilder")  # imp
 def main() -> None:
     settings = json.loads(sys.argv[2])
     channel = socket.socket(fileno=0)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C stops the server, which stops its workers after their job
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C stops the server, which stops its workers after their jobs
     sys.excepthook = lambda kind, value, trace: send(channel, {"died": kind.__name__})
     os.nice(settings["nice"])
     sys.modules.update(dict.fromkeys(settings["without"]))
@@ -43,10 +43,10 @@ def load(sources: list[str]) -> dict[str, Task]:
 
 
 def import_in_advance() -> None:
-    """Import what tasks would import later: a confined worker cannot open files, not even Python's own."""
+    """Import what tasks would import later, because a confined worker cannot open files, not even Python's own."""
     codecs = [f"encodings.{module.name}" for module in pkgutil.iter_modules(encodings.__path__)]
     for name in (*LATE_IMPORTS, *codecs):
-        with contextlib.suppress(ImportError):  # encodings for Windows, or ones this Python was built without
+        with contextlib.suppress(ImportError):  # Windows encodings, or ones that this Python was built without
             importlib.import_module(name)
 
 

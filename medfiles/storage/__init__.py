@@ -1,4 +1,4 @@
-"""Storage backends. The default one takes new documents; each row names the one that holds its bytes."""
+"""Storage backends. The default one stores new documents; each row names the one that holds its bytes."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -26,9 +26,9 @@ NAMED = re.compile(r"([a-z][a-z0-9-]{0,49})=(.*)")
 
 
 class Storages:
-    """The storage backends of an installation by name. `default` takes new documents.
+    """The storage backends of an installation, by name. `default` stores new documents.
 
-    `attached` are folders of other features. They take no documents and are not iterated over.
+    `attached` contains other features' folders, which receive no documents and are not part of the iteration.
     """
 
     def __init__(self, default: Storage, *others: Storage, attached: Iterable[AttachedFolder] = ()) -> None:
@@ -44,7 +44,7 @@ class Storages:
 
     def attach(self, folder: AttachedFolder) -> None:
         if folder.name in self._by_name:
-            raise ValueError(f"MEDFILES_STORAGE_ALSO: no store can be named {folder.name!r}.")
+            raise ValueError(f"MEDFILES_STORAGE_ALSO: the name {folder.name!r} is reserved. Choose another name.")
         self.attached[folder.name] = folder
 
     def __iter__(self) -> Iterator[Storage]:
@@ -55,10 +55,10 @@ def open_storages(url: str, staging: Path, also: str = "") -> Storages:
     """Open the backends named in the settings. Raises ValueError if a setting cannot be used.
 
     url      MEDFILES_STORAGE_URL: where new documents are stored, `file:///folder` or `s3://bucket/folder`
-    also     MEDFILES_STORAGE_ALSO: where other documents are stored, separated by spaces
-    staging  folder for uploads on their way to a bucket
+    also     MEDFILES_STORAGE_ALSO: where other documents are stored, as URLs separated by spaces
+    staging  folder for temporary copies of uploads to a bucket
 
-    Rows contain the name of a backend: `disk` or `objects`, or the name before its URL, as in `archive=s3://bucket`.
+    Rows contain a backend's name: `disk` or `objects`, or the name before its URL, as in `archive=s3://bucket`.
     """
     opened = [_open(item, "MEDFILES_STORAGE_ALSO", staging) for item in also.split()]
     opened.insert(0, _open(url, "MEDFILES_STORAGE_URL", staging))

@@ -1,4 +1,7 @@
-"""The storage contract, the format of keys, and the staging area for uploads."""
+"""The storage contract, the key format, and the staging area for uploads.
+
+To add a backend, subclass `Storage` and register the subclass in `storage._open`.
+"""
 
 import hashlib
 import os
@@ -19,7 +22,7 @@ from medfiles.errors import BadKey, BlobMissing, KeyTaken, StorageError, TooLarg
 
 UUID4 = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 EXTENSION = r"\.[a-z0-9]{1,10}"
-TRASH = "trash/"  # prefix of the keys of documents in the trash
+TRASH = "trash/"  # key prefix for documents in the trash
 KEY = re.compile(
     rf"(files/[a-z][a-z0-9-]{{0,49}}/{UUID4}{EXTENSION}"
     rf"|{TRASH}\d{{4}}-\d\d-\d\d/mf-{UUID4}{EXTENSION}"
@@ -29,7 +32,7 @@ CHUNK = 256 * 1024
 
 
 def live_key(directory: str, extension: str) -> str:
-    """Return a new key for a document. It is random, so that it reveals no name, patient or record."""
+    """Return a new, random key for a document, which reveals no name, patient or record."""
     return f"files/{directory}/{uuid.uuid4()}{extension}"
 
 
@@ -44,12 +47,12 @@ def key_beside(key: str) -> str:
 
 
 def picture_key(sha256: str, recipe: str, page: int) -> str:
-    """Return the key of an image rendered from the document with this hash."""
+    """Return the key for an image rendered from the document with this hash."""
     return f"previews/{sha256[:2]}/{sha256}-{recipe}/{page}.webp"
 
 
 def digest(chunks: Iterable[bytes]) -> tuple[str, int]:
-    """Return the SHA-256 in hex and the size of these bytes, reading them once."""
+    """Return the SHA-256 hash (in hex) and the size of these bytes, reading them only once."""
     found, size = hashlib.sha256(), 0
     for chunk in chunks:
         found.update(chunk)
@@ -65,7 +68,7 @@ def check_key(key: str) -> str:
 
 @dataclass(frozen=True)
 class Stored:
-    """A durable object. `size` is in bytes; `sha256` is in hex, None if not computed."""
+    """A durable object. `size` is in bytes; `sha256` is in hex, or None if not computed."""
 
     key: str
     size: int
@@ -74,7 +77,7 @@ class Stored:
 
 @dataclass
 class Staged:
-    """A local temporary file, hashed while it is written. Raises `TooLarge` beyond `limit` bytes."""
+    """A local temporary file, hashed as it is written. Writing more than `limit` bytes raises `TooLarge`."""
 
     path: Path
     limit: int
@@ -93,7 +96,7 @@ class Staged:
             return self._file.write(chunk)
 
     def finish(self) -> None:
-        """Close the file, durably if `synced`. A failed fsync is never retried."""
+        """Close the file, after an fsync if `synced`. A failed fsync is never retried."""
         if self._file is None:
             return
         try:
@@ -126,25 +129,25 @@ class Readable(Protocol):
     """A backend that can be read from."""
 
     name: str  # as stored in rows
-    unverified: bool  # bytes may be altered in transit, so whole documents are compared with their hash
+    unverified: bool  # bytes may be altered in transit, so whole documents are checked against their hash
 
     def open(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        """Return chunks of the bytes from `start` to before `end`. Raises `BlobMissing`."""
+        """Return the bytes from `start` up to but excluding `end`, in chunks. Raises `BlobMissing`."""
 
     def stat(self, key: str) -> Stored:
-        """Return the size without reading the content. Raises `BlobMissing`."""
+        """Return the object's size without reading its content. Raises `BlobMissing`."""
 
     def url(self, key: str, seconds: int) -> str | None:
         """Return a direct link that is valid for this many seconds; None if bytes must go through the app."""
         return None
 
     def accel_path(self, key: str) -> str | None:
-        """Return the path of the bytes below MEDFILES_ACCEL; None if the proxy cannot send them."""
+        """Return the path below MEDFILES_ACCEL from which the proxy can send the object; None if it cannot."""
         return None
 
 
 class AttachedFolder(Readable, Protocol):
-    """A folder of another feature: its files are read, backed up, restored, and deleted with their rows."""
+    """Another feature's folder, whose files are read, backed up, restored, and deleted along with their rows."""
 
     root: Path
 
@@ -155,23 +158,22 @@ class AttachedFolder(Readable, Protocol):
         """Return every file that belongs in a backup, as a path relative to `root`."""
 
     def read(self, path: str) -> Iterator[bytes]:
-        """Yield chunks of one of `paths()`. Raises `BlobMissing` or `StorageError`."""
+        """Yield the chunks of a file listed by `paths()`. Raises `BlobMissing` or `StorageError`."""
 
     def place(self, path: str) -> Path:
-        """Return where to restore a file of a backup. Raises `BadKey` if the path leads out of the folder."""
+        """Return where to restore a file from a backup. Raises `BadKey` if the path leads outside the folder."""
 
     def named(self, keys: Collection[str]) -> set[str]:
-        """Return the subset of these keys that a row of the feature may still name."""
+        """Return those of the keys that one of the feature's rows may still name."""
 
 
 class Storage(Readable):
     """A storage backend. It knows nothing about HTTP, the database or permissions.
 
-    Uploads are streamed into temporary files in `folder`, which are fsynced if `synced`. To add a backend, subclass
-    this. Register it in `storage._open`.
+    Uploads are streamed into temporary files in `folder`, which are fsynced if `synced`.
     """
 
-    NAME: str  # default name, if the settings give none
+    NAME: str  # used if the settings give no name
     root: Path | None = None  # the local folder that holds the bytes, if any
     unverified = False
     late_writes = False  # whether a failed write may still take effect later
@@ -191,7 +193,7 @@ class Storage(Readable):
 
     @contextmanager
     def staged(self, chunks: Iterable[bytes], limit: int) -> Iterator[Staged]:
-        """Yield a temporary file with these bytes. Delete it afterwards."""
+        """Yield a temporary file that contains these bytes, and delete it afterwards."""
         staged = self.stage(limit)
         try:
             for chunk in chunks:
@@ -201,9 +203,9 @@ class Storage(Readable):
             staged.discard()
 
     def clear_staged(self, older_than: float) -> int:
-        """Delete staged files that were not written to for this many seconds; return their number.
+        """Delete staged files that have not been written to for this many seconds; return their number.
 
-        A modification time in the future, written by a clock that was ahead, is set to now.
+        A modification time in the future, set while the clock was ahead, is reset to now.
         """
         removed = 0
         for path in self.folder.glob("*.part"):
@@ -218,11 +220,11 @@ class Storage(Readable):
 
     @abstractmethod
     def commit(self, staged: Staged, key: str) -> Stored:
-        """Make the staged bytes durable under a new key, or change nothing. Raises `KeyTaken`."""
+        """Store the staged bytes durably under a new key, or change nothing. Raises `KeyTaken`."""
 
     @abstractmethod
     def copy(self, key: str, new_key: str) -> Stored:
-        """Make the same bytes durable under a new key. Raises `BlobMissing` or `KeyTaken`."""
+        """Copy the object durably to a new key. Raises `BlobMissing` or `KeyTaken`."""
 
     @abstractmethod
     def delete(self, key: str) -> None:
@@ -230,18 +232,18 @@ class Storage(Readable):
 
     @abstractmethod
     def keys(self, prefix: str = "") -> Iterator[Stored]:
-        """List the objects under valid keys that start with `prefix`."""
+        """Yield the objects whose keys are valid and start with `prefix`."""
 
     @abstractmethod
     def check(self) -> None:
-        """Raise `StorageError` if the backend cannot be written to now."""
+        """Raise `StorageError` if the backend is not currently writable."""
 
     @abstractmethod
     def set_aside(self, key: str) -> None:
-        """Move an object, if it exists, to `lost+found`, where no valid key leads."""
+        """Move the object, if it exists, to `lost+found`, which is out of reach of any valid key."""
 
     def free(self) -> int | None:
-        """Return the free space in bytes; None if unknown or unlimited."""
+        """Return the free space in bytes; None if it is unknown or unlimited."""
         return None
 
 
@@ -261,7 +263,7 @@ def translated(
 
 
 def make_folder(folder: Path) -> None:
-    """Create missing folders from the top, accessible to their owner only, each durable before the next."""
+    """Create missing folders top-down, accessible only to their owner, each durable before the next."""
     if folder.is_dir():
         return
     missing = [place for place in (folder, *folder.parents) if not place.exists()]

@@ -18,7 +18,7 @@ NO_LINKS = {errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTS
 
 
 class DiskStorage(Storage):
-    """A local or mounted folder, `root`. Staged files are published by hard links."""
+    """Storage in a local or mounted folder, `root`. Staged files are published with hard links."""
 
     NAME = "disk"
 
@@ -45,7 +45,7 @@ class DiskStorage(Storage):
                     os.replace(staged.path, path)
                     break
             sync_folder(path.parent)
-        staged.discard()  # removes the staging name; `clear_staged` does if a crash brings it back
+        staged.discard()  # removes the staged name; if a crash brings it back, `clear_staged` removes it
         return Stored(key, staged.size, staged.sha256)
 
     def open(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
@@ -78,7 +78,7 @@ class DiskStorage(Storage):
             path.unlink(missing_ok=True)
             if path.parent.is_dir():
                 sync_folder(path.parent)
-        if key.startswith(PICTURES):  # their folders are named after a document's hash
+        if key.startswith(PICTURES):  # preview folders are named after a document's hash
             for folder in (path.parent, path.parent.parent):
                 with suppress(OSError):  # not empty
                     folder.rmdir()
@@ -93,10 +93,10 @@ class DiskStorage(Storage):
                         yield Stored(key, path.stat().st_size)
 
     def accel_path(self, key: str) -> str | None:
-        return check_key(key) if self.name == self.NAME else None  # MEDFILES_ACCEL serves one folder
+        return check_key(key) if self.name == self.NAME else None  # MEDFILES_ACCEL serves only one folder
 
     def check(self) -> None:
-        """Write a small file. On a full disk, an empty one could still be created."""
+        """Write a small file, because an empty one can be created even on a full disk."""
         staged = self.stage(PROBE_SIZE)
         try:
             staged.write(bytes(PROBE_SIZE))
@@ -119,12 +119,12 @@ class DiskStorage(Storage):
             return shutil.disk_usage(self.root).free
 
     def _path(self, key: str) -> Path:
-        """Return the path for a key. The format of keys allows none outside the root."""
+        """Return the path for a key. The key format allows no path outside the root."""
         return self.root / check_key(key)
 
 
 class Reader(Iterator[bytes]):
-    """Iterates over the chunks of an open file, up to `length` bytes.
+    """An iterator over the chunks of an open file, up to `length` bytes in total.
 
     `fileno` lets a server send the file directly, from its current position.
     """

@@ -1,4 +1,4 @@
-"""Write files durably outside of a storage backend: free space, fsync, checksums."""
+"""Durable file writes outside storage backends: free-space checks, fsync, checksums."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ SPARE = 64 * 1024 * 1024  # bytes to leave free on every disk
 
 
 def check_space(needed: Mapping[Path, int]) -> None:
-    """Raise StorageError if a disk lacks space for what will be written to these folders."""
+    """Raise StorageError if a disk lacks space for the bytes to be written to these folders."""
     disks: dict[int, tuple[Path, int]] = {}
     for folder, size in needed.items():
         place = next(there for there in (folder, *folder.parents) if there.exists())
@@ -28,14 +28,14 @@ def check_space(needed: Mapping[Path, int]) -> None:
 
 
 def written(chunks: Iterator[bytes], file: BinaryIO) -> Iterator[bytes]:
-    """Write the chunks to the file and pass them on."""
+    """Write the chunks to the file, and yield each of them."""
     for chunk in chunks:
         file.write(chunk)
         yield chunk
 
 
 def publish(part: Path, target: Path) -> None:
-    """Rename a complete file durably."""
+    """Durably rename a file that is complete."""
     with part.open("rb") as file:
         os.fsync(file.fileno())
     part.replace(target)
@@ -43,7 +43,7 @@ def publish(part: Path, target: Path) -> None:
 
 
 def write_private(path: Path, content: str) -> None:
-    """Write a small file durably, accessible to its owner only."""
+    """Write a small file durably, accessible only to its owner."""
     part = path.with_name(f"{path.name}.part")
     part.unlink(missing_ok=True)
     part.touch(mode=0o600)

@@ -1,7 +1,7 @@
 """The write-ahead journal, which names every object that no row names.
 
-A key is *expected* before its object is created, *settled* by the transaction that makes a row name it, and *released*
-by the transaction that stops naming it. `sweep` removes objects whose lease has expired.
+A key is *expected* before its object is created, *settled* by the transaction in which a row starts to name it,
+and *released* by the transaction in which the row stops naming it. `sweep` removes objects whose lease has expired.
 """
 
 from collections.abc import Callable, Collection
@@ -18,7 +18,7 @@ from medfiles.models import EntityFile, Rendition, StorageJournal
 from medfiles.storage import Storages
 
 LEASE = timedelta(minutes=15)
-BATCH = 100  # objects removed per transaction that deletes their entries
+BATCH = 100  # objects whose entries are deleted in one transaction
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ _IS_NAMED = or_(
 
 
 def expect(storage: str, keys: Collection[str]) -> None:
-    """Commit entries for objects about to be created under these keys."""
+    """Commit entries for objects that are about to be created under these keys."""
     with transaction():
         enter(storage, keys)
 
@@ -53,21 +53,21 @@ def enter(storage: str, keys: Collection[str]) -> None:
 
 
 def settle(keys: Collection[str]) -> None:
-    """Delete the entries of keys that rows now name. Raises StorageError if the sweep came first."""
+    """Delete the entries for keys that rows now name. Raises StorageError if the sweep got there first."""
     struck = db.session.connection().execute(_STRIKE, {"keys": list(keys)})
     if struck.rowcount != len(keys):
         raise StorageError("This took too long. Nothing was changed. Please try again.")
 
 
 def release(storage: str, keys: Collection[str]) -> None:
-    """Mark the objects for removal, in the transaction that stops naming their keys."""
+    """Mark the objects for removal, in the transaction in which rows stop naming their keys."""
     db.session.add_all(StorageJournal(key=key, storage=storage, action="remove", lease_until=now()) for key in keys)
 
 
 def abandon(storages: Storages, keys: Collection[str]) -> None:
     """Give up expected keys that no row names, and remove their objects.
 
-    If a failed write may still take effect, the sweep removes the object after its lease.
+    If a failed write may still take effect, the sweep removes the object once its lease has expired.
     """
     late = [storage.name for storage in storages if storage.late_writes]
     with transaction() as session:
@@ -107,7 +107,7 @@ def remove(storages: Storages, keys: Collection[str]) -> Swept:
 def sweep(storages: Storages, at: datetime | None = None, report: Callable[[str], None] = lambda key: None) -> Swept:
     """Remove every object whose lease expired before `at`. Idempotent.
 
-    A lease longer than LEASE, written by a clock that was ahead, is set to now.
+    A lease that is longer than LEASE, written while the clock was ahead, is reset to `at`.
     """
     at = at or now()
     with transaction() as session:

@@ -1,4 +1,4 @@
-"""Store documents in an object store: S3 and compatible ones, Google Cloud Storage, Azure."""
+"""Store documents in an object store: S3 (or compatible), Google Cloud Storage or Azure."""
 
 import hashlib
 import mmap
@@ -20,7 +20,7 @@ from medfiles.storage import base
 from medfiles.storage.base import CHUNK, KEY, Staged, Storage, Stored, check_key, digest
 
 LOST = "lost+found"
-SYNCHRONOUS = 2  # concurrent commits: a conditional create sends the whole document in one request
+SYNCHRONOUS = 2  # limit of concurrent commits, because a conditional create sends the whole document in one request
 CLIENT = {"connect_timeout": "3s", "read_timeout": "15s", "timeout": "300s", "user_agent": "medfiles"}
 RETRIES: Any = {"max_retries": 2, "retry_timeout": timedelta(seconds=60)}
 SCHEMES = ("s3", "gs", "az")
@@ -33,9 +33,9 @@ translated = partial(base.translated, AlreadyExistsError, (BaseError, OSError))
 
 
 class ObjectStorage(Storage):
-    """The bucket and folder in `url`: `s3://bucket/folder?endpoint=https://…&region=…`.
+    """Storage in the bucket and folder that `url` names: `s3://bucket/folder?endpoint=https://…&region=…`.
 
-    Credentials come from the environment, in the variables that the providers' own tools use.
+    Credentials come from the environment variables that the providers' own tools use.
     """
 
     NAME = "objects"
@@ -129,7 +129,7 @@ class ObjectStorage(Storage):
 
 
 class MemoryStorage(ObjectStorage):
-    """Objects in the memory of this process, for tests: `memory://`."""
+    """In-memory storage for tests: `memory://`."""
 
     NAME = "memory"
     late_writes = unverified = False
@@ -139,7 +139,7 @@ class MemoryStorage(ObjectStorage):
 
 
 def received(answer: Any, length: int) -> Iterator[bytes]:
-    """Yield a response of exactly `length` bytes. Raises StorageError otherwise."""
+    """Yield the chunks of a response. Raises StorageError unless it has exactly `length` bytes."""
     with translated():
         for part in answer.stream(min_chunk_size=CHUNK):
             chunk = bytes(part)

@@ -21,7 +21,7 @@ def init_app(app: Flask, settings: dict[str, Any]) -> None:
 
 
 def _page_context() -> dict[str, Any]:
-    """Return the account and its patients for templates. Patients are loaded only by templates that show them."""
+    """Return the account and its patients for templates. Patients are loaded only if a template shows them."""
     if g.get("bare") or not current_user.is_authenticated:
         return {"account": None, "patients": (), "patient": None}
     email = current_user.email

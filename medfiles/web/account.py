@@ -29,7 +29,7 @@ class SignInForm(LoginForm):
     remember = None  # type: ignore[assignment]
 
     def validate(self, **more: Any) -> bool:
-        """Validate, and log every attempt. If it cannot be logged, sign-in fails."""
+        """Validate the form and log the attempt. If the attempt cannot be logged, sign-in fails."""
         succeeded = super().validate(**more)
         if self.email.data and self.password.data:
             _log_sign_in("sign-in", self.user, succeeded)

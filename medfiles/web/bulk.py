@@ -1,4 +1,4 @@
-"""Bulk actions on the documents of one record: selected ones, or all that match."""
+"""Bulk actions on a record's documents: the selected ones, or all that match the filters."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -51,7 +51,7 @@ def answer(record_type: RecordType, record_id: int) -> ResponseReturnValue:
 
 
 def _cancel(record_type: RecordType, record_id: int) -> ResponseReturnValue:
-    """Remove what a canceled upload has stored."""
+    """Remove the document, if any, that a canceled upload has stored."""
     key = parameters.opaque_key("idempotency_key", request.form.get("idempotency_key", ""), 255)
     documents().cancel(record_type, record_id, key)
     record, view = pages.record_page(record_type, record_id)

@@ -1,4 +1,4 @@
-"""“Confirm it’s you”: ask for password and code again before a change of sign-in settings."""
+"""“Confirm it’s you”: ask for the password and code again before sign-in settings are changed."""
 
 from urllib.parse import urlsplit
 

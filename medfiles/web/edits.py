@@ -19,17 +19,17 @@ from medfiles.web import forms, pages
 from medfiles.web.filters import day
 from medfiles.web.forms import ServiceForm
 
-WAS, KEEP = "was_", "keep_"  # prefixes of form fields: initial value, side of a conflict to save
+WAS, KEEP = "was_", "keep_"  # form field prefixes: initial value, chosen side of a conflict
 MINE, THEIRS = "mine", "theirs"
-LastChanges = Mapping[str, tuple[Any, str | None]]  # audit event and account's address, by field
+LastChanges = Mapping[str, tuple[Any, str | None]]  # by field: the audit event and the account's address
 
 
 @dataclass(frozen=True)
 class Clash:
-    """A field that two people changed to different values, as shown in its form."""
+    """A field that two people changed to different values, as shown in the form."""
 
     name: str
-    id: str  # prefix of its controls' ids
+    id: str  # id prefix for its controls
     theirs: str
     who: str | None  # "you" or an address; None if unknown
     at: datetime | None
@@ -39,7 +39,7 @@ class Clash:
 
 @dataclass(frozen=True)
 class Draft:
-    """Details of a document that could not be saved because of a conflict."""
+    """Document details that could not be saved because of a conflict."""
 
     file_id: int
     values: Mapping[str, Any]
@@ -48,7 +48,7 @@ class Draft:
 
 @dataclass
 class EditForm:
-    """The form of an existing row. It remembers the values it was filled with."""
+    """A form for an existing row, which remembers the values it was filled with."""
 
     fields: Sequence[Field]
     current: Mapping[str, Any]
@@ -66,7 +66,7 @@ class EditForm:
             self.seen = None
 
     def save(self, save: Callable[[Mapping[str, Any], Mapping[str, Any]], Any], last: Callable[[], LastChanges]) -> Any:
-        """Save the form; return the saved row, or None if not submitted, invalid or in conflict."""
+        """Save the form and return the saved row; None if the form was not submitted, is invalid or has a conflict."""
         submitted = self.form
 
         def merge() -> Any:
@@ -82,7 +82,7 @@ class EditForm:
         return saved
 
     def show_conflict(self, values: Mapping[str, Any], conflict: EditConflict, last: Callable[[], LastChanges]) -> None:
-        """Fill the form again, with the editor's changes and otherwise with current values."""
+        """Refill the form with the current values, overlaid with the editor's changes, and mark the conflicts."""
         shown = dict(self.current) | drafted(values, self.before)
         self.form = forms.form_for(self.fields, shown, bound=False)
         self.seen = forms.form_for(self.fields, self.current, WAS, bound=False)
@@ -105,18 +105,18 @@ def clashes_of(form: ServiceForm) -> list[Any]:
 
 
 def clashing() -> list[str]:
-    """Return the names of the fields that the submitted form showed as conflicts."""
+    """Return the names of the fields that the submitted form showed as conflicting."""
     return request.form.getlist("conflict")
 
 
 def chosen(name: str) -> str:
-    """Return which side of a conflict was chosen, "" if none."""
+    """Return which side of a conflict was chosen, or "" if none was."""
     keep = request.form.get(KEEP + name, "")
     return keep if keep in (MINE, THEIRS) else ""
 
 
 def resolved(values: Mapping[str, Any], before: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the values to save after the choices made. Raises EditConflict if one is missing."""
+    """Return the values to save, given the choices made. Raises EditConflict if a choice is missing."""
     open_ones = [name for name in clashing() if name in values and not chosen(name)]
     if open_ones:
         raise EditConflict({name: (values[name], None) for name in open_ones})
@@ -139,7 +139,7 @@ def clash(name: str, id: str, theirs: str, last: LastChanges) -> Clash:
 def answer_document(
     file_id: int, values: Mapping[str, Any], before: Mapping[str, Any], conflict: EditConflict
 ) -> ResponseReturnValue:
-    """Return the document's form with both values of each conflicting field."""
+    """Respond with the document's form, showing both values of each conflicting field."""
     view = pages.file_view(documents().get(file_id))
     record_type, record_id = services().registry[view.entity_type], view.entity_id
     record, _ = pages.record_page(record_type, record_id)
@@ -169,7 +169,7 @@ def last_changes(patient_id: int, record: tuple[str, int] | None = None, file_id
 
 
 def value_words(declared: Field, value: Any, record_type: RecordType | None = None) -> str:
-    """Return a stored value, or one from the audit log, as readable text; "" if there is none."""
+    """Format a value, stored or from the audit log, as readable text; "" if it is empty."""
     if value in (None, "", {}, False):
         return ""
     if declared.kind == "date":

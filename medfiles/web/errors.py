@@ -19,9 +19,9 @@ def answer_error(error: Exception) -> Response:
     if isinstance(error, ProofNeeded):
         return redirect(url_for("account.verify", next=_changing_page()), 303)  # type: ignore[return-value]
     refusal = explained(error)
-    if isinstance(error, BadHost):  # url_for fails for such a host
+    if isinstance(error, BadHost):  # url_for would fail for this host
         return Response(f"{refusal.message}\n", refusal.status, mimetype="text/plain")
-    g.bare = refusal.status >= 500  # what failed for the page may fail for its navigation, too
+    g.bare = refusal.status >= 500  # the cause may also break the page's navigation
     _, title = TITLES.get(refusal.status, OTHER_TITLE)
     context = {"status": refusal.status, "title": title, "message": refusal.message}
     template = "errors/_error.html" if is_htmx() else "errors/error.html"
@@ -30,13 +30,13 @@ def answer_error(error: Exception) -> Response:
     if is_htmx():
         trigger(response, "documents:error", message=refusal.message, code=refusal.code)
     if request.method == "POST":
-        response.headers["HX-Reswap"] = "afterbegin"  # beside the form instead of replacing it
+        response.headers["HX-Reswap"] = "afterbegin"  # next to the form instead of replacing it
     return response
 
 
 def _sign_in_response(error: SignedOut) -> Response:
     if not is_htmx():
-        is_page = request.method == "GET" and request.path != "/"  # never a URL that a form was sent to
+        is_page = request.method == "GET" and request.path != "/"  # never a URL that a form was submitted to
         wanted = request.full_path.rstrip("?") if is_page else None
         return redirect(url_for("security.login", next=wanted))  # type: ignore[return-value]
     try:
@@ -51,7 +51,7 @@ def _sign_in_response(error: SignedOut) -> Response:
 
 
 def _changing_page() -> str:
-    """Return the page on which the change can be started again after proof."""
+    """Return the page on which the user can start the change again after giving proof."""
     shown = request.url_rule is not None and "GET" in (request.url_rule.methods or ())
     return request.path if shown else url_for("security.two_factor_setup")
 

@@ -1,4 +1,4 @@
-"""Jinja filters and globals: dates, sizes, ages and numbers in the reader's locale; inline icons."""
+"""Jinja filters and globals: dates, sizes, ages and numbers in the user's locale; inline icons."""
 
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -58,7 +58,7 @@ def filesize(size: int) -> str:
     """Format a size in bytes, such as "1.8 MB". 1 MB is 1024 × 1024 bytes."""
     if size < 1024:
         return plural(size, "byte")
-    steps = ((1024**2, "KB"), (10 * 1024**3, "MB"), (10 * 1024**4, "GB"))  # a limit of 1,500 MB stays in MB
+    steps = ((1024**2, "KB"), (10 * 1024**3, "MB"), (10 * 1024**4, "GB"))  # a limit of 1,500 MB is shown in MB
     unit = next((unit for limit, unit in steps if size < limit), "TB")
     number = size / 1024 ** ("KB", "MB", "GB", "TB").index(unit) / 1024
     pattern = "#,##0" if number >= 10 else "#,##0.#"
@@ -66,7 +66,7 @@ def filesize(size: int) -> str:
 
 
 def age(born: date) -> str:
-    """Format an age: "8 years", "5 months" below 2 years, "12 days" below 2 months."""
+    """Format an age: "8 years"; under 2 years, "5 months"; under 2 months, "12 days"."""
     today = now().date()
     months = (today.year - born.year) * 12 + today.month - born.month - (today.day < born.day)
     if months >= 24:
@@ -85,7 +85,7 @@ def plural(count: int, word: str) -> str:
 
 
 def sanitize(html: str) -> Markup:
-    """Sanitize HTML once more before marking it as safe."""
+    """Sanitize HTML a second time before marking it as safe."""
     return Markup(nh3.clean(html, tags=TAGS, attributes=ATTRIBUTES))
 
 

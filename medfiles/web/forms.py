@@ -1,4 +1,4 @@
-"""Forms built from the declared fields of a record type."""
+"""Forms built from declared fields, such as those of a record type."""
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +29,7 @@ T = TypeVar("T")
 class ServiceForm(FlaskForm):  # type: ignore[misc]
     """A form that shows a service's errors next to its fields."""
 
-    error_status: int | None = None  # for the service's error, even if no field has one
+    error_status: int | None = None  # status for the service's error, even if no field has one
 
     class Meta:
         csrf = False  # checked in http.security before the view
@@ -59,7 +59,7 @@ def form_for(
 ) -> ServiceForm:
     """Return a form with these fields, filled with `values`.
 
-    Submitted values replace them, unless `bound` is False.
+    Submitted values take precedence unless `bound` is False.
     """
     members = {field.name: CONTROLS[field.kind](field) for field in fields}
     keywords = {} if bound else {"formdata": None}
@@ -68,7 +68,7 @@ def form_for(
 
 
 def values_of(form: FlaskForm, fields: Sequence[Field], before: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return the submitted values. Parts of an object that the form does not show are kept."""
+    """Return the submitted values, keeping any parts of an object that the form does not show."""
     submitted: dict[str, Any] = {field.name: form[field.name].data for field in fields}
     for field in fields:
         if field.kind == "object":
@@ -78,18 +78,18 @@ def values_of(form: FlaskForm, fields: Sequence[Field], before: Mapping[str, Any
 
 
 def submitted(names: Sequence[str], prefix: str = "") -> dict[str, str]:
-    """Return those of these fields that were submitted, with normalized line endings."""
+    """Return the submitted values of these fields, with normalized line endings. Absent fields are left out."""
     sent = {name: request.form[prefix + name] for name in names if prefix + name in request.form}
     return {name: value.replace("\r\n", "\n") for name, value in sent.items()}
 
 
 def creation_key() -> str:
-    """Return the key that makes repeated submissions create only one record."""
+    """Return the key that ensures that repeated submissions create only one record."""
     return parameters.opaque_key("creation_key", request.form.get("creation_key") or uuid.uuid4().hex, 64)
 
 
 def marked_for_trash() -> list[int]:
-    """Return the ids of the documents that a record's form marks for the trash (`remove`)."""
+    """Return the ids of the documents marked for the trash in a record's form (`remove`)."""
     ids = parameters.read_ids(request.form.getlist("remove"))
     if ids is None:
         raise Rejected("remove must contain document IDs.")

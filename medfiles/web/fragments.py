@@ -1,4 +1,4 @@
-"""The document widget: its fragments and its forms."""
+"""The document widget: its fragments and forms."""
 
 from dataclasses import replace
 from typing import Any
@@ -69,7 +69,7 @@ def upload_zone(type: RecordType, id: int) -> ResponseReturnValue:
 def file_list(type: RecordType, id: int) -> ResponseReturnValue:
     if not is_htmx():
         return pages.answer_manager(type, id)
-    if "row" in request.args or "edit" in request.args:  # one row, or the form to edit it
+    if "row" in request.args or "edit" in request.args:  # one row, or its edit form
         state, name = ("edit", "edit") if "edit" in request.args else ("kept", "row")
         file = documents().get(pages.document_id(name))
         if (file.entity_type, file.entity_id) != (type.name, id):
@@ -119,7 +119,7 @@ def upload(type: RecordType, id: int) -> ResponseReturnValue:
     raw = request_body.is_raw(request)
     retry_of = request_body.idempotency_key(request)
     permit = documents().authorize_upload(type, id, request_body.content_length(request), 1 if raw else None, retry_of)
-    request.max_content_length = (request.content_length or 0) + 1  # the record type's limit was just checked
+    request.max_content_length = (request.content_length or 0) + 1  # the record type's limit has just been checked
     received, metadata = request_body.receive(request, documents(), permit)
     if raw and is_htmx():
         return _answer_queue(permit, received[0], metadata)
@@ -197,7 +197,7 @@ def purge(file_id: int) -> ResponseReturnValue:
 
 @blueprint.errorhandler(MedfilesError)
 def show_error_in_place(error: MedfilesError) -> ResponseReturnValue:
-    """Show the error inside the widget, together with its current state."""
+    """Show the error inside the widget, together with the widget's current state."""
     in_place = is_htmx() and request.method == "POST" and not request_body.is_raw(request)
     where = _record_of_request() if in_place and not isinstance(error, SignedOut) else None
     if where is None:
@@ -226,7 +226,7 @@ def _record_of_request() -> tuple[RecordType, int] | None:
 
 
 def _results(record_type: RecordType, record_id: int, *, trashed: bool) -> Response:
-    """Return matching rows; with a cursor, only those of the next page."""
+    """Respond with the matching documents; with a cursor, only with the rows of the next page."""
     record, view = pages.record_page(record_type, record_id)
     list_query = pages.requested_list(record_type, trashed=trashed)
     template = "documents/_rows.html" if list_query.cursor else "documents/_results.html"
@@ -237,7 +237,7 @@ def _results(record_type: RecordType, record_id: int, *, trashed: bool) -> Respo
 def _store(
     permit: UploadPermit, received: ReceivedFile, metadata: UploadMetadata, *, alone: bool
 ) -> tuple[Outcome, int]:
-    """Store one file; return the outcome, and the status of a response about this file alone."""
+    """Store one file; return the outcome, and the status for a response about this file alone."""
     try:
         said = metadata if alone else replace(metadata, idempotency_key=None)
         file, new = request_body.store(documents(), permit, received, said)
@@ -250,7 +250,7 @@ def _store(
 
 
 def _answer_queue(permit: UploadPermit, received: ReceivedFile, metadata: UploadMetadata) -> Response:
-    """Answer the upload queue with the new row, and a note if the file is a duplicate."""
+    """Respond to the upload queue with the new row, and with a note if the file is a duplicate."""
     file, new = request_body.store(documents(), permit, received, metadata)
     twin = documents().duplicate_of(file) if new else None
     view, before = pages.file_view(file), pages.file_view(twin) if twin else None

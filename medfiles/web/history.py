@@ -1,4 +1,4 @@
-"""The history of a record or patient: each change of a field, with its former value to restore."""
+"""The history of a record or patient: each change to a field, with the former value to restore."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ MOST_EDITS = 100  # per page
 
 @dataclass(frozen=True)
 class Change:
-    """One field of an edit."""
+    """A change to one field, as part of an edit."""
 
     edit: int  # id of the audit event
     at: datetime
@@ -105,7 +105,7 @@ def _restore_document(file_id: int, name: str, value: Any, is_overtaken: bool) -
 
 
 def _refuse_if(is_overtaken: bool, name: str, value: Any) -> None:
-    """Raise EditConflict if the field changed after the page with the button was shown."""
+    """Raise EditConflict if the field was changed after the page with the button was shown."""
     if is_overtaken:
         raise EditConflict({name: (value, None)})
 

@@ -1,4 +1,4 @@
-"""Notices: what was just done, in one sentence, with a form that undoes it."""
+"""Notices: one sentence about the last action, with a form that undoes it."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,15 +12,15 @@ from medfiles.record_types.declared import RecordType
 class Undo:
     """A form that undoes the last action."""
 
-    action: str  # URL that it is sent to
+    action: str  # URL that the form is submitted to
     label: str  # for screen readers, such as "restore Referral.pdf"
     fields: Sequence[tuple[str, str]] = ()
     in_place: bool = False  # whether the response can replace the notice instead of the page
 
 
 def say(message: str, undo: Undo | None = None) -> None:
-    """Show the sentence on the next page."""
-    flash(notice(message, undo), "ok")  # type: ignore[arg-type]  # kept as JSON
+    """Show the message on the next page."""
+    flash(notice(message, undo), "ok")  # type: ignore[arg-type]  # stored as JSON
 
 
 def notice(message: str, undo: Undo | None = None) -> dict[str, object]:

@@ -22,7 +22,7 @@ def file_view(file: Any) -> FileView:
 
 
 def patient_page(patient_id: int, tab: str) -> tuple[PatientView, dict[str, Any]]:
-    """Return the patient, and the context shared by all pages about it."""
+    """Return the patient and the context shared by all of the patient's pages."""
     summary = records().patient(patient_id)
     patient = views.patient_view(summary.patient, summary.level)
     return patient, {"patient": patient, "tab": tab, "tabs": tabs(patient_id)}
@@ -34,7 +34,7 @@ def tabs(patient_id: int) -> tuple[Any, ...]:
 
 
 def record_page(record_type: RecordType, record_id: int) -> tuple[Any, RecordView]:
-    """Return the record as stored, and as shown."""
+    """Return the record, both as stored and as shown."""
     record = records().get(record_type, record_id)
     return record, record_view(record_type, record)
 
@@ -46,7 +46,7 @@ def record_view(record_type: RecordType, record: Any, count: int | None = None) 
 
 
 def requested_list(record_type: RecordType, *, trashed: bool = False) -> ListQuery:
-    """Return the list's search, filters and order from the query string."""
+    """Return the list's search, filters and sort order from the query string."""
     if request.method != "GET":
         return ListQuery(trashed=trashed)
     return parameters.list_query(request.args, record_type, trashed=trashed)
@@ -62,11 +62,11 @@ def mode() -> str:
 def panel(
     record_type: RecordType, record: Any, view: RecordView, *, list_query: ListQuery | None = None, **context: Any
 ) -> PanelView:
-    """Return the widget of one record, with a page of its documents."""
+    """Return the widget for one record, with a page of its documents."""
     list_query = list_query or requested_list(record_type)
-    limit = None if context.get("marked") else ROWS  # show all, so that no mark is lost on another page
+    limit = None if context.get("marked") else ROWS  # show all, so that marks on other pages are not lost
     page = documents().list(record_type, record.id, list_query, limit)
-    totals = documents().record_totals(record_type, record.id)  # read last: must not be older than the rows below it
+    totals = documents().record_totals(record_type, record.id)  # read last, so as not to be older than the rows
     files, draft = file_views(page.files), context.get("draft")
     without_script = view.can_edit and not is_htmx()
     editing = draft.file_id if draft else (document_id("edit") if without_script else None)
@@ -83,14 +83,14 @@ def document_id(name: str) -> int:
 
 
 def answer_manager(record_type: RecordType, record_id: int, status: int = 200, **context: Any) -> Response:
-    """Return the widget as a fragment, or on a page of its own."""
+    """Respond with the widget, either as a fragment or on a page of its own."""
     record, view = record_page(record_type, record_id)
     template = "documents/_manager.html" if is_htmx() else "documents/page.html"
     return fragment(template, status, panel=panel(record_type, record, view, **context), patient=g.patient)
 
 
 def answer_body(record_type: RecordType, record_id: int, status: int = 200, **context: Any) -> Response:
-    """Return the part of the widget below the upload zone."""
+    """Respond with the part of the widget below the upload zone."""
     record, view = record_page(record_type, record_id)
     context.setdefault("place", place())
     return fragment("documents/_list_part.html", status, panel=panel(record_type, record, view, **context))
@@ -106,7 +106,7 @@ def answer_row(
     draft: Any = None,
     **said: Any,
 ) -> Response:
-    """Return one document's row after a change, with updated figures."""
+    """Respond with one document's row after a change, and with updated figures."""
     record_type = services().registry[file.entity_type]
     record, view = record_page(record_type, file.entity_id)
     nothing, totals = Page((), None, None), documents().record_totals(record_type, record.id)
@@ -120,9 +120,9 @@ def answer_row(
 
 
 def answer_change(file: FileView, state: str, message: str, **said: Any) -> Response:
-    """Respond to a change with the row for htmx, or else with a redirect to the form's page.
+    """Respond to a change: to htmx with the row, otherwise with a redirect to the form's page.
 
-    `undo`: offer to restore the document.
+    If `undo` is set, offer to restore the document.
     """
     record_type = services().registry[file.entity_type]
     if not is_htmx():
@@ -138,7 +138,7 @@ def announce(response: Response, record_type: RecordType, record_id: int) -> Res
 
 
 def place() -> str:
-    """Return "manager" if the request comes from the whole widget, "list" if from a list on its own."""
+    """Return "manager" if the request comes from the whole widget, or "list" if it comes from a standalone list."""
     return "manager" if request.values.get("within") == "manager" else "list"
 
 

@@ -109,17 +109,17 @@ def _form(changing: ShareView | None) -> ShareForm:
     form = ShareForm(data={"email": changing.email, "level": level.value, "expires_at": last, "zone": UTC})
     form.was = _was(level, changing.last and changing.last + SECOND)
     if changing.over:
-        del form.was["expires_at"]  # the form starts without an end
+        del form.was["expires_at"]  # the form starts without an end date
     return form
 
 
 def _was(level: str, ends: datetime | None) -> dict[str, str]:
-    """Return the hidden fields, which say what a form was filled with."""
+    """Return the hidden fields, which record the values that a form was filled with."""
     return {"level": level, "expires_at": ends.isoformat() if ends else ""}
 
 
 def _before() -> dict[str, Any]:
-    """Return what the form of an existing share was filled with."""
+    """Return the values that the form for an existing share was filled with."""
     sent = forms.submitted(("level", "expires_at"), edits.WAS)
     try:
         return {name: _moment(value) if name == "expires_at" else value for name, value in sent.items()}
@@ -132,7 +132,7 @@ def _moment(text: str) -> datetime | None:
 
 
 def _ends(form: Any, before: Mapping[str, Any]) -> datetime | None:
-    """Return the first moment without access. It stays exactly as before if the day was left alone."""
+    """Return the first moment without access, which stays exactly the same if the day was left alone."""
     zone = form.zone.data if is_zone(form.zone.data) else UTC
     earlier, last = before.get("expires_at"), form.expires_at.data
     if earlier and last in {_last(earlier).astimezone(ZoneInfo(each)).date() for each in (zone, UTC)}:
@@ -159,7 +159,7 @@ def _share(patient_id: int, form: Any) -> tuple[Grant, bool] | None:
 def _show_conflict(
     patient_id: int, form: Any, values: Mapping[str, Any], before: Mapping[str, Any], conflict: EditConflict
 ) -> None:
-    """Show current values where the owner changed nothing, and both where two tabs changed the same field."""
+    """Show the current values of unchanged fields, and both values of each field that two tabs changed."""
     current = next(grant.share for grant in shares().list(patient_id) if grant.email == form.email.data)
     form.error_status, form.was = status_of(conflict), _was(current.level, current.expires_at)
     mine = edits.drafted(values, before)

@@ -81,7 +81,7 @@ class PreviewView:
 
     @property
     def announcement(self) -> str:
-        """What screen readers announce."""
+        """The text that screen readers announce."""
         said = [self.file.file_name]
         said += [f"document {self.place.number} of {self.place.total}"] if self.place.number else []
         said += [plural(self.pages, self.page_label.lower())] if self.pages > 1 else []

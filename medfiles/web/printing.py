@@ -15,7 +15,7 @@ from medfiles.web import pages
 from medfiles.web.filters import number
 from medfiles.web.previews import NoteView, PictureView, notes, picture_view
 
-MAX_DOCUMENTS, MAX_PICTURES = 50, 300  # on one page: the server renders each picture
+MAX_DOCUMENTS, MAX_PICTURES = 50, 300  # per print page, because the server renders each picture
 PRINT_WIDTH = 1600  # pixels: about 200 dots per inch on paper
 
 

@@ -1,4 +1,4 @@
-"""Pages of patients and records. Records are also fragments for the side sheet."""
+"""Pages for patients and records. Records are also served as fragments for the side sheet."""
 
 from collections.abc import Mapping
 from itertools import groupby
@@ -24,7 +24,7 @@ from medfiles.web.edits import EditForm
 from medfiles.web.filters import plural
 
 blueprint = Blueprint("records", __name__)
-MOST_EVENTS = 100  # per page of the activity
+MOST_EVENTS = 100  # per page of the activity list
 MOST_ENTRIES = 50  # per page of the timeline
 MOST_RECENT = 12  # documents on the home page: two rows of six
 
@@ -231,7 +231,7 @@ def patients() -> tuple[views.PatientView, ...]:
 
 
 def editable_patient(patient_id: int, record_type: RecordType) -> views.PatientView:
-    """Return the patient. Raises Forbidden if the user cannot edit it."""
+    """Return the patient. Raises Forbidden unless the user has edit access."""
     view, _ = pages.patient_page(patient_id, record_type.name)
     _require_edit(view)
     return view

@@ -53,7 +53,7 @@ def metrics() -> ResponseReturnValue:
 
 
 def _is_local() -> bool:
-    """Return whether the request comes from this machine, and not through a local proxy."""
+    """Return whether the request comes from this machine itself, and not through a local proxy."""
     behind = any(name in request.headers for name in FORWARDED) and not current_app.config["MEDFILES_PROXIES"]
     try:
         return not behind and ipaddress.ip_address(request.remote_addr or "").is_loopback

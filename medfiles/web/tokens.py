@@ -1,4 +1,4 @@
-"""API tokens: create (shown once), confirm if suspended, and revoke. Each needs fresh proof."""
+"""API tokens: create (shown once), confirm if suspended, and revoke. Each requires fresh proof."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -46,7 +46,7 @@ class TokenForm(ServiceForm):
 
 @dataclass(frozen=True)
 class TokenShareView:
-    """Access that was given by a token."""
+    """Access that was granted with a token."""
 
     email: str
     patient: str
@@ -94,7 +94,7 @@ def revoke(token_id: int) -> ResponseReturnValue:
 
 
 def _create(form: Any) -> tuple[Any, str]:
-    """Create a token; return it and its text."""
+    """Create a token; return it together with its text."""
     days, only = int(form.days.data), parameters.id_or_unknown(form.patient.data)
     lifetime = timedelta(days=days) if days else None
     return api_tokens.create(actor(), form.name.data, form.scope.data, only, lifetime, g.session_digest)

@@ -1,5 +1,5 @@
 /**
- * Requests and responses of the widget in htmx 4 and 2: adds the CSRF token, shows errors in place, offers retries.
+ * Handles the widget's requests and responses in htmx 4 and 2: adds the CSRF token, shows errors in place, offers retries.
  */
 import { htmx, near, on } from "./dom.js";
 import * as focus from "./focus.js";
@@ -12,7 +12,10 @@ const doc = document;
 /** @type {Element | null} the element whose request was repeated with a fresh token */
 let renewed = null;
 
-/** @param {CustomEvent} event status of the response in htmx 4 or 2; 0 if there is none */
+/**
+ * Returns the status of the response in htmx 4 or 2; 0 if there is none.
+ * @param {CustomEvent} event
+ */
 const status = ({ detail }) => (detail.ctx ? detail.ctx.response?.status : detail.xhr?.status) ?? 0;
 /** @param {CustomEvent} event @param {string} name @returns {string | null} */
 const header = ({ detail }, name) => (detail.ctx ? detail.ctx.response?.headers?.get?.(name) : detail.xhr?.getResponseHeader(name)) ?? null;
@@ -28,7 +31,7 @@ const clear = (place) => place?.querySelectorAll(":scope > .mf-problem").forEach
 const OURS = ".mf-manager, .mf-body, .mf-badge-holder, .mf-look";
 const CORE = /^(HX-.*|Accept|Content-Type)$/i;
 
-/** @param {CustomEvent} event @returns {boolean} whether its response would discard unsaved changes elsewhere and the user declined */
+/** @param {CustomEvent} event @returns {boolean} whether its response would discard unsaved changes elsewhere and the user declined that */
 function isUnwelcome({ target, detail }) {
   const aim = detail.ctx?.target ?? detail.target;
   const place = typeof aim === "string" ? doc.querySelector(aim) : aim;
@@ -36,7 +39,10 @@ function isUnwelcome({ target, detail }) {
   return !form && !!place?.closest?.(".mf-body") && unsaved.isWritten(place) && !unsaved.mayLose();
 }
 
-/** @param {CustomEvent} event removes headers from our requests that a host page adds to all of its own */
+/**
+ * Adds the CSRF token to our requests, and removes the headers that a host page adds to all requests.
+ * @param {CustomEvent} event
+ */
 function addToken(event) {
   const { target, detail } = event;
   if (isUnwelcome(event)) return event.preventDefault();
@@ -57,13 +63,19 @@ on("htmx:before:response", ({ detail: { ctx } }) => {
   if (ctx.target?.id && !ctx.target.isConnected) ctx.target = doc.getElementById(ctx.target.id) ?? ctx.target; // a previous response replaced it
 });
 
-/** @param {CustomEvent} event prevents the swap */
+/**
+ * Prevents the swap.
+ * @param {CustomEvent} event
+ */
 function drop(event) {
   if (event.detail.xhr) Object.assign(event.detail, { shouldSwap: false });
   else event.preventDefault();
 }
 
-/** @param {CustomEvent} event error message of the server */
+/**
+ * Returns the server's error, if any.
+ * @param {CustomEvent} event
+ */
 function words(event) {
   try {
     return JSON.parse(header(event, "HX-Trigger") ?? "")["documents:error"];
@@ -90,14 +102,17 @@ on("htmx:beforeSwap htmx:before:swap", (event) => {
   else if (alone) explain(event, source);
 });
 
-/** @param {CustomEvent} event @param {Element} source its request was refused because a new sign-in replaced the session */
+/** @param {CustomEvent} event @param {Element} source of a request that was refused because a new sign-in replaced the session */
 async function renew(event, source) {
   renewed = source;
   if (await unsaved.renewToken(source)) again(source);
   else explain(event, source);
 }
 
-/** @param {Element} source repeats its request */
+/**
+ * Repeats a request.
+ * @param {Element} source
+ */
 function again(source) {
   if (!source.isConnected) return location.reload();
   if (source.matches(".mf-body")) return htmx().trigger(source, "documents:refresh");
@@ -116,7 +131,7 @@ on("htmx:sendError htmx:timeout htmx:responseError htmx:error htmx:response:erro
 /** @param {number} code */
 const general = (code) => (code >= 500 ? "Something went wrong on our end." : code ? "That didn’t work." : "Can’t reach the server. Check your connection.");
 
-/** @param {CustomEvent} event @param {Element} source requested a preview */
+/** @param {CustomEvent} event @param {Element} source the element that requested a preview */
 function explainPreview(event, source) {
   const code = status(event);
   const said = code === 404 ? "This document no longer exists." : (words(event)?.message ?? (code === 503 ? "The server is busy." : general(code)));
@@ -142,7 +157,7 @@ function explain(event, source) {
   if (code >= 400 && code < 500) line.querySelector("button, a")?.focus();
 }
 
-/** @param {string} text @param {HTMLElement} [way] a link or button; omitted if trying again would not help */
+/** @param {string} text @param {HTMLElement} [way] a link or button; omitted if a retry would not help */
 function notice(text, way) {
   const said = doc.createElement("p");
   const whole = doc.createElement("div");
@@ -167,7 +182,7 @@ function problem(source, text, way = "Try again") {
   return whole;
 }
 
-/** @returns {string} sign-in URL, with a way back here unless leaving would lose changes */
+/** @returns {string} the sign-in URL, which leads back here unless leaving would lose changes */
 function signInAddress() {
   const known = /** @type {HTMLElement | null} */ (doc.querySelector("[data-mf-sign-in]"))?.dataset.mfSignIn ?? "/sign-in";
   return pending() || unsaved.isWritten(doc) ? known : `${known}?next=${encodeURIComponent(location.pathname)}`;
@@ -175,7 +190,7 @@ function signInAddress() {
 
 const SIGN_IN_FIRST = "Sign in to see these documents."; // for users without a session
 
-/** @param {Element} place @param {string} said by the server */
+/** @param {Element} place @param {string} said the server's message */
 function signIn(place, said) {
   const link = doc.createElement("a");
   const waits = pending() || unsaved.isWritten(doc);

@@ -15,7 +15,7 @@ const { compare } = new Intl.Collator(undefined, { numeric: true });
 /** @param {File} file @returns {string[]} */
 export const pathOf = (file) => (paths.get(file) ?? (file.webkitRelativePath || file.name)).split("/").filter(Boolean);
 
-/** @param {readonly File[]} files @returns {File[]} by path, "Scan 2" before "Scan 10" */
+/** @param {readonly File[]} files @returns {File[]} sorted by path, with "Scan 2" before "Scan 10" */
 export function inOrder(files) {
   const known = new Map(files.map((file) => [file, pathOf(file)]));
   return [...files].sort((one, other) => byPath(known.get(one) ?? [], known.get(other) ?? []));
@@ -27,12 +27,12 @@ function byPath(one, other) {
   return at < 0 ? one.length - other.length : compare(one[at] ?? "", other[at] ?? "");
 }
 
-/** @param {string} name @returns {string} as the server will store it, except that it shortens long names */
+/** @param {string} name @returns {string} the name as the server will store it, except that the server also shortens long names */
 export function cleaned(name) {
   const parts = name.replace(UNSEEN, "").normalize("NFC").replace(/\s+/g, " ").split(/[/\\]/);
   const last = parts.findLast((part) => part.trim()) ?? "";
   return last.replace(/^(?:[ .]|[a-z]:(?=\S))+/i, "").replace(/[ .]+$/, "");
 }
 
-/** @param {string} name @returns {string} in lower case with its dot; "" if there is none */
+/** @param {string} name @returns {string} the extension in lower case, with its dot; "" if there is none */
 export const endingOf = (name) => /.(\.[^.]*)$/s.exec(cleaned(name))?.[1]?.toLowerCase() ?? "";

@@ -1,5 +1,5 @@
 /**
- * Reduces photos over the limit on request; scans, PDFs and DICOM files are never altered.
+ * Reduces photos over the limit when the user asks for it. Scans, PDFs and DICOM files are never altered.
  */
 
 import { cleaned, endingOf, lay, pathOf } from "./files-names.js";
@@ -11,7 +11,7 @@ const PHOTO_BYTES = /^(\xff\xd8\xff|RIFF.{4}WEBP|.{4}ftyp(hei[cmsx]|hev[cx]|mif1
 const QUALITIES = [0.92, 0.85, 0.78];
 const MARGIN = 0.95;
 const LONGEST_SIDE = 1000; // below this, text in a photographed letter is unreadable
-const MOST_DRAWN = 4096 * 4096; // limit of Safari on phones, which silently renders larger images empty
+const MOST_DRAWN = 4096 * 4096; // Safari's limit on phones; larger images silently come out empty
 const MOST_OPENED = 120e6; // pixels that fit in a phone's memory
 const ON_YOUR_DEVICE = "Make it smaller on your device, then select it again.";
 const GONE = "This file can no longer be read. Select it again.";
@@ -43,7 +43,10 @@ export async function smaller(file, maxSize) {
   return { file: result, before, after };
 }
 
-/** @param {File} file checks its bytes, so that a scan that is merely named .jpg is not altered */
+/**
+ * Checks the bytes, so that a scan that is merely named .jpg is not altered.
+ * @param {File} file
+ */
 async function mustBePhoto(file) {
   const head = await file.slice(0, 12).arrayBuffer().catch(sentence(GONE));
   if (!head.byteLength) throw new Error(GONE);
@@ -55,7 +58,7 @@ const sentence = (message) => (cause) => {
   throw cause instanceof DOMException ? new Error(message, { cause }) : cause;
 };
 
-/** @param {Blob} blob @returns {Promise<HTMLImageElement>} as browsers display it, with EXIF orientation */
+/** @param {Blob} blob @returns {Promise<HTMLImageElement>} the image as browsers display it, with its EXIF orientation applied */
 async function opened(blob) {
   const image = new Image();
   image.src = URL.createObjectURL(blob);
@@ -74,7 +77,10 @@ async function shrunk(file, seen, target) {
   }
 }
 
-/** @param {ImageBitmap} bitmap @param {number} target @returns {Promise<Size & { blob: Blob }>} reduces quality first, then size */
+/**
+ * Reduces the quality first, then the size.
+ * @param {ImageBitmap} bitmap @param {number} target @returns {Promise<Size & { blob: Blob }>}
+ */
 async function fitted(bitmap, target) {
   const largest = Math.min(1, Math.sqrt(MOST_DRAWN / (bitmap.width * bitmap.height)));
   let qualities = QUALITIES;
@@ -89,7 +95,7 @@ async function fitted(bitmap, target) {
 
 /**
  * @param {ImageBitmap} bitmap @param {number} scale @param {number[]} qualities @param {number} target
- * @returns {Promise<Size & { blob: Blob }>} in the first quality that fits the target, or the last
+ * @returns {Promise<Size & { blob: Blob }>} at the first quality that meets the target, or else at the last one
  */
 async function encoded(bitmap, scale, qualities, target) {
   const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.floor(side * scale)));
@@ -105,7 +111,7 @@ async function encoded(bitmap, scale, qualities, target) {
 
 /**
  * @param {ImageBitmap | HTMLImageElement | HTMLCanvasElement} picture @param {Size} size
- * @returns {CanvasRenderingContext2D} transparent areas become white
+ * @returns {CanvasRenderingContext2D} with transparent areas turned white
  */
 function drawn(picture, { width, height }) {
   const canvas = Object.assign(document.createElement("canvas"), { width, height });
@@ -131,7 +137,7 @@ function alike(original, { width, height }, result) {
   const [one, other] = [original, result].map(glance);
   const middle = mean(one);
   const apart = mean(one.map((grey, index) => Math.abs(grey - other[index])));
-  return apart <= Math.max(2, mean(one.map((grey) => Math.abs(grey - middle))) / 3); // a page of text has little contrast when scaled down
+  return apart <= Math.max(2, mean(one.map((grey) => Math.abs(grey - middle))) / 3); // a scaled-down page of text has little contrast
 }
 
 /** @param {HTMLImageElement} image @returns {number[]} its scaled-down gray values, halved step by step because a single step would skip most pixels */

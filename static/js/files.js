@@ -8,7 +8,7 @@ import { canShrink } from "./files-smaller.js";
 export { inOrder } from "./files-names.js";
 export { canShrink, smaller } from "./files-smaller.js";
 
-/** @typedef {{ accepts: readonly string[], acceptsWords: string, maxSize: number, one: string }} Rules of one record; bytes; "visit" */
+/** @typedef {{ accepts: readonly string[], acceptsWords: string, maxSize: number, one: string }} Rules for one record: `maxSize` is in bytes, `one` is a noun such as "visit" */
 /** @typedef {{ code: "bad-name" | "type-not-allowed" | "empty-file" | "too-large", message: string }} Refusal */
 
 const MB = 1024 * 1024;
@@ -27,7 +27,7 @@ const ENDINGS = {
 
 /* Drop, and folders */
 
-/** @param {string[]} path @returns {boolean} system files; an explicitly selected name may start with a dot */
+/** @param {string[]} path @returns {boolean} whether it is a system file; an explicitly selected file may have a name that starts with a dot */
 const hidden = (path) => path.some((part, depth) => JUNK.test(part) || (depth > 0 && part.startsWith(".")));
 
 /** @param {Iterable<File>} files of a selected folder @returns {File[]} without system files */
@@ -76,7 +76,7 @@ async function fileOf(entry) {
 async function* inside(folder) {
   const reader = folder.createReader();
   for (;;) {
-    /** @type {FileSystemEntry[]} at most 100 in Chromium: only an empty batch is the end */
+    /** @type {FileSystemEntry[]} at most 100 in Chromium, so only an empty batch marks the end */
     const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
     if (!some.length) return;
     yield* some;

@@ -18,7 +18,10 @@ function inWords(date, style, whole = false) {
   return new Intl.DateTimeFormat(undefined, format(date, style, whole)).format(date);
 }
 
-/** @param {HTMLElement} trail its lines are grouped by UTC day; regroups them by the user's days */
+/**
+ * Regroups lines by day in the user's time zone; the server groups them by UTC day.
+ * @param {HTMLElement} trail
+ */
 function regroup(trail) {
   const groups = [];
   let shown = "";

@@ -3,7 +3,7 @@
  */
 import { acting } from "./fresh.js";
 
-/** @type {{ prefix: string, action: string, file: string, index: number } | null} the last pressed control of a widget */
+/** @type {{ prefix: string, action: string, file: string, index: number } | null} the widget control that was pressed last */
 let pressed = null;
 
 /** @param {HTMLElement} button */

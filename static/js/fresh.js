@@ -15,7 +15,10 @@ let left = 0;
 /** @param {string} prefix */
 export const acting = (prefix) => (busy = prefix);
 
-/** @param {HTMLElement | null} body is refreshed now, or once its pending request has ended @param {string} [row] skipped if it then contains this row */
+/**
+ * Refreshes a list now, or once its pending request has ended.
+ * @param {HTMLElement | null} body @param {string} [row] if the list contains this row by then, it is not refreshed
+ */
 export function refresh(body, row = "") {
   if (!body) return;
   stale.set(body.id, (stale.get(body.id) ?? new Set()).add(row));
@@ -24,7 +27,10 @@ export function refresh(body, row = "") {
 
 /** @param {CustomEvent} event */
 const asked = ({ detail, target }) => stale.delete((detail.ctx?.sourceElement ?? detail.elt ?? target).id);
-/** @param {Element} body with a pending request of the user */
+/**
+ * Returns whether a request that the user made there is pending.
+ * @param {Element} body
+ */
 const isActing = (body) => !!body.querySelector("[hx-post].htmx-request");
 
 function catchUp() {
@@ -45,9 +51,15 @@ export function isOvertaken(body) {
   return true;
 }
 
-/** @param {Element} body whether the user is not working in it */
+/**
+ * Returns whether the user is not working there.
+ * @param {Element} body
+ */
 const isCalm = (body) => !body.contains(document.activeElement) && !body.querySelector(".mf-edit, .mf-twin, [data-mf-action=undo], dialog[open], input[name=file_ids]:checked");
-/** @param {Element} body still showing only its first page */
+/**
+ * Returns whether only the first page is shown.
+ * @param {Element} body
+ */
 const isShort = (body) => body.querySelectorAll("[data-mf-row]").length <= 50;
 
 /** @param {Element} body */
@@ -67,7 +79,10 @@ function offer(body) {
   announce(words.textContent, body);
 }
 
-/** @param {HTMLElement} body has just changed, so a pending response is outdated */
+/**
+ * Marks a pending response as outdated, because the list has just changed.
+ * @param {HTMLElement} body
+ */
 function overtake(body) {
   if (body.matches(".htmx-request")) stale.set(body.id, new Set([""]));
   catchUp();

@@ -1,5 +1,5 @@
 /**
- * The first second of a page: pointer clicks on destructive controls are ignored, since the pointer may still be where
+ * The first second of a page: pointer clicks on destructive controls are ignored, because the pointer may still be where
  * the last action was. The keyboard is unaffected.
  */
 const DESTRUCTIVE = ".mf :is(.mf-danger, .mf-danger-solid, .mf-act-danger)";
@@ -9,9 +9,9 @@ const FIRST = 1_000; // milliseconds
 export function guard(now = () => performance.now()) {
   let changed = now();
   return {
-    /** The page changed. */
+    /** Must be called when the page has changed. */
     restart: () => void (changed = now()),
-    /** @param {Pick<MouseEvent, "detail" | "target">} click @returns {boolean} whether to ignore it; `detail` is 0 from the keyboard */
+    /** @param {Pick<MouseEvent, "detail" | "target">} click @returns {boolean} whether to ignore it; `detail` is 0 for the keyboard */
     ignores: ({ detail, target }) => detail > 0 && now() - changed < FIRST && !!(/** @type {Element | null} */ (target)?.closest?.(DESTRUCTIVE)),
   };
 }

@@ -7,7 +7,7 @@ import { isWritten } from "./unsaved.js";
 import { pending } from "./upload.js";
 
 const doc = document;
-/** @type {HTMLInputElement | null} the last one ticked, where a range starts */
+/** @type {HTMLInputElement | null} the last box ticked, where a range starts */
 let anchor = null;
 /** @type {Set<string>} ids of the lists in which documents are being selected */
 const selecting = new Set();
@@ -42,7 +42,10 @@ function tickEvery(results, checked) {
   count(results, true);
 }
 
-/** @param {MouseEvent} event selects a range if Shift is held */
+/**
+ * Selects a range if Shift is held.
+ * @param {MouseEvent} event
+ */
 function tickRange(event) {
   const box = /** @type {HTMLInputElement | null} */ (near(event, "input[name=file_ids]"));
   const results = box?.closest(".mf-results");
@@ -121,7 +124,10 @@ function clicked(event) {
   }
 }
 
-/** @param {SubmitEvent} event ZIP downloads and print pages bypass htmx */
+/**
+ * Lets ZIP downloads and print pages bypass htmx.
+ * @param {SubmitEvent} event
+ */
 function submitted(event) {
   const form = /** @type {HTMLFormElement | null} */ (near(event, "[data-mf-bulk-bar]"));
   const button = /** @type {HTMLButtonElement | null} */ (event.submitter);
@@ -149,7 +155,10 @@ function follow(results) {
 
 const MANY = 100;
 
-/** @param {CustomEvent} event empties the table first, because re-associating many rows with their form takes seconds */
+/**
+ * Empties the table before a swap, because re-associating many rows with their form takes seconds.
+ * @param {CustomEvent} event
+ */
 function makeWay({ defaultPrevented, detail }) {
   const aim = detail.ctx?.target ?? detail.target;
   const table = /** @type {HTMLTableElement | null | undefined} */ (aim?.matches?.(".mf-results, .mf-body") && aim.querySelector(".mf-table"));
@@ -158,7 +167,7 @@ function makeWay({ defaultPrevented, detail }) {
   parts.forEach((part) => part.contains(doc.activeElement) || part.remove());
 }
 
-/** After any swap. */
+/** Must be called after any swap. */
 export function refreshed() {
   doc.querySelectorAll(".mf-body:has([data-mf-marked])").forEach(countMarks);
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;

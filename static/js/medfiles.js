@@ -41,7 +41,7 @@ doc.addEventListener("click", (event) => {
   }
 });
 doc.addEventListener("keydown", (event) => {
-  if (event.repeat && ["Enter", " "].includes(event.key) && near(event, "button, a")?.closest(".mf-manager, .mf-body")) event.preventDefault(); // holding a key counts once
+  if (event.repeat && ["Enter", " "].includes(event.key) && near(event, "button, a")?.closest(".mf-manager, .mf-body")) event.preventDefault(); // a held key counts once
   const leave = event.key === "Escape" && near(event, ".mf-edit")?.querySelector("[data-mf-cancel-edit]");
   if (leave) {
     event.preventDefault(); // keep the sheet open
@@ -59,7 +59,10 @@ doc.addEventListener("submit", (event) => {
   if (button) focus.remember(/** @type {HTMLElement} */ (button));
 });
 
-/** @param {HTMLElement} button copies the value of the field it names; the field is selected either way */
+/**
+ * Copies the value of the field that the button names. The field is selected even if copying fails.
+ * @param {HTMLElement} button
+ */
 async function copy(button) {
   const field = /** @type {HTMLInputElement} */ (doc.getElementById(button.dataset.mfCopy ?? ""));
   field.select();

@@ -11,7 +11,10 @@ const tries = new WeakMap();
 /** @param {number} seconds */
 const wait = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 
-/** @param {HTMLImageElement} picture requests it again */
+/**
+ * Requests an image again.
+ * @param {HTMLImageElement} picture
+ */
 function askAgain(picture) {
   const { src, srcset } = picture;
   picture.removeAttribute("srcset");
@@ -46,7 +49,10 @@ function reason(answer) {
   }
 }
 
-/** @param {HTMLImageElement} picture a thumbnail that failed to load: retried if the server is busy; otherwise the tile below suffices */
+/**
+ * Retries a thumbnail that failed to load if the server is busy. Otherwise, the tile below it suffices.
+ * @param {HTMLImageElement} picture
+ */
 async function failedThumbnail(picture) {
   const answer = await fetch(picture.src).catch(() => null);
   const tried = tries.get(picture) ?? 0;
@@ -57,7 +63,10 @@ async function failedThumbnail(picture) {
   if (picture.isConnected) askAgain(picture);
 }
 
-/** @param {HTMLImageElement} picture failed to load: requests the reason and retries if the server says so */
+/**
+ * Requests the reason why an image failed to load, and retries if the server says so.
+ * @param {HTMLImageElement} picture
+ */
 async function failed(picture) {
   if (picture.closest(".mf-thumb")) return picture.getAttribute("src") && failedThumbnail(picture);
   const frame = /** @type {HTMLElement | null} */ (picture.closest("[data-mf-picture]"));
@@ -85,7 +94,10 @@ function redraw(button) {
   if (picture) askAgain(picture);
 }
 
-/** @param {Element | Document} place its images may have loaded before listeners were attached */
+/**
+ * Handles images that loaded or failed before the listeners were attached.
+ * @param {Element | Document} place
+ */
 export function look(place) {
   for (const picture of /** @type {NodeListOf<HTMLImageElement>} */ (place.querySelectorAll("[data-mf-picture] img"))) {
     if (picture.complete && picture.naturalWidth) arrived(picture);

@@ -9,12 +9,12 @@ import * as zoom from "./preview-zoom.js";
 /** @typedef {import("./preview-zoom.js").Point} Point */
 
 const MOST = 400; // pages in the DOM at once
-const EDGE = 24; // pages from either end of the loaded range: load more
+const EDGE = 24; // load more when this many pages from either end of the loaded range
 const SWIPE = 60; // pixels
 const CALM = 120; // milliseconds without change before images of the new size are requested
 
 export class Stage {
-  /** @param {HTMLElement} root preview root @param {(direction: 1 | -1) => void} walk goes to another document on a swipe */
+  /** @param {HTMLElement} root preview root @param {(direction: 1 | -1) => void} walk opens another document on a swipe */
   constructor(root, walk) {
     const find = (/** @type {string} */ name) => /** @type {HTMLElement} */ (root.querySelector(`[data-mf-${name}]`));
     this.root = root;
@@ -54,7 +54,7 @@ export class Stage {
     this.sharpen();
   }
 
-  /** Fit width on narrow screens, fit page on wide ones. */
+  /** On narrow screens, the width is fitted; on wide ones, the whole page. */
   isNarrow() {
     return this.element.clientWidth < 600;
   }
@@ -131,7 +131,10 @@ export class Stage {
     this.rail.scrollTo({ top: offsetTop - (this.rail.clientHeight - offsetHeight) / 2, left: offsetLeft - (this.rail.clientWidth - offsetWidth) / 2 });
   }
 
-  /** @param {number} page becomes the current page */
+  /**
+   * Makes a page the current one.
+   * @param {number} page
+   */
   settle(page) {
     if (page === this.page) return false;
     this.page = page;
@@ -161,7 +164,7 @@ export class Stage {
     announce(`${this.word} ${wanted} of ${this.pages}`, this.root);
   }
 
-  /** The current page: the one navigated to or, after scrolling, the one at a third of the stage's height. */
+  /** Updates the current page: the one navigated to or, after scrolling, the one at a third of the stage's height. */
   scrolled() {
     if (!this.paged) return;
     const [from, to] = this.range;
@@ -177,7 +180,7 @@ export class Stage {
     if ((page - from < EDGE && from > 1) || (to - page < EDGE && to < this.pages)) this.recentre(page);
   }
 
-  /** @param {number} page stays in place; others are added around it */
+  /** @param {number} page stays in place while others are added around it */
   recentre(page) {
     const before = this.frame(page).getBoundingClientRect().top;
     this.fill(page);
@@ -193,7 +196,7 @@ export class Stage {
     if (Math.abs(ratio - this.size.height / this.size.width) < 0.02) return;
     this.measure(frame, { width: this.size.width, height: Math.round(this.size.width * ratio) });
     this.edges = [];
-    if (this.went) this.show(this.went.page); // its height or that of a previous page changed
+    if (this.went) this.show(this.went.page); // the height of this or a previous page has changed
   }
 
   /* Size */
@@ -317,7 +320,10 @@ export class Stage {
     this.watch.observe(element);
   }
 
-  /** @param {WheelEvent} event a wheel scrolls pages, but zooms a single image */
+  /**
+   * Lets the wheel scroll pages, but zoom a single image.
+   * @param {WheelEvent} event
+   */
   wheel(event) {
     if (!event.ctrlKey && !event.metaKey && this.paged) return;
     event.preventDefault();
@@ -325,7 +331,10 @@ export class Stage {
     this.zoomTo(this.scale * zoom.wheeled(event.deltaY, event.deltaMode), { x: event.clientX, y: event.clientY });
   }
 
-  /** @param {MouseEvent} event double-click toggles the zoom */
+  /**
+   * Toggles the zoom on a double-click.
+   * @param {MouseEvent} event
+   */
   twice(event) {
     if (!this.fit) return this.fitTo("page");
     this.zoomTo(this.scale < 0.8 ? 1 : this.scale * 2, { x: event.clientX, y: event.clientY });

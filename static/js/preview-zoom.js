@@ -1,5 +1,5 @@
 /**
- * Arithmetic of the preview: zoom, page, URL. Independent of the DOM.
+ * Arithmetic for the preview: zoom, pages, URLs. Independent of the DOM.
  */
 
 /** @typedef {{ width: number, height: number }} Size */

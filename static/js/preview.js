@@ -68,7 +68,10 @@ function leave() {
   if (leaving) history.back();
 }
 
-/** @param {PopStateEvent} event is not passed on: the page around the dialog must not change */
+/**
+ * Closes the dialog. The event is not passed on, because the page around the dialog must not change.
+ * @param {PopStateEvent} event
+ */
 function wentBack(event) {
   if (!leaving && !entered) return;
   event.stopImmediatePropagation();
@@ -83,7 +86,10 @@ function wentBack(event) {
 
 addEventListener("popstate", wentBack); // must come before the sheet's listener: window listeners run in the order they were added
 
-/** @param {HTMLDialogElement} dialog @param {HTMLElement} source the current content stays until the new content has loaded */
+/**
+ * Prepares for another document. The current content stays until the new content has loaded.
+ * @param {HTMLDialogElement} dialog @param {HTMLElement} source
+ */
 function walkFrom(dialog, source) {
   const active = /** @type {HTMLElement | null} */ (doc.activeElement);
   key = active?.dataset.mfKey ?? source.dataset.mfKey ?? "stage";
@@ -102,7 +108,7 @@ function frame(dialog, name) {
 /** @param {Element} source @returns {boolean} whether its response is no longer awaited */
 export const isOld = (source) => source !== latest || !dialogOf(bodyOf(source))?.open;
 
-/** @param {Element} source requested a document that failed to load @param {number} status @param {string} words @param {number} after seconds from Retry-After @param {string} signIn URL */
+/** @param {Element} source the element that requested a document that failed to load @param {number} status @param {string} words @param {number} after seconds from Retry-After @param {string} signIn URL */
 export function failed(source, status, words, after, signIn) {
   const body = bodyOf(source);
   const dialog = dialogOf(body);

@@ -33,7 +33,7 @@ export function closeSheet() {
   if (sheet && unsaved.mayLeave(sheet)) sheet.close();
 }
 
-/** @param {Element} notices the part of the page that says what was just done */
+/** @param {Element} notices the part of the page that confirms the last action */
 export function showNotice(notices) {
   if (sheet?.open) sheet.close(); // it shows what has just been removed
   announce(/** @type {HTMLElement | null} */ (notices.querySelector("p"))?.innerText ?? "");
@@ -59,7 +59,10 @@ addEventListener("popstate", () => {
   else if (history.state?.mfSheet || location.pathname !== home) location.reload();
 });
 
-/** @param {Element} record a record's page after its form was submitted: updates the URL */
+/**
+ * Updates the URL and the title after a record's form was submitted.
+ * @param {Element} record
+ */
 export function showPage(record) {
   const { mfUrl } = /** @type {HTMLElement} */ (record).dataset;
   if (mfUrl && mfUrl !== location.pathname) history.replaceState(history.state, "", mfUrl);
@@ -67,7 +70,10 @@ export function showPage(record) {
   /** @type {HTMLElement | null} */ (record.querySelector("[data-mf-focus]") ?? record.querySelector("h1"))?.focus();
 }
 
-/** @param {MouseEvent} event before the sheet shows another record */
+/**
+ * Asks about unsaved changes before the sheet shows another record.
+ * @param {MouseEvent} event
+ */
 function leave(event) {
   if (!near(event, "[data-mf-leave]") || !sheet || unsaved.mayLeave(sheet)) return;
   event.preventDefault();

@@ -16,7 +16,10 @@ const STALLED = 60_000;
 const NO_ANSWER = 300_000;
 const SPAN = 3_000;
 
-/** @param {number} status whether the request may succeed later */
+/**
+ * Returns whether the request may succeed later.
+ * @param {number} status
+ */
 export const retryable = (status) => [0, 408, 425, 429, 500, 502, 503, 504].includes(status);
 
 /** @param {number} tries failed attempts, 1 or more @param {number} [wait] delay requested by the server, in ms @param {number} [luck] jitter, 0 to 1 @returns {number} ms */
@@ -83,7 +86,7 @@ export function newKey() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** @param {File} file @returns {Promise<boolean>} false if it was changed or removed since selection */
+/** @param {File} file @returns {Promise<boolean>} false if it has been changed or removed since it was selected */
 export const readable = (file) => file.slice(0, 1).arrayBuffer().then(() => true, () => false);
 
 /**

@@ -14,7 +14,7 @@ const touched = new Set();
 const submitters = new WeakMap();
 let leaving = false;
 
-/** @param {ParentNode} place @returns {Element[]} widgets in forms of records */
+/** @param {ParentNode} place @returns {Element[]} widgets inside record forms */
 const widgets = (place) => [...place.querySelectorAll(".mf-manager:is([data-mf-mode=edit], [data-mf-mode=create])")];
 
 /** @param {ParentNode & Node} place @returns {boolean} whether it contains unsaved changes, including a form with errors */
@@ -34,7 +34,10 @@ export function mayLeave(place) {
   return true;
 }
 
-/** @param {HTMLFormElement} form submits it as before */
+/**
+ * Submits a form again, with the same button.
+ * @param {HTMLFormElement} form
+ */
 export function resend(form) {
   const button = submitters.get(form);
   form.requestSubmit(button?.isConnected ? button : null);

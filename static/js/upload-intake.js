@@ -1,5 +1,6 @@
 /**
- * Which files enter the upload queue and which are refused before anything is sent; photos over the limit can be reduced.
+ * Decides which files enter the upload queue and which are refused before anything is sent. Photos over the limit can be
+ * reduced.
  */
 import { canShrink, refusal, smaller } from "./files.js";
 import { newItem, takesPlace } from "./upload-item.js";
@@ -43,7 +44,10 @@ function whyNot({ file, limits, widget }) {
   return refusal(file, limits) ?? (fitting(widget.free, chosen, 1) ? null : full);
 }
 
-/** @param {Item} item checks it */
+/**
+ * Checks a file.
+ * @param {Item} item
+ */
 export function admit(item) {
   const why = whyNot(item);
   item.row.dataset.mfCode = why?.code ?? "";
@@ -80,7 +84,10 @@ export function useSmaller(item) {
   again(item);
 }
 
-/** @param {Item} item a refused file, after something has changed */
+/**
+ * Checks a refused file again, after something has changed.
+ * @param {Item} item
+ */
 export function again(item) {
   page.learnAll();
   admit(item);

@@ -25,7 +25,7 @@ import { plural, progressWords } from "./upload-words.js";
  * @property {number} tries
  * @property {number} waited
  * @property {boolean} renewed whether a stale token was already replaced
- * @property {boolean} uncertain whether the server may have it without having confirmed it
+ * @property {boolean} uncertain whether the server may have the file without having confirmed it
  * @property {import("./transfer.js").Sample[]} samples
  * @property {import("./upload-row.js").Fields} sent
  * @property {string} stored the document's id
@@ -43,14 +43,20 @@ export function newItem(zone, widget, file) {
 export const isActive = ({ state }) => ["queued", "sending", "processing", "waiting", "paused", "cancelling"].includes(state);
 /** @param {Item} item */
 export const takesPlace = ({ state }) => ["held", "queued", "sending", "processing", "waiting", "paused"].includes(state);
-/** @param {Item} item whose details differ from what was sent */
+/**
+ * Returns whether the details differ from what was sent.
+ * @param {Item} item
+ */
 export function isRewritten({ row, sent }) {
   return Object.entries(fields(row)).some(([name, value]) => value !== (sent[name] ?? ""));
 }
 
 /** @param {Item} item */
 export const isUnfinished = (item) => isActive(item) || ["held", "failed"].includes(item.state) || (item.state === "done" && (item.task === "save" || isRewritten(item)));
-/** @param {Item} item that has no running request and will continue automatically */
+/**
+ * Returns whether a file has no running request and will continue automatically.
+ * @param {Item} item
+ */
 export const isIdle = ({ request, state, task }) => !request && (state === "waiting" || state === "paused" || (task !== "send" && state !== "failed"));
 
 /** @param {Item} item @param {boolean} signedOut @param {number} [now] @returns {string} */

@@ -91,7 +91,7 @@ export function parse(html) {
   return template.content;
 }
 
-const OVERTAKEN = 300; // seconds by which a response can be late; if more, the server's clock was set back
+const OVERTAKEN = 300; // seconds a response can be late; if it seems later, the server's clock was set back
 
 /** @param {HTMLElement | null} old @param {HTMLElement} fresh ignored if its counts are older */
 function replace(old, fresh) {

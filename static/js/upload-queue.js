@@ -1,5 +1,6 @@
 /**
- * The upload queue: three at a time, retried automatically, paused when offline or signed out, undone when cancelled.
+ * The upload queue: sends three files at a time, retries automatically, pauses when offline or signed out, and undoes
+ * uploads that are canceled.
  * It is kept in memory, not in the page, so that no swap loses a file.
  */
 import * as page from "./upload-page.js";
@@ -79,7 +80,10 @@ function run(item) {
   request.answer.then((answer) => item.request === request && settle(item, answer));
 }
 
-/** @param {Item} item retries immediately */
+/**
+ * Retries immediately.
+ * @param {Item} item
+ */
 function go(item) {
   clearTimeout(item.timer);
   if (item.task !== "send") return run(item);
@@ -152,7 +156,10 @@ function stored(item, answer) {
   finish(item);
 }
 
-/** @param {Item} item a stored file's row stays while it is being edited and until the changes are saved */
+/**
+ * Removes the row of a stored file, once it is no longer being edited and its changes are saved.
+ * @param {Item} item
+ */
 export function finish(item) {
   if (view.isTyping(item.row)) return change(item, "done");
   if (!isRewritten(item)) return remove(item);
@@ -269,7 +276,10 @@ export async function resume() {
 
 /* User actions */
 
-/** @param {Item} item is also removed from the server if it may have arrived there */
+/**
+ * Removes a file, also from the server if it may have arrived there.
+ * @param {Item} item
+ */
 export function cancel(item) {
   const { request, task, uncertain } = item;
   clearTimeout(item.timer);
@@ -311,12 +321,15 @@ export const pending = (managerId) => items.some((item) => isUnfinished(item) &&
 /** @param {string} managerId of a record's form @returns {boolean} whether files are held there until it is saved */
 export const isHeld = (managerId) => items.some(({ state, widget }) => state === "held" && widget.id === managerId);
 
-/** @param {string} managerId uploads started before the form was opened continue */
+/**
+ * Removes held and refused files. Uploads started before the form was opened continue.
+ * @param {string} managerId
+ */
 export const discard = (managerId) => items.filter(({ state, widget }) => ["held", "refused"].includes(state) && widget.id === managerId).forEach(cancel);
 
 /* The page around it */
 
-/** Updates the message of files that did not fit: whether they fit now. */
+/** Updates the messages for files that did not fit: whether they fit now. */
 function recheckRoom() {
   const full = items.filter(({ state, row }) => ["refused", "failed"].includes(state) && row.dataset.mfCode === "too-many");
   for (const item of full) {
@@ -341,7 +354,10 @@ export function attach() {
   drawSignedOut();
 }
 
-/** @param {string} type @param {string} id starts the files held for this record */
+/**
+ * Starts the files held for this record.
+ * @param {string} type @param {string} id
+ */
 export function recordSaved(type, id) {
   for (const item of items) {
     if (item.state === "held" && item.widget.id === `mf-manager-${type}-${id}`) change(item, waiting());

@@ -23,7 +23,10 @@ function addressOf(row, blob) {
   return address;
 }
 
-/** @param {HTMLElement} row revokes its object URLs */
+/**
+ * Revokes a row's object URLs.
+ * @param {HTMLElement} row
+ */
 export function release(row) {
   addresses.get(row)?.forEach((address) => URL.revokeObjectURL(address));
   addresses.delete(row);
@@ -53,7 +56,10 @@ function wordsOf(control) {
   return words.join(" ").replace(/\s+/g, " ").trim();
 }
 
-/** @param {HTMLElement} row @param {File} file sets name, size and thumbnail, and names the file in every control's label */
+/**
+ * Sets the name, size and thumbnail, and names the file in every control's label.
+ * @param {HTMLElement} row @param {File} file
+ */
 export function describe(row, file) {
   release(row);
   thumbnail(row, file);

@@ -86,7 +86,10 @@ function mark(zone) {
   zone?.setAttribute("data-drag", "");
 }
 
-/** @param {DragEvent} event a drop outside a zone is ignored: the browser would otherwise navigate to the file */
+/**
+ * Handles dragged files. A drop outside a zone is ignored, because the browser would otherwise navigate to the file.
+ * @param {DragEvent} event
+ */
 function drag(event) {
   const { dataTransfer, type } = event;
   if (!dataTransfer?.types.includes("Files")) return;
@@ -106,7 +109,10 @@ async function drop(zone, dataTransfer) {
   intake.add(zone, inOrder(files), unread);
 }
 
-/** @param {DragEvent} event the pointer left the window if it left the element that it entered last */
+/**
+ * The pointer has left the window if it leaves the element that it entered last.
+ * @param {DragEvent} event
+ */
 function dragLeave(event) {
   if (event.target === entered) mark(null);
 }
@@ -138,7 +144,10 @@ function focusLeft(event) {
   setTimeout(() => item.state === "done" && item.task === "send" && queue.finish(item));
 }
 
-/** @param {KeyboardEvent} event Enter in a file's fields does not submit the surrounding form */
+/**
+ * Keeps Enter in a file's fields from submitting the surrounding form.
+ * @param {KeyboardEvent} event
+ */
 function enter(event) {
   const field = event.key === "Enter" && near(event, ".mf-upload input");
   const item = field && queue.itemOf(field);

@@ -133,7 +133,7 @@ def test_a_port_in_use_is_one_sentence(folder: Path) -> None:
         ({"MEDFILES_PORT": "many"}, "MEDFILES_PORT='many' cannot be used"),
         ({"MEDFILES_DATABASE_URL": "postgresql+pg8000://127.0.0.1/x"}, "needs the driver pg8000"),
         ({"MEDFILES_DATABASE_URL": "nothing"}, "MEDFILES_DATABASE_URL cannot be used"),
-        ({"MEDFILES_SURPRISE": "1"}, "Unknown setting MEDFILES_SURPRISE"),
+        ({"MEDFILES_SURPRISE": "1"}, "Unknown settings: MEDFILES_SURPRISE"),
     ],
 )
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`flask medfiles demo`: an invented family with real files, and the account that owns it."""
+"""`flask medfiles demo`: create a fictional family with real files, and the account that owns it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _create() -> None:
 
 
 def _add(actor: Actor, entry: DemoPatient) -> Iterator[tuple[RecordType, int, DemoDocument]]:
-    """Create a patient with records. Yield the documents, which are not attached yet."""
+    """Create a patient with records, and yield the documents that are still to be attached."""
     registry = services().registry
     records = RecordService(actor, registry, services().storages)
     patient = records.create_patient(entry.fields)
@@ -80,7 +80,7 @@ def _remember(password: str) -> None:
 
 
 def _account() -> dict[str, str] | None:
-    """Return the demo account if its initial password is still valid, else None."""
+    """Return the demo account if its initial password is still valid, or None."""
     if not _file().exists():
         return None
     known: dict[str, str] = json.loads(_file().read_text())

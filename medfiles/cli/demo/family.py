@@ -1,4 +1,4 @@
-"""The demo family as of a given day, read from `family.toml` and the documents beside it."""
+"""Build the demo family as of a given day from `family.toml` and the documents next to it."""
 
 import re
 import tomllib
@@ -20,7 +20,7 @@ DATES: Mapping[str, bytes] = {
 
 @dataclass(frozen=True)
 class DemoDocument:
-    """`date` is what the paper says; in the order of these dates the documents are added."""
+    """A document to add. `date` is the date printed on it; documents are added in date order."""
 
     content: bytes
     name: str
@@ -31,7 +31,7 @@ class DemoDocument:
 
 @dataclass(frozen=True)
 class DemoRecord:
-    """`fields` are named as in the forms of the record type."""
+    """A record to create. `fields` uses the field names from the record type's form."""
 
     record_type: str
     fields: dict[str, Any]
@@ -45,7 +45,7 @@ class DemoPatient:
 
 
 def family(today: date) -> list[DemoPatient]:
-    """Return three generations. Every date keeps its distance from `today`."""
+    """Return a family of three generations, with all dates relative to `today`."""
     data = tomllib.loads((FOLDER / "family.toml").read_text())
     by = today - data["today"]
     patients = []
@@ -69,9 +69,9 @@ def _moved(fields: dict[str, Any], by: timedelta) -> dict[str, Any]:
 
 
 def move_dates(content: bytes, by: timedelta) -> bytes:
-    """Move the dates that a file holds as plain text.
+    """Shift the dates that a file contains as plain text.
 
-    A date keeps its width, so offsets and lengths inside PDF, EXIF and DICOM stay right.
+    Each date keeps its width, so offsets and lengths in PDF, EXIF and DICOM files stay correct.
     """
     for layout, pattern in DATES.items():
 

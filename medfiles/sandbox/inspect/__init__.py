@@ -1,1 +1,1 @@
-"""Check that a file is what its extension says: one module per format family."""
+"""Check that files are what their extensions say, with one module per format family."""

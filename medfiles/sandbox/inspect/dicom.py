@@ -1,4 +1,4 @@
-"""Inspect DICOM files: harmless preamble, bounded decompressed size, complete data set.
+"""Inspect DICOM files for a harmless preamble, a limited decompressed size and a complete data set.
 
 Referenced files are never opened.
 """
@@ -62,7 +62,7 @@ def check_start(start: bytes) -> None:
 
 
 def check_inflated_size(file: BinaryIO) -> None:
-    """Check the decompressed size first, because pydicom inflates the data set in one piece."""
+    """Check the decompressed size first, because pydicom inflates the data set all at once."""
     meta = read_dataset(file, False, True, stop_when=lambda tag, vr, length: tag >> 16 != 2)
     if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
         return

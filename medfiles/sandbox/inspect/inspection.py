@@ -1,4 +1,4 @@
-"""The task `inspect`: is this file what its extension says, and safe to store?"""
+"""The `inspect` task: check that a file is what its extension says, and safe to store."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
@@ -34,8 +34,8 @@ TEXTS = {"json", "text", "xml"}
 def inspect(file: BinaryIO, extension: str) -> dict[str, Any]:
     """Return {"media_type", "pages"}, or the reason why the file is not accepted.
 
-    The reason is {"unsafe": sentence}, or {"unlike": what it is instead, or None}. The latter also has {"like":
-    extension} if the actual type is accepted under another extension.
+    The reason is {"unsafe": message}, or {"unlike": description of the actual type, or None}. The latter also contains
+    {"like": extension} if the actual type is accepted under another extension.
     """
     wanted = BY_EXTENSION[extension]
     try:

@@ -1,6 +1,6 @@
 """Inspect Office documents: compound files (.doc, .xls) and ZIP packages (.docx, .xlsx).
 
-The size of packages is limited before and during decompression; [Content_Types].xml must name the right main part.
+Package sizes are checked before and during decompression; [Content_Types].xml must declare the right main part.
 """
 
 import re
@@ -33,7 +33,7 @@ COMPRESSED_DRAWINGS = (".emz", ".wmz")
 
 @dataclass
 class Budget:
-    """Bytes that may still be decompressed, shared by a package and its embedded packages."""
+    """The number of bytes that may still be decompressed, shared by a package and its embedded packages."""
 
     left: int = MAX_INFLATED
 
@@ -76,7 +76,7 @@ def inspect_package(file: BinaryIO, media_type: str) -> dict[str, Any]:
 
 
 def check(data: bytes, budget: Budget, depth: int) -> set[str]:
-    """Check every member; return the content types that the package declares."""
+    """Check every member, and return the content types that the package declares."""
     types: set[str] = set()
     for member, extent in members(data):
         content = b"".join(inflate(extent, member, budget))
@@ -89,7 +89,7 @@ def check(data: bytes, budget: Budget, depth: int) -> set[str]:
 
 
 def check_nested(name: str, content: bytes, budget: Budget, depth: int) -> None:
-    """Allow one level of embedded workbooks, as charts have, but no other archives."""
+    """Allow one level of embedded Office packages, such as a chart's workbook, but no other archives."""
     kind = identify(content[:HEAD]) if not name.lower().endswith(COMPRESSED_DRAWINGS) else None
     if kind in ARCHIVES | {"docx", "xlsx", "powerpoint", "opendocument"}:
         if depth == DEEPEST or "/embeddings/" not in name:
@@ -135,7 +135,7 @@ def check_member(entry: ZipInfo) -> None:
 
 
 def span(data: bytes, entry: ZipInfo) -> tuple[int, int]:
-    """Return start and end of a member's data. Its local header must match the directory."""
+    """Return the start and end of a member's data. Raises Unsafe if its local header contradicts the directory."""
     header = LOCAL_HEADER.unpack_from(data, entry.header_offset)
     magic, _, flags, method, _, _, _, packed, size, name, extra = header
     start = entry.header_offset + LOCAL_HEADER.size + name + extra

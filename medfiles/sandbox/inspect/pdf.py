@@ -1,4 +1,4 @@
-"""Inspect PDF files: pdfium must open them and find a page, or report only a missing password."""
+"""Inspect PDF files: pdfium must find a page in them, or fail only for lack of a password."""
 
 from typing import Any, BinaryIO
 
@@ -22,7 +22,7 @@ def inspect(file: BinaryIO, media_type: str) -> dict[str, Any]:
 
 
 def count(file: BinaryIO) -> int | None:
-    """Return the number of pages; None if the file is encrypted. Does not interpret page content."""
+    """Return the number of pages without interpreting their content; None if the file is encrypted."""
     file.seek(0)
     try:
         with pypdfium2.PdfDocument(file) as document:

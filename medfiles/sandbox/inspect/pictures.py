@@ -1,4 +1,4 @@
-"""Inspect images: check the size in the header, then decode every frame."""
+"""Inspect images: check the size declared in the header, then decode the frames."""
 
 import re
 from typing import Any, BinaryIO
@@ -29,7 +29,7 @@ def inspect(file: BinaryIO, media_type: str) -> dict[str, Any]:
 
 
 def check_declared_size(file: BinaryIO) -> None:
-    """Check the sizes in HEIC boxes first, because libheif would allocate them on opening."""
+    """Check the sizes declared in HEIC boxes first, because libheif allocates that much memory on opening."""
     head = file.read(DECLARATIONS)
     for box in HEIC_SIZE.finditer(head if head[4:8] == b"ftyp" else b""):
         check_size((int.from_bytes(box[1]), int.from_bytes(box[2])))
@@ -37,7 +37,7 @@ def check_declared_size(file: BinaryIO) -> None:
 
 
 def decode(picture: Image.Image, most: int) -> int:
-    """Return the number of frames. Beyond MAX_DECODED pixels, frames are counted but not decoded."""
+    """Decode the frames and return their number. Beyond MAX_DECODED pixels, frames are counted but not decoded."""
     decoded = 0
     for number in range(most):
         check_size(picture.size)

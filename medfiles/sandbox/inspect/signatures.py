@@ -1,4 +1,4 @@
-"""File signatures, display names of formats, and the errors that inspectors raise."""
+"""File signatures, display names for formats, and the exceptions that inspectors raise."""
 
 import re
 import struct
@@ -20,7 +20,7 @@ BROKEN = (
     struct.error,
     zlib.error,
 )
-"""What parsers raise on unexpected input. Excludes MemoryError, which ends the worker."""
+"""The exceptions that parsers raise on unexpected input, except MemoryError, which ends the worker."""
 
 SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"%PDF-", "pdf"),
@@ -91,7 +91,7 @@ INSIDE: dict[str, tuple[tuple[bytes, str], ...]] = {
 
 
 def _described(row: MediaType) -> str:
-    """Return the description, with the extension if two formats would otherwise read alike."""
+    """Return the description, with the extension if two formats would otherwise read the same."""
     return f"{row.description} ({row.extensions[0]})" if row.signature in ("ole", "zip") else row.description
 
 
@@ -147,15 +147,15 @@ BITMAP_HEADERS = {12, 16, 40, 52, 56, 64, 108, 124}
 
 
 class WrongType(Exception):
-    """The bytes are not of the type that the extension claims."""
+    """The content is not of the type that the extension claims."""
 
 
 class Damaged(WrongType):
-    """The type is right, but the file is too damaged to be read."""
+    """The type is right, but the file is too damaged to read."""
 
 
 class Unsafe(Exception):
-    """The file is dangerous. The argument is the sentence shown to the user."""
+    """The file is dangerous. The argument is the message shown to the user."""
 
 
 def identify(data: bytes) -> str | None:

@@ -1,4 +1,4 @@
-"""Inspect plain text, CSV, JSON and XML: decodable, and not a web page or program in disguise."""
+"""Inspect plain text, CSV, JSON and XML: decodable, and neither a web page nor a program in disguise."""
 
 import codecs
 import json
@@ -87,7 +87,7 @@ def encoding_of(data: bytes) -> str:
 
 
 def guess_encoding(data: bytes) -> str:
-    """Guess a legacy encoding from the whole lines around the first non-ASCII byte."""
+    """Guess a legacy encoding from the text around the first non-ASCII byte."""
     first = next(place for place, byte in enumerate(data) if byte > 127)
     end = data.rfind(b"\n", first, first + SAMPLE) + 1 or first + SAMPLE
     sample = data[max(0, first - SAMPLE) : end]
@@ -102,7 +102,7 @@ def guess_encoding(data: bytes) -> str:
 
 
 def _decode_or_empty(sample: bytes, encoding: str) -> str:
-    """Decode the sample; return "" if it is invalid. The last character may be cut off."""
+    """Decode the sample; return "" if it is invalid. The last character may be truncated."""
     try:
         return codecs.getincrementaldecoder(encoding)().decode(sample)
     except UnicodeDecodeError:
@@ -110,12 +110,12 @@ def _decode_or_empty(sample: bytes, encoding: str) -> str:
 
 
 def _reads_japanese(text: str) -> bool:
-    """Return whether the text has full-width kana; half-width kana are a sign of other encodings."""
+    """Return whether the text has full-width kana but no half-width kana, which suggest another encoding."""
     return bool(re.search("[\u3041-\u3093\u30a1-\u30f6]", text)) and not re.search("[\uff61-\uff9f]", text)
 
 
 def _reads_as(letters: str) -> Callable[[str], bool]:
-    """Return a predicate for text whose non-ASCII parts are words of these letters."""
+    """Return a predicate for text whose non-ASCII characters form words in these letters."""
     own, words = re.compile(f"[{letters}]"), re.compile(f"[{letters}]{{3}}")
     mixed = re.compile(f"[A-Za-z][{letters}]|[{letters}][A-Za-z]")
 

@@ -1,1 +1,1 @@
-"""Render documents as pictures, text and tables: one module per format family."""
+"""Render documents as pictures, text and tables, with one module per format family."""

@@ -1,4 +1,4 @@
-"""Shared by all renderers: the result type, resizing, encoding as WebP."""
+"""Code shared by all renderers: the result type, resizing and WebP encoding."""
 
 import base64
 from dataclasses import asdict, dataclass
@@ -9,14 +9,14 @@ from PIL import Image
 
 from medfiles.sandbox.render.spec import fit_size
 
-QUALITY, EFFORT = 84, 3  # for WebP: sharp text, and a page in well under a second
+QUALITY, EFFORT = 84, 3  # for WebP: sharp text, and well under a second per page
 MAX_PIXELS = 100_000_000
 MAX_PAGES = 20_000
 DAMAGED = "This document is too damaged to preview. Download it to open it on your device."
 
 
 class CannotRender(Exception):
-    """No preview is possible. The argument is the sentence shown to the user."""
+    """No preview is possible. The argument is the message shown to the user."""
 
 
 class NoSuchPage(Exception):
@@ -25,7 +25,7 @@ class NoSuchPage(Exception):
 
 @dataclass(frozen=True)
 class PreviewData:
-    """What a preview shows. `width` and `height` are those of the first page, in pixels."""
+    """The content of a preview. `width` and `height` are those of the first page, in pixels."""
 
     kind: str
     pages: int | None = None
@@ -38,14 +38,14 @@ class PreviewData:
     text: str | None = None
     html: str | None = None
     sheets: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = ()  # name, rows
-    note: str | None = None  # says what is left out
+    note: str | None = None  # states what the preview leaves out
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
 def fit(image: Image.Image, width: int) -> Image.Image:
-    """Fit the image into the box for this width. Never enlarge it."""
+    """Shrink the image to the size for this width. Never enlarge it."""
     size = fit_size(image.size, width)
     if size[0] >= image.width:
         return image

@@ -1,4 +1,4 @@
-"""Render frames of DICOM images in grayscale or color; report tags, but none that identify anyone."""
+"""Render DICOM frames in grayscale or color, and report tags that identify no one."""
 
 import logging
 from collections.abc import Iterator
@@ -84,7 +84,7 @@ def photometric(data: Dataset) -> str:
 
 
 def square_pixel_size(data: Dataset, size: tuple[int, int]) -> tuple[int, int]:
-    """Return the size for square pixels: those of ultrasound and old scanners may not be square."""
+    """Return the size in square pixels. Images from ultrasound or old scanners may have non-square ones."""
     ratio: Any = data.get("PixelAspectRatio") or ()
     if len(ratio) == 2 and all(float(part) > 0 for part in ratio):
         tall = float(ratio[0]) / float(ratio[1])
@@ -116,7 +116,7 @@ def decode(data: Dataset, index: int) -> Values:
 
 
 def eight_bits(data: Dataset, values: Values) -> Values:
-    """Keep the high bits of deeper colors. Some palettes claim 16 bits but use 8."""
+    """Reduce deeper colors to their high 8 bits. Some palettes claim 16 bits but use 8."""
     if values.dtype == numpy.uint8 or values.max() < 256:
         return values.astype(numpy.uint8)
     depth = 16 if photometric(data) == "PALETTE COLOR" else max(int(data.get("BitsStored") or 16), 8)
@@ -124,7 +124,7 @@ def eight_bits(data: Dataset, values: Values) -> Values:
 
 
 def window_presets(data: Dataset) -> Iterator[tuple[str, float, float]]:
-    """Yield windows as (label, center, width). The first is the default."""
+    """Yield window presets as (label, center, width), the default first."""
     transform = GrayscaleTransform(data, 0)
     own = [] if data.get("VOILUTSequence") else transform.windows()
     standard = STANDARD_WINDOWS.get(str(data.get("Modality")), ())

@@ -1,4 +1,4 @@
-"""The grayscale transformations of DICOM: modality LUT, then a window or VOI LUT."""
+"""DICOM grayscale transformations: modality LUT, then a window or VOI LUT."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 
 
 class GrayscaleTransform:
-    """The grayscale transformations of one frame, from the image or its functional groups."""
+    """The grayscale transformations of one frame, taken from the image or its functional groups."""
 
     def __init__(self, data: Dataset, index: int) -> None:
         self.data = data
@@ -51,7 +51,7 @@ class GrayscaleTransform:
         return (least + most + 1) / 2, most - least + 1
 
     def to_grayscale(self, values: Values, window: Window | None) -> Values:
-        """Map values to 0 to 255 through this window; None: as the file specifies."""
+        """Map values to the range 0 to 255 through this window, or as the file specifies if it is None."""
         if window is None and self.data.get("VOILUTSequence"):
             depth = int(self.data.VOILUTSequence[0].LUTDescriptor[2])
             return to_bytes(apply_voi(self.modality_values(values).astype(numpy.int32), self.data), 0, 2**depth - 1)
@@ -80,7 +80,7 @@ def to_bytes(values: Values, least: float, span: float) -> Values:
 
 
 def find_dataset(data: Dataset, index: int, sequence: str, name: str) -> Dataset:
-    """Return the data set that has this attribute: the image, its frame's group or the shared group."""
+    """Return the data set that has this attribute: the image itself, the frame's group or the shared group."""
     if name in data:
         return data
     per_frame, shared = data.get("PerFrameFunctionalGroupsSequence") or (), data.get("SharedFunctionalGroupsSequence")

@@ -1,4 +1,4 @@
-"""Render images upright, in sRGB, on white, from every color mode."""
+"""Render images of every color mode: upright, in sRGB, on a white background."""
 
 from io import BytesIO
 from typing import Any, BinaryIO
@@ -36,7 +36,7 @@ def picture(
         exif_orientation = orientation(image)
         image.draft(
             None, oriented_size(fit_size(oriented_size(image.size, exif_orientation), width), exif_orientation)
-        )  # decode a JPEG at about that size
+        )  # decode a JPEG at roughly that size
         return encode_webp(to_plain_rgb(ImageOps.exif_transpose(image) if 1 < exif_orientation <= 8 else image, width))
 
 
@@ -67,7 +67,7 @@ def to_plain_rgb(image: Image.Image, width: int) -> Image.Image:
 
 
 def to_resizable_mode(image: Image.Image) -> Image.Image:
-    """Convert to a mode that can be resized: 8-bit grayscale, and palettes as colors."""
+    """Convert to a mode that can be resized: deep grayscale to 8 bits, and palettes to colors."""
     if image.mode.startswith("I;16"):
         return Image.fromarray((numpy.asarray(image) >> 8).astype(numpy.uint8))
     if image.mode in ("I", "F"):
@@ -80,7 +80,7 @@ def to_resizable_mode(image: Image.Image) -> Image.Image:
 
 
 def to_eight_bits(image: Image.Image) -> Image.Image:
-    """Scale to the full 8-bit range. Only a 16-bit PNG has a defined range; others use their own values."""
+    """Scale to the full 8-bit range. Only a 16-bit PNG has a defined range; for others, use that of their values."""
     values = numpy.asarray(image).astype(numpy.float32)
     least, most = (0.0, 65535.0) if image.format == "PNG" else (float(values.min()), float(values.max()))
     return Image.fromarray(((values - least) * (255 / max(most - least, 1e-12))).clip(0, 255).astype(numpy.uint8))
@@ -96,7 +96,7 @@ def flatten(image: Image.Image) -> Image.Image:
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Convert to sRGB. A profile that does not fit the image is ignored."""
+    """Convert to sRGB. Ignore a profile that does not match the image."""
     if image.mode == "LAB":
         return convert_profile(image, ImageCms.createProfile("LAB"))
     if profile and image.mode in ("RGB", "CMYK", "L"):

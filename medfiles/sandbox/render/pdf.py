@@ -1,4 +1,4 @@
-"""Render PDF pages with pdfium, including forms and annotations, without scripts."""
+"""Render PDF pages with pdfium, including forms and annotations but without running scripts."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

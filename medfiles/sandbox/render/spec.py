@@ -6,10 +6,10 @@ from math import sqrt
 
 from medfiles.errors import NotFound
 
-VERSION = 1  # increase it to render every picture again and retry failures
+VERSION = 1  # increase this to render every picture again and retry failures
 THUMBNAIL = 240
 WIDTHS = (160, THUMBNAIL, 480, 960, 1600, 2400)  # pixels
-MAX_HEIGHT, MAX_AREA = 16_000, 16_000_000  # limits of a picture in pixels: height, and total
+MAX_HEIGHT, MAX_AREA = 16_000, 16_000_000  # limits for a picture: height, and total number of pixels
 THUMBNAIL_RATIO = 2.5  # maximum height of a thumbnail or a smaller picture, in multiples of its width
 PREVIEW = f"v{VERSION}look"
 LARGEST = 1_000_000  # limit for the center or width of a window
@@ -22,9 +22,9 @@ Window = tuple[float, float]  # center and width, in the units of the image's va
 
 @dataclass(frozen=True)
 class PictureSpec:
-    """A picture's width in pixels, one of WIDTHS, and its DICOM window.
+    """A picture's width in pixels (one of WIDTHS) and its DICOM window.
 
-    `window` None: the file's default window.
+    If `window` is None, the file's default window is used.
     """
 
     width: int
@@ -36,7 +36,7 @@ class PictureSpec:
 
 
 def recipe(width: int, window: Window | None = None) -> str:
-    """Return the short form, such as v1w960c40x400. Raises NotFound for an invalid request."""
+    """Return the short form, such as v1w960c40x400. Raises NotFound if the width or window is invalid."""
     word = f"v{VERSION}w{width}" + (f"c{_format_number(window[0])}x{_format_number(window[1])}" if window else "")
     if width not in WIDTHS or (window and not is_window(window)) or len(word) > MAX_LENGTH:
         raise NotFound()
@@ -44,7 +44,7 @@ def recipe(width: int, window: Window | None = None) -> str:
 
 
 def parse_recipe(word: str) -> PictureSpec:
-    """Parse a short form. Raises NotFound unless `recipe` returns exactly this one."""
+    """Parse a short form. Raises NotFound unless `recipe` would return exactly this one."""
     found = PATTERN.fullmatch(word)
     if not found:
         raise NotFound()
@@ -55,7 +55,7 @@ def parse_recipe(word: str) -> PictureSpec:
 
 
 def fit_size(size: tuple[float, float], width: int) -> tuple[int, int]:
-    """Return (width, height) in pixels of a picture that is at most `width` wide."""
+    """Return the size in pixels of a picture scaled down to be at most `width` wide."""
     across, down = size
     high = width * THUMBNAIL_RATIO if width <= THUMBNAIL else MAX_HEIGHT
     scale = min(width / across, high / down, sqrt(MAX_AREA / (across * down)))
@@ -68,7 +68,7 @@ def crash() -> str:
 
 
 def is_window(window: Window) -> bool:
-    """Return whether a window is in range. Three decimals are kept, and the width must be above 0."""
+    """Return whether a window is in range. The width must be above 0 when rounded to three decimals."""
     center, width = window
     return abs(center) <= LARGEST and 0 < round(width, 3) <= LARGEST
 

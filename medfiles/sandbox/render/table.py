@@ -10,7 +10,7 @@ from medfiles.sandbox.render.base import DAMAGED, CannotRender, PreviewData
 
 MAX_SHEETS, MAX_ROWS, MAX_COLUMNS, LONGEST = 10, 200, 50, 1000
 LEFT_OUT = "Only the first {} are shown. Download the document to see all of it."
-PANIC = "PanicException"  # from Rust: not an Exception, and not importable
+PANIC = "PanicException"  # from Rust: neither an Exception nor importable
 EMPTY = "This document contains no values to preview. Download it to open it on your device."
 
 
@@ -31,7 +31,7 @@ def rows_of(book: CalamineWorkbook, name: str) -> list[list[Any]]:
 
 
 def table_preview(sheets: Sequence[tuple[str, list[list[Any]]]], *, more: bool = False) -> PreviewData:
-    """Truncate the rows to what is shown. `more`: there are further sheets."""
+    """Return a preview of the first rows of these sheets. `more` says whether there are further sheets."""
     shown = tuple((name, tuple(cells(rows[:MAX_ROWS]))) for name, rows in sheets)
     if not any(rows for _, rows in shown):
         raise CannotRender(EMPTY)
@@ -53,7 +53,7 @@ def cells(rows: Iterable[Sequence[Any]]) -> Iterator[tuple[str, ...]]:
 
 
 def cell_text(value: Any) -> str:
-    """Format a cell. 5.0 is shown as 5, as it was entered."""
+    """Format a cell as text. 5.0 is shown as 5, the way it was entered."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):

@@ -1,4 +1,4 @@
-"""The DICOM tags to show: how and with what the image was taken; no identity, no free text."""
+"""The DICOM tags to show: how and with which device the image was taken, but no identities or free text."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -44,7 +44,7 @@ PLAIN = (
 
 
 def tags_of(data: Dataset) -> Iterator[tuple[str, str]]:
-    """Return pairs of label and value. Missing tags are left out."""
+    """Return (label, value) pairs, leaving out missing tags."""
     modality = printable(data, "Modality")
     tags = [
         ("Image type", MODALITIES.get(modality, modality)),

@@ -1,4 +1,4 @@
-"""The tasks `look` (describe what can be shown) and `picture` (one page as WebP)."""
+"""The tasks `look` (describe the preview) and `picture` (render one page as WebP)."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -35,7 +35,7 @@ def previewer(media_type: str) -> Previewer:
 
 
 def describe(file: BinaryIO, media_type: str) -> dict[str, Any]:
-    """Return the fields of `PreviewData`; kind "none" with a reason if there is no preview."""
+    """Return the fields of `PreviewData`. If there is no preview, `kind` is "none" and `reason` says why."""
     try:
         return previewer(media_type).describe(file).as_dict()
     except CannotRender as error:

@@ -1,4 +1,4 @@
-"""Render text in any encoding, and CSV as a table."""
+"""Render text in any encoding, and CSV files as tables."""
 
 import csv
 import io

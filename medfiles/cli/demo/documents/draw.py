@@ -1,7 +1,7 @@
-"""Print and photograph the papers of `papers.html`: `.venv/bin/python medfiles/cli/demo/documents/draw.py`.
+"""Print and photograph the papers in `papers.html`: `.venv/bin/python medfiles/cli/demo/documents/draw.py`.
 
-Needs the libraries of `make setup-dev`, Chromium and the Liberation fonts. Text, tables and office files are written by
-hand.
+Requires the libraries installed by `make setup-dev`, Chromium and the Liberation fonts. Text, tables and office files
+are written by hand.
 """
 
 import json
@@ -50,7 +50,7 @@ def draw(folder: Path = HERE) -> None:
 
 
 def people() -> dict[str, dict[str, Any]]:
-    """The patients of `family.toml` by lower-case first name, each with the member ID of the insurance."""
+    """Return the patients in `family.toml` by lowercase first name, each with an insurance member ID."""
     patients = tomllib.loads((FOLDER / "family.toml").read_text())["patients"]
     for patient in patients:
         patient["member_id"] = next(entry["member_id"] for entry in patient["records"] if "member_id" in entry)
@@ -58,7 +58,7 @@ def people() -> dict[str, dict[str, Any]]:
 
 
 def papers(patients: Mapping[str, Any]) -> str:
-    """The papers as HTML. A date is kept on one line by spaces that `compact` makes plain again."""
+    """Return the papers as HTML. No-break spaces keep each date on one line; `compact` makes them plain again."""
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined
     )
@@ -99,10 +99,10 @@ def file_of(page: Page, paper: Mapping[str, str], patients: Mapping[str, Any]) -
 
 
 def compact(pdf: bytes, title: str) -> bytes:
-    """Set the text of a printed file as plain strings in the fonts that every reader has.
+    """Rewrite a printed PDF's text as plain strings in the fonts that every PDF reader has.
 
-    Chromium embeds fonts and writes the numbers of their glyphs, in which `family.py` would find no date. Streams are
-    compressed, but for the few lines with a date.
+    Chromium embeds fonts and writes glyph numbers, in which `family.py` could not find dates. Streams are compressed,
+    except for the few lines that contain a date.
     """
     objects = {int(number): body for number, body in re.findall(rb"(?<=\n)(\d+) 0 obj\n(.*?)\nendobj", pdf, re.DOTALL)}
     fonts = {number: Font(body, objects) for number, body in objects.items() if b"/Subtype /Type0" in body}
@@ -126,7 +126,7 @@ def compact(pdf: bytes, title: str) -> bytes:
 
 
 class Font:
-    """One of Chromium's fonts: the standard font of the same widths, and the characters of its glyphs."""
+    """A font embedded by Chromium: the standard font with the same widths, and the character for each glyph."""
 
     def __init__(self, body: bytes, objects: Mapping[int, bytes]) -> None:
         [name] = re.findall(rb"/BaseFont /(?:[A-Z]{6}\+)?(\S+)", body)
@@ -145,7 +145,7 @@ class Font:
 
 
 def plain(lines: bytes, fonts: Mapping[int, Font]) -> bytes:
-    """Write each run of glyphs as one string, and fewer digits of every number."""
+    """Replace each run of glyphs with one string, and round every number to fewer digits."""
 
     def string(block: re.Match[bytes]) -> bytes:
         [(number, size)] = re.findall(rb"/F(\d+) (\S+) Tf", block[0])
@@ -170,7 +170,7 @@ def has_date(lines: bytes) -> bool:
 
 
 def stream(lines: bytes, head: bytes = b"<<>>") -> bytes:
-    """A stream of page contents. `head` is what it was printed with."""
+    """Return a PDF stream with these lines. `head` is the stream's original dictionary."""
     head = re.sub(rb"\n?/(Filter /\w+|Length \d+)", b"", head).removesuffix(b">>")
     if not has_date(lines):
         head, lines = head + b" /Filter /FlateDecode", zlib.compress(lines, 9)
@@ -178,7 +178,7 @@ def stream(lines: bytes, head: bytes = b"<<>>") -> bytes:
 
 
 def written(objects: Mapping[int, bytes], root: int, title: str) -> bytes:
-    """A PDF file of the objects that `root` leads to."""
+    """Return a PDF file with the objects that can be reached from `root`."""
     order = [root]
     for number in order:
         head = objects[number].partition(b" stream\n")[0]
@@ -209,18 +209,18 @@ def renumbered(body: bytes, number_of: Mapping[int, int]) -> bytes:
 
 
 def photo(picture: Image.Image, taken: str) -> bytes:
-    """A picture as a phone stores it: an upright one on its side."""
+    """Return a picture as a phone stores it: portrait pictures are stored on their side."""
     exif, file = Image.Exif(), BytesIO()
     if picture.height > picture.width:
         picture = picture.transpose(Image.Transpose.ROTATE_90)
-        exif[0x0112] = 6  # orientation: turned upright when it is shown
+        exif[0x0112] = 6  # orientation: rotated upright for display
     exif[0x010F], exif[0x0110], exif[0x0132] = "Sample", "Example Phone 1", f"{taken.replace('-', ':')}:00"
     picture.save(file, "JPEG", quality=48, optimize=True, progressive=True, exif=exif)
     return file.getvalue()
 
 
 def film(picture: Image.Image, patient: Mapping[str, Any], tags: Mapping[str, Any]) -> bytes:
-    """A DICOM file as a hospital writes it: 12 of 16 bits, JPEG 2000, a little noise."""
+    """Return a DICOM file like a hospital's: 12 of 16 bits, JPEG 2000 and a little noise."""
     data, file, scan = Dataset(), BytesIO(), tags["Modality"] == "MR"
     data.SOPClassUID = MRImageStorage if scan else DigitalXRayImageStorageForPresentation
     data.StudyInstanceUID, data.SeriesInstanceUID, data.SOPInstanceUID = (
