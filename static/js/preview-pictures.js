@@ -5,6 +5,7 @@ import { near, on } from "./dom.js";
 
 const TRIES = 6;
 const LONGEST_WAIT = 15; // seconds
+const THUMBS = ".mf-thumb, .mf-paper";
 /** @type {WeakMap<HTMLImageElement, number>} retries per image */
 const tries = new WeakMap();
 
@@ -50,10 +51,11 @@ function reason(answer) {
 }
 
 /**
- * Retries a thumbnail that failed to load if the server is busy. Otherwise, the tile below it suffices.
+ * Retries a thumbnail that failed to load if the server is busy. Until it is shown, the tile below it suffices.
  * @param {HTMLImageElement} picture
  */
 async function failedThumbnail(picture) {
+  Object.assign(picture, { hidden: true, loading: "eager" });
   const answer = await fetch(picture.src).catch(() => null);
   const tried = tries.get(picture) ?? 0;
   const late = answer?.status === 204 && Number(answer.headers.get("Retry-After"));
@@ -68,7 +70,7 @@ async function failedThumbnail(picture) {
  * @param {HTMLImageElement} picture
  */
 async function failed(picture) {
-  if (picture.closest(".mf-thumb")) return picture.getAttribute("src") && failedThumbnail(picture);
+  if (picture.closest(THUMBS)) return picture.getAttribute("src") && failedThumbnail(picture);
   const frame = /** @type {HTMLElement | null} */ (picture.closest("[data-mf-picture]"));
   if (!frame || !picture.getAttribute("src")) return;
   const url = picture.currentSrc || picture.src;
@@ -103,13 +105,14 @@ export function look(place) {
     if (picture.complete && picture.naturalWidth) arrived(picture);
     else if (picture.complete && picture.getAttribute("src") && picture.loading !== "lazy") failed(picture);
   }
-  for (const picture of /** @type {NodeListOf<HTMLImageElement>} */ (place.querySelectorAll(".mf-thumb img"))) {
+  for (const picture of /** @type {NodeListOf<HTMLImageElement>} */ (place.querySelectorAll(`:is(${THUMBS}) > img`))) {
     if (picture.complete && !picture.naturalWidth) failed(picture);
   }
 }
 
 /** @param {HTMLImageElement} picture */
 function arrived(picture) {
+  if (picture.naturalWidth && picture.closest(THUMBS)) picture.hidden = false;
   const frame = /** @type {HTMLElement | null} */ (picture.closest("[data-mf-picture]"));
   if (!frame || !picture.naturalWidth) return;
   mark(frame, "shown");
