@@ -4,6 +4,7 @@
  */
 import { announce, htmx, near, on } from "./dom.js";
 import { fit } from "./fit.js";
+import { Layer } from "./layer.js";
 import { Dicom } from "./preview-dicom.js";
 import * as pictures from "./preview-pictures.js";
 import * as printing from "./preview-print.js";
@@ -23,10 +24,7 @@ let opener = null;
 let key = "";
 let tried = 0;
 let again = 0;
-/** whether the open dialog has an entry in the history, so that Back closes it and nothing else */
-let entered = false;
-/** whether that entry is being removed because the dialog was closed in another way */
-let leaving = false;
+const layer = new Layer("mfLook", () => /** @type {HTMLDialogElement | null} */ (doc.querySelector("dialog.mf-look[open]"))?.close());
 
 /** @param {Element | null} source @returns {HTMLElement | null} body of the dialog it targets */
 export function bodyOf(source) {
@@ -53,38 +51,8 @@ function pressed(source) {
   key = "stage";
   body.replaceChildren(frame(dialog, source.dataset.mfLookName ?? ""));
   if (!source.hasAttribute("commandfor") || !("commandForElement" in HTMLButtonElement.prototype)) dialog.showModal();
-  enter();
+  layer.enter();
 }
-
-function enter() {
-  entered = true;
-  if (!leaving) history.pushState({ ...history.state, mfLook: true }, "");
-}
-
-function leave() {
-  if (!entered) return;
-  entered = false;
-  leaving = Boolean(history.state?.mfLook);
-  if (leaving) history.back();
-}
-
-/**
- * Closes the dialog. The event is not passed on, because the page around the dialog must not change.
- * @param {PopStateEvent} event
- */
-function wentBack(event) {
-  if (!leaving && !entered) return;
-  event.stopImmediatePropagation();
-  if (leaving) {
-    leaving = false;
-    if (entered) enter(); // it was opened again in the meantime
-    return;
-  }
-  entered = false;
-  /** @type {HTMLDialogElement | null} */ (doc.querySelector("dialog.mf-look[open]"))?.close();
-}
-
-addEventListener("popstate", wentBack); // must come before the sheet's listener: window listeners run in the order they were added
 
 /**
  * Prepares for another document. The current content stays until the new content has loaded.
@@ -199,7 +167,7 @@ function walk(root, where) {
 function closed({ target }) {
   const dialog = target instanceof Element && target.matches("dialog.mf-look") ? target : null;
   if (!dialog) return;
-  leave();
+  layer.leave();
   stop();
   clearTimeout(again);
   latest = null;
