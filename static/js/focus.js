@@ -1,6 +1,7 @@
 /**
  * Where focus moves when a swap has replaced the pressed control.
  */
+import { on } from "./dom.js";
 import { acting } from "./fresh.js";
 
 /** @type {{ prefix: string, action: string, file: string, index: number } | null} the widget control that was pressed last */
@@ -25,7 +26,8 @@ export function forget() {
 export function goOn(target) {
   if (!pressed || !target?.id?.startsWith(pressed.prefix)) return;
   const place = document.getElementById(pressed.prefix) ?? document.getElementById(`${pressed.prefix}-body`);
-  if (place && !document.activeElement?.closest("[data-mf-queue]")) placeFocus(place, pressed); // not while the user is typing there
+  const busy = document.activeElement?.closest("[data-mf-queue], .mf-row-menu:popover-open"); // the user is typing or choosing there
+  if (place && !busy) placeFocus(place, pressed);
   pressed = null;
 }
 
@@ -48,3 +50,18 @@ function placeFocus(place, last) {
   const next = /** @type {HTMLElement[]} */ (wishes.filter(Boolean)).find((one) => one.checkVisibility());
   next?.focus();
 }
+
+/** @type {Element | null} what stands before the focused link to older entries while they load */
+let before = null;
+
+/** @param {CustomEvent} event @returns {Element | null} the link to older entries that the response replaces */
+const older = ({ detail }) => /** @type {any} */ (detail.ctx?.target ?? detail.target)?.closest?.(".mf-older") ?? null;
+
+on("htmx:beforeSwap htmx:before:swap", (event) => {
+  const link = older(event);
+  if (link) before = link.contains(document.activeElement) ? link.previousElementSibling : null;
+});
+on("htmx:afterSwap htmx:after:swap", () => {
+  /** @type {HTMLElement | null | undefined} */ (before?.nextElementSibling?.querySelector("a"))?.focus();
+  before = null;
+});
