@@ -14,6 +14,7 @@ from tests.browser.widget import (
     menu,
     names,
     open_visit,
+    order,
     pick,
     press,
     row,
@@ -38,14 +39,6 @@ def four(person: Person) -> int:
     person.attach(visit, GROWTH)
     person.attach(visit, SCAN, content=samples.txt("Short."))
     return int(visit.id)
-
-
-def order(page: Page, name: str) -> Locator:
-    """The link that sorts by this, in the opened menu."""
-    menu = page.locator(".mf-sort-menu")
-    if menu.get_attribute("open") is None:
-        menu.locator("summary").click()
-    return menu.get_by_role("link", name=name, exact=True)
 
 
 @pytest.mark.parametrize("name", SORTED)
