@@ -3,10 +3,11 @@
  * reduced.
  */
 import { canShrink, refusal, smaller } from "./files.js";
-import { newItem, takesPlace } from "./upload-item.js";
+import { newItem } from "./upload-item.js";
 import * as page from "./upload-page.js";
 import * as queue from "./upload-queue.js";
 import * as view from "./upload-row.js";
+import { takesPlace } from "./upload-states.js";
 import { newKey } from "./transfer.js";
 import { overflowWords, plural, roomWords } from "./upload-words.js";
 

@@ -2,9 +2,10 @@
  * What the upload queue reads from a widget, and where it places the server's responses.
  */
 
-import { announce, htmx } from "./dom.js";
+import { announce } from "./dom.js";
 import { fit } from "./fit.js";
 import { refresh } from "./fresh.js";
+import { htmx } from "./host.js";
 
 /** @typedef {{ accepts: string[], acceptsWords: string, maxSize: number, maxFiles: number, one: string }} Limits */
 /**

@@ -87,6 +87,13 @@ export function tell(row, words) {
   if (status && status.textContent !== words) status.textContent = words;
 }
 
+/** @param {HTMLElement} row @param {ReturnType<typeof import("./upload-states.js").looks>} looks */
+export function show(row, { state, tone, actions, moving, named }) {
+  Object.assign(row.dataset, { mfState: state, mfTone: tone, mfActions: actions.join(" ") });
+  row.toggleAttribute("data-mf-moving", moving);
+  row.toggleAttribute("data-mf-nameable", named);
+}
+
 /** @param {HTMLElement} row @param {number} percent -1 = indeterminate */
 export function fill(row, percent) {
   const bar = /** @type {HTMLProgressElement | null} */ (part(row, "progress"));

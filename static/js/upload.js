@@ -3,6 +3,7 @@
  */
 import { near, on } from "./dom.js";
 import { gather, inOrder, pasted, photo, visible } from "./files.js";
+import { listen } from "./host.js";
 import * as intake from "./upload-intake.js";
 import * as queue from "./upload-queue.js";
 import { leave } from "./upload-row.js";
@@ -183,8 +184,8 @@ export function start() {
   on("paste", paste);
   on("focusout", focusLeft);
   on("keydown", enter);
-  on("htmx:beforeSwap htmx:before:swap", beforeSwap);
-  on("htmx:afterSwap htmx:after:swap", afterSwap);
+  listen("swap", beforeSwap);
+  listen("swapped", afterSwap);
   on("records:created", ({ detail }) => detail?.id && created(detail.type, String(detail.id)));
   on("records:changed", ({ detail }) => detail?.id && queue.recordSaved(detail.type, String(detail.id)));
   on("visibilitychange", back);
