@@ -6,6 +6,7 @@
 /** @typedef {{ x: number, y: number }} Point */
 /** @typedef {"page" | "width" | "actual" | ""} Fit */
 
+export const MOST = 400; // pages in the DOM at once
 const STEPS = [0.1, 0.25, 0.33, 0.5, 0.67, 0.75, 1, 1.25, 1.5, 2, 3, 4, 6, 8];
 const SMALLEST = 0.02;
 const LARGEST = 8;

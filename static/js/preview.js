@@ -2,9 +2,11 @@
  * The preview: a dialog over the list to step through documents. The server renders its content; this opens and closes
  * it, keeps the focus and handles keys.
  */
-import { announce, htmx, near, on } from "./dom.js";
+import { announce, near, on } from "./dom.js";
 import { fit } from "./fit.js";
+import { htmx } from "./host.js";
 import { Dicom } from "./preview-dicom.js";
+import * as keys from "./preview-keys.js";
 import * as pictures from "./preview-pictures.js";
 import * as printing from "./preview-print.js";
 import { Stage } from "./preview-stage.js";
@@ -221,7 +223,7 @@ const presses = {
   "[data-mf-panel]": (button) => togglePanel(button),
   "[data-mf-zoom]": ({ dataset: { mfZoom } }) => (mfZoom === "in" || mfZoom === "out" ? stage?.step(mfZoom === "in" ? 1 : -1) : stage?.fitTo(/** @type {any} */ (mfZoom))),
   "[data-mf-turn]": (button) => stage?.go(stage.page + Number(button.dataset.mfTurn)),
-  "[role=tab]": choose,
+  "[role=tab]": keys.choose,
 };
 
 /** @param {MouseEvent} event */
@@ -261,84 +263,10 @@ function togglePanel(button) {
   button.setAttribute("aria-expanded", String(shows));
 }
 
-/** @param {HTMLElement} tab */
-function choose(tab) {
-  const tabs = /** @type {HTMLElement[]} */ ([...(tab.parentElement?.children ?? [])]);
-  for (const one of tabs) {
-    const chosen = one === tab;
-    one.setAttribute("aria-selected", String(chosen));
-    one.tabIndex = chosen ? 0 : -1;
-    doc.getElementById(one.getAttribute("aria-controls") ?? "")?.toggleAttribute("hidden", !chosen);
-  }
-  tab.focus();
-}
-
-/** @param {KeyboardEvent} event @param {Element} tab */
-function tabKey(event, tab) {
-  const tabs = /** @type {HTMLElement[]} */ ([...(tab.parentElement?.children ?? [])]);
-  const at = tabs.indexOf(/** @type {HTMLElement} */ (tab));
-  const next = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: tabs.length - 1 }[event.key];
-  if (next === undefined) return false;
-  event.preventDefault();
-  choose(/** @type {HTMLElement} */ (tabs.at(next % tabs.length)));
-  return true;
-}
-
-/** @type {Record<string, (root: HTMLElement) => unknown>} */
-const keys = {
-  ArrowLeft: (root) => pan(-1, 0) || walk(root, "previous"),
-  ArrowRight: (root) => pan(1, 0) || walk(root, "next"),
-  ArrowUp: (root) => scroll(root, -1),
-  ArrowDown: (root) => scroll(root, 1),
-  PageUp: (root) => page(root, -1),
-  PageDown: (root) => page(root, 1),
-  Home: (root) => (stage && stage.pages > 1 ? stage.go(1) : walk(root, "first")),
-  End: (root) => (stage && stage.pages > 1 ? stage.go(stage.pages) : walk(root, "last")),
-  "+": () => stage?.step(1),
-  "=": () => stage?.step(1),
-  "-": () => stage?.step(-1),
-  0: () => stage?.fitTo("page"),
-  1: () => stage?.fitTo("actual"),
-  w: () => stage?.fitTo("width"),
-  r: () => stage?.rotate(),
-  R: () => stage?.rotate(-1),
-  "?": (root) => /** @type {HTMLElement | null} */ (root.querySelector(".mf-look-help"))?.togglePopover(),
-};
-
-/** @param {number} across @param {number} down @returns {boolean} whether anything was scrolled */
-function pan(across, down) {
-  if (!stage) return false;
-  const { element } = stage;
-  if (across && element.scrollWidth <= element.clientWidth + 1) return false;
-  element.scrollBy({ left: across * 80, top: down * 80 });
-  return true;
-}
-
-/** @param {HTMLElement} root @param {1 | -1} down */
-function scroll(root, down) {
-  if (stage?.kind === "dicom" && stage.pages > 1 && stage.fit) return stage.go(stage.page + down);
-  root.querySelector("[data-mf-stage], [data-mf-scroll]:not([hidden])")?.scrollBy({ top: down * 80 });
-}
-
-/** @param {HTMLElement} root @param {1 | -1} down */
-function page(root, down) {
-  if (stage && stage.pages > 1) return stage.go(stage.page + down);
-  const place = root.querySelector("[data-mf-stage], [data-mf-scroll]:not([hidden])");
-  place?.scrollBy({ top: down * place.clientHeight * 0.9 });
-}
-
 /** @param {KeyboardEvent} event */
 function keyed(event) {
-  const dialog = /** @type {HTMLElement | null} */ (near(event, "dialog.mf-look") ?? (doc.activeElement === doc.body || near(event, ".mf-look-in") ? doc.querySelector(".mf-look-alone") : null));
-  const root = /** @type {HTMLElement | null | undefined} */ (dialog?.querySelector(".mf-look-in[data-mf-state=shown]"));
-  if (!root || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-  const tab = near(event, "[role=tab]");
-  if (tab && tabKey(event, tab)) return;
-  if (near(event, "input, select, textarea") && !(event.key.startsWith("Page") && near(event, "input[data-mf-page-field]"))) return;
-  const act = keys[event.key];
-  if (!act || (near(event, "[popover]") && event.key !== "?")) return;
-  event.preventDefault();
-  act(root);
+  const root = keys.aimOf(event);
+  if (root) keys.press(event, { root, stage, walk: (where) => walk(root, where) });
 }
 
 export function start() {
