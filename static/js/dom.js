@@ -2,9 +2,6 @@
  * Shared helpers for the page.
  */
 
-/** @returns {any} htmx, once loaded */
-export const htmx = () => /** @type {any} */ (globalThis).htmx;
-
 /** @param {Event} event @param {string} selector @returns {any} the closest match around the event's target */
 export const near = ({ target }, selector) => (target instanceof Element ? target.closest(selector) : null);
 

@@ -1,7 +1,8 @@
 /**
  * Keeps lists up to date with other widgets, tabs and users, without interrupting the user.
  */
-import { announce, htmx, near, on } from "./dom.js";
+import { announce, near, on } from "./dom.js";
+import { htmx, listen } from "./host.js";
 
 const CALM_AFTER = 3_000; // milliseconds a tab must be hidden before its widgets refresh
 /** @type {BroadcastChannel | undefined} to other tabs */
@@ -25,8 +26,6 @@ export function refresh(body, row = "") {
   if (!body.matches(".htmx-request")) htmx()?.trigger(body, "documents:refresh");
 }
 
-/** @param {CustomEvent} event */
-const asked = ({ detail, target }) => stale.delete((detail.ctx?.sourceElement ?? detail.elt ?? target).id);
 /**
  * Returns whether a request that the user made there is pending.
  * @param {Element} body
@@ -114,8 +113,8 @@ function lookAgain() {
 export function start() {
   on("visibilitychange", lookAgain);
   on("documents:changed", documentsChanged);
-  on("htmx:beforeRequest htmx:before:request", asked);
-  on("htmx:afterSettle htmx:after:swap", catchUp);
+  listen("request", ({ source }) => stale.delete(source.id));
+  listen("settled", catchUp);
   channel = new BroadcastChannel("medfiles");
   channel.addEventListener("message", ({ data }) => document.dispatchEvent(new CustomEvent("documents:changed", { detail: { ...data, remote: true } })));
 }

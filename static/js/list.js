@@ -1,8 +1,9 @@
 /**
  * The list of documents: selection, and search with an updated URL.
  */
-import { announce, near, on } from "./dom.js";
+import { announce, near } from "./dom.js";
 import { refresh } from "./fresh.js";
+import { listen } from "./host.js";
 import { isWritten } from "./unsaved.js";
 import { pending } from "./upload.js";
 
@@ -157,12 +158,12 @@ const MANY = 100;
 
 /**
  * Empties the table before a swap, because re-associating many rows with their form takes seconds.
- * @param {CustomEvent} event
+ * @param {import("./host.js").Exchange} exchange
  */
-function makeWay({ defaultPrevented, detail }) {
-  const aim = detail.ctx?.target ?? detail.target;
-  const table = /** @type {HTMLTableElement | null | undefined} */ (aim?.matches?.(".mf-results, .mf-body") && aim.querySelector(".mf-table"));
-  if (defaultPrevented || detail.shouldSwap === false || !table || table.rows.length < MANY) return;
+function makeWay({ isDropped, target }) {
+  /** @type {HTMLTableElement | null | undefined} */
+  const table = target?.matches?.(".mf-results, .mf-body") && target.querySelector(".mf-table");
+  if (isDropped || !table || table.rows.length < MANY) return;
   const parts = table.contains(doc.activeElement) ? [...table.tBodies] : [table];
   parts.forEach((part) => part.contains(doc.activeElement) || part.remove());
 }
@@ -187,6 +188,6 @@ export function start() {
   doc.addEventListener("click", clicked);
   doc.addEventListener("change", changed);
   doc.addEventListener("submit", submitted, true);
-  on("htmx:beforeSwap htmx:before:swap", makeWay); // added after answers.js, which may drop the response
+  listen("swap", makeWay); // added after answers.js, which may drop the response
   refreshed();
 }

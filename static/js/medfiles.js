@@ -5,11 +5,12 @@
  */
 import "./answers.js";
 import * as card from "./card.js";
-import { announce, htmx, near, on } from "./dom.js";
+import { announce, near } from "./dom.js";
 import { fit } from "./fit.js";
 import * as focus from "./focus.js";
 import * as fresh from "./fresh.js";
 import * as guard from "./guard.js";
+import { bring, listen } from "./host.js";
 import * as layout from "./layout.js";
 import * as list from "./list.js";
 import * as paper from "./paper.js";
@@ -90,10 +91,7 @@ function say(part) {
   if (said.length) announce(said.join(" "), part);
 }
 
-on("htmx:afterSwap htmx:after:swap", (event) => {
-  const { detail } = event;
-  const aim = detail.ctx?.target ?? detail.target;
-  const target = typeof aim === "string" ? doc.querySelector(aim) : aim; // a selector if the response retargets
+listen("swapped", ({ target }) => {
   if (target?.matches?.(".mf-look-body")) return preview.shown(target);
   fit();
   list.refreshed();
@@ -117,16 +115,6 @@ if (!("commandForElement" in HTMLButtonElement.prototype)) {
     if (button?.getAttribute("command") === "show-modal") dialog?.showModal();
     else if (button) dialog?.close();
   });
-}
-
-/** Loads the vendored htmx if the page has none; deferred scripts have already run. */
-function bring() {
-  if (htmx()) return;
-  const [config, script] = [doc.createElement("meta"), doc.createElement("script")];
-  Object.assign(config, { name: "htmx-config", content: '{"history": false, "defaultTimeout": 0, "includeIndicatorCSS": false}' });
-  if (!doc.querySelector("meta[name=htmx-config]")) doc.head.append(config);
-  script.src = new URL("vendor/htmx.min.js", import.meta.url).href;
-  doc.head.append(script);
 }
 
 doc.documentElement.classList.add("mf-js");
