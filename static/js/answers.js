@@ -15,9 +15,13 @@ const doc = document;
 /** @type {Element | null} the element whose request was repeated with a fresh token */
 let renewed = null;
 
-const PLACES = ".mf-edit, .mf-form, .mf-next-rows td, .mf-badge-holder, .mf-body, .mf-manager, .mf-record, .mf-sheet, #mf-cards, .mf-main, .mf";
+const PLACES = `.mf-edit, .mf-form, .mf-next-rows td, .mf-badge-holder, .mf-body, .mf-manager, .mf-record, .mf-sheet,
+  #mf-cards, .mf-main, .mf`;
 /** @param {EventTarget | null} source @returns {Element | null} the part of the page in which to show the error */
-const placeOf = (source) => (source instanceof Element ? (source.querySelector(":scope > tr > td > [data-mf-more]") ?? source).closest(PLACES) : null);
+const placeOf = (source) =>
+  source instanceof Element
+    ? (source.querySelector(":scope > tr > td > [data-mf-more]") ?? source).closest(PLACES)
+    : null;
 /** @param {Element | null} place */
 const clear = (place) => place?.querySelectorAll(":scope > .mf-problem").forEach((old) => old.remove());
 
@@ -26,7 +30,10 @@ const SMALL = ".mf-body, .mf-manager-head, .mf-badge-holder, [data-mf-badges], [
 const GONE = "This document no longer exists.";
 const CORE = /^(HX-.*|Accept|Content-Type)$/i;
 
-/** @param {Exchange} exchange @returns {boolean} whether its response would discard unsaved changes and the user declined that */
+/**
+ * @param {Exchange} exchange
+ * @returns {boolean} whether its response would discard unsaved changes and the user declined that
+ */
 function isUnwelcome({ event: { target: place }, target }) {
   const form = place instanceof Element ? place.closest(".mf-edit") : null;
   return !form && !!target?.closest?.(".mf-body") && unsaved.isWritten(target) && !unsaved.mayLose();
@@ -87,7 +94,10 @@ function decide(exchange) {
 }
 
 listen("configure", addToken);
-listen("init", ({ event }) => near(event, OURS) && near(event, "[hx-get], [hx-post]") !== event.target && event.preventDefault()); // no boosted links
+listen(
+  "init",
+  ({ event }) => near(event, OURS) && near(event, "[hx-get], [hx-post]") !== event.target && event.preventDefault(),
+); // no boosted links
 listen("response", (exchange) => exchange.follow());
 listen("swapped", ({ status }) => status < 400 && (renewed = null));
 listen("swap", decide);
@@ -110,11 +120,20 @@ function again(source) {
   if (source.matches(".mf-next-rows")) return htmx().trigger(source, "documents:more");
   if (source instanceof HTMLFormElement) return unsaved.resend(source);
   if (source instanceof HTMLAnchorElement || source instanceof HTMLButtonElement) return source.click();
-  htmx().ajax("GET", source.getAttribute("hx-get"), { source, target: source, swap: source.getAttribute("hx-swap") ?? "innerHTML" });
+  htmx().ajax("GET", source.getAttribute("hx-get"), {
+    source,
+    target: source,
+    swap: source.getAttribute("hx-swap") ?? "innerHTML",
+  });
 }
 
 /** @param {number} code */
-const general = (code) => (code >= 500 ? "Something went wrong on our end." : code ? "That didn’t work." : "Can’t reach the server. Check your connection.");
+const general = (code) =>
+  code >= 500
+    ? "Something went wrong on our end."
+    : code
+      ? "That didn’t work."
+      : "Can’t reach the server. Check your connection.";
 
 /** @param {Exchange} exchange that a preview was requested with */
 function explainPreview(exchange) {
@@ -160,7 +179,10 @@ function problem(source, text, way = "Try again") {
   Object.assign(button, { type: "button", textContent: way });
   const whole = notice(text, button);
   button.addEventListener("click", () => {
-    if (source.matches(".mf-next-rows")) /** @type {HTMLElement | null | undefined} */ (source.previousElementSibling?.querySelector("[data-mf-action]"))?.focus();
+    if (source.matches(".mf-next-rows"))
+      /** @type {HTMLElement | null | undefined} */ (
+        source.previousElementSibling?.querySelector("[data-mf-action]")
+      )?.focus();
     else focus.remember(button);
     whole.remove();
     again(source);
@@ -170,7 +192,8 @@ function problem(source, text, way = "Try again") {
 
 /** @returns {string} the sign-in URL, which leads back here unless leaving would lose changes */
 function signInAddress() {
-  const known = /** @type {HTMLElement | null} */ (doc.querySelector("[data-mf-sign-in]"))?.dataset.mfSignIn ?? "/sign-in";
+  const known =
+    /** @type {HTMLElement | null} */ (doc.querySelector("[data-mf-sign-in]"))?.dataset.mfSignIn ?? "/sign-in";
   return pending() || unsaved.isWritten(doc) ? known : `${known}?next=${encodeURIComponent(location.pathname)}`;
 }
 
@@ -182,9 +205,15 @@ function signIn(place, said) {
   const waits = pending() || unsaved.isWritten(doc);
   link.href = signInAddress();
   if (waits) Object.assign(link, { target: "_blank", rel: "noopener" });
-  const first = said === SIGN_IN_FIRST && !waits && !doc.querySelector("[data-mf-csrf]"); // nothing here needed a session
+  // nothing here needed a session
+  const first = said === SIGN_IN_FIRST && !waits && !doc.querySelector("[data-mf-csrf]");
   link.textContent = first ? "Sign in" : "Sign in again";
   link.toggleAttribute("data-mf-signed-out", !!place);
   if (first) return notice(said, link);
-  return notice(waits ? "You were signed out. Sign in again in another tab, then continue here. You won’t lose what you entered." : "You were signed out. Sign in again to continue. Your saved changes are safe.", link);
+  return notice(
+    waits
+      ? "You were signed out. Sign in again in another tab, then continue here. You won’t lose what you entered."
+      : "You were signed out. Sign in again to continue. Your saved changes are safe.",
+    link,
+  );
 }

@@ -16,7 +16,8 @@ const selecting = new Set();
 /* Selection */
 
 /** @param {Element} results @returns {HTMLInputElement[]} */
-const ticks = (results) => [...results.querySelectorAll("input[name=file_ids]")].map((one) => /** @type {HTMLInputElement} */ (one));
+const ticks = (results) =>
+  [...results.querySelectorAll("input[name=file_ids]")].map((one) => /** @type {HTMLInputElement} */ (one));
 /** @param {number} count */
 const documents = (count) => `${count.toLocaleString()} document${count === 1 ? "" : "s"}`;
 
@@ -33,7 +34,11 @@ function count(results, aloud = false) {
   if (every) Object.assign(every, { checked: whole, indeterminate: chosen > 0 && !whole });
   if (more) more.hidden = !whole || !!all?.value || !results.querySelector(".mf-next-rows");
   const words = all?.value ? (more?.textContent ?? "").replace(/^Select a/, "A") : documents(chosen);
-  results.querySelectorAll("[data-mf-chosen]").forEach((one) => (one.textContent = one.closest(".mf-ask") ? words : `${words.replace(/ documents?$/, "")} selected`));
+  results
+    .querySelectorAll("[data-mf-chosen]")
+    .forEach(
+      (one) => (one.textContent = one.closest(".mf-ask") ? words : `${words.replace(/ documents?$/, "")} selected`),
+    );
   if (aloud) announce(`${words} selected.`, results);
 }
 
@@ -52,8 +57,11 @@ function tickRange(event) {
   const results = box?.closest(".mf-results");
   if (!box || !results) return;
   const boxes = ticks(results);
-  const [from, to] = [boxes.indexOf(/** @type {HTMLInputElement} */ (anchor)), boxes.indexOf(box)].sort((a, b) => a - b);
-  if (event.shiftKey && from !== undefined && from >= 0) boxes.slice(from, (to ?? 0) + 1).forEach((one) => (one.checked = box.checked));
+  const [from, to] = [boxes.indexOf(/** @type {HTMLInputElement} */ (anchor)), boxes.indexOf(box)].sort(
+    (a, b) => a - b,
+  );
+  if (event.shiftKey && from !== undefined && from >= 0)
+    boxes.slice(from, (to ?? 0) + 1).forEach((one) => (one.checked = box.checked));
   anchor = box;
 }
 
@@ -101,8 +109,10 @@ const presses = {
     tickEvery(results, false);
   },
   "[data-mf-clear]": (link) => {
-    const filter = /** @type {HTMLFormElement | null | undefined} */ (link.closest(".mf-body")?.querySelector("[data-mf-filter]"));
-    filter?.querySelectorAll("input:not([type=hidden]), select").forEach((one) => (/** @type {HTMLInputElement} */ (one).value = ""));
+    const filter = /** @type {HTMLFormElement | null | undefined} */ (
+      link.closest(".mf-body")?.querySelector("[data-mf-filter]")
+    );
+    filter?.querySelectorAll("input:not([type=hidden]), select").forEach((one) => Object.assign(one, { value: "" }));
     filter?.querySelector("input")?.focus();
     filter?.requestSubmit();
   },
@@ -172,11 +182,14 @@ function makeWay({ isDropped, target }) {
 export function refreshed() {
   doc.querySelectorAll(".mf-body:has([data-mf-marked])").forEach(countMarks);
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  doc.querySelectorAll("[data-mf-zone-name]").forEach((one) => zone && (/** @type {HTMLInputElement} */ (one).value = zone));
+  if (zone) doc.querySelectorAll("[data-mf-zone-name]").forEach((one) => Object.assign(one, { value: zone }));
   for (const results of doc.querySelectorAll(".mf-results")) {
     const all = /** @type {HTMLInputElement | null} */ (results.querySelector("[data-mf-all]"));
     const query = new URLSearchParams(/** @type {HTMLElement} */ (results).dataset.mfQuery);
-    results.closest(".mf-body")?.querySelectorAll("[data-mf-keep]").forEach((one) => Object.assign(one, { value: query.get(/** @type {HTMLInputElement} */ (one).name) ?? "" }));
+    results
+      .closest(".mf-body")
+      ?.querySelectorAll("[data-mf-keep]")
+      .forEach((one) => Object.assign(one, { value: query.get(/** @type {HTMLInputElement} */ (one).name) ?? "" }));
     select(results);
     if (all?.value) ticks(results).forEach((box) => (box.checked = true));
     count(results);

@@ -35,14 +35,17 @@ const presses = {
 };
 
 doc.addEventListener("click", (event) => {
-  doc.querySelectorAll("details.mf-menu[open]").forEach((menu) => menu.contains(/** @type {Node} */ (event.target)) || menu.removeAttribute("open"));
+  doc
+    .querySelectorAll("details.mf-menu[open]")
+    .forEach((menu) => menu.contains(/** @type {Node} */ (event.target)) || menu.removeAttribute("open"));
   for (const [selector, press] of Object.entries(presses)) {
     const found = near(event, selector);
     if (found) press(found);
   }
 });
 doc.addEventListener("keydown", (event) => {
-  if (event.repeat && ["Enter", " "].includes(event.key) && near(event, "button, a")?.closest(".mf-manager, .mf-body")) event.preventDefault(); // a held key counts once
+  if (event.repeat && ["Enter", " "].includes(event.key) && near(event, "button, a")?.closest(".mf-manager, .mf-body"))
+    event.preventDefault(); // a held key counts once
   const leave = event.key === "Escape" && near(event, ".mf-edit")?.querySelector("[data-mf-cancel-edit]");
   if (leave) {
     event.preventDefault(); // keep the sheet open
@@ -87,7 +90,9 @@ function reveal(button) {
 
 /** @param {Element} part newly swapped content */
 function say(part) {
-  const said = [...part.querySelectorAll("[data-mf-say]")].flatMap((one) => [...one.querySelectorAll("p, li, :scope > span")]).map((one) => /** @type {HTMLElement} */ (one).innerText);
+  const said = [...part.querySelectorAll("[data-mf-say]")]
+    .flatMap((one) => [...one.querySelectorAll("p, li, :scope > span")])
+    .map((one) => /** @type {HTMLElement} */ (one).innerText);
   if (said.length) announce(said.join(" "), part);
 }
 
@@ -111,7 +116,9 @@ listen("swapped", ({ target }) => {
 if (!("commandForElement" in HTMLButtonElement.prototype)) {
   doc.addEventListener("click", (event) => {
     const button = near(event, "button[commandfor]");
-    const dialog = /** @type {HTMLDialogElement | null} */ (doc.getElementById(button?.getAttribute("commandfor") ?? ""));
+    const dialog = /** @type {HTMLDialogElement | null} */ (
+      doc.getElementById(button?.getAttribute("commandfor") ?? "")
+    );
     if (button?.getAttribute("command") === "show-modal") dialog?.showModal();
     else if (button) dialog?.close();
   });

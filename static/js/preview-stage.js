@@ -14,7 +14,10 @@ const EDGE = 24; // load more when this many pages from either end of the loaded
 const CALM = 120; // milliseconds without change before images of the new size are requested
 
 export class Stage {
-  /** @param {HTMLElement} root preview root @param {(direction: 1 | -1) => void} walk opens another document on a swipe */
+  /**
+   * @param {HTMLElement} root preview root
+   * @param {(direction: 1 | -1) => void} walk opens another document on a swipe
+   */
   constructor(root, walk) {
     const find = (/** @type {string} */ name) => /** @type {HTMLElement} */ (root.querySelector(`[data-mf-${name}]`));
     this.root = root;
@@ -140,7 +143,8 @@ export class Stage {
     clearTimeout(this.later);
     this.later = setTimeout(() => this.sharpen(), CALM);
     if (this.went && Math.abs(scrollTop - this.went.top) > 2) this.went = null;
-    const page = this.went?.page ?? from + (end ? frames.length - 1 : zoom.pageAt(this.edges, scrollTop + clientHeight / 3));
+    const page =
+      this.went?.page ?? from + (end ? frames.length - 1 : zoom.pageAt(this.edges, scrollTop + clientHeight / 3));
     this.settle(page);
     if ((page - from < EDGE && from > 1) || (to - page < EDGE && to < this.pages)) this.recentre(page);
   }
@@ -206,14 +210,20 @@ export class Stage {
     this.fit = "";
     this.resize(zoom.within(scale));
     const after = frame.getBoundingClientRect();
-    this.element.scrollBy({ left: after.left + across * after.width - held.x, top: after.top + down * after.height - held.y, behavior: "instant" });
+    this.element.scrollBy({
+      left: after.left + across * after.width - held.x,
+      top: after.top + down * after.height - held.y,
+      behavior: "instant",
+    });
     this.mark();
   }
 
   /** @param {Point} point @returns {HTMLElement} */
   under({ x, y }) {
     const found = document.elementsFromPoint(x, y).find((one) => one.parentElement === this.column);
-    return /** @type {HTMLElement} */ (found ?? this.column.querySelector(`[data-mf-n="${this.page}"]`) ?? this.column.firstElementChild);
+    return /** @type {HTMLElement} */ (
+      found ?? this.column.querySelector(`[data-mf-n="${this.page}"]`) ?? this.column.firstElementChild
+    );
   }
 
   /** @param {1 | -1} direction */
@@ -248,7 +258,8 @@ export class Stage {
     for (const frame of this.column.children) {
       const box = frame.getBoundingClientRect();
       const picture = frame.querySelector("img");
-      if (picture && box.bottom > top - 200 && box.top < bottom + 200 && picture.sizes !== across) picture.sizes = across;
+      if (picture && box.bottom > top - 200 && box.top < bottom + 200 && picture.sizes !== across)
+        picture.sizes = across;
     }
   }
 
@@ -257,7 +268,8 @@ export class Stage {
     const words = `${Math.round(this.scale * 100)}%`;
     if (percent) percent.textContent = words;
     percent?.setAttribute("aria-label", `${words}, show at 100%`);
-    for (const name of ["width", "page"]) this.root.querySelector(`[data-mf-zoom=${name}]`)?.setAttribute("aria-pressed", String(this.fit === name));
+    for (const name of ["width", "page"])
+      this.root.querySelector(`[data-mf-zoom=${name}]`)?.setAttribute("aria-pressed", String(this.fit === name));
     const { scrollWidth, clientWidth, scrollHeight, clientHeight } = this.element;
     this.element.toggleAttribute("data-mf-pans", scrollWidth > clientWidth + 1 || scrollHeight > clientHeight + 1);
   }

@@ -6,6 +6,7 @@ import { announce, near, on } from "./dom.js";
 import { fit } from "./fit.js";
 import { htmx } from "./host.js";
 import { Dicom } from "./preview-dicom.js";
+import { enter, leave } from "./preview-history.js";
 import * as keys from "./preview-keys.js";
 import * as pictures from "./preview-pictures.js";
 import * as printing from "./preview-print.js";
@@ -25,10 +26,6 @@ let opener = null;
 let key = "";
 let tried = 0;
 let again = 0;
-/** whether the open dialog has an entry in the history, so that Back closes it and nothing else */
-let entered = false;
-/** whether that entry is being removed because the dialog was closed in another way */
-let leaving = false;
 
 /** @param {Element | null} source @returns {HTMLElement | null} body of the dialog it targets */
 export function bodyOf(source) {
@@ -58,36 +55,6 @@ function pressed(source) {
   enter();
 }
 
-function enter() {
-  entered = true;
-  if (!leaving) history.pushState({ ...history.state, mfLook: true }, "");
-}
-
-function leave() {
-  if (!entered) return;
-  entered = false;
-  leaving = Boolean(history.state?.mfLook);
-  if (leaving) history.back();
-}
-
-/**
- * Closes the dialog. The event is not passed on, because the page around the dialog must not change.
- * @param {PopStateEvent} event
- */
-function wentBack(event) {
-  if (!leaving && !entered) return;
-  event.stopImmediatePropagation();
-  if (leaving) {
-    leaving = false;
-    if (entered) enter(); // it was opened again in the meantime
-    return;
-  }
-  entered = false;
-  /** @type {HTMLDialogElement | null} */ (doc.querySelector("dialog.mf-look[open]"))?.close();
-}
-
-addEventListener("popstate", wentBack); // must come before the sheet's listener: window listeners run in the order they were added
-
 /**
  * Prepares for another document. The current content stays until the new content has loaded.
  * @param {HTMLDialogElement} dialog @param {HTMLElement} source
@@ -110,7 +77,13 @@ function frame(dialog, name) {
 /** @param {Element} source @returns {boolean} whether its response is no longer awaited */
 export const isOld = (source) => source !== latest || !dialogOf(bodyOf(source))?.open;
 
-/** @param {Element} source the element that requested a document that failed to load @param {number} status @param {string} words @param {number} after seconds from Retry-After @param {string} signIn URL */
+/**
+ * @param {Element} source the element that requested a document that failed to load
+ * @param {number} status
+ * @param {string} words
+ * @param {number} after seconds from Retry-After
+ * @param {string} signIn URL
+ */
 export function failed(source, status, words, after, signIn) {
   const body = bodyOf(source);
   const dialog = dialogOf(body);
@@ -122,7 +95,14 @@ export function failed(source, status, words, after, signIn) {
   body.replaceChildren(frame(dialog, mfLookName));
   const find = (/** @type {string} */ name) => /** @type {HTMLElement} */ (body.querySelector(`[data-mf-${name}]`));
   const retry = find("again");
-  for (const [name, value] of [["hx-get", url], ["hx-target", "closest .mf-look-body"], ["hx-swap", "innerHTML"], ["data-mf-look", ""], ["data-mf-look-name", mfLookName]]) retry.setAttribute(name, value);
+  for (const [name, value] of [
+    ["hx-get", url],
+    ["hx-target", "closest .mf-look-body"],
+    ["hx-swap", "innerHTML"],
+    ["data-mf-look", ""],
+    ["data-mf-look-name", mfLookName],
+  ])
+    retry.setAttribute(name, value);
   htmx().process(retry);
   if (status === 503 && tried++ < TRIES) return waitFor(find("status"), retry, words, after);
   find("wait").hidden = true;
@@ -141,7 +121,9 @@ export function failed(source, status, words, after, signIn) {
 function waitFor(line, retry, words, after) {
   const before = tried;
   line.textContent = `${words} Retrying…`;
-  /** @type {HTMLElement | null | undefined} */ (line.closest(".mf-look-in")?.querySelector("[data-mf-look-close]"))?.focus();
+  /** @type {HTMLElement | null | undefined} */ (
+    line.closest(".mf-look-in")?.querySelector("[data-mf-look-close]")
+  )?.focus();
   latest = retry;
   again = setTimeout(() => {
     if (!retry.isConnected) return;
@@ -154,7 +136,9 @@ function waitFor(line, retry, words, after) {
 
 /** @param {Element} body holds the document, or the previous one if the response was dropped */
 export function shown(body) {
-  const root = /** @type {HTMLElement | null} */ (body.querySelector(".mf-look-in[data-mf-state=shown]:not([data-mf-ready])"));
+  const root = /** @type {HTMLElement | null} */ (
+    body.querySelector(".mf-look-in[data-mf-state=shown]:not([data-mf-ready])")
+  );
   const dialog = dialogOf(body);
   if (!root || !dialog) return;
   latest = null;
@@ -165,7 +149,11 @@ export function shown(body) {
   enhance(root);
   const same = key && root.querySelector(`[data-mf-key="${CSS.escape(key)}"]`);
   const other = { previous: "next", next: "previous" }[key];
-  const place = same || (other && root.querySelector(`[data-mf-key=${other}]`)) || root.querySelector("[data-mf-key=stage], [data-mf-scroll]") || root.querySelector("[data-mf-look-close]");
+  const place =
+    same ||
+    (other && root.querySelector(`[data-mf-key=${other}]`)) ||
+    root.querySelector("[data-mf-key=stage], [data-mf-scroll]") ||
+    root.querySelector("[data-mf-look-close]");
   /** @type {HTMLElement} */ (place).focus({ preventScroll: true });
   announce(root.dataset.mfSayShown ?? "", root);
 }
@@ -179,22 +167,33 @@ function stop() {
 function enhance(root) {
   stop();
   root.toggleAttribute("data-mf-ready", true);
-  if (root.querySelector("[data-mf-stage]")) stage = new Stage(root, (direction) => walk(root, direction < 0 ? "previous" : "next"));
+  if (root.querySelector("[data-mf-stage]"))
+    stage = new Stage(root, (direction) => walk(root, direction < 0 ? "previous" : "next"));
   if (stage && root.dataset.mfKind === "dicom") new Dicom(root, stage);
-  root.querySelectorAll("[data-mf-sheets] [role=tabpanel]").forEach((sheet, index) => sheet.toggleAttribute("hidden", index > 0));
+  root
+    .querySelectorAll("[data-mf-sheets] [role=tabpanel]")
+    .forEach((sheet, index) => sheet.toggleAttribute("hidden", index > 0));
   const current = /** @type {HTMLElement | null} */ (root.querySelector(".mf-look-film [aria-current]"));
   const film = current?.closest(".mf-look-film");
   if (current) film?.scrollTo({ left: current.offsetLeft - (film.clientWidth - current.offsetWidth) / 2 });
-  root.querySelector("[data-mf-panel]")?.setAttribute("aria-expanded", String(!!root.querySelector(".mf-look-side")?.checkVisibility()));
+  root
+    .querySelector("[data-mf-panel]")
+    ?.setAttribute("aria-expanded", String(!!root.querySelector(".mf-look-side")?.checkVisibility()));
   pictures.look(root);
 }
 
 /** @param {HTMLElement} root @param {string} where */
 function walk(root, where) {
   const film = /** @type {HTMLElement[]} */ ([...root.querySelectorAll(".mf-look-film a")]);
-  const link = where === "first" ? film[0] : where === "last" ? film.at(-1) : /** @type {HTMLElement | null} */ (root.querySelector(`[data-mf-key=${where}]`));
+  const link =
+    where === "first"
+      ? film[0]
+      : where === "last"
+        ? film.at(-1)
+        : /** @type {HTMLElement | null} */ (root.querySelector(`[data-mf-key=${where}]`));
   if (link && !link.hasAttribute("aria-current")) link.click();
-  else if (where === "previous" || where === "next") announce(where === "next" ? "This is the last document." : "This is the first document.", root);
+  else if (where === "previous" || where === "next")
+    announce(where === "next" ? "This is the last document." : "This is the first document.", root);
 }
 
 /** @param {Event} event the dialog was closed */
@@ -209,7 +208,9 @@ function closed({ target }) {
   dialog.removeAttribute("data-mf-slow");
   if (doc.activeElement && doc.activeElement !== doc.body) return;
   const place = dialog.closest(".mf-body, .mf-manager, .mf-main");
-  const next = opener?.isConnected ? opener : /** @type {HTMLElement | null | undefined} */ (place?.querySelector("[data-mf-look], h1, h2, a, button"));
+  const next = opener?.isConnected
+    ? opener
+    : /** @type {HTMLElement | null | undefined} */ (place?.querySelector("[data-mf-look], h1, h2, a, button"));
   next?.focus();
 }
 
@@ -221,7 +222,10 @@ const presses = {
   "[data-mf-go]": (button) => stage?.go(Number(button.dataset.mfGo)),
   "[data-mf-rotate]": () => stage?.rotate(),
   "[data-mf-panel]": (button) => togglePanel(button),
-  "[data-mf-zoom]": ({ dataset: { mfZoom } }) => (mfZoom === "in" || mfZoom === "out" ? stage?.step(mfZoom === "in" ? 1 : -1) : stage?.fitTo(/** @type {any} */ (mfZoom))),
+  "[data-mf-zoom]": ({ dataset: { mfZoom } }) =>
+    mfZoom === "in" || mfZoom === "out"
+      ? stage?.step(mfZoom === "in" ? 1 : -1)
+      : stage?.fitTo(/** @type {any} */ (mfZoom)),
   "[data-mf-turn]": (button) => stage?.go(stage.page + Number(button.dataset.mfTurn)),
   "[role=tab]": keys.choose,
 };
@@ -241,7 +245,8 @@ function clicked(event) {
 
 /** @param {MouseEvent} event a link was opened in a new tab with a modifier key */
 function elsewhere(event) {
-  if ((event.ctrlKey || event.metaKey || event.shiftKey) && near(event, "a[data-mf-look]")) event.stopImmediatePropagation();
+  if ((event.ctrlKey || event.metaKey || event.shiftKey) && near(event, "a[data-mf-look]"))
+    event.stopImmediatePropagation();
 }
 
 /** @param {Event} event a page number was entered, or a button beside it pressed */
@@ -251,7 +256,8 @@ function submitted(event) {
   event.preventDefault();
   event.stopPropagation();
   const field = /** @type {HTMLInputElement} */ (form.querySelector("[data-mf-page-field]"));
-  if (!(/** @type {SubmitEvent} */ (event).submitter?.hasAttribute("data-mf-turn"))) stage.go(pageOf(field.value, stage.pages, stage.page));
+  if (!(/** @type {SubmitEvent} */ (event).submitter?.hasAttribute("data-mf-turn")))
+    stage.go(pageOf(field.value, stage.pages, stage.page));
 }
 
 /** @param {HTMLElement} button shows the details where there is no room for them, and hides them where there is */
@@ -275,7 +281,10 @@ export function start() {
   doc.addEventListener("keydown", keyed);
   doc.addEventListener("submit", submitted, true);
   doc.addEventListener("close", closed, true);
-  on("change", (event) => near(event, "[data-mf-page-field]") && stage?.go(pageOf(event.target.value, stage.pages, stage.page)));
+  on(
+    "change",
+    (event) => near(event, "[data-mf-page-field]") && stage?.go(pageOf(event.target.value, stage.pages, stage.page)),
+  );
   pictures.start();
   printing.start();
   const alone = /** @type {HTMLElement | null} */ (doc.querySelector(".mf-look-alone .mf-look-in"));

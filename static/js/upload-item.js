@@ -68,5 +68,10 @@ export function barWords(some) {
   const count = (/** @type {(item: Item) => boolean} */ wanted) => some.filter(wanted).length;
   const [moving, failed] = [count(isActive), count(({ state }) => state === "failed")];
   if (moving) return `Adding ${plural(moving, "file")}…`;
-  return failed ? `${plural(failed, "file")} could not be added` : `${plural(count(({ state }) => state === "held"), "file")} not added yet`;
+  return failed
+    ? `${plural(failed, "file")} could not be added`
+    : `${plural(
+        count(({ state }) => state === "held"),
+        "file",
+      )} not added yet`;
 }

@@ -39,16 +39,22 @@ export function retry(item) {
 export const itemOf = (element) => store.all().find(({ row }) => row.contains(element));
 
 /** @param {string} [managerId] @returns {boolean} whether leaving would lose files */
-export const pending = (managerId) => store.all().some((item) => isUnfinished(item) && (!managerId || item.widget.id === managerId));
+export const pending = (managerId) =>
+  store.all().some((item) => isUnfinished(item) && (!managerId || item.widget.id === managerId));
 
 /** @param {string} managerId of a record's form @returns {boolean} whether files are held there until it is saved */
-export const isHeld = (managerId) => store.all().some(({ state, widget }) => state === "held" && widget.id === managerId);
+export const isHeld = (managerId) =>
+  store.all().some(({ state, widget }) => state === "held" && widget.id === managerId);
 
 /**
  * Removes held and refused files. Uploads started before the form was opened continue.
  * @param {string} managerId
  */
-export const discard = (managerId) => store.all().filter(({ state, widget }) => ["held", "refused"].includes(state) && widget.id === managerId).forEach(cancel);
+export const discard = (managerId) =>
+  store
+    .all()
+    .filter(({ state, widget }) => ["held", "refused"].includes(state) && widget.id === managerId)
+    .forEach(cancel);
 
 /* The page around it */
 
@@ -80,8 +86,8 @@ export function recordSaved(type, id) {
 
 /** @param {string} type @param {string} id */
 export function recordCreated(type, id) {
-  for (const item of store.all().filter(({ widget }) => widget.id === `mf-manager-${type}-new`)) item.widget = page.becameRecord(item.widget, type, id);
+  for (const item of store.all().filter(({ widget }) => widget.id === `mf-manager-${type}-new`))
+    item.widget = page.becameRecord(item.widget, type, id);
   attach();
   recordSaved(type, id);
 }
-

@@ -17,8 +17,7 @@ import { durationWords, plural } from "./upload-words.js";
 /** @typedef {import("./upload-item.js").Task} Task */
 
 const UNREADABLE = "This file can no longer be read. Select it again.";
-const UNEXPECTED =
-  "Unexpected response from the server. Check whether the file is in the list before you try again.";
+const UNEXPECTED = "Unexpected response from the server. Check whether the file is in the list before you try again.";
 
 /** @type {Promise<number> | null} */
 let renewal = null;
@@ -60,7 +59,8 @@ const isOutage = ({ state, task, row }) => state === "failed" && task === "send"
 
 /** Resumes everything that is waiting or paused, or failed because of an outage. */
 export function goOn() {
-  for (const item of store.session.signedOut ? [] : store.all().filter((one) => isIdle(one) || isOutage(one))) go(Object.assign(item, { tries: 0, waited: 0 }));
+  for (const item of store.session.signedOut ? [] : store.all().filter((one) => isIdle(one) || isOutage(one)))
+    go(Object.assign(item, { tries: 0, waited: 0 }));
 }
 
 /** @param {Item} item @returns {transfer.Request} */
@@ -70,8 +70,16 @@ function askSend(item) {
   Object.assign(item, { sent: view.fields(row), samples: [{ at: Date.now(), bytes: 0 }] });
   store.change(item, "sending");
   const [type, name] = ["application/octet-stream", transfer.disposition(file.name)];
-  const headers = { "Content-Type": type, "Content-Disposition": name, "Idempotency-Key": key, "X-CSRFToken": widget.token };
-  const watch = { progress: (/** @type {number} */ bytes) => progress(item, bytes), sent: () => store.change(item, "processing") };
+  const headers = {
+    "Content-Type": type,
+    "Content-Disposition": name,
+    "Idempotency-Key": key,
+    "X-CSRFToken": widget.token,
+  };
+  const watch = {
+    progress: (/** @type {number} */ bytes) => progress(item, bytes),
+    sent: () => store.change(item, "processing"),
+  };
   return transfer.request(transfer.withQuery(widget.upload, item.sent), { headers, body: file }, watch);
 }
 
@@ -82,12 +90,16 @@ function progress(item, bytes) {
 }
 
 /** @param {Item} item @param {string} url @param {Record<string, string>} values */
-const post = ({ widget }, url, values) => transfer.request(url, { headers: { "X-CSRFToken": widget.token }, body: new URLSearchParams(values) });
+const post = ({ widget }, url, values) =>
+  transfer.request(url, { headers: { "X-CSRFToken": widget.token }, body: new URLSearchParams(values) });
 
 /** @param {Item} item @returns {transfer.Request} */
 function askSave(item) {
   item.sent = view.fields(item.row);
-  return post(item, item.widget.upload.replace(/\/[^/]+\/[^/]+\/files$/, `/files/${item.stored}/edit`), { ...item.sent, within: "manager" });
+  return post(item, item.widget.upload.replace(/\/[^/]+\/[^/]+\/files$/, `/files/${item.stored}/edit`), {
+    ...item.sent,
+    within: "manager",
+  });
 }
 
 /** @param {Item} item @returns {transfer.Request} */
@@ -158,7 +170,11 @@ function refuse(item, answer) {
 
 /** @param {Item} item @param {string} words */
 function fail(item, words) {
-  const before = { send: "", save: "Added, but your changes could not be saved. ", cancel: "This file may have been added anyway. " }[item.task];
+  const before = {
+    send: "",
+    save: "Added, but your changes could not be saved. ",
+    cancel: "This file may have been added anyway. ",
+  }[item.task];
   store.change(item, "failed", before + words);
   page.say(item.widget, `${item.file.name}: ${item.words}`);
   rest(item.widget);
@@ -213,7 +229,11 @@ async function renewFor(item) {
   const status = await renew(item.widget);
   if (item.request || !store.has(item)) return;
   if (status === 200) go(item);
-  else settle(item, transfer.readAnswer(status, "", () => null));
+  else
+    settle(
+      item,
+      transfer.readAnswer(status, "", () => null),
+    );
 }
 
 /** @param {Item} item */
@@ -255,6 +275,7 @@ function rest(widget) {
   const own = store.itemsOf(widget);
   const failed = own.filter(({ state }) => state === "failed").length;
   if (own.some(isActive) || !widget.added) return;
-  if (widget.added + failed > 1) page.say(widget, `${plural(widget.added, "file")} added${failed ? `, ${failed} could not be added` : ""}.`);
+  if (widget.added + failed > 1)
+    page.say(widget, `${plural(widget.added, "file")} added${failed ? `, ${failed} could not be added` : ""}.`);
   widget.added = 0;
 }

@@ -5,7 +5,10 @@ import { rate } from "./transfer.js";
 import { progressWords } from "./upload-words.js";
 
 /** @typedef {import("./upload-item.js").Item} Item */
-/** @typedef {"refused" | "held" | "queued" | "sending" | "processing" | "waiting" | "paused" | "failed" | "cancelling" | "done"} State */
+/**
+ * @typedef {"refused" | "held" | "queued" | "sending" | "processing" | "waiting" | "paused" | "failed" | "cancelling"
+ *   | "done"} State
+ */
 /** @typedef {"add-now" | "cancel" | "dismiss" | "retry" | "smaller"} Action a button of the row */
 /** @typedef {{ signedOut: boolean, now: number }} Moment */
 /**

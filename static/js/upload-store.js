@@ -61,7 +61,9 @@ function tick() {
 
 /** Updates the messages for files that did not fit: whether they fit now. */
 export function recheckRoom() {
-  const full = items.filter(({ state, row }) => ["refused", "failed"].includes(state) && row.dataset.mfCode === "too-many");
+  const full = items.filter(
+    ({ state, row }) => ["refused", "failed"].includes(state) && row.dataset.mfCode === "too-many",
+  );
   for (const item of full) {
     const { limits, widget } = item;
     const fits = widget.free > itemsOf(widget).filter(takesPlace).length;

@@ -61,7 +61,9 @@ function open(zone, input) {
   input.click();
 }
 
-/** @returns {HTMLElement | null | undefined} zone of the widget whose picker was opened, even if a swap has replaced it */
+/**
+ * @returns {HTMLElement | null | undefined} zone of the widget whose picker was opened, even if a swap has replaced it
+ */
 const zoneNow = () => document.getElementById(picking)?.querySelector("[data-mf-zone]");
 
 /** @param {Event} event */
@@ -120,7 +122,9 @@ function dragLeave(event) {
 
 /** @param {ClipboardEvent} event */
 function paste(event) {
-  const zone = /** @type {HTMLElement | null | undefined} */ (near(event, ".mf-manager")?.querySelector("[data-mf-zone]"));
+  const zone = /** @type {HTMLElement | null | undefined} */ (
+    near(event, ".mf-manager")?.querySelector("[data-mf-zone]")
+  );
   const files = zone ? pasted(event) : [];
   if (!zone || !files.length) return;
   event.preventDefault();
@@ -141,7 +145,12 @@ function afterSwap() {
 /** @param {FocusEvent} event */
 function focusLeft(event) {
   const item = event.target instanceof Element ? queue.itemOf(event.target) : undefined;
-  if (item?.state !== "done" || item.task !== "send" || item.row.contains(/** @type {Node | null} */ (event.relatedTarget))) return;
+  if (
+    item?.state !== "done" ||
+    item.task !== "send" ||
+    item.row.contains(/** @type {Node | null} */ (event.relatedTarget))
+  )
+    return;
   setTimeout(() => item.state === "done" && item.task === "send" && queue.finish(item));
 }
 

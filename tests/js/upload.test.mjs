@@ -139,6 +139,7 @@ test("what failed, was refused or is done takes no place", () => {
 
 test("the buttons of a row follow from its state and from why it was refused", () => {
   const row = (dataset = {}) => ({ row: { dataset } });
+  /** @param {object} some */
   const actions = (some) => looks(item({ ...row(), ...some })).actions;
   assert.deepEqual(actions({ state: "sending" }), ["cancel"]);
   assert.deepEqual(actions({ state: "paused" }), ["retry", "cancel"]);
