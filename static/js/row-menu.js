@@ -1,7 +1,8 @@
 /**
  * The menu of a document's row. The page holds it once per list; it is filled in where it opens.
  */
-import { htmx, near, on } from "./dom.js";
+import { near, on } from "./dom.js";
+import { htmx } from "./host.js";
 
 const doc = document;
 const GAP = 4; // pixels between the button and its menu
