@@ -17,6 +17,8 @@ ACTIONS = {  # past tense, infinitive, icon; {} is the document, record or patie
     "restore": ("restored {}", "restore {}", "undo-2"),
     "purge": ("permanently deleted {}", "permanently delete {}", "trash-2"),
     "view": ("viewed {}", "view {}", "eye"),
+    "preview": ("viewed {}", "view {}", "eye"),
+    "print": ("printed {}", "print {}", "printer"),
     "list": ("viewed the documents of {}", "view the documents of {}", "files"),
     "list-trash": ("viewed the trash of {}", "view the trash of {}", "trash-2"),
     "list-records": ("viewed {}", "view {}", "folder-open"),
