@@ -35,8 +35,8 @@ COUNTED = {  # what `plural` counts
     "month": ngettext_noop("%(num)s month", "%(num)s months"),
     "object": ngettext_noop("%(num)s object", "%(num)s objects"),
     "page": ngettext_noop("%(num)s page", "%(num)s pages"),
-    "problem": ngettext_noop("%(num)s problem", "%(num)s problems"),
     "person": ngettext_noop("%(num)s person", "%(num)s people"),
+    "problem": ngettext_noop("%(num)s problem", "%(num)s problems"),
     "record": ngettext_noop("%(num)s record", "%(num)s records"),
     "year": ngettext_noop("%(num)s year", "%(num)s years"),
 }
