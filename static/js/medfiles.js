@@ -13,6 +13,7 @@ import * as guard from "./guard.js";
 import * as layout from "./layout.js";
 import * as list from "./list.js";
 import * as menus from "./menus.js";
+import * as older from "./older.js";
 import * as paper from "./paper.js";
 import * as preview from "./preview.js";
 import * as rowMenu from "./row-menu.js";
@@ -127,6 +128,7 @@ function bring() {
 doc.documentElement.classList.add("mf-js");
 guard.start();
 menus.start();
+older.start();
 upload.start();
 unsaved.start();
 fresh.start();
