@@ -1,7 +1,6 @@
 /**
  * Where focus moves when a swap has replaced the pressed control.
  */
-import { on } from "./dom.js";
 import { acting } from "./fresh.js";
 
 /**
@@ -59,18 +58,3 @@ function placeFocus(place, last) {
   const next = /** @type {HTMLElement[]} */ (wishes.filter(Boolean)).find((one) => one.checkVisibility());
   next?.focus();
 }
-
-/** @type {Element | null} what stands before the focused link to older entries while they load */
-let before = null;
-
-/** @param {CustomEvent} event @returns {Element | null} the link to older entries that the response replaces */
-const older = ({ detail }) => /** @type {any} */ (detail.ctx?.target ?? detail.target)?.closest?.(".mf-older") ?? null;
-
-on("htmx:beforeSwap htmx:before:swap", (event) => {
-  const link = older(event);
-  if (link) before = link.contains(document.activeElement) ? link.previousElementSibling : null;
-});
-on("htmx:afterSwap htmx:after:swap", () => {
-  /** @type {HTMLElement | null | undefined} */ (before?.nextElementSibling?.querySelector("a"))?.focus();
-  before = null;
-});

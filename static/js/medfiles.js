@@ -14,6 +14,7 @@ import { bring, listen } from "./host.js";
 import * as layout from "./layout.js";
 import * as list from "./list.js";
 import * as menus from "./menus.js";
+import * as older from "./older.js";
 import * as paper from "./paper.js";
 import * as preview from "./preview.js";
 import * as rowMenu from "./row-menu.js";
@@ -120,6 +121,7 @@ if (!("commandForElement" in HTMLButtonElement.prototype)) {
 doc.documentElement.classList.add("mf-js");
 guard.start();
 menus.start();
+older.start();
 upload.start();
 unsaved.start();
 fresh.start();

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.people import Person
-from tests.browser.widget import focused
+from tests.browser.widget import focused, pick, row
 
 
 def entry(page: Page, visit: Any) -> Locator:
@@ -68,6 +68,26 @@ def test_older_records_load_at_the_end_and_the_focus_moves_to_the_first(page: Pa
     expect(page.locator(".mf-entry").nth(50)).to_be_focused()
     expect(page.locator(".mf-year > h2")).to_have_text(["2026", "2024"])
     expect(page.get_by_role("link", name="Show older records")).to_have_count(0)
+
+
+def test_timeline_follows_what_is_done_in_the_sheet(page: Page, many: Any) -> None:
+    page.goto(f"/patients/{many.id}")
+    page.get_by_role("link", name="Show older records").click()
+    last = page.locator(".mf-entry").nth(59)
+    last.click()
+    pick(page, "Growth.png")
+    expect(row(page, "Growth.png")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(last).to_contain_text("1 document")
+    expect(last).to_be_focused()
+    expect(page.locator(".mf-entry")).to_have_count(60)
+    expect(page.locator("#mf-tab-documents")).to_have_text("Documents 1")
+    last.press("Enter")
+    page.get_by_text("More actions for Visit").locator("..").click()
+    page.get_by_role("button", name="Move visit to trash").click()
+    expect(page.locator(".mf-entry")).to_have_count(59)
+    expect(chips(page).get_by_role("link", name="All 59")).to_be_visible()
+    expect(page.get_by_role("button", name="Undo")).to_be_focused()
 
 
 def test_year_is_scrolled_to_or_opened(page: Page, person: Person, many: Any) -> None:

@@ -12,8 +12,7 @@ from tests.browser.widget import menu, names, row
 # Links within a line of text are as high as the line. A label or a stretched link makes a control larger than its box.
 SMALL = """() => {
   const low = (one) => one.getBoundingClientRect().height < 43.5;
-  const ticks = "input[type=checkbox], input[type=radio]";
-  const stretched = (one) => one.matches(`.mf-stretch, .mf-look-link, .mf-skip, ${ticks}`);
+  const stretched = (one) => one.matches(".mf-stretch, .mf-look-link, .mf-skip, [type=checkbox], [type=radio]");
   const written = (one) => one.matches("p a, dd a, .mf-recent-record, .mf-link, .mf-brand");
   return [...document.querySelectorAll("a, button, summary, select, input")]
     .filter((one) => one.checkVisibility({ opacityProperty: true, visibilityProperty: true }))
