@@ -33,7 +33,7 @@ class EntityFile(db.Model):  # type: ignore[name-defined,misc]
     __table_args__ = (
         UniqueConstraint("file_path"),
         Index(None, "entity_type", "entity_id", "deleted_at", "id"),
-        Index(None, "patient_id", "deleted_at"),
+        Index(None, "patient_id", "deleted_at", "uploaded_at", "id"),
         _partial("deleted_at IS NULL", "entity_type", "entity_id", "deleted_at", "uploaded_at", "id"),
         _partial("deleted_at IS NULL", "entity_type", "entity_id", "deleted_at", "sort_name", "id"),
         _partial("deleted_at IS NULL", "uploaded_at"),
