@@ -120,7 +120,9 @@ export function look(place) {
     if (picture.complete && picture.naturalWidth) arrived(picture);
     else if (picture.complete && picture.getAttribute("src") && picture.loading !== "lazy") failed(picture);
   }
-  for (const picture of /** @type {NodeListOf<HTMLImageElement>} */ (place.querySelectorAll(`:is(${THUMBS}, ${CARDS}) img`))) {
+  /** @type {NodeListOf<HTMLImageElement>} */
+  const pictures = place.querySelectorAll(`:is(${THUMBS}, ${CARDS}) img`);
+  for (const picture of pictures) {
     if (picture.complete && !picture.naturalWidth) failed(picture);
   }
 }

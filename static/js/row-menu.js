@@ -54,7 +54,8 @@ function close() {
 /** @param {FocusEvent} event the focus moved on with Tab */
 function left({ currentTarget, relatedTarget }) {
   const menu = /** @type {HTMLElement} */ (currentTarget);
-  if (relatedTarget instanceof Node && !menu.contains(relatedTarget) && menu.matches(":popover-open")) menu.hidePopover();
+  const isLeft = relatedTarget instanceof Node && !menu.contains(relatedTarget);
+  if (isLeft && menu.matches(":popover-open")) menu.hidePopover();
 }
 
 /** @param {HTMLElement} button */

@@ -27,6 +27,7 @@ from tests.support.shared_installation import environ_in
 
 pytestmark = pytest.mark.database
 
+LONG_AGO = datetime(2025, 1, 1, tzinfo=UTC)  # before anything was moved to the trash
 PAGE = 50
 LARGE = ("entity_files", "visits", "audit_events", "patients")
 
@@ -137,7 +138,6 @@ VERBS: dict[str, Callable[[World], Any]] = {
     "records of a patient": lambda world: world.records().list(FIRST, world.kind()),
 }
 FIRST_DOCUMENT = 1_000_000_001
-LONG_AGO = datetime(2025, 1, 1, tzinfo=UTC)  # before anything was moved to the trash
 
 
 @pytest.mark.parametrize("verb", VERBS)
