@@ -210,12 +210,12 @@ def test_moving_to_trash_does_not_change_older_files(world: World, lab: Any) -> 
 def test_finishing_deletes_older_rows_and_files_of_what_was_moved(world: World) -> None:
     older = planted(world)
     migrate(world)
-    left = len(older.files) - len(older.movable)
-    for words in ((), ("--leave", str(left - 1))):
+    unmoved = len(older.files) - len(older.movable)
+    for words in ((), ("--leave", str(unmoved - 1))):
         refused = migrate(world, "--finish", *words)
-        assert (refused.exit_code, f"--leave {left}" in refused.output) == (FINDINGS, True)
+        assert (refused.exit_code, f"--leave {unmoved}" in refused.output) == (FINDINGS, True)
     assert rows() == len(older.files)
-    result = migrate(world, "--finish", "--leave", str(left), "--json")
+    result = migrate(world, "--finish", "--leave", str(unmoved), "--json")
     assert (result.exit_code, said(result)["removed"]) == (0, len(older.movable))
     state = installation.state(older)
     assert {row[0] for row in state["rows"]} == {file.id for file in older.files if file.stays}

@@ -24,6 +24,7 @@ from medfiles.legacy.medikeep.mapping import Mapped, Row
 from medfiles.legacy.medikeep.schema import MediKeep
 from medfiles.models import LegacyId, LegacySource, Patient, PatientShare, User
 from medfiles.record_types.declared import RecordType, Registry
+from medfiles.records import hues
 
 BATCH = 100
 USER, PATIENT, SHARE = "user", "patient", "share"
@@ -211,7 +212,7 @@ class Patients(Step):
             )
             return match, False
         self.note(row, found)
-        patient = Patient(user_id=user_id, **found.values)
+        patient = Patient(user_id=user_id, hue=hues.least_used(Patient.user_id == user_id), **found.values)
         db.session.add(patient)
         db.session.flush()
         event_log.record(None, "create-patient", AuditTarget(patient.id, name=patient.full_name))

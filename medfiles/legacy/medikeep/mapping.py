@@ -54,7 +54,7 @@ class Mapped:
 def patient(row: Row, physician: Row | None, allergies: Sequence[Row]) -> Mapped:
     """Return a patient. Fields without a place here become lines in the notes."""
     found = Mapped()
-    _fill(found, row, PATIENT_FIELDS)
+    _fill(found, row, [one for one in PATIENT_FIELDS if one.name not in ("allergies", "hue")])
     with_unit = {"height": ("in", INCHES, "cm"), "weight": ("lb", POUNDS, "kg")}
     for name in _rest(row, PATIENT_FIELDS):
         if name in with_unit and isinstance(row[name], int | float) and row[name]:
@@ -64,11 +64,8 @@ def patient(row: Row, physician: Row | None, allergies: Sequence[Row]) -> Mapped
             found.line(_label(name), row[name])
     if physician:
         found.line("Physician", _practitioner(physician))
-    lines = [_allergy(one) for one in allergies]
-    if any(each.name == "allergies" for each in PATIENT_FIELDS):
-        found.values["allergies"] = "\n".join(lines) or None
-    else:
-        found.lines += [f"Allergy: {line}" for line in lines]
+    [limit] = [one.limit for one in PATIENT_FIELDS if one.name == "allergies"]
+    found.values["allergies"] = _fitted(found, "Allergies", "; ".join(map(_allergy, allergies)) or None, limit)
     found.finish(row)
     return found
 
