@@ -24,7 +24,7 @@ from medfiles.models import ApiToken, Patient, Role, Session, User
 from medfiles.permissions import Actor
 
 ADMIN = "admin"
-NO_ACCOUNT = "nobody@unknown.example"
+NO_ACCOUNT = "no-account@unknown.example"
 ADMIN_ROLE = "Can open the status page; no access to documents"
 PASSWORD_MIN_LENGTH = 10
 PASSWORD_LENGTH = f"Passwords must be {PASSWORD_MIN_LENGTH} to 128 characters long."

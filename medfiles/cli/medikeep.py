@@ -42,7 +42,7 @@ def group() -> None:
     help="Move this many files per transaction.",
 )
 @click.option("--backup", type=click.Path(file_okay=False, path_type=Path), help="Write the backup to this folder.")
-@click.option("--roll-back", is_flag=True, help="Undo the import: delete what it created and nobody has changed.")
+@click.option("--roll-back", is_flag=True, help="Undo the import: delete what it created, unless it has been changed.")
 @with_summary
 def medikeep(source_url: str, source_uploads: Path, as_json: bool, **wanted: Any) -> None:
     """Import accounts, patients, shares, records and documents from MediKeep. Safe to interrupt and run again."""

@@ -282,6 +282,27 @@ def test_a_file_deleted_in_the_newer_version_does_not_come_back(world: World, em
     assert hashlib.sha256(answer.data).hexdigest() == copied.sha256
 
 
+def test_an_upgrade_between_two_imports_makes_no_second_document(world: World, tmp_path: Path) -> None:
+    there = medikeep.plant(
+        f"sqlite:///{tmp_path}/medikeep.db", tmp_path / "medikeep", newer=False, files=5, faults=False
+    )
+    imported(world, there)
+    with there.engine.begin() as connection:
+        for statement in filter(str.strip, medikeep.NEW_FILES.split(";")):
+            connection.execute(text(statement))
+        columns = "file_name, file_path, file_type, file_size, uploaded_at"
+        connection.execute(
+            text(
+                f"INSERT INTO entity_files (entity_type, entity_id, {columns}) "
+                f"SELECT 'lab-result', lab_result_id, {columns} FROM lab_result_files"
+            )
+        )
+    for words in (("--dry-run",), (), ()):
+        found = imported(world, there, *words)
+        assert (found["moved_now"], found["outcomes"]["entity_files"]) == (0, {"earlier": 5})
+    assert found["verification"]["documents"] == len(world.files()) == 5
+
+
 def test_a_number_of_the_source_never_answers_for_another_lab_result(world: World, empty: Installation) -> None:
     mine = world.record("lab-result").id
     patient = empty.patient(empty.account("nora"))

@@ -107,7 +107,7 @@ class Collector:
             if self.source.only and attached.patient not in self.source.only:
                 self.ledger.outcome(table, row["id"], LEFT_OUT)
             elif copied:
-                self._pair(row, attached)
+                self._pair(row, attached, known)
             else:
                 self._add(table, row, attached, row["id"] in known)
 
@@ -129,15 +129,29 @@ class Collector:
             attached.append(Attached(name_, number if row else None, row["patient_id"] if row else None, title))
         return attached
 
-    def _pair(self, row: Row, attached: Attached) -> None:
-        """Account for a row of the older table whose file the newer table has taken over."""
+    def _pair(self, row: Row, attached: Attached, known: Mapping[int, int | None]) -> None:
+        """Account for a row of the older table whose file the newer table has taken over.
+
+        If it was imported before the source was upgraded, the newer row stands for the same document.
+        """
         query = "SELECT number FROM files WHERE record_table = 'lab_results' AND record = ? AND base = ? AND source = ?"
         found = self.ledger.ask(query, row["lab_result_id"], _base(row["file_path"]), schema.NEW_FILES)
+        if found and row["id"] in known:
+            self._take_over(found[0][0], known[row["id"]])
         outcome = SAME if found else DELETED
         self.ledger.outcome(schema.OLD_FILES, row["id"], outcome)
         if not found:
             self.ledger.finding("deleted", schema.OLD_FILES, row["id"], f"it was {DELETED}")
         self._insert(schema.OLD_FILES, row, attached, "{}", found[0][0] if found else None, "paired")
+
+    def _take_over(self, number: int, document_id: int | None) -> None:
+        [(old_id, stays)] = self.ledger.ask("SELECT id, stays FROM files WHERE number = ?", number)
+        if stays == EARLIER:
+            return
+        with self.source.batch():
+            log.replace(self.source.known, KINDS[schema.NEW_FILES], old_id, document_id, brought=True)
+        self.ledger.run("UPDATE files SET stays = ? WHERE number = ?", EARLIER, number)
+        self.ledger.outcome(schema.NEW_FILES, old_id, EARLIER)
 
     def _add(self, table: str, row: Row, attached: Attached, is_earlier: bool) -> None:
         path, size, stays = self._place(row)
@@ -311,10 +325,10 @@ class FileMover(BatchMover):
 
     def record(self, one: Prepared) -> Mapping[str, Any]:
         old: SourceFile = one.old
-        log.replace(self.source.known, KINDS[old.source], old.old_id, one.row.id, brought=True)
+        log.enter(self.source.known, KINDS[old.source], old.old_id, one.row.id)
         if old.source == schema.NEW_FILES:
             for number in self._older(old):
-                log.replace(self.source.known, KINDS[schema.OLD_FILES], number, one.row.id, brought=True)
+                log.enter(self.source.known, KINDS[schema.OLD_FILES], number, one.row.id)
         return {"old_id": old.old_id, "sha256": one.row.sha256}
 
 

@@ -16,6 +16,8 @@ CREATE TABLE ids (kind TEXT, old INTEGER, new INTEGER, PRIMARY KEY (kind, old));
 CREATE TABLE files (number INTEGER PRIMARY KEY, source TEXT, id INTEGER, record_table TEXT, record INTEGER,
     patient INTEGER, name TEXT, base TEXT, details TEXT, same_as INTEGER, stays TEXT, size INTEGER);
 CREATE INDEX by_record ON files (record_table, record, base);
+CREATE INDEX by_twin ON files (same_as);
+CREATE INDEX by_name ON files (name);
 CREATE INDEX by_patient ON files (patient);
 CREATE TABLE named (path TEXT PRIMARY KEY);
 """

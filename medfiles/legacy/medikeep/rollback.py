@@ -1,4 +1,4 @@
-"""Roll back an import: delete the documents it created, then the rows it created that nobody has changed."""
+"""Roll back an import: delete the documents it created, then the unchanged rows it created."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
