@@ -69,6 +69,8 @@ def copy_to(target: Engine, report: Callable[[str, int], None] = lambda table, r
         versions = [one.execute(text(f"SELECT version_num FROM {VERSION}")).all() for one in (here, there)]
         if versions[0] != versions[1]:
             raise Conflict("The two databases have different versions. Update this one with `flask db upgrade`.")
+        for table in tables:
+            _check_lengths(table, here)
         there.execute(delete(HousekeepingRound))
         try:
             rows = {table.name: _copy(table, here, there, report) for table in tables}
@@ -81,6 +83,20 @@ def copy_to(target: Engine, report: Callable[[str, int], None] = lambda table, r
             _advance_sequence(table, here, there)
         others = {*inspect(here).get_table_names()} - {table.name for table in tables} - {VERSION}
     return CopyResult(rows, sorted(others))
+
+
+def _check_lengths(table: Table, here: Connection) -> None:
+    """Raise IntegrityFailed if a text is longer than its column, which SQLite allows and PostgreSQL does not."""
+    key = list(table.primary_key.columns)
+    for column in table.columns:
+        limit = getattr(column.type, "length", None)
+        if not isinstance(column.type, String) or limit is None:
+            continue
+        row = here.execute(select(*key).where(func.length(column) > limit).limit(1)).first()
+        if row is not None:
+            which = ", ".join(f"{one.name} {value}" for one, value in zip(key, row, strict=True))
+            reason = f"“{column.name}” is longer than {limit} characters. Shorten it and try again."
+            raise IntegrityFailed(f"{table.name}, row with {which}: {reason} Nothing was copied.")
 
 
 def _copy(table: Table, here: Connection, there: Connection, report: Callable[[str, int], None]) -> int:

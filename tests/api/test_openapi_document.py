@@ -21,7 +21,7 @@ from medfiles.database.session import db, transaction
 from medfiles.documents import quota
 from medfiles.http import capacity
 from medfiles.http.errors import ERRORS
-from medfiles.models import ApiToken
+from medfiles.models import ApiToken, LegacyId, LegacySource
 from medfiles.sandbox.pool import Busy, NotChecked
 from tests.support import samples
 from tests.support.factories import World
@@ -265,6 +265,15 @@ def provoke_uploads(world: World, script: Script) -> None:
     script.upload(files, "note.txt", note, **{"Idempotency-Key": "two"})
 
 
+def import_lab_result(world: World, number: int) -> None:
+    """Leave what an import leaves of a lab result that had this number."""
+    record = world.record("lab-result")
+    with transaction() as session:
+        session.add(source := LegacySource(place="medikeep sqlite:///elsewhere.db", timezone="UTC"))
+        session.flush()
+        session.add(LegacyId(source_id=source.id, kind="lab-result", old_id=number, new_id=record.id, brought=True))
+
+
 def provoke_states(world: World, script: Script) -> None:
     visit, gone = world.record(), world.record()
     file, left = world.attach(visit).id, world.attach(gone).id
@@ -284,6 +293,8 @@ def provoke_states(world: World, script: Script) -> None:
     script.ask("POST", f"/files/{left}/restore")
     older = world.older_file(world.record("lab-result"))
     script.ask("DELETE", f"/lab-result-files/{older.id}")
+    import_lab_result(world, 900)
+    script.ask("GET", "/lab-results/900/files")
     patient = world.patient()
     script.ask("POST", f"/patients/{patient.id}/restore")
     for _ in range(2):
