@@ -64,7 +64,8 @@ def send_document(opened: DocumentContent, *, direct: bool = False) -> Response:
 def send_picture(picture: Picture, *, note: str | None = None, **headers: str) -> Response:
     """Send a picture, or 304 if the client already has it.
 
-    The header `Preview-Note`, percent-encoded UTF-8, states what the picture leaves out. `note` says so of the document.
+    The header `Preview-Note`, percent-encoded UTF-8, states what the picture leaves out. `note` states it for the whole
+    document.
     """
     response = current_app.response_class(mimetype="image/webp")
     response.headers.update({**DOCUMENT_HEADERS, "Accept-Ranges": "none", **headers})

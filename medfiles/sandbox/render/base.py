@@ -69,11 +69,14 @@ def fit(image: Image.Image, width: int) -> Image.Image:
     return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
 
 
-def encode_webp(image: Image.Image, note: str | None = None) -> dict[str, Any]:
-    """Encode the image as WebP, without metadata. `note` states what the picture leaves out."""
+def encode_webp(image: Image.Image, note: str | None = None, *, exact: bool = False) -> dict[str, Any]:
+    """Encode the image as WebP, without metadata.
+
+    `note` states what the picture leaves out. `exact` keeps every pixel as it is.
+    """
     bare, target = Image.new("RGB", image.size), BytesIO()
     bare.paste(image)
-    bare.save(target, "WEBP", quality=QUALITY, method=EFFORT)
+    bare.save(target, "WEBP", quality=QUALITY, method=EFFORT, lossless=exact)
     webp = base64.b64encode(target.getvalue()).decode()
     return {"webp": webp, "width": image.width, "height": image.height, "note": note}
 

@@ -1,8 +1,8 @@
 """Fallback fonts for PDF text whose fonts are not embedded.
 
-PDFium has outlines for Latin text only. Noto Sans CJK draws Chinese, Japanese and Korean; Arimo, which has the widths of
-Arial, draws Greek, Cyrillic and Hebrew. The files are mapped into memory before the worker is confined, because it can
-open none afterwards.
+PDFium has outlines for Latin text only. Noto Sans CJK draws Chinese, Japanese and Korean; Arimo draws Greek, Cyrillic
+and Hebrew in the widths of Arial. The files are mapped into memory before the worker is confined, because it can open
+none afterwards.
 """
 
 import ctypes
