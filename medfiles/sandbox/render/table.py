@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 from python_calamine import CalamineError, CalamineWorkbook
 
 from medfiles.sandbox.render.base import DAMAGED, CannotRender, PreviewData
+from medfiles.sandbox.render.locked import LOCKED, is_locked
 
 MAX_SHEETS, MAX_ROWS, MAX_COLUMNS, LONGEST = 10, 200, 50, 1000
 LEFT_OUT = "Only the first {} are shown. Download the document to see all of it."
@@ -15,6 +16,8 @@ EMPTY = "This document contains no values to preview. Download it to open it on 
 
 
 def describe(file: BinaryIO) -> PreviewData:
+    if is_locked(file):
+        raise CannotRender(LOCKED)
     try:
         with CalamineWorkbook.from_filelike(file) as book:
             names = book.sheet_names
