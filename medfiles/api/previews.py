@@ -25,7 +25,7 @@ def preview(file_id: int) -> Response:
     window = parameters.window(request.args)
     preview = previews().describe(file_id)
     if preview.is_drawn:
-        return send_picture(previews().page(file_id, page, width, window))
+        return send_picture(previews().page(file_id, page, width, window), note=preview.note)
     return reply(_shown(preview, page))
 
 

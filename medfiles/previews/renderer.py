@@ -102,6 +102,7 @@ class Picture:
     size: int
     etag: str
     read: Callable[[], Iterator[bytes]]
+    note: str | None = None  # states what the picture leaves out
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,8 @@ class Renderer:
         except BlobMissing:
             preview_cache.forget(known)
             return None
-        return Picture(size, _etag(known.sha256, known.recipe, known.page), lambda: storage.open(key))
+        note = (known.facts or {}).get("note")
+        return Picture(size, _etag(known.sha256, known.recipe, known.page), lambda: storage.open(key), note)
 
     def _render_and_cache(self, document: DocumentContent, recipe: str, page: int) -> Picture:
         sha256, storage = document.file.sha256, self.storages.default
@@ -177,7 +179,9 @@ class Renderer:
                 preview_cache.store_facts(sha256, recipe, page, failure=error.message)
             journal.abandon(self.storages, [key])
             raise
-        self._cache(Rendition(sha256=sha256, recipe=recipe, page=page, key=key, storage=storage.name), content)
+        facts = {"note": picture.note} if picture.note else None
+        row = Rendition(sha256=sha256, recipe=recipe, page=page, key=key, storage=storage.name, facts=facts)
+        self._cache(row, content)
         return picture
 
     def _is_cacheable(self, document: DocumentContent, picture_spec: PictureSpec) -> bool:
@@ -222,7 +226,8 @@ class Renderer:
         if reason := answer.get("crash") or answer.get("reason"):
             raise NoPreview(reason)
         content = base64.b64decode(answer["webp"])
-        return Picture(len(content), _etag(sha256, recipe, page), lambda: iter([content])), content
+        etag = _etag(sha256, recipe, page)
+        return Picture(len(content), etag, lambda: iter([content]), answer.get("note")), content
 
     def _cache(self, row: Rendition, content: bytes) -> None:
         """Cache the picture. If the storage fails, the picture is still shown."""

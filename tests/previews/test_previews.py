@@ -129,7 +129,7 @@ def test_a_page_becomes_a_picture_that_is_kept_under_its_hash_and_recipe(world: 
     picture = world.previews().picture(file.id, file.sha256, PAGE, 3)
     content = b"".join(picture.read())
     assert (len(content), opened(content).size) == (picture.size, (480, 680))
-    assert objects(world) == [f"previews/{file.sha256[:2]}/{file.sha256}-v1w480/3.webp"]
+    assert objects(world) == [f"previews/{file.sha256[:2]}/{file.sha256}-v2w480/3.webp"]
     world.assert_settled()
 
 
@@ -226,10 +226,10 @@ def test_a_picture_is_sent_for_the_browser_to_keep_and_nobody_else(world: World)
         (PAGE, 999_999, None),
         (PAGE, 1, "0" * 64),
         ("v0w480", 1, None),
-        ("v1w481", 1, None),
-        ("v1w0480", 1, None),
-        ("v1w480c40x400", 1, None),
-        ("v1look", 0, None),
+        ("v2w481", 1, None),
+        ("v2w0480", 1, None),
+        ("v2w480c40x400", 1, None),
+        ("v2look", 0, None),
         ("anything", 1, None),
         ("V1W480", 1, None),
     ],
@@ -540,7 +540,7 @@ def test_windows_of_the_image_are_kept_and_any_others_only_shown(world: World) -
     for window in (own, (41.5, 333)):
         answer = seen(world.client(), address(file, recipe(480, window)))
         assert (answer.status_code, answer.mimetype) == (200, "image/webp")
-    assert [row.recipe for row in rows(world) if row.key] == ["v1w480c40x100"]
+    assert [row.recipe for row in rows(world) if row.key] == ["v2w480c40x100"]
 
 
 # --- recipes ------------------------------------------------------------------------------------------------------
@@ -549,12 +549,12 @@ def test_windows_of_the_image_are_kept_and_any_others_only_shown(world: World) -
 @pytest.mark.parametrize(
     ("window", "word"),
     [
-        (None, "v1w960"),
-        ((40, 400), "v1w960c40x400"),
-        ((-600.5, 1500), "v1w960cn600p5x1500"),
-        ((0.125, 0.25), "v1w960c0p125x0p25"),
-        ((-0.0, 1), "v1w960c0x1"),
-        ((-1_000_000, 1_000_000), "v1w960cn1000000x1000000"),
+        (None, "v2w960"),
+        ((40, 400), "v2w960c40x400"),
+        ((-600.5, 1500), "v2w960cn600p5x1500"),
+        ((0.125, 0.25), "v2w960c0p125x0p25"),
+        ((-0.0, 1), "v2w960c0x1"),
+        ((-1_000_000, 1_000_000), "v2w960cn1000000x1000000"),
     ],
 )
 def test_a_recipe_is_written_and_read(window: tuple[float, float] | None, word: str) -> None:
@@ -562,7 +562,7 @@ def test_a_recipe_is_written_and_read(window: tuple[float, float] | None, word: 
     assert spec.parse_recipe(word) == spec.PictureSpec(960, window)
 
 
-WRONG = ("v1w960c40x0", "v1w960c040x400", "v1w960c40p0x1", "v1w960c40x400 ", "v1w960c9999999x1", "")
+WRONG = ("v2w960c40x0", "v2w960c040x400", "v2w960c40p0x1", "v2w960c40x400 ", "v2w960c9999999x1", "")
 
 
 @pytest.mark.parametrize("word", WRONG)

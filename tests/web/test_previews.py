@@ -67,7 +67,7 @@ def test_a_pdf_comes_with_the_page_that_was_asked_for_in_every_size(desk: Desk) 
     tree = desk.look(desk.put("Letter.pdf", samples.pdf(3)), page=2)
     [picture] = tree.cssselect(".mf-look-page img")
     assert picture.get("alt") == "Page 2 of 3 of Letter.pdf"
-    sizes = re.findall(r"-v1w(\d+)/2\.webp (\d+)w", picture.get("srcset"))
+    sizes = re.findall(r"-v2w(\d+)/2\.webp (\d+)w", picture.get("srcset"))
     assert sizes == [("480", "480"), ("960", "960"), ("1600", "1600"), ("2400", "2400")]
 
 
@@ -232,7 +232,7 @@ def test_a_document_is_printed_page_by_page(desk: Desk) -> None:
     file_id = desk.put("Letter.pdf", samples.pdf(3), description="After the operation")
     tree = parsed(desk.browser.get(f"/documents/files/{file_id}/print"))
     pictures = [one.get("src").rpartition("-")[2] for one in tree.cssselect(".mf-print-page img")]
-    assert pictures == ["v1w1600/1.webp", "v1w1600/2.webp", "v1w1600/3.webp"]
+    assert pictures == ["v2w1600/1.webp", "v2w1600/2.webp", "v2w1600/3.webp"]
     [caption] = words(tree, ".mf-print-caption")
     assert caption.startswith("Letter.pdf Ella Sample")
     assert "Lab result: Something" in caption

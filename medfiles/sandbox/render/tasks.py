@@ -47,7 +47,7 @@ def describe(file: BinaryIO, media_type: str) -> dict[str, Any]:
 def picture(
     file: BinaryIO, media_type: str, page: int, width: int, window: tuple[float, float] | None = None
 ) -> dict[str, Any]:
-    """Return {"webp": base64, "width", "height"}, {"reason"} or {"missing": true}."""
+    """Return {"webp": base64, "width", "height", "note"}, {"reason"} or {"missing": true}."""
     draw = previewer(media_type).draw
     try:
         return draw(file, page, width, window) if draw else {"missing": True}

@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from medfiles.sandbox.inspect.signatures import WrongType
 from medfiles.sandbox.inspect.text import encoding_of
-from medfiles.sandbox.render.base import DAMAGED, CannotRender, PreviewData
+from medfiles.sandbox.render.base import DAMAGED, CannotRender, PreviewData, join_notes
 from medfiles.sandbox.render.table import MAX_ROWS, table_preview
 
 MAX_CHARACTERS = 200_000  # characters
@@ -32,10 +32,6 @@ def describe(file: BinaryIO) -> PreviewData:
     return PreviewData(
         "text", text=text[:MAX_CHARACTERS], note=join_notes(guessed, SHORTENED if len(text) > MAX_CHARACTERS else None)
     )
-
-
-def join_notes(*notes: str | None) -> str | None:
-    return " ".join(note for note in notes if note) or None
 
 
 def describe_csv(file: BinaryIO) -> PreviewData:
