@@ -10,7 +10,17 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from medfiles import api, cli, config, legacy, services, web
 from medfiles.database import session
-from medfiles.http import capacity, current, errors, logging, rate_limits, security, static_files, upload_check
+from medfiles.http import (
+    capacity,
+    current,
+    errors,
+    logging,
+    parameters,
+    rate_limits,
+    security,
+    static_files,
+    upload_check,
+)
 from medfiles.http.sessions import DatabaseSessions
 from medfiles.operations import instance
 from medfiles.record_types.declared import RECORD_TYPES, RecordType
@@ -43,6 +53,7 @@ def create_app(environ: Mapping[str, str] | None = None, record_types: Iterable[
     capacity.init_app(app)
     rate_limits.init_app(app)
     security.init_app(app)
+    parameters.init_app(app)
     upload_check.init_app(app)
     web.init_app(app, settings)
     rate_limits.limit_sign_in(app)

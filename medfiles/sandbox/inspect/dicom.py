@@ -11,17 +11,17 @@ import pydicom
 from pydicom import config
 from pydicom.dataelem import RawDataElement
 from pydicom.filereader import read_dataset
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.uid import DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
+from medfiles.sandbox.inspect.markup import MARKUP, TAGS
 from medfiles.sandbox.inspect.pictures import check_size
 from medfiles.sandbox.inspect.signatures import (
     ARCHIVES,
     BROKEN,
-    MARKUP,
     PROGRAMS,
-    TAGS,
     Damaged,
     Unsafe,
+    Unsupported,
     WrongType,
     identify,
 )
@@ -41,6 +41,11 @@ def inspect(file: BinaryIO, media_type: str) -> dict[str, Any]:
         check_inflated_size(file)
         file.seek(0)
         data = pydicom.dcmread(file)
+        if (
+            data.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage
+            or "DirectoryRecordSequence" in data
+        ):
+            raise Unsupported("dicom directory")
         check_complete(data)
         check_size((int(data.get("Columns") or 0), int(data.get("Rows") or 0)))
     except RecursionError as error:
