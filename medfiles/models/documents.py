@@ -27,7 +27,7 @@ class EntityFile(db.Model):  # type: ignore[name-defined,misc]
         UniqueConstraint("legacy_id"),
         Index(None, "entity_type", "entity_id", "deleted_at", "uploaded_at", "id"),
         Index(None, "entity_type", "entity_id", "deleted_at", "sort_name", "id"),
-        Index(None, "patient_id", "deleted_at"),
+        Index(None, "patient_id", "deleted_at", "uploaded_at", "id"),
         {"sqlite_autoincrement": True},
     )
 

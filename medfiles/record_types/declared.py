@@ -76,6 +76,11 @@ class Registry:
     def __iter__(self) -> Iterator[RecordType]:
         return iter(self._types)
 
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The categories of all record types, each once."""
+        return tuple(dict.fromkeys(category for record_type in self for category in record_type.categories))
+
     def __contains__(self, name: str) -> bool:
         return name in self._by_name
 
@@ -139,7 +144,6 @@ INSURANCE = RecordType(
     max_size=5 * MB,
     max_files=5,
     categories=("card", "policy", "claim", "eob", "correspondence"),
-    operations=ALL_OPERATIONS - {"preview"},
     title_field="company_name",
     date_fields=("effective_date",),
     subtitle_fields=("plan_name", "insurance_type"),
@@ -215,7 +219,7 @@ PROCEDURE = RecordType(
     model=Procedure,
     title="Procedure",
     titles="Procedures",
-    icon="bone",
+    icon="activity",
     accepts=(".pdf", ".doc", ".docx", ".jpg", ".jpeg", ".png", ".dcm", ".heic"),
     max_size=20 * MB,
     max_files=12,

@@ -7,6 +7,7 @@ from flask_security import current_user
 from werkzeug.local import LocalProxy
 
 from medfiles.http import errors as http_errors
+from medfiles.text import initials
 from medfiles.web import account, errors, filters, fragments, history, people, records, status, tokens
 
 
@@ -24,5 +25,5 @@ def _page_context() -> dict[str, Any]:
     if g.get("bare") or not current_user.is_authenticated:
         return {"account": None, "patients": (), "patient": None}
     email = current_user.email
-    who = {"email": email, "initials": email[:2].upper(), "is_admin": current_user.has_role("admin")}
+    who = {"email": email, "initials": initials(email), "is_admin": current_user.has_role("admin")}
     return {"account": who, "patients": LocalProxy(records.patients), "patient": g.get("patient")}

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import nh3
 from babel import Locale
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date, format_datetime, format_skeleton
 from babel.numbers import format_decimal
 from flask import Flask, request
 from markupsafe import Markup
@@ -15,6 +15,7 @@ from markupsafe import Markup
 from medfiles.clock import now
 from medfiles.record_types.document_fields import FORM_FIELDS
 from medfiles.record_types.media_types import GROUPS
+from medfiles.text import initials
 
 LOCALES = ("en", "en-GB", "en-US", "en-CA", "en-AU", "en-NZ", "en-IE", "en-IN", "en-ZA")
 TAGS = {
@@ -31,6 +32,18 @@ def locale() -> Locale:
 
 def day(value: date) -> str:
     return format_date(value, "d MMM y" if locale().territory != "US" else "medium", locale=locale())
+
+
+def short_day(value: date) -> str:
+    """Format a day without its year if that is the current one."""
+    if value.year != now().year:
+        return day(value)
+    return format_date(value, "d MMM" if locale().territory != "US" else "MMM d", locale=locale())
+
+
+def day_of_year(value: date) -> str:
+    """Format a day under the heading of its year, such as "18 Nov"."""
+    return format_skeleton("MMMd", value, locale=locale())
 
 
 def moment(value: datetime) -> str:
@@ -90,5 +103,5 @@ def init_app(app: Flask) -> None:
         return Markup(f"<style>\n{Path(str(app.static_folder), name).read_text()}</style>")
 
     app.jinja_env.globals.update(icon=icon, sheet=sheet, document_fields=FORM_FIELDS, media_groups=GROUPS)
-    for function in (day, moment, iso, filesize, age, number, plural, sanitize):
+    for function in (day, short_day, day_of_year, moment, iso, filesize, age, number, plural, sanitize, initials):
         app.jinja_env.filters[function.__name__] = function

@@ -1,6 +1,7 @@
 """Pages for patients and records. Records are also served as fragments for the side sheet."""
 
 from collections.abc import Mapping
+from itertools import groupby
 from typing import Any
 
 from flask import Blueprint, Response, flash, g, redirect, render_template, request, url_for
@@ -17,18 +18,22 @@ from medfiles.permissions import Action
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.fields import PATIENT_FIELDS
 from medfiles.records.service import require_editable
+from medfiles.records.timeline import TimelineQuery
 from medfiles.web import edits, forms, notices, pages, people
 from medfiles.web.edits import EditForm
 from medfiles.web.filters import plural
 
 blueprint = Blueprint("records", __name__)
 MOST_EVENTS = 100  # per page of the activity list
+MOST_ENTRIES = 50  # per page of the timeline
+MOST_RECENT = 12  # documents on the home page: two rows of six
 
 
 @blueprint.get("/")
 def home() -> ResponseReturnValue:
-    family = patients(counted=True)
-    recent = file_views(documents().recent(), titled=True, names={person.id: person.name for person in family})
+    family = patients()
+    owners = {person.id: person for person in family}
+    recent = file_views(documents().recent(limit=MOST_RECENT), titled=True, people=owners)
     trashed = [views.patient_view(one, Action.OWN) for one in records().trashed_patients()]
     return render_template(
         "records/home.html", patients=family, recent=recent, trashed=trashed, invitations=shares().invitations()
@@ -37,7 +42,7 @@ def home() -> ResponseReturnValue:
 
 @blueprint.route("/patients/new", methods=["GET", "POST"])
 def patient_new() -> ResponseReturnValue:
-    form = forms.form_for(PATIENT_FIELDS)
+    form = forms.form_for(PATIENT_FIELDS, {"hue": records().unused_hue()})
     if patient := form.submit(lambda: records().create_patient(forms.values_of(form, PATIENT_FIELDS))):
         flash(f"{patient.first_name} {patient.last_name} added.", "ok")
         return redirect(url_for(".patient", patient_id=patient.id), 303)
@@ -46,11 +51,48 @@ def patient_new() -> ResponseReturnValue:
 
 @blueprint.get("/patients/<int:patient_id>")
 def patient(patient_id: int) -> ResponseReturnValue:
+    query = parameters.timeline_query(request.args, services().registry)
+    if query.cursor and is_htmx():
+        summary = records().patient(patient_id)
+        return fragment(
+            "records/_timeline.html", **_timeline(views.patient_view(summary.patient, summary.level), query)
+        )
     view, context = pages.patient_page(patient_id, "overview")
+    context |= _timeline(view, query)
+    context["years"] = records().timeline_totals(patient_id).of_years(query.types)
     context |= {"counts": documents().totals(patient_id), "own_share": people.own_share(view)}
-    recent = file_views(documents().recent(patient_id), titled=True)
     held = file_views(documents().quarantined(patient_id), titled=True)
-    return render_template("records/patient.html", recent=recent, held=held, **context)
+    return render_template("records/patient.html", held=held, **context)
+
+
+def _timeline(patient: views.PatientView, query: TimelineQuery) -> dict[str, Any]:
+    """Return a page of the timeline: years, each with its records, and the address of the next page."""
+    page = records().timeline(patient.id, query, MOST_ENTRIES)
+    entries = views.entry_views(page.entries, patient)
+    by_year = [(year, list(of_year)) for year, of_year in groupby(entries, lambda entry: entry.day.year)]
+    here: dict[str, Any] = {"patient_id": patient.id, **query.query()}
+    older = page.next and url_for(".patient", **here, cursor=page.next)
+    return {"timeline": by_year, "timeline_query": query, "older": older}
+
+
+@blueprint.get("/patients/<int:patient_id>/documents")
+def patient_documents(patient_id: int) -> ResponseReturnValue:
+    registry = services().registry
+    list_query = parameters.list_query(request.args, registry)
+    _, context = pages.patient_page(patient_id, "documents")
+    page = documents().of_patient(patient_id, list_query, pages.ROWS)
+    here: dict[str, Any] = {"patient_id": patient_id, **list_query.query()}
+    older = page.next and url_for(".patient_documents", **here, cursor=page.next)
+    context |= {"files": file_views(page.files, titled=True), "hits": page.hits, "older": older}
+    context["counts"] = documents().totals(patient_id)
+    template = "records/_documents.html" if list_query.cursor and is_htmx() else "records/patient_documents.html"
+    return fragment(template, list_query=list_query, **context)
+
+
+@blueprint.get("/patients/<int:patient_id>/profile")
+def patient_profile(patient_id: int) -> ResponseReturnValue:
+    _, context = pages.patient_page(patient_id, "profile")
+    return render_template("records/patient_profile.html", counts=documents().totals(patient_id), **context)
 
 
 @blueprint.route("/patients/<int:patient_id>/edit", methods=["GET", "POST"])
@@ -179,12 +221,11 @@ def record_restore(type: RecordType, id: int) -> ResponseReturnValue:
     return _answer_record(type, id, message)
 
 
-def patients(*, counted: bool = False) -> tuple[views.PatientView, ...]:
-    """Return the account's patients; if `counted`, with the counts shown on the start page."""
+def patients() -> tuple[views.PatientView, ...]:
+    """Return the account's patients, ordered by name."""
     if "patients" not in g:
         g.patients = tuple(
-            views.patient_view(entry.patient, entry.level, entry.records, entry.files)
-            for entry in records().patients(counted=counted)
+            views.patient_view(entry.patient, entry.level) for entry in records().patients(counted=False)
         )
     return tuple(g.patients)
 

@@ -25,6 +25,9 @@ def box(page: Page, name: str) -> Locator:
 
 
 def every(page: Page) -> Locator:
+    select = page.get_by_role("button", name="Select", exact=True)
+    if select.get_attribute("aria-pressed") != "true":
+        select.click()
     return page.get_by_role("checkbox", name="Select all shown")
 
 

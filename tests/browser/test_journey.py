@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.people import Site, real_file
-from tests.browser.widget import pick, row
+from tests.browser.widget import menu, pick, row
 from tests.support.server import flask
 
 PASSWORD = "a long and quiet river"
@@ -20,7 +20,7 @@ def test_account_from_the_command_line_takes_its_first_document_all_the_way(page
     page.get_by_label("Email").fill(email)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
-    page.get_by_role("link", name="Add patient").click()
+    page.get_by_role("link", name="Add person").click()
     for label, value in (("First name", "Maria"), ("Last name", "Sample"), ("Date of birth", "1984-11-03")):
         page.get_by_label(label).fill(value)
     page.get_by_role("button", name="Add patient").click()
@@ -34,7 +34,7 @@ def test_account_from_the_command_line_takes_its_first_document_all_the_way(page
     file = real_file(NAME)
     pick(page, file)
     with page.expect_download() as download:
-        row(page, NAME).get_by_role("link", name="Download").click()
+        menu(row(page, NAME)).get_by_role("link", name="Download").click()
     assert download.value.path().read_bytes() == file["buffer"]
     assert download.value.suggested_filename == NAME
     page.get_by_role("button", name="Close").click()

@@ -11,7 +11,9 @@ from flask import Flask
 from sqlalchemy import event
 
 from medfiles.database.session import db
+from medfiles.documents.listing import ListQuery
 from medfiles.http.parameters import list_query
+from medfiles.records.timeline import TimelineQuery, read_cursor
 from medfiles.sandbox.pool import Sandbox
 from tests.support import large_lists
 from tests.support.extent import Extent
@@ -92,6 +94,16 @@ def trashed(world: World) -> Any:
     return world.documents().list(kind, LONG, list_query({}, kind, trashed=True), PAGE)
 
 
+def documents_behind(world: World) -> Any:
+    first = world.documents().of_patient(FIRST, ListQuery(), PAGE)
+    return world.documents().of_patient(FIRST, list_query({"cursor": str(first.next)}, world.kind()), PAGE)
+
+
+def timeline_behind(world: World) -> Any:
+    first = world.records().timeline(FIRST, TimelineQuery(), 2)
+    return world.records().timeline(FIRST, TimelineQuery(cursor=read_cursor(str(first.next))), 2)
+
+
 VERBS: dict[str, Callable[[World], Any]] = {
     "list": lambda world: listed(world, FIRST),
     "list of a very long record": lambda world: listed(world, LONG),
@@ -106,10 +118,16 @@ VERBS: dict[str, Callable[[World], Any]] = {
     "count of 500 records": lambda world: world.documents().count(world.kind(), [*range(FIRST, FIRST + 500)]),
     "count of one": lambda world: world.documents().record_totals(world.kind(), LONG),
     "totals of a patient": lambda world: world.documents().totals(FIRST),
+    "newest of all patients": lambda world: world.documents().recent(),
     "newest of a patient": lambda world: world.documents().recent(FIRST),
     "quarantined": lambda world: world.documents().quarantined(FIRST),
     "one document": lambda world: world.documents().details(FIRST_DOCUMENT),
     "twin": lambda world: world.documents().duplicate_of(world.documents().get(FIRST_DOCUMENT)),
+    "documents of a patient": lambda world: world.documents().of_patient(FIRST, ListQuery(), PAGE),
+    "next documents of a patient": documents_behind,
+    "timeline": lambda world: world.records().timeline(FIRST, TimelineQuery(), PAGE),
+    "next page of the timeline": timeline_behind,
+    "totals of the timeline": lambda world: world.records().timeline_totals(FIRST),
     "records of a patient": lambda world: world.records().list(FIRST, world.kind()),
 }
 FIRST_DOCUMENT = 1_000_000_001

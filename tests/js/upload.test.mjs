@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { disposition, newKey, rate, readAnswer, readable, recent, retryAfter, retryable, retryDelay, triggers, withQuery } from "../../static/transfer.js";
-import { fitting } from "../../static/upload-intake.js";
-import { barWords, isIdle, stateWords, takesPlace } from "../../static/upload-item.js";
-import { durationWords, overflowWords, progressWords, roomWords, statusWords } from "../../static/upload-words.js";
+import { disposition, newKey, rate, readAnswer, readable, recent, retryAfter, retryable, retryDelay, triggers, withQuery } from "../../static/js/transfer.js";
+import { fitting } from "../../static/js/upload-intake.js";
+import { barWords, isIdle, stateWords, takesPlace } from "../../static/js/upload-item.js";
+import { durationWords, overflowWords, progressWords, roomWords, statusWords } from "../../static/js/upload-words.js";
 
 const MB = 1024 * 1024;
 

@@ -183,6 +183,7 @@ function enhance(root) {
   const current = /** @type {HTMLElement | null} */ (root.querySelector(".mf-look-film [aria-current]"));
   const film = current?.closest(".mf-look-film");
   if (current) film?.scrollTo({ left: current.offsetLeft - (film.clientWidth - current.offsetWidth) / 2 });
+  root.querySelector("[data-mf-panel]")?.setAttribute("aria-expanded", String(!!root.querySelector(".mf-look-side")?.checkVisibility()));
   pictures.look(root);
 }
 
@@ -217,6 +218,7 @@ const presses = {
   "[data-mf-look-close]": (button) => dialogOf(button)?.close(),
   "[data-mf-go]": (button) => stage?.go(Number(button.dataset.mfGo)),
   "[data-mf-rotate]": () => stage?.rotate(),
+  "[data-mf-panel]": (button) => togglePanel(button),
   "[data-mf-zoom]": ({ dataset: { mfZoom } }) => (mfZoom === "in" || mfZoom === "out" ? stage?.step(mfZoom === "in" ? 1 : -1) : stage?.fitTo(/** @type {any} */ (mfZoom))),
   "[data-mf-turn]": (button) => stage?.go(stage.page + Number(button.dataset.mfTurn)),
   "[role=tab]": choose,
@@ -248,6 +250,15 @@ function submitted(event) {
   event.stopPropagation();
   const field = /** @type {HTMLInputElement} */ (form.querySelector("[data-mf-page-field]"));
   if (!(/** @type {SubmitEvent} */ (event).submitter?.hasAttribute("data-mf-turn"))) stage.go(pageOf(field.value, stage.pages, stage.page));
+}
+
+/** @param {HTMLElement} button shows the details where there is no room for them, and hides them where there is */
+function togglePanel(button) {
+  const root = button.closest(".mf-look-in");
+  const panel = root?.querySelector(".mf-look-side");
+  const shows = !panel?.checkVisibility();
+  root?.setAttribute("data-mf-panel-is", shows ? "open" : "closed");
+  button.setAttribute("aria-expanded", String(shows));
 }
 
 /** @param {HTMLElement} tab */

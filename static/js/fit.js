@@ -2,15 +2,21 @@
  * What the server cannot know: the user's time zone and the window's width.
  */
 
-/** @param {string} style @param {boolean} whole @returns {Intl.DateTimeFormatOptions} */
-const format = (style, whole) => ({
-  ...(style !== "time" && { day: "numeric", month: "short", year: "numeric" }),
-  ...(style !== "day" && { hour: "2-digit", minute: "2-digit" }),
-  ...(whole && { timeZone: "UTC" }),
-});
+/** @param {Date} date @param {string} style @param {boolean} whole @returns {Intl.DateTimeFormatOptions} */
+function format(date, style, whole) {
+  const dated = style === "short" ? date.getFullYear() !== new Date().getFullYear() : style !== "time";
+  return {
+    ...(style !== "time" && { day: "numeric", month: "short" }),
+    ...(dated && { year: "numeric" }),
+    ...(["moment", "time"].includes(style) && { hour: "2-digit", minute: "2-digit" }),
+    ...(whole && { timeZone: "UTC" }),
+  };
+}
 
 /** @param {Date} date @param {string} style @param {boolean} [whole] @returns {string} */
-const inWords = (date, style, whole = false) => new Intl.DateTimeFormat(undefined, format(style, whole)).format(date);
+function inWords(date, style, whole = false) {
+  return new Intl.DateTimeFormat(undefined, format(date, style, whole)).format(date);
+}
 
 /**
  * Regroups lines by day in the user's time zone; the server groups them by UTC day.
@@ -33,8 +39,8 @@ function regroup(trail) {
 
 /** Shows times in the user's time zone and scrolls to the current tab. */
 export function fit() {
-  const tab = /** @type {HTMLElement | null} */ (document.querySelector(".mf-tabs [aria-current]"));
-  tab?.closest(".mf-tabs")?.scrollTo({ left: tab.offsetLeft - 24 });
+  const tab = /** @type {HTMLElement | null} */ (document.querySelector(".mf-scroll [aria-current]"));
+  tab?.closest(".mf-scroll")?.scrollTo({ left: tab.offsetLeft - 24 });
   const trail = /** @type {HTMLElement | null} */ (document.querySelector(".mf-trail:has(time[data-mf-when])"));
   if (trail) regroup(trail);
   for (const time of /** @type {NodeListOf<HTMLTimeElement>} */ (document.querySelectorAll("time[data-mf-when]"))) {

@@ -9,6 +9,8 @@ import { pending } from "./upload.js";
 const doc = document;
 /** @type {HTMLInputElement | null} the last box ticked, where a range starts */
 let anchor = null;
+/** @type {Set<string>} ids of the lists in which documents are being selected */
+const selecting = new Set();
 
 /* Selection */
 
@@ -70,8 +72,21 @@ function countMarks(body) {
   return (line.textContent = marked ? `${documents(marked)} will move to trash when you save.` : line.dataset.mfNone);
 }
 
+/** @param {Element} results shows the boxes, or hides them and clears the selection */
+function select(results) {
+  const on = selecting.has(results.id);
+  results.toggleAttribute("data-mf-selecting", on);
+  results.querySelector("[data-mf-select]")?.setAttribute("aria-pressed", String(on));
+}
+
 /** @type {Record<string, (button: HTMLElement) => void>} */
 const presses = {
+  "[data-mf-select]": (button) => {
+    const results = /** @type {Element} */ (button.closest(".mf-results"));
+    if (!selecting.delete(results.id)) selecting.add(results.id);
+    select(results);
+    if (!selecting.has(results.id) && results.hasAttribute("data-mf-some")) tickEvery(results, false);
+  },
   "[data-mf-choose-all]": (button) => {
     const results = /** @type {Element} */ (button.closest(".mf-results"));
     /** @type {HTMLInputElement} */ (results.querySelector("[data-mf-all]")).value = "1";
@@ -80,7 +95,8 @@ const presses = {
   },
   "[data-mf-choose-none]": (button) => {
     const results = /** @type {Element} */ (button.closest(".mf-results"));
-    /** @type {HTMLElement | null} */ (results.querySelector("[data-mf-tick-all]"))?.focus();
+    const place = selecting.has(results.id) ? "[data-mf-tick-all]" : "[data-mf-select]";
+    /** @type {HTMLElement | null} */ (results.querySelector(place))?.focus();
     tickEvery(results, false);
   },
   "[data-mf-clear]": (link) => {
@@ -160,6 +176,7 @@ export function refreshed() {
     const all = /** @type {HTMLInputElement | null} */ (results.querySelector("[data-mf-all]"));
     const query = new URLSearchParams(/** @type {HTMLElement} */ (results).dataset.mfQuery);
     results.closest(".mf-body")?.querySelectorAll("[data-mf-keep]").forEach((one) => Object.assign(one, { value: query.get(/** @type {HTMLInputElement} */ (one).name) ?? "" }));
+    select(results);
     if (all?.value) ticks(results).forEach((box) => (box.checked = true));
     count(results);
     follow(results);

@@ -39,10 +39,11 @@ function placeFocus(place, last) {
     last.action === "bulk" && place.querySelector(".mf-body > .mf-notice [data-mf-action=undo]"),
     row?.querySelector(`[data-mf-action="${last.action}"]`),
     row?.querySelector("[data-mf-action]"),
-    ...place.querySelectorAll(`:is(.mf-manager-head, thead) [data-mf-action="${last.action}"]`),
+    ...place.querySelectorAll(`:is(.mf-manager-head, .mf-list-tools) [data-mf-action="${last.action}"]`),
+    last.action.startsWith("sort") && place.querySelector("[data-mf-action=sort]"),
     place.querySelector("[data-mf-pick]"),
     place.querySelector("h2"),
-    place.querySelector("[data-mf-tick-all]"),
+    place.querySelector("[data-mf-select]"),
   ];
   const next = /** @type {HTMLElement[]} */ (wishes.filter(Boolean)).find((one) => one.checkVisibility());
   next?.focus();
