@@ -8,7 +8,7 @@ from medfiles.errors import Forbidden, NotFound
 from medfiles.models import Insurance, LabResult, Procedure, RecordMixin, Visit
 from medfiles.record_types.additional import AdditionalDocuments
 from medfiles.record_types.fields import Field
-from medfiles.record_types.media_types import with_implied, words_for
+from medfiles.record_types.media_types import with_aliases, with_implied, words_for
 
 MB = 1024 * 1024
 ALL_OPERATIONS = frozenset({"upload", "download", "delete", "preview"})
@@ -58,6 +58,11 @@ class RecordType:
         """Raise Forbidden unless documents of this type support the operation."""
         if operation not in self.operations:
             raise Forbidden(f"{self.title} documents do not support this.")
+
+    @property
+    def picked_by_extension(self) -> tuple[str, ...]:
+        """The extensions that file pickers offer. None if images from CDs are accepted, which have no extension."""
+        return () if ".dcm" in self.accepts else with_aliases(self.accepts)
 
     @property
     def accepts_words(self) -> str:

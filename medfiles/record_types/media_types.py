@@ -9,7 +9,7 @@ from medfiles.sandbox.media_types import BY_ALIAS, BY_EXTENSION, BY_NAME, MEDIA_
 
 __all__ = [
     "BY_ALIAS", "BY_EXTENSION", "BY_NAME", "GROUPS", "MEDIA_TYPES", "WITH_THUMBNAIL", "MediaType", "group_of",
-    "alternatives", "with_implied", "words_for",
+    "alternatives", "with_aliases", "with_implied", "words_for",
 ]  # fmt: skip
 
 GROUPS = {
@@ -33,6 +33,13 @@ def with_implied(accepts: Iterable[str]) -> tuple[str, ...]:
     given = tuple(accepts)
     implied = (extension for row in MEDIA_TYPES if row.implied_by in given for extension in row.extensions)
     return (*given, *(extension for extension in implied if extension not in given))
+
+
+def with_aliases(accepts: Iterable[str]) -> tuple[str, ...]:
+    """Return the extensions with the other ones in use for the same types."""
+    given = tuple(accepts)
+    aliases = (alias for row in MEDIA_TYPES if set(row.extensions) & set(given) for alias in row.aliases)
+    return (*given, *aliases)
 
 
 def words_for(extensions: Iterable[str]) -> str:

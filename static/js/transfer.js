@@ -20,7 +20,7 @@ const SPAN = 3_000;
  * Returns whether the request may succeed later.
  * @param {number} status
  */
-export const retryable = (status) => [0, 408, 425, 429, 500, 502, 503, 504].includes(status);
+export const retryable = (status) => [0, 408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 530].includes(status);
 
 /** @param {number} tries failed attempts, 1 or more @param {number} [wait] delay requested by the server, in ms @param {number} [luck] jitter, 0 to 1 @returns {number} ms */
 export function retryDelay(tries, wait = 0, luck = Math.random()) {

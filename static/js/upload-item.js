@@ -30,13 +30,15 @@ import { plural, progressWords } from "./upload-words.js";
  * @property {import("./upload-row.js").Fields} sent
  * @property {string} stored the document's id
  * @property {File} [offer] the smaller one
+ * @property {string} becomes the name with the right extension; "" if it has it
+ * @property {boolean} agreed whether it may be added under that name
  */
 
-/** @param {HTMLElement} zone @param {Widget} widget @param {File} file @returns {Item} */
-export function newItem(zone, widget, file) {
+/** @param {HTMLElement} zone @param {Widget} widget @param {File} file @param {string} [becomes] @param {boolean} [agreed] @returns {Item} */
+export function newItem(zone, widget, file, becomes = "", agreed = false) {
   const [limits, row, sent] = [limitsOf(zone), makeRow(zone, file), {}];
   const fresh = { due: 0, tries: 0, waited: 0, renewed: false, uncertain: false, request: null, samples: [], sent, stored: "" };
-  return { file, row, widget, limits, key: newKey(), state: "refused", words: "", task: "send", ...fresh };
+  return { file, row, widget, limits, key: newKey(), state: "refused", words: "", task: "send", becomes, agreed, ...fresh };
 }
 
 /** @param {Item} item */
@@ -75,6 +77,9 @@ export function stateWords({ state, words, widget, samples, file, due, task }, s
     done: task === "save" ? "Added. Saving your changes…" : "Added.",
   }[state];
 }
+
+/** @param {Item} item */
+export const isOffered = ({ state, row }) => state === "refused" && row.dataset.mfCode === "renamed";
 
 /** @param {Item[]} some of one record @returns {string} */
 export function barWords(some) {

@@ -152,7 +152,7 @@ function stored(item, answer) {
   item.uncertain = !item.stored;
   if (!item.stored) return fail(item, "Unexpected response from the server. Check whether the file is in the list before you try again.");
   item.widget.added++;
-  page.say(item.widget, `${item.file.name} added.`);
+  page.say(item.widget, `${item.file.name} added${item.becomes ? ` as ${item.becomes}` : ""}.`);
   finish(item);
 }
 

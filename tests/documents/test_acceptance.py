@@ -39,10 +39,6 @@ def add(sandbox: Sandbox, tmp_path: Path) -> Add:
     return under
 
 
-def webp() -> bytes:
-    return samples.encoded(samples.picture(), "WEBP")
-
-
 @pytest.mark.parametrize(
     ("name", "becomes"),
     [
@@ -116,8 +112,8 @@ NAMED_WRONG = [
     (lambda: "Test\tWert\nGröße\t178\n".encode("utf-16"), "export.xls", "export.csv"),
     (lambda: b"Test\tValue\n", "export.tsv", "export.csv"),
     (lambda: b'{"a": 1}\n{"a": 2}\n', "export.json", "export.txt"),
-    (webp, "photo.jpg", "photo.webp"),
-    (webp, "photo.webp", "photo.webp"),
+    (samples.webp, "photo.jpg", "photo.webp"),
+    (samples.webp, "photo.webp", "photo.webp"),
 ]
 
 

@@ -57,8 +57,9 @@ def inspect(file: BinaryIO, extension: str, accepts: Collection[str] | None = No
                     file.seek(0)
                     return {**INSPECTORS[row.inspector](file, row.name), "extension": fitting}
                 except Damaged:
-                    mentioned = row is not declared and kind == "pdf" and not data.startswith(b"%PDF-")
-                    if not mentioned and (kind not in CONTENTS or row.content == kind):
+                    mentioned = kind == "pdf" and not data.startswith(b"%PDF-")
+                    is_guess = row is not declared and (mentioned or row.inspector in TEXTS)
+                    if not is_guess and (kind not in CONTENTS or row.content == kind):
                         raise
                 except WrongType as error:
                     kind = str(error) or kind  # what a text turned out to be

@@ -86,6 +86,8 @@ def inspect_xml(file: BinaryIO, media_type: str) -> dict[str, Any]:
     except WrongType as error:
         if b"<!ENTITY" in data:
             raise Unsafe(OWN_ENTITIES) from error
+        if kind := active(data[:HEAD]):
+            raise WrongType(kind) from error
         raise (Damaged if data.removeprefix(codecs.BOM_UTF8).startswith(b"<") else WrongType) from error
     for element in root.iter("{*}svg", "{*}html", "{*}script"):
         name = etree.QName(element)
