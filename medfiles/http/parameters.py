@@ -4,9 +4,8 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, Protocol
 
-from werkzeug.datastructures import MultiDict
-
 from flask import Flask, request
+from werkzeug.datastructures import MultiDict
 
 from medfiles.clock import is_zone
 from medfiles.documents.listing import NONE, SEARCH_LIMIT, SORTS, ListQuery, read_cursor

@@ -13,7 +13,8 @@ from tests.support import samples
 
 DISGUISED = [
     b"<!DOCTYPE html>", b"<html>", b" \r\n\t<HTML lang=de>", b"\xef\xbb\xbf<script>alert(1)</script>",
-    b"<svg onload=x>", b"<body>", b"<iframe src=x>", b"<!-- hello -->", b"<?php echo 1;", b"#!/bin/sh", b"MZ\x90\0\3\0\0\0\4",
+    b"<svg onload=x>", b"<body>", b"<iframe src=x>", b"<!-- hello -->", b"<?php echo 1;", b"#!/bin/sh",
+    b"MZ\x90\0\3\0\0\0\4",
     b"\x7fELF and more", b"%!PS-Adobe", "<html>".encode("utf-16"), "<script>".encode("utf-32"), b"<a href=x>",
     b"<?xml version='1.0'?><svg/>",
 ]  # fmt: skip

@@ -15,6 +15,7 @@ from medfiles.sandbox.inspect.signatures import (
     Unsafe,
     Unsupported,
     WrongType,
+    begins_like,
     identify,
     signature,
 )
@@ -84,7 +85,7 @@ def _candidates(
         yield first
     yield from (row for row in MEDIA_TYPES if row.content and row.content == kind and row is not first)
     is_office = declared is not None and declared.inspector in OFFICE
-    if not _could_be_text(data) or (is_office and kind in NOT_TEXT):
+    if not _could_be_text(data) or (is_office and kind in NOT_TEXT) or (declared and begins_like(declared, data)):
         return
     names = (".csv", ".txt") if is_office and _is_tabular(head) else (".txt", ".csv")
     if head.lstrip()[:1] in (b"{", b"["):

@@ -158,6 +158,7 @@ PADDING = b"\0\x1a"  # at the end of texts from older systems
 SHEBANG = re.compile(rb"#![ \t]*/[\w.+-]+/\S")
 ID3_FRAME = re.compile(rb"[A-Z0-9]{3}[A-Z0-9\0]")
 PDF_WITHIN = 1024 + len(b"%PDF-")  # readers look for the start of a PDF in this many bytes
+OTHER_STARTS = {"bmp": b"BM", "pdf": b"%PDF-", "webp": b"RIFF", "xml": b"<?xml"}
 BITMAP_HEADERS = {12, 16, 40, 52, 56, 64, 108, 124}
 
 
@@ -202,6 +203,14 @@ def signature(data: bytes) -> str | None:
         or ("dicom" if data[128:132] == b"DICM" else markup(data[:HEAD]))
         or ("pdf" if pdf_start(data) is not None else None)
     )
+
+
+def begins_like(row: MediaType, data: bytes) -> bool:
+    """Return whether the data begin like files of a type, or are the beginning of one."""
+    kinds = {row.content, row.signature} - {None}
+    starts = [magic for offset, magic, kind in SIGNATURES if offset == 0 and kind in kinds]
+    starts += [magic for kind, magic in OTHER_STARTS.items() if kind in kinds]
+    return any(data[: len(magic)] == magic[: len(data)] for magic in starts)
 
 
 def compound_signature(data: bytes) -> str | None:

@@ -54,7 +54,9 @@ def is_sound_tiff(data: bytes) -> bool:
     counts = next((tags[tag] for tag in COUNTS if tag in tags), ())
     extents = list(zip(offsets, counts, strict=True))
     shape = (*tags.get(WIDTH, ()), *tags.get(HEIGHT, ()))
-    return bool(extents) and len(shape) == 2 and min(shape) > 0 and all(at + size <= len(data) for at, size in extents)
+    if not extents or len(shape) != 2 or min(shape) < 1:
+        return False
+    return all(at + size <= len(data) for at, size in extents)
 
 
 def _tiff_tags(data: bytes, order: str) -> Iterator[tuple[int, tuple[int, ...]]]:
@@ -81,7 +83,7 @@ def is_sound_bmp(data: bytes) -> bool:
     else:
         width, height, planes, depth, compression = struct.unpack_from("<2i2HI", data, 18)
     plain = (width * depth + 31) // 32 * 4 * abs(height) if compression in (0, 3, 6) else 1
-    return planes == 1 and width > 0 and height != 0 and 0 < plain <= len(data) - start
+    return bool(planes == 1 and width > 0 and height != 0 and 0 < plain <= len(data) - start)
 
 
 def is_sound_jpeg(data: bytes) -> bool:
@@ -102,7 +104,7 @@ def is_sound_jpeg(data: bytes) -> bool:
 
 def is_sound_heic(data: bytes) -> bool:
     """Return whether the boxes of a HEIC image fill the file exactly, and include a description of the image."""
-    at, names = 0, set()
+    at, names = 0, set[bytes]()
     while at < len(data):
         size, name = struct.unpack_from(">I4s", data, at)
         if size == 1:

@@ -201,7 +201,7 @@ CANDIDATES: tuple[tuple[str, Callable[[str], bool]], ...] = (
 
 def check_text(text: str) -> None:
     controls, gaps = len(text) - len(text.translate(CONTROLS)), text.count("\0")
-    if controls > max(CONTROL_SHARE * len(text), FEW_CONTROLS) or gaps > CONTROL_SHARE * len(text):
+    if not text or controls > max(CONTROL_SHARE * len(text), FEW_CONTROLS) or gaps > CONTROL_SHARE * len(text):
         raise WrongType
 
 
