@@ -28,6 +28,7 @@ from medfiles.legacy.inventory import STAYS, Inventory
 from medfiles.legacy.source import LegacyFile, Source
 from medfiles.models import EntityFile, LabResult, LegacySource
 from medfiles.record_types.declared import RecordType
+from medfiles.sandbox.pool import Busy
 from medfiles.services import Services
 from medfiles.storage import Staged, digest, journal, live_key, trash_key
 from medfiles.storage.base import EXTENSION
@@ -163,12 +164,17 @@ class Mover:
             raise Stays("unreadable", STAYS["unreadable"]) from error
 
     def _recognised(self, staged: Staged, name: str, extension: str) -> Found | None:
-        """Detect the file type. Return None if it is unknown or the inspection fails; the file is moved anyway."""
+        """Detect the file type. Return None if it is unknown or the inspection fails; the file is moved anyway.
+
+        Raises Busy if no worker is available, which says nothing about the file.
+        """
         try:
             found = detection.recognise(staged.path, extension, self.services.sandbox)
             if found:
                 require_document(self._kind, name, found)
             return found
+        except Busy:
+            raise
         except MedfilesError:
             return None
 

@@ -29,7 +29,7 @@ from medfiles.models import Rendition
 from medfiles.previews import cache as preview_cache
 from medfiles.previews.libreoffice import ConversionFailed, Converter
 from medfiles.record_types.media_types import WITH_THUMBNAIL, group_of
-from medfiles.sandbox.pool import Busy, ConcurrencyLimit, Limits, NotChecked, Sandbox, TimedOut
+from medfiles.sandbox.pool import Busy, ConcurrencyLimit, Limits, NotChecked, Sandbox, TimedOut, WorkerUnavailable
 from medfiles.sandbox.render import spec
 from medfiles.sandbox.render.spec import PictureSpec
 from medfiles.storage import Storages, journal, picture_key
@@ -211,6 +211,8 @@ class Renderer:
         try:
             with self.render_slots.slot():
                 yield
+        except WorkerUnavailable:
+            raise
         except Busy:
             raise Busy(BUSY) from None
 

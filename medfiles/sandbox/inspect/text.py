@@ -135,7 +135,7 @@ def encoding_of(data: bytes) -> str:
         data.decode("utf-8")
         return "utf-8"
     except UnicodeDecodeError:
-        return guess_encoding(data)
+        return guess_encoding(data.rstrip(PADDING))
 
 
 def guess_encoding(data: bytes) -> str:
@@ -145,8 +145,8 @@ def guess_encoding(data: bytes) -> str:
     sample = data[max(0, first - SAMPLE) : end]
     found = from_bytes(sample)
     best = found.best()
-    if best is None or b"\0" in data:
-        raise WrongType
+    if best is None:
+        return "latin-1"
     coherence = {match.encoding: match.coherence for match in found}
     western = coherence.get("cp1250", 0) <= coherence.get("cp1252", 0)
     likely = (encoding for encoding, reads in CANDIDATES if reads(_decode_or_empty(sample, encoding)))
