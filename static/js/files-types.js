@@ -29,6 +29,8 @@ const TYPES = [
   [TEXT, ".text"],
 ];
 const UNFINISHED = /(?:;\d{1,5}|\.(?:download|crdownload|opdownload|part|partial|tmp))$/i;
+const OTHER_FORMAT =
+  /^\.(mp[34]|m4a|wav|ogg|flac|mov|avi|mkv|webm|zip|rar|7z|gz|tar|iso|dmg|apk|dll|bin|pptx?|od[tsp]|pages|psd|ai|eps)$/;
 const NEVER_TEXT = /^\.(html?|xhtml|shtml|mht|mhtml|svg|asp|bat|cmd|com|exe|hta|jar|js|jse|jsp|lnk|msi|php|ps1|reg|scr|sh|url|vb[es]|ws[fh])$/;
 /** @type {[number, RegExp, string][]} offset, first bytes and the usual ending */
 const SIGNATURES = [
@@ -95,7 +97,7 @@ export function rightName(name, found, accepts) {
   const types = sameType(found);
   const fits = types.includes(ending) && accepts.includes(ending);
   if (!found || (fits && endingOf(name) === ending)) return "";
-  if (found === TEXT && (accepts.includes(endingOf(name)) || NEVER_TEXT.test(ending))) return "";
+  if (found === TEXT && (accepts.includes(endingOf(name)) || NEVER_TEXT.test(ending) || OTHER_FORMAT.test(ending))) return "";
   const right = fits ? ending : types.find((each) => accepts.includes(each));
   return right ? withEnding(cleaned(name), right) : "";
 }

@@ -58,6 +58,11 @@ def test_an_image_from_a_cd_is_accepted_as_dicom(add: Add, name: str, becomes: s
     assert (named, found.media_type) == (becomes, "application/dicom")
 
 
+@pytest.mark.parametrize("name", ["IM000001", "scan.dcm"])
+def test_dicom_without_the_preamble_is_accepted(add: Add, name: str) -> None:
+    assert add(samples.dicom()[132:], name, PROCEDURE)[1].media_type == "application/dicom"
+
+
 def test_dicom_is_refused_where_it_is_not_accepted(add: Add) -> None:
     with pytest.raises(TypeNotAllowed, match=r"^This is a DICOM image, .* save it as JPG, PNG or PDF\.$"):
         add(samples.dicom(), "IM000001", VISIT)

@@ -63,6 +63,7 @@ for (const [name, found, right] of [
   ["letter.doc", ".txt", ""],
   ["page.html", ".txt", ""],
   ["run.bat", ".txt", ""],
+  ["song.mp3", ".txt", ""],
   ["scan", ".tiff", ""],
   ["scan.pdf", "", ""],
 ])

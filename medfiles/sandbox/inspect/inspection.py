@@ -10,6 +10,7 @@ from medfiles.sandbox.inspect import dicom, office, pdf, pictures, text
 from medfiles.sandbox.inspect.markup import MARKUP, OFFICE_XML
 from medfiles.sandbox.inspect.signatures import (
     HEAD,
+    PADDING,
     PROGRAMS,
     Damaged,
     Unsafe,
@@ -87,7 +88,7 @@ def _candidates(
     is_office = declared is not None and declared.inspector in OFFICE
     if not _could_be_text(data) or (is_office and kind in NOT_TEXT) or (declared and begins_like(declared, data)):
         return
-    names = (".csv", ".txt") if is_office and _is_tabular(head) else (".txt", ".csv")
+    names: tuple[str, ...] = (".csv", ".txt") if is_office and _is_tabular(head) else (".txt", ".csv")
     if head.lstrip()[:1] in (b"{", b"["):
         names = (".json", *names)
     yield from (BY_EXTENSION[name] for name in names if BY_EXTENSION[name] is not first)
@@ -100,7 +101,7 @@ def _plain_head(data: bytes) -> bytes:
 
 
 def _could_be_text(data: bytes) -> bool:
-    head = data.rstrip(text.PADDING)[:HEAD]
+    head = data.rstrip(PADDING)[:HEAD]
     marked = data.startswith(tuple(mark for mark, _ in text.BYTE_ORDER_MARKS))
     return marked or head.count(b"\0") <= text.CONTROL_SHARE * len(head)
 

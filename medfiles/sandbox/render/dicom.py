@@ -7,7 +7,6 @@ from typing import Any, BinaryIO
 import gdcm  # noqa: F401  pydicom imports its decoders on demand, when the sandbox no longer allows it
 import numpy
 import openjpeg  # noqa: F401
-import pydicom
 import pylibjpeg  # noqa: F401
 import rle  # noqa: F401
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
 
+from medfiles.sandbox.dicom import read_dicom
 from medfiles.sandbox.render.base import DAMAGED, CannotRender, NoSuchPage, PreviewData, check_size, encode_webp, fit
 from medfiles.sandbox.render.grayscale import GrayscaleTransform, Window
 from medfiles.sandbox.render.image import to_srgb
@@ -62,7 +62,7 @@ def picture(file: BinaryIO, page: int, width: int, window: Window | None) -> dic
 
 def open_dicom(file: BinaryIO) -> Dataset:
     try:
-        data = pydicom.dcmread(file)
+        data = read_dicom(file)
     except InvalidDicomError as error:
         raise CannotRender(DAMAGED) from error
     if not any(name in data for name in PIXELS):
