@@ -104,7 +104,11 @@ class _FileStart(Out):
     id: int = doc("From 1,000,000,001; never reused", 1000000001)
     entity_type: str = doc("The type of its record", "visit")
     entity_id: int = doc("Its record", 7)
-    file_name: str = doc("As sent, in Unicode NFC, 1 to 255 characters", "Referral.pdf")
+    file_name: str = doc(
+        "As sent, in Unicode NFC, 1 to 255 characters, with an extension that fits the content", "Referral.pdf"
+    )
+    original_name: str | None = doc("The name as it was sent; null if it was not recorded", "Referral.pdf")
+    renamed_from: str | None = doc("`original_name`, if its extension was missing or did not fit the content", None)
     file_type: str = doc("The media type, read from the bytes", "application/pdf")
     file_size: int = doc("In bytes", 48211)
     sha256: str | None = doc("SHA-256 of the bytes, in lowercase hexadecimal", SHA256)
@@ -307,6 +311,7 @@ class PreviewQuery(Parameters):
         "The maximum width of the picture in pixels", 960, default=960, json_schema_extra={"enum": [*WIDTHS]}
     )
     window: str = optional("For DICOM: center and width in the image's own values", "40,400", pattern=WINDOW)
+    retry: Literal["0", "1"] = optional("1: try again if an earlier attempt took too long", "0")
 
 
 class CacheHeaders(Parameters):

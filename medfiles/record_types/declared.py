@@ -8,7 +8,7 @@ from medfiles.errors import Forbidden, NotFound
 from medfiles.models import Insurance, LabResult, Procedure, RecordMixin, Visit
 from medfiles.record_types.additional import AdditionalDocuments
 from medfiles.record_types.fields import Field
-from medfiles.record_types.media_types import BY_EXTENSION
+from medfiles.record_types.media_types import with_aliases, with_implied, words_for
 
 MB = 1024 * 1024
 ALL_OPERATIONS = frozenset({"upload", "download", "delete", "preview"})
@@ -36,6 +36,9 @@ class RecordType:
     subtitle_fields: tuple[str, ...] = ()
     tag_fields: tuple[str, ...] = ()
     operations: frozenset[str] = field(default=ALL_OPERATIONS)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "accepts", with_implied(self.accepts))
 
     @property
     def noun(self) -> str:
@@ -67,10 +70,14 @@ class RecordType:
             raise Forbidden(f"{self.title} documents do not support this.")
 
     @property
+    def picked_by_extension(self) -> tuple[str, ...]:
+        """The extensions that file pickers offer. None if images from CDs are accepted, which have no extension."""
+        return () if ".dcm" in self.accepts else with_aliases(self.accepts)
+
+    @property
     def accepts_words(self) -> str:
         """The accepted formats in words: "PDF, Word, JPG, PNG or text"."""
-        words = list(dict.fromkeys(BY_EXTENSION[extension].label for extension in self.accepts))
-        return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+        return words_for(self.accepts)
 
 
 class Registry:

@@ -104,7 +104,7 @@ def badge(type: RecordType, id: int) -> ResponseReturnValue:
 @blueprint.get("/<kind:type>/badges")
 @background
 def badges(type: RecordType) -> ResponseReturnValue:
-    ids = parameters.read_id_lists([request.args.get("ids", "")])
+    ids = parameters.read_id_lists(request.args.getlist("ids"))
     if ids is None or len(ids) > MAX_BADGES:
         raise Rejected(f"ids must be up to {MAX_BADGES} numbers, separated by commas.")
     found = documents().badges(type, ids)
@@ -245,8 +245,13 @@ def _store(
         name = "This file" if isinstance(error, BadName) else received.name
         return Outcome(name, False, error.message, error.code), status_of(error)
     twin = documents().duplicate_of(file) if new else None
-    words = f"You already added this file on {day(twin.uploaded_at)} as “{twin.file_name}”." if twin else "Added."
-    return Outcome(file.file_name, True, words, twin and "duplicate", pages.file_view(file)), 201 if new else 200
+    notes = {
+        "duplicate": twin and f"You already added this file on {day(twin.uploaded_at)} as “{twin.file_name}”.",
+        "renamed": file.renamed_from and f"Renamed from “{file.renamed_from}” to match its content.",
+    }
+    code = next((code for code, note in notes.items() if note), None)
+    words = " ".join(note for note in notes.values() if note) or "Added."
+    return Outcome(file.file_name, True, words, code, pages.file_view(file)), 201 if new else 200
 
 
 def _answer_queue(permit: UploadPermit, received: ReceivedFile, metadata: UploadMetadata) -> Response:

@@ -94,7 +94,7 @@ class PreviewView:
 
 
 def answer(file_id: int) -> Response:
-    preview = previews().describe(file_id)
+    preview = previews().describe(file_id, retry=parameters.flag(request.args, "retry"))
     file = pages.file_view(documents().get(file_id))
     template = "previews/_look.html" if is_htmx() else "previews/page.html"
     record, record_view = pages.record_page(services().registry[file.entity_type], file.entity_id)

@@ -128,7 +128,7 @@ function stored(item, answer) {
   item.uncertain = !item.stored;
   if (!item.stored) return fail(item, UNEXPECTED);
   item.widget.added++;
-  page.say(item.widget, `${item.file.name} added.`);
+  page.say(item.widget, `${item.file.name} added${item.becomes ? ` as ${item.becomes}` : ""}.`);
   finish(item);
 }
 

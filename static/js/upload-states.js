@@ -9,7 +9,7 @@ import { progressWords } from "./upload-words.js";
  * @typedef {"refused" | "held" | "queued" | "sending" | "processing" | "waiting" | "paused" | "failed" | "cancelling"
  *   | "done"} State
  */
-/** @typedef {"add-now" | "cancel" | "dismiss" | "retry" | "smaller"} Action a button of the row */
+/** @typedef {"add-as" | "add-now" | "cancel" | "dismiss" | "retry" | "smaller"} Action a button of the row */
 /** @typedef {{ signedOut: boolean, now: number }} Moment */
 /**
  * @typedef {object} Row of the table
@@ -35,6 +35,7 @@ export const STATES = {
   refused: {
     words: ({ words }) => words,
     actions: ({ row: { dataset } }) => [
+      ...(dataset.mfCode === "renamed" ? /** @type {Action[]} */ (["add-as"]) : []),
       ...(dataset.mfCode === "too-many" ? /** @type {Action[]} */ (["retry"]) : []),
       ...("mfCanShrink" in dataset ? /** @type {Action[]} */ (["smaller"]) : []),
       "dismiss",

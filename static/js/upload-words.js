@@ -7,21 +7,45 @@ import { sizeWords } from "./files.js";
 const WORDS = {
   0: "Can’t reach the server.",
   401: "You were signed out.",
-  403: "You can’t add documents here.",
+  403: "A firewall or proxy between you and the server blocked this file. Contact your administrator.",
+  407: "A proxy between you and the server asks you to sign in first.",
   404: "This record no longer exists.",
   408: "The connection was too slow.",
   409: "This file wasn’t added because something changed in the meantime. Check the list, then try again.",
-  413: "This file is too large.",
+  413: "A proxy between you and the server doesn’t let files of this size through. Contact your administrator.",
   415: "This type of file can’t be added here.",
   429: "Too many uploads at once.",
   502: "The server is unavailable.",
   503: "The server is busy.",
   504: "The server took too long.",
+  511: "This network asks you to sign in first.",
+  520: "The proxy got no answer from the server.",
+  521: "The proxy can’t reach the server.",
+  522: "The proxy can’t reach the server.",
+  523: "The proxy can’t reach the server.",
+  524: "The server took too long.",
+  530: "The proxy can’t reach the server.",
 };
 
-/** @param {number} status @returns {string} for a response without its own message */
+/** @param {number} status @returns {string} for a response without its own message, which a proxy may have sent */
 export const statusWords = (status) =>
   WORDS[status] ?? (status >= 500 ? "Something went wrong on our end." : "The server didn’t accept this file.");
+
+/** @param {string} name @param {string} becomes */
+export function renamedWords(name, becomes) {
+  const ending = becomes.slice(becomes.lastIndexOf("."));
+  return `The content of this file is that of a ${ending} file. Add it under the name ${becomes}?`;
+}
+
+const MOST_NAMED = 3;
+/** @param {string[]} names @returns {string} about files of a CD that are no documents */
+export function skippedWords(names) {
+  const some = names.slice(0, MOST_NAMED).join(", ");
+  const more = names.length > MOST_NAMED ? ` and ${names.length - MOST_NAMED} more` : "";
+  const one = "file of the disc that is not a document";
+  const what = names.length === 1 ? one : "files of the disc that are not documents";
+  return `Skipped ${names.length} ${what}: ${some}${more}.`;
+}
 
 /** @param {number} count @param {string} word */
 export const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;

@@ -355,6 +355,42 @@ def test_document_that_crashes_a_worker_is_not_tried_again(
     assert seen(world.client(), address(fine)).status_code == 200
 
 
+def test_a_timeout_is_tried_again_after_a_day_or_on_request(world: World, misbehave: Callable[..., Counted]) -> None:
+    sandbox, file = misbehave(), photo(world, "spin")
+    for _ in range(2):
+        look = world.previews().describe(file.id)
+        assert (look.kind, look.can_retry) == ("none", True)
+    assert sandbox.asked == 1
+    world.previews().describe(file.id, retry=True)
+    assert sandbox.asked == 2
+    with transaction() as session:
+        for row in session.scalars(select(Rendition)):
+            row.made_at -= preview_cache.RETRY_AFTER
+    world.previews().describe(file.id)
+    assert sandbox.asked == 3
+
+
+def test_a_crash_is_not_tried_again_on_request(world: World, misbehave: Callable[..., Counted]) -> None:
+    sandbox, file = misbehave(), photo(world, "crash")
+    for _ in range(2):
+        assert not world.previews().describe(file.id, retry=True).can_retry
+    assert sandbox.asked == 1
+
+
+def test_a_worker_that_does_not_start_is_remembered_nowhere(world: World, misbehave: Callable[..., Counted]) -> None:
+    sandbox, file = misbehave(), photo(world, "fine")
+    usual = sandbox.limits
+    sandbox.limits = replace(usual, start=0.001)
+    answer = seen(world.client(), address(file))
+    assert answer.status_code == 503
+    assert "Retry-After" in answer.headers
+    assert rows(world) == []
+    sandbox.limits = usual
+    assert seen(world.client(), address(file)).status_code == 200
+    assert world.previews().describe(file.id).kind == "image"
+    world.assert_settled()
+
+
 def test_what_failed_is_tried_again_after_it_was_cleared(world: World, misbehave: Callable[..., Counted]) -> None:
     sandbox, file = misbehave(), photo(world, "crash")
     for _ in range(2):

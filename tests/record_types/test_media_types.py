@@ -26,7 +26,7 @@ def test_a_media_type_has_thumbnails_if_its_previewer_draws() -> None:
 
 def test_signatures_and_contents_are_ones_the_sandbox_recognises() -> None:
     Image.init()
-    known = {kind for *_, kind in SIGNATURES} | {"bmp", "heic"}
+    known = {kind for *_, kind in SIGNATURES} | {"bmp", "heic", "webp"}
     assert {row.signature for row in MEDIA_TYPES if row.signature} <= known
     assert {row.content for row in MEDIA_TYPES if row.content} <= set(NAMES)
     assert {row.decoder for row in MEDIA_TYPES if row.decoder} <= {*Image.OPEN, "HEIF"}

@@ -86,6 +86,12 @@ TOOLS = {
         lambda: runs(*command("clamd"), "--config-file=/dev/null", "--version") and malware_samples().is_dir(),
         unpacked=True,
     ),
+    "judges": Tool(
+        "Poppler, ImageMagick and DCMTK",
+        "the comparison with other programs",
+        ("poppler-utils", "imagemagick", "dcmtk"),
+        lambda: all(runs(*words) for words in (("pdfinfo", "-v"), ("identify", "-version"), ("dcmdump", "--version"))),
+    ),
     "nginx": Tool("nginx", "tests behind nginx", ("nginx",), lambda: runs(*command("nginx"), "-v"), unpacked=True),
 }
 

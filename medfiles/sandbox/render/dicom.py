@@ -7,7 +7,6 @@ from typing import Any, BinaryIO
 import gdcm  # noqa: F401  pydicom imports its decoders on demand, when the sandbox no longer allows it
 import numpy
 import openjpeg  # noqa: F401
-import pydicom
 import pylibjpeg  # noqa: F401
 import rle  # noqa: F401
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.pixels.processing import apply_color_lut
 
+from medfiles.sandbox.dicom import read_dicom
 from medfiles.sandbox.render.base import (
     DAMAGED,
     CannotRender,
@@ -78,7 +78,7 @@ def picture(file: BinaryIO, page: int, width: int, window: Window | None) -> dic
 def open_dicom(file: BinaryIO) -> tuple[Dataset, list[str]]:
     """Return the data set, completed for decoding, and notes for the reader."""
     try:
-        data = pydicom.dcmread(file)
+        data = read_dicom(file)
     except InvalidDicomError as error:
         raise CannotRender(DAMAGED) from error
     if not any(name in data for name in PIXELS):
