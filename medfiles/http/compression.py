@@ -22,7 +22,7 @@ def compress(response: Response) -> Response:
         return response
     response.vary.add("Accept-Encoding")
     _, is_weak = response.get_etag()
-    if is_weak is not False and accepts_gzip() and is_safe() and response.calculate_content_length() >= SMALLEST:
+    if is_weak is not False and accepts_gzip() and is_safe() and (response.calculate_content_length() or 0) >= SMALLEST:
         response.set_data(gzip.compress(response.get_data(), LEVEL, mtime=0))
         response.headers["Content-Encoding"] = "gzip"
     return response

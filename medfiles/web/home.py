@@ -43,8 +43,7 @@ def all_people() -> ResponseReturnValue:
     words = clean_text(request.args.get("q"), SEARCH_LIMIT, "The search term (“q”)") or ""
     number = parameters.number(request.args, "page", 1, 1, 1_000_000)
     found, hits, next_page = records().find_people(words, number, PEOPLE_PER_PAGE)
-    query = {name: value for name, value in {"q": words, "page": next_page}.items() if value}
-    more = url_for(".all_people", **query) if next_page else None
+    more = url_for(".all_people", q=words or None, page=next_page) if next_page else None
     template = "records/_people_found.html" if is_htmx() else "records/all_people.html"
     return fragment(template, people=_views(found), hits=hits, words=words, number=number, more=more)
 

@@ -26,6 +26,7 @@ from medfiles.web.filters import plural
 blueprint = Blueprint("records", __name__)
 MOST_EVENTS = 100  # per page of the activity list
 MOST_ENTRIES = 50  # per page of the timeline
+MOST_PAGES = 20  # of the timeline, when all that are loaded are refreshed
 
 
 @blueprint.route("/patients/new", methods=["GET", "POST"])
@@ -46,21 +47,23 @@ def patient(patient_id: int) -> ResponseReturnValue:
             "records/_timeline.html", **_timeline(views.patient_view(summary.patient, summary.level), query)
         )
     view, context = pages.patient_page(patient_id, "overview")
-    context |= _timeline(view, query)
+    pages_loaded = min(max(request.args.get("pages", 1, type=int), 1), MOST_PAGES)
+    context |= _timeline(view, query, pages_loaded)
     context["years"] = records().timeline_totals(patient_id).of_years(query.types)
     context |= {"counts": documents().totals(patient_id), "own_share": people.own_share(view)}
     held = file_views(documents().quarantined(patient_id), titled=True)
     return render_template("records/patient.html", held=held, **context)
 
 
-def _timeline(patient: views.PatientView, query: TimelineQuery) -> dict[str, Any]:
-    """Return a page of the timeline: years, each with its records, and the address of the next page."""
-    page = records().timeline(patient.id, query, MOST_ENTRIES)
+def _timeline(patient: views.PatientView, query: TimelineQuery, loaded: int = 1) -> dict[str, Any]:
+    """Return pages of the timeline: years, each with its records, and the addresses of the next page and of these."""
+    page = records().timeline(patient.id, query, MOST_ENTRIES * loaded)
     entries = views.entry_views(page.entries, patient)
     by_year = [(year, list(of_year)) for year, of_year in groupby(entries, lambda entry: entry.day.year)]
     here: dict[str, Any] = {"patient_id": patient.id, **query.query()}
     older = page.next and url_for(".patient", **here, cursor=page.next)
-    return {"timeline": by_year, "timeline_query": query, "older": older}
+    again = url_for(".patient", **here, pages=loaded if loaded > 1 else None)
+    return {"timeline": by_year, "timeline_query": query, "older": older, "refreshed_from": again}
 
 
 @blueprint.get("/patients/<int:patient_id>/documents")

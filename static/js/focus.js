@@ -33,8 +33,9 @@ export function forget() {
 export function goOn(target) {
   if (!pressed || !target?.id?.startsWith(pressed.prefix)) return;
   const place = document.getElementById(pressed.prefix) ?? document.getElementById(`${pressed.prefix}-body`);
-  // not while the user is typing there
-  if (place && !document.activeElement?.closest("[data-mf-queue]")) placeFocus(place, pressed);
+  // not while the user is typing or choosing there
+  const busy = document.activeElement?.closest("[data-mf-queue], .mf-row-menu:popover-open");
+  if (place && !busy) placeFocus(place, pressed);
   pressed = null;
 }
 

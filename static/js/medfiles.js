@@ -13,6 +13,8 @@ import * as guard from "./guard.js";
 import { bring, listen } from "./host.js";
 import * as layout from "./layout.js";
 import * as list from "./list.js";
+import * as menus from "./menus.js";
+import * as older from "./older.js";
 import * as paper from "./paper.js";
 import * as preview from "./preview.js";
 import * as rowMenu from "./row-menu.js";
@@ -35,9 +37,6 @@ const presses = {
 };
 
 doc.addEventListener("click", (event) => {
-  doc
-    .querySelectorAll("details.mf-menu[open]")
-    .forEach((menu) => menu.contains(/** @type {Node} */ (event.target)) || menu.removeAttribute("open"));
   for (const [selector, press] of Object.entries(presses)) {
     const found = near(event, selector);
     if (found) press(found);
@@ -52,11 +51,6 @@ doc.addEventListener("keydown", (event) => {
     if (!unsaved.isWritten(near(event, ".mf-doc")) || unsaved.mayLose()) /** @type {HTMLElement} */ (leave).click();
     return;
   }
-  const menu = event.key === "Escape" && doc.querySelector("details.mf-menu[open]");
-  if (!menu) return;
-  if (menu.closest("dialog")) event.preventDefault(); // keep the sheet open
-  menu.removeAttribute("open");
-  /** @type {HTMLElement | null} */ (menu.querySelector("summary"))?.focus();
 });
 doc.addEventListener("submit", (event) => {
   const button = near(event, ".mf-edit")?.querySelector("[data-mf-action]");
@@ -126,6 +120,8 @@ if (!("commandForElement" in HTMLButtonElement.prototype)) {
 
 doc.documentElement.classList.add("mf-js");
 guard.start();
+menus.start();
+older.start();
 upload.start();
 unsaved.start();
 fresh.start();

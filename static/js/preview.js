@@ -5,8 +5,8 @@
 import { announce, near, on } from "./dom.js";
 import { fit } from "./fit.js";
 import { htmx } from "./host.js";
+import { Layer } from "./layer.js";
 import { Dicom } from "./preview-dicom.js";
-import { enter, leave } from "./preview-history.js";
 import * as keys from "./preview-keys.js";
 import * as pictures from "./preview-pictures.js";
 import * as printing from "./preview-print.js";
@@ -26,6 +26,9 @@ let opener = null;
 let key = "";
 let tried = 0;
 let again = 0;
+const layer = new Layer("mfLook", () => {
+  /** @type {HTMLDialogElement | null} */ (doc.querySelector("dialog.mf-look[open]"))?.close();
+});
 
 /** @param {Element | null} source @returns {HTMLElement | null} body of the dialog it targets */
 export function bodyOf(source) {
@@ -58,7 +61,7 @@ function pressed(source, event) {
   key = "stage";
   body.replaceChildren(frame(dialog, nameOf(source)));
   if (!source.hasAttribute("commandfor") || !("commandForElement" in HTMLButtonElement.prototype)) dialog.showModal();
-  enter();
+  layer.enter();
   if (source.hasAttribute("hx-get")) return;
   event.preventDefault();
   htmx().ajax("GET", addressOf(source), { source, target: body, swap: "innerHTML" });
@@ -103,14 +106,8 @@ export function failed(source, status, words, after, signIn) {
   body.replaceChildren(frame(dialog, name));
   const find = (/** @type {string} */ part) => /** @type {HTMLElement} */ (body.querySelector(`[data-mf-${part}]`));
   const retry = find("again");
-  for (const [attribute, value] of [
-    ["hx-get", url],
-    ["hx-target", "closest .mf-look-body"],
-    ["hx-swap", "innerHTML"],
-    ["data-mf-look", ""],
-    ["data-mf-look-name", name],
-  ])
-    retry.setAttribute(attribute, value);
+  const asks = { "hx-get": url, "hx-target": "closest .mf-look-body", "hx-swap": "innerHTML", "data-mf-look": "" };
+  Object.entries({ ...asks, "data-mf-look-name": name }).forEach((pair) => retry.setAttribute(...pair));
   htmx().process(retry);
   if (status === 503 && tried++ < TRIES) return waitFor(find("status"), retry, words, after);
   find("wait").hidden = true;
@@ -208,7 +205,7 @@ function walk(root, where) {
 function closed({ target }) {
   const dialog = target instanceof Element && target.matches("dialog.mf-look") ? target : null;
   if (!dialog) return;
-  leave();
+  layer.leave();
   stop();
   clearTimeout(again);
   latest = null;

@@ -57,6 +57,7 @@ function click(event) {
 /** @param {HTMLElement} zone @param {HTMLInputElement} input */
 function open(zone, input) {
   picking = zone.closest(".mf-manager")?.id ?? "";
+  /** @type {HTMLElement | null} */ (zone.querySelector(":popover-open"))?.hidePopover();
   input.onchange = () => input.isConnected || take(zoneNow(), input);
   input.click();
 }
