@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medfiles.errors import BadName, ContentMismatch, EmptyFile, Rejected, TypeNotAllowed
+from medfiles.i18n import N_, gettext
 from medfiles.record_types.media_types import BY_EXTENSION
 from medfiles.sandbox.pool import Sandbox
 
@@ -18,22 +19,22 @@ MAX_EXTENSION = 16
 REMOVED = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\u2028\u2029\ud800-\udfff]")
 LEADING = re.compile(r"^(?:[ .]|[A-Za-z]:(?=\S))+")
 DEVICE = re.compile(r"(?:con|prn|aux|nul|clock\$|conin\$|conout\$|(?:com|lpt)[0-9¹²³]) *(?:\.|$)", re.IGNORECASE)
-IN_WORD = "Open it in Word and save it as .docx or PDF."
-AS_IMAGE = "Open it on your device and save it as JPG or PNG."
+IN_WORD = N_("Open it in Word and save it as .docx or PDF.")
+AS_IMAGE = N_("Open it on your device and save it as JPG or PNG.")
 ADVICE = {  # for content that renaming cannot fix
-    "an OpenDocument file": IN_WORD,
-    "a rich text document": IN_WORD,
-    "an old Office document": IN_WORD,
-    "a presentation": "Open it in PowerPoint and save it as PDF.",
-    "an Office document protected with a password": "Remove the password, save it and upload it again.",
-    "a WebP image": AS_IMAGE,
-    "an AVIF image": AS_IMAGE,
-    "a JPEG 2000 image": AS_IMAGE,
-    "a Photoshop image": AS_IMAGE,
-    "an SVG drawing": AS_IMAGE,
-    "a web page": "Open it in a browser and save it as PDF.",
+    N_("an OpenDocument file"): IN_WORD,
+    N_("a rich text document"): IN_WORD,
+    N_("an old Office document"): IN_WORD,
+    N_("a presentation"): N_("Open it in PowerPoint and save it as PDF."),
+    N_("an Office document protected with a password"): N_("Remove the password, save it and upload it again."),
+    N_("a WebP image"): AS_IMAGE,
+    N_("an AVIF image"): AS_IMAGE,
+    N_("a JPEG 2000 image"): AS_IMAGE,
+    N_("a Photoshop image"): AS_IMAGE,
+    N_("an SVG drawing"): AS_IMAGE,
+    N_("a web page"): N_("Open it in a browser and save it as PDF."),
 }
-OTHER_ADVICE = "Select the right file."
+OTHER_ADVICE = N_("Select the right file.")
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def clean_name(raw: str) -> str:
     parts = [part for part in re.split(r"[/\\]", whole) if part.strip()]
     name = LEADING.sub("", re.sub(r"\s+", " ", parts[-1] if parts else "")).rstrip(" .")
     if not any(letter.isprintable() and letter != " " for letter in name):
-        raise BadName("This file has no usable name. Rename it, then upload it again.")
+        raise BadName(gettext("This file has no usable name. Rename it, then upload it again."))
     return shorten("_" + name if DEVICE.match(name) else name)
 
 
@@ -71,9 +72,13 @@ def inspect(path: Path, extension: str, sandbox: Sandbox) -> Found:
     differ, Rejected if the content is unsafe, NotChecked if the inspection failed, or Busy if no worker was free.
     """
     if extension not in BY_EXTENSION:
-        raise TypeNotAllowed(f"Files of type {extension or 'unknown'} are not accepted.")
+        raise TypeNotAllowed(
+            gettext("Files of type %(extension)s are not accepted.", extension=extension or gettext("unknown"))
+        )
     if path.stat().st_size == 0:
-        raise EmptyFile("This file is empty (0 bytes). Check that it was saved completely, then upload it again.")
+        raise EmptyFile(
+            gettext("This file is empty (0 bytes). Check that it was saved completely, then upload it again.")
+        )
     answer = sandbox.run("inspect", file=path, extension=extension)
     if "unsafe" in answer:
         raise Rejected(answer["unsafe"])
@@ -97,11 +102,16 @@ def recognise(path: Path, extension: str, sandbox: Sandbox) -> Found | None:
 
 def mismatch(extension: str, content: str | None, like: str | None = None) -> str:
     if content:
-        advice = f"Rename it to end in {like}, then upload it again." if like else ADVICE.get(content, OTHER_ADVICE)
-        return f"This file is named {extension} but is actually {content}. {advice}"
-    return (
-        f"This file is named {extension} but cannot be read as {BY_EXTENSION[extension].description}. "
-        "It may be damaged or incomplete. Open it on your device, save it again and upload the new file."
+        advice = gettext(ADVICE.get(content, OTHER_ADVICE))
+        if like:
+            advice = gettext("Rename it to end in %(extension)s, then upload it again.", extension=like)
+        named = {"extension": extension, "content": gettext(content)}
+        return gettext("This file is named %(extension)s but is actually %(content)s.", **named) + " " + advice
+    return gettext(
+        "This file is named %(extension)s but cannot be read as %(type)s. It may be damaged or incomplete. Open it on your "
+        "device, save it again and upload the new file.",
+        extension=extension,
+        type=gettext(BY_EXTENSION[extension].description),
     )
 
 

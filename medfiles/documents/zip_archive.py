@@ -15,6 +15,7 @@ from zipfile import ZipFile, ZipInfo
 from medfiles.clock import now
 from medfiles.documents import detection
 from medfiles.errors import BadName, IntegrityFailed
+from medfiles.i18n import gettext
 
 NOTE = "Missing documents.txt"
 NOTE_HEAD = "These documents could not be added to this archive:\n\n"
@@ -114,7 +115,7 @@ def _exactly(member: Member) -> Iterator[bytes]:
                 break
             yield chunk
     if left != 0:
-        raise IntegrityFailed("A document changed during the download. Please try again.")
+        raise IntegrityFailed(gettext("A document changed during the download. Please try again."))
 
 
 def _entry(member: Member) -> "Entry":

@@ -4,6 +4,7 @@
 import { htmx, near, on } from "./dom.js";
 import * as focus from "./focus.js";
 import { isOvertaken } from "./fresh.js";
+import { _ } from "./i18n.js";
 import * as preview from "./preview.js";
 import * as unsaved from "./unsaved.js";
 import { pending } from "./upload.js";
@@ -129,12 +130,12 @@ on("htmx:sendError htmx:timeout htmx:responseError htmx:error htmx:response:erro
 });
 
 /** @param {number} code */
-const general = (code) => (code >= 500 ? "Something went wrong on our end." : code ? "That didn’t work." : "Can’t reach the server. Check your connection.");
+const general = (code) => (code >= 500 ? _("Something went wrong on our end.") : code ? _("That didn’t work.") : _("Can’t reach the server. Check your connection."));
 
 /** @param {CustomEvent} event @param {Element} source the element that requested a preview */
 function explainPreview(event, source) {
   const code = status(event);
-  const said = code === 404 ? "This document no longer exists." : (words(event)?.message ?? (code === 503 ? "The server is busy." : general(code)));
+  const said = code === 404 ? _("This document no longer exists.") : (words(event)?.message ?? (code === 503 ? _("The server is busy.") : general(code)));
   preview.failed(source, code, said, Number(header(event, "Retry-After")), signInAddress());
 }
 
@@ -147,7 +148,7 @@ function explain(event, source) {
   focus.forget();
   clear(place);
   const body = [404, 409].includes(code) && source.closest(".mf-doc")?.closest(".mf-body");
-  const gone = body && problem(body, code === 404 ? "This document no longer exists." : (words(event)?.message ?? general(code)), "Show list");
+  const gone = body && problem(body, code === 404 ? _("This document no longer exists.") : (words(event)?.message ?? general(code)), _("Show list"));
   const said = words(event)?.message ?? general(code);
   const line = code === 401 ? signIn(place, said) : gone || (code === 404 ? notice(said) : problem(source, said));
   const head = place.querySelector(":scope > .mf-manager-head");
@@ -169,7 +170,7 @@ function notice(text, way) {
 }
 
 /** @param {Element} source @param {string} text @param {string} [way] */
-function problem(source, text, way = "Try again") {
+function problem(source, text, way = _("Try again")) {
   const button = doc.createElement("button");
   Object.assign(button, { type: "button", textContent: way });
   const whole = notice(text, button);
@@ -188,7 +189,7 @@ function signInAddress() {
   return pending() || unsaved.isWritten(doc) ? known : `${known}?next=${encodeURIComponent(location.pathname)}`;
 }
 
-const SIGN_IN_FIRST = "Sign in to see these documents."; // for users without a session
+const SIGN_IN_FIRST = _("Sign in to see these documents."); // for users without a session
 
 /** @param {Element} place @param {string} said the server's message */
 function signIn(place, said) {
@@ -197,8 +198,8 @@ function signIn(place, said) {
   link.href = signInAddress();
   if (waits) Object.assign(link, { target: "_blank", rel: "noopener" });
   const first = said === SIGN_IN_FIRST && !waits && !doc.querySelector("[data-mf-csrf]"); // nothing here needed a session
-  link.textContent = first ? "Sign in" : "Sign in again";
+  link.textContent = first ? _("Sign in") : _("Sign in again");
   link.toggleAttribute("data-mf-signed-out", !!place);
   if (first) return notice(said, link);
-  return notice(waits ? "You were signed out. Sign in again in another tab, then continue here. You won’t lose what you entered." : "You were signed out. Sign in again to continue. Your saved changes are safe.", link);
+  return notice(waits ? _("You were signed out. Sign in again in another tab, then continue here. You won’t lose what you entered.") : _("You were signed out. Sign in again to continue. Your saved changes are safe."), link);
 }

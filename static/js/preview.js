@@ -4,6 +4,7 @@
  */
 import { announce, htmx, near, on } from "./dom.js";
 import { fit } from "./fit.js";
+import { _ } from "./i18n.js";
 import { Dicom } from "./preview-dicom.js";
 import * as pictures from "./preview-pictures.js";
 import * as printing from "./preview-print.js";
@@ -125,7 +126,7 @@ export function failed(source, status, words, after, signIn) {
   if (status === 503 && tried++ < TRIES) return waitFor(find("status"), retry, words, after);
   find("wait").hidden = true;
   find("failed").hidden = false;
-  find("status").textContent = "Not shown";
+  find("status").textContent = _("Not shown");
   find("words").textContent = words;
   find("download").setAttribute("href", url.replace(/\/preview.*/, "/download"));
   const link = find("sign-in-again");
@@ -138,7 +139,7 @@ export function failed(source, status, words, after, signIn) {
 /** @param {HTMLElement} line @param {HTMLElement} retry @param {string} words @param {number} after */
 function waitFor(line, retry, words, after) {
   const before = tried;
-  line.textContent = `${words} Retrying…`;
+  line.textContent = _("%(reason)s Retrying…", { reason: words });
   /** @type {HTMLElement | null | undefined} */ (line.closest(".mf-look-in")?.querySelector("[data-mf-look-close]"))?.focus();
   latest = retry;
   again = setTimeout(() => {
@@ -192,7 +193,7 @@ function walk(root, where) {
   const film = /** @type {HTMLElement[]} */ ([...root.querySelectorAll(".mf-look-film a")]);
   const link = where === "first" ? film[0] : where === "last" ? film.at(-1) : /** @type {HTMLElement | null} */ (root.querySelector(`[data-mf-key=${where}]`));
   if (link && !link.hasAttribute("aria-current")) link.click();
-  else if (where === "previous" || where === "next") announce(where === "next" ? "This is the last document." : "This is the first document.", root);
+  else if (where === "previous" || where === "next") announce(where === "next" ? _("This is the last document.") : _("This is the first document."), root);
 }
 
 /** @param {Event} event the dialog was closed */

@@ -1,10 +1,11 @@
 /**
  * One file of the upload queue: its properties, states and messages.
  */
+import { _, ngettext } from "./i18n.js";
 import { newKey, rate } from "./transfer.js";
 import { limitsOf } from "./upload-page.js";
 import { fields, makeRow } from "./upload-row.js";
-import { plural, progressWords } from "./upload-words.js";
+import { progressWords } from "./upload-words.js";
 
 /** @typedef {import("./upload-page.js").Widget} Widget */
 /** @typedef {"refused" | "held" | "queued" | "sending" | "processing" | "waiting" | "paused" | "failed" | "cancelling" | "done"} State */
@@ -65,14 +66,14 @@ export function stateWords({ state, words, widget, samples, file, due, task }, s
   return {
     refused: words,
     failed: words,
-    held: widget.mode === "view" ? "Not added yet." : "Will be added when you save.",
-    queued: "Waiting…",
+    held: widget.mode === "view" ? _("Not added yet.") : _("Will be added when you save."),
+    queued: _("Waiting…"),
     sending: progressWords(samples.at(-1)?.bytes ?? 0, file.size, rate(samples, now)),
-    processing: "Processing…",
-    waiting: `${words} Retrying in ${seconds} s.`,
-    paused: signedOut ? "Paused. Sign in again to continue." : "You’re offline. The upload will resume when you’re back online.",
-    cancelling: "Cancelling…",
-    done: task === "save" ? "Added. Saving your changes…" : "Added.",
+    processing: _("Processing…"),
+    waiting: _("%(reason)s Retrying in %(seconds)s s.", { reason: words, seconds }),
+    paused: signedOut ? _("Paused. Sign in again to continue.") : _("You’re offline. The upload will resume when you’re back online."),
+    cancelling: _("Cancelling…"),
+    done: task === "save" ? _("Added. Saving your changes…") : _("Added."),
   }[state];
 }
 
@@ -80,6 +81,7 @@ export function stateWords({ state, words, widget, samples, file, due, task }, s
 export function barWords(some) {
   const count = (/** @type {(item: Item) => boolean} */ wanted) => some.filter(wanted).length;
   const [moving, failed, held] = [count(isActive), count(({ state }) => state === "failed"), count(({ state }) => state === "held")];
-  if (moving) return `Adding ${plural(moving, "file")}…`;
-  return failed ? `${plural(failed, "file")} could not be added` : `${plural(held, "file")} not added yet`;
+  if (moving) return ngettext("Adding %(num)s file…", "Adding %(num)s files…", moving);
+  if (failed) return ngettext("%(num)s file could not be added", "%(num)s files could not be added", failed);
+  return ngettext("%(num)s file not added yet", "%(num)s files not added yet", held);
 }

@@ -5,6 +5,7 @@
 import { announce, htmx } from "./dom.js";
 import { fit } from "./fit.js";
 import { refresh } from "./fresh.js";
+import { _ } from "./i18n.js";
 
 /** @typedef {{ accepts: string[], acceptsWords: string, maxSize: number, maxFiles: number, one: string }} Limits */
 /**
@@ -78,7 +79,7 @@ export function setToken(token) {
 
 /** @param {HTMLElement} zone @returns {Limits} */
 export function limitsOf({ dataset }) {
-  const { mfAccepts = "", mfAcceptsWords = "", mfMaxSize = "Infinity", mfMaxFiles = "Infinity", mfOne = "record" } = dataset;
+  const { mfAccepts = "", mfAcceptsWords = "", mfMaxSize = "Infinity", mfMaxFiles = "Infinity", mfOne = _("record") } = dataset;
   return { accepts: mfAccepts.split(",").filter(Boolean), acceptsWords: mfAcceptsWords, maxSize: Number(mfMaxSize), maxFiles: Number(mfMaxFiles), one: mfOne };
 }
 
@@ -150,7 +151,7 @@ function signedOutLine(words, href) {
   const link = document.createElement("a");
   line.className = "mf-problem";
   line.setAttribute("data-mf-upload-signed-out", "");
-  Object.assign(link, { href, target: "_blank", rel: "noopener", textContent: "Sign in" });
+  Object.assign(link, { href, target: "_blank", rel: "noopener", textContent: _("Sign in") });
   line.append(`${words} `, link);
   return line;
 }

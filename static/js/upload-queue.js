@@ -3,11 +3,12 @@
  * uploads that are canceled.
  * It is kept in memory, not in the page, so that no swap loses a file.
  */
+import { _, ngettext } from "./i18n.js";
 import * as page from "./upload-page.js";
 import * as transfer from "./transfer.js";
 import * as view from "./upload-row.js";
 import { barWords, isActive, isIdle, isRewritten, isUnfinished, stateWords, takesPlace } from "./upload-item.js";
-import { durationWords, plural, roomAgainWords, roomWords } from "./upload-words.js";
+import { durationWords, roomAgainWords, roomWords } from "./upload-words.js";
 
 /** @typedef {import("./transfer.js").Answer} Answer */
 /** @typedef {import("./upload-page.js").Widget} Widget */
@@ -15,8 +16,8 @@ import { durationWords, plural, roomAgainWords, roomWords } from "./upload-words
 /** @typedef {import("./upload-item.js").State} State */
 /** @typedef {import("./upload-item.js").Task} Task */
 
-const UNREADABLE = "This file can no longer be read. Select it again.";
-const SIGNED_OUT = "You were signed out. Sign in again in another tab. Your files will stay here.";
+const UNREADABLE = _("This file can no longer be read. Select it again.");
+const SIGNED_OUT = _("You were signed out. Sign in again in another tab. Your files will stay here.");
 
 /** @type {Item[]} */
 let items = [];
@@ -150,9 +151,9 @@ function stored(item, answer) {
   page.dispatch(item.widget, answer.events);
   item.stored = page.place(answer.html, item.widget.id);
   item.uncertain = !item.stored;
-  if (!item.stored) return fail(item, "Unexpected response from the server. Check whether the file is in the list before you try again.");
+  if (!item.stored) return fail(item, _("Unexpected response from the server. Check whether the file is in the list before you try again."));
   item.widget.added++;
-  page.say(item.widget, `${item.file.name} added.`);
+  page.say(item.widget, _("%(name)s added.", { name: item.file.name }));
   finish(item);
 }
 
@@ -180,7 +181,7 @@ function saved(item, answer) {
 function cancelled(item, answer) {
   if (answer.status < 300) page.dispatch(item.widget, answer.events);
   page.place(answer.html, item.widget.id);
-  page.say(item.widget, `${item.file.name} canceled.`);
+  page.say(item.widget, _("%(name)s canceled.", { name: item.file.name }));
   remove(item);
 }
 
@@ -194,8 +195,8 @@ function refuse(item, answer) {
 
 /** @param {Item} item @param {string} words */
 function fail(item, words) {
-  const before = { send: "", save: "Added, but your changes could not be saved. ", cancel: "This file may have been added anyway. " }[item.task];
-  change(item, "failed", before + words);
+  const before = { send: "", save: _("Added, but your changes could not be saved."), cancel: _("This file may have been added anyway.") }[item.task];
+  change(item, "failed", `${before} ${words}`.trimStart());
   page.say(item.widget, `${item.file.name}: ${item.words}`);
   rest(item.widget);
 }
@@ -212,7 +213,7 @@ async function tryLater(item, answer) {
   item.waited += delay;
   if (item.waited <= transfer.PATIENCE) return wait(item, "waiting", delay, answer.message);
   item.row.dataset.mfCode = "outage";
-  fail(item, `${answer.message} Try again in ${durationWords(Math.max(60, answer.wait / 1_000))}.`);
+  fail(item, _("%(reason)s Try again in %(time)s.", { reason: answer.message, time: durationWords(Math.max(60, answer.wait / 1_000)) }));
 }
 
 /** @param {Item} item @param {State} state @param {number} delay @param {string} [words] */
@@ -387,6 +388,8 @@ function rest(widget) {
   const own = itemsOf(widget);
   const failed = own.filter(({ state }) => state === "failed").length;
   if (own.some(isActive) || !widget.added) return;
-  if (widget.added + failed > 1) page.say(widget, `${plural(widget.added, "file")} added${failed ? `, ${failed} could not be added` : ""}.`);
+  const added = ngettext("%(num)s file added.", "%(num)s files added.", widget.added);
+  const some = ngettext("%(num)s file added, %(failed)s could not be added.", "%(num)s files added, %(failed)s could not be added.", widget.added, { failed });
+  if (widget.added + failed > 1) page.say(widget, failed ? some : added);
   widget.added = 0;
 }
