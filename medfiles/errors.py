@@ -13,7 +13,7 @@ class MedfilesError(Exception):
     """
 
     code = "error"
-    default = N_("")
+    default = ""
 
     def __init__(self, message: str = "") -> None:
         self.message = gettext(message or self.default)

@@ -207,7 +207,7 @@ class BulkService(DocumentService):
         refused = [result for result in self.across(ids, collect) if result.error]
         if not bundles:
             raise refused[0].error or NotFound()
-        title = bundles[0].title if len(bundles) == 1 else "Documents"
+        title = bundles[0].title if len(bundles) == 1 else gettext("Documents")
         members = [member for bundle in bundles for member in bundle.members]
         missing = [name for bundle in bundles for name in bundle.missing] + [gettext(GONE) for _ in refused]
         return Bundle(title, members, missing)

@@ -108,8 +108,8 @@ def mismatch(extension: str, content: str | None, like: str | None = None) -> st
         named = {"extension": extension, "content": gettext(content)}
         return gettext("This file is named %(extension)s but is actually %(content)s.", **named) + " " + advice
     return gettext(
-        "This file is named %(extension)s but cannot be read as %(type)s. It may be damaged or incomplete. Open it on your "
-        "device, save it again and upload the new file.",
+        "This file is named %(extension)s but cannot be read as %(type)s. It may be damaged or incomplete. Open it on "
+        "your device, save it again and upload the new file.",
         extension=extension,
         type=gettext(BY_EXTENSION[extension].description),
     )

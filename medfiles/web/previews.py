@@ -90,7 +90,8 @@ class PreviewView:
     @property
     def reason(self) -> str:
         """Why there is no preview."""
-        return gettext(self.preview.reason or "")
+        reason = self.preview.reason
+        return gettext(reason) if reason else ""
 
     @property
     def announcement(self) -> str:
