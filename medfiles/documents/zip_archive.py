@@ -60,8 +60,8 @@ class Archive:
 def archive(members: Sequence[Member], missing: Sequence[str] = ()) -> Archive:
     """Return an archive of the members with unique, portable names, and a note that lists any `missing` documents."""
     if missing:
-        names = "".join(f"- {name}\n" for name in missing)
-        note = f"{gettext(NOTE_HEAD)}\n\n{names}\n{gettext(NOTE_END)}\n".encode()
+        listed = "".join(f"- {name}\n" for name in missing)
+        note = f"{gettext(NOTE_HEAD)}\n\n{listed}\n{gettext(NOTE_END)}\n".encode()
         members = [*members, Member(gettext(NOTE), len(note), now(), lambda: iter([note]))]
     names = unique_names([portable(member.name) for member in members])
     members = [replace(member, name=name) for member, name in zip(members, names, strict=True)]

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from functools import cache
 from gettext import NullTranslations
 from pathlib import Path
 
@@ -25,7 +24,7 @@ Message = str | tuple[str, ...]
 def messages(kind: str) -> Iterator[Message]:
     """The marked messages: "server" in templates and modules, "scripts" in scripts."""
     with (ROOT / "babel" / f"{kind}.cfg").open() as lines:
-        mapping, options = parse_mapping_cfg(lines)
+        mapping, options = parse_mapping_cfg(lines)  # type: ignore[no-untyped-call]
     keywords = parse_keywords(["N_", "ngettext_noop:1,2"]) | parse_keywords(["_", "gettext", "ngettext:1,2"])
     for pattern, method in mapping:
         for path in sorted(ROOT.glob(pattern)):
@@ -41,17 +40,16 @@ def pseudo(message: str) -> str:
 
 
 class Pseudo(NullTranslations):
+    def __init__(self) -> None:
+        super().__init__()
+        found = [message for each in messages("server") for message in ((each,) if isinstance(each, str) else each)]
+        self.catalog = {message: pseudo(message) for message in found}
+
     def gettext(self, message: str) -> str:
-        return _catalog().get(message, message)
+        return self.catalog.get(message, message)
 
     def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
         return self.gettext(msgid1 if n == 1 else msgid2)
-
-
-@cache
-def _catalog() -> dict[str, str]:
-    found = [message for each in messages("server") for message in ((each,) if isinstance(each, str) else each)]
-    return {message: pseudo(message) for message in found}
 
 
 def language() -> i18n.Language:
