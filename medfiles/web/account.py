@@ -17,7 +17,7 @@ from medfiles.http import rate_limits
 from medfiles.http.current import actor, services
 from medfiles.i18n import N_, gettext
 from medfiles.web.confirm import NewPasswordForm, confirm
-from medfiles.web.records import patients
+from medfiles.web.home import patients
 
 blueprint = Blueprint("account", __name__)
 NOT_SHARED = N_("a patient you no longer have access to")

@@ -1,10 +1,9 @@
-"""Jinja filters and globals: messages, dates, sizes, ages and numbers in the user's language; inline icons."""
+"""Jinja filters and globals: messages, dates, sizes, ages and numbers in the user's language; icons."""
 
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import nh3
 from babel import Locale
@@ -36,6 +35,7 @@ COUNTED = {  # what `plural` counts
     "month": ngettext_noop("%(num)s month", "%(num)s months"),
     "object": ngettext_noop("%(num)s object", "%(num)s objects"),
     "page": ngettext_noop("%(num)s page", "%(num)s pages"),
+    "person": ngettext_noop("%(num)s person", "%(num)s people"),
     "problem": ngettext_noop("%(num)s problem", "%(num)s problems"),
     "record": ngettext_noop("%(num)s record", "%(num)s records"),
     "year": ngettext_noop("%(num)s year", "%(num)s years"),
@@ -126,14 +126,14 @@ def sanitize(html: str) -> Markup:
 
 
 def init_app(app: Flask) -> None:
-    folder = Path(str(app.static_folder), "icons")
+    names = {path.stem for path in Path(str(app.static_folder), "icons").glob("*.svg")}
 
     @lru_cache
     def icon(name: str) -> Markup:
-        ElementTree.register_namespace("", "http://www.w3.org/2000/svg")
-        root = ElementTree.parse(folder / f"{name}.svg").getroot()
-        root.attrib.update({"class": "mf-icon", "aria-hidden": "true", "focusable": "false"})
-        return Markup(ElementTree.tostring(root, encoding="unicode"))
+        if name not in names:
+            raise KeyError(name)
+        sprite = app.url_for("static", filename="icons.svg")
+        return Markup('<svg class="mf-icon" aria-hidden="true"><use href="{}#{}"/></svg>').format(sprite, name)
 
     def sheet(name: str) -> Markup:
         return Markup(f"<style>\n{Path(str(app.static_folder), name).read_text()}</style>")

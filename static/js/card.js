@@ -3,6 +3,7 @@
  */
 import { near, on } from "./dom.js";
 import { _ } from "./i18n.js";
+import { Layer } from "./layer.js";
 
 /** @type {any} the lock that keeps the screen on */
 let awake = null;
@@ -22,6 +23,8 @@ function release() {
 }
 
 const open = () => /** @type {HTMLDialogElement | null} */ (document.querySelector("[data-mf-wallet][open]"));
+
+const layer = new Layer("mfWallet", () => open()?.close());
 
 /** @param {Element} sides @param {number} shown */
 function mark(sides, shown) {
@@ -56,7 +59,13 @@ async function copy(button) {
 /** @param {Event} event the dialog was opened or closed */
 function toggled({ target }) {
   if (!(target instanceof Element) || !target.matches("[data-mf-wallet]")) return;
-  open() ? stayAwake() : release();
+  if (open()) {
+    layer.enter();
+    stayAwake();
+  } else {
+    layer.leave();
+    release();
+  }
 }
 
 export function start() {

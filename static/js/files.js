@@ -4,12 +4,15 @@
 
 import { cleaned, endingOf, lay, pathOf } from "./files-names.js";
 import { canShrink } from "./files-smaller.js";
-import { _, ngettext } from "./i18n.js";
+import { _, filled, ngettext } from "./i18n.js";
 
 export { inOrder } from "./files-names.js";
 export { canShrink, smaller } from "./files-smaller.js";
 
-/** @typedef {{ accepts: readonly string[], acceptsWords: string, maxSize: number, one: string }} Rules for one record: `maxSize` is in bytes, `one` is a noun such as "visit" */
+/**
+ * Rules for one record: `maxSize` is in bytes, `one` is a noun such as "visit".
+ * @typedef {{ accepts: readonly string[], acceptsWords: string, maxSize: number, one: string }} Rules
+ */
 /** @typedef {{ code: "bad-name" | "type-not-allowed" | "empty-file" | "too-large", message: string }} Refusal */
 
 const MB = 1024 * 1024;
@@ -28,15 +31,18 @@ const ENDINGS = {
 
 /* Drop, and folders */
 
-/** @param {string[]} path @returns {boolean} whether it is a system file; an explicitly selected file may have a name that starts with a dot */
+/**
+ * @param {string[]} path
+ * @returns {boolean} whether it is a system file; an explicitly selected file may have a name that starts with a dot
+ */
 const hidden = (path) => path.some((part, depth) => JUNK.test(part) || (depth > 0 && part.startsWith(".")));
 
 /** @param {Iterable<File>} files of a selected folder @returns {File[]} without system files */
 export const visible = (files) => [...files].filter((file) => !hidden(pathOf(file)));
 
 /**
- * Returns the dropped files, and all files in dropped folders. Must be called while the drop event is being handled: the
- * list is empty afterwards.
+ * Returns the dropped files, and all files in dropped folders. Must be called while the drop event is being handled:
+ * the list is empty afterwards.
  * @param {DataTransfer} transfer
  * @param {(path: string) => void} unread called for each unreadable file or folder
  * @returns {Promise<File[]>}
@@ -90,7 +96,8 @@ async function* inside(folder) {
 export function pasted({ clipboardData }) {
   const files = [...(clipboardData?.files ?? [])];
   const text = clipboardData?.getData("text/plain").trim();
-  if (text && files.every(({ name }) => NAMELESS.test(name) && name !== text)) return []; // Word and Excel add an image of the text
+  // Word and Excel add an image of the text
+  if (text && files.every(({ name }) => NAMELESS.test(name) && name !== text)) return [];
   return files.map((file) => (NAMELESS.test(file.name) ? dated(_("Pasted"), file, Date.now()) : file));
 }
 
@@ -118,28 +125,32 @@ export function refusal(file, { accepts, acceptsWords, maxSize, one }) {
   if (!/[\p{L}\p{M}\p{N}\p{P}\p{S}]/u.test(cleaned(file.name)))
     return { code: "bad-name", message: _("This file has no usable name. Rename it, then select it again.") };
   if (!accepts.includes(ending)) {
-    const values = { ending, record: one, accepted: acceptsWords };
-    const nameless = _("Files without an extension such as .pdf can’t be added to this %(record)s. You can add %(accepted)s.", values);
-    const other = _("%(ending)s files can’t be added to this %(record)s. You can add %(accepted)s.", values);
-    return { code: "type-not-allowed", message: ending ? other : nameless };
+    const message = ending
+      ? _("%(ending)s files can’t be added to this %(record)s. You can add %(accepted)s.")
+      : _("Files without an extension such as .pdf can’t be added to this %(record)s. You can add %(accepted)s.");
+    return { code: "type-not-allowed", message: filled(message, { ending, record: one, accepted: acceptsWords }) };
   }
-  if (!file.size) return { code: "empty-file", message: _("This file is empty. Check it on your device, then select it again.") };
+  if (!file.size)
+    return { code: "empty-file", message: _("This file is empty. Check it on your device, then select it again.") };
   return file.size > maxSize ? tooLarge(file, maxSize) : null;
 }
 
 /** @param {File} file @param {number} maxSize @returns {Refusal} */
 function tooLarge(file, maxSize) {
   const [limit, size] = [sizeWords(maxSize), sizeWords(file.size)];
-  const values = { size: size === limit ? _("slightly over %(limit)s", { limit }) : size, limit };
-  const photo = _("This photo is %(size)s. The limit is %(limit)s. Make it smaller, then try again.", values);
-  const other = _("This file is %(size)s. The limit is %(limit)s. Make it smaller or split it, then try again.", values);
-  return { code: "too-large", message: canShrink(file) ? photo : other };
+  const message = canShrink(file)
+    ? _("This photo is %(size)s. The limit is %(limit)s. Make it smaller, then try again.")
+    : _("This file is %(size)s. The limit is %(limit)s. Make it smaller or split it, then try again.");
+  const found = size === limit ? _("slightly over %(limit)s", { limit }) : size;
+  return { code: "too-large", message: filled(message, { size: found, limit }) };
 }
 
 const languages = globalThis.navigator?.languages.filter((language) => /^en\b/.test(language)) ?? [];
 /** @param {number} number @param {number} digits @returns {string} */
 const written = (number, digits) =>
-  new Intl.NumberFormat([...languages, "en-GB"], { maximumFractionDigits: digits, roundingMode: "halfEven" }).format(number);
+  new Intl.NumberFormat([...languages, "en-GB"], { maximumFractionDigits: digits, roundingMode: "halfEven" }).format(
+    number,
+  );
 
 /** @param {number} bytes @returns {string} "1.8 MB", rounded as the server does */
 export function sizeWords(bytes) {

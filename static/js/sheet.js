@@ -3,6 +3,7 @@
  */
 import { announce, near, on } from "./dom.js";
 import { _ } from "./i18n.js";
+import { openerOf } from "./menus.js";
 import * as unsaved from "./unsaved.js";
 
 const doc = document;
@@ -44,7 +45,9 @@ export function showNotice(notices) {
 function sheetClosed() {
   sheetBody?.replaceChildren();
   if (history.state?.mfSheet) history.back();
-  if (doc.activeElement === doc.body) (doc.getElementById(opener) ?? doc.getElementById("main"))?.focus();
+  const back = doc.getElementById(opener);
+  const menu = back?.closest("details.mf-menu:not([open])");
+  if (doc.activeElement === doc.body) (menu ? openerOf(menu) : (back ?? doc.getElementById("main")))?.focus();
 }
 
 sheet?.addEventListener("close", sheetClosed);

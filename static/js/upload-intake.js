@@ -1,13 +1,14 @@
 /**
- * Decides which files enter the upload queue and which are refused before anything is sent. Photos over the limit can be
- * reduced.
+ * Decides which files enter the upload queue and which are refused before anything is sent. Photos over the limit can
+ * be reduced.
  */
 import { canShrink, refusal, smaller } from "./files.js";
 import { _, ngettext } from "./i18n.js";
-import { newItem, takesPlace } from "./upload-item.js";
+import { newItem } from "./upload-item.js";
 import * as page from "./upload-page.js";
 import * as queue from "./upload-queue.js";
 import * as view from "./upload-row.js";
+import { takesPlace } from "./upload-states.js";
 import { newKey } from "./transfer.js";
 import { overflowWords, roomWords } from "./upload-words.js";
 
@@ -17,7 +18,12 @@ import { overflowWords, roomWords } from "./upload-words.js";
 const SHRINKING = _("Making a smaller copy…");
 const UNREAD = _("This file or folder couldn’t be read. Check it on your device, then select it again.");
 
-/** @param {number} free remaining capacity of the record @param {number} queued files already in the queue @param {number} count @returns {number} how many more of them fit */
+/**
+ * @param {number} free remaining capacity of the record
+ * @param {number} queued files already in the queue
+ * @param {number} count
+ * @returns {number} how many more of them fit
+ */
 export const fitting = (free, queued, count) => Math.max(0, Math.min(count, free - queued));
 
 /** @param {HTMLElement} zone @param {File[]} files @param {string[]} [unread] paths of unreadable files */
@@ -52,7 +58,10 @@ function whyNot({ file, limits, widget }) {
 export function admit(item) {
   const why = whyNot(item);
   item.row.dataset.mfCode = why?.code ?? "";
-  item.row.toggleAttribute("data-mf-can-shrink", why?.code === "too-large" && canShrink(item.file, item.limits.accepts));
+  item.row.toggleAttribute(
+    "data-mf-can-shrink",
+    why?.code === "too-large" && canShrink(item.file, item.limits.accepts),
+  );
   if (why) queue.change(item, "refused", why.message);
   else queue.change(item, item.widget.mode === "view" ? queue.waiting() : "held");
 }
@@ -102,12 +111,21 @@ function sayTaken(widget, fresh) {
   const taken = fresh.length - refused.length;
   if (!fresh.length) page.say(widget, _("No files found."));
   const adding = ngettext("Adding %(num)s file.", "Adding %(num)s files.", taken);
-  const held = ngettext("%(num)s file will be added when you save.", "%(num)s files will be added when you save.", taken);
+  const held = ngettext(
+    "%(num)s file will be added when you save.",
+    "%(num)s files will be added when you save.",
+    taken,
+  );
   if (taken) page.say(widget, widget.mode === "view" ? adding : held);
   const tooMany = refused.filter(({ row }) => row.dataset.mfCode === "too-many");
   const { one, maxFiles } = refused[0]?.limits ?? { one: "", maxFiles: 0 };
-  if (refused.length > 2 && tooMany.length === refused.length) page.say(widget, overflowWords(refused.length, one, maxFiles));
-  else if (refused.length > 2) page.say(widget, ngettext("%(num)s file can’t be added. See the reason next to each file.", "%(num)s files can’t be added. See the reason next to each file.", refused.length));
+  if (refused.length > 2 && tooMany.length === refused.length)
+    page.say(widget, overflowWords(refused.length, one, maxFiles));
+  else if (refused.length > 2)
+    page.say(widget, ngettext(
+        "%(num)s file can’t be added. See the reason next to each file.",
+        "%(num)s files can’t be added. See the reason next to each file.",
+        refused.length,
+      ));
   else refused.forEach(({ file, words }) => page.say(widget, `${file.name}: ${words}`));
 }
-

@@ -21,7 +21,8 @@ const WORDS = {
 };
 
 /** @param {number} status @returns {string} for a response without its own message */
-export const statusWords = (status) => WORDS[status] ?? (status >= 500 ? _("Something went wrong on our end.") : _("The server didn’t accept this file."));
+export const statusWords = (status) =>
+  WORDS[status] ?? (status >= 500 ? _("Something went wrong on our end.") : _("The server didn’t accept this file."));
 
 /** @param {number} seconds */
 export function durationWords(seconds) {
@@ -33,23 +34,34 @@ export function durationWords(seconds) {
 /** @param {number} bytes sent @param {number} total @param {number} speed bytes a second, 0 = not known */
 export function progressWords(bytes, total, speed) {
   const percent = `${Math.floor((100 * bytes) / total)}%`;
-  if (speed <= 0) return percent;
-  return _("%(percent)s · %(speed)s/s · about %(time)s left", { percent, speed: sizeWords(speed), time: durationWords((total - bytes) / speed) });
+  return speed > 0
+    ? `${percent} · ${sizeWords(speed)}/s · about ${durationWords((total - bytes) / speed)} left`
+    : percent;
 }
 
-/** @param {string} one "visit" @returns {{ record: string, a_record: string }} also "a visit", for languages with such articles */
+/**
+ * Returns the noun with and without its article, for languages with an article such as "a".
+ * @param {string} one "visit"
+ */
 const named = (one) => ({ record: one, a_record: `${/^[aeiou]/i.test(one) ? "an" : "a"} ${one}` });
 
 /** @param {number} count more than one @param {string} one @param {number} most @returns {string} */
 export const overflowWords = (count, one, most) =>
-  ngettext("%(num)s file doesn’t fit: %(a_record)s can hold %(most)s.", "%(num)s files don’t fit: %(a_record)s can hold %(most)s.", count, { most, ...named(one) });
+  ngettext(
+    "%(num)s file doesn’t fit: %(a_record)s can hold %(most)s.",
+    "%(num)s files don’t fit: %(a_record)s can hold %(most)s.",
+    count,
+    { most, ...named(one) },
+  );
 
 /** @param {string} one @returns {string} message for a file that was refused because the record was full */
-export const roomAgainWords = (one) => _("This %(record)s now has room for this file. Try again to add it.", { record: one });
+export const roomAgainWords = (one) =>
+  _("This %(record)s now has room for this file. Try again to add it.", { record: one });
 
 /** @param {string} one @param {number} free remaining capacity of the record @param {number} most @returns {string} */
 export function roomWords(one, free, most) {
   const values = { most, ...named(one) };
-  if (free <= 0) return _("This %(record)s is full (%(most)s of %(most)s). Move a document to trash, then try again.", values);
+  if (free <= 0)
+    return _("This %(record)s is full (%(most)s of %(most)s). Move a document to trash, then try again.", values);
   return _("This file doesn’t fit: %(a_record)s can hold %(most)s. Cancel another file, then try again.", values);
 }
