@@ -5,6 +5,8 @@ It is defined here, in the lowest layer, because sandbox workers also read it.
 
 from typing import NamedTuple
 
+from medfiles.i18n import N_
+
 
 class MediaType(NamedTuple):
     """A document media type and everything that depends on it."""
@@ -41,7 +43,7 @@ MEDIA_TYPES = (
     _image("image/gif", ".gif", label="GIF"),
     _image("image/heic", ".heic", label="HEIC"),
     MediaType("application/dicom", (".dcm",), "dicom", "DICOM", "a DICOM image", "dicom", "dicom", None, "dicom", True),
-    MediaType("text/plain", (".txt",), "text", "text", "plain text", "text", "text"),
+    MediaType("text/plain", (".txt",), "text", N_("text"), N_("plain text"), "text", "text"),
     MediaType("text/csv", (".csv",), "sheet", "CSV", "comma-separated text", "text", "csv"),
     MediaType("application/json", (".json",), "text", "JSON", "a JSON file", "json", "text"),
     MediaType("application/xml", (".xml",), "text", "XML", "an XML file", "xml", "text", None, "xml"),

@@ -96,6 +96,7 @@ def test_marked_text_is_accepted(source: str) -> None:
 # Python: what is raised, flashed, declared or returned as a sentence
 
 # For operators: commands, their work and what they log. For developers: the API's own answers and its reference.
+# Sandbox workers speak English, without the request's language.
 FOR_OPERATORS = {"api", "cli", "database", "jobs", "legacy", "models", "operations", "sandbox", "storage"}
 OPERATED = {
     "audit/chain.py",
