@@ -25,7 +25,8 @@ CUT = """() => {
   const unseen = ".mf-hidden, .mf-skip, [hidden]";
   const hidden = (one) => one.closest(unseen) || !one.checkVisibility({ visibilityProperty: true });
   const meant = (look) => look.clipPath !== "none" || look.textOverflow === "ellipsis" || look.webkitLineClamp !== "none";
-  const scrolls = (one) => one && (/auto|scroll/.test(getComputedStyle(one).overflowX) || scrolls(one.parentElement));
+  const moves = (one) => /auto|scroll/.test(getComputedStyle(one).overflowX) && one.scrollWidth > one.clientWidth;
+  const scrolls = (one) => one && ((moves(one) && !one.matches("dialog, body, html")) || scrolls(one.parentElement));
   const wide = (one) => one.clientWidth > 1 && one.scrollWidth > one.clientWidth + 1;
   const high = (one) => one.scrollHeight > one.clientHeight + 2 && /hidden|clip/.test(getComputedStyle(one).overflowY);
   return [...document.querySelectorAll("body *")]
@@ -123,6 +124,7 @@ def shown(
 def test_long_messages_are_not_cut_on_a_phone(shown: Page) -> None:
     wide = shown.evaluate("document.documentElement.scrollWidth") > 360
     assert (shown.evaluate(TOO_WIDE) or ["something"]) * wide == []
+    assert shown.evaluate("document.querySelector('dialog[open]')?.scrollWidth ?? 0") <= 360
     assert shown.evaluate(CUT) == []
 
 
