@@ -24,7 +24,8 @@ CUT = """() => {
   const own = (one) => [...one.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim());
   const unseen = ".mf-hidden, .mf-skip, [hidden]";
   const hidden = (one) => one.closest(unseen) || !one.checkVisibility({ visibilityProperty: true });
-  const meant = (look) => look.clipPath !== "none" || look.textOverflow === "ellipsis" || look.webkitLineClamp !== "none";
+  const clamped = (look) => look.textOverflow === "ellipsis" || look.webkitLineClamp !== "none";
+  const meant = (look) => look.clipPath !== "none" || clamped(look);
   const moves = (one) => /auto|scroll/.test(getComputedStyle(one).overflowX) && one.scrollWidth > one.clientWidth;
   const scrolls = (one) => one && ((moves(one) && !one.matches("dialog, body, html")) || scrolls(one.parentElement));
   const wide = (one) => one.clientWidth > 1 && one.scrollWidth > one.clientWidth + 1;
