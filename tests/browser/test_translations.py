@@ -102,7 +102,10 @@ def spoken(
 def owner(spoken: tuple[str, Flask]) -> tuple[Person, Shelf]:
     with at_work(spoken[1]) as world:
         person = Person(world, "owner@sample.example")
-        return person, person.shelf()
+        shelf = person.shelf()
+        warmed = world.app.test_cli_runner().invoke(args=["medfiles", "previews", "warm"])  # so that pages load quickly
+        assert warmed.exit_code == 0, warmed.output
+        return person, shelf
 
 
 @pytest.fixture(scope="module", params=STATES)
@@ -111,7 +114,7 @@ def shown(
 ) -> Iterator[Page]:
     (address, app), (person, shelf), name = spoken, owner, request.param
     with browser.new_context(base_url=address, viewport={"width": 1440, "height": 900}, **USUAL) as context:
-        context.set_default_timeout(4 * SECONDS * 1000)  # the first page has every thumbnail rendered
+        context.set_default_timeout(SECONDS * 1000)
         context.add_init_script(A_SECOND_LATER)
         if name in SIGNED_IN:
             with at_work(app):
