@@ -14,10 +14,10 @@ TIED := $(shell command -v setpriv >/dev/null && echo setpriv --pdeathsig TERM)
 # Every process would compile all modules anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup setup-dev tools corpus assets run test expectations proof lint bench bench-older shots lock
+.PHONY: help setup setup-dev tools corpus assets messages run test expectations proof lint bench bench-older shots lock
 
 help:
-	@echo "make setup · run · test · proof · lint · assets · bench · bench-older · shots · lock"
+	@echo "make setup · run · test · proof · lint · assets · messages · bench · bench-older · shots · lock"
 
 setup: .venv/setup.stamp
 
@@ -110,6 +110,15 @@ assets: node_modules/npm.stamp
 	@$(ESBUILD) static/js/medfiles.js --format=esm --outfile=static/dist/medfiles.js
 	@$(BIN)/python -m tests.support.sprite
 	@cd static && LC_ALL=C sha256sum css/*.css js/*.js dist/*.css dist/*.js > dist/SHA256SUMS
+
+EXTRACT = $(BIN)/pybabel -q extract --project=medfiles --add-comments=Translators
+
+# For translators: see docs/translate.md.
+messages: setup
+	@mkdir -p build
+	@$(EXTRACT) -F babel/server.cfg -k N_ -k ngettext_noop:1,2 -o build/messages.pot .
+	@$(EXTRACT) -F babel/scripts.cfg -o build/scripts.pot .
+	@echo "build/messages.pot build/scripts.pot"
 
 TSC := $(BIN)/node node_modules/typescript/bin/tsc
 

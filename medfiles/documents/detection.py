@@ -11,6 +11,7 @@ from pathlib import Path
 
 from medfiles.documents import refusals
 from medfiles.errors import BadName, ContentMismatch, EmptyFile, Rejected, TypeNotAllowed
+from medfiles.i18n import gettext
 from medfiles.record_types.media_types import BY_ALIAS, BY_EXTENSION
 from medfiles.sandbox.pool import Sandbox
 
@@ -46,7 +47,7 @@ def clean_name(raw: str) -> str:
     parts = [part for part in re.split(r"[/\\]", whole) if part.strip()]
     name = LEADING.sub("", re.sub(r"\s+", " ", parts[-1] if parts else "")).rstrip(" .")
     if not any(letter.isprintable() and letter != " " for letter in name):
-        raise BadName("This file has no usable name. Rename it, then upload it again.")
+        raise BadName(gettext("This file has no usable name. Rename it, then upload it again."))
     return shorten("_" + name if DEVICE.match(name) else name)
 
 
@@ -94,7 +95,9 @@ def inspect(path: Path, extension: str, sandbox: Sandbox, accepts: Collection[st
     worker was available.
     """
     if path.stat().st_size == 0:
-        raise EmptyFile("This file is empty (0 bytes). Check that it was saved completely, then upload it again.")
+        raise EmptyFile(
+            gettext("This file is empty (0 bytes). Check that it was saved completely, then upload it again.")
+        )
     known = sorted(BY_EXTENSION if accepts is None else accepts)
     answer = sandbox.run("inspect", file=path, extension=extension, accepts=known)
     shown = list(BY_EXTENSION if accepts is None else accepts)

@@ -28,6 +28,7 @@ from medfiles.documents.rules import (
     too_large,
 )
 from medfiles.errors import Conflict, EmptyFile, MedfilesError, Rejected
+from medfiles.i18n import N_, gettext
 from medfiles.jobs import queue as jobs
 from medfiles.models import CancelledUpload, EntityFile, RecordMixin, UploadKey
 from medfiles.permissions import Action
@@ -39,8 +40,8 @@ from medfiles.storage import Staged, journal, live_key
 
 SCAN_AFTER = timedelta(seconds=10)
 WARM_AFTER = timedelta(seconds=5)  # by then, an open list has requested the thumbnail
-KEY_REUSED = "This Idempotency-Key was already used for another document."
-ADDED_THEN_TRASHED = "This document was added earlier and is now in the trash."
+KEY_REUSED = N_("This Idempotency-Key was already used for another document.")
+ADDED_THEN_TRASHED = N_("This document was added earlier and is now in the trash.")
 CANCEL_WITHIN = timedelta(hours=1)  # older uploads were acknowledged long ago and can only be trashed
 # Executed for every upload, so they are built once.
 _BY_KEY = select(UploadKey).where(
@@ -141,7 +142,7 @@ class UploadService(Service):
         record_type = permit.record_type
         target.name = sent = detection.clean_name(metadata.name)
         if staged.size == 0:
-            raise EmptyFile("This file is empty. Check it on your device, then select it again.")
+            raise EmptyFile(gettext("This file is empty. Check it on your device, then select it again."))
         details = checked_details(record_type, metadata.details)
         staged.finish()
         found = detection.inspect(staged.path, detection.declared_extension(sent), self.sandbox, record_type.accepts)
@@ -178,7 +179,7 @@ class UploadService(Service):
         require_live_record(permit.record_type, record)
         state = self._state(permit.record_type, record.id, metadata.idempotency_key)
         if state.cancelled:
-            raise Conflict("This upload was canceled.")
+            raise Conflict(gettext("This upload was canceled."))
         require_room(permit.record_type, state.live)
         require_quota(record.patient_id, file.file_size, self.quota, lock=True)
         file.patient_id = record.patient_id
@@ -203,7 +204,7 @@ class UploadService(Service):
         """Delete a stored upload in the open transaction. Return the keys to remove after the commit."""
         file = self._uploaded_as(key, Action.EDIT, target, lock=True)
         if not is_within(file.uploaded_at, CANCEL_WITHIN):
-            raise Conflict("This document has already been added. Move it to trash instead.")
+            raise Conflict(gettext("This document has already been added. Move it to trash instead."))
         lifecycle.erase_personal([file])
         target.file_id, target.name = file.id, None
         event_log.record(self.actor, "cancel", target)

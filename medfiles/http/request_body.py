@@ -13,12 +13,13 @@ from medfiles.documents.service import DocumentService
 from medfiles.errors import BadName, EmptyFile, MedfilesError, Rejected, TooLarge, Truncated
 from medfiles.http import capacity, multipart, parameters, upload_check
 from medfiles.http.parameters import opaque_key
+from medfiles.i18n import N_, gettext
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.document_fields import UPLOAD_FIELDS
 from medfiles.storage import Staged
 
 CHUNK = 256 * 1024
-TRUNCATED = "The upload was cut off before it was complete. Please try again."
+TRUNCATED = N_("The upload was cut off before it was complete. Please try again.")
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def is_raw(request: Request) -> bool:
 
 def idempotency_key(request: Request) -> str | None:
     key = request.headers.get("Idempotency-Key")
-    return None if key is None else opaque_key("The Idempotency-Key", key, 255)
+    return None if key is None else opaque_key(gettext("The Idempotency-Key"), key, 255)
 
 
 def receive(
@@ -106,7 +107,7 @@ def receive_one(
         for file in received:
             if file.staged is not None:
                 file.staged.discard()
-        error = Rejected("Send one file per request.")
+        error = Rejected(gettext("Send one file per request."))
         service.refuse(permit, received[0].name, error)
         raise error
     return store(service, permit, received[0], metadata)
@@ -120,7 +121,7 @@ def store(
     Raises the error that stopped the file from being received, if any.
     """
     if received.refusal or received.staged is None:
-        error = received.refusal or EmptyFile("This file is empty.")
+        error = received.refusal or EmptyFile(gettext("This file is empty."))
         service.refuse(permit, received.name, error)
         raise error
     return service.attach(permit, received.staged, replace(metadata, name=received.name))
@@ -131,7 +132,7 @@ def _receive_raw(request: Request, service: DocumentService, permit: UploadPermi
     header = request.headers.get("Content-Disposition", "").encode("latin-1", "replace")
     disposition, options = parse_options_header(multipart.as_text(header))
     if disposition != "attachment" or not options.get("filename"):
-        raise BadName("The file name is missing. Send it in Content-Disposition.")
+        raise BadName(gettext("The file name is missing. Send it in Content-Disposition."))
     left, staged = content_length(request), service.stage(permit)
     file = FormFile(staged, too_large(permit.record_type))
     with ExitStack() as unfinished:
@@ -154,7 +155,7 @@ def _receive_form(
     request: Request, service: DocumentService, permit: UploadPermit, metadata: UploadMetadata
 ) -> tuple[list[ReceivedFile], UploadMetadata]:
     if request.mimetype != "multipart/form-data":
-        raise Rejected("No file was sent. Select one or more files first.")
+        raise Rejected(gettext("No file was sent. Select one or more files first."))
     body, targets = CountingStream(request.stream), list[FormFile]()
     with ExitStack() as unfinished:
 
@@ -170,12 +171,12 @@ def _receive_form(
         except ValueError as error:
             if body.count < content_length(request):
                 raise Truncated(TRUNCATED) from error
-            raise Rejected("The upload form could not be read. Please try again.") from error
+            raise Rejected(gettext("The upload form could not be read. Please try again.")) from error
         except ClientDisconnected as error:
             raise Truncated(TRUNCATED) from error
         except RequestEntityTooLarge as error:
             raise TooLarge(
-                "This upload has too many parts, or a field that is too long. Add fewer files at once."
+                gettext("This upload has too many parts, or a field that is too long. Add fewer files at once.")
             ) from error
         if body.count != content_length(request):
             raise Truncated(TRUNCATED)
@@ -185,9 +186,9 @@ def _receive_form(
             if field == "file" and file_name
         ]
         if not found:
-            raise Rejected("No file was selected. Select one or more files first.")
+            raise Rejected(gettext("No file was selected. Select one or more files first."))
         if any(file_name for field, file_name, _ in files if field != "file"):
-            raise Rejected("The file was sent in a field other than “file”. Nothing was added.")
+            raise Rejected(gettext("The file was sent in a field other than “file”. Nothing was added."))
         sent = parameters.single(fields, metadata.details)
         unfinished.pop_all()
     for target in targets:

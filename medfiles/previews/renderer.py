@@ -25,6 +25,7 @@ from medfiles.errors import (
     NotFound,
     Rejected,
 )
+from medfiles.i18n import N_
 from medfiles.models import Rendition
 from medfiles.previews import cache as preview_cache
 from medfiles.previews.libreoffice import ConversionFailed, Converter
@@ -39,11 +40,11 @@ TASKS = ("medfiles.sandbox.render.tasks",)
 LIMITS = Limits(cpu=15, wall=45.0, jobs=200, queue=10.0, nice=10)  # lower priority than the server
 WAIT_SECONDS = 10.0  # seconds to wait for a picture that another request is rendering
 POLL_SECONDS = 0.05
-BUSY = "Many previews are being prepared. Please try again in a moment."
-CRASHED = "This document cannot be previewed safely. Download it to open it on your device."
-NOT_CONVERTED = "The preview could not be prepared. Download the document to open it on your device."
+BUSY = N_("Many previews are being prepared. Please try again in a moment.")
+CRASHED = N_("This document cannot be previewed safely. Download it to open it on your device.")
+NOT_CONVERTED = N_("The preview could not be prepared. Download the document to open it on your device.")
 NO_CONVERTER, PDF = Converter(""), "application/pdf"
-SLOW = "The preview of this document is taking too long. Download it to open it on your device."
+SLOW = N_("The preview of this document is taking too long. Download it to open it on your device.")
 WHOLE_DOCUMENT = 0  # page number that stands for the whole document
 MESSAGES = ((TimedOut, SLOW), (ConversionFailed, NOT_CONVERTED), (NotChecked, CRASHED))
 

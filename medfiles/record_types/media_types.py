@@ -5,6 +5,8 @@ To add a media type, add a row to `MEDIA_TYPES` in `sandbox.media_types`, which 
 
 from collections.abc import Iterable
 
+from medfiles.i18n import N_, gettext
+
 from medfiles.sandbox.media_types import BY_ALIAS, BY_EXTENSION, BY_NAME, MEDIA_TYPES, MediaType
 
 __all__ = [
@@ -13,12 +15,12 @@ __all__ = [
 ]  # fmt: skip
 
 GROUPS = {
-    "pdf": "PDF",
-    "image": "Photo or scan",
-    "word": "Word",
-    "sheet": "Spreadsheet",
-    "text": "Text",
-    "dicom": "DICOM image",
+    "pdf": N_("PDF"),
+    "image": N_("Photo or scan"),
+    "word": N_("Word"),
+    "sheet": N_("Spreadsheet"),
+    "text": N_("Text"),
+    "dicom": N_("DICOM image"),
 }
 OTHER = "text"  # the group for unknown media types
 WITH_THUMBNAIL = frozenset(row.name for row in MEDIA_TYPES if row.thumbnail)

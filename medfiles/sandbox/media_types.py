@@ -5,6 +5,8 @@ It is defined here, in the lowest layer, because sandbox workers also read it.
 
 from typing import NamedTuple
 
+from medfiles.i18n import N_
+
 
 class MediaType(NamedTuple):
     """A document media type and everything that depends on it."""
@@ -49,7 +51,7 @@ MEDIA_TYPES = (
         "application/dicom", (".dcm",), "dicom", "DICOM", "a DICOM image", "dicom", "dicom", None, "dicom", True,
         aliases=(".dicom", ".ima", ".dic"),
     ),
-    MediaType("text/plain", (".txt",), "text", "text", "plain text", "text", "text", aliases=(".text",)),
+    MediaType("text/plain", (".txt",), "text", N_("text"), N_("plain text"), "text", "text", aliases=(".text",)),
     MediaType(
         "text/csv", (".csv",), "sheet", "CSV", "comma-separated text", "text", "csv", aliases=(".tsv", ".tab")
     ),

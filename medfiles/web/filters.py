@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import nh3
-from babel import Locale
 from babel.dates import format_date, format_datetime, format_skeleton
 from babel.numbers import format_decimal
 from flask import Flask, request
 from markupsafe import Markup
 
+from babel import Locale
 from medfiles import i18n
 from medfiles.clock import now
 from medfiles.i18n import ngettext_noop

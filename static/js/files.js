@@ -4,6 +4,7 @@
 
 import { cleaned, endingOf, lay, pathOf } from "./files-names.js";
 import { canShrink } from "./files-smaller.js";
+import { _, filled, ngettext } from "./i18n.js";
 
 export { inOrder } from "./files-names.js";
 export { belongsToDisc, endingByContent, isDisc, rightName } from "./files-types.js";
@@ -100,11 +101,11 @@ export function pasted({ clipboardData }) {
   const text = clipboardData?.getData("text/plain").trim();
   // Word and Excel add an image of the text
   if (text && files.every(({ name }) => NAMELESS.test(name) && name !== text)) return [];
-  return files.map((file) => (NAMELESS.test(file.name) ? dated("Pasted", file, Date.now()) : file));
+  return files.map((file) => (NAMELESS.test(file.name) ? dated(_("Pasted"), file, Date.now()) : file));
 }
 
 /** @param {File} file @returns {File} */
-export const photo = (file) => dated("Photo", file, file.lastModified || Date.now());
+export const photo = (file) => dated(_("Photo"), file, file.lastModified || Date.now());
 
 const given = new Set();
 
@@ -128,26 +129,26 @@ function dated(word, file, time) {
 export function refusal(file, { accepts, acceptsWords, maxSize, one }, name = file.name) {
   const ending = endingOf(name);
   if (!/[\p{L}\p{M}\p{N}\p{P}\p{S}]/u.test(cleaned(file.name)))
-    return { code: "bad-name", message: "This file has no usable name. Rename it, then select it again." };
+    return { code: "bad-name", message: _("This file has no usable name. Rename it, then select it again.") };
   if (!accepts.includes(ending)) {
-    const which = ending ? `${ending} files` : "Files without an extension such as .pdf";
-    return {
-      code: "type-not-allowed",
-      message: `${which} can’t be added to this ${one}. You can add ${acceptsWords}.`,
-    };
+    const message = ending
+      ? _("%(ending)s files can’t be added to this %(record)s. You can add %(accepted)s.")
+      : _("Files without an extension such as .pdf can’t be added to this %(record)s. You can add %(accepted)s.");
+    return { code: "type-not-allowed", message: filled(message, { ending, record: one, accepted: acceptsWords }) };
   }
   if (!file.size)
-    return { code: "empty-file", message: "This file is empty. Check it on your device, then select it again." };
+    return { code: "empty-file", message: _("This file is empty. Check it on your device, then select it again.") };
   return file.size > maxSize ? tooLarge(file, maxSize) : null;
 }
 
 /** @param {File} file @param {number} maxSize @returns {Refusal} */
 function tooLarge(file, maxSize) {
   const [limit, size] = [sizeWords(maxSize), sizeWords(file.size)];
-  const [what, todo] = canShrink(file) ? ["photo", "Make it smaller"] : ["file", "Make it smaller or split it"];
-  const found = size === limit ? `slightly over ${limit}` : size;
-  const message = `This ${what} is ${found}. The limit is ${limit}. ${todo}, then try again.`;
-  return { code: "too-large", message };
+  const message = canShrink(file)
+    ? _("This photo is %(size)s. The limit is %(limit)s. Make it smaller, then try again.")
+    : _("This file is %(size)s. The limit is %(limit)s. Make it smaller or split it, then try again.");
+  const found = size === limit ? _("slightly over %(limit)s", { limit }) : size;
+  return { code: "too-large", message: filled(message, { size: found, limit }) };
 }
 
 const languages = globalThis.navigator?.languages.filter((language) => /^en\b/.test(language)) ?? [];
@@ -159,7 +160,7 @@ const written = (number, digits) =>
 
 /** @param {number} bytes @returns {string} "1.8 MB", rounded as the server does */
 export function sizeWords(bytes) {
-  if (bytes < 1024) return `${written(bytes, 0)} byte${bytes === 1 ? "" : "s"}`;
+  if (bytes < 1024) return ngettext("%(num)s byte", "%(num)s bytes", bytes, { num: written(bytes, 0) });
   const [number, unit] = bytes < MB ? [bytes / 1024, "KB"] : [bytes / MB, "MB"];
   return `${written(number, number >= 10 ? 0 : 1)} ${unit}`;
 }

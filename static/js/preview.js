@@ -5,6 +5,7 @@
 import { announce, near, on } from "./dom.js";
 import { fit } from "./fit.js";
 import { htmx } from "./host.js";
+import { _ } from "./i18n.js";
 import { Layer } from "./layer.js";
 import { Dicom } from "./preview-dicom.js";
 import * as keys from "./preview-keys.js";
@@ -112,7 +113,7 @@ export function failed(source, status, words, after, signIn) {
   if (status === 503 && tried++ < TRIES) return waitFor(find("status"), retry, words, after);
   find("wait").hidden = true;
   find("failed").hidden = false;
-  find("status").textContent = "Not shown";
+  find("status").textContent = _("Not shown");
   find("words").textContent = words;
   find("download").setAttribute("href", url.replace(/\/preview.*/, "/download"));
   const link = find("sign-in-again");
@@ -125,7 +126,7 @@ export function failed(source, status, words, after, signIn) {
 /** @param {HTMLElement} line @param {HTMLElement} retry @param {string} words @param {number} after */
 function waitFor(line, retry, words, after) {
   const before = tried;
-  line.textContent = `${words} Retrying…`;
+  line.textContent = _("%(reason)s Retrying…", { reason: words });
   /** @type {HTMLElement | null | undefined} */ (
     line.closest(".mf-look-in")?.querySelector("[data-mf-look-close]")
   )?.focus();
@@ -198,7 +199,7 @@ function walk(root, where) {
         : /** @type {HTMLElement | null} */ (root.querySelector(`[data-mf-key=${where}]`));
   if (link && !link.hasAttribute("aria-current")) link.click();
   else if (where === "previous" || where === "next")
-    announce(where === "next" ? "This is the last document." : "This is the first document.", root);
+    announce(where === "next" ? _("This is the last document.") : _("This is the first document."), root);
 }
 
 /** @param {Event} event the dialog was closed */

@@ -3,19 +3,20 @@
  * be reduced.
  */
 import { belongsToDisc, canShrink, endingByContent, isDisc, refusal, rightName, smaller } from "./files.js";
+import { _, ngettext } from "./i18n.js";
 import { isOffered, newItem } from "./upload-item.js";
 import * as page from "./upload-page.js";
 import * as queue from "./upload-queue.js";
 import * as view from "./upload-row.js";
 import { takesPlace } from "./upload-states.js";
 import { newKey } from "./transfer.js";
-import { overflowWords, plural, renamedWords, roomWords, skippedWords } from "./upload-words.js";
+import { overflowWords, renamedWords, roomWords, skippedWords } from "./upload-words.js";
 
 /** @typedef {import("./upload-item.js").Item} Item */
 /** @typedef {import("./upload-page.js").Widget} Widget */
 
-const SHRINKING = "Making a smaller copy…";
-const UNREAD = "This file or folder couldn’t be read. Check it on your device, then select it again.";
+const SHRINKING = _("Making a smaller copy…");
+const UNREAD = _("This file or folder couldn’t be read. Check it on your device, then select it again.");
 
 /**
  * @param {number} free remaining capacity of the record
@@ -111,7 +112,7 @@ async function offer(item) {
   const made = await smaller(item.file, item.limits.maxSize);
   item.offer = made.file;
   if (queue.has(item)) view.showOffer(item.row, item.file, made);
-  return "The smaller copy is ready. Check it before you use it.";
+  return _("The smaller copy is ready. Check it before you use it.");
 }
 
 /** @param {Item} item */
@@ -138,15 +139,24 @@ export function again(item) {
 function sayTaken(widget, fresh, skipped = []) {
   page.drawSkipped(widget, skipped.length ? skippedWords(skipped.map(({ name }) => name)) : "");
   const refused = fresh.filter(({ state }) => state === "refused");
-  const taken = plural(fresh.length - refused.length, "file");
-  if (!fresh.length && !skipped.length) page.say(widget, "No files found.");
-  if (fresh.length > refused.length)
-    page.say(widget, widget.mode === "view" ? `Adding ${taken}.` : `${taken} will be added when you save.`);
+  const taken = fresh.length - refused.length;
+  if (!fresh.length && !skipped.length) page.say(widget, _("No files found."));
+  const adding = ngettext("Adding %(num)s file.", "Adding %(num)s files.", taken);
+  const held = ngettext(
+    "%(num)s file will be added when you save.",
+    "%(num)s files will be added when you save.",
+    taken,
+  );
+  if (taken) page.say(widget, widget.mode === "view" ? adding : held);
   const tooMany = refused.filter(({ row }) => row.dataset.mfCode === "too-many");
   const { one, maxFiles } = refused[0]?.limits ?? { one: "", maxFiles: 0 };
   if (refused.length > 2 && tooMany.length === refused.length)
     page.say(widget, overflowWords(refused.length, one, maxFiles));
   else if (refused.length > 2)
-    page.say(widget, `${refused.length} files can’t be added. See the reason next to each file.`);
+    page.say(widget, ngettext(
+        "%(num)s file can’t be added. See the reason next to each file.",
+        "%(num)s files can’t be added. See the reason next to each file.",
+        refused.length,
+      ));
   else refused.forEach(({ file, words }) => page.say(widget, `${file.name}: ${words}`));
 }

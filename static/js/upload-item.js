@@ -1,11 +1,11 @@
 /**
  * One file of the upload queue.
  */
+import { ngettext } from "./i18n.js";
 import { newKey } from "./transfer.js";
 import { limitsOf } from "./upload-page.js";
 import { fields, makeRow } from "./upload-row.js";
 import { STATES, isActive } from "./upload-states.js";
-import { plural } from "./upload-words.js";
 
 /** @typedef {import("./upload-page.js").Widget} Widget */
 /** @typedef {import("./upload-states.js").State} State */
@@ -75,11 +75,8 @@ export const isOffered = ({ state, row }) => state === "refused" && row.dataset.
 export function barWords(some) {
   const count = (/** @type {(item: Item) => boolean} */ wanted) => some.filter(wanted).length;
   const [moving, failed] = [count(isActive), count(({ state }) => state === "failed")];
-  if (moving) return `Adding ${plural(moving, "file")}…`;
-  return failed
-    ? `${plural(failed, "file")} could not be added`
-    : `${plural(
-        count(({ state }) => state === "held"),
-        "file",
-      )} not added yet`;
+  if (moving) return ngettext("Adding %(num)s file…", "Adding %(num)s files…", moving);
+  if (failed) return ngettext("%(num)s file could not be added", "%(num)s files could not be added", failed);
+  const held = count(({ state }) => state === "held");
+  return ngettext("%(num)s file not added yet", "%(num)s files not added yet", held);
 }

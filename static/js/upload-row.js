@@ -2,6 +2,7 @@
  * The row of one upload: created once from the page's template, then shown by state.
  */
 import { sizeWords } from "./files.js";
+import { _ } from "./i18n.js";
 
 /** @typedef {Record<string, string>} Fields details of a document, by name */
 /** @typedef {{ file: File, before: Size, after: Size }} Smaller */
@@ -33,7 +34,7 @@ export function release(row) {
 }
 
 /** @param {string} name */
-const ending = (name) => (/\.(\w{1,4})$/.exec(name)?.[1] ?? "File").toUpperCase();
+const ending = (name) => (/\.(\w{1,4})$/.exec(name)?.[1] ?? _("File")).toUpperCase();
 
 /** @param {HTMLElement} row @param {File} file */
 function thumbnail(row, file) {

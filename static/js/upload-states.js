@@ -1,6 +1,7 @@
 /**
  * The states of a file in the upload queue, in one table.
  */
+import { _ } from "./i18n.js";
 import { rate } from "./transfer.js";
 import { progressWords } from "./upload-words.js";
 
@@ -28,7 +29,7 @@ const HOPELESS = ["content-mismatch", "empty-file", "infected", "type-not-allowe
 
 /** @param {Item} item @returns {boolean} */
 const isHopeless = ({ row }) => HOPELESS.includes(row.dataset.mfCode ?? "");
-const offline = "You’re offline. The upload will resume when you’re back online.";
+const offline = _("You’re offline. The upload will resume when you’re back online.");
 
 /** @type {Record<State, Row>} */
 export const STATES = {
@@ -43,14 +44,14 @@ export const STATES = {
     tone: "danger",
   },
   held: {
-    words: ({ widget }) => (widget.mode === "view" ? "Not added yet." : "Will be added when you save."),
+    words: ({ widget }) => (widget.mode === "view" ? _("Not added yet.") : _("Will be added when you save.")),
     actions: ({ widget }) => (widget.mode === "view" ? ["add-now", "cancel"] : ["cancel"]),
     placed: true,
     unfinished: true,
     named: true,
   },
   queued: {
-    words: () => "Waiting…",
+    words: () => _("Waiting…"),
     actions: () => ["cancel"],
     active: true,
     placed: true,
@@ -66,7 +67,7 @@ export const STATES = {
     named: true,
   },
   processing: {
-    words: () => "Processing…",
+    words: () => _("Processing…"),
     actions: () => ["cancel"],
     active: true,
     placed: true,
@@ -75,7 +76,10 @@ export const STATES = {
     named: true,
   },
   waiting: {
-    words: ({ due, words }, { now }) => `${words} Retrying in ${Math.max(1, Math.ceil((due - now) / 1_000))} s.`,
+    words: ({ due, words }, { now }) => {
+      const seconds = Math.max(1, Math.ceil((due - now) / 1_000));
+      return _("%(reason)s Retrying in %(seconds)s s.", { reason: words, seconds });
+    },
     actions: () => ["retry", "cancel"],
     tone: "warning",
     active: true,
@@ -83,7 +87,7 @@ export const STATES = {
     named: true,
   },
   paused: {
-    words: (_, { signedOut }) => (signedOut ? "Paused. Sign in again to continue." : offline),
+    words: (item, { signedOut }) => (signedOut ? _("Paused. Sign in again to continue.") : offline),
     actions: () => ["retry", "cancel"],
     tone: "warning",
     active: true,
@@ -98,14 +102,14 @@ export const STATES = {
     named: true,
   },
   cancelling: {
-    words: () => "Cancelling…",
+    words: () => _("Cancelling…"),
     actions: () => [],
     active: true,
     moving: true,
     bar: -1,
   },
   done: {
-    words: ({ task }) => (task === "save" ? "Added. Saving your changes…" : "Added."),
+    words: ({ task }) => (task === "save" ? _("Added. Saving your changes…") : _("Added.")),
     actions: () => [],
     tone: "ok",
     named: true,
