@@ -5,8 +5,7 @@ To add a media type, add a row to `MEDIA_TYPES` in `sandbox.media_types`, which 
 
 from collections.abc import Iterable
 
-from medfiles.i18n import N_, gettext
-
+from medfiles.i18n import N_
 from medfiles.sandbox.media_types import BY_ALIAS, BY_EXTENSION, BY_NAME, MEDIA_TYPES, MediaType
 
 __all__ = [
