@@ -14,6 +14,7 @@ from medfiles.record_types import fields
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.document_fields import FILTER_FIELDS, UPLOAD_FIELDS, DocumentField
 from medfiles.record_types.media_types import GROUPS
+from medfiles.sandbox.encodings import NAMES as ENCODINGS
 from medfiles.sandbox.render.spec import WIDTHS
 
 MOST_IDS = 500
@@ -304,6 +305,9 @@ class PreviewQuery(Parameters):
         "The maximum width of the picture in pixels", 960, default=960, json_schema_extra={"enum": [*WIDTHS]}
     )
     window: str = optional("For DICOM: center and width in the image's own values", "40,400", pattern=WINDOW)
+    encoding: str = optional(
+        "For text: the encoding to use instead of a guessed one", "cp1252", json_schema_extra={"enum": [*ENCODINGS]}
+    )
 
 
 class CacheHeaders(Parameters):

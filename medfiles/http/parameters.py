@@ -11,6 +11,7 @@ from medfiles.record_types.declared import RecordType
 from medfiles.record_types.document_fields import FILTER_FIELDS, DocumentField
 from medfiles.record_types.fields import CHECKS
 from medfiles.record_types.media_types import GROUPS
+from medfiles.sandbox.encodings import NAMES as ENCODINGS
 from medfiles.sandbox.render.spec import Window, is_window
 from medfiles.text import clean_text
 
@@ -116,6 +117,11 @@ def window(query: Query) -> Window | None:
     if not (text.isascii() and is_window((centre, width))):
         raise refused("window", "must be a center and a width, such as 40,400.")
     return centre, width
+
+
+def encoding(query: Query) -> str | None:
+    """Return the text encoding to use instead of the guessed one, or None. Raises Rejected if it is not offered."""
+    return one_of(query, "encoding", tuple(ENCODINGS)) or None
 
 
 def detail(query: Query, field: DocumentField, record_type: RecordType) -> Any:

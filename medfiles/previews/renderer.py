@@ -80,6 +80,7 @@ class Preview:
     html: str | None = None
     sheets: tuple[Sheet, ...] = ()
     note: str | None = None  # states what the preview leaves out
+    encoding: str | None = None  # of text that does not declare it, as guessed or chosen
 
     @property
     def is_drawn(self) -> bool:
@@ -117,7 +118,11 @@ class Renderer:
     converter: Converter = NO_CONVERTER
     render_slots: ConcurrencyLimit = field(default_factory=ConcurrencyLimit)
 
-    def describe(self, document: DocumentContent) -> Preview:
+    def describe(self, document: DocumentContent, encoding: str | None = None) -> Preview:
+        """Describe the preview. `encoding` replaces the guessed one of a text."""
+        if encoding and document.file.file_type not in WITH_THUMBNAIL:
+            answer = self._run("look", document, encoding=encoding)
+            return Preview("none", reason=answer["crash"]) if "crash" in answer else PREVIEW_FROM_JSON(answer)
         sha256 = document.file.sha256
         known = preview_cache.find(sha256, spec.PREVIEW, 0)
         if known is not None:

@@ -11,6 +11,7 @@ from medfiles.http.current import documents, previews, services
 from medfiles.http.htmx import fragment, is_htmx
 from medfiles.http.views import FileView, file_views
 from medfiles.previews.service import WIDTHS, Preview
+from medfiles.sandbox.encodings import NAMES as ENCODINGS
 from medfiles.sandbox.render.spec import Window, fit_size
 from medfiles.web import pages
 from medfiles.web.filters import plural
@@ -34,6 +35,15 @@ class WindowView:
     center: float
     width: float
     url: str
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class EncodingView:
+    """A text encoding to choose from."""
+
+    name: str
+    label: str
     chosen: bool
 
 
@@ -64,6 +74,7 @@ class PreviewView:
     pages: int
     picture: PictureView | None
     windows: Sequence[WindowView]
+    encodings: Sequence[EncodingView]
     can_download: bool
     notes: Sequence[NoteView]
 
@@ -90,7 +101,7 @@ class PreviewView:
 
 
 def answer(file_id: int) -> Response:
-    preview = previews().describe(file_id)
+    preview = previews().describe(file_id, parameters.encoding(request.args))
     file = pages.file_view(documents().get(file_id))
     template = "previews/_look.html" if is_htmx() else "previews/page.html"
     record, record_view = pages.record_page(services().registry[file.entity_type], file.entity_id)
@@ -114,6 +125,7 @@ def preview_view(file: FileView, preview: Preview, place: PlaceView) -> PreviewV
         pages=preview.pages or 1,
         picture=picture_view(file, preview, page, window) if preview.is_drawn else None,
         windows=[window_view(*preset) for preset in preview.windows],
+        encodings=encodings(preview),
         can_download="download" in services().registry[file.entity_type].operations,
         notes=notes(preview),
     )
@@ -143,6 +155,13 @@ def notes(preview: Preview) -> list[NoteView]:
     said = [NoteView("Not for diagnosis", warning=True)] if preview.kind == "dicom" else []
     said += [NoteView("Animated image: only the first frame is shown")] if preview.animated else []
     return said + ([NoteView(preview.note)] if preview.note else [])
+
+
+def encodings(preview: Preview) -> list[EncodingView]:
+    """Return the encodings to choose from, if the text does not declare its own."""
+    if preview.encoding is None:
+        return []
+    return [EncodingView(name, label, name == preview.encoding) for name, label in ENCODINGS.items()]
 
 
 def place_view(file: FileView) -> PlaceView:
