@@ -14,10 +14,10 @@ TIED := $(shell command -v setpriv >/dev/null && echo setpriv --pdeathsig TERM)
 # Every process would compile all modules anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup setup-dev tools corpus run test expectations proof lint bench bench-older shots lock
+.PHONY: help setup setup-dev tools corpus assets run test expectations proof lint bench bench-older shots lock
 
 help:
-	@echo "make setup · run · test · proof · lint · bench · bench-older · shots · lock"
+	@echo "make setup · run · test · proof · lint · assets · bench · bench-older · shots · lock"
 
 setup: .venv/setup.stamp
 
@@ -101,6 +101,15 @@ node_modules/npm.stamp: package.json package-lock.json .npmrc | setup-dev
 	@echo "Installing what checks the scripts into node_modules …"
 	@$(BIN)/npm ci --ignore-scripts --loglevel=error
 	@touch $@
+
+# The bundles are committed, so that running medfiles needs no Node.js. Font paths stay as written in tokens.css.
+ESBUILD := $(BIN)/node node_modules/esbuild/bin/esbuild --bundle --minify --line-limit=1000 --log-level=warning
+
+assets: node_modules/npm.stamp
+	@$(ESBUILD) static/css/medfiles.css --external:vendor/* --outfile=static/dist/medfiles.css
+	@$(ESBUILD) static/js/medfiles.js --format=esm --outfile=static/dist/medfiles.js
+	@$(BIN)/python -m tests.support.sprite
+	@cd static && LC_ALL=C sha256sum css/*.css js/*.js dist/*.css dist/*.js > dist/SHA256SUMS
 
 TSC := $(BIN)/node node_modules/typescript/bin/tsc
 

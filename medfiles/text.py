@@ -9,6 +9,7 @@ import unicodedata
 from medfiles.errors import Rejected
 
 UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+SEPARATORS = re.compile(r"[\s._-]+")  # of words in a name
 SORT_KEY_LIMIT = 500  # characters of up to 4 bytes: a PostgreSQL index entry holds at most 2,704 bytes
 
 
@@ -24,6 +25,29 @@ def clean_text(text: str | None, limit: int, what: str) -> str | None:
     if len(text) > limit:
         raise Rejected(f"{what} is longer than {limit:,} characters. Shorten it.")
     return text or None
+
+
+def initials(name: str) -> str:
+    """Return the two letters that stand for a name: of its first and last word, or the first two of a single word.
+
+    Letters keep their marks and, in scripts without capitals, their form. An email address counts up to its "@".
+    """
+    words = [letters for word in SEPARATORS.split(name.partition("@")[0]) if (letters := _letters(word))]
+    if not words:
+        return "?"
+    return "".join(words[0][:2] if len(words) == 1 else (words[0][0], words[-1][0]))
+
+
+def _letters(word: str) -> list[str]:
+    """Return letters and digits as capitals where that is one letter, each with the marks on it."""
+    found: list[str] = []
+    for character in word:
+        if character.isalnum():
+            capital = character.upper()
+            found.append(capital if len(capital) == 1 else character)
+        elif found and unicodedata.category(character).startswith("M"):
+            found[-1] += character
+    return found
 
 
 def fold(text: str) -> str:

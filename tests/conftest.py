@@ -7,6 +7,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from medfiles.app import create_app
 from medfiles.database.session import db
 from medfiles.documents import detection
 from medfiles.previews import renderer
+from medfiles.record_types.declared import Registry
 from medfiles.sandbox.pool import Sandbox
 from tests.support import clamav, clocks, postgres, seaweed
 from tests.support.extent import Extent, Part
@@ -250,6 +252,17 @@ def make_world(
 def world(usual_world: Callable[[], AbstractContextManager[World]]) -> Iterator[World]:
     with usual_world() as world:
         yield world
+
+
+@pytest.fixture
+def without_previews(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """An installation in which documents of insurance have no previews."""
+    registry = Registry(
+        replace(kind, operations=kind.operations - {"preview"}) if kind.name == "insurance" else kind
+        for kind in world.parts.registry
+    )
+    monkeypatch.setitem(world.app.extensions, "medfiles", replace(world.parts, registry=registry))
+    return world
 
 
 @pytest.fixture

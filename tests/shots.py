@@ -6,11 +6,13 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from medfiles.accounts import service as accounts
+from medfiles.http.current import services
 from medfiles.sandbox.pool import Sandbox
 from tests.browser.chromium import launch
 from tests.browser.people import A_SECOND_LATER, Person, Shelf
@@ -18,12 +20,15 @@ from tests.browser.states import LETTER, SIGNED_IN, SIGNED_OUT, State, at, opene
 from tests.browser.uploads import slow
 from tests.support.factories import World, install
 from tests.support.server import ROOT, flask, serve
+from tests.support.sprite import symbols
 
 DEMO, NEWCOMER = "anna@sample.example", "newcomer@sample.example"
 WIDE, NARROW, TALLEST = (1440, 900), (390, 844), 2000
 PHONE: Any = {"width": NARROW[0], "height": NARROW[1]}
 HALFWAY = re.compile("[4-7][0-9]%")
 SHOTS, README = ROOT / "build" / "shots", ROOT / "docs" / "screenshots"
+COMPONENTS, COMPONENTS_TEMPLATE = ROOT / "docs" / "components", ROOT / "tests" / "browser" / "components.html"
+HUES = ("Terracotta", "Ochre", "Olive", "Green", "Blue", "Indigo", "Plum", "Rose")
 LOOKS: Mapping[str, dict[str, Any]] = {"light": {"color_scheme": "light"}, "dark": {"color_scheme": "dark"}}
 FORCED: Mapping[str, Any] = {"color_scheme": "dark", "forced_colors": "active"}
 
@@ -33,6 +38,7 @@ def main() -> None:
     folder = README if readme else SHOTS
     folder.mkdir(parents=True, exist_ok=True)
     with demo() as (address, world), sync_playwright() as playwright:
+        write_components(world)
         browser = launch(playwright)
         (picture_readme if readme else picture_all)(Studio(browser, address, world, folder))
         browser.close()
@@ -80,6 +86,29 @@ class Studio:
         page.set_viewport_size({"width": size[0], "height": size[1]})
         page.emulate_media(**look)
         page.screenshot(path=self.folder / f"{name}.png", full_page=not page.locator("dialog[open]").count())
+
+
+def write_components(world: World) -> None:
+    """Write the page of all components, which a browser opens from the file."""
+    people = [
+        SimpleNamespace(name=f"{name} Sample", first_name=name, initials=f"{name[0]}S", hue=number)
+        for number, name in enumerate(HUES, 1)
+    ]
+    files = [
+        (SimpleNamespace(stem=name, label=label, kind=kind, pages=pages, thumbnail=None), people[number])
+        for number, (name, label, kind, pages) in enumerate(
+            (("Letter", "PDF", "pdf", 2), ("Photo", "JPG", "image", 1), ("Diary", "CSV", "sheet", None),
+             ("Questions", "DOCX", "word", None), ("X-ray", "DCM", "dicom", 3), ("Note", "TXT", "text", None))
+        )
+    ]  # fmt: skip
+    with world.app.test_request_context():
+        template = world.app.jinja_env.from_string(COMPONENTS_TEMPLATE.read_text())
+        page = template.render(people=people, files=files, types=list(services().registry))
+    page = re.sub('<use href="[^#"]*#', '<use href="#', page)  # browsers load no icons from another local file
+    used = symbols(re.findall('<use href="#([^"]+)"', page))
+    page = page.replace("<main ", f'<svg class="mf-hidden">\n{used}</svg>\n<main ', 1)
+    COMPONENTS.mkdir(exist_ok=True)
+    (COMPONENTS / "index.html").write_text(page.strip() + "\n")
 
 
 def picture_all(studio: Studio) -> None:

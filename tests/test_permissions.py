@@ -136,7 +136,7 @@ def test_ending_a_share_ends_it_for_a_page_that_is_open(world: World) -> None:
 def test_pages_say_whose_patient_it_is(world: World) -> None:
     patient = world.patient()
     world.share(patient, OTTO)
-    assert "shared with you, view only" in world.client(OTTO).get("/").text
+    assert "Shared with you, view only" in world.client(OTTO).get("/").text
     assert "Shared with you, view only" in world.client(OTTO).get(f"/patients/{patient.id}").text
     assert "hared with you" not in world.client().get("/").text
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from medfiles.clock import now
 from medfiles.errors import Rejected
-from medfiles.text import SORT_KEY_LIMIT, UNWANTED, clean_text, fold, sort_key
+from medfiles.text import SORT_KEY_LIMIT, UNWANTED, clean_text, fold, initials, sort_key
 from medfiles.web import filters
 from tests.support.factories import World
 
@@ -117,6 +117,30 @@ def test_sizes_are_said_in_the_unit_that_fits(world: World, size: int, said: str
 @pytest.mark.parametrize(("days", "said"), [(0, "0 days"), (40, "40 days"), (100, "3 months"), (3 * 366, "3 years")])
 def test_ages_are_said_as_people_say_them(world: World, days: int, said: str) -> None:
     assert filters.age(now().date() - timedelta(days=days)) == said
+
+
+@pytest.mark.parametrize(
+    ("name", "letters"),
+    [
+        ("Ella Sample", "ES"),
+        ("anna maria de la Cruz", "AC"),
+        ("Cher", "CH"),
+        ("X", "X"),
+        ("Jean-Luc", "JL"),
+        ("Ólafur Ægisson", "ÓÆ"),
+        ("ßen", "ßE"),
+        ("Мария Иванова", "МИ"),
+        ("山田 太郎", "山太"),
+        ("김민준", "김민"),
+        ("किरण शर्मा", "किश"),
+        ("(Ella) “Sample”", "ES"),
+        ("nora.sample@sample.example", "NS"),
+        ("nora@sample.example", "NO"),
+        ("–", "?"),
+    ],
+)
+def test_two_letters_stand_for_a_name(name: str, letters: str) -> None:
+    assert initials(name) == letters
 
 
 @pytest.mark.parametrize(

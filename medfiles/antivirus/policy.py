@@ -8,6 +8,8 @@ them.
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import ColumnElement, or_
+
 from medfiles.antivirus.clamd import INFECTED as FOUND
 from medfiles.antivirus.clamd import UNSCANNED, Clamd
 from medfiles.clock import now
@@ -39,6 +41,14 @@ def scan_upload(scanner: Clamd | None, path: Path) -> dict[str, Any]:
 def is_blocked(file: EntityFile, user_id: int | None) -> bool:
     """Return whether the document's scan result prevents this account from reading it."""
     return file.scan == INFECTED or (file.scan == WAITING and (user_id is None or file.uploaded_by != user_id))
+
+
+def readable_sql(user_id: int) -> ColumnElement[bool]:
+    """Condition on documents: this account can read them, as `is_blocked` says."""
+    scan = EntityFile.scan
+    return or_(
+        scan.is_(None), scan.not_in([INFECTED, WAITING]), (scan == WAITING) & (EntityFile.uploaded_by == user_id)
+    )
 
 
 def require_readable(file: EntityFile, actor: Actor) -> None:

@@ -32,7 +32,7 @@ def preview(file_id: int) -> Response:
 @blueprint.get("/files/<int:file_id>/thumbnail")
 @operation(None, media="image/webp", errors=UNAVAILABLE)
 def thumbnail(file_id: int) -> Response:
-    """Return the first page as a picture, 160 pixels wide at most."""
+    """Return the first page as a picture, 240 pixels wide at most."""
     return send_picture(previews().thumbnail(file_id))
 
 

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel, create_model
 
-from medfiles.documents.listing import CURSOR_LIMIT, SEARCH_LIMIT, SORTS
+from medfiles.documents.cursors import CURSOR_LIMIT
+from medfiles.documents.listing import SEARCH_LIMIT, SORTS
 from medfiles.http.parameters import LARGEST_ID
 from medfiles.record_types import fields
 from medfiles.record_types.declared import RecordType
@@ -216,7 +217,9 @@ class Patient(Out):
     last_name: str = doc(None, "Sample")
     birth_date: date = doc(None, "2018-03-02")
     gender: str | None = doc(None, "Female")
+    allergies: str | None = doc(None, "Penicillin")
     notes: str | None = doc(None, None)
+    hue: int = doc("The number of the color that marks the patient", 3)
     access: Literal["owner", "edit", "view"] = doc("Your permission", "owner")
     deleted_at: datetime | None = doc("When it was moved to the trash", None)
 
@@ -341,6 +344,7 @@ FIELD_TYPES: Mapping[str, tuple[Any, Any]] = {  # type and example of a declared
     "date": (date, DAY),
     "boolean": (bool, True),
     "object": (dict[str, str | None], {}),
+    "choice": (int, 1),
 }
 
 
@@ -390,10 +394,24 @@ def _changes(name: str, declared: tuple[fields.Field, ...]) -> type[BaseModel]:
 def _member(field: fields.Field, default: Any) -> tuple[Any, Any]:
     """Return the type and description of a model's field."""
     limit = {"string": field.limit, "text": fields.TEXT_LIMIT}.get(field.kind)
-    about = Field(title=field.label, max_length=limit, min_length=1 if limit and field.required else None)
+    numbers = [number for number, _ in field.options]
+    about = Field(
+        title=field.label,
+        max_length=limit,
+        min_length=1 if limit and field.required else None,
+        ge=min(numbers, default=None),
+        le=max(numbers, default=None),
+    )
     value: Any = Annotated[FIELD_TYPES[field.kind][0], about]
     examples = [_example(field)] if field.required or field.example else []
-    return (value if field.required else value | None), doc(None, *examples, default=default)
+    never_null = field.required or field.assigned
+    return (value if never_null else value | None), doc(_meaning(field), *examples, default=default)
+
+
+def _meaning(field: fields.Field) -> str | None:
+    """Return what the numbers of a choice stand for: "1 terracotta, 2 ochre"."""
+    meaning = ", ".join(f"{number} {label.lower()}" for number, label in field.options)
+    return f"{meaning}; a new one is assigned the least used" if field.assigned else meaning or None
 
 
 def _output(record_type: RecordType) -> type[BaseModel]:
@@ -401,7 +419,7 @@ def _output(record_type: RecordType) -> type[BaseModel]:
     for field in record_type.fields:
         empty = False if field.kind == "boolean" else None
         example = _example(field) if field.required or field.example else empty
-        members[field.name] = (FIELD_TYPES[field.kind][0] | None, doc(None, example, title=field.label))
+        members[field.name] = (FIELD_TYPES[field.kind][0] | None, doc(_meaning(field), example, title=field.label))
     title = next(field for field in record_type.fields if field.name == record_type.title_field)
     members |= {
         "id": (int, doc(None, 7)),

@@ -17,6 +17,8 @@ ACTIONS = {  # past tense, infinitive, icon; {} is the document, record or patie
     "restore": ("restored {}", "restore {}", "undo-2"),
     "purge": ("permanently deleted {}", "permanently delete {}", "trash-2"),
     "view": ("viewed {}", "view {}", "eye"),
+    "preview": ("viewed {}", "view {}", "eye"),
+    "print": ("printed {}", "print {}", "printer"),
     "list": ("viewed the documents of {}", "view the documents of {}", "files"),
     "list-trash": ("viewed the trash of {}", "view the trash of {}", "trash-2"),
     "list-records": ("viewed {}", "view {}", "folder-open"),
@@ -93,8 +95,9 @@ def _unknown_action(action: str) -> tuple[str, str, str]:
 
 def _type_prefix(event: AuditEvent, registry: Registry) -> str:
     """Return a prefix for a record's name, such as "the visit ". Documents and patients have none."""
-    if event.action == "list-records" and event.entity_type and event.entity_type in registry:
-        return f"the {registry[event.entity_type].titles.lower()} of "
+    if event.action == "list-records":
+        known = event.entity_type is not None and event.entity_type in registry
+        return f"the {registry[str(event.entity_type)].titles.lower() if known else 'records'} of "
     is_record = event.file_id is None and event.entity_id is not None and event.action not in ("attach",)
     if not is_record or event.entity_type is None or event.entity_type not in registry:
         return ""

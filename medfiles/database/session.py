@@ -8,7 +8,21 @@ from typing import Any
 from flask import Flask
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import BigInteger, Connection, DateTime, Dialect, Engine, Integer, MetaData, event, func, select, text
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Date,
+    DateTime,
+    Dialect,
+    Engine,
+    Integer,
+    MetaData,
+    event,
+    func,
+    literal_column,
+    select,
+    text,
+)
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
@@ -108,6 +122,13 @@ def read(query: Any) -> Sequence[Any]:
 def count(column: Any, *where: Any) -> int:
     """Count the rows that meet the conditions."""
     return db.session.scalar(select(func.count(column)).where(*where)) or 0
+
+
+def utc_day(moment: Any) -> Any:
+    """Return the UTC day of a time, in SQL."""
+    if db.engine.dialect.name == "postgresql":
+        moment = func.timezone(literal_column("'UTC'"), moment)
+    return func.date(moment, type_=Date)
 
 
 def check_writable() -> None:

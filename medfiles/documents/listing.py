@@ -1,13 +1,8 @@
-"""List a record's documents, with search, filters, sorting and pagination.
+"""List the documents of a record or a patient, with search, filters, sorting and pagination.
 
 Each sort order is a row of SORTS. To add a sort order, add a row.
-
-Lists use keyset pagination. A cursor holds the sort value and the id of the last document on a page, and the next page
-continues with the documents that sort after it, instead of at an offset. Documents that are added or removed between
-two requests therefore cause no duplicates or gaps, and the last page is as fast as the first.
 """
 
-import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -18,7 +13,8 @@ from sqlalchemy import ColumnElement, Select, case, func, literal, select, tuple
 
 from medfiles.clock import midnight
 from medfiles.database.session import db
-from medfiles.errors import Rejected
+from medfiles.documents import cursors
+from medfiles.documents.cursors import Cursor, whole
 from medfiles.models import EntityFile
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.document_fields import DOCUMENT_FIELDS, DocumentField
@@ -27,17 +23,9 @@ from medfiles.text import fold
 
 NONE = "none"  # filter value for documents without a detail
 SEARCH_LIMIT = 200
-CURSOR_LIMIT = 4000
-LARGEST = 2**63 - 1
 Row = tuple[EntityFile, Any]  # a document and its sort value
+Where = tuple[ColumnElement[bool], ...]  # whose documents are listed
 SortValue = str | int | date | datetime
-
-
-def _whole(text: str) -> int:
-    number = int(text)
-    if not 0 <= number <= LARGEST:
-        raise ValueError("not an integer of the database")
-    return number
 
 
 def _moment(text: str) -> datetime:
@@ -90,7 +78,7 @@ SORTS = {
     for sort in (
         DATE,
         Sort("name", "Name", "asc", EntityFile.sort_name.expression, lambda file: file.sort_name, str),
-        Sort("size", "Size", "desc", EntityFile.file_size.expression, lambda file: file.file_size, _whole),
+        Sort("size", "Size", "desc", EntityFile.file_size.expression, lambda file: file.file_size, whole),
         Sort(
             "type", "Type", "asc", _media + " " + EntityFile.file_type + " " + EntityFile.sort_name,
             lambda file: f"{group_of(file.file_type)} {file.file_type} {file.sort_name}", str,
@@ -101,16 +89,8 @@ SORTS = {
 
 
 @dataclass(frozen=True)
-class Cursor:
-    """The document after which a page starts: its sort value, and its id to break ties."""
-
-    value: SortValue
-    id: int
-
-
-@dataclass(frozen=True)
 class ListQuery:
-    """Which of a record's documents to list, and in which order.
+    """Which documents of a record or patient to list, and in which order.
 
     `from_` and `to` are days in the time zone `zone`, both inclusive.
     """
@@ -159,22 +139,19 @@ class Page:
 
 def read_cursor(token: str, sort: str, order: str, trashed: bool) -> Cursor:
     """Parse a cursor. Raises Rejected if it is invalid or belongs to another list."""
-    try:
-        if len(token) > CURSOR_LIMIT:
-            raise ValueError("longer than any cursor")
-        said = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True).decode()
-        scope, number, value = said.split("\n", 2)
-        if scope != _scope(sort, order, trashed) or "\0" in value:
-            raise ValueError("not a cursor of this list")
-        return Cursor(SORTS[sort].read(value), _whole(number))
-    except (ValueError, OverflowError):
-        message = "“cursor” does not belong to this list. Start again without a cursor."
-        raise Rejected.about("cursor", message) from None
+    return cursors.read(token, _scope(sort, order, trashed), SORTS[sort].read)
+
+
+def of_record(record_type: RecordType, record_id: int) -> Where:
+    return EntityFile.entity_type == record_type.name, EntityFile.entity_id == record_id
+
+
+def of_patient(patient_id: int) -> Where:
+    return (EntityFile.patient_id == patient_id,)
 
 
 def page(
-    record_type: RecordType,
-    record_id: int,
+    where: Where,
     list_query: ListQuery,
     limit: int | None = None,
     *,
@@ -188,7 +165,7 @@ def page(
     """
     sort = SORTS[list_query.sort]
     value = sort.column(list_query.trashed)
-    query = _ordered(select(EntityFile, value.label("value")), record_type, record_id, list_query)
+    query = _ordered(select(EntityFile, value.label("value")), where, list_query)
     if cursor := list_query.cursor:
         here = tuple_(value, EntityFile.id)
         last = tuple_(literal(cursor.value, value.type), literal(cursor.id, EntityFile.id.type))
@@ -199,7 +176,7 @@ def page(
     shown = rows[:limit]
     hits = None
     if counted or not cursor:
-        matching = select(func.count(EntityFile.id)).where(*_conditions(record_type, record_id, list_query))
+        matching = select(func.count(EntityFile.id)).where(*_conditions(where, list_query))
         hits = (db.session.scalar(matching) or 0) + len(others)
     return Page(
         files=[file for file, _ in shown],
@@ -211,7 +188,7 @@ def page(
 
 def matching(record_type: RecordType, record_id: int, list_query: ListQuery) -> list[int]:
     """Return the ids of all matching documents on all pages, in the order of the list."""
-    return list(db.session.scalars(_ordered(select(EntityFile.id), record_type, record_id, list_query)))
+    return list(db.session.scalars(_ordered(select(EntityFile.id), of_record(record_type, record_id), list_query)))
 
 
 def around(
@@ -225,7 +202,8 @@ def around(
     """
     order = _order(list_query)
     number, total = func.row_number().over(order_by=order).label("number"), func.count().over().label("total")
-    listed = select(EntityFile.id, number, total).where(*_conditions(record_type, record_id, list_query)).cte("listed")
+    conditions = _conditions(of_record(record_type, record_id), list_query)
+    listed = select(EntityFile.id, number, total).where(*conditions).cte("listed")
     here = select(listed.c.number).where(listed.c.id == file_id).scalar_subquery()
     near = listed.c.number.between(here - reach, here + reach)
     shown = near | (here.is_not(None) & listed.c.number.in_([1, listed.c.total]))
@@ -242,12 +220,11 @@ def _scope(sort: str, order: str, trashed: bool) -> str:
 
 def _token(list_query: ListQuery, last: EntityFile, sort_value: Any) -> str:
     value = sort_value.isoformat() if isinstance(sort_value, datetime) else sort_value
-    said = f"{_scope(list_query.sort, list_query.order, list_query.trashed)}\n{last.id}\n{value}"
-    return base64.urlsafe_b64encode(said.encode()).decode().rstrip("=")
+    return cursors.write(_scope(list_query.sort, list_query.order, list_query.trashed), str(value), last.id)
 
 
-def _ordered(query: Select[Any], record_type: RecordType, record_id: int, list_query: ListQuery) -> Select[Any]:
-    return query.where(*_conditions(record_type, record_id, list_query)).order_by(*_order(list_query))
+def _ordered(query: Select[Any], where: Where, list_query: ListQuery) -> Select[Any]:
+    return query.where(*_conditions(where, list_query)).order_by(*_order(list_query))
 
 
 def _order(list_query: ListQuery) -> list[Any]:
@@ -257,13 +234,9 @@ def _order(list_query: ListQuery) -> list[Any]:
     return [key.desc() if list_query.order == "desc" else key.asc() for key in keys]
 
 
-def _conditions(record_type: RecordType, record_id: int, list_query: ListQuery) -> list[ColumnElement[bool]]:
+def _conditions(where: Where, list_query: ListQuery) -> list[ColumnElement[bool]]:
     deleted_at = EntityFile.deleted_at
-    found = [
-        EntityFile.entity_type == record_type.name,
-        EntityFile.entity_id == record_id,
-        deleted_at.is_not(None) if list_query.trashed else deleted_at.is_(None),
-    ]
+    found = [*where, deleted_at.is_not(None) if list_query.trashed else deleted_at.is_(None)]
     found += [EntityFile.search_text.contains(word, autoescape=True) for word in fold(list_query.q).split()]
     for name, wanted_value in list_query.details.items():
         found.append(getattr(EntityFile, name) == (None if wanted_value == NONE else wanted_value))

@@ -50,7 +50,15 @@ class DocumentService(UploadService):
             action = Action.EDIT if list_query.trashed else Action.VIEW
             record = self.authorized_record(record_type, record_id, action, target)
             also = self.registry.additional.of_record(record_type.name, record)
-            return listing.page(record_type, record_id, list_query, limit, counted=counted, also=also)
+            where = listing.of_record(record_type, record_id)
+            return listing.page(where, list_query, limit, counted=counted, also=also)
+
+    def of_patient(self, patient_id: int, list_query: ListQuery = NEWEST, limit: int | None = None) -> listing.Page:
+        """Return a page of the documents of all records of a patient, by default the newest first."""
+        with self.reading("list", patient_id=patient_id) as target:
+            self.authorized_patient(patient_id, Action.EDIT if list_query.trashed else Action.VIEW, target)
+            also = self.registry.additional.of_patient(patient_id)
+            return listing.page(listing.of_patient(patient_id), list_query, limit, also=also)
 
     def matching(self, record_type: RecordType, record_id: int, list_query: ListQuery) -> Sequence[int]:
         """Return the ids of all matching documents, on all pages."""

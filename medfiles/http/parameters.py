@@ -2,15 +2,19 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, Protocol
+
+from werkzeug.datastructures import MultiDict
 
 from medfiles.clock import is_zone
 from medfiles.documents.listing import NONE, SEARCH_LIMIT, SORTS, ListQuery, read_cursor
 from medfiles.errors import Rejected
-from medfiles.record_types.declared import RecordType
+from medfiles.record_types.declared import Registry
 from medfiles.record_types.document_fields import FILTER_FIELDS, DocumentField
 from medfiles.record_types.fields import CHECKS
 from medfiles.record_types.media_types import GROUPS
+from medfiles.records.timeline import TimelineQuery
+from medfiles.records.timeline import read_cursor as read_timeline_cursor
 from medfiles.sandbox.encodings import NAMES as ENCODINGS
 from medfiles.sandbox.render.spec import Window, is_window
 from medfiles.text import clean_text
@@ -124,10 +128,17 @@ def encoding(query: Query) -> str | None:
     return one_of(query, "encoding", tuple(ENCODINGS)) or None
 
 
-def detail(query: Query, field: DocumentField, record_type: RecordType) -> Any:
+class Categorized(Protocol):
+    """A record type, or the registry for documents of all record types."""
+
+    @property
+    def categories(self) -> tuple[str, ...]: ...
+
+
+def detail(query: Query, field: DocumentField, listed: Categorized) -> Any:
     """Return the filter value for a detail. NONE selects documents without a value."""
     if field.kind == "category":
-        return one_of(query, field.name, (*record_type.categories, NONE))
+        return one_of(query, field.name, (*listed.categories, NONE))
     if (value := query.get(field.name, "")) == NONE:
         return NONE
     try:
@@ -136,7 +147,7 @@ def detail(query: Query, field: DocumentField, record_type: RecordType) -> Any:
         raise Rejected.about(field.name, error.message) from None
 
 
-def list_query(query: Query, record_type: RecordType, *, trashed: bool = False) -> ListQuery:
+def list_query(query: Query, listed: Categorized, *, trashed: bool = False) -> ListQuery:
     """Return the search, filters and sort order for a document list. Empty parameters count as absent."""
     sort = one_of(query, "sort", tuple(SORTS), ListQuery.sort)
     order = one_of(query, "order", ("asc", "desc"), SORTS[sort].order)
@@ -146,7 +157,7 @@ def list_query(query: Query, record_type: RecordType, *, trashed: bool = False) 
     cursor = query.get("cursor")
     return ListQuery(
         q=clean_text(query.get("q"), SEARCH_LIMIT, "The search term (“q”)") or "",
-        details={field.name: value for field in FILTER_FIELDS if (value := detail(query, field, record_type))},
+        details={field.name: value for field in FILTER_FIELDS if (value := detail(query, field, listed))},
         media=one_of(query, "media", tuple(GROUPS)),
         from_=first,
         to=last,
@@ -156,6 +167,17 @@ def list_query(query: Query, record_type: RecordType, *, trashed: bool = False) 
         cursor=read_cursor(cursor, sort, order, trashed) if cursor else None,
         trashed=trashed,
     )
+
+
+def timeline_query(query: MultiDict[str, str], registry: Registry) -> TimelineQuery:
+    """Return which part of a patient's timeline to list: `type`, also several, `year` and `cursor`."""
+    types = tuple(dict.fromkeys(name for name in query.getlist("type") if name))
+    known = [record_type.name for record_type in registry]
+    if not set(types) <= set(known):
+        raise refused("type", f"must be {', '.join(known[:-1])} or {known[-1]}.")
+    year = number(query, "year", 0, YEARS.start, YEARS.stop - 1) if query.get("year") else None
+    cursor = query.get("cursor")
+    return TimelineQuery(types, year, read_timeline_cursor(cursor) if cursor else None)
 
 
 def refused(name: str, why: str) -> Rejected:

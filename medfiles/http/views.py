@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -22,7 +23,9 @@ from medfiles.record_types.edits import version_of
 from medfiles.record_types.fields import Field
 from medfiles.record_types.media_types import WITH_THUMBNAIL, group_of
 from medfiles.records.sharing import Grant, is_over
+from medfiles.records.timeline import Entry
 from medfiles.sandbox.render.spec import THUMBNAIL, Window, recipe
+from medfiles.text import initials
 
 MOST_TOLD, MOST_LISTED = 3, 20  # most refused documents named in a header, and on a page
 UNCHANGED = (  # document attributes that the view copies
@@ -40,12 +43,12 @@ class PatientView:
     initials: str  # "MS"
     birth_date: date
     gender: str | None
+    allergies: str | None
     notes: str | None
+    hue: int  # 1 to 8: the color that marks what belongs to the patient
     access: str  # owner | edit | view
     can_edit: bool  # may edit the patient, and add and change records
     deleted_at: datetime | None
-    record_count: int | None = None
-    file_count: int | None = None
 
 
 @dataclass(frozen=True)
@@ -90,8 +93,9 @@ class FileView:
     id: int
     entity_type: str  # "visit"
     entity_id: int
+    type: RecordType  # of its record
     record_title: str | None  # set in lists that mix records
-    patient_name: str | None  # set in lists that mix patients
+    patient: PatientView | None  # set in lists that mix patients
     file_name: str
     stem: str  # name without extension
     label: str  # "PDF", "JPG": shown on the tile beside the name
@@ -138,6 +142,15 @@ class FileView:
     def picture(self, width: int, page: int = 1, window: Window | None = None) -> str:
         """Return the URL of a picture of a page. `width` must be one of WIDTHS in sandbox.render.spec."""
         return f"/documents/files/{self.id}/pictures/{self.sha256}-{recipe(width, window)}/{page}.webp"
+
+
+@dataclass(frozen=True)
+class EntryView:
+    """A record in the timeline, and its newest documents that can be shown as pictures."""
+
+    record: RecordView
+    day: date
+    pictured: Sequence[FileView]
 
 
 @dataclass(frozen=True)
@@ -210,21 +223,21 @@ class PanelView:
         return self.list_query.trashed
 
 
-def patient_view(patient: Patient, level: Action, records: int | None = None, files: int | None = None) -> PatientView:
+def patient_view(patient: Patient, level: Action) -> PatientView:
     return PatientView(
         id=patient.id,
         name=f"{patient.first_name} {patient.last_name}",
         first_name=patient.first_name,
         last_name=patient.last_name,
-        initials=(patient.first_name[:1] + patient.last_name[:1]).upper(),
+        initials=initials(f"{patient.first_name} {patient.last_name}"),
         birth_date=patient.birth_date,
         gender=patient.gender,
+        allergies=patient.allergies,
         notes=patient.notes,
+        hue=patient.hue,
         access=level.value,
         can_edit=level != Action.VIEW,
         deleted_at=patient.deleted_at,
-        record_count=records,
-        file_count=files,
     )
 
 
@@ -279,6 +292,18 @@ def _facts(record_type: RecordType, field: Field, value: Any, dated: date | None
     return (Fact(field.label, value, field.kind == "text"),)
 
 
+def entry_views(entries: Sequence[Entry], patient: PatientView) -> list[EntryView]:
+    pictured = iter(file_views([file for entry in entries for file in entry.pictured]))
+    return [
+        EntryView(
+            record=record_view(entry.record_type, entry.record, patient, entry.documents),
+            day=entry.day,
+            pictured=tuple(islice(pictured, len(entry.pictured))),
+        )
+        for entry in entries
+    ]
+
+
 def panel_view(
     record_type: RecordType,
     record: RecordView,
@@ -319,9 +344,9 @@ def empty_panel(record_type: RecordType, patient: PatientView) -> PanelView:
 
 
 def file_views(
-    files: Sequence[Any], *, you: str = "you", titled: bool = False, names: Mapping[int, str] | None = None
+    files: Sequence[Any], *, you: str = "you", titled: bool = False, people: Mapping[int, PatientView] | None = None
 ) -> list[FileView]:
-    """Return views for the current reader; `titled` adds record titles, `names` the patients' names."""
+    """Return views for the current reader; `titled` adds record titles, `people` the patients."""
     reader, registry = actor(), services().registry
     others = {file.uploaded_by for file in files if file.uploaded_by} - {reader.user_id}
     emails = {**(accounts.emails(others) if others else {}), reader.user_id: you}
@@ -335,8 +360,9 @@ def file_views(
         left = file.deleted_at + timedelta(days=days) - now() if file.deleted_at else None
         return FileView(
             **{name: getattr(file, name) for name in UNCHANGED},
+            type=record_type,
             record_title=titles.get((file.entity_type, file.entity_id)),
-            patient_name=(names or {}).get(file.patient_id),
+            patient=(people or {}).get(file.patient_id),
             stem=name.stem,
             label=name.suffix[1:].upper() or "FILE",
             kind=group_of(file.file_type),

@@ -19,6 +19,7 @@ from medfiles.legacy import log
 from medfiles.legacy.inventory import Inventory
 from medfiles.legacy.source import Source, day, moment, text
 from medfiles.models import EntityFile, LabResult, LegacyId, LegacySource, Patient, User
+from medfiles.records import hues
 
 BATCH = 100
 USER, PATIENT, RESULT = "user", "patient", "lab-result"
@@ -119,6 +120,7 @@ def _make_patient(row: Row, owner: int) -> int:
         created_at=at, updated_at=at, user_id=owner,
         first_name=text(row["first_name"]) or "", last_name=text(row["last_name"]) or "",
         birth_date=born, gender=text(row["gender"]), notes=text(row["notes"]),
+        hue=hues.least_used(Patient.user_id == owner),
     )  # fmt: skip
     db.session.add(patient)
     db.session.flush()

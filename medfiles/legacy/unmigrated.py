@@ -37,6 +37,11 @@ class Unmigrated(AdditionalDocuments):
         rows = db.session.scalars(select(LabResultFile).where(LabResultFile.lab_result_id == record.id, _unmigrated()))
         return [_document(row, record) for row in rows]
 
+    def of_patient(self, patient_id: int) -> Sequence[EntityFile]:
+        query = select(LabResultFile, LabResult).join(LabResult, LabResult.id == LabResultFile.lab_result_id)
+        live = (LabResult.patient_id == patient_id, LabResult.deleted_at.is_(None))
+        return [_document(*found) for found in db.session.execute(query.where(*live, _unmigrated()))]
+
     def count(self, kind: str, record_id: int) -> int:
         if kind != KIND:
             return 0

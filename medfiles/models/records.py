@@ -1,9 +1,9 @@
 """Patients, their shares, and the records that documents are attached to."""
 
 from datetime import date, datetime
-from typing import Any
+from typing import Any, ClassVar
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, SmallInteger, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
 from medfiles.clock import now
@@ -25,7 +25,7 @@ class Patient(TrashMixin, db.Model):  # type: ignore[name-defined,misc]
     """
 
     __tablename__ = "patients"
-    __table_args__ = {"sqlite_autoincrement": True}
+    __table_args__ = (CheckConstraint("hue BETWEEN 1 AND 8", name="hue"), {"sqlite_autoincrement": True})
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
@@ -33,7 +33,9 @@ class Patient(TrashMixin, db.Model):  # type: ignore[name-defined,misc]
     last_name: Mapped[str] = mapped_column(String(100))
     birth_date: Mapped[date]
     gender: Mapped[str | None] = mapped_column(String(50))
+    allergies: Mapped[str | None] = mapped_column(String(500))
     notes: Mapped[str | None] = mapped_column(Text)
+    hue: Mapped[int] = mapped_column(SmallInteger, server_default="1")  # its color, one of `record_types.fields.HUES`
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, onupdate=now)
     purge_began_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -68,7 +70,9 @@ class PatientShare(db.Model):  # type: ignore[name-defined,misc]
 
 
 class RecordMixin(TrashMixin):
-    """Columns shared by all record types."""
+    """Columns shared by all record types. `dated_by` names the columns that give a record its date in the timeline."""
+
+    dated_by: ClassVar[tuple[str, ...]] = ()  # indexed, so that a patient with thousands of records is listed quickly
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     notes: Mapped[str | None] = mapped_column(Text)
@@ -78,7 +82,10 @@ class RecordMixin(TrashMixin):
 
     @declared_attr.directive
     def __table_args__(cls) -> Any:
-        return Index(None, "creation_key", "patient_id", unique=True), {"sqlite_autoincrement": True}
+        indexes = [Index(None, "creation_key", "patient_id", unique=True)]
+        if cls.dated_by:
+            indexes.append(Index(None, "patient_id", "deleted_at", *cls.dated_by, "id"))
+        return *indexes, {"sqlite_autoincrement": True}
 
     @declared_attr
     def patient_id(cls) -> Mapped[int]:
@@ -87,6 +94,7 @@ class RecordMixin(TrashMixin):
 
 class LabResult(RecordMixin, db.Model):  # type: ignore[name-defined,misc]
     __tablename__ = "lab_results"
+    dated_by = ("completed_date", "ordered_date", "created_at")
 
     test_name: Mapped[str] = mapped_column(String(255))
     test_code: Mapped[str | None] = mapped_column(String(50))
@@ -102,6 +110,7 @@ class LabResult(RecordMixin, db.Model):  # type: ignore[name-defined,misc]
 
 class Insurance(RecordMixin, db.Model):  # type: ignore[name-defined,misc]
     __tablename__ = "insurances"
+    dated_by = ("effective_date",)
 
     insurance_type: Mapped[str] = mapped_column(String(50))
     company_name: Mapped[str] = mapped_column(String(255))
@@ -121,6 +130,7 @@ class Insurance(RecordMixin, db.Model):  # type: ignore[name-defined,misc]
 
 class Visit(RecordMixin, db.Model):  # type: ignore[name-defined,misc]
     __tablename__ = "visits"
+    dated_by = ("date",)
 
     reason: Mapped[str] = mapped_column(String(255))
     date: Mapped[date]
@@ -135,6 +145,7 @@ class Visit(RecordMixin, db.Model):  # type: ignore[name-defined,misc]
 
 class Procedure(RecordMixin, db.Model):  # type: ignore[name-defined,misc]
     __tablename__ = "procedures"
+    dated_by = ("date",)
 
     procedure_name: Mapped[str] = mapped_column(String(255))
     date: Mapped[date]

@@ -40,6 +40,10 @@ class AdditionalDocuments:
         """Return the documents attached to a record."""
         return ()
 
+    def of_patient(self, patient_id: int) -> Sequence[EntityFile]:
+        """List the documents on the live records of a patient."""
+        return ()
+
     def count(self, kind: str, record_id: int) -> int:
         """Count the documents attached to a record."""
         return 0

@@ -37,6 +37,16 @@ class RecordType:
     tag_fields: tuple[str, ...] = ()
     operations: frozenset[str] = field(default=ALL_OPERATIONS)
 
+    @property
+    def noun(self) -> str:
+        """The title within a sentence: "lab result"."""
+        return self.title.lower()
+
+    @property
+    def nouns(self) -> str:
+        """The plural within a sentence: "lab results"."""
+        return self.titles.lower()
+
     def title_of(self, record: RecordMixin) -> str:
         return str(getattr(record, self.title_field))
 
@@ -73,6 +83,11 @@ class Registry:
 
     def __iter__(self) -> Iterator[RecordType]:
         return iter(self._types)
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The categories of all record types, each once."""
+        return tuple(dict.fromkeys(category for record_type in self for category in record_type.categories))
 
     def __contains__(self, name: str) -> bool:
         return name in self._by_name
@@ -137,7 +152,6 @@ INSURANCE = RecordType(
     max_size=5 * MB,
     max_files=5,
     categories=("card", "policy", "claim", "eob", "correspondence"),
-    operations=ALL_OPERATIONS - {"preview"},
     title_field="company_name",
     date_fields=("effective_date",),
     subtitle_fields=("plan_name", "insurance_type"),
@@ -213,7 +227,7 @@ PROCEDURE = RecordType(
     model=Procedure,
     title="Procedure",
     titles="Procedures",
-    icon="bone",
+    icon="activity",
     accepts=(".pdf", ".doc", ".docx", ".jpg", ".jpeg", ".png", ".dcm", ".heic"),
     max_size=20 * MB,
     max_files=12,

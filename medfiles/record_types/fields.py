@@ -10,13 +10,24 @@ from medfiles.errors import Rejected
 from medfiles.text import clean_text
 
 TEXT_LIMIT = 10_000
+HUES = (
+    (1, "Terracotta"),
+    (2, "Ochre"),
+    (3, "Olive"),
+    (4, "Green"),
+    (5, "Blue"),
+    (6, "Indigo"),
+    (7, "Plum"),
+    (8, "Rose"),
+)  # of patients: teal is the color of actions
 
 
 @dataclass(frozen=True)
 class Field:
     """A field of a record.
 
-    `kind` is string (up to `limit` characters), text, date, boolean or object (named parts).
+    `kind` is string (up to `limit` characters), text, date, boolean, object (named parts) or choice (a number out of
+    `options`).
     """
 
     name: str
@@ -29,11 +40,14 @@ class Field:
     choices: tuple[str, ...] = ()  # suggestions, not a closed list
     parts: tuple[tuple[str, str], ...] = ()  # for objects: name and label of each part
     past: bool = False  # for dates: not after today
+    options: tuple[tuple[int, str], ...] = ()  # for choices: number and label of each option
+    assigned: bool = False  # never empty: a service assigns a value to a new row that has none
 
     @property
     def missing(self) -> str:
         """The error message ("Enter the start date.") for a required field that is empty."""
-        return f"Enter the {self.label[0].lower()}{self.label[1:]}."
+        verb = "Choose" if self.options else "Enter"
+        return f"{verb} the {self.label[0].lower()}{self.label[1:]}."
 
 
 PATIENT_FIELDS = (
@@ -41,7 +55,9 @@ PATIENT_FIELDS = (
     Field("last_name", "Last name", required=True, limit=100, example="Sample"),
     Field("birth_date", "Date of birth", "date", required=True, past=True, example="2018-03-02"),
     Field("gender", "Gender", limit=50, example="Female", choices=("Female", "Male", "Non-binary")),
-    Field("notes", "Notes", "text", hint="For example: allergies, blood group"),
+    Field("allergies", "Allergies", limit=500, hint="Shown as an alert. For example: penicillin, peanuts"),
+    Field("notes", "Notes", "text", hint="For example: blood group, implants"),
+    Field("hue", "Color", "choice", options=HUES, assigned=True, hint="Marks this patient’s records and documents"),
 )
 
 
@@ -61,7 +77,7 @@ def checked(fields: Sequence[Field], values: Mapping[str, Any], *, partial: bool
         except Rejected as error:
             problems[field.name] = error.message
         else:
-            if field.required and clean[field.name] in (None, ""):
+            if (field.required or field.assigned) and clean[field.name] in (None, ""):
                 problems[field.name] = field.missing
     if problems:
         raise Rejected("Some fields are not valid. See “errors”.", problems)
@@ -104,10 +120,18 @@ def _object(field: Field, value: Any) -> dict[str, str] | None:
     return {name: text for name, text in clean.items() if text} or None
 
 
+def _choice(field: Field, value: Any) -> int | None:
+    numbers = [number for number, _ in field.options]
+    if value is not None and (type(value) is not int or value not in numbers):
+        raise Rejected(f"{field.label} must be a number from {numbers[0]} to {numbers[-1]}.")
+    return value
+
+
 CHECKS: Mapping[str, Callable[[Field, Any], Any]] = {
     "string": _string,
     "text": _string,
     "date": _date,
     "boolean": _boolean,
     "object": _object,
+    "choice": _choice,
 }

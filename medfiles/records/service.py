@@ -7,7 +7,7 @@ from datetime import date, datetime
 from functools import partial
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, literal, select, union_all
 
 from medfiles import permissions
 from medfiles.audit import event_log
@@ -20,6 +20,8 @@ from medfiles.permissions import Action
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.edits import changes_of, require_version
 from medfiles.record_types.fields import PATIENT_FIELDS, checked
+from medfiles.records import hues, people, timeline
+from medfiles.records.timeline import TimelinePage, TimelineQuery, TimelineTotals
 from medfiles.service import Service
 
 
@@ -47,6 +49,10 @@ class Summary:
     files: int = 0
 
 
+def _summaries(found: people.Found) -> Sequence[Summary]:
+    return [Summary(patient, Action(level)) for patient, level in found]
+
+
 @dataclass
 class RecordService(Service):
     def patients(self, *, counted: bool = True) -> Sequence[Summary]:
@@ -62,6 +68,25 @@ class RecordService(Service):
                 files.update(additional)
         return [Summary(row, Action(level), records[row.id], files[row.id]) for row, level in rows]
 
+    def shown_people(self, most: int) -> tuple[Sequence[Summary], bool]:
+        """Return all patients by name; if they are more than `most`, only the most recently used, and True."""
+        found, has_more = people.shown(self.actor, most)
+        return _summaries(found), has_more
+
+    def find_people(self, words: str, number: int, size: int) -> tuple[Sequence[Summary], int, int | None]:
+        """Return a page of the patients whose name or birth date contains every word, ordered by name.
+
+        number  of the page, counted from 1
+
+        Also return how many there are on all pages, and the number of the next page, if there is one.
+        """
+        page = people.page(self.actor, words, number, size)
+        return _summaries(page.people), page.hits, page.next
+
+    def people_of(self, patient_ids: Collection[int]) -> Sequence[Summary]:
+        """Return these patients, as far as the actor can see them."""
+        return _summaries(people.of(self.actor, [*patient_ids]))
+
     def patient(self, patient_id: int) -> Summary:
         with self.reading("view-patient", patient_id=patient_id) as target:
             patient = self.authorized_patient(patient_id, Action.VIEW, target)
@@ -76,16 +101,22 @@ class RecordService(Service):
             return self.authorize(action, patient_id, target)
 
     def create_patient(self, values: Mapping[str, Any]) -> Patient:
-        """Create a patient owned by the actor."""
+        """Create a patient owned by the actor; without a `hue` it is assigned one."""
         with self.operation("create-patient") as target, transaction() as session:
             if self.actor.only_patient is not None:
                 raise OutOfScope("This token is limited to one patient and cannot add patients.")
+            if values.get("hue") is None:
+                values = {**values, "hue": self.unused_hue()}
             patient = Patient(user_id=self.actor.user_id, **checked(PATIENT_FIELDS, values))
             session.add(patient)
             session.flush()
             self.authorized_patient(patient.id, Action.OWN, target)
             event_log.record(self.actor, "create-patient", target)
             return patient
+
+    def unused_hue(self) -> int:
+        """Return the hue that the fewest patients have whom the actor can see."""
+        return hues.least_used(Patient.id.in_(permissions.patients_for(self.actor)))
 
     def edit_patient(
         self,
@@ -134,12 +165,13 @@ class RecordService(Service):
         """Count a patient's records by record type."""
         with self.operation("view-patient", patient_id=patient_id) as target:
             self.authorize(Action.VIEW, patient_id, target)
-            counts = {}
-            for record_type in self.registry:
-                model = record_type.model
-                query = select(func.count(model.id)).where(model.patient_id == patient_id, model.deleted_at.is_(None))
-                counts[record_type.name] = db.session.scalar(query) or 0
-            return counts
+            arms = [
+                select(literal(record_type.name), func.count(record_type.model.id)).where(
+                    record_type.model.patient_id == patient_id, record_type.model.deleted_at.is_(None)
+                )
+                for record_type in self.registry
+            ]
+            return dict(db.session.execute(union_all(*arms)).all())
 
     def list(self, patient_id: int, record_type: RecordType) -> Sequence[RecordMixin]:
         """Return a patient's records of one type, newest first."""
@@ -150,6 +182,18 @@ class RecordService(Service):
             )
             records = db.session.scalars(query).all()
         return sorted(records, key=lambda record: (record_type.date_of(record) or date.min, record.id), reverse=True)
+
+    def timeline(self, patient_id: int, query: TimelineQuery, limit: int) -> TimelinePage:
+        """Return a page of a patient's records of all types, the newest first, with their newest documents."""
+        with self.reading("list-records", patient_id=patient_id) as target:
+            self.authorized_patient(patient_id, Action.VIEW, target)
+            return timeline.page(self.registry, patient_id, self.actor.user_id, query, limit)
+
+    def timeline_totals(self, patient_id: int) -> TimelineTotals:
+        """Count a patient's records per record type and year."""
+        with self.operation("view-patient", patient_id=patient_id) as target:
+            self.authorize(Action.VIEW, patient_id, target)
+            return timeline.totals(self.registry, patient_id)
 
     def trashed(self, patient_id: int) -> Sequence[tuple[RecordType, RecordMixin, int]]:
         """Return a patient's trashed records, each with the number of documents that would be restored with it."""
@@ -174,20 +218,16 @@ class RecordService(Service):
             return self.authorized_record(record_type, record_id, Action.EDIT, target)
 
     def titles(self, files: Sequence[EntityFile]) -> Mapping[tuple[str, int], str]:
-        """Return the titles of the records that these documents are attached to."""
-        titles: dict[tuple[str, int], str] = {}
+        """Return the titles of the records that these documents are attached to, by one statement."""
+        arms = []
         for record_type in self.registry:
             ids = {file.entity_id for file in files if file.entity_type == record_type.name}
-            titles |= {(record_type.name, at): title for at, title in self.titles_of(record_type, ids).items()}
-        return titles
-
-    def titles_of(self, record_type: RecordType, record_ids: Iterable[int]) -> Mapping[int, str]:
-        """Return the titles of these records, except those that the actor cannot see."""
-        allowed = permissions.patients_for(self.actor)
-        query = select(record_type.model).where(
-            record_type.model.id.in_(list(record_ids)), record_type.model.patient_id.in_(allowed)
-        )
-        return {record.id: record_type.title_of(record) for record in db.session.scalars(query)}
+            if ids:
+                model, title = record_type.model, getattr(record_type.model, record_type.title_field)
+                allowed = model.patient_id.in_(permissions.patients_for(self.actor))
+                arms.append(select(literal(record_type.name), model.id, title).where(model.id.in_(ids), allowed))
+        rows = db.session.execute(union_all(*arms)) if arms else ()
+        return {(name, record_id): str(title) for name, record_id, title in rows}
 
     def create(
         self, patient_id: int, record_type: RecordType, values: Mapping[str, Any], key: str | None = None

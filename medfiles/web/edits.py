@@ -177,6 +177,8 @@ def value_words(declared: Field, value: Any, record_type: RecordType | None = No
     if declared.kind == "object":
         labels = dict(declared.parts)
         return "\n".join(f"{labels.get(name, name.capitalize())}: {part}" for name, part in value.items())
+    if declared.kind == "choice":
+        return dict(declared.options).get(value, str(value))
     if declared.kind == "category" and record_type:
         return record_type.category_label(value)
     return "Yes" if value is True else str(value)

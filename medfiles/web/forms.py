@@ -6,7 +6,16 @@ from typing import Any, TypeVar
 
 from flask import request
 from flask_wtf import FlaskForm
-from wtforms import BooleanField, DateField, Form, FormField, StringField, TextAreaField
+from wtforms import (  # type: ignore[attr-defined]  # SelectChoice is newer than its stubs
+    BooleanField,
+    DateField,
+    Form,
+    FormField,
+    RadioField,
+    SelectChoice,
+    StringField,
+    TextAreaField,
+)
 from wtforms.validators import InputRequired, Length, Optional
 
 from medfiles.errors import Conflict, Rejected
@@ -119,4 +128,21 @@ def _object(field: Field) -> "FormField[Form]":
     return FormField(type("PartsForm", (Form,), parts), field.label, description=field.hint)
 
 
-CONTROLS = {"string": _string, "text": _text, "date": _date, "boolean": _boolean, "object": _object}
+def _choice(field: Field) -> RadioField:
+    return RadioField(
+        field.label,
+        _validators(field),
+        description=field.hint,
+        choices=[SelectChoice(number, label) for number, label in field.options],
+        coerce=int,
+    )
+
+
+CONTROLS = {
+    "string": _string,
+    "text": _text,
+    "date": _date,
+    "boolean": _boolean,
+    "object": _object,
+    "choice": _choice,
+}

@@ -10,7 +10,7 @@ from medfiles.http import parameters
 from medfiles.http.current import documents, previews, services
 from medfiles.http.htmx import fragment, is_htmx
 from medfiles.http.views import FileView, file_views
-from medfiles.previews.service import WIDTHS, Preview
+from medfiles.previews.service import THUMBNAIL, WIDTHS, Preview
 from medfiles.sandbox.encodings import NAMES as ENCODINGS
 from medfiles.sandbox.render.spec import Window, fit_size
 from medfiles.web import pages
@@ -87,6 +87,10 @@ class PreviewView:
         return "Frame" if self.kind == "dicom" else "Page"
 
     @property
+    def pages_label(self) -> str:
+        return "Frames" if self.kind == "dicom" else "Pages"
+
+    @property
     def stage_label(self) -> str:
         return f"{self.page_label}s of {self.file.file_name}" if self.pages > 1 else self.file.file_name
 
@@ -139,7 +143,9 @@ def picture_view(
     if (preview.pages or 1) > 1:
         alt = f"{'Frame' if preview.kind == 'dicom' else 'Page'} {page} of {preview.pages} of {file.file_name}"
     fitting: dict[int, str] = {}
-    for width in reversed(WIDTHS[1:]):  # of two equal sizes, keep the smaller one
+    for width in reversed(WIDTHS):  # of two equal sizes, keep the smaller one
+        if width <= THUMBNAIL:
+            break
         own = preview.width or width
         fits, _ = fit_size((own, preview.height or own), width)
         shown = min(fits, own) if preview.kind == "image" else fits

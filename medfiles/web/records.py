@@ -1,43 +1,37 @@
 """Pages for patients and records. Records are also served as fragments for the side sheet."""
 
 from collections.abc import Mapping
+from itertools import groupby
 from typing import Any
 
-from flask import Blueprint, Response, flash, g, redirect, render_template, request, url_for
+from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from medfiles.audit import activity
 from medfiles.audit.event_log import KINDS, ActivityFilter
 from medfiles.errors import Forbidden, Rejected
 from medfiles.http import parameters, views
-from medfiles.http.current import actor, documents, records, services, shares
+from medfiles.http.current import actor, documents, records, services
 from medfiles.http.htmx import fragment, is_htmx, trigger
 from medfiles.http.views import file_views
 from medfiles.permissions import Action
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.fields import PATIENT_FIELDS
 from medfiles.records.service import require_editable
+from medfiles.records.timeline import TimelineQuery
 from medfiles.web import edits, forms, notices, pages, people
 from medfiles.web.edits import EditForm
 from medfiles.web.filters import plural
 
 blueprint = Blueprint("records", __name__)
 MOST_EVENTS = 100  # per page of the activity list
-
-
-@blueprint.get("/")
-def home() -> ResponseReturnValue:
-    family = patients(counted=True)
-    recent = file_views(documents().recent(), titled=True, names={person.id: person.name for person in family})
-    trashed = [views.patient_view(one, Action.OWN) for one in records().trashed_patients()]
-    return render_template(
-        "records/home.html", patients=family, recent=recent, trashed=trashed, invitations=shares().invitations()
-    )
+MOST_ENTRIES = 50  # per page of the timeline
+MOST_PAGES = 20  # of the timeline, when all that are loaded are refreshed
 
 
 @blueprint.route("/patients/new", methods=["GET", "POST"])
 def patient_new() -> ResponseReturnValue:
-    form = forms.form_for(PATIENT_FIELDS)
+    form = forms.form_for(PATIENT_FIELDS, {"hue": records().unused_hue()})
     if patient := form.submit(lambda: records().create_patient(forms.values_of(form, PATIENT_FIELDS))):
         flash(f"{patient.first_name} {patient.last_name} added.", "ok")
         return redirect(url_for(".patient", patient_id=patient.id), 303)
@@ -46,11 +40,50 @@ def patient_new() -> ResponseReturnValue:
 
 @blueprint.get("/patients/<int:patient_id>")
 def patient(patient_id: int) -> ResponseReturnValue:
+    query = parameters.timeline_query(request.args, services().registry)
+    if query.cursor and is_htmx():
+        summary = records().patient(patient_id)
+        return fragment(
+            "records/_timeline.html", **_timeline(views.patient_view(summary.patient, summary.level), query)
+        )
     view, context = pages.patient_page(patient_id, "overview")
+    pages_loaded = min(max(request.args.get("pages", 1, type=int), 1), MOST_PAGES)
+    context |= _timeline(view, query, pages_loaded)
+    context["years"] = records().timeline_totals(patient_id).of_years(query.types)
     context |= {"counts": documents().totals(patient_id), "own_share": people.own_share(view)}
-    recent = file_views(documents().recent(patient_id), titled=True)
     held = file_views(documents().quarantined(patient_id), titled=True)
-    return render_template("records/patient.html", recent=recent, held=held, **context)
+    return render_template("records/patient.html", held=held, **context)
+
+
+def _timeline(patient: views.PatientView, query: TimelineQuery, loaded: int = 1) -> dict[str, Any]:
+    """Return pages of the timeline: years, each with its records, and the addresses of the next page and of these."""
+    page = records().timeline(patient.id, query, MOST_ENTRIES * loaded)
+    entries = views.entry_views(page.entries, patient)
+    by_year = [(year, list(of_year)) for year, of_year in groupby(entries, lambda entry: entry.day.year)]
+    here: dict[str, Any] = {"patient_id": patient.id, **query.query()}
+    older = page.next and url_for(".patient", **here, cursor=page.next)
+    again = url_for(".patient", **here, pages=loaded if loaded > 1 else None)
+    return {"timeline": by_year, "timeline_query": query, "older": older, "refreshed_from": again}
+
+
+@blueprint.get("/patients/<int:patient_id>/documents")
+def patient_documents(patient_id: int) -> ResponseReturnValue:
+    registry = services().registry
+    list_query = parameters.list_query(request.args, registry)
+    _, context = pages.patient_page(patient_id, "documents")
+    page = documents().of_patient(patient_id, list_query, pages.ROWS)
+    here: dict[str, Any] = {"patient_id": patient_id, **list_query.query()}
+    older = page.next and url_for(".patient_documents", **here, cursor=page.next)
+    context |= {"files": file_views(page.files, titled=True), "hits": page.hits, "older": older}
+    context["counts"] = documents().totals(patient_id)
+    template = "records/_documents.html" if list_query.cursor and is_htmx() else "records/patient_documents.html"
+    return fragment(template, list_query=list_query, **context)
+
+
+@blueprint.get("/patients/<int:patient_id>/profile")
+def patient_profile(patient_id: int) -> ResponseReturnValue:
+    _, context = pages.patient_page(patient_id, "profile")
+    return render_template("records/patient_profile.html", counts=documents().totals(patient_id), **context)
 
 
 @blueprint.route("/patients/<int:patient_id>/edit", methods=["GET", "POST"])
@@ -177,16 +210,6 @@ def record_restore(type: RecordType, id: int) -> ResponseReturnValue:
         said = notices.notice(message) | {"open": here, "title": type.title_of(record)}
         return _changed(fragment("_notices.html", said=said), type, id)
     return _answer_record(type, id, message)
-
-
-def patients(*, counted: bool = False) -> tuple[views.PatientView, ...]:
-    """Return the account's patients; if `counted`, with the counts shown on the start page."""
-    if "patients" not in g:
-        g.patients = tuple(
-            views.patient_view(entry.patient, entry.level, entry.records, entry.files)
-            for entry in records().patients(counted=counted)
-        )
-    return tuple(g.patients)
 
 
 def editable_patient(patient_id: int, record_type: RecordType) -> views.PatientView:

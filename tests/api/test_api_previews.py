@@ -27,7 +27,8 @@ def test_a_page_is_a_picture_of_the_wanted_width(world: World) -> None:
     file = world.attach(world.record(), content=samples.pdf(pages=2))
     assert size(ask(world, file)) == (960, 1359)
     assert size(ask(world, file, page=2, width=480)) == (480, 680)
-    assert size(ask(world, file, "thumbnail")) == (160, 227)
+    assert size(ask(world, file, "thumbnail")) == (240, 340)
+    assert size(ask(world, file, width=160)) == (160, 227)
     first, second = (ask(world, file, page=page, width=480) for page in (1, 2))
     assert first.data != second.data
     again = world.client().get(
@@ -71,10 +72,10 @@ def test_what_cannot_be_shown_says_why(world: World, name: str, content: bytes) 
     assert "Download" in problem(ask(world, world.attach(world.record(), name, content)), 422, "no-preview")["detail"]
 
 
-def test_a_kind_without_previews_offers_thumbnails_only(world: World) -> None:
-    file = world.attach(world.record("insurance"), "card.pdf")
-    assert ask(world, file).status_code == 403
-    assert size(ask(world, file, "thumbnail")) == (160, 227)
+def test_a_kind_without_previews_offers_thumbnails_only(without_previews: World) -> None:
+    file = without_previews.attach(without_previews.record("insurance"), "card.pdf")
+    assert ask(without_previews, file).status_code == 403
+    assert size(ask(without_previews, file, "thumbnail")) == (240, 340)
 
 
 def test_the_document_says_what_previews_answer(world: World) -> None:

@@ -1,16 +1,19 @@
 """Who looked at this document: the activity of a patient, narrowed to one document, one person, one kind."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import lxml.html
 import pytest
 
+import medfiles
 from medfiles.audit import activity, event_log
 from medfiles.audit.event_log import AuditTarget
 from medfiles.database.session import transaction
 from tests.support.factories import World
 
+PACKAGE = Path(medfiles.__file__).parent
 HELPER, READER = "max@sample.example", "otto@sample.example"
 
 
@@ -99,3 +102,12 @@ def test_the_page_of_the_activity_knows_every_icon_of_its_table(world: World) ->
     with world.app.test_request_context():
         draw: Any = world.app.jinja_env.globals["icon"]
         assert all(draw(icon) for _, _, icon in activity.ACTIONS.values())
+
+
+def test_every_action_of_a_service_has_words() -> None:
+    called = re.compile(r"""\b(?:operation|reading)\)?\(\s*"([a-z-]+)\"""")
+    actions = {name for path in PACKAGE.rglob("*.py") for name in called.findall(path.read_text())}
+    assert {"attach", "preview", "list-records"} <= actions
+    assert (actions | set(event_log.LOOKED) | set(event_log.EDITS)) - set(activity.ACTIONS) == {
+        "status"
+    }  # of no patient

@@ -51,6 +51,14 @@ def press(selector: str, shown: str) -> Callable[[Page], None]:
     return step
 
 
+def both(*steps: Callable[[Page], None]) -> Callable[[Page], None]:
+    def step(page: Page) -> None:
+        for one in steps:
+            one(page)
+
+    return step
+
+
 def choose(*files: FilePayload, shown: str) -> Callable[[Page], None]:
     def step(page: Page) -> None:
         page.locator("[data-mf-input]").set_input_files(files)
@@ -118,6 +126,11 @@ def without_answer(address: str, state: State) -> State:
         state(page, shelf)
 
     return waiting
+
+
+def narrow(page: Page) -> None:
+    """Make the window as narrow as a phone."""
+    page.set_viewport_size({"width": 390, "height": 844})
 
 
 def tick(*numbers: int) -> Callable[[Page], None]:
@@ -229,7 +242,9 @@ LONG_TRASH = then(LONG, tick(0, 1, 2), press(DELETE_SOME, ".mf-notice-ok"), TO_T
 PATIENT_TRASH = at("/patients/{patient}/trash")
 EDIT_RECORD = then(SHEET, press(".mf-record-acts a", "#mf-sheet form"))
 MENU = press(".mf-menu-square summary", ".mf-menu-square .mf-pop")
-EDIT_ROW = press(".mf-row [data-mf-action=edit]", ".mf-edit [name=file_name]")
+ACCOUNT_MENU = ":is(.mf-side, .mf-tabbar) summary:visible"
+ROW_MENU = press(".mf-row .mf-dots", ".mf-row-menu")
+EDIT_ROW = both(ROW_MENU, press(".mf-row-menu [data-mf-action=edit]", ".mf-edit [name=file_name]"))
 SAVE_ROW = ".mf-edit [data-mf-action=edit]"
 TOO_LARGE = then(BARE, allow_small_files_only, choose(photo(), shown=ROW.format("refused")))
 BADGES = [
@@ -258,8 +273,10 @@ SIGNED_OUT: Mapping[str, State] = {
 }
 SIGNED_IN: Mapping[str, State] = {
     "home": at("/"),
-    "home-switcher": then(at("/"), press(".mf-switcher summary", ".mf-switcher .mf-pop")),
     "patient": at("/patients/{patient}"),
+    "patient-documents": at("/patients/{patient}/documents"),
+    "patient-profile": at("/patients/{patient}/profile"),
+    "patient-new-menu": then(at("/patients/{patient}"), press(".mf-new-menu summary", ".mf-new-menu .mf-pop")),
     "patient-form": at("/patients/{patient}/edit"),
     "patient-form-errors": then(at("/patients/new"), press(SAVE, ".mf-summary")),
     "records": LIST,
@@ -268,6 +285,9 @@ SIGNED_IN: Mapping[str, State] = {
     "sheet": SHEET,
     "sheet-empty": BARE,
     "sheet-full": opened("full", "insurances", "insurance"),
+    "sheet-grid": then(SHEET, press("[data-mf-layout-as=grid]", "[data-mf-layout=grid]")),
+    "sheet-row-menu": then(SHEET, ROW_MENU),
+    "sheet-order": then(SHEET, press(".mf-sort-menu summary", ".mf-sort-menu .mf-pop")),
     "sheet-edit-row": then(SHEET, EDIT_ROW),
     "sheet-edit-row-conflict": then(SHEET, EDIT_ROW, document_edited_twice, press(SAVE_ROW, ".mf-clash")),
     "sheet-form-conflict": then(EDIT_RECORD, edited_twice, press(SAVE, ".mf-clash")),
@@ -304,7 +324,9 @@ SIGNED_IN: Mapping[str, State] = {
     "list-found": then(LONG, search("note 1", ".mf-hits")),
     "list-nothing": then(LONG, search("knee", ".mf-empty")),
     "list-chosen": then(LONG, tick(0, 2)),
-    "list-chosen-all": then(LONG, press("[data-mf-tick-all]", "[data-mf-choose-all]")),
+    "list-chosen-all": then(
+        LONG, press("[data-mf-select]", ".mf-bulk"), press("[data-mf-tick-all]", "[data-mf-choose-all]")
+    ),
     "list-alone": embedded("/documents/visit/{visit}/list", shown=".mf-body"),
     "trash-chosen": then(LONG_TRASH, tick(0, 2)),
     "trash-chosen-purge": then(LONG_TRASH, tick(0, 2), press(".mf-bulk [command=show-modal]", ".mf-ask[open]")),
@@ -332,7 +354,7 @@ SIGNED_IN: Mapping[str, State] = {
     "patient-shared": then(at("/patients/{theirs}"), press(".mf-give-up summary", ".mf-give-up[open]")),
     "activity": at("/patients/{patient}/activity"),
     "account": at("/account"),
-    "account-menu": then(at("/account"), press(".mf-menu-round", ".mf-menu-end .mf-pop")),
+    "account-menu": then(at("/account"), press(ACCOUNT_MENU, "details[open] > .mf-pop")),
     "token": at("/account/tokens/new"),
     "token-errors": then(at("/account/tokens/new"), press(SAVE, ".mf-summary")),
     "status": at("/status"),
@@ -354,9 +376,11 @@ SIGNED_IN: Mapping[str, State] = {
     "look-failed": then(SCAN, fail("**/preview", 500), press(".mf-look-link:has-text('Chest.dcm')", "[data-mf-again]")),
     "look-page": then(SCAN, follow(".mf-look-link:has-text('Chest.dcm')", "[data-mf-picture=shown]")),
     "print": then(SCAN, follow(".mf-look-link:has-text('Chest.dcm')", ".mf-print", "/print"), ready),
-    "sheet-deleted": then(SHEET, press("[data-mf-action=delete]", "[data-mf-action=undo]")),
+    "sheet-deleted": then(SHEET, ROW_MENU, press(".mf-row-menu [data-mf-action=delete]", "[data-mf-action=undo]")),
     "sheet-twin": then(BARE, choose(GROWTH, shown=".mf-row"), choose(GROWTH_AGAIN, shown=".mf-twin")),
     "sheet-menu": then(SHEET, MENU),
+    "record-add": then(at("/visit/{visit}"), narrow, press(".mf-add", ".mf-add-menu button")),
+    "card": then(at("/insurance/{full}"), narrow, press(".mf-show-card", ".mf-wallet[open]")),
     "records-undo": then(opened("doomed"), MENU, press(".mf-menu-square .mf-danger", "#mf-notices form")),
 }
 # What a browser reports about an answer that a state is there to show.

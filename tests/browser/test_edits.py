@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.people import Complaints, Person
-from tests.browser.widget import open_visit, row
+from tests.browser.widget import menu, open_visit, row
 
 NOTE = "Penicillin allergy: do NOT give amoxicillin"
 STOPPED = "performance.now = () => globalThis.time ?? 5000;"
@@ -70,7 +70,7 @@ def test_a_conflict_in_the_row_of_a_document_is_settled_there(
     complaints.expect("409")
     visit = person.visit("Note.txt", "Growth.png")
     open_visit(page, visit)
-    row(page, "Growth.png").get_by_role("link", name="Edit").click()
+    menu(row(page, "Growth.png")).get_by_role("link", name="Edit").click()
     form = page.locator(".mf-edit")
     form.get_by_label("Description").fill("Mine")
     file = person.file_named(visit, "Growth.png")

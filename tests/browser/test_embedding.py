@@ -13,7 +13,7 @@ from medfiles.database.session import db
 from medfiles.models import EntityFile
 from tests.browser.host import ROOT, Host, documented
 from tests.browser.people import Complaints, Person
-from tests.browser.widget import pick
+from tests.browser.widget import menu, pick
 
 IDS = """() => {
   const ids = [...document.querySelectorAll("[id]")].map(({ id }) => id);
@@ -97,7 +97,7 @@ def test_change_to_one_record_leaves_the_parts_of_another_alone(host: Host, pers
     one, other = person.visit("Letter.pdf", patient=patient), person.visit("Note.txt", patient=patient)
     host.parts(*(f"/documents/visit/{visit.id}{part}" for visit in (one, other) for part in ("", "/list", "/badge")))
     expect(badge(host, other)).to_be_visible()
-    row(manager(host, one), "Letter.pdf").get_by_role("button", name="Move to trash").click()
+    menu(row(manager(host, one), "Letter.pdf")).get_by_role("button", name="Move to trash").click()
     expect(badge(host, one)).to_have_text("No documents yet")
     says(alone(host, one))
     expect(badge(host, other)).to_have_text("1 document")
@@ -111,7 +111,7 @@ def test_change_to_one_record_leaves_the_parts_of_another_alone(host: Host, pers
 def test_document_is_edited_in_place(host: Host, person: Person, part: Callable[[Host, Any], Locator]) -> None:
     visit = person.visit("Letter.pdf")
     parts_of(host, visit)
-    row(part(host, visit), "Letter.pdf").get_by_role("link", name="Edit").click()
+    menu(row(part(host, visit), "Letter.pdf")).get_by_role("link", name="Edit").click()
     form = part(host, visit).locator(".mf-edit")
     form.get_by_label("Name").fill("Second opinion.pdf")
     form.get_by_label("Description").fill("No operation is needed.")
@@ -140,7 +140,8 @@ def test_search_and_sort_keep_the_hosts_address(
     visit = person.visit("Beta.pdf", "Alpha.jpg", "Gamma.txt", "Alpine.txt")
     parts_of(host, visit)
     mine = part(host, visit)
-    mine.get_by_role("link", name="Name").click()
+    mine.locator(".mf-sort-menu summary").click()
+    mine.get_by_role("link", name="Name", exact=True).click()
     says(mine, "Alpha.jpg", "Alpine.txt", "Beta.pdf", "Gamma.txt")
     mine.get_by_role("searchbox").press_sequentially("alp")
     says(mine, "Alpha.jpg", "Alpine.txt")

@@ -9,7 +9,7 @@ from playwright.sync_api import Dialog, Page, expect
 from tests.browser.host import OURS, Host, placeholder
 from tests.browser.people import Person
 from tests.browser.states import WRONG
-from tests.browser.widget import pick
+from tests.browser.widget import menu, pick
 from tests.support import samples
 
 SHEET = "#column { width: 900px; }"
@@ -92,7 +92,7 @@ def shown(host: Host, visit: Any, css: str, attributes: str) -> list[tuple[str, 
     expect(host.part(f"badge-visit-{visit.id}")).to_be_visible()
     part.locator("[data-mf-input]").set_input_files(WRONG)
     part.get_by_text("Filter").click()
-    part.locator(".mf-row").nth(1).get_by_role("link", name="Edit").click()
+    menu(part.locator(".mf-row").nth(1)).get_by_role("link", name="Edit").click()
     expect(part.locator(".mf-edit")).to_be_visible()
     part.locator("input[name=file_ids]").first.check()
     page.mouse.move(0, 0)
@@ -171,15 +171,16 @@ def test_inherited_htmx_attributes_of_the_host_are_ignored(host: Host, person: P
     )
     host.sent.clear()
     row = part.locator(".mf-row").filter(has_text="Letter.pdf")
-    row.get_by_role("button", name="Move to trash").click()
+    menu(row).get_by_role("button", name="Move to trash").click()
     part.get_by_role("button", name="Undo").click()
-    row.get_by_role("link", name="Edit").click()
+    menu(row).get_by_role("link", name="Edit").click()
     part.locator(".mf-edit").get_by_label("Description").fill("Signed.")
     part.locator(".mf-edit").get_by_role("button", name="Save").click()
     expect(alone).to_contain_text("Signed.")
     with page.expect_download():
-        row.get_by_role("link", name="Download").click()
-    alone.get_by_role("link", name="Name").click()
+        menu(row).get_by_role("link", name="Download").click()
+    alone.locator(".mf-sort-menu summary").click()
+    alone.get_by_role("link", name="Name", exact=True).click()
     alone.get_by_role("searchbox").fill("scan")
     expect(alone.locator(".mf-row")).to_have_count(1)
     alone.locator("input[name=file_ids]").check()
@@ -268,5 +269,5 @@ def test_csrf_token_of_the_host_does_not_replace_ours(host: Host, person: Person
     pick(page, {"name": "Note.txt", "mimeType": "text/plain", "buffer": samples.txt()})
     part = host.part(f"manager-visit-{visit.id}")
     expect(part.locator(".mf-row")).to_have_count(1)
-    part.get_by_role("button", name="Move to trash").click()
+    menu(part.locator(".mf-row")).get_by_role("button", name="Move to trash").click()
     expect(part.get_by_role("button", name="Undo")).to_be_visible()

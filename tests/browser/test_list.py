@@ -7,7 +7,19 @@ from playwright.sync_api import Dialog, Locator, Page, Route, expect
 
 from tests.browser.people import Complaints, Person
 from tests.browser.states import fail
-from tests.browser.widget import expect_names, expect_said, names, open_visit, pick, press, row, search
+from tests.browser.widget import (
+    dots,
+    expect_names,
+    expect_said,
+    menu,
+    names,
+    open_visit,
+    order,
+    pick,
+    press,
+    row,
+    search,
+)
 from tests.support import samples
 
 NOTE, SCAN, GROWTH, LETTER = "Note 10.txt", "Note 2.txt", "Growth.png", "Letter.pdf"
@@ -29,25 +41,22 @@ def four(person: Person) -> int:
     return int(visit.id)
 
 
-def heading(page: Page, name: str) -> Locator:
-    return page.get_by_role("columnheader", name=name, exact=True)
-
-
 @pytest.mark.parametrize("name", SORTED)
-def test_heading_sorts_keeps_the_focus_and_updates_the_address(page: Page, person: Person, name: str) -> None:
+def test_order_keeps_the_focus_and_updates_the_address(page: Page, person: Person, name: str) -> None:
     page.goto(f"/visit/{four(person)}")
-    expect(heading(page, "Added")).to_have_attribute("aria-sort", "descending")
-    heading(page, name).get_by_role("link").focus()
+    summary = page.locator(".mf-sort-menu summary")
+    expect(summary).to_have_text("Sorted by Added descending")
+    order(page, name).focus()
     page.keyboard.press("Enter")
-    expect(heading(page, name)).to_have_attribute("aria-sort", FIRST[name])
+    expect(summary).to_have_text(f"Sorted by {name} {FIRST[name]}")
     expect_names(page, SORTED[name])
-    expect(heading(page, name).get_by_role("link")).to_be_focused()
-    expect(page.locator("[aria-sort]")).to_have_count(1)
+    expect(summary).to_be_focused()
+    expect(page.locator(".mf-sort[aria-current]")).to_have_count(1)
     address = page.url
     assert address.endswith("?order=asc" if name == "Added" else f"?sort={name.lower()}")
-    page.keyboard.press("Enter")
+    order(page, name).press("Enter")
     expect_names(page, SORTED[name][::-1])
-    expect(heading(page, name).get_by_role("link")).to_be_focused()
+    expect(summary).to_be_focused()
     page.goto(address)
     expect_names(page, SORTED[name])
 
@@ -70,8 +79,8 @@ def test_sorting_keeps_the_search_until_show_all(page: Page, person: Person) -> 
     page.goto(f"/visit/{four(person)}")
     search(page).fill("note")
     expect_names(page, [SCAN, NOTE])
-    heading(page, "Name").get_by_role("link").click()
-    expect(heading(page, "Name")).to_have_attribute("aria-sort", "ascending")
+    order(page, "Name").click()
+    expect(page.locator(".mf-sort-menu summary")).to_have_text("Sorted by Name ascending")
     search(page).fill("note 1")
     expect_names(page, [NOTE])
     expect(page).to_have_url(re.compile("sort=name"))
@@ -110,8 +119,30 @@ def test_search_appears_with_the_fourth_document(page: Page, person: Person) -> 
     expect(search(page)).to_be_visible()
 
 
+def test_grid_is_remembered_and_keeps_the_actions_of_a_row(page: Page, person: Person) -> None:
+    visit = person.visit(LETTER, GROWTH, NOTE)
+    page.goto(f"/visit/{visit.id}")
+    grid, body = page.get_by_role("button", name="Grid"), page.locator(".mf-body")
+    grid.press("Enter")
+    expect(body).to_have_attribute("data-mf-layout", "grid")
+    expect(grid).to_have_attribute("aria-pressed", "true")
+    expect(grid).to_be_focused()
+    tops = page.locator(".mf-row").evaluate_all("(rows) => rows.map((row) => row.getBoundingClientRect().top)")
+    assert len(set(tops)) == 1
+    press(page, "Move to trash", LETTER)
+    expect_names(page, [NOTE, GROWTH])
+    page.reload()
+    expect(body).to_have_attribute("data-mf-layout", "grid")
+    open_visit(page, visit)
+    expect(body).to_have_attribute("data-mf-layout", "grid")
+    page.get_by_role("button", name="List", exact=True).click()
+    expect(body).to_have_attribute("data-mf-layout", "list")
+    page.reload()
+    expect(body).to_have_attribute("data-mf-layout", "list")
+
+
 def edit(page: Page, name: str) -> Locator:
-    row(page, name).get_by_role("link", name="Edit").click()
+    menu(row(page, name)).get_by_role("link", name="Edit").click()
     expect(page.get_by_label("Name", exact=True)).to_be_focused()
     return page.locator(".mf-edit")
 
@@ -127,7 +158,7 @@ def test_name_description_and_category_are_edited_in_place(page: Page, person: P
     page.keyboard.press("Enter")
     expect(row(page, "Second opinion.pdf").locator(".mf-file-category")).to_have_text("Summary")
     expect(row(page, "Second opinion.pdf").locator(".mf-file-description")).to_have_text("No operation is needed.")
-    expect(row(page, "Second opinion.pdf").get_by_role("link", name="Edit")).to_be_focused()
+    expect(dots(row(page, "Second opinion.pdf"))).to_be_focused()
     file = person.file_named(visit, "Second opinion.pdf")
     assert (file.category, file.description) == ("summary", "No operation is needed.")
 
@@ -143,7 +174,7 @@ def test_edit_is_canceled_without_a_change(page: Page, person: Person, leave: st
         page.keyboard.press("Escape")
     else:
         form.get_by_role("link", name="Cancel").click()
-    expect(row(page, "Letter.pdf").get_by_role("link", name="Edit")).to_be_focused()
+    expect(dots(row(page, "Letter.pdf"))).to_be_focused()
     expect(sheet).to_be_visible()
     assert sorted(names(page)) == ["Letter.pdf", "Note.txt"]
 
@@ -195,7 +226,7 @@ def test_unsaved_edit_is_not_discarded_without_asking(page: Page, person: Person
     name = edit(page, "Letter.pdf").get_by_label("Name")
     name.fill("Opinion.pdf")
     if how == "sorting":
-        page.get_by_role("columnheader", name="Size").get_by_role("link").click()
+        order(page, "Size").click()
     elif how == "Escape":
         name.press("Escape")
     else:

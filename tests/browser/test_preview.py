@@ -10,7 +10,7 @@ from playwright.sync_api import BrowserContext, Locator, Page, Request, Route, e
 from tests.browser import papers
 from tests.browser.host import Host, placeholder
 from tests.browser.people import Complaints, Person
-from tests.browser.widget import open_visit, pick, row, search
+from tests.browser.widget import menu, open_visit, pick, row, search
 from tests.support import samples
 
 PICTURE = re.compile(r"/pictures/[0-9a-f]{64}-(\w+)/(\d+)\.webp$")
@@ -110,15 +110,28 @@ def test_keys_step_through_the_list_and_the_focus_returns_to_its_row(page: Page,
     expect(page.get_by_role("link", name="B.png", exact=True)).to_be_focused()
 
 
-def test_preview_button_opens_only_pictures_rendered_by_the_server(page: Page, person: Person) -> None:
+def test_strip_leads_to_every_document_of_the_list(page: Page, person: Person) -> None:
+    one = record(person, C_txt=samples.txt("three"), B_png=samples.png(), A_pdf=samples.pdf())
+    start(page, one, "A.pdf")
+    strip = page.get_by_role("navigation", name="Documents in this list")
+    expect(strip.locator("a > .mf-hidden")).to_have_text(["A.pdf", "B.png", "C.txt"])
+    expect(strip.locator("[aria-current]")).to_have_accessible_name("A.pdf")
+    strip.get_by_role("link", name="C.txt").press("Enter")
+    shown(page, "C.txt")
+    expect(strip.get_by_role("link", name="C.txt")).to_be_focused()
+    expect(strip.locator("[aria-current]")).to_have_accessible_name("C.txt")
+    strip.get_by_role("link", name="A.pdf").click()
+    shown(page, "A.pdf")
+
+
+def test_open_in_the_menu_shows_only_pictures_rendered_by_the_server(page: Page, person: Person) -> None:
     one = record(person, B_pdf=samples.pdf(), A_jpg=samples.jpeg(1200, 900))
     asked: list[Request] = []
     page.on("request", lambda request: asked.append(request))
     page.goto(f"/documents/lab-result/{one.id}")
-    eye = row(page, "A.jpg").get_by_role("button", name="Preview")
-    eye.click()
+    menu(row(page, "A.jpg")).get_by_role("button", name="Open").click()
     shown(page, "A.jpg").get_by_role("button", name="Close").click()
-    expect(eye).to_be_focused()
+    expect(page.get_by_role("link", name="A.jpg", exact=True)).to_be_focused()
     assert page.locator(".mf-look-in").count() == 0
     with page.context.expect_page() as other:
         page.get_by_role("link", name="B.pdf", exact=True).click(modifiers=["Control"])
@@ -341,7 +354,7 @@ def test_preview_steps_through_search_results_and_shows_new_uploads(page: Page, 
     page.goto(f"/documents/lab-result/{one.id}")
     pick(page, {"name": "Photo.png", "mimeType": "image/png", "buffer": samples.png(300, 200)})
     thumb = row(page, "Photo.png").locator(".mf-thumb img")
-    expect(thumb).to_have_js_property("naturalWidth", 160)
+    expect(thumb).to_have_js_property("naturalWidth", 240)
     search(page).fill("scan")
     expect(page.locator(".mf-row")).to_have_count(3)
     page.get_by_role("link", name="Scan 1.txt", exact=True).click()
@@ -390,6 +403,7 @@ def test_documents_are_printed_when_their_pages_are_loaded(own_page: Page, perso
     page.context.add_init_script("window.print = () => document.documentElement.setAttribute('data-printed', '')")
     one = record(person, Note_txt=samples.txt(), Locked_pdf=samples.locked_pdf(), Letter_pdf=samples.pdf(3))
     page.goto(f"/documents/lab-result/{one.id}")
+    page.get_by_role("button", name="Select", exact=True).click()
     page.get_by_role("checkbox", name="Select all shown").check()
     with page.context.expect_page() as opened:
         page.get_by_role("button", name="Print", exact=True).click()

@@ -7,7 +7,11 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from medfiles.database.session import transaction
 from medfiles.models import AuditEvent
 from tests.browser.people import Complaints, Person, Site
-from tests.browser.widget import badge, card, expect_names, open_visit
+from tests.browser.widget import badge, card, expect_names, open_visit, row
+
+CONTROLS = """() => [...document.querySelectorAll("button, summary, input, select, [role=button], .mf-button")]
+  .filter((one) => one.checkVisibility())
+  .map((one) => one.outerHTML.slice(0, 160))"""
 
 
 def start_visit(page: Page, person: Person) -> None:
@@ -29,7 +33,7 @@ def test_new_record_is_in_the_list_behind_the_sheet_at_once(page: Page, person: 
     page.get_by_role("button", name="Save visit").click()
     expect(page.locator("#mf-sheet").get_by_role("heading", level=1)).to_have_text("Sore knee")
     expect(page.locator(".mf-card-record h2")).to_have_text("Sore knee")
-    expect(page.locator(".mf-tabs [aria-current]")).to_have_text("Visits 1")
+    expect(page.locator(".mf-filter-chip[aria-current]")).to_have_text("Visits 1")
 
 
 def test_missing_field_is_named_here_and_in_the_summary(page: Page, person: Person, complaints: Complaints) -> None:
@@ -67,13 +71,32 @@ def test_sheet_has_the_address_of_its_record_and_back_closes_it(page: Page, pers
     expect(page).to_have_url(f"/patients/{visit.patient_id}/visits")
 
 
-def test_switcher_leads_to_another_patient(page: Page, person: Person) -> None:
+def test_printed_record_names_the_birth_date_and_leaves_out_controls(page: Page, person: Person) -> None:
+    visit = person.visit("Letter.pdf", "Growth.png")
+    for shown in (lambda: page.goto(f"/visit/{visit.id}"), lambda: open_visit(page, visit)):
+        page.emulate_media(media="screen")
+        shown()
+        page.emulate_media(media="print")
+        expect(page.get_by_text("born 2 Mar 2018").locator("visible=true")).to_have_count(1)
+        expect(row(page, "Letter.pdf")).to_be_visible()
+        assert page.evaluate(CONTROLS) == []
+
+
+def test_sheet_is_printed_whole(page: Page, person: Person) -> None:
+    visit = person.visit()
+    person.pile(visit, 50)
+    open_visit(page, visit)
+    assert page.pdf().count(b"/Type /Page\n") > 2
+
+
+def test_sidebar_leads_to_another_patient(page: Page, person: Person) -> None:
     person.patient()
     person.world.patient(person.email, "Theo")
     page.goto("/")
-    page.get_by_role("link", name="Ella Sample").click()
-    page.locator(".mf-switcher summary").click()
-    page.get_by_role("navigation", name="Patients").get_by_role("link", name="Theo Sample").click()
+    page.get_by_role("main").get_by_role("link", name="Ella Sample").click()
+    people = page.get_by_role("navigation", name="People")
+    expect(people.get_by_role("link", name="Ella Sample")).to_have_attribute("aria-current", "true")
+    people.get_by_role("link", name="Theo Sample").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Theo Sample")
 
 
@@ -102,4 +125,4 @@ def test_patient_moved_to_trash_is_back_with_everything_after_undo(page: Page, p
     expect(page.get_by_role("heading", name="Patients in the trash")).to_be_visible()
     page.get_by_role("button", name="Undo").click()
     expect(page).to_have_url(patient)
-    expect(page.get_by_text("Letter.pdf").first).to_be_visible()
+    expect(page.get_by_role("link", name="Annual check-up")).to_be_visible()

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.people import Complaints, Person
-from tests.browser.widget import badge, expect_names, expect_said, open_visit, pick, press, row, tick
+from tests.browser.widget import badge, expect_names, expect_said, menu, open_visit, pick, press, row, tick
 
 AWAY_AND_BACK = """() => {
   const now = Date.now;
@@ -58,7 +58,7 @@ def test_upload_in_one_tab_is_shown_in_the_others(page: Page, other: Page, perso
 def test_tab_with_an_open_edit_is_notified_instead_of_changed(page: Page, other: Page, person: Person) -> None:
     visit = person.visit(*NAMES)
     open_visit(page, visit)
-    row(page, "Letter.pdf").get_by_role("link", name="Edit").click()
+    menu(row(page, "Letter.pdf")).get_by_role("link", name="Edit").click()
     writing(page).fill("Half a sentence")
     other.goto(f"/visit/{visit.id}")
     press(other, "Move to trash", "Note.txt")
@@ -100,7 +100,7 @@ def test_edit_of_a_trashed_document_keeps_the_input(page: Page, person: Person, 
     complaints.expect("409")
     visit = person.visit(*NAMES)
     open_visit(page, visit)
-    row(page, "Growth.png").get_by_role("link", name="Edit").click()
+    menu(row(page, "Growth.png")).get_by_role("link", name="Edit").click()
     writing(page).fill("Since March")
     person.world.documents(person.email).trash(person.file_named(visit, "Growth.png").id)
     page.get_by_role("button", name="Save").click()
@@ -114,7 +114,7 @@ def test_edit_of_a_trashed_document_keeps_the_input(page: Page, person: Person, 
 def test_concurrent_edits_of_different_fields_are_both_kept(page: Page, person: Person) -> None:
     visit = person.visit(*NAMES)
     open_visit(page, visit)
-    row(page, "Growth.png").get_by_role("link", name="Edit").click()
+    menu(row(page, "Growth.png")).get_by_role("link", name="Edit").click()
     file = person.file_named(visit, "Growth.png")
     person.world.documents(person.email).edit(file.id, {"description": "Written elsewhere"})
     page.get_by_label("Name", exact=True).fill("Curve.png")

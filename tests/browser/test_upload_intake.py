@@ -134,7 +134,7 @@ def test_pasted_picture_is_named_by_its_time(page: Page, person: Person) -> None
     visit = person.visit()
     open_visit(page, visit)
     copy(page, "image/png", samples.png())
-    page.get_by_role("button", name="Add documents").focus()
+    page.get_by_role("button", name="Choose files").focus()
     page.keyboard.press("Control+V")
     expect(page.locator(".mf-row .mf-file-name")).to_have_text(re.compile(rf"^Pasted {WHEN}\.png$"))
     assert len(kept(person, visit)) == 1
@@ -219,7 +219,7 @@ def test_photo_over_the_limit_is_stored_smaller_and_upright(page: Page, person: 
     button(page, "Make smaller…", PHOTO).click()
     button(page, "Don’t add", PHOTO).click()
     expect(page.locator(".mf-upload")).to_have_count(0)
-    expect(page.get_by_role("button", name="Add documents")).to_be_focused()
+    expect(page.get_by_role("button", name="Choose files")).to_be_focused()
     pick_paths(page, path)
     expect(said(page, PHOTO)).to_contain_text("The limit is 5 MB.")
     button(page, "Make smaller…", PHOTO).click()

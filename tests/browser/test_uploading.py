@@ -28,7 +28,7 @@ from tests.browser.uploads import (
     slow,
     staged,
 )
-from tests.browser.widget import badge, focused, names, open_visit, pick, row
+from tests.browser.widget import badge, focused, menu, names, open_visit, pick, row
 from tests.support import samples
 
 MB = 1024 * 1024
@@ -65,7 +65,7 @@ def test_description_and_category_entered_while_waiting_are_sent_with_the_file(p
     eventually(page, lambda: len(held) == 3)
     field(page, "Description", "Note 4.txt").fill("Fever at night & in the morning")
     field(page, "Category", "Note 4.txt").select_option("summary")
-    page.get_by_role("button", name="Add documents").focus()
+    page.get_by_role("button", name="Choose files").focus()
     held[0].continue_()
     eventually(page, lambda: len(held) == 4)
     assert "description=Fever" in held[3].request.url
@@ -87,7 +87,7 @@ def test_details_entered_during_the_upload_are_saved_when_the_row_loses_focus(pa
     expect(row(page, "Note 1.txt")).to_be_visible()
     field(page, "Description", "Note 1.txt").press_sequentially(" second half")
     field(page, "Category", "Note 1.txt").select_option("referral")
-    page.get_by_role("button", name="Add documents").focus()
+    page.get_by_role("button", name="Choose files").focus()
     expect(queued(page, "Note 1.txt")).to_have_count(0)
     expect(row(page, "Note 1.txt")).to_contain_text("First half, second half")
     stored = person.file_named(visit, "Note 1.txt")
@@ -99,7 +99,7 @@ def test_list_that_changes_leaves_the_focus_in_the_field(page: Page, person: Per
     open_visit(page, visit)
     hold(page)
     with page.expect_download():
-        row(page, "Old.txt").get_by_role("link", name="Download").click()
+        menu(row(page, "Old.txt")).get_by_role("link", name="Download").click()
     pick(page, note(1))
     field(page, "Description", "Note 1.txt").fill("half written")
     person.attach(visit, "Other.txt")
@@ -151,7 +151,7 @@ def test_nothing_is_kept_of_a_file_canceled_during_the_upload(page: Page, person
     eventually(page, lambda: received(person) > 0)
     button(page, "Cancel", "Diary.txt").click()
     expect(page.locator(".mf-upload")).to_have_count(0)
-    expect(page.get_by_role("button", name="Add documents")).to_be_focused()
+    expect(page.get_by_role("button", name="Choose files")).to_be_focused()
     expect_nothing_kept(page, person, visit)
     assert names(page) == []
 
@@ -257,7 +257,7 @@ def test_selecting_canceling_and_retrying_need_no_mouse(page: Page, person: Pers
     open_visit(page, person.visit())
     answer_first(page, 422)
     with page.expect_file_chooser() as chooser:
-        page.get_by_role("button", name="Add documents").press("Enter")
+        page.get_by_role("button", name="Choose files").press("Enter")
     chooser.value.set_files([note(1)])
     expect_state(page, "Note 1.txt", "failed")
     held = hold(page)
@@ -267,7 +267,7 @@ def test_selecting_canceling_and_retrying_need_no_mouse(page: Page, person: Pers
     assert focused(page) == "Cancel: Note 1.txt"
     page.keyboard.press("Enter")
     expect(page.locator(".mf-upload")).to_have_count(0)
-    assert focused(page) == "Add documents"
+    assert focused(page) == "Choose files"
 
 
 def tab_to(page: Page, words: str) -> None:

@@ -26,7 +26,8 @@ def test_files_are_selected_and_sent_by_a_plain_form(page: Page, person: Person)
 
 def test_permanent_deletion_still_asks(page: Page, person: Person) -> None:
     page.goto(f"/visit/{person.visit('Letter.pdf').id}")
-    press(page, "Move to trash", "Letter.pdf")
+    page.get_by_role("button", name="Actions for Letter.pdf").click()
+    page.locator(".mf-edit").get_by_role("button", name="Move to trash").click()
     page.get_by_role("link", name="Trash (1)").click()
     press(page, "Delete permanently", "Letter.pdf")
     page.locator(".mf-ask[open]").get_by_role("button", name="Delete permanently").click()

@@ -43,7 +43,7 @@ def long_note(name: str, megabytes: int) -> FilePayload:
 def pick_paths(page: Page, *paths: Path) -> None:
     """Choose files that lie on the disk."""
     with page.expect_file_chooser() as chooser:
-        page.get_by_role("button", name="Add documents").click()
+        page.get_by_role("button", name="Choose files").click()
     chooser.value.set_files(paths)
 
 

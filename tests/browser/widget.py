@@ -1,5 +1,6 @@
 """What the tests do with a record in the sheet and its documents, as a person would."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,6 +35,25 @@ def row(page: Page, name: str) -> Locator:
     return page.locator(".mf-row").filter(has=page.get_by_text(name, exact=True))
 
 
+def dots(row: Locator) -> Locator:
+    """The button that opens the menu of a document's row."""
+    return row.get_by_role("button", name=re.compile("^Actions for "))
+
+
+def menu(row: Locator) -> Locator:
+    """The menu of a document's row, opened."""
+    dots(row).click()
+    return row.locator(".mf-row-menu")
+
+
+def order(page: Page, name: str) -> Locator:
+    """The link that sorts by this, in the opened menu."""
+    menu = page.locator(".mf-sort-menu")
+    if menu.get_attribute("open") is None:
+        menu.locator("summary").click()
+    return menu.get_by_role("link", name=name, exact=True)
+
+
 def names(page: Page) -> list[str]:
     return page.locator(".mf-row .mf-file-name").all_inner_texts()
 
@@ -61,13 +81,15 @@ def tick(page: Page, *names: str) -> None:
 def pick(page: Page, *files: str | FilePayload) -> None:
     """Choose files in the picker that the button opens."""
     with page.expect_file_chooser() as chooser:
-        page.get_by_role("button", name="Add documents").click()
+        page.get_by_role("button", name="Choose files").click()
     chooser.value.set_files([real_file(file) if isinstance(file, str) else file for file in files])
 
 
 def press(page: Page, words: str, name: str) -> None:
-    """The button of one document: "Delete", "Restore" …"""
-    row(page, name).get_by_role("button", name=words).click()
+    """The button of one document: "Move to trash" in its menu, "Restore" …"""
+    found = row(page, name)
+    place = menu(found) if words == "Move to trash" else found
+    place.get_by_role("button", name=words).click()
 
 
 def focused(page: Page) -> str:

@@ -9,15 +9,16 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask_migrate import downgrade, upgrade
-from sqlalchemy import inspect
+from sqlalchemy import inspect, select
 
 from medfiles.database.session import db
 from medfiles.jobs import rounds
-from medfiles.models import FIRST_FILE_ID, Visit
+from medfiles.models import FIRST_FILE_ID, Patient, Visit
 from tests.support.factories import World
 
 pytestmark = pytest.mark.database
 
+NOON = "'2026-05-12 12:00:00.000000'"
 VERSIONS = Path(__file__).parents[2] / "migrations"
 # As installations of the older feature have it.
 LAB_RESULT_FILES = {
@@ -90,6 +91,19 @@ def test_the_trash_of_an_earlier_version_begins_in_the_current_round(migrated: W
     assert db.session.get_one(Visit, other.id).deleted_round == rounds.current() == 1
 
 
+def test_existing_patients_get_the_colors_of_each_owner_in_turn(migrated: World) -> None:
+    owners = [migrated.user(email).id for email in ("nora@sample.example", "otto@sample.example")]
+    downgrade(revision="0016")
+    insert = "INSERT INTO patients (id, user_id, first_name, last_name, birth_date, created_at, updated_at) VALUES "
+    rows = ", ".join(f"({n}, {owners[n % 3 == 0]}, 'A', 'B', '2000-01-01', {NOON}, {NOON})" for n in range(1, 16))
+    with db.engine.begin() as connection:
+        connection.exec_driver_sql(insert + rows)
+    upgrade()
+    patients = db.session.scalars(select(Patient).order_by(Patient.id)).all()
+    hues = [[patient.hue for patient in patients if patient.user_id == owner] for owner in owners]
+    assert hues == [[1, 2, 3, 4, 5, 6, 7, 8, 1, 2], [1, 2, 3, 4, 5]]
+
+
 def test_there_is_one_line_of_migrations() -> None:
     assert len(ScriptDirectory(str(VERSIONS)).get_heads()) == 1
 
@@ -108,9 +122,24 @@ def test_documents_have_the_columns_others_rely_on() -> None:
 
 @pytest.mark.usefixtures("migrated")
 def test_documents_are_indexed_by_what_they_are_looked_up_by() -> None:
-    indexed = {tuple(index["column_names"]) for index in inspect(db.engine).get_indexes("entity_files")}
-    listed = {("entity_type", "entity_id", "deleted_at", by, "id") for by in ("uploaded_at", "sort_name")}
-    assert listed | {("patient_id", "deleted_at"), ("category",), ("uploaded_at",), ("sha256",)} <= indexed
+    where = f"{db.engine.dialect.name}_where"
+    indexed = {
+        tuple(index["column_names"]): str(index["dialect_options"].get(where, "all")).strip("()")
+        for index in inspect(db.engine).get_indexes("entity_files")
+    }
+    assert indexed == {
+        ("entity_type", "entity_id", "deleted_at", "id"): "all",
+        ("entity_type", "entity_id", "deleted_at", "uploaded_at", "id"): "deleted_at IS NULL",
+        ("entity_type", "entity_id", "deleted_at", "sort_name", "id"): "deleted_at IS NULL",
+        ("patient_id", "deleted_at", "uploaded_at", "id"): "all",
+        ("category",): "deleted_at IS NULL",
+        ("uploaded_at",): "deleted_at IS NULL",
+        ("deleted_at",): "deleted_at IS NOT NULL",
+        ("legacy_id",): "legacy_id IS NOT NULL",
+        ("sha256",): "all",
+        ("last_checked_at",): "all",
+        ("scan",): "all",
+    } | ({("file_path",): "all"} if db.engine.dialect.name == "postgresql" else {})
 
 
 @pytest.mark.usefixtures("migrated")

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,13 @@ import pytest
 from flask import Flask
 from sqlalchemy import event
 
-from medfiles.database.session import db
+from medfiles.database.session import count, db
+from medfiles.documents.listing import ListQuery
 from medfiles.http.parameters import list_query
+from medfiles.legacy import ids
+from medfiles.models import EntityFile
+from medfiles.operations.housekeeping import Expiry
+from medfiles.records.timeline import TimelineQuery, read_cursor
 from medfiles.sandbox.pool import Sandbox
 from tests.support import large_lists
 from tests.support.extent import Extent
@@ -21,6 +27,7 @@ from tests.support.shared_installation import environ_in
 
 pytestmark = pytest.mark.database
 
+LONG_AGO = datetime(2025, 1, 1, tzinfo=UTC)  # before anything was moved to the trash
 PAGE = 50
 LARGE = ("entity_files", "visits", "audit_events", "patients")
 
@@ -92,6 +99,16 @@ def trashed(world: World) -> Any:
     return world.documents().list(kind, LONG, list_query({}, kind, trashed=True), PAGE)
 
 
+def documents_behind(world: World) -> Any:
+    first = world.documents().of_patient(FIRST, ListQuery(), PAGE)
+    return world.documents().of_patient(FIRST, list_query({"cursor": str(first.next)}, world.kind()), PAGE)
+
+
+def timeline_behind(world: World) -> Any:
+    first = world.records().timeline(FIRST, TimelineQuery(), 2)
+    return world.records().timeline(FIRST, TimelineQuery(cursor=read_cursor(str(first.next))), 2)
+
+
 VERBS: dict[str, Callable[[World], Any]] = {
     "list": lambda world: listed(world, FIRST),
     "list of a very long record": lambda world: listed(world, LONG),
@@ -106,10 +123,18 @@ VERBS: dict[str, Callable[[World], Any]] = {
     "count of 500 records": lambda world: world.documents().count(world.kind(), [*range(FIRST, FIRST + 500)]),
     "count of one": lambda world: world.documents().record_totals(world.kind(), LONG),
     "totals of a patient": lambda world: world.documents().totals(FIRST),
+    "newest of all patients": lambda world: world.documents().recent(),
     "newest of a patient": lambda world: world.documents().recent(FIRST),
     "quarantined": lambda world: world.documents().quarantined(FIRST),
     "one document": lambda world: world.documents().details(FIRST_DOCUMENT),
     "twin": lambda world: world.documents().duplicate_of(world.documents().get(FIRST_DOCUMENT)),
+    "expired": lambda world: count(EntityFile.id, Expiry(LONG_AGO).has_passed(EntityFile)),
+    "imported document": lambda world: ids.document_id(1),
+    "documents of a patient": lambda world: world.documents().of_patient(FIRST, ListQuery(), PAGE),
+    "next documents of a patient": documents_behind,
+    "timeline": lambda world: world.records().timeline(FIRST, TimelineQuery(), PAGE),
+    "next page of the timeline": timeline_behind,
+    "totals of the timeline": lambda world: world.records().timeline_totals(FIRST),
     "records of a patient": lambda world: world.records().list(FIRST, world.kind()),
 }
 FIRST_DOCUMENT = 1_000_000_001

@@ -14,7 +14,7 @@ from tests.docs.pages import DOCS, ROOT, Block, blocks
 
 GUIDE = DOCS / "add-a-record-type.md"
 COPIED = ("medfiles", "migrations", "static", "templates", "tests", "pyproject.toml", "setup.cfg", "wsgi.py")
-TYPED_NUMBER = "0017"  # the guide's example; readers type the number after the last migration
+TYPED_NUMBER = "0018"  # the guide's example; readers type the number after the last migration
 LAST = "RECORD_TYPES = ("  # the guide adds an entry above this
 FLASK = f'flask() {{ "{sys.executable}" -m flask --app wsgi "$@"; }}'
 SECONDS = 600

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import String, event, func, inspect, select, text
 
 from medfiles.database.session import db
-from medfiles.documents.listing import SORTS, ListQuery, Page, matching, page
+from medfiles.documents.listing import SORTS, ListQuery, Page, matching, of_record, page
 from medfiles.errors import Rejected
 from medfiles.http.parameters import list_query
 from medfiles.models import EntityFile
@@ -90,7 +90,9 @@ def pages(record_id: int, query: Mapping[str, str], limit: int, trashed: bool = 
     """As a reader scrolls: each page is asked for with the cursor of the one before."""
     cursor: str | None = ""
     while cursor is not None:
-        shown = page(VISIT, record_id, list_query({**query, "cursor": cursor}, VISIT, trashed=trashed), limit)
+        shown = page(
+            of_record(VISIT, record_id), list_query({**query, "cursor": cursor}, VISIT, trashed=trashed), limit
+        )
         yield shown
         cursor = shown.next
 
@@ -100,7 +102,7 @@ def listed(record_id: int, query: Mapping[str, str], limit: int = 3, trashed: bo
 
 
 def names(record_id: int, **query: str) -> list[str]:
-    return [file.file_name for file in page(VISIT, record_id, list_query(query, VISIT)).files]
+    return [file.file_name for file in page(of_record(VISIT, record_id), list_query(query, VISIT)).files]
 
 
 moments = st.sampled_from([MORNING + timedelta(hours=9 * n, microseconds=n % 3) for n in range(8)])
@@ -177,8 +179,8 @@ def test_all_that_matches_is_what_the_pages_hold(
     record_id = shelf.put(some)
     asked = list_query(query, VISIT, trashed=trashed)
     found = matching(VISIT, record_id, asked)
-    assert found == [file.id for file in page(VISIT, record_id, asked).files]
-    assert page(VISIT, record_id, asked, 1).hits == len(found)
+    assert found == [file.id for file in page(of_record(VISIT, record_id), asked).files]
+    assert page(of_record(VISIT, record_id), asked, 1).hits == len(found)
 
 
 @pytest.mark.parametrize(("count", "sizes"), [(0, [0]), (4, [2, 2]), (5, [2, 2, 1])])
@@ -273,7 +275,7 @@ def test_a_page_of_ten_thousand_needs_two_statements_and_all_that_matches_one(
     asked = list_query({"q": "scan", "media": "image", "sort": "type"}, VISIT)
     db.session.execute(text("SELECT 1"))  # the transaction is open
     heard = statements()
-    page(VISIT, record_id, asked, 50)
+    page(of_record(VISIT, record_id), asked, 50)
     matching(VISIT, record_id, asked)
     assert len(heard) == 2 + 1
 
@@ -282,7 +284,7 @@ def test_a_page_of_ten_thousand_needs_two_statements_and_all_that_matches_one(
 @pytest.mark.parametrize("sort", ["date", "name"])
 def test_an_index_has_the_order_of_dates_and_names(shelf: Shelf, sort: str, order: str) -> None:
     record_id = heaped(shelf)
-    first = page(VISIT, record_id, list_query({"sort": sort, "order": order}, VISIT), 50)
+    first = page(of_record(VISIT, record_id), list_query({"sort": sort, "order": order}, VISIT), 50)
     for cursor in ("", first.next or ""):
         plan = plan_of(record_id, {"sort": sort, "order": order, "cursor": cursor})
         assert INDEXES[sort] in plan
@@ -298,7 +300,7 @@ def plan_of(record_id: int, query: Mapping[str, str]) -> str:
         heard.append((statement, parameters))
 
     event.listen(db.engine, "before_cursor_execute", listen)
-    page(VISIT, record_id, list_query(query, VISIT), 50)
+    page(of_record(VISIT, record_id), list_query(query, VISIT), 50)
     event.remove(db.engine, "before_cursor_execute", listen)
     explain = "EXPLAIN" if db.engine.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
     [statement, parameters] = heard[0]
@@ -349,7 +351,7 @@ def test_a_forged_cursor_is_refused_or_read_but_never_a_failure(
     query = {"cursor": token(f"{scope}\n{number}\n{value}"), "sort": ordering[0], "order": ordering[1]}
     asked = asked_for(query, trashed)
     if isinstance(asked, ListQuery):
-        assert page(VISIT, 1, asked, 10).files == []
+        assert page(of_record(VISIT, 1), asked, 10).files == []
     else:
         assert "“cursor”" in asked
 
@@ -397,7 +399,7 @@ def test_an_address_leads_back_to_the_same_list(query: dict[str, str]) -> None:
 
 
 def test_an_address_holds_neither_defaults_nor_the_page(shelf: Shelf) -> None:
-    first = page(VISIT, shelf.put([Paper(), Paper()]), ListQuery(), 1)
+    first = page(of_record(VISIT, shelf.put([Paper(), Paper()])), ListQuery(), 1)
     defaults = {"zone": "UTC", "sort": "date", "order": "desc", "cursor": first.next or ""}
     assert list_query(defaults, VISIT).query() == {}
     assert list_query({"sort": "size", "order": "desc"}, VISIT).query() == {"sort": "size"}

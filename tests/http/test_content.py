@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping
 import pytest
 from werkzeug.test import TestResponse
 
-from medfiles.sandbox.render.spec import recipe
+from medfiles.sandbox.render.spec import THUMBNAIL, recipe
 from tests.support import samples
 from tests.support.api_client import script
 from tests.support.factories import World
 
 POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
-PICTURE = f"/documents/files/{{file}}/pictures/{{sha256}}-{recipe(160)}/1.webp"
+PICTURE = f"/documents/files/{{file}}/pictures/{{sha256}}-{recipe(THUMBNAIL)}/1.webp"
 ANSWERS: Mapping[str, tuple[str, bool]] = {  # where it is, and whether it is a derived picture
     "a document": ("/documents/files/{file}/download", False),
     "a document over the API": ("/api/v1/files/{file}/download", False),

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { canShrink, gather, inOrder, pasted, photo, refusal, sizeWords, smaller, visible } from "../../static/files.js";
+import { canShrink, gather, inOrder, pasted, photo, refusal, sizeWords, smaller, visible } from "../../static/js/files.js";
 
 const MB = 1024 * 1024;
 const RULES = { accepts: [".pdf", ".jpg", ".jpeg", ".heic"], acceptsWords: "PDF, JPG or HEIC", maxSize: 15 * MB, one: "visit" };

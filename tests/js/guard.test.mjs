@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { guard } from "../../static/guard.js";
+import { guard } from "../../static/js/guard.js";
 
 const danger = { closest: (/** @type {string} */ selector) => (selector.includes(".mf-danger") ? danger : null) };
 const harmless = { closest: () => null };

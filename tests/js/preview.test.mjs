@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { address, around, eachAddress, fitted, pageAt, pageOf, pinched, reach, step, turned, wheeled } from "../../static/preview-zoom.js";
+import { address, around, eachAddress, fitted, pageAt, pageOf, pinched, reach, step, turned, wheeled } from "../../static/js/preview-zoom.js";
 
 const ROOM = { width: 1000, height: 600 };
 const A4 = { width: 794, height: 1123 };

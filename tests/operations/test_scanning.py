@@ -268,7 +268,8 @@ def test_it_is_listed_with_its_state_and_without_ways_to_open_it(world: World) -
         assert "“Test.Eicar”" in page
         assert f"/documents/files/{file.id}/download" not in page
         assert f"/documents/files/{file.id}/preview" not in page
-        assert f"/documents/files/{file.id}/delete" in page
+        edited = world.client(email).get(f"/documents/visit/{record.id}?edit={file.id}").text
+        assert f"/documents/files/{file.id}/delete" in edited
 
 
 def test_what_waits_is_marked_for_its_sender_and_for_others(world: World) -> None:
@@ -276,9 +277,9 @@ def test_what_waits_is_marked_for_its_sender_and_for_others(world: World) -> Non
     people = ("nora@sample.example", OTHER)
     own, others = (world.client(one).get(f"/documents/visit/{record.id}").text for one in people)
     assert "Only you can open this file until the malware scan is done" in own
-    assert f"/documents/files/{file.id}/download" in own
+    assert f"/documents/files/{file.id}/preview" in own
     assert "You can open this file after the malware scan" in others
-    assert f"/documents/files/{file.id}/download" not in others
+    assert f"/documents/files/{file.id}/preview" not in others
 
 
 def test_a_patient_s_page_shows_what_is_in_quarantine_to_delete_it(world: World) -> None:

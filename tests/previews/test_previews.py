@@ -26,13 +26,14 @@ from medfiles.previews.renderer import Renderer
 from medfiles.previews.service import NoPreview, recipe
 from medfiles.sandbox.pool import Limits, Sandbox
 from medfiles.sandbox.render import spec
+from medfiles.sandbox.render.spec import THUMBNAIL
 from medfiles.storage import journal, picture_key
 from tests.support import samples
 from tests.support.factories import World, run_at_once
 
 pytestmark = pytest.mark.database
 
-SMALL, PAGE = recipe(160), recipe(480)
+SMALL, PAGE = recipe(THUMBNAIL), recipe(480)
 # Previewers that do what those of a hostile file might do
 MISBEHAVIOUR = """
 import base64, ctypes, io, time
@@ -262,9 +263,27 @@ def test_looking_is_remembered_once_and_a_thumbnail_is_no_looking(world: World) 
     assert (event.outcome, event.file_id, event.actor_id) == ("done", file.id, world.user().id)
 
 
-def test_a_kind_without_previews_has_thumbnails_all_the_same(world: World) -> None:
+def test_a_thumbnail_is_the_whole_first_page_240_pixels_wide(world: World) -> None:
+    file = world.attach(world.record(), content=samples.pdf(pages=2))
+    [portrait, landscape] = [
+        opened(b"".join(world.previews().thumbnail(one.id).read()))
+        for one in (file, world.attach(world.record(), "photo.png", samples.png(800, 200)))
+    ]
+    assert (portrait.format, portrait.size, landscape.size) == ("WEBP", (240, 340), (240, 60))
+
+
+def test_a_thumbnail_of_the_former_size_is_made_again_when_it_is_needed(world: World) -> None:
+    file = world.attach(world.record())
+    world.previews().page(file.id, 1, 160)
+    assert housekeeping.cold_count() == 1
+    world.previews().thumbnail(file.id)
+    assert housekeeping.cold_count() == 0
+
+
+def test_a_kind_without_previews_has_thumbnails_all_the_same(without_previews: World) -> None:
+    world = without_previews
     file = world.attach(world.record("insurance"), "card.pdf", samples.pdf(pages=2))
-    assert opened(b"".join(world.previews().thumbnail(file.id).read())).size == (160, 227)
+    assert opened(b"".join(world.previews().thumbnail(file.id).read())).size == (240, 340)
     assert seen(world.client(), address(file, SMALL)).status_code == 200
     with pytest.raises(Forbidden):
         world.previews().describe(file.id)
@@ -274,7 +293,7 @@ def test_a_kind_without_previews_has_thumbnails_all_the_same(world: World) -> No
 
 def test_a_thumbnail_that_cannot_be_made_is_nothing_to_complain_about(world: World) -> None:
     file, client = world.attach(world.record(), "Locked.pdf", samples.locked_pdf()), world.client()
-    small, large = (seen(client, address(file, recipe(width))) for width in (160, 480))
+    small, large = (seen(client, address(file, recipe(width))) for width in (THUMBNAIL, 480))
     assert (small.status_code, small.data, large.status_code) == (204, b"", 422)
 
 

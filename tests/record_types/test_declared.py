@@ -19,7 +19,7 @@ CONTRACT = {  # name: alias, directory, extensions, megabytes, documents, catego
     ),
     "insurance": (
         "insurances", "insurance", ".pdf .jpg .jpeg .png .doc .docx .heic", 5, 5,
-        "card policy claim eob correspondence", False,
+        "card policy claim eob correspondence", True,
     ),
     "visit": (
         "visits", "visits", ".pdf .doc .docx .jpg .jpeg .png .txt .heic", 15, 8,

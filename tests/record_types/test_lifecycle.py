@@ -91,10 +91,13 @@ def life(request: pytest.FixtureRequest, usual_world: Callable[[], AbstractConte
         yield Life(world, request.param, world.patient().id, client, token_of(client))
 
 
-def test_the_patients_page_has_its_tab(life: Life) -> None:
-    page = life.text(f"/patients/{life.patient_id}")
-    assert life.record_type.titles in page
-    assert f'href="{life.listing}"' in life.client.get(f"/patients/{life.patient_id}").text
+def test_the_patients_page_offers_to_add_one_and_counts_those_there_are(life: Life) -> None:
+    at = f"/patients/{life.patient_id}"
+    assert f'href="{life.listing}/new"' in life.client.get(at).text
+    assert f"{life.record_type.titles} 1" not in life.text(at)
+    life.record()
+    assert f"{life.record_type.titles} 1" in life.text(at)
+    assert f'href="{at}?type={life.record_type.name}"' in life.client.get(at).text
 
 
 def test_the_form_has_its_fields_names_missing_ones_and_keeps_the_others(life: Life) -> None:

@@ -55,7 +55,7 @@ def test_a_patient_in_the_trash_is_neither_listed_nor_counted(world: World) -> N
     assert [entry.patient.id for entry in world.records().patients()] == [other.patient_id]
     assert world.documents().recent() == []
     assert world.documents().count(world.kind(), [record.id]) == {}
-    assert world.records().titles_of(world.kind(), [record.id]) == {}
+    assert world.records().titles(world.files()) == {}
     assert [patient.id for patient in world.records().trashed_patients()] == [record.patient_id]
 
 

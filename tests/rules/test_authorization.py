@@ -24,6 +24,7 @@ from medfiles.permissions import Action
 from medfiles.previews.service import PreviewService, recipe
 from medfiles.records.service import RecordService
 from medfiles.records.sharing import ShareService
+from medfiles.records.timeline import TimelineQuery
 from medfiles.service import Service
 from tests.support import samples
 from tests.support.factories import World, values_for
@@ -73,6 +74,8 @@ def done(results: Sequence[Result]) -> list[int]:
 CALLS: Mapping[str, Callable[[Things], Any]] = {
     "documents.list": lambda on: on.documents.list(on.visit, on.record_id),
     "documents.list of the trash": lambda on: on.documents.list(on.visit, on.record_id, IN_TRASH),
+    "documents.of_patient": lambda on: on.documents.of_patient(on.patient_id).files,
+    "documents.of_patient in the trash": lambda on: on.documents.of_patient(on.patient_id, IN_TRASH).files,
     "documents.matching": lambda on: on.documents.matching(on.visit, on.record_id, ListQuery()),
     "documents.around": lambda on: on.documents.around(on.file, ListQuery(), 3),
     "documents.around in the trash": lambda on: on.documents.around(on.file, IN_TRASH, 3),
@@ -118,6 +121,9 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "previews.page": lambda on: on.previews.page(on.file.id, 1, 480),
     "previews.thumbnail": lambda on: on.previews.thumbnail(on.file.id),
     "records.patients": lambda on: on.records.patients(),
+    "records.shown_people": lambda on: on.records.shown_people(12)[0],
+    "records.find_people": lambda on: on.records.find_people("", 1, 50)[0],
+    "records.people_of": lambda on: on.records.people_of([on.patient_id]),
     "records.patient": lambda on: on.records.patient(on.patient_id),
     "records.level": lambda on: on.records.level(on.patient_id),
     "records.create_patient": lambda on: on.records.create_patient(PATIENT),
@@ -127,11 +133,12 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "records.restore_patient": lambda on: on.records.restore_patient(on.away_id),
     "records.counts": lambda on: on.records.counts(on.patient_id),
     "records.list": lambda on: on.records.list(on.patient_id, on.visit),
+    "records.timeline": lambda on: on.records.timeline(on.patient_id, TimelineQuery(), 10).entries,
+    "records.timeline_totals": lambda on: on.records.timeline_totals(on.patient_id).by_type_and_year,
     "records.trashed": lambda on: on.records.trashed(on.patient_id),
     "records.get": lambda on: on.records.get(on.visit, on.record_id),
     "records.editable": lambda on: on.records.editable(on.visit, on.record_id),
     "records.titles": lambda on: on.records.titles([on.file]),
-    "records.titles_of": lambda on: on.records.titles_of(on.visit, [on.record_id]),
     "records.create": lambda on: on.records.create(on.patient_id, on.visit, values_for(on.visit)),
     "records.create by a form": lambda on: on.records.create(on.patient_id, on.visit, values_for(on.visit), "form"),
     "records.create by a form sent before": lambda on: on.records.create(
@@ -159,6 +166,8 @@ WITHOUT_ANSWER = {"documents.purge", "documents.cancel"}
 WITH_LEAVE = {"documents.stage", "documents.refuse"}
 # These are for the account of an address that was invited, which has no access yet: tests/records/test_sharing.py.
 OF_THE_INVITED = {"shares.invitations", "shares.accept", "shares.decline"}
+
+OF_NOBODY = {"records.unused_hue"}  # the number of a color
 
 
 @pytest.fixture
@@ -229,7 +238,7 @@ def answered(things: Things, call: Callable[[Things], Any]) -> Any:
 
 
 def test_every_verb_is_in_the_table_of_calls() -> None:
-    assert verbs() - WITH_LEAVE - OF_THE_INVITED == {name.split(" ")[0] for name in CALLS}
+    assert verbs() - WITH_LEAVE - OF_THE_INVITED - OF_NOBODY == {name.split(" ")[0] for name in CALLS}
 
 
 def test_every_call_that_only_reads_answers_when_nothing_is_denied(things: Things) -> None:

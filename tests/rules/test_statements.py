@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+from medfiles.documents import cursors
+from medfiles.records import timeline
+from tests.rules.matrix import KINDS
 from tests.support.api_client import Script, script
 from tests.support.factories import Browser, World
 
@@ -79,6 +82,10 @@ HTML_BOUNDS = {
     "list fragment": 10,
     "preview": 10,
     "record page": 12,
+    "home": 12,
+    "patient page": 18,
+    "next page of the timeline": 10,
+    "documents of a patient": 15,
     "download": 6,
     "badge batch": 3,
     "upload fragment": 24,
@@ -101,11 +108,16 @@ def html_requests(world: World, neighbours: int) -> dict[str, Callable[[], Any]]
     world.documents().trash(back)
     page = Browser(by.client, htmx=False)
     assert page.get("/account").status_code == 200
+    behind = cursors.write(timeline.SCOPE, "2100-01-01 visit", 1)
     badges = f"/documents/visit/badges?ids={record.id},{record.id + 1}"
     return {
         "list fragment": lambda: by.get(f"{here}/list"),
         "preview": lambda: by.get(f"/documents/files/{shown}/preview"),
         "record page": lambda: page.get(f"/visit/{record.id}"),
+        "home": lambda: page.get("/"),
+        "patient page": lambda: page.get(f"/patients/{record.patient_id}"),
+        "next page of the timeline": lambda: by.get(f"/patients/{record.patient_id}?cursor={behind}"),
+        "documents of a patient": lambda: page.get(f"/patients/{record.patient_id}/documents"),
         "download": lambda: by.get(f"/documents/files/{downloaded}/download"),
         "badge batch": lambda: by.get(badges),
         "upload fragment": lambda: by.upload(f"{here}/files", "new.txt", b"New"),
@@ -141,6 +153,23 @@ def test_an_api_request_asks_the_database_at_most_so_often(world: World, stateme
     del heard[:]
     assert request().status_code in (200, 201, 204)
     assert len(counted(heard)) <= API_BOUNDS[name], "\n".join(counted(heard))
+
+
+@pytest.mark.parametrize("name", ["home", "patient page", "documents of a patient"])
+def test_a_page_takes_no_more_statements_with_many_records(world: World, statements: Statements, name: str) -> None:
+    patient, page, counts = world.patient(), world.browser(htmx=False), []
+    path = {"home": "/", "patient page": "/patients/{}", "documents of a patient": "/patients/{}/documents"}[name]
+    for kind in KINDS:
+        world.store(world.record(kind, patient), "letter.txt")
+    assert page.get("/account").status_code == 200
+    heard = statements()
+    for _ in range(2):
+        del heard[:]
+        assert page.get(path.format(patient.id)).status_code == 200
+        counts.append(len(counted(heard)))
+        for number in range(20):
+            world.store(world.record(KINDS[number % len(KINDS)], patient), "letter.txt", "note.txt")
+    assert counts[0] >= counts[1]
 
 
 @pytest.mark.parametrize("name", ["preview", "list fragment"])

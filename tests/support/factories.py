@@ -13,6 +13,7 @@ from types import CodeType
 from typing import Any
 from urllib.parse import quote
 
+import lxml.html
 from flask import Flask
 from flask.testing import FlaskClient
 from itsdangerous import URLSafeTimedSerializer
@@ -335,6 +336,11 @@ def heard(answer: TestResponse) -> dict[str, Any]:
     """The events that htmx dispatches on the page for this answer."""
     found: dict[str, Any] = json.loads(answer.headers.get("HX-Trigger", "{}"))
     return found
+
+
+def words(answer: TestResponse) -> str:
+    """What a page or a fragment says, without its tags."""
+    return " ".join(lxml.html.fromstring(answer.data).text_content().split())
 
 
 def run_at_once(jobs: Sequence[Callable[[], None]]) -> None:

@@ -59,8 +59,7 @@ class Reader:
     @property
     def names(self) -> list[str]:
         """The documents listed, in their order."""
-        found: list[str] = self.page.xpath("//span[@class='mf-file-name']/text()")
-        return found
+        return [name.text_content() for name in self.page.xpath("//tr//span[@class='mf-file-name']")]
 
     def ticks(self, *names: str) -> list[str]:
         """What these documents are ticked with."""
@@ -118,8 +117,7 @@ def reader(address: str) -> Reader:
     reader.send("Sign in", email=EMAIL, password=PASSWORD)
     reader.go("/patients/new")
     reader.send("Add patient", first_name="Ella", last_name="Sample", birth_date="2018-03-02")
-    reader.follow("Visits")
-    reader.follow("New visit")
+    reader.follow("Visit")
     reader.send("Save visit", reason="Sore knee", date="2026-05-12")
     assert (reader.status, reader.title) == (200, "Sore knee")
     return reader
@@ -130,6 +128,7 @@ def test_three_files_are_sent_in_one_form_and_come_back_byte_for_byte(reader: Re
     assert "3 documents added." in reader.words
     assert "3 of 8" in reader.words
     for name, content in FILES.items():
+        reader.follow(f"Actions for {name}")
         reader.follow(f"Download {name}")
         assert hashlib.sha256(reader.content).hexdigest() == hashlib.sha256(content).hexdigest()
         reader.go(reader.came_from)
@@ -137,14 +136,16 @@ def test_three_files_are_sent_in_one_form_and_come_back_byte_for_byte(reader: Re
 
 def test_a_document_is_edited_deleted_restored_and_deleted_for_ever(reader: Reader) -> None:
     reader.send("Upload", file=files("Letter.pdf"))
-    reader.follow("Edit Letter.pdf")
+    reader.follow("Actions for Letter.pdf")
     reader.send("Save", file_name="Second opinion.pdf", category="summary", description="No operation is needed.")
     assert "“Second opinion.pdf” saved." in reader.words
+    reader.follow("Actions for Second opinion.pdf")
     reader.send("Move to trash Second opinion.pdf")
     reader.follow("Trash (1)")
     reader.send("Restore Second opinion.pdf")
     reader.follow("Back to documents")
     assert "1 of 8" in reader.words
+    reader.follow("Actions for Second opinion.pdf")
     reader.send("Move to trash Second opinion.pdf")
     reader.follow("Trash (1)")
     [tick] = reader.page.xpath("//input[@name='file_ids']/@value")
@@ -195,6 +196,6 @@ def test_a_record_is_deleted_and_brought_back_with_its_documents(reader: Reader)
     reader.follow("Trash")
     reader.send("Restore Sore knee")
     assert "The trash is empty" in reader.words
-    reader.follow("Visits")
-    reader.follow("Sore knee")
+    reader.follow("Timeline")
+    reader.follow("12 May Sore knee")
     assert "2 of 8" in reader.words

@@ -82,8 +82,7 @@ def page_of(answer: TestResponse) -> Any:
 
 
 def names_in(answer: TestResponse) -> list[str]:
-    found: list[str] = page_of(answer).xpath("//tr//*[@class='mf-file-name']/text()")
-    return found
+    return [name.text_content() for name in page_of(answer).xpath("//tr//*[@class='mf-file-name']")]
 
 
 def rows_in(answer: TestResponse) -> list[int]:
@@ -123,6 +122,26 @@ def test_a_parameter_that_cannot_be_used_is_refused_by_its_name(world: World, ht
             assert heard(answer).get("documents:error", {}).get("code") == ("rejected" if htmx else None)
 
 
+def test_a_row_is_small_and_the_menu_is_there_once(shelf: Shelf) -> None:
+    shelf.put("Letter of the orthopaedics clinic.txt", "b.txt")
+    page = page_of(shelf.browser.get(shelf.path))
+    rows = page.xpath("//tbody[@data-mf-row]")
+    assert all(len(list(row.iter())) <= 25 and len(html.tostring(row)) <= 1536 for row in rows)
+    assert len(page.xpath("//template[@data-mf-menu-of]")) == 1
+    assert page.xpath("//*[@data-mf-can]/@data-mf-can") == ["open", "download", "edit", "delete"]
+    reader = page_of(shelf.seen_by(VERA).browser.get(shelf.path))
+    assert reader.xpath("//*[@data-mf-can]/@data-mf-can") == ["open", "download"]
+
+
+@pytest.mark.parametrize(("cookie", "layout"), [("grid", "grid"), ("list", "list"), ("wall", "list")])
+def test_the_layout_is_remembered_in_a_cookie(shelf: Shelf, cookie: str, layout: str) -> None:
+    shelf.put("a.txt")
+    shelf.browser.client.set_cookie("mf-layout", cookie)
+    page = page_of(shelf.browser.get(shelf.path))
+    assert page.xpath("//*[@data-mf-body]/@data-mf-layout") == [layout]
+    assert page.xpath("//*[@data-mf-layout-as][@aria-pressed='true']/@data-mf-layout-as") == [layout]
+
+
 # --- in pages -----------------------------------------------------------------------------------------------------
 
 
@@ -148,7 +167,7 @@ def test_without_script_a_link_leads_from_page_to_page(long_shelf: Shelf) -> Non
     seen, path = [], f"{reader.path}?sort=name"
     while path:
         page = page_of(reader.browser.get(path))
-        seen.append(page.xpath("//tr//*[@class='mf-file-name']/text()"))
+        seen.append([name.text_content() for name in page.xpath("//tr//*[@class='mf-file-name']")])
         path = next(iter(page.xpath("//a[@data-mf-more]/@href")), "")
     assert [len(names) for names in seen] == [ROWS, ROWS, MANY - 2 * ROWS]
     assert sum(seen, []) == [f"Letter {number}.txt" for number in range(MANY)]

@@ -56,7 +56,7 @@ def words(tree: Any, selector: str) -> list[str]:
 
 
 def place(tree: Any) -> str:
-    return words(tree, ".mf-look-words strong")[0]
+    return words(tree, ".mf-look-number")[0]
 
 
 def beside(tree: Any) -> list[str]:
@@ -107,7 +107,7 @@ def test_neighbours_are_those_of_the_search_or_the_trash(desk: Desk) -> None:
     first, letter, last = (desk.put(name) for name in ("Scan 1.txt", "Letter.txt", "Scan 2.txt"))
     assert place(desk.look(first, q="scan", sort="name")) == "1 of 2"
     assert beside(desk.look(last, q="scan", sort="name")) == ["Previous document: Scan 1.txt"]
-    assert not desk.look(letter, q="scan").cssselect(".mf-look-words strong, .mf-look-walk")
+    assert not desk.look(letter, q="scan").cssselect(".mf-look-number, .mf-look-walk")
     for file_id in (first, last):
         desk.world.documents().trash(file_id)
     assert place(desk.look(first, sort="name")) == "1 of 2"
@@ -176,32 +176,39 @@ def test_without_script_the_preview_is_a_page_of_its_own(desk: Desk) -> None:
     assert tree.cssselect(".mf-back a")[0].get("href") == f"/documents/lab-result/{desk.record_id}?sort=name"
 
 
-def test_of_an_insurance_there_are_thumbnails_and_no_preview(world: World) -> None:
-    desk = Desk(world, world.browser(), world.record("insurance"))
+def test_without_previews_there_are_thumbnails_and_no_dialog(without_previews: World) -> None:
+    desk = Desk(without_previews, without_previews.browser(), without_previews.record("insurance"))
     file_id = desk.put("Card.png")
     tree = parsed(desk.browser.get(f"/documents/insurance/{desk.record_id}"))
     [thumb] = tree.cssselect(".mf-row .mf-thumb img")
-    assert (thumb.get("width"), thumb.get("height"), thumb.get("loading")) == ("160", "160", "lazy")
+    assert (thumb.get("width"), thumb.get("height"), thumb.get("loading")) == ("240", "320", "lazy")
     assert desk.browser.get(thumb.get("src")).mimetype == "image/webp"
     assert not tree.cssselect("[data-mf-look], .mf-look, [value=print]")
     assert desk.browser.get(f"/documents/files/{file_id}/preview").status_code == 403
 
 
+def test_an_insurance_card_is_shown_in_the_preview(world: World) -> None:
+    desk = Desk(world, world.browser(), world.record("insurance"))
+    tree = desk.look(desk.put("Card.png"))
+    [picture] = tree.cssselect("img[srcset]")
+    assert desk.browser.get(picture.get("src")).mimetype == "image/webp"
+
+
 def test_a_row_opens_the_dialog_of_its_list(desk: Desk) -> None:
     file_id = desk.put("Letter.pdf")
     tree = parsed(desk.browser.get(f"/documents/lab-result/{desk.record_id}?q=letter"))
-    link, eye = tree.cssselect(".mf-row [data-mf-look]")
-    assert link.get("href") == eye.get("hx-get") == f"/documents/files/{file_id}/preview?q=letter"
-    assert (eye.get("command"), eye.get("commandfor")) == ("show-modal", link.get("data-mf-look"))
-    assert tree.cssselect(f"dialog#{eye.get('commandfor')} {eye.get('hx-target')}")
+    [link] = tree.cssselect(".mf-row [data-mf-look]")
+    assert link.get("href") == link.get("hx-get") == f"/documents/files/{file_id}/preview?q=letter"
+    assert tree.cssselect(f"dialog#{link.get('data-mf-look')} {link.get('hx-target')}")
 
 
+@pytest.mark.usefixtures("without_previews")
 def test_a_recent_document_opens_and_its_record_is_one_link_further(desk: Desk) -> None:
     file_id = desk.put("Letter.pdf")
     insurance = desk.world.record("insurance")
     desk.world.attach(insurance, "Card.png")
     tree = parsed(desk.browser.get("/"))
-    assert [one.get("href") for one in tree.cssselect(".mf-recent a")] == [
+    assert [one.get("href") for one in tree.cssselect(".mf-page-tiles a")] == [
         f"/insurance/{insurance.id}",
         f"/insurance/{insurance.id}",
         f"/documents/files/{file_id}/preview",
@@ -214,7 +221,7 @@ def test_uploaded_and_recent_documents_and_those_in_the_trash_have_thumbnails(de
     answer = desk.browser.upload(f"/documents/lab-result/{desk.record_id}/files", "Photo.png", samples.png())
     [thumb] = lxml.html.fromstring(answer.text).cssselect(".mf-row .mf-thumb img")
     assert desk.browser.get(thumb.get("src")).mimetype == "image/webp"
-    assert parsed(desk.browser.get("/")).cssselect(".mf-recent .mf-thumb img")
+    assert parsed(desk.browser.get("/")).cssselect(".mf-page-tiles .mf-paper img")
     desk.world.documents().trash(desk.put("Scan.png"))
     trash = parsed(desk.browser.get(f"/patients/{desk.record.patient_id}/trash"))
     assert trash.cssselect(".mf-recent .mf-thumb img")
@@ -256,8 +263,8 @@ def test_what_does_not_fit_on_the_page_is_said(desk: Desk, monkeypatch: pytest.M
     assert words(tree, ".mf-print-caption h2") == ["Long.pdf", "Note.txt"]
 
 
-def test_nothing_is_printed_of_what_may_not_be_previewed(world: World) -> None:
-    desk = Desk(world, world.browser(), world.record("insurance"))
+def test_nothing_is_printed_of_what_may_not_be_previewed(without_previews: World) -> None:
+    desk = Desk(without_previews, without_previews.browser(), without_previews.record("insurance"))
     file_id = desk.put("Card.png")
     answer = desk.browser.get(f"/documents/files/{file_id}/print")
     assert "do not support this" in answer.text

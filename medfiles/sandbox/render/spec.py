@@ -7,10 +7,10 @@ from math import sqrt
 from medfiles.errors import NotFound
 
 VERSION = 2  # increase this to render every picture again and retry failures
-THUMBNAIL = 160
-WIDTHS = (THUMBNAIL, 480, 960, 1600, 2400)  # pixels
+THUMBNAIL = 240
+WIDTHS = (160, THUMBNAIL, 480, 960, 1600, 2400)  # pixels
 MAX_HEIGHT, MAX_AREA = 16_000, 16_000_000  # limits for a picture: height, and total number of pixels
-THUMBNAIL_RATIO = 2.5  # maximum height of a thumbnail, in multiples of THUMBNAIL
+THUMBNAIL_RATIO = 2.5  # maximum height of a thumbnail or a smaller picture, in multiples of its width
 PREVIEW = f"v{VERSION}look"
 LARGEST = 1_000_000  # limit for the center or width of a window
 FIGURE = r"n?\d{1,7}(?:p\d{1,3})?"
@@ -57,7 +57,7 @@ def parse_recipe(word: str) -> PictureSpec:
 def fit_size(size: tuple[float, float], width: int) -> tuple[int, int]:
     """Return the size in pixels of a picture scaled down to be at most `width` wide."""
     across, down = size
-    high = width * THUMBNAIL_RATIO if width == THUMBNAIL else MAX_HEIGHT
+    high = width * THUMBNAIL_RATIO if width <= THUMBNAIL else MAX_HEIGHT
     scale = min(width / across, high / down, sqrt(MAX_AREA / (across * down)))
     return max(1, round(across * scale)), max(1, round(down * scale))
 

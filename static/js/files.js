@@ -1,0 +1,159 @@
+/**
+ * Files from the picker, drop, paste and camera, and the checks before anything is sent.
+ */
+
+import { cleaned, endingOf, lay, pathOf } from "./files-names.js";
+import { canShrink } from "./files-smaller.js";
+
+export { inOrder } from "./files-names.js";
+export { canShrink, smaller } from "./files-smaller.js";
+
+/**
+ * Rules for one record: `maxSize` is in bytes, `one` is a noun such as "visit".
+ * @typedef {{ accepts: readonly string[], acceptsWords: string, maxSize: number, one: string }} Rules
+ */
+/** @typedef {{ code: "bad-name" | "type-not-allowed" | "empty-file" | "too-large", message: string }} Refusal */
+
+const MB = 1024 * 1024;
+const JUNK = /^(\.DS_Store|Thumbs\.db|desktop\.ini|~\$.*)$/i;
+const NAMELESS = /^(image|blob)?(\.\w+)?$/i;
+/** @type {Record<string, string>} */
+const ENDINGS = {
+  "image/png": ".png",
+  "image/jpeg": ".jpg",
+  "image/gif": ".gif",
+  "image/bmp": ".bmp",
+  "image/tiff": ".tiff",
+  "image/webp": ".webp",
+  "image/heic": ".heic",
+};
+
+/* Drop, and folders */
+
+/**
+ * @param {string[]} path
+ * @returns {boolean} whether it is a system file; an explicitly selected file may have a name that starts with a dot
+ */
+const hidden = (path) => path.some((part, depth) => JUNK.test(part) || (depth > 0 && part.startsWith(".")));
+
+/** @param {Iterable<File>} files of a selected folder @returns {File[]} without system files */
+export const visible = (files) => [...files].filter((file) => !hidden(pathOf(file)));
+
+/**
+ * Returns the dropped files, and all files in dropped folders. Must be called while the drop event is being handled:
+ * the list is empty afterwards.
+ * @param {DataTransfer} transfer
+ * @param {(path: string) => void} unread called for each unreadable file or folder
+ * @returns {Promise<File[]>}
+ */
+export async function gather(transfer, unread = () => {}) {
+  const items = [...transfer.items].filter((item) => item.kind === "file");
+  const dropped = items.map((item) => item.webkitGetAsEntry() ?? item.getAsFile());
+  /** @type {File[]} */
+  const files = [];
+  for (const one of dropped) {
+    if (one instanceof File) files.push(one);
+    else if (one) for await (const file of walk(one, unread)) files.push(file);
+  }
+  return files;
+}
+
+/** @param {FileSystemEntry} entry @param {(path: string) => void} unread @returns {AsyncGenerator<File>} */
+async function* walk(entry, unread) {
+  if (hidden(entry.fullPath.split("/").filter(Boolean))) return;
+  try {
+    if (entry.isFile) yield await fileOf(/** @type {FileSystemFileEntry} */ (entry));
+    else for await (const inner of inside(/** @type {FileSystemDirectoryEntry} */ (entry))) yield* walk(inner, unread);
+  } catch (error) {
+    if (!(error instanceof DOMException)) throw error;
+    unread(entry.fullPath.slice(1));
+  }
+}
+
+/** @param {FileSystemFileEntry} entry @returns {Promise<File>} */
+async function fileOf(entry) {
+  /** @type {File} */
+  const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
+  lay(file, entry.fullPath);
+  return file;
+}
+
+/** @param {FileSystemDirectoryEntry} folder @returns {AsyncGenerator<FileSystemEntry>} */
+async function* inside(folder) {
+  const reader = folder.createReader();
+  for (;;) {
+    /** @type {FileSystemEntry[]} at most 100 in Chromium, so only an empty batch marks the end */
+    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+    if (!some.length) return;
+    yield* some;
+  }
+}
+
+/* Paste and camera: unnamed files are named by date and time */
+
+/** @param {ClipboardEvent} event @returns {File[]} empty if text was pasted */
+export function pasted({ clipboardData }) {
+  const files = [...(clipboardData?.files ?? [])];
+  const text = clipboardData?.getData("text/plain").trim();
+  // Word and Excel add an image of the text
+  if (text && files.every(({ name }) => NAMELESS.test(name) && name !== text)) return [];
+  return files.map((file) => (NAMELESS.test(file.name) ? dated("Pasted", file, Date.now()) : file));
+}
+
+/** @param {File} file @returns {File} */
+export const photo = (file) => dated("Photo", file, file.lastModified || Date.now());
+
+const given = new Set();
+
+/** @param {string} word @param {File} file @param {number} time @returns {File} */
+function dated(word, file, time) {
+  const local = new Date(time - new Date(time).getTimezoneOffset() * 60_000);
+  const stem = `${word} ${local.toISOString().slice(0, 19).replace("T", " ").replaceAll(":", ".")}`;
+  const ending = ENDINGS[file.type] ?? (endingOf(file.name) || ".jpg");
+  let name = stem + ending;
+  for (let count = 2; given.has(name); count++) name = `${stem} (${count})${ending}`;
+  given.add(name);
+  return new File([file], name, { type: file.type, lastModified: file.lastModified });
+}
+
+/* Checks made before the upload; the server repeats them */
+
+/** @param {File} file @param {Rules} rules @returns {Refusal | null} */
+export function refusal(file, { accepts, acceptsWords, maxSize, one }) {
+  const ending = endingOf(file.name);
+  if (!/[\p{L}\p{M}\p{N}\p{P}\p{S}]/u.test(cleaned(file.name)))
+    return { code: "bad-name", message: "This file has no usable name. Rename it, then select it again." };
+  if (!accepts.includes(ending)) {
+    const which = ending ? `${ending} files` : "Files without an extension such as .pdf";
+    return {
+      code: "type-not-allowed",
+      message: `${which} can’t be added to this ${one}. You can add ${acceptsWords}.`,
+    };
+  }
+  if (!file.size)
+    return { code: "empty-file", message: "This file is empty. Check it on your device, then select it again." };
+  return file.size > maxSize ? tooLarge(file, maxSize) : null;
+}
+
+/** @param {File} file @param {number} maxSize @returns {Refusal} */
+function tooLarge(file, maxSize) {
+  const [limit, size] = [sizeWords(maxSize), sizeWords(file.size)];
+  const [what, todo] = canShrink(file) ? ["photo", "Make it smaller"] : ["file", "Make it smaller or split it"];
+  const found = size === limit ? `slightly over ${limit}` : size;
+  const message = `This ${what} is ${found}. The limit is ${limit}. ${todo}, then try again.`;
+  return { code: "too-large", message };
+}
+
+const languages = globalThis.navigator?.languages.filter((language) => /^en\b/.test(language)) ?? [];
+/** @param {number} number @param {number} digits @returns {string} */
+const written = (number, digits) =>
+  new Intl.NumberFormat([...languages, "en-GB"], { maximumFractionDigits: digits, roundingMode: "halfEven" }).format(
+    number,
+  );
+
+/** @param {number} bytes @returns {string} "1.8 MB", rounded as the server does */
+export function sizeWords(bytes) {
+  if (bytes < 1024) return `${written(bytes, 0)} byte${bytes === 1 ? "" : "s"}`;
+  const [number, unit] = bytes < MB ? [bytes / 1024, "KB"] : [bytes / MB, "MB"];
+  return `${written(number, number >= 10 ? 0 : 1)} ${unit}`;
+}

@@ -1,0 +1,77 @@
+/**
+ * One file of the upload queue.
+ */
+import { newKey } from "./transfer.js";
+import { limitsOf } from "./upload-page.js";
+import { fields, makeRow } from "./upload-row.js";
+import { STATES, isActive } from "./upload-states.js";
+import { plural } from "./upload-words.js";
+
+/** @typedef {import("./upload-page.js").Widget} Widget */
+/** @typedef {import("./upload-states.js").State} State */
+/** @typedef {"send" | "save" | "cancel"} Task */
+/**
+ * @typedef {object} Item one file, from selection until it is stored or removed
+ * @property {File} file
+ * @property {string} key the same for every attempt
+ * @property {HTMLElement} row
+ * @property {Widget} widget
+ * @property {import("./upload-page.js").Limits} limits
+ * @property {State} state
+ * @property {string} words
+ * @property {Task} task the next request to the server
+ * @property {import("./transfer.js").Request | null} request
+ * @property {ReturnType<typeof setTimeout>} [timer]
+ * @property {number} due time of the next attempt
+ * @property {number} tries
+ * @property {number} waited
+ * @property {boolean} renewed whether a stale token was already replaced
+ * @property {boolean} uncertain whether the server may have the file without having confirmed it
+ * @property {import("./transfer.js").Sample[]} samples
+ * @property {import("./upload-row.js").Fields} sent
+ * @property {string} stored the document's id
+ * @property {File} [offer] the smaller one
+ */
+
+/** @param {HTMLElement} zone @param {Widget} widget @param {File} file @returns {Item} */
+export function newItem(zone, widget, file) {
+  const [limits, row, sent] = [limitsOf(zone), makeRow(zone, file), {}];
+  const counts = { due: 0, tries: 0, waited: 0, renewed: false, uncertain: false };
+  const nothing = { request: null, samples: [], sent, stored: "" };
+  return { file, row, widget, limits, key: newKey(), state: "refused", words: "", task: "send", ...counts, ...nothing };
+}
+
+/**
+ * Returns whether the details differ from what was sent.
+ * @param {Item} item
+ */
+export function isRewritten({ row, sent }) {
+  return Object.entries(fields(row)).some(([name, value]) => value !== (sent[name] ?? ""));
+}
+
+/** @param {Item} item */
+export function isUnfinished(item) {
+  if (item.state === "done") return item.task === "save" || isRewritten(item);
+  return isActive(item) || !!STATES[item.state].unfinished;
+}
+
+/**
+ * Returns whether a file has no running request and will continue automatically.
+ * @param {Item} item
+ */
+export function isIdle({ request, state, task }) {
+  return !request && (state === "waiting" || state === "paused" || (task !== "send" && state !== "failed"));
+}
+
+/** @param {Item[]} some of one record @returns {string} */
+export function barWords(some) {
+  const count = (/** @type {(item: Item) => boolean} */ wanted) => some.filter(wanted).length;
+  const [moving, failed] = [count(isActive), count(({ state }) => state === "failed")];
+  if (moving) return `Adding ${plural(moving, "file")}…`;
+  return failed
+    ? `${plural(failed, "file")} could not be added`
+    : `${plural(
+        count(({ state }) => state === "held"),
+        "file",
+      )} not added yet`;
+}

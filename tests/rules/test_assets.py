@@ -1,0 +1,53 @@
+"""The committed bundles are what `make assets` builds from the stylesheets, scripts and icons."""
+
+import hashlib
+import re
+from pathlib import Path
+
+from tests.support.sprite import ICONS, SPRITE, sprite
+
+ROOT = Path(__file__).parents[2]
+STATIC = ROOT / "static"
+SUMS = STATIC / "dist" / "SHA256SUMS"
+PARTS = sorted((STATIC / "css").glob("*.css"))
+SCRIPTS = sorted((STATIC / "js").glob("*.js"))
+BUNDLES = sorted((STATIC / "dist").glob("medfiles.*"))
+NAMING_ICONS = (*(ROOT / "templates").rglob("*.html"), *(ROOT / "medfiles").rglob("*.py"))
+LONGEST_LINE = 120
+
+
+def test_bundles_match_their_sources() -> None:
+    listed = {name: digest for digest, name in (line.split() for line in SUMS.read_text().splitlines())}
+    files = [*PARTS, *SCRIPTS, *BUNDLES]
+    present = {path.relative_to(STATIC).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    assert listed == present, "Run `make assets`."
+
+
+def test_bundle_imports_every_stylesheet_once() -> None:
+    imported = re.findall(r'@import "\./([^"]+)";', (STATIC / "css" / "medfiles.css").read_text())
+    assert sorted([*imported, "medfiles.css"]) == [path.name for path in PARTS]
+
+
+def test_public_names_serve_the_bundles() -> None:
+    assert [bundle.name for bundle in BUNDLES] == ["medfiles.css", "medfiles.js"]
+    for bundle in (*BUNDLES, SPRITE):
+        assert (STATIC / bundle.name).read_bytes() == bundle.read_bytes()
+
+
+def test_sprite_holds_every_icon() -> None:
+    assert SPRITE.read_text() == sprite(), "Run `make assets`."
+
+
+def test_icons_are_those_in_use() -> None:
+    words = {word for path in NAMING_ICONS for word in re.findall(r"[\"']([a-z0-9-]+)[\"']", path.read_text())}
+    assert [path.name for path in ICONS.glob("*.svg") if path.stem not in words] == []
+
+
+def test_every_script_is_imported() -> None:
+    imported = {name for path in SCRIPTS for name in re.findall(r'(?:from|import) "\./([^"]+)";', path.read_text())}
+    assert sorted({*imported, "medfiles.js"}) == [path.name for path in SCRIPTS]
+
+
+def test_stylesheets_have_no_long_lines() -> None:
+    lines = [(path.name, line) for path in PARTS for line in path.read_text().splitlines()]
+    assert [(name, line) for name, line in lines if len(line) > LONGEST_LINE] == []
