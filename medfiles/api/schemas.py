@@ -15,6 +15,7 @@ from medfiles.record_types import fields
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.document_fields import FILTER_FIELDS, UPLOAD_FIELDS, DocumentField
 from medfiles.record_types.media_types import GROUPS
+from medfiles.sandbox.encodings import NAMES as ENCODINGS
 from medfiles.sandbox.render.spec import WIDTHS
 
 MOST_IDS = 500
@@ -312,6 +313,9 @@ class PreviewQuery(Parameters):
     )
     window: str = optional("For DICOM: center and width in the image's own values", "40,400", pattern=WINDOW)
     retry: Literal["0", "1"] = optional("1: try again if an earlier attempt took too long", "0")
+    encoding: str = optional(
+        "For text: the encoding to use instead of a guessed one", "cp1252", json_schema_extra={"enum": [*ENCODINGS]}
+    )
 
 
 class CacheHeaders(Parameters):

@@ -17,6 +17,7 @@ from medfiles.record_types.fields import CHECKS
 from medfiles.record_types.media_types import GROUPS
 from medfiles.records.timeline import TimelineQuery
 from medfiles.records.timeline import read_cursor as read_timeline_cursor
+from medfiles.sandbox.encodings import NAMES as ENCODINGS
 from medfiles.sandbox.render.spec import Window, is_window
 from medfiles.text import clean_text
 
@@ -150,6 +151,11 @@ def window(query: Query) -> Window | None:
     if not (text.isascii() and is_window((centre, width))):
         raise refused("window", N_("“%(name)s” must be a center and a width, such as 40,400."))
     return centre, width
+
+
+def encoding(query: Query) -> str | None:
+    """Return the text encoding to use instead of the guessed one, or None. Raises Rejected if it is not offered."""
+    return one_of(query, "encoding", tuple(ENCODINGS)) or None
 
 
 class Categorized(Protocol):

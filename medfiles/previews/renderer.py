@@ -82,6 +82,7 @@ class Preview:
     sheets: tuple[Sheet, ...] = ()
     note: str | None = None  # states what the preview leaves out
     can_retry: bool = False  # rendering timed out, so another attempt may succeed
+    encoding: str | None = None  # of text that does not declare it, as guessed or chosen
 
     @property
     def is_drawn(self) -> bool:
@@ -119,8 +120,15 @@ class Renderer:
     converter: Converter = NO_CONVERTER
     render_slots: ConcurrencyLimit = field(default_factory=ConcurrencyLimit)
 
-    def describe(self, document: DocumentContent, *, retry: bool = False) -> Preview:
-        """Return the document's preview. With `retry`, an earlier timeout does not count."""
+    def describe(self, document: DocumentContent, encoding: str | None = None, *, retry: bool = False) -> Preview:
+        """Describe the preview.
+
+        encoding  replaces the guessed one of a text
+        retry     whether an earlier timeout does not count
+        """
+        if encoding and document.file.file_type not in WITH_THUMBNAIL:
+            answer = self._run("look", document, encoding=encoding)
+            return no_preview(answer["crash"]) if "crash" in answer else PREVIEW_FROM_JSON(answer)
         sha256 = document.file.sha256
         if retry:
             preview_cache.forget_timeouts(sha256)

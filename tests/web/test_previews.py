@@ -269,3 +269,24 @@ def test_nothing_is_printed_of_what_may_not_be_previewed(without_previews: World
     answer = desk.browser.get(f"/documents/files/{file_id}/print")
     assert "do not support this" in answer.text
     assert "pictures" not in answer.text
+
+
+def test_a_guessed_encoding_can_be_exchanged_for_another(desk: Desk) -> None:
+    file_id = desk.put("note.txt", "анализ крови в норме".encode("koi8_r"))
+    tree = desk.look(file_id)
+    assert words(tree, ".mf-look-encoding option[selected]") == ["Cyrillic (KOI8-R)"]
+    assert words(tree, ".mf-look-text") == ["анализ крови в норме"]
+    other = desk.look(file_id, encoding="cp1251")
+    assert words(other, ".mf-look-encoding option[selected]") == ["Cyrillic (Windows-1251)"]
+    assert words(other, ".mf-look-text") == ["анализ крови в норме".encode("koi8_r").decode("cp1251")]
+    assert not desk.look(desk.put("plain.txt", samples.txt())).cssselect(".mf-look-encoding")
+
+
+def test_comments_of_a_word_document_reach_the_page(desk: Desk) -> None:
+    parts = samples.docx_parts()
+    main = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+    body = str(parts["word/document.xml"]).replace("</w:r>", '<w:commentReference w:id="0"/></w:r>')
+    comment = '<w:comment w:id="0"><w:p><w:r><w:t>Check again</w:t></w:r></w:p></w:comment>'
+    comments = f'<w:comments xmlns:w="{main}">{comment}</w:comments>'
+    data = samples.package(parts | {"word/document.xml": body, "word/comments.xml": comments})
+    assert "Check again" in words(desk.look(desk.put("letter.docx", data)), ".mf-prose dd")[0]

@@ -2,14 +2,11 @@
 
 import codecs
 import json
-import re
-from collections.abc import Callable
-from itertools import pairwise
 from typing import Any, BinaryIO
 
-from charset_normalizer import from_bytes
 from lxml import etree
 
+from medfiles.sandbox.encodings import JAPANESE_MAIL, guess_encoding, is_japanese_mail
 from medfiles.sandbox.inspect.markup import MARKUP, OFFICE_XML, active
 from medfiles.sandbox.inspect.signatures import (
     HEAD,
@@ -22,7 +19,6 @@ from medfiles.sandbox.inspect.signatures import (
     identify,
 )
 
-SAMPLE = 64 * 1024
 CONTROL_SHARE = 0.05  # printers' commands, and the framing of messages between systems
 FEW_CONTROLS = 2
 BYTE_ORDER_MARKS = (
@@ -131,72 +127,17 @@ def encoding_of(data: bytes) -> str:
     for mark, encoding in BYTE_ORDER_MARKS:
         if data.startswith(mark):
             return encoding
+    if is_japanese_mail(data):
+        return JAPANESE_MAIL
     try:
         data.decode("utf-8")
         return "utf-8"
     except UnicodeDecodeError:
-        return guess_encoding(data.rstrip(PADDING))
-
-
-def guess_encoding(data: bytes) -> str:
-    """Guess a legacy encoding from the text around the first non-ASCII byte."""
-    first = next(place for place, byte in enumerate(data) if byte > 127)
-    end = data.rfind(b"\n", first, first + SAMPLE) + 1 or first + SAMPLE
-    sample = data[max(0, first - SAMPLE) : end]
-    found = from_bytes(sample)
-    best = found.best()
-    if best is None:
-        return "latin-1"
-    coherence = {match.encoding: match.coherence for match in found}
-    western = coherence.get("cp1250", 0) <= coherence.get("cp1252", 0)
-    likely = (encoding for encoding, reads in CANDIDATES if reads(_decode_or_empty(sample, encoding)))
-    return next((encoding for encoding in likely if encoding != "cp1252" or western), best.encoding)
-
-
-def _decode_or_empty(sample: bytes, encoding: str) -> str:
-    """Decode the sample; return "" if it is invalid. The last character may be truncated."""
-    try:
-        return codecs.getincrementaldecoder(encoding)().decode(sample)
-    except UnicodeDecodeError:
-        return ""
-
-
-def _reads_japanese(text: str) -> bool:
-    """Return whether the text has full-width kana but no half-width kana, which suggest another encoding."""
-    return bool(re.search("[\u3041-\u3093\u30a1-\u30f6]", text)) and not re.search("[\uff61-\uff9f]", text)
-
-
-def _reads_as(letters: str) -> Callable[[str], bool]:
-    """Return a predicate for text whose non-ASCII characters form words in these letters."""
-    own, words = re.compile(f"[{letters}]"), re.compile(f"[{letters}]{{3}}")
-    mixed = re.compile(f"[A-Za-z][{letters}]|[{letters}][A-Za-z]")
-
-    def reads(text: str) -> bool:
-        foreign = [letter for letter in text if letter > "\x7f"]
-        inside = sum(len(own.findall(letter)) for letter in foreign) > 0.95 * len(foreign) > 0
-        strange = mixed.search(text) or any(a.islower() and b.isupper() for a, b in pairwise(text))
-        return inside and bool(words.search(text)) and not strange
-
-    return reads
-
-
-def _reads_western(text: str) -> bool:
-    """Return whether few letters have accents and the punctuation is plausible."""
-    foreign = sum(letter > "\x7f" for letter in text)
-    return 0 < foreign <= 0.35 * len(text) and not IMPLAUSIBLE_WESTERN.search(text)
-
-
-IMPLAUSIBLE_WESTERN = re.compile(
-    "[^\\W\\d_][\u00a1-\u00a6\u00a8-\u00af\u00b1-\u00b4\u00b6-\u00bf\u0178\u02c6\u02dc\u0192\u2020-\u2022\u2030][^\\W\\d_]"
-    "|[a-z][\u00c0-\u00de]|[\u0192\u02c6\u02dc\u00a6\u00a8\u00ac\u00af\u00b8\u00d7]"
-)
-CANDIDATES: tuple[tuple[str, Callable[[str], bool]], ...] = (
-    ("cp932", _reads_japanese),
-    ("cp1251", _reads_as("\u0401\u0410-\u044f\u0451\u2013\u2014\u2026\u2116\u00ab\u00bb\u201c-\u201e")),
-    ("cp1253", _reads_as("\u0386-\u03ce\u2013\u2014\u2026\u00ab\u00bb\u00b7")),
-    ("cp1252", _reads_western),
-    ("cp1250", _reads_western),
-)
+        text = data.rstrip(PADDING)
+        encoding = guess_encoding(text) if b"\0" not in text else None
+        if encoding is None:
+            raise WrongType from None
+        return encoding
 
 
 def check_text(text: str) -> None:

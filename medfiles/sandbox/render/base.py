@@ -40,6 +40,7 @@ class PreviewData:
     html: str | None = None
     sheets: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = ()  # name, rows
     note: str | None = None  # states what the preview leaves out
+    encoding: str | None = None  # of text that does not declare it
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -127,7 +127,10 @@ def to_plain_rgb(image: Image.Image, width: int) -> Image.Image:
 def to_resizable_mode(image: Image.Image) -> Image.Image:
     """Convert to a mode that can be resized: deep grayscale to 8 bits, and palettes to colors."""
     if image.mode.startswith("I;") or image.mode in ("I", "F"):
-        return to_eight_bits(image)
+        grey, clear = to_eight_bits(image), image.info.get("transparency")
+        if isinstance(clear, int):
+            grey.paste(255, mask=Image.fromarray(numpy.asarray(image) == clear))
+        return grey
     if image.mode in ("La", "RGBa"):  # premultiplied by the transparency
         return image.convert({"La": "LA", "RGBa": "RGBA"}[image.mode])
     if image.mode in ("P", "PA"):

@@ -41,10 +41,11 @@ def describe(file: BinaryIO) -> PreviewData:
         if isinstance(error, CalamineError) or type(error).__name__ == PANIC:
             raise CannotRender(UNKNOWN if is_old else DAMAGED) from error
         raise
+    if is_old and not names:
+        raise CannotRender(UNKNOWN)
     if is_old:
-        notes += (
-            [UNFORMATTED] if any(isinstance(cell, float) for _, rows in sheets for row in rows for cell in row) else []
-        )
+        has_numbers = any(isinstance(cell, float) for _, rows in sheets for row in rows for cell in row)
+        notes += [UNFORMATTED] if has_numbers else []
     else:
         notes += apply_details(file, sheets)
     preview = table_preview(sheets, more=len(names) > MAX_SHEETS)
@@ -111,10 +112,9 @@ def table_preview(sheets: Sequence[tuple[str, list[list[Any]]]], *, more: bool =
     shown = tuple((name, tuple(cells(rows[:MAX_ROWS]))) for name, rows in sheets)
     if not any(rows for _, rows in shown):
         raise CannotRender(EMPTY)
-    long = any(
-        len(str(value)) > LONGEST for _, rows in sheets for row in rows[:MAX_ROWS] for value in row[:MAX_COLUMNS]
-    )
-    note = join_notes(truncation_note([rows for _, rows in sheets], more), LONG_CELLS if long else None)
+    values = (value for _, rows in sheets for row in rows[:MAX_ROWS] for value in row[:MAX_COLUMNS])
+    cut = LONG_CELLS if any(isinstance(value, str) and len(value) > LONGEST for value in values) else None
+    note = join_notes(truncation_note([rows for _, rows in sheets], more), cut)
     return PreviewData("table", sheets=shown, note=note)
 
 

@@ -328,3 +328,9 @@ def test_pages_beyond_the_limit_are_named(show: Previewer) -> None:
     dot = Image.new("1", (4, 4))
     facts = show.look(samples.encoded(dot, "TIFF", [dot] * 500), "image/tiff")
     assert (facts["pages"], "first 500 of 501 pages" in facts["note"]) == (500, True)
+
+
+def test_deep_greys_that_are_transparent_stand_on_white(show: Previewer) -> None:
+    data = samples.encoded(Image.fromarray(steps(0, 65535, 30000)), "PNG", transparency=0)
+    picture = show.picture(data, "image/png")
+    assert [at(picture, x, 0.5)[0] for x in (0.1, 0.5, 0.9)] == pytest.approx([255, 255, 117], abs=3)
