@@ -37,9 +37,6 @@ class RecordType:
     tag_fields: tuple[str, ...] = ()
     operations: frozenset[str] = field(default=ALL_OPERATIONS)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "accepts", with_implied(self.accepts))
-
     def title_of(self, record: RecordMixin) -> str:
         return str(getattr(record, self.title_field))
 
@@ -60,9 +57,14 @@ class RecordType:
             raise Forbidden(f"{self.title} documents do not support this.")
 
     @property
+    def takes(self) -> tuple[str, ...]:
+        """The extensions under which documents are kept: `accepts`, and those that it implies."""
+        return with_implied(self.accepts)
+
+    @property
     def picked_by_extension(self) -> tuple[str, ...]:
         """The extensions that file pickers offer. None if images from CDs are accepted, which have no extension."""
-        return () if ".dcm" in self.accepts else with_aliases(self.accepts)
+        return () if ".dcm" in self.accepts else with_aliases(self.takes)
 
     @property
     def accepts_words(self) -> str:
