@@ -12,6 +12,7 @@ from medfiles import api, cli, config, legacy, services, web
 from medfiles.database import session
 from medfiles.http import (
     capacity,
+    compression,
     current,
     errors,
     logging,
@@ -46,6 +47,7 @@ def create_app(environ: Mapping[str, str] | None = None, record_types: Iterable[
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     session.init_app(app)
     app.session_interface = DatabaseSessions(app, installed.idle, installed.longest)
+    compression.init_app(app)
     static_files.init_app(app)
     current.init_app(app)
     logging.init_app(app)

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from itertools import groupby
 from typing import Any
 
-from flask import Blueprint, Response, flash, g, redirect, render_template, request, url_for
+from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from medfiles.audit import activity
 from medfiles.audit.event_log import KINDS, ActivityFilter
 from medfiles.errors import Forbidden, Rejected
 from medfiles.http import parameters, views
-from medfiles.http.current import actor, documents, records, services, shares
+from medfiles.http.current import actor, documents, records, services
 from medfiles.http.htmx import fragment, is_htmx, trigger
 from medfiles.http.views import file_views
 from medfiles.permissions import Action
@@ -26,18 +26,7 @@ from medfiles.web.filters import plural
 blueprint = Blueprint("records", __name__)
 MOST_EVENTS = 100  # per page of the activity list
 MOST_ENTRIES = 50  # per page of the timeline
-MOST_RECENT = 12  # documents on the home page: two rows of six
-
-
-@blueprint.get("/")
-def home() -> ResponseReturnValue:
-    family = patients()
-    owners = {person.id: person for person in family}
-    recent = file_views(documents().recent(limit=MOST_RECENT), titled=True, people=owners)
-    trashed = [views.patient_view(one, Action.OWN) for one in records().trashed_patients()]
-    return render_template(
-        "records/home.html", patients=family, recent=recent, trashed=trashed, invitations=shares().invitations()
-    )
+MOST_PAGES = 20  # of the timeline, when all that are loaded are refreshed
 
 
 @blueprint.route("/patients/new", methods=["GET", "POST"])
@@ -58,21 +47,23 @@ def patient(patient_id: int) -> ResponseReturnValue:
             "records/_timeline.html", **_timeline(views.patient_view(summary.patient, summary.level), query)
         )
     view, context = pages.patient_page(patient_id, "overview")
-    context |= _timeline(view, query)
+    pages_loaded = min(max(request.args.get("pages", 1, type=int), 1), MOST_PAGES)
+    context |= _timeline(view, query, pages_loaded)
     context["years"] = records().timeline_totals(patient_id).of_years(query.types)
     context |= {"counts": documents().totals(patient_id), "own_share": people.own_share(view)}
     held = file_views(documents().quarantined(patient_id), titled=True)
     return render_template("records/patient.html", held=held, **context)
 
 
-def _timeline(patient: views.PatientView, query: TimelineQuery) -> dict[str, Any]:
-    """Return a page of the timeline: years, each with its records, and the address of the next page."""
-    page = records().timeline(patient.id, query, MOST_ENTRIES)
+def _timeline(patient: views.PatientView, query: TimelineQuery, loaded: int = 1) -> dict[str, Any]:
+    """Return pages of the timeline: years, each with its records, and the addresses of the next page and of these."""
+    page = records().timeline(patient.id, query, MOST_ENTRIES * loaded)
     entries = views.entry_views(page.entries, patient)
     by_year = [(year, list(of_year)) for year, of_year in groupby(entries, lambda entry: entry.day.year)]
     here: dict[str, Any] = {"patient_id": patient.id, **query.query()}
     older = page.next and url_for(".patient", **here, cursor=page.next)
-    return {"timeline": by_year, "timeline_query": query, "older": older}
+    again = url_for(".patient", **here, pages=loaded if loaded > 1 else None)
+    return {"timeline": by_year, "timeline_query": query, "older": older, "refreshed_from": again}
 
 
 @blueprint.get("/patients/<int:patient_id>/documents")
@@ -219,15 +210,6 @@ def record_restore(type: RecordType, id: int) -> ResponseReturnValue:
         said = notices.notice(message) | {"open": here, "title": type.title_of(record)}
         return _changed(fragment("_notices.html", said=said), type, id)
     return _answer_record(type, id, message)
-
-
-def patients() -> tuple[views.PatientView, ...]:
-    """Return the account's patients, ordered by name."""
-    if "patients" not in g:
-        g.patients = tuple(
-            views.patient_view(entry.patient, entry.level) for entry in records().patients(counted=False)
-        )
-    return tuple(g.patients)
 
 
 def editable_patient(patient_id: int, record_type: RecordType) -> views.PatientView:

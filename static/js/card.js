@@ -2,6 +2,7 @@
  * An insurance card shown at a desk: the screen stays on, front and back by a swipe or a button, numbers to copy.
  */
 import { near, on } from "./dom.js";
+import { Layer } from "./layer.js";
 
 /** @type {any} the lock that keeps the screen on */
 let awake = null;
@@ -21,6 +22,8 @@ function release() {
 }
 
 const open = () => /** @type {HTMLDialogElement | null} */ (document.querySelector("[data-mf-wallet][open]"));
+
+const layer = new Layer("mfWallet", () => open()?.close());
 
 /** @param {Element} sides @param {number} shown */
 function mark(sides, shown) {
@@ -55,7 +58,13 @@ async function copy(button) {
 /** @param {Event} event the dialog was opened or closed */
 function toggled({ target }) {
   if (!(target instanceof Element) || !target.matches("[data-mf-wallet]")) return;
-  open() ? stayAwake() : release();
+  if (open()) {
+    layer.enter();
+    stayAwake();
+  } else {
+    layer.leave();
+    release();
+  }
 }
 
 export function start() {

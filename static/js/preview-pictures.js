@@ -5,6 +5,8 @@ import { near, on } from "./dom.js";
 
 const TRIES = 6;
 const LONGEST_WAIT = 15; // seconds
+const THUMBS = ".mf-thumb, .mf-paper";
+const CARDS = ".mf-cards-on-top, .mf-wallet"; // the words of a card's picture stand in for it
 /** @type {WeakMap<HTMLImageElement, number>} retries per image */
 const tries = new WeakMap();
 
@@ -31,7 +33,9 @@ function mark(frame, state) {
 
 /** @param {HTMLElement} frame @param {string} words error message */
 function explain(frame, words) {
-  const template = /** @type {HTMLTemplateElement | null | undefined} */ (frame.closest(".mf-look-in, .mf-print")?.querySelector("template[data-mf-broken]"));
+  const template = /** @type {HTMLTemplateElement | null | undefined} */ (
+    frame.closest(".mf-look-in, .mf-print")?.querySelector("template[data-mf-broken]")
+  );
   mark(frame, "failed");
   if (!template || frame.querySelector(".mf-look-broken")) return;
   frame.append(document.importNode(template.content, true));
@@ -50,17 +54,28 @@ function reason(answer) {
 }
 
 /**
- * Retries a thumbnail that failed to load if the server is busy. Otherwise, the tile below it suffices.
+ * Requests a picture again that the server had not rendered yet.
+ * @param {HTMLImageElement} picture @returns {Promise<boolean>} whether it does
+ */
+async function retried(picture) {
+  const answer = await fetch(picture.src).catch(() => null);
+  const tried = tries.get(picture) ?? 0;
+  const late = Number(answer?.headers.get("Retry-After")) || 0;
+  const comes = answer?.status === 200 || (late && [204, 429, 503].includes(answer?.status ?? 0));
+  if (tried >= TRIES || !comes) return false;
+  tries.set(picture, tried + 1);
+  if (late) await wait(Math.min(LONGEST_WAIT, late) * (1 + Math.random()));
+  if (picture.isConnected) askAgain(picture);
+  return true;
+}
+
+/**
+ * Retries a thumbnail. Until it is shown, the tile below it suffices.
  * @param {HTMLImageElement} picture
  */
 async function failedThumbnail(picture) {
-  const answer = await fetch(picture.src).catch(() => null);
-  const tried = tries.get(picture) ?? 0;
-  const late = answer?.status === 204 && Number(answer.headers.get("Retry-After"));
-  if (tried >= TRIES || !(answer?.status === 200 || late)) return picture.remove();
-  tries.set(picture, tried + 1);
-  if (late) await wait(late * (1 + Math.random()));
-  if (picture.isConnected) askAgain(picture);
+  Object.assign(picture, { hidden: true, loading: "eager" });
+  if (!(await retried(picture))) picture.remove();
 }
 
 /**
@@ -68,7 +83,9 @@ async function failedThumbnail(picture) {
  * @param {HTMLImageElement} picture
  */
 async function failed(picture) {
-  if (picture.closest(".mf-thumb")) return picture.getAttribute("src") && failedThumbnail(picture);
+  if (!picture.getAttribute("src")) return;
+  if (picture.closest(THUMBS)) return failedThumbnail(picture);
+  if (picture.closest(CARDS)) return void retried(picture);
   const frame = /** @type {HTMLElement | null} */ (picture.closest("[data-mf-picture]"));
   if (!frame || !picture.getAttribute("src")) return;
   const url = picture.currentSrc || picture.src;
@@ -103,13 +120,16 @@ export function look(place) {
     if (picture.complete && picture.naturalWidth) arrived(picture);
     else if (picture.complete && picture.getAttribute("src") && picture.loading !== "lazy") failed(picture);
   }
-  for (const picture of /** @type {NodeListOf<HTMLImageElement>} */ (place.querySelectorAll(".mf-thumb img"))) {
+  /** @type {NodeListOf<HTMLImageElement>} */
+  const pictures = place.querySelectorAll(`:is(${THUMBS}, ${CARDS}) img`);
+  for (const picture of pictures) {
     if (picture.complete && !picture.naturalWidth) failed(picture);
   }
 }
 
 /** @param {HTMLImageElement} picture */
 function arrived(picture) {
+  if (picture.naturalWidth && picture.closest(THUMBS)) picture.hidden = false;
   const frame = /** @type {HTMLElement | null} */ (picture.closest("[data-mf-picture]"));
   if (!frame || !picture.naturalWidth) return;
   mark(frame, "shown");
@@ -117,7 +137,8 @@ function arrived(picture) {
 }
 
 export function start() {
-  const each = (/** @type {Event} */ event, /** @type {(picture: HTMLImageElement) => void} */ act) => event.target instanceof HTMLImageElement && act(event.target);
+  const each = (/** @type {Event} */ event, /** @type {(picture: HTMLImageElement) => void} */ act) =>
+    event.target instanceof HTMLImageElement && act(event.target);
   document.addEventListener("load", (event) => each(event, arrived), true);
   document.addEventListener("error", (event) => each(event, failed), true);
   on("click", (event) => near(event, "[data-mf-redraw]") && redraw(near(event, "[data-mf-redraw]")));

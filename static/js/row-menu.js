@@ -1,7 +1,8 @@
 /**
  * The menu of a document's row. The page holds it once per list; it is filled in where it opens.
  */
-import { htmx, near, on } from "./dom.js";
+import { near, on } from "./dom.js";
+import { htmx } from "./host.js";
 
 const doc = document;
 const GAP = 4; // pixels between the button and its menu
@@ -50,6 +51,13 @@ function close() {
   shown()?.hidePopover();
 }
 
+/** @param {FocusEvent} event the focus moved on with Tab */
+function left({ currentTarget, relatedTarget }) {
+  const menu = /** @type {HTMLElement} */ (currentTarget);
+  const isLeft = relatedTarget instanceof Node && !menu.contains(relatedTarget);
+  if (isLeft && menu.matches(":popover-open")) menu.hidePopover();
+}
+
 /** @param {HTMLElement} button */
 function open(button) {
   const known = shown();
@@ -60,6 +68,7 @@ function open(button) {
   doc.querySelectorAll(".mf-row-menu").forEach((old) => old.remove());
   button.after(menu);
   htmx()?.process(menu);
+  menu.addEventListener("focusout", left);
   menu.addEventListener("toggle", () => button.setAttribute("aria-expanded", String(menu.matches(":popover-open"))));
   button.focus(); // where the focus returns when the menu closes
   menu.showPopover();
@@ -90,12 +99,6 @@ function keyed(event) {
     event.preventDefault();
     return open(button);
   }
-  const items = /** @type {HTMLElement[]} */ ([...(near(event, ".mf-row-menu")?.querySelectorAll("a, button") ?? [])]);
-  const at = items.indexOf(/** @type {HTMLElement} */ (doc.activeElement));
-  const next = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: items.length - 1 }[event.key];
-  if (at < 0 || next === undefined) return;
-  event.preventDefault();
-  items.at(next % items.length)?.focus();
 }
 
 /** @param {Event} event the menu does not follow its button */

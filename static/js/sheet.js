@@ -2,6 +2,7 @@
  * The sheet: a record beside its list, with its own URL.
  */
 import { announce, near, on } from "./dom.js";
+import { openerOf } from "./menus.js";
 import * as unsaved from "./unsaved.js";
 
 const doc = document;
@@ -43,7 +44,9 @@ export function showNotice(notices) {
 function sheetClosed() {
   sheetBody?.replaceChildren();
   if (history.state?.mfSheet) history.back();
-  if (doc.activeElement === doc.body) (doc.getElementById(opener) ?? doc.getElementById("main"))?.focus();
+  const back = doc.getElementById(opener);
+  const menu = back?.closest("details.mf-menu:not([open])");
+  if (doc.activeElement === doc.body) (menu ? openerOf(menu) : (back ?? doc.getElementById("main")))?.focus();
 }
 
 sheet?.addEventListener("close", sheetClosed);

@@ -1,12 +1,13 @@
 /**
- * Decides which files enter the upload queue and which are refused before anything is sent. Photos over the limit can be
- * reduced.
+ * Decides which files enter the upload queue and which are refused before anything is sent. Photos over the limit can
+ * be reduced.
  */
 import { belongsToDisc, canShrink, endingByContent, isDisc, refusal, rightName, smaller } from "./files.js";
-import { isOffered, newItem, takesPlace } from "./upload-item.js";
+import { newItem } from "./upload-item.js";
 import * as page from "./upload-page.js";
 import * as queue from "./upload-queue.js";
 import * as view from "./upload-row.js";
+import { isOffered, takesPlace } from "./upload-states.js";
 import { newKey } from "./transfer.js";
 import { overflowWords, plural, renamedWords, roomWords, skippedWords } from "./upload-words.js";
 
@@ -16,7 +17,12 @@ import { overflowWords, plural, renamedWords, roomWords, skippedWords } from "./
 const SHRINKING = "Making a smaller copy…";
 const UNREAD = "This file or folder couldn’t be read. Check it on your device, then select it again.";
 
-/** @param {number} free remaining capacity of the record @param {number} queued files already in the queue @param {number} count @returns {number} how many more of them fit */
+/**
+ * @param {number} free remaining capacity of the record
+ * @param {number} queued files already in the queue
+ * @param {number} count
+ * @returns {number} how many more of them fit
+ */
 export const fitting = (free, queued, count) => Math.max(0, Math.min(count, free - queued));
 
 /** @param {HTMLElement} zone @param {File[]} files @param {string[]} [unread] paths of unreadable files */
@@ -25,7 +31,8 @@ export async function add(zone, files, unread = []) {
   if (!manager) return;
   const widget = page.learn(manager);
   const { accepts } = page.limitsOf(zone);
-  const names = await Promise.all(files.map(async (file) => rightName(file.name, await endingByContent(file), accepts)));
+  const nameOf = async (/** @type {File} */ file) => rightName(file.name, await endingByContent(file), accepts);
+  const names = await Promise.all(files.map(nameOf));
   const [disc, skipped] = [isDisc(files), /** @type {File[]} */ ([])];
   const fresh = files.flatMap((file, at) => {
     const becomes = names[at] ?? "";
@@ -50,7 +57,7 @@ export async function add(zone, files, unread = []) {
 function whyNot({ file, limits, widget, becomes, agreed }) {
   const chosen = queue.itemsOf(widget).filter(takesPlace).length;
   const full = { code: "too-many", message: roomWords(limits.one, widget.free, limits.maxFiles) };
-  const question = becomes && !agreed ? { code: "renamed", message: renamedWords(file.name, becomes) } : null;
+  const question = becomes && !agreed ? { code: "renamed", message: renamedWords(becomes) } : null;
   return refusal(file, limits, becomes || file.name) ?? question ?? (fitting(widget.free, chosen, 1) ? null : full);
 }
 
@@ -61,14 +68,20 @@ function whyNot({ file, limits, widget, becomes, agreed }) {
 export function admit(item) {
   const why = whyNot(item);
   item.row.dataset.mfCode = why?.code ?? "";
-  item.row.toggleAttribute("data-mf-can-shrink", why?.code === "too-large" && canShrink(item.file, item.limits.accepts));
+  item.row.toggleAttribute(
+    "data-mf-can-shrink",
+    why?.code === "too-large" && canShrink(item.file, item.limits.accepts),
+  );
   view.offerName(item.row, item.becomes);
   if (why) queue.change(item, "refused", why.message);
   else queue.change(item, item.widget.mode === "view" ? queue.waiting() : "held");
   drawOffers(item.widget);
 }
 
-/** @param {Widget} widget Offers to answer all questions at once if there are several. */
+/**
+ * Offers to answer all questions about names at once if there are several.
+ * @param {Widget} widget
+ */
 function drawOffers(widget) {
   const offered = queue.itemsOf(widget).filter(isOffered);
   for (const { row } of offered) view.offerAll(row, offered.length);
@@ -130,11 +143,13 @@ function sayTaken(widget, fresh, skipped = []) {
   const refused = fresh.filter(({ state }) => state === "refused");
   const taken = plural(fresh.length - refused.length, "file");
   if (!fresh.length && !skipped.length) page.say(widget, "No files found.");
-  if (fresh.length > refused.length) page.say(widget, widget.mode === "view" ? `Adding ${taken}.` : `${taken} will be added when you save.`);
+  if (fresh.length > refused.length)
+    page.say(widget, widget.mode === "view" ? `Adding ${taken}.` : `${taken} will be added when you save.`);
   const tooMany = refused.filter(({ row }) => row.dataset.mfCode === "too-many");
   const { one, maxFiles } = refused[0]?.limits ?? { one: "", maxFiles: 0 };
-  if (refused.length > 2 && tooMany.length === refused.length) page.say(widget, overflowWords(refused.length, one, maxFiles));
-  else if (refused.length > 2) page.say(widget, `${refused.length} files can’t be added. See the reason next to each file.`);
+  if (refused.length > 2 && tooMany.length === refused.length)
+    page.say(widget, overflowWords(refused.length, one, maxFiles));
+  else if (refused.length > 2)
+    page.say(widget, `${refused.length} files can’t be added. See the reason next to each file.`);
   else refused.forEach(({ file, words }) => page.say(widget, `${file.name}: ${words}`));
 }
-

@@ -8,8 +8,8 @@ const WORDS = {
   0: "Can’t reach the server.",
   401: "You were signed out.",
   403: "A firewall or proxy between you and the server blocked this file. Contact your administrator.",
-  407: "A proxy between you and the server asks you to sign in first.",
   404: "This record no longer exists.",
+  407: "A proxy between you and the server asks you to sign in first.",
   408: "The connection was too slow.",
   409: "This file wasn’t added because something changed in the meantime. Check the list, then try again.",
   413: "A proxy between you and the server doesn’t let files of this size through. Contact your administrator.",
@@ -28,10 +28,11 @@ const WORDS = {
 };
 
 /** @param {number} status @returns {string} for a response without its own message, which a proxy may have sent */
-export const statusWords = (status) => WORDS[status] ?? (status >= 500 ? "Something went wrong on our end." : "The server didn’t accept this file.");
+export const statusWords = (status) =>
+  WORDS[status] ?? (status >= 500 ? "Something went wrong on our end." : "The server didn’t accept this file.");
 
-/** @param {string} name @param {string} becomes */
-export function renamedWords(name, becomes) {
+/** @param {string} becomes the name under which the file can be added */
+export function renamedWords(becomes) {
   const ending = becomes.slice(becomes.lastIndexOf("."));
   return `The content of this file is that of a ${ending} file. Add it under the name ${becomes}?`;
 }
@@ -40,7 +41,8 @@ const MOST_NAMED = 3;
 /** @param {string[]} names @returns {string} about files of a CD that are no documents */
 export function skippedWords(names) {
   const more = names.length > MOST_NAMED ? ` and ${names.length - MOST_NAMED} more` : "";
-  return `Skipped ${plural(names.length, "file")} of the disc that ${names.length === 1 ? "is not a document" : "are not documents"}: ${names.slice(0, MOST_NAMED).join(", ")}${more}.`;
+  const are = names.length === 1 ? "is not a document" : "are not documents";
+  return `Skipped ${plural(names.length, "file")} of the disc that ${are}: ${names.slice(0, MOST_NAMED).join(", ")}${more}.`;
 }
 
 /** @param {number} count @param {string} word */
@@ -55,7 +57,9 @@ export function durationWords(seconds) {
 /** @param {number} bytes sent @param {number} total @param {number} speed bytes a second, 0 = not known */
 export function progressWords(bytes, total, speed) {
   const percent = `${Math.floor((100 * bytes) / total)}%`;
-  return speed > 0 ? `${percent} · ${sizeWords(speed)}/s · about ${durationWords((total - bytes) / speed)} left` : percent;
+  return speed > 0
+    ? `${percent} · ${sizeWords(speed)}/s · about ${durationWords((total - bytes) / speed)} left`
+    : percent;
 }
 
 /** @param {string} one "visit" @returns {string} "a visit" */

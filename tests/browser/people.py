@@ -154,7 +154,7 @@ class Person:
     def _full(self, patient: Any) -> int:
         insurance = self.world.record("insurance", patient, self.email, company_name="Sample Mutual")
         for number in range(self.world.kind("insurance").max_files):
-            self.attach(insurance, f"Card {number + 1}.png")
+            self.attach(insurance, f"Card {number + 1}.png", category="card")
         return int(insurance.id)
 
 

@@ -128,6 +128,11 @@ def without_answer(address: str, state: State) -> State:
     return waiting
 
 
+def narrow(page: Page) -> None:
+    """Make the window as narrow as a phone."""
+    page.set_viewport_size({"width": 390, "height": 844})
+
+
 def tick(*numbers: int) -> Callable[[Page], None]:
     """Choose rows of a list by their place."""
 
@@ -269,6 +274,9 @@ SIGNED_OUT: Mapping[str, State] = {
 SIGNED_IN: Mapping[str, State] = {
     "home": at("/"),
     "patient": at("/patients/{patient}"),
+    "patient-documents": at("/patients/{patient}/documents"),
+    "patient-profile": at("/patients/{patient}/profile"),
+    "patient-new-menu": then(at("/patients/{patient}"), press(".mf-new-menu summary", ".mf-new-menu .mf-pop")),
     "patient-form": at("/patients/{patient}/edit"),
     "patient-form-errors": then(at("/patients/new"), press(SAVE, ".mf-summary")),
     "records": LIST,
@@ -277,6 +285,9 @@ SIGNED_IN: Mapping[str, State] = {
     "sheet": SHEET,
     "sheet-empty": BARE,
     "sheet-full": opened("full", "insurances", "insurance"),
+    "sheet-grid": then(SHEET, press("[data-mf-layout-as=grid]", "[data-mf-layout=grid]")),
+    "sheet-row-menu": then(SHEET, ROW_MENU),
+    "sheet-order": then(SHEET, press(".mf-sort-menu summary", ".mf-sort-menu .mf-pop")),
     "sheet-edit-row": then(SHEET, EDIT_ROW),
     "sheet-edit-row-conflict": then(SHEET, EDIT_ROW, document_edited_twice, press(SAVE_ROW, ".mf-clash")),
     "sheet-form-conflict": then(EDIT_RECORD, edited_twice, press(SAVE, ".mf-clash")),
@@ -368,6 +379,8 @@ SIGNED_IN: Mapping[str, State] = {
     "sheet-deleted": then(SHEET, ROW_MENU, press(".mf-row-menu [data-mf-action=delete]", "[data-mf-action=undo]")),
     "sheet-twin": then(BARE, choose(GROWTH, shown=".mf-row"), choose(GROWTH_AGAIN, shown=".mf-twin")),
     "sheet-menu": then(SHEET, MENU),
+    "record-add": then(at("/visit/{visit}"), narrow, press(".mf-add", ".mf-add-menu button")),
+    "card": then(at("/insurance/{full}"), narrow, press(".mf-show-card", ".mf-wallet[open]")),
     "records-undo": then(opened("doomed"), MENU, press(".mf-menu-square .mf-danger", "#mf-notices form")),
 }
 # What a browser reports about an answer that a state is there to show.

@@ -3,7 +3,7 @@
 from playwright.sync_api import Page, expect
 
 from tests.browser.people import Person
-from tests.browser.widget import card, dots, focused, names, open_visit, row
+from tests.browser.widget import card, dots, focused, names, open_visit, order, row
 
 
 def test_enter_opens_a_card_and_the_sheet_holds_the_focus_until_escape(page: Page, person: Person) -> None:
@@ -101,6 +101,41 @@ def test_arrows_move_in_the_menu_of_a_row_and_escape_closes_only_the_menu(page: 
     expect(menu).to_be_hidden()
     expect(sheet).to_be_visible()
     expect(dots(row(page, "1.txt"))).to_be_focused()
+
+
+def test_tab_closes_the_menu_of_a_row(page: Page, person: Person) -> None:
+    open_visit(page, person.visit("1.txt", "2.txt"))
+    dots(row(page, "2.txt")).press("Enter")
+    page.keyboard.press("End")
+    page.keyboard.press("Tab")
+    expect(page.locator(".mf-row-menu:popover-open")).to_have_count(0)
+    expect(dots(row(page, "2.txt"))).to_have_attribute("aria-expanded", "false")
+    assert focused(page) not in ("BODY", "Move to trash 2.txt")
+
+
+def test_escape_closes_the_menu_of_a_record_before_its_sheet(page: Page, person: Person) -> None:
+    sheet = open_visit(page, person.visit("1.txt"))
+    summary = sheet.locator(".mf-menu-square summary")
+    summary.press("ArrowDown")
+    expect(sheet.get_by_role("link", name="View history")).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(sheet.get_by_role("button", name="Move visit to trash")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(sheet.get_by_role("link", name="View history")).to_be_hidden()
+    expect(summary).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(sheet).to_have_count(0)
+
+
+def test_order_is_chosen_by_arrow_keys(page: Page, person: Person) -> None:
+    open_visit(page, person.visit("2.txt", "1.txt"))
+    summary = page.locator(".mf-sort-menu summary")
+    summary.press("ArrowDown")
+    expect(order(page, "Name")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(summary).to_have_text("Sorted by Name ascending")
+    expect(summary).to_be_focused()
+    assert names(page) == ["1.txt", "2.txt"]
 
 
 def test_first_tab_of_a_page_skips_to_its_content(page: Page, person: Person) -> None:

@@ -14,6 +14,7 @@ from tests.browser.widget import (
     menu,
     names,
     open_visit,
+    order,
     pick,
     press,
     row,
@@ -38,14 +39,6 @@ def four(person: Person) -> int:
     person.attach(visit, GROWTH)
     person.attach(visit, SCAN, content=samples.txt("Short."))
     return int(visit.id)
-
-
-def order(page: Page, name: str) -> Locator:
-    """The link that sorts by this, in the opened menu."""
-    menu = page.locator(".mf-sort-menu")
-    if menu.get_attribute("open") is None:
-        menu.locator("summary").click()
-    return menu.get_by_role("link", name=name, exact=True)
 
 
 @pytest.mark.parametrize("name", SORTED)
@@ -124,6 +117,28 @@ def test_search_appears_with_the_fourth_document(page: Page, person: Person) -> 
     expect(search(page)).to_be_hidden()
     pick(page, "Scan.jpg")
     expect(search(page)).to_be_visible()
+
+
+def test_grid_is_remembered_and_keeps_the_actions_of_a_row(page: Page, person: Person) -> None:
+    visit = person.visit(LETTER, GROWTH, NOTE)
+    page.goto(f"/visit/{visit.id}")
+    grid, body = page.get_by_role("button", name="Grid"), page.locator(".mf-body")
+    grid.press("Enter")
+    expect(body).to_have_attribute("data-mf-layout", "grid")
+    expect(grid).to_have_attribute("aria-pressed", "true")
+    expect(grid).to_be_focused()
+    tops = page.locator(".mf-row").evaluate_all("(rows) => rows.map((row) => row.getBoundingClientRect().top)")
+    assert len(set(tops)) == 1
+    press(page, "Move to trash", LETTER)
+    expect_names(page, [NOTE, GROWTH])
+    page.reload()
+    expect(body).to_have_attribute("data-mf-layout", "grid")
+    open_visit(page, visit)
+    expect(body).to_have_attribute("data-mf-layout", "grid")
+    page.get_by_role("button", name="List", exact=True).click()
+    expect(body).to_have_attribute("data-mf-layout", "list")
+    page.reload()
+    expect(body).to_have_attribute("data-mf-layout", "list")
 
 
 def edit(page: Page, name: str) -> Locator:

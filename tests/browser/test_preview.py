@@ -110,6 +110,20 @@ def test_keys_step_through_the_list_and_the_focus_returns_to_its_row(page: Page,
     expect(page.get_by_role("link", name="B.png", exact=True)).to_be_focused()
 
 
+def test_strip_leads_to_every_document_of_the_list(page: Page, person: Person) -> None:
+    one = record(person, C_txt=samples.txt("three"), B_png=samples.png(), A_pdf=samples.pdf())
+    start(page, one, "A.pdf")
+    strip = page.get_by_role("navigation", name="Documents in this list")
+    expect(strip.locator("a > .mf-hidden")).to_have_text(["A.pdf", "B.png", "C.txt"])
+    expect(strip.locator("[aria-current]")).to_have_accessible_name("A.pdf")
+    strip.get_by_role("link", name="C.txt").press("Enter")
+    shown(page, "C.txt")
+    expect(strip.get_by_role("link", name="C.txt")).to_be_focused()
+    expect(strip.locator("[aria-current]")).to_have_accessible_name("C.txt")
+    strip.get_by_role("link", name="A.pdf").click()
+    shown(page, "A.pdf")
+
+
 def test_open_in_the_menu_shows_only_pictures_rendered_by_the_server(page: Page, person: Person) -> None:
     one = record(person, B_pdf=samples.pdf(), A_jpg=samples.jpeg(1200, 900))
     asked: list[Request] = []

@@ -7,7 +7,11 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from medfiles.database.session import transaction
 from medfiles.models import AuditEvent
 from tests.browser.people import Complaints, Person, Site
-from tests.browser.widget import badge, card, expect_names, open_visit
+from tests.browser.widget import badge, card, expect_names, open_visit, row
+
+CONTROLS = """() => [...document.querySelectorAll("button, summary, input, select, [role=button], .mf-button")]
+  .filter((one) => one.checkVisibility())
+  .map((one) => one.outerHTML.slice(0, 160))"""
 
 
 def start_visit(page: Page, person: Person) -> None:
@@ -65,6 +69,24 @@ def test_sheet_has_the_address_of_its_record_and_back_closes_it(page: Page, pers
     page.go_back()
     expect(page.locator("#mf-sheet[open]")).to_have_count(0)
     expect(page).to_have_url(f"/patients/{visit.patient_id}/visits")
+
+
+def test_printed_record_names_the_birth_date_and_leaves_out_controls(page: Page, person: Person) -> None:
+    visit = person.visit("Letter.pdf", "Growth.png")
+    for shown in (lambda: page.goto(f"/visit/{visit.id}"), lambda: open_visit(page, visit)):
+        page.emulate_media(media="screen")
+        shown()
+        page.emulate_media(media="print")
+        expect(page.get_by_text("born 2 Mar 2018").locator("visible=true")).to_have_count(1)
+        expect(row(page, "Letter.pdf")).to_be_visible()
+        assert page.evaluate(CONTROLS) == []
+
+
+def test_sheet_is_printed_whole(page: Page, person: Person) -> None:
+    visit = person.visit()
+    person.pile(visit, 50)
+    open_visit(page, visit)
+    assert page.pdf().count(b"/Type /Page\n") > 2
 
 
 def test_sidebar_leads_to_another_patient(page: Page, person: Person) -> None:

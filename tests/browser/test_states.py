@@ -15,7 +15,10 @@ from tests.support.extent import Extent
 from tests.support.factories import at_work
 
 STATES = {**SIGNED_OUT, **SIGNED_IN}
-LOOKS: tuple[tuple[Literal["light", "dark"], int], ...] = (("light", 390), ("dark", 1440))
+LOOKS: tuple[tuple[Literal["light", "dark"], int], ...] = (
+    ("light", 390), ("dark", 1280), ("dark", 390), ("light", 1280),
+)  # fmt: skip
+NARROWEST, ZOOMED = 320, 640  # the second: a window of 1280 pixels at 200 %
 ASK_AXE = "([context, options]) => axe.run(context, options).then(({ violations }) => ({ violations }))"
 ALIKE = [[".mf-api-section > :is(.mf-op, .mf-code):nth-of-type(n + 4)"]]  # dozens are made by one template
 RULES = {
@@ -70,8 +73,7 @@ def scene(
 
 
 def test_axe_finds_no_violation(scene: Scene, extent: Extent) -> None:
-    """Of those tried, every other on a phone by daylight and the rest on a wide screen in the dark; with --full all
-    in both, and of the API's page all that is alike."""
+    """Of those tried, each in one of four looks; with --full all in all, and of the API's page all that is alike."""
     context = {} if extent.full else {"exclude": ALIKE}
     for look, width in LOOKS if extent.full else [LOOKS[[*STATES].index(scene.name) // 4 % len(LOOKS)]]:
         scene.page.set_viewport_size({"width": width, "height": 900})
@@ -80,10 +82,11 @@ def test_axe_finds_no_violation(scene: Scene, extent: Extent) -> None:
         assert found.violations_count == 0, found.generate_report()
 
 
-def test_page_fits_the_narrowest_phone(scene: Scene) -> None:
-    scene.page.set_viewport_size({"width": 360, "height": 740})
-    for wide in ("document.documentElement", "document.querySelector('dialog[open]')"):
-        assert scene.page.evaluate(f"(({wide})?.scrollWidth ?? 0) <= 360")
+def test_page_fits_the_narrowest_phone_and_a_zoomed_window(scene: Scene) -> None:
+    for width in (ZOOMED, NARROWEST):
+        scene.page.set_viewport_size({"width": width, "height": 740})
+        for wide in ("document.documentElement", "document.querySelector('dialog[open]')"):
+            assert scene.page.evaluate(f"({wide})?.scrollWidth ?? 0") <= width
 
 
 def test_nothing_disappears_in_forced_colors(scene: Scene) -> None:

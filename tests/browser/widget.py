@@ -46,6 +46,14 @@ def menu(row: Locator) -> Locator:
     return row.locator(".mf-row-menu")
 
 
+def order(page: Page, name: str) -> Locator:
+    """The link that sorts by this, in the opened menu."""
+    menu = page.locator(".mf-sort-menu")
+    if menu.get_attribute("open") is None:
+        menu.locator("summary").click()
+    return menu.get_by_role("link", name=name, exact=True)
+
+
 def names(page: Page) -> list[str]:
     return page.locator(".mf-row .mf-file-name").all_inner_texts()
 
