@@ -31,7 +31,8 @@ const TYPES = [
 const UNFINISHED = /(?:;\d{1,5}|\.(?:download|crdownload|opdownload|part|partial|tmp))$/i;
 const OTHER_FORMAT =
   /^\.(mp[34]|m4a|wav|ogg|flac|mov|avi|mkv|webm|zip|rar|7z|gz|tar|iso|dmg|apk|dll|bin|pptx?|od[tsp]|pages|psd|ai|eps)$/;
-const NEVER_TEXT = /^\.(html?|xhtml|shtml|mht|mhtml|svg|asp|bat|cmd|com|exe|hta|jar|js|jse|jsp|lnk|msi|php|ps1|reg|scr|sh|url|vb[es]|ws[fh])$/;
+const WEB_PAGE = /^\.(html?|xhtml|shtml|mht|mhtml|svg)$/;
+const SCRIPT = /^\.(asp|bat|cmd|com|exe|hta|jar|js|jse|jsp|lnk|msi|php|ps1|reg|scr|sh|url|vb[es]|ws[fh])$/;
 /** @type {[number, RegExp, string][]} offset, first bytes and the usual ending */
 const SIGNATURES = [
   [0, /^\xff\xd8\xff/, ".jpg"],
@@ -49,9 +50,14 @@ const SIGNATURES = [
 export const sameType = (ending) => TYPES.find((endings) => endings.includes(ending)) ?? [ending];
 
 /** @param {Blob} blob @returns {Promise<string>} each byte as a character */
-const letters = async (blob) => Array.from(new Uint8Array(await blob.arrayBuffer()), (byte) => String.fromCharCode(byte)).join("");
+async function letters(blob) {
+  return Array.from(new Uint8Array(await blob.arrayBuffer()), (byte) => String.fromCharCode(byte)).join("");
+}
 
-/** @param {File} file @returns {Promise<string>} the usual ending of its type; "" if it is not known or the file cannot be read */
+/**
+ * @param {File} file
+ * @returns {Promise<string>} the usual ending of its type; "" if it is not known or the file cannot be read
+ */
 export async function endingByContent(file) {
   try {
     const head = await letters(file.slice(0, HEAD));
@@ -74,7 +80,8 @@ async function packageEnding(file) {
 
 /** @param {File} file of an older version of Office @returns {Promise<string>} */
 async function olderEnding(file) {
-  const names = (await letters(file.slice(0, 16 * TAIL)) + (await letters(file.slice(Math.max(0, file.size - TAIL))))).replaceAll("\0", "");
+  const ends = [file.slice(0, 16 * TAIL), file.slice(Math.max(0, file.size - TAIL))];
+  const names = (await Promise.all(ends.map(letters))).join("").replaceAll("\0", "");
   if (names.includes("EncryptedPackage")) return "";
   if (names.includes("WordDocument")) return ".doc";
   return names.includes("Workbook") ? ".xls" : "";
@@ -97,7 +104,8 @@ export function rightName(name, found, accepts) {
   const types = sameType(found);
   const fits = types.includes(ending) && accepts.includes(ending);
   if (!found || (fits && endingOf(name) === ending)) return "";
-  if (found === TEXT && (accepts.includes(endingOf(name)) || NEVER_TEXT.test(ending) || OTHER_FORMAT.test(ending))) return "";
+  const isNoText = [WEB_PAGE, SCRIPT, OTHER_FORMAT].some((others) => others.test(ending));
+  if (found === TEXT && (accepts.includes(endingOf(name)) || isNoText)) return "";
   const right = fits ? ending : types.find((each) => accepts.includes(each));
   return right ? withEnding(cleaned(name), right) : "";
 }
@@ -118,5 +126,9 @@ const PROGRAM = /\.(?:exe|dll|inf|ini|ico|cab|msi|bat|cmd|ocx|sys|dat|jar|css|js
 /** @param {File[]} files @returns {boolean} whether they come from a CD with images */
 export const isDisc = (files) => files.some(({ name }) => INDEX.test(name));
 
-/** @param {File} file of a CD @param {boolean} isImage @returns {boolean} whether it is the table of contents, or belongs to the program that shows the images */
-export const belongsToDisc = ({ name }, isImage) => INDEX.test(name) || (!isImage && (/^autorun\./i.test(name) || PROGRAM.test(name)));
+/**
+ * @param {File} file of a CD @param {boolean} isImage
+ * @returns {boolean} whether it is the table of contents, or belongs to the program that shows the images
+ */
+export const belongsToDisc = ({ name }, isImage) =>
+  INDEX.test(name) || (!isImage && (/^autorun\./i.test(name) || PROGRAM.test(name)));

@@ -42,8 +42,8 @@ export const visible = (files) => [...files].filter((file) => !hidden(pathOf(fil
 
 /**
  * Returns the dropped files, and all files in dropped folders. Must be called while the drop event is being handled:
- * the list is empty afterwards. An attachment dragged from a mail program may have an entry that cannot be read although
- * the file itself can.
+ * the list is empty afterwards. An attachment dragged from a mail program may have an entry that cannot be read,
+ * although the file itself can.
  * @param {DataTransfer} transfer
  * @param {(path: string) => void} unread called for each unreadable file or folder
  * @returns {Promise<File[]>}

@@ -36,8 +36,8 @@ import { plural } from "./upload-words.js";
  */
 
 /**
- * @param {HTMLElement} zone @param {Widget} widget @param {File} file @param {string} [becomes] @param {boolean} [agreed]
- * @returns {Item}
+ * @param {HTMLElement} zone @param {Widget} widget @param {File} file
+ * @param {string} [becomes] @param {boolean} [agreed] @returns {Item}
  */
 export function newItem(zone, widget, file, becomes = "", agreed = false) {
   const [limits, row, sent] = [limitsOf(zone), makeRow(zone, file), {}];
