@@ -9,7 +9,9 @@ import { progressWords } from "./upload-words.js";
  * @typedef {"refused" | "held" | "queued" | "sending" | "processing" | "waiting" | "paused" | "failed" | "cancelling"
  *   | "done"} State
  */
-/** @typedef {"add-all" | "add-as" | "add-now" | "cancel" | "dismiss" | "retry" | "smaller"} Action a button of the row */
+/**
+ * @typedef {"add-all" | "add-as" | "add-now" | "cancel" | "dismiss" | "retry" | "smaller"} Action a button of the row
+ */
 /** @typedef {{ signedOut: boolean, now: number }} Moment */
 /**
  * @typedef {object} Row of the table

@@ -42,7 +42,8 @@ const MOST_NAMED = 3;
 export function skippedWords(names) {
   const more = names.length > MOST_NAMED ? ` and ${names.length - MOST_NAMED} more` : "";
   const are = names.length === 1 ? "is not a document" : "are not documents";
-  return `Skipped ${plural(names.length, "file")} of the disc that ${are}: ${names.slice(0, MOST_NAMED).join(", ")}${more}.`;
+  const named = names.slice(0, MOST_NAMED).join(", ");
+  return `Skipped ${plural(names.length, "file")} of the disc that ${are}: ${named}${more}.`;
 }
 
 /** @param {number} count @param {string} word */
