@@ -107,18 +107,16 @@ def inspect(path: Path, extension: str, sandbox: Sandbox, accepts: Collection[st
         case {"damaged": expected}:
             raise ContentMismatch(refusals.damaged(expected, extension))
         case {"unsupported": kind}:
-            raise _mismatch(extension)(refusals.unsupported(kind, extension, shown))
+            expected = BY_ALIAS.get(extension)
+            mismatch = expected is not None and set(expected.extensions) & set(shown)
+            raise (ContentMismatch if mismatch else TypeNotAllowed)(refusals.unsupported(kind, extension, shown))
         case {"unlike": _}:
             raise TypeNotAllowed(refusals.unknown(extension, shown))
     return Found(answer["media_type"], answer["pages"], answer["extension"])
 
 
-def _mismatch(extension: str) -> type[Rejected]:
-    return ContentMismatch if extension in BY_ALIAS else TypeNotAllowed
-
-
 def recognise(path: Path, extension: str, sandbox: Sandbox) -> Found | None:
-    """Detect the type of a file that is kept whatever it is. Return None if the type is unknown."""
+    """Detect the type of a file that is kept in any case. Return None if the type is unknown."""
     if path.stat().st_size == 0:
         return None
     answer = sandbox.run("inspect", file=path, extension=extension)

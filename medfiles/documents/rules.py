@@ -76,7 +76,7 @@ def too_large(record_type: RecordType) -> TooLarge:
 
 def require_document(record_type: RecordType, name: str, found: Found) -> None:
     """Raise TypeNotAllowed for a text whose name says that it is no document, such as a script or a system file."""
-    reason = refusals.named_for_other_use(name, detection.declared_extension(name), record_type.accepts)
+    reason = refusals.named_for_other_use(name, detection.declared_extension(name), record_type.takes)
     if reason and BY_EXTENSION[found.extension].inspector == "text":
         raise TypeNotAllowed(reason)
 

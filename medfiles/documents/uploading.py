@@ -145,7 +145,7 @@ class UploadService(Service):
             raise EmptyFile(gettext("This file is empty. Check it on your device, then select it again."))
         details = checked_details(record_type, metadata.details)
         staged.finish()
-        found = detection.inspect(staged.path, detection.declared_extension(sent), self.sandbox, record_type.accepts)
+        found = detection.inspect(staged.path, detection.declared_extension(sent), self.sandbox, record_type.takes)
         original = detection.original_name(metadata.name)
         require_document(record_type, original, found)
         target.name = name = detection.named(sent, found.extension)

@@ -118,7 +118,7 @@ ERRORS = (
     ErrorType(
         errors.TypeNotAllowed, 415, "The content is of no type that this type of record accepts.",
         sample=".exe files can run as programs and are not accepted. "
-        "You can add PDF, Word, JPG, PNG, text, HEIC or WebP.",
+        "You can add PDF, Word, JPG, PNG, text or HEIC.",
     ),
     ErrorType(
         errors.ContentMismatch, 415, "The content is damaged, or of another type than the extension says.",

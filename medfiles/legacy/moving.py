@@ -183,7 +183,8 @@ class Mover:
         declared = detection.declared_extension(written) or detection.extension_of(old.path)
         found = self._recognised(staged, old.name, declared)
         name = detection.named(written, found.extension) if found else written
-        extension = found.extension if found else declared if re.fullmatch(EXTENSION, declared) else ".bin"
+        extension = detection.extension_of(name) if found else declared
+        extension = extension if re.fullmatch(EXTENSION, extension) else ".bin"
         at = _moment(old, self.known.timezone) or record.created_at
         return EntityFile(
             entity_type=kind.name, entity_id=record.id, patient_id=record.patient_id, file_name=name,

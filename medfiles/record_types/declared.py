@@ -59,7 +59,6 @@ class RecordType:
     nouns: str = ""  # "visits"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "accepts", with_implied(self.accepts))
         object.__setattr__(self, "noun", self.noun or self.title.lower())
         object.__setattr__(self, "nouns", self.nouns or self.titles.lower())
 
@@ -83,9 +82,14 @@ class RecordType:
             raise Forbidden(gettext("%(title)s documents do not support this.", title=self.title))
 
     @property
+    def takes(self) -> tuple[str, ...]:
+        """The extensions under which documents are kept: `accepts`, and those that it implies."""
+        return with_implied(self.accepts)
+
+    @property
     def picked_by_extension(self) -> tuple[str, ...]:
         """The extensions that file pickers offer. None if images from CDs are accepted, which have no extension."""
-        return () if ".dcm" in self.accepts else with_aliases(self.accepts)
+        return () if ".dcm" in self.accepts else with_aliases(self.takes)
 
     @property
     def accepts_words(self) -> str:

@@ -44,8 +44,10 @@ def with_aliases(accepts: Iterable[str]) -> tuple[str, ...]:
 
 
 def words_for(extensions: Iterable[str]) -> str:
-    """Return the formats in words: "PDF, Word, JPG, PNG or text"."""
-    return alternatives(dict.fromkeys(BY_EXTENSION[extension].label for extension in extensions))
+    """Return the formats in words: "PDF, Word, JPG, PNG or text". Implied ones go without saying."""
+    given = tuple(extensions)
+    rows = [BY_EXTENSION[extension] for extension in given]
+    return alternatives(dict.fromkeys(row.label for row in rows if row.implied_by not in given))
 
 
 def alternatives(words: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ import { isOffered, newItem } from "./upload-item.js";
 import * as page from "./upload-page.js";
 import * as queue from "./upload-queue.js";
 import * as view from "./upload-row.js";
-import { takesPlace } from "./upload-states.js";
+import { isOffered, takesPlace } from "./upload-states.js";
 import { newKey } from "./transfer.js";
 import { overflowWords, renamedWords, roomWords, skippedWords } from "./upload-words.js";
 
@@ -58,7 +58,7 @@ export async function add(zone, files, unread = []) {
 function whyNot({ file, limits, widget, becomes, agreed }) {
   const chosen = queue.itemsOf(widget).filter(takesPlace).length;
   const full = { code: "too-many", message: roomWords(limits.one, widget.free, limits.maxFiles) };
-  const question = becomes && !agreed ? { code: "renamed", message: renamedWords(file.name, becomes) } : null;
+  const question = becomes && !agreed ? { code: "renamed", message: renamedWords(becomes) } : null;
   return refusal(file, limits, becomes || file.name) ?? question ?? (fitting(widget.free, chosen, 1) ? null : full);
 }
 
@@ -79,7 +79,10 @@ export function admit(item) {
   drawOffers(item.widget);
 }
 
-/** @param {Widget} widget Offers to answer all questions at once if there are several. */
+/**
+ * Offers to answer all questions about names at once if there are several.
+ * @param {Widget} widget
+ */
 function drawOffers(widget) {
   const offered = queue.itemsOf(widget).filter(isOffered);
   for (const { row } of offered) view.offerAll(row, offered.length);

@@ -68,9 +68,6 @@ export function isIdle({ request, state, task }) {
   return !request && (state === "waiting" || state === "paused" || (task !== "send" && state !== "failed"));
 }
 
-/** @param {Item} item */
-export const isOffered = ({ state, row }) => state === "refused" && row.dataset.mfCode === "renamed";
-
 /** @param {Item[]} some of one record @returns {string} */
 export function barWords(some) {
   const count = (/** @type {(item: Item) => boolean} */ wanted) => some.filter(wanted).length;

@@ -220,7 +220,7 @@ def test_images_of_a_disc_are_added_and_the_rest_is_skipped_with_one_line(page: 
     for number in range(2):
         expect(row(page, f"IM00000{number}.dcm")).to_be_visible()
     expect(page.locator("[data-mf-skipped]")).to_have_text(
-        "Skipped 3 files of the disc that are not documents: DICOMDIR, AUTORUN.INF, viewer.exe."
+        "Skipped 3 files of the disc that are not documents: AUTORUN.INF, DICOMDIR, viewer.exe."
     )
     expect(page.locator(".mf-upload")).to_have_count(0)
 

@@ -33,7 +33,7 @@ def test_signatures_and_contents_are_ones_the_sandbox_recognises() -> None:
 
 
 def test_record_types_accept_only_declared_extensions() -> None:
-    assert {extension for kind in RECORD_TYPES for extension in kind.accepts} == set(BY_EXTENSION)
+    assert {extension for kind in RECORD_TYPES for extension in kind.takes} == set(BY_EXTENSION)
 
 
 def test_an_unknown_media_type_is_in_a_group_without_thumbnails() -> None:

@@ -157,14 +157,13 @@ CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f]")
 PADDING = b"\0\x1a"  # at the end of texts from older systems
 SHEBANG = re.compile(rb"#![ \t]*/[\w.+-]+/\S")
 ID3_FRAME = re.compile(rb"[A-Z0-9]{3}[A-Z0-9\0]")
-DATA_SET = re.compile(  # of DICOM, without the preamble: its first element is of group 2 or 8, and short
-    rb"\x02\x00\x00\x00UL\x04\x00|"
+DATA_SET = re.compile(  # of DICOM, without the preamble: its first element is of group 8 and short
     rb"\x08\x00[\x00-\x70]\x00(?:(?:CS|UI|UL|DA|TM|SH|LO).\x00|[\x02-\xff]\x00\x00\x00[ -~])|"
     rb"\x00\x08\x00[\x00-\x70](?:CS|UI|UL|DA|TM|SH|LO)\x00.",
     re.DOTALL,
 )
 PDF_WITHIN = 1024 + len(b"%PDF-")  # readers look for the start of a PDF in this many bytes
-OTHER_STARTS = {"bmp": b"BM", "pdf": b"%PDF-", "webp": b"RIFF", "xml": b"<?xml"}
+OTHER_STARTS = {"bmp": b"BM", "pdf": b"%PDF-", "webp": b"RIFF"}
 BITMAP_HEADERS = {12, 16, 40, 52, 56, 64, 108, 124}
 
 

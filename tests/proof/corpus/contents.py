@@ -59,7 +59,7 @@ def kind_of(extension: str) -> str:
 
 def is_accepted(inside: str, extension: str) -> bool:
     """Whether the record that the extension is sent to takes the content, under whichever name."""
-    accepts = (PROCEDURE if kind_of(extension) == "procedure" else LAB_RESULT).accepts
+    accepts = (PROCEDURE if kind_of(extension) == "procedure" else LAB_RESULT).takes
     return bool({*BY_EXTENSION[inside].extensions, *((".txt",) if inside in TEXTS else ())} & set(accepts))
 
 

@@ -28,6 +28,9 @@ EXPLAINED = {  # part of a refusal, and why a good file may get it
 DAMAGED = {  # names of files that one program reads and others do not
     "badheadersize.bmp": "the size of its header is invalid",
     "chunk_no_fctl.png": "an animation without its control chunk",
+    "invalid_metadata_type.heic": "its metadata crash the decoder",
+    "docx-icon.emf": "a Windows metafile that mentions a PDF",
+    "xlsx-icon.emf": "a Windows metafile that mentions a PDF",
 }
 SLOWEST = 0.5  # seconds for 19 of 20 files, on a machine that does other things as well
 
