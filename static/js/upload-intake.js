@@ -4,7 +4,7 @@
  */
 import { belongsToDisc, canShrink, endingByContent, isDisc, refusal, rightName, smaller } from "./files.js";
 import { _, ngettext } from "./i18n.js";
-import { isOffered, newItem } from "./upload-item.js";
+import { newItem } from "./upload-item.js";
 import * as page from "./upload-page.js";
 import * as queue from "./upload-queue.js";
 import * as view from "./upload-row.js";

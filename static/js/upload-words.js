@@ -32,8 +32,8 @@ const WORDS = {
 export const statusWords = (status) =>
   WORDS[status] ?? (status >= 500 ? _("Something went wrong on our end.") : _("The server didn’t accept this file."));
 
-/** @param {string} name @param {string} becomes */
-export function renamedWords(name, becomes) {
+/** @param {string} becomes the name under which the file can be added */
+export function renamedWords(becomes) {
   const type = becomes.slice(becomes.lastIndexOf("."));
   return _("The content of this file is that of a %(type)s file. Add it under the name %(becomes)s?", { type, becomes });
 }
