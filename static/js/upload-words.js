@@ -35,7 +35,8 @@ export const statusWords = (status) =>
 /** @param {string} becomes the name under which the file can be added */
 export function renamedWords(becomes) {
   const type = becomes.slice(becomes.lastIndexOf("."));
-  return _("The content of this file is that of a %(type)s file. Add it under the name %(becomes)s?", { type, becomes });
+  const values = { type, becomes };
+  return _("The content of this file is that of a %(type)s file. Add it under the name %(becomes)s?", values);
 }
 
 const MOST_NAMED = 3;
