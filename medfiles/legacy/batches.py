@@ -16,9 +16,12 @@ from medfiles.database.session import db, transaction
 from medfiles.documents import detection, lifecycle
 from medfiles.documents.detection import Found
 from medfiles.documents.lifecycle import CHANGED
+from medfiles.documents.rules import require_document
 from medfiles.errors import Conflict, IntegrityFailed, MedfilesError, StorageError
 from medfiles.legacy.folder import LegacyFolder
 from medfiles.models import EntityFile
+from medfiles.record_types.declared import RecordType
+from medfiles.sandbox.pool import Busy
 from medfiles.services import Services
 from medfiles.storage import Staged, digest, journal
 
@@ -41,6 +44,9 @@ class Old(Protocol):
 
     @property
     def id(self) -> int: ...
+
+    @property
+    def name(self) -> str: ...
 
     @property
     def path(self) -> str: ...
@@ -87,6 +93,10 @@ class BatchMover:
     @abstractmethod
     def extension(self, old: Any) -> str:
         """Return the extension that says how to inspect the file."""
+
+    @abstractmethod
+    def kind(self, target: Any) -> RecordType:
+        """Return the type of the record that a document is attached to."""
 
     @abstractmethod
     def row(self, old: Any, target: Any, content: Content) -> EntityFile:
@@ -145,7 +155,7 @@ class BatchMover:
         targets = self.targets(files)
         wanted = [old for old in files if old.id in targets]
         with ThreadPoolExecutor(READERS) as pool:
-            reading = [(old, pool.submit(self._read, old)) for old in wanted]
+            reading = [(old, pool.submit(self._read, old, self.kind(targets[old.id]))) for old in wanted]
             try:
                 while reading:
                     old, future = reading[0]
@@ -159,14 +169,14 @@ class BatchMover:
             finally:
                 _discard([future for _, future in reading])
 
-    def _read(self, old: Old) -> Content:
+    def _read(self, old: Old, record_type: RecordType) -> Content:
         """Stage and inspect a file. Runs in a thread, without the database."""
         staged = self.services.storages.default.stage(ANY_SIZE)
         try:
             for chunk in self._chunks(old):
                 _write(staged, chunk)
             _finish(staged)
-            return Content(staged, self._recognized(staged, self.extension(old)))
+            return Content(staged, self._recognized(staged, old, record_type))
         except BaseException:
             staged.discard()
             raise
@@ -177,10 +187,18 @@ class BatchMover:
         except (OSError, StorageError) as error:
             raise Stays("unreadable", UNREADABLE) from error
 
-    def _recognized(self, staged: Staged, extension: str) -> Found | None:
-        """Detect the file type. Return None if it is unknown or the inspection fails; the file is moved anyway."""
+    def _recognized(self, staged: Staged, old: Old, record_type: RecordType) -> Found | None:
+        """Detect the file type. Return None if it is unknown or the inspection fails; the file is moved anyway.
+
+        Raises Busy if no worker is available, which says nothing about the file.
+        """
         try:
-            return detection.recognise(staged.path, extension, self.services.sandbox)
+            found = detection.recognise(staged.path, self.extension(old), self.services.sandbox)
+            if found:
+                require_document(record_type, old.name, found)
+            return found
+        except Busy:
+            raise
         except MedfilesError:
             return None
 

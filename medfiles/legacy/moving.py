@@ -12,6 +12,7 @@ from sqlalchemy import select
 from medfiles.clock import now
 from medfiles.database.session import db
 from medfiles.documents import detection
+from medfiles.documents.detection import Found
 from medfiles.documents.lifecycle import CHANGED
 from medfiles.errors import Conflict
 from medfiles.jobs import rounds
@@ -87,15 +88,21 @@ class Mover(BatchMover):
         )
 
     def extension(self, old: LegacyFile) -> str:
-        return detection.extension_of(unmigrated.name_of(old.name, old.id)) or detection.extension_of(old.path)
+        written = unmigrated.name_of(old.name, old.id)
+        return detection.declared_extension(written) or detection.extension_of(old.path)
+
+    def kind(self, target: Target) -> RecordType:
+        return self._kind
 
     def row(self, old: LegacyFile, target: Target, content: Content) -> EntityFile:
         record, staged, found = target.record, content.staged, content.found
-        name, gone, kind = unmigrated.name_of(old.name, old.id), record.deleted_at, self._kind
-        extension = key_extension(self.extension(old))
+        gone, kind = record.deleted_at, self._kind
+        written = unmigrated.name_of(old.name, old.id)
+        name, extension = named(written, self.extension(old), found)
         at = _moment(old, self.known.timezone) or record.created_at
         return EntityFile(
             entity_type=kind.name, entity_id=record.id, patient_id=record.patient_id, file_name=name,
+            original_name=detection.original_name(old.name) or None, renamed_from=written if name != written else None,
             file_path=trash_key(gone.date(), extension) if gone else live_key(kind.directory, extension),
             storage=self.services.storages.default.name, file_size=staged.size, sha256=staged.sha256,
             file_type=found.media_type if found else unmigrated.UNKNOWN, pages=found.pages if found else None,
@@ -124,9 +131,11 @@ class Mover(BatchMover):
         return {"old_id": one.old.id, "sha256": one.row.sha256}
 
 
-def key_extension(written: str) -> str:
-    """Return the extension for a document's key: the written one, if keys may have it."""
-    return written if re.fullmatch(EXTENSION, written) else ".bin"
+def named(written: str, declared: str, found: Found | None) -> tuple[str, str]:
+    """Return a document's name, whose extension fits the content if that is known, and the extension for its key."""
+    name = detection.named(written, found.extension) if found else written
+    extension = detection.extension_of(name) if found else declared
+    return name, extension if re.fullmatch(EXTENSION, extension) else ".bin"
 
 
 def _origin(old: LegacyFile, name: str, record: LabResult, user: int | None) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from medfiles.legacy.medikeep import mapping, schema
 from medfiles.legacy.medikeep.bringing import PATIENT, Progress, Source
 from medfiles.legacy.medikeep.ledger import BROUGHT, EARLIER, LEFT_OUT, Ledger
 from medfiles.legacy.medikeep.mapping import Row
-from medfiles.legacy.moving import key_extension
+from medfiles.legacy.moving import named
 from medfiles.models import FIRST_FILE_ID, EntityFile
 from medfiles.record_types.declared import RecordType
 from medfiles.storage import live_key, trash_key
@@ -61,7 +61,8 @@ class SourceFile:
 
     @property
     def extension(self) -> str:
-        return detection.extension_of(unmigrated.name_of(self.name, self.old_id)) or detection.extension_of(self.path)
+        written = unmigrated.name_of(self.name, self.old_id)
+        return detection.declared_extension(written) or detection.extension_of(self.path)
 
 
 @dataclass(frozen=True)
@@ -281,17 +282,17 @@ class FileMover(BatchMover):
     def extension(self, old: SourceFile) -> str:
         return old.extension
 
+    def kind(self, target: Target) -> RecordType:
+        return target.record_type
+
     def row(self, old: SourceFile, target: Target, content: Content) -> EntityFile:
-        staged, found, gone = content.staged, content.found, target.deleted_at
-        name = unmigrated.name_of(old.name, old.old_id)
-        kind, extension, at = (
-            target.record_type,
-            key_extension(old.extension),
-            old.uploaded_at or target.created_at or now(),
-        )
+        staged, found, gone, kind = content.staged, content.found, target.deleted_at, target.record_type
+        written, at = unmigrated.name_of(old.name, old.old_id), old.uploaded_at or target.created_at or now()
+        name, extension = named(written, old.extension, found)
         category, description = category_of(old, kind)
         return EntityFile(
             entity_type=kind.name, entity_id=target.record_id, patient_id=target.patient_id, file_name=name,
+            original_name=detection.original_name(old.name) or None, renamed_from=written if name != written else None,
             file_path=trash_key(gone.date(), extension) if gone else live_key(kind.directory, extension),
             storage=self.services.storages.default.name, file_size=staged.size, sha256=staged.sha256,
             file_type=found.media_type if found else unmigrated.UNKNOWN, pages=found.pages if found else None,
