@@ -52,7 +52,7 @@ class Renumbered(MedfilesError):
     """The number is that of an imported record in the installation it came from. Here, the record has another one."""
 
     code = "renumbered"
-    default = "This lab result has a new number since it was imported. See the Link header."
+    default = N_("This lab result has a new number since it was imported. See the Link header.")
 
 
 class Forbidden(MedfilesError):
