@@ -94,7 +94,8 @@ def patient_profile(patient_id: int) -> ResponseReturnValue:
 @blueprint.route("/patient/<int:patient_id>", methods=["GET", "POST"], defaults={"part": ""})
 @blueprint.route("/patient/<int:patient_id>/<path:part>", methods=["GET", "POST"])
 def patient_as_record(patient_id: int, part: str) -> ResponseReturnValue:
-    """Redirect from the URLs that a patient would have as a record."""
+    """Redirect from the URLs that a patient would have as a record, if the reader can see the patient."""
+    records().level(patient_id)
     query = request.query_string.decode("latin-1")
     path = f"/{quote(part)}" if part else ""
     return redirect(url_for(".patient", patient_id=patient_id) + path + (f"?{query}" if query else ""), 308)

@@ -81,6 +81,10 @@ POST /documents/files/{file}/delete                303,409,409 403,404,404
 POST /documents/files/{file}/restore               409,303,409 403,404,404
 POST /documents/files/{file}/purge                 409,303,303 403,404,404
 GET  /documents/{type}/badges?ids={record}         200,200 200,200
+GET  /patient/{patient}                            308 308
+POST /patient/{patient}                            308 308
+GET  /patient/{patient}/history                    308 308
+POST /patient/{patient}/edit                       308 308
 GET  /documents/patient/{patient}                  200 200
 GET  /documents/patients/{patient}/list            200 200
 GET  /documents/patient/{patient}/trash            200 403
@@ -104,10 +108,6 @@ GET /
 GET /patients
 GET /patients/new
 POST /patients/new
-GET /patient/1
-POST /patient/1
-GET /patient/1/history
-POST /patient/1/edit
 GET /account
 POST /sign-out
 POST /account/sign-out
