@@ -81,10 +81,10 @@ def encoding_of(data: bytes) -> str:
         data.decode("utf-8")
         return "utf-8"
     except UnicodeDecodeError:
-        encoding = guess_encoding(data) if b"\0" not in data else None
-        if encoding is None:
+        guessed = guess_encoding(data) if b"\0" not in data else None
+        if guessed is None:
             raise WrongType from None
-        return encoding
+        return guessed
 
 
 def check_text(text: str) -> None:
