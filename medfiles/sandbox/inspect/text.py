@@ -134,10 +134,10 @@ def encoding_of(data: bytes) -> str:
         return "utf-8"
     except UnicodeDecodeError:
         text = data.rstrip(PADDING)
-        encoding = guess_encoding(text) if b"\0" not in text else None
-        if encoding is None:
+        guessed = guess_encoding(text) if b"\0" not in text else None
+        if guessed is None:
             raise WrongType from None
-        return encoding
+        return guessed
 
 
 def check_text(text: str) -> None:
