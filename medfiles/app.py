@@ -10,7 +10,17 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from medfiles import api, cli, config, legacy, services, web
 from medfiles.database import session
-from medfiles.http import capacity, current, errors, logging, rate_limits, security, static_files, upload_check
+from medfiles.http import (
+    capacity,
+    compression,
+    current,
+    errors,
+    logging,
+    rate_limits,
+    security,
+    static_files,
+    upload_check,
+)
 from medfiles.http.sessions import DatabaseSessions
 from medfiles.operations import instance
 from medfiles.record_types.declared import RECORD_TYPES, RecordType
@@ -36,6 +46,7 @@ def create_app(environ: Mapping[str, str] | None = None, record_types: Iterable[
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     session.init_app(app)
     app.session_interface = DatabaseSessions(app, installed.idle, installed.longest)
+    compression.init_app(app)
     static_files.init_app(app)
     current.init_app(app)
     logging.init_app(app)

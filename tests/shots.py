@@ -20,6 +20,7 @@ from tests.browser.states import LETTER, SIGNED_IN, SIGNED_OUT, State, at, opene
 from tests.browser.uploads import slow
 from tests.support.factories import World, install
 from tests.support.server import ROOT, flask, serve
+from tests.support.sprite import symbols
 
 DEMO, NEWCOMER = "anna@sample.example", "newcomer@sample.example"
 WIDE, NARROW, TALLEST = (1440, 900), (390, 844), 2000
@@ -103,6 +104,9 @@ def write_components(world: World) -> None:
     with world.app.test_request_context():
         template = world.app.jinja_env.from_string(COMPONENTS_TEMPLATE.read_text())
         page = template.render(people=people, files=files, types=list(services().registry))
+    page = re.sub('<use href="[^#"]*#', '<use href="#', page)  # browsers load no icons from another local file
+    used = symbols(re.findall('<use href="#([^"]+)"', page))
+    page = page.replace("<main ", f'<svg class="mf-hidden">\n{used}</svg>\n<main ', 1)
     COMPONENTS.mkdir(exist_ok=True)
     (COMPONENTS / "index.html").write_text(page.strip() + "\n")
 

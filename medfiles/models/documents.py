@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import DDL, JSON, BigInteger, ForeignKey, Identity, Index, String, Text, UniqueConstraint, event
+from sqlalchemy import DDL, JSON, BigInteger, ForeignKey, Identity, Index, String, Text, UniqueConstraint, event, text
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from medfiles.clock import now
@@ -14,20 +14,32 @@ FIRST_FILE_ID = 1_000_000_001  # lower ids are reserved for additional documents
 CodePoints = String(SORT_KEY_LIMIT).with_variant(String(SORT_KEY_LIMIT, collation="C"), "postgresql")
 
 
+def _partial(condition: str, *columns: str, unique: bool = False) -> Index:
+    """Return an index of the rows that meet a condition; other rows do not have to be written to it."""
+    where = text(condition)
+    return Index(None, *columns, unique=unique, sqlite_where=where, postgresql_where=where)
+
+
 class EntityFile(db.Model):  # type: ignore[name-defined,misc]
     """A document. `storage` names its backend, `file_path` is its key there, `file_size` is in bytes.
 
     Setting a detail updates `search_text` (see `record_types.document_fields`); setting the name updates `sort_name`.
+
+    Moving a record to the trash changes the rows of all its documents, and with each row most of the table's indexes.
+    Therefore indexes that serve only live documents leave out the trash.
     """
 
     __tablename__ = "entity_files"
     __table_args__ = (
-        UniqueConstraint("uploaded_by", "idempotency_key"),
         UniqueConstraint("file_path"),
-        UniqueConstraint("legacy_id"),
-        Index(None, "entity_type", "entity_id", "deleted_at", "uploaded_at", "id"),
-        Index(None, "entity_type", "entity_id", "deleted_at", "sort_name", "id"),
+        Index(None, "entity_type", "entity_id", "deleted_at", "id"),
         Index(None, "patient_id", "deleted_at", "uploaded_at", "id"),
+        _partial("deleted_at IS NULL", "entity_type", "entity_id", "deleted_at", "uploaded_at", "id"),
+        _partial("deleted_at IS NULL", "entity_type", "entity_id", "deleted_at", "sort_name", "id"),
+        _partial("deleted_at IS NULL", "uploaded_at"),
+        _partial("deleted_at IS NULL", "category"),
+        _partial("deleted_at IS NOT NULL", "deleted_at"),
+        _partial("legacy_id IS NOT NULL", "legacy_id", unique=True),
         {"sqlite_autoincrement": True},
     )
 
@@ -43,13 +55,13 @@ class EntityFile(db.Model):  # type: ignore[name-defined,misc]
     sha256: Mapped[str] = mapped_column(String(64), index=True)
     pages: Mapped[int | None]
     description: Mapped[str | None] = mapped_column(Text)
-    category: Mapped[str | None] = mapped_column(String(100), index=True)
-    uploaded_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, index=True)
+    category: Mapped[str | None] = mapped_column(String(100))
+    uploaded_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     uploaded_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, onupdate=now)
-    deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
-    deleted_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    deleted_by: Mapped[int | None] = mapped_column(Id)
     deleted_round: Mapped[int | None] = mapped_column(Id)  # housekeeping round in which it was trashed
     idempotency_key: Mapped[str | None] = mapped_column(String(255))
     legacy_id: Mapped[int | None] = mapped_column(Id)

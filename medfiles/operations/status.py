@@ -105,7 +105,8 @@ def measure(services: Services) -> Status:
     figures = [func.sum(one) for one in (live, live * bytes_, 1 - live, (1 - live) * bytes_)]
     by_type = select(EntityFile.entity_type, *figures).join(Patient, Patient.id == EntityFile.patient_id)
     by_type = by_type.group_by(EntityFile.entity_type)
-    oldest = select(*(select(func.min(one.deleted_at)).scalar_subquery() for one in (EntityFile, Patient)))
+    trash = (select(func.min(one.deleted_at)).where(one.deleted_at.is_not(None)) for one in (EntityFile, Patient))
+    oldest = select(*(query.scalar_subquery() for query in trash))
     found = {kind: DocumentCounts(*map(int, values)) for kind, *values in db.session.execute(by_type)}
     return Status(
         at=now(),

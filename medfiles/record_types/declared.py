@@ -37,6 +37,16 @@ class RecordType:
     tag_fields: tuple[str, ...] = ()
     operations: frozenset[str] = field(default=ALL_OPERATIONS)
 
+    @property
+    def noun(self) -> str:
+        """The title within a sentence: "lab result"."""
+        return self.title.lower()
+
+    @property
+    def nouns(self) -> str:
+        """The plural within a sentence: "lab results"."""
+        return self.titles.lower()
+
     def title_of(self, record: RecordMixin) -> str:
         return str(getattr(record, self.title_field))
 

@@ -20,7 +20,7 @@ from medfiles.permissions import Action
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.edits import changes_of, require_version
 from medfiles.record_types.fields import PATIENT_FIELDS, checked
-from medfiles.records import hues, timeline
+from medfiles.records import hues, people, timeline
 from medfiles.records.timeline import TimelinePage, TimelineQuery, TimelineTotals
 from medfiles.service import Service
 
@@ -49,6 +49,10 @@ class Summary:
     files: int = 0
 
 
+def _summaries(found: people.Found) -> Sequence[Summary]:
+    return [Summary(patient, Action(level)) for patient, level in found]
+
+
 @dataclass
 class RecordService(Service):
     def patients(self, *, counted: bool = True) -> Sequence[Summary]:
@@ -63,6 +67,25 @@ class RecordService(Service):
             for additional in self.registry.additional.per_patient(permissions.patients_for(self.actor)).values():
                 files.update(additional)
         return [Summary(row, Action(level), records[row.id], files[row.id]) for row, level in rows]
+
+    def shown_people(self, most: int) -> tuple[Sequence[Summary], bool]:
+        """Return all patients by name; if they are more than `most`, only the most recently used, and True."""
+        found, has_more = people.shown(self.actor, most)
+        return _summaries(found), has_more
+
+    def find_people(self, words: str, number: int, size: int) -> tuple[Sequence[Summary], int, int | None]:
+        """Return a page of the patients whose name or birth date contains every word, ordered by name.
+
+        number  of the page, counted from 1
+
+        Also return how many there are on all pages, and the number of the next page, if there is one.
+        """
+        page = people.page(self.actor, words, number, size)
+        return _summaries(page.people), page.hits, page.next
+
+    def people_of(self, patient_ids: Collection[int]) -> Sequence[Summary]:
+        """Return these patients, as far as the actor can see them."""
+        return _summaries(people.of(self.actor, [*patient_ids]))
 
     def patient(self, patient_id: int) -> Summary:
         with self.reading("view-patient", patient_id=patient_id) as target:

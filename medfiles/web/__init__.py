@@ -8,7 +8,7 @@ from werkzeug.local import LocalProxy
 
 from medfiles.http import errors as http_errors
 from medfiles.text import initials
-from medfiles.web import account, errors, filters, fragments, history, people, records, status, tokens
+from medfiles.web import account, errors, filters, fragments, history, home, people, records, status, tokens
 
 
 def init_app(app: Flask, settings: dict[str, Any]) -> None:
@@ -21,9 +21,9 @@ def init_app(app: Flask, settings: dict[str, Any]) -> None:
 
 
 def _page_context() -> dict[str, Any]:
-    """Return the account and its patients for templates. Patients are loaded only if a template shows them."""
+    """Return the account for templates, and the people in its sidebar, who are loaded only if a template shows them."""
     if g.get("bare") or not current_user.is_authenticated:
-        return {"account": None, "patients": (), "patient": None}
+        return {"account": None, "sidebar": None, "patient": None}
     email = current_user.email
     who = {"email": email, "initials": initials(email), "is_admin": current_user.has_role("admin")}
-    return {"account": who, "patients": LocalProxy(records.patients), "patient": g.get("patient")}
+    return {"account": who, "sidebar": LocalProxy(home.sidebar), "patient": g.get("patient")}

@@ -16,7 +16,7 @@ from medfiles.documents import quota
 from medfiles.http import rate_limits
 from medfiles.http.current import actor, services
 from medfiles.web.confirm import NewPasswordForm, confirm
-from medfiles.web.records import patients
+from medfiles.web.home import patients
 
 blueprint = Blueprint("account", __name__)
 NOT_SHARED = "a patient you no longer have access to"

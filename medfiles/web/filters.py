@@ -1,9 +1,9 @@
-"""Jinja filters and globals: dates, sizes, ages and numbers in the user's locale; inline icons."""
+"""Jinja filters and globals: messages, dates, sizes, ages and numbers in the user's language; icons."""
 
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from pathlib import Path
-from xml.etree import ElementTree
+from typing import Any
 
 import nh3
 from babel import Locale
@@ -12,7 +12,9 @@ from babel.numbers import format_decimal
 from flask import Flask, request
 from markupsafe import Markup
 
+from medfiles import i18n
 from medfiles.clock import now
+from medfiles.i18n import ngettext_noop
 from medfiles.record_types.document_fields import FORM_FIELDS
 from medfiles.record_types.media_types import GROUPS
 from medfiles.text import initials
@@ -22,6 +24,22 @@ TAGS = {
     "b", "blockquote", "br", "em", "h1", "h2", "h3", "h4", "h5", "h6", "i", "li", "ol", "p", "pre", "s", "strong",
     "sub", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "u", "ul",
 }  # fmt: skip
+COUNTED = {  # what `plural` counts
+    "byte": ngettext_noop("%(num)s byte", "%(num)s bytes"),
+    "day": ngettext_noop("%(num)s day", "%(num)s days"),
+    "document": ngettext_noop("%(num)s document", "%(num)s documents"),
+    "file": ngettext_noop("%(num)s file", "%(num)s files"),
+    "frame": ngettext_noop("%(num)s frame", "%(num)s frames"),
+    "image": ngettext_noop("%(num)s image", "%(num)s images"),
+    "job": ngettext_noop("%(num)s job", "%(num)s jobs"),
+    "month": ngettext_noop("%(num)s month", "%(num)s months"),
+    "object": ngettext_noop("%(num)s object", "%(num)s objects"),
+    "page": ngettext_noop("%(num)s page", "%(num)s pages"),
+    "person": ngettext_noop("%(num)s person", "%(num)s people"),
+    "problem": ngettext_noop("%(num)s problem", "%(num)s problems"),
+    "record": ngettext_noop("%(num)s record", "%(num)s records"),
+    "year": ngettext_noop("%(num)s year", "%(num)s years"),
+}
 ATTRIBUTES = {"td": {"colspan", "rowspan"}, "th": {"colspan", "rowspan"}}
 
 
@@ -81,7 +99,25 @@ def number(count: int) -> str:
 
 
 def plural(count: int, word: str) -> str:
-    return f"{number(count)} {word}{'' if count == 1 else 's'}"
+    """Return a count of what `word` names in COUNTED, such as "3 documents"."""
+    return ngettext(*COUNTED[word], count)
+
+
+def ngettext(one: str, many: str, count: int, /, **values: Any) -> str:
+    """Return the translation for this count, written as the user's locale does."""
+    return i18n.ngettext(one, many, count, num=number(count), **values)
+
+
+def translate(message: str, /, **values: Any) -> Markup:
+    """Return the translation of a template's message, which may hold markup, with escaped values filled in."""
+    text = Markup(i18n.gettext(message))
+    return text % values if values else text
+
+
+def translate_plural(one: str, many: str, count: int, /, **values: Any) -> Markup:
+    """Return the translation of a template's message for this count. Values are escaped."""
+    text = Markup(i18n.language().messages.ngettext(one, many, count))
+    return text % {"num": number(count), **values}
 
 
 def sanitize(html: str) -> Markup:
@@ -90,18 +126,23 @@ def sanitize(html: str) -> Markup:
 
 
 def init_app(app: Flask) -> None:
-    folder = Path(str(app.static_folder), "icons")
+    names = {path.stem for path in Path(str(app.static_folder), "icons").glob("*.svg")}
 
     @lru_cache
     def icon(name: str) -> Markup:
-        ElementTree.register_namespace("", "http://www.w3.org/2000/svg")
-        root = ElementTree.parse(folder / f"{name}.svg").getroot()
-        root.attrib.update({"class": "mf-icon", "aria-hidden": "true", "focusable": "false"})
-        return Markup(ElementTree.tostring(root, encoding="unicode"))
+        if name not in names:
+            raise KeyError(name)
+        sprite = app.url_for("static", filename="icons.svg")
+        return Markup('<svg class="mf-icon" aria-hidden="true"><use href="{}#{}"/></svg>').format(sprite, name)
 
     def sheet(name: str) -> Markup:
         return Markup(f"<style>\n{Path(str(app.static_folder), name).read_text()}</style>")
 
-    app.jinja_env.globals.update(icon=icon, sheet=sheet, document_fields=FORM_FIELDS, media_groups=GROUPS)
+    app.jinja_env.add_extension("jinja2.ext.i18n")
+    app.jinja_env.newstyle_gettext = True  # type: ignore[attr-defined]  # set by the extension
+    app.jinja_env.globals.update(
+        _=translate, gettext=translate, ngettext=translate_plural, language=i18n.language,
+        icon=icon, sheet=sheet, document_fields=FORM_FIELDS, media_groups=GROUPS,
+    )  # fmt: skip
     for function in (day, short_day, day_of_year, moment, iso, filesize, age, number, plural, sanitize, initials):
         app.jinja_env.filters[function.__name__] = function

@@ -76,6 +76,10 @@ class PreviewView:
         return "Frame" if self.kind == "dicom" else "Page"
 
     @property
+    def pages_label(self) -> str:
+        return "Frames" if self.kind == "dicom" else "Pages"
+
+    @property
     def stage_label(self) -> str:
         return f"{self.page_label}s of {self.file.file_name}" if self.pages > 1 else self.file.file_name
 

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from itertools import groupby
 from typing import Any
 
-from flask import Blueprint, Response, flash, g, redirect, render_template, request, url_for
+from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from medfiles.audit import activity
 from medfiles.audit.event_log import KINDS, ActivityFilter
 from medfiles.errors import Forbidden, Rejected
 from medfiles.http import parameters, views
-from medfiles.http.current import actor, documents, records, services, shares
+from medfiles.http.current import actor, documents, records, services
 from medfiles.http.htmx import fragment, is_htmx, trigger
 from medfiles.http.views import file_views
 from medfiles.permissions import Action
@@ -27,18 +27,6 @@ blueprint = Blueprint("records", __name__)
 MOST_EVENTS = 100  # per page of the activity list
 MOST_ENTRIES = 50  # per page of the timeline
 MOST_PAGES = 20  # of the timeline, when all that are loaded are refreshed
-MOST_RECENT = 12  # documents on the home page: two rows of six
-
-
-@blueprint.get("/")
-def home() -> ResponseReturnValue:
-    family = patients()
-    owners = {person.id: person for person in family}
-    recent = file_views(documents().recent(limit=MOST_RECENT), titled=True, people=owners)
-    trashed = [views.patient_view(one, Action.OWN) for one in records().trashed_patients()]
-    return render_template(
-        "records/home.html", patients=family, recent=recent, trashed=trashed, invitations=shares().invitations()
-    )
 
 
 @blueprint.route("/patients/new", methods=["GET", "POST"])
@@ -222,15 +210,6 @@ def record_restore(type: RecordType, id: int) -> ResponseReturnValue:
         said = notices.notice(message) | {"open": here, "title": type.title_of(record)}
         return _changed(fragment("_notices.html", said=said), type, id)
     return _answer_record(type, id, message)
-
-
-def patients() -> tuple[views.PatientView, ...]:
-    """Return the account's patients, ordered by name."""
-    if "patients" not in g:
-        g.patients = tuple(
-            views.patient_view(entry.patient, entry.level) for entry in records().patients(counted=False)
-        )
-    return tuple(g.patients)
 
 
 def editable_patient(patient_id: int, record_type: RecordType) -> views.PatientView:

@@ -15,7 +15,7 @@ from medfiles.http.current import actor
 from medfiles.permissions import Action
 from medfiles.records.sharing import given_by_token
 from medfiles.web.forms import ServiceForm
-from medfiles.web.records import patients
+from medfiles.web.home import patients
 
 blueprint = Blueprint("tokens", __name__, url_prefix="/account/tokens")
 LIFETIMES = [

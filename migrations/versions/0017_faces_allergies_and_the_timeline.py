@@ -44,6 +44,6 @@ def downgrade() -> None:
     op.create_index('ix_entity_files_patient_id_deleted_at', 'entity_files', ['patient_id', 'deleted_at'])
     op.drop_index('ix_entity_files_patient_id_deleted_at_uploaded_at_id', 'entity_files')
     for table, dated_by in TIMELINES.items():
-        op.drop_index(f"ix_{table}_{'_'.join(['patient_id', 'deleted_at', *dated_by, 'id'])}", table)
+        op.drop_index(op.f(f"ix_{table}_{'_'.join(['patient_id', 'deleted_at', *dated_by, 'id'])}"), table)
     op.drop_column('patients', 'hue')
     op.drop_column('patients', 'allergies')

@@ -1,112 +1,113 @@
 /**
- * Handles the widget's requests and responses in htmx 4 and 2: adds the CSRF token, shows errors in place, offers retries.
+ * Handles the widget's requests and responses: adds the CSRF token, shows errors in place, offers retries.
  */
-import { htmx, near, on } from "./dom.js";
+import { near } from "./dom.js";
 import * as focus from "./focus.js";
 import { isOvertaken } from "./fresh.js";
+import { htmx, listen } from "./host.js";
 import * as preview from "./preview.js";
 import * as unsaved from "./unsaved.js";
 import { pending } from "./upload.js";
+
+/** @typedef {import("./host.js").Exchange} Exchange */
 
 const doc = document;
 /** @type {Element | null} the element whose request was repeated with a fresh token */
 let renewed = null;
 
-/**
- * Returns the status of the response in htmx 4 or 2; 0 if there is none.
- * @param {CustomEvent} event
- */
-const status = ({ detail }) => (detail.ctx ? detail.ctx.response?.status : detail.xhr?.status) ?? 0;
-/** @param {CustomEvent} event @param {string} name @returns {string | null} */
-const header = ({ detail }, name) => (detail.ctx ? detail.ctx.response?.headers?.get?.(name) : detail.xhr?.getResponseHeader(name)) ?? null;
-/** @param {CustomEvent} event @returns {Element} */
-const sourceOf = ({ detail, target }) => detail.ctx?.sourceElement ?? detail.requestConfig?.elt ?? detail.elt ?? target;
-
-const PLACES = ".mf-edit, .mf-form, .mf-next-rows td, .mf-badge-holder, .mf-body, .mf-manager, .mf-record, .mf-sheet, #mf-cards, .mf-main, .mf";
+const PLACES = `.mf-edit, .mf-form, .mf-next-rows td, .mf-badge-holder, .mf-body, .mf-manager, .mf-record, .mf-sheet,
+  #mf-cards, .mf-main, .mf`;
 /** @param {EventTarget | null} source @returns {Element | null} the part of the page in which to show the error */
-const placeOf = (source) => (source instanceof Element ? (source.querySelector(":scope > tr > td > [data-mf-more]") ?? source).closest(PLACES) : null);
+const placeOf = (source) =>
+  source instanceof Element
+    ? (source.querySelector(":scope > tr > td > [data-mf-more]") ?? source).closest(PLACES)
+    : null;
 /** @param {Element | null} place */
 const clear = (place) => place?.querySelectorAll(":scope > .mf-problem").forEach((old) => old.remove());
 
 const OURS = ".mf-manager, .mf-body, .mf-badge-holder, .mf-look";
+const SMALL = ".mf-body, .mf-manager-head, .mf-badge-holder, [data-mf-badges], [data-mf-look]";
+const GONE = "This document no longer exists.";
 const CORE = /^(HX-.*|Accept|Content-Type)$/i;
 
-/** @param {CustomEvent} event @returns {boolean} whether its response would discard unsaved changes elsewhere and the user declined that */
-function isUnwelcome({ target, detail }) {
-  const aim = detail.ctx?.target ?? detail.target;
-  const place = typeof aim === "string" ? doc.querySelector(aim) : aim;
-  const form = target instanceof Element ? target.closest(".mf-edit") : null;
-  return !form && !!place?.closest?.(".mf-body") && unsaved.isWritten(place) && !unsaved.mayLose();
+/**
+ * @param {Exchange} exchange
+ * @returns {boolean} whether its response would discard unsaved changes and the user declined that
+ */
+function isUnwelcome({ event: { target: place }, target }) {
+  const form = place instanceof Element ? place.closest(".mf-edit") : null;
+  return !form && !!target?.closest?.(".mf-body") && unsaved.isWritten(target) && !unsaved.mayLose();
 }
 
 /**
  * Adds the CSRF token to our requests, and removes the headers that a host page adds to all requests.
- * @param {CustomEvent} event
+ * @param {Exchange} exchange
  */
-function addToken(event) {
-  const { target, detail } = event;
-  if (isUnwelcome(event)) return event.preventDefault();
-  clear(placeOf(target));
-  const source = target instanceof Element ? target : doc.body;
+function addToken(exchange) {
+  const { event, headers } = exchange;
+  if (isUnwelcome(exchange)) return event.preventDefault();
+  clear(placeOf(event.target));
+  const source = event.target instanceof Element ? event.target : doc.body;
   const token = source.closest(".mf")?.closest("[data-mf-csrf]")?.getAttribute("data-mf-csrf");
-  const headers = detail.ctx?.request.headers ?? detail.headers;
   if (source.closest(OURS)) {
     Object.keys(headers).forEach((name) => CORE.test(name) || delete headers[name]);
-    Object.assign(detail.ctx ?? {}, { select: source.getAttribute("hx-select") ?? undefined, selectOOB: undefined, push: undefined, replace: undefined, confirm: undefined });
+    exchange.inheritNothing(source);
   }
   if (token) headers["X-CSRFToken"] = token;
-}
-on("htmx:configRequest htmx:config:request", addToken);
-on("htmx:before:init", (event) => near(event, OURS) && near(event, "[hx-get], [hx-post]") !== event.target && event.preventDefault()); // no boosted links
-
-on("htmx:before:response", ({ detail: { ctx } }) => {
-  if (ctx.target?.id && !ctx.target.isConnected) ctx.target = doc.getElementById(ctx.target.id) ?? ctx.target; // a previous response replaced it
-});
-
-/**
- * Prevents the swap.
- * @param {CustomEvent} event
- */
-function drop(event) {
-  if (event.detail.xhr) Object.assign(event.detail, { shouldSwap: false });
-  else event.preventDefault();
 }
 
 /**
  * Returns the server's error, if any.
- * @param {CustomEvent} event
+ * @param {Exchange} exchange
  */
-function words(event) {
+function words(exchange) {
   try {
-    return JSON.parse(header(event, "HX-Trigger") ?? "")["documents:error"];
+    return JSON.parse(exchange.header("HX-Trigger") ?? "")["documents:error"];
   } catch {
     return undefined;
   }
 }
 
-on("htmx:afterSwap htmx:after:swap", (event) => status(event) < 400 && (renewed = null));
-on("htmx:beforeSwap htmx:before:swap", (event) => {
-  const code = status(event);
-  const source = sourceOf(event);
-  if (code < 400 && source.matches(".mf-body") && isOvertaken(source)) return drop(event);
-  if (source.matches("[data-mf-look]") && preview.isOld(source)) return drop(event);
-  if (code < 400 || !(near(event, ".mf") ?? source.closest?.(".mf"))) return;
-  const written = code < 500 && !!source.closest?.(".mf-edit") && words(event)?.code !== "edit-conflict"; // keep the entered values
-  const stale = words(event)?.code === "csrf" && renewed !== source;
-  const kept = written || (!!source.closest?.(".mf-form") && [401, 403].includes(code));
-  const alone = kept || stale || (!header(event, "HX-Retarget") && !!source.closest?.(".mf-body, .mf-manager-head, .mf-badge-holder, [data-mf-badges], [data-mf-look]"));
-  const shown = code < 500 && !alone;
-  if (!shown) drop(event);
-  else if (event.detail.xhr) Object.assign(event.detail, { shouldSwap: true, isError: false });
-  if (stale) renew(event, source);
-  else if (alone) explain(event, source);
-});
+/** @param {Exchange} exchange @returns {boolean} whether the page has moved on since the request */
+function isLate({ status, source }) {
+  if (source.matches(".mf-body")) return status < 400 && isOvertaken(source);
+  return source.matches("[data-mf-look]") && preview.isOld(source);
+}
 
-/** @param {CustomEvent} event @param {Element} source of a request that was refused because a new sign-in replaced the session */
-async function renew(event, source) {
-  renewed = source;
-  if (await unsaved.renewToken(source)) again(source);
-  else explain(event, source);
+/**
+ * Decides whether a response is swapped in; an error is, unless that would lose something.
+ * @param {Exchange} exchange
+ */
+function decide(exchange) {
+  const { event, source, status } = exchange;
+  if (isLate(exchange)) return exchange.drop();
+  if (status < 400 || !(near(event, ".mf") ?? source.closest?.(".mf"))) return;
+  const { code } = words(exchange) ?? {};
+  const written = status < 500 && !!source.closest?.(".mf-edit") && code !== "edit-conflict"; // keep the entered values
+  const stale = code === "csrf" && renewed !== source;
+  const kept = written || (!!source.closest?.(".mf-form") && [401, 403].includes(status));
+  const alone = kept || stale || (!exchange.header("HX-Retarget") && !!source.closest?.(SMALL));
+  if (status < 500 && !alone) exchange.accept();
+  else exchange.drop();
+  if (stale) renew(exchange);
+  else if (alone) explain(exchange);
+}
+
+listen("configure", addToken);
+listen(
+  "init",
+  ({ event }) => near(event, OURS) && near(event, "[hx-get], [hx-post]") !== event.target && event.preventDefault(),
+); // no boosted links
+listen("response", (exchange) => exchange.follow());
+listen("swapped", ({ status }) => status < 400 && (renewed = null));
+listen("swap", decide);
+listen("failed", (exchange) => (exchange.status && exchange.status < 500) || explain(exchange));
+
+/** @param {Exchange} exchange that was refused because a new sign-in replaced the session */
+async function renew(exchange) {
+  renewed = exchange.source;
+  if (await unsaved.renewToken(exchange.source)) again(exchange.source);
+  else explain(exchange);
 }
 
 /**
@@ -119,36 +120,40 @@ function again(source) {
   if (source.matches(".mf-next-rows")) return htmx().trigger(source, "documents:more");
   if (source instanceof HTMLFormElement) return unsaved.resend(source);
   if (source instanceof HTMLAnchorElement || source instanceof HTMLButtonElement) return source.click();
-  htmx().ajax("GET", source.getAttribute("hx-get"), { source, target: source, swap: source.getAttribute("hx-swap") ?? "innerHTML" });
+  htmx().ajax("GET", source.getAttribute("hx-get"), {
+    source,
+    target: source,
+    swap: source.getAttribute("hx-swap") ?? "innerHTML",
+  });
 }
-
-on("htmx:sendError htmx:timeout htmx:responseError htmx:error htmx:response:error", (event) => {
-  const code = status(event);
-  if ((event.type === "htmx:error" && !event.detail.ctx) || (code > 0 && code < 500)) return;
-  explain(event, sourceOf(event));
-});
 
 /** @param {number} code */
-const general = (code) => (code >= 500 ? "Something went wrong on our end." : code ? "That didn’t work." : "Can’t reach the server. Check your connection.");
+const general = (code) =>
+  code >= 500
+    ? "Something went wrong on our end."
+    : code
+      ? "That didn’t work."
+      : "Can’t reach the server. Check your connection.";
 
-/** @param {CustomEvent} event @param {Element} source the element that requested a preview */
-function explainPreview(event, source) {
-  const code = status(event);
-  const said = code === 404 ? "This document no longer exists." : (words(event)?.message ?? (code === 503 ? "The server is busy." : general(code)));
-  preview.failed(source, code, said, Number(header(event, "Retry-After")), signInAddress());
+/** @param {Exchange} exchange that a preview was requested with */
+function explainPreview(exchange) {
+  const { source, status } = exchange;
+  const usual = status === 503 ? "The server is busy." : general(status);
+  const said = status === 404 ? GONE : (words(exchange)?.message ?? usual);
+  preview.failed(source, status, said, Number(exchange.header("Retry-After")), signInAddress());
 }
 
-/** @param {CustomEvent} event @param {Element} source */
-function explain(event, source) {
+/** @param {Exchange} exchange */
+function explain(exchange) {
+  const { source, status: code } = exchange;
   const place = placeOf(source);
-  const code = status(event);
-  if (source.matches("[data-mf-look]")) return explainPreview(event, source);
+  if (source.matches("[data-mf-look]")) return explainPreview(exchange);
   if (!place || source.matches("[data-mf-badges]")) return;
   focus.forget();
   clear(place);
   const body = [404, 409].includes(code) && source.closest(".mf-doc")?.closest(".mf-body");
-  const gone = body && problem(body, code === 404 ? "This document no longer exists." : (words(event)?.message ?? general(code)), "Show list");
-  const said = words(event)?.message ?? general(code);
+  const said = words(exchange)?.message ?? general(code);
+  const gone = body && problem(body, code === 404 ? GONE : said, "Show list");
   const line = code === 401 ? signIn(place, said) : gone || (code === 404 ? notice(said) : problem(source, said));
   const head = place.querySelector(":scope > .mf-manager-head");
   const foot = place.querySelector(":scope > .mf-buttons"); // next to the submit button
@@ -174,7 +179,10 @@ function problem(source, text, way = "Try again") {
   Object.assign(button, { type: "button", textContent: way });
   const whole = notice(text, button);
   button.addEventListener("click", () => {
-    if (source.matches(".mf-next-rows")) /** @type {HTMLElement | null | undefined} */ (source.previousElementSibling?.querySelector("[data-mf-action]"))?.focus();
+    if (source.matches(".mf-next-rows"))
+      /** @type {HTMLElement | null | undefined} */ (
+        source.previousElementSibling?.querySelector("[data-mf-action]")
+      )?.focus();
     else focus.remember(button);
     whole.remove();
     again(source);
@@ -184,7 +192,8 @@ function problem(source, text, way = "Try again") {
 
 /** @returns {string} the sign-in URL, which leads back here unless leaving would lose changes */
 function signInAddress() {
-  const known = /** @type {HTMLElement | null} */ (doc.querySelector("[data-mf-sign-in]"))?.dataset.mfSignIn ?? "/sign-in";
+  const known =
+    /** @type {HTMLElement | null} */ (doc.querySelector("[data-mf-sign-in]"))?.dataset.mfSignIn ?? "/sign-in";
   return pending() || unsaved.isWritten(doc) ? known : `${known}?next=${encodeURIComponent(location.pathname)}`;
 }
 
@@ -196,9 +205,15 @@ function signIn(place, said) {
   const waits = pending() || unsaved.isWritten(doc);
   link.href = signInAddress();
   if (waits) Object.assign(link, { target: "_blank", rel: "noopener" });
-  const first = said === SIGN_IN_FIRST && !waits && !doc.querySelector("[data-mf-csrf]"); // nothing here needed a session
+  // nothing here needed a session
+  const first = said === SIGN_IN_FIRST && !waits && !doc.querySelector("[data-mf-csrf]");
   link.textContent = first ? "Sign in" : "Sign in again";
   link.toggleAttribute("data-mf-signed-out", !!place);
   if (first) return notice(said, link);
-  return notice(waits ? "You were signed out. Sign in again in another tab, then continue here. You won’t lose what you entered." : "You were signed out. Sign in again to continue. Your saved changes are safe.", link);
+  return notice(
+    waits
+      ? "You were signed out. Sign in again in another tab, then continue here. You won’t lose what you entered."
+      : "You were signed out. Sign in again to continue. Your saved changes are safe.",
+    link,
+  );
 }

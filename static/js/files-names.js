@@ -27,7 +27,10 @@ function byPath(one, other) {
   return at < 0 ? one.length - other.length : compare(one[at] ?? "", other[at] ?? "");
 }
 
-/** @param {string} name @returns {string} the name as the server will store it, except that the server also shortens long names */
+/**
+ * @param {string} name
+ * @returns {string} the name as the server will store it, except that the server also shortens long names
+ */
 export function cleaned(name) {
   const parts = name.replace(UNSEEN, "").normalize("NFC").replace(/\s+/g, " ").split(/[/\\]/);
   const last = parts.findLast((part) => part.trim()) ?? "";

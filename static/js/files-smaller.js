@@ -23,21 +23,28 @@ function asJpeg(name) {
   return /\.jpe?g$/i.test(plain) ? plain : plain.slice(0, plain.length - endingOf(plain).length) + ".jpg";
 }
 
-/** @param {File} file @param {readonly string[]} accepts @returns {boolean} whether it is a photo and the reduced JPEG is accepted */
+/**
+ * @param {File} file
+ * @param {readonly string[]} accepts
+ * @returns {boolean} whether it is a photo and the reduced JPEG is accepted
+ */
 export const canShrink = (file, accepts = [".jpg", ".jpeg"]) =>
   PHOTO.test(endingOf(file.name)) && accepts.includes(endingOf(asJpeg(file.name)));
 
 /**
  * Returns the photo as an upright JPEG under `maxSize` bytes, verified before it is returned.
- * @param {File} file @param {number} maxSize @returns {Promise<{ file: File, before: Size, after: Size }>} rejects with a message for the user
+ * @param {File} file @param {number} maxSize
+ * @returns {Promise<{ file: File, before: Size, after: Size }>} rejects with a message for the user
  */
 export async function smaller(file, maxSize) {
   await mustBePhoto(file);
   const original = await opened(file);
   const before = { width: original.naturalWidth, height: original.naturalHeight };
-  if (before.width * before.height > MOST_OPENED) throw new Error(`This photo is too large for this browser. ${ON_YOUR_DEVICE}`);
+  if (before.width * before.height > MOST_OPENED)
+    throw new Error(`This photo is too large for this browser. ${ON_YOUR_DEVICE}`);
   const { blob, ...after } = await shrunk(file, before, MARGIN * Math.min(maxSize, file.size));
-  if (!alike(original, after, await opened(blob))) throw new Error(`This browser can’t reduce this photo without damaging it. ${ON_YOUR_DEVICE}`);
+  if (!alike(original, after, await opened(blob)))
+    throw new Error(`This browser can’t reduce this photo without damaging it. ${ON_YOUR_DEVICE}`);
   const result = new File([blob], asJpeg(file.name), { type: blob.type, lastModified: file.lastModified });
   lay(result, pathOf(file).join("/"));
   return { file: result, before, after };
@@ -50,7 +57,8 @@ export async function smaller(file, maxSize) {
 async function mustBePhoto(file) {
   const head = await file.slice(0, 12).arrayBuffer().catch(sentence(GONE));
   if (!head.byteLength) throw new Error(GONE);
-  if (!PHOTO_BYTES.test(String.fromCharCode(...new Uint8Array(head)))) throw new Error(`This is not a photo. ${ON_YOUR_DEVICE}`);
+  if (!PHOTO_BYTES.test(String.fromCharCode(...new Uint8Array(head))))
+    throw new Error(`This is not a photo. ${ON_YOUR_DEVICE}`);
 }
 
 /** @param {string} message @returns {(cause: unknown) => never} */
@@ -58,11 +66,17 @@ const sentence = (message) => (cause) => {
   throw cause instanceof DOMException ? new Error(message, { cause }) : cause;
 };
 
-/** @param {Blob} blob @returns {Promise<HTMLImageElement>} the image as browsers display it, with its EXIF orientation applied */
+/**
+ * @param {Blob} blob
+ * @returns {Promise<HTMLImageElement>} the image as browsers display it, with its EXIF orientation applied
+ */
 async function opened(blob) {
   const image = new Image();
   image.src = URL.createObjectURL(blob);
-  await image.decode().catch(sentence(UNOPENED)).finally(() => URL.revokeObjectURL(image.src));
+  await image
+    .decode()
+    .catch(sentence(UNOPENED))
+    .finally(() => URL.revokeObjectURL(image.src));
   return image;
 }
 
@@ -84,7 +98,7 @@ async function shrunk(file, seen, target) {
 async function fitted(bitmap, target) {
   const largest = Math.min(1, Math.sqrt(MOST_DRAWN / (bitmap.width * bitmap.height)));
   let qualities = QUALITIES;
-  for (let scale = largest; scale === largest || scale * Math.max(bitmap.width, bitmap.height) >= LONGEST_SIDE; ) {
+  for (let scale = largest; scale === largest || scale * Math.max(bitmap.width, bitmap.height) >= LONGEST_SIDE;) {
     const { blob, ...size } = await encoded(bitmap, scale, qualities, target);
     if (blob.size <= target) return { blob, ...size };
     scale *= Math.min(0.9, Math.sqrt(target / blob.size));
@@ -125,7 +139,11 @@ function drawn(picture, { width, height }) {
 /** @param {HTMLCanvasElement} canvas @param {number} quality @returns {Promise<Blob>} */
 const jpeg = (canvas, quality) =>
   new Promise((resolve, reject) =>
-    canvas.toBlob((blob) => (blob?.type === "image/jpeg" ? resolve(blob) : reject(new Error(UNOPENED))), "image/jpeg", quality),
+    canvas.toBlob(
+      (blob) => (blob?.type === "image/jpeg" ? resolve(blob) : reject(new Error(UNOPENED))),
+      "image/jpeg",
+      quality,
+    ),
   );
 
 /**
@@ -137,10 +155,14 @@ function alike(original, { width, height }, result) {
   const [one, other] = [original, result].map(glance);
   const middle = mean(one);
   const apart = mean(one.map((grey, index) => Math.abs(grey - other[index])));
-  return apart <= Math.max(2, mean(one.map((grey) => Math.abs(grey - middle))) / 3); // a scaled-down page of text has little contrast
+  // a scaled-down page of text has little contrast
+  return apart <= Math.max(2, mean(one.map((grey) => Math.abs(grey - middle))) / 3);
 }
 
-/** @param {HTMLImageElement} image @returns {number[]} its scaled-down gray values, halved step by step because a single step would skip most pixels */
+/**
+ * @param {HTMLImageElement} image
+ * @returns {number[]} its scaled-down gray values, halved step by step because a single step would skip most pixels
+ */
 function glance(image) {
   let context = drawn(image, { width: 1024, height: 1024 });
   for (let side = 512; side >= 64; side /= 2) context = drawn(context.canvas, { width: side, height: side });

@@ -8,7 +8,10 @@ import { canShrink } from "./files-smaller.js";
 export { inOrder } from "./files-names.js";
 export { canShrink, smaller } from "./files-smaller.js";
 
-/** @typedef {{ accepts: readonly string[], acceptsWords: string, maxSize: number, one: string }} Rules for one record: `maxSize` is in bytes, `one` is a noun such as "visit" */
+/**
+ * Rules for one record: `maxSize` is in bytes, `one` is a noun such as "visit".
+ * @typedef {{ accepts: readonly string[], acceptsWords: string, maxSize: number, one: string }} Rules
+ */
 /** @typedef {{ code: "bad-name" | "type-not-allowed" | "empty-file" | "too-large", message: string }} Refusal */
 
 const MB = 1024 * 1024;
@@ -27,15 +30,18 @@ const ENDINGS = {
 
 /* Drop, and folders */
 
-/** @param {string[]} path @returns {boolean} whether it is a system file; an explicitly selected file may have a name that starts with a dot */
+/**
+ * @param {string[]} path
+ * @returns {boolean} whether it is a system file; an explicitly selected file may have a name that starts with a dot
+ */
 const hidden = (path) => path.some((part, depth) => JUNK.test(part) || (depth > 0 && part.startsWith(".")));
 
 /** @param {Iterable<File>} files of a selected folder @returns {File[]} without system files */
 export const visible = (files) => [...files].filter((file) => !hidden(pathOf(file)));
 
 /**
- * Returns the dropped files, and all files in dropped folders. Must be called while the drop event is being handled: the
- * list is empty afterwards.
+ * Returns the dropped files, and all files in dropped folders. Must be called while the drop event is being handled:
+ * the list is empty afterwards.
  * @param {DataTransfer} transfer
  * @param {(path: string) => void} unread called for each unreadable file or folder
  * @returns {Promise<File[]>}
@@ -89,7 +95,8 @@ async function* inside(folder) {
 export function pasted({ clipboardData }) {
   const files = [...(clipboardData?.files ?? [])];
   const text = clipboardData?.getData("text/plain").trim();
-  if (text && files.every(({ name }) => NAMELESS.test(name) && name !== text)) return []; // Word and Excel add an image of the text
+  // Word and Excel add an image of the text
+  if (text && files.every(({ name }) => NAMELESS.test(name) && name !== text)) return [];
   return files.map((file) => (NAMELESS.test(file.name) ? dated("Pasted", file, Date.now()) : file));
 }
 
@@ -118,9 +125,13 @@ export function refusal(file, { accepts, acceptsWords, maxSize, one }) {
     return { code: "bad-name", message: "This file has no usable name. Rename it, then select it again." };
   if (!accepts.includes(ending)) {
     const which = ending ? `${ending} files` : "Files without an extension such as .pdf";
-    return { code: "type-not-allowed", message: `${which} can’t be added to this ${one}. You can add ${acceptsWords}.` };
+    return {
+      code: "type-not-allowed",
+      message: `${which} can’t be added to this ${one}. You can add ${acceptsWords}.`,
+    };
   }
-  if (!file.size) return { code: "empty-file", message: "This file is empty. Check it on your device, then select it again." };
+  if (!file.size)
+    return { code: "empty-file", message: "This file is empty. Check it on your device, then select it again." };
   return file.size > maxSize ? tooLarge(file, maxSize) : null;
 }
 
@@ -128,14 +139,17 @@ export function refusal(file, { accepts, acceptsWords, maxSize, one }) {
 function tooLarge(file, maxSize) {
   const [limit, size] = [sizeWords(maxSize), sizeWords(file.size)];
   const [what, todo] = canShrink(file) ? ["photo", "Make it smaller"] : ["file", "Make it smaller or split it"];
-  const message = `This ${what} is ${size === limit ? `slightly over ${limit}` : size}. The limit is ${limit}. ${todo}, then try again.`;
+  const found = size === limit ? `slightly over ${limit}` : size;
+  const message = `This ${what} is ${found}. The limit is ${limit}. ${todo}, then try again.`;
   return { code: "too-large", message };
 }
 
 const languages = globalThis.navigator?.languages.filter((language) => /^en\b/.test(language)) ?? [];
 /** @param {number} number @param {number} digits @returns {string} */
 const written = (number, digits) =>
-  new Intl.NumberFormat([...languages, "en-GB"], { maximumFractionDigits: digits, roundingMode: "halfEven" }).format(number);
+  new Intl.NumberFormat([...languages, "en-GB"], { maximumFractionDigits: digits, roundingMode: "halfEven" }).format(
+    number,
+  );
 
 /** @param {number} bytes @returns {string} "1.8 MB", rounded as the server does */
 export function sizeWords(bytes) {

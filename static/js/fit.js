@@ -50,7 +50,8 @@ export function fit() {
     if (!isNaN(date.valueOf())) time.textContent = inWords(date, style, time.dateTime.length === 10);
   }
   for (const input of /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("input[data-mf-day]"))) {
-    input.value = new Date(String(input.dataset.mfDay)).toLocaleDateString("sv"); // the format of date fields: 2026-05-12
+    // the format of date fields: 2026-05-12
+    input.value = new Date(String(input.dataset.mfDay)).toLocaleDateString("sv");
     input.removeAttribute("data-mf-day");
   }
 }

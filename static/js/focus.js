@@ -3,7 +3,10 @@
  */
 import { acting } from "./fresh.js";
 
-/** @type {{ prefix: string, action: string, file: string, index: number } | null} the widget control that was pressed last */
+/**
+ * The widget control that was pressed last.
+ * @type {{ prefix: string, action: string, file: string, index: number } | null}
+ */
 let pressed = null;
 
 /** @param {HTMLElement} button */
@@ -13,7 +16,12 @@ export function remember(button) {
   if (!place) return;
   const prefix = place.id.replace(/-body$/, "");
   const index = [...place.querySelectorAll("[data-mf-row]")].indexOf(/** @type {HTMLElement} */ (row));
-  pressed = { prefix, action: button.dataset.mfAction ?? "bulk", file: row?.dataset.mfRow ?? button.dataset.mfFile ?? "", index };
+  pressed = {
+    prefix,
+    action: button.dataset.mfAction ?? "bulk",
+    file: row?.dataset.mfRow ?? button.dataset.mfFile ?? "",
+    index,
+  };
   acting(prefix);
 }
 
@@ -25,7 +33,8 @@ export function forget() {
 export function goOn(target) {
   if (!pressed || !target?.id?.startsWith(pressed.prefix)) return;
   const place = document.getElementById(pressed.prefix) ?? document.getElementById(`${pressed.prefix}-body`);
-  const busy = document.activeElement?.closest("[data-mf-queue], .mf-row-menu:popover-open"); // the user is typing or choosing there
+  // not while the user is typing or choosing there
+  const busy = document.activeElement?.closest("[data-mf-queue], .mf-row-menu:popover-open");
   if (place && !busy) placeFocus(place, pressed);
   pressed = null;
 }

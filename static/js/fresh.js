@@ -1,7 +1,8 @@
 /**
  * Keeps lists up to date with other widgets, tabs and users, without interrupting the user.
  */
-import { announce, htmx, near, on } from "./dom.js";
+import { announce, near, on } from "./dom.js";
+import { htmx, listen } from "./host.js";
 
 const CALM_AFTER = 3_000; // milliseconds a tab must be hidden before its widgets refresh
 /** @type {BroadcastChannel | undefined} to other tabs */
@@ -25,8 +26,6 @@ export function refresh(body, row = "") {
   if (!body.matches(".htmx-request")) htmx()?.trigger(body, "documents:refresh");
 }
 
-/** @param {CustomEvent} event */
-const asked = ({ detail, target }) => stale.delete((detail.ctx?.sourceElement ?? detail.elt ?? target).id);
 /**
  * Returns whether a request that the user made there is pending.
  * @param {Element} body
@@ -55,7 +54,9 @@ export function isOvertaken(body) {
  * Returns whether the user is not working there.
  * @param {Element} body
  */
-const isCalm = (body) => !body.contains(document.activeElement) && !body.querySelector(".mf-edit, .mf-twin, [data-mf-action=undo], dialog[open], input[name=file_ids]:checked");
+const isCalm = (body) =>
+  !body.contains(document.activeElement) &&
+  !body.querySelector(".mf-edit, .mf-twin, [data-mf-action=undo], dialog[open], input[name=file_ids]:checked");
 /**
  * Returns whether only the first page is shown.
  * @param {Element} body
@@ -94,9 +95,14 @@ function documentsChanged(event) {
   if (!detail?.type) return;
   const own = near(event, ".mf-manager, .mf-body")?.id.replace(/-body$/, "");
   if (!detail.remote) channel?.postMessage({ type: detail.type, id: detail.id, count: detail.count });
-  for (const body of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(`[data-mf-body][data-mf-type="${CSS.escape(detail.type)}"][data-mf-id="${CSS.escape(detail.id)}"]`))) {
+  for (const body of /** @type {NodeListOf<HTMLElement>} */ (
+    document.querySelectorAll(
+      `[data-mf-body][data-mf-type="${CSS.escape(detail.type)}"][data-mf-id="${CSS.escape(detail.id)}"]`,
+    )
+  )) {
     const ours = !detail.remote && body.id.replace(/-body$/, "") === (own || busy);
-    if (ours && target !== document.getElementById(own)) overtake(body); // otherwise the upload queue announces it and adds its row
+    if (ours && target !== document.getElementById(own))
+      overtake(body); // otherwise the upload queue announces it and adds its row
     else if (!ours) isCalm(body) && isShort(body) ? refresh(body) : offer(body);
   }
 }
@@ -114,8 +120,10 @@ function lookAgain() {
 export function start() {
   on("visibilitychange", lookAgain);
   on("documents:changed", documentsChanged);
-  on("htmx:beforeRequest htmx:before:request", asked);
-  on("htmx:afterSettle htmx:after:swap", catchUp);
+  listen("request", ({ source }) => stale.delete(source.id));
+  listen("settled", catchUp);
   channel = new BroadcastChannel("medfiles");
-  channel.addEventListener("message", ({ data }) => document.dispatchEvent(new CustomEvent("documents:changed", { detail: { ...data, remote: true } })));
+  channel.addEventListener("message", ({ data }) =>
+    document.dispatchEvent(new CustomEvent("documents:changed", { detail: { ...data, remote: true } })),
+  );
 }

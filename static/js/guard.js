@@ -1,6 +1,6 @@
 /**
- * The first second of a page: pointer clicks on destructive controls are ignored, because the pointer may still be where
- * the last action was. The keyboard is unaffected.
+ * The first second of a page: pointer clicks on destructive controls are ignored, because the pointer may still be
+ * where the last action was. The keyboard is unaffected.
  */
 const DESTRUCTIVE = ".mf :is(.mf-danger, .mf-danger-solid, .mf-act-danger)";
 const FIRST = 1_000; // milliseconds
@@ -11,8 +11,12 @@ export function guard(now = () => performance.now()) {
   return {
     /** Must be called when the page has changed. */
     restart: () => void (changed = now()),
-    /** @param {Pick<MouseEvent, "detail" | "target">} click @returns {boolean} whether to ignore it; `detail` is 0 for the keyboard */
-    ignores: ({ detail, target }) => detail > 0 && now() - changed < FIRST && !!(/** @type {Element | null} */ (target)?.closest?.(DESTRUCTIVE)),
+    /**
+     * @param {Pick<MouseEvent, "detail" | "target">} click
+     * @returns {boolean} whether to ignore it; `detail` is 0 for the keyboard
+     */
+    ignores: ({ detail, target }) =>
+      detail > 0 && now() - changed < FIRST && !!(/** @type {Element | null} */ (target)?.closest?.(DESTRUCTIVE)),
   };
 }
 

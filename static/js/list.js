@@ -1,8 +1,9 @@
 /**
  * The list of documents: selection, and search with an updated URL.
  */
-import { announce, near, on } from "./dom.js";
+import { announce, near } from "./dom.js";
 import { refresh } from "./fresh.js";
+import { listen } from "./host.js";
 import { isWritten } from "./unsaved.js";
 import { pending } from "./upload.js";
 
@@ -15,7 +16,8 @@ const selecting = new Set();
 /* Selection */
 
 /** @param {Element} results @returns {HTMLInputElement[]} */
-const ticks = (results) => [...results.querySelectorAll("input[name=file_ids]")].map((one) => /** @type {HTMLInputElement} */ (one));
+const ticks = (results) =>
+  [...results.querySelectorAll("input[name=file_ids]")].map((one) => /** @type {HTMLInputElement} */ (one));
 /** @param {number} count */
 const documents = (count) => `${count.toLocaleString()} document${count === 1 ? "" : "s"}`;
 
@@ -32,7 +34,11 @@ function count(results, aloud = false) {
   if (every) Object.assign(every, { checked: whole, indeterminate: chosen > 0 && !whole });
   if (more) more.hidden = !whole || !!all?.value || !results.querySelector(".mf-next-rows");
   const words = all?.value ? (more?.textContent ?? "").replace(/^Select a/, "A") : documents(chosen);
-  results.querySelectorAll("[data-mf-chosen]").forEach((one) => (one.textContent = one.closest(".mf-ask") ? words : `${words.replace(/ documents?$/, "")} selected`));
+  results
+    .querySelectorAll("[data-mf-chosen]")
+    .forEach(
+      (one) => (one.textContent = one.closest(".mf-ask") ? words : `${words.replace(/ documents?$/, "")} selected`),
+    );
   if (aloud) announce(`${words} selected.`, results);
 }
 
@@ -51,8 +57,11 @@ function tickRange(event) {
   const results = box?.closest(".mf-results");
   if (!box || !results) return;
   const boxes = ticks(results);
-  const [from, to] = [boxes.indexOf(/** @type {HTMLInputElement} */ (anchor)), boxes.indexOf(box)].sort((a, b) => a - b);
-  if (event.shiftKey && from !== undefined && from >= 0) boxes.slice(from, (to ?? 0) + 1).forEach((one) => (one.checked = box.checked));
+  const [from, to] = [boxes.indexOf(/** @type {HTMLInputElement} */ (anchor)), boxes.indexOf(box)].sort(
+    (a, b) => a - b,
+  );
+  if (event.shiftKey && from !== undefined && from >= 0)
+    boxes.slice(from, (to ?? 0) + 1).forEach((one) => (one.checked = box.checked));
   anchor = box;
 }
 
@@ -100,8 +109,10 @@ const presses = {
     tickEvery(results, false);
   },
   "[data-mf-clear]": (link) => {
-    const filter = /** @type {HTMLFormElement | null | undefined} */ (link.closest(".mf-body")?.querySelector("[data-mf-filter]"));
-    filter?.querySelectorAll("input:not([type=hidden]), select").forEach((one) => (/** @type {HTMLInputElement} */ (one).value = ""));
+    const filter = /** @type {HTMLFormElement | null | undefined} */ (
+      link.closest(".mf-body")?.querySelector("[data-mf-filter]")
+    );
+    filter?.querySelectorAll("input:not([type=hidden]), select").forEach((one) => Object.assign(one, { value: "" }));
     filter?.querySelector("input")?.focus();
     filter?.requestSubmit();
   },
@@ -157,12 +168,12 @@ const MANY = 100;
 
 /**
  * Empties the table before a swap, because re-associating many rows with their form takes seconds.
- * @param {CustomEvent} event
+ * @param {import("./host.js").Exchange} exchange
  */
-function makeWay({ defaultPrevented, detail }) {
-  const aim = detail.ctx?.target ?? detail.target;
-  const table = /** @type {HTMLTableElement | null | undefined} */ (aim?.matches?.(".mf-results, .mf-body") && aim.querySelector(".mf-table"));
-  if (defaultPrevented || detail.shouldSwap === false || !table || table.rows.length < MANY) return;
+function makeWay({ isDropped, target }) {
+  /** @type {HTMLTableElement | null | undefined} */
+  const table = target?.matches?.(".mf-results, .mf-body") && target.querySelector(".mf-table");
+  if (isDropped || !table || table.rows.length < MANY) return;
   const parts = table.contains(doc.activeElement) ? [...table.tBodies] : [table];
   parts.forEach((part) => part.contains(doc.activeElement) || part.remove());
 }
@@ -171,11 +182,14 @@ function makeWay({ defaultPrevented, detail }) {
 export function refreshed() {
   doc.querySelectorAll(".mf-body:has([data-mf-marked])").forEach(countMarks);
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  doc.querySelectorAll("[data-mf-zone-name]").forEach((one) => zone && (/** @type {HTMLInputElement} */ (one).value = zone));
+  if (zone) doc.querySelectorAll("[data-mf-zone-name]").forEach((one) => Object.assign(one, { value: zone }));
   for (const results of doc.querySelectorAll(".mf-results")) {
     const all = /** @type {HTMLInputElement | null} */ (results.querySelector("[data-mf-all]"));
     const query = new URLSearchParams(/** @type {HTMLElement} */ (results).dataset.mfQuery);
-    results.closest(".mf-body")?.querySelectorAll("[data-mf-keep]").forEach((one) => Object.assign(one, { value: query.get(/** @type {HTMLInputElement} */ (one).name) ?? "" }));
+    results
+      .closest(".mf-body")
+      ?.querySelectorAll("[data-mf-keep]")
+      .forEach((one) => Object.assign(one, { value: query.get(/** @type {HTMLInputElement} */ (one).name) ?? "" }));
     select(results);
     if (all?.value) ticks(results).forEach((box) => (box.checked = true));
     count(results);
@@ -187,6 +201,6 @@ export function start() {
   doc.addEventListener("click", clicked);
   doc.addEventListener("change", changed);
   doc.addEventListener("submit", submitted, true);
-  on("htmx:beforeSwap htmx:before:swap", makeWay); // added after answers.js, which may drop the response
+  listen("swap", makeWay); // added after answers.js, which may drop the response
   refreshed();
 }

@@ -5,11 +5,12 @@
  */
 import "./answers.js";
 import * as card from "./card.js";
-import { announce, htmx, near, on } from "./dom.js";
+import { announce, near } from "./dom.js";
 import { fit } from "./fit.js";
 import * as focus from "./focus.js";
 import * as fresh from "./fresh.js";
 import * as guard from "./guard.js";
+import { bring, listen } from "./host.js";
 import * as layout from "./layout.js";
 import * as list from "./list.js";
 import * as menus from "./menus.js";
@@ -42,7 +43,8 @@ doc.addEventListener("click", (event) => {
   }
 });
 doc.addEventListener("keydown", (event) => {
-  if (event.repeat && ["Enter", " "].includes(event.key) && near(event, "button, a")?.closest(".mf-manager, .mf-body")) event.preventDefault(); // a held key counts once
+  if (event.repeat && ["Enter", " "].includes(event.key) && near(event, "button, a")?.closest(".mf-manager, .mf-body"))
+    event.preventDefault(); // a held key counts once
   const leave = event.key === "Escape" && near(event, ".mf-edit")?.querySelector("[data-mf-cancel-edit]");
   if (leave) {
     event.preventDefault(); // keep the sheet open
@@ -82,14 +84,13 @@ function reveal(button) {
 
 /** @param {Element} part newly swapped content */
 function say(part) {
-  const said = [...part.querySelectorAll("[data-mf-say]")].flatMap((one) => [...one.querySelectorAll("p, li, :scope > span")]).map((one) => /** @type {HTMLElement} */ (one).innerText);
+  const said = [...part.querySelectorAll("[data-mf-say]")]
+    .flatMap((one) => [...one.querySelectorAll("p, li, :scope > span")])
+    .map((one) => /** @type {HTMLElement} */ (one).innerText);
   if (said.length) announce(said.join(" "), part);
 }
 
-on("htmx:afterSwap htmx:after:swap", (event) => {
-  const { detail } = event;
-  const aim = detail.ctx?.target ?? detail.target;
-  const target = typeof aim === "string" ? doc.querySelector(aim) : aim; // a selector if the response retargets
+listen("swapped", ({ target }) => {
   if (target?.matches?.(".mf-look-body")) return preview.shown(target);
   fit();
   list.refreshed();
@@ -109,20 +110,12 @@ on("htmx:afterSwap htmx:after:swap", (event) => {
 if (!("commandForElement" in HTMLButtonElement.prototype)) {
   doc.addEventListener("click", (event) => {
     const button = near(event, "button[commandfor]");
-    const dialog = /** @type {HTMLDialogElement | null} */ (doc.getElementById(button?.getAttribute("commandfor") ?? ""));
+    const dialog = /** @type {HTMLDialogElement | null} */ (
+      doc.getElementById(button?.getAttribute("commandfor") ?? "")
+    );
     if (button?.getAttribute("command") === "show-modal") dialog?.showModal();
     else if (button) dialog?.close();
   });
-}
-
-/** Loads the vendored htmx if the page has none; deferred scripts have already run. */
-function bring() {
-  if (htmx()) return;
-  const [config, script] = [doc.createElement("meta"), doc.createElement("script")];
-  Object.assign(config, { name: "htmx-config", content: '{"history": false, "defaultTimeout": 0, "includeIndicatorCSS": false}' });
-  if (!doc.querySelector("meta[name=htmx-config]")) doc.head.append(config);
-  script.src = new URL("vendor/htmx.min.js", import.meta.url).href;
-  doc.head.append(script);
 }
 
 doc.documentElement.classList.add("mf-js");

@@ -4,7 +4,9 @@ const WIDE = 1.15; // times as wide as high
 
 /** @param {HTMLImageElement} picture that is loaded */
 function fit(picture) {
-  picture.closest(".mf-paper, .mf-thumb")?.classList.toggle("mf-paper-wide", picture.naturalWidth > picture.naturalHeight * WIDE);
+  picture
+    .closest(".mf-paper, .mf-thumb")
+    ?.classList.toggle("mf-paper-wide", picture.naturalWidth > picture.naturalHeight * WIDE);
 }
 
 export function start() {

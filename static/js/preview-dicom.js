@@ -13,7 +13,8 @@ const PACE = 100; // minimum milliseconds per frame during playback
 export class Dicom {
   /** @param {HTMLElement} root @param {Stage} stage */
   constructor(root, stage) {
-    const find = (/** @type {string} */ name) => /** @type {HTMLInputElement | null} */ (root.querySelector(`[data-mf-${name}]`));
+    const find = (/** @type {string} */ name) =>
+      /** @type {HTMLInputElement | null} */ (root.querySelector(`[data-mf-${name}]`));
     this.root = root;
     this.stage = stage;
     this.slider = find("frame");
@@ -51,7 +52,10 @@ export class Dicom {
   }
 
   say() {
-    for (const [name, field] of /** @type {const} */ ([["center", this.center], ["width", this.width]])) {
+    for (const [name, field] of /** @type {const} */ ([
+      ["center", this.center],
+      ["width", this.width],
+    ])) {
       const words = this.root.querySelector(`[data-mf-${name}-words]`);
       if (words && field) words.textContent = Number(field.value).toLocaleString();
     }
@@ -83,7 +87,8 @@ export class Dicom {
     this.window = window;
     this.pause();
     const [center, width] = window ?? (this.presets[0] ? valuesOf(this.presets[0]) : [0, 0]);
-    for (const preset of this.presets) preset.setAttribute("aria-pressed", String(valuesOf(preset).join() === [center, width].join()));
+    for (const preset of this.presets)
+      preset.setAttribute("aria-pressed", String(valuesOf(preset).join() === [center, width].join()));
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.draw(this.stage.page), rest);
   }

@@ -33,7 +33,9 @@ function mark(frame, state) {
 
 /** @param {HTMLElement} frame @param {string} words error message */
 function explain(frame, words) {
-  const template = /** @type {HTMLTemplateElement | null | undefined} */ (frame.closest(".mf-look-in, .mf-print")?.querySelector("template[data-mf-broken]"));
+  const template = /** @type {HTMLTemplateElement | null | undefined} */ (
+    frame.closest(".mf-look-in, .mf-print")?.querySelector("template[data-mf-broken]")
+  );
   mark(frame, "failed");
   if (!template || frame.querySelector(".mf-look-broken")) return;
   frame.append(document.importNode(template.content, true));
@@ -118,7 +120,9 @@ export function look(place) {
     if (picture.complete && picture.naturalWidth) arrived(picture);
     else if (picture.complete && picture.getAttribute("src") && picture.loading !== "lazy") failed(picture);
   }
-  for (const picture of /** @type {NodeListOf<HTMLImageElement>} */ (place.querySelectorAll(`:is(${THUMBS}, ${CARDS}) img`))) {
+  /** @type {NodeListOf<HTMLImageElement>} */
+  const pictures = place.querySelectorAll(`:is(${THUMBS}, ${CARDS}) img`);
+  for (const picture of pictures) {
     if (picture.complete && !picture.naturalWidth) failed(picture);
   }
 }
@@ -133,7 +137,8 @@ function arrived(picture) {
 }
 
 export function start() {
-  const each = (/** @type {Event} */ event, /** @type {(picture: HTMLImageElement) => void} */ act) => event.target instanceof HTMLImageElement && act(event.target);
+  const each = (/** @type {Event} */ event, /** @type {(picture: HTMLImageElement) => void} */ act) =>
+    event.target instanceof HTMLImageElement && act(event.target);
   document.addEventListener("load", (event) => each(event, arrived), true);
   document.addEventListener("error", (event) => each(event, failed), true);
   on("click", (event) => near(event, "[data-mf-redraw]") && redraw(near(event, "[data-mf-redraw]")));

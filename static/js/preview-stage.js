@@ -1,20 +1,23 @@
 /**
- * The stage of the preview: pages or one image, zoom, rotation; wheel, pinch and drag.
+ * The stage of the preview: pages or one image, zoom and rotation.
  */
 import { announce } from "./dom.js";
+import * as gestures from "./preview-gestures.js";
+import * as rail from "./preview-rail.js";
 import * as zoom from "./preview-zoom.js";
 
 /** @typedef {import("./preview-zoom.js").Fit} Fit */
 /** @typedef {import("./preview-zoom.js").Size} Size */
 /** @typedef {import("./preview-zoom.js").Point} Point */
 
-const MOST = 400; // pages in the DOM at once
 const EDGE = 24; // load more when this many pages from either end of the loaded range
-const SWIPE = 60; // pixels
 const CALM = 120; // milliseconds without change before images of the new size are requested
 
 export class Stage {
-  /** @param {HTMLElement} root preview root @param {(direction: 1 | -1) => void} walk opens another document on a swipe */
+  /**
+   * @param {HTMLElement} root preview root
+   * @param {(direction: 1 | -1) => void} walk opens another document on a swipe
+   */
   constructor(root, walk) {
     const find = (/** @type {string} */ name) => /** @type {HTMLElement} */ (root.querySelector(`[data-mf-${name}]`));
     this.root = root;
@@ -47,7 +50,7 @@ export class Stage {
     if (this.isTape()) this.fit = this.size.width > this.room().width ? "width" : "actual";
     this.refit();
     if (this.paged) this.fill(this.page);
-    else this.fillRail(this.page);
+    else rail.fill(this, this.page);
     this.listen();
     this.refit();
     if (this.paged) this.show(this.page);
@@ -88,47 +91,12 @@ export class Stage {
 
   /** @param {number} page center of the kept range */
   fill(page) {
-    this.range = zoom.around(page, this.pages, MOST);
+    this.range = zoom.around(page, this.pages, zoom.MOST);
     const [from, to] = this.range;
     const frames = Array.from({ length: to - from + 1 }, (_, index) => this.frame(from + index));
     this.column.replaceChildren(...frames);
-    this.fillRail(page);
+    rail.fill(this, page);
     this.edges = [];
-  }
-
-  /** @param {number} page */
-  fillRail(page) {
-    if (!this.rail) return;
-    const [from, to] = zoom.around(page, this.pages, MOST);
-    this.rail.style.setProperty("--ratio", String(this.size.width / Math.max(this.size.height, this.size.width / 2)));
-    this.rail.replaceChildren(...Array.from({ length: to - from + 1 }, (_, index) => this.railItem(from + index)));
-    this.markRail();
-  }
-
-  /** @param {number} number */
-  railItem(number) {
-    const button = document.createElement("button");
-    const tile = document.createElement("span");
-    const words = document.createElement("span");
-    const picture = new Image(160, 160);
-    Object.assign(button, { type: "button", className: "mf-look-leaf" });
-    Object.assign(button.dataset, { mfGo: String(number), mfKey: `leaf-${number}` });
-    Object.assign(picture, { alt: "", loading: "lazy", decoding: "async", src: zoom.address(this.thumb, number) });
-    tile.className = "mf-look-sheet";
-    words.textContent = String(number);
-    button.setAttribute("aria-label", `${this.word} ${number}`);
-    tile.append(picture);
-    button.append(tile, words);
-    return button;
-  }
-
-  markRail() {
-    this.rail?.querySelector("[aria-current]")?.removeAttribute("aria-current");
-    const leaf = /** @type {HTMLElement | null | undefined} */ (this.rail?.querySelector(`[data-mf-go="${this.page}"]`));
-    leaf?.setAttribute("aria-current", "true");
-    if (!leaf || !this.rail) return leaf || !this.rail?.children.length ? undefined : this.fillRail(this.page);
-    const { offsetTop, offsetHeight, offsetLeft, offsetWidth } = leaf;
-    this.rail.scrollTo({ top: offsetTop - (this.rail.clientHeight - offsetHeight) / 2, left: offsetLeft - (this.rail.clientWidth - offsetWidth) / 2 });
   }
 
   /**
@@ -140,7 +108,7 @@ export class Stage {
     this.page = page;
     const field = /** @type {HTMLInputElement | null} */ (this.root.querySelector("[data-mf-page-field]"));
     if (field && document.activeElement !== field) field.value = String(page);
-    this.markRail();
+    rail.mark(this);
     return true;
   }
 
@@ -175,7 +143,8 @@ export class Stage {
     clearTimeout(this.later);
     this.later = setTimeout(() => this.sharpen(), CALM);
     if (this.went && Math.abs(scrollTop - this.went.top) > 2) this.went = null;
-    const page = this.went?.page ?? from + (end ? frames.length - 1 : zoom.pageAt(this.edges, scrollTop + clientHeight / 3));
+    const page =
+      this.went?.page ?? from + (end ? frames.length - 1 : zoom.pageAt(this.edges, scrollTop + clientHeight / 3));
     this.settle(page);
     if ((page - from < EDGE && from > 1) || (to - page < EDGE && to < this.pages)) this.recentre(page);
   }
@@ -241,14 +210,20 @@ export class Stage {
     this.fit = "";
     this.resize(zoom.within(scale));
     const after = frame.getBoundingClientRect();
-    this.element.scrollBy({ left: after.left + across * after.width - held.x, top: after.top + down * after.height - held.y, behavior: "instant" });
+    this.element.scrollBy({
+      left: after.left + across * after.width - held.x,
+      top: after.top + down * after.height - held.y,
+      behavior: "instant",
+    });
     this.mark();
   }
 
   /** @param {Point} point @returns {HTMLElement} */
   under({ x, y }) {
     const found = document.elementsFromPoint(x, y).find((one) => one.parentElement === this.column);
-    return /** @type {HTMLElement} */ (found ?? this.column.querySelector(`[data-mf-n="${this.page}"]`) ?? this.column.firstElementChild);
+    return /** @type {HTMLElement} */ (
+      found ?? this.column.querySelector(`[data-mf-n="${this.page}"]`) ?? this.column.firstElementChild
+    );
   }
 
   /** @param {1 | -1} direction */
@@ -283,7 +258,8 @@ export class Stage {
     for (const frame of this.column.children) {
       const box = frame.getBoundingClientRect();
       const picture = frame.querySelector("img");
-      if (picture && box.bottom > top - 200 && box.top < bottom + 200 && picture.sizes !== across) picture.sizes = across;
+      if (picture && box.bottom > top - 200 && box.top < bottom + 200 && picture.sizes !== across)
+        picture.sizes = across;
     }
   }
 
@@ -292,7 +268,8 @@ export class Stage {
     const words = `${Math.round(this.scale * 100)}%`;
     if (percent) percent.textContent = words;
     percent?.setAttribute("aria-label", `${words}, show at 100%`);
-    for (const name of ["width", "page"]) this.root.querySelector(`[data-mf-zoom=${name}]`)?.setAttribute("aria-pressed", String(this.fit === name));
+    for (const name of ["width", "page"])
+      this.root.querySelector(`[data-mf-zoom=${name}]`)?.setAttribute("aria-pressed", String(this.fit === name));
     const { scrollWidth, clientWidth, scrollHeight, clientHeight } = this.element;
     this.element.toggleAttribute("data-mf-pans", scrollWidth > clientWidth + 1 || scrollHeight > clientHeight + 1);
   }
@@ -301,86 +278,17 @@ export class Stage {
     announce(`Zoom ${Math.round(this.scale * 100)} percent`, this.root);
   }
 
-  /* Wheel, drag, pinch */
-
   listen() {
-    const { element } = this;
     let waiting = false;
     const next = () => {
       waiting = false;
       this.scrolled();
     };
-    element.addEventListener("scroll", () => !waiting && (waiting = true) && requestAnimationFrame(next));
-    element.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
-    element.addEventListener("pointerdown", (event) => this.drag(event));
-    element.addEventListener("dblclick", (event) => this.twice(event));
-    element.addEventListener("mf:drawn", (event) => this.drawn(/** @type {HTMLElement} */ (event.target)));
-    this.touches();
+    this.element.addEventListener("scroll", () => !waiting && (waiting = true) && requestAnimationFrame(next));
+    this.element.addEventListener("mf:drawn", (event) => this.drawn(/** @type {HTMLElement} */ (event.target)));
+    gestures.listen(this);
     this.watch = new ResizeObserver(() => this.fit && this.refit());
-    this.watch.observe(element);
-  }
-
-  /**
-   * Lets the wheel scroll pages, but zoom a single image.
-   * @param {WheelEvent} event
-   */
-  wheel(event) {
-    if (!event.ctrlKey && !event.metaKey && this.paged) return;
-    event.preventDefault();
-    if (!event.ctrlKey && !event.metaKey && this.pages > 1) return this.go(this.page + Math.sign(event.deltaY));
-    this.zoomTo(this.scale * zoom.wheeled(event.deltaY, event.deltaMode), { x: event.clientX, y: event.clientY });
-  }
-
-  /**
-   * Toggles the zoom on a double-click.
-   * @param {MouseEvent} event
-   */
-  twice(event) {
-    if (!this.fit) return this.fitTo("page");
-    this.zoomTo(this.scale < 0.8 ? 1 : this.scale * 2, { x: event.clientX, y: event.clientY });
-  }
-
-  /** @param {PointerEvent} start */
-  drag(start) {
-    const { element } = this;
-    if (start.pointerType !== "mouse" || start.button || /** @type {Element} */ (start.target).closest("button")) return;
-    const { offsetX, offsetY } = start;
-    if (start.target === element && (offsetX > element.clientWidth || offsetY > element.clientHeight)) return; // on a scroll bar
-    const [left, top] = [element.scrollLeft, element.scrollTop];
-    const move = (/** @type {PointerEvent} */ event) => element.scrollTo({ left: left - event.clientX + start.clientX, top: top - event.clientY + start.clientY, behavior: "instant" });
-    const end = () => {
-      element.removeEventListener("pointermove", move);
-      element.removeAttribute("data-mf-dragged");
-    };
-    start.preventDefault();
-    element.focus({ preventScroll: true });
-    element.setPointerCapture(start.pointerId);
-    element.setAttribute("data-mf-dragged", "");
-    element.addEventListener("pointermove", move);
-    element.addEventListener("lostpointercapture", end, { once: true });
-  }
-
-  touches() {
-    const points = (/** @type {TouchEvent} */ event) => [...event.touches].map(({ clientX: x, clientY: y }) => ({ x, y }));
-    let from = { apart: 0, scale: 1 };
-    /** @type {Point | null} */
-    let swipe = null;
-    this.element.addEventListener("touchstart", (event) => {
-      const [one] = points(event);
-      swipe = event.touches.length === 1 && this.element.scrollWidth <= this.element.clientWidth + 1 ? (one ?? null) : null;
-      if (event.touches.length === 2) from = { apart: zoom.pinched(points(event)).apart, scale: this.scale };
-    }, { passive: true }); // prettier-ignore
-    this.element.addEventListener("touchmove", (event) => {
-      if (event.touches.length !== 2) return;
-      event.preventDefault();
-      const { apart, middle } = zoom.pinched(points(event));
-      if (from.apart) this.zoomTo((from.scale * apart) / from.apart, middle);
-    }, { passive: false }); // prettier-ignore
-    this.element.addEventListener("touchend", ({ changedTouches: [last] }) => {
-      const [across, down] = swipe && last ? [last.clientX - swipe.x, last.clientY - swipe.y] : [0, 0];
-      swipe = null;
-      if (Math.abs(across) > SWIPE && Math.abs(across) > 2 * Math.abs(down)) this.walk(across < 0 ? 1 : -1);
-    });
+    this.watch.observe(this.element);
   }
 
   stop() {

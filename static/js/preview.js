@@ -2,10 +2,12 @@
  * The preview: a dialog over the list to step through documents. The server renders its content; this opens and closes
  * it, keeps the focus and handles keys.
  */
-import { announce, htmx, near, on } from "./dom.js";
+import { announce, near, on } from "./dom.js";
 import { fit } from "./fit.js";
+import { htmx } from "./host.js";
 import { Layer } from "./layer.js";
 import { Dicom } from "./preview-dicom.js";
+import * as keys from "./preview-keys.js";
 import * as pictures from "./preview-pictures.js";
 import * as printing from "./preview-print.js";
 import { Stage } from "./preview-stage.js";
@@ -24,7 +26,9 @@ let opener = null;
 let key = "";
 let tried = 0;
 let again = 0;
-const layer = new Layer("mfLook", () => /** @type {HTMLDialogElement | null} */ (doc.querySelector("dialog.mf-look[open]"))?.close());
+const layer = new Layer("mfLook", () => {
+  /** @type {HTMLDialogElement | null} */ (doc.querySelector("dialog.mf-look[open]"))?.close();
+});
 
 /** @param {Element | null} source @returns {HTMLElement | null} body of the dialog it targets */
 export function bodyOf(source) {
@@ -76,7 +80,13 @@ function frame(dialog, name) {
 /** @param {Element} source @returns {boolean} whether its response is no longer awaited */
 export const isOld = (source) => source !== latest || !dialogOf(bodyOf(source))?.open;
 
-/** @param {Element} source the element that requested a document that failed to load @param {number} status @param {string} words @param {number} after seconds from Retry-After @param {string} signIn URL */
+/**
+ * @param {Element} source the element that requested a document that failed to load
+ * @param {number} status
+ * @param {string} words
+ * @param {number} after seconds from Retry-After
+ * @param {string} signIn URL
+ */
 export function failed(source, status, words, after, signIn) {
   const body = bodyOf(source);
   const dialog = dialogOf(body);
@@ -88,7 +98,14 @@ export function failed(source, status, words, after, signIn) {
   body.replaceChildren(frame(dialog, mfLookName));
   const find = (/** @type {string} */ name) => /** @type {HTMLElement} */ (body.querySelector(`[data-mf-${name}]`));
   const retry = find("again");
-  for (const [name, value] of [["hx-get", url], ["hx-target", "closest .mf-look-body"], ["hx-swap", "innerHTML"], ["data-mf-look", ""], ["data-mf-look-name", mfLookName]]) retry.setAttribute(name, value);
+  for (const [name, value] of [
+    ["hx-get", url],
+    ["hx-target", "closest .mf-look-body"],
+    ["hx-swap", "innerHTML"],
+    ["data-mf-look", ""],
+    ["data-mf-look-name", mfLookName],
+  ])
+    retry.setAttribute(name, value);
   htmx().process(retry);
   if (status === 503 && tried++ < TRIES) return waitFor(find("status"), retry, words, after);
   find("wait").hidden = true;
@@ -107,7 +124,9 @@ export function failed(source, status, words, after, signIn) {
 function waitFor(line, retry, words, after) {
   const before = tried;
   line.textContent = `${words} Retrying…`;
-  /** @type {HTMLElement | null | undefined} */ (line.closest(".mf-look-in")?.querySelector("[data-mf-look-close]"))?.focus();
+  /** @type {HTMLElement | null | undefined} */ (
+    line.closest(".mf-look-in")?.querySelector("[data-mf-look-close]")
+  )?.focus();
   latest = retry;
   again = setTimeout(() => {
     if (!retry.isConnected) return;
@@ -120,7 +139,9 @@ function waitFor(line, retry, words, after) {
 
 /** @param {Element} body holds the document, or the previous one if the response was dropped */
 export function shown(body) {
-  const root = /** @type {HTMLElement | null} */ (body.querySelector(".mf-look-in[data-mf-state=shown]:not([data-mf-ready])"));
+  const root = /** @type {HTMLElement | null} */ (
+    body.querySelector(".mf-look-in[data-mf-state=shown]:not([data-mf-ready])")
+  );
   const dialog = dialogOf(body);
   if (!root || !dialog) return;
   latest = null;
@@ -131,7 +152,11 @@ export function shown(body) {
   enhance(root);
   const same = key && root.querySelector(`[data-mf-key="${CSS.escape(key)}"]`);
   const other = { previous: "next", next: "previous" }[key];
-  const place = same || (other && root.querySelector(`[data-mf-key=${other}]`)) || root.querySelector("[data-mf-key=stage], [data-mf-scroll]") || root.querySelector("[data-mf-look-close]");
+  const place =
+    same ||
+    (other && root.querySelector(`[data-mf-key=${other}]`)) ||
+    root.querySelector("[data-mf-key=stage], [data-mf-scroll]") ||
+    root.querySelector("[data-mf-look-close]");
   /** @type {HTMLElement} */ (place).focus({ preventScroll: true });
   announce(root.dataset.mfSayShown ?? "", root);
 }
@@ -145,22 +170,33 @@ function stop() {
 function enhance(root) {
   stop();
   root.toggleAttribute("data-mf-ready", true);
-  if (root.querySelector("[data-mf-stage]")) stage = new Stage(root, (direction) => walk(root, direction < 0 ? "previous" : "next"));
+  if (root.querySelector("[data-mf-stage]"))
+    stage = new Stage(root, (direction) => walk(root, direction < 0 ? "previous" : "next"));
   if (stage && root.dataset.mfKind === "dicom") new Dicom(root, stage);
-  root.querySelectorAll("[data-mf-sheets] [role=tabpanel]").forEach((sheet, index) => sheet.toggleAttribute("hidden", index > 0));
+  root
+    .querySelectorAll("[data-mf-sheets] [role=tabpanel]")
+    .forEach((sheet, index) => sheet.toggleAttribute("hidden", index > 0));
   const current = /** @type {HTMLElement | null} */ (root.querySelector(".mf-look-film [aria-current]"));
   const film = current?.closest(".mf-look-film");
   if (current) film?.scrollTo({ left: current.offsetLeft - (film.clientWidth - current.offsetWidth) / 2 });
-  root.querySelector("[data-mf-panel]")?.setAttribute("aria-expanded", String(!!root.querySelector(".mf-look-side")?.checkVisibility()));
+  root
+    .querySelector("[data-mf-panel]")
+    ?.setAttribute("aria-expanded", String(!!root.querySelector(".mf-look-side")?.checkVisibility()));
   pictures.look(root);
 }
 
 /** @param {HTMLElement} root @param {string} where */
 function walk(root, where) {
   const film = /** @type {HTMLElement[]} */ ([...root.querySelectorAll(".mf-look-film a")]);
-  const link = where === "first" ? film[0] : where === "last" ? film.at(-1) : /** @type {HTMLElement | null} */ (root.querySelector(`[data-mf-key=${where}]`));
+  const link =
+    where === "first"
+      ? film[0]
+      : where === "last"
+        ? film.at(-1)
+        : /** @type {HTMLElement | null} */ (root.querySelector(`[data-mf-key=${where}]`));
   if (link && !link.hasAttribute("aria-current")) link.click();
-  else if (where === "previous" || where === "next") announce(where === "next" ? "This is the last document." : "This is the first document.", root);
+  else if (where === "previous" || where === "next")
+    announce(where === "next" ? "This is the last document." : "This is the first document.", root);
 }
 
 /** @param {Event} event the dialog was closed */
@@ -175,7 +211,9 @@ function closed({ target }) {
   dialog.removeAttribute("data-mf-slow");
   if (doc.activeElement && doc.activeElement !== doc.body) return;
   const place = dialog.closest(".mf-body, .mf-manager, .mf-main");
-  const next = opener?.isConnected ? opener : /** @type {HTMLElement | null | undefined} */ (place?.querySelector("[data-mf-look], h1, h2, a, button"));
+  const next = opener?.isConnected
+    ? opener
+    : /** @type {HTMLElement | null | undefined} */ (place?.querySelector("[data-mf-look], h1, h2, a, button"));
   next?.focus();
 }
 
@@ -187,9 +225,12 @@ const presses = {
   "[data-mf-go]": (button) => stage?.go(Number(button.dataset.mfGo)),
   "[data-mf-rotate]": () => stage?.rotate(),
   "[data-mf-panel]": (button) => togglePanel(button),
-  "[data-mf-zoom]": ({ dataset: { mfZoom } }) => (mfZoom === "in" || mfZoom === "out" ? stage?.step(mfZoom === "in" ? 1 : -1) : stage?.fitTo(/** @type {any} */ (mfZoom))),
+  "[data-mf-zoom]": ({ dataset: { mfZoom } }) =>
+    mfZoom === "in" || mfZoom === "out"
+      ? stage?.step(mfZoom === "in" ? 1 : -1)
+      : stage?.fitTo(/** @type {any} */ (mfZoom)),
   "[data-mf-turn]": (button) => stage?.go(stage.page + Number(button.dataset.mfTurn)),
-  "[role=tab]": choose,
+  "[role=tab]": keys.choose,
 };
 
 /** @param {MouseEvent} event */
@@ -207,7 +248,8 @@ function clicked(event) {
 
 /** @param {MouseEvent} event a link was opened in a new tab with a modifier key */
 function elsewhere(event) {
-  if ((event.ctrlKey || event.metaKey || event.shiftKey) && near(event, "a[data-mf-look]")) event.stopImmediatePropagation();
+  if ((event.ctrlKey || event.metaKey || event.shiftKey) && near(event, "a[data-mf-look]"))
+    event.stopImmediatePropagation();
 }
 
 /** @param {Event} event a page number was entered, or a button beside it pressed */
@@ -217,7 +259,8 @@ function submitted(event) {
   event.preventDefault();
   event.stopPropagation();
   const field = /** @type {HTMLInputElement} */ (form.querySelector("[data-mf-page-field]"));
-  if (!(/** @type {SubmitEvent} */ (event).submitter?.hasAttribute("data-mf-turn"))) stage.go(pageOf(field.value, stage.pages, stage.page));
+  if (!(/** @type {SubmitEvent} */ (event).submitter?.hasAttribute("data-mf-turn")))
+    stage.go(pageOf(field.value, stage.pages, stage.page));
 }
 
 /** @param {HTMLElement} button shows the details where there is no room for them, and hides them where there is */
@@ -229,84 +272,10 @@ function togglePanel(button) {
   button.setAttribute("aria-expanded", String(shows));
 }
 
-/** @param {HTMLElement} tab */
-function choose(tab) {
-  const tabs = /** @type {HTMLElement[]} */ ([...(tab.parentElement?.children ?? [])]);
-  for (const one of tabs) {
-    const chosen = one === tab;
-    one.setAttribute("aria-selected", String(chosen));
-    one.tabIndex = chosen ? 0 : -1;
-    doc.getElementById(one.getAttribute("aria-controls") ?? "")?.toggleAttribute("hidden", !chosen);
-  }
-  tab.focus();
-}
-
-/** @param {KeyboardEvent} event @param {Element} tab */
-function tabKey(event, tab) {
-  const tabs = /** @type {HTMLElement[]} */ ([...(tab.parentElement?.children ?? [])]);
-  const at = tabs.indexOf(/** @type {HTMLElement} */ (tab));
-  const next = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: tabs.length - 1 }[event.key];
-  if (next === undefined) return false;
-  event.preventDefault();
-  choose(/** @type {HTMLElement} */ (tabs.at(next % tabs.length)));
-  return true;
-}
-
-/** @type {Record<string, (root: HTMLElement) => unknown>} */
-const keys = {
-  ArrowLeft: (root) => pan(-1, 0) || walk(root, "previous"),
-  ArrowRight: (root) => pan(1, 0) || walk(root, "next"),
-  ArrowUp: (root) => scroll(root, -1),
-  ArrowDown: (root) => scroll(root, 1),
-  PageUp: (root) => page(root, -1),
-  PageDown: (root) => page(root, 1),
-  Home: (root) => (stage && stage.pages > 1 ? stage.go(1) : walk(root, "first")),
-  End: (root) => (stage && stage.pages > 1 ? stage.go(stage.pages) : walk(root, "last")),
-  "+": () => stage?.step(1),
-  "=": () => stage?.step(1),
-  "-": () => stage?.step(-1),
-  0: () => stage?.fitTo("page"),
-  1: () => stage?.fitTo("actual"),
-  w: () => stage?.fitTo("width"),
-  r: () => stage?.rotate(),
-  R: () => stage?.rotate(-1),
-  "?": (root) => /** @type {HTMLElement | null} */ (root.querySelector(".mf-look-help"))?.togglePopover(),
-};
-
-/** @param {number} across @param {number} down @returns {boolean} whether anything was scrolled */
-function pan(across, down) {
-  if (!stage) return false;
-  const { element } = stage;
-  if (across && element.scrollWidth <= element.clientWidth + 1) return false;
-  element.scrollBy({ left: across * 80, top: down * 80 });
-  return true;
-}
-
-/** @param {HTMLElement} root @param {1 | -1} down */
-function scroll(root, down) {
-  if (stage?.kind === "dicom" && stage.pages > 1 && stage.fit) return stage.go(stage.page + down);
-  root.querySelector("[data-mf-stage], [data-mf-scroll]:not([hidden])")?.scrollBy({ top: down * 80 });
-}
-
-/** @param {HTMLElement} root @param {1 | -1} down */
-function page(root, down) {
-  if (stage && stage.pages > 1) return stage.go(stage.page + down);
-  const place = root.querySelector("[data-mf-stage], [data-mf-scroll]:not([hidden])");
-  place?.scrollBy({ top: down * place.clientHeight * 0.9 });
-}
-
 /** @param {KeyboardEvent} event */
 function keyed(event) {
-  const dialog = /** @type {HTMLElement | null} */ (near(event, "dialog.mf-look") ?? (doc.activeElement === doc.body || near(event, ".mf-look-in") ? doc.querySelector(".mf-look-alone") : null));
-  const root = /** @type {HTMLElement | null | undefined} */ (dialog?.querySelector(".mf-look-in[data-mf-state=shown]"));
-  if (!root || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-  const tab = near(event, "[role=tab]");
-  if (tab && tabKey(event, tab)) return;
-  if (near(event, "input, select, textarea") && !(event.key.startsWith("Page") && near(event, "input[data-mf-page-field]"))) return;
-  const act = keys[event.key];
-  if (!act || (near(event, "[popover]") && event.key !== "?")) return;
-  event.preventDefault();
-  act(root);
+  const root = keys.aimOf(event);
+  if (root) keys.press(event, { root, stage, walk: (where) => walk(root, where) });
 }
 
 export function start() {
@@ -315,7 +284,10 @@ export function start() {
   doc.addEventListener("keydown", keyed);
   doc.addEventListener("submit", submitted, true);
   doc.addEventListener("close", closed, true);
-  on("change", (event) => near(event, "[data-mf-page-field]") && stage?.go(pageOf(event.target.value, stage.pages, stage.page)));
+  on(
+    "change",
+    (event) => near(event, "[data-mf-page-field]") && stage?.go(pageOf(event.target.value, stage.pages, stage.page)),
+  );
   pictures.start();
   printing.start();
   const alone = /** @type {HTMLElement | null} */ (doc.querySelector(".mf-look-alone .mf-look-in"));

@@ -1,7 +1,8 @@
 /**
  * The menu of a document's row. The page holds it once per list; it is filled in where it opens.
  */
-import { htmx, near, on } from "./dom.js";
+import { near, on } from "./dom.js";
+import { htmx } from "./host.js";
 
 const doc = document;
 const GAP = 4; // pixels between the button and its menu
@@ -53,7 +54,8 @@ function close() {
 /** @param {FocusEvent} event the focus moved on with Tab */
 function left({ currentTarget, relatedTarget }) {
   const menu = /** @type {HTMLElement} */ (currentTarget);
-  if (relatedTarget instanceof Node && !menu.contains(relatedTarget) && menu.matches(":popover-open")) menu.hidePopover();
+  const isLeft = relatedTarget instanceof Node && !menu.contains(relatedTarget);
+  if (isLeft && menu.matches(":popover-open")) menu.hidePopover();
 }
 
 /** @param {HTMLElement} button */

@@ -5,7 +5,11 @@ import { statusWords } from "./upload-words.js";
 
 /** @typedef {{ method?: string, headers: Record<string, string>, body?: File | URLSearchParams }} Content */
 /** @typedef {{ progress?: (bytes: number) => void, sent?: () => void }} Watch */
-/** @typedef {{ status: number, html: string, code: string, message: string, wait: number, events: Record<string, unknown> }} Answer */
+/**
+ * @typedef {{
+ *   status: number, html: string, code: string, message: string, wait: number, events: Record<string, unknown>
+ * }} Answer
+ */
 /** @typedef {{ answer: Promise<Answer>, abort: () => void }} Request */
 /** @typedef {{ at: number, bytes: number }} Sample */
 
@@ -22,7 +26,12 @@ const SPAN = 3_000;
  */
 export const retryable = (status) => [0, 408, 425, 429, 500, 502, 503, 504].includes(status);
 
-/** @param {number} tries failed attempts, 1 or more @param {number} [wait] delay requested by the server, in ms @param {number} [luck] jitter, 0 to 1 @returns {number} ms */
+/**
+ * @param {number} tries failed attempts, 1 or more
+ * @param {number} [wait] delay requested by the server, in ms
+ * @param {number} [luck] jitter, 0 to 1
+ * @returns {number} ms
+ */
 export function retryDelay(tries, wait = 0, luck = Math.random()) {
   const growing = Math.min(LONGEST_DELAY, 1_000 * 2 ** (tries - 1));
   return Math.max(growing * (0.8 + 0.2 * luck), wait);
@@ -35,7 +44,11 @@ export function retryAfter(header, now = Date.now()) {
   return wait > 0 ? wait : 0;
 }
 
-/** @param {Sample[]} samples oldest first @param {number} now @returns {Sample[]} those of the last seconds, at least two */
+/**
+ * @param {Sample[]} samples oldest first
+ * @param {number} now
+ * @returns {Sample[]} those of the last seconds, at least two
+ */
 export function recent(samples, now) {
   const late = samples.filter(({ at }) => now - at <= SPAN);
   return late.length > 1 ? late : samples.slice(-2);
@@ -52,7 +65,10 @@ export function rate(samples, now) {
 /** @param {string} name @returns {string} Content-Disposition header with the file name (RFC 8187) */
 export function disposition(name) {
   const whole = name.replace(/\p{Surrogate}/gu, "\ufffd");
-  const encoded = encodeURIComponent(whole).replace(/['()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`);
+  const encoded = encodeURIComponent(whole).replace(
+    /['()*]/g,
+    (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
   return `attachment; filename*=UTF-8''${encoded}`;
 }
 
@@ -64,7 +80,13 @@ export function withQuery(address, fields) {
 
 /** @param {string | null} header `HX-Trigger`: names, or JSON with details @returns {Record<string, unknown>} */
 export function triggers(header) {
-  if (!header?.trim().startsWith("{")) return Object.fromEntries((header ?? "").split(",").filter((name) => name.trim()).map((name) => [name.trim(), {}]));
+  if (!header?.trim().startsWith("{"))
+    return Object.fromEntries(
+      (header ?? "")
+        .split(",")
+        .filter((name) => name.trim())
+        .map((name) => [name.trim(), {}]),
+    );
   try {
     return JSON.parse(header);
   } catch {
@@ -87,7 +109,14 @@ export function newKey() {
 }
 
 /** @param {File} file @returns {Promise<boolean>} false if it has been changed or removed since it was selected */
-export const readable = (file) => file.slice(0, 1).arrayBuffer().then(() => true, () => false);
+export const readable = (file) =>
+  file
+    .slice(0, 1)
+    .arrayBuffer()
+    .then(
+      () => true,
+      () => false,
+    );
 
 /**
  * Resolves with status 0 if the connection broke or stalled; never resolves if aborted.

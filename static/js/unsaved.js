@@ -1,6 +1,6 @@
 /**
- * Unsaved changes: asks before they are lost, and sends them again with a fresh token when a new sign-in has replaced the
- * session.
+ * Unsaved changes: asks before they are lost, and sends them again with a fresh token when a new sign-in has replaced
+ * the session.
  */
 import { near } from "./dom.js";
 import { discard, isHeld } from "./upload.js";
@@ -17,7 +17,10 @@ let leaving = false;
 /** @param {ParentNode} place @returns {Element[]} widgets inside record forms */
 const widgets = (place) => [...place.querySelectorAll(".mf-manager:is([data-mf-mode=edit], [data-mf-mode=create])")];
 
-/** @param {ParentNode & Node} place @returns {boolean} whether it contains unsaved changes, including a form with errors */
+/**
+ * @param {ParentNode & Node} place
+ * @returns {boolean} whether it contains unsaved changes, including a form with errors
+ */
 export function isWritten(place) {
   touched.forEach((form) => form.isConnected || touched.delete(form));
   return [...touched].some((form) => place.contains(form)) || !!place.querySelector(".mf-record > .mf-summary");
@@ -47,7 +50,9 @@ export function resend(form) {
 export async function renewToken(source) {
   const form = source.closest("form.mf-form")?.getAttribute("hx-post");
   const part = source.closest(".mf-body[hx-get]")?.getAttribute("hx-get");
-  const answer = await fetch(form ?? part ?? location.pathname, { headers: { "HX-Request": "true" } }).catch(() => null);
+  const answer = await fetch(form ?? part ?? location.pathname, { headers: { "HX-Request": "true" } }).catch(
+    () => null,
+  );
   const page = parse(answer?.ok ? await answer.text() : "");
   const field = /** @type {HTMLInputElement | null} */ (page.querySelector("input[name=csrf_token]"));
   const token = page.querySelector("[data-mf-csrf]")?.getAttribute("data-mf-csrf") ?? field?.value;

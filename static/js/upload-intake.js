@@ -1,12 +1,13 @@
 /**
- * Decides which files enter the upload queue and which are refused before anything is sent. Photos over the limit can be
- * reduced.
+ * Decides which files enter the upload queue and which are refused before anything is sent. Photos over the limit can
+ * be reduced.
  */
 import { canShrink, refusal, smaller } from "./files.js";
-import { newItem, takesPlace } from "./upload-item.js";
+import { newItem } from "./upload-item.js";
 import * as page from "./upload-page.js";
 import * as queue from "./upload-queue.js";
 import * as view from "./upload-row.js";
+import { takesPlace } from "./upload-states.js";
 import { newKey } from "./transfer.js";
 import { overflowWords, plural, roomWords } from "./upload-words.js";
 
@@ -16,7 +17,12 @@ import { overflowWords, plural, roomWords } from "./upload-words.js";
 const SHRINKING = "Making a smaller copy…";
 const UNREAD = "This file or folder couldn’t be read. Check it on your device, then select it again.";
 
-/** @param {number} free remaining capacity of the record @param {number} queued files already in the queue @param {number} count @returns {number} how many more of them fit */
+/**
+ * @param {number} free remaining capacity of the record
+ * @param {number} queued files already in the queue
+ * @param {number} count
+ * @returns {number} how many more of them fit
+ */
 export const fitting = (free, queued, count) => Math.max(0, Math.min(count, free - queued));
 
 /** @param {HTMLElement} zone @param {File[]} files @param {string[]} [unread] paths of unreadable files */
@@ -51,7 +57,10 @@ function whyNot({ file, limits, widget }) {
 export function admit(item) {
   const why = whyNot(item);
   item.row.dataset.mfCode = why?.code ?? "";
-  item.row.toggleAttribute("data-mf-can-shrink", why?.code === "too-large" && canShrink(item.file, item.limits.accepts));
+  item.row.toggleAttribute(
+    "data-mf-can-shrink",
+    why?.code === "too-large" && canShrink(item.file, item.limits.accepts),
+  );
   if (why) queue.change(item, "refused", why.message);
   else queue.change(item, item.widget.mode === "view" ? queue.waiting() : "held");
 }
@@ -100,11 +109,13 @@ function sayTaken(widget, fresh) {
   const refused = fresh.filter(({ state }) => state === "refused");
   const taken = plural(fresh.length - refused.length, "file");
   if (!fresh.length) page.say(widget, "No files found.");
-  if (fresh.length > refused.length) page.say(widget, widget.mode === "view" ? `Adding ${taken}.` : `${taken} will be added when you save.`);
+  if (fresh.length > refused.length)
+    page.say(widget, widget.mode === "view" ? `Adding ${taken}.` : `${taken} will be added when you save.`);
   const tooMany = refused.filter(({ row }) => row.dataset.mfCode === "too-many");
   const { one, maxFiles } = refused[0]?.limits ?? { one: "", maxFiles: 0 };
-  if (refused.length > 2 && tooMany.length === refused.length) page.say(widget, overflowWords(refused.length, one, maxFiles));
-  else if (refused.length > 2) page.say(widget, `${refused.length} files can’t be added. See the reason next to each file.`);
+  if (refused.length > 2 && tooMany.length === refused.length)
+    page.say(widget, overflowWords(refused.length, one, maxFiles));
+  else if (refused.length > 2)
+    page.say(widget, `${refused.length} files can’t be added. See the reason next to each file.`);
   else refused.forEach(({ file, words }) => page.say(widget, `${file.name}: ${words}`));
 }
-

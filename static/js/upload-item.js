@@ -1,13 +1,14 @@
 /**
- * One file of the upload queue: its properties, states and messages.
+ * One file of the upload queue.
  */
-import { newKey, rate } from "./transfer.js";
+import { newKey } from "./transfer.js";
 import { limitsOf } from "./upload-page.js";
 import { fields, makeRow } from "./upload-row.js";
-import { plural, progressWords } from "./upload-words.js";
+import { STATES, isActive } from "./upload-states.js";
+import { plural } from "./upload-words.js";
 
 /** @typedef {import("./upload-page.js").Widget} Widget */
-/** @typedef {"refused" | "held" | "queued" | "sending" | "processing" | "waiting" | "paused" | "failed" | "cancelling" | "done"} State */
+/** @typedef {import("./upload-states.js").State} State */
 /** @typedef {"send" | "save" | "cancel"} Task */
 /**
  * @typedef {object} Item one file, from selection until it is stored or removed
@@ -35,14 +36,11 @@ import { plural, progressWords } from "./upload-words.js";
 /** @param {HTMLElement} zone @param {Widget} widget @param {File} file @returns {Item} */
 export function newItem(zone, widget, file) {
   const [limits, row, sent] = [limitsOf(zone), makeRow(zone, file), {}];
-  const fresh = { due: 0, tries: 0, waited: 0, renewed: false, uncertain: false, request: null, samples: [], sent, stored: "" };
-  return { file, row, widget, limits, key: newKey(), state: "refused", words: "", task: "send", ...fresh };
+  const counts = { due: 0, tries: 0, waited: 0, renewed: false, uncertain: false };
+  const nothing = { request: null, samples: [], sent, stored: "" };
+  return { file, row, widget, limits, key: newKey(), state: "refused", words: "", task: "send", ...counts, ...nothing };
 }
 
-/** @param {Item} item */
-export const isActive = ({ state }) => ["queued", "sending", "processing", "waiting", "paused", "cancelling"].includes(state);
-/** @param {Item} item */
-export const takesPlace = ({ state }) => ["held", "queued", "sending", "processing", "waiting", "paused"].includes(state);
 /**
  * Returns whether the details differ from what was sent.
  * @param {Item} item
@@ -52,34 +50,28 @@ export function isRewritten({ row, sent }) {
 }
 
 /** @param {Item} item */
-export const isUnfinished = (item) => isActive(item) || ["held", "failed"].includes(item.state) || (item.state === "done" && (item.task === "save" || isRewritten(item)));
+export function isUnfinished(item) {
+  if (item.state === "done") return item.task === "save" || isRewritten(item);
+  return isActive(item) || !!STATES[item.state].unfinished;
+}
+
 /**
  * Returns whether a file has no running request and will continue automatically.
  * @param {Item} item
  */
-export const isIdle = ({ request, state, task }) => !request && (state === "waiting" || state === "paused" || (task !== "send" && state !== "failed"));
-
-/** @param {Item} item @param {boolean} signedOut @param {number} [now] @returns {string} */
-export function stateWords({ state, words, widget, samples, file, due, task }, signedOut, now = Date.now()) {
-  const seconds = Math.max(1, Math.ceil((due - now) / 1_000));
-  return {
-    refused: words,
-    failed: words,
-    held: widget.mode === "view" ? "Not added yet." : "Will be added when you save.",
-    queued: "Waiting…",
-    sending: progressWords(samples.at(-1)?.bytes ?? 0, file.size, rate(samples, now)),
-    processing: "Processing…",
-    waiting: `${words} Retrying in ${seconds} s.`,
-    paused: signedOut ? "Paused. Sign in again to continue." : "You’re offline. The upload will resume when you’re back online.",
-    cancelling: "Cancelling…",
-    done: task === "save" ? "Added. Saving your changes…" : "Added.",
-  }[state];
+export function isIdle({ request, state, task }) {
+  return !request && (state === "waiting" || state === "paused" || (task !== "send" && state !== "failed"));
 }
 
 /** @param {Item[]} some of one record @returns {string} */
 export function barWords(some) {
   const count = (/** @type {(item: Item) => boolean} */ wanted) => some.filter(wanted).length;
-  const [moving, failed, held] = [count(isActive), count(({ state }) => state === "failed"), count(({ state }) => state === "held")];
+  const [moving, failed] = [count(isActive), count(({ state }) => state === "failed")];
   if (moving) return `Adding ${plural(moving, "file")}…`;
-  return failed ? `${plural(failed, "file")} could not be added` : `${plural(held, "file")} not added yet`;
+  return failed
+    ? `${plural(failed, "file")} could not be added`
+    : `${plural(
+        count(({ state }) => state === "held"),
+        "file",
+      )} not added yet`;
 }

@@ -2,9 +2,10 @@
  * What the upload queue reads from a widget, and where it places the server's responses.
  */
 
-import { announce, htmx } from "./dom.js";
+import { announce } from "./dom.js";
 import { fit } from "./fit.js";
 import { refresh } from "./fresh.js";
+import { htmx } from "./host.js";
 
 /** @typedef {{ accepts: string[], acceptsWords: string, maxSize: number, maxFiles: number, one: string }} Limits */
 /**
@@ -45,7 +46,12 @@ export function learn(manager) {
   const { mfUrl = "", mfCsrf = "", mfMode = "view", mfRecord = "" } = manager.dataset;
   const zone = /** @type {HTMLElement | null} */ (manager.querySelector("[data-mf-zone]"));
   const room = /** @type {HTMLElement | null} */ (manager.querySelector("[data-mf-free]"));
-  const widget = Object.assign(widgetOf(manager.id), { url: mfUrl.split("?")[0], token: mfCsrf, mode: mfMode, record: mfRecord });
+  const widget = Object.assign(widgetOf(manager.id), {
+    url: mfUrl.split("?")[0],
+    token: mfCsrf,
+    mode: mfMode,
+    record: mfRecord,
+  });
   const { mfUpload, mfBulk = mfUpload?.replace(/\/files$/, "/bulk"), mfSignIn } = zone?.dataset ?? {};
   if (mfUpload) Object.assign(widget, { upload: mfUpload, bulk: mfBulk });
   if (mfSignIn) widget.signIn = mfSignIn;
@@ -61,11 +67,17 @@ export function learnAll() {
   }
 }
 
-/** @param {Widget} widget of the form for a new record @param {string} type @param {string} id @returns {Widget} of the created record */
+/**
+ * @param {Widget} widget of the form for a new record
+ * @param {string} type
+ * @param {string} id
+ * @returns {Widget} of the created record
+ */
 export function becameRecord({ url, token, signIn, free }, type, id) {
   const widget = widgetOf(`mf-manager-${type}-${id}`);
   const own = url.replace(/\/new$/, `/${id}`);
-  if (!widget.upload) Object.assign(widget, { url: own, upload: `${own}/files`, bulk: `${own}/bulk`, token, signIn, free });
+  if (!widget.upload)
+    Object.assign(widget, { url: own, upload: `${own}/files`, bulk: `${own}/bulk`, token, signIn, free });
   return widget;
 }
 
@@ -73,13 +85,26 @@ export function becameRecord({ url, token, signIn, free }, type, id) {
 export function setToken(token) {
   widgets.forEach((widget) => (widget.token = token));
   document.querySelectorAll(".mf[data-mf-csrf]").forEach((part) => part.setAttribute("data-mf-csrf", token));
-  document.querySelectorAll(".mf input[name=csrf_token]").forEach((field) => (/** @type {HTMLInputElement} */ (field).value = token)); // form fields take precedence
+  const fields = document.querySelectorAll(".mf input[name=csrf_token]"); // these take precedence
+  fields.forEach((field) => Object.assign(field, { value: token }));
 }
 
 /** @param {HTMLElement} zone @returns {Limits} */
 export function limitsOf({ dataset }) {
-  const { mfAccepts = "", mfAcceptsWords = "", mfMaxSize = "Infinity", mfMaxFiles = "Infinity", mfOne = "record" } = dataset;
-  return { accepts: mfAccepts.split(",").filter(Boolean), acceptsWords: mfAcceptsWords, maxSize: Number(mfMaxSize), maxFiles: Number(mfMaxFiles), one: mfOne };
+  const {
+    mfAccepts = "",
+    mfAcceptsWords = "",
+    mfMaxSize = "Infinity",
+    mfMaxFiles = "Infinity",
+    mfOne = "record",
+  } = dataset;
+  return {
+    accepts: mfAccepts.split(",").filter(Boolean),
+    acceptsWords: mfAcceptsWords,
+    maxSize: Number(mfMaxSize),
+    maxFiles: Number(mfMaxFiles),
+    one: mfOne,
+  };
 }
 
 /* Responses */
@@ -108,7 +133,9 @@ function replace(old, fresh) {
 function placeRow(row, managerId) {
   const known = document.getElementById(row.id);
   if (known) return replace(known, row);
-  const table = /** @type {HTMLTableElement | null | undefined} */ (document.getElementById(managerId)?.querySelector(".mf-table"));
+  const table = /** @type {HTMLTableElement | null | undefined} */ (
+    document.getElementById(managerId)?.querySelector(".mf-table")
+  );
   const body = document.getElementById(`${managerId}-body`);
   if (table) table.insertBefore(row, table.tBodies[0] ?? null);
   if (table) htmx()?.process(row);
@@ -123,7 +150,9 @@ export function place(html, managerId) {
   const isTrash = body?.dataset.mfView === "trash"; // the new row belongs to a list that is not shown
   if (isTrash) refresh(body);
   else if (row) placeRow(row, managerId);
-  for (const fresh of isTrash ? [] : /** @type {NodeListOf<HTMLElement>} */ (content.querySelectorAll("[hx-swap-oob], [data-mf-room][id]"))) {
+  for (const fresh of isTrash
+    ? []
+    : /** @type {NodeListOf<HTMLElement>} */ (content.querySelectorAll("[hx-swap-oob], [data-mf-room][id]"))) {
     replace(document.getElementById(fresh.id), fresh);
   }
   fit();
@@ -133,7 +162,8 @@ export function place(html, managerId) {
 
 /** @param {Widget} widget @param {Record<string, unknown>} events events of the response */
 export function dispatch(widget, events) {
-  for (const [name, detail] of Object.entries(events)) (managerOf(widget) ?? document).dispatchEvent(new CustomEvent(name, { bubbles: true, detail }));
+  for (const [name, detail] of Object.entries(events))
+    (managerOf(widget) ?? document).dispatchEvent(new CustomEvent(name, { bubbles: true, detail }));
 }
 
 /* Lines beside the rows */
@@ -171,14 +201,23 @@ export function drawBar(lines) {
   htmx()?.process(bar);
 }
 
-/** @param {[Widget, string]} line @returns {HTMLElement} a link that never leaves this page, which would abort the uploads */
+/**
+ * @param {[Widget, string]} line
+ * @returns {HTMLElement} a link that never leaves this page, which would abort the uploads
+ */
 function barLine([{ record, url }, text]) {
   const line = document.createElement("p");
   const link = document.createElement("a");
   link.textContent = text;
   link.href = record || url;
   if (record && document.getElementById("mf-sheet-body")) {
-    for (const [name, value] of [["hx-get", record], ["hx-target", "#mf-sheet-body"], ["hx-swap", "innerHTML"], ["data-mf-leave", ""]]) link.setAttribute(name, value);
+    for (const [name, value] of [
+      ["hx-get", record],
+      ["hx-target", "#mf-sheet-body"],
+      ["hx-swap", "innerHTML"],
+      ["data-mf-leave", ""],
+    ])
+      link.setAttribute(name, value);
   } else Object.assign(link, { target: "_blank", rel: "noopener" });
   line.append(link);
   return line;

@@ -66,7 +66,9 @@ export function describe(row, file) {
   part(row, "name")?.replaceChildren(file.name);
   part(row, "size")?.replaceChildren(sizeWords(file.size));
   part(row, "progress")?.setAttribute("aria-label", file.name);
-  row.querySelectorAll("button, input, select").forEach((control) => control.setAttribute("aria-label", `${wordsOf(control)}: ${file.name}`));
+  row
+    .querySelectorAll("button, input, select")
+    .forEach((control) => control.setAttribute("aria-label", `${wordsOf(control)}: ${file.name}`));
 }
 
 /** @param {Element} zone @param {File} file @returns {HTMLElement} */
@@ -76,7 +78,9 @@ export function makeRow(zone, file) {
   const row = /** @type {HTMLElement} */ (copy.firstElementChild);
   const status = part(row, "status");
   if (status) status.id = `mf-upload-${++made}-status`;
-  row.querySelectorAll("[data-mf-retry], [data-mf-smaller]").forEach((button) => button.setAttribute("aria-describedby", status?.id ?? ""));
+  row
+    .querySelectorAll("[data-mf-retry], [data-mf-smaller]")
+    .forEach((button) => button.setAttribute("aria-describedby", status?.id ?? ""));
   describe(row, file);
   return row;
 }
@@ -85,6 +89,13 @@ export function makeRow(zone, file) {
 export function tell(row, words) {
   const status = part(row, "status");
   if (status && status.textContent !== words) status.textContent = words;
+}
+
+/** @param {HTMLElement} row @param {ReturnType<typeof import("./upload-states.js").looks>} looks */
+export function show(row, { state, tone, actions, moving, named }) {
+  Object.assign(row.dataset, { mfState: state, mfTone: tone, mfActions: actions.join(" ") });
+  row.toggleAttribute("data-mf-moving", moving);
+  row.toggleAttribute("data-mf-nameable", named);
 }
 
 /** @param {HTMLElement} row @param {number} percent -1 = indeterminate */
@@ -101,14 +112,19 @@ export function fields(row) {
 }
 
 /** @param {HTMLElement} row */
-export const isTyping = (row) => row.contains(document.activeElement) && !!document.activeElement?.matches("input, select, textarea");
+export const isTyping = (row) =>
+  row.contains(document.activeElement) && !!document.activeElement?.matches("input, select, textarea");
 
 /** @param {HTMLElement} row @param {File} original @param {Smaller} made */
 export function showOffer(row, original, made) {
-  const sides = /** @type {const} */ ([["before", original, made.before], ["after", made.file, made.after]]);
+  const sides = /** @type {const} */ ([
+    ["before", original, made.before],
+    ["after", made.file, made.after],
+  ]);
   for (const [side, file, { width, height }] of sides) {
     const picture = /** @type {HTMLImageElement | null} */ (part(row, side));
-    if (picture) Object.assign(picture, { hidden: false, onerror: () => (picture.hidden = true), src: addressOf(row, file) });
+    if (picture)
+      Object.assign(picture, { hidden: false, onerror: () => (picture.hidden = true), src: addressOf(row, file) });
     part(row, `${side}-size`)?.replaceChildren(`${width} × ${height}, ${sizeWords(file.size)}`);
   }
   part(row, "offer")?.removeAttribute("hidden");
@@ -126,9 +142,13 @@ export function hideOffer(row) {
 /** @param {Element} element */
 const isSeen = (element) => element.getClientRects().length > 0;
 /** @param {Element | null | undefined} row @returns {HTMLElement | undefined} */
-const firstButton = (row) => /** @type {HTMLElement[]} */ ([...(row?.querySelectorAll("button:not(:disabled)") ?? [])]).find(isSeen);
+const firstButton = (row) =>
+  /** @type {HTMLElement[]} */ ([...(row?.querySelectorAll("button:not(:disabled)") ?? [])]).find(isSeen);
 
-/** @param {HTMLElement} row @returns {HTMLElement | null | undefined} where focus moves when this row's buttons disappear */
+/**
+ * @param {HTMLElement} row
+ * @returns {HTMLElement | null | undefined} where focus moves when this row's buttons disappear
+ */
 function neighbour(row) {
   const rows = [...(row.parentElement?.children ?? [])];
   const at = rows.indexOf(row);

@@ -20,7 +20,8 @@ const WORDS = {
 };
 
 /** @param {number} status @returns {string} for a response without its own message */
-export const statusWords = (status) => WORDS[status] ?? (status >= 500 ? "Something went wrong on our end." : "The server didn’t accept this file.");
+export const statusWords = (status) =>
+  WORDS[status] ?? (status >= 500 ? "Something went wrong on our end." : "The server didn’t accept this file.");
 
 /** @param {number} count @param {string} word */
 export const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
@@ -34,7 +35,9 @@ export function durationWords(seconds) {
 /** @param {number} bytes sent @param {number} total @param {number} speed bytes a second, 0 = not known */
 export function progressWords(bytes, total, speed) {
   const percent = `${Math.floor((100 * bytes) / total)}%`;
-  return speed > 0 ? `${percent} · ${sizeWords(speed)}/s · about ${durationWords((total - bytes) / speed)} left` : percent;
+  return speed > 0
+    ? `${percent} · ${sizeWords(speed)}/s · about ${durationWords((total - bytes) / speed)} left`
+    : percent;
 }
 
 /** @param {string} one "visit" @returns {string} "a visit" */

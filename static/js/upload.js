@@ -3,6 +3,7 @@
  */
 import { near, on } from "./dom.js";
 import { gather, inOrder, pasted, photo, visible } from "./files.js";
+import { listen } from "./host.js";
 import * as intake from "./upload-intake.js";
 import * as queue from "./upload-queue.js";
 import { leave } from "./upload-row.js";
@@ -61,7 +62,9 @@ function open(zone, input) {
   input.click();
 }
 
-/** @returns {HTMLElement | null | undefined} zone of the widget whose picker was opened, even if a swap has replaced it */
+/**
+ * @returns {HTMLElement | null | undefined} zone of the widget whose picker was opened, even if a swap has replaced it
+ */
 const zoneNow = () => document.getElementById(picking)?.querySelector("[data-mf-zone]");
 
 /** @param {Event} event */
@@ -120,7 +123,9 @@ function dragLeave(event) {
 
 /** @param {ClipboardEvent} event */
 function paste(event) {
-  const zone = /** @type {HTMLElement | null | undefined} */ (near(event, ".mf-manager")?.querySelector("[data-mf-zone]"));
+  const zone = /** @type {HTMLElement | null | undefined} */ (
+    near(event, ".mf-manager")?.querySelector("[data-mf-zone]")
+  );
   const files = zone ? pasted(event) : [];
   if (!zone || !files.length) return;
   event.preventDefault();
@@ -141,7 +146,12 @@ function afterSwap() {
 /** @param {FocusEvent} event */
 function focusLeft(event) {
   const item = event.target instanceof Element ? queue.itemOf(event.target) : undefined;
-  if (item?.state !== "done" || item.task !== "send" || item.row.contains(/** @type {Node | null} */ (event.relatedTarget))) return;
+  if (
+    item?.state !== "done" ||
+    item.task !== "send" ||
+    item.row.contains(/** @type {Node | null} */ (event.relatedTarget))
+  )
+    return;
   setTimeout(() => item.state === "done" && item.task === "send" && queue.finish(item));
 }
 
@@ -184,8 +194,8 @@ export function start() {
   on("paste", paste);
   on("focusout", focusLeft);
   on("keydown", enter);
-  on("htmx:beforeSwap htmx:before:swap", beforeSwap);
-  on("htmx:afterSwap htmx:after:swap", afterSwap);
+  listen("swap", beforeSwap);
+  listen("swapped", afterSwap);
   on("records:created", ({ detail }) => detail?.id && created(detail.type, String(detail.id)));
   on("records:changed", ({ detail }) => detail?.id && queue.recordSaved(detail.type, String(detail.id)));
   on("visibilitychange", back);

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import event
 
-from medfiles.database.session import db
+from medfiles.database.session import count, db
 from medfiles.documents.listing import ListQuery
 from medfiles.http.parameters import list_query
+from medfiles.legacy import ids
+from medfiles.models import EntityFile
+from medfiles.operations.housekeeping import Expiry
 from medfiles.records.timeline import TimelineQuery, read_cursor
 from medfiles.sandbox.pool import Sandbox
 from tests.support import large_lists
@@ -23,6 +27,7 @@ from tests.support.shared_installation import environ_in
 
 pytestmark = pytest.mark.database
 
+LONG_AGO = datetime(2025, 1, 1, tzinfo=UTC)  # before anything was moved to the trash
 PAGE = 50
 LARGE = ("entity_files", "visits", "audit_events", "patients")
 
@@ -123,6 +128,8 @@ VERBS: dict[str, Callable[[World], Any]] = {
     "quarantined": lambda world: world.documents().quarantined(FIRST),
     "one document": lambda world: world.documents().details(FIRST_DOCUMENT),
     "twin": lambda world: world.documents().duplicate_of(world.documents().get(FIRST_DOCUMENT)),
+    "expired": lambda world: count(EntityFile.id, Expiry(LONG_AGO).has_passed(EntityFile)),
+    "imported document": lambda world: ids.document_id(1),
     "documents of a patient": lambda world: world.documents().of_patient(FIRST, ListQuery(), PAGE),
     "next documents of a patient": documents_behind,
     "timeline": lambda world: world.records().timeline(FIRST, TimelineQuery(), PAGE),

@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { disposition, newKey, rate, readAnswer, readable, recent, retryAfter, retryable, retryDelay, triggers, withQuery } from "../../static/js/transfer.js";
 import { fitting } from "../../static/js/upload-intake.js";
-import { barWords, isIdle, stateWords, takesPlace } from "../../static/js/upload-item.js";
+import { barWords, isIdle } from "../../static/js/upload-item.js";
+import { STATES, looks, stateWords, takesPlace } from "../../static/js/upload-states.js";
 import { durationWords, overflowWords, progressWords, roomWords, statusWords } from "../../static/js/upload-words.js";
 
 const MB = 1024 * 1024;
@@ -132,8 +133,28 @@ test("a file too many is told how many fit and what to do", () => {
 });
 
 test("what failed, was refused or is done takes no place", () => {
-  const states = ["refused", "held", "queued", "sending", "processing", "waiting", "paused", "failed", "cancelling", "done"];
-  assert.deepEqual(states.filter((state) => takesPlace(item({ state }))), ["held", "queued", "sending", "processing", "waiting", "paused"]);
+  const states = Object.keys(STATES).filter((state) => takesPlace(item({ state })));
+  assert.deepEqual(states, ["held", "queued", "sending", "processing", "waiting", "paused"]);
+});
+
+test("the buttons of a row follow from its state and from why it was refused", () => {
+  const row = (dataset = {}) => ({ row: { dataset } });
+  /** @param {object} some */
+  const actions = (some) => looks(item({ ...row(), ...some })).actions;
+  assert.deepEqual(actions({ state: "sending" }), ["cancel"]);
+  assert.deepEqual(actions({ state: "paused" }), ["retry", "cancel"]);
+  assert.deepEqual(actions({ state: "held" }), ["add-now", "cancel"]);
+  assert.deepEqual(actions({ state: "held", widget: { mode: "edit" } }), ["cancel"]);
+  assert.deepEqual(actions({ state: "failed" }), ["retry", "dismiss"]);
+  assert.deepEqual(actions({ state: "failed", ...row({ mfCode: "infected" }) }), ["dismiss"]);
+  assert.deepEqual(actions({ state: "refused", ...row({ mfCode: "too-many" }) }), ["retry", "dismiss"]);
+  assert.deepEqual(actions({ state: "refused", ...row({ mfCanShrink: "" }) }), ["smaller", "dismiss"]);
+});
+
+test("details can be entered unless the file is refused, being canceled or hopeless", () => {
+  const without = Object.keys(STATES).filter((state) => !looks(item({ state, row: { dataset: {} } })).named);
+  assert.deepEqual(without, ["refused", "cancelling"]);
+  assert.equal(looks(item({ state: "failed", row: { dataset: { mfCode: "empty-file" } } })).named, false);
 });
 
 test("what goes on by itself is what waits, and an unfinished cancel or save without a request", () => {

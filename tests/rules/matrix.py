@@ -94,6 +94,7 @@ POST /account/sessions/{session}/end               303 404
 # For every account, about nothing that belongs to another.
 PAGES_OF_ACCOUNTS = """
 GET /
+GET /patients
 GET /patients/new
 POST /patients/new
 GET /account

@@ -1,14 +1,18 @@
-"""The committed bundles are what `make assets` builds from the stylesheets and scripts."""
+"""The committed bundles are what `make assets` builds from the stylesheets, scripts and icons."""
 
 import hashlib
 import re
 from pathlib import Path
 
-STATIC = Path(__file__).parents[2] / "static"
+from tests.support.sprite import ICONS, SPRITE, sprite
+
+ROOT = Path(__file__).parents[2]
+STATIC = ROOT / "static"
 SUMS = STATIC / "dist" / "SHA256SUMS"
 PARTS = sorted((STATIC / "css").glob("*.css"))
 SCRIPTS = sorted((STATIC / "js").glob("*.js"))
 BUNDLES = sorted((STATIC / "dist").glob("medfiles.*"))
+NAMING_ICONS = (*(ROOT / "templates").rglob("*.html"), *(ROOT / "medfiles").rglob("*.py"))
 LONGEST_LINE = 120
 
 
@@ -26,7 +30,17 @@ def test_bundle_imports_every_stylesheet_once() -> None:
 
 def test_public_names_serve_the_bundles() -> None:
     assert [bundle.name for bundle in BUNDLES] == ["medfiles.css", "medfiles.js"]
-    assert [(STATIC / bundle.name).read_bytes() for bundle in BUNDLES] == [bundle.read_bytes() for bundle in BUNDLES]
+    for bundle in (*BUNDLES, SPRITE):
+        assert (STATIC / bundle.name).read_bytes() == bundle.read_bytes()
+
+
+def test_sprite_holds_every_icon() -> None:
+    assert SPRITE.read_text() == sprite(), "Run `make assets`."
+
+
+def test_icons_are_those_in_use() -> None:
+    words = {word for path in NAMING_ICONS for word in re.findall(r"[\"']([a-z0-9-]+)[\"']", path.read_text())}
+    assert [path.name for path in ICONS.glob("*.svg") if path.stem not in words] == []
 
 
 def test_every_script_is_imported() -> None:

@@ -6,6 +6,7 @@ import lxml.html
 import pytest
 from werkzeug.test import TestResponse
 
+from tests.support import large_lists
 from tests.support.factories import Browser, World
 
 pytestmark = pytest.mark.database
@@ -46,12 +47,87 @@ def test_sidebar_marks_the_patient_of_the_page(world: World, page: Browser) -> N
     assert tree(page.get("/")).cssselect(".mf-side-people [aria-current]") == []
 
 
-def test_sidebar_lists_the_first_twelve_and_the_patient_of_the_page(world: World, page: Browser) -> None:
-    people = [world.patient(first_name=f"Child {number:02}") for number in range(14)]
-    first = [f"Child {number:02} Sample" for number in range(12)]
-    assert sidebar(page.get("/")) == [*first, "All people"]
-    assert sidebar(page.get(f"/patients/{people[3].id}")) == [*first, "All people"]
-    assert sidebar(page.get(f"/patients/{people[13].id}")) == ["Child 13 Sample", *first, "All people"]
+def test_sidebar_names_everyone_if_they_are_few(world: World, page: Browser) -> None:
+    for number in range(8):
+        world.patient(first_name=f"Child {7 - number}")
+    assert sidebar(page.get("/")) == [f"Child {number} Sample" for number in range(8)]
+
+
+def test_sidebar_of_many_lists_those_used_last_and_all_people(world: World, page: Browser) -> None:
+    people = [world.patient(first_name=f"Child {number:02}") for number in range(20)]
+    for person in (people[3], people[17]):
+        page.get(f"/patients/{person.id}")
+    listed = sidebar(page.get("/"))
+    assert (listed[:2], len(listed), listed[-1]) == (["Child 17 Sample", "Child 03 Sample"], 9, "All people")
+    named = sidebar(page.get(f"/patients/{people[5].id}"))
+    assert (len(named), "Child 05 Sample" in named, len(set(named))) == (9, True, 9)
+
+
+def test_people_of_many_are_named_before_any_was_used(world: World, page: Browser) -> None:
+    large_lists.patients(world.user().id, 5000, 20)
+    assert sidebar(page.get("/")) == [*(f"Patient {number:012}" for number in range(8)), "All people"]
+
+
+# --- home and the page of all people --------------------------------------------------------------------------------
+
+
+def people_on(answer: TestResponse) -> list[str]:
+    return [words(name) for name in tree(answer).cssselect(".mf-people strong")]
+
+
+def test_home_shows_twelve_and_finds_the_others(world: World, page: Browser) -> None:
+    for number in range(12):
+        world.patient(first_name=f"Child {number:02}")
+    home = page.get("/")
+    assert (len(people_on(home)), tree(home).cssselect("[role=search]")) == (12, [])
+    world.patient(first_name="Zoe")
+    home = page.get("/")
+    assert len(people_on(home)) == 12
+    [form] = tree(home).cssselect("form[role=search]")
+    assert (form.get("action"), form.cssselect("input")[0].get("name")) == ("/patients", "q")
+
+
+def test_home_names_the_patient_of_every_document(world: World, page: Browser) -> None:
+    visit = world.record("visit", world.patient(first_name="Aaron"))
+    world.store(visit, "letter.txt")
+    large_lists.patients(world.user().id, 5000, 1200)
+    for _ in range(12):
+        world.patient(first_name="Zoe")
+    [tile] = tree(page.get("/")).cssselect(".mf-page-tile")
+    assert "Aaron" in words(tile)
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("", ["Änne Sample", "Theo Sample"]),
+        ("anne", ["Änne Sample"]),
+        ("sam THE", ["Theo Sample"]),
+        ("2018", ["Änne Sample", "Theo Sample"]),
+        ("02.03.2018 theo", ["Theo Sample"]),
+        ("2 mar", ["Änne Sample", "Theo Sample"]),
+        ("nobody", []),
+    ],
+)
+def test_all_people_are_found_by_name_and_birth_date(world: World, page: Browser, query: str, found: list[str]) -> None:
+    for name in ("Theo", "Änne"):
+        world.patient(first_name=name)
+    world.patient("other@sample.example", first_name="Theodora")
+    assert people_on(page.get("/patients", q=query)) == found
+    part = world.browser().get("/patients", q=query)
+    assert ("<html" in part.text, people_on(part)) == (False, found)
+
+
+def test_all_people_come_in_pages(world: World, page: Browser) -> None:
+    large_lists.patients(world.user().id, 5000, 230)
+    seen, path = [], "/patients?q=patient"
+    while path:
+        answer = page.get(path)
+        seen.append(people_on(answer))
+        path = next(iter(tree(answer).xpath("//a[text()='Next page']/@href")), "")
+    assert [len(names) for names in seen] == [100, 100, 30]
+    assert sum(seen, []) == [f"Patient {number:012}" for number in range(230)]
+    assert page.get("/patients", page="0").status_code == 422
 
 
 def test_phones_have_the_same_places_without_script(world: World, page: Browser) -> None:
