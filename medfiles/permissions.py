@@ -9,6 +9,7 @@ from sqlalchemy import ScalarSelect, Select, and_, bindparam, case, exists, lite
 from medfiles.clock import SKEW, now
 from medfiles.database.session import db
 from medfiles.errors import Forbidden, NotFound, SignedOut
+from medfiles.i18n import N_
 from medfiles.models import ApiToken, Patient, PatientShare, User
 
 
@@ -20,7 +21,7 @@ class Action(StrEnum):
     OWN = "owner"
 
 
-INVALID_TOKEN = "Invalid, revoked or expired token."
+INVALID_TOKEN = N_("Invalid, revoked or expired token.")
 RANK = {Action.VIEW: 1, Action.EDIT: 2, Action.OWN: 3}
 
 

@@ -7,6 +7,7 @@ import re
 import unicodedata
 
 from medfiles.errors import Rejected
+from medfiles.i18n import gettext
 
 UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 SEPARATORS = re.compile(r"[\s._-]+")  # of words in a name
@@ -23,7 +24,9 @@ def clean_text(text: str | None, limit: int, what: str) -> str | None:
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     text = unicodedata.normalize("NFC", UNWANTED.sub("", text)).strip()
     if len(text) > limit:
-        raise Rejected(f"{what} is longer than {limit:,} characters. Shorten it.")
+        raise Rejected(
+            gettext("%(what)s is longer than %(limit)s characters. Shorten it.", what=what, limit=f"{limit:,}")
+        )
     return text or None
 
 

@@ -20,6 +20,7 @@ from medfiles.clock import is_past, is_within, now
 from medfiles.database.session import db, transaction
 from medfiles.database.sqlite import ASYNCHRONOUS
 from medfiles.errors import NotFound, Rejected, SignedOut
+from medfiles.i18n import N_, gettext
 from medfiles.models import ApiToken, Role, User
 from medfiles.permissions import Actor
 from medfiles.text import clean_text
@@ -30,8 +31,8 @@ READ, WRITE, SHARE = SCOPES = ("read", "write", "share")  # each scope includes 
 NAME_LIMIT, MAX_TOKENS = 100, 50  # characters; tokens per account
 USED_AT_PRECISION = timedelta(minutes=1)  # precision of `used_at`, to avoid a write on every request
 MAX_LIFETIME = timedelta(days=3650)
-NO_TOKEN = "This token does not exist or has already been revoked."
-SUSPENDED = "This token was suspended when a backup was restored. Its owner can confirm it on the account page."
+NO_TOKEN = N_("This token does not exist or has already been revoked.")
+SUSPENDED = N_("This token was suspended when a backup was restored. Its owner can confirm it on the account page.")
 UNKNOWN_DIGEST = "0" * 64
 
 
@@ -59,7 +60,7 @@ def create(
 
     Raises Rejected, naming the field, if a value is invalid.
     """
-    name = clean_text(name and " ".join(name.splitlines()), NAME_LIMIT, "The name") or ""
+    name = clean_text(name and " ".join(name.splitlines()), NAME_LIMIT, gettext("The name")) or ""
     selector, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
     token = ApiToken(
         user_id=actor.user_id, name=name, selector=selector, digest=_digest(secret), scope=scope,
@@ -168,15 +169,21 @@ def is_misdated(token: ApiToken | Row[*tuple[Any, ...]]) -> bool:
 def _check(actor: Actor, token: ApiToken, lifetime: timedelta | None) -> None:
     """Raise Rejected if a value is invalid. Call this in the transaction that creates the token."""
     if not token.name:
-        raise Rejected.about("name", "Enter a name for the token.")
+        raise Rejected.about("name", gettext("Enter a name for the token."))
     if token.scope not in SCOPES:
-        raise Rejected.about("scope", "scope must be read, write or share.")
+        raise Rejected.about("scope", gettext("scope must be read, write or share."))
     if lifetime is not None and not timedelta() < lifetime <= MAX_LIFETIME:
-        raise Rejected.about("days", f"A token can be valid for 1 to {MAX_LIFETIME.days:,} days, or never expire.")
+        raise Rejected.about(
+            "days",
+            gettext("A token can be valid for 1 to %(days)s days, or never expire.", days=f"{MAX_LIFETIME.days:,}"),
+        )
     if token.patient_id is not None and permissions.level_for(actor, token.patient_id) is None:
-        raise Rejected.about("patient", "This patient does not exist, or you do not have access to it.")
+        raise Rejected.about("patient", gettext("This patient does not exist, or you do not have access to it."))
     if len(list_tokens(actor)) >= MAX_TOKENS:
-        raise Rejected.about("name", f"You’ve reached the limit of {MAX_TOKENS} tokens. Revoke one you no longer need.")
+        raise Rejected.about(
+            "name",
+            gettext("You’ve reached the limit of %(most)s tokens. Revoke one you no longer need.", most=MAX_TOKENS),
+        )
 
 
 def _own_tokens(actor: Actor) -> Select[Any]:

@@ -11,13 +11,14 @@ from medfiles.audit.event_log import AuditTarget
 from medfiles.clock import is_within, now
 from medfiles.database.session import db, transaction
 from medfiles.errors import MedfilesError, ProofNeeded, Rejected
+from medfiles.i18n import N_
 from medfiles.models import Session, User
 from medfiles.permissions import Actor
 
 VALID_FOR = timedelta(minutes=5)
 CODE_WINDOW = 120  # seconds that a phone's clock may be off, the same as at sign-in
-WRONG_PASSWORD = "Wrong password."
-WRONG_CODE = "This code is wrong or has already been used. Enter the next one."
+WRONG_PASSWORD = N_("Wrong password.")
+WRONG_CODE = N_("This code is wrong or has already been used. Enter the next one.")
 
 
 def needs_code(actor: Actor) -> bool:

@@ -19,12 +19,13 @@ from medfiles.audit.event_log import AuditTarget
 from medfiles.clock import is_within
 from medfiles.database.session import db, transaction
 from medfiles.errors import Conflict, NotFound, Rejected
+from medfiles.i18n import N_, gettext
 from medfiles.models import ApiToken, Patient, Role, Session, User
 from medfiles.permissions import Actor
 
 ADMIN = "admin"
 PASSWORD_MIN_LENGTH = 10
-PASSWORD_LENGTH = f"Passwords must be {PASSWORD_MIN_LENGTH} to 128 characters long."
+PASSWORD_LENGTH = N_("Passwords must be %(length)s to 128 characters long.")
 
 
 class UserDatastore(SQLAlchemyUserDatastore):
@@ -82,7 +83,7 @@ def create(email: str, password: str) -> User:
     chosen = _validate_password(password)
     with transaction():
         if db.session.scalar(select(User.id).where(func.lower(User.email) == address.lower())):
-            raise Conflict(f"{address} already has an account.")
+            raise Conflict(gettext("%(address)s already has an account.", address=address))
         user = cast(User, datastore.create_user(email=address, password=hash_password(chosen), active=True))
         db.session.flush()
         _log_by_operator("create-account", user)
@@ -92,7 +93,7 @@ def create(email: str, password: str) -> User:
 def find(email: str) -> User:
     user: User | None = db.session.scalar(select(User).where(func.lower(User.email) == email.strip().lower()))
     if user is None:
-        raise NotFound(f"There is no account for {email}.")
+        raise NotFound(gettext("There is no account for %(email)s.", email=email))
     return user
 
 
@@ -198,7 +199,7 @@ def end_session(actor: Actor, session_id: int) -> None:
         ended = session.execute(delete(Session).where(Session.id == session_id, _owned_by(actor)))
         event_log.record(actor, "end-session", AuditTarget(), outcome="done" if ended.rowcount else "refused")
     if not ended.rowcount:
-        raise NotFound("This session has already ended.")
+        raise NotFound(gettext("This session has already ended."))
 
 
 def clear_sessions(idle: timedelta, longest: timedelta) -> int:
@@ -236,7 +237,9 @@ def _normalize_email(email: str) -> str:
     try:
         return str(_security._mail_util.normalize(email.strip()))
     except ValueError as error:
-        raise Rejected(f"{email!r} is not an email address: {error}") from error
+        raise Rejected(
+            gettext("%(email)s is not an email address: %(error)s", email=f"{email!r}", error=error)
+        ) from error
 
 
 def address_key(email: str) -> str:

@@ -14,6 +14,7 @@ from medfiles.antivirus.clamd import INFECTED as FOUND
 from medfiles.antivirus.clamd import UNSCANNED, Clamd
 from medfiles.clock import now
 from medfiles.errors import BeingChecked, Infected, Quarantined
+from medfiles.i18n import gettext
 from medfiles.models import EntityFile
 from medfiles.permissions import Actor
 from medfiles.sandbox.pool import open_file
@@ -30,7 +31,10 @@ def scan_upload(scanner: Clamd | None, path: Path) -> dict[str, Any]:
         verdict = scanner.scan(iter(lambda: file.read(CHUNK), b""))
     if verdict.result == FOUND:
         raise Infected(
-            f"The malware scanner found “{verdict.detail}” in this file, so it was not added. Do not open the file.",
+            gettext(
+                "The malware scanner found “%(detail)s” in this file, so it was not added. Do not open the file.",
+                detail=verdict.detail,
+            ),
             verdict.detail,
         )
     if verdict.result == UNSCANNED:

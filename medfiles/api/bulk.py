@@ -15,7 +15,10 @@ from medfiles.http.errors import status_of
 from medfiles.http.rate_limits import BULK, rate_limited
 from medfiles.http.responses import send_archive
 from medfiles.http.security import read_only
+from medfiles.i18n import N_
 from medfiles.record_types.declared import RecordType
+
+IDS = N_("“%(name)s” must be 1 to %(most)s document IDs, separated by commas.")
 
 
 @blueprint.post("/files/batch-counts")
@@ -56,9 +59,9 @@ def change_many() -> Response:
 )
 def archive() -> Response:
     """Download many documents as a ZIP."""
-    ids = parameters.read_id_lists([request.args.get("ids", "")])
+    ids = parameters.read_id_lists(request.args.getlist("ids"))
     if not ids or len(ids) > MOST_IDS:
-        raise parameters.refused("ids", f"must be 1 to {MOST_IDS} document IDs, separated by commas.")
+        raise parameters.refused("ids", IDS, most=MOST_IDS)
     return send_archive(documents().open_across(list(dict.fromkeys(ids))))
 
 

@@ -4,60 +4,150 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from medfiles.audit import history
+from medfiles.i18n import N_, gettext
 from medfiles.models import AuditEvent
 from medfiles.permissions import Actor
-from medfiles.record_types.declared import Registry
+from medfiles.record_types.declared import RecordType, Registry
 
-ACTIONS = {  # past tense, infinitive, icon; {} is the document, record or patient
-    "attach": ("added {}", "add {}", "upload"),
-    "download": ("downloaded {}", "download {}", "download"),
-    "edit": ("changed {}", "change {}", "pencil"),
-    "cancel": ("canceled the upload of {}", "cancel the upload of {}", "x"),
-    "delete": ("moved {} to trash", "move {} to trash", "trash-2"),
-    "restore": ("restored {}", "restore {}", "undo-2"),
-    "purge": ("permanently deleted {}", "permanently delete {}", "trash-2"),
-    "view": ("viewed {}", "view {}", "eye"),
-    "preview": ("viewed {}", "view {}", "eye"),
-    "print": ("printed {}", "print {}", "printer"),
-    "list": ("viewed the documents of {}", "view the documents of {}", "files"),
-    "list-trash": ("viewed the trash of {}", "view the trash of {}", "trash-2"),
-    "list-records": ("viewed {}", "view {}", "folder-open"),
-    "view-record": ("viewed {}", "view {}", "eye"),
-    "create-record": ("created {}", "create {}", "plus"),
-    "edit-record": ("changed {}", "change {}", "pencil"),
-    "delete-record": ("moved {} to trash", "move {} to trash", "trash-2"),
-    "restore-record": ("restored {}", "restore {}", "undo-2"),
-    "purge-record": ("permanently deleted {}", "permanently delete {}", "trash-2"),
-    "view-patient": ("viewed {}", "view {}", "eye"),
-    "create-patient": ("created the patient {}", "create the patient {}", "plus"),
-    "edit-patient": ("changed the patient {}", "change the patient {}", "pencil"),
-    "delete-patient": ("moved the patient {} to trash", "move the patient {} to trash", "trash-2"),
-    "restore-patient": ("restored the patient {}", "restore the patient {}", "undo-2"),
-    "purge-patient": ("permanently deleted the patient {}", "permanently delete the patient {}", "trash-2"),
-    "create-token": ("created the API token {}", "create the API token {}", "key-round"),
-    "confirm-token": ("confirmed the API token {}", "confirm the API token {}", "key-round"),
-    "revoke-token": ("revoked the API token {}", "revoke the API token {}", "key-round"),
-    "share": ("gave access to {}", "give access to {}", "users"),
-    "accept-share": ("accepted the invitation", "accept the invitation", "users"),
-    "decline-share": ("declined the invitation", "decline the invitation", "users"),
-    "unshare": ("revoked access for {}", "revoke access for {}", "users"),
-    "view-people": ("viewed who has access to {}", "view who has access to {}", "users"),
-    "migrate": ("moved {} from the previous lab results", "move {} from the previous lab results", "folder-open"),
-    "rollback": ("moved {} back to the previous lab results", "move {} back to the previous lab results", "undo-2"),
-    "quarantine": ("found malware in {}", "scan {} for malware", "triangle-alert"),
-    "release": ("released {} from quarantine", "scan {} for malware", "circle-check"),
-    "view-history": ("viewed the history of {}", "view the history of {}", "history"),
-    "view-activity": ("viewed the activity of {}", "view the activity of {}", "activity"),
+ACTIONS = {  # done, refused or failed, icon; the thing is a document, record or patient
+    "attach": (N_("%(who)s added %(thing)s"), N_("%(who)s tried to add %(thing)s"), "upload"),
+    "download": (N_("%(who)s downloaded %(thing)s"), N_("%(who)s tried to download %(thing)s"), "download"),
+    "edit": (N_("%(who)s changed %(thing)s"), N_("%(who)s tried to change %(thing)s"), "pencil"),
+    "cancel": (
+        N_("%(who)s canceled the upload of %(thing)s"),
+        N_("%(who)s tried to cancel the upload of %(thing)s"),
+        "x",
+    ),
+    "delete": (N_("%(who)s moved %(thing)s to trash"), N_("%(who)s tried to move %(thing)s to trash"), "trash-2"),
+    "restore": (N_("%(who)s restored %(thing)s"), N_("%(who)s tried to restore %(thing)s"), "undo-2"),
+    "purge": (
+        N_("%(who)s permanently deleted %(thing)s"),
+        N_("%(who)s tried to permanently delete %(thing)s"),
+        "trash-2",
+    ),
+    "view": (N_("%(who)s viewed %(thing)s"), N_("%(who)s tried to view %(thing)s"), "eye"),
+    "preview": (N_("%(who)s viewed %(thing)s"), N_("%(who)s tried to view %(thing)s"), "eye"),
+    "print": (N_("%(who)s printed %(thing)s"), N_("%(who)s tried to print %(thing)s"), "printer"),
+    "list": (
+        N_("%(who)s viewed the documents of %(thing)s"),
+        N_("%(who)s tried to view the documents of %(thing)s"),
+        "files",
+    ),
+    "list-trash": (
+        N_("%(who)s viewed the trash of %(thing)s"),
+        N_("%(who)s tried to view the trash of %(thing)s"),
+        "trash-2",
+    ),
+    "list-records": (N_("%(who)s viewed %(thing)s"), N_("%(who)s tried to view %(thing)s"), "folder-open"),
+    "view-record": (N_("%(who)s viewed %(thing)s"), N_("%(who)s tried to view %(thing)s"), "eye"),
+    "create-record": (N_("%(who)s created %(thing)s"), N_("%(who)s tried to create %(thing)s"), "plus"),
+    "edit-record": (N_("%(who)s changed %(thing)s"), N_("%(who)s tried to change %(thing)s"), "pencil"),
+    "delete-record": (
+        N_("%(who)s moved %(thing)s to trash"),
+        N_("%(who)s tried to move %(thing)s to trash"),
+        "trash-2",
+    ),
+    "restore-record": (N_("%(who)s restored %(thing)s"), N_("%(who)s tried to restore %(thing)s"), "undo-2"),
+    "purge-record": (
+        N_("%(who)s permanently deleted %(thing)s"),
+        N_("%(who)s tried to permanently delete %(thing)s"),
+        "trash-2",
+    ),
+    "view-patient": (N_("%(who)s viewed %(thing)s"), N_("%(who)s tried to view %(thing)s"), "eye"),
+    "create-patient": (
+        N_("%(who)s created the patient %(thing)s"),
+        N_("%(who)s tried to create the patient %(thing)s"),
+        "plus",
+    ),
+    "edit-patient": (
+        N_("%(who)s changed the patient %(thing)s"),
+        N_("%(who)s tried to change the patient %(thing)s"),
+        "pencil",
+    ),
+    "delete-patient": (
+        N_("%(who)s moved the patient %(thing)s to trash"),
+        N_("%(who)s tried to move the patient %(thing)s to trash"),
+        "trash-2",
+    ),
+    "restore-patient": (
+        N_("%(who)s restored the patient %(thing)s"),
+        N_("%(who)s tried to restore the patient %(thing)s"),
+        "undo-2",
+    ),
+    "purge-patient": (
+        N_("%(who)s permanently deleted the patient %(thing)s"),
+        N_("%(who)s tried to permanently delete the patient %(thing)s"),
+        "trash-2",
+    ),
+    "create-token": (
+        N_("%(who)s created the API token %(thing)s"),
+        N_("%(who)s tried to create the API token %(thing)s"),
+        "key-round",
+    ),
+    "confirm-token": (
+        N_("%(who)s confirmed the API token %(thing)s"),
+        N_("%(who)s tried to confirm the API token %(thing)s"),
+        "key-round",
+    ),
+    "revoke-token": (
+        N_("%(who)s revoked the API token %(thing)s"),
+        N_("%(who)s tried to revoke the API token %(thing)s"),
+        "key-round",
+    ),
+    "share": (N_("%(who)s gave access to %(thing)s"), N_("%(who)s tried to give access to %(thing)s"), "users"),
+    "accept-share": (N_("%(who)s accepted the invitation"), N_("%(who)s tried to accept the invitation"), "users"),
+    "decline-share": (N_("%(who)s declined the invitation"), N_("%(who)s tried to decline the invitation"), "users"),
+    "unshare": (
+        N_("%(who)s revoked access for %(thing)s"),
+        N_("%(who)s tried to revoke access for %(thing)s"),
+        "users",
+    ),
+    "view-people": (
+        N_("%(who)s viewed who has access to %(thing)s"),
+        N_("%(who)s tried to view who has access to %(thing)s"),
+        "users",
+    ),
+    "migrate": (
+        N_("%(who)s moved %(thing)s from the previous lab results"),
+        N_("%(who)s tried to move %(thing)s from the previous lab results"),
+        "folder-open",
+    ),
+    "rollback": (
+        N_("%(who)s moved %(thing)s back to the previous lab results"),
+        N_("%(who)s tried to move %(thing)s back to the previous lab results"),
+        "undo-2",
+    ),
+    "quarantine": (
+        N_("%(who)s found malware in %(thing)s"),
+        N_("%(who)s tried to scan %(thing)s for malware"),
+        "triangle-alert",
+    ),
+    "release": (
+        N_("%(who)s released %(thing)s from quarantine"),
+        N_("%(who)s tried to scan %(thing)s for malware"),
+        "circle-check",
+    ),
+    "view-history": (
+        N_("%(who)s viewed the history of %(thing)s"),
+        N_("%(who)s tried to view the history of %(thing)s"),
+        "history",
+    ),
+    "view-activity": (
+        N_("%(who)s viewed the activity of %(thing)s"),
+        N_("%(who)s tried to view the activity of %(thing)s"),
+        "activity",
+    ),
 }
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a patient's activity."""
+    """One line of a patient's activity: `message`, translated, with `who` and `thing` filled in."""
 
     at: datetime
     who: str  # "you", an e-mail address or "medfiles"
-    text: str  # "downloaded “Blood count.pdf” (Visit “Annual check-up”)"
+    message: str  # "%(who)s downloaded %(thing)s"
+    thing: str  # "the visit “Annual check-up”"
     outcome: str  # done | refused
     icon: str
     document: int | None  # id
@@ -65,49 +155,49 @@ class Line:
 
 def line(event: AuditEvent, email: str | None, actor: Actor, registry: Registry) -> Line:
     done, tried, icon = ACTIONS.get(event.action) or _unknown_action(event.action)
-    name = event.personal.get("name")
-    thing = f"{_type_prefix(event, registry)}“{name}”" if name else _unnamed_target(event, registry)
+    thing = _target(event, registry)
     if event.outcome == "done" and (fields := history.labels(event, registry)):
-        thing = f"{fields} of {thing}"
-    text = {
-        "done": done.format(thing),
-        "failed": f"tried to {tried.format(thing)}, but it failed",
-    }.get(event.outcome, f"tried to {tried.format(thing)}")
-    return Line(
-        at=event.at, who=who(event, email, actor), text=text, outcome=event.outcome, icon=icon, document=event.file_id
-    )
+        thing = gettext("%(fields)s of %(thing)s", fields=fields, thing=thing)
+    message = gettext(done if event.outcome == "done" else tried)
+    if event.outcome == "failed":
+        message = gettext("%(attempt)s, but it failed", attempt=message)
+    return Line(event.at, who(event, email, actor), message, thing, event.outcome, icon, event.file_id)
 
 
 def who(event: AuditEvent, email: str | None, actor: Actor) -> str:
     """Return who acted, as shown to this reader: "you", an e-mail address, or "medfiles" itself."""
     words = "medfiles" if event.actor_id is None else "you" if event.actor_id == actor.user_id else email
     if event.token_id is None:
-        return words or "an account"
+        return words or gettext("an account")
     token = event.personal.get("token")
-    return f"{words or 'an account'}" + (f" (token “{token}”)" if words == "you" and token else " (with a token)")
+    if words == "you":
+        return gettext("you (token “%(token)s”)", token=token) if token else gettext("you (with a token)")
+    return gettext("%(who)s (with a token)", who=words or gettext("an account"))
 
 
 def _unknown_action(action: str) -> tuple[str, str, str]:
     """Describe an action that is not in ACTIONS, for example one logged by a newer version of medfiles."""
-    text = action.replace("-", " ").replace("{", "{{").replace("}", "}}") + " {}"
-    return text, text, "info"
+    text = action.replace("-", " ").replace("%", "%%")
+    return f"%(who)s {text} %(thing)s", f"%(who)s tried to {text} %(thing)s", "info"
 
 
-def _type_prefix(event: AuditEvent, registry: Registry) -> str:
-    """Return a prefix for a record's name, such as "the visit ". Documents and patients have none."""
+def _target(event: AuditEvent, registry: Registry) -> str:
+    """Return what the event is about, such as "the visit “Annual check-up”"."""
+    known = registry[event.entity_type] if event.entity_type and event.entity_type in registry else None
+    name = event.personal.get("name")
+    if not name:
+        return _unnamed_target(event, known)
     if event.action == "list-records":
-        known = event.entity_type is not None and event.entity_type in registry
-        return f"the {registry[str(event.entity_type)].titles.lower() if known else 'records'} of "
-    is_record = event.file_id is None and event.entity_id is not None and event.action not in ("attach",)
-    if not is_record or event.entity_type is None or event.entity_type not in registry:
-        return ""
-    return f"the {registry[event.entity_type].title.lower()} "
+        records = known.nouns if known else gettext("records")
+        return gettext("the %(records)s of “%(name)s”", records=records, name=name)
+    if known and event.file_id is None and event.entity_id is not None and event.action != "attach":
+        return gettext("the %(record)s “%(name)s”", record=known.noun, name=name)
+    return gettext("“%(name)s”", name=name)
 
 
-def _unnamed_target(event: AuditEvent, registry: Registry) -> str:
+def _unnamed_target(event: AuditEvent, record_type: RecordType | None) -> str:
     if event.file_id is not None:
-        return f"document {event.file_id}"
-    if event.entity_type and event.entity_type in registry:
-        title = registry[event.entity_type].title.lower()
-        return f"a {title}" if event.entity_id else title
-    return "this patient"
+        return gettext("document %(number)s", number=event.file_id)
+    if record_type:
+        return gettext("a %(record)s", record=record_type.noun) if event.entity_id else record_type.noun
+    return gettext("this patient")

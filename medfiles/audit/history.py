@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from medfiles.i18n import gettext, ngettext
 from medfiles.models import AuditEvent
 from medfiles.record_types.declared import Registry
 from medfiles.record_types.document_fields import DOCUMENT_FIELDS
@@ -23,8 +24,10 @@ def labels(event: AuditEvent, registry: Registry) -> str:
     every = [field.label for field in changed_fields(event, registry)]
     named, left = every[:MOST_NAMED], len(every) - MOST_NAMED
     if left > 0:
-        named.append(f"{left} more")
-    return " and ".join([", ".join(named[:-1]), named[-1]]) if len(named) > 1 else "".join(named)
+        named.append(ngettext("%(num)s more", "%(num)s more", left))
+    if len(named) < 2:
+        return "".join(named)
+    return gettext("%(fields)s and %(last)s", fields=", ".join(named[:-1]), last=named[-1])
 
 
 def _declared(event: AuditEvent, registry: Registry) -> Sequence[Field]:

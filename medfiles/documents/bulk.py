@@ -18,14 +18,15 @@ from medfiles.documents.service import FIRST_TO_TRASH, DocumentService
 from medfiles.documents.uploading import count_live
 from medfiles.documents.zip_archive import Member
 from medfiles.errors import BlobMissing, Conflict, Forbidden, IntegrityFailed, MedfilesError, NotFound, Rejected
+from medfiles.i18n import N_, gettext
 from medfiles.models import EntityFile
 from medfiles.permissions import Action
 from medfiles.record_types.declared import RecordType
 from medfiles.storage import journal
 
 CHUNK = 100  # documents per transaction
-TRASHED = "This document is in the trash. Restore it first."
-GONE = "A document that no longer exists"
+TRASHED = N_("This document is in the trash. Restore it first.")
+GONE = N_("A document that no longer exists")
 
 Check = Callable[[EntityFile], None]
 
@@ -172,7 +173,7 @@ class BulkService(DocumentService):
         for content in (readable[result.file_id] for result in results if result.error is None):
             file = content.file
             members.append(Member(file.file_name, file.file_size, file.uploaded_at, content.read))
-        return Bundle(title, members, [result.file_name or GONE for result in results if result.error])
+        return Bundle(title, members, [result.file_name or gettext(GONE) for result in results if result.error])
 
     def across(
         self, ids: Sequence[int], operation: Callable[[RecordType, int, Sequence[int]], Sequence[Result]]
@@ -206,9 +207,9 @@ class BulkService(DocumentService):
         refused = [result for result in self.across(ids, collect) if result.error]
         if not bundles:
             raise refused[0].error or NotFound()
-        title = bundles[0].title if len(bundles) == 1 else "Documents"
+        title = bundles[0].title if len(bundles) == 1 else gettext("Documents")
         members = [member for bundle in bundles for member in bundle.members]
-        missing = [name for bundle in bundles for name in bundle.missing] + [GONE for _ in refused]
+        missing = [name for bundle in bundles for name in bundle.missing] + [gettext(GONE) for _ in refused]
         return Bundle(title, members, missing)
 
     def _run(self, task: Task, ids: Sequence[int]) -> Sequence[Result]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from medfiles.errors import Rejected
+from medfiles.i18n import gettext
 
 CURSOR_LIMIT = 4000
 LARGEST = 2**63 - 1
@@ -39,7 +40,7 @@ def read(token: str, scope: str, read_value: Callable[[str], Any]) -> Cursor:
             raise ValueError("not a cursor of this list")
         return Cursor(read_value(value), whole(number))
     except (ValueError, OverflowError):
-        message = "“cursor” does not belong to this list. Start again without a cursor."
+        message = gettext("“cursor” does not belong to this list. Start again without a cursor.")
         raise Rejected.about("cursor", message) from None
 
 

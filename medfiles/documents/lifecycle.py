@@ -19,6 +19,7 @@ from medfiles.audit import event_log
 from medfiles.clock import now
 from medfiles.database.session import db, read, transaction
 from medfiles.errors import BlobMissing, Conflict, DatabaseUnavailable, IntegrityFailed, MedfilesError
+from medfiles.i18n import N_, gettext
 from medfiles.jobs import queue as jobs
 from medfiles.jobs import rounds
 from medfiles.models import AuditEvent, EntityFile, Patient, RecordMixin, UploadKey
@@ -29,7 +30,7 @@ from medfiles.storage import TRASH, Storage, Storages, journal, live_key, trash_
 
 log = structlog.get_logger("medfiles.documents.lifecycle")
 ERASE_AFTER = timedelta(hours=12)  # so that one job covers many deletions, and retries still fit within a day
-CHANGED = "This was changed elsewhere. Reload the page to see the latest version."
+CHANGED = N_("This was changed elsewhere. Reload the page to see the latest version.")
 LARGE = 50  # if a record has more documents, its rows change in one transaction and a job moves the bytes afterwards
 BATCH = 100  # documents whose bytes a job moves in one transaction
 # When a patient is trashed, only the patient's own row changes, not those of the patient's records and documents.
@@ -280,7 +281,7 @@ def _copy(storages: Storages, move: Move) -> None:
             for chunk in source.open(move.old):
                 staged.write(chunk)
             if (staged.size, staged.sha256) != (move.size, move.sha256):
-                raise IntegrityFailed("This document is damaged in the store and was not moved.")
+                raise IntegrityFailed(gettext("This document is damaged in the store and was not moved."))
             target.commit(staged, move.new)
         finally:
             staged.discard()

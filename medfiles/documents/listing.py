@@ -15,6 +15,7 @@ from medfiles.clock import midnight
 from medfiles.database.session import db
 from medfiles.documents import cursors
 from medfiles.documents.cursors import Cursor, whole
+from medfiles.i18n import N_, gettext
 from medfiles.models import EntityFile
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.document_fields import DOCUMENT_FIELDS, DocumentField
@@ -70,17 +71,17 @@ def _detail_sort(field: DocumentField) -> Sort:
 
 
 DATE = Sort(
-    "date", "Added", "desc", EntityFile.uploaded_at.expression, lambda file: file.uploaded_at, _moment,
-    "Deleted", EntityFile.deleted_at.expression,
+    "date", N_("Added"), "desc", EntityFile.uploaded_at.expression, lambda file: file.uploaded_at, _moment,
+    N_("Deleted"), EntityFile.deleted_at.expression,
 )  # fmt: skip
 SORTS = {
     sort.name: sort
     for sort in (
         DATE,
-        Sort("name", "Name", "asc", EntityFile.sort_name.expression, lambda file: file.sort_name, str),
-        Sort("size", "Size", "desc", EntityFile.file_size.expression, lambda file: file.file_size, whole),
+        Sort("name", N_("Name"), "asc", EntityFile.sort_name.expression, lambda file: file.sort_name, str),
+        Sort("size", N_("Size"), "desc", EntityFile.file_size.expression, lambda file: file.file_size, whole),
         Sort(
-            "type", "Type", "asc", _media + " " + EntityFile.file_type + " " + EntityFile.sort_name,
+            "type", N_("Type"), "asc", _media + " " + EntityFile.file_type + " " + EntityFile.sort_name,
             lambda file: f"{group_of(file.file_type)} {file.file_type} {file.sort_name}", str,
         ),
         *map(_detail_sort, filter(attrgetter("sort"), DOCUMENT_FIELDS)),
@@ -108,7 +109,7 @@ class ListQuery:
 
     def heading(self, sort: str) -> str:
         """Return the column heading for a sort order."""
-        return self.trashed and SORTS[sort].trash_label or SORTS[sort].label
+        return gettext(self.trashed and SORTS[sort].trash_label or SORTS[sort].label)
 
     @property
     def filtered(self) -> bool:

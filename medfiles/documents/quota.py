@@ -4,13 +4,14 @@ from sqlalchemy import func, select
 
 from medfiles.database.session import db
 from medfiles.errors import OverQuota
+from medfiles.i18n import N_, gettext
 from medfiles.models import EntityFile, Patient, User
 from medfiles.record_types.declared import MB
 
 GB = 1024 * MB
-NO_ROOM = (
-    "{} of {} used. There is not enough storage left. Permanently delete documents from the trash, or ask your "
-    "administrator for more storage."
+NO_ROOM = N_(
+    "%(used)s of %(quota)s used. There is not enough storage left. Permanently delete documents from the trash, or ask "
+    "your administrator for more storage."
 )
 
 
@@ -31,7 +32,7 @@ def require_quota(patient_id: int, size: int, quota: int, *, lock: bool = False)
     owner_id = db.session.scalar(owner.with_for_update(of=User, key_share=True) if lock else owner)
     used = used_bytes(owner_id or 0)
     if used + size > quota:
-        raise OverQuota(NO_ROOM.format(format_size(used), format_size(quota)))
+        raise OverQuota(gettext(NO_ROOM, used=format_size(used), quota=format_size(quota)))
 
 
 def format_size(size: int) -> str:

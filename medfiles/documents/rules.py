@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from medfiles.documents import detection
+from medfiles.documents import detection, refusals
+from medfiles.documents.detection import Found
 from medfiles.errors import Conflict, Rejected, TooLarge, TooMany, TypeNotAllowed
+from medfiles.i18n import N_, gettext
 from medfiles.models import EntityFile, RecordMixin
 from medfiles.record_types.declared import MB, RecordType
 from medfiles.record_types.document_fields import UPLOAD_FIELDS
 from medfiles.record_types.fields import CHECKS
+from medfiles.record_types.media_types import BY_EXTENSION
 from medfiles.text import clean_text
 
 FORM_OVERHEAD = 64 * 1024  # bytes in an upload request in addition to the files
@@ -34,41 +37,48 @@ class UploadMetadata:
     idempotency_key: str | None = None
 
 
-def require_live(file: EntityFile, otherwise: str = "This document is already in the trash.") -> None:
+def require_live(file: EntityFile, otherwise: str = N_("This document is already in the trash.")) -> None:
     if file.deleted_at is not None:
         raise Conflict(otherwise)
 
 
-def require_trashed(file: EntityFile, otherwise: str = "This document is not in the trash.") -> None:
+def require_trashed(file: EntityFile, otherwise: str = N_("This document is not in the trash.")) -> None:
     if file.deleted_at is None:
         raise Conflict(otherwise)
 
 
 def require_live_record(record_type: RecordType, record: RecordMixin) -> None:
     if record.deleted_at is not None:
-        raise Conflict(f"This {record_type.title.lower()} is in the trash. Restore it first.")
+        raise Conflict(gettext("This %(record)s is in the trash. Restore it first.", record=record_type.noun))
 
 
 def require_room(record_type: RecordType, count: int) -> None:
     """Raise TooMany if a record with `count` documents cannot take another."""
     if count >= record_type.max_files:
         raise TooMany(
-            f"This {record_type.title.lower()} is full ({count} of {record_type.max_files}). "
-            "Move a document to trash to make room."
+            gettext(
+                "This %(record)s is full (%(count)s of %(most)s). Move a document to trash to make room.",
+                record=record_type.noun,
+                count=count,
+                most=record_type.max_files,
+            )
         )
 
 
 def too_large(record_type: RecordType) -> TooLarge:
     limit = f"{record_type.max_size / MB:g} MB"
-    return TooLarge(f"This file is too large. The limit is {limit}. Make it smaller or split it, then try again.")
+    return TooLarge(
+        gettext(
+            "This file is too large. The limit is %(limit)s. Make it smaller or split it, then try again.", limit=limit
+        )
+    )
 
 
-def accepted_extension(record_type: RecordType, name: str) -> str:
-    extension = detection.extension_of(name)
-    if extension not in record_type.accepts:
-        shown = f"{extension} files" if extension else "Files without an extension such as .pdf"
-        raise TypeNotAllowed(f"{shown} cannot be added here. You can add {record_type.accepts_words}.")
-    return extension
+def require_document(record_type: RecordType, name: str, found: Found) -> None:
+    """Raise TypeNotAllowed for a text whose name says that it is no document, such as a script or a system file."""
+    reason = refusals.named_for_other_use(name, detection.declared_extension(name), record_type.takes)
+    if reason and BY_EXTENSION[found.extension].inspector == "text":
+        raise TypeNotAllowed(reason)
 
 
 def checked_details(record_type: RecordType, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,10 +91,12 @@ def checked_details(record_type: RecordType, given: Mapping[str, Any]) -> dict[s
         value = given[detail.name]
         if detail.kind == "category":
             if value and value not in record_type.categories:
-                raise Rejected(f"The category “{value[:50]}” does not exist here. Select one from the list.")
+                raise Rejected(
+                    gettext("The category “%(value)s” does not exist here. Select one from the list.", value=value[:50])
+                )
             clean[detail.name] = value or None
         elif detail.kind == "text":
-            clean[detail.name] = clean_text(value, detail.limit, f"The {detail.label.lower()}")
+            clean[detail.name] = clean_text(value, detail.limit, gettext("The %(detail)s", detail=detail.label.lower()))
         else:
             clean[detail.name] = CHECKS[detail.kind](detail, value)
     return clean

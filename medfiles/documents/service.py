@@ -17,6 +17,7 @@ from medfiles.documents.listing import ListQuery
 from medfiles.documents.rules import checked_changes, require_live, require_live_record, require_room, require_trashed
 from medfiles.documents.uploading import UploadService, count_live
 from medfiles.errors import Conflict, NotFound
+from medfiles.i18n import N_
 from medfiles.models import AuditEvent, EntityFile
 from medfiles.permissions import Action
 from medfiles.record_types.declared import RecordType
@@ -24,7 +25,7 @@ from medfiles.record_types.edits import changes_of, require_version
 from medfiles.storage import digest, journal
 
 NEWEST = ListQuery()
-FIRST_TO_TRASH = "Only documents in the trash can be deleted permanently. Move this document to trash first."
+FIRST_TO_TRASH = N_("Only documents in the trash can be deleted permanently. Move this document to trash first.")
 
 
 @dataclass(frozen=True)
@@ -226,7 +227,7 @@ class DocumentService(UploadService):
         with self.operation("edit", file_id=file_id) as target, transaction():
             file = self.authorized_file(file_id, Action.EDIT, target, lock=True)
             require_version(file, versions)
-            require_live(file, "This document is in the trash. Restore it before you change it.")
+            require_live(file, N_("This document is in the trash. Restore it before you change it."))
             check = partial(checked_changes, self.registry[file.entity_type], file)
             self.save_changes("edit", file, changes_of(file, changes, before or {}, check), target)
             return file

@@ -20,14 +20,15 @@ from medfiles.documents.rules import (
     FORM_OVERHEAD,
     UploadMetadata,
     UploadPermit,
-    accepted_extension,
     checked_details,
+    require_document,
     require_live,
     require_live_record,
     require_room,
     too_large,
 )
 from medfiles.errors import Conflict, EmptyFile, MedfilesError, Rejected
+from medfiles.i18n import N_, gettext
 from medfiles.jobs import queue as jobs
 from medfiles.models import CancelledUpload, EntityFile, RecordMixin, UploadKey
 from medfiles.permissions import Action
@@ -39,8 +40,8 @@ from medfiles.storage import Staged, journal, live_key
 
 SCAN_AFTER = timedelta(seconds=10)
 WARM_AFTER = timedelta(seconds=5)  # by then, an open list has requested the thumbnail
-KEY_REUSED = "This Idempotency-Key was already used for another document."
-ADDED_THEN_TRASHED = "This document was added earlier and is now in the trash."
+KEY_REUSED = N_("This Idempotency-Key was already used for another document.")
+ADDED_THEN_TRASHED = N_("This document was added earlier and is now in the trash.")
 CANCEL_WITHIN = timedelta(hours=1)  # older uploads were acknowledged long ago and can only be trashed
 # Executed for every upload, so they are built once.
 _BY_KEY = select(UploadKey).where(
@@ -139,21 +140,24 @@ class UploadService(Service):
         self, permit: UploadPermit, staged: Staged, metadata: UploadMetadata, target: AuditTarget
     ) -> tuple[EntityFile, bool]:
         record_type = permit.record_type
-        target.name = name = detection.clean_name(metadata.name)
-        extension = accepted_extension(record_type, name)
+        target.name = sent = detection.clean_name(metadata.name)
         if staged.size == 0:
-            raise EmptyFile("This file is empty. Check it on your device, then select it again.")
+            raise EmptyFile(gettext("This file is empty. Check it on your device, then select it again."))
         details = checked_details(record_type, metadata.details)
         staged.finish()
-        found = detection.inspect(staged.path, extension, self.sandbox)
+        found = detection.inspect(staged.path, detection.declared_extension(sent), self.sandbox, record_type.takes)
+        original = detection.original_name(metadata.name)
+        require_document(record_type, original, found)
+        target.name = name = detection.named(sent, found.extension)
         if permit.again and (earlier := self._earlier(permit, staged, metadata, target)):
             return earlier, False
         db.session.rollback()  # no transaction stays open during the scan
         scan = policy.scan_upload(self.scanner, staged.path)
-        storage, key = self.storages.default, live_key(record_type.directory, extension)
+        storage, key = self.storages.default, live_key(record_type.directory, found.extension)
         file = EntityFile(
             entity_type=record_type.name, entity_id=permit.record_id,
-            file_name=name, file_path=key, storage=storage.name,
+            file_name=name, original_name=original, renamed_from=original if name != sent else None,
+            file_path=key, storage=storage.name,
             file_type=found.media_type, pages=found.pages, file_size=staged.size, sha256=staged.sha256,
             uploaded_by=self.actor.user_id, idempotency_key=metadata.idempotency_key, **details, **scan,
         )  # fmt: skip
@@ -175,7 +179,7 @@ class UploadService(Service):
         require_live_record(permit.record_type, record)
         state = self._state(permit.record_type, record.id, metadata.idempotency_key)
         if state.cancelled:
-            raise Conflict("This upload was canceled.")
+            raise Conflict(gettext("This upload was canceled."))
         require_room(permit.record_type, state.live)
         require_quota(record.patient_id, file.file_size, self.quota, lock=True)
         file.patient_id = record.patient_id
@@ -188,6 +192,7 @@ class UploadService(Service):
             raise Rejected(KEY_REUSED) from error
         journal.settle([file.file_path])
         target.file_id = file.id
+        target.renamed_from = file.renamed_from
         event_log.record(self.actor, "attach", target, size=file.file_size, sha256=file.sha256)
         if file.scan == policy.WAITING:
             jobs.enqueue(jobs.SCAN, file.id, SCAN_AFTER)
@@ -199,7 +204,7 @@ class UploadService(Service):
         """Delete a stored upload in the open transaction. Return the keys to remove after the commit."""
         file = self._uploaded_as(key, Action.EDIT, target, lock=True)
         if not is_within(file.uploaded_at, CANCEL_WITHIN):
-            raise Conflict("This document has already been added. Move it to trash instead.")
+            raise Conflict(gettext("This document has already been added. Move it to trash instead."))
         lifecycle.erase_personal([file])
         target.file_id, target.name = file.id, None
         event_log.record(self.actor, "cancel", target)

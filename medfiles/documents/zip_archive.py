@@ -15,10 +15,11 @@ from zipfile import ZipFile, ZipInfo
 from medfiles.clock import now
 from medfiles.documents import detection
 from medfiles.errors import BadName, IntegrityFailed
+from medfiles.i18n import N_, gettext
 
-NOTE = "Missing documents.txt"
-NOTE_HEAD = "These documents could not be added to this archive:\n\n"
-NOTE_END = "\nDocuments that still appear in the list are missing or damaged.\nContact your administrator.\n"
+NOTE = N_("Missing documents.txt")
+NOTE_HEAD = N_("These documents could not be added to this archive:")
+NOTE_END = N_("Documents that still appear in the list are missing or damaged.\nContact your administrator.")
 NOT_ON_WINDOWS = re.compile(r'[<>:"|?*]')
 EARLIEST, LATEST = datetime(1980, 1, 1, tzinfo=UTC), datetime(2038, 1, 19, tzinfo=UTC)  # range of a ZIP timestamp
 UTF8 = 1 << 11
@@ -59,8 +60,9 @@ class Archive:
 def archive(members: Sequence[Member], missing: Sequence[str] = ()) -> Archive:
     """Return an archive of the members with unique, portable names, and a note that lists any `missing` documents."""
     if missing:
-        note = (NOTE_HEAD + "".join(f"- {name}\n" for name in missing) + NOTE_END).encode()
-        members = [*members, Member(NOTE, len(note), now(), lambda: iter([note]))]
+        listed = "".join(f"- {name}\n" for name in missing)
+        note = f"{gettext(NOTE_HEAD)}\n\n{listed}\n{gettext(NOTE_END)}\n".encode()
+        members = [*members, Member(gettext(NOTE), len(note), now(), lambda: iter([note]))]
     names = unique_names([portable(member.name) for member in members])
     members = [replace(member, name=name) for member, name in zip(members, names, strict=True)]
     sink = _Sink()  # compute the size of the archive without reading any content
@@ -78,7 +80,7 @@ def portable(name: str) -> str:
     try:
         return NOT_ON_WINDOWS.sub("_", detection.clean_name(name))
     except BadName:
-        return "Document"
+        return gettext("Document")
 
 
 def unique_names(names: Sequence[str]) -> Sequence[str]:
@@ -114,7 +116,7 @@ def _exactly(member: Member) -> Iterator[bytes]:
                 break
             yield chunk
     if left != 0:
-        raise IntegrityFailed("A document changed during the download. Please try again.")
+        raise IntegrityFailed(gettext("A document changed during the download. Please try again."))
 
 
 def _entry(member: Member) -> "Entry":

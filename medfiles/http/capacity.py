@@ -12,12 +12,13 @@ from flask import Flask, current_app, g, request
 from medfiles.database.session import end_read
 from medfiles.errors import MedfilesError, TooManyUploads
 from medfiles.http.current import services
+from medfiles.i18n import N_
 from medfiles.sandbox.pool import Busy
 
 UPLOADS_PER_ACCOUNT = 6
 WAIT_SECONDS = 20.0
 SMALL_BODY = 16 * 1024  # the server receives bodies up to this size before it assigns the request a thread
-NO_ROOM = "Too many files are being uploaded. Please try again in a moment."
+NO_ROOM = N_("Too many files are being uploaded. Please try again in a moment.")
 BODIES, FORMS = "bodies", "forms"
 
 

@@ -15,6 +15,7 @@ from werkzeug.exceptions import HTTPException
 from medfiles import errors
 from medfiles.documents.quota import NO_ROOM
 from medfiles.errors import MedfilesError, Rejected
+from medfiles.i18n import N_, gettext
 from medfiles.previews.renderer import NoPreview
 from medfiles.sandbox.pool import Busy, NotChecked
 
@@ -50,8 +51,8 @@ class ErrorType:
 ERRORS = (
     ErrorType(
         http.BadRequest, 400, "The request is malformed.", code="malformed",
-        message="The request could not be understood. Go back, reload the page and try again.",
-        api_message="The request could not be understood.",
+        message=N_("The request could not be understood. Go back, reload the page and try again."),
+        api_message=N_("The request could not be understood."),
     ),
     ErrorType(
         errors.Truncated, 400, "Fewer bytes arrived than were announced.",
@@ -59,17 +60,17 @@ ERRORS = (
     ),
     ErrorType(
         errors.WrongHost, 400, "The request names a host other than the server's public one.",
-        sample=errors.OTHER_HOST.format("https://records.example.org"),
+        sample=gettext(errors.OTHER_HOST, address="https://records.example.org"),
     ),
     ErrorType(
         errors.SignedOut, 401, "No token was sent.", message=errors.SignedOut().message,
-        api_message="Send an API token in the header “Authorization: Bearer <token>”.",
+        api_message=N_("Send an API token in the header “Authorization: Bearer <token>”."),
     ),
-    ErrorType(http.Unauthorized, 401, code="error", message="Sign in first."),
+    ErrorType(http.Unauthorized, 401, code="error", message=N_("Sign in first.")),
     ErrorType(errors.Forbidden, 403, "Your access does not allow this."),
     ErrorType(
         http.Forbidden, 403, code="error",
-        message="This page was open too long, or you are not allowed to do this. Reload the page and try again.",
+        message=N_("This page was open too long, or you are not allowed to do this. Reload the page and try again."),
     ),
     ErrorType(
         errors.OutOfScope,
@@ -79,15 +80,16 @@ ERRORS = (
     ),
     ErrorType(
         CSRFError, 403, "There is a session, but no valid `X-CSRFToken`.", code="csrf",
-        message="This page was open too long, so nothing was changed. Reload it and try again.",
-        api_message="The X-CSRFToken header is missing or stale. "
-        "Scripts send an API token instead of the session cookie.",
+        message=N_("This page was open too long, so nothing was changed. Reload it and try again."),
+        api_message=N_(
+            "The X-CSRFToken header is missing or stale. Scripts send an API token instead of the session cookie."
+        ),
     ),
     ErrorType(errors.NotFound, 404, "It does not exist, or it is not yours."),
     ErrorType(http.NotFound, 404, code=errors.NotFound.code, message=errors.NotFound().message),
     ErrorType(
         http.MethodNotAllowed, 405, "The address does not support this method.", code="method",
-        message="This address does not support this method.",
+        message=N_("This address does not support this method."),
     ),
     ErrorType(errors.Conflict, 409),
     ErrorType(
@@ -100,34 +102,36 @@ ERRORS = (
         sample="This visit is full (8 of 8). Move a document to trash to make room.",
     ),
     ErrorType(
-        errors.OverQuota, 409, "The quota of the patient's owner is used up.", sample=NO_ROOM.format("10 GB", "10 GB")
+        errors.OverQuota, 409, "The quota of the patient's owner is used up.",
+        sample=gettext(NO_ROOM, used="10 GB", quota="10 GB"),
     ),
     ErrorType(
         http.LengthRequired, 411, "There is no `Content-Length`.", code="length-required",
-        message="The Content-Length header is missing.",
+        message=N_("The Content-Length header is missing."),
     ),
     ErrorType(errors.Outdated, 412, "It has changed since you received that `ETag`."),
     ErrorType(
         errors.TooLarge, 413, "The document is larger than this type of record allows.",
         sample="This file is too large. The limit is 15 MB. Make it smaller or split it, then try again.",
     ),
-    ErrorType(http.RequestEntityTooLarge, 413, code=errors.TooLarge.code, message="The request is too large."),
+    ErrorType(http.RequestEntityTooLarge, 413, code=errors.TooLarge.code, message=N_("The request is too large.")),
     ErrorType(
-        errors.TypeNotAllowed, 415, "This type of record does not accept this type of file.",
-        sample=".exe files cannot be added here. You can add PDF, Word, JPG, PNG, text or HEIC.",
+        errors.TypeNotAllowed, 415, "The content is of no type that this type of record accepts.",
+        sample=".exe files can run as programs and are not accepted. "
+        "You can add PDF, Word, JPG, PNG, text or HEIC.",
     ),
     ErrorType(
-        errors.ContentMismatch, 415, "The content does not match the extension.",
+        errors.ContentMismatch, 415, "The content is damaged, or of another type than the extension says.",
         sample="This file is named .pdf but cannot be read as a PDF document. "
         "It may be damaged or incomplete. Open it on your device, save it again and upload the new file.",
     ),
     ErrorType(
         http.UnsupportedMediaType, 415, "The body is not JSON.", code="media-type",
-        message="Unsupported Media Type.", api_message="The content type must be application/json.",
+        message=N_("Unsupported Media Type."), api_message=N_("The content type must be application/json."),
     ),
     ErrorType(
         http.RequestedRangeNotSatisfiable, 416, "The range starts after the end.", code="range",
-        message="The requested range is beyond the end of the document.",
+        message=N_("The requested range is beyond the end of the document."),
     ),
     ErrorType(errors.Rejected, 422),
     ErrorType(
@@ -153,7 +157,7 @@ ERRORS = (
         http.TooManyRequests, 429,
         "Too many invalid tokens from one address, or too many uploads or requests for many documents from one "
         "account. `Retry-After` gives the seconds to wait.",
-        code="rate-limited", message="Too many attempts. Wait a moment, then try again.",
+        code="rate-limited", message=N_("Too many attempts. Wait a moment, then try again."),
     ),
     ErrorType(
         errors.TooManyUploads, 429,
@@ -161,7 +165,7 @@ ERRORS = (
     ),
     ErrorType(
         http.InternalServerError, 500, "Internal error. Details are in the log.", code="error",
-        message="Something went wrong on our end. Your saved changes are safe. Please try again.",
+        message=N_("Something went wrong on our end. Your saved changes are safe. Please try again."),
     ),
     ErrorType(errors.StorageError, 503, "The document store is not responding."),
     ErrorType(errors.DatabaseUnavailable, 503, "The database is not responding."),
@@ -180,23 +184,23 @@ ERRORS = (
 BY_CLASS = {row.error: row for row in ERRORS}
 UNKNOWN = BY_CLASS[http.InternalServerError]
 TITLES = {  # by status: the title in a problem document, and the title on a page
-    400: ("Malformed request", "Something went wrong"),
-    401: ("Not signed in", "Sign in"),
-    403: ("Not allowed", "Not allowed"),
-    404: ("Not found", "Not found"),
-    405: ("Method not allowed", "Not supported"),
-    409: ("Not possible right now", "Not possible right now"),
-    411: ("Length required", "Something went wrong"),
-    412: ("Precondition failed", "Changed since you opened it"),
-    413: ("Too large", "Too large"),
-    415: ("Unsupported media type", "Wrong file type"),
-    416: ("Range not satisfiable", "Something went wrong"),
-    422: ("Not valid", "There’s a problem"),
-    429: ("Too many requests", "Too many attempts"),
-    500: ("Internal error", "Something went wrong"),
-    503: ("Temporarily unavailable", "Temporarily unavailable"),
+    400: (N_("Malformed request"), N_("Something went wrong")),
+    401: (N_("Not signed in"), N_("Sign in")),
+    403: (N_("Not allowed"), N_("Not allowed")),
+    404: (N_("Not found"), N_("Not found")),
+    405: (N_("Method not allowed"), N_("Not supported")),
+    409: (N_("Not possible right now"), N_("Not possible right now")),
+    411: (N_("Length required"), N_("Something went wrong")),
+    412: (N_("Precondition failed"), N_("Changed since you opened it")),
+    413: (N_("Too large"), N_("Too large")),
+    415: (N_("Unsupported media type"), N_("Wrong file type")),
+    416: (N_("Range not satisfiable"), N_("Something went wrong")),
+    422: (N_("Not valid"), N_("There’s a problem")),
+    429: (N_("Too many requests"), N_("Too many attempts")),
+    500: (N_("Internal error"), N_("Something went wrong")),
+    503: (N_("Temporarily unavailable"), N_("Temporarily unavailable")),
 }
-OTHER_TITLE = ("Error", "Something went wrong")
+OTHER_TITLE = (N_("Error"), N_("Something went wrong"))
 
 
 @dataclass(frozen=True)
@@ -215,7 +219,7 @@ class Refusal:
         """The problem document (RFC 9457)."""
         said = {
             "type": f"/api/v1/docs#{self.code}",
-            "title": TITLES.get(self.status, OTHER_TITLE)[0],
+            "title": gettext(TITLES.get(self.status, OTHER_TITLE)[0]),
             "status": self.status,
             "code": self.code,
             "detail": self.api_message or self.message,
@@ -238,9 +242,10 @@ def explained(error: Exception) -> Refusal:
             return Refusal(error.code, row.name, f"{error.name}.", headers)
     else:
         headers = {"Retry-After": RETRY_SECONDS} if row.status in (429, 503) else {}
-    message = error.message if isinstance(error, MedfilesError) else row.message
+    message = error.message if isinstance(error, MedfilesError) else gettext(row.message)
     fields = error.fields if isinstance(error, Rejected) else {}
-    return Refusal(row.status, row.name, message, headers, fields, row.api_message if message == row.message else "")
+    api_message = "" if isinstance(error, MedfilesError) else gettext(row.api_message)
+    return Refusal(row.status, row.name, message, headers, fields, api_message)
 
 
 def _row(error: Exception) -> ErrorType:

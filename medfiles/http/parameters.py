@@ -1,25 +1,29 @@
 """Parse numbers, dates, ids and choices in query parameters and form fields, the same way for pages and the API."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, Protocol
 
+from flask import Flask, request
 from werkzeug.datastructures import MultiDict
 
 from medfiles.clock import is_zone
 from medfiles.documents.listing import NONE, SEARCH_LIMIT, SORTS, ListQuery, read_cursor
 from medfiles.errors import Rejected
+from medfiles.i18n import N_, gettext
 from medfiles.record_types.declared import Registry
 from medfiles.record_types.document_fields import FILTER_FIELDS, DocumentField
 from medfiles.record_types.fields import CHECKS
 from medfiles.record_types.media_types import GROUPS
 from medfiles.records.timeline import TimelineQuery
 from medfiles.records.timeline import read_cursor as read_timeline_cursor
+from medfiles.sandbox.encodings import NAMES as ENCODINGS
 from medfiles.sandbox.render.spec import Window, is_window
 from medfiles.text import clean_text
 
 ID_DIGITS = 18  # any number with this many digits fits into a database integer
 LARGEST_ID = 2**63 - 1  # the largest database integer; no row has this id
+LISTS = {"ids"}  # query parameters that may be repeated
 YEARS = range(1850, 2201)
 Query = Mapping[str, str]
 
@@ -47,6 +51,9 @@ def read_ids(texts: Iterable[str]) -> list[int] | None:
     return ids if len(ids) == len(found) else None
 
 
+ONE_OF = N_("“%(name)s” must be %(words)s or %(last)s.")
+
+
 def read_id_lists(texts: Iterable[str]) -> list[int] | None:
     """Parse ids from lists such as "1,2,3". Return None if any part is not an id."""
     return read_ids(word for text in texts for word in text.split(",") if word)
@@ -55,7 +62,7 @@ def read_id_lists(texts: Iterable[str]) -> list[int] | None:
 def opaque_key(name: str, key: str, limit: int) -> str:
     """Return a key chosen by the client. Raises Rejected unless it is 1 to `limit` characters of printable ASCII."""
     if not (0 < len(key) <= limit and key.isascii() and key.isprintable()):
-        raise Rejected(f"{name} must be 1 to {limit} printable ASCII characters.")
+        raise Rejected(gettext("%(name)s must be 1 to %(limit)s printable ASCII characters.", name=name, limit=limit))
     return key
 
 
@@ -64,11 +71,30 @@ def nearest(text: str | None, low: int, high: int) -> int:
     return min(max(read_id(text) or 0, low), high)
 
 
+def single(pairs: Iterable[tuple[str, str]], names: Container[str]) -> dict[str, str]:
+    """Return the values of the parameters with these names. Raises Rejected if one has several different values."""
+    values: dict[str, str] = {}
+    for name, value in pairs:
+        if name in names and values.setdefault(name, value) != value:
+            raise refused(name, "was sent more than once, with different values.")
+    return values
+
+
+def require_single_values() -> None:
+    """Raise Rejected if a query parameter that takes one value has several, of which one would be ignored."""
+    pairs = list(request.args.items(multi=True))
+    single(pairs, {name for name, _ in pairs} - LISTS)
+
+
+def init_app(app: Flask) -> None:
+    app.before_request(require_single_values)
+
+
 def number(query: Query, name: str, default: int, low: int, high: int) -> int:
     """Return a whole number. Raises Rejected if the parameter is not a number or is out of range."""
     found = read_id(query.get(name, str(default)))
     if found is None or not low <= found <= high:
-        raise refused(name, f"must be a number from {low} to {high:,}.")
+        raise refused(name, N_("“%(name)s” must be a number from %(low)s to %(high)s."), low=low, high=f"{high:,}")
     return found
 
 
@@ -76,7 +102,7 @@ def one_of(query: Query, name: str, allowed: Sequence[str], default: str = "") -
     """Return one of the allowed words, or the default if absent or empty. Raises Rejected for any other word."""
     value = query.get(name) or default
     if value != default and value not in allowed:
-        raise refused(name, f"must be {', '.join(allowed[:-1])} or {allowed[-1]}.")
+        raise refused(name, ONE_OF, words=", ".join(allowed[:-1]), last=allowed[-1])
     return value
 
 
@@ -84,7 +110,7 @@ def flag(query: Query, name: str) -> bool:
     """Return whether a parameter is 1. Raises Rejected unless it is 1, 0 or absent."""
     value = query.get(name, "0")
     if value not in ("0", "1"):
-        raise refused(name, "must be 1 or 0.")
+        raise refused(name, N_("“%(name)s” must be 1 or 0."))
     return value == "1"
 
 
@@ -95,9 +121,14 @@ def day(query: Query, name: str) -> date | None:
     try:
         found = date.fromisoformat(value)
     except ValueError:
-        raise refused(name, "must be a date such as 2026-05-12.") from None
+        raise refused(name, N_("“%(name)s” must be a date such as 2026-05-12.")) from None
     if found.year not in YEARS:
-        raise refused(name, f"must be a date between {YEARS.start} and {YEARS.stop - 1}.")
+        raise refused(
+            name,
+            N_("“%(name)s” must be a date between %(first)s and %(last)s."),
+            first=YEARS.start,
+            last=YEARS.stop - 1,
+        )
     return found
 
 
@@ -105,7 +136,7 @@ def zone(query: Query, default: str) -> str:
     """Return the name of a time zone. Raises Rejected if the zone is unknown."""
     name = query.get("zone") or default
     if not is_zone(name):
-        raise refused("zone", "must be a time zone such as Europe/Berlin.")
+        raise refused("zone", N_("“%(name)s” must be a time zone such as Europe/Berlin."))
     return name
 
 
@@ -118,8 +149,13 @@ def window(query: Query) -> Window | None:
     except ValueError:
         centre, width = 0, 0
     if not (text.isascii() and is_window((centre, width))):
-        raise refused("window", "must be a center and a width, such as 40,400.")
+        raise refused("window", N_("“%(name)s” must be a center and a width, such as 40,400."))
     return centre, width
+
+
+def encoding(query: Query) -> str | None:
+    """Return the text encoding to use instead of the guessed one, or None. Raises Rejected if it is not offered."""
+    return one_of(query, "encoding", tuple(ENCODINGS)) or None
 
 
 class Categorized(Protocol):
@@ -147,10 +183,10 @@ def list_query(query: Query, listed: Categorized, *, trashed: bool = False) -> L
     order = one_of(query, "order", ("asc", "desc"), SORTS[sort].order)
     first, last = day(query, "from"), day(query, "to")
     if first and last and first > last:
-        raise refused("from", "must not be after “to”.")
+        raise refused("from", N_("“%(name)s” must not be after “to”."))
     cursor = query.get("cursor")
     return ListQuery(
-        q=clean_text(query.get("q"), SEARCH_LIMIT, "The search term (“q”)") or "",
+        q=clean_text(query.get("q"), SEARCH_LIMIT, gettext("The search term (“q”)")) or "",
         details={field.name: value for field in FILTER_FIELDS if (value := detail(query, field, listed))},
         media=one_of(query, "media", tuple(GROUPS)),
         from_=first,
@@ -168,12 +204,12 @@ def timeline_query(query: MultiDict[str, str], registry: Registry) -> TimelineQu
     types = tuple(dict.fromkeys(name for name in query.getlist("type") if name))
     known = [record_type.name for record_type in registry]
     if not set(types) <= set(known):
-        raise refused("type", f"must be {', '.join(known[:-1])} or {known[-1]}.")
+        raise refused("type", ONE_OF, words=", ".join(known[:-1]), last=known[-1])
     year = number(query, "year", 0, YEARS.start, YEARS.stop - 1) if query.get("year") else None
     cursor = query.get("cursor")
     return TimelineQuery(types, year, read_timeline_cursor(cursor) if cursor else None)
 
 
-def refused(name: str, why: str) -> Rejected:
-    """Return the error for an invalid parameter."""
-    return Rejected.about(name, f"“{name}” {why}")
+def refused(name: str, message: str, **values: Any) -> Rejected:
+    """Return the error for an invalid parameter, whose name is `%(name)s` in the message."""
+    return Rejected.about(name, gettext(message, name=name, **values))

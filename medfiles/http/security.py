@@ -25,6 +25,7 @@ from medfiles.errors import (
 from medfiles.http import rate_limits, upload_check
 from medfiles.http.current import actor, services
 from medfiles.http.parameters import ID_DIGITS
+from medfiles.i18n import gettext
 from medfiles.permissions import INVALID_TOKEN
 
 API = "api"  # the blueprint that also accepts tokens
@@ -148,7 +149,7 @@ def require_public_host() -> None:
     if not public or request.endpoint in FOR_PROBES:
         return
     if urlsplit(f"//{request.host}").hostname != urlsplit(public).hostname:
-        raise WrongHost(OTHER_HOST.format(public))
+        raise WrongHost(gettext(OTHER_HOST, address=public))
 
 
 def require_sign_in() -> None:
@@ -175,7 +176,7 @@ def _authenticate_token(token: str) -> None:
     g.actor, g.account_id = found.actor, found.actor.user_id
     is_read = request.method not in WRITE_METHODS or _view_attribute("read_only")
     if not (found.may_write or is_read):
-        raise OutOfScope("This token can only read.")
+        raise OutOfScope(gettext("This token can only read."))
 
 
 def _view_attribute(name: str) -> Any:
@@ -223,11 +224,11 @@ def check_security_form() -> None:
     if request.mimetype not in FORMS:
         raise UnsupportedMediaType()
     if any(len(value) > MAX_FIELD_LENGTH for value in request.form.values()):
-        raise Rejected(f"Your entry is longer than {MAX_FIELD_LENGTH} characters. Shorten it.")
+        raise Rejected(gettext("Your entry is longer than %(most)s characters. Shorten it.", most=MAX_FIELD_LENGTH))
     try:
         urlsplit(request.values.get("next", ""))
     except ValueError:
-        raise Rejected("The link you followed is not valid. Sign in from the home page.") from None
+        raise Rejected(gettext("The link you followed is not valid. Sign in from the home page.")) from None
 
 
 def add_headers(response: Response) -> Response:

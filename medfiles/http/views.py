@@ -14,6 +14,7 @@ from medfiles.clock import now
 from medfiles.documents.listing import ListQuery, Page
 from medfiles.documents.service import RecordTotals
 from medfiles.http.current import actor, records, services
+from medfiles.i18n import N_, gettext, ngettext
 from medfiles.models import EntityFile, Patient, RecordMixin
 from medfiles.permissions import Action
 from medfiles.record_types.additional import Mark
@@ -30,7 +31,7 @@ from medfiles.text import initials
 MOST_TOLD, MOST_LISTED = 3, 20  # most refused documents named in a header, and on a page
 UNCHANGED = (  # document attributes that the view copies
     *("id", "entity_type", "entity_id", "file_name", "file_type", "file_size", "sha256", "pages"),
-    *("uploaded_at", "created_at", "updated_at", "deleted_at"),
+    *("original_name", "renamed_from", "uploaded_at", "created_at", "updated_at", "deleted_at"),
 )
 
 
@@ -97,6 +98,8 @@ class FileView:
     record_title: str | None  # set in lists that mix records
     patient: PatientView | None  # set in lists that mix patients
     file_name: str
+    original_name: str | None  # as sent; None: not recorded
+    renamed_from: str | None  # the original name if its extension did not fit the content
     stem: str  # name without extension
     label: str  # "PDF", "JPG": shown on the tile beside the name
     kind: str  # pdf | image | word | sheet | text | dicom: determines the tile's color
@@ -162,14 +165,14 @@ class Outcome:
     message: str  # "Added." or the reason and what to do
     code: str | None = None
     file: FileView | None = None
-    lead: str = "was not added."
+    lead: str = N_("%(name)s was not added.")  # with the file's name, before the message
 
 
 def told(outcomes: Sequence[Outcome]) -> str:
     """Return one line for each of the first few outcomes, short enough for a header."""
     lines = [f"{outcome.file_name[:80]}: {outcome.message[:200]}" for outcome in outcomes[:MOST_TOLD]]
     left = len(outcomes) - len(lines)
-    return "\n".join([*lines, f"And {left} more."] if left else lines)
+    return "\n".join([*lines, ngettext("And %(num)s more.", "And %(num)s more.", left, num=left)] if left else lines)
 
 
 @dataclass(frozen=True)
@@ -285,10 +288,11 @@ def _facts(record_type: RecordType, field: Field, value: Any, dated: date | None
     if field.kind == "object":
         labels = dict(field.parts)
         return [
-            Fact(labels.get(name, name.capitalize()), str(part), len(str(part)) > 60) for name, part in value.items()
+            Fact(gettext(labels.get(name, name.capitalize())), str(part), len(str(part)) > 60)
+            for name, part in value.items()
         ]
     if value is True:
-        return (Fact(field.label, "Yes"),)
+        return (Fact(field.label, gettext("Yes")),)
     return (Fact(field.label, value, field.kind == "text"),)
 
 
@@ -344,12 +348,12 @@ def empty_panel(record_type: RecordType, patient: PatientView) -> PanelView:
 
 
 def file_views(
-    files: Sequence[Any], *, you: str = "you", titled: bool = False, people: Mapping[int, PatientView] | None = None
+    files: Sequence[Any], *, you: str = N_("you"), titled: bool = False, people: Mapping[int, PatientView] | None = None
 ) -> list[FileView]:
     """Return views for the current reader; `titled` adds record titles, `people` the patients."""
     reader, registry = actor(), services().registry
     others = {file.uploaded_by for file in files if file.uploaded_by} - {reader.user_id}
-    emails = {**(accounts.emails(others) if others else {}), reader.user_id: you}
+    emails = {**(accounts.emails(others) if others else {}), reader.user_id: gettext(you)}
     titles = records().titles(files) if titled else {}
 
     def view(file: EntityFile) -> FileView:
@@ -364,7 +368,7 @@ def file_views(
             record_title=titles.get((file.entity_type, file.entity_id)),
             patient=(people or {}).get(file.patient_id),
             stem=name.stem,
-            label=name.suffix[1:].upper() or "FILE",
+            label=name.suffix[1:].upper() or gettext("FILE"),
             kind=group_of(file.file_type),
             details={field.name: getattr(file, field.name) for field in DOCUMENT_FIELDS},
             category_label=record_type.category_label(file.category) if file.category else None,

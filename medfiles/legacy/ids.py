@@ -5,10 +5,11 @@ from sqlalchemy import select
 from medfiles.database.session import db
 from medfiles.documents.service import DocumentService
 from medfiles.errors import Conflict
+from medfiles.i18n import N_
 from medfiles.models import FIRST_FILE_ID, EntityFile
 from medfiles.permissions import Action
 
-NOT_MOVED = "This document is still in the previous lab results. You can edit it once it has been moved."
+NOT_MOVED = N_("This document is still in the previous lab results. You can edit it once it has been moved.")
 
 
 def document_id(number: int) -> int | None:

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Select, exists, false, func, select, updat
 from medfiles.database.session import db
 from medfiles.documents import detection
 from medfiles.errors import BadName
+from medfiles.i18n import N_
 from medfiles.legacy import ids
 from medfiles.legacy.folder import LegacyFolder, Unreachable
 from medfiles.models import EntityFile, LabResult, LabResultFile, LegacyId, RecordMixin
@@ -26,9 +27,11 @@ UNKNOWN = "application/octet-stream"  # media type of unrecognized files
 class Unmigrated(AdditionalDocuments):
     folder: LegacyFolder
     mark = Mark(
-        "Not moved yet",
-        "This document is still in the previous lab results. "
-        "You can download it now and edit it once it has been moved.",
+        N_("Not moved yet"),
+        N_(
+            "This document is still in the previous lab results. You can download it now and edit it once it has been "
+            "moved."
+        ),
     )
 
     def of_record(self, kind: str, record: RecordMixin) -> Sequence[EntityFile]:
@@ -90,7 +93,8 @@ class Unmigrated(AdditionalDocuments):
     def figures(self) -> Sequence[Figure]:
         count = db.session.scalar(select(func.count(LabResultFile.id))) or 0
         description = "Files of the previous lab results feature not moved yet"
-        return [Figure("Previous lab results", "file", "not moved yet", "medfiles_older_files", description, count)]
+        title, note = N_("Previous lab results"), N_("not moved yet")
+        return [Figure(title, "file", note, "medfiles_older_files", description, count)]
 
 
 def drop(folder: LegacyFolder, numbers: Collection[int]) -> Sequence[str]:

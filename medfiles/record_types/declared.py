@@ -5,19 +5,38 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from medfiles.errors import Forbidden, NotFound
+from medfiles.i18n import N_, gettext, translated
 from medfiles.models import Insurance, LabResult, Procedure, RecordMixin, Visit
 from medfiles.record_types.additional import AdditionalDocuments
 from medfiles.record_types.fields import Field
-from medfiles.record_types.media_types import BY_EXTENSION
+from medfiles.record_types.media_types import with_aliases, with_implied, words_for
 
 MB = 1024 * 1024
 ALL_OPERATIONS = frozenset({"upload", "download", "delete", "preview"})
-LABELS = {"eob": "Explanation of benefits", "test_order": "Test order", "card": "Insurance card"}
+LABELS = {  # of categories
+    "card": N_("Insurance card"),
+    "claim": N_("Claim"),
+    "correspondence": N_("Correspondence"),
+    "document": N_("Document"),
+    "eob": N_("Explanation of benefits"),
+    "image": N_("Image"),
+    "policy": N_("Policy"),
+    "prescription": N_("Prescription"),
+    "referral": N_("Referral"),
+    "report": N_("Report"),
+    "result": N_("Result"),
+    "summary": N_("Summary"),
+    "test_order": N_("Test order"),
+}
 
 
+@translated("title", "titles", "noun", "nouns")
 @dataclass(frozen=True)
 class RecordType:
-    """A record type: its table, limits and fields, and what its cards show."""
+    """A record type: its table, limits and fields, and what its cards show.
+
+    Titles and nouns are translated when they are read.
+    """
 
     name: str  # "visit": in URLs, CSS classes and events
     plural: str  # "visits": in a patient's URLs
@@ -36,16 +55,12 @@ class RecordType:
     subtitle_fields: tuple[str, ...] = ()
     tag_fields: tuple[str, ...] = ()
     operations: frozenset[str] = field(default=ALL_OPERATIONS)
+    noun: str = ""  # the title within a sentence: "visit"
+    nouns: str = ""  # "visits"
 
-    @property
-    def noun(self) -> str:
-        """The title within a sentence: "lab result"."""
-        return self.title.lower()
-
-    @property
-    def nouns(self) -> str:
-        """The plural within a sentence: "lab results"."""
-        return self.titles.lower()
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "noun", self.noun or self.title.lower())
+        object.__setattr__(self, "nouns", self.nouns or self.titles.lower())
 
     def title_of(self, record: RecordMixin) -> str:
         return str(getattr(record, self.title_field))
@@ -54,7 +69,7 @@ class RecordType:
         return next(filter(None, (getattr(record, name) for name in self.date_fields)), None)
 
     def category_label(self, category: str) -> str:
-        return LABELS.get(category, category.replace("_", " ").capitalize())
+        return gettext(LABELS.get(category, category.replace("_", " ").capitalize()))
 
     @property
     def category_labels(self) -> Sequence[tuple[str, str]]:
@@ -64,13 +79,22 @@ class RecordType:
     def allow(self, operation: str) -> None:
         """Raise Forbidden unless documents of this type support the operation."""
         if operation not in self.operations:
-            raise Forbidden(f"{self.title} documents do not support this.")
+            raise Forbidden(gettext("%(title)s documents do not support this.", title=self.title))
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """The extensions under which documents are kept: `accepts`, and those that it implies."""
+        return with_implied(self.accepts)
+
+    @property
+    def picked_by_extension(self) -> tuple[str, ...]:
+        """The extensions that file pickers offer. None if images from CDs are accepted, which have no extension."""
+        return () if ".dcm" in self.accepts else with_aliases(self.takes)
 
     @property
     def accepts_words(self) -> str:
         """The accepted formats in words: "PDF, Word, JPG, PNG or text"."""
-        words = list(dict.fromkeys(BY_EXTENSION[extension].label for extension in self.accepts))
-        return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+        return words_for(self.accepts)
 
 
 class Registry:
@@ -99,9 +123,9 @@ class Registry:
             raise NotFound() from None
 
 
-NOTES = Field("notes", "Notes", "text")
-STATUS_OF_TEST = ("Ordered", "In progress", "Completed", "Cancelled")
-STATUS_OF_PROCEDURE = ("Planned", "Completed", "Cancelled")
+NOTES = Field("notes", N_("Notes"), "text")
+STATUS_OF_TEST = (N_("Ordered"), N_("In progress"), N_("Completed"), N_("Cancelled"))
+STATUS_OF_PROCEDURE = (N_("Planned"), N_("Completed"), N_("Cancelled"))
 LAB_RESULT_FILES = (
     ".pdf", ".jpg", ".jpeg", ".png", ".tiff", ".tif", ".bmp", ".gif",
     ".txt", ".csv", ".xml", ".json", ".doc", ".docx", ".xls", ".xlsx", ".heic",
@@ -112,8 +136,10 @@ LAB_RESULT = RecordType(
     plural="lab-results",
     directory="lab-results",
     model=LabResult,
-    title="Lab result",
-    titles="Lab results",
+    title=N_("Lab result"),
+    titles=N_("Lab results"),
+    noun=N_("lab result"),
+    nouns=N_("lab results"),
     icon="flask-conical",
     accepts=LAB_RESULT_FILES,
     max_size=10 * MB,
@@ -124,18 +150,19 @@ LAB_RESULT = RecordType(
     subtitle_fields=("facility", "practitioner"),
     tag_fields=("status", "test_category"),
     fields=(
-        Field("test_name", "Test name", required=True, hint="For example: Blood count", example="Blood count"),
-        Field("labs_result", "Result", hint="For example: Normal, 5.4 mmol/L", example="Normal"),
-        Field("status", "Status", limit=50, choices=STATUS_OF_TEST),
-        Field("ordered_date", "Ordered on", "date"),
-        Field("completed_date", "Completed on", "date", example="2026-05-12"),
-        Field("facility", "Laboratory"),
-        Field("practitioner", "Ordered by"),
+        Field("test_name", N_("Test name"), required=True, hint=N_("For example: Blood count"), example="Blood count"),
+        Field("labs_result", N_("Result"), hint=N_("For example: Normal, 5.4 mmol/L"), example="Normal"),
+        Field("status", N_("Status"), limit=50, choices=STATUS_OF_TEST),
+        Field("ordered_date", N_("Ordered on"), "date"),
+        Field("completed_date", N_("Completed on"), "date", example="2026-05-12"),
+        Field("facility", N_("Laboratory")),
+        Field("practitioner", N_("Ordered by")),
         Field(
-            "test_category", "Category", limit=100, choices=("Blood", "Urine", "Imaging", "Genetics", "Microbiology")
+            "test_category", N_("Category"), limit=100,
+            choices=(N_("Blood"), N_("Urine"), N_("Imaging"), N_("Genetics"), N_("Microbiology")),
         ),
-        Field("test_type", "Type of test", limit=100),
-        Field("test_code", "Code", limit=50, hint="LOINC or the laboratory’s own code"),
+        Field("test_type", N_("Type of test"), limit=100),
+        Field("test_code", N_("Code"), limit=50, hint=N_("LOINC or the laboratory’s own code")),
         NOTES,
     ),
 )  # fmt: skip
@@ -145,8 +172,10 @@ INSURANCE = RecordType(
     plural="insurances",
     directory="insurance",
     model=Insurance,
-    title="Insurance",
-    titles="Insurance",
+    title=N_("Insurance"),
+    titles=N_("Insurance"),
+    noun=N_("insurance"),
+    nouns=N_("insurance"),
     icon="shield-check",
     accepts=(".pdf", ".jpg", ".jpeg", ".png", ".doc", ".docx", ".heic"),
     max_size=5 * MB,
@@ -158,27 +187,29 @@ INSURANCE = RecordType(
     tag_fields=("status", "insurance_type"),
     fields=(
         Field(
-            "insurance_type", "Type of insurance", required=True, limit=50,
-            choices=("Medical", "Dental", "Vision", "Prescription"),
+            "insurance_type", N_("Type of insurance"), required=True, limit=50,
+            choices=(N_("Medical"), N_("Dental"), N_("Vision"), N_("Prescription")),
         ),
-        Field("company_name", "Insurer", required=True, example="Sample Mutual"),
-        Field("member_name", "Name on the card", required=True, example="Ella Sample"),
-        Field("member_id", "Member ID", required=True, limit=100, example="SM-2018-0042"),
-        Field("effective_date", "Effective date", "date", required=True),
-        Field("expiration_date", "Expires", "date"),
-        Field("status", "Status", limit=50, choices=("Active", "Inactive", "Expired", "Pending")),
-        Field("is_primary", "Primary insurance", "boolean"),
-        Field("plan_name", "Plan"),
-        Field("group_number", "Group number", limit=100),
-        Field("employer_group", "Employer or group"),
-        Field("policy_holder_name", "Policyholder"),
+        Field("company_name", N_("Insurer"), required=True, example="Sample Mutual"),
+        Field("member_name", N_("Name on the card"), required=True, example="Ella Sample"),
+        Field("member_id", N_("Member ID"), required=True, limit=100, example="SM-2018-0042"),
+        Field("effective_date", N_("Effective date"), "date", required=True),
+        Field("expiration_date", N_("Expires"), "date"),
+        Field("status", N_("Status"), limit=50, choices=(N_("Active"), N_("Inactive"), N_("Expired"), N_("Pending"))),
+        Field("is_primary", N_("Primary insurance"), "boolean"),
+        Field("plan_name", N_("Plan")),
+        Field("group_number", N_("Group number"), limit=100),
+        Field("employer_group", N_("Employer or group")),
+        Field("policy_holder_name", N_("Policyholder")),
         Field(
-            "relationship_to_holder", "Relationship to policyholder", limit=100,
-            choices=("Self", "Spouse", "Child", "Other"),
+            "relationship_to_holder", N_("Relationship to policyholder"), limit=100,
+            choices=(N_("Self"), N_("Spouse"), N_("Child"), N_("Other")),
         ),
         Field(
-            "contact_info", "Contact", "object",
-            parts=(("phone", "Phone"), ("email", "Email"), ("website", "Website"), ("address", "Address")),
+            "contact_info", N_("Contact"), "object",
+            parts=(
+                ("phone", N_("Phone")), ("email", N_("Email")), ("website", N_("Website")), ("address", N_("Address")),
+            ),
         ),
         NOTES,
     ),
@@ -189,8 +220,10 @@ VISIT = RecordType(
     plural="visits",
     directory="visits",
     model=Visit,
-    title="Visit",
-    titles="Visits",
+    title=N_("Visit"),
+    titles=N_("Visits"),
+    noun=N_("visit"),
+    nouns=N_("visits"),
     icon="stethoscope",
     accepts=(".pdf", ".doc", ".docx", ".jpg", ".jpeg", ".png", ".txt", ".heic"),
     max_size=15 * MB,
@@ -202,20 +235,20 @@ VISIT = RecordType(
     tag_fields=("visit_type",),
     fields=(
         Field(
-            "reason", "Reason for the visit", required=True,
-            hint="For example: Annual check-up", example="Annual check-up",
+            "reason", N_("Reason for the visit"), required=True,
+            hint=N_("For example: Annual check-up"), example="Annual check-up",
         ),
-        Field("date", "Date", "date", required=True),
+        Field("date", N_("Date"), "date", required=True),
         Field(
-            "visit_type", "Type of visit", limit=100,
-            choices=("Primary care", "Specialist", "Emergency", "Telehealth", "Dental"),
+            "visit_type", N_("Type of visit"), limit=100,
+            choices=(N_("Primary care"), N_("Specialist"), N_("Emergency"), N_("Telehealth"), N_("Dental")),
         ),
-        Field("location", "Location", example="Health center"),
-        Field("practitioner", "Clinician"),
-        Field("chief_complaint", "Chief complaint", "text"),
-        Field("diagnosis", "Diagnosis", "text"),
-        Field("treatment_plan", "Plan", "text"),
-        Field("follow_up_instructions", "Follow-up", "text"),
+        Field("location", N_("Location"), example="Health center"),
+        Field("practitioner", N_("Clinician")),
+        Field("chief_complaint", N_("Chief complaint"), "text"),
+        Field("diagnosis", N_("Diagnosis"), "text"),
+        Field("treatment_plan", N_("Plan"), "text"),
+        Field("follow_up_instructions", N_("Follow-up"), "text"),
         NOTES,
     ),
 )  # fmt: skip
@@ -225,8 +258,10 @@ PROCEDURE = RecordType(
     plural="procedures",
     directory="procedures",
     model=Procedure,
-    title="Procedure",
-    titles="Procedures",
+    title=N_("Procedure"),
+    titles=N_("Procedures"),
+    noun=N_("procedure"),
+    nouns=N_("procedures"),
     icon="activity",
     accepts=(".pdf", ".doc", ".docx", ".jpg", ".jpeg", ".png", ".dcm", ".heic"),
     max_size=20 * MB,
@@ -237,18 +272,21 @@ PROCEDURE = RecordType(
     subtitle_fields=("facility", "practitioner"),
     tag_fields=("status", "procedure_type"),
     fields=(
-        Field("procedure_name", "Procedure name", required=True, hint="For example: Knee X-ray", example="Knee X-ray"),
-        Field("date", "Date", "date", required=True),
         Field(
-            "procedure_type", "Type of procedure", limit=100,
-            choices=("Imaging", "Surgery", "Endoscopy", "Dental", "Vaccination", "Therapy"),
+            "procedure_name", N_("Procedure name"), required=True, hint=N_("For example: Knee X-ray"),
+            example="Knee X-ray",
         ),
-        Field("status", "Status", limit=50, choices=STATUS_OF_PROCEDURE),
-        Field("facility", "Location"),
-        Field("practitioner", "Performed by"),
-        Field("procedure_code", "Code", limit=50, hint="CPT or similar code"),
-        Field("description", "Description", "text"),
-        Field("outcome", "Outcome", "text", example="No fracture."),
+        Field("date", N_("Date"), "date", required=True),
+        Field(
+            "procedure_type", N_("Type of procedure"), limit=100,
+            choices=(N_("Imaging"), N_("Surgery"), N_("Endoscopy"), N_("Dental"), N_("Vaccination"), N_("Therapy")),
+        ),
+        Field("status", N_("Status"), limit=50, choices=STATUS_OF_PROCEDURE),
+        Field("facility", N_("Location")),
+        Field("practitioner", N_("Performed by")),
+        Field("procedure_code", N_("Code"), limit=50, hint=N_("CPT or similar code")),
+        Field("description", N_("Description"), "text"),
+        Field("outcome", N_("Outcome"), "text", example="No fracture."),
         NOTES,
     ),
 )  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import event
 
+from medfiles.i18n import N_
 from medfiles.models import EntityFile
 from medfiles.record_types.fields import Field
 from medfiles.text import fold
@@ -34,16 +35,17 @@ class DocumentField(Field):
 
 DOCUMENT_FIELDS = (
     DocumentField(
-        "file_name", "Name", "file_name", required=True, about="1 to 255 characters; the extension cannot be changed",
+        "file_name", N_("Name"), "file_name", required=True,
+        about="1 to 255 characters; the extension cannot be changed",
         example="Referral.pdf", upload=False, search=True,
     ),
     DocumentField(
-        "description", "Description", "text", limit=1000, about="What it is", example="For the orthopedist",
+        "description", N_("Description"), "text", limit=1000, about="What it is", example="For the orthopedist",
         search=True,
     ),
     DocumentField(
-        "category", "Category", "category", limit=100, about="One of the record type's categories", example="referral",
-        filter=True,
+        "category", N_("Category"), "category", limit=100, about="One of the record type's categories",
+        example="referral", filter=True,
     ),
 )  # fmt: skip
 UPLOAD_FIELDS = tuple(field for field in DOCUMENT_FIELDS if field.upload)

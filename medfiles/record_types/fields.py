@@ -7,27 +7,29 @@ from typing import Any
 
 from medfiles.clock import now
 from medfiles.errors import Rejected
+from medfiles.i18n import N_, gettext, translated
 from medfiles.text import clean_text
 
 TEXT_LIMIT = 10_000
 HUES = (
-    (1, "Terracotta"),
-    (2, "Ochre"),
-    (3, "Olive"),
-    (4, "Green"),
-    (5, "Blue"),
-    (6, "Indigo"),
-    (7, "Plum"),
-    (8, "Rose"),
+    (1, N_("Terracotta")),
+    (2, N_("Ochre")),
+    (3, N_("Olive")),
+    (4, N_("Green")),
+    (5, N_("Blue")),
+    (6, N_("Indigo")),
+    (7, N_("Plum")),
+    (8, N_("Rose")),
 )  # of patients: teal is the color of actions
 
 
+@translated("label", "hint")
 @dataclass(frozen=True)
 class Field:
     """A field of a record.
 
     `kind` is string (up to `limit` characters), text, date, boolean, object (named parts) or choice (a number out of
-    `options`).
+    `options`). `label` and `hint` are translated when they are read.
     """
 
     name: str
@@ -46,18 +48,20 @@ class Field:
     @property
     def missing(self) -> str:
         """The error message ("Enter the start date.") for a required field that is empty."""
-        verb = "Choose" if self.options else "Enter"
-        return f"{verb} the {self.label[0].lower()}{self.label[1:]}."
+        names = {"label": self.label, "within": self.label[0].lower() + self.label[1:]}
+        return gettext("Choose the %(within)s.", **names) if self.options else gettext("Enter the %(within)s.", **names)
 
 
 PATIENT_FIELDS = (
-    Field("first_name", "First name", required=True, limit=100, example="Ella"),
-    Field("last_name", "Last name", required=True, limit=100, example="Sample"),
-    Field("birth_date", "Date of birth", "date", required=True, past=True, example="2018-03-02"),
-    Field("gender", "Gender", limit=50, example="Female", choices=("Female", "Male", "Non-binary")),
-    Field("allergies", "Allergies", limit=500, hint="Shown as an alert. For example: penicillin, peanuts"),
-    Field("notes", "Notes", "text", hint="For example: blood group, implants"),
-    Field("hue", "Color", "choice", options=HUES, assigned=True, hint="Marks this patient’s records and documents"),
+    Field("first_name", N_("First name"), required=True, limit=100, example="Ella"),
+    Field("last_name", N_("Last name"), required=True, limit=100, example="Sample"),
+    Field("birth_date", N_("Date of birth"), "date", required=True, past=True, example="2018-03-02"),
+    Field("gender", N_("Gender"), limit=50, example="Female", choices=(N_("Female"), N_("Male"), N_("Non-binary"))),
+    Field("allergies", N_("Allergies"), limit=500, hint=N_("Shown as an alert. For example: penicillin, peanuts")),
+    Field("notes", N_("Notes"), "text", hint=N_("For example: blood group, implants")),
+    Field(
+        "hue", N_("Color"), "choice", options=HUES, assigned=True, hint=N_("Marks this patient’s records and documents")
+    ),
 )
 
 
@@ -68,7 +72,7 @@ def checked(fields: Sequence[Field], values: Mapping[str, Any], *, partial: bool
     """
     problems: dict[str, str] = {}
     if unknown := set(values) - {field.name for field in fields}:
-        raise Rejected(f"Unknown field: {', '.join(sorted(unknown))[:200]}.")
+        raise Rejected(gettext("Unknown field: %(unknown)s.", unknown=", ".join(sorted(unknown))[:200]))
     wanted = [field for field in fields if not partial or field.name in values]
     clean: dict[str, Any] = {}
     for field in wanted:
@@ -80,13 +84,13 @@ def checked(fields: Sequence[Field], values: Mapping[str, Any], *, partial: bool
             if (field.required or field.assigned) and clean[field.name] in (None, ""):
                 problems[field.name] = field.missing
     if problems:
-        raise Rejected("Some fields are not valid. See “errors”.", problems)
+        raise Rejected(gettext("Some fields are not valid. See “errors”."), problems)
     return clean
 
 
 def _string(field: Field, value: Any) -> str | None:
     if not isinstance(value, str | None):
-        raise Rejected(f"{field.label} must be text.")
+        raise Rejected(gettext("%(label)s must be text.", label=field.label))
     if field.kind == "text":
         return clean_text(value, TEXT_LIMIT, field.label)
     return clean_text(value and " ".join(value.splitlines()), field.limit, field.label)
@@ -97,17 +101,17 @@ def _date(field: Field, value: Any) -> date | None:
         try:
             value = date.fromisoformat(value)
         except ValueError:
-            raise Rejected(f"{field.label} must be a date such as 2026-05-12.") from None
+            raise Rejected(gettext("%(label)s must be a date such as 2026-05-12.", label=field.label)) from None
     if value and not (type(value) is date and 1850 <= value.year <= 2200):
-        raise Rejected(f"{field.label} must be a date between 1850 and 2200.")
+        raise Rejected(gettext("%(label)s must be a date between 1850 and 2200.", label=field.label))
     if value and field.past and value > now().date():
-        raise Rejected(f"{field.label} cannot be in the future.")
+        raise Rejected(gettext("%(label)s cannot be in the future.", label=field.label))
     return value or None
 
 
 def _boolean(field: Field, value: Any) -> bool:
     if not isinstance(value, bool | None):
-        raise Rejected(f"{field.label} must be yes or no.")
+        raise Rejected(gettext("%(label)s must be yes or no.", label=field.label))
     return bool(value)
 
 
@@ -115,7 +119,7 @@ def _object(field: Field, value: Any) -> dict[str, str] | None:
     if value is None:
         return None
     if not isinstance(value, dict) or not all(isinstance(part, str | None) for pair in value.items() for part in pair):
-        raise Rejected(f"{field.label} must be an object with text values.")
+        raise Rejected(gettext("%(label)s must be an object with text values.", label=field.label))
     clean = {name: clean_text(text, field.limit, field.label) for name, text in value.items()}
     return {name: text for name, text in clean.items() if text} or None
 
@@ -123,7 +127,14 @@ def _object(field: Field, value: Any) -> dict[str, str] | None:
 def _choice(field: Field, value: Any) -> int | None:
     numbers = [number for number, _ in field.options]
     if value is not None and (type(value) is not int or value not in numbers):
-        raise Rejected(f"{field.label} must be a number from {numbers[0]} to {numbers[-1]}.")
+        raise Rejected(
+            gettext(
+                "%(label)s must be a number from %(first)s to %(last)s.",
+                label=field.label,
+                first=numbers[0],
+                last=numbers[-1],
+            )
+        )
     return value
 
 

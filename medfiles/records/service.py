@@ -15,6 +15,7 @@ from medfiles.audit.event_log import EVERYTHING, ActivityFilter, AuditTarget
 from medfiles.database.session import count, db, transaction
 from medfiles.documents import lifecycle
 from medfiles.errors import Conflict, NotFound, OutOfScope
+from medfiles.i18n import gettext
 from medfiles.models import AuditEvent, EntityFile, Patient, RecordMixin
 from medfiles.permissions import Action
 from medfiles.record_types.declared import RecordType
@@ -104,7 +105,7 @@ class RecordService(Service):
         """Create a patient owned by the actor; without a `hue` it is assigned one."""
         with self.operation("create-patient") as target, transaction() as session:
             if self.actor.only_patient is not None:
-                raise OutOfScope("This token is limited to one patient and cannot add patients.")
+                raise OutOfScope(gettext("This token is limited to one patient and cannot add patients."))
             if values.get("hue") is None:
                 values = {**values, "hue": self.unused_hue()}
             patient = Patient(user_id=self.actor.user_id, **checked(PATIENT_FIELDS, values))
@@ -143,7 +144,7 @@ class RecordService(Service):
         """Move a patient, with all records and documents, to the trash. A job moves the bytes afterwards."""
         with self.operation("delete-patient", patient_id=patient_id) as target, transaction():
             if self._trashed_patient(patient_id, target):
-                raise Conflict("This patient is already in the trash.")
+                raise Conflict(gettext("This patient is already in the trash."))
             patient = self.authorized_patient(patient_id, Action.OWN, target, lock=True)
             lifecycle.trash_patient(self.actor, patient)
             live = (EntityFile.patient_id == patient_id, EntityFile.deleted_at.is_(None))
@@ -156,7 +157,7 @@ class RecordService(Service):
             patient = self._trashed_patient(patient_id, target)
             if patient is None:
                 self.authorize(Action.OWN, patient_id, target)
-                raise Conflict("This patient is not in the trash.")
+                raise Conflict(gettext("This patient is not in the trash."))
             lifecycle.restore_patient(patient)
             event_log.record(self.actor, "restore-patient", target)
             return patient
@@ -291,7 +292,7 @@ class RecordService(Service):
         with self.operation("delete-record", entity_type=record_type.name, entity_id=record_id) as target:
             record = self.authorized_record(record_type, record_id, Action.EDIT, target)
             if record.deleted_at is not None:
-                raise Conflict(f"This {record_type.title.lower()} is already in the trash.")
+                raise Conflict(gettext("This %(record)s is already in the trash.", record=record_type.noun))
             if self._is_large(record_type, record):
                 with transaction():
                     locked, number = self._lock_all(record_type, record)
@@ -313,7 +314,7 @@ class RecordService(Service):
         with self.operation("restore-record", entity_type=record_type.name, entity_id=record_id) as target:
             record = self.authorized_record(record_type, record_id, Action.EDIT, target)
             if record.deleted_at is None:
-                raise Conflict(f"This {record_type.title.lower()} is not in the trash.")
+                raise Conflict(gettext("This %(record)s is not in the trash.", record=record_type.noun))
             if self._is_large(record_type, record):
                 with transaction():
                     locked, number = self._lock_all(record_type, record)
@@ -393,7 +394,10 @@ class RecordService(Service):
         details = [event.details or {} for event, _ in edits if event.file_id is None]
         if any(each.get("changed") and not each.get("again") for each in details):
             raise Conflict(
-                f"This {record_type.title.lower()} has already been saved and changed since then. Open it to edit it."
+                gettext(
+                    "This %(record)s has already been saved and changed since then. Open it to edit it.",
+                    record=record_type.noun,
+                )
             )
         changes = changes_of(record, fields, {}, lambda given: given)
         self.save_changes("edit-record", record, changes, target, again=True)
@@ -474,4 +478,6 @@ def _trashed_with(record_type: RecordType, record: RecordMixin) -> Sequence[Enti
 
 def require_editable(record_type: RecordType, record: RecordMixin) -> None:
     if record.deleted_at is not None:
-        raise Conflict(f"This {record_type.title.lower()} is in the trash. Restore it before you change it.")
+        raise Conflict(
+            gettext("This %(record)s is in the trash. Restore it before you change it.", record=record_type.noun)
+        )

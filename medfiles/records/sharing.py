@@ -17,6 +17,7 @@ from medfiles.audit.event_log import AuditTarget
 from medfiles.clock import is_past, now
 from medfiles.database.session import db, transaction
 from medfiles.errors import Conflict, Forbidden, NotFound, OutOfScope, Rejected
+from medfiles.i18n import N_, gettext
 from medfiles.models import Patient, PatientShare, User
 from medfiles.permissions import Action, Actor
 from medfiles.record_types.edits import changes_of
@@ -25,10 +26,10 @@ from medfiles.text import clean_text
 
 LEVELS = (Action.VIEW.value, Action.EDIT.value)
 MOST = 50  # maximum number of people per patient who have access or are invited
-INVALID_EMAIL = "Enter an email address, such as anna@example.org."
-REVOKED = "{} no longer has access. Reload this page to give access again."
-OWNERS = "Only the owner of this patient can change who has access."
-NO_SHARING = "This token cannot give access. Create one with the “share” scope."
+INVALID_EMAIL = N_("Enter an email address, such as anna@example.org.")
+REVOKED = N_("%(email)s no longer has access. Reload this page to give access again.")
+OWNERS = N_("Only the owner of this patient can change who has access.")
+NO_SHARING = N_("This token cannot give access. Create one with the “share” scope.")
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class ShareService(Service):
         Returns the share and whether it is new. Raises Rejected, with the name of the invalid field; EditConflict if a
         field was changed in the meantime; OutOfScope if the actor's token may not grant access.
         """
-        address = clean_text(email, 255, "The email") or ""
+        address = clean_text(email, 255, gettext("The email")) or ""
         with self.operation("share", patient_id=patient_id, name=address) as target, transaction() as session:
             patient = self._owned(patient_id, target, lock=True)
             if not self.actor.may_share:
@@ -93,10 +94,12 @@ class ShareService(Service):
             query = select(PatientShare).where(PatientShare.patient_id == patient_id, PatientShare.address_key == key)
             earlier: PatientShare | None = session.scalar(query.execution_options(populate_existing=True))
             if before and earlier is None:
-                raise Conflict(REVOKED.format(address))
+                raise Conflict(gettext(REVOKED, email=address))
             count = select(func.count(PatientShare.id)).where(PatientShare.patient_id == patient_id)
             if earlier is None and (session.scalar(count) or 0) >= MOST:
-                message = f"You can give access to up to {MOST} people. Revoke someone’s access first."
+                message = gettext(
+                    "You can give access to up to %(most)s people. Revoke someone’s access first.", most=MOST
+                )
                 raise Rejected.about("email", message)
             share = earlier or PatientShare(patient_id=patient_id, address=address, address_key=key)
             if earlier and not has_begun(earlier):
@@ -165,7 +168,7 @@ class ShareService(Service):
         """Return the share. Raises NotFound unless it is pending for the actor's own address."""
         query = select(PatientShare.id).where(*self._is_pending())
         if share is None or db.session.scalar(query.where(PatientShare.id == share.id)) is None:
-            raise NotFound("This invitation no longer exists.")
+            raise NotFound(gettext("This invitation no longer exists."))
         target.patient_id = share.patient_id
         return share
 
@@ -193,9 +196,9 @@ def _checked(values: Mapping[str, Any]) -> Mapping[str, Any]:
     """Validate these share fields and return them in their stored form."""
     level, ends = values.get("level", Action.VIEW), values.get("expires_at")
     if level not in LEVELS:
-        raise Rejected.about("level", "level must be view or edit.")
+        raise Rejected.about("level", gettext("level must be view or edit."))
     if ends is not None and ends <= now():
-        raise Rejected.about("expires_at", "Access must end in the future.")
+        raise Rejected.about("expires_at", gettext("Access must end in the future."))
     return {name: value.astimezone(UTC) if isinstance(value, datetime) else value for name, value in values.items()}
 
 
@@ -242,5 +245,5 @@ def _recipient(patient: Patient, address: str) -> str:
     except Rejected:
         raise Rejected.about("email", INVALID_EMAIL) from None
     if key == db.session.get_one(User, patient.user_id).email.lower():
-        raise Rejected.about("email", "This is the owner’s email. Enter someone else’s.")
+        raise Rejected.about("email", gettext("This is the owner’s email. Enter someone else’s."))
     return key

@@ -15,12 +15,13 @@ from medfiles.accounts import service as accounts
 from medfiles.documents import quota
 from medfiles.http import rate_limits
 from medfiles.http.current import actor, services
+from medfiles.i18n import N_, gettext
 from medfiles.web.confirm import NewPasswordForm, confirm
 from medfiles.web.home import patients
 
 blueprint = Blueprint("account", __name__)
-NOT_SHARED = "a patient you no longer have access to"
-PASSWORD_CHANGED = "Password changed. Your other devices were signed out, and your API tokens were revoked."
+NOT_SHARED = N_("a patient you no longer have access to")
+PASSWORD_CHANGED = N_("Password changed. Your other devices were signed out, and your API tokens were revoked.")
 
 
 class SignInForm(LoginForm):
@@ -91,7 +92,7 @@ def sign_out() -> ResponseReturnValue:
     _log_sign_in("sign-out", current_user._get_current_object(), True)
     logout_user()
     session.clear()
-    flash("Signed out.", "ok")
+    flash(gettext("Signed out."), "ok")
     response = redirect(url_for("security.login"), 303)
     response.headers["Clear-Site-Data"] = '"cache"'  # an embedding page shares the origin's cookies and storage
     return response
@@ -100,7 +101,7 @@ def sign_out() -> ResponseReturnValue:
 @blueprint.post("/account/sessions/<int:session_id>/end")
 def end_session(session_id: int) -> ResponseReturnValue:
     accounts.end_session(actor(), session_id)
-    flash("Device signed out.", "ok")
+    flash(gettext("Device signed out."), "ok")
     return redirect(url_for(".account"), 303)
 
 
@@ -109,7 +110,7 @@ def _token_view(token: Any, names: Mapping[int, str]) -> TokenView:
         id=token.id,
         name=token.name,
         scope=token.scope,
-        patient=names.get(token.patient_id, NOT_SHARED) if token.patient_id else None,
+        patient=names.get(token.patient_id) or gettext(NOT_SHARED) if token.patient_id else None,
         used_at=token.used_at,
         expires_at=token.expires_at,
         over=api_tokens.is_expired(token),
@@ -122,7 +123,10 @@ def _session_view(entry: Any) -> SessionView:
     agent = parse(entry.agent or "")
     words = [part.family for part in (agent.user_agent, agent.os) if part and part.family != "Other"]
     current = entry.digest == g.session_digest
-    return SessionView(entry.id, " on ".join(words) or "Unknown device", entry.address or "", entry.seen_at, current)
+    device = (
+        gettext("%(browser)s on %(system)s", browser=words[0], system=words[1]) if len(words) == 2 else "".join(words)
+    )
+    return SessionView(entry.id, device or gettext("Unknown device"), entry.address or "", entry.seen_at, current)
 
 
 def init_app(app: Flask, settings: dict[str, Any]) -> None:
@@ -156,25 +160,27 @@ def init_app(app: Flask, settings: dict[str, Any]) -> None:
         SECURITY_RETURN_GENERIC_RESPONSES=True,
         SECURITY_USE_REGISTER_V2=True,
         SECURITY_STATIC_FOLDER_URL="/static/security",
-        SECURITY_MSG_GENERIC_AUTHN_FAILED=("Wrong email or password.", "error"),
+        SECURITY_MSG_GENERIC_AUTHN_FAILED=(N_("Wrong email or password."), "error"),
         SECURITY_MSG_PASSWORD_INVALID_LENGTH=(accounts.PASSWORD_LENGTH, "error"),
         SECURITY_MSG_PASSWORD_CHANGE=(PASSWORD_CHANGED, "ok"),
-        SECURITY_MSG_EMAIL_NOT_PROVIDED=("Enter your email.", "error"),
-        SECURITY_MSG_INVALID_EMAIL_ADDRESS=("Enter an email address, such as anna@example.org.", "error"),
-        SECURITY_MSG_PASSWORD_NOT_PROVIDED=("Enter your password.", "error"),
-        SECURITY_MSG_RETYPE_PASSWORD_MISMATCH=("The passwords do not match.", "error"),
-        SECURITY_MSG_TWO_FACTOR_INVALID_TOKEN=("This code is wrong or has already been used.", "error"),
-        SECURITY_MSG_TWO_FACTOR_LOGIN_SUCCESSFUL=("Signed in.", "ok"),
-        SECURITY_MSG_TWO_FACTOR_CHANGE_METHOD_SUCCESSFUL=("Two-step verification is on.", "ok"),
-        SECURITY_MSG_TWO_FACTOR_DISABLED=("Two-step verification is off.", "ok"),
-        SECURITY_MSG_TWO_FACTOR_METHOD_NOT_AVAILABLE=("This method is not available. Choose another one.", "error"),
-        SECURITY_MSG_TWO_FACTOR_PERMISSION_DENIED=("Enter your email and password first.", "error"),
-        SECURITY_MSG_TWO_FACTOR_SETUP_EXPIRED=("Setup took longer than %(within)s. Start again.", "error"),
+        SECURITY_MSG_EMAIL_NOT_PROVIDED=(N_("Enter your email."), "error"),
+        SECURITY_MSG_INVALID_EMAIL_ADDRESS=(N_("Enter an email address, such as anna@example.org."), "error"),
+        SECURITY_MSG_PASSWORD_NOT_PROVIDED=(N_("Enter your password."), "error"),
+        SECURITY_MSG_RETYPE_PASSWORD_MISMATCH=(N_("The passwords do not match."), "error"),
+        SECURITY_MSG_TWO_FACTOR_INVALID_TOKEN=(N_("This code is wrong or has already been used."), "error"),
+        SECURITY_MSG_TWO_FACTOR_LOGIN_SUCCESSFUL=(N_("Signed in."), "ok"),
+        SECURITY_MSG_TWO_FACTOR_CHANGE_METHOD_SUCCESSFUL=(N_("Two-step verification is on."), "ok"),
+        SECURITY_MSG_TWO_FACTOR_DISABLED=(N_("Two-step verification is off."), "ok"),
+        SECURITY_MSG_TWO_FACTOR_METHOD_NOT_AVAILABLE=(N_("This method is not available. Choose another one."), "error"),
+        SECURITY_MSG_TWO_FACTOR_PERMISSION_DENIED=(N_("Enter your email and password first."), "error"),
+        SECURITY_MSG_TWO_FACTOR_SETUP_EXPIRED=(N_("Setup took longer than %(within)s. Start again."), "error"),
     )
-    Security(
+    extension = Security(
         app, accounts.datastore,
         login_form=SignInForm, change_password_form=NewPasswordForm, two_factor_verify_code_form=CodeForm,
         totp_cls=accounts.SingleUseTotp,
     )  # fmt: skip
+    extension.i18n_domain.gettext = gettext  # type: ignore[assignment,method-assign]  # of the messages above
+    app.jinja_env.globals["_fsdomain"] = gettext
     app.login_manager.request_loader(lambda request: None)  # type: ignore[attr-defined]  # Flask-Security's tokens outlive every session
     app.view_functions["security.logout"] = sign_out

@@ -1,7 +1,7 @@
 """Bulk actions on a record's documents: the selected ones, or all that match the filters."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import flash, redirect, request
 from flask.typing import ResponseReturnValue
@@ -15,23 +15,48 @@ from medfiles.http.errors import status_of
 from medfiles.http.htmx import fragment, is_htmx, trigger
 from medfiles.http.responses import send_archive
 from medfiles.http.views import MOST_LISTED, Notice, Outcome, told
+from medfiles.i18n import N_, gettext, ngettext_noop
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.document_fields import FILTER_FIELDS
 from medfiles.web import notices, pages, printing
-from medfiles.web.filters import plural
+from medfiles.web.filters import ngettext
 
 MAX_SELECTED = 1000
+
+
+class Words(NamedTuple):
+    """What is said about the documents for which an action succeeded, and about one for which it failed."""
+
+    done: tuple[str, str]
+    failed: str
+
+
+CATEGORISED = Words(
+    ngettext_noop("Category saved for %(num)s document.", "Category saved for %(num)s documents."),
+    N_("%(name)s was not changed."),
+)
+RESTORED = Words(
+    ngettext_noop("%(num)s document restored.", "%(num)s documents restored."), N_("%(name)s was not restored.")
+)
+PURGED = Words(
+    ngettext_noop("%(num)s document deleted permanently.", "%(num)s documents deleted permanently."),
+    N_("%(name)s was not deleted."),
+)
+TRASHED = Words(
+    ngettext_noop("%(num)s document moved to trash.", "%(num)s documents moved to trash."),
+    N_("%(name)s was not moved to trash."),
+)
 ACTIONS = ("delete", "restore", "purge", "category", "download", "print", "cancel")
 
 
 def answer(record_type: RecordType, record_id: int) -> ResponseReturnValue:
     action = request.form.get("action", "")
     if action not in ACTIONS:
-        raise Rejected(f"action must be one of {', '.join(ACTIONS)}.")
+        raise Rejected(gettext("action must be one of %(actions)s.", actions=", ".join(ACTIONS)))
     if action == "cancel":
         return _cancel(record_type, record_id)
     if action == "category" and "category" not in request.form:
-        raise Rejected("Select a category first.")
+        raise Rejected(gettext("Select a category first."))
     service, what = documents(), (record_type, record_id, _selected(record_type, record_id))
     if action == "download":
         return send_archive(service.open_many(*what))
@@ -39,15 +64,15 @@ def answer(record_type: RecordType, record_id: int) -> ResponseReturnValue:
         return printing.answer(*what)
     if action == "category":
         results = service.categorise(*what, request.form["category"] or None)
-        return _answer(record_type, record_id, results, "Category saved for {}.", "was not changed.")
+        return _answer(record_type, record_id, results, CATEGORISED)
     if action == "restore":
-        return _answer(record_type, record_id, service.restore_many(*what), "{} restored.", "was not restored.")
+        return _answer(record_type, record_id, service.restore_many(*what), RESTORED)
     if action == "purge":
         results = service.purge_many(*what)
-        return _answer(record_type, record_id, results, "{} deleted permanently.", "was not deleted.")
+        return _answer(record_type, record_id, results, PURGED)
     results = service.trash_many(*what)
     undo = tuple(result.file_id for result in results if result.error is None)
-    return _answer(record_type, record_id, results, "{} moved to trash.", "was not moved to trash.", undo)
+    return _answer(record_type, record_id, results, TRASHED, undo)
 
 
 def _cancel(record_type: RecordType, record_id: int) -> ResponseReturnValue:
@@ -74,11 +99,13 @@ def _selected(record_type: RecordType, record_id: int) -> Sequence[int]:
     else:
         ids = parameters.read_id_lists(request.form.getlist("file_ids"))
         if ids is None:
-            raise Rejected("file_ids must be numbers.")
+            raise Rejected(gettext("file_ids must be numbers."))
         if len(ids) > MAX_SELECTED:
-            raise Rejected(f"Select up to {MAX_SELECTED:,} documents at once, or all of them.")
+            raise Rejected(
+                gettext("Select up to %(most)s documents at once, or all of them.", most=f"{MAX_SELECTED:,}")
+            )
     if not ids:
-        raise Rejected("Select one or more documents first.")
+        raise Rejected(gettext("Select one or more documents first."))
     return ids
 
 
@@ -86,25 +113,26 @@ def _answer(
     record_type: RecordType,
     record_id: int,
     results: Sequence[Result],
-    done: str,
-    failed: str,
+    words: Words,
     undo: tuple[int, ...] = (),
 ) -> ResponseReturnValue:
     """Summarize the results: one sentence for successes, one line per failure."""
     refused = [
-        Outcome(result.file_name or "A document", False, result.error.message, result.error.code, lead=failed)
+        Outcome(
+            result.file_name or gettext("A document"), False, result.error.message, result.error.code, lead=words.failed
+        )
         for result in results
         if result.error
     ]
     count = len(results) - len(refused)
-    message = done.format(plural(count, "document")) if count else ""
+    message = ngettext(*words.done, count) if count else ""
     if not is_htmx():
         if message:
             notices.say(message, notices.undo_documents(record_type, record_id, undo) if undo else None)
         for outcome in refused[:MOST_LISTED]:
-            flash(f"{outcome.file_name} {outcome.lead} {outcome.message}", "error")
+            flash(f"{gettext(outcome.lead, name=outcome.file_name)} {outcome.message}", "error")
         if left := refused[MOST_LISTED:]:
-            flash(f"{plural(len(left), 'more document')} failed.", "error")
+            flash(ngettext("%(num)s more document failed.", "%(num)s more documents failed.", len(left)), "error")
         return redirect(pages.next_url(record_type, record_id), 303)
     status = 200 if count else next(status_of(result.error) for result in results if result.error)
     notice = Notice(message, undo=undo) if message else None

@@ -11,21 +11,22 @@ from wtforms.validators import InputRequired, Length
 
 from medfiles.accounts import proof
 from medfiles.http.current import actor
+from medfiles.i18n import N_, gettext
 from medfiles.web.forms import ServiceForm
 
-SAME_PASSWORD = "This is your current password. Choose a different one."
+SAME_PASSWORD = N_("This is your current password. Choose a different one.")
 
 
 class ConfirmForm(ServiceForm):
     password = PasswordField(
-        "Password",
-        [InputRequired("Enter your password."), Length(max=1000)],
+        N_("Password"),
+        [InputRequired(N_("Enter your password.")), Length(max=1000)],
         render_kw={"autocomplete": "current-password"},
     )
     code = StringField(
-        "Code",
-        [InputRequired("Enter the code."), Length(max=20)],
-        description="The 6-digit code from your authenticator app",
+        N_("Code"),
+        [InputRequired(N_("Enter the code.")), Length(max=20)],
+        description=N_("The 6-digit code from your authenticator app"),
         render_kw={"autocomplete": "one-time-code", "inputmode": "numeric", "maxlength": 20},
     )
 
@@ -42,7 +43,7 @@ class NewPasswordForm(ChangePasswordForm):
             self.new_password.data or "", False, user=current_user
         )
         if not problems and verify_password(self.new_password.data, current_user.password):
-            problems = [SAME_PASSWORD]
+            problems = [gettext(SAME_PASSWORD)]
         self.new_password.errors = [*self.new_password.errors, *(problems or ())]
         return not problems
 

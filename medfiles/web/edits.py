@@ -12,6 +12,7 @@ from medfiles.errors import EditConflict
 from medfiles.http.current import actor, documents, records, services
 from medfiles.http.errors import status_of
 from medfiles.http.htmx import is_htmx, trigger
+from medfiles.i18n import gettext
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.document_fields import DOCUMENT_FIELDS
 from medfiles.record_types.fields import Field
@@ -179,9 +180,9 @@ def value_words(declared: Field, value: Any, record_type: RecordType | None = No
         return day(value if isinstance(value, date) else date.fromisoformat(value))
     if declared.kind == "object":
         labels = dict(declared.parts)
-        return "\n".join(f"{labels.get(name, name.capitalize())}: {part}" for name, part in value.items())
+        return "\n".join(f"{gettext(labels.get(name, name.capitalize()))}: {part}" for name, part in value.items())
     if declared.kind == "choice":
-        return dict(declared.options).get(value, str(value))
+        return gettext(dict(declared.options).get(value, str(value)))
     if declared.kind == "category" and record_type:
         return record_type.category_label(value)
-    return "Yes" if value is True else str(value)
+    return gettext("Yes") if value is True else str(value)

@@ -9,8 +9,9 @@ from medfiles.errors import ProofNeeded, SignedOut
 from medfiles.http.errors import OTHER_TITLE, TITLES, explained, status_of
 from medfiles.http.htmx import fragment, is_htmx, trigger
 from medfiles.http.sessions import had_session
+from medfiles.i18n import N_, gettext
 
-SIGN_IN_FIRST = "Sign in to see these documents."
+SIGN_IN_FIRST = N_("Sign in to see these documents.")
 
 
 def answer_error(error: Exception) -> Response:
@@ -23,7 +24,7 @@ def answer_error(error: Exception) -> Response:
         return Response(f"{refusal.message}\n", refusal.status, mimetype="text/plain")
     g.bare = refusal.status >= 500  # the cause may also break the page's navigation
     _, title = TITLES.get(refusal.status, OTHER_TITLE)
-    context = {"status": refusal.status, "title": title, "message": refusal.message}
+    context = {"status": refusal.status, "title": gettext(title), "message": refusal.message}
     template = "errors/_error.html" if is_htmx() else "errors/error.html"
     response = fragment(template, refusal.status, back=_form_page(), **context)
     response.headers.update(refusal.headers)
@@ -46,7 +47,7 @@ def _sign_in_response(error: SignedOut) -> Response:
     next_url = path if path.startswith("/") and not path.startswith("//") else None
     known = had_session()
     response = fragment("errors/_sign_in.html", status_of(error), next_url=next_url, had_session=known)
-    message = error.message if known else SIGN_IN_FIRST
+    message = error.message if known else gettext(SIGN_IN_FIRST)
     return trigger(response, "documents:error", message=message, code=error.code)
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import nh3
-from babel import Locale
 from babel.dates import format_date, format_datetime, format_skeleton
 from babel.numbers import format_decimal
 from flask import Flask, request
 from markupsafe import Markup
 
+from babel import Locale
 from medfiles import i18n
 from medfiles.clock import now
 from medfiles.i18n import ngettext_noop
@@ -21,8 +21,8 @@ from medfiles.text import initials
 
 LOCALES = ("en", "en-GB", "en-US", "en-CA", "en-AU", "en-NZ", "en-IE", "en-IN", "en-ZA")
 TAGS = {
-    "b", "blockquote", "br", "em", "h1", "h2", "h3", "h4", "h5", "h6", "i", "li", "ol", "p", "pre", "s", "strong",
-    "sub", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "u", "ul",
+    "b", "blockquote", "br", "dd", "dl", "dt", "em", "h1", "h2", "h3", "h4", "h5", "h6", "i", "li", "ol", "p", "pre",
+    "s", "strong", "sub", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "u", "ul",
 }  # fmt: skip
 COUNTED = {  # what `plural` counts
     "byte": ngettext_noop("%(num)s byte", "%(num)s bytes"),

@@ -21,6 +21,7 @@ from wtforms.validators import InputRequired, Length, Optional
 from medfiles.errors import Conflict, Rejected
 from medfiles.http import parameters
 from medfiles.http.errors import status_of
+from medfiles.i18n import gettext
 from medfiles.record_types.fields import TEXT_LIMIT, Field
 
 T = TypeVar("T")
@@ -33,6 +34,20 @@ class ServiceForm(FlaskForm):  # type: ignore[misc]
 
     class Meta:
         csrf = False  # checked in http.security before the view
+
+    def __init__(self, *args: Any, **keywords: Any) -> None:
+        super().__init__(*args, **keywords)
+        for field in self:
+            field.label.text, field.description = gettext(field.label.text), gettext(field.description)
+            if hasattr(field, "iter_choices"):
+                field.choices = [SelectChoice(one.value, gettext(one.label)) for one in field.choices]
+
+    def validate(self, *args: Any, **keywords: Any) -> bool:
+        is_valid: bool = super().validate(*args, **keywords)
+        for field in self:
+            if field.errors and field.type != "FormField":
+                field.errors = [gettext(error) for error in field.errors]
+        return is_valid
 
     @property
     def http_status(self) -> int:
@@ -92,7 +107,7 @@ def marked_for_trash() -> list[int]:
     """Return the ids of the documents marked for the trash in a record's form (`remove`)."""
     ids = parameters.read_ids(request.form.getlist("remove"))
     if ids is None:
-        raise Rejected("remove must contain document IDs.")
+        raise Rejected(gettext("remove must contain document IDs."))
     return ids
 
 
@@ -100,7 +115,8 @@ def _validators(field: Field, limit: int | None = None) -> list[Any]:
     needed = InputRequired(field.missing) if field.required else Optional()
     if limit is None:
         return [needed]
-    return [needed, Length(max=limit, message=f"{field.label} can be up to {limit:,} characters long.")]
+    message = gettext("%(label)s can be up to %(limit)s characters long.", label=field.label, limit=f"{limit:,}")
+    return [needed, Length(max=limit, message=message)]
 
 
 def _string(field: Field) -> StringField:
@@ -133,7 +149,7 @@ def _choice(field: Field) -> RadioField:
         field.label,
         _validators(field),
         description=field.hint,
-        choices=[SelectChoice(number, label) for number, label in field.options],
+        choices=[SelectChoice(number, gettext(label)) for number, label in field.options],
         coerce=int,
     )
 

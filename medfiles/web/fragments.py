@@ -20,6 +20,7 @@ from medfiles.http.responses import send_document, send_picture
 from medfiles.http.security import csrf_outside_body
 from medfiles.http.sessions import background
 from medfiles.http.views import Notice, Outcome
+from medfiles.i18n import N_, gettext
 from medfiles.previews.service import NoPreview
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.document_fields import DOCUMENT_FIELDS
@@ -29,7 +30,7 @@ from medfiles.web import bulk as web_bulk
 from medfiles.web import edits, forms, pages, previews, printing
 from medfiles.web import records as record_pages
 from medfiles.web.errors import answer_error
-from medfiles.web.filters import day, plural
+from medfiles.web.filters import day, ngettext
 
 blueprint = Blueprint("documents", __name__, url_prefix="/documents")
 log = structlog.get_logger("medfiles.pictures")
@@ -50,7 +51,7 @@ def manager(type: RecordType, id: int) -> ResponseReturnValue:
 def manager_new(type: RecordType) -> ResponseReturnValue:
     patient_id = parameters.read_id(request.args.get("patient"))
     if patient_id is None:
-        raise Rejected("patient must be the ID of the new record’s patient.")
+        raise Rejected(gettext("patient must be the ID of the new record’s patient."))
     if not is_htmx():
         return record_pages.record_new(patient_id, type)
     patient = record_pages.editable_patient(patient_id, type)
@@ -104,9 +105,9 @@ def badge(type: RecordType, id: int) -> ResponseReturnValue:
 @blueprint.get("/<kind:type>/badges")
 @background
 def badges(type: RecordType) -> ResponseReturnValue:
-    ids = parameters.read_id_lists([request.args.get("ids", "")])
+    ids = parameters.read_id_lists(request.args.getlist("ids"))
     if ids is None or len(ids) > MAX_BADGES:
-        raise Rejected(f"ids must be up to {MAX_BADGES} numbers, separated by commas.")
+        raise Rejected(gettext("ids must be up to %(most)s numbers, separated by commas.", most=MAX_BADGES))
     found = documents().badges(type, ids)
     shown = [(type.name, record_id, count, title) for record_id, (title, count) in found.items()]
     return fragment("documents/_badges.html", badges=shown, **_badge_style())
@@ -175,27 +176,27 @@ def edit(file_id: int) -> ResponseReturnValue:
     if pages.is_in_preview():
         details = previews.answer_details(pages.file_view(file), saved=True)
         return pages.announce(details, services().registry[file.entity_type], file.entity_id)
-    return pages.answer_change(pages.file_view(file), "kept", f"“{file.file_name}” saved.")
+    return pages.answer_change(pages.file_view(file), "kept", gettext("“%(name)s” saved.", name=file.file_name))
 
 
 @blueprint.post("/files/<int:file_id>/delete")
 def delete(file_id: int) -> ResponseReturnValue:
     file = pages.file_view(documents().trash(file_id))
-    return pages.answer_change(file, "gone", f"“{file.file_name}” moved to trash.", undo=True)
+    return pages.answer_change(file, "gone", gettext("“%(name)s” moved to trash.", name=file.file_name), undo=True)
 
 
 @blueprint.post("/files/<int:file_id>/restore")
 def restore(file_id: int) -> ResponseReturnValue:
     file = pages.file_view(documents().restore(file_id))
     state = "gone" if request.form.get("view") == "trash" else "kept"
-    return pages.answer_change(file, state, f"“{file.file_name}” restored.")
+    return pages.answer_change(file, state, gettext("“%(name)s” restored.", name=file.file_name))
 
 
 @blueprint.post("/files/<int:file_id>/purge")
 def purge(file_id: int) -> ResponseReturnValue:
     file = pages.file_view(documents().get(file_id))
     documents().purge(file_id)
-    return pages.answer_change(file, "gone", f"“{file.file_name}” deleted permanently.")
+    return pages.answer_change(file, "gone", gettext("“%(name)s” deleted permanently.", name=file.file_name))
 
 
 @blueprint.errorhandler(MedfilesError)
@@ -245,11 +246,18 @@ def _store(
         said = metadata if alone else replace(metadata, idempotency_key=None)
         file, new = request_body.store(documents(), permit, received, said)
     except MedfilesError as error:
-        name = "This file" if isinstance(error, BadName) else received.name
+        name = gettext("This file") if isinstance(error, BadName) else received.name
         return Outcome(name, False, error.message, error.code), status_of(error)
     twin = documents().duplicate_of(file) if new else None
-    words = f"You already added this file on {day(twin.uploaded_at)} as “{twin.file_name}”." if twin else "Added."
-    return Outcome(file.file_name, True, words, twin and "duplicate", pages.file_view(file)), 201 if new else 200
+    already = {"day": twin and day(twin.uploaded_at), "name": twin and twin.file_name}
+    notes = {
+        "duplicate": twin and gettext("You already added this file on %(day)s as “%(name)s”.", **already),
+        "renamed": file.renamed_from
+        and gettext("Renamed from “%(name)s” to match its content.", name=file.renamed_from),
+    }
+    code = next((code for code, note in notes.items() if note), None)
+    words = " ".join(note for note in notes.values() if note) or gettext("Added.")
+    return Outcome(file.file_name, True, words, code, pages.file_view(file)), 201 if new else 200
 
 
 def _answer_queue(permit: UploadPermit, received: ReceivedFile, metadata: UploadMetadata) -> Response:
@@ -266,11 +274,11 @@ def _answer_upload(record_type: RecordType, record_id: int, results: list[tuple[
     stored = sum(outcome.stored for outcome in outcomes)
     status = max(code for code in statuses if code < 300) if stored else statuses[0]
     if stored and not is_htmx():
-        flash(f"{plural(stored, 'document')} added.", "ok")
+        flash(ngettext("%(num)s document added.", "%(num)s documents added.", stored), "ok")
         for outcome in outcomes:
             if not outcome.stored or outcome.code:
-                lead = "was added." if outcome.stored else outcome.lead
-                flash(f"{outcome.file_name} {lead} {outcome.message}", "warning" if outcome.stored else "error")
+                lead = gettext(N_("%(name)s was added.") if outcome.stored else outcome.lead, name=outcome.file_name)
+                flash(f"{lead} {outcome.message}", "warning" if outcome.stored else "error")
         return redirect(pages.next_url(record_type, record_id), 303)
     response = pages.answer_manager(record_type, record_id, status, outcomes=outcomes)
     if stored:
@@ -283,5 +291,11 @@ def _answer_upload(record_type: RecordType, record_id: int, results: list[tuple[
 def _badge_style() -> dict[str, Any]:
     variant, size = request.args.get("variant", "badge"), request.args.get("size", "sm")
     if variant not in VARIANTS or size not in SIZES:
-        raise Rejected(f"variant must be one of {', '.join(VARIANTS)} and size one of {', '.join(SIZES)}.")
+        raise Rejected(
+            gettext(
+                "variant must be one of %(variants)s and size one of %(sizes)s.",
+                variants=", ".join(VARIANTS),
+                sizes=", ".join(SIZES),
+            )
+        )
     return {"variant": variant, "size": size, "sheet": request.args.get("sheet") == "1"}

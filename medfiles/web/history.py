@@ -12,6 +12,7 @@ from medfiles.audit import activity, history
 from medfiles.errors import EditConflict
 from medfiles.http import parameters
 from medfiles.http.current import actor, documents, records, services
+from medfiles.i18n import gettext
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.document_fields import DOCUMENT_FIELDS
 from medfiles.record_types.fields import PATIENT_FIELDS, checked
@@ -117,7 +118,7 @@ def _is_overtaken(name: str, last: edits.LastChanges) -> bool:
 
 def _restored(name: str, fields: Sequence[Any], here: str) -> ResponseReturnValue:
     label = next((field.label for field in fields if field.name == name), name)
-    flash(f"Previous value of “{label}” restored.", "ok")
+    flash(gettext("Previous value of “%(label)s” restored.", label=label), "ok")
     return redirect(here, 303)
 
 
@@ -137,7 +138,7 @@ def _changes(event: Any, email: str | None) -> Iterator[Change]:
     kept: Mapping[str, Sequence[Any]] = event.personal.get("changes") or {}
     is_document = event.file_id is not None
     record_type = registry[event.entity_type] if is_document else None
-    document = event.personal.get("name", "a document") if is_document else None
+    document = event.personal.get("name", gettext("a document")) if is_document else None
     who = activity.who(event, email, actor())
     for field in history.changed_fields(event, registry):
         before, after = (value_words(field, value, record_type) for value in kept.get(field.name, (None, None)))

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 
 from flask import flash, url_for
 
+from medfiles.i18n import gettext, ngettext
 from medfiles.record_types.declared import RecordType
 
 
@@ -28,20 +29,22 @@ def notice(message: str, undo: Undo | None = None) -> dict[str, object]:
 
 
 def undo_patient(patient_id: int, name: str) -> Undo:
-    return Undo(url_for("records.patient_restore", patient_id=patient_id), f"restore {name}")
+    return Undo(url_for("records.patient_restore", patient_id=patient_id), gettext("restore %(name)s", name=name))
 
 
 def undo_record(record_type: RecordType, record_id: int, title: str) -> Undo:
     action = url_for("records.record_restore", type=record_type, id=record_id)
-    return Undo(action, f"restore {title}", in_place=True)
+    return Undo(action, gettext("restore %(name)s", name=title), in_place=True)
 
 
 def undo_document(file_id: int, name: str) -> Undo:
-    return Undo(url_for("documents.restore", file_id=file_id), f"restore {name}")
+    return Undo(url_for("documents.restore", file_id=file_id), gettext("restore %(name)s", name=name))
 
 
 def undo_documents(record_type: RecordType, record_id: int, ids: Sequence[int]) -> Undo:
     """Return a form that restores these documents of a record."""
     action = url_for("documents.bulk", type=record_type, id=record_id)
     fields = (("action", "restore"), ("file_ids", ",".join(map(str, ids))))
-    return Undo(action, f"restore {len(ids)} document{'' if len(ids) == 1 else 's'}", fields)
+    return Undo(
+        action, ngettext("restore %(num)s document", "restore %(num)s documents", len(ids), num=len(ids)), fields
+    )

@@ -10,6 +10,7 @@ from medfiles.http import parameters, views
 from medfiles.http.current import documents, records, services
 from medfiles.http.htmx import fragment, is_htmx, trigger
 from medfiles.http.views import FileView, PanelView, PatientView, RecordView, file_views
+from medfiles.i18n import gettext
 from medfiles.record_types.declared import RecordType
 from medfiles.web import notices
 
@@ -55,7 +56,7 @@ def requested_list(record_type: RecordType, *, trashed: bool = False) -> ListQue
 def mode() -> str:
     wanted = request.values.get("mode", "view")
     if wanted not in MODES:
-        raise Rejected("mode must be view or edit.")
+        raise Rejected(gettext("mode must be view or edit."))
     return wanted
 
 

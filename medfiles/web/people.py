@@ -16,6 +16,7 @@ from medfiles.http import parameters, views
 from medfiles.http.current import actor, shares
 from medfiles.http.errors import status_of
 from medfiles.http.views import ShareView
+from medfiles.i18n import N_, gettext
 from medfiles.permissions import Action
 from medfiles.records.sharing import Grant
 from medfiles.web import edits, forms, pages
@@ -23,10 +24,10 @@ from medfiles.web.filters import day
 from medfiles.web.forms import ServiceForm
 
 blueprint = Blueprint("people", __name__)
-WORDS = ((Action.VIEW.value, "Can view"), (Action.EDIT.value, "Can edit"))
+WORDS = ((Action.VIEW.value, N_("Can view")), (Action.EDIT.value, N_("Can edit")))
 LEVELS = [
-    SelectChoice(Action.VIEW.value, "Can view: see and download everything"),
-    SelectChoice(Action.EDIT.value, "Can edit: also add, change and delete records and documents"),
+    SelectChoice(Action.VIEW.value, N_("Can view: see and download everything")),
+    SelectChoice(Action.EDIT.value, N_("Can edit: also add, change and delete records and documents")),
 ]
 UTC = "UTC"
 SECOND = timedelta(seconds=1)
@@ -34,16 +35,16 @@ SECOND = timedelta(seconds=1)
 
 class ShareForm(ServiceForm):
     email = EmailField(
-        "Email",
-        [InputRequired("Enter an email address."), Length(max=255)],
-        description="The email this person uses to sign in here",
+        N_("Email"),
+        [InputRequired(N_("Enter an email address.")), Length(max=255)],
+        description=N_("The email this person uses to sign in here"),
         render_kw={"maxlength": 255, "autocomplete": "off"},
     )
-    level = RadioField("Permission", choices=LEVELS, default=Action.VIEW.value)
+    level = RadioField(N_("Permission"), choices=LEVELS, default=Action.VIEW.value)
     expires_at = DateField(
-        "Access ends (optional)",
+        N_("Access ends (optional)"),
         [Optional()],
-        description="The last day of access. Leave empty for no end date.",
+        description=N_("The last day of access. Leave empty for no end date."),
         render_kw={"min": "2020-01-01", "max": "2200-12-31"},
     )
     zone = HiddenField(default=UTC, render_kw={"data-mf-zone-name": True})
@@ -67,7 +68,8 @@ def change(patient_id: int) -> ResponseReturnValue:
     grants, form = _grants(patient_id), _form(None)
     if saved := form.submit(lambda: _share(patient_id, form)):
         grant, new = saved
-        flash(f"{grant.email} was invited." if new else f"Access for {grant.email} changed.", "ok")
+        message = N_("%(email)s was invited.") if new else N_("Access for %(email)s changed.")
+        flash(gettext(message, email=grant.email), "ok")
         return redirect(url_for(".people", patient_id=patient_id), 303)
     before = _before()
     changing = next((entry for entry in _grants(patient_id) if before and entry.email == form.email.data), None)
@@ -78,14 +80,14 @@ def change(patient_id: int) -> ResponseReturnValue:
 @blueprint.post("/invitations/<int:share_id>/accept")
 def accept(share_id: int) -> ResponseReturnValue:
     grant = shares().accept(share_id)
-    flash("Invitation accepted. You now have access.", "ok")
+    flash(gettext("Invitation accepted. You now have access."), "ok")
     return redirect(url_for("records.patient", patient_id=grant.share.patient_id), 303)
 
 
 @blueprint.post("/invitations/<int:share_id>/decline")
 def decline(share_id: int) -> ResponseReturnValue:
     shares().decline(share_id)
-    flash("Invitation declined.", "ok")
+    flash(gettext("Invitation declined."), "ok")
     return redirect(url_for("records.home"), 303)
 
 
@@ -124,7 +126,7 @@ def _before() -> dict[str, Any]:
     try:
         return {name: _moment(value) if name == "expires_at" else value for name, value in sent.items()}
     except ValueError:
-        raise Rejected("was_expires_at must be a time with a zone.") from None
+        raise Rejected(gettext("was_expires_at must be a time with a zone.")) from None
 
 
 def _moment(text: str) -> datetime | None:
@@ -168,8 +170,8 @@ def _show_conflict(
     if "expires_at" not in mine:
         form.expires_at.data = _last(current.expires_at).date() if current.expires_at else None
     theirs = {
-        "level": dict(WORDS)[current.level],
-        "expires_at": day(_last(current.expires_at)) if current.expires_at else "No end date",
+        "level": gettext(dict(WORDS)[current.level]),
+        "expires_at": day(_last(current.expires_at)) if current.expires_at else gettext("No end date"),
     }
     for name in conflict.conflicts:
         form[name].clash = edits.clash(name, name, theirs[name], {})
@@ -178,8 +180,9 @@ def _show_conflict(
 def _revoke(patient_id: int, share_id: int) -> ResponseReturnValue:
     grant = shares().revoke(share_id, patient_id)
     if grant.share.user_id == actor().user_id:
-        flash("You left. You no longer have access.", "ok")
+        flash(gettext("You left. You no longer have access."), "ok")
         return redirect(url_for("records.home"), 303)
     pending = grant.share.accepted_at is None
-    flash(f"{'Invitation' if pending else 'Access'} for {grant.email} revoked.", "ok")
+    message = N_("Invitation for %(email)s revoked.") if pending else N_("Access for %(email)s revoked.")
+    flash(gettext(message, email=grant.email), "ok")
     return redirect(url_for(".people", patient_id=patient_id), 303)

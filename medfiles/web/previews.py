@@ -12,7 +12,9 @@ from medfiles.http import parameters
 from medfiles.http.current import actor, documents, previews, services
 from medfiles.http.htmx import fragment, is_htmx
 from medfiles.http.views import FileView, file_views
+from medfiles.i18n import N_, gettext
 from medfiles.previews.service import THUMBNAIL, WIDTHS, Preview
+from medfiles.sandbox.encodings import NAMES as ENCODINGS
 from medfiles.sandbox.render.spec import Window, fit_size
 from medfiles.text import initials
 from medfiles.web import pages
@@ -37,6 +39,15 @@ class WindowView:
     center: float
     width: float
     url: str
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class EncodingView:
+    """A text encoding to choose from."""
+
+    name: str
+    label: str
     chosen: bool
 
 
@@ -76,6 +87,7 @@ class PreviewView:
     pages: int
     picture: PictureView | None
     windows: Sequence[WindowView]
+    encodings: Sequence[EncodingView]
     can_download: bool
     notes: Sequence[NoteView]
     viewers: Sequence[ViewerView] = ()
@@ -86,28 +98,40 @@ class PreviewView:
 
     @property
     def page_label(self) -> str:
-        return "Frame" if self.kind == "dicom" else "Page"
+        return gettext("Frame") if self.kind == "dicom" else gettext("Page")
 
     @property
     def pages_label(self) -> str:
-        return "Frames" if self.kind == "dicom" else "Pages"
+        return gettext("Frames") if self.kind == "dicom" else gettext("Pages")
 
     @property
     def stage_label(self) -> str:
-        return f"{self.page_label}s of {self.file.file_name}" if self.pages > 1 else self.file.file_name
+        if self.pages == 1:
+            return self.file.file_name
+        message = N_("Frames of %(name)s") if self.kind == "dicom" else N_("Pages of %(name)s")
+        return gettext(message, name=self.file.file_name)
+
+    @property
+    def reason(self) -> str:
+        """Why there is no preview."""
+        reason = self.preview.reason
+        return gettext(reason) if reason else ""
 
     @property
     def announcement(self) -> str:
         """The text that screen readers announce."""
         said = [self.file.file_name]
-        said += [f"document {self.place.number} of {self.place.total}"] if self.place.number else []
-        said += [plural(self.pages, self.page_label.lower())] if self.pages > 1 else []
-        said += [self.preview.reason or "No preview"] if self.kind == "none" else []
+        if self.place.number:
+            place = {"number": self.place.number, "total": self.place.total}
+            said.append(gettext("document %(number)s of %(total)s", **place))
+        said += [plural(self.pages, "frame" if self.kind == "dicom" else "page")] if self.pages > 1 else []
+        said += [gettext(self.preview.reason or "No preview")] if self.kind == "none" else []
         return ", ".join(said)
 
 
 def answer(file_id: int) -> Response:
-    preview = previews().describe(file_id)
+    encoding, retry = parameters.encoding(request.args), parameters.flag(request.args, "retry")
+    preview = previews().describe(file_id, encoding, retry=retry)
     file = pages.file_view(documents().get(file_id))
     template = "previews/_look.html" if is_htmx() else "previews/page.html"
     record, record_view = pages.record_page(services().registry[file.entity_type], file.entity_id)
@@ -145,6 +169,7 @@ def preview_view(file: FileView, preview: Preview, place: PlaceView, seen_by: Se
         pages=preview.pages or 1,
         picture=picture_view(file, preview, page, window) if preview.is_drawn else None,
         windows=[window_view(*preset) for preset in preview.windows],
+        encodings=encodings(preview),
         can_download="download" in services().registry[file.entity_type].operations,
         notes=notes(preview),
         viewers=seen_by,
@@ -157,7 +182,10 @@ def picture_view(
     """Return the image of a page, with a URL for every size up to the page's own."""
     alt = f"{file.file_name}: {file.description}" if file.description else file.file_name
     if (preview.pages or 1) > 1:
-        alt = f"{'Frame' if preview.kind == 'dicom' else 'Page'} {page} of {preview.pages} of {file.file_name}"
+        message = N_("Page %(page)s of %(pages)s of %(name)s")
+        if preview.kind == "dicom":
+            message = N_("Frame %(page)s of %(pages)s of %(name)s")
+        alt = gettext(message, page=page, pages=preview.pages, name=file.file_name)
     fitting: dict[int, str] = {}
     for width in reversed(WIDTHS):  # of two equal sizes, keep the smaller one
         if width <= THUMBNAIL:
@@ -174,9 +202,16 @@ def picture_view(
 
 
 def notes(preview: Preview) -> list[NoteView]:
-    said = [NoteView("Not for diagnosis", warning=True)] if preview.kind == "dicom" else []
-    said += [NoteView("Animated image: only the first frame is shown")] if preview.animated else []
-    return said + ([NoteView(preview.note)] if preview.note else [])
+    said = [NoteView(gettext("Not for diagnosis"), warning=True)] if preview.kind == "dicom" else []
+    said += [NoteView(gettext("Animated image: only the first frame is shown"))] if preview.animated else []
+    return said + ([NoteView(gettext(preview.note))] if preview.note else [])
+
+
+def encodings(preview: Preview) -> list[EncodingView]:
+    """Return the encodings to choose from, if the text does not declare its own."""
+    if preview.encoding is None:
+        return []
+    return [EncodingView(name, label, name == preview.encoding) for name, label in ENCODINGS.items()]
 
 
 def place_view(file: FileView) -> PlaceView:

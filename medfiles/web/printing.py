@@ -9,6 +9,7 @@ from medfiles.errors import MedfilesError, NotFound
 from medfiles.http.current import documents, previews
 from medfiles.http.htmx import fragment
 from medfiles.http.views import FileView
+from medfiles.i18n import N_, gettext
 from medfiles.previews.service import Preview
 from medfiles.record_types.declared import RecordType
 from medfiles.web import pages
@@ -29,10 +30,12 @@ class PrintedDocument:
 
 @dataclass(frozen=True)
 class OmittedDocument:
-    """A document that was left out of the page, and the reason."""
+    """A document that was left out of the page, and why."""
 
     name: str
-    reason: str
+    message: str = ""  # with the name and, if `most` is set, a limit
+    most: int = 0
+    reason: str = ""  # replaces `message`
 
 
 def answer(record_type: RecordType, record_id: int, file_ids: Sequence[int]) -> Response:
@@ -58,21 +61,31 @@ def _print_document(
         if (file.entity_type, file.entity_id) != (record_type.name, record_id):
             raise NotFound()
     except NotFound:
-        return OmittedDocument("A document", "no longer exists.")
+        return OmittedDocument(gettext("A document"), N_("%(name)s no longer exists."))
     name = file.file_name
     if len(before) == MAX_DOCUMENTS:
-        return OmittedDocument(name, f"is beyond the limit of {MAX_DOCUMENTS} documents. Print it separately.")
+        return OmittedDocument(
+            name, N_("%(name)s is beyond the limit of %(most)s documents. Print it separately."), MAX_DOCUMENTS
+        )
     try:
         preview = previews().describe(file_id)
     except MedfilesError as error:
-        return OmittedDocument(name, error.message)
+        return OmittedDocument(name, reason=error.message)
     if preview.kind == "none":
-        return OmittedDocument(name, preview.reason or "cannot be printed.")
+        if preview.reason:
+            return OmittedDocument(name, reason=gettext(preview.reason))
+        return OmittedDocument(name, N_("%(name)s cannot be printed."))
     count = (preview.pages or 1) if preview.is_drawn else 0
     shown = min(count, MAX_PICTURES - sum(len(one.pictures) for one in before))
     if count and not shown:
-        return OmittedDocument(name, f"does not fit. The limit is {MAX_PICTURES} pages at once. Print it separately.")
+        return OmittedDocument(
+            name, N_("%(name)s does not fit. The limit is %(most)s pages at once. Print it separately."), MAX_PICTURES
+        )
     view = pages.file_view(file)
     pictures = tuple(picture_view(view, preview, page, large=PRINT_WIDTH) for page in range(1, shown + 1))
-    cut = f"Only the first {number(shown)} of {number(count)} pages are shown. Download the document to print the rest."
+    cut = gettext(
+        "Only the first %(shown)s of %(count)s pages are shown. Download the document to print the rest.",
+        shown=number(shown),
+        count=number(count),
+    )
     return PrintedDocument(view, preview, pictures, notes(preview) + ([NoteView(cut)] if shown < count else []))

@@ -14,6 +14,7 @@ from medfiles.http import parameters, views
 from medfiles.http.current import actor, documents, records, services
 from medfiles.http.htmx import fragment, is_htmx, trigger
 from medfiles.http.views import file_views
+from medfiles.i18n import gettext
 from medfiles.permissions import Action
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.fields import PATIENT_FIELDS
@@ -21,7 +22,7 @@ from medfiles.records.service import require_editable
 from medfiles.records.timeline import TimelineQuery
 from medfiles.web import edits, forms, notices, pages, people
 from medfiles.web.edits import EditForm
-from medfiles.web.filters import plural
+from medfiles.web.filters import ngettext
 
 blueprint = Blueprint("records", __name__)
 MOST_EVENTS = 100  # per page of the activity list
@@ -33,7 +34,10 @@ MOST_PAGES = 20  # of the timeline, when all that are loaded are refreshed
 def patient_new() -> ResponseReturnValue:
     form = forms.form_for(PATIENT_FIELDS, {"hue": records().unused_hue()})
     if patient := form.submit(lambda: records().create_patient(forms.values_of(form, PATIENT_FIELDS))):
-        flash(f"{patient.first_name} {patient.last_name} added.", "ok")
+        flash(
+            gettext("%(name)s added.", name=f"{patient.first_name} {patient.last_name}"),
+            "ok",
+        )
         return redirect(url_for(".patient", patient_id=patient.id), 303)
     return _form_page("records/patient_form.html", form, patient=None)
 
@@ -95,7 +99,7 @@ def patient_edit(patient_id: int) -> ResponseReturnValue:
         lambda values, before: records().edit_patient(patient_id, values, before=before),
         lambda: edits.last_changes(patient_id),
     ):
-        flash("Saved.", "ok")
+        flash(gettext("Saved."), "ok")
         return redirect(url_for(".patient", patient_id=patient_id), 303)
     return patient_form(edit, context)
 
@@ -103,7 +107,7 @@ def patient_edit(patient_id: int) -> ResponseReturnValue:
 @blueprint.post("/patients/<int:patient_id>/delete")
 def patient_delete(patient_id: int) -> ResponseReturnValue:
     view = views.patient_view(records().delete_patient(patient_id), Action.OWN)
-    message = f"{view.name} moved to trash with all records and documents."
+    message = gettext("%(name)s moved to trash with all records and documents.", name=view.name)
     notices.say(message, notices.undo_patient(patient_id, view.name))
     return redirect(url_for(".home"), 303)
 
@@ -111,7 +115,7 @@ def patient_delete(patient_id: int) -> ResponseReturnValue:
 @blueprint.post("/patients/<int:patient_id>/restore")
 def patient_restore(patient_id: int) -> ResponseReturnValue:
     view = views.patient_view(records().restore_patient(patient_id), Action.OWN)
-    notices.say(f"{view.name} restored with all records and documents.")
+    notices.say(gettext("%(name)s restored with all records and documents.", name=view.name))
     return redirect(url_for(".patient", patient_id=patient_id), 303)
 
 
@@ -127,7 +131,7 @@ def patient_trash(patient_id: int) -> ResponseReturnValue:
 def patient_activity(patient_id: int) -> ResponseReturnValue:
     kind, document, who = (request.args.get(name, "") for name in ("kind", "document", "who"))
     if kind not in ("", *KINDS):
-        raise Rejected(f"kind must be one of {', '.join(KINDS)}.")
+        raise Rejected(gettext("kind must be one of %(kinds)s.", kinds=", ".join(KINDS)))
     wanted = ActivityFilter(parameters.id_or_unknown(document), parameters.id_or_unknown(who), kind)
     _, context = pages.patient_page(patient_id, "activity")
     found = records().trail(patient_id, parameters.id_or_unknown(request.args.get("before")), wanted)
@@ -156,7 +160,7 @@ def record_new(patient_id: int, plural: RecordType) -> ResponseReturnValue:
         return records().create(patient_id, plural, forms.values_of(form, plural.fields), key)
 
     if record := form.submit(create):
-        return _answer_record(plural, record.id, f"{plural.title} saved.", created=True)
+        return _answer_record(plural, record.id, gettext("%(record)s saved.", record=plural.title), created=True)
     return record_form(form, plural, view, None, views.empty_panel(plural, view), creation_key=key)
 
 
@@ -176,10 +180,10 @@ def record_edit(type: RecordType, id: int) -> ResponseReturnValue:
         lambda: edits.last_changes(view.patient.id, (type.name, id)),
     ):
         if not marked:
-            return _answer_record(type, id, "Saved.")
-        message = f"{plural(len(marked), 'document')} moved to trash."
+            return _answer_record(type, id, gettext("Saved."))
+        message = ngettext("%(num)s document moved to trash.", "%(num)s documents moved to trash.", len(marked))
         notice, undo = views.Notice(message, undo=tuple(marked)), notices.undo_documents(type, id, marked)
-        response = _answer_record(type, id, f"Saved. {message}", undo=undo, notice=notice)
+        response = _answer_record(type, id, gettext("Saved. %(more)s", more=message), undo=undo, notice=notice)
         return pages.announce(response, type, id)
     panel = pages.panel(type, record, view, mode="edit", marked=marked)
     return record_form(edit.form, type, view.patient, view, panel, seen=edit.seen)
@@ -189,10 +193,14 @@ def record_edit(type: RecordType, id: int) -> ResponseReturnValue:
 def record_delete(type: RecordType, id: int) -> ResponseReturnValue:
     record, count = records().delete(type, id)
     view = pages.record_view(type, record, count)
-    message, undo = f"“{view.title}” moved to trash.", notices.undo_record(type, id, view.title)
+    message, undo = gettext("“%(name)s” moved to trash.", name=view.title), notices.undo_record(type, id, view.title)
     if count:
-        its = "document" if count == 1 else plural(count, "document")
-        message = f"“{view.title}” and its {its} moved to trash."
+        message = ngettext(
+            "“%(name)s” and its document moved to trash.",
+            "“%(name)s” and its %(num)s documents moved to trash.",
+            count,
+            name=view.title,
+        )
     listing = url_for(".records", patient_id=record.patient_id, plural=type)
     if is_htmx():
         said = notices.notice(message, undo) | {"next": listing}
@@ -204,7 +212,7 @@ def record_delete(type: RecordType, id: int) -> ResponseReturnValue:
 @blueprint.post("/<kind:type>/<int:id>/restore")
 def record_restore(type: RecordType, id: int) -> ResponseReturnValue:
     record, _ = records().restore(type, id)
-    message = f"{type.title} restored with its documents."
+    message = gettext("%(record)s restored with its documents.", record=type.title)
     if is_htmx() and request.form.get("within") == "notices":
         here = url_for(".record", type=type, id=id)
         said = notices.notice(message) | {"open": here, "title": type.title_of(record)}
@@ -278,7 +286,7 @@ def _form_page(template: str, form: Any, **context: Any) -> Response:
 
 
 def _choices(fields: Any) -> dict[str, tuple[str, ...]]:
-    return {field.name: field.choices for field in fields if field.choices}
+    return {field.name: tuple(map(gettext, field.choices)) for field in fields if field.choices}
 
 
 def _require_edit(view: views.PatientView | views.RecordView) -> None:

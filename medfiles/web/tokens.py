@@ -12,6 +12,7 @@ from wtforms.validators import InputRequired, Length
 from medfiles.accounts import api_tokens
 from medfiles.http import parameters
 from medfiles.http.current import actor
+from medfiles.i18n import N_, gettext
 from medfiles.permissions import Action
 from medfiles.records.sharing import given_by_token
 from medfiles.web.forms import ServiceForm
@@ -19,29 +20,29 @@ from medfiles.web.home import patients
 
 blueprint = Blueprint("tokens", __name__, url_prefix="/account/tokens")
 LIFETIMES = [
-    SelectChoice("30", "30 days"),
-    SelectChoice("90", "90 days"),
-    SelectChoice("365", "1 year"),
-    SelectChoice("0", "Never"),
+    SelectChoice("30", N_("30 days")),
+    SelectChoice("90", N_("90 days")),
+    SelectChoice("365", N_("1 year")),
+    SelectChoice("0", N_("Never")),
 ]
 SCOPES = [
-    SelectChoice(api_tokens.READ, "Can view: read and download"),
-    SelectChoice(api_tokens.WRITE, "Can edit: also add, change and delete"),
-    SelectChoice(api_tokens.SHARE, "Can edit and share: also give other people access"),
+    SelectChoice(api_tokens.READ, N_("Can view: read and download")),
+    SelectChoice(api_tokens.WRITE, N_("Can edit: also add, change and delete")),
+    SelectChoice(api_tokens.SHARE, N_("Can edit and share: also give other people access")),
 ]
-EVERY_PATIENT = "All patients you have access to"
+EVERY_PATIENT = N_("All patients you have access to")
 
 
 class TokenForm(ServiceForm):
     name = StringField(
-        "Name",
-        [InputRequired("Enter a name."), Length(max=api_tokens.NAME_LIMIT)],
-        description="For example: Hallway scanner",
+        N_("Name"),
+        [InputRequired(N_("Enter a name.")), Length(max=api_tokens.NAME_LIMIT)],
+        description=N_("For example: Hallway scanner"),
         render_kw={"maxlength": api_tokens.NAME_LIMIT, "autocomplete": "off"},
     )
-    scope = RadioField("Permission", choices=SCOPES, default=api_tokens.READ)
-    patient = SelectField("Patient", choices=[], validate_choice=False)
-    days = SelectField("Expires", choices=LIFETIMES, default="365")
+    scope = RadioField(N_("Permission"), choices=SCOPES, default=api_tokens.READ)
+    patient = SelectField(N_("Patient"), choices=[], validate_choice=False)
+    days = SelectField(N_("Expires"), choices=LIFETIMES, default="365")
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class TokenShareView:
 @blueprint.route("/new", methods=["GET", "POST"])
 def new() -> ResponseReturnValue:
     form = TokenForm()
-    every = SelectChoice("", EVERY_PATIENT)
+    every = SelectChoice("", gettext(EVERY_PATIENT))
     form.patient.choices = [every, *(SelectChoice(str(each.id), each.name) for each in patients())]
     if made := form.submit(lambda: _create(form)):
         return render_template("account/token.html", name=made[0].name, text=made[1])
@@ -71,7 +72,7 @@ def confirm(token_id: int) -> ResponseReturnValue:
         token = api_tokens.find(actor(), token_id)
         return render_template("account/token_confirm.html", name=token.name, token_id=token_id)
     token = api_tokens.confirm(actor(), token_id, g.session_digest)
-    flash(f"Token “{token.name}” confirmed. It works again.", "ok")
+    flash(gettext("Token “%(name)s” confirmed. It works again.", name=token.name), "ok")
     return redirect(url_for("account.account", _anchor="tokens"), 303)
 
 
@@ -89,7 +90,7 @@ def revoke(token_id: int) -> ResponseReturnValue:
     token = api_tokens.revoke(actor(), token_id, g.session_digest)
     if given:
         return render_template("account/token_revoked.html", name=token.name, given=given)
-    flash(f"Token “{token.name}” revoked. It no longer works.", "ok")
+    flash(gettext("Token “%(name)s” revoked. It no longer works.", name=token.name), "ok")
     return redirect(url_for("account.account", _anchor="tokens"), 303)
 
 

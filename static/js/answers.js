@@ -5,6 +5,7 @@ import { near } from "./dom.js";
 import * as focus from "./focus.js";
 import { isOvertaken } from "./fresh.js";
 import { htmx, listen } from "./host.js";
+import { _ } from "./i18n.js";
 import * as preview from "./preview.js";
 import * as unsaved from "./unsaved.js";
 import { pending } from "./upload.js";
@@ -27,7 +28,7 @@ const clear = (place) => place?.querySelectorAll(":scope > .mf-problem").forEach
 
 const OURS = ".mf-manager, .mf-body, .mf-badge-holder, .mf-look";
 const SMALL = ".mf-body, .mf-manager-head, .mf-badge-holder, [data-mf-badges], [data-mf-look]";
-const GONE = "This document no longer exists.";
+const GONE = _("This document no longer exists.");
 const CORE = /^(HX-.*|Accept|Content-Type)$/i;
 
 /**
@@ -130,15 +131,15 @@ function again(source) {
 /** @param {number} code */
 const general = (code) =>
   code >= 500
-    ? "Something went wrong on our end."
+    ? _("Something went wrong on our end.")
     : code
-      ? "That didn’t work."
-      : "Can’t reach the server. Check your connection.";
+      ? _("That didn’t work.")
+      : _("Can’t reach the server. Check your connection.");
 
 /** @param {Exchange} exchange that a preview was requested with */
 function explainPreview(exchange) {
   const { source, status } = exchange;
-  const usual = status === 503 ? "The server is busy." : general(status);
+  const usual = status === 503 ? _("The server is busy.") : general(status);
   const said = status === 404 ? GONE : (words(exchange)?.message ?? usual);
   preview.failed(source, status, said, Number(exchange.header("Retry-After")), signInAddress());
 }
@@ -153,7 +154,7 @@ function explain(exchange) {
   clear(place);
   const body = [404, 409].includes(code) && source.closest(".mf-doc")?.closest(".mf-body");
   const said = words(exchange)?.message ?? general(code);
-  const gone = body && problem(body, code === 404 ? GONE : said, "Show list");
+  const gone = body && problem(body, code === 404 ? GONE : said, _("Show list"));
   const line = code === 401 ? signIn(place, said) : gone || (code === 404 ? notice(said) : problem(source, said));
   const head = place.querySelector(":scope > .mf-manager-head");
   const foot = place.querySelector(":scope > .mf-buttons"); // next to the submit button
@@ -174,7 +175,7 @@ function notice(text, way) {
 }
 
 /** @param {Element} source @param {string} text @param {string} [way] */
-function problem(source, text, way = "Try again") {
+function problem(source, text, way = _("Try again")) {
   const button = doc.createElement("button");
   Object.assign(button, { type: "button", textContent: way });
   const whole = notice(text, button);
@@ -197,7 +198,7 @@ function signInAddress() {
   return pending() || unsaved.isWritten(doc) ? known : `${known}?next=${encodeURIComponent(location.pathname)}`;
 }
 
-const SIGN_IN_FIRST = "Sign in to see these documents."; // for users without a session
+const SIGN_IN_FIRST = _("Sign in to see these documents."); // for users without a session
 
 /** @param {Element} place @param {string} said the server's message */
 function signIn(place, said) {
@@ -207,13 +208,13 @@ function signIn(place, said) {
   if (waits) Object.assign(link, { target: "_blank", rel: "noopener" });
   // nothing here needed a session
   const first = said === SIGN_IN_FIRST && !waits && !doc.querySelector("[data-mf-csrf]");
-  link.textContent = first ? "Sign in" : "Sign in again";
+  link.textContent = first ? _("Sign in") : _("Sign in again");
   link.toggleAttribute("data-mf-signed-out", !!place);
   if (first) return notice(said, link);
   return notice(
     waits
-      ? "You were signed out. Sign in again in another tab, then continue here. You won’t lose what you entered."
-      : "You were signed out. Sign in again to continue. Your saved changes are safe.",
+      ? _("You were signed out. Sign in again in another tab, then continue here. You won’t lose what you entered.")
+      : _("You were signed out. Sign in again to continue. Your saved changes are safe."),
     link,
   );
 }

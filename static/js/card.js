@@ -2,6 +2,7 @@
  * An insurance card shown at a desk: the screen stays on, front and back by a swipe or a button, numbers to copy.
  */
 import { near, on } from "./dom.js";
+import { _ } from "./i18n.js";
 import { Layer } from "./layer.js";
 
 /** @type {any} the lock that keeps the screen on */
@@ -51,7 +52,7 @@ function scrolled({ target }) {
 async function copy(button) {
   const live = button.closest("[data-mf-wallet]")?.querySelector("[data-mf-wallet-live]");
   const written = navigator.clipboard.writeText(button.dataset.mfCopyWords ?? "");
-  const words = await written.then(() => "Copied.", () => "Couldn’t copy."); // prettier-ignore
+  const words = await written.then(() => _("Copied."), () => _("Couldn’t copy.")); // prettier-ignore
   if (live) live.textContent = words;
 }
 

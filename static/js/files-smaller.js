@@ -3,6 +3,7 @@
  */
 
 import { cleaned, endingOf, lay, pathOf } from "./files-names.js";
+import { _ } from "./i18n.js";
 
 /** @typedef {{ width: number, height: number }} Size in pixels, as displayed */
 
@@ -13,9 +14,9 @@ const MARGIN = 0.95;
 const LONGEST_SIDE = 1000; // below this, text in a photographed letter is unreadable
 const MOST_DRAWN = 4096 * 4096; // Safari's limit on phones; larger images silently come out empty
 const MOST_OPENED = 120e6; // pixels that fit in a phone's memory
-const ON_YOUR_DEVICE = "Make it smaller on your device, then select it again.";
-const GONE = "This file can no longer be read. Select it again.";
-const UNOPENED = `This browser can’t open this photo. ${ON_YOUR_DEVICE}`;
+const ON_YOUR_DEVICE = _("Make it smaller on your device, then select it again.");
+const GONE = _("This file can no longer be read. Select it again.");
+const UNOPENED = `${_("This browser can’t open this photo.")} ${ON_YOUR_DEVICE}`;
 
 /** @param {string} name @returns {string} */
 function asJpeg(name) {
@@ -41,10 +42,10 @@ export async function smaller(file, maxSize) {
   const original = await opened(file);
   const before = { width: original.naturalWidth, height: original.naturalHeight };
   if (before.width * before.height > MOST_OPENED)
-    throw new Error(`This photo is too large for this browser. ${ON_YOUR_DEVICE}`);
+    throw new Error(`${_("This photo is too large for this browser.")} ${ON_YOUR_DEVICE}`);
   const { blob, ...after } = await shrunk(file, before, MARGIN * Math.min(maxSize, file.size));
   if (!alike(original, after, await opened(blob)))
-    throw new Error(`This browser can’t reduce this photo without damaging it. ${ON_YOUR_DEVICE}`);
+    throw new Error(`${_("This browser can’t reduce this photo without damaging it.")} ${ON_YOUR_DEVICE}`);
   const result = new File([blob], asJpeg(file.name), { type: blob.type, lastModified: file.lastModified });
   lay(result, pathOf(file).join("/"));
   return { file: result, before, after };
@@ -58,7 +59,7 @@ async function mustBePhoto(file) {
   const head = await file.slice(0, 12).arrayBuffer().catch(sentence(GONE));
   if (!head.byteLength) throw new Error(GONE);
   if (!PHOTO_BYTES.test(String.fromCharCode(...new Uint8Array(head))))
-    throw new Error(`This is not a photo. ${ON_YOUR_DEVICE}`);
+    throw new Error(`${_("This is not a photo.")} ${ON_YOUR_DEVICE}`);
 }
 
 /** @param {string} message @returns {(cause: unknown) => never} */
@@ -104,7 +105,7 @@ async function fitted(bitmap, target) {
     scale *= Math.min(0.9, Math.sqrt(target / blob.size));
     qualities = QUALITIES.slice(-1);
   }
-  throw new Error(`This photo can’t be made small enough here. ${ON_YOUR_DEVICE}`);
+  throw new Error(`${_("This photo can’t be made small enough here.")} ${ON_YOUR_DEVICE}`);
 }
 
 /**

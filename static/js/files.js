@@ -4,8 +4,10 @@
 
 import { cleaned, endingOf, lay, pathOf } from "./files-names.js";
 import { canShrink } from "./files-smaller.js";
+import { _, filled, ngettext } from "./i18n.js";
 
 export { inOrder } from "./files-names.js";
+export { belongsToDisc, endingByContent, isDisc, rightName } from "./files-types.js";
 export { canShrink, smaller } from "./files-smaller.js";
 
 /**
@@ -15,7 +17,7 @@ export { canShrink, smaller } from "./files-smaller.js";
 /** @typedef {{ code: "bad-name" | "type-not-allowed" | "empty-file" | "too-large", message: string }} Refusal */
 
 const MB = 1024 * 1024;
-const JUNK = /^(\.DS_Store|Thumbs\.db|desktop\.ini|~\$.*)$/i;
+const JUNK = /^(\.DS_Store|Thumbs\.db|desktop\.ini|\._.*|~\$.*)$/i;
 const NAMELESS = /^(image|blob)?(\.\w+)?$/i;
 /** @type {Record<string, string>} */
 const ENDINGS = {
@@ -41,19 +43,21 @@ export const visible = (files) => [...files].filter((file) => !hidden(pathOf(fil
 
 /**
  * Returns the dropped files, and all files in dropped folders. Must be called while the drop event is being handled:
- * the list is empty afterwards.
+ * the list is empty afterwards. An attachment dragged from a mail program may have an entry that cannot be read
+ * although the file itself can.
  * @param {DataTransfer} transfer
  * @param {(path: string) => void} unread called for each unreadable file or folder
  * @returns {Promise<File[]>}
  */
 export async function gather(transfer, unread = () => {}) {
   const items = [...transfer.items].filter((item) => item.kind === "file");
-  const dropped = items.map((item) => item.webkitGetAsEntry() ?? item.getAsFile());
+  const dropped = items.map((item) => ({ entry: item.webkitGetAsEntry(), file: item.getAsFile?.() ?? null }));
   /** @type {File[]} */
   const files = [];
-  for (const one of dropped) {
-    if (one instanceof File) files.push(one);
-    else if (one) for await (const file of walk(one, unread)) files.push(file);
+  for (const { entry, file } of dropped) {
+    const instead = (/** @type {string} */ path) => (entry?.isFile && file ? files.push(file) : unread(path));
+    if (entry) for await (const one of walk(entry, instead)) files.push(one);
+    else if (file) files.push(file);
   }
   return files;
 }
@@ -97,11 +101,11 @@ export function pasted({ clipboardData }) {
   const text = clipboardData?.getData("text/plain").trim();
   // Word and Excel add an image of the text
   if (text && files.every(({ name }) => NAMELESS.test(name) && name !== text)) return [];
-  return files.map((file) => (NAMELESS.test(file.name) ? dated("Pasted", file, Date.now()) : file));
+  return files.map((file) => (NAMELESS.test(file.name) ? dated(_("Pasted"), file, Date.now()) : file));
 }
 
 /** @param {File} file @returns {File} */
-export const photo = (file) => dated("Photo", file, file.lastModified || Date.now());
+export const photo = (file) => dated(_("Photo"), file, file.lastModified || Date.now());
 
 const given = new Set();
 
@@ -118,30 +122,33 @@ function dated(word, file, time) {
 
 /* Checks made before the upload; the server repeats them */
 
-/** @param {File} file @param {Rules} rules @returns {Refusal | null} */
-export function refusal(file, { accepts, acceptsWords, maxSize, one }) {
-  const ending = endingOf(file.name);
+/**
+ * @param {File} file @param {Rules} rules @param {string} [name] under which it will be accepted
+ * @returns {Refusal | null}
+ */
+export function refusal(file, { accepts, acceptsWords, maxSize, one }, name = file.name) {
+  const ending = endingOf(name);
   if (!/[\p{L}\p{M}\p{N}\p{P}\p{S}]/u.test(cleaned(file.name)))
-    return { code: "bad-name", message: "This file has no usable name. Rename it, then select it again." };
+    return { code: "bad-name", message: _("This file has no usable name. Rename it, then select it again.") };
   if (!accepts.includes(ending)) {
-    const which = ending ? `${ending} files` : "Files without an extension such as .pdf";
-    return {
-      code: "type-not-allowed",
-      message: `${which} can’t be added to this ${one}. You can add ${acceptsWords}.`,
-    };
+    const message = ending
+      ? _("%(ending)s files can’t be added to this %(record)s. You can add %(accepted)s.")
+      : _("Files without an extension such as .pdf can’t be added to this %(record)s. You can add %(accepted)s.");
+    return { code: "type-not-allowed", message: filled(message, { ending, record: one, accepted: acceptsWords }) };
   }
   if (!file.size)
-    return { code: "empty-file", message: "This file is empty. Check it on your device, then select it again." };
+    return { code: "empty-file", message: _("This file is empty. Check it on your device, then select it again.") };
   return file.size > maxSize ? tooLarge(file, maxSize) : null;
 }
 
 /** @param {File} file @param {number} maxSize @returns {Refusal} */
 function tooLarge(file, maxSize) {
   const [limit, size] = [sizeWords(maxSize), sizeWords(file.size)];
-  const [what, todo] = canShrink(file) ? ["photo", "Make it smaller"] : ["file", "Make it smaller or split it"];
-  const found = size === limit ? `slightly over ${limit}` : size;
-  const message = `This ${what} is ${found}. The limit is ${limit}. ${todo}, then try again.`;
-  return { code: "too-large", message };
+  const message = canShrink(file)
+    ? _("This photo is %(size)s. The limit is %(limit)s. Make it smaller, then try again.")
+    : _("This file is %(size)s. The limit is %(limit)s. Make it smaller or split it, then try again.");
+  const found = size === limit ? _("slightly over %(limit)s", { limit }) : size;
+  return { code: "too-large", message: filled(message, { size: found, limit }) };
 }
 
 const languages = globalThis.navigator?.languages.filter((language) => /^en\b/.test(language)) ?? [];
@@ -153,7 +160,7 @@ const written = (number, digits) =>
 
 /** @param {number} bytes @returns {string} "1.8 MB", rounded as the server does */
 export function sizeWords(bytes) {
-  if (bytes < 1024) return `${written(bytes, 0)} byte${bytes === 1 ? "" : "s"}`;
+  if (bytes < 1024) return ngettext("%(num)s byte", "%(num)s bytes", bytes, { num: written(bytes, 0) });
   const [number, unit] = bytes < MB ? [bytes / 1024, "KB"] : [bytes / MB, "MB"];
   return `${written(number, number >= 10 ? 0 : 1)} ${unit}`;
 }

@@ -3,6 +3,7 @@
  */
 import { announce, near, on } from "./dom.js";
 import { htmx, listen } from "./host.js";
+import { _ } from "./i18n.js";
 
 const CALM_AFTER = 3_000; // milliseconds a tab must be hidden before its widgets refresh
 /** @type {BroadcastChannel | undefined} to other tabs */
@@ -71,10 +72,10 @@ function offer(body) {
   const words = document.createElement("p");
   const button = document.createElement("button");
   Object.assign(line, { className: "mf-notice mf-notice-warning" });
-  Object.assign(button, { className: "mf-button mf-small", type: "button", textContent: "Show changes" });
+  Object.assign(button, { className: "mf-button mf-small", type: "button", textContent: _("Show changes") });
   button.setAttribute("data-mf-show-changes", "");
   button.setAttribute("data-mf-action", "changes");
-  words.textContent = "This list has changed.";
+  words.textContent = _("This list has changed.");
   line.append(words, button);
   body.prepend(line);
   announce(words.textContent, body);

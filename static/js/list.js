@@ -4,6 +4,7 @@
 import { announce, near } from "./dom.js";
 import { refresh } from "./fresh.js";
 import { listen } from "./host.js";
+import { _, ngettext } from "./i18n.js";
 import { isWritten } from "./unsaved.js";
 import { pending } from "./upload.js";
 
@@ -19,7 +20,24 @@ const selecting = new Set();
 const ticks = (results) =>
   [...results.querySelectorAll("input[name=file_ids]")].map((one) => /** @type {HTMLInputElement} */ (one));
 /** @param {number} count */
-const documents = (count) => `${count.toLocaleString()} document${count === 1 ? "" : "s"}`;
+function chosenWords(count) {
+  const num = count.toLocaleString();
+  return {
+    documents: ngettext("%(num)s document", "%(num)s documents", count, { num }),
+    selected: ngettext("%(num)s selected", "%(num)s selected", count, { num }),
+    aloud: ngettext("%(num)s document selected.", "%(num)s documents selected.", count, { num }),
+  };
+}
+
+/** @param {number} count */
+function everyWords(count) {
+  const num = count.toLocaleString();
+  return {
+    documents: ngettext("All %(num)s document", "All %(num)s documents", count, { num }),
+    selected: ngettext("All %(num)s selected", "All %(num)s selected", count, { num }),
+    aloud: ngettext("All %(num)s document selected.", "All %(num)s documents selected.", count, { num }),
+  };
+}
 
 /** @param {Element} results @param {boolean} [aloud] */
 function count(results, aloud = false) {
@@ -33,13 +51,11 @@ function count(results, aloud = false) {
   results.toggleAttribute("data-mf-some", chosen > 0);
   if (every) Object.assign(every, { checked: whole, indeterminate: chosen > 0 && !whole });
   if (more) more.hidden = !whole || !!all?.value || !results.querySelector(".mf-next-rows");
-  const words = all?.value ? (more?.textContent ?? "").replace(/^Select a/, "A") : documents(chosen);
+  const words = all?.value ? everyWords(Number(more?.dataset.mfChooseAll)) : chosenWords(chosen);
   results
     .querySelectorAll("[data-mf-chosen]")
-    .forEach(
-      (one) => (one.textContent = one.closest(".mf-ask") ? words : `${words.replace(/ documents?$/, "")} selected`),
-    );
-  if (aloud) announce(`${words} selected.`, results);
+    .forEach((one) => (one.textContent = one.closest(".mf-ask") ? words.documents : words.selected));
+  if (aloud) announce(words.aloud, results);
 }
 
 /** @param {Element} results @param {boolean} checked */
@@ -78,7 +94,14 @@ function countMarks(body) {
   const marked = body.querySelectorAll("[data-mf-mark]:checked").length;
   const line = /** @type {HTMLElement} */ (body.querySelector("[data-mf-marked]"));
   line.dataset.mfNone ??= line.textContent ?? "";
-  return (line.textContent = marked ? `${documents(marked)} will move to trash when you save.` : line.dataset.mfNone);
+  const num = marked.toLocaleString();
+  const words = ngettext(
+    "%(num)s document will move to trash when you save.",
+    "%(num)s documents will move to trash when you save.",
+    marked,
+    { num },
+  );
+  return (line.textContent = marked ? words : line.dataset.mfNone);
 }
 
 /** @param {Element} results shows the boxes, or hides them and clears the selection */
@@ -149,7 +172,7 @@ function submitted(event) {
   const field = /** @type {HTMLInputElement | null} */ (form.querySelector("[name=csrf_token]"));
   if (field && token) field.value = token;
   form.target = prints || pending() || isWritten(doc) ? "_blank" : ""; // in this tab it would interrupt the uploads
-  announce(prints ? "Opening the print view in a new tab." : "Download started.", form);
+  announce(prints ? _("Opening the print view in a new tab.") : _("Download started."), form);
 }
 
 /* The URL follows the search on our own pages */

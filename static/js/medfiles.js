@@ -11,6 +11,7 @@ import * as focus from "./focus.js";
 import * as fresh from "./fresh.js";
 import * as guard from "./guard.js";
 import { bring, listen } from "./host.js";
+import { _ } from "./i18n.js";
 import * as layout from "./layout.js";
 import * as list from "./list.js";
 import * as menus from "./menus.js";
@@ -67,10 +68,10 @@ async function copy(button) {
   try {
     await navigator.clipboard.writeText(field.value);
     const words = /** @type {HTMLElement} */ (button.querySelector("span"));
-    words.textContent = "Copied";
-    announce("Copied.");
+    words.textContent = _("Copied");
+    announce(_("Copied."));
   } catch {
-    announce("Couldn’t copy. The text is selected so you can copy it yourself.");
+    announce(_("Couldn’t copy. The text is selected so you can copy it yourself."));
   }
 }
 

@@ -109,7 +109,7 @@ export class Dicom {
     const change = (/** @type {string} */ url) => zoom.address(url, frame, this.window);
     const next = /** @type {HTMLImageElement} */ (shown.cloneNode());
     next.loading = "eager"; // lazy images outside the page never load
-    next.alt = shown.alt.replace(/\d+ of/, `${frame} of`);
+    next.alt = shown.alt.replace(/\d+/, String(frame));
     next.srcset = zoom.eachAddress(shown.srcset, change);
     next.src = change(shown.src);
     if (!this.playing) this.late = setTimeout(() => turn === this.asked && (holder.dataset.mfPicture = "loading"), 400);

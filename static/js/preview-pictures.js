@@ -2,6 +2,7 @@
  * Images rendered by the server: loading, retries while it is busy, failures.
  */
 import { near, on } from "./dom.js";
+import { _ } from "./i18n.js";
 
 const TRIES = 6;
 const LONGEST_WAIT = 15; // seconds
@@ -45,11 +46,11 @@ function explain(frame, words) {
 
 /** @param {Response} answer @returns {string} the server's message */
 function reason(answer) {
-  if (answer.status === 401) return "You were signed out. Sign in again to see this picture.";
+  if (answer.status === 401) return _("You were signed out. Sign in again to see this picture.");
   try {
     return JSON.parse(answer.headers.get("HX-Trigger") ?? "")["documents:error"].message;
   } catch {
-    return "This picture could not be shown.";
+    return _("This picture could not be shown.");
   }
 }
 
@@ -93,7 +94,7 @@ async function failed(picture) {
   const tried = tries.get(picture) ?? 0;
   const comes = answer?.ok || [429, 503].includes(answer?.status ?? 0);
   if (!picture.isConnected || picture.src !== new URL(picture.src, location.href).href) return;
-  if (!answer) return explain(frame, "Can’t reach the server. Check your connection.");
+  if (!answer) return explain(frame, _("Can’t reach the server. Check your connection."));
   if (!comes || tried >= TRIES) return explain(frame, reason(answer));
   tries.set(picture, tried + 1);
   mark(frame, "busy");

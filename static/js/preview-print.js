@@ -2,6 +2,7 @@
  * The print page: ready once every image has loaded.
  */
 import { near, on } from "./dom.js";
+import { _, ngettext } from "./i18n.js";
 
 /** @param {HTMLElement} page */
 function tell(page) {
@@ -9,8 +10,13 @@ function tell(page) {
   const open = frames.filter(({ dataset }) => dataset.mfPicture === "loading" || dataset.mfPicture === "busy").length;
   const failed = frames.filter(({ dataset }) => dataset.mfPicture === "failed").length;
   const line = page.querySelector("[data-mf-print-words]");
-  const missing = failed ? `${failed} ${failed === 1 ? "page" : "pages"} could not be shown. See below.` : "";
-  const words = open ? `Preparing ${frames.length - open} of ${frames.length} pages…` : missing || "Ready to print.";
+  const missing = ngettext(
+    "%(num)s page could not be shown. See below.",
+    "%(num)s pages could not be shown. See below.",
+    failed,
+  );
+  const preparing = _("Preparing %(done)s of %(pages)s pages…", { done: frames.length - open, pages: frames.length });
+  const words = open ? preparing : failed ? missing : _("Ready to print.");
   if (line && line.textContent !== words) line.textContent = words;
   page.querySelector("[data-mf-print]")?.toggleAttribute("disabled", open > 0);
 }

@@ -1,6 +1,7 @@
 /**
  * The rail of the preview: a small picture of every page beside the stage.
  */
+import { _ } from "./i18n.js";
 import * as zoom from "./preview-zoom.js";
 
 /** @typedef {import("./preview-stage.js").Stage} Stage */
@@ -29,7 +30,7 @@ function leaf({ thumb, word }, number) {
   Object.assign(picture, { alt: "", loading: "lazy", decoding: "async", src: zoom.address(thumb, number) });
   tile.className = "mf-look-sheet";
   words.textContent = String(number);
-  button.setAttribute("aria-label", `${word} ${number}`);
+  button.setAttribute("aria-label", _("%(page)s %(number)s", { page: word, number }));
   tile.append(picture);
   button.append(tile, words);
   return button;

@@ -2,6 +2,7 @@
  * The stage of the preview: pages or one image, zoom and rotation.
  */
 import { announce } from "./dom.js";
+import { _ } from "./i18n.js";
 import * as gestures from "./preview-gestures.js";
 import * as rail from "./preview-rail.js";
 import * as zoom from "./preview-zoom.js";
@@ -26,7 +27,7 @@ export class Stage {
     this.column = find("column");
     this.rail = /** @type {HTMLElement | null} */ (root.querySelector("[data-mf-rail]"));
     this.kind = root.dataset.mfKind ?? "image";
-    const { mfPages, mfPage, mfWidth, mfHeight, mfPageWord = "Page", mfThumbSrc = "" } = this.element.dataset;
+    const { mfPages, mfPage, mfWidth, mfHeight, mfPageWord = _("Page"), mfThumbSrc = "" } = this.element.dataset;
     this.pages = Number(mfPages);
     this.page = Number(mfPage);
     this.word = mfPageWord;
@@ -129,7 +130,7 @@ export class Stage {
     else this.root.dispatchEvent(new CustomEvent("mf:frame", { detail: wanted }));
     const field = /** @type {HTMLInputElement | null} */ (this.root.querySelector("[data-mf-page-field]"));
     if (field) field.value = String(wanted);
-    announce(`${this.word} ${wanted} of ${this.pages}`, this.root);
+    announce(_("%(page)s %(number)s of %(pages)s", { page: this.word, number: wanted, pages: this.pages }), this.root);
   }
 
   /** Updates the current page: the one navigated to or, after scrolling, the one at a third of the stage's height. */
@@ -239,7 +240,8 @@ export class Stage {
     if (!this.fit) this.fit = "page";
     this.refit();
     if (this.paged) this.show(page);
-    announce(this.quarters ? `Rotated ${this.quarters * 90} degrees` : "Upright", this.root);
+    const degrees = this.quarters * 90;
+    announce(degrees ? _("Rotated %(degrees)s degrees", { degrees }) : _("Upright"), this.root);
   }
 
   /** @param {number} scale */
@@ -267,7 +269,7 @@ export class Stage {
     const percent = this.root.querySelector("[data-mf-percent]");
     const words = `${Math.round(this.scale * 100)}%`;
     if (percent) percent.textContent = words;
-    percent?.setAttribute("aria-label", `${words}, show at 100%`);
+    percent?.setAttribute("aria-label", _("%(zoom)s, show at 100%", { zoom: words }));
     for (const name of ["width", "page"])
       this.root.querySelector(`[data-mf-zoom=${name}]`)?.setAttribute("aria-pressed", String(this.fit === name));
     const { scrollWidth, clientWidth, scrollHeight, clientHeight } = this.element;
@@ -275,7 +277,7 @@ export class Stage {
   }
 
   tell() {
-    announce(`Zoom ${Math.round(this.scale * 100)} percent`, this.root);
+    announce(_("Zoom %(percent)s percent", { percent: Math.round(this.scale * 100) }), this.root);
   }
 
   listen() {

@@ -5,6 +5,7 @@
 import { announce, near, on } from "./dom.js";
 import { fit } from "./fit.js";
 import { htmx } from "./host.js";
+import { _ } from "./i18n.js";
 import { Layer } from "./layer.js";
 import { Dicom } from "./preview-dicom.js";
 import * as details from "./preview-details.js";
@@ -45,10 +46,16 @@ export function bodyOf(source) {
 /** @param {Element | null | undefined} body */
 const dialogOf = (body) => /** @type {HTMLDialogElement | null | undefined} */ (body?.closest("dialog"));
 
+/** @param {Element} source @returns {string} URL of the preview */
+const addressOf = (source) => source.getAttribute("hx-get") ?? source.getAttribute("href") ?? "";
+/** @param {Element} source @returns {string} the document's name */
+const nameOf = (source) =>
+  source.getAttribute("data-mf-look-name") ?? (source.textContent ?? "").replace(/\s+/g, " ").trim();
+
 /* Opening, waiting, failing */
 
-/** @param {HTMLElement} source the pressed control */
-function pressed(source) {
+/** @param {HTMLElement} source the pressed control; a link without hx-get is requested here @param {Event} event */
+function pressed(source, event) {
   const body = bodyOf(source);
   const dialog = dialogOf(body);
   if (!body || !dialog) return;
@@ -59,9 +66,12 @@ function pressed(source) {
   opener = source;
   openerRow = source.closest("[data-mf-row]")?.id ?? "";
   key = "stage";
-  body.replaceChildren(frame(dialog, source.dataset.mfLookName ?? ""));
+  body.replaceChildren(frame(dialog, nameOf(source)));
   if (!source.hasAttribute("commandfor") || !("commandForElement" in HTMLButtonElement.prototype)) dialog.showModal();
   layer.enter();
+  if (source.hasAttribute("hx-get")) return;
+  event.preventDefault();
+  htmx().ajax("GET", addressOf(source), { source, target: body, swap: "innerHTML" });
 }
 
 /**
@@ -97,26 +107,19 @@ export function failed(source, status, words, after, signIn) {
   const body = bodyOf(source);
   const dialog = dialogOf(body);
   if (!body || !dialog || isOld(source)) return;
-  const { mfLookName = "" } = /** @type {HTMLElement} */ (source).dataset;
-  const url = source.getAttribute("hx-get") ?? "";
+  const [url, name] = [addressOf(source), nameOf(source)];
   dialog.removeAttribute("data-mf-slow");
   stop();
-  body.replaceChildren(frame(dialog, mfLookName));
-  const find = (/** @type {string} */ name) => /** @type {HTMLElement} */ (body.querySelector(`[data-mf-${name}]`));
+  body.replaceChildren(frame(dialog, name));
+  const find = (/** @type {string} */ part) => /** @type {HTMLElement} */ (body.querySelector(`[data-mf-${part}]`));
   const retry = find("again");
-  for (const [name, value] of [
-    ["hx-get", url],
-    ["hx-target", "closest .mf-look-body"],
-    ["hx-swap", "innerHTML"],
-    ["data-mf-look", ""],
-    ["data-mf-look-name", mfLookName],
-  ])
-    retry.setAttribute(name, value);
+  const asks = { "hx-get": url, "hx-target": "closest .mf-look-body", "hx-swap": "innerHTML", "data-mf-look": "" };
+  Object.entries({ ...asks, "data-mf-look-name": name }).forEach((pair) => retry.setAttribute(...pair));
   htmx().process(retry);
   if (status === 503 && tried++ < TRIES) return waitFor(find("status"), retry, words, after);
   find("wait").hidden = true;
   find("failed").hidden = false;
-  find("status").textContent = "Not shown";
+  find("status").textContent = _("Not shown");
   find("words").textContent = words;
   find("download").setAttribute("href", url.replace(/\/preview.*/, "/download"));
   const link = find("sign-in-again");
@@ -129,7 +132,7 @@ export function failed(source, status, words, after, signIn) {
 /** @param {HTMLElement} line @param {HTMLElement} retry @param {string} words @param {number} after */
 function waitFor(line, retry, words, after) {
   const before = tried;
-  line.textContent = `${words} Retrying…`;
+  line.textContent = _("%(reason)s Retrying…", { reason: words });
   /** @type {HTMLElement | null | undefined} */ (
     line.closest(".mf-look-in")?.querySelector("[data-mf-look-close]")
   )?.focus();
@@ -202,7 +205,7 @@ function walk(root, where) {
         : /** @type {HTMLElement | null} */ (root.querySelector(`[data-mf-key=${where}]`));
   if (link && !link.hasAttribute("aria-current")) link.click();
   else if (where === "previous" || where === "next")
-    announce(where === "next" ? "This is the last document." : "This is the first document.", root);
+    announce(where === "next" ? _("This is the last document.") : _("This is the first document."), root);
 }
 
 /** @param {Event} event the dialog was closed */
@@ -247,7 +250,7 @@ const presses = {
 /** @param {MouseEvent} event */
 function clicked(event) {
   const source = near(event, "[data-mf-look]");
-  if (source) pressed(source);
+  if (source && htmx()) pressed(source, event);
   const dialog = event.target instanceof Element && event.target.matches("dialog.mf-look") ? event.target : null;
   if (dialog && details.mayClose(dialog)) /** @type {HTMLDialogElement} */ (dialog).close();
   if (!near(event, ".mf-look-in")) return;

@@ -2,6 +2,7 @@
  * The sheet: a record beside its list, with its own URL.
  */
 import { announce, near, on } from "./dom.js";
+import { _ } from "./i18n.js";
 import { openerOf } from "./menus.js";
 import * as unsaved from "./unsaved.js";
 
@@ -69,7 +70,7 @@ addEventListener("popstate", () => {
 export function showPage(record) {
   const { mfUrl } = /** @type {HTMLElement} */ (record).dataset;
   if (mfUrl && mfUrl !== location.pathname) history.replaceState(history.state, "", mfUrl);
-  doc.title = `${record.querySelector("h1")?.textContent ?? "Record"} · medfiles`;
+  doc.title = `${record.querySelector("h1")?.textContent ?? _("Record")} · medfiles`;
   /** @type {HTMLElement | null} */ (record.querySelector("[data-mf-focus]") ?? record.querySelector("h1"))?.focus();
 }
 

@@ -3,11 +3,12 @@
  * the session.
  */
 import { near } from "./dom.js";
+import { _ } from "./i18n.js";
 import { discard, isHeld } from "./upload.js";
 import { parse, setToken } from "./upload-page.js";
 
 const doc = document;
-const QUESTION = "Discard changes?";
+const QUESTION = _("Discard changes?");
 /** @type {Set<Element>} */
 const touched = new Set();
 /** @type {WeakMap<HTMLFormElement, HTMLElement>} the button each form was submitted with */

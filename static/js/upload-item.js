@@ -1,11 +1,11 @@
 /**
  * One file of the upload queue.
  */
+import { ngettext } from "./i18n.js";
 import { newKey } from "./transfer.js";
 import { limitsOf } from "./upload-page.js";
 import { fields, makeRow } from "./upload-row.js";
 import { STATES, isActive } from "./upload-states.js";
-import { plural } from "./upload-words.js";
 
 /** @typedef {import("./upload-page.js").Widget} Widget */
 /** @typedef {import("./upload-states.js").State} State */
@@ -31,13 +31,18 @@ import { plural } from "./upload-words.js";
  * @property {import("./upload-row.js").Fields} sent
  * @property {string} stored the document's id
  * @property {File} [offer] the smaller one
+ * @property {string} becomes the name with the right extension; "" if it has it
+ * @property {boolean} agreed whether it may be added under that name
  */
 
-/** @param {HTMLElement} zone @param {Widget} widget @param {File} file @returns {Item} */
-export function newItem(zone, widget, file) {
+/**
+ * @param {HTMLElement} zone @param {Widget} widget @param {File} file
+ * @param {string} [becomes] @param {boolean} [agreed] @returns {Item}
+ */
+export function newItem(zone, widget, file, becomes = "", agreed = false) {
   const [limits, row, sent] = [limitsOf(zone), makeRow(zone, file), {}];
   const counts = { due: 0, tries: 0, waited: 0, renewed: false, uncertain: false };
-  const nothing = { request: null, samples: [], sent, stored: "" };
+  const nothing = { request: null, samples: [], sent, stored: "", becomes, agreed };
   return { file, row, widget, limits, key: newKey(), state: "refused", words: "", task: "send", ...counts, ...nothing };
 }
 
@@ -67,11 +72,8 @@ export function isIdle({ request, state, task }) {
 export function barWords(some) {
   const count = (/** @type {(item: Item) => boolean} */ wanted) => some.filter(wanted).length;
   const [moving, failed] = [count(isActive), count(({ state }) => state === "failed")];
-  if (moving) return `Adding ${plural(moving, "file")}…`;
-  return failed
-    ? `${plural(failed, "file")} could not be added`
-    : `${plural(
-        count(({ state }) => state === "held"),
-        "file",
-      )} not added yet`;
+  if (moving) return ngettext("Adding %(num)s file…", "Adding %(num)s files…", moving);
+  if (failed) return ngettext("%(num)s file could not be added", "%(num)s files could not be added", failed);
+  const held = count(({ state }) => state === "held");
+  return ngettext("%(num)s file not added yet", "%(num)s files not added yet", held);
 }

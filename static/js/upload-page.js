@@ -6,6 +6,7 @@ import { announce } from "./dom.js";
 import { fit } from "./fit.js";
 import { refresh } from "./fresh.js";
 import { htmx } from "./host.js";
+import { _ } from "./i18n.js";
 
 /** @typedef {{ accepts: string[], acceptsWords: string, maxSize: number, maxFiles: number, one: string }} Limits */
 /**
@@ -96,7 +97,7 @@ export function limitsOf({ dataset }) {
     mfAcceptsWords = "",
     mfMaxSize = "Infinity",
     mfMaxFiles = "Infinity",
-    mfOne = "record",
+    mfOne = _("record"),
   } = dataset;
   return {
     accepts: mfAccepts.split(",").filter(Boolean),
@@ -168,6 +169,19 @@ export function dispatch(widget, events) {
 
 /* Lines beside the rows */
 
+/** @param {Widget} widget @param {string} words "" removes the line */
+export function drawSkipped(widget, words) {
+  const manager = managerOf(widget);
+  manager?.querySelectorAll("[data-mf-skipped]").forEach((line) => line.remove());
+  if (!words) return;
+  const line = document.createElement("p");
+  line.className = "mf-hint";
+  line.setAttribute("data-mf-skipped", "");
+  line.textContent = words;
+  listOf(widget)?.before(line);
+  say(widget, words);
+}
+
 /** @param {string} words @param {Widget[]} waiting */
 export function drawSignedOut(words, waiting) {
   document.querySelectorAll("[data-mf-upload-signed-out]").forEach((line) => line.remove());
@@ -180,7 +194,7 @@ function signedOutLine(words, href) {
   const link = document.createElement("a");
   line.className = "mf-problem";
   line.setAttribute("data-mf-upload-signed-out", "");
-  Object.assign(link, { href, target: "_blank", rel: "noopener", textContent: "Sign in" });
+  Object.assign(link, { href, target: "_blank", rel: "noopener", textContent: _("Sign in") });
   line.append(`${words} `, link);
   return line;
 }

@@ -1,6 +1,7 @@
 /**
  * The upload queue as the rest of the page uses it: what the user does to a file, and what swaps do to the rows.
  */
+import { _, ngettext } from "./i18n.js";
 import * as page from "./upload-page.js";
 import * as store from "./upload-store.js";
 import { isUnfinished } from "./upload-item.js";

@@ -2,6 +2,7 @@
  * The row of one upload: created once from the page's template, then shown by state.
  */
 import { sizeWords } from "./files.js";
+import { _ } from "./i18n.js";
 
 /** @typedef {Record<string, string>} Fields details of a document, by name */
 /** @typedef {{ file: File, before: Size, after: Size }} Smaller */
@@ -33,7 +34,7 @@ export function release(row) {
 }
 
 /** @param {string} name */
-const ending = (name) => (/\.(\w{1,4})$/.exec(name)?.[1] ?? "File").toUpperCase();
+const ending = (name) => (/\.(\w{1,4})$/.exec(name)?.[1] ?? _("File")).toUpperCase();
 
 /** @param {HTMLElement} row @param {File} file */
 function thumbnail(row, file) {
@@ -83,6 +84,23 @@ export function makeRow(zone, file) {
     .forEach((button) => button.setAttribute("aria-describedby", status?.id ?? ""));
   describe(row, file);
   return row;
+}
+
+/** @param {HTMLElement} row @param {string} name under which the file can be added */
+export function offerName(row, name) {
+  const button = part(row, "add-as");
+  if (!button || !name) return;
+  button.textContent = `Add as ${name}`;
+  button.setAttribute("aria-label", button.textContent);
+}
+
+/** @param {HTMLElement} row @param {number} count */
+export function offerAll(row, count) {
+  const button = part(row, "add-all");
+  if (!button) return;
+  button.hidden = count < 2;
+  button.textContent = `Add all ${count}`;
+  button.setAttribute("aria-label", `Add all ${count} files under the names shown`);
 }
 
 /** @param {HTMLElement} row @param {string} words */

@@ -2,13 +2,14 @@
  * Sends the files in the upload queue: three at a time, with automatic retries, pauses when offline or signed out, and
  * cancellation of uploads that may have arrived.
  */
+import { _, ngettext } from "./i18n.js";
 import * as page from "./upload-page.js";
 import * as transfer from "./transfer.js";
 import * as store from "./upload-store.js";
 import * as view from "./upload-row.js";
 import { isIdle, isRewritten } from "./upload-item.js";
 import { isActive } from "./upload-states.js";
-import { durationWords, plural } from "./upload-words.js";
+import { durationWords } from "./upload-words.js";
 
 /** @typedef {import("./transfer.js").Answer} Answer */
 /** @typedef {import("./upload-page.js").Widget} Widget */
@@ -16,8 +17,10 @@ import { durationWords, plural } from "./upload-words.js";
 /** @typedef {import("./upload-item.js").State} State */
 /** @typedef {import("./upload-item.js").Task} Task */
 
-const UNREADABLE = "This file can no longer be read. Select it again.";
-const UNEXPECTED = "Unexpected response from the server. Check whether the file is in the list before you try again.";
+const UNREADABLE = _("This file can no longer be read. Select it again.");
+const UNEXPECTED = _(
+  "Unexpected response from the server. Check whether the file is in the list before you try again.",
+);
 
 /** @type {Promise<number> | null} */
 let renewal = null;
@@ -128,7 +131,8 @@ function stored(item, answer) {
   item.uncertain = !item.stored;
   if (!item.stored) return fail(item, UNEXPECTED);
   item.widget.added++;
-  page.say(item.widget, `${item.file.name} added.`);
+  const names = { name: item.file.name, becomes: item.becomes };
+  page.say(item.widget, item.becomes ? _("%(name)s added as %(becomes)s.", names) : _("%(name)s added.", names));
   finish(item);
 }
 
@@ -156,7 +160,7 @@ function saved(item, answer) {
 function cancelled(item, answer) {
   if (answer.status < 300) page.dispatch(item.widget, answer.events);
   page.place(answer.html, item.widget.id);
-  page.say(item.widget, `${item.file.name} canceled.`);
+  page.say(item.widget, _("%(name)s canceled.", { name: item.file.name }));
   remove(item);
 }
 
@@ -172,10 +176,10 @@ function refuse(item, answer) {
 function fail(item, words) {
   const before = {
     send: "",
-    save: "Added, but your changes could not be saved. ",
-    cancel: "This file may have been added anyway. ",
+    save: _("Added, but your changes could not be saved."),
+    cancel: _("This file may have been added anyway."),
   }[item.task];
-  store.change(item, "failed", before + words);
+  store.change(item, "failed", `${before} ${words}`.trimStart());
   page.say(item.widget, `${item.file.name}: ${item.words}`);
   rest(item.widget);
 }
@@ -192,7 +196,8 @@ async function tryLater(item, answer) {
   item.waited += delay;
   if (item.waited <= transfer.PATIENCE) return wait(item, "waiting", delay, answer.message);
   item.row.dataset.mfCode = "outage";
-  fail(item, `${answer.message} Try again in ${durationWords(Math.max(60, answer.wait / 1_000))}.`);
+  const time = durationWords(Math.max(60, answer.wait / 1_000));
+  fail(item, _("%(reason)s Try again in %(time)s.", { reason: answer.message, time }));
 }
 
 /** @param {Item} item @param {State} state @param {number} delay @param {string} [words] */
@@ -275,7 +280,13 @@ function rest(widget) {
   const own = store.itemsOf(widget);
   const failed = own.filter(({ state }) => state === "failed").length;
   if (own.some(isActive) || !widget.added) return;
-  if (widget.added + failed > 1)
-    page.say(widget, `${plural(widget.added, "file")} added${failed ? `, ${failed} could not be added` : ""}.`);
+  const added = ngettext("%(num)s file added.", "%(num)s files added.", widget.added);
+  const some = ngettext(
+    "%(num)s file added, %(failed)s could not be added.",
+    "%(num)s files added, %(failed)s could not be added.",
+    widget.added,
+    { failed },
+  );
+  if (widget.added + failed > 1) page.say(widget, failed ? some : added);
   widget.added = 0;
 }

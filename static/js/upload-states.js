@@ -1,6 +1,7 @@
 /**
  * The states of a file in the upload queue, in one table.
  */
+import { _ } from "./i18n.js";
 import { rate } from "./transfer.js";
 import { progressWords } from "./upload-words.js";
 
@@ -9,7 +10,9 @@ import { progressWords } from "./upload-words.js";
  * @typedef {"refused" | "held" | "queued" | "sending" | "processing" | "waiting" | "paused" | "failed" | "cancelling"
  *   | "done"} State
  */
-/** @typedef {"add-now" | "cancel" | "dismiss" | "retry" | "smaller"} Action a button of the row */
+/**
+ * @typedef {"add-all" | "add-as" | "add-now" | "cancel" | "dismiss" | "retry" | "smaller"} Action a button of the row
+ */
 /** @typedef {{ signedOut: boolean, now: number }} Moment */
 /**
  * @typedef {object} Row of the table
@@ -28,13 +31,14 @@ const HOPELESS = ["content-mismatch", "empty-file", "infected", "type-not-allowe
 
 /** @param {Item} item @returns {boolean} */
 const isHopeless = ({ row }) => HOPELESS.includes(row.dataset.mfCode ?? "");
-const offline = "You’re offline. The upload will resume when you’re back online.";
+const offline = _("You’re offline. The upload will resume when you’re back online.");
 
 /** @type {Record<State, Row>} */
 export const STATES = {
   refused: {
     words: ({ words }) => words,
     actions: ({ row: { dataset } }) => [
+      ...(dataset.mfCode === "renamed" ? /** @type {Action[]} */ (["add-as", "add-all"]) : []),
       ...(dataset.mfCode === "too-many" ? /** @type {Action[]} */ (["retry"]) : []),
       ...("mfCanShrink" in dataset ? /** @type {Action[]} */ (["smaller"]) : []),
       "dismiss",
@@ -42,14 +46,14 @@ export const STATES = {
     tone: "danger",
   },
   held: {
-    words: ({ widget }) => (widget.mode === "view" ? "Not added yet." : "Will be added when you save."),
+    words: ({ widget }) => (widget.mode === "view" ? _("Not added yet.") : _("Will be added when you save.")),
     actions: ({ widget }) => (widget.mode === "view" ? ["add-now", "cancel"] : ["cancel"]),
     placed: true,
     unfinished: true,
     named: true,
   },
   queued: {
-    words: () => "Waiting…",
+    words: () => _("Waiting…"),
     actions: () => ["cancel"],
     active: true,
     placed: true,
@@ -65,7 +69,7 @@ export const STATES = {
     named: true,
   },
   processing: {
-    words: () => "Processing…",
+    words: () => _("Processing…"),
     actions: () => ["cancel"],
     active: true,
     placed: true,
@@ -74,7 +78,10 @@ export const STATES = {
     named: true,
   },
   waiting: {
-    words: ({ due, words }, { now }) => `${words} Retrying in ${Math.max(1, Math.ceil((due - now) / 1_000))} s.`,
+    words: ({ due, words }, { now }) => {
+      const seconds = Math.max(1, Math.ceil((due - now) / 1_000));
+      return _("%(reason)s Retrying in %(seconds)s s.", { reason: words, seconds });
+    },
     actions: () => ["retry", "cancel"],
     tone: "warning",
     active: true,
@@ -82,7 +89,7 @@ export const STATES = {
     named: true,
   },
   paused: {
-    words: (_, { signedOut }) => (signedOut ? "Paused. Sign in again to continue." : offline),
+    words: (item, { signedOut }) => (signedOut ? _("Paused. Sign in again to continue.") : offline),
     actions: () => ["retry", "cancel"],
     tone: "warning",
     active: true,
@@ -97,14 +104,14 @@ export const STATES = {
     named: true,
   },
   cancelling: {
-    words: () => "Cancelling…",
+    words: () => _("Cancelling…"),
     actions: () => [],
     active: true,
     moving: true,
     bar: -1,
   },
   done: {
-    words: ({ task }) => (task === "save" ? "Added. Saving your changes…" : "Added."),
+    words: ({ task }) => (task === "save" ? _("Added. Saving your changes…") : _("Added.")),
     actions: () => [],
     tone: "ok",
     named: true,
@@ -118,10 +125,13 @@ export function stateWords(item, signedOut = false, now = Date.now()) {
 
 /** @param {Item} item @returns {{ state: State, tone: string, actions: Action[], moving: boolean, named: boolean }} */
 export function looks(item) {
-  const { actions, tone = "", moving = false, named = false } = STATES[item.state];
+  const { actions, tone: usual = "", moving = false, named = false } = STATES[item.state];
+  const tone = isOffered(item) ? "" : usual;
   return { state: item.state, tone, actions: actions(item), moving, named: named && !isHopeless(item) };
 }
 
+/** @param {Item} item @returns {boolean} whether it can be added under another name */
+export const isOffered = ({ state, row }) => state === "refused" && row.dataset.mfCode === "renamed";
 /** @param {Item} item */
 export const isActive = ({ state }) => !!STATES[state].active;
 /** @param {Item} item */

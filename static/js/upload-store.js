@@ -2,6 +2,7 @@
  * The files in the upload queue and their states, as the page shows them.
  * They are kept in memory, not in the page, so that no swap loses a file.
  */
+import { _ } from "./i18n.js";
 import * as page from "./upload-page.js";
 import * as view from "./upload-row.js";
 import { barWords, isIdle, isUnfinished } from "./upload-item.js";
@@ -12,7 +13,7 @@ import { roomAgainWords, roomWords } from "./upload-words.js";
 /** @typedef {import("./upload-item.js").Item} Item */
 /** @typedef {import("./upload-item.js").State} State */
 
-export const SIGNED_OUT = "You were signed out. Sign in again in another tab. Your files will stay here.";
+export const SIGNED_OUT = _("You were signed out. Sign in again in another tab. Your files will stay here.");
 export const session = { signedOut: false };
 
 /** @type {Item[]} */

@@ -2,34 +2,62 @@
  * Messages of the upload queue.
  */
 import { sizeWords } from "./files.js";
+import { _, ngettext } from "./i18n.js";
 
 /** @type {Record<number, string>} */
 const WORDS = {
-  0: "Can’t reach the server.",
-  401: "You were signed out.",
-  403: "You can’t add documents here.",
-  404: "This record no longer exists.",
-  408: "The connection was too slow.",
-  409: "This file wasn’t added because something changed in the meantime. Check the list, then try again.",
-  413: "This file is too large.",
-  415: "This type of file can’t be added here.",
-  429: "Too many uploads at once.",
-  502: "The server is unavailable.",
-  503: "The server is busy.",
-  504: "The server took too long.",
+  0: _("Can’t reach the server."),
+  401: _("You were signed out."),
+  403: _("A firewall or proxy between you and the server blocked this file. Contact your administrator."),
+  407: _("A proxy between you and the server asks you to sign in first."),
+  404: _("This record no longer exists."),
+  408: _("The connection was too slow."),
+  409: _("This file wasn’t added because something changed in the meantime. Check the list, then try again."),
+  413: _("A proxy between you and the server doesn’t let files of this size through. Contact your administrator."),
+  415: _("This type of file can’t be added here."),
+  429: _("Too many uploads at once."),
+  502: _("The server is unavailable."),
+  503: _("The server is busy."),
+  504: _("The server took too long."),
+  511: _("This network asks you to sign in first."),
+  520: _("The proxy got no answer from the server."),
+  521: _("The proxy can’t reach the server."),
+  522: _("The proxy can’t reach the server."),
+  523: _("The proxy can’t reach the server."),
+  524: _("The server took too long."),
+  530: _("The proxy can’t reach the server."),
 };
 
-/** @param {number} status @returns {string} for a response without its own message */
+/** @param {number} status @returns {string} for a response without its own message, which a proxy may have sent */
 export const statusWords = (status) =>
-  WORDS[status] ?? (status >= 500 ? "Something went wrong on our end." : "The server didn’t accept this file.");
+  WORDS[status] ?? (status >= 500 ? _("Something went wrong on our end.") : _("The server didn’t accept this file."));
 
-/** @param {number} count @param {string} word */
-export const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
+/** @param {string} becomes the name under which the file can be added */
+export function renamedWords(becomes) {
+  const type = becomes.slice(becomes.lastIndexOf("."));
+  const values = { type, becomes };
+  return _("The content of this file is that of a %(type)s file. Add it under the name %(becomes)s?", values);
+}
+
+const MOST_NAMED = 3;
+/** @param {string[]} names @returns {string} about files of a CD that are no documents */
+export function skippedWords(names) {
+  const some = names.slice(0, MOST_NAMED).join(", ");
+  const rest = names.length - MOST_NAMED;
+  const listed = rest > 0 ? _("%(some)s and %(rest)s more", { some, rest }) : some;
+  return ngettext(
+    "Skipped %(num)s file of the disc that is not a document: %(listed)s.",
+    "Skipped %(num)s files of the disc that are not documents: %(listed)s.",
+    names.length,
+    { listed },
+  );
+}
 
 /** @param {number} seconds */
 export function durationWords(seconds) {
-  if (seconds < 59.5) return plural(Math.max(1, Math.round(seconds)), "second");
-  return seconds < 3_570 ? plural(Math.round(seconds / 60), "minute") : plural(Math.round(seconds / 3_600), "hour");
+  if (seconds < 59.5) return ngettext("%(num)s second", "%(num)s seconds", Math.max(1, Math.round(seconds)));
+  if (seconds < 3_570) return ngettext("%(num)s minute", "%(num)s minutes", Math.round(seconds / 60));
+  return ngettext("%(num)s hour", "%(num)s hours", Math.round(seconds / 3_600));
 }
 
 /** @param {number} bytes sent @param {number} total @param {number} speed bytes a second, 0 = not known */
@@ -40,17 +68,29 @@ export function progressWords(bytes, total, speed) {
     : percent;
 }
 
-/** @param {string} one "visit" @returns {string} "a visit" */
-const withArticle = (one) => `${/^[aeiou]/i.test(one) ? "an" : "a"} ${one}`;
+/**
+ * Returns the noun with and without its article, for languages with an article such as "a".
+ * @param {string} one "visit"
+ */
+const named = (one) => ({ record: one, a_record: `${/^[aeiou]/i.test(one) ? "an" : "a"} ${one}` });
 
 /** @param {number} count more than one @param {string} one @param {number} most @returns {string} */
-export const overflowWords = (count, one, most) => `${count} files don’t fit: ${withArticle(one)} can hold ${most}.`;
+export const overflowWords = (count, one, most) =>
+  ngettext(
+    "%(num)s file doesn’t fit: %(a_record)s can hold %(most)s.",
+    "%(num)s files don’t fit: %(a_record)s can hold %(most)s.",
+    count,
+    { most, ...named(one) },
+  );
 
 /** @param {string} one @returns {string} message for a file that was refused because the record was full */
-export const roomAgainWords = (one) => `This ${one} now has room for this file. Try again to add it.`;
+export const roomAgainWords = (one) =>
+  _("This %(record)s now has room for this file. Try again to add it.", { record: one });
 
 /** @param {string} one @param {number} free remaining capacity of the record @param {number} most @returns {string} */
 export function roomWords(one, free, most) {
-  if (free <= 0) return `This ${one} is full (${most} of ${most}). Move a document to trash, then try again.`;
-  return `This file doesn’t fit: ${withArticle(one)} can hold ${most}. Cancel another file, then try again.`;
+  const values = { most, ...named(one) };
+  if (free <= 0)
+    return _("This %(record)s is full (%(most)s of %(most)s). Move a document to trash, then try again.", values);
+  return _("This file doesn’t fit: %(a_record)s can hold %(most)s. Cancel another file, then try again.", values);
 }

@@ -115,7 +115,7 @@ def follow(link: str, shown: str, instead: str = "/preview") -> Callable[[Page],
 
 
 def ready(page: Page) -> None:
-    page.locator("[data-mf-print-words]", has_text="Ready").wait_for()
+    page.locator("[data-mf-print]:enabled").wait_for()
 
 
 def without_answer(address: str, state: State) -> State:
@@ -186,7 +186,7 @@ def edited_twice(page: Page) -> None:
       data.set("notes", texts.find((text) => text !== data.get("was_notes")));
       await fetch(form.action, { method: "POST", body: data });
     }""")
-    page.get_by_label("Notes").fill("Bring the vaccination card and the list of medicines.")
+    page.locator("form.mf-form [name=notes]").fill("Bring the vaccination card and the list of medicines.")
 
 
 def document_edited_twice(page: Page) -> None:
@@ -231,7 +231,7 @@ def photo() -> FilePayload:
 
 GROWTH, LETTER, NOTE = real_file("Growth.png"), real_file("Letter.pdf"), real_file("Old note.txt")
 GROWTH_AGAIN, EMPTY = renamed(GROWTH, "Growth chart.png"), FilePayload(name="Scan.pdf", mimeType="", buffer=b"")
-SAVE, TRASH_TITLE = ".mf-form button[type=submit]", "#mf-sheet .mf-manager-head h2:text('Trash')"
+SAVE, TRASH_TITLE = ".mf-form button[type=submit]", "#mf-sheet .mf-body[data-mf-view=trash]"
 NINE = [renamed(NOTE, f"Note {number}.txt") for number in range(1, 10)]
 FILES, ROW = (GROWTH, LETTER, NOTE, real_file("Discharge summary.docx")), ".mf-upload[data-mf-state={}]"
 LIST, SHEET, BARE, LONG = at("/patients/{patient}/visits"), opened("visit"), opened("bare"), opened("long")
@@ -349,7 +349,7 @@ SIGNED_IN: Mapping[str, State] = {
     "trash": PATIENT_TRASH,
     "trash-purge": then(PATIENT_TRASH, press("[command=show-modal]", ".mf-ask[open]")),
     "people": at("/patients/{patient}/people"),
-    "people-change": then(at("/patients/{patient}/people"), press("a[href*='change=']", "h2:text('Change access')")),
+    "people-change": then(at("/patients/{patient}/people"), press("a[href*='change=']", ".mf-form .mf-buttons a")),
     "people-errors": then(at("/patients/{patient}/people"), press(SAVE, ".mf-summary")),
     "patient-shared": then(at("/patients/{theirs}"), press(".mf-give-up summary", ".mf-give-up[open]")),
     "activity": at("/patients/{patient}/activity"),

@@ -38,7 +38,9 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextmanager
-def serve(settings: Mapping[str, str], port: int = 0, stop: int = signal.SIGINT) -> Iterator[str]:
+def serve(
+    settings: Mapping[str, str], port: int = 0, stop: int = signal.SIGINT, app: str = "wsgi:app"
+) -> Iterator[str]:
     """Serve a migrated installation with these MEDFILES_* settings and yield its address, "http://127.0.0.1:…".
 
     On a free port unless one is given: a reserved one, for a server which was here before. It is stopped at once, as by
@@ -46,7 +48,7 @@ def serve(settings: Mapping[str, str], port: int = 0, stop: int = signal.SIGINT)
     """
     with _listener(port) as listener:
         bind = ["--bind", f"fd://{listener.fileno()}"]
-        command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", *bind, "wsgi:app"]
+        command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", *bind, app]
         with started(command, listener, settings, stop) as address:
             yield address
 
