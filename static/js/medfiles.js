@@ -49,7 +49,7 @@ doc.addEventListener("keydown", (event) => {
   const leave = event.key === "Escape" && near(event, ".mf-edit")?.querySelector("[data-mf-cancel-edit]");
   if (leave) {
     event.preventDefault(); // keep the sheet open
-    if (!unsaved.isWritten(near(event, ".mf-doc")) || unsaved.mayLose()) /** @type {HTMLElement} */ (leave).click();
+    if (!unsaved.isWritten(near(event, ".mf-doc, .mf-look-details")) || unsaved.mayLose()) /** @type {HTMLElement} */ (leave).click();
     return;
   }
 });
