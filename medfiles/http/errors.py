@@ -244,7 +244,7 @@ def explained(error: Exception) -> Refusal:
         headers = {"Retry-After": RETRY_SECONDS} if row.status in (429, 503) else {}
     message = error.message if isinstance(error, MedfilesError) else gettext(row.message)
     fields = error.fields if isinstance(error, Rejected) else {}
-    api_message = "" if isinstance(error, MedfilesError) else gettext(row.api_message)
+    api_message = gettext(row.api_message) if message == gettext(row.message) else ""
     return Refusal(row.status, row.name, message, headers, fields, api_message)
 
 
