@@ -145,7 +145,7 @@ ERRORS = (
     ErrorType(NotChecked, 422, "The content could not be checked safely."),
     ErrorType(
         NoPreview, 422, "It cannot be shown as pictures, text or a table.",
-        sample="This PDF is protected with a password. Download it to open it with the password.",
+        sample="This PDF is locked with a password. Download it to open it with the password.",
     ),
     ErrorType(
         errors.Infected, 422,

@@ -79,3 +79,12 @@ export function start() {
     true,
   );
 }
+
+/** @param {HTMLElement} button shows the details where there is no room for them, and hides them where there is */
+export function toggle(button) {
+  const root = button.closest(".mf-look-in");
+  const panel = root?.querySelector(".mf-look-side");
+  const shows = !panel?.checkVisibility();
+  root?.setAttribute("data-mf-panel-is", shows ? "open" : "closed");
+  button.setAttribute("aria-expanded", String(shows));
+}

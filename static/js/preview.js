@@ -88,8 +88,7 @@ function walkFrom(dialog, source) {
 function frame(dialog, name) {
   const template = /** @type {HTMLTemplateElement} */ (dialog.querySelector(":scope > template"));
   const whole = /** @type {DocumentFragment} */ (doc.importNode(template.content, true));
-  const title = whole.querySelector("[data-mf-name]");
-  if (title) title.textContent = name;
+  whole.querySelector("[data-mf-name]")?.replaceChildren(name);
   return whole;
 }
 
@@ -220,12 +219,9 @@ function closed({ target }) {
   dialog.removeAttribute("data-mf-slow");
   if (doc.activeElement && doc.activeElement !== doc.body) return;
   const place = dialog.closest(".mf-body, .mf-manager, .mf-main");
-  const row = openerRow && doc.getElementById(openerRow);
-  const next = opener?.isConnected
-    ? opener
-    : row
-      ? /** @type {HTMLElement | null} */ (row.querySelector("[data-mf-look]"))
-    : /** @type {HTMLElement | null | undefined} */ (place?.querySelector("[data-mf-look], h1, h2, a, button"));
+  const row = openerRow ? doc.getElementById(openerRow) : null;
+  const beside = row ? row.querySelector("[data-mf-look]") : place?.querySelector("[data-mf-look], h1, h2, a, button");
+  const next = /** @type {HTMLElement | null | undefined} */ (opener?.isConnected ? opener : beside);
   next?.focus();
 }
 
@@ -238,7 +234,7 @@ const presses = {
   "button[data-mf-cancel-edit]": details.cancel,
   "[data-mf-go]": (button) => stage?.go(Number(button.dataset.mfGo)),
   "[data-mf-rotate]": () => stage?.rotate(),
-  "[data-mf-panel]": (button) => togglePanel(button),
+  "[data-mf-panel]": details.toggle,
   "[data-mf-zoom]": ({ dataset: { mfZoom } }) =>
     mfZoom === "in" || mfZoom === "out"
       ? stage?.step(mfZoom === "in" ? 1 : -1)
@@ -281,15 +277,6 @@ function submitted(event) {
     stage.go(pageOf(field.value, stage.pages, stage.page));
 }
 
-/** @param {HTMLElement} button shows the details where there is no room for them, and hides them where there is */
-function togglePanel(button) {
-  const root = button.closest(".mf-look-in");
-  const panel = root?.querySelector(".mf-look-side");
-  const shows = !panel?.checkVisibility();
-  root?.setAttribute("data-mf-panel-is", shows ? "open" : "closed");
-  button.setAttribute("aria-expanded", String(shows));
-}
-
 /** @param {KeyboardEvent} event */
 function keyed(event) {
   const root = keys.aimOf(event);
@@ -309,6 +296,5 @@ export function start() {
   details.start();
   pictures.start();
   printing.start();
-  const alone = /** @type {HTMLElement | null} */ (doc.querySelector(".mf-look-alone .mf-look-in"));
-  if (alone) enhance(alone);
+  doc.querySelectorAll(".mf-look-alone .mf-look-in").forEach((alone) => enhance(/** @type {HTMLElement} */ (alone)));
 }

@@ -409,7 +409,7 @@ def test_documents_are_printed_when_their_pages_are_loaded(own_page: Page, perso
         page.get_by_role("button", name="Print", exact=True).click()
     paper = opened.value
     expect(paper.get_by_text("Ready to print.")).to_be_visible()
-    expect(paper.get_by_text("is protected with a password")).to_be_visible()
+    expect(paper.get_by_text("is locked with a password")).to_be_visible()
     paper.get_by_role("button", name="Print").click()
     expect(paper.locator("html")).to_have_attribute("data-printed", "")
     assert paper.pdf(prefer_css_page_size=True).count(b"/Type /Page\n") == 5  # what is left out, three pages, the note
