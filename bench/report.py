@@ -24,7 +24,7 @@ def shown(figure: Figure, unit: str) -> str:
 
 
 def number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.1f}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.1f}" if abs(value) >= 1 or not value else f"{value:.3f}"
 
 
 def _judgement(found: Contest) -> str:

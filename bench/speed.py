@@ -10,6 +10,7 @@ from dataclasses import replace
 from itertools import count
 
 from bench import report
+from bench.browser import LOCAL, PAGES, THROTTLED, browser
 from bench.deletion import deletions
 from bench.downloads import downloads
 from bench.ground import BARE, HANDED_ON, NGINX, OURS, Bench
@@ -21,7 +22,7 @@ from bench.slow import slow
 from bench.uploads import uploads
 from medfiles.database.session import db
 
-AIMS: Mapping[str, tuple[str, Callable[[Mapping[str, Figure]], bool]]] = {
+AIMS: dict[str, tuple[str, Callable[[Mapping[str, Figure]], bool]]] = {
     "Upload 100 KiB, 1 client": (
         "≥ 0.45 × bare Flask",
         lambda of: of[OURS].median >= 0.45 * of[BARE].median,
@@ -46,10 +47,22 @@ AIMS: Mapping[str, tuple[str, Callable[[Mapping[str, Figure]], bool]]] = {
     "Memory of a worker, 4 × 20 MiB to disk": ("≤ 16 MiB", lambda of: of[OURS].most <= 16),
     "Memory of a worker, 4 × 20 MiB to an object store": ("≤ 64 MiB", lambda of: of[OURS].most <= 64),
 }
+IN_BROWSER: Mapping[str, tuple[str, Callable[[Mapping[str, Figure]], bool]]] = {
+    "Largest Contentful Paint": (
+        "≤ 800 ms, throttled ≤ 2,500 ms",
+        lambda of: of[LOCAL].median <= 800 and of[THROTTLED].median <= 2500,
+    ),
+    "Interaction to Next Paint": ("throttled ≤ 200 ms", lambda of: of[THROTTLED].median <= 200),
+    "Cumulative Layout Shift": ("≤ 0.02", lambda of: max(figure.most for figure in of.values()) <= 0.02),
+    "Requests before first paint": ("≤ 8", lambda of: max(figure.most for figure in of.values()) <= 8),
+    "Kilobytes received": ("≤ 150 KB", lambda of: of[LOCAL].median <= 150),
+}
+AIMS |= {f"{what} of {page}": aim for what, aim in IN_BROWSER.items() for page in PAGES}
 PARTS = {
     "upload": uploads,
     "download": downloads,
     "page": pages,
+    "browser": browser,
     "picture": pictures,
     "trash": deletions,
     "start": starts,

@@ -16,6 +16,7 @@ from medfiles.http import (
     current,
     errors,
     logging,
+    parameters,
     rate_limits,
     security,
     static_files,
@@ -54,6 +55,7 @@ def create_app(environ: Mapping[str, str] | None = None, record_types: Iterable[
     capacity.init_app(app)
     rate_limits.init_app(app)
     security.init_app(app)
+    parameters.init_app(app)
     upload_check.init_app(app)
     web.init_app(app, settings)
     rate_limits.limit_sign_in(app)

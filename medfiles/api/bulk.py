@@ -59,7 +59,7 @@ def change_many() -> Response:
 )
 def archive() -> Response:
     """Download many documents as a ZIP."""
-    ids = parameters.read_id_lists([request.args.get("ids", "")])
+    ids = parameters.read_id_lists(request.args.getlist("ids"))
     if not ids or len(ids) > MOST_IDS:
         raise parameters.refused("ids", IDS, most=MOST_IDS)
     return send_archive(documents().open_across(list(dict.fromkeys(ids))))

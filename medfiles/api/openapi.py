@@ -51,7 +51,10 @@ HEADERS: Mapping[Any, Mapping[str, str]] = {  # response headers, by content or 
         "Content-Disposition": "Its name (RFC 6266)",
         "Content-Range": "With 206: which part this is, and the total number of bytes",
     },
-    "image/webp": {"ETag": "Changes with the picture"},
+    "image/webp": {
+        "ETag": "Changes with the picture",
+        "Preview-Note": "What the picture leaves out or shows differently: UTF-8, percent-encoded",
+    },
     "application/zip": {"Content-Disposition": "A file name for the ZIP", "Content-Length": "Its exact size"},
     307: {"Location": "The URL, valid for up to a minute"},
     429: RETRY_AFTER,

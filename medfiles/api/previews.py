@@ -23,9 +23,10 @@ def preview(file_id: int) -> Response:
     page = parameters.number(request.args, "page", 1, 1, 999_999)
     width = int(parameters.one_of(request.args, "width", WIDTHS, "960"))
     window = parameters.window(request.args)
-    preview = previews().describe(file_id)
+    encoding, retry = parameters.encoding(request.args), parameters.flag(request.args, "retry")
+    preview = previews().describe(file_id, encoding, retry=retry)
     if preview.is_drawn:
-        return send_picture(previews().page(file_id, page, width, window))
+        return send_picture(previews().page(file_id, page, width, window), note=preview.note)
     return reply(_shown(preview, page))
 
 

@@ -15,6 +15,7 @@ from medfiles.record_types import fields
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.document_fields import FILTER_FIELDS, UPLOAD_FIELDS, DocumentField
 from medfiles.record_types.media_types import GROUPS
+from medfiles.sandbox.encodings import NAMES as ENCODINGS
 from medfiles.sandbox.render.spec import WIDTHS
 
 MOST_IDS = 500
@@ -104,7 +105,11 @@ class _FileStart(Out):
     id: int = doc("From 1,000,000,001; never reused", 1000000001)
     entity_type: str = doc("The type of its record", "visit")
     entity_id: int = doc("Its record", 7)
-    file_name: str = doc("As sent, in Unicode NFC, 1 to 255 characters", "Referral.pdf")
+    file_name: str = doc(
+        "As sent, in Unicode NFC, 1 to 255 characters, with an extension that fits the content", "Referral.pdf"
+    )
+    original_name: str | None = doc("The name as it was sent; null if it was not recorded", "Referral.pdf")
+    renamed_from: str | None = doc("`original_name`, if its extension was missing or did not fit the content", None)
     file_type: str = doc("The media type, read from the bytes", "application/pdf")
     file_size: int = doc("In bytes", 48211)
     sha256: str | None = doc("SHA-256 of the bytes, in lowercase hexadecimal", SHA256)
@@ -307,6 +312,10 @@ class PreviewQuery(Parameters):
         "The maximum width of the picture in pixels", 960, default=960, json_schema_extra={"enum": [*WIDTHS]}
     )
     window: str = optional("For DICOM: center and width in the image's own values", "40,400", pattern=WINDOW)
+    retry: Literal["0", "1"] = optional("1: try again if an earlier attempt took too long", "0")
+    encoding: str = optional(
+        "For text: the encoding to use instead of a guessed one", "cp1252", json_schema_extra={"enum": [*ENCODINGS]}
+    )
 
 
 class CacheHeaders(Parameters):

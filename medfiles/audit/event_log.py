@@ -51,6 +51,7 @@ class AuditTarget:
     entity_id: int | None = None
     file_id: int | None = None
     name: str | None = None  # the document's, record's or patient's name at that time
+    renamed_from: str | None = None  # the sender's name, if the document got another extension
     changes: Mapping[str, Sequence[Any]] | None = None  # [before, after] by field
     address: str | None = None  # the client's IP address, if there is no actor
 
@@ -127,6 +128,7 @@ def _insert(
 def _personal(actor: Actor | None, target: AuditTarget) -> dict[str, Any]:
     content = {
         "name": target.name,
+        "renamed_from": target.renamed_from,
         "changes": target.changes
         and {name: [_plain(value) for value in pair] for name, pair in target.changes.items()},
         "token": actor and actor.token,

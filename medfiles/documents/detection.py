@@ -5,44 +5,36 @@ The type claimed by the sender is never used, and content is never parsed in thi
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from medfiles.documents import refusals
 from medfiles.errors import BadName, ContentMismatch, EmptyFile, Rejected, TypeNotAllowed
-from medfiles.i18n import N_, gettext
-from medfiles.record_types.media_types import BY_EXTENSION
+from medfiles.i18n import gettext
+from medfiles.record_types.media_types import BY_ALIAS, BY_EXTENSION
 from medfiles.sandbox.pool import Sandbox
 
-MAX_BYTES = 240
+MAX_BYTES, MAX_CHARACTERS = 240, 255
 MAX_EXTENSION = 16
 # C0, DEL, C1; bidirectional controls; byte order mark; line separators; lone surrogates
 REMOVED = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\u2028\u2029\ud800-\udfff]")
 LEADING = re.compile(r"^(?:[ .]|[A-Za-z]:(?=\S))+")
 DEVICE = re.compile(r"(?:con|prn|aux|nul|clock\$|conin\$|conout\$|(?:com|lpt)[0-9¹²³]) *(?:\.|$)", re.IGNORECASE)
-IN_WORD = N_("Open it in Word and save it as .docx or PDF.")
-AS_IMAGE = N_("Open it on your device and save it as JPG or PNG.")
-ADVICE = {  # for content that renaming cannot fix
-    N_("an OpenDocument file"): IN_WORD,
-    N_("a rich text document"): IN_WORD,
-    N_("an old Office document"): IN_WORD,
-    N_("a presentation"): N_("Open it in PowerPoint and save it as PDF."),
-    N_("an Office document protected with a password"): N_("Remove the password, save it and upload it again."),
-    N_("a WebP image"): AS_IMAGE,
-    N_("an AVIF image"): AS_IMAGE,
-    N_("a JPEG 2000 image"): AS_IMAGE,
-    N_("a Photoshop image"): AS_IMAGE,
-    N_("an SVG drawing"): AS_IMAGE,
-    N_("a web page"): N_("Open it in a browser and save it as PDF."),
-}
-OTHER_ADVICE = N_("Select the right file.")
+VERSION = re.compile(r";\d{1,5}$")  # appended to names on CDs
+UNFINISHED = {".download", ".crdownload", ".opdownload", ".part", ".partial", ".tmp"}  # appended by browsers
 
 
 @dataclass(frozen=True)
 class Found:
-    """The detected media type; `pages` is None for formats without pages and for password-protected files."""
+    """The detected media type, and the extension under which the file is accepted.
+
+    `pages` is None for formats without pages and for password-protected files.
+    """
 
     media_type: str
     pages: int | None
+    extension: str = field(default="", compare=False)
 
 
 def clean_name(raw: str) -> str:
@@ -65,54 +57,70 @@ def extension_of(name: str) -> str:
     return dot + extension.lower() if stem else ""
 
 
-def inspect(path: Path, extension: str, sandbox: Sandbox) -> Found:
-    """Detect a file's type and check that it matches the extension.
+def original_name(raw: str) -> str:
+    """Return the sender's name as it was, but in NFC and without a path, control characters and excess length."""
+    parts = [part for part in re.split(r"[/\\]", unicodedata.normalize("NFC", REMOVED.sub("", raw))) if part.strip()]
+    return (parts[-1] if parts else "")[:MAX_CHARACTERS]
 
-    Raises TypeNotAllowed if the extension is unknown, EmptyFile if the file is empty, ContentMismatch if the types
-    differ, Rejected if the content is unsafe, NotChecked if the inspection failed, or Busy if no worker was free.
+
+def declared_extension(name: str) -> str:
+    """Return the extension that says which type a file is, without what CDs and browsers append."""
+    return extension_of(_finished(name))
+
+
+def _finished(name: str) -> str:
+    name = VERSION.sub("", name)
+    extension = extension_of(name)
+    return name[: -len(extension)] if extension in UNFINISHED else name
+
+
+def named(name: str, extension: str) -> str:
+    """Return the name with this extension in place of a missing or wrong one.
+
+    Only an extension of another known type is replaced, because the end of a name such as "1.2.840.10008" is none.
     """
-    if extension not in BY_EXTENSION:
-        raise TypeNotAllowed(
-            gettext("Files of type %(extension)s are not accepted.", extension=extension or gettext("unknown"))
-        )
+    stem = _finished(name)
+    if extension_of(stem) == extension:
+        return stem
+    if extension_of(stem) in BY_ALIAS:
+        stem = stem[: -len(extension_of(stem))]
+    return stem if extension_of(stem) == extension else clean_name(stem + extension)
+
+
+def inspect(path: Path, extension: str, sandbox: Sandbox, accepts: Collection[str] | None = None) -> Found:
+    """Detect a file's type, and which of the accepted extensions (None: all) fits it.
+
+    The given extension is only a hint. Raises TypeNotAllowed if the file is of no accepted type, ContentMismatch if it
+    is damaged, EmptyFile if it is empty, Rejected if it is unsafe, NotChecked if the inspection failed, or Busy if no
+    worker was available.
+    """
     if path.stat().st_size == 0:
         raise EmptyFile(
             gettext("This file is empty (0 bytes). Check that it was saved completely, then upload it again.")
         )
-    answer = sandbox.run("inspect", file=path, extension=extension)
-    if "unsafe" in answer:
-        raise Rejected(answer["unsafe"])
-    if "unlike" in answer:
-        raise ContentMismatch(mismatch(extension, answer["unlike"], answer.get("like")))
-    return Found(answer["media_type"], answer["pages"])
+    known = sorted(BY_EXTENSION if accepts is None else accepts)
+    answer = sandbox.run("inspect", file=path, extension=extension, accepts=known)
+    shown = list(BY_EXTENSION if accepts is None else accepts)
+    match answer:
+        case {"unsafe": message}:
+            raise Rejected(message)
+        case {"damaged": expected}:
+            raise ContentMismatch(refusals.damaged(expected, extension))
+        case {"unsupported": kind}:
+            expected = BY_ALIAS.get(extension)
+            mismatch = expected is not None and set(expected.extensions) & set(shown)
+            raise (ContentMismatch if mismatch else TypeNotAllowed)(refusals.unsupported(kind, extension, shown))
+        case {"unlike": _}:
+            raise TypeNotAllowed(refusals.unknown(extension, shown))
+    return Found(answer["media_type"], answer["pages"], answer["extension"])
 
 
 def recognise(path: Path, extension: str, sandbox: Sandbox) -> Found | None:
-    """Detect the type of a file that is kept even if its extension does not match its content.
-
-    Return None if the type is unknown.
-    """
-    if extension not in BY_EXTENSION or path.stat().st_size == 0:
+    """Detect the type of a file that is kept in any case. Return None if the type is unknown."""
+    if path.stat().st_size == 0:
         return None
     answer = sandbox.run("inspect", file=path, extension=extension)
-    if "like" in answer:
-        answer = sandbox.run("inspect", file=path, extension=answer["like"])
-    return Found(answer["media_type"], answer["pages"]) if "media_type" in answer else None
-
-
-def mismatch(extension: str, content: str | None, like: str | None = None) -> str:
-    if content:
-        advice = gettext(ADVICE.get(content, OTHER_ADVICE))
-        if like:
-            advice = gettext("Rename it to end in %(extension)s, then upload it again.", extension=like)
-        named = {"extension": extension, "content": gettext(content)}
-        return gettext("This file is named %(extension)s but is actually %(content)s.", **named) + " " + advice
-    return gettext(
-        "This file is named %(extension)s but cannot be read as %(type)s. It may be damaged or incomplete. Open it on "
-        "your device, save it again and upload the new file.",
-        extension=extension,
-        type=gettext(BY_EXTENSION[extension].description),
-    )
+    return Found(answer["media_type"], answer["pages"], answer["extension"]) if "media_type" in answer else None
 
 
 def shorten(name: str) -> str:

@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from medfiles.documents import detection
+from medfiles.documents import detection, refusals
+from medfiles.documents.detection import Found
 from medfiles.errors import Conflict, Rejected, TooLarge, TooMany, TypeNotAllowed
 from medfiles.i18n import N_, gettext
 from medfiles.models import EntityFile, RecordMixin
 from medfiles.record_types.declared import MB, RecordType
 from medfiles.record_types.document_fields import UPLOAD_FIELDS
 from medfiles.record_types.fields import CHECKS
+from medfiles.record_types.media_types import BY_EXTENSION
 from medfiles.text import clean_text
 
 FORM_OVERHEAD = 64 * 1024  # bytes in an upload request in addition to the files
@@ -72,18 +74,11 @@ def too_large(record_type: RecordType) -> TooLarge:
     )
 
 
-def accepted_extension(record_type: RecordType, name: str) -> str:
-    extension = detection.extension_of(name)
-    if extension not in record_type.accepts:
-        shown = f"{extension} files" if extension else "Files without an extension such as .pdf"
-        raise TypeNotAllowed(
-            gettext(
-                "%(shown)s cannot be added here. You can add %(accepts_words)s.",
-                shown=shown,
-                accepts_words=record_type.accepts_words,
-            )
-        )
-    return extension
+def require_document(record_type: RecordType, name: str, found: Found) -> None:
+    """Raise TypeNotAllowed for a text whose name says that it is no document, such as a script or a system file."""
+    reason = refusals.named_for_other_use(name, detection.declared_extension(name), record_type.takes)
+    if reason and BY_EXTENSION[found.extension].inspector == "text":
+        raise TypeNotAllowed(reason)
 
 
 def checked_details(record_type: RecordType, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,8 +20,8 @@ from medfiles.documents.rules import (
     FORM_OVERHEAD,
     UploadMetadata,
     UploadPermit,
-    accepted_extension,
     checked_details,
+    require_document,
     require_live,
     require_live_record,
     require_room,
@@ -140,21 +140,24 @@ class UploadService(Service):
         self, permit: UploadPermit, staged: Staged, metadata: UploadMetadata, target: AuditTarget
     ) -> tuple[EntityFile, bool]:
         record_type = permit.record_type
-        target.name = name = detection.clean_name(metadata.name)
-        extension = accepted_extension(record_type, name)
+        target.name = sent = detection.clean_name(metadata.name)
         if staged.size == 0:
             raise EmptyFile(gettext("This file is empty. Check it on your device, then select it again."))
         details = checked_details(record_type, metadata.details)
         staged.finish()
-        found = detection.inspect(staged.path, extension, self.sandbox)
+        found = detection.inspect(staged.path, detection.declared_extension(sent), self.sandbox, record_type.takes)
+        original = detection.original_name(metadata.name)
+        require_document(record_type, original, found)
+        target.name = name = detection.named(sent, found.extension)
         if permit.again and (earlier := self._earlier(permit, staged, metadata, target)):
             return earlier, False
         db.session.rollback()  # no transaction stays open during the scan
         scan = policy.scan_upload(self.scanner, staged.path)
-        storage, key = self.storages.default, live_key(record_type.directory, extension)
+        storage, key = self.storages.default, live_key(record_type.directory, found.extension)
         file = EntityFile(
             entity_type=record_type.name, entity_id=permit.record_id,
-            file_name=name, file_path=key, storage=storage.name,
+            file_name=name, original_name=original, renamed_from=original if name != sent else None,
+            file_path=key, storage=storage.name,
             file_type=found.media_type, pages=found.pages, file_size=staged.size, sha256=staged.sha256,
             uploaded_by=self.actor.user_id, idempotency_key=metadata.idempotency_key, **details, **scan,
         )  # fmt: skip
@@ -189,6 +192,7 @@ class UploadService(Service):
             raise Rejected(KEY_REUSED) from error
         journal.settle([file.file_path])
         target.file_id = file.id
+        target.renamed_from = file.renamed_from
         event_log.record(self.actor, "attach", target, size=file.file_size, sha256=file.sha256)
         if file.scan == policy.WAITING:
             jobs.enqueue(jobs.SCAN, file.id, SCAN_AFTER)

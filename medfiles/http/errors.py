@@ -116,11 +116,12 @@ ERRORS = (
     ),
     ErrorType(http.RequestEntityTooLarge, 413, code=errors.TooLarge.code, message=N_("The request is too large.")),
     ErrorType(
-        errors.TypeNotAllowed, 415, "This type of record does not accept this type of file.",
-        sample=".exe files cannot be added here. You can add PDF, Word, JPG, PNG, text or HEIC.",
+        errors.TypeNotAllowed, 415, "The content is of no type that this type of record accepts.",
+        sample=".exe files can run as programs and are not accepted. "
+        "You can add PDF, Word, JPG, PNG, text or HEIC.",
     ),
     ErrorType(
-        errors.ContentMismatch, 415, "The content does not match the extension.",
+        errors.ContentMismatch, 415, "The content is damaged, or of another type than the extension says.",
         sample="This file is named .pdf but cannot be read as a PDF document. "
         "It may be damaged or incomplete. Open it on your device, save it again and upload the new file.",
     ),

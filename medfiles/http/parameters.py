@@ -1,9 +1,10 @@
 """Parse numbers, dates, ids and choices in query parameters and form fields, the same way for pages and the API."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, Protocol
 
+from flask import Flask, request
 from werkzeug.datastructures import MultiDict
 
 from medfiles.clock import is_zone
@@ -16,11 +17,13 @@ from medfiles.record_types.fields import CHECKS
 from medfiles.record_types.media_types import GROUPS
 from medfiles.records.timeline import TimelineQuery
 from medfiles.records.timeline import read_cursor as read_timeline_cursor
+from medfiles.sandbox.encodings import NAMES as ENCODINGS
 from medfiles.sandbox.render.spec import Window, is_window
 from medfiles.text import clean_text
 
 ID_DIGITS = 18  # any number with this many digits fits into a database integer
 LARGEST_ID = 2**63 - 1  # the largest database integer; no row has this id
+LISTS = {"ids"}  # query parameters that may be repeated
 YEARS = range(1850, 2201)
 Query = Mapping[str, str]
 
@@ -66,6 +69,25 @@ def opaque_key(name: str, key: str, limit: int) -> str:
 def nearest(text: str | None, low: int, high: int) -> int:
     """Parse a number and clamp it to the range. Return the lowest number if the text is not a number."""
     return min(max(read_id(text) or 0, low), high)
+
+
+def single(pairs: Iterable[tuple[str, str]], names: Container[str]) -> dict[str, str]:
+    """Return the values of the parameters with these names. Raises Rejected if one has several different values."""
+    values: dict[str, str] = {}
+    for name, value in pairs:
+        if name in names and values.setdefault(name, value) != value:
+            raise refused(name, "was sent more than once, with different values.")
+    return values
+
+
+def require_single_values() -> None:
+    """Raise Rejected if a query parameter that takes one value has several, of which one would be ignored."""
+    pairs = list(request.args.items(multi=True))
+    single(pairs, {name for name, _ in pairs} - LISTS)
+
+
+def init_app(app: Flask) -> None:
+    app.before_request(require_single_values)
 
 
 def number(query: Query, name: str, default: int, low: int, high: int) -> int:
@@ -129,6 +151,11 @@ def window(query: Query) -> Window | None:
     if not (text.isascii() and is_window((centre, width))):
         raise refused("window", N_("“%(name)s” must be a center and a width, such as 40,400."))
     return centre, width
+
+
+def encoding(query: Query) -> str | None:
+    """Return the text encoding to use instead of the guessed one, or None. Raises Rejected if it is not offered."""
+    return one_of(query, "encoding", tuple(ENCODINGS)) or None
 
 
 class Categorized(Protocol):

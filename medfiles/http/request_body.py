@@ -2,17 +2,16 @@
 
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from flask import Request
 from werkzeug.exceptions import ClientDisconnected, LengthRequired, RequestEntityTooLarge
-from werkzeug.formparser import FormDataParser
 from werkzeug.http import parse_options_header
 
 from medfiles.documents.rules import FORM_OVERHEAD, UploadMetadata, UploadPermit, too_large
 from medfiles.documents.service import DocumentService
 from medfiles.errors import BadName, EmptyFile, MedfilesError, Rejected, TooLarge, Truncated
-from medfiles.http import capacity, upload_check
+from medfiles.http import capacity, multipart, parameters, upload_check
 from medfiles.http.parameters import opaque_key
 from medfiles.i18n import N_, gettext
 from medfiles.record_types.declared import RecordType
@@ -50,12 +49,6 @@ class FormFile:
                 self.refusal = self.too_large
                 self.staged.discard()
         return len(chunk)
-
-    def seek(self, *_: Any) -> int:
-        return 0  # the parser rewinds; the staged file is read by its path
-
-    def close(self) -> None:
-        return None
 
 
 class CountingStream:
@@ -136,7 +129,8 @@ def store(
 
 def _receive_raw(request: Request, service: DocumentService, permit: UploadPermit) -> ReceivedFile:
     """Receive a body that is the file itself, named in `Content-Disposition: attachment; filename*=…`."""
-    disposition, options = parse_options_header(request.headers.get("Content-Disposition"))
+    header = request.headers.get("Content-Disposition", "").encode("latin-1", "replace")
+    disposition, options = parse_options_header(multipart.as_text(header))
     if disposition != "attachment" or not options.get("filename"):
         raise BadName(gettext("The file name is missing. Send it in Content-Disposition."))
     left, staged = content_length(request), service.stage(permit)
@@ -154,7 +148,7 @@ def _receive_raw(request: Request, service: DocumentService, permit: UploadPermi
         if left:
             raise Truncated(TRUNCATED)
         unfinished.pop_all()
-    return ReceivedFile(options["filename"], staged)
+    return ReceivedFile(multipart.decoded_name(options["filename"]), staged)
 
 
 def _receive_form(
@@ -165,24 +159,15 @@ def _receive_form(
     body, targets = CountingStream(request.stream), list[FormFile]()
     with ExitStack() as unfinished:
 
-        def open_file(*_: Any, **__: Any) -> FormFile:
+        def open_file() -> FormFile:
             targets.append(FormFile(service.stage(permit), too_large(permit.record_type)))
             unfinished.callback(targets[-1].staged.discard)
             return targets[-1]
 
-        parser = FormDataParser(
-            stream_factory=open_file,  # type: ignore[arg-type]
-            max_form_memory_size=4 * FORM_OVERHEAD,
-            max_form_parts=permit.record_type.max_files * 4 + 16,
-            silent=False,
-        )
         try:
-            _, fields, files = parser.parse(
-                body,  # type: ignore[arg-type]
-                request.mimetype,
-                request.content_length,
-                request.mimetype_params,
-            )
+            boundary = request.mimetype_params.get("boundary", "").encode("ascii")
+            limits = (4 * FORM_OVERHEAD, permit.record_type.max_files * 4 + 16)
+            fields, files = multipart.parse(cast(IO[bytes], body), boundary, open_file, *limits)
         except ValueError as error:
             if body.count < content_length(request):
                 raise Truncated(TRUNCATED) from error
@@ -195,17 +180,18 @@ def _receive_form(
             ) from error
         if body.count != content_length(request):
             raise Truncated(TRUNCATED)
-        found = []
-        for file in files.getlist("file"):
-            target: Any = file.stream
-            if file.filename:
-                found.append(ReceivedFile(file.filename, None if target.refusal else target.staged, target.refusal))
+        found = [
+            ReceivedFile(file_name, None if target.refusal else target.staged, target.refusal)
+            for field, file_name, target in files
+            if field == "file" and file_name
+        ]
         if not found:
             raise Rejected(gettext("No file was selected. Select one or more files first."))
-        if any(file.filename for name, file in files.items(multi=True) if name != "file"):
+        if any(file_name for field, file_name, _ in files if field != "file"):
             raise Rejected(gettext("The file was sent in a field other than “file”. Nothing was added."))
+        sent = parameters.single(fields, metadata.details)
         unfinished.pop_all()
     for target in targets:
         if target.staged not in [received.staged for received in found]:
             target.staged.discard()
-    return found, replace(metadata, details={name: fields.get(name, value) for name, value in metadata.details.items()})
+    return found, replace(metadata, details={**metadata.details, **sent})

@@ -3,6 +3,7 @@
 import base64
 import re
 from typing import IO, cast
+from urllib.parse import quote
 
 import contentdisp
 from flask import Response, current_app, request, stream_with_context
@@ -60,10 +61,17 @@ def send_document(opened: DocumentContent, *, direct: bool = False) -> Response:
     return response
 
 
-def send_picture(picture: Picture, **headers: str) -> Response:
-    """Send a picture, or 304 if the client already has it."""
+def send_picture(picture: Picture, *, note: str | None = None, **headers: str) -> Response:
+    """Send a picture, or 304 if the client already has it.
+
+    The header `Preview-Note`, percent-encoded UTF-8, states what the picture leaves out. `note` states it for the whole
+    document.
+    """
     response = current_app.response_class(mimetype="image/webp")
     response.headers.update({**DOCUMENT_HEADERS, "Accept-Ranges": "none", **headers})
+    notes = [note or "", picture.note if picture.note and picture.note not in (note or "") else ""]
+    if said := " ".join(filter(None, notes)):
+        response.headers["Preview-Note"] = quote(said)
     response.set_etag(picture.etag)
     if request.if_none_match.contains_weak(picture.etag):
         response.status_code = 304

@@ -31,7 +31,7 @@ from medfiles.text import initials
 MOST_TOLD, MOST_LISTED = 3, 20  # most refused documents named in a header, and on a page
 UNCHANGED = (  # document attributes that the view copies
     *("id", "entity_type", "entity_id", "file_name", "file_type", "file_size", "sha256", "pages"),
-    *("uploaded_at", "created_at", "updated_at", "deleted_at"),
+    *("original_name", "renamed_from", "uploaded_at", "created_at", "updated_at", "deleted_at"),
 )
 
 
@@ -98,6 +98,8 @@ class FileView:
     record_title: str | None  # set in lists that mix records
     patient: PatientView | None  # set in lists that mix patients
     file_name: str
+    original_name: str | None  # as sent; None: not recorded
+    renamed_from: str | None  # the original name if its extension did not fit the content
     stem: str  # name without extension
     label: str  # "PDF", "JPG": shown on the tile beside the name
     kind: str  # pdf | image | word | sheet | text | dicom: determines the tile's color

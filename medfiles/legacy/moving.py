@@ -19,6 +19,7 @@ from medfiles.database.session import db, transaction
 from medfiles.documents import detection, lifecycle
 from medfiles.documents.detection import Found
 from medfiles.documents.lifecycle import CHANGED
+from medfiles.documents.rules import require_document
 from medfiles.errors import Conflict, IntegrityFailed, MedfilesError, StorageError
 from medfiles.jobs import rounds
 from medfiles.legacy import log, unmigrated
@@ -27,6 +28,7 @@ from medfiles.legacy.inventory import STAYS, Inventory
 from medfiles.legacy.source import LegacyFile, Source
 from medfiles.models import EntityFile, LabResult, LegacySource
 from medfiles.record_types.declared import RecordType
+from medfiles.sandbox.pool import Busy
 from medfiles.services import Services
 from medfiles.storage import Staged, digest, journal, live_key, trash_key
 from medfiles.storage.base import EXTENSION
@@ -161,21 +163,32 @@ class Mover:
         except (OSError, StorageError) as error:
             raise Stays("unreadable", STAYS["unreadable"]) from error
 
-    def _recognised(self, staged: Staged, extension: str) -> Found | None:
-        """Detect the file type. Return None if it is unknown or the inspection fails; the file is moved anyway."""
+    def _recognised(self, staged: Staged, name: str, extension: str) -> Found | None:
+        """Detect the file type. Return None if it is unknown or the inspection fails; the file is moved anyway.
+
+        Raises Busy if no worker is available, which says nothing about the file.
+        """
         try:
-            return detection.recognise(staged.path, extension, self.services.sandbox)
+            found = detection.recognise(staged.path, extension, self.services.sandbox)
+            if found:
+                require_document(self._kind, name, found)
+            return found
+        except Busy:
+            raise
         except MedfilesError:
             return None
 
     def _row(self, old: LegacyFile, record: LabResult, user: int | None, staged: Staged) -> EntityFile:
-        name, gone, kind = unmigrated.name_of(old.name, old.id), record.deleted_at, self._kind
-        written = detection.extension_of(name) or detection.extension_of(old.path)
-        extension = written if re.fullmatch(EXTENSION, written) else ".bin"
-        found = self._recognised(staged, written)
+        written, gone, kind = unmigrated.name_of(old.name, old.id), record.deleted_at, self._kind
+        declared = detection.declared_extension(written) or detection.extension_of(old.path)
+        found = self._recognised(staged, old.name, declared)
+        name = detection.named(written, found.extension) if found else written
+        extension = detection.extension_of(name) if found else declared
+        extension = extension if re.fullmatch(EXTENSION, extension) else ".bin"
         at = _moment(old, self.known.timezone) or record.created_at
         return EntityFile(
             entity_type=kind.name, entity_id=record.id, patient_id=record.patient_id, file_name=name,
+            original_name=detection.original_name(old.name) or None, renamed_from=written if name != written else None,
             file_path=trash_key(gone.date(), extension) if gone else live_key(kind.directory, extension),
             storage=self.services.storages.default.name, file_size=staged.size, sha256=staged.sha256,
             file_type=found.media_type if found else unmigrated.UNKNOWN, pages=found.pages if found else None,

@@ -48,6 +48,8 @@ class EntityFile(db.Model):  # type: ignore[name-defined,misc]
     entity_id: Mapped[int] = mapped_column(Id)
     patient_id: Mapped[int] = mapped_column(ForeignKey("patients.id"))
     file_name: Mapped[str] = mapped_column(String(255))
+    original_name: Mapped[str | None] = mapped_column(String(255))  # as sent; None: uploaded before it was stored
+    renamed_from: Mapped[str | None] = mapped_column(String(255))  # the original name if its extension did not fit
     file_path: Mapped[str] = mapped_column(String(500))
     storage: Mapped[str] = mapped_column(String(50))
     file_type: Mapped[str] = mapped_column(String(100))

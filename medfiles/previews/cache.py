@@ -19,6 +19,8 @@ from medfiles.storage import Storages, journal
 from medfiles.storage.journal import LEASE, Swept
 
 CLAIM_TIMEOUT = timedelta(seconds=90)  # after this, the process that claimed a key is presumed dead
+RETRY_AFTER = timedelta(days=1)
+TIMED_OUT = {"timed_out": True}  # facts of a failure that is not the document's fault for certain
 BATCH = 100
 HAS_DOCUMENT = exists().where(EntityFile.sha256 == Rendition.sha256)
 
@@ -33,13 +35,21 @@ def find(sha256: str, recipe: str, page: int) -> Rendition | None:
     if row is not None:
         db.session.expunge(row)
     end_read()
+    if row is not None and is_overdue(row):
+        forget(row)
+        return None
     return row
+
+
+def is_overdue(row: Rendition) -> bool:
+    """Return whether to try again: a timeout says that the server was slow, which may have changed in a day."""
+    return row.facts == TIMED_OUT and not is_within(row.made_at, RETRY_AFTER)
 
 
 def failure(sha256: str, recipe: str, pages: Collection[int]) -> str | None:
     """Return the recorded reason why one of these pages could not be rendered, if any."""
-    query = select(Rendition.failure).filter_by(sha256=sha256, recipe=recipe)
-    return next((found for (found,) in read(query.where(Rendition.page.in_(pages)).limit(1))), None)
+    rows = (find(sha256, recipe, page) for page in pages)
+    return next((row.failure for row in rows if row is not None), None)
 
 
 def has_other(sha256: str, recipe: str, page: int) -> bool:
@@ -80,6 +90,15 @@ def store_facts(sha256: str, recipe: str, page: int, **facts: Any) -> None:
         _lock_document(sha256)
         with suppress(IntegrityError), session.begin_nested():
             session.add(Rendition(sha256=sha256, recipe=recipe, page=page, **facts))
+
+
+def forget_timeouts(sha256: str) -> None:
+    """Delete the timeouts recorded for this content, so that it is rendered again."""
+    query = select(Rendition).where(Rendition.sha256 == sha256, Rendition.failure.is_not(None))
+    with transaction() as session:
+        for row in session.scalars(query).all():
+            if row.facts == TIMED_OUT:
+                session.delete(row)
 
 
 def forget(row: Rendition) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from medfiles.sandbox.pool import Busy, NotChecked
+from medfiles.sandbox.pool import KILLED, Busy, NotChecked, TimedOut, WorkerUnavailable
 
 OLD_WORD = "application/msword"
 SECONDS, CPU, MEMORY, LARGEST = 60, 45, 4 * 1024**3, 100 * 1024**2
@@ -33,7 +33,11 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 
 class ConversionFailed(NotChecked):
-    """LibreOffice produced nothing or took too long."""
+    """LibreOffice produced nothing."""
+
+
+class ConversionTimedOut(ConversionFailed, TimedOut):
+    """LibreOffice took too long."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +79,10 @@ class Converter:
         try:
             process.wait(SECONDS)
             return (folder / "document.pdf").read_bytes()
-        except (subprocess.TimeoutExpired, FileNotFoundError) as error:
-            raise ConversionFailed() from error
+        except subprocess.TimeoutExpired as error:
+            raise ConversionTimedOut() from error
+        except FileNotFoundError as error:
+            raise (WorkerUnavailable if process.returncode in KILLED else ConversionFailed)() from error
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)  # the whole process group, because soffice is a wrapper script

@@ -30,7 +30,7 @@ from medfiles.models import Rendition
 from medfiles.previews import cache as preview_cache
 from medfiles.previews.libreoffice import ConversionFailed, Converter
 from medfiles.record_types.media_types import WITH_THUMBNAIL, group_of
-from medfiles.sandbox.pool import Busy, ConcurrencyLimit, Limits, NotChecked, Sandbox, TimedOut
+from medfiles.sandbox.pool import Busy, ConcurrencyLimit, Limits, NotChecked, Sandbox, TimedOut, WorkerUnavailable
 from medfiles.sandbox.render import spec
 from medfiles.sandbox.render.spec import PictureSpec
 from medfiles.storage import Storages, journal, picture_key
@@ -81,6 +81,8 @@ class Preview:
     html: str | None = None
     sheets: tuple[Sheet, ...] = ()
     note: str | None = None  # states what the preview leaves out
+    can_retry: bool = False  # rendering timed out, so another attempt may succeed
+    encoding: str | None = None  # of text that does not declare it, as guessed or chosen
 
     @property
     def is_drawn(self) -> bool:
@@ -103,6 +105,7 @@ class Picture:
     size: int
     etag: str
     read: Callable[[], Iterator[bytes]]
+    note: str | None = None  # states what the picture leaves out
 
 
 @dataclass(frozen=True)
@@ -117,15 +120,25 @@ class Renderer:
     converter: Converter = NO_CONVERTER
     render_slots: ConcurrencyLimit = field(default_factory=ConcurrencyLimit)
 
-    def describe(self, document: DocumentContent) -> Preview:
+    def describe(self, document: DocumentContent, encoding: str | None = None, *, retry: bool = False) -> Preview:
+        """Describe the preview.
+
+        encoding  replaces the guessed one of a text
+        retry     whether an earlier timeout does not count
+        """
+        if encoding and document.file.file_type not in WITH_THUMBNAIL:
+            answer = self._run("look", document, encoding=encoding)
+            return no_preview(answer["crash"]) if "crash" in answer else PREVIEW_FROM_JSON(answer)
         sha256 = document.file.sha256
+        if retry:
+            preview_cache.forget_timeouts(sha256)
         known = preview_cache.find(sha256, spec.PREVIEW, 0)
         if known is not None:
-            return Preview("none", reason=known.failure) if known.failure else PREVIEW_FROM_JSON(known.facts or {})
+            return no_preview(known.failure) if known.failure else PREVIEW_FROM_JSON(known.facts or {})
         answer = self._run("look", document)
         if "crash" in answer:
-            preview_cache.store_facts(sha256, spec.PREVIEW, 0, failure=answer["crash"])
-            return Preview("none", reason=answer["crash"])
+            _store_failure(sha256, spec.PREVIEW, 0, answer["crash"])
+            return no_preview(answer["crash"])
         if document.file.file_type in WITH_THUMBNAIL:  # previews of other types contain the whole document
             preview_cache.store_facts(sha256, spec.PREVIEW, 0, facts=answer)
         return PREVIEW_FROM_JSON(answer)
@@ -164,7 +177,8 @@ class Renderer:
         except BlobMissing:
             preview_cache.forget(known)
             return None
-        return Picture(size, _etag(known.sha256, known.recipe, known.page), lambda: storage.open(key))
+        note = (known.facts or {}).get("note")
+        return Picture(size, _etag(known.sha256, known.recipe, known.page), lambda: storage.open(key), note)
 
     def _render_and_cache(self, document: DocumentContent, recipe: str, page: int) -> Picture:
         sha256, storage = document.file.sha256, self.storages.default
@@ -175,10 +189,12 @@ class Renderer:
             picture, content = self._render(document, recipe, page)
         except MedfilesError as error:
             if isinstance(error, NoPreview):
-                preview_cache.store_facts(sha256, recipe, page, failure=error.message)
+                _store_failure(sha256, recipe, page, error.message)
             journal.abandon(self.storages, [key])
             raise
-        self._cache(Rendition(sha256=sha256, recipe=recipe, page=page, key=key, storage=storage.name), content)
+        facts = {"note": picture.note} if picture.note else None
+        row = Rendition(sha256=sha256, recipe=recipe, page=page, key=key, storage=storage.name, facts=facts)
+        self._cache(row, content)
         return picture
 
     def _is_cacheable(self, document: DocumentContent, picture_spec: PictureSpec) -> bool:
@@ -208,6 +224,8 @@ class Renderer:
         try:
             with self.render_slots.slot():
                 yield
+        except WorkerUnavailable:
+            raise
         except Busy:
             raise Busy(BUSY) from None
 
@@ -218,12 +236,13 @@ class Renderer:
             raise NotFound()
         if "crash" in answer:
             if preview_cache.has_other(sha256, spec.crash(), page):
-                preview_cache.store_facts(sha256, spec.crash(), WHOLE_DOCUMENT, failure=answer["crash"])
-            preview_cache.store_facts(sha256, spec.crash(), page, failure=answer["crash"])
+                _store_failure(sha256, spec.crash(), WHOLE_DOCUMENT, answer["crash"])
+            _store_failure(sha256, spec.crash(), page, answer["crash"])
         if reason := answer.get("crash") or answer.get("reason"):
             raise NoPreview(reason)
         content = base64.b64decode(answer["webp"])
-        return Picture(len(content), _etag(sha256, recipe, page), lambda: iter([content])), content
+        etag = _etag(sha256, recipe, page)
+        return Picture(len(content), etag, lambda: iter([content]), answer.get("note")), content
 
     def _cache(self, row: Rendition, content: bytes) -> None:
         """Cache the picture. If the storage fails, the picture is still shown."""
@@ -271,3 +290,12 @@ class Renderer:
 
 def _etag(sha256: str, recipe: str, page: int) -> str:
     return f"{sha256}-{recipe}-{page}"
+
+
+def no_preview(reason: str) -> Preview:
+    return Preview("none", reason=reason, can_retry=reason == SLOW)
+
+
+def _store_failure(sha256: str, recipe: str, page: int, message: str) -> None:
+    facts = {"facts": preview_cache.TIMED_OUT} if message == SLOW else {}
+    preview_cache.store_facts(sha256, recipe, page, failure=message, **facts)

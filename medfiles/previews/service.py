@@ -20,11 +20,15 @@ __all__ = ["THUMBNAIL", "WIDTHS", "Preview", "Picture", "PreviewService", "Sheet
 class PreviewService(Service):
     renderer: Renderer = field(kw_only=True)
 
-    def describe(self, file_id: int) -> Preview:
-        """Return the preview of a document. The call is logged as a view."""
+    def describe(self, file_id: int, encoding: str | None = None, *, retry: bool = False) -> Preview:
+        """Return the preview of a document. The call is logged as a view.
+
+        encoding  replaces the guessed encoding of a text that does not declare it
+        retry     whether to try again after an earlier timeout
+        """
         with self.reading("preview", file_id=file_id) as target:
             document = self._open(file_id, target, thumbnail=False)
-        return self.renderer.describe(document)
+        return self.renderer.describe(document, encoding, retry=retry)
 
     def picture(self, file_id: int, sha256: str, recipe_key: str, page: int = 1) -> Picture:
         """Return one page, numbered from 1, rendered according to the recipe.

@@ -9,7 +9,7 @@ from medfiles.i18n import N_, gettext, translated
 from medfiles.models import Insurance, LabResult, Procedure, RecordMixin, Visit
 from medfiles.record_types.additional import AdditionalDocuments
 from medfiles.record_types.fields import Field
-from medfiles.record_types.media_types import BY_EXTENSION
+from medfiles.record_types.media_types import with_aliases, with_implied, words_for
 
 MB = 1024 * 1024
 ALL_OPERATIONS = frozenset({"upload", "download", "delete", "preview"})
@@ -82,12 +82,19 @@ class RecordType:
             raise Forbidden(gettext("%(title)s documents do not support this.", title=self.title))
 
     @property
+    def takes(self) -> tuple[str, ...]:
+        """The extensions under which documents are kept: `accepts`, and those that it implies."""
+        return with_implied(self.accepts)
+
+    @property
+    def picked_by_extension(self) -> tuple[str, ...]:
+        """The extensions that file pickers offer. None if images from CDs are accepted, which have no extension."""
+        return () if ".dcm" in self.accepts else with_aliases(self.takes)
+
+    @property
     def accepts_words(self) -> str:
         """The accepted formats in words: "PDF, Word, JPG, PNG or text"."""
-        words = [gettext(label) for label in dict.fromkeys(BY_EXTENSION[extension].label for extension in self.accepts)]
-        if len(words) == 1:
-            return words[0]
-        return gettext("%(words)s or %(last)s", words=", ".join(words[:-1]), last=words[-1])
+        return words_for(self.accepts)
 
 
 class Registry:

@@ -3,12 +3,21 @@
 from typing import BinaryIO
 
 import pi_heif
-from PIL import Image, ImageColor, MpoImagePlugin, TiffImagePlugin, WebPImagePlugin  # noqa: F401  Pillow imports them late
+from PIL import (  # Pillow imports some of them late
+    Image,
+    ImageColor,  # noqa: F401
+    MpoImagePlugin,  # noqa: F401
+    PngImagePlugin,
+    TiffImagePlugin,  # noqa: F401
+    WebPImagePlugin,  # noqa: F401
+)
 
 from medfiles.sandbox.media_types import BY_NAME
 
 Image.preinit()
 Image.MAX_IMAGE_PIXELS = None  # check_size rejects instead of warning
+PngImagePlugin.MAX_TEXT_CHUNK = 16 * 1024**2  # metadata of photo editors
+PngImagePlugin.MAX_TEXT_MEMORY = 64 * 1024**2
 pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
 
 

@@ -16,12 +16,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
-from medfiles.errors import Rejected, StorageError
+from medfiles.errors import MedfilesError, Rejected, StorageError
 
 log = logging.getLogger(__name__)
+START = "start"
 SPARE_AT = 20  # jobs left when a worker's replacement is started early, so that no caller waits for it
 INSPECTION = ("medfiles.sandbox.inspect.inspection",)
 PACKAGE = Path(__file__).resolve().parents[1]
+KILLED = {-signal.SIGKILL, -signal.SIGTERM, -signal.SIGHUP, -signal.SIGINT, -signal.SIGQUIT}
+STARVED = 0.25  # share of the elapsed time: a job with less processor time than that was held up by others
 Layers = Mapping[str, str]  # confinement layer -> "" if active, otherwise why it is missing
 BOOT = """
 import os, sys
@@ -40,7 +43,7 @@ class NotChecked(Rejected):
     def __init__(
         self,
         message: str = "This file could not be checked safely, so it was not stored. "
-        "Save it again from the program that created it, or upload it as a PDF.",
+        "Save it again from the program that created it, then upload it again.",
     ) -> None:
         super().__init__(message)
 
@@ -55,7 +58,7 @@ class TimedOut(NotChecked):
     def __init__(
         self,
         message: str = "This file took too long to check safely, so it was not stored. "
-        "Save it again from the program that created it, or upload it as a PDF.",
+        "Save it again from the program that created it, then upload it again.",
     ) -> None:
         super().__init__(message)
 
@@ -67,6 +70,13 @@ class Busy(StorageError):
 
     def __init__(self, message: str = "Too many files are being checked. Please try again in a minute.") -> None:
         super().__init__(message)
+
+
+class WorkerUnavailable(Busy):
+    """A worker did not start, got no processor time or was killed from outside; the file itself is not at fault."""
+
+    def __init__(self) -> None:
+        super().__init__("Files cannot be opened right now. Please try again in a minute.")
 
 
 @dataclass(frozen=True)
@@ -113,9 +123,9 @@ class Worker:
                 cwd="/",
                 env={},
             )
-        self.layers: Layers = self._exchange("start", limits.start)
+        self.layers: Layers = self._exchange(START, limits.start)
         if limits.require_confinement and (missing := missing_layers(self.layers)):
-            raise self._fail("start", ConnectionAbortedError(f"not confined: {missing}"))
+            raise self._fail(START, ConnectionAbortedError(f"not confined: {missing}"))
 
     @property
     def usable(self) -> bool:
@@ -142,7 +152,7 @@ class Worker:
     def _exchange(
         self, task: str, seconds: float, job: dict[str, Any] | None = None, handles: Sequence[int] = ()
     ) -> dict[str, Any]:
-        self.busy = True
+        self.busy, started = True, (time.monotonic(), self._processor_time()[0])
         try:
             if job:
                 self._send(json.dumps(job).encode() + b"\n", handles, seconds)
@@ -150,7 +160,7 @@ class Worker:
             self.busy = False
             return reply
         except (OSError, ValueError, RecursionError) as error:
-            raise self._fail(task, error) from error
+            raise self._fail(task, error, *started) from error
 
     def _send(self, line: bytes, handles: Sequence[int], seconds: float) -> None:
         self.channel.settimeout(seconds)
@@ -172,15 +182,32 @@ class Worker:
                 raise ConnectionAbortedError(cause)
         raise ValueError("not an answer")
 
-    def _fail(self, task: str, error: Exception) -> NotChecked:
+    def _fail(self, task: str, error: Exception, started: float = 0, used: float = 0) -> MedfilesError:
+        starved = isinstance(error, TimeoutError) and self._is_starved(started, used)
         if not isinstance(error, TimeoutError):  # it closed its socket and is about to exit: its status says why
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(timeout=1)
+        status = self.process.poll()
         self.stop()
-        status = self.process.returncode
         log.warning("sandbox worker fell: task=%s status=%s cause=%s: %s", task, status, type(error).__name__, error)
+        if task == START or status in KILLED or starved:
+            return WorkerUnavailable()
         slow = isinstance(error, TimeoutError) or status in (-signal.SIGXCPU, -signal.SIGALRM)
         return TimedOut() if slow else WorkerDied()
+
+    def _is_starved(self, started: float, used: float) -> bool:
+        """Return whether the worker is stopped, waits for the disk, or waits for a processor most of the time."""
+        now, state = self._processor_time()
+        waits = now - used < STARVED * (time.monotonic() - started)
+        return state in ("T", "t", "D") or (state == "R" and waits)
+
+    def _processor_time(self) -> tuple[float, str]:
+        """Return the worker's processor time in seconds, and its state as in proc(5)."""
+        try:
+            state, *fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return 0.0, ""
+        return (int(fields[10]) + int(fields[11])) / os.sysconf("SC_CLK_TCK"), state
 
 
 class Sandbox:
@@ -207,7 +234,10 @@ class Sandbox:
             self._slots.put(None)
 
     def run(self, task: str, **arguments: Any) -> dict[str, Any]:
-        """Run a task and return its result. Raises `WorkerDied`, `TimedOut` or `Busy`."""
+        """Run a task and return its result.
+
+        Raises `WorkerDied` or `TimedOut` if the file is at fault, and `Busy` or `WorkerUnavailable` if it is not.
+        """
         with self._worker() as worker:
             return worker.run(task, arguments)
 
@@ -216,7 +246,7 @@ class Sandbox:
         if self._layers is None:
             try:
                 probe = Worker((), replace(self.limits, require_confinement=False))
-            except NotChecked:
+            except WorkerUnavailable:
                 return {"worker": "does not start"}
             self._layers = probe.layers
             probe.stop()
@@ -268,7 +298,7 @@ class Sandbox:
             return None
 
     def _start_spare(self) -> None:
-        with contextlib.suppress(NotChecked):  # the caller that needs it starts one itself
+        with contextlib.suppress(WorkerUnavailable):  # the caller that needs it starts one itself
             self._spares.put(Worker(self.tasks, self.limits))
 
     def _release(self, worker: Worker | None) -> None:

@@ -105,7 +105,7 @@ def badge(type: RecordType, id: int) -> ResponseReturnValue:
 @blueprint.get("/<kind:type>/badges")
 @background
 def badges(type: RecordType) -> ResponseReturnValue:
-    ids = parameters.read_id_lists([request.args.get("ids", "")])
+    ids = parameters.read_id_lists(request.args.getlist("ids"))
     if ids is None or len(ids) > MAX_BADGES:
         raise Rejected(gettext("ids must be up to %(most)s numbers, separated by commas.", most=MAX_BADGES))
     found = documents().badges(type, ids)
@@ -246,11 +246,15 @@ def _store(
         name = gettext("This file") if isinstance(error, BadName) else received.name
         return Outcome(name, False, error.message, error.code), status_of(error)
     twin = documents().duplicate_of(file) if new else None
-    words = gettext("Added.")
-    if twin:
-        added = {"day": day(twin.uploaded_at), "name": twin.file_name}
-        words = gettext("You already added this file on %(day)s as “%(name)s”.", **added)
-    return Outcome(file.file_name, True, words, twin and "duplicate", pages.file_view(file)), 201 if new else 200
+    already = {"day": twin and day(twin.uploaded_at), "name": twin and twin.file_name}
+    notes = {
+        "duplicate": twin and gettext("You already added this file on %(day)s as “%(name)s”.", **already),
+        "renamed": file.renamed_from
+        and gettext("Renamed from “%(name)s” to match its content.", name=file.renamed_from),
+    }
+    code = next((code for code, note in notes.items() if note), None)
+    words = " ".join(note for note in notes.values() if note) or gettext("Added.")
+    return Outcome(file.file_name, True, words, code, pages.file_view(file)), 201 if new else 200
 
 
 def _answer_queue(permit: UploadPermit, received: ReceivedFile, metadata: UploadMetadata) -> Response:

@@ -12,6 +12,7 @@ from medfiles.http.htmx import fragment, is_htmx
 from medfiles.http.views import FileView, file_views
 from medfiles.i18n import N_, gettext
 from medfiles.previews.service import THUMBNAIL, WIDTHS, Preview
+from medfiles.sandbox.encodings import NAMES as ENCODINGS
 from medfiles.sandbox.render.spec import Window, fit_size
 from medfiles.web import pages
 from medfiles.web.filters import plural
@@ -35,6 +36,15 @@ class WindowView:
     center: float
     width: float
     url: str
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class EncodingView:
+    """A text encoding to choose from."""
+
+    name: str
+    label: str
     chosen: bool
 
 
@@ -65,6 +75,7 @@ class PreviewView:
     pages: int
     picture: PictureView | None
     windows: Sequence[WindowView]
+    encodings: Sequence[EncodingView]
     can_download: bool
     notes: Sequence[NoteView]
 
@@ -106,7 +117,8 @@ class PreviewView:
 
 
 def answer(file_id: int) -> Response:
-    preview = previews().describe(file_id)
+    encoding, retry = parameters.encoding(request.args), parameters.flag(request.args, "retry")
+    preview = previews().describe(file_id, encoding, retry=retry)
     file = pages.file_view(documents().get(file_id))
     template = "previews/_look.html" if is_htmx() else "previews/page.html"
     record, record_view = pages.record_page(services().registry[file.entity_type], file.entity_id)
@@ -130,6 +142,7 @@ def preview_view(file: FileView, preview: Preview, place: PlaceView) -> PreviewV
         pages=preview.pages or 1,
         picture=picture_view(file, preview, page, window) if preview.is_drawn else None,
         windows=[window_view(*preset) for preset in preview.windows],
+        encodings=encodings(preview),
         can_download="download" in services().registry[file.entity_type].operations,
         notes=notes(preview),
     )
@@ -164,6 +177,13 @@ def notes(preview: Preview) -> list[NoteView]:
     said = [NoteView(gettext("Not for diagnosis"), warning=True)] if preview.kind == "dicom" else []
     said += [NoteView(gettext("Animated image: only the first frame is shown"))] if preview.animated else []
     return said + ([NoteView(gettext(preview.note))] if preview.note else [])
+
+
+def encodings(preview: Preview) -> list[EncodingView]:
+    """Return the encodings to choose from, if the text does not declare its own."""
+    if preview.encoding is None:
+        return []
+    return [EncodingView(name, label, name == preview.encoding) for name, label in ENCODINGS.items()]
 
 
 def place_view(file: FileView) -> PlaceView:

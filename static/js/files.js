@@ -7,6 +7,7 @@ import { canShrink } from "./files-smaller.js";
 import { _, filled, ngettext } from "./i18n.js";
 
 export { inOrder } from "./files-names.js";
+export { belongsToDisc, endingByContent, isDisc, rightName } from "./files-types.js";
 export { canShrink, smaller } from "./files-smaller.js";
 
 /**
@@ -16,7 +17,7 @@ export { canShrink, smaller } from "./files-smaller.js";
 /** @typedef {{ code: "bad-name" | "type-not-allowed" | "empty-file" | "too-large", message: string }} Refusal */
 
 const MB = 1024 * 1024;
-const JUNK = /^(\.DS_Store|Thumbs\.db|desktop\.ini|~\$.*)$/i;
+const JUNK = /^(\.DS_Store|Thumbs\.db|desktop\.ini|\._.*|~\$.*)$/i;
 const NAMELESS = /^(image|blob)?(\.\w+)?$/i;
 /** @type {Record<string, string>} */
 const ENDINGS = {
@@ -42,19 +43,21 @@ export const visible = (files) => [...files].filter((file) => !hidden(pathOf(fil
 
 /**
  * Returns the dropped files, and all files in dropped folders. Must be called while the drop event is being handled:
- * the list is empty afterwards.
+ * the list is empty afterwards. An attachment dragged from a mail program may have an entry that cannot be read
+ * although the file itself can.
  * @param {DataTransfer} transfer
  * @param {(path: string) => void} unread called for each unreadable file or folder
  * @returns {Promise<File[]>}
  */
 export async function gather(transfer, unread = () => {}) {
   const items = [...transfer.items].filter((item) => item.kind === "file");
-  const dropped = items.map((item) => item.webkitGetAsEntry() ?? item.getAsFile());
+  const dropped = items.map((item) => ({ entry: item.webkitGetAsEntry(), file: item.getAsFile?.() ?? null }));
   /** @type {File[]} */
   const files = [];
-  for (const one of dropped) {
-    if (one instanceof File) files.push(one);
-    else if (one) for await (const file of walk(one, unread)) files.push(file);
+  for (const { entry, file } of dropped) {
+    const instead = (/** @type {string} */ path) => (entry?.isFile && file ? files.push(file) : unread(path));
+    if (entry) for await (const one of walk(entry, instead)) files.push(one);
+    else if (file) files.push(file);
   }
   return files;
 }
@@ -119,9 +122,12 @@ function dated(word, file, time) {
 
 /* Checks made before the upload; the server repeats them */
 
-/** @param {File} file @param {Rules} rules @returns {Refusal | null} */
-export function refusal(file, { accepts, acceptsWords, maxSize, one }) {
-  const ending = endingOf(file.name);
+/**
+ * @param {File} file @param {Rules} rules @param {string} [name] under which it will be accepted
+ * @returns {Refusal | null}
+ */
+export function refusal(file, { accepts, acceptsWords, maxSize, one }, name = file.name) {
+  const ending = endingOf(name);
   if (!/[\p{L}\p{M}\p{N}\p{P}\p{S}]/u.test(cleaned(file.name)))
     return { code: "bad-name", message: _("This file has no usable name. Rename it, then select it again.") };
   if (!accepts.includes(ending)) {

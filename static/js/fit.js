@@ -13,9 +13,16 @@ function format(date, style, whole) {
   };
 }
 
+/** @type {Map<string, Intl.DateTimeFormat>} by their options, because a new one takes longer than all a page's dates */
+const formats = new Map();
+
 /** @param {Date} date @param {string} style @param {boolean} [whole] @returns {string} */
 function inWords(date, style, whole = false) {
-  return new Intl.DateTimeFormat(undefined, format(date, style, whole)).format(date);
+  const options = format(date, style, whole);
+  const key = JSON.stringify(options);
+  const known = formats.get(key) ?? new Intl.DateTimeFormat(undefined, options);
+  formats.set(key, known);
+  return known.format(date);
 }
 
 /**

@@ -41,10 +41,16 @@ export function bodyOf(source) {
 /** @param {Element | null | undefined} body */
 const dialogOf = (body) => /** @type {HTMLDialogElement | null | undefined} */ (body?.closest("dialog"));
 
+/** @param {Element} source @returns {string} URL of the preview */
+const addressOf = (source) => source.getAttribute("hx-get") ?? source.getAttribute("href") ?? "";
+/** @param {Element} source @returns {string} the document's name */
+const nameOf = (source) =>
+  source.getAttribute("data-mf-look-name") ?? (source.textContent ?? "").replace(/\s+/g, " ").trim();
+
 /* Opening, waiting, failing */
 
-/** @param {HTMLElement} source the pressed control */
-function pressed(source) {
+/** @param {HTMLElement} source the pressed control; a link without hx-get is requested here @param {Event} event */
+function pressed(source, event) {
   const body = bodyOf(source);
   const dialog = dialogOf(body);
   if (!body || !dialog) return;
@@ -54,9 +60,12 @@ function pressed(source) {
   if (dialog.open) return walkFrom(dialog, source);
   opener = source;
   key = "stage";
-  body.replaceChildren(frame(dialog, source.dataset.mfLookName ?? ""));
+  body.replaceChildren(frame(dialog, nameOf(source)));
   if (!source.hasAttribute("commandfor") || !("commandForElement" in HTMLButtonElement.prototype)) dialog.showModal();
   layer.enter();
+  if (source.hasAttribute("hx-get")) return;
+  event.preventDefault();
+  htmx().ajax("GET", addressOf(source), { source, target: body, swap: "innerHTML" });
 }
 
 /**
@@ -92,21 +101,14 @@ export function failed(source, status, words, after, signIn) {
   const body = bodyOf(source);
   const dialog = dialogOf(body);
   if (!body || !dialog || isOld(source)) return;
-  const { mfLookName = "" } = /** @type {HTMLElement} */ (source).dataset;
-  const url = source.getAttribute("hx-get") ?? "";
+  const [url, name] = [addressOf(source), nameOf(source)];
   dialog.removeAttribute("data-mf-slow");
   stop();
-  body.replaceChildren(frame(dialog, mfLookName));
-  const find = (/** @type {string} */ name) => /** @type {HTMLElement} */ (body.querySelector(`[data-mf-${name}]`));
+  body.replaceChildren(frame(dialog, name));
+  const find = (/** @type {string} */ part) => /** @type {HTMLElement} */ (body.querySelector(`[data-mf-${part}]`));
   const retry = find("again");
-  for (const [name, value] of [
-    ["hx-get", url],
-    ["hx-target", "closest .mf-look-body"],
-    ["hx-swap", "innerHTML"],
-    ["data-mf-look", ""],
-    ["data-mf-look-name", mfLookName],
-  ])
-    retry.setAttribute(name, value);
+  const asks = { "hx-get": url, "hx-target": "closest .mf-look-body", "hx-swap": "innerHTML", "data-mf-look": "" };
+  Object.entries({ ...asks, "data-mf-look-name": name }).forEach((pair) => retry.setAttribute(...pair));
   htmx().process(retry);
   if (status === 503 && tried++ < TRIES) return waitFor(find("status"), retry, words, after);
   find("wait").hidden = true;
@@ -237,7 +239,7 @@ const presses = {
 /** @param {MouseEvent} event */
 function clicked(event) {
   const source = near(event, "[data-mf-look]");
-  if (source) pressed(source);
+  if (source && htmx()) pressed(source, event);
   const dialog = event.target instanceof Element && event.target.matches("dialog.mf-look") ? event.target : null;
   if (dialog) /** @type {HTMLDialogElement} */ (dialog).close();
   if (!near(event, ".mf-look-in")) return;

@@ -19,12 +19,13 @@ const LONGEST_DELAY = 30_000;
 const STALLED = 60_000;
 const NO_ANSWER = 300_000;
 const SPAN = 3_000;
+const RETRYABLE = [0, 408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 530];
 
 /**
  * Returns whether the request may succeed later.
  * @param {number} status
  */
-export const retryable = (status) => [0, 408, 425, 429, 500, 502, 503, 504].includes(status);
+export const retryable = (status) => RETRYABLE.includes(status);
 
 /**
  * @param {number} tries failed attempts, 1 or more

@@ -2,15 +2,15 @@
  * Decides which files enter the upload queue and which are refused before anything is sent. Photos over the limit can
  * be reduced.
  */
-import { canShrink, refusal, smaller } from "./files.js";
+import { belongsToDisc, canShrink, endingByContent, isDisc, refusal, rightName, smaller } from "./files.js";
 import { _, ngettext } from "./i18n.js";
 import { newItem } from "./upload-item.js";
 import * as page from "./upload-page.js";
 import * as queue from "./upload-queue.js";
 import * as view from "./upload-row.js";
-import { takesPlace } from "./upload-states.js";
+import { isOffered, takesPlace } from "./upload-states.js";
 import { newKey } from "./transfer.js";
-import { overflowWords, roomWords } from "./upload-words.js";
+import { overflowWords, renamedWords, roomWords, skippedWords } from "./upload-words.js";
 
 /** @typedef {import("./upload-item.js").Item} Item */
 /** @typedef {import("./upload-page.js").Widget} Widget */
@@ -27,28 +27,39 @@ const UNREAD = _("This file or folder couldn’t be read. Check it on your devic
 export const fitting = (free, queued, count) => Math.max(0, Math.min(count, free - queued));
 
 /** @param {HTMLElement} zone @param {File[]} files @param {string[]} [unread] paths of unreadable files */
-export function add(zone, files, unread = []) {
+export async function add(zone, files, unread = []) {
   const manager = /** @type {HTMLElement | null} */ (zone.closest(".mf-manager"));
   if (!manager) return;
   const widget = page.learn(manager);
-  const lost = unread.map((path) => new File([], path));
-  const fresh = [...files, ...lost].map((file) => newItem(zone, widget, file));
-  page.listOf(widget)?.append(...fresh.map(({ row }) => row));
-  for (const item of fresh) {
+  const { accepts } = page.limitsOf(zone);
+  const endings = await Promise.all(files.map(endingByContent));
+  const names = files.map(({ name }, at) => rightName(name, endings[at] ?? "", accepts));
+  const [disc, skipped] = [isDisc(files), /** @type {File[]} */ ([])];
+  const fresh = files.flatMap((file, at) => {
+    const becomes = names[at] ?? "";
+    const isImage = disc && becomes.endsWith(".dcm");
+    if (!disc || !belongsToDisc(file, isImage)) return [newItem(zone, widget, file, becomes, isImage)];
+    skipped.push(file);
+    return [];
+  });
+  const lost = unread.map((path) => newItem(zone, widget, new File([], path)));
+  page.listOf(widget)?.append(...[...fresh, ...lost].map(({ row }) => row));
+  for (const item of [...fresh, ...lost]) {
     queue.join(item);
-    if (lost.includes(item.file)) queue.change(item, "refused", UNREAD);
+    if (lost.includes(item)) queue.change(item, "refused", UNREAD);
     else admit(item);
   }
-  sayTaken(widget, fresh);
+  sayTaken(widget, [...fresh, ...lost], skipped);
   queue.next();
   queue.resume();
 }
 
 /** @param {Item} item @returns {{ message: string, code: string } | null} */
-function whyNot({ file, limits, widget }) {
+function whyNot({ file, limits, widget, becomes, agreed }) {
   const chosen = queue.itemsOf(widget).filter(takesPlace).length;
   const full = { code: "too-many", message: roomWords(limits.one, widget.free, limits.maxFiles) };
-  return refusal(file, limits) ?? (fitting(widget.free, chosen, 1) ? null : full);
+  const question = becomes && !agreed ? { code: "renamed", message: renamedWords(becomes) } : null;
+  return refusal(file, limits, becomes || file.name) ?? question ?? (fitting(widget.free, chosen, 1) ? null : full);
 }
 
 /**
@@ -62,8 +73,30 @@ export function admit(item) {
     "data-mf-can-shrink",
     why?.code === "too-large" && canShrink(item.file, item.limits.accepts),
   );
+  view.offerName(item.row, item.becomes);
   if (why) queue.change(item, "refused", why.message);
   else queue.change(item, item.widget.mode === "view" ? queue.waiting() : "held");
+  drawOffers(item.widget);
+}
+
+/**
+ * Offers to answer all questions about names at once if there are several.
+ * @param {Widget} widget
+ */
+function drawOffers(widget) {
+  const offered = queue.itemsOf(widget).filter(isOffered);
+  for (const { row } of offered) view.offerAll(row, offered.length);
+}
+
+/** @param {Item} item */
+export function addAs(item) {
+  item.agreed = true;
+  again(item);
+}
+
+/** @param {Item} item */
+export function addAllAs({ widget }) {
+  queue.itemsOf(widget).filter(isOffered).forEach(addAs);
 }
 
 /** @param {Item} item */
@@ -88,7 +121,7 @@ async function offer(item) {
 /** @param {Item} item */
 export function useSmaller(item) {
   if (!item.offer) return;
-  Object.assign(item, { file: item.offer, offer: undefined, key: newKey() });
+  Object.assign(item, { file: item.offer, offer: undefined, becomes: "", key: newKey() });
   view.keepFocus(item.row, () => view.hideOffer(item.row));
   view.describe(item.row, item.file);
   again(item);
@@ -105,11 +138,12 @@ export function again(item) {
   queue.next();
 }
 
-/** @param {Widget} widget @param {Item[]} fresh */
-function sayTaken(widget, fresh) {
+/** @param {Widget} widget @param {Item[]} fresh @param {File[]} [skipped] */
+function sayTaken(widget, fresh, skipped = []) {
+  page.drawSkipped(widget, skipped.length ? skippedWords(skipped.map(({ name }) => name)) : "");
   const refused = fresh.filter(({ state }) => state === "refused");
   const taken = fresh.length - refused.length;
-  if (!fresh.length) page.say(widget, _("No files found."));
+  if (!fresh.length && !skipped.length) page.say(widget, _("No files found."));
   const adding = ngettext("Adding %(num)s file.", "Adding %(num)s files.", taken);
   const held = ngettext(
     "%(num)s file will be added when you save.",

@@ -31,13 +31,18 @@ import { STATES, isActive } from "./upload-states.js";
  * @property {import("./upload-row.js").Fields} sent
  * @property {string} stored the document's id
  * @property {File} [offer] the smaller one
+ * @property {string} becomes the name with the right extension; "" if it has it
+ * @property {boolean} agreed whether it may be added under that name
  */
 
-/** @param {HTMLElement} zone @param {Widget} widget @param {File} file @returns {Item} */
-export function newItem(zone, widget, file) {
+/**
+ * @param {HTMLElement} zone @param {Widget} widget @param {File} file
+ * @param {string} [becomes] @param {boolean} [agreed] @returns {Item}
+ */
+export function newItem(zone, widget, file, becomes = "", agreed = false) {
   const [limits, row, sent] = [limitsOf(zone), makeRow(zone, file), {}];
   const counts = { due: 0, tries: 0, waited: 0, renewed: false, uncertain: false };
-  const nothing = { request: null, samples: [], sent, stored: "" };
+  const nothing = { request: null, samples: [], sent, stored: "", becomes, agreed };
   return { file, row, widget, limits, key: newKey(), state: "refused", words: "", task: "send", ...counts, ...nothing };
 }
 

@@ -169,6 +169,19 @@ export function dispatch(widget, events) {
 
 /* Lines beside the rows */
 
+/** @param {Widget} widget @param {string} words "" removes the line */
+export function drawSkipped(widget, words) {
+  const manager = managerOf(widget);
+  manager?.querySelectorAll("[data-mf-skipped]").forEach((line) => line.remove());
+  if (!words) return;
+  const line = document.createElement("p");
+  line.className = "mf-hint";
+  line.setAttribute("data-mf-skipped", "");
+  line.textContent = words;
+  listOf(widget)?.before(line);
+  say(widget, words);
+}
+
 /** @param {string} words @param {Widget[]} waiting */
 export function drawSignedOut(words, waiting) {
   document.querySelectorAll("[data-mf-upload-signed-out]").forEach((line) => line.remove());

@@ -86,6 +86,23 @@ export function makeRow(zone, file) {
   return row;
 }
 
+/** @param {HTMLElement} row @param {string} name under which the file can be added */
+export function offerName(row, name) {
+  const button = part(row, "add-as");
+  if (!button || !name) return;
+  button.textContent = `Add as ${name}`;
+  button.setAttribute("aria-label", button.textContent);
+}
+
+/** @param {HTMLElement} row @param {number} count */
+export function offerAll(row, count) {
+  const button = part(row, "add-all");
+  if (!button) return;
+  button.hidden = count < 2;
+  button.textContent = `Add all ${count}`;
+  button.setAttribute("aria-label", `Add all ${count} files under the names shown`);
+}
+
 /** @param {HTMLElement} row @param {string} words */
 export function tell(row, words) {
   const status = part(row, "status");

@@ -131,7 +131,8 @@ function stored(item, answer) {
   item.uncertain = !item.stored;
   if (!item.stored) return fail(item, UNEXPECTED);
   item.widget.added++;
-  page.say(item.widget, _("%(name)s added.", { name: item.file.name }));
+  const names = { name: item.file.name, becomes: item.becomes };
+  page.say(item.widget, item.becomes ? _("%(name)s added as %(becomes)s.", names) : _("%(name)s added.", names));
   finish(item);
 }
 

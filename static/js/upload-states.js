@@ -10,7 +10,9 @@ import { progressWords } from "./upload-words.js";
  * @typedef {"refused" | "held" | "queued" | "sending" | "processing" | "waiting" | "paused" | "failed" | "cancelling"
  *   | "done"} State
  */
-/** @typedef {"add-now" | "cancel" | "dismiss" | "retry" | "smaller"} Action a button of the row */
+/**
+ * @typedef {"add-all" | "add-as" | "add-now" | "cancel" | "dismiss" | "retry" | "smaller"} Action a button of the row
+ */
 /** @typedef {{ signedOut: boolean, now: number }} Moment */
 /**
  * @typedef {object} Row of the table
@@ -36,6 +38,7 @@ export const STATES = {
   refused: {
     words: ({ words }) => words,
     actions: ({ row: { dataset } }) => [
+      ...(dataset.mfCode === "renamed" ? /** @type {Action[]} */ (["add-as", "add-all"]) : []),
       ...(dataset.mfCode === "too-many" ? /** @type {Action[]} */ (["retry"]) : []),
       ...("mfCanShrink" in dataset ? /** @type {Action[]} */ (["smaller"]) : []),
       "dismiss",
@@ -122,10 +125,13 @@ export function stateWords(item, signedOut = false, now = Date.now()) {
 
 /** @param {Item} item @returns {{ state: State, tone: string, actions: Action[], moving: boolean, named: boolean }} */
 export function looks(item) {
-  const { actions, tone = "", moving = false, named = false } = STATES[item.state];
+  const { actions, tone: usual = "", moving = false, named = false } = STATES[item.state];
+  const tone = isOffered(item) ? "" : usual;
   return { state: item.state, tone, actions: actions(item), moving, named: named && !isHopeless(item) };
 }
 
+/** @param {Item} item @returns {boolean} whether it can be added under another name */
+export const isOffered = ({ state, row }) => state === "refused" && row.dataset.mfCode === "renamed";
 /** @param {Item} item */
 export const isActive = ({ state }) => !!STATES[state].active;
 /** @param {Item} item */

@@ -8,21 +8,50 @@ import { _, ngettext } from "./i18n.js";
 const WORDS = {
   0: _("Can’t reach the server."),
   401: _("You were signed out."),
-  403: _("You can’t add documents here."),
+  403: _("A firewall or proxy between you and the server blocked this file. Contact your administrator."),
+  407: _("A proxy between you and the server asks you to sign in first."),
   404: _("This record no longer exists."),
   408: _("The connection was too slow."),
   409: _("This file wasn’t added because something changed in the meantime. Check the list, then try again."),
-  413: _("This file is too large."),
+  413: _("A proxy between you and the server doesn’t let files of this size through. Contact your administrator."),
   415: _("This type of file can’t be added here."),
   429: _("Too many uploads at once."),
   502: _("The server is unavailable."),
   503: _("The server is busy."),
   504: _("The server took too long."),
+  511: _("This network asks you to sign in first."),
+  520: _("The proxy got no answer from the server."),
+  521: _("The proxy can’t reach the server."),
+  522: _("The proxy can’t reach the server."),
+  523: _("The proxy can’t reach the server."),
+  524: _("The server took too long."),
+  530: _("The proxy can’t reach the server."),
 };
 
-/** @param {number} status @returns {string} for a response without its own message */
+/** @param {number} status @returns {string} for a response without its own message, which a proxy may have sent */
 export const statusWords = (status) =>
   WORDS[status] ?? (status >= 500 ? _("Something went wrong on our end.") : _("The server didn’t accept this file."));
+
+/** @param {string} becomes the name under which the file can be added */
+export function renamedWords(becomes) {
+  const type = becomes.slice(becomes.lastIndexOf("."));
+  const values = { type, becomes };
+  return _("The content of this file is that of a %(type)s file. Add it under the name %(becomes)s?", values);
+}
+
+const MOST_NAMED = 3;
+/** @param {string[]} names @returns {string} about files of a CD that are no documents */
+export function skippedWords(names) {
+  const some = names.slice(0, MOST_NAMED).join(", ");
+  const rest = names.length - MOST_NAMED;
+  const listed = rest > 0 ? _("%(some)s and %(rest)s more", { some, rest }) : some;
+  return ngettext(
+    "Skipped %(num)s file of the disc that is not a document: %(listed)s.",
+    "Skipped %(num)s files of the disc that are not documents: %(listed)s.",
+    names.length,
+    { listed },
+  );
+}
 
 /** @param {number} seconds */
 export function durationWords(seconds) {

@@ -32,6 +32,8 @@ const buttons = {
 const presses = {
   "[data-mf-cancel], [data-mf-dismiss]": queue.cancel,
   "[data-mf-retry], [data-mf-add-now]": (item) => (item.state === "refused" ? intake.again(item) : queue.retry(item)),
+  "[data-mf-add-as]": intake.addAs,
+  "[data-mf-add-all]": intake.addAllAs,
   "[data-mf-smaller]": intake.makeSmaller,
   "[data-mf-use-smaller]": intake.useSmaller,
 };

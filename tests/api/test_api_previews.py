@@ -2,7 +2,9 @@
 
 from io import BytesIO
 from typing import Any
+from urllib.parse import unquote
 
+import pypdfium2
 import pytest
 from PIL import Image
 from werkzeug.test import TestResponse
@@ -84,3 +86,24 @@ def test_the_document_says_what_previews_answer(world: World) -> None:
     assert set(preview["responses"]["200"]["content"]) == {"image/webp", "application/json"}
     assert [entry["name"] for entry in preview["parameters"]] == ["file_id", "page", "width", "window", "If-None-Match"]
     assert set(paths["/api/v1/files/{file_id}/thumbnail"]["get"]["responses"]["200"]["content"]) == {"image/webp"}
+
+
+def test_what_a_picture_leaves_out_is_a_header(world: World) -> None:
+    document = pypdfium2.PdfDocument(samples.pdf())
+    document.new_attachment("Größe.csv").set_data(b"1,2")
+    target = BytesIO()
+    document.save(target)
+    answer = ask(world, world.attach(world.record(), "letter.pdf", target.getvalue()))
+    note = answer.headers["Preview-Note"]
+    assert note.isascii()
+    assert unquote(note).startswith("Attached files are not shown: Größe.csv.")
+    assert "Preview-Note" not in ask(world, world.attach(world.record(), "plain.pdf", samples.pdf())).headers
+
+
+def test_another_encoding_can_be_chosen(world: World) -> None:
+    file = world.attach(world.record("lab-result"), "note.txt", "анализ крови в норме".encode("koi8_r"))
+    assert ask(world, file).get_json()["text"] == "анализ крови в норме"
+    other = ask(world, file, encoding="cp1251").get_json()
+    assert other["text"] == "анализ крови в норме".encode("koi8_r").decode("cp1251")
+    assert "Cyrillic (Windows-1251), as you chose" in other["note"]
+    assert ask(world, file, encoding="rot13").status_code == 422

@@ -252,7 +252,7 @@ def provoke_uploads(world: World, script: Script) -> None:
     letter, note = samples.SAMPLES[".pdf"](), samples.txt()
     script.upload(files, "letter.pdf", letter, **{"Content-Length": str(len(letter) + 9)})
     script.upload(files, "letter.pdf", letter, **{"Content-Length": str(17 * 1024 * 1024)})
-    script.upload(files, "letter.exe", letter)
+    script.upload(files, "letter.exe", b"MZ")
     script.upload(files, "letter.pdf", bytes(range(256)))
     script.upload(files, "letter.pdf", b"")
     script.upload(files, "..", letter)

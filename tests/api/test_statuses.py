@@ -131,7 +131,7 @@ REFUSALS: dict[str, tuple[int, str, Callable[[Desk], Any]]] = {
     "more bytes than can be allowed": (413, "too-large", lambda desk: stream(desk, desk.files, 2 * 1024 * 1024, RAW)),
     "more JSON than anybody writes": (413, "too-large", lambda desk: raw_json(desk, b" " * (1024 * 1024 + 1))),
     "an ending that is not taken": (415, "type-not-allowed", lambda desk: desk.upload(b"MZ\x90", "new.exe")),
-    "bytes that are something else": (415, "content-mismatch", lambda desk: desk.upload(samples.png())),
+    "bytes that are damaged": (415, "content-mismatch", lambda desk: desk.upload(samples.pdf()[:300])),
     "JSON that is not said to be JSON": (
         415, "media-type", lambda desk: desk.by.ask("POST", "/patients", data=b"{}", content_type="text/plain")
     ),

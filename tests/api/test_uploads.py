@@ -2,8 +2,10 @@
 
 import base64
 import hashlib
+import io
 import math
 import random
+import zipfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from medfiles.record_types.declared import RECORD_TYPES
+from medfiles.sandbox.pool import INSPECTION, Limits, Sandbox
 from tests.support import samples
 from tests.support.api_client import HOME, Script, end, part, problem, said, script
 from tests.support.extent import Extent
@@ -180,3 +183,77 @@ def test_a_retry_to_a_record_that_is_full_by_now_finds_the_first_document(make_d
     first: Any = desk.send(key="one-upload").get_json()
     assert desk.send(key="one-upload").get_json() == first
     assert problem(desk.send(key="another"), 409, "too-many")
+
+
+def test_a_file_with_a_wrong_name_is_renamed_and_the_answer_says_so(make_desk: Callable[..., Desk]) -> None:
+    desk = make_desk()
+    file = desk.send("1000012345", samples.jpeg()).get_json()
+    names = {name: file[name] for name in ("file_name", "original_name", "renamed_from", "file_type")}
+    assert names == {
+        "file_name": "1000012345.jpg",
+        "original_name": "1000012345",
+        "renamed_from": "1000012345",
+        "file_type": "image/jpeg",
+    }
+    assert desk.by.get(f"/files/{file['id']}").get_json() == file
+    assert desk.by.get(f"/files/{file['id']}/download").data == samples.jpeg()
+
+
+def test_a_file_with_the_right_name_keeps_it_and_its_original_name_outlives_a_rename(
+    make_desk: Callable[..., Desk],
+) -> None:
+    desk = make_desk()
+    file = desk.send("letter.txt").get_json()
+    assert (file["original_name"], file["renamed_from"]) == ("letter.txt", None)
+    renamed = desk.by.put(f"/files/{file['id']}/metadata", {"file_name": "Discharge.txt"}).get_json()
+    assert (renamed["file_name"], renamed["original_name"]) == ("Discharge.txt", "letter.txt")
+
+
+def test_the_original_name_is_as_sent_apart_from_what_harms(make_desk: Callable[..., Desk]) -> None:
+    desk = make_desk()
+    for sent, original in {"I0000042.": "I0000042.", "cd/IMAGES/scan\u202e ": "scan ", "CON": "CON"}.items():
+        file = desk.send(sent, samples.jpeg()).get_json()
+        assert (file["original_name"], file["renamed_from"]) == (original, original)
+
+
+def test_a_repeated_upload_under_a_wrong_name_is_the_same_document(make_desk: Callable[..., Desk]) -> None:
+    desk = make_desk()
+    first, again = (desk.send("IMG_1.HEIC", samples.jpeg(), key="one") for _ in range(2))
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert again.get_json() == first.get_json()
+
+
+def test_an_upload_is_not_refused_because_no_worker_starts(
+    make_desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, broken = make_desk(), Sandbox(1, INSPECTION, Limits(start=0.001))
+    monkeypatch.setattr(desk.world.parts.sandbox, "run", broken.run)
+    answer = desk.send(key="one")
+    problem(answer, 503, "busy")
+    assert int(answer.headers["Retry-After"]) > 0
+    desk.assert_untouched()
+    monkeypatch.undo()
+    assert desk.send(key="one").status_code == 201
+
+
+def test_a_repeated_query_parameter_with_another_value_is_refused(make_desk: Callable[..., Desk]) -> None:
+    desk = make_desk()
+    for query in ("sort=name&sort=size", "limit=1&limit=2", "unknown=1&unknown=2"):
+        found = problem(desk.by.get(f"{desk.files}?{query}"), 422, "rejected")
+        assert found["errors"][0]["field"] == query.partition("=")[0]
+    assert desk.by.get(f"{desk.files}?sort=name&sort=name").status_code == 200
+
+
+def test_repeated_ids_are_all_taken(make_desk: Callable[..., Desk]) -> None:
+    desk = make_desk()
+    ids = [desk.send(f"letter {number}.txt").get_json()["id"] for number in range(3)]
+    answer = desk.by.get(f"/files/archive?ids={ids[0]}&ids={ids[1]},{ids[2]}")
+    assert answer.status_code == 200
+    assert len(zipfile.ZipFile(io.BytesIO(answer.data)).namelist()) == 3
+
+
+def test_a_detail_sent_twice_with_different_values_is_refused(make_desk: Callable[..., Desk]) -> None:
+    desk = make_desk()
+    sent = part("letter.txt", CONTENT) + said("description", "One") + said("description", "Two")
+    problem(desk.form(sent), 422, "rejected")
+    desk.assert_untouched()

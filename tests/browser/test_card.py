@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.people import Person
+from tests.browser.people import Complaints, Person
 from tests.support import samples
 
 # A screen that tells how many locks keep it on.
@@ -15,6 +15,12 @@ SCREEN = """
   const request = async () => (locks += 1, { release: async () => (locks -= 1) });
   Object.defineProperty(navigator, "wakeLock", { value: { request } });
 """
+
+
+@pytest.fixture(autouse=True)
+def busy_renderers(complaints: Complaints) -> None:
+    """Beside other tests they may be: the page asks again."""
+    complaints.expect("503")
 
 
 @pytest.fixture

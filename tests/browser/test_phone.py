@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.people import Person, real_file
+from tests.browser.people import Complaints, Person, real_file
 from tests.browser.widget import menu, names, row
 
 # Links within a line of text are as high as the line. A label or a stretched link makes a control larger than its box.
@@ -19,6 +19,12 @@ SMALL = """() => {
     .filter((one) => low(one) && !stretched(one) && !written(one) && one.getBoundingClientRect().width > 1)
     .map((one) => one.outerHTML.slice(0, 160));
 }"""
+
+
+@pytest.fixture(autouse=True)
+def busy_renderers(complaints: Complaints) -> None:
+    """Beside other tests they may be: the page asks again."""
+    complaints.expect("503")
 
 
 @pytest.fixture

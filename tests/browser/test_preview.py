@@ -54,7 +54,7 @@ def percent(page: Page) -> int:
 def pictures(requests: list[Request]) -> list[tuple[str, int]]:
     """Recipe and page of every picture that was asked for, thumbnails left out."""
     found = (PICTURE.search(request.url) for request in requests)
-    return [(match[1], int(match[2])) for match in found if match and match[1] != "v1w160"]
+    return [(match[1], int(match[2])) for match in found if match and match[1] != "v2w160"]
 
 
 def record(person: Person, **files: bytes) -> Any:
@@ -196,7 +196,7 @@ def test_picture_is_zoomed_rotated_and_moved(page: Page, person: Person) -> None
     start(page, record(person, Wide_jpg=samples.jpeg(4000, 2000)), "Wide.jpg")
     fitting = percent(page)
     assert fitting < 40
-    with page.expect_request(re.compile("-v1w2400/1.webp$")):
+    with page.expect_request(re.compile("-v2w2400/1.webp$")):
         page.keyboard.press("1")
     for key, size in (("+", 125), ("-", 100), ("-", 75), ("0", fitting), ("1", 100)):
         page.keyboard.press(key)
@@ -289,7 +289,7 @@ def test_busy_server_is_asked_again(page: Page, person: Person, complaints: Comp
     complaints.expect("503")
     one = record(person, A_png=samples.png())
     page.route("**/preview", failing(503, 2, **{"Retry-After": "1"}))
-    page.route(re.compile(r"-v1w(480|960)/"), failing(503, 2, **{"Retry-After": "1"}))
+    page.route(re.compile(r"-v2w(480|960)/"), failing(503, 2, **{"Retry-After": "1"}))
     start(page, one, "A.png")
     expect(page.locator("[data-mf-picture=shown]")).to_have_count(1)
 
@@ -305,7 +305,7 @@ def test_failed_preview_is_explained_and_can_be_tried_again(page: Page, person: 
     expect(look.get_by_role("alert")).to_have_text("Something went wrong on our end.")
     expect(look.get_by_role("link", name="Download")).to_be_visible()
     expect(look.get_by_role("button", name="Try again")).to_be_focused()
-    pictures = re.compile(r"-v1w(480|960)/")
+    pictures = re.compile(r"-v2w(480|960)/")
     page.route(pictures, failing(500, 99))
     page.keyboard.press("Enter")
     shown(page, "A.png")

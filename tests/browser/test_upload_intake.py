@@ -185,6 +185,46 @@ def test_refused_files_are_explained_before_anything_is_sent(page: Page, person:
     assert {"Note 1.txt", "Note 2.txt"} < digests(person, visit).keys()
 
 
+def test_file_with_a_wrong_name_is_offered_under_the_right_one(page: Page, person: Person) -> None:
+    visit = person.visit()
+    open_visit(page, visit)
+    requests = sent(page)
+    pick(page, payload("IMG_1.HEIC", samples.jpeg()), payload("1000012345", samples.pdf()))
+    expect_state(page, "IMG_1.HEIC", "refused")
+    expect(said(page, "IMG_1.HEIC")).to_contain_text("Add it under the name IMG_1.jpg?")
+    assert requests == []
+    queued(page, "IMG_1.HEIC").get_by_role("button", name="Add as IMG_1.jpg").click()
+    expect(row(page, "IMG_1.jpg")).to_be_visible()
+    expect(row(page, "1000012345.pdf")).to_have_count(0)
+    queued(page, "1000012345").get_by_role("button", name="Add as 1000012345.pdf").click()
+    expect(row(page, "1000012345.pdf")).to_be_visible()
+    assert {file.original_name for file in kept(person, visit)} == {"IMG_1.HEIC", "1000012345"}
+
+
+def test_files_with_wrong_names_are_added_all_at_once(page: Page, person: Person) -> None:
+    visit = person.visit()
+    open_visit(page, visit)
+    pick(page, *(payload(f"100001234{number}", samples.jpeg(64 + number, 48)) for number in range(3)))
+    expect(page.get_by_role("button", name="Add all 3 files under the names shown")).to_have_count(3)
+    page.get_by_role("button", name="Add all 3 files under the names shown").first.click()
+    for number in range(3):
+        expect(row(page, f"100001234{number}.jpg")).to_be_visible()
+
+
+def test_images_of_a_disc_are_added_and_the_rest_is_skipped_with_one_line(page: Page, person: Person) -> None:
+    world = person.world
+    procedure = world.record("procedure", person.patient(), person.email)
+    page.goto(f"/procedure/{procedure.id}")
+    others = [payload(name, b"x") for name in ("DICOMDIR", "AUTORUN.INF", "viewer.exe")]
+    pick(page, *others, *(payload(f"IM00000{number}", samples.dicom()) for number in range(2)))
+    for number in range(2):
+        expect(row(page, f"IM00000{number}.dcm")).to_be_visible()
+    expect(page.locator("[data-mf-skipped]")).to_have_text(
+        "Skipped 3 files of the disc that are not documents: AUTORUN.INF, DICOMDIR, viewer.exe."
+    )
+    expect(page.locator(".mf-upload")).to_have_count(0)
+
+
 def test_file_that_did_not_fit_is_added_once_there_is_room(page: Page, person: Person) -> None:
     visit = person.visit(*(f"Old {number}.txt" for number in range(7)))
     open_visit(page, visit)

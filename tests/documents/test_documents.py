@@ -72,11 +72,11 @@ def test_details_are_kept_and_the_key_of_the_bytes_tells_nothing_about_them(worl
     ("name", "content", "paper", "error"),
     [
         ("virus.exe", b"MZ", {}, TypeNotAllowed),
-        ("table.csv", b"a,b\n1,2\n", {}, TypeNotAllowed),  # fine for lab results, not for visits
-        ("noending", b"text", {}, TypeNotAllowed),
+        ("scan.tiff", samples.tiff(), {}, TypeNotAllowed),  # fine for lab results, not for visits
+        ("noending", b"\1\2\3\4", {}, TypeNotAllowed),
         ("letter.pdf", b"", {}, EmptyFile),
-        ("letter.pdf", b"this is no PDF", {}, ContentMismatch),
-        ("letter.pdf", samples.png(), {}, ContentMismatch),
+        ("letter.pdf", samples.pdf()[:300], {}, ContentMismatch),
+        ("letter.pdf", samples.package({"a": "b"}), {}, ContentMismatch),
         ("\u202e/..", b"x", {}, BadName),
         ("letter.pdf", samples.pdf(), {"category": "card"}, Rejected),
         ("letter.pdf", samples.pdf(), {"description": "x" * 1001}, Rejected),

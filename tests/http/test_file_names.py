@@ -173,3 +173,41 @@ def test_a_lone_surrogate_in_a_header_is_no_error_of_ours(archive: Archive) -> N
     headers |= {"HX-Request": "true", "Content-Disposition": "attachment; filename*=UTF-8''%ED%A0%80.txt"}
     answer = archive.client.post(f"{archive.path}/files", data=samples.txt(), headers=headers)
     assert answer.status_code in (201, 400, 422)
+
+
+SPELLED = {
+    "Müller.pdf".encode(): "Müller.pdf",
+    "Müller.pdf".encode("latin-1"): "Müller.pdf",
+    "Befund – „neu“.pdf".encode("cp1252"): "Befund – „neu“.pdf",
+    b"=?utf-8?B?TcO8bGxlci5wZGY=?=": "Müller.pdf",
+    b"=?iso-8859-1?Q?M=FCller=5F2.pdf?=": "Müller_2.pdf",
+    b"=?utf-8?Q?Labor?= =?utf-8?Q?_M=C3=BCller.pdf?=": "Labor Müller.pdf",
+    b"M%C3%BCller.pdf": "Müller.pdf",
+    b"%E6%97%A5%E6%9C%AC.pdf": "日本.pdf",
+    b"a %22quoted%22 word.pdf": 'a "quoted" word.pdf',
+    b"100%25 sure.pdf": "100%25 sure.pdf",
+    b"50% off.pdf": "50% off.pdf",
+    b"a%20b.pdf": "a%20b.pdf",
+    b"=?unknown?Q?x?=.pdf": "=?unknown?Q?x?=.pdf",
+}
+
+
+@pytest.mark.parametrize(("spelled", "name"), SPELLED.items())
+def test_a_name_in_a_multipart_header_is_decoded(world: World, spelled: bytes, name: str) -> None:
+    client, record = world.client(), world.record()
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="' + spelled + b'"\r\n\r\n'
+    body = head + samples.pdf() + b"\r\n--b--\r\n"
+    address = f"/documents/visit/{record.id}/files"
+    headers = {"X-CSRFToken": token_of(client)}
+    client.post(address, data=body, content_type="multipart/form-data; boundary=b", headers=headers)
+    assert [file.file_name for file in world.files()] == [name]
+
+
+@pytest.mark.parametrize(("spelled", "name"), SPELLED.items())
+def test_a_name_in_a_header_is_decoded(world: World, spelled: bytes, name: str) -> None:
+    client, record = world.client(), world.record()
+    given = b'attachment; filename="' + spelled + b'"'
+    headers = {"X-CSRFToken": token_of(client), "Content-Disposition": given.decode("latin-1")}
+    address = f"/documents/visit/{record.id}/files"
+    client.post(address, data=samples.pdf(), content_type="application/octet-stream", headers=headers)
+    assert [file.file_name for file in world.files()] == [name]

@@ -165,7 +165,7 @@ def test_a_body_full_of_what_looks_like_boundaries_is_stored_as_sent(desk: Desk,
 
 
 def test_two_good_files_and_a_bad_one_are_told_apart(desk: Desk) -> None:
-    answer = desk.form(("a.pdf", samples.pdf()), ("b.pdf", samples.png()), ("c.pdf", samples.pdf(2)))
+    answer = desk.form(("a.pdf", samples.pdf()), ("b.pdf", samples.pdf()[:300]), ("c.pdf", samples.pdf(2)))
     assert answer.status_code == 201
     assert [file.file_name for file in desk.world.files()] == ["a.pdf", "c.pdf"]
     assert "2 documents added." in answer.text
@@ -186,8 +186,28 @@ def test_the_same_is_told_without_script(desk: Desk) -> None:
     assert "b.pdf was not added." in page
 
 
+def test_a_form_says_under_which_name_a_file_was_added(desk: Desk) -> None:
+    answer = desk.form(("IMG_1.HEIC", samples.jpeg()), ("letter.pdf", samples.pdf()))
+    assert answer.status_code == 201
+    assert "<strong>IMG_1.jpg</strong> was added. Renamed from “IMG_1.HEIC” to match its content." in answer.text
+    first, second = desk.world.files()
+    assert (first.file_name, first.original_name, first.renamed_from) == ("IMG_1.jpg", "IMG_1.HEIC", "IMG_1.HEIC")
+    assert (second.file_name, second.original_name, second.renamed_from) == ("letter.pdf", "letter.pdf", None)
+    assert first.file_path.endswith(".jpg")
+    event = desk.world.events(action="attach")[0]
+    assert (event.personal["name"], event.personal["renamed_from"]) == ("IMG_1.jpg", "IMG_1.HEIC")
+
+
+def test_a_form_without_script_says_so_too(desk: Desk) -> None:
+    data = {"file": [(io.BytesIO(samples.jpeg()), "1000012345")]}
+    answer = desk.client.post(f"{desk.path}?csrf_token={desk.token}", data=data)
+    assert answer.status_code == 303
+    page = desk.client.get(answer.location).text
+    assert "1000012345.jpg was added. Renamed from “1000012345” to match its content." in page
+
+
 def test_when_all_are_bad_the_first_reason_counts(desk: Desk) -> None:
-    answer = desk.form(("a.exe", b"MZ"), ("b.pdf", b""), ("c.pdf", samples.png()))
+    answer = desk.form(("a.exe", b"MZ"), ("b.pdf", b""), ("c.pdf", samples.png()[:90]))
     assert answer.status_code == 415
     assert answer.text.count("was not added.") == 3
     assert "documents:changed" not in heard(answer)

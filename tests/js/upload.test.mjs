@@ -109,8 +109,13 @@ test("a refusal brings its own sentence and code", () => {
 });
 
 test("an answer without a sentence, as a proxy gives it, gets one by its status", () => {
-  const answer = readAnswer(413, "<h1>Request Entity Too Large</h1>", headers({}));
-  assert.deepEqual([answer.message, answer.code], ["This file is too large.", ""]);
+  for (const [status, said] of /** @type {[number, RegExp][]} */ ([[413, /^A proxy .* files of this size/], [403, /^A firewall or proxy .* blocked/]])) {
+    const answer = readAnswer(status, "<h1>Blocked</h1>", headers({}));
+    assert.match(answer.message, said);
+    assert.equal(answer.code, "");
+    assert.equal(retryable(status), false);
+  }
+  for (const status of [502, 503, 504, 520, 521, 522, 523, 524, 530]) assert.equal(retryable(status), true);
   assert.equal(readAnswer(503, "", headers({ "HX-Trigger": '{"documents:error": null}', "Retry-After": "5" })).wait, 5_000);
 });
 

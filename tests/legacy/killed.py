@@ -85,15 +85,14 @@ def _be_the_command(order: Mapping[str, Any]) -> None:
 def _recognise(path: Path, extension: str, _: Any) -> Any:
     """Without a worker, which takes longer to start than everything else here."""
     found = {} if not path.stat().st_size else _inspected(path, extension)
-    found = _inspected(path, found["like"]) if "like" in found else found
-    known = "media_type" in found
-    return import_module("medfiles.documents.detection").Found(found["media_type"], found["pages"]) if known else None
+    if "media_type" not in found:
+        return None
+    values = found["media_type"], found["pages"], found["extension"]
+    return import_module("medfiles.documents.detection").Found(*values)
 
 
 def _inspected(path: Path, extension: str) -> dict[str, Any]:
     inspection: Any = import_module("medfiles.sandbox.inspect.inspection")
-    if extension not in inspection.BY_EXTENSION:
-        return {}
     with path.open("rb") as file:
         found: dict[str, Any] = inspection.inspect(file, extension)
     return found

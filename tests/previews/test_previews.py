@@ -129,7 +129,7 @@ def test_a_page_becomes_a_picture_that_is_kept_under_its_hash_and_recipe(world: 
     picture = world.previews().picture(file.id, file.sha256, PAGE, 3)
     content = b"".join(picture.read())
     assert (len(content), opened(content).size) == (picture.size, (480, 680))
-    assert objects(world) == [f"previews/{file.sha256[:2]}/{file.sha256}-v1w480/3.webp"]
+    assert objects(world) == [f"previews/{file.sha256[:2]}/{file.sha256}-v2w480/3.webp"]
     world.assert_settled()
 
 
@@ -226,10 +226,10 @@ def test_a_picture_is_sent_for_the_browser_to_keep_and_nobody_else(world: World)
         (PAGE, 999_999, None),
         (PAGE, 1, "0" * 64),
         ("v0w480", 1, None),
-        ("v1w481", 1, None),
-        ("v1w0480", 1, None),
-        ("v1w480c40x400", 1, None),
-        ("v1look", 0, None),
+        ("v2w481", 1, None),
+        ("v2w0480", 1, None),
+        ("v2w480c40x400", 1, None),
+        ("v2look", 0, None),
         ("anything", 1, None),
         ("V1W480", 1, None),
     ],
@@ -353,6 +353,42 @@ def test_document_that_crashes_a_worker_is_not_tried_again(
     world.assert_settled()
     fine = photo(world, "fine")
     assert seen(world.client(), address(fine)).status_code == 200
+
+
+def test_a_timeout_is_tried_again_after_a_day_or_on_request(world: World, misbehave: Callable[..., Counted]) -> None:
+    sandbox, file = misbehave(), photo(world, "spin")
+    for _ in range(2):
+        look = world.previews().describe(file.id)
+        assert (look.kind, look.can_retry) == ("none", True)
+    assert sandbox.asked == 1
+    world.previews().describe(file.id, retry=True)
+    assert sandbox.asked == 2
+    with transaction() as session:
+        for row in session.scalars(select(Rendition)):
+            row.made_at -= preview_cache.RETRY_AFTER
+    world.previews().describe(file.id)
+    assert sandbox.asked == 3
+
+
+def test_a_crash_is_not_tried_again_on_request(world: World, misbehave: Callable[..., Counted]) -> None:
+    sandbox, file = misbehave(), photo(world, "crash")
+    for _ in range(2):
+        assert not world.previews().describe(file.id, retry=True).can_retry
+    assert sandbox.asked == 1
+
+
+def test_a_worker_that_does_not_start_is_remembered_nowhere(world: World, misbehave: Callable[..., Counted]) -> None:
+    sandbox, file = misbehave(), photo(world, "fine")
+    usual = sandbox.limits
+    sandbox.limits = replace(usual, start=0.001)
+    answer = seen(world.client(), address(file))
+    assert answer.status_code == 503
+    assert "Retry-After" in answer.headers
+    assert rows(world) == []
+    sandbox.limits = usual
+    assert seen(world.client(), address(file)).status_code == 200
+    assert world.previews().describe(file.id).kind == "image"
+    world.assert_settled()
 
 
 def test_what_failed_is_tried_again_after_it_was_cleared(world: World, misbehave: Callable[..., Counted]) -> None:
@@ -540,7 +576,7 @@ def test_windows_of_the_image_are_kept_and_any_others_only_shown(world: World) -
     for window in (own, (41.5, 333)):
         answer = seen(world.client(), address(file, recipe(480, window)))
         assert (answer.status_code, answer.mimetype) == (200, "image/webp")
-    assert [row.recipe for row in rows(world) if row.key] == ["v1w480c40x100"]
+    assert [row.recipe for row in rows(world) if row.key] == ["v2w480c40x100"]
 
 
 # --- recipes ------------------------------------------------------------------------------------------------------
@@ -549,12 +585,12 @@ def test_windows_of_the_image_are_kept_and_any_others_only_shown(world: World) -
 @pytest.mark.parametrize(
     ("window", "word"),
     [
-        (None, "v1w960"),
-        ((40, 400), "v1w960c40x400"),
-        ((-600.5, 1500), "v1w960cn600p5x1500"),
-        ((0.125, 0.25), "v1w960c0p125x0p25"),
-        ((-0.0, 1), "v1w960c0x1"),
-        ((-1_000_000, 1_000_000), "v1w960cn1000000x1000000"),
+        (None, "v2w960"),
+        ((40, 400), "v2w960c40x400"),
+        ((-600.5, 1500), "v2w960cn600p5x1500"),
+        ((0.125, 0.25), "v2w960c0p125x0p25"),
+        ((-0.0, 1), "v2w960c0x1"),
+        ((-1_000_000, 1_000_000), "v2w960cn1000000x1000000"),
     ],
 )
 def test_a_recipe_is_written_and_read(window: tuple[float, float] | None, word: str) -> None:
@@ -562,7 +598,7 @@ def test_a_recipe_is_written_and_read(window: tuple[float, float] | None, word: 
     assert spec.parse_recipe(word) == spec.PictureSpec(960, window)
 
 
-WRONG = ("v1w960c40x0", "v1w960c040x400", "v1w960c40p0x1", "v1w960c40x400 ", "v1w960c9999999x1", "")
+WRONG = ("v2w960c40x0", "v2w960c040x400", "v2w960c40p0x1", "v2w960c40x400 ", "v2w960c9999999x1", "")
 
 
 @pytest.mark.parametrize("word", WRONG)

@@ -26,14 +26,14 @@ def test_a_media_type_has_thumbnails_if_its_previewer_draws() -> None:
 
 def test_signatures_and_contents_are_ones_the_sandbox_recognises() -> None:
     Image.init()
-    known = {kind for *_, kind in SIGNATURES} | {"bmp", "heic"}
+    known = {kind for *_, kind in SIGNATURES} | {"bmp", "heic", "webp"}
     assert {row.signature for row in MEDIA_TYPES if row.signature} <= known
     assert {row.content for row in MEDIA_TYPES if row.content} <= set(NAMES)
     assert {row.decoder for row in MEDIA_TYPES if row.decoder} <= {*Image.OPEN, "HEIF"}
 
 
 def test_record_types_accept_only_declared_extensions() -> None:
-    assert {extension for kind in RECORD_TYPES for extension in kind.accepts} == set(BY_EXTENSION)
+    assert {extension for kind in RECORD_TYPES for extension in kind.takes} == set(BY_EXTENSION)
 
 
 def test_an_unknown_media_type_is_in_a_group_without_thumbnails() -> None:

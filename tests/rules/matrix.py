@@ -75,7 +75,7 @@ POST /documents/{type}/{record}/bulk               200,200 403,404 action=cancel
 GET  /documents/files/{file}/download              200,200,200 200,404,404
 GET  /documents/files/{file}/preview               200,200,200 200,404,404
 GET  /documents/files/{file}/print                 200,200,200 200,404,404
-GET  /documents/files/{file}/pictures/{sha256}-v1w240/1.webp 200,200,200 200,404,404
+GET  /documents/files/{file}/pictures/{sha256}-v2w240/1.webp 200,200,200 200,404,404
 POST /documents/files/{file}/edit                  303,409,409 403,404,404
 POST /documents/files/{file}/delete                303,409,409 403,404,404
 POST /documents/files/{file}/restore               409,303,409 403,404,404

@@ -1,5 +1,6 @@
 """The committed bundles are what `make assets` builds from the stylesheets, scripts and icons."""
 
+import gzip
 import hashlib
 import re
 from pathlib import Path
@@ -13,7 +14,7 @@ PARTS = sorted((STATIC / "css").glob("*.css"))
 SCRIPTS = sorted((STATIC / "js").glob("*.js"))
 BUNDLES = sorted((STATIC / "dist").glob("medfiles.*"))
 NAMING_ICONS = (*(ROOT / "templates").rglob("*.html"), *(ROOT / "medfiles").rglob("*.py"))
-LONGEST_LINE = 120
+LONGEST_LINE, LONGEST_FILE = 120, 300
 
 
 def test_bundles_match_their_sources() -> None:
@@ -48,6 +49,19 @@ def test_every_script_is_imported() -> None:
     assert sorted({*imported, "medfiles.js"}) == [path.name for path in SCRIPTS]
 
 
-def test_stylesheets_have_no_long_lines() -> None:
-    lines = [(path.name, line) for path in PARTS for line in path.read_text().splitlines()]
+WRITTEN = (*PARTS, *SCRIPTS, *sorted((ROOT / "templates").rglob("*.html")))
+
+
+def test_scripts_stylesheets_and_templates_have_no_long_lines() -> None:
+    lines = [(path.name, line) for path in WRITTEN for line in path.read_text().splitlines()]
     assert [(name, line) for name, line in lines if len(line) > LONGEST_LINE] == []
+
+
+def test_scripts_stylesheets_and_templates_are_short() -> None:
+    lengths = {path.name: len(path.read_text().splitlines()) for path in WRITTEN}
+    assert {name: length for name, length in lengths.items() if length > LONGEST_FILE} == {}
+
+
+def test_scripts_are_small_on_the_wire() -> None:
+    scripts = (STATIC / "dist" / "medfiles.js", STATIC / "vendor" / "htmx.min.js")
+    assert sum(len(gzip.compress(path.read_bytes(), 9)) for path in scripts) <= 60_000

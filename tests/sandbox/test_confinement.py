@@ -17,7 +17,16 @@ import pytest
 from medfiles.previews import renderer
 from medfiles.sandbox import confinement, system_calls
 from medfiles.sandbox.media_types import BY_EXTENSION
-from medfiles.sandbox.pool import INSPECTION, INSPECTION_LIMITS, PACKAGE, Limits, Sandbox, WorkerDied, missing_layers
+from medfiles.sandbox.pool import (
+    INSPECTION,
+    INSPECTION_LIMITS,
+    PACKAGE,
+    Limits,
+    Sandbox,
+    WorkerDied,
+    WorkerUnavailable,
+    missing_layers,
+)
 from tests.sandbox import hostile_calls
 from tests.sandbox.hostile_calls import ATTACKS, COLUMN, FILES, TURNED_AWAY, Victim, possible
 from tests.support import samples
@@ -236,7 +245,7 @@ def test_where_all_layers_are_required_an_incomplete_worker_gets_no_file(tmp_pat
     limits = replace(INSPECTION_LIMITS, require_confinement=True)
     with running(*INSPECTION, limits=limits) as sandbox:
         assert sandbox.run("inspect", file=document, extension=".txt")["media_type"] == "text/plain"
-    with running(*INSPECTION, limits=replace(limits, landlock=0)) as sandbox, pytest.raises(WorkerDied):
+    with running(*INSPECTION, limits=replace(limits, landlock=0)) as sandbox, pytest.raises(WorkerUnavailable):
         sandbox.run("inspect", file=document, extension=".txt")
 
 

@@ -13,7 +13,8 @@ from tests.support import samples
 
 DISGUISED = [
     b"<!DOCTYPE html>", b"<html>", b" \r\n\t<HTML lang=de>", b"\xef\xbb\xbf<script>alert(1)</script>",
-    b"<svg onload=x>", b"<body>", b"<iframe src=x>", b"<!-- hello -->", b"<?php echo 1;", b"#!/bin/sh", b"MZ and more",
+    b"<svg onload=x>", b"<body>", b"<iframe src=x>", b"<!-- hello -->", b"<?php echo 1;", b"#!/bin/sh",
+    b"MZ\x90\0\3\0\0\0\4",
     b"\x7fELF and more", b"%!PS-Adobe", "<html>".encode("utf-16"), "<script>".encode("utf-32"), b"<a href=x>",
     b"<?xml version='1.0'?><svg/>",
 ]  # fmt: skip
@@ -80,8 +81,8 @@ def test_a_pdf_locked_with_a_password_is_accepted_without_pages(look: Look) -> N
     assert look(samples.locked_pdf(), ".pdf") == Found("application/pdf", None)
 
 
-@pytest.mark.parametrize("before", [b"<html><script>alert(1)</script>", b"MZ\x90\0", b"\n", b"PK\3\4"])
-def test_a_pdf_that_does_not_start_at_its_first_byte_is_unsafe(look: Look, before: bytes) -> None:
+@pytest.mark.parametrize("before", [b"<html><script>alert(1)</script>", b"MZ\x90\0", b"\1", b"PK\3\4"])
+def test_a_pdf_that_starts_after_other_content_is_unsafe(look: Look, before: bytes) -> None:
     with pytest.raises(Rejected, match="unexpected content at the beginning") as refusal:
         look(before + samples.pdf(), ".pdf")
     assert refusal.type is Rejected
@@ -232,10 +233,15 @@ def test_deeply_nested_json_is_unsafe(look: Look, data: bytes) -> None:
         look(data, ".json")
 
 
-@pytest.mark.parametrize("data", [b"{", b"{'a': 1}", b'{"a": 1} x', b"plain words", b"\xff\xff"])
-def test_what_is_no_json_is_refused(look: Look, data: bytes) -> None:
-    with pytest.raises(ContentMismatch):
+@pytest.mark.parametrize("data", [b"{", b"{'a': 1}", b'{"a": 1} x', b'[1, 2\n{"a": 1}'])
+def test_cut_or_malformed_json_is_damaged(look: Look, data: bytes) -> None:
+    with pytest.raises(ContentMismatch, match="cannot be read as a JSON file"):
         look(data, ".json")
+
+
+@pytest.mark.parametrize("data", [b"plain words", b'{"a": 1}\n{"a": 2}\n'])
+def test_text_named_json_is_text(look: Look, data: bytes) -> None:
+    assert look(data, ".json").media_type == "text/plain"
 
 
 def test_a_number_of_many_digits_costs_no_time(look: Look) -> None:

@@ -36,9 +36,8 @@ def test_a_compound_file_of_another_program_is_refused(look: Look) -> None:
         look(samples.compound("PowerPoint Document"), ".doc")
 
 
-def test_an_office_document_locked_with_a_password_is_named(look: Look) -> None:
-    with pytest.raises(ContentMismatch, match="protected with a password"):
-        look(samples.compound("EncryptedPackage"), ".docx")
+def test_an_office_document_locked_with_a_password_is_accepted(look: Look) -> None:
+    assert look(samples.compound("EncryptedPackage"), ".docx").media_type == WORD
 
 
 def test_a_plain_zip_is_no_word_document(look: Look) -> None:
@@ -60,11 +59,10 @@ def test_a_document_with_a_chart_brings_its_workbook_along(look: Look) -> None:
     "member",
     [
         ("word/embeddings/a.zip", samples.package({"a": "b"})),
-        ("word/media/a.xlsx", samples.xlsx()),
-        ("word/embeddings/a.docx", zipped(("word/embeddings/b.docx", samples.docx()))),
+        ("word/a.docx", zipped(("b.docx", zipped(("c.docx", zipped(("d.docx", samples.docx()))))))),
         ("word/a.gz", gzip.compress(b"x")),
     ],
-    ids=["zip", "elsewhere", "two deep", "gzip"],
+    ids=["zip", "too deep", "gzip"],
 )
 def test_other_archives_inside_are_unsafe(look: Look, member: tuple[str, bytes]) -> None:
     with pytest.raises(Rejected, match="contains other archives"):
@@ -87,7 +85,9 @@ def test_too_many_members_are_unsafe(look: Look) -> None:
         look(zipped(*((f"word/{number}", b"") for number in range(10_000))), ".docx")
 
 
-@pytest.mark.parametrize("name", ["../up.xml", "word/../../up.xml", "/etc/passwd", "C:/autoexec.bat", "word\\up.xml"])
+@pytest.mark.parametrize(
+    "name", ["../up.xml", "word/../../up.xml", "/etc/passwd", "C:/autoexec.bat", "word\\..\\..\\up.xml"]
+)
 def test_a_member_that_points_outside_is_unsafe(look: Look, name: str) -> None:
     with pytest.raises(Rejected, match="points outside"):
         look(zipped((name, b"x")), ".docx")

@@ -17,7 +17,17 @@ from typing import Any
 import pytest
 
 from medfiles.errors import StorageError
-from medfiles.sandbox.pool import PACKAGE, SPARE_AT, Busy, Limits, Sandbox, TimedOut, WorkerDied, command
+from medfiles.sandbox.pool import (
+    PACKAGE,
+    SPARE_AT,
+    Busy,
+    Limits,
+    Sandbox,
+    TimedOut,
+    WorkerDied,
+    WorkerUnavailable,
+    command,
+)
 
 TASKS = """
 import ctypes, os, socket, subprocess, sys, threading, time
@@ -225,9 +235,7 @@ def test_a_worker_that_does_what_it_must_not_dies_and_the_next_job_works(shared:
     assert pid_of(shared) != pid
 
 
-@pytest.mark.parametrize(
-    ("task", "limits"), [("hang", {"wall": 0.2}), ("spin", {"wall": 0.2}), ("spin", {"cpu": 1, "wall": 60})]
-)
+@pytest.mark.parametrize(("task", "limits"), [("hang", {"wall": 0.2}), ("spin", {"cpu": 1, "wall": 60})])
 def test_worker_over_its_limit_is_killed_and_the_next_job_works(tasks: str, task: str, limits: dict[str, Any]) -> None:
     with sandboxed(tasks, **limits) as sandbox:
         pid = pid_of(sandbox)
@@ -289,11 +297,27 @@ def test_a_worker_found_dead_is_replaced_before_it_gets_a_job(tasks: str) -> Non
         assert pid_of(sandbox) != pid
 
 
-def test_tasks_that_do_not_load_are_refused_like_a_dead_worker(tmp_path: Path) -> None:
+def test_a_worker_that_does_not_start_says_nothing_about_a_file(tmp_path: Path) -> None:
     broken = tmp_path / "broken.py"
     broken.write_text("raise ValueError")
-    with sandboxed(str(broken)) as sandbox, pytest.raises(WorkerDied):
+    with sandboxed(str(broken)) as sandbox, pytest.raises(WorkerUnavailable, match="right now"):
         sandbox.run("pid")
+
+
+def test_a_worker_that_starts_slowly_says_nothing_about_a_file(tasks: str) -> None:
+    with sandboxed(tasks, start=0.001) as sandbox, pytest.raises(WorkerUnavailable):
+        sandbox.run("pid")
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP])
+def test_a_worker_killed_or_stopped_from_outside_says_nothing_about_a_file(tasks: str, number: signal.Signals) -> None:
+    with sandboxed(tasks, wall=3) as sandbox:
+        pid = pid_of(sandbox)
+        threading.Timer(0.3, os.kill, (pid, number)).start()
+        with pytest.raises(WorkerUnavailable):
+            sandbox.run("hang")
+        assert not exists(pid)
+        assert pid_of(sandbox) != pid
 
 
 def test_concurrent_callers_share_the_workers_and_each_gets_its_own_answer(tasks: str) -> None:

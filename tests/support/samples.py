@@ -84,6 +84,10 @@ def jpeg(width: int = 64, height: int = 48) -> bytes:
     return encoded(picture(width, height), "JPEG")
 
 
+def webp(width: int = 64, height: int = 48) -> bytes:
+    return encoded(picture(width, height), "WEBP")
+
+
 def bmp() -> bytes:
     return encoded(picture(), "BMP")
 
@@ -248,5 +252,5 @@ def many_page_tiff(pages: int) -> bytes:
 SAMPLES: dict[str, Callable[[], bytes]] = {
     ".pdf": pdf, ".jpg": jpeg, ".jpeg": jpeg, ".png": png, ".tiff": tiff, ".tif": tiff, ".bmp": bmp, ".gif": gif,
     ".txt": txt, ".csv": csv, ".xml": xml, ".json": json, ".doc": doc, ".docx": docx, ".xls": xls, ".xlsx": xlsx,
-    ".heic": heic, ".dcm": dicom,
+    ".heic": heic, ".dcm": dicom, ".webp": webp,
 }  # fmt: skip

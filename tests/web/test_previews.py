@@ -67,7 +67,7 @@ def test_a_pdf_comes_with_the_page_that_was_asked_for_in_every_size(desk: Desk) 
     tree = desk.look(desk.put("Letter.pdf", samples.pdf(3)), page=2)
     [picture] = tree.cssselect(".mf-look-page img")
     assert picture.get("alt") == "Page 2 of 3 of Letter.pdf"
-    sizes = re.findall(r"-v1w(\d+)/2\.webp (\d+)w", picture.get("srcset"))
+    sizes = re.findall(r"-v2w(\d+)/2\.webp (\d+)w", picture.get("srcset"))
     assert sizes == [("480", "480"), ("960", "960"), ("1600", "1600"), ("2400", "2400")]
 
 
@@ -198,8 +198,8 @@ def test_a_row_opens_the_dialog_of_its_list(desk: Desk) -> None:
     file_id = desk.put("Letter.pdf")
     tree = parsed(desk.browser.get(f"/documents/lab-result/{desk.record_id}?q=letter"))
     [link] = tree.cssselect(".mf-row [data-mf-look]")
-    assert link.get("href") == link.get("hx-get") == f"/documents/files/{file_id}/preview?q=letter"
-    assert tree.cssselect(f"dialog#{link.get('data-mf-look')} {link.get('hx-target')}")
+    assert link.get("href") == f"/documents/files/{file_id}/preview?q=letter"
+    assert tree.cssselect(f"dialog#{link.get('data-mf-look')}")
 
 
 @pytest.mark.usefixtures("without_previews")
@@ -232,7 +232,7 @@ def test_a_document_is_printed_page_by_page(desk: Desk) -> None:
     file_id = desk.put("Letter.pdf", samples.pdf(3), description="After the operation")
     tree = parsed(desk.browser.get(f"/documents/files/{file_id}/print"))
     pictures = [one.get("src").rpartition("-")[2] for one in tree.cssselect(".mf-print-page img")]
-    assert pictures == ["v1w1600/1.webp", "v1w1600/2.webp", "v1w1600/3.webp"]
+    assert pictures == ["v2w1600/1.webp", "v2w1600/2.webp", "v2w1600/3.webp"]
     [caption] = words(tree, ".mf-print-caption")
     assert caption.startswith("Letter.pdf Ella Sample")
     assert "Lab result: Something" in caption
@@ -269,3 +269,24 @@ def test_nothing_is_printed_of_what_may_not_be_previewed(without_previews: World
     answer = desk.browser.get(f"/documents/files/{file_id}/print")
     assert "do not support this" in answer.text
     assert "pictures" not in answer.text
+
+
+def test_a_guessed_encoding_can_be_exchanged_for_another(desk: Desk) -> None:
+    file_id = desk.put("note.txt", "анализ крови в норме".encode("koi8_r"))
+    tree = desk.look(file_id)
+    assert words(tree, ".mf-look-encoding option[selected]") == ["Cyrillic (KOI8-R)"]
+    assert words(tree, ".mf-look-text") == ["анализ крови в норме"]
+    other = desk.look(file_id, encoding="cp1251")
+    assert words(other, ".mf-look-encoding option[selected]") == ["Cyrillic (Windows-1251)"]
+    assert words(other, ".mf-look-text") == ["анализ крови в норме".encode("koi8_r").decode("cp1251")]
+    assert not desk.look(desk.put("plain.txt", samples.txt())).cssselect(".mf-look-encoding")
+
+
+def test_comments_of_a_word_document_reach_the_page(desk: Desk) -> None:
+    parts = samples.docx_parts()
+    main = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+    body = str(parts["word/document.xml"]).replace("</w:r>", '<w:commentReference w:id="0"/></w:r>')
+    comment = '<w:comment w:id="0"><w:p><w:r><w:t>Check again</w:t></w:r></w:p></w:comment>'
+    comments = f'<w:comments xmlns:w="{main}">{comment}</w:comments>'
+    data = samples.package(parts | {"word/document.xml": body, "word/comments.xml": comments})
+    assert "Check again" in words(desk.look(desk.put("letter.docx", data)), ".mf-prose dd")[0]

@@ -11,17 +11,19 @@ import pydicom
 from pydicom import config
 from pydicom.dataelem import RawDataElement
 from pydicom.filereader import read_dataset
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.uid import DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
+from medfiles.sandbox.dicom import read_dicom
+from medfiles.sandbox.inspect.markup import MARKUP, TAGS
 from medfiles.sandbox.inspect.pictures import check_size
 from medfiles.sandbox.inspect.signatures import (
     ARCHIVES,
     BROKEN,
-    MARKUP,
+    DATA_SET,
     PROGRAMS,
-    TAGS,
     Damaged,
     Unsafe,
+    Unsupported,
     WrongType,
     identify,
 )
@@ -36,11 +38,18 @@ logging.getLogger("pydicom").disabled = True
 
 
 def inspect(file: BinaryIO, media_type: str) -> dict[str, Any]:
-    check_start(file.read(PREAMBLE + 4))
+    start = file.read(PREAMBLE + 4)
     try:
-        check_inflated_size(file)
+        if not DATA_SET.match(start):
+            check_start(start)
+            check_inflated_size(file)
         file.seek(0)
-        data = pydicom.dcmread(file)
+        data = read_dicom(file)
+        if (
+            data.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage
+            or "DirectoryRecordSequence" in data
+        ):
+            raise Unsupported("dicom directory")
         check_complete(data)
         check_size((int(data.get("Columns") or 0), int(data.get("Rows") or 0)))
     except RecursionError as error:

@@ -15,19 +15,32 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, LargeZipFile, ZipFile,
 
 import olefile
 
-from medfiles.sandbox.inspect.signatures import ARCHIVES, BROKEN, HEAD, Damaged, Unsafe, WrongType, identify
+from medfiles.sandbox.inspect.signatures import (
+    ARCHIVES,
+    BROKEN,
+    HEAD,
+    Damaged,
+    Unsafe,
+    Unsupported,
+    WrongType,
+    identify,
+    signature,
+)
 from medfiles.sandbox.inspect.text import parse_xml
 
 STREAMS = {"application/msword": ("WordDocument",), "application/vnd.ms-excel": ("Workbook", "Book")}
 OPEN_XML = "application/vnd.openxmlformats-officedocument."
-DEEPEST = 1
+MAIN_PART = re.compile(r"[./](document|sheet|template|presentation|slideshow)\b.*\.main(\+xml)?$")
+ENCRYPTED_PACKAGE = "EncryptedPackage"
+DEEPEST = 3
 CHUNK = 1024**2
 MAX_MEMBERS = 10_000
 MAX_INFLATED = 200 * 1024**2
 LOCAL_HEADER = struct.Struct("<4s5H3L2H")
 ENCRYPTED, SIZES_FOLLOW, ZIP64 = 0x1, 0x8, 0xFFFFFFFF
-CONTENT_TYPES = "[Content_Types].xml"
-UNSAFE_NAME = re.compile(r"^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)|\\|\0")
+CONTENT_TYPES = "[content_types].xml"
+OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+UNSAFE_NAME = re.compile(r"^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)|\0")
 COMPRESSED_DRAWINGS = (".emz", ".wmz")
 
 
@@ -51,13 +64,29 @@ def unsafe(reason: str) -> Unsafe:
 
 
 def inspect_compound(file: BinaryIO, media_type: str) -> dict[str, Any]:
+    if signature(file.read(HEAD)) == "xls":  # early versions have no container
+        return {"media_type": media_type, "pages": None}
+    file.seek(0)
     try:
         with olefile.OleFileIO(file) as compound:
-            if not any(compound.exists(name) and has_whole_stream(compound, name) for name in STREAMS[media_type]):
+            streams = [name for name in STREAMS[media_type] if compound.exists(name)]
+            if not streams:
                 raise WrongType
+            if not any(has_whole_stream(compound, name) for name in streams):
+                raise Damaged
     except BROKEN as error:
-        raise WrongType from error
+        raise Damaged from error
     return {"media_type": media_type, "pages": None}
+
+
+def is_locked(file: BinaryIO) -> bool:
+    """Return whether the file is a package locked with a password, which is stored in a compound file."""
+    file.seek(0)
+    try:
+        with olefile.OleFileIO(file) as compound:
+            return bool(compound.exists(ENCRYPTED_PACKAGE)) and has_whole_stream(compound, ENCRYPTED_PACKAGE)
+    except BROKEN:
+        return False
 
 
 def has_whole_stream(compound: olefile.OleFileIO, name: str) -> bool:
@@ -66,33 +95,52 @@ def has_whole_stream(compound: olefile.OleFileIO, name: str) -> bool:
 
 
 def inspect_package(file: BinaryIO, media_type: str) -> dict[str, Any]:
+    if file.read(len(OLE)) == OLE:
+        if not is_locked(file):
+            raise WrongType
+        return {"media_type": media_type, "pages": None}
+    file.seek(0)
     try:
         types = check(file.read(), Budget(), 0)
-        if f"{media_type}.main+xml" not in types:
-            raise WrongType
     except (BadZipFile, LargeZipFile, *BROKEN) as error:
         raise Damaged from error
+    if f"{media_type}.main+xml" not in types:
+        raise other_package(types)
     return {"media_type": media_type, "pages": None}
 
 
+def other_package(types: set[str]) -> Exception:
+    """Return the error for a package without the right main part."""
+    mains = " ".join(sorted(name for name in types if MAIN_PART.search(name)))
+    if "macroenabled" in mains or "template" in mains or "binary" in mains:
+        kind = "excel macros" if "excel" in mains or "spreadsheet" in mains else "word macros"
+        return Unsupported("powerpoint" if "powerpoint" in mains or "presentation" in mains else kind)
+    return WrongType()
+
+
 def check(data: bytes, budget: Budget, depth: int) -> set[str]:
-    """Check every member, and return the content types that the package declares."""
+    """Check every member, and return the content types that the package declares, in lower case."""
     types: set[str] = set()
     for member, extent in members(data):
         content = b"".join(inflate(extent, member, budget))
         if len(content) != member.file_size or zlib.crc32(content) != member.CRC:
             raise unsafe("the sizes or checksums of its parts are wrong")
-        if member.filename == CONTENT_TYPES:
+        if part_name(member) == CONTENT_TYPES:
             types = declared_types(content)
         check_nested(member.filename, content, budget, depth)
     return types
 
 
+def part_name(member: ZipInfo) -> str:
+    """Return the name by which readers find a part: some programs write backslashes or another case."""
+    return member.filename.replace("\\", "/").lower()
+
+
 def check_nested(name: str, content: bytes, budget: Budget, depth: int) -> None:
-    """Allow one level of embedded Office packages, such as a chart's workbook, but no other archives."""
+    """Allow embedded Office packages, such as a chart's workbook or an inserted document, but no other archives."""
     kind = identify(content[:HEAD]) if not name.lower().endswith(COMPRESSED_DRAWINGS) else None
     if kind in ARCHIVES | {"docx", "xlsx", "powerpoint", "opendocument"}:
-        if depth == DEEPEST or "/embeddings/" not in name:
+        if depth == DEEPEST or kind in ARCHIVES - {"zip"}:
             raise unsafe("it contains other archives")
         if not any(OPEN_XML in declaration for declaration in check(content, budget, depth + 1)):
             raise unsafe("it contains other archives")
@@ -107,7 +155,7 @@ def members(data: bytes) -> list[tuple[ZipInfo, bytes]]:
         )
     if len(entries) > MAX_MEMBERS:
         raise unsafe(f"it has more than {MAX_MEMBERS:,} parts")
-    if len({entry.filename for entry in entries}) < len(entries):
+    if len({part_name(entry) for entry in entries}) < len(entries):
         raise unsafe("two of its parts have the same name")
     for entry in entries:
         check_member(entry)
@@ -162,4 +210,5 @@ def inflate(packed: bytes, entry: ZipInfo, budget: Budget) -> Iterator[bytes]:
 
 
 def declared_types(content: bytes) -> set[str]:
-    return {element.get("ContentType", "") for element in parse_xml(content).iter("{*}Override", "{*}Default")}
+    declared = parse_xml(content).iter("{*}Override", "{*}Default")
+    return {element.get("ContentType", "").lower() for element in declared}

@@ -5,14 +5,15 @@ from typing import Any, BinaryIO
 
 from PIL import Image
 
-from medfiles.sandbox.inspect.signatures import BROKEN, Unsafe, WrongType
+from medfiles.sandbox.inspect.signatures import BROKEN, Damaged, Unsafe, Unsupported
+from medfiles.sandbox.inspect.structure import is_nearly_whole, is_sound
 from medfiles.sandbox.pillow import open_image
 
 MAX_PIXELS = 100_000_000
 MAX_DECODED = 4 * MAX_PIXELS
 MAX_FRAMES = 500
 PAGED = {"image/tiff"}
-FRAMED = {"image/tiff", "image/gif"}
+FRAMED = {"image/tiff", "image/gif", "image/webp"}
 DECLARATIONS = 1024**2
 HEIC_SIZE = re.compile(rb"ispe\0{4}(.{4})(.{4})", re.DOTALL)
 
@@ -24,7 +25,13 @@ def inspect(file: BinaryIO, media_type: str) -> dict[str, Any]:
             check_size(picture.size)
             frames = decode(picture, MAX_FRAMES if media_type in FRAMED else 1)
     except BROKEN as error:
-        raise WrongType from error
+        file.seek(0)
+        data = file.read()
+        if media_type == "image/jpeg" and is_nearly_whole(data):
+            return {"media_type": media_type, "pages": None}
+        if is_sound(data, media_type):
+            raise Unsupported from error
+        raise Damaged from error
     return {"media_type": media_type, "pages": frames if media_type in PAGED else None}
 
 

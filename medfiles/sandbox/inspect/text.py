@@ -2,18 +2,25 @@
 
 import codecs
 import json
-import re
-from collections.abc import Callable
-from itertools import pairwise
 from typing import Any, BinaryIO
 
-from charset_normalizer import from_bytes
 from lxml import etree
 
-from medfiles.sandbox.inspect.signatures import HEAD, MARKUP, NAMES, PROGRAMS, Unsafe, WrongType, identify
+from medfiles.sandbox.encodings import JAPANESE_MAIL, guess_encoding, is_japanese_mail
+from medfiles.sandbox.inspect.markup import MARKUP, OFFICE_XML, active
+from medfiles.sandbox.inspect.signatures import (
+    HEAD,
+    NAMES,
+    PADDING,
+    PROGRAMS,
+    Damaged,
+    Unsafe,
+    WrongType,
+    identify,
+)
 
-SAMPLE = 64 * 1024
-CONTROL_SHARE = 0.02
+CONTROL_SHARE = 0.05  # printers' commands, and the framing of messages between systems
+FEW_CONTROLS = 2
 BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -21,30 +28,63 @@ BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-CONTROLS = dict.fromkeys([*range(9), *range(14, 27), *range(28, 32), 127])
+CONTROLS = dict.fromkeys([*range(1, 9), *range(14, 27), *range(28, 32), 127])
+XML_KINDS = OFFICE_XML | {"xml"}
+TEXT_FORMATS = PROGRAMS | MARKUP | XML_KINDS | {"rtf", "pdf"}  # can be printable throughout
+BLANKS = PADDING + b" \t\r\n"  # not allowed around an XML document, but common
+OWN_ENTITIES = "This XML file declares its own entities, which can be used for attacks. Export it again without them."
 ACTIVE = {"http://www.w3.org/1999/xhtml", "http://www.w3.org/2000/svg"}
 
 
 def inspect_text(file: BinaryIO, media_type: str) -> dict[str, Any]:
     data = file.read()
-    check_start(data[:HEAD])
-    check_text(decode(data))
+    text = readable(data).rstrip(PADDING.decode())
+    check_text(text)
+    kind = format_of(data[:HEAD], text)
+    if kind not in (None, *(XML_KINDS if media_type == "text/plain" else ())):
+        raise WrongType(kind)
     return {"media_type": media_type, "pages": None}
 
 
 def inspect_json(file: BinaryIO, media_type: str) -> dict[str, Any]:
-    data = file.read()
+    data = file.read().rstrip(PADDING)
     try:
-        json.loads(data.decode(json.detect_encoding(data)), parse_int=str, parse_float=str)
+        text = data.decode(json.detect_encoding(data))
+        _load_json(text)
     except RecursionError as error:
         raise Unsafe("This JSON file is nested too deeply to be opened safely.") from error
     except ValueError as error:
-        raise WrongType from error
+        is_cut = data.lstrip()[:1] in (b"{", b"[") and not _is_json_lines(data)
+        raise (Damaged if is_cut else WrongType) from error
     return {"media_type": media_type, "pages": None}
 
 
+def _load_json(text: str) -> None:
+    json.loads(text, parse_int=str, parse_float=str)
+
+
+def _is_json_lines(data: bytes) -> bool:
+    """Return whether each line is a JSON value of its own, which makes the file a text."""
+    try:
+        for line in data.decode().splitlines():
+            _load_json(line or "null")
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 def inspect_xml(file: BinaryIO, media_type: str) -> dict[str, Any]:
-    root = parse_xml(file.read())
+    data = file.read()
+    if not data.startswith(tuple(mark for mark, _ in BYTE_ORDER_MARKS[1:])):
+        data = data.strip(BLANKS)
+    try:
+        root = parse_xml(data)
+    except WrongType as error:
+        if b"<!ENTITY" in data:
+            raise Unsafe(OWN_ENTITIES) from error
+        if kind := active(data[:HEAD]):
+            raise WrongType(kind) from error
+        raise (Damaged if data.removeprefix(codecs.BOM_UTF8).startswith(b"<") else WrongType) from error
     for element in root.iter("{*}svg", "{*}html", "{*}script"):
         name = etree.QName(element)
         if element is root or name.namespace in ACTIVE and name.localname == "script":
@@ -62,10 +102,18 @@ def parse_xml(data: bytes) -> etree._Element:
         raise WrongType from error
     dtd = root.getroottree().docinfo.internalDTD
     if dtd is not None and dtd.entities():
-        raise Unsafe(
-            "This XML file declares its own entities, which can be used for attacks. Export it again without them."
-        )
+        raise Unsafe(OWN_ENTITIES)
     return root
+
+
+def readable(data: bytes) -> str:
+    """Return the text, in Latin-1 if it is in a legacy encoding: all of them have the same control characters."""
+    if not data.startswith(tuple(mark for mark, _ in BYTE_ORDER_MARKS)):
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            return data.decode("latin-1")
+    return decode(data)
 
 
 def decode(data: bytes) -> str:
@@ -79,87 +127,38 @@ def encoding_of(data: bytes) -> str:
     for mark, encoding in BYTE_ORDER_MARKS:
         if data.startswith(mark):
             return encoding
+    if is_japanese_mail(data):
+        return JAPANESE_MAIL
     try:
         data.decode("utf-8")
         return "utf-8"
     except UnicodeDecodeError:
-        return guess_encoding(data)
-
-
-def guess_encoding(data: bytes) -> str:
-    """Guess a legacy encoding from the text around the first non-ASCII byte."""
-    first = next(place for place, byte in enumerate(data) if byte > 127)
-    end = data.rfind(b"\n", first, first + SAMPLE) + 1 or first + SAMPLE
-    sample = data[max(0, first - SAMPLE) : end]
-    found = from_bytes(sample)
-    best = found.best()
-    if best is None or b"\0" in data:
-        raise WrongType
-    coherence = {match.encoding: match.coherence for match in found}
-    western = coherence.get("cp1250", 0) <= coherence.get("cp1252", 0)
-    likely = (encoding for encoding, reads in CANDIDATES if reads(_decode_or_empty(sample, encoding)))
-    return next((encoding for encoding in likely if encoding != "cp1252" or western), best.encoding)
-
-
-def _decode_or_empty(sample: bytes, encoding: str) -> str:
-    """Decode the sample; return "" if it is invalid. The last character may be truncated."""
-    try:
-        return codecs.getincrementaldecoder(encoding)().decode(sample)
-    except UnicodeDecodeError:
-        return ""
-
-
-def _reads_japanese(text: str) -> bool:
-    """Return whether the text has full-width kana but no half-width kana, which suggest another encoding."""
-    return bool(re.search("[\u3041-\u3093\u30a1-\u30f6]", text)) and not re.search("[\uff61-\uff9f]", text)
-
-
-def _reads_as(letters: str) -> Callable[[str], bool]:
-    """Return a predicate for text whose non-ASCII characters form words in these letters."""
-    own, words = re.compile(f"[{letters}]"), re.compile(f"[{letters}]{{3}}")
-    mixed = re.compile(f"[A-Za-z][{letters}]|[{letters}][A-Za-z]")
-
-    def reads(text: str) -> bool:
-        foreign = [letter for letter in text if letter > "\x7f"]
-        inside = sum(len(own.findall(letter)) for letter in foreign) > 0.95 * len(foreign) > 0
-        strange = mixed.search(text) or any(a.islower() and b.isupper() for a, b in pairwise(text))
-        return inside and bool(words.search(text)) and not strange
-
-    return reads
-
-
-def _reads_western(text: str) -> bool:
-    """Return whether few letters have accents and the punctuation is plausible."""
-    foreign = sum(letter > "\x7f" for letter in text)
-    return 0 < foreign <= 0.35 * len(text) and not IMPLAUSIBLE_WESTERN.search(text)
-
-
-IMPLAUSIBLE_WESTERN = re.compile(
-    "[^\\W\\d_][\u00a1-\u00a6\u00a8-\u00af\u00b1-\u00b4\u00b6-\u00bf\u0178\u02c6\u02dc\u0192\u2020-\u2022\u2030][^\\W\\d_]"
-    "|[a-z][\u00c0-\u00de]|[\u0192\u02c6\u02dc\u00a6\u00a8\u00ac\u00af\u00b8\u00d7]"
-)
-CANDIDATES: tuple[tuple[str, Callable[[str], bool]], ...] = (
-    ("cp932", _reads_japanese),
-    ("cp1251", _reads_as("\u0401\u0410-\u044f\u0451\u2013\u2014\u2026\u2116\u00ab\u00bb\u201c-\u201e")),
-    ("cp1253", _reads_as("\u0386-\u03ce\u2013\u2014\u2026\u00ab\u00bb\u00b7")),
-    ("cp1252", _reads_western),
-    ("cp1250", _reads_western),
-)
+        text = data.rstrip(PADDING)
+        encoding = guess_encoding(text) if b"\0" not in text else None
+        if encoding is None:
+            raise WrongType from None
+        return encoding
 
 
 def check_text(text: str) -> None:
-    check_start(text[:HEAD].encode("utf-8", "replace"))
-    controls = len(text) - len(text.translate(CONTROLS))
-    if "\0" in text or controls > CONTROL_SHARE * len(text):
+    controls, gaps = len(text) - len(text.translate(CONTROLS)), text.count("\0")
+    if not text or controls > max(CONTROL_SHARE * len(text), FEW_CONTROLS) or gaps > CONTROL_SHARE * len(text):
         raise WrongType
 
 
-def check_start(head: bytes) -> None:
-    kind = identify(head)
-    if kind in MARKUP | PROGRAMS:
-        raise active_content(kind)
-    if kind:
-        raise WrongType
+def format_of(head: bytes, text: str) -> str | None:
+    """Return the format of a text that is more than text, or None.
+
+    A few letters that also begin a binary format prove nothing, as long as all that follows is text.
+    """
+    decoded = text[:HEAD].encode("utf-8", "replace")
+    kind = active(head) or active(decoded) or identify(head)
+    if kind == "web page" and not (active(head) or active(decoded)):
+        return None  # it only formats text
+    if kind == "pdf" and not head.startswith(b"%PDF-"):
+        return None  # it is mentioned
+    printable = "\0" not in text and text.translate(CONTROLS) == text
+    return kind if kind in TEXT_FORMATS or not printable else None
 
 
 def active_content(kind: str) -> Unsafe:

@@ -1,6 +1,7 @@
 """Code shared by all renderers: the result type, resizing and WebP encoding."""
 
 import base64
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from typing import Any
@@ -39,9 +40,26 @@ class PreviewData:
     html: str | None = None
     sheets: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = ()  # name, rows
     note: str | None = None  # states what the preview leaves out
+    encoding: str | None = None  # of text that does not declare it
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def join_notes(*notes: str | None) -> str | None:
+    """Join the notes, each only once."""
+    return " ".join(dict.fromkeys(note for note in notes if note)) or None
+
+
+def listed(names: Sequence[str], count: int | None = None) -> str:
+    """Join the names with commas. `count` is their full number, if only some are given."""
+    more = (count or len(names)) - len(names)
+    shown = [printable(name) for name in names] + ([f"{more} more"] if more > 0 else [])
+    return " and ".join([", ".join(shown[:-1]), shown[-1]] if shown[1:] else shown)
+
+
+def printable(name: str) -> str:
+    return "".join(letter for letter in name if letter.isprintable()).strip()[:80] or "unnamed"
 
 
 def fit(image: Image.Image, width: int) -> Image.Image:
@@ -52,12 +70,16 @@ def fit(image: Image.Image, width: int) -> Image.Image:
     return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
 
 
-def encode_webp(image: Image.Image) -> dict[str, Any]:
-    """Encode the image as WebP, without metadata."""
+def encode_webp(image: Image.Image, note: str | None = None, *, exact: bool = False) -> dict[str, Any]:
+    """Encode the image as WebP, without metadata.
+
+    `note` states what the picture leaves out. `exact` keeps every pixel as it is.
+    """
     bare, target = Image.new("RGB", image.size), BytesIO()
     bare.paste(image)
-    bare.save(target, "WEBP", quality=QUALITY, method=EFFORT)
-    return {"webp": base64.b64encode(target.getvalue()).decode(), "width": image.width, "height": image.height}
+    bare.save(target, "WEBP", quality=QUALITY, method=EFFORT, lossless=exact)
+    webp = base64.b64encode(target.getvalue()).decode()
+    return {"webp": webp, "width": image.width, "height": image.height, "note": note}
 
 
 def check_size(width: int, height: int) -> None:

@@ -6,7 +6,7 @@ from math import sqrt
 
 from medfiles.errors import NotFound
 
-VERSION = 1  # increase this to render every picture again and retry failures
+VERSION = 2  # increase this to render every picture again and retry failures
 THUMBNAIL = 240
 WIDTHS = (160, THUMBNAIL, 480, 960, 1600, 2400)  # pixels
 MAX_HEIGHT, MAX_AREA = 16_000, 16_000_000  # limits for a picture: height, and total number of pixels
@@ -36,7 +36,7 @@ class PictureSpec:
 
 
 def recipe(width: int, window: Window | None = None) -> str:
-    """Return the short form, such as v1w960c40x400. Raises NotFound if the width or window is invalid."""
+    """Return the short form, such as v2w960c40x400. Raises NotFound if the width or window is invalid."""
     word = f"v{VERSION}w{width}" + (f"c{_format_number(window[0])}x{_format_number(window[1])}" if window else "")
     if width not in WIDTHS or (window and not is_window(window)) or len(word) > MAX_LENGTH:
         raise NotFound()

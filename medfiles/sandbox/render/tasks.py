@@ -28,15 +28,27 @@ PREVIEWERS: Mapping[str, Previewer] = {
 }
 
 
+TEXTS: Mapping[str, Callable[[BinaryIO, str], PreviewData]] = {
+    row.name: text.describe_csv if row.previewer == "csv" else text.describe
+    for row in BY_NAME.values()
+    if row.previewer in ("csv", "text")
+}
+
+
 def previewer(media_type: str) -> Previewer:
     if (key := BY_NAME[media_type].previewer) != "image":
         return PREVIEWERS[key]
     return Previewer(partial(image.describe, media_type=media_type), partial(image.picture, media_type=media_type))
 
 
-def describe(file: BinaryIO, media_type: str) -> dict[str, Any]:
-    """Return the fields of `PreviewData`. If there is no preview, `kind` is "none" and `reason` says why."""
+def describe(file: BinaryIO, media_type: str, encoding: str | None = None) -> dict[str, Any]:
+    """Return the fields of `PreviewData`. If there is no preview, `kind` is "none" and `reason` says why.
+
+    `encoding` replaces that of a text which does not declare it.
+    """
     try:
+        if encoding and media_type in TEXTS:
+            return TEXTS[media_type](file, encoding).as_dict()
         return previewer(media_type).describe(file).as_dict()
     except CannotRender as error:
         return PreviewData("none", reason=str(error)).as_dict()
@@ -47,7 +59,7 @@ def describe(file: BinaryIO, media_type: str) -> dict[str, Any]:
 def picture(
     file: BinaryIO, media_type: str, page: int, width: int, window: tuple[float, float] | None = None
 ) -> dict[str, Any]:
-    """Return {"webp": base64, "width", "height"}, {"reason"} or {"missing": true}."""
+    """Return {"webp": base64, "width", "height", "note"}, {"reason"} or {"missing": true}."""
     draw = previewer(media_type).draw
     try:
         return draw(file, page, width, window) if draw else {"missing": True}

@@ -5,7 +5,9 @@ from functools import cache, partial
 
 from werkzeug.test import TestResponse
 
-from tests.documents.test_detection import ACCEPTED, PROGRAMS, TEXTS
+from medfiles.record_types.declared import LAB_RESULT, PROCEDURE
+from medfiles.record_types.media_types import BY_EXTENSION
+from tests.documents.test_detection import PROGRAMS, TEXTS
 from tests.proof.corpus import archives
 from tests.proof.corpus.desk import Desk, Input, statuses
 from tests.sandbox.render import bombs
@@ -46,12 +48,19 @@ MARKS = {
     "a ZIP's beginning": b"PK\3\4",
     "1 KiB of spaces": b" " * 1024,
 }
+BLANK = ("a blank line", "a byte order mark", "a zero", "1 KiB of spaces")  # allowed in front of a PDF
 PREAMBLES = {**HEADS, **MARKS, "TIFF": b"II*\0", "TIFF, other end first": b"MM\0*"}
 LAWFUL_PREAMBLES = ("TIFF", "TIFF, other end first", "a zero")
 
 
 def kind_of(extension: str) -> str:
     return "procedure" if extension == ".dcm" else "lab-result"
+
+
+def is_accepted(inside: str, extension: str) -> bool:
+    """Whether the record that the extension is sent to takes the content, under whichever name."""
+    accepts = (PROCEDURE if kind_of(extension) == "procedure" else LAB_RESULT).takes
+    return bool({*BY_EXTENSION[inside].extensions, *((".txt",) if inside in TEXTS else ())} & set(accepts))
 
 
 def paper(
@@ -74,7 +83,7 @@ def matrix() -> Iterator[Input]:
     """Every type under every extension, with media types that claim something else again."""
     for inside, make in SAMPLES.items():
         for extension in SAMPLES:
-            right = TAKEN if (inside, extension) in ACCEPTED else statuses(415)
+            right = TAKEN if is_accepted(inside, extension) else statuses(415)
             for declared in DECLARED:
                 name = f"{inside} as {extension}, declared {declared or 'nothing'}"
                 send = partial(_by_form, f"paper{extension}", kind_of(extension), make, declared)
@@ -93,7 +102,8 @@ def polyglots() -> Iterator[Input]:
         for what, head in HEADS.items():
             yield paper(f"{what} in front", extension, partial(joined, head, make), REFUSED)
         for what, mark in MARKS.items():
-            right = EITHER if extension in TEXTS or mark.startswith(make()[:5]) else REFUSED
+            is_blank = extension == ".pdf" and what in BLANK
+            right = TAKEN if is_blank else EITHER if extension in TEXTS or mark.startswith(make()[:5]) else REFUSED
             yield paper(f"{what} in front", extension, partial(joined, mark, make), right)
         for what, tail in TAILS.items():
             yield paper(f"{what} behind", extension, partial(joined, make, tail))

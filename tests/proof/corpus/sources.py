@@ -21,6 +21,10 @@ FOLDERS = (
     Path(pydicom.data.__file__).parent / "test_files",
     tools.malware_samples(),
 )
+GOOD_PACKAGES = (  # most of their files are good, and from many programs
+    "imagecodecs", "img2pdf", "oletools", "pdfminer_six", "pikepdf", "pillow_heif", "pynetdicom", "python_docx",
+    "python_pptx", "reportlab", "weasyprint",
+)  # fmt: skip
 NO_PAPER = (".py", ".pyi", ".c", ".h", ".cfg", ".toml", ".rst", ".md", ".yml", ".yaml", ".in", ".sh")
 LARGEST = 11 * 1024**2  # a little more than lab results take
 One = TypeVar("One")
@@ -41,10 +45,15 @@ def scripts() -> tuple[str, ...]:
     return tuple(sorted({entry.payload for entry in collection.values()}))
 
 
-def papers() -> Iterator[Path]:
+def good_papers() -> Iterator[Path]:
+    """Files that other people's programs read, among the others."""
+    yield from papers((*FOLDERS, *(SOURCES / package for package in GOOD_PACKAGES)))
+
+
+def papers(folders: Sequence[Path] = FOLDERS) -> Iterator[Path]:
     """Files that other people's parsers stumbled over."""
     tools.need("clamd")
-    for folder in FOLDERS:
+    for folder in folders:
         if not folder.is_dir():
             raise tools.Missing(f"The files of {folder.name} are not installed: run `make corpus`.")
         yield from sorted(path for path in folder.rglob("*") if _is_paper(path))

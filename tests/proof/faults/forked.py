@@ -8,6 +8,7 @@ import json
 import os
 import resource
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -133,14 +134,16 @@ def _warmed(app: Any, verb: Any, order: Mapping[str, Any]) -> int:
 
 
 def _run(app: Any, verb: Any, order: Mapping[str, Any]) -> int:
-    waits, go = os.pipe()
+    ours, theirs = socket.socketpair()
     child = os.fork()
     if child == 0:
-        _be_the_request(app, verb, order, waits, go)
-    os.close(waits)
-    tracer = _traced(child, order["trace"]) if "trace" in order else None
-    os.write(go, b".")
-    os.close(go)
+        ours.close()
+        _be_the_request(app, verb, order, theirs)
+    theirs.close()
+    with ours:
+        ours.recv(1)  # Prepared: tracing from earlier on would also fail calls that are not the request's.
+        tracer = _traced(child, order["trace"]) if "trace" in order else None
+        ours.send(b".")
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if tracer is not None:
         tracer.communicate()
@@ -189,14 +192,14 @@ def _traced(child: int, words: Sequence[str]) -> "subprocess.Popen[bytes]":
     return tracer
 
 
-def _be_the_request(app: Any, verb: Any, order: Mapping[str, Any], waits: int, go: int) -> None:
+def _be_the_request(app: Any, verb: Any, order: Mapping[str, Any], parent: socket.socket) -> None:
     """Never returns."""
     code = RAISED
     try:
-        os.close(go)
         _quiet(0, 1, 2)
         _prepare(app, order)
-        os.read(waits, 1)
+        parent.send(b".")
+        parent.recv(1)
         status = verb(app, order["facts"])
         code = 0 if status < 300 else status - 400
     finally:

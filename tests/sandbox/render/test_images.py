@@ -267,3 +267,70 @@ def test_a_photo_of_an_iphone_is_shown(show: Previewer) -> None:
     drawn, picture = samples.picture(), show.picture(samples.heic(), "image/heic")
     assert picture.size == drawn.size
     assert all(alike(at(picture, *place), at(drawn, *place), 20) for place in ((0.1, 0.5), (0.5, 0.5), (0.9, 0.9)))
+
+
+@pytest.mark.parametrize(("form", "media_type"), [("TIFF", "image/tiff"), ("PNG", "image/png"), ("JPEG", "image/jpeg")])
+@pytest.mark.parametrize(("density", "size"), [((204, 98), (96, 133)), ((98, 204), (200, 64)), ((300, 300), (96, 64))])
+def test_unequal_densities_are_shown_in_true_shape(
+    show: Previewer, form: str, media_type: str, density: tuple[int, int], size: tuple[int, int]
+) -> None:
+    data = samples.encoded(quarters(), form, dpi=density)
+    facts = show.look(data, media_type)
+    assert (facts["width"], facts["height"]) == size
+    picture = show.picture(data, media_type)
+    assert picture.size == size
+    assert all(alike(found, wanted, 12) for found, wanted in zip(corners(picture), QUARTERS, strict=True))
+
+
+def test_a_fax_keeps_its_shape_when_it_is_made_smaller(show: Previewer) -> None:
+    data = samples.encoded(Image.new("1", (1728, 1140), 1), "TIFF", compression="group4", dpi=(204, 98))
+    picture = show.picture(data, "image/tiff")
+    assert picture.width == 480
+    assert abs(picture.height / picture.width - 1140 * 204 / 98 / 1728) < 0.01
+
+
+@pytest.mark.parametrize("most", [4095, 65535, 1023])
+def test_deep_greys_of_a_tiff_are_stretched(show: Previewer, most: int) -> None:
+    image = Image.fromarray(steps(0, most // 2, most))
+    picture = show.picture(samples.encoded(image, "TIFF"), "image/tiff")
+    assert [at(picture, x, 0.5)[0] for x in (0.1, 0.5, 0.9)] == pytest.approx([0, 127, 255], abs=3)
+
+
+def test_deep_greys_whose_white_is_zero_are_inverted(show: Previewer) -> None:
+    image = Image.fromarray(steps(0, 65535))
+    picture = show.picture(samples.encoded(image, "TIFF", tiffinfo={262: 0}), "image/tiff")
+    assert [at(picture, x, 0.5)[0] for x in (0.1, 0.9)] == pytest.approx([255, 0], abs=3)
+
+
+def test_colours_premultiplied_by_their_transparency_are_restored(show: Previewer) -> None:
+    half = Image.new("RGBA", (96, 64), (255, 0, 0, 128))
+    plain = samples.encoded(half, "TIFF")
+    premultiplied = samples.encoded(Image.frombytes("RGBA", half.size, half.convert("RGBa").tobytes()), "TIFF")
+    marked = premultiplied.replace(struct.pack("<HHLL", 338, 3, 1, 2), struct.pack("<HHLL", 338, 3, 1, 1))
+    assert marked != premultiplied
+    for data in (plain, marked):
+        assert alike(at(show.picture(data, "image/tiff"), 0.5, 0.5), (255, 127, 127))
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_photo_that_ends_too_soon_is_shown_and_named(show: Previewer, share: float, progressive: bool) -> None:
+    noise = numpy.random.default_rng(7).integers(0, 255, (200, 300, 3)).astype(numpy.uint8)
+    whole = samples.encoded(Image.fromarray(noise), "JPEG", progressive=progressive)
+    data = whole[: int(len(whole) * share)]
+    assert "ends too soon" in show.look(data, "image/jpeg")["note"]
+    assert "ends too soon" in show.answer(data, "image/jpeg")["note"]
+    assert show.picture(data, "image/jpeg").size == (300, 200)
+    assert (show.look(whole, "image/jpeg")["note"], show.answer(whole, "image/jpeg")["note"]) == (None, None)
+
+
+def test_pages_beyond_the_limit_are_named(show: Previewer) -> None:
+    dot = Image.new("1", (4, 4))
+    facts = show.look(samples.encoded(dot, "TIFF", [dot] * 500), "image/tiff")
+    assert (facts["pages"], "first 500 of 501 pages" in facts["note"]) == (500, True)
+
+
+def test_deep_greys_that_are_transparent_stand_on_white(show: Previewer) -> None:
+    data = samples.encoded(Image.fromarray(steps(0, 65535, 30000)), "PNG", transparency=0)
+    picture = show.picture(data, "image/png")
+    assert [at(picture, x, 0.5)[0] for x in (0.1, 0.5, 0.9)] == pytest.approx([255, 255, 117], abs=3)

@@ -202,3 +202,69 @@ def test_an_old_word_document_can_only_be_downloaded(show: Previewer) -> None:
 def test_what_has_no_pages_has_no_pictures(show: Previewer) -> None:
     for media_type in ("text/plain", "text/csv", WORD, SHEET, "application/msword"):
         assert show.answer(samples.txt(), media_type) == {"missing": True}
+
+
+LANGUAGES = {
+    "Turkish": ("Hasta adı: Şükrü Çağlayan, ölçüm sonucu düşük", ("cp1254", "iso8859_9")),
+    "German": ("Größe: 180, Müdigkeit, Überweisung", ("cp1252", "mac_roman", "cp850")),
+    "French": ("Résultat: hémoglobine élevée à 15 g/dl, déjà contrôlé", ("cp1252", "mac_roman")),
+    "Spanish": ("Señora Muñoz: índice glucémico ¿normal?", ("cp1252", "mac_roman")),
+    "Icelandic": ("Niðurstaða: blóðþrýstingur eðlilegur, Þórður", ("cp1252",)),
+    "Swedish": ("Blodtryck förhöjt, åter på måndag", ("cp1252",)),
+    "Czech": ("Výsledek vyšetření: příliš žluťoučký kůň, hemoglobin zvýšený", ("cp1250", "iso8859_2")),
+    "Hungarian": ("Vérkép: a hemoglobin értéke megfelelő, üdvözlettel dr. Kőműves", ("cp1250", "iso8859_2")),
+    "Polish": ("Wynik badania: żółtaczka, stężenie glukozy prawidłowe", ("cp1250", "iso8859_2")),
+    "Russian": ("анализ крови в норме", ("cp1251", "koi8_r", "cp866")),
+    "Greek": ("Αποτελέσματα εξετάσεων: φυσιολογικά", ("cp1253",)),
+    "Hebrew": ("תוצאות בדיקת דם: תקין", ("cp1255", "iso8859_8")),
+    "Arabic": ("نتيجة تحليل الدم طبيعية", ("cp1256",)),
+    "Thai": ("ผลการตรวจเลือดปกติ", ("cp874",)),
+    "traditional Chinese": ("血液檢查結果正常，白血球計數", ("big5",)),
+    "simplified Chinese": ("患者姓名：王小明。诊断：高血压，建议每日服药。", ("gb18030",)),
+    "Japanese": ("血液検査の結果は正常です", ("cp932", "euc_jp", "iso2022_jp")),
+    "Korean": ("혈액 검사 결과는 정상입니다", ("cp949",)),
+    "signs only": ("Temperature 37 °C, 5 µg/ml ± 2", ("cp1252",)),
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [(text, encoding) for text, encodings in LANGUAGES.values() for encoding in encodings],
+    ids=[f"{name}, {encoding}" for name, (_, encodings) in LANGUAGES.items() for encoding in encodings],
+)
+def test_short_texts_are_read_in_their_encoding(show: Previewer, text: str, encoding: str) -> None:
+    facts = show.look(text.encode(encoding), "text/plain")
+    assert facts["text"] == text
+    assert "does not declare its text encoding" in facts["note"]
+    assert facts["encoding"]
+
+
+def test_declared_encodings_leave_nothing_to_choose(show: Previewer) -> None:
+    for encoding in ("utf-8", "utf-8-sig", "utf-16"):
+        facts = show.look(LETTER.encode(encoding), "text/plain")
+        assert (facts["encoding"], facts["note"]) == (None, None)
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "text/csv"])
+def test_another_encoding_can_be_chosen(show: Previewer, media_type: str) -> None:
+    data = RUSSIAN.encode("koi8_r")
+    facts = show.ask("look", data, media_type, encoding="cp1251")
+    assert facts["encoding"] == "cp1251"
+    assert "Cyrillic (Windows-1251), as you chose" in facts["note"]
+    shown = facts["text"] or facts["sheets"][0][1][0][0]
+    assert shown[:20] == RUSSIAN.encode("koi8_r").decode("cp1251")[:20]
+    broken = show.ask("look", data, "text/plain", encoding="utf_8")
+    assert "\ufffd" in broken["text"]
+    assert "not valid in this encoding" in broken["note"]
+
+
+def test_long_cells_of_separated_values_are_read(show: Previewer) -> None:
+    facts = show.look(f"a,b\n1,{'x' * 140_000}\n".encode(), "text/csv")
+    assert facts["sheets"] == [["", [["a", "b"], ["1", "x" * 1000]]]]
+    assert "Cells are cut" in facts["note"]
+
+
+@pytest.mark.parametrize("line", ["sep=;", '"sep=;"', "SEP=;"])
+def test_a_line_that_declares_the_delimiter_is_no_row(show: Previewer, line: str) -> None:
+    facts = show.look(f"{line}\r\nTest;Wert\r\nGlukose;5,4\r\n".encode(), "text/csv")
+    assert facts["sheets"] == [["", [["Test", "Wert"], ["Glukose", "5,4"]]]]
