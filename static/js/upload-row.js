@@ -99,8 +99,8 @@ export function offerAll(row, count) {
   const button = part(row, "add-all");
   if (!button) return;
   button.hidden = count < 2;
-  button.textContent = ngettext("Add all %(num)s", "Add all %(num)s", count);
-  const words = ngettext("Add %(num)s file under its name", "Add all %(num)s files under the names shown", count);
+  button.textContent = _("Add all %(count)s", { count });
+  const words = ngettext("Add %(num)s file under the name shown", "Add all %(num)s files under the names shown", count);
   button.setAttribute("aria-label", words);
 }
 
