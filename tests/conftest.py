@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask_migrate import upgrade
+from hypothesis import HealthCheck, settings
 from passlib.hash import argon2
 from sqlalchemy import event, make_url
 
@@ -55,6 +56,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "only_sqlite: exception in a module marked database")
     for name in [name for name in os.environ if name.startswith("MEDFILES_")]:
         del os.environ[name]
+    settings.register_profile(
+        "costly", max_examples=100 if config.getoption("full") else 20, deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )  # fmt: skip
     if config.getoption("database") != "postgres":
         return
     os.environ["PATH"] = os.pathsep.join(
