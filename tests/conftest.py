@@ -2,6 +2,7 @@
 
 import gc
 import os
+import re
 import shutil
 import uuid
 from collections import Counter
@@ -38,6 +39,8 @@ PARTS = {
     "legacy/test_crashes": Part(4),
     "sandbox/render/test_hostile": Part(4),
 }
+ON_POSTGRES = Part(3)  # all cases are tried on SQLite
+FOR_POSTGRES = re.compile(r"mark\.database|postgres")
 SERVER = pytest.StashKey[str]()
 
 
@@ -69,6 +72,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[SERVER] = handed_over or STARTED.enter_context(postgres.server())
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """On PostgreSQL, skip modules without tests for it unread: importing them takes longer than many tests."""
+    if config.getoption("database") != "postgres" or not collection_path.match("test_*.py"):
+        return None
+    return None if FOR_POSTGRES.search(collection_path.read_text()) else True
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect slow tests without --full, and on PostgreSQL all tests not marked for it."""
     if not config.getoption("full"):
@@ -77,6 +87,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getoption("database") == "postgres":
         full = config.getoption("full")
         _keep(config, items, [item for item in items if _runs_on_postgres(item, full)])
+        if not full:
+            alike = [item for item in items if _differs_in_values(item)]
+            some = ON_POSTGRES.chosen(alike, _test_of, config.getoption("seed"))
+            _keep(config, items, {*items} - {*alike} | {*some})
     else:
         _keep(config, items, [item for item in items if not item.get_closest_marker("only_postgres")])
 
@@ -96,7 +110,19 @@ def _of_alike_ones(items: Sequence[pytest.Item], seed: int) -> Iterator[pytest.I
         else:
             yield item
     for place, cases in concerned.items():
-        yield from PARTS[place].chosen(cases, lambda item: item.nodeid.partition("[")[0], seed)
+        yield from PARTS[place].chosen(cases, _test_of, seed)
+
+
+def _test_of(item: pytest.Item) -> str:
+    return item.nodeid.partition("[")[0]
+
+
+def _differs_in_values(item: pytest.Item) -> bool:
+    """Whether it is one case of a test on both databases, and not marked for PostgreSQL itself."""
+    call = getattr(item, "callspec", None)
+    if call is None or item.get_closest_marker("only_postgres"):
+        return False
+    return all(mark.name != "database" for mark in call.marks)
 
 
 def _runs_on_postgres(item: pytest.Item, full: bool) -> bool:
