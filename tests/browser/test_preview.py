@@ -409,7 +409,7 @@ def test_documents_are_printed_when_their_pages_are_loaded(own_page: Page, perso
         page.get_by_role("button", name="Print", exact=True).click()
     paper = opened.value
     expect(paper.get_by_text("Ready to print.")).to_be_visible()
-    expect(paper.get_by_text("is protected with a password")).to_be_visible()
+    expect(paper.get_by_text("is locked with a password")).to_be_visible()
     paper.get_by_role("button", name="Print").click()
     expect(paper.locator("html")).to_have_attribute("data-printed", "")
     assert paper.pdf(prefer_css_page_size=True).count(b"/Type /Page\n") == 5  # what is left out, three pages, the note
@@ -441,3 +441,33 @@ def test_back_closes_the_preview_and_not_the_sheet_around_it(page: Page, person:
     expect(sheet).to_be_visible()
     page.go_back()
     expect(sheet).to_be_hidden()
+
+
+def test_details_are_edited_beside_the_document_and_shown_in_its_row(page: Page, person: Person) -> None:
+    lab = record(person, **{"First.txt": b"one", "Second.txt": b"two"})
+    look = start(page, lab, "First.txt")
+    look.get_by_role("button", name="Add category").click()
+    form = look.locator(".mf-look-edit")
+    expect(form.get_by_label("Category")).to_be_focused()
+    form.get_by_label("Category").select_option(index=1)
+    form.get_by_label("Name").fill("Renamed.txt")
+    form.get_by_role("button", name="Save").click()
+    shown(page, "Renamed.txt")
+    expect(look.locator("[data-mf-edit=category]")).to_be_focused()
+    expect(said(page)).to_have_text("“Renamed.txt” saved.")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("link", name="Renamed.txt", exact=True)).to_be_focused()
+
+
+def test_closing_the_preview_asks_before_it_discards_changes(page: Page, person: Person) -> None:
+    look = start(page, record(person, **{"First.txt": b"one", "Second.txt": b"two"}), "First.txt")
+    look.get_by_role("button", name="Add description").click()
+    look.get_by_label("Description").fill("Not saved yet")
+    answers = iter((False, False, False, True))
+    page.on("dialog", lambda question: question.accept() if next(answers) else question.dismiss())
+    look.get_by_role("button", name="Close").click()
+    look.get_by_role("link", name="Next document").click()
+    page.go_back()
+    expect(look.get_by_label("Description")).to_have_value("Not saved yet")
+    page.go_back()
+    expect(page.locator(".mf-look[open]")).to_have_count(0)

@@ -122,6 +122,7 @@ def shown(
         page = context.new_page()
         STATES[name](page, shelf)
         page.set_viewport_size({"width": 360, "height": 740})
+        page.evaluate("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
         yield page
 
 

@@ -69,6 +69,12 @@ def server(new_database: Callable[[Path], str], tmp_path: Path) -> Iterator[Rest
         server.running.close()
 
 
+def stop_clock(page: Page) -> None:
+    """Let time pass in the page only with `page.clock.run_for`, until `page.clock.resume`."""
+    page.clock.install()
+    page.clock.pause_at(page.evaluate("Date.now()") + 60_000)  # installed, it runs until here
+
+
 def is_there_after(page: Page, milliseconds: int) -> bool:
     page.clock.run_for(milliseconds)
     return row(page, "Diary.txt").is_visible()
@@ -127,7 +133,7 @@ def test_file_canceled_before_a_retry_is_not_kept(own_page: Page, person: Person
     complaints.expect("net::ERR_CONNECTION_RESET")
     visit = person.visit()
     open_visit(page, visit)
-    page.clock.install()
+    stop_clock(page)
     answers = Answers(page)
     pick(page, note(1))
     answers.lose()
@@ -147,11 +153,10 @@ def test_upload_survives_a_server_that_is_down_for_20_seconds(
         person = Person(world, "patient-one@sample.example")
         page, visit = open_context(person, address=server.address).new_page(), person.visit()
         open_visit(page, visit)
-        page.clock.install()
+        stop_clock(page)  # a slow restart uses up no patience
         requests, throttle = sent(page), slow(page, MB // 2)
         pick(page, file)
         eventually(page, lambda: staged(person))
-        page.clock.pause_at(page.evaluate("Date.now()") + 1000)  # a slow restart uses up no patience
         server.running.close()
         for _ in range(10):
             expect_state(page, "Diary.txt", "waiting")
@@ -288,13 +293,14 @@ def test_file_fails_after_minutes_of_retries_and_can_be_sent_later(
     complaints.expect("503")
     visit = person.visit()
     open_visit(page, visit)
-    page.clock.install()
+    stop_clock(page)
     requests = sent(page)
     answer_all(page, 503)
     pick(page, note(1))
     wait_until_given_up(page)
     expect(said(page, "Note 1.txt")).to_have_text("The server is busy. Try again in 1 minute.")
     assert 5 < len(requests) < 20
+    page.clock.resume()
     page.unroute_all()
     if by == "the button":
         button(page, "Try again", "Note 1.txt").click()

@@ -416,10 +416,10 @@ def test_a_locked_document_says_so_at_any_width(world: World) -> None:
     look = world.previews().describe(file.id)
     assert (look.kind, look.reason) == (
         "none",
-        "This PDF is protected with a password. Download it to open it with the password.",
+        "This PDF is locked with a password. Download it to open it with the password.",
     )
     answer = seen(world.client(), address(file, recipe(480)))
-    assert (answer.status_code, "protected with a password" in answer.get_data(as_text=True)) == (422, True)
+    assert (answer.status_code, "locked with a password" in answer.get_data(as_text=True)) == (422, True)
     assert world.events(outcome="refused") == []
 
 

@@ -340,7 +340,7 @@ def heard(answer: TestResponse) -> dict[str, Any]:
 
 def words(answer: TestResponse) -> str:
     """What a page or a fragment says, without its tags."""
-    return " ".join(lxml.html.fromstring(answer.data).text_content().split())
+    return " ".join(lxml.html.fromstring(answer.text).text_content().split())
 
 
 def run_at_once(jobs: Sequence[Callable[[], None]]) -> None:
