@@ -221,7 +221,7 @@ def test_file_with_wrong_content_stays_with_its_reason(page: Page, person: Perso
     expect(page.locator(".mf-row")).to_have_count(2)
     expect(page.locator(".mf-upload")).to_have_count(1)
     expect_state(page, "Letter.pdf", "failed")
-    expect(said(page, "Letter.pdf")).to_contain_text("PDF")
+    expect(said(page, "Letter.pdf")).to_contain_text("named .pdf but is actually a Linux program")
     expect(button(page, "Try again", "Letter.pdf")).to_be_hidden()
     assert digests(person, visit) == digests_of(note(1), note(2))
     button(page, "Remove", "Letter.pdf").click()
