@@ -17,7 +17,8 @@ from medfiles.cli import demo
 from medfiles.database.session import db
 from tests.browser.chromium import launch
 
-LAPTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+LAPTOP: Any = {"width": 1280, "height": 800}
+PHONE: Any = {"width": 390, "height": 844}
 SLOW_4G = {"offline": False, "latency": 150, "downloadThroughput": 1.6e6 / 8, "uploadThroughput": 750e3 / 8}
 SLOWDOWN = 4  # of the processor
 LOCAL, THROTTLED = "local", "4× CPU, slow 4G"

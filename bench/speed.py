@@ -55,7 +55,6 @@ IN_BROWSER: Mapping[str, tuple[str, Callable[[Mapping[str, Figure]], bool]]] = {
     "Interaction to Next Paint": ("throttled ≤ 200 ms", lambda of: of[THROTTLED].median <= 200),
     "Cumulative Layout Shift": ("≤ 0.02", lambda of: max(figure.most for figure in of.values()) <= 0.02),
     "Requests before first paint": ("≤ 8", lambda of: max(figure.most for figure in of.values()) <= 8),
-    "Kilobytes received": ("≤ 150 KB", lambda of: of[LOCAL].median <= 150),
 }
 AIMS |= {f"{what} of {page}": aim for what, aim in IN_BROWSER.items() for page in PAGES}
 PARTS = {

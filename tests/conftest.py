@@ -2,6 +2,7 @@
 
 import gc
 import os
+import re
 import shutil
 import uuid
 from collections import Counter
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask_migrate import upgrade
+from hypothesis import HealthCheck, settings
 from passlib.hash import argon2
 from sqlalchemy import event, make_url
 
@@ -37,6 +39,8 @@ PARTS = {
     "legacy/test_crashes": Part(4),
     "sandbox/render/test_hostile": Part(4),
 }
+ON_POSTGRES = Part(3)  # all cases are tried on SQLite
+FOR_POSTGRES = re.compile(r"mark\.database|postgres")
 SERVER = pytest.StashKey[str]()
 
 
@@ -55,6 +59,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "only_sqlite: exception in a module marked database")
     for name in [name for name in os.environ if name.startswith("MEDFILES_")]:
         del os.environ[name]
+    settings.register_profile(
+        "costly", max_examples=100 if config.getoption("full") else 20, deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )  # fmt: skip
     if config.getoption("database") != "postgres":
         return
     os.environ["PATH"] = os.pathsep.join(
@@ -62,6 +70,13 @@ def pytest_configure(config: pytest.Config) -> None:
     )  # pg_dump of the server's version
     handed_over = getattr(config, "workerinput", {}).get("postgres")
     config.stash[SERVER] = handed_over or STARTED.enter_context(postgres.server())
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """On PostgreSQL, skip modules without tests for it unread: importing them takes longer than many tests."""
+    if config.getoption("database") != "postgres" or not collection_path.match("test_*.py"):
+        return None
+    return None if FOR_POSTGRES.search(collection_path.read_text()) else True
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -72,6 +87,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getoption("database") == "postgres":
         full = config.getoption("full")
         _keep(config, items, [item for item in items if _runs_on_postgres(item, full)])
+        if not full:
+            alike = [item for item in items if _differs_in_values(item)]
+            some = ON_POSTGRES.chosen(alike, _test_of, config.getoption("seed"))
+            _keep(config, items, {*items} - {*alike} | {*some})
     else:
         _keep(config, items, [item for item in items if not item.get_closest_marker("only_postgres")])
 
@@ -91,7 +110,19 @@ def _of_alike_ones(items: Sequence[pytest.Item], seed: int) -> Iterator[pytest.I
         else:
             yield item
     for place, cases in concerned.items():
-        yield from PARTS[place].chosen(cases, lambda item: item.nodeid.partition("[")[0], seed)
+        yield from PARTS[place].chosen(cases, _test_of, seed)
+
+
+def _test_of(item: pytest.Item) -> str:
+    return item.nodeid.partition("[")[0]
+
+
+def _differs_in_values(item: pytest.Item) -> bool:
+    """Whether it is one case of a test on both databases, and not marked for PostgreSQL itself."""
+    call = getattr(item, "callspec", None)
+    if call is None or item.get_closest_marker("only_postgres"):
+        return False
+    return all(mark.name != "database" for mark in call.marks)
 
 
 def _runs_on_postgres(item: pytest.Item, full: bool) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, delete, insert, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, delete, func, insert, or_, select
 from sqlalchemy.orm import contains_eager
 
 from medfiles.clock import is_within
@@ -27,6 +27,7 @@ LOOKED = (
     "download", "list", "list-records", "list-trash", "preview", "print", "view", "view-activity", "view-history",
     "view-patient", "view-people", "view-record",
 )  # fmt: skip
+OPENED = ("download", "preview", "print", "view")
 EDITS = ("edit", "edit-patient", "edit-record")
 ACCESS = ("accept-share", "confirm-token", "create-token", "decline-share", "revoke-token", "share", "unshare")
 ACCOUNT_CHANGES = (  # restoring an earlier backup undoes these
@@ -337,6 +338,14 @@ def _with_private() -> Select[AuditEvent, str]:
         .outerjoin(AuditEvent.private)
         .options(contains_eager(AuditEvent.private))
     )
+
+
+def last_views(file_id: int, limit: int = 5) -> Sequence[tuple[AuditEvent, str | None]]:
+    """Return the last time each account opened a document, newest first, each with the account's e-mail address."""
+    opened = AuditEvent.action.in_(OPENED)
+    latest = select(func.max(AuditEvent.id)).where(AuditEvent.file_id == file_id, opened, DONE)
+    query = _with_private().where(AuditEvent.id.in_(latest.group_by(AuditEvent.actor_id)))
+    return [(event, email) for event, email in db.session.execute(query.order_by(AuditEvent.id.desc()).limit(limit))]
 
 
 def people(patient_id: int) -> Sequence[tuple[int, str]]:

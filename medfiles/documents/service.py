@@ -8,6 +8,7 @@ from sqlalchemy import Select, func, not_, select, union_all
 
 from medfiles import permissions
 from medfiles.antivirus.policy import INFECTED, require_readable
+from medfiles.audit import event_log
 from medfiles.audit.event_log import AuditTarget
 from medfiles.content import DocumentContent, opened
 from medfiles.database.session import db, transaction
@@ -17,7 +18,7 @@ from medfiles.documents.rules import checked_changes, require_live, require_live
 from medfiles.documents.uploading import UploadService, count_live
 from medfiles.errors import Conflict, NotFound
 from medfiles.i18n import N_
-from medfiles.models import EntityFile
+from medfiles.models import AuditEvent, EntityFile
 from medfiles.permissions import Action
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.edits import changes_of, require_version
@@ -199,6 +200,15 @@ class DocumentService(UploadService):
         self.authorized_record(self.registry[file.entity_type], file.entity_id, action, target)
         target.file_id, target.name = number, file.file_name
         return file
+
+    def last_views(self, file_id: int) -> Sequence[tuple[AuditEvent, str | None]]:
+        """Return who opened a document last, each with an e-mail address. As the activity, only for editors.
+
+        Not logged itself: it is shown with the preview, which is.
+        """
+        with self.operation("view-activity", file_id=file_id) as target:
+            self.authorized_file(file_id, Action.EDIT, target)
+        return event_log.last_views(file_id)
 
     def edit(
         self,

@@ -145,7 +145,7 @@ ERRORS = (
     ErrorType(NotChecked, 422, "The content could not be checked safely."),
     ErrorType(
         NoPreview, 422, "It cannot be shown as pictures, text or a table.",
-        sample="This PDF is protected with a password. Download it to open it with the password.",
+        sample="This PDF is locked with a password. Download it to open it with the password.",
     ),
     ErrorType(
         errors.Infected, 422,
@@ -244,7 +244,7 @@ def explained(error: Exception) -> Refusal:
         headers = {"Retry-After": RETRY_SECONDS} if row.status in (429, 503) else {}
     message = error.message if isinstance(error, MedfilesError) else gettext(row.message)
     fields = error.fields if isinstance(error, Rejected) else {}
-    api_message = "" if isinstance(error, MedfilesError) else gettext(row.api_message)
+    api_message = gettext(row.api_message) if message == gettext(row.message) else ""
     return Refusal(row.status, row.name, message, headers, fields, api_message)
 
 

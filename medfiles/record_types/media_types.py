@@ -5,7 +5,7 @@ To add a media type, add a row to `MEDIA_TYPES` in `sandbox.media_types`, which 
 
 from collections.abc import Iterable
 
-from medfiles.i18n import N_
+from medfiles.i18n import N_, gettext
 from medfiles.sandbox.media_types import BY_ALIAS, BY_EXTENSION, BY_NAME, MEDIA_TYPES, MediaType
 
 __all__ = [
@@ -47,10 +47,10 @@ def words_for(extensions: Iterable[str]) -> str:
     """Return the formats in words: "PDF, Word, JPG, PNG or text". Implied ones go without saying."""
     given = tuple(extensions)
     rows = [BY_EXTENSION[extension] for extension in given]
-    return alternatives(dict.fromkeys(row.label for row in rows if row.implied_by not in given))
+    return alternatives(dict.fromkeys(gettext(row.label) for row in rows if row.implied_by not in given))
 
 
 def alternatives(words: Iterable[str]) -> str:
     """Join words: "a, b or c"."""
     *most, last = words
-    return f"{', '.join(most)} or {last}" if most else last
+    return gettext("%(words)s or %(last)s", words=", ".join(most), last=last) if most else last

@@ -149,7 +149,7 @@ def rate_letters(text: str, alphabet: str, often: str) -> float:
     if often and len(letters) < max(3, len(foreign) / 2):
         return 0.0
     usual = sum(FREQUENT if not often or letter.lower() in often else RARE for letter in letters)
-    odd = sum(a.islower() and b.isupper() and (a > "\x7f" or b > "\x7f") for a, b in pairwise(text))
+    odd: float = sum(a.islower() and b.isupper() and (a > "\x7f" or b > "\x7f") for a, b in pairwise(text))
     odd += len(STRANGE.findall(text))
     if often:  # letters of two scripts in one word, and what no word has
         odd += len(re.findall(f"[A-Za-z][{alphabet}]|[{alphabet}][A-Za-z]", text)) + len(IMPOSSIBLE.findall(text))

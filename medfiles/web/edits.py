@@ -16,7 +16,7 @@ from medfiles.i18n import gettext
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.document_fields import DOCUMENT_FIELDS
 from medfiles.record_types.fields import Field
-from medfiles.web import forms, pages
+from medfiles.web import forms, pages, previews
 from medfiles.web.filters import day
 from medfiles.web.forms import ServiceForm
 
@@ -157,6 +157,9 @@ def answer_document(
     }
     draft = Draft(file_id, {**view.details, **drafted(values, before)}, clashes)
     status = status_of(conflict)
+    if pages.is_in_preview():
+        response = previews.answer_details(view, status, draft=draft)
+        return trigger(response, "documents:error", message=conflict.message, code="edit-conflict")
     if not is_htmx():
         return pages.answer_manager(record_type, record_id, status, draft=draft)
     response = pages.answer_row(view, "edit", status, figures=False, draft=draft)

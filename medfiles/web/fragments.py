@@ -173,6 +173,9 @@ def edit(file_id: int) -> ResponseReturnValue:
         file = documents().edit(file_id, edits.resolved(values, before), before)
     except EditConflict as conflict:
         return edits.answer_document(file_id, values, before, conflict)
+    if pages.is_in_preview():
+        details = previews.answer_details(pages.file_view(file), saved=True)
+        return pages.announce(details, services().registry[file.entity_type], file.entity_id)
     return pages.answer_change(pages.file_view(file), "kept", gettext("“%(name)s” saved.", name=file.file_name))
 
 

@@ -143,6 +143,11 @@ def place() -> str:
     return "manager" if request.values.get("within") == "manager" else "list"
 
 
+def is_in_preview() -> bool:
+    """Return whether the form is the one beside a preview."""
+    return is_htmx() and request.form.get("within") == "preview"
+
+
 def next_url(record_type: RecordType, record_id: int) -> str:
     """Return the form's `next` if it is a path of this app, otherwise the widget's page."""
     wanted = request.form.get("next", "")

@@ -2,23 +2,26 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from flask import Response, request, url_for
 
+from medfiles.audit import activity
 from medfiles.http import parameters
-from medfiles.http.current import documents, previews, services
+from medfiles.http.current import actor, documents, previews, services
 from medfiles.http.htmx import fragment, is_htmx
 from medfiles.http.views import FileView, file_views
 from medfiles.i18n import N_, gettext
 from medfiles.previews.service import THUMBNAIL, WIDTHS, Preview
 from medfiles.sandbox.encodings import NAMES as ENCODINGS
 from medfiles.sandbox.render.spec import Window, fit_size
+from medfiles.text import initials
 from medfiles.web import pages
 from medfiles.web.filters import plural
 
 DEFAULT_WIDTH = 960  # pixels; for browsers that cannot select a size
-NEIGHBOURS = 12  # documents shown on either side of the current one
+NEIGHBORS = 12  # documents shown on either side of the current one
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,15 @@ class PlaceView:
 
 
 @dataclass(frozen=True)
+class ViewerView:
+    """An account that opened the document, and when it last did."""
+
+    who: str  # "you", an e-mail address, or an address "(with a token)"
+    initials: str
+    at: datetime
+
+
+@dataclass(frozen=True)
 class PreviewView:
     file: FileView
     preview: Preview
@@ -78,6 +90,7 @@ class PreviewView:
     encodings: Sequence[EncodingView]
     can_download: bool
     notes: Sequence[NoteView]
+    viewers: Sequence[ViewerView] = ()
 
     @property
     def kind(self) -> str:
@@ -122,10 +135,24 @@ def answer(file_id: int) -> Response:
     file = pages.file_view(documents().get(file_id))
     template = "previews/_look.html" if is_htmx() else "previews/page.html"
     record, record_view = pages.record_page(services().registry[file.entity_type], file.entity_id)
-    return fragment(template, view=preview_view(file, preview, place_view(file)), record=record_view)
+    seen_by = viewers(file_id) if record_view.can_edit and not file.additional else []
+    return fragment(template, view=preview_view(file, preview, place_view(file), seen_by), record=record_view)
 
 
-def preview_view(file: FileView, preview: Preview, place: PlaceView) -> PreviewView:
+def answer_details(file: FileView, status: int = 200, **context: Any) -> Response:
+    """Respond with the details shown beside the document, and with its name for the head."""
+    _, record_view = pages.record_page(services().registry[file.entity_type], file.entity_id)
+    return fragment("previews/_details_part.html", status, file=file, record=record_view, **context)
+
+
+def viewers(file_id: int) -> list[ViewerView]:
+    events = documents().last_views(file_id)
+    return [
+        ViewerView(activity.who(event, email, actor()), initials(email or "?"), event.at) for event, email in events
+    ]
+
+
+def preview_view(file: FileView, preview: Preview, place: PlaceView, seen_by: Sequence[ViewerView] = ()) -> PreviewView:
     window, turned_to = parameters.window(request.args), request.args.get("turn") or request.args.get("page")
     page = parameters.nearest(turned_to, 1, preview.pages or 1)  # `turn` comes from buttons, `page` from the input
 
@@ -145,6 +172,7 @@ def preview_view(file: FileView, preview: Preview, place: PlaceView) -> PreviewV
         encodings=encodings(preview),
         can_download="download" in services().registry[file.entity_type].operations,
         notes=notes(preview),
+        viewers=seen_by,
     )
 
 
@@ -190,7 +218,7 @@ def place_view(file: FileView) -> PlaceView:
     """Find the document in the list that the query string describes."""
     record_type = services().registry[file.entity_type]
     list_query = parameters.list_query({**request.args, "cursor": ""}, record_type, trashed=file.deleted_at is not None)
-    number, total, near = documents().around(documents().get(file.id), list_query, NEIGHBOURS)
+    number, total, near = documents().around(documents().get(file.id), list_query, NEIGHBORS)
     if not number:
         return PlaceView(list_query.query())
     shown = dict(zip([place for place, _ in near], file_views([file for _, file in near]), strict=True))

@@ -49,7 +49,8 @@ doc.addEventListener("keydown", (event) => {
   const leave = event.key === "Escape" && near(event, ".mf-edit")?.querySelector("[data-mf-cancel-edit]");
   if (leave) {
     event.preventDefault(); // keep the sheet open
-    if (!unsaved.isWritten(near(event, ".mf-doc")) || unsaved.mayLose()) /** @type {HTMLElement} */ (leave).click();
+    const isKept = !unsaved.isWritten(near(event, ".mf-doc, .mf-look-details"));
+    if (isKept || unsaved.mayLose()) /** @type {HTMLElement} */ (leave).click();
     return;
   }
 });

@@ -7,7 +7,7 @@ import { _ } from "./i18n.js";
 const TRIES = 6;
 const LONGEST_WAIT = 15; // seconds
 const THUMBS = ".mf-thumb, .mf-paper";
-const CARDS = ".mf-cards-on-top, .mf-wallet"; // the words of a card's picture stand in for it
+const CARDS = ".mf-cards-on-top, .mf-wallet"; // their alternative text replaces them
 /** @type {WeakMap<HTMLImageElement, number>} retries per image */
 const tries = new WeakMap();
 

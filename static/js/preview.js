@@ -8,6 +8,7 @@ import { htmx } from "./host.js";
 import { _ } from "./i18n.js";
 import { Layer } from "./layer.js";
 import { Dicom } from "./preview-dicom.js";
+import * as details from "./preview-details.js";
 import * as keys from "./preview-keys.js";
 import * as pictures from "./preview-pictures.js";
 import * as printing from "./preview-print.js";
@@ -23,12 +24,16 @@ let stage = null;
 let latest = null;
 /** @type {HTMLElement | null} receives the focus when closed */
 let opener = null;
+/** id of its row, which may have been replaced */
+let openerRow = "";
 /** the focused control before the document changed */
 let key = "";
 let tried = 0;
 let again = 0;
 const layer = new Layer("mfLook", () => {
-  /** @type {HTMLDialogElement | null} */ (doc.querySelector("dialog.mf-look[open]"))?.close();
+  const dialog = /** @type {HTMLDialogElement | null} */ (doc.querySelector("dialog.mf-look[open]"));
+  if (details.mayClose(dialog)) dialog?.close();
+  else layer.enter();
 });
 
 /** @param {Element | null} source @returns {HTMLElement | null} body of the dialog it targets */
@@ -59,6 +64,7 @@ function pressed(source, event) {
   clearTimeout(again);
   if (dialog.open) return walkFrom(dialog, source);
   opener = source;
+  openerRow = source.closest("[data-mf-row]")?.id ?? "";
   key = "stage";
   body.replaceChildren(frame(dialog, nameOf(source)));
   if (!source.hasAttribute("commandfor") || !("commandForElement" in HTMLButtonElement.prototype)) dialog.showModal();
@@ -82,8 +88,7 @@ function walkFrom(dialog, source) {
 function frame(dialog, name) {
   const template = /** @type {HTMLTemplateElement} */ (dialog.querySelector(":scope > template"));
   const whole = /** @type {DocumentFragment} */ (doc.importNode(template.content, true));
-  const title = whole.querySelector("[data-mf-name]");
-  if (title) title.textContent = name;
+  whole.querySelector("[data-mf-name]")?.replaceChildren(name);
   return whole;
 }
 
@@ -214,9 +219,9 @@ function closed({ target }) {
   dialog.removeAttribute("data-mf-slow");
   if (doc.activeElement && doc.activeElement !== doc.body) return;
   const place = dialog.closest(".mf-body, .mf-manager, .mf-main");
-  const next = opener?.isConnected
-    ? opener
-    : /** @type {HTMLElement | null | undefined} */ (place?.querySelector("[data-mf-look], h1, h2, a, button"));
+  const row = openerRow ? doc.getElementById(openerRow) : null;
+  const beside = row ? row.querySelector("[data-mf-look]") : place?.querySelector("[data-mf-look], h1, h2, a, button");
+  const next = /** @type {HTMLElement | null | undefined} */ (opener?.isConnected ? opener : beside);
   next?.focus();
 }
 
@@ -224,10 +229,12 @@ function closed({ target }) {
 
 /** @type {Record<string, (button: HTMLElement) => void>} */
 const presses = {
-  "[data-mf-look-close]": (button) => dialogOf(button)?.close(),
+  "[data-mf-look-close]": (button) => details.mayClose(dialogOf(button)) && dialogOf(button)?.close(),
+  "[data-mf-edit]": details.edit,
+  "button[data-mf-cancel-edit]": details.cancel,
   "[data-mf-go]": (button) => stage?.go(Number(button.dataset.mfGo)),
   "[data-mf-rotate]": () => stage?.rotate(),
-  "[data-mf-panel]": (button) => togglePanel(button),
+  "[data-mf-panel]": details.toggle,
   "[data-mf-zoom]": ({ dataset: { mfZoom } }) =>
     mfZoom === "in" || mfZoom === "out"
       ? stage?.step(mfZoom === "in" ? 1 : -1)
@@ -241,7 +248,7 @@ function clicked(event) {
   const source = near(event, "[data-mf-look]");
   if (source && htmx()) pressed(source, event);
   const dialog = event.target instanceof Element && event.target.matches("dialog.mf-look") ? event.target : null;
-  if (dialog) /** @type {HTMLDialogElement} */ (dialog).close();
+  if (dialog && details.mayClose(dialog)) /** @type {HTMLDialogElement} */ (dialog).close();
   if (!near(event, ".mf-look-in")) return;
   for (const [selector, press] of Object.entries(presses)) {
     const found = near(event, selector);
@@ -249,10 +256,14 @@ function clicked(event) {
   }
 }
 
-/** @param {MouseEvent} event a link was opened in a new tab with a modifier key */
+/** @param {MouseEvent} event a link was opened in a new tab with a modifier key, or would discard changes */
 function elsewhere(event) {
-  if ((event.ctrlKey || event.metaKey || event.shiftKey) && near(event, "a[data-mf-look]"))
-    event.stopImmediatePropagation();
+  const link = near(event, "a[data-mf-look]");
+  if (!link) return;
+  if (event.ctrlKey || event.metaKey || event.shiftKey) return event.stopImmediatePropagation();
+  if (details.mayClose(dialogOf(link))) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
 }
 
 /** @param {Event} event a page number was entered, or a button beside it pressed */
@@ -264,15 +275,6 @@ function submitted(event) {
   const field = /** @type {HTMLInputElement} */ (form.querySelector("[data-mf-page-field]"));
   if (!(/** @type {SubmitEvent} */ (event).submitter?.hasAttribute("data-mf-turn")))
     stage.go(pageOf(field.value, stage.pages, stage.page));
-}
-
-/** @param {HTMLElement} button shows the details where there is no room for them, and hides them where there is */
-function togglePanel(button) {
-  const root = button.closest(".mf-look-in");
-  const panel = root?.querySelector(".mf-look-side");
-  const shows = !panel?.checkVisibility();
-  root?.setAttribute("data-mf-panel-is", shows ? "open" : "closed");
-  button.setAttribute("aria-expanded", String(shows));
 }
 
 /** @param {KeyboardEvent} event */
@@ -291,8 +293,8 @@ export function start() {
     "change",
     (event) => near(event, "[data-mf-page-field]") && stage?.go(pageOf(event.target.value, stage.pages, stage.page)),
   );
+  details.start();
   pictures.start();
   printing.start();
-  const alone = /** @type {HTMLElement | null} */ (doc.querySelector(".mf-look-alone .mf-look-in"));
-  if (alone) enhance(alone);
+  doc.querySelectorAll(".mf-look-alone .mf-look-in").forEach((alone) => enhance(/** @type {HTMLElement} */ (alone)));
 }

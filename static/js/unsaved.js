@@ -27,6 +27,9 @@ export function isWritten(place) {
   return [...touched].some((form) => place.contains(form)) || !!place.querySelector(".mf-record > .mf-summary");
 }
 
+/** @param {Element} form whose changes are discarded */
+export const forget = (form) => touched.delete(form);
+
 /** @returns {boolean} false if the user decides to stay */
 export const mayLose = () => confirm(QUESTION);
 

@@ -2,7 +2,7 @@
  * The row of one upload: created once from the page's template, then shown by state.
  */
 import { sizeWords } from "./files.js";
-import { _ } from "./i18n.js";
+import { _, ngettext } from "./i18n.js";
 
 /** @typedef {Record<string, string>} Fields details of a document, by name */
 /** @typedef {{ file: File, before: Size, after: Size }} Smaller */
@@ -90,7 +90,7 @@ export function makeRow(zone, file) {
 export function offerName(row, name) {
   const button = part(row, "add-as");
   if (!button || !name) return;
-  button.textContent = `Add as ${name}`;
+  button.textContent = _("Add as %(name)s", { name });
   button.setAttribute("aria-label", button.textContent);
 }
 
@@ -99,8 +99,9 @@ export function offerAll(row, count) {
   const button = part(row, "add-all");
   if (!button) return;
   button.hidden = count < 2;
-  button.textContent = `Add all ${count}`;
-  button.setAttribute("aria-label", `Add all ${count} files under the names shown`);
+  button.textContent = _("Add all %(count)s", { count });
+  const words = ngettext("Add %(num)s file under the name shown", "Add all %(num)s files under the names shown", count);
+  button.setAttribute("aria-label", words);
 }
 
 /** @param {HTMLElement} row @param {string} words */

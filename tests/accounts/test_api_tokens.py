@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from limits.storage import RedisStorage
 from sqlalchemy import delete, select
@@ -108,7 +108,7 @@ def test_a_token_is_read_however_its_scheme_is_written(world: World) -> None:
         assert status(Script(world.client(None), {"Authorization": f"{scheme}{spaces}{text} "})) == 200
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings.get_profile("costly")
 @given(sent=st.text(st.characters(max_codepoint=255, exclude_characters="\r\n"), max_size=80))
 def test_whatever_is_sent_for_a_token_is_no_error_of_ours(uncounted: World, sent: str) -> None:
     for text in (sent, f"mf_{sent}", f"mf_{'0' * 16}_{sent}"):

@@ -84,7 +84,8 @@ def test_the_document_says_what_previews_answer(world: World) -> None:
     paths = world.client().get("/api/v1/openapi.json").get_json()["paths"]
     preview = paths["/api/v1/files/{file_id}/preview"]["get"]
     assert set(preview["responses"]["200"]["content"]) == {"image/webp", "application/json"}
-    assert [entry["name"] for entry in preview["parameters"]] == ["file_id", "page", "width", "window", "If-None-Match"]
+    names = [entry["name"] for entry in preview["parameters"]]
+    assert names == ["file_id", "page", "width", "window", "retry", "encoding", "If-None-Match"]
     assert set(paths["/api/v1/files/{file_id}/thumbnail"]["get"]["responses"]["200"]["content"]) == {"image/webp"}
 
 

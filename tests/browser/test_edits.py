@@ -132,7 +132,7 @@ def test_a_deletion_looks_disabled_in_the_first_second(
 ) -> None:
     page = open_context(person).new_page()
     page.clock.install(time=0)
-    page.clock.pause_at(1000)
+    page.clock.pause_at(60_000)
     delete, looks = open_menu(page, person.visit()), list[str]()
     for milliseconds in (0, 900, 200):
         page.clock.run_for(milliseconds)

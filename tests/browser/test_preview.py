@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, Request, Route, expect
 
+from medfiles.sandbox.render import spec
 from tests.browser import papers
 from tests.browser.host import Host, placeholder
 from tests.browser.people import Complaints, Person
 from tests.browser.widget import menu, open_visit, pick, row, search
 from tests.support import samples
 
+THUMBNAIL = spec.recipe(spec.THUMBNAIL)
 PICTURE = re.compile(r"/pictures/[0-9a-f]{64}-(\w+)/(\d+)\.webp$")
 
 SCROLLED = """() => {
@@ -53,8 +55,17 @@ def percent(page: Page) -> int:
 
 def pictures(requests: list[Request]) -> list[tuple[str, int]]:
     """Recipe and page of every picture that was asked for, thumbnails left out."""
+    return [(recipe, page) for recipe, page in drawn(requests) if recipe != THUMBNAIL]
+
+
+def thumbnails(requests: list[Request]) -> set[int]:
+    """The pages whose thumbnails were asked for."""
+    return {page for recipe, page in drawn(requests) if recipe == THUMBNAIL}
+
+
+def drawn(requests: list[Request]) -> list[tuple[str, int]]:
     found = (PICTURE.search(request.url) for request in requests)
-    return [(match[1], int(match[2])) for match in found if match and match[1] != "v2w160"]
+    return [(match[1], int(match[2])) for match in found if match]
 
 
 def record(person: Person, **files: bytes) -> Any:
@@ -166,6 +177,7 @@ def test_pages_of_a_long_document_load_on_demand(page: Page, person: Person) -> 
     page.mouse.wheel(0, 1200)
     expect(field).not_to_have_value("3")
     assert len({number for _, number in pictures(asked)}) < 60
+    assert thumbnails(asked).isdisjoint(range(60, 200))  # the rail loads what is near a page that was shown
 
 
 def test_short_pages_are_turned_one_by_one(page: Page, person: Person) -> None:
@@ -409,7 +421,7 @@ def test_documents_are_printed_when_their_pages_are_loaded(own_page: Page, perso
         page.get_by_role("button", name="Print", exact=True).click()
     paper = opened.value
     expect(paper.get_by_text("Ready to print.")).to_be_visible()
-    expect(paper.get_by_text("is protected with a password")).to_be_visible()
+    expect(paper.get_by_text("is locked with a password")).to_be_visible()
     paper.get_by_role("button", name="Print").click()
     expect(paper.locator("html")).to_have_attribute("data-printed", "")
     assert paper.pdf(prefer_css_page_size=True).count(b"/Type /Page\n") == 5  # what is left out, three pages, the note
@@ -441,3 +453,33 @@ def test_back_closes_the_preview_and_not_the_sheet_around_it(page: Page, person:
     expect(sheet).to_be_visible()
     page.go_back()
     expect(sheet).to_be_hidden()
+
+
+def test_details_are_edited_beside_the_document_and_shown_in_its_row(page: Page, person: Person) -> None:
+    lab = record(person, **{"First.txt": b"one", "Second.txt": b"two"})
+    look = start(page, lab, "First.txt")
+    look.get_by_role("button", name="Add category").click()
+    form = look.locator(".mf-look-edit")
+    expect(form.get_by_label("Category")).to_be_focused()
+    form.get_by_label("Category").select_option(index=1)
+    form.get_by_label("Name").fill("Renamed.txt")
+    form.get_by_role("button", name="Save").click()
+    shown(page, "Renamed.txt")
+    expect(look.locator("[data-mf-edit=category]")).to_be_focused()
+    expect(said(page)).to_have_text("“Renamed.txt” saved.")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("link", name="Renamed.txt", exact=True)).to_be_focused()
+
+
+def test_closing_the_preview_asks_before_it_discards_changes(page: Page, person: Person) -> None:
+    look = start(page, record(person, **{"First.txt": b"one", "Second.txt": b"two"}), "First.txt")
+    look.get_by_role("button", name="Add description").click()
+    look.get_by_label("Description").fill("Not saved yet")
+    answers = iter((False, False, False, True))
+    page.on("dialog", lambda question: question.accept() if next(answers) else question.dismiss())
+    look.get_by_role("button", name="Close").click()
+    look.get_by_role("link", name="Previous document").click()
+    page.go_back()
+    expect(look.get_by_label("Description")).to_have_value("Not saved yet")
+    page.go_back()
+    expect(page.locator(".mf-look[open]")).to_have_count(0)

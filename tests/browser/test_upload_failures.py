@@ -43,6 +43,7 @@ from tests.support.server import reserved_port, serve
 
 MB = 1024 * 1024
 PASSWORD = "a long and quiet river"
+PROGRAM = b"\x7fELF\x02\x01\x01" + bytes(9) + bytes(range(256))  # neither a document nor text
 SIGNED_OUT = "You were signed out. Sign in again in another tab. Your files will stay here."
 
 
@@ -67,6 +68,12 @@ def server(new_database: Callable[[Path], str], tmp_path: Path) -> Iterator[Rest
         server.start()
         yield server
         server.running.close()
+
+
+def stop_clock(page: Page) -> None:
+    """Let time pass in the page only with `page.clock.run_for`, until `page.clock.resume`."""
+    page.clock.install()
+    page.clock.pause_at(page.evaluate("Date.now()") + 60_000)  # installed, it runs until here
 
 
 def is_there_after(page: Page, milliseconds: int) -> bool:
@@ -127,7 +134,7 @@ def test_file_canceled_before_a_retry_is_not_kept(own_page: Page, person: Person
     complaints.expect("net::ERR_CONNECTION_RESET")
     visit = person.visit()
     open_visit(page, visit)
-    page.clock.install()
+    stop_clock(page)
     answers = Answers(page)
     pick(page, note(1))
     answers.lose()
@@ -147,11 +154,10 @@ def test_upload_survives_a_server_that_is_down_for_20_seconds(
         person = Person(world, "patient-one@sample.example")
         page, visit = open_context(person, address=server.address).new_page(), person.visit()
         open_visit(page, visit)
-        page.clock.install()
+        stop_clock(page)  # a slow restart uses up no patience
         requests, throttle = sent(page), slow(page, MB // 2)
         pick(page, file)
         eventually(page, lambda: staged(person))
-        page.clock.pause_at(page.evaluate("Date.now()") + 1000)  # a slow restart uses up no patience
         server.running.close()
         for _ in range(10):
             expect_state(page, "Diary.txt", "waiting")
@@ -211,11 +217,11 @@ def test_file_with_wrong_content_stays_with_its_reason(page: Page, person: Perso
     complaints.expect("415")
     visit = person.visit()
     open_visit(page, visit)
-    pick(page, note(1), payload("Letter.pdf", samples.txt()), note(2))
+    pick(page, note(1), payload("Letter.pdf", PROGRAM), note(2))
     expect(page.locator(".mf-row")).to_have_count(2)
     expect(page.locator(".mf-upload")).to_have_count(1)
     expect_state(page, "Letter.pdf", "failed")
-    expect(said(page, "Letter.pdf")).to_contain_text("PDF")
+    expect(said(page, "Letter.pdf")).to_contain_text("named .pdf but is actually a Linux program")
     expect(button(page, "Try again", "Letter.pdf")).to_be_hidden()
     assert digests(person, visit) == digests_of(note(1), note(2))
     button(page, "Remove", "Letter.pdf").click()
@@ -264,7 +270,9 @@ def test_proxy_error_is_explained_and_the_file_is_not_lost(page: Page, person: P
     open_visit(page, person.visit())
     answer_first(page, 413, body="<h1>nginx</h1>", content_type="text/html")
     pick(page, note(1))
-    expect(said(page, "Note 1.txt")).to_have_text("This file is too large.")
+    expect(said(page, "Note 1.txt")).to_have_text(
+        "A proxy between you and the server doesn’t let files of this size through. Contact your administrator."
+    )
     expect_state(page, "Note 1.txt", "failed")
     button(page, "Try again", "Note 1.txt").click()
     expect(row(page, "Note 1.txt")).to_be_visible()
@@ -288,13 +296,14 @@ def test_file_fails_after_minutes_of_retries_and_can_be_sent_later(
     complaints.expect("503")
     visit = person.visit()
     open_visit(page, visit)
-    page.clock.install()
+    stop_clock(page)
     requests = sent(page)
     answer_all(page, 503)
     pick(page, note(1))
     wait_until_given_up(page)
     expect(said(page, "Note 1.txt")).to_have_text("The server is busy. Try again in 1 minute.")
     assert 5 < len(requests) < 20
+    page.clock.resume()
     page.unroute_all()
     if by == "the button":
         button(page, "Try again", "Note 1.txt").click()

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from flask_migrate import downgrade, upgrade
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import String, event, func, inspect, select, text
 
@@ -37,9 +37,6 @@ INDEXES = {
     "name": "ix_entity_files_entity_type_entity_id_deleted_at_sort_name_id",
 }
 numbers = itertools.count(3_000_000_000)  # above what 32 bits hold
-on_one_world = settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
 
 
 @dataclass(frozen=True)
@@ -162,7 +159,7 @@ def expected(some: Sequence[Paper], query: Mapping[str, str], trashed: bool) -> 
     return [paper.id for paper in found]
 
 
-@on_one_world
+@settings.get_profile("costly")
 @given(st.lists(papers, max_size=12), queries, st.booleans(), st.integers(1, 5))
 def test_pages_hold_what_fits_in_the_order_asked_for(
     shelf: Shelf, some: list[Paper], query: dict[str, str], trashed: bool, limit: int
@@ -171,7 +168,7 @@ def test_pages_hold_what_fits_in_the_order_asked_for(
     assert listed(record_id, query, limit, trashed) == expected(some, query, trashed)
 
 
-@on_one_world
+@settings.get_profile("costly")
 @given(st.lists(papers, max_size=8), queries, st.booleans())
 def test_all_that_matches_is_what_the_pages_hold(
     shelf: Shelf, some: list[Paper], query: dict[str, str], trashed: bool
@@ -342,7 +339,7 @@ def test_a_cursor_nobody_gave_out_is_refused(cursor: str) -> None:
     assert "“cursor”" in str(asked_for({"cursor": cursor}))
 
 
-@on_one_world
+@settings.get_profile("costly")
 @given(ids, values, st.sampled_from(ORDERINGS), st.booleans())
 def test_a_forged_cursor_is_refused_or_read_but_never_a_failure(
     shelf: Shelf, number: str, value: str, ordering: tuple[str, str], trashed: bool

@@ -11,6 +11,7 @@ from medfiles import errors
 from medfiles.database.session import db
 from medfiles.errors import MedfilesError
 from medfiles.http.errors import status_of
+from medfiles.sandbox.pool import WorkerUnavailable
 from tests.support.factories import World, heard, token_of
 
 HTMX = {"HX-Request": "true"}
@@ -70,7 +71,7 @@ def headers(request: pytest.FixtureRequest) -> dict[str, str]:
 
 
 def ours(kind: type[MedfilesError]) -> MedfilesError:
-    return kind(SAID)
+    return WorkerUnavailable() if kind is WorkerUnavailable else kind(SAID)
 
 
 def test_every_error_of_the_tree_has_a_status() -> None:

@@ -10,7 +10,7 @@ import lxml.html
 import pyrfc6266
 import pytest
 from flask.testing import FlaskClient
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support import samples
@@ -128,7 +128,7 @@ def assert_round_trip(archive: Archive) -> None:
     assert name.lower().endswith(".txt")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings.get_profile("costly")
 @given(stem=st.text(st.characters(exclude_categories=["Cs"]), max_size=300))
 def test_any_name_is_refused_or_comes_back_as_it_is_shown(archive: Archive, stem: str) -> None:
     status = archive.send(f"{stem}.txt")

@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from medfiles.documents.rules import FORM_OVERHEAD
 from tests.support import samples
-from tests.support.factories import World, heard, token_of
+from tests.support.factories import World, heard, token_of, words
 
 MB = 1024 * 1024
 HTMX = {"HX-Request": "true"}
@@ -189,7 +189,7 @@ def test_the_same_is_told_without_script(desk: Desk) -> None:
 def test_a_form_says_under_which_name_a_file_was_added(desk: Desk) -> None:
     answer = desk.form(("IMG_1.HEIC", samples.jpeg()), ("letter.pdf", samples.pdf()))
     assert answer.status_code == 201
-    assert "<strong>IMG_1.jpg</strong> was added. Renamed from “IMG_1.HEIC” to match its content." in answer.text
+    assert "IMG_1.jpg was added. Renamed from “IMG_1.HEIC” to match its content." in words(answer)
     first, second = desk.world.files()
     assert (first.file_name, first.original_name, first.renamed_from) == ("IMG_1.jpg", "IMG_1.HEIC", "IMG_1.HEIC")
     assert (second.file_name, second.original_name, second.renamed_from) == ("letter.pdf", "letter.pdf", None)

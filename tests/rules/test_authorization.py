@@ -104,6 +104,7 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "documents.attach of a retry": lambda on: on.attach(KEY),
     "documents.cancel": lambda on: on.documents.cancel(on.visit, on.record_id, KEY),
     "documents.cancel of what is still on its way": lambda on: on.documents.cancel(on.visit, on.record_id, "later"),
+    "documents.last_views": lambda on: on.documents.last_views(on.file.id),
     "documents.edit": lambda on: on.documents.edit(on.file.id, {"description": "Changed"}),
     "documents.trash": lambda on: on.documents.trash(on.file.id),
     "documents.trash by an older id": lambda on: ids.trash(on.documents, on.moved_id),

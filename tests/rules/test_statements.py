@@ -80,7 +80,7 @@ def test_a_list_of_patients_or_records_takes_as_many_statements_for_one_as_for_t
 CHANGES = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
 HTML_BOUNDS = {
     "list fragment": 10,
-    "preview": 10,
+    "preview": 11,
     "record page": 12,
     "home": 12,
     "patient page": 18,

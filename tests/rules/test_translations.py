@@ -225,7 +225,11 @@ def unmarked_in_script(source: str) -> Iterator[str]:
             depth -= 1
         elif token.type in ("string", "template_string") and not marked:
             text = re.sub(r"\$\{[^}]*\}", "x", token.value[1:-1])
-            shown = before[0] in SHOWN and before[1] in ("=", ":", "(") and re.search("[A-Za-z]{2}", text)
+            shown = (
+                before[0].rpartition(".")[2] in SHOWN
+                and before[1] in ("=", ":", "(")
+                and re.search("[A-Za-z]{2}", text)
+            )
             if shown or PHRASE.search(text):
                 yield token.value
         before = [before[1], token.value]

@@ -6,7 +6,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medfiles.clock import now
@@ -156,7 +156,7 @@ def test_a_key_outside_the_grammar_is_refused_everywhere(storage: Storage, bad: 
     assert [listed.key for listed in storage.keys()] == [good]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings.get_profile("costly")
 @given(content=st.binary(max_size=2000), start=st.integers(0, 2100), length=st.integers(0, 2100))
 def test_a_range_is_the_slice_of_the_whole(storage: Storage, content: bytes, start: int, length: int) -> None:
     stored = put(storage, content)

@@ -248,14 +248,18 @@ class World:
         return db.session.get_one(LabResultFile, number)
 
     def share(self, patient: Patient, email: str, level: str = "view", expires_at: datetime | None = None) -> None:
-        user = self.user(email)
-        db.session.add(
-            PatientShare(
-                patient_id=patient.id, user_id=user.id, address=email, address_key=email.lower(), level=level,
-                expires_at=expires_at, accepted_at=now(),
+        ids = {"patient_id": patient.id, "user_id": self.user(email).id}
+        with transaction():  # which reads nothing that a server has changed meanwhile
+            db.session.add(
+                PatientShare(
+                    **ids,
+                    address=email,
+                    address_key=email.lower(),
+                    level=level,
+                    expires_at=expires_at,
+                    accepted_at=now(),
+                )
             )
-        )  # fmt: skip
-        db.session.commit()
 
     def client(self, email: str | None = "nora@sample.example") -> FlaskClient:
         """A browser without script; signed in unless `email` is None. `client.token` is its CSRF token."""
@@ -340,7 +344,7 @@ def heard(answer: TestResponse) -> dict[str, Any]:
 
 def words(answer: TestResponse) -> str:
     """What a page or a fragment says, without its tags."""
-    return " ".join(lxml.html.fromstring(answer.data).text_content().split())
+    return " ".join(lxml.html.fromstring(answer.text).text_content().split())
 
 
 def run_at_once(jobs: Sequence[Callable[[], None]]) -> None:

@@ -290,3 +290,56 @@ def test_comments_of_a_word_document_reach_the_page(desk: Desk) -> None:
     comments = f'<w:comments xmlns:w="{main}">{comment}</w:comments>'
     data = samples.package(parts | {"word/document.xml": body, "word/comments.xml": comments})
     assert "Check again" in words(desk.look(desk.put("letter.docx", data)), ".mf-prose dd")[0]
+
+
+def details(answer: TestResponse) -> Any:
+    [section] = lxml.html.fromstring(f"<div>{answer.text}</div>").cssselect("#mf-look-details")
+    return section
+
+
+def sent_by(section: Any) -> dict[str, str]:
+    [form] = section.cssselect("form.mf-look-edit")
+    return {name: value.removeprefix("\n") for name, value in form.form_values() if name != "csrf_token"}
+
+
+def test_details_are_changed_beside_the_preview(desk: Desk) -> None:
+    file_id = desk.put("Letter.pdf")
+    editor = desk.world.browser(htmx=True)
+    form = sent_by(details(editor.get(f"/documents/files/{file_id}/preview")))
+    answer = editor.post(f"/documents/files/{file_id}/edit", **{**form, "file_name": "Referral.pdf"})
+    assert answer.status_code == 200
+    assert words(details(answer), "[data-mf-edit=file_name]") == ["Referral"]
+    assert 'id="mf-look-stem" hx-swap-oob="true">Referral<' in answer.text
+    assert "documents:changed" in answer.headers["HX-Trigger"]
+
+
+def test_conflicting_change_beside_the_preview_shows_both_values(desk: Desk) -> None:
+    file_id = desk.put("Letter.pdf")
+    editor = desk.world.browser(htmx=True)
+    form = sent_by(details(editor.get(f"/documents/files/{file_id}/preview")))
+    edit = f"/documents/files/{file_id}/edit"
+    editor.post(edit, **{**form, "description": "From Dr. Placeholder"})
+    answer = editor.post(edit, **{**form, "description": "From the hospital"})
+    section = details(answer)
+    assert answer.status_code == 409
+    assert words(section, ".mf-clash-value") == ["From Dr. Placeholder"]
+    assert section.cssselect(".mf-clash textarea")[0].text.strip() == "From the hospital"
+    assert not section.cssselect("form[hidden]")
+    again = sent_by(section) | {"keep_description": "mine"}
+    assert words(details(editor.post(edit, **again)), "[data-mf-edit=description]") == ["From the hospital"]
+
+
+def test_preview_says_who_viewed_the_document_only_to_editors(world: World) -> None:
+    patient = world.patient()
+    desk = Desk(world, world.browser(), world.record("lab-result", patient))
+    file_id = desk.put("Letter.pdf")
+    desk.world.share(patient, "viewer@sample.example", "view")
+    desk.world.share(patient, "editor@sample.example", "edit")
+    viewer, editor = (desk.world.browser(f"{who}@sample.example") for who in ("viewer", "editor"))
+    as_viewer = parsed(viewer.get(f"/documents/files/{file_id}/preview"))
+    as_editor = parsed(editor.get(f"/documents/files/{file_id}/preview"))
+    assert words(as_viewer, ".mf-seen") == []
+    assert not as_viewer.cssselect("[data-mf-edit]")
+    assert words(as_editor, ".mf-seen .mf-one") == ["viewer@sample.example"]
+    again = parsed(editor.get(f"/documents/files/{file_id}/preview"))
+    assert words(again, ".mf-seen .mf-one") == ["You", "viewer@sample.example"]

@@ -133,11 +133,7 @@ def encoding_of(data: bytes) -> str:
         data.decode("utf-8")
         return "utf-8"
     except UnicodeDecodeError:
-        text = data.rstrip(PADDING)
-        encoding = guess_encoding(text) if b"\0" not in text else None
-        if encoding is None:
-            raise WrongType from None
-        return encoding
+        return guess_encoding(data.rstrip(PADDING).replace(b"\0", b"")) or "latin-1"
 
 
 def check_text(text: str) -> None:

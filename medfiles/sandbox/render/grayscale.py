@@ -143,7 +143,7 @@ class GrayscaleTransform:
         signed = self.data.get("PixelRepresentation") == 1 or bool(lowest and lowest[0] < 0)
         content = item.LUTData
         if isinstance(content, bytes) and len(content) in (count, count + count % 2):
-            entries = numpy.frombuffer(content, numpy.uint8)  # two entries to a word
+            entries: Values = numpy.frombuffer(content, numpy.uint8)  # two entries to a word
         elif isinstance(content, bytes):
             order = "<" if self.data.original_encoding[1] is not False else ">"
             entries = numpy.frombuffer(content[: len(content) // 2 * 2], f"{order}u2")

@@ -60,7 +60,8 @@ def embedded(data: Dataset, group: int, index: int) -> Values:
     position = int(value_of(data, group, POSITION))
     if values is None or int(data.HighBit) - int(data.BitsStored) < position <= int(data.HighBit):
         raise ValueError
-    return (values >> values.dtype.type(position)) & values.dtype.type(1)
+    layer: Values = (values >> values.dtype.type(position)) & values.dtype.type(1)
+    return layer
 
 
 def frames_of(data: Dataset) -> int:

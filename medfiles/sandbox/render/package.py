@@ -1,4 +1,4 @@
-"""Open the parts of Office packages, whatever the case of their names and the direction of their slashes."""
+"""Open the parts of Office packages, also if the case of their names or the direction of their slashes is wrong."""
 
 import posixpath
 from collections.abc import Iterator, Mapping

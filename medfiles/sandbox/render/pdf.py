@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
+import numpy
 import pypdfium2
 from PIL import Image
 from pypdfium2 import raw
@@ -87,12 +88,12 @@ def render(page: Any, width: int) -> Image.Image:
 
 
 def is_blank(image: Image.Image) -> bool:
-    return min(darkest for darkest, _ in image.convert("RGB").getextrema()) > WHITE
+    return int(numpy.asarray(image.convert("RGB")).min()) > WHITE
 
 
-def text_notes(file: BinaryIO) -> list[str | None]:
+def text_notes(file: BinaryIO) -> list[str]:
     """Return what text the pictures of the first pages lack. How many pages that are depends on their length."""
-    wide, place, notes = False, 0, set[str | None]()
+    wide, place, notes = False, 0, set[str]()
     deadline = time.monotonic() + CHECK_SECONDS
     while True:
         with open_pdf(file, wide=wide) as document:
@@ -100,12 +101,12 @@ def text_notes(file: BinaryIO) -> list[str | None]:
                 text = PageText(document[place])
                 if text.is_missing and not wide:
                     break  # try the wider fonts from here
-                notes.add(text.note)
+                notes.update([text.note] if text.note else [])
                 place += 1
                 if time.monotonic() > deadline and place < len(document):
-                    return [*sorted(filter(None, notes)), UNCHECKED.format(place)]
+                    return [*sorted(notes), UNCHECKED.format(place)]
             else:
-                return sorted(filter(None, notes))
+                return sorted(notes)
         wide = True
 
 

@@ -226,4 +226,5 @@ def used_bits(data: Dataset, values: Values) -> Values:
         return values
     above = numpy.uint64(allocated - 1 - high)
     raised = numpy.left_shift(values.view(f"u{values.dtype.itemsize}"), above.astype(f"u{values.dtype.itemsize}"))
-    return numpy.right_shift(raised.view(values.dtype), values.dtype.type(allocated - stored))
+    lowered: Values = numpy.right_shift(raised.view(values.dtype), values.dtype.type(allocated - stored))
+    return lowered

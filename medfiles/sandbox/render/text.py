@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from medfiles.sandbox.encodings import NAMES
-from medfiles.sandbox.inspect.signatures import WrongType
 from medfiles.sandbox.inspect.text import encoding_of
 from medfiles.sandbox.render.base import DAMAGED, CannotRender, PreviewData, join_notes
 from medfiles.sandbox.render.table import MAX_ROWS, table_preview
@@ -67,11 +66,13 @@ def read_text(file: BinaryIO, encoding: str | None = None) -> tuple[str, Source]
     data = file.read()
     try:
         found = encoding or encoding_of(data)
-        text = data.decode(found, "replace" if encoding else "strict")
-    except (WrongType, UnicodeError) as error:
+        text = data.decode(found, "replace" if encoding or not found.startswith("utf") else "strict")
+    except UnicodeError as error:
         raise CannotRender(DAMAGED) from error
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     name = NAMES.get(found, found)
     if encoding:
         return text, Source(found, join_notes(CHOSEN.format(name), UNREADABLE if "\ufffd" in text else None))
-    return text, Source() if found.startswith("utf") else Source(found, GUESSED.format(name))
+    return text, Source() if found.startswith("utf") else Source(
+        found, join_notes(GUESSED.format(name), UNREADABLE if "\ufffd" in text else None)
+    )

@@ -117,7 +117,7 @@ class Document:
         for element in list(self.root.iter(f"{W}fldChar")):
             choice = chosen(element)
             if choice:
-                element.getparent().addnext(run(choice))  # type: ignore[union-attr]
+                element.getparent().addnext(run(choice))
         if next(self.root.iter(f"{W}del", f"{W}ins", f"{W}moveFrom"), None) is not None:
             self.done.note(CHANGES)
 
@@ -181,7 +181,7 @@ class Document:
         self.done.note(EQUATIONS)
         words = "".join(text.text or "" for text in element.iter(f"{M}t"))
         lines = run(f" {words} ")
-        outside = element.getparent() is not None and element.getparent().tag == f"{W}body"  # type: ignore[union-attr]
+        outside = element.getparent() is not None and element.getparent().tag == f"{W}body"
         replace(element, [paragraph(lines)] if outside else [lines])
 
     def _surround(self, body: etree._Element) -> None:
@@ -272,7 +272,7 @@ def chosen(field_start: etree._Element) -> str:
 def ruby(element: etree._Element) -> Iterator[etree._Element]:
     """Return the base text, with its reading in parentheses."""
     base, reading = element.find(f"{W}rubyBase"), element.find(f"{W}rt")
-    inside = element.getparent() is not None and element.getparent().tag == f"{W}r"  # type: ignore[union-attr]
+    inside = element.getparent() is not None and element.getparent().tag == f"{W}r"
     words = "".join(text.text or "" for text in base.iter(f"{W}t")) if base is not None else ""
     above = "".join(text.text or "" for text in reading.iter(f"{W}t")) if reading is not None else ""
     said = f"{words}({above})" if above else words

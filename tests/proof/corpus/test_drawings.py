@@ -16,7 +16,17 @@ from tests.support import samples, tools
 SHIPPED = Path(pydicom.data.__file__).parent / "test_files"
 SUFFIXES = {".pdf": drawings.PDF, ".png": "image/png", ".jpg": "image/jpeg", ".bmp": "image/bmp", ".gif": "image/gif"}
 
-EXPLAINED: dict[str, str] = {}  # files that the judge draws otherwise, and why the product is right
+# Files that the judge draws otherwise, and why the product is right
+EXPLAINED = {
+    "badrle.bmp": "its compressed data is damaged, and what follows is undefined",
+    "g4-fillorder-test.png": "ImageMagick draws it blank",
+    "pal1bg.bmp": "the same picture in slightly different colors",
+    "pal1bg.png": "the same picture in slightly different colors",
+    "pal8badindex.bmp": "its colors are beyond its palette",
+    "pal8os2v2.bmp": "ImageMagick mixes up its colors",
+    "rgb32fakealpha.bmp": "ImageMagick takes unused bytes for transparency",
+    "xmp_tags_orientation.png": "ImageMagick does not know that it is upside down",
+}
 
 
 def dicom_files() -> list[Path]:

@@ -239,6 +239,13 @@ def test_short_texts_are_read_in_their_encoding(show: Previewer, text: str, enco
     assert facts["encoding"]
 
 
+@pytest.mark.parametrize(
+    "data", ["Größe\n".encode("latin-1") + bytes(5), b"Gr\xf6\xdfe " * 20 + b"\0", b"\x81\x8d\x8f \xff x"]
+)
+def test_every_accepted_text_is_shown(show: Previewer, data: bytes) -> None:
+    assert show.look(data, "text/plain")["kind"] == "text"
+
+
 def test_declared_encodings_leave_nothing_to_choose(show: Previewer) -> None:
     for encoding in ("utf-8", "utf-8-sig", "utf-16"):
         facts = show.look(LETTER.encode(encoding), "text/plain")
