@@ -29,6 +29,10 @@ HALFWAY = re.compile("[4-7][0-9]%")
 SHOTS, README = ROOT / "build" / "shots", ROOT / "docs" / "screenshots"
 COMPONENTS, COMPONENTS_TEMPLATE = ROOT / "docs" / "components", ROOT / "tests" / "browser" / "components.html"
 HUES = ("Terracotta", "Ochre", "Olive", "Green", "Blue", "Indigo", "Plum", "Rose")
+PICTURES_LOADED = """Promise.all([...document.images].map((one) => {
+  one.loading = "eager";
+  return one.complete || new Promise((done) => (one.onload = one.onerror = done));
+}))"""
 LOOKS: Mapping[str, dict[str, Any]] = {"light": {"color_scheme": "light"}, "dark": {"color_scheme": "dark"}}
 FORCED: Mapping[str, Any] = {"color_scheme": "dark", "forced_colors": "active"}
 
@@ -52,6 +56,7 @@ def demo() -> Iterator[tuple[str, World]]:
         settings = {"MEDFILES_INSTANCE": place, "MEDFILES_WORKERS": "1"}
         flask(settings, "db", "upgrade")
         flask(settings, "medfiles", "demo")
+        flask(settings, "medfiles", "previews", "warm")
         with install(settings, sandbox) as world, serve(settings) as address:
             yield address, world
 
@@ -82,10 +87,14 @@ class Studio:
         yield page
         context.close()
 
-    def picture(self, page: Page, name: str, size: tuple[int, int], look: Mapping[str, Any]) -> None:
+    def picture(
+        self, page: Page, name: str, size: tuple[int, int], look: Mapping[str, Any], *, full_page: bool = True
+    ) -> None:
         page.set_viewport_size({"width": size[0], "height": size[1]})
         page.emulate_media(**look)
-        page.screenshot(path=self.folder / f"{name}.png", full_page=not page.locator("dialog[open]").count())
+        page.evaluate(PICTURES_LOADED)
+        full_page = full_page and not page.locator("dialog[open]").count()
+        page.screenshot(path=self.folder / f"{name}.png", full_page=full_page)
 
 
 def write_components(world: World) -> None:
@@ -141,8 +150,8 @@ def whole(page: Page, size: tuple[int, int]) -> tuple[int, int]:
 def picture_readme(studio: Studio) -> None:
     """Small ones: the page of a README is no wider."""
     light, dark = LOOKS["light"], LOOKS["dark"]
-    with studio.scene(at("/patients/{patient}/lab-results"), studio.family) as page:
-        studio.picture(page, "records-light", (1120, 520), light)
+    with studio.scene(at("/patients/{patient}"), studio.family) as page:
+        studio.picture(page, "timeline-light", (1120, 700), light, full_page=False)
     with studio.scene(opened("visit"), studio.family) as page:
         studio.picture(page, "record-dark", (1120, 800), dark)
     with studio.scene(opened("bare"), studio.family, has_touch=True, is_mobile=True, viewport=PHONE) as page:

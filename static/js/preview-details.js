@@ -8,6 +8,8 @@ import { forget, isWritten, mayLose } from "./unsaved.js";
 const doc = document;
 /** the field whose value was pressed last; gets the focus back */
 let field = "";
+/** id of the row behind the dialog that is being replaced */
+let stale = "";
 
 /** @param {Element} place @returns {{ facts: HTMLElement, form: HTMLFormElement } | null} */
 function partsOf(place) {
@@ -60,12 +62,23 @@ function refreshRow(details) {
   const address = body?.getAttribute("hx-get");
   if (!row || !address) return;
   const url = `${address}${address.includes("?") ? "&" : "?"}row=${id}`;
+  stale = row.id;
   htmx().ajax("GET", url, { source: row, target: row, swap: "outerHTML" });
+}
+
+/** Gives the focus back to the row's link if the dialog was closed before the row was replaced. */
+function goOn() {
+  const link = /** @type {HTMLElement | null | undefined} */ (
+    doc.getElementById(stale)?.querySelector(".mf-look-link")
+  );
+  stale = "";
+  if (!doc.activeElement || doc.activeElement === doc.body) link?.focus();
 }
 
 export function start() {
   listen("swapped", ({ target, status }) => {
     const id = target?.id;
+    if (id && id === stale) return goOn();
     const details = id === "mf-look-details" ? doc.getElementById(id) : null;
     if (!details || status >= 400) return;
     focusValue(details);

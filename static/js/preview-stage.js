@@ -176,9 +176,9 @@ export class Stage {
     return this.kind === "image" && this.size.height > 3 * this.size.width;
   }
 
-  /** @returns {Size} space available for the image */
+  /** @returns {Size} space available for the image, inside the padding: what fits must not scroll */
   room() {
-    const space = this.element.clientWidth < 600 ? 16 : 48;
+    const space = 2 * Number.parseFloat(getComputedStyle(this.column).paddingLeft); // the same on every side
     return { width: this.element.clientWidth - space, height: this.element.clientHeight - space };
   }
 

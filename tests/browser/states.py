@@ -241,7 +241,8 @@ RECORD_TRASH = then(SHEET, TO_TRASH)
 LONG_TRASH = then(LONG, tick(0, 1, 2), press(DELETE_SOME, ".mf-notice-ok"), TO_TRASH)
 PATIENT_TRASH = at("/patients/{patient}/trash")
 EDIT_RECORD = then(SHEET, press(".mf-record-acts a", "#mf-sheet form"))
-MENU = press(".mf-menu-square summary", ".mf-menu-square .mf-pop")
+MENU = press(".mf-patient-acts .mf-menu-square summary", ".mf-patient-acts .mf-menu-square .mf-pop")
+RECORD_MENU = press("#mf-sheet .mf-menu-square summary", "#mf-sheet .mf-menu-square .mf-pop")
 ACCOUNT_MENU = ":is(.mf-side, .mf-tabbar) summary:visible"
 ROW_MENU = press(".mf-row .mf-dots", ".mf-row-menu")
 EDIT_ROW = both(ROW_MENU, press(".mf-row-menu [data-mf-action=edit]", ".mf-edit [name=file_name]"))
@@ -378,10 +379,12 @@ SIGNED_IN: Mapping[str, State] = {
     "print": then(SCAN, follow(".mf-look-link:has-text('Chest.dcm')", ".mf-print", "/print"), ready),
     "sheet-deleted": then(SHEET, ROW_MENU, press(".mf-row-menu [data-mf-action=delete]", "[data-mf-action=undo]")),
     "sheet-twin": then(BARE, choose(GROWTH, shown=".mf-row"), choose(GROWTH_AGAIN, shown=".mf-twin")),
-    "sheet-menu": then(SHEET, MENU),
+    "sheet-menu": then(SHEET, RECORD_MENU),
     "record-add": then(at("/visit/{visit}"), narrow, press(".mf-add", ".mf-add-menu button")),
     "card": then(at("/insurance/{full}"), narrow, press(".mf-show-card", ".mf-wallet[open]")),
-    "records-undo": then(opened("doomed"), MENU, press(".mf-menu-square .mf-danger", "#mf-notices form")),
+    "records-undo": then(
+        opened("doomed"), RECORD_MENU, press("#mf-sheet .mf-menu-square .mf-danger", "#mf-notices form")
+    ),
 }
 # What a browser reports about an answer that a state is there to show.
 NOISY: Mapping[str, str] = {

@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, Request, Route, expect
 
+from medfiles.sandbox.render import spec
 from tests.browser import papers
 from tests.browser.host import Host, placeholder
 from tests.browser.people import Complaints, Person
 from tests.browser.widget import menu, open_visit, pick, row, search
 from tests.support import samples
 
+THUMBNAIL = spec.recipe(spec.THUMBNAIL)
 PICTURE = re.compile(r"/pictures/[0-9a-f]{64}-(\w+)/(\d+)\.webp$")
 
 SCROLLED = """() => {
@@ -53,8 +55,17 @@ def percent(page: Page) -> int:
 
 def pictures(requests: list[Request]) -> list[tuple[str, int]]:
     """Recipe and page of every picture that was asked for, thumbnails left out."""
+    return [(recipe, page) for recipe, page in drawn(requests) if recipe != THUMBNAIL]
+
+
+def thumbnails(requests: list[Request]) -> set[int]:
+    """The pages whose thumbnails were asked for."""
+    return {page for recipe, page in drawn(requests) if recipe == THUMBNAIL}
+
+
+def drawn(requests: list[Request]) -> list[tuple[str, int]]:
     found = (PICTURE.search(request.url) for request in requests)
-    return [(match[1], int(match[2])) for match in found if match and match[1] != "v2w160"]
+    return [(match[1], int(match[2])) for match in found if match]
 
 
 def record(person: Person, **files: bytes) -> Any:
@@ -166,6 +177,7 @@ def test_pages_of_a_long_document_load_on_demand(page: Page, person: Person) -> 
     page.mouse.wheel(0, 1200)
     expect(field).not_to_have_value("3")
     assert len({number for _, number in pictures(asked)}) < 60
+    assert thumbnails(asked).isdisjoint(range(60, 200))  # the rail loads what is near a page that was shown
 
 
 def test_short_pages_are_turned_one_by_one(page: Page, person: Person) -> None:
@@ -466,7 +478,7 @@ def test_closing_the_preview_asks_before_it_discards_changes(page: Page, person:
     answers = iter((False, False, False, True))
     page.on("dialog", lambda question: question.accept() if next(answers) else question.dismiss())
     look.get_by_role("button", name="Close").click()
-    look.get_by_role("link", name="Next document").click()
+    look.get_by_role("link", name="Previous document").click()
     page.go_back()
     expect(look.get_by_label("Description")).to_have_value("Not saved yet")
     page.go_back()

@@ -43,6 +43,7 @@ from tests.support.server import reserved_port, serve
 
 MB = 1024 * 1024
 PASSWORD = "a long and quiet river"
+PROGRAM = b"\x7fELF\x02\x01\x01" + bytes(9) + bytes(range(256))  # neither a document nor text
 SIGNED_OUT = "You were signed out. Sign in again in another tab. Your files will stay here."
 
 
@@ -216,11 +217,11 @@ def test_file_with_wrong_content_stays_with_its_reason(page: Page, person: Perso
     complaints.expect("415")
     visit = person.visit()
     open_visit(page, visit)
-    pick(page, note(1), payload("Letter.pdf", samples.txt()), note(2))
+    pick(page, note(1), payload("Letter.pdf", PROGRAM), note(2))
     expect(page.locator(".mf-row")).to_have_count(2)
     expect(page.locator(".mf-upload")).to_have_count(1)
     expect_state(page, "Letter.pdf", "failed")
-    expect(said(page, "Letter.pdf")).to_contain_text("PDF")
+    expect(said(page, "Letter.pdf")).to_contain_text("named .pdf but is actually a Linux program")
     expect(button(page, "Try again", "Letter.pdf")).to_be_hidden()
     assert digests(person, visit) == digests_of(note(1), note(2))
     button(page, "Remove", "Letter.pdf").click()
@@ -269,7 +270,9 @@ def test_proxy_error_is_explained_and_the_file_is_not_lost(page: Page, person: P
     open_visit(page, person.visit())
     answer_first(page, 413, body="<h1>nginx</h1>", content_type="text/html")
     pick(page, note(1))
-    expect(said(page, "Note 1.txt")).to_have_text("This file is too large.")
+    expect(said(page, "Note 1.txt")).to_have_text(
+        "A proxy between you and the server doesn’t let files of this size through. Contact your administrator."
+    )
     expect_state(page, "Note 1.txt", "failed")
     button(page, "Try again", "Note 1.txt").click()
     expect(row(page, "Note 1.txt")).to_be_visible()

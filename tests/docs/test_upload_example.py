@@ -24,6 +24,8 @@ from tests.support.server import ROOT, reserved_port, serve
 
 SCRIPT = ROOT / "docs" / "examples" / "upload_folder.py"
 SECONDS = 120
+FRAME = b"\xff\xfb\x90\0" + bytes(413)  # of MPEG
+SONG = b"ID3\3\0\0\0\0\0\x13TIT2\0\0\0\x09\0\0\0La la la" + 2 * FRAME
 
 
 @dataclass(frozen=True)
@@ -114,12 +116,12 @@ def test_it_goes_on_when_the_server_comes_back(place: Place) -> None:
 
 
 def test_what_is_refused_is_said_and_the_others_are_stored(place: Place) -> None:
-    (place.folder / "Song.mp3").write_bytes(b"la la la")
+    (place.folder / "Song.mp3").write_bytes(SONG)
     (place.folder / "Huge.pdf").write_bytes(samples.pdf() + bytes(16 * 1024 * 1024))
     with serve(place.settings) as address:
         ran = place.run(address)
     assert ran.returncode == 1
-    assert "Song.mp3: .mp3 files cannot be added here." in ran.stderr
+    assert "Song.mp3: This is an audio file, which cannot be added here." in ran.stderr
     assert "Huge.pdf: This file is too large. The limit is 15 MB." in ran.stderr
     assert len(place.stored()) == 7
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from io import BytesIO
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -185,9 +186,9 @@ def test_picture_stored_before_the_claim_is_not_rendered_again(
     world: World, misbehave: Callable[..., Counted], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox, file, find = misbehave(), photo(world, "fine"), preview_cache.find
-    answers = [lambda *_: None, find]
+    answers = chain([lambda *_: None], repeat(find))
     assert seen(world.client(), address(file)).status_code == 200
-    monkeypatch.setattr(preview_cache, "find", lambda *which: answers.pop(0)(*which))
+    monkeypatch.setattr(preview_cache, "find", lambda *which: next(answers)(*which))
     assert seen(world.client(), address(file)).status_code == 200
     assert sandbox.asked == 1
     world.assert_settled()

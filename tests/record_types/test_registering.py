@@ -32,7 +32,7 @@ class Allergy(RecordMixin, Base):
 
 ALLERGY = RecordType(
     name="allergy", plural="allergies", directory="allergies", model=Allergy,
-    title="Allergy", titles="Allergies", icon="heart-pulse",
+    title="Allergy", titles="Allergies", icon="triangle-alert",
     accepts=(".pdf",), max_size=1 * MB, max_files=3, categories=("certificate",),
     title_field="substance", date_fields=("noticed_on",),
     fields=(

@@ -248,14 +248,18 @@ class World:
         return db.session.get_one(LabResultFile, number)
 
     def share(self, patient: Patient, email: str, level: str = "view", expires_at: datetime | None = None) -> None:
-        user = self.user(email)
-        db.session.add(
-            PatientShare(
-                patient_id=patient.id, user_id=user.id, address=email, address_key=email.lower(), level=level,
-                expires_at=expires_at, accepted_at=now(),
+        ids = {"patient_id": patient.id, "user_id": self.user(email).id}
+        with transaction():  # which reads nothing that a server has changed meanwhile
+            db.session.add(
+                PatientShare(
+                    **ids,
+                    address=email,
+                    address_key=email.lower(),
+                    level=level,
+                    expires_at=expires_at,
+                    accepted_at=now(),
+                )
             )
-        )  # fmt: skip
-        db.session.commit()
 
     def client(self, email: str | None = "nora@sample.example") -> FlaskClient:
         """A browser without script; signed in unless `email` is None. `client.token` is its CSRF token."""

@@ -5,6 +5,7 @@ Two pictures agree if their greys correlate, or if the preview has a note that s
 
 import base64
 import subprocess
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -93,7 +94,10 @@ def values(picture: Image.Image, size: tuple[int, int]) -> Values:
 
 def draw_dicom(path: Path) -> Iterator[Image.Image]:
     """Draw the first frame with each of the VOI transformations that the product may have chosen."""
-    syntax = str(pydicom.dcmread(path, stop_before_pixels=True, force=True).file_meta.get("TransferSyntaxUID", ""))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Expected explicit VR", UserWarning)
+        meta = pydicom.dcmread(path, stop_before_pixels=True, force=True).file_meta
+    syntax = str(meta.get("TransferSyntaxUID", ""))
     program = "dcmj2pnm" if syntax.startswith(JPEG) else "dcml2pnm" if syntax in JPEG_LS else "dcm2pnm"
     drawn = False
     for options in (("+Wl", "1"), ("+Wi", "1"), ("+Wm",), ()):

@@ -8,6 +8,8 @@ from typing import Any
 
 import lxml.html
 
+from medfiles.http import static_files
+
 ROOT = Path(__file__).parents[3]
 WRITTEN = (*(ROOT / "templates").rglob("*.html"), *(ROOT / "static").rglob("*.svg"))
 # What templates and icons write, what WTForms makes of fields, and what the parser adds.
@@ -18,6 +20,8 @@ ADDRESSES = ("href", "src", "action", "formaction", "data", "poster", "backgroun
 OURS = re.compile(
     r"[/#?](?![/\\])|[/#?]?$|data:image/svg\+xml;base64,|https://www\.rfc-editor\.org/|\.\.?/|http://localhost/"
 )
+SPRITE = f"/static/@{static_files.current_version()}/icons.svg"
+ICONS = {path.stem for path in (ROOT / "static" / "icons").glob("*.svg")}
 Shape = Counter[tuple[str, tuple[str, ...]]]
 
 
@@ -50,6 +54,8 @@ def foreign(page: Sequence[Any]) -> list[str]:
 
 
 def _foreign(each: Any) -> Iterator[str]:
+    if each.tag == "use" and _draws_icon(each):
+        return
     if not isinstance(each.tag, str) or each.tag not in TAGS:
         yield f"<{each.tag}>"
         return
@@ -60,3 +66,11 @@ def _foreign(each: Any) -> Iterator[str]:
             yield f"<{each.tag} {name}>"
         if name in ADDRESSES and not OURS.match(value.strip()):
             yield f"<{each.tag} {name}={value[:60]!r}>"
+
+
+def _draws_icon(use: Any) -> bool:
+    """Return whether it is what draws an icon of ours: alone in the icon, with nothing but its place in the sprite."""
+    icon, (sprite, _, name) = use.getparent(), use.get("href", "").partition("#")
+    alone = [*icon] == [use] and not len(use) and not (use.text or use.tail or icon.text or "").strip()
+    is_icon = icon.tag == "svg" and dict(icon.attrib) == {"class": "mf-icon", "aria-hidden": "true"}
+    return alone and is_icon and use.keys() == ["href"] and sprite == SPRITE and name in ICONS

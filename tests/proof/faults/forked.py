@@ -64,8 +64,10 @@ class Forge:
     def serving(self, root: Path = ROOT) -> Iterator[None]:
         """Until the block ends, what runs is the package in this folder: the product, or a mutant."""
         self._answer({"root": str(root)})
-        yield
-        self._answer({"root": None})
+        try:
+            yield
+        finally:  # or the next block's orders would reach nobody
+            self._answer({"root": None})
 
 
 @contextmanager
@@ -110,9 +112,9 @@ def _serve(root: str) -> None:
 class Looking:
     """In place of the sandbox, whose worker takes longer to start than everything else here."""
 
-    def run(self, task: str, file: Path, extension: str) -> Any:
+    def run(self, task: str, file: Path, **about: Any) -> Any:
         with import_module("medfiles.sandbox.pool").open_file(file) as opened:
-            return import_module("medfiles.sandbox.inspect.inspection").inspect(opened, extension)
+            return import_module("medfiles.sandbox.inspect.inspection").inspect(opened, **about)
 
 
 def _made(environ: Mapping[str, str]) -> Any:

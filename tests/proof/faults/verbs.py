@@ -20,6 +20,7 @@ from medfiles.clock import now
 from medfiles.database.session import db
 from medfiles.documents import lifecycle
 from medfiles.errors import MedfilesError
+from medfiles.http import capacity
 from medfiles.operations import housekeeping
 from medfiles.storage import journal
 
@@ -100,7 +101,7 @@ def crowd(app: Flask, facts: Facts) -> int:
         return _ask(app, facts, "POST", path, f"Paper {number}".encode(), "application/octet-stream", headers)
 
     parts.sandbox.run = run
-    with ThreadPoolExecutor(many) as people:
+    with ThreadPoolExecutor(many) as people, patch.object(capacity, "UPLOADS_PER_ACCOUNT", many):
         answers = Counter(people.map(send, range(many)))
     return 200 if set(answers) <= {201, 409} else 500
 
