@@ -27,7 +27,6 @@ ACTIONS = {  # done, refused or failed, icon; the thing is a document, record or
     ),
     "view": (N_("%(who)s viewed %(thing)s"), N_("%(who)s tried to view %(thing)s"), "eye"),
     "preview": (N_("%(who)s viewed %(thing)s"), N_("%(who)s tried to view %(thing)s"), "eye"),
-    "print": (N_("%(who)s printed %(thing)s"), N_("%(who)s tried to print %(thing)s"), "printer"),
     "list": (
         N_("%(who)s viewed the documents of %(thing)s"),
         N_("%(who)s tried to view the documents of %(thing)s"),

@@ -25,10 +25,10 @@ from medfiles.record_types.declared import PATIENT
 
 READ_ONCE_WITHIN = timedelta(minutes=1)
 LOOKED = (
-    "download", "list", "list-records", "list-trash", "preview", "print", "view", "view-activity", "view-history",
+    "download", "list", "list-records", "list-trash", "preview", "view", "view-activity", "view-history",
     "view-patient", "view-people", "view-record",
 )  # fmt: skip
-OPENED = ("download", "preview", "print", "view")
+OPENED = ("download", "preview", "view")
 EDITS = ("edit", "edit-patient", "edit-record")
 ACCESS = ("accept-share", "confirm-token", "create-token", "decline-share", "revoke-token", "share", "unshare")
 ACCOUNT_CHANGES = (  # restoring an earlier backup undoes these

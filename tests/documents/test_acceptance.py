@@ -1,6 +1,7 @@
 """Which files are accepted under which name: the bytes decide, the name follows."""
 
 import io
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from medfiles.documents.detection import Found
 from medfiles.documents.rules import require_document
 from medfiles.errors import ContentMismatch, Rejected, TypeNotAllowed
 from medfiles.record_types.declared import INSURANCE, LAB_RESULT, PROCEDURE, RECORD_TYPES, VISIT, RecordType
-from medfiles.record_types.media_types import BY_EXTENSION, words_for
+from medfiles.record_types.media_types import BY_EXTENSION, MEDIA_TYPES, words_for
 from medfiles.sandbox.inspect.signatures import NAMES
 from medfiles.sandbox.pool import Sandbox
 from tests.support import samples
@@ -465,3 +466,27 @@ def test_a_large_picture_is_taken_in_every_mode(add: Add) -> None:
     for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"):
         data = samples.encoded(Image.new(mode, (40, 30)), "PNG")
         assert add(data, "scan", VISIT)[0] == "scan.png"
+
+
+# The upload queue offers the right name before anything is sent, so scripts have the tables, too.
+SCRIPT = (Path(__file__).parents[2] / "static/js/files-types.js").read_text()
+
+
+def listed_in_script(start: str, end: str) -> str:
+    return SCRIPT[SCRIPT.index(start) : SCRIPT.index(end, SCRIPT.index(start))]
+
+
+def test_the_upload_queue_knows_the_extensions_of_every_type() -> None:
+    rows = listed_in_script("const TYPES = [\n", "];\n").replace("TEXT", '".txt"').splitlines()[1:]
+    known = [tuple(re.findall(r'"(\.\w+)"', row)) for row in rows]
+    assert sorted(known) == sorted(row.extensions + row.aliases for row in MEDIA_TYPES)
+
+
+def test_the_upload_queue_knows_which_names_are_never_texts() -> None:
+    names = re.findall(r'"(\w+)"', listed_in_script("const PAGES", ".map("))
+    assert sorted(f".{name}" for name in names) == sorted(refusals.WEB_PAGES | refusals.SCRIPTS)
+
+
+def test_the_upload_queue_knows_what_browsers_append() -> None:
+    names = listed_in_script("const UNFINISHED", "$/i").rpartition("(?:")[2].strip(")").split("|")
+    assert {f".{name}" for name in names} == detection.UNFINISHED

@@ -249,17 +249,11 @@ class World:
 
     def share(self, patient: Patient, email: str, level: str = "view", expires_at: datetime | None = None) -> None:
         ids = {"patient_id": patient.id, "user_id": self.user(email).id}
-        with transaction():  # which reads nothing that a server has changed meanwhile
-            db.session.add(
-                PatientShare(
-                    **ids,
-                    address=email,
-                    address_key=email.lower(),
-                    level=level,
-                    expires_at=expires_at,
-                    accepted_at=now(),
-                )
-            )
+        db.session.commit()  # a snapshot that a server has outdated could not be written to
+        share = PatientShare(**ids, address=email, address_key=email.lower(), level=level, expires_at=expires_at)
+        share.accepted_at = now()
+        db.session.add(share)
+        db.session.commit()
 
     def client(self, email: str | None = "nora@sample.example") -> FlaskClient:
         """A browser without script; signed in unless `email` is None. `client.token` is its CSRF token."""

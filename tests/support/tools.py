@@ -86,14 +86,8 @@ TOOLS = {
         lambda: runs(*command("clamd"), "--config-file=/dev/null", "--version") and malware_samples().is_dir(),
         unpacked=True,
     ),
-    "judges": Tool(
-        "Poppler, ImageMagick and DCMTK",
-        "the comparison with other programs",
-        ("poppler-utils", "imagemagick", "dcmtk"),
-        lambda: all(runs(*words) for words in (("pdfinfo", "-v"), ("identify", "-version"), ("dcmdump", "--version"))),
-    ),
-    "dcmtk": Tool("dcmtk", "comparisons of DICOM drawings", ("dcmtk",), partial(runs, "dcm2pnm", "--version")),
-    "poppler": Tool("poppler", "comparisons of PDF drawings", ("poppler-utils",), partial(runs, "pdftoppm", "-v")),
+    "dcmtk": Tool("DCMTK", "comparisons of DICOM images", ("dcmtk",), partial(runs, "dcm2pnm", "--version")),
+    "poppler": Tool("Poppler", "comparisons of PDF", ("poppler-utils",), partial(runs, "pdftoppm", "-v")),
     "imagemagick": Tool(
         "ImageMagick", "comparisons of images", ("imagemagick",), partial(runs, "/usr/bin/convert", "-version")
     ),

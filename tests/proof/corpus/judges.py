@@ -24,7 +24,7 @@ MAIN_PARTS = (b"wordprocessingml.document.main+xml", b"spreadsheetml.sheet.main+
 
 
 def family(path: Path) -> str | None:
-    """Return the family of formats that a file belongs to, whatever its name."""
+    """Return the family of formats that a file belongs to. Its name does not matter."""
     head = path.read_bytes()[:1200]
     if b"%PDF-" in head[:1024]:
         return "pdf"

@@ -66,7 +66,7 @@ class Forge:
         self._answer({"root": str(root)})
         try:
             yield
-        finally:  # or the next block's orders would reach nobody
+        finally:  # otherwise the next block would talk to the wrong process
             self._answer({"root": None})
 
 
