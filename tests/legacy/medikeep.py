@@ -5,12 +5,12 @@ import hashlib
 import random
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import bcrypt
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine, event, text
 
 from tests.support import samples
 
@@ -56,7 +56,9 @@ CREATE TABLE lab_test_components (id INTEGER PRIMARY KEY, lab_result_id INTEGER,
 CREATE TABLE patient_photos (id INTEGER PRIMARY KEY, patient_id INTEGER, file_path TEXT);
 """
 AT = "2024-03-05 10:20:30"
-FAULTS = ("missing", "outside", "link", "orphan", "unknown-type", "remote")  # files that cannot be moved
+UNREADABLE = "unreadable"  # part of the names of files that tests let nobody read
+OF_ALL = ("missing", "outside", "link", "dangling", "inside", "orphan", UNREADABLE)
+FAULTS = (*OF_ALL, "unknown-type", "remote", "nameless")  # files that cannot be moved; the last ones in newer versions
 TURNS = (  # entity types as files name them, with the table and what they become
     ("lab-result", "lab_results", "lab-result"), ("visit", "encounters", "visit"), ("encounter", "encounters", "visit"),
     ("insurance", "insurances", "insurance"), ("procedure", "procedures", "procedure"),
@@ -139,7 +141,7 @@ class Installation:
         said |= {"file_size": len(content), "uploaded_at": AT}
         table = "entity_files" if self.newer else "lab_result_files"
         if self.newer:
-            remote = "paperless" if fault == "remote" else "local"
+            remote = {"remote": "paperless", "nameless": "papra"}.get(fault or "", "local")
             said |= {"entity_type": kind, "entity_id": record, "storage_backend": remote}
         else:
             said["lab_result_id"] = record
@@ -148,17 +150,26 @@ class Installation:
         self.files.append(file)
         return file
 
+    def again(self, file: Planted) -> Planted:
+        """Add one more row that names the same file."""
+        with self.engine.connect() as connection:
+            query = text(f"SELECT * FROM {file.table} WHERE id = :id")
+            row = dict(connection.execute(query, {"id": file.id}).mappings().one())
+        number = self.add(file.table, **(row | {"id": self._next[file.table]}))
+        self.files.append(second := replace(file, id=number))
+        return second
+
     def _place(self, kind: str, content: bytes, fault: str | None) -> str:
         folder = f"files/{kind}s" if self.newer else "lab_result_files"
-        path = f"{folder}/{uuid.uuid4()}.txt"
+        path = f"{folder}/{UNREADABLE if fault == UNREADABLE else ''}{uuid.uuid4()}.txt"
         place = self.uploads / path
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(content)
-        if fault in ("missing", "link", "outside", "remote"):
-            place.unlink()
-        if fault == "link":
-            place.symlink_to("/etc/hostname")
-        return "../../etc/hostname" if fault == "outside" else f"uploads/{path}"
+        if fault in ("link", "dangling", "inside"):
+            (place.parent / "other.txt").write_bytes(b"of no row")
+            place.symlink_to({"link": "/etc/hostname", "dangling": "gone.txt", "inside": "other.txt"}[fault])
+        elif fault not in ("missing", "outside", "remote", "nameless"):
+            place.write_bytes(content)
+        return {"outside": "../../etc/hostname", "nameless": ""}.get(fault or "", f"uploads/{path}")
 
     def respell(self, file: Planted, how: str) -> None:
         """Write the path of a file as other systems do: absolute in a container, or on Windows."""
@@ -176,6 +187,8 @@ class Installation:
 def create(url: str, uploads: Path, *, newer: bool, both: bool = False) -> Installation:
     """Create the tables of an older or newer version; `both`: a newer one that was upgraded."""
     engine = create_engine(url)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous = OFF"))
     (uploads / "lab_result_files").mkdir(parents=True)
     extra = (", is_active BOOLEAN, external_id TEXT", ", owner_user_id INTEGER") if newer else ("", "")
     users, patients = USERS.split("CREATE TABLE patients")
@@ -189,9 +202,19 @@ def create(url: str, uploads: Path, *, newer: bool, both: bool = False) -> Insta
 
 
 def plant(
-    url: str, uploads: Path, *, newer: bool, files: int = 60, faults: bool = True, patients: int = 4, seed: int = 7
+    url: str,
+    uploads: Path,
+    *,
+    newer: bool,
+    files: int = 60,
+    faults: Sequence[str] | None = FAULTS,
+    patients: int = 4,
+    seed: int = 7,
 ) -> Installation:
-    """Fill an installation: accounts, patients with records of each kind, and files of all kinds in turn."""
+    """Fill an installation: accounts, patients with records of each kind, and files of all kinds in turn.
+
+    :param faults: what is wrong with files that cannot be moved; None: leave out everything else unusual too
+    """
     chance, there = random.Random(seed), create(url, uploads, newer=newer, both=newer)
     owners = [there.account(f"user{number}") for number in range(1, 4)]
     doctor = there.add("practitioners", name="Dr. Sample", practice="Health center", phone_number="555 0100")
@@ -210,20 +233,23 @@ def plant(
         content = samples.pdf() if number % 5 == 0 else f"Letter {number}".encode()
         name = f"Result {number}.{'pdf' if number % 5 == 0 else 'txt'}"
         there.file(kind, records[table, patient], patient, content=content, file_name=name)
-    if faults:
-        _mess(there, people, records)
+    if faults is not None:
+        _mess(there, people, records, [fault for fault in faults if newer or fault in OF_ALL])
     there.engine.dispose()
     return there
 
 
-def _mess(there: Installation, people: Sequence[int], records: Mapping[tuple[str, int], int]) -> None:
+def _mess(
+    there: Installation, people: Sequence[int], records: Mapping[tuple[str, int], int], faults: Sequence[str]
+) -> None:
     patient = people[0]
     lab = records["lab_results", patient]
-    for fault in FAULTS if there.newer else FAULTS[:4]:
+    for fault in faults:
         kind = "spaceship" if fault == "unknown-type" else "lab-result"
         there.file(kind, 999_999 if fault == "orphan" else lab, patient, fault)
     for how in ("container", "windows", "drive", "bare"):
         there.respell(there.file("lab-result", lab, patient), how)
+    there.again(there.file("lab-result", lab, patient, file_name="twice.txt"))
     there.file("lab-result", lab, patient, content=b"", file_name="empty.txt")
     there.file("lab-result", lab, patient, file_name="e\u0301tude.txt")
     there.file("lab-result", lab, patient, file_name="a" * 251 + ".txt")
@@ -231,6 +257,9 @@ def _mess(there: Installation, people: Sequence[int], records: Mapping[tuple[str
     there.file("lab-result", lab, patient, file_size=7, description="D" * 3000)
     if not there.newer:
         return
+    there.file("lab-result", lab, patient, storage_backend="paperless", sync_status="synced")  # its bytes are here too
+    there.add("practitioners", name="Dr. Unnamed")
+    there.record("medications", patient, medication_name="Without files")
     there.account("off", is_active=False)
     there.account("boss", role="admin")
     there.account("sso", password_hash="", auth_method="sso")

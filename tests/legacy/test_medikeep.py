@@ -2,18 +2,22 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import bcrypt
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import create_engine, inspect, select, text
 
 from medfiles.accounts import passwords
 from medfiles.accounts import service as accounts
 from medfiles.database.session import db
+from medfiles.legacy.folder import LegacyFolder
+from medfiles.legacy.medikeep.schema import WORDS
 from medfiles.models import EntityFile, LabResult, LegacyId, Patient, PatientShare, User, Visit
+from medfiles.operations import housekeeping
 from tests.legacy import killed, medikeep
 from tests.legacy.commands import run, said
 from tests.legacy.installation import LATER
@@ -22,9 +26,11 @@ from tests.legacy.medikeep import AT, PASSWORD, TURNS, Installation
 from tests.legacy.test_crashes import KILLED, settings_of
 from tests.rules.matrix import stored as everything
 from tests.support.api_client import problem, script
+from tests.support.extent import Extent
 from tests.support.factories import World
 
 pytestmark = pytest.mark.database
+REASONS = {"dangling": "link", "inside": "link", "nameless": "remote"}  # faults that are reported as another one
 BECOMES = {kind: new for kind, _, new in TURNS}
 
 
@@ -36,7 +42,20 @@ def empty(tmp_path: Path) -> Installation:
 
 @pytest.fixture(params=[False, True], ids=["older", "newer"])
 def there(request: pytest.FixtureRequest, tmp_path: Path) -> Installation:
-    return medikeep.plant(f"sqlite:///{tmp_path}/medikeep.db", tmp_path / "medikeep", newer=request.param, files=24)
+    return medikeep.plant(f"sqlite:///{tmp_path}/medikeep.db", tmp_path / "medikeep", newer=request.param, files=12)
+
+
+@pytest.fixture(autouse=True)
+def unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse to open some files, as the system does for files of others; root may open every file."""
+    inner = LegacyFolder.open
+
+    def refuse(folder: LegacyFolder, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        if medikeep.UNREADABLE in key:
+            raise PermissionError(key)
+        return inner(folder, key, start, end)
+
+    monkeypatch.setattr(LegacyFolder, "open", refuse)
 
 
 def imported(world: World, there: Installation, *words: str) -> Mapping[str, Any]:
@@ -64,23 +83,38 @@ def contents(there: Installation) -> Mapping[str, Any]:
     return {**rows, **files}
 
 
+DIFFERING = {"begun_at", "ended_at", "dry_run", "backup", "not_backed_up", "verification", "report"}
+
+
+def assert_accounted_for(there: Installation, found: Mapping[str, Any]) -> None:
+    """Every row of every table has exactly one outcome, or its table is named as not brought along."""
+    with there.engine.connect() as connection:
+        names = set(inspect(connection).get_table_names()) - {"alembic_version"}
+        rows = {name: connection.execute(text(f"SELECT COUNT(*) FROM {name}")).scalar_one() for name in names}
+    there.engine.dispose()
+    outcomes = {name: sum(found["outcomes"].get(name, {}).values()) for name in found["rows"]}
+    left = {name: found["not_brought_along"].get(WORDS.get(name, name), 0) for name in names - set(outcomes)}
+    assert outcomes | left == rows
+
+
 def test_everything_comes_over_once_and_is_accounted_for(world: World, there: Installation) -> None:
     before, nothing = contents(there), everything(world)
     tried = imported(world, there, "--dry-run")
     assert everything(world) == nothing
     found = imported(world, there)
-    differing = {"begun_at", "ended_at", "dry_run", "backup", "verification", "report"}
-    assert {name: value for name, value in tried.items() if name not in differing} == {
-        name: value for name, value in found.items() if name not in differing
+    assert {name: value for name, value in tried.items() if name not in DIFFERING} == {
+        name: value for name, value in found.items() if name not in DIFFERING
     }
     assert found["verification"]["passed"]
     assert found["left_behind"] == len(there.files) - len(there.movable)
     here = Counter((kind, sha256) for kind, _, sha256 in medikeep.stored(world))
     assert here == Counter((BECOMES[file.kind], file.sha256) for file in there.movable)
-    for table, rows in found["rows"].items():
-        with there.engine.connect() as connection:
-            assert connection.execute(text(f"SELECT COUNT(*) FROM {table}")).scalar_one() == rows
-        assert sum(found["outcomes"].get(table, {}).values()) == rows
+    assert_accounted_for(there, found)
+    reasons = {(one["source"], number): one["kind"] for one in found["findings"] for number in one["ids"]}
+    table = "entity_files" if there.newer else "lab_result_files"
+    assert {file.id: reasons[table, file.id] for file in there.files if file.fault} == {
+        file.id: REASONS.get(file.fault or "", file.fault) for file in there.files if file.fault
+    }
     for file in there.movable:
         kind = "entity-file" if there.newer else "file"
         document = db.session.get_one(EntityFile, new(kind, file.id))
@@ -254,6 +288,7 @@ def test_files_of_other_kinds_of_records_become_documents_of_the_patient(world: 
         None, "Category: Instructions · Medication: Lisinopril — Package leaflet",
     )  # fmt: skip
     assert found["not_brought_along"]["medications without files"] == 1
+    assert found["outcomes"]["medications"] == {"left out: it has no files to import": 1, "only its files": 1}
 
 
 def upgraded(there: Installation) -> tuple[int, Any]:
@@ -284,7 +319,7 @@ def test_a_file_deleted_in_the_newer_version_does_not_come_back(world: World, em
 
 def test_an_upgrade_between_two_imports_makes_no_second_document(world: World, tmp_path: Path) -> None:
     there = medikeep.plant(
-        f"sqlite:///{tmp_path}/medikeep.db", tmp_path / "medikeep", newer=False, files=5, faults=False
+        f"sqlite:///{tmp_path}/medikeep.db", tmp_path / "medikeep", newer=False, files=5, faults=None
     )
     imported(world, there)
     with there.engine.begin() as connection:
@@ -322,7 +357,7 @@ def test_a_number_of_the_source_never_answers_for_another_lab_result(world: Worl
 
 def test_one_patient_can_be_imported_before_the_others(world: World, tmp_path: Path) -> None:
     there = medikeep.plant(
-        f"sqlite:///{tmp_path}/medikeep.db", tmp_path / "medikeep", newer=True, files=12, faults=False
+        f"sqlite:///{tmp_path}/medikeep.db", tmp_path / "medikeep", newer=True, files=12, faults=None
     )
     first = imported(world, there, "--patient", "2")
     assert first["outcomes"]["patients"] == {"brought": 1, "left out": 3}
@@ -366,13 +401,18 @@ def runner() -> Iterator[Runner]:
         yield runner
 
 
-def test_killed_anywhere_the_next_run_completes_it(world: World, runner: Runner, tmp_path: Path) -> None:
-    there = medikeep.plant(f"sqlite:///{tmp_path}/medikeep.db", tmp_path / "medikeep", newer=True, files=24)
+def test_killed_anywhere_the_next_run_completes_it(
+    world: World, runner: Runner, extent: Extent, tmp_path: Path
+) -> None:
+    there = medikeep.plant(
+        f"sqlite:///{tmp_path}/medikeep.db", tmp_path / "medikeep", newer=True, files=12, faults=["missing", "remote"]
+    )
     environ, words = settings_of(world.app), [*there.command, "--batch", "7"]
     db.session.remove()
-    for module, name, call in STEPS:
-        for when in ("before", "after"):
-            assert runner.run(environ, *words, at=(module, name, when, call)) in (KILLED, 1)
+    points = [(module, name, when, call) for module, name, call in STEPS for when in ("before", "after")]
+    chosen = sorted(extent.chance("medikeep").sample(range(len(points)), extent.of(len(points), 4)))
+    for point in chosen:
+        assert runner.run(environ, *words, at=points[point]) in (KILLED, 1)
     assert imported(world, there)["verification"]["passed"]
     here = Counter((kind, sha256) for kind, _, sha256 in medikeep.stored(world))
     assert here == Counter((BECOMES[file.kind], file.sha256) for file in there.movable)
@@ -381,3 +421,109 @@ def test_killed_anywhere_the_next_run_completes_it(world: World, runner: Runner,
         staged.unlink()  # housekeeping clears them by age
     world.sweep(at=LATER)
     world.assert_settled()
+
+
+@pytest.mark.only_postgres
+def test_a_medikeep_in_postgresql_comes_over(world: World, new_database: Callable[[Path], str], tmp_path: Path) -> None:
+    url = new_database(tmp_path)
+    emptied = create_engine(url)
+    with emptied.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    emptied.dispose()
+    there = medikeep.plant(url, tmp_path / "medikeep", newer=True, files=6)
+    tried, found = imported(world, there, "--dry-run"), imported(world, there)
+    assert {name: value for name, value in tried.items() if name not in DIFFERING} == {
+        name: value for name, value in found.items() if name not in DIFFERING
+    }
+    assert found["verification"]["passed"]
+    assert_accounted_for(there, found)
+    here = Counter((kind, sha256) for kind, _, sha256 in medikeep.stored(world))
+    assert here == Counter((BECOMES[file.kind], file.sha256) for file in there.movable)
+
+
+def test_texts_as_long_as_their_columns_are_kept_and_longer_ones_shortened(world: World, empty: Installation) -> None:
+    """The same on both databases, although SQLite would store any length. A character may be several bytes."""
+    names = {length: "ä" * length for length in (100, 101)}
+    account = empty.account("nora", full_name="é" * 256)
+    patients = {length: empty.patient(account, name) for length, name in names.items()}
+    results = {length: empty.record("lab_results", patients[100], test_name="日" * length) for length in (255, 256)}
+    found = imported(world, empty)
+    assert found["verification"]["passed"]
+    stored = {length: db.session.get_one(Patient, new("patient", old)) for length, old in patients.items()}
+    assert (stored[100].first_name, stored[100].notes) == (names[100], None)
+    assert (stored[101].first_name, stored[101].notes) == ("ä" * 99 + "…", f"First name: {names[101]}")
+    tests = {length: db.session.get_one(LabResult, new("lab-result", old)) for length, old in results.items()}
+    assert {length: len(one.test_name) for length, one in tests.items()} == {255: 255, 256: 255}
+    assert tests[256].notes == "Test name: " + "日" * 256
+    shortened = {one["source"]: one["ids"] for one in found["findings"] if one["kind"] == "shortened"}
+    assert shortened == {"users": [account], "patients": [patients[101]], "lab_results": [results[256]]}
+
+
+def test_files_over_the_limits_come_over(make_world: Callable[..., World], empty: Installation, tmp_path: Path) -> None:
+    limits = tmp_path / "limits.toml"
+    limits.write_text("[visit]\nmax_files = 1\nmax_size_mb = 0.001\naccepts = ['.pdf']\n")
+    world, patient = make_world(ENTITIES=str(limits)), empty.patient(empty.account("nora"))
+    visit = empty.record("encounters", patient)
+    for content in (b"short", b"long " * 1000):
+        empty.file("visit", visit, patient, content=content)
+    assert imported(world, empty)["verification"]["passed"]
+    assert sorted(sha256 for _, _, sha256 in medikeep.stored(world)) == sorted(file.sha256 for file in empty.files)
+
+
+def test_what_was_deleted_here_since_is_not_brought_back(world: World, empty: Installation) -> None:
+    nora, otto = empty.account("nora"), empty.account("otto")
+    kept, gone = empty.patient(nora, "Kept"), empty.patient(nora, "Gone")
+    for patient in (kept, gone):
+        empty.add("patient_shares", patient_id=patient, shared_by_user_id=nora, shared_with_user_id=otto,
+                  permission_level="view", is_active=True)  # fmt: skip
+        empty.file("visit", empty.record("encounters", patient), patient)
+        empty.add("allergies", patient_id=patient, allergen="Penicillin")
+    imported(world, empty)
+    owner = db.session.get_one(User, new("user", nora)).email
+    world._users[owner] = new("user", nora)
+    world.records(owner).delete_patient(new("patient", gone))
+    housekeeping.purge_expired(world.parts.registry, world.parts.storages, timedelta(), force=True)
+    db.session.delete(db.session.scalars(select(PatientShare)).one())
+    db.session.commit()
+    again = imported(world, empty)
+    deleted = "left out: deleted here since an earlier run"
+    assert again["outcomes"]["patients"] == {"earlier": 1, deleted: 1}
+    assert again["outcomes"]["encounters"] == {"earlier": 1, deleted: 1}
+    assert again["outcomes"]["patient_shares"] == {deleted: 2}
+    assert again["outcomes"]["allergies"]["earlier, unless added since"] == 1
+    assert (len(world.files()), again["moved_now"], again["verification"]["passed"]) == (1, 0, True)
+
+
+def test_a_deleted_file_stays_away_when_only_one_patient_is_imported(world: World, empty: Installation) -> None:
+    number, _ = upgraded(empty)
+    other = empty.patient(empty.account("otto"), "Emil")
+    lab = empty.record("lab_results", other)
+    path = empty.uploads / "lab_result_files" / "other.txt"
+    path.write_bytes(b"deleted too")
+    left = empty.add(
+        "lab_result_files", id=number + 10, lab_result_id=lab, file_name="other.txt", uploaded_at=AT,
+        file_path="uploads/lab_result_files/other.txt", file_type="text/plain",
+    )  # fmt: skip
+    found = imported(world, empty, "--patient", str(other))
+    assert [one["ids"] for one in found["findings"] if one["kind"] == "deleted"] == [[left]]
+    assert world.files() == []
+
+
+def test_the_report_says_what_becomes_of_each_column(world: World, empty: Installation) -> None:
+    empty.record("encounters", empty.patient(empty.account("nora")), duration_minutes=20)
+    found = run(world, *empty.command, "--dry-run")
+    lines = [line.strip() for line in found.output.splitlines()]
+    first = lines.index("Visits (encounters): 1 rows: 1 brought") + 1
+    kept, as_text = (lines[first + number].partition(": ")[2].split(", ") for number in (0, 1))
+    assert {"reason", "date", "diagnosis", "practitioner_id", "notes"} <= set(kept)
+    assert {"duration_minutes", "priority"} <= set(as_text)
+    assert (
+        lines[lines.index("Accounts (users): 1 rows: 1 brought") + 2] == "Not brought along: auth_method, external_id"
+    )
+    columns = imported(world, empty, "--dry-run")["columns"]
+    with empty.engine.connect() as connection:
+        for table, found_columns in columns.items():
+            named = [name for names in found_columns.values() for name in names]
+            assert sorted(named) == sorted(one["name"] for one in inspect(connection).get_columns(table))
+    empty.engine.dispose()

@@ -29,6 +29,7 @@ from medfiles.records import hues
 BATCH = 100
 USER, PATIENT, SHARE = "user", "patient", "share"
 LEVELS = {"view": "view", "edit": "edit", "full": "edit"}
+DELETED = f"{LEFT_OUT}: deleted here since an earlier run"
 ENDED = ("inactive", "own")  # shares that give no access, so nothing is lost without them
 EVERYTHING: frozenset[int] = frozenset()
 Progress = Callable[[int], None]
@@ -69,6 +70,11 @@ class Step:
     kind: str
     table: str
 
+    @property
+    @abstractmethod
+    def model(self) -> Any:
+        """The table's model here."""
+
     @abstractmethod
     def is_wanted(self, row: Row) -> bool:
         """Return whether the row belongs to the patients to import."""
@@ -86,15 +92,19 @@ class Step:
             self.prepare(batch)
             with self.source.batch():
                 known = log.ids(self.source.known, self.kind, [row["id"] for row in batch])
+                here = self._existing_of([number for number in known.values() if number is not None])
                 for row in batch:
-                    self._bring(row, known)
+                    self._bring(row, known, here)
             report(done := done + len(batch))
 
-    def _bring(self, row: Row, known: Mapping[int, int | None]) -> None:
+    def _bring(self, row: Row, known: Mapping[int, int | None], here: Collection[int]) -> None:
         ledger, number = self.source.ledger, row["id"]
-        if number in known and known[number] is not None:
+        if (earlier := known.get(number)) is not None and earlier not in here:
+            ledger.outcome(self.table, number, DELETED)
+        elif earlier is not None:
             ledger.outcome(self.table, number, EARLIER)
-            ledger.enter(self.kind, number, known[number])
+            ledger.enter(self.kind, number, earlier)
+            self._name_practitioner(row, EARLIER)
         elif not self.is_wanted(row):
             ledger.outcome(self.table, number, LEFT_OUT)
         else:
@@ -105,6 +115,8 @@ class Step:
                     db.session.flush()
                 ledger.outcome(self.table, number, BROUGHT if made else MATCHED)
                 ledger.enter(self.kind, number, new)
+                if made:
+                    self._name_practitioner(row, BROUGHT)
             except NotBrought as error:
                 self._fails(number, error.kind, error.words)
                 if error.kind in ENDED:
@@ -113,6 +125,14 @@ class Step:
                 self._fails(number, "refused", error.message)
             except (IntegrityError, DataError, StatementError):
                 self._fails(number, "refused", "it cannot be stored here")
+
+    def _name_practitioner(self, row: Row, outcome: str) -> None:
+        if number := row.get("physician_id" if self.table == schema.PATIENTS else "practitioner_id"):
+            self.source.ledger.name_practitioner(number, outcome)
+
+    def _existing_of(self, ids: Collection[int]) -> set[int]:
+        """Return which rows of earlier runs are still here."""
+        return set(db.session.scalars(select(self.model.id).where(self.model.id.in_(ids)))) if ids else set()
 
     def _fails(self, number: int, kind: str, words: str) -> None:
         """Note the failure. An older number that leads nowhere must never answer for another record."""
@@ -148,6 +168,7 @@ class Accounts(Step):
     kind: str = USER
     table: str = schema.USERS
     wanted: set[int] = field(default_factory=set)  # those of the patients to import
+    model = User
 
     def is_wanted(self, row: Row) -> bool:
         return not self.source.only or row["id"] in self.wanted
@@ -188,6 +209,7 @@ class Patients(Step):
     table: str = schema.PATIENTS
     physicians: dict[int, Row] = field(default_factory=dict)
     allergies: dict[int, list[Row]] = field(default_factory=dict)
+    model = Patient
 
     def is_wanted(self, row: Row) -> bool:
         return not self.source.only or row["id"] in self.source.only
@@ -229,6 +251,7 @@ class Patients(Step):
 class Shares(Step):
     kind: str = SHARE
     table: str = schema.SHARES
+    model = PatientShare
 
     def is_wanted(self, row: Row) -> bool:
         return not self.source.only or row.get("patient_id") in self.source.only
@@ -274,6 +297,10 @@ class Records(Step):
     @property
     def record_type(self) -> RecordType:
         return self.source.registry[self.kind]
+
+    @property
+    def model(self) -> Any:
+        return self.record_type.model
 
     def is_wanted(self, row: Row) -> bool:
         return not self.source.only or row.get("patient_id") in self.source.only

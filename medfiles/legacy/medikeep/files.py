@@ -80,6 +80,7 @@ class Collector:
     """Lists all files in the ledger, with those that cannot be moved and why."""
 
     source: Source
+    is_copied: bool = False  # the newer version copies the older table's rows when it starts
 
     @property
     def ledger(self) -> Ledger:
@@ -87,6 +88,7 @@ class Collector:
 
     def run(self, report: Progress = lambda done: None) -> None:
         done = 0
+        self.is_copied = self.source.medikeep.count(schema.NEW_FILES) > 0
         for table in (schema.NEW_FILES, schema.OLD_FILES):
             rows = self.source.medikeep.rows(table)
             while batch := list(islice(rows, BATCH)):
@@ -95,15 +97,10 @@ class Collector:
         self._find_duplicates()
         self._find_unnamed()
 
-    @property
-    def _is_copied(self) -> bool:
-        """Whether the newer version has copied the older table's rows, as it does when it starts."""
-        return bool(self.ledger.ask("SELECT 1 FROM files WHERE source = ? LIMIT 1", schema.NEW_FILES))
-
     def _collect(self, table: str, rows: Sequence[Row]) -> None:
         known = log.ids(self.source.known, KINDS[table], [row["id"] for row in rows])
         db.session.expunge_all()
-        copied = table == schema.OLD_FILES and self._is_copied
+        copied = table == schema.OLD_FILES and self.is_copied
         for row, attached in zip(rows, self._attached(table, rows), strict=True):
             if self.source.only and attached.patient not in self.source.only:
                 self.ledger.outcome(table, row["id"], LEFT_OUT)
@@ -135,7 +132,9 @@ class Collector:
 
         If it was imported before the source was upgraded, the newer row stands for the same document.
         """
-        query = "SELECT number FROM files WHERE record_table = 'lab_results' AND record = ? AND base = ? AND source = ?"
+        query = """SELECT number FROM files
+                   WHERE record_table = 'lab_results' AND record = ? AND base = ? AND source = ?
+                   ORDER BY (SELECT COUNT(*) FROM files AS older WHERE older.same_as = files.number), number"""
         found = self.ledger.ask(query, row["lab_result_id"], _base(row["file_path"]), schema.NEW_FILES)
         if found and row["id"] in known:
             self._take_over(found[0][0], known[row["id"]])

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from medfiles.clock import now
 from medfiles.database.session import db, transaction
 from medfiles.legacy import log
-from medfiles.legacy.medikeep import bringing, report, schema
+from medfiles.legacy.medikeep import bringing, merged, report, schema
 from medfiles.legacy.medikeep.bringing import EVERYTHING, Source
 from medfiles.legacy.medikeep.files import Collector, FileMover
 from medfiles.legacy.medikeep.ledger import Ledger
@@ -76,13 +76,14 @@ class Import:
         for numbers in ledger.numbers(self.plan.batch):
             made.moved += mover.try_out(numbers)
             progress(done := done + len(numbers))
+        merged.account(source)
         return self._finished(made, ledger)
 
     def run(self) -> Report:
         log.check(self.medikeep)
         made, ledger = self._report(dry_run=False), Ledger()
         known = log.begin(self.medikeep, UTC)
-        made.backup = self._back_up(known, ledger)
+        made.backup = self._back_up(known, made)
         source = self._source(known, ledger)
         bringing.bring_all(source, self.teller.step)
         self._collect(source)
@@ -94,6 +95,7 @@ class Import:
         for numbers in ledger.numbers(self.plan.batch):
             made.moved += mover.move(numbers)
             progress(done := done + len(numbers))
+        merged.account(source)
         made.verdict = self._verify(source)
         return self._finished(made, ledger)
 
@@ -116,22 +118,21 @@ class Import:
         return verdict
 
     def _finished(self, made: Report, ledger: Ledger) -> Report:
-        report.fill(made, self.medikeep, ledger)
+        report.fill(made, self.services.registry, self.medikeep, ledger)
         made.ended_at = now()
         return made
 
-    def _back_up(self, known: LegacySource, ledger: Ledger) -> str:
+    def _back_up(self, known: LegacySource, made: Report) -> str:
         """Back up this installation and the source; return the backup's folder, which later runs reuse."""
         if known.backed_up_at is not None and known.backup:
-            made = Path(known.backup)
-            if made.name in backup.whole(made.parent):
+            earlier = Path(known.backup)
+            if earlier.name in backup.whole(earlier.parent):
                 return known.backup
         durable.check_space(self._needed())
         source = backup.ImportSource(self.medikeep.engine, self.medikeep.folder)
         progress = self.teller.step("Backing up", backup.object_count(self.services.storages, source))
         saved = backup.back_up(self.services.storages, self.plan.folder, self.plan.secret, progress, source=source)
-        for problem in saved.problems:
-            ledger.finding("not-backed-up", "upload folder", None, problem)
+        made.not_backed_up = saved.problems
         folder = str(self.plan.folder / saved.name)
         log.note(known, backup=folder, backed_up_at=now())
         return folder

@@ -20,6 +20,7 @@ CREATE INDEX by_twin ON files (same_as);
 CREATE INDEX by_name ON files (name);
 CREATE INDEX by_patient ON files (patient);
 CREATE TABLE named (path TEXT PRIMARY KEY);
+CREATE TABLE practitioners (id INTEGER PRIMARY KEY, outcome TEXT);
 """
 BROUGHT, MATCHED, EARLIER, LEFT_OUT = "brought", "matched", "earlier", "left out"
 
@@ -48,6 +49,10 @@ class Ledger:
         """Note what became of a row; the last outcome counts."""
         self.run("INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?)", source, number, outcome)
 
+    def outcome_of(self, source: str, number: int | None) -> str | None:
+        query = "SELECT outcome FROM outcomes WHERE source = ? AND id = ?"
+        return next((outcome for (outcome,) in self.ask(query, source, number)), None)
+
     def finding(self, kind: str, source: str, number: int | None, words: str) -> None:
         self.run("INSERT INTO findings VALUES (?, ?, ?, ?)", kind, source, number, words)
 
@@ -68,6 +73,11 @@ class Ledger:
 
     def news(self, kind: str) -> Mapping[int, int]:
         return dict(self.ask("SELECT old, new FROM ids WHERE kind = ? AND new IS NOT NULL", kind))
+
+    def name_practitioner(self, number: int, outcome: str) -> None:
+        """Note that a row with this outcome names a practitioner; a row of this run counts before earlier ones."""
+        verb = "REPLACE" if outcome == BROUGHT else "IGNORE"
+        self.run(f"INSERT OR {verb} INTO practitioners VALUES (?, ?)", number, outcome)
 
     def outcomes(self) -> Mapping[str, Mapping[str, int]]:
         """Count the rows of each table by outcome."""

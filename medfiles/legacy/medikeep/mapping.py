@@ -17,6 +17,7 @@ Row = Mapping[str, Any]
 UNKNOWN, UNKNOWN_DAY = "Unknown", date(1900, 1, 1)
 EARLIEST, LATEST = 1850, 2200  # years of dates that a form accepts
 NO_LIMIT = 2**31
+NAME_LIMIT = 255  # characters of an account's names
 TECHNICAL = {
     "id",
     "patient_id",
@@ -92,8 +93,8 @@ def account(row: Row) -> Mapped:
     found = Mapped()
     active, hashed = row.get("is_active"), text(row.get("password_hash")) or ""
     found.values = {
-        "username": (clean(row.get("username")) or "")[:255] or None,
-        "full_name": (clean(row.get("full_name")) or "")[:255] or None,
+        "username": _cut(found, "User name", row.get("username")),
+        "full_name": _cut(found, "Full name", row.get("full_name")),
         "active": active is None or bool(active),
         "admin": (text(row.get("role")) or "").lower() == "admin",
         "password": hashed if hashed.startswith("$2") else None,
@@ -160,6 +161,14 @@ def _fitted(found: Mapped, label: str, words: str | None, limit: int) -> str | N
     reason = f"“{label}” is longer than {limit} characters: it was shortened, and the whole text is in the notes"
     found.findings.append(("shortened", reason))
     return words[: limit - 1].rstrip() + "…"
+
+
+def _cut(found: Mapped, label: str, value: Any) -> str | None:
+    """Return an account's text, shortened to its column. An account has no notes, so the rest is only reported."""
+    words = clean(value) or ""
+    if len(words) > NAME_LIMIT:
+        found.findings.append(("shortened", f"“{label}” is longer than {NAME_LIMIT} characters: it was shortened"))
+    return words[:NAME_LIMIT] or None
 
 
 def _filled(found: Mapped, label: str, value: Any) -> Any:

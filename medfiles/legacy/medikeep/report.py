@@ -5,13 +5,14 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from medfiles.legacy.medikeep import schema
-from medfiles.legacy.medikeep.ledger import BROUGHT, EARLIER, LEFT_OUT, MATCHED, Finding, Ledger
+from medfiles.legacy.medikeep import columns, schema
+from medfiles.legacy.medikeep.columns import Columns
+from medfiles.legacy.medikeep.ledger import Finding, Ledger
 from medfiles.legacy.medikeep.schema import MediKeep
 from medfiles.legacy.medikeep.verification import Verdict
+from medfiles.record_types.declared import Registry
 
 MOST_NUMBERS = 20  # listed per finding
-HARMLESS = (BROUGHT, MATCHED, EARLIER, LEFT_OUT)
 TABLES: Mapping[str, str] = {  # what each table becomes
     schema.USERS: "accounts",
     schema.PATIENTS: "patients",
@@ -22,6 +23,9 @@ TABLES: Mapping[str, str] = {  # what each table becomes
     "procedures": "procedures",
     schema.NEW_FILES: "documents",
     schema.OLD_FILES: "documents of the older version",
+    schema.PRACTITIONERS: "clinicians in records",
+    schema.COMPONENTS: "lines in lab results",
+    **{table: f"{kind.label.lower()} records" for table, kind in schema.LABELS.items()},
 }
 
 
@@ -35,7 +39,9 @@ class Report:
     outcomes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     findings: Sequence[Finding] = ()
     not_along: Mapping[str, int] = field(default_factory=dict)
+    columns: Mapping[str, Columns] = field(default_factory=dict)
     backup: str | None = None
+    not_backed_up: Sequence[str] = ()  # sentences
     moved: int = 0  # by this run; in a dry run, files that can be moved
     verdict: Verdict | None = None
     ended_at: datetime | None = None
@@ -61,16 +67,19 @@ class Report:
             "source": self.place, "version": self.version, "begun_at": self.begun_at, "ended_at": self.ended_at,
             "dry_run": self.dry_run, "rows": self.rows, "outcomes": self.outcomes,
             "findings": [asdict(one) for one in self.findings], "not_brought_along": self.not_along,
-            "backup": self.backup, "moved_now": self.moved, "left_behind": self.left_behind, "good": self.good,
+            "columns": {table: asdict(one) for table, one in self.columns.items()},
+            "backup": self.backup, "not_backed_up": self.not_backed_up,
+            "moved_now": self.moved, "left_behind": self.left_behind, "good": self.good,
             "verification": verdict and {**asdict(verdict), "passed": verdict.passed},
         }  # fmt: skip
 
 
-def fill(report: Report, medikeep: MediKeep, ledger: Ledger) -> None:
+def fill(report: Report, registry: Registry, medikeep: MediKeep, ledger: Ledger) -> None:
     """Take over what the ledger of a run says."""
     report.rows = {table: medikeep.count(table) for table in TABLES if medikeep.has(table)}
     report.outcomes, report.findings = ledger.outcomes(), list(ledger.findings())
     report.not_along = dict(_not_along(medikeep, ledger))
+    report.columns = {table: columns.of(registry, medikeep, table) for table in report.rows}
 
 
 def _not_along(medikeep: MediKeep, ledger: Ledger) -> Iterator[tuple[str, int]]:
@@ -82,6 +91,8 @@ def _not_along(medikeep: MediKeep, ledger: Ledger) -> Iterator[tuple[str, int]]:
             yield f"details of {kind.table} other than their files", with_files
     for table, count in medikeep.others().items():
         yield schema.WORDS.get(table, table.replace("_", " ")), count
+    if links := ledger.ask("SELECT COUNT(*) FROM files WHERE stays = 'remote'")[0][0]:
+        yield "links to documents in Paperless or Papra", links
     if trash := sum(1 for _ in medikeep.folder.trash()):
         yield "files in the trash", trash
 
@@ -93,6 +104,8 @@ def lines(report: Report) -> Iterator[str]:
         found = report.outcomes.get(table, {})
         parts = ", ".join(f"{number:,} {outcome}" for outcome, number in found.items()) or "none"
         yield f"  {TABLES[table].capitalize()} ({table}): {count:,} rows: {parts}"
+        if count:
+            yield from (f"    {words}" for words in report.columns[table].lines())
     yield "  Findings:" if report.findings else "  No findings."
     for one in report.findings:
         yield f"    {one.source}: {one.count:,} × {one.words} [{one.kind}]{_numbers(one)}"
@@ -120,6 +133,7 @@ def _summary(report: Report) -> Iterator[str]:
     yield f"{report.moved:,} files moved, {report.left_behind:,} cannot be moved."
     if report.backup:
         yield f"Backup: {report.backup}"
+        yield from (f"  Not in the backup: {words}" for words in report.not_backed_up)
 
 
 def _numbers(one: Finding) -> str:

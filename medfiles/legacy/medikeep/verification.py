@@ -11,8 +11,8 @@ from medfiles.clock import now
 from medfiles.content import DocumentContent, opened
 from medfiles.database.session import db
 from medfiles.legacy import log
-from medfiles.legacy.medikeep import mapping, schema
-from medfiles.legacy.medikeep.bringing import PATIENT, SHARE, USER, Progress, Source, is_active, owner_of
+from medfiles.legacy.medikeep import mapping, merged, schema
+from medfiles.legacy.medikeep.bringing import DELETED, PATIENT, SHARE, USER, Progress, Source, is_active, owner_of
 from medfiles.legacy.medikeep.files import KINDS
 from medfiles.legacy.verification import hash_of
 from medfiles.models import EntityFile, Patient, PatientShare
@@ -97,7 +97,7 @@ class Verifier:
         """Check that each row of the tables that were read has exactly one outcome."""
         outcomes = self.source.ledger.outcomes()
         tables = (schema.USERS, schema.PATIENTS, schema.SHARES, *schema.RECORDS, schema.NEW_FILES, schema.OLD_FILES)
-        for table in tables:
+        for table in (*tables, *merged.TABLES):
             rows, accounted = self.source.medikeep.count(table), sum(outcomes.get(table, {}).values())
             if rows != accounted:
                 self.verdict.problems.append(f"{table} has {rows} rows, but {accounted} are accounted for.")
@@ -131,6 +131,7 @@ class Verifier:
                 reader is not None
                 and row["patient_id"] in patients
                 and is_active(row)
+                and self.source.ledger.outcome_of(schema.SHARES, row["id"]) != DELETED
                 and (ends is None or ends > now())
             ):
                 found.setdefault(reader, set()).add(patients[row["patient_id"]])
