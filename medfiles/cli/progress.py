@@ -7,10 +7,11 @@ from collections.abc import Callable
 import click
 
 EVERY = 5.0  # seconds between lines in a log
+WIDTH = 20  # of the bar, in characters
 
 
 class Progress:
-    """Report progress: on a terminal, update one line; otherwise, write a new line every few seconds."""
+    """Report progress: on a terminal, update one line with a bar; otherwise, write a new line every few seconds."""
 
     def __init__(self, noun: str = "files") -> None:
         self._noun = noun
@@ -25,7 +26,9 @@ class Progress:
             if done != total and at - reported < (0.2 if self._on_terminal else EVERY):
                 return
             reported = at
-            self._write(f"{text}: {done:,} of {total:,} {self._noun}{_rate(done, total, at - begun)}", done == total)
+            bar = f"{_bar(done, total)} " if self._on_terminal else ""
+            counts = f"{done:,} of {total:,} {self._noun}{_rate(done, total, at - begun)}"
+            self._write(f"{text}: {bar}{counts}", done == total)
 
         self._write(f"{text} …", not self._on_terminal)
         return progress
@@ -38,6 +41,11 @@ class Progress:
             click.echo(f"\r\x1b[K{text}", nl=newline, err=True)
         else:
             click.echo(text, err=True)
+
+
+def _bar(done: int, total: int) -> str:
+    filled = WIDTH * done // total if total else WIDTH
+    return f"[{'#' * filled}{'.' * (WIDTH - filled)}]"
 
 
 def _rate(done: int, total: int, seconds: float) -> str:
