@@ -56,7 +56,7 @@ CREATE TABLE lab_test_components (id INTEGER PRIMARY KEY, lab_result_id INTEGER,
 CREATE TABLE patient_photos (id INTEGER PRIMARY KEY, patient_id INTEGER, file_path TEXT);
 """
 AT = "2024-03-05 10:20:30"
-UNREADABLE = "unreadable"  # part of the names of files that tests let nobody read
+UNREADABLE = "unreadable"  # part of the names of files that tests refuse to open
 OF_ALL = ("missing", "outside", "link", "dangling", "inside", "orphan", UNREADABLE)
 FAULTS = (*OF_ALL, "unknown-type", "remote", "nameless")  # files that cannot be moved; the last ones in newer versions
 TURNS = (  # entity types as files name them, with the table and what they become

@@ -410,7 +410,7 @@ def test_killed_anywhere_the_next_run_completes_it(
     environ, words = settings_of(world.app), [*there.command, "--batch", "7"]
     db.session.remove()
     points = [(module, name, when, call) for module, name, call in STEPS for when in ("before", "after")]
-    chosen = sorted(extent.chance("medikeep").sample(range(len(points)), extent.of(len(points), 4)))
+    chosen = sorted(extent.chance("medikeep").sample(range(len(points)), extent.of(len(points), 3)))
     for point in chosen:
         assert runner.run(environ, *words, at=points[point]) in (KILLED, 1)
     assert imported(world, there)["verification"]["passed"]

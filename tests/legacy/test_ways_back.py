@@ -228,6 +228,11 @@ def test_finishing_deletes_older_rows_and_files_of_what_was_moved(world: World) 
     assert older.trash.items() <= state["files"].items()
     assert_moved(older, world)
     world.assert_settled()
+    missing = next(file for file in older.files if file.fault == "missing")
+    (world.uploads / missing.path).write_bytes(b"put back")
+    again = said(migrate(world, "--json"))
+    assert (again["moved_now"], again["verification"]["passed"]) == (1, True)
+    assert len(world.files()) == len(older.movable) + 1
 
 
 @pytest.mark.database
