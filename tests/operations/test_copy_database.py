@@ -134,6 +134,19 @@ def test_a_text_that_postgresql_does_not_take_undoes_everything(small: World, ta
     copy_database.check_is_empty(tables)
 
 
+def test_a_text_longer_than_its_column_is_named_with_its_row(small: World, tables: Engine) -> None:
+    number = small.files()[1].id
+    with transaction() as session:
+        session.execute(update(EntityFile).where(EntityFile.id == number).values(category="ä" * 101))
+    words = f"entity_files, row with id {number}: “category” is longer than 100 characters"
+    with pytest.raises(IntegrityFailed, match=words):
+        copy_database.copy_to(tables)
+    copy_database.check_is_empty(tables)
+    with transaction() as session:
+        session.execute(update(EntityFile).where(EntityFile.id == number).values(category="ä" * 100))
+    assert copy_database.copy_to(tables).rows["entity_files"] == len(small.files())
+
+
 def test_nobody_writes_here_meanwhile(small: World, tables: Engine) -> None:
     refused: list[str] = []
 
