@@ -14,7 +14,7 @@ from medfiles.errors import Forbidden, NotFound, TooMany
 from medfiles.models import EntityFile, Patient
 from medfiles.operations import housekeeping, status
 from tests.support import samples
-from tests.support.api_client import script
+from tests.support.api_client import HOME, script
 from tests.support.factories import World, heard
 
 pytestmark = pytest.mark.database
@@ -114,6 +114,45 @@ def test_access_follows_the_patient(world: World) -> None:
     assert world.documents("stranger@sample.example").count(kind, [patient_id]) == {}
     world.documents("editor@sample.example").trash(file.id)
     assert totals(world, patient_id) == (0, 1)
+
+
+ALLOWED = {  # for the owner and an editor; a viewer sees and downloads, and everyone else finds nothing
+    "GET /documents/patient/{patient}": (200, 200),
+    "GET /documents/patient/{patient}/list": (200, 200),
+    "GET /documents/patient/{patient}/trash": (200, 403),
+    "POST /documents/patient/{patient}/files": (422, 403),
+    "GET /documents/files/{file}/preview": (200, 200),
+    "GET /documents/files/{file}/download": (200, 200),
+    "POST /documents/files/{file}/edit": (303, 403),
+    "POST /documents/files/{file}/delete": (303, 403),
+    "POST /documents/files/{file}/restore": (303, 403),
+    "POST /documents/files/{file}/purge": (409, 403),
+    "GET /api/v1/patient/{patient}/files": (200, 200),
+    "GET /api/v1/files/{file}/download": (200, 200),
+    "PUT /api/v1/files/{file}/metadata": (200, 403),
+    "DELETE /api/v1/files/{file}": (200, 403),
+}
+
+
+def test_owner_editor_and_viewer_may_do_what_their_level_allows(world: World) -> None:
+    patient = world.patient()
+    patient_id, [file_id] = patient.id, world.store(patient, "letter.txt")
+    for name in ("edit", "view"):
+        world.share(patient, f"{name}@sample.example", name)
+    roles = {"nora": 0, "edit": 0, "view": 1, "stranger": 2}
+    for role, column in roles.items():
+        page, api = world.browser(f"{role}@sample.example", htmx=False), script(world, f"{role}@sample.example")
+        for operation, statuses in ALLOWED.items():
+            method, path = operation.format(patient=patient_id, file=file_id).split()
+            if path.startswith(HOME):
+                sent = {"description": role} if method == "PUT" else None
+                status = api.ask(method, path.removeprefix(HOME), json=sent).status_code
+            else:
+                answer = page.client.get(path, buffered=True) if method == "GET" else page.post(path, nothing="at all")
+                status = answer.status_code
+            assert status == (*statuses, 404)[column], (role, operation)
+        if totals(world, patient_id)[1]:
+            world.documents().restore(file_id)
 
 
 def test_the_patients_own_limit_is_enforced(make_world: Callable[..., World], tmp_path: Path) -> None:
