@@ -14,10 +14,10 @@ TIED := $(shell command -v setpriv >/dev/null && echo setpriv --pdeathsig TERM)
 # Every process would compile all modules anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup setup-dev tools corpus assets messages run test expectations proof lint bench bench-older shots lock
+.PHONY: help setup setup-dev tools corpus assets messages run test expectations proof lint bench bench-older bench-medikeep shots lock
 
 help:
-	@echo "make setup · run · test · proof · lint · assets · messages · bench · bench-older · shots · lock"
+	@echo "make setup · run · test · proof · lint · assets · messages · bench · bench-older · bench-medikeep · shots · lock"
 
 setup: .venv/setup.stamp
 
@@ -140,6 +140,9 @@ bench: tools
 
 bench-older: setup-dev
 	$(BIN)/python -m bench.older $(SIZES)
+
+bench-medikeep: setup-dev
+	$(BIN)/python -m bench.medikeep $(SIZES)
 
 shots: TOOLS = node chromium
 shots: tools

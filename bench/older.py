@@ -34,17 +34,17 @@ def main(sizes: list[int]) -> None:
 
 def _measure(files: int, place: Path) -> None:
     environ = {**os.environ, "MEDFILES_INSTANCE": str(place / "instance"), "MEDFILES_LOG_FORMAT": "json"}
-    _run(environ, "db", "upgrade")
-    _elsewhere(_plant, files, place)
+    run(environ, "db", "upgrade")
+    elsewhere(_plant, files, place)
     begun = time.monotonic()
-    status, largest = _run(environ, "medfiles", "migrate-lab-results", "--json")
+    status, largest = run(environ, "medfiles", "migrate-lab-results", "--json")
     seconds = time.monotonic() - begun
     assert status == 1, f"exit status {status}"  # some cannot be moved
-    moved = _elsewhere(_check, place)
+    moved = elsewhere(_check, place)
     print(f"{files:9,} {moved:9,} {seconds:9.1f} {moved / seconds:9.1f} {largest / MB:13.0f} MB", flush=True)
 
 
-def _elsewhere(work: Callable[..., int], *arguments: Any) -> int:
+def elsewhere(work: Callable[..., int], *arguments: Any) -> int:
     """In a process of its own: the largest size that is told of a command is never below that of who started it."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(work, *arguments).result()
@@ -69,7 +69,7 @@ def _check(place: Path) -> int:
     return len(older.movable)
 
 
-def _run(environ: Mapping[str, str], *words: str) -> tuple[int, int]:
+def run(environ: Mapping[str, str], *words: str) -> tuple[int, int]:
     """Exit status, and the largest resident size of the command in KiB."""
     with subprocess.Popen([*FLASK, *words], cwd=ROOT, env=environ, stdout=subprocess.DEVNULL) as process:
         _, status, usage = os.wait4(process.pid, 0)
