@@ -2,6 +2,7 @@
  * What the upload queue reads from a widget, and where it places the server's responses.
  */
 
+import * as asking from "./asking.js";
 import { announce } from "./dom.js";
 import { fit } from "./fit.js";
 import { refresh } from "./fresh.js";
@@ -132,6 +133,7 @@ function replace(old, fresh) {
 
 /** @param {HTMLElement} row @param {string} managerId */
 function placeRow(row, managerId) {
+  asking.keep(row);
   const known = document.getElementById(row.id);
   if (known) return replace(known, row);
   const table = /** @type {HTMLTableElement | null | undefined} */ (
