@@ -194,6 +194,18 @@ def test_new_row_asks_for_its_details_until_dismissed(page: Page, person: Person
     expect(page.get_by_role("form", name="Details of Note 2.txt")).to_be_visible()
 
 
+def test_several_files_are_canceled_together(page: Page, person: Person) -> None:
+    visit = person.visit()
+    open_visit(page, visit)
+    held = hold(page)
+    pick(page, *notes(4))
+    page.get_by_role("button", name="Cancel all 4").click()
+    eventually(page, lambda: len(held) == 3)
+    expect(page.locator(".mf-upload")).to_have_count(0)
+    expect(page.get_by_role("button", name="Choose files")).to_be_focused()
+    expect_nothing_kept(page, person, visit)
+
+
 def test_file_canceled_before_its_turn_is_never_sent(page: Page, person: Person) -> None:
     visit = person.visit()
     open_visit(page, visit)
