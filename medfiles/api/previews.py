@@ -9,11 +9,11 @@ from medfiles.http import parameters
 from medfiles.http.current import previews
 from medfiles.http.responses import send_picture
 from medfiles.previews.renderer import Preview as DocumentPreview
-from medfiles.previews.service import NoPreview
+from medfiles.previews.service import NoPreview, PreviewTimedOut
 from medfiles.sandbox.render import spec
 
 WIDTHS = tuple(map(str, spec.WIDTHS))
-UNAVAILABLE = ("no-preview", "blob-missing", "integrity", "being-checked", "quarantined")
+UNAVAILABLE = ("no-preview", "preview-timeout", "blob-missing", "integrity", "being-checked", "quarantined")
 
 
 @blueprint.get("/files/<int:file_id>/preview")
@@ -39,7 +39,7 @@ def thumbnail(file_id: int) -> Response:
 
 def _shown(preview: DocumentPreview, page: int) -> Preview:
     if preview.kind == "none":
-        raise NoPreview(preview.reason or "")
+        raise PreviewTimedOut() if preview.can_retry else NoPreview(preview.reason or "")
     if page > max(len(preview.sheets), 1):
         raise NotFound()
     if preview.kind == "text":

@@ -16,7 +16,7 @@ from medfiles import errors
 from medfiles.documents.quota import NO_ROOM
 from medfiles.errors import MedfilesError, Rejected
 from medfiles.i18n import N_, gettext
-from medfiles.previews.renderer import NoPreview
+from medfiles.previews.renderer import NoPreview, PreviewTimedOut
 from medfiles.sandbox.pool import Busy, NotChecked
 
 log = structlog.get_logger("medfiles.errors")
@@ -177,6 +177,7 @@ ERRORS = (
         OperationalError, 503, code=errors.DatabaseUnavailable.code, message=errors.DatabaseUnavailable().message
     ),
     ErrorType(Busy, 503, "Too many uploads are being received or checked."),
+    ErrorType(PreviewTimedOut, 503, "Rendering took too long. With `retry=1` it is tried again."),
     ErrorType(
         errors.BlobMissing, 503, "The content is missing. Contact your administrator.",
         sample="The content of this document is missing. Contact your administrator.",

@@ -27,7 +27,7 @@ from medfiles.models import (
     Rendition,
     TrashMixin,
 )
-from medfiles.previews.renderer import NoPreview, Renderer
+from medfiles.previews.renderer import NoPreview, PreviewTimedOut, Renderer
 from medfiles.record_types.declared import RecordType, Registry
 from medfiles.record_types.media_types import WITH_THUMBNAIL
 from medfiles.sandbox.render.spec import THUMBNAIL, recipe
@@ -315,7 +315,7 @@ def warm_one(renderer: Renderer, file_id: int) -> bool:
 def _warmed(renderer: Renderer, file: EntityFile) -> bool:
     try:
         renderer.picture(opened(file, renderer.storages), recipe(THUMBNAIL), 1)
-    except (NotFound, NoPreview) as error:
+    except (NotFound, NoPreview, PreviewTimedOut) as error:
         log.info("no thumbnail", document=file.id, code=error.code)
         return False
     return True

@@ -24,6 +24,7 @@ from medfiles.errors import (
     MedfilesError,
     NotFound,
     Rejected,
+    StorageError,
 )
 from medfiles.i18n import N_
 from medfiles.models import Rendition
@@ -44,7 +45,7 @@ BUSY = N_("Many previews are being prepared. Please try again in a moment.")
 CRASHED = N_("This document cannot be previewed safely. Download it to open it on your device.")
 NOT_CONVERTED = N_("The preview could not be prepared. Download the document to open it on your device.")
 NO_CONVERTER, PDF = Converter(""), "application/pdf"
-SLOW = N_("The preview of this document is taking too long. Download it to open it on your device.")
+SLOW = N_("The preview of this document took too long. Try again, or download it to open it on your device.")
 WHOLE_DOCUMENT = 0  # page number that stands for the whole document
 MESSAGES = ((TimedOut, SLOW), (ConversionFailed, NOT_CONVERTED), (NotChecked, CRASHED))
 
@@ -53,6 +54,13 @@ class NoPreview(Rejected):
     """The document is readable, but no preview of it can be rendered."""
 
     code = "no-preview"
+
+
+class PreviewTimedOut(StorageError):
+    """Rendering took too long, which may be the server's fault, so that another attempt may succeed."""
+
+    code = "preview-timeout"
+    default = SLOW
 
 
 class Sheet(NamedTuple):
@@ -143,15 +151,22 @@ class Renderer:
             preview_cache.store_facts(sha256, spec.PREVIEW, 0, facts=answer)
         return PREVIEW_FROM_JSON(answer)
 
-    def picture(self, document: DocumentContent, recipe: str, page: int) -> Picture:
-        """Return a page as an image. Raises NotFound (no such page or recipe), `NoPreview` or `Busy`."""
+    def picture(self, document: DocumentContent, recipe: str, page: int, *, retry: bool = False) -> Picture:
+        """Return a page as an image.
+
+        retry  whether an earlier timeout does not count
+
+        Raises NotFound (no such page or recipe), `NoPreview`, `PreviewTimedOut` or `Busy`.
+        """
+        if retry:
+            preview_cache.forget_timeouts(document.file.sha256)
         self._check_exists(document, spec.parse_recipe(recipe), page)
         sha256 = document.file.sha256
         if known := preview_cache.find(sha256, recipe, page):
             return self._open_cached(known) or self._render_and_cache(document, recipe, page)
         # Do not retry if a worker has already crashed on this page (at any width) or on two other pages.
         if message := preview_cache.failure(sha256, spec.crash(), (WHOLE_DOCUMENT, page)):
-            raise NoPreview(message)
+            raise _refusal(message)
         return self._render_and_cache(document, recipe, page)
 
     def _check_exists(self, document: DocumentContent, picture_spec: PictureSpec, page: int) -> None:
@@ -161,7 +176,7 @@ class Renderer:
         if pages is None:
             preview = self.describe(document)
             if preview.kind == "none":
-                raise NoPreview(preview.reason or CRASHED)
+                raise _refusal(preview.reason or CRASHED)
             pages = preview.pages or 0
         drawn = document.file.file_type in WITH_THUMBNAIL or self.converter.supports(document.file.file_type)
         if not drawn or not 1 <= page <= pages or (picture_spec.window and group != "dicom"):
@@ -170,7 +185,7 @@ class Renderer:
     def _open_cached(self, known: Rendition) -> Picture | None:
         """Return a cached picture, or None if its object is missing."""
         if known.failure:
-            raise NoPreview(known.failure)
+            raise _refusal(known.failure)
         storage, key = self.storages[str(known.storage)], str(known.key)
         try:
             size = storage.stat(key).size
@@ -188,7 +203,7 @@ class Renderer:
         try:
             picture, content = self._render(document, recipe, page)
         except MedfilesError as error:
-            if isinstance(error, NoPreview):
+            if isinstance(error, NoPreview | PreviewTimedOut):
                 _store_failure(sha256, recipe, page, error.message)
             journal.abandon(self.storages, [key])
             raise
@@ -239,7 +254,7 @@ class Renderer:
                 _store_failure(sha256, spec.crash(), WHOLE_DOCUMENT, answer["crash"])
             _store_failure(sha256, spec.crash(), page, answer["crash"])
         if reason := answer.get("crash") or answer.get("reason"):
-            raise NoPreview(reason)
+            raise _refusal(reason)
         content = base64.b64decode(answer["webp"])
         etag = _etag(sha256, recipe, page)
         return Picture(len(content), etag, lambda: iter([content]), answer.get("note")), content
@@ -290,6 +305,10 @@ class Renderer:
 
 def _etag(sha256: str, recipe: str, page: int) -> str:
     return f"{sha256}-{recipe}-{page}"
+
+
+def _refusal(reason: str) -> MedfilesError:
+    return PreviewTimedOut() if reason == SLOW else NoPreview(reason)
 
 
 def no_preview(reason: str) -> Preview:

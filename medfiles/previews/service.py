@@ -8,12 +8,14 @@ from medfiles.content import DocumentContent, opened
 from medfiles.database.session import db
 from medfiles.errors import NotFound
 from medfiles.permissions import Action
-from medfiles.previews.renderer import NoPreview, Picture, Preview, Renderer, Sheet
+from medfiles.previews.renderer import NoPreview, Picture, Preview, PreviewTimedOut, Renderer, Sheet
 from medfiles.sandbox.render import spec
 from medfiles.sandbox.render.spec import THUMBNAIL, WIDTHS, recipe
 from medfiles.service import Service
 
-__all__ = ["THUMBNAIL", "WIDTHS", "Preview", "Picture", "PreviewService", "Sheet", "NoPreview", "recipe"]
+__all__ = [
+    "THUMBNAIL", "WIDTHS", "Preview", "Picture", "PreviewService", "PreviewTimedOut", "Sheet", "NoPreview", "recipe",
+]  # fmt: skip
 
 
 @dataclass
@@ -30,12 +32,15 @@ class PreviewService(Service):
             document = self._open(file_id, target, thumbnail=False)
         return self.renderer.describe(document, encoding, retry=retry)
 
-    def picture(self, file_id: int, sha256: str, recipe_key: str, page: int = 1) -> Picture:
+    def picture(self, file_id: int, sha256: str, recipe_key: str, page: int = 1, *, retry: bool = False) -> Picture:
         """Return one page, numbered from 1, rendered according to the recipe.
 
-        Raises NotFound for an unknown page, recipe or hash; `NoPreview` if it cannot be rendered; `Busy` under load.
+        retry  whether to try again after an earlier timeout
+
+        Raises NotFound for an unknown page, recipe or hash; `NoPreview` if it cannot be rendered; `PreviewTimedOut` if
+        that takes too long; `Busy` under load.
         """
-        return self._picture(file_id, sha256, recipe_key, page)
+        return self._picture(file_id, sha256, recipe_key, page, retry=retry)
 
     def thumbnail(self, file_id: int) -> Picture:
         """Return a small image of the first page, even for record types without previews."""
@@ -45,14 +50,14 @@ class PreviewService(Service):
         """Return a page of the current content, without checking its hash."""
         return self._picture(file_id, None, recipe(width, window), page)
 
-    def _picture(self, file_id: int, sha256: str | None, recipe_key: str, page: int) -> Picture:
+    def _picture(self, file_id: int, sha256: str | None, recipe_key: str, page: int, *, retry: bool = False) -> Picture:
         """Return a page. Thumbnails are not logged, because seeing one in a list is not viewing the document."""
         thumbnail = page == 1 and recipe_key == recipe(THUMBNAIL)
         with (self.operation if thumbnail else self.reading)("preview", file_id=file_id) as target:
             document = self._open(file_id, target, thumbnail=thumbnail)
         if sha256 not in (None, document.file.sha256):
             raise NotFound()
-        return self.renderer.picture(document, recipe_key, page)
+        return self.renderer.picture(document, recipe_key, page, retry=retry)
 
     def _open(self, file_id: int, target: AuditTarget, *, thumbnail: bool) -> DocumentContent:
         """Authorize access to the document and detach it, so that no transaction stays open while a worker renders."""

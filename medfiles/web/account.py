@@ -4,17 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Blueprint, Flask, flash, g, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import LoginForm, Security, TwoFactorVerifyCodeForm, current_user, logout_user
 from ua_parser import parse
 
-from medfiles.accounts import api_tokens, passwords
+from medfiles.accounts import api_tokens, demo, passwords
 from medfiles.accounts import service as accounts
 from medfiles.documents import quota
 from medfiles.http import rate_limits
 from medfiles.http.current import actor, services
+from medfiles.http.local import is_local, is_loopback
 from medfiles.i18n import N_, gettext
 from medfiles.web.confirm import NewPasswordForm, confirm
 from medfiles.web.home import patients
@@ -58,6 +60,16 @@ class CodeForm(TwoFactorVerifyCodeForm):
 def _log_sign_in(action: str, user: Any, succeeded: bool, *, commit: bool = True) -> None:
     if succeeded or rate_limits.may_record_refusal():
         accounts.log_sign_in(action, user, succeeded, request.remote_addr, g.request_id, commit=commit)
+
+
+def _demo_account(instance: str) -> dict[str, str] | None:
+    """Return the demo account to offer, which is only done on the machine itself, under its own name.
+
+    Another name for the loopback address could be that of a foreign page, which would read the password.
+    """
+    name = urlsplit(f"//{request.host}").hostname or ""
+    is_own = is_local() and (name == "localhost" or is_loopback(name))
+    return demo.account(instance) if is_own else None
 
 
 @dataclass(frozen=True)
@@ -191,6 +203,7 @@ def init_app(app: Flask, settings: dict[str, Any]) -> None:
         login_form=SignInForm, change_password_form=NewPasswordForm, two_factor_verify_code_form=CodeForm,
         totp_cls=accounts.SingleUseTotp,
     )  # fmt: skip
+    extension.login_context_processor(lambda: {"demo": _demo_account(settings["MEDFILES_INSTANCE"])})
     extension.i18n_domain.gettext = gettext  # type: ignore[assignment,method-assign]  # of the messages above
     app.jinja_env.globals["_fsdomain"] = gettext
     app.login_manager.request_loader(lambda request: None)  # type: ignore[attr-defined]  # Flask-Security's tokens outlive every session

@@ -21,7 +21,7 @@ from medfiles.http.security import csrf_outside_body
 from medfiles.http.sessions import background
 from medfiles.http.views import Notice, Outcome
 from medfiles.i18n import N_, gettext
-from medfiles.previews.service import NoPreview
+from medfiles.previews.service import NoPreview, PreviewTimedOut
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.document_fields import DOCUMENT_FIELDS
 from medfiles.sandbox.pool import Busy
@@ -150,8 +150,9 @@ def picture(file_id: int, sha256: str, recipe: str, page: int) -> ResponseReturn
     If there is no thumbnail, respond with 204: lists then show an icon, and browsers log no error.
     """
     try:
-        found = document_previews().picture(file_id, sha256, recipe, page)
-    except (NoPreview, Busy, BlobMissing) as error:
+        retry = parameters.flag(request.args, "retry")
+        found = document_previews().picture(file_id, sha256, recipe, page, retry=retry)
+    except (NoPreview, PreviewTimedOut, Busy, BlobMissing) as error:
         if not spec.parse_recipe(recipe).is_thumbnail:
             raise
         if isinstance(error, BlobMissing):

@@ -1,7 +1,6 @@
 """Health checks, metrics and the status page."""
 
 import hmac
-import ipaddress
 
 from flask import Blueprint, Response, current_app, render_template, request
 from flask.typing import ResponseReturnValue
@@ -9,12 +8,12 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from medfiles.errors import MedfilesError, NotFound
 from medfiles.http.current import services, status_service
+from medfiles.http.local import is_local
 from medfiles.http.sessions import background
 from medfiles.operations import status as operation_status
 from medfiles.operations.metrics import exposition
 
 blueprint = Blueprint("status", __name__)
-FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 
 
 @blueprint.get("/healthz")
@@ -47,15 +46,6 @@ def metrics() -> ResponseReturnValue:
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), token.encode()):
             return Response("token required\n", 401, mimetype="text/plain", headers={"WWW-Authenticate": "Bearer"})
-    elif not _is_local():
+    elif not is_local():
         raise NotFound()
     return Response(exposition(operation_status.measure(services())), content_type=CONTENT_TYPE_LATEST)
-
-
-def _is_local() -> bool:
-    """Return whether the request comes from this machine itself, and not through a local proxy."""
-    behind = any(name in request.headers for name in FORWARDED) and not current_app.config["MEDFILES_PROXIES"]
-    try:
-        return not behind and ipaddress.ip_address(request.remote_addr or "").is_loopback
-    except ValueError:
-        return False

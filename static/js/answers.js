@@ -102,6 +102,7 @@ listen(
 listen("response", (exchange) => exchange.follow());
 listen("swapped", ({ status }) => status < 400 && (renewed = null));
 listen("swap", decide);
+listen("swap", (exchange) => exchange.isDropped || exchange.dropStyles());
 listen("failed", (exchange) => (exchange.status && exchange.status < 500) || explain(exchange));
 
 /** @param {Exchange} exchange that was refused because a new sign-in replaced the session */

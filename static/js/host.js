@@ -70,6 +70,12 @@ export class Exchange {
     if (target?.id && !target.isConnected) this.ctx.target = document.getElementById(target.id) ?? target;
   }
 
+  /** Removes styles set by a drag or a script, which htmx would copy as attributes: the policy forbids those. */
+  dropStyles() {
+    for (const one of [this.target, ...(this.target?.querySelectorAll?.("[id][style]") ?? [])])
+      if (one?.closest?.(".mf")) one.removeAttribute("style");
+  }
+
   /** @returns {boolean} whether nothing will be swapped */
   get isDropped() {
     return this.event.defaultPrevented || this.event.detail.shouldSwap === false;

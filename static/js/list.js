@@ -1,6 +1,7 @@
 /**
  * The list of documents: selection, and search with an updated URL.
  */
+import * as asking from "./asking.js";
 import { announce, near } from "./dom.js";
 import { refresh } from "./fresh.js";
 import { listen } from "./host.js";
@@ -144,6 +145,7 @@ const presses = {
     button.closest(".mf-twin")?.remove();
     /** @type {HTMLElement | null | undefined} */ (row?.querySelector("[data-mf-action]"))?.focus();
   },
+  "[data-mf-asked]": (button) => asking.dismiss(button),
   "[data-mf-show-changes]": (button) => refresh(/** @type {HTMLElement} */ (button.closest(".mf-body"))),
 };
 
@@ -224,6 +226,7 @@ export function start() {
   doc.addEventListener("click", clicked);
   doc.addEventListener("change", changed);
   doc.addEventListener("submit", submitted, true);
+  asking.start();
   listen("swap", makeWay); // added after answers.js, which may drop the response
   refreshed();
 }

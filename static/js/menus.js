@@ -5,6 +5,7 @@ import { near } from "./dom.js";
 
 const doc = document;
 const MENU = "details.mf-menu";
+const HEAD = ".mf-record-head";
 const FLOATING = ".mf-row-menu, .mf-add-menu"; // those that the browser opens and closes
 
 /** @returns {HTMLDetailsElement[]} */
@@ -29,6 +30,20 @@ export function step(event, menu) {
   return true;
 }
 
+/**
+ * Keeps what an open menu of a head covers from being pressed or read: the next press only closes the menu.
+ * @param {Element | null | undefined} head
+ */
+function cover(head, covered = !!head?.querySelector(`${MENU}[open]`)) {
+  for (let part = head?.nextElementSibling; part; part = part.nextElementSibling)
+    part.toggleAttribute("inert", covered);
+}
+
+/** @param {Event} event a menu was opened or closed */
+function toggled({ target }) {
+  if (target instanceof HTMLDetailsElement && target.matches(MENU)) cover(target.closest(HEAD));
+}
+
 /** @param {MouseEvent} event a press outside closes a menu */
 function clicked(event) {
   for (const menu of opened()) menu.contains(/** @type {Node} */ (event.target)) || (menu.open = false);
@@ -44,6 +59,7 @@ function left({ relatedTarget }) {
 /** @param {KeyboardEvent} event */
 function keyed(event) {
   if (step(event, near(event, FLOATING))) return;
+  if (event.key === "Tab") return cover(near(event, MENU)?.closest(HEAD), false); // the focus may move on
   const menu = /** @type {HTMLDetailsElement | null} */ (near(event, MENU));
   if (event.key === "Escape") return escaped(event, menu ?? opened()[0]);
   const onSummary = near(event, "summary") && ["ArrowDown", "ArrowUp"].includes(event.key);
@@ -62,6 +78,7 @@ function escaped(event, menu) {
 
 export function start() {
   doc.addEventListener("click", clicked);
+  doc.addEventListener("toggle", toggled, true);
   doc.addEventListener("focusout", left);
   doc.addEventListener("keydown", keyed);
 }

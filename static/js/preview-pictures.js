@@ -44,14 +44,19 @@ function explain(frame, words) {
   if (line) line.textContent = words;
 }
 
+/** @param {Response | null} answer @returns {{ code?: string, message?: string }} the server's error, if any */
+function errorOf(answer) {
+  try {
+    return JSON.parse(answer?.headers.get("HX-Trigger") ?? "")["documents:error"] ?? {};
+  } catch {
+    return {};
+  }
+}
+
 /** @param {Response} answer @returns {string} the server's message */
 function reason(answer) {
   if (answer.status === 401) return _("You were signed out. Sign in again to see this picture.");
-  try {
-    return JSON.parse(answer.headers.get("HX-Trigger") ?? "")["documents:error"].message;
-  } catch {
-    return _("This picture could not be shown.");
-  }
+  return errorOf(answer).message ?? _("This picture could not be shown.");
 }
 
 /**
@@ -92,7 +97,9 @@ async function failed(picture) {
   const url = picture.currentSrc || picture.src;
   const answer = await fetch(url, { headers: { "HX-Request": "true" } }).catch(() => null);
   const tried = tries.get(picture) ?? 0;
-  const comes = answer?.ok || [429, 503].includes(answer?.status ?? 0);
+  const isLate = errorOf(answer).code === "preview-timeout"; // asking again at once would be answered the same
+  const comes = answer?.ok || (!isLate && [429, 503].includes(answer?.status ?? 0));
+  frame.toggleAttribute("data-mf-late", isLate);
   if (!picture.isConnected || picture.src !== new URL(picture.src, location.href).href) return;
   if (!answer) return explain(frame, _("Can’t reach the server. Check your connection."));
   if (!comes || tried >= TRIES) return explain(frame, reason(answer));
@@ -103,12 +110,14 @@ async function failed(picture) {
 }
 
 /** @param {HTMLElement} button */
-function redraw(button) {
+async function redraw(button) {
   const frame = /** @type {HTMLElement} */ (button.closest("[data-mf-picture]"));
   const picture = frame.querySelector("img");
   /** @type {HTMLElement | null} */ (frame.closest("[data-mf-stage]"))?.focus();
   mark(frame, "loading");
   if (picture) tries.delete(picture);
+  if (picture && frame.hasAttribute("data-mf-late"))
+    await fetch(`${picture.currentSrc || picture.src}?retry=1`).catch(() => null);
   if (picture) askAgain(picture);
 }
 

@@ -32,7 +32,7 @@ function build(button) {
   menu.querySelectorAll("a, button").forEach((part) => address(part, row.dataset.mfRow ?? ""));
   const name = row.querySelector(".mf-file-name")?.textContent ?? "";
   menu.querySelectorAll("[data-mf-named]").forEach((part) => (part.textContent = ` ${name}`));
-  menu.setAttribute("aria-label", button.textContent ?? "");
+  menu.setAttribute("aria-label", button.getAttribute("aria-label") ?? "");
   return menu;
 }
 

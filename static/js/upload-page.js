@@ -2,6 +2,7 @@
  * What the upload queue reads from a widget, and where it places the server's responses.
  */
 
+import * as asking from "./asking.js";
 import { announce } from "./dom.js";
 import { fit } from "./fit.js";
 import { refresh } from "./fresh.js";
@@ -132,6 +133,7 @@ function replace(old, fresh) {
 
 /** @param {HTMLElement} row @param {string} managerId */
 function placeRow(row, managerId) {
+  asking.keep(row);
   const known = document.getElementById(row.id);
   if (known) return replace(known, row);
   const table = /** @type {HTMLTableElement | null | undefined} */ (
@@ -180,6 +182,29 @@ export function drawSkipped(widget, words) {
   line.textContent = words;
   listOf(widget)?.before(line);
   say(widget, words);
+}
+
+/** @param {Widget} widget @param {{ cancel: number, dismiss: number }} counts */
+export function drawTogether(widget, counts) {
+  const line = managerOf(widget)?.querySelector("[data-mf-queue-all]");
+  const words = {
+    cancel: _("Cancel all %(count)s", { count: counts.cancel }),
+    dismiss: _("Remove all %(count)s", { count: counts.dismiss }),
+  };
+  for (const [action, count] of Object.entries(counts)) {
+    const button = /** @type {HTMLElement | null | undefined} */ (line?.querySelector(`[data-mf-together=${action}]`));
+    if (!button) continue;
+    const isLeft = count < 2 && button === document.activeElement;
+    button.hidden = count < 2;
+    button.textContent = words[/** @type {"cancel" | "dismiss"} */ (action)];
+    if (isLeft) restOf(widget)?.focus();
+  }
+}
+
+/** @param {Widget} widget @returns {HTMLElement | undefined} where the focus moves when no row is left */
+function restOf(widget) {
+  const places = ["[data-mf-pick]", "h2[tabindex]"].map((name) => managerOf(widget)?.querySelector(name));
+  return /** @type {HTMLElement | undefined} */ (places.find((place) => place?.checkVisibility()));
 }
 
 /** @param {string} words @param {Widget[]} waiting */

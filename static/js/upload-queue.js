@@ -28,6 +28,12 @@ export function cancel(item) {
   next();
 }
 
+/** @param {HTMLElement} button that removes all files of its record with this action */
+export function cancelTogether(button) {
+  const widget = store.busyWidgets().find(({ id }) => id === button.closest(".mf-manager")?.id);
+  if (widget) store.itemsWith(widget, button.dataset.mfTogether ?? "").reverse().forEach(cancel);
+}
+
 /** @param {Item} item */
 export function retry(item) {
   Object.assign(item, { tries: 0, waited: 0, renewed: false });
@@ -67,6 +73,7 @@ export function attach() {
     const rows = store.itemsOf(widget).map(({ row }) => row);
     if (rows.some((row, index) => list && list.children[index] !== row)) list?.replaceChildren(...rows);
     store.itemsOf(widget).forEach(store.draw);
+    store.drawTogether(widget);
   }
   store.recheckRoom();
   store.drawBar();

@@ -266,6 +266,7 @@ export async function resume() {
 /** @param {Item} item */
 export function remove(item) {
   store.drop(item);
+  store.drawTogether(item.widget);
   store.recheckRoom();
   view.keepFocus(item.row, () => item.row.remove());
   view.release(item.row);

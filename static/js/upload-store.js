@@ -42,6 +42,7 @@ export function change(item, state, words = "") {
   const { bar } = STATES[state];
   if (bar !== undefined) view.fill(item.row, bar);
   draw(item);
+  drawTogether(item.widget);
   ticking ??= setInterval(tick, 500);
   drawBar();
 }
@@ -71,6 +72,19 @@ export function recheckRoom() {
     const words = fits ? roomAgainWords(limits.one) : roomWords(limits.one, widget.free, limits.maxFiles);
     if (item.words !== words && (fits || item.words === roomAgainWords(limits.one))) change(item, item.state, words);
   }
+}
+
+/** @param {Widget} widget @param {string} action @returns {Item[]} its files that have a button for this */
+export const itemsWith = (widget, action) =>
+  itemsOf(widget).filter((item) => looks(item).actions.some((one) => one === action));
+
+/**
+ * Offers to remove several files at once.
+ * @param {Widget} widget
+ */
+export function drawTogether(widget) {
+  const counts = { cancel: itemsWith(widget, "cancel").length, dismiss: itemsWith(widget, "dismiss").length };
+  page.drawTogether(widget, counts);
 }
 
 export function drawSignedOut() {

@@ -50,6 +50,8 @@ function press(button, event) {
 function click(event) {
   const inRow = near(event, ".mf-upload button");
   if (inRow) return press(inRow, event);
+  const together = near(event, "[data-mf-together]");
+  if (together) return queue.cancelTogether(together);
   for (const [button, input] of Object.entries(buttons)) {
     const zone = near(event, button)?.closest("[data-mf-zone]");
     if (zone) open(zone, /** @type {HTMLInputElement} */ (zone.querySelector(input)));

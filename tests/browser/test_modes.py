@@ -256,6 +256,7 @@ def test_invalid_form_keeps_marks_and_files(page: Page, person: Person, complain
     edit(page, visit)
     page.get_by_label("Clinician").fill("Dr. Sample")
     reason(page).fill("")
+    reason(page).evaluate("(field) => field.style.setProperty('height', '140px')")  # as dragging its corner does
     mark(page, "Letter.pdf")
     pick(page, "Growth.png")
     save(page).click()

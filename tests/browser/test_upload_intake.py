@@ -182,6 +182,8 @@ def test_refused_files_are_explained_before_anything_is_sent(page: Page, person:
         expect_state(page, name, "refused")
         expect(said(page, name)).to_contain_text(reason)
     assert len(requests) == 2
+    page.get_by_role("button", name="Remove all 4").click()
+    expect(page.locator(".mf-upload")).to_have_count(0)
     assert {"Note 1.txt", "Note 2.txt"} < digests(person, visit).keys()
 
 

@@ -18,6 +18,7 @@ from tests.browser.uploads import (
     expect_state,
     heard,
     hold,
+    kept,
     listen,
     long_note,
     note,
@@ -171,6 +172,38 @@ def test_nothing_is_kept_of_a_file_canceled_after_the_server_stored_it(page: Pag
     expect_nothing_kept(page, person, visit)
     page.reload()
     assert names(page) == []
+
+
+def test_new_row_asks_for_its_details_until_dismissed(page: Page, person: Person) -> None:
+    visit = person.visit()
+    open_visit(page, visit)
+    pick(page, note(1))
+    asking = page.get_by_role("form", name="Details of Note 1.txt")
+    asking.get_by_text("Referral", exact=True).click()
+    expect(row(page, "Note 1.txt")).to_contain_text("Referral")
+    asking.get_by_label("Description").fill("From the front desk")
+    page.keyboard.press("Enter")
+    expect(row(page, "Note 1.txt")).to_contain_text("From the front desk")
+    expect(asking.get_by_label("Description")).to_be_focused()
+    (file,) = kept(person, visit)
+    assert (file.category, file.description) == ("referral", "From the front desk")
+    pick(page, note(2))
+    expect(page.get_by_role("form", name="Details of Note 2.txt")).to_be_visible()
+    asking.get_by_role("button", name="Done").click()
+    expect(asking).to_be_hidden()
+    expect(page.get_by_role("form", name="Details of Note 2.txt")).to_be_visible()
+
+
+def test_several_files_are_canceled_together(page: Page, person: Person) -> None:
+    visit = person.visit()
+    open_visit(page, visit)
+    held = hold(page)
+    pick(page, *notes(4))
+    page.get_by_role("button", name="Cancel all 4").click()
+    eventually(page, lambda: len(held) == 3)
+    expect(page.locator(".mf-upload")).to_have_count(0)
+    expect(page.get_by_role("button", name="Choose files")).to_be_focused()
+    expect_nothing_kept(page, person, visit)
 
 
 def test_file_canceled_before_its_turn_is_never_sent(page: Page, person: Person) -> None:

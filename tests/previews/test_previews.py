@@ -25,12 +25,12 @@ from medfiles.operations import housekeeping
 from medfiles.previews import cache as preview_cache
 from medfiles.previews.renderer import Renderer
 from medfiles.previews.service import NoPreview, recipe
-from medfiles.sandbox.pool import Limits, Sandbox
+from medfiles.sandbox.pool import Limits, Sandbox, TimedOut
 from medfiles.sandbox.render import spec
 from medfiles.sandbox.render.spec import THUMBNAIL
 from medfiles.storage import journal, picture_key
 from tests.support import samples
-from tests.support.factories import World, run_at_once
+from tests.support.factories import World, heard, run_at_once
 
 pytestmark = pytest.mark.database
 
@@ -340,14 +340,16 @@ def test_a_row_of_the_list_knows_the_address_of_its_thumbnail(world: World) -> N
 # --- what cannot be shown -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("word", "reason"), [("crash", "safely"), ("eat", "safely"), ("spin", "too long")])
+@pytest.mark.parametrize(
+    ("word", "reason", "status"), [("crash", "safely", 422), ("eat", "safely", 422), ("spin", "too long", 503)]
+)
 def test_document_that_crashes_a_worker_is_not_tried_again(
-    world: World, misbehave: Callable[..., Counted], word: str, reason: str
+    world: World, misbehave: Callable[..., Counted], word: str, reason: str, status: int
 ) -> None:
     sandbox, file = misbehave(), photo(world, word)
     for _ in range(2):
         answer = seen(world.client(), address(file))
-        assert (answer.status_code, reason in answer.get_data(as_text=True)) == (422, True)
+        assert (answer.status_code, reason in answer.get_data(as_text=True)) == (status, True)
     assert sandbox.asked == 1
     look = world.previews().describe(file.id)
     assert (look.kind, reason in (look.reason or "")) == ("none", True)
@@ -369,6 +371,25 @@ def test_a_timeout_is_tried_again_after_a_day_or_on_request(world: World, misbeh
             row.made_at -= preview_cache.RETRY_AFTER
     world.previews().describe(file.id)
     assert sandbox.asked == 3
+
+
+def test_a_picture_that_timed_out_is_tried_again_on_request(
+    world: World, misbehave: Callable[..., Counted], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox, file, asked = misbehave(), photo(world, "fine"), []
+
+    def late(task: str, **arguments: Any) -> dict[str, Any]:
+        asked.append(task)
+        raise TimedOut()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sandbox, "run", late)
+        for query in ("", "", "?retry=1"):
+            answer = seen(world.client(), address(file) + query, **{"HX-Request": "true"})
+            assert (answer.status_code, heard(answer)["documents:error"]["code"]) == (503, "preview-timeout")
+        assert len(asked) == 2
+    assert seen(world.client(), address(file)).status_code == 503
+    assert seen(world.client(), address(file) + "?retry=1").status_code == 200
 
 
 def test_a_crash_is_not_tried_again_on_request(world: World, misbehave: Callable[..., Counted]) -> None:

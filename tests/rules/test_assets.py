@@ -65,3 +65,14 @@ def test_scripts_stylesheets_and_templates_are_short() -> None:
 def test_scripts_are_small_on_the_wire() -> None:
     scripts = (STATIC / "dist" / "medfiles.js", STATIC / "vendor" / "htmx.min.js")
     assert sum(len(gzip.compress(path.read_bytes(), 9)) for path in scripts) <= 60_000
+
+
+def test_every_styled_class_is_used() -> None:
+    """Also by a name that is put together, such as `mf-face-{{ size }}`, or in the page of components."""
+    styles = "".join(path.read_text() for path in (STATIC / "css").glob("*.css"))
+    styled = set(re.findall(r"\.(mf-[\w-]+)", re.sub(r"/\*.*?\*/", "", styles, flags=re.DOTALL)))
+    places = [*(ROOT / "templates").rglob("*.html"), *(STATIC / "js").glob("*.js"), *(ROOT / "medfiles").rglob("*.py")]
+    places.append(ROOT / "tests" / "browser" / "components.html")
+    used = {word for path in places for word in re.findall(r"mf-[\w-]+", path.read_text())}
+    beginnings = tuple(word for word in used if word.endswith("-"))
+    assert {name for name in styled - used if not name.startswith(beginnings)} == set()

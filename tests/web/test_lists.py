@@ -128,7 +128,7 @@ REAL = {"file_type": "application/pdf", "pages": 3, "category": "referral", "upl
 
 @pytest.mark.parametrize("query", [{}, {"q": "clinic"}])
 def test_a_row_is_small(shelf: Shelf, query: dict[str, str]) -> None:
-    shelf.put("Letter from the orthopaedics clinic.pdf", **REAL)
+    shelf.put("Letter from the orthopaedics clinic about the left knee.pdf", **REAL)
     [row] = page_of(shelf.browser.get(f"{shelf.path}/list", **query)).xpath("//tbody[@data-mf-row]")
     assert len(list(row.iter())) <= 25
     assert len(html.tostring(row, encoding="utf-8", with_tail=False)) <= 1536

@@ -12,12 +12,14 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.test import TestResponse
 
 from medfiles.database.session import db
+from medfiles.record_types.declared import VISIT
 from medfiles.storage import journal
 from tests.support.factories import Browser, World, heard
 
 VERA = "vera@sample.example"
 MB = 1024 * 1024
 NOON = datetime(2026, 5, 3, 12, tzinfo=UTC)
+ASKED: tuple[tuple[str, dict[str, str]], ...] = (("plain.txt", {}), ("sorted.txt", {"category": "referral"}))
 ABSENT = 1_999_999_999
 
 
@@ -85,6 +87,13 @@ def test_a_new_document_is_answered_by_its_row(queue: Queue) -> None:
     assert page.xpath("//tbody[@data-mf-new]/@data-mf-row") == [str(file.id)]
     assert [name.text_content() for name in page.xpath("//span[@class='mf-file-name']")] == ["letter.txt"]
     assert page.xpath("//span[@class='mf-file-about']/span/text()") == ["Referral", "From the front desk"]
+
+
+def test_a_row_asks_for_its_category_unless_it_has_one(queue: Queue) -> None:
+    plain, sorted_in = (page_of(queue.send(name.encode(), name, **values)) for name, values in ASKED)
+    assert plain.xpath("//tr[@data-mf-asking]//input[@name='category']/@value") == [*VISIT.categories]
+    assert len(plain.xpath("//tr[@data-mf-asking]//input[@name='description']")) == 1
+    assert sorted_in.xpath("//tr[@data-mf-asking]") == []
 
 
 def test_the_figures_around_it_come_along(queue: Queue) -> None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
 import secrets
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import click
 from flask import current_app
 
+from medfiles.accounts import demo as demo_account
 from medfiles.accounts import service as accounts
 from medfiles.cli.demo.family import DemoDocument, DemoPatient, family
 from medfiles.cli.output import report_errors
@@ -22,8 +20,6 @@ from medfiles.http.current import services
 from medfiles.permissions import Actor
 from medfiles.record_types.declared import RecordType
 from medfiles.records.service import RecordService
-
-EMAIL = "anna@sample.example"
 
 
 @click.command()
@@ -40,9 +36,9 @@ def demo(once: bool) -> None:
 
 def _create() -> None:
     password = secrets.token_urlsafe(12)
-    accounts.create(EMAIL, password)
-    _remember(password)
-    actor = accounts.actor_for(accounts.find(EMAIL))
+    accounts.create(demo_account.EMAIL, password)
+    demo_account.remember(current_app.config["MEDFILES_INSTANCE"], password)
+    actor = accounts.actor_for(accounts.find(demo_account.EMAIL))
     papers = [paper for patient in family(now().date()) for paper in _add(actor, patient)]
     papers.sort(key=lambda paper: paper[2].date)
     with click.progressbar(papers, label="Creating the demo family", file=sys.stderr) as steps:
@@ -70,21 +66,8 @@ def _attach(actor: Actor, record_type: RecordType, record_id: int, document: Dem
     documents.attach(permit, staged, UploadMetadata(document.name, details))
 
 
-def _file() -> Path:
-    return Path(current_app.config["MEDFILES_INSTANCE"], "demo-account.json")
-
-
-def _remember(password: str) -> None:
-    with os.fdopen(os.open(_file(), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump({"email": EMAIL, "password": password}, file)
-
-
 def _account() -> dict[str, str] | None:
-    """Return the demo account if its initial password is still valid, or None."""
-    if not _file().exists():
-        return None
-    known: dict[str, str] = json.loads(_file().read_text())
-    return known if accounts.has_password(known["email"], known["password"]) else None
+    return demo_account.account(current_app.config["MEDFILES_INSTANCE"])
 
 
 def _print_sign_in() -> None:
