@@ -35,12 +35,12 @@ LABELS = {  # of categories
 }
 
 
-@translated("title", "titles", "noun", "nouns")
+@translated("title", "titles", "noun", "nouns", "heading", "hint")
 @dataclass(frozen=True)
 class RecordType:
     """A record type: its table, limits and fields, and what its cards show.
 
-    Titles and nouns are translated when they are read.
+    Its words are translated when they are read.
     """
 
     name: str  # "visit": in URLs, CSS classes and events
@@ -62,6 +62,8 @@ class RecordType:
     operations: frozenset[str] = field(default=ALL_OPERATIONS)
     noun: str = ""  # the title within a sentence: "visit"
     nouns: str = ""  # "visits"
+    heading: str = N_("Documents")  # of the list of documents
+    hint: str = ""  # which documents belong in an empty list
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "noun", self.noun or self.title.lower())
@@ -313,6 +315,8 @@ PATIENT = RecordType(
     titles=N_("Patients"),
     noun=N_("patient"),
     nouns=N_("patients"),
+    heading=N_("General documents"),
+    hint=N_("ID, vaccination record, medication plan: anything that belongs to no single visit or result."),
     icon="user",
     accepts=tuple(dict.fromkeys(extension for kind in RECORD_TYPES for extension in kind.accepts)),
     max_size=50 * MB,
