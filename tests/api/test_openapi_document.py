@@ -22,13 +22,15 @@ from medfiles.documents import quota
 from medfiles.http import capacity
 from medfiles.http.errors import ERRORS
 from medfiles.models import ApiToken, LegacyId, LegacySource
+from medfiles.previews.renderer import PreviewTimedOut
 from medfiles.sandbox.pool import Busy, NotChecked
 from tests.support import samples
 from tests.support.factories import World
 
 PROBLEM = "application/problem+json"
 # Their sentences are the classes' own.
-BY_ITSELF = (errors.StorageError, errors.DatabaseUnavailable, errors.KeyTaken, errors.BadKey, Busy, NotChecked)
+FAILED = (errors.StorageError, errors.DatabaseUnavailable, Busy, NotChecked, PreviewTimedOut)
+BY_ITSELF = (*FAILED, errors.KeyTaken, errors.BadKey)
 ELLA = {"first_name": "Ella", "last_name": "Sample", "birth_date": "2018-03-02"}
 Found = tuple[int, str, str]
 

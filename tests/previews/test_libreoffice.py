@@ -71,7 +71,7 @@ def test_what_cannot_be_converted_is_explained_and_not_tried_again(
     )
     for _ in range(2):
         look = renderer.describe(world.documents().open(file.id))
-        assert (look.kind, "Download" in (look.reason or "")) == ("none", True)
+        assert (look.kind, "ownload" in (look.reason or "")) == ("none", True)
     assert (tmp_path / "runs").read_text() == "run\n"
     world.assert_settled()
 

@@ -471,7 +471,7 @@ def test_busy_workers_return_503_and_uploads_continue(world: World, misbehave: C
     thread.join(60)
     assert [(answer.status_code, answer.headers.get("Retry-After")) for answer in refused] == [(503, "5")] * 3
     assert added.id
-    assert answers[0].status_code == 422
+    assert answers[0].status_code == 503
     assert seen(world.client(), address(fine)).status_code == 200
     world.assert_settled()
 
