@@ -34,7 +34,7 @@ def letter(world: World) -> Any:
 def lines(world: World, file: Any, query: str = "") -> list[str]:
     page = world.client().get(f"/patients/{file.patient_id}/activity{query}")
     assert page.status_code == 200
-    found = lxml.html.fromstring(page.text).xpath("//span[@class='mf-trail-words']")
+    found = lxml.html.fromstring(page.text).xpath("//div[@class='mf-trail-words']")
     return [re.sub(r"\s+", " ", one.text_content()).partition(" Show this document only: ")[0] for one in found]
 
 
