@@ -55,6 +55,8 @@ def _letters(word: str) -> list[str]:
 
 def fold(text: str) -> str:
     """Return the form used for search, in which "März" and "MARZ" are equal."""
+    if text.isascii():
+        return text.lower()
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     return "".join(letter for letter in folded if not unicodedata.combining(letter))
 

@@ -48,7 +48,7 @@ class AdditionalDocuments:
         """Count the documents attached to a record."""
         return 0
 
-    def record_ids(self, kind: str, record_ids: Collection[int]) -> Select[Any] | None:
+    def record_ids(self, kind: str, record_ids: Collection[int | ColumnElement[int]]) -> Select[Any] | None:
         """Return a query for the record id of each document of these records; None if this record type has none."""
         return None
 
