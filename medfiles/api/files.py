@@ -34,8 +34,7 @@ def files(type: RecordType, id: int) -> Response:
     list_query = parameters.list_query(request.args, type, trashed=parameters.flag(request.args, "trashed"))
     limit = parameters.number(request.args, "limit", USUAL, 1, MOST)
     page = documents().list(type, id, list_query, limit, counted=True, columns=FILE_COLUMNS)
-    rows = [{name: row[name] for name in File.model_fields} for row in file_rows(page.files)]
-    return reply_list(rows, page.next, page.hits)
+    return reply_list(file_rows(page.files), page.next, page.hits)
 
 
 @blueprint.post("/<kind:type>/<int:id>/files")

@@ -129,13 +129,13 @@ class File(_FileDetails):  # type: ignore[misc]
     updated_at: datetime = doc(None, TIME)
     deleted_at: datetime | None = doc("When it was moved to the trash", None)
     uploaded_by: str | None = doc("The account's email; null if the account no longer exists", "maria@sample.example")
-    preview: bool = doc("Whether medfiles can preview it", True)
     pages: int | None = doc("null when unknown", 2)
     scan: Literal["waiting", "infected"] | None = doc(
         "“waiting”: not scanned for malware yet, and only its uploader can open it; “infected”: malware was found, and "
         "it cannot be opened",
         None,
     )
+    preview: bool = doc("Whether medfiles can preview it", True)
 
 
 class TextPreview(Out):
