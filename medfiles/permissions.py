@@ -59,7 +59,7 @@ def levels(actor: Actor) -> Select[tuple[int, str]]:
     return select(both.c.patient_id, both.c.level)
 
 
-def granted(actor: Actor) -> Sequence[Select[Any]]:
+def granted(actor: Actor) -> Sequence[Select[int, str]]:
     """Return two queries for (patient_id, level): for the actor's own patients, and for those currently shared.
 
     Queries for a few of very many patients restrict or limit each of them, instead of reading all as `levels` does.
@@ -70,7 +70,7 @@ def granted(actor: Actor) -> Sequence[Select[Any]]:
     return [query.where(query.selected_columns[0] == actor.only_patient) for query in found]
 
 
-def can_view(actor: Actor, patient_id: ColumnElement[int]) -> ColumnElement[bool]:
+def can_view(actor: Actor, patient_id: Any) -> ColumnElement[bool]:
     """Return the condition that the actor can see a row's patient, which is looked up for each row.
 
     For queries that find their rows without it; `patients_for` is for those that read the rows of all patients.

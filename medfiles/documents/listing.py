@@ -175,7 +175,8 @@ def page(
         query = query.where(here < last if list_query.order == "desc" else here > last)
     found = db.session.execute(query.limit(None if limit is None else limit + 1)).all()
     others = [(file, sort.value(file)) for file in also if _matches(file, list_query)]
-    rows = _merged([(row if columns else row[0], row.value) for row in found], others, list_query)
+    listed: list[Any] = [(row if columns else row[0], row.value) for row in found]
+    rows = _merged(listed, others, list_query)
     shown = rows[:limit]
     hits = None
     if counted or not cursor:

@@ -51,7 +51,7 @@ class Unmigrated(AdditionalDocuments):
         query = select(func.count(LabResultFile.id)).where(LabResultFile.lab_result_id == record_id, _unmigrated())
         return db.session.scalar(query) or 0
 
-    def record_ids(self, kind: str, record_ids: Collection[int | ColumnElement[int]]) -> Select[Any] | None:
+    def record_ids(self, kind: str, record_ids: Collection[int]) -> Select[Any] | None:
         if kind != KIND:
             return None
         return select(LabResultFile.lab_result_id).where(LabResultFile.lab_result_id.in_(record_ids), _unmigrated())

@@ -115,9 +115,8 @@ def _written(born: date | None = None) -> str:
 
 def _rows(actor: Actor, *which: ColumnElement[bool], by: Sequence[Any] = (), limit: int | None = None) -> Found:
     """Return the first of the patients that the actor can see and that meet the conditions, in the order `by`."""
-    parts = []
-    for query in permissions.granted(actor):
-        parts.append(select(query.where(*which).order_by(*by).limit(limit).subquery()))
+    granted = permissions.granted(actor)
+    parts = [select(part.where(*which).order_by(*by).limit(limit).subquery()) for part in granted]
     allowed = union_all(*parts).subquery()
     query = select(Patient, allowed.c.level).join(allowed, allowed.c.patient_id == Patient.id)
     rows = db.session.execute(query.order_by(*by).limit(limit))

@@ -454,7 +454,8 @@ def _of(record_type: RecordType, record_id: Any, which: ColumnElement[bool]) -> 
 
 def _is_at(deleted_at: Any) -> ColumnElement[bool]:
     """Return a condition for documents moved to the trash at this time; None stands for live documents."""
-    return EntityFile.deleted_at == deleted_at
+    condition: ColumnElement[bool] = EntityFile.deleted_at == deleted_at
+    return condition
 
 
 def _trashed_with(record_type: RecordType, record: RecordMixin) -> Sequence[EntityFile]:

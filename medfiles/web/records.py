@@ -128,7 +128,8 @@ def patient_trash(patient_id: int) -> ResponseReturnValue:
     context["records"] = [views.record_view(kind, record, view, count) for kind, record, count in deleted]
     context |= {"files": file_views(page.files, titled=True), "older": None}
     if page.next:
-        context["older"] = url_for(".patient_trash", patient_id=patient_id, **list_query.query(), cursor=page.next)
+        here: dict[str, Any] = {"patient_id": patient_id, **list_query.query()}
+        context["older"] = url_for(".patient_trash", **here, cursor=page.next)
     template = "records/_trash.html" if list_query.cursor and is_htmx() else "records/patient_trash.html"
     return fragment(template, **context)
 

@@ -179,15 +179,19 @@ def work() -> Iterator[list[int]]:
         done[0] += 1000
 
     def watch(connection: Any, *_: Any) -> None:
-        if db.engine.dialect.name == "sqlite":
-            connection.set_progress_handler(note, 1000)
+        connection.set_progress_handler(note, 1000)
 
-    db.engine.dispose()
+    if db.engine.dialect.name != "sqlite":
+        yield done
+        return
+    db.session.remove()
+    db.engine.dispose()  # so that the page's connection is a new one
     event.listen(db.engine, "checkout", watch)
     try:
         yield done
     finally:
         event.remove(db.engine, "checkout", watch)
+        db.session.remove()
         db.engine.dispose()
 
 
