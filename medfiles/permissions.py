@@ -1,10 +1,23 @@
 """Access control. Only a patient's owner and the accounts the patient is shared with can see the patient."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ScalarSelect, Select, and_, bindparam, case, exists, literal, or_, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    ScalarSelect,
+    Select,
+    and_,
+    bindparam,
+    case,
+    exists,
+    literal,
+    or_,
+    select,
+    union_all,
+)
 
 from medfiles.clock import SKEW, now
 from medfiles.database.session import db
@@ -42,9 +55,27 @@ class Actor:
 
 def levels(actor: Actor) -> Select[tuple[int, str]]:
     """Return a query for (patient_id, level) for every patient the actor can see, to join into other queries."""
-    both = union_all(*_granted(actor.user_id, now(), now() + SKEW)).subquery()
-    found = select(both.c.patient_id, both.c.level)
-    return found if actor.only_patient is None else found.where(both.c.patient_id == actor.only_patient)
+    both = union_all(*granted(actor)).subquery()
+    return select(both.c.patient_id, both.c.level)
+
+
+def granted(actor: Actor) -> Sequence[Select[int, str]]:
+    """Return two queries for (patient_id, level): for the actor's own patients, and for those currently shared.
+
+    Queries for a few of very many patients restrict or limit each of them, instead of reading all as `levels` does.
+    """
+    found = _granted(actor.user_id, now(), now() + SKEW)
+    if actor.only_patient is None:
+        return found
+    return [query.where(query.selected_columns[0] == actor.only_patient) for query in found]
+
+
+def can_view(actor: Actor, patient_id: Any) -> ColumnElement[bool]:
+    """Return the condition that the actor can see a row's patient, which is looked up for each row.
+
+    For queries that find their rows without it; `patients_for` is for those that read the rows of all patients.
+    """
+    return or_(*(query.where(query.selected_columns[0] == patient_id).exists() for query in granted(actor)))
 
 
 def _granted(user_id: Any, at: Any, latest: Any) -> tuple[Select[int, str], Select[int, str]]:

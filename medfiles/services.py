@@ -3,10 +3,10 @@
 import atexit
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from medfiles import config
 from medfiles.antivirus.clamd import Clamd
@@ -21,6 +21,8 @@ from medfiles.record_types.declared import RecordType, Registry
 from medfiles.record_types.overrides import with_overrides
 from medfiles.sandbox.pool import INSPECTION_LIMITS, ConcurrencyLimit, Sandbox
 from medfiles.storage import Storages, open_storages
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -54,6 +56,25 @@ class Readiness:
         return None
 
 
+@dataclass
+class Tally:
+    """A count of all documents. A large one takes seconds to make, so it is used again for `every` seconds."""
+
+    every: float = 60.0
+    large: int = 100_000  # documents
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _until: float = float("-inf")
+    _counted: Any = None
+
+    def get(self, count: Callable[[], tuple[T, int]]) -> T:
+        """Return what `count` found, now or shortly before; it also returns how many documents there are."""
+        with self._lock:
+            if time.monotonic() >= self._until:
+                self._counted, number = count()
+                self._until = time.monotonic() + self.every if number >= self.large else float("-inf")
+            return self._counted  # type: ignore[no-any-return]
+
+
 @dataclass(frozen=True)
 class Services:
     """The resources shared by all services, jobs and commands in this installation."""
@@ -72,6 +93,7 @@ class Services:
     idle: timedelta  # end a session after this time without requests
     longest: timedelta  # end a session after this time, even if active
     readiness: Readiness  # checks that documents can be stored
+    tally: Tally  # the documents as the status page counts them
 
     @property
     def renderer(self) -> Renderer:
@@ -110,4 +132,5 @@ def build(settings: Mapping[str, Any], record_types: Iterable[RecordType]) -> Se
         idle=timedelta(minutes=settings["MEDFILES_IDLE_MINUTES"]),
         longest=timedelta(hours=settings["MEDFILES_SESSION_HOURS"]),
         readiness=Readiness(),
+        tally=Tally(),
     )

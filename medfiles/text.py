@@ -30,6 +30,12 @@ def clean_text(text: str | None, limit: int, what: str) -> str | None:
     return text or None
 
 
+def split_extension(name: str) -> tuple[str, str]:
+    """Return a file name's stem and its extension, such as ".pdf"; or the whole name and "" if it has none."""
+    stem, _, extension = name.rpartition(".")
+    return (stem, f".{extension}") if stem and extension else (name, "")
+
+
 def initials(name: str) -> str:
     """Return the two letters that stand for a name: of its first and last word, or the first two of a single word.
 
@@ -55,6 +61,8 @@ def _letters(word: str) -> list[str]:
 
 def fold(text: str) -> str:
     """Return the form used for search, in which "März" and "MARZ" are equal."""
+    if text.isascii():
+        return text.lower()
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     return "".join(letter for letter in folded if not unicodedata.combining(letter))
 

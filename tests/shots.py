@@ -165,7 +165,8 @@ def picture_readme(studio: Studio) -> None:
 def shelf_of(person: Person) -> Shelf:
     """The demo family's own records in the parts the states ask for, two of them moved to the trash."""
     world, kind = person.world, person.world.kind("visit")
-    patient = max(world.records(person.email).patients(), key=lambda entry: entry.files).patient
+    family = [summary.patient for summary in world.records(person.email).patients()]
+    patient = max(family, key=lambda one: sum(world.documents(person.email).totals(one.id).values()))
     [insurance, *_] = world.records(person.email).list(patient.id, world.kind("insurance"))
     bare, gone, *_, visit = sorted(
         world.records(person.email).list(patient.id, kind), key=lambda one: documents_of(person, one)

@@ -1,6 +1,7 @@
 """Text people type, and how pages say dates, sizes and ages."""
 
 from datetime import UTC, date, datetime, timedelta
+from pathlib import PurePosixPath
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from medfiles.clock import now
 from medfiles.errors import Rejected
-from medfiles.text import SORT_KEY_LIMIT, UNWANTED, clean_text, fold, initials, sort_key
+from medfiles.text import SORT_KEY_LIMIT, UNWANTED, clean_text, fold, initials, sort_key, split_extension
 from medfiles.web import filters
 from tests.support.factories import World
 
@@ -28,6 +29,16 @@ def test_cleaned_text_fits_every_database_and_page(text: str) -> None:
 @given(st.text(alphabet=st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1))
 def test_plain_text_is_kept_as_it_was_written(text: str) -> None:
     assert clean_text(text, 10_000, "This") == (text.strip() or None)
+
+
+@given(st.text(alphabet=".ab ä", min_size=1).filter(lambda name: name.strip(".")))
+def test_a_name_is_split_into_stem_and_extension_as_paths_are(name: str) -> None:
+    assert split_extension(name) == (PurePosixPath(name).stem, PurePosixPath(name).suffix)
+
+
+@given(st.text())
+def test_plain_letters_are_folded_as_all_others(text: str) -> None:
+    assert fold(text + "A") == fold(text + "ä").removesuffix("a") + "a"
 
 
 def test_lines_are_kept_and_their_ends_made_one_kind() -> None:

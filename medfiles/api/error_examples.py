@@ -15,7 +15,7 @@ from medfiles.http.errors import ERRORS, Refusal, explained
 from medfiles.permissions import INVALID_TOKEN
 
 FORM = "The request is not valid. See “errors”."
-LIMIT = "“limit” must be a number from 1 to 200."
+LIMIT = "“limit” must be a number from 1 to 1,000."
 NO_FILE = "No file was selected. Select one or more files first."
 
 

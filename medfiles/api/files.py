@@ -1,7 +1,6 @@
 """Endpoints for single documents: list, upload, download, change, trash, restore, purge."""
 
 from typing import Any
-from urllib.parse import urlencode
 
 from flask import Response, request, url_for
 
@@ -17,15 +16,15 @@ from medfiles.api.schemas import (
     UploadHeaders,
     UploadQuery,
 )
-from medfiles.api.toolkit import blueprint, checked, form, operation, reply, sent, versions
+from medfiles.api.toolkit import MOST, blueprint, checked, form, operation, reply, reply_list, sent, versions
 from medfiles.http import parameters, request_body
 from medfiles.http.current import actor, documents
 from medfiles.http.rate_limits import UPLOADS, rate_limited
 from medfiles.http.responses import send_document
-from medfiles.http.views import file_views
+from medfiles.http.views import FILE_COLUMNS, file_rows, file_views
 from medfiles.record_types.declared import RecordType
 
-USUAL, MOST = 50, 200  # documents per page of a list: default and maximum
+USUAL = 50  # documents per page of a list, unless the request says otherwise
 
 
 @blueprint.get("/<kind:type>/<int:id>/files")
@@ -34,11 +33,8 @@ def files(type: RecordType, id: int) -> Response:
     """List a record's documents, page by page."""
     list_query = parameters.list_query(request.args, type, trashed=parameters.flag(request.args, "trashed"))
     limit = parameters.number(request.args, "limit", USUAL, 1, MOST)
-    page = documents().list(type, id, list_query, limit, counted=True)
-    headers = {"X-Total-Count": str(page.hits)}
-    if page.next:
-        headers["Link"] = f'<{request.path}?{urlencode({**request.args, "cursor": page.next})}>; rel="next"'
-    return reply(Files([shown(file) for file in file_views(page.files, you=actor().email)]), headers=headers)
+    page = documents().list(type, id, list_query, limit, counted=True, columns=FILE_COLUMNS)
+    return reply_list(file_rows(page.files), page.next, page.hits)
 
 
 @blueprint.post("/<kind:type>/<int:id>/files")

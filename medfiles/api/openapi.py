@@ -13,7 +13,7 @@ from werkzeug.routing import Rule
 
 from medfiles.api.error_examples import EXAMPLES
 from medfiles.api.problem_details import MEDIA_TYPE
-from medfiles.api.schemas import CacheHeaders, File, Files, Patient, Problem, UploadForm
+from medfiles.api.schemas import CacheHeaders, File, Files, Patient, Patients, Problem, UploadForm
 from medfiles.api.toolkit import Model, Operation, blueprint, models
 from medfiles.http.current import services
 from medfiles.http.errors import TITLES
@@ -44,6 +44,7 @@ PATH_PARAMETERS = {  # description and example
 RETRY_AFTER = {"Retry-After": "Seconds to wait"}
 HEADERS: Mapping[Any, Mapping[str, str]] = {  # response headers, by content or status
     **dict.fromkeys((File, Patient, "Record"), {"ETag": "For `If-Match` in a later change"}),
+    Patients: {"Link": 'The next page: `<…>; rel="next"`'},
     Files: {"Link": 'The next page: `<…>; rel="next"`', "X-Total-Count": "Number of matches on all pages"},
     "*/*": {
         "ETag": "The SHA-256 of the document",

@@ -5,11 +5,14 @@ from typing import Any
 from flask import Response, request, url_for
 
 from medfiles.api.schemas import EditHeaders, Patient, Patients, PatientsQuery
-from medfiles.api.toolkit import blueprint, models, operation, reply, sent, versions
-from medfiles.http import parameters, views
+from medfiles.api.toolkit import MOST, blueprint, models, operation, reply, reply_list, sent, versions
+from medfiles.http import parameters
 from medfiles.http.current import records
 from medfiles.permissions import Action
 from medfiles.record_types.edits import version_of
+from medfiles.records.people import read_cursor
+
+FIELDS = tuple(Patient.model_fields)
 
 
 @blueprint.get("/patients")
@@ -17,9 +20,10 @@ from medfiles.record_types.edits import version_of
 def patients() -> Response:
     """List the patients you can view, by name."""
     if parameters.flag(request.args, "trashed"):
-        return reply(Patients([_shown(one, Action.OWN) for one in records().trashed_patients()]))
-    found = records().patients()
-    return reply(Patients([_shown(entry.patient, entry.level) for entry in found]))
+        return reply_list([_values(one, Action.OWN) for one in records().trashed_patients()])
+    limit, cursor = parameters.number(request.args, "limit", MOST, 1, MOST), request.args.get("cursor")
+    found, more = records().patient_page(read_cursor(cursor) if cursor else None, limit)
+    return reply_list([_values(entry.patient, entry.level) for entry in found], more)
 
 
 @blueprint.post("/patients")
@@ -66,4 +70,8 @@ def _answer(patient: Any, level: Action, status: int = 200, headers: dict[str, s
 
 
 def _shown(patient: Any, level: Action) -> Patient:
-    return Patient.model_validate(views.patient_view(patient, level))
+    return Patient.model_validate(_values(patient, level))
+
+
+def _values(patient: Any, level: Action) -> dict[str, Any]:
+    return {name: level.value if name == "access" else getattr(patient, name) for name in FIELDS}

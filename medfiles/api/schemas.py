@@ -129,13 +129,13 @@ class File(_FileDetails):  # type: ignore[misc]
     updated_at: datetime = doc(None, TIME)
     deleted_at: datetime | None = doc("When it was moved to the trash", None)
     uploaded_by: str | None = doc("The account's email; null if the account no longer exists", "maria@sample.example")
-    preview: bool = doc("Whether medfiles can preview it", True)
     pages: int | None = doc("null when unknown", 2)
     scan: Literal["waiting", "infected"] | None = doc(
         "“waiting”: not scanned for malware yet, and only its uploader can open it; “infected”: malware was found, and "
         "it cannot be opened",
         None,
     )
+    preview: bool = doc("Whether medfiles can preview it", True)
 
 
 class TextPreview(Out):
@@ -230,6 +230,8 @@ class Patient(Out):
 
 class PatientsQuery(Parameters):
     trashed: Literal["0", "1"] = optional("1: your own patients in the trash instead, the last deleted first", "0")
+    cursor: str = optional("Where the page starts: from the `Link` of the previous page", max_length=CURSOR_LIMIT)
+    limit: int = doc("Patients per page", 1000, default=1000, ge=1, le=1000)
 
 
 class NewShare(In):
@@ -286,7 +288,7 @@ class FilesQuery(_FilterQuery):  # type: ignore[misc]
     order: Literal["", "asc", "desc"] = optional("Default: newest, largest or A first", "asc")
     cursor: str = optional("Where the page starts: from the `Link` of the previous page", max_length=CURSOR_LIMIT)
     trashed: Literal["0", "1"] = optional("1: documents in the trash instead; requires edit access", "0")
-    limit: int = doc("Documents per page", 50, default=50, ge=1, le=200)
+    limit: int = doc("Documents per page", 50, default=50, ge=1, le=1000)
 
 
 UploadQuery: type[BaseModel] = create_model(

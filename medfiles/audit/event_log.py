@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, delete, func, insert, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, func, insert, or_, select
 from sqlalchemy.orm import contains_eager
 
-from medfiles.clock import is_within
+from medfiles.clock import SKEW, is_within, now
 from medfiles.database.session import db, end_read, transaction
 from medfiles.database.sqlite import ASYNCHRONOUS
 from medfiles.models import AuditEvent, AuditPrivate, EntityFile, User
@@ -190,8 +191,7 @@ def record_read(actor: Actor, action: str, target: AuditTarget) -> None:
 
 def _write_reads(reads: Sequence[Read]) -> None:
     unique = {_key(action, target): (actor, action, target) for actor, action, target in reads}
-    actor = reads[0][0]
-    known = {tuple(row) for row in db.session.execute(_same_reads(actor, unique.values()))}
+    known = _known_reads(reads[0][0], list(unique))
     end_read()
     fresh: list[tuple[Actor, str, AuditTarget, Mapping[str, Any]]] = [
         (*read, {}) for key, read in unique.items() if key not in known
@@ -201,41 +201,60 @@ def _write_reads(reads: Sequence[Read]) -> None:
             _insert(fresh)
 
 
-def _key(action: str, target: AuditTarget) -> tuple[str, int | None, str | None, int | None, int | None]:
+ReadKey = tuple[str, int | None, str | None, int | None, int | None]
+KEY = ("action", "patient_id", "entity_type", "entity_id", "file_id")
+
+
+def _key(action: str, target: AuditTarget) -> ReadKey:
     """Return the key that is the same for repeated reads. A document's key omits its record, which it implies."""
     if target.file_id is not None:
         return action, target.patient_id, None, None, target.file_id
     return action, target.patient_id, target.entity_type, target.entity_id, None
 
 
-def _same_reads(actor: Actor, reads: Iterable[Read]) -> Select[Any]:
-    """Return a query for the keys of the reads that were already recorded within the last minute."""
-    of_record = AuditEvent.file_id.is_(None)
-    entity_type = case((of_record, AuditEvent.entity_type))
-    entity_id = case((of_record, AuditEvent.entity_id))
-    return select(AuditEvent.action, AuditEvent.patient_id, entity_type, entity_id, AuditEvent.file_id).where(
-        is_within(AuditEvent.at, READ_ONCE_WITHIN),
-        *_by(actor),
-        DONE,
-        or_(*(_is_same(action, target) for _, action, target in reads)),
+def _known_reads(actor: Actor, keys: Sequence[ReadKey]) -> set[ReadKey]:
+    """Return which of these reads were already recorded within the last minute."""
+    start, end = now() - READ_ONCE_WITHIN, now() + SKEW
+    values: dict[str, Any] = {"actor_id": actor.user_id, "token_id": actor.token_id, "start": start, "end": end}
+    for number, key in enumerate(keys):
+        values |= {f"{name}_{number}": value for name, value in zip(KEY, key, strict=True)}
+    shape = tuple(tuple(value is not None for value in key) for key in keys)
+    rows = db.session.execute(_same_reads(actor.token_id is not None, shape), values)
+    return {_key(row.action, AuditTarget(*row[1:])) for row in rows}
+
+
+@lru_cache(256)
+def _same_reads(by_token: bool, shape: tuple[tuple[bool, ...], ...]) -> Select[Any]:
+    """Return the query for events with the given keys. Executed in every request, so it is built once for each shape.
+
+    shape  for each key, which of its values are not None
+    """
+    column = AuditEvent.__table__.c
+
+    def same(number: int, given: tuple[bool, ...]) -> ColumnElement[bool]:
+        of_document = given[-1]
+        compared = [name for name in KEY if not of_document or name not in ("entity_type", "entity_id")]
+        known = dict(zip(KEY, given, strict=True))
+        return and_(
+            *(
+                column[name] == bindparam(f"{name}_{number}") if known[name] else column[name].is_(None)
+                for name in compared
+            )
+        )
+
+    return select(*(column[name] for name in KEY)).where(
+        column.at >= bindparam("start"),
+        column.at <= bindparam("end"),
+        column.actor_id == bindparam("actor_id"),
+        column.token_id == bindparam("token_id") if by_token else column.token_id.is_(None),
+        column.outcome == "done",
+        or_(*(same(number, given) for number, given in enumerate(shape))),
     )
 
 
 def _by(actor: Actor) -> tuple[ColumnElement[bool], ...]:
     """Return conditions for the actor's events. Reads by a token are separate from reads by its owner."""
     return AuditEvent.actor_id == actor.user_id, AuditEvent.token_id.is_not_distinct_from(actor.token_id)
-
-
-def _is_same(action: str, target: AuditTarget) -> ColumnElement[bool]:
-    same = [AuditEvent.action == action, AuditEvent.patient_id == target.patient_id]
-    if target.file_id is not None:
-        return and_(*same, AuditEvent.file_id == target.file_id)
-    return and_(
-        *same,
-        AuditEvent.file_id.is_(None),
-        AuditEvent.entity_type.is_not_distinct_from(target.entity_type),
-        AuditEvent.entity_id.is_not_distinct_from(target.entity_id),
-    )
 
 
 def record_reads(actor: Actor, action: str, files: Sequence[EntityFile]) -> None:

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
-from sqlalchemy import Select, func, not_, select, union_all
+from sqlalchemy import Select, func, not_, select
 
 from medfiles import permissions
 from medfiles.antivirus.policy import INFECTED, require_readable
@@ -24,7 +25,8 @@ from medfiles.record_types.declared import RecordType
 from medfiles.record_types.edits import changes_of, require_version
 from medfiles.storage import digest, journal
 
-NEWEST = ListQuery()
+NEWEST, TRASH = ListQuery(), ListQuery(trashed=True)
+AMONG = 1000  # newest documents of the installation, among which an actor's are looked for first
 FIRST_TO_TRASH = N_("Only documents in the trash can be deleted permanently. Move this document to trash first.")
 
 
@@ -46,14 +48,18 @@ class DocumentService(UploadService):
         limit: int | None = None,
         *,
         counted: bool = False,
+        columns: Sequence[Any] = (),
     ) -> listing.Page:
-        """Return a page of a record's documents, newest first by default. Viewers cannot list the trash."""
+        """Return a page of a record's documents, newest first by default. Viewers cannot list the trash.
+
+        `counted` and `columns` have the same meaning as in `listing.page`.
+        """
         with self.reading("list", entity_type=record_type.name, entity_id=record_id) as target:
             action = Action.EDIT if list_query.trashed else Action.VIEW
             record = self.authorized_record(record_type, record_id, action, target)
             also = self.registry.additional.of_record(record_type.name, record)
             where = listing.of_record(record_type, record_id)
-            return listing.page(where, list_query, limit, counted=counted, also=also)
+            return listing.page(where, list_query, limit, counted=counted, columns=columns, also=also)
 
     def of_patient(self, patient_id: int, list_query: ListQuery = NEWEST, limit: int | None = None) -> listing.Page:
         """Return a page of the documents of all records of a patient, by default the newest first."""
@@ -104,21 +110,14 @@ class DocumentService(UploadService):
 
     def badges(self, record_type: RecordType, record_ids: Collection[int]) -> Mapping[int, tuple[str, int]]:
         """Return each record's title and document count, in one query. Omit records the actor cannot see."""
-        model, allowed = record_type.model, permissions.patients_for(self.actor)
-        title = getattr(model, record_type.title_field)
-        documents = select(EntityFile.entity_id.label("record_id")).where(
-            EntityFile.entity_type == record_type.name,
-            EntityFile.entity_id.in_(record_ids),
-            EntityFile.deleted_at.is_(None),
-        )
-        others = self.registry.additional.record_ids(record_type.name, record_ids)
-        every = (documents if others is None else union_all(documents, others)).subquery()
-        query = (
-            select(model.id, title, func.count(every.c.record_id))
-            .outerjoin(every, every.c.record_id == model.id)
-            .where(model.id.in_(record_ids), model.deleted_at.is_(None), model.patient_id.in_(allowed))
-            .group_by(model.id, title)
-        )
+        model, allowed = record_type.model, permissions.can_view(self.actor, record_type.model.patient_id)
+        live = EntityFile.entity_type == record_type.name, EntityFile.deleted_at.is_(None)
+        number: Any = select(func.count(EntityFile.id)).where(EntityFile.entity_id == model.id, *live).scalar_subquery()
+        others = self.registry.additional.record_ids(record_type.name, [model.id])
+        if others is not None:
+            number += others.with_only_columns(func.count()).scalar_subquery()
+        query = select(model.id, getattr(model, record_type.title_field), number)
+        query = query.where(model.id.in_(record_ids), model.deleted_at.is_(None), allowed)
         return {record_id: (str(title), count) for record_id, title, count in db.session.execute(query)}
 
     def totals(self, patient_id: int) -> Mapping[str, int]:
@@ -133,27 +132,41 @@ class DocumentService(UploadService):
         return totals
 
     def recent(self, patient_id: int | None = None, limit: int = 8) -> Sequence[EntityFile]:
-        """Return the newest documents for one patient, or for all patients the actor can see."""
-        query = self._live().order_by(EntityFile.uploaded_at.desc(), EntityFile.id.desc()).limit(limit)
+        """Return the newest documents for one patient, or for all patients the actor can see.
+
+        They are first looked for among the newest of the installation, because sorting all documents of thousands of
+        patients takes seconds.
+        """
+        newest = EntityFile.uploaded_at.desc(), EntityFile.id.desc()
         if patient_id is not None:
-            query = query.where(EntityFile.patient_id == patient_id)
-        return db.session.scalars(query).all()
+            query = self._live().where(EntityFile.patient_id == patient_id)
+            return db.session.scalars(query.order_by(*newest).limit(limit)).all()
+        latest = select(EntityFile.id, EntityFile.patient_id).where(EntityFile.deleted_at.is_(None))
+        among = latest.order_by(*newest).limit(AMONG).subquery()
+        mine = select(among.c.id).where(permissions.can_view(self.actor, among.c.patient_id))
+        query = select(EntityFile).where(EntityFile.id.in_(mine)).order_by(*newest)
+        found = db.session.scalars(query.limit(limit)).all()
+        if len(found) == limit:
+            return found
+        every = EntityFile.patient_id.in_(permissions.patients_for(self.actor))
+        query = select(EntityFile).where(every, EntityFile.deleted_at.is_(None))
+        return db.session.scalars(query.order_by(*newest).limit(limit)).all()
 
     def quarantined(self, patient_id: int) -> Sequence[EntityFile]:
         """Return a patient's live documents in which a scan found malware."""
         query = self._live().where(EntityFile.patient_id == patient_id, EntityFile.scan == INFECTED)
         return db.session.scalars(query.order_by(EntityFile.id)).all()
 
-    def trashed(self, patient_id: int) -> Sequence[EntityFile]:
-        """Return a patient's trashed documents, most recently deleted first, except those of trashed records."""
+    def trashed(self, patient_id: int, list_query: ListQuery = TRASH, limit: int | None = None) -> listing.Page:
+        """Return a page of a patient's trashed documents, last deleted first, except those of trashed records."""
         with self.reading("list-trash", patient_id=patient_id) as target:
             self.authorized_patient(patient_id, Action.EDIT, target)
-            query = select(EntityFile).where(EntityFile.patient_id == patient_id, EntityFile.deleted_at.is_not(None))
+            where = [*listing.of_patient(patient_id)]
             for record_type in self.registry:
                 model, of_type = record_type.model, EntityFile.entity_type == record_type.name
                 gone = select(model.id).where(model.patient_id == patient_id, model.deleted_at.is_not(None))
-                query = query.where(not_(of_type & EntityFile.entity_id.in_(gone)))
-            return db.session.scalars(query.order_by(EntityFile.deleted_at.desc(), EntityFile.id)).all()
+                where.append(not_(of_type & EntityFile.entity_id.in_(gone)))
+            return listing.page(tuple(where), list_query, limit)
 
     def get(self, file_id: int) -> EntityFile:
         """Return a document without logging a view, for callers that log their own event or show a row again."""
@@ -258,8 +271,8 @@ class DocumentService(UploadService):
 
     def _live(self) -> Select[EntityFile]:
         """Return a query for the live documents that the actor can see."""
-        allowed = permissions.patients_for(self.actor)
-        return select(EntityFile).where(EntityFile.patient_id.in_(allowed), EntityFile.deleted_at.is_(None))
+        allowed = permissions.can_view(self.actor, EntityFile.patient_id)
+        return select(EntityFile).where(allowed, EntityFile.deleted_at.is_(None))
 
     def _unless_moved(self, file: EntityFile, change: Callable[[Sequence[EntityFile]], None]) -> None:
         """Change a document. Retry if only its bytes were moved in the meantime, as a job does after a restore."""

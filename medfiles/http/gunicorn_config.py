@@ -4,10 +4,12 @@ Run with `gunicorn -c python:medfiles.http.gunicorn_config "medfiles.app:create_
 """
 
 import errno
+import gc
 import os
 import signal
 import socket
 import sys
+import threading
 import traceback
 from pathlib import Path
 from typing import Any
@@ -52,6 +54,7 @@ def on_starting(server: Any) -> None:
         _require_port()
         logging.configure(settings["MEDFILES_LOG_FORMAT"])
         check_sandbox(Sandbox(), settings["MEDFILES_SANDBOX"] == "require")
+        _load_app(server.app)
     except SettingError as error:
         sys.exit(f"Error: {error}")
 
@@ -71,6 +74,19 @@ def _require_database() -> None:
         os._exit(0)
     if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
         sys.exit(1)
+
+
+def _load_app(application: Any) -> None:
+    """Load the app once, so that the workers start at once and share its memory.
+
+    It must not open a database connection, use an object store or keep a thread: none of these survives a fork.
+    """
+    application.wsgi()
+    for thread in threading.enumerate():  # in-memory rate limits start a timer of some milliseconds
+        if thread is not threading.main_thread():
+            thread.join(1)
+    gc.collect()
+    gc.freeze()  # what was loaded stays: looking through it again takes a tenth of a long page's time
 
 
 def _require_port() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import islice
-from pathlib import PurePosixPath
+from operator import attrgetter
 from typing import Any
 
 from medfiles.accounts import service as accounts
@@ -16,6 +16,7 @@ from medfiles.documents.service import RecordTotals
 from medfiles.http.current import actor, records, services
 from medfiles.i18n import N_, gettext, ngettext
 from medfiles.models import EntityFile, Patient, RecordMixin
+from medfiles.models.documents import FIRST_FILE_ID
 from medfiles.permissions import Action
 from medfiles.record_types.additional import Mark
 from medfiles.record_types.declared import RecordType
@@ -26,13 +27,19 @@ from medfiles.record_types.media_types import WITH_THUMBNAIL, group_of
 from medfiles.records.sharing import Grant, is_over
 from medfiles.records.timeline import Entry
 from medfiles.sandbox.render.spec import THUMBNAIL, Window, recipe
-from medfiles.text import initials
+from medfiles.text import initials, split_extension
 
 MOST_TOLD, MOST_LISTED = 3, 20  # most refused documents named in a header, and on a page
 UNCHANGED = (  # document attributes that the view copies
     *("id", "entity_type", "entity_id", "file_name", "file_type", "file_size", "sha256", "pages"),
     *("original_name", "renamed_from", "uploaded_at", "created_at", "updated_at", "deleted_at"),
 )
+ROW = (  # document attributes that the API lists, in its order
+    *("id", "entity_type", "entity_id", "file_name", "original_name", "renamed_from", "file_type", "file_size"),
+    *("sha256", *(field.name for field in DOCUMENT_FIELDS if field.name not in UNCHANGED)),
+    *("uploaded_at", "created_at", "updated_at", "deleted_at", "uploaded_by", "pages", "scan"),
+)
+FILE_COLUMNS = [getattr(EntityFile, name) for name in ROW]
 
 
 @dataclass(frozen=True)
@@ -82,11 +89,16 @@ class RecordView:
     date: date | None
     subtitle: str | None  # where or by whom: "Orthopaedics clinic"
     tags: tuple[str, ...]  # short words shown as chips: status, visit type
-    facts: tuple[Fact, ...]
     file_count: int | None  # None if it is not shown
     deleted_at: datetime | None
     can_edit: bool
     values: dict[str, Any] = field(default_factory=dict)  # the raw fields, for forms and JSON
+
+    @property
+    def facts(self) -> Sequence[Fact]:
+        """The fields that are shown as labeled values."""
+        fields = self.type.fields
+        return [fact for field in fields for fact in _facts(self.type, field, self.values[field.name], self.date)]
 
 
 @dataclass(frozen=True)
@@ -112,7 +124,6 @@ class FileView:
     uploaded_by: str | None  # "you", or an e-mail address
     created_at: datetime
     updated_at: datetime
-    version: str  # differs after every change
     deleted_at: datetime | None
     days_left: int | None  # in the trash: days until permanent deletion
     pages: int | None
@@ -121,6 +132,11 @@ class FileView:
     signature: str | None = None  # name of the malware found
     held: bool = False  # whether its scan state keeps this reader from opening it
     additional: Mark | None = None  # set for an additional document, which can only be downloaded
+
+    @property
+    def version(self) -> str:
+        """Differs after every change."""
+        return version_of(self)
 
     @property
     def description(self) -> str | None:
@@ -271,9 +287,6 @@ def record_view(
         date=dated,
         subtitle=next(filter(None, shown), None),
         tags=tuple(str(values[name]) for name in record_type.tag_fields if values[name]),
-        facts=tuple(
-            fact for field in record_type.fields for fact in _facts(record_type, field, values[field.name], dated)
-        ),
         file_count=file_count,
         deleted_at=record.deleted_at,
         can_edit=patient.can_edit,
@@ -352,12 +365,11 @@ def file_views(
 ) -> list[FileView]:
     """Return views for the current reader; `titled` adds record titles, `people` the patients."""
     reader, registry = actor(), services().registry
-    others = {file.uploaded_by for file in files if file.uploaded_by} - {reader.user_id}
-    emails = {**(accounts.emails(others) if others else {}), reader.user_id: gettext(you)}
+    emails = _senders(files, gettext(you))
     titles = records().titles(files) if titled else {}
 
     def view(file: EntityFile) -> FileView:
-        record_type, name = registry[file.entity_type], PurePosixPath(file.file_name)
+        record_type, (stem, suffix) = registry[file.entity_type], split_extension(file.file_name)
         additional = registry.additional.mark if file.is_additional else None
         held = not additional and is_blocked(file, reader.user_id)
         days = services().trash_days
@@ -367,13 +379,12 @@ def file_views(
             type=record_type,
             record_title=titles.get((file.entity_type, file.entity_id)),
             patient=(people or {}).get(file.patient_id),
-            stem=name.stem,
-            label=name.suffix[1:].upper() or gettext("FILE"),
+            stem=stem,
+            label=suffix[1:].upper() or gettext("FILE"),
             kind=group_of(file.file_type),
             details={field.name: getattr(file, field.name) for field in DOCUMENT_FIELDS},
             category_label=record_type.category_label(file.category) if file.category else None,
             uploaded_by=emails.get(file.uploaded_by or 0),
-            version=version_of(file),
             days_left=None if left is None else min(max(0, math.ceil(left / timedelta(days=1))), days),
             preview="preview" in record_type.operations and not (additional or held),
             scan=file.scan if file.scan in (WAITING, INFECTED) else None,
@@ -383,3 +394,28 @@ def file_views(
         )
 
     return [view(file) for file in files]
+
+
+def file_rows(files: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return documents, or rows of FILE_COLUMNS, as the API lists them: a list of thousands needs no views."""
+    reader, registry = actor(), services().registry
+    emails, values = _senders(files, reader.email), attrgetter(*ROW)
+    with_preview = {each.name for each in registry if "preview" in each.operations}
+
+    def row(file: Any) -> dict[str, Any]:
+        listed = dict(zip(ROW, values(file) if isinstance(file, EntityFile) else file, strict=False))
+        is_additional, sender, scan = listed["id"] < FIRST_FILE_ID, listed["uploaded_by"], listed["scan"]
+        held = scan is not None and not is_additional and is_blocked(file, reader.user_id)
+        listed["uploaded_by"] = emails.get(sender or 0)
+        listed["scan"] = scan if scan in (WAITING, INFECTED) else None
+        listed["preview"] = listed["entity_type"] in with_preview and not (is_additional or held)
+        return listed
+
+    return [row(file) for file in files]
+
+
+def _senders(files: Sequence[Any], reader_is: str) -> dict[int, str]:
+    """Return the addresses of the accounts that uploaded the documents; the reader is named as given."""
+    own = actor().user_id
+    others = {file.uploaded_by for file in files if file.uploaded_by} - {own}
+    return {**(accounts.emails(others) if others else {}), own: reader_is}

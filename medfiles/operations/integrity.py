@@ -7,11 +7,11 @@ checked.
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, exists, func, not_, or_, select, update
+from sqlalchemy import delete, exists, func, insert, not_, or_, select, update
 
 from medfiles.clock import is_since, now
 from medfiles.database.session import count, db, read, transaction
@@ -24,6 +24,7 @@ BATCH, READ_AT_ONCE = 500, 50
 VERIFY, DEEP = "verify", "verify-deep"  # names of runs
 SEEN = "CREATE TABLE seen (storage TEXT, key TEXT, size INTEGER, named INTEGER DEFAULT 0, PRIMARY KEY (storage, key))"
 NAMED = "UPDATE seen SET named = 1 WHERE storage = ? AND key = ?"
+DOCUMENT = (EntityFile.id, EntityFile.storage, EntityFile.file_path, EntityFile.file_size)
 KINDS = {
     "missing": "the document's object is missing",
     "wrong-size": "the size of the object has changed",
@@ -80,7 +81,7 @@ def verify(storages: Storages, *, quarantine: bool = False, report: Report = lam
             seen.execute("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, 0)", (storage.name, listed.key, listed.size))
             result.objects += 1
     for files in _documents():
-        result.findings += [found for file in files if (found := _compare(storages, seen, *file))]
+        result.findings += _check_again(storages, [file for file in files if not _is_listed(seen, *file)])
         result.documents += len(files)
         report(result.documents)
     for model in (Rendition, StorageJournal):
@@ -167,22 +168,48 @@ def count_findings() -> Mapping[str, int]:
 
 def _documents() -> Iterator[Sequence[Any]]:
     """Yield batches of (id, storage, key, size) for all documents, including those in the trash."""
-    after, columns = 0, (EntityFile.id, EntityFile.storage, EntityFile.file_path, EntityFile.file_size)
-    while files := read(select(*columns).where(EntityFile.id > after).order_by(columns[0]).limit(BATCH)):
+    after, query = 0, select(*DOCUMENT).order_by(EntityFile.id).limit(BATCH)
+    while files := read(query.where(EntityFile.id > after)):
         yield files
         after = files[-1][0]
 
 
-def _compare(
-    storages: Storages, seen: sqlite3.Connection, file_id: int, storage: str, key: str, size: int
-) -> Finding | None:
+def _is_listed(seen: sqlite3.Connection, _: int, storage: str, key: str, size: int) -> bool:
+    """Return whether the object was listed with this size, and mark it as named."""
     found = seen.execute("SELECT size FROM seen WHERE storage = ? AND key = ?", (storage, key)).fetchone()
     seen.execute(NAMED, (storage, key))
-    return None if found and found[0] == size else _check(storages, file_id)[0]
+    return bool(found) and found[0] == size
 
 
-def _check(storages: Storages, file_id: int, *, deep: bool = False) -> tuple[Finding | None, int]:
-    """Check a document; return the finding, if any, and the number of bytes read.
+def _check_again(storages: Storages, files: Sequence[Any]) -> list[Finding]:
+    """Look for the objects of documents that do not fit the listing; return what is wrong.
+
+    files  rows of `_documents`; one that has changed in the meantime is checked again as it is then
+    """
+    found, left = list[Finding](), {file.id: file for file in files}
+    while wrong := {row.id: kind for row in left.values() if (kind := _problem(storages, row))}:
+        now_there = {row.id: row for row in read(select(*DOCUMENT).where(EntityFile.id.in_(wrong)))}
+        for file_id, kind in wrong.items():
+            if now_there.get(file_id) == left[file_id]:
+                _, storage, key, _ = now_there.pop(file_id)
+                found.append(Finding(kind, storage, key, file_id))
+        left = now_there
+    return found
+
+
+def _problem(storages: Storages, row: Any) -> str | None:
+    """Return what is wrong with a document's object, as far as one sees without reading it."""
+    _, storage, key, size = row
+    try:
+        return "wrong-size" if storages[storage].stat(key).size != size else None
+    except BlobMissing:
+        return "missing"
+    except (StorageError, OSError):
+        return "unreadable"
+
+
+def _read_document(storages: Storages, file_id: int) -> tuple[Finding | None, int]:
+    """Read a document; return the finding, if any, and the number of bytes read.
 
     Starts over if the row has changed during the check.
     """
@@ -192,11 +219,8 @@ def _check(storages: Storages, file_id: int, *, deep: bool = False) -> tuple[Fin
         [(storage, key, size, sha256)] = row
         kind, done = None, 0
         try:
-            if deep:
-                found, done = digest(storages[storage].open(key))
-                kind = "wrong-size" if done != size else "altered" if found != sha256 else None
-            elif storages[storage].stat(key).size != size:
-                kind = "wrong-size"
+            found, done = digest(storages[storage].open(key))
+            kind = "wrong-size" if done != size else "altered" if found != sha256 else None
         except BlobMissing:
             kind = "missing"
         except (StorageError, OSError):
@@ -244,7 +268,7 @@ def _read_all(
     """Read these documents. The new findings replace all earlier ones about them."""
     found = []
     for file_id in ids:
-        finding, size = _check(storages, file_id, deep=True)
+        finding, size = _read_document(storages, file_id)
         found += [finding] if finding else []
         result.read += 1
         result.bytes += size
@@ -280,13 +304,16 @@ def _store_findings(found: Sequence[Finding], began: datetime) -> None:
 
 
 def _store_finding(found: Sequence[Finding]) -> None:
-    for one in found:
-        same = (FixityFinding.storage == one.storage, FixityFinding.key == one.key, FixityFinding.kind == one.kind)
-        row = db.session.scalar(select(FixityFinding).where(*same))
-        if row:
-            row.last_seen = now()
-        else:
-            db.session.add(FixityFinding(kind=one.kind, storage=one.storage, key=one.key, file_id=one.file_id))
+    """Store these findings in the open transaction; those known before are only seen again."""
+    row = (FixityFinding.storage, FixityFinding.key, FixityFinding.kind, FixityFinding.id)
+    same = select(*row).where(FixityFinding.key.in_([one.key for one in found]))
+    known = {(storage, key, kind): number for storage, key, kind, number in db.session.execute(same)}
+    seen = [known[place] for one in found if (place := (one.storage, one.key, one.kind)) in known]
+    new = [asdict(one) for one in found if (one.storage, one.key, one.kind) not in known]
+    if seen:
+        db.session.execute(update(FixityFinding).where(FixityFinding.id.in_(seen)).values(last_seen=now()))
+    if new:
+        db.session.execute(insert(FixityFinding), new)
 
 
 def _record_run(name: str, result: VerifyResult) -> None:

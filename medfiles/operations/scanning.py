@@ -82,7 +82,12 @@ def count_due(*, rescan: bool = False) -> int:
     return count(EntityFile.id, *([] if rescan else [or_(IS_WAITING, IS_UNSCANNED)]))
 
 
-def status(scanner: Clamd | None) -> ScannerStatus:
+def count_unscanned() -> int:
+    """Count the documents that were stored while no scanner was configured."""
+    return count(EntityFile.id, IS_UNSCANNED)
+
+
+def status(scanner: Clamd | None, unscanned: int) -> ScannerStatus:
     rows = db.session.execute(
         select(EntityFile.id, EntityFile.scan_words, EntityFile.scanned_at).where(EntityFile.scan == INFECTED)
     )
@@ -90,7 +95,7 @@ def status(scanner: Clamd | None) -> ScannerStatus:
         configured=scanner is not None,
         version=scanner.version() if scanner else None,
         waiting=count(EntityFile.id, IS_WAITING),
-        unseen=count(EntityFile.id, IS_UNSCANNED),
+        unseen=unscanned,
         quarantined=tuple(QuarantinedFile(number, words or "", at) for number, words, at in rows),
     )
 

@@ -100,14 +100,9 @@ class StatusService(Service):
 def measure(services: Services) -> Status:
     query = select(func.count(Rendition.key), func.sum(Rendition.size), func.count(Rendition.failure))
     pictures, size, failed = db.session.execute(query).one()
-    is_live = and_(EntityFile.deleted_at.is_(None), Patient.deleted_at.is_(None))
-    live, bytes_ = case((is_live, 1), else_=0), EntityFile.file_size
-    figures = [func.sum(one) for one in (live, live * bytes_, 1 - live, (1 - live) * bytes_)]
-    by_type = select(EntityFile.entity_type, *figures).join(Patient, Patient.id == EntityFile.patient_id)
-    by_type = by_type.group_by(EntityFile.entity_type)
     trash = (select(func.min(one.deleted_at)).where(one.deleted_at.is_not(None)) for one in (EntityFile, Patient))
     oldest = select(*(query.scalar_subquery() for query in trash))
-    found = {kind: DocumentCounts(*map(int, values)) for kind, *values in db.session.execute(by_type)}
+    found, unscanned = services.tally.get(_count_documents)
     return Status(
         at=now(),
         kinds={one.name: found.get(one.name, DocumentCounts()) for one in services.registry.every},
@@ -129,11 +124,23 @@ def measure(services: Services) -> Status:
         findings=integrity.count_findings(),
         runs={name: last_runs.last(name) for name in (integrity.VERIFY, integrity.DEEP, backup.RUN, chain.VERIFY)},
         audit=chain.status(),
-        scanner=scanning.status(services.scanner),
+        scanner=scanning.status(services.scanner, unscanned),
         jobs=jobs.status(),
         clock_jump=clock_jumps.status(),
         sandbox=services.sandbox.layers(),
     )
+
+
+def _count_documents() -> tuple[tuple[Mapping[str, DocumentCounts], int], int]:
+    """Count documents by record type, and those never scanned. Also return the number of all documents."""
+    is_live = and_(EntityFile.deleted_at.is_(None), Patient.deleted_at.is_(None))
+    live, bytes_ = case((is_live, 1), else_=0), EntityFile.file_size
+    figures = [func.sum(one) for one in (live, live * bytes_, 1 - live, (1 - live) * bytes_)]
+    by_type = select(EntityFile.entity_type, *figures).join(Patient, Patient.id == EntityFile.patient_id)
+    rows = db.session.execute(by_type.group_by(EntityFile.entity_type))
+    found = {kind: DocumentCounts(*map(int, values)) for kind, *values in rows}
+    total = sum(each.documents + each.trashed for each in found.values())
+    return (found, scanning.count_unscanned()), total
 
 
 def processes() -> tuple[Process, ...]:

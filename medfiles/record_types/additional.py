@@ -48,8 +48,11 @@ class AdditionalDocuments:
         """Count the documents attached to a record."""
         return 0
 
-    def record_ids(self, kind: str, record_ids: Collection[int]) -> Select[Any] | None:
-        """Return a query for the record id of each document of these records; None if this record type has none."""
+    def record_ids(self, kind: str, record_ids: Collection[Any]) -> Select[Any] | None:
+        """Return a query for the record id of each document of these records; None if this record type has none.
+
+        Instead of ids, `record_ids` may hold the id column of the records in the query around it.
+        """
         return None
 
     def per_patient(self, patients: Select[tuple[int]]) -> Mapping[str, Mapping[int, int]]:

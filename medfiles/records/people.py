@@ -1,22 +1,27 @@
 """The patients an actor can see, when they are too many for one list: in pages, by name, or most recently used."""
 
+import json
+from calendar import month_abbr
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, func, literal, select, tuple_, union_all
 
 from medfiles import permissions
 from medfiles.database.session import db
+from medfiles.documents import cursors
+from medfiles.documents.cursors import Cursor
 from medfiles.models import AuditEvent, Patient
 from medfiles.permissions import Actor
 from medfiles.text import fold
 
 AMONG = 1000  # latest events of the installation, in which an actor's recent patients are looked for
+SCOPE = "patients"  # of its cursors
 BY_NAME = (Patient.first_name, Patient.last_name, Patient.id)
 
-Found = Sequence[tuple[Patient, str]]  # patients, each with the actor's level
+Found = list[tuple[Patient, str]]  # patients, each with the actor's level
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,7 @@ class PeoplePage:
 
 def shown(actor: Actor, most: int) -> tuple[Found, bool]:
     """Return all patients by name; if they are more than `most`, only the most recently used, and True."""
-    found = _rows(_visible(actor).limit(most + 1))
+    found = _rows(actor, limit=most + 1)
     if len(found) > most:
         return recent(actor, most), True
     return sorted(found, key=lambda row: (row[0].first_name, row[0].last_name, row[0].id)), False
@@ -48,25 +53,48 @@ def recent(actor: Actor, limit: int) -> Found:
     places = {patient_id: place for place, patient_id in enumerate(used)}
     found = sorted(of(actor, used), key=lambda row: places[row[0].id])[:limit]
     if len(found) < limit:
-        others = _visible(actor).where(Patient.id.not_in(used)).order_by(*BY_NAME).limit(limit - len(found))
-        found += _rows(others)
+        found += _rows(actor, Patient.id.not_in(used), by=BY_NAME, limit=limit - len(found))
     return found
 
 
 def of(actor: Actor, patient_ids: Sequence[int]) -> Found:
     """Return these patients, as far as the actor can see them."""
-    return _rows(_visible(actor).where(Patient.id.in_(patient_ids))) if patient_ids else []
+    return _rows(actor, Patient.id.in_(patient_ids)) if patient_ids else []
+
+
+def after(actor: Actor, cursor: Cursor | None, limit: int | None) -> tuple[Found, str | None]:
+    """Return up to `limit` patients by name after the cursor, or all of them, and the cursor of the next page."""
+    later = () if cursor is None else (tuple_(*BY_NAME) > tuple_(*map(literal, (*cursor.value, cursor.id))),)
+    found = _rows(actor, *later, by=BY_NAME, limit=None if limit is None else limit + 1)
+    shown = found[:limit]
+    if len(shown) == len(found):
+        return shown, None
+    last = shown[-1][0]
+    return shown, cursors.write(SCOPE, json.dumps([last.first_name, last.last_name]), last.id)
+
+
+def read_cursor(token: str) -> Cursor:
+    """Parse a cursor of the patients by name; raise Rejected for any other."""
+    return cursors.read(token, SCOPE, _read_names)
+
+
+def _read_names(value: str) -> tuple[str, str]:
+    names = json.loads(value)
+    if not isinstance(names, list) or [type(name) for name in names] != [str, str] or "\0" in "".join(names):
+        raise ValueError("not two names")
+    return names[0], names[1]
 
 
 def page(actor: Actor, words: str, number: int, size: int) -> PeoplePage:
     """Return a page of the patients with every word in name or birth date, ordered by name. Pages count from 1."""
     allowed = permissions.levels(actor).subquery()
-    query = select(*BY_NAME, Patient.birth_date).join(allowed, allowed.c.patient_id == Patient.id)
     wanted = fold(words).split()
     dated = any(letter.isdigit() for letter in words)
+    columns = (*BY_NAME, Patient.birth_date) if dated else BY_NAME
+    query = select(*columns).join(allowed, allowed.c.patient_id == Patient.id)
     texts = [
-        (fold(f"{first_name} {last_name}{_written(born) if dated else ''}"), patient_id)
-        for first_name, last_name, patient_id, born in db.session.execute(query)
+        (fold(f"{first_name} {last_name}{_written(*born)}"), patient_id)
+        for first_name, last_name, patient_id, *born in db.session.execute(query)
     ]
     matching = sorted(entry for entry in texts if all(word in entry[0] for word in wanted))
     ids = [patient_id for _, patient_id in matching[(number - 1) * size : number * size]]
@@ -76,15 +104,20 @@ def page(actor: Actor, words: str, number: int, size: int) -> PeoplePage:
     return PeoplePage(people, len(matching), number + 1 if more else None)
 
 
-def _written(born: date) -> str:
+def _written(born: date | None = None) -> str:
     """Return a birth date in the ways in which people may type it."""
-    return f" {born} {born.day} {born:%b %Y} {born:%d.%m.%Y} {born:%d/%m/%Y} {born:%m/%d/%Y}"
+    if born is None:
+        return ""
+    year, month, day = str(born).split("-")
+    numbers = f"{day}.{month}.{year} {day}/{month}/{year} {month}/{day}/{year}"
+    return f" {born} {born.day} {month_abbr[born.month]} {year} {numbers}"
 
 
-def _visible(actor: Actor) -> Select[Any]:
-    allowed = permissions.levels(actor).subquery()
-    return select(Patient, allowed.c.level).join(allowed, allowed.c.patient_id == Patient.id)
-
-
-def _rows(query: Select[Any]) -> list[tuple[Patient, str]]:
-    return [(patient, level) for patient, level in db.session.execute(query)]
+def _rows(actor: Actor, *which: ColumnElement[bool], by: Sequence[Any] = (), limit: int | None = None) -> Found:
+    """Return the first of the patients that the actor can see and that meet the conditions, in the order `by`."""
+    granted = permissions.granted(actor)
+    parts = [select(part.where(*which).order_by(*by).limit(limit).subquery()) for part in granted]
+    allowed = union_all(*parts).subquery()
+    query = select(Patient, allowed.c.level).join(allowed, allowed.c.patient_id == Patient.id)
+    rows = db.session.execute(query.order_by(*by).limit(limit))
+    return [(patient, level) for patient, level in rows]

@@ -1,7 +1,6 @@
 """Operations on patients and their records, and a patient's activity."""
 
-from collections import Counter
-from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
@@ -14,6 +13,7 @@ from medfiles.audit import event_log
 from medfiles.audit.event_log import EVERYTHING, ActivityFilter, AuditTarget
 from medfiles.database.session import count, db, transaction
 from medfiles.documents import lifecycle
+from medfiles.documents.cursors import Cursor
 from medfiles.errors import Conflict, NotFound, OutOfScope
 from medfiles.i18n import gettext
 from medfiles.models import AuditEvent, EntityFile, Patient, RecordMixin
@@ -42,12 +42,10 @@ class Activity:
 
 @dataclass(frozen=True)
 class Summary:
-    """A patient with the actor's access level and the number of records and documents."""
+    """A patient with the actor's access level."""
 
     patient: Patient
     level: Action
-    records: int = 0
-    files: int = 0
 
 
 def _summaries(found: people.Found) -> Sequence[Summary]:
@@ -56,18 +54,14 @@ def _summaries(found: people.Found) -> Sequence[Summary]:
 
 @dataclass
 class RecordService(Service):
-    def patients(self, *, counted: bool = True) -> Sequence[Summary]:
-        """Return the patients the actor can see, ordered by name. Counts are 0 unless `counted`."""
-        allowed = permissions.levels(self.actor).subquery()
-        query = select(Patient, allowed.c.level).join(allowed, allowed.c.patient_id == Patient.id)
-        rows = db.session.execute(query.order_by(Patient.first_name, Patient.last_name, Patient.id)).all()
-        records, files = Counter[int](), Counter[int]()
-        if counted:
-            records = self._live_per_patient(record_type.model for record_type in self.registry)
-            files = self._live_per_patient([EntityFile])
-            for additional in self.registry.additional.per_patient(permissions.patients_for(self.actor)).values():
-                files.update(additional)
-        return [Summary(row, Action(level), records[row.id], files[row.id]) for row, level in rows]
+    def patients(self) -> Sequence[Summary]:
+        """Return all patients the actor can see, ordered by name."""
+        return self.patient_page(None, None)[0]
+
+    def patient_page(self, cursor: Cursor | None, limit: int | None) -> tuple[Sequence[Summary], str | None]:
+        """Return up to `limit` patients after the cursor, ordered by name, and the cursor of the next page."""
+        found, more = people.after(self.actor, cursor, limit)
+        return _summaries(found), more
 
     def shown_people(self, most: int) -> tuple[Sequence[Summary], bool]:
         """Return all patients by name; if they are more than `most`, only the most recently used, and True."""
@@ -203,10 +197,10 @@ class RecordService(Service):
             found = []
             for record_type in self.registry:
                 model = record_type.model
-                query = select(model).where(model.patient_id == patient_id, model.deleted_at.is_not(None))
-                for record in db.session.scalars(query):
-                    number = count(EntityFile.id, *_of(record_type, record.id, _is_at(record.deleted_at)))
-                    found.append((record_type, record, number))
+                number = select(func.count(EntityFile.id)).where(*_of(record_type, model.id, _is_at(model.deleted_at)))
+                query = select(model, number.scalar_subquery()).where(model.patient_id == patient_id)
+                rows = db.session.execute(query.where(model.deleted_at.is_not(None)))
+                found += [(record_type, record, number) for record, number in rows]
         return sorted(found, key=lambda entry: cast(datetime, entry[1].deleted_at), reverse=True)
 
     def get(self, record_type: RecordType, record_id: int) -> RecordMixin:
@@ -225,7 +219,7 @@ class RecordService(Service):
             ids = {file.entity_id for file in files if file.entity_type == record_type.name}
             if ids:
                 model, title = record_type.model, getattr(record_type.model, record_type.title_field)
-                allowed = model.patient_id.in_(permissions.patients_for(self.actor))
+                allowed = permissions.can_view(self.actor, model.patient_id)
                 arms.append(select(literal(record_type.name), model.id, title).where(model.id.in_(ids), allowed))
         rows = db.session.execute(union_all(*arms)) if arms else ()
         return {(name, record_id): str(title) for name, record_id, title in rows}
@@ -448,28 +442,20 @@ class RecordService(Service):
             target.name = f"{patient.first_name} {patient.last_name}"
         return patient
 
-    def _live_per_patient(self, models: Iterable[Any]) -> Counter[int]:
-        """Count the live rows in these tables for each patient that the actor can see."""
-        counts, allowed = Counter[int](), permissions.patients_for(self.actor)
-        for model in models:
-            live = select(model.patient_id, func.count(model.id)).where(model.deleted_at.is_(None))
-            query = live.where(model.patient_id.in_(allowed)).group_by(model.patient_id)
-            counts.update(dict(db.session.execute(query).all()))
-        return counts
-
 
 def _files(record_type: RecordType, record_id: int, which: ColumnElement[bool]) -> Sequence[EntityFile]:
     query = select(EntityFile).where(*_of(record_type, record_id, which))
     return db.session.scalars(query.order_by(EntityFile.id)).all()
 
 
-def _of(record_type: RecordType, record_id: int, which: ColumnElement[bool]) -> tuple[ColumnElement[bool], ...]:
+def _of(record_type: RecordType, record_id: Any, which: ColumnElement[bool]) -> tuple[ColumnElement[bool], ...]:
     return EntityFile.entity_type == record_type.name, EntityFile.entity_id == record_id, which
 
 
-def _is_at(deleted_at: datetime | None) -> ColumnElement[bool]:
+def _is_at(deleted_at: Any) -> ColumnElement[bool]:
     """Return a condition for documents moved to the trash at this time; None stands for live documents."""
-    return EntityFile.deleted_at == deleted_at
+    condition: ColumnElement[bool] = EntityFile.deleted_at == deleted_at
+    return condition
 
 
 def _trashed_with(record_type: RecordType, record: RecordMixin) -> Sequence[EntityFile]:

@@ -21,7 +21,7 @@ from medfiles.models import EntityFile, RecordMixin
 from medfiles.record_types.declared import RecordType, Registry
 from medfiles.record_types.media_types import WITH_THUMBNAIL
 
-PICTURES = 4  # documents of a record that the timeline shows as pictures
+PICTURES = 3  # documents of a record that the timeline shows as pictures
 SCOPE = "timeline"  # of its cursors
 Key = tuple[str, int]  # record type and id
 

@@ -19,7 +19,7 @@ from medfiles.http.current import actor, services
 from medfiles.http.local import is_local, is_loopback
 from medfiles.i18n import N_, gettext
 from medfiles.web.confirm import NewPasswordForm, confirm
-from medfiles.web.home import patients
+from medfiles.web.home import people
 
 blueprint = Blueprint("account", __name__)
 NOT_SHARED = N_("a patient you no longer have access to")
@@ -96,13 +96,15 @@ class TokenView:
 
 @blueprint.get("/account")
 def account() -> ResponseReturnValue:
-    names = {person.id: person.name for person in patients()}
+    tokens = api_tokens.list_tokens(actor())
+    limited_to = {token.patient_id for token in tokens if token.patient_id is not None}
+    names = {person.id: person.name for person in people(limited_to)}
     open_sessions = accounts.sessions(actor(), services().idle, services().longest)
     return render_template(
         "account/account.html",
         sessions=[_session_view(entry) for entry in open_sessions],
-        tokens=[_token_view(token, names) for token in api_tokens.list_tokens(actor())],
-        usage={"used": quota.used_bytes(actor().user_id), "quota": services().quota},
+        tokens=[_token_view(token, names) for token in tokens],
+        usage={"used": quota.used_bytes(actor().user_id) if services().quota else 0, "quota": services().quota},
         two_factor=bool(current_user.tf_primary_method),
     )
 

@@ -1,14 +1,14 @@
 """Jinja filters and globals: messages, dates, sizes, ages and numbers in the user's language; icons."""
 
 from datetime import UTC, date, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 import nh3
 from babel.dates import format_date, format_datetime, format_skeleton
 from babel.numbers import format_decimal
-from flask import Flask, request
+from flask import Flask, g, request
 from markupsafe import Markup
 
 from babel import Locale
@@ -43,25 +43,61 @@ COUNTED = {  # what `plural` counts
 ATTRIBUTES = {"td": {"colspan", "rowspan"}, "th": {"colspan", "rowspan"}}
 
 
+def locale_name() -> str:
+    """Return the name of the request's locale, which is chosen once."""
+    if not request:
+        return "en-GB"
+    if "locale" not in g:
+        best = request.accept_languages.best_match(LOCALES, "en-GB")
+        g.locale = "en-GB" if best == "en" else best
+    return str(g.locale)
+
+
 def locale() -> Locale:
-    best = request.accept_languages.best_match(LOCALES, "en-GB") if request else "en-GB"
-    return Locale.parse("en-GB" if best == "en" else best, sep="-")
+    return _parsed(locale_name())
+
+
+@cache
+def _parsed(name: str) -> Locale:
+    return Locale.parse(name, sep="-")
 
 
 def day(value: date) -> str:
-    return format_date(value, "d MMM y" if locale().territory != "US" else "medium", locale=locale())
+    return _day(_date(value), "d MMM y" if locale_name() != "en-US" else "medium", locale_name())
 
 
 def short_day(value: date) -> str:
     """Format a day without its year if that is the current one."""
     if value.year != now().year:
         return day(value)
-    return format_date(value, "d MMM" if locale().territory != "US" else "MMM d", locale=locale())
+    return _day(_date(value), "d MMM" if locale_name() != "en-US" else "MMM d", locale_name())
 
 
 def day_of_year(value: date) -> str:
     """Format a day under the heading of its year, such as "18 Nov"."""
-    return format_skeleton("MMMd", value, locale=locale())
+    return _day_of_year(_date(value), locale_name())
+
+
+def _date(value: date) -> date:
+    return value.date() if isinstance(value, datetime) else value
+
+
+# Lists name few days, but each of them many times.
+
+
+@lru_cache(1024)
+def _day(value: date, pattern: str, name: str) -> str:
+    return format_date(value, pattern, locale=_parsed(name))
+
+
+@lru_cache(1024)
+def _day_of_year(value: date, name: str) -> str:
+    return format_skeleton("MMMd", value, locale=_parsed(name))
+
+
+@lru_cache(1024)
+def _number(count: int, name: str) -> str:
+    return str(format_decimal(count, locale=_parsed(name)))
 
 
 def moment(value: datetime) -> str:
@@ -95,7 +131,7 @@ def age(born: date) -> str:
 
 
 def number(count: int) -> str:
-    return str(format_decimal(count, locale=locale()))
+    return _number(count, locale_name())
 
 
 def plural(count: int, word: str) -> str:

@@ -1,6 +1,6 @@
 """The home page, the list of all people, and the people in the sidebar."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from flask import g, render_template, request, url_for
@@ -24,13 +24,15 @@ PEOPLE_PER_PAGE = 100
 
 @blueprint.get("/")
 def home() -> ResponseReturnValue:
-    family, has_more = records().shown_people(MOST_PEOPLE)
-    people, recent = _views(family), documents().recent(limit=MOST_RECENT)
-    others = {file.patient_id for file in recent} - {person.id for person in people}
-    owners = {person.id: person for person in (*people, *_views(records().people_of(others)))}
+    shown, has_more = shown_people(MOST_PEOPLE)
+    if has_more:  # the sidebar shows the first of them
+        g.sidebar = {"people": shown[:MOST_IN_SIDEBAR], "has_more": True}
+    recent = documents().recent(limit=MOST_RECENT)
+    others = {file.patient_id for file in recent} - {person.id for person in shown}
+    owners = {person.id: person for person in (*shown, *people(others))}
     return render_template(
         "records/home.html",
-        people=people,
+        people=shown,
         has_more=has_more,
         recent=file_views(recent, titled=True, people=owners),
         trashed=[views.patient_view(one, Action.OWN) for one in records().trashed_patients()],
@@ -48,17 +50,23 @@ def all_people() -> ResponseReturnValue:
     return fragment(template, people=_views(found), hits=hits, words=words, number=number, more=more)
 
 
+def shown_people(most: int) -> tuple[list[PatientView], bool]:
+    """Return all patients by name; if they are more than `most`, only the most recently used, and True."""
+    found, has_more = records().shown_people(most)
+    return _views(found), has_more
+
+
 def sidebar() -> Mapping[str, Any]:
     """Return the people in the sidebar, and whether there are more."""
     if "sidebar" not in g:
-        found, has_more = records().shown_people(MOST_IN_SIDEBAR)
-        g.sidebar = {"people": _views(found), "has_more": has_more}
+        found, has_more = shown_people(MOST_IN_SIDEBAR)
+        g.sidebar = {"people": found, "has_more": has_more}
     return g.sidebar  # type: ignore[no-any-return]
 
 
-def patients() -> tuple[PatientView, ...]:
-    """Return all of the account's patients, ordered by name."""
-    return tuple(_views(records().patients(counted=False)))
+def people(patient_ids: Collection[int]) -> list[PatientView]:
+    """Return these patients, as far as the account can see them."""
+    return _views(records().people_of(patient_ids))
 
 
 def _views(found: Iterable[Summary]) -> list[PatientView]:

@@ -132,10 +132,17 @@ def patient_restore(patient_id: int) -> ResponseReturnValue:
 
 @blueprint.get("/patients/<int:patient_id>/trash")
 def patient_trash(patient_id: int) -> ResponseReturnValue:
+    list_query = parameters.list_query(request.args, services().registry, trashed=True)
     view, context = pages.patient_page(patient_id, "trash")
-    deleted = [views.record_view(kind, record, view, count) for kind, record, count in records().trashed(patient_id)]
-    shown = file_views(documents().trashed(patient_id), titled=True)
-    return render_template("records/patient_trash.html", records=deleted, files=shown, **context)
+    page = documents().trashed(patient_id, list_query, pages.ROWS)
+    deleted = () if list_query.cursor else records().trashed(patient_id)
+    context["records"] = [views.record_view(kind, record, view, count) for kind, record, count in deleted]
+    context |= {"files": file_views(page.files, titled=True), "older": None}
+    if page.next:
+        here: dict[str, Any] = {"patient_id": patient_id, **list_query.query()}
+        context["older"] = url_for(".patient_trash", **here, cursor=page.next)
+    template = "records/_trash.html" if list_query.cursor and is_htmx() else "records/patient_trash.html"
+    return fragment(template, **context)
 
 
 @blueprint.get("/patients/<int:patient_id>/activity")

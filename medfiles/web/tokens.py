@@ -16,7 +16,7 @@ from medfiles.i18n import N_, gettext
 from medfiles.permissions import Action
 from medfiles.records.sharing import given_by_token
 from medfiles.web.forms import ServiceForm
-from medfiles.web.home import patients
+from medfiles.web.home import shown_people
 
 blueprint = Blueprint("tokens", __name__, url_prefix="/account/tokens")
 LIFETIMES = [
@@ -30,6 +30,8 @@ SCOPES = [
     SelectChoice(api_tokens.WRITE, N_("Can edit: also add, change and delete")),
     SelectChoice(api_tokens.SHARE, N_("Can edit and share: also give other people access")),
 ]
+MOST_PATIENTS = 200  # in the list of patients
+ONLY_RECENT = N_("The %(most)s patients you used last. To choose another, open that patient’s page first.")
 EVERY_PATIENT = N_("All patients you have access to")
 
 
@@ -59,8 +61,11 @@ class TokenShareView:
 @blueprint.route("/new", methods=["GET", "POST"])
 def new() -> ResponseReturnValue:
     form = TokenForm()
+    shown, has_more = shown_people(MOST_PATIENTS)
     every = SelectChoice("", gettext(EVERY_PATIENT))
-    form.patient.choices = [every, *(SelectChoice(str(each.id), each.name) for each in patients())]
+    form.patient.choices = [every, *(SelectChoice(str(each.id), each.name) for each in shown)]
+    if has_more:
+        form.patient.description = gettext(ONLY_RECENT, most=MOST_PATIENTS)
     if made := form.submit(lambda: _create(form)):
         return render_template("account/token.html", name=made[0].name, text=made[1])
     return render_template("account/token_form.html", form=form), form.http_status

@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 from medfiles.database.session import db
 from medfiles.models import EntityFile
 from medfiles.sandbox.pool import Sandbox
+from tests.support import large_lists
 from tests.support.api_client import HOME, Script, problem, script
 from tests.support.factories import World, install
 
@@ -115,11 +116,39 @@ def test_a_link_keeps_what_was_asked_for(shelf: Shelf) -> None:
     assert len({*ids_of(first), *ids_of(second)}) == 2
 
 
-def test_a_page_holds_fifty_unless_it_is_asked_for_up_to_two_hundred(shelf: Shelf) -> None:
-    shelf.world.store(shelf.world.records().get(shelf.world.kind(), shelf.record), *["more.txt"] * 200)
+def test_a_page_holds_fifty_unless_it_is_asked_for_up_to_a_thousand(shelf: Shelf) -> None:
+    patient = shelf.world.records().get(shelf.world.kind(), shelf.record).patient_id
+    large_lists.documents(patient, shelf.record, 1100, 1100)  # every twentieth is in the trash
     assert len(shelf.page().get_json()) == 50
-    assert len(shelf.page(limit=200).get_json()) == 200
-    assert [len(page.get_json()) for page in walk(shelf.by, f"{shelf.path}?limit=200")] == [200, 7]
+    assert [len(page.get_json()) for page in walk(shelf.by, f"{shelf.path}?limit=1000")] == [1000, 52]
+
+
+@pytest.mark.parametrize("sort", ["date", "type"])
+def test_a_list_says_of_a_document_what_the_document_says_itself(looked_at: Shelf, sort: str) -> None:
+    listed = looked_at.page(sort=sort).get_json()
+    single = [looked_at.by.get(f"/files/{file['id']}").get_json() for file in listed]
+    assert (listed, [list(file) for file in listed]) == (single, [list(file) for file in single])
+
+
+def test_patients_come_in_pages_by_name(world: World) -> None:
+    by, owner = script(world), world.user().id
+    large_lists.patients(owner, 5000, 5)
+    for name in ("Ärztin", 'O\u2019Neil, "Zoë"', "Patient"):
+        world.patient(first_name=name)
+    shared = world.patient("otto@sample.example", first_name="Nora")
+    world.share(shared, "nora@sample.example")
+    whole = by.get("/patients").get_json()
+    pages = list(walk(by, "/patients?limit=4"))
+    assert [len(page.get_json()) for page in pages] == [4, 4, 1]
+    assert [one for page in pages for one in page.get_json()] == whole
+    assert [one["access"] for one in whole if one["first_name"] == "Nora"] == ["view"]
+    assert by.get(f"/patients/{whole[0]['id']}").get_json() == whole[0]
+
+
+@pytest.mark.parametrize("cursor", ["x", "cGF0aWVudHMKMQp7fQ", "cGF0aWVudHMKMQpbMSwyXQ", "cGF0aWVudHMKMQo1"])
+def test_a_cursor_of_patients_that_was_made_up_is_refused(world: World, cursor: str) -> None:
+    answer = script(world).ask("GET", "/patients", query_string={"cursor": cursor})
+    assert problem(answer, 422, "rejected")["errors"][0]["field"] == "cursor"
 
 
 def test_an_empty_list_has_one_page(looked_at: Shelf) -> None:

@@ -11,6 +11,7 @@ from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 from gunicorn.http.unreader import SocketUnreader
 
@@ -76,6 +77,18 @@ def served(
         assert at.hostname
         assert at.port
         yield Served(world, script(world), at.hostname, at.port)
+
+
+def test_the_app_is_loaded_before_the_workers_are_forked_and_they_store_uploads(served: Served) -> None:
+    servers = [one for one in psutil.Process().children(recursive=True) if "gunicorn" in " ".join(one.cmdline())]
+    [master] = [one for one in servers if one.parent() not in servers]
+    assert len([one for one in servers if one.parent() == master]) == 2
+    assert any("pydantic_core" in mapped.path for mapped in master.memory_maps())
+    assert master.num_threads() == 1
+    path = served.files()
+    with ThreadPoolExecutor(8) as clients:
+        heads = [served.head(path, len(BODY), Content_Type=MULTIPART)] * 8
+        assert [*clients.map(lambda head: served.say(head, BODY), heads)] == [201] * 8
 
 
 def test_a_body_that_ends_too_early_stores_nothing(served: Served) -> None:

@@ -179,7 +179,7 @@ REFUSALS: dict[str, tuple[int, str, Callable[[Desk], Any]]] = {
             422, "rejected", lambda desk, query=query: desk.by.get(f"{desk.files}?{query}")  # type: ignore[misc]
         )
         for query in (
-            "limit=0", "limit=201", "limit=" + "9" * 5000, "limit=%D9%A1", "sort=colour", "order=up", "category=x-ray",
+            "limit=0", "limit=1001", "limit=" + "9" * 5000, "limit=%D9%A1", "sort=colour", "order=up", "category=x-ray",
             "media=film", "from=yesterday", "from=2026-05-02&to=2026-05-01", "zone=../../etc/passwd", "cursor=%00",
             "trashed=yes", f"q={'x' * 201}",
         )

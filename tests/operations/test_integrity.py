@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -292,11 +291,32 @@ def test_document_purged_between_the_two_lists_is_no_finding(
         yield from rows
 
     monkeypatch.setattr(integrity, "_documents", purged_after_reading)
-    monkeypatch.setattr(integrity, "_compare", partial(_uncounted, integrity._compare))
+    monkeypatch.setattr(integrity, "_is_listed", lambda *_: False)  # each document takes the second look
     assert found(world) == [("missing", letters[1].id)]
 
 
-def _uncounted(compared: Callable[..., Any], storages: Any, seen: Any, *row: Any) -> Any:
-    """Compare as if nothing had been listed, so that each document takes the second look."""
-    seen.execute("DELETE FROM seen")
-    return compared(storages, seen, *row)
+def test_document_that_moves_during_the_second_look_is_checked_where_it_is(
+    world: World, letters: list[EntityFile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look, moved = integrity._problem, [letters[0].id]
+
+    def moving(storages: Any, row: Any) -> str | None:
+        if row.id in moved:
+            world.documents().trash(moved.pop())
+        return look(storages, row)
+
+    monkeypatch.setattr(integrity, "_is_listed", lambda *_: False)
+    monkeypatch.setattr(integrity, "_problem", moving)
+    path(world, letters[2]).unlink()
+    assert found(world) == [("missing", letters[2].id)]
+    assert moved == []
+
+
+def test_many_missing_objects_take_few_statements(world: World, statements: Callable[[], list[str]]) -> None:
+    world.store(world.record(), *["Gone.txt"] * 60)
+    for file in world.files():
+        path(world, file).unlink()
+    heard = statements()
+    assert len(found(world)) == 60
+    assert len([one for one in heard if one.startswith("SELECT")]) < 30
+    assert len(found(world)) == integrity.count_findings()["missing"] == 60

@@ -169,4 +169,4 @@ def test_the_trash_of_a_patient_lists_a_record_and_not_its_documents(world: Worl
     assert [(found.id, number) for _, found, number in world.records().trashed(record.patient_id)] == [
         (record.id, MANY)
     ]
-    assert [file.id for file in world.documents().trashed(record.patient_id)] == [alone]
+    assert [file.id for file in world.documents().trashed(record.patient_id).files] == [alone]

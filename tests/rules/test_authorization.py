@@ -7,7 +7,7 @@ from inspect import isfunction
 from typing import Any
 
 import pytest
-from sqlalchemy import false, select
+from sqlalchemy import false, literal, select
 
 from medfiles import permissions
 from medfiles.audit.event_log import AuditTarget
@@ -19,7 +19,7 @@ from medfiles.documents.service import DocumentService
 from medfiles.documents.uploading import UploadService
 from medfiles.errors import Forbidden, NotFound
 from medfiles.legacy import ids
-from medfiles.models import EntityFile, Patient, PatientShare
+from medfiles.models import EntityFile, Patient
 from medfiles.permissions import Action
 from medfiles.previews.service import PreviewService, recipe
 from medfiles.records.service import RecordService
@@ -122,6 +122,7 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "previews.page": lambda on: on.previews.page(on.file.id, 1, 480),
     "previews.thumbnail": lambda on: on.previews.thumbnail(on.file.id),
     "records.patients": lambda on: on.records.patients(),
+    "records.patient_page": lambda on: on.records.patient_page(None, 10)[0],
     "records.shown_people": lambda on: on.records.shown_people(12)[0],
     "records.find_people": lambda on: on.records.find_people("", 1, 50)[0],
     "records.people_of": lambda on: on.records.people_of([on.patient_id]),
@@ -200,12 +201,14 @@ def things(world: World) -> Things:
 
 @pytest.fixture
 def all_denied(things: Things, monkeypatch: pytest.MonkeyPatch) -> None:
-    nobody = select(PatientShare.patient_id, PatientShare.level).where(false())
+    nobody = select(Patient.id.label("patient_id"), literal("owner").label("level")).where(false())
 
     monkeypatch.setattr(permissions, "effective_level", lambda *_: None)
     monkeypatch.setattr(permissions, "levels", lambda *_: nobody)
     monkeypatch.setattr(permissions, "trashed_patients", lambda *_: select(Patient.id).where(false()))
     monkeypatch.setattr(permissions, "patients_for", lambda *_: select(Patient.id).where(false()))
+    monkeypatch.setattr(permissions, "granted", lambda *_: [nobody])
+    monkeypatch.setattr(permissions, "can_view", lambda *_: false())
 
 
 def verbs() -> set[str]:

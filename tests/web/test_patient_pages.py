@@ -34,7 +34,7 @@ def checked(answer: TestResponse) -> list[str]:
 
 def patients(world: World) -> list[Patient]:
     db.session.expunge_all()  # read what requests have changed
-    return [entry.patient for entry in world.records().patients(counted=False)]
+    return [entry.patient for entry in world.records().patients()]
 
 
 def test_new_patients_get_the_least_used_color_of_those_one_sees(world: World) -> None:

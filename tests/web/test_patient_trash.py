@@ -2,6 +2,12 @@
 
 import re
 
+import lxml.html
+from sqlalchemy import update
+
+from medfiles.clock import now
+from medfiles.database.session import transaction
+from medfiles.models import EntityFile
 from tests.support.factories import Browser, World
 
 
@@ -53,3 +59,27 @@ def test_the_activity_says_who_deleted_and_restored_a_patient(world: World) -> N
     page = browser.get(f"/patients/{patient_id}/activity").text
     assert "moved the patient" in page
     assert "restored the patient" in page
+
+
+def test_trash_of_many_documents_comes_in_pages(world: World) -> None:
+    record = world.record()
+    world.store(record, *["letter.txt"] * 60)
+    with transaction() as session:
+        session.execute(update(EntityFile).values(deleted_at=now(), deleted_round=0))
+    trash, counts, seen = f"/patients/{record.patient_id}/trash", [], set[str]()
+    while trash:
+        tree = lxml.html.fromstring(world.browser().get(trash).data)
+        forms = tree.xpath("//form[contains(@action, '/restore')]/@action")
+        counts.append(len(forms))
+        seen |= set(forms)
+        trash = next(iter(tree.xpath("//a[@rel='next']/@href")), "")
+    assert (counts, len(seen)) == ([50, 10], 60)
+
+
+def test_trash_counts_the_documents_of_each_record(world: World) -> None:
+    patient = world.patient()
+    for names in (("one.txt",), (), ("one.txt", "two.txt")):
+        record = world.record(patient=patient)
+        world.store(record, *names)
+        world.records().delete(world.kind(), record.id)
+    assert [number for _, _, number in world.records().trashed(patient.id)] == [2, 0, 1]

@@ -16,6 +16,7 @@ from medfiles.database.session import db, transaction
 from medfiles.models import ApiToken
 from tests.cli.test_commands import FINDINGS, MISUSE, run
 from tests.http.test_sessions import EMAIL, PASSWORD, confirm, send, signed_in
+from tests.support import large_lists
 from tests.support.api_client import with_token
 from tests.support.factories import World, token_of
 
@@ -90,6 +91,16 @@ MISTAKES: tuple[tuple[dict[str, str], str], ...] = (
     ({"patient": "9" * 40}, "not have access to it"),
     ({"patient": "Ella"}, "not have access to it"),
 )
+
+
+def test_of_very_many_patients_those_used_last_are_offered(ada: World, here: FlaskClient) -> None:
+    large_lists.patients(accounts.find(EMAIL).id, 5000, 210)
+    assert here.get("/patients/5205").status_code == 200
+    confirm(here)
+    form = lxml.html.fromstring(here.get("/account/tokens/new").data)
+    [select] = form.xpath("//select[@name='patient']")
+    assert (len(select), [one.get("value") for one in select[:2]]) == (201, ["", "5205"])
+    assert "The 200 patients you used last." in form.text_content()
 
 
 def test_a_form_with_a_mistake_makes_no_token_and_is_shown_again(here: FlaskClient) -> None:
