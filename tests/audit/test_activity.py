@@ -35,7 +35,7 @@ def lines(world: World, file: Any, query: str = "") -> list[str]:
     page = world.client().get(f"/patients/{file.patient_id}/activity{query}")
     assert page.status_code == 200
     found = lxml.html.fromstring(page.text).xpath("//div[@class='mf-trail-words']")
-    return [re.sub(r"\s+", " ", one.text_content()).partition(" Show this document only: ")[0] for one in found]
+    return [re.sub(r"\s+", " ", one.text_content()).partition(" Show this document only: ")[0].strip() for one in found]
 
 
 def test_of_one_document_all_is_told_and_nothing_else(world: World, letter: Any) -> None:

@@ -181,7 +181,7 @@ def test_without_previews_there_are_thumbnails_and_no_dialog(without_previews: W
     file_id = desk.put("Card.png")
     tree = parsed(desk.browser.get(f"/documents/insurance/{desk.record_id}"))
     [thumb] = tree.cssselect(".mf-row .mf-thumb img")
-    assert (thumb.get("width"), thumb.get("height"), thumb.get("loading")) == ("240", "320", "lazy")
+    assert thumb.get("loading") == "lazy"
     assert desk.browser.get(thumb.get("src")).mimetype == "image/webp"
     assert not tree.cssselect("[data-mf-look], .mf-look, [value=print]")
     assert desk.browser.get(f"/documents/files/{file_id}/preview").status_code == 403
