@@ -66,8 +66,10 @@ _media = case({name: row.group for name, row in BY_NAME.items()}, value=EntityFi
 def _detail_sort(field: DocumentField) -> Sort:
     """Return the sort order for a detail. Documents without the detail sort as if it had the lowest possible value."""
     least, read = (date.min, date.fromisoformat) if field.kind == "date" else ("", str)
-    value: ColumnElement[Any] = func.coalesce(getattr(EntityFile, field.name), least)
-    return Sort(field.name, field.label, "asc", value, lambda file: getattr(file, field.name) or least, read)
+    order, column = "desc" if field.kind == "date" else "asc", field.sort_by or field.name
+    value: ColumnElement[Any] = getattr(EntityFile, column).expression
+    value = value if field.sort_by else func.coalesce(value, least)
+    return Sort(field.name, field.label, order, value, lambda file: getattr(file, column) or least, read)
 
 
 DATE = Sort(
