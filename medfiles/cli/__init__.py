@@ -18,6 +18,7 @@ from medfiles.cli import (
     scan,
     status,
     storage,
+    text,
     token,
     user,
     verify,
@@ -62,7 +63,22 @@ def group(context: click.Context) -> None:
 
 
 def init_app(app: Flask) -> None:
-    for module in (audit, backup, database, demo, legacy, previews, scan, status, storage, token, user, verify, worker):
+    for module in (
+        audit,
+        backup,
+        database,
+        demo,
+        legacy,
+        previews,
+        scan,
+        status,
+        storage,
+        text,
+        token,
+        user,
+        verify,
+        worker,
+    ):
         for command in module.COMMANDS:
             group.add_command(command)
     app.cli.add_command(group)

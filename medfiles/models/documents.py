@@ -38,6 +38,7 @@ class EntityFile(db.Model):  # type: ignore[name-defined,misc]
         _partial("deleted_at IS NULL", "entity_type", "entity_id", "deleted_at", "uploaded_at", "id"),
         _partial("deleted_at IS NULL", "entity_type", "entity_id", "deleted_at", "sort_name", "id"),
         _partial("deleted_at IS NULL", "entity_type", "entity_id", "deleted_at", "dated_on", "id"),
+        _partial("deleted_at IS NULL", "patient_id", "deleted_at", "dated_on", "id"),
         _partial("deleted_at IS NULL", "uploaded_at"),
         _partial("deleted_at IS NULL", "category"),
         _partial("deleted_at IS NOT NULL", "deleted_at"),
