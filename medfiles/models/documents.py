@@ -108,6 +108,11 @@ event.listen(
 )
 
 
+@event.listens_for(EntityFile, "before_insert")
+def _set_dated_on(_: Any, __: Any, file: EntityFile) -> None:
+    file.uploaded_at = file.uploaded_at or now()  # the column's default would be set after this, so also `dated_on`
+
+
 class Rendition(db.Model):  # type: ignore[name-defined,misc]
     """A rendition shared by all documents with this SHA-256. Only images have a `key`."""
 
