@@ -17,7 +17,6 @@ from medfiles.texts import store
 from medfiles.texts.layout import Word
 from medfiles.texts.reading import Reader
 
-
 SUGGEST_AGAIN = 500  # documents of an account that has changed how it writes dates
 
 
@@ -50,7 +49,7 @@ class TextService(Service):
         return self._page(file, page)
 
     def pages(self, file_id: int, first: int, most: int) -> list[PageContent]:
-        """Return the texts of up to `most` pages from `first` on, as far as they have been read. Logged as a preview."""
+        """Return the texts of up to `most` pages from `first` on that have been read. Logged as a preview."""
         with self.reading("preview", file_id=file_id) as target:
             file = self._readable(file_id, target)
         return [_content(row) for row in store.texts(file.sha256, first, most)]
