@@ -1,4 +1,4 @@
-"""The text of a document for those who may view it."""
+"""The text of a document, for accounts that can view it."""
 
 from dataclasses import dataclass, field
 
