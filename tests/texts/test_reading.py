@@ -205,6 +205,13 @@ def test_date_is_suggested_but_not_set(world: World, name: str, content: bytes, 
     assert file.dated_on == file.uploaded_at.date()
 
 
+def test_a_suggestion_that_turns_out_to_be_a_birth_date_is_withdrawn(world: World) -> None:
+    file = attach(world, "letter.txt", b"Date: 12 March 2019\n")
+    assert file.document_date_suggested == date(2019, 3, 12)
+    world.records().create_patient({"first_name": "Otto", "last_name": "Sample", "birth_date": "2019-03-12"})
+    assert db.session.get_one(EntityFile, file.id, populate_existing=True).document_date_suggested is None
+
+
 def test_dicom_files_have_descriptions_and_the_day_of_the_study(world: World) -> None:
     file = world.attach(world.record("procedure"), "a.dcm", samples.dicom())
     run_jobs(world)
