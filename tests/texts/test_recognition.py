@@ -56,6 +56,15 @@ def test_rapidocr_reads_a_photo_the_right_way_up_in_the_sandbox(rapidocr: RapidO
     assert 0.05 < first.height < 0.25 < first.width < 0.5
 
 
+def test_a_page_that_is_upside_down_is_read_with_its_places(rapidocr: RapidOcr, tmp_path: Path) -> None:
+    path, target = tmp_path / "photo", BytesIO()
+    Image.open(BytesIO(photo("Haemoglobin 13.5 g/dl", "Kreatinin 0,9 mg/dl"))).rotate(180).save(target, "PNG")
+    path.write_bytes(target.getvalue())
+    _, words = in_reading_order(rapidocr.recognize(path, "image/png", 1))
+    places = {word.text: (word.x + word.width, word.y + word.height) for word in words}
+    assert places["Haemoglobin"] == (pytest.approx(1 - 60 / 900, abs=0.02), pytest.approx(0.84, abs=0.08))
+
+
 def test_what_cannot_be_opened_is_not_read(rapidocr: RapidOcr, tmp_path: Path) -> None:
     path = tmp_path / "photo"
     path.write_bytes(photo("Text")[:60])
