@@ -64,6 +64,7 @@ OTHER = re.compile(
 )
 MAX_MENTIONS = 200  # of a page
 HEAD_LINES, FOOT_LINES = 14, 6
+LONG_LINE = 8  # words
 OWN_SCORE = 20  # of a date that the text calls that of the document
 LEAST = 3  # score: below, a date is only mentioned
 MANY = 8  # different dates: a list, not a letter
@@ -162,21 +163,30 @@ def _before(text: str, mention: Mention, after: int) -> str:
     same_line = text[max(line_start, after) : mention.start]
     if re.search(r"[^\W\d]|\*", same_line) or line_start < after:
         return same_line[-60:]
-    above = text[text.rfind("\n", 0, max(line_start - 1, 0)) + 1 : max(line_start - 1, 0)]
-    return above[-40:] + " " if above and not mentions(above) and _is_label(above) else ""
+    above = _line_above(text, line_start)
+    return above[-60:] + " " if _runs_on(above) or (_is_label(above) and not mentions(above)) else ""
 
 
 def _is_alone(text: str, mention: Mention) -> bool:
-    """Return whether a line says nothing else: "12 May 2020" or "Le 12 mai 2020"."""
-    line_end = text.find("\n", mention.end)
-    before = text[text.rfind("\n", 0, mention.start) + 1 : mention.start]
-    after = text[mention.end : line_end if line_end >= 0 else None]
-    return not re.sub(r"\W+|\b(le|den|am|el|on|the)\b", "", before + after)
+    """Return whether a line says nothing else: "12 May 2020" or "Le 12 mai 2020", and does not continue a sentence."""
+    line_start, line_end = text.rfind("\n", 0, mention.start) + 1, text.find("\n", mention.end)
+    others = text[line_start : mention.start] + text[mention.end : line_end if line_end >= 0 else None]
+    return not re.sub(r"\W+|\b(le|den|am|el|on|the)\b", "", others) and not _runs_on(_line_above(text, line_start))
+
+
+def _line_above(text: str, line_start: int) -> str:
+    end = max(line_start - 1, 0)
+    return text[text.rfind("\n", 0, end) + 1 : end].rstrip()
+
+
+def _runs_on(line: str) -> bool:
+    """Return whether a line's sentence continues on the next line."""
+    return line.endswith(":") or (len(line.split()) >= LONG_LINE and not line.endswith((".", "!", "?")))
 
 
 def _is_label(line: str) -> bool:
     """Return whether a line can be a heading over the date: a few words."""
-    return len(line.split()) <= 4 and not line.rstrip().endswith((".", ","))
+    return 0 < len(line.split()) <= 4 and not line.endswith((".", ","))
 
 
 def _place(text: str, mention: Mention, page: int, pages: int) -> tuple[int, int]:
