@@ -70,7 +70,7 @@ def processor_time() -> float:
 
 
 def read_pictures(count: int, nice: int) -> None:
-    printed, photographed, boxes, seconds = [], [], list[bool](), []
+    printed, photographed, boxes, seconds = list[float](), list[float](), list[bool](), list[float]()
     with TemporaryDirectory() as folder, workers(nice) as (reader, engine):
         path = Path(folder, "page")
         for number, letter in enumerate(letters(count, SEED + 1)):

@@ -62,7 +62,7 @@ def read(picture: Image.Image) -> list[list[list[Any]]]:
 
 def confidence(lines: list[list[list[Any]]]) -> float:
     """Return the mean confidence of a page's words, long ones counting more."""
-    words = [(len(text), sure) for line in lines for text, sure, *_ in line]
+    words: list[tuple[int, float]] = [(len(text), sure) for line in lines for text, sure, *_ in line]
     return sum(length * sure for length, sure in words) / max(sum(length for length, _ in words), 1)
 
 

@@ -35,9 +35,8 @@ def upgrade() -> None:
         connection.execute(start_after, {"highest": highest})
     for columns in INDEXES:
         op.create_index(name_of(columns), 'entity_files', columns, sqlite_where=LIVE, postgresql_where=LIVE)
-    column = 'document_date_suggested'
-    where = {"sqlite_where": SUGGESTED, "postgresql_where": SUGGESTED}
-    op.create_index(name_of([column]), 'entity_files', [column], **where)
+    columns = ['document_date_suggested']
+    op.create_index(name_of(columns), 'entity_files', columns, sqlite_where=SUGGESTED, postgresql_where=SUGGESTED)
 
 
 def downgrade() -> None:

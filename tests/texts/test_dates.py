@@ -57,7 +57,7 @@ def found(text: str, order: str | None = None, births: tuple[date, ...] = ()) ->
         ("Fait à Lyon, le 1er février 2020", "2020-02-01"),
         ("Report date 2019-05-12T10:00", "2019-05-12"),
         (
-            "Le 12 juin 2017\n\nJe propose de la rééducation deux fois par semaine. Prochain rendez-vous :\n14.08.2017.",
+            "Le 12 juin 2017\n\nJe propose de la rééducation. Prochain rendez-vous :\n14.08.2017.",
             "2017-06-12",
         ),
     ],
