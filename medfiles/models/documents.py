@@ -70,7 +70,9 @@ class EntityFile(db.Model):  # type: ignore[name-defined,misc]
     category: Mapped[str | None] = mapped_column(String(100))
     document_date: Mapped[date | None]
     document_date_suggested: Mapped[date | None]  # found in the content or the name; shown until there is a date
-    dated_on: Mapped[date] = mapped_column(default=_dated_on)  # the document date, or else the UTC day of the upload
+    # The document date, or else the UTC day of the upload. The server's default is for an earlier version of medfiles
+    # that still runs during an upgrade.
+    dated_on: Mapped[date] = mapped_column(default=_dated_on, server_default=text("CURRENT_DATE"))
     uploaded_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     uploaded_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)

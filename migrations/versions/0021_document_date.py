@@ -28,7 +28,8 @@ def upgrade() -> None:
     day = "date(uploaded_at)" if sqlite else "(uploaded_at AT TIME ZONE 'UTC')::date"
     op.execute(f"UPDATE entity_files SET dated_on = {day}")
     with op.batch_alter_table('entity_files', table_kwargs={"sqlite_autoincrement": True}) as batch:
-        batch.alter_column('dated_on', existing_type=sa.Date(), nullable=False)
+        current = sa.text("CURRENT_DATE")
+        batch.alter_column('dated_on', existing_type=sa.Date(), nullable=False, server_default=current)
     if sqlite:
         connection.execute(sa.text("DELETE FROM sqlite_sequence WHERE name = 'entity_files'"))
         start_after = sa.text("INSERT INTO sqlite_sequence (name, seq) VALUES ('entity_files', :highest)")
