@@ -90,7 +90,7 @@ test: expectations tools corpus
 
 expectations:
 	@echo "The tests take about 25 minutes on two processors. What is installed for them the first time takes a few more:"
-	@echo "600 MB are downloaded and fill 1.4 GB here; as root on Debian, another 300 MB for 800 MB of packages."
+	@echo "700 MB are downloaded and fill 1.7 GB here; as root on Debian, another 300 MB for 800 MB of packages."
 
 test-%:
 	$(PYTEST) --database=$*
