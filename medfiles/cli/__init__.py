@@ -19,6 +19,7 @@ from medfiles.cli import (
     scan,
     status,
     storage,
+    text,
     token,
     user,
     verify,
@@ -27,6 +28,9 @@ from medfiles.cli import (
 from medfiles.http.current import services
 from medfiles.operations import instance
 
+MODULES = (
+    audit, backup, database, demo, legacy, medikeep, previews, scan, status, storage, text, token, user, verify, worker,
+)  # fmt: skip
 MAKES_A_DATABASE = ("restore",)
 
 
@@ -63,24 +67,7 @@ def group(context: click.Context) -> None:
 
 
 def init_app(app: Flask) -> None:
-    for module in (
-        *(
-            audit,
-            backup,
-            database,
-            demo,
-            legacy,
-            medikeep,
-            previews,
-            scan,
-            status,
-            storage,
-            token,
-            user,
-            verify,
-            worker,
-        ),
-    ):
+    for module in MODULES:
         for command in module.COMMANDS:
             group.add_command(command)
     app.cli.add_command(group)

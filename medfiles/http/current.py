@@ -18,6 +18,7 @@ from medfiles.records.service import RecordService
 from medfiles.records.sharing import ShareService
 from medfiles.service import Loaded, Service
 from medfiles.services import Services
+from medfiles.texts.service import TextService
 
 S = TypeVar("S", bound=Service)
 
@@ -39,6 +40,10 @@ def documents() -> BulkService:
 
 def previews() -> PreviewService:
     return _service(PreviewService, "renderer")
+
+
+def texts() -> TextService:
+    return _service(TextService, "reader")
 
 
 def records() -> RecordService:

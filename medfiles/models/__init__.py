@@ -2,7 +2,7 @@
 
 from medfiles.models.accounts import BCRYPT, ApiToken, Role, Session, User
 from medfiles.models.audit import AuditEvent, AuditPrivate, AuditSeal
-from medfiles.models.documents import FIRST_FILE_ID, CancelledUpload, EntityFile, Rendition, UploadKey
+from medfiles.models.documents import FIRST_FILE_ID, CancelledUpload, EntityFile, PageText, Rendition, UploadKey
 from medfiles.models.jobs import HousekeepingRound, Job, LastRun
 from medfiles.models.legacy import LabResultFile, LegacyId, LegacySource
 from medfiles.models.records import (

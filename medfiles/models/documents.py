@@ -1,6 +1,6 @@
-"""Documents (without their bytes), their renditions, upload keys and canceled uploads."""
+"""Documents (without their bytes), their renditions and texts, upload keys and canceled uploads."""
 
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from sqlalchemy import DDL, JSON, BigInteger, ForeignKey, Identity, Index, String, Text, UniqueConstraint, event, text
@@ -20,10 +20,17 @@ def _partial(condition: str, *columns: str, unique: bool = False) -> Index:
     return Index(None, *columns, unique=unique, sqlite_where=where, postgresql_where=where)
 
 
+def _dated_on(context: Any) -> date:
+    given = context.get_current_parameters()
+    day: date = given.get("document_date") or (given.get("uploaded_at") or now()).astimezone(UTC).date()
+    return day
+
+
 class EntityFile(db.Model):  # type: ignore[name-defined,misc]
     """A document. `storage` names its backend, `file_path` is its key there, `file_size` is in bytes.
 
-    Setting a detail updates `search_text` (see `record_types.document_fields`); setting the name updates `sort_name`.
+    Setting a detail updates `search_text` (see `record_types.document_fields`); setting the name updates `sort_name`,
+    and setting the document date updates `dated_on`.
 
     Moving a record to the trash changes the rows of all its documents, and with each row most of the table's indexes.
     Therefore indexes that serve only live documents leave out the trash.
@@ -36,9 +43,12 @@ class EntityFile(db.Model):  # type: ignore[name-defined,misc]
         Index(None, "patient_id", "deleted_at", "uploaded_at", "id"),
         _partial("deleted_at IS NULL", "entity_type", "entity_id", "deleted_at", "uploaded_at", "id"),
         _partial("deleted_at IS NULL", "entity_type", "entity_id", "deleted_at", "sort_name", "id"),
+        _partial("deleted_at IS NULL", "entity_type", "entity_id", "deleted_at", "dated_on", "id"),
+        _partial("deleted_at IS NULL", "patient_id", "deleted_at", "dated_on", "id"),
         _partial("deleted_at IS NULL", "uploaded_at"),
         _partial("deleted_at IS NULL", "category"),
         _partial("deleted_at IS NOT NULL", "deleted_at"),
+        _partial("document_date_suggested IS NOT NULL", "document_date_suggested"),
         _partial("legacy_id IS NOT NULL", "legacy_id", unique=True),
         {"sqlite_autoincrement": True},
     )
@@ -58,6 +68,11 @@ class EntityFile(db.Model):  # type: ignore[name-defined,misc]
     pages: Mapped[int | None]
     description: Mapped[str | None] = mapped_column(Text)
     category: Mapped[str | None] = mapped_column(String(100))
+    document_date: Mapped[date | None]
+    document_date_suggested: Mapped[date | None]  # found in the content or the name; shown until there is a date
+    # The document date, or else the UTC day of the upload. The server's default is for an earlier version of medfiles
+    # that still runs during an upgrade.
+    dated_on: Mapped[date] = mapped_column(default=_dated_on, server_default=text("CURRENT_DATE"))
     uploaded_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     uploaded_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
@@ -83,6 +98,13 @@ class EntityFile(db.Model):  # type: ignore[name-defined,misc]
     @validates("file_name")
     def _update_sort_name(self, _: str, value: str) -> str:
         self.sort_name = sort_key(value or "")
+        return value
+
+    @validates("document_date", "uploaded_at")
+    def _update_dated_on(self, name: str, value: Any) -> Any:
+        document_date = value if name == "document_date" else self.document_date
+        uploaded_at = value if name == "uploaded_at" else self.uploaded_at
+        self.dated_on = document_date or (uploaded_at or now()).astimezone(UTC).date()
         return value
 
 
@@ -111,6 +133,26 @@ class Rendition(db.Model):  # type: ignore[name-defined,misc]
     facts: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # description of the preview
     failure: Mapped[str | None] = mapped_column(Text)  # why rendering failed
     made_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+
+
+class PageText(db.Model):  # type: ignore[name-defined,misc]
+    """The text of one page, shared by all documents with this SHA-256.
+
+    A page has one row for each version of the recipe it was read with, and normally only that of the current one.
+    Documents without pages, such as Word documents, are read as one page.
+    """
+
+    __tablename__ = "page_texts"
+
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    page: Mapped[int] = mapped_column(primary_key=True)  # from 1
+    recipe: Mapped[int] = mapped_column(primary_key=True)  # texts.store.RECIPE when it was read
+    pages: Mapped[int]  # of the document: all of it is read once it has this many rows
+    source: Mapped[str] = mapped_column(String(20))  # text-layer, ocr or none
+    text: Mapped[str] = mapped_column(Text, default="")
+    words: Mapped[str] = mapped_column(Text, default="[]")  # JSON: [[word, x, y, width, height], …], of 1 by 1
+    failure: Mapped[str | None] = mapped_column(String(20), index=True)  # why there is no text: see texts.store
+    read_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
 
 class UploadKey(db.Model):  # type: ignore[name-defined,misc]

@@ -6,12 +6,13 @@ from typing import Any
 from medfiles.database import sqlite
 from medfiles.database.session import db
 from medfiles.errors import DatabaseUnavailable
-from medfiles.models import AuditPrivate, EntityFile, Rendition, StorageJournal, UploadKey
+from medfiles.models import AuditPrivate, EntityFile, PageText, Rendition, StorageJournal, UploadKey
 from medfiles.record_types.declared import Registry
 
 TABLES: tuple[Any, ...] = (
     AuditPrivate,
     EntityFile,
+    PageText,
     Rendition,
     StorageJournal,
     UploadKey,

@@ -23,6 +23,7 @@ class DocumentField(Field):
     upload    whether it can be sent with an upload; the name comes from the file itself
     search    whether searches include it
     sort      whether lists can be sorted by it; text needs a `CodePoints` column
+    sort_by   the column with its sort value, if not its own
     filter    whether lists can be filtered by one of its values, or by "none"
     """
 
@@ -30,6 +31,7 @@ class DocumentField(Field):
     upload: bool = True
     search: bool = False
     sort: bool = False
+    sort_by: str = ""
     filter: bool = False
 
 
@@ -46,6 +48,10 @@ DOCUMENT_FIELDS = (
     DocumentField(
         "category", N_("Category"), "category", limit=100, about="One of the record type's categories",
         example="referral", filter=True,
+    ),
+    DocumentField(
+        "document_date", N_("Document date"), "date", about="The date on the document itself, if it has one",
+        example="2026-05-12", sort=True, sort_by="dated_on",
     ),
 )  # fmt: skip
 UPLOAD_FIELDS = tuple(field for field in DOCUMENT_FIELDS if field.upload)

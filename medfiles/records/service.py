@@ -24,6 +24,7 @@ from medfiles.record_types.fields import PATIENT_FIELDS, checked
 from medfiles.records import hues, people, timeline
 from medfiles.records.timeline import TimelinePage, TimelineQuery, TimelineTotals
 from medfiles.service import Service
+from medfiles.texts import suggesting
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,7 @@ class RecordService(Service):
             session.flush()
             self.authorized_patient(patient.id, Action.OWN, target)
             event_log.record(self.actor, "create-patient", target)
+            suggesting.withdraw(patient.birth_date, patient.user_id)
             return patient
 
     def unused_hue(self) -> int:
@@ -127,6 +129,8 @@ class RecordService(Service):
             require_version(patient, versions)
             changes = changes_of(patient, values, before or {}, partial(checked, PATIENT_FIELDS, partial=True))
             self.save_changes("edit-patient", patient, changes, target)
+            if "birth_date" in changes:
+                suggesting.withdraw(patient.birth_date, patient.user_id)
             return patient
 
     def trashed_patients(self) -> Sequence[Patient]:

@@ -59,7 +59,6 @@ def test_a_field_with_one_entry_column_and_migration_is_everywhere(tmp_path: Pat
         shutil.copy(ROOT / file, copy)
     edit(copy / "medfiles/record_types/document_fields.py", "\n)  # fmt: skip\nUPLOAD_FIELDS", ENTRIES)
     edit(copy / "medfiles/models/documents.py", "\n    uploaded_at:", COLUMNS)
-    edit(copy / "medfiles/models/documents.py", "import datetime\n", "import date, datetime\n")
     versions = copy / "migrations/versions"
     newest = max(path for path in versions.glob("[0-9]*.py")).read_text()
     [before] = re.findall(r"""^revision(?:: str)? = ["'](\w+)["']""", newest, re.MULTILINE)
@@ -72,4 +71,4 @@ def test_a_field_with_one_entry_column_and_migration_is_everywhere(tmp_path: Pat
 
 
 def test_details_of_documents_keep_their_names() -> None:
-    assert [field.name for field in DOCUMENT_FIELDS] == ["file_name", "description", "category"]
+    assert [field.name for field in DOCUMENT_FIELDS] == ["file_name", "description", "category", "document_date"]
