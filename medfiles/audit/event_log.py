@@ -24,7 +24,7 @@ from medfiles.permissions import Actor
 
 READ_ONCE_WITHIN = timedelta(minutes=1)
 LOOKED = (
-    "download", "list", "list-records", "list-trash", "preview", "view", "view-activity", "view-history",
+    "download", "list", "list-records", "list-trash", "preview", "search", "view", "view-activity", "view-history",
     "view-patient", "view-people", "view-record",
 )  # fmt: skip
 OPENED = ("download", "preview", "view")

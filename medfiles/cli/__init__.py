@@ -16,6 +16,7 @@ from medfiles.cli import (
     legacy,
     previews,
     scan,
+    search,
     status,
     storage,
     token,
@@ -26,6 +27,9 @@ from medfiles.cli import (
 from medfiles.http.current import services
 from medfiles.operations import instance
 
+MODULES = (
+    *(audit, backup, database, demo, legacy, previews, scan, search, status, storage, token, user, verify, worker),
+)
 MAKES_A_DATABASE = ("restore",)
 
 
@@ -62,7 +66,7 @@ def group(context: click.Context) -> None:
 
 
 def init_app(app: Flask) -> None:
-    for module in (audit, backup, database, demo, legacy, previews, scan, status, storage, token, user, verify, worker):
+    for module in MODULES:
         for command in module.COMMANDS:
             group.add_command(command)
     app.cli.add_command(group)

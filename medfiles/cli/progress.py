@@ -15,7 +15,7 @@ class Progress:
     def __init__(self) -> None:
         self._on_terminal = sys.stderr.isatty()
 
-    def step(self, text: str, total: int) -> Callable[[int], None]:
+    def step(self, text: str, total: int, what: str = "files") -> Callable[[int], None]:
         begun = reported = time.monotonic()
 
         def progress(done: int) -> None:
@@ -24,7 +24,7 @@ class Progress:
             if done != total and at - reported < (0.2 if self._on_terminal else EVERY):
                 return
             reported = at
-            self._write(f"{text}: {done:,} of {total:,} files{_rate(done, total, at - begun)}", done == total)
+            self._write(f"{text}: {done:,} of {total:,} {what}{_rate(done, total, at - begun)}", done == total)
 
         self._write(f"{text} …", not self._on_terminal)
         return progress

@@ -35,6 +35,7 @@ from medfiles.permissions import Action
 from medfiles.record_types.declared import RecordType, Registry
 from medfiles.record_types.media_types import WITH_THUMBNAIL
 from medfiles.sandbox.pool import Sandbox
+from medfiles.search import index
 from medfiles.service import Service
 from medfiles.storage import Staged, journal, live_key
 
@@ -191,6 +192,7 @@ class UploadService(Service):
         except IntegrityError as error:
             raise Rejected(KEY_REUSED) from error
         journal.settle([file.file_path])
+        index.put_documents(self.registry, [file], record)
         target.file_id = file.id
         target.renamed_from = file.renamed_from
         event_log.record(self.actor, "attach", target, size=file.file_size, sha256=file.sha256)

@@ -19,6 +19,8 @@ from medfiles.records.timeline import TimelineQuery
 from medfiles.records.timeline import read_cursor as read_timeline_cursor
 from medfiles.sandbox.encodings import NAMES as ENCODINGS
 from medfiles.sandbox.render.spec import Window, is_window
+from medfiles.search.query import SearchQuery
+from medfiles.search.query import read_cursor as read_search_cursor
 from medfiles.text import clean_text
 
 ID_DIGITS = 18  # any number with this many digits fits into a database integer
@@ -196,6 +198,25 @@ def list_query(query: Query, listed: Categorized, *, trashed: bool = False) -> L
         order=order,
         cursor=read_cursor(cursor, sort, order, trashed) if cursor else None,
         trashed=trashed,
+    )
+
+
+def search_query(query: Query, registry: Registry) -> SearchQuery:
+    """Return what to search for. Empty parameters count as absent."""
+    types = [record_type.name for record_type in registry]
+    first, last = day(query, "from"), day(query, "to")
+    if first and last and first > last:
+        raise refused("from", N_("“%(name)s” must not be after “to”."))
+    cursor = query.get("cursor")
+    return SearchQuery(
+        q=clean_text(query.get("q"), SEARCH_LIMIT, gettext("The search term (“q”)")) or "",
+        patient=id_or_unknown(query.get("patient")),
+        type=one_of(query, "type", types),
+        category=one_of(query, "category", registry.categories),
+        media=one_of(query, "media", tuple(GROUPS)),
+        from_=first,
+        to=last,
+        cursor=read_search_cursor(cursor) if cursor else None,
     )
 
 

@@ -29,6 +29,7 @@ from medfiles.legacy.source import LegacyFile, Source
 from medfiles.models import EntityFile, LabResult, LegacySource
 from medfiles.record_types.declared import RecordType
 from medfiles.sandbox.pool import Busy
+from medfiles.search import index
 from medfiles.services import Services
 from medfiles.storage import Staged, digest, journal, live_key, trash_key
 from medfiles.storage.base import EXTENSION
@@ -231,6 +232,7 @@ class Mover:
                 raise Conflict(CHANGED)
         db.session.add_all([one.row for one in prepared])
         db.session.flush()
+        index.put_documents(self.services.registry, [one.row for one in prepared])
         for one in prepared:
             log.enter(self.known, "file", one.old.id, one.row.id)
         found = [(event_log.subject_of(one.row), {"old_id": one.old.id, "sha256": one.row.sha256}) for one in prepared]

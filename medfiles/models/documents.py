@@ -62,7 +62,8 @@ class EntityFile(db.Model):  # type: ignore[name-defined,misc]
     category: Mapped[str | None] = mapped_column(String(100))
     document_date: Mapped[date | None]
     document_date_suggested: Mapped[date | None]  # found in the content or the name; shown until there is a date
-    dated_on: Mapped[date]  # the document date, or else the day of the upload in UTC: the place in lists by date
+    # the document date, or else the day of the upload in UTC: the place in lists by date
+    dated_on: Mapped[date] = mapped_column(default=lambda: now().date())
     uploaded_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     uploaded_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)

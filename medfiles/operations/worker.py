@@ -17,9 +17,10 @@ from medfiles.database.session import db, transaction
 from medfiles.documents import lifecycle
 from medfiles.errors import MedfilesError, error_code
 from medfiles.jobs import queue as jobs
-from medfiles.jobs.queue import ERASE, MOVE, SCAN, WARM, Claim
+from medfiles.jobs.queue import ERASE, MOVE, SCAN, SEARCH, WARM, Claim
 from medfiles.operations import clock_jumps, erasure, housekeeping, integrity, scanning
 from medfiles.previews import cache as preview_cache
+from medfiles.search import checking
 from medfiles.services import Services
 
 log = structlog.get_logger("medfiles.operations.worker")
@@ -82,12 +83,17 @@ def _move(services: Services, patient_id: int) -> Facts:
     return {"moved": lifecycle.move_pending(services.storages, services.registry, patient_id)}
 
 
+def _rebuild_search(services: Services, _: int) -> Facts:
+    return {"entries": checking.rebuild(services.registry)}
+
+
 HANDLERS = {
     "clock": JobHandler(_check_clock, clock_jumps.EVERY),
     ERASE: JobHandler(_erase),
     SCAN: JobHandler(scanning.scan_new, delay_others=True),
     WARM: JobHandler(_warm, tries=5),
     MOVE: JobHandler(_move),
+    SEARCH: JobHandler(_rebuild_search),
     "sweep": JobHandler(_sweep, HOUR),
     "purge": JobHandler(_purge, HOUR),
     "forget": JobHandler(_forget, HOUR),

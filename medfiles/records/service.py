@@ -23,6 +23,7 @@ from medfiles.record_types.edits import changes_of, require_version
 from medfiles.record_types.fields import PATIENT_FIELDS, checked
 from medfiles.records import hues, people, timeline
 from medfiles.records.timeline import TimelinePage, TimelineQuery, TimelineTotals
+from medfiles.search import index
 from medfiles.service import Service
 
 
@@ -112,6 +113,7 @@ class RecordService(Service):
             session.add(patient)
             session.flush()
             self.authorized_patient(patient.id, Action.OWN, target)
+            index.put_patient(patient)
             event_log.record(self.actor, "create-patient", target)
             return patient
 
@@ -133,6 +135,7 @@ class RecordService(Service):
             require_version(patient, versions)
             changes = changes_of(patient, values, before or {}, partial(checked, PATIENT_FIELDS, partial=True))
             self.save_changes("edit-patient", patient, changes, target)
+            index.put_patient(patient)
             return patient
 
     def trashed_patients(self) -> Sequence[Patient]:
@@ -249,6 +252,7 @@ class RecordService(Service):
             session.add(record)
             session.flush()
             target.entity_id, target.name = record.id, record_type.title_of(record)
+            index.put_record(record_type, record)
             event_log.record(self.actor, "create-record", target)
             return record
 
@@ -280,7 +284,9 @@ class RecordService(Service):
                 locked = self.authorized_record(record_type, record_id, Action.EDIT, target, lock=True)
                 require_version(locked, versions)
                 require_editable(record_type, locked)
-                self.save_changes("edit-record", locked, changes_of(locked, values, before, check), target)
+                changes = changes_of(locked, values, before, check)
+                self.save_changes("edit-record", locked, changes, target)
+                index.put_changed_record(self.registry, record_type, locked, changes)
                 lifecycle.mark_trashed(self.actor, moved)
             return record
 
@@ -401,6 +407,7 @@ class RecordService(Service):
             )
         changes = changes_of(record, fields, {}, lambda given: given)
         self.save_changes("edit-record", record, changes, target, again=True)
+        index.put_changed_record(self.registry, record_type, record, changes)
         return record
 
     def _to_remove(self, record_type: RecordType, record_id: int, remove: Collection[int]) -> Sequence[EntityFile]:

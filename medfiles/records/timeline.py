@@ -14,9 +14,9 @@ from sqlalchemy import Date, Select, and_, case, extract, func, literal, or_, se
 from sqlalchemy.orm import aliased
 
 from medfiles.antivirus.policy import readable_sql
+from medfiles.database import cursors
+from medfiles.database.cursors import Cursor
 from medfiles.database.session import db, utc_day
-from medfiles.documents import cursors
-from medfiles.documents.cursors import Cursor
 from medfiles.models import EntityFile, RecordMixin
 from medfiles.record_types.declared import RecordType, Registry
 from medfiles.record_types.media_types import WITH_THUMBNAIL
