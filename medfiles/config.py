@@ -83,6 +83,12 @@ SETTINGS = (
     Setting("MEDFILES_RENDERERS", "2", IntRange(min=1), "Sandboxed preview-rendering processes per server process."),
     Setting("MEDFILES_SANDBOX", "warn", Choice(("warn", "require")), "require: refuse to start if a layer is missing."),
     Setting("MEDFILES_SOFFICE", "", str, "Path of LibreOffice's soffice, for previews of old Word documents."),
+    Setting(
+        "MEDFILES_OCR",
+        "auto",
+        Choice(("auto", "rapidocr", "tesseract", "off")),
+        "How text in photos and scans is read. auto: with what is installed.",
+    ),
     Setting("MEDFILES_CLAMD", "", daemon_address, "ClamAV daemon: tcp://host:port or unix:/path. Empty: no scans."),
     Setting("MEDFILES_CLAMD_SECONDS", "30", IntRange(min=1), "Seconds to wait for a scan result."),
     Setting("MEDFILES_JOBS", "server", Choice(("server", "worker")), "Which processes run background jobs."),

@@ -84,6 +84,13 @@ class Quarantined(Conflict):
     default = N_("Malware was found in this document. You can delete it but not open it.")
 
 
+class BeingRead(Conflict):
+    """A background job has not read the page's text yet."""
+
+    code = "being-read"
+    default = N_("The text of this document is still being read. Please try again in a minute.")
+
+
 class EditConflict(Conflict):
     """Two people changed the same fields to different values.
 

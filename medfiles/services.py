@@ -21,6 +21,10 @@ from medfiles.record_types.declared import RecordType, Registry
 from medfiles.record_types.overrides import with_overrides
 from medfiles.sandbox.pool import INSPECTION_LIMITS, ConcurrencyLimit, Sandbox
 from medfiles.storage import Storages, open_storages
+from medfiles.texts import recognition
+from medfiles.texts.reading import TASKS as READING
+from medfiles.texts.reading import Reader
+from medfiles.texts.recognition import Engine
 
 
 @dataclass
@@ -63,6 +67,7 @@ class Services:
     sandbox: Sandbox  # workers that inspect uploads
     renderers: Sandbox  # workers that render previews
     converter: Converter  # LibreOffice, if installed
+    engine: Engine | None  # recognizes text in pictures, if one is installed
     render_slots: ConcurrencyLimit  # limits how many requests can wait for a preview at once
     sealer: Sealer  # chains the audit log
     trash_days: int  # days until documents in the trash are deleted permanently
@@ -77,6 +82,10 @@ class Services:
     def renderer(self) -> Renderer:
         return Renderer(self.storages, self.renderers, self.converter, self.render_slots)
 
+    @property
+    def reader(self) -> Reader:
+        return Reader(self.renderer, self.engine)
+
 
 def storages_of(settings: Mapping[str, Any]) -> Storages:
     return open_storages(
@@ -89,7 +98,11 @@ def build(settings: Mapping[str, Any], record_types: Iterable[RecordType]) -> Se
     confined = {"require_confinement": settings["MEDFILES_SANDBOX"] == "require"}
     instance, clamd = settings["MEDFILES_INSTANCE"], settings["MEDFILES_CLAMD"]
     sandbox = Sandbox(settings["MEDFILES_INSPECTORS"], limits=replace(INSPECTION_LIMITS, **confined))
-    renderers = Sandbox(settings["MEDFILES_RENDERERS"], renderer.TASKS, replace(renderer.LIMITS, **confined))
+    tasks = (*renderer.TASKS, *READING)
+    renderers = Sandbox(settings["MEDFILES_RENDERERS"], tasks, replace(renderer.LIMITS, **confined))
+    engine = recognition.engine_for(settings["MEDFILES_OCR"], renderers, **confined)
+    if engine is not None:
+        atexit.register(engine.close)
     atexit.register(sandbox.close)
     atexit.register(renderers.close)
     return Services(
@@ -98,6 +111,7 @@ def build(settings: Mapping[str, Any], record_types: Iterable[RecordType]) -> Se
         sandbox=sandbox,
         renderers=renderers,
         converter=Converter(settings["MEDFILES_SOFFICE"]),
+        engine=engine,
         sealer=Sealer(
             derive_key(settings["MEDFILES_AUDIT_KEY"] or config.secret_key(settings)),
             open_anchor(settings["MEDFILES_AUDIT_ANCHOR"], instance),

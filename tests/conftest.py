@@ -26,6 +26,7 @@ from medfiles.documents import detection
 from medfiles.previews import renderer
 from medfiles.record_types.declared import Registry
 from medfiles.sandbox.pool import Sandbox
+from medfiles.texts import reading
 from tests.support import clamav, clocks, postgres, seaweed
 from tests.support.extent import Extent, Part
 from tests.support.factories import World, install, make_app
@@ -220,7 +221,7 @@ def sandbox() -> Iterator[Sandbox]:
 @pytest.fixture(scope="session")
 def renderers() -> Iterator[Sandbox]:
     """Workers that draw previews, shared by all tests of a process."""
-    shared = Sandbox(1, renderer.TASKS, renderer.LIMITS)
+    shared = Sandbox(1, (*renderer.TASKS, *reading.TASKS), renderer.LIMITS)
     yield shared
     shared.close()
 

@@ -38,16 +38,19 @@ def batch_counts() -> Response:
 @rate_limited(BULK)
 @operation(Outcomes, body=Bulk)
 def change_many() -> Response:
-    """Trash, restore, purge or categorise many documents."""
+    """Trash, restore, purge, categorise or date many documents."""
     asked = sent(Bulk)
     if asked.action == "category" and "category" not in asked.model_fields_set:
         raise Rejected("Send a category.", {"category": "This action requires a category; null clears it."})
+    if asked.action == "document_date" and "document_date" not in asked.model_fields_set:
+        raise Rejected("Send a document_date.", {"document_date": "This action requires a date; null clears it."})
     service = documents()
     operations: dict[str, Callable[[RecordType, int, Sequence[int]], Sequence[Result]]] = {
         "delete": service.trash_many,
         "restore": service.restore_many,
         "purge": service.purge_many,
         "category": partial(service.categorise, category=asked.category),
+        "document_date": partial(service.date_many, document_date=asked.document_date),
     }
     return reply(Outcomes([_outcome(result) for result in service.across(asked.file_ids, operations[asked.action])]))
 

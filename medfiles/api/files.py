@@ -96,7 +96,7 @@ def download(file_id: int) -> Response:
 @blueprint.put("/files/<int:file_id>/metadata")
 @operation(File, body=Metadata, form_too=True, headers=EditHeaders, errors=("document-in-trash", "outdated"))
 def edit(file_id: int) -> Response:
-    """Change a document's name, description or category."""
+    """Change a document's name, description, category or date."""
     documents().editable(file_id)
     is_form = request.mimetype in ("application/x-www-form-urlencoded", "multipart/form-data")
     changes = (checked(Metadata, form()) if is_form else sent(Metadata)).model_dump(exclude_unset=True)
@@ -127,7 +127,9 @@ def purge(file_id: int) -> Response:
 
 def answer(file: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     [view] = file_views([file], you=actor().email)
-    return reply(shown(view), status, etag=view.version, headers=headers)
+    suggested = view.document_date_suggested  # which may change without a change to the document
+    etag = f"{view.version}/{suggested}" if suggested else view.version
+    return reply(shown(view), status, etag=etag, headers=headers)
 
 
 def shown(view: Any) -> File:

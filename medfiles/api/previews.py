@@ -2,11 +2,20 @@
 
 from flask import Response, request
 
-from medfiles.api.schemas import HtmlPreview, Preview, PreviewQuery, TablePreview, TextPreview
+from medfiles.api.schemas import (
+    HtmlPreview,
+    PageText,
+    Preview,
+    PreviewQuery,
+    TablePreview,
+    TextPreview,
+    TextQuery,
+    WordBox,
+)
 from medfiles.api.toolkit import blueprint, operation, reply
 from medfiles.errors import NotFound
 from medfiles.http import parameters
-from medfiles.http.current import previews
+from medfiles.http.current import previews, texts
 from medfiles.http.responses import send_picture
 from medfiles.previews.renderer import Preview as DocumentPreview
 from medfiles.previews.service import NoPreview
@@ -35,6 +44,15 @@ def preview(file_id: int) -> Response:
 def thumbnail(file_id: int) -> Response:
     """Return the first page as a picture, 240 pixels wide at most."""
     return send_picture(previews().thumbnail(file_id))
+
+
+@blueprint.get("/files/<int:file_id>/text")
+@operation(PageText, query=TextQuery, errors=("being-read", "being-checked", "quarantined"))
+def text(file_id: int) -> Response:
+    """Return the text of a page, and where its words are."""
+    found = texts().page(file_id, parameters.number(request.args, "page", 1, 1, 999_999))
+    words = [WordBox(text=word, box=tuple(box)) for word, *box in found.words]
+    return reply(PageText(**{**vars(found), "words": words}))
 
 
 def _shown(preview: DocumentPreview, page: int) -> Preview:

@@ -124,6 +124,9 @@ class File(_FileDetails):  # type: ignore[misc]
     """A document, without its bytes. Times are in UTC. A document of the older lab results that has not been moved yet
     has an id below 1,000,000,001 and neither `sha256` nor `uploaded_by`."""
 
+    document_date_suggested: date | None = doc(
+        "A date found in its content, its name or the file, for a document without `document_date`", None
+    )
     uploaded_at: datetime = doc(None, TIME)
     created_at: datetime = doc(None, TIME)
     updated_at: datetime = doc(None, TIME)
@@ -144,6 +147,29 @@ class TextPreview(Out):
     kind: Literal["text"] = doc(None, "text")
     text: str = doc(None, "Fasting glucose 5.1 mmol/l")
     note: str | None = doc(None, None)
+
+
+class WordBox(Out):
+    """A word and its place: left, top, width and height as fractions of the page."""
+
+    text: str = doc(None, "Glucose")
+    box: tuple[float, float, float, float] = doc(None, (0.1, 0.2, 0.08, 0.015))
+
+
+class PageText(Out):
+    """The text of a page. `words` is empty if their places are not known, as in a Word document."""
+
+    page: int = doc("Counted from 1", 1)
+    pages: int = doc("1 for documents without pages", 2)
+    source: Literal["text-layer", "ocr", "none"] = doc(
+        "Where the text comes from: stored in the file, recognized in the picture of the page, or there is none",
+        "text-layer",
+    )
+    text: str = doc(None, "Glucose 5.1 mmol/l")
+    words: list[WordBox] = doc(None, [])
+    failure: Literal["no-engine", "locked", "damaged", "unsupported", "timeout", "crashed"] | None = doc(
+        "Why there is no text, or not all of it; no-engine: text recognition is not installed", None
+    )
 
 
 class HtmlPreview(Out):
@@ -197,11 +223,13 @@ class Counts(Out):
 
 
 class Bulk(In):
-    """One action for many documents. The action `category` needs `category`; null or "" clears it."""
+    """One action for many documents. The actions `category` and `document_date` need the field of that name, where null
+    clears."""
 
-    action: Literal["delete", "restore", "purge", "category"] = doc(None, "delete")
+    action: Literal["delete", "restore", "purge", "category", "document_date"] = doc(None, "delete")
     file_ids: Ids = doc(None, [1000000001, 1000000002])
     category: str | None = None
+    document_date: Annotated[date, Field(strict=False)] | None = None
 
 
 class FileOutcome(Out):
@@ -308,6 +336,9 @@ class FilesQuery(_FilterQuery):  # type: ignore[misc]
     media: str = optional("The kind of file", "pdf", json_schema_extra={"enum": ["", *GROUPS]})
     from_: date = optional("First day of upload, in `zone`; in the trash, of deletion", "2026-05-01", alias="from")
     to: date = optional("Last day of upload, in `zone`; in the trash, of deletion", "2026-05-31")
+    date_field: Literal["", "uploaded", "document"] = optional(
+        "document: `from` and `to` are document dates; one without counts as dated on the day of its upload", "document"
+    )
     zone: str = optional("Time zone of the days. Default: UTC", "Europe/Berlin")
     sort: str = optional("Default: date", "name", json_schema_extra={"enum": ["", *SORTS]})
     order: Literal["", "asc", "desc"] = optional("Default: newest, largest or A first", "asc")
@@ -358,6 +389,10 @@ class PreviewQuery(Parameters):
     encoding: str = optional(
         "For text: the encoding to use instead of a guessed one", "cp1252", json_schema_extra={"enum": [*ENCODINGS]}
     )
+
+
+class TextQuery(Parameters):
+    page: int = doc("Which page, counted from 1", 1, default=1, ge=1, le=999_999)
 
 
 class CacheHeaders(Parameters):

@@ -25,6 +25,11 @@ ACTIONS = {  # done, refused or failed, icon; the thing is a document, record or
         N_("%(who)s tried to permanently delete %(thing)s"),
         "trash-2",
     ),
+    "read-text": (
+        N_("%(who)s had the text of %(thing)s read again"),
+        N_("%(who)s tried to have the text of %(thing)s read again"),
+        "file-text",
+    ),
     "view": (N_("%(who)s viewed %(thing)s"), N_("%(who)s tried to view %(thing)s"), "eye"),
     "preview": (N_("%(who)s viewed %(thing)s"), N_("%(who)s tried to view %(thing)s"), "eye"),
     "list": (

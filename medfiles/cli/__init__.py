@@ -19,6 +19,7 @@ from medfiles.cli import (
     search,
     status,
     storage,
+    text,
     token,
     user,
     verify,
@@ -28,7 +29,7 @@ from medfiles.http.current import services
 from medfiles.operations import instance
 
 MODULES = (
-    *(audit, backup, database, demo, legacy, previews, scan, search, status, storage, token, user, verify, worker),
+    *(audit, backup, database, demo, legacy, previews, scan, search, status, storage, text, token, user, verify, worker),
 )
 MAKES_A_DATABASE = ("restore",)
 

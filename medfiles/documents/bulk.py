@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from sqlalchemy import select
 
@@ -127,6 +128,18 @@ class BulkService(DocumentService):
         self, record_type: RecordType, record_id: int, ids: Sequence[int], category: str | None
     ) -> Sequence[Result]:
         """Set the category; None or "" clears it."""
+        return self._set(record_type, record_id, ids, "category", category)
+
+    def date_many(
+        self, record_type: RecordType, record_id: int, ids: Sequence[int], document_date: Any
+    ) -> Sequence[Result]:
+        """Set the document date, in ISO format; None or "" clears it."""
+        return self._set(record_type, record_id, ids, "document_date", document_date)
+
+    def _set(
+        self, record_type: RecordType, record_id: int, ids: Sequence[int], name: str, value: Any
+    ) -> Sequence[Result]:
+        """Set one detail of many documents to the same value."""
         check = partial(require_live, otherwise=TRASHED)
 
         def change(files: Sequence[EntityFile]) -> None:
@@ -134,15 +147,16 @@ class BulkService(DocumentService):
                 done, locked = [], _locked(files, check)
                 self._require_still_editor(locked)
                 for file in locked:
-                    changes = {"category": (file.category, new)} if file.category != new else {}
+                    before = getattr(file, name)
+                    changes = {name: (before, new)} if before != new else {}
                     done.append((replace(subject_of(file), changes=changes), {"changed": sorted(changes)}))
-                    file.category = new
+                    setattr(file, name, new)
                 index.put_documents(self.registry, locked)
                 event_log.record_each(self.actor, "edit", done)
 
         with self.operation("edit", entity_type=record_type.name, entity_id=record_id) as target:
             self.authorized_record(record_type, record_id, Action.EDIT, target)
-            new = checked_details(record_type, {"category": category})["category"]
+            new = checked_details(record_type, {name: value})[name]
             return self._run(Task("edit", record_type, record_id, lambda: check, change), ids)
 
     def open_many(self, record_type: RecordType, record_id: int, ids: Sequence[int]) -> Bundle:

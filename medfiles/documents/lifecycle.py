@@ -28,6 +28,7 @@ from medfiles.previews import cache as preview_cache
 from medfiles.record_types.declared import RecordType, Registry
 from medfiles.search import index
 from medfiles.storage import TRASH, Storage, Storages, journal, live_key, trash_key
+from medfiles.texts import store as texts
 
 log = structlog.get_logger("medfiles.documents.lifecycle")
 ERASE_AFTER = timedelta(hours=12)  # so that one job covers many deletions, and retries still fit within a day
@@ -213,7 +214,7 @@ def erase_later() -> None:
 
 
 def delete_rows(files: Sequence[EntityFile]) -> Sequence[str]:
-    """Delete rows and previews as `purge` does, but leave the audit log and additional documents to the caller.
+    """Delete rows, previews and texts as `purge` does. The audit log and additional documents are left to the caller.
 
     Return the keys to remove after the commit.
     """
@@ -221,7 +222,9 @@ def delete_rows(files: Sequence[EntityFile]) -> Sequence[str]:
     for file in files:
         journal.release(file.storage, [file.file_path])
         db.session.delete(file)
-    return [*(file.file_path for file in files), *preview_cache.release({file.sha256 for file in files})]
+    hashes = {file.sha256 for file in files}
+    texts.release(hashes)
+    return [*(file.file_path for file in files), *preview_cache.release(hashes)]
 
 
 @contextmanager

@@ -22,6 +22,8 @@ from medfiles.record_types.document_fields import DOCUMENT_FIELDS, DocumentField
 from medfiles.record_types.media_types import BY_NAME, OTHER, group_of
 from medfiles.text import fold
 
+DOCUMENT_DATE = "document_date"  # the usual sort order of pages; that of the API is "date"
+DATE_FIELDS = ("uploaded", "document")  # what `from_` and `to` mean
 NONE = "none"  # filter value for documents without a detail
 SEARCH_LIMIT = 200
 Row = tuple[EntityFile, Any]  # a document and its sort value
@@ -95,7 +97,8 @@ SORTS = {
 class ListQuery:
     """Which documents of a record or patient to list, and in which order.
 
-    `from_` and `to` are days in the time zone `zone`, both inclusive.
+    `from_` and `to` are days, both inclusive: of the upload in the time zone `zone`, or of the document. A document
+    without a date counts as dated on the day of its upload. `usual` is the sort order of a list that names none.
     """
 
     q: str = ""
@@ -103,7 +106,9 @@ class ListQuery:
     from_: date | None = None
     to: date | None = None
     zone: str = "UTC"
+    date_field: str = "uploaded"  # one of DATE_FIELDS
     sort: str = "date"  # a name in SORTS
+    usual: str = "date"
     order: str = "desc"
     cursor: Cursor | None = None
     details: Mapping[str, Any] = field(default_factory=dict)  # values of FILTER_FIELDS by name, or "none"
@@ -126,7 +131,8 @@ class ListQuery:
             "from": self.from_ and self.from_.isoformat(),
             "to": self.to and self.to.isoformat(),
             "zone": self.zone if self.zone != ListQuery.zone else "",
-            "sort": self.sort if self.sort != ListQuery.sort else "",
+            "date_field": self.date_field if self.date_field != ListQuery.date_field else "",
+            "sort": self.sort if self.sort != self.usual else "",
             "order": self.order if self.order != SORTS[self.sort].order else "",
         }
         return {name: value for name, value in given.items() if value}
@@ -245,12 +251,19 @@ def _conditions(where: Where, list_query: ListQuery) -> list[ColumnElement[bool]
         found.append(getattr(EntityFile, name) == (None if wanted_value == NONE else wanted_value))
     if list_query.media:
         found.append(_media == list_query.media)
+    if list_query.date_field == "document":
+        return found + _dated(list_query)
     day = DATE.column(list_query.trashed)
     if list_query.from_:
         found.append(day >= midnight(list_query.from_, list_query.zone))
     if list_query.to:
         found.append(day < midnight(list_query.to + timedelta(days=1), list_query.zone))
     return found
+
+
+def _dated(list_query: ListQuery) -> list[ColumnElement[bool]]:
+    from_, to = list_query.from_, list_query.to
+    return [*([EntityFile.dated_on >= from_] if from_ else []), *([EntityFile.dated_on <= to] if to else [])]
 
 
 def _merged(rows: list[Row], others: Sequence[Row], list_query: ListQuery) -> list[Row]:
@@ -273,6 +286,14 @@ def _matches(file: EntityFile, list_query: ListQuery) -> bool:
         and all(word in file.search_text for word in fold(list_query.q).split())
         and all((getattr(file, name) or NONE) == value for name, value in list_query.details.items())
         and list_query.media in ("", group_of(file.file_type))
-        and (list_query.from_ is None or file.uploaded_at >= midnight(list_query.from_, list_query.zone))
-        and (list_query.to is None or file.uploaded_at < midnight(list_query.to + timedelta(days=1), list_query.zone))
+        and _is_within(file, list_query)
+    )
+
+
+def _is_within(file: EntityFile, list_query: ListQuery) -> bool:
+    from_, to, zone = list_query.from_, list_query.to, list_query.zone
+    if list_query.date_field == "document":
+        return (from_ is None or file.dated_on >= from_) and (to is None or file.dated_on <= to)
+    return (from_ is None or file.uploaded_at >= midnight(from_, zone)) and (
+        to is None or file.uploaded_at < midnight(to + timedelta(days=1), zone)
     )

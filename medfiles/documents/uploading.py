@@ -198,8 +198,10 @@ class UploadService(Service):
         event_log.record(self.actor, "attach", target, size=file.file_size, sha256=file.sha256)
         if file.scan == policy.WAITING:
             jobs.enqueue(jobs.SCAN, file.id, SCAN_AFTER)
-        elif file.file_type in WITH_THUMBNAIL:
-            jobs.enqueue(jobs.WARM, file.id, WARM_AFTER)
+        else:
+            jobs.enqueue_each(
+                [*([jobs.WARM] if file.file_type in WITH_THUMBNAIL else []), jobs.TEXT], file.id, WARM_AFTER
+            )
         return file, True
 
     def _discard(self, key: UploadKey, target: AuditTarget) -> Sequence[str]:

@@ -19,6 +19,7 @@ from medfiles.records.sharing import ShareService
 from medfiles.search.service import SearchService
 from medfiles.service import Loaded, Service
 from medfiles.services import Services
+from medfiles.texts.service import TextService
 
 S = TypeVar("S", bound=Service)
 
@@ -40,6 +41,10 @@ def documents() -> BulkService:
 
 def previews() -> PreviewService:
     return _service(PreviewService, "renderer")
+
+
+def texts() -> TextService:
+    return _service(TextService, "reader")
 
 
 def records() -> RecordService:

@@ -96,6 +96,7 @@ ERRORS = (
         errors.BeingChecked, 409,
         "It is waiting for a malware scan. Until then, only its uploader can open it.",
     ),
+    ErrorType(errors.BeingRead, 409, "The text of the page has not been read yet."),
     ErrorType(errors.Quarantined, 409, "Malware was found in it. It can be deleted but not opened."),
     ErrorType(
         errors.TooMany, 409, "The record is full.",

@@ -8,7 +8,7 @@ from flask import Flask, request
 from werkzeug.datastructures import MultiDict
 
 from medfiles.clock import is_zone
-from medfiles.documents.listing import NONE, SEARCH_LIMIT, SORTS, ListQuery, read_cursor
+from medfiles.documents.listing import DATE_FIELDS, NONE, SEARCH_LIMIT, SORTS, ListQuery, read_cursor
 from medfiles.errors import Rejected
 from medfiles.i18n import N_, gettext
 from medfiles.record_types.declared import Registry
@@ -179,9 +179,12 @@ def detail(query: Query, field: DocumentField, listed: Categorized) -> Any:
         raise Rejected.about(field.name, error.message) from None
 
 
-def list_query(query: Query, listed: Categorized, *, trashed: bool = False) -> ListQuery:
-    """Return the search, filters and sort order for a document list. Empty parameters count as absent."""
-    sort = one_of(query, "sort", tuple(SORTS), ListQuery.sort)
+def list_query(query: Query, listed: Categorized, *, trashed: bool = False, usual: str = ListQuery.usual) -> ListQuery:
+    """Return the search, filters and sort order for a document list. Empty parameters count as absent.
+
+    usual  the sort order if the query names none
+    """
+    sort = one_of(query, "sort", tuple(SORTS), usual)
     order = one_of(query, "order", ("asc", "desc"), SORTS[sort].order)
     first, last = day(query, "from"), day(query, "to")
     if first and last and first > last:
@@ -194,7 +197,9 @@ def list_query(query: Query, listed: Categorized, *, trashed: bool = False) -> L
         from_=first,
         to=last,
         zone=zone(query, ListQuery.zone),
+        date_field=one_of(query, "date_field", DATE_FIELDS, ListQuery.date_field),
         sort=sort,
+        usual=usual,
         order=order,
         cursor=read_cursor(cursor, sort, order, trashed) if cursor else None,
         trashed=trashed,

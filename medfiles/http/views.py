@@ -31,9 +31,11 @@ from medfiles.search.service import Result
 from medfiles.text import initials
 
 MOST_TOLD, MOST_LISTED = 3, 20  # most refused documents named in a header, and on a page
+SHOWN_APART = ("file_name", "description", "category", "document_date")
 UNCHANGED = (  # document attributes that the view copies
     *("id", "entity_type", "entity_id", "file_name", "file_type", "file_size", "sha256", "pages"),
     *("original_name", "renamed_from", "uploaded_at", "created_at", "updated_at", "deleted_at"),
+    "document_date_suggested",
 )
 
 
@@ -110,6 +112,7 @@ class FileView:
     sha256: str | None  # None: not read yet
     details: Mapping[str, Any]  # keyed by the names of DOCUMENT_FIELDS
     category_label: str | None  # "Lab report"
+    document_date_suggested: date | None  # found in the content, for a document without a date
     uploaded_at: datetime
     uploaded_by: str | None  # "you", or an e-mail address
     created_at: datetime
@@ -133,9 +136,18 @@ class FileView:
         return self.details["category"]  # type: ignore[no-any-return]
 
     @property
+    def document_date(self) -> date | None:
+        return self.details["document_date"]  # type: ignore[no-any-return]
+
+    @property
+    def suggested_date(self) -> date | None:
+        """The suggestion to confirm, if the document has no date."""
+        return None if self.document_date or self.deleted_at else self.document_date_suggested
+
+    @property
     def other_details(self) -> Sequence[tuple[str, Any]]:
         """Labels and values of the details that lists do not show separately."""
-        others = [field for field in DOCUMENT_FIELDS if field.name not in ("file_name", "description", "category")]
+        others = [field for field in DOCUMENT_FIELDS if field.name not in SHOWN_APART]
         return [(field.label, self.details[field.name]) for field in others if self.details[field.name]]
 
     @property

@@ -5,7 +5,7 @@ over, so every job must tolerate being run twice.
 """
 
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -19,6 +19,7 @@ from medfiles.database.session import count, db, read, transaction
 from medfiles.models import Job
 
 WARM, SCAN = "warm", "scan"  # for one document each: create its thumbnail, scan it for malware
+TEXT = "text"  # for one document: read its text and suggest its date
 MOVE = "move"  # for one patient: move the bytes of documents whose rows were trashed or restored without them
 SEARCH = "search"  # rebuild the search index
 ERASE = "erase"  # erase permanently deleted content from the database files
@@ -56,7 +57,12 @@ def enqueue(kind: str, subject: int = 0, after: timedelta = timedelta(0)) -> Non
 
     Of two due times, the earlier wins. A job that failed or was given up starts over.
     """
-    values = {"kind": kind, "subject": subject, "due_at": now() + after, "created_at": now()}
+    enqueue_each([kind], subject, after)
+
+
+def enqueue_each(kinds: Sequence[str], subject: int, after: timedelta = timedelta(0)) -> None:
+    """Enqueue jobs of several kinds for the same subject, in one statement."""
+    values = [{"kind": kind, "subject": subject, "due_at": now() + after, "created_at": now()} for kind in kinds]
     db.session.connection().execute(_enqueue_statement(db.engine.dialect.name), values)
 
 

@@ -35,6 +35,7 @@ class User(db.Model, UserMixin):  # type: ignore[name-defined,misc]
     email: Mapped[str] = mapped_column(String(255), unique=True)
     password: Mapped[str | None] = mapped_column(String(255))
     active: Mapped[bool] = mapped_column(default=True)
+    date_order: Mapped[str | None] = mapped_column(String(3))  # of 3/4/2019: dmy or mdy; None: not known
     fs_uniquifier: Mapped[str] = mapped_column(String(64), unique=True)
     tf_primary_method: Mapped[str | None] = mapped_column(String(64))
     tf_totp_secret: Mapped[str | None] = mapped_column(String(255))

@@ -38,6 +38,7 @@ class EntityFile(db.Model):  # type: ignore[name-defined,misc]
         _partial("deleted_at IS NULL", "entity_type", "entity_id", "deleted_at", "uploaded_at", "id"),
         _partial("deleted_at IS NULL", "entity_type", "entity_id", "deleted_at", "sort_name", "id"),
         _partial("deleted_at IS NULL", "entity_type", "entity_id", "deleted_at", "dated_on", "id"),
+        _partial("deleted_at IS NULL", "patient_id", "deleted_at", "dated_on", "id"),
         _partial("deleted_at IS NULL", "uploaded_at"),
         _partial("deleted_at IS NULL", "category"),
         _partial("deleted_at IS NOT NULL", "deleted_at"),
@@ -106,6 +107,11 @@ event.listen(
         f"INSERT INTO sqlite_sequence (name, seq) VALUES ('entity_files', {FIRST_FILE_ID - 1})"
     ).execute_if(dialect="sqlite"),
 )
+
+
+@event.listens_for(EntityFile, "before_insert")
+def _set_dated_on(_: Any, __: Any, file: EntityFile) -> None:
+    file.uploaded_at = file.uploaded_at or now()  # the column's default would be set after this, so also `dated_on`
 
 
 class Rendition(db.Model):  # type: ignore[name-defined,misc]

@@ -8,13 +8,14 @@ from sqlalchemy import text
 from medfiles.database import sqlite
 from medfiles.database.session import db, transaction
 from medfiles.errors import DatabaseUnavailable
-from medfiles.models import AuditPrivate, EntityFile, Rendition, SearchEntry, StorageJournal, UploadKey
+from medfiles.models import AuditPrivate, EntityFile, PageText, Rendition, SearchEntry, StorageJournal, UploadKey
 from medfiles.models.search import WORDS_TABLE
 from medfiles.record_types.declared import Registry
 
 TABLES: tuple[Any, ...] = (
     AuditPrivate,
     EntityFile,
+    PageText,
     Rendition,
     SearchEntry,
     StorageJournal,

@@ -19,6 +19,7 @@ from medfiles.errors import BlobMissing, StorageError
 from medfiles.jobs import last_runs
 from medfiles.models import EntityFile, FixityFinding, Rendition, StorageJournal
 from medfiles.storage import Storages, digest
+from medfiles.texts import store as texts
 
 BATCH, READ_AT_ONCE = 500, 50
 VERIFY, DEEP = "verify", "verify-deep"  # names of runs
@@ -30,7 +31,9 @@ KINDS = {
     "unknown": "no document, preview or journal entry refers to this object",
     "altered": "the content differs from what was stored",
     "unreadable": "the object cannot be read",
+    "text": "the stored texts of pages are incomplete, or no document has this content",
 }
+DATABASE = "database"  # storage named by findings about texts, whose key is a SHA-256
 Report = Callable[[int], None]
 FOUND_BY_READING = ("altered", "unreadable")  # these are found and cleared only by reading the content
 
@@ -95,6 +98,7 @@ def verify(storages: Storages, *, quarantine: bool = False, report: Report = lam
                 storages[name].set_aside(key)
                 result.set_aside += 1
     seen.close()
+    result.findings += [Finding("text", DATABASE, sha256) for sha256 in _wrong_texts()]
     _store_findings(result.findings, began)
     result += _read_again(storages)
     _record_run(VERIFY, result)
@@ -225,6 +229,12 @@ def _is_named(key: str) -> bool:
     places = (EntityFile.file_path, Rendition.key, StorageJournal.key)
     [(named,)] = read(select(or_(*(exists().where(place == key) for place in places))))
     return bool(named)
+
+
+def _wrong_texts() -> Sequence[str]:
+    """Return hashes whose texts do not fit together, also on a second look: a job may just have been reading them."""
+    first = texts.disagreements()
+    return [sha256 for sha256 in texts.disagreements() if sha256 in first] if first else []
 
 
 def _read_again(storages: Storages) -> VerifyResult:

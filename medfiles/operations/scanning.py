@@ -180,7 +180,7 @@ def _store_result(file_id: int, verdict: Verdict) -> None:
             action, details = ("quarantine", {"signature": words}) if words else ("release", {})
             event_log.record(None, action, event_log.subject_of(file), **details)
         if (file.scan, state) == (WAITING, CLEAN):
-            jobs.enqueue(jobs.WARM, file_id)
+            jobs.enqueue_each([jobs.WARM, jobs.TEXT], file_id)
         session.execute(_update_unversioned(file_id).values(scan=state, scan_words=words, scanned_at=now()))
 
 

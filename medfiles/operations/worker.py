@@ -17,11 +17,12 @@ from medfiles.database.session import db, transaction
 from medfiles.documents import lifecycle
 from medfiles.errors import MedfilesError, error_code
 from medfiles.jobs import queue as jobs
-from medfiles.jobs.queue import ERASE, MOVE, SCAN, SEARCH, WARM, Claim
-from medfiles.operations import clock_jumps, erasure, housekeeping, integrity, scanning
+from medfiles.jobs.queue import ERASE, MOVE, SCAN, SEARCH, TEXT, WARM, Claim
+from medfiles.operations import clock_jumps, erasure, housekeeping, integrity, reading, scanning
 from medfiles.previews import cache as preview_cache
 from medfiles.search import checking
 from medfiles.services import Services
+from medfiles.texts import store as texts
 
 log = structlog.get_logger("medfiles.operations.worker")
 RETRY_AFTER, HOUR = timedelta(seconds=10), timedelta(hours=1)
@@ -53,6 +54,7 @@ def _check_clock(services: Services, _: int) -> Facts:
 def _sweep(services: Services, _: int) -> Facts:
     swept = housekeeping.sweep(services.storages)
     preview_cache.clear_orphans(services.storages)
+    texts.clear_orphans()
     return vars(swept)
 
 
@@ -92,14 +94,19 @@ HANDLERS = {
     ERASE: JobHandler(_erase),
     SCAN: JobHandler(scanning.scan_new, delay_others=True),
     WARM: JobHandler(_warm, tries=5),
+    TEXT: JobHandler(reading.read_one, tries=5),
     MOVE: JobHandler(_move),
     SEARCH: JobHandler(_rebuild_search),
     "sweep": JobHandler(_sweep, HOUR),
     "purge": JobHandler(_purge, HOUR),
     "forget": JobHandler(_forget, HOUR),
     "verify": JobHandler(_verify, HOUR),
+    "texts": JobHandler(reading.enqueue_unread, HOUR),
     "rescan": JobHandler(scanning.scan_due, scanning.RETRY_AFTER),
 }
+
+
+URGENT = tuple(name for name in HANDLERS if name != TEXT)  # reading texts can take hours, and nothing waits for it
 
 
 def schedule_recurring() -> None:
@@ -113,7 +120,7 @@ def schedule_recurring() -> None:
 def run_next(app: Any) -> bool | None:
     """Run one due job; return whether it succeeded, or None if none is due."""
     with app.app_context():
-        claim = jobs.claim(HANDLERS)
+        claim = jobs.claim(URGENT) or jobs.claim([TEXT])
         return _run(app, claim) if claim else None
 
 

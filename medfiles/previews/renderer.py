@@ -265,14 +265,14 @@ class Renderer:
     def _run(self, task: str, document: DocumentContent, **arguments: Any) -> dict[str, Any]:
         """Return the task's result, or {"crash": message} if the task could not be completed safely."""
         try:
-            with self._render_slot(), self._local_file(document) as (path, media_type):
+            with self._render_slot(), self.local_file(document) as (path, media_type):
                 return self.sandbox.run(task, file=path, media_type=media_type, **arguments)
         except NotChecked as error:
             log.warning("document not shown", task=task, type=document.file.file_type, code=error.code)
             return {"crash": next(message for kind, message in MESSAGES if isinstance(error, kind))}
 
     @contextmanager
-    def _local_file(self, document: DocumentContent) -> Iterator[tuple[Path, str]]:
+    def local_file(self, document: DocumentContent) -> Iterator[tuple[Path, str]]:
         """Yield a local copy of the content and its media type. Old Word documents become PDFs if possible."""
         file, storage = document.file, self.storages.default
         with storage.staged(document.read(), file.file_size) as staged:

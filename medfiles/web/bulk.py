@@ -46,7 +46,11 @@ TRASHED = Words(
     ngettext_noop("%(num)s document moved to trash.", "%(num)s documents moved to trash."),
     N_("%(name)s was not moved to trash."),
 )
-ACTIONS = ("delete", "restore", "purge", "category", "download", "print", "cancel")
+DATED = Words(
+    ngettext_noop("Date saved for %(num)s document.", "Date saved for %(num)s documents."),
+    N_("%(name)s was not changed."),
+)
+ACTIONS = ("delete", "restore", "purge", "category", "document_date", "download", "print", "cancel")
 
 
 def answer(record_type: RecordType, record_id: int) -> ResponseReturnValue:
@@ -57,6 +61,8 @@ def answer(record_type: RecordType, record_id: int) -> ResponseReturnValue:
         return _cancel(record_type, record_id)
     if action == "category" and "category" not in request.form:
         raise Rejected(gettext("Select a category first."))
+    if action == "document_date" and "document_date" not in request.form:
+        raise Rejected(gettext("Enter a date first."))
     service, what = documents(), (record_type, record_id, _selected(record_type, record_id))
     if action == "download":
         return send_archive(service.open_many(*what))
@@ -65,6 +71,9 @@ def answer(record_type: RecordType, record_id: int) -> ResponseReturnValue:
     if action == "category":
         results = service.categorise(*what, request.form["category"] or None)
         return _answer(record_type, record_id, results, CATEGORISED)
+    if action == "document_date":
+        results = service.date_many(*what, request.form["document_date"] or None)
+        return _answer(record_type, record_id, results, DATED)
     if action == "restore":
         return _answer(record_type, record_id, service.restore_many(*what), RESTORED)
     if action == "purge":
@@ -88,7 +97,7 @@ def _list_query(record_type: RecordType) -> ListQuery:
     """Return the list's filters. `in_category` is the filter, `category` the new value."""
     details = {field.name: request.form.get(f"in_{field.name}", "") for field in FILTER_FIELDS}
     filters = {**request.form, **details, "cursor": ""}
-    return parameters.list_query(filters, record_type, trashed=request.form.get("view") == "trash")
+    return pages.list_query(filters, record_type, trashed=request.form.get("view") == "trash")
 
 
 def _selected(record_type: RecordType, record_id: int) -> Sequence[int]:

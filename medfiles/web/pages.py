@@ -1,10 +1,11 @@
 """View models shared by pages, common responses, and redirects."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, g, redirect, request
 
-from medfiles.documents.listing import ListQuery, Page
+from medfiles.documents.listing import DOCUMENT_DATE, ListQuery, Page
 from medfiles.errors import Forbidden, Rejected
 from medfiles.http import parameters, views
 from medfiles.http.current import documents, records, services
@@ -49,8 +50,19 @@ def record_view(record_type: RecordType, record: Any, count: int | None = None) 
 def requested_list(record_type: RecordType, *, trashed: bool = False) -> ListQuery:
     """Return the list's search, filters and sort order from the query string."""
     if request.method != "GET":
-        return ListQuery(trashed=trashed)
-    return parameters.list_query(request.args, record_type, trashed=trashed)
+        return usual_list(trashed)
+    return list_query(request.args, record_type, trashed=trashed)
+
+
+def list_query(query: Mapping[str, str], listed: parameters.Categorized, *, trashed: bool = False) -> ListQuery:
+    """Return the list that a page's query string or form asks for, in the order that is usual on pages."""
+    return parameters.list_query(query, listed, trashed=trashed, usual=usual_list(trashed).sort)
+
+
+def usual_list(trashed: bool = False) -> ListQuery:
+    """Return the list of a page that asks for nothing: by document date, or the trash by the time of deletion."""
+    usual = ListQuery.usual if trashed else DOCUMENT_DATE
+    return ListQuery(sort=usual, usual=usual, trashed=trashed)
 
 
 def mode() -> str:
@@ -111,7 +123,7 @@ def answer_row(
     record_type = services().registry[file.entity_type]
     record, view = record_page(record_type, file.entity_id)
     nothing, totals = Page((), None, None), documents().record_totals(record_type, record.id)
-    seen = ListQuery(trashed=request.form.get("view") == "trash")
+    seen = usual_list(request.form.get("view") == "trash")
     where = within or place()
     around = views.panel_view(record_type, view, nothing, (), totals, list_query=seen, place=where, draft=draft)
     if state == "edit" and not around.can_edit:

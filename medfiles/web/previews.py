@@ -217,7 +217,7 @@ def encodings(preview: Preview) -> list[EncodingView]:
 def place_view(file: FileView) -> PlaceView:
     """Find the document in the list that the query string describes."""
     record_type = services().registry[file.entity_type]
-    list_query = parameters.list_query({**request.args, "cursor": ""}, record_type, trashed=file.deleted_at is not None)
+    list_query = pages.list_query({**request.args, "cursor": ""}, record_type, trashed=file.deleted_at is not None)
     number, total, near = documents().around(documents().get(file.id), list_query, NEIGHBORS)
     if not number:
         return PlaceView(list_query.query())

@@ -73,7 +73,7 @@ def _timeline(patient: views.PatientView, query: TimelineQuery, loaded: int = 1)
 @blueprint.get("/patients/<int:patient_id>/documents")
 def patient_documents(patient_id: int) -> ResponseReturnValue:
     registry = services().registry
-    list_query = parameters.list_query(request.args, registry)
+    list_query = pages.list_query(request.args, registry)
     _, context = pages.patient_page(patient_id, "documents")
     page = documents().of_patient(patient_id, list_query, pages.ROWS)
     here: dict[str, Any] = {"patient_id": patient_id, **list_query.query()}

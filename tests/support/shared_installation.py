@@ -11,7 +11,7 @@ from tests.support.factories import World, at_work
 
 
 def environ_in(place: Path, database: str, **settings: str) -> dict[str, str]:
-    usual = {"INSTANCE": str(place / "instance"), "DATABASE_URL": database, "LOG_FORMAT": "json"}
+    usual = {"INSTANCE": str(place / "instance"), "DATABASE_URL": database, "LOG_FORMAT": "json", "OCR": "off"}
     return {f"MEDFILES_{name}": value for name, value in (usual | settings).items()}
 
 

@@ -40,6 +40,11 @@ def describe(file: BinaryIO, media_type: str) -> PreviewData:
 def picture(
     file: BinaryIO, page: int, width: int, window: tuple[float, float] | None, *, media_type: str
 ) -> dict[str, Any]:
+    return encode_webp(*upright(file, page, width, media_type))
+
+
+def upright(file: BinaryIO, page: int, width: int, media_type: str) -> tuple[Image.Image, str | None]:
+    """Return a page the right way up, at most `width` wide, and a note if part of it is missing."""
     with open_image(file, media_type) as image:
         advance(image, page, media_type)
         check_size(*image.size)
@@ -47,8 +52,8 @@ def picture(
         draft = oriented_size(fit_size(oriented_size(image.size, exif_orientation), width), exif_orientation)
         shape, note = true_size(image), load_tolerantly(image, draft)
         shaped = square_pixels(image, shape)
-        upright = ImageOps.exif_transpose(shaped) if 1 < exif_orientation <= 8 else shaped
-        return encode_webp(to_plain_rgb(upright, width), note)
+        turned = ImageOps.exif_transpose(shaped) if 1 < exif_orientation <= 8 else shaped
+        return to_plain_rgb(turned, width), note
 
 
 def load_tolerantly(image: Image.Image, draft: tuple[int, int]) -> str | None:
