@@ -13,7 +13,8 @@ from medfiles.api.toolkit import blueprint
 from medfiles.http.errors import answered_by
 
 __all__ = [
-    "bulk", "docs_page", "files", "init_app", "legacy", "openapi", "patients", "previews", "records", "search", "shares",
+    "bulk", "docs_page", "files", "init_app", "legacy", "openapi", "patients", "previews", "records", "search",
+    "shares",
 ]  # fmt: skip
 
 

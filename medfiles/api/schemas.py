@@ -8,9 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel, create_model
 
-from medfiles.database.cursors import CURSOR_LIMIT
 from medfiles.documents.listing import SEARCH_LIMIT, SORTS
-from medfiles.http.parameters import LARGEST_ID
+from medfiles.http.parameters import CURSOR_LIMIT, LARGEST_ID
 from medfiles.record_types import fields
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.document_fields import FILTER_FIELDS, UPLOAD_FIELDS, DocumentField

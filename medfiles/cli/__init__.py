@@ -29,7 +29,23 @@ from medfiles.http.current import services
 from medfiles.operations import instance
 
 MODULES = (
-    *(audit, backup, database, demo, legacy, previews, scan, search, status, storage, text, token, user, verify, worker),
+    *(
+        audit,
+        backup,
+        database,
+        demo,
+        legacy,
+        previews,
+        scan,
+        search,
+        status,
+        storage,
+        text,
+        token,
+        user,
+        verify,
+        worker,
+    ),
 )
 MAKES_A_DATABASE = ("restore",)
 

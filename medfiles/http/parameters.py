@@ -8,6 +8,7 @@ from flask import Flask, request
 from werkzeug.datastructures import MultiDict
 
 from medfiles.clock import is_zone
+from medfiles.database import cursors
 from medfiles.documents.listing import DATE_FIELDS, NONE, SEARCH_LIMIT, SORTS, ListQuery, read_cursor
 from medfiles.errors import Rejected
 from medfiles.i18n import N_, gettext
@@ -24,6 +25,7 @@ from medfiles.search.query import read_cursor as read_search_cursor
 from medfiles.text import clean_text
 
 ID_DIGITS = 18  # any number with this many digits fits into a database integer
+CURSOR_LIMIT = cursors.CURSOR_LIMIT  # characters
 LARGEST_ID = 2**63 - 1  # the largest database integer; no row has this id
 LISTS = {"ids"}  # query parameters that may be repeated
 YEARS = range(1850, 2201)

@@ -10,8 +10,9 @@ from datetime import UTC, date
 from pathlib import PurePosixPath
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, select, tuple_, update
+from sqlalchemy import ColumnElement, delete, exists, select, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import aliased
 
 from medfiles.database.session import db
 from medfiles.models import EntityFile, PageText, Patient, RecordMixin, SearchEntry
@@ -76,7 +77,11 @@ def _drop(*which: ColumnElement[bool]) -> None:
 
 
 def put_texts(sha256: str) -> None:
-    """Index the text that was read from these bytes, for all documents that have them, in the open transaction."""
+    """Index the text that was read from these bytes, for all documents that have them, in the open transaction.
+
+    A text is indexed once all of its pages have been read.
+    """
+    db.session.flush()
     rows = select(EntityFile.id, EntityFile.patient_id, Patient.user_id).join(
         Patient, Patient.id == EntityFile.patient_id
     )
@@ -86,6 +91,12 @@ def put_texts(sha256: str) -> None:
         which = (SearchEntry.kind == DOCUMENT, SearchEntry.subject_id == file_id)
         change = update(SearchEntry).where(*which).values(text=_scoped(words, patient_id, owner))
         db.session.execute(change, execution_options={"synchronize_session": False})
+
+
+def put_texts_of(file_id: int) -> None:
+    """Index the text of a document that has just been read, in the open transaction."""
+    if sha256 := db.session.scalar(select(EntityFile.sha256).where(EntityFile.id == file_id)):
+        put_texts(sha256)
 
 
 def document_entries(
@@ -196,15 +207,10 @@ def _text_words(hashes: Collection[str]) -> dict[str, list[str]]:
 
 
 def page_texts(hashes: Collection[str]) -> Any:
-    """Return a query for (sha256, page, text) of these bytes: of each page, as it was last read."""
-    last = (
-        select(PageText.sha256, PageText.page, func.max(PageText.recipe).label("recipe"))
-        .where(PageText.sha256.in_(hashes))
-        .group_by(PageText.sha256, PageText.page)
-        .subquery()
-    )
-    same = tuple_(PageText.sha256, PageText.page, PageText.recipe) == tuple_(last.c.sha256, last.c.page, last.c.recipe)
-    query = select(PageText.sha256, PageText.page, PageText.text).join(last, same)
+    """Return a query for (sha256, page, text) of these bytes, if all of their pages have been read."""
+    last = aliased(PageText)
+    is_read = exists().where(last.sha256 == PageText.sha256, last.page == last.pages)
+    query = select(PageText.sha256, PageText.page, PageText.text).where(PageText.sha256.in_(hashes), is_read)
     return query.order_by(PageText.sha256, PageText.page)
 
 

@@ -61,5 +61,11 @@ def patients() -> tuple[PatientView, ...]:
     return tuple(_views(records().patients(counted=False)))
 
 
+def choosable(most: int) -> list[PatientView]:
+    """Return all of the account's patients, by name, or none if they are more than `most`."""
+    found, has_more = records().shown_people(most)
+    return [] if has_more else _views(found)
+
+
 def _views(found: Iterable[Summary]) -> list[PatientView]:
     return [views.patient_view(entry.patient, entry.level) for entry in found]

@@ -81,6 +81,7 @@ export class Stage {
     frame.dataset.mfN = String(number);
     frame.dataset.mfPicture = "loading";
     frame.querySelector(".mf-look-broken")?.remove();
+    if (frame.dataset.mfN !== this.first.dataset.mfN) frame.querySelector(".mf-rings")?.remove();
     picture.loading = "lazy";
     picture.alt = picture.alt.replace(/\d+/, String(number));
     picture.sizes = `${Math.max(1, Math.round(this.size.width * this.scale))}px`;
