@@ -14,10 +14,10 @@ TIED := $(shell command -v setpriv >/dev/null && echo setpriv --pdeathsig TERM)
 # Every process would compile all modules anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup setup-dev tools corpus assets messages run test expectations proof lint bench bench-older shots lock
+.PHONY: help setup setup-dev tools corpus assets messages run test expectations proof lint bench bench-older bench-search shots lock
 
 help:
-	@echo "make setup · run · test · proof · lint · assets · messages · bench · bench-older · shots · lock"
+	@echo "make setup · run · test · proof · lint · assets · messages · bench · bench-older · bench-search · shots · lock"
 
 setup: .venv/setup.stamp
 
@@ -137,6 +137,11 @@ lint: setup-dev node_modules/npm.stamp
 bench: TOOLS = nginx
 bench: tools
 	$(BIN)/python -m bench.speed $(if $(WRITE),--write)
+
+bench-search: DOCUMENTS = 50000
+bench-search: PATIENTS = 20000
+bench-search: setup-dev
+	$(BIN)/python -m bench.search $(DOCUMENTS) $(PATIENTS)
 
 bench-older: setup-dev
 	$(BIN)/python -m bench.older $(SIZES)

@@ -9,6 +9,7 @@ from werkzeug.datastructures import MultiDict
 
 from medfiles.clock import is_zone
 from medfiles.database import cursors
+from medfiles.database.cursors import Cursor
 from medfiles.documents.listing import DATE_FIELDS, NONE, SEARCH_LIMIT, SORTS, ListQuery, read_cursor
 from medfiles.errors import Rejected
 from medfiles.i18n import N_, gettext
@@ -16,6 +17,7 @@ from medfiles.record_types.declared import Registry
 from medfiles.record_types.document_fields import FILTER_FIELDS, DocumentField
 from medfiles.record_types.fields import CHECKS
 from medfiles.record_types.media_types import GROUPS
+from medfiles.records.people import read_cursor as read_people_cursor
 from medfiles.records.timeline import TimelineQuery
 from medfiles.records.timeline import read_cursor as read_timeline_cursor
 from medfiles.sandbox.encodings import NAMES as ENCODINGS
@@ -225,6 +227,12 @@ def search_query(query: Query, registry: Registry) -> SearchQuery:
         to=last,
         cursor=read_search_cursor(cursor) if cursor else None,
     )
+
+
+def people_cursor(query: Query) -> Cursor | None:
+    """Return where a page of the list of all people starts; None for the first page."""
+    token = query.get("cursor")
+    return read_people_cursor(token) if token else None
 
 
 def timeline_query(query: MultiDict[str, str], registry: Registry) -> TimelineQuery:

@@ -8,12 +8,15 @@ from typing import Any
 from sqlalchemy import Select, func, select
 
 from medfiles import permissions
+from medfiles.database import cursors
+from medfiles.database.cursors import Cursor
 from medfiles.database.session import db
 from medfiles.models import AuditEvent, Patient
 from medfiles.permissions import Actor
 from medfiles.text import fold
 
 AMONG = 1000  # latest events of the installation, in which an actor's recent patients are looked for
+SCOPE = "people"  # of cursors
 BY_NAME = (Patient.first_name, Patient.last_name, Patient.id)
 
 Found = Sequence[tuple[Patient, str]]  # patients, each with the actor's level
@@ -21,11 +24,11 @@ Found = Sequence[tuple[Patient, str]]  # patients, each with the actor's level
 
 @dataclass(frozen=True)
 class PeoplePage:
-    """A page of the patients whose names match a search. `next` is the number of the next page, if there is one."""
+    """A page of the patients whose names match a search. `hits` is None on later pages; `next` is a cursor."""
 
     people: Found
-    hits: int
-    next: int | None
+    hits: int | None
+    next: str | None
 
 
 def shown(actor: Actor, most: int) -> tuple[Found, bool]:
@@ -58,8 +61,13 @@ def of(actor: Actor, patient_ids: Sequence[int]) -> Found:
     return _rows(_visible(actor).where(Patient.id.in_(patient_ids))) if patient_ids else []
 
 
-def page(actor: Actor, words: str, number: int, size: int) -> PeoplePage:
-    """Return a page of the patients with every word in name or birth date, ordered by name. Pages count from 1."""
+def read_cursor(token: str) -> Cursor:
+    """Parse a cursor of a list of patients; raise Rejected for any other."""
+    return cursors.read(token, SCOPE, str)
+
+
+def page(actor: Actor, words: str, cursor: Cursor | None, size: int) -> PeoplePage:
+    """Return the first patients after the cursor with every word in name or birth date, ordered by name."""
     allowed = permissions.levels(actor).subquery()
     query = select(*BY_NAME, Patient.birth_date).join(allowed, allowed.c.patient_id == Patient.id)
     wanted = fold(words).split()
@@ -68,12 +76,13 @@ def page(actor: Actor, words: str, number: int, size: int) -> PeoplePage:
         (fold(f"{first_name} {last_name}{_written(born) if dated else ''}"), patient_id)
         for first_name, last_name, patient_id, born in db.session.execute(query)
     ]
-    matching = sorted(entry for entry in texts if all(word in entry[0] for word in wanted))
-    ids = [patient_id for _, patient_id in matching[(number - 1) * size : number * size]]
-    found = {patient.id: (patient, level) for patient, level in of(actor, ids)}
-    more = number * size < len(matching)
-    people = [found[patient_id] for patient_id in ids if patient_id in found]
-    return PeoplePage(people, len(matching), number + 1 if more else None)
+    matching = [entry for entry in texts if all(word in entry[0] for word in wanted)]
+    after = sorted(entry for entry in matching if cursor is None or entry > (cursor.value, cursor.id))
+    shown = after[:size]
+    found = {patient.id: (patient, level) for patient, level in of(actor, [patient_id for _, patient_id in shown])}
+    people = [found[patient_id] for _, patient_id in shown if patient_id in found]
+    following = cursors.write(SCOPE, *shown[-1]) if len(after) > size else None
+    return PeoplePage(people, len(matching) if cursor is None else None, following)
 
 
 def _written(born: date) -> str:

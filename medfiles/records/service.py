@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, func, literal, select, union_all
 from medfiles import permissions
 from medfiles.audit import event_log
 from medfiles.audit.event_log import EVERYTHING, ActivityFilter, AuditTarget
+from medfiles.database.cursors import Cursor
 from medfiles.database.session import count, db, transaction
 from medfiles.documents import lifecycle
 from medfiles.errors import Conflict, NotFound, OutOfScope
@@ -75,14 +76,14 @@ class RecordService(Service):
         found, has_more = people.shown(self.actor, most)
         return _summaries(found), has_more
 
-    def find_people(self, words: str, number: int, size: int) -> tuple[Sequence[Summary], int, int | None]:
+    def find_people(
+        self, words: str, cursor: Cursor | None, size: int
+    ) -> tuple[Sequence[Summary], int | None, str | None]:
         """Return a page of the patients whose name or birth date contains every word, ordered by name.
 
-        number  of the page, counted from 1
-
-        Also return how many there are on all pages, and the number of the next page, if there is one.
+        Also return how many there are on all pages, on the first one, and the cursor of the next page, if there is one.
         """
-        page = people.page(self.actor, words, number, size)
+        page = people.page(self.actor, words, cursor, size)
         return _summaries(page.people), page.hits, page.next
 
     def people_of(self, patient_ids: Collection[int]) -> Sequence[Summary]:

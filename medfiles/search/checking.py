@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import delete, exists, not_, or_, select, text
 from sqlalchemy.exc import DatabaseError
 
-from medfiles.database.session import count, db, read, transaction
+from medfiles.database.session import count, db, end_read, read, transaction
 from medfiles.jobs.queue import TEXT
 from medfiles.models import EntityFile, Job, Patient, SearchEntry
 from medfiles.models.search import WORDS_TABLE
@@ -140,8 +140,7 @@ def _wrong(registry: Registry, kind: str, name: str, ids: Sequence[int]) -> list
             found.append((entry["subject_id"], MISSING))
         elif any(getattr(stored, column) != entry[column] for column in COMPARED if column not in unsettled):
             found.append((entry["subject_id"], DIFFERENT))
-    db.session.rollback()
-    db.session.expunge_all()
+    end_read()
     return found
 
 

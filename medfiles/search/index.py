@@ -89,7 +89,7 @@ def put_texts(sha256: str) -> None:
     words = _text_words([sha256]).get(sha256, ())
     for file_id, patient_id, owner in found:
         which = (SearchEntry.kind == DOCUMENT, SearchEntry.subject_id == file_id)
-        change = update(SearchEntry).where(*which).values(text=_scoped(words, patient_id, owner))
+        change = update(SearchEntry).where(*which).values(text=scoped(words, patient_id, owner))
         db.session.execute(change, execution_options={"synchronize_session": False})
 
 
@@ -111,7 +111,7 @@ def document_entries(
     for file in files:
         entry = _document_entry(registry[file.entity_type], records[file.entity_type, file.entity_id], file, owner)
         if texts:
-            entry["text"] = _scoped(words.get(file.sha256, ()), file.patient_id, owner[file.patient_id])
+            entry["text"] = scoped(words.get(file.sha256, ()), file.patient_id, owner[file.patient_id])
         found.append(entry)
     return found
 
@@ -130,7 +130,7 @@ def _document_entry(record_type: RecordType, record: RecordMixin, file: EntityFi
     return {
         "kind": DOCUMENT, "entity_type": file.entity_type, "subject_id": file.id, "patient_id": file.patient_id,
         "record_id": file.entity_id, "day": file.dated_on, "title": _title(name.stem),
-        "words": _scoped(_words(words), file.patient_id, owner[file.patient_id]),
+        "words": scoped(_words(words), file.patient_id, owner[file.patient_id]),
     }  # fmt: skip
 
 
@@ -141,18 +141,18 @@ def record_entry(record_type: RecordType, record: RecordMixin, owner: Mapping[in
         "record_id": record.id,
         "day": record_type.date_of(record) or record.created_at.astimezone(UTC).date(),
         "title": _title(record_type.title_of(record)),
-        "words": _scoped(_words(words), record.patient_id, owner[record.patient_id]),
+        "words": scoped(_words(words), record.patient_id, owner[record.patient_id]),
     }  # fmt: skip
 
 
 def patient_entry(patient: Patient) -> Entry:
     name = f"{patient.first_name} {patient.last_name}"
     words = _words([name, *_dates(patient.birth_date)])
-    names = _scoped(_words([name]), patient.id, patient.user_id, NAME)
+    names = scoped(_words([name]), patient.id, patient.user_id, NAME)
     return {
         "kind": PATIENT, "entity_type": PATIENT, "subject_id": patient.id, "patient_id": patient.id, "record_id": 0,
         "day": patient.birth_date, "title": _title(name),
-        "words": f"{_scoped(words, patient.id, patient.user_id)} {names}".strip(),
+        "words": f"{scoped(words, patient.id, patient.user_id)} {names}".strip(),
     }  # fmt: skip
 
 
@@ -185,7 +185,8 @@ def _title(text: str) -> str:
     return " ".join(token.text for token in tokens(text))
 
 
-def _scoped(words: Iterable[str], patient_id: int, owner: int, mark: str = ANY) -> str:
+def scoped(words: Iterable[str], patient_id: int, owner: int, mark: str = ANY) -> str:
+    """Return the words as they are stored: each with the patient, and each with the patient's owner."""
     return " ".join(f"{scope}{mark}{word}" for scope in (f"p{patient_id}", f"o{owner}") for word in words)
 
 

@@ -76,12 +76,12 @@ class SearchService(Service):
             event_log.record_read(self.actor, SEARCH, AuditTarget(patient_id, name=name))
         return Results(tuple(items), found.total, found.next)
 
-    def marks(self, file: EntityFile, page: int, q: str) -> Sequence[Box]:
-        """Return the boxes of a query's words on a page of a document that the actor may preview."""
+    def marks(self, file_id: int, page: int, q: str) -> Sequence[Box]:
+        """Return the boxes of a query's words on a page of a document; none if the actor may not preview it."""
+        with self.operation("preview", file_id=file_id) as target:
+            file = self.authorized_file(file_id, Action.VIEW, target)
         terms = terms_of(q)
-        if not terms or is_blocked(file, self.actor.user_id):
-            return ()
-        return excerpts.boxes(file.sha256, page, terms)
+        return excerpts.boxes(file.sha256, page, terms) if terms and self._may_preview(file) else ()
 
     def _results(self, hits: Sequence[Hit]) -> Sequence[Result]:
         patients = self._patients({hit.patient_id for hit in hits})

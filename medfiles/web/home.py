@@ -41,11 +41,11 @@ def home() -> ResponseReturnValue:
 @blueprint.get("/patients")
 def all_people() -> ResponseReturnValue:
     words = clean_text(request.args.get("q"), SEARCH_LIMIT, "The search term (“q”)") or ""
-    number = parameters.number(request.args, "page", 1, 1, 1_000_000)
-    found, hits, next_page = records().find_people(words, number, PEOPLE_PER_PAGE)
-    more = url_for(".all_people", q=words or None, page=next_page) if next_page else None
+    cursor = parameters.people_cursor(request.args)
+    found, hits, following = records().find_people(words, cursor, PEOPLE_PER_PAGE)
+    more = url_for(".all_people", q=words or None, cursor=following) if following else None
     template = "records/_people_found.html" if is_htmx() else "records/all_people.html"
-    return fragment(template, people=_views(found), hits=hits, words=words, number=number, more=more)
+    return fragment(template, people=_views(found), hits=hits, words=words, more=more)
 
 
 def sidebar() -> Mapping[str, Any]:

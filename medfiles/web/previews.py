@@ -177,7 +177,7 @@ def preview_view(file: FileView, preview: Preview, place: PlaceView, seen_by: Se
         can_download="download" in services().registry[file.entity_type].operations,
         notes=notes(preview),
         viewers=seen_by,
-        marks=searches().marks(documents().get(file.id), page, find) if preview.is_drawn and find else (),
+        marks=searches().marks(file.id, page, find) if preview.is_drawn and find else (),
     )
 
 

@@ -123,7 +123,7 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "previews.thumbnail": lambda on: on.previews.thumbnail(on.file.id),
     "records.patients": lambda on: on.records.patients(),
     "records.shown_people": lambda on: on.records.shown_people(12)[0],
-    "records.find_people": lambda on: on.records.find_people("", 1, 50)[0],
+    "records.find_people": lambda on: on.records.find_people("", None, 50)[0],
     "records.people_of": lambda on: on.records.people_of([on.patient_id]),
     "records.patient": lambda on: on.records.patient(on.patient_id),
     "records.level": lambda on: on.records.level(on.patient_id),
