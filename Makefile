@@ -14,10 +14,10 @@ TIED := $(shell command -v setpriv >/dev/null && echo setpriv --pdeathsig TERM)
 # Every process would compile all modules anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup setup-dev tools corpus assets messages run test expectations proof lint bench bench-older bench-search shots lock
+.PHONY: help setup setup-dev setup-ocr tools corpus assets messages run test expectations proof lint bench bench-older bench-search shots lock
 
 help:
-	@echo "make setup · run · test · proof · lint · assets · messages · bench · bench-older · bench-search · shots · lock"
+	@echo "make setup · setup-ocr · run · test · proof · lint · assets · messages · bench · bench-older · bench-search · shots · lock"
 
 setup: .venv/setup.stamp
 
@@ -41,6 +41,14 @@ setup-dev: .venv/setup-dev.stamp
 .venv/setup-dev.stamp: .venv/setup.stamp requirements/dev.txt
 	@echo "Installing what tests and checks need into .venv …"
 	@$(call INSTALL,requirements/dev.txt)
+	@touch $@
+
+setup-ocr: .venv/setup-ocr.stamp
+
+# Reads the text in photos and scans. The models are part of the package, so nothing is downloaded later.
+.venv/setup-ocr.stamp: .venv/setup.stamp requirements/ocr.txt
+	@echo "Installing text recognition into .venv (110 MB to download, 300 MB on disk) …"
+	@$(call INSTALL,requirements/ocr.txt)
 	@touch $@
 
 # What pip cannot install: Chromium, curl, strace, FUSE, ClamAV, nginx and a library of Playwright's.
@@ -157,5 +165,6 @@ OURS := $(LOCK) setup.cfg --extra build
 lock: setup-dev
 	$(OURS) -o requirements/runtime.txt
 	$(OURS) --extra postgres --extra redis -c requirements/runtime.txt -o requirements/server.txt
-	$(OURS) --extra postgres --extra redis --extra dev -c requirements/runtime.txt -o requirements/dev.txt
+	$(OURS) --extra ocr -c requirements/runtime.txt -o requirements/ocr.txt
+	$(OURS) --extra postgres --extra redis --extra ocr --extra dev -c requirements/runtime.txt -o requirements/dev.txt
 	echo uv | $(LOCK) - -c requirements/dev.txt -o requirements/uv.txt

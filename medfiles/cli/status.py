@@ -36,6 +36,7 @@ def status(as_json: bool) -> None:
         last_runs={name: run.ended_at for name, run in found.runs.items() if run},
         clock_jump=jump.facts if jump else None,
         sandbox_missing=found.missing_layers,
+        texts={**vars(found.texts)},
     )
 
 
@@ -52,6 +53,8 @@ def _report(found: Status) -> str:
             f"jobs       {found.jobs.due:,} due, {found.jobs.held:,} running, {found.jobs.given_up:,} failed",
             f"audit log  {found.audit.sealed:,} sealed, {found.audit.waiting:,} pending",
             f"scans      {found.scanner.waiting:,} pending",
+            f"texts      {sum(found.texts.pages.values()):,} pages, {found.texts.waiting:,} documents pending, "
+            f"recognition: {found.texts.engine or 'not installed'}",
             f"backup     {backup.ended_at:{TIME}}" if backup else "backup     never",
             f"clock      {moved}, {jump.hint}" if jump and jump.hint else f"clock      {moved}",
             f"sandbox    {missing or 'complete'}",

@@ -14,12 +14,12 @@ group = AppGroup("text", help="Read the text of documents, or show how much is r
 
 
 @group.command()
-@click.option("--all", "every", is_flag=True, help="Also documents that are read already, to suggest their date anew.")
+@click.option("--all", "every", is_flag=True, help="Also documents that are read already, to suggest their date again.")
 @click.option("--patient", "patient_id", type=int, help="Only this patient's documents.")
 @click.option("--again", is_flag=True, help="Read every page again, for example with another engine. Implies --all.")
 @with_summary
 def read(every: bool, patient_id: int | None, again: bool, as_json: bool) -> None:
-    """Read what is not read yet. Background jobs do this too; the command is for those who do not want to wait."""
+    """Read what is not read yet now, instead of waiting for the background jobs."""
     which = reading.which(services(), every=every or again, patient_id=patient_id)
     with click.progressbar(length=reading.count_documents(which), label="Reading documents", file=sys.stderr) as bar:
         done = reading.read_all(services(), which, again=again, report=lambda _: bar.update(1))

@@ -42,6 +42,7 @@ class EntityFile(db.Model):  # type: ignore[name-defined,misc]
         _partial("deleted_at IS NULL", "uploaded_at"),
         _partial("deleted_at IS NULL", "category"),
         _partial("deleted_at IS NOT NULL", "deleted_at"),
+        _partial("document_date_suggested IS NOT NULL", "document_date_suggested"),
         _partial("legacy_id IS NOT NULL", "legacy_id", unique=True),
         {"sqlite_autoincrement": True},
     )

@@ -24,6 +24,9 @@ class StatusCollector(Collector):
         yield _labelled("medfiles_sandbox_layer", "Whether a layer of the sandbox is active", "layer", layers)
         jobs = {"due": self.status.jobs.due, "held": self.status.jobs.held, "given_up": self.status.jobs.given_up}
         yield _labelled("medfiles_jobs", "Background jobs", "state", jobs)
+        yield _labelled("medfiles_text_pages", "Pages read, by source of their text", "source", self.status.texts.pages)
+        failures = self.status.texts.failures
+        yield _labelled("medfiles_text_failures", "Pages whose text could not be read, by reason", "reason", failures)
         jump = self.status.clock_jump
         times = {"stored": int(jump.stored.timestamp()), "clock": int(jump.clock.timestamp())} if jump else {}
         yield _labelled("medfiles_clock_jump_seconds", "Unix times of the last clock jump", "time", times)
@@ -66,6 +69,7 @@ def _single_figures(status: Status) -> Iterator[Metric]:
         "medfiles_scanner_up": ("Whether the malware scanner responds", int(status.scanner.version is not None)),
         "medfiles_scans_waiting": ("Documents waiting for a malware scan", status.scanner.waiting),
         "medfiles_scans_unseen": ("Existing documents never scanned", status.scanner.unseen),
+        "medfiles_texts_waiting": ("Documents whose text is still to be read", status.texts.waiting),
         "medfiles_quarantined": ("Documents in quarantine", len(status.scanner.quarantined)),
         "medfiles_jobs_late_seconds": ("Seconds the oldest due job has waited", status.jobs_late),
         "medfiles_sessions": ("Signed-in sessions", status.sessions),

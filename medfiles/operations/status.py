@@ -1,7 +1,7 @@
 """Operator metrics. Contains no patient data."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import psutil
@@ -21,6 +21,8 @@ from medfiles.sandbox.pool import Layers, missing_layers
 from medfiles.service import Service
 from medfiles.services import Services
 from medfiles.storage.journal import LEASE
+from medfiles.texts import store as page_texts
+from medfiles.texts.store import TextStatus
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class Status:
     audit: chain.ChainStatus
     scanner: scanning.ScannerStatus
     jobs: jobs.QueueStatus
+    texts: TextStatus
     clock_jump: clock_jumps.Jump | None  # until the clock has run steadily for a day
     sandbox: Layers  # by layer: "" if active, otherwise why it is missing
 
@@ -131,6 +134,7 @@ def measure(services: Services) -> Status:
         audit=chain.status(),
         scanner=scanning.status(services.scanner),
         jobs=jobs.status(),
+        texts=replace(page_texts.status(), engine=services.engine.name if services.engine else None),
         clock_jump=clock_jumps.status(),
         sandbox=services.sandbox.layers(),
     )

@@ -26,6 +26,7 @@ from medfiles.records import hues, people, timeline
 from medfiles.records.timeline import TimelinePage, TimelineQuery, TimelineTotals
 from medfiles.search import index
 from medfiles.service import Service
+from medfiles.texts import suggesting
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,7 @@ class RecordService(Service):
             self.authorized_patient(patient.id, Action.OWN, target)
             index.put_patient(patient)
             event_log.record(self.actor, "create-patient", target)
+            suggesting.withdraw(patient.birth_date, patient.user_id)
             return patient
 
     def unused_hue(self) -> int:
@@ -137,6 +139,8 @@ class RecordService(Service):
             changes = changes_of(patient, values, before or {}, partial(checked, PATIENT_FIELDS, partial=True))
             self.save_changes("edit-patient", patient, changes, target)
             index.put_patient(patient)
+            if "birth_date" in changes:
+                suggesting.withdraw(patient.birth_date, patient.user_id)
             return patient
 
     def trashed_patients(self) -> Sequence[Patient]:

@@ -1,7 +1,7 @@
 """Text recognition (OCR): one interface, and the engines that are installed.
 
 RapidOCR runs inside a sandbox worker. Tesseract is a program of its own: it only gets a picture that a worker has drawn
-anew, and runs with resource limits and an empty environment.
+again, and runs with resource limits and an empty environment.
 """
 
 import base64

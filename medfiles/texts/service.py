@@ -1,6 +1,8 @@
-"""The text of a document for those who may view it."""
+"""The text of a document, for accounts that can view it."""
 
 from dataclasses import dataclass, field
+
+from sqlalchemy import select, update
 
 from medfiles.antivirus.policy import require_readable
 from medfiles.audit import event_log
@@ -8,12 +10,14 @@ from medfiles.audit.event_log import AuditTarget
 from medfiles.database.session import transaction
 from medfiles.errors import BeingRead, NotFound
 from medfiles.jobs import queue as jobs
-from medfiles.models import EntityFile, PageText
+from medfiles.models import EntityFile, PageText, User
 from medfiles.permissions import Action
 from medfiles.service import Service
 from medfiles.texts import store
 from medfiles.texts.layout import Word
 from medfiles.texts.reading import Reader
+
+SUGGEST_AGAIN = 500  # documents of an account that has changed how it writes dates
 
 
 @dataclass(frozen=True)
@@ -44,15 +48,11 @@ class TextService(Service):
             file = self._readable(file_id, target)
         return self._page(file, page)
 
-    def pages(self, file_id: int, most: int) -> list[PageContent] | None:
-        """Return the texts of up to `most` pages, or None if the document has not been read yet.
-
-        Not logged itself: it is shown with the preview, which is.
-        """
-        with self.operation("preview", file_id=file_id) as target:
+    def pages(self, file_id: int, first: int, most: int) -> list[PageContent]:
+        """Return the texts of up to `most` pages from `first` on that have been read. Logged as a preview."""
+        with self.reading("preview", file_id=file_id) as target:
             file = self._readable(file_id, target)
-        rows = store.texts(file.sha256, most=most)
-        return [_content(row) for row in rows] or None
+        return [_content(row) for row in store.texts(file.sha256, first, most)]
 
     def read_again(self, file_id: int) -> None:
         """Have a job read the document again, for example with an engine that was installed later."""
@@ -63,6 +63,18 @@ class TextService(Service):
             store.forget(sha256)
             with transaction():
                 event_log.record(self.actor, "read-text", target)
+                jobs.enqueue(jobs.TEXT, file_id)
+
+    def set_date_order(self, order: str | None) -> None:
+        """Set which part of 3/4/2019 the account writes first: dmy, mdy or None, not known.
+
+        Dates are then suggested for the latest of its documents that have none.
+        """
+        uploaded = (EntityFile.uploaded_by == self.actor.user_id, EntityFile.deleted_at.is_(None))
+        undated = select(EntityFile.id).where(*uploaded, EntityFile.document_date.is_(None))
+        with transaction() as session:
+            session.execute(update(User).where(User.id == self.actor.user_id).values(date_order=order))
+            for file_id in session.scalars(undated.order_by(EntityFile.id.desc()).limit(SUGGEST_AGAIN)).all():
                 jobs.enqueue(jobs.TEXT, file_id)
 
     def _readable(self, file_id: int, target: AuditTarget) -> EntityFile:

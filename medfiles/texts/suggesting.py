@@ -40,9 +40,7 @@ def suggest(file: EntityFile, declared: Mapping[str, date]) -> date | None:
 
 
 def withdraw(birth_date: date, owner_id: int) -> None:
-    """Clear suggestions that are this birth date, in the open transaction that stores it for one of the owner's
-    patients.
-    """
+    """Clear suggestions for the owner's patients that are this birth date of one of them, in the open transaction."""
     owned = select(Patient.id).where(Patient.user_id == owner_id)
     wrong = (EntityFile.patient_id.in_(owned), EntityFile.document_date_suggested == birth_date)
     values = {"document_date_suggested": None, "updated_at": EntityFile.updated_at}

@@ -13,13 +13,19 @@ from ua_parser import parse
 from medfiles.accounts import api_tokens
 from medfiles.accounts import service as accounts
 from medfiles.documents import quota
-from medfiles.http import rate_limits
-from medfiles.http.current import actor, services
+from medfiles.http import parameters, rate_limits
+from medfiles.http.current import actor, services, texts
 from medfiles.i18n import N_, gettext
+from medfiles.texts.dates import DAY_FIRST, MONTH_FIRST
 from medfiles.web.confirm import NewPasswordForm, confirm
 from medfiles.web.home import patients
 
 blueprint = Blueprint("account", __name__)
+DATE_ORDERS = {  # what 3/4/2019 means in the account's documents
+    "": N_("Don’t suggest such dates"),
+    DAY_FIRST: N_("Day first: 3 April 2019"),
+    MONTH_FIRST: N_("Month first: March 4, 2019"),
+}
 NOT_SHARED = N_("a patient you no longer have access to")
 PASSWORD_CHANGED = N_("Password changed. Your other devices were signed out, and your API tokens were revoked.")
 
@@ -81,7 +87,18 @@ def account() -> ResponseReturnValue:
         tokens=[_token_view(token, names) for token in api_tokens.list_tokens(actor())],
         usage={"used": quota.used_bytes(actor().user_id), "quota": services().quota},
         two_factor=bool(current_user.tf_primary_method),
+        date_orders=DATE_ORDERS,
+        date_order=current_user.date_order or "",
     )
+
+
+@blueprint.post("/account/dates")
+def dates() -> ResponseReturnValue:
+    """Set how the account writes dates, for suggestions."""
+    order = parameters.one_of(request.form, "date_order", tuple(DATE_ORDERS))
+    texts().set_date_order(order or None)
+    flash(gettext("Saved."), "ok")
+    return redirect(url_for(".account"), 303)
 
 
 blueprint.add_url_rule("/account/verify", "verify", confirm, methods=["GET", "POST"])

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import structlog
-from flask import Blueprint, Response, flash, redirect, request
+from flask import Blueprint, Response, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from medfiles.documents.rules import UploadMetadata, UploadPermit
@@ -12,6 +12,7 @@ from medfiles.errors import BadName, BlobMissing, EditConflict, MedfilesError, N
 from medfiles.http import parameters, request_body, views
 from medfiles.http.current import documents, services
 from medfiles.http.current import previews as document_previews
+from medfiles.http.current import texts as document_texts
 from medfiles.http.errors import RETRY_SECONDS, explained, status_of
 from medfiles.http.htmx import fragment, is_htmx, trigger
 from medfiles.http.rate_limits import BULK, UPLOADS, rate_limited
@@ -27,7 +28,7 @@ from medfiles.record_types.document_fields import DOCUMENT_FIELDS
 from medfiles.sandbox.pool import Busy
 from medfiles.sandbox.render import spec
 from medfiles.web import bulk as web_bulk
-from medfiles.web import edits, forms, pages, previews, printing
+from medfiles.web import edits, forms, pages, previews, printing, texts
 from medfiles.web import records as record_pages
 from medfiles.web.errors import answer_error
 from medfiles.web.filters import day, ngettext
@@ -158,6 +159,20 @@ def picture(file_id: int, sha256: str, recipe: str, page: int) -> ResponseReturn
             log.error("document without its content", file_id=file_id)
         return Response(status=204, headers={"Retry-After": RETRY_SECONDS} if isinstance(error, Busy) else {})
     return send_picture(found, **{"Cache-Control": REVALIDATED})
+
+
+@blueprint.get("/files/<int:file_id>/text")
+def text(file_id: int) -> ResponseReturnValue:
+    return texts.answer_words(file_id) if request.args.get("part") == "words" else texts.answer(file_id)
+
+
+@blueprint.post("/files/<int:file_id>/read")
+def read(file_id: int) -> ResponseReturnValue:
+    """Have the text read again. The page then shows what has been read so far."""
+    document_texts().read_again(file_id)
+    if is_htmx():
+        return texts.answer(file_id)
+    return redirect(url_for("documents.text", file_id=file_id), 303)
 
 
 @blueprint.get("/files/<int:file_id>/print", endpoint="print")

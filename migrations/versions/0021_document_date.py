@@ -13,6 +13,7 @@ branch_labels = None
 depends_on = None
 
 INDEXES = (['entity_type', 'entity_id', 'deleted_at', 'dated_on', 'id'], ['patient_id', 'deleted_at', 'dated_on', 'id'])
+SUGGESTED = sa.text("document_date_suggested IS NOT NULL")
 LIVE = sa.text("deleted_at IS NULL")
 
 
@@ -34,10 +35,13 @@ def upgrade() -> None:
         connection.execute(start_after, {"highest": highest})
     for columns in INDEXES:
         op.create_index(name_of(columns), 'entity_files', columns, sqlite_where=LIVE, postgresql_where=LIVE)
+    column = 'document_date_suggested'
+    where = {"sqlite_where": SUGGESTED, "postgresql_where": SUGGESTED}
+    op.create_index(name_of([column]), 'entity_files', [column], **where)
 
 
 def downgrade() -> None:
-    for columns in INDEXES:
+    for columns in (['document_date_suggested'], *INDEXES):
         op.drop_index(name_of(columns), 'entity_files')
     for name in ('dated_on', 'document_date_suggested', 'document_date'):
         op.drop_column('entity_files', name)

@@ -34,13 +34,15 @@ function wheel(stage, event) {
  * @param {Stage} stage @param {MouseEvent} event
  */
 function twice(stage, event) {
+  if (/** @type {Element} */ (event.target).closest(".mf-look-layer > span")) return; // selects a word
   if (!stage.fit) return stage.fitTo("page");
   stage.zoomTo(stage.scale < 0.8 ? 1 : stage.scale * 2, { x: event.clientX, y: event.clientY });
 }
 
 /** @param {Stage} stage @param {PointerEvent} start */
 function drag({ element }, start) {
-  if (start.pointerType !== "mouse" || start.button || /** @type {Element} */ (start.target).closest("button")) return;
+  if (start.pointerType !== "mouse" || start.button) return;
+  if (/** @type {Element} */ (start.target).closest("button, .mf-look-layer > span")) return; // words are selected
   const { offsetX, offsetY } = start;
   const onScrollBar = offsetX > element.clientWidth || offsetY > element.clientHeight;
   if (start.target === element && onScrollBar) return;

@@ -28,6 +28,7 @@ STATUSES = {
     errors.EditConflict: 409,
     errors.OverQuota: 409,
     errors.BeingChecked: 409,
+    errors.BeingRead: 409,
     errors.Quarantined: 409,
     errors.Rejected: 422,
     errors.TooLarge: 413,

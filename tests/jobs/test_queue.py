@@ -23,7 +23,7 @@ from medfiles.database.session import db, transaction
 from medfiles.errors import StorageError
 from medfiles.jobs import queue as jobs
 from medfiles.jobs import rounds
-from medfiles.jobs.queue import SCAN, WARM
+from medfiles.jobs.queue import SCAN, TEXT, WARM
 from medfiles.models import EntityFile, Job, Rendition
 from medfiles.operations import housekeeping, scanning, status
 from medfiles.operations import worker as operation_worker
@@ -81,14 +81,21 @@ def thumbnails() -> int:
 # --- asked for ------------------------------------------------------------------------------------------------------
 
 
-def test_a_document_that_can_be_drawn_is_to_get_its_thumbnail(world: World) -> None:
+def test_a_document_that_can_be_drawn_is_to_get_its_thumbnail_and_to_be_read(world: World) -> None:
     file = world.attach(world.record(), "photo.png")
-    assert told() == [(WARM, file.id)]
+    assert told() == [(WARM, file.id), (TEXT, file.id)]
 
 
-def test_a_text_gets_none(world: World) -> None:
-    world.attach(world.record(), "note.txt", b"Take one in the morning.")
-    assert told() == []
+def test_a_text_is_only_to_be_read(world: World) -> None:
+    file = world.attach(world.record(), "note.txt", b"Take one in the morning.")
+    assert told() == [(TEXT, file.id)]
+
+
+def test_reading_texts_waits_for_all_other_jobs(world: World) -> None:
+    ask(TEXT, 7, -MINUTE)
+    ask(WARM, 7)
+    assert operation_worker.run_next(world.app) is True
+    assert told() == [(TEXT, 7)]
 
 
 def test_a_document_that_could_not_be_scanned_is_to_be_scanned_and_then_drawn(world: World, scanner: Clamd) -> None:
@@ -96,7 +103,7 @@ def test_a_document_that_could_not_be_scanned_is_to_be_scanned_and_then_drawn(wo
     assert told() == [(SCAN, file.id)]
     make_due()
     assert operation_worker.run_next(scanned_by(world, scanner).app) is True
-    assert told() == [(WARM, file.id)]
+    assert told() == [(WARM, file.id), (TEXT, file.id)]
     assert db.session.get_one(EntityFile, file.id, populate_existing=True).scan == "clean"
 
 

@@ -22,6 +22,8 @@ from medfiles.database.session import db
 from medfiles.models import Patient, PatientShare, Session
 from medfiles.operations import housekeeping
 from medfiles.permissions import Action
+from medfiles.texts import store as page_texts
+from medfiles.texts.layout import Word
 from tests.support import samples
 from tests.support.api_client import HOME, RAW, disposition, json_values
 from tests.support.factories import World
@@ -67,6 +69,7 @@ POST /documents/{type}/{record}/bulk               303,422 403,404 action=delete
 POST /documents/{type}/{record}/bulk               303,409 403,404 action=restore&file_ids={trashed}
 POST /documents/{type}/{record}/bulk               303,303 403,404 action=purge&file_ids={trashed}
 POST /documents/{type}/{record}/bulk               303,303 403,404 action=category&category=&file_ids={file}
+POST /documents/{type}/{record}/bulk               303,303 403,404 action=document_date&document_date=&file_ids={file}
 POST /documents/{type}/{record}/bulk               200,200 200,404 action=download&file_ids={file}
 POST /documents/{type}/{record}/bulk               200,422 200,404 action=download&all=1
 POST /documents/{type}/{record}/bulk               200,200 200,404 action=print&file_ids={file}
@@ -74,6 +77,9 @@ POST /documents/{type}/{record}/bulk               200,422 200,404 action=print&
 POST /documents/{type}/{record}/bulk               200,200 403,404 action=cancel&idempotency_key=some-try
 GET  /documents/files/{file}/download              200,200,200 200,404,404
 GET  /documents/files/{file}/preview               200,200,200 200,404,404
+GET  /documents/files/{file}/text                  200,200,200 200,404,404
+GET  /documents/files/{file}/text?part=words       200,200,200 200,404,404
+POST /documents/files/{file}/read                  303,303,303 403,404,404
 GET  /documents/files/{file}/print                 200,200,200 200,404,404
 GET  /documents/files/{file}/pictures/{sha256}-v2w240/1.webp 200,200,200 200,404,404
 POST /documents/files/{file}/edit                  303,409,409 403,404,404
@@ -98,6 +104,7 @@ GET /patients
 GET /patients/new
 POST /patients/new
 GET /account
+POST /account/dates
 POST /sign-out
 POST /account/sign-out
 GET /account/tokens/new
@@ -154,6 +161,7 @@ GET    /files/{file}                               200,200,200 200,404,404
 GET    /files/{file}/download                      200,200,200 200,404,404
 GET    /files/{file}/preview                       200,200,200 200,404,404
 GET    /files/{file}/preview?page=1&width=480      200,200,200 200,404,404
+GET    /files/{file}/text                          200,200,200 200,404,404
 GET    /files/{file}/thumbnail                     200,200,200 200,404,404
 GET    /files/archive?ids={file}                   200,200,200 200,404,404
 PUT    /files/{file}/metadata                      200,409,409 403,404,404 metadata
@@ -297,6 +305,8 @@ def _ids(family: Family, kind: str, words: str) -> dict[str, Any]:
     name, description = f"{words}letter.pdf", words or None
     file, buried = (world.attach(one, name, description=description) for one in (record, gone))
     trashed = world.attach(record, f"{words}old.pdf", description=description)
+    for sha256 in {one.sha256 for one in (file, buried, trashed)}:
+        page_texts.store(sha256, 1, 1, "text-layer", words or "Letter", [Word("Letter", 0.1, 0.1, 0.2, 0.02)])
     world.documents().trash(trashed.id)
     world.records().delete(world.kind(kind), gone.id)
     return {

@@ -26,6 +26,8 @@ from medfiles.records.service import RecordService
 from medfiles.records.sharing import ShareService
 from medfiles.records.timeline import TimelineQuery
 from medfiles.service import Service
+from medfiles.texts import store
+from medfiles.texts.service import TextService
 from tests.support import samples
 from tests.support.factories import World, values_for
 
@@ -56,6 +58,10 @@ class Things:
     require_admin: UploadPermit
     change_id: int  # the event of an edit of the patient
     away_id: int  # a patient in the trash
+
+    @property
+    def texts(self) -> TextService:
+        return self.world.texts()
 
     @property
     def visit(self) -> Any:
@@ -114,6 +120,7 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "bulk.restore_many": lambda on: on.bulk.restore_many(on.visit, on.record_id, [on.trashed_id]),
     "bulk.purge_many": lambda on: on.bulk.purge_many(on.visit, on.record_id, [on.trashed_id]),
     "bulk.categorise": lambda on: on.bulk.categorise(on.visit, on.record_id, [on.file.id], "referral"),
+    "bulk.date_many": lambda on: on.bulk.date_many(on.visit, on.record_id, [on.file.id], "2026-05-12"),
     "bulk.open_many": lambda on: on.bulk.open_many(on.visit, on.record_id, [on.file.id]),
     "bulk.across": lambda on: done(on.bulk.across([on.file.id], on.bulk.trash_many)),
     "bulk.open_across": lambda on: on.bulk.open_across([on.file.id]),
@@ -121,6 +128,9 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "previews.picture": lambda on: on.previews.picture(on.file.id, on.file.sha256, recipe(480)),
     "previews.page": lambda on: on.previews.page(on.file.id, 1, 480),
     "previews.thumbnail": lambda on: on.previews.thumbnail(on.file.id),
+    "texts.page": lambda on: on.texts.page(on.file.id, 1),
+    "texts.pages": lambda on: on.texts.pages(on.file.id, 1, 10),
+    "texts.read_again": lambda on: on.texts.read_again(on.file.id),
     "records.patients": lambda on: on.records.patients(),
     "records.shown_people": lambda on: on.records.shown_people(12)[0],
     "records.find_people": lambda on: on.records.find_people("", None, 50)[0],
@@ -160,14 +170,15 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "shares.revoke of one's own": lambda on: on.reader.revoke(on.share_id),
     "records.trail": lambda on: on.records.trail(on.patient_id),
 }
-VERBS = "attach|cancel|edit|trash|restore|purge|categorise|across|create|delete|grant|revoke"
+VERBS = "attach|cancel|edit|read|trash|restore|purge|categorise|date|across|create|delete|grant|revoke"
 WRITES = [name for name in CALLS if re.match(rf"\w+\.({VERBS})(_|\b)", name)]
-WITHOUT_ANSWER = {"documents.purge", "documents.cancel"}
+WITHOUT_ANSWER = {"documents.purge", "documents.cancel", "texts.read_again"}
 # These speak of nothing but the leave to send bytes that `receive` gave, and `attach` asks the door again.
 WITH_LEAVE = {"documents.stage", "documents.refuse"}
 # These are for the account of an address that was invited, which has no access yet: tests/records/test_sharing.py.
 OF_THE_INVITED = {"shares.invitations", "shares.accept", "shares.decline"}
 
+OF_ONESELF = {"texts.set_date_order"}  # a setting of the account
 OF_NOBODY = {"records.unused_hue"}  # the number of a color
 
 
@@ -182,6 +193,7 @@ def things(world: World) -> Things:
     file, trashed = world.attach(record, idempotency_key=KEY), world.attach(record, "old.pdf")
     world.attach(record, "copy.pdf").scan = "infected"
     db.session.commit()
+    store.store(file.sha256, 1, 1, "text-layer", "Letter")
     documents.trash(trashed.id)
     records.delete(world.kind(), gone.id)
     permit = documents.authorize_upload(world.kind(), record.id, 1000, files=1)
@@ -211,7 +223,7 @@ def all_denied(things: Things, monkeypatch: pytest.MonkeyPatch) -> None:
 def verbs() -> set[str]:
     services = {
         "documents": (UploadService, DocumentService), "bulk": (BulkService,), "previews": (PreviewService,),
-        "records": (RecordService,), "shares": (ShareService,),
+        "records": (RecordService,), "shares": (ShareService,), "texts": (TextService,),
     }  # fmt: skip
     return {
         f"{name}.{verb}"
@@ -239,7 +251,7 @@ def answered(things: Things, call: Callable[[Things], Any]) -> Any:
 
 
 def test_every_verb_is_in_the_table_of_calls() -> None:
-    assert verbs() - WITH_LEAVE - OF_THE_INVITED - OF_NOBODY == {name.split(" ")[0] for name in CALLS}
+    assert verbs() - WITH_LEAVE - OF_THE_INVITED - OF_ONESELF - OF_NOBODY == {name.split(" ")[0] for name in CALLS}
 
 
 def test_every_call_that_only_reads_answers_when_nothing_is_denied(things: Things) -> None:

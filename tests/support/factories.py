@@ -48,6 +48,7 @@ from medfiles.records.service import RecordService
 from medfiles.sandbox.pool import Sandbox
 from medfiles.services import Services
 from medfiles.storage import journal, live_key
+from medfiles.texts.service import TextService
 from tests.support import samples
 
 OLDER = datetime(2021, 3, 4, 9, 30)  # naive, as the older feature wrote times
@@ -171,6 +172,9 @@ class World:
     def previews(self, email: str = "nora@sample.example") -> PreviewService:
         renderer = Renderer(self.parts.storages, self.parts.renderers)
         return PreviewService(self.actor(email), self.parts.registry, self.parts.storages, renderer=renderer)
+
+    def texts(self, email: str = "nora@sample.example") -> TextService:
+        return TextService(self.actor(email), self.parts.registry, self.parts.storages, reader=self.parts.reader)
 
     def records(self, email: str = "nora@sample.example") -> RecordService:
         return RecordService(self.actor(email), self.parts.registry, self.parts.storages)

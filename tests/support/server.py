@@ -89,8 +89,9 @@ def _listener(port: int) -> socket.socket:
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """This process's environment with exactly these settings of medfiles."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("MEDFILES_")} | dict(settings)
+    """This process's environment with exactly these settings of medfiles, usually without text recognition."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith("MEDFILES_")}
+    return others | {"MEDFILES_OCR": "off"} | dict(settings)
 
 
 def flask(settings: Mapping[str, str], *words: str, typed: str = "") -> str:

@@ -7,6 +7,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import pypdfium2
 import pytest
 from reportlab.pdfgen.canvas import Canvas
 from sqlalchemy import select, update
@@ -19,14 +20,13 @@ from medfiles.operations import integrity, reading, worker
 from medfiles.sandbox.pool import NotChecked
 from medfiles.texts import store
 from medfiles.texts.layout import Line
-from medfiles.texts.service import TextService
 from tests.support import samples
 from tests.support.factories import World
 
 pytestmark = pytest.mark.database
 
 
-def letter(*pages: str, rotate: int = 0) -> bytes:
+def letter(*pages: str) -> bytes:
     """A PDF with one line of text on each page, an inch from the left and two inches from the top."""
     target = BytesIO()
     canvas = Canvas(target, pagesize=(600, 800), invariant=True)
@@ -36,9 +36,16 @@ def letter(*pages: str, rotate: int = 0) -> bytes:
             canvas.drawString(60, 640, text)
         else:
             canvas.rect(10, 10, 100, 100)
-        canvas.setPageRotation(rotate)
         canvas.showPage()
     canvas.save()
+    return target.getvalue()
+
+
+def turned(pdf: bytes, degrees: int) -> bytes:
+    target = BytesIO()
+    with pypdfium2.PdfDocument(pdf) as document:
+        document[0].set_rotation(degrees)
+        document.save(target)
     return target.getvalue()
 
 
@@ -63,10 +70,6 @@ class Typist:
         pass
 
 
-def texts(world: World) -> TextService:
-    return TextService(world.actor(), world.parts.registry, world.parts.storages, reader=world.parts.reader)
-
-
 def with_engine(world: World, engine: Any) -> None:
     world.app.extensions["medfiles"] = replace(world.parts, engine=engine)
 
@@ -86,7 +89,7 @@ def attach(world: World, name: str, content: bytes) -> EntityFile:
 
 def test_text_layer_is_read_with_the_places_of_its_words(world: World) -> None:
     file = attach(world, "a.pdf", letter("Blood count of Ella", "All values in range"))
-    page = texts(world).page(file.id, 2)
+    page = world.texts().page(file.id, 2)
     assert (page.page, page.pages, page.source, page.text, page.failure) == (
         2,
         2,
@@ -98,13 +101,13 @@ def test_text_layer_is_read_with_the_places_of_its_words(world: World) -> None:
     assert word.text == "All"
     assert (word.x, word.y + word.height) == (pytest.approx(0.1, abs=0.01), pytest.approx(0.2, abs=0.02))
     with pytest.raises(NotFound):
-        texts(world).page(file.id, 3)
+        world.texts().page(file.id, 3)
     assert len(world.events(action="preview")) == 1  # once for the minute
 
 
 def test_places_follow_the_rotation_of_the_page(world: World) -> None:
-    file = attach(world, "a.pdf", letter("A sideways page, still readable", rotate=90))
-    [word, *_] = texts(world).page(file.id, 1).words
+    file = attach(world, "a.pdf", turned(letter("A sideways page, still readable"), 90))
+    [word, *_] = world.texts().page(file.id, 1).words
     assert word.height > word.width / 3
     assert (word.x, word.y) == (pytest.approx(0.79, abs=0.03), pytest.approx(0.1, abs=0.02))
 
@@ -120,7 +123,7 @@ def test_places_follow_the_rotation_of_the_page(world: World) -> None:
     ],
 )
 def test_other_documents_are_read_as_one_page(world: World, name: str, content: bytes, text: str | None) -> None:
-    page = texts(world).page(attach(world, name, content).id, 1)
+    page = world.texts().page(attach(world, name, content).id, 1)
     assert (page.pages, page.source, page.words, page.failure) == (1, "text-layer", [], None)
     assert page.text == text or (text is None and page.text)
 
@@ -135,7 +138,7 @@ def test_pictures_are_recognized_once_there_is_an_engine(world: World) -> None:
     assert reading.enqueue_unread(world.parts) == {"enqueued": 1}
     run_jobs(world)
     assert engine.asked == [2, 3]
-    page = texts(world).page(file.id, 2)
+    page = world.texts().page(file.id, 2)
     assert (page.source, page.text) == ("ocr", "Am\nSeite 2")
     assert [word.text for word in page.words] == ["Am", "Seite", "2"]
     assert store.find(file.sha256, 3).failure == "crashed"
@@ -148,7 +151,7 @@ def test_reading_continues_where_it_stopped(world: World) -> None:
     with_engine(world, engine)
     file = world.attach(world.record("lab-result"), "a.pdf", letter("", "", ""))
     with pytest.raises(BeingRead):
-        texts(world).page(file.id, 1)
+        world.texts().page(file.id, 1)
     while not world.parts.reader.read(file.id, seconds=0):
         assert integrity.verify(world.parts.storages).findings == []  # a job is about to read the rest
     assert engine.asked == [1, 2, 3]
@@ -167,16 +170,16 @@ def test_the_same_bytes_are_read_once_and_their_text_goes_with_the_last_document
 
 def test_a_locked_document_says_so_and_is_not_tried_again(world: World) -> None:
     file = attach(world, "a.pdf", samples.locked_pdf())
-    assert texts(world).page(file.id, 1).failure == "locked"
+    assert world.texts().page(file.id, 1).failure == "locked"
     assert store.waiting() == 0
 
 
 def test_read_again_replaces_the_text(world: World) -> None:
     file = attach(world, "a.png", samples.png())
     with_engine(world, Typist())
-    texts(world).read_again(file.id)
+    world.texts().read_again(file.id)
     run_jobs(world)
-    assert texts(world).page(file.id, 1).source == "ocr"
+    assert world.texts().page(file.id, 1).source == "ocr"
 
 
 def test_verify_finds_texts_that_do_not_fit_together(world: World) -> None:
@@ -202,15 +205,23 @@ def test_date_is_suggested_but_not_set(world: World, name: str, content: bytes, 
     assert file.dated_on == file.uploaded_at.date()
 
 
+def test_a_suggestion_that_turns_out_to_be_a_birth_date_is_withdrawn(world: World) -> None:
+    file = attach(world, "letter.txt", b"Date: 12 March 2019\n")
+    assert file.document_date_suggested == date(2019, 3, 12)
+    world.records().create_patient({"first_name": "Otto", "last_name": "Sample", "birth_date": "2019-03-12"})
+    assert db.session.get_one(EntityFile, file.id, populate_existing=True).document_date_suggested is None
+
+
 def test_dicom_files_have_descriptions_and_the_day_of_the_study(world: World) -> None:
     file = world.attach(world.record("procedure"), "a.dcm", samples.dicom())
     run_jobs(world)
     file = db.session.get_one(EntityFile, file.id, populate_existing=True)
     assert file.document_date_suggested == date(2004, 1, 19) or file.document_date_suggested is None
-    assert "CT" not in texts(world).page(file.id, 1).text.split("\n")
+    assert "CT" not in world.texts().page(file.id, 1).text.split("\n")
 
 
 def test_order_of_day_and_month_is_that_of_the_uploader(world: World) -> None:
+    world.user()
     with transaction() as session:
         session.execute(update(User).values(date_order="dmy"))
     assert attach(world, "03-04-2019.txt", b"Seen.").document_date_suggested == date(2019, 4, 3)
