@@ -17,6 +17,9 @@ from medfiles.record_types.declared import Registry
 from medfiles.record_types.document_fields import FILTER_FIELDS, DocumentField
 from medfiles.record_types.fields import CHECKS
 from medfiles.record_types.media_types import GROUPS
+from medfiles.records.listing import SORTS as RECORD_SORTS
+from medfiles.records.listing import RecordListQuery
+from medfiles.records.listing import read_cursor as read_record_cursor
 from medfiles.records.people import read_cursor as read_people_cursor
 from medfiles.records.timeline import TimelineQuery
 from medfiles.records.timeline import read_cursor as read_timeline_cursor
@@ -226,6 +229,20 @@ def search_query(query: Query, registry: Registry) -> SearchQuery:
         from_=first,
         to=last,
         cursor=read_search_cursor(cursor) if cursor else None,
+    )
+
+
+def record_list_query(query: Query) -> RecordListQuery:
+    """Return which records of a type to list. Empty parameters count as absent."""
+    sort = one_of(query, "sort", tuple(RECORD_SORTS), RecordListQuery.sort)
+    order = one_of(query, "order", ("asc", "desc"), RECORD_SORTS[sort][0])
+    cursor = query.get("cursor")
+    return RecordListQuery(
+        q=clean_text(query.get("q"), SEARCH_LIMIT, gettext("The search term (“q”)")) or "",
+        year=number(query, "year", 0, YEARS.start, YEARS.stop - 1) if query.get("year") else None,
+        sort=sort,
+        order=order,
+        cursor=read_record_cursor(cursor, sort, order) if cursor else None,
     )
 
 

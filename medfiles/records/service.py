@@ -22,7 +22,8 @@ from medfiles.permissions import Action
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.edits import changes_of, require_version
 from medfiles.record_types.fields import PATIENT_FIELDS, checked
-from medfiles.records import hues, people, timeline
+from medfiles.records import hues, listing, people, timeline
+from medfiles.records.listing import RecordListQuery
 from medfiles.records.timeline import TimelinePage, TimelineQuery, TimelineTotals
 from medfiles.search import index
 from medfiles.service import Service
@@ -191,6 +192,12 @@ class RecordService(Service):
             )
             records = db.session.scalars(query).all()
         return sorted(records, key=lambda record: (record_type.date_of(record) or date.min, record.id), reverse=True)
+
+    def page(self, patient_id: int, record_type: RecordType, query: RecordListQuery, limit: int) -> listing.RecordPage:
+        """Return a page of a patient's records of one type, with search, years and a sort order."""
+        with self.reading("list-records", patient_id=patient_id, entity_type=record_type.name) as target:
+            self.authorized_patient(patient_id, Action.VIEW, target)
+            return listing.page(record_type, patient_id, query, limit)
 
     def timeline(self, patient_id: int, query: TimelineQuery, limit: int) -> TimelinePage:
         """Return a page of a patient's records of all types, the newest first, with their newest documents."""

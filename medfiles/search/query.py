@@ -21,6 +21,7 @@ from sqlalchemy import (
     cast,
     column,
     exists,
+    false,
     func,
     literal,
     literal_column,
@@ -174,6 +175,17 @@ def page(registry: Registry, actor: Actor, query: SearchQuery, limit: int) -> Hi
         return HitPage(hits, total, None)
     last = shown[-1]
     return HitPage(hits, total, cursors.write(SCOPE, f"{last.rank} {last.day} {last.place}", last.subject_id))
+
+
+def matching_records(patient_id: int, record_type: str, q: str) -> Any:
+    """Return a query for the ids of a patient's records of one type that have all words, as `page` finds them."""
+    entry = SearchEntry.__table__.c
+    terms = terms_of(q)
+    if not terms:
+        return select(entry.subject_id).where(false())
+    matched = _matched([(_all_of(f"p{patient_id}", terms), 0)])
+    of_type = (entry.kind == RECORD, entry.entity_type == record_type, entry.patient_id == patient_id)
+    return select(entry.subject_id).join_from(SearchEntry.__table__, matched, matched.c.id == entry.id).where(*of_type)
 
 
 def _access(actor: Actor, patient_id: int | None) -> Access:

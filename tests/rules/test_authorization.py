@@ -25,8 +25,11 @@ from medfiles.previews.service import PreviewService, recipe
 from medfiles.records.service import RecordService
 from medfiles.records.sharing import ShareService
 from medfiles.records.timeline import TimelineQuery
+from medfiles.search.query import SearchQuery
+from medfiles.search.service import SearchService
 from medfiles.service import Service
 from medfiles.texts import store
+from medfiles.texts.layout import Word
 from medfiles.texts.service import TextService
 from tests.support import samples
 from tests.support.factories import World, values_for
@@ -62,6 +65,10 @@ class Things:
     @property
     def texts(self) -> TextService:
         return self.world.texts()
+
+    @property
+    def searches(self) -> SearchService:
+        return self.world.searches()
 
     @property
     def visit(self) -> Any:
@@ -131,6 +138,8 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "texts.page": lambda on: on.texts.page(on.file.id, 1),
     "texts.pages": lambda on: on.texts.pages(on.file.id, 1, 10),
     "texts.read_again": lambda on: on.texts.read_again(on.file.id),
+    "searches.search": lambda on: on.searches.search(SearchQuery("letter"), 10).items,
+    "searches.marks": lambda on: on.searches.marks(on.file.id, 1, "letter"),
     "records.patients": lambda on: on.records.patients(),
     "records.shown_people": lambda on: on.records.shown_people(12)[0],
     "records.find_people": lambda on: on.records.find_people("", None, 50)[0],
@@ -193,7 +202,7 @@ def things(world: World) -> Things:
     file, trashed = world.attach(record, idempotency_key=KEY), world.attach(record, "old.pdf")
     world.attach(record, "copy.pdf").scan = "infected"
     db.session.commit()
-    store.store(file.sha256, 1, 1, "text-layer", "Letter")
+    store.store(file.sha256, 1, 1, "text-layer", "Letter", [Word("Letter", 0.1, 0.1, 0.2, 0.1)])
     documents.trash(trashed.id)
     records.delete(world.kind(), gone.id)
     permit = documents.authorize_upload(world.kind(), record.id, 1000, files=1)
@@ -223,6 +232,7 @@ def all_denied(things: Things, monkeypatch: pytest.MonkeyPatch) -> None:
 def verbs() -> set[str]:
     services = {
         "documents": (UploadService, DocumentService), "bulk": (BulkService,), "previews": (PreviewService,),
+        "searches": (SearchService,),
         "records": (RecordService,), "shares": (ShareService,), "texts": (TextService,),
     }  # fmt: skip
     return {
