@@ -74,7 +74,7 @@ def fold(text: str) -> str:
 
 
 class Token(NamedTuple):
-    """A folded word, and where it stands in the text it was taken from."""
+    """A folded word, and its place in the text that it was taken from."""
 
     text: str
     start: int

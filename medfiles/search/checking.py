@@ -49,7 +49,8 @@ class Checked:
 
 def total(registry: Registry) -> int:
     """Count the rows that the index should have an entry for."""
-    return sum(count(model.id) for model in (Patient, EntityFile, *(one.model for one in registry)))
+    models: list[Any] = [Patient, EntityFile, *(record_type.model for record_type in registry)]
+    return sum(count(model.id) for model in models)
 
 
 def check(registry: Registry, report: Report = lambda done: None) -> Checked:

@@ -32,9 +32,15 @@ CONTENT = ("patient_id", "record_id", "day", "title", "words")  # what `put` wri
 Entry = dict[str, Any]  # the columns of a SearchEntry
 
 
-def put_documents(registry: Registry, files: Sequence[EntityFile], record: RecordMixin | None = None) -> None:
-    """Index documents that were added or changed, but not their texts. `record` is that of all of them, if loaded."""
-    for entry in document_entries(registry, files, record, texts=False):
+def put_documents(
+    registry: Registry, files: Sequence[EntityFile], record: RecordMixin | None = None, owner: int | None = None
+) -> None:
+    """Index documents that were added or changed, but not their texts.
+
+    record  the record of all of them, if it is loaded
+    owner   the account of its patient's owner, if it is known
+    """
+    for entry in document_entries(registry, files, record, owner, texts=False):
         put(entry)
 
 
@@ -100,18 +106,24 @@ def put_texts_of(file_id: int) -> None:
 
 
 def document_entries(
-    registry: Registry, files: Sequence[EntityFile], record: RecordMixin | None = None, *, texts: bool = True
+    registry: Registry,
+    files: Sequence[EntityFile],
+    record: RecordMixin | None = None,
+    owner: int | None = None,
+    *,
+    texts: bool = True,
 ) -> list[Entry]:
-    """Return the entries of documents; without `texts`, leave out their texts."""
+    """Return the entries of documents, as `put_documents` does; without `texts`, leave out their texts."""
     keys = {(file.entity_type, file.entity_id) for file in files}
     records = dict.fromkeys(keys, record) if record is not None else _records(registry, keys)
-    owner = owners({file.patient_id for file in files})
+    patients = {file.patient_id for file in files}
+    owner_of = dict.fromkeys(patients, owner) if owner is not None else owners(patients)
     words = _text_words({file.sha256 for file in files}) if texts else {}
     found = []
     for file in files:
-        entry = _document_entry(registry[file.entity_type], records[file.entity_type, file.entity_id], file, owner)
+        entry = _document_entry(registry[file.entity_type], records[file.entity_type, file.entity_id], file, owner_of)
         if texts:
-            entry["text"] = scoped(words.get(file.sha256, ()), file.patient_id, owner[file.patient_id])
+            entry["text"] = scoped(words.get(file.sha256, ()), file.patient_id, owner_of[file.patient_id])
         found.append(entry)
     return found
 

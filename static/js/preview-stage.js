@@ -82,8 +82,7 @@ export class Stage {
     frame.dataset.mfN = String(number);
     frame.dataset.mfPicture = "loading";
     delete frame.dataset.mfWords;
-    frame.querySelectorAll(".mf-look-broken, .mf-look-layer").forEach((part) => part.remove());
-    if (frame.dataset.mfN !== this.first.dataset.mfN) frame.querySelector(".mf-rings")?.remove();
+    frame.querySelectorAll(".mf-look-broken, .mf-look-layer, .mf-rings").forEach((part) => part.remove());
     picture.loading = "lazy";
     picture.alt = picture.alt.replace(/\d+/, String(number));
     picture.sizes = `${Math.max(1, Math.round(this.size.width * this.scale))}px`;

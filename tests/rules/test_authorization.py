@@ -22,6 +22,7 @@ from medfiles.legacy import ids
 from medfiles.models import EntityFile, Patient, PatientShare
 from medfiles.permissions import Action
 from medfiles.previews.service import PreviewService, recipe
+from medfiles.records.listing import RecordListQuery
 from medfiles.records.service import RecordService
 from medfiles.records.sharing import ShareService
 from medfiles.records.timeline import TimelineQuery
@@ -153,6 +154,7 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "records.restore_patient": lambda on: on.records.restore_patient(on.away_id),
     "records.counts": lambda on: on.records.counts(on.patient_id),
     "records.list": lambda on: on.records.list(on.patient_id, on.visit),
+    "records.page": lambda on: on.records.page(on.patient_id, on.visit, RecordListQuery(), 10).records,
     "records.timeline": lambda on: on.records.timeline(on.patient_id, TimelineQuery(), 10).entries,
     "records.timeline_totals": lambda on: on.records.timeline_totals(on.patient_id).by_type_and_year,
     "records.trashed": lambda on: on.records.trashed(on.patient_id),

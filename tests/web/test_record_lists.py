@@ -7,7 +7,6 @@ import lxml.html
 import pytest
 from werkzeug.test import TestResponse
 
-from medfiles.database.session import transaction
 from medfiles.models import Patient
 from tests.support import large_lists
 from tests.support.factories import Browser, World
@@ -62,8 +61,7 @@ def test_records_are_sorted_by_title_without_regard_to_capitals(page: Browser, p
 
 def test_a_long_list_comes_in_pages_each_record_once(world: World, page: Browser) -> None:
     patient = world.patient()
-    with transaction():
-        large_lists.visits(patient.id, 5000, 120, 120)
+    large_lists.visits(patient.id, 5000, 120, 120)
     for sort in ("date", "title"):
         seen, path = [], f"/patients/{patient.id}/visits?sort={sort}"
         while path:
