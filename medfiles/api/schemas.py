@@ -277,7 +277,7 @@ class SearchHit(Out):
 class SearchResults(Out):
     """A page of search results, the best first."""
 
-    items: list[SearchHit] = doc(None)
+    items: list[SearchHit] = doc(None, [])
     total: int | None = doc("The number of hits on all pages; null on later pages", 1)
     next: str | None = doc("`cursor` of the next page", None)
 
