@@ -27,7 +27,7 @@ from medfiles.previews import renderer
 from medfiles.record_types.declared import Registry
 from medfiles.sandbox.pool import Sandbox
 from medfiles.texts import reading
-from tests.support import clamav, clocks, postgres, seaweed
+from tests.support import clamav, clocks, memory, postgres, seaweed
 from tests.support.extent import Extent, Part
 from tests.support.factories import World, install, make_app
 from tests.support.shared_installation import administer, emptied_each_time, environ_in
@@ -36,6 +36,7 @@ STARTED = ExitStack()
 # Where the cases of a test are alike and each takes seconds, the suite tries one in so many, and --full all of them.
 PARTS = {
     "browser/test_states": Part(4, together=True),
+    "browser/test_translations": Part(6, together=True),
     "browser/": Part(3),
     "legacy/test_crashes": Part(4),
     "sandbox/render/test_hostile": Part(4),
@@ -52,6 +53,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    memory.prefer()
     argon2.default_rounds, argon2.memory_cost = 1, 64  # so slow on purpose that a fifth of the time went by in it
     config.addinivalue_line("markers", "database: also run with --database=postgres")
     config.addinivalue_line("markers", "database_when_full: also run with --database=postgres --full")

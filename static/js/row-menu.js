@@ -7,6 +7,8 @@ import { htmx } from "./host.js";
 const doc = document;
 const GAP = 4; // pixels between the button and its menu
 const EDGE = 8; // pixels between the menu and the edge of the window
+/** where the button of the open menu was when the menu was put beside it */
+let anchored = new DOMRect();
 
 /** @param {Element} part of a menu @param {string} id of the document it is about */
 function address(part, id) {
@@ -39,6 +41,7 @@ function put(menu, button) {
   const [beside, box] = [button.getBoundingClientRect(), menu.getBoundingClientRect()];
   const below = beside.bottom + GAP;
   const fits = below + box.height <= innerHeight - EDGE;
+  anchored = beside;
   const top = fits ? below : Math.max(EDGE, beside.top - GAP - box.height);
   menu.style.setProperty("top", `${top}px`);
   menu.style.setProperty("left", `${Math.max(EDGE, Math.min(beside.right, innerWidth - EDGE) - box.width)}px`);
@@ -101,9 +104,10 @@ function keyed(event) {
   }
 }
 
-/** @param {Event} event the menu does not follow its button */
-function scrolled({ target }) {
-  if (!(target instanceof Element && target.closest(".mf-row-menu"))) close();
+/** The menu does not follow its button. The event of a scroll that ended before the menu opened changes nothing. */
+function scrolled() {
+  const now = shown()?.parentElement?.querySelector("[data-mf-menu]")?.getBoundingClientRect();
+  if (now && (now.top !== anchored.top || now.left !== anchored.left)) close();
 }
 
 export function start() {

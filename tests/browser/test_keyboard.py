@@ -144,3 +144,26 @@ def test_first_tab_of_a_page_skips_to_its_content(page: Page, person: Person) ->
     assert focused(page) == "Skip to content"
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "main"
+
+
+SCROLLED = """(button) => new Promise((done) => {
+  button.scrollIntoView();
+  button.click();
+  addEventListener("scroll", () => setTimeout(done), { capture: true, once: true });
+})"""
+
+
+def test_menu_of_a_row_outlives_the_event_of_a_scroll_before_it(page: Page, person: Person) -> None:
+    page.set_viewport_size({"width": 1280, "height": 360})
+    open_visit(page, person.visit(*(f"{number}.txt" for number in range(8))))
+    dots(row(page, "0.txt")).evaluate(SCROLLED)
+    expect(page.locator(".mf-row-menu:popover-open")).to_have_count(1)
+
+
+def test_menu_of_a_row_closes_when_the_list_scrolls_under_it(page: Page, person: Person) -> None:
+    page.set_viewport_size({"width": 1280, "height": 360})
+    open_visit(page, person.visit(*(f"{number}.txt" for number in range(8))))
+    dots(row(page, "7.txt")).click()
+    expect(page.locator(".mf-row-menu:popover-open")).to_have_count(1)
+    dots(row(page, "0.txt")).evaluate("(button) => button.scrollIntoView()")
+    expect(page.locator(".mf-row-menu:popover-open")).to_have_count(0)

@@ -60,28 +60,12 @@ READ = """() => {
   return texts.filter((text) => text.trim());
 }"""
 WORD = re.compile(r"[^\W\d_]{2,}")
-NAMES = {  # of programs, formats, units and months
-    *(
-        "medfiles",
-        "utc",
-        "pdf",
-        "docx",
-        "xlsx",
-        "jpg",
-        "png",
-        "txt",
-        "csv",
-        "dcm",
-        "doc",
-        "kb",
-        "mb",
-        "gb",
-        "zip",
-        "api",
-    ),
-    *("chrome", "chromium", "headless", "linux", "clamav", "flask", "backup", "audit", "verify", "worker"),
-    *("photo", "letter", "holiday", "growth", "chart", "scan", "discharge", "summary"),  # of files that states add
-    *("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec"),
+# Names of programs, formats and units, months, and words in names of the files that states add.
+NAMES = {
+    *WORD.findall("medfiles chrome chromium headless linux clamav flask backup audit verify worker api"),
+    *WORD.findall("pdf docx xlsx jpg png txt csv dcm doc zip kb mb gb utc"),
+    *WORD.findall("jan feb mar apr may jun jul aug sep sept oct nov dec"),
+    *WORD.findall("photo letter holiday growth chart scan discharge summary"),
 }
 
 

@@ -26,7 +26,7 @@ PROGRAMS = INSTALLED / "pginstall" / "bin"
 TRIES, START_SECONDS, STOP_SECONDS = 3, 30, 10
 OPTIONS = {
     "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "max_connections": "300", "fsync": "off",
-    "full_page_writes": "off", "timezone": "UTC",
+    "full_page_writes": "off", "autovacuum": "off", "wal_level": "minimal", "max_wal_senders": "0", "timezone": "UTC",
 }  # fmt: skip
 
 

@@ -48,10 +48,14 @@ def _emptying(database: str) -> Callable[[], None]:
 
         return put_back
     engine = create_engine(database)
-    tables = ", ".join(name for name in inspect(engine).get_table_names() if name != "alembic_version")
+    tables = [name for name in inspect(engine).get_table_names() if name != "alembic_version"]
+    sequences = ", ".join(f"setval('{name}', 1, false)" for name in inspect(engine).get_sequence_names())
     engine.dispose()
+    # Truncating creates the files of all tables and indexes again, which takes far longer than to delete a few rows.
+    deletions = "; ".join(f"DELETE FROM {name}" for name in tables)
     run = administer(database)
-    return lambda: run(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
+    # Replicas check no foreign keys and run no triggers that forbid it.
+    return lambda: run(f"SET session_replication_role = replica; {deletions}; SELECT {sequences}")
 
 
 def files_in(folder: Path) -> set[Path]:
