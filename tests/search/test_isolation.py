@@ -15,7 +15,7 @@ from medfiles.models import EntityFile, PageText, Patient
 from medfiles.permissions import Actor
 from medfiles.search import index, query
 from medfiles.search.query import SearchQuery
-from medfiles.search.service import Results, SearchService
+from medfiles.search.service import Result, Results, SearchService
 from tests.support.extent import Extent
 from tests.support.factories import World
 
@@ -216,7 +216,8 @@ def queries(known: Family, chosen: random.Random, count: int) -> Iterator[tuple[
 def test_generated_searches_find_exactly_what_the_account_can_see(family: Family, extent: Extent) -> None:
     found_any = 0
     for email, wanted in queries(family, random.Random(extent.seed + 1), 5000 if extent.full else 80):
-        service, items = family.service(email), []
+        service = family.service(email)
+        items: list[Result] = []
         results: Results = service.search(wanted, 7)
         total, following = results.total, wanted
         items += results.items
