@@ -51,7 +51,7 @@ def thumbnail(file_id: int) -> Response:
 def text(file_id: int) -> Response:
     """Return the text of a page, and where its words are."""
     found = texts().page(file_id, parameters.number(request.args, "page", 1, 1, 999_999))
-    words = [WordBox(text=word, box=tuple(box)) for word, *box in found.words]
+    words = [WordBox(text=word.text, box=(word.x, word.y, word.width, word.height)) for word in found.words]
     return reply(PageText(**{**vars(found), "words": words}))
 
 

@@ -1,5 +1,7 @@
 """The search endpoint."""
 
+from typing import Literal, cast
+
 from flask import Response, request
 
 from medfiles.api.files import shown
@@ -9,6 +11,7 @@ from medfiles.http import parameters
 from medfiles.http.current import actor, searches, services
 from medfiles.http.views import result_views
 
+Kind = Literal["document", "record", "patient"]
 USUAL, MOST = 20, 100  # hits per page: default and maximum
 
 
@@ -22,7 +25,7 @@ def search() -> Response:
     for view in result_views(results.items, you=actor().email):
         items.append(
             SearchHit(
-                kind=view.kind, id=view.id, entity_type=view.type.name if view.type else None, title=view.title,
+                kind=cast(Kind, view.kind), id=view.id, entity_type=view.type.name if view.type else None, title=view.title,
                 patient_id=view.patient.id, day=view.day if view.kind != "patient" else None,
                 snippet=view.excerpt.text if view.excerpt else None,
                 highlights=[list(span) for span in view.excerpt.highlights] if view.excerpt else [],

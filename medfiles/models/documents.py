@@ -20,6 +20,12 @@ def _partial(condition: str, *columns: str, unique: bool = False) -> Index:
     return Index(None, *columns, unique=unique, sqlite_where=where, postgresql_where=where)
 
 
+def _dated_on(context: Any) -> date:
+    given = context.get_current_parameters()
+    day: date = given.get("document_date") or (given.get("uploaded_at") or now()).astimezone(UTC).date()
+    return day
+
+
 class EntityFile(db.Model):  # type: ignore[name-defined,misc]
     """A document. `storage` names its backend, `file_path` is its key there, `file_size` is in bytes.
 
@@ -64,8 +70,9 @@ class EntityFile(db.Model):  # type: ignore[name-defined,misc]
     category: Mapped[str | None] = mapped_column(String(100))
     document_date: Mapped[date | None]
     document_date_suggested: Mapped[date | None]  # found in the content or the name; shown until there is a date
-    # the document date, or else the day of the upload in UTC: the place in lists by date
-    dated_on: Mapped[date] = mapped_column(default=lambda: now().date())
+    # The document date, or else the UTC day of the upload. The server's default is for an earlier version of medfiles
+    # that still runs during an upgrade.
+    dated_on: Mapped[date] = mapped_column(default=_dated_on, server_default=text("CURRENT_DATE"))
     uploaded_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     uploaded_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
@@ -108,11 +115,6 @@ event.listen(
         f"INSERT INTO sqlite_sequence (name, seq) VALUES ('entity_files', {FIRST_FILE_ID - 1})"
     ).execute_if(dialect="sqlite"),
 )
-
-
-@event.listens_for(EntityFile, "before_insert")
-def _set_dated_on(_: Any, __: Any, file: EntityFile) -> None:
-    file.uploaded_at = file.uploaded_at or now()  # the column's default would be set after this, so also `dated_on`
 
 
 class Rendition(db.Model):  # type: ignore[name-defined,misc]

@@ -26,7 +26,7 @@ class SearchEntry(db.Model):  # type: ignore[name-defined,misc]
     )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
-    patient_id: Mapped[int] = mapped_column(ForeignKey("patients.id"), index=True)
+    patient_id: Mapped[int] = mapped_column(ForeignKey("patients.id", ondelete="CASCADE"), index=True)
     kind: Mapped[str] = mapped_column(String(20))  # document, record or patient
     entity_type: Mapped[str] = mapped_column(String(50))  # of the record; "patient" for a patient
     subject_id: Mapped[int] = mapped_column(Id)  # of the document, record or patient

@@ -19,12 +19,15 @@ ONE_THREAD = {  # the server and other jobs need the other processors
     "EngineConfig.onnxruntime.inter_op_num_threads": 1,
 }
 LEAST_CONFIDENCE = 0.5
+UPRIGHT = 0.75  # mean confidence below which a page may be upside down
 
 
 def load() -> Any:
     """Return the engine, after it has read a picture with one word: it imports some of its modules on first use."""
     cv2.setNumThreads(1)
-    engine = RapidOCR(params={"Global.log_level": "critical", "Global.text_score": LEAST_CONFIDENCE, **ONE_THREAD})
+    usual = {"Global.log_level": "critical", "Global.text_score": LEAST_CONFIDENCE}
+    # The classifier for upside-down lines turns long ones that are not. Whole pages are tried both ways instead.
+    engine = RapidOCR(params={**usual, "Global.use_cls": False, **ONE_THREAD})
     sample = Image.new("RGB", (400, 100), "white")
     ImageDraw.Draw(sample).text((20, 20), "medfiles", "black", ImageFont.load_default(48))
     engine(numpy.asarray(sample), return_word_box=True)
@@ -43,9 +46,30 @@ def recognize(file: BinaryIO, media_type: str, page: int) -> dict[str, Any]:
         picture = page_image(file, media_type, page)
     except (CannotRender, NoSuchPage, RecursionError, *BROKEN):
         return {"reason": "damaged"}
+    lines = read(picture)
+    if confidence(lines) < UPRIGHT:
+        turned = read(picture.transpose(Image.Transpose.ROTATE_180))
+        if confidence(turned) > confidence(lines):
+            lines = [[turn_back(word) for word in line] for line in turned]
+    return {"lines": lines}
+
+
+def read(picture: Image.Image) -> list[list[list[Any]]]:
     found = ENGINE(numpy.asarray(picture)[:, :, ::-1], return_word_box=True)
-    lines = [measured(words, picture.size) for words in lines_of(found)]
-    return {"lines": [line for line in lines if line]}
+    lines = (measured(words, picture.size) for words in lines_of(found))
+    return [line for line in lines if line]
+
+
+def confidence(lines: list[list[list[Any]]]) -> float:
+    """Return the mean confidence of a page's words, long ones counting more."""
+    words: list[tuple[int, float]] = [(len(text), sure) for line in lines for text, sure, *_ in line]
+    return sum(length * sure for length, sure in words) / max(sum(length for length, _ in words), 1)
+
+
+def turn_back(word: list[Any]) -> list[Any]:
+    """Return a word of a page that was read upside down with its place on the page as it is."""
+    text, sure, left, top, width, height = word
+    return [text, sure, round(1 - left - width, 5), round(1 - top - height, 5), width, height]
 
 
 def lines_of(found: Any) -> list[list[tuple[str, float, Any]]]:

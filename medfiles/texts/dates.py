@@ -46,7 +46,7 @@ BIRTH = re.compile(
 )
 OWN_DATE = re.compile(
     r"(\bdated?( of (the )?(report|letter|issue|invoice|document|prescription))?|\b\w*datum|\bdate d\w+( \w+)?"
-    r"|\bfecha( de \w+)?|\bissued( on)?|\bfait( a \w+)?,? le|\bwritten on|\breported( on)?|\bausgestellt( am)?"
+    r"|\bfecha( del? \w+)?|\bissued( on)?|\bfait( a \w+)?,? le|\bwritten on|\breported( on)?|\bausgestellt( am)?"
     r"|\berstellt( am)?|\bemitid[oa]( el)?|\bemis le|\bdruckdatum)[ :.\-]*$"
 )
 PLACE = re.compile(r"^\W*[^\W\d][^\d,;:]{1,40}, ?(den|le|a|el|am|the)? ?$")
@@ -64,7 +64,8 @@ OTHER = re.compile(
 )
 MAX_MENTIONS = 200  # of a page
 HEAD_LINES, FOOT_LINES = 14, 6
-OWN_SCORE = 8  # of a date that the text calls that of the document
+LONG_LINE = 8  # words
+OWN_SCORE = 20  # of a date that the text calls that of the document
 LEAST = 3  # score: below, a date is only mentioned
 MANY = 8  # different dates: a list, not a letter
 
@@ -103,7 +104,7 @@ def in_text(
     """
     scores: dict[tuple[date, ...], int] = {}
     births = set(not_these)
-    places: list[tuple[Mention, str, int, int]] = []
+    places: list[tuple[Mention, str, int, int, bool]] = []
     for number, page in enumerate(pages):
         text = fold(page)
         page_mentions = mentions(text, order, today)
@@ -111,14 +112,14 @@ def in_text(
             before = _before(text, mention, previous.end if previous else 0)
             if BIRTH.search(before):
                 births.update(mention.days)
-            places.append((mention, before, *_place(text, mention, number, len(pages))))
-    for mention, before, from_top, from_bottom in places:
+            places.append((mention, before, *_place(text, mention, number, len(pages)), _is_alone(text, mention)))
+    for mention, before, from_top, from_bottom, alone in places:
         days = mention.days
         if any(day in births for day in days) or not all(day <= today for day in days):
             continue
         if not_before and any(day <= not_before for day in days):
             continue
-        score = _score(before, from_top, from_bottom)
+        score = _score(before, from_top, from_bottom, alone)
         scores[days] = max(scores.get(days, score), score) + (days in scores)
     return _best(scores)
 
@@ -143,15 +144,16 @@ def _best(scores: dict[tuple[date, ...], int]) -> tuple[date, ...]:
     return best if ranked[best] >= LEAST and not is_list else ()
 
 
-def _score(before: str, from_top: int, from_bottom: int) -> int:
+def _score(before: str, from_top: int, from_bottom: int, alone: bool) -> int:
     score = 4 if from_top < HEAD_LINES else 2 if from_bottom < FOOT_LINES else 0
+    score += 6 * alone
     label = before.rstrip()
     if OWN_DATE.search(before) or PLACE.search(before):
         return score + OWN_SCORE
     if EXAMINED.search(before):
         return score + 3
     if OTHER.search(before):
-        return score - 8
+        return score - 12
     return score + (2 if not label else 0)
 
 
@@ -161,13 +163,30 @@ def _before(text: str, mention: Mention, after: int) -> str:
     same_line = text[max(line_start, after) : mention.start]
     if re.search(r"[^\W\d]|\*", same_line) or line_start < after:
         return same_line[-60:]
-    above = text[text.rfind("\n", 0, max(line_start - 1, 0)) + 1 : max(line_start - 1, 0)]
-    return above[-40:] + " " if above and not mentions(above) and _is_label(above) else ""
+    above = _line_above(text, line_start)
+    return above[-60:] + " " if _runs_on(above) or (_is_label(above) and not mentions(above)) else ""
+
+
+def _is_alone(text: str, mention: Mention) -> bool:
+    """Return whether a line says nothing else: "12 May 2020" or "Le 12 mai 2020", and does not continue a sentence."""
+    line_start, line_end = text.rfind("\n", 0, mention.start) + 1, text.find("\n", mention.end)
+    others = text[line_start : mention.start] + text[mention.end : line_end if line_end >= 0 else None]
+    return not re.sub(r"\W+|\b(le|den|am|el|on|the)\b", "", others) and not _runs_on(_line_above(text, line_start))
+
+
+def _line_above(text: str, line_start: int) -> str:
+    end = max(line_start - 1, 0)
+    return text[text.rfind("\n", 0, end) + 1 : end].rstrip()
+
+
+def _runs_on(line: str) -> bool:
+    """Return whether a line's sentence continues on the next line."""
+    return line.endswith(":") or (len(line.split()) >= LONG_LINE and not line.endswith((".", "!", "?")))
 
 
 def _is_label(line: str) -> bool:
     """Return whether a line can be a heading over the date: a few words."""
-    return len(line.split()) <= 4 and not line.rstrip().endswith((".", ","))
+    return 0 < len(line.split()) <= 4 and not line.endswith((".", ","))
 
 
 def _place(text: str, mention: Mention, page: int, pages: int) -> tuple[int, int]:

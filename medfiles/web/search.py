@@ -1,6 +1,7 @@
 """The search page, and the results under the search field of every page."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from flask import Blueprint, request, url_for
 from flask.typing import ResponseReturnValue
@@ -28,8 +29,9 @@ def search() -> ResponseReturnValue:
     wanted = parameters.search_query(request.args, registry)
     found = searches().search(wanted, QUICK if quick and is_htmx() else RESULTS)
     here = {"thumbnail_width": THUMBNAIL, "wanted": wanted, "results": result_views(found.items), "total": found.total}
-    here["more"] = url_for(".search", **wanted.query(), cursor=found.next) if found.next else None
-    here["everything"] = url_for(".search", **wanted.query())
+    first: dict[str, Any] = dict(wanted.query())
+    here["more"] = url_for(".search", **first, cursor=found.next) if found.next else None
+    here["everything"] = url_for(".search", **first)
     if is_htmx():
         template = "search/_quick.html" if quick else "search/_results.html"
         if wanted.cursor:
@@ -51,7 +53,8 @@ def _chips(wanted: SearchQuery, people: Sequence[PatientView] | None = None) -> 
     query = wanted.query()
 
     def without(*names: str) -> str:
-        return url_for(".search", **{name: value for name, value in query.items() if name not in names})
+        rest: dict[str, Any] = {name: value for name, value in query.items() if name not in names}
+        return url_for(".search", **rest)
 
     if wanted.patient:
         known = home.choosable(MOST_PEOPLE) if people is None else people

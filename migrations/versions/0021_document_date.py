@@ -28,16 +28,16 @@ def upgrade() -> None:
     day = "date(uploaded_at)" if sqlite else "(uploaded_at AT TIME ZONE 'UTC')::date"
     op.execute(f"UPDATE entity_files SET dated_on = {day}")
     with op.batch_alter_table('entity_files', table_kwargs={"sqlite_autoincrement": True}) as batch:
-        batch.alter_column('dated_on', existing_type=sa.Date(), nullable=False)
+        current = sa.text("CURRENT_DATE")
+        batch.alter_column('dated_on', existing_type=sa.Date(), nullable=False, server_default=current)
     if sqlite:
         connection.execute(sa.text("DELETE FROM sqlite_sequence WHERE name = 'entity_files'"))
         start_after = sa.text("INSERT INTO sqlite_sequence (name, seq) VALUES ('entity_files', :highest)")
         connection.execute(start_after, {"highest": highest})
     for columns in INDEXES:
         op.create_index(name_of(columns), 'entity_files', columns, sqlite_where=LIVE, postgresql_where=LIVE)
-    column = 'document_date_suggested'
-    where = {"sqlite_where": SUGGESTED, "postgresql_where": SUGGESTED}
-    op.create_index(name_of([column]), 'entity_files', [column], **where)
+    columns = ['document_date_suggested']
+    op.create_index(name_of(columns), 'entity_files', columns, sqlite_where=SUGGESTED, postgresql_where=SUGGESTED)
 
 
 def downgrade() -> None:

@@ -30,7 +30,9 @@ def upgrade() -> None:
     sa.Column('title', sa.Text(), nullable=False),
     sa.Column('words', sa.Text(), nullable=False),
     sa.Column('text', sa.Text(), nullable=False),
-    sa.ForeignKeyConstraint(['patient_id'], ['patients.id'], name=op.f('fk_search_entries_patient_id_patients')),
+    # cascades, because an earlier version that still runs during the upgrade does not know this table
+    sa.ForeignKeyConstraint(['patient_id'], ['patients.id'], ondelete='CASCADE',
+                            name=op.f('fk_search_entries_patient_id_patients')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_search_entries')),
     sa.UniqueConstraint('kind', 'subject_id', 'entity_type',
                         name=op.f('uq_search_entries_kind_subject_id_entity_type')),

@@ -5,7 +5,6 @@ import { announce } from "./dom.js";
 import { _ } from "./i18n.js";
 import * as gestures from "./preview-gestures.js";
 import * as rail from "./preview-rail.js";
-import * as words from "./preview-words.js";
 import * as zoom from "./preview-zoom.js";
 
 /** @typedef {import("./preview-zoom.js").Fit} Fit */
@@ -81,7 +80,6 @@ export class Stage {
     const change = (/** @type {string} */ url) => zoom.address(url, number);
     frame.dataset.mfN = String(number);
     frame.dataset.mfPicture = "loading";
-    delete frame.dataset.mfWords;
     frame.querySelectorAll(".mf-look-broken, .mf-look-layer, .mf-rings").forEach((part) => part.remove());
     picture.loading = "lazy";
     picture.alt = picture.alt.replace(/\d+/, String(number));
@@ -162,13 +160,9 @@ export class Stage {
 
   /** @param {HTMLElement} frame of a page with its own size */
   drawn(frame) {
-    const page = /** @type {HTMLElement | null} */ (frame.closest(".mf-look-page"));
     const picture = frame.querySelector("img");
-    if (!picture || this.kind === "dicom") return;
-    const ratio = this.kind === "pages" ? picture.naturalHeight / picture.naturalWidth : 0;
-    const size = ratio ? { ...this.size, height: this.size.width * ratio } : this.size;
-    if (page) words.cover(page, this.root.dataset.mfFile ?? "", size);
-    if (!ratio) return;
+    if (!picture || this.kind !== "pages") return;
+    const ratio = picture.naturalHeight / picture.naturalWidth;
     if (Math.abs(ratio - this.size.height / this.size.width) < 0.02) return;
     this.measure(frame, { width: this.size.width, height: Math.round(this.size.width * ratio) });
     this.edges = [];

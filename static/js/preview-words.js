@@ -1,5 +1,5 @@
 /**
- * The text of pages: an invisible layer over their pictures, in which it can be selected, and the button that copies it.
+ * The text of pages: an invisible layer over their pictures, in which it can be selected, and the button that copies.
  */
 import { announce, near, on } from "./dom.js";
 import { _ } from "./i18n.js";
@@ -9,6 +9,8 @@ import { _ } from "./i18n.js";
 const doc = document;
 const MOST = 4000; // words on a page
 const FONT = 0.8; // size of the letters as a share of a word's height
+/** @type {WeakSet<HTMLElement>} frames whose words have been asked for */
+const covered = new WeakSet();
 /** @type {CanvasRenderingContext2D | null} */
 let ruler = null;
 
@@ -23,17 +25,22 @@ function widthOf(text) {
 /**
  * Adds the words of a page to its frame, once its picture is shown. Their places are set with the CSSOM, because the
  * content security policy forbids style attributes.
- * @param {HTMLElement} frame @param {string} file id of the document @param {{ width: number, height: number }} size
+ * @param {HTMLElement} frame
  */
-export async function cover(frame, file, size) {
-  if (frame.dataset.mfWords) return;
-  frame.dataset.mfWords = "asked";
-  const url = `/documents/files/${file}/text?part=words&page=${frame.dataset.mfN}`;
+async function cover(frame) {
+  const root = /** @type {HTMLElement | null} */ (frame.closest(".mf-look-in"));
+  const stage = /** @type {HTMLElement | null} */ (frame.closest("[data-mf-stage]"));
+  const picture = frame.querySelector("img");
+  if (!root || !stage || !picture || root.dataset.mfKind === "dicom" || covered.has(frame)) return;
+  covered.add(frame);
+  const url = `/documents/files/${root.dataset.mfFile}/text?part=words&page=${frame.dataset.mfN}`;
   const answer = await fetch(url).catch(() => null);
   if (answer?.status !== 200 || !frame.isConnected) return; // 204: not read yet
   /** @type {Word[]} */
   const words = await answer.json();
-  if (words.length) frame.append(layerOf(words.slice(0, MOST), size));
+  const width = Number(stage.dataset.mfWidth);
+  const height = (width * picture.naturalHeight) / picture.naturalWidth;
+  frame.append(layerOf(words.slice(0, MOST), { width, height }));
 }
 
 /** @param {Word[]} words @param {{ width: number, height: number }} size of the page at 100% */
@@ -75,6 +82,7 @@ async function copy(button) {
 }
 
 export function start() {
+  on("mf:drawn", ({ target }) => cover(target));
   on("click", (event) => {
     const button = near(event, "[data-mf-copy-text]");
     if (button) copy(button);

@@ -13,7 +13,6 @@ import * as keys from "./preview-keys.js";
 import * as pictures from "./preview-pictures.js";
 import * as printing from "./preview-print.js";
 import { Stage } from "./preview-stage.js";
-import * as words from "./preview-words.js";
 import { pageOf } from "./preview-zoom.js";
 
 const doc = document;
@@ -297,6 +296,5 @@ export function start() {
   details.start();
   pictures.start();
   printing.start();
-  words.start();
   doc.querySelectorAll(".mf-look-alone .mf-look-in").forEach((alone) => enhance(/** @type {HTMLElement} */ (alone)));
 }

@@ -28,9 +28,15 @@ SORTED = {
     "Name": (GROWTH, LETTER, SCAN, NOTE),
     "Type": (GROWTH, LETTER, SCAN, NOTE),
     "Size": (LETTER, GROWTH, NOTE, SCAN),
-    "Added": ADDED,
+    "Added": ADDED[::-1],
+    "Document date": ADDED,
 }
-FIRST = {"Name": "ascending", "Type": "ascending", "Size": "descending", "Added": "ascending"}
+FIRST = {
+    "Name": "ascending", "Type": "ascending", "Size": "descending", "Added": "descending", "Document date": "ascending",
+}  # fmt: skip
+ADDRESSES = {
+    "Name": "sort=name", "Type": "sort=type", "Size": "sort=size", "Added": "sort=date", "Document date": "order=asc",
+}  # fmt: skip
 
 
 def four(person: Person) -> int:
@@ -45,7 +51,7 @@ def four(person: Person) -> int:
 def test_order_keeps_the_focus_and_updates_the_address(page: Page, person: Person, name: str) -> None:
     page.goto(f"/visit/{four(person)}")
     summary = page.locator(".mf-sort-menu summary")
-    expect(summary).to_have_text("Sorted by Added descending")
+    expect(summary).to_have_text("Sorted by Document date descending")
     order(page, name).focus()
     page.keyboard.press("Enter")
     expect(summary).to_have_text(f"Sorted by {name} {FIRST[name]}")
@@ -53,7 +59,7 @@ def test_order_keeps_the_focus_and_updates_the_address(page: Page, person: Perso
     expect(summary).to_be_focused()
     expect(page.locator(".mf-sort[aria-current]")).to_have_count(1)
     address = page.url
-    assert address.endswith("?order=asc" if name == "Added" else f"?sort={name.lower()}")
+    assert address.endswith(f"?{ADDRESSES[name]}")
     order(page, name).press("Enter")
     expect_names(page, SORTED[name][::-1])
     expect(summary).to_be_focused()
@@ -104,7 +110,7 @@ def test_impossible_date_range_is_explained(page: Page, person: Person, complain
     page.locator(".mf-narrowing summary").click()
     page.get_by_label("to", exact=True).fill("2020-05-01")
     expect(page.get_by_text("No matching documents", exact=True)).to_be_visible()
-    page.get_by_label("Added from").fill("2021-05-01")
+    page.get_by_label("From", exact=True).fill("2021-05-01")
     expect(page.get_by_role("alert")).to_contain_text("must not be after")
     page.get_by_label("to", exact=True).fill("2099-05-01")
     expect_names(page, ADDED[::-1])

@@ -46,7 +46,7 @@ TOO_WIDE = """() => {
 # Every text and label, but no dates, codes, file names' endings or contents of documents.
 READ = """() => {
   const files = "time, code, kbd, .mf-tile, .mf-paper-label, .mf-prose, .mf-look-text, .mf-look-table, .mf-look-tags";
-  const names = ".mf-look-tabs > *"; // of a workbook's sheets
+  const names = ".mf-look-sheets .mf-look-tabs > *"; // of a workbook's sheets
   const workers = ".mf-look-none, .mf-look-notes, .mf-look-presets"; // what sandbox workers say, in English
   const data = `${files}, ${names}, ${workers}, textarea, .mf-face, .mf-change dd, .mf-clash-value`;
   const others = `${data}, script, style, template, .mf-brand`;

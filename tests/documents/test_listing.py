@@ -34,6 +34,7 @@ TYPES = (
 ORDERINGS = [(sort, order) for sort in SORTS for order in ("asc", "desc")]
 INDEXES = {
     "date": "ix_entity_files_entity_type_entity_id_deleted_at_uploaded_at_id",
+    "document_date": "ix_entity_files_entity_type_entity_id_deleted_at_dated_on_id",
     "name": "ix_entity_files_entity_type_entity_id_deleted_at_sort_name_id",
 }
 numbers = itertools.count(3_000_000_000)  # above what 32 bits hold
@@ -49,6 +50,7 @@ class Paper:
     file_type: str = "application/pdf"
     size: int = 1000
     at: datetime = MORNING
+    dated: date | None = None
     deleted_at: datetime | None = None
     id: int = field(default_factory=lambda: next(numbers))
 
@@ -59,6 +61,7 @@ class Paper:
             "file_path": f"files/visits/{self.id}", "storage": "disk", "file_type": self.file_type,
             "file_size": self.size, "sha256": "0" * 64, "uploaded_at": self.at, "deleted_at": self.deleted_at,
             "created_at": self.at, "updated_at": self.at, "sort_name": sort_key(self.name),
+            "document_date": self.dated, "dated_on": self.dated or self.at.date(),
             "search_text": fold(f"{self.name}\n{self.description or ''}"),
         }  # fmt: skip
 
@@ -114,6 +117,7 @@ papers = st.builds(
     file_type=st.sampled_from(TYPES),
     size=st.sampled_from([1, 2, 2**31, 2**40]),
     at=moments,
+    dated=st.none() | st.dates(date(2026, 5, 11), date(2026, 5, 16)),
     deleted_at=st.none() | moments,
 )
 days = st.dates(date(2026, 5, 11), date(2026, 5, 16)).map(str)
@@ -125,6 +129,7 @@ queries = st.fixed_dictionaries(
         "media": st.sampled_from(list(GROUPS)),
         "from": days,
         "to": days,
+        "date_field": st.sampled_from(["uploaded", "document"]),
         "zone": st.sampled_from(["UTC", "Europe/Berlin", "Pacific/Auckland", "America/Los_Angeles"]),
     },
 ).filter(lambda query: query.get("from", "") <= query.get("to", "9"))
@@ -135,6 +140,8 @@ def fits(paper: Paper, query: Mapping[str, str], trashed: bool) -> bool:
     if (paper.deleted_at is not None) != trashed or moment is None:
         return False
     day = str(moment.astimezone(ZoneInfo(query.get("zone", "UTC"))).date())
+    if query.get("date_field") == "document":
+        day = str(paper.dated or paper.at.date())
     return (
         all(word in fold(f"{paper.name}\n{paper.description or ''}") for word in fold(query.get("q", "")).split())
         and query.get("category", paper.category or "none") == (paper.category or "none")
@@ -147,6 +154,7 @@ def place(paper: Paper, sort: str, trashed: bool) -> tuple[Any, ...]:
     values: dict[str, tuple[Any, ...]] = {
         "date": (paper.deleted_at if trashed else paper.at,),
         "name": (sort_key(paper.name),),
+        "document_date": (paper.dated or paper.at.date(),),
         "size": (paper.size,),
         "type": (group_of(paper.file_type), paper.file_type, sort_key(paper.name)),
     }

@@ -210,10 +210,10 @@ def test_many_at_once_do_each_job_once(world: World) -> None:
 
 
 def test_the_thumbnail_is_there_before_anybody_looks(world: World) -> None:
-    world.attach(world.record(), "photo.png")
+    file = world.attach(world.record(), "photo.png")
     make_due()
     assert operation_worker.run_next(world.app) is True
-    assert (thumbnails(), told()) == (1, [])
+    assert (thumbnails(), told()) == (1, [(TEXT, file.id)])
     world.assert_settled()
 
 

@@ -56,6 +56,10 @@ def found(text: str, order: str | None = None, births: tuple[date, ...] = ()) ->
         ("Fecha: 7 de agosto del 2021", "2021-08-07"),
         ("Fait à Lyon, le 1er février 2020", "2020-02-01"),
         ("Report date 2019-05-12T10:00", "2019-05-12"),
+        (
+            "Le 12 juin 2017\n\nJe propose de la rééducation. Prochain rendez-vous :\n14.08.2017.",
+            "2017-06-12",
+        ),
     ],
 )
 def test_date_of_a_letter_is_found(text: str, day: str) -> None:

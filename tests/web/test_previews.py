@@ -172,7 +172,7 @@ def test_without_script_the_preview_is_a_page_of_its_own(desk: Desk) -> None:
     tree = desk.look(ids[0], sort="name")
     assert words(tree, "h1") == ["A.txt"]
     assert tree.cssselect(".mf-look-next")[0].get("href") == f"/documents/files/{ids[1]}/preview?sort=name"
-    assert not tree.cssselect(".mf-look-in [hx-get]")
+    assert not tree.cssselect(".mf-look-in a[hx-get]")
     assert tree.cssselect(".mf-back a")[0].get("href") == f"/documents/lab-result/{desk.record_id}?sort=name"
 
 

@@ -24,6 +24,7 @@ from medfiles.record_types.declared import RecordType
 from medfiles.records.service import RecordService
 
 EMAIL = "anna@sample.example"
+UNDATED = ("IMG_", "Scan_")  # names of documents whose dates are left to be suggested
 
 
 @click.command()
@@ -66,7 +67,8 @@ def _attach(actor: Actor, record_type: RecordType, record_id: int, document: Dem
     permit = documents.authorize_upload(record_type, record_id, len(document.content), files=1)
     staged = documents.stage(permit)
     staged.write(document.content)
-    details = {"description": document.description, "category": document.category}
+    dated = None if document.name.startswith(UNDATED) else document.date.isoformat()
+    details = {"description": document.description, "category": document.category, "document_date": dated}
     documents.attach(permit, staged, UploadMetadata(document.name, details))
 
 
