@@ -25,8 +25,8 @@ def search() -> Response:
     for view in result_views(results.items, you=actor().email):
         items.append(
             SearchHit(
-                kind=cast(Kind, view.kind), id=view.id, entity_type=view.type.name if view.type else None, title=view.title,
-                patient_id=view.patient.id, day=view.day if view.kind != "patient" else None,
+                kind=cast(Kind, view.kind), id=view.id, entity_type=view.type.name if view.type else None,
+                title=view.title, patient_id=view.patient.id, day=view.day if view.kind != "patient" else None,
                 snippet=view.excerpt.text if view.excerpt else None,
                 highlights=[list(span) for span in view.excerpt.highlights] if view.excerpt else [],
                 page=view.excerpt.page if view.excerpt else None,
