@@ -15,10 +15,10 @@ TIED := $(shell command -v setpriv >/dev/null && echo setpriv --pdeathsig TERM)
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help setup setup-dev setup-ocr tools corpus assets messages run test expectations proof lint bench bench-older \
-  bench-medikeep shots lock
+  bench-medikeep bench-search shots lock
 
 help:
-	@echo "make setup · setup-ocr · run · test · proof · lint · assets · messages · bench · bench-older · bench-medikeep · shots · lock"
+	@echo "make setup · setup-ocr · run · test · proof · lint · assets · messages · bench · bench-older · bench-medikeep · bench-search · shots · lock"
 
 # Compiled here, because a service may not write into its own code; without, each start takes seconds longer.
 setup: .venv/setup.stamp
@@ -148,6 +148,11 @@ lint: setup-dev node_modules/npm.stamp
 bench: TOOLS = nginx
 bench: tools
 	$(BIN)/python -m bench.speed $(if $(WRITE),--write)
+
+bench-search: DOCUMENTS = 50000
+bench-search: PATIENTS = 20000
+bench-search: setup-dev
+	$(BIN)/python -m bench.search $(DOCUMENTS) $(PATIENTS)
 
 bench-older: setup-dev
 	$(BIN)/python -m bench.older $(SIZES)

@@ -8,8 +8,8 @@ from bench.client import Client, seconds_each
 from bench.ground import OURS, Bench
 from bench.rounds import Contest, Round, contest
 from bench.servers import request
+from medfiles.database import cursors
 from medfiles.database.session import db
-from medfiles.documents import cursors
 from medfiles.records import timeline
 from tests.support import large_lists, samples
 

@@ -31,6 +31,7 @@ TAGS = {
     "bulk": "Many documents",
     "shares": "People with access",
     "previews": "Previews",
+    "search": "Search",
     "legacy": "Older paths",
 }
 PATH_PARAMETERS = {  # description and example

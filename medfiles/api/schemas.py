@@ -8,9 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel, create_model
 
-from medfiles.documents.cursors import CURSOR_LIMIT
 from medfiles.documents.listing import SEARCH_LIMIT, SORTS
-from medfiles.http.parameters import LARGEST_ID
+from medfiles.http.parameters import CURSOR_LIMIT, LARGEST_ID
 from medfiles.record_types import fields
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.document_fields import FILTER_FIELDS, UPLOAD_FIELDS, DocumentField
@@ -256,6 +255,33 @@ class Patient(Out):
     deleted_at: datetime | None = doc("When it was moved to the trash", None)
 
 
+class SearchHit(Out):
+    """A document, record or patient that was found. `file` is only set for a document."""
+
+    kind: Literal["document", "record", "patient"] = doc(None, "document")
+    id: int = doc("Of the document, record or patient", 1000000001)
+    entity_type: str | None = doc("The type of the record, or of the document's record; null for a patient", "visit")
+    title: str = doc(None, "MRI report.pdf")
+    patient_id: int = doc(None, 3)
+    day: date | None = doc("The document date or the record's date; without one, the day it was added", "2019-06-20")
+    snippet: str | None = doc("The text around the words; null if they are only in the title", "MRI of 20 June 2019")
+    highlights: list[list[int]] = doc("Start and end of each word in `snippet`", [[0, 3], [15, 19]])
+    page: int | None = doc("The page that `snippet` is from", 1)
+    boxes: list[list[float]] = doc(
+        "`x, y, width, height` of each word on the page, as fractions of the page; empty if they are not known",
+        [[0.08, 0.15, 0.09, 0.04]],
+    )
+    file: File | None = doc("The document", None)
+
+
+class SearchResults(Out):
+    """A page of search results, the best first."""
+
+    items: list[SearchHit] = doc(None, [])
+    total: int | None = doc("The number of hits on all pages; null on later pages", 1)
+    next: str | None = doc("`cursor` of the next page", None)
+
+
 class PatientsQuery(Parameters):
     trashed: Literal["0", "1"] = optional("1: your own patients in the trash instead, the last deleted first", "0")
     cursor: str = optional("Where the page starts: from the `Link` of the previous page", max_length=CURSOR_LIMIT)
@@ -325,6 +351,21 @@ class FilesQuery(_FilterQuery):  # type: ignore[misc]
 UploadQuery: type[BaseModel] = create_model(
     "UploadQuery", __base__=Parameters, **_details(UPLOAD_FIELDS, "For raw bytes. {}")
 )
+
+
+class SearchQuery(Parameters):
+    q: str = optional(
+        "Words that must all occur; the last one may be incomplete. At least two letters", "mri 2019",
+        max_length=SEARCH_LIMIT,
+    )  # fmt: skip
+    patient: int = optional("Only this patient", 3, ge=0, le=LARGEST_ID)
+    type: str = optional("Only records of this type and their documents", "visit")
+    category: str = optional("Only documents of this category", "report")
+    media: str = optional("Only documents of this kind of file", "pdf", json_schema_extra={"enum": ["", *GROUPS]})
+    from_: date = optional("First day of the document or record", "2019-01-01", alias="from")
+    to: date = optional("Last day of the document or record", "2019-12-31")
+    cursor: str = optional("Where the page starts: `next` of the previous page", max_length=CURSOR_LIMIT)
+    limit: int = doc("Hits per page", 20, default=20, ge=1, le=100)
 
 
 class DownloadQuery(Parameters):

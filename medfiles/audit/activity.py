@@ -37,6 +37,11 @@ ACTIONS = {  # done, refused or failed, icon; the thing is a document, record or
         N_("%(who)s tried to view the documents of %(thing)s"),
         "files",
     ),
+    "search": (
+        N_("%(who)s found something of %(thing)s in a search"),
+        N_("%(who)s tried to search the records of %(thing)s"),
+        "search",
+    ),
     "list-trash": (
         N_("%(who)s viewed the trash of %(thing)s"),
         N_("%(who)s tried to view the trash of %(thing)s"),

@@ -26,7 +26,7 @@ from medfiles.record_types.declared import PATIENT
 
 READ_ONCE_WITHIN = timedelta(minutes=1)
 LOOKED = (
-    "download", "list", "list-records", "list-trash", "preview", "view", "view-activity", "view-history",
+    "download", "list", "list-records", "list-trash", "preview", "search", "view", "view-activity", "view-history",
     "view-patient", "view-people", "view-record",
 )  # fmt: skip
 OPENED = ("download", "preview", "view")

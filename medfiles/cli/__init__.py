@@ -17,6 +17,7 @@ from medfiles.cli import (
     medikeep,
     previews,
     scan,
+    search,
     status,
     storage,
     text,
@@ -29,7 +30,8 @@ from medfiles.http.current import services
 from medfiles.operations import instance
 
 MODULES = (
-    audit, backup, database, demo, legacy, medikeep, previews, scan, status, storage, text, token, user, verify, worker,
+    audit, backup, database, demo, legacy, medikeep, previews, scan, search, status, storage, text, token, user, verify,
+    worker,
 )  # fmt: skip
 MAKES_A_DATABASE = ("restore",)
 

@@ -8,6 +8,7 @@ from medfiles.clock import now
 from medfiles.config import amount
 from medfiles.http.current import services
 from medfiles.operations import integrity
+from medfiles.search import checking
 
 
 class Amount(click.ParamType[int]):
@@ -43,8 +44,17 @@ def verify(deep: bool, rate: int | None, most: int | None, quarantine: bool, as_
     lines.append(f"{len(done.findings):,} findings." if done.findings else "No findings.")
     if done.set_aside:
         lines.append(f"{done.set_aside:,} objects moved to lost+found.")
+    registry = services().registry
+    report = Progress("entries").step("Comparing the search index", checking.total(registry))
+    searched = checking.check(registry, report)
+    lines += [f"search  {one.text}" for one in searched.problems]
+    lines.append(f"{searched.entries:,} entries of the search index compared, {len(searched.problems):,} differ.")
+    if searched.problems:
+        lines.append("Rebuild the search index with `flask medfiles search rebuild`.")
     found = [{"kind": one.kind, "storage": one.storage, "key": one.key, "id": one.file_id} for one in done.findings]
-    summary(as_json, "\n".join(lines), ok=not found, **vars(done) | {"findings": found})
+    differ = [{"kind": one.kind, "subject": one.subject} for one in searched.problems]
+    ok = not found and not differ
+    summary(as_json, "\n".join(lines), ok=ok, **vars(done) | {"findings": found, "search": differ})
 
 
 COMMANDS = (verify,)

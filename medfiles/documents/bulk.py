@@ -23,6 +23,7 @@ from medfiles.i18n import N_, gettext
 from medfiles.models import EntityFile
 from medfiles.permissions import Action
 from medfiles.record_types.declared import RecordType
+from medfiles.search import index
 from medfiles.storage import journal
 
 CHUNK = 100  # documents per transaction
@@ -150,6 +151,7 @@ class BulkService(DocumentService):
                     changes = {name: (before, new)} if before != new else {}
                     done.append((replace(subject_of(file), changes=changes), {"changed": sorted(changes)}))
                     setattr(file, name, new)
+                index.put_documents(self.registry, locked)
                 event_log.record_each(self.actor, "edit", done)
 
         with self.operation("edit", entity_type=record_type.name, entity_id=record_id) as target:

@@ -26,6 +26,7 @@ from medfiles.models import AuditEvent, EntityFile, Patient, RecordMixin, Upload
 from medfiles.permissions import Actor
 from medfiles.previews import cache as preview_cache
 from medfiles.record_types.declared import RecordType, Registry
+from medfiles.search import index
 from medfiles.storage import TRASH, Storage, Storages, journal, live_key, trash_key
 from medfiles.texts import store as texts
 
@@ -217,6 +218,7 @@ def delete_rows(files: Sequence[EntityFile]) -> Sequence[str]:
 
     Return the keys to remove after the commit.
     """
+    index.drop_documents([file.id for file in files])
     for file in files:
         journal.release(file.storage, [file.file_path])
         db.session.delete(file)

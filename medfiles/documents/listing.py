@@ -12,9 +12,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, case, func, literal, select, tuple_
 
 from medfiles.clock import midnight
+from medfiles.database import cursors
+from medfiles.database.cursors import Cursor, whole
 from medfiles.database.session import db
-from medfiles.documents import cursors
-from medfiles.documents.cursors import Cursor, whole
 from medfiles.i18n import N_, gettext
 from medfiles.models import EntityFile
 from medfiles.record_types.declared import RecordType

@@ -23,6 +23,7 @@ from medfiles.models import AuditEvent, EntityFile
 from medfiles.permissions import Action
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.edits import changes_of, require_version
+from medfiles.search import index
 from medfiles.storage import digest, journal
 
 NEWEST, TRASH = ListQuery(), ListQuery(trashed=True)
@@ -243,6 +244,7 @@ class DocumentService(UploadService):
             require_live(file, N_("This document is in the trash. Restore it before you change it."))
             check = partial(checked_changes, self.registry[file.entity_type], file)
             self.save_changes("edit", file, changes_of(file, changes, before or {}, check), target)
+            index.put_documents(self.registry, [file])
             return file
 
     def trash(self, file_id: int) -> EntityFile:

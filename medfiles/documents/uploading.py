@@ -30,11 +30,12 @@ from medfiles.documents.rules import (
 from medfiles.errors import Conflict, EmptyFile, MedfilesError, Rejected
 from medfiles.i18n import N_, gettext
 from medfiles.jobs import queue as jobs
-from medfiles.models import CancelledUpload, EntityFile, RecordMixin, UploadKey
+from medfiles.models import CancelledUpload, EntityFile, Patient, RecordMixin, UploadKey
 from medfiles.permissions import Action
 from medfiles.record_types.declared import RecordType, Registry
 from medfiles.record_types.media_types import WITH_THUMBNAIL
 from medfiles.sandbox.pool import Sandbox
+from medfiles.search import index
 from medfiles.service import Service
 from medfiles.storage import Staged, journal, live_key
 
@@ -55,15 +56,20 @@ _LIVE = select(func.count(EntityFile.id)).where(
     EntityFile.entity_id == bindparam("record_id"),
     EntityFile.deleted_at.is_(None),
 )
-_STATE = select(_CANCELLED.exists(), _LIVE.scalar_subquery())
+_OWNER = select(Patient.user_id).where(Patient.id == bindparam("patient_id"))
+_STATE = select(_CANCELLED.exists(), _LIVE.scalar_subquery(), _OWNER.scalar_subquery())
 
 
 @dataclass(frozen=True)
 class UploadState:
-    """Whether an upload was cancelled, and how many live documents its record has."""
+    """Whether an upload was cancelled, how many live documents its record has, and the account of the patient's owner.
+
+    `owner` is None unless the patient was given.
+    """
 
     cancelled: bool
     live: int
+    owner: int | None
 
 
 @dataclass
@@ -177,7 +183,7 @@ class UploadService(Service):
         if earlier := self._earlier(permit, staged, metadata, target):
             return earlier, False  # another attempt at the same upload was faster
         require_live_record(permit.record_type, record)
-        state = self._state(permit.record_type, record.id, metadata.idempotency_key)
+        state = self._state(permit.record_type, record.id, metadata.idempotency_key, record.patient_id)
         if state.cancelled:
             raise Conflict(gettext("This upload was canceled."))
         require_room(permit.record_type, state.live)
@@ -191,6 +197,7 @@ class UploadService(Service):
         except IntegrityError as error:
             raise Rejected(KEY_REUSED) from error
         journal.settle([file.file_path])
+        index.put_documents(self.registry, [file], record, state.owner)
         target.file_id = file.id
         target.renamed_from = file.renamed_from
         event_log.record(self.actor, "attach", target, size=file.file_size, sha256=file.sha256)
@@ -213,11 +220,13 @@ class UploadService(Service):
         db.session.delete(key)
         return lifecycle.delete_rows([file])
 
-    def _state(self, record_type: RecordType, record_id: int, key: str | None) -> UploadState:
+    def _state(
+        self, record_type: RecordType, record_id: int, key: str | None, patient_id: int | None = None
+    ) -> UploadState:
         values = {"user_id": self.actor.user_id, "key": key, "record_type": record_type.name, "record_id": record_id}
-        cancelled, live = db.session.execute(_STATE, values).one()
+        cancelled, live, owner = db.session.execute(_STATE, {**values, "patient_id": patient_id}).one()
         live += self.registry.additional.count(record_type.name, record_id)
-        return UploadState(bool(cancelled), live)
+        return UploadState(bool(cancelled), live, owner)
 
     def _earlier(
         self, permit: UploadPermit, staged: Staged, metadata: UploadMetadata, target: AuditTarget

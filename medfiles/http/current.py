@@ -16,6 +16,7 @@ from medfiles.permissions import Actor
 from medfiles.previews.service import PreviewService
 from medfiles.records.service import RecordService
 from medfiles.records.sharing import ShareService
+from medfiles.search.service import SearchService
 from medfiles.service import Loaded, Service
 from medfiles.services import Services
 from medfiles.texts.service import TextService
@@ -48,6 +49,10 @@ def texts() -> TextService:
 
 def records() -> RecordService:
     return _service(RecordService)
+
+
+def searches() -> SearchService:
+    return _service(SearchService)
 
 
 def shares() -> ShareService:

@@ -8,6 +8,8 @@ from flask import Flask, request
 from werkzeug.datastructures import MultiDict
 
 from medfiles.clock import is_zone
+from medfiles.database import cursors
+from medfiles.database.cursors import Cursor
 from medfiles.documents.listing import DATE_FIELDS, NONE, SEARCH_LIMIT, SORTS, ListQuery, read_cursor
 from medfiles.errors import Rejected
 from medfiles.i18n import N_, gettext
@@ -15,13 +17,20 @@ from medfiles.record_types.declared import Registry
 from medfiles.record_types.document_fields import FILTER_FIELDS, DocumentField
 from medfiles.record_types.fields import CHECKS
 from medfiles.record_types.media_types import GROUPS
+from medfiles.records.listing import SORTS as RECORD_SORTS
+from medfiles.records.listing import RecordListQuery
+from medfiles.records.listing import read_cursor as read_record_cursor
+from medfiles.records.people import read_found_cursor
 from medfiles.records.timeline import TimelineQuery
 from medfiles.records.timeline import read_cursor as read_timeline_cursor
 from medfiles.sandbox.encodings import NAMES as ENCODINGS
 from medfiles.sandbox.render.spec import Window, is_window
+from medfiles.search.query import SearchQuery
+from medfiles.search.query import read_cursor as read_search_cursor
 from medfiles.text import clean_text
 
 ID_DIGITS = 18  # any number with this many digits fits into a database integer
+CURSOR_LIMIT = cursors.CURSOR_LIMIT  # characters
 LARGEST_ID = 2**63 - 1  # the largest database integer; no row has this id
 LISTS = {"ids"}  # query parameters that may be repeated
 YEARS = range(1850, 2201)
@@ -202,6 +211,45 @@ def list_query(query: Query, listed: Categorized, *, trashed: bool = False, usua
         cursor=read_cursor(cursor, sort, order, trashed) if cursor else None,
         trashed=trashed,
     )
+
+
+def search_query(query: Query, registry: Registry) -> SearchQuery:
+    """Return what to search for. Empty parameters count as absent."""
+    types = [record_type.name for record_type in registry]
+    first, last = day(query, "from"), day(query, "to")
+    if first and last and first > last:
+        raise refused("from", N_("“%(name)s” must not be after “to”."))
+    cursor = query.get("cursor")
+    return SearchQuery(
+        q=clean_text(query.get("q"), SEARCH_LIMIT, gettext("The search term (“q”)")) or "",
+        patient=id_or_unknown(query.get("patient")),
+        type=one_of(query, "type", types),
+        category=one_of(query, "category", registry.categories),
+        media=one_of(query, "media", tuple(GROUPS)),
+        from_=first,
+        to=last,
+        cursor=read_search_cursor(cursor) if cursor else None,
+    )
+
+
+def record_list_query(query: Query) -> RecordListQuery:
+    """Return which records of a type to list. Empty parameters count as absent."""
+    sort = one_of(query, "sort", tuple(RECORD_SORTS), RecordListQuery.sort)
+    order = one_of(query, "order", ("asc", "desc"), RECORD_SORTS[sort][0])
+    cursor = query.get("cursor")
+    return RecordListQuery(
+        q=clean_text(query.get("q"), SEARCH_LIMIT, gettext("The search term (“q”)")) or "",
+        year=number(query, "year", 0, YEARS.start, YEARS.stop - 1) if query.get("year") else None,
+        sort=sort,
+        order=order,
+        cursor=read_record_cursor(cursor, sort, order) if cursor else None,
+    )
+
+
+def people_cursor(query: Query) -> Cursor | None:
+    """Return where a page of the people that match words starts; None for the first page."""
+    token = query.get("cursor")
+    return read_found_cursor(token) if token else None
 
 
 def timeline_query(query: MultiDict[str, str], registry: Registry) -> TimelineQuery:

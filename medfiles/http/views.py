@@ -27,6 +27,8 @@ from medfiles.record_types.media_types import WITH_THUMBNAIL, group_of
 from medfiles.records.sharing import Grant, is_over
 from medfiles.records.timeline import Entry
 from medfiles.sandbox.render.spec import THUMBNAIL, Window, recipe
+from medfiles.search.excerpts import Excerpt
+from medfiles.search.service import Result
 from medfiles.text import initials, split_extension
 
 MOST_TOLD, MOST_LISTED = 3, 20  # most refused documents named in a header, and on a page
@@ -185,6 +187,28 @@ class EntryView:
 
 
 @dataclass(frozen=True)
+class ResultView:
+    """A document, record or patient that a search found."""
+
+    kind: str  # document | record | patient
+    id: int
+    title: str
+    patient: PatientView
+    day: date
+    type: RecordType | None  # None for a patient
+    record: RecordView | None  # the record, or the document's; None for a patient
+    file: FileView | None
+    excerpt: Excerpt | None  # the words around the hit; None if they are only in the title
+
+    @property
+    def dated(self) -> bool:
+        """Whether `day` is a date of the content, rather than the day it was added."""
+        if self.file is not None:
+            return self.file.details.get("document_date") is not None
+        return self.record is not None and self.record.date is not None
+
+
+@dataclass(frozen=True)
 class Outcome:
     """The result of uploading one file."""
 
@@ -331,6 +355,25 @@ def entry_views(entries: Sequence[Entry], patient: PatientView) -> list[EntryVie
         )
         for entry in entries
     ]
+
+
+def result_views(results: Sequence[Result], *, you: str = N_("you")) -> list[ResultView]:
+    people = {result.patient.id: patient_view(result.patient, result.level) for result in results}
+    documents = [result.file for result in results if result.file]
+    files = {file.id: file for file in file_views(documents, you=you, people=people)}
+    found = []
+    for result in results:
+        patient, record = people[result.patient.id], None
+        if result.record_type and result.record:
+            record = record_view(result.record_type, result.record, patient)
+        found.append(
+            ResultView(
+                kind=result.kind, id=result.subject_id, title=result.title, patient=patient, day=result.day,
+                type=result.record_type, record=record, file=files[result.file.id] if result.file else None,
+                excerpt=result.excerpt,
+            )
+        )  # fmt: skip
+    return found
 
 
 def panel_view(

@@ -21,6 +21,7 @@ from medfiles.models import Job
 WARM, SCAN = "warm", "scan"  # for one document each: create its thumbnail, scan it for malware
 TEXT = "text"  # for one document: read its text and suggest its date
 MOVE = "move"  # for one patient: move the bytes of documents whose rows were trashed or restored without them
+SEARCH = "search"  # rebuild the search index
 ERASE = "erase"  # erase permanently deleted content from the database files
 LEASE = timedelta(seconds=60)
 LONGEST_WAIT = timedelta(hours=1)  # longest time until a job is due: its interval, or the delay after a failure

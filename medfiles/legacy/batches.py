@@ -22,6 +22,7 @@ from medfiles.legacy.folder import LegacyFolder
 from medfiles.models import EntityFile
 from medfiles.record_types.declared import RecordType
 from medfiles.sandbox.pool import Busy
+from medfiles.search import index
 from medfiles.services import Services
 from medfiles.storage import Staged, digest, journal
 
@@ -221,6 +222,7 @@ class BatchMover:
         self.lock(prepared)
         db.session.add_all([one.row for one in prepared])
         db.session.flush()
+        index.put_documents(self.services.registry, [one.row for one in prepared])
         found = [(event_log.subject_of(one.row), self.record(one)) for one in prepared]
         event_log.record_each(None, "migrate", found)
 

@@ -20,7 +20,9 @@ from medfiles.legacy.connection import day, moment, text
 from medfiles.legacy.inventory import Inventory
 from medfiles.legacy.source import Source
 from medfiles.models import EntityFile, LabResult, LegacyId, LegacySource, Patient, User
+from medfiles.record_types.declared import LAB_RESULT
 from medfiles.records import hues
+from medfiles.search import index
 
 BATCH = 100
 USER, PATIENT, RESULT = "user", "patient", "lab-result"
@@ -125,6 +127,7 @@ def _make_patient(row: Row, owner: int) -> int:
     )  # fmt: skip
     db.session.add(patient)
     db.session.flush()
+    index.put_patient(patient)
     event_log.record(None, "create-patient", AuditTarget(patient.id, name=f"{patient.first_name} {patient.last_name}"))
     return patient.id
 
@@ -143,6 +146,7 @@ def _make_result(row: Row, owner: int) -> int:
     record = LabResult(patient_id=owner, created_at=made, updated_at=made, **values)
     db.session.add(record)
     db.session.flush()
+    index.put_record(LAB_RESULT, record)
     event_log.record(None, "create-record", AuditTarget(owner, RESULT, record.id, name=record.test_name))
     return record.id
 
@@ -197,6 +201,10 @@ def _deleted(kind: Kind, row: Any) -> bool:
         return False
     try:
         with db.session.begin_nested():
+            if kind.name == PATIENT:
+                index.drop_patient(row.id)
+            elif kind.name == RESULT:
+                index.drop_records(LAB_RESULT, [row.id])
             db.session.delete(row)
             db.session.flush()
     except IntegrityError:

@@ -15,4 +15,5 @@ from medfiles.models.records import (
     TrashMixin,
     Visit,
 )
+from medfiles.models.search import SearchEntry
 from medfiles.models.storage import FixityFinding, StorageJournal

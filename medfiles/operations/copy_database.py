@@ -14,6 +14,7 @@ from medfiles.database import sqlite
 from medfiles.database.session import db
 from medfiles.errors import Conflict, DatabaseUnavailable, IntegrityFailed, Rejected
 from medfiles.models import HousekeepingRound
+from medfiles.models.search import WORDS_TABLE
 
 BATCH = 1000  # rows
 VERSION = "alembic_version"
@@ -82,7 +83,7 @@ def copy_to(target: Engine, report: Callable[[str, int], None] = lambda table, r
                     raise IntegrityFailed(f"A copied row of {table.name} differs from its source. Nothing was copied.")
             _advance_sequence(table, here, there)
         others = {*inspect(here).get_table_names()} - {table.name for table in tables} - {VERSION}
-    return CopyResult(rows, sorted(others))
+    return CopyResult(rows, sorted(name for name in others if not name.startswith(WORDS_TABLE)))
 
 
 def _check_lengths(table: Table, here: Connection) -> None:

@@ -31,6 +31,7 @@ from medfiles.previews.renderer import NoPreview, PreviewTimedOut, Renderer
 from medfiles.record_types.declared import RecordType, Registry
 from medfiles.record_types.media_types import WITH_THUMBNAIL
 from medfiles.sandbox.render.spec import THUMBNAIL, recipe
+from medfiles.search import index
 from medfiles.storage import Storages, journal
 from medfiles.storage.journal import Swept
 
@@ -185,6 +186,7 @@ class _Purge:
                     event_log.record(None, "purge-record", AuditTarget(record.patient_id, record_type.name, record.id))
                     session.delete(record)
                 if records:
+                    index.drop_records(record_type, [record.id for record in records])
                     lifecycle.erase_later()
             deleted = len(records)
             self.records += deleted
@@ -203,6 +205,7 @@ class _Purge:
             session.execute(delete(ApiToken).where(ApiToken.patient_id == patient_id))
             event_log.erase_private(AuditEvent.patient_id == patient_id)
             event_log.record(None, "purge-patient", AuditTarget(patient_id))
+            index.drop_patient(patient_id)
             session.delete(patient)
             lifecycle.erase_later()
         self.patients += 1

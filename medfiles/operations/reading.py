@@ -9,6 +9,7 @@ from medfiles.database.session import count, read, transaction
 from medfiles.errors import StorageError
 from medfiles.jobs import queue as jobs
 from medfiles.models import EntityFile, Job
+from medfiles.search import index
 from medfiles.services import Services
 from medfiles.texts import store
 from medfiles.texts.reading import SLICE
@@ -26,7 +27,9 @@ def read_one(services: Services, file_id: int) -> Mapping[str, bool]:
     """Read a document, as a job. A long one makes room for other jobs and continues after them."""
     finished = services.reader.read(file_id, SLICE)
     with transaction():
-        if not finished:
+        if finished:
+            index.put_texts_of(file_id)  # the bytes may have been read for another document
+        else:
             jobs.enqueue(jobs.TEXT, file_id)
     if services.engine is not None and not is_waiting(file_id):
         services.engine.close()  # its models fill half a gigabyte
@@ -84,6 +87,8 @@ def read_all(
             seen.add(sha256)
             try:
                 services.reader.read(file_id)
+                with transaction():
+                    index.put_texts_of(file_id)
             except StorageError:
                 failed += 1
             done += 1

@@ -17,9 +17,10 @@ from medfiles.database.session import db, transaction
 from medfiles.documents import lifecycle
 from medfiles.errors import MedfilesError, error_code
 from medfiles.jobs import queue as jobs
-from medfiles.jobs.queue import ERASE, MOVE, SCAN, TEXT, WARM, Claim
+from medfiles.jobs.queue import ERASE, MOVE, SCAN, SEARCH, TEXT, WARM, Claim
 from medfiles.operations import clock_jumps, erasure, housekeeping, integrity, reading, scanning
 from medfiles.previews import cache as preview_cache
+from medfiles.search import checking
 from medfiles.services import Services
 from medfiles.texts import store as texts
 
@@ -84,6 +85,10 @@ def _move(services: Services, patient_id: int) -> Facts:
     return {"moved": lifecycle.move_pending(services.storages, services.registry, patient_id)}
 
 
+def _rebuild_search(services: Services, _: int) -> Facts:
+    return {"entries": checking.rebuild(services.registry)}
+
+
 HANDLERS = {
     "clock": JobHandler(_check_clock, clock_jumps.EVERY),
     ERASE: JobHandler(_erase),
@@ -91,6 +96,7 @@ HANDLERS = {
     WARM: JobHandler(_warm, tries=5),
     TEXT: JobHandler(reading.read_one, tries=5),
     MOVE: JobHandler(_move),
+    SEARCH: JobHandler(_rebuild_search),
     "sweep": JobHandler(_sweep, HOUR),
     "purge": JobHandler(_purge, HOUR),
     "forget": JobHandler(_forget, HOUR),

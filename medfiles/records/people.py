@@ -10,15 +10,15 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, literal, select, tuple_, union_all
 
 from medfiles import permissions
+from medfiles.database import cursors
+from medfiles.database.cursors import Cursor
 from medfiles.database.session import db
-from medfiles.documents import cursors
-from medfiles.documents.cursors import Cursor
 from medfiles.models import AuditEvent, Patient
 from medfiles.permissions import Actor
 from medfiles.text import fold
 
 AMONG = 1000  # latest events of the installation, in which an actor's recent patients are looked for
-SCOPE = "patients"  # of its cursors
+SCOPE, FOUND = "patients", "people"  # of cursors: of all patients, and of those that match words
 BY_NAME = (Patient.first_name, Patient.last_name, Patient.id)
 
 Found = list[tuple[Patient, str]]  # patients, each with the actor's level
@@ -26,11 +26,11 @@ Found = list[tuple[Patient, str]]  # patients, each with the actor's level
 
 @dataclass(frozen=True)
 class PeoplePage:
-    """A page of the patients whose names match a search. `next` is the number of the next page, if there is one."""
+    """A page of the patients whose names match a search. `hits` is None on later pages; `next` is a cursor."""
 
     people: Found
-    hits: int
-    next: int | None
+    hits: int | None
+    next: str | None
 
 
 def shown(actor: Actor, most: int) -> tuple[Found, bool]:
@@ -85,8 +85,13 @@ def _read_names(value: str) -> tuple[str, str]:
     return names[0], names[1]
 
 
-def page(actor: Actor, words: str, number: int, size: int) -> PeoplePage:
-    """Return a page of the patients with every word in name or birth date, ordered by name. Pages count from 1."""
+def read_found_cursor(token: str) -> Cursor:
+    """Parse a cursor of the patients that match words; raise Rejected for any other."""
+    return cursors.read(token, FOUND, str)
+
+
+def page(actor: Actor, words: str, cursor: Cursor | None, size: int) -> PeoplePage:
+    """Return the first patients after the cursor with every word in name or birth date, ordered by name."""
     allowed = permissions.levels(actor).subquery()
     wanted = fold(words).split()
     dated = any(letter.isdigit() for letter in words)
@@ -96,12 +101,13 @@ def page(actor: Actor, words: str, number: int, size: int) -> PeoplePage:
         (fold(f"{first_name} {last_name}{_written(*born)}"), patient_id)
         for first_name, last_name, patient_id, *born in db.session.execute(query)
     ]
-    matching = sorted(entry for entry in texts if all(word in entry[0] for word in wanted))
-    ids = [patient_id for _, patient_id in matching[(number - 1) * size : number * size]]
-    found = {patient.id: (patient, level) for patient, level in of(actor, ids)}
-    more = number * size < len(matching)
-    people = [found[patient_id] for patient_id in ids if patient_id in found]
-    return PeoplePage(people, len(matching), number + 1 if more else None)
+    matching = [entry for entry in texts if all(word in entry[0] for word in wanted)]
+    later = sorted(entry for entry in matching if cursor is None or entry > (cursor.value, cursor.id))
+    shown = later[:size]
+    found = {patient.id: (patient, level) for patient, level in of(actor, [patient_id for _, patient_id in shown])}
+    people = [found[patient_id] for _, patient_id in shown if patient_id in found]
+    following = cursors.write(FOUND, *shown[-1]) if len(later) > size else None
+    return PeoplePage(people, len(matching) if cursor is None else None, following)
 
 
 def _written(born: date | None = None) -> str:

@@ -11,9 +11,9 @@ from sqlalchemy import ColumnElement, func, literal, select, union_all
 from medfiles import permissions
 from medfiles.audit import event_log
 from medfiles.audit.event_log import EVERYTHING, ActivityFilter, AuditTarget
+from medfiles.database.cursors import Cursor
 from medfiles.database.session import count, db, transaction
 from medfiles.documents import lifecycle
-from medfiles.documents.cursors import Cursor
 from medfiles.errors import Conflict, NotFound, OutOfScope
 from medfiles.i18n import gettext
 from medfiles.models import AuditEvent, EntityFile, Patient, RecordMixin
@@ -21,8 +21,10 @@ from medfiles.permissions import Action
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.edits import changes_of, require_version
 from medfiles.record_types.fields import PATIENT_FIELDS, checked
-from medfiles.records import hues, people, timeline
+from medfiles.records import hues, listing, people, timeline
+from medfiles.records.listing import RecordListQuery
 from medfiles.records.timeline import TimelinePage, TimelineQuery, TimelineTotals
+from medfiles.search import index
 from medfiles.service import Service
 from medfiles.texts import suggesting
 
@@ -69,14 +71,14 @@ class RecordService(Service):
         found, has_more = people.shown(self.actor, most)
         return _summaries(found), has_more
 
-    def find_people(self, words: str, number: int, size: int) -> tuple[Sequence[Summary], int, int | None]:
+    def find_people(
+        self, words: str, cursor: Cursor | None, size: int
+    ) -> tuple[Sequence[Summary], int | None, str | None]:
         """Return a page of the patients whose name or birth date contains every word, ordered by name.
 
-        number  of the page, counted from 1
-
-        Also return how many there are on all pages, and the number of the next page, if there is one.
+        Also return how many there are on all pages, on the first one, and the cursor of the next page, if there is one.
         """
-        page = people.page(self.actor, words, number, size)
+        page = people.page(self.actor, words, cursor, size)
         return _summaries(page.people), page.hits, page.next
 
     def people_of(self, patient_ids: Collection[int]) -> Sequence[Summary]:
@@ -107,6 +109,7 @@ class RecordService(Service):
             session.add(patient)
             session.flush()
             self.authorized_patient(patient.id, Action.OWN, target)
+            index.put_patient(patient)
             event_log.record(self.actor, "create-patient", target)
             suggesting.withdraw(patient.birth_date, patient.user_id)
             return patient
@@ -129,6 +132,7 @@ class RecordService(Service):
             require_version(patient, versions)
             changes = changes_of(patient, values, before or {}, partial(checked, PATIENT_FIELDS, partial=True))
             self.save_changes("edit-patient", patient, changes, target)
+            index.put_patient(patient)
             if "birth_date" in changes:
                 suggesting.withdraw(patient.birth_date, patient.user_id)
             return patient
@@ -181,6 +185,12 @@ class RecordService(Service):
             )
             records = db.session.scalars(query).all()
         return sorted(records, key=lambda record: (record_type.date_of(record) or date.min, record.id), reverse=True)
+
+    def page(self, patient_id: int, record_type: RecordType, query: RecordListQuery, limit: int) -> listing.RecordPage:
+        """Return a page of a patient's records of one type, with search, years and a sort order."""
+        with self.reading("list-records", patient_id=patient_id, entity_type=record_type.name) as target:
+            self.authorized_patient(patient_id, Action.VIEW, target)
+            return listing.page(record_type, patient_id, query, limit)
 
     def timeline(self, patient_id: int, query: TimelineQuery, limit: int) -> TimelinePage:
         """Return a page of a patient's records of all types, the newest first, with their newest documents."""
@@ -247,6 +257,7 @@ class RecordService(Service):
             session.add(record)
             session.flush()
             target.entity_id, target.name = record.id, record_type.title_of(record)
+            index.put_record(record_type, record)
             event_log.record(self.actor, "create-record", target)
             return record
 
@@ -278,7 +289,9 @@ class RecordService(Service):
                 locked = self.authorized_record(record_type, record_id, Action.EDIT, target, lock=True)
                 require_version(locked, versions)
                 require_editable(record_type, locked)
-                self.save_changes("edit-record", locked, changes_of(locked, values, before, check), target)
+                changes = changes_of(locked, values, before, check)
+                self.save_changes("edit-record", locked, changes, target)
+                index.put_changed_record(self.registry, record_type, locked, changes)
                 lifecycle.mark_trashed(self.actor, moved)
             return record
 
@@ -399,6 +412,7 @@ class RecordService(Service):
             )
         changes = changes_of(record, fields, {}, lambda given: given)
         self.save_changes("edit-record", record, changes, target, again=True)
+        index.put_changed_record(self.registry, record_type, record, changes)
         return record
 
     def _to_remove(self, record_type: RecordType, record_id: int, remove: Collection[int]) -> Sequence[EntityFile]:

@@ -14,9 +14,9 @@ from sqlalchemy import Date, Select, and_, case, extract, func, literal, or_, se
 from sqlalchemy.orm import aliased
 
 from medfiles.antivirus.policy import readable_sql
+from medfiles.database import cursors
+from medfiles.database.cursors import Cursor
 from medfiles.database.session import db, utc_day
-from medfiles.documents import cursors
-from medfiles.documents.cursors import Cursor
 from medfiles.models import EntityFile, RecordMixin
 from medfiles.record_types.declared import RecordType, Registry
 from medfiles.record_types.media_types import WITH_THUMBNAIL
@@ -112,7 +112,7 @@ def totals(registry: Registry, patient_id: int) -> TimelineTotals:
     """Count a patient's records per type and year, in one statement."""
     arms = []
     for record_type in registry:
-        year = extract("year", _day(record_type)).label("year")
+        year = extract("year", day_of(record_type)).label("year")
         name = literal(record_type.name).label("type")
         counted = select(name, year, func.count().label("count")).where(*_live(record_type, patient_id))
         arms.append(counted.group_by(year))
@@ -140,7 +140,7 @@ def _places_of_type(
     record_type: RecordType, number: int, names: Sequence[str], patient_id: int, query: TimelineQuery
 ) -> Select[Any]:
     """Select the records of one type after the cursor; `number` is the place of the type among all `names`."""
-    model, day = record_type.model, _day(record_type)
+    model, day = record_type.model, day_of(record_type)
     found = select(literal(number).label("type"), model.id.label("id"), day.label("day"))
     found = found.where(*_live(record_type, patient_id))
     if query.year is not None:
@@ -160,7 +160,7 @@ def _live(record_type: RecordType, patient_id: int) -> Sequence[Any]:
     return record_type.model.patient_id == patient_id, record_type.model.deleted_at.is_(None)
 
 
-def _day(record_type: RecordType) -> Any:
+def day_of(record_type: RecordType) -> Any:
     """Return the day of a record in SQL, as `RecordType.date_of` does, and the day of its creation without one."""
     columns = [getattr(record_type.model, name) for name in record_type.date_fields]
     if columns and not columns[0].expression.nullable:

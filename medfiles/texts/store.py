@@ -17,6 +17,7 @@ from medfiles.database.session import count, db, end_read, read, transaction
 from medfiles.errors import NotFound
 from medfiles.jobs.queue import TEXT
 from medfiles.models import EntityFile, Job, PageText
+from medfiles.search import index
 from medfiles.text import UNWANTED
 from medfiles.texts.layout import Word
 
@@ -99,6 +100,7 @@ def store(
         session.add(row)
         if page == pages:  # the document may have had more pages when it was read with an earlier recipe
             session.execute(delete(PageText).where(PageText.sha256 == sha256, PageText.page > pages))
+            index.put_texts(sha256)
 
 
 def clean(text: str) -> str:
@@ -129,6 +131,7 @@ def forget(sha256: str) -> None:
     """Delete the texts of these bytes, so that they are read again."""
     with transaction() as session:
         session.execute(delete(PageText).where(PageText.sha256 == sha256))
+        index.put_texts(sha256)
 
 
 def release(hashes: Collection[str]) -> None:

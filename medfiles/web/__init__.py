@@ -8,14 +8,14 @@ from werkzeug.local import LocalProxy
 
 from medfiles.http import errors as http_errors
 from medfiles.text import initials
-from medfiles.web import account, errors, filters, fragments, history, home, people, records, status, tokens
+from medfiles.web import account, errors, filters, fragments, history, home, people, records, search, status, tokens
 
 
 def init_app(app: Flask, settings: dict[str, Any]) -> None:
     account.init_app(app, settings)
     filters.init_app(app)
     http_errors.answered_by(app, "/", errors.answer_error)
-    for module in (records, history, people, fragments, account, tokens, status):
+    for module in (records, history, people, fragments, account, tokens, status, search):
         app.register_blueprint(module.blueprint)
     app.context_processor(_page_context)
 

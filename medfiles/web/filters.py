@@ -38,6 +38,7 @@ COUNTED = {  # what `plural` counts
     "person": ngettext_noop("%(num)s person", "%(num)s people"),
     "problem": ngettext_noop("%(num)s problem", "%(num)s problems"),
     "record": ngettext_noop("%(num)s record", "%(num)s records"),
+    "result": ngettext_noop("%(num)s result", "%(num)s results"),
     "year": ngettext_noop("%(num)s year", "%(num)s years"),
 }
 ATTRIBUTES = {"td": {"colspan", "rowspan"}, "th": {"colspan", "rowspan"}}

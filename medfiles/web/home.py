@@ -43,11 +43,11 @@ def home() -> ResponseReturnValue:
 @blueprint.get("/patients")
 def all_people() -> ResponseReturnValue:
     words = clean_text(request.args.get("q"), SEARCH_LIMIT, "The search term (“q”)") or ""
-    number = parameters.number(request.args, "page", 1, 1, 1_000_000)
-    found, hits, next_page = records().find_people(words, number, PEOPLE_PER_PAGE)
-    more = url_for(".all_people", q=words or None, page=next_page) if next_page else None
+    cursor = parameters.people_cursor(request.args)
+    found, hits, following = records().find_people(words, cursor, PEOPLE_PER_PAGE)
+    more = url_for(".all_people", q=words or None, cursor=following) if following else None
     template = "records/_people_found.html" if is_htmx() else "records/all_people.html"
-    return fragment(template, people=_views(found), hits=hits, words=words, number=number, more=more)
+    return fragment(template, people=_views(found), hits=hits, words=words, more=more)
 
 
 def shown_people(most: int) -> tuple[list[PatientView], bool]:
@@ -67,6 +67,12 @@ def sidebar() -> Mapping[str, Any]:
 def people(patient_ids: Collection[int]) -> list[PatientView]:
     """Return these patients, as far as the account can see them."""
     return _views(records().people_of(patient_ids))
+
+
+def choosable(most: int) -> list[PatientView]:
+    """Return all of the account's patients, by name, or none if they are more than `most`."""
+    found, has_more = records().shown_people(most)
+    return [] if has_more else _views(found)
 
 
 def _views(found: Iterable[Summary]) -> list[PatientView]:

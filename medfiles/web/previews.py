@@ -8,15 +8,17 @@ from typing import Any
 from flask import Response, request, url_for
 
 from medfiles.audit import activity
+from medfiles.documents.listing import SEARCH_LIMIT
 from medfiles.http import parameters
-from medfiles.http.current import actor, documents, previews, services
+from medfiles.http.current import actor, documents, previews, searches, services
 from medfiles.http.htmx import fragment, is_htmx
 from medfiles.http.views import FileView, file_views
 from medfiles.i18n import N_, gettext
 from medfiles.previews.service import THUMBNAIL, WIDTHS, Preview
 from medfiles.sandbox.encodings import NAMES as ENCODINGS
 from medfiles.sandbox.render.spec import Window, fit_size
-from medfiles.text import initials
+from medfiles.search.excerpts import Box
+from medfiles.text import clean_text, initials
 from medfiles.web import pages
 from medfiles.web.filters import plural
 
@@ -91,6 +93,7 @@ class PreviewView:
     can_download: bool
     notes: Sequence[NoteView]
     viewers: Sequence[ViewerView] = ()
+    marks: Sequence[Box] = ()  # where the words searched for stand on the page
 
     @property
     def kind(self) -> str:
@@ -153,6 +156,7 @@ def viewers(file_id: int) -> list[ViewerView]:
 
 
 def preview_view(file: FileView, preview: Preview, place: PlaceView, seen_by: Sequence[ViewerView] = ()) -> PreviewView:
+    find = clean_text(request.args.get("find"), SEARCH_LIMIT, "“find”")
     window, turned_to = parameters.window(request.args), request.args.get("turn") or request.args.get("page")
     page = parameters.nearest(turned_to, 1, preview.pages or 1)  # `turn` comes from buttons, `page` from the input
 
@@ -173,6 +177,7 @@ def preview_view(file: FileView, preview: Preview, place: PlaceView, seen_by: Se
         can_download="download" in services().registry[file.entity_type].operations,
         notes=notes(preview),
         viewers=seen_by,
+        marks=searches().marks(file.id, page, find) if preview.is_drawn and find else (),
     )
 
 

@@ -19,6 +19,7 @@ from medfiles.i18n import gettext
 from medfiles.permissions import Action
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.fields import PATIENT_FIELDS
+from medfiles.records.listing import SORTS as RECORD_SORTS
 from medfiles.records.service import require_editable
 from medfiles.records.timeline import TimelineQuery
 from medfiles.web import edits, forms, notices, pages, people
@@ -161,12 +162,19 @@ def patient_activity(patient_id: int) -> ResponseReturnValue:
 
 @blueprint.get("/patients/<int:patient_id>/<plural:plural>", endpoint="records")
 def records_of_kind(patient_id: int, plural: RecordType) -> ResponseReturnValue:
+    query = parameters.record_list_query(request.args)
     view, context = pages.patient_page(patient_id, plural.name)
-    rows = records().list(patient_id, plural)
-    counts = documents().count(plural, [row.id for row in rows])
-    cards = [views.record_view(plural, row, view, counts.get(row.id, 0)) for row in rows]
-    template = "records/_cards.html" if is_htmx() else "records/records.html"
-    return fragment(template, records=cards, type=plural, **context)
+    loaded = min(max(request.args.get("pages", 1, type=int), 1), MOST_PAGES)
+    page = records().page(patient_id, plural, query, MOST_ENTRIES * loaded)
+    counts = documents().count(plural, [row.id for row in page.records])
+    context["records"] = [views.record_view(plural, row, view, counts.get(row.id, 0)) for row in page.records]
+    here: dict[str, Any] = {"patient_id": patient_id, "plural": plural, **query.query()}
+    context["older"] = page.next and url_for(".records", **here, cursor=page.next)
+    context["here"] = url_for(".records", **here, pages=loaded if loaded > 1 else None)
+    years = records().timeline_totals(patient_id).of_years((plural.name,))
+    context |= {"list_query": query, "hits": page.hits, "years": years, "sorts": RECORD_SORTS, "type": plural}
+    whole = "records/_cards.html" if is_htmx() else "records/records.html"
+    return fragment("records/_more_cards.html" if query.cursor and is_htmx() else whole, **context)
 
 
 @blueprint.route("/patients/<int:patient_id>/<plural:plural>/new", methods=["GET", "POST"])

@@ -80,7 +80,7 @@ export class Stage {
     const change = (/** @type {string} */ url) => zoom.address(url, number);
     frame.dataset.mfN = String(number);
     frame.dataset.mfPicture = "loading";
-    frame.querySelectorAll(".mf-look-broken, .mf-look-layer").forEach((part) => part.remove());
+    frame.querySelectorAll(".mf-look-broken, .mf-look-layer, .mf-rings").forEach((part) => part.remove());
     picture.loading = "lazy";
     picture.alt = picture.alt.replace(/\d+/, String(number));
     picture.sizes = `${Math.max(1, Math.round(this.size.width * this.scale))}px`;

@@ -9,11 +9,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask_migrate import downgrade, upgrade
-from sqlalchemy import inspect, select
+from sqlalchemy import inspect, select, text
 
 from medfiles.database.session import db
 from medfiles.jobs import rounds
 from medfiles.models import FIRST_FILE_ID, Patient, Visit
+from medfiles.models.search import POSTGRESQL, SQLITE, WORDS_TABLE
 from tests.support.factories import World
 
 pytestmark = pytest.mark.database
@@ -40,13 +41,35 @@ def migrated(make_world: Callable[[], World]) -> World:
 
 
 def differences() -> list[Any]:
+    """Indexes of expressions, and tables that belong to one database alone, are compared in their own tests."""
+
+    def is_compared(thing: Any, name: str, kind: str, *_: Any) -> bool:
+        return not (name or "").startswith(WORDS_TABLE) and name != "ix_search_entries_tokens"
+
     with db.engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "include_object": is_compared})
         return list(compare_metadata(context, db.metadata))
 
 
 def tables() -> set[str]:
-    return set(inspect(db.engine).get_table_names()) - {"alembic_version"}
+    found = set(inspect(db.engine).get_table_names()) - {"alembic_version"}
+    return {name for name in found if not name.startswith(WORDS_TABLE)}
+
+
+@pytest.mark.usefixtures("migrated")
+def test_the_index_of_words_is_as_the_model_creates_it() -> None:
+    stored = {
+        "sqlite": "SELECT sql FROM sqlite_master WHERE name = :name",
+        "postgresql": "SELECT indexdef FROM pg_indexes WHERE indexname = :name",
+    }
+    for statement in {"sqlite": SQLITE, "postgresql": POSTGRESQL}[db.engine.dialect.name]:
+        name = statement.split()[3] if statement.startswith("CREATE VIRTUAL") else statement.split()[2]
+        found = db.session.scalar(text(stored[db.engine.dialect.name]), {"name": name})
+        if db.engine.dialect.name == "sqlite":
+            assert found.split() == statement.split()
+        else:
+            assert "USING gin" in found
+            assert "tsvector" in found
 
 
 @pytest.mark.usefixtures("migrated")

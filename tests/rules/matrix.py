@@ -114,6 +114,7 @@ GET /
 GET /patients
 GET /patients/new
 POST /patients/new
+GET /search
 GET /account
 POST /account/dates
 POST /sign-out
@@ -197,6 +198,7 @@ POST   /patients/{patient}/shares                  201 403 share
 DELETE /shares/{share}                             200 403
 """
 API_OF_ACCOUNTS = """
+GET    /search                                     200 200
 GET    /patients                                   200 200
 GET    /patients?trashed=1                         200 200
 GET    /invitations                                200 200

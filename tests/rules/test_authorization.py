@@ -22,11 +22,15 @@ from medfiles.legacy import ids
 from medfiles.models import EntityFile, Patient
 from medfiles.permissions import Action
 from medfiles.previews.service import PreviewService, recipe
+from medfiles.records.listing import RecordListQuery
 from medfiles.records.service import RecordService
 from medfiles.records.sharing import ShareService
 from medfiles.records.timeline import TimelineQuery
+from medfiles.search.query import SearchQuery
+from medfiles.search.service import SearchService
 from medfiles.service import Service
 from medfiles.texts import store
+from medfiles.texts.layout import Word
 from medfiles.texts.service import TextService
 from tests.support import samples
 from tests.support.factories import World, values_for
@@ -62,6 +66,10 @@ class Things:
     @property
     def texts(self) -> TextService:
         return self.world.texts()
+
+    @property
+    def searches(self) -> SearchService:
+        return self.world.searches()
 
     @property
     def visit(self) -> Any:
@@ -131,10 +139,12 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "texts.page": lambda on: on.texts.page(on.file.id, 1),
     "texts.pages": lambda on: on.texts.pages(on.file.id, 1, 10),
     "texts.read_again": lambda on: on.texts.read_again(on.file.id),
+    "searches.search": lambda on: on.searches.search(SearchQuery("letter"), 10).items,
+    "searches.marks": lambda on: on.searches.marks(on.file.id, 1, "letter"),
     "records.patients": lambda on: on.records.patients(),
     "records.patient_page": lambda on: on.records.patient_page(None, 10)[0],
     "records.shown_people": lambda on: on.records.shown_people(12)[0],
-    "records.find_people": lambda on: on.records.find_people("", 1, 50)[0],
+    "records.find_people": lambda on: on.records.find_people("", None, 50)[0],
     "records.people_of": lambda on: on.records.people_of([on.patient_id]),
     "records.patient": lambda on: on.records.patient(on.patient_id),
     "records.level": lambda on: on.records.level(on.patient_id),
@@ -145,6 +155,7 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "records.restore_patient": lambda on: on.records.restore_patient(on.away_id),
     "records.counts": lambda on: on.records.counts(on.patient_id),
     "records.list": lambda on: on.records.list(on.patient_id, on.visit),
+    "records.page": lambda on: on.records.page(on.patient_id, on.visit, RecordListQuery(), 10).records,
     "records.timeline": lambda on: on.records.timeline(on.patient_id, TimelineQuery(), 10).entries,
     "records.timeline_totals": lambda on: on.records.timeline_totals(on.patient_id).by_type_and_year,
     "records.trashed": lambda on: on.records.trashed(on.patient_id),
@@ -194,7 +205,7 @@ def things(world: World) -> Things:
     file, trashed = world.attach(record, idempotency_key=KEY), world.attach(record, "old.pdf")
     world.attach(record, "copy.pdf").scan = "infected"
     db.session.commit()
-    store.store(file.sha256, 1, 1, "text-layer", "Letter")
+    store.store(file.sha256, 1, 1, "text-layer", "Letter", [Word("Letter", 0.1, 0.1, 0.2, 0.1)])
     documents.trash(trashed.id)
     records.delete(world.kind(), gone.id)
     permit = documents.authorize_upload(world.kind(), record.id, 1000, files=1)
@@ -226,6 +237,7 @@ def all_denied(things: Things, monkeypatch: pytest.MonkeyPatch) -> None:
 def verbs() -> set[str]:
     services = {
         "documents": (UploadService, DocumentService), "bulk": (BulkService,), "previews": (PreviewService,),
+        "searches": (SearchService,),
         "records": (RecordService,), "shares": (ShareService,), "texts": (TextService,),
     }  # fmt: skip
     return {

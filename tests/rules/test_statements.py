@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from medfiles.documents import cursors
+from medfiles.database import cursors
 from medfiles.records import timeline
 from tests.rules.matrix import KINDS
 from tests.support.api_client import Script, script

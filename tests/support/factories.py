@@ -46,6 +46,7 @@ from medfiles.previews.service import PreviewService
 from medfiles.record_types.declared import RECORD_TYPES, RecordType
 from medfiles.records.service import RecordService
 from medfiles.sandbox.pool import Sandbox
+from medfiles.search.service import SearchService
 from medfiles.services import Services
 from medfiles.storage import journal, live_key
 from medfiles.texts.service import TextService
@@ -172,6 +173,9 @@ class World:
     def previews(self, email: str = "nora@sample.example") -> PreviewService:
         renderer = Renderer(self.parts.storages, self.parts.renderers)
         return PreviewService(self.actor(email), self.parts.registry, self.parts.storages, renderer=renderer)
+
+    def searches(self, email: str = "nora@sample.example") -> SearchService:
+        return SearchService(self.actor(email), self.parts.registry, self.parts.storages)
 
     def texts(self, email: str = "nora@sample.example") -> TextService:
         return TextService(self.actor(email), self.parts.registry, self.parts.storages, reader=self.parts.reader)

@@ -25,6 +25,7 @@ from medfiles.legacy.medikeep.schema import MediKeep
 from medfiles.models import LegacyId, LegacySource, Patient, PatientShare, User
 from medfiles.record_types.declared import RecordType, Registry
 from medfiles.records import hues
+from medfiles.search import index
 
 BATCH = 100
 USER, PATIENT, SHARE = "user", "patient", "share"
@@ -237,6 +238,7 @@ class Patients(Step):
         patient = Patient(user_id=user_id, hue=hues.least_used(Patient.user_id == user_id), **found.values)
         db.session.add(patient)
         db.session.flush()
+        index.put_patient(patient)
         event_log.record(None, "create-patient", AuditTarget(patient.id, name=patient.full_name))
         return patient.id, True
 
@@ -323,6 +325,7 @@ class Records(Step):
         record = record_type.model(patient_id=patient_id, **found.values)  # type: ignore[call-arg]
         db.session.add(record)
         db.session.flush()
+        index.put_record(record_type, record)
         name = record_type.title_of(record)
         event_log.record(None, "create-record", AuditTarget(patient_id, record_type.name, record.id, name=name))
         return record.id, True

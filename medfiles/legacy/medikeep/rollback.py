@@ -20,11 +20,13 @@ from medfiles.legacy.rollback import TakenBack
 from medfiles.legacy.verification import hash_of
 from medfiles.models import EntityFile, LegacyId, LegacySource, Patient, PatientShare, User
 from medfiles.record_types.declared import Registry
+from medfiles.search import index
 from medfiles.services import Services
 from medfiles.storage import journal
 
 BATCH = 100
 FILE_KINDS = tuple(KINDS.values())
+MODELS: Mapping[str, Any] = {SHARE: PatientShare, PATIENT: Patient, USER: User}
 
 
 def count(known: LegacySource) -> int:
@@ -119,17 +121,18 @@ def _delete(services: Services, files: Sequence[EntityFile], back: TakenBack) ->
 
 def _take_back_rows(registry: Registry, known: LegacySource) -> Sequence[tuple[str, int]]:
     """Delete unused rows that the import created, last ones first; return the kind and id of those in use."""
-    models: dict[str, Any] = {kind: registry[kind].model for kind in schema.RECORDS.values()}
-    models |= {SHARE: PatientShare, PATIENT: Patient, USER: User}
     kept: list[tuple[str, int]] = []
-    for kind, model in models.items():
+    for kind in (*schema.RECORDS.values(), *MODELS):
         after: int | None = 0
         while after is not None:
-            after = _take_back_some(kind, model, known, after, kept)
+            after = _take_back_some(registry, kind, known, after, kept)
     return kept
 
 
-def _take_back_some(kind: str, model: Any, known: LegacySource, after: int, kept: list[tuple[str, int]]) -> int | None:
+def _take_back_some(
+    registry: Registry, kind: str, known: LegacySource, after: int, kept: list[tuple[str, int]]
+) -> int | None:
+    model = MODELS.get(kind) or registry[kind].model
     query = select(LegacyId).where(
         LegacyId.source_id == known.id, LegacyId.kind == kind, LegacyId.brought, LegacyId.new_id > after
     )
@@ -138,14 +141,14 @@ def _take_back_some(kind: str, model: Any, known: LegacySource, after: int, kept
         last = entries[-1].new_id if entries else None
         for entry in entries:
             row = session.get(model, entry.new_id)
-            if row is None or _deleted(kind, row):
+            if row is None or _deleted(registry, kind, row):
                 session.delete(entry)
             else:
                 kept.append((kind, entry.new_id))
         return last
 
 
-def _deleted(kind: str, row: Any) -> bool:
+def _deleted(registry: Registry, kind: str, row: Any) -> bool:
     """Delete a row unless it was changed or is referenced; return whether it was deleted."""
     if _is_changed(kind, row):
         return False
@@ -153,6 +156,10 @@ def _deleted(kind: str, row: Any) -> bool:
         with db.session.begin_nested():
             if kind == USER:
                 row.roles = []
+            elif kind == PATIENT:
+                index.drop_patient(row.id)
+            elif kind != SHARE:
+                index.drop_records(registry[kind], [row.id])
             db.session.delete(row)
             db.session.flush()
     except IntegrityError:

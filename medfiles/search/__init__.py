@@ -1,0 +1,1 @@
+"""Find documents, records and patients by their words."""
