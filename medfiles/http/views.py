@@ -41,6 +41,7 @@ UNCHANGED = (  # document attributes that the view copies
 ROW = (  # document attributes that the API lists, in its order
     *("id", "entity_type", "entity_id", "file_name", "original_name", "renamed_from", "file_type", "file_size"),
     *("sha256", *(field.name for field in DOCUMENT_FIELDS if field.name not in UNCHANGED)),
+    "document_date_suggested",
     *("uploaded_at", "created_at", "updated_at", "deleted_at", "uploaded_by", "pages", "scan"),
 )
 FILE_COLUMNS = [getattr(EntityFile, name) for name in ROW]
@@ -455,7 +456,7 @@ def file_rows(files: Sequence[Any]) -> list[dict[str, Any]]:
     """Return documents, or rows of FILE_COLUMNS, as the API lists them: a list of thousands needs no views."""
     reader, registry = actor(), services().registry
     emails, values = _senders(files, reader.email), attrgetter(*ROW)
-    with_preview = {each.name for each in registry if "preview" in each.operations}
+    with_preview = {each.name for each in registry.every if "preview" in each.operations}
 
     def row(file: Any) -> dict[str, Any]:
         listed = dict(zip(ROW, values(file) if isinstance(file, EntityFile) else file, strict=False))

@@ -279,8 +279,8 @@ def test_a_document_is_told_whole_and_nothing_of_the_inside(looked_at: Shelf) ->
     told = looked_at.by.get(looked_at.file).get_json()
     assert set(told) == {
         "id", "entity_type", "entity_id", "file_name", "file_type", "file_size", "sha256", "description", "category",
-        "uploaded_at", "created_at", "updated_at", "deleted_at", "uploaded_by", "preview", "pages",
-        "scan", "original_name", "renamed_from",
+        "document_date", "document_date_suggested", "uploaded_at", "created_at", "updated_at", "deleted_at",
+        "uploaded_by", "preview", "pages", "scan", "original_name", "renamed_from",
     }  # fmt: skip
     assert told["uploaded_by"] == "nora@sample.example"
     assert told["uploaded_at"].endswith("Z")
