@@ -307,6 +307,7 @@ def provoke_downloads(world: World, script: Script) -> None:
     record = world.record()
     file, locked = world.attach(record), world.attach(record, "locked.pdf", samples.locked_pdf())
     script.ask("GET", f"/files/{locked.id}/preview")
+    script.ask("GET", f"/files/{file.id}/text")
     script.ask("GET", f"/files/{file.id}/download", headers={"Range": "bytes=999999-"})
     (world.uploads / file.file_path).write_bytes(b"cut")
     script.ask("GET", f"/files/{file.id}/download")

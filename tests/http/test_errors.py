@@ -20,6 +20,7 @@ STATUSES = {
     errors.WrongHost: 400,
     errors.SignedOut: 401,
     errors.NotFound: 404,
+    errors.Renumbered: 410,
     errors.Forbidden: 403,
     errors.OutOfScope: 403,
     errors.Conflict: 409,
