@@ -123,8 +123,8 @@ class Registry:
 
     @property
     def categories(self) -> tuple[str, ...]:
-        """The categories of all record types, each once."""
-        return tuple(dict.fromkeys(category for record_type in self for category in record_type.categories))
+        """The categories of all documents, each once."""
+        return tuple(dict.fromkeys(category for record_type in self.every for category in record_type.categories))
 
     def __contains__(self, name: str) -> bool:
         return name in self._by_name

@@ -43,8 +43,8 @@ def search() -> ResponseReturnValue:
 
 
 def _categories() -> list[tuple[str, str]]:
-    registry = services().registry
-    labels = {value: label for record_type in registry for value, label in record_type.category_labels}
+    types = services().registry.every
+    labels = {value: label for record_type in types for value, label in record_type.category_labels}
     return sorted(labels.items(), key=lambda entry: entry[1])
 
 

@@ -117,6 +117,18 @@ def test_the_index_agrees_after_everything_that_happens_to_documents(world: Worl
     assert db.session.scalars(select(SearchEntry.subject_id).where(SearchEntry.kind == "document")).all() == [one.id]
 
 
+def test_a_document_of_the_patient_is_found_by_its_own_words(world: World) -> None:
+    patient = world.patient()
+    file = world.attach(patient, "passport.pdf", category="id")
+    world.documents().edit(file.id, {"description": "Valid until 2031"})
+    assert problems(world) == []
+    assert found(world, "passport 2031") == found(world, "ella passport") == {"document"}
+    assert found(world, "ella") == {"patient"}
+    world.records().edit_patient(patient.id, {"first_name": "Zoe"})
+    assert problems(world) == []
+    assert found(world, "zoe passport") == {"document"}
+
+
 def test_a_patient_deleted_permanently_leaves_no_entry(world: World, stored: EntityFile) -> None:
     world.records().delete_patient(stored.patient_id)
     assert found(world, "knee") == set()

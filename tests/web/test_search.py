@@ -77,6 +77,16 @@ def test_filters_narrow_and_can_be_removed(world: World, report: EntityFile) -> 
     assert by.get("/search", q="knee", type="letter").status_code == 422
 
 
+def test_a_document_of_the_patient_is_found_with_the_patient(world: World) -> None:
+    file = world.attach(world.patient(), "Passport.pdf", category="id")
+    page = world.browser(htmx=False).get("/search", q="passport", category="id")
+    assert f"/documents/files/{file.id}/preview" in page.text
+    assert "Ella Sample, born 2 Mar 2018" in words(page)
+    assert "In the record" not in words(page)
+    [hit] = script(world).get("/search?q=passport").get_json()["items"]
+    assert (hit["kind"], hit["entity_type"], hit["title"]) == ("document", "patient", "Passport.pdf")
+
+
 def test_more_results_continue_after_the_first_page(world: World) -> None:
     record = world.record()
     world.store(record, "one.txt")
