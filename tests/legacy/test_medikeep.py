@@ -18,6 +18,7 @@ from medfiles.legacy.folder import LegacyFolder
 from medfiles.legacy.medikeep.schema import WORDS
 from medfiles.models import EntityFile, LabResult, LegacyId, Patient, PatientShare, User, Visit
 from medfiles.operations import housekeeping
+from medfiles.search import checking
 from tests.legacy import killed, medikeep
 from tests.legacy.commands import run, said
 from tests.legacy.installation import LATER
@@ -124,6 +125,7 @@ def test_everything_comes_over_once_and_is_accounted_for(world: World, there: In
     assert (again["moved_now"], len(world.files())) == (0, len(there.movable))
     assert again["verification"]["documents"] == len(there.movable)
     assert contents(there) == before
+    assert checking.check(world.parts.registry).problems == []
     world.assert_settled()
 
 
@@ -134,9 +136,8 @@ def test_rolled_back_an_import_leaves_nothing_and_can_be_repeated(world: World, 
     assert (result.exit_code, said(result)["documents"]) == (0, len(there.movable))
     left = everything(world)
     tables = ("users", "patients", "patient_shares", "lab_results", "visits", "entity_files", "legacy_ids")
-    assert {table: left[table] for table in (*tables, "legacy_sources", "storage_journal")} == {
-        table: [] for table in (*tables, "legacy_sources", "storage_journal")
-    }
+    emptied = (*tables, "legacy_sources", "storage_journal", "search_entries")
+    assert {table: left[table] for table in emptied} == {table: [] for table in emptied}
     assert list(world.uploads.glob("files/*/*")) == []
     assert contents(there) == before
     assert imported(world, there)["moved_now"] == len(there.movable)
@@ -156,6 +157,7 @@ def test_rollback_keeps_what_has_been_used_since(world: World, empty: Installati
     assert [file.sha256 for file in world.files()] == [kept.sha256]
     assert {kind for kind, _ in told["people"]} == {"visit", "patient", "user"}
     assert gone.sha256 != kept.sha256
+    assert checking.check(world.parts.registry).problems == []
 
 
 def _is(path: Path, sha256: str) -> bool:
