@@ -83,7 +83,8 @@ def read_all(
     while rows := read(query.where(EntityFile.id > after)):
         for file_id, sha256 in rows:
             if again and sha256 not in seen:
-                store.forget(sha256)
+                with transaction():
+                    store.forget(sha256)
             seen.add(sha256)
             try:
                 services.reader.read(file_id)

@@ -60,8 +60,8 @@ class TextService(Service):
             file = self.authorized_file(file_id, Action.EDIT, target)
             require_readable(file, self.actor)
             sha256 = file.sha256
-            store.forget(sha256)
             with transaction():
+                store.forget(sha256)
                 event_log.record(self.actor, "read-text", target)
                 jobs.enqueue(jobs.TEXT, file_id)
 

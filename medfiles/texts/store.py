@@ -128,10 +128,9 @@ def words_of(row: PageText) -> list[Word]:
 
 
 def forget(sha256: str) -> None:
-    """Delete the texts of these bytes, so that they are read again."""
-    with transaction() as session:
-        session.execute(delete(PageText).where(PageText.sha256 == sha256))
-        index.put_texts(sha256)
+    """Delete the texts of these bytes in the open transaction, so that they are read again."""
+    db.session.execute(delete(PageText).where(PageText.sha256 == sha256))
+    index.put_texts(sha256)
 
 
 def release(hashes: Collection[str]) -> None:
