@@ -29,6 +29,7 @@ SILENT = {"documents.attach of a retry", "documents.cancel of what is still on i
         "documents": "get count badges totals recent quarantined editable record_totals duplicate_of"
         " authorize_upload authorized_additional",
         "previews": "thumbnail",
+        "searches": "marks",
         "records": "patients patient_page shown_people find_people people_of trashed_patients level counts"
         " timeline_totals editable titles",
         "shares": "own invitations",
