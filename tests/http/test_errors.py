@@ -19,6 +19,7 @@ SAID = "A sentence for people."
 STATUSES = {
     errors.WrongHost: 400,
     errors.SignedOut: 401,
+    errors.Renumbered: 410,
     errors.NotFound: 404,
     errors.Forbidden: 403,
     errors.OutOfScope: 403,
