@@ -18,12 +18,15 @@ from sqlalchemy import (
     select,
     union_all,
 )
+from sqlalchemy.orm import aliased
 
 from medfiles.clock import SKEW, now
 from medfiles.database.session import db
 from medfiles.errors import Forbidden, NotFound, SignedOut
 from medfiles.i18n import N_
 from medfiles.models import ApiToken, Patient, PatientShare, User
+
+_PATIENT = aliased(Patient)  # for conditions within queries of patients
 
 
 class Action(StrEnum):
@@ -59,12 +62,12 @@ def levels(actor: Actor) -> Select[tuple[int, str]]:
     return select(both.c.patient_id, both.c.level)
 
 
-def granted(actor: Actor) -> Sequence[Select[int, str]]:
+def granted(actor: Actor, patient: type[Patient] = Patient) -> Sequence[Select[int, str]]:
     """Return two queries for (patient_id, level): for the actor's own patients, and for those currently shared.
 
     Queries for a few of very many patients restrict or limit each of them, instead of reading all as `levels` does.
     """
-    found = _granted(actor.user_id, now(), now() + SKEW)
+    found = _granted(actor.user_id, now(), now() + SKEW, patient)
     if actor.only_patient is None:
         return found
     return [query.where(query.selected_columns[0] == actor.only_patient) for query in found]
@@ -75,24 +78,29 @@ def can_view(actor: Actor, patient_id: Any) -> ColumnElement[bool]:
 
     For queries that find their rows without it; `patients_for` is for those that read the rows of all patients.
     """
-    return or_(*(query.where(query.selected_columns[0] == patient_id).exists() for query in granted(actor)))
+    return or_(*(query.where(query.selected_columns[0] == patient_id).exists() for query in granted(actor, _PATIENT)))
 
 
-def _granted(user_id: Any, at: Any, latest: Any) -> tuple[Select[int, str], Select[int, str]]:
+def _granted(
+    user_id: Any, at: Any, latest: Any, patient: type[Patient] = _PATIENT
+) -> tuple[Select[int, str], Select[int, str]]:
     """Return two queries for (patient_id, level): one for owned patients, one for those currently shared with the user.
+
+    `patient` must not be what an enclosing query selects from: a condition on its rows would be one on these instead.
 
     Patients in the trash are excluded, so nothing that belongs to them can be listed, counted or opened. A share with
     an expiry is current if it was created no later than `latest` and expires after `at`. The arguments may be bind
     parameters.
     """
-    owned = select(Patient.id.label("patient_id"), literal("owner").label("level"))
-    owned = owned.where(Patient.user_id == user_id, Patient.deleted_at.is_(None))
-    lasts = and_(PatientShare.created_at <= latest, PatientShare.expires_at > at)
-    current = or_(PatientShare.expires_at.is_(None), lasts)
+    share = aliased(PatientShare)
+    owned = select(patient.id.label("patient_id"), literal("owner").label("level"))
+    owned = owned.where(patient.user_id == user_id, patient.deleted_at.is_(None))
+    lasts = and_(share.created_at <= latest, share.expires_at > at)
+    current = or_(share.expires_at.is_(None), lasts)
     shared = (
-        select(PatientShare.patient_id, PatientShare.level)
-        .join(Patient, Patient.id == PatientShare.patient_id)
-        .where(PatientShare.user_id == user_id, Patient.user_id != user_id, Patient.deleted_at.is_(None), current)
+        select(share.patient_id, share.level)
+        .join(patient, patient.id == share.patient_id)
+        .where(share.user_id == user_id, patient.user_id != user_id, patient.deleted_at.is_(None), current)
     )
     return owned, shared
 

@@ -39,6 +39,7 @@ PARTS = {
     "browser/test_translations": Part(6, together=True),
     "browser/": Part(3),
     "legacy/test_crashes": Part(4),
+    "operations/test_instance": Part(3),
     "sandbox/render/test_hostile": Part(4),
 }
 ON_POSTGRES = Part(3)  # all cases are tried on SQLite

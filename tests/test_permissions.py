@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from medfiles import permissions
@@ -165,3 +166,17 @@ def test_token_for_one_patient_finds_no_record_or_document_of_another(world: Wor
     for look in (lambda: records.get(world.kind(), record.id), lambda: documents.get(file_id)):
         with pytest.raises(NotFound):
             look()
+
+
+def test_conditions_within_queries_of_patients_mean_their_rows(world: World) -> None:
+    mine, theirs = world.patient(OTTO), world.patient()
+    ids = select(Patient.id).order_by(Patient.id)
+    assert db.session.scalars(ids.where(permissions.can_view(world.actor(OTTO), Patient.id))).all() == [mine.id]
+    levels = select(Patient.id, permissions.level_sql(Patient.id)).order_by(Patient.id)
+    found = dict(db.session.execute(levels, permissions.level_parameters(world.actor(OTTO))).all())
+    assert found == {mine.id: "owner", theirs.id: None}
+    world.share(theirs, OTTO)
+    assert db.session.scalars(ids.where(permissions.can_view(world.actor(OTTO), Patient.id))).all() == [
+        mine.id,
+        theirs.id,
+    ]

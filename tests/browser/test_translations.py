@@ -47,7 +47,8 @@ TOO_WIDE = """() => {
 READ = """() => {
   const files = "time, code, kbd, .mf-tile, .mf-paper-label, .mf-prose, .mf-look-text, .mf-look-table, .mf-look-tags";
   const names = ".mf-look-sheets .mf-look-tabs > *"; // of a workbook's sheets
-  const workers = ".mf-look-none, .mf-look-notes, .mf-look-presets"; // what sandbox workers say, in English
+  // What sandbox workers say, in English.
+  const workers = ".mf-look-none, .mf-look-notes, .mf-look-presets, [data-mf-look-live]";
   const data = `${files}, ${names}, ${workers}, textarea, .mf-face, .mf-change dd, .mf-clash-value`;
   const others = `${data}, script, style, template, .mf-brand`;
   const shown = (one) => !one.closest(others) && (one.checkVisibility() || one.closest(".mf-hidden"));

@@ -49,7 +49,9 @@ def _emptying(database: str) -> Callable[[], None]:
         return put_back
     engine = create_engine(database)
     tables = [name for name in inspect(engine).get_table_names() if name != "alembic_version"]
-    sequences = ", ".join(f"setval('{name}', 1, false)" for name in inspect(engine).get_sequence_names())
+    with engine.connect() as connection:
+        starts = connection.execute(text("SELECT sequencename, start_value FROM pg_sequences")).all()
+    sequences = ", ".join(f"setval('{name}', {start}, false)" for name, start in starts)
     engine.dispose()
     # Truncating creates the files of all tables and indexes again, which takes far longer than to delete a few rows.
     deletions = "; ".join(f"DELETE FROM {name}" for name in tables)
