@@ -7,6 +7,7 @@ from flask import current_app
 from sqlalchemy import text
 
 from medfiles.database.sqlite import create_file
+from medfiles.models.search import is_declared
 from medfiles.operations import instance
 
 migrate = current_app.extensions["migrate"]
@@ -22,7 +23,7 @@ def render_item(kind: str, item: Any, _: Any) -> Any:
 
 
 def run_migrations() -> None:
-    options = {"render_item": render_item, **migrate.configure_args}
+    options = {"render_item": render_item, "include_object": is_declared, **migrate.configure_args}
     if instance.COPYING not in context.get_x_argument():
         instance.require_database(current_app.config, current_app.extensions["medfiles"].storages)
     if migrate.db.engine.dialect.name == "sqlite":

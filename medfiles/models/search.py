@@ -1,6 +1,7 @@
 """The search index: what documents, records and patients are found by."""
 
 from datetime import date
+from typing import Any
 
 from sqlalchemy import DDL, ForeignKey, Index, String, Text, UniqueConstraint, event
 from sqlalchemy.orm import Mapped, mapped_column
@@ -37,6 +38,7 @@ class SearchEntry(db.Model):  # type: ignore[name-defined,misc]
     text: Mapped[str] = mapped_column(Text, default="")  # of the content of a document
 
 
+TOKENS_INDEX = "ix_search_entries_tokens"  # on PostgreSQL
 TOKENS = "((words || ' ' || text)::tsvector)"
 TRIGGERS = {
     "insert": f"INSERT INTO {WORDS_TABLE} (rowid, words, text) VALUES (new.id, new.words, new.text);",
@@ -52,7 +54,7 @@ SQLITE = (
     "WHEN old.words <> new.words OR old.text <> new.text "
     f"BEGIN {TRIGGERS['delete']} {TRIGGERS['insert']} END",
 )
-POSTGRESQL = (f"CREATE INDEX ix_search_entries_tokens ON search_entries USING gin ({TOKENS})",)
+POSTGRESQL = (f"CREATE INDEX {TOKENS_INDEX} ON search_entries USING gin ({TOKENS})",)
 for _dialect, _statements in (("sqlite", SQLITE), ("postgresql", POSTGRESQL)):
     for _statement in _statements:
         event.listen(
@@ -60,3 +62,8 @@ for _dialect, _statements in (("sqlite", SQLITE), ("postgresql", POSTGRESQL)):
             "after_create",
             DDL(_statement.replace("%", "%%")).execute_if(dialect=_dialect),  # type: ignore[no-untyped-call]
         )
+
+
+def is_declared(_: Any, name: str | None, *__: Any) -> bool:
+    """Return False for the tables and indexes of words, which Alembic cannot compare with the models."""
+    return not (name or "").startswith(WORDS_TABLE) and name != TOKENS_INDEX
