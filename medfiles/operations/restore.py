@@ -8,17 +8,19 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, Engine, MetaData, create_engine, func, inspect, select, text, update
+from sqlalchemy import URL, Connection, Engine, MetaData, create_engine, delete, func, inspect, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from medfiles.clock import now
 from medfiles.database.session import db
 from medfiles.errors import Conflict, IntegrityFailed, KeyTaken, StorageError
-from medfiles.models import ApiToken, Patient, User
+from medfiles.models import ApiToken, Patient, SearchEntry, User
+from medfiles.models.search import WORDS_TABLE
 from medfiles.operations import backup
 from medfiles.operations.backup import DATABASE, SECRET, SOURCE, Entry, Report, entries, manifest, object_path
 from medfiles.operations.database_dump import load
+from medfiles.search.index import DOCUMENT
 from medfiles.storage import AttachedFolder, Storage, Storages, digest
 from medfiles.storage.base import CHUNK, make_folder
 from medfiles.storage.durable import check_space, publish, sha256_of, write_private
@@ -105,7 +107,7 @@ def restore(
 
 def check_is_empty(storages: Storages, expected: Collection[str] = ()) -> None:
     """Raise Conflict unless the installation is empty, except for objects under the `expected` keys."""
-    tables = inspect(db.engine).get_table_names()
+    tables = [name for name in inspect(db.engine).get_table_names() if not name.startswith(WORDS_TABLE)]
     if strange := sorted({*tables} - {*db.metadata.tables, "alembic_version"}):
         raise Conflict(
             f"The database contains other tables: {', '.join(strange[:MOST])}. Restore into another database."
@@ -167,10 +169,14 @@ def _bring_database(source: Path, purged: Sequence[int], storage: str) -> Tokens
 def _settle(engine: Engine, purged: Sequence[int], storage: str) -> Tokens:
     """Delete rows that must not be restored or were purged, set the documents' storage, and suspend API tokens."""
     with engine.begin() as connection:
-        for name in {*LEFT_BEHIND} & {*inspect(connection).get_table_names()}:
+        tables = {*inspect(connection).get_table_names()}
+        for name in {*LEFT_BEHIND} & tables:
             connection.execute(text(f"DELETE FROM {name}"))
         for number in purged:
             connection.execute(text("DELETE FROM entity_files WHERE id = :id"), {"id": number})
+            if SearchEntry.__tablename__ in tables:
+                which = (SearchEntry.kind == DOCUMENT, SearchEntry.subject_id == number)
+                connection.execute(delete(SearchEntry).where(*which))
         connection.execute(text("UPDATE entity_files SET storage = :name"), {"name": storage})
         return _suspend_tokens(connection)
 

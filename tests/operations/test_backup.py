@@ -17,12 +17,13 @@ from sqlalchemy import select, text
 from medfiles.accounts import api_tokens
 from medfiles.accounts import service as accounts
 from medfiles.audit import chain
-from medfiles.database.session import db
+from medfiles.database.session import db, transaction
 from medfiles.errors import Conflict, IntegrityFailed, StorageError
 from medfiles.jobs import last_runs
 from medfiles.legacy.folder import folder_of
-from medfiles.models import EntityFile, Visit
+from medfiles.models import EntityFile, SearchEntry, Visit
 from medfiles.operations import backup, database_dump, integrity, restore
+from medfiles.search import index
 from medfiles.storage import digest
 from medfiles.storage.durable import write_private
 from tests.support.api_client import with_token
@@ -170,9 +171,11 @@ def test_backup_during_writes_is_consistent(world: World, make_world: MakeWorld,
 def test_document_purged_during_the_backup_is_not_restored(
     lived_in: World, make_world: MakeWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy, documents = database_dump.copy_database, lived_in.documents()
-    gone = next(file.id for file in lived_in.files() if file.deleted_at)
-    moved = next(file.id for file in lived_in.files() if not file.deleted_at)
+    copy, documents, files = database_dump.copy_database, lived_in.documents(), lived_in.files()
+    gone = next(file.id for file in files if file.deleted_at)
+    moved = next(file.id for file in files if not file.deleted_at)
+    with transaction():
+        index.put_documents(lived_in.parts.registry, files)
 
     def late(*arguments: Any) -> None:
         copy(*arguments)
@@ -185,6 +188,8 @@ def test_document_purged_during_the_backup_is_not_restored(
     bring(other := make_world(), tmp_path)
     assert gone not in contents(other)
     assert db.session.get_one(EntityFile, moved).deleted_at is None
+    indexed = db.session.scalars(select(SearchEntry.subject_id).where(SearchEntry.kind == "document")).all()
+    assert (moved in indexed, gone in indexed) == (True, False)
 
 
 def test_a_second_backup_copies_only_what_is_new(lived_in: World, tmp_path: Path) -> None:
