@@ -173,7 +173,9 @@ def test_conditions_within_queries_of_patients_mean_their_rows(world: World) -> 
     ids = select(Patient.id).order_by(Patient.id)
     assert db.session.scalars(ids.where(permissions.can_view(world.actor(OTTO), Patient.id))).all() == [mine.id]
     levels = select(Patient.id, permissions.level_sql(Patient.id)).order_by(Patient.id)
-    found = dict(db.session.execute(levels, permissions.level_parameters(world.actor(OTTO))).all())
+    found: dict[int, str | None] = dict(
+        db.session.execute(levels, permissions.level_parameters(world.actor(OTTO))).all()
+    )
     assert found == {mine.id: "owner", theirs.id: None}
     world.share(theirs, OTTO)
     assert db.session.scalars(ids.where(permissions.can_view(world.actor(OTTO), Patient.id))).all() == [
