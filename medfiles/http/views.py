@@ -400,7 +400,7 @@ def file_rows(files: Sequence[Any]) -> list[dict[str, Any]]:
     """Return documents, or rows of FILE_COLUMNS, as the API lists them: a list of thousands needs no views."""
     reader, registry = actor(), services().registry
     emails, values = _senders(files, reader.email), attrgetter(*ROW)
-    with_preview = {each.name for each in registry if "preview" in each.operations}
+    with_preview = {each.name for each in registry.every if "preview" in each.operations}
 
     def row(file: Any) -> dict[str, Any]:
         listed = dict(zip(ROW, values(file) if isinstance(file, EntityFile) else file, strict=False))
