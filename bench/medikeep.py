@@ -1,7 +1,7 @@
 """How long importing a MediKeep takes, and how much memory: `make bench-medikeep SIZES="1000 10000"`.
 
 Each size is planted anew: small letters and PDFs of records of all kinds. The command itself imports them in a process
-of its own. Processor time is told too, because it says more than seconds do on a machine with other work.
+of its own. Processor time is printed too, because it says more than seconds do on a machine with other work.
 """
 
 import os

@@ -169,16 +169,12 @@ def test_token_for_one_patient_finds_no_record_or_document_of_another(world: Wor
 
 
 def test_conditions_within_queries_of_patients_mean_their_rows(world: World) -> None:
-    mine, theirs = world.patient(OTTO), world.patient()
-    ids = select(Patient.id).order_by(Patient.id)
-    assert db.session.scalars(ids.where(permissions.can_view(world.actor(OTTO), Patient.id))).all() == [mine.id]
+    mine, theirs, actor = world.patient(OTTO), world.patient(), world.actor(OTTO)
     levels = select(Patient.id, permissions.level_sql(Patient.id)).order_by(Patient.id)
-    found: dict[int, str | None] = dict(
-        db.session.execute(levels, permissions.level_parameters(world.actor(OTTO))).all()
-    )
-    assert found == {mine.id: "owner", theirs.id: None}
+    found: Any = db.session.execute(levels, permissions.level_parameters(actor)).all()
+    assert dict(found) == {mine.id: "owner", theirs.id: None}
+    visible = select(Patient.id).where(permissions.can_view(actor, Patient.id)).order_by(Patient.id)
+    assert db.session.scalars(visible).all() == [mine.id]
     world.share(theirs, OTTO)
-    assert db.session.scalars(ids.where(permissions.can_view(world.actor(OTTO), Patient.id))).all() == [
-        mine.id,
-        theirs.id,
-    ]
+    visible = select(Patient.id).where(permissions.can_view(actor, Patient.id)).order_by(Patient.id)
+    assert db.session.scalars(visible).all() == [mine.id, theirs.id]

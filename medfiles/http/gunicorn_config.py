@@ -86,7 +86,7 @@ def _load_app(application: Any) -> None:
         if thread is not threading.main_thread():
             thread.join(1)
     gc.collect()
-    gc.freeze()  # what was loaded stays: looking through it again takes a tenth of a long page's time
+    gc.freeze()  # what was loaded stays, so the collector need not look through it
 
 
 def _require_port() -> None:

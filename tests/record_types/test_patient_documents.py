@@ -228,3 +228,11 @@ def test_without_script_a_form_uploads_to_the_patient(world: World) -> None:
     )
     assert answer.status_code == 200
     assert "Documents for Ella Sample" in answer.text
+
+
+def test_the_api_lists_a_document_of_the_patient_as_it_tells_it(world: World) -> None:
+    file = world.attach(world.patient(), "card.pdf")
+    client = world.client()
+    [listed] = client.get(f"/api/v1/patient/{file.entity_id}/files").get_json()
+    assert listed == client.get(f"/api/v1/files/{file.id}").get_json()
+    assert listed["preview"] is True
