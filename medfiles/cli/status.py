@@ -54,7 +54,7 @@ def _report(found: Status) -> str:
             f"audit log  {found.audit.sealed:,} sealed, {found.audit.waiting:,} pending",
             f"scans      {found.scanner.waiting:,} pending",
             f"texts      {sum(found.texts.pages.values()):,} pages, {found.texts.waiting:,} documents pending, "
-            f"recognition: {found.texts.engine or 'not installed'}",
+            f"recognition: {found.texts.engine or 'none'}",
             f"backup     {backup.ended_at:{TIME}}" if backup else "backup     never",
             f"clock      {moved}, {jump.hint}" if jump and jump.hint else f"clock      {moved}",
             f"sandbox    {missing or 'complete'}",

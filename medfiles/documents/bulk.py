@@ -151,11 +151,11 @@ class BulkService(DocumentService):
                     changes = {name: (before, new)} if before != new else {}
                     done.append((replace(subject_of(file), changes=changes), {"changed": sorted(changes)}))
                     setattr(file, name, new)
-                index.put_documents(self.registry, locked)
+                index.put_documents(self.registry, locked, record)
                 event_log.record_each(self.actor, "edit", done)
 
         with self.operation("edit", entity_type=record_type.name, entity_id=record_id) as target:
-            self.authorized_record(record_type, record_id, Action.EDIT, target)
+            record = self.authorized_record(record_type, record_id, Action.EDIT, target)
             new = checked_details(record_type, {name: value})[name]
             return self._run(Task("edit", record_type, record_id, lambda: check, change), ids)
 

@@ -192,6 +192,7 @@ def list_query(query: Query, listed: Categorized, *, trashed: bool = False, usua
     usual  the sort order if the query names none
     """
     sort = one_of(query, "sort", tuple(SORTS), usual)
+    date_field = one_of(query, "date_field", DATE_FIELDS, ListQuery.date_field)
     order = one_of(query, "order", ("asc", "desc"), SORTS[sort].order)
     first, last = day(query, "from"), day(query, "to")
     if first and last and first > last:
@@ -204,7 +205,7 @@ def list_query(query: Query, listed: Categorized, *, trashed: bool = False, usua
         from_=first,
         to=last,
         zone=zone(query, ListQuery.zone),
-        date_field=one_of(query, "date_field", DATE_FIELDS, ListQuery.date_field),
+        date_field=date_field if first or last else ListQuery.date_field,
         sort=sort,
         usual=usual,
         order=order,

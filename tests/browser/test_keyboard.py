@@ -131,6 +131,8 @@ def test_order_is_chosen_by_arrow_keys(page: Page, person: Person) -> None:
     open_visit(page, person.visit("2.txt", "1.txt"))
     summary = page.locator(".mf-sort-menu summary")
     summary.press("ArrowDown")
+    expect(order(page, "Document date")).to_be_focused()
+    page.keyboard.press("ArrowDown")
     expect(order(page, "Name")).to_be_focused()
     page.keyboard.press("Enter")
     expect(summary).to_have_text("Sorted by Name ascending")

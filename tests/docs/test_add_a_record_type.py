@@ -62,7 +62,7 @@ def run(command: list[str], place: Path) -> str:
 
 def environment(place: Path) -> Mapping[str, str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("MEDFILES_", "PYTEST_"))}
-    return clean | {"MEDFILES_INSTANCE": str(place / "instance")}
+    return clean | {"MEDFILES_OCR": "off", "MEDFILES_INSTANCE": str(place / "instance")}
 
 
 def edits() -> Iterator[str]:

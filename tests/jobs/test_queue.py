@@ -30,6 +30,7 @@ from medfiles.operations import worker as operation_worker
 from tests.support import samples
 from tests.support.clamav import AWAY, scanned_by
 from tests.support.factories import World, run_at_once
+from tests.support.server import environment
 
 pytestmark = pytest.mark.database
 
@@ -398,7 +399,7 @@ def test_a_long_job_is_held_as_long_as_it_takes(world: World, monkeypatch: pytes
 @pytest.fixture
 def environ(world: World) -> dict[str, str]:
     own = {name: str(world.app.config[name]) for name in ("MEDFILES_INSTANCE", "MEDFILES_DATABASE_URL")}
-    return {**os.environ, **own, "MEDFILES_JOBS": "worker", "MEDFILES_LOG_FORMAT": "json"}
+    return environment({**own, "MEDFILES_JOBS": "worker", "MEDFILES_LOG_FORMAT": "json"})
 
 
 @contextmanager

@@ -90,6 +90,7 @@ def test_the_status_command_counts_what_needs_attention(world: World) -> None:
         "findings": "none",
         "jobs": lines["jobs"],
         "scans": "0 pending",
+        "texts": "0 pages, 1 documents pending, recognition: none",
         "backup": "never",
         "clock": "steady",
         "sandbox": "complete",

@@ -21,6 +21,7 @@ from medfiles.config import SettingError
 from medfiles.database.session import db
 from medfiles.operations import backup, instance
 from tests.support.factories import World
+from tests.support.server import environment
 
 ROOT = Path(__file__).parents[2]
 NOBODY = 65534
@@ -40,7 +41,7 @@ def start(folder: Path, **settings: str) -> Any:
 
 
 def run(folder: Path, *command: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    environ = {**os.environ, "MEDFILES_INSTANCE": str(folder), **settings}
+    environ = environment({"MEDFILES_INSTANCE": str(folder), **settings})
     return subprocess.run(
         [sys.executable, "-m", *command], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=False
     )

@@ -89,6 +89,7 @@ def test_without_the_legacy_package_the_product_works(tmp_path: Path) -> None:
         (package / name).write_text(re.sub(r'"?\blegacy\b"?,\s+', "", source))
     environ = {**os.environ, "PYTHONPATH": str(tmp_path), "MEDFILES_INSTANCE": str(tmp_path / "instance")}
     environ |= {"MEDFILES_SECRET_KEY": "a key of this test alone, long enough", "MEDFILES_HTTPS": "0"}
+    environ |= {"MEDFILES_OCR": "off"}
     command = [sys.executable, "-W", "ignore", "-c", JOURNEY]
     ran = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr

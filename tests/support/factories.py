@@ -46,6 +46,7 @@ from medfiles.previews.service import PreviewService
 from medfiles.record_types.declared import RECORD_TYPES, RecordType
 from medfiles.records.service import RecordService
 from medfiles.sandbox.pool import Sandbox
+from medfiles.search import index
 from medfiles.search.service import SearchService
 from medfiles.services import Services
 from medfiles.storage import journal, live_key
@@ -228,6 +229,8 @@ class World:
             )  # fmt: skip
         with transaction() as session:
             session.add_all(files)
+            session.flush()
+            index.put_documents(self.parts.registry, files, record)
         return [file.id for file in files]
 
     def older_file(

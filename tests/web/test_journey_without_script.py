@@ -75,9 +75,13 @@ class Reader:
         self.go(link.get("href"))
 
     def send(self, words: str, **entered: Any) -> None:
-        """Fill in the form whose button says this and send it, with all that stands in it."""
+        """Fill in the form whose button says this and send it, with all that stands in it.
+
+        The search field at the top of the page is not meant.
+        """
         page = self.page
-        [button, *_] = [one for one in page.xpath("//button[@type='submit']") if said(one).startswith(words)]
+        buttons = page.xpath("//button[@type='submit'][not(ancestor::form[@data-mf-find])]")
+        [button, *_] = [one for one in buttons if said(one).startswith(words)]
         [form] = page.xpath("//form[@id=$id]", id=button.get("form")) or button.xpath("ancestor::form")
         action = button.get("formaction") or form.get("action")
         values = {name: value for name, value in form.form_values() if name not in entered} | entered
