@@ -411,13 +411,15 @@ def test_servers_are_restarted_one_after_another_without_a_break(site: Site, cli
             port = stack.enter_context(reserved_port())
             running.append((settings, port, stack.enter_context(ExitStack())))
         servers = [server.enter_context(serve(settings, port, signal.SIGTERM)) for settings, port, server in running]
-        client = Client(stack.enter_context(nginx.serve(servers)), clinic.client.token)
+        front = stack.enter_context(nginx.serve(servers))
+        client = Client(front, clinic.client.token)
         with used_meanwhile(client, clinic.visit) as (looks, uploads):
             for settings, port, server in running:
                 server.close()
                 server.enter_context(serve(settings, port, signal.SIGTERM))
                 wait_until_asked(Path(settings["MEDFILES_INSTANCE"]))
-    assert set(looks) == {200}
+        said = (front.folder / "error.log").read_text()
+    assert set(looks) == {200}, said
     assert len(looks) > 20
     listed = clinic.client.ask("GET", f"/api/v1/visit/{clinic.visit}/files").json
     assert sorted(file["file_name"] for file in listed) == sorted(uploads)
