@@ -6,6 +6,7 @@ import { on } from "./dom.js";
 const CONFIG = '{"history": false, "defaultTimeout": 0, "includeIndicatorCSS": false}';
 const EVENTS = {
   init: "htmx:before:init",
+  ready: "htmx:afterProcessNode htmx:after:process",
   configure: "htmx:configRequest htmx:config:request",
   request: "htmx:beforeRequest htmx:before:request",
   response: "htmx:before:response",

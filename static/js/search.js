@@ -2,10 +2,12 @@
  * The search field of every page: its key, and moving through the results under it. Marks on cut pictures of pages.
  */
 import { near } from "./dom.js";
+import { listen } from "./host.js";
 
 const doc = document;
 const TYPED_IN = "input, textarea, select, [contenteditable]";
 const RINGS = "svg[data-mf-rings]";
+let isListening = false; // htmx, to the field
 
 /** @returns {HTMLInputElement | null} */
 const field = () => /** @type {HTMLInputElement | null} */ (doc.getElementById("mf-find"));
@@ -40,6 +42,13 @@ function typed(event) {
   if (event.target === field() && !field()?.value.trim()) doc.getElementById("mf-found")?.replaceChildren();
 }
 
+/** Asks for the results of what was typed before htmx listened. */
+function catchUp() {
+  const typedIn = isListening ? null : field();
+  isListening = true;
+  if (typedIn && typedIn.value !== typedIn.defaultValue) typedIn.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
 /**
  * Fits marks to their picture, which fills its frame and is cut at the lower edge.
  * @param {Event} event a picture has loaded
@@ -58,6 +67,7 @@ export function start() {
   doc.addEventListener("keydown", keyed);
   doc.addEventListener("input", typed);
   doc.addEventListener("load", drawn, true);
+  listen("ready", catchUp);
   for (const rings of doc.querySelectorAll(RINGS)) {
     const picture = rings.parentElement?.querySelector("img");
     if (picture?.complete) drawn(/** @type {any} */ ({ target: picture }));

@@ -2,7 +2,7 @@
 
 import json
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from medfiles.database.session import transaction
 from medfiles.models import PageText
@@ -53,6 +53,16 @@ def test_results_follow_what_is_typed_on_the_search_page(page: Page, person: Per
     expect(page.locator("#mf-results")).to_contain_text(record)
     page.locator("#mf-find").fill("kneeling")
     expect(page.locator("#mf-results")).to_contain_text("Nothing matches")
+
+
+def test_what_is_typed_before_the_page_has_loaded_is_searched(page: Page, person: Person) -> None:
+    stored(person)
+    late: list[Route] = []
+    page.route("**/vendor/htmx.min.js*", lambda route: late.append(route))
+    page.goto("/", wait_until="commit")
+    page.locator("#mf-find").press_sequentially("knee")
+    late[0].continue_()
+    expect(page.locator("#mf-found a").first).to_be_visible()
 
 
 def test_arrow_keys_move_through_the_results_and_escape_closes_them(page: Page, person: Person) -> None:
