@@ -3,6 +3,7 @@
 import json
 import secrets
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -292,7 +293,14 @@ class World:
         return list(db.session.scalars(select(EntityFile).order_by(EntityFile.id)))
 
     def assert_sound(self) -> None:
-        """The invariants: each object is named by a row or the journal, each row has its object, nothing is staged."""
+        """The invariants: each object is named by a row or the journal, each row has its object, nothing is staged.
+
+        A server may still be drawing pictures for a page that has just been shown.
+        """
+        staged, end = self.uploads / "staged", time.monotonic() + 10
+        while staged.exists() and list(staged.iterdir()) and time.monotonic() < end:
+            time.sleep(0.05)
+        assert not staged.exists() or not list(staged.iterdir()), "a temporary file is left"
         db.session.rollback()
         rows = {file.file_path: file.file_size for file in self.files()}
         pictures = db.session.scalars(select(Rendition).where(Rendition.key.is_not(None)))
@@ -302,8 +310,6 @@ class World:
         assert objects <= rows.keys() | journalled, "an object nobody names"
         for key, size in rows.items():
             assert self.parts.storages.default.stat(key).size == size
-        staged = self.uploads / "staged"
-        assert not staged.exists() or not list(staged.iterdir()), "a temporary file is left"
 
     def assert_settled(self) -> None:
         """Sound, and the journal is empty: nothing is left to reconcile."""
