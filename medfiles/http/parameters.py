@@ -141,6 +141,14 @@ def day(query: Query, name: str) -> date | None:
     return found
 
 
+def days(query: Query) -> tuple[date | None, date | None]:
+    """Return the days `from` and `to`. Raises Rejected if one is invalid or they are in the wrong order."""
+    first, last = day(query, "from"), day(query, "to")
+    if first and last and first > last:
+        raise refused("from", N_("“%(name)s” must not be after “to”."))
+    return first, last
+
+
 def zone(query: Query, default: str) -> str:
     """Return the name of a time zone. Raises Rejected if the zone is unknown."""
     name = query.get("zone") or default
@@ -194,9 +202,7 @@ def list_query(query: Query, listed: Categorized, *, trashed: bool = False, usua
     sort = one_of(query, "sort", tuple(SORTS), usual)
     date_field = one_of(query, "date_field", DATE_FIELDS, ListQuery.date_field)
     order = one_of(query, "order", ("asc", "desc"), SORTS[sort].order)
-    first, last = day(query, "from"), day(query, "to")
-    if first and last and first > last:
-        raise refused("from", N_("“%(name)s” must not be after “to”."))
+    first, last = days(query)
     cursor = query.get("cursor")
     return ListQuery(
         q=clean_text(query.get("q"), SEARCH_LIMIT, gettext("The search term (“q”)")) or "",
@@ -217,9 +223,7 @@ def list_query(query: Query, listed: Categorized, *, trashed: bool = False, usua
 def search_query(query: Query, registry: Registry) -> SearchQuery:
     """Return what to search for. Empty parameters count as absent."""
     types = [record_type.name for record_type in registry]
-    first, last = day(query, "from"), day(query, "to")
-    if first and last and first > last:
-        raise refused("from", N_("“%(name)s” must not be after “to”."))
+    first, last = days(query)
     cursor = query.get("cursor")
     return SearchQuery(
         q=clean_text(query.get("q"), SEARCH_LIMIT, gettext("The search term (“q”)")) or "",
