@@ -7,7 +7,7 @@ import { listen } from "./host.js";
 const doc = document;
 const TYPED_IN = "input, textarea, select, [contenteditable]";
 const RINGS = "svg[data-mf-rings]";
-let isListening = false; // htmx, to the field
+let isReady = false; // htmx
 
 /** @returns {HTMLInputElement | null} */
 const field = () => /** @type {HTMLInputElement | null} */ (doc.getElementById("mf-find"));
@@ -42,11 +42,12 @@ function typed(event) {
   if (event.target === field() && !field()?.value.trim()) doc.getElementById("mf-found")?.replaceChildren();
 }
 
-/** Asks for the results of what was typed before htmx listened. */
+/** Searches for what was typed into any search field before htmx was ready. */
 function catchUp() {
-  const typedIn = isListening ? null : field();
-  isListening = true;
-  if (typedIn && typedIn.value !== typedIn.defaultValue) typedIn.dispatchEvent(new Event("input", { bubbles: true }));
+  if (isReady) return;
+  isReady = true;
+  for (const one of /** @type {NodeListOf<HTMLInputElement>} */ (doc.querySelectorAll("input[type=search]")))
+    if (one.value !== one.defaultValue) one.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
 /**
