@@ -160,7 +160,7 @@ def record_entry(record_type: RecordType, record: RecordMixin, owner: Mapping[in
 
 
 def patient_entry(patient: Patient) -> Entry:
-    name = f"{patient.first_name} {patient.last_name}"
+    name = patient.full_name
     words = _words([name, *_dates(patient.birth_date)])
     names = scoped(_words([name]), patient.id, patient.user_id, NAME)
     return {

@@ -48,7 +48,7 @@ class Result:
             return self.file.file_name
         if self.record_type is not None and self.record is not None:
             return self.record_type.title_of(self.record)
-        return f"{self.patient.first_name} {self.patient.last_name}"
+        return self.patient.full_name
 
     @property
     def subject_id(self) -> int:
@@ -72,7 +72,7 @@ class SearchService(Service):
             items = self._results(found.hits)
         for patient_id in dict.fromkeys(item.patient.id for item in items):
             patient = next(item.patient for item in items if item.patient.id == patient_id)
-            name = f"{patient.first_name} {patient.last_name}"
+            name = patient.full_name
             event_log.record_read(self.actor, SEARCH, AuditTarget(patient_id, name=name))
         return Results(tuple(items), found.total, found.next)
 
