@@ -3,11 +3,14 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Index, String
+from sqlalchemy import JSON, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from medfiles.clock import now
 from medfiles.database.session import Id, UtcDateTime, db
+
+LINK = "share-link"  # the entity type of events about share links
+OF_LINK = text(f"entity_type = '{LINK}'")
 
 
 class AuditEvent(db.Model):  # type: ignore[name-defined,misc]
@@ -21,6 +24,7 @@ class AuditEvent(db.Model):  # type: ignore[name-defined,misc]
     __table_args__ = (
         Index(None, "patient_id", "id"),
         Index(None, "file_id", "action", "at"),
+        Index(None, "entity_id", "id", sqlite_where=OF_LINK, postgresql_where=OF_LINK),
         {"sqlite_autoincrement": True},
     )
 
@@ -53,7 +57,8 @@ class AuditPrivate(db.Model):  # type: ignore[name-defined,misc]
     """An event's personal data. Permanent deletion erases the row and its salt; the chain can still be verified.
 
     `content` has these keys if they apply: `name` (of the document, record, patient or account at that time), `token`
-    (its name), `address` (that the request came from) and `changes` ({field: [before, after]}).
+    (its name), `address` (that the request came from), `reader` (the name that the reader of a share link gave) and
+    `changes` ({field: [before, after]}).
     """
 
     __tablename__ = "audit_private"

@@ -3,7 +3,20 @@
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import DDL, JSON, BigInteger, ForeignKey, Identity, Index, String, Text, UniqueConstraint, event, text
+from sqlalchemy import (
+    DDL,
+    JSON,
+    BigInteger,
+    ForeignKey,
+    Identity,
+    Index,
+    String,
+    Text,
+    UniqueConstraint,
+    event,
+    false,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from medfiles.clock import now
@@ -14,10 +27,13 @@ FIRST_FILE_ID = 1_000_000_001  # lower ids are reserved for additional documents
 CodePoints = String(SORT_KEY_LIMIT).with_variant(String(SORT_KEY_LIMIT, collation="C"), "postgresql")
 
 
-def _partial(condition: str, *columns: str, unique: bool = False) -> Index:
-    """Return an index of the rows that meet a condition; other rows do not have to be written to it."""
-    where = text(condition)
-    return Index(None, *columns, unique=unique, sqlite_where=where, postgresql_where=where)
+def _partial(condition: str, *columns: str, unique: bool = False, on_sqlite: str | None = None) -> Index:
+    """Return an index of the rows that meet a condition; other rows do not have to be written to it.
+
+    SQLite uses the index only for queries with the same condition, word for word.
+    """
+    on_sqlite = on_sqlite or condition
+    return Index(None, *columns, unique=unique, sqlite_where=text(on_sqlite), postgresql_where=text(condition))
 
 
 def _dated_on(context: Any) -> date:
@@ -49,6 +65,7 @@ class EntityFile(db.Model):  # type: ignore[name-defined,misc]
         _partial("deleted_at IS NULL", "category"),
         _partial("deleted_at IS NOT NULL", "deleted_at"),
         _partial("document_date_suggested IS NOT NULL", "document_date_suggested"),
+        _partial("to_file", "to_file", "deleted_at", "patient_id", "id", on_sqlite="to_file = 1"),
         _partial("legacy_id IS NOT NULL", "legacy_id", unique=True),
         {"sqlite_autoincrement": True},
     )
@@ -70,9 +87,12 @@ class EntityFile(db.Model):  # type: ignore[name-defined,misc]
     category: Mapped[str | None] = mapped_column(String(100))
     document_date: Mapped[date | None]
     document_date_suggested: Mapped[date | None]  # found in the content or the name; shown until there is a date
+    date_declined: Mapped[bool] = mapped_column(default=False, server_default=false())  # cleared, so suggest none again
     # The document date, or else the UTC day of the upload. The server's default is for an earlier version of medfiles
     # that still runs during an upgrade.
     dated_on: Mapped[date] = mapped_column(default=_dated_on, server_default=text("CURRENT_DATE"))
+    to_file: Mapped[bool] = mapped_column(default=False, server_default=false())  # in the inbox: not filed yet
+    named_patient_id: Mapped[int | None] = mapped_column(Id)  # whom it names instead; 0: confirmed
     uploaded_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     uploaded_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
@@ -102,6 +122,8 @@ class EntityFile(db.Model):  # type: ignore[name-defined,misc]
 
     @validates("document_date", "uploaded_at")
     def _update_dated_on(self, name: str, value: Any) -> Any:
+        if name == "document_date" and value is None and self.document_date is not None:
+            self.document_date_suggested, self.date_declined = None, True
         document_date = value if name == "document_date" else self.document_date
         uploaded_at = value if name == "uploaded_at" else self.uploaded_at
         self.dated_on = document_date or (uploaded_at or now()).astimezone(UTC).date()
@@ -184,3 +206,33 @@ class CancelledUpload(db.Model):  # type: ignore[name-defined,misc]
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
     idempotency_key: Mapped[str] = mapped_column(String(255))
     at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, index=True)
+
+
+class DocumentMove(db.Model):  # type: ignore[name-defined,misc]
+    """A move of a document, or of a record with its documents, that can still be undone.
+
+    `owner_id` is set if the patients have different owners: the source's owner, who can take the document back even
+    without access to its new patient. Until then, the document cannot be deleted permanently.
+    """
+
+    __tablename__ = "document_moves"
+    __table_args__ = (
+        Index(None, "from_patient_id", "moved_at"),
+        Index(None, "from_type", "from_id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    file_id: Mapped[int | None] = mapped_column(Id, index=True)  # None: the record itself
+    from_patient_id: Mapped[int] = mapped_column(Id)
+    from_type: Mapped[str] = mapped_column(String(50))
+    from_id: Mapped[int] = mapped_column(Id)
+    from_category: Mapped[str | None] = mapped_column(String(100))
+    to_patient_id: Mapped[int] = mapped_column(Id)
+    to_type: Mapped[str] = mapped_column(String(50))
+    to_id: Mapped[int] = mapped_column(Id)
+    owner_id: Mapped[int | None] = mapped_column(Id)
+    moved_by: Mapped[int] = mapped_column(Id)
+    moved_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, index=True)
+    moved_round: Mapped[int] = mapped_column(Id)  # housekeeping round in which it was moved
+    from_inbox: Mapped[bool] = mapped_column(default=False, server_default=false())

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     CheckConstraint,
     ColumnElement,
     ForeignKey,
@@ -37,7 +38,11 @@ class Patient(TrashMixin, db.Model):  # type: ignore[name-defined,misc]
     """
 
     __tablename__ = "patients"
-    __table_args__ = (CheckConstraint("hue BETWEEN 1 AND 8", name="hue"), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        CheckConstraint("hue BETWEEN 1 AND 8", name="hue"),
+        Index(None, "birth_date", "last_name", "first_name"),  # for namesakes
+        {"sqlite_autoincrement": True},
+    )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
@@ -50,8 +55,15 @@ class Patient(TrashMixin, db.Model):  # type: ignore[name-defined,misc]
     hue: Mapped[int] = mapped_column(SmallInteger, server_default="1")  # its color, one of `record_types.fields.HUES`
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, onupdate=now)
+    archived_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # hidden from home and read-only since then
+    photo_key: Mapped[str | None] = mapped_column(String(500), index=True, unique=True)
+    photo_storage: Mapped[str | None] = mapped_column(String(50))
+    photo_size: Mapped[int | None] = mapped_column(BigInteger)
     purge_began_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     patient_id: Mapped[int] = synonym("id")
+    # What one account sees, set by `permissions.seen`:
+    is_pinned = False
+    has_namesake = False  # it sees another patient of this name and birth date
 
     @hybrid_property
     def full_name(self) -> str:
@@ -89,6 +101,15 @@ class PatientShare(db.Model):  # type: ignore[name-defined,misc]
     accepted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+
+
+class PatientPin(db.Model):  # type: ignore[name-defined,misc]
+    """A patient that an account keeps at the top of its lists. It lasts while the account can see the patient."""
+
+    __tablename__ = "patient_pins"
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    patient_id: Mapped[int] = mapped_column(ForeignKey("patients.id", ondelete="CASCADE"), primary_key=True, index=True)
 
 
 class RecordMixin(TrashMixin):
@@ -132,13 +153,13 @@ class LabResult(RecordMixin, db.Model):  # type: ignore[name-defined,misc]
 
 class Insurance(RecordMixin, db.Model):  # type: ignore[name-defined,misc]
     __tablename__ = "insurances"
-    dated_by = ("effective_date",)
+    dated_by = ("effective_date", "created_at")
 
-    insurance_type: Mapped[str] = mapped_column(String(50))
+    insurance_type: Mapped[str | None] = mapped_column(String(50))
     company_name: Mapped[str] = mapped_column(String(255))
-    member_name: Mapped[str] = mapped_column(String(255))
-    member_id: Mapped[str] = mapped_column(String(100))
-    effective_date: Mapped[date]
+    member_name: Mapped[str | None] = mapped_column(String(255))
+    member_id: Mapped[str | None] = mapped_column(String(100))
+    effective_date: Mapped[date | None]
     employer_group: Mapped[str | None] = mapped_column(String(255))
     group_number: Mapped[str | None] = mapped_column(String(100))
     plan_name: Mapped[str | None] = mapped_column(String(255))

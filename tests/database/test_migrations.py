@@ -154,6 +154,7 @@ def test_documents_are_indexed_by_what_they_are_looked_up_by() -> None:
         ("patient_id", "deleted_at", "uploaded_at", "id"): "all",
         ("patient_id", "deleted_at", "dated_on", "id"): "deleted_at IS NULL",
         ("document_date_suggested",): "document_date_suggested IS NOT NULL",
+        ("to_file", "deleted_at", "patient_id", "id"): "to_file = 1" if where == "sqlite_where" else "to_file",
         ("category",): "deleted_at IS NULL",
         ("uploaded_at",): "deleted_at IS NULL",
         ("deleted_at",): "deleted_at IS NOT NULL",

@@ -26,9 +26,12 @@ from medfiles.app import create_app
 from medfiles.clock import now
 from medfiles.database.session import db, transaction
 from medfiles.documents.bulk import BulkService
+from medfiles.documents.moving import MovingService
 from medfiles.documents.rules import UploadMetadata
 from medfiles.documents.service import DocumentService
 from medfiles.legacy.folder import FILES
+from medfiles.links.reading import LinkReader
+from medfiles.links.service import LinkService, NewLink
 from medfiles.models import (
     AuditEvent,
     EntityFile,
@@ -45,6 +48,8 @@ from medfiles.permissions import Actor
 from medfiles.previews.renderer import Renderer
 from medfiles.previews.service import PreviewService
 from medfiles.record_types.declared import RECORD_TYPES, RecordType
+from medfiles.records.merging import MergeService
+from medfiles.records.photos import PhotoService
 from medfiles.records.service import RecordService
 from medfiles.sandbox.pool import Sandbox
 from medfiles.search import index
@@ -169,6 +174,9 @@ class World:
     def documents(self, email: str = "nora@sample.example") -> DocumentService:
         return DocumentService(self.actor(email), **self._service())
 
+    def moving(self, email: str = "nora@sample.example") -> MovingService:
+        return MovingService(self.actor(email), **self._service())
+
     def bulk(self, email: str = "nora@sample.example") -> BulkService:
         return BulkService(self.actor(email), **self._service())
 
@@ -184,6 +192,30 @@ class World:
 
     def records(self, email: str = "nora@sample.example") -> RecordService:
         return RecordService(self.actor(email), self.parts.registry, self.parts.storages)
+
+    def merges(self, email: str = "nora@sample.example") -> MergeService:
+        return MergeService(self.actor(email), self.parts.registry, self.parts.storages)
+
+    def photos(self, email: str = "nora@sample.example") -> PhotoService:
+        renderer, sandbox = Renderer(self.parts.storages, self.parts.renderers), self.parts.sandbox
+        about = (self.actor(email), self.parts.registry, self.parts.storages)
+        return PhotoService(*about, sandbox=sandbox, renderer=renderer)
+
+    def photo(self, patient: Patient, content: bytes, email: str = "nora@sample.example", name: str = "Me.jpg") -> None:
+        """Make a picture the photo of a patient."""
+        staged = self.parts.storages.default.stage(len(content))
+        staged.write(content)
+        self.photos(email).set(patient.id, staged, name)
+
+    def store_photo(self, patient: Patient) -> None:
+        """A photo as the service leaves it, without the time it takes to draw it."""
+        content, storage = b"RIFF photo WEBP", self.parts.storages.default
+        key = live_key("patients", ".webp")
+        with storage.staged([content], len(content)) as staged:
+            storage.commit(staged, key)
+        with transaction() as session:
+            row = session.get_one(Patient, patient.id)
+            row.photo_key, row.photo_storage, row.photo_size = key, storage.name, len(content)
 
     def patient(self, email: str = "nora@sample.example", first_name: str = "Ella") -> Patient:
         values = {"first_name": first_name, "last_name": "Sample", "birth_date": date(2018, 3, 2)}
@@ -267,6 +299,16 @@ class World:
         db.session.add(share)
         db.session.commit()
 
+    def links(self, email: str = "nora@sample.example") -> LinkService:
+        return LinkService(self.actor(email), self.parts.registry, self.parts.storages)
+
+    def link(self, *files: EntityFile, email: str = "nora@sample.example", **more: Any) -> NewLink:
+        """Share documents of one patient by link."""
+        return self.links(email).create(files[0].patient_id, [file.id for file in files], **more)
+
+    def reader(self, address: str | None = "192.0.2.77") -> LinkReader:
+        return LinkReader(self.parts.registry, self.parts.storages, self.parts.renderer, address)
+
     def client(self, email: str | None = "nora@sample.example") -> FlaskClient:
         """A browser without script; signed in unless `email` is None. `client.token` is its CSRF token."""
         client = self.app.test_client()
@@ -305,6 +347,8 @@ class World:
         rows = {file.file_path: file.file_size for file in self.files()}
         pictures = db.session.scalars(select(Rendition).where(Rendition.key.is_not(None)))
         rows |= {str(row.key): row.size or 0 for row in pictures}
+        photos = db.session.scalars(select(Patient).where(Patient.photo_key.is_not(None)))
+        rows |= {str(patient.photo_key): patient.photo_size or 0 for patient in photos}
         journalled = set(db.session.scalars(select(StorageJournal.key)))
         objects = {listed.key for listed in self.parts.storages.default.keys()}
         assert objects <= rows.keys() | journalled, "an object nobody names"
