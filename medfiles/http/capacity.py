@@ -1,4 +1,4 @@
-"""Keep threads free by limiting how many requests read bodies, inspect uploads, or wait to do either."""
+"""Keep threads free by limiting how many requests read bodies, inspect uploads, send archives, or wait to do so."""
 
 import threading
 from collections import Counter
@@ -19,7 +19,9 @@ UPLOADS_PER_ACCOUNT = 6
 WAIT_SECONDS = 20.0
 SMALL_BODY = 16 * 1024  # the server receives bodies up to this size before it assigns the request a thread
 NO_ROOM = N_("Too many files are being uploaded. Please try again in a moment.")
-BODIES, FORMS = "bodies", "forms"
+ARCHIVES_PER_ACCOUNT = 2
+NO_ROOM_TO_SEND = N_("Too many archives are being downloaded. Please try again in a moment.")
+BODIES, FORMS, ARCHIVES = "bodies", "forms", "archives"
 
 
 @dataclass
@@ -97,6 +99,20 @@ def admit_upload() -> None:
     g.uploading = True
     _take_slot()
     g.capacity.enter_context(_room().place(g.account_id, UPLOADS_PER_ACCOUNT, TooManyUploads()))
+
+
+def admit_archive() -> None:
+    """Hold a place for an archive, which a thread sends, until the request ends. Raises Busy if none becomes free."""
+    _take_slot()
+    threads: int = current_app.config["MEDFILES_THREADS"]
+    g.capacity.enter_context(_room().place((ARCHIVES, g.account_id), ARCHIVES_PER_ACCOUNT, Busy(NO_ROOM_TO_SEND)))
+    g.capacity.enter_context(_room().place(ARCHIVES, max(1, threads // 4), Busy(NO_ROOM_TO_SEND)))
+
+
+def keep_places() -> ExitStack:
+    """Take over the places that the request holds; the caller must close them once the response has been sent."""
+    places: ExitStack = g.capacity
+    return places.pop_all()
 
 
 def _take_places(places: ExitStack) -> None:

@@ -6,6 +6,7 @@ Run with `gunicorn -c python:medfiles.http.gunicorn_config "medfiles.app:create_
 import errno
 import gc
 import os
+import resource
 import signal
 import socket
 import sys
@@ -42,12 +43,14 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # so that he
 accesslog = None  # the app logs one line per request
 loglevel = "warning"
 control_socket_disable = True
+OPEN_FILES = 4096  # a process may open: its 1,000 connections, and files that are read slowly
 SocketUnreader.max_body_chunk = CHUNK  # gunicorn copies what it reads ahead of the app
 forwarded_allow_ips = ""  # the app itself reads forwarded headers, as set by MEDFILES_PROXIES
 
 
 def on_starting(server: Any) -> None:
     """Check the installation before workers start, so that an error prints one sentence instead of tracebacks."""
+    _allow_open_files()
     try:
         instance.prepare(settings)
         _require_database()
@@ -57,6 +60,14 @@ def on_starting(server: Any) -> None:
         _load_app(server.app)
     except SettingError as error:
         sys.exit(f"Error: {error}")
+
+
+def _allow_open_files() -> None:
+    """Raise the soft limit, which many systems set to 1,024: gunicorn ends a worker that cannot accept a connection."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _require_database() -> None:

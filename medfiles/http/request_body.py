@@ -19,6 +19,7 @@ from medfiles.record_types.document_fields import UPLOAD_FIELDS
 from medfiles.storage import Staged
 
 CHUNK = 256 * 1024
+TO_FILE = "to_file"  # parameter of uploads to the inbox
 TRUNCATED = N_("The upload was cut off before it was complete. Please try again.")
 
 
@@ -87,7 +88,8 @@ def receive(
     details = {field.name: request.args.get(field.name) for field in UPLOAD_FIELDS}
     try:
         capacity.admit_upload()
-        metadata = UploadMetadata("", details, idempotency_key(request))
+        to_file = parameters.flag(request.args, TO_FILE)
+        metadata = UploadMetadata("", details, idempotency_key(request), to_file)
         if is_raw(request):
             return [_receive_raw(request, service, permit)], metadata
         return _receive_form(request, service, permit, metadata)
@@ -189,9 +191,11 @@ def _receive_form(
             raise Rejected(gettext("No file was selected. Select one or more files first."))
         if any(file_name for field, file_name, _ in files if field != "file"):
             raise Rejected(gettext("The file was sent in a field other than “file”. Nothing was added."))
-        sent = parameters.single(fields, metadata.details)
+        sent = parameters.single(fields, {*metadata.details, TO_FILE})
+        to_file = metadata.to_file or parameters.flag(sent, TO_FILE)
+        sent.pop(TO_FILE, None)
         unfinished.pop_all()
     for target in targets:
         if target.staged not in [received.staged for received in found]:
             target.staged.discard()
-    return found, replace(metadata, details={**metadata.details, **sent})
+    return found, replace(metadata, details={**metadata.details, **sent}, to_file=to_file)

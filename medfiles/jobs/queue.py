@@ -21,10 +21,12 @@ from medfiles.models import Job
 WARM, SCAN = "warm", "scan"  # for one document each: create its thumbnail, scan it for malware
 TEXT = "text"  # for one document: read its text and suggest its date
 MOVE = "move"  # for one patient: move the bytes of documents whose rows were trashed or restored without them
+PURGE_PATIENT = "purge-patient"  # for one patient in the trash: delete the patient and everything below permanently
 SEARCH = "search"  # rebuild the search index
 ERASE = "erase"  # erase permanently deleted content from the database files
 LEASE = timedelta(seconds=60)
 LONGEST_WAIT = timedelta(hours=1)  # longest time until a job is due: its interval, or the delay after a failure
+ERASE_AFTER = timedelta(hours=12)  # the one longer delay: one job covers many deletions, and retries fit within a day
 RECENT = timedelta(minutes=1)  # do not repeat what another process, started at the same time, has just run
 INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 RELEASED = {"holder": None, "lease_until": None}
@@ -160,7 +162,8 @@ def status() -> QueueStatus:
 
 def _is_available() -> ColumnElement[bool]:
     free = or_(Job.lease_until.is_(None), not_(is_ahead(Job.lease_until, LEASE)))
-    return not_(is_ahead(Job.due_at, LONGEST_WAIT)) & free
+    waits = is_ahead(Job.due_at, LONGEST_WAIT) | ((Job.kind == ERASE) & is_ahead(Job.due_at, ERASE_AFTER))
+    return not_(waits) & free
 
 
 def _held(claim: Claim) -> tuple[ColumnElement[bool], ...]:

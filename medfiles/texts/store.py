@@ -37,11 +37,16 @@ IS_LAST_PAGE = PageText.page == PageText.pages  # pages are read in order, so th
 
 @dataclass(frozen=True)
 class TextStatus:
-    """Figures for the status page: pages by source, pages that could not be read by failure, documents not read yet."""
+    """Figures for the status page: pages by source, and those that could not be read by failure.
+
+    waiting   documents not read yet
+    given_up  documents among them whose job has failed too often, until it is asked for again
+    """
 
     pages: Mapping[str, int]
     failures: Mapping[str, int]
     waiting: int
+    given_up: int = 0
     engine: str | None = None
 
 
@@ -170,8 +175,11 @@ def waiting() -> int:
 def status() -> TextStatus:
     by_source = db.session.execute(select(PageText.source, func.count()).group_by(PageText.source)).all()
     failed = select(PageText.failure, func.count()).where(PageText.failure.is_not(None)).group_by(PageText.failure)
+    given_up = count(Job.id, Job.kind == TEXT, Job.due_at.is_(None))
     pages = dict.fromkeys((TEXT_LAYER, OCR, NONE), 0) | {str(source): number for source, number in by_source}
-    return TextStatus(pages, {str(failure): number for failure, number in db.session.execute(failed)}, waiting())
+    return TextStatus(
+        pages, {str(failure): number for failure, number in db.session.execute(failed)}, waiting(), given_up
+    )
 
 
 def disagreements() -> Sequence[str]:

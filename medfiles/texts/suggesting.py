@@ -14,14 +14,14 @@ PAGES = 5  # of a document, in which its date is looked for
 
 
 def suggest(file: EntityFile, declared: Mapping[str, date]) -> date | None:
-    """Store the suggestion for a document that has no date, and return it.
+    """Store the suggestion for a document that has no date, and return it; none after its date was cleared.
 
     A date that can be read in two ways is not replaced by one from elsewhere.
 
     declared  dates by source: dicom (when the study was made), pdf (when the file was made), exif (when the photo was
               taken)
     """
-    if file.document_date is not None:
+    if file.document_date is not None or file.date_declined:
         return None
     births, own_birth, order = _people(file)
     today = now().date()

@@ -10,7 +10,7 @@ import lxml.html
 import pytest
 from werkzeug.test import TestResponse
 
-from medfiles.http.capacity import SMALL_BODY, UPLOADS_PER_ACCOUNT, Room
+from medfiles.http.capacity import ARCHIVES_PER_ACCOUNT, SMALL_BODY, UPLOADS_PER_ACCOUNT, Room
 from medfiles.sandbox.pool import Busy
 from tests.support import samples
 from tests.support.api_client import RAW, disposition, script
@@ -195,6 +195,35 @@ def test_refused_and_truncated_uploads_give_their_places_back(uploads: Make) -> 
         assert ann.whole(b"\x7fELF".ljust(len(LARGE), b"\x01")).status_code == 415
         assert ann.send(io.BytesIO(LARGE[:99]), len(LARGE)).get_json()["code"] == "truncated"
     assert ann.whole().status_code == 201
+
+
+def test_an_account_is_sent_two_archives_at_a_time(uploads: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann = uploads(THREADS="8")
+    world, record = ann.world, ann.world.record(email=ANN)
+    paths = [f"/files/archive?ids={world.attach(record, email=ANN).id}", f"/patients/{record.patient_id}/export"]
+    storage, sending, released = world.parts.storages.default, threading.Semaphore(0), threading.Event()
+    read = storage.open
+
+    def slowly(*arguments: Any) -> Iterator[bytes]:
+        sending.release()
+        assert released.wait(SECONDS)
+        return read(*arguments)
+
+    def ask(path: str) -> tuple[int, bytes]:
+        with world.app.test_client().get(f"/api/v1{path}", headers=ann.headers) as answer:
+            return answer.status_code, answer.data[:2]
+
+    monkeypatch.setattr(storage, "open", slowly)
+    slow = [ann.pool.submit(ask, path) for path in paths]
+    assert all(sending.acquire(timeout=SECONDS) for _ in range(ARCHIVES_PER_ACCOUNT))
+    before = len(world.events())
+    assert [ask(path)[0] for path in paths] == [503, 503]
+    page = world.client(ANN).get(paths[1])
+    assert (page.status_code, page.headers["Retry-After"], len(world.events())) == (503, "5", before)
+    assert world.client(ANN).get("/").status_code == 200
+    released.set()
+    assert [answer.result(SECONDS) for answer in slow] == [(200, b"PK")] * 2
+    assert [ask(path) for path in paths * 2] == [(200, b"PK")] * 4
 
 
 def test_only_so_many_callers_wait_for_a_place() -> None:

@@ -1,14 +1,20 @@
 """The gunicorn worker: slow clients hold connections, not threads."""
 
+import os
 import re
+import resource
+import selectors
 import socket
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from http.client import HTTPResponse
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
@@ -16,8 +22,22 @@ import pytest
 
 from medfiles.http import gunicorn_worker
 from medfiles.http.capacity import SMALL_BODY
-from medfiles.http.gunicorn_worker import HEAD_BYTES, HEAD_SECONDS, RATE, WINDOW, Unreader, is_whole
-from tests.support.server import flask, serve
+from medfiles.http.gunicorn_worker import (
+    HEAD_BYTES,
+    HEAD_SECONDS,
+    RATE,
+    WINDOW,
+    Outlet,
+    Rest,
+    Unreader,
+    Worker,
+    is_whole,
+)
+from medfiles.sandbox.pool import Sandbox
+from tests.support import samples
+from tests.support.api_client import script
+from tests.support.factories import World, install
+from tests.support.server import serve
 
 SECONDS = 60
 THREADS = 2
@@ -87,27 +107,49 @@ def test_a_body_is_given_up_after_an_hour(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
+def site(
+    tmp_path_factory: pytest.TempPathFactory, new_database: Callable[[Path], str], sandbox: Sandbox
+) -> Iterator[tuple[World, tuple[str, int]]]:
     place = tmp_path_factory.mktemp("worker")
     settings = {
         "MEDFILES_INSTANCE": str(place),
+        "MEDFILES_DATABASE_URL": new_database(place),
         "MEDFILES_WORKERS": "1",
         "MEDFILES_THREADS": str(THREADS),
         "MEDFILES_JOBS": "worker",
     }
-    flask(settings, "db", "upgrade")
-    with serve(settings) as address:
-        at = urlsplit(address)
-        yield str(at.hostname), int(at.port or 0)
+    with install(settings, sandbox) as world, ExitStack() as stack:
+        usual = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, usual[1]), usual[1]))
+        try:
+            at = urlsplit(stack.enter_context(serve(settings)))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, usual)
+        yield world, (str(at.hostname), int(at.port or 0))
+
+
+@pytest.fixture
+def server(site: tuple[World, tuple[str, int]]) -> tuple[str, int]:
+    return site[1]
+
+
+def processes(server: tuple[str, int]) -> list[int]:
+    return [found.pid for found in psutil.net_connections("tcp") if found.laddr == server and found.pid]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_what_the_server_creates_is_for_its_account_alone(server: tuple[str, int]) -> None:
-    listening = [found.pid for found in psutil.net_connections("tcp") if found.laddr == server]
     masks = {
-        re.findall(r"^Umask:\t(\d+)$", Path(f"/proc/{pid}/status").read_text(), re.M)[0] for pid in listening if pid
+        re.findall(r"^Umask:\t(\d+)$", Path(f"/proc/{pid}/status").read_text(), re.M)[0] for pid in processes(server)
     }
     assert masks == {"0077"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_process_may_open_more_files_than_it_has_connections(server: tuple[str, int]) -> None:
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    limits = {psutil.Process(pid).rlimit(resource.RLIMIT_NOFILE)[0] for pid in processes(server)}
+    assert limits == {4096 if hard == resource.RLIM_INFINITY else min(4096, hard)}
 
 
 @pytest.mark.parametrize(
@@ -154,3 +196,127 @@ def test_clients_that_keep_a_closed_connection_delay_no_one(server: tuple[str, i
             connection.sendall(sent)
             assert connection.recv(65536).startswith(b"HTTP/1.1 200")
         assert time.monotonic() - begun < 16  # waiting two seconds for each would take 32
+
+
+# --- files that are read slowly -------------------------------------------------------------------------------------
+
+
+def test_clients_that_read_slowly_hold_no_thread(site: tuple[World, tuple[str, int]]) -> None:
+    world, server = site
+    content = samples.pdf(trailer="%" + "x" * 12 * 1024**2 + "\n")
+    path = f"/api/v1/files/{world.attach(world.record(), 'film.pdf', content).id}/download"
+    fields = {"Host": "medfiles.example", **script(world).headers}
+    head = f"GET {path} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in fields.items()) + "\r\n"
+    with ExitStack() as stack:
+        slow = [stack.enter_context(socket.create_connection(server, SECONDS)) for _ in range(4 * THREADS)]
+        for connection in slow:
+            connection.sendall(head.encode())
+        with urllib.request.urlopen(f"http://{server[0]}:{server[1]}/healthz", timeout=HEAD_SECONDS / 2) as answer:
+            assert answer.status == 200
+        for connection in slow:
+            assert body(connection) == content
+        slow[0].sendall(head.encode())  # the connection was kept
+        assert body(slow[0]) == content
+
+
+def body(connection: socket.socket) -> bytes:
+    answer = HTTPResponse(connection)
+    answer.begin()
+    return answer.read()
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Path:
+    path = tmp_path / "film"
+    path.write_bytes(os.urandom(8 * 1024**2))
+    return path
+
+
+def test_a_thread_sends_a_file_to_a_fast_client_and_keeps_nothing(film: Path) -> None:
+    film.write_bytes(b"0123456789")
+    here, there = socket.socketpair()
+    with here, there, film.open("rb") as file:
+        here.settimeout(SECONDS)
+        outlet = Outlet(here)
+        outlet.sendfile(file, 2, 5)
+        assert (there.recv(100), outlet.rest) == (b"23456", None)
+
+
+def test_a_file_that_became_shorter_is_an_error(film: Path) -> None:
+    film.write_bytes(b"0123456789")
+    here, there = socket.socketpair()
+    with here, there, film.open("rb") as file, pytest.raises(OSError, match="shorter"):
+        here.settimeout(SECONDS)
+        Outlet(here).sendfile(file, 2, 50)
+
+
+@dataclass(eq=False)
+class Connection:
+    sock: socket.socket
+    rest: Rest | None
+
+    def close(self) -> None:
+        self.sock.close()
+
+
+@pytest.fixture
+def begin(film: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Any], Connection]]:
+    """Makes a worker send a file to one more client, which reads nothing."""
+    monkeypatch.setattr(gunicorn_worker, "SEND_SECONDS", 0.01)
+    with ExitStack() as stack:
+
+        def send(worker: Any) -> Connection:
+            here, there = socket.socketpair()
+            stack.enter_context(there)
+            here.settimeout(SECONDS)
+            outlet = Outlet(here)
+            with film.open("rb") as file:
+                outlet.sendfile(file, 0, film.stat().st_size)
+            assert outlet.rest
+            connection = Connection(here, outlet.rest)
+            worker.nr_conns += 1
+            worker.finish_request(connection, None)
+            return connection
+
+        yield send
+
+
+@pytest.fixture
+def worker() -> Iterator[Any]:
+    made: Any = object.__new__(Worker)
+    made.poller, made.sending, made.nr_conns = selectors.DefaultSelector(), {}, 0
+    made.pending_conns, made.closing = deque(), deque()
+    yield made
+    for connection in list(made.sending):
+        made._stop_sending(connection)
+    made.poller.close()
+
+
+def test_a_file_that_is_read_too_slowly_is_given_up(
+    worker: Any, begin: Callable[[Any], Connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(0, 0)
+    monkeypatch.setattr(gunicorn_worker, "time", clock)
+    slow, slower = [Rest(0, 0, 1), Rest(0, 0, 1)]
+    clock.now += WINDOW
+    slow.sent, slower.sent = int(RATE * WINDOW), int(RATE * WINDOW) - 1
+    assert (slow.is_too_slow(), slower.is_too_slow()) == (False, True)
+    connection = begin(worker)
+    for _ in range(2):  # the first part of the file has filled what the connection holds
+        worker.murder_pending()
+        assert list(worker.sending) == [connection]
+        clock.now += WINDOW
+    worker.murder_pending()
+    assert (worker.sending, worker.nr_conns, connection.sock.fileno()) == ({}, 0, -1)
+
+
+def test_of_too_many_slow_readers_the_longest_is_dropped(
+    worker: Any, begin: Callable[[Any], Connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gunicorn_worker, "SLOW_FILES", 2)
+    first, second, third = [begin(worker) for _ in range(3)]
+    assert (list(worker.sending), worker.nr_conns) == ([second, third], 2)
+    assert first.sock.fileno() == -1
+    assert first.rest
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(first.rest.file)

@@ -141,6 +141,17 @@ def test_what_is_not_due_yet_is_not_given_out(world: World) -> None:
     assert jobs.claim([WARM]) is None
 
 
+@pytest.mark.parametrize(("kind", "longest"), [(WARM, jobs.LONGEST_WAIT), (jobs.ERASE, jobs.ERASE_AFTER)])
+def test_job_waits_until_it_is_due_unless_it_is_due_later_than_it_can_be(
+    world: World, kind: str, longest: timedelta
+) -> None:
+    ask(kind, 7, longest)
+    assert jobs.claim([kind]) is None
+    ask(kind, 8, longest + 6 * MINUTE)  # set while a clock was ahead
+    claimed = jobs.claim([kind])
+    assert (claimed and claimed.subject) == 8
+
+
 def test_the_longest_due_comes_first(world: World) -> None:
     ask(WARM, 7)
     ask(WARM, 8, -MINUTE)

@@ -13,6 +13,7 @@ from flask import Flask
 
 from medfiles.app import create_app
 from medfiles.config import SETTINGS
+from medfiles.http.rate_limits import UPLOADS
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -46,6 +47,14 @@ def test_every_setting_in_it_is_one() -> None:
     named = {name for text in texts.values() for name in re.findall(r"MEDFILES_\w+", text)}
     assert named <= {setting.name for setting in SETTINGS}
     assert len(named) > 8
+
+
+def test_images_are_pinned_by_digest() -> None:
+    images = [service["image"] for service in compose()["services"].values() if "build" not in service]
+    images = [image for image in images if image != "medfiles"]  # built here
+    images += re.findall(r"^FROM (\S+)", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
+    assert [image for image in images if not re.fullmatch(r"[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}", image)] == []
+    assert len(images) > 6
 
 
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.stem)
@@ -120,6 +129,22 @@ def test_what_the_image_takes_is_there() -> None:
     copied = [words.split()[:-1] for words in re.findall(r"^COPY (?!--from)(.+)$", text, re.MULTILINE)]
     missing = [name for names in copied for name in names if not (ROOT / name).exists()]
     assert (missing, len(copied)) == ([], 7)
+
+
+def test_nginx_receives_every_upload_of_documents_first(commands: Flask) -> None:
+    site = (DEPLOY / "nginx" / "site.conf").read_text()
+    [location] = re.findall(r"location ~ (\S+) \{\n    auth_request /upload-allowed;", site)
+    addresses = [
+        re.sub(r"<[^>]*int:\w+>", "7", rule.rule.replace(f"<{converter}:type>", record_type.name))
+        for rule in commands.url_map.iter_rules()
+        for converter in re.findall(r"<(\w+):type>", rule.rule)
+        for record_type in commands.extensions["medfiles"].registry.every
+        if "POST" in (rule.methods or ())
+        and getattr(commands.view_functions[rule.endpoint], "rate_limited", None) == UPLOADS
+    ]
+    assert len(addresses) >= 2 * len(list(commands.extensions["medfiles"].registry.every))
+    assert [address for address in addresses if not re.search(location, address)] == []
+    assert site.count("proxy_request_buffering on") == 1
 
 
 def test_secrets_of_the_compose_file_are_named_in_the_example_and_have_no_value_there() -> None:

@@ -20,6 +20,7 @@ from medfiles.operations import integrity, reading, worker
 from medfiles.sandbox.pool import NotChecked
 from medfiles.texts import store
 from medfiles.texts.layout import Line
+from medfiles.texts.reading import Reader
 from tests.support import samples
 from tests.support.factories import World
 
@@ -210,6 +211,44 @@ def test_a_suggestion_that_turns_out_to_be_a_birth_date_is_withdrawn(world: Worl
     assert file.document_date_suggested == date(2019, 3, 12)
     world.records().create_patient({"first_name": "Otto", "last_name": "Sample", "birth_date": "2019-03-12"})
     assert db.session.get_one(EntityFile, file.id, populate_existing=True).document_date_suggested is None
+
+
+def test_no_date_is_suggested_again_once_one_was_cleared(world: World) -> None:
+    file = attach(world, "letter.txt", b"Date: 12 March 2019\n")
+    for day in ("2019-03-12", None):
+        world.documents().edit(file.id, {"document_date": day})
+    for _ in range(2):
+        seen = db.session.get_one(EntityFile, file.id, populate_existing=True)
+        assert (seen.document_date, seen.document_date_suggested) == (None, None)
+        world.texts().read_again(file.id)
+        run_jobs(world)
+    assert world.texts().page(file.id, 1).text.startswith("Date: 12 March")
+
+
+def test_a_document_given_up_is_in_the_status_and_read_again_when_asked_to(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [file_id] = world.store(world.record("lab-result"), "letter.txt")
+
+    def give_up() -> None:
+        with monkeypatch.context() as broken:
+            broken.setattr(Reader, "read", lambda *_: 1 // 0)
+            for _ in range(5):
+                with transaction() as session:
+                    session.execute(update(Job).where(Job.kind == "text").values(due_at=Job.created_at))
+                assert worker.run_next(world.app) is False
+        assert (worker.run_next(world.app), store.status().given_up, store.status().waiting) == (None, 1, 1)
+
+    with transaction():
+        jobs.enqueue("text", file_id)
+    for again in (lambda: world.texts().read_again(file_id), jobs.retry_given_up):
+        give_up()
+        again()
+        run_jobs(world)
+        assert (store.status().given_up, store.status().waiting) == (0, 0)
+        with transaction():
+            store.forget(db.session.get_one(EntityFile, file_id).sha256)
+            jobs.enqueue("text", file_id)
 
 
 def test_dicom_files_have_descriptions_and_the_day_of_the_study(world: World) -> None:

@@ -8,10 +8,16 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from medfiles.database.session import transaction
+from medfiles.jobs import queue as jobs
+from medfiles.operations import integrity, worker
 from medfiles.sandbox.pool import NotChecked, Sandbox
+from medfiles.search import checking
+from medfiles.search.query import SearchQuery
 from medfiles.texts import recognition
 from medfiles.texts.layout import in_reading_order
 from medfiles.texts.recognition import RapidOcr, Tesseract, engine_for, lines_in, lines_of
+from tests.support.factories import World
 
 TABLE = """level\tpage_num\tblock_num\tpar_num\tline_num\tword_num\tleft\ttop\twidth\theight\tconf\ttext
 1\t1\t0\t0\t0\t0\t0\t0\t1000\t500\t-1\t
@@ -121,3 +127,18 @@ def test_the_engine_is_the_one_that_is_chosen_and_installed(
     monkeypatch.setattr(recognition, "has_rapidocr", lambda: False)
     assert isinstance(engine_for("auto", renderers), Tesseract)
     assert engine_for("rapidocr", renderers) is None
+
+
+@pytest.mark.database
+def test_the_queue_has_a_photo_recognized_and_its_words_are_found(world: World, rapidocr: RapidOcr) -> None:
+    world.app.extensions["medfiles"] = replace(world.parts, engine=rapidocr)
+    file = world.attach(world.record("lab-result"), "photo.png", photo("Kreatinin 0,9 mg/dl"))
+    with transaction():
+        jobs.enqueue(jobs.TEXT, file.id)
+    assert worker.run_next(world.app)
+    [hit] = world.searches().search(SearchQuery("kreatinin"), 10).items
+    assert hit.excerpt is not None
+    assert (hit.subject_id, hit.excerpt.page, len(hit.excerpt.boxes)) == (file.id, 1, 1)
+    assert world.texts().page(file.id, 1).source == "ocr"
+    assert integrity.verify(world.parts.storages).findings == []
+    assert checking.check(world.parts.registry).problems == []

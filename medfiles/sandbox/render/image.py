@@ -14,6 +14,7 @@ from medfiles.sandbox.render.base import NoSuchPage, PreviewData, check_size, en
 from medfiles.sandbox.render.spec import fit_size
 
 MAX_FRAMES = 500
+SIDE, UPPER = 384, 0.35  # of a photo: pixels, and how far down its middle is
 DRAFT = (64, 64)  # the size at which a JPEG is decoded to see whether it is complete
 DENSITIES = ("dpi", "resolution", "jfif_density")  # columns and rows per unit of length
 SQUARE, MOST_OBLONG = 1.02, 5.0  # height of a pixel in multiples of its width: still square, no longer plausible
@@ -41,6 +42,12 @@ def picture(
     file: BinaryIO, page: int, width: int, window: tuple[float, float] | None, *, media_type: str
 ) -> dict[str, Any]:
     return encode_webp(*upright(file, page, width, media_type))
+
+
+def square(file: BinaryIO, media_type: str) -> dict[str, Any]:
+    """Render the largest square in the middle; of a portrait, one nearer to the top, where the face is."""
+    picture, _ = upright(file, 1, 4 * SIDE, media_type)
+    return encode_webp(ImageOps.fit(picture, (SIDE, SIDE), Image.Resampling.LANCZOS, centering=(0.5, UPPER)))
 
 
 def upright(file: BinaryIO, page: int, width: int, media_type: str) -> tuple[Image.Image, str | None]:

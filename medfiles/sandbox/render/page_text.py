@@ -119,7 +119,17 @@ def read_image(file: BinaryIO, media_type: str, first: int, most: int) -> dict[s
 
 def dicom_text(file: BinaryIO) -> str:
     data = open_dicom(file)
-    return "\n".join(dict.fromkeys(filter(None, (printable(data, name) for name in DICOM_TEXTS))))
+    described = filter(None, (printable(data, name) for name in DICOM_TEXTS))
+    return "\n".join(dict.fromkeys([*_patient(data), *described]))
+
+
+def _patient(data: Dataset) -> Iterator[str]:
+    """Yield lines that say whose image it is."""
+    if name := " ".join(printable(data, "PatientName").partition("=")[0].replace("^", " ").split()):
+        yield f"Patient: {name}"
+    born = printable(data, "PatientBirthDate")
+    if day := _valid({"born": f"{born[:4]}-{born[4:6]}-{born[6:]}"}):
+        yield f"Born: {day['born']}"
 
 
 def dicom_dates(file: BinaryIO) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The tasks `look` (describe the preview) and `picture` (render one page as WebP)."""
+"""The tasks `look` (describe the preview), `picture` (render one page as WebP) and `square` (render a photo)."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -71,4 +71,14 @@ def picture(
         return {"reason": DAMAGED}
 
 
-TASKS = {"look": describe, "picture": picture}
+def square(file: BinaryIO, media_type: str) -> dict[str, Any]:
+    """Return the middle of an image as a square {"webp": base64, …}, or {"reason"}."""
+    try:
+        return image.square(file, media_type)
+    except CannotRender as error:
+        return {"reason": str(error)}
+    except (RecursionError, *BROKEN):
+        return {"reason": DAMAGED}
+
+
+TASKS = {"look": describe, "picture": picture, "square": square}
