@@ -11,8 +11,10 @@ from flask import Flask, Response, current_app, g, request, session
 from flask_limiter import Limiter
 from flask_security import current_user
 from limits import parse
+from limits.storage import MemoryStorage
 
 from medfiles.accounts import service as accounts
+from medfiles.clock import SKEW
 
 # Redis timeouts in seconds. If Redis does not respond, each process keeps its own counts.
 REDIS_TIMEOUTS: dict[str, str | int] = {"socket_connect_timeout": 1, "socket_timeout": 1}
@@ -23,6 +25,7 @@ SHORT_WINDOW, LONG_WINDOW = "5 minutes", "15 minutes"
 PER_ADDRESS, PER_ACCOUNT = 6, 5  # limits per address and per account, as multiples of the limit per combination
 FAILED = (200, 400, 401, 422)  # a successful attempt redirects
 REFUSALS_PER_CLIENT, REFUSALS_IN_ALL = parse("10 per minute"), parse("300 per minute")  # in the audit log
+LINK_OPENINGS = "120 per minute"
 UPLOADS, BULK, WRONG_TOKENS = "uploads", "many", "wrong-tokens"
 
 
@@ -52,6 +55,8 @@ def client_network() -> str:
 
 
 def init_app(app: Flask) -> None:
+    app.extensions["medfiles.http.clock_offset"] = _clock_offset()
+    app.before_request(_forget_after_clock_jump)  # before the limiter's own check
     app.extensions["medfiles.http.rate_limits"] = Limiter(
         client_network,
         app=app,
@@ -61,6 +66,21 @@ def init_app(app: Flask) -> None:
         in_memory_fallback_enabled=True,
     )
     app.after_request(_add_retry_after)
+
+
+def _clock_offset() -> float:
+    return time.time() - time.monotonic()
+
+
+def _forget_after_clock_jump() -> None:
+    """Reset the counts in memory if the clock was set: they last until a time that a wrong clock may have stored.
+
+    Redis expires its counts by its own clock.
+    """
+    known, offset = current_app.extensions["medfiles.http.clock_offset"], _clock_offset()
+    current_app.extensions["medfiles.http.clock_offset"] = offset
+    if abs(offset - known) > SKEW.total_seconds() and isinstance(storage := _limiter().storage, MemoryStorage):
+        storage.reset()
 
 
 def count_request(scope: str) -> None:
@@ -83,6 +103,13 @@ def may_record_refusal() -> bool:
 def count_wrong_token() -> AbstractContextManager[Any]:
     """Count a wrong token for the client's network, across all API URLs."""
     return _limit(WRONG_TOKENS, "TOKEN_FAILURES", client_network)
+
+
+def count_link_opening(link_id: int) -> None:
+    """Count an attempt to open a share link, for the link and for the client's network. Respond with 429 beyond."""
+    for scope, key in (("openings of a link", lambda: str(link_id)), ("link openings", client_network)):
+        with _limiter().shared_limit(LINK_OPENINGS, scope=scope, key_func=key):
+            pass
 
 
 def _limit(scope: str, name: str, key: Callable[[], str]) -> AbstractContextManager[Any]:

@@ -1,4 +1,4 @@
-"""Override record type limits with values from an installation's TOML file."""
+"""Override record type limits and operations with values from an installation's TOML file."""
 
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from medfiles.config import SettingError
-from medfiles.record_types.declared import MB, PATIENT, RecordType, Registry
+from medfiles.record_types.declared import ALL_OPERATIONS, MB, PATIENT, RecordType, Registry
 from medfiles.record_types.media_types import BY_EXTENSION
 
 
@@ -20,6 +20,7 @@ OVERRIDES: Mapping[str, Callable[[Any], bool]] = {
     "max_files": lambda value: isinstance(value, int) and value > 0,
     "accepts": lambda value: _words(value) and set(value) <= set(BY_EXTENSION),
     "categories": lambda value: _words(value) and all(len(word) <= 100 for word in value),
+    "operations": lambda value: _words(value) and set(value) <= ALL_OPERATIONS,
 }
 
 
@@ -48,6 +49,8 @@ def _overridden(record_type: RecordType, table: Any) -> RecordType:
         if not OVERRIDES[name](value):
             raise SettingError(f"[{record_type.name}] {name} = {value!r} cannot be used.")
     values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in table.items()}
+    if "operations" in values:
+        values["operations"] = frozenset(values["operations"])
     if "max_size_mb" in values:
         values["max_size"] = int(values.pop("max_size_mb") * MB)
     return replace(record_type, **values)

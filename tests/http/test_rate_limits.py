@@ -14,6 +14,7 @@ from medfiles.http import rate_limits
 from tests.http.test_sessions import EMAIL, PASSWORD, codes_of, confirm, form_token, send, signed_in
 from tests.support import samples
 from tests.support.api_client import Script, problem
+from tests.support.clocks import RIGHT, YEAR, SetClock
 from tests.support.factories import World
 
 # Flask-Security builds its forms as WTForms would no longer like them.
@@ -234,3 +235,25 @@ def test_a_code_is_valid_once_even_that_which_set_the_second_step_up(make_world:
         send(client, "/sign-in", email=EMAIL, password=PASSWORD)
     assert [_code(first, used), _code(first, code), _code(second, code)] == [200, 302, 200]
     assert "There’s a problem" not in second.get("/sign-in/code").text
+
+
+def test_nobody_is_locked_out_by_a_clock_that_was_a_year_ahead(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch, set_clock: SetClock
+) -> None:
+    world, clock = world_of(make_world, SIGN_IN_FAILURES="2"), time.time
+    with monkeypatch.context() as wrong:
+        wrong.setattr("time.time", lambda: clock() + YEAR.total_seconds())
+        set_clock(YEAR)
+        assert statuses(world, 3) == [200, 200, 429]
+    set_clock(RIGHT)
+    assert attempt(world, PASSWORD).status_code == 302
+    assert statuses(world, 3) == [200, 200, 429]  # the limit holds with the right clock
+
+
+def test_a_clock_that_is_adjusted_by_minutes_resets_no_count(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, clock = world_of(make_world, SIGN_IN_FAILURES="2"), time.time
+    assert statuses(world, 3) == [200, 200, 429]
+    monkeypatch.setattr("time.time", lambda: clock() + 60)
+    assert attempt(world, PASSWORD).status_code == 429

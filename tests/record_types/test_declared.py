@@ -6,27 +6,28 @@ from pathlib import Path
 import pytest
 
 from medfiles.config import SettingError
-from medfiles.errors import NotFound, TooMany, TypeNotAllowed
+from medfiles.errors import Forbidden, NotFound, TooMany, TypeNotAllowed
 from medfiles.record_types.declared import MB, PATIENT, RECORD_TYPES, Registry
 from medfiles.record_types.overrides import with_overrides
 from tests.support.factories import World
 
+ROOT = Path(__file__).parents[2]
 CONTRACT = {  # name: alias, directory, extensions, megabytes, documents, categories, previews
     "lab-result": (
         "lab-results", "lab-results",
         ".pdf .jpg .jpeg .png .tiff .tif .bmp .gif .txt .csv .xml .json .doc .docx .xls .xlsx .heic",
-        10, 10, "result report image document", True,
+        25, 200, "result report image document", True,
     ),
     "insurance": (
-        "insurances", "insurance", ".pdf .jpg .jpeg .png .doc .docx .heic", 5, 5,
+        "insurances", "insurance", ".pdf .jpg .jpeg .png .doc .docx .heic", 25, 200,
         "card policy claim eob correspondence", True,
     ),
     "visit": (
-        "visits", "visits", ".pdf .doc .docx .jpg .jpeg .png .txt .heic", 15, 8,
+        "visits", "visits", ".pdf .doc .docx .jpg .jpeg .png .txt .heic", 25, 200,
         "summary referral prescription test_order correspondence", True,
     ),
     "procedure": (
-        "procedures", "procedures", ".pdf .doc .docx .jpg .jpeg .png .dcm .heic", 20, 12,
+        "procedures", "procedures", ".pdf .doc .docx .jpg .jpeg .png .dcm .heic", 50, 200,
         "consent report image instructions billing", True,
     ),
     "patient": (
@@ -80,7 +81,7 @@ def test_limits_can_be_overridden_per_type(tmp_path: Path) -> None:
     visit = registry["visit"]
     found = (visit.max_size, visit.max_files, visit.accepts, visit.categories)
     assert found == (int(2.5 * MB), 1, (".pdf",), ("letter",))
-    assert registry["procedure"].max_files == 12
+    assert registry["procedure"].max_files == 200
     assert (registry["patient"].max_files, len([*registry])) == (3, 4)
 
 
@@ -94,11 +95,29 @@ def test_overridden_limits_are_enforced(make_world: Callable[..., World], tmp_pa
         world.attach(record)
 
 
+def test_the_limits_of_the_first_plan_are_one_setting_away() -> None:
+    planned = with_overrides(RECORD_TYPES, str(ROOT / "docs/examples/limits-first-plan.toml"))
+    found = {kind.name: (kind.max_size // MB, kind.max_files, "preview" in kind.operations) for kind in planned}
+    assert found == {
+        "lab-result": (10, 10, True), "visit": (15, 8, True), "procedure": (20, 12, True), "insurance": (5, 5, False),
+    }  # fmt: skip
+
+
+def test_an_operation_left_out_is_not_offered(make_world: Callable[..., World], tmp_path: Path) -> None:
+    world = make_world(ENTITIES=overrides(tmp_path, '[visit]\noperations = ["upload", "download"]\n'))
+    record = world.record()
+    file = world.attach(record)
+    with pytest.raises(Forbidden):
+        world.documents().trash(file.id)
+    assert world.documents().open(file.id).file.id == file.id
+
+
 UNUSABLE = {
     "[immunization]\nmax_files = 1\n": "immunization", "[visit]\nmax_filez = 1\n": "max_filez",
     "[visit\n": "cannot be read", '[visit]\nmax_files = "many"\n': "max_files", "visit = 3\n": "visit",
     "[visit]\nmax_size_mb = 0\n": "max_size_mb", "[visit]\naccepts = []\n": "accepts",
-    '[visit]\naccepts = ["pdf"]\n': "accepts", '[visit]\naccepts = [".exe"]\n': ".exe",
+    '[visit]\noperations = ["upload", "erase"]\n': "operations", '[visit]\naccepts = ["pdf"]\n': "accepts",
+    '[visit]\naccepts = [".exe"]\n': ".exe",
 }  # fmt: skip
 
 

@@ -88,7 +88,7 @@ class Life:
 def life(request: pytest.FixtureRequest, usual_world: Callable[[], AbstractContextManager[World]]) -> Iterator[Life]:
     with usual_world() as world:
         client = world.client()
-        yield Life(world, request.param, world.patient().id, client, token_of(client))
+        yield Life(world, world.kind(request.param.name), world.patient().id, client, token_of(client))
 
 
 def test_the_patients_page_offers_to_add_one_and_counts_those_there_are(life: Life) -> None:
