@@ -13,7 +13,7 @@ from medfiles.audit.event_log import AuditTarget, subject_of
 from medfiles.content import DocumentContent, opened
 from medfiles.database.session import db, transaction
 from medfiles.database.sqlite import ASYNCHRONOUS
-from medfiles.documents import lifecycle
+from medfiles.documents import lifecycle, take_back
 from medfiles.documents.rules import checked_details, require_live, require_live_record, require_room, require_trashed
 from medfiles.documents.service import FIRST_TO_TRASH, DocumentService
 from medfiles.documents.uploading import count_live
@@ -111,11 +111,17 @@ class BulkService(DocumentService):
 
     def purge_many(self, record_type: RecordType, record_id: int, ids: Sequence[int]) -> Sequence[Result]:
         """Permanently delete documents that are in the trash."""
-        check = partial(require_trashed, otherwise=FIRST_TO_TRASH)
+        held = take_back.held_among(ids)
+
+        def check(file: EntityFile) -> None:
+            require_trashed(file, FIRST_TO_TRASH)
+            if file.id in held:
+                raise Conflict(take_back.HELD)
 
         def change(files: Sequence[EntityFile]) -> None:
             with transaction():
                 locked = _locked(files, check)
+                take_back.require_not_held([file.id for file in locked])
                 self._require_still_editor(locked)
                 keys = lifecycle.purge(self.registry, self.actor, locked)
             journal.remove(self.storages, keys)

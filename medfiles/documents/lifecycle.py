@@ -7,7 +7,7 @@ commit, remove the old objects. If a crash interrupts a change, a row or the jou
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -18,6 +18,7 @@ from sqlalchemy.orm.attributes import flag_modified
 from medfiles.audit import event_log
 from medfiles.clock import now
 from medfiles.database.session import db, read, transaction
+from medfiles.documents import take_back
 from medfiles.errors import BlobMissing, Conflict, DatabaseUnavailable, IntegrityFailed, MedfilesError
 from medfiles.i18n import N_, gettext
 from medfiles.jobs import queue as jobs
@@ -31,7 +32,6 @@ from medfiles.storage import TRASH, Storage, Storages, journal, live_key, trash_
 from medfiles.texts import store as texts
 
 log = structlog.get_logger("medfiles.documents.lifecycle")
-ERASE_AFTER = timedelta(hours=12)  # so that one job covers many deletions, and retries still fit within a day
 CHANGED = N_("This was changed elsewhere. Reload the page to see the latest version.")
 LARGE = 50  # if a record has more documents, its rows change in one transaction and a job moves the bytes afterwards
 BATCH = 100  # documents whose bytes a job moves in one transaction
@@ -154,6 +154,12 @@ def restore_patient(patient: Patient) -> None:
     jobs.enqueue(jobs.MOVE, patient.id)
 
 
+def begin_purge(patient: Patient) -> None:
+    """Have a locked patient in the trash deleted permanently by a job, in the open transaction."""
+    patient.purge_began_at = now()
+    jobs.enqueue(jobs.PURGE_PATIENT, patient.id)
+
+
 def move_pending(storages: Storages, registry: Registry, patient_id: int) -> int:
     """Move the bytes of a patient's documents that were trashed or restored before their bytes were moved.
 
@@ -210,7 +216,7 @@ def erase_personal(files: Sequence[EntityFile]) -> None:
 
 def erase_later() -> None:
     """Enqueue a job that erases from the database files what the open transaction deletes."""
-    jobs.enqueue(jobs.ERASE, after=ERASE_AFTER)
+    jobs.enqueue(jobs.ERASE, after=jobs.ERASE_AFTER)
 
 
 def delete_rows(files: Sequence[EntityFile]) -> Sequence[str]:
@@ -218,7 +224,9 @@ def delete_rows(files: Sequence[EntityFile]) -> Sequence[str]:
 
     Return the keys to remove after the commit.
     """
-    index.drop_documents([file.id for file in files])
+    ids = [file.id for file in files]
+    index.drop_documents(ids)
+    take_back.forget(ids)
     for file in files:
         journal.release(file.storage, [file.file_path])
         db.session.delete(file)

@@ -35,6 +35,7 @@ class UploadMetadata:
     name: str
     details: Mapping[str, str | None] = field(default_factory=dict)
     idempotency_key: str | None = None
+    to_file: bool = False  # for the inbox
 
 
 def require_live(file: EntityFile, otherwise: str = N_("This document is already in the trash.")) -> None:

@@ -13,7 +13,7 @@ from medfiles.audit import event_log
 from medfiles.audit.event_log import AuditTarget
 from medfiles.content import DocumentContent, opened
 from medfiles.database.session import db, transaction
-from medfiles.documents import lifecycle, listing
+from medfiles.documents import lifecycle, listing, take_back
 from medfiles.documents.listing import ListQuery
 from medfiles.documents.rules import checked_changes, require_live, require_live_record, require_room, require_trashed
 from medfiles.documents.uploading import UploadService, count_live
@@ -133,7 +133,7 @@ class DocumentService(UploadService):
         return totals
 
     def recent(self, patient_id: int | None = None, limit: int = 8) -> Sequence[EntityFile]:
-        """Return the newest documents for one patient, or for all patients the actor can see.
+        """Return the newest documents for one patient, or for all patients the actor can see and has not archived.
 
         They are first looked for among the newest of the installation, because sorting all documents of thousands of
         patients takes seconds.
@@ -144,13 +144,15 @@ class DocumentService(UploadService):
             return db.session.scalars(query.order_by(*newest).limit(limit)).all()
         latest = select(EntityFile.id, EntityFile.patient_id).where(EntityFile.deleted_at.is_(None))
         among = latest.order_by(*newest).limit(AMONG).subquery()
-        mine = select(among.c.id).where(permissions.can_view(self.actor, among.c.patient_id))
+        visible = permissions.can_view(self.actor, among.c.patient_id), ~permissions.archived_sql(among.c.patient_id)
+        mine = select(among.c.id).where(*visible)
         query = select(EntityFile).where(EntityFile.id.in_(mine)).order_by(*newest)
         found = db.session.scalars(query.limit(limit)).all()
         if len(found) == limit:
             return found
         every = EntityFile.patient_id.in_(permissions.patients_for(self.actor))
-        query = select(EntityFile).where(every, EntityFile.deleted_at.is_(None))
+        active = ~permissions.archived_sql(EntityFile.patient_id), EntityFile.deleted_at.is_(None)
+        query = select(EntityFile).where(every, *active)
         return db.session.scalars(query.order_by(*newest).limit(limit)).all()
 
     def quarantined(self, patient_id: int) -> Sequence[EntityFile]:
@@ -268,6 +270,7 @@ class DocumentService(UploadService):
             with transaction():
                 file = self.authorized_file(file_id, Action.EDIT, target, lock=True)
                 require_trashed(file, FIRST_TO_TRASH)
+                take_back.require_not_held([file_id])
                 keys = lifecycle.purge(self.registry, self.actor, [file])
             journal.remove(self.storages, keys)
 
@@ -295,7 +298,8 @@ class DocumentService(UploadService):
     def _require_still_editor(self, files: Sequence[EntityFile]) -> None:
         """Authorize the actor again in the open transaction, which has locked the documents."""
         for patient_id in sorted({file.patient_id for file in files}):
-            permissions.require_level(permissions.current_level(self.actor, patient_id), Action.EDIT)
+            access = permissions.current_access(self.actor, patient_id)
+            permissions.require_access(access, Action.EDIT, writes=True)
 
     def _restore(self, record_type: RecordType, record_id: int, files: Sequence[EntityFile]) -> None:
         """Restore these documents of one record, or none of them if the record does not have enough room."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.exc import IntegrityError
@@ -14,7 +15,7 @@ from medfiles.audit import event_log
 from medfiles.audit.event_log import AuditTarget
 from medfiles.clock import is_within
 from medfiles.database.session import db, transaction
-from medfiles.documents import detection, lifecycle
+from medfiles.documents import detection, lifecycle, take_back
 from medfiles.documents.quota import require_quota
 from medfiles.documents.rules import (
     FORM_OVERHEAD,
@@ -149,6 +150,8 @@ class UploadService(Service):
         target.name = sent = detection.clean_name(metadata.name)
         if staged.size == 0:
             raise EmptyFile(gettext("This file is empty. Check it on your device, then select it again."))
+        if metadata.to_file and record_type is not self.registry.patient:
+            raise Rejected(gettext("Only a patient has an inbox. Add documents to a record without “to_file”."))
         details = checked_details(record_type, metadata.details)
         staged.finish()
         found = detection.inspect(staged.path, detection.declared_extension(sent), self.sandbox, record_type.takes)
@@ -165,7 +168,8 @@ class UploadService(Service):
             file_name=name, original_name=original, renamed_from=original if name != sent else None,
             file_path=key, storage=storage.name,
             file_type=found.media_type, pages=found.pages, file_size=staged.size, sha256=staged.sha256,
-            uploaded_by=self.actor.user_id, idempotency_key=metadata.idempotency_key, **details, **scan,
+            uploaded_by=self.actor.user_id, idempotency_key=metadata.idempotency_key, to_file=metadata.to_file,
+            **details, **scan,
         )  # fmt: skip
         with lifecycle.storing(self.storages, {storage.name: [key]}):
             storage.commit(staged, key)
@@ -200,7 +204,8 @@ class UploadService(Service):
         index.put_documents(self.registry, [file], record, state.owner)
         target.file_id = file.id
         target.renamed_from = file.renamed_from
-        event_log.record(self.actor, "attach", target, size=file.file_size, sha256=file.sha256)
+        inbox: dict[str, Any] = {"to_file": True} if file.to_file else {}
+        event_log.record(self.actor, "attach", target, size=file.file_size, sha256=file.sha256, **inbox)
         if file.scan == policy.WAITING:
             jobs.enqueue(jobs.SCAN, file.id, SCAN_AFTER)
         else:
@@ -214,6 +219,7 @@ class UploadService(Service):
         file = self._uploaded_as(key, Action.EDIT, target, lock=True)
         if not is_within(file.uploaded_at, CANCEL_WITHIN):
             raise Conflict(gettext("This document has already been added. Move it to trash instead."))
+        take_back.require_not_held([file.id])
         lifecycle.erase_personal([file])
         target.file_id, target.name = file.id, None
         event_log.record(self.actor, "cancel", target)

@@ -3,22 +3,25 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from flask import flash, redirect, request
+from flask import Response, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from medfiles.documents.bulk import Result
 from medfiles.documents.listing import ListQuery
 from medfiles.errors import Rejected
 from medfiles.http import parameters
-from medfiles.http.current import documents
+from medfiles.http.capacity import admit_archive
+from medfiles.http.current import documents, records
 from medfiles.http.errors import status_of
 from medfiles.http.htmx import fragment, is_htmx, trigger
 from medfiles.http.responses import send_archive
 from medfiles.http.views import MOST_LISTED, Notice, Outcome, told
 from medfiles.i18n import N_, gettext, ngettext_noop
+from medfiles.links.rules import MOST_DOCUMENTS
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.document_fields import FILTER_FIELDS
-from medfiles.web import notices, pages, printing
+from medfiles.records.service import require_editable
+from medfiles.web import moving, notices, pages, printing
 from medfiles.web.filters import ngettext
 
 MAX_SELECTED = 1000
@@ -50,7 +53,19 @@ DATED = Words(
     ngettext_noop("Date saved for %(num)s document.", "Date saved for %(num)s documents."),
     N_("%(name)s was not changed."),
 )
-ACTIONS = ("delete", "restore", "purge", "category", "document_date", "download", "print", "cancel")
+ACTIONS = (
+    "delete",
+    "restore",
+    "purge",
+    "category",
+    "document_date",
+    "download",
+    "print",
+    "cancel",
+    "move",
+    "take-back",
+    "share",
+)
 
 
 def answer(record_type: RecordType, record_id: int) -> ResponseReturnValue:
@@ -64,7 +79,15 @@ def answer(record_type: RecordType, record_id: int) -> ResponseReturnValue:
     if action == "document_date" and "document_date" not in request.form:
         raise Rejected(gettext("Enter a date first."))
     service, what = documents(), (record_type, record_id, _selected(record_type, record_id))
+    if action == "move":
+        return moving.answer(*what)
+    if action == "share":
+        return _share(*what)
+    if action == "take-back":
+        records().editable(record_type, record_id)
+        return moving.told_back(service.take_back_many(what[2]))
     if action == "download":
+        admit_archive()
         return send_archive(service.open_many(*what))
     if action == "print":
         return printing.answer(*what)
@@ -82,6 +105,16 @@ def answer(record_type: RecordType, record_id: int) -> ResponseReturnValue:
     results = service.trash_many(*what)
     undo = tuple(result.file_id for result in results if result.error is None)
     return _answer(record_type, record_id, results, TRASHED, undo)
+
+
+def _share(record_type: RecordType, record_id: int, file_ids: Sequence[int]) -> ResponseReturnValue:
+    """Lead to the page that shares the selected documents by link."""
+    require_editable(record_type, records().editable(record_type, record_id))
+    if len(file_ids) > MOST_DOCUMENTS:
+        raise Rejected(gettext("Choose 1 to %(most)s documents.", most=MOST_DOCUMENTS))
+    _, view = pages.record_page(record_type, record_id)
+    url = url_for("links.share", patient_id=view.patient.id, files=",".join(map(str, file_ids)))
+    return Response(headers={"HX-Redirect": url}) if is_htmx() else redirect(url, 303)
 
 
 def _cancel(record_type: RecordType, record_id: int) -> ResponseReturnValue:
