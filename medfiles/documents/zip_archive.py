@@ -22,17 +22,27 @@ NOTE_HEAD = N_("These documents could not be added to this archive:")
 NOTE_END = N_("Documents that still appear in the list are missing or damaged.\nContact your administrator.")
 NOT_ON_WINDOWS = re.compile(r'[<>:"|?*]')
 EARLIEST, LATEST = datetime(1980, 1, 1, tzinfo=UTC), datetime(2038, 1, 19, tzinfo=UTC)  # range of a ZIP timestamp
+SEPARATORS = re.compile(r"[/\\]")
+MOST_IN_FOLDER = 80  # characters of a folder's name, since Windows limits whole paths
 UTF8 = 1 << 11
 
 
 @dataclass(frozen=True)
 class Member:
-    """One document: display name, size in bytes, time of the last change, and a function that reads its bytes."""
+    """One document: display name, size in bytes, time of the last change, and a function that reads its bytes.
+
+    `folder` is a portable path, or "" for the top of the archive.
+    """
 
     name: str
     size: int
     modified: datetime
     read: Callable[[], Iterator[bytes]]
+    folder: str = ""
+
+    @property
+    def path(self) -> str:
+        return f"{self.folder}/{self.name}" if self.folder else self.name
 
 
 @dataclass(frozen=True)
@@ -63,8 +73,7 @@ def archive(members: Sequence[Member], missing: Sequence[str] = ()) -> Archive:
         listed = "".join(f"- {name}\n" for name in missing)
         note = f"{gettext(NOTE_HEAD)}\n\n{listed}\n{gettext(NOTE_END)}\n".encode()
         members = [*members, Member(gettext(NOTE), len(note), now(), lambda: iter([note]))]
-    names = unique_names([portable(member.name) for member in members])
-    members = [replace(member, name=name) for member, name in zip(members, names, strict=True)]
+    members = placed(members)
     sink = _Sink()  # compute the size of the archive without reading any content
     with ZipFile(sink, "w") as zipped:
         for member in members:
@@ -75,6 +84,21 @@ def archive(members: Sequence[Member], missing: Sequence[str] = ()) -> Archive:
     return Archive(members, sink.tell())
 
 
+def placed(members: Sequence[Member]) -> Sequence[Member]:
+    """Return the members with portable names that are unique in their folder. Doing so again changes nothing."""
+    by_folder: dict[str, list[str]] = {}
+    for member in members:
+        by_folder.setdefault(member.folder, []).append(portable(member.name))
+    names = {folder: iter(unique_names(those)) for folder, those in by_folder.items()}
+    return [replace(member, name=next(names[member.folder])) for member in members]
+
+
+def folder_names(titles: Sequence[str]) -> Sequence[str]:
+    """Return a unique, portable and not too long folder name for each title."""
+    names = [portable(SEPARATORS.sub("-", title))[:MOST_IN_FOLDER].rstrip(" .") for title in titles]
+    return unique_names(names, extensions=False)
+
+
 def portable(name: str) -> str:
     """Return the name without path separators or characters that some systems cannot store."""
     try:
@@ -83,8 +107,11 @@ def portable(name: str) -> str:
         return gettext("Document")
 
 
-def unique_names(names: Sequence[str]) -> Sequence[str]:
-    """Make names unique by numbering repeated ones, ignoring case and Unicode composition."""
+def unique_names(names: Sequence[str], *, extensions: bool = True) -> Sequence[str]:
+    """Make names unique by numbering repeated ones, ignoring case and Unicode composition.
+
+    The number is put before the extension, unless the names have none.
+    """
     originals, used = {_folded(name) for name in names}, set[str]()
     next_number: dict[str, int] = {}
     unique = []
@@ -92,7 +119,8 @@ def unique_names(names: Sequence[str]) -> Sequence[str]:
         folded = _folded(name)
         if folded in used:
             path, number = PurePosixPath(name), next_number.get(folded, 2)
-            while _folded(name := f"{path.stem} ({number}){path.suffix}") in originals:
+            stem, suffix = (path.stem, path.suffix) if extensions else (name, "")
+            while _folded(name := f"{stem} ({number}){suffix}") in originals:
                 number += 1
             next_number[folded] = number + 1
         used.add(folded)
@@ -121,7 +149,7 @@ def _exactly(member: Member) -> Iterator[bytes]:
 
 def _entry(member: Member) -> "Entry":
     moment = min(max(member.modified, EARLIEST), LATEST).astimezone(UTC)
-    entry = Entry(member.name, moment.timetuple()[:6])
+    entry = Entry(member.path, moment.timetuple()[:6])
     entry.file_size = member.size
     entry.extra = struct.pack("<HHBi", 0x5455, 5, 1, int(moment.timestamp()))  # in UTC: ZIP timestamps have no zone
     return entry

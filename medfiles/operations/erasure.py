@@ -8,16 +8,32 @@ from sqlalchemy import text
 from medfiles.database import sqlite
 from medfiles.database.session import db, transaction
 from medfiles.errors import DatabaseUnavailable
-from medfiles.models import AuditPrivate, EntityFile, PageText, Rendition, SearchEntry, StorageJournal, UploadKey
+from medfiles.models import (
+    ApiToken,
+    AuditPrivate,
+    EntityFile,
+    PageText,
+    Patient,
+    PatientShare,
+    Rendition,
+    SearchEntry,
+    ShareLink,
+    StorageJournal,
+    UploadKey,
+)
 from medfiles.models.search import WORDS_TABLE
 from medfiles.record_types.declared import Registry
 
 TABLES: tuple[Any, ...] = (
+    ApiToken,
     AuditPrivate,
     EntityFile,
     PageText,
+    Patient,
+    PatientShare,
     Rendition,
     SearchEntry,
+    ShareLink,
     StorageJournal,
     UploadKey,
 )  # permanent deletion changes these and the tables of records

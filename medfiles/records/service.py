@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, func, literal, select, union_all
 
 from medfiles import permissions
 from medfiles.audit import event_log
+from medfiles.audit.activity import NOTHING, Hidden
 from medfiles.audit.event_log import EVERYTHING, ActivityFilter, AuditTarget
 from medfiles.database.cursors import Cursor
 from medfiles.database.session import count, db, transaction
@@ -21,11 +22,11 @@ from medfiles.permissions import Action
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.edits import changes_of, require_version
 from medfiles.record_types.fields import PATIENT_FIELDS, checked
-from medfiles.records import hues, listing, people, timeline
+from medfiles.records import hues, listing, moved_away, people, timeline
 from medfiles.records.listing import RecordListQuery
+from medfiles.records.patients import PatientService
 from medfiles.records.timeline import TimelinePage, TimelineQuery, TimelineTotals
 from medfiles.search import index
-from medfiles.service import Service
 from medfiles.texts import suggesting
 
 
@@ -36,11 +37,13 @@ class Activity:
     events    audit events, each with the e-mail address of its account
     people    accounts that appear in any of the patient's events, with their addresses
     document  last known name of the document that the events were filtered by, if any
+    hidden    documents and records that were moved to a patient whom the actor cannot see
     """
 
     events: Sequence[tuple[AuditEvent, str | None]]
     people: Sequence[tuple[int, str]]
     document: str | None
+    hidden: Hidden = NOTHING
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ def _summaries(found: people.Found) -> Sequence[Summary]:
 
 
 @dataclass
-class RecordService(Service):
+class RecordService(PatientService):
     def patients(self) -> Sequence[Summary]:
         """Return all patients the actor can see, ordered by name."""
         return self.patient_page(None, None)[0]
@@ -67,19 +70,47 @@ class RecordService(Service):
         return _summaries(found), more
 
     def shown_people(self, most: int) -> tuple[Sequence[Summary], bool]:
-        """Return all patients by name; if they are more than `most`, only the most recently used, and True."""
+        """Return all patients by name, without archived ones; if more than `most`, only those last used, and True.
+
+        Pinned patients come first.
+        """
         found, has_more = people.shown(self.actor, most)
         return _summaries(found), has_more
+
+    def pinned_people(self, most: int) -> Sequence[Summary]:
+        """Return up to `most` of the patients that the actor's account has pinned, by name."""
+        return _summaries(people.pinned(self.actor, most))
+
+    def pin_patient(self, patient_id: int, pinned: bool = True) -> Summary:
+        """Pin a patient, so that it comes first in the lists of the actor's account, or unpin it."""
+        action = "pin-patient" if pinned else "unpin-patient"
+        with self.operation(action, patient_id=patient_id) as target, transaction():
+            patient = self.authorized_patient(patient_id, Action.VIEW, target)
+            if patient.is_pinned != pinned:
+                people.set_pinned(self.actor, patient_id, pinned)
+                patient.is_pinned = pinned
+                event_log.record(self.actor, action, target)
+            return Summary(patient, self.authorize(Action.VIEW, patient_id, target))
 
     def find_people(
         self, words: str, cursor: Cursor | None, size: int
     ) -> tuple[Sequence[Summary], int | None, str | None]:
         """Return a page of the patients whose name or birth date contains every word, ordered by name.
 
-        Also return how many there are on all pages, on the first one, and the cursor of the next page, if there is one.
+        Archived patients are left out. Also return how many there are on all pages, on the first one, and the cursor of
+        the next page, if there is one.
         """
         page = people.page(self.actor, words, cursor, size)
         return _summaries(page.people), page.hits, page.next
+
+    def archived_people(self, words: str = "") -> Sequence[Summary]:
+        """Return the archived patients whose name or birth date contains every word, ordered by name."""
+        return _summaries(people.archived(self.actor, words))
+
+    def last_used(self, patient_ids: Collection[int]) -> Summary | None:
+        """Return which of these patients the actor used last, or None if none was used lately."""
+        used = [patient_id for patient_id in people.used_by(self.actor) if patient_id in patient_ids]
+        return next(iter(self.people_of(used[:1])), None)
 
     def people_of(self, patient_ids: Collection[int]) -> Sequence[Summary]:
         """Return these patients, as far as the actor can see them."""
@@ -135,34 +166,7 @@ class RecordService(Service):
             index.put_patient(patient)
             if "birth_date" in changes:
                 suggesting.withdraw(patient.birth_date, patient.user_id)
-            return patient
-
-    def trashed_patients(self) -> Sequence[Patient]:
-        """Return the actor's own patients that are in the trash, the most recently deleted first."""
-        query = select(Patient).where(Patient.id.in_(permissions.trashed_patients(self.actor)))
-        return db.session.scalars(query.order_by(Patient.deleted_at.desc(), Patient.id)).all()
-
-    def delete_patient(self, patient_id: int) -> Patient:
-        """Move a patient, with all records and documents, to the trash. A job moves the bytes afterwards."""
-        with self.operation("delete-patient", patient_id=patient_id) as target, transaction():
-            if self._trashed_patient(patient_id, target):
-                raise Conflict(gettext("This patient is already in the trash."))
-            patient = self.authorized_patient(patient_id, Action.OWN, target, lock=True)
-            lifecycle.trash_patient(self.actor, patient)
-            live = (EntityFile.patient_id == patient_id, EntityFile.deleted_at.is_(None))
-            event_log.record(self.actor, "delete-patient", target, documents=count(EntityFile.id, *live))
-            return patient
-
-    def restore_patient(self, patient_id: int) -> Patient:
-        """Restore a patient, with all shares and everything else that was live at the time of deletion."""
-        with self.operation("restore-patient", patient_id=patient_id) as target, transaction():
-            patient = self._trashed_patient(patient_id, target)
-            if patient is None:
-                self.authorize(Action.OWN, patient_id, target)
-                raise Conflict(gettext("This patient is not in the trash."))
-            lifecycle.restore_patient(patient)
-            event_log.record(self.actor, "restore-patient", target)
-            return patient
+            return people.reloaded(self.actor, patient)
 
     def counts(self, patient_id: int) -> dict[str, int]:
         """Count a patient's records by record type."""
@@ -343,9 +347,16 @@ class RecordService(Service):
         """Return a patient's audit events. Only the owner and accounts that can edit may see them."""
         with self.reading("view-activity", patient_id=patient_id) as target:
             self.authorized_patient(patient_id, Action.EDIT, target)
-        name = event_log.last_name_of(patient_id, narrowed.document) if narrowed.document is not None else None
-        events = event_log.trail(patient_id, before, narrowed=narrowed)
-        return Activity(events, event_log.people(patient_id), name)
+        name, whole_life = None, False
+        if narrowed.document is not None:
+            name = event_log.last_name_of(patient_id, narrowed.document)
+            here = (EntityFile.id == narrowed.document, EntityFile.patient_id == patient_id)
+            whole_life = db.session.scalar(select(EntityFile.id).where(*here)) is not None
+        events = event_log.trail(None if whole_life else patient_id, before, narrowed=narrowed)
+        kept = moved_away.hidden(self.actor, self.registry, patient_id, [event for event, _ in events])
+        if narrowed.document in kept.documents:
+            name = None
+        return Activity(events, event_log.people(patient_id), name, kept)
 
     def history(
         self, record_type: RecordType, record_id: int, before: int | None = None
@@ -353,13 +364,15 @@ class RecordService(Service):
         """Return the edits to a record and its documents, newest first. `before` is the id of the last one seen."""
         with self.reading("view-history", entity_type=record_type.name, entity_id=record_id) as target:
             record = self.authorized_record(record_type, record_id, Action.EDIT, target)
-        return event_log.changes(record.patient_id, (record_type.name, record_id), before)
+        return self._named(
+            record.patient_id, event_log.changes(record.patient_id, (record_type.name, record_id), before)
+        )
 
     def patient_history(self, patient_id: int, before: int | None = None) -> Sequence[tuple[AuditEvent, str | None]]:
         """Return the edits to a patient and the patient's own documents, newest first. For `before`, see `history`."""
         with self.reading("view-history", patient_id=patient_id) as target:
             self.authorized_patient(patient_id, Action.EDIT, target)
-        return event_log.changes(patient_id, before=before)
+        return self._named(patient_id, event_log.changes(patient_id, before=before))
 
     def last_changes(
         self, patient_id: int, record: tuple[str, int] | None = None, file_id: int | None = None
@@ -388,12 +401,19 @@ class RecordService(Service):
         about = {"patient_id": patient_id, "entity_type": entity_type, "entity_id": entity_id}
         with self.reading("view-history", **about) as target:
             self.authorize(Action.EDIT, patient_id, target)
-            found = event_log.changes(patient_id, record, before=change + 1, limit=1)
+            found = self._named(patient_id, event_log.changes(patient_id, record, before=change + 1, limit=1))
             kept = {event.id: (event.file_id, event.personal.get("changes") or {}) for event, _ in found}
             file_id, changes = kept.get(change, (None, {}))
             if field not in changes:
                 raise NotFound()
         return file_id, changes[field][0]
+
+    def _named(
+        self, patient_id: int, edits: Sequence[tuple[AuditEvent, str | None]]
+    ) -> Sequence[tuple[AuditEvent, str | None]]:
+        """Return the edits without those to documents that were moved to a patient whom the actor cannot see."""
+        kept = moved_away.hidden(self.actor, self.registry, patient_id, [event for event, _ in edits])
+        return [(event, email) for event, email in edits if not kept.hides(event)]
 
     def _create_again(
         self, record_type: RecordType, record: RecordMixin, fields: Mapping[str, Any], target: AuditTarget
@@ -450,15 +470,6 @@ class RecordService(Service):
         if locked.deleted_at != deleted_at:
             raise Conflict(lifecycle.CHANGED)
         return locked, number
-
-    def _trashed_patient(self, patient_id: int, target: AuditTarget) -> Patient | None:
-        """Lock and return a patient in the trash that the actor may restore; None if there is none with this id."""
-        mine = Patient.id.in_(permissions.trashed_patients(self.actor))
-        query = select(Patient).where(Patient.id == patient_id, mine).with_for_update()
-        patient: Patient | None = db.session.scalar(query.execution_options(populate_existing=True))
-        if patient is not None:
-            target.name = f"{patient.first_name} {patient.last_name}"
-        return patient
 
 
 def _files(record_type: RecordType, record_id: int, which: ColumnElement[bool]) -> Sequence[EntityFile]:

@@ -9,8 +9,8 @@ from sqlalchemy import select, text
 
 from medfiles.clock import now
 from medfiles.database.session import db, transaction
-from medfiles.documents import lifecycle
 from medfiles.errors import DatabaseUnavailable
+from medfiles.jobs import queue as jobs
 from medfiles.models import Job
 from medfiles.operations import erasure, worker
 from tests.cli.test_commands import run
@@ -66,13 +66,14 @@ def test_tables_of_what_was_purged_are_vacuumed(world: World) -> None:
     with db.engine.connect() as connection:
         connection.execute(text("SELECT pg_stat_clear_snapshot()"))
         vacuumed = set(connection.scalars(query))
-    assert {"audit_private", "entity_files", "upload_keys", "visits", "storage_journal"} <= vacuumed
+    assert {"audit_private", "entity_files", "page_texts", "patients", "renditions"} <= vacuumed
+    assert {"search_entries", "storage_journal", "upload_keys", "visits"} <= vacuumed  # flushes pending index entries
 
 
 def test_a_permanent_deletion_is_erased_within_a_day(world: World) -> None:
     purged(world)
     due = db.session.scalars(select(Job.due_at).where(Job.kind == "erase")).one()
-    assert timedelta(0) < (due or now()) - now() <= lifecycle.ERASE_AFTER <= timedelta(hours=24)
+    assert timedelta(0) < (due or now()) - now() <= jobs.ERASE_AFTER <= timedelta(hours=24)
 
 
 def test_the_command_erases_only_when_told_to(world: World) -> None:

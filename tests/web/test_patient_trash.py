@@ -34,16 +34,46 @@ def test_a_patient_is_moved_to_the_trash_in_its_menu_and_undo_brings_it_back(wor
     assert "Ella Sample restored with all records and documents." in browser.get(answer.location).text
 
 
-def test_a_patient_in_the_trash_is_restored_on_the_start_page_later(world: World) -> None:
+def test_a_patient_in_the_trash_is_restored_on_the_page_of_the_trash_later(world: World) -> None:
     browser, patient_id = deleted(world)
     browser.get("/")
-    page = browser.get("/").text
-    assert "Patients in the trash" in page
-    assert f'href="/patients/{patient_id}"' not in page
+    assert 'href="/trash"' in (home := browser.get("/").text)
+    assert "1 patient in the trash" in home
+    assert "Ella Sample" not in home
     assert browser.get(f"/patients/{patient_id}").status_code == 404
-    browser.post(action(page, "restore"))
+    browser.post(action(browser.get("/trash").text, "restore"))
     assert browser.get(f"/patients/{patient_id}").status_code == 200
-    assert "Patients in the trash" not in browser.get("/").text
+    assert "in the trash" not in browser.get("/").text
+
+
+def test_the_trash_counts_what_comes_back_and_the_days_left(world: World) -> None:
+    patient = world.patient()
+    gone, visit = world.record(patient=patient), world.record(patient=patient)
+    world.store(world.record("lab-result", patient), "one.txt", "two.txt", "three.txt")
+    world.store(visit, "four.txt")
+    world.records().delete(world.kind(), gone.id)
+    world.records().delete_patient(patient.id)
+    page = " ".join(lxml.html.fromstring(world.browser().get("/trash").data).text_content().split())
+    assert "2 records 4 documents deleted" in page
+    assert "30 days left" in page
+
+
+def test_a_patient_is_deleted_permanently_on_the_page_of_the_trash(world: World) -> None:
+    browser, patient_id = deleted(world)
+    answer = browser.post(action(browser.get("/trash").text, "purge"))
+    assert (answer.status_code, answer.location) == (303, "/trash")
+    page = browser.get("/trash").text
+    assert "Deleted permanently." in page
+    assert "Ella Sample" not in page
+    assert browser.post(f"/patients/{patient_id}/restore").status_code == 404
+
+
+def test_only_the_trash_of_patients_of_ones_own_is_shown(world: World) -> None:
+    patient = world.patient()
+    world.share(patient, "otto@sample.example", "edit")
+    world.records().delete_patient(patient.id)
+    assert "Ella Sample" in world.browser().get("/trash").text
+    assert "Ella Sample" not in world.browser("otto@sample.example").get("/trash").text
 
 
 def test_only_the_owner_finds_the_way_to_the_trash(world: World) -> None:
