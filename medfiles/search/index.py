@@ -88,10 +88,12 @@ def put_texts(sha256: str) -> None:
     A text is indexed once all of its pages have been read.
     """
     db.session.flush()
+    having = select(EntityFile.id).where(EntityFile.sha256 == sha256).order_by(EntityFile.id)
+    ids = db.session.scalars(having.with_for_update(read=True)).all()  # none moves to another patient until the commit
     rows = select(EntityFile.id, EntityFile.patient_id, Patient.user_id).join(
         Patient, Patient.id == EntityFile.patient_id
     )
-    found = db.session.execute(rows.where(EntityFile.sha256 == sha256).order_by(EntityFile.id)).all()
+    found = db.session.execute(rows.where(EntityFile.id.in_(ids)).order_by(EntityFile.id)).all()
     words = _text_words([sha256]).get(sha256, ())
     for file_id, patient_id, owner in found:
         which = (SearchEntry.kind == DOCUMENT, SearchEntry.subject_id == file_id)

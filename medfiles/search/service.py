@@ -103,8 +103,8 @@ class SearchService(Service):
             record_type = self.registry[hit.entity_type]
             file = files.get(hit.subject_id) if hit.kind == DOCUMENT else None
             record = records.get((hit.entity_type, file.entity_id if file else hit.subject_id))
-            if record is None or (hit.kind == DOCUMENT and file is None):
-                continue
+            if record is None or record.patient_id != hit.patient_id or (hit.kind == DOCUMENT and file is None):
+                continue  # deleted or moved to another patient since
             cut = self._excerpt(hit, record_type, record, file, texts)
             items.append(Result(hit.kind, patient, level, hit.day, record_type, record, file, cut))
         return items
@@ -131,9 +131,10 @@ class SearchService(Service):
 
     def _patients(self, ids: set[int]) -> Mapping[int, tuple[Patient, Action]]:
         allowed = permissions.levels(self.actor).subquery()
-        rows = select(Patient, allowed.c.level).join(allowed, allowed.c.patient_id == Patient.id)
-        found = db.session.execute(rows.where(Patient.id.in_(ids))) if ids else ()
-        return {patient.id: (patient, Action(level)) for patient, level in found}
+        columns = permissions.seen_columns(self.actor.only_patient is not None)
+        rows = select(allowed.c.level, Patient, *columns).join(allowed, allowed.c.patient_id == Patient.id)
+        found = db.session.execute(rows.where(Patient.id.in_(ids)), permissions.parameters(self.actor)) if ids else ()
+        return {patient.id: (permissions.seen(patient, *seen), Action(level)) for level, patient, *seen in found}
 
     def _records(self, hits: Sequence[Hit], files: Mapping[int, EntityFile]) -> Mapping[tuple[str, int], RecordMixin]:
         keys = {(hit.entity_type, hit.subject_id) for hit in hits if hit.kind == RECORD}

@@ -11,7 +11,7 @@ from wtforms import DateField, EmailField, HiddenField, RadioField, SelectChoice
 from wtforms.validators import InputRequired, Length, Optional
 
 from medfiles.clock import is_zone, midnight
-from medfiles.errors import EditConflict, Rejected
+from medfiles.errors import Archived, EditConflict, Rejected
 from medfiles.http import parameters, views
 from medfiles.http.current import actor, shares
 from medfiles.http.errors import status_of
@@ -64,8 +64,10 @@ def people(patient_id: int) -> ResponseReturnValue:
 def change(patient_id: int) -> ResponseReturnValue:
     if "remove" in request.form:
         return _revoke(patient_id, parameters.id_or_unknown(request.form["remove"]) or 0)
-    _, context = pages.patient_page(patient_id, "people")
+    patient, context = pages.patient_page(patient_id, "people")
     grants, form = _grants(patient_id), _form(None)
+    if patient.archived_at:
+        raise Archived()
     if saved := form.submit(lambda: _share(patient_id, form)):
         grant, new = saved
         message = N_("%(email)s was invited.") if new else N_("Access for %(email)s changed.")

@@ -1,5 +1,6 @@
 /**
- * The search field of every page: its key, and moving through the results under it. Marks on cut pictures of pages.
+ * The search field of every page and its key, and the field that finds a person: moving through the results under
+ * them. Marks on cut pictures of pages, and close-ups.
  */
 import { near } from "./dom.js";
 import { listen } from "./host.js";
@@ -12,8 +13,8 @@ let isReady = false; // htmx
 /** @returns {HTMLInputElement | null} */
 const field = () => /** @type {HTMLInputElement | null} */ (doc.getElementById("mf-find"));
 
-/** @returns {HTMLElement[]} */
-const found = () => [...(doc.getElementById("mf-found")?.querySelectorAll("a") ?? [])];
+/** @param {Element} form @returns {Element | null} the results under its field */
+const under = (form) => form.querySelector(".mf-found");
 
 /** @param {KeyboardEvent} event "/" goes to the field, unless something else is being typed */
 function keyed(event) {
@@ -24,12 +25,15 @@ function keyed(event) {
     field()?.select();
     return;
   }
-  if (!near(event, "[data-mf-find]")) return;
-  if (event.key === "Escape") {
-    doc.getElementById("mf-found")?.replaceChildren();
-    field()?.focus();
+  const form = near(event, "[data-mf-find]");
+  if (!form) return;
+  const input = form.querySelector("input");
+  if (event.key === "Escape" && under(form)?.firstChild) {
+    under(form)?.replaceChildren();
+    input?.focus();
+    event.stopPropagation(); // the menu around it stays open
   }
-  const places = [field(), ...found()];
+  const places = [input, ...(under(form)?.querySelectorAll("a") ?? [])];
   const at = places.indexOf(/** @type {HTMLInputElement} */ (doc.activeElement));
   const next = { ArrowDown: at + 1, ArrowUp: at - 1 }[event.key];
   if (next === undefined || places.length < 2) return;
@@ -39,7 +43,23 @@ function keyed(event) {
 
 /** @param {Event} event results of a field that was emptied are no longer of use */
 function typed(event) {
-  if (event.target === field() && !field()?.value.trim()) doc.getElementById("mf-found")?.replaceChildren();
+  const form = near(event, "[data-mf-find]");
+  if (form && !form.querySelector("input")?.value.trim()) under(form)?.replaceChildren();
+}
+
+/**
+ * Shows a page in its true proportions in a close-up.
+ * @param {HTMLImageElement} picture @param {SVGSVGElement} lens
+ */
+function focus(picture, lens) {
+  const height = (1000 * picture.naturalHeight) / picture.naturalWidth;
+  const [x, y] = (lens.dataset.mfLens ?? "").split(" ").map(Number);
+  const { width: across, height: down } = lens.viewBox.baseVal;
+  /** @param {number} middle @param {number} size @param {number} part */
+  const corner = (middle, size, part) => Math.max(0, Math.min(middle * size - part / 2, size - part));
+  lens.setAttribute("viewBox", `${corner(x, 1000, across)} ${corner(y, height, down)} ${across} ${down}`);
+  lens.querySelector("foreignObject")?.setAttribute("height", `${height}`);
+  lens.querySelector("g")?.setAttribute("transform", `scale(1000 ${height})`);
 }
 
 /** Searches for what was typed into any search field before htmx was ready. */
@@ -55,9 +75,11 @@ function catchUp() {
  * @param {Event} event a picture has loaded
  */
 function drawn({ target }) {
-  if (!(target instanceof HTMLImageElement)) return;
+  if (!(target instanceof HTMLImageElement) || !target.naturalWidth) return;
+  const lens = /** @type {SVGSVGElement | null} */ (target.closest("[data-mf-lens]"));
+  if (lens) focus(target, lens);
   const rings = target.parentElement?.querySelector(`:scope > ${RINGS}`);
-  if (!rings || !target.naturalWidth) return;
+  if (!rings) return;
   const size = `${target.naturalWidth} ${target.naturalHeight}`;
   rings.setAttribute("viewBox", `0 0 ${size}`);
   rings.querySelector("g")?.setAttribute("transform", `scale(${size})`);
@@ -73,4 +95,5 @@ export function start() {
     const picture = rings.parentElement?.querySelector("img");
     if (picture?.complete) drawn(/** @type {any} */ ({ target: picture }));
   }
+  for (const picture of doc.querySelectorAll("[data-mf-lens] img")) drawn(/** @type {any} */ ({ target: picture }));
 }

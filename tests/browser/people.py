@@ -50,6 +50,9 @@ class Shelf:
     doomed: int = 0  # a visit that is deleted on the way
     held: int = 0  # a visit with documents that a malware scan holds back
     helds: int = 0  # the patient of that visit
+    archived: int = 0  # a patient with a photo
+    link: str = ""  # the token of a share link to documents of every look
+    link_id: int = 0
 
 
 @dataclass(frozen=True)
@@ -104,8 +107,31 @@ class Person:
         full, long, shared = self._full(patient), self.long(patient), self.shared()
         doomed = self.visit("Letter.pdf", patient=patient, reason="Second opinion")
         return Shelf(
-            patient.id, visit.id, bare.id, gone.id, full, long, *shared, *self.sights(patient), doomed.id, *self.held()
+            patient.id, visit.id, bare.id, gone.id, full, long, *shared, *self.sights(patient), doomed.id, *self.held(),
+            self.put_away(), *self.link(patient),
         )  # fmt: skip
+
+    def link(self, patient: Any) -> tuple[str, int]:
+        """A share link to documents of every look, which was opened once."""
+        links = self.world.links(self.email)
+        names = {*papers.OF_A_SCAN, *papers.OF_A_TEST}
+        ids = [file.id for file in links.choices(patient.id) if file.file_name in names]
+        more: dict[str, Any] = {"label": "Dr. Placeholder", "sender": "Nora", "note": "For the visit on Monday"}
+        made = links.create(patient.id, ids, allow_download=True, **more)
+        reader = self.world.reader()
+        shared, opening = reader.open(str(made.token), None, "Front desk", "Firefox")
+        reader.describe(shared, opening, ids[0])
+        return str(made.token), made.link.id
+
+    def put_away(self) -> int:
+        """An archived patient with a photo, and another one in the trash."""
+        archived, gone = (self.world.patient(self.email, name) for name in ("Ida", "Otto"))
+        self.visit("Letter.pdf", patient=archived)
+        self.visit("Letter.pdf", patient=gone)
+        self.world.photo(archived, samples.SAMPLES[".jpg"](), self.email)
+        self.world.records(self.email).archive_patient(archived.id)
+        self.world.records(self.email).delete_patient(gone.id)
+        return archived.id
 
     def edit(self, visit: Any) -> None:
         """Changes for the history of a visit, of a document and of the patient."""

@@ -11,7 +11,7 @@ from medfiles.database.session import db, transaction
 from medfiles.jobs.queue import TEXT
 from medfiles.models import EntityFile, Job, PageText, Patient, SearchEntry, Visit
 from medfiles.operations import housekeeping
-from medfiles.search import checking, index, query
+from medfiles.search import checking, index, merging, query
 from medfiles.search.query import SearchQuery
 from tests.support.factories import World
 
@@ -147,3 +147,22 @@ def test_a_text_that_is_read_for_one_document_is_found_for_all_with_the_same_byt
         index.put_texts_of(again.id)
     hits = query.page(world.parts.registry, world.actor(), SearchQuery("meniscus"), 20).hits
     assert {hit.subject_id for hit in hits} == {stored.id, again.id}
+
+
+def test_the_index_of_words_is_merged_into_few_parts_and_finds_the_same(world: World) -> None:
+    for number in range(40):
+        world.record("visit", notes=f"zebra {number}")
+
+    def parts() -> int:
+        db.session.rollback()
+        return db.session.scalar(text("SELECT count(DISTINCT segid) FROM search_words_idx")) or 0
+
+    if db.engine.dialect.name != "sqlite":
+        assert merging.merge() == 0
+        return
+    before = parts()
+    assert merging.merge() >= 1
+    assert parts() < min(before, 4)
+    assert world.searches().search(SearchQuery("zebra"), 10).total == 40
+    assert checking.check(world.parts.registry).problems == []
+    assert merging.merge() == 1
