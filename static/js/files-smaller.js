@@ -1,14 +1,16 @@
 /**
- * Reduces photos over the limit when the user asks for it. Scans, PDFs and DICOM files are never altered.
+ * Reduces photos over the limit. Scans, PDFs, animated pictures and DICOM files are never altered.
  */
 
 import { cleaned, endingOf, lay, pathOf } from "./files-names.js";
+import { takenAt, withTaken } from "./files-taken.js";
 import { _ } from "./i18n.js";
 
 /** @typedef {{ width: number, height: number }} Size in pixels, as displayed */
 
-const PHOTO = /\.(jpe?g|heic|heif|webp)$/;
-const PHOTO_BYTES = /^(\xff\xd8\xff|RIFF.{4}WEBP|.{4}ftyp(hei[cmsx]|hev[cx]|mif1|msf1))/s;
+const PHOTO = /\.(jpe?g|png|heic|heif|webp)$/;
+const PHOTO_BYTES = /^(\xff\xd8\xff|\x89PNG|RIFF.{4}WEBP|.{4}ftyp(hei[cmsx]|hev[cx]|mif1|msf1))/s;
+const ANIMATED = /^(\x89PNG.*acTL|RIFF.{4}WEBP.*ANIM)/s;
 const QUALITIES = [0.92, 0.85, 0.78];
 const MARGIN = 0.95;
 const LONGEST_SIDE = 1000; // below this, text in a photographed letter is unreadable
@@ -35,7 +37,7 @@ export const canShrink = (file, accepts = [".jpg", ".jpeg"]) =>
 /**
  * Returns the photo as an upright JPEG under `maxSize` bytes, verified before it is returned.
  * @param {File} file @param {number} maxSize
- * @returns {Promise<{ file: File, before: Size, after: Size }>} rejects with a message for the user
+ * @returns {Promise<File>} rejects with a message for the user
  */
 export async function smaller(file, maxSize) {
   await mustBePhoto(file);
@@ -43,12 +45,13 @@ export async function smaller(file, maxSize) {
   const before = { width: original.naturalWidth, height: original.naturalHeight };
   if (before.width * before.height > MOST_OPENED)
     throw new Error(`${_("This photo is too large for this browser.")} ${ON_YOUR_DEVICE}`);
-  const { blob, ...after } = await shrunk(file, before, MARGIN * Math.min(maxSize, file.size));
+  const { blob: reduced, ...after } = await shrunk(file, before, MARGIN * Math.min(maxSize, file.size));
+  const blob = await withTaken(reduced, await takenAt(file));
   if (!alike(original, after, await opened(blob)))
     throw new Error(`${_("This browser can’t reduce this photo without damaging it.")} ${ON_YOUR_DEVICE}`);
   const result = new File([blob], asJpeg(file.name), { type: blob.type, lastModified: file.lastModified });
   lay(result, pathOf(file).join("/"));
-  return { file: result, before, after };
+  return result;
 }
 
 /**
@@ -56,9 +59,10 @@ export async function smaller(file, maxSize) {
  * @param {File} file
  */
 async function mustBePhoto(file) {
-  const head = await file.slice(0, 12).arrayBuffer().catch(sentence(GONE));
+  const head = await file.slice(0, 4096).arrayBuffer().catch(sentence(GONE));
   if (!head.byteLength) throw new Error(GONE);
-  if (!PHOTO_BYTES.test(String.fromCharCode(...new Uint8Array(head))))
+  const first = String.fromCharCode(...new Uint8Array(head));
+  if (!PHOTO_BYTES.test(first) || ANIMATED.test(first))
     throw new Error(`${_("This is not a photo.")} ${ON_YOUR_DEVICE}`);
 }
 

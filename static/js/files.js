@@ -108,6 +108,11 @@ export function pasted({ clipboardData }) {
 export const photo = (file) => dated(_("Photo"), file, file.lastModified || Date.now());
 
 const given = new Set();
+/** @type {WeakSet<File>} pictures of the camera and the clipboard */
+const unsaved = new WeakSet();
+
+/** @param {File} file @returns {boolean} whether it was selected from the device, where it stays */
+export const isOnDevice = (file) => !unsaved.has(file);
 
 /** @param {string} word @param {File} file @param {number} time @returns {File} */
 function dated(word, file, time) {
@@ -117,7 +122,9 @@ function dated(word, file, time) {
   let name = stem + ending;
   for (let count = 2; given.has(name); count++) name = `${stem} (${count})${ending}`;
   given.add(name);
-  return new File([file], name, { type: file.type, lastModified: file.lastModified });
+  const made = new File([file], name, { type: file.type, lastModified: file.lastModified });
+  unsaved.add(made);
+  return made;
 }
 
 /* Checks made before the upload; the server repeats them */
@@ -138,14 +145,14 @@ export function refusal(file, { accepts, acceptsWords, maxSize, one }, name = fi
   }
   if (!file.size)
     return { code: "empty-file", message: _("This file is empty. Check it on your device, then select it again.") };
-  return file.size > maxSize ? tooLarge(file, maxSize) : null;
+  return file.size > maxSize ? tooLarge(file, maxSize, accepts) : null;
 }
 
-/** @param {File} file @param {number} maxSize @returns {Refusal} */
-function tooLarge(file, maxSize) {
+/** @param {File} file @param {number} maxSize @param {readonly string[]} accepts @returns {Refusal} */
+function tooLarge(file, maxSize, accepts) {
   const [limit, size] = [sizeWords(maxSize), sizeWords(file.size)];
-  const message = canShrink(file)
-    ? _("This photo is %(size)s. The limit is %(limit)s. Make it smaller, then try again.")
+  const message = canShrink(file, accepts)
+    ? _("This photo is %(size)s. The limit is %(limit)s.")
     : _("This file is %(size)s. The limit is %(limit)s. Make it smaller or split it, then try again.");
   const found = size === limit ? _("slightly over %(limit)s", { limit }) : size;
   return { code: "too-large", message: filled(message, { size: found, limit }) };

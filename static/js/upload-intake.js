@@ -1,6 +1,6 @@
 /**
- * Decides which files enter the upload queue and which are refused before anything is sent. Photos over the limit can
- * be reduced.
+ * Decides which files enter the upload queue and which are refused before anything is sent. Photos over the limit are
+ * reduced.
  */
 import { belongsToDisc, canShrink, endingByContent, isDisc, refusal, rightName, smaller } from "./files.js";
 import { _, ngettext } from "./i18n.js";
@@ -8,14 +8,15 @@ import { newItem } from "./upload-item.js";
 import * as page from "./upload-page.js";
 import * as queue from "./upload-queue.js";
 import * as view from "./upload-row.js";
+import { generalOf, noteWords } from "./upload-places.js";
 import { isOffered, takesPlace } from "./upload-states.js";
 import { newKey } from "./transfer.js";
 import { overflowWords, renamedWords, roomWords, skippedWords } from "./upload-words.js";
+import { whose } from "./whose.js";
 
 /** @typedef {import("./upload-item.js").Item} Item */
 /** @typedef {import("./upload-page.js").Widget} Widget */
 
-const SHRINKING = _("Making a smaller copy…");
 const UNREAD = _("This file or folder couldn’t be read. Check it on your device, then select it again.");
 
 /**
@@ -30,6 +31,8 @@ export const fitting = (free, queued, count) => Math.max(0, Math.min(count, free
 export async function add(zone, files, unread = []) {
   const manager = /** @type {HTMLElement | null} */ (zone.closest(".mf-manager"));
   if (!manager) return;
+  const to = await whose(zone, files.length);
+  if (to === null) return;
   const widget = page.learn(manager);
   const { accepts } = page.limitsOf(zone);
   const endings = await Promise.all(files.map(endingByContent));
@@ -38,11 +41,12 @@ export async function add(zone, files, unread = []) {
   const fresh = files.flatMap((file, at) => {
     const becomes = names[at] ?? "";
     const isImage = disc && becomes.endsWith(".dcm");
-    if (!disc || !belongsToDisc(file, isImage)) return [newItem(zone, widget, file, becomes, isImage)];
+    if (!disc || !belongsToDisc(file, isImage)) return [{ ...newItem(zone, widget, file, becomes, isImage), to }];
     skipped.push(file);
     return [];
   });
   const lost = unread.map((path) => newItem(zone, widget, new File([], path)));
+  firstOfCard(manager, widget, fresh);
   page.listOf(widget)?.append(...[...fresh, ...lost].map(({ row }) => row));
   for (const item of [...fresh, ...lost]) {
     queue.join(item);
@@ -54,12 +58,34 @@ export async function add(zone, files, unread = []) {
   queue.resume();
 }
 
-/** @param {Item} item @returns {{ message: string, code: string } | null} */
-function whyNot({ file, limits, widget, becomes, agreed }) {
+/**
+ * The first two photos of an insurance are those of its card.
+ * @param {HTMLElement} manager @param {Widget} widget @param {Item[]} fresh
+ */
+function firstOfCard(manager, widget, fresh) {
+  if (manager.dataset.mfType !== "insurance") return;
+  const isPhoto = (/** @type {Item} */ { file }) => file.type.startsWith("image/");
+  const photos = fresh.filter(isPhoto);
+  const waiting = queue.itemsOf(widget).filter((item) => takesPlace(item) && isPhoto(item));
+  const before = waiting.length + manager.querySelectorAll("[data-mf-row] .mf-tile-image").length;
+  for (const [at, { row }] of photos.entries()) {
+    const side = [_("Front"), _("Back")][before + at];
+    if (side) view.prefill(row, { category: "card", description: side });
+  }
+}
+
+/** @typedef {{ message: string, code: string, reducible?: boolean }} Reason */
+
+/** @param {Item} item @returns {Reason | null} */
+function whyNot({ file, limits, widget, becomes, agreed, to }) {
+  const refused = refusal(file, limits, becomes || file.name);
+  const reducible = refused?.code === "too-large" && canShrink(file, limits.accepts);
+  if (refused && !reducible) return refused;
+  if (becomes && !agreed && !reducible) return { code: "renamed", message: renamedWords(becomes) };
   const chosen = queue.itemsOf(widget).filter(takesPlace).length;
-  const full = { code: "too-many", message: roomWords(limits.one, widget.free, limits.maxFiles) };
-  const question = becomes && !agreed ? { code: "renamed", message: renamedWords(becomes) } : null;
-  return refusal(file, limits, becomes || file.name) ?? question ?? (fitting(widget.free, chosen, 1) ? null : full);
+  if (!to && !fitting(widget.free, chosen, 1))
+    return { code: "too-many", message: roomWords(limits.one, widget.free, limits.maxFiles) };
+  return refused && { ...refused, reducible };
 }
 
 /**
@@ -69,12 +95,9 @@ function whyNot({ file, limits, widget, becomes, agreed }) {
 export function admit(item) {
   const why = whyNot(item);
   item.row.dataset.mfCode = why?.code ?? "";
-  item.row.toggleAttribute(
-    "data-mf-can-shrink",
-    why?.code === "too-large" && canShrink(item.file, item.limits.accepts),
-  );
   view.offerName(item.row, item.becomes);
-  if (why) queue.change(item, "refused", why.message);
+  if (why?.reducible) reduce(item, why.message);
+  else if (why) queue.change(item, "refused", why.message);
   else queue.change(item, item.widget.mode === "view" ? queue.waiting() : "held");
   drawOffers(item.widget);
 }
@@ -99,32 +122,46 @@ export function addAllAs({ widget }) {
   queue.itemsOf(widget).filter(isOffered).forEach(addAs);
 }
 
-/** @param {Item} item */
-export async function makeSmaller(item) {
-  if (item.words === SHRINKING) return;
-  queue.change(item, "refused", SHRINKING);
-  const words = await offer(item).catch((/** @type {Error} */ error) => error.message);
-  if (!queue.has(item)) return;
-  view.keepFocus(item.row, () => item.row.removeAttribute("data-mf-can-shrink"));
-  queue.change(item, "refused", words);
-  page.say(item.widget, `${item.file.name}: ${words}`);
+/** One photo at a time, because each needs much memory. */
+let reducing = Promise.resolve();
+
+/** @param {Item} item @param {string} reason why it cannot be added as it is */
+function reduce(item, reason) {
+  queue.change(item, "reducing");
+  reducing = reducing.then(async () => {
+    if (!queue.has(item)) return;
+    const made = await smaller(item.file, item.limits.maxSize).catch((/** @type {Error} */ error) => error.message);
+    if (!queue.has(item)) return;
+    if (typeof made === "string") queue.change(item, "refused", `${reason} ${made}`);
+    else useReduced(item, made);
+    page.say(item.widget, `${item.file.name}: ${noteWords(item) || item.words}`);
+  });
 }
 
-/** @param {Item} item @returns {Promise<string>} */
-async function offer(item) {
-  const made = await smaller(item.file, item.limits.maxSize);
-  item.offer = made.file;
-  if (queue.has(item)) view.showOffer(item.row, item.file, made);
-  return _("The smaller copy is ready. Check it before you use it.");
+/** @param {Item} item @param {File} made */
+function useReduced(item, made) {
+  Object.assign(item, { original: item.file, file: made, becomes: "", key: newKey() });
+  view.describe(item.row, made);
+  page.learnAll();
+  admit(item);
+  queue.next();
 }
 
-/** @param {Item} item */
-export function useSmaller(item) {
-  if (!item.offer) return;
-  Object.assign(item, { file: item.offer, offer: undefined, becomes: "", key: newKey() });
-  view.keepFocus(item.row, () => view.hideOffer(item.row));
-  view.describe(item.row, item.file);
-  again(item);
+/**
+ * Adds the original of a reduced photo to the patient's general documents.
+ * @param {Item} item
+ */
+export function keepOriginal(item) {
+  const { original, widget } = item;
+  const zone = /** @type {HTMLElement | null | undefined} */ (page.listOf(widget)?.closest("[data-mf-zone]"));
+  if (!original || !zone || !widget.patient) return;
+  const other = { ...newItem(zone, widget, original), to: generalOf(widget.patient) };
+  item.isKept = true;
+  page.listOf(widget)?.append(other.row);
+  queue.join(other);
+  queue.change(item, item.state);
+  queue.change(other, queue.waiting());
+  queue.next();
 }
 
 /**

@@ -30,7 +30,9 @@ import { STATES, isActive } from "./upload-states.js";
  * @property {import("./transfer.js").Sample[]} samples
  * @property {import("./upload-row.js").Fields} sent
  * @property {string} stored the document's id
- * @property {File} [offer] the smaller one
+ * @property {File} [original] of a photo that was reduced
+ * @property {boolean} [isKept] whether the original was added elsewhere
+ * @property {import("./upload-places.js").Place} [to] instead of the record
  * @property {string} becomes the name with the right extension; "" if it has it
  * @property {boolean} agreed whether it may be added under that name
  */
@@ -50,8 +52,8 @@ export function newItem(zone, widget, file, becomes = "", agreed = false) {
  * Returns whether the details differ from what was sent.
  * @param {Item} item
  */
-export function isRewritten({ row, sent }) {
-  return Object.entries(fields(row)).some(([name, value]) => value !== (sent[name] ?? ""));
+export function isRewritten({ row, sent, to }) {
+  return !to && Object.entries(fields(row)).some(([name, value]) => value !== (sent[name] ?? ""));
 }
 
 /** @param {Item} item */

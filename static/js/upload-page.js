@@ -22,6 +22,7 @@ import { _ } from "./i18n.js";
  * @property {string} mode
  * @property {number} free remaining capacity of the record
  * @property {number} added since the queue was last empty
+ * @property {import("./upload-places.js").Patient | null} patient whose documents can take more; null if it is unknown
  */
 
 /** @type {Map<string, Widget>} */
@@ -38,7 +39,7 @@ export const listOf = (widget) => managerOf(widget)?.querySelector("[data-mf-que
 /** @param {string} id @returns {Widget} */
 function widgetOf(id) {
   const nothing = { url: "", upload: "", bulk: "", record: "", signIn: "/sign-in", token: "", mode: "view" };
-  const widget = widgets.get(id) ?? { id, ...nothing, free: Infinity, added: 0 };
+  const widget = widgets.get(id) ?? { id, ...nothing, free: Infinity, added: 0, patient: null };
   widgets.set(id, widget);
   return widget;
 }
@@ -54,9 +55,10 @@ export function learn(manager) {
     mode: mfMode,
     record: mfRecord,
   });
-  const { mfUpload, mfBulk = mfUpload?.replace(/\/files$/, "/bulk"), mfSignIn } = zone?.dataset ?? {};
+  const { mfUpload, mfBulk = mfUpload?.replace(/\/files(\?.*)?$/, "/bulk"), mfSignIn, mfPatient } = zone?.dataset ?? {};
   if (mfUpload) Object.assign(widget, { upload: mfUpload, bulk: mfBulk });
   if (mfSignIn) widget.signIn = mfSignIn;
+  if (mfPatient) widget.patient = JSON.parse(mfPatient);
   if (room) widget.free = Number(room.dataset.mfFree) + manager.querySelectorAll("[data-mf-mark]:checked").length;
   return widget;
 }
@@ -75,11 +77,11 @@ export function learnAll() {
  * @param {string} id
  * @returns {Widget} of the created record
  */
-export function becameRecord({ url, token, signIn, free }, type, id) {
+export function becameRecord({ url, token, signIn, free, patient }, type, id) {
   const widget = widgetOf(`mf-manager-${type}-${id}`);
   const own = url.replace(/\/new$/, `/${id}`);
   if (!widget.upload)
-    Object.assign(widget, { url: own, upload: `${own}/files`, bulk: `${own}/bulk`, token, signIn, free });
+    Object.assign(widget, { url: own, upload: `${own}/files`, bulk: `${own}/bulk`, token, signIn, free, patient });
   return widget;
 }
 
@@ -145,10 +147,16 @@ function placeRow(row, managerId) {
   if (!table || body?.matches(".htmx-request")) refresh(body, row.id); // the pending response may be older
 }
 
+/** @param {ParentNode} content @returns {HTMLElement | null} the row of the new document */
+const rowIn = (content) => content.querySelector("tbody[data-mf-row]");
+
+/** @param {string} html @returns {string} the ID of the new document, or "" */
+export const idIn = (html) => rowIn(parse(html))?.dataset.mfRow ?? "";
+
 /** @param {string} html @param {string} managerId @returns {string} the ID of the new document, or "" */
 export function place(html, managerId) {
   const content = parse(html);
-  const row = /** @type {HTMLElement | null} */ (content.querySelector("tbody[data-mf-row]"));
+  const row = rowIn(content);
   const body = document.getElementById(`${managerId}-body`);
   const isTrash = body?.dataset.mfView === "trash"; // the new row belongs to a list that is not shown
   if (isTrash) refresh(body);
@@ -184,19 +192,35 @@ export function drawSkipped(widget, words) {
   say(widget, words);
 }
 
-/** @param {Widget} widget @param {{ cancel: number, dismiss: number }} counts */
-export function drawTogether(widget, counts) {
+/**
+ * Says what was added elsewhere, with a link to it.
+ * @param {Widget} widget @param {string} words @param {string} href
+ */
+export function drawElsewhere(widget, words, href) {
+  const manager = managerOf(widget);
+  manager?.querySelectorAll("[data-mf-elsewhere]").forEach((line) => line.remove());
+  const line = lineWithLink(words, _("Show"), href);
+  line.setAttribute("data-mf-elsewhere", "");
+  listOf(widget)?.before(line);
+}
+
+/** @param {string} words @param {string} label @param {string} href @returns {HTMLElement} */
+function lineWithLink(words, label, href) {
+  const [line, link] = [document.createElement("p"), document.createElement("a")];
+  Object.assign(link, { href, textContent: label });
+  line.append(`${words} `, link);
+  return line;
+}
+
+/** @param {Widget} widget @param {{ action: string, words: string, isShown: boolean }[]} offers for several files */
+export function drawTogether(widget, offers) {
   const line = managerOf(widget)?.querySelector("[data-mf-queue-all]");
-  const words = {
-    cancel: _("Cancel all %(count)s", { count: counts.cancel }),
-    dismiss: _("Remove all %(count)s", { count: counts.dismiss }),
-  };
-  for (const [action, count] of Object.entries(counts)) {
+  for (const { action, words, isShown } of offers) {
     const button = /** @type {HTMLElement | null | undefined} */ (line?.querySelector(`[data-mf-together=${action}]`));
     if (!button) continue;
-    const isLeft = count < 2 && button === document.activeElement;
-    button.hidden = count < 2;
-    button.textContent = words[/** @type {"cancel" | "dismiss"} */ (action)];
+    const isLeft = !isShown && button === document.activeElement;
+    button.hidden = !isShown;
+    button.textContent = words;
     if (isLeft) restOf(widget)?.focus();
   }
 }
@@ -215,12 +239,10 @@ export function drawSignedOut(words, waiting) {
 
 /** @param {string} words @param {string} href @returns {HTMLElement} */
 function signedOutLine(words, href) {
-  const line = document.createElement("p");
-  const link = document.createElement("a");
+  const line = lineWithLink(words, _("Sign in"), href);
   line.className = "mf-problem";
   line.setAttribute("data-mf-upload-signed-out", "");
-  Object.assign(link, { href, target: "_blank", rel: "noopener", textContent: _("Sign in") });
-  line.append(`${words} `, link);
+  Object.assign(line.lastChild ?? {}, { target: "_blank", rel: "noopener" });
   return line;
 }
 

@@ -3,8 +3,11 @@
  */
 import { _, ngettext } from "./i18n.js";
 import * as page from "./upload-page.js";
+import { newKey } from "./transfer.js";
 import * as store from "./upload-store.js";
+import * as view from "./upload-row.js";
 import { isUnfinished } from "./upload-item.js";
+import { forInbox, inboxOf } from "./upload-places.js";
 import { go, next, remove, resume, run } from "./upload-send.js";
 
 export { finish, goOn, next, resume } from "./upload-send.js";
@@ -28,10 +31,28 @@ export function cancel(item) {
   next();
 }
 
-/** @param {HTMLElement} button that removes all files of its record with this action */
-export function cancelTogether(button) {
+/** @param {HTMLElement} button for all files of its record that offer its action */
+export function actTogether(button) {
   const widget = store.busyWidgets().find(({ id }) => id === button.closest(".mf-manager")?.id);
-  if (widget) store.itemsWith(widget, button.dataset.mfTogether ?? "").reverse().forEach(cancel);
+  const action = button.dataset.mfTogether ?? "";
+  if (!widget) return;
+  if (action === "inbox") putIntoInbox(widget);
+  else store.itemsWith(widget, action).reverse().forEach(cancel);
+}
+
+/**
+ * Sends the files that do not fit to the patient's inbox instead.
+ * @param {page.Widget} widget
+ */
+function putIntoInbox(widget) {
+  if (!widget.patient) return;
+  const to = inboxOf(widget.patient);
+  for (const item of store.itemsWith(widget, "inbox")) {
+    const file = forInbox(item) ?? item.file;
+    Object.assign(item, { to, file, original: file === item.file ? item.original : undefined, key: newKey() });
+    view.describe(item.row, file);
+    retry(item);
+  }
 }
 
 /** @param {Item} item */
@@ -51,7 +72,10 @@ export const pending = (managerId) =>
 
 /** @param {string} managerId of a record's form @returns {boolean} whether files are held there until it is saved */
 export const isHeld = (managerId) =>
-  store.all().some(({ state, widget }) => state === "held" && widget.id === managerId);
+  store.all().some(({ state, widget }) => waitsForSave(state, widget) && widget.id === managerId);
+
+/** @param {import("./upload-item.js").State} state @param {page.Widget} widget */
+const waitsForSave = (state, { mode }) => state === "held" || (state === "reducing" && mode !== "view");
 
 /**
  * Removes held and refused files. Uploads started before the form was opened continue.
@@ -60,7 +84,7 @@ export const isHeld = (managerId) =>
 export const discard = (managerId) =>
   store
     .all()
-    .filter(({ state, widget }) => ["held", "refused"].includes(state) && widget.id === managerId)
+    .filter(({ state, widget }) => ["held", "reducing", "refused"].includes(state) && widget.id === managerId)
     .forEach(cancel);
 
 /* The page around it */

@@ -5,8 +5,6 @@ import { sizeWords } from "./files.js";
 import { _, ngettext } from "./i18n.js";
 
 /** @typedef {Record<string, string>} Fields details of a document, by name */
-/** @typedef {{ file: File, before: Size, after: Size }} Smaller */
-/** @typedef {{ width: number, height: number }} Size */
 
 const PICTURES = ["image/jpeg", "image/png", "image/gif", "image/bmp", "image/webp"];
 
@@ -80,7 +78,7 @@ export function makeRow(zone, file) {
   const status = part(row, "status");
   if (status) status.id = `mf-upload-${++made}-status`;
   row
-    .querySelectorAll("[data-mf-retry], [data-mf-smaller]")
+    .querySelectorAll("[data-mf-retry], [data-mf-keep]")
     .forEach((button) => button.setAttribute("aria-describedby", status?.id ?? ""));
   describe(row, file);
   return row;
@@ -110,6 +108,12 @@ export function tell(row, words) {
   if (status && status.textContent !== words) status.textContent = words;
 }
 
+/** @param {HTMLElement} row @param {string} words "" removes the note */
+export function note(row, words) {
+  const place = part(row, "note");
+  if (place && place.textContent !== words) place.textContent = words;
+}
+
 /** @param {HTMLElement} row @param {ReturnType<typeof import("./upload-states.js").looks>} looks */
 export function show(row, { state, tone, actions, moving, named }) {
   Object.assign(row.dataset, { mfState: state, mfTone: tone, mfActions: actions.join(" ") });
@@ -130,31 +134,17 @@ export function fields(row) {
   return Object.fromEntries([...controls].map((control) => [control.dataset.mfDetail ?? "", control.value.trim()]));
 }
 
+/** @param {HTMLElement} row @param {Record<string, string>} values of details that are still empty */
+export function prefill(row, values) {
+  for (const [name, value] of Object.entries(values)) {
+    const control = /** @type {HTMLInputElement | null} */ (row.querySelector(`[data-mf-detail="${name}"]`));
+    if (control && !control.value) control.value = value;
+  }
+}
+
 /** @param {HTMLElement} row */
 export const isTyping = (row) =>
   row.contains(document.activeElement) && !!document.activeElement?.matches("input, select, textarea");
-
-/** @param {HTMLElement} row @param {File} original @param {Smaller} made */
-export function showOffer(row, original, made) {
-  const sides = /** @type {const} */ ([
-    ["before", original, made.before],
-    ["after", made.file, made.after],
-  ]);
-  for (const [side, file, { width, height }] of sides) {
-    const picture = /** @type {HTMLImageElement | null} */ (part(row, side));
-    if (picture)
-      Object.assign(picture, { hidden: false, onerror: () => (picture.hidden = true), src: addressOf(row, file) });
-    part(row, `${side}-size`)?.replaceChildren(`${width} × ${height}, ${sizeWords(file.size)}`);
-  }
-  part(row, "offer")?.removeAttribute("hidden");
-  if (row.contains(document.activeElement)) part(row, "use-smaller")?.focus();
-}
-
-/** @param {HTMLElement} row */
-export function hideOffer(row) {
-  part(row, "offer")?.setAttribute("hidden", "");
-  for (const side of ["before", "after"]) part(row, side)?.removeAttribute("src");
-}
 
 /* Focus never moves to the top of the page */
 

@@ -2,14 +2,15 @@
  * Sends the files in the upload queue: three at a time, with automatic retries, pauses when offline or signed out, and
  * cancellation of uploads that may have arrived.
  */
-import { _, ngettext } from "./i18n.js";
+import { _ } from "./i18n.js";
 import * as page from "./upload-page.js";
 import * as transfer from "./transfer.js";
 import * as store from "./upload-store.js";
 import * as view from "./upload-row.js";
 import { isIdle, isRewritten } from "./upload-item.js";
+import { addedWords, detailsOf, placeOf } from "./upload-places.js";
 import { isActive } from "./upload-states.js";
-import { durationWords } from "./upload-words.js";
+import { allAddedWords, durationWords } from "./upload-words.js";
 
 /** @typedef {import("./transfer.js").Answer} Answer */
 /** @typedef {import("./upload-page.js").Widget} Widget */
@@ -70,7 +71,7 @@ export function goOn() {
 function askSend(item) {
   const { file, key, row, widget } = item;
   delete row.dataset.mfCode;
-  Object.assign(item, { sent: view.fields(row), samples: [{ at: Date.now(), bytes: 0 }] });
+  Object.assign(item, { sent: detailsOf(item), samples: [{ at: Date.now(), bytes: 0 }] });
   store.change(item, "sending");
   const [type, name] = ["application/octet-stream", transfer.disposition(file.name)];
   const headers = {
@@ -83,7 +84,7 @@ function askSend(item) {
     progress: (/** @type {number} */ bytes) => progress(item, bytes),
     sent: () => store.change(item, "processing"),
   };
-  return transfer.request(transfer.withQuery(widget.upload, item.sent), { headers, body: file }, watch);
+  return transfer.request(transfer.withQuery(placeOf(item).upload, item.sent), { headers, body: file }, watch);
 }
 
 /** @param {Item} item @param {number} bytes */
@@ -99,7 +100,7 @@ const post = ({ widget }, url, values) =>
 /** @param {Item} item @returns {transfer.Request} */
 function askSave(item) {
   item.sent = view.fields(item.row);
-  return post(item, item.widget.upload.replace(/\/[^/]+\/[^/]+\/files$/, `/files/${item.stored}/edit`), {
+  return post(item, item.widget.upload.replace(/\/[^/]+\/[^/]+\/files(\?.*)?$/, `/files/${item.stored}/edit`), {
     ...item.sent,
     within: "manager",
   });
@@ -107,7 +108,7 @@ function askSave(item) {
 
 /** @param {Item} item @returns {transfer.Request} */
 function askCancel(item) {
-  return post(item, item.widget.bulk, { action: "cancel", idempotency_key: item.key });
+  return post(item, placeOf(item).bulk, { action: "cancel", idempotency_key: item.key });
 }
 
 /* Responses */
@@ -127,25 +128,39 @@ function settle(item, answer) {
 /** @param {Item} item @param {Answer} answer */
 function stored(item, answer) {
   page.dispatch(item.widget, answer.events);
-  item.stored = page.place(answer.html, item.widget.id);
+  item.stored = item.to ? page.idIn(answer.html) : page.place(answer.html, item.widget.id);
   item.uncertain = !item.stored;
   if (!item.stored) return fail(item, UNEXPECTED);
   item.widget.added++;
   const names = { name: item.file.name, becomes: item.becomes };
   page.say(item.widget, item.becomes ? _("%(name)s added as %(becomes)s.", names) : _("%(name)s added.", names));
+  if (item.to) addedTo(item.to, item);
   finish(item);
 }
 
+/** @param {import("./upload-places.js").Place} place @param {Item} item */
+function addedTo(place, { widget }) {
+  place.added++;
+  page.drawElsewhere(widget, addedWords(place), place.page);
+}
+
 /**
- * Removes the row of a stored file, once it is no longer being edited and its changes are saved.
+ * Removes the row of a stored file, once it is no longer being edited and its changes are saved. That of a reduced
+ * photo stays until it is hidden.
  * @param {Item} item
  */
 export function finish(item) {
   if (view.isTyping(item.row)) return store.change(item, "done");
-  if (!isRewritten(item)) return remove(item);
+  if (!isRewritten(item)) return item.original ? leave(item) : remove(item);
   Object.assign(item, { task: "save", tries: 0, waited: 0, renewed: false });
   store.change(item, "done");
   run(item);
+}
+
+/** @param {Item} item of a reduced photo */
+function leave(item) {
+  store.change(item, "reduced");
+  rest(item.widget);
 }
 
 /** @param {Item} item @param {Answer} answer */
@@ -159,7 +174,7 @@ function saved(item, answer) {
 /** @param {Item} item @param {Answer} answer */
 function cancelled(item, answer) {
   if (answer.status < 300) page.dispatch(item.widget, answer.events);
-  page.place(answer.html, item.widget.id);
+  if (!item.to) page.place(answer.html, item.widget.id);
   page.say(item.widget, _("%(name)s canceled.", { name: item.file.name }));
   remove(item);
 }
@@ -234,11 +249,7 @@ async function renewFor(item) {
   const status = await renew(item.widget);
   if (item.request || !store.has(item)) return;
   if (status === 200) go(item);
-  else
-    settle(
-      item,
-      transfer.readAnswer(status, "", () => null),
-    );
+  else settle(item, transfer.readAnswer(status, "", () => null));
 }
 
 /** @param {Item} item */
@@ -281,13 +292,6 @@ function rest(widget) {
   const own = store.itemsOf(widget);
   const failed = own.filter(({ state }) => state === "failed").length;
   if (own.some(isActive) || !widget.added) return;
-  const added = ngettext("%(num)s file added.", "%(num)s files added.", widget.added);
-  const some = ngettext(
-    "%(num)s file added, %(failed)s could not be added.",
-    "%(num)s files added, %(failed)s could not be added.",
-    widget.added,
-    { failed },
-  );
-  if (widget.added + failed > 1) page.say(widget, failed ? some : added);
+  if (widget.added + failed > 1) page.say(widget, allAddedWords(widget.added, failed));
   widget.added = 0;
 }

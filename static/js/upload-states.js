@@ -3,15 +3,17 @@
  */
 import { _ } from "./i18n.js";
 import { rate } from "./transfer.js";
+import { canKeepOriginal, forInbox } from "./upload-places.js";
 import { progressWords } from "./upload-words.js";
 
 /** @typedef {import("./upload-item.js").Item} Item */
 /**
- * @typedef {"refused" | "held" | "queued" | "sending" | "processing" | "waiting" | "paused" | "failed" | "cancelling"
- *   | "done"} State
+ * @typedef {"refused" | "reducing" | "held" | "queued" | "sending" | "processing" | "waiting" | "paused" | "failed"
+ *   | "cancelling" | "done" | "reduced"} State
  */
 /**
- * @typedef {"add-all" | "add-as" | "add-now" | "cancel" | "dismiss" | "retry" | "smaller"} Action a button of the row
+ * @typedef {"add-all" | "add-as" | "add-now" | "cancel" | "dismiss" | "hide" | "inbox" | "keep" | "retry"} Action a
+ *   button of the row, or of all rows together
  */
 /** @typedef {{ signedOut: boolean, now: number }} Moment */
 /**
@@ -31,19 +33,35 @@ const HOPELESS = ["content-mismatch", "empty-file", "infected", "type-not-allowe
 
 /** @param {Item} item @returns {boolean} */
 const isHopeless = ({ row }) => HOPELESS.includes(row.dataset.mfCode ?? "");
+
+/** @param {Item} item @returns {boolean} whether its record has no room for it */
+const isOver = ({ row }) => row.dataset.mfCode === "too-many";
+
+/** @param {Item} item @returns {Action[]} */
+const forInboxToo = (item) => (isOver(item) && forInbox(item) ? ["inbox"] : []);
+
 const offline = _("You’re offline. The upload will resume when you’re back online.");
 
 /** @type {Record<State, Row>} */
 export const STATES = {
   refused: {
     words: ({ words }) => words,
-    actions: ({ row: { dataset } }) => [
-      ...(dataset.mfCode === "renamed" ? /** @type {Action[]} */ (["add-as", "add-all"]) : []),
-      ...(dataset.mfCode === "too-many" ? /** @type {Action[]} */ (["retry"]) : []),
-      ...("mfCanShrink" in dataset ? /** @type {Action[]} */ (["smaller"]) : []),
+    actions: (item) => [
+      ...(isOffered(item) ? /** @type {Action[]} */ (["add-as", "add-all"]) : []),
+      ...(isOver(item) ? /** @type {Action[]} */ (["retry"]) : []),
+      ...forInboxToo(item),
       "dismiss",
     ],
     tone: "danger",
+  },
+  reducing: {
+    words: () => _("Reducing this photo to fit…"),
+    actions: () => ["cancel"],
+    active: true,
+    placed: true,
+    moving: true,
+    bar: -1,
+    named: true,
   },
   held: {
     words: ({ widget }) => (widget.mode === "view" ? _("Not added yet.") : _("Will be added when you save.")),
@@ -98,7 +116,7 @@ export const STATES = {
   },
   failed: {
     words: ({ words }) => words,
-    actions: (item) => (isHopeless(item) ? ["dismiss"] : ["retry", "dismiss"]),
+    actions: (item) => (isHopeless(item) ? ["dismiss"] : ["retry", ...forInboxToo(item), "dismiss"]),
     tone: "danger",
     unfinished: true,
     named: true,
@@ -116,6 +134,11 @@ export const STATES = {
     tone: "ok",
     named: true,
   },
+  reduced: {
+    words: () => _("Added."),
+    actions: (item) => (canKeepOriginal(item) ? ["keep", "hide"] : ["hide"]),
+    tone: "ok",
+  },
 };
 
 /** @param {Item} item @returns {string} */
@@ -127,7 +150,7 @@ export function stateWords(item, signedOut = false, now = Date.now()) {
 export function looks(item) {
   const { actions, tone: usual = "", moving = false, named = false } = STATES[item.state];
   const tone = isOffered(item) ? "" : usual;
-  return { state: item.state, tone, actions: actions(item), moving, named: named && !isHopeless(item) };
+  return { state: item.state, tone, actions: actions(item), moving, named: named && !item.to && !isHopeless(item) };
 }
 
 /** @param {Item} item @returns {boolean} whether it can be added under another name */
@@ -135,4 +158,4 @@ export const isOffered = ({ state, row }) => state === "refused" && row.dataset.
 /** @param {Item} item */
 export const isActive = ({ state }) => !!STATES[state].active;
 /** @param {Item} item */
-export const takesPlace = ({ state }) => !!STATES[state].placed;
+export const takesPlace = ({ state, to }) => !to && !!STATES[state].placed;

@@ -6,6 +6,7 @@ import { _ } from "./i18n.js";
 import * as page from "./upload-page.js";
 import * as view from "./upload-row.js";
 import { barWords, isIdle, isUnfinished } from "./upload-item.js";
+import { noteWords, offerWords } from "./upload-places.js";
 import { STATES, looks, stateWords, takesPlace } from "./upload-states.js";
 import { roomAgainWords, roomWords } from "./upload-words.js";
 
@@ -50,6 +51,7 @@ export function change(item, state, words = "") {
 /** @param {Item} item */
 export function draw(item) {
   view.tell(item.row, stateWords(item, session.signedOut));
+  view.note(item.row, noteWords(item));
   view.keepFocus(item.row, () => view.show(item.row, looks(item)));
 }
 
@@ -74,17 +76,32 @@ export function recheckRoom() {
   }
 }
 
-/** @param {Widget} widget @param {string} action @returns {Item[]} its files that have a button for this */
+/** @param {Widget} widget @param {string} action @returns {Item[]} its files that offer this */
 export const itemsWith = (widget, action) =>
   itemsOf(widget).filter((item) => looks(item).actions.some((one) => one === action));
 
+/** @type {Set<Widget>} whose offers for several files are about to be drawn */
+const outdated = new Set();
+
 /**
- * Offers to remove several files at once.
+ * Offers what can be done with several files at once: drawn once, however many files have changed.
  * @param {Widget} widget
  */
 export function drawTogether(widget) {
-  const counts = { cancel: itemsWith(widget, "cancel").length, dismiss: itemsWith(widget, "dismiss").length };
-  page.drawTogether(widget, counts);
+  if (!outdated.size) queueMicrotask(() => outdated.forEach(drawOffers));
+  outdated.add(widget);
+}
+
+/** @param {Widget} widget */
+function drawOffers(widget) {
+  outdated.delete(widget);
+  const all = itemsOf(widget).flatMap((item) => looks(item).actions);
+  const [cancel, dismiss, inbox] = ["cancel", "dismiss", "inbox"].map((one) => all.filter((is) => is === one).length);
+  page.drawTogether(widget, [
+    { action: "inbox", words: offerWords(inbox, widget.patient?.name ?? ""), isShown: inbox > 0 },
+    { action: "cancel", words: _("Cancel all %(count)s", { count: cancel }), isShown: cancel > 1 },
+    { action: "dismiss", words: _("Remove all %(count)s", { count: dismiss }), isShown: dismiss > 1 },
+  ]);
 }
 
 export function drawSignedOut() {

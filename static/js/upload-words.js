@@ -53,6 +53,17 @@ export function skippedWords(names) {
   );
 }
 
+/** @param {number} added @param {number} failed @returns {string} */
+export function allAddedWords(added, failed) {
+  if (!failed) return ngettext("%(num)s file added.", "%(num)s files added.", added);
+  return ngettext(
+    "%(num)s file added, %(failed)s could not be added.",
+    "%(num)s files added, %(failed)s could not be added.",
+    added,
+    { failed },
+  );
+}
+
 /** @param {number} seconds */
 export function durationWords(seconds) {
   if (seconds < 59.5) return ngettext("%(num)s second", "%(num)s seconds", Math.max(1, Math.round(seconds)));

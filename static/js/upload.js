@@ -30,12 +30,11 @@ const buttons = {
 /** @typedef {import("./upload-item.js").Item} Item */
 /** @type {Record<string, (item: Item) => void>} the buttons of a row */
 const presses = {
-  "[data-mf-cancel], [data-mf-dismiss]": queue.cancel,
+  "[data-mf-cancel], [data-mf-dismiss], [data-mf-hide]": queue.cancel,
   "[data-mf-retry], [data-mf-add-now]": (item) => (item.state === "refused" ? intake.again(item) : queue.retry(item)),
   "[data-mf-add-as]": intake.addAs,
   "[data-mf-add-all]": intake.addAllAs,
-  "[data-mf-smaller]": intake.makeSmaller,
-  "[data-mf-use-smaller]": intake.useSmaller,
+  "[data-mf-keep]": intake.keepOriginal,
 };
 
 /** @param {HTMLElement} button @param {Event} event never submits the surrounding form */
@@ -51,7 +50,7 @@ function click(event) {
   const inRow = near(event, ".mf-upload button");
   if (inRow) return press(inRow, event);
   const together = near(event, "[data-mf-together]");
-  if (together) return queue.cancelTogether(together);
+  if (together) return queue.actTogether(together);
   for (const [button, input] of Object.entries(buttons)) {
     const zone = near(event, button)?.closest("[data-mf-zone]");
     if (zone) open(zone, /** @type {HTMLInputElement} */ (zone.querySelector(input)));
@@ -95,13 +94,22 @@ function mark(zone) {
 }
 
 /**
+ * Returns the zone that takes the files: on the home page, which has only one, from everywhere outside of dialogs.
+ * @param {Event} event
+ * @returns {HTMLElement | null}
+ */
+const zoneOf = (event) =>
+  near(event, "[data-mf-zone]") ??
+  (near(event, "dialog") ? null : document.querySelector("[data-mf-home-add] [data-mf-zone]"));
+
+/**
  * Handles dragged files. A drop outside a zone is ignored, because the browser would otherwise navigate to the file.
  * @param {DragEvent} event
  */
 function drag(event) {
   const { dataTransfer, type } = event;
   if (!dataTransfer?.types.includes("Files")) return;
-  const zone = near(event, "[data-mf-zone]");
+  const zone = zoneOf(event);
   if (type === "dragenter") entered = event.target;
   if (zone || (near(event, ".mf") && !near(event, "input"))) event.preventDefault();
   if (!zone && near(event, ".mf") && event.defaultPrevented) dataTransfer.dropEffect = "none";
@@ -128,7 +136,7 @@ function dragLeave(event) {
 /** @param {ClipboardEvent} event */
 function paste(event) {
   const zone = /** @type {HTMLElement | null | undefined} */ (
-    near(event, ".mf-manager")?.querySelector("[data-mf-zone]")
+    near(event, ".mf-manager")?.querySelector("[data-mf-zone]") ?? zoneOf(event)
   );
   const files = zone ? pasted(event) : [];
   if (!zone || !files.length) return;
@@ -190,7 +198,14 @@ function warn(event) {
   event.returnValue = true;
 }
 
+/** Takes the files that were chosen before the script was ready: without it, only a form would send them. */
+function catchUp() {
+  for (const input of document.querySelectorAll(Object.values(buttons).join()))
+    take(input.closest("[data-mf-zone]"), /** @type {HTMLInputElement} */ (input));
+}
+
 export function start() {
+  listen("ready", catchUp);
   on("click", click);
   on("change", chosen);
   on("dragenter dragover drop", drag);

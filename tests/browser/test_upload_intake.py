@@ -8,8 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 from PIL import Image
-from playwright.sync_api import BrowserContext, FilePayload, Page, expect
+from playwright.sync_api import BrowserContext, FilePayload, Page, Route, expect
 
 from tests.browser.people import Person, real_file
 from tests.browser.uploads import (
@@ -37,6 +38,7 @@ COPY = """async ([type, content]) => {
   await navigator.clipboard.write([new ClipboardItem({ [type]: new Blob([bytes], { type }) })]);
 }"""
 PHOTO = "Letter on the table.jpg"
+TAKEN = "2026:03:12 09:41:00"
 WHEN = r"\d{4}-\d\d-\d\d \d\d\.\d\d\.\d\d"
 
 
@@ -95,6 +97,17 @@ def test_zone_highlights_dragged_files_and_uploads_them(page: Page, person: Pers
     expect(page.get_by_role("button", name="Take photo")).to_have_count(0)  # a computer with a mouse
 
 
+@pytest.mark.parametrize("path", ["/visit/{visit}", "/patients/{patient}/inbox"])
+def test_files_chosen_before_the_script_ran_are_uploaded(page: Page, person: Person, path: str) -> None:
+    visit, held = person.visit(), list[Route]()
+    page.route("**/medfiles.js", lambda route: held.append(route))
+    with page.expect_request("**/medfiles.js"):
+        page.goto(path.format(visit=visit.id, patient=visit.patient_id), wait_until="commit")
+    page.locator("[data-mf-input]").set_input_files([real_file("Growth.png")])
+    held[0].continue_()
+    expect(page.locator(".mf-row, .mf-inbox-item").filter(has_text="Growth.png")).to_be_visible()
+
+
 def test_file_dropped_beside_the_zone_changes_nothing(page: Page, person: Person, tmp_path: Path) -> None:
     visit = person.visit()
     open_visit(page, visit)
@@ -117,6 +130,36 @@ def test_dropped_folder_is_uploaded_with_its_subfolders(page: Page, person: Pers
     assert refused.locator("[data-mf-name]").all_inner_texts() == [f"Scan {number}.txt" for number in range(9, 121)]
     for words in refused.locator("[data-mf-status]").all_inner_texts():
         assert re.match(r"This file doesn’t fit: a visit can hold 8\.|This visit is full \(8 of 8\)\.", words)
+
+
+def test_files_that_do_not_fit_are_put_into_the_inbox_with_one_press(
+    page: Page, person: Person, tmp_path: Path
+) -> None:
+    patient = person.patient()
+    visit = person.visit(patient=patient)
+    open_visit(page, visit)
+    drag_over(page, "[data-mf-zone]", folder_of_scans(tmp_path, 12))("drop")
+    page.get_by_role("button", name="Put 4 files into the inbox of Ella").click()
+    told = page.locator("[data-mf-elsewhere]")
+    expect(told).to_have_text("4 files added to the inbox of Ella. Show")
+    expect(page.locator(".mf-upload")).to_have_count(0)
+    expect(page.locator(".mf-row")).to_have_count(8)
+    expect(page.get_by_role("button", name="Choose files")).to_be_hidden()  # full
+    assert sorted(digests(person, patient)) == sorted(f"Scan {number}.txt" for number in range(9, 13))
+    assert {file.to_file for file in kept(person, patient)} == {True}
+    told.get_by_role("link", name="Show").click()
+    expect(page.locator(".mf-inbox-item")).to_have_count(4)
+
+
+def test_file_dropped_on_a_full_record_goes_to_the_inbox(page: Page, person: Person, tmp_path: Path) -> None:
+    patient = person.patient()
+    visit = person.visit(*(f"Old {number}.txt" for number in range(8)), patient=patient)
+    open_visit(page, visit)
+    drag_over(page, "[data-mf-zone]", on_disk(tmp_path, note(1)))("drop")
+    page.get_by_role("button", name="Put 1 file into the inbox of Ella").press("Enter")
+    expect(page.locator("[data-mf-elsewhere]")).to_have_text("1 file added to the inbox of Ella. Show")
+    assert digests(person, patient) == digests_of(note(1))
+    assert len(kept(person, visit)) == 8
 
 
 def test_selected_folder_is_uploaded_without_system_files(page: Page, person: Person, tmp_path: Path) -> None:
@@ -248,32 +291,78 @@ def sideways_photo() -> FilePayload:
     picture.paste((20, 20, 20), (0, 0, 500, 2000))
     exif = Image.Exif()
     exif[0x0112] = 6
+    exif[0x8769] = {0x9003: TAKEN}
     content = samples.encoded(picture, "JPEG", quality=98, exif=exif.tobytes())
     assert 5 * MB < len(content) < 15 * MB
     return payload(PHOTO, content)
 
 
-def test_photo_over_the_limit_is_stored_smaller_and_upright(page: Page, person: Person, tmp_path: Path) -> None:
-    insurance = person.world.record("insurance", person.patient(), person.email)
+def test_photo_over_the_limit_is_reduced_and_its_original_kept_on_request(
+    page: Page, person: Person, tmp_path: Path
+) -> None:
+    patient = person.patient()
+    insurance = person.world.record("insurance", patient, person.email)
     page.goto(f"/insurance/{insurance.id}")
-    path = on_disk(tmp_path, sideways_photo())
-    pick_paths(page, path)
-    button(page, "Make smaller…", PHOTO).click()
-    button(page, "Don’t add", PHOTO).click()
-    expect(page.locator(".mf-upload")).to_have_count(0)
-    expect(page.get_by_role("button", name="Choose files")).to_be_focused()
-    pick_paths(page, path)
-    expect(said(page, PHOTO)).to_contain_text("The limit is 5 MB.")
-    button(page, "Make smaller…", PHOTO).click()
-    one = queued(page, PHOTO)
-    expect(one.locator("[data-mf-before-size]")).to_have_text(re.compile(r"^2000 × 2700, [\d.]+ MB$"))
-    expect(one.locator("[data-mf-after-size]")).to_have_text(re.compile(r"^\d{4} × \d{4}, [1-4](\.\d)? MB$"))
-    expect(one.locator("[data-mf-before]")).to_be_visible()
-    expect(one.locator("[data-mf-after]")).to_be_visible()
-    assert kept(person, insurance) == []
-    button(page, "Use smaller copy", PHOTO).click()
+    pick_paths(page, on_disk(tmp_path, sideways_photo()))
+    expect_state(page, PHOTO, "reduced")
+    told_of = queued(page, PHOTO).locator("[data-mf-note]")
+    expect(told_of).to_have_text(
+        re.compile(
+            r"^Reduced from \d+(\.\d)? MB to [2-4]\.\d MB to fit\. "
+            r"The original fits into the general documents of Ella\.$"
+        )
+    )
     expect(row(page, PHOTO)).to_be_visible()
     expect_upright_jpeg(person, insurance)
+    button(page, "Keep the original too", PHOTO).click()
+    told = page.locator("[data-mf-elsewhere]")
+    expect(told).to_have_text("1 file added to the general documents of Ella. Show")
+    expect(told_of).to_have_text(re.compile(r"^Reduced from [^.]+\S* MB to \S+ MB to fit\.$"))
+    assert digests(person, patient) == digests_of(sideways_photo())
+    expect(page.locator(".mf-row")).to_have_count(1)
+    button(page, "Hide", PHOTO).click()
+    expect(page.locator(".mf-upload")).to_have_count(0)
+    expect(page.get_by_role("button", name="Choose files")).to_be_focused()
+    told.get_by_role("link", name="Show").click()
+    expect(row(page, PHOTO)).to_be_visible()
+    assert page.url.endswith(f"/patients/{patient.id}/documents")
+
+
+def test_first_photos_of_an_insurance_are_the_sides_of_its_card(page: Page, person: Person) -> None:
+    insurance = person.world.record("insurance", person.patient(), person.email)
+    person.attach(insurance, "Policy.pdf")
+    page.goto(f"/insurance/{insurance.id}")
+    pick(page, payload("1.png", samples.png(40, 30), "image/png"))
+    expect(row(page, "1.png")).to_be_visible()
+    pick(page, *(payload(f"{number}.png", samples.png(40 + number, 30), "image/png") for number in (2, 3)))
+    expect(row(page, "3.png")).to_be_visible()
+    expect(row(page, "2.png")).to_be_visible()
+    found = {file.file_name: (file.category, file.description) for file in kept(person, insurance)}
+    assert found == {
+        "Policy.pdf": (None, None), "1.png": ("card", "Front"), "2.png": ("card", "Back"), "3.png": (None, None),
+    }  # fmt: skip
+
+
+def test_photo_that_cannot_be_reduced_is_refused_with_both_reasons(page: Page, person: Person) -> None:
+    insurance = person.world.record("insurance", person.patient(), person.email)
+    page.goto(f"/insurance/{insurance.id}")
+    pick(page, payload(PHOTO, b"\xff\xd8\xff\xe0" + bytes(6 * MB)))
+    expect_state(page, PHOTO, "refused")
+    expect(said(page, PHOTO)).to_have_text(
+        "This photo is 6 MB. The limit is 5 MB. This browser can’t open this photo. "
+        "Make it smaller on your device, then select it again."
+    )
+    assert kept(person, insurance) == []
+
+
+def test_photo_for_a_full_record_stays_as_it_is(page: Page, person: Person, tmp_path: Path) -> None:
+    insurance = person.world.record("insurance", person.patient(), person.email)
+    for number in range(5):
+        person.attach(insurance, f"Card {number}.png")
+    page.goto(f"/insurance/{insurance.id}")
+    page.locator("[data-mf-input]").set_input_files(on_disk(tmp_path, sideways_photo()))
+    expect(said(page, PHOTO)).to_contain_text("This insurance is full (5 of 5).")
+    expect(queued(page, PHOTO).locator("[data-mf-note]")).to_be_empty()
 
 
 def expect_upright_jpeg(person: Person, insurance: Any) -> None:
@@ -283,6 +372,7 @@ def expect_upright_jpeg(person: Person, insurance: Any) -> None:
     with Image.open(io.BytesIO(content)) as picture:
         assert picture.format == "JPEG"
         assert picture.getexif().get(0x0112, 1) == 1
+        assert picture.getexif().get_ifd(0x8769) == {0x9003: TAKEN}
         width, height = picture.size
         assert abs(width / height - 2000 / 2700) < 0.005
         grey = picture.convert("L").resize((4, 27))

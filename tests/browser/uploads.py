@@ -133,7 +133,7 @@ def slow(page: Page, bytes_a_second: int) -> CDPSession:
 def kept(person: Person, record: Any) -> list[EntityFile]:
     """The documents the server has of a record, in the trash or not."""
     kind = next(
-        record_type.name for record_type in person.world.parts.registry if isinstance(record, record_type.model)
+        record_type.name for record_type in person.world.parts.registry.every if isinstance(record, record_type.model)
     )
     return [file for file in person.world.files() if (file.entity_type, file.entity_id) == (kind, record.id)]
 

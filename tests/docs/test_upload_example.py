@@ -117,12 +117,12 @@ def test_it_goes_on_when_the_server_comes_back(place: Place) -> None:
 
 def test_what_is_refused_is_said_and_the_others_are_stored(place: Place) -> None:
     (place.folder / "Song.mp3").write_bytes(SONG)
-    (place.folder / "Huge.pdf").write_bytes(samples.pdf() + bytes(16 * 1024 * 1024))
+    (place.folder / "Huge.pdf").write_bytes(samples.pdf() + bytes(26 * 1024 * 1024))
     with serve(place.settings) as address:
         ran = place.run(address)
     assert ran.returncode == 1
     assert "Song.mp3: This is an audio file, which cannot be added here." in ran.stderr
-    assert "Huge.pdf: This file is too large. The limit is 15 MB." in ran.stderr
+    assert "Huge.pdf: This file is too large. The limit is 25 MB." in ran.stderr
     assert len(place.stored()) == 7
 
 

@@ -3,8 +3,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { disposition, newKey, rate, readAnswer, readable, recent, retryAfter, retryable, retryDelay, triggers, withQuery } from "../../static/js/transfer.js";
+import { photo } from "../../static/js/files.js";
 import { fitting } from "../../static/js/upload-intake.js";
 import { barWords, isIdle } from "../../static/js/upload-item.js";
+import { addedWords, forInbox, generalOf, inboxOf, noteWords, offerWords } from "../../static/js/upload-places.js";
 import { STATES, looks, stateWords, takesPlace } from "../../static/js/upload-states.js";
 import { durationWords, overflowWords, progressWords, roomWords, statusWords } from "../../static/js/upload-words.js";
 
@@ -139,7 +141,53 @@ test("a file too many is told how many fit and what to do", () => {
 
 test("what failed, was refused or is done takes no place", () => {
   const states = Object.keys(STATES).filter((state) => takesPlace(item({ state })));
-  assert.deepEqual(states, ["held", "queued", "sending", "processing", "waiting", "paused"]);
+  assert.deepEqual(states, ["reducing", "held", "queued", "sending", "processing", "waiting", "paused"]);
+  assert.equal(takesPlace(item({ to: {} })), false);
+});
+
+test("files without room are offered for the inbox of the patient, if it takes them", () => {
+  const patient = { name: "Anna", accepts: [".txt"], acceptsWords: "text", maxSize: MB, one: "patient", upload: "/u", bulk: "/b", page: "/p", inbox: "/i" };
+  /** @param {object} [some] */
+  const over = (some) => item({ state: "refused", row: { dataset: { mfCode: "too-many" } }, file: { name: "Note.txt", size: MB }, widget: { mode: "view", patient }, ...some });
+  assert.deepEqual(looks(over()).actions, ["retry", "inbox", "dismiss"]);
+  assert.deepEqual(looks(over({ state: "failed" })).actions, ["retry", "inbox", "dismiss"]);
+  const without = [{ file: { name: "Note.txt", size: MB + 1 } }, { widget: { mode: "edit", patient } }, { widget: { mode: "view", patient: null } }, { to: inboxOf(patient) }];
+  for (const some of without) assert.deepEqual(looks(over(some)).actions, ["retry", "dismiss"]);
+  const original = { name: "Photo.txt", size: MB - 1 };
+  assert.equal(forInbox(over({ original })), original);
+  assert.deepEqual(inboxOf(patient), { upload: "/u?to_file=1", bulk: "/b", page: "/i", name: "Anna", isInbox: true, added: 0 });
+});
+
+test("what is put elsewhere says how many and where", () => {
+  assert.equal(offerWords(17, "Anna"), "Put 17 files into the inbox of Anna");
+  assert.equal(addedWords({ ...inboxOf(reduced().widget.patient), added: 1 }), "1 file added to the inbox of Anna.");
+  assert.equal(addedWords({ ...generalOf(reduced().widget.patient), added: 2 }), "2 files added to the general documents of Anna.");
+});
+
+/** @param {object} [some] @returns {any} a photo that was reduced, in a visit of Anna, whose general documents take 50 MB */
+function reduced(some) {
+  const patient = { name: "Anna", accepts: [".jpg"], acceptsWords: "JPG", maxSize: 50 * MB, one: "patient", upload: "/u", bulk: "/b", page: "/p" };
+  const original = { name: "Letter.jpg", size: 31 * MB };
+  return item({ state: "reduced", row: { dataset: {} }, file: { size: 8 * MB }, original, widget: { mode: "view", patient }, ...some });
+}
+
+test("the original of a reduced photo is offered where it fits, once", () => {
+  assert.equal(noteWords(reduced()), "Reduced from 31 MB to 8 MB to fit. The original fits into the general documents of Anna.");
+  assert.deepEqual(looks(reduced()).actions, ["keep", "hide"]);
+  assert.equal(noteWords(reduced({ isKept: true })), "Reduced from 31 MB to 8 MB to fit.");
+  assert.deepEqual(looks(reduced({ isKept: true })).actions, ["hide"]);
+});
+
+test("a reduced photo whose original fits nowhere says where the original is", () => {
+  const original = new File([], "Letter.jpg");
+  Object.defineProperty(original, "size", { value: 51 * MB });
+  assert.equal(noteWords(reduced({ original })), "Reduced from 51 MB to 8 MB to fit. The original stays on your device.");
+  const shot = photo(new File([], "image.jpg"));
+  Object.defineProperty(shot, "size", { value: 51 * MB });
+  assert.equal(noteWords(reduced({ original: shot })), "Reduced from 51 MB to 8 MB to fit. The original is not kept.");
+  assert.deepEqual(looks(reduced({ original })).actions, ["hide"]);
+  assert.deepEqual(looks(reduced({ widget: { mode: "view", patient: null } })).actions, ["hide"]);
+  assert.equal(noteWords(item({})), "");
 });
 
 test("the buttons of a row follow from its state and from why it was refused", () => {
@@ -153,12 +201,13 @@ test("the buttons of a row follow from its state and from why it was refused", (
   assert.deepEqual(actions({ state: "failed" }), ["retry", "dismiss"]);
   assert.deepEqual(actions({ state: "failed", ...row({ mfCode: "infected" }) }), ["dismiss"]);
   assert.deepEqual(actions({ state: "refused", ...row({ mfCode: "too-many" }) }), ["retry", "dismiss"]);
-  assert.deepEqual(actions({ state: "refused", ...row({ mfCanShrink: "" }) }), ["smaller", "dismiss"]);
+  assert.deepEqual(actions({ state: "reducing" }), ["cancel"]);
+  assert.deepEqual(actions({ state: "done" }), []);
 });
 
 test("details can be entered unless the file is refused, being canceled or hopeless", () => {
   const without = Object.keys(STATES).filter((state) => !looks(item({ state, row: { dataset: {} } })).named);
-  assert.deepEqual(without, ["refused", "cancelling"]);
+  assert.deepEqual(without, ["refused", "cancelling", "reduced"]);
   assert.equal(looks(item({ state: "failed", row: { dataset: { mfCode: "empty-file" } } })).named, false);
 });
 
