@@ -9,9 +9,12 @@ from sqlalchemy import create_engine, inspect, make_url, text
 
 from tests.support.factories import World, at_work
 
+LIMITS = Path(__file__).with_name("limits.toml")
+
 
 def environ_in(place: Path, database: str, **settings: str) -> dict[str, str]:
     usual = {"INSTANCE": str(place / "instance"), "DATABASE_URL": database, "LOG_FORMAT": "json", "OCR": "off"}
+    usual["ENTITIES"] = str(LIMITS)
     return {f"MEDFILES_{name}": value for name, value in (usual | settings).items()}
 
 
